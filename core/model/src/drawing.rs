@@ -1,0 +1,102 @@
+//! Drawings of a plan: as text for a terminal, as DOT for Graphviz, as Mermaid for Markdown, as
+//! JSON for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::plan::{Decision, Plan, PlannedStep};
+
+/// The plan as an indented text, one line a step, waves from top to bottom.
+pub fn text(plan: &Plan) -> String {
+    let width = plan.steps().iter().map(|it| it.step.id.len()).max().unwrap_or(0);
+    let mut drawing = String::new();
+    for planned in plan.steps() {
+        let indent = if planned.wave == 0 {
+            String::new()
+        } else {
+            format!("{}└─ ", "   ".repeat(planned.wave - 1))
+        };
+        let used = indent.chars().count() + planned.step.id.len();
+        let gap = " ".repeat((width + 3 * waves(plan)).saturating_sub(used) + 2);
+        let _ = writeln!(drawing, "{indent}{}{gap}{}", planned.step.id, remark(planned));
+    }
+    drawing
+}
+
+/// The plan in the DOT language.
+pub fn dot(plan: &Plan) -> String {
+    let mut drawing = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box];\n");
+    for planned in plan.steps() {
+        let style = if planned.runs() { "" } else { ", style=dashed" };
+        let _ = writeln!(
+            drawing,
+            "  \"{}\" [label=\"{}\"{style}];",
+            planned.step.id, planned.step.name
+        );
+    }
+    for (from, to) in edges(plan) {
+        let _ = writeln!(drawing, "  \"{from}\" -> \"{to}\";");
+    }
+    drawing.push_str("}\n");
+    drawing
+}
+
+/// The plan as a Mermaid flow chart.
+pub fn mermaid(plan: &Plan) -> String {
+    let mut drawing = String::from("flowchart LR\n");
+    for planned in plan.steps() {
+        let _ = writeln!(drawing, "  {}[\"{}\"]", planned.step.id, planned.step.name);
+    }
+    for (from, to) in edges(plan) {
+        let _ = writeln!(drawing, "  {from} --> {to}");
+    }
+    drawing
+}
+
+/// The plan as a JSON array of steps in run order.
+pub fn json(plan: &Plan) -> Value {
+    let steps = plan.steps().iter().map(|planned| {
+        let step = planned.step;
+        let reason = match &planned.decision {
+            Decision::Run => Value::Null,
+            Decision::Skip(reason) => reason.to_string().into(),
+        };
+        json!({
+            "id": step.id,
+            "name": step.name,
+            "wave": planned.wave,
+            "dependsOn": step.depends_on.iter().map(|it| it.id).collect::<Vec<_>>(),
+            "runs": planned.runs(),
+            "skipReason": reason,
+            "entityTypes": step.entities.iter().map(|it| it.type_name).collect::<Vec<_>>(),
+            "relationshipTypes":
+                step.relationships.iter().map(|it| it.type_name).collect::<Vec<_>>(),
+        })
+    });
+    Value::Array(steps.collect())
+}
+
+fn waves(plan: &Plan) -> usize {
+    plan.steps().iter().map(|it| it.wave).max().unwrap_or(0)
+}
+
+fn remark(planned: &PlannedStep) -> String {
+    match &planned.decision {
+        Decision::Skip(reason) => format!("skipped: {reason}"),
+        Decision::Run if planned.step.depends_on.is_empty() => "runs first".to_owned(),
+        Decision::Run => {
+            let before: Vec<_> = planned.step.depends_on.iter().map(|it| it.id).collect();
+            format!("after {}", before.join(" and "))
+        }
+    }
+}
+
+/// The edges in run order: `all_edges` would give them in the order of insertion.
+fn edges(plan: &Plan) -> Vec<(&'static str, &'static str)> {
+    let dependencies = |it: &PlannedStep| {
+        let step = it.step;
+        step.depends_on.iter().map(move |dependency| (dependency.id, step.id))
+    };
+    plan.steps().iter().flat_map(dependencies).collect()
+}

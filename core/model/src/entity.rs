@@ -1,0 +1,167 @@
+//! One type of entity: a vertex of the graph.
+
+use crate::class::{Class, REQUIRED_OF_EVERY_ENTITY};
+use crate::property::Property;
+use crate::text;
+
+/// One type of entity.
+#[derive(Debug)]
+pub struct EntityType {
+    /// The graph's `_type`, for example `nexthink_device`.
+    pub type_name: &'static str,
+    /// The graph's `_class`: the classes that the type inherits from.
+    pub class: &'static [Class],
+    /// What Nexthink calls the thing, for example `Device`.
+    pub resource: &'static str,
+    /// The column whose value identifies an entity within its type.
+    pub key_column: &'static str,
+    /// The properties. Their order is that of the columns in the query to save.
+    pub properties: &'static [Property],
+}
+
+impl EntityType {
+    /// Refuses, at compile time, a type whose properties clash, whose key is not among its columns,
+    /// or that lacks what its classes require.
+    #[must_use]
+    pub const fn checked(self) -> Self {
+        self.check_properties();
+        self.check_required(REQUIRED_OF_EVERY_ENTITY, true);
+        let mut i = 0;
+        while i < self.class.len() {
+            self.check_required(self.class[i].required_properties(), false);
+            i += 1;
+        }
+        self
+    }
+
+    /// The key of an entity, for example `nexthink_device:0f3a…`, in a form that no other entity
+    /// and no relationship key shares.
+    ///
+    /// The separator of relationship keys and the percent sign are percent-encoded, and so are
+    /// control characters.
+    pub fn write_key(&self, uid: &str, key: &mut String) {
+        use std::fmt::Write as _;
+        key.push_str(self.type_name);
+        key.push(':');
+        for character in uid.chars() {
+            if character == '|' || character == '%' || character.is_control() {
+                let mut buffer = [0; 4];
+                for byte in character.encode_utf8(&mut buffer).bytes() {
+                    let _ = write!(key, "%{byte:02X}");
+                }
+            } else {
+                key.push(character);
+            }
+        }
+    }
+
+    /// The uid within a key that [`Self::write_key`] wrote; `None` for the key of another type.
+    pub fn uid_of_key(&self, key: &str) -> Option<String> {
+        let encoded = key.strip_prefix(self.type_name)?.strip_prefix(':')?;
+        let mut uid = Vec::with_capacity(encoded.len());
+        let mut bytes = encoded.bytes();
+        while let Some(byte) = bytes.next() {
+            if byte == b'%' {
+                let digits = [bytes.next()?, bytes.next()?];
+                uid.push(u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?);
+            } else {
+                uid.push(byte);
+            }
+        }
+        String::from_utf8(uid).ok()
+    }
+
+    /// The property of this name.
+    pub const fn property(&self, name: &str) -> Option<&'static Property> {
+        let mut i = 0;
+        while i < self.properties.len() {
+            if text::same(self.properties[i].name, name) {
+                return Some(&self.properties[i]);
+            }
+            i += 1;
+        }
+        None
+    }
+
+    /// Whether a destination always gets the property, as null if need be.
+    pub fn requires(&self, property: &Property) -> bool {
+        property.required
+            || REQUIRED_OF_EVERY_ENTITY.contains(&property.name)
+            || self.class.iter().any(|class| class.required_properties().contains(&property.name))
+    }
+
+    /// Whether the type itself brings the property, rather than one of its classes.
+    pub fn owns(&self, property: &Property) -> bool {
+        !self.class.iter().any(|class| class.defines(property.name))
+    }
+
+    const fn check_properties(&self) {
+        let mut key_is_mapped = false;
+        let mut i = 0;
+        while i < self.properties.len() {
+            let property = &self.properties[i];
+            let reads_the_key = text::is_one_of(self.key_column, property.columns);
+            key_is_mapped |= reads_the_key;
+            assert!(
+                !property.never_null || property.kind.always_gives_a_value(reads_the_key),
+                "a property marked as never null can be null: add the key column or a default"
+            );
+            let mut j = 0;
+            while j < i {
+                assert!(
+                    !text::same(property.name, self.properties[j].name),
+                    "two properties have one name"
+                );
+                j += 1;
+            }
+            i += 1;
+        }
+        assert!(key_is_mapped, "the key column is not the column of any property");
+    }
+
+    const fn check_required(&self, names: &[&str], never_null: bool) {
+        let mut i = 0;
+        while i < names.len() {
+            let Some(property) = self.property(names[i]) else {
+                panic!("a property that every entity or a class of the type requires is missing")
+            };
+            assert!(
+                !never_null || property.never_null,
+                "`name` and `displayName` must be marked as never null"
+            );
+            i += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::property::text;
+
+    static THING: EntityType = EntityType {
+        type_name: "nexthink_thing",
+        class: &[Class::Application],
+        resource: "Thing",
+        key_column: "thing.uid",
+        properties: &[
+            text("name", &["thing.uid"], "Identifier.").never_null(),
+            text("displayName", &["thing.uid"], "Identifier.").never_null(),
+        ],
+    }
+    .checked();
+
+    #[test]
+    fn a_key_gives_its_uid_back_and_has_no_separator_in_it() {
+        for uid in ["0f3a", "", "a|b", "100%", "%7C", "a\nb", "Büro:1", "|has|"] {
+            let mut key = String::new();
+            THING.write_key(uid, &mut key);
+            assert!(!key.contains('|'), "{key}");
+            assert_eq!(THING.uid_of_key(&key).as_deref(), Some(uid), "{key}");
+        }
+        for key in ["nexthink_other:1", "nexthink_thing", "nexthink_thing:%", "nexthink_thing:%zz"]
+        {
+            assert_eq!(THING.uid_of_key(key), None, "{key}");
+        }
+    }
+}

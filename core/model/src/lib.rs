@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+pub mod authorization;
+pub mod class;
+pub mod documentation;
+pub mod drawing;
+pub mod entity;
+pub mod plan;
+pub mod property;
+pub mod relationship;
+pub mod step;
+mod text;
+
+/// What the crate of a step imports.
+pub mod prelude {
+    pub use crate::class::{Class, RelationshipClass};
+    pub use crate::entity::EntityType;
+    pub use crate::property::{
+        Constant, Conversion, Otherwise, PersonalData, Property, ValueType, constant, convert,
+        integer, lookup, not_collected, text, timestamp,
+    };
+    pub use crate::relationship::{EdgeProperty, End, RelationshipType, row, the};
+    pub use crate::step::{Query, Source, Step};
+    pub use inventory;
+}

@@ -1,0 +1,233 @@
+//! The order in which steps run, and which are skipped and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use petgraph::Direction;
+use petgraph::algo::toposort;
+use petgraph::graphmap::DiGraphMap;
+
+use crate::step::Step;
+
+/// The steps of a run, each after all that it waits for.
+#[derive(Debug)]
+pub struct Plan {
+    steps: Vec<PlannedStep>,
+    graph: DiGraphMap<&'static str, ()>,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone)]
+pub struct PlannedStep {
+    /// The step.
+    pub step: &'static Step,
+    /// How many steps the longest chain has that must be applied before it. Steps of one wave do
+    /// not wait for each other.
+    pub wave: usize,
+    /// Whether the step runs.
+    pub decision: Decision,
+}
+
+/// Whether a step runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It runs. A step runs although one that it depends on is skipped: it then draws its edges to
+    /// what earlier generations know.
+    Run,
+    /// It does not.
+    Skip(SkipReason),
+}
+
+/// Why a step does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SkipReason {
+    /// The configuration names no query for it.
+    NoQueryId {
+        /// The field that would hold the query ID.
+        config_field: &'static str,
+    },
+    /// The command named other steps.
+    NotSelected,
+}
+
+/// Why the linked steps make no plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlanError {
+    /// Two steps have one ID.
+    DuplicateStep {
+        /// The ID.
+        id: &'static str,
+    },
+    /// A step depends on one that is not linked into the program.
+    MissingStep {
+        /// The step that waits.
+        id: &'static str,
+        /// The step that it waits for.
+        dependency: &'static str,
+    },
+    /// Two steps make one type, so that neither alone could say what is gone.
+    TypeMadeTwice {
+        /// The type.
+        type_name: &'static str,
+    },
+    /// A step waits for itself through others.
+    Cycle {
+        /// A step of the cycle.
+        id: &'static str,
+    },
+}
+
+impl Plan {
+    /// Orders the steps and decides on each.
+    ///
+    /// # Errors
+    ///
+    /// The steps do not form an acyclic graph of distinct, linked steps: a defect of the program,
+    /// not of its configuration.
+    pub fn new(
+        steps: &[&'static Step],
+        mut decide: impl FnMut(&'static Step) -> Decision,
+    ) -> Result<Plan, PlanError> {
+        let graph = dependency_graph(steps)?;
+        let order = toposort(&graph, None).map_err(|it| PlanError::Cycle { id: it.node_id() })?;
+        let mut waves: BTreeMap<&str, usize> = BTreeMap::new();
+        for id in order {
+            let before = graph.neighbors_directed(id, Direction::Incoming);
+            let wave = before.map(|dependency| waves[dependency] + 1).max().unwrap_or(0);
+            waves.insert(id, wave);
+        }
+        let mut planned: Vec<PlannedStep> = steps
+            .iter()
+            .map(|step| PlannedStep { step, wave: waves[step.id], decision: decide(step) })
+            .collect();
+        // A topological order, since a step is always in a later wave than what it waits for.
+        planned.sort_by_key(|it| (it.wave, it.step.id));
+        Ok(Plan { steps: planned, graph })
+    }
+
+    /// The steps in run order: by wave, then by ID.
+    pub fn steps(&self) -> &[PlannedStep] {
+        &self.steps
+    }
+
+    /// The dependency graph: an edge from each step to the steps that wait for it.
+    pub fn graph(&self) -> &DiGraphMap<&'static str, ()> {
+        &self.graph
+    }
+}
+
+impl PlannedStep {
+    /// Whether the step runs.
+    pub fn runs(&self) -> bool {
+        self.decision == Decision::Run
+    }
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SkipReason::NoQueryId { config_field } => {
+                write!(f, "no query ID in `queries.{config_field}`")
+            }
+            SkipReason::NotSelected => f.write_str("not among the steps asked for"),
+        }
+    }
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlanError::DuplicateStep { id } => write!(f, "two steps are called `{id}`"),
+            PlanError::MissingStep { id, dependency } => {
+                write!(f, "step `{id}` waits for `{dependency}`, which is not linked in")
+            }
+            PlanError::TypeMadeTwice { type_name } => write!(f, "two steps make `{type_name}`"),
+            PlanError::Cycle { id } => write!(f, "step `{id}` waits for itself through others"),
+        }
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+fn dependency_graph(steps: &[&'static Step]) -> Result<DiGraphMap<&'static str, ()>, PlanError> {
+    let mut ids = BTreeSet::new();
+    let mut types = BTreeSet::new();
+    for step in steps {
+        if !ids.insert(step.id) {
+            return Err(PlanError::DuplicateStep { id: step.id });
+        }
+        let entities = step.entities.iter().map(|it| it.type_name);
+        let relationships = step.relationships.iter().map(|it| it.type_name);
+        for type_name in entities.chain(relationships) {
+            if !types.insert(type_name) {
+                return Err(PlanError::TypeMadeTwice { type_name });
+            }
+        }
+    }
+    let mut graph = DiGraphMap::new();
+    for step in steps {
+        graph.add_node(step.id);
+        for dependency in step.depends_on {
+            if !ids.contains(dependency.id) {
+                return Err(PlanError::MissingStep { id: step.id, dependency: dependency.id });
+            }
+            graph.add_edge(dependency.id, step.id, ());
+        }
+    }
+    Ok(graph)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::Source;
+
+    const fn step(id: &'static str, depends_on: &'static [&'static Step]) -> Step {
+        Step {
+            id,
+            name: id,
+            depends_on,
+            source: Source::Configuration,
+            entities: &[],
+            relationships: &[],
+        }
+    }
+
+    static ACCOUNT: Step = step("account", &[]);
+    static ZEBRAS: Step = step("zebras", &[&ACCOUNT]);
+    static ANTS: Step = step("ants", &[&ZEBRAS]);
+    static THIS: Step = step("this", &[&THAT]);
+    static THAT: Step = step("that", &[&THIS]);
+
+    fn ids(plan: &Plan) -> Vec<(&'static str, usize)> {
+        plan.steps().iter().map(|it| (it.step.id, it.wave)).collect()
+    }
+
+    #[test]
+    fn a_step_comes_after_what_it_waits_for_whatever_its_name() {
+        let plan = Plan::new(&[&ANTS, &ZEBRAS, &ACCOUNT], |_| Decision::Run).expect("acyclic");
+        assert_eq!(ids(&plan), [("account", 0), ("zebras", 1), ("ants", 2)]);
+    }
+
+    #[test]
+    fn a_skipped_step_does_not_skip_those_that_wait_for_it() {
+        let skip = Decision::Skip(SkipReason::NotSelected);
+        let decide = |step: &Step| if step.id == "zebras" { skip.clone() } else { Decision::Run };
+        let plan = Plan::new(&[&ANTS, &ZEBRAS, &ACCOUNT], decide).expect("acyclic");
+        let run: Vec<_> = plan.steps().iter().filter(|it| it.runs()).map(|it| it.step.id).collect();
+        assert_eq!(run, ["account", "ants"]);
+    }
+
+    #[test]
+    fn steps_that_make_no_plan_are_refused_by_name() {
+        let refused = |steps: &[&'static Step]| {
+            Plan::new(steps, |_| Decision::Run).map(|it| ids(&it)).expect_err("no plan")
+        };
+        assert_eq!(
+            refused(&[&ZEBRAS]),
+            PlanError::MissingStep { id: "zebras", dependency: "account" }
+        );
+        assert_eq!(refused(&[&ACCOUNT, &ACCOUNT]), PlanError::DuplicateStep { id: "account" });
+        assert!(matches!(refused(&[&THIS, &THAT]), PlanError::Cycle { .. }));
+    }
+}

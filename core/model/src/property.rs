@@ -1,0 +1,371 @@
+//! One property of an entity type: the only place where the columns of an export, the property that
+//! they become, its documentation, and its personal-data class are written down.
+
+use crate::text;
+
+/// One property of an entity type, and the columns that it comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Property {
+    /// The name in the graph, in lower camel case.
+    pub name: &'static str,
+    /// The columns of the export, as NQL names them. Where there are several, the first that gives
+    /// a value is used, except for the conversions that join them.
+    pub columns: &'static [&'static str],
+    /// How the cells are read.
+    pub kind: Kind,
+    /// One sentence for the data-model page.
+    pub description: &'static str,
+    /// Whether the value tells something about a person.
+    pub personal: PersonalData,
+    /// Whether a destination always gets the property, as null if need be. What a class requires
+    /// is required without this mark.
+    pub required: bool,
+    /// Whether the value is never null. Checked against the kind by
+    /// [`EntityType::checked`](crate::entity::EntityType::checked).
+    pub never_null: bool,
+}
+
+/// How the cells of a property are read. Except where a kind says otherwise, an empty cell is null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The cell as it stands.
+    Text,
+    /// A whole number, null when the cell is none.
+    Integer,
+    /// A point in time, `2026-11-18 11:06:40` or `2026-11-18T11:06:40Z`, null when the cell is none.
+    Timestamp,
+    /// The same value for every entity.
+    Constant(Constant),
+    /// What a table says for the cell, upper and lower case alike.
+    Lookup(&'static [(&'static str, Constant)], Otherwise),
+    /// A named conversion with rules of its own.
+    Convert(Conversion),
+    /// Required by the class, and in no column of the source: always null.
+    NotCollected(ValueType),
+}
+
+/// What a lookup gives for a cell that is not in its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// Null.
+    Null,
+    /// This value, for an empty cell too.
+    Value(Constant),
+}
+
+/// A value written in a declaration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Constant {
+    /// A text.
+    Text(&'static str),
+    /// A whole number.
+    Integer(i64),
+    /// Yes or no.
+    Boolean(bool),
+}
+
+/// The type of a property's value in the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueType {
+    /// Text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// Yes or no.
+    Boolean,
+    /// A point in time, milliseconds since 1970-01-01 UTC.
+    Timestamp,
+    /// Texts; null rather than empty.
+    TextList,
+}
+
+/// Conversions with rules of their own. `core-ingest` implements them, each as a pure function from
+/// the text of a cell to a value or nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conversion {
+    /// The text in lower case: for the words of an enumeration, which Nexthink writes in several
+    /// ways.
+    LowerCase,
+    /// The text as a list of one.
+    List,
+    /// The texts of all columns that have one, with this between them.
+    Joined(&'static str),
+    /// The same for all columns but the last, which stands in where they are all empty.
+    JoinedElseLast(&'static str),
+    /// A legal host name of 2 to 63 letters, digits and inner hyphens; of a dotted name the first
+    /// label. Null for anything else.
+    HostName,
+    /// A dotted name whose labels are all legal, as a list of one.
+    DomainName,
+    /// A serial number, null for what manufacturers leave behind instead of one.
+    SerialNumber,
+    /// The IPv4 addresses of a list.
+    Ipv4Addresses,
+    /// The IPv6 addresses of a list, without zone; an IPv4 address mapped into IPv6 is none.
+    Ipv6Addresses,
+    /// The addresses of a list that are not routed on the internet.
+    PrivateIpAddresses,
+    /// The addresses of a list that are routed on the internet.
+    PublicIpAddresses,
+    /// The legal e-mail addresses of a list, in lower case.
+    EmailAddresses,
+    /// The domains of the legal e-mail addresses of a list, in lower case, each once.
+    EmailDomains,
+    /// The first word of a full name of at least two words.
+    FirstName,
+    /// All but the first word of a full name of at least two words.
+    LastName,
+    /// The account part of `DOMAIN\account` or `account@domain`, as a list of one.
+    LoginName,
+}
+
+/// Whether a value tells something about a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PersonalData {
+    /// Technical data.
+    None,
+    /// Points at a person together with other data: a device name, an address, a department.
+    Indirect,
+    /// Names a person: a user name, an e-mail address.
+    Direct,
+}
+
+/// A text property: its name, its columns, its description.
+pub const fn text(
+    name: &'static str,
+    columns: &'static [&'static str],
+    description: &'static str,
+) -> Property {
+    property(Kind::Text, name, columns, description)
+}
+
+/// A property that is a whole number: its name, its columns, its description.
+pub const fn integer(
+    name: &'static str,
+    columns: &'static [&'static str],
+    description: &'static str,
+) -> Property {
+    property(Kind::Integer, name, columns, description)
+}
+
+/// A property that is a point in time: its name, its columns, its description.
+pub const fn timestamp(
+    name: &'static str,
+    columns: &'static [&'static str],
+    description: &'static str,
+) -> Property {
+    property(Kind::Timestamp, name, columns, description)
+}
+
+/// A property that a table translates: its name, its columns, the table and what is given for
+/// other cells, its description.
+pub const fn lookup(
+    name: &'static str,
+    columns: &'static [&'static str],
+    table: &'static [(&'static str, Constant)],
+    otherwise: Otherwise,
+    description: &'static str,
+) -> Property {
+    property(Kind::Lookup(table, otherwise), name, columns, description)
+}
+
+/// A property with a conversion of its own: its name, its columns, the conversion, its description.
+pub const fn convert(
+    name: &'static str,
+    columns: &'static [&'static str],
+    conversion: Conversion,
+    description: &'static str,
+) -> Property {
+    property(Kind::Convert(conversion), name, columns, description)
+}
+
+/// A property that is the same for every entity: its name, the value, its description.
+pub const fn constant(name: &'static str, value: Constant, description: &'static str) -> Property {
+    property(Kind::Constant(value), name, &[], description)
+}
+
+/// A property that a class requires and that Nexthink does not deliver: its name, its type, its
+/// description.
+pub const fn not_collected(
+    name: &'static str,
+    value_type: ValueType,
+    description: &'static str,
+) -> Property {
+    property(Kind::NotCollected(value_type), name, &[], description)
+}
+
+const fn property(
+    kind: Kind,
+    name: &'static str,
+    columns: &'static [&'static str],
+    description: &'static str,
+) -> Property {
+    assert!(
+        text::is_lower_camel_case(name),
+        "a property name is lower camel case, letters and digits: are name and column swapped?"
+    );
+    assert!(
+        text::ends_with(description, b'.'),
+        "a description is a sentence and ends with a full stop"
+    );
+    assert!(
+        kind.reads_columns() != columns.is_empty(),
+        "a constant has no column, every other kind has at least one"
+    );
+    let mut i = 0;
+    while i < columns.len() {
+        assert!(
+            text::contains(columns[i], b'.'),
+            "an NQL column has a dot: are name and column swapped?"
+        );
+        i += 1;
+    }
+    kind.check();
+    Property {
+        name,
+        columns,
+        kind,
+        description,
+        personal: PersonalData::None,
+        required: false,
+        never_null: false,
+    }
+}
+
+impl Property {
+    /// States what the value tells about a person.
+    #[must_use]
+    pub const fn personal(mut self, class: PersonalData) -> Self {
+        self.personal = class;
+        self
+    }
+
+    /// Marks a property of this type's own that a destination always gets, as null if need be.
+    #[must_use]
+    pub const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// Marks a property whose value is never null.
+    #[must_use]
+    pub const fn never_null(mut self) -> Self {
+        self.never_null = true;
+        self
+    }
+
+    /// The type of the value in the graph.
+    pub const fn value_type(&self) -> ValueType {
+        self.kind.value_type()
+    }
+
+    /// The type as documentation writes it, for example `string | null`.
+    pub fn documented_type(&self) -> String {
+        let name = match self.value_type() {
+            ValueType::Text => "string",
+            ValueType::Integer | ValueType::Timestamp => "number",
+            ValueType::Boolean => "boolean",
+            ValueType::TextList => "array of strings",
+        };
+        if self.never_null { name.to_owned() } else { format!("{name} | null") }
+    }
+}
+
+impl Kind {
+    /// The type of the values that the kind gives.
+    pub const fn value_type(self) -> ValueType {
+        match self {
+            Kind::Text => ValueType::Text,
+            Kind::Integer => ValueType::Integer,
+            Kind::Timestamp => ValueType::Timestamp,
+            Kind::Constant(constant) => constant.value_type(),
+            Kind::Lookup(table, _) => table[0].1.value_type(),
+            Kind::Convert(conversion) => conversion.value_type(),
+            Kind::NotCollected(value_type) => value_type,
+        }
+    }
+
+    const fn reads_columns(self) -> bool {
+        !matches!(self, Kind::Constant(_) | Kind::NotCollected(_))
+    }
+
+    /// Refuses, at compile time, a lookup of mixed types.
+    const fn check(self) {
+        let Kind::Lookup(table, otherwise) = self else { return };
+        assert!(!table.is_empty(), "a lookup table has at least one row");
+        let expected = table[0].1.value_type() as u8;
+        let mut i = 0;
+        while i < table.len() {
+            assert!(
+                table[i].1.value_type() as u8 == expected,
+                "all values of a lookup table have one type"
+            );
+            i += 1;
+        }
+        if let Otherwise::Value(value) = otherwise {
+            assert!(
+                value.value_type() as u8 == expected,
+                "the value for other cells has the type of the table"
+            );
+        }
+    }
+
+    /// Whether the kind gives a value whatever its cells hold, given whether one of the property's
+    /// columns is never empty.
+    pub(crate) const fn always_gives_a_value(self, a_column_is_never_empty: bool) -> bool {
+        match self {
+            Kind::Constant(_) | Kind::Lookup(_, Otherwise::Value(_)) => true,
+            Kind::Text
+            | Kind::Convert(
+                Conversion::LowerCase | Conversion::List | Conversion::JoinedElseLast(_),
+            ) => a_column_is_never_empty,
+            _ => false,
+        }
+    }
+}
+
+impl Constant {
+    /// The type of the value.
+    pub const fn value_type(self) -> ValueType {
+        match self {
+            Constant::Text(_) => ValueType::Text,
+            Constant::Integer(_) => ValueType::Integer,
+            Constant::Boolean(_) => ValueType::Boolean,
+        }
+    }
+}
+
+impl Conversion {
+    /// The type of the values that the conversion gives.
+    pub const fn value_type(self) -> ValueType {
+        match self {
+            Conversion::LowerCase
+            | Conversion::Joined(_)
+            | Conversion::JoinedElseLast(_)
+            | Conversion::HostName
+            | Conversion::SerialNumber
+            | Conversion::FirstName
+            | Conversion::LastName => ValueType::Text,
+            Conversion::List
+            | Conversion::DomainName
+            | Conversion::Ipv4Addresses
+            | Conversion::Ipv6Addresses
+            | Conversion::PrivateIpAddresses
+            | Conversion::PublicIpAddresses
+            | Conversion::EmailAddresses
+            | Conversion::EmailDomains
+            | Conversion::LoginName => ValueType::TextList,
+        }
+    }
+}
+
+impl PersonalData {
+    /// The word on the generated pages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            PersonalData::None => "none",
+            PersonalData::Indirect => "indirect",
+            PersonalData::Direct => "direct",
+        }
+    }
+}

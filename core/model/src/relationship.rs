@@ -1,0 +1,113 @@
+//! One type of relationship: an edge of the graph, drawn by each row that names both its ends.
+
+use crate::class::RelationshipClass;
+use crate::entity::EntityType;
+use crate::property::Property;
+use crate::text;
+
+/// One type of relationship.
+#[derive(Debug)]
+pub struct RelationshipType {
+    /// The graph's `_type`: the type of the source, the class, and the type of the target without
+    /// the leading words that it shares with the source. Checked at compile time.
+    pub type_name: &'static str,
+    /// Where the edge starts.
+    pub from: End,
+    /// What the edge means.
+    pub class: RelationshipClass,
+    /// Where the edge ends.
+    pub to: End,
+    /// What the edge repeats of its ends.
+    pub properties: &'static [EdgeProperty],
+}
+
+/// One end of an edge: which entity a row points at.
+#[derive(Debug)]
+pub struct End {
+    /// The type of the entity.
+    pub entity: &'static EntityType,
+    /// The column that holds its key; `None` for a type with one entity only.
+    pub column: Option<&'static str>,
+}
+
+/// A property of an edge, which is always one of the entity at its target: so it costs no memory
+/// for each edge.
+#[derive(Debug)]
+pub struct EdgeProperty {
+    /// The name, which is that of the entity's property.
+    pub name: &'static str,
+    /// One sentence for the data-model page.
+    pub description: &'static str,
+}
+
+/// The end that is the only entity of its type.
+pub const fn the(entity: &'static EntityType) -> End {
+    End { entity, column: None }
+}
+
+/// The end that a column of the row names.
+pub const fn row(entity: &'static EntityType, column: &'static str) -> End {
+    assert!(
+        text::same(entity.key_column, column),
+        "the end of an edge is named by the key column of its type"
+    );
+    End { entity, column: Some(column) }
+}
+
+impl RelationshipType {
+    /// Refuses, at compile time, a wrong type name and a property that the target does not have.
+    #[must_use]
+    pub const fn checked(self) -> Self {
+        assert!(
+            self.type_name_is_right(),
+            "the type name is <from type>_<class>_<to type without the words both share>"
+        );
+        let mut i = 0;
+        while i < self.properties.len() {
+            assert!(
+                self.to.entity.property(self.properties[i].name).is_some(),
+                "the target has no property of this name"
+            );
+            i += 1;
+        }
+        self
+    }
+
+    /// The property of the target that an edge repeats.
+    pub fn target_property(&self, property: &EdgeProperty) -> &'static Property {
+        self.to.entity.property(property.name).expect("checked at compile time")
+    }
+
+    /// The key of an edge between the entities with these keys.
+    pub fn key(&self, from_key: &str, to_key: &str) -> String {
+        format!("{from_key}|{}|{to_key}", self.class.lower_case_name())
+    }
+
+    const fn type_name_is_right(&self) -> bool {
+        let name = self.type_name.as_bytes();
+        let from = self.from.entity.type_name.as_bytes();
+        let class = self.class.lower_case_name().as_bytes();
+        let to = self.to.entity.type_name.as_bytes();
+        let rest = shared_words(from, to);
+        let expected_len = from.len() + 1 + class.len() + 1 + (to.len() - rest);
+        name.len() == expected_len
+            && text::same_at(name, 0, from, 0, from.len())
+            && name[from.len()] == b'_'
+            && text::same_at(name, from.len() + 1, class, 0, class.len())
+            && name[from.len() + 1 + class.len()] == b'_'
+            && text::same_at(name, expected_len - (to.len() - rest), to, rest, to.len() - rest)
+    }
+}
+
+/// How many leading bytes of `to` are whole words, with their underscore, that `from` begins with
+/// too.
+const fn shared_words(from: &[u8], to: &[u8]) -> usize {
+    let (mut shared, mut i) = (0, 0);
+    while i < from.len() && i < to.len() && from[i] == to[i] {
+        i += 1;
+        if from[i - 1] == b'_' {
+            shared = i;
+        }
+    }
+    shared
+}

@@ -1,0 +1,122 @@
+//! A step, and the registry that steps enter by being linked in.
+
+use crate::entity::EntityType;
+use crate::relationship::RelationshipType;
+
+/// One step of a run: the smallest unit that is enabled, ordered, fails, and is reported on.
+///
+/// A step is a table. It does no input or output and never sees a row.
+#[derive(Debug)]
+pub struct Step {
+    /// The stable name, for example `fetch-devices`: in logs, in reports, on the command line.
+    pub id: &'static str,
+    /// The name for people.
+    pub name: &'static str,
+    /// The steps whose rows are applied first. References, so that a wrong one does not compile.
+    pub depends_on: &'static [&'static Step],
+    /// Where the rows come from.
+    pub source: Source,
+    /// The entity types that the step creates.
+    pub entities: &'static [&'static EntityType],
+    /// The relationship types that the step creates.
+    pub relationships: &'static [&'static RelationshipType],
+}
+
+inventory::collect!(&'static Step);
+
+/// Where the rows of a step come from.
+#[derive(Debug)]
+pub enum Source {
+    /// One row, which the run makes from its configuration.
+    Configuration,
+    /// An export of a query that is saved in Nexthink.
+    Export(Query),
+}
+
+/// A query that an administrator saves in Nexthink and names in the configuration.
+#[derive(Debug)]
+pub struct Query {
+    /// The configuration field that holds the query ID; blank there skips the step.
+    pub config_field: &'static str,
+    /// The ID that the documentation suggests.
+    pub suggested_id: &'static str,
+    /// The NQL table.
+    pub table: &'static str,
+}
+
+/// The widest line of a query text, in characters.
+const NQL_LINE_WIDTH: usize = 76;
+
+impl Step {
+    /// All steps that are linked into this program, by ID: the registry itself has no order.
+    pub fn all() -> Vec<&'static Step> {
+        let mut steps: Vec<&'static Step> = inventory::iter::<&'static Step>().copied().collect();
+        steps.sort_unstable_by_key(|step| step.id);
+        steps
+    }
+
+    /// The saved query, if the step reads an export.
+    pub const fn query(&self) -> Option<&Query> {
+        match &self.source {
+            Source::Export(query) => Some(query),
+            Source::Configuration => None,
+        }
+    }
+
+    /// The columns that the step reads, each once: first those that only name the ends of edges,
+    /// then those of the properties.
+    pub fn columns(&self) -> Vec<&'static str> {
+        let of_properties = || {
+            let properties = self.entities.iter().flat_map(|entity| entity.properties);
+            properties.flat_map(|property| property.columns.iter().copied())
+        };
+        let mut columns: Vec<&'static str> = Vec::new();
+        let ends = self.relationships.iter().flat_map(|it| [&it.from, &it.to]);
+        let end_columns = ends.filter_map(|end| end.column);
+        for column in end_columns.filter(|it| !of_properties().any(|of| of == *it)) {
+            push_once(&mut columns, column);
+        }
+        for column in of_properties() {
+            push_once(&mut columns, column);
+        }
+        columns
+    }
+
+    /// The columns without which the export is refused: the keys of the step's entities.
+    pub fn key_columns(&self) -> Vec<&'static str> {
+        let mut columns = Vec::new();
+        for entity in self.entities {
+            push_once(&mut columns, entity.key_column);
+        }
+        columns
+    }
+
+    /// The NQL text to save in Nexthink, `None` for a step that reads no export.
+    pub fn nql(&self) -> Option<String> {
+        let query = self.query()?;
+        let mut text = format!("{}\n", query.table);
+        let mut line = String::from("| list ");
+        let columns = self.columns();
+        for (i, column) in columns.iter().enumerate() {
+            let comma = if i + 1 < columns.len() { "," } else { "" };
+            if i > 0 && line.len() + 1 + column.len() + comma.len() > NQL_LINE_WIDTH {
+                text.push_str(&line);
+                text.push('\n');
+                line = String::from("      ");
+            }
+            if i > 0 {
+                line.push(' ');
+            }
+            line.push_str(column);
+            line.push_str(comma);
+        }
+        text.push_str(&line);
+        Some(text)
+    }
+}
+
+fn push_once(columns: &mut Vec<&'static str>, column: &'static str) {
+    if !columns.contains(&column) {
+        columns.push(column);
+    }
+}
