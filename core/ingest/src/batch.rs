@@ -1,0 +1,74 @@
+//! A batch of rows of one export, held as one text and the ends of its cells.
+
+/// A batch of rows. All rows have the width of the header; all cells are valid UTF-8.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The cells, row after row, unquoted and without separators.
+    text: String,
+    /// The end of each cell in `text`. Invariant: `lines.len() * width` items.
+    ends: Vec<u32>,
+    /// The line on which each row begins, counted from 1.
+    lines: Vec<u64>,
+    width: usize,
+}
+
+/// One column of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Column<'a> {
+    batch: &'a Batch,
+    /// `None` for a column that the export does not have: all its cells are empty.
+    index: Option<usize>,
+}
+
+impl Batch {
+    pub(crate) fn new(text: String, ends: Vec<u32>, lines: Vec<u64>, width: usize) -> Batch {
+        debug_assert!(ends.len() == lines.len() * width);
+        Batch { text, ends, lines, width }
+    }
+
+    /// The buffers, to be used again.
+    pub(crate) fn into_buffers(self) -> (Vec<u8>, Vec<u32>, Vec<u64>) {
+        (self.text.into_bytes(), self.ends, self.lines)
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The line of the file on which a row begins, counted from 1.
+    pub fn line(&self, row: usize) -> u64 {
+        self.lines[row]
+    }
+
+    /// A column by its position in the file; `None` gives one whose cells are all empty.
+    pub fn column(&self, index: Option<usize>) -> Column<'_> {
+        debug_assert!(index.is_none_or(|it| it < self.width));
+        Column { batch: self, index }
+    }
+
+    fn cell(&self, cell: usize) -> &str {
+        let start = if cell == 0 { 0 } else { self.ends[cell - 1] as usize };
+        &self.text[start..self.ends[cell] as usize]
+    }
+}
+
+impl<'a> Column<'a> {
+    /// The cell of a row without surrounding ASCII white space. Empty means null.
+    pub fn cell(self, row: usize) -> &'a str {
+        match self.index {
+            Some(index) => self.batch.cell(row * self.batch.width + index).trim_ascii(),
+            None => "",
+        }
+    }
+
+    /// The cells from top to bottom.
+    pub fn cells(self) -> impl Iterator<Item = &'a str> {
+        (0..self.batch.len()).map(move |row| self.cell(row))
+    }
+}

@@ -1,0 +1,62 @@
+//! From the text of a cell to a value or nothing: one pure function for each rule.
+//!
+//! A cell that a rule cannot read gives nothing, never an error: one odd value does not cost a
+//! device. The callers hand in cells without surrounding white space.
+
+mod address;
+mod email;
+mod name;
+mod timestamp;
+
+pub use address::{Addresses, addresses};
+pub use email::{email_domain, emails};
+pub use name::{domain_name, first_name, host_name, last_name, login_name, serial_number};
+pub use timestamp::timestamp;
+
+/// The items of a cell that holds a list: separated by commas, semicolons or spaces, bare or as
+/// `['a', 'b']` or `["a","b"]`. How Nexthink writes a list into an export is not documented.
+pub fn list_items(cell: &str) -> impl Iterator<Item = &str> {
+    let separates =
+        |it: char| it.is_ascii_whitespace() || matches!(it, '[' | ']' | ',' | ';' | '\'' | '"');
+    cell.split(separates).filter(|item| !item.is_empty())
+}
+
+/// A whole number; a fraction of zero is allowed, anything else is not.
+pub fn integer(cell: &str) -> Option<i64> {
+    let whole = cell.split_once('.').map_or(Some(cell), |(whole, fraction)| {
+        (!fraction.is_empty() && fraction.bytes().all(|it| it == b'0')).then_some(whole)
+    })?;
+    whole.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_however_it_is_written() {
+        for cell in ["a b", "a,b", "a; b", "['a', 'b']", "[\"a\",\"b\"]", "[a, b]", " a\nb "] {
+            assert_eq!(list_items(cell).collect::<Vec<_>>(), ["a", "b"], "{cell}");
+        }
+        assert_eq!(list_items("[]").count(), 0);
+    }
+
+    #[test]
+    fn only_whole_numbers_are_integers() {
+        let table = [
+            ("0", Some(0)),
+            ("-7", Some(-7)),
+            ("900.0", Some(900)),
+            ("1.5", None),
+            ("1.", None),
+            ("1,5", None),
+            ("0x10", None),
+            ("NaN", None),
+            ("1e3", None),
+            ("9223372036854775808", None),
+        ];
+        for (cell, expected) in table {
+            assert_eq!(integer(cell), expected, "{cell}");
+        }
+    }
+}

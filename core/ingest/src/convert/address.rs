@@ -1,0 +1,123 @@
+//! IP addresses.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::list_items;
+
+/// Which addresses of a list are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addresses {
+    /// Those of IPv4.
+    V4,
+    /// Those of IPv6.
+    V6,
+    /// Those that are not routed on the internet.
+    Private,
+    /// Those that are.
+    Public,
+}
+
+/// The wanted addresses of a cell, in its order, each once. An IPv4 address that is mapped into
+/// IPv6 counts as IPv4; a zone (`%eth0`) is cut off; what is no address is left out.
+pub fn addresses(cell: &str, wanted: Addresses) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    for item in list_items(cell) {
+        let Some(address) = address(item) else { continue };
+        if wanted.includes(address) && !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    found
+}
+
+fn address(item: &str) -> Option<IpAddr> {
+    let without_zone = item.split_once('%').map_or(item, |(address, _)| address);
+    without_zone.parse::<IpAddr>().ok().map(|it| it.to_canonical())
+}
+
+impl Addresses {
+    fn includes(self, address: IpAddr) -> bool {
+        match self {
+            Addresses::V4 => address.is_ipv4(),
+            Addresses::V6 => address.is_ipv6(),
+            Addresses::Private => is_private(address),
+            Addresses::Public => !is_private(address),
+        }
+    }
+}
+
+/// Whether an address is not routed on the internet: private, shared (RFC 6598), loopback,
+/// link-local, unique local, unspecified, multicast, broadcast, or for documentation.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(it) => is_private_v4(it),
+        IpAddr::V6(it) => is_private_v6(it),
+    }
+}
+
+fn is_private_v4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_broadcast()
+        || address.is_documentation()
+        || first == 0
+        || (first == 100 && (64..128).contains(&second))
+}
+
+fn is_private_v6(address: Ipv6Addr) -> bool {
+    let is_documentation = address.segments()[..2] == [0x2001, 0xdb8];
+    address.is_loopback()
+        || address.is_unspecified()
+        || address.is_unique_local()
+        || address.is_unicast_link_local()
+        || address.is_multicast()
+        || is_documentation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(cell: &str, wanted: Addresses) -> Vec<String> {
+        addresses(cell, wanted).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn addresses_are_sorted_by_family_and_reach() {
+        let cell = "10.0.0.5, ::ffff:10.0.0.5, 8.8.8.8, fe80::1%eth0, 2a00:1450::1, 10.0.0.256, x";
+        assert_eq!(texts(cell, Addresses::V4), ["10.0.0.5", "8.8.8.8"]);
+        assert_eq!(texts(cell, Addresses::V6), ["fe80::1", "2a00:1450::1"]);
+        assert_eq!(texts(cell, Addresses::Private), ["10.0.0.5", "fe80::1"]);
+        assert_eq!(texts(cell, Addresses::Public), ["8.8.8.8", "2a00:1450::1"]);
+    }
+
+    #[test]
+    fn what_the_internet_does_not_route_is_private() {
+        for cell in [
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.31.0.1",
+            "192.168.1.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "203.0.113.9",
+            "::",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+            "ff02::1",
+            "2001:db8::1",
+        ] {
+            assert_eq!(texts(cell, Addresses::Public), [""; 0], "{cell}");
+        }
+        for cell in ["9.9.9.9", "100.128.0.1", "172.32.0.1", "2606:4700::1111"] {
+            assert_eq!(texts(cell, Addresses::Private), [""; 0], "{cell}");
+        }
+    }
+}

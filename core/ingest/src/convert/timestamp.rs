@@ -1,0 +1,164 @@
+//! Points in time.
+//!
+//! Nexthink documents the literal `2024-07-15 10:15:00`; what an export writes is not documented, so
+//! ISO 8601 with `T`, a fraction and a zone is read too. Without a zone the time is taken as UTC.
+
+const MILLISECONDS_A_DAY: i64 = 86_400_000;
+
+/// Milliseconds since 1970-01-01 UTC of `YYYY-MM-DD hh:mm:ss`, with `T` for the space, and with an
+/// optional fraction and zone (`Z`, `+02:00`, `+0200`).
+pub fn timestamp(cell: &str) -> Option<i64> {
+    let bytes = cell.as_bytes();
+    let (date, time, rest) = (bytes.get(..10)?, bytes.get(11..19)?, bytes.get(19..)?);
+    if !matches!(bytes[10], b' ' | b'T' | b't') {
+        return None;
+    }
+    let days = date_as_days(date)?;
+    let time_of_day = clock_as_milliseconds(time)?;
+    let (fraction, rest) = split_fraction(rest)?;
+    let offset = zone_as_milliseconds(rest)?;
+    Some(days * MILLISECONDS_A_DAY + time_of_day + fraction - offset)
+}
+
+fn date_as_days(date: &[u8]) -> Option<i64> {
+    if date[4] != b'-' || date[7] != b'-' {
+        return None;
+    }
+    let (year, month, day) = (digits(&date[..4])?, digits(&date[5..7])?, digits(&date[8..])?);
+    if year == 0 || !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
+        return None;
+    }
+    Some(days_from_civil(year, month, day))
+}
+
+fn clock_as_milliseconds(time: &[u8]) -> Option<i64> {
+    if time[2] != b':' || time[5] != b':' {
+        return None;
+    }
+    let (hour, minute, second) = (digits(&time[..2])?, digits(&time[3..5])?, digits(&time[6..])?);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    Some(((hour * 60 + minute) * 60 + second) * 1000)
+}
+
+/// The milliseconds of a fraction, which may be missing, and what follows it.
+fn split_fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
+    let Some(fraction) = rest.strip_prefix(b".") else { return Some((0, rest)) };
+    let len = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if !(1..=9).contains(&len) {
+        return None;
+    }
+    let (digits_of_fraction, rest) = fraction.split_at(len);
+    let places = digits_of_fraction.iter().chain(b"00").take(3);
+    let milliseconds = places.fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+    Some((milliseconds, rest))
+}
+
+fn zone_as_milliseconds(zone: &[u8]) -> Option<i64> {
+    let (sign, digits_of_zone) = match zone {
+        [] | [b'Z' | b'z'] => return Some(0),
+        [b'+', rest @ ..] => (1, rest),
+        [b'-', rest @ ..] => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = match digits_of_zone {
+        [a, b, b':', c, d] | [a, b, c, d] => (digits(&[*a, *b])?, digits(&[*c, *d])?),
+        _ => return None,
+    };
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    Some(sign * (hours * 60 + minutes) * 60_000)
+}
+
+fn digits(bytes: &[u8]) -> Option<i64> {
+    bytes.iter().try_fold(0, |number, byte| {
+        byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0'))
+    })
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 in the proleptic Gregorian calendar
+/// (<https://howardhinnant.github.io/date_algorithms.html#days_from_civil>).
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year - era * 400;
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn times_in_every_accepted_form() {
+        let instant = Some(1_795_000_000_000);
+        let table = [
+            ("2026-11-18 11:06:40", instant),
+            ("2026-11-18T11:06:40", instant),
+            ("2026-11-18T11:06:40Z", instant),
+            ("2026-11-18T13:06:40+02:00", instant),
+            ("2026-11-18T05:36:40-0530", instant),
+            ("2026-11-18 11:06:40.1", Some(1_795_000_000_100)),
+            ("2026-11-18 11:06:40.123456789Z", Some(1_795_000_000_123)),
+            ("1969-12-31 23:59:59", Some(-1000)),
+            ("2024-02-29 00:00:00", Some(1_709_164_800_000)),
+        ];
+        for (cell, expected) in table {
+            assert_eq!(timestamp(cell), expected, "{cell}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_time() {
+        let table = [
+            "",
+            "0",
+            "-",
+            "1795000000",
+            "2026-11-18",
+            "2026-13-01 00:00:00",
+            "2026-02-29 00:00:00",
+            "2026-11-18 24:00:00",
+            "2026-11-18 11:06:60",
+            "0000-01-01 00:00:00",
+            "2026-11-18 11:06:40.",
+            "2026-11-18 11:06:40 CET",
+            "2026-11-18 11:06:40+2",
+            "18/11/2026 11:06:40",
+            "2026-11-18 11:06:4é",
+            "2026-11-18x11:06:40",
+            "20261118T110640Z",
+            "2026-11-18 11:06:40.1234567890",
+        ];
+        for cell in table {
+            assert_eq!(timestamp(cell), None, "{cell}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_calendar_library(second in -62_135_596_800_i64..253_370_764_800) {
+            let expected = jiff::Timestamp::from_second(second).expect("within jiff's range");
+            prop_assert_eq!(timestamp(&expected.to_string()), Some(second * 1000));
+        }
+
+        #[test]
+        fn never_panics(cell in "\\PC{0,30}") {
+            let _ = timestamp(&cell);
+        }
+    }
+}

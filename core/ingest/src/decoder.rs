@@ -1,0 +1,478 @@
+//! The byte-level CSV decoder: strict RFC 4180, streaming, into batches of rows.
+//!
+//! # Be advised
+//!
+//! This file works on bytes and positions for speed; `tests/it/twin.rs` says the same thing one
+//! character at a time and is the specification. Property tests hold the two equal for every way of
+//! cutting the input into chunks. What is clever here:
+//!
+//! - A run of ordinary bytes is copied in one piece; only separators, quotes and line ends are
+//!   looked at one by one.
+//! - UTF-8 is checked once for a whole batch. Since cells lie side by side without separators, two
+//!   halves of a character in neighbouring cells would pass, so the ends of cells are checked to be
+//!   character boundaries too. Only a batch that fails is searched row by row.
+//!
+//! The rules: UTF-8 with or without a byte order mark; `,` between cells; `"` around whole cells
+//! only, `""` for one inside; LF or CRLF. What concerns one row (its width, its encoding, a NUL, a
+//! repeated header) quarantines that row. What makes the following rows doubtful (a quote out of
+//! place, a lone carriage return, an end inside quotes) refuses the file.
+
+use memchr::{memchr, memchr_iter};
+
+use crate::batch::Batch;
+use crate::refusal::{Quarantine, QuarantineReason, QuarantinedRow, Refusal, RefusalReason};
+
+/// The most rows in a batch: small enough that a batch stays in the processor's cache while its
+/// columns are walked one after the other.
+const BATCH_ROWS: usize = 1024;
+
+/// A batch is also full when its cells have this many bytes.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// The most cells in a header.
+const MAX_COLUMNS: usize = 1024;
+
+/// The most bytes in one cell; a stray quote that swallows the rest of a file ends here.
+const MAX_CELL_BYTES: usize = 1024 * 1024;
+
+/// The most bytes in the cells of one row.
+const MAX_ROW_BYTES: usize = 16 * 1024 * 1024;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Decodes one file.
+#[derive(Debug)]
+pub struct Decoder {
+    state: State,
+    /// The first bytes of the file, until it is known whether they are a byte order mark.
+    preamble: Option<Vec<u8>>,
+    header: Vec<String>,
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+    lines: Vec<u64>,
+    /// Where the row being read begins, in `bytes`, in `ends`, and in the file.
+    row: RowStart,
+    /// Where the cell being read begins in `bytes`.
+    cell_start: usize,
+    /// Whether the row being read has a quoted cell, which makes it a row even if it is empty.
+    row_has_quotes: bool,
+    /// The cells of the row being read. Those beyond the widest header are counted, not kept.
+    row_cells: usize,
+    line: u64,
+    batch_rows: usize,
+    counts: DecoderCounts,
+}
+
+/// What was seen besides the rows that came out.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct DecoderCounts {
+    /// Rows read after the header, blank lines not included.
+    pub rows: u64,
+    /// Blank lines, which are skipped.
+    pub blank_lines: u64,
+    /// Rows that were set aside.
+    pub quarantine: Quarantine,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    CellStart,
+    Plain,
+    Quoted,
+    QuoteInQuoted,
+    /// After a carriage return that ended a cell.
+    CarriageReturn,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct RowStart {
+    bytes: usize,
+    ends: usize,
+    line: u64,
+}
+
+impl Default for Decoder {
+    fn default() -> Decoder {
+        Decoder {
+            state: State::CellStart,
+            preamble: Some(Vec::new()),
+            header: Vec::new(),
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            lines: Vec::new(),
+            row: RowStart { line: 1, ..RowStart::default() },
+            cell_start: 0,
+            row_has_quotes: false,
+            row_cells: 0,
+            line: 1,
+            batch_rows: BATCH_ROWS,
+            counts: DecoderCounts::default(),
+        }
+    }
+}
+
+impl Decoder {
+    /// Makes batches of at most so many rows.
+    #[must_use]
+    pub fn with_batch_rows(mut self, batch_rows: usize) -> Decoder {
+        self.batch_rows = batch_rows.max(1);
+        self
+    }
+
+    /// The names of the columns; empty until the first line was read.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// What was seen so far.
+    pub fn counts(&self) -> &DecoderCounts {
+        &self.counts
+    }
+
+    /// Sets a row aside that a later stage could not use.
+    pub(crate) fn quarantine(&mut self, row: QuarantinedRow) {
+        self.counts.quarantine.add(row);
+    }
+
+    /// Reads bytes until they end or a batch is full, and returns how many were read. The caller
+    /// takes the batch when [`Self::is_full`].
+    ///
+    /// # Errors
+    ///
+    /// The file is refused; the decoder is not to be used again.
+    pub fn decode(&mut self, input: &[u8]) -> Result<usize, Refusal> {
+        let Some(mut preamble) = self.preamble.take() else { return self.scan(input) };
+        let wanted = BYTE_ORDER_MARK.len() - preamble.len();
+        let taken = wanted.min(input.len());
+        preamble.extend_from_slice(&input[..taken]);
+        if preamble.starts_with(b"\xFF\xFE") || preamble.starts_with(b"\xFE\xFF") {
+            return Err(self.refuse(RefusalReason::Utf16));
+        }
+        if preamble.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&preamble) {
+            self.preamble = Some(preamble);
+            return Ok(taken);
+        }
+        self.scan_preamble(&preamble)?;
+        Ok(taken + self.scan(&input[taken..])?)
+    }
+
+    /// Whether the batch must be taken before more is decoded.
+    pub fn is_full(&self) -> bool {
+        self.lines.len() >= self.batch_rows || self.row.bytes >= BATCH_BYTES
+    }
+
+    /// Ends the file: what is left is its last row.
+    ///
+    /// # Errors
+    ///
+    /// The file was cut inside quotes, or has no header.
+    pub fn finish(&mut self) -> Result<(), Refusal> {
+        if let Some(preamble) = self.preamble.take() {
+            self.scan_preamble(&preamble)?;
+        }
+        match self.state {
+            State::Quoted => return Err(self.refuse(RefusalReason::Unterminated)),
+            State::CarriageReturn => return Err(self.refuse(RefusalReason::LoneCarriageReturn)),
+            State::CellStart if self.row_cells == 0 => {}
+            State::CellStart | State::Plain | State::QuoteInQuoted => {
+                self.end_cell()?;
+                self.end_row()?;
+            }
+        }
+        if self.header.is_empty() {
+            return Err(self.refuse(RefusalReason::Empty));
+        }
+        Ok(())
+    }
+
+    /// The rows decoded since the last call, checked to be UTF-8.
+    pub fn take_batch(&mut self) -> Batch {
+        let width = self.header.len();
+        let unfinished_bytes = self.bytes.split_off(self.row.bytes);
+        let unfinished_ends = self.ends.split_off(self.row.ends);
+        if !self.rows_are_text() {
+            self.drop_bad_rows();
+        }
+        let text = String::from_utf8(std::mem::take(&mut self.bytes))
+            .expect("rows that are not UTF-8 were dropped");
+        let batch = Batch::new(
+            text,
+            std::mem::take(&mut self.ends),
+            std::mem::take(&mut self.lines),
+            width,
+        );
+        let moved = self.row.bytes;
+        self.bytes = unfinished_bytes;
+        self.ends = unfinished_ends;
+        for end in &mut self.ends {
+            *end -= position(moved);
+        }
+        self.cell_start -= moved;
+        self.row = RowStart { bytes: 0, ends: 0, line: self.row.line };
+        batch
+    }
+
+    /// Takes back the buffers of a batch, so that the next one needs no new memory.
+    pub fn recycle(&mut self, batch: Batch) {
+        let (mut bytes, mut ends, mut lines) = batch.into_buffers();
+        bytes.clear();
+        ends.clear();
+        lines.clear();
+        bytes.extend_from_slice(&self.bytes);
+        ends.extend_from_slice(&self.ends);
+        lines.extend_from_slice(&self.lines);
+        (self.bytes, self.ends, self.lines) = (bytes, ends, lines);
+    }
+
+    /// The first bytes, once they are known not to begin a byte order mark.
+    fn scan_preamble(&mut self, preamble: &[u8]) -> Result<(), Refusal> {
+        let mut rest = preamble.strip_prefix(BYTE_ORDER_MARK).unwrap_or(preamble);
+        while !rest.is_empty() {
+            let read = self.scan(rest)?;
+            rest = &rest[read..];
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self, input: &[u8]) -> Result<usize, Refusal> {
+        let mut at = 0;
+        while at < input.len() && !(self.is_full() && self.row_is_untouched()) {
+            at += match (self.state, input[at]) {
+                (State::CellStart, b'"') => {
+                    self.row_has_quotes = true;
+                    self.state = State::Quoted;
+                    1
+                }
+                (State::CellStart | State::Plain, _) => self.scan_plain(&input[at..])?,
+                (State::Quoted, _) => self.scan_quoted(&input[at..])?,
+                (State::QuoteInQuoted, b'"') => {
+                    self.bytes.push(b'"');
+                    self.state = State::Quoted;
+                    1
+                }
+                (State::QuoteInQuoted, byte) => {
+                    self.end_cell_at(byte, RefusalReason::TextAfterQuote)?;
+                    1
+                }
+                (State::CarriageReturn, b'\n') => {
+                    self.end_line()?;
+                    1
+                }
+                (State::CarriageReturn, _) => {
+                    return Err(self.refuse(RefusalReason::LoneCarriageReturn));
+                }
+            };
+        }
+        Ok(at)
+    }
+
+    /// A run of ordinary bytes and the special byte after it, if it is there.
+    fn scan_plain(&mut self, input: &[u8]) -> Result<usize, Refusal> {
+        let run = input.iter().position(|&byte| is_special(byte)).unwrap_or(input.len());
+        if run > 0 {
+            self.bytes.extend_from_slice(&input[..run]);
+            self.check_length()?;
+            self.state = State::Plain;
+        }
+        let Some(&special) = input.get(run) else { return Ok(run) };
+        self.end_cell_at(special, RefusalReason::StrayQuote)?;
+        Ok(run + 1)
+    }
+
+    /// A run inside quotes and the quote after it, if it is there.
+    fn scan_quoted(&mut self, input: &[u8]) -> Result<usize, Refusal> {
+        let quote = memchr(b'"', input);
+        let run = &input[..quote.unwrap_or(input.len())];
+        self.line += memchr_iter(b'\n', run).count() as u64;
+        self.bytes.extend_from_slice(run);
+        self.check_length()?;
+        if quote.is_none() {
+            return Ok(run.len());
+        }
+        self.state = State::QuoteInQuoted;
+        Ok(run.len() + 1)
+    }
+
+    /// The byte after a cell.
+    fn end_cell_at(&mut self, byte: u8, otherwise: RefusalReason) -> Result<(), Refusal> {
+        match byte {
+            b',' => {
+                self.end_cell()?;
+                self.state = State::CellStart;
+                Ok(())
+            }
+            b'\n' => self.end_line(),
+            b'\r' => {
+                self.state = State::CarriageReturn;
+                Ok(())
+            }
+            _ => Err(self.refuse(otherwise)),
+        }
+    }
+
+    fn end_line(&mut self) -> Result<(), Refusal> {
+        self.end_cell()?;
+        self.end_row()?;
+        self.line += 1;
+        self.row.line = self.line;
+        self.state = State::CellStart;
+        Ok(())
+    }
+
+    fn end_cell(&mut self) -> Result<(), Refusal> {
+        self.cell_start = self.bytes.len();
+        self.row_cells += 1;
+        if self.row_cells <= MAX_COLUMNS {
+            self.ends.push(position(self.cell_start));
+        } else if self.header.is_empty() {
+            return Err(self.refuse(RefusalReason::TooManyColumns));
+        }
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<(), Refusal> {
+        let cells = std::mem::take(&mut self.row_cells);
+        let blank = cells == 1
+            && !self.row_has_quotes
+            && self.bytes[self.row.bytes..].trim_ascii().is_empty();
+        if blank {
+            self.counts.blank_lines += 1;
+            self.cut_row();
+        } else if self.header.is_empty() {
+            self.header = self.read_header()?;
+            self.cut_row();
+        } else {
+            self.counts.rows += 1;
+            let expected = self.header.len();
+            if cells != expected {
+                self.set_aside(QuarantineReason::Width { cells, expected });
+            } else if self.row_repeats_header() {
+                self.set_aside(QuarantineReason::RepeatedHeader);
+            } else {
+                self.lines.push(self.row.line);
+            }
+        }
+        self.row.bytes = self.bytes.len();
+        self.row.ends = self.ends.len();
+        self.cell_start = self.bytes.len();
+        self.row_has_quotes = false;
+        Ok(())
+    }
+
+    fn set_aside(&mut self, reason: QuarantineReason) {
+        self.counts.quarantine.add(QuarantinedRow { line: self.row.line, reason });
+        self.cut_row();
+    }
+
+    fn cut_row(&mut self) {
+        self.bytes.truncate(self.row.bytes);
+        self.ends.truncate(self.row.ends);
+    }
+
+    fn read_header(&mut self) -> Result<Vec<String>, Refusal> {
+        let mut names: Vec<String> = Vec::new();
+        let mut start = self.row.bytes;
+        for &end in &self.ends[self.row.ends..] {
+            let bytes = self.bytes[start..end as usize].trim_ascii();
+            start = end as usize;
+            let column = names.len() + 1;
+            let name = match str::from_utf8(bytes) {
+                Ok(name) if !name.is_empty() && !name.contains('\0') => name,
+                _ => return Err(refusal(self.row.line, column, RefusalReason::BadHeader)),
+            };
+            if names.iter().any(|it| it.eq_ignore_ascii_case(name)) {
+                return Err(refusal(self.row.line, column, RefusalReason::DuplicateColumn));
+            }
+            names.push(name.to_owned());
+        }
+        Ok(names)
+    }
+
+    fn row_repeats_header(&self) -> bool {
+        let mut start = self.row.bytes;
+        for (&end, name) in self.ends[self.row.ends..].iter().zip(&self.header) {
+            if &self.bytes[start..end as usize] != name.as_bytes() {
+                return false;
+            }
+            start = end as usize;
+        }
+        true
+    }
+
+    /// Whether nothing of a row was read yet.
+    fn row_is_untouched(&self) -> bool {
+        self.state == State::CellStart && self.row_cells == 0
+    }
+
+    fn check_length(&self) -> Result<(), Refusal> {
+        if self.bytes.len() - self.cell_start > MAX_CELL_BYTES {
+            return Err(self.refuse(RefusalReason::CellTooLong));
+        }
+        if self.bytes.len() - self.row.bytes > MAX_ROW_BYTES {
+            return Err(self.refuse(RefusalReason::RowTooLong));
+        }
+        Ok(())
+    }
+
+    fn rows_are_text(&self) -> bool {
+        if memchr(0, &self.bytes).is_some() {
+            return false;
+        }
+        let Ok(text) = str::from_utf8(&self.bytes) else { return false };
+        text.is_ascii() || self.ends.iter().all(|&end| text.is_char_boundary(end as usize))
+    }
+
+    /// The slow path of [`Self::take_batch`]: keeps the rows whose cells are all text.
+    fn drop_bad_rows(&mut self) {
+        let width = self.header.len();
+        let (bytes, ends) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.ends));
+        let lines = std::mem::take(&mut self.lines);
+        let mut start = 0;
+        for (row, &line) in lines.iter().enumerate() {
+            let row_ends = &ends[row * width..(row + 1) * width];
+            let row_end = row_ends[width - 1] as usize;
+            if let Some(reason) = reason_to_drop(&bytes, start, row_ends) {
+                self.counts.quarantine.add(QuarantinedRow { line, reason });
+            } else {
+                let base = self.bytes.len();
+                self.bytes.extend_from_slice(&bytes[start..row_end]);
+                let moved = row_ends.iter().map(|&end| position(base + end as usize - start));
+                self.ends.extend(moved);
+                self.lines.push(line);
+            }
+            start = row_end;
+        }
+    }
+
+    fn refuse(&self, reason: RefusalReason) -> Refusal {
+        refusal(self.line, self.row_cells + 1, reason)
+    }
+}
+
+fn reason_to_drop(bytes: &[u8], mut start: usize, ends: &[u32]) -> Option<QuarantineReason> {
+    for &end in ends {
+        let cell = &bytes[start..end as usize];
+        if str::from_utf8(cell).is_err() {
+            return Some(QuarantineReason::Encoding);
+        }
+        if memchr(0, cell).is_some() {
+            return Some(QuarantineReason::Nul);
+        }
+        start = end as usize;
+    }
+    None
+}
+
+fn refusal(line: u64, column: usize, reason: RefusalReason) -> Refusal {
+    Refusal { line, column, reason }
+}
+
+const fn is_special(byte: u8) -> bool {
+    matches!(byte, b',' | b'"' | b'\r' | b'\n')
+}
+
+/// A position in a batch, which always fits: a batch is full at [`BATCH_BYTES`] and its last row has
+/// at most [`MAX_ROW_BYTES`] and one run of input more.
+fn position(at: usize) -> u32 {
+    u32::try_from(at).expect("a batch is far smaller than 4 GiB")
+}

@@ -1,0 +1,230 @@
+//! The edges of one relationship type as pairs of entity numbers, each once.
+//!
+//! The pairs are held as one compressed bitmap for each entity at one end: ten million edges between
+//! a hundred thousand devices and some thousand packages take a few megabytes.
+
+use std::sync::Arc;
+
+use arrow_array::types::UInt32Type;
+use arrow_array::{Array as _, ArrayRef, DictionaryArray, RecordBatch, StringArray, UInt32Array};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use core_model::relationship::RelationshipType;
+use roaring::RoaringBitmap;
+
+use crate::entities::SortedEntities;
+use crate::values::{FROM_KEY, TO_KEY, data_type};
+
+/// The most edges in a batch of a finished table.
+const OUTPUT_ROWS: usize = 64 * 1024;
+
+/// The edges of one type while a run collects them.
+#[derive(Debug)]
+pub struct Edges {
+    relationship: &'static RelationshipType,
+    /// For each entity at the grouping end, the entities at the other end.
+    members: Vec<RoaringBitmap>,
+    counts: EdgeCounts,
+}
+
+/// What became of the rows that could draw an edge of a type.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct EdgeCounts {
+    /// Edges that the rows drew.
+    pub edges: u64,
+    /// Rows that drew an edge again.
+    pub duplicates: u64,
+    /// Dangling rows: they name an entity that nobody knows, and draw no edge.
+    pub dangling: u64,
+    /// Rows that name nothing at one end, and draw no edge.
+    pub unlinked: u64,
+    /// Edges taken over from the generation before.
+    pub carried_over: u64,
+}
+
+/// One end of a row's edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndOfRow {
+    /// The number of an entity.
+    Entity(u32),
+    /// The row names an entity that nobody knows.
+    Unknown,
+    /// The row names none.
+    Empty,
+}
+
+/// What a row did for a relationship type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drawn {
+    New,
+    Again,
+    Dangling,
+    Nothing,
+}
+
+impl Edges {
+    pub(crate) fn new(relationship: &'static RelationshipType) -> Edges {
+        Edges { relationship, members: Vec::new(), counts: EdgeCounts::default() }
+    }
+
+    /// The type.
+    pub fn relationship(&self) -> &'static RelationshipType {
+        self.relationship
+    }
+
+    /// How many edges there are.
+    pub fn len(&self) -> u64 {
+        self.counts.edges + self.counts.carried_over
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What became of the rows.
+    pub fn counts(&self) -> EdgeCounts {
+        self.counts
+    }
+
+    /// Draws the edge of one row.
+    pub(crate) fn draw(&mut self, from: EndOfRow, to: EndOfRow) -> Drawn {
+        match (from, to) {
+            (EndOfRow::Entity(from), EndOfRow::Entity(to)) => {
+                if self.insert(from, to) {
+                    self.counts.edges += 1;
+                    Drawn::New
+                } else {
+                    self.counts.duplicates += 1;
+                    Drawn::Again
+                }
+            }
+            (EndOfRow::Empty, _) | (_, EndOfRow::Empty) => {
+                self.counts.unlinked += 1;
+                Drawn::Nothing
+            }
+            (EndOfRow::Unknown, _) | (_, EndOfRow::Unknown) => {
+                self.counts.dangling += 1;
+                Drawn::Dangling
+            }
+        }
+    }
+
+    /// Takes over an edge of an earlier generation.
+    pub(crate) fn carry_over(&mut self, from: u32, to: u32) {
+        if self.insert(from, to) {
+            self.counts.carried_over += 1;
+        }
+    }
+
+    fn insert(&mut self, from: u32, to: u32) -> bool {
+        let (group, member) = if self.groups_by_source() { (from, to) } else { (to, from) };
+        let group = group as usize;
+        if group >= self.members.len() {
+            self.members.resize_with(group + 1, RoaringBitmap::new);
+        }
+        self.members[group].insert(member)
+    }
+
+    /// Edges that start at the only entity of a type make one group; otherwise the target groups,
+    /// since a package is on many devices and a bitmap of many is the smallest.
+    fn groups_by_source(&self) -> bool {
+        self.relationship.from.column.is_none()
+    }
+
+    /// The table in batches, ordered by the keys at the grouping end, then at the other.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: an error here is a defect of the schema.
+    pub fn batches<'a>(
+        &'a self,
+        from: &'a SortedEntities,
+        to: &'a SortedEntities,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a, ArrowError> {
+        let writer = EdgeWriter::new(self.relationship, from, to)?;
+        let mut pairs = self.pairs(from, to);
+        Ok(std::iter::from_fn(move || {
+            let (from, to): (Vec<u32>, Vec<u32>) = pairs.by_ref().take(OUTPUT_ROWS).unzip();
+            (!from.is_empty()).then(|| writer.batch(from, to))
+        }))
+    }
+
+    /// The places of both ends of each edge, in the order of the table.
+    fn pairs<'a>(
+        &'a self,
+        from: &'a SortedEntities,
+        to: &'a SortedEntities,
+    ) -> impl Iterator<Item = (u32, u32)> + 'a {
+        let by_source = self.groups_by_source();
+        let (groups, members) = if by_source { (from, to) } else { (to, from) };
+        let mut places: Vec<(u32, usize)> =
+            (0..self.members.len()).map(|number| (groups.rank[number], number)).collect();
+        places.sort_unstable();
+        places.into_iter().flat_map(move |(place, number)| {
+            let mut others: Vec<u32> =
+                self.members[number].iter().map(|it| members.rank[it as usize]).collect();
+            others.sort_unstable();
+            others
+                .into_iter()
+                .map(move |other| if by_source { (place, other) } else { (other, place) })
+        })
+    }
+}
+
+/// The schema of a relationship type's table: the keys of both ends, then the edge's properties.
+pub fn edge_schema(relationship: &RelationshipType) -> SchemaRef {
+    let key = |name| Field::new(name, dictionary(DataType::Utf8), false);
+    let mut fields = vec![key(FROM_KEY), key(TO_KEY)];
+    fields.extend(relationship.properties.iter().map(|it| {
+        let property = relationship.target_property(it);
+        let value = data_type(property.value_type());
+        Field::new(it.name, dictionary(value), !property.never_null)
+    }));
+    Arc::new(Schema::new(fields))
+}
+
+fn dictionary(value: DataType) -> DataType {
+    DataType::Dictionary(Box::new(DataType::UInt32), Box::new(value))
+}
+
+/// Makes batches of edges that share the columns of their ends as dictionaries.
+struct EdgeWriter {
+    schema: SchemaRef,
+    from_keys: Arc<StringArray>,
+    to_keys: Arc<StringArray>,
+    /// The values of each property of the edge, in the order of the targets.
+    properties: Vec<ArrayRef>,
+}
+
+impl EdgeWriter {
+    fn new(
+        relationship: &RelationshipType,
+        from: &SortedEntities,
+        to: &SortedEntities,
+    ) -> Result<EdgeWriter, ArrowError> {
+        let properties = relationship.properties.iter().map(|it| to.property(it.name));
+        Ok(EdgeWriter {
+            schema: edge_schema(relationship),
+            from_keys: Arc::clone(&from.keys),
+            to_keys: Arc::clone(&to.keys),
+            properties: properties.collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn batch(&self, from: Vec<u32>, to: Vec<u32>) -> Result<RecordBatch, ArrowError> {
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(2 + self.properties.len());
+        let to = UInt32Array::from(to);
+        columns.push(dictionary_array(UInt32Array::from(from), Arc::clone(&self.from_keys) as _)?);
+        columns.push(dictionary_array(to.clone(), Arc::clone(&self.to_keys) as _)?);
+        for values in &self.properties {
+            // A null belongs into the keys of a dictionary, where every reader looks for it.
+            let keys = to.iter().map(|it| it.filter(|&place| values.is_valid(place as usize)));
+            columns.push(dictionary_array(keys.collect(), Arc::clone(values))?);
+        }
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+    }
+}
+
+fn dictionary_array(keys: UInt32Array, values: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(keys, values)?))
+}

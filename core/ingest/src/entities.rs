@@ -1,0 +1,253 @@
+//! The entities of one type, numbered by key; the first row of a key wins.
+
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
+use arrow_schema::ArrowError;
+use core_model::entity::EntityType;
+use rustc_hash::FxHasher;
+
+use crate::batch::{Batch, Column};
+use crate::graph::TextColumn;
+use crate::header::ColumnMap;
+use crate::keys::Keys;
+use crate::values::{KEY, Tag, Values, entity_schema};
+
+/// The most rows in a batch of a finished table.
+const OUTPUT_ROWS: usize = 8192;
+
+/// The entities of one type while a run collects them.
+#[derive(Debug)]
+pub struct EntityTable {
+    entity: &'static EntityType,
+    keys: Keys,
+    /// What the first row of each key said of the entity, to tell an identical row from one that
+    /// contradicts it. Carried-over entities have none.
+    fingerprints: Vec<u64>,
+    values: Vec<Values>,
+    counts: EntityCounts,
+}
+
+/// What became of the rows that named an entity of a type.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct EntityCounts {
+    /// Entities that the rows made.
+    pub entities: u64,
+    /// Rows that said the same of a known entity.
+    pub identical: u64,
+    /// Rows that contradicted a known entity; the first row won.
+    pub conflicting: u64,
+    /// Entities taken over from the generation before.
+    pub carried_over: u64,
+}
+
+/// The entities of one type in their final order, which is that of their keys.
+#[derive(Debug)]
+pub struct SortedEntities {
+    /// The type.
+    pub entity: &'static EntityType,
+    /// `_key` of each entity.
+    pub keys: Arc<StringArray>,
+    /// The place of each entity by its number.
+    pub(crate) rank: Vec<u32>,
+    /// The number of each entity by its place.
+    order: UInt32Array,
+    columns: Vec<ArrayRef>,
+}
+
+impl EntityTable {
+    pub(crate) fn new(entity: &'static EntityType) -> EntityTable {
+        let values = entity.properties.iter().map(|it| Values::new(it.value_type())).collect();
+        EntityTable {
+            entity,
+            keys: Keys::default(),
+            fingerprints: Vec::new(),
+            values,
+            counts: EntityCounts::default(),
+        }
+    }
+
+    /// The type.
+    pub fn entity(&self) -> &'static EntityType {
+        self.entity
+    }
+
+    /// How many entities there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.len() == 0
+    }
+
+    /// What became of the rows.
+    pub fn counts(&self) -> EntityCounts {
+        self.counts
+    }
+
+    /// The number of the entity with this uid.
+    pub fn number(&self, uid: &str) -> Option<u32> {
+        self.keys.number(uid)
+    }
+
+    /// Adds the entities of a batch that are new. `numbers` gets the number of each row's entity,
+    /// `new_rows` the rows that made one. Rows in `unusable` have no usable key.
+    pub(crate) fn add(
+        &mut self,
+        batch: &Batch,
+        columns: &ColumnMap,
+        unusable: &[bool],
+        numbers: &mut Vec<u32>,
+        new_rows: &mut Vec<usize>,
+    ) {
+        numbers.clear();
+        new_rows.clear();
+        let keys = batch.column(columns.position(self.entity.key_column));
+        let described = self.described_by(batch, columns);
+        for (row, uid) in keys.cells().enumerate() {
+            if unusable[row] {
+                numbers.push(u32::MAX);
+                continue;
+            }
+            let (number, is_new) = self.keys.insert(uid);
+            numbers.push(number);
+            let fingerprint = fingerprint(&described, row);
+            if is_new {
+                self.fingerprints.push(fingerprint);
+                new_rows.push(row);
+            } else if self.fingerprints[number as usize] == fingerprint {
+                self.counts.identical += 1;
+            } else {
+                self.counts.conflicting += 1;
+            }
+        }
+        self.counts.entities += new_rows.len() as u64;
+        let mut property_columns = Vec::new();
+        for (values, property) in self.values.iter_mut().zip(self.entity.properties) {
+            property_columns.clear();
+            let positions = property.columns.iter().map(|it| columns.position(it));
+            property_columns.extend(positions.map(|position| batch.column(position)));
+            values.extend(property, &property_columns, new_rows);
+        }
+    }
+
+    /// Takes over the entities of an earlier generation whose keys are not here.
+    ///
+    /// # Errors
+    ///
+    /// The batch has no text column `_key`.
+    pub(crate) fn carry_over(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        let keys = TextColumn::of(batch, KEY)?;
+        let mut rows = Vec::new();
+        for row in 0..batch.num_rows() {
+            let uid = keys.value(row).and_then(|key| self.entity.uid_of_key(key));
+            if let Some(uid) = uid
+                && self.keys.insert(&uid).1
+            {
+                rows.push(row);
+            }
+        }
+        self.fingerprints.resize(self.keys.len(), 0);
+        for (values, property) in self.values.iter_mut().zip(self.entity.properties) {
+            values.extend_from(batch.column_by_name(property.name), &rows);
+        }
+        self.counts.carried_over += rows.len() as u64;
+        Ok(())
+    }
+
+    /// How many entities of an earlier generation are not here.
+    ///
+    /// # Errors
+    ///
+    /// The batch has no text column `_key`.
+    pub(crate) fn count_missing(&self, batch: &RecordBatch) -> Result<u64, ArrowError> {
+        let keys = TextColumn::of(batch, KEY)?;
+        let is_missing = |row: &usize| {
+            let uid = keys.value(*row).and_then(|key| self.entity.uid_of_key(key));
+            uid.is_some_and(|uid| self.keys.number(&uid).is_none())
+        };
+        Ok((0..batch.num_rows()).filter(is_missing).count() as u64)
+    }
+
+    /// Puts the entities in the order of their uids, so that the same estate gives the same table
+    /// in whatever order its rows came.
+    pub fn sort(self) -> SortedEntities {
+        let count = u32::try_from(self.keys.len()).expect("numbers are u32");
+        let mut order: Vec<u32> = (0..count).collect();
+        order.sort_unstable_by(|&a, &b| self.keys.key(a).cmp(self.keys.key(b)));
+        let mut rank = vec![0; order.len()];
+        for (place, &number) in (0_u32..).zip(&order) {
+            rank[number as usize] = place;
+        }
+        let mut key = String::new();
+        let keys = order.iter().map(|&number| {
+            key.clear();
+            self.entity.write_key(self.keys.key(number), &mut key);
+            Some(key.clone())
+        });
+        SortedEntities {
+            entity: self.entity,
+            keys: Arc::new(keys.collect()),
+            rank,
+            order: order.into(),
+            columns: self.values.into_iter().map(Values::finish).collect(),
+        }
+    }
+
+    /// The columns that describe the entity, each once.
+    fn described_by<'a>(&self, batch: &'a Batch, columns: &ColumnMap) -> Vec<Column<'a>> {
+        let names = self.entity.properties.iter().flat_map(|it| it.columns);
+        let mut positions: Vec<usize> = names.filter_map(|it| columns.position(it)).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        positions.into_iter().map(|it| batch.column(Some(it))).collect()
+    }
+}
+
+impl SortedEntities {
+    /// How many entities there are.
+    pub fn len(&self) -> usize {
+        self.rank.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rank.is_empty()
+    }
+
+    /// The table in batches.
+    pub fn batches(&self, tags: &[Tag]) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> {
+        let schema = entity_schema(self.entity, tags);
+        (0..self.len()).step_by(OUTPUT_ROWS).map(move |start| {
+            let rows = OUTPUT_ROWS.min(self.len() - start);
+            let numbers = self.order.slice(start, rows);
+            let mut columns: Vec<ArrayRef> = vec![Arc::new(self.keys.slice(start, rows))];
+            for column in &self.columns {
+                columns.push(arrow_select::take::take(column, &numbers, None)?);
+            }
+            for tag in tags {
+                let value = std::iter::repeat_n(Some(tag.value.as_str()), rows);
+                columns.push(Arc::new(value.collect::<StringArray>()));
+            }
+            RecordBatch::try_new(Arc::clone(&schema), columns)
+        })
+    }
+
+    /// The values of one property in the order of the keys.
+    pub(crate) fn property(&self, name: &str) -> Result<ArrayRef, ArrowError> {
+        let position = self.entity.properties.iter().position(|it| it.name == name);
+        let position = position.expect("an edge property names one of its target, by compile time");
+        arrow_select::take::take(&self.columns[position], &self.order, None)
+    }
+}
+
+fn fingerprint(columns: &[Column<'_>], row: usize) -> u64 {
+    let mut hasher = FxHasher::default();
+    for column in columns {
+        column.cell(row).hash(&mut hasher);
+    }
+    hasher.finish()
+}

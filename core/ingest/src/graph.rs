@@ -1,0 +1,222 @@
+//! The tables of all steps of a run, and what is carried over from the generation before.
+
+use std::collections::BTreeMap;
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::UInt32Type;
+use arrow_array::{Array as _, DictionaryArray, RecordBatch, StringArray};
+use arrow_schema::{ArrowError, DataType, SchemaRef};
+use core_model::entity::EntityType;
+use core_model::relationship::{End, RelationshipType};
+use core_model::step::Step;
+
+use crate::edges::{Edges, edge_schema};
+use crate::entities::{EntityTable, SortedEntities};
+use crate::step::StepTables;
+use crate::values::{FROM_KEY, TO_KEY, Tag, entity_schema};
+
+/// The graph of one run while it grows, step after step.
+#[derive(Debug, Default)]
+pub struct Graph {
+    entities: BTreeMap<&'static str, EntityTable>,
+    edges: BTreeMap<&'static str, Edges>,
+}
+
+/// The whole graph of one run in its final order.
+#[derive(Debug)]
+pub struct SortedGraph {
+    entities: BTreeMap<&'static str, SortedEntities>,
+    edges: BTreeMap<&'static str, Edges>,
+    tags: Vec<Tag>,
+}
+
+impl Graph {
+    /// Adds the tables of a step. Each type has one step that makes it.
+    pub fn add(&mut self, tables: StepTables) {
+        for table in tables.entities {
+            self.entities.insert(table.entity().type_name, table);
+        }
+        for edges in tables.edges {
+            self.edges.insert(edges.relationship().type_name, edges);
+        }
+    }
+
+    /// Adds empty tables for a step that gave none.
+    pub fn add_empty(&mut self, step: &'static Step) {
+        for entity in step.entities {
+            self.entities.insert(entity.type_name, EntityTable::new(entity));
+        }
+        for relationship in step.relationships {
+            self.edges.insert(relationship.type_name, Edges::new(relationship));
+        }
+    }
+
+    /// The entities of a type, if its step has ended.
+    pub fn entity_table(&self, type_name: &str) -> Option<&EntityTable> {
+        self.entities.get(type_name)
+    }
+
+    /// The edges of a type, if its step has ended.
+    pub fn edges(&self, type_name: &str) -> Option<&Edges> {
+        self.edges.get(type_name)
+    }
+
+    /// Takes over the entities of an earlier generation whose keys are not here; new values win.
+    ///
+    /// # Errors
+    ///
+    /// The batch is no table of entities.
+    pub fn carry_over_entities(
+        &mut self,
+        entity: &'static EntityType,
+        batch: &RecordBatch,
+    ) -> Result<(), ArrowError> {
+        let table = self.entities.entry(entity.type_name);
+        table.or_insert_with(|| EntityTable::new(entity)).carry_over(batch)
+    }
+
+    /// Takes over the edges of an earlier generation whose ends are still here.
+    ///
+    /// # Errors
+    ///
+    /// The batch is no table of edges.
+    pub fn carry_over_edges(
+        &mut self,
+        relationship: &'static RelationshipType,
+        batch: &RecordBatch,
+    ) -> Result<(), ArrowError> {
+        let from = self.numbers(&relationship.from, batch, FROM_KEY)?;
+        let to = self.numbers(&relationship.to, batch, TO_KEY)?;
+        let edges = self.edges.entry(relationship.type_name);
+        let edges = edges.or_insert_with(|| Edges::new(relationship));
+        for pair in from.into_iter().zip(to) {
+            if let (Some(from), Some(to)) = pair {
+                edges.carry_over(from, to);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many entities of an earlier generation are not here.
+    ///
+    /// # Errors
+    ///
+    /// The batch is no table of entities.
+    pub fn count_missing(
+        &self,
+        entity: &EntityType,
+        batch: &RecordBatch,
+    ) -> Result<u64, ArrowError> {
+        match self.entities.get(entity.type_name) {
+            Some(table) => table.count_missing(batch),
+            None => Ok(batch.num_rows() as u64),
+        }
+    }
+
+    /// Puts everything in its final order. `tags` are given to every entity.
+    pub fn sort(self, tags: Vec<Tag>) -> SortedGraph {
+        let entities = self.entities.into_iter().map(|(name, table)| (name, table.sort()));
+        SortedGraph { entities: entities.collect(), edges: self.edges, tags }
+    }
+
+    /// The numbers of the entities that a column of keys names.
+    fn numbers(
+        &self,
+        end: &End,
+        batch: &RecordBatch,
+        column: &str,
+    ) -> Result<Vec<Option<u32>>, ArrowError> {
+        let keys = TextColumn::of(batch, column)?;
+        let table = self.entities.get(end.entity.type_name);
+        let number = |key: &str| table?.number(&end.entity.uid_of_key(key)?);
+        Ok(keys.map_values(number))
+    }
+}
+
+impl SortedGraph {
+    /// The types of entities, in the order of their names.
+    pub fn entities(&self) -> impl Iterator<Item = &SortedEntities> {
+        self.entities.values()
+    }
+
+    /// The types of relationships, in the order of their names.
+    pub fn edges(&self) -> impl Iterator<Item = &Edges> {
+        self.edges.values()
+    }
+
+    /// The schema of an entity type's table.
+    pub fn entity_schema(&self, entity: &EntityType) -> SchemaRef {
+        entity_schema(entity, &self.tags)
+    }
+
+    /// The table of an entity type.
+    pub fn entity_batches<'a>(
+        &'a self,
+        entities: &'a SortedEntities,
+    ) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a {
+        entities.batches(&self.tags)
+    }
+
+    /// The schema of a relationship type's table.
+    pub fn edge_schema(&self, relationship: &RelationshipType) -> SchemaRef {
+        edge_schema(relationship)
+    }
+
+    /// The table of a relationship type.
+    ///
+    /// # Errors
+    ///
+    /// A type at an end of the edges was never made: a defect of the plan.
+    pub fn edge_batches<'a>(
+        &'a self,
+        edges: &'a Edges,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a, ArrowError> {
+        let ends = [&edges.relationship().from, &edges.relationship().to];
+        let [from, to] = ends.map(|end| {
+            self.entities.get(end.entity.type_name).ok_or_else(|| {
+                let name = end.entity.type_name;
+                ArrowError::SchemaError(format!("no step made the entity type {name}"))
+            })
+        });
+        edges.batches(from?, to?)
+    }
+}
+
+/// A column of texts, plain or as a dictionary.
+pub(crate) enum TextColumn<'a> {
+    Plain(&'a StringArray),
+    Dictionary(&'a DictionaryArray<UInt32Type>, &'a StringArray),
+}
+
+impl<'a> TextColumn<'a> {
+    pub(crate) fn of(batch: &'a RecordBatch, name: &str) -> Result<TextColumn<'a>, ArrowError> {
+        let refused = || ArrowError::SchemaError(format!("no text column `{name}` in the table"));
+        let column = batch.column_by_name(name).ok_or_else(refused)?;
+        if column.data_type() == &DataType::Utf8 {
+            return Ok(TextColumn::Plain(column.as_string()));
+        }
+        let dictionary = column.as_dictionary_opt::<UInt32Type>().ok_or_else(refused)?;
+        let values = dictionary.values().as_string_opt::<i32>().ok_or_else(refused)?;
+        Ok(TextColumn::Dictionary(dictionary, values))
+    }
+
+    pub(crate) fn value(&self, row: usize) -> Option<&'a str> {
+        match self {
+            TextColumn::Plain(column) => column.is_valid(row).then(|| column.value(row)),
+            TextColumn::Dictionary(column, values) => {
+                column.key(row).map(|place| values.value(place))
+            }
+        }
+    }
+
+    /// What a function gives for each row; called once for each value of a dictionary.
+    fn map_values<T: Copy>(&self, function: impl Fn(&str) -> Option<T>) -> Vec<Option<T>> {
+        match self {
+            TextColumn::Plain(column) => column.iter().map(|it| function(it?)).collect(),
+            TextColumn::Dictionary(column, values) => {
+                let mapped: Vec<Option<T>> = values.iter().map(|it| function(it?)).collect();
+                column.keys().iter().map(|place| mapped[place? as usize]).collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! How a step ended, and which types may lose objects because of it.
+//!
+//! Deleting needs proof of completeness; adding does not. A type may lose objects only if the step
+//! that makes it is complete and, for a relationship type, both its ends may lose objects too. All
+//! other types keep what the generation before had.
+
+use std::fmt;
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is proven that the step saw everything.
+    Complete,
+    /// It saw something, but perhaps not everything.
+    Partial(PartialReason),
+    /// It saw nothing that can be used.
+    Failed,
+    /// It did not run, by configuration or command.
+    Skipped,
+    /// It may not run before some time, by quota.
+    Deferred,
+}
+
+/// Why a step that gave tables is not complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartialReason {
+    /// Nexthink cut the results off at the licence's maximum (HTTP 206).
+    Truncated,
+    /// Rows were quarantined.
+    Quarantined,
+    /// The length of the download was not proven.
+    LengthUnproven,
+    /// It would remove more than a run may without being told.
+    Shrunk,
+}
+
+/// How much of a type a complete step may remove without being told: the larger of a number of
+/// objects and a share of what there was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShrinkGuard {
+    /// This many objects may always go.
+    pub objects: u64,
+    /// And this share of the objects, in percent.
+    pub percent: u64,
+}
+
+impl Default for ShrinkGuard {
+    fn default() -> ShrinkGuard {
+        ShrinkGuard { objects: 20, percent: 15 }
+    }
+}
+
+impl ShrinkGuard {
+    /// Whether removing so many of the objects that there were is too much.
+    pub const fn refuses(self, before: u64, removed: u64) -> bool {
+        removed > self.objects && removed * 100 > before * self.percent
+    }
+}
+
+impl Outcome {
+    /// The word in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::Complete => "complete",
+            Outcome::Partial(_) => "partial",
+            Outcome::Failed => "failed",
+            Outcome::Skipped => "skipped",
+            Outcome::Deferred => "deferred",
+        }
+    }
+
+    /// Whether the entity types of a step with this outcome may lose objects.
+    pub const fn entities_may_go(self) -> bool {
+        matches!(self, Outcome::Complete)
+    }
+
+    /// Whether a relationship type of a step with this outcome may lose objects, given whether the
+    /// types at its ends may.
+    pub const fn edges_may_go(self, from_may_go: bool, to_may_go: bool) -> bool {
+        matches!(self, Outcome::Complete) && from_may_go && to_may_go
+    }
+}
+
+impl fmt::Display for PartialReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PartialReason::Truncated => {
+                "truncated by Nexthink at the maximum number of results of the licence"
+            }
+            PartialReason::Quarantined => "rows were quarantined",
+            PartialReason::LengthUnproven => "the length of the download was not proven",
+            PartialReason::Shrunk => "it would remove more than a run may without being told",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Outcome; 5] = [
+        Outcome::Complete,
+        Outcome::Partial(PartialReason::Truncated),
+        Outcome::Failed,
+        Outcome::Skipped,
+        Outcome::Deferred,
+    ];
+
+    /// Every outcome of the step of a relationship type, times those of the steps of its ends.
+    #[test]
+    fn a_type_loses_objects_only_where_all_that_feeds_it_is_complete() {
+        for step in ALL {
+            for from in ALL {
+                for to in ALL {
+                    let may_go = step.edges_may_go(from.entities_may_go(), to.entities_may_go());
+                    let all_complete = [step, from, to].iter().all(|it| it.name() == "complete");
+                    assert_eq!(may_go, all_complete, "{step:?} {from:?} {to:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_guard_refuses_more_than_20_objects_that_are_more_than_15_percent() {
+        let table = [
+            (10, 10, false),
+            (20, 20, false),
+            (21, 21, true),
+            (100, 20, false),
+            (100, 21, true),
+            (1000, 140, false),
+            (1000, 150, false),
+            (1000, 151, true),
+            (1000, 1000, true),
+            (0, 0, false),
+        ];
+        for (before, removed, refused) in table {
+            let guard = ShrinkGuard::default();
+            assert_eq!(guard.refuses(before, removed), refused, "{removed} of {before}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What is wrong with a file or with one row of it, and where; never what a cell holds.
+
+use std::fmt;
+
+/// How many quarantined rows are kept with their line; all are counted.
+const MAX_QUARANTINED_LISTED: usize = 100;
+
+/// Rows that were set aside, with the reason but never with their cells.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Quarantine {
+    /// How many there are.
+    pub rows: u64,
+    /// The first of them.
+    pub listed: Vec<QuarantinedRow>,
+}
+
+/// One row that was set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuarantinedRow {
+    /// The line on which the row begins, counted from 1.
+    pub line: u64,
+    /// Why it was set aside.
+    pub reason: QuarantineReason,
+}
+
+/// Why a row was set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuarantineReason {
+    /// It has another number of cells than the header.
+    Width {
+        /// The number of cells.
+        cells: usize,
+        /// That of the header.
+        expected: usize,
+    },
+    /// It is not valid UTF-8.
+    Encoding,
+    /// It has a NUL character.
+    Nul,
+    /// It repeats the header.
+    RepeatedHeader,
+    /// The cell that identifies its entity is empty.
+    NoKey,
+    /// The cell that identifies its entity has more than 256 bytes.
+    LongKey,
+}
+
+/// Why a file was refused, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The line, counted from 1.
+    pub line: u64,
+    /// The cell within its row, counted from 1.
+    pub column: usize,
+    /// Why.
+    pub reason: RefusalReason,
+}
+
+/// Why a file was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// It has no byte at all, or only blank lines.
+    Empty,
+    /// It is UTF-16.
+    Utf16,
+    /// A quote inside a cell that does not begin with one.
+    StrayQuote,
+    /// Something other than a separator after the quote that ends a cell.
+    TextAfterQuote,
+    /// The file ends inside quotes: it was cut.
+    Unterminated,
+    /// A carriage return without a line feed.
+    LoneCarriageReturn,
+    /// A cell has more than 1 MiB.
+    CellTooLong,
+    /// A row has more than 16 MiB.
+    RowTooLong,
+    /// The header has more than 1,024 cells.
+    TooManyColumns,
+    /// The header is not valid UTF-8, has a NUL, or names a column with nothing.
+    BadHeader,
+    /// Two columns have one name.
+    DuplicateColumn,
+}
+
+impl Quarantine {
+    pub(crate) fn add(&mut self, row: QuarantinedRow) {
+        self.rows += 1;
+        if self.listed.len() < MAX_QUARANTINED_LISTED {
+            self.listed.push(row);
+        }
+    }
+}
+
+impl fmt::Display for QuarantineReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            QuarantineReason::Width { cells, expected } => {
+                write!(f, "{cells} cells, the header has {expected}")
+            }
+            QuarantineReason::Encoding => f.write_str("not UTF-8"),
+            QuarantineReason::Nul => f.write_str("a NUL character"),
+            QuarantineReason::RepeatedHeader => f.write_str("the header again"),
+            QuarantineReason::NoKey => f.write_str("the key is empty"),
+            QuarantineReason::LongKey => f.write_str("the key has more than 256 bytes"),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.reason)
+    }
+}
+
+impl fmt::Display for RefusalReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RefusalReason::Empty => "the file has no header line",
+            RefusalReason::Utf16 => "the file is UTF-16, an export is UTF-8",
+            RefusalReason::StrayQuote => "a quote inside a cell that does not begin with one",
+            RefusalReason::TextAfterQuote => "text after the quote that ends a cell",
+            RefusalReason::Unterminated => "the file ends inside quotes, so it was cut",
+            RefusalReason::LoneCarriageReturn => "a carriage return without a line feed",
+            RefusalReason::CellTooLong => "a cell of more than 1 MiB",
+            RefusalReason::RowTooLong => "a row of more than 16 MiB",
+            RefusalReason::TooManyColumns => "a header of more than 1,024 columns",
+            RefusalReason::BadHeader => "a column name that is empty or no text",
+            RefusalReason::DuplicateColumn => "a column name that stands twice",
+        })
+    }
+}
+
+impl std::error::Error for Refusal {}

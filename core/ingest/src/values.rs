@@ -1,0 +1,310 @@
+//! The values of one property for all entities of a type, and the schema of a type's table.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    BooleanBuilder, Int64Builder, ListBuilder, StringBuilder, TimestampMillisecondBuilder,
+};
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Int64Type, TimestampMillisecondType};
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use core_model::entity::EntityType;
+use core_model::property::{Constant, Conversion, Kind, Otherwise, Property, ValueType};
+
+use crate::batch::Column;
+use crate::convert::{self, Addresses};
+
+/// The column of the key, in every table of entities.
+pub const KEY: &str = "_key";
+
+/// The column of the source's key, in every table of relationships.
+pub const FROM_KEY: &str = "_fromEntityKey";
+
+/// The column of the target's key, in every table of relationships.
+pub const TO_KEY: &str = "_toEntityKey";
+
+/// A property that a run gives to every entity, such as `tag.AccountName`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    /// The name of the property.
+    pub name: String,
+    /// The value.
+    pub value: String,
+}
+
+/// The schema of a type's table: `_key`, the properties in their declared order, the tags.
+pub fn entity_schema(entity: &EntityType, tags: &[Tag]) -> SchemaRef {
+    let mut fields = vec![Field::new(KEY, DataType::Utf8, false)];
+    fields.extend(entity.properties.iter().map(|property| {
+        Field::new(property.name, data_type(property.value_type()), !property.never_null)
+    }));
+    fields.extend(tags.iter().map(|tag| Field::new(&tag.name, DataType::Utf8, false)));
+    Arc::new(Schema::new(fields))
+}
+
+/// How a value is held in a table. Times are milliseconds since 1970-01-01 UTC.
+pub fn data_type(value_type: ValueType) -> DataType {
+    match value_type {
+        ValueType::Text => DataType::Utf8,
+        ValueType::Integer => DataType::Int64,
+        ValueType::Boolean => DataType::Boolean,
+        ValueType::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+        ValueType::TextList => {
+            DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))
+        }
+    }
+}
+
+/// The values of one property, in the order of the entities' numbers.
+#[derive(Debug)]
+pub(crate) enum Values {
+    Text(StringBuilder),
+    Integer(Int64Builder),
+    Boolean(BooleanBuilder),
+    Timestamp(TimestampMillisecondBuilder),
+    TextList(ListBuilder<StringBuilder>),
+}
+
+impl Values {
+    pub(crate) fn new(value_type: ValueType) -> Values {
+        match value_type {
+            ValueType::Text => Values::Text(StringBuilder::new()),
+            ValueType::Integer => Values::Integer(Int64Builder::new()),
+            ValueType::Boolean => Values::Boolean(BooleanBuilder::new()),
+            ValueType::Timestamp => {
+                let builder = TimestampMillisecondBuilder::new();
+                Values::Timestamp(builder.with_data_type(data_type(ValueType::Timestamp)))
+            }
+            ValueType::TextList => Values::TextList(ListBuilder::new(StringBuilder::new())),
+        }
+    }
+
+    /// Appends the property's values of these rows. The kind is matched once, outside the loops.
+    pub(crate) fn extend(&mut self, property: &Property, columns: &[Column<'_>], rows: &[usize]) {
+        match property.kind {
+            Kind::Text => self.extend_text(columns, rows, Some),
+            Kind::Integer => self.extend_integers(columns, rows, convert::integer),
+            Kind::Timestamp => self.extend_integers(columns, rows, convert::timestamp),
+            Kind::Constant(constant) => self.extend_constants(rows.iter().map(|_| Some(constant))),
+            Kind::Lookup(table, otherwise) => {
+                let cells = rows.iter().map(|&row| first_cell(columns, row));
+                self.extend_constants(cells.map(|cell| look_up(table, otherwise, cell)));
+            }
+            Kind::Convert(conversion) => self.extend_converted(conversion, columns, rows),
+            Kind::NotCollected(_) => self.extend_constants(rows.iter().map(|_| None)),
+        }
+    }
+
+    fn extend_converted(&mut self, conversion: Conversion, columns: &[Column<'_>], rows: &[usize]) {
+        let ip = |wanted| {
+            move |cell: &str| {
+                let addresses = convert::addresses(cell, wanted);
+                addresses.iter().map(IpAddr::to_string).collect()
+            }
+        };
+        match conversion {
+            Conversion::LowerCase => {
+                self.extend_text(columns, rows, |cell| Some(cell.to_lowercase()));
+            }
+            Conversion::HostName => self.extend_text(columns, rows, convert::host_name),
+            Conversion::SerialNumber => self.extend_text(columns, rows, convert::serial_number),
+            Conversion::FirstName => self.extend_text(columns, rows, convert::first_name),
+            Conversion::LastName => self.extend_text(columns, rows, convert::last_name),
+            Conversion::Joined(separator) => self.extend_joined(columns, None, rows, separator),
+            Conversion::JoinedElseLast(separator) => {
+                let (last, joined) = columns.split_last().expect("a conversion has a column");
+                self.extend_joined(joined, Some(*last), rows, separator);
+            }
+            Conversion::List => self.extend_lists(columns, rows, |it| vec![it.to_owned()]),
+            Conversion::DomainName => self.extend_lists(columns, rows, |cell| {
+                convert::domain_name(cell).map(str::to_owned).into_iter().collect()
+            }),
+            Conversion::LoginName => self.extend_lists(columns, rows, |cell| {
+                convert::login_name(cell).map(str::to_owned).into_iter().collect()
+            }),
+            Conversion::Ipv4Addresses => self.extend_lists(columns, rows, ip(Addresses::V4)),
+            Conversion::Ipv6Addresses => self.extend_lists(columns, rows, ip(Addresses::V6)),
+            Conversion::PrivateIpAddresses => {
+                self.extend_lists(columns, rows, ip(Addresses::Private));
+            }
+            Conversion::PublicIpAddresses => {
+                self.extend_lists(columns, rows, ip(Addresses::Public));
+            }
+            Conversion::EmailAddresses => self.extend_lists(columns, rows, convert::emails),
+            Conversion::EmailDomains => self.extend_lists(columns, rows, |cell| {
+                let emails = convert::emails(cell);
+                let mut domains: Vec<String> =
+                    emails.iter().map(|it| convert::email_domain(it).to_owned()).collect();
+                domains.dedup();
+                domains
+            }),
+        }
+    }
+
+    fn extend_text<'a, T: AsRef<str>>(
+        &mut self,
+        columns: &[Column<'a>],
+        rows: &[usize],
+        rule: impl Fn(&'a str) -> Option<T>,
+    ) {
+        let Values::Text(builder) = self else { unreachable!("the kind decides the values") };
+        for &row in rows {
+            builder.append_option(first_value(columns, row, &rule));
+        }
+    }
+
+    fn extend_joined(
+        &mut self,
+        columns: &[Column<'_>],
+        fallback: Option<Column<'_>>,
+        rows: &[usize],
+        separator: &str,
+    ) {
+        let Values::Text(builder) = self else { unreachable!("the kind decides the values") };
+        let mut joined = String::new();
+        for &row in rows {
+            joined.clear();
+            for cell in columns.iter().map(|it| it.cell(row)).filter(|it| !it.is_empty()) {
+                if !joined.is_empty() {
+                    joined.push_str(separator);
+                }
+                joined.push_str(cell);
+            }
+            if joined.is_empty() {
+                joined.push_str(fallback.map_or("", |it| it.cell(row)));
+            }
+            builder.append_option((!joined.is_empty()).then_some(&joined));
+        }
+    }
+
+    fn extend_lists(
+        &mut self,
+        columns: &[Column<'_>],
+        rows: &[usize],
+        rule: impl Fn(&str) -> Vec<String>,
+    ) {
+        let Values::TextList(builder) = self else { unreachable!("the kind decides the values") };
+        let rule = |cell: &str| Some(rule(cell)).filter(|items| !items.is_empty());
+        for &row in rows {
+            let items = first_value(columns, row, rule);
+            builder.append_option(items.map(|items| items.into_iter().map(Some)));
+        }
+    }
+
+    fn extend_integers(
+        &mut self,
+        columns: &[Column<'_>],
+        rows: &[usize],
+        rule: impl Fn(&str) -> Option<i64>,
+    ) {
+        let values = rows.iter().map(|&row| first_value(columns, row, &rule));
+        match self {
+            Values::Integer(builder) => values.for_each(|it| builder.append_option(it)),
+            Values::Timestamp(builder) => values.for_each(|it| builder.append_option(it)),
+            _ => unreachable!("the kind decides the values"),
+        }
+    }
+
+    fn extend_constants(&mut self, constants: impl Iterator<Item = Option<Constant>>) {
+        for constant in constants {
+            match (&mut *self, constant) {
+                (Values::Text(builder), Some(Constant::Text(it))) => builder.append_value(it),
+                (Values::Integer(builder), Some(Constant::Integer(it))) => builder.append_value(it),
+                (Values::Boolean(builder), Some(Constant::Boolean(it))) => builder.append_value(it),
+                (values, _) => values.append_null(),
+            }
+        }
+    }
+
+    fn append_null(&mut self) {
+        match self {
+            Values::Text(builder) => builder.append_null(),
+            Values::Integer(builder) => builder.append_null(),
+            Values::Boolean(builder) => builder.append_null(),
+            Values::Timestamp(builder) => builder.append_null(),
+            Values::TextList(builder) => builder.append_null(),
+        }
+    }
+
+    /// Appends these rows of a column of an earlier generation; nulls where it has no such column
+    /// or one of another type.
+    pub(crate) fn extend_from(&mut self, column: Option<&ArrayRef>, rows: &[usize]) {
+        let Some(column) = column.filter(|it| self.holds(it.data_type())) else {
+            for _ in rows {
+                self.append_null();
+            }
+            return;
+        };
+        for &row in rows {
+            if column.is_null(row) {
+                self.append_null();
+                continue;
+            }
+            match self {
+                Values::Text(builder) => builder.append_value(column.as_string::<i32>().value(row)),
+                Values::Integer(builder) => {
+                    builder.append_value(column.as_primitive::<Int64Type>().value(row));
+                }
+                Values::Boolean(builder) => builder.append_value(column.as_boolean().value(row)),
+                Values::Timestamp(builder) => {
+                    let times = column.as_primitive::<TimestampMillisecondType>();
+                    builder.append_value(times.value(row));
+                }
+                Values::TextList(builder) => {
+                    let items = column.as_list::<i32>().value(row);
+                    builder.append_value(items.as_string::<i32>());
+                }
+            }
+        }
+    }
+
+    fn holds(&self, found: &DataType) -> bool {
+        match (self, found) {
+            (Values::Text(_), DataType::Utf8)
+            | (Values::Integer(_), DataType::Int64)
+            | (Values::Boolean(_), DataType::Boolean)
+            | (Values::Timestamp(_), DataType::Timestamp(TimeUnit::Millisecond, _)) => true,
+            (Values::TextList(_), DataType::List(item)) => item.data_type() == &DataType::Utf8,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> ArrayRef {
+        match &mut self {
+            Values::Text(builder) => Arc::new(builder.finish()),
+            Values::Integer(builder) => Arc::new(builder.finish()),
+            Values::Boolean(builder) => Arc::new(builder.finish()),
+            Values::Timestamp(builder) => Arc::new(builder.finish()),
+            Values::TextList(builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+/// What a rule gives for the first cell of the row, in the order of the columns, for which it
+/// gives anything.
+fn first_value<'a, T>(
+    columns: &[Column<'a>],
+    row: usize,
+    rule: impl Fn(&'a str) -> Option<T>,
+) -> Option<T> {
+    columns.iter().map(|it| it.cell(row)).filter(|it| !it.is_empty()).find_map(rule)
+}
+
+fn first_cell<'a>(columns: &[Column<'a>], row: usize) -> &'a str {
+    first_value(columns, row, Some).unwrap_or("")
+}
+
+fn look_up(
+    table: &[(&'static str, Constant)],
+    otherwise: Otherwise,
+    cell: &str,
+) -> Option<Constant> {
+    let found = table.iter().find(|(word, _)| word.eq_ignore_ascii_case(cell));
+    match (found, otherwise) {
+        (Some((_, value)), _) => Some(*value),
+        (None, Otherwise::Value(value)) => Some(value),
+        (None, Otherwise::Null) => None,
+    }
+}

@@ -1,0 +1,256 @@
+//! Entities and edges, case by case and against the twin; carry-over.
+
+use std::collections::BTreeSet;
+
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::UInt32Type;
+use core_ingest::graph::{Graph, SortedGraph};
+use core_ingest::listing;
+use core_ingest::refusal::RefusalReason;
+use core_ingest::step::{IngestError, RowAccount, StepIngest};
+use core_ingest::values::Tag;
+use proptest::prelude::*;
+
+use crate::twin;
+use crate::types::{SHELF, SHELF_HAS_THING, SHELVES, THING, THINGS};
+
+fn ingest(graph: &mut Graph, step: &'static core_model::step::Step, export: &str) -> RowAccount {
+    let mut ingest = StepIngest::new(step, graph);
+    ingest.push(export.as_bytes()).expect("the export is accepted");
+    let tables = ingest.finish().expect("the export is accepted");
+    let account = tables.account.clone();
+    graph.add(tables);
+    account
+}
+
+fn refused(export: &str) -> IngestError {
+    let graph = Graph::default();
+    let mut ingest = StepIngest::new(&THINGS, &graph);
+    match ingest.push(export.as_bytes()) {
+        Ok(()) => ingest.finish().map(|it| it.account).expect_err("the export is refused"),
+        Err(error) => error,
+    }
+}
+
+fn things_of(graph: Graph) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
+    let graph = graph.sort(Vec::new());
+    (batches(&graph, THING.type_name), edge_batches(&graph))
+}
+
+fn batches(graph: &SortedGraph, type_name: &str) -> Vec<RecordBatch> {
+    let entities = graph.entities().find(|it| it.entity.type_name == type_name);
+    let entities = entities.expect("the type was made");
+    graph.entity_batches(entities).collect::<Result<_, _>>().expect("the schema fits")
+}
+
+fn edge_batches(graph: &SortedGraph) -> Vec<RecordBatch> {
+    let edges = graph.edges().next().expect("the type was made");
+    let batches = graph.edge_batches(edges).expect("the schema fits");
+    batches.collect::<Result<_, _>>().expect("the schema fits")
+}
+
+const TWO_SHELVES: &str = "shelf.uid\ns1\ns2\n";
+
+#[test]
+fn first_row_of_a_key_wins_and_later_ones_are_told_apart() {
+    let mut graph = Graph::default();
+    ingest(&mut graph, &SHELVES, TWO_SHELVES);
+    let account = ingest(
+        &mut graph,
+        &THINGS,
+        "shelf.uid,thing.uid,thing.name,thing.label\n\
+         s1,t1,one,red\n\
+         s2,t1,one,red\n\
+         s1,t1,one,red\n\
+         s1,t1,uno,red\n\
+         s1,t2,,\n\
+         ,t3,three,\n\
+         s9,t1,one,red\n\
+         s1,,lost,\n",
+    );
+    insta::assert_snapshot!(listing::list(graph, &THINGS).expect("the schema fits"), @r#"
+    shop_thing: Some(EntityCounts { entities: 3, identical: 3, conflicting: 1, carried_over: 0 })
+    shop_shelf_has_thing: Some(EdgeCounts { edges: 3, duplicates: 2, dangling: 1, unlinked: 1, carried_over: 0 })
+
+    _key: "shop_thing:t1"
+    name: "one"
+    displayName: "one"
+    label: "red"
+
+    _key: "shop_thing:t2"
+    name: "t2"
+    displayName: "t2"
+
+    _key: "shop_thing:t3"
+    name: "three"
+    displayName: "three"
+
+    shop_shelf:s1 HAS shop_thing:t1 label: Some("red")
+    shop_shelf:s2 HAS shop_thing:t1 label: Some("red")
+    shop_shelf:s1 HAS shop_thing:t2 label: None
+    "#);
+    assert_eq!((account.read(), account.used, account.merged, account.quarantined()), (8, 5, 2, 1));
+}
+
+#[test]
+fn an_export_without_a_key_column_is_refused_and_one_without_another_is_not() {
+    let error = refused("shelf.uid,thing.name\ns1,one\n");
+    assert_eq!(error, IngestError::MissingKey { columns: vec!["thing.uid"] });
+    let mut graph = Graph::default();
+    ingest(&mut graph, &SHELVES, TWO_SHELVES);
+    let account = ingest(&mut graph, &THINGS, "x,thing.uid,thing.#mine\n1,t1,2\n");
+    assert_eq!(account.missing_columns, ["shelf.uid", "thing.name", "thing.label"]);
+    assert_eq!(account.unknown_columns, 2);
+}
+
+#[test]
+fn a_cut_export_leaves_nothing_behind() {
+    let error = refused("thing.uid,thing.name\nt1,one\nt2,\"tw");
+    let IngestError::Refused(refusal) = error else { panic!("a refusal: {error:?}") };
+    assert_eq!((refusal.line, refusal.reason), (3, RefusalReason::Unterminated));
+}
+
+#[test]
+fn an_overlong_key_is_set_aside() {
+    let mut graph = Graph::default();
+    let export = format!("thing.uid\n{}\n{}\n", "k".repeat(256), "k".repeat(257));
+    let account = ingest(&mut graph, &THINGS, &export);
+    assert_eq!((account.used, account.quarantined()), (1, 1));
+}
+
+#[test]
+fn a_tag_is_on_every_entity() {
+    let mut graph = Graph::default();
+    ingest(&mut graph, &SHELVES, TWO_SHELVES);
+    let tag = Tag { name: "tag.AccountName".to_owned(), value: "Acme".to_owned() };
+    let graph = graph.sort(vec![tag]);
+    let batch = &batches(&graph, SHELF.type_name)[0];
+    let column = batch.column_by_name("tag.AccountName").expect("the tag is a column");
+    assert_eq!(column.as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["Acme", "Acme"]);
+}
+
+#[test]
+fn what_an_incomplete_run_does_not_see_is_carried_over_and_new_values_win() {
+    let mut before = Graph::default();
+    ingest(&mut before, &SHELVES, TWO_SHELVES);
+    let export = "shelf.uid,thing.uid,thing.name,thing.label\ns1,t|1,old,red\ns2,t2,two,blue\n";
+    ingest(&mut before, &THINGS, export);
+    let (things, edges) = things_of(before);
+
+    let mut now = Graph::default();
+    ingest(&mut now, &SHELVES, "shelf.uid\ns1\n");
+    ingest(&mut now, &THINGS, "shelf.uid,thing.uid,thing.name\ns1,t|1,new\ns1,t3,three\n");
+    assert_eq!(now.count_missing(&THING, &things[0]).expect("a table of things"), 1);
+    now.carry_over_entities(&THING, &things[0]).expect("a table of things");
+    now.carry_over_edges(&SHELF_HAS_THING, &edges[0]).expect("a table of edges");
+
+    insta::assert_snapshot!(listing::list(now, &THINGS).expect("the schema fits"), @r#"
+    shop_thing: Some(EntityCounts { entities: 2, identical: 0, conflicting: 0, carried_over: 1 })
+    shop_shelf_has_thing: Some(EdgeCounts { edges: 2, duplicates: 0, dangling: 0, unlinked: 0, carried_over: 0 })
+
+    _key: "shop_thing:t2"
+    name: "two"
+    displayName: "two"
+    label: "blue"
+
+    _key: "shop_thing:t3"
+    name: "three"
+    displayName: "three"
+
+    _key: "shop_thing:t%7C1"
+    name: "new"
+    displayName: "new"
+
+    shop_shelf:s1 HAS shop_thing:t3 label: None
+    shop_shelf:s1 HAS shop_thing:t%7C1 label: None
+    "#);
+}
+
+#[test]
+fn rows_in_any_order_give_the_same_tables() {
+    let rows = ["s1,t1,one,red", "s2,t1,one,red", "s2,t2,two,", "s1,t3,three,"];
+    let tables = |order: &[usize]| {
+        let mut graph = Graph::default();
+        ingest(&mut graph, &SHELVES, TWO_SHELVES);
+        let rows: Vec<&str> = order.iter().map(|&row| rows[row]).collect();
+        let header = "shelf.uid,thing.uid,thing.name,thing.label";
+        ingest(&mut graph, &THINGS, &format!("{header}\n{}\n", rows.join("\n")));
+        things_of(graph)
+    };
+    let expected = tables(&[0, 1, 2, 3]);
+    assert_eq!(tables(&[3, 2, 1, 0]), expected);
+    assert_eq!(tables(&[2, 0, 3, 1, 1, 2]), expected);
+}
+
+/// Reads the graph of things back into the twin's shape.
+fn read_back(graph: Graph, account: &RowAccount) -> twin::Graph {
+    let of_entities = graph.entity_table(THING.type_name).expect("made").counts();
+    let of_edges = graph.edges(SHELF_HAS_THING.type_name).expect("made").counts();
+    let mut found = twin::Graph {
+        identical: of_entities.identical,
+        conflicting: of_entities.conflicting,
+        dangling: of_edges.dangling,
+        unlinked: of_edges.unlinked,
+        used: account.used,
+        merged: account.merged,
+        without_key: account.quarantined(),
+        ..twin::Graph::default()
+    };
+    let (things, edges) = things_of(graph);
+    for batch in &things {
+        let text = |name| batch.column_by_name(name).expect("a property").as_string::<i32>();
+        let (keys, names, labels) = (text("_key"), text("name"), text("label"));
+        for row in 0..batch.num_rows() {
+            let uid = THING.uid_of_key(keys.value(row)).expect("a key of the type");
+            let value = |it: Option<&str>| it.map(str::to_owned);
+            let values =
+                (value(names.iter().nth(row).flatten()), value(labels.iter().nth(row).flatten()));
+            found.things.insert(uid, values);
+        }
+    }
+    for batch in &edges {
+        let ends = ["_fromEntityKey", "_toEntityKey"].map(|name| {
+            let column = batch.column_by_name(name).expect("an end").as_dictionary::<UInt32Type>();
+            column.downcast_dict::<arrow_array::StringArray>().expect("texts")
+        });
+        for (from, to) in ends[0].into_iter().zip(ends[1]) {
+            let from = SHELF.uid_of_key(from.expect("never null")).expect("a key");
+            let to = THING.uid_of_key(to.expect("never null")).expect("a key");
+            assert!(found.edges.insert((from, to)), "an edge is there once");
+        }
+    }
+    found
+}
+
+proptest! {
+    #[test]
+    fn columns_agree_with_rows(
+        rows in prop::collection::vec(
+            ("(s[0-9])?", "(t[0-9])?", "[ab,\"\né]{0,2}", "[ab]{0,1}"), 0..60),
+        batch_rows in 1_usize..9,
+        chunk in 1_usize..50,
+    ) {
+        let rows: Vec<[String; 4]> = rows.into_iter()
+            .map(|(shelf, uid, name, label)| [shelf, uid, name.trim_ascii().to_owned(), label])
+            .collect();
+        let shelves: BTreeSet<String> = (0..6).map(|it| format!("s{it}")).collect();
+        let mut graph = Graph::default();
+        let export: Vec<String> = shelves.iter().cloned().collect();
+        ingest(&mut graph, &SHELVES, &format!("shelf.uid\n{}\n", export.join("\n")));
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(["shelf.uid", "thing.uid", "thing.name", "thing.label"]).expect("memory");
+        for row in &rows {
+            writer.write_record(row).expect("memory");
+        }
+        let export = writer.into_inner().expect("memory");
+        let mut ingest = StepIngest::new(&THINGS, &graph).with_batch_rows(batch_rows);
+        for chunk in export.chunks(chunk) {
+            ingest.push(chunk).expect("accepted");
+        }
+        let tables = ingest.finish().expect("accepted");
+        let account = tables.account.clone();
+        graph.add(tables);
+        prop_assert_eq!(read_back(graph, &account), twin::map(&rows, &shelves));
+    }
+}

@@ -1,0 +1,215 @@
+//! The specification: a whole file at once, one byte and one row at a time, into maps. Slow and
+//! plain; where the engine differs, the engine is wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core_ingest::refusal::{QuarantineReason, RefusalReason};
+
+/// A file that was accepted.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct File {
+    pub(crate) header: Vec<String>,
+    pub(crate) rows: Vec<(u64, Vec<String>)>,
+    pub(crate) quarantined: Vec<(u64, QuarantineReason)>,
+    pub(crate) blank_lines: u64,
+}
+
+struct Record {
+    line: u64,
+    cells: Vec<Vec<u8>>,
+    quoted: bool,
+}
+
+/// Reads a file.
+pub(crate) fn read(file: &[u8]) -> Result<File, RefusalReason> {
+    if file.starts_with(b"\xFF\xFE") || file.starts_with(b"\xFE\xFF") {
+        return Err(RefusalReason::Utf16);
+    }
+    let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
+    let (records, refusal) = read_records(file);
+    let blank_lines = records.iter().filter(|it| is_blank(it)).count() as u64;
+    let mut records = records.into_iter().filter(|it| !is_blank(it));
+    // What is wrong first in the file is what it is refused for.
+    let first = records.next();
+    let header = first.as_ref().map(read_header).transpose()?;
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
+    let header = header.ok_or(RefusalReason::Empty)?;
+    let mut accepted = File { header, rows: Vec::new(), quarantined: Vec::new(), blank_lines };
+    for record in records {
+        match read_row(&record, &accepted.header) {
+            Ok(row) => accepted.rows.push((record.line, row)),
+            Err(reason) => accepted.quarantined.push((record.line, reason)),
+        }
+    }
+    Ok(accepted)
+}
+
+/// The records of a file up to its end or to what it is refused for.
+fn read_records(file: &[u8]) -> (Vec<Record>, Option<RefusalReason>) {
+    let mut records = Vec::new();
+    let (mut at, mut line) = (0, 1);
+    while at < file.len() {
+        match read_record(file, &mut at, &mut line) {
+            Ok(record) => records.push(record),
+            Err(refusal) => return (records, Some(refusal)),
+        }
+    }
+    (records, None)
+}
+
+fn read_record(file: &[u8], at: &mut usize, line: &mut u64) -> Result<Record, RefusalReason> {
+    let mut record = Record { line: *line, cells: Vec::new(), quoted: false };
+    loop {
+        let cell = if file.get(*at) == Some(&b'"') {
+            record.quoted = true;
+            read_quoted(file, at, line)?
+        } else {
+            read_plain(file, at)?
+        };
+        record.cells.push(cell);
+        let rest = &file[*at..];
+        match rest {
+            [b',', ..] => *at += 1,
+            [b'\r', b'\n', ..] | [b'\n', ..] => {
+                *at += if rest[0] == b'\r' { 2 } else { 1 };
+                *line += 1;
+                return Ok(record);
+            }
+            [b'\r', ..] => return Err(RefusalReason::LoneCarriageReturn),
+            [_, ..] => return Err(RefusalReason::TextAfterQuote),
+            [] => return Ok(record),
+        }
+    }
+}
+
+fn read_plain(file: &[u8], at: &mut usize) -> Result<Vec<u8>, RefusalReason> {
+    let mut cell = Vec::new();
+    while let Some(&byte) = file.get(*at) {
+        match byte {
+            b',' | b'\r' | b'\n' => break,
+            b'"' => return Err(RefusalReason::StrayQuote),
+            _ => cell.push(byte),
+        }
+        *at += 1;
+    }
+    Ok(cell)
+}
+
+fn read_quoted(file: &[u8], at: &mut usize, line: &mut u64) -> Result<Vec<u8>, RefusalReason> {
+    let mut cell = Vec::new();
+    *at += 1;
+    loop {
+        match (file.get(*at), file.get(*at + 1)) {
+            (Some(b'"'), Some(b'"')) => {
+                cell.push(b'"');
+                *at += 2;
+            }
+            (Some(b'"'), _) => {
+                *at += 1;
+                return Ok(cell);
+            }
+            (Some(&byte), _) => {
+                *line += u64::from(byte == b'\n');
+                cell.push(byte);
+                *at += 1;
+            }
+            (None, _) => return Err(RefusalReason::Unterminated),
+        }
+    }
+}
+
+fn is_blank(record: &Record) -> bool {
+    record.cells.len() == 1 && !record.quoted && record.cells[0].trim_ascii().is_empty()
+}
+
+fn read_header(record: &Record) -> Result<Vec<String>, RefusalReason> {
+    let mut names = Vec::new();
+    let mut seen = BTreeSet::new();
+    for cell in &record.cells {
+        let name = String::from_utf8(cell.trim_ascii().to_vec());
+        let name = name.map_err(|_| RefusalReason::BadHeader)?;
+        if name.is_empty() || name.contains('\0') {
+            return Err(RefusalReason::BadHeader);
+        }
+        if !seen.insert(name.to_ascii_lowercase()) {
+            return Err(RefusalReason::DuplicateColumn);
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn read_row(record: &Record, header: &[String]) -> Result<Vec<String>, QuarantineReason> {
+    let (cells, expected) = (record.cells.len(), header.len());
+    if cells != expected {
+        return Err(QuarantineReason::Width { cells, expected });
+    }
+    if record.cells.iter().zip(header).all(|(cell, name)| cell == name.as_bytes()) {
+        return Err(QuarantineReason::RepeatedHeader);
+    }
+    let mut row = Vec::new();
+    for cell in &record.cells {
+        let text = String::from_utf8(cell.clone()).map_err(|_| QuarantineReason::Encoding)?;
+        if text.contains('\0') {
+            return Err(QuarantineReason::Nul);
+        }
+        row.push(text.trim_ascii().to_owned());
+    }
+    Ok(row)
+}
+
+/// The graph of things and the shelves they stand on, row by row into maps.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Graph {
+    /// Name and label of each thing by its uid.
+    pub(crate) things: BTreeMap<String, (Option<String>, Option<String>)>,
+    /// Which shelf has which thing.
+    pub(crate) edges: BTreeSet<(String, String)>,
+    pub(crate) identical: u64,
+    pub(crate) conflicting: u64,
+    pub(crate) dangling: u64,
+    pub(crate) unlinked: u64,
+    pub(crate) used: u64,
+    pub(crate) merged: u64,
+    pub(crate) without_key: u64,
+}
+
+/// Rows of shelf, uid, name and label into a graph, with the shelves that are known.
+pub(crate) fn map(rows: &[[String; 4]], shelves: &BTreeSet<String>) -> Graph {
+    let mut graph = Graph::default();
+    let mut first_rows: BTreeMap<String, [String; 3]> = BTreeMap::new();
+    for [shelf, uid, name, label] in rows {
+        if uid.is_empty() {
+            graph.without_key += 1;
+            continue;
+        }
+        let mut added = false;
+        let said = [uid.clone(), name.clone(), label.clone()];
+        match first_rows.get(uid) {
+            None => {
+                let value = |text: &String| (!text.is_empty()).then(|| text.clone());
+                graph.things.insert(uid.clone(), (value(name).or(value(uid)), value(label)));
+                first_rows.insert(uid.clone(), said);
+                added = true;
+            }
+            Some(first) if *first == said => graph.identical += 1,
+            Some(_) => graph.conflicting += 1,
+        }
+        if shelf.is_empty() {
+            graph.unlinked += 1;
+        } else if shelves.contains(shelf) {
+            added |= graph.edges.insert((shelf.clone(), uid.clone()));
+        } else {
+            graph.dangling += 1;
+            added = true;
+        }
+        if added {
+            graph.used += 1;
+        } else {
+            graph.merged += 1;
+        }
+    }
+    graph
+}
