@@ -1,0 +1,76 @@
+#![doc = include_str!("../README.md")]
+
+use core_model::prelude::*;
+
+/// Makes the account.
+pub static STEP: Step = Step {
+    id: "fetch-account",
+    name: "Fetch Account",
+    depends_on: &[],
+    source: Source::Configuration,
+    entities: &[&ACCOUNT],
+    relationships: &[],
+};
+
+inventory::submit!(&STEP);
+
+/// The tenant whose estate the graph shows.
+pub static ACCOUNT: EntityType = EntityType {
+    type_name: "nexthink_account",
+    class: &[Class::Account],
+    resource: "Account",
+    key_column: "account.tenant_id",
+    properties: &[
+        text("id", &["account.tenant_id"], "The Nexthink tenant.").never_null(),
+        text("tenantId", &["account.tenant_id"], "The Nexthink tenant/instance identifier.")
+            .required()
+            .never_null(),
+        text("region", &["account.region"], "The Nexthink region (e.g. us, eu, pac, meta).")
+            .required(),
+        text(
+            "name",
+            &["account.name", "account.tenant_id"],
+            "The account name from the configuration, else the tenant.",
+        )
+        .never_null(),
+        text(
+            "displayName",
+            &["account.display_name", "account.tenant_id"],
+            "The account name from the configuration, else tenant and region.",
+        )
+        .never_null(),
+        text("description", &["account.description"], "The description from the configuration."),
+        constant("vendor", Constant::Text("Nexthink"), "Who makes the service.").never_null(),
+        text("accessURL", &["account.url"], "Address of the tenant's web interface."),
+        text("webLink", &["account.url"], "Address of the tenant's web interface."),
+    ],
+}
+.checked();
+
+#[cfg(test)]
+mod tests {
+    use core_ingest::listing;
+    use core_model::documentation;
+
+    use super::*;
+
+    const EXPORT: &str = include_str!("../fixtures/account.csv");
+
+    #[test]
+    fn maps_every_column_of_the_export() {
+        let exports = [(&STEP, EXPORT.as_bytes())];
+        let graph = listing::graph_of(&exports).expect("the fixtures are accepted");
+        insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
+    }
+
+    #[test]
+    fn documents_every_property() {
+        insta::assert_snapshot!(documentation::step_section(&STEP));
+    }
+
+    #[test]
+    fn reads_the_columns_that_the_run_makes() {
+        let header = EXPORT.lines().next().expect("there is a header");
+        assert_eq!(STEP.columns().join(","), header);
+    }
+}

@@ -1,0 +1,159 @@
+#![doc = include_str!("../README.md")]
+
+use core_model::prelude::*;
+use step_devices::DEVICE;
+use step_users::USER;
+
+/// Fetches alerts.
+pub static STEP: Step = Step {
+    id: "fetch-alerts",
+    name: "Fetch Alerts",
+    depends_on: &[&step_devices::STEP, &step_users::STEP],
+    source: Source::Export(Query {
+        config_field: "alerts",
+        suggested_id: "#j1_alerts",
+        table: "alerts",
+    }),
+    entities: &[&ALERT],
+    relationships: &[&DEVICE_HAS_ALERT, &USER_HAS_ALERT],
+};
+
+inventory::submit!(&STEP);
+
+const STATUS: &[&str] = &["alert.status"];
+const TRIGGER_TIME: &[&str] = &["alert.trigger_time"];
+const PRIORITY: &[&str] = &["monitor.priority"];
+const BEST_NAME: &[&str] = &["monitor.name", "monitor.nql_id", "alert.uid"];
+
+/// Nexthink's priorities as the severities that the Finding class knows.
+const SEVERITIES: &[(&str, Constant)] = &[
+    ("critical", Constant::Text("critical")),
+    ("high", Constant::Text("high")),
+    ("medium", Constant::Text("medium")),
+    ("low", Constant::Text("low")),
+];
+
+/// The severities on the Finding class's scale from 0 to 10.
+const NUMERIC_SEVERITIES: &[(&str, Constant)] = &[
+    ("critical", Constant::Integer(10)),
+    ("high", Constant::Integer(7)),
+    ("medium", Constant::Integer(5)),
+    ("low", Constant::Integer(3)),
+];
+
+/// A condition that a monitor found on a device, for a user, or over many of them.
+pub static ALERT: EntityType = EntityType {
+    type_name: "nexthink_alert",
+    class: &[Class::Alert, Class::Finding],
+    resource: "Alert",
+    key_column: "alert.uid",
+    properties: &[
+        text("id", &["alert.uid"], "Nexthink identifier of the alert.").never_null(),
+        constant("category", Constant::Text("endpoint"), "What the alert is about.").never_null(),
+        convert("status", STATUS, Conversion::LowerCase, "Status of the alert."),
+        lookup(
+            "open",
+            STATUS,
+            &[("open", Constant::Boolean(true))],
+            Otherwise::Value(Constant::Boolean(false)),
+            "Whether the alert is open.",
+        )
+        .never_null(),
+        timestamp("createdOn", TRIGGER_TIME, "When the condition began."),
+        timestamp("reportedOn", TRIGGER_TIME, "When the condition began."),
+        timestamp("recoveredOn", &["alert.recovery_time"], "When the condition ended."),
+        text("triggerValue", &["alert.trigger_value"], "The value that triggered the alert.")
+            .required(),
+        text("duration", &["alert.duration"], "Duration the alert condition was active.")
+            .required(),
+        text(
+            "monitorName",
+            &["monitor.name"],
+            "Name of the Nexthink monitor that triggered the alert.",
+        )
+        .required(),
+        text("monitorNqlId", &["monitor.nql_id"], "NQL identifier of the monitor.").required(),
+        text("name", BEST_NAME, "Name of the monitor, else its NQL identifier.").never_null(),
+        text("displayName", BEST_NAME, "Name of the monitor, else its NQL identifier.")
+            .never_null(),
+        convert(
+            "monitorPriority",
+            PRIORITY,
+            Conversion::LowerCase,
+            "Priority of the monitor (e.g. critical, high, medium, low).",
+        )
+        .required(),
+        convert("priority", PRIORITY, Conversion::LowerCase, "Priority of the monitor."),
+        lookup("severity", PRIORITY, SEVERITIES, Otherwise::Null, "Severity by the priority."),
+        lookup(
+            "numericSeverity",
+            PRIORITY,
+            NUMERIC_SEVERITIES,
+            Otherwise::Null,
+            "Severity by the priority, from 0 to 10.",
+        ),
+        text("monitorType", &["monitor.type"], "Type of monitor (e.g. metric, event).").required(),
+        text(
+            "monitorOrigin",
+            &["monitor.origin"],
+            "Origin of the monitor (e.g. nexthink_library, custom).",
+        )
+        .required(),
+        text("deviceUid", &["device.uid"], "The device that the alert concerns."),
+        text("userUid", &["user.uid"], "The user that the alert concerns.")
+            .personal(PersonalData::Indirect),
+    ],
+}
+.checked();
+
+/// A device has an alert.
+pub static DEVICE_HAS_ALERT: RelationshipType = RelationshipType {
+    type_name: "nexthink_device_has_alert",
+    from: row(&DEVICE, "device.uid"),
+    class: RelationshipClass::Has,
+    to: row(&ALERT, "alert.uid"),
+    properties: &[],
+}
+.checked();
+
+/// A user has an alert.
+pub static USER_HAS_ALERT: RelationshipType = RelationshipType {
+    type_name: "nexthink_user_has_alert",
+    from: row(&USER, "user.uid"),
+    class: RelationshipClass::Has,
+    to: row(&ALERT, "alert.uid"),
+    properties: &[],
+}
+.checked();
+
+#[cfg(test)]
+mod tests {
+    use core_ingest::listing;
+    use core_model::documentation;
+
+    use super::*;
+
+    const EXPORT: &str = include_str!("../fixtures/alerts.csv");
+
+    #[test]
+    fn maps_every_column_of_the_export() {
+        let exports = [
+            (&step_devices::STEP, include_str!("../../devices/fixtures/devices.csv").as_bytes()),
+            (&step_users::STEP, include_str!("../../users/fixtures/users.csv").as_bytes()),
+            (&STEP, EXPORT.as_bytes()),
+        ];
+        let graph = listing::graph_of(&exports).expect("the fixtures are accepted");
+        insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
+    }
+
+    #[test]
+    fn documents_every_property() {
+        insta::assert_snapshot!(documentation::step_section(&STEP));
+    }
+
+    #[test]
+    fn reads_the_columns_of_the_saved_query_in_its_order() {
+        let header = EXPORT.lines().next().expect("there is a header");
+        assert_eq!(STEP.columns().join(","), header);
+    }
+}

@@ -1,0 +1,213 @@
+#![doc = include_str!("../README.md")]
+
+use core_model::prelude::*;
+use step_account::ACCOUNT;
+
+/// Fetches devices.
+pub static STEP: Step = Step {
+    id: "fetch-devices",
+    name: "Fetch Devices",
+    depends_on: &[&step_account::STEP],
+    source: Source::Export(Query {
+        config_field: "devices",
+        suggested_id: "#j1_devices",
+        table: "devices",
+    }),
+    entities: &[&DEVICE],
+    relationships: &[&ACCOUNT_HAS_DEVICE],
+};
+
+inventory::submit!(&STEP);
+
+const NAME: &[&str] = &["device.name"];
+const NAME_ELSE_UID: &[&str] = &["device.name", "device.uid"];
+const MANUFACTURER: &[&str] = &["device.hardware.manufacturer"];
+const MODEL: &[&str] = &["device.hardware.model"];
+const CHASSIS_ELSE_MACHINE: &[&str] =
+    &["device.hardware.chassis_serial_number", "device.hardware.machine_serial_number"];
+const LOCAL_IP: &[&str] = &["device.connectivity.last_local_ip"];
+
+/// Nexthink's platforms as the values that the Device class knows.
+const OS_TYPES: &[(&str, Constant)] = &[
+    ("Windows", Constant::Text("windows")),
+    ("macOS", Constant::Text("darwin")),
+    ("Linux", Constant::Text("linux")),
+];
+
+/// Nexthink's hardware types as the categories that the Device class knows.
+const CATEGORIES: &[(&str, Constant)] = &[
+    ("laptop", Constant::Text("endpoint")),
+    ("desktop", Constant::Text("endpoint")),
+    ("virtual", Constant::Text("endpoint")),
+    ("server", Constant::Text("server")),
+];
+
+/// An endpoint on which the Nexthink Collector runs.
+pub static DEVICE: EntityType = EntityType {
+    type_name: "nexthink_device",
+    class: &[Class::Device],
+    resource: "Device",
+    key_column: "device.uid",
+    properties: &[
+        text("id", &["device.uid"], "Nexthink identifier of the device.").never_null(),
+        convert("deviceId", &["device.uid"], Conversion::List, "Nexthink identifier.").never_null(),
+        text("name", NAME_ELSE_UID, "Name of the device, else its identifier.")
+            .never_null()
+            .personal(PersonalData::Indirect),
+        text("displayName", NAME_ELSE_UID, "Name of the device, else its identifier.")
+            .never_null()
+            .personal(PersonalData::Indirect),
+        convert(
+            "hostname",
+            NAME,
+            Conversion::HostName,
+            "Name of the device, if a legal host name.",
+        )
+        .personal(PersonalData::Indirect),
+        convert("fqdn", NAME, Conversion::DomainName, "Name of the device, if a domain name.")
+            .personal(PersonalData::Indirect),
+        text(
+            "collectorUid",
+            &["device.collector.uid"],
+            "Nexthink Collector UID installed on the device.",
+        )
+        .required(),
+        lookup(
+            "osType",
+            &["device.operating_system.platform"],
+            OS_TYPES,
+            Otherwise::Null,
+            "Family of the operating system.",
+        ),
+        text("osName", &["device.operating_system.name"], "Name of the operating system."),
+        text("osVersion", &["device.operating_system.build"], "Build of the operating system."),
+        convert(
+            "osDetails",
+            &["device.operating_system.name", "device.operating_system.build"],
+            Conversion::Joined(" build "),
+            "Name and build of the operating system.",
+        ),
+        text("make", MANUFACTURER, "Manufacturer of the hardware."),
+        text("hardwareVendor", MANUFACTURER, "Manufacturer of the hardware."),
+        text("model", MODEL, "Model of the hardware."),
+        text("hardwareModel", MODEL, "Model of the hardware."),
+        convert(
+            "serial",
+            CHASSIS_ELSE_MACHINE,
+            Conversion::SerialNumber,
+            "Serial number of the chassis, else of the machine.",
+        )
+        .personal(PersonalData::Indirect),
+        convert(
+            "hardwareSerial",
+            CHASSIS_ELSE_MACHINE,
+            Conversion::SerialNumber,
+            "Serial number of the chassis, else of the machine.",
+        )
+        .personal(PersonalData::Indirect),
+        convert(
+            "chassisSerialNumber",
+            &["device.hardware.chassis_serial_number"],
+            Conversion::SerialNumber,
+            "Serial number of the chassis.",
+        )
+        .personal(PersonalData::Indirect),
+        convert(
+            "machineSerialNumber",
+            &["device.hardware.machine_serial_number"],
+            Conversion::SerialNumber,
+            "Serial number of the machine.",
+        )
+        .personal(PersonalData::Indirect),
+        lookup(
+            "category",
+            &["device.hardware.type"],
+            CATEGORIES,
+            Otherwise::Value(Constant::Text("other")),
+            "Category of the hardware.",
+        )
+        .never_null(),
+        convert(
+            "hardwareType",
+            &["device.hardware.type"],
+            Conversion::LowerCase,
+            "Kind of hardware as Nexthink names it.",
+        ),
+        text(
+            "licenseType",
+            &["device.license_type"],
+            "Nexthink license type assigned to the device.",
+        )
+        .required(),
+        timestamp("lastSeenOn", &["device.last_seen"], "When the device last reported.")
+            .personal(PersonalData::Indirect),
+        timestamp("createdOn", &["device.first_seen"], "When the device first reported."),
+        text("entity", &["device.entity"], "Nexthink organizational entity the device belongs to.")
+            .required()
+            .personal(PersonalData::Indirect),
+        text("sid", &["device.sid"], "Windows Security Identifier (SID) for the device.")
+            .required()
+            .personal(PersonalData::Indirect),
+        convert("ipv4Addresses", LOCAL_IP, Conversion::Ipv4Addresses, "Last local IPv4 addresses.")
+            .personal(PersonalData::Indirect),
+        convert("ipv6Addresses", LOCAL_IP, Conversion::Ipv6Addresses, "Last local IPv6 addresses.")
+            .personal(PersonalData::Indirect),
+        convert(
+            "privateIpAddresses",
+            LOCAL_IP,
+            Conversion::PrivateIpAddresses,
+            "Last local addresses that are not routed on the internet.",
+        )
+        .personal(PersonalData::Indirect),
+        convert(
+            "publicIpAddresses",
+            LOCAL_IP,
+            Conversion::PublicIpAddresses,
+            "Last local addresses that are routed on the internet.",
+        )
+        .personal(PersonalData::Indirect),
+        not_collected("macAddresses", ValueType::TextList, "Not in the export."),
+    ],
+}
+.checked();
+
+/// The account has a device.
+pub static ACCOUNT_HAS_DEVICE: RelationshipType = RelationshipType {
+    type_name: "nexthink_account_has_device",
+    from: the(&ACCOUNT),
+    class: RelationshipClass::Has,
+    to: row(&DEVICE, "device.uid"),
+    properties: &[],
+}
+.checked();
+
+#[cfg(test)]
+mod tests {
+    use core_ingest::listing;
+    use core_model::documentation;
+
+    use super::*;
+
+    const EXPORT: &str = include_str!("../fixtures/devices.csv");
+
+    #[test]
+    fn maps_every_column_of_the_export() {
+        let exports = [
+            (&step_account::STEP, include_str!("../../account/fixtures/account.csv").as_bytes()),
+            (&STEP, EXPORT.as_bytes()),
+        ];
+        let graph = listing::graph_of(&exports).expect("the fixtures are accepted");
+        insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
+    }
+
+    #[test]
+    fn documents_every_property() {
+        insta::assert_snapshot!(documentation::step_section(&STEP));
+    }
+
+    #[test]
+    fn reads_the_columns_of_the_saved_query_in_its_order() {
+        let header = EXPORT.lines().next().expect("there is a header");
+        assert_eq!(STEP.columns().join(","), header);
+    }
+}

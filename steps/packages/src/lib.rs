@@ -1,0 +1,98 @@
+#![doc = include_str!("../README.md")]
+
+use core_model::prelude::*;
+use step_devices::DEVICE;
+
+/// Fetches packages.
+pub static STEP: Step = Step {
+    id: "fetch-packages",
+    name: "Fetch Packages",
+    depends_on: &[&step_devices::STEP],
+    source: Source::Export(Query {
+        config_field: "packages",
+        suggested_id: "#j1_packages",
+        table: "package.installed_packages",
+    }),
+    entities: &[&PACKAGE],
+    relationships: &[&DEVICE_INSTALLED_PACKAGE],
+};
+
+inventory::submit!(&STEP);
+
+/// A piece of software that is installed on a device.
+pub static PACKAGE: EntityType = EntityType {
+    type_name: "nexthink_package",
+    class: &[Class::Application],
+    resource: "Package",
+    key_column: "package.uid",
+    properties: &[
+        text("id", &["package.uid"], "Nexthink identifier of the package.").never_null(),
+        text("name", &["package.name", "package.uid"], "Name of the package, else its identifier.")
+            .never_null(),
+        text("version", &["package.version"], "Package version string.").required(),
+        convert(
+            "displayName",
+            &["package.name", "package.version", "package.uid"],
+            Conversion::JoinedElseLast(" "),
+            "Name and version of the package, else its identifier.",
+        )
+        .never_null(),
+        text("publisher", &["package.publisher"], "Software publisher/vendor name.").required(),
+        convert(
+            "packageType",
+            &["package.type"],
+            Conversion::LowerCase,
+            "Package type (e.g. program, update).",
+        )
+        .required(),
+        convert(
+            "platform",
+            &["package.platform"],
+            Conversion::LowerCase,
+            "Operating system platform the package targets.",
+        )
+        .required(),
+    ],
+}
+.checked();
+
+/// A device has a package installed.
+pub static DEVICE_INSTALLED_PACKAGE: RelationshipType = RelationshipType {
+    type_name: "nexthink_device_installed_package",
+    from: row(&DEVICE, "device.uid"),
+    class: RelationshipClass::Installed,
+    to: row(&PACKAGE, "package.uid"),
+    properties: &[EdgeProperty { name: "version", description: "Version of the package." }],
+}
+.checked();
+
+#[cfg(test)]
+mod tests {
+    use core_ingest::listing;
+    use core_model::documentation;
+
+    use super::*;
+
+    const EXPORT: &str = include_str!("../fixtures/packages.csv");
+
+    #[test]
+    fn maps_every_column_of_the_export() {
+        let exports = [
+            (&step_devices::STEP, include_str!("../../devices/fixtures/devices.csv").as_bytes()),
+            (&STEP, EXPORT.as_bytes()),
+        ];
+        let graph = listing::graph_of(&exports).expect("the fixtures are accepted");
+        insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
+    }
+
+    #[test]
+    fn documents_every_property() {
+        insta::assert_snapshot!(documentation::step_section(&STEP));
+    }
+
+    #[test]
+    fn reads_the_columns_of_the_saved_query_in_its_order() {
+        let header = EXPORT.lines().next().expect("there is a header");
+        assert_eq!(STEP.columns().join(","), header);
+    }
+}

@@ -1,0 +1,135 @@
+#![doc = include_str!("../README.md")]
+
+use core_model::prelude::*;
+use step_account::ACCOUNT;
+
+/// Fetches users.
+pub static STEP: Step = Step {
+    id: "fetch-users",
+    name: "Fetch Users",
+    depends_on: &[&step_account::STEP],
+    source: Source::Export(Query {
+        config_field: "users",
+        suggested_id: "#j1_users",
+        table: "users",
+    }),
+    entities: &[&USER],
+    relationships: &[&ACCOUNT_HAS_USER],
+};
+
+inventory::submit!(&STEP);
+
+const EMAIL_ELSE_UPN: &[&str] = &["user.ad.email_address", "user.upn"];
+const FULL_NAME: &[&str] = &["user.ad.full_name"];
+const BEST_NAME: &[&str] = &["user.ad.full_name", "user.name", "user.upn", "user.uid"];
+
+/// Somebody who uses a managed device.
+pub static USER: EntityType = EntityType {
+    type_name: "nexthink_user",
+    class: &[Class::User],
+    resource: "User",
+    key_column: "user.uid",
+    properties: &[
+        text("id", &["user.uid"], "Nexthink identifier of the user.")
+            .never_null()
+            .personal(PersonalData::Indirect),
+        convert("userIds", &["user.uid"], Conversion::List, "Nexthink identifier of the user.")
+            .never_null()
+            .personal(PersonalData::Indirect),
+        convert("username", &["user.name"], Conversion::List, "Name that the user logs in with.")
+            .personal(PersonalData::Direct),
+        convert(
+            "shortLoginId",
+            &["user.name"],
+            Conversion::LoginName,
+            "Name that the user logs in with, without its domain.",
+        )
+        .personal(PersonalData::Direct),
+        text("upn", &["user.upn"], "User Principal Name (UPN) from Active Directory.")
+            .required()
+            .personal(PersonalData::Direct),
+        text("sid", &["user.sid"], "Windows Security Identifier (SID) for the user.")
+            .required()
+            .personal(PersonalData::Indirect),
+        text("userType", &["user.type"], "Nexthink user type (e.g. local, domain).").required(),
+        timestamp("lastSeenOn", &["user.last_seen"], "When the user was last active.")
+            .personal(PersonalData::Indirect),
+        timestamp("createdOn", &["user.first_seen"], "When the user was first active.")
+            .personal(PersonalData::Indirect),
+        text("entity", &["user.entity"], "Nexthink organizational entity the user belongs to.")
+            .required()
+            .personal(PersonalData::Indirect),
+        convert(
+            "email",
+            EMAIL_ELSE_UPN,
+            Conversion::EmailAddresses,
+            "E-mail address, else the UPN where it is one.",
+        )
+        .personal(PersonalData::Direct),
+        convert(
+            "emailDomain",
+            EMAIL_ELSE_UPN,
+            Conversion::EmailDomains,
+            "Domain of the e-mail address.",
+        ),
+        convert("firstName", FULL_NAME, Conversion::FirstName, "First word of the full name.")
+            .personal(PersonalData::Direct),
+        convert("lastName", FULL_NAME, Conversion::LastName, "The other words of the full name.")
+            .personal(PersonalData::Direct),
+        text("name", BEST_NAME, "Full name, else login name, else identifier.")
+            .never_null()
+            .personal(PersonalData::Direct),
+        text("displayName", BEST_NAME, "Full name, else login name, else identifier.")
+            .never_null()
+            .personal(PersonalData::Direct),
+        text(
+            "department",
+            &["user.ad.department"],
+            "Department from Active Directory (requires Entra ID connector).",
+        )
+        .required()
+        .personal(PersonalData::Indirect),
+    ],
+}
+.checked();
+
+/// The account has a user.
+pub static ACCOUNT_HAS_USER: RelationshipType = RelationshipType {
+    type_name: "nexthink_account_has_user",
+    from: the(&ACCOUNT),
+    class: RelationshipClass::Has,
+    to: row(&USER, "user.uid"),
+    properties: &[],
+}
+.checked();
+
+#[cfg(test)]
+mod tests {
+    use core_ingest::listing;
+    use core_model::documentation;
+
+    use super::*;
+
+    const EXPORT: &str = include_str!("../fixtures/users.csv");
+
+    #[test]
+    fn maps_every_column_of_the_export() {
+        let exports = [
+            (&step_account::STEP, include_str!("../../account/fixtures/account.csv").as_bytes()),
+            (&STEP, EXPORT.as_bytes()),
+        ];
+        let graph = listing::graph_of(&exports).expect("the fixtures are accepted");
+        insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
+    }
+
+    #[test]
+    fn documents_every_property() {
+        insta::assert_snapshot!(documentation::step_section(&STEP));
+    }
+
+    #[test]
+    fn reads_the_columns_of_the_saved_query_in_its_order() {
+        let header = EXPORT.lines().next().expect("there is a header");
+        assert_eq!(STEP.columns().join(","), header);
+    }
+}
