@@ -1,0 +1,204 @@
+//! The calls to the NQL API: start an export, ask for its status.
+
+use std::sync::Arc;
+
+use reqwest::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::endpoints::Endpoints;
+use crate::error::{Endpoint, NexthinkError};
+use crate::escape::escaped;
+use crate::export::{Compression, ExportStatus};
+use crate::identity::{ExportId, QueryId};
+use crate::results_link::{FileHosts, check_results_link};
+use crate::retry::{Jitter, Retry, Setback};
+use crate::secret::Credentials;
+use crate::settings::Settings;
+use crate::token::TokenSource;
+use crate::transport::{Answer, ApiCall, ApiClient, Clients, FileClient, StartExport};
+
+/// The longest description of a failed export that is kept, in characters.
+const DESCRIPTION_CAP: usize = 300;
+
+/// A client of one tenant. All calls may run at the same time; they share one token.
+pub struct Client {
+    api: ApiClient,
+    pub(crate) files: FileClient,
+    file_hosts: FileHosts,
+    tokens: TokenSource,
+    pub(crate) settings: Settings,
+    pub(crate) jitter: Arc<Jitter>,
+}
+
+impl Client {
+    /// Makes a client; nothing is called yet.
+    ///
+    /// # Errors
+    /// [`NexthinkError::TlsSetup`] if the system's trusted certificates cannot be loaded.
+    pub fn new(
+        endpoints: &Endpoints,
+        credentials: Credentials,
+        settings: Settings,
+    ) -> Result<Self, NexthinkError> {
+        let Clients { login, api, files } = Clients::new(endpoints, &settings.timeouts)?;
+        let jitter = Arc::new(Jitter::new(settings.jitter_seed));
+        let policy = settings.retry.clone();
+        let tokens = TokenSource::new(login, credentials, policy, Arc::clone(&jitter));
+        let file_hosts = endpoints.files().clone();
+        Ok(Self { api, files, file_hosts, tokens, settings, jitter })
+    }
+
+    /// Checks that the login host accepts the credential.
+    ///
+    /// # Errors
+    /// [`NexthinkError::Unauthorized`] if not, or why that could not be found out.
+    pub async fn check_credentials(&self) -> Result<(), NexthinkError> {
+        self.tokens.get().await.map(drop)
+    }
+
+    /// Starts an export of a saved query (Nexthink NQL API 1.2.0, `export-post`).
+    ///
+    /// Each start counts against the tenant's daily number of exports.
+    ///
+    /// # Errors
+    /// [`NexthinkError::Forbidden`] and [`NexthinkError::QueryNotFound`] concern the query; the
+    /// others the credential, the network or the answer.
+    pub async fn start_export(
+        &self,
+        query: &QueryId,
+        compression: Compression,
+    ) -> Result<ExportId, NexthinkError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Started {
+            export_id: String,
+        }
+        const AT: Endpoint = Endpoint::StartExport;
+
+        let body = StartExport { query_id: query, compression };
+        let answer = self.call(ApiCall::StartExport(&body), AT).await?;
+        match answer.status {
+            StatusCode::OK => {}
+            StatusCode::FORBIDDEN => {
+                return Err(NexthinkError::Forbidden { subject: format!("query {query}") });
+            }
+            StatusCode::NOT_FOUND => {
+                return Err(NexthinkError::QueryNotFound { query: query.clone() });
+            }
+            _ => return Err(answer.unexpected_status(AT)),
+        }
+        let started: Started = answer.json(AT)?;
+        let unusable = |_| answer.unexpected(AT, "an export id that cannot be used");
+        let export_id: ExportId = started.export_id.parse().map_err(unusable)?;
+        tracing::info!(query_id = %query, %export_id, "export started");
+        Ok(export_id)
+    }
+
+    /// Asks for the status of an export (Nexthink NQL API 1.2.0, `status`).
+    ///
+    /// # Errors
+    /// [`NexthinkError::ExportGone`] if Nexthink does not know the export,
+    /// [`NexthinkError::LinkRefused`] if the results link must not be followed.
+    pub async fn export_status(&self, export_id: &ExportId) -> Result<ExportStatus, NexthinkError> {
+        const AT: Endpoint = Endpoint::ExportStatus;
+
+        let answer = self.call(ApiCall::ExportStatus(export_id), AT).await?;
+        let truncated = match answer.status {
+            StatusCode::OK => false,
+            // The only sign that the licence's maximum number of rows was reached.
+            StatusCode::PARTIAL_CONTENT => true,
+            StatusCode::FORBIDDEN => {
+                return Err(NexthinkError::Forbidden { subject: format!("export {export_id}") });
+            }
+            StatusCode::NOT_FOUND => {
+                return Err(NexthinkError::ExportGone { export_id: export_id.clone() });
+            }
+            _ => return Err(answer.unexpected_status(AT)),
+        };
+        self.read_status(&answer, truncated)
+    }
+
+    fn read_status(&self, answer: &Answer, truncated: bool) -> Result<ExportStatus, NexthinkError> {
+        let body: StatusAnswer = answer.json(Endpoint::ExportStatus)?;
+        let link = body.results_file_url.map(Zeroizing::new);
+        let status = match &body.status {
+            Value::String(status) => status.as_str(),
+            Value::Null => "",
+            _ => {
+                let what = "a status that is not text";
+                return Err(answer.unexpected(Endpoint::ExportStatus, what));
+            }
+        };
+        Ok(match status {
+            "SUBMITTED" => ExportStatus::Submitted,
+            "IN_PROGRESS" => ExportStatus::InProgress,
+            // The interface says COMPLETED, the text that explains it COMPLETE.
+            "COMPLETED" | "COMPLETE" => {
+                let link = link
+                    .filter(|link| !link.is_empty())
+                    .map(|link| check_results_link(&link, &self.file_hosts))
+                    .transpose()
+                    .map_err(|reason| NexthinkError::LinkRefused { reason })?;
+                ExportStatus::Completed { link, truncated }
+            }
+            "ERROR" => {
+                let description = body.error_description.as_deref().unwrap_or_default();
+                let description =
+                    if description.is_empty() { "no reason given" } else { description };
+                ExportStatus::Failed { description: escaped(description, DESCRIPTION_CAP) }
+            }
+            _ => ExportStatus::Unknown,
+        })
+    }
+
+    /// Makes one call: with a token, repeated while the trouble looks transient, and once more
+    /// with a new token if this one is refused.
+    async fn call(&self, call: ApiCall<'_>, endpoint: Endpoint) -> Result<Answer, NexthinkError> {
+        let policy = &self.settings.retry;
+        let max_attempts = match call {
+            ApiCall::StartExport(_) => policy.max_start_attempts.min(policy.max_attempts),
+            ApiCall::ExportStatus(_) => policy.max_attempts,
+        };
+        let mut retry = Retry::new(policy, &self.jitter, max_attempts);
+        let mut token_renewed = false;
+        loop {
+            let token = self.tokens.get().await?;
+            let setback = match self.api.send(call, &token).await {
+                Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => {
+                    self.tokens.invalidate(&token).await;
+                    if token_renewed {
+                        return Err(self.unauthorized(endpoint));
+                    }
+                    token_renewed = true;
+                    continue;
+                }
+                Ok(answer) => match answer.setback(endpoint) {
+                    Some(setback) => setback,
+                    None => return Ok(answer),
+                },
+                Err(error) => Setback::NoAnswer(error),
+            };
+            retry.pause(setback).await?;
+        }
+    }
+
+    fn unauthorized(&self, endpoint: Endpoint) -> NexthinkError {
+        NexthinkError::Unauthorized {
+            endpoint,
+            client_id: self.tokens.client_id().to_owned(),
+            status: StatusCode::UNAUTHORIZED.as_u16(),
+            reason: "a new token was refused too",
+        }
+    }
+}
+
+/// The answer to a question for the status; members that are not named here do not matter.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusAnswer {
+    status: Value,
+    results_file_url: Option<String>,
+    error_description: Option<String>,
+}

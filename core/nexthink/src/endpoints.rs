@@ -1,0 +1,195 @@
+//! Where the tenant's login host, API and results files are: computed, or overridden as a whole.
+
+use url::{Host, Url};
+
+use crate::error::NexthinkError;
+use crate::identity::{ExportId, Region, TenantId};
+use crate::results_link::FileHosts;
+
+/// The hosts of one tenant. They come from the configuration, never out of an answer.
+#[derive(Debug, Clone)]
+pub struct Endpoints {
+    login: BaseUrl,
+    api: BaseUrl,
+    files: FileHosts,
+}
+
+/// Base URLs to use instead of the computed ones, such as those of a simulated tenant.
+///
+/// Plain http is allowed for a loopback host only.
+#[derive(Debug, Clone)]
+pub struct EndpointOverrides {
+    /// Stands for `https://{tenant}-login.{region}.nexthink.cloud`.
+    pub login: String,
+    /// Stands for `https://{tenant}.api.{region}.nexthink.cloud`.
+    pub api: String,
+    /// The only origin that results files are then taken from.
+    pub files: String,
+}
+
+impl Endpoints {
+    /// The documented hosts of a tenant (Nexthink API documentation, "Getting authentication
+    /// token" and "NQL API").
+    pub fn for_tenant(tenant: &TenantId, region: &Region) -> Self {
+        let base = |host: String| {
+            let url = Url::parse(&format!("https://{host}")).expect("checked labels make a URL");
+            BaseUrl(url)
+        };
+        Self {
+            login: base(format!("{tenant}-login.{region}.nexthink.cloud")),
+            api: base(format!("{tenant}.api.{region}.nexthink.cloud")),
+            files: FileHosts::Nexthink,
+        }
+    }
+
+    /// Other hosts than the documented ones.
+    ///
+    /// # Errors
+    /// [`NexthinkError::InvalidEndpoint`] names the base URL and the rule that it breaks.
+    pub fn overridden(overrides: &EndpointOverrides) -> Result<Self, NexthinkError> {
+        Ok(Self {
+            login: BaseUrl::checked("login", &overrides.login)?,
+            api: BaseUrl::checked("api", &overrides.api)?,
+            files: FileHosts::Only(BaseUrl::checked("files", &overrides.files)?.0),
+        })
+    }
+
+    pub(crate) fn login(&self) -> &BaseUrl {
+        &self.login
+    }
+
+    pub(crate) fn api(&self) -> &BaseUrl {
+        &self.api
+    }
+
+    pub(crate) fn files(&self) -> &FileHosts {
+        &self.files
+    }
+
+    /// Whether any host is reached over TLS.
+    pub(crate) fn use_tls(&self) -> bool {
+        let files_use_tls = match &self.files {
+            FileHosts::Nexthink => true,
+            FileHosts::Only(url) => url.scheme() == "https",
+        };
+        files_use_tls || [&self.login, &self.api].iter().any(|base| base.0.scheme() == "https")
+    }
+}
+
+/// A URL that may be called with a credential: checked, without query or fragment.
+#[derive(Debug, Clone)]
+pub(crate) struct BaseUrl(Url);
+
+impl BaseUrl {
+    fn checked(name: &'static str, text: &str) -> Result<Self, NexthinkError> {
+        let refuse = |reason| Err(NexthinkError::InvalidEndpoint { name, reason });
+        let Ok(url) = Url::parse(text) else {
+            return refuse("it is not a URL; write it as https://host or http://127.0.0.1:port");
+        };
+        let loopback = match url.host() {
+            Some(Host::Domain(domain)) => domain == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => return refuse("it names no host; write it as https://host"),
+        };
+        match url.scheme() {
+            "https" => {}
+            "http" if loopback => {}
+            "http" => return refuse("plain http is for a loopback host only; use https"),
+            _ => return refuse("it is neither https nor http; use https"),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return refuse("it carries a user name or a password; leave them out");
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return refuse("it has a query or a fragment; leave them out");
+        }
+        Ok(Self(url))
+    }
+
+    /// The URL of the token endpoint, if this is the login host.
+    pub(crate) fn token(&self) -> Url {
+        self.join("oauth2/default/v1/token")
+    }
+
+    /// The URL that starts an export, if this is the API.
+    pub(crate) fn export(&self) -> Url {
+        self.join("api/v1/nql/export")
+    }
+
+    /// The URL of the status of an export, if this is the API.
+    pub(crate) fn export_status(&self, export_id: &ExportId) -> Url {
+        self.join(&format!("api/v1/nql/status/{export_id}"))
+    }
+
+    /// The host, for messages.
+    pub(crate) fn host(&self) -> &str {
+        self.0.host_str().expect("a base URL has a host")
+    }
+
+    fn join(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{base}/{path}"));
+        url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_of_a_tenant_are_computed() {
+        let tenant = "acme".parse().expect("a tenant");
+        let region = "eu".parse().expect("a region");
+        let endpoints = Endpoints::for_tenant(&tenant, &region);
+        assert_eq!(
+            endpoints.login().token().as_str(),
+            "https://acme-login.eu.nexthink.cloud/oauth2/default/v1/token"
+        );
+        assert_eq!(
+            endpoints.api().export().as_str(),
+            "https://acme.api.eu.nexthink.cloud/api/v1/nql/export"
+        );
+        let export_id = "e-1".parse().expect("an export id");
+        assert_eq!(
+            endpoints.api().export_status(&export_id).as_str(),
+            "https://acme.api.eu.nexthink.cloud/api/v1/nql/status/e-1"
+        );
+        assert!(endpoints.use_tls());
+    }
+
+    #[test]
+    fn base_urls_are_https_or_loopback_and_nothing_else() {
+        for (text, accepted) in [
+            ("https://proxy.example", true),
+            ("https://proxy.example:8443/nexthink/", true),
+            ("http://127.0.0.1:9000", true),
+            ("http://127.9.9.9", true),
+            ("http://[::1]:9000", true),
+            ("http://localhost:9000", true),
+            ("http://proxy.example", false),
+            ("http://localhost.evil.example", false),
+            ("http://10.0.0.1", false),
+            ("http://0.0.0.0", false),
+            ("https://user@proxy.example", false),
+            ("https://user:pass@proxy.example", false),
+            ("https://proxy.example?x=1", false),
+            ("https://proxy.example#x", false),
+            ("ftp://proxy.example", false),
+            ("proxy.example", false),
+            ("", false),
+        ] {
+            assert_eq!(BaseUrl::checked("api", text).is_ok(), accepted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_may_have_a_path() {
+        for base in ["https://proxy.example/nexthink", "https://proxy.example/nexthink/"] {
+            let base = BaseUrl::checked("api", base).expect("a base URL");
+            assert_eq!(base.export().as_str(), "https://proxy.example/nexthink/api/v1/nql/export");
+        }
+    }
+}

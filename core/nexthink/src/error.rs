@@ -1,0 +1,325 @@
+//! Everything that can go wrong between the program and Nexthink, and what kind of trouble it is.
+//!
+//! Nothing of an answer's body gets in here but an export's own error description: texts are fixed,
+//! so no token, signed link or cell value can come along.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::identity::{ExportId, QueryId};
+use crate::results_link::LinkRefusal;
+
+/// Why a call to Nexthink failed. Cheap to clone, so that callers waiting for one token share it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum NexthinkError {
+    /// An identifier from the configuration or from Nexthink breaks its rule.
+    #[error("the {name} {value:?} is not valid: {rule}")]
+    InvalidIdentity {
+        /// Which identifier.
+        name: &'static str,
+        /// What was given, escaped and cut to 80 characters.
+        value: String,
+        /// The rule and the fix.
+        rule: &'static str,
+    },
+    /// The client secret cannot be sent.
+    #[error("the client secret cannot be used: {reason}")]
+    InvalidSecret {
+        /// What is wrong with it and how to mend it.
+        reason: &'static str,
+    },
+    /// A base URL that overrides an endpoint breaks a rule.
+    #[error("the {name} base URL cannot be used: {reason}")]
+    InvalidEndpoint {
+        /// Which base URL: `login`, `api` or `files`.
+        name: &'static str,
+        /// What is wrong with it and how to mend it.
+        reason: &'static str,
+    },
+    /// No HTTP client can be made on this machine.
+    #[error("cannot set up HTTPS: the certificates this system trusts could not be loaded")]
+    TlsSetup {
+        /// What the TLS library or the HTTP client says.
+        #[source]
+        source: SharedError,
+    },
+    /// The login host or the API does not accept the credential.
+    #[error(
+        "{endpoint} refused client id {client_id:?} (HTTP {status}, {reason}): check the client id \
+         and the client secret, and that the credential has the NQL API permission (scope \
+         service:integration)"
+    )]
+    Unauthorized {
+        /// Who refused.
+        endpoint: Endpoint,
+        /// The client id that was refused.
+        client_id: String,
+        /// The HTTP status.
+        status: u16,
+        /// The OAuth error code if it is a known one, else what happened.
+        reason: &'static str,
+    },
+    /// The credential is fine but may not do this.
+    #[error(
+        "access to {subject} is forbidden: give the API credential the NQL API permission, or \
+         check that the query exists, which Nexthink may answer the same way"
+    )]
+    Forbidden {
+        /// The query or export, such as `query #j1_devices`.
+        subject: String,
+    },
+    /// There is no saved query of this id.
+    #[error(
+        "query {query} does not exist: create it in Nexthink under Administration > NQL API \
+         queries, with exactly this query id"
+    )]
+    QueryNotFound {
+        /// The query that was asked for.
+        query: QueryId,
+    },
+    /// Nexthink does not know the export (any more).
+    #[error("export {export_id} is not known to Nexthink: it has expired, start a new one")]
+    ExportGone {
+        /// The export that was asked for.
+        export_id: ExportId,
+    },
+    /// Nexthink could not run the query.
+    #[error("export {export_id} failed in Nexthink: {description}")]
+    ExportFailed {
+        /// The export that failed.
+        export_id: ExportId,
+        /// Nexthink's description, escaped and cut to 300 characters.
+        description: String,
+    },
+    /// The export did not finish within the time allowed.
+    #[error("export {export_id} did not finish within {} s", .waited.as_secs())]
+    Deadline {
+        /// The export that was waited for.
+        export_id: ExportId,
+        /// The time allowed.
+        waited: Duration,
+    },
+    /// No answer came at all.
+    #[error("cannot reach {host}: {cause}")]
+    Unreachable {
+        /// The host that was called.
+        host: String,
+        /// At which point it failed.
+        cause: UnreachableCause,
+        /// What the HTTP client says, without the URL.
+        #[source]
+        source: SharedError,
+    },
+    /// The host answers, but only with server errors (HTTP 5xx).
+    #[error("{endpoint} answered HTTP {status} {attempts} times: try again later")]
+    Unavailable {
+        /// Who answered.
+        endpoint: Endpoint,
+        /// The last HTTP status.
+        status: u16,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// Nexthink asks to wait (HTTP 429) for longer than the retry policy allows.
+    #[error("{endpoint} is throttled by Nexthink: try again in {} s", .wait.as_secs())]
+    Deferred {
+        /// Who answered.
+        endpoint: Endpoint,
+        /// How long to wait from now.
+        wait: Duration,
+    },
+    /// An answer that the interface does not allow for.
+    #[error("{endpoint} answered HTTP {status} with {what}")]
+    UnexpectedAnswer {
+        /// Who answered.
+        endpoint: Endpoint,
+        /// The HTTP status.
+        status: u16,
+        /// What is wrong with it, in fixed words.
+        what: &'static str,
+    },
+    /// The results link leads somewhere it must not.
+    #[error("the results link was refused: {reason}")]
+    LinkRefused {
+        /// The rule it breaks.
+        reason: LinkRefusal,
+    },
+    /// The results link is not accepted any more; it lives for 15 minutes.
+    #[error("the results link is not accepted any more ({})", .code.unwrap_or("no reason given"))]
+    LinkExpired {
+        /// The file host's error code, if it is a known one.
+        code: Option<&'static str>,
+    },
+    /// The file host refuses the download for another reason.
+    #[error("the file host refused the download (HTTP {status}, {})", .code.unwrap_or("no reason given"))]
+    DownloadRefused {
+        /// The HTTP status.
+        status: u16,
+        /// The file host's error code, if it is a known one.
+        code: Option<&'static str>,
+    },
+    /// The connection broke during the download.
+    #[error("the download broke after {received} bytes")]
+    DownloadBroken {
+        /// Bytes written so far.
+        received: u64,
+        /// What the HTTP client says, without the URL.
+        #[source]
+        source: SharedError,
+    },
+    /// The file is not as long as the file host said.
+    #[error("the download has {received} bytes, but the file host announced {expected}")]
+    LengthMismatch {
+        /// Bytes received.
+        received: u64,
+        /// Bytes announced.
+        expected: u64,
+    },
+    /// The file is larger than the cap.
+    #[error("the download is larger than the cap of {cap} bytes: raise it if this is right")]
+    TooLarge {
+        /// The cap in bytes.
+        cap: u64,
+    },
+    /// What was downloaded could not be written.
+    #[error("cannot write the download")]
+    Sink {
+        /// What the writer says.
+        #[source]
+        source: Arc<io::Error>,
+    },
+}
+
+/// What kind of trouble an error is: what a program needs to pick its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The configuration is wrong.
+    Configuration,
+    /// The credential was refused.
+    Credentials,
+    /// This one query cannot be used; others may well be.
+    Query,
+    /// Nexthink cannot be reached or does not get done; try later.
+    Unreachable,
+    /// Nexthink asks to come back later.
+    Deferred,
+    /// What came back cannot be trusted.
+    Data,
+    /// This machine could not keep what came back.
+    Local,
+}
+
+impl NexthinkError {
+    /// What kind of trouble this is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::InvalidIdentity { .. }
+            | Self::InvalidSecret { .. }
+            | Self::InvalidEndpoint { .. }
+            | Self::TlsSetup { .. } => ErrorKind::Configuration,
+            Self::Unauthorized { .. } => ErrorKind::Credentials,
+            Self::Forbidden { .. } | Self::QueryNotFound { .. } => ErrorKind::Query,
+            Self::Unreachable { .. }
+            | Self::Unavailable { .. }
+            | Self::Deadline { .. }
+            | Self::DownloadBroken { .. } => ErrorKind::Unreachable,
+            Self::Deferred { .. } => ErrorKind::Deferred,
+            Self::ExportGone { .. }
+            | Self::ExportFailed { .. }
+            | Self::UnexpectedAnswer { .. }
+            | Self::LinkRefused { .. }
+            | Self::LinkExpired { .. }
+            | Self::DownloadRefused { .. }
+            | Self::LengthMismatch { .. }
+            | Self::TooLarge { .. } => ErrorKind::Data,
+            Self::Sink { .. } => ErrorKind::Local,
+        }
+    }
+
+    /// Whether the credential was refused.
+    pub fn is_credentials(&self) -> bool {
+        self.kind() == ErrorKind::Credentials
+    }
+
+    /// Whether Nexthink could not be reached or did not get done.
+    pub fn is_unreachable(&self) -> bool {
+        self.kind() == ErrorKind::Unreachable
+    }
+}
+
+/// The calls that this crate makes, as they are named in messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// The token endpoint of the login host.
+    Token,
+    /// Starting an export.
+    StartExport,
+    /// Asking for the status of an export.
+    ExportStatus,
+    /// Fetching a results file.
+    ResultsFile,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Token => "the login host (POST /oauth2/default/v1/token)",
+            Self::StartExport => "the NQL API (POST /api/v1/nql/export)",
+            Self::ExportStatus => "the NQL API (GET /api/v1/nql/status)",
+            Self::ResultsFile => "the file host (GET of the results link)",
+        })
+    }
+}
+
+/// At which point a host could not be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UnreachableCause {
+    /// The name has no address.
+    Dns,
+    /// Nothing takes the connection.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// Nothing came in time.
+    Timeout,
+    /// The connection ended before the answer did.
+    Broken,
+}
+
+impl fmt::Display for UnreachableCause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Dns => "its name could not be resolved (check the tenant, the region and DNS)",
+            Self::Connect => "no connection (check the network, a firewall or proxy)",
+            Self::Tls => "TLS failed (check this machine's clock and trusted certificates)",
+            Self::Timeout => "no answer in time",
+            Self::Broken => "the connection broke before the answer was complete",
+        })
+    }
+}
+
+/// An error of a library below, shared between clones. Its URL, if it had one, is gone.
+#[derive(Debug, Clone)]
+pub struct SharedError(Arc<dyn std::error::Error + Send + Sync>);
+
+impl SharedError {
+    /// Keeps `error`; one of the HTTP client must have lost its URL before.
+    pub(crate) fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl fmt::Display for SharedError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl std::error::Error for SharedError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}

@@ -1,0 +1,80 @@
+//! Reads the `Retry-After` header in every form that is documented or seen.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::strtime;
+use jiff::tz::Offset;
+
+/// A longer wait than this is taken for garbage: Nexthink's limits are daily.
+const LONGEST: Duration = Duration::from_hours(7 * 24);
+
+/// The three forms of an HTTP date (RFC 9110, section 5.6.7).
+const HTTP_DATES: [&str; 3] =
+    ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+
+/// How long `retry_after` asks to wait.
+///
+/// It is a number of seconds, an HTTP date, or an ISO 8601 time (Nexthink documents "the date and
+/// time"). A date counts from `date`, the server's own clock, never from this machine's; without
+/// it, and for anything past, absurd or unreadable, the answer is `None`.
+pub(crate) fn wait_asked_for(retry_after: &str, date: Option<&str>) -> Option<Duration> {
+    let retry_after = retry_after.trim();
+    let wait = if let Ok(seconds) = retry_after.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let until = read_time(retry_after)?.duration_since(read_time(date?.trim())?);
+        Duration::try_from(until).ok()?
+    };
+    (!wait.is_zero() && wait <= LONGEST).then_some(wait)
+}
+
+fn read_time(text: &str) -> Option<Timestamp> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time);
+    }
+    HTTP_DATES.iter().find_map(|format| {
+        let mut time = strtime::parse(format, text).ok()?;
+        time.set_offset(Some(Offset::UTC));
+        time.to_timestamp().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATE: Option<&str> = Some("Sun, 01 Mar 2026 10:00:00 GMT");
+
+    #[test]
+    fn every_form_of_the_header_is_read() {
+        let rows = [
+            ("7", None, Some(7)),
+            (" 7 ", DATE, Some(7)),
+            ("Sun, 01 Mar 2026 10:00:07 GMT", DATE, Some(7)),
+            ("Sunday, 01-Mar-26 10:00:07 GMT", DATE, Some(7)),
+            ("Sun Mar  1 10:00:07 2026", DATE, Some(7)),
+            ("2026-03-01T10:00:07Z", DATE, Some(7)),
+            ("2026-03-01T11:00:07+01:00", DATE, Some(7)),
+            ("Mon, 02 Mar 2026 00:00:00 GMT", DATE, Some(14 * 3600)),
+            ("2026-03-01T10:00:07Z", Some("2026-03-01T10:00:00Z"), Some(7)),
+            // A day of difference between the clocks changes nothing, only the server's counts.
+            ("Sat, 28 Feb 2026 10:00:07 GMT", Some("Sat, 28 Feb 2026 10:00:00 GMT"), Some(7)),
+            ("Sun, 01 Mar 2026 10:00:07 GMT", None, None),
+            ("Sun, 01 Mar 2026 10:00:07 GMT", Some("no date"), None),
+            ("Sun, 01 Mar 2026 09:59:00 GMT", DATE, None),
+            ("Sun, 01 Mar 2036 10:00:00 GMT", DATE, None),
+            ("0", DATE, None),
+            ("-5", DATE, None),
+            ("7.5", DATE, None),
+            ("1000000000000000000", DATE, None),
+            ("99999999999999999999999999", DATE, None),
+            ("soon", DATE, None),
+            ("", DATE, None),
+        ];
+        for (header, date, expected) in rows {
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(wait_asked_for(header, date), expected, "{header:?} at {date:?}");
+        }
+    }
+}

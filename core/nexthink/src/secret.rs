@@ -1,0 +1,103 @@
+//! Values that must not be seen: they are wiped when dropped and cannot be printed.
+
+use zeroize::Zeroizing;
+
+use crate::error::NexthinkError;
+use crate::escape::escaped;
+
+/// A secret text, such as a client secret or an access token.
+///
+/// It has no `Debug`, `Display` or `Serialize`, so it cannot end up in a log by accident. Wiping on
+/// drop covers this copy; the HTTP and TLS buffers it passes through keep their own for a while.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the secret over.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The secret itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The credential of an API client: a client id and its secret.
+#[derive(Clone)]
+pub struct Credentials {
+    client_id: String,
+    client_secret: Secret,
+}
+
+impl Credentials {
+    /// Checks that both halves can be sent with HTTP Basic authentication.
+    ///
+    /// # Errors
+    /// [`NexthinkError::InvalidIdentity`] for the client id, or [`NexthinkError::InvalidSecret`],
+    /// which never shows the secret.
+    pub fn new(client_id: &str, client_secret: Secret) -> Result<Self, NexthinkError> {
+        // A colon would end the user name in HTTP Basic (RFC 7617, section 2).
+        let id_is_sendable = (1..=256).contains(&client_id.len())
+            && client_id.bytes().all(|b| b.is_ascii_graphic() && b != b':');
+        if !id_is_sendable {
+            return Err(NexthinkError::InvalidIdentity {
+                name: "client id",
+                value: escaped(client_id, 80),
+                rule: "a client id is 1 to 256 visible ASCII characters without a colon; copy it \
+                       from Administration > API credentials",
+            });
+        }
+        let secret = client_secret.expose();
+        if secret.is_empty() {
+            return Err(NexthinkError::InvalidSecret { reason: "it is empty" });
+        }
+        if secret.chars().any(char::is_control) {
+            return Err(NexthinkError::InvalidSecret {
+                reason: "it holds a control character; store it without a line break",
+            });
+        }
+        Ok(Self { client_id: client_id.to_owned(), client_secret })
+    }
+
+    /// The client id, which is not secret.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    pub(crate) fn client_secret(&self) -> &Secret {
+        &self.client_secret
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_that_basic_authentication_cannot_carry_are_refused() {
+        for (client_id, secret, accepted) in [
+            ("0a1b2c", "s3cret", true),
+            ("0a1b2c", "with: colon", true),
+            ("", "s3cret", false),
+            ("a:b", "s3cret", false),
+            ("a b", "s3cret", false),
+            ("a\n", "s3cret", false),
+            ("0a1b2c", "", false),
+            ("0a1b2c", "s3cret\n", false),
+            ("0a1b2c", "s3\0cret", false),
+        ] {
+            let made = Credentials::new(client_id, Secret::new(secret.to_owned()));
+            assert_eq!(made.is_ok(), accepted, "{client_id:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_secret_is_not_shown() {
+        let error = Credentials::new("0a1b2c", Secret::new("s3cret\n".to_owned()))
+            .err()
+            .expect("a line break is refused");
+        assert!(!format!("{error} {error:?}").contains("s3cret"));
+    }
+}

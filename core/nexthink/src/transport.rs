@@ -1,0 +1,326 @@
+//! The three HTTP clients, one per kind of host, and what they share: TLS, bounds, failures.
+//!
+//! A credential is bound to its host by type: [`LoginClient`] sends the client secret to the login
+//! host only, [`ApiClient`] the token to the API only, and [`FileClient`] has nothing to send.
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, DATE, HeaderMap, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use zeroize::Zeroizing;
+
+use crate::endpoints::{BaseUrl, Endpoints};
+use crate::error::{Endpoint, NexthinkError, SharedError, UnreachableCause};
+use crate::identity::{ExportId, QueryId};
+use crate::public_address::{NotPublic, PublicAddresses};
+use crate::results_link::{FileHosts, LinkRefusal, ResultsLink};
+use crate::retry::Setback;
+use crate::retry_after::wait_asked_for;
+use crate::secret::{Credentials, Secret};
+use crate::settings::Timeouts;
+
+/// The largest answer of the login host that is read, in bytes.
+const TOKEN_ANSWER_CAP: usize = 64 << 10;
+/// The largest answer of the API that is read, in bytes.
+const API_ANSWER_CAP: usize = 1 << 20;
+
+/// The clients for one tenant.
+pub(crate) struct Clients {
+    pub(crate) login: LoginClient,
+    pub(crate) api: ApiClient,
+    pub(crate) files: FileClient,
+}
+
+/// Talks to the login host.
+pub(crate) struct LoginClient {
+    http: reqwest::Client,
+    base: BaseUrl,
+}
+
+/// Talks to the API; every URL it can make starts with the API's base URL.
+pub(crate) struct ApiClient {
+    http: reqwest::Client,
+    base: BaseUrl,
+}
+
+/// Fetches results files, without any credential.
+pub(crate) struct FileClient {
+    http: reqwest::Client,
+}
+
+/// One call to the API.
+#[derive(Clone, Copy)]
+pub(crate) enum ApiCall<'a> {
+    StartExport(&'a StartExport<'a>),
+    ExportStatus(&'a ExportId),
+}
+
+/// The body of the call that starts an export.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StartExport<'a> {
+    #[serde(serialize_with = "as_text")]
+    pub(crate) query_id: &'a QueryId,
+    pub(crate) compression: crate::export::Compression,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference to the field")]
+fn as_text<S: serde::Serializer>(query: &&QueryId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(query.as_str())
+}
+
+impl Clients {
+    pub(crate) fn new(endpoints: &Endpoints, timeouts: &Timeouts) -> Result<Self, NexthinkError> {
+        let tls = tls_config(endpoints.use_tls())?;
+        let with_credentials = build(client(timeouts, tls.clone()).timeout(timeouts.answer))?;
+        let mut files = client(timeouts, tls);
+        if matches!(endpoints.files(), FileHosts::Nexthink) {
+            files = files.dns_resolver(Arc::new(PublicAddresses));
+        }
+        Ok(Self {
+            login: LoginClient { http: with_credentials.clone(), base: endpoints.login().clone() },
+            api: ApiClient { http: with_credentials, base: endpoints.api().clone() },
+            files: FileClient { http: build(files)? },
+        })
+    }
+}
+
+impl LoginClient {
+    /// Asks for a token (OAuth 2.0 client credentials, RFC 6749 section 4.4).
+    pub(crate) async fn request_token(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<Answer, NexthinkError> {
+        let form = [("grant_type", "client_credentials"), ("scope", "service:integration")];
+        let request = self
+            .http
+            .post(self.base.token())
+            .basic_auth(credentials.client_id(), Some(credentials.client_secret().expose()))
+            .header(ACCEPT, "application/json")
+            .form(&form);
+        answer(request, self.base.host(), TOKEN_ANSWER_CAP).await
+    }
+}
+
+impl ApiClient {
+    pub(crate) async fn send(
+        &self,
+        call: ApiCall<'_>,
+        token: &Secret,
+    ) -> Result<Answer, NexthinkError> {
+        let request = match call {
+            ApiCall::StartExport(body) => self.http.post(self.base.export()).json(body),
+            ApiCall::ExportStatus(export_id) => self.http.get(self.base.export_status(export_id)),
+        };
+        let request = request.bearer_auth(token.expose()).header(ACCEPT, "application/json");
+        answer(request, self.base.host(), API_ANSWER_CAP).await
+    }
+}
+
+impl FileClient {
+    pub(crate) async fn get(&self, link: &ResultsLink) -> Result<Response, NexthinkError> {
+        // A file must arrive as it was stored, so that its length can be checked.
+        let request = self.http.get(link.expose()).header(ACCEPT_ENCODING, "identity");
+        request.send().await.map_err(|error| no_answer(link.host(), error))
+    }
+}
+
+/// An answer of the login host or the API, read up to a cap.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    retry_after: Option<Duration>,
+    /// Wiped on drop: it may hold a token or a results link.
+    body: Zeroizing<Vec<u8>>,
+    over_cap: bool,
+}
+
+impl Answer {
+    /// The body as `T`. No error tells what was in it.
+    pub(crate) fn json<T: DeserializeOwned>(&self, endpoint: Endpoint) -> Result<T, NexthinkError> {
+        if self.over_cap {
+            return Err(self.unexpected(endpoint, "more bytes than any valid answer has"));
+        }
+        if self.body.is_empty() {
+            return Err(self.unexpected(endpoint, "an empty body"));
+        }
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let what = match error.classify() {
+                Category::Data => "JSON that lacks a member or has one of the wrong type",
+                Category::Eof => "JSON that is cut short",
+                Category::Syntax | Category::Io => "a body that is not JSON",
+            };
+            self.unexpected(endpoint, what)
+        })
+    }
+
+    /// Whether this answer may well be a different one next time.
+    pub(crate) fn setback(&self, endpoint: Endpoint) -> Option<Setback> {
+        setback(self.status, self.retry_after, endpoint)
+    }
+
+    pub(crate) fn unexpected(&self, endpoint: Endpoint, what: &'static str) -> NexthinkError {
+        NexthinkError::UnexpectedAnswer { endpoint, status: self.status.as_u16(), what }
+    }
+
+    /// The error for a status that has no meaning of its own at `endpoint`.
+    pub(crate) fn unexpected_status(&self, endpoint: Endpoint) -> NexthinkError {
+        let what = if self.status.is_redirection() {
+            "a redirect, which is never followed"
+        } else if self.status.is_success() {
+            "a success that carries no result"
+        } else {
+            "a refusal, which will not change by trying again"
+        };
+        self.unexpected(endpoint, what)
+    }
+}
+
+/// What a status says about trying again.
+pub(crate) fn setback(
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    endpoint: Endpoint,
+) -> Option<Setback> {
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        return Some(Setback::Throttled { endpoint, retry_after });
+    }
+    status.is_server_error().then(|| Setback::ServerError { endpoint, status: status.as_u16() })
+}
+
+/// How long the headers of an answer ask to wait.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    wait_asked_for(text(RETRY_AFTER)?, text(DATE))
+}
+
+/// At most `cap` bytes of a body, and whether there are more.
+pub(crate) async fn read_up_to(
+    response: &mut Response,
+    cap: usize,
+) -> Result<(Zeroizing<Vec<u8>>, bool), reqwest::Error> {
+    // Reserved whole, since growing would leave copies behind that are not wiped.
+    let mut body = Zeroizing::new(Vec::with_capacity(cap));
+    while let Some(chunk) = response.chunk().await? {
+        let room = cap - body.len();
+        if chunk.len() > room {
+            body.extend_from_slice(&chunk[..room]);
+            return Ok((body, true));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((body, false))
+}
+
+async fn answer(
+    request: reqwest::RequestBuilder,
+    host: &str,
+    cap: usize,
+) -> Result<Answer, NexthinkError> {
+    let mut response = request.send().await.map_err(|error| no_answer(host, error))?;
+    let status = response.status();
+    let retry_after = retry_after(response.headers());
+    let (body, over_cap) =
+        read_up_to(&mut response, cap).await.map_err(|error| no_answer(host, error))?;
+    Ok(Answer { status, retry_after, body, over_cap })
+}
+
+/// The error for a call that got no whole answer. It loses the URL, which may be a signed one.
+fn no_answer(host: &str, error: reqwest::Error) -> NexthinkError {
+    let error = error.without_url();
+    if in_chain::<NotPublic>(&error) {
+        return NexthinkError::LinkRefused { reason: LinkRefusal::PrivateAddress };
+    }
+    let cause = if error.is_timeout() {
+        UnreachableCause::Timeout
+    } else if error.is_dns() {
+        UnreachableCause::Dns
+    } else if in_chain::<rustls::Error>(&error) {
+        UnreachableCause::Tls
+    } else if error.is_connect() {
+        UnreachableCause::Connect
+    } else {
+        UnreachableCause::Broken
+    };
+    NexthinkError::Unreachable { host: host.to_owned(), cause, source: SharedError::new(error) }
+}
+
+/// Whether `E` is among the causes of `error`.
+fn in_chain<E: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<E>() {
+            return true;
+        }
+        // An I/O error does not count what it wraps as its source.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if wrapped.is_some_and(|wrapped| in_chain::<E>(wrapped)) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// What every client has: no redirects, no cookies, no proxy that was not asked for, no header
+/// that names anybody.
+fn client(timeouts: &Timeouts, tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        // The environment is not read here; a proxy would have to come in through the settings.
+        .no_proxy()
+        .connect_timeout(timeouts.connect)
+        .read_timeout(timeouts.idle)
+        .user_agent(concat!("nexthink-graph/", env!("CARGO_PKG_VERSION")))
+}
+
+fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, NexthinkError> {
+    builder
+        .build()
+        .map_err(|error| NexthinkError::TlsSetup { source: SharedError::new(error.without_url()) })
+}
+
+/// TLS 1.2 and 1.3 by ring, with the certificates that the system trusts.
+///
+/// Where every endpoint is plain http on a loopback host, nothing is trusted, so that a machine
+/// without any certificate can still run against a simulated tenant.
+fn tls_config(used: bool) -> Result<rustls::ClientConfig, NexthinkError> {
+    use rustls_platform_verifier::BuilderVerifierExt as _;
+
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12]);
+    let setup = |error| NexthinkError::TlsSetup { source: SharedError::new(error) };
+    let builder = builder.map_err(setup)?;
+    let builder = if used {
+        builder.with_platform_verifier().map_err(setup)?
+    } else {
+        builder.with_root_certificates(rustls::RootCertStore::empty())
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_inside_an_io_error_is_found() {
+        let inner = rustls::Error::General("invented".to_owned());
+        let error = io::Error::other(io::Error::other(inner));
+        assert!(in_chain::<rustls::Error>(&error));
+        assert!(!in_chain::<NotPublic>(&error));
+    }
+
+    #[test]
+    fn a_client_for_real_hosts_can_be_made() {
+        assert!(tls_config(true).is_ok(), "this machine trusts no certificates");
+    }
+}

@@ -1,0 +1,7 @@
+//! The client against real HTTP on a loopback host: one small server per test.
+
+mod credentials;
+mod downloads;
+mod exports;
+mod failures;
+mod support;

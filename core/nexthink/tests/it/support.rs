@@ -1,0 +1,245 @@
+//! A scripted tenant: it answers each call with the next answer of its script, and remembers what
+//! it was asked.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, Method, Response, Uri};
+use core_nexthink::{
+    Client, Compression, Credentials, EndpointOverrides, Endpoints, ExportEvent, FinishedExport,
+    NexthinkError, QueryId, RetryPolicy, Secret, Settings,
+};
+
+pub(crate) const CLIENT_ID: &str = "client-0a1b2c";
+pub(crate) const CLIENT_SECRET: &str = "canary-client-secret";
+pub(crate) const TOKEN: &str = "canary-access-token";
+pub(crate) const SIGNATURE: &str = "X-Amz-Signature=canary%2Fsignature+~";
+pub(crate) const EXPORT_ID: &str = "e-1";
+pub(crate) const FILE: &[u8] = b"device.uid,device.name\r\n1,pc-1.example\r\n";
+
+/// Everything that must never be seen.
+const CANARIES: [&str; 4] = [CLIENT_SECRET, TOKEN, "canary%2Fsignature", "canary"];
+
+/// One answer of the script.
+pub(crate) struct Answer {
+    status: u16,
+    headers: Vec<(HeaderName, String)>,
+    body: Body,
+}
+
+/// The answer of this status and body.
+pub(crate) fn answer(status: u16, body: impl Into<Body>) -> Answer {
+    Answer { status, headers: Vec::new(), body: body.into() }
+}
+
+impl Answer {
+    pub(crate) fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// A request as the server saw it.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Seen {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("a header is text here"))
+    }
+}
+
+/// A server with a script; past its end it answers 418.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) base: String,
+    script: Arc<Mutex<VecDeque<Answer>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Server {
+    pub(crate) async fn start(script: Vec<Answer>) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let server = Self {
+            base: format!("http://{address}"),
+            script: Arc::new(Mutex::new(script.into())),
+            seen: Arc::default(),
+        };
+        let router = Router::new().fallback(reply).with_state(server.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        server
+    }
+
+    pub(crate) fn then(&self, answer: Answer) {
+        self.script.lock().expect("no test panics in here").push_back(answer);
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().expect("no test panics in here").clone()
+    }
+
+    pub(crate) fn link(&self) -> String {
+        format!("{}/results/a%2Fb.csv?{SIGNATURE}", self.base)
+    }
+}
+
+async fn reply(
+    State(server): State<Server>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    server.seen.lock().expect("no test panics in here").push(Seen { method, uri, headers, body });
+    let next = server.script.lock().expect("no test panics in here").pop_front();
+    let next = next.unwrap_or_else(|| answer(418, "the script is at its end"));
+    let mut response = Response::builder().status(next.status);
+    for (name, value) in next.headers {
+        response = response.header(name, value);
+    }
+    response.body(next.body).expect("scripted answers are well formed")
+}
+
+/// The three hosts of a tenant.
+pub(crate) struct Tenant {
+    pub(crate) login: Server,
+    pub(crate) api: Server,
+    pub(crate) files: Server,
+    pub(crate) client: Client,
+}
+
+impl Tenant {
+    /// A tenant that gives out one token and then follows the scripts.
+    pub(crate) async fn start(api: Vec<Answer>, files: Vec<Answer>) -> Self {
+        Self::with_logins(vec![token_answer()], api, files).await
+    }
+
+    pub(crate) async fn with_logins(
+        login: Vec<Answer>,
+        api: Vec<Answer>,
+        files: Vec<Answer>,
+    ) -> Self {
+        let login = Server::start(login).await;
+        let api = Server::start(api).await;
+        let files = Server::start(files).await;
+        let client = client(&login.base, &api.base, &files.base, settings());
+        Self { login, api, files, client }
+    }
+
+    /// Runs an export of `#j1_devices` into memory.
+    pub(crate) async fn run(&self) -> Outcome {
+        let (mut file, mut events) = (Vec::new(), Vec::new());
+        let result = self
+            .client
+            .run_export(&query(), Compression::Zstd, &mut file, |event| events.push(event))
+            .await;
+        let outcome = Outcome { result, file, events };
+        assert_nothing_leaks(&format!("{:?}", outcome.events));
+        if let Err(error) = &outcome.result {
+            assert_no_canary_in(error);
+        }
+        outcome
+    }
+}
+
+/// What came of an export.
+pub(crate) struct Outcome {
+    pub(crate) result: Result<FinishedExport, NexthinkError>,
+    pub(crate) file: Vec<u8>,
+    pub(crate) events: Vec<ExportEvent>,
+}
+
+impl Outcome {
+    pub(crate) fn error(self) -> NexthinkError {
+        self.result.expect_err("this export fails")
+    }
+}
+
+pub(crate) fn client(login: &str, api: &str, files: &str, settings: Settings) -> Client {
+    let overrides =
+        EndpointOverrides { login: login.to_owned(), api: api.to_owned(), files: files.to_owned() };
+    let endpoints = Endpoints::overridden(&overrides).expect("loopback is allowed");
+    let credentials = Credentials::new(CLIENT_ID, Secret::new(CLIENT_SECRET.to_owned()))
+        .expect("valid credentials");
+    Client::new(&endpoints, credentials, settings).expect("a client")
+}
+
+/// The default settings, in milliseconds where they are seconds.
+pub(crate) fn settings() -> Settings {
+    let mut settings = Settings::new(42);
+    settings.retry = RetryPolicy {
+        max_attempts: 4,
+        first_wait: Duration::from_millis(1),
+        max_wait: Duration::from_millis(4),
+        first_throttled_wait: Duration::from_millis(1),
+        max_throttled_wait: Duration::from_millis(4),
+        budget: Duration::from_secs(10),
+        ..settings.retry
+    };
+    settings.poll.first = Duration::from_millis(1);
+    settings.poll.cap = Duration::from_millis(4);
+    settings.poll.deadline = Duration::from_secs(30);
+    settings
+}
+
+pub(crate) fn query() -> QueryId {
+    "#j1_devices".parse().expect("a query id")
+}
+
+pub(crate) fn token_answer() -> Answer {
+    let body = format!(
+        r#"{{"token_type":"Bearer","expires_in":900,"access_token":"{TOKEN}","scope":"service:integration"}}"#
+    );
+    answer(200, body)
+}
+
+pub(crate) fn started() -> Answer {
+    answer(200, format!(r#"{{"exportId":"{EXPORT_ID}"}}"#))
+}
+
+pub(crate) fn status(status: &str) -> Answer {
+    answer(200, format!(r#"{{"status":"{status}","resultsFileUrl":null,"errorDescription":null}}"#))
+}
+
+pub(crate) fn completed(link: &str) -> Answer {
+    completed_with(200, link)
+}
+
+pub(crate) fn completed_with(http_status: u16, link: &str) -> Answer {
+    answer(http_status, format!(r#"{{"status":"COMPLETED","resultsFileUrl":"{link}"}}"#))
+}
+
+/// The refusal of an expired link, as S3 words it.
+pub(crate) fn link_expired() -> Answer {
+    answer(
+        403,
+        "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code>\
+         <Message>Request has expired canary</Message></Error>",
+    )
+}
+
+/// Fails if an error, any of its causes or its debug form shows a canary.
+pub(crate) fn assert_no_canary_in(error: &NexthinkError) {
+    assert_nothing_leaks(&format!("{error:?} {error:#?}"));
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = next {
+        assert_nothing_leaks(&format!("{error} {error:?}"));
+        next = error.source();
+    }
+}
+
+pub(crate) fn assert_nothing_leaks(text: &str) {
+    for canary in CANARIES {
+        assert!(!text.contains(canary), "{canary} in {text}");
+    }
+}
