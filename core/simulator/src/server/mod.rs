@@ -1,0 +1,188 @@
+//! The simulator as a process part: two listeners, their start and their stop.
+
+mod api;
+mod files;
+mod link;
+mod state;
+mod stream;
+mod token;
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::behaviour::Behaviour;
+use crate::tenant::{Tenant, TenantCounts};
+pub use state::RequestCounts;
+use state::State;
+
+/// Where the simulator listens and whom it lets in.
+#[derive(Clone)]
+pub struct SimulatorConfig {
+    /// Address of the token endpoint and the NQL API; port 0 takes a free one.
+    pub api_address: SocketAddr,
+    /// Address of the file host; port 0 takes a free one.
+    pub files_address: SocketAddr,
+    /// The one known client ID.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+    /// How the tenant behaves at first.
+    pub behaviour: Behaviour,
+}
+
+impl Default for SimulatorConfig {
+    /// Free loopback ports, client `demo` with the secret `demo-secret`, a healthy tenant.
+    fn default() -> Self {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            api_address: any_port,
+            files_address: any_port,
+            client_id: "demo".to_owned(),
+            client_secret: "demo-secret".to_owned(),
+            behaviour: Behaviour::default(),
+        }
+    }
+}
+
+impl fmt::Debug for SimulatorConfig {
+    /// Leaves the secret out.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SimulatorConfig")
+            .field("api_address", &self.api_address)
+            .field("files_address", &self.files_address)
+            .field("client_id", &self.client_id)
+            .field("behaviour", &self.behaviour)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Base URLs of a running simulator, `http://address:port` without a slash at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Takes the place of `https://{tenantId}-login.{region}.nexthink.cloud`.
+    pub login: String,
+    /// Takes the place of `https://{tenantId}.api.{region}.nexthink.cloud`; the same listener.
+    pub api: String,
+    /// Takes the place of the file host that results links name; a port of its own.
+    pub files: String,
+}
+
+/// A running simulated tenant. Dropping it closes its ports; [`Simulator::stop`] first lets the
+/// open answers finish.
+#[derive(Debug)]
+pub struct Simulator {
+    state: Arc<State>,
+    endpoints: Endpoints,
+    stopping: watch::Sender<bool>,
+    listeners: [JoinHandle<()>; 2],
+}
+
+/// How long open answers may take to finish once the simulator is asked to stop.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
+impl Simulator {
+    /// Opens both listeners and serves until [`Simulator::stop`] or drop.
+    ///
+    /// # Errors
+    /// An address that cannot be listened on.
+    pub async fn start(config: SimulatorConfig) -> io::Result<Self> {
+        let api = TcpListener::bind(config.api_address).await?;
+        let files = TcpListener::bind(config.files_address).await?;
+        let api_url = format!("http://{}", api.local_addr()?);
+        let files_url = format!("http://{}", files.local_addr()?);
+        tracing::info!(api = api_url, files = files_url, "simulated tenant listens");
+
+        let state = Arc::new(State::new(config, files_url.clone()));
+        let (stopping, stopped) = watch::channel(false);
+        let listeners = [
+            serve(api, api_router(Arc::clone(&state)), stopped.clone()),
+            serve(files, files_router(Arc::clone(&state)), stopped),
+        ];
+        let endpoints = Endpoints { login: api_url.clone(), api: api_url, files: files_url };
+        Ok(Self { state, endpoints, stopping, listeners })
+    }
+
+    /// Where to reach it.
+    pub const fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// Changes how it behaves from the next request on.
+    pub fn update(&self, change: impl FnOnce(&mut Behaviour)) {
+        self.state.update(change);
+    }
+
+    /// What the tenant holds now; walks it once.
+    pub fn counts(&self) -> TenantCounts {
+        Tenant::new(self.state.behaviour().tenant).counts()
+    }
+
+    /// The requests that have arrived so far.
+    pub fn requests(&self) -> RequestCounts {
+        self.state.requests()
+    }
+
+    /// Takes no more requests, lets open answers finish for a short while, and closes the ports.
+    pub async fn stop(mut self) {
+        self.stopping.send_replace(true);
+        let deadline = tokio::time::Instant::now() + STOP_GRACE;
+        for listener in &mut self.listeners {
+            if tokio::time::timeout_at(deadline, listener).await.is_err() {
+                tracing::debug!("an answer was still open when the simulated tenant stopped");
+            }
+        }
+    }
+
+    /// Serves until `signal` is done, then stops.
+    pub async fn serve_until(self, signal: impl Future<Output = ()>) {
+        signal.await;
+        self.stop().await;
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.state.stop();
+        for listener in &self.listeners {
+            listener.abort();
+        }
+    }
+}
+
+fn api_router(state: Arc<State>) -> Router {
+    Router::new()
+        .route("/oauth2/default/v1/token", post(token::issue))
+        .route("/api/v1/nql/export", post(api::start_by_post).get(api::start_by_get))
+        .route("/api/v1/nql/status/{export_id}", get(api::status))
+        .with_state(state)
+}
+
+fn files_router(state: Arc<State>) -> Router {
+    Router::new().fallback(get(files::download)).with_state(state)
+}
+
+fn serve(
+    listener: TcpListener,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let signal = async move {
+            // An error means that the simulator is gone, which is a reason to stop too.
+            _ = stopped.wait_for(|is_stopping| *is_stopping).await;
+        };
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(signal).await {
+            tracing::error!(%error, "simulated tenant stopped listening");
+        }
+    })
+}

@@ -1,0 +1,122 @@
+//! Makes results files on blocking threads: once to measure one, once more for each download. No
+//! file is ever held in memory.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, Stream};
+use tokio::sync::mpsc;
+
+use super::state::{Export, ResultsFile, State};
+use crate::encode::write_results;
+
+/// Bytes in one message between the blocking thread and the connection.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Messages that may wait for the connection.
+const CHUNKS_WAITING: usize = 4;
+
+/// Makes the file without keeping it, to learn its length, its `ETag` and whether it is truncated.
+///
+/// # Errors
+/// The simulator has stopped.
+pub(crate) fn measure(state: &State, export: &Export) -> io::Result<ResultsFile> {
+    let mut meter = Meter { state, hasher: blake3::Hasher::new(), bytes: 0 };
+    let Export { tenant, query, row_cap, compression, .. } = export;
+    let written = write_results(tenant, *query, *row_cap, *compression, &mut meter)?;
+    let etag = format!("\"{}\"", &meter.hasher.finalize().to_hex()[..32]);
+    Ok(ResultsFile { bytes: meter.bytes, etag, truncated: written.truncated })
+}
+
+struct Meter<'a> {
+    state: &'a State,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl Write for Meter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.state.check_running()?;
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Makes the file again and gives `length` bytes of it from `start` on, fewer once the simulator
+/// stops.
+pub(crate) fn produce(
+    state: Arc<State>,
+    export: Export,
+    start: u64,
+    length: u64,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let (sender, receiver) = mpsc::channel(CHUNKS_WAITING);
+    tokio::task::spawn_blocking(move || {
+        let mut window = Window {
+            state,
+            sender,
+            chunk: BytesMut::with_capacity(CHUNK_BYTES),
+            skip: start,
+            left: length,
+        };
+        let Export { tenant, query, row_cap, compression, .. } = export;
+        if let Err(error) = write_results(&tenant, query, row_cap, compression, &mut window) {
+            tracing::debug!(%error, "download ends before the results file does");
+        }
+    });
+    stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|chunk| (Ok(chunk), receiver))
+    })
+}
+
+/// Sends the part of what is written that lies between `skip` and `skip + left`.
+struct Window {
+    state: Arc<State>,
+    sender: mpsc::Sender<Bytes>,
+    chunk: BytesMut,
+    skip: u64,
+    left: u64,
+}
+
+impl Window {
+    fn send(&mut self) -> io::Result<()> {
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        let chunk = self.chunk.split().freeze();
+        let sent = self.sender.blocking_send(chunk);
+        sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the client has gone"))
+    }
+}
+
+impl Write for Window {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.state.check_running()?;
+        let skipped = self.skip.min(bytes.len() as u64);
+        self.skip -= skipped;
+        let wanted = self.left.min(bytes.len() as u64 - skipped);
+        self.left -= wanted;
+        let position = |count| usize::try_from(count).expect("at most the length of a slice");
+        let (skipped, wanted) = (position(skipped), position(wanted));
+        self.chunk.extend_from_slice(&bytes[skipped..skipped + wanted]);
+        if self.chunk.len() >= CHUNK_BYTES {
+            self.send()?;
+        }
+        if self.left == 0 {
+            self.send()?;
+            if wanted == 0 {
+                return Err(io::Error::other("everything asked for has been sent"));
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send()
+    }
+}

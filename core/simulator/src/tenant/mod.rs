@@ -1,0 +1,205 @@
+//! A tenant of any size whose rows are functions of their place: nothing is stored per row, so ten
+//! million rows need no more memory than ten.
+
+mod alerts;
+mod catalogue;
+mod counts;
+mod devices;
+mod dice;
+mod installs;
+mod people;
+mod products;
+mod users;
+
+pub use counts::TenantCounts;
+
+use crate::exports::SavedQuery;
+use crate::row::Row;
+use catalogue::Catalogue;
+
+/// What the tenant holds. Two equal specs give the same bytes.
+///
+/// A larger estate contains the smaller one: with `devices` raised from 50 to 60, the first 50
+/// devices and their packages stay as they are. But alerts may then be about other devices, and
+/// another `packages_per_device` makes another catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantSpec {
+    /// Chooses the tenant; another seed gives other uids and other values.
+    pub seed: u64,
+    /// Devices in the estate.
+    pub devices: u32,
+    /// Users in the estate.
+    pub users: u32,
+    /// Distinct packages on a device, on average; a device has between half and one and a half
+    /// times as many. The size of the package catalogue follows from it.
+    pub packages_per_device: u32,
+    /// Alerts in the estate.
+    pub alerts: u32,
+    /// The first so many titles of the catalogue, the most popular ones for Windows, have gone from
+    /// every device.
+    pub retired_packages: u32,
+    /// So many further rows of the packages export, and of the alerts export, name a device that
+    /// is in no devices export. (Without `packages_per_device` there is no package to name.)
+    pub dangling_rows: u32,
+    /// Each export ends with a repetition of its first so many rows, as one does whose query joins
+    /// events.
+    pub duplicate_rows: u32,
+}
+
+impl Default for TenantSpec {
+    /// A small office: large enough that most awkward values occur, small enough to read.
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            devices: 120,
+            users: 150,
+            packages_per_device: 20,
+            alerts: 80,
+            retired_packages: 0,
+            dangling_rows: 0,
+            duplicate_rows: 0,
+        }
+    }
+}
+
+/// A tenant that can be asked for any row.
+#[derive(Debug)]
+pub struct Tenant {
+    spec: TenantSpec,
+    catalogue: Catalogue,
+}
+
+impl Tenant {
+    /// The tenant of a spec. Costs as much as its package catalogue, a few thousand titles at most
+    /// unless `packages_per_device` is larger than that.
+    pub fn new(spec: TenantSpec) -> Self {
+        let catalogue = Catalogue::new(spec.seed, spec.packages_per_device);
+        Self { spec, catalogue }
+    }
+
+    /// The spec it was made from.
+    pub const fn spec(&self) -> &TenantSpec {
+        &self.spec
+    }
+
+    /// How many places for a row the export of `query` has. Only a place of the packages export can
+    /// be empty: that of a retired package.
+    pub fn slots(&self, query: SavedQuery) -> u64 {
+        let dangling = self.dangling_slots(query);
+        let once = self.own_slots(query) + dangling;
+        once + once.min(u64::from(self.spec.duplicate_rows))
+    }
+
+    /// Makes the row at `slot` and says whether there is one. No other row is looked at.
+    pub fn row(&self, query: SavedQuery, slot: u64, row: &mut Row) -> bool {
+        row.clear();
+        let own = self.own_slots(query);
+        let once = own + self.dangling_slots(query);
+        let slot = if slot < once { slot } else { slot - once };
+        match query {
+            SavedQuery::Devices => self.device_row(slot, row),
+            SavedQuery::Users => self.user_row(slot, row),
+            SavedQuery::Alerts => self.alert_row(slot, slot >= own, row),
+            SavedQuery::Packages if slot >= own => self.dangling_install_row(slot - own, row),
+            SavedQuery::Packages => return self.install_row(slot, row),
+        }
+        true
+    }
+
+    /// Places for rows of known devices, users, packages and alerts.
+    fn own_slots(&self, query: SavedQuery) -> u64 {
+        match query {
+            SavedQuery::Devices => self.spec.devices.into(),
+            SavedQuery::Users => self.spec.users.into(),
+            SavedQuery::Packages => self.install_slots(),
+            SavedQuery::Alerts => self.spec.alerts.into(),
+        }
+    }
+
+    fn dangling_slots(&self, query: SavedQuery) -> u64 {
+        match query {
+            SavedQuery::Devices | SavedQuery::Users => 0,
+            SavedQuery::Packages if self.catalogue.titles.is_empty() => 0,
+            SavedQuery::Packages | SavedQuery::Alerts => self.spec.dangling_rows.into(),
+        }
+    }
+}
+
+/// 2026-06-01 00:00:00 UTC, the moment at which the estate is seen, in seconds since 1970.
+const NOW: u64 = 1_780_272_000;
+const DAY: u64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(tenant: &Tenant, query: SavedQuery) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let mut row = Row::new();
+        for slot in 0..tenant.slots(query) {
+            if tenant.row(query, slot, &mut row) {
+                rows.push(row.clone());
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn a_row_does_not_depend_on_the_rows_made_before_it() {
+        let spec = TenantSpec { dangling_rows: 3, duplicate_rows: 5, ..TenantSpec::default() };
+        let streamed = Tenant::new(spec.clone());
+        let asked = Tenant::new(spec);
+        for query in SavedQuery::ALL {
+            let rows = rows(&streamed, query);
+            let mut row = Row::new();
+            for (slot, expected) in rows.iter().enumerate().rev() {
+                assert!(asked.row(query, slot as u64, &mut row));
+                assert_eq!(&row, expected, "{query:?} {slot}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_has_a_cell_for_each_column() {
+        let tenant = Tenant::new(TenantSpec { dangling_rows: 2, ..TenantSpec::default() });
+        for query in SavedQuery::ALL {
+            for row in rows(&tenant, query) {
+                assert_eq!(row.cells().count(), query.columns().len(), "{query:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_larger_estate_keeps_the_rows_of_the_smaller_one() {
+        let small = Tenant::new(TenantSpec { devices: 51, ..TenantSpec::default() });
+        let large = Tenant::new(TenantSpec { devices: 60, ..TenantSpec::default() });
+        for query in SavedQuery::ALL {
+            if query == SavedQuery::Alerts {
+                continue; // an alert may move to one of the new devices
+            }
+            assert!(rows(&large, query).starts_with(&rows(&small, query)), "{query:?}");
+        }
+    }
+
+    #[test]
+    fn duplicate_rows_repeat_the_first_ones() {
+        let tenant = Tenant::new(TenantSpec { duplicate_rows: 4, ..TenantSpec::default() });
+        for query in SavedQuery::ALL {
+            let rows = rows(&tenant, query);
+            assert_eq!(rows[..4], rows[rows.len() - 4..], "{query:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_estate_has_no_rows() {
+        let spec = TenantSpec {
+            devices: 0,
+            users: 0,
+            alerts: 0,
+            duplicate_rows: 3,
+            ..TenantSpec::default()
+        };
+        let tenant = Tenant::new(spec);
+        assert!(SavedQuery::ALL.into_iter().all(|query| tenant.slots(query) == 0));
+    }
+}
