@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod generation;
+mod location;
+mod manifest;
+mod names;
+mod platform;
+mod retention;
+mod staging;
+mod table;
+mod tenant;
+
+pub use error::StoreError;
+pub use generation::{Batches, Generation};
+pub use location::Location;
+pub use manifest::{Column, FileEntry, Manifest, Outcome, Table, TableFile, TableKind};
+pub use names::GenerationId;
+pub use retention::{RetentionPolicy, choose_removals};
+pub use staging::{Draft, Staging};
+pub use table::{TableDeclaration, TableWriter};
+pub use tenant::{HistoryEntry, RunLock, Store, TenantStore};

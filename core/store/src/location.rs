@@ -1,0 +1,67 @@
+//! Where a store lies. Today a local folder; the address form leaves room for object stores.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use crate::error::StoreError;
+
+/// The place of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Location {
+    /// A folder of this machine. It need not exist; the first run makes it.
+    Folder(PathBuf),
+}
+
+impl Location {
+    /// Reads a path (`./store`) or an address (`file:///srv/store`).
+    ///
+    /// # Errors
+    /// [`StoreError::UnsupportedLocation`] for every other scheme, `s3://` for example, and
+    /// [`StoreError::InvalidLocation`] for an empty text or a `file://` address of another host.
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
+        if text.is_empty() {
+            return Err(StoreError::InvalidLocation);
+        }
+        let Some((scheme, _)) = text.split_once("://") else {
+            return Ok(Self::Folder(PathBuf::from(text)));
+        };
+        if !scheme.eq_ignore_ascii_case("file") {
+            return Err(StoreError::UnsupportedLocation { scheme: scheme.to_owned() });
+        }
+        let path = Url::parse(text).ok().and_then(|url| url.to_file_path().ok());
+        path.map(Self::Folder).ok_or(StoreError::InvalidLocation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_file_addresses_are_folders() -> Result<(), StoreError> {
+        assert_eq!(Location::parse("./a b")?, Location::Folder(PathBuf::from("./a b")));
+        assert_eq!(Location::parse("C:\\store")?, Location::Folder(PathBuf::from("C:\\store")));
+        #[cfg(unix)]
+        assert_eq!(
+            Location::parse("file:///srv/a%20b")?,
+            Location::Folder(PathBuf::from("/srv/a b"))
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn other_schemes_are_refused_without_repeating_the_address() {
+        let error = Location::parse("s3://key:secret@bucket/store").expect_err("not supported");
+        assert_eq!(
+            error.to_string(),
+            "a store on s3:// is not supported yet: give a folder, as a path or as a file:// URL"
+        );
+        assert!(matches!(Location::parse(""), Err(StoreError::InvalidLocation)));
+        assert!(matches!(
+            Location::parse("file://host.example/x"),
+            Err(StoreError::InvalidLocation)
+        ));
+    }
+}

@@ -1,0 +1,180 @@
+//! The manifest: what a generation holds, and enough about it to read it without the program that
+//! wrote it.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::StoreError;
+use crate::names::{self, GenerationId};
+
+/// The manifest's file in its generation.
+pub(crate) const MANIFEST_FILE: &str = "manifest.json";
+/// The version this program writes, and the highest it reads.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// What a generation holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this format; 1.
+    pub format_version: u32,
+    /// The generation.
+    pub id: GenerationId,
+    /// The generation that was published when this one was staged.
+    pub previous: Option<GenerationId>,
+    /// The tenant.
+    pub tenant: String,
+    /// The tenant's region, as the caller names it.
+    pub region: String,
+    /// When the caller made it, RFC 3339.
+    pub created_at: String,
+    /// Whether every table is complete.
+    pub outcome: Outcome,
+    /// Entity tables, then relationship tables, each sorted by name.
+    pub tables: Vec<Table>,
+    /// Other files, sorted by path, for example `run.json`.
+    pub attachments: Vec<FileEntry>,
+}
+
+/// How far a generation can be trusted to be the whole estate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Every table is complete.
+    Complete,
+    /// At least one table is partial.
+    Partial,
+}
+
+/// What the rows of a table are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TableKind {
+    /// Entities of one type.
+    Entity,
+    /// Relationships of one type.
+    Relationship,
+}
+
+impl TableKind {
+    /// The folder of a generation that holds the tables of this kind.
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Entity => "entities",
+            Self::Relationship => "relationships",
+        }
+    }
+}
+
+/// One table of a generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Entities or relationships.
+    pub kind: TableKind,
+    /// The `_type` of its rows.
+    pub name: String,
+    /// The `_class` of its rows. A relationship has exactly one.
+    pub class: Vec<String>,
+    /// The entity type a relationship starts at; none for entities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_type: Option<String>,
+    /// The entity type a relationship ends at; none for entities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_type: Option<String>,
+    /// Rows in all its files.
+    pub rows: u64,
+    /// Whether rows may be missing, or carried over from an earlier generation.
+    pub partial: bool,
+    /// The stored columns, in order.
+    pub columns: Vec<Column>,
+    /// Its files; at least one, even without rows.
+    pub files: Vec<TableFile>,
+}
+
+/// One stored column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its Arrow type, as text for people; the Parquet file holds the type itself.
+    #[serde(rename = "type")]
+    pub data_type: String,
+    /// Whether it may be empty.
+    pub nullable: bool,
+}
+
+/// One file of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableFile {
+    /// Rows in it.
+    pub rows: u64,
+    /// The file.
+    #[serde(flatten)]
+    pub file: FileEntry,
+}
+
+/// A file, and what its content must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Its path inside the generation, with `/` between the parts.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// The BLAKE3 hash of its content, in hexadecimal.
+    pub blake3: String,
+}
+
+impl Manifest {
+    /// The table of this kind and name.
+    pub fn table(&self, kind: TableKind, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.kind == kind && table.name == name)
+    }
+
+    /// All files that the manifest vouches for.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &FileEntry> {
+        let tables = self.tables.iter().flat_map(|table| &table.files).map(|file| &file.file);
+        tables.chain(&self.attachments)
+    }
+
+    /// Reads the manifest of the generation in `folder`.
+    pub(crate) fn read(folder: &Path, tenant: &str, id: &GenerationId) -> Result<Self, StoreError> {
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u32,
+        }
+        let path = folder.join(MANIFEST_FILE);
+        let bytes = fs::read(&path).map_err(|source| {
+            if source.kind() == ErrorKind::NotFound && !folder.exists() {
+                return StoreError::GenerationNotFound { id: id.to_string() };
+            }
+            StoreError::Io { action: "read the manifest", path: path.clone(), source }
+        })?;
+        let broken = |source| StoreError::BrokenManifest { path: path.clone(), source };
+        // The version first: a newer format may differ in everything else.
+        let version: Version = serde_json::from_slice(&bytes).map_err(broken)?;
+        if version.format_version > FORMAT_VERSION {
+            let found = version.format_version;
+            return Err(StoreError::NewerFormat { id: id.to_string(), found });
+        }
+        let manifest: Self = serde_json::from_slice(&bytes).map_err(broken)?;
+        if let Some(reason) = manifest.contradiction(tenant, id) {
+            return Err(StoreError::ForeignManifest { path, reason });
+        }
+        Ok(manifest)
+    }
+
+    fn contradiction(&self, tenant: &str, id: &GenerationId) -> Option<&'static str> {
+        if self.id != *id {
+            return Some("it names another generation");
+        }
+        if self.tenant != tenant {
+            return Some("it names another tenant");
+        }
+        if !self.files().all(|file| names::is_inside(&file.path)) {
+            return Some("it lists a file outside its folder");
+        }
+        None
+    }
+}

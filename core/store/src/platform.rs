@@ -1,0 +1,35 @@
+//! What is special to one operating system: private modes, and making a folder's entries durable.
+//! Systems without these modes get the access rules of the folder that holds the store.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::path::Path;
+
+use crate::error::StoreError;
+
+/// Makes a folder and those above it, for the owner only; one that is there stays as it is.
+pub(crate) fn create_private_folder(path: &Path) -> Result<(), StoreError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(StoreError::io("create the folder", path))
+}
+
+/// Options under which a file that gets created is for the owner only.
+pub(crate) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Makes the entries of a folder survive a loss of power: files made in it, renamed into it.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    // Windows cannot open a folder as a file, and its file system logs renames itself.
+    if cfg!(windows) {
+        return Ok(());
+    }
+    let folder = File::open(path).map_err(StoreError::io("open the folder", path))?;
+    folder.sync_all().map_err(StoreError::io("make durable", path))
+}

@@ -1,0 +1,255 @@
+//! A generation while it is written, and the steps that publish it.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::StoreError;
+use crate::generation::Generation;
+use crate::manifest::{FORMAT_VERSION, FileEntry, MANIFEST_FILE, Manifest, Outcome, Table};
+use crate::names::{self, GenerationId};
+use crate::platform;
+use crate::table::{TableDeclaration, TableWriter};
+use crate::tenant::RunLock;
+
+/// What the caller says about a generation when it is published.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The tenant's region.
+    pub region: String,
+    /// The time, RFC 3339.
+    pub created_at: String,
+    /// Whether the generation is complete.
+    pub outcome: Outcome,
+    /// What [`TableWriter::finish`] returned, for every table that was started.
+    pub tables: Vec<Table>,
+}
+
+/// A generation in the making. Holds the lock; dropped without being published it is removed, with
+/// its downloads.
+#[derive(Debug)]
+pub struct Staging {
+    lock: RunLock,
+    id: GenerationId,
+    previous: Option<GenerationId>,
+    folder: PathBuf,
+}
+
+impl Staging {
+    pub(crate) fn start(lock: RunLock, id: GenerationId) -> Result<Self, StoreError> {
+        let tenant = lock.tenant();
+        remove_leftovers(&lock)?;
+        if tenant.generations().join(id.as_str()).exists() {
+            return Err(StoreError::GenerationExists { id: id.to_string() });
+        }
+        let previous = tenant.current_id()?;
+        let folder = tenant.staging().join(id.as_str());
+        let staging = Self { lock, id, previous, folder };
+        platform::create_private_folder(&staging.generation_folder())?;
+        platform::create_private_folder(&staging.downloads_folder())?;
+        Ok(staging)
+    }
+
+    /// The generation's id.
+    pub fn id(&self) -> &GenerationId {
+        &self.id
+    }
+
+    /// Makes an empty file for a download, readable and writable; one of this name is emptied.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`] unless the name is one plain file name.
+    pub fn create_download(&self, name: &str) -> Result<File, StoreError> {
+        let path = self.download_path(name)?;
+        let mut options = platform::private_file();
+        options.create(true).truncate(true);
+        options.open(&path).map_err(StoreError::io("create the file", &path))
+    }
+
+    /// Opens a download for reading, from its start.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`], [`StoreError::Io`] when there is none of this name.
+    pub fn open_download(&self, name: &str) -> Result<File, StoreError> {
+        let path = self.download_path(name)?;
+        File::open(&path).map_err(StoreError::io("open the file", &path))
+    }
+
+    /// Starts a table. Writers are independent of each other and of this value.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`] and [`StoreError::InvalidTable`] for what cannot be declared,
+    /// [`StoreError::Io`] when the table was started before.
+    pub fn table(&self, declaration: TableDeclaration) -> Result<TableWriter, StoreError> {
+        declaration.check()?;
+        let path = self.generation_folder().join(declaration.file_path());
+        platform::create_private_folder(path.parent().expect("a table's file is in a folder"))?;
+        let file = create_new(&path)?;
+        TableWriter::new(declaration, path, file)
+    }
+
+    /// Makes everything durable, then publishes it with one rename. Whatever happens before that
+    /// rename, readers keep seeing the generation that was published before.
+    ///
+    /// `attachments` are further files with their content, for example `run.json`.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidDraft`] when the draft's tables are not exactly what was written;
+    /// [`StoreError::Io`], after which the generation must be made again.
+    pub fn publish(
+        self,
+        draft: Draft,
+        attachments: &[(&str, &[u8])],
+    ) -> Result<Generation, StoreError> {
+        let folder = self.generation_folder();
+        let mut entries = Vec::new();
+        for (name, bytes) in attachments {
+            entries.push(write_attachment(&folder, name, bytes)?);
+        }
+        let manifest = self.manifest(draft, entries);
+        check_files(&folder, &manifest)?;
+        let mut text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
+        text.push(b'\n');
+        write_durably(&folder.join(MANIFEST_FILE), &text)?;
+        sync_tree(&folder)?;
+
+        let tenant = self.lock.tenant().clone();
+        let published = tenant.generations().join(self.id.as_str());
+        fs::rename(&folder, &published).map_err(StoreError::io("publish", &published))?;
+        platform::sync_folder(&tenant.generations())?;
+
+        let pointer = self.folder.join("CURRENT");
+        write_durably(&pointer, format!("{}\n", self.id).as_bytes())?;
+        let current = tenant.current_path();
+        fs::rename(&pointer, &current).map_err(StoreError::io("replace", &current))?;
+        platform::sync_folder(tenant.folder())?;
+        tracing::info!(tenant = tenant.name(), generation = %self.id, "generation published");
+        Generation::open(published, tenant.name(), &self.id)
+    }
+
+    fn manifest(&self, draft: Draft, mut attachments: Vec<FileEntry>) -> Manifest {
+        let mut tables = draft.tables;
+        tables.sort_by(|left, right| (left.kind, &left.name).cmp(&(right.kind, &right.name)));
+        attachments.sort_by(|left, right| left.path.cmp(&right.path));
+        Manifest {
+            format_version: FORMAT_VERSION,
+            id: self.id.clone(),
+            previous: self.previous.clone(),
+            tenant: self.lock.tenant().name().to_owned(),
+            region: draft.region,
+            created_at: draft.created_at,
+            outcome: draft.outcome,
+            tables,
+            attachments,
+        }
+    }
+
+    fn download_path(&self, name: &str) -> Result<PathBuf, StoreError> {
+        names::check_file(name)?;
+        Ok(self.downloads_folder().join(name))
+    }
+
+    fn generation_folder(&self) -> PathBuf {
+        self.folder.join("generation")
+    }
+
+    fn downloads_folder(&self) -> PathBuf {
+        self.folder.join("downloads")
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            tracing::warn!(
+                tenant = self.lock.tenant().name(), generation = %self.id, %error,
+                "staging folder left behind, the next run removes it"
+            );
+        }
+    }
+}
+
+/// Removes what killed runs left: their staging, and a generation that was moved to its place but
+/// never published. That one's predecessor is still the published generation.
+fn remove_leftovers(lock: &RunLock) -> Result<(), StoreError> {
+    let tenant = lock.tenant();
+    if let Some(current) = tenant.current_id()? {
+        for entry in tenant.history()? {
+            if entry.manifest.is_ok_and(|manifest| manifest.previous.as_ref() == Some(&current)) {
+                lock.remove_generation(&entry.id)?;
+            }
+        }
+    }
+    let staging = tenant.staging();
+    for entry in fs::read_dir(&staging).map_err(StoreError::io("list", &staging))? {
+        let path = entry.map_err(StoreError::io("list", &staging))?.path();
+        tracing::warn!(tenant = tenant.name(), path = %path.display(), "leftovers of a run removed");
+        let removed =
+            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(StoreError::io("remove", &path))?;
+    }
+    Ok(())
+}
+
+fn write_attachment(folder: &Path, name: &str, bytes: &[u8]) -> Result<FileEntry, StoreError> {
+    names::check_file(name)?;
+    write_durably(&folder.join(name), bytes)?;
+    let blake3 = blake3::hash(bytes).to_hex().to_string();
+    Ok(FileEntry { path: name.to_owned(), bytes: bytes.len() as u64, blake3 })
+}
+
+fn create_new(path: &Path) -> Result<File, StoreError> {
+    let mut options = platform::private_file();
+    options.create_new(true);
+    options.open(path).map_err(StoreError::io("create the file", path))
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut file = create_new(path)?;
+    file.write_all(bytes).map_err(StoreError::io("write", path))?;
+    file.sync_all().map_err(StoreError::io("make durable", path))
+}
+
+/// The files that are there must be those the manifest lists: a table that was forgotten, listed
+/// twice or never finished is found here.
+fn check_files(folder: &Path, manifest: &Manifest) -> Result<(), StoreError> {
+    let mut listed: Vec<_> = manifest.files().map(|file| file.path.clone()).collect();
+    listed.sort_unstable();
+    let mut present = Vec::new();
+    collect_files(folder, "", &mut present)?;
+    present.sort_unstable();
+    if let Some(path) = listed.iter().find(|path| !present.contains(path)) {
+        return Err(StoreError::InvalidDraft { reason: format!("{path} was not written") });
+    }
+    if let Some(path) = present.iter().find(|path| !listed.contains(path)) {
+        return Err(StoreError::InvalidDraft { reason: format!("{path} is not listed") });
+    }
+    if listed.len() != present.len() {
+        return Err(StoreError::InvalidDraft { reason: "a file is listed twice".to_owned() });
+    }
+    Ok(())
+}
+
+fn collect_files(folder: &Path, prefix: &str, files: &mut Vec<String>) -> Result<(), StoreError> {
+    for entry in fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
+        let entry = entry.map_err(StoreError::io("list", folder))?;
+        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            collect_files(&entry.path(), &format!("{path}/"), files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Makes the entries of a folder and of those below it durable; the files themselves are already.
+fn sync_tree(folder: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
+        let path = entry.map_err(StoreError::io("list", folder))?.path();
+        if path.is_dir() {
+            sync_tree(&path)?;
+        }
+    }
+    platform::sync_folder(folder)
+}

@@ -1,0 +1,203 @@
+//! Writes one table as Parquet, so that the same rows give the same bytes whatever batches they came
+//! in, on every run.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{ArrowError, Field, Fields, Schema, SchemaRef};
+use arrow_select::coalesce::BatchCoalescer;
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use crate::error::StoreError;
+use crate::manifest::{Column, FileEntry, Table, TableFile, TableKind};
+use crate::names;
+
+/// Rows of the batches that reach the encoder. Fixed, because page limits are checked per batch.
+const ROWS_PER_BATCH: usize = 8 * 1024;
+/// Rows of a row group: what one reader thread takes at a time, and what is held in memory.
+const ROWS_PER_ROW_GROUP: usize = 16 * ROWS_PER_BATCH;
+/// Fixed, so that an update of the Parquet library alone does not look like a change.
+const CREATED_BY: &str = "nexthink-graph";
+
+/// A table to write.
+#[derive(Debug, Clone)]
+pub struct TableDeclaration {
+    /// Entities or relationships.
+    pub kind: TableKind,
+    /// The `_type` of its rows: lower-case letters, digits and underscores.
+    pub name: String,
+    /// The `_class` of its rows; exactly one for a relationship.
+    pub class: Vec<String>,
+    /// For a relationship the entity types it starts and ends at.
+    pub ends: Option<(String, String)>,
+    /// The stored columns. Metadata in it is not stored.
+    pub schema: SchemaRef,
+    /// Columns for which no smallest and largest values are stored, because they would show a cell
+    /// to whoever reads only the file's end.
+    pub personal_columns: Vec<String>,
+}
+
+impl TableDeclaration {
+    /// Refuses a name that is no folder's name, and what contradicts the kind.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        names::check_table(&self.name)?;
+        let invalid = |reason: &str| {
+            Err(StoreError::InvalidTable { name: self.name.clone(), reason: reason.to_owned() })
+        };
+        let is_relationship = self.kind == TableKind::Relationship;
+        if self.ends.is_some() != is_relationship {
+            return invalid("a relationship has two end types, an entity none");
+        }
+        if self.class.is_empty() || (is_relationship && self.class.len() > 1) {
+            return invalid("a relationship has exactly one class, an entity at least one");
+        }
+        if self.personal_columns.iter().any(|name| self.schema.index_of(name).is_err()) {
+            return invalid("a personal column is not in the schema");
+        }
+        Ok(())
+    }
+
+    /// The path of its file inside the generation.
+    pub(crate) fn file_path(&self) -> String {
+        format!("{}/{}/part-00000.parquet", self.kind.folder(), self.name)
+    }
+}
+
+/// Writes the rows of one table. Dropping it unfinished leaves a file that cannot be published.
+pub struct TableWriter {
+    declaration: TableDeclaration,
+    schema: SchemaRef,
+    path: PathBuf,
+    rows: u64,
+    coalescer: BatchCoalescer,
+    writer: ArrowWriter<HashingFile>,
+}
+
+impl TableWriter {
+    /// Starts a table in a file that is open and empty.
+    pub(crate) fn new(
+        declaration: TableDeclaration,
+        path: PathBuf,
+        file: File,
+    ) -> Result<Self, StoreError> {
+        let schema = without_metadata(&declaration.schema);
+        let sink = HashingFile { file, hasher: blake3::Hasher::new(), bytes: 0 };
+        let writer = writer_properties(&schema, &declaration.personal_columns)
+            .and_then(|properties| {
+                ArrowWriter::try_new(sink, Arc::clone(&schema), Some(properties))
+            })
+            .map_err(StoreError::parquet("write", &path))?;
+        let coalescer = BatchCoalescer::new(Arc::clone(&schema), ROWS_PER_BATCH);
+        Ok(Self { declaration, schema, path, rows: 0, coalescer, writer })
+    }
+
+    /// Appends rows.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidTable`] when the columns are not the declared ones.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), batch.columns().to_vec())
+            .map_err(|error| self.invalid(&error))?;
+        self.rows += batch.num_rows() as u64;
+        self.coalescer.push_batch(batch).map_err(|error| self.invalid(&error))?;
+        self.write_completed()
+    }
+
+    /// Ends the file and makes it durable. The caller decides whether the table is partial.
+    ///
+    /// # Errors
+    /// [`StoreError::Parquet`] or [`StoreError::Io`] when the file cannot be written to its end.
+    pub fn finish(mut self) -> Result<Table, StoreError> {
+        self.coalescer.finish_buffered_batch().map_err(|error| self.invalid(&error))?;
+        self.write_completed()?;
+        let sink = self.writer.into_inner().map_err(StoreError::parquet("write", &self.path))?;
+        sink.file.sync_all().map_err(StoreError::io("make durable", &self.path))?;
+
+        let file = FileEntry {
+            path: self.declaration.file_path(),
+            bytes: sink.bytes,
+            blake3: sink.hasher.finalize().to_hex().to_string(),
+        };
+        let columns = self.schema.fields().iter().map(|field| Column {
+            name: field.name().clone(),
+            data_type: field.data_type().to_string(),
+            nullable: field.is_nullable(),
+        });
+        let (from_type, to_type) = self.declaration.ends.unzip();
+        Ok(Table {
+            kind: self.declaration.kind,
+            name: self.declaration.name,
+            class: self.declaration.class,
+            from_type,
+            to_type,
+            rows: self.rows,
+            partial: false,
+            columns: columns.collect(),
+            files: vec![TableFile { rows: self.rows, file }],
+        })
+    }
+
+    fn write_completed(&mut self) -> Result<(), StoreError> {
+        while let Some(batch) = self.coalescer.next_completed_batch() {
+            self.writer.write(&batch).map_err(StoreError::parquet("write", &self.path))?;
+        }
+        Ok(())
+    }
+
+    fn invalid(&self, error: &ArrowError) -> StoreError {
+        // The library's text names columns and types; it compares no values here.
+        StoreError::InvalidTable { name: self.declaration.name.clone(), reason: error.to_string() }
+    }
+}
+
+/// The same columns without metadata: a map without order, it would make bytes differ between runs.
+fn without_metadata(schema: &Schema) -> SchemaRef {
+    let plain = |field: &Arc<Field>| field.as_ref().clone().with_metadata([].into());
+    Arc::new(Schema::new(schema.fields().iter().map(plain).collect::<Fields>()))
+}
+
+fn writer_properties(
+    schema: &Schema,
+    personal_columns: &[String],
+) -> Result<WriterProperties, ParquetError> {
+    let level = ZstdLevel::try_new(1).expect("1 is a level of Zstandard");
+    let mut builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_dictionary_enabled(true)
+        .set_max_row_group_row_count(Some(ROWS_PER_ROW_GROUP))
+        .set_created_by(CREATED_BY.to_owned());
+    // Statistics belong to leaves: a list has one below it, with a longer path.
+    for leaf in ArrowSchemaConverter::new().convert(schema)?.columns() {
+        if personal_columns.contains(&leaf.path().parts()[0]) {
+            let path = leaf.path().clone();
+            builder = builder.set_column_statistics_enabled(path, EnabledStatistics::None);
+        }
+    }
+    Ok(builder.build())
+}
+
+/// A file that counts and hashes what is written to it.
+struct HashingFile {
+    file: File,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl Write for HashingFile {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let n_written = self.file.write(buffer)?;
+        self.hasher.update(&buffer[..n_written]);
+        self.bytes += n_written as u64;
+        Ok(n_written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

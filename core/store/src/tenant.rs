@@ -1,0 +1,278 @@
+//! A store, its tenants, the lock that lets one run write at a time, and the history of a tenant.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::StoreError;
+use crate::generation::Generation;
+use crate::location::Location;
+use crate::manifest::Manifest;
+use crate::names::{self, GenerationId};
+use crate::platform;
+use crate::retention::{self, RetentionPolicy};
+use crate::staging::Staging;
+
+/// Characters of an owner's text that are repeated to whoever finds the lock taken.
+const MAX_OWNER_LENGTH: usize = 200;
+
+/// A store. Opening one changes nothing; the first lock makes the folders.
+#[derive(Debug, Clone)]
+pub struct Store {
+    // Invariant: absolute.
+    folder: PathBuf,
+}
+
+impl Store {
+    /// Opens the store at a place. It need not exist yet; then it is empty.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when a relative path cannot be completed.
+    pub fn open(location: Location) -> Result<Self, StoreError> {
+        let Location::Folder(path) = location;
+        let folder = std::path::absolute(&path).map_err(StoreError::io("find", &path))?;
+        Ok(Self { folder })
+    }
+
+    /// One tenant's part of the store, whether or not there is one yet.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`] unless the name is a label as in a host name, in lower case.
+    pub fn tenant(&self, name: &str) -> Result<TenantStore, StoreError> {
+        names::check_tenant(name)?;
+        Ok(TenantStore { name: name.to_owned(), folder: self.folder.join(name) })
+    }
+
+    /// The tenants in this store, sorted by name.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn tenants(&self) -> Result<Vec<TenantStore>, StoreError> {
+        let mut tenants = Vec::new();
+        for name in folder_names(&self.folder)? {
+            // Anything else in the folder is not ours.
+            if let Ok(tenant) = self.tenant(&name)
+                && tenant.folder.is_dir()
+            {
+                tenants.push(tenant);
+            }
+        }
+        Ok(tenants)
+    }
+}
+
+/// One tenant's generations. Reading needs no lock.
+#[derive(Debug, Clone)]
+pub struct TenantStore {
+    name: String,
+    folder: PathBuf,
+}
+
+impl TenantStore {
+    /// The tenant's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Takes the right to write, until the lock and every staging made from it are dropped. It dies
+    /// with the process, so a crash leaves none behind.
+    ///
+    /// `owner` is shown to whoever comes second, for example "pid 4711, started 2026-03-01T08:00:00Z".
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another run has it.
+    pub fn lock(&self, owner: &str) -> Result<RunLock, StoreError> {
+        platform::create_private_folder(&self.generations())?;
+        platform::create_private_folder(&self.staging())?;
+        let path = self.folder.join("lock");
+        let mut file = platform::private_file()
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(StoreError::io("open the file", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Locked { owner: read_owner(&mut file) });
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(StoreError::Io { action: "lock the file", path, source });
+            }
+        }
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{owner}"))
+            .map_err(StoreError::io("write", &path))?;
+        Ok(RunLock { tenant: self.clone(), _file: Arc::new(file) })
+    }
+
+    /// The published generation, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::BrokenPointer`], and what [`TenantStore::generation`] answers.
+    pub fn current(&self) -> Result<Option<Generation>, StoreError> {
+        self.current_id()?.map(|id| self.generation(&id)).transpose()
+    }
+
+    /// One generation.
+    ///
+    /// # Errors
+    /// [`StoreError::GenerationNotFound`], [`StoreError::NewerFormat`], [`StoreError::BrokenManifest`].
+    pub fn generation(&self, id: &GenerationId) -> Result<Generation, StoreError> {
+        Generation::open(self.generations().join(id.as_str()), &self.name, id)
+    }
+
+    /// All generations, newest first, those that cannot be read included.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the folder cannot be listed, [`StoreError::BrokenPointer`].
+    pub fn history(&self) -> Result<Vec<HistoryEntry>, StoreError> {
+        let current = self.current_id()?;
+        let mut entries = Vec::new();
+        for name in folder_names(&self.generations())?.iter().rev() {
+            let Ok(id) = GenerationId::parse(name) else { continue };
+            let manifest = self.generation(&id).map(|generation| generation.manifest().clone());
+            entries.push(HistoryEntry { is_current: current.as_ref() == Some(&id), id, manifest });
+        }
+        Ok(entries)
+    }
+
+    /// The id that the pointer holds.
+    pub(crate) fn current_id(&self) -> Result<Option<GenerationId>, StoreError> {
+        let path = self.current_path();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Err(StoreError::BrokenPointer { path });
+            }
+            Err(source) => return Err(StoreError::Io { action: "read", path, source }),
+        };
+        let id = GenerationId::parse(text.trim_ascii_end());
+        id.map(Some).map_err(|_| StoreError::BrokenPointer { path })
+    }
+
+    pub(crate) fn current_path(&self) -> PathBuf {
+        self.folder.join("CURRENT")
+    }
+
+    pub(crate) fn generations(&self) -> PathBuf {
+        self.folder.join("generations")
+    }
+
+    pub(crate) fn staging(&self) -> PathBuf {
+        self.folder.join("staging")
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// One generation in the history of a tenant.
+#[derive(Debug)]
+pub struct HistoryEntry {
+    /// The generation.
+    pub id: GenerationId,
+    /// Whether it is the published one.
+    pub is_current: bool,
+    /// Its manifest, or why that cannot be read.
+    pub manifest: Result<Manifest, StoreError>,
+}
+
+/// The right to write to one tenant.
+#[derive(Debug, Clone)]
+pub struct RunLock {
+    tenant: TenantStore,
+    // Held for its lock, which ends when the last clone is dropped and the file closed.
+    _file: Arc<File>,
+}
+
+impl RunLock {
+    /// The tenant.
+    pub fn tenant(&self) -> &TenantStore {
+        &self.tenant
+    }
+
+    /// Starts a generation. Removes what earlier runs left when they were killed.
+    ///
+    /// # Errors
+    /// [`StoreError::GenerationExists`], [`StoreError::Io`].
+    pub fn stage(&self, id: GenerationId) -> Result<Staging, StoreError> {
+        Staging::start(self.clone(), id)
+    }
+
+    /// Removes the generations that the policy does not keep, and returns their ids. `now_ms` is in
+    /// milliseconds since 1970-01-01 UTC.
+    ///
+    /// A reader that has opened an older generation but not yet its files finds them missing
+    /// afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError::ClockBehind`] when the published generation is from the future: then the ages
+    /// cannot be trusted and nothing is removed.
+    pub fn retain(
+        &self,
+        policy: RetentionPolicy,
+        now_ms: u64,
+    ) -> Result<Vec<GenerationId>, StoreError> {
+        let Some(current) = self.tenant.current_id()? else { return Ok(Vec::new()) };
+        if current.time_ms() > now_ms {
+            return Err(StoreError::ClockBehind { current: current.to_string() });
+        }
+        let history = self.tenant.history()?;
+        // A generation of a newer format is whole; only this program cannot read it.
+        let generations: Vec<_> = history
+            .into_iter()
+            .map(|entry| {
+                let is_whole =
+                    matches!(entry.manifest, Ok(_) | Err(StoreError::NewerFormat { .. }));
+                (entry.id, is_whole)
+            })
+            .collect();
+        let removals = retention::choose_removals(&generations, &current, policy, now_ms);
+        for id in &removals {
+            self.remove_generation(id)?;
+        }
+        Ok(removals)
+    }
+
+    /// Moves a generation out of the history in one step before deleting it, so that a crash leaves
+    /// either the whole or none of it.
+    pub(crate) fn remove_generation(&self, id: &GenerationId) -> Result<(), StoreError> {
+        let generation = self.tenant.generations().join(id.as_str());
+        let doomed = self.tenant.staging().join(format!("removed-{id}"));
+        fs::rename(&generation, &doomed).map_err(StoreError::io("remove", &generation))?;
+        platform::sync_folder(&self.tenant.generations())?;
+        fs::remove_dir_all(&doomed).map_err(StoreError::io("remove", &doomed))?;
+        tracing::info!(tenant = self.tenant.name(), generation = %id, "generation removed");
+        Ok(())
+    }
+}
+
+fn read_owner(file: &mut File) -> String {
+    let mut text = String::new();
+    // Windows refuses to read what another process has locked; the message does without it then.
+    let is_known = file.read_to_string(&mut text).is_ok() && !text.trim().is_empty();
+    if !is_known {
+        return "its owner is unknown".to_owned();
+    }
+    text.trim_end().chars().filter(|c| !c.is_control()).take(MAX_OWNER_LENGTH).collect()
+}
+
+/// The names in a folder that are text, sorted; none if there is no such folder.
+fn folder_names(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let failed = |source| StoreError::Io { action: "list", path: folder.to_owned(), source };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(failed)?.file_name().into_string().ok());
+    }
+    names.sort_unstable();
+    Ok(names)
+}

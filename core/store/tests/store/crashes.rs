@@ -1,0 +1,195 @@
+//! A run that is killed at any point leaves the published generation as it was, and the next run
+//! clears up after it.
+
+use std::fs;
+use std::path::Path;
+
+use core_store::{GenerationId, RetentionPolicy, StoreError};
+
+use crate::support::{
+    Checked, FIRST, Place, SECOND, THIRD, device_batch, device_keys, devices, draft, write,
+};
+
+fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_tree(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+fn current_keys(place: &Place) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let current = place.tenant.current()?.ok_or("nothing is published")?;
+    current.verify()?;
+    Ok(device_keys(&current)?)
+}
+
+#[test]
+fn killed_while_writing_leaves_the_old_generation_and_is_cleared() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "old")?;
+    let left = place.path(&format!("staging/{SECOND}/downloads"));
+    fs::create_dir_all(&left)?;
+    fs::write(left.join("devices.csv.gz"), "half a down")?;
+    fs::write(place.path("staging/CURRENT"), format!("{SECOND}\n"))?;
+
+    assert_eq!(current_keys(&place)?, ["old"]);
+    assert_eq!(place.tenant.history()?.len(), 1);
+    let staging = place.lock()?.stage(GenerationId::parse(THIRD)?)?;
+    assert!(!left.exists());
+    assert!(!place.path("staging/CURRENT").exists());
+    drop(staging);
+    assert_eq!(fs::read_dir(place.path("staging"))?.count(), 0);
+    Ok(())
+}
+
+#[test]
+fn killed_before_the_pointer_moved_leaves_the_old_generation() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "old")?;
+    place.publish(SECOND, "new")?;
+    fs::write(place.path("CURRENT"), format!("{FIRST}\n"))?;
+
+    assert_eq!(current_keys(&place)?, ["old"]);
+    place.publish(THIRD, "newer")?;
+    assert_eq!(current_keys(&place)?, ["newer"]);
+    let ids: Vec<_> =
+        place.tenant.history()?.into_iter().map(|entry| entry.id.to_string()).collect();
+    assert_eq!(ids, [THIRD, FIRST]);
+    Ok(())
+}
+
+#[test]
+fn killed_before_the_first_pointer_leaves_an_empty_tenant() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "first")?;
+    fs::remove_file(place.path("CURRENT"))?;
+    assert!(place.tenant.current()?.is_none());
+    place.publish(SECOND, "second")?;
+    assert_eq!(current_keys(&place)?, ["second"]);
+    Ok(())
+}
+
+#[test]
+fn killed_while_removing_leaves_no_half_generation() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "old")?;
+    let doomed = place.path(&format!("staging/removed-{THIRD}"));
+    copy_tree(&place.path(&format!("generations/{FIRST}")), &doomed)?;
+    fs::remove_file(doomed.join("manifest.json"))?;
+    assert_eq!(place.tenant.history()?.len(), 1);
+    place.publish(SECOND, "new")?;
+    assert!(!doomed.exists());
+    Ok(())
+}
+
+#[test]
+fn a_run_that_ends_early_leaves_nothing() -> Checked {
+    let place = Place::new()?;
+    let staging = place.lock()?.stage(GenerationId::parse(FIRST)?)?;
+    staging.create_download("devices.csv.gz")?;
+    write(&staging, devices(), &[device_batch(&["a"])])?;
+    drop(staging);
+    assert_eq!(fs::read_dir(place.path("staging"))?.count(), 0);
+    assert!(place.tenant.current()?.is_none());
+    Ok(())
+}
+
+#[test]
+fn a_changed_byte_is_found() -> Checked {
+    let place = Place::new()?;
+    let generation = place.publish(FIRST, "a")?;
+    let path =
+        place.path(&format!("generations/{FIRST}/entities/nexthink_device/part-00000.parquet"));
+    let mut bytes = fs::read(&path)?;
+    bytes[20] ^= 1;
+    fs::write(&path, &bytes)?;
+    fs::remove_file(place.path(&format!("generations/{FIRST}/run.json")))?;
+
+    let Err(StoreError::Damaged { findings, .. }) = generation.verify() else {
+        return Err("the damage was not found".into());
+    };
+    assert_eq!(
+        findings,
+        [
+            "entities/nexthink_device/part-00000.parquet has another content than when it was written",
+            "run.json is missing",
+        ]
+    );
+    Ok(())
+}
+
+#[test]
+fn a_broken_generation_is_reported_in_the_history() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "a")?;
+    place.publish(SECOND, "b")?;
+    place.publish(THIRD, "c")?;
+    fs::write(place.path(&format!("generations/{FIRST}/manifest.json")), "{")?;
+    fs::write(
+        place.path(&format!("generations/{SECOND}/manifest.json")),
+        "{\"format_version\": 2, \"future\": true}",
+    )?;
+    let history = place.tenant.history()?;
+    assert!(history[0].is_current && history[0].manifest.is_ok());
+    assert!(matches!(&history[1].manifest, Err(StoreError::NewerFormat { found: 2, .. })));
+    assert!(matches!(&history[2].manifest, Err(StoreError::BrokenManifest { .. })));
+    Ok(())
+}
+
+#[test]
+fn a_manifest_that_does_not_belong_to_its_folder_is_refused() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "a")?;
+    let from = place.path(&format!("generations/{FIRST}"));
+    copy_tree(&from, &place.path(&format!("generations/{SECOND}")))?;
+    let id = GenerationId::parse(SECOND)?;
+    assert!(matches!(
+        place.tenant.generation(&id),
+        Err(StoreError::ForeignManifest { reason: "it names another generation", .. })
+    ));
+
+    let path = from.join("manifest.json");
+    let text = fs::read_to_string(&path)?.replace("run.json", "../../CURRENT");
+    fs::write(&path, text)?;
+    assert!(matches!(
+        place.tenant.current(),
+        Err(StoreError::ForeignManifest { reason: "it lists a file outside its folder", .. })
+    ));
+    Ok(())
+}
+
+#[test]
+fn retention_removes_whole_generations_and_keeps_the_published_one() -> Checked {
+    let place = Place::new()?;
+    let old = place.publish(FIRST, "a")?;
+    let new = place.publish(SECOND, "b")?;
+    let policy = RetentionPolicy { keep_days: 0, keep_all_days: 0 };
+    let lock = place.lock()?;
+    assert!(matches!(
+        lock.retain(policy, new.id().time_ms() - 1),
+        Err(StoreError::ClockBehind { .. })
+    ));
+    assert_eq!(lock.retain(policy, new.id().time_ms() + 1)?, [old.id().clone()]);
+    assert!(!place.path(&format!("generations/{FIRST}")).exists());
+    assert_eq!(fs::read_dir(place.path("staging"))?.count(), 0);
+    assert_eq!(current_keys(&place)?, ["b"]);
+    Ok(())
+}
+
+#[test]
+fn an_id_is_used_once() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "a")?;
+    let again = place.lock()?.stage(GenerationId::parse(FIRST)?);
+    assert!(matches!(again, Err(StoreError::GenerationExists { .. })));
+    let staging = place.lock()?.stage(GenerationId::parse(SECOND)?)?;
+    staging.publish(draft(Vec::new()), &[])?;
+    Ok(())
+}

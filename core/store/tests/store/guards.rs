@@ -1,0 +1,172 @@
+//! Who may write, where, and under which names.
+
+use std::fs;
+use std::io::{Read, Write};
+
+use core_store::{GenerationId, Location, Store, StoreError, TableKind};
+
+use crate::support::{Checked, FIRST, Place, SECOND, device_batch, devices, draft, write};
+
+#[test]
+fn a_second_run_is_told_who_holds_the_lock() -> Checked {
+    let place = Place::new()?;
+    let lock = place.tenant.lock("pid 17, started \u{1b}[31m2026-03-01T08:00:00Z")?;
+    let error = place.tenant.lock("pid 18").expect_err("the lock is taken");
+    assert_eq!(
+        error.to_string(),
+        "another run holds the lock: pid 17, started [31m2026-03-01T08:00:00Z"
+    );
+    place.store.tenant("other")?.lock("pid 18")?;
+
+    // A staging keeps the lock that it was made from.
+    let staging = lock.stage(GenerationId::parse(FIRST)?)?;
+    drop(lock);
+    assert!(matches!(place.lock(), Err(StoreError::Locked { .. })));
+    drop(staging);
+    place.lock()?;
+    Ok(())
+}
+
+#[test]
+fn reading_makes_no_folders() -> Checked {
+    let place = Place::new()?;
+    assert!(place.tenant.current()?.is_none());
+    assert!(place.tenant.history()?.is_empty());
+    assert!(place.store.tenants()?.is_empty());
+    assert!(!place.path("").exists());
+    Ok(())
+}
+
+#[test]
+fn tenants_are_listed_by_name_and_stay_apart() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "a")?;
+    place.store.tenant("zenith")?.lock("pid 1")?;
+    place.store.tenant("2nd")?.lock("pid 1")?;
+    fs::write(place.path("../notes"), "not a tenant")?;
+    let names: Vec<_> =
+        place.store.tenants()?.into_iter().map(|tenant| tenant.name().to_owned()).collect();
+    assert_eq!(names, ["2nd", "acme", "zenith"]);
+    assert!(place.store.tenant("zenith")?.current()?.is_none());
+    for name in ["", "..", "../acme", "a/b", "Acme"] {
+        assert!(matches!(place.store.tenant(name), Err(StoreError::InvalidName { .. })), "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn downloads_are_read_back_and_stay_in_their_folder() -> Checked {
+    let place = Place::new()?;
+    let staging = place.lock()?.stage(GenerationId::parse(FIRST)?)?;
+    staging.create_download("devices.csv.gz")?.write_all(b"first, longer")?;
+    staging.create_download("devices.csv.gz")?.write_all(b"second")?;
+    let mut text = String::new();
+    staging.open_download("devices.csv.gz")?.read_to_string(&mut text)?;
+    assert_eq!(text, "second");
+    for name in ["../CURRENT", "/tmp/x", "a/b", "..", ""] {
+        let outcomes = [staging.create_download(name), staging.open_download(name)];
+        for outcome in outcomes {
+            assert!(matches!(outcome, Err(StoreError::InvalidName { .. })), "{name}");
+        }
+    }
+    let generation = staging.publish(draft(Vec::new()), &[])?;
+    assert!(!place.path(&format!("staging/{FIRST}")).exists());
+    assert!(matches!(generation.attachment("../CURRENT"), Err(StoreError::InvalidName { .. })));
+    Ok(())
+}
+
+#[test]
+fn attachments_stay_in_their_folder() -> Checked {
+    let place = Place::new()?;
+    let staging = place.lock()?.stage(GenerationId::parse(FIRST)?)?;
+    let outcome = staging.publish(draft(Vec::new()), &[("../run.json", b"{}")]);
+    assert!(matches!(outcome, Err(StoreError::InvalidName { .. })));
+    Ok(())
+}
+
+#[test]
+fn tables_that_contradict_themselves_are_refused() -> Checked {
+    let place = Place::new()?;
+    let staging = place.lock()?.stage(GenerationId::parse(FIRST)?)?;
+    let mut unnamed = devices();
+    unnamed.name = "../device".to_owned();
+    let mut classless = devices();
+    classless.class.clear();
+    let mut loose = devices();
+    loose.kind = TableKind::Relationship;
+    let mut misspelt = devices();
+    misspelt.personal_columns = vec!["displayname".to_owned()];
+    for declaration in [unnamed, classless, loose, misspelt] {
+        let text = format!("{declaration:?}");
+        assert!(staging.table(declaration).is_err(), "{text}");
+    }
+
+    write(&staging, devices(), &[])?;
+    assert!(matches!(staging.table(devices()), Err(StoreError::Io { .. })));
+    Ok(())
+}
+
+#[test]
+fn rows_of_another_shape_are_refused_without_showing_them() -> Checked {
+    let place = Place::new()?;
+    let staging = place.lock()?.stage(GenerationId::parse(FIRST)?)?;
+    let mut writer = staging.table(devices())?;
+    let batch = device_batch(&["secret-key"]).project(&[0, 1, 1])?;
+    let error = writer.write(&batch).expect_err("text is no memory");
+    assert!(!error.to_string().contains("secret-key"), "{error}");
+    assert!(error.to_string().starts_with("table nexthink_device: "), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_pointer_that_holds_no_id_is_an_error_and_not_an_empty_store() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "a")?;
+    fs::write(place.path("CURRENT"), "../../elsewhere\n")?;
+    assert!(matches!(place.tenant.current(), Err(StoreError::BrokenPointer { .. })));
+    fs::write(place.path("CURRENT"), format!("{SECOND}\n"))?;
+    assert!(matches!(place.tenant.current(), Err(StoreError::GenerationNotFound { .. })));
+    Ok(())
+}
+
+#[test]
+fn a_store_lies_where_its_address_says() -> Checked {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("with space");
+    let address = url::Url::from_file_path(&path).map_err(|()| "not absolute")?;
+    let store = Store::open(Location::parse(address.as_str())?)?;
+    store.tenant("acme")?.lock("pid 1")?;
+    assert!(path.join("acme/lock").is_file());
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn folders_and_files_are_for_the_owner_only() -> Checked {
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+
+    let place = Place::new()?;
+    place.publish(FIRST, "a")?;
+    let staging = place.lock()?.stage(GenerationId::parse(SECOND)?)?;
+    staging.create_download("devices.csv.gz")?;
+    write(&staging, devices(), &[])?;
+
+    let mut n_files = 0;
+    let mut waiting: Vec<PathBuf> = vec![place.path("..")];
+    while let Some(path) = waiting.pop() {
+        let mode = fs::metadata(&path)?.permissions().mode() & 0o777;
+        if path.is_dir() {
+            assert_eq!(mode, 0o700, "{}", path.display());
+            for entry in fs::read_dir(&path)? {
+                waiting.push(entry?.path());
+            }
+        } else {
+            n_files += 1;
+            assert_eq!(mode, 0o600, "{}", path.display());
+        }
+    }
+    // CURRENT, lock, manifest, run.json, two tables, one download.
+    assert_eq!(n_files, 7);
+    Ok(())
+}

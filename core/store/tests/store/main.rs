@@ -1,0 +1,6 @@
+//! The store's behaviour through its public interface, on temporary folders and invented data.
+
+mod crashes;
+mod guards;
+mod publishing;
+mod support;
