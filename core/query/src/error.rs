@@ -1,0 +1,176 @@
+//! The one error type of this crate. What the engine says while it plans names tables, columns and the
+//! query's own text and is passed on; what it says while it runs may show a cell and is replaced.
+
+use std::io;
+
+use core_store::StoreError;
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
+use datafusion::common::{Column, SchemaError};
+use datafusion::error::DataFusionError;
+
+/// How alike two names must be, from 0 to 1, for one to be offered in place of the other.
+const SIMILAR: f64 = 0.6;
+
+/// What can go wrong between a question and its answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The generation does not have what its manifest lists.
+    #[error("cannot open the generation")]
+    Store(#[from] StoreError),
+    /// A table's files cannot be opened.
+    #[error("cannot open table {name}")]
+    Open {
+        /// The table.
+        name: String,
+        /// What the engine says; it has read no row yet.
+        source: Box<DataFusionError>,
+    },
+    /// Two tables of the generation would have one name.
+    #[error("the generation has two tables named {name}")]
+    DuplicateTable {
+        /// The name.
+        name: String,
+    },
+    /// The statement would change something.
+    #[error(
+        "{statement} is refused, a generation is read-only: use SELECT, EXPLAIN, DESCRIBE or SHOW TABLES"
+    )]
+    ReadOnly {
+        /// The statement's first word, or "a query that writes".
+        statement: String,
+    },
+    /// The query names a table that the generation does not have.
+    #[error(
+        "there is no table {name}{}; the tables are {}",
+        suggestion.as_ref().map(|other| format!(", did you mean {other}?")).unwrap_or_default(),
+        tables.join(", ")
+    )]
+    UnknownTable {
+        /// The table as the query names it.
+        name: String,
+        /// The most similar name there is, if one is similar.
+        suggestion: Option<String>,
+        /// All names there are.
+        tables: Vec<String>,
+    },
+    /// The query names a column that its tables do not have.
+    #[error(
+        "there is no column {name}{}; the columns are {}",
+        suggestion.as_ref().map(|other| format!(", did you mean {other}?")).unwrap_or_default(),
+        columns.join(", ")
+    )]
+    UnknownColumn {
+        /// The column as the query names it.
+        name: String,
+        /// The most similar name there is, if one is similar.
+        suggestion: Option<String>,
+        /// All names there are, as a query has to write them.
+        columns: Vec<String>,
+    },
+    /// The query is not valid for these tables.
+    #[error("the query is not valid: {message}")]
+    Invalid {
+        /// What the engine says about it.
+        message: String,
+    },
+    /// The query needs more memory than it may use.
+    #[error(
+        "the query needs more than its memory limit of {limit_bytes} bytes: ask for fewer rows or columns, or raise the limit"
+    )]
+    MemoryLimit {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// The query failed while it ran.
+    #[error("the query failed: {reason}")]
+    Execution {
+        /// Why, without the values it stumbled over.
+        reason: &'static str,
+    },
+    /// The answer cannot be written.
+    #[error("cannot write the answer")]
+    Output(#[from] io::Error),
+}
+
+impl QueryError {
+    /// Translates what the engine says.
+    pub(crate) fn from_engine(error: &DataFusionError, limit_bytes: usize) -> Self {
+        let root = match error {
+            DataFusionError::Collection(errors) => errors.first().unwrap_or(error).find_root(),
+            other => other.find_root(),
+        };
+        match root {
+            DataFusionError::SQL(parser, _) => Self::invalid(&parser.to_string()),
+            DataFusionError::Plan(message) | DataFusionError::NotImplemented(message) => {
+                Self::invalid(message)
+            }
+            DataFusionError::SchemaError(schema, _) => match &**schema {
+                SchemaError::FieldNotFound { field, valid_fields } => {
+                    Self::unknown_column(field, valid_fields)
+                }
+                other => Self::invalid(&other.to_string()),
+            },
+            DataFusionError::ResourcesExhausted(_) => Self::MemoryLimit { limit_bytes },
+            DataFusionError::ArrowError(arrow, _) => Self::from_arrow(arrow),
+            DataFusionError::ParquetError(_)
+            | DataFusionError::ObjectStore(_)
+            | DataFusionError::IoError(_) => {
+                Self::Execution { reason: "a file of the generation cannot be read, verify it" }
+            }
+            _ => Self::Execution { reason: "the engine cannot answer it" },
+        }
+    }
+
+    /// The engine's own text would advise to change a setting and quote names that need no quotes.
+    fn unknown_column(field: &Column, valid_fields: &[Column]) -> Self {
+        let columns: Vec<_> = valid_fields.iter().map(as_written).collect();
+        let name = field.flat_name();
+        // Without a table before it, a name is like another whatever table that one is in.
+        let comparable = |valid: &Column| match field.relation {
+            Some(_) => valid.flat_name(),
+            None => valid.name.clone(),
+        };
+        let comparables: Vec<_> = valid_fields.iter().map(comparable).collect();
+        let suggestion = most_similar(&name, &comparables).map(|best| columns[best].clone());
+        Self::UnknownColumn { name, suggestion, columns }
+    }
+
+    fn invalid(message: &str) -> Self {
+        // An error is one line.
+        Self::Invalid { message: message.replace('\n', " ") }
+    }
+
+    /// Translates what the columns say; their texts show the value they stumbled over.
+    pub(crate) fn from_arrow(error: &ArrowError) -> Self {
+        let reason = match error {
+            ArrowError::CastError(_) | ArrowError::ParseError(_) => {
+                "a value cannot be converted as the query asks; try_cast gives null instead"
+            }
+            ArrowError::DivideByZero => "it divides by zero; nullif(divisor, 0) gives null instead",
+            ArrowError::ArithmeticOverflow(_) => "a number in it gets too large",
+            _ => "the engine cannot answer it",
+        };
+        Self::Execution { reason }
+    }
+}
+
+/// A column as a query has to write it: quotes around a name that is more than one word.
+fn as_written(column: &Column) -> String {
+    let is_word = column.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let name = if is_word { column.name.clone() } else { format!("\"{}\"", column.name) };
+    match &column.relation {
+        Some(relation) => format!("{relation}.{name}"),
+        None => name,
+    }
+}
+
+/// The place of the name that is most like this one, if it is at all.
+pub(crate) fn most_similar(name: &str, others: &[String]) -> Option<usize> {
+    let name = name.to_lowercase();
+    let likeness = |other: &String| normalized_levenshtein(&name, &other.to_lowercase());
+    let likenesses = others.iter().map(likeness).enumerate();
+    let (best, likeness) = likenesses.max_by(|one, two| one.1.total_cmp(&two.1))?;
+    (likeness >= SIMILAR).then_some(best)
+}

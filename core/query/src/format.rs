@@ -1,0 +1,156 @@
+//! Writes an answer for people (`table`) and for programs (`json`, `ndjson`, `csv`).
+
+mod cells;
+mod escape;
+mod json;
+mod table;
+
+use std::io::{self, Write};
+use std::str::FromStr;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::Schema;
+
+use self::cells::Cells;
+pub use self::escape::escape_for_terminal;
+use self::json::JsonLines;
+use self::table::TextTable;
+use crate::error::QueryError;
+
+/// How an answer is written. Timestamps are RFC 3339 in all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Aligned columns in a frame, for a terminal. Holds the whole answer to find the widths. Null is
+    /// empty; characters that steer a terminal or turn the direction of text are shown escaped.
+    Table,
+    /// One array of objects, one object a line. Null is `null`.
+    Json,
+    /// One object a line.
+    Ndjson,
+    /// RFC 4180, with a header. Null is empty, a list is its JSON. Text that a spreadsheet would run as
+    /// a formula (it begins with `=`, `+`, `-`, `@`, a tab or a line end) gets a `'` in front.
+    /// Control characters stay as they are: this is for files and programs, not for a terminal.
+    Csv,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "table" => Ok(Self::Table),
+            "json" => Ok(Self::Json),
+            "ndjson" => Ok(Self::Ndjson),
+            "csv" => Ok(Self::Csv),
+            other => Err(format!("{other:?} is not a format: use table, json, ndjson or csv")),
+        }
+    }
+}
+
+/// Writes an answer batch by batch; only [`Format::Table`] waits for the end.
+pub struct ResultWriter<W: Write> {
+    target: Target<W>,
+}
+
+enum Target<W: Write> {
+    Table(TextTable, W),
+    Json { lines: JsonLines, n_rows: usize, out: W },
+    Ndjson(JsonLines, W),
+    Csv(Box<csv::Writer<W>>),
+}
+
+impl<W: Write> ResultWriter<W> {
+    /// Starts an answer with these columns.
+    ///
+    /// # Errors
+    /// [`QueryError::Output`].
+    pub fn new(format: Format, schema: &Schema, out: W) -> Result<Self, QueryError> {
+        let target = match format {
+            Format::Table => Target::Table(TextTable::new(schema), out),
+            Format::Json => Target::Json { lines: JsonLines::new(schema), n_rows: 0, out },
+            Format::Ndjson => Target::Ndjson(JsonLines::new(schema), out),
+            Format::Csv => {
+                let mut writer =
+                    csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
+                let names = schema.fields().iter();
+                let header = names.map(|field| escape::disarm_formula(field.name()).into_owned());
+                writer.write_record(header).map_err(csv_error)?;
+                Target::Csv(Box::new(writer))
+            }
+        };
+        Ok(Self { target })
+    }
+
+    /// Appends rows.
+    ///
+    /// # Errors
+    /// [`QueryError::Output`].
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
+        match &mut self.target {
+            Target::Table(table, _) => table.push(batch)?,
+            Target::Ndjson(lines, out) => {
+                for line in lines.lines(batch)? {
+                    writeln!(out, "{line}")?;
+                }
+            }
+            Target::Json { lines, n_rows, out } => {
+                for line in lines.lines(batch)? {
+                    let before = if *n_rows == 0 { "[\n" } else { ",\n" };
+                    write!(out, "{before}{line}")?;
+                    *n_rows += 1;
+                }
+            }
+            Target::Csv(writer) => write_csv_rows(writer, batch)?,
+        }
+        Ok(())
+    }
+
+    /// Ends the answer and returns what it was written to.
+    ///
+    /// # Errors
+    /// [`QueryError::Output`].
+    pub fn finish(self) -> Result<W, QueryError> {
+        let mut out = match self.target {
+            Target::Table(table, mut out) => {
+                table.write(&mut out)?;
+                out
+            }
+            Target::Json { n_rows, mut out, .. } => {
+                out.write_all(if n_rows == 0 { b"[]\n" } else { b"\n]\n" })?;
+                out
+            }
+            Target::Ndjson(_, out) => out,
+            Target::Csv(writer) => {
+                writer.into_inner().map_err(|error| QueryError::Output(error.into_error()))?
+            }
+        };
+        out.flush()?;
+        Ok(out)
+    }
+}
+
+fn write_csv_rows<W: Write>(
+    writer: &mut csv::Writer<W>,
+    batch: &RecordBatch,
+) -> Result<(), QueryError> {
+    let cells = Cells::new(batch)?;
+    for row in 0..batch.num_rows() {
+        for column in 0..batch.num_columns() {
+            let cell = cells.text(column, row)?;
+            let is_text = cells::is_text(batch.column(column).data_type());
+            let cell = if is_text { escape::disarm_formula(&cell) } else { cell.as_str().into() };
+            writer.write_field(cell.as_bytes()).map_err(csv_error)?;
+        }
+        writer.write_record(None::<&[u8]>).map_err(csv_error)?;
+    }
+    Ok(())
+}
+
+fn csv_error(error: csv::Error) -> QueryError {
+    // Keeps the kind of a failed write, a closed pipe above all.
+    let kind = match error.kind() {
+        csv::ErrorKind::Io(io) => io.kind(),
+        _ => io::ErrorKind::Other,
+    };
+    QueryError::Output(io::Error::new(kind, error))
+}

@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod format;
+mod session;
+mod tables;
+
+pub use error::QueryError;
+pub use format::{Format, ResultWriter, escape_for_terminal};
+pub use session::{QueryResult, QuerySession, QuerySettings};
+pub use tables::{ColumnInfo, ContentKind, TableInfo};

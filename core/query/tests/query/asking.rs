@@ -1,0 +1,179 @@
+//! What can be asked, and that a filter reaches the files.
+
+use core_query::{ContentKind, QuerySession, QuerySettings};
+
+use crate::support::{Checked, Place, estate, rows};
+
+#[tokio::test]
+async fn names_keep_their_case_in_a_join() -> Checked {
+    let (_place, session) = estate().await?;
+    let sql = "select d.name, count(*) n from nexthink_device d \
+               join nexthink_device_installed_package r on r._fromEntityKey = d._key \
+               group by 1 order by n desc limit 5";
+    assert_eq!(rows(&session, sql).await?, ["DEV-1,2", "'=DEV\u{1b}[2J,1"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn entities_have_their_type_and_classes() -> Checked {
+    let (_place, session) = estate().await?;
+    assert_eq!(
+        rows(&session, "select _key, _type, _class from nexthink_device order by 1 limit 1")
+            .await?,
+        [r#"d1,nexthink_device,"[""Device"",""Host""]""#]
+    );
+    assert_eq!(
+        rows(&session, "select _key, _type, name, displayName from entities order by 1").await?,
+        [
+            "d1,nexthink_device,DEV-1,DEV-1",
+            "d2,nexthink_device,'=DEV\u{1b}[2J,DEV-2",
+            "d3,nexthink_device,東京,",
+            "p1,nexthink_package,,Editor",
+            "p2,nexthink_package,,",
+        ]
+    );
+    assert_eq!(
+        rows(&session, "select count(*) from entities where array_has(_class, 'Host')").await?,
+        ["3"]
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn relationships_have_their_key_type_class_and_name() -> Checked {
+    let (_place, session) = estate().await?;
+    let expected = [
+        "d1|installed|p1,nexthink_device_installed_package,\"[\"\"INSTALLED\"\"]\",INSTALLED,d1,p1",
+        "d1|installed|p2,nexthink_device_installed_package,\"[\"\"INSTALLED\"\"]\",INSTALLED,d1,p2",
+        "d2|installed|p1,nexthink_device_installed_package,\"[\"\"INSTALLED\"\"]\",INSTALLED,d2,p1",
+    ];
+    let columns = "_key, _type, _class, displayName, _fromEntityKey, _toEntityKey";
+    for table in ["relationships", "nexthink_device_installed_package"] {
+        let sql = format!("select {columns} from {table} order by 1");
+        assert_eq!(rows(&session, &sql).await?, expected, "{table}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn names_with_a_dot_need_quotes() -> Checked {
+    let (_place, session) = estate().await?;
+    let sql = r#"select "tag.AccountName" from nexthink_device where _key = 'd1'"#;
+    assert_eq!(rows(&session, sql).await?, [r#""acme, ""eu""""#]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn functions_are_found_in_any_case() -> Checked {
+    let (_place, session) = estate().await?;
+    let sql = "SELECT COUNT(*), Upper('a'), round(avg(score), 1), \
+               date_trunc('day', max(lastSeenOn)), regexp_like('abc', 'b') FROM nexthink_device";
+    assert_eq!(rows(&session, sql).await?, ["3,A,1.3,2026-01-01T00:00:00Z,true"]);
+    Ok(())
+}
+
+/// The line of a plan that reads files.
+async fn scan_of(session: &QuerySession, sql: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let plan = rows(session, &format!("explain format indent {sql}")).await?;
+    let scans: Vec<_> = plan.into_iter().filter(|line| line.contains("DataSourceExec")).collect();
+    match scans.as_slice() {
+        [scan] => Ok(scan.clone()),
+        other => Err(format!("expected one scan: {other:#?}").into()),
+    }
+}
+
+#[tokio::test]
+async fn filters_and_chosen_columns_reach_the_files() -> Checked {
+    let (_place, session) = estate().await?;
+    let scan = scan_of(&session, "select memory from nexthink_device where _key = 'd1'").await?;
+    assert!(scan.contains("projection=[_key, memory]"), "{scan}");
+    assert!(scan.contains("predicate=_key@0 = d1"), "{scan}");
+
+    let sql = "select version from nexthink_device_installed_package where _fromEntityKey = 'd1'";
+    let scan = scan_of(&session, sql).await?;
+    assert!(scan.contains("projection=[_fromEntityKey, version]"), "{scan}");
+    assert!(scan.contains("predicate=_fromEntityKey@0 = d1"), "{scan}");
+
+    // Only one of the two types can have rows of this type, so only its file is read.
+    let sql = "select _key from entities where _type = 'nexthink_package' and _key = 'p1'";
+    let scan = scan_of(&session, sql).await?;
+    assert!(scan.contains("/nexthink_package/"), "{scan}");
+    assert!(scan.contains("p1"), "{scan}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn tables_say_what_they_hold() -> Checked {
+    let (_place, session) = estate().await?;
+    let summary: Vec<_> = session
+        .tables()
+        .iter()
+        .map(|table| (table.name.as_str(), table.content, table.rows, table.partial))
+        .collect();
+    assert_eq!(
+        summary,
+        [
+            ("nexthink_device", ContentKind::Entity, 3, false),
+            ("nexthink_package", ContentKind::Entity, 2, false),
+            ("nexthink_device_installed_package", ContentKind::Relationship, 3, true),
+            ("entities", ContentKind::AllEntities, 5, false),
+            ("relationships", ContentKind::AllRelationships, 3, true),
+        ]
+    );
+    let columns = |table: usize| -> Vec<_> {
+        let columns = session.tables()[table].columns.iter();
+        columns.map(|column| format!("{} {}", column.name, column.data_type)).collect()
+    };
+    assert_eq!(
+        columns(0),
+        [
+            "_key text",
+            "_type text",
+            "_class list of text",
+            "name text",
+            "displayName text",
+            "lastSeenOn timestamp",
+            "memory integer",
+            "score number",
+            "tag.AccountName text",
+        ]
+    );
+    assert_eq!(
+        columns(2),
+        [
+            "_key text",
+            "_type text",
+            "_class list of text",
+            "displayName text",
+            "_fromEntityKey text",
+            "_toEntityKey text",
+            "version text",
+        ]
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn describe_and_show_tables_answer() -> Checked {
+    let (_place, session) = estate().await?;
+    let described = rows(&session, "describe nexthink_package").await?;
+    assert_eq!(described.len(), 4);
+    assert!(described[0].starts_with("_key,"), "{described:?}");
+    let shown = rows(&session, "show tables").await?;
+    assert!(
+        shown.iter().any(|line| line.contains("nexthink_device_installed_package")),
+        "{shown:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_empty_generation_has_the_common_tables_without_rows() -> Checked {
+    let place = Place::new()?;
+    let session = QuerySession::open(&place.publish(Vec::new())?, QuerySettings::default()).await?;
+    for table in ["entities", "relationships"] {
+        let sql = format!("select count(*), count(_class), count(displayName) from {table}");
+        assert_eq!(rows(&session, &sql).await?, ["0,0,0"], "{table}");
+    }
+    Ok(())
+}

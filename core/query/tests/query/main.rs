@@ -1,0 +1,6 @@
+//! Questions and answers on small invented generations.
+
+mod asking;
+mod refusing;
+mod support;
+mod writing;

@@ -1,0 +1,185 @@
+//! What cannot be asked, and how that is said.
+
+use std::fs;
+
+use arrow::array::RecordBatch;
+use core_query::{QueryError, QuerySession, QuerySettings};
+use core_store::TableKind;
+
+use crate::support::{Checked, Place, entity, estate, text};
+
+/// Why a query gets no answer, whether it is refused before it runs or fails while it runs.
+async fn refusal(
+    session: &QuerySession,
+    sql: &str,
+) -> Result<QueryError, Box<dyn std::error::Error>> {
+    let outcome = match session.sql(sql).await {
+        Ok(result) => result.collect().await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    outcome.err().ok_or_else(|| format!("not refused: {sql}").into())
+}
+
+#[tokio::test]
+async fn statements_that_change_something_are_refused() -> Checked {
+    let (place, session) = estate().await?;
+    let table = [
+        ("create table t as select 1", "CREATE"),
+        ("create view v as select 1", "CREATE"),
+        ("create external table t stored as csv location '/etc/passwd'", "CREATE"),
+        ("create database d", "CREATE"),
+        ("drop table nexthink_device", "DROP"),
+        ("insert into nexthink_device (_key) values ('d9')", "INSERT"),
+        ("update nexthink_device set name = 'x'", "UPDATE"),
+        ("delete from nexthink_device", "DELETE"),
+        ("truncate table nexthink_device", "TRUNCATE"),
+        ("alter table nexthink_device add column x int", "ALTER"),
+        ("copy nexthink_device to '/tmp/out.csv'", "COPY"),
+        ("copy (select 1) to '/tmp/out.csv'", "COPY"),
+        ("set datafusion.execution.batch_size = 1", "SET"),
+        ("reset datafusion.execution.batch_size", "RESET"),
+        ("prepare p as select 1", "PREPARE"),
+        ("begin", "BEGIN"),
+        ("explain copy nexthink_device to '/tmp/out.csv'", "COPY"),
+        ("explain analyze insert into nexthink_device (_key) values ('d9')", "INSERT"),
+        ("select * into t from nexthink_device", "a query that writes"),
+    ];
+    for (sql, expected) in table {
+        match refusal(&session, sql).await? {
+            QueryError::ReadOnly { statement } => {
+                assert!(statement.starts_with(expected), "{sql}: {statement}");
+            }
+            other => return Err(format!("{sql}: {other}").into()),
+        }
+    }
+    assert_eq!(
+        refusal(&session, "drop table nexthink_device").await?.to_string(),
+        "DROP is refused, a generation is read-only: \
+         use SELECT, EXPLAIN, DESCRIBE or SHOW TABLES"
+    );
+    drop(place);
+    Ok(())
+}
+
+#[tokio::test]
+async fn files_outside_the_generation_cannot_be_named() -> Checked {
+    let (_place, session) = estate().await?;
+    for sql in ["select * from '/etc/passwd'", "select * from \"file:///etc/passwd\""] {
+        assert!(matches!(refusal(&session, sql).await?, QueryError::UnknownTable { .. }), "{sql}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unknown_table_is_answered_with_the_tables_there_are() -> Checked {
+    let (_place, session) = estate().await?;
+    let error = refusal(&session, "with x as (select 1) select * from x, nexthink_Devices").await?;
+    assert_eq!(
+        error.to_string(),
+        "there is no table nexthink_Devices, did you mean nexthink_device?; the tables are \
+         nexthink_device, nexthink_package, nexthink_device_installed_package, entities, relationships"
+    );
+    let error = refusal(&session, "select * from zzz").await?;
+    assert!(error.to_string().starts_with("there is no table zzz; the tables are "), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unknown_column_is_answered_with_the_columns_there_are() -> Checked {
+    let (_place, session) = estate().await?;
+    let table = [
+        (
+            "select d.nam from nexthink_device d",
+            "there is no column d.nam, did you mean d.name?; the columns are d._key, d._type, \
+             d._class, d.name, d.displayName, d.lastSeenOn, d.memory, d.score, \
+             d.\"tag.AccountName\"",
+        ),
+        (
+            "select displayname from nexthink_package",
+            "there is no column displayname, did you mean nexthink_package.displayName?; \
+             the columns are nexthink_package._key, nexthink_package._type, \
+             nexthink_package._class, nexthink_package.displayName",
+        ),
+        (
+            "select zzz from (select 1 as \"a b\")",
+            "there is no column zzz; the columns are \"a b\"",
+        ),
+    ];
+    for (sql, expected) in table {
+        assert_eq!(refusal(&session, sql).await?.to_string(), expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_invalid_query_is_answered_with_what_is_wrong() -> Checked {
+    let (_place, session) = estate().await?;
+    let table = [
+        ("selec 1", "Expected: an SQL statement, found: selec at Line: 1, Column: 1"),
+        ("select 1; select 2", "only supports a single SQL statement"),
+        ("", "No SQL statements were provided"),
+        ("select nosuch(1)", "Invalid function 'nosuch'"),
+    ];
+    for (sql, expected) in table {
+        let text = refusal(&session, sql).await?.to_string();
+        assert!(text.starts_with("the query is not valid: "), "{text}");
+        assert!(text.contains(expected), "{sql}: {text}");
+        assert!(!text.contains('\n'), "{text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failing_query_does_not_show_the_cell() -> Checked {
+    let (_place, session) = estate().await?;
+    let table = [
+        ("select cast(name as int) from nexthink_device", "a value cannot be converted"),
+        ("select to_timestamp(name) from nexthink_device", "the query failed: "),
+        ("select 1 / (memory - 16) from nexthink_device", "it divides by zero"),
+    ];
+    for (sql, expected) in table {
+        let error = refusal(&session, sql).await?;
+        assert!(error.to_string().contains(expected), "{sql}: {error}");
+        assert!(!format!("{error:?}").contains("DEV"), "{error:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_query_that_needs_too_much_memory_fails() -> Checked {
+    let place = Place::new()?;
+    let keys: Vec<_> = (0..20_000).map(|n| format!("device number {n}")).collect();
+    let column = text(&keys.iter().map(|key| Some(key.as_str())).collect::<Vec<_>>());
+    let batch = RecordBatch::try_from_iter([("_key", column)])?;
+    let generation = place.publish(vec![entity("nexthink_device", &["Device"], batch)])?;
+    let settings = QuerySettings { memory_limit_bytes: 100_000 };
+    let session = QuerySession::open(&generation, settings).await?;
+    let sql = "select _key from nexthink_device order by reverse(_key)";
+    assert!(matches!(
+        refusal(&session, sql).await?,
+        QueryError::MemoryLimit { limit_bytes: 100_000 }
+    ));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_missing_file_is_found_when_opening() -> Checked {
+    let place = Place::new()?;
+    let batch = RecordBatch::try_from_iter([("_key", text(&[Some("a")]))])?;
+    let generation = place.publish(vec![entity("nexthink_device", &["Device"], batch)])?;
+    let files = generation.table_files(TableKind::Entity, "nexthink_device")?;
+    fs::remove_file(files[0].to_file_path().map_err(|()| "not a file address")?)?;
+    let outcome = QuerySession::open(&generation, QuerySettings::default()).await;
+    assert!(matches!(outcome, Err(QueryError::Open { name, .. }) if name == "nexthink_device"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_type_named_like_a_common_table_is_refused() -> Checked {
+    let place = Place::new()?;
+    let batch = RecordBatch::try_from_iter([("_key", text(&[Some("a")]))])?;
+    let generation = place.publish(vec![entity("entities", &["Device"], batch)])?;
+    let outcome = QuerySession::open(&generation, QuerySettings::default()).await;
+    assert!(matches!(outcome, Err(QueryError::DuplicateTable { name }) if name == "entities"));
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! The four formats, on the same answer.
+
+use std::io::{self, Write};
+
+use core_query::{Format, QueryError, ResultWriter};
+
+use crate::support::{Checked, answer, estate};
+
+const ALL: &str = "select _key, _class, name, lastSeenOn, memory, score, \"tag.AccountName\" tag \
+                   from nexthink_device order by 1";
+
+#[tokio::test]
+async fn a_table_is_aligned_and_shows_what_would_steer_the_terminal() -> Checked {
+    let (_place, session) = estate().await?;
+    let expected = r#"
+┌──────┬───────────────────┬───────────────┬──────────────────────────┬────────┬───────┬────────────┐
+│ _key │ _class            │ name          │ lastSeenOn               │ memory │ score │ tag        │
+├──────┼───────────────────┼───────────────┼──────────────────────────┼────────┼───────┼────────────┤
+│ d1   │ ["Device","Host"] │ DEV-1         │ 2026-01-01T00:00:00Z     │     16 │   0.5 │ acme, "eu" │
+│ d2   │ ["Device","Host"] │ =DEV\u{1b}[2J │                          │        │       │            │
+│ d3   │ ["Device","Host"] │ 東京          │ 2026-01-01T00:00:00.123Z │     -8 │   2.0 │ x\ny       │
+└──────┴───────────────────┴───────────────┴──────────────────────────┴────────┴───────┴────────────┘
+"#;
+    assert_eq!(answer(&session, Format::Table, ALL).await?, expected.trim_start());
+    Ok(())
+}
+
+const OBJECTS: [&str; 3] = [
+    r#"{"_key":"d1","_class":["Device","Host"],"name":"DEV-1","lastSeenOn":"2026-01-01T00:00:00Z","memory":16,"score":0.5,"tag":"acme, \"eu\""}"#,
+    r#"{"_key":"d2","_class":["Device","Host"],"name":"=DEV\u001b[2J","lastSeenOn":null,"memory":null,"score":null,"tag":null}"#,
+    r#"{"_key":"d3","_class":["Device","Host"],"name":"東京","lastSeenOn":"2026-01-01T00:00:00.123Z","memory":-8,"score":2.0,"tag":"x\ny"}"#,
+];
+
+#[tokio::test]
+async fn json_is_one_array() -> Checked {
+    let (_place, session) = estate().await?;
+    let expected = format!("[\n{}\n]\n", OBJECTS.join(",\n"));
+    assert_eq!(answer(&session, Format::Json, ALL).await?, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn ndjson_is_an_object_a_line() -> Checked {
+    let (_place, session) = estate().await?;
+    let expected = format!("{}\n", OBJECTS.join("\n"));
+    assert_eq!(answer(&session, Format::Ndjson, ALL).await?, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn csv_is_quoted_and_runs_no_formula() -> Checked {
+    let (_place, session) = estate().await?;
+    let expected = [
+        "_key,_class,name,lastSeenOn,memory,score,tag",
+        r#"d1,"[""Device"",""Host""]",DEV-1,2026-01-01T00:00:00Z,16,0.5,"acme, ""eu""""#,
+        "d2,\"[\"\"Device\"\",\"\"Host\"\"]\",'=DEV\u{1b}[2J,,,,",
+        "d3,\"[\"\"Device\"\",\"\"Host\"\"]\",東京,2026-01-01T00:00:00.123Z,-8,2.0,\"x\ny\"",
+        "",
+    ];
+    assert_eq!(answer(&session, Format::Csv, ALL).await?, expected.join("\r\n"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_without_rows_is_whole_in_every_format() -> Checked {
+    let (_place, session) = estate().await?;
+    let table = [
+        (Format::Table, "┌───┐\n│ n │\n├───┤\n└───┘\n"),
+        (Format::Json, "[]\n"),
+        (Format::Ndjson, ""),
+        (Format::Csv, "n\r\n"),
+    ];
+    for (format, expected) in table {
+        let text =
+            answer(&session, format, "select name n from nexthink_device where false").await?;
+        assert_eq!(text, expected, "{format:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_name_that_comes_twice_is_numbered_in_json() -> Checked {
+    let (_place, session) = estate().await?;
+    let sql =
+        "select d._key, p._key from nexthink_device d, nexthink_package p order by 1, 2 limit 1";
+    assert_eq!(
+        answer(&session, Format::Ndjson, sql).await?,
+        "{\"_key\":\"d1\",\"_key_2\":\"p1\"}\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn formats_are_known_by_their_names() {
+    let known = ["table", "json", "ndjson", "csv"].map(str::parse);
+    assert_eq!(known, [Ok(Format::Table), Ok(Format::Json), Ok(Format::Ndjson), Ok(Format::Csv)]);
+    assert_eq!(
+        "xml".parse::<Format>(),
+        Err("\"xml\" is not a format: use table, json, ndjson or csv".to_owned())
+    );
+}
+
+/// A pipe whose reader has gone.
+struct ClosedPipe;
+
+impl Write for ClosedPipe {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+#[tokio::test]
+async fn a_closed_pipe_is_told_apart_in_every_format() -> Checked {
+    let (_place, session) = estate().await?;
+    for format in [Format::Table, Format::Json, Format::Ndjson, Format::Csv] {
+        let result = session.sql(ALL).await?;
+        let schema = result.schema();
+        let mut writer = ResultWriter::new(format, &schema, ClosedPipe)?;
+        let mut outcome = Ok(());
+        for batch in result.collect().await? {
+            outcome = outcome.and_then(|()| writer.write(&batch));
+        }
+        match outcome.and_then(|()| writer.finish().map(|_| ())) {
+            Err(QueryError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            other => return Err(format!("{format:?}: {other:?}").into()),
+        }
+    }
+    Ok(())
+}
