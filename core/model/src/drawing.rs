@@ -7,19 +7,13 @@ use serde_json::{Value, json};
 
 use crate::plan::{Decision, Plan, PlannedStep};
 
-/// The plan as an indented text, one line a step, waves from top to bottom.
+/// The plan as text, one line a step: its wave, its name, what it comes after.
 pub fn text(plan: &Plan) -> String {
     let width = plan.steps().iter().map(|it| it.step.id.len()).max().unwrap_or(0);
     let mut drawing = String::new();
     for planned in plan.steps() {
-        let indent = if planned.wave == 0 {
-            String::new()
-        } else {
-            format!("{}└─ ", "   ".repeat(planned.wave - 1))
-        };
-        let used = indent.chars().count() + planned.step.id.len();
-        let gap = " ".repeat((width + 3 * waves(plan)).saturating_sub(used) + 2);
-        let _ = writeln!(drawing, "{indent}{}{gap}{}", planned.step.id, remark(planned));
+        let (wave, id) = (planned.wave + 1, planned.step.id);
+        let _ = writeln!(drawing, "{wave}  {id:width$}  {}", remark(planned));
     }
     drawing
 }
@@ -75,10 +69,6 @@ pub fn json(plan: &Plan) -> Value {
         })
     });
     Value::Array(steps.collect())
-}
-
-fn waves(plan: &Plan) -> usize {
-    plan.steps().iter().map(|it| it.wave).max().unwrap_or(0)
 }
 
 fn remark(planned: &PlannedStep) -> String {

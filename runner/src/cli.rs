@@ -1,0 +1,267 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use core_query::Format;
+
+use crate::exit::EXIT_CODES;
+
+/// Brings a Nexthink estate into a graph that you can query: devices, users, packages, alerts.
+///
+/// With no command and no configuration it shows itself on a simulated tenant.
+#[derive(Debug, Parser)]
+#[command(name = "nexthink-graph", bin_name = "nexthink-graph", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The configuration file [default: nexthink-graph.toml, if there is one]
+    #[arg(long, short, global = true, value_name = "FILE", env = "NEXTHINK_GRAPH_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Show no progress and no remarks, only results and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Log what happens; twice for more
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// How log lines are written to standard error
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Fetch everything and publish a new generation
+    #[command(after_help = "\
+Examples:
+  nexthink-graph run
+  nexthink-graph run --output json > report.json
+  nexthink-graph run --step fetch-devices --step fetch-users
+  nexthink-graph run --accept-shrink nexthink_device")]
+    Run(RunArguments),
+    /// Write a configuration file
+    #[command(after_help = "\
+Example:
+  nexthink-graph init --tenant acme --region eu --client-id 0a1b2c \\
+      --secret-env NEXTHINK_CLIENT_SECRET")]
+    Init(InitArguments),
+    /// Draw what a run would do, and in which order
+    #[command(after_help = "\
+Examples:
+  nexthink-graph plan
+  nexthink-graph plan --format dot | dot -Tsvg > plan.svg")]
+    Plan {
+        /// The language of the drawing
+        #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+        format: PlanFormat,
+    },
+    /// List the steps and what they make
+    #[command(after_help = "Example:\n  nexthink-graph steps --output json")]
+    Steps {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print the NQL queries to save in Nexthink
+    #[command(after_help = "\
+Examples:
+  nexthink-graph nql
+  nexthink-graph nql packages")]
+    Nql {
+        /// Only these, by configuration field: devices, users, packages, alerts
+        fields: Vec<String>,
+    },
+    /// Ask the published generation in SQL
+    #[command(after_help = "\
+Examples:
+  nexthink-graph query --tables
+  nexthink-graph query \"select _type, count(*) n from entities group by 1 order by 1\"
+  nexthink-graph query --output csv \"select name, \\\"osName\\\" from nexthink_device\" > devices.csv
+
+Names keep their case: write osName, not osname.")]
+    Query(QueryArguments),
+    /// List the generations that are kept
+    #[command(after_help = "Example:\n  nexthink-graph history --output json")]
+    History {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print a page of the documentation that is generated from the steps
+    #[command(after_help = "Example:\n  nexthink-graph docs data-model")]
+    Docs {
+        /// Which page
+        #[arg(value_enum)]
+        page: Page,
+    },
+    /// Serve a simulated tenant until Ctrl-C
+    #[command(after_help = "\
+Example:
+  nexthink-graph simulate --devices 2000 --config-out demo.toml
+  nexthink-graph run --config demo.toml        (in another terminal)")]
+    Simulate(SimulateArguments),
+    /// Print a script that completes commands in a shell
+    #[command(
+        after_help = "Example:\n  nexthink-graph completions bash > /etc/bash_completion.d/nexthink-graph"
+    )]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct RunArguments {
+    /// Run only this step, and the account; may be given several times
+    #[arg(long = "step", value_name = "STEP")]
+    pub(crate) steps: Vec<String>,
+    /// Let this type shrink by more than 15 % and 20 objects, this once
+    #[arg(long = "accept-shrink", value_name = "TYPE")]
+    pub(crate) accept_shrink: Vec<String>,
+    /// How the report is printed
+    #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) output: ReportFormat,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InitArguments {
+    /// The tenant: `acme` of acme.eu.nexthink.cloud
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// The region: us, eu, pac or meta
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// The client ID of the API credential
+    #[arg(long)]
+    pub(crate) client_id: Option<String>,
+    /// The environment variable that will hold the client secret
+    #[arg(long, value_name = "NAME", conflicts_with = "secret_file")]
+    pub(crate) secret_env: Option<String>,
+    /// The file, readable by you alone, that holds the client secret
+    #[arg(long, value_name = "PATH")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// A query ID other than the suggested one, as `devices=#my_devices`; blank skips the step
+    #[arg(long = "query", value_name = "FIELD=ID")]
+    pub(crate) queries: Vec<String>,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct QueryArguments {
+    /// The query, a SELECT
+    #[arg(required_unless_present = "tables")]
+    pub(crate) sql: Option<String>,
+    /// List the tables and their columns instead
+    #[arg(long, conflicts_with = "sql")]
+    pub(crate) tables: bool,
+    /// Ask this generation instead of the published one; `history` lists them
+    #[arg(long, value_name = "ID")]
+    pub(crate) generation: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SimulateArguments {
+    /// Where the login and the API listen
+    #[arg(long, default_value = "127.0.0.1:8480", value_name = "ADDR:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// What the estate is made from; the same seed gives the same estate
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many devices there are
+    #[arg(long, default_value_t = 2000)]
+    pub(crate) devices: u32,
+    /// How many users there are
+    #[arg(long, default_value_t = 1500)]
+    pub(crate) users: u32,
+    /// How many packages a device has on average
+    #[arg(long, default_value_t = 60)]
+    pub(crate) packages_per_device: u32,
+    /// How many alerts there are
+    #[arg(long, default_value_t = 300)]
+    pub(crate) alerts: u32,
+    /// Write a configuration that works with this tenant, and its secret beside it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config_out: Option<PathBuf>,
+}
+
+/// How the rows of a reading command are written.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Output {
+    /// The format of the output
+    #[arg(long, short, value_enum, default_value_t = RowFormat::Table)]
+    pub(crate) output: RowFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RowFormat {
+    /// Aligned columns
+    Table,
+    /// One array of objects
+    Json,
+    /// One object a line
+    Ndjson,
+    /// Comma-separated values; texts that a spreadsheet would run are quoted with '
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// Aligned columns
+    #[default]
+    Table,
+    /// One object
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// Indented lines
+    Text,
+    /// For Graphviz
+    Dot,
+    /// For Markdown
+    Mermaid,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Page {
+    /// Entities, relationships, queries, properties
+    DataModel,
+    /// OAuth scopes and endpoints by step
+    Authorization,
+    /// Properties that tell something about a person
+    PersonalData,
+}
+
+impl From<RowFormat> for Format {
+    fn from(format: RowFormat) -> Format {
+        match format {
+            RowFormat::Table => Format::Table,
+            RowFormat::Json => Format::Json,
+            RowFormat::Ndjson => Format::Ndjson,
+            RowFormat::Csv => Format::Csv,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The commands, a file each.
+
+mod demo;
+mod history;
+mod init;
+mod query;
+mod run;
+mod show;
+mod simulate;
+
+use std::path::Path;
+
+use core_store::{Generation, GenerationId, Location, Store, TenantStore};
+
+use crate::cli::{Cli, Command, Global, RunArguments};
+use crate::config::{self, Config};
+use crate::exit::{Exit, Failure};
+use crate::output;
+
+/// Does what the command line says.
+pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let Cli { global, command } = cli;
+    match command {
+        None => match config::find(global.config.as_deref()) {
+            Some(path) => run::run(&global, &Config::load(&path)?, &RunArguments::default()).await,
+            None => demo::run(&global).await,
+        },
+        Some(Command::Run(arguments)) => run::run(&global, &configured(&global)?, &arguments).await,
+        Some(Command::Init(arguments)) => init::init(&global, arguments),
+        Some(Command::Plan { format }) => show::plan(&global, format),
+        Some(Command::Steps { output }) => show::steps(output.output),
+        Some(Command::Nql { fields }) => show::nql(&fields),
+        Some(Command::Docs { page }) => show::docs(page),
+        Some(Command::Completions { shell }) => Ok(show::completions(shell)),
+        Some(Command::Query(arguments)) => query::query(&global, arguments).await,
+        Some(Command::History { output }) => history::history(&global, output.output),
+        Some(Command::Simulate(arguments)) => simulate::simulate(&global, arguments).await,
+    }
+}
+
+/// The configuration, which must be there.
+fn configured(global: &Global) -> Result<Config, Failure> {
+    match config::find(global.config.as_deref()) {
+        Some(path) => Config::load(&path),
+        None => Err(Failure::usage(format!(
+            "there is no configuration: `init` writes {}, and --config names another file",
+            config::DEFAULT_FILE
+        ))),
+    }
+}
+
+/// What reading commands read: the configured tenant, or the demo's where nothing is configured.
+fn tenant(global: &Global) -> Result<TenantStore, Failure> {
+    let (location, name) = match config::find(global.config.as_deref()) {
+        Some(path) => {
+            let config = Config::load(&path)?;
+            (config.store, config.tenant.as_str().to_owned())
+        }
+        None if Path::new(demo::STORE).exists() => {
+            if !global.quiet {
+                output::note("nothing is configured, so this reads the demo");
+            }
+            (Location::Folder(demo::STORE.into()), demo::TENANT.to_owned())
+        }
+        None => {
+            return Err(Failure::usage(
+                "there is nothing to read: run without a command to make a demo, or `init` to \
+                 configure a tenant",
+            ));
+        }
+    };
+    Ok(Store::open(location)?.tenant(&name)?)
+}
+
+/// A generation of the tenant: the named one, else the published one.
+fn generation(tenant: &TenantStore, id: Option<&str>) -> Result<Generation, Failure> {
+    if let Some(id) = id {
+        let id: GenerationId = id.parse()?;
+        return Ok(tenant.generation(&id)?);
+    }
+    tenant.current()?.ok_or_else(|| {
+        Failure::usage(format!("tenant {} has no generation yet: `run` makes one", tenant.name()))
+    })
+}

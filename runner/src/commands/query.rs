@@ -1,0 +1,66 @@
+//! `query`: SQL over a generation.
+
+use std::io;
+
+use core_query::{Format, QueryError, QuerySession, QuerySettings, ResultWriter};
+use serde_json::json;
+
+use crate::cli::{Global, QueryArguments, RowFormat};
+use crate::exit::{Exit, Failure};
+use crate::output;
+
+/// How many names of columns stand in one line of the list of tables.
+const COLUMNS_A_LINE: usize = 6;
+
+/// Answers a query, or lists what can be asked.
+pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<Exit, Failure> {
+    let tenant = super::tenant(global)?;
+    let generation = super::generation(&tenant, arguments.generation.as_deref())?;
+    let session = QuerySession::open(&generation, QuerySettings::default()).await;
+    let session = session.map_err(|error| Failure::new(Exit::Internal, error))?;
+    let format = arguments.output.output;
+    let Some(sql) = arguments.sql else { return tables(&session, format) };
+    match answer(&session, &sql, format.into()).await {
+        Err(QueryError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(Exit::Complete)
+        }
+        Err(error) => Err(Failure::new(Exit::Configuration, error)),
+        Ok(()) => Ok(Exit::Complete),
+    }
+}
+
+async fn answer(session: &QuerySession, sql: &str, format: Format) -> Result<(), QueryError> {
+    let mut result = session.sql(sql).await?;
+    let mut writer = ResultWriter::new(format, &result.schema(), output::writer())?;
+    while let Some(batch) = result.next().await? {
+        writer.write(&batch)?;
+    }
+    writer.finish().map(drop)
+}
+
+/// Lists the tables.
+fn tables(session: &QuerySession, format: RowFormat) -> Result<Exit, Failure> {
+    if format != RowFormat::Table {
+        let tables = session.tables().iter().map(|table| {
+            let columns = table.columns.iter();
+            json!({
+                "name": table.name,
+                "rows": table.rows,
+                "partial": table.partial,
+                "columns": columns
+                    .map(|it| json!({ "name": it.name, "type": it.data_type }))
+                    .collect::<Vec<_>>(),
+            })
+        });
+        return super::show::rows(&tables.collect::<Vec<_>>(), format);
+    }
+    let rows = session.tables().iter().map(|table| {
+        let columns: Vec<_> = table.columns.iter().map(|it| it.name.as_str()).collect();
+        let lines: Vec<_> = columns.chunks(COLUMNS_A_LINE).map(|it| it.join(", ")).collect();
+        let partial = if table.partial { " (partial)" } else { "" };
+        [table.rows.to_string(), format!("{}{partial}", table.name), lines.join(",\n")]
+    });
+    let header = ["rows", "table", "columns"];
+    output::result(&output::table(header, rows, header.len()));
+    Ok(Exit::Complete)
+}

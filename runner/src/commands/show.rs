@@ -1,0 +1,116 @@
+//! Commands that show what the program is made of: `plan`, `steps`, `nql`, `docs`, `completions`.
+
+use std::fmt::Write as _;
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+use core_model::plan::{Decision, Plan};
+use core_model::step::Step;
+use core_model::{documentation, drawing};
+use serde_json::Value;
+
+use crate::cli::{Cli, Global, Page, PlanFormat, RowFormat};
+use crate::config::{self, Config};
+use crate::exit::{Exit, Failure};
+use crate::{output, run};
+
+/// Draws the plan, with the configuration's skipped steps where there is one.
+pub(super) fn plan(global: &Global, format: PlanFormat) -> Result<Exit, Failure> {
+    let plan = match config::find(global.config.as_deref()) {
+        Some(path) => run::plan(&Config::load(&path)?, &[])?,
+        None => whole_plan()?,
+    };
+    output::result(&match format {
+        PlanFormat::Text => drawing::text(&plan),
+        PlanFormat::Dot => drawing::dot(&plan),
+        PlanFormat::Mermaid => drawing::mermaid(&plan),
+        PlanFormat::Json => pretty(&drawing::json(&plan))?,
+    });
+    Ok(Exit::Complete)
+}
+
+/// Lists the steps.
+pub(super) fn steps(format: RowFormat) -> Result<Exit, Failure> {
+    let plan = whole_plan()?;
+    if format != RowFormat::Table {
+        let Value::Array(steps) = drawing::json(&plan) else { return Ok(Exit::Complete) };
+        return rows(&steps, format);
+    }
+    let table = plan.steps().iter().map(|planned| {
+        let step = planned.step;
+        let entities: Vec<_> = step.entities.iter().map(|it| it.type_name).collect();
+        let relationships: Vec<_> = step.relationships.iter().map(|it| it.type_name).collect();
+        let query = step.query().map_or("", |it| it.suggested_id);
+        [step.id.into(), query.into(), entities.join("\n"), relationships.join("\n")]
+    });
+    let header = ["step", "query ID", "entities", "relationships"];
+    output::result(&output::table(header, table, header.len()));
+    Ok(Exit::Complete)
+}
+
+/// Prints the query texts to save.
+pub(super) fn nql(fields: &[String]) -> Result<Exit, Failure> {
+    let plan = whole_plan()?;
+    let queries = || plan.steps().iter().filter_map(|it| Some((it.step.query()?, it.step)));
+    for field in fields {
+        if !queries().any(|(query, _)| query.config_field == field) {
+            let known: Vec<_> = queries().map(|(query, _)| query.config_field).collect();
+            let known = known.join(", ");
+            return Err(Failure::usage(format!("there is no query `{field}`, only {known}")));
+        }
+    }
+    let mut text = String::new();
+    for (query, step) in queries() {
+        if !fields.is_empty() && !fields.iter().any(|it| it == query.config_field) {
+            continue;
+        }
+        let nql = step.nql().unwrap_or_default();
+        let (id, field) = (query.suggested_id, query.config_field);
+        let name = step.name;
+        let _ = writeln!(text, "# {name}: save as {id}, set queries.{field}\n{nql}\n");
+    }
+    output::result(text.trim_end());
+    Ok(Exit::Complete)
+}
+
+/// Prints a generated page.
+pub(super) fn docs(page: Page) -> Result<Exit, Failure> {
+    let plan = whole_plan()?;
+    output::result(&match page {
+        Page::DataModel => documentation::data_model(&plan),
+        Page::Authorization => documentation::authorization(&plan),
+        Page::PersonalData => documentation::personal_data(&plan),
+    });
+    Ok(Exit::Complete)
+}
+
+/// Prints a completion script.
+pub(super) fn completions(shell: Shell) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "nexthink-graph", &mut script);
+    output::result(&String::from_utf8_lossy(&script));
+    Exit::Complete
+}
+
+/// Prints JSON objects as rows.
+pub(super) fn rows(objects: &[Value], format: RowFormat) -> Result<Exit, Failure> {
+    match format {
+        RowFormat::Ndjson => {
+            let lines: Vec<String> = objects.iter().map(Value::to_string).collect();
+            output::result(&lines.join("\n"));
+        }
+        RowFormat::Json | RowFormat::Table => output::result(&pretty(&objects.into())?),
+        RowFormat::Csv => {
+            return Err(Failure::usage("this list is nested: use table, json or ndjson"));
+        }
+    }
+    Ok(Exit::Complete)
+}
+
+fn pretty(value: &Value) -> Result<String, Failure> {
+    Ok(serde_json::to_string_pretty(value).map_err(anyhow::Error::new)?)
+}
+
+fn whole_plan() -> Result<Plan, Failure> {
+    Plan::new(&Step::all(), |_| Decision::Run).map_err(|error| Failure::new(Exit::Internal, error))
+}

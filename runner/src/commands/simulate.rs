@@ -1,0 +1,113 @@
+//! `simulate`: serves a simulated tenant by itself.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use core_simulator::{Endpoints, Simulator, SimulatorConfig, TenantSpec};
+
+use super::demo::TENANT;
+use super::run::signal;
+use crate::cli::{Global, SimulateArguments};
+use crate::exit::{Exit, Failure};
+use crate::{output, system};
+
+const CLIENT_ID: &str = "demo";
+
+/// The secret of the simulated tenant, which protects nothing.
+pub(super) const CLIENT_SECRET: &str = "demo-secret";
+
+/// Serves until a signal asks to stop.
+pub(super) async fn simulate(
+    global: &Global,
+    arguments: SimulateArguments,
+) -> Result<Exit, Failure> {
+    if !arguments.listen.ip().is_loopback() {
+        return Err(Failure::usage(
+            "a simulated tenant listens on a loopback address only, such as 127.0.0.1:8480",
+        ));
+    }
+    let mut config = SimulatorConfig {
+        api_address: arguments.listen,
+        files_address: SocketAddr::new(arguments.listen.ip(), 0),
+        ..SimulatorConfig::default()
+    };
+    config.behaviour.tenant = TenantSpec {
+        seed: arguments.seed,
+        devices: arguments.devices,
+        users: arguments.users,
+        packages_per_device: arguments.packages_per_device,
+        alerts: arguments.alerts,
+        ..TenantSpec::default()
+    };
+    let simulator = Simulator::start(config).await.map_err(|error| {
+        Failure::usage(format!("cannot listen on {}: {error}", arguments.listen))
+    })?;
+    if let Some(path) = &arguments.config_out {
+        write_configuration(path, simulator.endpoints())?;
+    }
+    if !global.quiet {
+        let endpoints = simulator.endpoints();
+        output::note(&format!(
+            "simulated tenant: login and API at {}, files at {}\nclient ID {CLIENT_ID}, secret \
+             {CLIENT_SECRET}; Ctrl-C stops it",
+            endpoints.api, endpoints.files
+        ));
+        if let Some(path) = &arguments.config_out {
+            output::note(&format!("now run: nexthink-graph run --config {}", path.display()));
+        }
+    }
+    let stopped = async {
+        signal().await;
+    };
+    simulator.serve_until(stopped).await;
+    Ok(Exit::Complete)
+}
+
+fn write_configuration(path: &Path, endpoints: &Endpoints) -> Result<(), Failure> {
+    let mut secret_path = path.as_os_str().to_owned();
+    secret_path.push(".secret");
+    let name = Path::new(&secret_path).file_name().unwrap_or_default().to_string_lossy();
+    let secret = format!("{{ file = {} }}", toml_text(&name));
+    let text = configuration(endpoints, "simulated-store", &secret);
+    system::write_private_file(secret_path.as_ref(), CLIENT_SECRET)
+        .and_then(|()| system::write_private_file(path, &text))
+        .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
+}
+
+/// A configuration for the simulated tenant.
+pub(super) fn configuration(endpoints: &Endpoints, store: &str, secret: &str) -> String {
+    let Endpoints { login, api, files } = endpoints;
+    format!(
+        r##"# A simulated tenant on this machine.
+[account]
+name = "Simulated"
+
+[nexthink]
+tenant = "{TENANT}"
+region = "eu"
+client_id = "{CLIENT_ID}"
+client_secret = {secret}
+polling = {{ first_ms = 20, longest_ms = 500 }}
+
+[nexthink.endpoints]
+login = "{login}"
+api = "{api}"
+files = "{files}"
+
+[queries]
+devices = "#j1_devices"
+users = "#j1_users"
+packages = "#j1_packages"
+alerts = "#j1_alerts"
+
+[store]
+location = {}
+"##,
+        toml_text(store)
+    )
+}
+
+/// A text as TOML writes it.
+pub(super) fn toml_text(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}

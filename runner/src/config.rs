@@ -1,0 +1,189 @@
+//! The configuration: one file, overridden by environment variables, checked as a whole so that all
+//! mistakes are reported at once.
+
+mod flat;
+mod secret;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use core_model::step::Step;
+use core_nexthink::{
+    EndpointOverrides, Endpoints, NexthinkError, PollSchedule, QueryId, Region, TenantId,
+};
+use core_store::Location;
+
+pub(crate) use self::flat::Problem;
+use self::flat::Settings;
+pub(crate) use self::secret::SecretReference;
+use crate::exit::Failure;
+use crate::system;
+
+/// The file that is read where no other is named.
+pub(crate) const DEFAULT_FILE: &str = "nexthink-graph.toml";
+
+/// What the names of variables that override the file begin with. Two underscores stand for each
+/// dot: `NEXTHINK_GRAPH__QUERIES__DEVICES` is `queries.devices`.
+pub(crate) const VARIABLE_PREFIX: &str = "NEXTHINK_GRAPH__";
+
+/// A configuration whose every value is valid. Secrets are references until a run needs them.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) account: Account,
+    pub(crate) tenant: TenantId,
+    pub(crate) region: Region,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretReference,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) poll: PollSchedule,
+    /// The query IDs by configuration field; a field that is blank is not here.
+    pub(crate) queries: BTreeMap<&'static str, QueryId>,
+    pub(crate) store: Location,
+}
+
+/// How the account is shown.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
+    /// Whether every entity gets the name as `tag.AccountName`.
+    pub(crate) tag_entities: bool,
+}
+
+impl Config {
+    /// Reads a file and the variables that override it.
+    pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let hint = "; `runner init` writes one";
+            Failure::usage(format!(
+                "cannot read the configuration {}: {error}{hint}",
+                path.display()
+            ))
+        })?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Config::parse(&text, &system::variables(VARIABLE_PREFIX), &folder).map_err(|problems| {
+            let lines: Vec<String> =
+                problems.iter().map(|it| it.in_file(&path.display().to_string())).collect();
+            Failure::usage(format!("the configuration is not valid:\n{}", lines.join("\n")))
+        })
+    }
+
+    /// Reads the text of a file. Relative paths in it start at `folder`.
+    pub(crate) fn parse(
+        text: &str,
+        variables: &BTreeMap<String, String>,
+        folder: &Path,
+    ) -> Result<Config, Vec<Problem>> {
+        let mut settings = Settings::parse(text, variables)?;
+        let account = read_account(&mut settings);
+        let endpoints = read_endpoints(&mut settings);
+        let tenant: Option<TenantId> = settings.parsed("nexthink.tenant");
+        let region = read_region(&mut settings, endpoints.is_some());
+        let client_id = settings.required_text("nexthink.client_id");
+        let client_secret = secret::read(&mut settings, folder);
+        let poll = read_poll(&mut settings);
+        let queries = read_queries(&mut settings);
+        let store =
+            settings.text("store.location").unwrap_or_else(|| "nexthink-graph-store".into());
+        let store = settings.checked("store.location", locate(&store, folder));
+        let read = (tenant, region, client_id, client_secret, store);
+        let (Some(tenant), Some(region), Some(client_id), Some(client_secret), Some(store)) = read
+        else {
+            return Err(settings.finish());
+        };
+        let problems = settings.finish();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Config {
+            endpoints: endpoints.unwrap_or_else(|| Endpoints::for_tenant(&tenant, &region)),
+            account,
+            tenant,
+            region,
+            client_id,
+            client_secret,
+            poll,
+            queries,
+            store,
+        })
+    }
+
+    /// The address of the tenant's web interface.
+    pub(crate) fn web_address(&self) -> String {
+        format!("https://{}.{}.nexthink.cloud", self.tenant.as_str(), self.region.as_str())
+    }
+}
+
+fn read_account(settings: &mut Settings) -> Account {
+    let name = settings.text("account.name");
+    let tag_entities = settings.flag("account.tag_entities").unwrap_or(false);
+    if tag_entities && name.is_none() {
+        settings.problem("account.tag_entities", "needs `account.name` to tag entities with");
+    }
+    Account { name, description: settings.text("account.description"), tag_entities }
+}
+
+/// The overrides, if the table is there; all three addresses belong together.
+fn read_endpoints(settings: &mut Settings) -> Option<Endpoints> {
+    if !settings.has_table("nexthink.endpoints") {
+        return None;
+    }
+    let names = ["login", "api", "files"];
+    let [login, api, files] =
+        names.map(|it| settings.required_text(&format!("nexthink.endpoints.{it}")));
+    let overrides = EndpointOverrides { login: login?, api: api?, files: files? };
+    settings.checked("nexthink.endpoints", Endpoints::overridden(&overrides))
+}
+
+fn read_region(settings: &mut Settings, overridden: bool) -> Option<Region> {
+    let text = settings.required_text("nexthink.region")?;
+    let documented: Result<Region, NexthinkError> = text.parse();
+    // With endpoints of its own the region is only a name.
+    let region =
+        if overridden { documented.or_else(|_| Region::custom(&text)) } else { documented };
+    settings.checked("nexthink.region", region)
+}
+
+fn read_poll(settings: &mut Settings) -> PollSchedule {
+    let mut poll = PollSchedule::default();
+    if let Some(milliseconds) = settings.integer("nexthink.polling.first_ms", 1..=600_000) {
+        poll.first = Duration::from_millis(milliseconds);
+    }
+    if let Some(milliseconds) = settings.integer("nexthink.polling.longest_ms", 1..=600_000) {
+        poll.cap = Duration::from_millis(milliseconds);
+    }
+    if let Some(minutes) = settings.integer("nexthink.polling.deadline_minutes", 1..=1440) {
+        poll.deadline = Duration::from_secs(minutes * 60);
+    }
+    poll
+}
+
+fn read_queries(settings: &mut Settings) -> BTreeMap<&'static str, QueryId> {
+    let mut queries = BTreeMap::new();
+    for field in Step::all().into_iter().filter_map(Step::query).map(|it| it.config_field) {
+        let path = format!("queries.{field}");
+        let Some(text) = settings.text(&path) else { continue };
+        if let Some(query) = settings.checked(&path, text.parse()) {
+            queries.insert(field, query);
+        }
+    }
+    queries
+}
+
+/// The place of a store: a relative path starts at the folder of the configuration.
+fn locate(text: &str, folder: &Path) -> Result<Location, core_store::StoreError> {
+    let location = Location::parse(text)?;
+    Ok(match location {
+        Location::Folder(path) if path.is_relative() => Location::Folder(folder.join(path)),
+        location => location,
+    })
+}
+
+/// The configuration file to read: the one that was named, else the default where it exists.
+pub(crate) fn find(named: Option<&Path>) -> Option<PathBuf> {
+    match named {
+        Some(path) => Some(path.to_owned()),
+        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
+    }
+}

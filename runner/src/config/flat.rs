@@ -1,0 +1,253 @@
+//! A TOML file as a flat map from dotted paths to values with their places. Reading takes a value
+//! out; what is left at the end is nothing that the program knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use toml::de::{DeTable, DeValue};
+
+use super::VARIABLE_PREFIX;
+
+/// One mistake in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    place: Place,
+    message: String,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// Line and column of the file, counted from 1.
+    File { line: usize, column: usize },
+    /// A variable of the environment.
+    Variable(String),
+    /// It is not there.
+    Nowhere,
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    Text(String),
+    Integer(i64),
+    Flag(bool),
+    Texts(Vec<String>),
+    Other(&'static str),
+}
+
+/// The settings that were not read yet, and the mistakes found so far.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    values: BTreeMap<String, (Value, Place)>,
+    /// Where values that were taken out came from, for what is found wrong with them later.
+    places: BTreeMap<String, Place>,
+    known: BTreeSet<String>,
+    problems: Vec<Problem>,
+}
+
+impl Settings {
+    /// Reads a file and the variables that override it.
+    pub(crate) fn parse(
+        text: &str,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Settings, Vec<Problem>> {
+        let table = DeTable::parse(text).map_err(|error| {
+            let place = error.span().map_or(Place::Nowhere, |span| place(text, span.start));
+            vec![Problem { place, message: error.message().to_owned() }]
+        })?;
+        let mut values = BTreeMap::new();
+        flatten(text, table.get_ref(), "", &mut values);
+        for (name, value) in variables {
+            let path = name[VARIABLE_PREFIX.len()..].replace("__", ".").to_lowercase();
+            values.insert(path, (Value::Text(value.clone()), Place::Variable(name.clone())));
+        }
+        Ok(Settings {
+            values,
+            places: BTreeMap::new(),
+            known: BTreeSet::new(),
+            problems: Vec::new(),
+        })
+    }
+
+    /// Whether anything is set below a path.
+    pub(crate) fn has_table(&self, path: &str) -> bool {
+        let below = format!("{path}.");
+        self.values.keys().any(|it| it.starts_with(&below))
+    }
+
+    /// A text; nothing if it is not there or blank.
+    pub(crate) fn text(&mut self, path: &str) -> Option<String> {
+        let Value::Text(text) =
+            self.take(path, "a text in quotes", |it| matches!(it, Value::Text(_)))?
+        else {
+            return None;
+        };
+        Some(text.trim().to_owned()).filter(|it| !it.is_empty())
+    }
+
+    /// A text that must be there.
+    pub(crate) fn required_text(&mut self, path: &str) -> Option<String> {
+        let was_wrong = self.problems.len();
+        let text = self.text(path);
+        if text.is_none() && self.problems.len() == was_wrong {
+            self.problem(path, "is missing");
+        }
+        text
+    }
+
+    /// A text that must be there and have a form.
+    pub(crate) fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, path: &str) -> Option<T> {
+        let text = self.required_text(path)?;
+        self.checked(path, text.parse())
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts(&mut self, path: &str) -> Option<Vec<String>> {
+        match self.take(path, "a list of texts", |it| matches!(it, Value::Texts(_)))? {
+            Value::Texts(texts) => Some(texts),
+            _ => None,
+        }
+    }
+
+    /// Yes or no.
+    pub(crate) fn flag(&mut self, path: &str) -> Option<bool> {
+        let is_flag = |it: &Value| match it {
+            Value::Flag(_) => true,
+            Value::Text(text) => text.parse::<bool>().is_ok(),
+            _ => false,
+        };
+        match self.take(path, "true or false", is_flag)? {
+            Value::Flag(flag) => Some(flag),
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// A whole number within bounds.
+    pub(crate) fn integer(&mut self, path: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
+        let number = |it: &Value| match it {
+            Value::Integer(number) => u64::try_from(*number).ok(),
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        };
+        let expected = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+        let is_within = |it: &Value| number(it).is_some_and(|number| bounds.contains(&number));
+        number(&self.take(path, &expected, is_within)?)
+    }
+
+    /// The value of a check, or nothing and a problem.
+    pub(crate) fn checked<T>(
+        &mut self,
+        path: &str,
+        result: Result<T, impl fmt::Display>,
+    ) -> Option<T> {
+        result.map_err(|error| self.problem(path, &format!("is wrong: {error}"))).ok()
+    }
+
+    /// Notes a mistake in a value, which is named before the message.
+    pub(crate) fn problem(&mut self, path: &str, message: &str) {
+        let place = self.places.get(path).cloned().unwrap_or(Place::Nowhere);
+        self.problems.push(Problem { place, message: format!("`{path}` {message}") });
+    }
+
+    /// All mistakes, what nobody asked for included.
+    pub(crate) fn finish(mut self) -> Vec<Problem> {
+        let unknown = std::mem::take(&mut self.values);
+        for (path, (_, place)) in unknown {
+            let similar = self.known.iter().map(|it| (strsim::jaro_winkler(it, &path), it));
+            let nearest = similar.max_by(|a, b| a.0.total_cmp(&b.0));
+            let hint = match nearest {
+                Some((likeness, known)) if likeness > 0.85 => format!("; did you mean `{known}`?"),
+                _ => String::new(),
+            };
+            let message = format!("`{path}` is not a setting{hint}");
+            self.problems.push(Problem { place, message });
+        }
+        self.problems.sort_by_key(|it| match it.place {
+            Place::File { line, column } => (line, column),
+            _ => (usize::MAX, 0),
+        });
+        self.problems
+    }
+
+    /// Takes a value out, if it is there and of the right form.
+    fn take(
+        &mut self,
+        path: &str,
+        expected: &str,
+        is_right: impl Fn(&Value) -> bool,
+    ) -> Option<Value> {
+        self.known.insert(path.to_owned());
+        let (value, place) = self.values.remove(path)?;
+        self.places.insert(path.to_owned(), place);
+        if is_right(&value) {
+            return Some(value);
+        }
+        self.problem(path, &format!("must be {expected}, not {}", value.form()));
+        None
+    }
+}
+
+impl Value {
+    fn form(&self) -> &'static str {
+        match self {
+            Value::Text(_) => "this text",
+            Value::Integer(_) => "this number",
+            Value::Flag(_) => "true or false",
+            Value::Texts(_) => "a list",
+            Value::Other(form) => form,
+        }
+    }
+}
+
+impl Problem {
+    /// The mistake with the place where it stands.
+    pub(crate) fn in_file(&self, file: &str) -> String {
+        match &self.place {
+            Place::File { line, column } => format!("  {file}:{line}:{column}: {}", self.message),
+            Place::Variable(name) => format!("  environment variable {name}: {}", self.message),
+            Place::Nowhere => format!("  {file}: {}", self.message),
+        }
+    }
+}
+
+fn flatten(
+    text: &str,
+    table: &DeTable<'_>,
+    prefix: &str,
+    values: &mut BTreeMap<String, (Value, Place)>,
+) {
+    for (key, value) in table {
+        let path = format!("{prefix}{}", key.get_ref());
+        let place = place(text, key.span().start);
+        let flat = match value.get_ref() {
+            DeValue::Table(table) => {
+                flatten(text, table, &format!("{path}."), values);
+                continue;
+            }
+            DeValue::String(text) => Value::Text(text.to_string()),
+            DeValue::Integer(number) => {
+                let parsed = i64::from_str_radix(number.as_str(), number.radix());
+                parsed.map_or(Value::Other("this number"), Value::Integer)
+            }
+            DeValue::Boolean(flag) => Value::Flag(*flag),
+            DeValue::Array(items) => {
+                let text_of = |item: &DeValue<'_>| item.as_str().map(str::to_owned);
+                let texts: Option<Vec<_>> = items.iter().map(|it| text_of(it.get_ref())).collect();
+                texts.map_or(Value::Other("this list"), Value::Texts)
+            }
+            DeValue::Float(_) => Value::Other("this number"),
+            DeValue::Datetime(_) => Value::Other("a time"),
+        };
+        values.insert(path, (flat, place));
+    }
+}
+
+fn place(text: &str, offset: usize) -> Place {
+    let before = &text[..offset.min(text.len())];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    Place::File { line, column }
+}

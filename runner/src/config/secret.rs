@@ -1,0 +1,100 @@
+//! References to secrets. A secret itself is never in the configuration, on the command line, or in
+//! anything that is printed.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail, ensure};
+use core_nexthink::Secret;
+
+use super::flat::Settings;
+use crate::system;
+
+/// The largest secret, in bytes.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// Where a secret is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SecretReference {
+    /// In a variable of the environment.
+    Variable(String),
+    /// In a file that only its owner can read.
+    File(PathBuf),
+    /// In what a command prints.
+    Command(Vec<String>),
+}
+
+const PATH: &str = "nexthink.client_secret";
+
+/// Reads the reference to the client secret.
+pub(super) fn read(settings: &mut Settings, folder: &Path) -> Option<SecretReference> {
+    let how = "give a reference: { env = \"NAME\" }, { file = \"PATH\" } or { command = [\"…\"] }";
+    if settings.text(PATH).is_some() {
+        settings.problem(PATH, &format!("must not hold the secret itself; {how}"));
+        return None;
+    }
+    let variable = settings.text(&format!("{PATH}.env")).map(SecretReference::Variable);
+    let file = settings.text(&format!("{PATH}.file"));
+    let file = file.map(|path| SecretReference::File(folder.join(path)));
+    let command = settings.texts(&format!("{PATH}.command"));
+    let command = command.filter(|it| !it.is_empty()).map(SecretReference::Command);
+    let mut given: Vec<SecretReference> = [variable, file, command].into_iter().flatten().collect();
+    if given.len() != 1 {
+        let found = if given.is_empty() { "is missing" } else { "is given more than once" };
+        settings.problem(PATH, &format!("{found}; {how}"));
+        return None;
+    }
+    given.pop()
+}
+
+impl SecretReference {
+    /// Fetches the secret. Surrounding line ends and spaces do not belong to it.
+    pub(crate) fn resolve(&self) -> anyhow::Result<Secret> {
+        let secret = match self {
+            SecretReference::Variable(name) => system::variable(name).with_context(|| {
+                format!("the client secret is not there: set the environment variable {name}")
+            })?,
+            SecretReference::File(path) => read_file(path)?,
+            SecretReference::Command(words) => read_output(words)?,
+        };
+        let trimmed = secret.trim();
+        ensure!(!trimmed.is_empty(), "the client secret is empty");
+        Ok(Secret::new(trimmed.to_owned()))
+    }
+}
+
+fn read_file(path: &Path) -> anyhow::Result<String> {
+    let shown = path.display();
+    let unreadable = || format!("cannot read the secret file {shown}");
+    let file = File::open(path).with_context(unreadable)?;
+    let exposed = system::others_may_read(&file).with_context(unreadable)?;
+    ensure!(!exposed, "the secret file {shown} can be read by others: run `chmod 600 {shown}`");
+    let mut secret = String::new();
+    let read = file.take(MAX_BYTES + 1).read_to_string(&mut secret).with_context(unreadable)?;
+    ensure!(read as u64 <= MAX_BYTES, "the secret file {shown} is too large for a secret");
+    Ok(secret)
+}
+
+fn read_output(words: &[String]) -> anyhow::Result<String> {
+    let (program, arguments) = words.split_first().context("the secret command is empty")?;
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run the secret command {program}"))?;
+    if !output.status.success() {
+        bail!("the secret command {program} failed: {}", output.status);
+    }
+    ensure!(
+        output.stdout.len() as u64 <= MAX_BYTES,
+        "the secret command {program} printed too much"
+    );
+    match String::from_utf8(output.stdout) {
+        Ok(secret) => Ok(secret),
+        // The error would show the bytes.
+        Err(_) => bail!("the secret command {program} printed no text"),
+    }
+}

@@ -1,0 +1,96 @@
+//! The exit codes, and which failure has which. Schedulers rely on them.
+
+use std::fmt;
+
+use core_nexthink::{ErrorKind, NexthinkError};
+use core_store::StoreError;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Complete = 0,
+    Internal = 1,
+    Configuration = 2,
+    Credentials = 3,
+    Unreachable = 4,
+    DataRefused = 5,
+    Partial = 7,
+    Locked = 9,
+    Deferred = 75,
+    Interrupted = 130,
+    Terminated = 143,
+}
+
+/// The exit codes for people, printed by `--help`.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0    complete
+  1    internal error
+  2    wrong usage or configuration
+  3    credentials refused
+  4    Nexthink cannot be reached, try later
+  5    data refused, nothing published
+  7    published, but partial
+  9    another run holds the lock
+  75   deferred by Nexthink's quota
+  130  stopped by Ctrl-C (143: by a termination signal)";
+
+/// Why a command failed: an exit code, and an error whose chain says what, why and what to do.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) error: anyhow::Error,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
+        Failure { exit, error: error.into() }
+    }
+
+    /// A failure of use or configuration.
+    pub(crate) fn usage(
+        message: impl fmt::Display + fmt::Debug + Send + Sync + 'static,
+    ) -> Failure {
+        Failure { exit: Exit::Configuration, error: anyhow::Error::msg(message) }
+    }
+}
+
+/// The exit code for an error at Nexthink that ends a run.
+pub(crate) fn exit_for(kind: ErrorKind) -> Exit {
+    match kind {
+        ErrorKind::Configuration | ErrorKind::Query => Exit::Configuration,
+        ErrorKind::Credentials => Exit::Credentials,
+        ErrorKind::Unreachable => Exit::Unreachable,
+        ErrorKind::Data => Exit::DataRefused,
+        ErrorKind::Deferred => Exit::Deferred,
+        ErrorKind::Local => Exit::Internal,
+    }
+}
+
+impl From<NexthinkError> for Failure {
+    fn from(error: NexthinkError) -> Failure {
+        Failure::new(exit_for(error.kind()), error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        let exit = match &error {
+            StoreError::Locked { .. } => Exit::Locked,
+            StoreError::UnsupportedLocation { .. }
+            | StoreError::InvalidLocation
+            | StoreError::InvalidName { .. }
+            | StoreError::GenerationNotFound { .. }
+            | StoreError::Io { .. } => Exit::Configuration,
+            _ => Exit::Internal,
+        };
+        Failure::new(exit, error)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure { exit: Exit::Internal, error }
+    }
+}

@@ -1,0 +1,64 @@
+//! The one place that prints: results to standard output, everything else to standard error.
+//!
+//! A reader that goes away (`| head`) is no error: nothing more is printed.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
+use core_query::escape_for_terminal;
+
+/// Prints a result.
+pub(crate) fn result(text: &str) {
+    let mut out = io::stdout().lock();
+    // A closed pipe is the reader's choice, and there is nowhere to report another failure to.
+    let _ = out
+        .write_all(text.as_bytes())
+        .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
+}
+
+/// Tells the user something that is no result. Control characters are shown, not obeyed.
+pub(crate) fn note(text: &str) {
+    let mut out = io::stderr().lock();
+    for line in text.lines() {
+        let _ = writeln!(out, "{}", escape_for_terminal(line));
+    }
+}
+
+/// Tells the user why the command failed, with all causes.
+pub(crate) fn error(error: &anyhow::Error) {
+    note(&format!("error: {error:#}"));
+}
+
+/// A table for people: a header, rows, and how many of the first columns hold texts; the others hold
+/// numbers.
+pub(crate) fn table<const WIDTH: usize>(
+    header: [&str; WIDTH],
+    rows: impl IntoIterator<Item = [String; WIDTH]>,
+    texts: usize,
+) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_style(TableComponent::HeaderLines, '─');
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(
+            row.map(|cell| cell.lines().map(escape_for_terminal).collect::<Vec<_>>().join("\n")),
+        );
+    }
+    for column in table.column_iter_mut().skip(texts) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n") + "\n"
+}
+
+/// Whether standard error is a terminal.
+pub(crate) fn is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// A writer of results that ends quietly when the reader goes away.
+pub(crate) fn writer() -> impl io::Write {
+    io::BufWriter::new(io::stdout())
+}

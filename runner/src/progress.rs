@@ -1,0 +1,120 @@
+//! What a run is doing: bars on a terminal, one line for each change of state elsewhere, nothing
+//! with `--quiet`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use core_nexthink::ExportEvent;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::output;
+use crate::run::report::{StepReport, bytes};
+
+/// Tells the user what the steps of a run are doing.
+#[derive(Debug, Clone)]
+pub(crate) enum Progress {
+    /// Nothing.
+    Quiet,
+    /// Lines.
+    Lines,
+    /// Bars, by step.
+    Bars(Bars),
+}
+
+/// One bar for each step that has begun.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Bars {
+    all: MultiProgress,
+    by_step: Arc<Mutex<BTreeMap<&'static str, ProgressBar>>>,
+}
+
+impl Progress {
+    /// Bars if standard error is a terminal, else lines.
+    pub(crate) fn new(quiet: bool) -> Progress {
+        if quiet {
+            Progress::Quiet
+        } else if output::is_terminal() {
+            Progress::Bars(Bars::default())
+        } else {
+            Progress::Lines
+        }
+    }
+
+    /// An export has gone on.
+    pub(crate) fn export(&self, step: &'static str, event: &ExportEvent) {
+        let message = match event {
+            ExportEvent::Started { .. } => "export started".to_owned(),
+            ExportEvent::StateChanged { state, .. } => format!("export {state}"),
+            ExportEvent::Downloaded { bytes: size } => format!("downloaded {}", bytes(*size)),
+            ExportEvent::Downloading { bytes: size, total } => {
+                // A line for each chunk would be thousands.
+                if let Progress::Bars(bars) = self {
+                    let total = total.map_or(String::new(), |it| format!(" of {}", bytes(it)));
+                    bars.bar(step).set_message(format!("downloading {}{total}", bytes(*size)));
+                }
+                return;
+            }
+        };
+        self.tell(step, &message);
+    }
+
+    /// The rows of a step are being applied.
+    pub(crate) fn applying(&self, step: &'static str) {
+        if let Progress::Bars(bars) = self {
+            bars.bar(step).set_message("applying");
+        }
+    }
+
+    /// A step has ended.
+    pub(crate) fn applied(&self, report: Option<&StepReport>) {
+        let Some(report) = report else { return };
+        let message = match &report.reason {
+            Some(reason) => format!("{}: {reason}", report.outcome),
+            None => format!("{}: {} rows", report.outcome, report.rows.read),
+        };
+        match self {
+            Progress::Bars(bars) => bars.bar(report.id).finish_with_message(message),
+            _ => self.tell(report.id, &message),
+        }
+    }
+
+    /// The generation is being written.
+    pub(crate) fn publishing(&self) {
+        self.tell("publish", "writing the generation");
+    }
+
+    /// The run is over: bars go away, so that what is printed next stands alone.
+    pub(crate) fn finish(&self) {
+        if let Progress::Bars(bars) = self {
+            let bars_by_step = bars.by_step.lock().unwrap_or_else(PoisonError::into_inner);
+            bars_by_step.values().for_each(ProgressBar::finish_and_clear);
+        }
+    }
+
+    fn tell(&self, step: &'static str, message: &str) {
+        match self {
+            Progress::Quiet => {}
+            Progress::Lines => output::note(&format!("{step}: {message}")),
+            Progress::Bars(bars) => bars.bar(step).set_message(message.to_owned()),
+        }
+    }
+}
+
+impl Bars {
+    fn bar(&self, step: &'static str) -> ProgressBar {
+        let mut by_step = self.by_step.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = by_step.entry(step).or_insert_with(|| {
+            let bar = self.all.add(ProgressBar::new_spinner());
+            let style =
+                ProgressStyle::with_template("{spinner} {prefix:<18} {elapsed:>4} {wide_msg}");
+            if let Ok(style) = style {
+                bar.set_style(style);
+            }
+            bar.set_prefix(step);
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        bar.clone()
+    }
+}

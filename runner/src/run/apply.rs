@@ -1,0 +1,349 @@
+//! Applying: from a downloaded file to the tables of the graph, and what a step's outcome means for
+//! the types that it makes.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read as _};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use core_ingest::decompress::{self, Compression};
+use core_ingest::graph::Graph;
+use core_ingest::outcome::{Outcome, PartialReason, ShrinkGuard};
+use core_ingest::step::{StepIngest, StepTables, ingest_row};
+use core_ingest::values::Tag;
+use core_model::plan::{Decision, PlannedStep};
+use core_model::relationship::RelationshipType;
+use core_model::step::Step;
+use core_nexthink::{ErrorKind, FinishedExport};
+use core_store::{Generation, TableKind};
+
+use super::Stop;
+use super::exports::Fetched;
+use super::report::StepReport;
+use crate::config::Config;
+
+/// How much of a file is read at once.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// The graph while it grows, and what became of each step.
+pub(crate) struct Applier {
+    pub(super) graph: Graph,
+    pub(super) previous: Option<Generation>,
+    accept_shrink: Vec<String>,
+    stop: Stop,
+    /// Whether each type may lose objects.
+    pub(super) may_lose: BTreeMap<&'static str, bool>,
+    pub(super) reports: Vec<StepReport>,
+    /// The first failure of a step, which is the run's if no step gave anything.
+    failure: Option<(ErrorKind, String)>,
+}
+
+/// What was read from a file.
+struct FileRead {
+    tables: StepTables,
+    compression: Compression,
+    bytes: u64,
+}
+
+impl Applier {
+    pub(super) fn new(
+        previous: Option<Generation>,
+        accept_shrink: Vec<String>,
+        stop: Stop,
+    ) -> Applier {
+        Applier {
+            graph: Graph::default(),
+            previous,
+            accept_shrink,
+            stop,
+            may_lose: BTreeMap::new(),
+            reports: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// Applies one step: its export, its row, or nothing if it was skipped or failed.
+    pub(super) fn apply(
+        &mut self,
+        planned: &PlannedStep,
+        export: Option<Fetched>,
+        file: Option<File>,
+        row: Option<&[(&'static str, String)]>,
+    ) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let step = planned.step;
+        let mut report = StepReport::new(step);
+        let outcome = match (&planned.decision, export, file, row) {
+            (Decision::Skip(reason), ..) => {
+                report.reason = Some(reason.to_string());
+                self.graph.add_empty(step);
+                Outcome::Skipped
+            }
+            (Decision::Run, _, _, Some(row)) => self.apply_row(step, row, &mut report)?,
+            (Decision::Run, Some(fetched), file, None) => {
+                self.apply_fetched(step, fetched, file, &mut report)?
+            }
+            (Decision::Run, None, ..) => anyhow::bail!("step {} has no rows to apply", step.id),
+        };
+        let outcome = self.guard(step, outcome, &mut report)?;
+        self.settle(step, outcome)?;
+        report.describe(step, outcome, &self.graph, started.elapsed());
+        tracing::info!(
+            step_id = step.id,
+            outcome = outcome.name(),
+            n_rows = report.rows.read,
+            n_entities = report.entities,
+            n_relationships = report.relationships,
+            n_dangling = report.dangling,
+            "step ended"
+        );
+        self.reports.push(report);
+        Ok(())
+    }
+
+    /// The report of a step that was applied.
+    pub(super) fn report(&self, step_id: &str) -> Option<&StepReport> {
+        self.reports.iter().find(|it| it.id == step_id)
+    }
+
+    /// Whether any export gave rows.
+    pub(super) fn anything_fetched(&self) -> bool {
+        let mut exports = self.reports.iter().filter(|it| it.query_id.is_some());
+        exports.any(|it| matches!(it.outcome, "complete" | "partial"))
+    }
+
+    /// Whether every step that was to run is complete.
+    pub(super) fn all_complete(&self) -> bool {
+        self.reports.iter().all(|it| matches!(it.outcome, "complete" | "skipped"))
+    }
+
+    /// The first failure of a step.
+    pub(super) fn failure(&self) -> Option<(ErrorKind, anyhow::Error)> {
+        self.failure.as_ref().map(|(kind, message)| (*kind, anyhow::anyhow!(message.clone())))
+    }
+
+    fn apply_row(
+        &mut self,
+        step: &'static Step,
+        row: &[(&'static str, String)],
+        report: &mut StepReport,
+    ) -> anyhow::Result<Outcome> {
+        let row: Vec<(&str, &str)> = row.iter().map(|(name, it)| (*name, it.as_str())).collect();
+        let tables = ingest_row(step, &self.graph, &row)?;
+        report.account(&tables.account);
+        self.graph.add(tables);
+        Ok(Outcome::Complete)
+    }
+
+    fn apply_fetched(
+        &mut self,
+        step: &'static Step,
+        fetched: Fetched,
+        file: Option<File>,
+        report: &mut StepReport,
+    ) -> anyhow::Result<Outcome> {
+        report.query_id = Some(fetched.query_id);
+        report.fetch_ms = fetched.took.as_millis();
+        let export = match fetched.result {
+            Ok(export) => export,
+            Err(error) => {
+                let deferred = error.kind() == ErrorKind::Deferred;
+                let message = format!("{:#}", anyhow::Error::new(error.clone()));
+                self.fail(step, error.kind(), message, report);
+                return Ok(if deferred { Outcome::Deferred } else { Outcome::Failed });
+            }
+        };
+        report.bytes = export.bytes;
+        report.export_id = Some(export.export_id.as_str().to_owned());
+        let file = file.with_context(|| format!("the download of step {} is gone", step.id))?;
+        match self.read_file(step, file) {
+            Ok(read) => {
+                let outcome = outcome_of(&export, &read);
+                report.decoded_bytes = read.bytes;
+                report.compression = Some(read.compression.name());
+                report.account(&read.tables.account);
+                self.graph.add(read.tables);
+                Ok(outcome)
+            }
+            Err(error) => {
+                self.stop.check()?;
+                let message =
+                    format!("the export of query {} was refused: {error:#}", query(report));
+                self.fail(step, ErrorKind::Data, message, report);
+                Ok(Outcome::Failed)
+            }
+        }
+    }
+
+    /// Reads a whole file; the graph is untouched unless all of it is good.
+    fn read_file(&self, step: &'static Step, file: File) -> anyhow::Result<FileRead> {
+        let (compression, mut reader) = decompress::reader(BufReader::new(file))?;
+        let mut ingest = StepIngest::new(step, &self.graph);
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let mut bytes = 0;
+        loop {
+            self.stop.check()?;
+            let read = reader.read(&mut chunk).context("the file cannot be decompressed")?;
+            if read == 0 {
+                break;
+            }
+            bytes += read as u64;
+            ingest.push(&chunk[..read])?;
+        }
+        let tables = ingest.finish()?;
+        Ok(FileRead { tables, compression, bytes })
+    }
+
+    fn fail(
+        &mut self,
+        step: &'static Step,
+        kind: ErrorKind,
+        message: String,
+        report: &mut StepReport,
+    ) {
+        tracing::warn!(step_id = step.id, error = message, "step failed");
+        self.graph.add_empty(step);
+        report.reason = Some(message.clone());
+        self.failure.get_or_insert((kind, message));
+    }
+
+    /// Takes a complete step for partial if it would remove too much without being told.
+    fn guard(
+        &self,
+        step: &'static Step,
+        outcome: Outcome,
+        report: &mut StepReport,
+    ) -> anyhow::Result<Outcome> {
+        report.reason = report.reason.take().or_else(|| match outcome {
+            Outcome::Partial(reason) => Some(reason.to_string()),
+            _ => None,
+        });
+        if outcome != Outcome::Complete {
+            return Ok(outcome);
+        }
+        for (type_name, before, removed) in self.removals(step)? {
+            let accepted = self.accept_shrink.iter().any(|it| it == type_name);
+            if ShrinkGuard::default().refuses(before, removed) && !accepted {
+                report.reason = Some(format!(
+                    "{removed} of {before} `{type_name}` would be removed; if that is right, run \
+                     once with --accept-shrink {type_name}"
+                ));
+                return Ok(Outcome::Partial(PartialReason::Shrunk));
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// How many objects of each of the step's types the generation before had, and how many of them
+    /// a complete outcome would remove. For relationships the removals are those that additions do
+    /// not make up for: to find each would mean reading every edge twice.
+    fn removals(&self, step: &Step) -> anyhow::Result<Vec<(&'static str, u64, u64)>> {
+        let Some(previous) = &self.previous else { return Ok(Vec::new()) };
+        let before = |kind, name| previous.manifest().table(kind, name).map(|it| it.rows);
+        let mut removals = Vec::new();
+        for entity in step.entities {
+            let name = entity.type_name;
+            let Some(rows) = before(TableKind::Entity, name) else { continue };
+            let mut removed = 0;
+            for batch in previous.batches(TableKind::Entity, name)? {
+                removed += self.graph.count_missing(entity, &batch?)?;
+            }
+            removals.push((name, rows, removed));
+        }
+        for relationship in step.relationships {
+            let name = relationship.type_name;
+            let Some(rows) = before(TableKind::Relationship, name) else { continue };
+            if self.ends_may_lose(relationship) {
+                let now = self.graph.edges(name).map_or(0, core_ingest::edges::Edges::len);
+                removals.push((name, rows, rows.saturating_sub(now)));
+            }
+        }
+        Ok(removals)
+    }
+
+    /// Carries over what the step's types may not lose.
+    fn settle(&mut self, step: &'static Step, outcome: Outcome) -> anyhow::Result<()> {
+        for entity in step.entities {
+            self.may_lose.insert(entity.type_name, outcome.entities_may_go());
+            if outcome.entities_may_go() {
+                continue;
+            }
+            for batch in self.before(TableKind::Entity, entity.type_name)? {
+                self.stop.check()?;
+                self.graph.carry_over_entities(entity, &batch?)?;
+            }
+        }
+        for relationship in step.relationships {
+            let may_lose = outcome == Outcome::Complete && self.ends_may_lose(relationship);
+            self.may_lose.insert(relationship.type_name, may_lose);
+            if may_lose {
+                continue;
+            }
+            for batch in self.before(TableKind::Relationship, relationship.type_name)? {
+                self.stop.check()?;
+                self.graph.carry_over_edges(relationship, &batch?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of a type in the generation before, none if there is no such table.
+    fn before(
+        &self,
+        kind: TableKind,
+        name: &str,
+    ) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<arrow_array::RecordBatch>>>> {
+        match &self.previous {
+            Some(previous) if previous.manifest().table(kind, name).is_some() => {
+                let batches = previous.batches(kind, name)?;
+                Ok(Box::new(batches.map(|batch| Ok(batch?))))
+            }
+            _ => Ok(Box::new(std::iter::empty())),
+        }
+    }
+
+    fn ends_may_lose(&self, relationship: &RelationshipType) -> bool {
+        let may_lose = |entity: &str| self.may_lose.get(entity).copied().unwrap_or(false);
+        may_lose(relationship.from.entity.type_name) && may_lose(relationship.to.entity.type_name)
+    }
+}
+
+/// The outcome of an export whose every row was read.
+fn outcome_of(export: &FinishedExport, read: &FileRead) -> Outcome {
+    let compressed = read.compression != Compression::None;
+    if export.truncated {
+        Outcome::Partial(PartialReason::Truncated)
+    } else if read.tables.account.quarantined() > 0 {
+        Outcome::Partial(PartialReason::Quarantined)
+    } else if !export.length_proven && !compressed {
+        Outcome::Partial(PartialReason::LengthUnproven)
+    } else {
+        Outcome::Complete
+    }
+}
+
+fn query(report: &StepReport) -> &str {
+    report.query_id.as_deref().unwrap_or("")
+}
+
+/// The one row of the account step.
+pub(super) fn account_row(config: &Config) -> Vec<(&'static str, String)> {
+    let (tenant, region) = (config.tenant.as_str(), config.region.as_str());
+    let name = config.account.name.clone();
+    let display_name = name.clone().unwrap_or_else(|| format!("Nexthink {tenant} ({region})"));
+    vec![
+        ("account.tenant_id", tenant.to_owned()),
+        ("account.region", region.to_owned()),
+        ("account.name", name.unwrap_or_default()),
+        ("account.display_name", display_name),
+        ("account.description", config.account.description.clone().unwrap_or_default()),
+        ("account.url", config.web_address()),
+    ]
+}
+
+/// What the configuration gives to every entity.
+pub(super) fn tags(config: &Config) -> Vec<Tag> {
+    let name = config.account.name.iter().filter(|_| config.account.tag_entities);
+    name.map(|value| Tag { name: "tag.AccountName".to_owned(), value: value.clone() }).collect()
+}

@@ -1,0 +1,232 @@
+//! What a run tells: a report that is kept with its generation, and a table for people.
+
+use std::time::Duration;
+
+use core_ingest::graph::Graph;
+use core_ingest::outcome::Outcome;
+use core_ingest::step::RowAccount;
+use core_model::step::Step;
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::output;
+use crate::system::Moment;
+
+/// The report of one run. `run.json` in the generation.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RunReport {
+    /// Which is the generation's too.
+    pub(crate) run_id: String,
+    pub(crate) tenant: String,
+    pub(crate) region: String,
+    pub(crate) program_version: &'static str,
+    pub(crate) started_at: String,
+    pub(crate) finished_at: String,
+    /// `complete` or `partial`.
+    pub(crate) outcome: &'static str,
+    pub(crate) exit_code: u8,
+    pub(crate) steps: Vec<StepReport>,
+    pub(crate) types: Vec<TypeReport>,
+    /// The types of which objects may be missing or outdated, so that no destination deletes any.
+    pub(crate) partial_datasets: Vec<String>,
+}
+
+/// What became of one step.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StepReport {
+    pub(crate) id: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) outcome: &'static str,
+    /// Why the step is not complete.
+    pub(crate) reason: Option<String>,
+    pub(crate) query_id: Option<String>,
+    pub(crate) export_id: Option<String>,
+    pub(crate) rows: Rows,
+    /// Entities of the step's types, carried-over ones included.
+    pub(crate) entities: u64,
+    /// Relationships of the step's types, carried-over ones included.
+    pub(crate) relationships: u64,
+    /// Rows that contradicted an earlier row of the same entity.
+    pub(crate) conflicting: u64,
+    pub(crate) dangling: u64,
+    pub(crate) carried_over: u64,
+    /// Bytes of the download as transferred.
+    pub(crate) bytes: u64,
+    pub(crate) decoded_bytes: u64,
+    pub(crate) compression: Option<&'static str>,
+    pub(crate) missing_columns: Vec<&'static str>,
+    pub(crate) unknown_columns: usize,
+    /// The first quarantined rows.
+    pub(crate) quarantine: Vec<QuarantinedRow>,
+    pub(crate) fetch_ms: u128,
+    pub(crate) apply_ms: u128,
+}
+
+/// What became of the rows of a step.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Rows {
+    pub(crate) read: u64,
+    pub(crate) used: u64,
+    pub(crate) merged: u64,
+    pub(crate) quarantined: u64,
+}
+
+/// A row that was set aside.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct QuarantinedRow {
+    pub(crate) line: u64,
+    pub(crate) reason: String,
+}
+
+/// What became of one type.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TypeReport {
+    #[serde(rename = "type")]
+    pub(crate) name: String,
+    pub(crate) objects: u64,
+    /// In the generation before.
+    pub(crate) objects_before: Option<u64>,
+    pub(crate) partial: bool,
+}
+
+impl RunReport {
+    pub(super) fn new(config: &Config, run_id: String, started: Moment) -> RunReport {
+        RunReport {
+            run_id,
+            tenant: config.tenant.as_str().to_owned(),
+            region: config.region.as_str().to_owned(),
+            program_version: env!("CARGO_PKG_VERSION"),
+            started_at: started.to_rfc3339(),
+            finished_at: String::new(),
+            outcome: "partial",
+            exit_code: 0,
+            steps: Vec::new(),
+            types: Vec::new(),
+            partial_datasets: Vec::new(),
+        }
+    }
+
+    /// The summary for people.
+    pub(crate) fn table(&self) -> String {
+        let header = [
+            "step",
+            "outcome",
+            "rows",
+            "entities",
+            "relationships",
+            "duplicates",
+            "dangling",
+            "quarantined",
+            "bytes",
+            "time",
+        ];
+        let rows = self.steps.iter().map(|step| {
+            [
+                step.id.to_owned(),
+                step.outcome.to_owned(),
+                step.rows.read.to_string(),
+                step.entities.to_string(),
+                step.relationships.to_string(),
+                step.rows.merged.to_string(),
+                step.dangling.to_string(),
+                step.rows.quarantined.to_string(),
+                bytes(step.bytes),
+                seconds(step.fetch_ms + step.apply_ms),
+            ]
+        });
+        output::table(header, rows, 2)
+    }
+
+    /// What a reader of the table should know besides, a line each.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        for step in &self.steps {
+            if let Some(reason) = &step.reason {
+                remarks.push(format!("{} is {}: {reason}", step.id, step.outcome));
+            }
+            if !step.missing_columns.is_empty() {
+                let columns = step.missing_columns.join(", ");
+                remarks.push(format!("{}: the export has no {columns}", step.id));
+            }
+            if step.unknown_columns > 0 {
+                let count = step.unknown_columns;
+                remarks.push(format!("{}: {count} unknown columns were ignored", step.id));
+            }
+            if step.carried_over > 0 {
+                let count = step.carried_over;
+                remarks.push(format!("{}: {count} objects were carried over", step.id));
+            }
+            for row in step.quarantine.iter().take(3) {
+                remarks.push(format!("{}: line {} quarantined: {}", step.id, row.line, row.reason));
+            }
+        }
+        remarks
+    }
+}
+
+impl StepReport {
+    pub(super) fn new(step: &'static Step) -> StepReport {
+        StepReport { id: step.id, name: step.name, ..StepReport::default() }
+    }
+
+    pub(super) fn account(&mut self, account: &RowAccount) {
+        self.rows = Rows {
+            read: account.read(),
+            used: account.used,
+            merged: account.merged,
+            quarantined: account.quarantined(),
+        };
+        self.missing_columns.clone_from(&account.missing_columns);
+        self.unknown_columns = account.unknown_columns;
+        let listed = account.decoder.quarantine.listed.iter();
+        self.quarantine = listed
+            .map(|row| QuarantinedRow { line: row.line, reason: row.reason.to_string() })
+            .collect();
+    }
+
+    pub(super) fn describe(
+        &mut self,
+        step: &Step,
+        outcome: Outcome,
+        graph: &Graph,
+        took: Duration,
+    ) {
+        self.outcome = outcome.name();
+        self.apply_ms = took.as_millis();
+        for table in step.entities.iter().filter_map(|it| graph.entity_table(it.type_name)) {
+            let counts = table.counts();
+            self.entities += table.len() as u64;
+            self.conflicting += counts.conflicting;
+            self.carried_over += counts.carried_over;
+        }
+        for edges in step.relationships.iter().filter_map(|it| graph.edges(it.type_name)) {
+            let counts = edges.counts();
+            self.relationships += edges.len();
+            self.dangling += counts.dangling;
+            self.carried_over += counts.carried_over;
+        }
+    }
+}
+
+/// A number of bytes in the largest unit that keeps it above one.
+pub(crate) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let (mut tenths, mut unit) = (bytes / 100, 0);
+    while tenths >= 10_000 && unit + 1 < UNITS.len() {
+        tenths /= 1000;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+fn seconds(milliseconds: u128) -> String {
+    format!("{}.{:02} s", milliseconds / 1000, milliseconds % 1000 / 10)
+}

@@ -1,0 +1,76 @@
+//! What comes from outside and is not the network: the clock, randomness, the environment. No other
+//! module of the workspace reads them.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A point in time, milliseconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(pub(crate) u64);
+
+impl Moment {
+    /// Now, by the clock of this machine.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    pub(crate) fn now() -> Moment {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Moment(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// RFC 3339, to the second.
+    pub(crate) fn to_rfc3339(self) -> String {
+        let milliseconds = i64::try_from(self.0).unwrap_or(i64::MAX);
+        let moment = jiff::Timestamp::from_millisecond(milliseconds);
+        moment.map_or_else(|_| "out of range".to_owned(), |it| format!("{it:.0}"))
+    }
+}
+
+/// A random number.
+pub(crate) fn random() -> u64 {
+    let low_bits = ulid::Ulid::new().random() & u128::from(u64::MAX);
+    u64::try_from(low_bits).unwrap_or(0)
+}
+
+/// A new identifier for a run, which sorts by time.
+pub(crate) fn new_run_id(now: Moment) -> String {
+    ulid::Ulid::from_parts(now.0, ulid::Ulid::new().random()).to_string()
+}
+
+/// The variables whose names begin with a prefix, and their values. One that is no text is left out.
+pub(crate) fn variables(prefix: &str) -> BTreeMap<String, String> {
+    let texts = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    texts.filter(|(name, _)| name.starts_with(prefix)).collect()
+}
+
+/// The value of a variable.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Writes a file that only its owner can read.
+pub(crate) fn write_private_file(path: &Path, text: &str) -> io::Result<()> {
+    // Written anew, since the permissions of a file that exists stay as they are.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes())
+}
+
+/// Whether others than its owner may read a file. Always false where the system has no such
+/// permissions.
+pub(crate) fn others_may_read(file: &File) -> io::Result<bool> {
+    #[cfg(unix)]
+    let others = std::os::unix::fs::MetadataExt::mode(&file.metadata()?) & 0o077 != 0;
+    #[cfg(not(unix))]
+    let others = file.metadata().map(|_| false)?;
+    Ok(others)
+}
