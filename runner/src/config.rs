@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use core_model::step::Step;
 use core_nexthink::{
-    EndpointOverrides, Endpoints, NexthinkError, PollSchedule, QueryId, Region, TenantId,
+    EndpointOverrides, Endpoints, NexthinkError, PollSchedule, QueryId, Region, RetryPolicy,
+    TenantId,
 };
 use core_store::Location;
 
@@ -37,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) client_secret: SecretReference,
     pub(crate) endpoints: Endpoints,
     pub(crate) poll: PollSchedule,
+    pub(crate) retry: RetryPolicy,
     /// The query IDs by configuration field; a field that is blank is not here.
     pub(crate) queries: BTreeMap<&'static str, QueryId>,
     pub(crate) store: Location,
@@ -83,6 +85,7 @@ impl Config {
         let client_id = settings.required_text("nexthink.client_id");
         let client_secret = secret::read(&mut settings, folder);
         let poll = read_poll(&mut settings);
+        let retry = read_retry(&mut settings);
         let queries = read_queries(&mut settings);
         let store =
             settings.text("store.location").unwrap_or_else(|| "nexthink-graph-store".into());
@@ -104,6 +107,7 @@ impl Config {
             client_id,
             client_secret,
             poll,
+            retry,
             queries,
             store,
         })
@@ -157,6 +161,19 @@ fn read_poll(settings: &mut Settings) -> PollSchedule {
         poll.deadline = Duration::from_secs(minutes * 60);
     }
     poll
+}
+
+fn read_retry(settings: &mut Settings) -> RetryPolicy {
+    let mut retry = RetryPolicy::default();
+    if let Some(attempts) = settings.integer("nexthink.retry.attempts", 1..=100) {
+        retry.max_attempts = u32::try_from(attempts).unwrap_or(retry.max_attempts);
+        retry.max_start_attempts = retry.max_start_attempts.min(retry.max_attempts);
+    }
+    if let Some(milliseconds) = settings.integer("nexthink.retry.longest_ms", 1..=600_000) {
+        retry.max_wait = Duration::from_millis(milliseconds);
+        retry.first_wait = retry.first_wait.min(retry.max_wait);
+    }
+    retry
 }
 
 fn read_queries(settings: &mut Settings) -> BTreeMap<&'static str, QueryId> {

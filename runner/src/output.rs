@@ -3,9 +3,14 @@
 //! A reader that goes away (`| head`) is no error: nothing more is printed.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 use core_query::escape_for_terminal;
+use indicatif::MultiProgress;
+
+/// One for the program, since all that is printed must know of it.
+static BARS: OnceLock<MultiProgress> = OnceLock::new();
 
 /// Prints a result.
 pub(crate) fn result(text: &str) {
@@ -18,10 +23,25 @@ pub(crate) fn result(text: &str) {
 
 /// Tells the user something that is no result. Control characters are shown, not obeyed.
 pub(crate) fn note(text: &str) {
-    let mut out = io::stderr().lock();
-    for line in text.lines() {
-        let _ = writeln!(out, "{}", escape_for_terminal(line));
+    let lines: Vec<_> = text.lines().map(escape_for_terminal).collect();
+    log(format!("{}\n", lines.join("\n")).as_bytes());
+}
+
+/// Writes lines to standard error, above the progress bars if there are any.
+pub(crate) fn log(lines: &[u8]) {
+    let write = || {
+        // There is nowhere to report a closed standard error to.
+        let _ = io::stderr().lock().write_all(lines);
+    };
+    match BARS.get() {
+        Some(bars) => bars.suspend(write),
+        None => write(),
     }
+}
+
+/// The progress bars, shown from the first call on.
+pub(crate) fn bars() -> &'static MultiProgress {
+    BARS.get_or_init(MultiProgress::new)
 }
 
 /// Tells the user why the command failed, with all causes.

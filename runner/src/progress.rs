@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use core_nexthink::ExportEvent;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output;
 use crate::run::report::{StepReport, bytes};
@@ -24,10 +24,7 @@ pub(crate) enum Progress {
 
 /// One bar for each step that has begun.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Bars {
-    all: MultiProgress,
-    by_step: Arc<Mutex<BTreeMap<&'static str, ProgressBar>>>,
-}
+pub(crate) struct Bars(Arc<Mutex<BTreeMap<&'static str, ProgressBar>>>);
 
 impl Progress {
     /// Bars if standard error is a terminal, else lines.
@@ -87,7 +84,7 @@ impl Progress {
     /// The run is over: bars go away, so that what is printed next stands alone.
     pub(crate) fn finish(&self) {
         if let Progress::Bars(bars) = self {
-            let bars_by_step = bars.by_step.lock().unwrap_or_else(PoisonError::into_inner);
+            let bars_by_step = bars.0.lock().unwrap_or_else(PoisonError::into_inner);
             bars_by_step.values().for_each(ProgressBar::finish_and_clear);
         }
     }
@@ -103,9 +100,9 @@ impl Progress {
 
 impl Bars {
     fn bar(&self, step: &'static str) -> ProgressBar {
-        let mut by_step = self.by_step.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_step = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = by_step.entry(step).or_insert_with(|| {
-            let bar = self.all.add(ProgressBar::new_spinner());
+            let bar = output::bars().add(ProgressBar::new_spinner());
             let style =
                 ProgressStyle::with_template("{spinner} {prefix:<18} {elapsed:>4} {wide_msg}");
             if let Ok(style) = style {

@@ -106,7 +106,12 @@ pub(crate) async fn run(
     tracing::info!(run_id, tenant = config.tenant.as_str(), "run started");
 
     let applier = Applier::new(previous, options.accept_shrink.clone(), stop.clone());
-    let (applier, staging) = apply_all(&plan, config, client, staging, applier, progress).await?;
+    let (mut applier, staging) =
+        apply_all(&plan, config, client, staging, applier, progress).await?;
+    // They were applied as they came; people read them in run order.
+    applier
+        .reports
+        .sort_by_key(|report| plan.steps().iter().position(|it| it.step.id == report.id));
     let failure = applier.failure();
     let mut report = RunReport::new(config, run_id, started);
     let exit = match failure {
@@ -126,7 +131,7 @@ pub(crate) async fn run(
         Ok::<_, Failure>((generation, report))
     });
     let (generation, report) = joined(written.await)??;
-    retain(config, &generation);
+    retain(&lock);
     Ok(Published { generation, report, exit })
 }
 
@@ -191,6 +196,7 @@ fn client(config: &Config, secret: Secret) -> Result<Arc<Client>, Failure> {
     let credentials = Credentials::new(&config.client_id, secret)?;
     let mut settings = core_nexthink::Settings::new(system::random());
     settings.poll = config.poll.clone();
+    settings.retry = config.retry.clone();
     Ok(Arc::new(Client::new(&config.endpoints, credentials, settings)?))
 }
 
@@ -203,14 +209,9 @@ fn open_store(config: &Config) -> Result<(RunLock, Option<Generation>), Failure>
 }
 
 /// Removes old generations. That this fails costs space, not data, so the run stays good.
-fn retain(config: &Config, generation: &Generation) {
-    let removed = Store::open(config.store.clone())
-        .and_then(|store| store.tenant(config.tenant.as_str()))
-        .and_then(|tenant| tenant.lock("retention"))
-        .and_then(|lock| lock.retain(RetentionPolicy::default(), Moment::now().0));
-    if let Err(error) = removed {
-        let generation = generation.id().to_string();
-        tracing::warn!(generation, error = %error, "old generations were not removed");
+fn retain(lock: &RunLock) {
+    if let Err(error) = lock.retain(RetentionPolicy::default(), Moment::now().0) {
+        tracing::warn!(%error, "old generations were not removed");
     }
 }
 

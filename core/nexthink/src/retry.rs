@@ -1,5 +1,6 @@
 //! Decides whether a failed call is repeated and when: back-off with full jitter, within bounds.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,6 +17,20 @@ pub(crate) enum Setback {
     ServerError { endpoint: Endpoint, status: u16 },
     /// HTTP 429, with the wait that it asks for.
     Throttled { endpoint: Endpoint, retry_after: Option<Duration> },
+}
+
+impl fmt::Display for Setback {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswer(error) => error.fmt(formatter),
+            Self::ServerError { endpoint, status } => {
+                write!(formatter, "{endpoint} answered HTTP {status}")
+            }
+            Self::Throttled { endpoint, .. } => {
+                write!(formatter, "{endpoint} is throttled by Nexthink")
+            }
+        }
+    }
 }
 
 /// The repetitions of one call.
@@ -41,19 +56,23 @@ impl<'a> Retry<'a> {
         let wait = self.wait_after(&setback);
         let exhausted = self.attempts >= self.max_attempts
             || self.started.elapsed().saturating_add(wait) > self.policy.budget;
-        match setback {
-            Setback::NoAnswer(error) if exhausted || !may_pass(&error) => return Err(error),
+        match &setback {
+            Setback::NoAnswer(error) if exhausted || !may_pass(error) => {
+                return Err(error.clone());
+            }
             Setback::ServerError { endpoint, status } if exhausted => {
                 let attempts = self.attempts;
+                let (endpoint, status) = (*endpoint, *status);
                 return Err(NexthinkError::Unavailable { endpoint, status, attempts });
             }
             Setback::Throttled { endpoint, .. } if exhausted => {
-                return Err(NexthinkError::Deferred { endpoint, wait });
+                return Err(NexthinkError::Deferred { endpoint: *endpoint, wait });
             }
             _ => {}
         }
         let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        tracing::debug!(attempt = self.attempts, retry_after_ms, "call will be repeated");
+        let attempt = self.attempts;
+        tracing::warn!(error = %setback, attempt, retry_after_ms, "call will be repeated");
         tokio::time::sleep(wait).await;
         Ok(())
     }

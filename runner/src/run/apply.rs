@@ -202,7 +202,7 @@ impl Applier {
         message: String,
         report: &mut StepReport,
     ) {
-        tracing::warn!(step_id = step.id, error = message, "step failed");
+        tracing::info!(step_id = step.id, error = message, "step failed");
         self.graph.add_empty(step);
         report.reason = Some(message.clone());
         self.failure.get_or_insert((kind, message));

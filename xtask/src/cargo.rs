@@ -1,0 +1,53 @@
+//! Other programs that the commands start: cargo itself and rustfmt.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+/// The folder of the workspace that the current folder is in.
+pub(crate) fn workspace_root() -> anyhow::Result<PathBuf> {
+    let output = Command::new("cargo")
+        .args(["locate-project", "--workspace", "--message-format", "plain"])
+        // Cargo itself says best why there is no workspace here, or no sound one.
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo does not start")?;
+    if !output.status.success() {
+        bail!("cargo finds no workspace around the current folder");
+    }
+    let manifest = PathBuf::from(String::from_utf8(output.stdout)?.trim_end());
+    Ok(manifest.parent().context("a manifest is in a folder")?.to_owned())
+}
+
+/// A cargo command in the root of the workspace.
+pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    program("cargo", root, arguments)
+}
+
+/// A command in the root of the workspace.
+pub(crate) fn program(name: &str, root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(name);
+    command.current_dir(root).args(arguments);
+    command
+}
+
+/// Runs a command, its output going where ours goes.
+///
+/// # Errors
+///
+/// It does not start, or it fails.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("{} does not start", line(command)))?;
+    if !status.success() {
+        bail!("{} failed ({status})", line(command));
+    }
+    Ok(())
+}
+
+/// The command as one would type it, without its environment.
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    format!("`{}`", words.join(" "))
+}

@@ -1,0 +1,133 @@
+//! The pages that follow from the declarations: three below `docs/`, and the table of steps in the
+//! README, between two markers.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use core_model::documentation;
+use core_model::plan::{Decision, Plan};
+use core_model::step::Step;
+
+const README: &str = "README.md";
+const START: &str = "<!-- steps:start -->";
+const END: &str = "<!-- steps:end -->";
+
+/// A generated file: its path from the root of the workspace, and what it should hold.
+struct Page {
+    path: &'static str,
+    text: String,
+}
+
+/// Writes the pages that are stale.
+pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
+    for page in stale(root, pages(root, &plan_of(&Step::all())?)?) {
+        let path = root.join(page.path);
+        let folder = path.parent().context("a page is in a folder")?;
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        fs::write(&path, page.text).with_context(|| format!("cannot write {}", page.path))?;
+        println!("wrote {}", page.path);
+    }
+    Ok(())
+}
+
+/// Fails where a page is stale.
+pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
+    let stale = stale(root, pages(root, &plan_of(&Step::all())?)?);
+    if stale.is_empty() {
+        return Ok(());
+    }
+    let paths: Vec<_> = stale.iter().map(|page| page.path).collect();
+    bail!("stale: {}; run `cargo xtask docs`", paths.join(", "))
+}
+
+fn plan_of(steps: &[&'static Step]) -> anyhow::Result<Plan> {
+    Plan::new(steps, |_| Decision::Run).context("the linked steps make no plan")
+}
+
+fn pages(root: &Path, plan: &Plan) -> anyhow::Result<Vec<Page>> {
+    let readme = fs::read_to_string(root.join(README))
+        .with_context(|| format!("cannot read {README}, which holds the table of steps"))?;
+    Ok(vec![
+        Page { path: "docs/data-model.md", text: documentation::data_model(plan) },
+        Page { path: "docs/authorization.md", text: documentation::authorization(plan) },
+        Page { path: "docs/personal-data.md", text: documentation::personal_data(plan) },
+        Page { path: README, text: with_table(&readme, &documentation::steps_table(plan))? },
+    ])
+}
+
+/// The pages whose file differs or is missing.
+fn stale(root: &Path, mut pages: Vec<Page>) -> Vec<Page> {
+    pages.retain(|page| fs::read_to_string(root.join(page.path)).ok().as_ref() != Some(&page.text));
+    pages
+}
+
+/// The README with the table between its markers.
+fn with_table(readme: &str, table: &str) -> anyhow::Result<String> {
+    let parts = readme
+        .split_once(START)
+        .and_then(|(before, rest)| rest.split_once(END).map(|(_, after)| (before, after)));
+    let Some((before, after)) = parts else {
+        bail!("{README} lacks the lines `{START}` and `{END}`: put them where the table belongs");
+    };
+    Ok(format!("{before}{START}\n\n{table}\n{END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use core_model::step::Source;
+
+    use super::*;
+
+    static ALONE: Step = Step {
+        id: "fetch-things",
+        name: "Fetch Things",
+        depends_on: &[&LOST],
+        source: Source::Configuration,
+        entities: &[],
+        relationships: &[],
+    };
+    static LOST: Step = Step {
+        id: "fetch-lost",
+        name: "Fetch Lost",
+        depends_on: &[],
+        source: Source::Configuration,
+        entities: &[],
+        relationships: &[],
+    };
+
+    fn page(text: &str) -> Vec<Page> {
+        vec![Page { path: "page.md", text: text.to_owned() }]
+    }
+
+    #[test]
+    fn the_table_replaces_what_is_between_the_markers_and_nothing_else() {
+        let readme = format!("# Title\n{START}\nold\n{END}\nend\n");
+        let once = with_table(&readme, "| new |\n").expect("both markers are there");
+        assert_eq!(once, format!("# Title\n{START}\n\n| new |\n\n{END}\nend\n"));
+        assert_eq!(with_table(&once, "| new |\n").expect("still there"), once);
+    }
+
+    #[test]
+    fn a_readme_without_both_markers_in_order_is_refused() {
+        for readme in ["", START, END, &format!("{END}{START}")] {
+            assert!(with_table(readme, "").is_err(), "{readme}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_stale_when_it_is_missing_or_differs() {
+        let root = tempfile::tempdir().expect("a folder");
+        assert_eq!(stale(root.path(), page("text")).len(), 1);
+        fs::write(root.path().join("page.md"), "text").expect("a file");
+        assert_eq!(stale(root.path(), page("text")).len(), 0);
+        assert_eq!(stale(root.path(), page("other")).len(), 1);
+    }
+
+    #[test]
+    fn steps_that_make_no_plan_are_refused() {
+        assert!(plan_of(&[&LOST, &ALONE]).is_ok());
+        let error = plan_of(&[&ALONE]).expect_err("a step waits for one that is not linked");
+        assert!(format!("{error:#}").contains("`fetch-lost`"), "{error:#}");
+    }
+}

@@ -1,0 +1,83 @@
+#![doc = include_str!("../README.md")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people at a terminal")]
+
+mod cargo;
+mod ci;
+mod docs;
+mod new_step;
+#[path = "../../runner/src/steps.rs"]
+mod steps;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The chores of this workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make the crate of a new step: built, registered, documented, tested.
+    #[command(after_help = "Example:\n  cargo xtask new-step software_metering")]
+    NewStep {
+        /// What the step fetches, in lower case with underscores: `software_metering`.
+        name: String,
+    },
+    /// Write the pages that follow from the declarations of the steps.
+    #[command(after_help = "Example:\n  cargo xtask docs --check")]
+    Docs {
+        /// Write nothing; fail where a page is stale.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the rules on layers, steps, manifests, sources and licences.
+    Tidy,
+    /// Run everything that must pass before a change is merged; stop at the first failure.
+    Ci,
+}
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask ci                          the whole gate, as the build server runs it
+  cargo xtask tidy                        the fast rules only
+  cargo xtask docs                        after a change to a declaration
+  cargo xtask new-step software_metering  a new step in steps/software_metering";
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    let root = cargo::workspace_root()?;
+    match command {
+        Command::NewStep { name } => new_step::create(&root, &name),
+        Command::Docs { check: false } => docs::write(&root),
+        Command::Docs { check: true } => docs::check(&root),
+        Command::Tidy => tidy::check(&root),
+        Command::Ci => ci::run(&root),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,117 @@
+//! What is where: the top level of the repository, and what every crate has.
+
+use crate::tidy::Violation;
+use crate::workspace::{Crate, SourceFile};
+
+/// All that the top level holds.
+const TOP_LEVEL: &[&str] = &[
+    ".cargo",
+    ".ci",
+    ".git",
+    ".gitattributes",
+    ".gitignore",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "README.md",
+    "clippy.toml",
+    "core",
+    "deny.toml",
+    "docs",
+    "runner",
+    "rustfmt.toml",
+    "steps",
+    "target",
+    "tests",
+    "xtask",
+];
+
+/// How the root file of a library begins, so that its README is its documentation.
+pub(super) const README_AS_DOCS: &str = "#![doc = include_str!(\"../README.md\")]";
+
+/// Everything at the top level that has no place there. What git is told to ignore by its name is
+/// not part of the repository.
+pub(super) fn check_top_level(names: &[String], gitignore: &str) -> Vec<Violation> {
+    let is_ignored = |name: &str| gitignore.lines().any(|it| it.trim_matches('/') == name);
+    let strangers =
+        names.iter().filter(|it| !TOP_LEVEL.contains(&it.as_str()) && !is_ignored(it.as_str()));
+    let violation = |name: &String| Violation {
+        path: name.clone(),
+        what: "it has no place at the top level".to_owned(),
+        mend: "move it into the folder it belongs to".to_owned(),
+    };
+    strangers.map(violation).collect()
+}
+
+/// Every crate without a README, and every library whose README is not its documentation.
+pub(super) fn check_crates(crates: &[Crate], sources: &[SourceFile]) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for it in crates {
+        if !it.has_readme {
+            violations.push(Violation {
+                path: it.folder.clone(),
+                what: "the crate has no README.md".to_owned(),
+                mend: "say what the crate is for and what it is not".to_owned(),
+            });
+        }
+        let is_library = it.folder.starts_with("core/") || it.folder.starts_with("steps/");
+        let root = format!("{}/src/lib.rs", it.folder);
+        let text = sources.iter().find(|file| file.path == root).map_or("", |file| &file.text);
+        if is_library && !text.starts_with(README_AS_DOCS) {
+            violations.push(Violation {
+                path: root,
+                what: "the README is not the documentation of the crate".to_owned(),
+                mend: format!("begin with `{README_AS_DOCS}`"),
+            });
+        }
+    }
+    violations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::lines;
+
+    fn crate_in(folder: &str, has_readme: bool) -> Crate {
+        Crate {
+            name: "any".to_owned(),
+            folder: folder.to_owned(),
+            manifest: String::new(),
+            dependencies: Vec::new(),
+            has_readme,
+        }
+    }
+
+    fn root_of(folder: &str, text: &str) -> SourceFile {
+        SourceFile { path: format!("{folder}/src/lib.rs"), text: text.to_owned() }
+    }
+
+    #[test]
+    fn only_what_belongs_to_the_top_level_or_is_ignored_may_be_there() {
+        let names = ["core", "notes.txt", ".DS_Store", "target", "demo"].map(str::to_owned);
+        let violations = check_top_level(&names, "/target\n*.snap.new\n.DS_Store\n/demo/\n");
+        assert_eq!(
+            lines(&violations),
+            ["notes.txt: it has no place at the top level; move it into the folder it belongs to"]
+        );
+    }
+
+    #[test]
+    fn a_crate_without_a_readme_is_found() {
+        let sources = [root_of("core/thing", README_AS_DOCS)];
+        assert_eq!(check_crates(&[crate_in("core/thing", true)], &sources), []);
+        let violations = check_crates(&[crate_in("core/thing", false)], &sources);
+        assert_eq!(violations.len(), 1);
+        assert_eq!(violations[0].what, "the crate has no README.md");
+    }
+
+    #[test]
+    fn a_library_whose_readme_is_not_its_documentation_is_found() {
+        let sources = [root_of("steps/thing", "//! Something else.\n")];
+        let violations = check_crates(&[crate_in("steps/thing", true)], &sources);
+        assert_eq!(violations.len(), 1);
+        assert_eq!(violations[0].path, "steps/thing/src/lib.rs");
+        assert_eq!(check_crates(&[crate_in("runner", true)], &sources), []);
+    }
+}

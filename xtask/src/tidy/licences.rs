@@ -1,0 +1,160 @@
+//! The licence of every package of the lock file is one that `deny.toml` allows. `cargo deny` looks
+//! at more, and is not installed everywhere; this costs nothing.
+
+use anyhow::Context as _;
+use toml_edit::DocumentMut;
+
+use crate::tidy::Violation;
+use crate::workspace::Package;
+
+/// The file that lists the allowed licences.
+pub(super) const POLICY: &str = "deny.toml";
+
+/// The licences that the policy allows, as SPDX identifiers.
+///
+/// # Errors
+///
+/// The policy is no TOML, or it has no list `licenses.allow`.
+pub(super) fn allowed(policy: &str) -> anyhow::Result<Vec<String>> {
+    let policy: DocumentMut = policy.parse().context(POLICY)?;
+    let list = policy.get("licenses").and_then(|it| it.get("allow")).and_then(|it| it.as_array());
+    let list = list.with_context(|| format!("{POLICY} has no list `licenses.allow`"))?;
+    Ok(list.iter().filter_map(|it| it.as_str()).map(str::to_owned).collect())
+}
+
+/// Every package whose licence is not among the allowed ones.
+pub(super) fn check(packages: &[Package], allowed: &[String]) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for package in packages {
+        let licence = package.licence.as_deref().unwrap_or("none");
+        if !allows(licence, allowed) {
+            violations.push(Violation {
+                path: "Cargo.lock".to_owned(),
+                what: format!(
+                    "the licence of {} {} is not allowed: {licence}",
+                    package.name, package.version
+                ),
+                mend: format!("use another package, or discuss the list in {POLICY}"),
+            });
+        }
+    }
+    violations
+}
+
+/// Whether an SPDX expression can be met with the allowed licences alone. The old way of writing
+/// `MIT/Apache-2.0` means a choice.
+fn allows(expression: &str, allowed: &[String]) -> bool {
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let mut expression = Expression { words: &words, allowed };
+    let is_allowed = expression.any();
+    is_allowed && expression.words.is_empty()
+}
+
+/// What is left to read of an expression.
+struct Expression<'a> {
+    words: &'a [&'a str],
+    allowed: &'a [String],
+}
+
+impl Expression<'_> {
+    /// Reads operands with `OR` between them, which binds less than `AND`.
+    fn any(&mut self) -> bool {
+        let mut is_allowed = self.all();
+        while self.skip("OR") {
+            is_allowed |= self.all();
+        }
+        is_allowed
+    }
+
+    fn all(&mut self) -> bool {
+        let mut is_allowed = self.operand();
+        while self.skip("AND") {
+            is_allowed &= self.operand();
+        }
+        is_allowed
+    }
+
+    fn operand(&mut self) -> bool {
+        if self.skip("(") {
+            let is_allowed = self.any();
+            return self.skip(")") && is_allowed;
+        }
+        let Some((licence, rest)) = self.words.split_first() else { return false };
+        self.words = rest;
+        if !self.skip("WITH") {
+            return self.allowed.iter().any(|it| it == licence);
+        }
+        let Some((exception, rest)) = self.words.split_first() else { return false };
+        self.words = rest;
+        let licence = format!("{licence} WITH {exception}");
+        self.allowed.contains(&licence)
+    }
+
+    fn skip(&mut self, word: &str) -> bool {
+        let Some((first, rest)) = self.words.split_first() else { return false };
+        if *first != word {
+            return false;
+        }
+        self.words = rest;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> Vec<String> {
+        allowed("[licenses]\nallow = [\"MIT\", \"Zlib\", \"ISC\"]\n").expect("it has the list")
+    }
+
+    #[test]
+    fn an_expression_is_read_as_spdx_means_it() {
+        let table = [
+            ("MIT", true),
+            ("GPL-3.0", false),
+            ("GPL-3.0 OR MIT", true),
+            ("GPL-3.0/MIT", true),
+            ("MIT AND Zlib", true),
+            ("MIT AND GPL-3.0", false),
+            ("MIT OR GPL-3.0 AND GPL-2.0", true),
+            ("(MIT OR GPL-3.0) AND GPL-2.0", false),
+            ("(GPL-3.0 OR MIT) AND (ISC)", true),
+            ("MIT WITH Some-exception", false),
+            ("MIT WITH Some-exception OR ISC", true),
+            ("(MIT", false),
+            ("MIT Zlib", false),
+            ("", false),
+            ("none", false),
+        ];
+        for (expression, expected) in table {
+            assert_eq!(allows(expression, &policy()), expected, "{expression}");
+        }
+    }
+
+    #[test]
+    fn a_package_of_another_licence_or_of_none_is_found() {
+        let package = |licence: Option<&str>| Package {
+            name: "thing".to_owned(),
+            version: "1.2.3".to_owned(),
+            licence: licence.map(str::to_owned),
+        };
+        let packages = [package(Some("MIT")), package(Some("AGPL-3.0-only")), package(None)];
+        let violations = check(&packages, &policy());
+        let what: Vec<_> = violations.iter().map(|it| it.what.as_str()).collect();
+        assert_eq!(
+            what,
+            [
+                "the licence of thing 1.2.3 is not allowed: AGPL-3.0-only",
+                "the licence of thing 1.2.3 is not allowed: none"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_policy_without_a_list_is_refused() {
+        assert!(allowed("[licenses]\n").is_err());
+        assert!(allowed("not toml").is_err());
+    }
+}

@@ -1,0 +1,222 @@
+//! The Rust files: how they begin, how long they are, and what must not be in them.
+
+use crate::tidy::Violation;
+use crate::tidy::layout::README_AS_DOCS;
+use crate::workspace::SourceFile;
+
+/// The most lines that a file has, its tests included.
+const MAX_LINES: usize = 500;
+
+/// A text that must not be in a Rust file.
+struct Gate {
+    /// The texts; any of them breaks the rule. In two parts, so that this file passes.
+    texts: &'static [&'static str],
+    /// Where it is looked for.
+    scope: Scope,
+    /// The beginnings of the paths that are exempt.
+    except: &'static [&'static str],
+    /// What may follow all the same.
+    unless_followed_by: &'static [&'static str],
+    mend: &'static str,
+}
+
+/// Which lines of a file a gate looks at.
+#[derive(Clone, Copy)]
+enum Scope {
+    /// All of them.
+    Everything,
+    /// Those that are no comment.
+    Code,
+    /// Those that are no comment, outside tests.
+    CodeThatShips,
+}
+
+const GATES: &[Gate] = &[
+    Gate {
+        texts: &[concat!("danger_", "accept")],
+        scope: Scope::Code,
+        except: &[],
+        unless_followed_by: &[],
+        mend: "certificates are always verified; give the client another root instead",
+    },
+    Gate {
+        texts: &[concat!("#[", "ignore")],
+        scope: Scope::Code,
+        except: &[],
+        unless_followed_by: &[],
+        mend: "run the test or remove it",
+    },
+    Gate {
+        texts: &[concat!("todo", "!("), concat!("unimplemented", "!(")],
+        scope: Scope::Code,
+        except: &[],
+        unless_followed_by: &[],
+        mend: "finish it, or leave it out",
+    },
+    Gate {
+        // `eprint` ends with the same.
+        texts: &[concat!("print", "!("), concat!("println", "!(")],
+        scope: Scope::Code,
+        except: &["runner/src/output", "xtask/"],
+        unless_followed_by: &[],
+        mend: "return the text, log it with tracing, or print it with runner's `output`",
+    },
+    Gate {
+        texts: &[concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!(r"C:\Us", "ers")],
+        scope: Scope::Everything,
+        except: &[],
+        unless_followed_by: &[],
+        mend: "use a path relative to the crate, or a temporary folder",
+    },
+    Gate {
+        texts: &[concat!("http:", "//")],
+        scope: Scope::CodeThatShips,
+        // It serves plain HTTP on a loopback port, to programs on the same machine.
+        except: &["core/simulator/"],
+        // Loopback addresses, the bare scheme to compare with, and the names of XML vocabularies.
+        unless_followed_by: &["127.0.0.1", "[::1]", "localhost", "\"", "www.w3.org/"],
+        mend: "use https",
+    },
+];
+
+/// Every file that breaks a rule.
+pub(super) fn check(sources: &[SourceFile]) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for file in sources {
+        if !file.text.starts_with("//!") && !file.text.starts_with(README_AS_DOCS) {
+            violations.push(Violation {
+                path: file.path.clone(),
+                what: "it does not begin with its purpose".to_owned(),
+                mend: "begin with `//!` and one to three sentences".to_owned(),
+            });
+        }
+        let lines = file.text.lines().count();
+        if lines > MAX_LINES {
+            violations.push(Violation {
+                path: file.path.clone(),
+                what: format!("it has {lines} lines, more than {MAX_LINES}"),
+                mend: "split it by topic".to_owned(),
+            });
+        }
+        for gate in GATES {
+            check_gate(gate, file, &mut violations);
+        }
+    }
+    violations
+}
+
+fn check_gate(gate: &Gate, file: &SourceFile, violations: &mut Vec<Violation>) {
+    if gate.except.iter().any(|it| file.path.starts_with(it)) {
+        return;
+    }
+    let end = match gate.scope {
+        Scope::CodeThatShips => lines_that_ship(file),
+        Scope::Everything | Scope::Code => usize::MAX,
+    };
+    for (number, line) in file.text.lines().enumerate().take(end) {
+        let is_comment = line.trim_start().starts_with("//");
+        if is_comment && !matches!(gate.scope, Scope::Everything) {
+            continue;
+        }
+        if let Some(text) = gate.texts.iter().find(|text| contains(line, text, gate)) {
+            violations.push(Violation {
+                path: format!("{}:{}", file.path, number + 1),
+                what: format!("`{text}` has no place here"),
+                mend: gate.mend.to_owned(),
+            });
+        }
+    }
+}
+
+fn contains(line: &str, text: &str, gate: &Gate) -> bool {
+    line.match_indices(text).any(|(at, _)| {
+        let rest = &line[at + text.len()..];
+        !gate.unless_followed_by.iter().any(|it| rest.starts_with(it))
+    })
+}
+
+/// How many lines come before the tests: none in a test file.
+fn lines_that_ship(file: &SourceFile) -> usize {
+    let path = file.path.as_str();
+    if path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs") {
+        return 0;
+    }
+    let lines: Vec<&str> = file.text.lines().collect();
+    let is_start = |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ");
+    lines.windows(2).position(is_start).unwrap_or(lines.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found in a file of this path and text, after a good first line.
+    fn found(path: &str, text: &str) -> Vec<String> {
+        let text = format!("//! Purpose.\n{text}");
+        crate::tidy::lines(&check(&[SourceFile { path: path.to_owned(), text }]))
+    }
+
+    #[test]
+    fn a_file_begins_with_its_purpose() {
+        for (text, expected) in
+            [("//! Why.\n", 0), (README_AS_DOCS, 0), ("use std::fs;\n//! Late.\n", 1), ("", 1)]
+        {
+            let file = SourceFile { path: "core/a/src/b.rs".to_owned(), text: text.to_owned() };
+            assert_eq!(check(&[file]).len(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_more_than_500_lines_is_found() {
+        assert_eq!(found("core/a/src/b.rs", &"\n".repeat(499)), [""; 0]);
+        assert_eq!(
+            found("core/a/src/b.rs", &"\n".repeat(500)),
+            ["core/a/src/b.rs: it has 501 lines, more than 500; split it by topic"]
+        );
+    }
+
+    #[test]
+    fn each_gate_stops_its_texts_with_the_line() {
+        for text in GATES.iter().flat_map(|gate| gate.texts) {
+            let found = found("core/a/src/b.rs", &format!("fn a() {{}}\nlet b = {text}x;\n"));
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+            let start = format!("core/a/src/b.rs:3: `{text}` has no place here; ");
+            assert!(found[0].starts_with(&start), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn the_output_of_the_program_alone_prints() {
+        let line = concat!("    eprint", "ln!(\"x\");\n");
+        assert_eq!(found("runner/src/output.rs", line), [""; 0]);
+        assert_eq!(found("runner/src/output/table.rs", line), [""; 0]);
+        assert_eq!(found("xtask/src/ci.rs", line), [""; 0]);
+        assert_eq!(found("runner/src/main.rs", line).len(), 1);
+        assert_eq!(found("core/a/src/b.rs", &format!("// {line}")), [""; 0]);
+    }
+
+    #[test]
+    fn a_home_folder_is_found_in_a_comment_too() {
+        assert_eq!(found("core/a/src/b.rs", concat!("// see /ho", "me/me/notes\n")).len(), 1);
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_and_tests() {
+        let scheme = concat!("http:", "//");
+        let table = [
+            ("core/a/src/b.rs", format!("let a = \"{scheme}api.example\";"), 1),
+            ("core/a/src/b.rs", format!("let a = format!(\"{scheme}{{host}}\");"), 1),
+            ("core/a/src/b.rs", format!("let a = \"{scheme}127.0.0.1:80\";"), 0),
+            ("core/a/src/b.rs", format!("let a = url.starts_with(\"{scheme}\");"), 0),
+            ("core/a/src/b.rs", format!("let a = (\"{scheme}[::1]\", \"{scheme}b.example\");"), 1),
+            ("core/a/src/b.rs", format!("/// Not {scheme}api.example.\n"), 0),
+            ("core/a/src/b.rs", format!("#[cfg(test)]\nmod tests {{\n\"{scheme}a\"\n}}"), 0),
+            ("core/a/src/b.rs", format!("#[cfg(test)]\nuse a;\nlet a = \"{scheme}a\";"), 1),
+            ("core/a/tests/it/b.rs", format!("let a = \"{scheme}api.example\";"), 0),
+            ("core/simulator/src/b.rs", format!("let a = \"{scheme}{{address}}\";"), 0),
+        ];
+        for (path, text, expected) in table {
+            assert_eq!(found(path, &text).len(), expected, "{path}: {text}");
+        }
+    }
+}
