@@ -98,3 +98,56 @@ fn read_output(words: &[String]) -> anyhow::Result<String> {
         Err(_) => bail!("the secret command {program} printed no text"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_gives_the_secret_without_its_line_end() {
+        let words = ["cargo", "--version"].map(str::to_owned).to_vec();
+        let secret = SecretReference::Command(words).resolve().expect("cargo runs these tests");
+        assert!(secret.expose().starts_with("cargo ") && !secret.expose().ends_with('\n'));
+    }
+
+    #[test]
+    fn what_cannot_be_fetched_is_said_without_any_secret() {
+        let missing = SecretReference::Variable("NEXTHINK_GRAPH_TEST_UNSET".to_owned());
+        let command = |words: &[&str]| {
+            SecretReference::Command(words.iter().map(|&it| it.to_owned()).collect())
+        };
+        let table = [
+            (
+                missing,
+                "the client secret is not there: set the environment variable \
+                       NEXTHINK_GRAPH_TEST_UNSET",
+            ),
+            (
+                command(&["no-such-program-here"]),
+                "cannot run the secret command no-such-program-here",
+            ),
+            (
+                SecretReference::File("no/such/file".into()),
+                "cannot read the secret file no/such/file",
+            ),
+        ];
+        for (reference, expected) in table {
+            let error = reference.resolve().map(drop).expect_err(expected);
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("secret");
+        system::write_private_file(&path, " s3cret\n").expect("written");
+        let reference = SecretReference::File(path.clone());
+        assert_eq!(reference.resolve().expect("private").expose(), "s3cret");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("changed");
+        let error = reference.resolve().map(drop).expect_err("others can read it");
+        assert!(error.to_string().contains("can be read by others: run `chmod 600"), "{error}");
+    }
+}

@@ -230,3 +230,32 @@ pub(crate) fn bytes(bytes: u64) -> String {
 fn seconds(milliseconds: u128) -> String {
     format!("{}.{:02} s", milliseconds / 1000, milliseconds % 1000 / 10)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_told_in_the_largest_unit() {
+        let table = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 KB"),
+            (1999, "1.9 KB"),
+            (999_999, "999.9 KB"),
+            (1_000_000, "1.0 MB"),
+            (4_321_000_000, "4.3 GB"),
+            (u64::MAX, "18446744.0 TB"),
+        ];
+        for (size, expected) in table {
+            assert_eq!(bytes(size), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_told_in_seconds() {
+        assert_eq!(seconds(0), "0.00 s");
+        assert_eq!(seconds(1_099), "1.09 s");
+        assert_eq!(seconds(61_500), "61.50 s");
+    }
+}
