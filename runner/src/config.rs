@@ -59,7 +59,7 @@ impl Config {
     /// Reads a file and the variables that override it.
     pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            let hint = "; `runner init` writes one";
+            let hint = "; `init` writes one";
             Failure::usage(format!(
                 "cannot read the configuration {}: {error}{hint}",
                 path.display()

@@ -81,8 +81,7 @@ impl From<StoreError> for Failure {
             StoreError::UnsupportedLocation { .. }
             | StoreError::InvalidLocation
             | StoreError::InvalidName { .. }
-            | StoreError::GenerationNotFound { .. }
-            | StoreError::Io { .. } => Exit::Configuration,
+            | StoreError::GenerationNotFound { .. } => Exit::Configuration,
             _ => Exit::Internal,
         };
         Failure::new(exit, error)

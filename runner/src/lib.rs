@@ -25,6 +25,7 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 /// The whole program, from the command line to the exit code.
 pub fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    output::hide_panics();
     telemetry::start(&cli.global);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

@@ -73,6 +73,14 @@ pub(crate) fn table<const WIDTH: usize>(
     lines.join("\n") + "\n"
 }
 
+/// Makes a panic say where it happened and nothing else: its message may show a cell.
+pub(crate) fn hide_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        note(&format!("a defect of the program at {place}"));
+    }));
+}
+
 /// Whether standard error is a terminal.
 pub(crate) fn is_terminal() -> bool {
     io::stderr().is_terminal()

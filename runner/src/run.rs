@@ -10,12 +10,12 @@ pub(crate) mod report;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use core_model::plan::{Decision, Plan, PlannedStep, SkipReason};
 use core_model::step::{Source, Step};
 use core_nexthink::{Client, Credentials, Secret};
-use core_store::{Generation, GenerationId, RetentionPolicy, RunLock, Staging, Store};
+use core_store::{Generation, GenerationId, RetentionPolicy, RunLock, Staging, Store, StoreError};
+use tokio_util::sync::CancellationToken;
 
 use self::apply::Applier;
 use self::exports::Fetched;
@@ -34,13 +34,14 @@ pub(crate) struct RunOptions {
     pub(crate) accept_shrink: Vec<String>,
 }
 
-/// A flag that asks work on other threads to end soon.
+/// A request to end soon, seen by tasks and by work on other threads.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
+pub(crate) struct Stop(CancellationToken);
 
-/// What a run has published.
-pub(crate) struct Published {
-    pub(crate) generation: Generation,
+/// What a run has done.
+pub(crate) struct Finished {
+    /// What it has published; nothing if no export gave any rows.
+    pub(crate) generation: Option<GenerationId>,
     pub(crate) report: RunReport,
     pub(crate) exit: Exit,
 }
@@ -48,30 +49,48 @@ pub(crate) struct Published {
 impl Stop {
     /// Asks to stop.
     pub(crate) fn request(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.cancel();
     }
 
     /// Fails if a stop was asked for.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(!self.0.load(Ordering::Relaxed), "the run was stopped");
+        anyhow::ensure!(!self.0.is_cancelled(), "the run was stopped");
         Ok(())
+    }
+
+    /// Does something until it is done or a stop is asked for.
+    async fn or_stop<T>(
+        &self,
+        doing: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let done = self.0.run_until_cancelled(doing).await;
+        done.unwrap_or_else(|| Err(anyhow::anyhow!("the run was stopped").into()))
     }
 }
 
 /// The plan of a run with this configuration.
 pub(crate) fn plan(config: &Config, selected: &[String]) -> Result<Plan, Failure> {
     let steps = Step::all();
+    let has_query = |step: &Step| match step.query() {
+        Some(query) => config.queries.contains_key(query.config_field),
+        None => true,
+    };
     for name in selected {
-        if !steps.iter().any(|step| step.id == name) {
+        let Some(step) = steps.iter().find(|step| step.id == name) else {
             let known: Vec<_> = steps.iter().map(|step| step.id).collect();
+            let known = known.join(", ");
             return Err(Failure::usage(format!(
-                "there is no step `{name}`; the steps are {}",
-                known.join(", ")
+                "there is no step `{name}`; the steps are {known}"
             )));
+        };
+        if !has_query(step) {
+            let field = step.query().map_or("", |it| it.config_field);
+            let message = format!("step `{name}` cannot run: `queries.{field}` has no query ID");
+            return Err(Failure::usage(message));
         }
     }
     let decide = |step: &'static Step| match step.query() {
-        Some(query) if !config.queries.contains_key(query.config_field) => {
+        Some(query) if !has_query(step) => {
             Decision::Skip(SkipReason::NoQueryId { config_field: query.config_field })
         }
         // The account costs nothing, and every edge to it needs it.
@@ -83,6 +102,21 @@ pub(crate) fn plan(config: &Config, selected: &[String]) -> Result<Plan, Failure
     Plan::new(&steps, decide).map_err(|error| Failure::new(Exit::Internal, error))
 }
 
+/// Refuses names that no type has.
+fn check_types(names: &[String]) -> Result<(), Failure> {
+    let steps = Step::all();
+    let entities = steps.iter().flat_map(|it| it.entities).map(|it| it.type_name);
+    let relationships = steps.iter().flat_map(|it| it.relationships).map(|it| it.type_name);
+    let types: Vec<&str> = entities.chain(relationships).collect();
+    match names.iter().find(|name| !types.contains(&name.as_str())) {
+        Some(name) => {
+            let types = types.join(", ");
+            Err(Failure::usage(format!("there is no type `{name}`; the types are {types}")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Runs all steps of the plan and publishes what they made.
 pub(crate) async fn run(
     config: &Config,
@@ -90,49 +124,48 @@ pub(crate) async fn run(
     options: &RunOptions,
     progress: &Progress,
     stop: &Stop,
-) -> Result<Published, Failure> {
+) -> Result<Finished, Failure> {
     let plan = plan(config, &options.steps)?;
+    check_types(&options.accept_shrink)?;
     if !plan.steps().iter().any(|it| it.runs() && it.step.query().is_some()) {
-        let hint = "no step would fetch anything: set at least one query ID in `[queries]`";
+        let hint = "no step would fetch anything: set a query ID in `[queries]`, or ask for a step \
+                    that has one";
         return Err(Failure::usage(hint));
     }
     let started = Moment::now();
     let client = client(config, secret)?;
     let (lock, previous) = open_store(config)?;
-    client.check_credentials().await.map_err(Failure::from)?;
+    stop.or_stop(async { Ok(client.check_credentials().await?) }).await?;
     let run_id = system::new_run_id(started);
-    let id: GenerationId = run_id.parse().map_err(Failure::from)?;
-    let staging = lock.stage(id)?;
+    let staging = lock.stage(run_id.parse()?)?;
     tracing::info!(run_id, tenant = config.tenant.as_str(), "run started");
 
     let applier = Applier::new(previous, options.accept_shrink.clone(), stop.clone());
-    let (mut applier, staging) =
-        apply_all(&plan, config, client, staging, applier, progress).await?;
+    let applying = apply_all(&plan, config, client, staging, applier, progress);
+    let (mut applier, staging) = stop.or_stop(applying).await?;
     // They were applied as they came; people read them in run order.
     applier
         .reports
         .sort_by_key(|report| plan.steps().iter().position(|it| it.step.id == report.id));
-    let failure = applier.failure();
     let mut report = RunReport::new(config, run_id, started);
-    let exit = match failure {
-        Some((kind, error)) if !applier.anything_fetched() => {
-            return Err(Failure { exit: exit_for(kind), error });
-        }
-        _ if applier.all_complete() => Exit::Complete,
-        _ => Exit::Partial,
-    };
-    let region = config.region.as_str().to_owned();
+    if let Some(kind) = applier.gravest_failure()
+        && !applier.anything_fetched()
+    {
+        let exit = exit_for(kind);
+        report.finish(applier.reports, exit);
+        return Ok(Finished { generation: None, report, exit });
+    }
+    let exit = if applier.all_complete() { Exit::Complete } else { Exit::Partial };
     progress.publishing();
-    let tags = apply::tags(config);
+    let (tags, region) = (apply::tags(config), config.region.as_str().to_owned());
     let stop = stop.clone();
-    let written = tokio::task::spawn_blocking(move || {
-        let generation =
-            publish::publish(applier, staging, tags, region, &mut report, exit, &stop)?;
-        Ok::<_, Failure>((generation, report))
+    let publishing = tokio::task::spawn_blocking(move || {
+        publish::publish(applier, staging, tags, region, &mut report, exit, &stop)
+            .map(|generation| (generation.id().clone(), report))
     });
-    let (generation, report) = joined(written.await)??;
+    let (generation, report) = joined(publishing.await)??;
     retain(&lock);
-    Ok(Published { generation, report, exit })
+    Ok(Finished { generation: Some(generation), report, exit })
 }
 
 /// Fetches all exports and applies each as soon as it may be applied.
@@ -201,11 +234,18 @@ fn client(config: &Config, secret: Secret) -> Result<Arc<Client>, Failure> {
 }
 
 fn open_store(config: &Config) -> Result<(RunLock, Option<Generation>), Failure> {
-    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
     let owner = format!("process {}, since {}", std::process::id(), Moment::now().to_rfc3339());
-    let lock = tenant.lock(&owner)?;
-    let previous = tenant.current()?;
-    Ok((lock, previous))
+    let open = || {
+        let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
+        let lock = tenant.lock(&owner)?;
+        let previous = tenant.current()?;
+        Ok((lock, previous))
+    };
+    open().map_err(|error| match error {
+        // Before anything is written it is the place that is wrong.
+        StoreError::Io { .. } => Failure::new(Exit::Configuration, error),
+        error => Failure::from(error),
+    })
 }
 
 /// Removes old generations. That this fails costs space, not data, so the run stays good.
@@ -215,7 +255,9 @@ fn retain(lock: &RunLock) {
     }
 }
 
-/// The result of work on another thread. A panic there is a defect, told as an internal error.
+/// The result of work on another thread. A panic there is a defect; what it says stays unsaid, since
+/// it may show a cell.
 fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, Failure> {
-    result.map_err(|error| Failure::new(Exit::Internal, error))
+    let defect = || anyhow::anyhow!("the program has a defect and stopped; please report this");
+    result.map_err(|_| Failure::from(defect()))
 }

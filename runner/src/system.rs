@@ -51,18 +51,26 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Writes a file that only its owner can read.
+/// Writes a file that only its owner can read, in place of the one that is there: it is whole or it
+/// is the old one.
 pub(crate) fn write_private_file(path: &Path, text: &str) -> io::Result<()> {
-    // Written anew, since the permissions of a file that exists stay as they are.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.new", std::process::id()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
+    options.open(&temporary)?.write_all(text.as_bytes())?;
+    fs::rename(&temporary, path)
+}
+
+/// What the user types to start this program: within a checkout that is Cargo.
+pub(crate) fn own_command() -> &'static str {
+    if variable("CARGO_MANIFEST_DIR").is_some() {
+        "cargo run -p runner --"
+    } else {
+        "nexthink-graph"
+    }
 }
 
 /// Whether others than its owner may read a file. Always false where the system has no such

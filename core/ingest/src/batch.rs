@@ -1,7 +1,7 @@
 //! A batch of rows of one export, held as one text and the ends of its cells.
 
 /// A batch of rows. All rows have the width of the header; all cells are valid UTF-8.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Batch {
     /// The cells, row after row, unquoted and without separators.
     text: String,
@@ -13,7 +13,7 @@ pub struct Batch {
 }
 
 /// One column of a batch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Column<'a> {
     batch: &'a Batch,
     /// `None` for a column that the export does not have: all its cells are empty.

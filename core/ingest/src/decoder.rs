@@ -40,8 +40,10 @@ const MAX_ROW_BYTES: usize = 16 * 1024 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
+/// The byte order marks of UTF-8 and of both kinds of UTF-16.
+const MARKS: [&[u8]; 3] = [BYTE_ORDER_MARK, b"\xFF\xFE", b"\xFE\xFF"];
+
 /// Decodes one file.
-#[derive(Debug)]
 pub struct Decoder {
     state: State,
     /// The first bytes of the file, until it is known whether they are a byte order mark.
@@ -145,10 +147,11 @@ impl Decoder {
         let wanted = BYTE_ORDER_MARK.len() - preamble.len();
         let taken = wanted.min(input.len());
         preamble.extend_from_slice(&input[..taken]);
-        if preamble.starts_with(b"\xFF\xFE") || preamble.starts_with(b"\xFE\xFF") {
+        if MARKS[1..].iter().any(|mark| preamble.starts_with(mark)) {
             return Err(self.refuse(RefusalReason::Utf16));
         }
-        if preamble.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&preamble) {
+        let may_be_a_mark = MARKS.iter().any(|mark| mark.starts_with(&preamble));
+        if preamble.len() < BYTE_ORDER_MARK.len() && may_be_a_mark {
             self.preamble = Some(preamble);
             return Ok(taken);
         }
@@ -385,13 +388,21 @@ impl Decoder {
             }
             names.push(name.to_owned());
         }
+        if let [only] = &names[..]
+            && only.contains([';', '\t', '|'])
+        {
+            return Err(refusal(self.row.line, 1, RefusalReason::Delimiter));
+        }
         Ok(names)
     }
 
     fn row_repeats_header(&self) -> bool {
         let mut start = self.row.bytes;
         for (&end, name) in self.ends[self.row.ends..].iter().zip(&self.header) {
-            if &self.bytes[start..end as usize] != name.as_bytes() {
+            let cell = &self.bytes[start..end as usize];
+            // Files that were put together keep the mark of each.
+            let cell = cell.strip_prefix(BYTE_ORDER_MARK).unwrap_or(cell).trim_ascii();
+            if !cell.eq_ignore_ascii_case(name.as_bytes()) {
                 return false;
             }
             start = end as usize;

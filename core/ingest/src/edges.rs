@@ -116,13 +116,23 @@ impl Edges {
         }
     }
 
+    /// Whether there is an edge between two entities.
+    pub(crate) fn contains(&self, from: u32, to: u32) -> bool {
+        let (group, member) = self.as_group_and_member(from, to);
+        self.members.get(group as usize).is_some_and(|it| it.contains(member))
+    }
+
     fn insert(&mut self, from: u32, to: u32) -> bool {
-        let (group, member) = if self.groups_by_source() { (from, to) } else { (to, from) };
+        let (group, member) = self.as_group_and_member(from, to);
         let group = group as usize;
         if group >= self.members.len() {
             self.members.resize_with(group + 1, RoaringBitmap::new);
         }
         self.members[group].insert(member)
+    }
+
+    fn as_group_and_member(&self, from: u32, to: u32) -> (u32, u32) {
+        if self.groups_by_source() { (from, to) } else { (to, from) }
     }
 
     /// Edges that start at the only entity of a type make one group; otherwise the target groups,

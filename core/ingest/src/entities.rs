@@ -3,7 +3,7 @@
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
+use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::ArrowError;
 use core_model::entity::EntityType;
 use rustc_hash::FxHasher;
@@ -12,13 +12,12 @@ use crate::batch::{Batch, Column};
 use crate::graph::TextColumn;
 use crate::header::ColumnMap;
 use crate::keys::Keys;
-use crate::values::{KEY, Tag, Values, entity_schema};
+use crate::values::{KEY, MAX_PROPERTY_BYTES, Tag, Values, entity_schema};
 
 /// The most rows in a batch of a finished table.
 const OUTPUT_ROWS: usize = 8192;
 
 /// The entities of one type while a run collects them.
-#[derive(Debug)]
 pub struct EntityTable {
     entity: &'static EntityType,
     keys: Keys,
@@ -26,7 +25,18 @@ pub struct EntityTable {
     /// contradicts it. Carried-over entities have none.
     fingerprints: Vec<u64>,
     values: Vec<Values>,
+    /// For each property, whether the export lacks a column of it, and how many cells it could not
+    /// read.
+    doubts: Vec<Doubt>,
     counts: EntityCounts,
+}
+
+/// Why the values of a property are not to be trusted as a whole.
+#[derive(Debug, Default, Clone, Copy)]
+struct Doubt {
+    lacks_a_column: bool,
+    unreadable: u64,
+    readable: u64,
 }
 
 /// What became of the rows that named an entity of a type.
@@ -43,7 +53,6 @@ pub struct EntityCounts {
 }
 
 /// The entities of one type in their final order, which is that of their keys.
-#[derive(Debug)]
 pub struct SortedEntities {
     /// The type.
     pub entity: &'static EntityType,
@@ -64,6 +73,7 @@ impl EntityTable {
             keys: Keys::default(),
             fingerprints: Vec::new(),
             values,
+            doubts: vec![Doubt::default(); entity.properties.len()],
             counts: EntityCounts::default(),
         }
     }
@@ -126,12 +136,78 @@ impl EntityTable {
         }
         self.counts.entities += new_rows.len() as u64;
         let mut property_columns = Vec::new();
-        for (values, property) in self.values.iter_mut().zip(self.entity.properties) {
+        let properties = self.entity.properties.iter().zip(&mut self.doubts);
+        for (values, (property, doubt)) in self.values.iter_mut().zip(properties) {
             property_columns.clear();
             let positions = property.columns.iter().map(|it| columns.position(it));
+            doubt.lacks_a_column |= positions.clone().any(|it| it.is_none());
             property_columns.extend(positions.map(|position| batch.column(position)));
-            values.extend(property, &property_columns, new_rows);
+            let unreadable = values.extend(property, &property_columns, new_rows);
+            doubt.unreadable += unreadable;
+            doubt.readable += new_rows.len() as u64 - unreadable;
         }
+    }
+
+    /// The properties of which cells could not be read, and how many.
+    pub fn unreadable(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let doubts = self.entity.properties.iter().zip(&self.doubts);
+        doubts
+            .filter(|(_, it)| it.unreadable > 0)
+            .map(|(property, it)| (property.name, it.unreadable))
+    }
+
+    /// The properties that keep the values they had: those of which the export lacks a column, and
+    /// those of which it has no readable value.
+    pub fn doubtful(&self) -> impl Iterator<Item = &'static str> {
+        let doubts = self.entity.properties.iter().zip(&self.doubts);
+        doubts.filter(|(_, it)| it.is_serious()).map(|(property, _)| property.name)
+    }
+
+    /// Gives doubtful properties the values that an earlier generation has for the same entities.
+    ///
+    /// # Errors
+    ///
+    /// A batch has no text column `_key`.
+    pub(crate) fn keep_doubtful(&mut self, before: &[RecordBatch]) -> Result<(), ArrowError> {
+        let mut rows: Vec<Option<(&RecordBatch, usize)>> = vec![None; self.keys.len()];
+        for batch in before {
+            let keys = TextColumn::of(batch, KEY)?;
+            for row in 0..batch.num_rows() {
+                let uid = keys.value(row).and_then(|key| self.entity.uid_of_key(key));
+                if let Some(number) = uid.and_then(|uid| self.keys.number(&uid)) {
+                    rows[number as usize] = Some((batch, row));
+                }
+            }
+        }
+        let properties = self.entity.properties.iter().zip(&self.doubts);
+        for (values, (property, doubt)) in self.values.iter_mut().zip(properties) {
+            if !doubt.is_serious() {
+                continue;
+            }
+            let mut kept = Values::new(property.value_type());
+            let now = std::mem::replace(values, Values::new(property.value_type())).finish();
+            for (number, before) in rows.iter().enumerate() {
+                let column = before.and_then(|(batch, _)| batch.column_by_name(property.name));
+                match (before, column) {
+                    (Some((_, row)), Some(column))
+                        if kept.holds(column.data_type()) && column.is_valid(*row) =>
+                    {
+                        kept.extend_from(Some(column), &[*row]);
+                    }
+                    _ => kept.extend_from(Some(&now), &[number]),
+                }
+            }
+            *values = kept;
+        }
+        Ok(())
+    }
+
+    /// Whether a property or the keys have more text than a table can hold.
+    pub(crate) fn is_too_large(&self) -> bool {
+        // A key is written with its type before it, and a byte of it as three at worst.
+        let keys = 3 * self.keys.text_bytes() + self.keys.len() * (self.entity.type_name.len() + 1);
+        keys > MAX_PROPERTY_BYTES
+            || self.values.iter().any(|it| it.text_bytes() > MAX_PROPERTY_BYTES)
     }
 
     /// Takes over the entities of an earlier generation whose keys are not here.
@@ -141,7 +217,7 @@ impl EntityTable {
     /// The batch has no text column `_key`.
     pub(crate) fn carry_over(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         let keys = TextColumn::of(batch, KEY)?;
-        let mut rows = Vec::new();
+        let (mut rows, first) = (Vec::new(), self.keys.len());
         for row in 0..batch.num_rows() {
             let uid = keys.value(row).and_then(|key| self.entity.uid_of_key(key));
             if let Some(uid) = uid
@@ -152,7 +228,19 @@ impl EntityTable {
         }
         self.fingerprints.resize(self.keys.len(), 0);
         for (values, property) in self.values.iter_mut().zip(self.entity.properties) {
-            values.extend_from(batch.column_by_name(property.name), &rows);
+            let column = batch.column_by_name(property.name);
+            let column = column.filter(|it| values.holds(it.data_type()));
+            if !property.never_null {
+                values.extend_from(column, &rows);
+                continue;
+            }
+            // A generation that an older program wrote may lack what is never null today.
+            for (number, &row) in (first..).zip(&rows) {
+                match column.filter(|it| it.is_valid(row)) {
+                    Some(column) => values.extend_from(Some(column), &[row]),
+                    None => values.append_default(property, self.keys.key_at(number)),
+                }
+            }
         }
         self.counts.carried_over += rows.len() as u64;
         Ok(())
@@ -204,6 +292,12 @@ impl EntityTable {
         positions.sort_unstable();
         positions.dedup();
         positions.into_iter().map(|it| batch.column(Some(it))).collect()
+    }
+}
+
+impl Doubt {
+    fn is_serious(self) -> bool {
+        self.lacks_a_column || (self.unreadable > 0 && self.readable == 0)
     }
 }
 

@@ -16,14 +16,13 @@ use crate::step::StepTables;
 use crate::values::{FROM_KEY, TO_KEY, Tag, entity_schema};
 
 /// The graph of one run while it grows, step after step.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Graph {
     entities: BTreeMap<&'static str, EntityTable>,
     edges: BTreeMap<&'static str, Edges>,
 }
 
 /// The whole graph of one run in its final order.
-#[derive(Debug)]
 pub struct SortedGraph {
     entities: BTreeMap<&'static str, SortedEntities>,
     edges: BTreeMap<&'static str, Edges>,
@@ -110,6 +109,49 @@ impl Graph {
         match self.entities.get(entity.type_name) {
             Some(table) => table.count_missing(batch),
             None => Ok(batch.num_rows() as u64),
+        }
+    }
+
+    /// How many edges of an earlier generation are not here. An edge that went with an end is not
+    /// missed, unless the step that draws the edges makes that end too: then nobody else answers for
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// The batch is no table of edges.
+    pub fn count_missing_edges(
+        &self,
+        step: &Step,
+        relationship: &'static RelationshipType,
+        batch: &RecordBatch,
+    ) -> Result<u64, ArrowError> {
+        let from = self.numbers(&relationship.from, batch, FROM_KEY)?;
+        let to = self.numbers(&relationship.to, batch, TO_KEY)?;
+        let edges = self.edges.get(relationship.type_name);
+        let makes =
+            |end: &End| step.entities.iter().any(|entity| entity.type_name == end.entity.type_name);
+        let (makes_from, makes_to) = (makes(&relationship.from), makes(&relationship.to));
+        let is_missing = |pair: &(Option<u32>, Option<u32>)| match *pair {
+            (Some(from), Some(to)) => edges.is_none_or(|edges| !edges.contains(from, to)),
+            (from, to) => (from.is_some() || makes_from) && (to.is_some() || makes_to),
+        };
+        Ok(from.into_iter().zip(to).filter(is_missing).count() as u64)
+    }
+
+    /// Gives the properties of a type that an export said nothing of the values that an earlier
+    /// generation has for the same entities.
+    ///
+    /// # Errors
+    ///
+    /// A batch is no table of entities.
+    pub fn keep_doubtful(
+        &mut self,
+        entity: &EntityType,
+        before: &[RecordBatch],
+    ) -> Result<(), ArrowError> {
+        match self.entities.get_mut(entity.type_name) {
+            Some(table) => table.keep_doubtful(before),
+            None => Ok(()),
         }
     }
 

@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 
 /// Keys by number, and numbers by key.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Keys {
     /// All keys, one after the other.
     text: String,
@@ -22,9 +22,19 @@ impl Keys {
         self.ends.len()
     }
 
+    /// How many bytes the keys have together.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// The key of a number.
     pub(crate) fn key(&self, number: u32) -> &str {
-        key_at(&self.text, &self.ends, number)
+        self.key_at(number as usize)
+    }
+
+    /// The key at a place in the order of first sight.
+    pub(crate) fn key_at(&self, place: usize) -> &str {
+        key_at(&self.text, &self.ends, place)
     }
 
     /// The number of a key that was seen.
@@ -39,8 +49,8 @@ impl Keys {
         let hash = hasher.hash_one(key);
         let entry = numbers.entry(
             hash,
-            |&it| key_at(text, ends, it) == key,
-            |&it| hasher.hash_one(key_at(text, ends, it)),
+            |&it| key_at(text, ends, it as usize) == key,
+            |&it| hasher.hash_one(key_at(text, ends, it as usize)),
         );
         match entry {
             hashbrown::hash_table::Entry::Occupied(entry) => (*entry.get(), false),
@@ -55,8 +65,7 @@ impl Keys {
     }
 }
 
-fn key_at<'a>(text: &'a str, ends: &[usize], number: u32) -> &'a str {
-    let number = number as usize;
-    let start = if number == 0 { 0 } else { ends[number - 1] };
-    &text[start..ends[number]]
+fn key_at<'a>(text: &'a str, ends: &[usize], place: usize) -> &'a str {
+    let start = if place == 0 { 0 } else { ends[place - 1] };
+    &text[start..ends[place]]
 }

@@ -28,6 +28,8 @@ pub enum PartialReason {
     Truncated,
     /// Rows were quarantined.
     Quarantined,
+    /// A column is missing that names an end of relationships.
+    MissingEnd,
     /// The length of the download was not proven.
     LengthUnproven,
     /// It would remove more than a run may without being told.
@@ -88,6 +90,9 @@ impl fmt::Display for PartialReason {
                 "truncated by Nexthink at the maximum number of results of the licence"
             }
             PartialReason::Quarantined => "rows were quarantined",
+            PartialReason::MissingEnd => {
+                "the export lacks a column that names an end of relationships; list it in the query"
+            }
             PartialReason::LengthUnproven => "the length of the download was not proven",
             PartialReason::Shrunk => "it would remove more than a run may without being told",
         })

@@ -10,7 +10,7 @@ const MAX_QUARANTINED_LISTED: usize = 100;
 pub struct Quarantine {
     /// How many there are.
     pub rows: u64,
-    /// The first of them.
+    /// Some of them.
     pub listed: Vec<QuarantinedRow>,
 }
 
@@ -43,6 +43,9 @@ pub enum QuarantineReason {
     NoKey,
     /// The cell that identifies its entity has more than 256 bytes.
     LongKey,
+    /// The cell that identifies its entity has a character that cannot be seen, so that two keys could
+    /// look like one.
+    InvisibleKey,
 }
 
 /// Why a file was refused, and where.
@@ -81,6 +84,8 @@ pub enum RefusalReason {
     BadHeader,
     /// Two columns have one name.
     DuplicateColumn,
+    /// Something other than commas separates the columns.
+    Delimiter,
 }
 
 impl Quarantine {
@@ -103,6 +108,7 @@ impl fmt::Display for QuarantineReason {
             QuarantineReason::RepeatedHeader => f.write_str("the header again"),
             QuarantineReason::NoKey => f.write_str("the key is empty"),
             QuarantineReason::LongKey => f.write_str("the key has more than 256 bytes"),
+            QuarantineReason::InvisibleKey => f.write_str("the key has an invisible character"),
         }
     }
 }
@@ -127,6 +133,7 @@ impl fmt::Display for RefusalReason {
             RefusalReason::TooManyColumns => "a header of more than 1,024 columns",
             RefusalReason::BadHeader => "a column name that is empty or no text",
             RefusalReason::DuplicateColumn => "a column name that stands twice",
+            RefusalReason::Delimiter => "the columns are not separated by commas",
         })
     }
 }

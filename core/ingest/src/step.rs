@@ -3,8 +3,6 @@
 //! The tables are the step's own until it has ended well: a file that turns out to be cut in its
 //! last line leaves nothing behind.
 
-use std::fmt;
-
 use core_model::entity::EntityType;
 use core_model::relationship::{End, RelationshipType};
 use core_model::step::Step;
@@ -21,7 +19,6 @@ use crate::refusal::{QuarantineReason, QuarantinedRow, Refusal};
 const MAX_KEY_BYTES: usize = 256;
 
 /// Reads one export for one step.
-#[derive(Debug)]
 pub struct StepIngest<'g> {
     graph: &'g Graph,
     decoder: Decoder,
@@ -29,7 +26,6 @@ pub struct StepIngest<'g> {
 }
 
 /// What one step made of its export.
-#[derive(Debug)]
 pub struct StepTables {
     /// One table for each entity type of the step.
     pub entities: Vec<EntityTable>,
@@ -50,21 +46,32 @@ pub struct RowAccount {
     pub decoder: DecoderCounts,
     /// Declared columns that the export does not have; their values are null.
     pub missing_columns: Vec<&'static str>,
+    /// Relationship types of which the export names no end, so that it draws no edge of them.
+    pub missing_ends: Vec<&'static str>,
     /// Columns of the export that nobody declared; they were ignored.
     pub unknown_columns: usize,
 }
 
 /// Why an export was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IngestError {
     /// It is no CSV as Nexthink exports it.
-    Refused(Refusal),
+    #[error("the file is not the CSV that Nexthink exports")]
+    Refused(#[from] Refusal),
     /// It lacks a column without which nothing can be identified.
+    #[error("the export has no column `{}`; list it in the saved query", columns.join("`, `"))]
     MissingKey {
         /// The columns.
         columns: Vec<&'static str>,
     },
+    /// It has more text than a table can hold.
+    #[error("the texts of `{type_name}` have more than 1 GiB for one property; bound the query")]
+    TooLarge {
+        /// The type.
+        type_name: &'static str,
+    },
     /// The sums of the account do not close: a defect of this program.
+    #[error("{read} rows were read and {accounted} accounted for; please report this")]
     Unaccounted {
         /// Rows read.
         read: u64,
@@ -74,7 +81,6 @@ pub enum IngestError {
 }
 
 /// From batches to the tables of a step. Apart from the decoder so that both can be borrowed.
-#[derive(Debug)]
 struct Mapper {
     step: &'static Step,
     columns: Option<ColumnMap>,
@@ -86,7 +92,7 @@ struct Mapper {
 }
 
 /// Buffers of one batch, kept for the next.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Scratch {
     /// Rows without a usable key.
     unusable: Vec<bool>,
@@ -119,7 +125,7 @@ impl<'g> StepIngest<'g> {
     /// The export is refused.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), IngestError> {
         while !bytes.is_empty() {
-            let read = self.decoder.decode(bytes).map_err(IngestError::Refused)?;
+            let read = self.decoder.decode(bytes)?;
             bytes = &bytes[read..];
             if self.decoder.is_full() {
                 self.apply_batch()?;
@@ -134,14 +140,21 @@ impl<'g> StepIngest<'g> {
     ///
     /// The export is refused, or its account does not close.
     pub fn finish(mut self) -> Result<StepTables, IngestError> {
-        self.decoder.finish().map_err(IngestError::Refused)?;
+        self.decoder.finish()?;
         self.apply_batch()?;
+        let columns = self.mapper.columns(self.decoder.header())?.clone();
+        let lacks = |end: &End| end.column.is_some_and(|it| columns.position(it).is_none());
+        let relationships = self.mapper.step.relationships.iter();
         let account = RowAccount {
             used: self.mapper.used,
             merged: self.mapper.merged,
             decoder: self.decoder.counts().clone(),
-            missing_columns: self.mapper.columns(self.decoder.header())?.missing.clone(),
-            unknown_columns: self.mapper.columns(self.decoder.header())?.unknown,
+            missing_ends: relationships
+                .filter(|it| lacks(&it.from) || lacks(&it.to))
+                .map(|it| it.type_name)
+                .collect(),
+            missing_columns: columns.missing,
+            unknown_columns: columns.unknown,
         };
         account.check()?;
         let Mapper { entities, edges, .. } = self.mapper;
@@ -153,7 +166,10 @@ impl<'g> StepIngest<'g> {
         self.mapper.columns(self.decoder.header())?;
         self.mapper.apply(self.graph, &batch, |row| self.decoder.quarantine(row));
         self.decoder.recycle(batch);
-        Ok(())
+        let too_large = self.mapper.entities.iter().find(|it| it.is_too_large());
+        too_large.map_or(Ok(()), |table| {
+            Err(IngestError::TooLarge { type_name: table.entity().type_name })
+        })
     }
 }
 
@@ -239,7 +255,8 @@ impl Mapper {
             for (row, cell) in batch.column(columns.position(key)).cells().enumerate() {
                 let reason = match cell.len() {
                     0 => QuarantineReason::NoKey,
-                    1..=MAX_KEY_BYTES => continue,
+                    1..=MAX_KEY_BYTES if !cell.chars().any(is_invisible) => continue,
+                    1..=MAX_KEY_BYTES => QuarantineReason::InvisibleKey,
                     _ => QuarantineReason::LongKey,
                 };
                 if !std::mem::replace(&mut unusable[row], true) {
@@ -289,6 +306,16 @@ impl Mapper {
             }
         }
     }
+}
+
+/// Whether a character leaves no mark, or changes the direction of those around it.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{a0}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
 }
 
 /// The numbers of each row's entity, if the step itself makes the type.
@@ -350,21 +377,3 @@ impl RowAccount {
         if read == accounted { Ok(()) } else { Err(IngestError::Unaccounted { read, accounted }) }
     }
 }
-
-impl fmt::Display for IngestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            IngestError::Refused(refusal) => refusal.fmt(f),
-            IngestError::MissingKey { columns } => write!(
-                f,
-                "line 1: the export has no column `{}`; list it in the saved query",
-                columns.join("`, `")
-            ),
-            IngestError::Unaccounted { read, accounted } => {
-                write!(f, "{read} rows were read and {accounted} accounted for; please report this")
-            }
-        }
-    }
-}
-
-impl std::error::Error for IngestError {}

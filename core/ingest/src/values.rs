@@ -1,5 +1,6 @@
 //! The values of one property for all entities of a type, and the schema of a type's table.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -24,6 +25,12 @@ pub const FROM_KEY: &str = "_fromEntityKey";
 
 /// The column of the target's key, in every table of relationships.
 pub const TO_KEY: &str = "_toEntityKey";
+
+/// The most bytes of one text; what is longer is cut and ends in an ellipsis.
+const MAX_TEXT_BYTES: usize = 4096;
+
+/// The most bytes of all texts of one property. Offsets into them are 31 bits.
+pub(crate) const MAX_PROPERTY_BYTES: usize = 1 << 30;
 
 /// A property that a run gives to every entity, such as `tag.AccountName`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +65,6 @@ pub fn data_type(value_type: ValueType) -> DataType {
 }
 
 /// The values of one property, in the order of the entities' numbers.
-#[derive(Debug)]
 pub(crate) enum Values {
     Text(StringBuilder),
     Integer(Int64Builder),
@@ -82,11 +88,19 @@ impl Values {
     }
 
     /// Appends the property's values of these rows. The kind is matched once, outside the loops.
-    pub(crate) fn extend(&mut self, property: &Property, columns: &[Column<'_>], rows: &[usize]) {
+    ///
+    /// Returns how many cells held something that the kind cannot read. Only numbers and times can
+    /// be unreadable: a text that is no host name is simply none.
+    pub(crate) fn extend(
+        &mut self,
+        property: &Property,
+        columns: &[Column<'_>],
+        rows: &[usize],
+    ) -> u64 {
         match property.kind {
+            Kind::Integer => return self.extend_integers(columns, rows, convert::integer),
+            Kind::Timestamp => return self.extend_integers(columns, rows, convert::timestamp),
             Kind::Text => self.extend_text(columns, rows, Some),
-            Kind::Integer => self.extend_integers(columns, rows, convert::integer),
-            Kind::Timestamp => self.extend_integers(columns, rows, convert::timestamp),
             Kind::Constant(constant) => self.extend_constants(rows.iter().map(|_| Some(constant))),
             Kind::Lookup(table, otherwise) => {
                 let cells = rows.iter().map(|&row| first_cell(columns, row));
@@ -95,6 +109,7 @@ impl Values {
             Kind::Convert(conversion) => self.extend_converted(conversion, columns, rows),
             Kind::NotCollected(_) => self.extend_constants(rows.iter().map(|_| None)),
         }
+        0
     }
 
     fn extend_converted(&mut self, conversion: Conversion, columns: &[Column<'_>], rows: &[usize]) {
@@ -135,9 +150,12 @@ impl Values {
             Conversion::EmailAddresses => self.extend_lists(columns, rows, convert::emails),
             Conversion::EmailDomains => self.extend_lists(columns, rows, |cell| {
                 let emails = convert::emails(cell);
-                let mut domains: Vec<String> =
-                    emails.iter().map(|it| convert::email_domain(it).to_owned()).collect();
-                domains.dedup();
+                let mut domains: Vec<String> = Vec::new();
+                for domain in emails.iter().map(|it| convert::email_domain(it)) {
+                    if !domains.iter().any(|it| it == domain) {
+                        domains.push(domain.to_owned());
+                    }
+                }
                 domains
             }),
         }
@@ -151,7 +169,9 @@ impl Values {
     ) {
         let Values::Text(builder) = self else { unreachable!("the kind decides the values") };
         for &row in rows {
-            builder.append_option(first_value(columns, row, &rule));
+            builder.append_option(
+                first_value(columns, row, &rule).as_ref().map(|it| cut(it.as_ref())),
+            );
         }
     }
 
@@ -175,7 +195,7 @@ impl Values {
             if joined.is_empty() {
                 joined.push_str(fallback.map_or("", |it| it.cell(row)));
             }
-            builder.append_option((!joined.is_empty()).then_some(&joined));
+            builder.append_option((!joined.is_empty()).then(|| cut(&joined)));
         }
     }
 
@@ -189,7 +209,12 @@ impl Values {
         let rule = |cell: &str| Some(rule(cell)).filter(|items| !items.is_empty());
         for &row in rows {
             let items = first_value(columns, row, rule);
-            builder.append_option(items.map(|items| items.into_iter().map(Some)));
+            let items = items.iter().flatten().map(|item| Some(cut(item)));
+            if items.clone().next().is_some() {
+                builder.append_value(items);
+            } else {
+                builder.append_null();
+            }
         }
     }
 
@@ -198,13 +223,18 @@ impl Values {
         columns: &[Column<'_>],
         rows: &[usize],
         rule: impl Fn(&str) -> Option<i64>,
-    ) {
-        let values = rows.iter().map(|&row| first_value(columns, row, &rule));
-        match self {
-            Values::Integer(builder) => values.for_each(|it| builder.append_option(it)),
-            Values::Timestamp(builder) => values.for_each(|it| builder.append_option(it)),
-            _ => unreachable!("the kind decides the values"),
+    ) -> u64 {
+        let mut unreadable = 0;
+        for &row in rows {
+            let value = first_value(columns, row, &rule);
+            unreadable += u64::from(value.is_none() && !first_cell(columns, row).is_empty());
+            match self {
+                Values::Integer(builder) => builder.append_option(value),
+                Values::Timestamp(builder) => builder.append_option(value),
+                _ => unreachable!("the kind decides the values"),
+            }
         }
+        unreadable
     }
 
     fn extend_constants(&mut self, constants: impl Iterator<Item = Option<Constant>>) {
@@ -260,7 +290,29 @@ impl Values {
         }
     }
 
-    fn holds(&self, found: &DataType) -> bool {
+    /// Appends what a value that is never null is for an entity of which nothing is known.
+    pub(crate) fn append_default(&mut self, property: &Property, uid: &str) {
+        match (property.kind, &mut *self) {
+            (Kind::Constant(value) | Kind::Lookup(_, Otherwise::Value(value)), _) => {
+                self.extend_constants(std::iter::once(Some(value)));
+            }
+            (_, Values::Text(builder)) => builder.append_value(uid),
+            (_, Values::TextList(builder)) => builder.append_value([Some(uid)]),
+            _ => self.append_null(),
+        }
+    }
+
+    /// How many bytes the texts take.
+    pub(crate) fn text_bytes(&self) -> usize {
+        match self {
+            Values::Text(builder) => builder.values_slice().len(),
+            Values::TextList(builder) => builder.values_ref().values_slice().len(),
+            Values::Integer(_) | Values::Boolean(_) | Values::Timestamp(_) => 0,
+        }
+    }
+
+    /// Whether a column of an earlier generation holds values of this type.
+    pub(crate) fn holds(&self, found: &DataType) -> bool {
         match (self, found) {
             (Values::Text(_), DataType::Utf8)
             | (Values::Integer(_), DataType::Int64)
@@ -280,6 +332,14 @@ impl Values {
             Values::TextList(builder) => Arc::new(builder.finish()),
         }
     }
+}
+
+/// A text that is not longer than a value may be.
+fn cut(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_TEXT_BYTES {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{}…", &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]))
 }
 
 /// What a rule gives for the first cell of the row, in the order of the columns, for which it

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use petgraph::Direction;
 use serde_json::{Value, json};
 
 use crate::plan::{Decision, Plan, PlannedStep};
@@ -82,11 +83,11 @@ fn remark(planned: &PlannedStep) -> String {
     }
 }
 
-/// The edges in run order: `all_edges` would give them in the order of insertion.
+/// The edges in run order of their targets.
 fn edges(plan: &Plan) -> Vec<(&'static str, &'static str)> {
-    let dependencies = |it: &PlannedStep| {
-        let step = it.step;
-        step.depends_on.iter().map(move |dependency| (dependency.id, step.id))
+    let waits_for = |it: &PlannedStep| {
+        let id = it.step.id;
+        plan.graph().neighbors_directed(id, Direction::Incoming).map(move |before| (before, id))
     };
-    plan.steps().iter().flat_map(dependencies).collect()
+    plan.steps().iter().flat_map(waits_for).collect()
 }

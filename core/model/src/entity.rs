@@ -24,7 +24,14 @@ impl EntityType {
     /// or that lacks what its classes require.
     #[must_use]
     pub const fn checked(self) -> Self {
-        self.check_properties();
+        self.checked_with_filled(&[])
+    }
+
+    /// The same for a type with further columns that are never empty, because the run itself fills
+    /// them.
+    #[must_use]
+    pub const fn checked_with_filled(self, filled: &[&str]) -> Self {
+        self.check_properties(filled);
         self.check_required(REQUIRED_OF_EVERY_ENTITY, true);
         let mut i = 0;
         while i < self.class.len() {
@@ -95,15 +102,16 @@ impl EntityType {
         !self.class.iter().any(|class| class.defines(property.name))
     }
 
-    const fn check_properties(&self) {
+    const fn check_properties(&self, filled: &[&str]) {
         let mut key_is_mapped = false;
         let mut i = 0;
         while i < self.properties.len() {
             let property = &self.properties[i];
             let reads_the_key = text::is_one_of(self.key_column, property.columns);
             key_is_mapped |= reads_the_key;
+            let reads_a_filled = reads_the_key || text::share_one(filled, property.columns);
             assert!(
-                !property.never_null || property.kind.always_gives_a_value(reads_the_key),
+                !property.never_null || property.kind.always_gives_a_value(reads_a_filled),
                 "a property marked as never null can be null: add the key column or a default"
             );
             let mut j = 0;

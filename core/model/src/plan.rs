@@ -101,11 +101,11 @@ impl Plan {
             .map(|step| PlannedStep { step, wave: waves[step.id], decision: decide(step) })
             .collect();
         // A topological order, since a step is always in a later wave than what it waits for.
-        planned.sort_by_key(|it| (it.wave, it.step.id));
+        planned.sort_by_key(|it| (it.wave, it.step.depends_on.len(), it.step.id));
         Ok(Plan { steps: planned, graph })
     }
 
-    /// The steps in run order: by wave, then by ID.
+    /// The steps in run order: by wave, then by how many steps they wait for, then by ID.
     pub fn steps(&self) -> &[PlannedStep] {
         &self.steps
     }

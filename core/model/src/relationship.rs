@@ -78,11 +78,6 @@ impl RelationshipType {
         self.to.entity.property(property.name).expect("checked at compile time")
     }
 
-    /// The key of an edge between the entities with these keys.
-    pub fn key(&self, from_key: &str, to_key: &str) -> String {
-        format!("{from_key}|{}|{to_key}", self.class.lower_case_name())
-    }
-
     const fn type_name_is_right(&self) -> bool {
         let name = self.type_name.as_bytes();
         let from = self.from.entity.type_name.as_bytes();

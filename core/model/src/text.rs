@@ -53,6 +53,18 @@ pub(crate) const fn is_one_of(text: &str, list: &[&str]) -> bool {
     false
 }
 
+/// Whether a text stands in both lists.
+pub(crate) const fn share_one(a: &[&str], b: &[&str]) -> bool {
+    let mut i = 0;
+    while i < a.len() {
+        if is_one_of(a[i], b) {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
 /// Letters and digits only, beginning with a lower-case letter.
 pub(crate) const fn is_lower_camel_case(text: &str) -> bool {
     let bytes = text.as_bytes();

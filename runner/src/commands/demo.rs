@@ -11,9 +11,9 @@ use super::simulate::{CLIENT_SECRET, configuration};
 use crate::cli::Global;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::output;
 use crate::progress::Progress;
 use crate::run::{self, RunOptions, Stop};
+use crate::{output, system};
 
 /// The folder of the demo's store, in the current folder.
 pub(crate) const STORE: &str = "nexthink-graph-demo";
@@ -47,22 +47,32 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
     let (options, stop) = (RunOptions::default(), Stop::default());
     let secret = Secret::new(CLIENT_SECRET.to_owned());
     let running = run::run(&config, secret, &options, &progress, &stop);
-    let published = interruptible(running, &stop).await;
+    let finished = interruptible(running, &stop).await;
     progress.finish();
     simulator.stop().await;
-    let published = published?;
-    print(global, &published);
+    let finished = finished?;
+    print(global, &finished);
     if !global.quiet {
-        output::note(NEXT);
+        output::note(&next(system::own_command()));
     }
-    Ok(published.exit)
+    Ok(finished.exit)
 }
 
-const NEXT: &str = "
-The graph is in the folder nexthink-graph-demo. Try next:
+/// Three commands to try next, and the way to a tenant of one's own.
+fn next(program: &str) -> String {
+    format!(
+        "
+The graph is in the folder {STORE}. Try next:
 
-  cargo run -p runner -- query --tables
-  cargo run -p runner -- query \"select d.name, count(*) n from nexthink_device d join nexthink_device_installed_package r on r._fromEntityKey = d._key group by 1 order by n desc limit 5\"
-  cargo run -p runner -- plan
+  {program} query --tables
+  {program} query \"{QUESTION}\"
+  {program} plan
 
-For your own tenant: `cargo run -p runner -- init`.";
+For your own tenant: `{program} init`."
+    )
+}
+
+/// Which devices have the most packages.
+const QUESTION: &str = "select d.name, count(*) n from nexthink_device d join \
+    nexthink_device_installed_package r on r._fromEntityKey = d._key group by 1 order by n desc \
+    limit 5";

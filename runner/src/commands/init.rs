@@ -36,10 +36,11 @@ pub(super) fn init(global: &Global, arguments: InitArguments) -> Result<Exit, Fa
     system::write_private_file(&path, &text)
         .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))?;
     if !global.quiet {
+        let program = system::own_command();
         output::note(&format!(
-            "wrote {}\nNext:\n  1. save the queries that `nexthink-graph nql` prints, under \
+            "wrote {}\nNext:\n  1. save the queries that `{program} nql` prints, under \
              Administration > NQL API queries\n  2. put the client secret where the file says\n  3. \
-             nexthink-graph run",
+             {program} run",
             path.display()
         ));
     }

@@ -1,11 +1,16 @@
 //! `run`: fetches everything and publishes a new generation.
 
+use std::time::Duration;
+
 use crate::cli::{Global, ReportFormat, RunArguments};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::progress::Progress;
-use crate::run::{self, Published, RunOptions, Stop};
+use crate::run::{self, Finished, RunOptions, Stop};
+
+/// How long a run may take to stop.
+const GRACE: Duration = Duration::from_secs(4);
 
 /// Runs, and prints the report.
 pub(super) async fn run(
@@ -22,42 +27,64 @@ pub(super) async fn run(
     let progress = Progress::new(global.quiet);
     let stop = Stop::default();
     let running = run::run(config, secret, &options, &progress, &stop);
-    let published = interruptible(running, &stop).await;
+    let finished = interruptible(running, &stop).await;
     progress.finish();
-    let published = published?;
+    let finished = finished?;
     match arguments.output {
-        ReportFormat::Table => print(global, &published),
+        ReportFormat::Table => print(global, &finished),
         ReportFormat::Json => {
-            let report = serde_json::to_string_pretty(&published.report);
+            let report = serde_json::to_string_pretty(&finished.report);
             output::result(&report.map_err(anyhow::Error::new)?);
         }
     }
-    Ok(published.exit)
+    Ok(finished.exit)
 }
 
 /// Prints the summary to standard output and the remarks to standard error.
-pub(super) fn print(global: &Global, published: &Published) {
-    output::result(&published.report.table());
-    if global.quiet {
+pub(super) fn print(global: &Global, finished: &Finished) {
+    output::result(&finished.report.table());
+    // What went wrong is said even when nothing else is.
+    if global.quiet && finished.generation.is_some() {
         return;
     }
-    for remark in published.report.remarks() {
+    for remark in finished.report.remarks() {
         output::note(&remark);
     }
-    let generation = published.generation.id();
-    output::note(&format!("published generation {generation} ({})", published.report.outcome));
+    output::note(&match &finished.generation {
+        Some(generation) => {
+            format!("published generation {generation} ({})", finished.report.outcome)
+        }
+        None => "error: no export could be used, so nothing was published".to_owned(),
+    });
 }
 
-/// Does something until it is done or a signal asks to stop.
+/// Does something until it is done. A signal asks it to stop: it is then given some seconds, since
+/// what is being published may be done yet. A second signal ends it at once.
 pub(super) async fn interruptible<T>(
     doing: impl Future<Output = Result<T, Failure>>,
     stop: &Stop,
 ) -> Result<T, Failure> {
-    tokio::select! {
-        done = doing => done,
-        exit = signal() => {
-            stop.request();
-            Err(Failure { exit, error: anyhow::anyhow!("stopped by a signal; nothing was published") })
+    let mut doing = std::pin::pin!(doing);
+    let exit = tokio::select! {
+        // Signals first, so that they are listened for before anything is done.
+        biased;
+        exit = signal() => exit,
+        done = &mut doing => return done,
+    };
+    stop.request();
+    let stopped = tokio::select! {
+        done = tokio::time::timeout(GRACE, doing) => done,
+        _ = signal() => Ok(Err(anyhow::anyhow!("stopped at once").into())),
+    };
+    match stopped {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) => {
+            let error = anyhow::anyhow!("stopped by a signal; nothing was published");
+            Err(Failure { exit, error })
+        }
+        Err(_) => {
+            let error = anyhow::anyhow!("stopped by a signal; `history` tells what is published");
+            Err(Failure { exit, error })
         }
     }
 }

@@ -53,7 +53,8 @@ pub(super) async fn simulate(
             endpoints.api, endpoints.files
         ));
         if let Some(path) = &arguments.config_out {
-            output::note(&format!("now run: nexthink-graph run --config {}", path.display()));
+            let program = system::own_command();
+            output::note(&format!("now run: {program} run --config {}", path.display()));
         }
     }
     let stopped = async {

@@ -152,6 +152,24 @@ impl Settings {
         self.problems.push(Problem { place, message: format!("`{path}` {message}") });
     }
 
+    /// Where a variable sets anything below a path, forgets what the file says there: the variable
+    /// may choose another of several ways.
+    pub(super) fn let_variables_replace(&mut self, path: &str) {
+        let below = format!("{path}.");
+        let is_below = |it: &str| it == path || it.starts_with(&below);
+        let mut from_variables = self.values.iter().filter(|(it, _)| is_below(it));
+        if from_variables.any(|(_, (_, place))| matches!(place, Place::Variable(_))) {
+            self.values
+                .retain(|it, (_, place)| !is_below(it) || matches!(place, Place::Variable(_)));
+        }
+    }
+
+    /// Forgets what is set below a path about which enough has been said.
+    pub(super) fn ignore_below(&mut self, path: &str) {
+        let below = format!("{path}.");
+        self.values.retain(|it, _| !it.starts_with(&below));
+    }
+
     /// All mistakes, what nobody asked for included.
     pub(crate) fn finish(mut self) -> Vec<Problem> {
         let unknown = std::mem::take(&mut self.values);

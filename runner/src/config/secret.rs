@@ -30,9 +30,11 @@ const PATH: &str = "nexthink.client_secret";
 
 /// Reads the reference to the client secret.
 pub(super) fn read(settings: &mut Settings, folder: &Path) -> Option<SecretReference> {
+    settings.let_variables_replace(PATH);
     let how = "give a reference: { env = \"NAME\" }, { file = \"PATH\" } or { command = [\"…\"] }";
     if settings.text(PATH).is_some() {
         settings.problem(PATH, &format!("must not hold the secret itself; {how}"));
+        settings.ignore_below(PATH);
         return None;
     }
     let variable = settings.text(&format!("{PATH}.env")).map(SecretReference::Variable);
@@ -79,20 +81,21 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
 
 fn read_output(words: &[String]) -> anyhow::Result<String> {
     let (program, arguments) = words.split_first().context("the secret command is empty")?;
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot run the secret command {program}"))?;
-    if !output.status.success() {
-        bail!("the secret command {program} failed: {}", output.status);
+    let cannot_run = || format!("cannot run the secret command {program}");
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut child = command.spawn().with_context(cannot_run)?;
+    let printed = child.stdout.take().with_context(cannot_run)?;
+    let mut secret = Vec::new();
+    printed.take(MAX_BYTES + 1).read_to_end(&mut secret).with_context(cannot_run)?;
+    if secret.len() as u64 > MAX_BYTES {
+        // It may go on for ever; that it cannot be killed changes nothing for us.
+        let _ = child.kill();
+        bail!("the secret command {program} printed too much for a secret");
     }
-    ensure!(
-        output.stdout.len() as u64 <= MAX_BYTES,
-        "the secret command {program} printed too much"
-    );
-    match String::from_utf8(output.stdout) {
+    let status = child.wait().with_context(cannot_run)?;
+    ensure!(status.success(), "the secret command {program} failed: {status}");
+    match String::from_utf8(secret) {
         Ok(secret) => Ok(secret),
         // The error would show the bytes.
         Err(_) => bail!("the secret command {program} printed no text"),

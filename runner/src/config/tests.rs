@@ -62,6 +62,9 @@ fn a_variable_overrides_the_file_and_adds_to_it() {
     assert_eq!(config.queries["users"].as_str(), "#mine");
     assert!(!config.account.tag_entities);
     assert_eq!(config.retry.max_attempts, 9);
+    let other_way = [("NEXTHINK_GRAPH__NEXTHINK__CLIENT_SECRET__FILE", "kept/secret")];
+    let config = parse(WHOLE, &other_way).expect("it is valid");
+    assert_eq!(config.client_secret, SecretReference::File("folder/kept/secret".into()));
 }
 
 #[test]

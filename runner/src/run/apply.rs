@@ -3,17 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read as _};
+use std::io::{self, BufReader, Read as _};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use core_ingest::decompress::{self, Compression};
+use arrow_array::RecordBatch;
+use core_ingest::decompress::{self, Caps, Compression};
 use core_ingest::graph::Graph;
 use core_ingest::outcome::{Outcome, PartialReason, ShrinkGuard};
 use core_ingest::step::{StepIngest, StepTables, ingest_row};
 use core_ingest::values::Tag;
+use core_model::entity::EntityType;
 use core_model::plan::{Decision, PlannedStep};
-use core_model::relationship::RelationshipType;
 use core_model::step::Step;
 use core_nexthink::{ErrorKind, FinishedExport};
 use core_store::{Generation, TableKind};
@@ -35,8 +36,8 @@ pub(crate) struct Applier {
     /// Whether each type may lose objects.
     pub(super) may_lose: BTreeMap<&'static str, bool>,
     pub(super) reports: Vec<StepReport>,
-    /// The first failure of a step, which is the run's if no step gave anything.
-    failure: Option<(ErrorKind, String)>,
+    /// What kinds of failures there were.
+    failures: Vec<ErrorKind>,
 }
 
 /// What was read from a file.
@@ -59,7 +60,7 @@ impl Applier {
             stop,
             may_lose: BTreeMap::new(),
             reports: Vec::new(),
-            failure: None,
+            failures: Vec::new(),
         }
     }
 
@@ -118,9 +119,18 @@ impl Applier {
         self.reports.iter().all(|it| matches!(it.outcome, "complete" | "skipped"))
     }
 
-    /// The first failure of a step.
-    pub(super) fn failure(&self) -> Option<(ErrorKind, anyhow::Error)> {
-        self.failure.as_ref().map(|(kind, message)| (*kind, anyhow::anyhow!(message.clone())))
+    /// The kind of failure that a run in which nothing was fetched is told by: the one that needs
+    /// somebody to act comes before the one that may pass.
+    pub(super) fn gravest_failure(&self) -> Option<ErrorKind> {
+        self.failures.iter().copied().min_by_key(|kind| match kind {
+            ErrorKind::Credentials => 0,
+            ErrorKind::Configuration => 1,
+            ErrorKind::Query => 2,
+            ErrorKind::Data => 3,
+            ErrorKind::Local => 4,
+            ErrorKind::Unreachable => 5,
+            ErrorKind::Deferred => 6,
+        })
     }
 
     fn apply_row(
@@ -157,7 +167,7 @@ impl Applier {
         report.bytes = export.bytes;
         report.export_id = Some(export.export_id.as_str().to_owned());
         let file = file.with_context(|| format!("the download of step {} is gone", step.id))?;
-        match self.read_file(step, file) {
+        match self.read_file(step, file, export.bytes) {
             Ok(read) => {
                 let outcome = outcome_of(&export, &read);
                 report.decoded_bytes = read.bytes;
@@ -168,23 +178,30 @@ impl Applier {
             }
             Err(error) => {
                 self.stop.check()?;
-                let message =
-                    format!("the export of query {} was refused: {error:#}", query(report));
-                self.fail(step, ErrorKind::Data, message, report);
+                let kind = if is_local(&error) { ErrorKind::Local } else { ErrorKind::Data };
+                let query = report.query_id.as_deref().unwrap_or("");
+                let message = format!("the export of query {query} was refused: {error:#}");
+                self.fail(step, kind, message, report);
                 Ok(Outcome::Failed)
             }
         }
     }
 
     /// Reads a whole file; the graph is untouched unless all of it is good.
-    fn read_file(&self, step: &'static Step, file: File) -> anyhow::Result<FileRead> {
-        let (compression, mut reader) = decompress::reader(BufReader::new(file))?;
+    fn read_file(
+        &self,
+        step: &'static Step,
+        file: File,
+        file_bytes: u64,
+    ) -> anyhow::Result<FileRead> {
+        let file = BufReader::new(file);
+        let (compression, mut reader) = decompress::reader(file, file_bytes, Caps::default())?;
         let mut ingest = StepIngest::new(step, &self.graph);
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut bytes = 0;
         loop {
             self.stop.check()?;
-            let read = reader.read(&mut chunk).context("the file cannot be decompressed")?;
+            let read = reader.read(&mut chunk).context("the file cannot be read to its end")?;
             if read == 0 {
                 break;
             }
@@ -204,8 +221,8 @@ impl Applier {
     ) {
         tracing::info!(step_id = step.id, error = message, "step failed");
         self.graph.add_empty(step);
-        report.reason = Some(message.clone());
-        self.failure.get_or_insert((kind, message));
+        report.reason = Some(message);
+        self.failures.push(kind);
     }
 
     /// Takes a complete step for partial if it would remove too much without being told.
@@ -222,42 +239,49 @@ impl Applier {
         if outcome != Outcome::Complete {
             return Ok(outcome);
         }
-        for (type_name, before, removed) in self.removals(step)? {
-            let accepted = self.accept_shrink.iter().any(|it| it == type_name);
-            if ShrinkGuard::default().refuses(before, removed) && !accepted {
-                report.reason = Some(format!(
-                    "{removed} of {before} `{type_name}` would be removed; if that is right, run \
-                     once with --accept-shrink {type_name}"
-                ));
-                return Ok(Outcome::Partial(PartialReason::Shrunk));
-            }
+        let mut refused = self.removals(step)?;
+        refused.retain(|(type_name, before, removed)| {
+            let is_accepted = self.accept_shrink.iter().any(|it| it == type_name);
+            ShrinkGuard::default().refuses(*before, *removed) && !is_accepted
+        });
+        if refused.is_empty() {
+            return Ok(outcome);
         }
-        Ok(outcome)
+        let removals = refused.iter().map(|(type_name, before, removed)| {
+            format!("{removed} of {before} `{type_name}` would be removed")
+        });
+        let flags = refused.iter().map(|(type_name, ..)| format!("--accept-shrink {type_name}"));
+        report.reason = Some(format!(
+            "{}; if that is right, run once with {}",
+            removals.collect::<Vec<_>>().join(" and "),
+            flags.collect::<Vec<_>>().join(" ")
+        ));
+        Ok(Outcome::Partial(PartialReason::Shrunk))
     }
 
     /// How many objects of each of the step's types the generation before had, and how many of them
-    /// a complete outcome would remove. For relationships the removals are those that additions do
-    /// not make up for: to find each would mean reading every edge twice.
+    /// a complete outcome would remove. An edge that goes with an end of another step is not counted:
+    /// that step's removal of the end is.
     fn removals(&self, step: &Step) -> anyhow::Result<Vec<(&'static str, u64, u64)>> {
-        let Some(previous) = &self.previous else { return Ok(Vec::new()) };
-        let before = |kind, name| previous.manifest().table(kind, name).map(|it| it.rows);
         let mut removals = Vec::new();
         for entity in step.entities {
-            let name = entity.type_name;
-            let Some(rows) = before(TableKind::Entity, name) else { continue };
-            let mut removed = 0;
-            for batch in previous.batches(TableKind::Entity, name)? {
-                removed += self.graph.count_missing(entity, &batch?)?;
+            let (mut before, mut removed) = (0, 0);
+            for batch in self.before(TableKind::Entity, entity.type_name)? {
+                let batch = batch?;
+                before += batch.num_rows() as u64;
+                removed += self.graph.count_missing(entity, &batch)?;
             }
-            removals.push((name, rows, removed));
+            removals.push((entity.type_name, before, removed));
         }
         for relationship in step.relationships {
-            let name = relationship.type_name;
-            let Some(rows) = before(TableKind::Relationship, name) else { continue };
-            if self.ends_may_lose(relationship) {
-                let now = self.graph.edges(name).map_or(0, core_ingest::edges::Edges::len);
-                removals.push((name, rows, rows.saturating_sub(now)));
+            let (mut before, mut removed) = (0, 0);
+            for batch in self.before(TableKind::Relationship, relationship.type_name)? {
+                self.stop.check()?;
+                let batch = batch?;
+                before += batch.num_rows() as u64;
+                removed += self.graph.count_missing_edges(step, relationship, &batch)?;
             }
+            removals.push((relationship.type_name, before, removed));
         }
         Ok(removals)
     }
@@ -265,6 +289,7 @@ impl Applier {
     /// Carries over what the step's types may not lose.
     fn settle(&mut self, step: &'static Step, outcome: Outcome) -> anyhow::Result<()> {
         for entity in step.entities {
+            self.keep_doubtful(entity)?;
             self.may_lose.insert(entity.type_name, outcome.entities_may_go());
             if outcome.entities_may_go() {
                 continue;
@@ -275,7 +300,9 @@ impl Applier {
             }
         }
         for relationship in step.relationships {
-            let may_lose = outcome == Outcome::Complete && self.ends_may_lose(relationship);
+            let [from, to] = [&relationship.from, &relationship.to]
+                .map(|end| self.may_lose.get(end.entity.type_name) == Some(&true));
+            let may_lose = outcome.edges_may_go(from, to);
             self.may_lose.insert(relationship.type_name, may_lose);
             if may_lose {
                 continue;
@@ -288,43 +315,61 @@ impl Applier {
         Ok(())
     }
 
+    /// Lets properties of which the export says nothing keep their values.
+    fn keep_doubtful(&mut self, entity: &'static EntityType) -> anyhow::Result<()> {
+        let table = self.graph.entity_table(entity.type_name);
+        if table.is_none_or(|it| it.is_empty() || it.doubtful().next().is_none()) {
+            return Ok(());
+        }
+        let before = self.before(TableKind::Entity, entity.type_name)?;
+        let before = before.collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(self.graph.keep_doubtful(entity, &before)?)
+    }
+
     /// The rows of a type in the generation before, none if there is no such table.
     fn before(
         &self,
         kind: TableKind,
         name: &str,
-    ) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<arrow_array::RecordBatch>>>> {
-        match &self.previous {
-            Some(previous) if previous.manifest().table(kind, name).is_some() => {
-                let batches = previous.batches(kind, name)?;
-                Ok(Box::new(batches.map(|batch| Ok(batch?))))
-            }
-            _ => Ok(Box::new(std::iter::empty())),
+    ) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<RecordBatch>>>> {
+        let Some(previous) = &self.previous else { return Ok(Box::new(std::iter::empty())) };
+        if previous.manifest().table(kind, name).is_none() {
+            return Ok(Box::new(std::iter::empty()));
         }
-    }
-
-    fn ends_may_lose(&self, relationship: &RelationshipType) -> bool {
-        let may_lose = |entity: &str| self.may_lose.get(entity).copied().unwrap_or(false);
-        may_lose(relationship.from.entity.type_name) && may_lose(relationship.to.entity.type_name)
+        let id = previous.id().to_string();
+        let unreadable = move || {
+            format!(
+                "generation {id}, which this run builds on, cannot be read; to build on an older \
+                 one, write its ID into the file CURRENT of the tenant's folder"
+            )
+        };
+        let batches = previous.batches(kind, name).with_context(&unreadable)?;
+        Ok(Box::new(batches.map(move |batch| batch.with_context(&unreadable))))
     }
 }
 
 /// The outcome of an export whose every row was read.
 fn outcome_of(export: &FinishedExport, read: &FileRead) -> Outcome {
-    let compressed = read.compression != Compression::None;
     if export.truncated {
         Outcome::Partial(PartialReason::Truncated)
     } else if read.tables.account.quarantined() > 0 {
         Outcome::Partial(PartialReason::Quarantined)
-    } else if !export.length_proven && !compressed {
+    } else if !read.tables.account.missing_ends.is_empty() {
+        Outcome::Partial(PartialReason::MissingEnd)
+    } else if !export.length_proven {
         Outcome::Partial(PartialReason::LengthUnproven)
     } else {
         Outcome::Complete
     }
 }
 
-fn query(report: &StepReport) -> &str {
-    report.query_id.as_deref().unwrap_or("")
+/// Whether reading failed on this machine rather than for what was read: the operating system
+/// gives its own failures a number.
+fn is_local(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|it| it.downcast_ref::<io::Error>())
+        .any(|it| it.raw_os_error().is_some())
 }
 
 /// The one row of the account step.

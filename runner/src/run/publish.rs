@@ -4,7 +4,7 @@ use core_ingest::graph::SortedGraph;
 use core_ingest::values::{FROM_KEY, KEY, TO_KEY, Tag};
 use core_model::entity::EntityType;
 use core_model::property::PersonalData;
-use core_model::relationship::RelationshipType;
+use core_model::relationship::{EdgeProperty, RelationshipType};
 use core_store::{Draft, Generation, Outcome, Staging, Table, TableDeclaration, TableKind};
 
 use super::Stop;
@@ -39,12 +39,9 @@ pub(super) fn publish(
     }
     let partial = tables.iter().filter(|it| it.partial).map(|it| it.name.clone());
     report.partial_datasets = partial.collect();
-    let is_complete = report.partial_datasets.is_empty();
-    report.steps = reports;
-    report.outcome = if is_complete { "complete" } else { "partial" };
-    report.exit_code = exit as u8;
+    let is_complete = exit == Exit::Complete;
+    report.finish(reports, exit);
     let now = Moment::now().to_rfc3339();
-    report.finished_at.clone_from(&now);
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
     let run = serde_json::to_vec_pretty(report).map_err(anyhow::Error::new)?;
     stop.check()?;
@@ -116,7 +113,12 @@ fn personal_columns(entity: &EntityType) -> Vec<String> {
 fn personal_ends(relationship: &RelationshipType) -> Vec<String> {
     let ends = [(&relationship.from, FROM_KEY), (&relationship.to, TO_KEY)];
     let personal = ends.iter().filter(|(end, _)| key_is_personal(end.entity));
-    personal.map(|(_, column)| (*column).to_owned()).collect()
+    let mut columns: Vec<String> = personal.map(|(_, column)| (*column).to_owned()).collect();
+    let properties = relationship.properties.iter();
+    let is_personal =
+        |it: &&EdgeProperty| relationship.target_property(it).personal != PersonalData::None;
+    columns.extend(properties.filter(is_personal).map(|it| it.name.to_owned()));
+    columns
 }
 
 /// Whether the key of a type is a property that tells something about a person.

@@ -1,5 +1,6 @@
 //! What a run tells: a report that is kept with its generation, and a table for people.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use core_ingest::graph::Graph;
@@ -9,6 +10,7 @@ use core_model::step::Step;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::exit::Exit;
 use crate::output;
 use crate::system::Moment;
 
@@ -23,7 +25,7 @@ pub(crate) struct RunReport {
     pub(crate) program_version: &'static str,
     pub(crate) started_at: String,
     pub(crate) finished_at: String,
-    /// `complete` or `partial`.
+    /// `complete` if every step that was to run is, else `partial`.
     pub(crate) outcome: &'static str,
     pub(crate) exit_code: u8,
     pub(crate) steps: Vec<StepReport>,
@@ -58,7 +60,11 @@ pub(crate) struct StepReport {
     pub(crate) compression: Option<&'static str>,
     pub(crate) missing_columns: Vec<&'static str>,
     pub(crate) unknown_columns: usize,
-    /// The first quarantined rows.
+    /// Cells that could not be read, by property.
+    pub(crate) unreadable: BTreeMap<&'static str, u64>,
+    /// Properties of which the export says nothing, so that they keep the values they had.
+    pub(crate) doubtful: Vec<&'static str>,
+    /// Some of the quarantined rows.
     pub(crate) quarantine: Vec<QuarantinedRow>,
     pub(crate) fetch_ms: u128,
     pub(crate) apply_ms: u128,
@@ -111,6 +117,14 @@ impl RunReport {
         }
     }
 
+    /// Completes the report: `complete` means that every step that was to run is.
+    pub(super) fn finish(&mut self, steps: Vec<StepReport>, exit: Exit) {
+        self.steps = steps;
+        self.outcome = if exit == Exit::Complete { "complete" } else { "partial" };
+        self.exit_code = exit as u8;
+        self.finished_at = Moment::now().to_rfc3339();
+    }
+
     /// The summary for people.
     pub(crate) fn table(&self) -> String {
         let header = [
@@ -152,6 +166,20 @@ impl RunReport {
             if !step.missing_columns.is_empty() {
                 let columns = step.missing_columns.join(", ");
                 remarks.push(format!("{}: the export has no {columns}", step.id));
+            }
+            for (property, count) in &step.unreadable {
+                remarks.push(format!("{}: {count} cells of {property} cannot be read", step.id));
+            }
+            if !step.doubtful.is_empty() {
+                let properties = step.doubtful.join(", ");
+                remarks.push(format!("{}: earlier values are kept for {properties}", step.id));
+            }
+            if step.conflicting > 0 {
+                let count = step.conflicting;
+                remarks.push(format!(
+                    "{}: {count} rows contradict an earlier row of the same entity; the first won",
+                    step.id
+                ));
             }
             if step.unknown_columns > 0 {
                 let count = step.unknown_columns;
@@ -203,6 +231,10 @@ impl StepReport {
             self.entities += table.len() as u64;
             self.conflicting += counts.conflicting;
             self.carried_over += counts.carried_over;
+            self.unreadable.extend(table.unreadable());
+            if !table.is_empty() {
+                self.doubtful.extend(table.doubtful());
+            }
         }
         for edges in step.relationships.iter().filter_map(|it| graph.edges(it.type_name)) {
             let counts = edges.counts();

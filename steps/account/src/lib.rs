@@ -26,7 +26,8 @@ pub static ACCOUNT: EntityType = EntityType {
             .required()
             .never_null(),
         text("region", &["account.region"], "The Nexthink region (e.g. us, eu, pac, meta).")
-            .required(),
+            .required()
+            .never_null(),
         text(
             "name",
             &["account.name", "account.tenant_id"],
@@ -45,7 +46,7 @@ pub static ACCOUNT: EntityType = EntityType {
         text("webLink", &["account.url"], "Address of the tenant's web interface."),
     ],
 }
-.checked();
+.checked_with_filled(&["account.region"]);
 
 #[cfg(test)]
 mod tests {

@@ -71,7 +71,8 @@ pub static DEVICE: EntityType = EntityType {
             &["device.collector.uid"],
             "Nexthink Collector UID installed on the device.",
         )
-        .required(),
+        .required()
+        .personal(PersonalData::Indirect),
         lookup(
             "osType",
             &["device.operating_system.platform"],
@@ -141,7 +142,8 @@ pub static DEVICE: EntityType = EntityType {
         .required(),
         timestamp("lastSeenOn", &["device.last_seen"], "When the device last reported.")
             .personal(PersonalData::Indirect),
-        timestamp("createdOn", &["device.first_seen"], "When the device first reported."),
+        timestamp("createdOn", &["device.first_seen"], "When the device first reported.")
+            .personal(PersonalData::Indirect),
         text("entity", &["device.entity"], "Nexthink organizational entity the device belongs to.")
             .required()
             .personal(PersonalData::Indirect),

@@ -71,7 +71,8 @@ pub static USER: EntityType = EntityType {
             EMAIL_ELSE_UPN,
             Conversion::EmailDomains,
             "Domain of the e-mail address.",
-        ),
+        )
+        .personal(PersonalData::Indirect),
         convert("firstName", FULL_NAME, Conversion::FirstName, "First word of the full name.")
             .personal(PersonalData::Direct),
         convert("lastName", FULL_NAME, Conversion::LastName, "The other words of the full name.")

@@ -47,7 +47,7 @@ impl Addresses {
 }
 
 /// Whether an address is not routed on the internet: private, shared (RFC 6598), loopback,
-/// link-local, unique local, unspecified, multicast, broadcast, or for documentation.
+/// link-local, unique local, unspecified, multicast, reserved, or for documentation or tests.
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(it) => is_private_v4(it),
@@ -56,15 +56,17 @@ fn is_private(address: IpAddr) -> bool {
 }
 
 fn is_private_v4(address: Ipv4Addr) -> bool {
-    let [first, second, ..] = address.octets();
+    let [first, second, third, _] = address.octets();
     address.is_private()
         || address.is_loopback()
         || address.is_link_local()
         || address.is_multicast()
-        || address.is_broadcast()
         || address.is_documentation()
         || first == 0
+        || first >= 240
         || (first == 100 && (64..128).contains(&second))
+        || (first == 198 && matches!(second, 18 | 19))
+        || [first, second, third] == [192, 0, 0]
 }
 
 fn is_private_v6(address: Ipv6Addr) -> bool {
@@ -104,7 +106,10 @@ mod tests {
             "169.254.169.254",
             "172.31.0.1",
             "192.168.1.1",
+            "192.0.0.8",
+            "198.19.0.1",
             "224.0.0.1",
+            "240.0.0.1",
             "255.255.255.255",
             "203.0.113.9",
             "::",

@@ -100,6 +100,8 @@ fn files_that_are_refused() {
         (b"a,\n", RefusalReason::BadHeader),
         (b"a,\xFF\n", RefusalReason::BadHeader),
         (b"a,b\0\n", RefusalReason::BadHeader),
+        (b"a;b\n1;2\n", RefusalReason::Delimiter),
+        (b"a\tb\n1\t2\n", RefusalReason::Delimiter),
     ];
     for (file, reason) in table {
         assert_eq!(whole(file).as_ref(), Err(reason), "{:?}", String::from_utf8_lossy(file));
@@ -134,7 +136,16 @@ fn a_bad_row_is_set_aside_with_its_line_and_the_rest_is_read() {
 }
 
 #[test]
+fn a_header_that_comes_again_is_no_row_however_it_is_written() {
+    for again in ["a,b", "\u{feff}a,b", " A , b", "\"a\",\"b\""] {
+        let file = whole(format!("a,b\n1,2\n{again}\n3,4\n").as_bytes()).expect("accepted");
+        assert_eq!(file.quarantined, [(3, QuarantineReason::RepeatedHeader)], "{again}");
+    }
+}
+
+#[test]
 fn a_mark_that_comes_byte_by_byte_is_still_a_mark() {
+    assert_eq!(decode(b"\xFF\xFEa\0", &[1], 1), Err(RefusalReason::Utf16));
     let file = "\u{feff}thing.uid,b\n1,2\n".as_bytes();
     for chunks in [&[1][..], &[2, 1], &[3], &[1, 2], &[4]] {
         let file = decode(file, chunks, 1).expect("the file is accepted");
@@ -189,6 +200,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(b"\0".to_vec()),
         1 => Just(b" ".to_vec()),
         1 => Just(b"h,i\n".to_vec()),
+        1 => Just(b"\xEF\xBB\xBFH, i\n".to_vec()),
     ]
 }
 

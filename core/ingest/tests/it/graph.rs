@@ -33,6 +33,11 @@ fn refused(export: &str) -> IngestError {
     }
 }
 
+fn things_of_things(mut graph: Graph) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
+    graph.add_empty(&SHELVES);
+    things_of(graph)
+}
+
 fn things_of(graph: Graph) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
     let graph = graph.sort(Vec::new());
     (batches(&graph, THING.type_name), edge_batches(&graph))
@@ -112,11 +117,12 @@ fn a_cut_export_leaves_nothing_behind() {
 }
 
 #[test]
-fn an_overlong_key_is_set_aside() {
+fn a_key_that_is_overlong_or_invisible_is_set_aside() {
     let mut graph = Graph::default();
-    let export = format!("thing.uid\n{}\n{}\n", "k".repeat(256), "k".repeat(257));
+    let long = "k".repeat(257);
+    let export = format!("thing.uid\n{}\n{long}\nt\u{200b}1\nt\u{a0}1\nt\u{202e}1\n", &long[1..]);
     let account = ingest(&mut graph, &THINGS, &export);
-    assert_eq!((account.used, account.quarantined()), (1, 1));
+    assert_eq!((account.used, account.quarantined()), (1, 4));
 }
 
 #[test]
@@ -165,6 +171,71 @@ fn what_an_incomplete_run_does_not_see_is_carried_over_and_new_values_win() {
     shop_shelf:s1 HAS shop_thing:t3 label: None
     shop_shelf:s1 HAS shop_thing:t%7C1 label: None
     "#);
+}
+
+#[test]
+fn an_export_without_the_end_of_an_edge_says_so() {
+    let mut graph = Graph::default();
+    ingest(&mut graph, &SHELVES, TWO_SHELVES);
+    let account = ingest(&mut graph, &THINGS, "thing.uid,thing.name\nt1,one\n");
+    assert_eq!(account.missing_ends, [SHELF_HAS_THING.type_name]);
+    let account = ingest(&mut graph, &THINGS, "thing.uid,shelf.uid\nt1,s1\n");
+    assert_eq!(account.missing_ends, [""; 0]);
+}
+
+#[test]
+fn a_property_of_which_the_export_says_nothing_keeps_its_value() {
+    let mut before = Graph::default();
+    ingest(&mut before, &SHELVES, TWO_SHELVES);
+    ingest(&mut before, &THINGS, "shelf.uid,thing.uid,thing.name,thing.label\ns1,t1,one,red\n");
+    let (things, _) = things_of(before);
+
+    let mut now = Graph::default();
+    ingest(&mut now, &SHELVES, TWO_SHELVES);
+    ingest(&mut now, &THINGS, "shelf.uid,thing.uid,thing.label\ns1,t1,\ns1,t2,blue\n");
+    let doubtful = now.entity_table(THING.type_name).expect("made").doubtful();
+    assert_eq!(doubtful.collect::<Vec<_>>(), ["name", "displayName"]);
+    now.keep_doubtful(&THING, &things).expect("a table of things");
+    let listing = listing::list(now, &THINGS).expect("the schema fits");
+    // The label was listed and is empty, so it is gone; the name was not listed, so it stays.
+    assert!(listing.contains("_key: \"shop_thing:t1\"\nname: \"one\"\ndisplayName: \"one\"\n\n"));
+    assert!(listing.contains("_key: \"shop_thing:t2\"\nname: \"t2\"\n"));
+}
+
+#[test]
+fn what_is_never_null_gets_a_value_from_a_generation_that_has_none() {
+    let keys: arrow_array::StringArray = vec!["shop_thing:t7"].into();
+    let batch = RecordBatch::try_from_iter([("_key", std::sync::Arc::new(keys) as _)]);
+    let mut graph = Graph::default();
+    ingest(&mut graph, &SHELVES, TWO_SHELVES);
+    graph.add_empty(&THINGS);
+    graph.carry_over_entities(&THING, &batch.expect("one column")).expect("a table of things");
+    let listing = listing::list(graph, &THINGS).expect("the schema fits");
+    assert!(listing.contains("name: \"t7\"\ndisplayName: \"t7\"\n"), "{listing}");
+}
+
+#[test]
+fn edges_are_missed_unless_another_step_has_removed_an_end() {
+    let mut before = Graph::default();
+    ingest(&mut before, &SHELVES, TWO_SHELVES);
+    ingest(&mut before, &THINGS, "shelf.uid,thing.uid\ns1,t1\ns1,t2\ns1,t3\ns2,t1\ns2,t4\n");
+    let (_, edges) = things_of(before);
+    let mut now = Graph::default();
+    ingest(&mut now, &SHELVES, "shelf.uid\ns1\n");
+    ingest(&mut now, &THINGS, "shelf.uid,thing.uid\ns1,t1\n,t2\n");
+    // s1-t1 is here, s1-t2 is missed, and so is s1-t3 with its thing; s2 is gone with its edges.
+    let missing = now.count_missing_edges(&THINGS, &SHELF_HAS_THING, &edges[0]);
+    assert_eq!(missing.expect("a table of edges"), 2);
+}
+
+#[test]
+fn a_huge_text_is_cut_at_a_character() {
+    let mut graph = Graph::default();
+    let name = "é".repeat(3000);
+    ingest(&mut graph, &THINGS, &format!("thing.uid,thing.name\nt1,{name}\n"));
+    let (things, _) = things_of_things(graph);
+    let names = things[0].column_by_name("name").expect("a property").as_string::<i32>();
+    assert_eq!(names.value(0), format!("{}…", &name[..4096]));
 }
 
 #[test]

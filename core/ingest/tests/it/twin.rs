@@ -138,6 +138,9 @@ fn read_header(record: &Record) -> Result<Vec<String>, RefusalReason> {
         }
         names.push(name);
     }
+    if names.len() == 1 && names[0].contains([';', '\t', '|']) {
+        return Err(RefusalReason::Delimiter);
+    }
     Ok(names)
 }
 
@@ -146,7 +149,11 @@ fn read_row(record: &Record, header: &[String]) -> Result<Vec<String>, Quarantin
     if cells != expected {
         return Err(QuarantineReason::Width { cells, expected });
     }
-    if record.cells.iter().zip(header).all(|(cell, name)| cell == name.as_bytes()) {
+    let without_mark = |cell: &[u8]| cell.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(cell).to_vec();
+    let is_name = |(cell, name): (&Vec<u8>, &String)| {
+        without_mark(cell).trim_ascii().eq_ignore_ascii_case(name.as_bytes())
+    };
+    if record.cells.iter().zip(header).all(is_name) {
         return Err(QuarantineReason::RepeatedHeader);
     }
     let mut row = Vec::new();
