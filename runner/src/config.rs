@@ -16,6 +16,7 @@ use core_nexthink::{
     TenantId,
 };
 use core_store::Location;
+use jiff::tz::TimeZone;
 
 pub(crate) use self::flat::Problem;
 use self::flat::Settings;
@@ -39,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) client_id: String,
     pub(crate) client_secret: SecretReference,
     pub(crate) endpoints: Endpoints,
+    /// The zone of times that name none.
+    pub(crate) time_zone: TimeZone,
     pub(crate) poll: PollSchedule,
     pub(crate) retry: RetryPolicy,
     /// The query IDs by configuration field; a field that is blank is not here.
@@ -86,14 +89,23 @@ impl Config {
         let region = read_region(&mut settings, endpoints.is_some());
         let client_id = settings.required_text("nexthink.client_id");
         let client_secret = secret::read(&mut settings, folder);
+        let zone = settings.text("nexthink.time_zone").unwrap_or_else(|| "UTC".to_owned());
+        let time_zone = settings.checked("nexthink.time_zone", TimeZone::get(&zone));
         let poll = read_poll(&mut settings);
         let retry = read_retry(&mut settings);
         let queries = read_queries(&mut settings);
         let store =
             settings.text("store.location").unwrap_or_else(|| "nexthink-graph-store".into());
         let store = settings.checked("store.location", locate(&store, folder));
-        let read = (tenant, region, client_id, client_secret, store);
-        let (Some(tenant), Some(region), Some(client_id), Some(client_secret), Some(store)) = read
+        let read = (tenant, region, client_id, client_secret, time_zone, store);
+        let (
+            Some(tenant),
+            Some(region),
+            Some(client_id),
+            Some(client_secret),
+            Some(time_zone),
+            Some(store),
+        ) = read
         else {
             return Err(settings.finish());
         };
@@ -108,6 +120,7 @@ impl Config {
             region,
             client_id,
             client_secret,
+            time_zone,
             poll,
             retry,
             queries,

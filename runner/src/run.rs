@@ -140,7 +140,12 @@ pub(crate) async fn run(
     let staging = lock.stage(run_id.parse()?)?;
     tracing::info!(run_id, tenant = config.tenant.as_str(), "run started");
 
-    let applier = Applier::new(previous, options.accept_shrink.clone(), stop.clone());
+    let applier = Applier::new(
+        previous,
+        options.accept_shrink.clone(),
+        config.time_zone.clone(),
+        stop.clone(),
+    );
     let applying = apply_all(&plan, config, client, staging, applier, progress);
     let (mut applier, staging) = stop.or_stop(applying).await?;
     // They were applied as they came; people read them in run order.

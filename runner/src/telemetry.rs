@@ -39,6 +39,7 @@ const OWN_CRATES: [&str; 5] =
 /// Starts logging as the command line asks for.
 pub(crate) fn start(global: &Global) {
     let level = match (global.verbose, global.log_format) {
+        (0, LogFormat::Text) if global.quiet => Level::ERROR,
         (0, LogFormat::Text) => Level::WARN,
         (0 | 1, _) => Level::INFO,
         _ => Level::DEBUG,

@@ -3,6 +3,8 @@
 //! A cell that a rule cannot read gives nothing, never an error: one odd value does not cost a
 //! device. The callers hand in cells without surrounding white space.
 
+use std::borrow::Cow;
+
 mod address;
 mod email;
 mod name;
@@ -19,6 +21,14 @@ pub fn list_items(cell: &str) -> impl Iterator<Item = &str> {
     let separates =
         |it: char| it.is_ascii_whitespace() || matches!(it, '[' | ']' | ',' | ';' | '\'' | '"');
     cell.split(separates).filter(|item| !item.is_empty())
+}
+
+/// A version: the text itself, or the items of a list with dots between them.
+pub fn version(cell: &str) -> Cow<'_, str> {
+    match cell.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+        Some(items) => Cow::Owned(list_items(items).collect::<Vec<_>>().join(".")),
+        None => Cow::Borrowed(cell),
+    }
 }
 
 /// A whole number; a fraction of zero is allowed, anything else is not.
@@ -39,6 +49,19 @@ mod tests {
             assert_eq!(list_items(cell).collect::<Vec<_>>(), ["a", "b"], "{cell}");
         }
         assert_eq!(list_items("[]").count(), 0);
+    }
+
+    #[test]
+    fn a_version_has_dots_however_it_is_written() {
+        for (cell, expected) in [
+            ("22631.4317", "22631.4317"),
+            ("[10, 0, 22631]", "10.0.22631"),
+            ("['10','0']", "10.0"),
+            ("[]", ""),
+            ("24A335", "24A335"),
+        ] {
+            assert_eq!(version(cell), expected);
+        }
     }
 
     #[test]

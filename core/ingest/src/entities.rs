@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::ArrowError;
 use core_model::entity::EntityType;
+use jiff::tz::TimeZone;
 use rustc_hash::FxHasher;
 
 use crate::batch::{Batch, Column};
@@ -110,6 +111,7 @@ impl EntityTable {
         batch: &Batch,
         columns: &ColumnMap,
         unusable: &[bool],
+        zone: &TimeZone,
         numbers: &mut Vec<u32>,
         new_rows: &mut Vec<usize>,
     ) {
@@ -142,7 +144,7 @@ impl EntityTable {
             let positions = property.columns.iter().map(|it| columns.position(it));
             doubt.lacks_a_column |= positions.clone().any(|it| it.is_none());
             property_columns.extend(positions.map(|position| batch.column(position)));
-            let unreadable = values.extend(property, &property_columns, new_rows);
+            let unreadable = values.extend(property, &property_columns, new_rows, zone);
             doubt.unreadable += unreadable;
             doubt.readable += new_rows.len() as u64 - unreadable;
         }

@@ -2,7 +2,7 @@
 //!
 //! Columns match in any order: by their full path in any case, else by the one column of the file
 //! that ends in the declared path, since Nexthink puts the namespace of an event table before some
-//! columns (`alert.monitor.name` for `monitor.name`).
+//! columns (`alert.monitor.name` for `monitor.name`), else in the same way by another name.
 
 /// Where each declared column stands in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,14 +15,19 @@ pub struct ColumnMap {
 }
 
 impl ColumnMap {
-    /// Finds the declared columns in a header.
-    pub fn new(declared: &[&'static str], header: &[String]) -> ColumnMap {
+    /// Finds the declared columns in a header, and where one is missing its other names.
+    pub fn new(
+        declared: &[&'static str],
+        aliases: &[(&'static str, &'static str)],
+        header: &[String],
+    ) -> ColumnMap {
         let exact = |path: &str| header.iter().position(|it| it.eq_ignore_ascii_case(path));
         let mut used: Vec<usize> = declared.iter().filter_map(|path| exact(path)).collect();
+        let find = |path: &str| exact(path).or_else(|| only_suffix_match(path, header, &used));
         let mut positions = Vec::with_capacity(declared.len());
         for path in declared {
-            let position = exact(path).or_else(|| only_suffix_match(path, header, &used));
-            positions.push((*path, position));
+            let mut others = aliases.iter().filter(|(of, _)| of == path).map(|(_, other)| *other);
+            positions.push((*path, find(path).or_else(|| others.find_map(find))));
         }
         used.extend(positions.iter().filter_map(|(_, position)| *position));
         used.sort_unstable();
@@ -60,9 +65,12 @@ mod tests {
 
     const DECLARED: &[&str] = &["alert.uid", "alert.status", "monitor.name"];
 
+    const ALIASES: &[(&str, &str)] =
+        &[("alert.status", "alert.state"), ("alert.status", "alert.s")];
+
     fn positions(header: &[&str]) -> Vec<Option<usize>> {
         let header: Vec<String> = header.iter().map(|&it| it.to_owned()).collect();
-        let map = ColumnMap::new(DECLARED, &header);
+        let map = ColumnMap::new(DECLARED, ALIASES, &header);
         DECLARED.iter().map(|path| map.position(path)).collect()
     }
 
@@ -73,6 +81,9 @@ mod tests {
             (&["monitor.name", "alert.uid", "alert.status"], [Some(1), Some(2), Some(0)]),
             (&["Monitor.Name", "ALERT.UID", "alert.status"], [Some(1), Some(2), Some(0)]),
             (&["alert.alert.uid", "x.alert.status"], [Some(0), Some(1), None]),
+            // Another name stands in, the first of several, unless the column itself is there.
+            (&["alert.uid", "x.alert.s", "alert.state"], [Some(0), Some(2), None]),
+            (&["alert.uid", "alert.s", "alert.status"], [Some(0), Some(2), None]),
             // Two columns could be meant.
             (&["a.monitor.name", "b.monitor.name", "alert.uid"], [Some(2), None, None]),
             // The full path wins over the suffix.
@@ -89,7 +100,7 @@ mod tests {
     fn what_is_missing_is_named_and_what_is_unknown_is_counted() {
         let header: Vec<String> =
             ["alert.uid", "device.#secret", "x"].iter().map(|&it| it.to_owned()).collect();
-        let map = ColumnMap::new(DECLARED, &header);
+        let map = ColumnMap::new(DECLARED, ALIASES, &header);
         assert_eq!(map.missing, ["alert.status", "monitor.name"]);
         assert_eq!(map.unknown, 2);
     }

@@ -6,6 +6,7 @@
 use core_model::entity::EntityType;
 use core_model::relationship::{End, RelationshipType};
 use core_model::step::Step;
+use jiff::tz::TimeZone;
 
 use crate::batch::{Batch, Column};
 use crate::decoder::{Decoder, DecoderCounts};
@@ -83,6 +84,8 @@ pub enum IngestError {
 /// From batches to the tables of a step. Apart from the decoder so that both can be borrowed.
 struct Mapper {
     step: &'static Step,
+    /// The zone of times that name none.
+    zone: TimeZone,
     columns: Option<ColumnMap>,
     entities: Vec<EntityTable>,
     edges: Vec<Edges>,
@@ -109,6 +112,13 @@ impl<'g> StepIngest<'g> {
     /// Starts with an empty export. `graph` holds what the steps before have made.
     pub fn new(step: &'static Step, graph: &'g Graph) -> StepIngest<'g> {
         StepIngest { graph, decoder: Decoder::default(), mapper: Mapper::new(step) }
+    }
+
+    /// Takes times that name no zone for times of this one; without this they are UTC.
+    #[must_use]
+    pub fn with_time_zone(mut self, zone: TimeZone) -> StepIngest<'g> {
+        self.mapper.zone = zone;
+        self
     }
 
     /// Reads on in batches of at most so many rows.
@@ -205,6 +215,7 @@ impl Mapper {
     fn new(step: &'static Step) -> Mapper {
         Mapper {
             step,
+            zone: TimeZone::UTC,
             columns: None,
             entities: step.entities.iter().map(|it| EntityTable::new(it)).collect(),
             edges: step.relationships.iter().map(|it| Edges::new(it)).collect(),
@@ -217,7 +228,7 @@ impl Mapper {
     /// Where the declared columns stand, found once.
     fn columns(&mut self, header: &[String]) -> Result<&ColumnMap, IngestError> {
         if self.columns.is_none() {
-            let columns = ColumnMap::new(&self.step.columns(), header);
+            let columns = ColumnMap::new(&self.step.columns(), self.step.aliases(), header);
             let keys = self.step.key_columns();
             let missing: Vec<_> =
                 keys.into_iter().filter(|key| columns.position(key).is_none()).collect();
@@ -273,7 +284,7 @@ impl Mapper {
         added.resize(batch.len(), false);
         numbers.resize_with(self.entities.len(), Vec::new);
         for (table, numbers) in self.entities.iter_mut().zip(numbers) {
-            table.add(batch, columns, unusable, numbers, new_rows);
+            table.add(batch, columns, unusable, &self.zone, numbers, new_rows);
             for &row in &*new_rows {
                 added[row] = true;
             }

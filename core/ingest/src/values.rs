@@ -13,6 +13,7 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use core_model::entity::EntityType;
 use core_model::property::{Constant, Conversion, Kind, Otherwise, Property, ValueType};
+use jiff::tz::TimeZone;
 
 use crate::batch::Column;
 use crate::convert::{self, Addresses};
@@ -96,10 +97,14 @@ impl Values {
         property: &Property,
         columns: &[Column<'_>],
         rows: &[usize],
+        zone: &TimeZone,
     ) -> u64 {
         match property.kind {
             Kind::Integer => return self.extend_integers(columns, rows, convert::integer),
-            Kind::Timestamp => return self.extend_integers(columns, rows, convert::timestamp),
+            Kind::Timestamp => {
+                let rule = |cell: &str| convert::timestamp(cell, zone);
+                return self.extend_integers(columns, rows, rule);
+            }
             Kind::Text => self.extend_text(columns, rows, Some),
             Kind::Constant(constant) => self.extend_constants(rows.iter().map(|_| Some(constant))),
             Kind::Lookup(table, otherwise) => {
@@ -123,6 +128,9 @@ impl Values {
             Conversion::LowerCase => {
                 self.extend_text(columns, rows, |cell| Some(cell.to_lowercase()));
             }
+            Conversion::Version => self.extend_text(columns, rows, |cell| {
+                Some(convert::version(cell)).filter(|version| !version.is_empty())
+            }),
             Conversion::HostName => self.extend_text(columns, rows, convert::host_name),
             Conversion::SerialNumber => self.extend_text(columns, rows, convert::serial_number),
             Conversion::FirstName => self.extend_text(columns, rows, convert::first_name),
@@ -190,7 +198,7 @@ impl Values {
                 if !joined.is_empty() {
                     joined.push_str(separator);
                 }
-                joined.push_str(cell);
+                joined.push_str(&convert::version(cell));
             }
             if joined.is_empty() {
                 joined.push_str(fallback.map_or("", |it| it.cell(row)));

@@ -86,9 +86,11 @@ pub enum Conversion {
     /// The text in lower case: for the words of an enumeration, which Nexthink writes in several
     /// ways.
     LowerCase,
+    /// A version, with dots where Nexthink writes a list (`[10, 0, 22631]`).
+    Version,
     /// The text as a list of one.
     List,
-    /// The texts of all columns that have one, with this between them.
+    /// The texts of all columns that have one, with this between them; lists as versions.
     Joined(&'static str),
     /// The same for all columns but the last, which stands in where they are all empty.
     JoinedElseLast(&'static str),
@@ -340,6 +342,7 @@ impl Conversion {
     pub const fn value_type(self) -> ValueType {
         match self {
             Conversion::LowerCase
+            | Conversion::Version
             | Conversion::Joined(_)
             | Conversion::JoinedElseLast(_)
             | Conversion::HostName

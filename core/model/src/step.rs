@@ -42,6 +42,9 @@ pub struct Query {
     pub suggested_id: &'static str,
     /// The NQL table.
     pub table: &'static str,
+    /// Other names that some tenants have for columns: the declared column, and the other name. They
+    /// are read where the declared column is missing, and never listed in the query to save.
+    pub aliases: &'static [(&'static str, &'static str)],
 }
 
 /// The widest line of a query text, in characters.
@@ -80,6 +83,14 @@ impl Step {
             push_once(&mut columns, column);
         }
         columns
+    }
+
+    /// Other names of columns.
+    pub const fn aliases(&self) -> &'static [(&'static str, &'static str)] {
+        match &self.source {
+            Source::Export(query) => query.aliases,
+            Source::Configuration => &[],
+        }
     }
 
     /// The columns without which the export is refused: the keys of the step's entities.

@@ -174,10 +174,10 @@ impl Settings {
     pub(crate) fn finish(mut self) -> Vec<Problem> {
         let unknown = std::mem::take(&mut self.values);
         for (path, (_, place)) in unknown {
-            let similar = self.known.iter().map(|it| (strsim::jaro_winkler(it, &path), it));
+            let similar = self.known.iter().map(|it| (likeness(it, &path), it));
             let nearest = similar.max_by(|a, b| a.0.total_cmp(&b.0));
             let hint = match nearest {
-                Some((likeness, known)) if likeness > 0.85 => format!("; did you mean `{known}`?"),
+                Some((likeness, known)) if likeness > 0.6 => format!("; did you mean `{known}`?"),
                 _ => String::new(),
             };
             let message = format!("`{path}` is not a setting{hint}");
@@ -228,6 +228,17 @@ impl Problem {
             Place::Variable(name) => format!("  environment variable {name}: {}", self.message),
             Place::Nowhere => format!("  {file}: {}", self.message),
         }
+    }
+}
+
+/// How alike two paths are, from 0 to 1: by their last part if they stand in one table, since the rest
+/// is alike anyway, else by the whole.
+fn likeness(known: &str, path: &str) -> f64 {
+    match (known.rsplit_once('.'), path.rsplit_once('.')) {
+        (Some((table, name)), Some((other_table, other_name))) if table == other_table => {
+            strsim::normalized_damerau_levenshtein(name, other_name)
+        }
+        _ => strsim::normalized_damerau_levenshtein(known, path),
     }
 }
 

@@ -46,6 +46,7 @@ fn a_whole_configuration_is_read() {
     assert_eq!(config.poll.cap, Duration::from_millis(500));
     assert_eq!(config.poll.deadline, Duration::from_mins(5));
     assert_eq!((config.retry.max_attempts, config.retry.max_start_attempts), (3, 3));
+    assert_eq!(config.time_zone, TimeZone::UTC);
     assert_eq!(config.web_address(), "https://acme.eu.nexthink.cloud");
 }
 
@@ -94,10 +95,25 @@ fn each_mistake_is_named_with_its_place_and_without_its_value() {
             &["file:15:1: `queries.devcies` is not a setting; did you mean `queries.devices`?"],
         ),
         (
+            WHOLE.replace("attempts = 3", "often = 3"),
+            &["file:12:11: `nexthink.retry.often` is not a setting"],
+        ),
+        (
+            WHOLE.replace("[store]", "[stor]"),
+            &["file:19:1: `stor.location` is not a setting; did you mean `store.location`?"],
+        ),
+        (
             WHOLE.replace("attempts = 3", "attempts = 0"),
             &[
                 "file:12:11: `nexthink.retry.attempts` must be a whole number from 1 to 100, not this \
                number",
+            ],
+        ),
+        (
+            WHOLE.replace("region =", "time_zone = \"Europe/Atlantis\"\nregion ="),
+            &[
+                "file:8:1: `nexthink.time_zone` is wrong: failed to find time zone `Europe/Atlantis` in \
+               time zone database",
             ],
         ),
         (

@@ -18,6 +18,7 @@ use core_model::plan::{Decision, PlannedStep};
 use core_model::step::Step;
 use core_nexthink::{ErrorKind, FinishedExport};
 use core_store::{Generation, TableKind};
+use jiff::tz::TimeZone;
 
 use super::Stop;
 use super::exports::Fetched;
@@ -32,6 +33,7 @@ pub(crate) struct Applier {
     pub(super) graph: Graph,
     pub(super) previous: Option<Generation>,
     accept_shrink: Vec<String>,
+    zone: TimeZone,
     stop: Stop,
     /// Whether each type may lose objects.
     pub(super) may_lose: BTreeMap<&'static str, bool>,
@@ -51,12 +53,14 @@ impl Applier {
     pub(super) fn new(
         previous: Option<Generation>,
         accept_shrink: Vec<String>,
+        zone: TimeZone,
         stop: Stop,
     ) -> Applier {
         Applier {
             graph: Graph::default(),
             previous,
             accept_shrink,
+            zone,
             stop,
             may_lose: BTreeMap::new(),
             reports: Vec::new(),
@@ -196,7 +200,7 @@ impl Applier {
     ) -> anyhow::Result<FileRead> {
         let file = BufReader::new(file);
         let (compression, mut reader) = decompress::reader(file, file_bytes, Caps::default())?;
-        let mut ingest = StepIngest::new(step, &self.graph);
+        let mut ingest = StepIngest::new(step, &self.graph).with_time_zone(self.zone.clone());
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut bytes = 0;
         loop {

@@ -13,6 +13,7 @@ pub static STEP: Step = Step {
         config_field: "alerts",
         suggested_id: "#j1_alerts",
         table: "alerts",
+        aliases: &[("alert.trigger_time", "alert.time")],
     }),
     entities: &[&ALERT],
     relationships: &[&DEVICE_HAS_ALERT, &USER_HAS_ALERT],

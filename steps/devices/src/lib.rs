@@ -12,6 +12,7 @@ pub static STEP: Step = Step {
         config_field: "devices",
         suggested_id: "#j1_devices",
         table: "devices",
+        aliases: &[],
     }),
     entities: &[&DEVICE],
     relationships: &[&ACCOUNT_HAS_DEVICE],
@@ -81,7 +82,12 @@ pub static DEVICE: EntityType = EntityType {
             "Family of the operating system.",
         ),
         text("osName", &["device.operating_system.name"], "Name of the operating system."),
-        text("osVersion", &["device.operating_system.build"], "Build of the operating system."),
+        convert(
+            "osVersion",
+            &["device.operating_system.build"],
+            Conversion::Version,
+            "Build of the operating system.",
+        ),
         convert(
             "osDetails",
             &["device.operating_system.name", "device.operating_system.build"],

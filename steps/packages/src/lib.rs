@@ -12,6 +12,7 @@ pub static STEP: Step = Step {
         config_field: "packages",
         suggested_id: "#j1_packages",
         table: "package.installed_packages",
+        aliases: &[],
     }),
     entities: &[&PACKAGE],
     relationships: &[&DEVICE_INSTALLED_PACKAGE],

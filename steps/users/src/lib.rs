@@ -12,6 +12,7 @@ pub static STEP: Step = Step {
         config_field: "users",
         suggested_id: "#j1_users",
         table: "users",
+        aliases: &[("user.name", "user.username")],
     }),
     entities: &[&USER],
     relationships: &[&ACCOUNT_HAS_USER],

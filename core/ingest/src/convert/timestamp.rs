@@ -1,13 +1,20 @@
 //! Points in time.
 //!
 //! Nexthink documents the literal `2024-07-15 10:15:00`; what an export writes is not documented, so
-//! ISO 8601 with `T`, a fraction and a zone is read too. Without a zone the time is taken as UTC.
+//! ISO 8601 with `T`, a fraction and a zone is read too. Without a zone the time is one of the
+//! tenant's zone, which the configuration names.
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 const MILLISECONDS_A_DAY: i64 = 86_400_000;
 
 /// Milliseconds since 1970-01-01 UTC of `YYYY-MM-DD hh:mm:ss`, with `T` for the space, and with an
 /// optional fraction and zone (`Z`, `+02:00`, `+0200`).
-pub fn timestamp(cell: &str) -> Option<i64> {
+///
+/// A time without a zone is one of `zone`. Of a time that the zone has twice the first is meant; one
+/// that it skips is read as if the clock had not been changed.
+pub fn timestamp(cell: &str, zone: &TimeZone) -> Option<i64> {
     let bytes = cell.as_bytes();
     let (date, time, rest) = (bytes.get(..10)?, bytes.get(11..19)?, bytes.get(19..)?);
     if !matches!(bytes[10], b' ' | b'T' | b't') {
@@ -16,8 +23,18 @@ pub fn timestamp(cell: &str) -> Option<i64> {
     let days = date_as_days(date)?;
     let time_of_day = clock_as_milliseconds(time)?;
     let (fraction, rest) = split_fraction(rest)?;
-    let offset = zone_as_milliseconds(rest)?;
-    Some(days * MILLISECONDS_A_DAY + time_of_day + fraction - offset)
+    let local = days * MILLISECONDS_A_DAY + time_of_day + fraction;
+    if !rest.is_empty() {
+        return Some(local - offset_as_milliseconds(rest)?);
+    }
+    if *zone == TimeZone::UTC { Some(local) } else { local_as_instant(local, zone) }
+}
+
+/// The instant at which the clocks of a zone show a time, given as if it were UTC.
+fn local_as_instant(local: i64, zone: &TimeZone) -> Option<i64> {
+    let shown: DateTime = TimeZone::UTC.to_datetime(jiff::Timestamp::from_millisecond(local).ok()?);
+    let instant = zone.to_ambiguous_timestamp(shown).compatible().ok()?;
+    Some(instant.as_millisecond())
 }
 
 fn date_as_days(date: &[u8]) -> Option<i64> {
@@ -55,9 +72,9 @@ fn split_fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     Some((milliseconds, rest))
 }
 
-fn zone_as_milliseconds(zone: &[u8]) -> Option<i64> {
+fn offset_as_milliseconds(zone: &[u8]) -> Option<i64> {
     let (sign, digits_of_zone) = match zone {
-        [] | [b'Z' | b'z'] => return Some(0),
+        [b'Z' | b'z'] => return Some(0),
         [b'+', rest @ ..] => (1, rest),
         [b'-', rest @ ..] => (-1, rest),
         _ => return None,
@@ -118,7 +135,7 @@ mod tests {
             ("2024-02-29 00:00:00", Some(1_709_164_800_000)),
         ];
         for (cell, expected) in table {
-            assert_eq!(timestamp(cell), expected, "{cell}");
+            assert_eq!(timestamp(cell, &TimeZone::UTC), expected, "{cell}");
         }
     }
 
@@ -145,7 +162,26 @@ mod tests {
             "2026-11-18 11:06:40.1234567890",
         ];
         for cell in table {
-            assert_eq!(timestamp(cell), None, "{cell}");
+            assert_eq!(timestamp(cell, &TimeZone::UTC), None, "{cell}");
+        }
+    }
+
+    #[test]
+    fn a_time_without_a_zone_is_one_of_the_tenants_zone() {
+        let zurich = TimeZone::get("Europe/Zurich").expect("a zone of the database");
+        let table = [
+            ("2026-11-18 12:06:40", "2026-11-18T11:06:40Z"),
+            ("2026-07-01 12:00:00", "2026-07-01T10:00:00Z"),
+            // A zone in the text wins.
+            ("2026-07-01 12:00:00Z", "2026-07-01T12:00:00Z"),
+            // 02:30 came twice on 2026-10-25: the first is meant.
+            ("2026-10-25 02:30:00", "2026-10-25T00:30:00Z"),
+            // 02:30 was skipped on 2026-03-29.
+            ("2026-03-29 02:30:00", "2026-03-29T01:30:00Z"),
+        ];
+        for (cell, expected) in table {
+            let expected: jiff::Timestamp = expected.parse().expect("an instant");
+            assert_eq!(timestamp(cell, &zurich), Some(expected.as_millisecond()), "{cell}");
         }
     }
 
@@ -153,12 +189,12 @@ mod tests {
         #[test]
         fn agrees_with_a_calendar_library(second in -62_135_596_800_i64..253_370_764_800) {
             let expected = jiff::Timestamp::from_second(second).expect("within jiff's range");
-            prop_assert_eq!(timestamp(&expected.to_string()), Some(second * 1000));
+            prop_assert_eq!(timestamp(&expected.to_string(), &TimeZone::UTC), Some(second * 1000));
         }
 
         #[test]
         fn never_panics(cell in "\\PC{0,30}") {
-            let _ = timestamp(&cell);
+            let _ = timestamp(&cell, &TimeZone::UTC);
         }
     }
 }

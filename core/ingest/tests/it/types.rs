@@ -42,7 +42,12 @@ pub(crate) static SHELF_HAS_THING: RelationshipType = RelationshipType {
 .checked();
 
 const fn query(table: &'static str) -> Source {
-    Source::Export(Query { config_field: table, suggested_id: "#x", table })
+    Source::Export(Query {
+        config_field: table,
+        suggested_id: "#x",
+        table,
+        aliases: &[("thing.label", "thing.tag")],
+    })
 }
 
 pub(crate) static SHELVES: Step = Step {

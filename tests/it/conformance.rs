@@ -1,0 +1,121 @@
+//! The declarations against JupiterOne's integration page for Nexthink, of which the tables here
+//! are copies.
+
+use core_model::entity::EntityType;
+use core_model::plan::{Decision, Plan};
+use core_model::step::Step;
+use core_simulator::SavedQuery;
+
+fn entities() -> Vec<&'static EntityType> {
+    Step::all().into_iter().flat_map(|step| step.entities).copied().collect()
+}
+
+#[test]
+fn every_step_lists_the_columns_of_its_saved_query_in_their_order() {
+    let mut n_exports = 0;
+    for step in Step::all() {
+        let Some(query) = step.query() else { continue };
+        let saved = SavedQuery::from_id(query.suggested_id).expect("the page suggests this ID");
+        assert_eq!(step.columns(), saved.columns(), "{}", step.id);
+        n_exports += 1;
+    }
+    assert_eq!(n_exports, SavedQuery::ALL.len());
+}
+
+#[test]
+fn every_saved_query_begins_with_the_table_of_the_page() {
+    let mut tables = Vec::new();
+    for step in Step::all() {
+        let (Some(query), Some(nql)) = (step.query(), step.nql()) else { continue };
+        let words: Vec<&str> = nql.split_whitespace().collect();
+        let (head, columns) = words.split_at(3);
+        assert_eq!(columns.join(" "), step.columns().join(", "), "{}", step.id);
+        tables.push((query.suggested_id, head.join(" ")));
+    }
+    tables.sort();
+    let expected = [
+        ("#j1_alerts", "alerts | list"),
+        ("#j1_devices", "devices | list"),
+        ("#j1_packages", "package.installed_packages | list"),
+        ("#j1_users", "users | list"),
+    ];
+    assert_eq!(tables, expected.map(|(id, head)| (id, head.to_owned())));
+}
+
+#[test]
+fn the_steps_are_named_and_configured_as_on_the_page() {
+    let exports = Step::all().into_iter().filter(|step| step.query().is_some());
+    let names: Vec<_> = exports.map(|it| (it.name, it.query().map(|it| it.config_field))).collect();
+    let expected = [
+        ("Fetch Alerts", Some("alerts")),
+        ("Fetch Devices", Some("devices")),
+        ("Fetch Packages", Some("packages")),
+        ("Fetch Users", Some("users")),
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn the_entity_types_are_those_of_the_page() {
+    let mut made: Vec<(&str, &str, Vec<&str>)> = entities()
+        .into_iter()
+        .map(|it| (it.resource, it.type_name, it.class.iter().map(|class| class.name()).collect()))
+        .collect();
+    made.sort_unstable();
+    let expected = [
+        ("Account", "nexthink_account", vec!["Account"]),
+        ("Alert", "nexthink_alert", vec!["Alert", "Finding"]),
+        ("Device", "nexthink_device", vec!["Device"]),
+        ("Package", "nexthink_package", vec!["Application"]),
+        ("User", "nexthink_user", vec!["User"]),
+    ];
+    assert_eq!(made, expected);
+}
+
+#[test]
+fn the_relationship_types_are_those_of_the_page_in_its_order() {
+    let plan = Plan::new(&Step::all(), |_| Decision::Run).expect("the steps make a plan");
+    let made = plan.steps().iter().flat_map(|it| it.step.relationships);
+    let made = made.map(|it| (it.from.entity.type_name, it.class.name(), it.to.entity.type_name));
+    let expected = [
+        ("nexthink_account", "HAS", "nexthink_device"),
+        ("nexthink_account", "HAS", "nexthink_user"),
+        ("nexthink_device", "INSTALLED", "nexthink_package"),
+        ("nexthink_device", "HAS", "nexthink_alert"),
+        ("nexthink_user", "HAS", "nexthink_alert"),
+    ];
+    assert_eq!(made.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn every_type_has_the_properties_that_the_page_marks_as_required() {
+    for (type_name, expected) in [
+        ("nexthink_account", &["region", "tenantId"][..]),
+        (
+            "nexthink_alert",
+            &[
+                "duration",
+                "monitorName",
+                "monitorNqlId",
+                "monitorOrigin",
+                "monitorPriority",
+                "monitorType",
+                "triggerValue",
+            ],
+        ),
+        ("nexthink_device", &["collectorUid", "entity", "licenseType", "sid"]),
+        ("nexthink_package", &["packageType", "platform", "publisher", "version"]),
+        ("nexthink_user", &["department", "entity", "sid", "upn", "userType"]),
+    ] {
+        let entity = entities().into_iter().find(|it| it.type_name == type_name);
+        let entity = entity.expect("the type is made");
+        let own = entity.properties.iter().filter(|it| it.required && entity.owns(it));
+        let mut own: Vec<_> = own.map(|it| (it.name, it.documented_type())).collect();
+        own.sort_unstable();
+        // The page gives the account's two the type `string`, all others `string | null`.
+        let is_account = type_name == "nexthink_account";
+        let documented = if is_account { "string" } else { "string | null" };
+        let expected: Vec<_> = expected.iter().map(|it| (*it, documented.to_owned())).collect();
+        assert_eq!(own, expected, "{type_name}");
+    }
+}

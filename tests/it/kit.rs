@@ -1,0 +1,382 @@
+//! What the tests share: a simulated tenant with a folder and a configuration for it, and the
+//! program, run as a child process that is given up after a while.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use core_simulator::{
+    Behaviour, RequestCounts, Simulator, SimulatorConfig, TenantCounts, TenantSpec,
+};
+use core_store::{Generation, Location, Store, TenantStore};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// The tenant of every configuration.
+pub(crate) const TENANT: &str = "acme";
+
+/// How long the program may take before it counts as hanging.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A running tenant, and an empty folder for the program to work in.
+pub(crate) struct Scene {
+    simulator: Simulator,
+    // Behind the simulator, which is dropped first.
+    _runtime: Runtime,
+    folder: TempDir,
+}
+
+impl Scene {
+    /// A tenant that holds this, and a configuration for it.
+    pub(crate) fn of(tenant: TenantSpec) -> Scene {
+        let mut config = SimulatorConfig::default();
+        config.behaviour.tenant = tenant;
+        Scene::with(config)
+    }
+
+    /// A tenant, and a configuration for it.
+    pub(crate) fn with(config: SimulatorConfig) -> Scene {
+        let runtime = Runtime::new().expect("threads can be started");
+        let secret = config.client_secret.clone();
+        let simulator = runtime.block_on(Simulator::start(config)).expect("a port is free");
+        let folder = TempDir::new().expect("a folder can be made");
+        let scene = Scene { simulator, _runtime: runtime, folder };
+        write_private(&scene.path("secret"), &secret);
+        scene.configure(|it| it);
+        scene
+    }
+
+    /// Writes the configuration anew: the healthy one with changes.
+    pub(crate) fn configure(&self, change: impl FnOnce(Configuration) -> Configuration) {
+        let text = change(Configuration::for_tenant(&self.simulator)).0;
+        let lines = text.iter().map(|(name, value)| format!("{name} = {value}\n"));
+        self.write("nexthink-graph.toml", &lines.collect::<String>());
+    }
+
+    /// Writes a file into the folder.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("a file can be written");
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder().join(name)
+    }
+
+    /// The folder in which the program runs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Changes how the tenant behaves.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Behaviour)) {
+        self.simulator.update(change);
+    }
+
+    /// What the tenant holds.
+    pub(crate) fn counts(&self) -> TenantCounts {
+        self.simulator.counts()
+    }
+
+    /// What the tenant was asked.
+    pub(crate) fn requests(&self) -> RequestCounts {
+        self.simulator.requests()
+    }
+
+    /// The address of the tenant's API, `http://127.0.0.1:port`.
+    pub(crate) fn api(&self) -> &str {
+        &self.simulator.endpoints().api
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn program(&self, arguments: &[&str]) -> Ended {
+        self.start(arguments).wait()
+    }
+
+    /// Starts the program.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        start(self.folder(), arguments, &[])
+    }
+
+    /// `run --output json` with further arguments.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        let ended = self.program(&[&["run", "--output", "json"], arguments].concat());
+        let report = serde_json::from_str(&ended.stdout).unwrap_or(Value::Null);
+        Run { ended, report }
+    }
+
+    /// The same, for a run that must be complete.
+    pub(crate) fn run_completely(&self) -> Run {
+        let run = self.run(&[]);
+        assert_eq!(run.ended.exit, Some(0), "{}", run.ended.stderr);
+        run
+    }
+
+    /// The rows of a query, as JSON objects.
+    pub(crate) fn query(&self, sql: &str) -> Vec<Value> {
+        let ended = self.program(&["query", "--output", "json", sql]);
+        assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+        serde_json::from_str(&ended.stdout).expect("the answer is JSON")
+    }
+
+    /// The keys of a table in the published generation.
+    pub(crate) fn keys(&self, table: &str) -> BTreeSet<String> {
+        let rows = self.query(&format!("select _key from {table}"));
+        let keys: BTreeSet<_> =
+            rows.iter().map(|row| row["_key"].as_str().unwrap_or("").to_owned()).collect();
+        assert_eq!(keys.len(), rows.len(), "keys of {table} are unique");
+        keys
+    }
+
+    /// The tenant's part of the store.
+    pub(crate) fn store(&self) -> TenantStore {
+        let location = Location::Folder(self.path("store"));
+        let store = Store::open(location).and_then(|store| store.tenant(TENANT));
+        store.expect("the tenant's name is valid")
+    }
+
+    /// The published generation.
+    pub(crate) fn published(&self) -> Generation {
+        self.store().current().expect("the store is whole").expect("something was published")
+    }
+
+    /// The folders of runs that did not end well.
+    pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
+        files_and_folders(&self.path("store").join(TENANT).join("staging"))
+    }
+
+    /// Every file of the published generation that holds entities or relationships.
+    pub(crate) fn tables(&self) -> BTreeMap<String, Vec<u8>> {
+        let generations = self.path("store").join(TENANT).join("generations");
+        table_files(&generations.join(self.published().id().as_str()))
+    }
+}
+
+/// The files with entities and relationships in the folder of a generation.
+pub(crate) fn table_files(generation: &Path) -> BTreeMap<String, Vec<u8>> {
+    let kinds = ["entities", "relationships"].map(|kind| files(&generation.join(kind)));
+    let named = kinds.into_iter().flatten().map(|path| {
+        let name = path.strip_prefix(generation).expect("it is below").display().to_string();
+        (name, fs::read(&path).expect("a file can be read"))
+    });
+    named.collect()
+}
+
+/// All files below a folder.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    files_and_folders(folder).into_iter().filter(|path| path.is_file()).collect()
+}
+
+fn files_and_folders(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    // A folder that is not there has nothing in it.
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.expect("an entry can be read").path();
+        if path.is_dir() {
+            found.extend(files_and_folders(&path));
+        }
+        found.push(path);
+    }
+    found.sort();
+    found
+}
+
+/// Writes a file that only its owner can read.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).expect("a file can be written");
+    set_mode(path, 0o600);
+}
+
+/// Sets the permissions of a file, where the system has such.
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    #[cfg(unix)]
+    {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(path, permissions).expect("the file is ours");
+    }
+    #[cfg(not(unix))]
+    let _ = (path, mode);
+}
+
+/// The settings of a configuration file, as TOML values by their dotted names.
+pub(crate) struct Configuration(BTreeMap<String, String>);
+
+impl Configuration {
+    fn for_tenant(simulator: &Simulator) -> Configuration {
+        let endpoints = simulator.endpoints();
+        Configuration(BTreeMap::new())
+            .text("nexthink.tenant", TENANT)
+            .text("nexthink.region", "eu")
+            .text("nexthink.client_id", "demo")
+            .set("nexthink.client_secret", "{ file = \"secret\" }")
+            .set("nexthink.polling", "{ first_ms = 10, longest_ms = 100 }")
+            .set("nexthink.retry", "{ attempts = 2, longest_ms = 10 }")
+            .text("nexthink.endpoints.login", &endpoints.login)
+            .text("nexthink.endpoints.api", &endpoints.api)
+            .text("nexthink.endpoints.files", &endpoints.files)
+            .text("queries.devices", "#j1_devices")
+            .text("queries.users", "#j1_users")
+            .text("queries.packages", "#j1_packages")
+            .text("queries.alerts", "#j1_alerts")
+            .text("store.location", "store")
+    }
+
+    /// Sets a value that is written as TOML.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Configuration {
+        self.0.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Sets a text without quotation marks or backslashes in it.
+    pub(crate) fn text(self, name: &str, text: &str) -> Configuration {
+        self.set(name, &format!("\"{text}\""))
+    }
+
+    /// Leaves out everything whose name begins like this.
+    pub(crate) fn without(mut self, prefix: &str) -> Configuration {
+        self.0.retain(|name, _| !name.starts_with(prefix));
+        self
+    }
+}
+
+/// Starts the program in a folder, with no variables but these.
+pub(crate) fn start(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
+    start_and_read(u64::MAX, folder, arguments, variables)
+}
+
+/// The same with a reader that goes away after so many bytes of standard output.
+pub(crate) fn start_and_read(
+    bytes: u64,
+    folder: &Path,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> Running {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_program"));
+    command.current_dir(folder).args(arguments).env_clear().envs(variables.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    let stdout = child.stdout.take().map(|pipe| gather(pipe.take(bytes)));
+    let stderr = child.stderr.take().map(gather);
+    Running { child, stdout, stderr }
+}
+
+/// The program while it runs. Dropped, it is killed.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Option<Gathering>,
+    stderr: Option<Gathering>,
+}
+
+impl Running {
+    /// Waits for the end, and fails if it does not come.
+    pub(crate) fn wait(self) -> Ended {
+        self.wait_for(PATIENCE)
+    }
+
+    /// Waits for the end for so long.
+    pub(crate) fn wait_for(mut self, patience: Duration) -> Ended {
+        let status = until(patience, || self.child.try_wait().expect("the child is ours"));
+        if status.is_none() {
+            let _ = self.child.kill();
+        }
+        let [stdout, stderr] = [self.stdout.take(), self.stderr.take()].map(text_of);
+        let status: ExitStatus = status
+            .unwrap_or_else(|| panic!("the program hangs after {patience:?}\n{stdout}\n{stderr}"));
+        Ended { exit: status.code(), stdout, stderr }
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal, by the name without `SIG`.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("/bin/sh").args(["-c", &kill]).status();
+        assert!(status.is_ok_and(|it| it.success()), "{kill}");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, unless a test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+type Gathering = JoinHandle<io::Result<String>>;
+
+/// Reads to the end, so that a full pipe does not stop the program.
+fn gather(mut pipe: impl Read + Send + 'static) -> Gathering {
+    thread::spawn(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).map(|_| text)
+    })
+}
+
+fn text_of(gathering: Option<Gathering>) -> String {
+    let gathered = gathering.map(JoinHandle::join).expect("it is asked for once");
+    gathered.expect("reading does not panic").expect("the program prints UTF-8")
+}
+
+/// Asks again and again until there is an answer; none if it does not come in time.
+pub(crate) fn until<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let started = Instant::now();
+    loop {
+        let answer = ask();
+        if answer.is_some() || started.elapsed() > patience {
+            return answer;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// How the program ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The exit code; none if a signal ended it.
+    pub(crate) exit: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) ended: Ended,
+    /// Null if it printed none.
+    pub(crate) report: Value,
+}
+
+impl Run {
+    /// What the report says about a step.
+    pub(crate) fn step(&self, id: &str) -> &Value {
+        named(&self.report["steps"], "id", id)
+    }
+
+    /// The types of which objects may be missing.
+    pub(crate) fn partial_types(&self) -> Vec<&str> {
+        let types = self.report["partialDatasets"].as_array().into_iter().flatten();
+        types.filter_map(Value::as_str).collect()
+    }
+
+    /// How many objects of each type there are.
+    pub(crate) fn objects(&self) -> BTreeMap<&str, u64> {
+        let types = self.report["types"].as_array().into_iter().flatten();
+        types.filter_map(|it| Some((it["type"].as_str()?, it["objects"].as_u64()?))).collect()
+    }
+}
+
+fn named<'a>(list: &'a Value, member: &str, name: &str) -> &'a Value {
+    let mut items = list.as_array().into_iter().flatten();
+    let found = items.find(|it| it[member] == name);
+    found.unwrap_or_else(|| panic!("{name} is not in {list}"))
+}

@@ -1,0 +1,22 @@
+//! The program from outside: the built executable against a simulated tenant over real HTTP.
+//!
+//! `kit` has what the tests share; every other module is one subject. `conformance` and `linking`
+//! need no running program.
+
+mod conformance;
+mod counts;
+mod deletion;
+mod demo;
+mod failures;
+mod kit;
+mod leaks;
+mod linking;
+mod lock;
+mod queries;
+mod repetition;
+
+// A step that nothing names is not linked in, and `Step::all` would not have it.
+use step_alerts as _;
+use step_devices as _;
+use step_packages as _;
+use step_users as _;
