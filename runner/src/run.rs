@@ -136,7 +136,7 @@ pub(crate) async fn run(
     let client = client(config, secret)?;
     let (lock, previous) = open_store(config)?;
     stop.or_stop(async { Ok(client.check_credentials().await?) }).await?;
-    let run_id = system::new_run_id(started);
+    let run_id = system::new_run_id(started)?;
     let staging = lock.stage(run_id.parse()?)?;
     tracing::info!(run_id, tenant = config.tenant.as_str(), "run started");
 
@@ -232,7 +232,7 @@ fn is_ready(planned: &PlannedStep, settled: &BTreeSet<&str>, fetched: &[Fetched]
 
 fn client(config: &Config, secret: Secret) -> Result<Arc<Client>, Failure> {
     let credentials = Credentials::new(&config.client_id, secret)?;
-    let mut settings = core_nexthink::Settings::new(system::random());
+    let mut settings = core_nexthink::Settings::new(system::random()?);
     settings.poll = config.poll.clone();
     settings.retry = config.retry.clone();
     Ok(Arc::new(Client::new(&config.endpoints, credentials, settings)?))

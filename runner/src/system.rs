@@ -7,6 +7,8 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use anyhow::Context as _;
+
 /// A point in time, milliseconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(pub(crate) u64);
@@ -28,14 +30,22 @@ impl Moment {
 }
 
 /// A random number.
-pub(crate) fn random() -> u64 {
-    let low_bits = ulid::Ulid::new().random() & u128::from(u64::MAX);
-    u64::try_from(low_bits).unwrap_or(0)
+///
+/// # Errors
+///
+/// The system has none to give.
+pub(crate) fn random() -> anyhow::Result<u64> {
+    getrandom::u64().context("the system gives no random numbers")
 }
 
 /// A new identifier for a run, which sorts by time.
-pub(crate) fn new_run_id(now: Moment) -> String {
-    ulid::Ulid::from_parts(now.0, ulid::Ulid::new().random()).to_string()
+///
+/// # Errors
+///
+/// The system has no random numbers to give.
+pub(crate) fn new_run_id(now: Moment) -> anyhow::Result<String> {
+    let random = u128::from(random()?) << 64 | u128::from(random()?);
+    Ok(ulid::Ulid::from_parts(now.0, random).to_string())
 }
 
 /// The variables whose names begin with a prefix, and their values. One that is no text is left out.

@@ -297,11 +297,9 @@ fn a_run_that_gets_nothing_publishes_nothing() {
     error: the login host (POST /oauth2/default/v1/token) refused client id "demo" (HTTP 403, no reason given): check the client id and the client secret, and that the credential has the NQL API permission (scope service:integration)
 
     # a login host that is out of order: 4
-     WARN call will be repeated error=the login host (POST /oauth2/default/v1/token) answered HTTP 503 attempt=1 retry_after_ms=[number]
     error: the login host (POST /oauth2/default/v1/token) answered HTTP 503 2 times: try again later
 
     # a closed port: 4
-     WARN call will be repeated error=cannot reach 127.0.0.1: no connection (check the network, a firewall or proxy) attempt=1 retry_after_ms=[number]
     error: cannot reach 127.0.0.1: no connection (check the network, a firewall or proxy): error sending request: client error (Connect): tcp connect error: Connection refused (os error [number])
 
     # a host that speaks no TLS: 4

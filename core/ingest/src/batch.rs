@@ -18,6 +18,8 @@ pub struct Column<'a> {
     batch: &'a Batch,
     /// `None` for a column that the export does not have: all its cells are empty.
     index: Option<usize>,
+    /// What stands in for the empty cell of each row; no item at all if nothing does.
+    instead: &'a [String],
 }
 
 impl Batch {
@@ -49,7 +51,7 @@ impl Batch {
     /// A column by its position in the file; `None` gives one whose cells are all empty.
     pub fn column(&self, index: Option<usize>) -> Column<'_> {
         debug_assert!(index.is_none_or(|it| it < self.width));
-        Column { batch: self, index }
+        Column { batch: self, index, instead: &[] }
     }
 
     fn cell(&self, cell: usize) -> &str {
@@ -61,10 +63,17 @@ impl Batch {
 impl<'a> Column<'a> {
     /// The cell of a row without surrounding ASCII white space. Empty means null.
     pub fn cell(self, row: usize) -> &'a str {
-        match self.index {
+        let cell = match self.index {
             Some(index) => self.batch.cell(row * self.batch.width + index).trim_ascii(),
             None => "",
-        }
+        };
+        if cell.is_empty() { self.instead.get(row).map_or("", String::as_str) } else { cell }
+    }
+
+    /// The same column with texts that stand in for its empty cells, one for each row.
+    #[must_use]
+    pub(crate) fn or_else(self, instead: &'a [String]) -> Column<'a> {
+        Column { instead, ..self }
     }
 
     /// The cells from top to bottom.

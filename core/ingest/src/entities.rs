@@ -32,6 +32,15 @@ pub struct EntityTable {
     counts: EntityCounts,
 }
 
+/// What is known of the keys of a batch besides their cells.
+#[derive(Clone, Copy)]
+pub(crate) struct RowKeys<'a> {
+    /// For each row, whether it has no usable key.
+    pub(crate) unusable: &'a [bool],
+    /// What stands in for an empty key, for each row or for none.
+    pub(crate) made: &'a [String],
+}
+
 /// Why the values of a property are not to be trusted as a whole.
 #[derive(Debug, Default, Clone, Copy)]
 struct Doubt {
@@ -105,22 +114,23 @@ impl EntityTable {
     }
 
     /// Adds the entities of a batch that are new. `numbers` gets the number of each row's entity,
-    /// `new_rows` the rows that made one. Rows in `unusable` have no usable key.
+    /// `new_rows` the rows that made one.
     pub(crate) fn add(
         &mut self,
         batch: &Batch,
         columns: &ColumnMap,
-        unusable: &[bool],
+        row_keys: RowKeys<'_>,
         zone: &TimeZone,
         numbers: &mut Vec<u32>,
         new_rows: &mut Vec<usize>,
     ) {
         numbers.clear();
         new_rows.clear();
-        let keys = batch.column(columns.position(self.entity.key_column));
+        let key_column = self.entity.key_column;
+        let keys = batch.column(columns.position(key_column)).or_else(row_keys.made);
         let described = self.described_by(batch, columns);
         for (row, uid) in keys.cells().enumerate() {
-            if unusable[row] {
+            if row_keys.unusable[row] {
                 numbers.push(u32::MAX);
                 continue;
             }
@@ -141,9 +151,13 @@ impl EntityTable {
         let properties = self.entity.properties.iter().zip(&mut self.doubts);
         for (values, (property, doubt)) in self.values.iter_mut().zip(properties) {
             property_columns.clear();
-            let positions = property.columns.iter().map(|it| columns.position(it));
-            doubt.lacks_a_column |= positions.clone().any(|it| it.is_none());
-            property_columns.extend(positions.map(|position| batch.column(position)));
+            for &name in property.columns {
+                let position = columns.position(name);
+                let is_key = name == key_column;
+                doubt.lacks_a_column |= position.is_none() && !is_key;
+                let column = batch.column(position);
+                property_columns.push(if is_key { column.or_else(row_keys.made) } else { column });
+            }
             let unreadable = values.extend(property, &property_columns, new_rows, zone);
             doubt.unreadable += unreadable;
             doubt.readable += new_rows.len() as u64 - unreadable;

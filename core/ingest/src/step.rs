@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use crate::batch::{Batch, Column};
 use crate::decoder::{Decoder, DecoderCounts};
 use crate::edges::{Drawn, Edges, EndOfRow};
-use crate::entities::EntityTable;
+use crate::entities::{EntityTable, RowKeys};
 use crate::graph::Graph;
 use crate::header::ColumnMap;
 use crate::refusal::{QuarantineReason, QuarantinedRow, Refusal};
@@ -99,6 +99,8 @@ struct Mapper {
 struct Scratch {
     /// Rows without a usable key.
     unusable: Vec<bool>,
+    /// For each entity type of the step, the keys that were made for rows without one.
+    made_keys: Vec<Vec<String>>,
     /// Rows that added something.
     added: Vec<bool>,
     /// For each entity type of the step, the number of each row's entity.
@@ -228,10 +230,16 @@ impl Mapper {
     /// Where the declared columns stand, found once.
     fn columns(&mut self, header: &[String]) -> Result<&ColumnMap, IngestError> {
         if self.columns.is_none() {
-            let columns = ColumnMap::new(&self.step.columns(), self.step.aliases(), header);
-            let keys = self.step.key_columns();
-            let missing: Vec<_> =
-                keys.into_iter().filter(|key| columns.position(key).is_none()).collect();
+            let mut declared = self.step.columns();
+            declared.extend(self.step.unlisted_columns());
+            let mut columns = ColumnMap::new(&declared, self.step.aliases(), header);
+            let listed = self.step.columns();
+            columns.missing.retain(|it| listed.contains(it));
+            let is_there = |column: &&str| columns.position(column).is_some();
+            let entities = self.step.entities.iter();
+            let without_key = entities
+                .filter(|it| !is_there(&it.key_column) && !it.key_else.iter().any(is_there));
+            let missing: Vec<_> = without_key.map(|it| it.key_column).collect();
             if !missing.is_empty() {
                 return Err(IngestError::MissingKey { columns: missing });
             }
@@ -244,6 +252,7 @@ impl Mapper {
         if batch.is_empty() {
             return;
         }
+        self.make_keys(batch);
         self.find_unusable_rows(batch, quarantine);
         self.add_entities(batch);
         self.draw_edges(graph, batch);
@@ -256,14 +265,32 @@ impl Mapper {
         }
     }
 
+    /// Makes keys for the rows that have none, where a type says from what.
+    fn make_keys(&mut self, batch: &Batch) {
+        let columns = self.columns.as_ref().expect("found before the first batch");
+        let made_keys = &mut self.scratch.made_keys;
+        made_keys.resize_with(self.step.entities.len(), Vec::new);
+        for (entity, made) in self.step.entities.iter().zip(made_keys) {
+            made.clear();
+            let keys = batch.column(columns.position(entity.key_column));
+            if entity.key_else.is_empty() || keys.cells().all(|it| !it.is_empty()) {
+                continue;
+            }
+            let parts: Vec<Column<'_>> =
+                entity.key_else.iter().map(|it| batch.column(columns.position(it))).collect();
+            made.extend((0..batch.len()).map(|row| made_key(&parts, row)));
+        }
+    }
+
     /// Sets aside the rows whose entities cannot be identified.
     fn find_unusable_rows(&mut self, batch: &Batch, mut quarantine: impl FnMut(QuarantinedRow)) {
-        let unusable = &mut self.scratch.unusable;
+        let Scratch { unusable, made_keys, .. } = &mut self.scratch;
         unusable.clear();
         unusable.resize(batch.len(), false);
         let columns = self.columns.as_ref().expect("found before the first batch");
-        for key in self.step.key_columns() {
-            for (row, cell) in batch.column(columns.position(key)).cells().enumerate() {
+        for (entity, made) in self.step.entities.iter().zip(&*made_keys) {
+            let keys = batch.column(columns.position(entity.key_column)).or_else(made);
+            for (row, cell) in keys.cells().enumerate() {
                 let reason = match cell.len() {
                     0 => QuarantineReason::NoKey,
                     1..=MAX_KEY_BYTES if !cell.chars().any(is_invisible) => continue,
@@ -279,12 +306,13 @@ impl Mapper {
 
     fn add_entities(&mut self, batch: &Batch) {
         let columns = self.columns.as_ref().expect("found before the first batch");
-        let Scratch { unusable, added, numbers, new_rows, .. } = &mut self.scratch;
+        let Scratch { unusable, made_keys, added, numbers, new_rows, .. } = &mut self.scratch;
         added.clear();
         added.resize(batch.len(), false);
         numbers.resize_with(self.entities.len(), Vec::new);
-        for (table, numbers) in self.entities.iter_mut().zip(numbers) {
-            table.add(batch, columns, unusable, &self.zone, numbers, new_rows);
+        for ((table, numbers), made) in self.entities.iter_mut().zip(numbers).zip(&*made_keys) {
+            let row_keys = RowKeys { unusable, made };
+            table.add(batch, columns, row_keys, &self.zone, numbers, new_rows);
             for &row in &*new_rows {
                 added[row] = true;
             }
@@ -317,6 +345,24 @@ impl Mapper {
             }
         }
     }
+}
+
+/// A key from the cells that identify a row's entity together; empty if they are all empty. The same
+/// cells give the same key on every run and every machine.
+fn made_key(parts: &[Column<'_>], row: usize) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut is_empty = true;
+    for part in parts {
+        let cell = part.cell(row);
+        is_empty &= cell.is_empty();
+        // The length keeps `ab`, `c` apart from `a`, `bc`.
+        hasher.update(&(cell.len() as u64).to_le_bytes());
+        hasher.update(cell.as_bytes());
+    }
+    if is_empty {
+        return String::new();
+    }
+    format!("made-{}", &hasher.finalize().to_hex()[..32])
 }
 
 /// Whether a character leaves no mark, or changes the direction of those around it.

@@ -148,12 +148,17 @@ pub fn steps_table(plan: &Plan) -> String {
 fn entity_section(page: &mut String, entity: &EntityType) {
     let _ = writeln!(
         page,
-        "\n#### Nexthink {} (`{}`)\n\nInherits from {}. The key column is `{}`.\n",
+        "\n#### Nexthink {} (`{}`)\n\nInherits from {}. The key column is `{}`.",
         entity.resource,
         entity.type_name,
         class_list(entity),
         entity.key_column
     );
+    if !entity.key_else.is_empty() {
+        let columns = code_list(entity.key_else);
+        let _ = writeln!(page, "Where it is empty the key is made from {columns}.");
+    }
+    page.push('\n');
     page.push_str("| Property | Type | Columns | Personal data | Description |\n");
     page.push_str("| --- | --- | --- | --- | --- |\n");
     for property in entity.properties {

@@ -15,6 +15,9 @@ pub struct EntityType {
     pub resource: &'static str,
     /// The column whose value identifies an entity within its type.
     pub key_column: &'static str,
+    /// Columns that together identify an entity whose key cell is empty or not in the export. Its key is
+    /// then made from them. None: a row without a key is set aside.
+    pub key_else: &'static [&'static str],
     /// The properties. Their order is that of the columns in the query to save.
     pub properties: &'static [Property],
 }
@@ -152,6 +155,7 @@ mod tests {
         class: &[Class::Application],
         resource: "Thing",
         key_column: "thing.uid",
+        key_else: &[],
         properties: &[
             text("name", &["thing.uid"], "Identifier.").never_null(),
             text("displayName", &["thing.uid"], "Identifier.").never_null(),

@@ -93,6 +93,18 @@ impl Step {
         }
     }
 
+    /// The columns that are read where they are there and never listed in the query to save: what keys
+    /// are made from.
+    pub fn unlisted_columns(&self) -> Vec<&'static str> {
+        let listed = self.columns();
+        let mut columns = Vec::new();
+        let of_keys = self.entities.iter().flat_map(|it| it.key_else.iter().copied());
+        for column in of_keys.filter(|it| !listed.contains(it)) {
+            push_once(&mut columns, column);
+        }
+        columns
+    }
+
     /// The columns without which the export is refused: the keys of the step's entities.
     pub fn key_columns(&self) -> Vec<&'static str> {
         let mut columns = Vec::new();

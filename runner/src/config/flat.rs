@@ -175,11 +175,10 @@ impl Settings {
         let unknown = std::mem::take(&mut self.values);
         for (path, (_, place)) in unknown {
             let similar = self.known.iter().map(|it| (likeness(it, &path), it));
+            let similar = similar.filter(|(likeness, _)| *likeness > 0.0);
             let nearest = similar.max_by(|a, b| a.0.total_cmp(&b.0));
-            let hint = match nearest {
-                Some((likeness, known)) if likeness > 0.6 => format!("; did you mean `{known}`?"),
-                _ => String::new(),
-            };
+            let hint =
+                nearest.map_or_else(String::new, |(_, it)| format!("; did you mean `{it}`?"));
             let message = format!("`{path}` is not a setting{hint}");
             self.problems.push(Problem { place, message });
         }
@@ -231,15 +230,16 @@ impl Problem {
     }
 }
 
-/// How alike two paths are, from 0 to 1: by their last part if they stand in one table, since the rest
-/// is alike anyway, else by the whole.
+/// How alike two paths are, from 0 to 1, where they are so alike that one may stand for the other, else
+/// 0: by their last part if they stand in one table, since the rest is alike anyway, else by the whole.
 fn likeness(known: &str, path: &str) -> f64 {
-    match (known.rsplit_once('.'), path.rsplit_once('.')) {
+    let (likeness, least) = match (known.rsplit_once('.'), path.rsplit_once('.')) {
         (Some((table, name)), Some((other_table, other_name))) if table == other_table => {
-            strsim::normalized_damerau_levenshtein(name, other_name)
+            (strsim::normalized_damerau_levenshtein(name, other_name), 0.6)
         }
-        _ => strsim::normalized_damerau_levenshtein(known, path),
-    }
+        _ => (strsim::normalized_damerau_levenshtein(known, path), 0.8),
+    };
+    if likeness > least { likeness } else { 0.0 }
 }
 
 fn flatten(

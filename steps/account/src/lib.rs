@@ -20,6 +20,7 @@ pub static ACCOUNT: EntityType = EntityType {
     class: &[Class::Account],
     resource: "Account",
     key_column: "account.tenant_id",
+    key_else: &[],
     properties: &[
         text("id", &["account.tenant_id"], "The Nexthink tenant.").never_null(),
         text("tenantId", &["account.tenant_id"], "The Nexthink tenant/instance identifier.")

@@ -26,6 +26,10 @@ const TRIGGER_TIME: &[&str] = &["alert.trigger_time"];
 const PRIORITY: &[&str] = &["monitor.priority"];
 const BEST_NAME: &[&str] = &["monitor.name", "monitor.nql_id", "alert.uid"];
 
+/// What makes an alert the same alert where the tenant has no `alert.uid`.
+const IDENTITY: &[&str] =
+    &["monitor.nql_id", "monitor.name", "device.uid", "user.uid", "alert.trigger_time"];
+
 /// Nexthink's priorities as the severities that the Finding class knows.
 const SEVERITIES: &[(&str, Constant)] = &[
     ("critical", Constant::Text("critical")),
@@ -48,6 +52,7 @@ pub static ALERT: EntityType = EntityType {
     class: &[Class::Alert, Class::Finding],
     resource: "Alert",
     key_column: "alert.uid",
+    key_else: IDENTITY,
     properties: &[
         text("id", &["alert.uid"], "Nexthink identifier of the alert.").never_null(),
         constant("category", Constant::Text("endpoint"), "What the alert is about.").never_null(),

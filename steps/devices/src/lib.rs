@@ -49,6 +49,7 @@ pub static DEVICE: EntityType = EntityType {
     class: &[Class::Device],
     resource: "Device",
     key_column: "device.uid",
+    key_else: &[],
     properties: &[
         text("id", &["device.uid"], "Nexthink identifier of the device.").never_null(),
         convert("deviceId", &["device.uid"], Conversion::List, "Nexthink identifier.").never_null(),

@@ -26,6 +26,7 @@ pub static PACKAGE: EntityType = EntityType {
     class: &[Class::Application],
     resource: "Package",
     key_column: "package.uid",
+    key_else: &[],
     properties: &[
         text("id", &["package.uid"], "Nexthink identifier of the package.").never_null(),
         text("name", &["package.name", "package.uid"], "Name of the package, else its identifier.")

@@ -30,6 +30,7 @@ pub static USER: EntityType = EntityType {
     class: &[Class::User],
     resource: "User",
     key_column: "user.uid",
+    key_else: &[],
     properties: &[
         text("id", &["user.uid"], "Nexthink identifier of the user.")
             .never_null()

@@ -174,6 +174,30 @@ fn what_an_incomplete_run_does_not_see_is_carried_over_and_new_values_win() {
 }
 
 #[test]
+fn a_row_without_a_key_gets_one_from_what_identifies_it() {
+    let mut graph = Graph::default();
+    ingest(&mut graph, &SHELVES, TWO_SHELVES);
+    let rows = "s1,,one,A1,Acme\ns2,,one,A1,Acme\ns1,,two,A,1Acme\ns1,t1,three,,\ns1,,lost,,\n";
+    let header = "shelf.uid,thing.uid,thing.name,thing.serial,thing.maker\n";
+    let account = ingest(&mut graph, &THINGS, &format!("{header}{rows}"));
+    assert_eq!((account.used, account.quarantined()), (4, 1));
+    assert_eq!(account.missing_columns, ["thing.label"], "what is unlisted is not missed");
+    let without_uid = header.replace("thing.uid,", "");
+    let rows = "s1,one,A1,Acme\ns1,four,A4,Acme\n";
+    let mut again = Graph::default();
+    ingest(&mut again, &SHELVES, TWO_SHELVES);
+    ingest(&mut again, &THINGS, &format!("{without_uid}{rows}"));
+    let keys = |graph: Graph| -> BTreeSet<String> {
+        let (things, _) = things_of(graph);
+        let keys = things[0].column_by_name("_key").expect("a key").as_string::<i32>();
+        keys.iter().flatten().map(str::to_owned).collect()
+    };
+    let (first, second) = (keys(graph), keys(again));
+    assert_eq!((first.len(), second.len()), (3, 2));
+    assert_eq!(first.intersection(&second).count(), 1, "the same cells make the same key");
+}
+
+#[test]
 fn an_export_without_the_end_of_an_edge_says_so() {
     let mut graph = Graph::default();
     ingest(&mut graph, &SHELVES, TWO_SHELVES);

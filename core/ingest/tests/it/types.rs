@@ -15,6 +15,7 @@ pub(crate) static SHELF: EntityType = EntityType {
     class: &[Class::Application],
     resource: "Shelf",
     key_column: "shelf.uid",
+    key_else: &[],
     properties: &[text("name", &["shelf.uid"], "Name.").never_null(), display_name(&["shelf.uid"])],
 }
 .checked();
@@ -24,6 +25,7 @@ pub(crate) static THING: EntityType = EntityType {
     class: &[Class::Application],
     resource: "Thing",
     key_column: "thing.uid",
+    key_else: &["thing.serial", "thing.maker"],
     properties: &[
         text("name", &["thing.name", "thing.uid"], "Name.").never_null(),
         display_name(&["thing.name", "thing.uid"]),
