@@ -39,7 +39,7 @@ fn number(run: &Run, step: &str, path: &str) -> u64 {
 /// Every row that was read became something.
 fn assert_accounts_close(run: &Run) {
     let steps = run.report["steps"].as_array().expect("a report lists its steps");
-    assert_eq!(steps.len(), 5);
+    assert!(steps.len() >= 5, "{steps:?}");
     for step in steps {
         let id = step["id"].as_str().expect("a step has an id");
         let ends = ["/rows/used", "/rows/merged", "/rows/quarantined"];

@@ -5,7 +5,7 @@ use std::fs;
 
 use core_simulator::{RequestCounts, SavedQuery, SimulatorConfig};
 
-use crate::kit::{Scene, set_mode, start};
+use crate::kit::{Scene, played_only, set_mode, start};
 
 /// What must not be in anything that the program prints.
 const SECRET: &str = "canary-5e8f";
@@ -193,7 +193,7 @@ fn messages(cases: &[Case], check: fn(&Scene, &str)) -> String {
         assert_eq!(scene.leftovers(), [""; 0].map(std::path::PathBuf::from), "{name}");
         check(&scene, name);
         let exit = ended.exit.expect("no signal was sent");
-        let message = without_number_after("retry_after_ms=", &ended.stderr);
+        let message = without_number_after("retry_after_ms=", &played_only(&ended.stderr));
         let message = without_number_after("(os error ", &message);
         let _ = writeln!(told, "# {name}: {exit}\n{message}");
     }

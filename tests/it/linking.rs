@@ -28,7 +28,9 @@ impl Sketch {
                             [dependencies]\n"
             .to_owned();
         for name in &dependencies {
-            let path = workspace.join("steps").join(&name["step-".len()..]);
+            // The folder has the underscores of the step's name, the package hyphens.
+            let folder = name["step-".len()..].replace('-', "_");
+            let path = workspace.join("steps").join(folder);
             let _ = writeln!(manifest, "{name} = {{ path = '{}' }}", path.display());
         }
         fs::write(folder.join("Cargo.toml"), manifest).expect("a file can be written");
