@@ -36,13 +36,15 @@ impl Client {
     /// Makes a client; nothing is called yet.
     ///
     /// # Errors
-    /// [`NexthinkError::TlsSetup`] if the system's trusted certificates cannot be loaded.
+    /// [`NexthinkError::TlsSetup`] if the system's trusted certificates cannot be loaded,
+    /// [`NexthinkError::InvalidTrust`] or [`NexthinkError::InvalidProxy`] if the settings for them
+    /// are of no use.
     pub fn new(
         endpoints: &Endpoints,
         credentials: Credentials,
         settings: Settings,
     ) -> Result<Self, NexthinkError> {
-        let Clients { login, api, files } = Clients::new(endpoints, &settings.timeouts)?;
+        let Clients { login, api, files } = Clients::new(endpoints, &settings)?;
         let jitter = Arc::new(Jitter::new(settings.jitter_seed));
         let policy = settings.retry.clone();
         let tokens = TokenSource::new(login, credentials, policy, Arc::clone(&jitter));

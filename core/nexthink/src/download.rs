@@ -1,14 +1,17 @@
 //! Fetches a results file: streamed, counted, and without a credential.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use reqwest::{Response, StatusCode};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::error::{Endpoint, NexthinkError, SharedError};
 use crate::results_link::ResultsLink;
+use crate::results_sink::{ResultsSink, sink_failed};
 use crate::retry::{Retry, Setback};
+use crate::speed::{SpeedCheck, TooSlow};
+use crate::transfer::{Answered, Rest, Transfer};
 use crate::transport::{read_up_to, retry_after, setback};
 
 /// How much of a refusal is read to find its error code, in bytes.
@@ -44,43 +47,85 @@ impl Client {
     /// Fetches the file behind a results link into `sink`, as transferred, and flushes it.
     ///
     /// Until the first byte, trouble that looks transient is repeated; after it, an error leaves
-    /// part of the file in `sink`. `on_progress` gets the bytes so far and those of the whole file.
+    /// part of the file in `sink`: [`Client::run_export`] is the one that goes on from there.
+    /// `on_progress` gets the bytes so far and those of the whole file.
     ///
     /// # Errors
     /// [`NexthinkError::LinkExpired`] asks for a new link; [`NexthinkError::DownloadRefused`],
-    /// [`NexthinkError::DownloadBroken`], [`NexthinkError::LengthMismatch`] and
-    /// [`NexthinkError::TooLarge`] say why there is no file; [`NexthinkError::Sink`] is about
-    /// `sink`.
+    /// [`NexthinkError::DownloadBroken`], [`NexthinkError::DownloadTooSlow`],
+    /// [`NexthinkError::LengthMismatch`] and [`NexthinkError::TooLarge`] say why there is no file;
+    /// [`NexthinkError::Sink`] is about `sink`.
     pub async fn download(
         &self,
         link: &ResultsLink,
         sink: &mut (impl AsyncWrite + Unpin),
+        on_progress: impl FnMut(u64, Option<u64>),
+    ) -> Result<Download, NexthinkError> {
+        let mut transfer = Transfer::default();
+        let response = self.open(link, None).await?;
+        transfer.begin(&response);
+        self.receive(response, &mut transfer, sink, on_progress).await
+    }
+
+    /// Fetches what `transfer` still lacks, or the whole file anew where a part is of no use.
+    ///
+    /// # Errors
+    /// Those of [`Client::download`], and [`NexthinkError::DownloadChanged`] if the file is
+    /// another one than before; the next call then starts from zero.
+    pub(crate) async fn download_rest(
+        &self,
+        link: &ResultsLink,
+        sink: &mut impl ResultsSink,
+        transfer: &mut Transfer,
+        on_progress: impl FnMut(u64, Option<u64>),
+    ) -> Result<Download, NexthinkError> {
+        let rest = transfer.rest();
+        let response = self.open(link, rest.as_ref()).await?;
+        match rest.map_or(Ok(Answered::Whole), |rest| rest.check(&response)) {
+            Ok(Answered::Rest) => {}
+            Ok(Answered::Whole) => {
+                if transfer.received > 0 {
+                    sink.restart().await.map_err(sink_failed)?;
+                }
+                transfer.begin(&response);
+            }
+            Err(error) => {
+                transfer.validator = None;
+                return Err(error);
+            }
+        }
+        self.receive(response, transfer, sink, on_progress).await
+    }
+
+    /// Writes the body of `response` to `sink`, up to the length that was announced.
+    async fn receive(
+        &self,
+        mut response: Response,
+        transfer: &mut Transfer,
+        sink: &mut (impl AsyncWrite + Unpin),
         mut on_progress: impl FnMut(u64, Option<u64>),
     ) -> Result<Download, NexthinkError> {
-        let mut response = self.open(link).await?;
-        let total = response.content_length();
+        let total = transfer.total;
         let cap = self.settings.max_download_bytes;
         if total.is_some_and(|total| total > cap) {
             return Err(NexthinkError::TooLarge { cap });
         }
-        let sink_failed = |error| NexthinkError::Sink { source: Arc::new(error) };
-        let mut received: u64 = 0;
-        loop {
-            let chunk = response.chunk().await.map_err(|error| {
-                let source = SharedError::new(error.without_url());
-                NexthinkError::DownloadBroken { received, source }
-            })?;
-            let Some(chunk) = chunk else {
-                break;
-            };
-            received += chunk.len() as u64;
+        let mut speed = SpeedCheck::new(self.settings.slowest_download, Instant::now());
+        while let Some(chunk) = next_chunk(&mut response, &mut speed, transfer.received).await? {
+            let received = transfer.received + chunk.len() as u64;
             if received > cap {
                 return Err(NexthinkError::TooLarge { cap });
             }
+            if let Some(expected) = total.filter(|total| received > *total) {
+                return Err(NexthinkError::LengthMismatch { received, expected });
+            }
+            // Counted before it is written: a failed write ends the export.
+            transfer.received = received;
             sink.write_all(&chunk).await.map_err(sink_failed)?;
             on_progress(received, total);
         }
         sink.flush().await.map_err(sink_failed)?;
+        let received = transfer.received;
         match total {
             Some(expected) if expected != received => {
                 Err(NexthinkError::LengthMismatch { received, expected })
@@ -89,24 +134,60 @@ impl Client {
         }
     }
 
-    /// Gets an answer that carries the whole file.
-    async fn open(&self, link: &ResultsLink) -> Result<Response, NexthinkError> {
+    /// Gets an answer that carries the whole file or, if `rest` is asked for, says what became of
+    /// that: the rest (206), the whole file (200), or that the file is another one (412).
+    async fn open(
+        &self,
+        link: &ResultsLink,
+        rest: Option<&Rest>,
+    ) -> Result<Response, NexthinkError> {
         let policy = &self.settings.retry;
         let mut retry = Retry::new(policy, &self.jitter, policy.max_attempts);
         loop {
-            let setback = match self.files.get(link).await {
-                Ok(response) if response.status() == StatusCode::OK => return Ok(response),
-                Ok(response) => {
-                    let asked = retry_after(response.headers());
-                    match setback(response.status(), asked, Endpoint::ResultsFile) {
-                        Some(setback) => setback,
-                        None => return Err(refusal(response).await),
+            let setback = match self.files.get(link, rest).await {
+                Ok(response) => match response.status() {
+                    StatusCode::OK => return Ok(response),
+                    StatusCode::PARTIAL_CONTENT | StatusCode::PRECONDITION_FAILED
+                        if rest.is_some() =>
+                    {
+                        return Ok(response);
                     }
-                }
+                    status => {
+                        let asked = retry_after(response.headers());
+                        match setback(status, asked, Endpoint::ResultsFile) {
+                            Some(setback) => setback,
+                            None => return Err(refusal(response).await),
+                        }
+                    }
+                },
                 Err(error) => Setback::NoAnswer(error),
             };
             retry.pause(setback).await?;
         }
+    }
+}
+
+/// The next bytes of a body, or none at its end.
+async fn next_chunk(
+    response: &mut Response,
+    speed: &mut SpeedCheck,
+    received: u64,
+) -> Result<Option<Bytes>, NexthinkError> {
+    let too_slow = |TooSlow| NexthinkError::DownloadTooSlow { received };
+    loop {
+        let Ok(chunk) = tokio::time::timeout_at(speed.stretch_ends(), response.chunk()).await
+        else {
+            speed.stretch_ended(Instant::now()).map_err(too_slow)?;
+            continue;
+        };
+        let chunk = chunk.map_err(|error| {
+            let source = SharedError::new(error.without_url());
+            NexthinkError::DownloadBroken { received, source }
+        })?;
+        if let Some(chunk) = &chunk {
+            speed.came(chunk.len() as u64, Instant::now()).map_err(too_slow)?;
+        }
+        return Ok(chunk);
     }
 }
 

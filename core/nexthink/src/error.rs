@@ -39,6 +39,18 @@ pub enum NexthinkError {
         /// What is wrong with it and how to mend it.
         reason: &'static str,
     },
+    /// The file of further authorities to trust is of no use.
+    #[error("the certificates of the extra authority cannot be used: {reason}")]
+    InvalidTrust {
+        /// What is wrong with them and how to mend it.
+        reason: &'static str,
+    },
+    /// The URL of the proxy breaks a rule. It is not shown, since it may carry a password.
+    #[error("the proxy URL cannot be used: {reason}")]
+    InvalidProxy {
+        /// What is wrong with it and how to mend it.
+        reason: &'static str,
+    },
     /// No HTTP client can be made on this machine.
     #[error("cannot set up HTTPS: the certificates this system trusts could not be loaded")]
     TlsSetup {
@@ -170,6 +182,18 @@ pub enum NexthinkError {
         #[source]
         source: SharedError,
     },
+    /// The file host sends, but too little to ever get done.
+    #[error("the download is too slow, after {received} bytes: check the network to the file host")]
+    DownloadTooSlow {
+        /// Bytes written so far.
+        received: u64,
+    },
+    /// The file is another one than that whose download began.
+    #[error("the results file changed after {received} bytes of it were downloaded")]
+    DownloadChanged {
+        /// Bytes of the first file.
+        received: u64,
+    },
     /// The file is not as long as the file host said.
     #[error("the download has {received} bytes, but the file host announced {expected}")]
     LengthMismatch {
@@ -219,13 +243,16 @@ impl NexthinkError {
             Self::InvalidIdentity { .. }
             | Self::InvalidSecret { .. }
             | Self::InvalidEndpoint { .. }
+            | Self::InvalidTrust { .. }
+            | Self::InvalidProxy { .. }
             | Self::TlsSetup { .. } => ErrorKind::Configuration,
             Self::Unauthorized { .. } => ErrorKind::Credentials,
             Self::Forbidden { .. } | Self::QueryNotFound { .. } => ErrorKind::Query,
             Self::Unreachable { .. }
             | Self::Unavailable { .. }
             | Self::Deadline { .. }
-            | Self::DownloadBroken { .. } => ErrorKind::Unreachable,
+            | Self::DownloadBroken { .. }
+            | Self::DownloadTooSlow { .. } => ErrorKind::Unreachable,
             Self::Deferred { .. } => ErrorKind::Deferred,
             Self::ExportGone { .. }
             | Self::ExportFailed { .. }
@@ -233,6 +260,7 @@ impl NexthinkError {
             | Self::LinkRefused { .. }
             | Self::LinkExpired { .. }
             | Self::DownloadRefused { .. }
+            | Self::DownloadChanged { .. }
             | Self::LengthMismatch { .. }
             | Self::TooLarge { .. } => ErrorKind::Data,
             Self::Sink { .. } => ErrorKind::Local,
@@ -283,6 +311,8 @@ pub enum UnreachableCause {
     Connect,
     /// The TLS handshake failed.
     Tls,
+    /// The proxy wants a user name and a password, or other ones (HTTP 407).
+    ProxyCredentials,
     /// Nothing came in time.
     Timeout,
     /// The connection ended before the answer did.
@@ -295,6 +325,9 @@ impl fmt::Display for UnreachableCause {
             Self::Dns => "its name could not be resolved (check the tenant, the region and DNS)",
             Self::Connect => "no connection (check the network, a firewall or proxy)",
             Self::Tls => "TLS failed (check this machine's clock and trusted certificates)",
+            Self::ProxyCredentials => {
+                "the proxy refused the call (HTTP 407, check the user name and password in its URL)"
+            }
             Self::Timeout => "no answer in time",
             Self::Broken => "the connection broke before the answer was complete",
         })

@@ -4,13 +4,16 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::error::NexthinkError;
 use crate::identity::{ExportId, QueryId};
+use crate::passing_failure;
 use crate::results_link::ResultsLink;
+use crate::results_sink::{ResultsSink, sink_failed};
+use crate::settings::PollSchedule;
+use crate::transfer::{Resumptions, Transfer, can_go_on};
 
 /// How often a completed export without a results link is asked again.
 const ASK_AGAIN_FOR_LINK: u32 = 3;
@@ -136,8 +139,13 @@ pub struct FinishedExport {
 impl Client {
     /// Runs a saved query as an export and writes its results file to `sink` as transferred.
     ///
-    /// An export that Nexthink forgets is started anew once; a results link that is not accepted is
-    /// asked for anew once. On an error, `sink` may hold part of a file.
+    /// An export that Nexthink forgets, or that fails for a reason that may pass, is started anew
+    /// once; a results link that is not accepted is asked for anew.
+    ///
+    /// A download that breaks goes on where it was if the file host vouches that the file is still
+    /// the same, else from zero, so [`ExportEvent::Downloading`] may tell fewer bytes than before.
+    /// It is given up when five resumptions in a row bring no progress of 64 KiB. On an error,
+    /// `sink` may hold part of a file.
     ///
     /// # Errors
     /// Those of [`Client::start_export`], [`Client::export_status`] and [`Client::download`];
@@ -147,35 +155,54 @@ impl Client {
         &self,
         query: &QueryId,
         compression: Compression,
-        sink: &mut (impl AsyncWrite + Unpin),
+        sink: &mut impl ResultsSink,
         mut observer: impl FnMut(ExportEvent),
     ) -> Result<FinishedExport, NexthinkError> {
         let mut started_again = false;
         loop {
             let export_id = self.start_export(query, compression).await?;
             observer(ExportEvent::Started { export_id: export_id.clone() });
-            match self.finish_export(export_id, sink, &mut observer).await {
-                Err(NexthinkError::ExportGone { export_id }) if !started_again => {
-                    started_again = true;
-                    tracing::warn!(query_id = %query, %export_id, "export is gone, starting anew");
-                }
-                finished => return finished,
+            let finished = self.finish_export(export_id, sink, &mut observer).await;
+            let wait = match &finished {
+                Err(error) if !started_again => self.wait_to_start_again(error),
+                _ => None,
+            };
+            let (Some(wait), Err(error)) = (wait, &finished) else {
+                return finished;
+            };
+            started_again = true;
+            tracing::warn!(query_id = %query, %error, "export will be started anew");
+            tokio::time::sleep(wait).await;
+            // It may have gone while its file was half here.
+            sink.restart().await.map_err(sink_failed)?;
+        }
+    }
+
+    /// How long to wait before an export that failed like this is started anew, if that may help.
+    fn wait_to_start_again(&self, error: &NexthinkError) -> Option<Duration> {
+        match error {
+            NexthinkError::ExportGone { .. } => Some(Duration::ZERO),
+            NexthinkError::ExportFailed { description, .. } => {
+                passing_failure::may_pass(description).then_some(self.settings.wait_for_new_export)
             }
+            _ => None,
         }
     }
 
     async fn finish_export(
         &self,
         export_id: ExportId,
-        sink: &mut (impl AsyncWrite + Unpin),
+        sink: &mut impl ResultsSink,
         observer: &mut impl FnMut(ExportEvent),
     ) -> Result<FinishedExport, NexthinkError> {
         let mut watch = Watch { started: Instant::now(), polls: 0, state: None, truncated: false };
         let mut link_renewed = false;
+        let mut transfer = Transfer::default();
+        let mut resumptions = Resumptions::new(&self.settings.retry, &self.jitter);
+        let mut link = self.await_link(&export_id, &mut watch, observer).await?;
         loop {
-            let link = self.await_link(&export_id, &mut watch, observer).await?;
             let on_progress = |bytes, total| observer(ExportEvent::Downloading { bytes, total });
-            match self.download(&link, sink, on_progress).await {
+            match self.download_rest(&link, sink, &mut transfer, on_progress).await {
                 Ok(download) => {
                     let bytes = download.bytes;
                     observer(ExportEvent::Downloaded { bytes });
@@ -187,9 +214,15 @@ impl Client {
                         length_proven: download.length_proven,
                     });
                 }
+                Err(error) if can_go_on(&error) => {
+                    // The link was accepted, so when it expires a new one may help again.
+                    link_renewed = false;
+                    resumptions.pause(transfer.received, error).await?;
+                }
                 Err(error) if !link_renewed && new_link_may_help(&error) => {
                     link_renewed = true;
                     tracing::info!(%export_id, %error, "asking for a new results link");
+                    link = self.await_link(&export_id, &mut watch, observer).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -234,7 +267,7 @@ impl Client {
         }
     }
 
-    /// Sleeps for `wait`, unless the deadline comes before its end.
+    /// Sleeps for about `wait`, unless the deadline comes before its end.
     async fn wait_to_poll(
         &self,
         export_id: &ExportId,
@@ -242,6 +275,7 @@ impl Client {
         wait: Duration,
     ) -> Result<(), NexthinkError> {
         let deadline = self.settings.poll.deadline;
+        let wait = PollSchedule::spread(wait, self.jitter.next());
         if watch.started.elapsed().saturating_add(wait) > deadline {
             let export_id = export_id.clone();
             return Err(NexthinkError::Deadline { export_id, waited: deadline });
@@ -289,7 +323,7 @@ impl Watch {
     }
 }
 
-/// Whether a refused download may work with a new link; nothing has been written then.
+/// Whether a refused download may work with a new link.
 fn new_link_may_help(error: &NexthinkError) -> bool {
     match error {
         NexthinkError::LinkExpired { .. } => true,

@@ -7,14 +7,20 @@ mod error;
 mod escape;
 mod export;
 mod identity;
+mod passing_failure;
+mod proxy;
 mod public_address;
 mod results_link;
+mod results_sink;
 mod retry;
 mod retry_after;
 mod secret;
 mod settings;
+mod speed;
 mod token;
+mod transfer;
 mod transport;
+mod trust;
 
 pub use client::Client;
 pub use download::Download;
@@ -23,5 +29,8 @@ pub use error::{Endpoint, ErrorKind, NexthinkError, SharedError, UnreachableCaus
 pub use export::{Compression, ExportEvent, ExportState, ExportStatus, FinishedExport};
 pub use identity::{ExportId, QueryId, Region, TenantId};
 pub use results_link::{LinkRefusal, ResultsLink};
+pub use results_sink::ResultsSink;
 pub use secret::{Credentials, Secret};
-pub use settings::{PollSchedule, RetryPolicy, Settings, Timeouts};
+pub use settings::{
+    DownloadSpeed, PollSchedule, ProxySettings, RetryPolicy, Settings, Timeouts, Trust,
+};

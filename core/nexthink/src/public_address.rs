@@ -10,7 +10,10 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 ///
 /// It is the resolver of the download client, so there is no second look-up that could answer
 /// differently.
-pub(crate) struct PublicAddresses;
+pub(crate) struct PublicAddresses {
+    /// The host of the proxy, which was configured, so it may be in the private network.
+    pub(crate) proxy: Option<String>,
+}
 
 /// The refusal of a name that has an address in a private or special range.
 #[derive(Debug)]
@@ -26,11 +29,12 @@ impl std::error::Error for NotPublic {}
 
 impl Resolve for PublicAddresses {
     fn resolve(&self, name: Name) -> Resolving {
+        let is_proxy = self.proxy.as_deref() == Some(name.as_str());
         Box::pin(async move {
             // Port 0 is replaced by the one of the URL.
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let addresses: Vec<SocketAddr> = found.collect();
-            if addresses.iter().all(|address| is_public(address.ip())) {
+            if is_proxy || addresses.iter().all(|address| is_public(address.ip())) {
                 return Ok(Box::new(addresses.into_iter()) as Addrs);
             }
             Err(NotPublic.into())
@@ -77,6 +81,15 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn only_the_proxy_may_have_a_private_address() {
+        for (proxy, allowed) in [(Some("localhost"), true), (Some("proxy.example"), false)] {
+            let resolver = PublicAddresses { proxy: proxy.map(str::to_owned) };
+            let found = resolver.resolve("localhost".parse().expect("a name")).await;
+            assert_eq!(found.is_ok(), allowed, "{proxy:?}");
+        }
+    }
 
     #[test]
     fn only_public_addresses_are_public() {

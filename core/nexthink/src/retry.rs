@@ -8,10 +8,11 @@ use tokio::time::Instant;
 
 use crate::error::{Endpoint, NexthinkError, UnreachableCause};
 use crate::settings::RetryPolicy;
+use crate::transfer::can_go_on;
 
 /// A failure that may pass.
 pub(crate) enum Setback {
-    /// No answer came; the error says why.
+    /// No answer came, or only part of one; the error says why.
     NoAnswer(NexthinkError),
     /// HTTP 5xx.
     ServerError { endpoint: Endpoint, status: u16 },
@@ -91,12 +92,15 @@ impl<'a> Retry<'a> {
     }
 }
 
-/// Whether a call without an answer is worth repeating: a refused certificate stays refused.
+/// Whether a call without a whole answer is worth repeating: a refused certificate or
+/// password stays refused.
 fn may_pass(error: &NexthinkError) -> bool {
-    matches!(
-        error,
-        NexthinkError::Unreachable { cause, .. } if *cause != UnreachableCause::Tls
-    )
+    match error {
+        NexthinkError::Unreachable { cause, .. } => {
+            !matches!(cause, UnreachableCause::Tls | UnreachableCause::ProxyCredentials)
+        }
+        error => can_go_on(error),
+    }
 }
 
 /// `first` for the first attempt, twice that for the second, and so on.

@@ -2,7 +2,10 @@
 //!
 //! A demo or a test sets milliseconds where a tenant needs seconds.
 
+use std::fmt;
 use std::time::Duration;
+
+use crate::secret::Secret;
 
 /// All bounds of a [`Client`](crate::Client).
 #[derive(Debug, Clone)]
@@ -11,8 +14,17 @@ pub struct Settings {
     pub retry: RetryPolicy,
     /// How a running export is asked for its status.
     pub poll: PollSchedule,
+    /// The wait before an export is started anew that failed for a reason that may pass, by its
+    /// error description.
+    pub wait_for_new_export: Duration,
     /// How long to wait for the network.
     pub timeouts: Timeouts,
+    /// How fast a download must be at least.
+    pub slowest_download: DownloadSpeed,
+    /// Which certificates are trusted.
+    pub trust: Trust,
+    /// The proxy to go through; none by default, and never one out of the environment.
+    pub proxy: Option<ProxySettings>,
     /// The largest results file that is taken, in bytes as transferred.
     pub max_download_bytes: u64,
     /// Where the jitter of waits starts; any number, best a random one, so that two programs
@@ -26,7 +38,11 @@ impl Settings {
         Self {
             retry: RetryPolicy::default(),
             poll: PollSchedule::default(),
+            wait_for_new_export: Duration::from_mins(1),
             timeouts: Timeouts::default(),
+            slowest_download: DownloadSpeed::default(),
+            trust: Trust::default(),
+            proxy: None,
             max_download_bytes: 8 << 30,
             jitter_seed,
         }
@@ -96,6 +112,14 @@ impl PollSchedule {
         let longer = previous.as_secs_f64() * self.factor.max(1.0);
         Duration::try_from_secs_f64(longer).map_or(self.cap, |wait| wait.min(self.cap))
     }
+
+    /// A wait of 90 % to 110 % of `wait`, so that the exports of a run do not ask all at once.
+    ///
+    /// `jitter` is at least 0 and below 1.
+    pub(crate) fn spread(wait: Duration, jitter: f64) -> Duration {
+        let spread = wait.as_secs_f64() * (0.9 + 0.2 * jitter);
+        Duration::try_from_secs_f64(spread).unwrap_or(wait)
+    }
 }
 
 /// How long to wait for the network.
@@ -105,7 +129,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For the next bytes of an answer.
     pub idle: Duration,
-    /// For a whole answer of the login host or the API; a download has no such bound.
+    /// For a whole answer of the login host or the API; a download has no such bound, but a
+    /// [least speed](Settings::slowest_download).
     pub answer: Duration,
 }
 
@@ -116,6 +141,53 @@ impl Default for Timeouts {
             idle: Duration::from_secs(30),
             answer: Duration::from_mins(1),
         }
+    }
+}
+
+/// How many bytes come in how much time: 60 KiB in a minute by default, which is 1 KiB/s.
+///
+/// [`Timeouts::idle`] ends a download from which nothing comes; this ends one that would go on for
+/// days because a byte comes now and then. The download is then taken up again like a broken one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DownloadSpeed {
+    /// The bytes that must come within each such time; none turns the check off.
+    pub bytes: u64,
+    /// The time over which they are counted.
+    pub within: Duration,
+}
+
+impl Default for DownloadSpeed {
+    fn default() -> Self {
+        Self { bytes: 60 << 10, within: Duration::from_mins(1) }
+    }
+}
+
+/// Which certificates are trusted: always those that the system trusts, and maybe more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// A PEM file with the certificates of further authorities, such as that of a company whose
+    /// proxy looks into TLS.
+    pub extra_ca_pem: Option<Vec<u8>>,
+}
+
+/// A proxy for everything but loopback hosts. It never sees what goes through it (HTTP CONNECT).
+///
+/// The proxy resolves the names of hosts, so that a results link has no private address can then
+/// not be checked; that it leads to a known host still is.
+#[derive(Clone)]
+pub struct ProxySettings {
+    /// Such as `http://proxy.example:3128`; it may carry a user name and a password, so it is
+    /// secret.
+    pub url: Secret,
+    /// Hosts that are reached without it, as in the variable `NO_PROXY`: names, which stand for
+    /// their subdomains too, addresses and networks, with commas between them.
+    pub no_proxy: Option<String>,
+}
+
+impl fmt::Debug for ProxySettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("ProxySettings");
+        shown.field("no_proxy", &self.no_proxy).finish_non_exhaustive()
     }
 }
 
@@ -133,6 +205,16 @@ mod tests {
             wait = schedule.after(wait);
         }
         assert_eq!(waits, [2_000, 3_000, 4_500, 6_750, 10_125, 15_187, 22_781, 30_000, 30_000]);
+    }
+
+    #[test]
+    fn polls_are_spread_by_a_tenth_to_either_side() {
+        let wait = Duration::from_secs(10);
+        for (jitter, expected) in [(0.0, 9_000), (0.25, 9_500), (0.5, 10_000), (1.0, 11_000)] {
+            assert_eq!(PollSchedule::spread(wait, jitter).as_millis(), expected, "{jitter}");
+        }
+        assert_eq!(PollSchedule::spread(Duration::ZERO, 0.7), Duration::ZERO);
+        assert_eq!(PollSchedule::spread(Duration::MAX, 0.9), Duration::MAX);
     }
 
     #[test]

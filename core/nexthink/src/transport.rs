@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, DATE, HeaderMap, IF_MATCH, RANGE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,12 +18,15 @@ use zeroize::Zeroizing;
 use crate::endpoints::{BaseUrl, Endpoints};
 use crate::error::{Endpoint, NexthinkError, SharedError, UnreachableCause};
 use crate::identity::{ExportId, QueryId};
+use crate::proxy::CheckedProxy;
 use crate::public_address::{NotPublic, PublicAddresses};
 use crate::results_link::{FileHosts, LinkRefusal, ResultsLink};
 use crate::retry::Setback;
 use crate::retry_after::wait_asked_for;
 use crate::secret::{Credentials, Secret};
-use crate::settings::Timeouts;
+use crate::settings::{Settings, Timeouts};
+use crate::transfer::Rest;
+use crate::trust::tls_config;
 
 /// The largest answer of the login host that is read, in bytes.
 const TOKEN_ANSWER_CAP: usize = 64 << 10;
@@ -76,12 +79,16 @@ fn as_text<S: serde::Serializer>(query: &&QueryId, serializer: S) -> Result<S::O
 }
 
 impl Clients {
-    pub(crate) fn new(endpoints: &Endpoints, timeouts: &Timeouts) -> Result<Self, NexthinkError> {
-        let tls = tls_config(endpoints.use_tls())?;
-        let with_credentials = build(client(timeouts, tls.clone()).timeout(timeouts.answer))?;
-        let mut files = client(timeouts, tls);
+    pub(crate) fn new(endpoints: &Endpoints, settings: &Settings) -> Result<Self, NexthinkError> {
+        let timeouts = &settings.timeouts;
+        let tls = tls_config(endpoints.use_tls(), &settings.trust)?;
+        let proxy = settings.proxy.as_ref().map(CheckedProxy::new).transpose()?;
+        let with_credentials = client(timeouts, tls.clone(), proxy.as_ref());
+        let with_credentials = build(with_credentials.timeout(timeouts.answer))?;
+        let mut files = client(timeouts, tls, proxy.as_ref());
         if matches!(endpoints.files(), FileHosts::Nexthink) {
-            files = files.dns_resolver(Arc::new(PublicAddresses));
+            let proxy = proxy.and_then(|proxy| proxy.host_name);
+            files = files.dns_resolver(Arc::new(PublicAddresses { proxy }));
         }
         Ok(Self {
             login: LoginClient { http: with_credentials.clone(), base: endpoints.login().clone() },
@@ -124,9 +131,17 @@ impl ApiClient {
 }
 
 impl FileClient {
-    pub(crate) async fn get(&self, link: &ResultsLink) -> Result<Response, NexthinkError> {
+    /// Asks for a file, or for the rest of one.
+    pub(crate) async fn get(
+        &self,
+        link: &ResultsLink,
+        rest: Option<&Rest>,
+    ) -> Result<Response, NexthinkError> {
         // A file must arrive as it was stored, so that its length can be checked.
-        let request = self.http.get(link.expose()).header(ACCEPT_ENCODING, "identity");
+        let mut request = self.http.get(link.expose()).header(ACCEPT_ENCODING, "identity");
+        if let Some(rest) = rest {
+            request = request.header(RANGE, rest.range()).header(IF_MATCH, &rest.validator);
+        }
         request.send().await.map_err(|error| no_answer(link.host(), error))
     }
 }
@@ -236,7 +251,9 @@ fn no_answer(host: &str, error: reqwest::Error) -> NexthinkError {
     if in_chain::<NotPublic>(&error) {
         return NexthinkError::LinkRefused { reason: LinkRefusal::PrivateAddress };
     }
-    let cause = if error.is_timeout() {
+    let cause = if proxy_wants_credentials(&error) {
+        UnreachableCause::ProxyCredentials
+    } else if error.is_timeout() {
         UnreachableCause::Timeout
     } else if error.is_dns() {
         UnreachableCause::Dns
@@ -248,6 +265,12 @@ fn no_answer(host: &str, error: reqwest::Error) -> NexthinkError {
         UnreachableCause::Broken
     };
     NexthinkError::Unreachable { host: host.to_owned(), cause, source: SharedError::new(error) }
+}
+
+/// Whether a proxy answered HTTP 407. The HTTP client tells it in words only.
+fn proxy_wants_credentials(error: &(dyn StdError + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).any(|words| words.ends_with("proxy authorization required"))
 }
 
 /// Whether `E` is among the causes of `error`.
@@ -269,42 +292,30 @@ fn in_chain<E: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
 
 /// What every client has: no redirects, no cookies, no proxy that was not asked for, no header
 /// that names anybody.
-fn client(timeouts: &Timeouts, tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+fn client(
+    timeouts: &Timeouts,
+    tls: rustls::ClientConfig,
+    proxy: Option<&CheckedProxy>,
+) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        // The environment is not read here; a proxy would have to come in through the settings.
+        // The environment is not read here; a proxy comes in through the settings.
         .no_proxy()
         .connect_timeout(timeouts.connect)
         .read_timeout(timeouts.idle)
-        .user_agent(concat!("nexthink-graph/", env!("CARGO_PKG_VERSION")))
+        .user_agent(concat!("nexthink-graph/", env!("CARGO_PKG_VERSION")));
+    match proxy {
+        Some(proxy) => builder.proxy(proxy.proxy.clone()),
+        None => builder,
+    }
 }
 
 fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, NexthinkError> {
     builder
         .build()
         .map_err(|error| NexthinkError::TlsSetup { source: SharedError::new(error.without_url()) })
-}
-
-/// TLS 1.2 and 1.3 by ring, with the certificates that the system trusts.
-///
-/// Where every endpoint is plain http on a loopback host, nothing is trusted, so that a machine
-/// without any certificate can still run against a simulated tenant.
-fn tls_config(used: bool) -> Result<rustls::ClientConfig, NexthinkError> {
-    use rustls_platform_verifier::BuilderVerifierExt as _;
-
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12]);
-    let setup = |error| NexthinkError::TlsSetup { source: SharedError::new(error) };
-    let builder = builder.map_err(setup)?;
-    let builder = if used {
-        builder.with_platform_verifier().map_err(setup)?
-    } else {
-        builder.with_root_certificates(rustls::RootCertStore::empty())
-    };
-    Ok(builder.with_no_client_auth())
 }
 
 #[cfg(test)]
@@ -317,10 +328,5 @@ mod tests {
         let error = io::Error::other(io::Error::other(inner));
         assert!(in_chain::<rustls::Error>(&error));
         assert!(!in_chain::<NotPublic>(&error));
-    }
-
-    #[test]
-    fn a_client_for_real_hosts_can_be_made() {
-        assert!(tls_config(true).is_ok(), "this machine trusts no certificates");
     }
 }

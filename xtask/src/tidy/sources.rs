@@ -73,8 +73,9 @@ const GATES: &[Gate] = &[
         scope: Scope::CodeThatShips,
         // It serves plain HTTP on a loopback port, to programs on the same machine.
         except: &["core/simulator/"],
-        // Loopback addresses, the bare scheme to compare with, and the names of XML vocabularies.
-        unless_followed_by: &["127.0.0.1", "[::1]", "localhost", "\"", "www.w3.org/"],
+        // Loopback addresses, the bare scheme to compare with, the names of XML vocabularies, and how
+        // the address of a proxy is written.
+        unless_followed_by: &["127.0.0.1", "[::1]", "localhost", "\"", "www.w3.org/", "host:port"],
         mend: "use https",
     },
 ];

@@ -193,6 +193,30 @@ async fn a_forgotten_export_is_started_again_once() {
 }
 
 #[tokio::test]
+async fn an_export_that_fails_for_a_passing_reason_is_started_again_once() {
+    let failed = |description| {
+        answer(200, format!(r#"{{"status":"ERROR","errorDescription":"{description}"}}"#))
+    };
+    let timed_out = || failed("The query timed out.");
+    let tenant =
+        Tenant::start(vec![started(), timed_out(), started()], vec![answer(200, FILE)]).await;
+    tenant.api.then(completed(&tenant.files.link()));
+    assert_eq!(tenant.run().await.file, FILE);
+
+    let gone = answer(404, Body::empty());
+    for (first, second, n_calls) in [
+        (timed_out(), timed_out(), 4),
+        (gone, timed_out(), 4),
+        (failed("No such field."), timed_out(), 2),
+    ] {
+        let tenant = Tenant::start(vec![started(), first, started(), second], Vec::new()).await;
+        let error = tenant.run().await.error();
+        assert!(matches!(error, NexthinkError::ExportFailed { .. }), "{error}");
+        assert_eq!(tenant.api.seen().len(), n_calls, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn an_export_id_that_is_not_one_path_segment_is_refused() {
     for export_id in ["../../x", "", "a/b", "a%00", "é", "a?b"] {
         let body = format!(r#"{{"exportId":"{export_id}"}}"#);

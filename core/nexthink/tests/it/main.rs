@@ -4,4 +4,7 @@ mod credentials;
 mod downloads;
 mod exports;
 mod failures;
+#[cfg(target_os = "linux")]
+mod proxies;
+mod resumptions;
 mod support;

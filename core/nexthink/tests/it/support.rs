@@ -189,6 +189,7 @@ pub(crate) fn settings() -> Settings {
     settings.poll.first = Duration::from_millis(1);
     settings.poll.cap = Duration::from_millis(4);
     settings.poll.deadline = Duration::from_secs(30);
+    settings.wait_for_new_export = Duration::from_millis(1);
     settings
 }
 

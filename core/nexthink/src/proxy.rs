@@ -1,0 +1,83 @@
+//! The proxy that calls go through, if the caller names one.
+
+use reqwest::NoProxy;
+use url::{Host, Url};
+
+use crate::error::NexthinkError;
+use crate::settings::ProxySettings;
+
+/// Never reached through a proxy: it would be the loopback of another machine.
+const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+
+/// A checked proxy.
+pub(crate) struct CheckedProxy {
+    /// For the HTTP client.
+    pub(crate) proxy: reqwest::Proxy,
+    /// Its host, if that is a name: it may well have a private address.
+    pub(crate) host_name: Option<String>,
+}
+
+impl CheckedProxy {
+    /// # Errors
+    /// [`NexthinkError::InvalidProxy`] says which rule the URL breaks, and never shows it: it may
+    /// carry a password.
+    pub(crate) fn new(settings: &ProxySettings) -> Result<Self, NexthinkError> {
+        let refuse = |reason| NexthinkError::InvalidProxy { reason };
+        let url = Url::parse(settings.url.expose())
+            .map_err(|_| refuse("it is not a URL; write it as http://host:port"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(refuse("it is neither http nor https; write it as http://host:port"));
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(refuse("it has a path, a query or a fragment; leave them out"));
+        }
+        let host_name = match url.host() {
+            Some(Host::Domain(name)) => Some(name.to_owned()),
+            Some(Host::Ipv4(_) | Host::Ipv6(_)) => None,
+            None => return Err(refuse("it names no host; write it as http://host:port")),
+        };
+        let exceptions = settings.no_proxy.as_deref().unwrap_or_default();
+        let no_proxy = NoProxy::from_string(&format!("{LOOPBACK},{exceptions}"));
+        let proxy = reqwest::Proxy::all(settings.url.expose())
+            .map_err(|_| refuse("it cannot be used; write it as http://host:port"))?
+            .no_proxy(no_proxy);
+        tracing::info!(host = url.host_str(), port = url.port_or_known_default(), "using a proxy");
+        Ok(Self { proxy, host_name })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::secret::Secret;
+
+    #[test]
+    fn a_proxy_is_a_plain_http_url_and_is_never_shown() {
+        for (url, accepted) in [
+            ("http://proxy.example:3128", true),
+            ("http://proxy.example", true),
+            ("https://proxy.example:8443/", true),
+            ("http://10.0.0.1:3128", true),
+            ("http://[fd00::1]:3128", true),
+            ("http://canary-user:canary@proxy.example:3128", true),
+            ("http://proxy.example/canary", false),
+            ("http://proxy.example?canary", false),
+            ("http://proxy.example#canary", false),
+            ("socks5://canary:canary@proxy.example", false),
+            ("proxy.example:3128", false),
+            ("http://canary@:3128", false),
+            ("http://canary:canary@proxy.example:99999", false),
+            ("", false),
+        ] {
+            let settings = ProxySettings { url: Secret::new(url.to_owned()), no_proxy: None };
+            assert!(!format!("{settings:?}").contains("canary"), "{url}");
+            let made = CheckedProxy::new(&settings);
+            assert_eq!(made.is_ok(), accepted, "{url}");
+            if let Err(error) = made {
+                assert!(!format!("{error} {error:?}").contains("canary"), "{url}");
+                assert_eq!(error.kind(), ErrorKind::Configuration);
+            }
+        }
+    }
+}
