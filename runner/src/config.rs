@@ -42,11 +42,25 @@ pub(crate) struct Config {
     pub(crate) endpoints: Endpoints,
     /// The zone of times that name none.
     pub(crate) time_zone: TimeZone,
+    /// Certificates of a company's own authority, PEM.
+    pub(crate) extra_ca_pem: Option<Vec<u8>>,
+    pub(crate) proxy: Proxy,
     pub(crate) poll: PollSchedule,
     pub(crate) retry: RetryPolicy,
     /// The query IDs by configuration field; a field that is blank is not here.
     pub(crate) queries: BTreeMap<&'static str, QueryId>,
     pub(crate) store: Location,
+}
+
+/// How Nexthink's hosts are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Proxy {
+    /// Through the proxy that the variables `HTTPS_PROXY` and `NO_PROXY` name, if they do.
+    FromEnvironment,
+    /// Through this one.
+    At(String),
+    /// Without one, whatever the environment says.
+    None,
 }
 
 /// How the account is shown.
@@ -91,6 +105,8 @@ impl Config {
         let client_secret = secret::read(&mut settings, folder);
         let zone = settings.text("nexthink.time_zone").unwrap_or_else(|| "UTC".to_owned());
         let time_zone = settings.checked("nexthink.time_zone", TimeZone::get(&zone));
+        let extra_ca_pem = read_ca_file(&mut settings, folder);
+        let proxy = read_proxy(&mut settings);
         let poll = read_poll(&mut settings);
         let retry = read_retry(&mut settings);
         let queries = read_queries(&mut settings);
@@ -121,6 +137,8 @@ impl Config {
             client_id,
             client_secret,
             time_zone,
+            extra_ca_pem,
+            proxy,
             poll,
             retry,
             queries,
@@ -162,6 +180,25 @@ fn read_region(settings: &mut Settings, overridden: bool) -> Option<Region> {
     let region =
         if overridden { documented.or_else(|_| Region::custom(&text)) } else { documented };
     settings.checked("nexthink.region", region)
+}
+
+fn read_ca_file(settings: &mut Settings, folder: &Path) -> Option<Vec<u8>> {
+    let path = folder.join(settings.text("nexthink.ca_file")?);
+    let read = std::fs::read(&path);
+    settings.checked("nexthink.ca_file", read.map_err(|it| format!("{}: {it}", path.display())))
+}
+
+fn read_proxy(settings: &mut Settings) -> Proxy {
+    match settings.text("nexthink.proxy").as_deref() {
+        None | Some("environment") => Proxy::FromEnvironment,
+        Some("none") => Proxy::None,
+        Some(url) if url.contains('@') => {
+            let message = "must not hold a password; name this proxy in the variable HTTPS_PROXY";
+            settings.problem("nexthink.proxy", message);
+            Proxy::None
+        }
+        Some(url) => Proxy::At(url.to_owned()),
+    }
 }
 
 fn read_poll(settings: &mut Settings) -> PollSchedule {

@@ -13,14 +13,14 @@ use std::sync::Arc;
 
 use core_model::plan::{Decision, Plan, PlannedStep, SkipReason};
 use core_model::step::{Source, Step};
-use core_nexthink::{Client, Credentials, Secret};
+use core_nexthink::{Client, Credentials, ProxySettings, Secret};
 use core_store::{Generation, GenerationId, RetentionPolicy, RunLock, Staging, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use self::apply::Applier;
 use self::exports::Fetched;
 use self::report::RunReport;
-use crate::config::Config;
+use crate::config::{Config, Proxy};
 use crate::exit::{Exit, Failure, exit_for};
 use crate::progress::Progress;
 use crate::system::{self, Moment};
@@ -235,7 +235,22 @@ fn client(config: &Config, secret: Secret) -> Result<Arc<Client>, Failure> {
     let mut settings = core_nexthink::Settings::new(system::random()?);
     settings.poll = config.poll.clone();
     settings.retry = config.retry.clone();
+    settings.trust.extra_ca_pem.clone_from(&config.extra_ca_pem);
+    settings.proxy = proxy(&config.proxy);
     Ok(Arc::new(Client::new(&config.endpoints, credentials, settings)?))
+}
+
+/// The proxy to go through, if any. The password that a variable may hold stays within a secret.
+fn proxy(configured: &Proxy) -> Option<ProxySettings> {
+    let first = |names: [&str; 2]| names.into_iter().find_map(system::variable);
+    let url = match configured {
+        Proxy::None => return None,
+        Proxy::At(url) => url.clone(),
+        Proxy::FromEnvironment => {
+            first(["HTTPS_PROXY", "https_proxy"]).filter(|url| !url.is_empty())?
+        }
+    };
+    Some(ProxySettings { url: Secret::new(url), no_proxy: first(["NO_PROXY", "no_proxy"]) })
 }
 
 fn open_store(config: &Config) -> Result<(RunLock, Option<Generation>), Failure> {

@@ -88,6 +88,7 @@ tenant = "{TENANT}"
 region = "eu"
 client_id = "{CLIENT_ID}"
 client_secret = {secret}
+proxy = "none"
 polling = {{ first_ms = 20, longest_ms = 500 }}
 
 [nexthink.endpoints]

@@ -47,6 +47,7 @@ fn a_whole_configuration_is_read() {
     assert_eq!(config.poll.deadline, Duration::from_mins(5));
     assert_eq!((config.retry.max_attempts, config.retry.max_start_attempts), (3, 3));
     assert_eq!(config.time_zone, TimeZone::UTC);
+    assert_eq!((&config.proxy, &config.extra_ca_pem), (&Proxy::FromEnvironment, &None));
     assert_eq!(config.web_address(), "https://acme.eu.nexthink.cloud");
 }
 
@@ -68,10 +69,19 @@ fn a_variable_overrides_the_file_and_adds_to_it() {
     assert_eq!(config.client_secret, SecretReference::File("folder/kept/secret".into()));
 }
 
+/// Each text gives exactly these problems, whatever their indentation.
+fn assert_problems(table: &[(String, &[&str])]) {
+    for (text, expected) in table {
+        let problems = parse(text, &[]).map(drop).expect_err(text);
+        let problems: Vec<&str> = problems.iter().map(|it| it.trim()).collect();
+        assert_eq!(problems, *expected, "{text}");
+    }
+}
+
 #[test]
-fn each_mistake_is_named_with_its_place_and_without_its_value() {
+fn what_is_missing_and_a_secret_in_the_wrong_place_are_told() {
     let secret = "client_secret = \"canary\"\n";
-    let table: &[(String, &[&str])] = &[
+    assert_problems(&[
         (without("tenant"), &["file: `nexthink.tenant` is missing"]),
         (
             without("client_secret"),
@@ -90,6 +100,12 @@ fn each_mistake_is_named_with_its_place_and_without_its_value() {
             &["file: `nexthink.client_secret` is given more than once; give a reference: \
                { env = \"NAME\" }, { file = \"PATH\" } or { command = [\"…\"] }"],
         ),
+    ]);
+}
+
+#[test]
+fn each_mistake_is_named_with_its_place_and_without_its_value() {
+    assert_problems(&[
         (
             WHOLE.replace("devices =", "devcies ="),
             &["file:15:1: `queries.devcies` is not a setting; did you mean `queries.devices`?"],
@@ -117,6 +133,13 @@ fn each_mistake_is_named_with_its_place_and_without_its_value() {
             ],
         ),
         (
+            WHOLE.replace("region =", "proxy = \"http://me:canary@proxy.example\"\nregion ="),
+            &[
+                "file:8:1: `nexthink.proxy` must not hold a password; name this proxy in the variable \
+               HTTPS_PROXY",
+            ],
+        ),
+        (
             without("name"),
             &["file:3:1: `account.tag_entities` needs `account.name` to tag entities with"],
         ),
@@ -133,12 +156,7 @@ fn each_mistake_is_named_with_its_place_and_without_its_value() {
                 "file:8:1: `nexthink.region` must be a text in quotes, not true or false",
             ],
         ),
-    ];
-    for (text, expected) in table {
-        let problems = parse(text, &[]).map(drop).expect_err(text);
-        let problems: Vec<&str> = problems.iter().map(|it| it.trim()).collect();
-        assert_eq!(problems, *expected, "{text}");
-    }
+    ]);
 }
 
 #[test]
