@@ -243,7 +243,7 @@ mod tests {
             let error = names.refuse_taken(&Step::all()).expect_err("it is taken");
             assert_eq!(error.to_string(), format!("the name is taken: {reason}"));
         }
-        let free = Names::new("software_metering").expect("a name");
+        let free = Names::new("rehearsed_things").expect("a name");
         assert!(free.refuse_taken(&Step::all()).is_ok());
     }
 

@@ -31,18 +31,18 @@ fn a_new_step_passes_every_check_without_an_edit_by_hand() {
         assert!(succeeds, "{program} {arguments:?}\n{output}");
     };
 
-    passes(env!("CARGO_BIN_EXE_xtask"), &["new-step", "software_metering"]);
+    passes(env!("CARGO_BIN_EXE_xtask"), &["new-step", "rehearsed_things"]);
 
-    passes("cargo", &["test", "--package", "step-software-metering"]);
-    passes("cargo", &["fmt", "--package", "step-software-metering", "--check"]);
+    passes("cargo", &["test", "--package", "step-rehearsed-things"]);
+    passes("cargo", &["fmt", "--package", "step-rehearsed-things", "--check"]);
     // Built anew, with the step linked in.
     passes("cargo", &["run", "--package", "xtask", "--", "tidy"]);
     passes("cargo", &["run", "--package", "xtask", "--", "docs", "--check"]);
     let page = fs::read_to_string(copy.join("docs/data-model.md")).expect("the page is written");
-    assert!(page.contains("`nexthink_account_has_software_metering`"), "{page}");
+    assert!(page.contains("`nexthink_account_has_rehearsed_things`"), "{page}");
 
-    let again = run(env!("CARGO_BIN_EXE_xtask"), &["new-step", "software_metering"]);
-    let refusal = "error: the name is taken: steps/software_metering exists\n";
+    let again = run(env!("CARGO_BIN_EXE_xtask"), &["new-step", "rehearsed_things"]);
+    let refusal = "error: the name is taken: steps/rehearsed_things exists\n";
     assert_eq!(again, (false, refusal.to_owned()));
 }
 
