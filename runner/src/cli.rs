@@ -48,13 +48,29 @@ Examples:
   nexthink-graph run --step fetch-devices --step fetch-users
   nexthink-graph run --accept-shrink nexthink_device")]
     Run(RunArguments),
-    /// Write a configuration file
+    /// Write a configuration file, print the queries to save, and check what is there
     #[command(after_help = "\
-Example:
+Examples:
+  nexthink-graph init
   nexthink-graph init --tenant acme --region eu --client-id 0a1b2c \\
-      --secret-env NEXTHINK_CLIENT_SECRET")]
+      --secret-env NEXTHINK_CLIENT_SECRET
+
+On a terminal it asks for what no flag says. The secret itself is never asked for.")]
     Init(InitArguments),
-    /// Draw what a run would do, and in which order
+    /// Check everything that a run needs, and say how to mend what is wrong
+    #[command(after_help = "\
+Examples:
+  nexthink-graph check
+  nexthink-graph check --json
+
+It starts no export. Each query is run once for its first rows, which does not count against
+the day's exports.")]
+    Check {
+        /// Print one JSON object for each check, as an array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Draw what a run would do, in which order, and how many exports it costs
     #[command(after_help = "\
 Examples:
   nexthink-graph plan
@@ -74,10 +90,19 @@ Examples:
     #[command(after_help = "\
 Examples:
   nexthink-graph nql
-  nexthink-graph nql packages")]
+  nexthink-graph nql packages
+  nexthink-graph nql --partitioned packages
+
+A query with more rows than Nexthink exports at once (one million, or your licence's
+maximum) is fetched in parts: save the text of --partitioned beside it and name it in the
+configuration. A truncated export then costs one export more for each part, 16 unless
+`values` says otherwise, out of the 50 that Nexthink allows a day.")]
     Nql {
         /// Only these, by configuration field: devices, users, packages, alerts
         fields: Vec<String>,
+        /// The texts for queries that are fetched in parts, with a parameter
+        #[arg(long)]
+        partitioned: bool,
     },
     /// Ask the published generation in SQL
     #[command(after_help = "\
@@ -154,6 +179,9 @@ pub(crate) struct InitArguments {
     /// Replace the file if it exists
     #[arg(long)]
     pub(crate) force: bool,
+    /// Only write the file and print the queries
+    #[arg(long)]
+    pub(crate) no_check: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+mod check;
 mod demo;
 mod history;
 mod init;
@@ -26,10 +27,11 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             None => demo::run(&global).await,
         },
         Some(Command::Run(arguments)) => run::run(&global, &configured(&global)?, &arguments).await,
-        Some(Command::Init(arguments)) => init::init(&global, arguments),
+        Some(Command::Init(arguments)) => init::init(&global, arguments).await,
+        Some(Command::Check { json }) => check::check(&global, json).await,
         Some(Command::Plan { format }) => show::plan(&global, format),
         Some(Command::Steps { output }) => show::steps(output.output),
-        Some(Command::Nql { fields }) => show::nql(&fields),
+        Some(Command::Nql { fields, partitioned }) => show::nql(&fields, partitioned),
         Some(Command::Docs { page }) => show::docs(page),
         Some(Command::Completions { shell }) => Ok(show::completions(shell)),
         Some(Command::Query(arguments)) => query::query(&global, arguments).await,

@@ -2,6 +2,7 @@
 //! mistakes are reported at once.
 
 mod flat;
+mod queries;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -10,16 +11,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use core_model::step::Step;
 use core_nexthink::{
-    EndpointOverrides, Endpoints, NexthinkError, PollSchedule, QueryId, Region, RetryPolicy,
-    TenantId,
+    EndpointOverrides, Endpoints, NexthinkError, PollSchedule, Region, RetryPolicy, TenantId,
 };
 use core_store::Location;
 use jiff::tz::TimeZone;
 
 pub(crate) use self::flat::Problem;
 use self::flat::Settings;
+pub(crate) use self::queries::{PARAMETER, Partition, SavedQuery};
 pub(crate) use self::secret::SecretReference;
 use crate::exit::Failure;
 use crate::system;
@@ -30,6 +30,14 @@ pub(crate) const DEFAULT_FILE: &str = "nexthink-graph.toml";
 /// What the names of variables that override the file begin with. Two underscores stand for each
 /// dot: `NEXTHINK_GRAPH__QUERIES__DEVICES` is `queries.devices`.
 pub(crate) const VARIABLE_PREFIX: &str = "NEXTHINK_GRAPH__";
+
+/// How many exports Nexthink allows a day (exporting audit logs, Nexthink documentation). Other
+/// programs of the tenant use the same.
+const DAILY_EXPORTS: u32 = 50;
+
+/// How many exports run at once: one for each query of the usual four. How many Nexthink allows is
+/// not documented.
+const PARALLEL_EXPORTS: usize = 4;
 
 /// A configuration whose every value is valid. Secrets are references until a run needs them.
 #[derive(Debug)]
@@ -47,8 +55,12 @@ pub(crate) struct Config {
     pub(crate) proxy: Proxy,
     pub(crate) poll: PollSchedule,
     pub(crate) retry: RetryPolicy,
-    /// The query IDs by configuration field; a field that is blank is not here.
-    pub(crate) queries: BTreeMap<&'static str, QueryId>,
+    /// How many exports may be started within 24 hours.
+    pub(crate) daily_exports: u32,
+    /// How many exports may run at once.
+    pub(crate) parallel_exports: usize,
+    /// The saved queries by configuration field; a field that is blank is not here.
+    pub(crate) queries: BTreeMap<&'static str, SavedQuery>,
     pub(crate) store: Location,
 }
 
@@ -109,7 +121,9 @@ impl Config {
         let proxy = read_proxy(&mut settings);
         let poll = read_poll(&mut settings);
         let retry = read_retry(&mut settings);
-        let queries = read_queries(&mut settings);
+        let daily_exports = settings.integer("nexthink.daily_exports", 1..=10_000);
+        let parallel_exports = settings.integer("nexthink.parallel_exports", 1..=64);
+        let queries = queries::read(&mut settings);
         let store =
             settings.text("store.location").unwrap_or_else(|| "nexthink-graph-store".into());
         let store = settings.checked("store.location", locate(&store, folder));
@@ -141,6 +155,8 @@ impl Config {
             proxy,
             poll,
             retry,
+            daily_exports: number(daily_exports).unwrap_or(DAILY_EXPORTS),
+            parallel_exports: number(parallel_exports).unwrap_or(PARALLEL_EXPORTS),
             queries,
             store,
         })
@@ -228,16 +244,9 @@ fn read_retry(settings: &mut Settings) -> RetryPolicy {
     retry
 }
 
-fn read_queries(settings: &mut Settings) -> BTreeMap<&'static str, QueryId> {
-    let mut queries = BTreeMap::new();
-    for field in Step::all().into_iter().filter_map(Step::query).map(|it| it.config_field) {
-        let path = format!("queries.{field}");
-        let Some(text) = settings.text(&path) else { continue };
-        if let Some(query) = settings.checked(&path, text.parse()) {
-            queries.insert(field, query);
-        }
-    }
-    queries
+/// A number that was checked to be small.
+fn number<T: TryFrom<u64>>(read: Option<u64>) -> Option<T> {
+    read.and_then(|it| it.try_into().ok())
 }
 
 /// The place of a store: a relative path starts at the folder of the configuration.

@@ -42,6 +42,7 @@ impl Progress {
     pub(crate) fn export(&self, step: &'static str, event: &ExportEvent) {
         let message = match event {
             ExportEvent::Started { .. } => "export started".to_owned(),
+            ExportEvent::Resumed { .. } => "export of an earlier run taken up".to_owned(),
             ExportEvent::StateChanged { state, .. } => format!("export {state}"),
             ExportEvent::Downloaded { bytes: size } => format!("downloaded {}", bytes(*size)),
             ExportEvent::Downloading { bytes: size, total } => {
@@ -89,7 +90,8 @@ impl Progress {
         }
     }
 
-    fn tell(&self, step: &'static str, message: &str) {
+    /// Something else has changed for a step.
+    pub(crate) fn tell(&self, step: &'static str, message: &str) {
         match self {
             Progress::Quiet => {}
             Progress::Lines => output::note(&format!("{step}: {message}")),

@@ -5,20 +5,27 @@
 
 mod apply;
 mod exports;
+mod journal;
+mod parts;
 mod publish;
+pub(crate) mod quota;
+mod read;
 pub(crate) mod report;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use core_model::plan::{Decision, Plan, PlannedStep, SkipReason};
 use core_model::step::{Source, Step};
-use core_nexthink::{Client, Credentials, ProxySettings, Secret};
-use core_store::{Generation, GenerationId, RetentionPolicy, RunLock, Staging, Store, StoreError};
+use core_nexthink::{Client, Credentials, ProxySettings, Secret, SecretSource};
+use core_store::{Generation, GenerationId, RetentionPolicy, RunLock, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use self::apply::Applier;
-use self::exports::Fetched;
+use self::exports::{Fetched, Fetcher};
+use self::journal::Leftovers;
+use self::quota::{Left, Quota};
 use self::report::RunReport;
 use crate::config::{Config, Proxy};
 use crate::exit::{Exit, Failure, exit_for};
@@ -102,6 +109,51 @@ pub(crate) fn plan(config: &Config, selected: &[String]) -> Result<Plan, Failure
     Plan::new(&steps, decide).map_err(|error| Failure::new(Exit::Internal, error))
 }
 
+/// What a run would cost, and what is left for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cost {
+    needed: u32,
+    left: Left,
+}
+
+/// What a run of this plan would cost, if no earlier one has left anything for it.
+pub(crate) fn cost(plan: &Plan, config: &Config) -> Result<Cost, Failure> {
+    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
+    let parts_before = report::parts_of(tenant.current()?.as_ref());
+    let needed = exports::cost(plan, config, None, &parts_before);
+    Ok(Cost { needed, left: quota::left(&tenant, config.daily_exports)? })
+}
+
+impl Cost {
+    /// Whether a run could start now.
+    pub(crate) fn is_affordable(self) -> bool {
+        self.needed <= self.left.exports && self.left.deferred_until.is_none()
+    }
+
+    /// For programs.
+    pub(crate) fn to_json(self) -> serde_json::Value {
+        let Left { exports, of, deferred_until } = self.left;
+        serde_json::json!({
+            "needed": self.needed,
+            "left": exports,
+            "daily": of,
+            "notBefore": deferred_until.map(Moment::to_rfc3339),
+        })
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Left { exports, of, deferred_until } = self.left;
+        let plural = if self.needed == 1 { "" } else { "s" };
+        write!(f, "costs {} export{plural}; {exports} of {of} a day are left", self.needed)?;
+        match deferred_until {
+            Some(until) => write!(f, ", not before {}", until.to_rfc3339()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Refuses names that no type has.
 fn check_types(names: &[String]) -> Result<(), Failure> {
     let steps = Step::all();
@@ -133,9 +185,13 @@ pub(crate) async fn run(
         return Err(Failure::usage(hint));
     }
     let started = Moment::now();
-    let client = client(config, secret)?;
+    let client = client(config, secret, |_| {})?;
     let (lock, previous) = open_store(config)?;
-    stop.or_stop(async { Ok(client.check_credentials().await?) }).await?;
+    let leftovers = Arc::new(Leftovers::open(lock.downloads()?)?);
+    let quota = Quota::open(&lock, config.daily_exports)?;
+    let parts_before = report::parts_of(previous.as_ref());
+    quota.reserve_run(exports::cost(&plan, config, Some(&leftovers), &parts_before))?;
+    stop.or_stop(async { Ok(client.check_credentials(started.0).await?) }).await?;
     let run_id = system::new_run_id(started)?;
     let staging = lock.stage(run_id.parse()?)?;
     tracing::info!(run_id, tenant = config.tenant.as_str(), "run started");
@@ -144,15 +200,19 @@ pub(crate) async fn run(
         previous,
         options.accept_shrink.clone(),
         config.time_zone.clone(),
+        leftovers.downloads().clone(),
         stop.clone(),
     );
-    let applying = apply_all(&plan, config, client, staging, applier, progress);
-    let (mut applier, staging) = stop.or_stop(applying).await?;
+    let fetcher =
+        Fetcher::new(config, client, Arc::clone(&leftovers), quota.clone(), progress.clone());
+    let applying = apply_all(&plan, config, &fetcher, applier, progress);
+    let mut applier = stop.or_stop(applying).await?;
     // They were applied as they came; people read them in run order.
     applier
         .reports
         .sort_by_key(|report| plan.steps().iter().position(|it| it.step.id == report.id));
     let mut report = RunReport::new(config, run_id, started);
+    report.not_before = quota.deferred_until().map(Moment::to_rfc3339);
     if let Some(kind) = applier.gravest_failure()
         && !applier.anything_fetched()
     {
@@ -169,7 +229,7 @@ pub(crate) async fn run(
             .map(|generation| (generation.id().clone(), report))
     });
     let (generation, report) = joined(publishing.await)??;
-    retain(&lock);
+    retain(&lock, &leftovers);
     Ok(Finished { generation: Some(generation), report, exit })
 }
 
@@ -177,17 +237,16 @@ pub(crate) async fn run(
 async fn apply_all(
     plan: &Plan,
     config: &Config,
-    client: Arc<Client>,
-    staging: Staging,
+    fetcher: &Fetcher,
     mut applier: Applier,
     progress: &Progress,
-) -> Result<(Applier, Staging), Failure> {
-    let mut fetching = exports::start_all(plan, config, &client, &staging, progress)?;
+) -> Result<Applier, Failure> {
+    let mut fetching = fetcher.start_all(plan, config);
     let mut waiting: Vec<PlannedStep> = plan.steps().to_vec();
-    let mut fetched: Vec<Fetched> = Vec::new();
+    let mut arrived: Vec<Fetched> = Vec::new();
     let mut settled: BTreeSet<&'static str> = BTreeSet::new();
     while !waiting.is_empty() {
-        let ready = waiting.iter().position(|planned| is_ready(planned, &settled, &fetched));
+        let ready = waiting.iter().position(|planned| is_ready(planned, &settled, &arrived));
         let Some(ready) = ready else {
             let next = fetching.join_next().await;
             let next = next.ok_or_else(|| anyhow::anyhow!("an export was lost"))?;
@@ -198,27 +257,23 @@ async fn apply_all(
                 // A credential that is refused for one export is refused for all.
                 return Err(Failure::from(error.clone()));
             }
-            fetched.push(next);
+            arrived.push(next);
             continue;
         };
         let planned = waiting.remove(ready);
         let step = planned.step;
-        let export = fetched.iter().position(|it| it.step_id == step.id);
-        let export = export.map(|it| fetched.swap_remove(it));
+        let export = arrived.iter().position(|it| it.step_id == step.id);
+        let export = export.map(|it| arrived.swap_remove(it));
         let row = matches!(step.source, Source::Configuration).then(|| apply::account_row(config));
-        let file = match &export {
-            Some(Fetched { result: Ok(_), .. }) => Some(staging.open_download(step.id)?),
-            _ => None,
-        };
         progress.applying(step.id);
         let applying = tokio::task::spawn_blocking(move || {
-            applier.apply(&planned, export, file, row.as_deref()).map(|()| applier)
+            applier.apply(&planned, export, row.as_deref()).map(|()| applier)
         });
         applier = joined(applying.await)?.map_err(Failure::from)?;
         progress.applied(applier.report(step.id));
         settled.insert(step.id);
     }
-    Ok((applier, staging))
+    Ok(applier)
 }
 
 /// Whether a step's rows are here and everything that it depends on has been applied.
@@ -230,13 +285,22 @@ fn is_ready(planned: &PlannedStep, settled: &BTreeSet<&str>, fetched: &[Fetched]
     is_here && step.depends_on.iter().all(|it| settled.contains(it.id))
 }
 
-fn client(config: &Config, secret: Secret) -> Result<Arc<Client>, Failure> {
-    let credentials = Credentials::new(&config.client_id, secret)?;
+/// A client for the configured tenant, with other bounds than the configured ones where `patience`
+/// sets them.
+pub(crate) fn client(
+    config: &Config,
+    secret: Secret,
+    patience: impl FnOnce(&mut core_nexthink::Settings),
+) -> Result<Arc<Client>, Failure> {
+    let reference = config.client_secret.clone();
+    let again: SecretSource = Arc::new(move || Ok(reference.resolve()?));
+    let credentials = Credentials::new(&config.client_id, secret)?.with_source(again);
     let mut settings = core_nexthink::Settings::new(system::random()?);
     settings.poll = config.poll.clone();
     settings.retry = config.retry.clone();
     settings.trust.extra_ca_pem.clone_from(&config.extra_ca_pem);
     settings.proxy = proxy(&config.proxy);
+    patience(&mut settings);
     Ok(Arc::new(Client::new(&config.endpoints, credentials, settings)?))
 }
 
@@ -261,15 +325,32 @@ fn open_store(config: &Config) -> Result<(RunLock, Option<Generation>), Failure>
         let previous = tenant.current()?;
         Ok((lock, previous))
     };
-    open().map_err(|error| match error {
+    let (lock, previous) = open().map_err(|error| match error {
         // Before anything is written it is the place that is wrong.
         StoreError::Io { .. } => Failure::new(Exit::Configuration, error),
         error => Failure::from(error),
-    })
+    })?;
+    if let Some(previous) = &previous
+        && previous.manifest().region != config.region.as_str()
+    {
+        // A tenant of the same name elsewhere is another one: everything would be taken for gone.
+        return Err(Failure::usage(format!(
+            "the store holds tenant {} of region {}, and `nexthink.region` is {}: give this one a \
+             store of its own in `store.location`",
+            config.tenant.as_str(),
+            previous.manifest().region,
+            config.region.as_str()
+        )));
+    }
+    Ok((lock, previous))
 }
 
-/// Removes old generations. That this fails costs space, not data, so the run stays good.
-fn retain(lock: &RunLock) {
+/// Removes old generations, and the downloads that are published now. That this fails costs space, not
+/// data, so the run stays good.
+fn retain(lock: &RunLock, leftovers: &Leftovers) {
+    if let Err(error) = leftovers.downloads().clear() {
+        tracing::warn!(%error, "the downloads were not removed");
+    }
     if let Err(error) = lock.retain(RetentionPolicy::default(), Moment::now().0) {
         tracing::warn!(%error, "old generations were not removed");
     }

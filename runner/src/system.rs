@@ -21,6 +21,17 @@ impl Moment {
         Moment(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// This much later.
+    pub(crate) fn after(self, wait: Duration) -> Moment {
+        Moment(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// The same as a timestamp; the last there is for one beyond the calendar.
+    pub(crate) fn to_timestamp(self) -> jiff::Timestamp {
+        let milliseconds = i64::try_from(self.0).unwrap_or(i64::MAX);
+        jiff::Timestamp::from_millisecond(milliseconds).unwrap_or(jiff::Timestamp::MAX)
+    }
+
     /// RFC 3339, to the second.
     pub(crate) fn to_rfc3339(self) -> String {
         let milliseconds = i64::try_from(self.0).unwrap_or(i64::MAX);

@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use core_simulator::{
-    Behaviour, RequestCounts, Simulator, SimulatorConfig, TenantCounts, TenantSpec,
+    Behaviour, RecordedRequest, RequestCounts, Simulator, SimulatorConfig, TenantCounts, TenantSpec,
 };
 use core_store::{Generation, Location, Store, TenantStore};
 use serde_json::Value;
@@ -128,6 +129,11 @@ impl Scene {
         self.simulator.requests()
     }
 
+    /// What the tenant has received.
+    pub(crate) fn recorded(&self) -> Vec<RecordedRequest> {
+        self.simulator.recorded_requests()
+    }
+
     /// The address of the tenant's API, `http://127.0.0.1:port`.
     pub(crate) fn api(&self) -> &str {
         &self.simulator.endpoints().api
@@ -145,7 +151,13 @@ impl Scene {
 
     /// `run --output json` with further arguments.
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
-        let ended = self.program(&[&["run", "--output", "json"], arguments].concat());
+        self.run_for(arguments, PATIENCE)
+    }
+
+    /// The same with another patience.
+    pub(crate) fn run_for(&self, arguments: &[&str], patience: Duration) -> Run {
+        let arguments = [&["run", "--output", "json"], arguments].concat();
+        let ended = self.start(&arguments).wait_for(patience);
         let report = serde_json::from_str(&ended.stdout).unwrap_or(Value::Null);
         Run { ended, report }
     }
@@ -185,9 +197,12 @@ impl Scene {
         self.store().current().expect("the store is whole").expect("something was published")
     }
 
-    /// The folders of runs that did not end well.
+    /// What runs that did not end well have left; the folder of downloads stays.
     pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
-        files_and_folders(&self.path("store").join(TENANT).join("staging"))
+        let staging = self.path("store").join(TENANT).join("staging");
+        let mut left = files_and_folders(&staging);
+        left.retain(|path| *path != staging.join("downloads"));
+        left
     }
 
     /// Every file of the published generation that holds entities or relationships.
@@ -207,6 +222,17 @@ pub(crate) fn table_files(generation: &Path) -> BTreeMap<String, Vec<u8>> {
         (name, fs::read(&path).expect("a file can be read"))
     });
     named.collect()
+}
+
+/// Sends a request, of which the last headers are still missing, and reads the whole answer.
+pub(crate) fn ask(address: &str, request: &str, body: &str) -> String {
+    let host = address.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).expect("it listens");
+    let request = format!("{request}\r\nHost: {host}\r\nConnection: close\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).expect("it takes a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
 }
 
 /// All files below a folder.
@@ -335,6 +361,17 @@ impl Running {
     /// The number of its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Ends it at once, so that it can do nothing more.
+    pub(crate) fn kill(&self) {
+        #[cfg(unix)]
+        self.signal("KILL");
+        #[cfg(not(unix))]
+        Command::new("taskkill")
+            .args(["/F", "/PID", &self.id().to_string()])
+            .status()
+            .expect("it can be ended");
     }
 
     /// Sends a signal, by the name without `SIG`.

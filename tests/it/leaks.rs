@@ -2,8 +2,6 @@
 //! most talkative logs and whatever happens.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use core_simulator::{Behaviour, SavedQuery, Simulator, SimulatorConfig, TenantSpec};
 use tokio::runtime::Runtime;
 
-use crate::kit::{Ended, Scene, files};
+use crate::kit::{Ended, Scene, ask, files};
 
 const SECRET: &str = "canary+b1d4/7c";
 
@@ -50,17 +48,6 @@ fn knows_token(scene: &Scene, token: &str) -> bool {
     let answer = ask(scene.api(), &request, "");
     assert!(answer.starts_with("HTTP/1.1 40"), "there is no such export: {answer}");
     answer.starts_with("HTTP/1.1 404")
-}
-
-/// Sends a request, of which the last headers are still missing, and reads the whole answer.
-fn ask(address: &str, request: &str, body: &str) -> String {
-    let host = address.trim_start_matches("http://");
-    let mut stream = TcpStream::connect(host).expect("it listens");
-    let request = format!("{request}\r\nHost: {host}\r\nConnection: close\r\n\r\n{body}");
-    stream.write_all(request.as_bytes()).expect("it takes a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
-    answer
 }
 
 /// Client ID and secret as they are sent.

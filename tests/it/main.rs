@@ -8,12 +8,15 @@ mod counts;
 mod deletion;
 mod demo;
 mod failures;
+mod faults;
 mod kit;
 mod leaks;
 mod linking;
 mod lock;
+mod parts;
 mod queries;
 mod repetition;
+mod resuming;
 
 // A step that nothing names is not linked in, and `Step::all` would not have it.
 use step_alerts as _;

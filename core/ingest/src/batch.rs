@@ -10,6 +10,8 @@ pub struct Batch {
     /// The line on which each row begins, counted from 1.
     lines: Vec<u64>,
     width: usize,
+    /// The file of the export that the rows are in, counted from 1.
+    file: usize,
 }
 
 /// One column of a batch.
@@ -25,7 +27,13 @@ pub struct Column<'a> {
 impl Batch {
     pub(crate) fn new(text: String, ends: Vec<u32>, lines: Vec<u64>, width: usize) -> Batch {
         debug_assert!(ends.len() == lines.len() * width);
-        Batch { text, ends, lines, width }
+        Batch { text, ends, lines, width, file: 1 }
+    }
+
+    /// The same rows as those of a certain file of the export.
+    #[must_use]
+    pub(crate) fn of_file(self, file: usize) -> Batch {
+        Batch { file, ..self }
     }
 
     /// The buffers, to be used again.
@@ -41,6 +49,11 @@ impl Batch {
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
+    }
+
+    /// The file of the export that the rows are in, counted from 1.
+    pub fn file(&self) -> usize {
+        self.file
     }
 
     /// The line of the file on which a row begins, counted from 1.

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_numbers_are_integers() {
+    fn g3_only_whole_numbers_are_integers() {
         let table = [
             ("0", Some(0)),
             ("-7", Some(-7)),
@@ -76,7 +76,12 @@ mod tests {
             ("0x10", None),
             ("NaN", None),
             ("1e3", None),
+            ("-0", Some(0)),
+            ("inf", None),
+            ("1e400", None),
+            ("9223372036854775807", Some(i64::MAX)),
             ("9223372036854775808", None),
+            ("18446744073709551616", None),
         ];
         for (cell, expected) in table {
             assert_eq!(integer(cell), expected, "{cell}");

@@ -20,6 +20,8 @@
 use memchr::{memchr, memchr_iter};
 
 use crate::batch::Batch;
+use crate::header;
+use crate::recognition::{BYTE_ORDER_MARK, FIRST_BYTES, recognize};
 use crate::refusal::{Quarantine, QuarantineReason, QuarantinedRow, Refusal, RefusalReason};
 
 /// The most rows in a batch: small enough that a batch stays in the processor's cache while its
@@ -38,15 +40,10 @@ const MAX_CELL_BYTES: usize = 1024 * 1024;
 /// The most bytes in the cells of one row.
 const MAX_ROW_BYTES: usize = 16 * 1024 * 1024;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// The byte order marks of UTF-8 and of both kinds of UTF-16.
-const MARKS: [&[u8]; 3] = [BYTE_ORDER_MARK, b"\xFF\xFE", b"\xFE\xFF"];
-
-/// Decodes one file.
+/// Decodes the files of an export, one after the other.
 pub struct Decoder {
     state: State,
-    /// The first bytes of the file, until it is known whether they are a byte order mark.
+    /// The first bytes of the file, until there are enough of them to know what it is.
     preamble: Option<Vec<u8>>,
     header: Vec<String>,
     bytes: Vec<u8>,
@@ -61,6 +58,8 @@ pub struct Decoder {
     /// The cells of the row being read. Those beyond the widest header are counted, not kept.
     row_cells: usize,
     line: u64,
+    /// The file of the export, counted from 1.
+    file: usize,
     batch_rows: usize,
     counts: DecoderCounts,
 }
@@ -107,6 +106,7 @@ impl Default for Decoder {
             row_has_quotes: false,
             row_cells: 0,
             line: 1,
+            file: 1,
             batch_rows: BATCH_ROWS,
             counts: DecoderCounts::default(),
         }
@@ -137,26 +137,22 @@ impl Decoder {
     }
 
     /// Reads bytes until they end or a batch is full, and returns how many were read. The caller
-    /// takes the batch when [`Self::is_full`].
+    /// takes the batch when [`Self::is_full`]. The first [`FIRST_BYTES`] are decoded together, those of
+    /// a shorter file when it ends.
     ///
     /// # Errors
     ///
     /// The file is refused; the decoder is not to be used again.
     pub fn decode(&mut self, input: &[u8]) -> Result<usize, Refusal> {
-        let Some(mut preamble) = self.preamble.take() else { return self.scan(input) };
-        let wanted = BYTE_ORDER_MARK.len() - preamble.len();
-        let taken = wanted.min(input.len());
+        let Some(mut preamble) = self.preamble.take() else { return self.scan(input, false) };
+        let taken = (FIRST_BYTES - preamble.len()).min(input.len());
         preamble.extend_from_slice(&input[..taken]);
-        if MARKS[1..].iter().any(|mark| preamble.starts_with(mark)) {
-            return Err(self.refuse(RefusalReason::Utf16));
-        }
-        let may_be_a_mark = MARKS.iter().any(|mark| mark.starts_with(&preamble));
-        if preamble.len() < BYTE_ORDER_MARK.len() && may_be_a_mark {
+        if preamble.len() < FIRST_BYTES {
             self.preamble = Some(preamble);
             return Ok(taken);
         }
         self.scan_preamble(&preamble)?;
-        Ok(taken + self.scan(&input[taken..])?)
+        Ok(taken + self.scan(&input[taken..], false)?)
     }
 
     /// Whether the batch must be taken before more is decoded.
@@ -188,6 +184,18 @@ impl Decoder {
         Ok(())
     }
 
+    /// Begins the next file of the export. The one before was ended and its last batch taken; the
+    /// counts go on.
+    pub fn next_file(&mut self) {
+        debug_assert!(self.row.bytes == 0 && self.row_cells == 0, "a file has ended");
+        *self = Decoder {
+            file: self.file + 1,
+            batch_rows: self.batch_rows,
+            counts: std::mem::take(&mut self.counts),
+            ..Decoder::default()
+        };
+    }
+
     /// The rows decoded since the last call, checked to be UTF-8.
     pub fn take_batch(&mut self) -> Batch {
         let width = self.header.len();
@@ -203,7 +211,8 @@ impl Decoder {
             std::mem::take(&mut self.ends),
             std::mem::take(&mut self.lines),
             width,
-        );
+        )
+        .of_file(self.file);
         let moved = self.row.bytes;
         self.bytes = unfinished_bytes;
         self.ends = unfinished_ends;
@@ -227,19 +236,20 @@ impl Decoder {
         (self.bytes, self.ends, self.lines) = (bytes, ends, lines);
     }
 
-    /// The first bytes, once they are known not to begin a byte order mark.
+    /// The first bytes, once they are all here. They are few, so that they may fill a batch to more
+    /// than its measure.
     fn scan_preamble(&mut self, preamble: &[u8]) -> Result<(), Refusal> {
-        let mut rest = preamble.strip_prefix(BYTE_ORDER_MARK).unwrap_or(preamble);
-        while !rest.is_empty() {
-            let read = self.scan(rest)?;
-            rest = &rest[read..];
+        if let Some(reason) = recognize(preamble) {
+            return Err(self.refuse(reason));
         }
+        self.scan(preamble.strip_prefix(BYTE_ORDER_MARK).unwrap_or(preamble), true)?;
         Ok(())
     }
 
-    fn scan(&mut self, input: &[u8]) -> Result<usize, Refusal> {
+    /// Reads on until the input ends or, between two rows, the batch is full.
+    fn scan(&mut self, input: &[u8], beyond_full: bool) -> Result<usize, Refusal> {
         let mut at = 0;
-        while at < input.len() && !(self.is_full() && self.row_is_untouched()) {
+        while at < input.len() && (beyond_full || !(self.is_full() && self.row_is_untouched())) {
             at += match (self.state, input[at]) {
                 (State::CellStart, b'"') => {
                     self.row_has_quotes = true;
@@ -363,7 +373,7 @@ impl Decoder {
     }
 
     fn set_aside(&mut self, reason: QuarantineReason) {
-        self.counts.quarantine.add(QuarantinedRow { line: self.row.line, reason });
+        self.counts.quarantine.add(QuarantinedRow { file: self.file, line: self.row.line, reason });
         self.cut_row();
     }
 
@@ -372,28 +382,14 @@ impl Decoder {
         self.ends.truncate(self.row.ends);
     }
 
-    fn read_header(&mut self) -> Result<Vec<String>, Refusal> {
-        let mut names: Vec<String> = Vec::new();
+    fn read_header(&self) -> Result<Vec<String>, Refusal> {
         let mut start = self.row.bytes;
-        for &end in &self.ends[self.row.ends..] {
-            let bytes = self.bytes[start..end as usize].trim_ascii();
+        let cells = self.ends[self.row.ends..].iter().map(|&end| {
+            let cell = &self.bytes[start..end as usize];
             start = end as usize;
-            let column = names.len() + 1;
-            let name = match str::from_utf8(bytes) {
-                Ok(name) if !name.is_empty() && !name.contains('\0') => name,
-                _ => return Err(refusal(self.row.line, column, RefusalReason::BadHeader)),
-            };
-            if names.iter().any(|it| it.eq_ignore_ascii_case(name)) {
-                return Err(refusal(self.row.line, column, RefusalReason::DuplicateColumn));
-            }
-            names.push(name.to_owned());
-        }
-        if let [only] = &names[..]
-            && only.contains([';', '\t', '|'])
-        {
-            return Err(refusal(self.row.line, 1, RefusalReason::Delimiter));
-        }
-        Ok(names)
+            cell
+        });
+        header::read_names(cells).map_err(|(column, reason)| refusal(self.row.line, column, reason))
     }
 
     fn row_repeats_header(&self) -> bool {
@@ -443,7 +439,7 @@ impl Decoder {
             let row_ends = &ends[row * width..(row + 1) * width];
             let row_end = row_ends[width - 1] as usize;
             if let Some(reason) = reason_to_drop(&bytes, start, row_ends) {
-                self.counts.quarantine.add(QuarantinedRow { line, reason });
+                self.counts.quarantine.add(QuarantinedRow { file: self.file, line, reason });
             } else {
                 let base = self.bytes.len();
                 self.bytes.extend_from_slice(&bytes[start..row_end]);
@@ -487,3 +483,6 @@ const fn is_special(byte: u8) -> bool {
 fn position(at: usize) -> u32 {
     u32::try_from(at).expect("a batch is far smaller than 4 GiB")
 }
+
+#[cfg(test)]
+mod tests;

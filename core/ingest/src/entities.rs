@@ -1,4 +1,4 @@
-//! The entities of one type, numbered by key; the first row of a key wins.
+//! The entities of one type, numbered by key; of the rows of a key the best one describes it.
 
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -13,10 +13,14 @@ use crate::batch::{Batch, Column};
 use crate::graph::TextColumn;
 use crate::header::ColumnMap;
 use crate::keys::Keys;
+use crate::rivals::Rivals;
 use crate::values::{KEY, MAX_PROPERTY_BYTES, Tag, Values, entity_schema};
 
 /// The most rows in a batch of a finished table.
 const OUTPUT_ROWS: usize = 8192;
+
+/// How far ahead of the present a time may be without being told, in milliseconds.
+const FUTURE_FROM_MS: i64 = 48 * 60 * 60 * 1000;
 
 /// The entities of one type while a run collects them.
 pub struct EntityTable {
@@ -26,6 +30,7 @@ pub struct EntityTable {
     /// contradicts it. Carried-over entities have none.
     fingerprints: Vec<u64>,
     values: Vec<Values>,
+    rivals: Rivals,
     /// For each property, whether the export lacks a column of it, and how many cells it could not
     /// read.
     doubts: Vec<Doubt>,
@@ -54,9 +59,9 @@ struct Doubt {
 pub struct EntityCounts {
     /// Entities that the rows made.
     pub entities: u64,
-    /// Rows that said the same of a known entity.
+    /// Rows that said the same of a known entity as its first row.
     pub identical: u64,
-    /// Rows that contradicted a known entity; the first row won.
+    /// Rows that contradicted the first row of a known entity; of all its rows the best won.
     pub conflicting: u64,
     /// Entities taken over from the generation before.
     pub carried_over: u64,
@@ -83,6 +88,7 @@ impl EntityTable {
             keys: Keys::default(),
             fingerprints: Vec::new(),
             values,
+            rivals: Rivals::new(entity),
             doubts: vec![Doubt::default(); entity.properties.len()],
             counts: EntityCounts::default(),
         }
@@ -113,8 +119,8 @@ impl EntityTable {
         self.keys.number(uid)
     }
 
-    /// Adds the entities of a batch that are new. `numbers` gets the number of each row's entity,
-    /// `new_rows` the rows that made one.
+    /// Adds the entities of a batch that are new, and compares what its other rows say of those that
+    /// are known. `numbers` gets the number of each row's entity, `new_rows` the rows that made one.
     pub(crate) fn add(
         &mut self,
         batch: &Batch,
@@ -126,8 +132,9 @@ impl EntityTable {
     ) {
         numbers.clear();
         new_rows.clear();
-        let key_column = self.entity.key_column;
-        let keys = batch.column(columns.position(key_column)).or_else(row_keys.made);
+        // Rare, so that their memory is not kept for the next batch.
+        let (mut rival_rows, mut rival_fingerprints) = (Vec::new(), Vec::new());
+        let keys = batch.column(columns.position(self.entity.key_column)).or_else(row_keys.made);
         let described = self.described_by(batch, columns);
         for (row, uid) in keys.cells().enumerate() {
             if row_keys.unusable[row] {
@@ -144,24 +151,80 @@ impl EntityTable {
                 self.counts.identical += 1;
             } else {
                 self.counts.conflicting += 1;
+                if !self.rivals.has_won(number, fingerprint) {
+                    rival_rows.push(row);
+                    rival_fingerprints.push(fingerprint);
+                }
             }
         }
         self.counts.entities += new_rows.len() as u64;
+        self.extend_values(batch, columns, row_keys, zone, [new_rows, &rival_rows]);
+        for (&row, fingerprint) in rival_rows.iter().zip(rival_fingerprints) {
+            self.rivals.challenge(numbers[row], fingerprint, &self.values);
+        }
+        if self.rivals.are_many(self.keys.len()) {
+            self.settle_rivals();
+        }
+    }
+
+    /// Appends the values of new rows to the table and those of rivals to the rivals.
+    fn extend_values(
+        &mut self,
+        batch: &Batch,
+        columns: &ColumnMap,
+        row_keys: RowKeys<'_>,
+        zone: &TimeZone,
+        [new_rows, rival_rows]: [&[usize]; 2],
+    ) {
         let mut property_columns = Vec::new();
-        let properties = self.entity.properties.iter().zip(&mut self.doubts);
-        for (values, (property, doubt)) in self.values.iter_mut().zip(properties) {
+        let values = self.values.iter_mut().zip(&mut self.rivals.values);
+        for ((values, rivals), (property, doubt)) in
+            values.zip(self.entity.properties.iter().zip(&mut self.doubts))
+        {
             property_columns.clear();
             for &name in property.columns {
                 let position = columns.position(name);
-                let is_key = name == key_column;
+                let is_key = name == self.entity.key_column;
                 doubt.lacks_a_column |= position.is_none() && !is_key;
                 let column = batch.column(position);
                 property_columns.push(if is_key { column.or_else(row_keys.made) } else { column });
             }
-            let unreadable = values.extend(property, &property_columns, new_rows, zone);
-            doubt.unreadable += unreadable;
-            doubt.readable += new_rows.len() as u64 - unreadable;
+            for (values, rows) in [(values, new_rows), (rivals, rival_rows)] {
+                let unreadable = values.extend(property, &property_columns, rows, zone);
+                doubt.unreadable += unreadable;
+                doubt.readable += rows.len() as u64 - unreadable;
+            }
         }
+    }
+
+    /// Puts the rows that won over a known entity into the table. Before this the table may show rows
+    /// that have lost.
+    pub(crate) fn settle_rivals(&mut self) {
+        self.rivals.settle(self.entity, &mut self.values, self.keys.len());
+    }
+
+    /// How many keys differ from another one only by the case of ASCII letters: perhaps two names of
+    /// one thing.
+    pub fn keys_that_differ_by_case(&self) -> u64 {
+        let has_capitals = |it: &str| it.bytes().any(|byte| byte.is_ascii_uppercase());
+        if !(0..self.keys.len()).any(|it| has_capitals(self.keys.key_at(it))) {
+            return 0;
+        }
+        let mut folded: Vec<String> =
+            (0..self.keys.len()).map(|it| self.keys.key_at(it).to_ascii_lowercase()).collect();
+        folded.sort_unstable();
+        let groups = folded.chunk_by(|a, b| a == b).map(<[String]>::len);
+        groups.filter(|&keys| keys > 1).sum::<usize>() as u64
+    }
+
+    /// The properties with times more than 48 hours after `now`, and how many: the clock of a device
+    /// is wrong. The times are kept.
+    pub fn future_times(&self, now: jiff::Timestamp) -> impl Iterator<Item = (&'static str, u64)> {
+        let latest = now.as_millisecond() + FUTURE_FROM_MS;
+        let times = self.values.iter().zip(self.entity.properties);
+        times
+            .map(move |(values, property)| (property.name, values.count_times_after(latest)))
+            .filter(|(_, count)| *count > 0)
     }
 
     /// The properties of which cells could not be read, and how many.

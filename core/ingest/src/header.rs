@@ -4,6 +4,14 @@
 //! that ends in the declared path, since Nexthink puts the namespace of an event table before some
 //! columns (`alert.monitor.name` for `monitor.name`), else in the same way by another name.
 
+use core_model::step::Step;
+
+use crate::refusal::RefusalReason;
+
+/// What separates columns in files that are not an export, and what it is called.
+const DELIMITERS: [(char, &str); 4] =
+    [('\t', "tabs"), (';', "semicolons"), ('|', "vertical bars"), ('\x1F', "unit separators")];
+
 /// Where each declared column stands in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnMap {
@@ -15,6 +23,16 @@ pub struct ColumnMap {
 }
 
 impl ColumnMap {
+    /// Finds the columns of a step in a header. A column that the query to save does not list is
+    /// never missing.
+    pub fn of_step(step: &Step, header: &[String]) -> ColumnMap {
+        let listed = step.columns();
+        let declared = [&listed[..], &step.unlisted_columns()].concat();
+        let mut columns = ColumnMap::new(&declared, step.aliases(), header);
+        columns.missing.retain(|it| listed.contains(it));
+        columns
+    }
+
     /// Finds the declared columns in a header, and where one is missing its other names.
     pub fn new(
         declared: &[&'static str],
@@ -36,10 +54,62 @@ impl ColumnMap {
         ColumnMap { missing: missing.collect(), unknown: header.len() - used.len(), positions }
     }
 
+    /// The key columns of a step that the file lacks, so that its rows cannot be identified.
+    pub fn missing_keys(&self, step: &Step) -> Vec<&'static str> {
+        let is_there = |column: &&str| self.position(column).is_some();
+        let without_key = step
+            .entities
+            .iter()
+            .filter(|it| !is_there(&it.key_column) && !it.key_else.iter().any(is_there));
+        without_key.map(|it| it.key_column).collect()
+    }
+
     /// Where a declared column stands in the file.
     pub fn position(&self, column: &str) -> Option<usize> {
         self.positions.iter().find(|(path, _)| *path == column).and_then(|(_, it)| *it)
     }
+}
+
+/// The names of the columns, from the cells of the first row. What is wrong with them comes with the
+/// number of the cell, counted from 1.
+pub(crate) fn read_names<'a>(
+    cells: impl Iterator<Item = &'a [u8]>,
+) -> Result<Vec<String>, (usize, RefusalReason)> {
+    let mut names: Vec<String> = Vec::new();
+    for cell in cells {
+        let column = names.len() + 1;
+        let name = match str::from_utf8(cell.trim_ascii()) {
+            Ok(name) if !name.is_empty() && !name.contains('\0') => name,
+            _ => return Err((column, RefusalReason::BadHeader)),
+        };
+        if names.iter().any(|it| it.eq_ignore_ascii_case(name)) {
+            return Err((column, RefusalReason::DuplicateColumn));
+        }
+        names.push(name.to_owned());
+    }
+    if let [only] = &names[..]
+        && let Some((_, found)) = DELIMITERS.into_iter().find(|(it, _)| only.contains(*it))
+    {
+        return Err((1, RefusalReason::Delimiter { found }));
+    }
+    Ok(names)
+}
+
+/// The columns of a file that may be meant by a declared column that it lacks: its full path or its
+/// last name in other writing (`Device UID`, `device_uid`, `uid` for `device.uid`).
+///
+/// Nothing else is ever named, since what should be the header of a file may be a row of it.
+pub fn near_names<'a>(declared: &str, header: &'a [String]) -> Vec<&'a str> {
+    let plain = |name: &str| -> String {
+        let characters = name.chars().filter(|it| !matches!(it, ' ' | '_' | '-' | '.'));
+        characters.map(|it| it.to_ascii_lowercase()).collect()
+    };
+    let last = declared.rsplit('.').next().unwrap_or(declared);
+    let meant = [plain(declared), plain(last)];
+    let is_near = |name: &&String| {
+        name.len() <= declared.len() + 2 && meant.contains(&plain(name)) && *name != declared
+    };
+    header.iter().filter(is_near).map(String::as_str).collect()
 }
 
 /// The only column of the file, among those that no declared column names in full, that ends in
@@ -75,7 +145,28 @@ mod tests {
     }
 
     #[test]
-    fn columns_match_by_path_then_by_the_only_suffix() {
+    fn f13_a_column_in_other_writing_is_near_and_a_cell_never_is() {
+        let header: Vec<String> = [
+            "Device UID",
+            "device_uid",
+            "uid",
+            "UID",
+            "DeviceUid",
+            "device-uid",
+            "collector.uid",
+            "device.uid2",
+            "0f3a",
+            "device",
+            "d e v i c e u i d",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        assert_eq!(near_names("device.uid", &header), &header[..6]);
+        assert_eq!(near_names("device.name", &header), [""; 0]);
+    }
+
+    #[test]
+    fn f14_columns_match_by_path_then_by_the_only_suffix() {
         let table: &[(&[&str], [Option<usize>; 3])] = &[
             (&["alert.uid", "alert.status", "monitor.name"], [Some(0), Some(1), Some(2)]),
             (&["monitor.name", "alert.uid", "alert.status"], [Some(1), Some(2), Some(0)]),

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod convert;
+pub mod coverage;
 pub mod decoder;
 pub mod decompress;
 pub mod edges;
@@ -10,8 +11,10 @@ pub mod graph;
 pub mod header;
 mod keys;
 pub mod listing;
-
 pub mod outcome;
+pub mod partition;
+pub mod recognition;
 pub mod refusal;
+mod rivals;
 pub mod step;
 pub mod values;

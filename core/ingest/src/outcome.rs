@@ -32,6 +32,12 @@ pub enum PartialReason {
     MissingEnd,
     /// The length of the download was not proven.
     LengthUnproven,
+    /// A part of the export did not come, or was truncated itself.
+    PartUnfinished,
+    /// Rows came that lie outside the part they came in.
+    OutsidePart,
+    /// The export has rows that belong to no part.
+    PartsDoNotCover,
     /// It would remove more than a run may without being told.
     Shrunk,
 }
@@ -94,6 +100,18 @@ impl fmt::Display for PartialReason {
                 "the export lacks a column that names an end of relationships; list it in the query"
             }
             PartialReason::LengthUnproven => "the length of the download was not proven",
+            PartialReason::PartUnfinished => {
+                "a part of the export did not come whole; run again, or give the partition finer \
+                 values"
+            }
+            PartialReason::OutsidePart => {
+                "rows came that lie outside the part they came in, so the saved query ignores its \
+                 parameter; save the text that `nql --partitioned` prints"
+            }
+            PartialReason::PartsDoNotCover => {
+                "the export has rows that belong to no part; add the values that the partition \
+                 lacks"
+            }
             PartialReason::Shrunk => "it would remove more than a run may without being told",
         })
     }

@@ -17,6 +17,8 @@ pub struct Quarantine {
 /// One row that was set aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuarantinedRow {
+    /// The file of the export, counted from 1.
+    pub file: usize,
     /// The line on which the row begins, counted from 1.
     pub line: u64,
     /// Why it was set aside.
@@ -37,7 +39,7 @@ pub enum QuarantineReason {
     Encoding,
     /// It has a NUL character.
     Nul,
-    /// It repeats the header.
+    /// It is a header: that of the file again, or of another table within it.
     RepeatedHeader,
     /// The cell that identifies its entity is empty.
     NoKey,
@@ -66,6 +68,19 @@ pub enum RefusalReason {
     Empty,
     /// It is UTF-16.
     Utf16,
+    /// It is a page of the web.
+    Html,
+    /// It is XML.
+    Xml {
+        /// The code of an error of Amazon S3, where it is a known one.
+        code: Option<&'static str>,
+    },
+    /// It is JSON.
+    Json,
+    /// It is a PDF document.
+    Pdf,
+    /// Within its compression it is compressed again.
+    CompressedTwice,
     /// A quote inside a cell that does not begin with one.
     StrayQuote,
     /// Something other than a separator after the quote that ends a cell.
@@ -85,7 +100,10 @@ pub enum RefusalReason {
     /// Two columns have one name.
     DuplicateColumn,
     /// Something other than commas separates the columns.
-    Delimiter,
+    Delimiter {
+        /// What.
+        found: &'static str,
+    },
 }
 
 impl Quarantine {
@@ -122,8 +140,32 @@ impl fmt::Display for Refusal {
 impl fmt::Display for RefusalReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            RefusalReason::Empty => "the file has no header line",
+            RefusalReason::Empty => {
+                "the file is empty, without even a header; run again, and if it stays so, look at \
+                 the query in Nexthink"
+            }
             RefusalReason::Utf16 => "the file is UTF-16, an export is UTF-8",
+            RefusalReason::Html => {
+                "the file is a page of the web; a proxy or a page to sign in answered in place of \
+                 the storage"
+            }
+            RefusalReason::Xml { code: Some(code) } => {
+                return write!(
+                    f,
+                    "the file is XML, the storage's error {code}; run again for a new results link"
+                );
+            }
+            RefusalReason::Xml { code: None } => {
+                "the file is XML; a storage or a proxy answered with an error in place of the export"
+            }
+            RefusalReason::Json => {
+                "the file is JSON; save the query for exports, and let no proxy change answers"
+            }
+            RefusalReason::Pdf => "the file is a PDF document; a proxy may have put it there",
+            RefusalReason::CompressedTwice => {
+                "the file is compressed twice, and one layer is taken off; a proxy may have added \
+                 the other"
+            }
             RefusalReason::StrayQuote => "a quote inside a cell that does not begin with one",
             RefusalReason::TextAfterQuote => "text after the quote that ends a cell",
             RefusalReason::Unterminated => "the file ends inside quotes, so it was cut",
@@ -133,7 +175,13 @@ impl fmt::Display for RefusalReason {
             RefusalReason::TooManyColumns => "a header of more than 1,024 columns",
             RefusalReason::BadHeader => "a column name that is empty or no text",
             RefusalReason::DuplicateColumn => "a column name that stands twice",
-            RefusalReason::Delimiter => "the columns are not separated by commas",
+            RefusalReason::Delimiter { found } => {
+                return write!(
+                    f,
+                    "the columns are separated by {found}, an export has commas; a program for \
+                     spreadsheets may have saved the file"
+                );
+            }
         })
     }
 }

@@ -310,6 +310,13 @@ impl Values {
         }
     }
 
+    /// How many values are times after this one, in milliseconds.
+    pub(crate) fn count_times_after(&self, latest: i64) -> u64 {
+        let Values::Timestamp(builder) = self else { return 0 };
+        // A null is held as zero, and `latest` is long after 1970.
+        builder.values_slice().iter().filter(|&&it| it > latest).count() as u64
+    }
+
     /// How many bytes the texts take.
     pub(crate) fn text_bytes(&self) -> usize {
         match self {

@@ -158,6 +158,10 @@ fn entity_section(page: &mut String, entity: &EntityType) {
         let columns = code_list(entity.key_else);
         let _ = writeln!(page, "Where it is empty the key is made from {columns}.");
     }
+    if !entity.newest_by.is_empty() {
+        let times = code_list(entity.newest_by);
+        let _ = writeln!(page, "Of rows that contradict each other the newest by {times} wins.");
+    }
     page.push('\n');
     page.push_str("| Property | Type | Columns | Personal data | Description |\n");
     page.push_str("| --- | --- | --- | --- | --- |\n");

@@ -1,7 +1,7 @@
 //! One type of entity: a vertex of the graph.
 
 use crate::class::{Class, REQUIRED_OF_EVERY_ENTITY};
-use crate::property::Property;
+use crate::property::{Property, ValueType};
 use crate::text;
 
 /// One type of entity.
@@ -18,6 +18,10 @@ pub struct EntityType {
     /// Columns that together identify an entity whose key cell is empty or not in the export. Its key is
     /// then made from them. None: a row without a key is set aside.
     pub key_else: &'static [&'static str],
+    /// Times that tell which of two rows that contradict each other is newer: the first property in
+    /// which they differ decides, the later time wins. Where none decides, the greater values win,
+    /// property by property, so that the order of the rows never matters.
+    pub newest_by: &'static [&'static str],
     /// The properties. Their order is that of the columns in the query to save.
     pub properties: &'static [Property],
 }
@@ -35,6 +39,7 @@ impl EntityType {
     #[must_use]
     pub const fn checked_with_filled(self, filled: &[&str]) -> Self {
         self.check_properties(filled);
+        self.check_newest_by();
         self.check_required(REQUIRED_OF_EVERY_ENTITY, true);
         let mut i = 0;
         while i < self.class.len() {
@@ -130,6 +135,20 @@ impl EntityType {
         assert!(key_is_mapped, "the key column is not the column of any property");
     }
 
+    const fn check_newest_by(&self) {
+        let mut i = 0;
+        while i < self.newest_by.len() {
+            let Some(property) = self.property(self.newest_by[i]) else {
+                panic!("`newest_by` names a property that the type does not have")
+            };
+            assert!(
+                matches!(property.value_type(), ValueType::Timestamp),
+                "`newest_by` names a property that is no time"
+            );
+            i += 1;
+        }
+    }
+
     const fn check_required(&self, names: &[&str], never_null: bool) {
         let mut i = 0;
         while i < names.len() {
@@ -156,6 +175,7 @@ mod tests {
         resource: "Thing",
         key_column: "thing.uid",
         key_else: &[],
+        newest_by: &[],
         properties: &[
             text("name", &["thing.uid"], "Identifier.").never_null(),
             text("displayName", &["thing.uid"], "Identifier.").never_null(),

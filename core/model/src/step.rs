@@ -45,6 +45,9 @@ pub struct Query {
     /// Other names that some tenants have for columns: the declared column, and the other name. They
     /// are read where the declared column is missing, and never listed in the query to save.
     pub aliases: &'static [(&'static str, &'static str)],
+    /// The column by whose values the query is split into parts where its whole has more rows than
+    /// Nexthink exports: one that no row lacks and whose values spread evenly.
+    pub partition_column: &'static str,
 }
 
 /// The widest line of a query text, in characters.
@@ -117,7 +120,21 @@ impl Step {
     /// The NQL text to save in Nexthink, `None` for a step that reads no export.
     pub fn nql(&self) -> Option<String> {
         let query = self.query()?;
-        let mut text = format!("{}\n", query.table);
+        Some(format!("{}\n{}", query.table, self.nql_list()))
+    }
+
+    /// The NQL text to save beside it, under an ID of its own, for a query that is exported in parts:
+    /// each part asks for the values of [`Query::partition_column`] that match one pattern.
+    ///
+    /// `parameter` is the name of the query's parameter, without its `$`.
+    pub fn partitioned_nql(&self, parameter: &str) -> Option<String> {
+        let query = self.query()?;
+        let (table, column) = (query.table, query.partition_column);
+        Some(format!("{table}\n| where {column} == ${parameter}\n{}", self.nql_list()))
+    }
+
+    fn nql_list(&self) -> String {
+        let mut text = String::new();
         let mut line = String::from("| list ");
         let columns = self.columns();
         for (i, column) in columns.iter().enumerate() {
@@ -134,7 +151,7 @@ impl Step {
             line.push_str(comma);
         }
         text.push_str(&line);
-        Some(text)
+        text
     }
 }
 

@@ -8,10 +8,12 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::endpoints::Endpoints;
-use crate::error::{Endpoint, NexthinkError};
+use crate::error::{Endpoint, NexthinkError, UnreachableCause};
 use crate::escape::escaped;
-use crate::export::{Compression, ExportStatus};
-use crate::identity::{ExportId, QueryId};
+use crate::export::ExportStatus;
+use crate::identity::ExportId;
+use crate::journal::ExportJournal;
+use crate::order::ExportOrder;
 use crate::results_link::{FileHosts, check_results_link};
 use crate::retry::{Jitter, Retry, Setback};
 use crate::secret::Credentials;
@@ -27,7 +29,7 @@ pub struct Client {
     api: ApiClient,
     pub(crate) files: FileClient,
     file_hosts: FileHosts,
-    tokens: TokenSource,
+    pub(crate) tokens: TokenSource,
     pub(crate) settings: Settings,
     pub(crate) jitter: Arc<Jitter>,
 }
@@ -52,25 +54,17 @@ impl Client {
         Ok(Self { api, files, file_hosts, tokens, settings, jitter })
     }
 
-    /// Checks that the login host accepts the credential.
-    ///
-    /// # Errors
-    /// [`NexthinkError::Unauthorized`] if not, or why that could not be found out.
-    pub async fn check_credentials(&self) -> Result<(), NexthinkError> {
-        self.tokens.get().await.map(drop)
-    }
-
     /// Starts an export of a saved query (Nexthink NQL API 1.2.0, `export-post`).
     ///
-    /// Each start counts against the tenant's daily number of exports.
+    /// Each start counts against the tenant's daily number of exports; `journal` learns of each.
     ///
     /// # Errors
     /// [`NexthinkError::Forbidden`] and [`NexthinkError::QueryNotFound`] concern the query; the
-    /// others the credential, the network or the answer.
-    pub async fn start_export(
+    /// others the journal, the credential, the network or the answer.
+    pub(crate) async fn start_export(
         &self,
-        query: &QueryId,
-        compression: Compression,
+        order: &ExportOrder,
+        journal: &mut dyn ExportJournal,
     ) -> Result<ExportId, NexthinkError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -79,8 +73,9 @@ impl Client {
         }
         const AT: Endpoint = Endpoint::StartExport;
 
-        let body = StartExport { query_id: query, compression };
-        let answer = self.call(ApiCall::StartExport(&body), AT).await?;
+        let ExportOrder { query, parameters, compression } = order;
+        let body = StartExport { query_id: query, parameters, compression: *compression };
+        let answer = self.call_noted(ApiCall::StartExport(&body), AT, Some(journal)).await?;
         match answer.status {
             StatusCode::OK => {}
             StatusCode::FORBIDDEN => {
@@ -157,17 +152,40 @@ impl Client {
 
     /// Makes one call: with a token, repeated while the trouble looks transient, and once more
     /// with a new token if this one is refused.
-    async fn call(&self, call: ApiCall<'_>, endpoint: Endpoint) -> Result<Answer, NexthinkError> {
+    pub(crate) async fn call(
+        &self,
+        call: ApiCall<'_>,
+        endpoint: Endpoint,
+    ) -> Result<Answer, NexthinkError> {
+        self.call_noted(call, endpoint, None).await
+    }
+
+    /// The same for a call that costs an export, each attempt of which `journal` learns of.
+    async fn call_noted(
+        &self,
+        call: ApiCall<'_>,
+        endpoint: Endpoint,
+        mut journal: Option<&mut dyn ExportJournal>,
+    ) -> Result<Answer, NexthinkError> {
         let policy = &self.settings.retry;
         let max_attempts = match call {
             ApiCall::StartExport(_) => policy.max_start_attempts.min(policy.max_attempts),
-            ApiCall::ExportStatus(_) => policy.max_attempts,
+            ApiCall::ExportStatus(_) | ApiCall::Execute(_) => policy.max_attempts,
         };
         let mut retry = Retry::new(policy, &self.jitter, max_attempts);
         let mut token_renewed = false;
         loop {
-            let token = self.tokens.get().await?;
-            let setback = match self.api.send(call, &token).await {
+            let token = self.tokens.get().await?.token;
+            if let Some(journal) = journal.as_deref_mut() {
+                journal.starting()?;
+            }
+            let answered = self.api.send(call, &token).await;
+            if let Some(journal) = journal.as_deref_mut()
+                && was_not_done(&answered)
+            {
+                journal.not_started();
+            }
+            let setback = match answered {
                 Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => {
                     self.tokens.invalidate(&token).await;
                     if token_renewed {
@@ -193,6 +211,18 @@ impl Client {
             status: StatusCode::UNAUTHORIZED.as_u16(),
             reason: "a new token was refused too",
         }
+    }
+}
+
+/// Whether it is certain that a call had no effect: it was refused, or never got there.
+fn was_not_done(answered: &Result<Answer, NexthinkError>) -> bool {
+    use UnreachableCause::{Connect, Dns, ProxyCredentials, Tls};
+    match answered {
+        Ok(answer) => answer.status.is_client_error() || answer.status.is_redirection(),
+        Err(NexthinkError::Unreachable { cause, .. }) => {
+            matches!(cause, Dns | Connect | Tls | ProxyCredentials)
+        }
+        Err(_) => false,
     }
 }
 

@@ -67,21 +67,22 @@ impl Client {
         self.receive(response, &mut transfer, sink, on_progress).await
     }
 
-    /// Fetches what `transfer` still lacks, or the whole file anew where a part is of no use.
+    /// Asks for what `transfer` still lacks, or for the whole file anew where a part is of no use;
+    /// tells which of them comes. Where that is the whole file, `sink` is empty.
     ///
     /// # Errors
     /// Those of [`Client::download`], and [`NexthinkError::DownloadChanged`] if the file is
     /// another one than before; the next call then starts from zero.
-    pub(crate) async fn download_rest(
+    pub(crate) async fn open_rest(
         &self,
         link: &ResultsLink,
         sink: &mut impl ResultsSink,
         transfer: &mut Transfer,
-        on_progress: impl FnMut(u64, Option<u64>),
-    ) -> Result<Download, NexthinkError> {
+    ) -> Result<(Response, Answered), NexthinkError> {
         let rest = transfer.rest();
         let response = self.open(link, rest.as_ref()).await?;
-        match rest.map_or(Ok(Answered::Whole), |rest| rest.check(&response)) {
+        let answered = rest.map_or(Ok(Answered::Whole), |rest| rest.check(&response));
+        match answered {
             Ok(Answered::Rest) => {}
             Ok(Answered::Whole) => {
                 if transfer.received > 0 {
@@ -89,16 +90,14 @@ impl Client {
                 }
                 transfer.begin(&response);
             }
-            Err(error) => {
-                transfer.validator = None;
-                return Err(error);
-            }
+            Err(_) => transfer.validator = None,
         }
-        self.receive(response, transfer, sink, on_progress).await
+        answered.map(|answered| (response, answered))
     }
 
-    /// Writes the body of `response` to `sink`, up to the length that was announced.
-    async fn receive(
+    /// Writes the body of `response` to `sink`, up to the length that was announced, which is told
+    /// before the first byte.
+    pub(crate) async fn receive(
         &self,
         mut response: Response,
         transfer: &mut Transfer,
@@ -110,6 +109,7 @@ impl Client {
         if total.is_some_and(|total| total > cap) {
             return Err(NexthinkError::TooLarge { cap });
         }
+        on_progress(transfer.received, total);
         let mut speed = SpeedCheck::new(self.settings.slowest_download, Instant::now());
         while let Some(chunk) = next_chunk(&mut response, &mut speed, transfer.received).await? {
             let received = transfer.received + chunk.len() as u64;

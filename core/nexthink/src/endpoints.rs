@@ -127,6 +127,11 @@ impl BaseUrl {
         self.0.host_str().expect("a base URL has a host")
     }
 
+    /// The URL that runs a query at once, if this is the API.
+    pub(crate) fn execute(&self) -> Url {
+        self.join("api/v1/nql/execute")
+    }
+
     fn join(&self, path: &str) -> Url {
         let mut url = self.0.clone();
         let base = url.path().trim_end_matches('/').to_owned();

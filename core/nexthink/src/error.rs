@@ -8,6 +8,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::identity::{ExportId, QueryId};
 use crate::results_link::LinkRefusal;
 
@@ -143,6 +145,17 @@ pub enum NexthinkError {
         /// How long to wait from now.
         wait: Duration,
     },
+    /// The day's exports are used up, by the ledger of the caller.
+    #[error(
+        "the {limit} exports of a day are used up: try again after {}",
+        time(*.not_before_ms)
+    )]
+    QuotaExhausted {
+        /// How many exports a day may have.
+        limit: u32,
+        /// When there is room for this one, in milliseconds since 1970-01-01 UTC.
+        not_before_ms: u64,
+    },
     /// An answer that the interface does not allow for.
     #[error("{endpoint} answered HTTP {status} with {what}")]
     UnexpectedAnswer {
@@ -208,6 +221,15 @@ pub enum NexthinkError {
         /// The cap in bytes.
         cap: u64,
     },
+    /// The record of an export could not be kept, so it could be paid for twice.
+    #[error(
+        "cannot keep the record of an export, which would have to be paid for again: check the disk"
+    )]
+    Journal {
+        /// What the writer says.
+        #[source]
+        source: Arc<io::Error>,
+    },
     /// What was downloaded could not be written.
     #[error("cannot write the download")]
     Sink {
@@ -253,7 +275,7 @@ impl NexthinkError {
             | Self::Deadline { .. }
             | Self::DownloadBroken { .. }
             | Self::DownloadTooSlow { .. } => ErrorKind::Unreachable,
-            Self::Deferred { .. } => ErrorKind::Deferred,
+            Self::Deferred { .. } | Self::QuotaExhausted { .. } => ErrorKind::Deferred,
             Self::ExportGone { .. }
             | Self::ExportFailed { .. }
             | Self::UnexpectedAnswer { .. }
@@ -263,7 +285,7 @@ impl NexthinkError {
             | Self::DownloadChanged { .. }
             | Self::LengthMismatch { .. }
             | Self::TooLarge { .. } => ErrorKind::Data,
-            Self::Sink { .. } => ErrorKind::Local,
+            Self::Journal { .. } | Self::Sink { .. } => ErrorKind::Local,
         }
     }
 
@@ -278,6 +300,12 @@ impl NexthinkError {
     }
 }
 
+/// A time as people read it; the number itself where no calendar reaches.
+fn time(ms: u64) -> String {
+    let time = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    time.map_or_else(|| format!("{ms} ms"), |time| time.to_string())
+}
+
 /// The calls that this crate makes, as they are named in messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -287,6 +315,8 @@ pub enum Endpoint {
     StartExport,
     /// Asking for the status of an export.
     ExportStatus,
+    /// Running a query at once, for its first rows.
+    Execute,
     /// Fetching a results file.
     ResultsFile,
 }
@@ -297,6 +327,7 @@ impl fmt::Display for Endpoint {
             Self::Token => "the login host (POST /oauth2/default/v1/token)",
             Self::StartExport => "the NQL API (POST /api/v1/nql/export)",
             Self::ExportStatus => "the NQL API (GET /api/v1/nql/status)",
+            Self::Execute => "the NQL API (POST /api/v1/nql/execute)",
             Self::ResultsFile => "the file host (GET of the results link)",
         })
     }

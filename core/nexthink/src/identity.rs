@@ -5,6 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 use crate::error::NexthinkError;
 use crate::escape::escaped;
 
@@ -142,6 +144,26 @@ macro_rules! shown_as_text {
 
 shown_as_text!(TenantId, Region, QueryId, ExportId);
 
+/// Writes each identifier as its text, and checks the text when it is read.
+macro_rules! stored_as_text {
+    ($($identifier:ident),+) => {$(
+        impl Serialize for $identifier {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $identifier {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+    )+};
+}
+
+stored_as_text!(QueryId, ExportId);
+
 /// Whether `label` is one lower-case DNS label of at most `max_length` characters.
 fn is_dns_label(label: &str, max_length: usize) -> bool {
     (1..=max_length).contains(&label.len())
@@ -233,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_id_follows_the_pattern_of_the_api() {
+    fn h4_a_query_id_follows_the_pattern_of_the_api() {
         let longest = format!("#{}", "q".repeat(255));
         let too_long = format!("#{}", "q".repeat(256));
         let rows = [
@@ -256,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn an_export_id_can_be_a_path_segment_as_it_is() {
+    fn d7_an_export_id_can_be_a_path_segment_as_it_is() {
         let longest = "e".repeat(128);
         let too_long = "e".repeat(129);
         let rows = [

@@ -1,15 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+mod check;
 mod client;
 mod download;
 mod endpoints;
 mod error;
 mod escape;
+mod execute;
 mod export;
 mod identity;
+mod journal;
+mod life;
+mod order;
 mod passing_failure;
 mod proxy;
 mod public_address;
+mod quota;
 mod results_link;
 mod results_sink;
 mod retry;
@@ -22,15 +28,20 @@ mod transfer;
 mod transport;
 mod trust;
 
+pub use check::CredentialCheck;
 pub use client::Client;
 pub use download::Download;
 pub use endpoints::{EndpointOverrides, Endpoints};
 pub use error::{Endpoint, ErrorKind, NexthinkError, SharedError, UnreachableCause};
-pub use export::{Compression, ExportEvent, ExportState, ExportStatus, FinishedExport};
+pub use execute::ExecuteAnswer;
+pub use export::{ExportEvent, ExportState, ExportStatus, FinishedExport};
 pub use identity::{ExportId, QueryId, Region, TenantId};
+pub use journal::{ExportJournal, ExportRecord, FileRecord};
+pub use order::{Compression, ExportOrder};
+pub use quota::QuotaLedger;
 pub use results_link::{LinkRefusal, ResultsLink};
 pub use results_sink::ResultsSink;
-pub use secret::{Credentials, Secret};
+pub use secret::{Credentials, Secret, SecretSource};
 pub use settings::{
     DownloadSpeed, PollSchedule, ProxySettings, RetryPolicy, Settings, Timeouts, Trust,
 };

@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_sounds_transient_may_pass() {
+    fn d1_only_what_sounds_transient_may_pass() {
         for (description, expected) in [
             ("Query timeout", true),
             ("Execution timed out after 300 s.", true),

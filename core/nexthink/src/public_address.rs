@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_the_proxy_may_have_a_private_address() {
+    async fn c2_only_the_proxy_may_have_a_private_address() {
         for (proxy, allowed) in [(Some("localhost"), true), (Some("proxy.example"), false)] {
             let resolver = PublicAddresses { proxy: proxy.map(str::to_owned) };
             let found = resolver.resolve("localhost".parse().expect("a name")).await;
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn only_public_addresses_are_public() {
+    fn c2_only_public_addresses_are_public() {
         for (address, expected) in [
             ("52.219.170.1", true),
             ("8.8.8.8", true),

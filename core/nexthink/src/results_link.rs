@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::escape::escaped;
 
 /// A checked link to a results file. It is secret: only its host can be seen.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ResultsLink {
     text: Zeroizing<String>,
     host: String,
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_to_the_hosts_of_nexthink_are_taken_byte_for_byte() {
+    fn e3_links_to_the_hosts_of_nexthink_are_taken_byte_for_byte() {
         for link in [
             "https://bucket.s3.eu-central-1.amazonaws.com/a/b.csv.zst?X-Amz-Signature=0a",
             "https://buck.et.s3.us-gov-west-1.amazonaws.com/a?x=1",
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn links_that_are_not_plain_https_are_refused() {
+    fn e18_links_that_are_not_plain_https_are_refused() {
         use LinkRefusal::{Fragment, IpAddress, Malformed, NotHttps, Port, UserInformation};
         let rows = [
             ("", Malformed),
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_compared_label_by_label() {
+    fn e18_hosts_are_compared_label_by_label() {
         for host in [
             "localhost",
             "evil.example",

@@ -1,19 +1,34 @@
-//! Where a results file is written to: something that can be emptied, for a file that starts anew.
+//! Where a results file is written to: something that can be emptied, for a file that starts anew,
+//! and taken up again, for one that an earlier process began.
 
-use std::io;
+use std::io::{self, SeekFrom};
 use std::sync::Arc;
 
 use tokio::io::{AsyncSeekExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::error::NexthinkError;
 
-/// What takes a results file, and nothing else: it is empty at first.
+/// What takes a results file, and nothing else: it is empty at first, or holds what an earlier
+/// process wrote of the same file.
 pub trait ResultsSink: AsyncWrite + Unpin {
     /// Drops all that was written, so that the next byte is the first of the file.
     ///
     /// # Errors
     /// Why it could not be emptied; the export then fails.
     fn restart(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Goes to the end of what is there and tells how many bytes that is, so that the next byte
+    /// follows them.
+    ///
+    /// # Errors
+    /// Why that could not be found out; the export then fails.
+    fn resume(&mut self) -> impl Future<Output = io::Result<u64>> + Send;
+
+    /// Makes what was written outlive a loss of power, as far as that is possible.
+    ///
+    /// # Errors
+    /// Why it may not; the export then fails.
+    fn persist(&mut self) -> impl Future<Output = io::Result<()>> + Send;
 }
 
 impl ResultsSink for tokio::fs::File {
@@ -23,11 +38,28 @@ impl ResultsSink for tokio::fs::File {
         self.set_len(0).await?;
         self.rewind().await.map(drop)
     }
+
+    async fn resume(&mut self) -> io::Result<u64> {
+        self.seek(SeekFrom::End(0)).await
+    }
+
+    async fn persist(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        self.sync_data().await
+    }
 }
 
 impl ResultsSink for Vec<u8> {
     async fn restart(&mut self) -> io::Result<()> {
         self.clear();
+        Ok(())
+    }
+
+    async fn resume(&mut self) -> io::Result<u64> {
+        Ok(self.len() as u64)
+    }
+
+    async fn persist(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

@@ -41,11 +41,13 @@ pub(crate) struct Retry<'a> {
     max_attempts: u32,
     started: Instant,
     attempts: u32,
+    /// How often the answer was HTTP 429. That costs nothing but time, so the budget alone bounds it.
+    throttled: u32,
 }
 
 impl<'a> Retry<'a> {
     pub(crate) fn new(policy: &'a RetryPolicy, jitter: &'a Jitter, max_attempts: u32) -> Self {
-        Self { policy, jitter, max_attempts, started: Instant::now(), attempts: 0 }
+        Self { policy, jitter, max_attempts, started: Instant::now(), attempts: 0, throttled: 0 }
     }
 
     /// Waits until the call may be repeated.
@@ -53,7 +55,10 @@ impl<'a> Retry<'a> {
     /// # Errors
     /// What to tell the caller when it may not be.
     pub(crate) async fn pause(&mut self, setback: Setback) -> Result<(), NexthinkError> {
-        self.attempts += 1;
+        match &setback {
+            Setback::Throttled { .. } => self.throttled += 1,
+            Setback::NoAnswer(_) | Setback::ServerError { .. } => self.attempts += 1,
+        }
         let wait = self.wait_after(&setback);
         let exhausted = self.attempts >= self.max_attempts
             || self.started.elapsed().saturating_add(wait) > self.policy.budget;
@@ -72,7 +77,7 @@ impl<'a> Retry<'a> {
             _ => {}
         }
         let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let attempt = self.attempts;
+        let attempt = self.attempts + self.throttled;
         tracing::warn!(error = %setback, attempt, retry_after_ms, "call will be repeated");
         tokio::time::sleep(wait).await;
         Ok(())
@@ -86,7 +91,7 @@ impl<'a> Retry<'a> {
         };
         // Coming back too early would be refused again, so here the jitter only adds.
         let asked = retry_after.unwrap_or_else(|| {
-            doubled(policy.first_throttled_wait, self.attempts).min(policy.max_throttled_wait)
+            doubled(policy.first_throttled_wait, self.throttled).min(policy.max_throttled_wait)
         });
         asked.saturating_add(policy.first_wait.mul_f64(self.jitter.next()))
     }
@@ -171,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_that_is_asked_for_is_kept() {
+    async fn b1_a_wait_that_is_asked_for_is_kept() {
         let policy = RetryPolicy::default();
         let jitter = Jitter::new(1);
         let mut retry = Retry::new(&policy, &jitter, policy.max_attempts);
@@ -183,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_beyond_the_budget_is_deferred_at_once() {
+    async fn b4_a_wait_beyond_the_budget_is_deferred_at_once() {
         let policy = RetryPolicy::default();
         let jitter = Jitter::new(1);
         let mut retry = Retry::new(&policy, &jitter, policy.max_attempts);
@@ -197,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn throttling_without_a_wait_starts_at_half_a_minute() {
+    async fn b3_throttling_without_a_wait_starts_at_half_a_minute() {
         let policy = RetryPolicy::default();
         let jitter = Jitter::new(1);
         let mut retry = Retry::new(&policy, &jitter, policy.max_attempts);

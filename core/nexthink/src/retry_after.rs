@@ -29,7 +29,8 @@ pub(crate) fn wait_asked_for(retry_after: &str, date: Option<&str>) -> Option<Du
     (!wait.is_zero() && wait <= LONGEST).then_some(wait)
 }
 
-fn read_time(text: &str) -> Option<Timestamp> {
+/// Reads a time in any of these forms.
+pub(crate) fn read_time(text: &str) -> Option<Timestamp> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Some(time);
     }
@@ -47,7 +48,7 @@ mod tests {
     const DATE: Option<&str> = Some("Sun, 01 Mar 2026 10:00:00 GMT");
 
     #[test]
-    fn every_form_of_the_header_is_read() {
+    fn b2_b5_every_form_of_the_header_is_read() {
         let rows = [
             ("7", None, Some(7)),
             (" 7 ", DATE, Some(7)),

@@ -1,5 +1,8 @@
 //! Values that must not be seen: they are wiped when dropped and cannot be printed.
 
+use std::error::Error as StdError;
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use crate::error::NexthinkError;
@@ -22,13 +25,32 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Checks that this can be the secret of a client.
+    fn check_sendable(&self) -> Result<(), NexthinkError> {
+        if self.0.is_empty() {
+            return Err(NexthinkError::InvalidSecret { reason: "it is empty" });
+        }
+        if self.0.chars().any(char::is_control) {
+            return Err(NexthinkError::InvalidSecret {
+                reason: "it holds a control character; store it without a line break",
+            });
+        }
+        Ok(())
+    }
 }
+
+/// Reads the client secret again from where it is kept. It may block: it gets a thread of its own.
+/// Its error is logged, so it must not show the secret.
+pub type SecretSource =
+    Arc<dyn Fn() -> Result<Secret, Box<dyn StdError + Send + Sync>> + Send + Sync>;
 
 /// The credential of an API client: a client id and its secret.
 #[derive(Clone)]
 pub struct Credentials {
     client_id: String,
     client_secret: Secret,
+    source: Option<SecretSource>,
 }
 
 impl Credentials {
@@ -49,16 +71,15 @@ impl Credentials {
                        from Administration > API credentials",
             });
         }
-        let secret = client_secret.expose();
-        if secret.is_empty() {
-            return Err(NexthinkError::InvalidSecret { reason: "it is empty" });
-        }
-        if secret.chars().any(char::is_control) {
-            return Err(NexthinkError::InvalidSecret {
-                reason: "it holds a control character; store it without a line break",
-            });
-        }
-        Ok(Self { client_id: client_id.to_owned(), client_secret })
+        client_secret.check_sendable()?;
+        Ok(Self { client_id: client_id.to_owned(), client_secret, source: None })
+    }
+
+    /// The same, but when the login host refuses the secret, it is read again, since it may have
+    /// been replaced while the program runs.
+    #[must_use]
+    pub fn with_source(self, source: SecretSource) -> Self {
+        Self { source: Some(source), ..self }
     }
 
     /// The client id, which is not secret.
@@ -68,6 +89,28 @@ impl Credentials {
 
     pub(crate) fn client_secret(&self) -> &Secret {
         &self.client_secret
+    }
+
+    /// The same client with the secret that is kept now, if it is another one and can be sent.
+    pub(crate) async fn read_again(&self) -> Option<Self> {
+        let source = Arc::clone(self.source.as_ref()?);
+        let read = tokio::task::spawn_blocking(move || source()).await;
+        let client_secret = match read.expect("a secret source does not panic") {
+            Ok(secret) => secret,
+            Err(error) => {
+                tracing::warn!(%error, "the client secret cannot be read again");
+                return None;
+            }
+        };
+        if client_secret.expose() == self.client_secret.expose() {
+            return None;
+        }
+        if let Err(error) = client_secret.check_sendable() {
+            tracing::warn!(%error, "the client secret was replaced by one that cannot be used");
+            return None;
+        }
+        tracing::info!("the client secret was replaced");
+        Some(Self { client_secret, ..self.clone() })
     }
 }
 

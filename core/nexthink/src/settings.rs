@@ -52,7 +52,8 @@ impl Settings {
 /// How one call is repeated while the trouble looks transient: no answer, HTTP 5xx, HTTP 429.
 #[derive(Debug, Clone)]
 pub struct RetryPolicy {
-    /// How often one call is made at most, the first time included.
+    /// How often one call is made at most, the first time included; answers of HTTP 429 do not
+    /// count, the budget alone bounds them.
     pub max_attempts: u32,
     /// The same for starting an export, each of which may cost one of the day's exports.
     pub max_start_attempts: u32,
@@ -91,7 +92,7 @@ pub struct PollSchedule {
     pub factor: f64,
     /// The longest wait.
     pub cap: Duration,
-    /// How long one export may take from its start.
+    /// How long one export is waited for, from when this process started it or went on with it.
     pub deadline: Duration,
 }
 
@@ -107,6 +108,11 @@ impl Default for PollSchedule {
 }
 
 impl PollSchedule {
+    /// The wait before the first question.
+    pub(crate) fn first_wait(&self) -> Duration {
+        self.first.min(self.cap)
+    }
+
     /// The wait that follows a wait of `previous`.
     pub(crate) fn after(&self, previous: Duration) -> Duration {
         let longer = previous.as_secs_f64() * self.factor.max(1.0);

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_kibibyte_per_second_is_fast_enough_and_less_is_not() {
+    async fn c8_c15_a_kibibyte_per_second_is_fast_enough_and_less_is_not() {
         for (bytes, seconds, expected) in [
             (1024, 1, None),
             (20 << 10, 20, None),

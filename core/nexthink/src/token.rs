@@ -21,7 +21,7 @@ const SCOPE: &str = "service:integration";
 /// Gives the token to whoever calls the API.
 pub(crate) struct TokenSource {
     login: LoginClient,
-    credentials: Credentials,
+    client_id: String,
     policy: RetryPolicy,
     jitter: Arc<Jitter>,
     /// Counts the finished fetches, so that a caller can tell whether one ended while it waited.
@@ -30,15 +30,32 @@ pub(crate) struct TokenSource {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    credentials: Credentials,
     current: Option<Issued>,
     last_failure: Option<NexthinkError>,
 }
 
-struct Issued {
-    token: Arc<Secret>,
+/// A token that the login host issued.
+#[derive(Clone)]
+pub(crate) struct Issued {
+    pub(crate) token: Arc<Secret>,
     life: TokenLife,
+    /// The clock of the login host when it was asked.
+    server_ms: Option<i64>,
+}
+
+impl Issued {
+    /// What the login host's clock says now, in milliseconds since 1970-01-01 UTC.
+    pub(crate) fn server_now_ms(&self, now: Instant) -> Option<i64> {
+        let since = now.saturating_duration_since(self.life.asked).as_millis();
+        self.server_ms?.checked_add(i64::try_from(since).ok()?)
+    }
+
+    /// How long it is used, from when it was asked for.
+    pub(crate) fn refresh_after(&self) -> Duration {
+        self.life.refresh_after
+    }
 }
 
 impl TokenSource {
@@ -48,22 +65,24 @@ impl TokenSource {
         policy: RetryPolicy,
         jitter: Arc<Jitter>,
     ) -> Self {
-        let (rounds, state) = (AtomicU64::new(0), Mutex::default());
-        Self { login, credentials, policy, jitter, rounds, state }
+        let client_id = credentials.client_id().to_owned();
+        let rounds = AtomicU64::new(0);
+        let state = Mutex::new(State { credentials, current: None, last_failure: None });
+        Self { login, client_id, policy, jitter, rounds, state }
     }
 
     pub(crate) fn client_id(&self) -> &str {
-        self.credentials.client_id()
+        &self.client_id
     }
 
     /// A token that is fresh, fetched if need be.
-    pub(crate) async fn get(&self) -> Result<Arc<Secret>, NexthinkError> {
+    pub(crate) async fn get(&self) -> Result<Issued, NexthinkError> {
         let asked_in = self.rounds.load(Ordering::Acquire);
         let mut state = self.state.lock().await;
         if let Some(issued) = &state.current
             && issued.life.is_fresh(Instant::now())
         {
-            return Ok(Arc::clone(&issued.token));
+            return Ok(issued.clone());
         }
         if let Some(error) = &state.last_failure {
             // Who waited for a fetch shares its failure, or many callers would each wait through
@@ -73,19 +92,24 @@ impl TokenSource {
                 return Err(error.clone());
             }
         }
-        let fetched = self.fetch().await;
+        let fetched = self.fetch_anew(&mut state.credentials).await;
         self.rounds.fetch_add(1, Ordering::Release);
-        match fetched {
-            Ok(issued) => {
-                let token = Arc::clone(&issued.token);
-                *state = State { current: Some(issued), last_failure: None };
-                Ok(token)
-            }
-            Err(error) => {
-                *state = State { current: None, last_failure: Some(error.clone()) };
-                Err(error)
-            }
+        state.current = fetched.as_ref().ok().cloned();
+        state.last_failure = fetched.as_ref().err().cloned();
+        fetched
+    }
+
+    /// Fetches a token, once more with the secret that is kept now if the one at hand is refused.
+    async fn fetch_anew(&self, credentials: &mut Credentials) -> Result<Issued, NexthinkError> {
+        let fetched = self.fetch(credentials).await;
+        if !matches!(&fetched, Err(error) if secret_was_refused(error)) {
+            return fetched;
         }
+        let Some(replaced) = credentials.read_again().await else {
+            return fetched;
+        };
+        *credentials = replaced;
+        self.fetch(credentials).await
     }
 
     /// Forgets `refused`, unless it has been replaced already.
@@ -96,12 +120,12 @@ impl TokenSource {
         }
     }
 
-    async fn fetch(&self) -> Result<Issued, NexthinkError> {
+    async fn fetch(&self, credentials: &Credentials) -> Result<Issued, NexthinkError> {
         let mut retry = Retry::new(&self.policy, &self.jitter, self.policy.max_attempts);
         loop {
             // Life counts from before the request, so that it never ends later than it should.
             let asked = Instant::now();
-            let setback = match self.login.request_token(&self.credentials).await {
+            let setback = match self.login.request_token(credentials).await {
                 Ok(answer) => match answer.setback(Endpoint::Token) {
                     Some(setback) => setback,
                     None => return self.read(&answer, asked),
@@ -135,7 +159,7 @@ impl TokenSource {
         }
         let life = TokenLife::new(asked, issued.expires_in.as_ref());
         tracing::debug!(refresh_after_ms = life.refresh_after.as_millis(), "token received");
-        Ok(Issued { token: Arc::new(token), life })
+        Ok(Issued { token: Arc::new(token), life, server_ms: answer.server_ms })
     }
 
     fn refused(&self, answer: &Answer, reason: &'static str) -> NexthinkError {
@@ -146,6 +170,12 @@ impl TokenSource {
             reason,
         }
     }
+}
+
+/// Whether another secret may be accepted where this one was not.
+fn secret_was_refused(error: &NexthinkError) -> bool {
+    let NexthinkError::Unauthorized { status, reason, .. } = error else { return false };
+    *status == StatusCode::UNAUTHORIZED.as_u16() || *reason == "invalid_client"
 }
 
 #[derive(Deserialize)]
@@ -183,7 +213,7 @@ fn is_sendable(token: &str) -> bool {
 }
 
 /// How long a token is used, on the monotonic clock.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct TokenLife {
     asked: Instant,
     refresh_after: Duration,
@@ -211,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_life_of_a_token_is_held_within_bounds() {
+    fn a6_the_life_of_a_token_is_held_within_bounds() {
         let now = Instant::now();
         for (expires_in, seconds) in [
             (None, 240),
@@ -230,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_fresh_for_eighty_percent_of_its_life() {
+    fn a1_a_token_is_fresh_for_eighty_percent_of_its_life() {
         let asked = Instant::now();
         let life = TokenLife::new(asked, Some(&json!(900)));
         assert!(life.is_fresh(asked));
@@ -240,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_that_could_break_a_header_are_not_sendable() {
+    fn a11_tokens_that_could_break_a_header_are_not_sendable() {
         let long = "a".repeat((16 << 10) + 1);
         for (token, expected) in [
             ("eyJhbGciOi.J9-_~+/=", true),

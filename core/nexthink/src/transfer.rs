@@ -5,6 +5,7 @@ use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode};
 
 use crate::error::{Endpoint, NexthinkError};
+use crate::journal::FileRecord;
 use crate::retry::{Jitter, Retry, Setback};
 use crate::settings::RetryPolicy;
 
@@ -34,6 +35,19 @@ impl Transfer {
             total: response.content_length(),
             validator: strong_entity_tag(response.headers()).cloned(),
         };
+    }
+
+    /// Goes on with a file of which the sink holds `received` bytes.
+    pub(crate) fn resumed(file: &FileRecord, received: u64) -> Self {
+        // An entity tag that cannot be sent is none: the file then starts anew.
+        let validator = file.validator.as_deref().and_then(|tag| HeaderValue::from_str(tag).ok());
+        Self { received, total: file.total, validator }
+    }
+
+    /// What of the file is worth remembering.
+    pub(crate) fn record(&self) -> FileRecord {
+        let validator = self.validator.as_ref().and_then(|tag| tag.to_str().ok());
+        FileRecord { total: self.total, validator: validator.map(str::to_owned), whole: None }
     }
 
     /// What to ask for to continue; none if only the whole file will do.

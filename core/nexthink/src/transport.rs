@@ -3,11 +3,13 @@
 //! A credential is bound to its host by type: [`LoginClient`] sends the client secret to the login
 //! host only, [`ApiClient`] the token to the API only, and [`FileClient`] has nothing to send.
 
+use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, DATE, HeaderMap, IF_MATCH, RANGE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde::Serialize;
@@ -18,11 +20,12 @@ use zeroize::Zeroizing;
 use crate::endpoints::{BaseUrl, Endpoints};
 use crate::error::{Endpoint, NexthinkError, SharedError, UnreachableCause};
 use crate::identity::{ExportId, QueryId};
+use crate::order::Compression;
 use crate::proxy::CheckedProxy;
 use crate::public_address::{NotPublic, PublicAddresses};
 use crate::results_link::{FileHosts, LinkRefusal, ResultsLink};
 use crate::retry::Setback;
-use crate::retry_after::wait_asked_for;
+use crate::retry_after::{read_time, wait_asked_for};
 use crate::secret::{Credentials, Secret};
 use crate::settings::{Settings, Timeouts};
 use crate::transfer::Rest;
@@ -32,6 +35,8 @@ use crate::trust::tls_config;
 const TOKEN_ANSWER_CAP: usize = 64 << 10;
 /// The largest answer of the API that is read, in bytes.
 const API_ANSWER_CAP: usize = 1 << 20;
+/// The same for one that holds rows: 1,000 of them at most, so 16 KiB for each.
+const ROWS_ANSWER_CAP: usize = 16 << 20;
 
 /// The clients for one tenant.
 pub(crate) struct Clients {
@@ -61,6 +66,7 @@ pub(crate) struct FileClient {
 #[derive(Clone, Copy)]
 pub(crate) enum ApiCall<'a> {
     StartExport(&'a StartExport<'a>),
+    Execute(&'a Execute<'a>),
     ExportStatus(&'a ExportId),
 }
 
@@ -68,14 +74,19 @@ pub(crate) enum ApiCall<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StartExport<'a> {
-    #[serde(serialize_with = "as_text")]
     pub(crate) query_id: &'a QueryId,
-    pub(crate) compression: crate::export::Compression,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) parameters: &'a BTreeMap<String, String>,
+    pub(crate) compression: Compression,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference to the field")]
-fn as_text<S: serde::Serializer>(query: &&QueryId, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(query.as_str())
+/// The body of the call that runs a query at once.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Execute<'a> {
+    pub(crate) query_id: &'a QueryId,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) parameters: &'a BTreeMap<String, String>,
 }
 
 impl Clients {
@@ -123,10 +134,18 @@ impl ApiClient {
     ) -> Result<Answer, NexthinkError> {
         let request = match call {
             ApiCall::StartExport(body) => self.http.post(self.base.export()).json(body),
+            // Else times come in the zone of the tenant's region.
+            ApiCall::Execute(body) => {
+                self.http.post(self.base.execute()).json(body).header("x-utc-times", "true")
+            }
             ApiCall::ExportStatus(export_id) => self.http.get(self.base.export_status(export_id)),
         };
+        let cap = match call {
+            ApiCall::Execute(_) => ROWS_ANSWER_CAP,
+            ApiCall::StartExport(_) | ApiCall::ExportStatus(_) => API_ANSWER_CAP,
+        };
         let request = request.bearer_auth(token.expose()).header(ACCEPT, "application/json");
-        answer(request, self.base.host(), API_ANSWER_CAP).await
+        answer(request, self.base.host(), cap).await
     }
 }
 
@@ -149,6 +168,8 @@ impl FileClient {
 /// An answer of the login host or the API, read up to a cap.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    /// The server's clock, in milliseconds since 1970-01-01 UTC.
+    pub(crate) server_ms: Option<i64>,
     retry_after: Option<Duration>,
     /// Wiped on drop: it may hold a token or a results link.
     body: Zeroizing<Vec<u8>>,
@@ -214,18 +235,25 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     wait_asked_for(text(RETRY_AFTER)?, text(DATE))
 }
 
-/// At most `cap` bytes of a body, and whether there are more.
+/// The first bytes of a body, `cap` at most, and whether there are more than that.
 pub(crate) async fn read_up_to(
     response: &mut Response,
     cap: usize,
 ) -> Result<(Zeroizing<Vec<u8>>, bool), reqwest::Error> {
-    // Reserved whole, since growing would leave copies behind that are not wiped.
-    let mut body = Zeroizing::new(Vec::with_capacity(cap));
+    let announced =
+        response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(cap));
+    let mut body = Zeroizing::new(Vec::with_capacity(announced.min(cap)));
     while let Some(chunk) = response.chunk().await? {
         let room = cap - body.len();
         if chunk.len() > room {
-            body.extend_from_slice(&chunk[..room]);
             return Ok((body, true));
+        }
+        let needed = body.len() + chunk.len();
+        if needed > body.capacity() {
+            // By hand, since a vector that grows leaves a copy behind that is not wiped.
+            let mut larger = Zeroizing::new(Vec::with_capacity((2 * needed).min(cap)));
+            larger.extend_from_slice(&body);
+            body = larger;
         }
         body.extend_from_slice(&chunk);
     }
@@ -240,9 +268,11 @@ async fn answer(
     let mut response = request.send().await.map_err(|error| no_answer(host, error))?;
     let status = response.status();
     let retry_after = retry_after(response.headers());
+    let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+    let server_ms = date.and_then(read_time).map(Timestamp::as_millisecond);
     let (body, over_cap) =
         read_up_to(&mut response, cap).await.map_err(|error| no_answer(host, error))?;
-    Ok(Answer { status, retry_after, body, over_cap })
+    Ok(Answer { status, server_ms, retry_after, body, over_cap })
 }
 
 /// The error for a call that got no whole answer. It loses the URL, which may be a signed one.
@@ -257,7 +287,7 @@ fn no_answer(host: &str, error: reqwest::Error) -> NexthinkError {
         UnreachableCause::Timeout
     } else if error.is_dns() {
         UnreachableCause::Dns
-    } else if in_chain::<rustls::Error>(&error) {
+    } else if error.is_connect() && in_chain::<rustls::Error>(&error) {
         UnreachableCause::Tls
     } else if error.is_connect() {
         UnreachableCause::Connect

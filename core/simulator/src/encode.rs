@@ -7,6 +7,9 @@ use flate2::write::GzEncoder;
 use crate::exports::{SavedQuery, Written, write_csv};
 use crate::tenant::Tenant;
 
+/// Speed before size: a simulated export is made twice, once to know its length and once to send it.
+const ZSTD_LEVEL: i32 = 1;
+
 /// How a results file is compressed (Nexthink NQL API 1.2.0, export, `compression`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -30,10 +33,38 @@ impl Compression {
             Self::Zstd { .. } => "csv.zst",
         }
     }
-}
 
-/// Speed before size: a simulated export is made twice, once to know its length and once to send it.
-const ZSTD_LEVEL: i32 = 1;
+    /// Compresses what `write` writes.
+    ///
+    /// # Errors
+    /// Those of `sink`.
+    pub(crate) fn encode<W: Write>(
+        self,
+        mut sink: W,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<Written>,
+    ) -> io::Result<Written> {
+        match self {
+            Self::None => {
+                let written = write(&mut sink)?;
+                sink.flush()?;
+                Ok(written)
+            }
+            Self::Gzip => {
+                let mut encoder = GzEncoder::new(sink, flate2::Compression::fast());
+                let written = write(&mut encoder)?;
+                encoder.finish()?.flush()?;
+                Ok(written)
+            }
+            Self::Zstd { checksum } => {
+                let mut encoder = zstd::Encoder::new(sink, ZSTD_LEVEL)?;
+                encoder.include_checksum(checksum)?;
+                let written = write(&mut encoder)?;
+                encoder.finish()?.flush()?;
+                Ok(written)
+            }
+        }
+    }
+}
 
 /// Writes the results file of `query`. The same arguments give the same bytes.
 ///
@@ -44,26 +75,7 @@ pub fn write_results<W: Write>(
     query: SavedQuery,
     row_cap: Option<u64>,
     compression: Compression,
-    mut sink: W,
+    sink: W,
 ) -> io::Result<Written> {
-    match compression {
-        Compression::None => {
-            let written = write_csv(tenant, query, row_cap, &mut sink)?;
-            sink.flush()?;
-            Ok(written)
-        }
-        Compression::Gzip => {
-            let mut encoder = GzEncoder::new(sink, flate2::Compression::fast());
-            let written = write_csv(tenant, query, row_cap, &mut encoder)?;
-            encoder.finish()?.flush()?;
-            Ok(written)
-        }
-        Compression::Zstd { checksum } => {
-            let mut encoder = zstd::Encoder::new(sink, ZSTD_LEVEL)?;
-            encoder.include_checksum(checksum)?;
-            let written = write_csv(tenant, query, row_cap, &mut encoder)?;
-            encoder.finish()?.flush()?;
-            Ok(written)
-        }
-    }
+    compression.encode(sink, |mut sink| write_csv(tenant, query, row_cap, &mut sink))
 }

@@ -2,20 +2,26 @@
 
 use std::io::{self, Write};
 
-use crate::row::Row;
+use serde::Deserialize;
+
+use crate::selection::Selection;
 use crate::tenant::Tenant;
 
 /// A query that an administrator has saved in the tenant, with the ID that JupiterOne's
 /// integration page suggests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 pub enum SavedQuery {
     /// `#j1_devices`
+    #[serde(rename = "#j1_devices")]
     Devices,
     /// `#j1_users`
+    #[serde(rename = "#j1_users")]
     Users,
     /// `#j1_packages`
+    #[serde(rename = "#j1_packages")]
     Packages,
     /// `#j1_alerts`
+    #[serde(rename = "#j1_alerts")]
     Alerts,
 }
 
@@ -36,6 +42,16 @@ impl SavedQuery {
     /// The query with this ID, if the tenant has one.
     pub fn from_id(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|query| query.id() == id)
+    }
+
+    /// The table that the query reads.
+    pub(crate) const fn table(self) -> &'static str {
+        match self {
+            Self::Devices => "devices",
+            Self::Users => "users",
+            Self::Packages => "package.installed_packages",
+            Self::Alerts => "alerts",
+        }
     }
 
     /// The columns in the order in which the query lists them.
@@ -123,25 +139,24 @@ pub fn write_csv<W: Write>(
     row_cap: Option<u64>,
     sink: &mut W,
 ) -> io::Result<Written> {
+    write_rows(tenant, &Selection { query, filter: None, row_cap }, sink)
+}
+
+pub(crate) fn write_rows<W: Write>(
+    tenant: &Tenant,
+    selection: &Selection,
+    sink: &mut W,
+) -> io::Result<Written> {
     let mut buffer = Vec::with_capacity(CHUNK_BYTES + 4 * 1024);
-    push_line(&mut buffer, query.columns().iter().copied());
-    let mut written = Written { rows: 0, truncated: false };
-    let mut row = Row::new();
-    for slot in 0..tenant.slots(query) {
-        if !tenant.row(query, slot, &mut row) {
-            continue;
-        }
-        if row_cap.is_some_and(|cap| written.rows >= cap) {
-            written.truncated = true;
-            break;
-        }
+    push_line(&mut buffer, selection.query.columns().iter().copied());
+    let written = selection.for_each(tenant, |row| {
         push_line(&mut buffer, row.cells());
-        written.rows += 1;
         if buffer.len() >= CHUNK_BYTES {
             sink.write_all(&buffer)?;
             buffer.clear();
         }
-    }
+        Ok(())
+    })?;
     sink.write_all(&buffer)?;
     Ok(written)
 }

@@ -3,13 +3,20 @@
 mod behaviour;
 mod encode;
 mod exports;
+mod proxy;
 mod row;
+mod selection;
 mod server;
 mod tenant;
 
-pub use behaviour::Behaviour;
+pub use behaviour::{
+    AnnouncedLength, Answer, Behaviour, Content, Cut, Download, Etag, FailingExports, Fault,
+    FaultAction, FaultPoint, Pace, Parameter, QueryBehaviour, RangeAnswer, Results,
+    ResultsCompression, RetryAfterForm, Scenario, ScenarioError,
+};
 pub use encode::{Compression, write_results};
 pub use exports::{SavedQuery, Written, write_csv};
+pub use proxy::{FaultProxy, Slices, Toxics};
 pub use row::Row;
-pub use server::{Endpoints, RequestCounts, Simulator, SimulatorConfig};
+pub use server::{Endpoints, RecordedRequest, RequestCounts, Simulator, SimulatorConfig};
 pub use tenant::{Tenant, TenantCounts, TenantSpec};

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod downloads;
 mod error;
 mod generation;
 mod location;
@@ -11,6 +12,7 @@ mod staging;
 mod table;
 mod tenant;
 
+pub use downloads::Downloads;
 pub use error::StoreError;
 pub use generation::{Batches, Generation};
 pub use location::Location;

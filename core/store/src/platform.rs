@@ -33,3 +33,12 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     let folder = File::open(path).map_err(StoreError::io("open the folder", path))?;
     folder.sync_all().map_err(StoreError::io("make durable", path))
 }
+
+/// Bytes that a folder's disk has left for this user; unknown where the system does not tell.
+pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    let free = rustix::fs::statvfs(folder).ok().map(|it| it.f_bavail.saturating_mul(it.f_frsize));
+    #[cfg(not(unix))]
+    let free = folder.metadata().ok().and(None);
+    free
+}

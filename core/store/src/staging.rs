@@ -25,8 +25,7 @@ pub struct Draft {
     pub tables: Vec<Table>,
 }
 
-/// A generation in the making. Holds the lock; dropped without being published it is removed, with
-/// its downloads.
+/// A generation in the making. Holds the lock; dropped without being published it is removed.
 #[derive(Debug)]
 pub struct Staging {
     lock: RunLock,
@@ -46,33 +45,12 @@ impl Staging {
         let folder = tenant.staging().join(id.as_str());
         let staging = Self { lock, id, previous, folder };
         platform::create_private_folder(&staging.generation_folder())?;
-        platform::create_private_folder(&staging.downloads_folder())?;
         Ok(staging)
     }
 
     /// The generation's id.
     pub fn id(&self) -> &GenerationId {
         &self.id
-    }
-
-    /// Makes an empty file for a download, readable and writable; one of this name is emptied.
-    ///
-    /// # Errors
-    /// [`StoreError::InvalidName`] unless the name is one plain file name.
-    pub fn create_download(&self, name: &str) -> Result<File, StoreError> {
-        let path = self.download_path(name)?;
-        let mut options = platform::private_file();
-        options.create(true).truncate(true);
-        options.open(&path).map_err(StoreError::io("create the file", &path))
-    }
-
-    /// Opens a download for reading, from its start.
-    ///
-    /// # Errors
-    /// [`StoreError::InvalidName`], [`StoreError::Io`] when there is none of this name.
-    pub fn open_download(&self, name: &str) -> Result<File, StoreError> {
-        let path = self.download_path(name)?;
-        File::open(&path).map_err(StoreError::io("open the file", &path))
     }
 
     /// Starts a table. Writers are independent of each other and of this value.
@@ -144,17 +122,8 @@ impl Staging {
         }
     }
 
-    fn download_path(&self, name: &str) -> Result<PathBuf, StoreError> {
-        names::check_file(name)?;
-        Ok(self.downloads_folder().join(name))
-    }
-
     fn generation_folder(&self) -> PathBuf {
         self.folder.join("generation")
-    }
-
-    fn downloads_folder(&self) -> PathBuf {
-        self.folder.join("downloads")
     }
 }
 
@@ -170,7 +139,7 @@ impl Drop for Staging {
 }
 
 /// Removes what killed runs left: their staging, and a generation that was moved to its place but
-/// never published. That one's predecessor is still the published generation.
+/// never published. That one's predecessor is still the published generation. Downloads stay.
 fn remove_leftovers(lock: &RunLock) -> Result<(), StoreError> {
     let tenant = lock.tenant();
     if let Some(current) = tenant.current_id()? {
@@ -183,6 +152,9 @@ fn remove_leftovers(lock: &RunLock) -> Result<(), StoreError> {
     let staging = tenant.staging();
     for entry in fs::read_dir(&staging).map_err(StoreError::io("list", &staging))? {
         let path = entry.map_err(StoreError::io("list", &staging))?.path();
+        if path == tenant.downloads() {
+            continue;
+        }
         tracing::warn!(tenant = tenant.name(), path = %path.display(), "leftovers of a run removed");
         let removed =
             if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::downloads::{Downloads, replace_file};
 use crate::error::StoreError;
 use crate::generation::Generation;
 use crate::location::Location;
@@ -138,6 +139,20 @@ impl TenantStore {
         Ok(entries)
     }
 
+    /// What the small file `<name>.json` beside the generations holds; nothing if it was never
+    /// written. Reading needs no lock.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
+    pub fn state(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.state_path(name)?;
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::Io { action: "read", path, source }),
+        }
+    }
+
     /// The id that the pointer holds.
     pub(crate) fn current_id(&self) -> Result<Option<GenerationId>, StoreError> {
         let path = self.current_path();
@@ -163,6 +178,16 @@ impl TenantStore {
 
     pub(crate) fn staging(&self) -> PathBuf {
         self.folder.join("staging")
+    }
+
+    pub(crate) fn downloads(&self) -> PathBuf {
+        self.staging().join("downloads")
+    }
+
+    fn state_path(&self, name: &str) -> Result<PathBuf, StoreError> {
+        let file = format!("{name}.json");
+        names::check_file(&file)?;
+        Ok(self.folder.join(file))
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -201,6 +226,22 @@ impl RunLock {
     /// [`StoreError::GenerationExists`], [`StoreError::Io`].
     pub fn stage(&self, id: GenerationId) -> Result<Staging, StoreError> {
         Staging::start(self.clone(), id)
+    }
+
+    /// The downloads, those that earlier runs left included.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn downloads(&self) -> Result<Downloads, StoreError> {
+        Downloads::open(self.clone())
+    }
+
+    /// Replaces the small file `<name>.json` beside the generations in one step, durably.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
+    pub fn set_state(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        replace_file(&self.tenant.state_path(name)?, bytes)
     }
 
     /// Removes the generations that the policy does not keep, and returns their ids. `now_ms` is in

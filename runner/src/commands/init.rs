@@ -1,14 +1,17 @@
-//! `init`: writes a configuration file, from flags or from questions on a terminal.
+//! `init`: writes a configuration file, from flags or from questions on a terminal, prints the queries
+//! to save, and checks what can be checked already.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::Path;
+use std::str::FromStr;
 
-use core_model::step::Step;
+use core_model::step::{Query, Step};
 use core_nexthink::{QueryId, Region, TenantId};
 
 use super::simulate::toml_text;
+use super::{check, show};
 use crate::cli::{Global, InitArguments};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::exit::{Exit, Failure};
@@ -17,8 +20,11 @@ use crate::{output, system};
 /// The variable that is suggested for the secret.
 const SECRET_VARIABLE: &str = "NEXTHINK_CLIENT_SECRET";
 
-/// Writes the file and says what to do next.
-pub(super) fn init(global: &Global, arguments: InitArguments) -> Result<Exit, Failure> {
+/// What somebody types to skip a query.
+const SKIP: &str = "-";
+
+/// Writes the file, prints the queries to save, and checks what there is.
+pub(super) async fn init(global: &Global, arguments: InitArguments) -> Result<Exit, Failure> {
     let path = global.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
     if path.exists() && !arguments.force {
         return Err(Failure::usage(format!(
@@ -26,9 +32,10 @@ pub(super) fn init(global: &Global, arguments: InitArguments) -> Result<Exit, Fa
             path.display()
         )));
     }
+    let no_check = arguments.no_check;
     let text = file_text(arguments)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    Config::parse(&text, &BTreeMap::new(), folder).map_err(|problems| {
+    let config = Config::parse(&text, &BTreeMap::new(), folder).map_err(|problems| {
         let lines: Vec<String> =
             problems.iter().map(|it| it.in_file(&path.display().to_string())).collect();
         Failure::usage(format!("this would be no valid configuration:\n{}", lines.join("\n")))
@@ -36,30 +43,35 @@ pub(super) fn init(global: &Global, arguments: InitArguments) -> Result<Exit, Fa
     system::write_private_file(&path, &text)
         .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))?;
     if !global.quiet {
-        let program = system::own_command();
         output::note(&format!(
-            "wrote {}\nNext:\n  1. save the queries that `{program} nql` prints, under \
-             Administration > NQL API queries\n  2. put the client secret where the file says\n  3. \
-             {program} run",
+            "wrote {}\n\nSave these queries in Nexthink, under Administration > NQL API queries:\n",
             path.display()
         ));
+    }
+    let fields: Vec<String> = config.queries.keys().map(|&it| it.to_owned()).collect();
+    show::nql(&fields, false)?;
+    if no_check {
+        return Ok(Exit::Complete);
+    }
+    if !global.quiet {
+        output::note("\nWhat is ready, and what is left to do:\n");
+    }
+    // The file is written, so that is no failure: what fails now is what comes next.
+    check::check_all(&config).await.print();
+    if !global.quiet {
+        let program = system::own_command();
+        output::note(&format!("\nThen: `{program} check` until all is well, and `{program} run`."));
     }
     Ok(Exit::Complete)
 }
 
 fn file_text(arguments: InitArguments) -> Result<String, Failure> {
-    let tenant = answer("tenant", "Tenant (acme of acme.eu.nexthink.cloud)", arguments.tenant)?;
-    let tenant: TenantId = tenant.parse()?;
-    let region = answer("region", "Region (us, eu, pac, meta)", arguments.region)?;
-    let region: Region = region.parse()?;
-    let client_id = answer("client-id", "Client ID", arguments.client_id)?;
-    let secret = match (arguments.secret_env, arguments.secret_file) {
-        (_, Some(file)) => format!("{{ file = {} }}", toml_text(&file.to_string_lossy())),
-        (variable, None) => {
-            let variable = variable.unwrap_or_else(|| SECRET_VARIABLE.to_owned());
-            format!("{{ env = {} }}", toml_text(&variable))
-        }
-    };
+    let tenant: TenantId =
+        answer("tenant", "Tenant (acme of acme.eu.nexthink.cloud)", arguments.tenant, None)?;
+    let region: Region = answer("region", "Region (us, eu, pac, meta)", arguments.region, None)?;
+    let client_id: String =
+        answer("client-id", "Client ID of the API credential", arguments.client_id, None)?;
+    let secret = secret(arguments.secret_env, arguments.secret_file)?;
     let mut text = format!(
         "# Nexthink Graph. A setting can be overridden by a variable of the environment:\n\
          # NEXTHINK_GRAPH__QUERIES__DEVICES is queries.devices.\n\n\
@@ -82,36 +94,91 @@ fn file_text(arguments: InitArguments) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// The query IDs by field: the suggested ones, except where a flag says otherwise.
+/// The reference to the secret, which is never asked for itself.
+fn secret(variable: Option<String>, file: Option<std::path::PathBuf>) -> Result<String, Failure> {
+    if let Some(file) = file {
+        return Ok(format!("{{ file = {} }}", toml_text(&file.to_string_lossy())));
+    }
+    let given = variable.or_else(|| (!can_ask()).then(|| SECRET_VARIABLE.to_owned()));
+    let question = "Where the client secret will be: a variable of the environment, or the path of \
+                    a file with a / in it";
+    let place: String = answer("secret-env", question, given, Some(SECRET_VARIABLE))?;
+    let kind = if place.contains(['/', '\\']) { "file" } else { "env" };
+    Ok(format!("{{ {kind} = {} }}", toml_text(&place)))
+}
+
+/// The query IDs by field: what flags say, then what is answered, then the suggested ones.
 fn query_ids(flags: &[String]) -> Result<BTreeMap<&'static str, String>, Failure> {
     let queries = || Step::all().into_iter().filter_map(Step::query);
-    let mut ids: BTreeMap<&'static str, String> =
-        queries().map(|it| (it.config_field, it.suggested_id.to_owned())).collect();
+    let mut given: BTreeMap<&str, &str> = BTreeMap::new();
     for flag in flags {
         let (field, id) = flag.split_once('=').unwrap_or((flag, ""));
-        let Some(known) = ids.get_mut(field) else {
+        if !queries().any(|it| it.config_field == field) {
             let fields: Vec<_> = queries().map(|it| it.config_field).collect();
             let fields = fields.join(", ");
             return Err(Failure::usage(format!("there is no query `{field}`, only {fields}")));
-        };
+        }
         if !id.is_empty() {
             id.parse::<QueryId>()?;
         }
-        id.clone_into(known);
+        given.insert(field, id);
     }
-    Ok(ids)
+    let id_of = |query: &Query| match given.get(query.config_field) {
+        Some(id) => Ok((*id).to_owned()),
+        None if flags.is_empty() && can_ask() => ask_for_query(query),
+        None => Ok(query.suggested_id.to_owned()),
+    };
+    queries().map(|query| Ok((query.config_field, id_of(query)?))).collect()
 }
 
-/// The value of a flag, or the answer to a question on a terminal.
-fn answer(flag: &str, question: &str, given: Option<String>) -> Result<String, Failure> {
-    if let Some(given) = given {
-        return Ok(given);
+/// A query ID, or nothing to skip its step.
+fn ask_for_query(query: &Query) -> Result<String, Failure> {
+    struct Given(String);
+    impl FromStr for Given {
+        type Err = core_nexthink::NexthinkError;
+        fn from_str(text: &str) -> Result<Given, Self::Err> {
+            if text == SKIP {
+                return Ok(Given(String::new()));
+            }
+            text.parse().map(|id: QueryId| Given(id.as_str().to_owned()))
+        }
     }
-    if !io::stdin().is_terminal() {
+    let question = format!("Query ID for {}, {SKIP} to skip it", query.config_field);
+    let given: Given = answer("query", &question, None, Some(query.suggested_id))?;
+    Ok(given.0)
+}
+
+/// The value of a flag, or the answer to a question on a terminal, which is asked until the answer has
+/// the right form.
+fn answer<T: FromStr<Err: fmt::Display>>(
+    flag: &str,
+    question: &str,
+    given: Option<String>,
+    suggested: Option<&str>,
+) -> Result<T, Failure> {
+    if let Some(given) = given {
+        return given.parse().map_err(|error| Failure::usage(format!("--{flag}: {error}")));
+    }
+    if !can_ask() {
         return Err(Failure::usage(format!("--{flag} is missing, and there is nobody to ask")));
     }
-    output::note(&format!("{question}:"));
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).map_err(anyhow::Error::new)?;
-    Ok(line.trim().to_owned())
+    let hint = suggested.map_or_else(String::new, |it| format!(" [{it}]"));
+    loop {
+        output::note(&format!("{question}{hint}:"));
+        let mut line = String::new();
+        let read = io::stdin().lock().read_line(&mut line).map_err(anyhow::Error::new)?;
+        if read == 0 {
+            return Err(Failure::usage(format!("--{flag} is missing, and there was no answer")));
+        }
+        let line = Some(line.trim()).filter(|it| !it.is_empty()).or(suggested).unwrap_or("");
+        match line.parse() {
+            Ok(_) if line.is_empty() => {}
+            Ok(answer) => return Ok(answer),
+            Err(error) => output::note(&format!("  {error}")),
+        }
+    }
+}
+
+fn can_ask() -> bool {
+    io::stdin().is_terminal()
 }

@@ -7,24 +7,36 @@ use clap_complete::Shell;
 use core_model::plan::{Decision, Plan};
 use core_model::step::Step;
 use core_model::{documentation, drawing};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::{Cli, Global, Page, PlanFormat, RowFormat};
-use crate::config::{self, Config};
+use crate::config::{self, Config, PARAMETER};
 use crate::exit::{Exit, Failure};
 use crate::{output, run};
 
-/// Draws the plan, with the configuration's skipped steps where there is one.
+/// Draws the plan, with the configuration's skipped steps and what a run would cost where there is
+/// one.
 pub(super) fn plan(global: &Global, format: PlanFormat) -> Result<Exit, Failure> {
-    let plan = match config::find(global.config.as_deref()) {
-        Some(path) => run::plan(&Config::load(&path)?, &[])?,
-        None => whole_plan()?,
+    let (plan, cost) = match config::find(global.config.as_deref()) {
+        Some(path) => {
+            let config = Config::load(&path)?;
+            let plan = run::plan(&config, &[])?;
+            let cost = run::cost(&plan, &config)?;
+            (plan, Some(cost))
+        }
+        None => (whole_plan()?, None),
     };
     output::result(&match format {
-        PlanFormat::Text => drawing::text(&plan),
+        PlanFormat::Text => {
+            let cost = cost.map_or_else(String::new, |it| format!("\n{it}\n"));
+            format!("{}{cost}", drawing::text(&plan))
+        }
         PlanFormat::Dot => drawing::dot(&plan),
         PlanFormat::Mermaid => drawing::mermaid(&plan),
-        PlanFormat::Json => pretty(&drawing::json(&plan))?,
+        PlanFormat::Json => {
+            let exports = cost.map(run::Cost::to_json);
+            pretty(&json!({ "steps": drawing::json(&plan), "exports": exports }))?
+        }
     });
     Ok(Exit::Complete)
 }
@@ -48,8 +60,8 @@ pub(super) fn steps(format: RowFormat) -> Result<Exit, Failure> {
     Ok(Exit::Complete)
 }
 
-/// Prints the query texts to save.
-pub(super) fn nql(fields: &[String]) -> Result<Exit, Failure> {
+/// Prints the query texts to save, for the wholes or for their parts.
+pub(super) fn nql(fields: &[String], partitioned: bool) -> Result<Exit, Failure> {
     let plan = whole_plan()?;
     let queries = || plan.steps().iter().filter_map(|it| Some((it.step.query()?, it.step)));
     for field in fields {
@@ -64,10 +76,19 @@ pub(super) fn nql(fields: &[String]) -> Result<Exit, Failure> {
         if !fields.is_empty() && !fields.iter().any(|it| it == query.config_field) {
             continue;
         }
-        let nql = step.nql().unwrap_or_default();
         let (id, field) = (query.suggested_id, query.config_field);
         let name = step.name;
-        let _ = writeln!(text, "# {name}: save as {id}, set queries.{field}\n{nql}\n");
+        if partitioned {
+            let nql = step.partitioned_nql(PARAMETER).unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "# {name} in parts: save as {id}_part, set\n# queries.{field} = {{ id = \"{id}\", \
+                 partition = {{ query = \"{id}_part\" }} }}\n{nql}\n"
+            );
+        } else {
+            let nql = step.nql().unwrap_or_default();
+            let _ = writeln!(text, "# {name}: save as {id}, set queries.{field}\n{nql}\n");
+        }
     }
     output::result(text.trim_end());
     Ok(Exit::Complete)

@@ -89,6 +89,7 @@ region = "eu"
 client_id = "{CLIENT_ID}"
 client_secret = {secret}
 proxy = "none"
+daily_exports = 10000
 polling = {{ first_ms = 20, longest_ms = 500 }}
 
 [nexthink.endpoints]

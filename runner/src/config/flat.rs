@@ -71,6 +71,11 @@ impl Settings {
         })
     }
 
+    /// Whether a value is set at a path.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.values.contains_key(path)
+    }
+
     /// Whether anything is set below a path.
     pub(crate) fn has_table(&self, path: &str) -> bool {
         let below = format!("{path}.");

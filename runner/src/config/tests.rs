@@ -61,7 +61,7 @@ fn a_variable_overrides_the_file_and_adds_to_it() {
     ];
     let config = parse(WHOLE, &variables).expect("it is valid");
     assert_eq!(config.region.as_str(), "us");
-    assert_eq!(config.queries["users"].as_str(), "#mine");
+    assert_eq!(config.queries["users"].id.as_str(), "#mine");
     assert!(!config.account.tag_entities);
     assert_eq!(config.retry.max_attempts, 9);
     let other_way = [("NEXTHINK_GRAPH__NEXTHINK__CLIENT_SECRET__FILE", "kept/secret")];
@@ -176,4 +176,82 @@ fn endpoints_are_overridden_all_or_not_at_all_and_then_any_region_will_do() {
     parse(&all.replace("\"eu\"", "\"lab\""), &[]).map(drop).expect("any region");
     let outside = all.replace("http://127.0.0.1:2", "http://files.example");
     parse(&outside, &[]).map(drop).expect_err("plain http leaves the machine");
+}
+
+fn with_packages(packages: &str) -> String {
+    WHOLE.replace("users = \"\"", &format!("packages = {packages}"))
+}
+
+#[test]
+fn a_query_may_say_how_it_is_exported_in_parts() {
+    let table = r##"{ id = "#all", partition = { query = "#some", parameter = "uid", values = ["a*", "b?"] } }"##;
+    let config = parse(&with_packages(table), &[]).expect("it is valid");
+    let query = &config.queries["packages"];
+    let partition = query.partition.as_ref().expect("it is set");
+    assert_eq!((query.id.as_str(), partition.query.as_str()), ("#all", "#some"));
+    assert_eq!(partition.parameter, "uid");
+    let values: Vec<_> = partition.values.iter().map(ToString::to_string).collect();
+    assert_eq!(values, ["a*", "b?"]);
+    assert!(query.whole().is_empty());
+    assert_eq!(config.queries["devices"].partition, None);
+}
+
+#[test]
+fn parts_are_by_hexadecimal_digit_unless_something_else_is_said() {
+    let table = r##"{ id = "#all", partition = { parameter = "p" } }"##;
+    let config = parse(&with_packages(table), &[]).expect("it is valid");
+    let query = &config.queries["packages"];
+    let partition = query.partition.as_ref().expect("it is set");
+    assert_eq!(partition.values.len(), 16);
+    assert!(
+        ["0f3a", "Ff", "7"]
+            .iter()
+            .all(|uid| { partition.values.iter().filter(|it| it.matches(uid)).count() == 1 })
+    );
+    // The one query has the parameter itself, so that the whole must give it too.
+    assert_eq!(query.whole().into_iter().collect::<Vec<_>>(), [("p".into(), "*".into())]);
+}
+
+#[test]
+fn a_variable_gives_a_query_in_parts_another_id_or_skips_it() {
+    let table = r##"{ id = "#all", partition = { query = "#some" } }"##;
+    let with = |id: &str| {
+        let variable = [("NEXTHINK_GRAPH__QUERIES__PACKAGES", id)];
+        parse(&with_packages(table), &variable).expect("it is valid")
+    };
+    let config = with("#mine");
+    assert_eq!(config.queries["packages"].id.as_str(), "#mine");
+    assert!(config.queries["packages"].partition.is_some());
+    assert!(!with("").queries.contains_key("packages"));
+}
+
+#[test]
+fn parts_that_cannot_be_told_apart_are_refused() {
+    let table = [
+        (r#"values = ["a*"]"#, "`queries.packages.partition.values` is wrong: 1 values"),
+        (r#"values = ["a*", "ab*"]"#, "a row can match both `a*` and `ab*`"),
+        (r#"values = ["a*", "A?"]"#, "a row can match both `a*` and `A?`"),
+        (r#"values = ["a*", ""]"#, "a pattern is empty"),
+        (r#"values = ["a*", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"]"#, "has more than 32 bytes"),
+        (r#"parameter = "$p""#, "`queries.packages.partition.parameter` must be the name"),
+        (r#"query = "Part""#, "`queries.packages.partition.query` is wrong"),
+        (r#"value = ["a*"]"#, "did you mean `queries.packages.partition.values`?"),
+    ];
+    for (setting, expected) in table {
+        let query = format!(r##"{{ id = "#all", partition = {{ {setting} }} }}"##);
+        let problems = parse(&with_packages(&query), &[]).map(drop).expect_err(setting);
+        assert!(problems.iter().any(|it| it.contains(expected)), "{setting}: {problems:?}");
+    }
+    let without_id = r#"{ partition = { parameter = "p" } }"#;
+    let problems = parse(&with_packages(without_id), &[]).map(drop).expect_err("no id");
+    assert!(problems.iter().any(|it| it.contains("`queries.packages.id` is missing")));
+}
+
+#[test]
+fn the_quota_is_what_nexthink_documents_unless_something_else_is_said() {
+    let config = parse(WHOLE, &[]).expect("it is valid");
+    assert_eq!((config.daily_exports, config.parallel_exports), (50, 4));
+    let text = WHOLE.replace("region = ", "daily_exports = 20\nparallel_exports = 1\nregion = ");
+    let config = parse(&text, &[]).expect("it is valid");
+    assert_eq!((config.daily_exports, config.parallel_exports), (20, 1));
 }

@@ -1,32 +1,28 @@
-//! Applying: from a downloaded file to the tables of the graph, and what a step's outcome means for
+//! Applying: from the files of a step to the tables of the graph, and what a step's outcome means for
 //! the types that it makes.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufReader, Read as _};
+use std::io;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use arrow_array::RecordBatch;
-use core_ingest::decompress::{self, Caps, Compression};
 use core_ingest::graph::Graph;
 use core_ingest::outcome::{Outcome, PartialReason, ShrinkGuard};
-use core_ingest::step::{StepIngest, StepTables, ingest_row};
+use core_ingest::step::ingest_row;
 use core_ingest::values::Tag;
 use core_model::entity::EntityType;
 use core_model::plan::{Decision, PlannedStep};
 use core_model::step::Step;
-use core_nexthink::{ErrorKind, FinishedExport};
-use core_store::{Generation, TableKind};
+use core_nexthink::ErrorKind;
+use core_store::{Downloads, Generation, TableKind};
 use jiff::tz::TimeZone;
 
 use super::Stop;
 use super::exports::Fetched;
+use super::read::Reader;
 use super::report::StepReport;
 use crate::config::Config;
-
-/// How much of a file is read at once.
-const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The graph while it grows, and what became of each step.
 pub(crate) struct Applier {
@@ -34,6 +30,7 @@ pub(crate) struct Applier {
     pub(super) previous: Option<Generation>,
     accept_shrink: Vec<String>,
     zone: TimeZone,
+    downloads: Downloads,
     stop: Stop,
     /// Whether each type may lose objects.
     pub(super) may_lose: BTreeMap<&'static str, bool>,
@@ -42,18 +39,12 @@ pub(crate) struct Applier {
     failures: Vec<ErrorKind>,
 }
 
-/// What was read from a file.
-struct FileRead {
-    tables: StepTables,
-    compression: Compression,
-    bytes: u64,
-}
-
 impl Applier {
     pub(super) fn new(
         previous: Option<Generation>,
         accept_shrink: Vec<String>,
         zone: TimeZone,
+        downloads: Downloads,
         stop: Stop,
     ) -> Applier {
         Applier {
@@ -61,6 +52,7 @@ impl Applier {
             previous,
             accept_shrink,
             zone,
+            downloads,
             stop,
             may_lose: BTreeMap::new(),
             reports: Vec::new(),
@@ -73,21 +65,20 @@ impl Applier {
         &mut self,
         planned: &PlannedStep,
         export: Option<Fetched>,
-        file: Option<File>,
         row: Option<&[(&'static str, String)]>,
     ) -> anyhow::Result<()> {
         let started = Instant::now();
         let step = planned.step;
         let mut report = StepReport::new(step);
-        let outcome = match (&planned.decision, export, file, row) {
+        let outcome = match (&planned.decision, export, row) {
             (Decision::Skip(reason), ..) => {
                 report.reason = Some(reason.to_string());
                 self.graph.add_empty(step);
                 Outcome::Skipped
             }
-            (Decision::Run, _, _, Some(row)) => self.apply_row(step, row, &mut report)?,
-            (Decision::Run, Some(fetched), file, None) => {
-                self.apply_fetched(step, fetched, file, &mut report)?
+            (Decision::Run, _, Some(row)) => self.apply_row(step, row, &mut report)?,
+            (Decision::Run, Some(fetched), None) => {
+                self.apply_fetched(step, fetched, &mut report)?
             }
             (Decision::Run, None, ..) => anyhow::bail!("step {} has no rows to apply", step.id),
         };
@@ -154,13 +145,13 @@ impl Applier {
         &mut self,
         step: &'static Step,
         fetched: Fetched,
-        file: Option<File>,
         report: &mut StepReport,
     ) -> anyhow::Result<Outcome> {
         report.query_id = Some(fetched.query_id);
         report.fetch_ms = fetched.took.as_millis();
-        let export = match fetched.result {
-            Ok(export) => export,
+        report.exports = fetched.exports;
+        let delivery = match fetched.result {
+            Ok(delivery) => delivery,
             Err(error) => {
                 let deferred = error.kind() == ErrorKind::Deferred;
                 let message = format!("{:#}", anyhow::Error::new(error.clone()));
@@ -168,20 +159,21 @@ impl Applier {
                 return Ok(if deferred { Outcome::Deferred } else { Outcome::Failed });
             }
         };
-        report.bytes = export.bytes;
-        report.export_id = Some(export.export_id.as_str().to_owned());
-        let file = file.with_context(|| format!("the download of step {} is gone", step.id))?;
-        match self.read_file(step, file, export.bytes) {
+        report.deliver(&delivery);
+        let zone = self.zone.clone();
+        let reader = Reader { step, downloads: &self.downloads, zone, stop: &self.stop };
+        match reader.read(&self.graph, &delivery) {
             Ok(read) => {
-                let outcome = outcome_of(&export, &read);
-                report.decoded_bytes = read.bytes;
-                report.compression = Some(read.compression.name());
-                report.account(&read.tables.account);
+                report.read(&read);
                 self.graph.add(read.tables);
-                Ok(outcome)
+                Ok(read.outcome)
             }
             Err(error) => {
                 self.stop.check()?;
+                // What was refused once is refused again, so the next run must not take it up.
+                for file in delivery.files.iter().chain(&delivery.truncated) {
+                    self.downloads.remove(&file.download)?;
+                }
                 let kind = if is_local(&error) { ErrorKind::Local } else { ErrorKind::Data };
                 let query = report.query_id.as_deref().unwrap_or("");
                 let message = format!("the export of query {query} was refused: {error:#}");
@@ -189,31 +181,6 @@ impl Applier {
                 Ok(Outcome::Failed)
             }
         }
-    }
-
-    /// Reads a whole file; the graph is untouched unless all of it is good.
-    fn read_file(
-        &self,
-        step: &'static Step,
-        file: File,
-        file_bytes: u64,
-    ) -> anyhow::Result<FileRead> {
-        let file = BufReader::new(file);
-        let (compression, mut reader) = decompress::reader(file, file_bytes, Caps::default())?;
-        let mut ingest = StepIngest::new(step, &self.graph).with_time_zone(self.zone.clone());
-        let mut chunk = vec![0; CHUNK_BYTES];
-        let mut bytes = 0;
-        loop {
-            self.stop.check()?;
-            let read = reader.read(&mut chunk).context("the file cannot be read to its end")?;
-            if read == 0 {
-                break;
-            }
-            bytes += read as u64;
-            ingest.push(&chunk[..read])?;
-        }
-        let tables = ingest.finish()?;
-        Ok(FileRead { tables, compression, bytes })
     }
 
     fn fail(
@@ -349,21 +316,6 @@ impl Applier {
         };
         let batches = previous.batches(kind, name).with_context(&unreadable)?;
         Ok(Box::new(batches.map(move |batch| batch.with_context(&unreadable))))
-    }
-}
-
-/// The outcome of an export whose every row was read.
-fn outcome_of(export: &FinishedExport, read: &FileRead) -> Outcome {
-    if export.truncated {
-        Outcome::Partial(PartialReason::Truncated)
-    } else if read.tables.account.quarantined() > 0 {
-        Outcome::Partial(PartialReason::Quarantined)
-    } else if !read.tables.account.missing_ends.is_empty() {
-        Outcome::Partial(PartialReason::MissingEnd)
-    } else if !export.length_proven {
-        Outcome::Partial(PartialReason::LengthUnproven)
-    } else {
-        Outcome::Complete
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn publish(
     let run = serde_json::to_vec_pretty(report).map_err(anyhow::Error::new)?;
     stop.check()?;
     let draft = Draft { region, created_at: now, outcome, tables };
-    Ok(staging.publish(draft, &[("run.json", &run)])?)
+    Ok(staging.publish(draft, &[(super::report::FILE, &run)])?)
 }
 
 fn write_entities(

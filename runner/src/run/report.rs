@@ -3,18 +3,26 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use core_ingest::decompress::Compression;
 use core_ingest::graph::Graph;
 use core_ingest::outcome::Outcome;
 use core_ingest::step::RowAccount;
 use core_model::step::Step;
+use core_store::Generation;
 use serde::Serialize;
+use serde_json::Value;
 
+use super::exports::Delivery;
+use super::read::Read;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::output;
 use crate::system::Moment;
 
-/// The report of one run. `run.json` in the generation.
+/// The report in the folder of its generation.
+pub(super) const FILE: &str = "run.json";
+
+/// The report of one run.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RunReport {
@@ -30,6 +38,8 @@ pub(crate) struct RunReport {
     pub(crate) exit_code: u8,
     pub(crate) steps: Vec<StepReport>,
     pub(crate) types: Vec<TypeReport>,
+    /// Until when Nexthink wants to be left alone, so that no run starts before.
+    pub(crate) not_before: Option<String>,
     /// The types of which objects may be missing or outdated, so that no destination deletes any.
     pub(crate) partial_datasets: Vec<String>,
 }
@@ -44,7 +54,12 @@ pub(crate) struct StepReport {
     /// Why the step is not complete.
     pub(crate) reason: Option<String>,
     pub(crate) query_id: Option<String>,
+    /// Of the whole query.
     pub(crate) export_id: Option<String>,
+    /// How many exports this run has started for it.
+    pub(crate) exports: u32,
+    /// In how many parts the dataset came; none if it came whole.
+    pub(crate) parts: usize,
     pub(crate) rows: Rows,
     /// Entities of the step's types, carried-over ones included.
     pub(crate) entities: u64,
@@ -62,6 +77,10 @@ pub(crate) struct StepReport {
     pub(crate) unknown_columns: usize,
     /// Cells that could not be read, by property.
     pub(crate) unreadable: BTreeMap<&'static str, u64>,
+    /// Times more than 48 hours ahead of this machine's clock, by property.
+    pub(crate) future_times: BTreeMap<&'static str, u64>,
+    /// Keys that differ from another one only by the case of letters.
+    pub(crate) alike_keys: u64,
     /// Properties of which the export says nothing, so that they keep the values they had.
     pub(crate) doubtful: Vec<&'static str>,
     /// Some of the quarantined rows.
@@ -84,6 +103,8 @@ pub(crate) struct Rows {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct QuarantinedRow {
+    /// In which of the step's files, counted from 1.
+    pub(crate) file: usize,
     pub(crate) line: u64,
     pub(crate) reason: String,
 }
@@ -113,6 +134,7 @@ impl RunReport {
             exit_code: 0,
             steps: Vec::new(),
             types: Vec::new(),
+            not_before: None,
             partial_datasets: Vec::new(),
         }
     }
@@ -177,7 +199,7 @@ impl RunReport {
             if step.conflicting > 0 {
                 let count = step.conflicting;
                 remarks.push(format!(
-                    "{}: {count} rows contradict an earlier row of the same entity; the first won",
+                    "{}: {count} rows contradict another row of the same entity; the newest won",
                     step.id
                 ));
             }
@@ -189,8 +211,26 @@ impl RunReport {
                 let count = step.carried_over;
                 remarks.push(format!("{}: {count} objects were carried over", step.id));
             }
+            for (property, count) in &step.future_times {
+                remarks.push(format!(
+                    "{}: {count} times of {property} are more than 48 hours ahead; they are kept",
+                    step.id
+                ));
+            }
+            if step.alike_keys > 0 {
+                let count = step.alike_keys;
+                remarks.push(format!(
+                    "{}: {count} keys differ from another only by case; they stay apart",
+                    step.id
+                ));
+            }
             for row in step.quarantine.iter().take(3) {
-                remarks.push(format!("{}: line {} quarantined: {}", step.id, row.line, row.reason));
+                let file =
+                    if step.parts > 0 { format!("file {}, ", row.file) } else { String::new() };
+                remarks.push(format!(
+                    "{}: {file}line {} quarantined: {}",
+                    step.id, row.line, row.reason
+                ));
             }
         }
         remarks
@@ -200,6 +240,24 @@ impl RunReport {
 impl StepReport {
     pub(super) fn new(step: &'static Step) -> StepReport {
         StepReport { id: step.id, name: step.name, ..StepReport::default() }
+    }
+
+    /// Notes what was downloaded.
+    pub(super) fn deliver(&mut self, delivery: &Delivery) {
+        let Delivery { files, truncated, lacking } = delivery;
+        let whole = truncated.iter().chain(files).find(|it| it.pattern.is_none());
+        self.export_id = whole.map(|it| it.export.export_id.as_str().to_owned());
+        self.parts = files.iter().filter(|it| it.pattern.is_some()).count();
+        self.bytes = files.iter().chain(truncated).map(|it| it.export.bytes).sum();
+        let truncated = "truncated at Nexthink's maximum";
+        self.reason = lacking.as_ref().map(|it| format!("{truncated}, and {it}"));
+    }
+
+    /// Notes what was read of it.
+    pub(super) fn read(&mut self, read: &Read) {
+        self.decoded_bytes = read.bytes;
+        self.compression = read.compression.map(Compression::name);
+        self.account(&read.tables.account);
     }
 
     pub(super) fn account(&mut self, account: &RowAccount) {
@@ -213,7 +271,11 @@ impl StepReport {
         self.unknown_columns = account.unknown_columns;
         let listed = account.decoder.quarantine.listed.iter();
         self.quarantine = listed
-            .map(|row| QuarantinedRow { line: row.line, reason: row.reason.to_string() })
+            .map(|row| QuarantinedRow {
+                file: row.file,
+                line: row.line,
+                reason: row.reason.to_string(),
+            })
             .collect();
     }
 
@@ -232,6 +294,8 @@ impl StepReport {
             self.conflicting += counts.conflicting;
             self.carried_over += counts.carried_over;
             self.unreadable.extend(table.unreadable());
+            self.future_times.extend(table.future_times(Moment::now().to_timestamp()));
+            self.alike_keys += table.keys_that_differ_by_case();
             if !table.is_empty() {
                 self.doubtful.extend(table.doubtful());
             }
@@ -243,6 +307,18 @@ impl StepReport {
             self.carried_over += counts.carried_over;
         }
     }
+}
+
+/// In how many parts each step's dataset came, by the report of the run that made a generation. What
+/// cannot be read is not known.
+pub(super) fn parts_of(generation: Option<&Generation>) -> BTreeMap<String, u32> {
+    let report = generation.and_then(|it| it.attachment(FILE).ok().flatten());
+    let report = report.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let steps = report.as_ref().and_then(|it| it["steps"].as_array());
+    let parts = steps.into_iter().flatten().filter_map(|step| {
+        Some((step["id"].as_str()?.to_owned(), step["parts"].as_u64()?.try_into().ok()?))
+    });
+    parts.collect()
 }
 
 /// A number of bytes in the largest unit that keeps it above one.

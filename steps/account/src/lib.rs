@@ -21,6 +21,7 @@ pub static ACCOUNT: EntityType = EntityType {
     resource: "Account",
     key_column: "account.tenant_id",
     key_else: &[],
+    newest_by: &[],
     properties: &[
         text("id", &["account.tenant_id"], "The Nexthink tenant.").never_null(),
         text("tenantId", &["account.tenant_id"], "The Nexthink tenant/instance identifier.")

@@ -14,6 +14,7 @@ pub static STEP: Step = Step {
         suggested_id: "#j1_alerts",
         table: "alerts",
         aliases: &[("alert.trigger_time", "alert.time")],
+        partition_column: "alert.uid",
     }),
     entities: &[&ALERT],
     relationships: &[&DEVICE_HAS_ALERT, &USER_HAS_ALERT],
@@ -53,6 +54,8 @@ pub static ALERT: EntityType = EntityType {
     resource: "Alert",
     key_column: "alert.uid",
     key_else: IDENTITY,
+    // An alert that recovers keeps the time of its trigger; one that comes again has a later one.
+    newest_by: &["createdOn", "recoveredOn"],
     properties: &[
         text("id", &["alert.uid"], "Nexthink identifier of the alert.").never_null(),
         constant("category", Constant::Text("endpoint"), "What the alert is about.").never_null(),
@@ -98,10 +101,17 @@ pub static ALERT: EntityType = EntityType {
             Otherwise::Null,
             "Severity by the priority, from 0 to 10.",
         ),
-        text("monitorType", &["monitor.type"], "Type of monitor (e.g. metric, event).").required(),
-        text(
+        convert(
+            "monitorType",
+            &["monitor.type"],
+            Conversion::LowerCase,
+            "Type of monitor (e.g. metric, event).",
+        )
+        .required(),
+        convert(
             "monitorOrigin",
             &["monitor.origin"],
+            Conversion::LowerCase,
             "Origin of the monitor (e.g. nexthink_library, custom).",
         )
         .required(),
@@ -161,5 +171,66 @@ mod tests {
     fn reads_the_columns_of_the_saved_query_in_its_order() {
         let header = EXPORT.lines().next().expect("there is a header");
         assert_eq!(STEP.columns().join(","), header);
+    }
+
+    /// The alerts of an export, of which the devices and users are unknown.
+    fn alerts(rows: &str) -> String {
+        let export = format!(
+            "alert.uid,alert.status,alert.trigger_time,alert.recovery_time,monitor.priority,\
+             monitor.type,monitor.origin\n{rows}"
+        );
+        let exports = [
+            (&step_devices::STEP, b"device.uid\n".as_slice()),
+            (&step_users::STEP, b"user.uid\n"),
+            (&STEP, export.as_bytes()),
+        ];
+        let graph = listing::graph_of(&exports).expect("the exports are accepted");
+        listing::list(graph, &STEP).expect("the schema fits")
+    }
+
+    #[test]
+    fn g10_words_are_kept_in_lower_case_and_unknown_ones_too() {
+        let listing =
+            alerts("1,Closed,,,CRITICAL,Metric,Nexthink_Library\n2,paused,,,urgent,X,Y\n");
+        for line in [
+            "status: \"closed\"",
+            "monitorPriority: \"critical\"",
+            "severity: \"critical\"",
+            "numericSeverity: 10",
+            "monitorType: \"metric\"",
+            "monitorOrigin: \"nexthink_library\"",
+            "status: \"paused\"",
+            "monitorPriority: \"urgent\"",
+            "monitorType: \"x\"",
+        ] {
+            assert_eq!(listing.lines().filter(|it| *it == line).count(), 1, "{line}: {listing}");
+        }
+        assert_eq!(listing.matches("everity: ").count(), 2, "urgent is no severity");
+    }
+
+    #[test]
+    fn g11_an_alert_is_open_if_its_status_says_so_in_any_case() {
+        for (status, open) in
+            [("open", true), ("OPEN", true), (" Open ", true), ("closed", false), ("", false)]
+        {
+            let listing = alerts(&format!("1,{status},,,,,\n"));
+            assert!(listing.contains(&format!("open: {open}\n")), "{status}: {listing}");
+        }
+    }
+
+    #[test]
+    fn g16_an_alert_that_comes_again_is_what_its_latest_times_say() {
+        let open = "1,open,2026-11-18 08:00:00,,,,\n";
+        let closed = "1,closed,2026-11-18 08:00:00,2026-11-18 09:00:00,,,\n";
+        let again = "1,open,2026-11-18 10:00:00,,high,,\n";
+        for (rows, expected) in [
+            ([open, closed, ""], "closed"),
+            ([closed, open, ""], "closed"),
+            ([again, closed, open], "open"),
+            ([open, closed, again], "open"),
+        ] {
+            let listing = alerts(&rows.concat());
+            assert!(listing.contains(&format!("status: \"{expected}\"\n")), "{rows:?}");
+        }
     }
 }

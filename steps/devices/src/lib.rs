@@ -13,6 +13,7 @@ pub static STEP: Step = Step {
         suggested_id: "#j1_devices",
         table: "devices",
         aliases: &[],
+        partition_column: "device.uid",
     }),
     entities: &[&DEVICE],
     relationships: &[&ACCOUNT_HAS_DEVICE],
@@ -50,6 +51,7 @@ pub static DEVICE: EntityType = EntityType {
     resource: "Device",
     key_column: "device.uid",
     key_else: &[],
+    newest_by: &["lastSeenOn"],
     properties: &[
         text("id", &["device.uid"], "Nexthink identifier of the device.").never_null(),
         convert("deviceId", &["device.uid"], Conversion::List, "Nexthink identifier.").never_null(),
@@ -141,9 +143,10 @@ pub static DEVICE: EntityType = EntityType {
             Conversion::LowerCase,
             "Kind of hardware as Nexthink names it.",
         ),
-        text(
+        convert(
             "licenseType",
             &["device.license_type"],
+            Conversion::LowerCase,
             "Nexthink license type assigned to the device.",
         )
         .required(),
@@ -192,7 +195,9 @@ pub static ACCOUNT_HAS_DEVICE: RelationshipType = RelationshipType {
 
 #[cfg(test)]
 mod tests {
+    use core_ingest::graph::Graph;
     use core_ingest::listing;
+    use core_ingest::step::StepIngest;
     use core_model::documentation;
 
     use super::*;
@@ -218,5 +223,47 @@ mod tests {
     fn reads_the_columns_of_the_saved_query_in_its_order() {
         let header = EXPORT.lines().next().expect("there is a header");
         assert_eq!(STEP.columns().join(","), header);
+    }
+
+    #[test]
+    fn f12_every_column_may_be_missing_but_the_key() {
+        let columns = STEP.columns();
+        assert_eq!(columns.len(), 17);
+        for missing in &columns {
+            let header: Vec<&str> = columns.iter().filter(|it| *it != missing).copied().collect();
+            let graph = Graph::default();
+            let mut ingest = StepIngest::new(&STEP, &graph);
+            ingest.push(header.join(",").as_bytes()).expect("a header");
+            match ingest.finish() {
+                Ok(tables) => assert_eq!(tables.account.missing_columns, [*missing]),
+                Err(error) => {
+                    assert_eq!(*missing, "device.uid");
+                    assert!(error.to_string().contains("`device.uid`"), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn g10_words_are_read_in_any_case_and_unknown_ones_are_kept() {
+        let export = "device.uid,device.operating_system.platform,device.hardware.type,\
+                      device.license_type\n\
+                      1,WINDOWS,LAPTOP,Endpoint\n2,beos,Toaster,SERVER\n";
+        let account = include_str!("../../account/fixtures/account.csv");
+        let exports = [(&step_account::STEP, account.as_bytes()), (&STEP, export.as_bytes())];
+        let graph = listing::graph_of(&exports).expect("the exports are accepted");
+        let listing = listing::list(graph, &STEP).expect("the schema fits");
+        for line in [
+            "osType: \"windows\"",
+            "category: \"endpoint\"",
+            "hardwareType: \"laptop\"",
+            "licenseType: \"endpoint\"",
+            "category: \"other\"",
+            "hardwareType: \"toaster\"",
+            "licenseType: \"server\"",
+        ] {
+            assert_eq!(listing.lines().filter(|it| *it == line).count(), 1, "{line}");
+        }
+        assert_eq!(listing.matches("osType").count(), 1, "an unknown platform has no family");
     }
 }

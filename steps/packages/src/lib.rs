@@ -13,6 +13,7 @@ pub static STEP: Step = Step {
         suggested_id: "#j1_packages",
         table: "package.installed_packages",
         aliases: &[],
+        partition_column: "device.uid",
     }),
     entities: &[&PACKAGE],
     relationships: &[&DEVICE_INSTALLED_PACKAGE],
@@ -27,6 +28,7 @@ pub static PACKAGE: EntityType = EntityType {
     resource: "Package",
     key_column: "package.uid",
     key_else: &[],
+    newest_by: &[],
     properties: &[
         text("id", &["package.uid"], "Nexthink identifier of the package.").never_null(),
         text("name", &["package.name", "package.uid"], "Name of the package, else its identifier.")

@@ -13,6 +13,7 @@ pub static STEP: Step = Step {
         suggested_id: "#j1_users",
         table: "users",
         aliases: &[("user.name", "user.username")],
+        partition_column: "user.uid",
     }),
     entities: &[&USER],
     relationships: &[&ACCOUNT_HAS_USER],
@@ -31,6 +32,7 @@ pub static USER: EntityType = EntityType {
     resource: "User",
     key_column: "user.uid",
     key_else: &[],
+    newest_by: &["lastSeenOn"],
     properties: &[
         text("id", &["user.uid"], "Nexthink identifier of the user.")
             .never_null()
@@ -53,7 +55,13 @@ pub static USER: EntityType = EntityType {
         text("sid", &["user.sid"], "Windows Security Identifier (SID) for the user.")
             .required()
             .personal(PersonalData::Indirect),
-        text("userType", &["user.type"], "Nexthink user type (e.g. local, domain).").required(),
+        convert(
+            "userType",
+            &["user.type"],
+            Conversion::LowerCase,
+            "Nexthink user type (e.g. local, domain).",
+        )
+        .required(),
         timestamp("lastSeenOn", &["user.last_seen"], "When the user was last active.")
             .personal(PersonalData::Indirect),
         timestamp("createdOn", &["user.first_seen"], "When the user was first active.")
@@ -134,5 +142,16 @@ mod tests {
     fn reads_the_columns_of_the_saved_query_in_its_order() {
         let header = EXPORT.lines().next().expect("there is a header");
         assert_eq!(STEP.columns().join(","), header);
+    }
+
+    #[test]
+    fn g10_user_types_are_kept_in_lower_case() {
+        let export = "user.uid,user.type\n1,LOCAL_USER\n2,Domain\n";
+        let account = include_str!("../../account/fixtures/account.csv");
+        let exports = [(&step_account::STEP, account.as_bytes()), (&STEP, export.as_bytes())];
+        let graph = listing::graph_of(&exports).expect("the exports are accepted");
+        let listing = listing::list(graph, &STEP).expect("the schema fits");
+        assert!(listing.contains("userType: \"local_user\"\n"), "{listing}");
+        assert!(listing.contains("userType: \"domain\"\n"), "{listing}");
     }
 }

@@ -1,4 +1,5 @@
-//! The decoder, case by case and against its twin.
+//! The decoder, case by case and against its twin. The names of cases begin with their rows in the
+//! catalogue of faults.
 
 use core_ingest::decoder::Decoder;
 use core_ingest::refusal::{QuarantineReason, QuarantinedRow, RefusalReason};
@@ -53,7 +54,16 @@ fn take_rows(decoder: &mut Decoder, rows: &mut Vec<(u64, Vec<String>)>) {
     decoder.recycle(batch);
 }
 
+/// Decodes a file at once and in chunks of 1 to 16 bytes, which is all the same.
 fn whole(file: &[u8]) -> Result<File, RefusalReason> {
+    let at_once = at_once(file);
+    for chunk in 1..=16 {
+        assert_eq!(decode(file, &[chunk], 1024), at_once, "in chunks of {chunk}");
+    }
+    at_once
+}
+
+fn at_once(file: &[u8]) -> Result<File, RefusalReason> {
     decode(file, &[usize::MAX], 1024)
 }
 
@@ -62,56 +72,211 @@ fn rows(file: &str) -> Vec<Vec<String>> {
     file.rows.into_iter().map(|(_, row)| row).collect()
 }
 
-#[test]
-fn files_that_are_read_exactly() {
-    let table: &[(&str, &[&[&str]])] = &[
-        ("a,b\n1,2\n", &[&["1", "2"]]),
-        ("a,b\n1,2", &[&["1", "2"]]),
-        ("\u{feff}a,b\r\n1,2\r\n", &[&["1", "2"]]),
-        ("a,b\r\n1,2\n3,4\r\n", &[&["1", "2"], &["3", "4"]]),
-        ("a,b\n\n1,2\n  \n\n", &[&["1", "2"]]),
-        ("\"a\",\"b\"\n\"x, y\",\"say \"\"hi\"\"\"\n", &[&["x, y", "say \"hi\""]]),
-        ("a,b\n\"two\nlines\",\"a\r\nb\"\n", &[&["two\nlines", "a\r\nb"]]),
-        ("a,b\n,\n", &[&["", ""]]),
-        ("a,b\n\"\",\"\"", &[&["", ""]]),
-        ("a,b\n é , ü \n", &[&["é", "ü"]]),
-        ("a\n\"\"\n", &[&[""]]),
-        ("a,b\n", &[]),
-        ("a,b", &[]),
-    ];
+fn assert_rows(table: &[(&str, &[&[&str]])]) {
     for (file, expected) in table {
         assert_eq!(rows(file), *expected, "{file:?}");
     }
 }
 
-#[test]
-fn files_that_are_refused() {
-    let table: &[(&[u8], RefusalReason)] = &[
-        (b"", RefusalReason::Empty),
-        (b"\xEF\xBB\xBF", RefusalReason::Empty),
-        (b"\n\n", RefusalReason::Empty),
-        (b"\xFF\xFEa\0", RefusalReason::Utf16),
-        (b"a,b\n1,x\"y\n", RefusalReason::StrayQuote),
-        (b"a,b\n\"x\"y,1\n", RefusalReason::TextAfterQuote),
-        (b"a,b\n1,\"cut", RefusalReason::Unterminated),
-        (b"a,b\r1,2\r", RefusalReason::LoneCarriageReturn),
-        (b"a,b\n1,2\r", RefusalReason::LoneCarriageReturn),
-        (b"a,A\n", RefusalReason::DuplicateColumn),
-        (b"a,\n", RefusalReason::BadHeader),
-        (b"a,\xFF\n", RefusalReason::BadHeader),
-        (b"a,b\0\n", RefusalReason::BadHeader),
-        (b"a;b\n1;2\n", RefusalReason::Delimiter),
-        (b"a\tb\n1\t2\n", RefusalReason::Delimiter),
-    ];
+fn assert_refused(table: &[(&[u8], RefusalReason)]) {
     for (file, reason) in table {
         assert_eq!(whole(file).as_ref(), Err(reason), "{:?}", String::from_utf8_lossy(file));
     }
 }
 
 #[test]
+fn f1_a_byte_order_mark_may_come_in_any_pieces() {
+    let file = "\u{feff}thing.uid,b\n1,2\n".as_bytes();
+    for chunks in [&[1][..], &[2, 1], &[3], &[1, 2], &[3, 20], &[4]] {
+        let file = decode(file, chunks, 1).expect("the file is accepted");
+        assert_eq!(file.header, ["thing.uid", "b"], "{chunks:?}");
+        assert_eq!(file.rows.len(), 1, "{chunks:?}");
+    }
+    assert_eq!(whole(b"\xEF\xBB\xBF"), Err(RefusalReason::Empty));
+}
+
+#[test]
+fn f2_lf_crlf_and_both_are_line_ends_and_cr_alone_is_none() {
+    assert_rows(&[
+        ("a,b\n1,2\n", &[&["1", "2"]]),
+        ("a,b\r\n1,2\r\n", &[&["1", "2"]]),
+        ("a,b\r\n1,2\n3,4\r\n", &[&["1", "2"], &["3", "4"]]),
+    ]);
+    assert_refused(&[
+        (b"a,b\r1,2\r", RefusalReason::LoneCarriageReturn),
+        (b"a,b\n1,2\r", RefusalReason::LoneCarriageReturn),
+        (b"a,b\n1\r,2\n", RefusalReason::LoneCarriageReturn),
+    ]);
+}
+
+#[test]
+fn f3_the_last_line_end_may_lack_and_blank_lines_are_skipped_and_counted() {
+    assert_rows(&[
+        ("a,b\n1,2", &[&["1", "2"]]),
+        ("a,b\n1,2\n\n", &[&["1", "2"]]),
+        ("a,b\n\n1,2\n  \n\n", &[&["1", "2"]]),
+        ("a,b\n", &[]),
+        ("a,b", &[]),
+        // A quoted cell makes a row, be it empty.
+        ("a\n\"\"\n", &[&[""]]),
+    ]);
+    let file = whole(b"a,b\n\n1,2\n  \n\n").expect("accepted");
+    assert_eq!(file.blank_lines, 3);
+}
+
+#[test]
+fn f4_quoted_cells_are_read_exactly() {
+    assert_rows(&[
+        ("a,b\n\"x, y\",\"say \"\"hi\"\"\"\n", &[&["x, y", "say \"hi\""]]),
+        ("a,b\n\"two\nlines\",\"a\r\nb\"\n", &[&["two\nlines", "a\r\nb"]]),
+        ("a,b\n\"\"\"\",\"\"\"\"\"\"\n", &[&["\"", "\"\""]]),
+        ("a,b\n,\n", &[&["", ""]]),
+        ("a,b\n\"\",\"\"", &[&["", ""]]),
+        ("a,b\n é , ü \n", &[&["é", "ü"]]),
+        ("a,b\n\"{\"\"k\"\": \"\"v, w\"\"}\",\"😀\n\"\n", &[&["{\"k\": \"v, w\"}", "😀"]]),
+    ]);
+}
+
+#[test]
+fn f5_a_nul_costs_its_row_and_in_the_header_the_file() {
+    let file = whole(b"a,b\n1,2\n3,x\0y\n\"\0\",4\n5,6\n").expect("accepted");
+    assert_eq!(file.rows.len(), 2);
+    assert_eq!(file.quarantined, [(3, QuarantineReason::Nul), (4, QuarantineReason::Nul)]);
+    assert_refused(&[(b"a,b\0\n1,2\n", RefusalReason::BadHeader)]);
+}
+
+#[test]
+fn f6_what_is_not_utf_8_costs_its_row_and_utf_16_the_file() {
+    let bad: &[&[u8]] = &[
+        b"\xFF",
+        b"M\xFCller",        // Latin-1
+        b"\xC0\xAF",         // overlong
+        b"\xE0\x80\x80",     // overlong
+        b"\xED\xA0\x80",     // a surrogate
+        b"\xF4\x90\x80\x80", // beyond the last character
+        b"\xE2\x82",         // cut
+        b"\x80",
+    ];
+    for cell in bad {
+        let file = [b"a,b\n1,2\n", *cell, b",x\n3,4\n"].concat();
+        let file = whole(&file).expect("accepted");
+        assert_eq!(file.quarantined, [(3, QuarantineReason::Encoding)], "{cell:?}");
+        assert_eq!(file.rows.len(), 2);
+    }
+    // Two halves of a character in two cells are no character.
+    let file = whole(b"a,b\n\xC3,\xA9\n").expect("accepted");
+    assert_eq!(file.quarantined, [(2, QuarantineReason::Encoding)]);
+    let utf16 = |mark: &[u8], order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        let units = "device.uid,device.name\r\n1,é\r\n".encode_utf16();
+        mark.iter().copied().chain(units.flat_map(order)).collect()
+    };
+    assert_refused(&[
+        (&utf16(b"\xFF\xFE", u16::to_le_bytes), RefusalReason::Utf16),
+        (&utf16(b"\xFE\xFF", u16::to_be_bytes), RefusalReason::Utf16),
+        (&utf16(b"", u16::to_le_bytes), RefusalReason::Utf16),
+        (&utf16(b"", u16::to_be_bytes), RefusalReason::Utf16),
+        (b"a,\xFF\n", RefusalReason::BadHeader),
+    ]);
+}
+
+#[test]
+fn f7_a_quote_out_of_place_refuses_the_file() {
+    assert_refused(&[
+        (b"a,b\n1,x\"y\n", RefusalReason::StrayQuote),
+        (b"a,b\n1, \"y\"\n", RefusalReason::StrayQuote),
+        (b"a,b\n\"x\"y,1\n", RefusalReason::TextAfterQuote),
+        (b"a,b\n\"x\" ,1\n", RefusalReason::TextAfterQuote),
+        (b"a,b\n1,\"x\\\"y\"\n", RefusalReason::TextAfterQuote),
+    ]);
+}
+
+#[test]
+fn f8_a_file_that_is_cut_inside_quotes_is_refused() {
+    let row = "\"a \"\"b\"\" c\",\"two\nlines, é\",plain\n";
+    let file = format!("x,y,z\n{}", row.repeat(4096 / row.len()));
+    for length in "x,y,z".len()..file.len() {
+        let cut = &file.as_bytes()[..length];
+        // A quote that is doubled can end a cell for all that is known at its first half.
+        let quotes = String::from_utf8_lossy(cut).matches('"').count();
+        let refused = at_once(cut);
+        if quotes % 2 == 1 {
+            assert_eq!(refused, Err(RefusalReason::Unterminated), "cut at {length}");
+        } else {
+            assert!(refused.is_ok(), "cut at {length}: {refused:?}");
+        }
+    }
+}
+
+#[test]
+fn f9_a_quote_that_swallows_the_rest_is_refused() {
+    let swallowed = format!("a,b\n\"1,2\n{}", "3,4\n".repeat(1000));
+    assert_eq!(at_once(swallowed.as_bytes()), Err(RefusalReason::Unterminated));
+    let swallowed = format!("a,b\n\"1,2\n{}\",5\n", "3,4\n".repeat(300_000));
+    assert_eq!(at_once(swallowed.as_bytes()), Err(RefusalReason::CellTooLong));
+}
+
+#[test]
+fn f10_a_row_that_is_too_short_or_too_long_is_set_aside() {
+    let file = whole(b"a,b\n1,2\nshort\n1,2,3\n3,4,\n5,6\n").expect("accepted");
+    assert_eq!(file.rows.len(), 2);
+    let reason = |cells| QuarantineReason::Width { cells, expected: 2 };
+    assert_eq!(file.quarantined, [(3, reason(1)), (4, reason(3)), (5, reason(3))]);
+}
+
+#[test]
+fn f11_another_separator_is_refused_and_named() {
+    let reason = |found| RefusalReason::Delimiter { found };
+    assert_refused(&[
+        (b"a;b\n1;2\n", reason("semicolons")),
+        (b"a\tb\n1\t2\n", reason("tabs")),
+        (b"a|b\n1|2\n", reason("vertical bars")),
+        (b"a\x1Fb\n1\x1F2\n", reason("unit separators")),
+    ]);
+}
+
+#[test]
+fn f16_a_column_that_stands_twice_refuses_the_file() {
+    assert_refused(&[
+        (b"a,b,a\n", RefusalReason::DuplicateColumn),
+        (b"a,A\n", RefusalReason::DuplicateColumn),
+        (b"a, a \n", RefusalReason::DuplicateColumn),
+        (b"a,\n", RefusalReason::BadHeader),
+    ]);
+}
+
+#[test]
+fn f23_column_names_may_be_quoted() {
+    let file = whole(b"\"a\",\"b, c\"\n1,2\n").expect("accepted");
+    assert_eq!(file.header, ["a", "b, c"]);
+}
+
+#[test]
+fn f25_the_header_of_a_second_file_in_the_first_is_no_row() {
+    let part = "\u{feff}a,b\n1,2\n3,4\n";
+    let file = whole(part.repeat(2).as_bytes()).expect("accepted");
+    assert_eq!(file.rows.len(), 4);
+    assert_eq!(file.quarantined, [(4, QuarantineReason::RepeatedHeader)]);
+    // Without a line end between them the header is part of a row, which is too long.
+    let file = whole(b"a,b\n1,2a,b\n3,4\n").expect("accepted");
+    let reason = QuarantineReason::Width { cells: 3, expected: 2 };
+    assert_eq!(file.quarantined, [(2, reason)]);
+}
+
+/// Only the length of the download can tell: all that is here is whole.
+#[test]
+fn f26_a_file_that_is_cut_at_a_row_end_reads_as_whole() {
+    let file = format!("a,b\n{}", "1,2\n".repeat(50));
+    for rows in 0..50 {
+        let cut = &file.as_bytes()[..4 + 4 * rows];
+        assert_eq!(at_once(cut).expect("accepted").rows.len(), rows);
+    }
+}
+
+#[test]
 fn a_refusal_names_line_and_column() {
     let mut decoder = Decoder::default();
-    let refusal = decoder.decode(b"a,b\n\"x\ny\",1\n2,\"3\" 4\n").expect_err("text after a quote");
+    decoder.decode(b"a,b\n\"x\ny\",1\n2,\"3\" 4\n").expect("a short file is decoded at its end");
+    let refusal = decoder.finish().expect_err("text after a quote");
     assert_eq!((refusal.line, refusal.column), (4, 2));
     assert_eq!(refusal.to_string(), "line 4, column 2: text after the quote that ends a cell");
 }
@@ -136,7 +301,7 @@ fn a_bad_row_is_set_aside_with_its_line_and_the_rest_is_read() {
 }
 
 #[test]
-fn a_header_that_comes_again_is_no_row_however_it_is_written() {
+fn f19_a_header_that_comes_again_is_no_row_however_it_is_written() {
     for again in ["a,b", "\u{feff}a,b", " A , b", "\"a\",\"b\""] {
         let file = whole(format!("a,b\n1,2\n{again}\n3,4\n").as_bytes()).expect("accepted");
         assert_eq!(file.quarantined, [(3, QuarantineReason::RepeatedHeader)], "{again}");
@@ -144,29 +309,20 @@ fn a_header_that_comes_again_is_no_row_however_it_is_written() {
 }
 
 #[test]
-fn a_mark_that_comes_byte_by_byte_is_still_a_mark() {
-    assert_eq!(decode(b"\xFF\xFEa\0", &[1], 1), Err(RefusalReason::Utf16));
-    let file = "\u{feff}thing.uid,b\n1,2\n".as_bytes();
-    for chunks in [&[1][..], &[2, 1], &[3], &[1, 2], &[4]] {
-        let file = decode(file, chunks, 1).expect("the file is accepted");
-        assert_eq!(file.header, ["thing.uid", "b"], "{chunks:?}");
-        assert_eq!(file.rows.len(), 1, "{chunks:?}");
-    }
-}
-
-#[test]
-fn caps_are_refusals() {
+fn f20_what_is_beyond_all_measure_is_refused_or_set_aside() {
     let long = "x".repeat(1024 * 1024 + 1);
-    assert_eq!(whole(format!("a\n{long}\n").as_bytes()), Err(RefusalReason::CellTooLong));
-    assert_eq!(whole(format!("a\n\"{long}\"\n").as_bytes()), Err(RefusalReason::CellTooLong));
+    assert_eq!(at_once(format!("a\n{long}\n").as_bytes()), Err(RefusalReason::CellTooLong));
+    assert_eq!(at_once(format!("a\n\"{long}\"\n").as_bytes()), Err(RefusalReason::CellTooLong));
     let mebibyte = "x".repeat(1024 * 1024);
     let row = vec![mebibyte.as_str(); 17].join(",");
-    assert_eq!(whole(format!("a\n{row}\n").as_bytes()), Err(RefusalReason::RowTooLong));
+    assert_eq!(at_once(format!("a\n{row}\n").as_bytes()), Err(RefusalReason::RowTooLong));
     let header: Vec<String> = (0..1025).map(|it| format!("c{it}")).collect();
     let header = header.join(",");
-    assert_eq!(whole(header.as_bytes()), Err(RefusalReason::TooManyColumns));
+    assert_eq!(at_once(header.as_bytes()), Err(RefusalReason::TooManyColumns));
+    let name = "x".repeat(10_000_000);
+    assert_eq!(at_once(name.as_bytes()), Err(RefusalReason::CellTooLong));
     let wide = format!("a,b\n{}\n1,2\n", ",".repeat(3_000_000));
-    let file = whole(wide.as_bytes()).expect("a wide row is set aside");
+    let file = at_once(wide.as_bytes()).expect("a wide row is set aside");
     assert_eq!(file.rows.len(), 1);
     let reason = QuarantineReason::Width { cells: 3_000_001, expected: 2 };
     assert_eq!(file.quarantined, [(2, reason)]);
@@ -181,7 +337,7 @@ fn only_the_first_hundred_quarantined_rows_are_listed_and_all_are_counted() {
     let quarantine = &decoder.counts().quarantine;
     assert_eq!((quarantine.rows, quarantine.listed.len()), (250, 100));
     let reason = QuarantineReason::Width { cells: 1, expected: 2 };
-    assert_eq!(quarantine.listed[99], QuarantinedRow { line: 101, reason });
+    assert_eq!(quarantine.listed[99], QuarantinedRow { file: 1, line: 101, reason });
 }
 
 /// Pieces that meet at every border the decoder knows.

@@ -3,7 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use core_ingest::recognition::{FIRST_BYTES, recognize};
 use core_ingest::refusal::{QuarantineReason, RefusalReason};
+
+const DELIMITERS: [(char, &str); 4] =
+    [('\t', "tabs"), (';', "semicolons"), ('|', "vertical bars"), ('\x1F', "unit separators")];
 
 /// A file that was accepted.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,8 +26,8 @@ struct Record {
 
 /// Reads a file.
 pub(crate) fn read(file: &[u8]) -> Result<File, RefusalReason> {
-    if file.starts_with(b"\xFF\xFE") || file.starts_with(b"\xFE\xFF") {
-        return Err(RefusalReason::Utf16);
+    if let Some(reason) = recognize(&file[..file.len().min(FIRST_BYTES)]) {
+        return Err(reason);
     }
     let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
     let (records, refusal) = read_records(file);
@@ -138,8 +142,12 @@ fn read_header(record: &Record) -> Result<Vec<String>, RefusalReason> {
         }
         names.push(name);
     }
-    if names.len() == 1 && names[0].contains([';', '\t', '|']) {
-        return Err(RefusalReason::Delimiter);
+    if names.len() == 1 {
+        for (delimiter, found) in DELIMITERS {
+            if names[0].contains(delimiter) {
+                return Err(RefusalReason::Delimiter { found });
+            }
+        }
     }
     Ok(names)
 }
@@ -186,23 +194,29 @@ pub(crate) struct Graph {
 /// Rows of shelf, uid, name and label into a graph, with the shelves that are known.
 pub(crate) fn map(rows: &[[String; 4]], shelves: &BTreeSet<String>) -> Graph {
     let mut graph = Graph::default();
-    let mut first_rows: BTreeMap<String, [String; 3]> = BTreeMap::new();
+    let mut first_rows: BTreeMap<String, [String; 2]> = BTreeMap::new();
     for [shelf, uid, name, label] in rows {
         if uid.is_empty() {
             graph.without_key += 1;
             continue;
         }
         let mut added = false;
-        let said = [uid.clone(), name.clone(), label.clone()];
+        let value = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let values = (value(name).or(value(uid)), value(label));
+        let said = [name.clone(), label.clone()];
         match first_rows.get(uid) {
             None => {
-                let value = |text: &String| (!text.is_empty()).then(|| text.clone());
-                graph.things.insert(uid.clone(), (value(name).or(value(uid)), value(label)));
+                graph.things.insert(uid.clone(), values);
                 first_rows.insert(uid.clone(), said);
                 added = true;
             }
             Some(first) if *first == said => graph.identical += 1,
-            Some(_) => graph.conflicting += 1,
+            Some(_) => {
+                graph.conflicting += 1;
+                if values > graph.things[uid] {
+                    graph.things.insert(uid.clone(), values);
+                }
+            }
         }
         if shelf.is_empty() {
             graph.unlinked += 1;

@@ -1,8 +1,10 @@
-//! Two invented types and their steps: things stand on shelves.
+//! Invented types and their steps: things stand on shelves, parcels stand nowhere.
 
 use core_model::class::{Class, RelationshipClass};
 use core_model::entity::EntityType;
-use core_model::property::{Property, text};
+use core_model::property::{
+    Constant, Conversion, Otherwise, Property, convert, integer, lookup, text, timestamp,
+};
 use core_model::relationship::{EdgeProperty, RelationshipType, row};
 use core_model::step::{Query, Source, Step};
 
@@ -16,6 +18,7 @@ pub(crate) static SHELF: EntityType = EntityType {
     resource: "Shelf",
     key_column: "shelf.uid",
     key_else: &[],
+    newest_by: &[],
     properties: &[text("name", &["shelf.uid"], "Name.").never_null(), display_name(&["shelf.uid"])],
 }
 .checked();
@@ -26,10 +29,38 @@ pub(crate) static THING: EntityType = EntityType {
     resource: "Thing",
     key_column: "thing.uid",
     key_else: &["thing.serial", "thing.maker"],
+    newest_by: &[],
     properties: &[
         text("name", &["thing.name", "thing.uid"], "Name.").never_null(),
         display_name(&["thing.name", "thing.uid"]),
         text("label", &["thing.label"], "Label."),
+    ],
+}
+.checked();
+
+/// A type with a property of every kind of value.
+pub(crate) static PARCEL: EntityType = EntityType {
+    type_name: "shop_parcel",
+    class: &[Class::Application],
+    resource: "Parcel",
+    key_column: "parcel.uid",
+    key_else: &[],
+    newest_by: &["seenOn", "sentOn"],
+    properties: &[
+        text("name", &["parcel.name", "parcel.uid"], "Name.").never_null(),
+        display_name(&["parcel.name", "parcel.uid"]),
+        timestamp("sentOn", &["parcel.sent"], "When it was sent."),
+        timestamp("seenOn", &["parcel.seen"], "When it was last seen."),
+        integer("weight", &["parcel.weight"], "Weight in grams."),
+        convert("kind", &["parcel.kind"], Conversion::LowerCase, "Kind."),
+        convert("tags", &["parcel.tags"], Conversion::Ipv4Addresses, "Addresses."),
+        lookup(
+            "fragile",
+            &["parcel.fragile"],
+            &[("yes", Constant::Boolean(true)), ("no", Constant::Boolean(false))],
+            Otherwise::Null,
+            "Whether it breaks.",
+        ),
     ],
 }
 .checked();
@@ -49,6 +80,7 @@ const fn query(table: &'static str) -> Source {
         suggested_id: "#x",
         table,
         aliases: &[("thing.label", "thing.tag")],
+        partition_column: "thing.uid",
     })
 }
 
@@ -68,4 +100,13 @@ pub(crate) static THINGS: Step = Step {
     source: query("things"),
     entities: &[&THING],
     relationships: &[&SHELF_HAS_THING],
+};
+
+pub(crate) static PARCELS: Step = Step {
+    id: "fetch-parcels",
+    name: "Fetch Parcels",
+    depends_on: &[],
+    source: query("parcels"),
+    entities: &[&PARCEL],
+    relationships: &[],
 };

@@ -3,30 +3,82 @@
 use std::io;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use core_nexthink::{Endpoint, ErrorKind, ExportStatus, NexthinkError, ResultsLink};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::*;
 
 #[tokio::test]
-async fn an_expired_link_is_asked_for_anew_once() {
-    let tenant = Tenant::start(vec![started()], vec![link_expired(), answer(200, FILE)]).await;
-    tenant.api.then(completed(&tenant.files.link()));
-    tenant.api.then(completed(&format!("{}&again=1", tenant.files.link())));
-    assert_eq!(tenant.run().await.file, FILE);
-    assert!(tenant.files.seen()[1].uri.query().is_some_and(|query| query.ends_with("again=1")));
+async fn e1_an_expired_link_is_asked_for_anew_and_then_exported_anew() {
+    let token_expired = || answer(400, "<Error><Code>ExpiredToken</Code></Error>");
+    let unexplained = || answer(403, "<html>canary</html>");
+    for refusal in [link_expired(), token_expired(), unexplained()] {
+        let tenant = Tenant::start(vec![started()], vec![refusal, answer(200, FILE)]).await;
+        tenant.api.then(completed(&tenant.files.link()));
+        tenant.api.then(completed(&format!("{}&again=1", tenant.files.link())));
+        assert_eq!(tenant.run().await.file, FILE);
+        assert!(tenant.files.seen()[1].uri.query().is_some_and(|query| query.ends_with("again=1")));
+    }
 
-    let tenant = Tenant::start(vec![started()], vec![link_expired(), link_expired()]).await;
-    tenant.api.then(completed(&tenant.files.link()));
-    tenant.api.then(completed(&tenant.files.link()));
-    let error = tenant.run().await.error();
-    assert!(matches!(error, NexthinkError::LinkExpired { code: Some("AccessDenied") }), "{error}");
-    assert_eq!(tenant.files.seen().len(), 2);
+    // The same link again would be refused again, and so would a third one.
+    for (links, n_downloads) in [(["", "", "&new=1", "&new=1"], 2), (["", "&a", "&b", "&c"], 4)] {
+        let refusals = (0..9).map(|_| link_expired()).collect();
+        let tenant = Tenant::start(vec![started()], refusals).await;
+        let link = |suffix| completed(&format!("{}{suffix}", tenant.files.link()));
+        tenant.api.then(link(links[0]));
+        tenant.api.then(link(links[1]));
+        tenant.api.then(started());
+        tenant.api.then(link(links[2]));
+        tenant.api.then(link(links[3]));
+        let mut journal = Journal::default();
+        let error = tenant.resume(None, Vec::new(), &mut journal).await.error();
+        let expired = matches!(error, NexthinkError::LinkExpired { code: Some("AccessDenied") });
+        assert!(expired, "{error}");
+        assert_eq!(tenant.files.seen().len(), n_downloads, "{links:?}");
+        assert_eq!((journal.paid(), journal.record()), (2, None), "{links:?}");
+    }
 }
 
 #[tokio::test]
-async fn a_signature_that_does_not_match_is_final() {
+async fn e4_a_file_that_is_missing_gets_a_new_link_and_a_busy_host_more_time() {
+    let missing = || answer(404, "<Error><Code>NoSuchKey</Code></Error>");
+    let busy = || answer(503, "<Error><Code>SlowDown</Code></Error>");
+    let files = vec![busy(), busy(), missing(), busy(), answer(200, FILE)];
+    let tenant = Tenant::start(vec![started()], files).await;
+    tenant.api.then(completed(&tenant.files.link()));
+    tenant.api.then(completed(&format!("{}&again=1", tenant.files.link())));
+    assert_eq!(tenant.run().await.file, FILE);
+    assert_eq!(tenant.api.seen().len(), 1 + 2);
+}
+
+#[tokio::test]
+async fn e9_a_file_comes_as_it_is_stored_whatever_its_headers_say() {
+    for (name, value) in [
+        (CONTENT_ENCODING, "gzip"),
+        (CONTENT_ENCODING, "zstd"),
+        (CONTENT_TYPE, "text/html"),
+        (CONTENT_TYPE, "application/gzip"),
+    ] {
+        let file = answer(200, FILE).with(name.clone(), value);
+        let tenant = Tenant::start(vec![started()], vec![file]).await;
+        tenant.api.then(completed(&tenant.files.link()));
+        let outcome = tenant.run().await;
+        assert_eq!(outcome.file, FILE, "{name}: {value}");
+        assert!(outcome.result.expect("a whole file").length_proven);
+    }
+}
+
+#[tokio::test]
+async fn e14_an_empty_file_is_told_to_be_empty() {
+    let tenant = Tenant::start(vec![started()], vec![answer(200, "")]).await;
+    tenant.api.then(completed(&tenant.files.link()));
+    let finished = tenant.run().await.result.expect("all of nothing");
+    assert_eq!((finished.bytes, finished.length_proven), (0, true));
+}
+
+#[tokio::test]
+async fn e3_a_signature_that_does_not_match_is_final() {
     let refusal = answer(403, "<Error><Code>SignatureDoesNotMatch</Code><A>canary</A></Error>");
     let tenant = Tenant::start(vec![started()], vec![refusal]).await;
     tenant.api.then(completed(&tenant.files.link()));
@@ -51,7 +103,7 @@ async fn a_refusal_that_echoes_the_request_is_not_shown() {
 }
 
 #[tokio::test]
-async fn a_link_to_another_host_is_refused_before_any_call() {
+async fn e18_a_link_to_another_host_is_refused_before_any_call() {
     let other = Server::start(vec![answer(200, FILE)]).await;
     let tenant = Tenant::start(vec![started()], vec![answer(200, FILE)]).await;
     tenant.api.then(completed(&other.link()));
@@ -62,7 +114,7 @@ async fn a_link_to_another_host_is_refused_before_any_call() {
 }
 
 #[tokio::test]
-async fn only_a_whole_file_is_taken() {
+async fn e7_only_a_whole_file_is_taken() {
     for status in [201, 204, 206] {
         let tenant = Tenant::start(vec![started()], vec![answer(status, Body::empty())]).await;
         tenant.api.then(completed(&tenant.files.link()));
@@ -78,7 +130,7 @@ async fn only_a_whole_file_is_taken() {
 }
 
 #[tokio::test]
-async fn a_file_without_an_announced_length_is_not_proven() {
+async fn c7_a_file_without_an_announced_length_is_not_proven() {
     let chunks = chunked(vec![Ok(Bytes::from_static(FILE))]);
     let tenant = Tenant::start(vec![started()], vec![answer(200, chunks)]).await;
     tenant.api.then(completed(&tenant.files.link()));
@@ -88,7 +140,7 @@ async fn a_file_without_an_announced_length_is_not_proven() {
 }
 
 #[tokio::test]
-async fn a_file_shorter_than_announced_is_an_error() {
+async fn c6_a_file_shorter_than_announced_is_an_error() {
     let (base, server) = raw_file_host("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort").await;
     let tenant = Tenant::start(Vec::new(), Vec::new()).await;
     let client = client(&tenant.login.base, &tenant.api.base, &base, settings());
@@ -158,6 +210,7 @@ async fn progress_tells_bytes_and_their_total() {
         .expect("a whole file");
     assert_eq!((download.bytes, file.len()), (1_000_000, 1_000_000));
     assert!(steps.is_sorted() && steps.iter().all(|(_, total)| *total == Some(1_000_000)));
+    assert_eq!(steps.first(), Some(&(0, Some(1_000_000))), "told before the first byte");
     assert_eq!(steps.last(), Some(&(1_000_000, Some(1_000_000))));
 }
 

@@ -30,6 +30,7 @@ async fn an_export_is_started_polled_and_downloaded() {
             ExportEvent::StateChanged { state: ExportState::Submitted, polls: 1 },
             ExportEvent::StateChanged { state: ExportState::InProgress, polls: 2 },
             ExportEvent::StateChanged { state: ExportState::Completed, polls: 4 },
+            ExportEvent::Downloading { bytes: 0, total: Some(bytes) },
             ExportEvent::Downloading { bytes, total: Some(bytes) },
             ExportEvent::Downloaded { bytes },
         ]
@@ -45,7 +46,7 @@ async fn exports_can_run_as_tasks_of_their_own() {
 }
 
 #[tokio::test]
-async fn the_requests_are_those_that_nexthink_documents() {
+async fn e3_e6_the_requests_are_those_that_nexthink_documents() {
     let tenant = Tenant::start(vec![started()], vec![answer(200, FILE)]).await;
     tenant.api.then(completed(&tenant.files.link()));
     tenant.run().await.result.expect("a whole export");
@@ -84,15 +85,15 @@ async fn the_requests_are_those_that_nexthink_documents() {
 }
 
 #[tokio::test]
-async fn a_partial_answer_means_truncated_and_stays_so() {
+async fn b10_a_partial_answer_means_truncated_and_stays_so() {
     let tenant = Tenant::start(vec![started()], vec![link_expired(), answer(200, FILE)]).await;
     tenant.api.then(completed_with(206, &tenant.files.link()));
-    tenant.api.then(completed_with(200, &tenant.files.link()));
+    tenant.api.then(completed_with(200, &format!("{}&again=1", tenant.files.link())));
     assert!(tenant.run().await.result.expect("a whole file").truncated);
 }
 
 #[tokio::test]
-async fn statuses_that_are_not_known_are_not_taken_for_done() {
+async fn d3_statuses_that_are_not_known_are_not_taken_for_done() {
     let tenant = Tenant::start(
         vec![
             started(),
@@ -120,7 +121,17 @@ async fn statuses_that_are_not_known_are_not_taken_for_done() {
 }
 
 #[tokio::test]
-async fn a_link_before_the_export_is_completed_is_not_followed() {
+async fn d4_the_first_completed_status_with_a_link_counts() {
+    let tenant = Tenant::start(vec![started(), status("COMPLETED")], vec![answer(200, FILE)]).await;
+    tenant.api.then(status("IN_PROGRESS"));
+    tenant.api.then(completed(&tenant.files.link()));
+    tenant.api.then(status("IN_PROGRESS"));
+    assert_eq!(tenant.run().await.file, FILE);
+    assert_eq!(tenant.api.seen().len(), 1 + 3);
+}
+
+#[tokio::test]
+async fn d6_a_link_before_the_export_is_completed_is_not_followed() {
     let tenant = Tenant::start(vec![started()], vec![answer(200, FILE)]).await;
     let early = r#"{"status":"IN_PROGRESS","resultsFileUrl":"https://evil.example/a"}"#;
     tenant.api.then(answer(200, early));
@@ -129,7 +140,7 @@ async fn a_link_before_the_export_is_completed_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_completed_export_without_a_link_is_asked_three_times_more() {
+async fn d5_a_completed_export_without_a_link_is_asked_three_times_more() {
     let mut script = vec![started()];
     script.extend((0..3).map(|_| status("COMPLETED")));
     let tenant = Tenant::start(script, vec![answer(200, FILE)]).await;
@@ -145,7 +156,7 @@ async fn a_completed_export_without_a_link_is_asked_three_times_more() {
 }
 
 #[tokio::test]
-async fn a_failed_export_tells_its_description_escaped_and_cut() {
+async fn d1_a_failed_export_tells_its_description_escaped_and_cut() {
     let description = format!("no such column\\n\\u001b[31m{}", "x".repeat(10_000));
     let body = format!(r#"{{"status":"ERROR","errorDescription":"{description}"}}"#);
     let tenant = Tenant::start(vec![started(), answer(200, body)], Vec::new()).await;
@@ -159,7 +170,7 @@ async fn a_failed_export_tells_its_description_escaped_and_cut() {
 }
 
 #[tokio::test]
-async fn an_export_that_never_ends_meets_its_deadline() {
+async fn d2_an_export_that_never_ends_meets_its_deadline() {
     let mut script = vec![started()];
     script.extend((0..2_000).map(|_| status("IN_PROGRESS")));
     let tenant = Tenant::start(script, Vec::new()).await;
@@ -167,16 +178,13 @@ async fn an_export_that_never_ends_meets_its_deadline() {
     settings.poll.deadline = std::time::Duration::from_millis(40);
     let client = client(&tenant.login.base, &tenant.api.base, &tenant.files.base, settings);
     let mut file = Vec::new();
-    let error = client
-        .run_export(&query(), core_nexthink::Compression::None, &mut file, |_| {})
-        .await
-        .expect_err("it never ends");
+    let error = run_export(&client, &mut file).await.expect_err("it never ends");
     assert!(matches!(error, NexthinkError::Deadline { .. }), "{error}");
     assert!(error.is_unreachable());
 }
 
 #[tokio::test]
-async fn a_forgotten_export_is_started_again_once() {
+async fn b8_a_forgotten_export_is_started_again_once() {
     let tenant = Tenant::start(
         vec![started(), answer(404, Body::empty()), started()],
         vec![answer(200, FILE)],
@@ -193,7 +201,7 @@ async fn a_forgotten_export_is_started_again_once() {
 }
 
 #[tokio::test]
-async fn an_export_that_fails_for_a_passing_reason_is_started_again_once() {
+async fn d1_an_export_that_fails_for_a_passing_reason_is_started_again_once() {
     let failed = |description| {
         answer(200, format!(r#"{{"status":"ERROR","errorDescription":"{description}"}}"#))
     };
@@ -217,8 +225,9 @@ async fn an_export_that_fails_for_a_passing_reason_is_started_again_once() {
 }
 
 #[tokio::test]
-async fn an_export_id_that_is_not_one_path_segment_is_refused() {
-    for export_id in ["../../x", "", "a/b", "a%00", "é", "a?b"] {
+async fn d7_an_export_id_that_is_not_one_path_segment_is_refused() {
+    let long = "e".repeat(10_000);
+    for export_id in ["../../x", "", "a/b", "a%00", "é", "a?b", &long] {
         let body = format!(r#"{{"exportId":"{export_id}"}}"#);
         let tenant = Tenant::start(vec![answer(200, body)], Vec::new()).await;
         let error = tenant.run().await.error();

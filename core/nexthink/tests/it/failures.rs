@@ -1,17 +1,18 @@
 //! Statuses and networks that fail: what is repeated, what is not, and what the error says.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::http::header::{DATE, LOCATION, RETRY_AFTER};
-use core_nexthink::{Compression, Endpoint, ErrorKind, NexthinkError, UnreachableCause};
+use core_nexthink::{Endpoint, ErrorKind, NexthinkError, UnreachableCause};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::support::*;
 
 #[tokio::test]
-async fn a_query_that_is_forbidden_or_missing_is_named() {
+async fn a8_b7_h2_a_query_that_is_forbidden_or_missing_is_named() {
     let tenant = Tenant::start(vec![answer(403, r#"{"message":"canary","code":1}"#)], Vec::new());
     let tenant = tenant.await;
     let error = tenant.run().await.error();
@@ -27,7 +28,7 @@ async fn a_query_that_is_forbidden_or_missing_is_named() {
 }
 
 #[tokio::test]
-async fn refusals_are_not_repeated() {
+async fn b9_refusals_are_not_repeated() {
     for status in [400, 405, 406, 415, 418, 422] {
         let tenant = Tenant::start(vec![answer(status, "canary")], Vec::new()).await;
         let error = tenant.run().await.error();
@@ -41,7 +42,7 @@ async fn refusals_are_not_repeated() {
 }
 
 #[tokio::test]
-async fn server_errors_that_pass_are_survived() {
+async fn b6_server_errors_that_pass_are_survived() {
     for status in [500, 502, 503, 504] {
         let trouble = || answer(status, "<html>canary</html>");
         let tenant = Tenant::start(
@@ -55,7 +56,7 @@ async fn server_errors_that_pass_are_survived() {
 }
 
 #[tokio::test]
-async fn server_errors_that_stay_ask_to_try_later() {
+async fn b6_server_errors_that_stay_ask_to_try_later() {
     let trouble = || answer(503, "canary");
     let tenant = Tenant::start((0..9).map(|_| trouble()).collect(), Vec::new()).await;
     let error = tenant.run().await.error();
@@ -73,8 +74,78 @@ async fn server_errors_that_stay_ask_to_try_later() {
     assert_eq!(tenant.api.seen().len(), 1 + 4);
 }
 
+/// A tenant one of whose five endpoints fails `n` times before it answers.
+async fn failing(endpoint: Endpoint, n: usize, trouble: impl Fn() -> Answer) -> Tenant {
+    let then = |at, answer: Option<Answer>| {
+        let n = if at == endpoint { n } else { 0 };
+        let failures = (0..n).map(|_| trouble());
+        failures.chain(answer).collect::<Vec<_>>()
+    };
+    let login = then(Endpoint::Token, Some(token_answer()));
+    let mut api = then(Endpoint::Execute, Some(answer(200, r#"{"headers":[],"data":[]}"#)));
+    api.extend(then(Endpoint::StartExport, Some(started())));
+    api.extend(then(Endpoint::ExportStatus, None));
+    let files = then(Endpoint::ResultsFile, Some(answer(200, FILE)));
+    let tenant = Tenant::with_logins(login, api, files).await;
+    tenant.api.then(completed(&tenant.files.link()));
+    tenant
+}
+
 #[tokio::test]
-async fn throttling_that_passes_is_survived() {
+async fn b6_each_server_error_at_each_endpoint_is_survived_or_told() {
+    use Endpoint::{Execute, ExportStatus, ResultsFile, StartExport, Token};
+    for status in [500, 502, 503, 504] {
+        for endpoint in [Token, Execute, StartExport, ExportStatus, ResultsFile] {
+            // Four attempts, but three for a call that costs an export.
+            let most = if endpoint == StartExport { 2 } else { 3 };
+            for n in [1, most, 99] {
+                let tenant = failing(endpoint, n, || answer(status, "canary")).await;
+                let executed = tenant.client.execute(&order().query, &BTreeMap::new()).await;
+                let result = match executed {
+                    Ok(_) => tenant.run().await.result.map(drop),
+                    Err(error) => Err(error),
+                };
+                let what = format!("{status} {n} times at {endpoint}");
+                let Err(error) = result else {
+                    assert!(n <= most, "{what}");
+                    continue;
+                };
+                assert_eq!(n, 99, "{what}: {error}");
+                let unavailable = matches!(
+                    error,
+                    NexthinkError::Unavailable { endpoint: at, status: it, attempts }
+                        if at == endpoint && it == status && usize::try_from(attempts) == Ok(most + 1)
+                );
+                assert!(unavailable, "{what}: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a8_a_query_that_is_forbidden_does_not_stop_another() {
+    let tenant = Tenant::start(vec![answer(403, "canary"), started()], vec![answer(200, FILE)]);
+    let tenant = tenant.await;
+    tenant.api.then(completed(&tenant.files.link()));
+    let error = tenant.run().await.error();
+    assert!(matches!(error, NexthinkError::Forbidden { .. }), "{error}");
+    assert_eq!(tenant.run().await.file, FILE);
+    assert_eq!(tenant.login.seen().len(), 1, "the token is not to blame");
+}
+
+#[tokio::test]
+async fn b15_answers_may_hold_more_than_is_known_but_not_the_same_twice() {
+    let twice = r#"{"status":"COMPLETED","status":"IN_PROGRESS"}"#;
+    let deep = format!(r#"{{"status":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    for body in [twice, &deep, r#"{"status":["COMPLETED"]}"#, r#"{"Status":"COMPLETED"}"#] {
+        let tenant = Tenant::start(vec![started(), answer(200, body.to_owned())], Vec::new()).await;
+        let error = tenant.run().await.error();
+        assert!(is_unexpected_at(&error, Endpoint::ExportStatus), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn b1_throttling_that_passes_is_survived() {
     let throttled = || answer(429, "canary");
     let tenant = Tenant::start(
         vec![throttled(), started(), throttled(), throttled()],
@@ -86,7 +157,7 @@ async fn throttling_that_passes_is_survived() {
 }
 
 #[tokio::test]
-async fn a_daily_limit_is_deferred_by_the_clock_of_the_server() {
+async fn b4_a_daily_limit_is_deferred_by_the_clock_of_the_server() {
     for retry_after in [
         "50400",
         "Mon, 02 Mar 2026 00:00:00 GMT",
@@ -108,7 +179,7 @@ async fn a_daily_limit_is_deferred_by_the_clock_of_the_server() {
 }
 
 #[tokio::test]
-async fn redirects_are_never_followed() {
+async fn b13_e5_redirects_are_never_followed() {
     for status in [301, 302, 303, 307, 308] {
         let trap = Server::start(Vec::new()).await;
         let redirect = || answer(status, "canary").with(LOCATION, trap.base.clone());
@@ -139,7 +210,7 @@ fn is_unexpected_at(error: &NexthinkError, at: Endpoint) -> bool {
 }
 
 #[tokio::test]
-async fn successes_without_a_result_are_refused() {
+async fn b11_b12_successes_without_a_result_are_refused() {
     let bodies = [
         (200, ""),
         (204, ""),
@@ -161,20 +232,20 @@ async fn successes_without_a_result_are_refused() {
 }
 
 #[tokio::test]
-async fn an_answer_over_the_cap_is_refused() {
+async fn b15_an_answer_over_the_cap_is_refused() {
     let body = format!(r#"{{"exportId":"e-1","more":"{}"}}"#, "canary".repeat(200_000));
     let tenant = Tenant::start(vec![answer(200, body)], Vec::new()).await;
     assert!(is_unexpected_at(&tenant.run().await.error(), Endpoint::StartExport));
 }
 
 #[tokio::test]
-async fn a_host_that_does_not_answer_is_named_with_its_cause() {
+async fn c3_a_host_that_does_not_answer_is_named_with_its_cause() {
     // A port that was free a moment ago: nothing listens there.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let closed = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
     let error = client(&closed, &closed, &closed, settings())
-        .check_credentials()
+        .check_credentials(NOW_MS)
         .await
         .expect_err("nothing listens");
     assert_no_canary_in(&error);
@@ -189,7 +260,7 @@ async fn a_host_that_does_not_answer_is_named_with_its_cause() {
     impatient.retry.max_attempts = 2;
     impatient.timeouts.idle = Duration::from_millis(50);
     let error = client(&silent, &silent, &silent, impatient)
-        .check_credentials()
+        .check_credentials(NOW_MS)
         .await
         .expect_err("nobody answers");
     assert_eq!(cause(&error), UnreachableCause::Timeout);
@@ -205,10 +276,7 @@ async fn a_file_host_that_is_down_does_not_give_the_link_away() {
     let tenant = Tenant::start(vec![started(), completed(&link)], Vec::new()).await;
     let client = client(&tenant.login.base, &tenant.api.base, &closed, settings());
     let mut file = Vec::new();
-    let error = client
-        .run_export(&query(), Compression::Gzip, &mut file, |_| {})
-        .await
-        .expect_err("nothing listens");
+    let error = run_export(&client, &mut file).await.expect_err("nothing listens");
     assert_no_canary_in(&error);
     assert_eq!(cause(&error), UnreachableCause::Connect);
 }
@@ -227,7 +295,7 @@ async fn a_host_that_does_not_speak_tls_is_not_called_again() {
         }
     });
     let error = client(&https, &https, &https, settings())
-        .start_export(&query(), Compression::None)
+        .check_credentials(NOW_MS)
         .await
         .expect_err("it speaks plain http");
     assert_eq!(cause(&error), UnreachableCause::Tls);

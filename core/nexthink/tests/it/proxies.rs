@@ -8,8 +8,8 @@ use std::io::{Read as _, Write as _};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use core_nexthink::{
-    Client, Compression, Credentials, EndpointOverrides, Endpoints, NexthinkError, ProxySettings,
-    Secret, Settings, UnreachableCause,
+    Client, Credentials, EndpointOverrides, Endpoints, NexthinkError, ProxySettings, Secret,
+    Settings, UnreachableCause,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -44,23 +44,24 @@ async fn a_host_is_trusted_if_its_authority_is() {
     let address = tls_tenant();
     let base = format!("https://{address}");
     let client = |settings| client(&base, &base, &base, settings);
-    client(trusting()).check_credentials().await.expect("a trusted host");
+    client(trusting()).check_credentials(NOW_MS).await.expect("a trusted host");
 
-    let error = client(settings()).check_credentials().await.expect_err("an unknown authority");
+    let error =
+        client(settings()).check_credentials(NOW_MS).await.expect_err("an unknown authority");
     assert_eq!(cause(&error), UnreachableCause::Tls);
 
     let localhost = base.replace("127.0.0.1", "localhost");
     let client = crate::support::client(&localhost, &localhost, &localhost, trusting());
-    let error = client.check_credentials().await.expect_err("a certificate for other names");
+    let error = client.check_credentials(NOW_MS).await.expect_err("a certificate for other names");
     assert_eq!(cause(&error), UnreachableCause::Tls);
 }
 
 #[tokio::test]
-async fn a_whole_export_goes_through_the_proxy() {
+async fn c12_a_whole_export_goes_through_the_proxy() {
     let proxy = Proxy::start(ProxyAnswer::TunnelTo(tls_tenant())).await;
     let client = far_client(through(&proxy.url("canary:canary%2Fpass"), None));
     let mut file = Vec::new();
-    client.run_export(&query(), Compression::None, &mut file, |_| {}).await.expect("a file");
+    run_export(&client, &mut file).await.expect("a file");
     assert_eq!(file, FILE);
     let mut seen = proxy.seen();
     seen.sort();
@@ -73,7 +74,7 @@ async fn a_whole_export_goes_through_the_proxy() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_is_told_apart_and_its_password_is_not_shown() {
+async fn c12_a_proxy_that_refuses_is_told_apart_and_its_password_is_not_shown() {
     for (answer, expected) in [
         ("HTTP/1.1 407 Proxy Authentication Required", UnreachableCause::ProxyCredentials),
         ("HTTP/1.1 403 Forbidden", UnreachableCause::Connect),
@@ -81,7 +82,7 @@ async fn a_proxy_that_refuses_is_told_apart_and_its_password_is_not_shown() {
     ] {
         let proxy = Proxy::start(ProxyAnswer::Refuse(answer)).await;
         let client = far_client(through(&proxy.url("canary:canary"), None));
-        let error = client.check_credentials().await.expect_err("no way through");
+        let error = client.check_credentials(NOW_MS).await.expect_err("no way through");
         assert_no_canary_in(&error);
         assert_eq!(cause(&error), expected, "{answer}");
         assert!(error.to_string().contains("login.acme.example"), "{error}");
@@ -91,45 +92,45 @@ async fn a_proxy_that_refuses_is_told_apart_and_its_password_is_not_shown() {
 }
 
 #[tokio::test]
-async fn a_page_that_a_proxy_sends_instead_is_not_taken_for_an_answer() {
+async fn c12_a_page_that_a_proxy_sends_instead_is_not_taken_for_an_answer() {
     // It says 200 and then talks plain text where TLS begins.
     let page = "HTTP/1.1 200 OK\r\n\r\n<html>canary: please log in</html>";
     let proxy = Proxy::start(ProxyAnswer::Refuse(page)).await;
     let client = far_client(through(&proxy.url("a:b"), None));
-    let error = client.check_credentials().await.expect_err("no answer");
+    let error = client.check_credentials(NOW_MS).await.expect_err("no answer");
     assert_no_canary_in(&error);
     assert!(error.is_unreachable(), "{error}");
 }
 
 #[tokio::test]
-async fn loopback_hosts_are_reached_without_the_proxy() {
+async fn c13_loopback_hosts_are_reached_without_the_proxy() {
     let proxy = Proxy::start(ProxyAnswer::Refuse("HTTP/1.1 403 Forbidden")).await;
     let tenant = Tenant::start(vec![started()], vec![answer(200, FILE)]).await;
     tenant.api.then(completed(&tenant.files.link()));
     let settings = through(&proxy.url("a:b"), Some("other.example"));
     let client = client(&tenant.login.base, &tenant.api.base, &tenant.files.base, settings);
     let mut file = Vec::new();
-    client.run_export(&query(), Compression::None, &mut file, |_| {}).await.expect("a file");
+    run_export(&client, &mut file).await.expect("a file");
     let base = tenant.login.base.replace("127.0.0.1", "localhost");
     tenant.login.then(token_answer());
     let client = crate::support::client(&base, &base, &base, through(&proxy.url("a:b"), None));
-    client.check_credentials().await.expect("a token");
+    client.check_credentials(NOW_MS).await.expect("a token");
     assert!(proxy.seen().is_empty());
 }
 
 #[tokio::test]
-async fn hosts_that_are_excepted_do_not_go_through_the_proxy() {
+async fn c13_hosts_that_are_excepted_do_not_go_through_the_proxy() {
     let proxy = Proxy::start(ProxyAnswer::Refuse("HTTP/1.1 403 Forbidden")).await;
     let mut settings = through(&proxy.url("a:b"), Some("other.example, acme.example"));
     settings.retry.max_attempts = 1;
     // Names under .example have no address anywhere.
-    let error = far_client(settings).check_credentials().await.expect_err("no such host");
+    let error = far_client(settings).check_credentials(NOW_MS).await.expect_err("no such host");
     assert!(matches!(error, NexthinkError::Unreachable { .. }), "{error}");
     assert!(proxy.seen().is_empty());
 }
 
 #[test]
-fn a_trust_or_proxy_that_is_of_no_use_makes_no_client() {
+fn c13_a_trust_or_proxy_that_is_of_no_use_makes_no_client() {
     let mut untrusting = settings();
     untrusting.trust.extra_ca_pem = Some(b"canary".to_vec());
     let error = try_far_client(untrusting).err().expect("that is not PEM");

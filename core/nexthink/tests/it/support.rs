@@ -2,6 +2,7 @@
 //! it was asked.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, Method, Response, Uri};
 use core_nexthink::{
-    Client, Compression, Credentials, EndpointOverrides, Endpoints, ExportEvent, FinishedExport,
-    NexthinkError, QueryId, RetryPolicy, Secret, Settings,
+    Client, Compression, Credentials, EndpointOverrides, Endpoints, ExportEvent, ExportJournal,
+    ExportOrder, ExportRecord, FinishedExport, NexthinkError, ResultsSink, RetryPolicy, Secret,
+    Settings,
 };
 
 pub(crate) const CLIENT_ID: &str = "client-0a1b2c";
@@ -29,17 +31,23 @@ pub(crate) struct Answer {
     status: u16,
     headers: Vec<(HeaderName, String)>,
     body: Body,
+    delay: Duration,
 }
 
 /// The answer of this status and body.
 pub(crate) fn answer(status: u16, body: impl Into<Body>) -> Answer {
-    Answer { status, headers: Vec::new(), body: body.into() }
+    Answer { status, headers: Vec::new(), body: body.into(), delay: Duration::ZERO }
 }
 
 impl Answer {
     pub(crate) fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// The same, but it takes `delay` to come.
+    pub(crate) fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
     }
 }
 
@@ -103,6 +111,7 @@ async fn reply(
     server.seen.lock().expect("no test panics in here").push(Seen { method, uri, headers, body });
     let next = server.script.lock().expect("no test panics in here").pop_front();
     let next = next.unwrap_or_else(|| answer(418, "the script is at its end"));
+    tokio::time::sleep(next.delay).await;
     let mut response = Response::builder().status(next.status);
     for (name, value) in next.headers {
         response = response.header(name, value);
@@ -138,17 +147,92 @@ impl Tenant {
 
     /// Runs an export of `#j1_devices` into memory.
     pub(crate) async fn run(&self) -> Outcome {
-        let (mut file, mut events) = (Vec::new(), Vec::new());
-        let result = self
-            .client
-            .run_export(&query(), Compression::Zstd, &mut file, |event| events.push(event))
-            .await;
+        self.resume(None, Vec::new(), &mut Journal::default()).await
+    }
+
+    /// Goes on with an export of which an earlier process left `record` and `file`.
+    pub(crate) async fn resume(
+        &self,
+        record: Option<ExportRecord>,
+        mut file: Vec<u8>,
+        journal: &mut Journal,
+    ) -> Outcome {
+        let mut events = Vec::new();
+        let observer = |event| events.push(event);
+        let result = self.client.run_export(&order(), record, journal, &mut file, observer).await;
         let outcome = Outcome { result, file, events };
-        assert_nothing_leaks(&format!("{:?}", outcome.events));
+        assert_nothing_leaks(&format!("{:?} {journal:?}", outcome.events));
         if let Err(error) = &outcome.result {
             assert_no_canary_in(error);
         }
+        for seen in self.files.seen() {
+            assert_eq!(seen.header("authorization"), None, "the file host gets no credential");
+        }
         outcome
+    }
+}
+
+/// A journal that remembers all it was told.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    pub(crate) notes: Vec<Note>,
+    /// How many starts it allows; all if none.
+    pub(crate) allows: Option<usize>,
+    /// Whether its disk is full.
+    pub(crate) full: bool,
+}
+
+/// What a journal was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Note {
+    Starting,
+    NotStarted,
+    Record(ExportRecord),
+    Forget,
+}
+
+impl Journal {
+    /// How many exports may have been paid for.
+    pub(crate) fn paid(&self) -> usize {
+        let count = |note| self.notes.iter().filter(|it| **it == note).count();
+        count(Note::Starting) - count(Note::NotStarted)
+    }
+
+    /// What a later process would go on from.
+    pub(crate) fn record(&self) -> Option<ExportRecord> {
+        let last = self.notes.iter().rev().find_map(|note| match note {
+            Note::Record(record) => Some(Some(record.clone())),
+            Note::Forget => Some(None),
+            Note::Starting | Note::NotStarted => None,
+        });
+        last.flatten()
+    }
+}
+
+impl ExportJournal for Journal {
+    fn starting(&mut self) -> Result<(), NexthinkError> {
+        if self.allows.is_some_and(|allows| self.paid() >= allows) {
+            return Err(NexthinkError::QuotaExhausted { limit: 50, not_before_ms: NOW_MS });
+        }
+        self.notes.push(Note::Starting);
+        Ok(())
+    }
+
+    fn not_started(&mut self) {
+        self.notes.push(Note::NotStarted);
+    }
+
+    fn record(&mut self, record: &ExportRecord) -> io::Result<()> {
+        if self.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.notes.push(Note::Record(record.clone()));
+        Ok(())
+    }
+
+    fn forget(&mut self) -> io::Result<()> {
+        self.notes.push(Note::Forget);
+        Ok(())
     }
 }
 
@@ -193,9 +277,20 @@ pub(crate) fn settings() -> Settings {
     settings
 }
 
-pub(crate) fn query() -> QueryId {
-    "#j1_devices".parse().expect("a query id")
+pub(crate) fn order() -> ExportOrder {
+    ExportOrder::new("#j1_devices".parse().expect("a query id"), Compression::Zstd)
 }
+
+/// Runs the export of [`order`] with a journal of its own.
+pub(crate) async fn run_export(
+    client: &Client,
+    sink: &mut impl ResultsSink,
+) -> Result<FinishedExport, NexthinkError> {
+    client.run_export(&order(), None, &mut Journal::default(), sink, |_| {}).await
+}
+
+/// What this machine's clock says, in milliseconds since 1970-01-01 UTC.
+pub(crate) const NOW_MS: u64 = 1_772_359_200_000;
 
 pub(crate) fn token_answer() -> Answer {
     let body = format!(

@@ -3,20 +3,24 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State as Extract;
+use axum::extract::{ConnectInfo, State as Extract};
 use axum::http::header::{
-    ACCEPT_RANGES, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH,
-    IF_RANGE, RANGE,
+    ACCEPT_RANGES, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, IF_MATCH, IF_RANGE, RANGE,
 };
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version};
 use axum::response::{IntoResponse, Response};
 
+use super::body::{Pieces, cut, pieces, slow_down};
 use super::link::BadLink;
-use super::state::State;
+use super::state::{Export, ResultsFile, State};
 use super::stream::produce;
+use super::wire::Wire;
+use crate::behaviour::{AnnouncedLength, Download, Etag, RangeAnswer};
 
 pub(crate) async fn download(
     Extract(state): Extract<Arc<State>>,
+    ConnectInfo(wire): ConnectInfo<Wire>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
@@ -30,63 +34,156 @@ pub(crate) async fn download(
         );
     }
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    match state.signer.check(target, state.now()) {
-        Ok(()) => {}
-        Err(BadLink::Expired) => {
-            return refuse(StatusCode::FORBIDDEN, "AccessDenied", "Request has expired");
-        }
-        Err(BadLink::Signature) => {
-            return refuse(
-                StatusCode::FORBIDDEN,
-                "SignatureDoesNotMatch",
-                "The request signature we calculated does not match the signature you provided. \
-                 Check your key and signing method.",
-            );
-        }
+    if let Err(bad_link) = state.signer.check(target, state.now()) {
+        return refuse_link(bad_link);
     }
-    let export = uri
-        .path()
-        .split('/')
-        .nth(2)
-        .and_then(|export_id| state.shared().exports.get(export_id).cloned());
-    let Some((export, file)) =
-        export.and_then(|export| export.file.clone().map(|file| (export, file)))
-    else {
+    let Some((export, file)) = find(&state, &uri) else {
         return refuse(StatusCode::NOT_FOUND, "NoSuchKey", "The specified key does not exist.");
     };
-    if text(&headers, &IF_MATCH).is_some_and(|wanted| wanted != file.etag && wanted != "*") {
-        return refuse(
+    let behaviour = state.shared().behaviour.query(&export.query_id).download;
+    let range = match asked_range(&headers, &file, &behaviour) {
+        Ok(range) => range,
+        Err(refusal) => return refusal,
+    };
+    let (number, number_of_query) = {
+        let mut shared = state.shared();
+        shared.requests.downloads += 1;
+        let of_query = shared.downloads.entry(export.query_id.clone()).or_default();
+        *of_query += 1;
+        let of_query = *of_query;
+        (shared.requests.downloads, of_query)
+    };
+    let mut answer = head(&file, &behaviour, range, number);
+    let (start, length) = range.unwrap_or((0, file.bytes));
+    let mut body = pieces(produce(state, export, start, length));
+    if let Some(pace) = &behaviour.pace {
+        body = slow_down(body, pace);
+    }
+    body = shorten(body, &behaviour, length, number_of_query, wire);
+    *answer.body_mut() = Body::from_stream(body);
+    answer
+}
+
+/// The export that a link is for, once its file is measured.
+fn find(state: &State, uri: &Uri) -> Option<(Export, ResultsFile)> {
+    let name = uri.path().split('/').nth(2)?;
+    let export = state.shared().exports.get(name)?.clone();
+    let file = export.file.clone()?;
+    Some((export, file))
+}
+
+/// Start and length of what is asked for; none is the whole file without a word about ranges.
+#[expect(clippy::result_large_err, reason = "the error is the answer, made once per request")]
+fn asked_range(
+    headers: &HeaderMap,
+    file: &ResultsFile,
+    behaviour: &Download,
+) -> Result<Option<(u64, u64)>, Response> {
+    // Neither is ever equal to an ETag of the other kind (RFC 9110, section 8.8.3.2).
+    let known = match behaviour.etag {
+        Etag::Strong => Some(file.etag.as_str()),
+        Etag::Weak => Some(""),
+        Etag::Changing | Etag::None => None,
+    };
+    let matches = |wanted: &str| known.is_none_or(|known| wanted == known);
+    if text(headers, &IF_MATCH).is_some_and(|wanted| wanted != "*" && !matches(wanted)) {
+        return Err(refuse(
             StatusCode::PRECONDITION_FAILED,
             "PreconditionFailed",
             "At least one of the pre-conditions you specified did not hold",
-        );
+        ));
     }
-    let is_same = text(&headers, &IF_RANGE).is_none_or(|known| known == file.etag);
-    let range = text(&headers, &RANGE).filter(|_| is_same);
-    let Ok(range) = range.map_or(Ok(None), |range| parse_range(range, file.bytes)) else {
-        return refuse(
-            StatusCode::RANGE_NOT_SATISFIABLE,
-            "InvalidRange",
-            "The requested range is not satisfiable",
-        );
-    };
-
-    state.shared().requests.downloads += 1;
-    let (start, length) = range.unwrap_or((0, file.bytes));
-    let mut answer = Response::builder()
-        .header(CONTENT_TYPE, "binary/octet-stream")
-        .header(CONTENT_LENGTH, length)
-        .header(ACCEPT_RANGES, "bytes")
-        .header(ETAG, &file.etag);
-    if range.is_some() {
-        let content_range = format!("bytes {start}-{}/{}", start + length - 1, file.bytes);
-        answer = answer.status(StatusCode::PARTIAL_CONTENT).header(CONTENT_RANGE, content_range);
-    }
-    let body = Body::from_stream(produce(state, export, start, length));
-    answer.body(body).expect("every header is made of visible ASCII")
+    let is_same = text(headers, &IF_RANGE).is_none_or(matches);
+    let range = text(headers, &RANGE).filter(|_| is_same);
+    let range = range.map_or(Ok(None), |range| parse_range(range, file.bytes));
+    let range = range.map_err(|Unsatisfiable| {
+        let message = "The requested range is not satisfiable";
+        refuse(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange", message)
+    });
+    let whole = (file.bytes > 0).then_some((0, file.bytes));
+    Ok(match behaviour.range {
+        RangeAnswer::Honoured => range?,
+        RangeAnswer::Ignored => None,
+        RangeAnswer::Wrong => range?.and(whole),
+        RangeAnswer::Unasked => range?.or(whole),
+    })
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &axum::http::HeaderName) -> Option<&'a str> {
+/// Everything but the body. `number` counts the downloads.
+fn head(
+    file: &ResultsFile,
+    behaviour: &Download,
+    range: Option<(u64, u64)>,
+    number: u64,
+) -> Response {
+    let mut answer = StatusCode::OK.into_response();
+    // What HTTP cannot carry is left out; a scenario file has been checked for it.
+    let mut insert = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            answer.headers_mut().insert(name, value);
+        }
+    };
+    insert(CONTENT_TYPE, behaviour.content_type.as_deref().unwrap_or("binary/octet-stream"));
+    insert(ACCEPT_RANGES, "bytes");
+    if let Some(encoding) = &behaviour.content_encoding {
+        insert(CONTENT_ENCODING, encoding);
+    }
+    match behaviour.etag {
+        Etag::Strong => insert(ETAG, &file.etag),
+        Etag::Weak => insert(ETAG, &format!("W/{}", file.etag)),
+        Etag::Changing => insert(ETAG, &format!("\"{number}-{}", &file.etag[1..])),
+        Etag::None => {}
+    }
+    let (start, length) = range.unwrap_or((0, file.bytes));
+    match behaviour.announced_length {
+        AnnouncedLength::Right => insert(CONTENT_LENGTH, &length.to_string()),
+        AnnouncedLength::Literal(bytes) => insert(CONTENT_LENGTH, &bytes.to_string()),
+        AnnouncedLength::Chunked | AnnouncedLength::None => {}
+    }
+    if range.is_some() {
+        let end = start + length - 1;
+        insert(CONTENT_RANGE, &format!("bytes {start}-{end}/{}", file.bytes));
+    }
+    for (name, value) in &behaviour.headers {
+        if let Ok(name) = HeaderName::try_from(name) {
+            insert(name, value);
+        }
+    }
+    if range.is_some() {
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    if behaviour.announced_length == AnnouncedLength::None {
+        // The HTTP server ends a body of unknown length with the connection if it speaks 1.0.
+        *answer.version_mut() = Version::HTTP_10;
+    }
+    answer
+}
+
+/// The body up to where the connection is to close early, if it is.
+fn shorten(body: Pieces, behaviour: &Download, length: u64, number: u64, wire: Wire) -> Pieces {
+    let cut_at = behaviour.cut.as_ref().filter(|cut| cut.times.is_none_or(|it| number <= it));
+    let cut_at = cut_at.map(|cut| cut.at);
+    match (cut_at, &behaviour.announced_length) {
+        (Some(at), _) if at < length => cut(body, at, wire),
+        // There is nothing more to send, though more was announced.
+        (_, AnnouncedLength::Literal(bytes)) if *bytes > length => cut(body, length, wire),
+        _ => body,
+    }
+}
+
+fn refuse_link(bad_link: BadLink) -> Response {
+    match bad_link {
+        BadLink::Expired => refuse(StatusCode::FORBIDDEN, "AccessDenied", "Request has expired"),
+        BadLink::Signature => refuse(
+            StatusCode::FORBIDDEN,
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided. \
+             Check your key and signing method.",
+        ),
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 

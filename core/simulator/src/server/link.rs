@@ -36,8 +36,15 @@ impl LinkSigner {
         blake3::keyed_hash(&self.key, format!("{purpose} {number}").as_bytes()).to_hex().to_string()
     }
 
-    /// A link to `path` that is accepted from `now` for `lifetime`.
-    pub(crate) fn sign(&self, path: &str, now: Duration, lifetime: Duration) -> String {
+    /// A link to `path` that is accepted from `now` for `lifetime`. It begins with `files_url`, or
+    /// with the file host's own address.
+    pub(crate) fn sign(
+        &self,
+        files_url: Option<&str>,
+        path: &str,
+        now: Duration,
+        lifetime: Duration,
+    ) -> String {
         let date = amz_date(now);
         let target = format!(
             "{path}?X-Amz-Algorithm=AWS4-HMAC-SHA256\
@@ -47,7 +54,8 @@ impl LinkSigner {
             lifetime.as_secs(),
         );
         let signature = self.signature(&target);
-        format!("{}{target}{SIGNATURE}{signature}", self.files_url)
+        let files_url = files_url.unwrap_or(&self.files_url);
+        format!("{files_url}{target}{SIGNATURE}{signature}")
     }
 
     /// Checks the path and query of a request, byte for byte as they arrived.
@@ -117,7 +125,7 @@ mod tests {
     fn a_link_is_accepted_until_its_lifetime_is_over() {
         let (signer, lifetime) = (signer(), Duration::from_mins(15));
         let signed_at = Duration::from_secs(31 * 86_400 + 59);
-        let link = signer.sign("/exports/one.csv", signed_at, lifetime);
+        let link = signer.sign(None, "/exports/one.csv", signed_at, lifetime);
         let target = target_of(&link);
         assert_eq!(signer.check(target, signed_at), Ok(()));
         assert_eq!(signer.check(target, signed_at + Duration::from_secs(899)), Ok(()));
@@ -127,7 +135,7 @@ mod tests {
     #[test]
     fn a_changed_link_is_refused() {
         let signer = signer();
-        let link = signer.sign("/exports/one.csv", Duration::ZERO, Duration::from_mins(15));
+        let link = signer.sign(None, "/exports/one.csv", Duration::ZERO, Duration::from_mins(15));
         let target = target_of(&link);
         for changed in [
             target.replace("one", "two"),

@@ -1,11 +1,19 @@
 //! The simulator as a process part: two listeners, their start and their stop.
 
 mod api;
+mod body;
+mod clock;
+mod execute;
 mod files;
+mod gate;
 mod link;
+mod record;
+mod request;
 mod state;
+mod status;
 mod stream;
 mod token;
+mod wire;
 
 use std::fmt;
 use std::io;
@@ -14,15 +22,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::behaviour::Behaviour;
 use crate::tenant::{Tenant, TenantCounts};
+pub use record::RecordedRequest;
 pub use state::RequestCounts;
 use state::State;
+use wire::{Wire, WireListener};
 
 /// Where the simulator listens and whom it lets in.
 #[derive(Clone)]
@@ -83,7 +93,6 @@ pub struct Endpoints {
 pub struct Simulator {
     state: Arc<State>,
     endpoints: Endpoints,
-    stopping: watch::Sender<bool>,
     listeners: [JoinHandle<()>; 2],
 }
 
@@ -103,13 +112,12 @@ impl Simulator {
         tracing::info!(api = api_url, files = files_url, "simulated tenant listens");
 
         let state = Arc::new(State::new(config, files_url.clone()));
-        let (stopping, stopped) = watch::channel(false);
         let listeners = [
-            serve(api, api_router(Arc::clone(&state)), stopped.clone()),
-            serve(files, files_router(Arc::clone(&state)), stopped),
+            serve(api, api_router(Arc::clone(&state)), Arc::clone(&state)),
+            serve(files, files_router(Arc::clone(&state)), Arc::clone(&state)),
         ];
         let endpoints = Endpoints { login: api_url.clone(), api: api_url, files: files_url };
-        Ok(Self { state, endpoints, stopping, listeners })
+        Ok(Self { state, endpoints, listeners })
     }
 
     /// Where to reach it.
@@ -132,9 +140,15 @@ impl Simulator {
         self.state.requests()
     }
 
+    /// What has arrived, the oldest first, for whoever looks for what should not have. Of more than
+    /// 16 MiB the oldest is gone.
+    pub fn recorded_requests(&self) -> Vec<RecordedRequest> {
+        self.state.shared().recording.requests()
+    }
+
     /// Takes no more requests, lets open answers finish for a short while, and closes the ports.
     pub async fn stop(mut self) {
-        self.stopping.send_replace(true);
+        self.state.begin_stop();
         let deadline = tokio::time::Instant::now() + STOP_GRACE;
         for listener in &mut self.listeners {
             if tokio::time::timeout_at(deadline, listener).await.is_err() {
@@ -163,25 +177,27 @@ fn api_router(state: Arc<State>) -> Router {
     Router::new()
         .route("/oauth2/default/v1/token", post(token::issue))
         .route("/api/v1/nql/export", post(api::start_by_post).get(api::start_by_get))
-        .route("/api/v1/nql/status/{export_id}", get(api::status))
+        .route("/api/v1/nql/status/{export_id}", get(status::status))
+        .route("/api/v1/nql/execute", post(execute::version_1))
+        .route("/api/v2/nql/execute", post(execute::version_2))
+        .fallback(|| async { axum::http::StatusCode::NOT_FOUND })
+        .layer(from_fn_with_state(Arc::clone(&state), gate::pass))
         .with_state(state)
 }
 
 fn files_router(state: Arc<State>) -> Router {
-    Router::new().fallback(get(files::download)).with_state(state)
+    Router::new()
+        .fallback(get(files::download))
+        .layer(from_fn_with_state(Arc::clone(&state), gate::pass_to_files))
+        .with_state(state)
 }
 
-fn serve(
-    listener: TcpListener,
-    router: Router,
-    mut stopped: watch::Receiver<bool>,
-) -> JoinHandle<()> {
+fn serve(listener: TcpListener, router: Router, state: Arc<State>) -> JoinHandle<()> {
+    let service = router.into_make_service_with_connect_info::<Wire>();
     tokio::spawn(async move {
-        let signal = async move {
-            // An error means that the simulator is gone, which is a reason to stop too.
-            _ = stopped.wait_for(|is_stopping| *is_stopping).await;
-        };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(signal).await {
+        let signal = async move { state.until_stopping().await };
+        let server = axum::serve(WireListener(listener), service).with_graceful_shutdown(signal);
+        if let Err(error) = server.await {
             tracing::error!(%error, "simulated tenant stopped listening");
         }
     })

@@ -5,13 +5,19 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
 
 use super::SimulatorConfig;
+use super::clock::Clock;
 use super::link::LinkSigner;
-use crate::behaviour::Behaviour;
+use super::record::Recording;
+use crate::behaviour::{Behaviour, FaultAction, FaultPoint};
 use crate::encode::Compression;
 use crate::exports::SavedQuery;
+use crate::selection::Selection;
 use crate::tenant::Tenant;
 
 /// The requests that have arrived since the start.
@@ -19,32 +25,65 @@ use crate::tenant::Tenant;
 pub struct RequestCounts {
     /// Requests to the token endpoint, refused ones included.
     pub tokens: u64,
-    /// Exports started, by query.
+    /// Exports started, by query. One under a further ID counts for the query that it is the same
+    /// as.
     pub exports: BTreeMap<SavedQuery, u64>,
+    /// Exports started, by query ID and by the value of the query's parameter, which is empty for a
+    /// query without one.
+    pub export_starts: BTreeMap<String, BTreeMap<String, u64>>,
+    /// The largest number of exports that ran at once.
+    pub most_running_exports: u64,
+    /// Queries executed without an export.
+    pub executions: u64,
     /// Status calls with an accepted token.
     pub polls: u64,
     /// Results files of which at least the beginning was sent.
     pub downloads: u64,
     /// Requests that the file host refused since they carried an `Authorization` header.
     pub authorized_downloads: u64,
-    /// Requests that the NQL API refused with 401.
+    /// Requests that the NQL API refused with 401, those that a fault refused included.
     pub unauthorized: u64,
     /// Members of request bodies that the NQL API does not know and ignored.
     pub unknown_members: u64,
+    /// Values sent for parameters that the query does not have.
+    pub unknown_parameters: u64,
+    /// Requests that met a scripted fault.
+    pub faults: u64,
 }
 
 /// One export that a client has started.
 #[derive(Debug, Clone)]
 pub(crate) struct Export {
-    pub(crate) query: SavedQuery,
+    pub(crate) query_id: String,
     pub(crate) tenant: Arc<Tenant>,
-    pub(crate) row_cap: Option<u64>,
+    pub(crate) selection: Selection,
+    /// What the file holds in place of the selection.
+    pub(crate) content: Option<Bytes>,
+    /// Of the file as it is.
     pub(crate) compression: Compression,
+    /// Of the file as its name says.
+    pub(crate) suffix: &'static str,
     pub(crate) started: Duration,
     pub(crate) preparation: Duration,
-    pub(crate) polls: u32,
+    /// How many exports of the query there were before.
+    pub(crate) n_before: u64,
+    pub(crate) progress: Progress,
     /// None while it is being measured.
     pub(crate) file: Option<ResultsFile>,
+}
+
+/// What the status calls of an export have said so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress {
+    pub(crate) polls: u32,
+    /// Answers `COMPLETED`.
+    pub(crate) n_completed: u32,
+    /// Answers of another kind after the first of those.
+    pub(crate) n_back: usize,
+    /// Whether the end was told, good or bad.
+    pub(crate) has_ended: bool,
+    /// The first link that was given.
+    pub(crate) link: Option<String>,
 }
 
 /// What a results file will be, known before a byte of it is sent.
@@ -60,7 +99,9 @@ pub(crate) struct State {
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
     pub(crate) signer: LinkSigner,
-    started: Instant,
+    pub(crate) clock: Clock,
+    /// True once no more requests are taken.
+    pub(crate) stopping: watch::Sender<bool>,
     is_stopped: AtomicBool,
     shared: Mutex<Shared>,
 }
@@ -68,7 +109,15 @@ pub(crate) struct State {
 pub(crate) struct Shared {
     pub(crate) behaviour: Behaviour,
     pub(crate) requests: RequestCounts,
+    pub(crate) recording: Recording,
+    /// By a name of our own that is in the results links.
     pub(crate) exports: HashMap<String, Export>,
+    /// That name, by the ID that clients know.
+    pub(crate) export_names: HashMap<String, String>,
+    /// Downloads by query ID, since the last change of the behaviour of queries.
+    pub(crate) downloads: BTreeMap<String, u64>,
+    /// How many requests each fault has seen.
+    fault_calls: Vec<u64>,
     /// Tokens and when they end.
     tokens: HashMap<String, Duration>,
     /// The tenant of the last export, with which the next one probably shares its spec.
@@ -83,21 +132,26 @@ impl State {
             client_id: config.client_id,
             client_secret: config.client_secret,
             signer,
-            started: Instant::now(),
+            clock: Clock::start(),
+            stopping: watch::Sender::new(false),
             is_stopped: AtomicBool::new(false),
             shared: Mutex::new(Shared {
                 behaviour: config.behaviour,
                 requests: RequestCounts::default(),
+                recording: Recording::default(),
                 exports: HashMap::new(),
+                export_names: HashMap::new(),
+                downloads: BTreeMap::new(),
+                fault_calls: Vec::new(),
                 tokens: HashMap::new(),
                 tenant,
             }),
         }
     }
 
-    /// Time since the start, the only clock of the simulator.
+    /// Time since the start.
     pub(crate) fn now(&self) -> Duration {
-        self.started.elapsed()
+        self.clock.now()
     }
 
     pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -106,7 +160,15 @@ impl State {
     }
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut Behaviour)) {
-        change(&mut self.shared().behaviour);
+        let mut shared = self.shared();
+        let (faults, queries) = (shared.behaviour.faults.clone(), shared.behaviour.queries.clone());
+        change(&mut shared.behaviour);
+        if shared.behaviour.faults != faults {
+            shared.fault_calls.clear();
+        }
+        if shared.behaviour.queries != queries {
+            shared.downloads.clear();
+        }
     }
 
     pub(crate) fn behaviour(&self) -> Behaviour {
@@ -117,7 +179,18 @@ impl State {
         self.shared().requests.clone()
     }
 
+    /// Ends the answers that would never come.
+    pub(crate) fn begin_stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    pub(crate) async fn until_stopping(&self) {
+        // The sender is ours, so it is not gone.
+        _ = self.stopping.subscribe().wait_for(|is_stopping| *is_stopping).await;
+    }
+
     pub(crate) fn stop(&self) {
+        self.begin_stop();
         self.is_stopped.store(true, Ordering::Relaxed);
     }
 
@@ -155,5 +228,38 @@ impl Shared {
             self.tenant = Arc::new(Tenant::new(self.behaviour.tenant.clone()));
         }
         Arc::clone(&self.tenant)
+    }
+
+    /// Exports whose end nobody has heard of yet. One that nobody asks for any more runs for as long
+    /// as a link would live.
+    pub(crate) fn n_running(&self, now: Duration) -> u64 {
+        let lifetime = self.behaviour.link_lifetime;
+        let is_running = |export: &&Export| {
+            !export.progress.has_ended && now < export.started + export.preparation + lifetime
+        };
+        self.exports.values().filter(is_running).count() as u64
+    }
+
+    /// Lets every fault see a request, and gives the first that takes it: its delay and its action.
+    pub(crate) fn fault(
+        &mut self,
+        at: FaultPoint,
+        query_id: Option<&str>,
+    ) -> Option<(Duration, FaultAction)> {
+        let faults = &self.behaviour.faults;
+        self.fault_calls.resize(faults.len(), 0);
+        let mut taken = None;
+        for (fault, n_seen) in faults.iter().zip(&mut self.fault_calls) {
+            let is_about = fault.query.is_none() || fault.query.as_deref() == query_id;
+            if fault.at != at || !is_about {
+                continue;
+            }
+            if taken.is_none() && fault.happens_after(*n_seen) {
+                taken = Some((fault.delay, fault.action.clone()));
+            }
+            *n_seen += 1;
+        }
+        self.requests.faults += u64::from(taken.is_some());
+        taken
     }
 }

@@ -25,7 +25,6 @@ pub(crate) async fn issue(
 ) -> Response {
     let now = state.now();
     let mut shared = state.shared();
-    shared.requests.tokens += 1;
     if let Some(status) = shared.behaviour.token_status {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         return refuse(status, "server_error", "the token endpoint is set to refuse");

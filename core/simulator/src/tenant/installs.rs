@@ -26,16 +26,7 @@ impl Tenant {
 
     /// The package at `slot`, unless it is retired.
     pub(crate) fn install(&self, slot: u64) -> Option<Install> {
-        let mean = u64::from(self.spec.packages_per_device);
-        let pair = slot / (2 * mean);
-        let position = slot % (2 * mean);
-        let spread = self.spread(pair);
-        let first_count = mean - spread;
-        let (device, position, count) = if position < first_count {
-            (2 * pair, position, first_count)
-        } else {
-            (2 * pair + 1, position - first_count, mean + spread)
-        };
+        let (device, position, count) = self.place(slot);
         let titles = match self.platform(device) {
             Platform::Mac => &self.catalogue.mac,
             Platform::Linux => &self.catalogue.linux,
@@ -45,6 +36,26 @@ impl Tenant {
         let title = titles.title(position, count, random);
         let is_retired = (title as u64) < u64::from(self.spec.retired_packages);
         (!is_retired).then_some(Install { device, title })
+    }
+
+    /// The first slot after those of the device at `slot`.
+    pub(crate) fn end_of_device(&self, slot: u64) -> u64 {
+        let (_, position, count) = self.place(slot);
+        slot - position + count
+    }
+
+    /// The device at `slot`, the position of the slot among those of the device, and their number.
+    fn place(&self, slot: u64) -> (u64, u64, u64) {
+        let mean = u64::from(self.spec.packages_per_device);
+        let pair = slot / (2 * mean);
+        let position = slot % (2 * mean);
+        let spread = self.spread(pair);
+        let first_count = mean - spread;
+        if position < first_count {
+            (2 * pair, position, first_count)
+        } else {
+            (2 * pair + 1, position - first_count, mean + spread)
+        }
     }
 
     /// The title that dangling row `index` names: one of the least popular.

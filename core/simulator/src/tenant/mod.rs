@@ -13,6 +13,8 @@ mod users;
 
 pub use counts::TenantCounts;
 
+use serde::Deserialize;
+
 use crate::exports::SavedQuery;
 use crate::row::Row;
 use catalogue::Catalogue;
@@ -22,7 +24,8 @@ use catalogue::Catalogue;
 /// A larger estate contains the smaller one: with `devices` raised from 50 to 60, the first 50
 /// devices and their packages stay as they are. But alerts may then be about other devices, and
 /// another `packages_per_device` makes another catalogue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct TenantSpec {
     /// Chooses the tenant; another seed gives other uids and other values.
     pub seed: u64,
@@ -104,6 +107,17 @@ impl Tenant {
             SavedQuery::Packages => return self.install_row(slot, row),
         }
         true
+    }
+
+    /// The place in the packages export after `slot` at which the rows of another device may begin.
+    pub(crate) fn next_device_slot(&self, slot: u64) -> u64 {
+        let own = self.own_slots(SavedQuery::Packages);
+        let once = own + self.dangling_slots(SavedQuery::Packages);
+        let first = if slot < once { 0 } else { once };
+        if slot - first >= own {
+            return slot + 1;
+        }
+        first + self.end_of_device(slot - first)
     }
 
     /// Places for rows of known devices, users, packages and alerts.

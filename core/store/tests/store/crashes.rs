@@ -34,9 +34,9 @@ fn current_keys(place: &Place) -> Result<Vec<String>, Box<dyn std::error::Error>
 fn killed_while_writing_leaves_the_old_generation_and_is_cleared() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "old")?;
-    let left = place.path(&format!("staging/{SECOND}/downloads"));
+    let left = place.path(&format!("staging/{SECOND}/generation/entities"));
     fs::create_dir_all(&left)?;
-    fs::write(left.join("devices.csv.gz"), "half a down")?;
+    fs::write(left.join("part-00000.parquet"), "half a tab")?;
     fs::write(place.path("staging/CURRENT"), format!("{SECOND}\n"))?;
 
     assert_eq!(current_keys(&place)?, ["old"]);
@@ -93,7 +93,6 @@ fn killed_while_removing_leaves_no_half_generation() -> Checked {
 fn a_run_that_ends_early_leaves_nothing() -> Checked {
     let place = Place::new()?;
     let staging = place.lock()?.stage(GenerationId::parse(FIRST)?)?;
-    staging.create_download("devices.csv.gz")?;
     write(&staging, devices(), &[device_batch(&["a"])])?;
     drop(staging);
     assert_eq!(fs::read_dir(place.path("staging"))?.count(), 0);

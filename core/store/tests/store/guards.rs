@@ -1,7 +1,6 @@
 //! Who may write, where, and under which names.
 
 use std::fs;
-use std::io::{Read, Write};
 
 use core_store::{GenerationId, Location, Store, StoreError, TableKind};
 
@@ -55,32 +54,14 @@ fn tenants_are_listed_by_name_and_stay_apart() -> Checked {
 }
 
 #[test]
-fn downloads_are_read_back_and_stay_in_their_folder() -> Checked {
-    let place = Place::new()?;
-    let staging = place.lock()?.stage(GenerationId::parse(FIRST)?)?;
-    staging.create_download("devices.csv.gz")?.write_all(b"first, longer")?;
-    staging.create_download("devices.csv.gz")?.write_all(b"second")?;
-    let mut text = String::new();
-    staging.open_download("devices.csv.gz")?.read_to_string(&mut text)?;
-    assert_eq!(text, "second");
-    for name in ["../CURRENT", "/tmp/x", "a/b", "..", ""] {
-        let outcomes = [staging.create_download(name), staging.open_download(name)];
-        for outcome in outcomes {
-            assert!(matches!(outcome, Err(StoreError::InvalidName { .. })), "{name}");
-        }
-    }
-    let generation = staging.publish(draft(Vec::new()), &[])?;
-    assert!(!place.path(&format!("staging/{FIRST}")).exists());
-    assert!(matches!(generation.attachment("../CURRENT"), Err(StoreError::InvalidName { .. })));
-    Ok(())
-}
-
-#[test]
 fn attachments_stay_in_their_folder() -> Checked {
     let place = Place::new()?;
     let staging = place.lock()?.stage(GenerationId::parse(FIRST)?)?;
     let outcome = staging.publish(draft(Vec::new()), &[("../run.json", b"{}")]);
     assert!(matches!(outcome, Err(StoreError::InvalidName { .. })));
+    let generation = place.publish(FIRST, "a")?;
+    assert!(!place.path(&format!("staging/{FIRST}")).exists());
+    assert!(matches!(generation.attachment("../CURRENT"), Err(StoreError::InvalidName { .. })));
     Ok(())
 }
 
@@ -148,8 +129,11 @@ fn folders_and_files_are_for_the_owner_only() -> Checked {
 
     let place = Place::new()?;
     place.publish(FIRST, "a")?;
-    let staging = place.lock()?.stage(GenerationId::parse(SECOND)?)?;
-    staging.create_download("devices.csv.gz")?;
+    let lock = place.lock()?;
+    let staging = lock.stage(GenerationId::parse(SECOND)?)?;
+    let downloads = lock.downloads()?;
+    downloads.resume("devices")?;
+    downloads.set_note("devices", b"{}")?;
     write(&staging, devices(), &[])?;
 
     let mut n_files = 0;
@@ -166,7 +150,7 @@ fn folders_and_files_are_for_the_owner_only() -> Checked {
             assert_eq!(mode, 0o600, "{}", path.display());
         }
     }
-    // CURRENT, lock, manifest, run.json, two tables, one download.
-    assert_eq!(n_files, 7);
+    // CURRENT, lock, manifest, run.json, two tables, one download with its note.
+    assert_eq!(n_files, 8);
     Ok(())
 }

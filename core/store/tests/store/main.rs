@@ -1,6 +1,7 @@
 //! The store's behaviour through its public interface, on temporary folders and invented data.
 
 mod crashes;
+mod downloads;
 mod guards;
 mod publishing;
 mod support;

@@ -1,0 +1,23 @@
+//! What cannot be reached from outside in the time of a test.
+
+use super::*;
+
+/// Stands where a file of more than 4 GiB would be after minutes of decoding.
+#[test]
+fn f24_lines_and_rows_are_counted_beyond_32_bits() {
+    let far = u64::from(u32::MAX);
+    let mut decoder = Decoder {
+        header: vec!["a".to_owned(), "b".to_owned()],
+        preamble: None,
+        line: far,
+        row: RowStart { line: far, ..RowStart::default() },
+        counts: DecoderCounts { rows: far - 1, ..DecoderCounts::default() },
+        ..Decoder::default()
+    };
+    decoder.decode(b"1,2\n\"x\ny\",2\nshort\n").expect("rows");
+    decoder.finish().expect("whole rows");
+    let batch = decoder.take_batch();
+    assert_eq!([batch.line(0), batch.line(1)], [far, far + 1]);
+    assert_eq!(decoder.counts().rows, far + 2);
+    assert_eq!(decoder.counts().quarantine.listed[0].line, far + 3);
+}

@@ -1,0 +1,170 @@
+//! The parts that an export is fetched in when the whole is too large: patterns of NQL's string
+//! comparison, which of them share values, and how a part is split further.
+
+use std::fmt;
+
+/// The most characters of a pattern.
+const MAX_CHARACTERS: usize = 256;
+
+/// A pattern of NQL's string comparison: `*` stands for any characters or none, `?` for one (NQL
+/// syntax overview, string operators). Letters match in either case, in ASCII: what NQL does is not
+/// documented, and a part must not seem to lack what it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    /// As it is sent to Nexthink.
+    text: String,
+    items: Vec<Item>,
+}
+
+/// Why a text is no pattern of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// It has no characters.
+    #[error("a pattern is empty, so it matches no value")]
+    Empty,
+    /// It has more than 256 characters.
+    #[error("a pattern has more than 256 characters")]
+    TooLong,
+    /// It has a control character.
+    #[error("a pattern has a control character")]
+    ControlCharacter,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Item {
+    /// This character, in ASCII lower case.
+    Literal(char),
+    /// Any one character.
+    One,
+    /// Any characters or none. Invariant: never two in a row.
+    Any,
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    ///
+    /// It is empty, too long, or has a control character.
+    pub fn parse(text: &str) -> Result<Pattern, PatternError> {
+        if text.is_empty() {
+            return Err(PatternError::Empty);
+        }
+        if text.chars().count() > MAX_CHARACTERS {
+            return Err(PatternError::TooLong);
+        }
+        if text.chars().any(char::is_control) {
+            return Err(PatternError::ControlCharacter);
+        }
+        let mut items: Vec<Item> = text.chars().map(Item::of).collect();
+        items.dedup_by(|a, b| *a == Item::Any && *b == Item::Any);
+        Ok(Pattern { text: text.to_owned(), items })
+    }
+
+    /// The text as it is sent to Nexthink.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a value matches.
+    pub fn matches(&self, value: &str) -> bool {
+        let mut items = 0;
+        let mut rest = value.chars();
+        // Where to go on if the last `*` is to take one character more.
+        let mut retry: Option<(usize, std::str::Chars<'_>)> = None;
+        loop {
+            let before = rest.clone();
+            match (self.items.get(items), rest.next()) {
+                (None, None) => return true,
+                (Some(Item::Any), _) => {
+                    items += 1;
+                    retry = Some((items, before.clone()));
+                    rest = before;
+                    continue;
+                }
+                (Some(item), Some(character)) if item.takes(character) => {
+                    items += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            let Some((after_any, longer)) = &mut retry else { return false };
+            if longer.next().is_none() {
+                return false;
+            }
+            items = *after_any;
+            rest = longer.clone();
+        }
+    }
+
+    /// Whether there is a value that both patterns match.
+    pub fn overlaps(&self, other: &Pattern) -> bool {
+        let (rows, columns) = (self.items.len(), other.items.len());
+        // `share[i][j]`: whether what follows item `i` here and item `j` there share a value.
+        let mut share = vec![vec![false; columns + 1]; rows + 1];
+        share[rows][columns] = true;
+        for i in (0..=rows).rev() {
+            for j in (0..=columns).rev() {
+                let (a, b) = (self.items.get(i), other.items.get(j));
+                share[i][j] |= match (a, b) {
+                    (None, None) => true,
+                    (Some(Item::Any), None) => share[i + 1][j],
+                    (None, Some(Item::Any)) => share[i][j + 1],
+                    (Some(Item::Any), Some(_)) | (Some(_), Some(Item::Any)) => {
+                        share[i + 1][j] || share[i][j + 1]
+                    }
+                    (Some(a), Some(b)) => a.meets(*b) && share[i + 1][j + 1],
+                    (None, Some(_)) | (Some(_), None) => false,
+                };
+            }
+        }
+        share[0][0]
+    }
+
+    /// The sixteen parts of this one by the next hexadecimal digit, if it is a text that ends in its
+    /// only wildcard, `*`: `0*` gives `00*` to `0f*`. Together they match the values of this one in
+    /// which a hexadecimal digit follows.
+    pub fn split(&self) -> Option<Vec<Pattern>> {
+        let (last, prefix) = self.items.split_last()?;
+        if *last != Item::Any || prefix.iter().any(|it| !matches!(it, Item::Literal(_))) {
+            return None;
+        }
+        let prefix = self.text.trim_end_matches('*');
+        let parts =
+            "0123456789abcdef".chars().map(|digit| Pattern::parse(&format!("{prefix}{digit}*")));
+        parts.collect::<Result<_, _>>().ok()
+    }
+}
+
+impl Item {
+    fn of(character: char) -> Item {
+        match character {
+            '*' => Item::Any,
+            '?' => Item::One,
+            _ => Item::Literal(character.to_ascii_lowercase()),
+        }
+    }
+
+    /// Whether an item of one character stands for this one.
+    fn takes(self, character: char) -> bool {
+        match self {
+            Item::Literal(literal) => literal == character.to_ascii_lowercase(),
+            Item::One => true,
+            Item::Any => false,
+        }
+    }
+
+    /// Whether two items of one character can stand for the same one.
+    fn meets(self, other: Item) -> bool {
+        match (self, other) {
+            (Item::Literal(a), Item::Literal(b)) => a == b,
+            _ => true,
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

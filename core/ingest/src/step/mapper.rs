@@ -1,0 +1,303 @@
+//! From batches of rows to the tables of a step.
+
+use core_model::entity::EntityType;
+use core_model::relationship::{End, RelationshipType};
+use core_model::step::Step;
+use jiff::tz::TimeZone;
+
+use super::StepTables;
+use super::account::{IngestError, RowAccount};
+use crate::batch::{Batch, Column};
+use crate::edges::{Drawn, Edges, EndOfRow};
+use crate::entities::{EntityTable, RowKeys};
+use crate::graph::Graph;
+use crate::header::{ColumnMap, near_names};
+use crate::refusal::{QuarantineReason, QuarantinedRow};
+
+/// The longest key, in bytes.
+const MAX_KEY_BYTES: usize = 256;
+
+/// From batches to the tables of a step. Apart from the decoder so that both can be borrowed.
+pub(super) struct Mapper {
+    step: &'static Step,
+    /// The zone of times that name none.
+    pub(super) zone: TimeZone,
+    /// Where the declared columns stand in the current file, once its header was read.
+    columns: Option<ColumnMap>,
+    entities: Vec<EntityTable>,
+    edges: Vec<Edges>,
+    used: u64,
+    merged: u64,
+    scratch: Scratch,
+}
+
+/// Buffers of one batch, kept for the next.
+#[derive(Default)]
+struct Scratch {
+    /// Rows without a usable key.
+    unusable: Vec<bool>,
+    /// For each entity type of the step, the keys that were made for rows without one.
+    made_keys: Vec<Vec<String>>,
+    /// Rows that added something.
+    added: Vec<bool>,
+    /// For each entity type of the step, the number of each row's entity.
+    numbers: Vec<Vec<u32>>,
+    new_rows: Vec<usize>,
+    from: Vec<EndOfRow>,
+    to: Vec<EndOfRow>,
+}
+
+impl Mapper {
+    pub(super) fn new(step: &'static Step) -> Mapper {
+        Mapper {
+            step,
+            zone: TimeZone::UTC,
+            columns: None,
+            entities: step.entities.iter().map(|it| EntityTable::new(it)).collect(),
+            edges: step.relationships.iter().map(|it| Edges::new(it)).collect(),
+            used: 0,
+            merged: 0,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Where the declared columns stand in the current file, found once.
+    pub(super) fn columns(&mut self, header: &[String]) -> Result<&ColumnMap, IngestError> {
+        if self.columns.is_none() {
+            let columns = ColumnMap::of_step(self.step, header);
+            let missing = columns.missing_keys(self.step);
+            if !missing.is_empty() {
+                let near = missing.iter().flat_map(|it| near_names(it, header));
+                let near = near.map(str::to_owned).collect();
+                return Err(IngestError::MissingKey { columns: missing, near });
+            }
+            self.columns = Some(columns);
+        }
+        Ok(self.columns.as_ref().expect("set above"))
+    }
+
+    /// Notes in the account which columns the current file has, and forgets where they stand.
+    pub(super) fn end_file(&mut self, account: &mut RowAccount) {
+        let columns = self.columns.take().expect("a file that ends well has a header");
+        let lacks = |end: &End| end.column.is_some_and(|it| columns.position(it).is_none());
+        let relationships = self.step.relationships.iter();
+        let without_end = relationships.filter(|it| lacks(&it.from) || lacks(&it.to));
+        push_new(&mut account.missing_ends, without_end.map(|it| it.type_name));
+        push_new(&mut account.missing_columns, columns.missing.iter().copied());
+        account.unknown_columns = account.unknown_columns.max(columns.unknown);
+    }
+
+    /// Refuses more text than a table can hold.
+    pub(super) fn check_size(&self) -> Result<(), IngestError> {
+        let too_large = self.entities.iter().find(|it| it.is_too_large());
+        too_large.map_or(Ok(()), |table| {
+            Err(IngestError::TooLarge { type_name: table.entity().type_name })
+        })
+    }
+
+    /// Ends the export; `account` has what the mapper does not know.
+    pub(super) fn into_tables(
+        mut self,
+        mut account: RowAccount,
+    ) -> Result<StepTables, IngestError> {
+        for table in &mut self.entities {
+            table.settle_rivals();
+        }
+        self.check_size()?;
+        account.used = self.used;
+        account.merged = self.merged;
+        account.check()?;
+        Ok(StepTables { entities: self.entities, edges: self.edges, account })
+    }
+
+    /// Adds what the rows of a batch say. Those that cannot be used go to `quarantine`.
+    pub(super) fn apply(
+        &mut self,
+        graph: &Graph,
+        batch: &Batch,
+        quarantine: impl FnMut(QuarantinedRow),
+    ) {
+        if batch.is_empty() {
+            return;
+        }
+        self.make_keys(batch);
+        self.find_unusable_rows(batch, quarantine);
+        self.add_entities(batch);
+        self.draw_edges(graph, batch);
+        for row in 0..batch.len() {
+            if self.scratch.added[row] {
+                self.used += 1;
+            } else if !self.scratch.unusable[row] {
+                self.merged += 1;
+            }
+        }
+    }
+
+    /// Makes keys for the rows that have none, where a type says from what.
+    fn make_keys(&mut self, batch: &Batch) {
+        let columns = self.columns.as_ref().expect("found before the first batch");
+        let made_keys = &mut self.scratch.made_keys;
+        made_keys.resize_with(self.step.entities.len(), Vec::new);
+        for (entity, made) in self.step.entities.iter().zip(made_keys) {
+            made.clear();
+            let keys = batch.column(columns.position(entity.key_column));
+            if entity.key_else.is_empty() || keys.cells().all(|it| !it.is_empty()) {
+                continue;
+            }
+            let parts: Vec<Column<'_>> =
+                entity.key_else.iter().map(|it| batch.column(columns.position(it))).collect();
+            made.extend((0..batch.len()).map(|row| made_key(&parts, row)));
+        }
+    }
+
+    /// Sets aside the rows whose entities cannot be identified.
+    fn find_unusable_rows(&mut self, batch: &Batch, mut quarantine: impl FnMut(QuarantinedRow)) {
+        let Scratch { unusable, made_keys, .. } = &mut self.scratch;
+        unusable.clear();
+        unusable.resize(batch.len(), false);
+        let columns = self.columns.as_ref().expect("found before the first batch");
+        for (entity, made) in self.step.entities.iter().zip(&*made_keys) {
+            let keys = batch.column(columns.position(entity.key_column)).or_else(made);
+            for (row, cell) in keys.cells().enumerate() {
+                let reason = match cell.len() {
+                    0 => QuarantineReason::NoKey,
+                    _ if cell.eq_ignore_ascii_case(entity.key_column) => {
+                        QuarantineReason::RepeatedHeader
+                    }
+                    1..=MAX_KEY_BYTES if !cell.chars().any(is_invisible) => continue,
+                    1..=MAX_KEY_BYTES => QuarantineReason::InvisibleKey,
+                    _ => QuarantineReason::LongKey,
+                };
+                if !std::mem::replace(&mut unusable[row], true) {
+                    quarantine(QuarantinedRow {
+                        file: batch.file(),
+                        line: batch.line(row),
+                        reason,
+                    });
+                }
+            }
+        }
+    }
+
+    fn add_entities(&mut self, batch: &Batch) {
+        let columns = self.columns.as_ref().expect("found before the first batch");
+        let Scratch { unusable, made_keys, added, numbers, new_rows, .. } = &mut self.scratch;
+        added.clear();
+        added.resize(batch.len(), false);
+        numbers.resize_with(self.entities.len(), Vec::new);
+        for ((table, numbers), made) in self.entities.iter_mut().zip(numbers).zip(&*made_keys) {
+            let row_keys = RowKeys { unusable, made };
+            table.add(batch, columns, row_keys, &self.zone, numbers, new_rows);
+            for &row in &*new_rows {
+                added[row] = true;
+            }
+        }
+    }
+
+    fn draw_edges(&mut self, graph: &Graph, batch: &Batch) {
+        let columns = self.columns.as_ref().expect("found before the first batch");
+        let Scratch { unusable, added, numbers, from, to, .. } = &mut self.scratch;
+        for edges in &mut self.edges {
+            let relationship: &RelationshipType = edges.relationship();
+            let resolve = |end: &End, ends: &mut Vec<EndOfRow>| {
+                ends.clear();
+                if let Some(own) = own_numbers(&self.entities, numbers, end.entity) {
+                    ends.extend(own.iter().map(|&number| EndOfRow::Entity(number)));
+                } else {
+                    resolve_end(end, graph, batch, columns, ends);
+                }
+            };
+            resolve(&relationship.from, from);
+            resolve(&relationship.to, to);
+            for (row, (&from, &to)) in from.iter().zip(&*to).enumerate() {
+                if unusable[row] {
+                    continue;
+                }
+                match edges.draw(from, to) {
+                    Drawn::New | Drawn::Dangling => added[row] = true,
+                    Drawn::Again | Drawn::Nothing => {}
+                }
+            }
+        }
+    }
+}
+
+fn push_new(names: &mut Vec<&'static str>, found: impl Iterator<Item = &'static str>) {
+    for name in found {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+}
+
+/// A key from the cells that identify a row's entity together; empty if they are all empty. The same
+/// cells give the same key on every run and every machine.
+fn made_key(parts: &[Column<'_>], row: usize) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut is_empty = true;
+    for part in parts {
+        let cell = part.cell(row);
+        is_empty &= cell.is_empty();
+        // The length keeps `ab`, `c` apart from `a`, `bc`.
+        hasher.update(&(cell.len() as u64).to_le_bytes());
+        hasher.update(cell.as_bytes());
+    }
+    if is_empty {
+        return String::new();
+    }
+    format!("made-{}", &hasher.finalize().to_hex()[..32])
+}
+
+/// Whether a character leaves no mark, looks like a space, or changes the direction of those around
+/// it.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || (!character.is_ascii() && character.is_whitespace())
+        || matches!(
+            character,
+            '\u{a0}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
+}
+
+/// The numbers of each row's entity, if the step itself makes the type.
+fn own_numbers<'a>(
+    tables: &[EntityTable],
+    numbers: &'a [Vec<u32>],
+    entity: &EntityType,
+) -> Option<&'a [u32]> {
+    let position = tables.iter().position(|it| it.entity().type_name == entity.type_name)?;
+    Some(&numbers[position])
+}
+
+/// What each row names at one end of an edge, for a type that an earlier step made.
+fn resolve_end(
+    end: &End,
+    graph: &Graph,
+    batch: &Batch,
+    columns: &ColumnMap,
+    ends: &mut Vec<EndOfRow>,
+) {
+    let table = graph.entity_table(end.entity.type_name);
+    let Some(column) = end.column else {
+        let only = match table {
+            Some(table) if table.len() == 1 => EndOfRow::Entity(0),
+            _ => EndOfRow::Unknown,
+        };
+        ends.resize(batch.len(), only);
+        return;
+    };
+    let cells: Column<'_> = batch.column(columns.position(column));
+    // Exports are often grouped by one end, so the same key comes many times in a row.
+    let mut last = ("", EndOfRow::Empty);
+    for cell in cells.cells() {
+        if cell != last.0 {
+            let number = table.and_then(|it| it.number(cell));
+            last = (cell, number.map_or(EndOfRow::Unknown, EndOfRow::Entity));
+            if cell.is_empty() {
+                last.1 = EndOfRow::Empty;
+            }
+        }
+        ends.push(last.1);
+    }
+}

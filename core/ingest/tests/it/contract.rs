@@ -1,0 +1,169 @@
+//! The header contract: which columns an export must have, may lack, and may have besides.
+
+use core_ingest::graph::Graph;
+use core_ingest::outcome::ShrinkGuard;
+use core_ingest::refusal::{QuarantineReason, RefusalReason};
+use core_ingest::step::IngestError;
+use proptest::prelude::*;
+
+use crate::support::{ingest, listed, refused};
+use crate::types::{PARCEL, PARCELS, THINGS};
+
+fn without_key(near: &[&str]) -> IngestError {
+    let near = near.iter().map(|&it| it.to_owned()).collect();
+    IngestError::MissingKey { columns: vec!["parcel.uid"], near }
+}
+
+#[test]
+fn e15_a_header_alone_is_an_export_of_no_rows() {
+    let account = ingest(&mut Graph::default(), &PARCELS, "parcel.uid,parcel.name\n");
+    assert_eq!((account.read(), account.files), (0, 1));
+    // Whether it may empty the estate is for the guard to say.
+    assert!(ShrinkGuard::default().refuses(100, 100));
+    assert!(!ShrinkGuard::default().refuses(0, 0));
+}
+
+#[test]
+fn e16_what_is_no_csv_is_refused_without_a_word_of_it() {
+    let secret = "jane.doe@acme.example";
+    let files = [
+        (format!("<html><body>{secret}</body></html>"), "page of the web"),
+        (
+            format!("<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>{secret}"),
+            "AccessDenied",
+        ),
+        (format!("<Error><Code>{secret}</Code></Error>"), "XML"),
+        (format!("{{\"error\": \"{secret}\"}}"), "JSON"),
+        (format!("[\"{secret}\"]"), "JSON"),
+        (format!("%PDF-1.7 {secret}"), "PDF"),
+        (format!("{secret};x\n{secret};y\n"), "semicolons"),
+        (format!("{secret}\n"), "parcel.uid"),
+    ];
+    for (file, expected) in files {
+        let error = refused(&PARCELS, file.as_bytes());
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        let message = format!("{error}: {}", source.unwrap_or_default());
+        assert!(message.contains(expected), "{message}");
+        assert!(!message.contains(secret) && !format!("{error:?}").contains(secret), "{message}");
+    }
+}
+
+#[test]
+fn f12_each_column_that_is_missing_is_named_and_only_the_key_is_vital() {
+    let columns = PARCELS.columns();
+    for missing in &columns {
+        let header: Vec<&str> = columns.iter().filter(|it| *it != missing).copied().collect();
+        let export = format!("{}\n", header.join(","));
+        if *missing == PARCEL.key_column {
+            assert_eq!(refused(&PARCELS, export.as_bytes()), without_key(&[]));
+        } else {
+            let account = ingest(&mut Graph::default(), &PARCELS, &export);
+            assert_eq!(account.missing_columns, [*missing]);
+        }
+    }
+}
+
+#[test]
+fn f13_a_key_column_in_other_writing_is_suggested() {
+    for near in ["uid", "Parcel UID", "parcel_uid", "ParcelUid", "PARCEL-UID"] {
+        let error = refused(&PARCELS, format!("{near},parcel.name\n1,a\n").as_bytes());
+        assert_eq!(error, without_key(&[near]));
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the export has no column `parcel.uid`; list it in the saved query under this very \
+                 name (it has `{near}`)"
+            )
+        );
+    }
+    // By its case alone, or with the namespace of its table before it, it is the column.
+    for same in ["Parcel.UID", "shop.parcel.uid", " parcel.uid "] {
+        let account = ingest(&mut Graph::default(), &PARCELS, &format!("{same}\n1\n"));
+        assert_eq!(account.used, 1, "{same}");
+    }
+}
+
+#[test]
+fn f15_columns_that_nobody_declared_are_counted_and_go_nowhere() {
+    let mut graph = Graph::default();
+    let account =
+        ingest(&mut graph, &PARCELS, "salary,parcel.uid,parcel.name,x\n9000,1,a,secret\n");
+    assert_eq!(account.unknown_columns, 2);
+    let listed = crate::support::listed_graph(graph, &PARCELS);
+    assert!(!listed.contains("9000") && !listed.contains("secret"), "{listed}");
+}
+
+#[test]
+fn f17_a_file_without_a_header_is_refused_and_not_repeated() {
+    let error = refused(&PARCELS, b"0f3a-11,Jane's parcel\n0f3a-12,other\n");
+    assert_eq!(error, without_key(&[]));
+}
+
+#[test]
+fn f18_a_preamble_or_a_header_of_two_rows_or_two_tables_are_never_taken_for_rows() {
+    for file in ["Parcels of today\nparcel.uid,parcel.name\n1,a\n", "Parcel,Owner\nUid,Name\n1,a\n"]
+    {
+        assert_eq!(refused(&PARCELS, file.as_bytes()), without_key(&[]), "{file}");
+    }
+    let two_tables = "parcel.uid,parcel.name\n1,a\n\nparcel.uid,parcel.kind\n1,box\n";
+    let account = ingest(&mut Graph::default(), &PARCELS, two_tables);
+    let listed = &account.decoder.quarantine.listed;
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].line, listed[0].reason), (4, QuarantineReason::RepeatedHeader));
+}
+
+#[test]
+fn h1_a_query_that_was_changed_is_refused_or_says_what_it_lacks() {
+    let (key, name) = ("parcel.uid", "parcel.name");
+    // Dropped, renamed: the key is vital, anything else keeps its values.
+    assert_eq!(refused(&PARCELS, b"parcel.name\na\n"), without_key(&[]));
+    let mut graph = Graph::default();
+    let account = ingest(&mut graph, &PARCELS, &format!("{key},parcel.title\n1,a\n"));
+    assert!(account.missing_columns.contains(&name));
+    assert_eq!(account.unknown_columns, 1);
+    let table = graph.entity_table(PARCEL.type_name).expect("made");
+    assert!(table.doubtful().any(|it| it == "name"));
+    // The end of an edge dropped: no edge of the type may go.
+    let account = ingest(&mut Graph::default(), &THINGS, "thing.uid\n1\n");
+    assert_eq!(account.missing_ends, ["shop_shelf_has_thing"]);
+    // A `where` or a `limit` added shows as a shrinking estate.
+    assert!(ShrinkGuard::default().refuses(10_000, 9_000));
+}
+
+#[test]
+fn h3_an_aggregated_query_is_refused() {
+    for file in ["parcel.kind,number_of_parcels\nbox,12\n", "start_time,value\n2026-01-01,3\n"] {
+        assert_eq!(refused(&PARCELS, file.as_bytes()), without_key(&[]), "{file}");
+    }
+}
+
+#[test]
+fn a_refusal_is_the_source_of_its_error() {
+    let error = refused(&PARCELS, b"");
+    assert_eq!(error.to_string(), "the file is not the CSV that Nexthink exports");
+    let IngestError::Refused(refusal) = error else { panic!("a refusal") };
+    assert_eq!(refusal.reason, RefusalReason::Empty);
+}
+
+proptest! {
+    #[test]
+    fn f14_the_order_of_columns_and_columns_besides_change_nothing(
+        order in Just((0..9).collect::<Vec<usize>>()).prop_shuffle(),
+        cells in prop::collection::vec("[a-c0-2]{0,2}", 9),
+    ) {
+        let columns = PARCELS.columns();
+        let mut names: Vec<&str> = columns.clone();
+        names.resize(9, "something.else");
+        let mut cells = cells;
+        cells[columns.iter().position(|it| *it == "parcel.uid").expect("a key")] = "p".to_owned();
+        let line = |order: &[usize], of: &dyn Fn(usize) -> String| -> String {
+            order.iter().map(|&it| of(it)).collect::<Vec<_>>().join(",")
+        };
+        let file = |order: &[usize]| {
+            let header = line(order, &|it| names[it].to_owned());
+            format!("{header}\n{}\n", line(order, &|it| cells[it].clone()))
+        };
+        let declared: Vec<usize> = (0..columns.len()).collect();
+        prop_assert_eq!(listed(&PARCELS, &file(&order)), listed(&PARCELS, &file(&declared)));
+    }
+}

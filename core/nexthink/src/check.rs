@@ -1,0 +1,60 @@
+//! The calls that find out whether the program could work, without running any query.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use tokio::time::Instant;
+
+use crate::client::Client;
+use crate::error::{Endpoint, NexthinkError};
+use crate::identity::ExportId;
+use crate::transport::ApiCall;
+
+/// What the login host's acceptance of a credential tells besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialCheck {
+    /// How long a token is used before the next one is fetched.
+    pub token_used_for: Duration,
+    /// By how many milliseconds the login host's clock is ahead of this machine's, exact to about
+    /// a second; negative if it is behind, none if it does not tell.
+    pub server_ahead_ms: Option<i64>,
+}
+
+impl Client {
+    /// Checks that the login host can be reached and accepts the credential, and compares its
+    /// clock with `now_ms`: this machine's, in milliseconds since 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// [`NexthinkError::Unauthorized`] if it does not, or why that could not be found out.
+    pub async fn check_credentials(&self, now_ms: u64) -> Result<CredentialCheck, NexthinkError> {
+        let asked = Instant::now();
+        let issued = self.tokens.get().await?;
+        let server_ms = issued.server_now_ms(asked);
+        let ahead = |server_ms: i64| server_ms.checked_sub_unsigned(now_ms);
+        Ok(CredentialCheck {
+            token_used_for: issued.refresh_after(),
+            server_ahead_ms: server_ms.and_then(ahead),
+        })
+    }
+
+    /// Checks that the API can be reached and takes the token, at the cost of nothing: it asks for
+    /// the status of an export that does not exist, which Nexthink documents to answer with HTTP
+    /// 404 (Nexthink NQL API 1.2.0, `status`).
+    ///
+    /// # Errors
+    /// [`NexthinkError::Forbidden`] if the credential lacks the NQL API permission, or why the API
+    /// cannot be used.
+    pub async fn check_api(&self) -> Result<(), NexthinkError> {
+        const AT: Endpoint = Endpoint::ExportStatus;
+        let nobody: ExportId =
+            "00000000-0000-0000-0000-000000000000".parse().expect("it is a path segment");
+        let answer = self.call(ApiCall::ExportStatus(&nobody), AT).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(()),
+            StatusCode::FORBIDDEN => {
+                Err(NexthinkError::Forbidden { subject: "the NQL API".to_owned() })
+            }
+            _ => Err(answer.unexpected_status(AT)),
+        }
+    }
+}

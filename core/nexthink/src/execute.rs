@@ -1,0 +1,66 @@
+//! Runs a saved query at once, to see its columns: that costs no export.
+
+use std::collections::BTreeMap;
+
+use reqwest::StatusCode;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::client::Client;
+use crate::error::{Endpoint, NexthinkError};
+use crate::identity::QueryId;
+use crate::transport::{ApiCall, Execute};
+
+/// What a query gives when it is run at once, without any cell of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecuteAnswer {
+    /// The names of the columns, as Nexthink wrote them: escape them before they are shown.
+    pub columns: Vec<String>,
+    /// How many rows came; Nexthink gives 1,000 at most.
+    pub rows: u64,
+    /// The text of the query as it was run, if Nexthink tells it.
+    pub executed_query: Option<String>,
+}
+
+impl Client {
+    /// Runs a saved query at once (Nexthink NQL API 1.2.0, `execute` v1). Nexthink stops after
+    /// about five seconds and 1,000 rows.
+    ///
+    /// It does not count against the daily number of exports. An answer of more than 16 MiB is
+    /// refused; cells are skipped and never kept.
+    ///
+    /// # Errors
+    /// [`NexthinkError::Forbidden`] and [`NexthinkError::QueryNotFound`] concern the query; the
+    /// others the credential, the network or the answer.
+    pub async fn execute(
+        &self,
+        query: &QueryId,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<ExecuteAnswer, NexthinkError> {
+        const AT: Endpoint = Endpoint::Execute;
+
+        let body = Execute { query_id: query, parameters };
+        let answer = self.call(ApiCall::Execute(&body), AT).await?;
+        match answer.status {
+            StatusCode::OK => {}
+            StatusCode::FORBIDDEN => {
+                return Err(NexthinkError::Forbidden { subject: format!("query {query}") });
+            }
+            StatusCode::NOT_FOUND => {
+                return Err(NexthinkError::QueryNotFound { query: query.clone() });
+            }
+            _ => return Err(answer.unexpected_status(AT)),
+        }
+        let RowsAnswer { headers, data, executed_query } = answer.json(AT)?;
+        Ok(ExecuteAnswer { columns: headers, rows: data.len() as u64, executed_query })
+    }
+}
+
+/// The answer; its rows take no memory.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RowsAnswer {
+    headers: Vec<String>,
+    data: Vec<IgnoredAny>,
+    executed_query: Option<String>,
+}

@@ -1,0 +1,354 @@
+//! The life of an export as one state machine: start, wait, fetch, done.
+//!
+//! Every step that costs something is written to a journal before the next begins, so that a
+//! process that ends anywhere can be followed by one that goes on from there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::client::Client;
+use crate::error::NexthinkError;
+use crate::export::{ExportEvent, ExportState, ExportStatus, FinishedExport};
+use crate::identity::ExportId;
+use crate::journal::{ExportJournal, ExportRecord, FileRecord};
+use crate::order::ExportOrder;
+use crate::passing_failure;
+use crate::results_link::ResultsLink;
+use crate::results_sink::{ResultsSink, sink_failed};
+use crate::settings::PollSchedule;
+use crate::transfer::{Answered, Resumptions, Transfer, can_go_on};
+
+/// How often a completed export without a results link is asked again.
+const ASK_AGAIN_FOR_LINK: u32 = 3;
+
+impl Client {
+    /// Runs a saved query as an export and writes its results file to `sink` as transferred.
+    ///
+    /// `resume` is what an earlier process recorded in its journal for the same order: an export
+    /// that Nexthink still knows is gone on with instead of being paid for again, and so is a half
+    /// file in `sink`. A record that does not fit `order` is ignored.
+    ///
+    /// An export that Nexthink forgets, that fails for a reason that may pass, or whose file cannot
+    /// be had even with a new results link, is started anew once.
+    ///
+    /// A download that breaks goes on where it was if the file host vouches that the file is still
+    /// the same, else from zero, so [`ExportEvent::Downloading`] may tell fewer bytes than before.
+    /// It is given up when five resumptions in a row bring no progress of 64 KiB. On an error,
+    /// `sink` may hold part of a file; the record says what can be made of it.
+    ///
+    /// # Errors
+    /// Those of [`Client::export_status`] and [`Client::download`];
+    /// [`NexthinkError::Forbidden`] and [`NexthinkError::QueryNotFound`] concern the query,
+    /// [`NexthinkError::QuotaExhausted`] and [`NexthinkError::Deferred`] say when to come back,
+    /// [`NexthinkError::ExportFailed`] that Nexthink cannot run the query,
+    /// [`NexthinkError::Deadline`] that it does not get done, and [`NexthinkError::Journal`] is
+    /// about `journal`.
+    pub async fn run_export(
+        &self,
+        order: &ExportOrder,
+        resume: Option<ExportRecord>,
+        journal: &mut impl ExportJournal,
+        sink: &mut impl ResultsSink,
+        observer: impl FnMut(ExportEvent),
+    ) -> Result<FinishedExport, NexthinkError> {
+        let life = Life {
+            client: self,
+            order,
+            journal,
+            sink,
+            observer,
+            resumptions: Resumptions::new(&self.settings.retry, &self.jitter),
+            started_again: false,
+        };
+        life.run(resume).await
+    }
+}
+
+/// Where an export is in its life.
+enum Phase {
+    /// Not started.
+    Start,
+    /// Started, without a results link.
+    Wait(Underway),
+    /// Completed, with a results link.
+    Fetch(Underway, ResultsLink),
+    /// Its results file is in the sink.
+    Done(FinishedExport),
+}
+
+/// One export from its start on.
+struct Underway {
+    record: ExportRecord,
+    /// When this process began to wait for it.
+    since: Instant,
+    polls: u32,
+    state: Option<ExportState>,
+    transfer: Transfer,
+    /// The link that was not accepted last, and how, until a download begins.
+    refused: Option<(ResultsLink, NexthinkError)>,
+}
+
+impl Underway {
+    fn new(record: ExportRecord, transfer: Transfer) -> Self {
+        let since = Instant::now();
+        Self { record, since, polls: 0, state: None, transfer, refused: None }
+    }
+
+    fn export_id(&self) -> &ExportId {
+        &self.record.export_id
+    }
+
+    fn failed(&self, description: String) -> NexthinkError {
+        NexthinkError::ExportFailed { export_id: self.export_id().clone(), description }
+    }
+
+    /// Sleeps for about `wait`, unless the deadline comes before its end.
+    async fn pause_to_poll(&self, client: &Client, wait: Duration) -> Result<(), NexthinkError> {
+        let deadline = client.settings.poll.deadline;
+        let wait = PollSchedule::spread(wait, client.jitter.next());
+        if self.since.elapsed().saturating_add(wait) > deadline {
+            let export_id = self.export_id().clone();
+            return Err(NexthinkError::Deadline { export_id, waited: deadline });
+        }
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+}
+
+/// What an export needs all its life.
+struct Life<'a, J, S, O> {
+    client: &'a Client,
+    order: &'a ExportOrder,
+    journal: &'a mut J,
+    sink: &'a mut S,
+    observer: O,
+    resumptions: Resumptions<'a>,
+    started_again: bool,
+}
+
+impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> {
+    async fn run(mut self, resume: Option<ExportRecord>) -> Result<FinishedExport, NexthinkError> {
+        let mut phase = self.enter(resume).await?;
+        loop {
+            let next = match phase {
+                Phase::Start => self.start().await,
+                Phase::Wait(underway) => self.wait(underway).await,
+                Phase::Fetch(underway, link) => self.fetch(underway, link).await,
+                Phase::Done(finished) => return Ok(finished),
+            };
+            phase = match next {
+                Ok(next) => next,
+                Err(error) => self.start_again(error).await?,
+            };
+        }
+    }
+
+    /// Finds out where an earlier process left off.
+    async fn enter(&mut self, resume: Option<ExportRecord>) -> Result<Phase, NexthinkError> {
+        let in_sink = self.sink.resume().await.map_err(sink_failed)?;
+        let Some(mut record) = resume.filter(|record| record.fits(self.order)) else {
+            self.clear(in_sink).await?;
+            return Ok(Phase::Start);
+        };
+        let export_id = record.export_id.clone();
+        tracing::info!(query_id = %self.order.query, %export_id, "export is gone on with");
+        (self.observer)(ExportEvent::Resumed { export_id });
+        if let Some(file) = &record.file
+            && file.whole == Some(in_sink)
+        {
+            return Ok(Phase::Done(self.finished(&record, file.total, in_sink)));
+        }
+        let transfer = match &record.file {
+            Some(file) if file.total.is_none_or(|total| in_sink < total) => {
+                Transfer::resumed(file, in_sink)
+            }
+            // What is in the sink belongs to no file that is known.
+            _ => {
+                self.clear(in_sink).await?;
+                record.file = None;
+                Transfer::default()
+            }
+        };
+        Ok(Phase::Wait(Underway::new(record, transfer)))
+    }
+
+    async fn start(&mut self) -> Result<Phase, NexthinkError> {
+        let export_id = self.client.start_export(self.order, self.journal).await?;
+        let record = ExportRecord::new(self.order, export_id.clone());
+        self.remember(&record)?;
+        (self.observer)(ExportEvent::Started { export_id });
+        let underway = Underway::new(record, Transfer::default());
+        underway.pause_to_poll(self.client, self.client.settings.poll.first_wait()).await?;
+        Ok(Phase::Wait(underway))
+    }
+
+    /// Polls until the export is completed and has a results link.
+    async fn wait(&mut self, mut underway: Underway) -> Result<Phase, NexthinkError> {
+        let schedule = &self.client.settings.poll;
+        let mut wait = schedule.first_wait();
+        let mut without_link = 0;
+        loop {
+            let status = self.client.export_status(underway.export_id()).await?;
+            self.saw(&mut underway, &status)?;
+            match status {
+                ExportStatus::Completed { link: Some(link), .. } => {
+                    return match underway.refused.take() {
+                        // It would be refused again.
+                        Some((refused, error)) if refused == link => Err(error),
+                        refused => Ok(Phase::Fetch(Underway { refused, ..underway }, link)),
+                    };
+                }
+                ExportStatus::Failed { description } => return Err(underway.failed(description)),
+                ExportStatus::Completed { link: None, .. }
+                    if without_link == ASK_AGAIN_FOR_LINK =>
+                {
+                    let description = "completed, but without a results link";
+                    return Err(underway.failed(description.to_owned()));
+                }
+                ExportStatus::Completed { link: None, .. } => without_link += 1,
+                ExportStatus::Submitted | ExportStatus::InProgress | ExportStatus::Unknown => {}
+            }
+            wait = schedule.after(wait);
+            underway.pause_to_poll(self.client, wait).await?;
+        }
+    }
+
+    /// Downloads what the sink still lacks.
+    async fn fetch(
+        &mut self,
+        mut underway: Underway,
+        link: ResultsLink,
+    ) -> Result<Phase, NexthinkError> {
+        match self.download(&mut underway, &link).await {
+            Ok(finished) => Ok(Phase::Done(finished)),
+            Err(error) if can_go_on(&error) => {
+                // The link was accepted, so when it expires a new one may help again.
+                underway.refused = None;
+                self.resumptions.pause(underway.transfer.received, error).await?;
+                Ok(Phase::Fetch(underway, link))
+            }
+            Err(error) if underway.refused.is_none() && new_link_may_help(&error) => {
+                let export_id = underway.export_id();
+                tracing::info!(%export_id, %error, "asking for a new results link");
+                underway.refused = Some((link, error));
+                Ok(Phase::Wait(underway))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn download(
+        &mut self,
+        underway: &mut Underway,
+        link: &ResultsLink,
+    ) -> Result<FinishedExport, NexthinkError> {
+        let Underway { record, transfer, .. } = underway;
+        let (response, answered) = self.client.open_rest(link, self.sink, transfer).await?;
+        if answered == Answered::Whole {
+            record.file = Some(transfer.record());
+            self.remember(record)?;
+        }
+        let observer = &mut self.observer;
+        let on_progress = |bytes, total| observer(ExportEvent::Downloading { bytes, total });
+        let download = self.client.receive(response, transfer, self.sink, on_progress).await?;
+        // Recorded as whole only once it is sure to be there.
+        self.sink.persist().await.map_err(sink_failed)?;
+        record.file = Some(FileRecord { whole: Some(download.bytes), ..transfer.record() });
+        self.remember(record)?;
+        Ok(self.finished(record, transfer.total, download.bytes))
+    }
+
+    /// Forgets an export that failed like this and is of no use any more, and goes back to the
+    /// start if that may help and was not done before.
+    async fn start_again(&mut self, error: NexthinkError) -> Result<Phase, NexthinkError> {
+        let wait = match &error {
+            NexthinkError::ExportFailed { description, .. } => {
+                passing_failure::may_pass(description)
+                    .then_some(self.client.settings.wait_for_new_export)
+            }
+            NexthinkError::ExportGone { .. } => Some(Duration::ZERO),
+            error if new_link_may_help(error) => Some(Duration::ZERO),
+            _ => return Err(error),
+        };
+        self.journal.forget().map_err(journal_failed)?;
+        let Some(wait) = wait.filter(|_| !self.started_again) else {
+            return Err(error);
+        };
+        self.started_again = true;
+        tracing::warn!(query_id = %self.order.query, %error, "export will be started anew");
+        tokio::time::sleep(wait).await;
+        // It may have gone while its file was half here.
+        self.sink.restart().await.map_err(sink_failed)?;
+        Ok(Phase::Start)
+    }
+
+    /// Empties a sink that holds `in_sink` bytes of no use.
+    async fn clear(&mut self, in_sink: u64) -> Result<(), NexthinkError> {
+        if in_sink == 0 {
+            return Ok(());
+        }
+        self.sink.restart().await.map_err(sink_failed)
+    }
+
+    fn remember(&mut self, record: &ExportRecord) -> Result<(), NexthinkError> {
+        self.journal.record(record).map_err(journal_failed)
+    }
+
+    /// Takes in what Nexthink says about the export.
+    fn saw(&mut self, underway: &mut Underway, status: &ExportStatus) -> Result<(), NexthinkError> {
+        underway.polls += 1;
+        let polls = underway.polls;
+        let export_id = underway.record.export_id.clone();
+        if let ExportStatus::Completed { truncated: true, .. } = status
+            && !underway.record.truncated
+        {
+            tracing::warn!(%export_id, "export is truncated by the maximum of the licence");
+            // Stays set: a later answer must not make cut results look whole.
+            underway.record.truncated = true;
+            self.remember(&underway.record)?;
+        }
+        let state = status.state();
+        if underway.state.replace(state) == Some(state) {
+            return Ok(());
+        }
+        (self.observer)(ExportEvent::StateChanged { state, polls });
+        if state == ExportState::Unknown {
+            tracing::warn!(%export_id, polls, "export has a status that is not known");
+        } else {
+            tracing::info!(%export_id, status = %state, polls, "export changed its state");
+        }
+        Ok(())
+    }
+
+    fn finished(
+        &mut self,
+        record: &ExportRecord,
+        total: Option<u64>,
+        bytes: u64,
+    ) -> FinishedExport {
+        let export_id = record.export_id.clone();
+        (self.observer)(ExportEvent::Downloaded { bytes });
+        tracing::info!(%export_id, bytes, "export downloaded");
+        let length_proven = total.is_some();
+        FinishedExport { export_id, truncated: record.truncated, bytes, length_proven }
+    }
+}
+
+/// Whether a refused download may work with a new link.
+fn new_link_may_help(error: &NexthinkError) -> bool {
+    match error {
+        NexthinkError::LinkExpired { .. } => true,
+        // A signature that does not match means that the link was changed on its way: a new one
+        // would be changed too.
+        NexthinkError::DownloadRefused { status, code } => {
+            matches!(status, 403 | 404 | 410) && *code != Some("SignatureDoesNotMatch")
+        }
+        _ => false,
+    }
+}
+
+fn journal_failed(error: std::io::Error) -> NexthinkError {
+    NexthinkError::Journal { source: Arc::new(error) }
+}

@@ -1,0 +1,39 @@
+//! What an export is asked for: a saved query, the values of its parameters, and how the results
+//! file is compressed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::QueryId;
+
+/// An export that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportOrder {
+    /// The saved query.
+    pub query: QueryId,
+    /// The values of the parameters in its `where` clause, by name without the `$` that NQL writes
+    /// before it. Empty for a query without parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// How the results file comes.
+    pub compression: Compression,
+}
+
+impl ExportOrder {
+    /// The order for a query without parameters.
+    pub fn new(query: QueryId, compression: Compression) -> Self {
+        Self { query, parameters: BTreeMap::new(), compression }
+    }
+}
+
+/// How Nexthink compresses a results file (Nexthink NQL API 1.2.0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Compression {
+    /// Zstandard.
+    Zstd,
+    /// Gzip.
+    Gzip,
+    /// As it is.
+    None,
+}

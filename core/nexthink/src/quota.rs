@@ -1,0 +1,227 @@
+//! The ledger of export starts: what of the day's quota is left, and when there is more.
+//!
+//! It is pure; who owns it keeps it as JSON. What Nexthink takes for a day (which zone, by the
+//! calendar or rolling) is not documented, so a day is the past 24 hours here: a window that
+//! never lets more exports through than any other reading would.
+
+use serde::{Deserialize, Serialize};
+
+const DAY_MS: u64 = 24 * 3_600_000;
+
+/// Nexthink's limits are daily: a longer time to wait comes from a clock that was set.
+const LONGEST_DEFERRAL_MS: u64 = 7 * DAY_MS;
+
+/// When exports of a tenant were started, and until when Nexthink wants to be left alone.
+///
+/// All times are milliseconds since 1970-01-01 UTC by the caller's clock. A start that is in the
+/// future, since the clock was set back, counts as one of this moment: it neither gives quota back
+/// nor blocks for ever, if the ledger is [pruned](Self::prune) and kept whenever it is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub struct QuotaLedger {
+    /// Invariant: in the order in which they were counted.
+    starts_ms: Vec<u64>,
+    not_before_ms: Option<u64>,
+}
+
+/// The ledger as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    version: u32,
+    starts_ms: Vec<u64>,
+    not_before_ms: Option<u64>,
+}
+
+/// The version of [`Stored`].
+const VERSION: u32 = 1;
+
+impl TryFrom<Stored> for QuotaLedger {
+    type Error = String;
+
+    fn try_from(stored: Stored) -> Result<Self, String> {
+        let Stored { version, starts_ms, not_before_ms } = stored;
+        if version != VERSION {
+            return Err(format!("version {version} is not known, only {VERSION}"));
+        }
+        Ok(Self { starts_ms, not_before_ms })
+    }
+}
+
+impl From<QuotaLedger> for Stored {
+    fn from(ledger: QuotaLedger) -> Self {
+        let QuotaLedger { starts_ms, not_before_ms } = ledger;
+        Self { version: VERSION, starts_ms, not_before_ms }
+    }
+}
+
+impl QuotaLedger {
+    /// How many of `limit` exports a day are left.
+    pub fn left(&self, limit: u32, now_ms: u64) -> u32 {
+        let used = self.counting(now_ms).count();
+        limit.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))
+    }
+
+    /// When `needed` exports can be started, if not now: the quota for them is there by then, and
+    /// Nexthink does not want to be left alone any more.
+    ///
+    /// More than `limit` never fit into a day; the answer is then when all of `limit` do.
+    pub fn earliest(&self, limit: u32, needed: u32, now_ms: u64) -> Option<u64> {
+        let mut freed_ms: Vec<u64> =
+            self.counting(now_ms).map(|start_ms| start_ms.saturating_add(DAY_MS)).collect();
+        freed_ms.sort_unstable();
+        let kept = usize::try_from(limit - needed.min(limit)).unwrap_or(usize::MAX);
+        let too_many = freed_ms.len().saturating_sub(kept);
+        let by_quota = too_many.checked_sub(1).map(|last| freed_ms[last]);
+        by_quota.max(self.deferred_until(now_ms))
+    }
+
+    /// Counts an export that is about to be started.
+    pub fn count(&mut self, now_ms: u64) {
+        self.prune(now_ms);
+        self.starts_ms.push(now_ms);
+    }
+
+    /// Takes the last count back: that export was not started.
+    pub fn take_back(&mut self) {
+        self.starts_ms.pop();
+    }
+
+    /// Notes that Nexthink does not want to be called before `until_ms` (HTTP 429).
+    pub fn defer(&mut self, until_ms: u64) {
+        self.not_before_ms = self.not_before_ms.max(Some(until_ms));
+    }
+
+    /// Until when Nexthink does not want to be called, if that is not over.
+    pub fn deferred_until(&self, now_ms: u64) -> Option<u64> {
+        let longest = now_ms.saturating_add(LONGEST_DEFERRAL_MS);
+        self.not_before_ms.filter(|until_ms| *until_ms > now_ms).map(|it| it.min(longest))
+    }
+
+    /// Drops what does not matter any more, and brings times from the future back to `now_ms`.
+    pub fn prune(&mut self, now_ms: u64) {
+        self.starts_ms = self.counting(now_ms).collect();
+        self.not_before_ms = self.deferred_until(now_ms);
+    }
+
+    /// The starts of the past day.
+    fn counting(&self, now_ms: u64) -> impl Iterator<Item = u64> {
+        let starts_ms = self.starts_ms.iter().map(move |start_ms| (*start_ms).min(now_ms));
+        starts_ms.filter(move |start_ms| now_ms - start_ms < DAY_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3_600_000;
+    const NOW: u64 = 1_000 * DAY_MS;
+
+    fn ledger(starts_ms: &[u64]) -> QuotaLedger {
+        QuotaLedger { starts_ms: starts_ms.to_vec(), not_before_ms: None }
+    }
+
+    #[test]
+    fn starts_count_for_a_day() {
+        for (starts_ms, left) in [
+            (vec![], 3),
+            (vec![NOW], 2),
+            (vec![NOW - DAY_MS + 1], 2),
+            (vec![NOW - DAY_MS], 3),
+            (vec![0, NOW - HOUR, NOW - 2 * HOUR], 1),
+            (vec![NOW; 3], 0),
+            (vec![NOW; 9], 0),
+            (vec![NOW + HOUR, u64::MAX], 1),
+        ] {
+            assert_eq!(ledger(&starts_ms).left(3, NOW), left, "{starts_ms:?}");
+        }
+    }
+
+    #[test]
+    fn the_earliest_time_is_when_enough_starts_are_a_day_ago() {
+        let starts_ms = [NOW - HOUR, NOW - 3 * HOUR, NOW - 2 * HOUR, NOW - 30 * HOUR];
+        let ledger = ledger(&starts_ms);
+        for (limit, needed, expected) in [
+            (4, 1, None),
+            (4, 0, None),
+            (4, 2, Some(NOW + 21 * HOUR)),
+            (4, 3, Some(NOW + 22 * HOUR)),
+            (4, 4, Some(NOW + 23 * HOUR)),
+            (4, 9, Some(NOW + 23 * HOUR)),
+            (3, 1, Some(NOW + 21 * HOUR)),
+            (2, 1, Some(NOW + 22 * HOUR)),
+            (0, 1, Some(NOW + 23 * HOUR)),
+            (50, 47, None),
+        ] {
+            let earliest = ledger.earliest(limit, needed, NOW);
+            assert_eq!(earliest, expected, "{needed} of {limit}");
+            let Some(at) = earliest.filter(|_| needed <= limit) else { continue };
+            assert!(ledger.left(limit, at) >= needed, "{needed} of {limit} at that time");
+            assert!(ledger.left(limit, at - 1) < needed, "{needed} of {limit} just before");
+        }
+    }
+
+    #[test]
+    fn a_start_is_counted_and_taken_back() {
+        let mut ledger = ledger(&[NOW - DAY_MS, NOW - HOUR]);
+        ledger.count(NOW);
+        assert_eq!(ledger.starts_ms, [NOW - HOUR, NOW]);
+        assert_eq!(ledger.left(50, NOW), 48);
+        ledger.take_back();
+        assert_eq!(ledger.left(50, NOW), 49);
+        ledger.take_back();
+        ledger.take_back();
+        assert_eq!(ledger.left(50, NOW), 50);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_neither_frees_quota_nor_blocks_for_ever() {
+        let mut ledger = QuotaLedger::default();
+        let wrong = NOW + 3_650 * DAY_MS;
+        ledger.count(wrong);
+        ledger.defer(wrong + HOUR);
+        assert_eq!(ledger.left(1, NOW), 0);
+        assert_eq!(ledger.earliest(1, 1, NOW), Some(NOW + LONGEST_DEFERRAL_MS));
+        ledger.prune(NOW);
+        assert_eq!(ledger.left(1, NOW + DAY_MS - 1), 0);
+        assert_eq!(ledger.left(1, NOW + DAY_MS), 1);
+        assert_eq!(ledger.deferred_until(NOW + LONGEST_DEFERRAL_MS), None);
+    }
+
+    #[test]
+    fn a_deferral_lasts_until_its_time_and_never_gets_shorter() {
+        let mut ledger = QuotaLedger::default();
+        ledger.defer(NOW + 2 * HOUR);
+        ledger.defer(NOW + HOUR);
+        for (now_ms, expected) in [
+            (NOW, Some(NOW + 2 * HOUR)),
+            (NOW + 2 * HOUR - 1, Some(NOW + 2 * HOUR)),
+            (NOW + 2 * HOUR, None),
+        ] {
+            assert_eq!(ledger.deferred_until(now_ms), expected);
+            assert_eq!(ledger.earliest(50, 1, now_ms), expected);
+        }
+        ledger.prune(NOW + 2 * HOUR);
+        assert_eq!(ledger, QuotaLedger::default());
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_anything_else_is_refused() {
+        let mut ledger = ledger(&[NOW - HOUR, NOW]);
+        ledger.defer(NOW + HOUR);
+        let json = serde_json::to_string(&ledger).expect("numbers are JSON");
+        assert_eq!(serde_json::from_str::<QuotaLedger>(&json).expect("our own"), ledger);
+        for (what, broken) in [
+            ("nothing", String::new()),
+            ("half of it", json[..json.len() / 2].to_owned()),
+            ("another version", json.replace("\"version\":1", "\"version\":2")),
+            ("no version", json.replace("\"version\":1,", "")),
+            ("a member more", json.replace('{', "{\"more\":1,")),
+            ("a negative time", json.replace('[', "[-1,")),
+        ] {
+            assert_ne!(broken, json, "{what}");
+            assert!(serde_json::from_str::<QuotaLedger>(&broken).is_err(), "{what}");
+        }
+    }
+}

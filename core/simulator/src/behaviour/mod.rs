@@ -1,0 +1,174 @@
+//! The switches of a running simulator: what it holds, how long it takes, and what it refuses.
+
+mod content;
+mod download;
+mod fault;
+mod query;
+mod scenario;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::exports::SavedQuery;
+use crate::tenant::TenantSpec;
+pub use content::Content;
+pub use download::{AnnouncedLength, Cut, Download, Etag, Pace, RangeAnswer};
+pub use fault::{Answer, Fault, FaultAction, FaultPoint};
+pub use query::{FailingExports, Parameter, QueryBehaviour, Results, ResultsCompression};
+pub use scenario::{Scenario, ScenarioError};
+use scenario::{seconds, seconds_by_query};
+
+/// How the simulated tenant behaves. `Default` is a healthy one.
+///
+/// A change reaches the next request. An export keeps the tenant, the row cap, the preparation time
+/// and the results file it was started with.
+///
+/// As TOML (see [`Scenario`]) each field is a key of the same name, a time is a number of seconds
+/// under a key that ends in `_seconds`, and a query is named by its ID.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Behaviour {
+    /// What the tenant holds.
+    pub tenant: TenantSpec,
+    /// Most rows of any export; more are cut off and the status call answers 206. `None` is no cap.
+    pub row_cap: Option<u64>,
+    /// Row caps of single queries, which win over `row_cap`. Those that answer the same as such a
+    /// query have its cap too.
+    pub row_caps: BTreeMap<SavedQuery, u64>,
+    /// Queries that the credentials may not run: 403 at the start of an export.
+    pub forbidden: BTreeSet<SavedQuery>,
+    /// Queries that nobody has saved: 404 at the start of an export.
+    pub missing: BTreeSet<SavedQuery>,
+    /// Queries whose exports end in `ERROR`, with the error description to give.
+    pub failing: BTreeMap<SavedQuery, String>,
+    /// Status calls answered `SUBMITTED` before any other answer.
+    pub polls_submitted: u32,
+    /// Status calls answered `IN_PROGRESS` after those, before the export may be `COMPLETED`. There
+    /// are more of them while the results file is still being measured.
+    pub polls_in_progress: u32,
+    /// Shortest time from the start of an export to `COMPLETED`.
+    #[serde(rename = "preparation_seconds", deserialize_with = "seconds")]
+    pub preparation: Duration,
+    /// Shortest times of single queries, which win over `preparation`.
+    #[serde(rename = "preparations_seconds", deserialize_with = "seconds_by_query")]
+    pub preparations: BTreeMap<SavedQuery, Duration>,
+    /// Whether `GET /api/v1/nql/export` starts an export as `POST` does; otherwise it is a 405.
+    pub accepts_get_export: bool,
+    /// A status with which the token endpoint refuses everybody.
+    pub token_status: Option<u16>,
+    /// How long a new token is accepted, in whole seconds.
+    #[serde(rename = "token_lifetime_seconds", deserialize_with = "seconds")]
+    pub token_lifetime: Duration,
+    /// How long a new results link is accepted, in whole seconds.
+    #[serde(rename = "link_lifetime_seconds", deserialize_with = "seconds")]
+    pub link_lifetime: Duration,
+    /// Base URL that results links begin with in place of the file host's own, such as that of a
+    /// [`FaultProxy`](crate::FaultProxy) in front of it.
+    pub files_url: Option<String>,
+    /// Most exports that may be started, after which the start is a 429. Counted from the start of
+    /// the simulator; its day does not end.
+    pub daily_export_limit: Option<u64>,
+    /// How long `retry-after` asks to wait with that 429, in whole seconds.
+    #[serde(rename = "retry_after_seconds", deserialize_with = "seconds")]
+    pub retry_after: Duration,
+    /// Most exports that may run at once, after which the start is a 429. An export runs until a
+    /// status call has said its end, and for the lifetime of a link if nobody asks.
+    pub concurrent_exports: Option<u64>,
+    /// How long `retry-after` asks to wait with that 429, in whole seconds.
+    #[serde(rename = "concurrent_retry_after_seconds", deserialize_with = "seconds")]
+    pub concurrent_retry_after: Duration,
+    /// How `retry-after` is written.
+    pub retry_after_form: RetryAfterForm,
+    /// Seconds by which the tenant's clock is ahead of this machine's, in the `Date` header and in
+    /// the dates of `retry-after`.
+    pub clock_offset_seconds: i64,
+    /// Whether a Zstandard results file ends with a checksum of its content.
+    pub zstd_checksum: bool,
+    /// What is special about a query, by its ID; also makes queries under further IDs.
+    pub queries: BTreeMap<String, QueryBehaviour>,
+    /// Requests that are answered otherwise than by the tenant. The first that applies wins.
+    pub faults: Vec<Fault>,
+}
+
+/// How a `retry-after` header is written. The source calls it a date and time, HTTP knows seconds
+/// and three forms of date (RFC 9110, sections 5.6.7 and 10.2.3).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryAfterForm {
+    /// `3600`
+    #[default]
+    Seconds,
+    /// `Sun, 06 Nov 1994 08:49:37 GMT`
+    Imf,
+    /// `Sunday, 06-Nov-94 08:49:37 GMT`
+    Rfc850,
+    /// `Sun Nov  6 08:49:37 1994`
+    Asctime,
+    /// `1994-11-06T08:49:37Z`
+    Iso8601,
+    /// No such header.
+    None,
+    /// This text, whatever it means.
+    Literal(String),
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        let documented_lifetime = Duration::from_mins(15);
+        Self {
+            tenant: TenantSpec::default(),
+            row_cap: None,
+            row_caps: BTreeMap::new(),
+            forbidden: BTreeSet::new(),
+            missing: BTreeSet::new(),
+            failing: BTreeMap::new(),
+            polls_submitted: 1,
+            polls_in_progress: 1,
+            preparation: Duration::ZERO,
+            preparations: BTreeMap::new(),
+            accepts_get_export: false,
+            token_status: None,
+            token_lifetime: documented_lifetime,
+            link_lifetime: documented_lifetime,
+            files_url: None,
+            daily_export_limit: None,
+            retry_after: Duration::from_hours(1),
+            concurrent_exports: None,
+            concurrent_retry_after: Duration::from_secs(1),
+            retry_after_form: RetryAfterForm::default(),
+            clock_offset_seconds: 0,
+            zstd_checksum: true,
+            queries: BTreeMap::new(),
+            faults: Vec::new(),
+        }
+    }
+}
+
+impl Behaviour {
+    /// The query saved under an ID; none if nobody saved one.
+    pub(crate) fn saved_query(&self, query_id: &str) -> Option<SavedQuery> {
+        let own = SavedQuery::from_id(query_id);
+        if own.is_some_and(|own| self.missing.contains(&own)) {
+            return None;
+        }
+        self.queries.get(query_id).and_then(|query| query.same_as).or(own)
+    }
+
+    pub(crate) fn is_forbidden(&self, query_id: &str) -> bool {
+        SavedQuery::from_id(query_id).is_some_and(|query| self.forbidden.contains(&query))
+    }
+
+    pub(crate) fn row_cap(&self, query: SavedQuery) -> Option<u64> {
+        self.row_caps.get(&query).copied().or(self.row_cap)
+    }
+
+    pub(crate) fn preparation(&self, query: SavedQuery) -> Duration {
+        self.preparations.get(&query).copied().unwrap_or(self.preparation)
+    }
+
+    pub(crate) fn query(&self, query_id: &str) -> QueryBehaviour {
+        self.queries.get(query_id).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,131 @@
+//! The NQL API: execute a query and answer with its first rows (Nexthink NQL API 1.2.0, execute).
+
+use std::io;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State as Extract;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::clock::{Parts, iso_date};
+use super::request::{Granted, error, is_authorized, read_post};
+use super::state::State;
+use crate::exports::write_rows;
+use crate::tenant::Tenant;
+
+/// What a real tenant gives at most (help of the public PowerShell client).
+const MOST_ROWS: u64 = 1_000;
+
+/// Dates as an object and rows as arrays.
+pub(crate) async fn version_1(
+    Extract(state): Extract<Arc<State>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let rows = match execute(&state, &headers, &body).await {
+        Ok(rows) => rows,
+        Err(refusal) => return refusal,
+    };
+    let date = Parts::new(rows.executed_at);
+    let mut answer = rows.common();
+    answer["executionDateTime"] = json!({
+        "year": date.year, "month": date.month, "day": date.day,
+        "hour": date.hour, "minute": date.minute, "second": date.second,
+    });
+    answer["headers"] = json!(rows.columns);
+    answer["data"] = json!(rows.cells);
+    Json(answer).into_response()
+}
+
+/// Dates as text and rows as objects.
+pub(crate) async fn version_2(
+    Extract(state): Extract<Arc<State>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let rows = match execute(&state, &headers, &body).await {
+        Ok(rows) => rows,
+        Err(refusal) => return refusal,
+    };
+    let mut answer = rows.common();
+    answer["executionDateTime"] = iso_date(rows.executed_at).into();
+    let objects = rows.cells.iter().map(|cells| {
+        rows.columns.iter().cloned().zip(cells.iter().cloned()).collect::<Map<_, _>>()
+    });
+    answer["data"] = objects.map(Value::Object).collect();
+    Json(answer).into_response()
+}
+
+/// The first rows of a query: every cell is text, an empty one is null.
+struct Rows {
+    query_id: String,
+    text: String,
+    /// In seconds since 1970.
+    executed_at: u64,
+    columns: Vec<String>,
+    cells: Vec<Vec<Value>>,
+}
+
+impl Rows {
+    /// What both versions of the answer share.
+    fn common(&self) -> Value {
+        json!({ "queryId": self.query_id, "executedQuery": self.text, "rows": self.cells.len() })
+    }
+}
+
+/// The rows, or the answer if that is no JSON.
+async fn execute(state: &State, headers: &HeaderMap, body: &Bytes) -> Result<Rows, Response> {
+    if !is_authorized(state, headers) {
+        return Err(StatusCode::UNAUTHORIZED.into_response());
+    }
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
+    let wants_csv = accept == "text/csv";
+    if !wants_csv && !accept.contains("*/*") && !accept.contains("application/json") {
+        return Err(StatusCode::NOT_ACCEPTABLE.into_response());
+    }
+    let asked = read_post(state, headers, body, &["queryId", "parameters"])?;
+    let (granted, tenant, executed_at) = {
+        let mut shared = state.shared();
+        let granted = asked.grant(&mut shared)?;
+        shared.requests.executions += 1;
+        let executed_at = state.clock.calendar(shared.behaviour.clock_offset_seconds);
+        (granted, shared.tenant(), executed_at)
+    };
+    let query = granted.selection.query;
+    let text = format!("{} | list {}", query.table(), query.columns().join(", "));
+    // The rows that match may be far apart.
+    let csv = tokio::task::spawn_blocking(move || first_rows(&tenant, granted)).await;
+    let csv = csv.ok().and_then(Result::ok).unwrap_or_default();
+    if wants_csv {
+        return Err(([(CONTENT_TYPE, "text/csv")], csv).into_response());
+    }
+    let (columns, cells) = cells(&csv).map_err(|_| {
+        error(StatusCode::INTERNAL_SERVER_ERROR, 500, "the results of the query are not a table")
+    })?;
+    Ok(Rows { query_id: asked.query_id, text, executed_at, columns, cells })
+}
+
+/// As CSV.
+fn first_rows(tenant: &Tenant, granted: Granted) -> io::Result<Vec<u8>> {
+    if let Some(results) = granted.behaviour.results {
+        return Ok(results.content.0.to_vec());
+    }
+    let mut selection = granted.selection;
+    selection.row_cap = Some(selection.row_cap.unwrap_or(MOST_ROWS).min(MOST_ROWS));
+    let mut csv = Vec::new();
+    write_rows(tenant, &selection, &mut csv)?;
+    Ok(csv)
+}
+
+fn cells(csv: &[u8]) -> csv::Result<(Vec<String>, Vec<Vec<Value>>)> {
+    let mut reader = csv::Reader::from_reader(csv);
+    let columns = reader.headers()?.iter().map(ToOwned::to_owned).collect();
+    let value = |cell: &str| if cell.is_empty() { Value::Null } else { cell.into() };
+    let rows = reader.records().take(usize::try_from(MOST_ROWS).unwrap_or(usize::MAX));
+    let cells = rows.map(|row| Ok(row?.iter().map(value).collect()));
+    Ok((columns, cells.collect::<csv::Result<_>>()?))
+}

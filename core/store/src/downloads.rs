@@ -1,0 +1,176 @@
+//! Downloads that outlive the run that began them: an export is paid for once, so what a killed run
+//! had fetched is there for the next one.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::StoreError;
+use crate::names;
+use crate::platform;
+use crate::tenant::RunLock;
+
+/// What the note on a download is called, after the download's own name.
+const NOTE_SUFFIX: &str = ".json";
+
+/// The downloads of a tenant, each a file and a note about it. Holds the lock.
+#[derive(Debug, Clone)]
+pub struct Downloads {
+    _lock: RunLock,
+    folder: PathBuf,
+}
+
+impl Downloads {
+    pub(crate) fn open(lock: RunLock) -> Result<Self, StoreError> {
+        let folder = lock.tenant().downloads();
+        platform::create_private_folder(&folder)?;
+        Ok(Self { _lock: lock, folder })
+    }
+
+    /// Opens a download to go on with it, readable and writable; it is made if it is not there.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
+    pub fn resume(&self, name: &str) -> Result<File, StoreError> {
+        let path = self.path(name)?;
+        let mut options = platform::private_file();
+        options.create(true).truncate(false);
+        options.open(&path).map_err(StoreError::io("open the file", &path))
+    }
+
+    /// Opens a download for reading, from its start.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`], [`StoreError::Io`] when there is none of this name.
+    pub fn read(&self, name: &str) -> Result<File, StoreError> {
+        let path = self.path(name)?;
+        File::open(&path).map_err(StoreError::io("open the file", &path))
+    }
+
+    /// What was noted about a download; nothing if there is no note.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`], [`StoreError::Io`].
+    pub fn note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.note_path(name)?;
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::Io { action: "read", path, source }),
+        }
+    }
+
+    /// Replaces the note about a download in one step, durably.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`], [`StoreError::Io`].
+    pub fn set_note(&self, name: &str, note: &[u8]) -> Result<(), StoreError> {
+        replace_file(&self.note_path(name)?, note)
+    }
+
+    /// Removes a download with its note. That there is none is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`], [`StoreError::Io`].
+    pub fn remove(&self, name: &str) -> Result<(), StoreError> {
+        // The note first: a file without a note is of no use, a note without its file would lie.
+        remove_if_there(self.note_path(name)?)?;
+        remove_if_there(self.path(name)?)
+    }
+
+    /// Removes the note about a download, which then starts anew. That there is none is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`], [`StoreError::Io`].
+    pub fn remove_note(&self, name: &str) -> Result<(), StoreError> {
+        remove_if_there(self.note_path(name)?)
+    }
+
+    /// The names of the downloads that have a note, sorted.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn names(&self) -> Result<Vec<String>, StoreError> {
+        let mut names = Vec::new();
+        for name in self.files()? {
+            names.extend(name.strip_suffix(NOTE_SUFFIX).map(str::to_owned));
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Removes every download.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn clear(&self) -> Result<(), StoreError> {
+        self.clear_except(|_| false)
+    }
+
+    /// Removes what is not to be kept: whatever has another name than one of a download with a
+    /// note, and the downloads of which `keep` says no.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn clear_except(&self, keep: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+        for name in self.files()? {
+            let download = name.strip_suffix(NOTE_SUFFIX).unwrap_or(&name);
+            if !keep(download) {
+                let path = self.folder.join(&name);
+                fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that the disk of the downloads has left for this user; unknown on some systems.
+    pub fn free_bytes(&self) -> Option<u64> {
+        platform::free_bytes(&self.folder)
+    }
+
+    fn files(&self) -> Result<Vec<String>, StoreError> {
+        let list = || StoreError::io("list", &self.folder);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(list())? {
+            names.push(entry.map_err(list())?.file_name().to_string_lossy().into_owned());
+        }
+        Ok(names)
+    }
+
+    fn path(&self, name: &str) -> Result<PathBuf, StoreError> {
+        names::check_file(name)?;
+        Ok(self.folder.join(name))
+    }
+
+    fn note_path(&self, name: &str) -> Result<PathBuf, StoreError> {
+        let note = format!("{name}{NOTE_SUFFIX}");
+        names::check_file(&note)?;
+        Ok(self.folder.join(note))
+    }
+}
+
+fn remove_if_there(path: PathBuf) -> Result<(), StoreError> {
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => {
+            Err(StoreError::Io { action: "remove", path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file that is seen either as it was or whole, and that survives a loss of power.
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    let mut options = platform::private_file();
+    let mut file = options
+        .create(true)
+        .truncate(true)
+        .open(&temporary)
+        .map_err(StoreError::io("create the file", &temporary))?;
+    file.write_all(bytes).map_err(StoreError::io("write", &temporary))?;
+    file.sync_all().map_err(StoreError::io("make durable", &temporary))?;
+    fs::rename(&temporary, path).map_err(StoreError::io("replace", path))?;
+    platform::sync_folder(path.parent().expect("a file of ours is in a folder"))
+}

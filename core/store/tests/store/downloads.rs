@@ -1,0 +1,98 @@
+//! Downloads outlive the run that began them, and stay in their folder.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+
+use core_store::{GenerationId, StoreError};
+
+use crate::support::{Checked, FIRST, Place};
+
+#[test]
+fn a_download_is_there_for_the_next_run_with_what_was_noted() -> Checked {
+    let place = Place::new()?;
+    {
+        let lock = place.lock()?;
+        let downloads = lock.downloads()?;
+        downloads.resume("devices")?.write_all(b"half a ")?;
+        downloads.set_note("devices", b"first")?;
+        downloads.set_note("devices", b"second")?;
+        drop(lock.stage(GenerationId::parse(FIRST)?)?);
+    }
+    place.publish(FIRST, "a")?;
+    let downloads = place.lock()?.downloads()?;
+    assert_eq!(downloads.note("devices")?.as_deref(), Some(&b"second"[..]));
+    assert_eq!(downloads.note("users")?, None);
+    let mut file = downloads.resume("devices")?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    file.write_all(b"file")?;
+    downloads.read("devices")?.read_to_string(&mut text)?;
+    assert_eq!(text, "half a half a file");
+    Ok(())
+}
+
+#[test]
+fn what_is_not_kept_goes_with_its_note_and_with_what_lies_about() -> Checked {
+    let place = Place::new()?;
+    let downloads = place.lock()?.downloads()?;
+    for name in ["devices", "users", "packages"] {
+        downloads.resume(name)?;
+        downloads.set_note(name, b"{}")?;
+    }
+    fs::write(place.path("staging/downloads/devices.json.new"), "{")?;
+    downloads.remove("packages")?;
+    downloads.remove("packages")?;
+    assert_eq!(downloads.names()?, ["devices", "users"]);
+    downloads.clear_except(|name| name == "devices")?;
+    let mut left = Vec::new();
+    for entry in fs::read_dir(place.path("staging/downloads"))? {
+        left.push(entry?.file_name().into_string().map_err(|_| "a name that is no text")?);
+    }
+    left.sort_unstable();
+    assert_eq!(left, ["devices", "devices.json"]);
+    downloads.clear()?;
+    assert_eq!(fs::read_dir(place.path("staging/downloads"))?.count(), 0);
+    Ok(())
+}
+
+#[test]
+fn names_of_downloads_and_of_state_stay_in_their_folder() -> Checked {
+    let place = Place::new()?;
+    let lock = place.lock()?;
+    let downloads = lock.downloads()?;
+    for name in ["../CURRENT", "/tmp/x", "a/b", "..", ""] {
+        let outcomes = [
+            downloads.resume(name).map(drop),
+            downloads.read(name).map(drop),
+            downloads.note(name).map(drop),
+            downloads.set_note(name, b""),
+            downloads.remove(name),
+            place.tenant.state(name).map(drop),
+            lock.set_state(name, b""),
+        ];
+        for (i, outcome) in outcomes.into_iter().enumerate() {
+            assert!(matches!(outcome, Err(StoreError::InvalidName { .. })), "{i}: {name}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn state_is_read_as_it_was_last_written() -> Checked {
+    let place = Place::new()?;
+    assert_eq!(place.tenant.state("quota")?, None);
+    let lock = place.lock()?;
+    lock.set_state("quota", b"1")?;
+    lock.set_state("quota", b"2")?;
+    assert_eq!(place.tenant.state("quota")?.as_deref(), Some(&b"2"[..]));
+    assert!(place.path("quota.json").exists());
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn the_disk_says_what_is_left() -> Checked {
+    let place = Place::new()?;
+    assert!(place.lock()?.downloads()?.free_bytes().is_some_and(|free| free > 0));
+    Ok(())
+}

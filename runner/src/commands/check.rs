@@ -1,0 +1,148 @@
+//! `check`: looks at everything that a run needs, and says how to mend what is wrong. It starts no
+//! export and publishes nothing.
+
+mod columns;
+mod connection;
+mod place;
+
+use core_model::step::Step;
+use core_nexthink::{ErrorKind, NexthinkError};
+use serde::Serialize;
+
+use crate::cli::Global;
+use crate::config::{self, Config, DEFAULT_FILE};
+use crate::exit::{Exit, Failure, exit_for};
+use crate::output;
+
+/// What was found out.
+pub(super) struct Checks(Vec<Check>);
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: String,
+    state: State,
+    /// What was found, and where it is wrong how to mend it.
+    detail: String,
+    /// How the program ends if this is the first that failed.
+    #[serde(skip)]
+    exit: Exit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ok,
+    Warning,
+    Failed,
+    /// Something before it failed.
+    Skipped,
+}
+
+/// Checks, prints, and ends with the code of what failed first.
+pub(super) async fn check(global: &Global, json: bool) -> Result<Exit, Failure> {
+    let Some(path) = config::find(global.config.as_deref()) else {
+        return Err(Failure::usage(format!(
+            "there is no configuration to check: `init` writes {DEFAULT_FILE}, and --config names \
+             another file"
+        )));
+    };
+    let config = Config::load(&path)?;
+    let mut checks = Checks(vec![Check::ok("configuration", path.display().to_string())]);
+    checks.0.extend(check_all(&config).await.0);
+    if json {
+        let text = serde_json::to_string_pretty(&checks.0).map_err(anyhow::Error::new)?;
+        output::result(&text);
+    } else {
+        checks.print();
+    }
+    Ok(checks.exit())
+}
+
+/// Checks all that a valid configuration leads to.
+pub(super) async fn check_all(config: &Config) -> Checks {
+    let mut checks = place::check(config);
+    let client = connection::client(config, &mut checks);
+    let reached = match &client {
+        Some(client) => connection::check(config, client, &mut checks).await,
+        None => false,
+    };
+    for step in Step::all() {
+        let Some(query) = step.query() else { continue };
+        let Some(saved) = config.queries.get(query.config_field) else {
+            let detail =
+                format!("`queries.{}` is blank, so {} is skipped", query.config_field, step.id);
+            checks.push(Check::warning(format!("query {}", query.config_field), detail));
+            continue;
+        };
+        match &client {
+            Some(client) if reached => columns::check(client, step, saved, &mut checks).await,
+            _ => {
+                let name = format!("query {}", query.config_field);
+                checks.push(Check::skipped(name, "the API was not reached"));
+            }
+        }
+    }
+    checks
+}
+
+impl Checks {
+    fn push(&mut self, check: Check) {
+        self.0.push(check);
+    }
+
+    /// Prints a line for each check.
+    pub(super) fn print(&self) {
+        let width = self.0.iter().map(|it| it.name.len()).max().unwrap_or(0);
+        let lines = self.0.iter().map(|it| {
+            let state = match it.state {
+                State::Ok => "ok  ",
+                State::Warning => "warn",
+                State::Failed => "FAIL",
+                State::Skipped => "skip",
+            };
+            let detail = core_query::escape_for_terminal(&it.detail);
+            format!("{state}  {:<width$}  {detail}", it.name)
+        });
+        output::result(&lines.collect::<Vec<_>>().join("\n"));
+    }
+
+    /// The code of what failed first.
+    fn exit(&self) -> Exit {
+        let failed = self.0.iter().find(|it| it.state == State::Failed);
+        failed.map_or(Exit::Complete, |it| it.exit)
+    }
+}
+
+impl Check {
+    fn ok(name: impl Into<String>, detail: impl Into<String>) -> Check {
+        Check::new(name, State::Ok, detail)
+    }
+
+    fn warning(name: impl Into<String>, detail: impl Into<String>) -> Check {
+        Check::new(name, State::Warning, detail)
+    }
+
+    fn skipped(name: impl Into<String>, detail: impl Into<String>) -> Check {
+        Check::new(name, State::Skipped, detail)
+    }
+
+    fn failed(name: impl Into<String>, exit: Exit, detail: impl Into<String>) -> Check {
+        Check { exit, ..Check::new(name, State::Failed, detail) }
+    }
+
+    /// What Nexthink or the way to it made fail.
+    fn failed_at_nexthink(name: impl Into<String>, error: &NexthinkError) -> Check {
+        let detail = format!("{:#}", anyhow::Error::new(error.clone()));
+        // A check fetches nothing that could be refused as data.
+        let exit = match error.kind() {
+            ErrorKind::Data => Exit::Unreachable,
+            kind => exit_for(kind),
+        };
+        Check::failed(name, exit, detail)
+    }
+
+    fn new(name: impl Into<String>, state: State, detail: impl Into<String>) -> Check {
+        Check { name: name.into(), state, detail: detail.into(), exit: Exit::Complete }
+    }
+}

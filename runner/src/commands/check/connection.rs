@@ -1,0 +1,100 @@
+//! The way to Nexthink: secret, name, TLS, token, clock, permission.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use core_nexthink::{Client, NexthinkError, UnreachableCause};
+
+use super::{Check, Checks};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::run;
+use crate::system::Moment;
+
+/// How far the clocks may be apart, in milliseconds, before certificates, tokens and links suffer.
+const CLOCK_SKEW_MS: u64 = 60_000;
+
+/// How often a call is made: somebody is waiting for the answer.
+const ATTEMPTS: u32 = 2;
+
+/// The client, if the secret is there.
+pub(super) fn client(config: &Config, checks: &mut Checks) -> Option<Arc<Client>> {
+    let secret = match config.client_secret.resolve() {
+        Ok(secret) => secret,
+        Err(error) => {
+            checks.push(Check::failed("secret", Exit::Configuration, format!("{error:#}")));
+            return None;
+        }
+    };
+    let patience = |settings: &mut core_nexthink::Settings| {
+        settings.retry.max_attempts = ATTEMPTS;
+        settings.retry.max_start_attempts = ATTEMPTS;
+        settings.retry.budget = Duration::from_secs(20);
+    };
+    match run::client(config, secret, patience) {
+        Ok(client) => {
+            checks.push(Check::ok("secret", "it is there"));
+            Some(client)
+        }
+        Err(failure) => {
+            checks.push(Check::failed("secret", failure.exit, format!("{:#}", failure.error)));
+            None
+        }
+    }
+}
+
+/// Whether the API can be used.
+pub(super) async fn check(config: &Config, client: &Client, checks: &mut Checks) -> bool {
+    let checked = client.check_credentials(Moment::now().0).await;
+    if let Err(error) = &checked {
+        push_stages(config, Some(error), checks);
+        for name in ["clock", "permission"] {
+            checks.push(Check::skipped(name, "no token"));
+        }
+        return false;
+    }
+    push_stages(config, None, checks);
+    let ahead = checked.ok().and_then(|it| it.server_ahead_ms);
+    checks.push(match ahead {
+        Some(ahead) if ahead.unsigned_abs() > CLOCK_SKEW_MS => {
+            let (by, way) =
+                (ahead.unsigned_abs() / 1000, if ahead > 0 { "behind" } else { "ahead of" });
+            let detail = format!("this machine is {by} s {way} Nexthink: set its clock");
+            Check::warning("clock", detail)
+        }
+        Some(_) => Check::ok("clock", "it agrees with Nexthink's"),
+        None => Check::skipped("clock", "Nexthink does not tell the time"),
+    });
+    match client.check_api().await {
+        Ok(()) => {
+            checks.push(Check::ok("permission", "the NQL API takes the token"));
+            true
+        }
+        Err(error) => {
+            checks.push(Check::failed_at_nexthink("permission", &error));
+            false
+        }
+    }
+}
+
+/// How far the way to a token goes: name, TLS, token.
+fn push_stages(config: &Config, error: Option<&NexthinkError>, checks: &mut Checks) {
+    let failed_at = error.map(|error| match error {
+        NexthinkError::Unreachable { cause: UnreachableCause::Dns, .. } => 0,
+        NexthinkError::Unreachable { cause, .. } if *cause != UnreachableCause::Broken => 1,
+        _ => 2,
+    });
+    let (tenant, region) = (config.tenant.as_str(), config.region.as_str());
+    let stages = [
+        ("dns", format!("the login host of tenant {tenant} in region {region} is known")),
+        ("tls", "the connection stands".to_owned()),
+        ("token", "the credential is accepted".to_owned()),
+    ];
+    for (n, (name, detail)) in stages.into_iter().enumerate() {
+        checks.push(match (failed_at, error) {
+            (Some(stage), Some(error)) if stage == n => Check::failed_at_nexthink(name, error),
+            (Some(stage), _) if stage < n => Check::skipped(name, "not reached"),
+            _ => Check::ok(name, detail),
+        });
+    }
+}

@@ -1,0 +1,72 @@
+//! What a run needs on this machine: the store, its lock, room on the disk, and exports left.
+
+use core_store::{Store, StoreError, TenantStore};
+
+use super::{Check, Checks};
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::run::{self, report::bytes};
+
+/// Below this there is hardly room for a large export and a generation, in bytes.
+const LITTLE_ROOM: u64 = 2_000_000_000;
+
+/// Checks them all.
+pub(super) fn check(config: &Config) -> Checks {
+    let mut checks = Checks(Vec::new());
+    let tenant =
+        Store::open(config.store.clone()).and_then(|store| store.tenant(config.tenant.as_str()));
+    match tenant {
+        Ok(tenant) => {
+            check_lock_and_disk(&tenant, &mut checks);
+            check_generation(&tenant, &mut checks);
+        }
+        Err(error) => checks.push(failed("store", error)),
+    }
+    match run::plan(config, &[]).and_then(|plan| run::cost(&plan, config)) {
+        Ok(cost) if cost.is_affordable() => checks.push(Check::ok("quota", cost.to_string())),
+        Ok(cost) => checks.push(Check::failed("quota", Exit::Deferred, cost.to_string())),
+        Err(Failure { exit, error }) => {
+            checks.push(Check::failed("quota", exit, format!("{error:#}")));
+        }
+    }
+    checks
+}
+
+fn check_lock_and_disk(tenant: &TenantStore, checks: &mut Checks) {
+    let lock = match tenant.lock("a check") {
+        Ok(lock) => lock,
+        Err(error) => {
+            let name = if matches!(error, StoreError::Locked { .. }) { "lock" } else { "store" };
+            return checks.push(failed(name, error));
+        }
+    };
+    checks.push(Check::ok("lock", "no other run has it"));
+    let free = match lock.downloads() {
+        Ok(downloads) => downloads.free_bytes(),
+        Err(error) => return checks.push(failed("disk", error)),
+    };
+    checks.push(match free {
+        Some(free) if free < LITTLE_ROOM => {
+            let detail = format!("only {} are free; make room, or move the store", bytes(free));
+            Check::warning("disk", detail)
+        }
+        Some(free) => Check::ok("disk", format!("{} are free", bytes(free))),
+        None => Check::skipped("disk", "this system does not tell what is free"),
+    });
+}
+
+fn check_generation(tenant: &TenantStore, checks: &mut Checks) {
+    checks.push(match tenant.current() {
+        Ok(Some(generation)) => {
+            let created = &generation.manifest().created_at;
+            Check::ok("store", format!("generation {} of {created}", generation.id()))
+        }
+        Ok(None) => Check::ok("store", "no generation yet"),
+        Err(error) => failed("store", error),
+    });
+}
+
+fn failed(name: &str, error: StoreError) -> Check {
+    let Failure { exit, error } = Failure::from(error);
+    Check::failed(name, exit, format!("{error:#}"))
+}

@@ -1,0 +1,6 @@
+//! Everything that Nexthink, the network and people are known to do wrong, a test for each, named by
+//! its row in `docs/faults.md`. After each the same invariants must hold; `case` has them.
+
+mod authentication;
+mod canaries;
+mod case;

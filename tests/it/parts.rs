@@ -1,0 +1,209 @@
+//! Queries with more rows than Nexthink exports at once: fetched in parts, or partial and nothing
+//! lost.
+
+use std::time::Duration;
+
+use core_simulator::{Parameter, QueryBehaviour, SavedQuery, TenantSpec};
+
+use crate::kit::{Run, Scene};
+
+/// The twin of the packages' query that has a parameter.
+const PART: &str = "#j1_packages_part";
+
+/// A tenant whose packages are more than an export may have, and the query for their parts.
+fn truncated(row_cap: u64) -> Scene {
+    let scene = Scene::of(TenantSpec {
+        devices: 60,
+        users: 20,
+        packages_per_device: 10,
+        alerts: 5,
+        ..TenantSpec::default()
+    });
+    scene.update(|it| {
+        it.row_caps.insert(SavedQuery::Packages, row_cap);
+        it.queries.insert(PART.to_owned(), twin());
+    });
+    scene
+}
+
+fn twin() -> QueryBehaviour {
+    let parameter = Parameter { name: "p".to_owned(), column: "device.uid".to_owned() };
+    QueryBehaviour {
+        same_as: Some(SavedQuery::Packages),
+        parameter: Some(parameter),
+        ..QueryBehaviour::default()
+    }
+}
+
+fn configure(scene: &Scene, partition: &str) {
+    scene.configure(|it| {
+        let table = format!("{{ id = \"#j1_packages\", partition = {{ {partition} }} }}");
+        it.set("queries.packages", &table)
+    });
+}
+
+/// How often packages were exported, in whole and in parts.
+fn n_exports(scene: &Scene) -> (u64, u64) {
+    let starts = scene.requests().export_starts;
+    let of = |id: &str| starts.get(id).map_or(0, |by_value| by_value.values().sum());
+    (of("#j1_packages"), of(PART))
+}
+
+fn packages(run: &Run) -> (&str, &str) {
+    let step = run.step("fetch-packages");
+    (step["outcome"].as_str().unwrap_or(""), step["reason"].as_str().unwrap_or(""))
+}
+
+#[test]
+fn a_truncated_query_is_complete_through_its_parts() {
+    let scene = truncated(300);
+    configure(&scene, "query = \"#j1_packages_part\"");
+    let run = scene.run_completely();
+    assert_eq!(n_exports(&scene), (1, 16));
+    assert_eq!(packages(&run), ("complete", ""));
+    let (counts, step) = (scene.counts(), run.step("fetch-packages"));
+    assert_eq!(step["rows"]["read"], counts.rows[&SavedQuery::Packages]);
+    assert_eq!((step["parts"].as_u64(), step["exports"].as_u64()), (Some(16), Some(17)));
+    assert_eq!(run.objects()["nexthink_package"], counts.packages);
+    assert_eq!(run.objects()["nexthink_device_installed_package"], counts.installations);
+
+    // What comes in parts is what would have come as a whole.
+    let whole = truncated(u64::MAX);
+    whole.run_completely();
+    assert!(scene.tables() == whole.tables());
+}
+
+#[test]
+fn a_truncated_query_without_parts_is_partial_and_loses_nothing() {
+    let scene = truncated(u64::MAX);
+    scene.run_completely();
+    let before = scene.run_completely().objects()["nexthink_device_installed_package"];
+    scene.update(|it| _ = it.row_caps.insert(SavedQuery::Packages, 100));
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+    assert_eq!(run.objects()["nexthink_device_installed_package"], before);
+    assert_eq!(packages(&run).0, "partial");
+}
+
+#[test]
+fn one_query_may_serve_for_the_whole_and_for_its_parts() {
+    let scene = truncated(300);
+    scene.update(|it| {
+        let own = QueryBehaviour { same_as: None, ..twin() };
+        it.queries.insert("#j1_packages".to_owned(), own);
+    });
+    configure(&scene, "parameter = \"p\"");
+    let run = scene.run_completely();
+    assert_eq!(packages(&run), ("complete", ""));
+    assert_eq!(run.step("fetch-packages")["exports"], 17);
+}
+
+#[test]
+fn a_part_that_is_truncated_too_is_split_further() {
+    // 600 rows in 16 parts are 40 on average, so that some parts have more.
+    let scene = truncated(45);
+    configure(&scene, "query = \"#j1_packages_part\"");
+    let run = scene.run_completely();
+    let (wholes, parts) = n_exports(&scene);
+    assert_eq!(wholes, 1);
+    assert!(parts > 16 && (parts - 16) % 16 == 0, "{parts}");
+    assert_eq!(
+        run.step("fetch-packages")["rows"]["read"],
+        scene.counts().rows[&SavedQuery::Packages]
+    );
+}
+
+#[test]
+fn values_that_do_not_cover_the_column_leave_the_dataset_partial() {
+    let scene = truncated(300);
+    configure(&scene, "query = \"#j1_packages_part\", values = [\"0*\", \"1*\"]");
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+    let (outcome, reason) = packages(&run);
+    assert_eq!(outcome, "partial");
+    assert!(reason.contains("belong to no part"), "{reason}");
+}
+
+#[test]
+fn parts_that_the_quota_does_not_allow_are_not_begun() {
+    let scene = truncated(300);
+    scene.configure(|it| {
+        let table = "{ id = \"#j1_packages\", partition = { query = \"#j1_packages_part\" } }";
+        it.set("queries.packages", table).set("nexthink.daily_exports", "19")
+    });
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+    assert_eq!(n_exports(&scene), (1, 0));
+    let (outcome, reason) = packages(&run);
+    assert_eq!(outcome, "partial");
+    assert!(
+        reason.contains("16 parts need 16 more exports, and 15 of the day's are left"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_query_that_ignores_its_parameter_is_found_out() {
+    let scene = truncated(5_000);
+    scene.update(|it| {
+        it.queries.get_mut(PART).expect("it is there").ignores_parameters = true;
+        let packages = it.queries.entry("#j1_packages".to_owned()).or_default();
+        packages.says_truncated = true;
+    });
+    configure(&scene, "query = \"#j1_packages_part\"");
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+    let (outcome, reason) = packages(&run);
+    assert_eq!(outcome, "partial");
+    assert!(reason.contains("ignores its parameter"), "{reason}");
+}
+
+#[test]
+fn the_next_run_knows_what_parts_cost() {
+    let scene = truncated(300);
+    scene.configure(|it| {
+        let table = "{ id = \"#j1_packages\", partition = { query = \"#j1_packages_part\" } }";
+        it.set("queries.packages", table).set("nexthink.daily_exports", "30")
+    });
+    scene.run_completely();
+    let plan = scene.program(&["plan"]);
+    assert!(plan.stdout.contains("costs 20 exports; 10 of 30 a day are left"), "{}", plan.stdout);
+    let before = n_exports(&scene);
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(75), "{}", run.ended.stderr);
+    assert!(run.ended.stderr.contains("not before 2"), "{}", run.ended.stderr);
+    assert_eq!(n_exports(&scene), before, "nothing was asked for");
+}
+
+/// As Nexthink counts: a million rows for each export, of two and a half million.
+#[test]
+fn millions_of_rows_are_complete_through_parts_with_an_exact_count() {
+    let scene = Scene::of(TenantSpec {
+        devices: 16_700,
+        users: 20,
+        packages_per_device: 150,
+        alerts: 5,
+        ..TenantSpec::default()
+    });
+    scene.update(|it| {
+        it.row_cap = Some(1_000_000);
+        it.queries.insert(PART.to_owned(), twin());
+    });
+    configure(&scene, "query = \"#j1_packages_part\"");
+    let run = scene.run_for(&[], Duration::from_mins(10));
+    assert_eq!(run.ended.exit, Some(0), "{}", run.ended.stderr);
+    let counts = scene.counts();
+    let rows = counts.rows[&SavedQuery::Packages];
+    assert!(rows > 2_500_000, "{rows}");
+    assert_eq!(n_exports(&scene), (1, 16));
+    assert_eq!(run.step("fetch-packages")["rows"]["read"], rows);
+    assert_eq!(run.objects()["nexthink_device_installed_package"], counts.installations);
+    assert_eq!(run.objects()["nexthink_package"], counts.packages);
+
+    // Without parts it ends partial, and nothing is lost.
+    scene.configure(|it| it);
+    let run = scene.run_for(&[], Duration::from_mins(10));
+    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+    assert_eq!(packages(&run).0, "partial");
+    assert_eq!(run.objects()["nexthink_device_installed_package"], counts.installations);
+}
