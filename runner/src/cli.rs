@@ -128,9 +128,14 @@ Names keep their case: write osName, not osname.")]
     },
     /// Serve a simulated tenant until Ctrl-C
     #[command(after_help = "\
-Example:
+Examples:
   nexthink-graph simulate --devices 2000 --config-out demo.toml
-  nexthink-graph run --config demo.toml        (in another terminal)")]
+  nexthink-graph run --config demo.toml        (in another terminal)
+  nexthink-graph simulate --scenario faults.toml --config-out demo.toml
+
+A scenario that truncates exports and is slow:
+  row_cap = 1000
+  preparation_seconds = 5")]
     Simulate(SimulateArguments),
     /// Print a script that completes commands in a shell
     #[command(
@@ -204,21 +209,24 @@ pub(crate) struct SimulateArguments {
     /// Where the login and the API listen
     #[arg(long, default_value = "127.0.0.1:8480", value_name = "ADDR:PORT")]
     pub(crate) listen: SocketAddr,
-    /// What the estate is made from; the same seed gives the same estate
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// How many devices there are
-    #[arg(long, default_value_t = 2000)]
-    pub(crate) devices: u32,
-    /// How many users there are
-    #[arg(long, default_value_t = 1500)]
-    pub(crate) users: u32,
-    /// How many packages a device has on average
-    #[arg(long, default_value_t = 60)]
-    pub(crate) packages_per_device: u32,
-    /// How many alerts there are
-    #[arg(long, default_value_t = 300)]
-    pub(crate) alerts: u32,
+    /// How it behaves: a TOML file with faults, limits and delays; see core/simulator/README.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// What the estate is made from; the same seed gives the same estate [default: 1]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// How many devices there are [default: 2000]
+    #[arg(long)]
+    pub(crate) devices: Option<u32>,
+    /// How many users there are [default: 1500]
+    #[arg(long)]
+    pub(crate) users: Option<u32>,
+    /// How many packages a device has on average [default: 60]
+    #[arg(long)]
+    pub(crate) packages_per_device: Option<u32>,
+    /// How many alerts there are [default: 300]
+    #[arg(long)]
+    pub(crate) alerts: Option<u32>,
     /// Write a configuration that works with this tenant, and its secret beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) config_out: Option<PathBuf>,

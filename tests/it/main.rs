@@ -3,6 +3,7 @@
 //! `kit` has what the tests share; every other module is one subject. `conformance` and `linking`
 //! need no running program.
 
+mod checks;
 mod conformance;
 mod counts;
 mod deletion;

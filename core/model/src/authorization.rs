@@ -11,6 +11,10 @@ pub const EXPORT_SCOPE: &str = "service:integration";
 pub const TOKEN_ENDPOINT: &str =
     "https://{tenantId}-login.{region}.nexthink.cloud/oauth2/default/v1/token";
 
+/// What `check` calls to see the columns of a query.
+pub const EXECUTE_ENDPOINT: &str =
+    "https://{tenantId}.api.{region}.nexthink.cloud/api/v1/nql/execute";
+
 const EXPORT_ENDPOINTS: &[&str] = &[
     "https://{tenantId}.api.{region}.nexthink.cloud/api/v1/nql/export",
     "https://{tenantId}.api.{region}.nexthink.cloud/api/v1/nql/status/{exportId}",

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::authorization::TOKEN_ENDPOINT;
+use crate::authorization::{EXECUTE_ENDPOINT, TOKEN_ENDPOINT};
 use crate::entity::EntityType;
 use crate::plan::Plan;
 use crate::property::{PersonalData, Property};
@@ -96,7 +96,11 @@ pub fn authorization(plan: &Plan) -> String {
             code_list(authorization.endpoints)
         );
     }
-    page.push_str("\nA results link is downloaded without any credential.\n");
+    let _ = writeln!(
+        page,
+        "\n`check` besides runs each query once for its first rows: `{EXECUTE_ENDPOINT}`. A results \
+         link is downloaded without any credential."
+    );
     page
 }
 

@@ -66,6 +66,12 @@ impl Endpoints {
         &self.files
     }
 
+    /// Whether the login host is reached over TLS: it is, unless it is overridden by one on this
+    /// machine.
+    pub fn login_uses_tls(&self) -> bool {
+        self.login.0.scheme() == "https"
+    }
+
     /// Whether any host is reached over TLS.
     pub(crate) fn use_tls(&self) -> bool {
         let files_use_tls = match &self.files {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use core_simulator::{Endpoints, Simulator, SimulatorConfig, TenantSpec};
+use core_simulator::{Behaviour, Endpoints, Scenario, Simulator, SimulatorConfig, TenantSpec};
 
 use super::demo::TENANT;
 use super::run::signal;
@@ -31,14 +31,7 @@ pub(super) async fn simulate(
         files_address: SocketAddr::new(arguments.listen.ip(), 0),
         ..SimulatorConfig::default()
     };
-    config.behaviour.tenant = TenantSpec {
-        seed: arguments.seed,
-        devices: arguments.devices,
-        users: arguments.users,
-        packages_per_device: arguments.packages_per_device,
-        alerts: arguments.alerts,
-        ..TenantSpec::default()
-    };
+    config.behaviour = behaviour(&arguments)?;
     let simulator = Simulator::start(config).await.map_err(|error| {
         Failure::usage(format!("cannot listen on {}: {error}", arguments.listen))
     })?;
@@ -62,6 +55,42 @@ pub(super) async fn simulate(
     };
     simulator.serve_until(stopped).await;
     Ok(Exit::Complete)
+}
+
+/// The scenario's behaviour, else that of a healthy tenant of a company; flags say how large it is.
+fn behaviour(arguments: &SimulateArguments) -> Result<Behaviour, Failure> {
+    let mut behaviour = match &arguments.scenario {
+        Some(path) => read_scenario(path)?,
+        None => Behaviour {
+            tenant: TenantSpec {
+                devices: 2000,
+                users: 1500,
+                packages_per_device: 60,
+                alerts: 300,
+                ..TenantSpec::default()
+            },
+            ..Behaviour::default()
+        },
+    };
+    let tenant = &mut behaviour.tenant;
+    tenant.seed = arguments.seed.unwrap_or(tenant.seed);
+    tenant.devices = arguments.devices.unwrap_or(tenant.devices);
+    tenant.users = arguments.users.unwrap_or(tenant.users);
+    let packages = arguments.packages_per_device;
+    tenant.packages_per_device = packages.unwrap_or(tenant.packages_per_device);
+    tenant.alerts = arguments.alerts.unwrap_or(tenant.alerts);
+    Ok(behaviour)
+}
+
+fn read_scenario(path: &Path) -> Result<Behaviour, Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path);
+    let text =
+        text.map_err(|it| Failure::usage(format!("cannot read the scenario {shown}: {it}")))?;
+    Scenario::parse(&text).map_err(|error| {
+        let error = anyhow::Error::new(error).context(format!("the scenario {shown} is not valid"));
+        Failure::new(Exit::Configuration, error)
+    })
 }
 
 fn write_configuration(path: &Path, endpoints: &Endpoints) -> Result<(), Failure> {

@@ -255,3 +255,23 @@ fn the_quota_is_what_nexthink_documents_unless_something_else_is_said() {
     let config = parse(&text, &[]).expect("it is valid");
     assert_eq!((config.daily_exports, config.parallel_exports), (20, 1));
 }
+
+#[test]
+fn the_configuration_in_the_readme_is_valid() {
+    let readme = include_str!("../../../README.md");
+    let block = readme.split("```toml\n").nth(1).and_then(|it| it.split("```").next());
+    let block = block.expect("the README shows a configuration");
+    // The file of an authority is read, and there is none.
+    let lines: Vec<&str> = block.lines().filter(|it| !it.starts_with("ca_file")).collect();
+    let config = parse(&lines.join("\n"), &[]).expect("it is valid");
+    assert_eq!(config.queries.len(), 4);
+    let partition = config.queries["packages"].partition.as_ref().expect("it is set");
+    let defaults = parse(
+        &with_packages(r##"{ id = "#all", partition = { query = "#j1_packages_part" } }"##),
+        &[],
+    );
+    assert_eq!(
+        Some(partition),
+        defaults.expect("it is valid").queries["packages"].partition.as_ref()
+    );
+}

@@ -31,6 +31,7 @@ fn a3_four_steps_share_one_slow_token() {
     let slow =
         Fault { delay: Duration::from_secs(1), ..Fault::new(FaultPoint::Token, FaultAction::Pass) };
     let case = Case::new().fault(|it| it.faults = vec![slow]);
+    let case = case.configured(|it| it.set("nexthink.parallel_exports", "4"));
     case.run(0);
     assert_eq!(case.scene().requests().tokens, 1);
     case.recovers();

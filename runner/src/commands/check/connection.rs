@@ -77,23 +77,28 @@ pub(super) async fn check(config: &Config, client: &Client, checks: &mut Checks)
     }
 }
 
-/// How far the way to a token goes: name, TLS, token.
+/// How far the way to a token goes: name, connection, TLS, token.
 fn push_stages(config: &Config, error: Option<&NexthinkError>, checks: &mut Checks) {
     let failed_at = error.map(|error| match error {
         NexthinkError::Unreachable { cause: UnreachableCause::Dns, .. } => 0,
-        NexthinkError::Unreachable { cause, .. } if *cause != UnreachableCause::Broken => 1,
-        _ => 2,
+        NexthinkError::Unreachable { cause: UnreachableCause::Tls, .. } => 2,
+        NexthinkError::Unreachable { .. } => 1,
+        _ => 3,
     });
     let (tenant, region) = (config.tenant.as_str(), config.region.as_str());
     let stages = [
         ("dns", format!("the login host of tenant {tenant} in region {region} is known")),
-        ("tls", "the connection stands".to_owned()),
+        ("connection", "the login host answers".to_owned()),
+        ("tls", "its certificate is trusted".to_owned()),
         ("token", "the credential is accepted".to_owned()),
     ];
     for (n, (name, detail)) in stages.into_iter().enumerate() {
         checks.push(match (failed_at, error) {
             (Some(stage), Some(error)) if stage == n => Check::failed_at_nexthink(name, error),
             (Some(stage), _) if stage < n => Check::skipped(name, "not reached"),
+            _ if name == "tls" && !config.endpoints.login_uses_tls() => {
+                Check::skipped(name, "plain HTTP to this machine")
+            }
             _ => Check::ok(name, detail),
         });
     }
