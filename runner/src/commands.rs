@@ -31,7 +31,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Check { json }) => check::check(&global, json).await,
         Some(Command::Plan { format }) => show::plan(&global, format),
         Some(Command::Steps { output }) => show::steps(output.output),
-        Some(Command::Nql { fields, partitioned }) => show::nql(&fields, partitioned),
+        Some(Command::Nql { fields, partitioned }) => show::nql(&global, &fields, partitioned),
         Some(Command::Docs { page }) => show::docs(page),
         Some(Command::Completions { shell }) => Ok(show::completions(shell)),
         Some(Command::Query(arguments)) => query::query(&global, arguments).await,

@@ -19,13 +19,16 @@ use std::sync::Arc;
 use core_model::plan::{Decision, Plan, PlannedStep, SkipReason};
 use core_model::step::{Source, Step};
 use core_nexthink::{Client, Credentials, ProxySettings, Secret, SecretSource};
-use core_store::{Generation, GenerationId, RetentionPolicy, RunLock, Store, StoreError};
+use core_store::{
+    Downloads, Generation, GenerationId, RetentionPolicy, RunLock, Store, StoreError,
+};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::apply::Applier;
 use self::exports::{Fetched, Fetcher};
 use self::journal::Leftovers;
-use self::quota::{Left, Quota};
+use self::quota::{Left, Need, Quota};
 use self::report::RunReport;
 use crate::config::{Config, Proxy};
 use crate::exit::{Exit, Failure, exit_for};
@@ -112,29 +115,32 @@ pub(crate) fn plan(config: &Config, selected: &[String]) -> Result<Plan, Failure
 /// What a run would cost, and what is left for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
-    needed: u32,
+    need: Need,
     left: Left,
 }
 
-/// What a run of this plan would cost, if no earlier one has left anything for it.
+/// What a run of this plan would cost now.
 pub(crate) fn cost(plan: &Plan, config: &Config) -> Result<Cost, Failure> {
     let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
     let parts_before = report::parts_of(tenant.current()?.as_ref());
-    let needed = exports::cost(plan, config, None, &parts_before);
-    Ok(Cost { needed, left: quota::left(&tenant, config.daily_exports)? })
+    let leftovers = Leftovers::of(tenant.download_notes()?);
+    let need = exports::sum(&exports::needs(plan, config, &leftovers, &parts_before));
+    Ok(Cost { need, left: quota::left(&tenant, config.daily_exports)? })
 }
 
 impl Cost {
     /// Whether a run could start now.
     pub(crate) fn is_affordable(self) -> bool {
-        self.needed <= self.left.exports && self.left.deferred_until.is_none()
+        let (needed, left) = (self.need.all(), self.left);
+        needed == 0 || (needed <= left.exports && left.deferred_until.is_none())
     }
 
     /// For programs.
     pub(crate) fn to_json(self) -> serde_json::Value {
         let Left { exports, of, deferred_until } = self.left;
         serde_json::json!({
-            "needed": self.needed,
+            "needed": self.need.all(),
+            "ofParts": self.need.parts,
             "left": exports,
             "daily": of,
             "notBefore": deferred_until.map(Moment::to_rfc3339),
@@ -145,8 +151,12 @@ impl Cost {
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Left { exports, of, deferred_until } = self.left;
-        let plural = if self.needed == 1 { "" } else { "s" };
-        write!(f, "costs {} export{plural}; {exports} of {of} a day are left", self.needed)?;
+        let needed = self.need.all();
+        let plural = if needed == 1 { "" } else { "s" };
+        write!(f, "costs {needed} export{plural}; {exports} of {of} a day are left")?;
+        if needed > of {
+            write!(f, ", which can never be enough: split into fewer parts")?;
+        }
         match deferred_until {
             Some(until) => write!(f, ", not before {}", until.to_rfc3339()),
             None => Ok(()),
@@ -187,10 +197,13 @@ pub(crate) async fn run(
     let started = Moment::now();
     let client = client(config, secret, |_| {})?;
     let (lock, previous) = open_store(config)?;
-    let leftovers = Arc::new(Leftovers::open(lock.downloads()?)?);
+    let downloads = lock.downloads()?;
+    let leftovers = Arc::new(Leftovers::of(lock.tenant().download_notes()?));
+    downloads.clear_except(|name| leftovers.has(name))?;
     let quota = Quota::open(&lock, config.daily_exports)?;
     let parts_before = report::parts_of(previous.as_ref());
-    quota.reserve_run(exports::cost(&plan, config, Some(&leftovers), &parts_before))?;
+    let needs = exports::needs(&plan, config, &leftovers, &parts_before);
+    quota.check_run(exports::sum(&needs))?;
     stop.or_stop(async { Ok(client.check_credentials(started.0).await?) }).await?;
     let run_id = system::new_run_id(started)?;
     let staging = lock.stage(run_id.parse()?)?;
@@ -200,12 +213,14 @@ pub(crate) async fn run(
         previous,
         options.accept_shrink.clone(),
         config.time_zone.clone(),
-        leftovers.downloads().clone(),
+        downloads.clone(),
+        parts_before,
         stop.clone(),
     );
     let fetcher =
-        Fetcher::new(config, client, Arc::clone(&leftovers), quota.clone(), progress.clone());
-    let applying = apply_all(&plan, config, &fetcher, applier, progress);
+        Fetcher::new(config, client, downloads.clone(), leftovers, quota.clone(), progress.clone());
+    let fetching = fetcher.start_all(&plan, config, &needs);
+    let applying = apply_all(&plan, config, fetching, applier, progress);
     let mut applier = stop.or_stop(applying).await?;
     // They were applied as they came; people read them in run order.
     applier
@@ -224,12 +239,13 @@ pub(crate) async fn run(
     progress.publishing();
     let (tags, region) = (apply::tags(config), config.region.as_str().to_owned());
     let stop = stop.clone();
+    let used = std::mem::take(&mut applier.used);
     let publishing = tokio::task::spawn_blocking(move || {
         publish::publish(applier, staging, tags, region, &mut report, exit, &stop)
             .map(|generation| (generation.id().clone(), report))
     });
     let (generation, report) = joined(publishing.await)??;
-    retain(&lock, &leftovers);
+    retain(&lock, &downloads, &used);
     Ok(Finished { generation: Some(generation), report, exit })
 }
 
@@ -237,11 +253,10 @@ pub(crate) async fn run(
 async fn apply_all(
     plan: &Plan,
     config: &Config,
-    fetcher: &Fetcher,
+    mut fetching: JoinSet<Fetched>,
     mut applier: Applier,
     progress: &Progress,
 ) -> Result<Applier, Failure> {
-    let mut fetching = fetcher.start_all(plan, config);
     let mut waiting: Vec<PlannedStep> = plan.steps().to_vec();
     let mut arrived: Vec<Fetched> = Vec::new();
     let mut settled: BTreeSet<&'static str> = BTreeSet::new();
@@ -347,8 +362,8 @@ fn open_store(config: &Config) -> Result<(RunLock, Option<Generation>), Failure>
 
 /// Removes old generations, and the downloads that are published now. That this fails costs space, not
 /// data, so the run stays good.
-fn retain(lock: &RunLock, leftovers: &Leftovers) {
-    if let Err(error) = leftovers.downloads().clear() {
+fn retain(lock: &RunLock, downloads: &Downloads, published: &BTreeSet<String>) {
+    if let Err(error) = downloads.clear_except(|name| !published.contains(name)) {
         tracing::warn!(%error, "the downloads were not removed");
     }
     if let Err(error) = lock.retain(RetentionPolicy::default(), Moment::now().0) {

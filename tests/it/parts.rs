@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use core_simulator::{Parameter, QueryBehaviour, SavedQuery, TenantSpec};
+use core_simulator::{
+    Answer, Fault, FaultAction, FaultPoint, Parameter, QueryBehaviour, Results, ResultsCompression,
+    SavedQuery, Tenant, TenantSpec, write_csv,
+};
 
-use crate::kit::{Run, Scene};
+use crate::kit::{Run, Scene, TENANT};
 
 /// The twin of the packages' query that has a parameter.
 const PART: &str = "#j1_packages_part";
@@ -102,7 +105,10 @@ fn one_query_may_serve_for_the_whole_and_for_its_parts() {
 fn a_part_that_is_truncated_too_is_split_further() {
     // 600 rows in 16 parts are 40 on average, so that some parts have more.
     let scene = truncated(45);
-    configure(&scene, "query = \"#j1_packages_part\"");
+    scene.configure(|it| {
+        let table = "{ id = \"#j1_packages\", partition = { query = \"#j1_packages_part\" } }";
+        it.set("queries.packages", table).set("nexthink.daily_exports", "1000")
+    });
     let run = scene.run_completely();
     let (wholes, parts) = n_exports(&scene);
     assert_eq!(wholes, 1);
@@ -115,13 +121,48 @@ fn a_part_that_is_truncated_too_is_split_further() {
 
 #[test]
 fn values_that_do_not_cover_the_column_leave_the_dataset_partial() {
-    let scene = truncated(300);
+    let scene = truncated(u64::MAX);
+    scene.run_completely();
+    let before = scene.run_completely().objects()["nexthink_device_installed_package"];
+    // The cut file has some of the rows that belong to no part.
+    scene.update(|it| _ = it.row_caps.insert(SavedQuery::Packages, 300));
     configure(&scene, "query = \"#j1_packages_part\", values = [\"0*\", \"1*\"]");
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
     let (outcome, reason) = packages(&run);
     assert_eq!(outcome, "partial");
     assert!(reason.contains("belong to no part"), "{reason}");
+
+    // Or it has none of them, and nobody can know whether there are any.
+    let csv = cut_packages(&scene, 3);
+    let first = csv.lines().nth(1).and_then(|it| it.trim_start_matches('"').chars().next());
+    let first = first.expect("there is a row");
+    let rest = if first == '0' { '1' } else { '0' };
+    scene.update(|it| {
+        it.row_caps.remove(&SavedQuery::Packages);
+        let whole = it.queries.entry("#j1_packages".to_owned()).or_default();
+        whole.says_truncated = true;
+        let compression = ResultsCompression::Requested;
+        whole.results = Some(Results { content: csv.into(), compression });
+    });
+    let values = format!("values = [\"{first}*\", \"{rest}*\"]");
+    configure(&scene, &format!("query = \"#j1_packages_part\", {values}"));
+    let run = scene.run(&["--accept-shrink", "nexthink_device_installed_package"]);
+    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+    let reason = packages(&run).1;
+    assert!(reason.contains("not proven that every row belongs to a part"), "{reason}");
+    assert_eq!(run.objects()["nexthink_device_installed_package"], before);
+}
+
+/// The header and the first rows of the packages' export.
+fn cut_packages(scene: &Scene, rows: usize) -> String {
+    let mut tenant = None;
+    scene.update(|it| tenant = Some(it.tenant.clone()));
+    let tenant = Tenant::new(tenant.expect("it was just read"));
+    let mut csv = Vec::new();
+    write_csv(&tenant, SavedQuery::Packages, None, &mut csv).expect("it is written");
+    let csv = String::from_utf8(csv).expect("an export is text");
+    csv.split_inclusive('\n').take(rows + 1).collect()
 }
 
 #[test]
@@ -143,19 +184,25 @@ fn parts_that_the_quota_does_not_allow_are_not_begun() {
 }
 
 #[test]
-fn a_query_that_ignores_its_parameter_is_found_out() {
-    let scene = truncated(5_000);
-    scene.update(|it| {
-        it.queries.get_mut(PART).expect("it is there").ignores_parameters = true;
-        let packages = it.queries.entry("#j1_packages".to_owned()).or_default();
-        packages.says_truncated = true;
-    });
-    configure(&scene, "query = \"#j1_packages_part\"");
-    let run = scene.run(&[]);
-    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
-    let (outcome, reason) = packages(&run);
-    assert_eq!(outcome, "partial");
-    assert!(reason.contains("ignores its parameter"), "{reason}");
+fn a_query_that_ignores_its_parameter_is_found_out_before_it_costs_more() {
+    // Each part is the whole again: truncated too, or said to be.
+    for row_cap in [300, 5_000] {
+        let scene = truncated(row_cap);
+        scene.update(|it| {
+            it.queries.get_mut(PART).expect("it is there").ignores_parameters = true;
+            it.queries.entry("#j1_packages".to_owned()).or_default().says_truncated = true;
+        });
+        configure(&scene, "query = \"#j1_packages_part\"");
+        let run = scene.run(&[]);
+        assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+        let (outcome, reason) = packages(&run);
+        assert_eq!(outcome, "partial");
+        assert!(reason.contains("ignores its parameter"), "{reason}");
+        assert_eq!(n_exports(&scene), (1, 16), "no part is split");
+        let check = scene.program(&["check"]);
+        assert_eq!(check.exit, Some(7), "{}", check.stdout);
+        assert!(check.stdout.contains("FAIL  parts packages"), "{}", check.stdout);
+    }
 }
 
 #[test]
@@ -168,11 +215,51 @@ fn the_next_run_knows_what_parts_cost() {
     scene.run_completely();
     let plan = scene.program(&["plan"]);
     assert!(plan.stdout.contains("costs 20 exports; 10 of 30 a day are left"), "{}", plan.stdout);
+    assert_eq!(scene.program(&["check"]).exit, Some(75));
     let before = n_exports(&scene);
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(75), "{}", run.ended.stderr);
     assert!(run.ended.stderr.contains("not before 2"), "{}", run.ended.stderr);
     assert_eq!(n_exports(&scene), before, "nothing was asked for");
+}
+
+#[test]
+fn each_day_s_exports_are_enough_for_each_day_s_run() {
+    let scene = truncated(300);
+    scene.configure(|it| {
+        let table = "{ id = \"#j1_packages\", partition = { query = \"#j1_packages_part\" } }";
+        it.set("queries.packages", table).set("nexthink.daily_exports", "20")
+    });
+    for day in 1..=3 {
+        let run = scene.run(&[]);
+        assert_eq!(run.ended.exit, Some(0), "day {day}: {}", run.ended.stderr);
+        assert_eq!(run.step("fetch-packages")["exports"], 17, "day {day}");
+        // A day later.
+        let empty = r#"{"version":1,"starts_ms":[],"not_before_ms":null}"#;
+        scene.write(&format!("store/{TENANT}/quota.json"), empty);
+    }
+}
+
+#[test]
+fn a_part_that_fails_costs_only_itself_when_it_is_tried_again() {
+    let scene = truncated(300);
+    scene.update(|it| {
+        let fault = Fault::new(FaultPoint::File, FaultAction::Answer(Answer::of_status(503)));
+        it.faults = vec![Fault { query: Some(PART.to_owned()), after: 4, ..fault }];
+    });
+    configure(&scene, "query = \"#j1_packages_part\"");
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+    assert!(packages(&run).1.contains("failed: "), "{}", packages(&run).1);
+    assert_eq!(n_exports(&scene), (1, 16));
+    scene.update(|it| it.faults.clear());
+    let plan = scene.program(&["plan"]);
+    assert!(plan.stdout.contains("costs 3 exports;"), "{}", plan.stdout);
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(0), "{}", run.ended.stderr);
+    assert_eq!(n_exports(&scene), (1, 16), "all parts were paid for");
+    let rows = scene.counts().rows[&SavedQuery::Packages];
+    assert_eq!(run.step("fetch-packages")["rows"]["read"], rows);
 }
 
 /// As Nexthink counts: a million rows for each export, of two and a half million.

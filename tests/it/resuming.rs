@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use core_simulator::{Cut, Fault, FaultAction, FaultPoint, SavedQuery, TenantSpec};
+use core_simulator::{Answer, Cut, Fault, FaultAction, FaultPoint, SavedQuery, TenantSpec};
 
 use crate::kit::{Running, Scene, TENANT, until};
 
@@ -89,6 +89,52 @@ fn files_that_are_here_are_not_asked_for_again() {
 }
 
 #[test]
+fn what_a_partial_run_could_not_use_is_paid_for_once_all_the_same() {
+    let scene = scene();
+    scene.update(|it| {
+        let fault = Fault::new(FaultPoint::File, FaultAction::Answer(Answer::of_status(503)));
+        it.faults = vec![Fault { query: Some("#j1_users".to_owned()), ..fault }];
+    });
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+    scene.update(|it| it.faults.clear());
+    let run = scene.run(&["--step", "fetch-devices"]);
+    assert_eq!(run.ended.exit, Some(0), "{}", run.ended.stderr);
+    let run = scene.run_completely();
+    let exports = scene.requests().exports;
+    assert_eq!((exports[&SavedQuery::Users], exports[&SavedQuery::Devices]), (1, 3), "{run:?}");
+}
+
+#[test]
+fn a_firewall_before_the_file_host_costs_no_further_export() {
+    let scene = scene();
+    scene.update(|it| {
+        let page = Answer::of_status(403).with_body("<html>blocked</html>");
+        it.faults = vec![Fault::new(FaultPoint::File, FaultAction::Answer(page))];
+    });
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(4), "{}", run.ended.stderr);
+    assert!(run.ended.stderr.contains("allow HTTPS to 127.0.0.1"), "{}", run.ended.stderr);
+    scene.update(|it| it.faults.clear());
+    scene.run_completely();
+    assert_eq!(n_exports(&scene), 4);
+}
+
+#[test]
+fn a_removal_that_is_accepted_costs_no_further_export() {
+    let scene = Scene::of(TenantSpec { devices: 40, users: 60, ..TenantSpec::default() });
+    scene.run_completely();
+    scene.update(|it| it.tenant.users = 30);
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+    let users = scene.requests().exports[&SavedQuery::Users];
+    let arguments = ["nexthink_user", "nexthink_account_has_user"];
+    let run = scene.run(&["--accept-shrink", arguments[0], "--accept-shrink", arguments[1]]);
+    assert_eq!(run.step("fetch-users")["outcome"], "complete", "{}", run.ended.stderr);
+    assert_eq!(scene.requests().exports[&SavedQuery::Users], users);
+}
+
+#[test]
 fn an_export_that_is_too_old_or_of_another_query_is_not_gone_on_with() {
     let scene = scene();
     scene.update(|it| it.preparation = Duration::from_secs(1));
@@ -99,7 +145,7 @@ fn an_export_that_is_too_old_or_of_another_query_is_not_gone_on_with() {
     let text = fs::read_to_string(&note).expect("it was noted");
     let started = text.split("\"startedMs\":").nth(1).and_then(|it| it.split(',').next());
     let started: u64 = started.and_then(|it| it.parse().ok()).expect("the note says when");
-    let older = (started - 2 * 3_600_000).to_string();
+    let older = (started - 3 * 3_600_000).to_string();
     fs::write(&note, text.replace(&started.to_string(), &older)).expect("it can be written");
     fs::write(downloads.join("fetch-users.json"), "{").expect("it can be written");
     scene.run_completely();

@@ -8,7 +8,8 @@ use crate::header::ColumnMap;
 use crate::partition::Pattern;
 use crate::step::IngestError;
 
-/// Counts the rows of one file whose value in a column matches none of the patterns.
+/// Counts the rows of one file whose value in a column matches none of the patterns in the case in
+/// which they are written.
 pub struct Coverage<'a> {
     step: &'static Step,
     column: &'a str,
@@ -40,6 +41,11 @@ impl<'a> Coverage<'a> {
         Ok(())
     }
 
+    /// How many rows no pattern matches, of those that were read so far.
+    pub fn uncovered(&self) -> u64 {
+        self.uncovered
+    }
+
     /// Ends the file: how many of its rows no pattern matches. Rows that are set aside count too,
     /// since nobody knows where they belong.
     ///
@@ -56,7 +62,8 @@ impl<'a> Coverage<'a> {
         let batch = self.decoder.take_batch();
         let columns = ColumnMap::of_step(self.step, self.decoder.header());
         let cells = batch.column(columns.position(self.column)).cells();
-        let uncovered = cells.filter(|cell| !self.patterns.iter().any(|it| it.matches(cell)));
+        let uncovered =
+            cells.filter(|cell| !self.patterns.iter().any(|it| it.matches_exactly(cell)));
         self.uncovered += uncovered.count() as u64;
         self.decoder.recycle(batch);
     }

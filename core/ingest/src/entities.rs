@@ -364,12 +364,14 @@ impl EntityTable {
         }
     }
 
-    /// The columns that describe the entity, each once.
+    /// The columns that describe the entity, each once, in the order in which they are declared: files
+    /// may have them in another.
     fn described_by<'a>(&self, batch: &'a Batch, columns: &ColumnMap) -> Vec<Column<'a>> {
-        let names = self.entity.properties.iter().flat_map(|it| it.columns);
-        let mut positions: Vec<usize> = names.filter_map(|it| columns.position(it)).collect();
-        positions.sort_unstable();
-        positions.dedup();
+        let mut positions: Vec<usize> = Vec::new();
+        for name in self.entity.properties.iter().flat_map(|it| it.columns) {
+            let position = columns.position(name);
+            positions.extend(position.filter(|it| !positions.contains(it)));
+        }
         positions.into_iter().map(|it| batch.column(Some(it))).collect()
     }
 }

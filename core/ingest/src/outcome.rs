@@ -38,6 +38,8 @@ pub enum PartialReason {
     OutsidePart,
     /// The export has rows that belong to no part.
     PartsDoNotCover,
+    /// The export may have rows that belong to no part.
+    PartsUnproven,
     /// It would remove more than a run may without being told.
     Shrunk,
 }
@@ -93,7 +95,8 @@ impl fmt::Display for PartialReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             PartialReason::Truncated => {
-                "truncated by Nexthink at the maximum number of results of the licence"
+                "truncated by Nexthink at the maximum number of results of the licence; \
+                 `nql --partitioned` prints the query that fetches it in parts"
             }
             PartialReason::Quarantined => "rows were quarantined",
             PartialReason::MissingEnd => {
@@ -107,6 +110,10 @@ impl fmt::Display for PartialReason {
             PartialReason::OutsidePart => {
                 "rows came that lie outside the part they came in, so the saved query ignores its \
                  parameter; save the text that `nql --partitioned` prints"
+            }
+            PartialReason::PartsUnproven => {
+                "it is not proven that every row belongs to a part: only the sixteen hexadecimal \
+                 digits of an identifier prove it"
             }
             PartialReason::PartsDoNotCover => {
                 "the export has rows that belong to no part; add the values that the partition \

@@ -32,8 +32,13 @@ pub enum PatternError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Item {
-    /// This character, in ASCII lower case.
-    Literal(char),
+    /// This character.
+    Literal {
+        /// As it is written.
+        written: char,
+        /// In ASCII lower case.
+        folded: char,
+    },
     /// Any one character.
     One,
     /// Any characters or none. Invariant: never two in a row.
@@ -66,8 +71,22 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether a value matches.
+    /// Whether a value matches, whatever the case of its letters.
     pub fn matches(&self, value: &str) -> bool {
+        self.matches_by(value, Item::takes)
+    }
+
+    /// Whether a value matches in the case in which the pattern is written. A row is sure to come in
+    /// a part only then.
+    pub fn matches_exactly(&self, value: &str) -> bool {
+        let is_taken = |item: Item, character| match item {
+            Item::Literal { written, .. } => written == character,
+            item => item.takes(character),
+        };
+        self.matches_by(value, is_taken)
+    }
+
+    fn matches_by(&self, value: &str, is_taken: impl Fn(Item, char) -> bool) -> bool {
         let mut items = 0;
         let mut rest = value.chars();
         // Where to go on if the last `*` is to take one character more.
@@ -82,7 +101,7 @@ impl Pattern {
                     rest = before;
                     continue;
                 }
-                (Some(item), Some(character)) if item.takes(character) => {
+                (Some(&item), Some(character)) if is_taken(item, character) => {
                     items += 1;
                     continue;
                 }
@@ -126,7 +145,7 @@ impl Pattern {
     /// which a hexadecimal digit follows.
     pub fn split(&self) -> Option<Vec<Pattern>> {
         let (last, prefix) = self.items.split_last()?;
-        if *last != Item::Any || prefix.iter().any(|it| !matches!(it, Item::Literal(_))) {
+        if *last != Item::Any || prefix.iter().any(|it| !matches!(it, Item::Literal { .. })) {
             return None;
         }
         let prefix = self.text.trim_end_matches('*');
@@ -136,19 +155,48 @@ impl Pattern {
     }
 }
 
+/// Whether every text of hexadecimal digits, with whatever follows them, matches one of the patterns:
+/// they are the digits of one place, or of a further place below some of them, all sixteen each time.
+///
+/// Rows that nobody has seen can belong to no part otherwise.
+pub fn cover_hexadecimal(patterns: &[Pattern]) -> bool {
+    let prefixes: Vec<String> = patterns
+        .iter()
+        .filter_map(|it| it.text.strip_suffix('*'))
+        .filter(|it| it.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .map(str::to_ascii_lowercase)
+        .collect();
+    covers_below(&mut String::new(), &prefixes)
+}
+
+fn covers_below(prefix: &mut String, prefixes: &[String]) -> bool {
+    if prefixes.iter().any(|it| it == prefix) {
+        return true;
+    }
+    if !prefixes.iter().any(|it| it.starts_with(prefix.as_str())) {
+        return false;
+    }
+    "0123456789abcdef".chars().all(|digit| {
+        prefix.push(digit);
+        let covers = covers_below(prefix, prefixes);
+        prefix.pop();
+        covers
+    })
+}
+
 impl Item {
     fn of(character: char) -> Item {
         match character {
             '*' => Item::Any,
             '?' => Item::One,
-            _ => Item::Literal(character.to_ascii_lowercase()),
+            written => Item::Literal { written, folded: written.to_ascii_lowercase() },
         }
     }
 
     /// Whether an item of one character stands for this one.
     fn takes(self, character: char) -> bool {
         match self {
-            Item::Literal(literal) => literal == character.to_ascii_lowercase(),
+            Item::Literal { folded, .. } => folded == character.to_ascii_lowercase(),
             Item::One => true,
             Item::Any => false,
         }
@@ -157,7 +205,7 @@ impl Item {
     /// Whether two items of one character can stand for the same one.
     fn meets(self, other: Item) -> bool {
         match (self, other) {
-            (Item::Literal(a), Item::Literal(b)) => a == b,
+            (Item::Literal { folded: a, .. }, Item::Literal { folded: b, .. }) => a == b,
             _ => true,
         }
     }

@@ -84,6 +84,9 @@ impl Client {
             StatusCode::NOT_FOUND => {
                 return Err(NexthinkError::QueryNotFound { query: query.clone() });
             }
+            StatusCode::BAD_REQUEST => {
+                return Err(NexthinkError::QueryNotAccepted { query: query.clone() });
+            }
             _ => return Err(answer.unexpected_status(AT)),
         }
         let started: Started = answer.json(AT)?;

@@ -156,7 +156,7 @@ impl Client {
                         let asked = retry_after(response.headers());
                         match setback(status, asked, Endpoint::ResultsFile) {
                             Some(setback) => setback,
-                            None => return Err(refusal(response).await),
+                            None => return Err(refusal(response, link.host()).await),
                         }
                     }
                 },
@@ -192,7 +192,7 @@ async fn next_chunk(
 }
 
 /// Why the file host does not deliver.
-async fn refusal(mut response: Response) -> NexthinkError {
+async fn refusal(mut response: Response, host: &str) -> NexthinkError {
     let status = response.status();
     if !status.is_client_error() {
         let what = if status.is_redirection() {
@@ -210,6 +210,10 @@ async fn refusal(mut response: Response) -> NexthinkError {
     // S3 answers an expired link with AccessDenied and a message that is not looked at.
     match code {
         Some("AccessDenied" | "ExpiredToken") => NexthinkError::LinkExpired { code },
+        // The host itself gives a code.
+        None if status == StatusCode::FORBIDDEN => {
+            NexthinkError::FilesBlocked { host: host.to_owned() }
+        }
         _ => NexthinkError::DownloadRefused { status: status.as_u16(), code },
     }
 }

@@ -94,6 +94,15 @@ pub enum NexthinkError {
         /// The query that was asked for.
         query: QueryId,
     },
+    /// Nexthink does not take the query as it was asked for (HTTP 400).
+    #[error(
+        "Nexthink does not accept query {query} as it is asked for (HTTP 400): check its text, and \
+         that a parameter of it has the configured name"
+    )]
+    QueryNotAccepted {
+        /// The query that was asked for.
+        query: QueryId,
+    },
     /// Nexthink does not know the export (any more).
     #[error("export {export_id} is not known to Nexthink: it has expired, start a new one")]
     ExportGone {
@@ -186,6 +195,15 @@ pub enum NexthinkError {
         /// The file host's error code, if it is a known one.
         code: Option<&'static str>,
     },
+    /// Something on the way refuses the download (HTTP 403), not the file host itself.
+    #[error(
+        "a proxy or firewall on the way to the file host refused the download (HTTP 403): allow \
+         HTTPS to {host}"
+    )]
+    FilesBlocked {
+        /// The file host.
+        host: String,
+    },
     /// The connection broke during the download.
     #[error("the download broke after {received} bytes")]
     DownloadBroken {
@@ -222,9 +240,7 @@ pub enum NexthinkError {
         cap: u64,
     },
     /// The record of an export could not be kept, so it could be paid for twice.
-    #[error(
-        "cannot keep the record of an export, which would have to be paid for again: check the disk"
-    )]
+    #[error("cannot keep an export on the disk of the store")]
     Journal {
         /// What the writer says.
         #[source]
@@ -269,12 +285,15 @@ impl NexthinkError {
             | Self::InvalidProxy { .. }
             | Self::TlsSetup { .. } => ErrorKind::Configuration,
             Self::Unauthorized { .. } => ErrorKind::Credentials,
-            Self::Forbidden { .. } | Self::QueryNotFound { .. } => ErrorKind::Query,
+            Self::Forbidden { .. } | Self::QueryNotFound { .. } | Self::QueryNotAccepted { .. } => {
+                ErrorKind::Query
+            }
             Self::Unreachable { .. }
             | Self::Unavailable { .. }
             | Self::Deadline { .. }
             | Self::DownloadBroken { .. }
-            | Self::DownloadTooSlow { .. } => ErrorKind::Unreachable,
+            | Self::DownloadTooSlow { .. }
+            | Self::FilesBlocked { .. } => ErrorKind::Unreachable,
             Self::Deferred { .. } | Self::QuotaExhausted { .. } => ErrorKind::Deferred,
             Self::ExportGone { .. }
             | Self::ExportFailed { .. }

@@ -269,6 +269,8 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
                     .then_some(self.client.settings.wait_for_new_export)
             }
             NexthinkError::ExportGone { .. } => Some(Duration::ZERO),
+            // A new export would be refused too, and this one can be had once the way is free.
+            NexthinkError::FilesBlocked { .. } => return Err(error),
             error if new_link_may_help(error) => Some(Duration::ZERO),
             _ => return Err(error),
         };
@@ -339,7 +341,7 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
 /// Whether a refused download may work with a new link.
 fn new_link_may_help(error: &NexthinkError) -> bool {
     match error {
-        NexthinkError::LinkExpired { .. } => true,
+        NexthinkError::LinkExpired { .. } | NexthinkError::FilesBlocked { .. } => true,
         // A signature that does not match means that the link was changed on its way: a new one
         // would be changed too.
         NexthinkError::DownloadRefused { status, code } => {

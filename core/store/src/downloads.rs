@@ -86,38 +86,19 @@ impl Downloads {
         remove_if_there(self.note_path(name)?)
     }
 
-    /// The names of the downloads that have a note, sorted.
+    /// Removes the downloads of which `keep` says no, with their notes, and whatever else lies in
+    /// their folder. What cannot be removed stays, and is told in the log.
     ///
     /// # Errors
-    /// [`StoreError::Io`].
-    pub fn names(&self) -> Result<Vec<String>, StoreError> {
-        let mut names = Vec::new();
-        for name in self.files()? {
-            names.extend(name.strip_suffix(NOTE_SUFFIX).map(str::to_owned));
-        }
-        names.sort_unstable();
-        Ok(names)
-    }
-
-    /// Removes every download.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn clear(&self) -> Result<(), StoreError> {
-        self.clear_except(|_| false)
-    }
-
-    /// Removes what is not to be kept: whatever has another name than one of a download with a
-    /// note, and the downloads of which `keep` says no.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
+    /// [`StoreError::Io`] when the folder cannot be listed.
     pub fn clear_except(&self, keep: impl Fn(&str) -> bool) -> Result<(), StoreError> {
-        for name in self.files()? {
+        for name in file_names(&self.folder)? {
             let download = name.strip_suffix(NOTE_SUFFIX).unwrap_or(&name);
-            if !keep(download) {
-                let path = self.folder.join(&name);
-                fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+            let path = self.folder.join(&name);
+            if !keep(download)
+                && let Err(error) = fs::remove_file(&path)
+            {
+                tracing::warn!(path = %path.display(), %error, "a download could not be removed");
             }
         }
         Ok(())
@@ -126,15 +107,6 @@ impl Downloads {
     /// Bytes that the disk of the downloads has left for this user; unknown on some systems.
     pub fn free_bytes(&self) -> Option<u64> {
         platform::free_bytes(&self.folder)
-    }
-
-    fn files(&self) -> Result<Vec<String>, StoreError> {
-        let list = || StoreError::io("list", &self.folder);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(list())? {
-            names.push(entry.map_err(list())?.file_name().to_string_lossy().into_owned());
-        }
-        Ok(names)
     }
 
     fn path(&self, name: &str) -> Result<PathBuf, StoreError> {
@@ -147,6 +119,39 @@ impl Downloads {
         names::check_file(&note)?;
         Ok(self.folder.join(note))
     }
+}
+
+/// The notes in a folder of downloads, by name; none if there is no such folder. Files whose name is
+/// none of ours, such as those that some systems put beside others, are left out.
+pub(crate) fn notes(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    let mut notes = Vec::new();
+    if !folder.exists() {
+        return Ok(notes);
+    }
+    for name in file_names(folder)? {
+        let Some(download) = name.strip_suffix(NOTE_SUFFIX) else { continue };
+        if names::check_file(&name).is_err() {
+            continue;
+        }
+        let path = folder.join(&name);
+        match fs::read(&path) {
+            Ok(note) => notes.push((download.to_owned(), note)),
+            // It has gone since, or is none.
+            Err(_) if !path.is_file() => {}
+            Err(source) => return Err(StoreError::Io { action: "read", path, source }),
+        }
+    }
+    notes.sort_unstable();
+    Ok(notes)
+}
+
+fn file_names(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let list = || StoreError::io("list", folder);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(list())? {
+        names.push(entry.map_err(list())?.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names)
 }
 
 fn remove_if_there(path: PathBuf) -> Result<(), StoreError> {

@@ -4,8 +4,9 @@ use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::downloads::{Downloads, replace_file};
+use crate::downloads::{self, Downloads, replace_file};
 use crate::error::StoreError;
 use crate::generation::Generation;
 use crate::location::Location;
@@ -17,6 +18,9 @@ use crate::staging::Staging;
 
 /// Characters of an owner's text that are repeated to whoever finds the lock taken.
 const MAX_OWNER_LENGTH: usize = 200;
+
+/// How long [`TenantStore::lock_owner`] may hold the lock, at the very most.
+const SOMEBODY_ASKS: Duration = Duration::from_millis(20);
 
 /// A store. Opening one changes nothing; the first lock makes the folders.
 #[derive(Debug, Clone)]
@@ -92,7 +96,15 @@ impl TenantStore {
             .truncate(false)
             .open(&path)
             .map_err(StoreError::io("open the file", &path))?;
-        match file.try_lock() {
+        let locked = match file.try_lock() {
+            // Somebody may only have asked whose it is.
+            Err(TryLockError::WouldBlock) => {
+                std::thread::sleep(SOMEBODY_ASKS);
+                file.try_lock()
+            }
+            locked => locked,
+        };
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::Locked { owner: read_owner(&mut file) });
@@ -182,6 +194,42 @@ impl TenantStore {
 
     pub(crate) fn downloads(&self) -> PathBuf {
         self.staging().join("downloads")
+    }
+
+    /// The notes on downloads that runs have left, by name. Reading needs no lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn download_notes(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        downloads::notes(&self.downloads())
+    }
+
+    /// Whose run it is that holds the lock now, if there is one. It changes nothing; a run that starts
+    /// at this very moment may be refused.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn lock_owner(&self) -> Result<Option<String>, StoreError> {
+        let path = self.folder.join("lock");
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StoreError::Io { action: "open the file", path, source }),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(read_owner(&mut file))),
+            Err(TryLockError::Error(source)) => {
+                Err(StoreError::Io { action: "lock the file", path, source })
+            }
+        }
+    }
+
+    /// Bytes that the disk of the store has left for this user; unknown on some systems. Of a store
+    /// that is not there yet, those of the folder it will be in.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let there = self.folder.ancestors().find(|folder| folder.is_dir())?;
+        platform::free_bytes(there)
     }
 
     fn state_path(&self, name: &str) -> Result<PathBuf, StoreError> {

@@ -18,14 +18,14 @@ use crate::output;
 pub(super) struct Checks(Vec<Check>);
 
 /// One thing that was looked at.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Check {
     name: String,
     state: State,
     /// What was found, and where it is wrong how to mend it.
     detail: String,
     /// How the program ends if this is the first that failed.
-    #[serde(skip)]
+    #[serde(rename = "exitCode", serialize_with = "as_code")]
     exit: Exit,
 }
 
@@ -47,16 +47,28 @@ pub(super) async fn check(global: &Global, json: bool) -> Result<Exit, Failure> 
              another file"
         )));
     };
-    let config = Config::load(&path)?;
-    let mut checks = Checks(vec![Check::ok("configuration", path.display().to_string())]);
-    checks.0.extend(check_all(&config).await.0);
+    let checks = match Config::load(&path) {
+        Ok(config) => {
+            let ok = Check::ok("configuration", path.display().to_string());
+            Checks([vec![ok], check_all(&config).await.0].concat())
+        }
+        Err(Failure { exit, error }) if json => {
+            Checks(vec![Check::failed("configuration", exit, format!("{error:#}"))])
+        }
+        Err(failure) => return Err(failure),
+    };
     if json {
         let text = serde_json::to_string_pretty(&checks.0).map_err(anyhow::Error::new)?;
         output::result(&text);
     } else {
-        checks.print();
+        output::result(&checks.lines());
     }
     Ok(checks.exit())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference to the field")]
+fn as_code<S: serde::Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u8(*exit as u8)
 }
 
 /// Checks all that a valid configuration leads to.
@@ -91,8 +103,8 @@ impl Checks {
         self.0.push(check);
     }
 
-    /// Prints a line for each check.
-    pub(super) fn print(&self) {
+    /// A line for each check.
+    pub(super) fn lines(&self) -> String {
         let width = self.0.iter().map(|it| it.name.len()).max().unwrap_or(0);
         let lines = self.0.iter().map(|it| {
             let state = match it.state {
@@ -104,7 +116,7 @@ impl Checks {
             let detail = core_query::escape_for_terminal(&it.detail);
             format!("{state}  {:<width$}  {detail}", it.name)
         });
-        output::result(&lines.collect::<Vec<_>>().join("\n"));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// The code of what failed first.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io::{self, BufRead as _, IsTerminal as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use core_model::step::{Query, Step};
@@ -33,8 +33,8 @@ pub(super) async fn init(global: &Global, arguments: InitArguments) -> Result<Ex
         )));
     }
     let no_check = arguments.no_check;
-    let text = file_text(arguments)?;
     let folder = path.parent().unwrap_or(Path::new(""));
+    let text = file_text(arguments, folder)?;
     let config = Config::parse(&text, &BTreeMap::new(), folder).map_err(|problems| {
         let lines: Vec<String> =
             problems.iter().map(|it| it.in_file(&path.display().to_string())).collect();
@@ -48,8 +48,7 @@ pub(super) async fn init(global: &Global, arguments: InitArguments) -> Result<Ex
             path.display()
         ));
     }
-    let fields: Vec<String> = config.queries.keys().map(|&it| it.to_owned()).collect();
-    show::nql(&fields, false)?;
+    output::result(&show::nql_texts(Some(&config), &[], false)?);
     if no_check {
         return Ok(Exit::Complete);
     }
@@ -57,21 +56,24 @@ pub(super) async fn init(global: &Global, arguments: InitArguments) -> Result<Ex
         output::note("\nWhat is ready, and what is left to do:\n");
     }
     // The file is written, so that is no failure: what fails now is what comes next.
-    check::check_all(&config).await.print();
+    output::note(&check::check_all(&config).await.lines());
     if !global.quiet {
         let program = system::own_command();
-        output::note(&format!("\nThen: `{program} check` until all is well, and `{program} run`."));
+        output::note(&format!(
+            "\nThen: `{program} check` until all is well, and `{program} run`. More than a million \
+             rows? `{program} nql --partitioned --help`"
+        ));
     }
     Ok(Exit::Complete)
 }
 
-fn file_text(arguments: InitArguments) -> Result<String, Failure> {
+fn file_text(arguments: InitArguments, folder: &Path) -> Result<String, Failure> {
     let tenant: TenantId =
         answer("tenant", "Tenant (acme of acme.eu.nexthink.cloud)", arguments.tenant, None)?;
     let region: Region = answer("region", "Region (us, eu, pac, meta)", arguments.region, None)?;
     let client_id: String =
         answer("client-id", "Client ID of the API credential", arguments.client_id, None)?;
-    let secret = secret(arguments.secret_env, arguments.secret_file)?;
+    let secret = secret(arguments.secret_env, arguments.secret_file, folder)?;
     let mut text = format!(
         "# Nexthink Graph. A setting can be overridden by a variable of the environment:\n\
          # NEXTHINK_GRAPH__QUERIES__DEVICES is queries.devices.\n\n\
@@ -94,17 +96,33 @@ fn file_text(arguments: InitArguments) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// The reference to the secret, which is never asked for itself.
-fn secret(variable: Option<String>, file: Option<std::path::PathBuf>) -> Result<String, Failure> {
+/// The reference to the secret, which is never asked for itself. A path in the file starts at the
+/// file's folder, one that is typed starts here.
+fn secret(
+    variable: Option<String>,
+    file: Option<PathBuf>,
+    folder: &Path,
+) -> Result<String, Failure> {
+    let as_file = |path: &Path| {
+        let is_same = folder.as_os_str().is_empty() || path.is_absolute();
+        let path = if is_same { Ok(path.to_owned()) } else { std::path::absolute(path) };
+        let path = path.map_err(|error| Failure::usage(format!("--secret-file: {error}")))?;
+        Ok(format!("{{ file = {} }}", toml_text(&path.to_string_lossy())))
+    };
     if let Some(file) = file {
-        return Ok(format!("{{ file = {} }}", toml_text(&file.to_string_lossy())));
+        return as_file(&file);
     }
-    let given = variable.or_else(|| (!can_ask()).then(|| SECRET_VARIABLE.to_owned()));
+    if variable.is_some() || !can_ask() {
+        let variable = variable.unwrap_or_else(|| SECRET_VARIABLE.to_owned());
+        return Ok(format!("{{ env = {} }}", toml_text(&variable)));
+    }
     let question = "Where the client secret will be: a variable of the environment, or the path of \
                     a file with a / in it";
-    let place: String = answer("secret-env", question, given, Some(SECRET_VARIABLE))?;
-    let kind = if place.contains(['/', '\\']) { "file" } else { "env" };
-    Ok(format!("{{ {kind} = {} }}", toml_text(&place)))
+    let place: String = answer("secret-env", question, None, Some(SECRET_VARIABLE))?;
+    if place.contains(['/', '\\']) {
+        return as_file(Path::new(&place));
+    }
+    Ok(format!("{{ env = {} }}", toml_text(&place)))
 }
 
 /// The query IDs by field: what flags say, then what is answered, then the suggested ones.

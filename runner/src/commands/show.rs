@@ -60,8 +60,23 @@ pub(super) fn steps(format: RowFormat) -> Result<Exit, Failure> {
     Ok(Exit::Complete)
 }
 
-/// Prints the query texts to save, for the wholes or for their parts.
-pub(super) fn nql(fields: &[String], partitioned: bool) -> Result<Exit, Failure> {
+/// Prints the query texts to save, for the wholes or for their parts, under the configured IDs where
+/// there are any.
+pub(super) fn nql(global: &Global, fields: &[String], partitioned: bool) -> Result<Exit, Failure> {
+    let config = config::find(global.config.as_deref()).map(|path| Config::load(&path));
+    // The texts are of use before the configuration is right.
+    let config = config.and_then(Result::ok);
+    output::result(&nql_texts(config.as_ref(), fields, partitioned)?);
+    Ok(Exit::Complete)
+}
+
+/// The query texts to save, of the fields that are named or else of all; with a configuration, those
+/// that it does not skip.
+pub(super) fn nql_texts(
+    config: Option<&Config>,
+    fields: &[String],
+    partitioned: bool,
+) -> Result<String, Failure> {
     let plan = whole_plan()?;
     let queries = || plan.steps().iter().filter_map(|it| Some((it.step.query()?, it.step)));
     for field in fields {
@@ -73,25 +88,33 @@ pub(super) fn nql(fields: &[String], partitioned: bool) -> Result<Exit, Failure>
     }
     let mut text = String::new();
     for (query, step) in queries() {
-        if !fields.is_empty() && !fields.iter().any(|it| it == query.config_field) {
+        let (field, name) = (query.config_field, step.name);
+        let saved = config.and_then(|it| it.queries.get(field));
+        let is_wanted = if fields.is_empty() {
+            config.is_none() || saved.is_some()
+        } else {
+            fields.iter().any(|it| it == field)
+        };
+        if !is_wanted {
             continue;
         }
-        let (id, field) = (query.suggested_id, query.config_field);
-        let name = step.name;
+        let id = saved.map_or(query.suggested_id, |it| it.id.as_str());
+        let partition = saved.and_then(|it| it.partition.as_ref());
         if partitioned {
-            let nql = step.partitioned_nql(PARAMETER).unwrap_or_default();
+            let parameter = partition.map_or(PARAMETER, |it| &it.parameter);
+            let part = partition.map_or_else(|| format!("{id}_part"), |it| it.query.to_string());
+            let nql = step.partitioned_nql(parameter).unwrap_or_default();
             let _ = writeln!(
                 text,
-                "# {name} in parts: save as {id}_part, set\n# queries.{field} = {{ id = \"{id}\", \
-                 partition = {{ query = \"{id}_part\" }} }}\n{nql}\n"
+                "# {name} in parts: save as {part}, set\n# queries.{field} = {{ id = \"{id}\", \
+                 partition = {{ query = \"{part}\" }} }}\n{nql}\n"
             );
         } else {
             let nql = step.nql().unwrap_or_default();
             let _ = writeln!(text, "# {name}: save as {id}, set queries.{field}\n{nql}\n");
         }
     }
-    output::result(text.trim_end());
-    Ok(Exit::Complete)
+    Ok(text.trim_end().to_owned())
 }
 
 /// Prints a generated page.

@@ -34,6 +34,8 @@ enum Value {
     Integer(i64),
     Flag(bool),
     Texts(Vec<String>),
+    /// A table with nothing in it, where its being there says something.
+    EmptyTable,
     Other(&'static str),
 }
 
@@ -76,10 +78,24 @@ impl Settings {
         self.values.contains_key(path)
     }
 
+    /// Whether a value is set at a path that is a blank text.
+    pub(crate) fn is_blank(&self, path: &str) -> bool {
+        matches!(self.values.get(path), Some((Value::Text(text), _)) if text.trim().is_empty())
+    }
+
     /// Whether anything is set below a path.
     pub(crate) fn has_table(&self, path: &str) -> bool {
         let below = format!("{path}.");
         self.values.keys().any(|it| it.starts_with(&below))
+    }
+
+    /// Whether there is a table at a path, be it an empty one, which is then taken out.
+    pub(crate) fn take_table(&mut self, path: &str) -> bool {
+        if self.has_table(path) {
+            return true;
+        }
+        let is_empty_table = matches!(self.values.get(path), Some((Value::EmptyTable, _)));
+        is_empty_table && self.values.remove(path).is_some()
     }
 
     /// A text; nothing if it is not there or blank.
@@ -219,6 +235,7 @@ impl Value {
             Value::Integer(_) => "this number",
             Value::Flag(_) => "true or false",
             Value::Texts(_) => "a list",
+            Value::EmptyTable => "an empty table",
             Value::Other(form) => form,
         }
     }
@@ -257,6 +274,7 @@ fn flatten(
         let path = format!("{prefix}{}", key.get_ref());
         let place = place(text, key.span().start);
         let flat = match value.get_ref() {
+            DeValue::Table(table) if table.is_empty() => Value::EmptyTable,
             DeValue::Table(table) => {
                 flatten(text, table, &format!("{path}."), values);
                 continue;

@@ -62,6 +62,10 @@ fn read_query(settings: &mut Settings, query: &Query) -> Option<SavedQuery> {
     let is_text = settings.has(&path);
     let has_table = settings.has_table(&path);
     let id: Option<QueryId> = if has_table && !is_text {
+        if settings.is_blank(&path_of("id")) {
+            settings.ignore_below(&path);
+            return None;
+        }
         settings.parsed(&path_of("id"))
     } else {
         // A variable of the environment gives a table another ID, or none to skip the step.
@@ -73,7 +77,7 @@ fn read_query(settings: &mut Settings, query: &Query) -> Option<SavedQuery> {
         settings.checked(&path, text?.parse())
     };
     let partition = settings
-        .has_table(&path_of("partition"))
+        .take_table(&path_of("partition"))
         .then(|| read_partition(settings, &path_of("partition"), id.as_ref()));
     Some(SavedQuery { id: id?, partition: partition.flatten() })
 }

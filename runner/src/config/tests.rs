@@ -208,6 +208,10 @@ fn parts_are_by_hexadecimal_digit_unless_something_else_is_said() {
             .iter()
             .all(|uid| { partition.values.iter().filter(|it| it.matches(uid)).count() == 1 })
     );
+    let empty = parse(&with_packages(r##"{ id = "#all", partition = {} }"##), &[]);
+    assert_eq!(&empty.expect("it is valid").queries["packages"], query);
+    let blank = parse(&with_packages(r#"{ id = "", partition = {} }"#), &[]);
+    assert!(!blank.expect("blank skips").queries.contains_key("packages"));
     // The one query has the parameter itself, so that the whole must give it too.
     assert_eq!(query.whole().into_iter().collect::<Vec<_>>(), [("p".into(), "*".into())]);
 }
@@ -235,6 +239,7 @@ fn parts_that_cannot_be_told_apart_are_refused() {
         (r#"values = ["a*", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"]"#, "has more than 32 bytes"),
         (r#"parameter = "$p""#, "`queries.packages.partition.parameter` must be the name"),
         (r#"query = "Part""#, "`queries.packages.partition.query` is wrong"),
+        ("values = {}", "must be a list of texts, not an empty table"),
         (r#"value = ["a*"]"#, "did you mean `queries.packages.partition.values`?"),
     ];
     for (setting, expected) in table {

@@ -1,7 +1,7 @@
 //! Applying: from the files of a step to the tables of the graph, and what a step's outcome means for
 //! the types that it makes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Instant;
 
@@ -20,7 +20,8 @@ use jiff::tz::TimeZone;
 
 use super::Stop;
 use super::exports::Fetched;
-use super::read::Reader;
+use super::parts;
+use super::read::{Reader, Unreadable};
 use super::report::StepReport;
 use crate::config::Config;
 
@@ -37,6 +38,10 @@ pub(crate) struct Applier {
     pub(super) reports: Vec<StepReport>,
     /// What kinds of failures there were.
     failures: Vec<ErrorKind>,
+    /// How many parts each step needed when it was last not lacking any.
+    pub(super) parts: BTreeMap<String, u32>,
+    /// The downloads that are in the graph. Those of a step that lacks something stay for the next run.
+    pub(super) used: BTreeSet<String>,
 }
 
 impl Applier {
@@ -45,6 +50,7 @@ impl Applier {
         accept_shrink: Vec<String>,
         zone: TimeZone,
         downloads: Downloads,
+        parts: BTreeMap<String, u32>,
         stop: Stop,
     ) -> Applier {
         Applier {
@@ -57,6 +63,8 @@ impl Applier {
             may_lose: BTreeMap::new(),
             reports: Vec::new(),
             failures: Vec::new(),
+            parts,
+            used: BTreeSet::new(),
         }
     }
 
@@ -166,15 +174,19 @@ impl Applier {
             Ok(read) => {
                 report.read(&read);
                 self.graph.add(read.tables);
+                if delivery.lacking.is_none() {
+                    self.parts.insert(step.id.to_owned(), delivery.parts);
+                    self.used.extend(delivery.downloads().map(str::to_owned));
+                }
                 Ok(read.outcome)
             }
-            Err(error) => {
+            Err(Unreadable { download, error }) => {
                 self.stop.check()?;
-                // What was refused once is refused again, so the next run must not take it up.
-                for file in delivery.files.iter().chain(&delivery.truncated) {
-                    self.downloads.remove(&file.download)?;
-                }
                 let kind = if is_local(&error) { ErrorKind::Local } else { ErrorKind::Data };
+                // What was refused once is refused again, so the next run must not take it up.
+                if let Some(download) = download.filter(|_| kind == ErrorKind::Data) {
+                    self.downloads.remove(&download)?;
+                }
                 let query = report.query_id.as_deref().unwrap_or("");
                 let message = format!("the export of query {query} was refused: {error:#}");
                 self.fail(step, kind, message, report);
@@ -198,7 +210,7 @@ impl Applier {
 
     /// Takes a complete step for partial if it would remove too much without being told.
     fn guard(
-        &self,
+        &mut self,
         step: &'static Step,
         outcome: Outcome,
         report: &mut StepReport,
@@ -222,6 +234,9 @@ impl Applier {
             format!("{removed} of {before} `{type_name}` would be removed")
         });
         let flags = refused.iter().map(|(type_name, ..)| format!("--accept-shrink {type_name}"));
+        // The same rows are of use again once somebody has said that it is right.
+        let of_parts = parts::download_prefix(step.id);
+        self.used.retain(|it| it != step.id && !it.starts_with(&of_parts));
         report.reason = Some(format!(
             "{}; if that is right, run once with {}",
             removals.collect::<Vec<_>>().join(" and "),

@@ -8,14 +8,18 @@ use std::time::{Duration, Instant};
 
 use core_ingest::partition::Pattern;
 use core_model::plan::{Plan, PlannedStep};
-use core_nexthink::{Client, Compression, ExportEvent, ExportOrder, FinishedExport, NexthinkError};
+use core_model::step::Step;
+use core_nexthink::{
+    Client, Compression, Endpoint, ExportEvent, ExportOrder, FinishedExport, NexthinkError,
+};
+use core_store::Downloads;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::journal::Leftovers;
 use super::parts;
-use super::quota::Quota;
+use super::quota::{Need, Promise, Quota};
 use crate::config::{Config, SavedQuery};
 use crate::progress::Progress;
 use crate::system::Moment;
@@ -24,6 +28,7 @@ use crate::system::Moment;
 #[derive(Clone)]
 pub(super) struct Fetcher {
     client: Arc<Client>,
+    downloads: Downloads,
     leftovers: Arc<Leftovers>,
     pub(super) quota: Quota,
     /// One permit for each export that may run now.
@@ -51,6 +56,8 @@ pub(crate) struct Delivery {
     pub(crate) truncated: Vec<Received>,
     /// Why the parts are not all of the dataset.
     pub(crate) lacking: Option<String>,
+    /// How many parts were exported, those included that were split further.
+    pub(crate) parts: u32,
 }
 
 /// A file of results that is here.
@@ -67,25 +74,34 @@ impl Fetcher {
     pub(super) fn new(
         config: &Config,
         client: Arc<Client>,
+        downloads: Downloads,
         leftovers: Arc<Leftovers>,
         quota: Quota,
         progress: Progress,
     ) -> Fetcher {
         let slots = Arc::new(Semaphore::new(config.parallel_exports));
-        Fetcher { client, leftovers, quota, slots, progress }
+        Fetcher { client, downloads, leftovers, quota, slots, progress }
     }
 
-    /// Starts to fetch for all steps that run. Dropping the set stops it.
-    pub(super) fn start_all(&self, plan: &Plan, config: &Config) -> JoinSet<Fetched> {
+    /// Starts to fetch for all steps that run, each with what it will need of the day's exports.
+    /// Dropping the set stops it.
+    pub(super) fn start_all(
+        &self,
+        plan: &Plan,
+        config: &Config,
+        needs: &BTreeMap<&'static str, Need>,
+    ) -> JoinSet<Fetched> {
         let mut fetching = JoinSet::new();
         for PlannedStep { step, .. } in plan.steps().iter().filter(|it| it.runs()) {
             let Some(query) = step.query() else { continue };
-            let (fetcher, step_id) = (self.clone(), step.id);
+            let (fetcher, step, step_id) = (self.clone(), *step, step.id);
             let query = config.queries[query.config_field].clone();
+            let need = needs.get(step_id).copied().unwrap_or_default();
+            let promise = self.quota.promise_up_to(need.all());
             let span = tracing::info_span!("export", step_id, query_id = query.id.as_str());
             let fetch = async move {
                 let (started, exports) = (Instant::now(), Arc::default());
-                let result = fetcher.fetch(step_id, &query, &exports).await;
+                let result = fetcher.fetch(step, &query, promise, &exports).await;
                 Fetched {
                     step_id,
                     query_id: query.id.as_str().to_owned(),
@@ -102,20 +118,24 @@ impl Fetcher {
     /// Fetches the whole, and its parts if it is truncated and may be split.
     async fn fetch(
         &self,
-        step_id: &'static str,
+        step: &'static Step,
         query: &SavedQuery,
+        mut promise: Promise,
         exports: &Arc<AtomicU32>,
     ) -> Result<Delivery, NexthinkError> {
+        let step_id = step.id;
         let observer = |event: &ExportEvent| {
             count_start(exports, event);
             self.progress.export(step_id, event);
         };
-        let export = self.export(step_id, &whole_order(query), true, observer).await?;
+        let order = whole_order(query);
+        let own = promise.take(u32::from(!self.is_paid(step_id, &order)));
+        let export = self.export(step_id, &order, own, observer).await?;
         let is_truncated = export.truncated;
         let whole = Received { download: step_id.to_owned(), pattern: None, export };
         match query.partition.as_ref().filter(|_| is_truncated) {
-            Some(partition) => parts::fetch(self, step_id, whole, partition, exports).await,
-            None => Ok(Delivery { files: vec![whole], truncated: Vec::new(), lacking: None }),
+            Some(partition) => parts::fetch(self, step, whole, partition, promise, exports).await,
+            None => Ok(Delivery::whole(whole)),
         }
     }
 
@@ -124,13 +144,13 @@ impl Fetcher {
         &self,
         download: &str,
         order: &ExportOrder,
-        is_promised: bool,
+        promise: Promise,
         observer: impl Fn(&ExportEvent),
     ) -> Result<FinishedExport, NexthinkError> {
         let (record, mut journal) =
-            self.leftovers.take_up(download, order, &self.quota, is_promised);
+            self.leftovers.take_up(&self.downloads, download, order, promise);
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
-        let file = self.leftovers.downloads().resume(download);
+        let file = self.downloads.resume(download);
         let file = file.map_err(|error| NexthinkError::Sink {
             source: Arc::new(std::io::Error::other(error)),
         })?;
@@ -139,7 +159,7 @@ impl Fetcher {
             .client
             .run_export(order, record, &mut journal, &mut file, |event| observer(&event))
             .await;
-        if let Err(NexthinkError::Deferred { wait, .. }) = &finished {
+        if let Err(NexthinkError::Deferred { endpoint: Endpoint::StartExport, wait }) = &finished {
             self.quota.defer(Moment::now().after(*wait));
         }
         finished
@@ -147,29 +167,65 @@ impl Fetcher {
 
     /// Whether an export needs no start, since an earlier run has paid for it.
     pub(super) fn is_paid(&self, download: &str, order: &ExportOrder) -> bool {
-        self.leftovers.has(download, order)
+        self.leftovers.is_paid(download, order)
+    }
+
+    /// The downloads.
+    pub(super) fn downloads(&self) -> &Downloads {
+        &self.downloads
     }
 }
 
-/// How many exports a run will start, as far as that can be known: one for each query whose export
-/// was not left by an earlier run, and its parts if the run before needed them.
-pub(crate) fn cost(
+impl Delivery {
+    /// The dataset in one file.
+    fn whole(whole: Received) -> Delivery {
+        let files = vec![whole];
+        Delivery { files, truncated: Vec::new(), lacking: None, parts: 0 }
+    }
+
+    /// What the values of the parts match.
+    pub(super) fn patterns(&self) -> Vec<Pattern> {
+        self.files.iter().filter_map(|it| it.pattern.clone()).collect()
+    }
+
+    /// The names of all downloads.
+    pub(super) fn downloads(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().chain(&self.truncated).map(|it| it.download.as_str())
+    }
+}
+
+/// What each step will start, as far as that can be known: the export of its query unless an earlier
+/// run has left it, and its parts if the last complete run needed them or one has begun with them.
+pub(super) fn needs(
     plan: &Plan,
     config: &Config,
-    leftovers: Option<&Leftovers>,
+    leftovers: &Leftovers,
     parts_before: &BTreeMap<String, u32>,
-) -> u32 {
-    let mut cost = 0;
+) -> BTreeMap<&'static str, Need> {
+    let mut needs = BTreeMap::new();
     for PlannedStep { step, .. } in plan.steps().iter().filter(|it| it.runs()) {
         let Some(query) = step.query().and_then(|it| config.queries.get(it.config_field)) else {
             continue;
         };
-        cost += u32::from(!leftovers.is_some_and(|it| it.has(step.id, &whole_order(query))));
-        if query.partition.is_some() {
-            cost += parts_before.get(step.id).copied().unwrap_or(0);
-        }
+        let wholes = u32::from(!leftovers.is_paid(step.id, &whole_order(query)));
+        let parts = query.partition.as_ref().map_or(0, |partition| {
+            let paid = leftovers.count(&parts::download_prefix(step.id), &partition.query);
+            let values = u32::try_from(partition.values.len()).unwrap_or(u32::MAX);
+            let before = parts_before.get(step.id).copied().unwrap_or(0);
+            let expected = if paid > 0 { before.max(values) } else { before };
+            expected.saturating_sub(paid)
+        });
+        needs.insert(step.id, Need { wholes, parts });
     }
-    cost
+    needs
+}
+
+/// What a run will start in all.
+pub(super) fn sum(needs: &BTreeMap<&'static str, Need>) -> Need {
+    needs.values().fold(Need::default(), |sum, it| Need {
+        wholes: sum.wholes + it.wholes,
+        parts: sum.parts.saturating_add(it.parts),
+    })
 }
 
 pub(super) fn count_start(exports: &AtomicU32, event: &ExportEvent) {

@@ -4,17 +4,17 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use core_nexthink::{ExportJournal, ExportOrder, ExportRecord, NexthinkError};
+use core_nexthink::{ExportJournal, ExportOrder, ExportRecord, NexthinkError, QueryId};
 use core_store::Downloads;
 use serde::{Deserialize, Serialize};
 
-use super::quota::Quota;
+use super::quota::Promise;
 use super::report::bytes;
 use crate::system::Moment;
 
-/// How old an export may be to be gone on with, in milliseconds: an hour. Older rows would be mixed
-/// with newer ones of the other exports.
-const RESUMABLE_MS: u64 = 60 * 60 * 1000;
+/// How old an export may be to be gone on with, in milliseconds: two hours, which is longer than one is
+/// waited for. Older rows would be mixed with newer ones of the other exports.
+const RESUMABLE_MS: u64 = 2 * 60 * 60 * 1000;
 
 /// The note on a download.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,82 +26,77 @@ struct Note {
 
 /// The exports that earlier runs have left, by the name of their download.
 #[derive(Debug)]
-pub(super) struct Leftovers {
-    downloads: Downloads,
-    notes: BTreeMap<String, Note>,
-}
+pub(crate) struct Leftovers(BTreeMap<String, Note>);
 
 /// Keeps one export's record, and counts its starts.
 #[derive(Debug)]
 pub(super) struct Journal {
     downloads: Downloads,
     name: String,
-    quota: Quota,
-    /// Whether the next start is promised by the quota.
-    is_promised: bool,
+    /// Of its start, and of another one if that is lost.
+    promise: Promise,
     started_ms: Option<u64>,
 }
 
 impl Leftovers {
-    /// Reads what is there, and removes what is too old or cannot be read.
-    pub(super) fn open(downloads: Downloads) -> Result<Leftovers, core_store::StoreError> {
+    /// Takes what can be gone on with out of the notes on downloads.
+    pub(crate) fn of(notes: Vec<(String, Vec<u8>)>) -> Leftovers {
         let now = Moment::now().0;
-        let mut notes = BTreeMap::new();
-        for name in downloads.names()? {
-            let note = downloads.note(&name)?;
-            let note = note.and_then(|bytes| serde_json::from_slice::<Note>(&bytes).ok());
-            // One from the future has no age that could be trusted.
-            let fresh = |note: &Note| {
-                now.checked_sub(note.started_ms).is_some_and(|age| age <= RESUMABLE_MS)
-            };
-            if let Some(note) = note.filter(fresh) {
-                notes.insert(name, note);
-            }
-        }
-        downloads.clear_except(|name| notes.contains_key(name))?;
-        Ok(Leftovers { downloads, notes })
+        // One from the future has no age that could be trusted.
+        let is_fresh =
+            |note: &Note| now.checked_sub(note.started_ms).is_some_and(|age| age <= RESUMABLE_MS);
+        let read = notes.into_iter().filter_map(|(name, note)| {
+            let note = serde_json::from_slice::<Note>(&note).ok().filter(is_fresh)?;
+            Some((name, note))
+        });
+        Leftovers(read.collect())
     }
 
-    /// Whether an export that was asked for like this need not be started.
-    pub(super) fn has(&self, name: &str, order: &ExportOrder) -> bool {
-        self.notes.get(name).is_some_and(|note| note.record.fits(order))
+    /// Whether this download can be gone on with.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
-    /// The record of an export that was asked for like this, and the journal to go on with.
+    /// Whether an export that is asked for like this need not be started.
+    pub(super) fn is_paid(&self, name: &str, order: &ExportOrder) -> bool {
+        self.0.get(name).is_some_and(|note| note.record.fits(order))
+    }
+
+    /// How many exports of a query there are whose downloads have names that begin like this.
+    pub(super) fn count(&self, prefix: &str, query: &QueryId) -> u32 {
+        let notes = self.0.iter().filter(|(name, _)| name.starts_with(prefix));
+        let paid = notes.filter(|(_, note)| note.record.query_id == *query).count();
+        u32::try_from(paid).unwrap_or(u32::MAX)
+    }
+
+    /// The record of an export that is asked for like this, and the journal to go on with.
     pub(super) fn take_up(
         &self,
+        downloads: &Downloads,
         name: &str,
         order: &ExportOrder,
-        quota: &Quota,
-        is_promised: bool,
+        promise: Promise,
     ) -> (Option<ExportRecord>, Journal) {
-        let note = self.notes.get(name).filter(|note| note.record.fits(order));
+        let note = self.0.get(name).filter(|note| note.record.fits(order));
         let journal = Journal {
-            downloads: self.downloads.clone(),
+            downloads: downloads.clone(),
             name: name.to_owned(),
-            quota: quota.clone(),
-            is_promised,
+            promise,
             started_ms: note.map(|it| it.started_ms),
         };
         (note.map(|it| it.record.clone()), journal)
-    }
-
-    /// The downloads.
-    pub(super) fn downloads(&self) -> &Downloads {
-        &self.downloads
     }
 }
 
 impl ExportJournal for Journal {
     fn starting(&mut self) -> Result<(), NexthinkError> {
-        let is_promised = std::mem::take(&mut self.is_promised);
-        self.quota.starting(is_promised)?;
+        self.promise.start()?;
         self.started_ms = Some(Moment::now().0);
         Ok(())
     }
 
     fn not_started(&mut self) {
-        self.quota.not_started();
+        self.promise.take_back();
     }
 
     fn record(&mut self, record: &ExportRecord) -> io::Result<()> {
@@ -125,12 +120,14 @@ impl Journal {
         let (Some(announced), Some(free)) = (announced, self.downloads.free_bytes()) else {
             return Ok(());
         };
-        if announced <= free {
+        let here = self.downloads.read(&self.name).ok().and_then(|it| it.metadata().ok());
+        let missing = announced.saturating_sub(here.map_or(0, |it| it.len()));
+        if missing <= free {
             return Ok(());
         }
         let message = format!(
-            "a download has {}, and the disk of the store has {} left",
-            bytes(announced),
+            "a download has {} more, and {} are left: make room, or move the store",
+            bytes(missing),
             bytes(free)
         );
         Err(io::Error::new(io::ErrorKind::StorageFull, message))
@@ -139,10 +136,6 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // A promise that was not needed is for others: the export was there already.
-        if self.is_promised {
-            self.quota.release(1);
-        }
         // A download that nobody can go on with is in the way only.
         if let Ok(None) = self.downloads.note(&self.name)
             && let Err(error) = self.downloads.remove(&self.name)

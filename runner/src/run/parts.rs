@@ -2,26 +2,38 @@
 //! value of a parameter, until no part is truncated or no export is left.
 
 use std::collections::BTreeMap;
+use std::io::{BufReader, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use core_ingest::coverage::Coverage;
+use core_ingest::decompress::{self, Caps};
 use core_ingest::partition::Pattern;
+use core_model::step::Step;
 use core_nexthink::{Compression, ExportOrder, FinishedExport, NexthinkError};
+use core_store::Downloads;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::exports::{Delivery, Fetcher, Received, count_start};
+use super::quota::Promise;
 use crate::config::Partition;
+
+/// How much of a truncated part is looked at before it is split, in chunks of 64 KiB.
+const LOOKED_AT_CHUNKS: usize = 16;
 
 /// The parts of one step while they are fetched.
 struct Parts<'a> {
     fetcher: &'a Fetcher,
+    step: &'static Step,
     step_id: &'static str,
     partition: &'a Partition,
     exports: &'a Arc<AtomicU32>,
     running: JoinSet<(Pattern, Result<FinishedExport, NexthinkError>)>,
     delivery: Delivery,
-    /// How many parts are wanted by now.
+    /// Of the day's exports, what this step may still start.
+    promise: Promise,
+    /// How many parts the dataset has by now.
     expected: usize,
 }
 
@@ -31,18 +43,21 @@ struct Parts<'a> {
 /// The credentials are refused: whatever is asked next would be too.
 pub(super) async fn fetch(
     fetcher: &Fetcher,
-    step_id: &'static str,
+    step: &'static Step,
     whole: Received,
     partition: &Partition,
+    promise: Promise,
     exports: &Arc<AtomicU32>,
 ) -> Result<Delivery, NexthinkError> {
     let mut parts = Parts {
         fetcher,
-        step_id,
+        step,
+        step_id: step.id,
         partition,
         exports,
         running: JoinSet::new(),
-        delivery: Delivery { files: Vec::new(), truncated: vec![whole], lacking: None },
+        delivery: Delivery { files: Vec::new(), truncated: vec![whole], lacking: None, parts: 0 },
+        promise,
         expected: 0,
     };
     parts.start(partition.values.clone());
@@ -53,7 +68,7 @@ pub(super) async fn fetch(
             continue;
         };
         match finished {
-            Ok(export) if export.truncated => parts.split(pattern, export),
+            Ok(export) if export.truncated => parts.split(pattern, export).await,
             Ok(export) => parts.receive(pattern, export),
             Err(error) if error.is_credentials() => return Err(error),
             Err(error) => {
@@ -69,30 +84,37 @@ pub(super) async fn fetch(
 impl Parts<'_> {
     /// Starts parts, if the day's exports are enough for all of them.
     fn start(&mut self, patterns: Vec<Pattern>) -> bool {
-        let orders: Vec<_> = patterns.into_iter().map(|it| (self.order(&it), it)).collect();
-        let is_paid = |order: &ExportOrder, pattern: &Pattern| {
-            self.fetcher.is_paid(&download_name(self.step_id, pattern), order)
+        let (fetcher, step_id) = (self.fetcher, self.step_id);
+        let is_unpaid = |order: &ExportOrder, pattern: &Pattern| {
+            !fetcher.is_paid(&download_name(step_id, pattern), order)
         };
-        let unpaid = orders.iter().filter(|(order, pattern)| !is_paid(order, pattern)).count();
+        let orders: Vec<_> = patterns.into_iter().map(|it| (self.order(&it), it)).collect();
+        let unpaid = orders.iter().filter(|(order, pattern)| is_unpaid(order, pattern)).count();
         let unpaid = u32::try_from(unpaid).unwrap_or(u32::MAX);
-        if let Err(left) = self.fetcher.quota.reserve(unpaid) {
-            self.lack(format!(
-                "{} parts need {unpaid} more exports, and {left} of the day's are left",
-                orders.len()
-            ));
-            return false;
+        let lacking = unpaid.saturating_sub(self.promise.exports());
+        match fetcher.quota.promise(lacking) {
+            Ok(more) => self.promise.add(more),
+            Err(left) => {
+                let left = left + self.promise.exports();
+                self.lack(format!(
+                    "{} parts need {unpaid} more exports, and {left} of the day's are left",
+                    orders.len()
+                ));
+                return false;
+            }
         }
         self.expected += orders.len();
+        self.delivery.parts += u32::try_from(orders.len()).unwrap_or(u32::MAX);
         let message = format!("too many rows for one export: fetching {} parts", orders.len());
-        self.fetcher.progress.tell(self.step_id, &message);
+        fetcher.progress.tell(step_id, &message);
         for (order, pattern) in orders {
-            let is_promised = !is_paid(&order, &pattern);
-            let (fetcher, exports) = (self.fetcher.clone(), Arc::clone(self.exports));
-            let download = download_name(self.step_id, &pattern);
+            let promise = self.promise.take(u32::from(is_unpaid(&order, &pattern)));
+            let (fetcher, exports) = (fetcher.clone(), Arc::clone(self.exports));
+            let download = download_name(step_id, &pattern);
             let span = tracing::info_span!("part", value = %pattern);
             let export = async move {
                 let observer = |event: &_| count_start(&exports, event);
-                let ended = fetcher.export(&download, &order, is_promised, observer).await;
+                let ended = fetcher.export(&download, &order, promise, observer).await;
                 (pattern, ended)
             };
             self.running.spawn(export.instrument(span).in_current_span());
@@ -112,7 +134,14 @@ impl Parts<'_> {
     }
 
     /// Splits a part that is itself truncated; where that cannot be done its rows are of use still.
-    fn split(&mut self, pattern: Pattern, export: FinishedExport) {
+    async fn split(&mut self, pattern: Pattern, export: FinishedExport) {
+        if self.is_ignored(&pattern, export.bytes).await {
+            self.lack(format!(
+                "part `{pattern}` has rows that lie outside it, so the saved query ignores its \
+                 parameter: save the text that `nql --partitioned` prints"
+            ));
+            return self.receive(pattern, export);
+        }
         let Some(smaller) = pattern.split() else {
             self.lack(format!("part `{pattern}` is truncated too, and cannot be split further"));
             return self.receive(pattern, export);
@@ -123,6 +152,20 @@ impl Parts<'_> {
         } else {
             self.receive(pattern, export);
         }
+    }
+
+    /// Whether a part begins with rows that lie outside it: then each part is the whole again, and to
+    /// split it would only cost exports.
+    async fn is_ignored(&self, pattern: &Pattern, bytes: u64) -> bool {
+        let downloads = self.fetcher.downloads().clone();
+        let (name, pattern) = (download_name(self.step_id, pattern), pattern.clone());
+        let (step, column) = (self.step, self.partition_column());
+        let look = move || begins_outside(step, column, &downloads, &name, &pattern, bytes);
+        tokio::task::spawn_blocking(look).await.unwrap_or(false)
+    }
+
+    fn partition_column(&self) -> &'static str {
+        self.step.query().map_or("", |it| it.partition_column)
     }
 
     /// Notes why the parts are not the whole dataset; the first reason is the one that is told.
@@ -141,10 +184,40 @@ impl Parts<'_> {
     }
 }
 
+/// Whether the first rows of a part lie outside it. What cannot be read is found out later.
+fn begins_outside(
+    step: &'static Step,
+    column: &str,
+    downloads: &Downloads,
+    name: &str,
+    pattern: &Pattern,
+    bytes: u64,
+) -> bool {
+    let Ok(file) = downloads.read(name) else { return false };
+    let reader = decompress::reader(BufReader::new(file), bytes, Caps::default());
+    let Ok((_, mut reader)) = reader else { return false };
+    let patterns = [pattern.clone()];
+    let mut coverage = Coverage::new(step, column, &patterns);
+    let mut chunk = vec![0; 64 * 1024];
+    for _ in 0..LOOKED_AT_CHUNKS {
+        match reader.read(&mut chunk) {
+            Ok(0) => return coverage.finish().is_ok_and(|uncovered| uncovered > 0),
+            Ok(read) if coverage.push(&chunk[..read]).is_ok() => {}
+            _ => return false,
+        }
+    }
+    coverage.uncovered() > 0
+}
+
+/// What the names of the downloads of a step's parts begin with.
+pub(super) fn download_prefix(step_id: &str) -> String {
+    format!("{step_id}.part-")
+}
+
 /// The name of a part's download. The value may hold what a file name must not.
 fn download_name(step_id: &str, pattern: &Pattern) -> String {
     use std::fmt::Write as _;
-    let mut name = format!("{step_id}.part-");
+    let mut name = download_prefix(step_id);
     for byte in pattern.to_string().bytes() {
         let _ = write!(name, "{byte:02x}");
     }

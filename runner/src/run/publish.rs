@@ -23,7 +23,8 @@ pub(super) fn publish(
     exit: Exit,
     stop: &Stop,
 ) -> Result<Generation, Failure> {
-    let Applier { graph, previous, may_lose, reports, .. } = applier;
+    let Applier { graph, previous, may_lose, reports, parts, .. } = applier;
+    report.parts = parts;
     let graph = graph.sort(tags);
     let mut tables = write_entities(&graph, &staging, stop)?;
     tables.extend(write_relationships(&graph, &staging, stop)?);

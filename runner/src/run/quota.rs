@@ -46,6 +46,28 @@ pub(crate) fn left(tenant: &TenantStore, limit: u32) -> Result<Left, Failure> {
     })
 }
 
+/// Exports that are kept for somebody; dropped, what was not started is for others again.
+#[derive(Debug)]
+pub(super) struct Promise {
+    quota: Quota,
+    exports: u32,
+}
+
+/// What a run will start, as far as that can be known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// One for each query whose export no earlier run has left.
+    pub(crate) wholes: u32,
+    /// The parts that the last complete run needed.
+    pub(crate) parts: u32,
+}
+
+impl Need {
+    pub(crate) fn all(self) -> u32 {
+        self.wholes.saturating_add(self.parts)
+    }
+}
+
 impl Quota {
     /// Reads what earlier runs counted.
     pub(super) fn open(lock: &RunLock, limit: u32) -> Result<Quota, Failure> {
@@ -61,83 +83,63 @@ impl Quota {
         Ok(Quota(Arc::new(Mutex::new(counted))))
     }
 
-    /// Promises a run its exports, or says when they can be had.
+    /// Checks that a run can finish within the rest of the day.
+    ///
+    /// What its parts will cost is a guess: a run for which no day would be enough goes on without
+    /// them.
     ///
     /// # Errors
-    /// The run is deferred: Nexthink asked to wait, or the day's rest is not enough.
-    pub(super) fn reserve_run(&self, needed: u32) -> Result<(), Failure> {
+    /// The run is deferred: Nexthink asked to wait, or the day's rest is not enough. It is wrong if no
+    /// day is enough for its queries.
+    pub(super) fn check_run(&self, need: Need) -> Result<(), Failure> {
+        if need.all() == 0 {
+            return Ok(());
+        }
         let now = Moment::now();
-        let mut counted = self.counted();
+        let counted = self.counted();
         if let Some(until) = counted.ledger.deferred_until(now.0) {
-            let message = format!(
+            return Err(deferred(format!(
                 "Nexthink asked for no more exports for now: not before {}",
                 Moment(until).to_rfc3339()
-            );
-            return Err(Failure { exit: Exit::Deferred, error: anyhow::Error::msg(message) });
+            )));
         }
         let (left, limit) = (counted.left(now), counted.limit);
-        if needed > left {
-            let earliest = counted.ledger.earliest(limit, needed.min(limit), now.0);
-            let earliest = Moment(earliest.unwrap_or(now.0)).to_rfc3339();
-            let message = if needed > limit {
-                format!(
-                    "this run needs {needed} exports, and Nexthink allows {limit} a day: run fewer \
-                     steps, or split fewer queries into parts"
-                )
-            } else {
-                format!(
-                    "this run needs {needed} exports, and {left} of the day's {limit} are left: not \
-                     before {earliest}"
-                )
-            };
-            return Err(Failure { exit: Exit::Deferred, error: anyhow::Error::msg(message) });
+        if need.wholes > limit {
+            let needed = need.wholes;
+            return Err(Failure::usage(format!(
+                "this run needs {needed} exports and `nexthink.daily_exports` is {limit}: run fewer \
+                 steps at once"
+            )));
         }
-        counted.reserved += needed;
-        Ok(())
+        let needed = if need.all() > limit { need.wholes } else { need.all() };
+        if needed <= left {
+            return Ok(());
+        }
+        let earliest = counted.ledger.earliest(limit, needed, now.0).unwrap_or(now.0);
+        let earliest = Moment(earliest).to_rfc3339();
+        Err(deferred(format!(
+            "this run needs {needed} exports, and {left} of the day's {limit} are left: not before \
+             {earliest}"
+        )))
     }
 
     /// Promises so many exports, if there are as many left. Otherwise says how many there are.
-    pub(super) fn reserve(&self, needed: u32) -> Result<(), u32> {
+    pub(super) fn promise(&self, exports: u32) -> Result<Promise, u32> {
         let mut counted = self.counted();
         let left = counted.left(Moment::now());
-        if needed > left {
+        if exports > left {
             return Err(left);
         }
-        counted.reserved += needed;
-        Ok(())
+        counted.reserved += exports;
+        Ok(Promise { quota: self.clone(), exports })
     }
 
-    /// Gives a promise back.
-    pub(super) fn release(&self, promised: u32) {
+    /// As many of so many exports as there are.
+    pub(super) fn promise_up_to(&self, exports: u32) -> Promise {
         let mut counted = self.counted();
-        counted.reserved = counted.reserved.saturating_sub(promised);
-    }
-
-    /// Counts a start that is about to be asked for.
-    ///
-    /// # Errors
-    /// Nothing is left, or it cannot be counted.
-    pub(super) fn starting(&self, is_promised: bool) -> Result<(), NexthinkError> {
-        let now = Moment::now();
-        let mut counted = self.counted();
-        if is_promised {
-            counted.reserved = counted.reserved.saturating_sub(1);
-        } else if counted.left(now) == 0 {
-            let limit = counted.limit;
-            let not_before = counted.ledger.earliest(limit, 1, now.0).unwrap_or(now.0);
-            return Err(NexthinkError::QuotaExhausted { limit, not_before_ms: not_before });
-        }
-        counted.ledger.count(now.0);
-        counted.save()
-    }
-
-    /// Takes the last count back: the start was refused.
-    pub(super) fn not_started(&self) {
-        let mut counted = self.counted();
-        counted.ledger.take_back();
-        if let Err(error) = counted.save() {
-            tracing::warn!(%error, "an export that was refused stays counted");
-        }
+        let exports = exports.min(counted.left(Moment::now()));
+        counted.reserved += exports;
+        Promise { quota: self.clone(), exports }
     }
 
     /// Keeps in mind that Nexthink asked to wait, for the next run too.
@@ -157,6 +159,65 @@ impl Quota {
     fn counted(&self) -> MutexGuard<'_, Counted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Promise {
+    /// How many exports are promised.
+    pub(super) fn exports(&self) -> u32 {
+        self.exports
+    }
+
+    /// Takes so many out of it, or all there are.
+    pub(super) fn take(&mut self, exports: u32) -> Promise {
+        let exports = exports.min(self.exports);
+        self.exports -= exports;
+        Promise { quota: self.quota.clone(), exports }
+    }
+
+    /// Puts another promise to it.
+    pub(super) fn add(&mut self, mut other: Promise) {
+        self.exports += std::mem::take(&mut other.exports);
+    }
+
+    /// Counts a start that is about to be asked for: out of the promise, else out of what is left.
+    ///
+    /// # Errors
+    /// Nothing is left, or it cannot be counted.
+    pub(super) fn start(&mut self) -> Result<(), NexthinkError> {
+        let now = Moment::now();
+        let mut counted = self.quota.counted();
+        if self.exports > 0 {
+            self.exports -= 1;
+            counted.reserved -= 1;
+        } else if counted.left(now) == 0 {
+            let limit = counted.limit;
+            let not_before_ms = counted.ledger.earliest(limit, 1, now.0).unwrap_or(now.0);
+            return Err(NexthinkError::QuotaExhausted { limit, not_before_ms });
+        }
+        counted.ledger.count(now.0);
+        counted.save()
+    }
+
+    /// Takes the last start back, since it was refused: it is promised again.
+    pub(super) fn take_back(&mut self) {
+        self.exports += 1;
+        let mut counted = self.quota.counted();
+        counted.ledger.take_back();
+        counted.reserved += 1;
+        if let Err(error) = counted.save() {
+            tracing::warn!(%error, "an export that was refused stays counted");
+        }
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.quota.counted().reserved -= self.exports;
+    }
+}
+
+fn deferred(message: String) -> Failure {
+    Failure { exit: Exit::Deferred, error: anyhow::Error::msg(message) }
 }
 
 impl Counted {

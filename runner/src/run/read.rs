@@ -7,7 +7,7 @@ use core_ingest::coverage::Coverage;
 use core_ingest::decompress::{self, Caps, Compression};
 use core_ingest::graph::Graph;
 use core_ingest::outcome::{Outcome, PartialReason};
-use core_ingest::partition::Pattern;
+use core_ingest::partition::cover_hexadecimal;
 use core_ingest::step::{StepIngest, StepTables};
 use core_model::step::Step;
 use core_store::Downloads;
@@ -38,27 +38,44 @@ pub(super) struct Read {
     pub(super) bytes: u64,
 }
 
+/// Why the files are of no use, and which of them it was.
+pub(super) struct Unreadable {
+    /// The name of its download; none if it is no single file's fault.
+    pub(super) download: Option<String>,
+    pub(super) error: anyhow::Error,
+}
+
+impl From<anyhow::Error> for Unreadable {
+    fn from(error: anyhow::Error) -> Unreadable {
+        Unreadable { download: None, error }
+    }
+}
+
 impl Reader<'_> {
     /// Reads all files; what was made of them is of use only if all are good.
-    pub(super) fn read(&self, graph: &Graph, delivery: &Delivery) -> anyhow::Result<Read> {
+    pub(super) fn read(&self, graph: &Graph, delivery: &Delivery) -> Result<Read, Unreadable> {
         let mut ingest = StepIngest::new(self.step, graph).with_time_zone(self.zone.clone());
         let (mut bytes, mut compression) = (0, None);
-        // Parts come first: where they lack something, an older row of the truncated file must not
-        // win over a newer one.
+        // Where parts are lacking, the truncated files have rows that those would have had.
         let rest = delivery.lacking.iter().flat_map(|_| &delivery.truncated);
-        for (n, file) in delivery.files.iter().chain(rest).enumerate() {
-            if n > 0 {
-                ingest.next_file()?;
+        let mut last = None;
+        for file in delivery.files.iter().chain(rest) {
+            if let Some(last) = last {
+                ingest.next_file().map_err(|error| in_file(last, error))?;
             }
-            if let (Some(pattern), Some(query)) = (&file.pattern, self.step.query()) {
-                ingest.expect(query.partition_column, pattern);
+            if let Some(pattern) = &file.pattern {
+                ingest.expect(self.partition_column(), pattern);
             }
             let read = self.read_file(file, |chunk| Ok(ingest.push(chunk)?));
-            let (compressed, read) = read.with_context(|| in_file(file))?;
+            let (compressed, read) = read.map_err(|error| in_file(file, error))?;
             compression.get_or_insert(compressed);
             bytes += read;
+            last = Some(file);
         }
-        let tables = ingest.finish()?;
+        let tables = ingest.finish().map_err(|error| match last {
+            Some(file) => in_file(file, error),
+            None => anyhow::Error::new(error).into(),
+        })?;
         let uncovered = self.count_uncovered(delivery)?;
         let outcome = outcome_of(delivery, &tables, uncovered);
         Ok(Read { tables, outcome, compression, bytes })
@@ -66,21 +83,23 @@ impl Reader<'_> {
 
     /// How many rows of the truncated files belong to no part: there are more such rows then, which
     /// nobody has seen.
-    fn count_uncovered(&self, delivery: &Delivery) -> anyhow::Result<u64> {
+    fn count_uncovered(&self, delivery: &Delivery) -> Result<u64, Unreadable> {
         if delivery.lacking.is_some() {
             return Ok(0);
         }
-        let patterns: Vec<Pattern> =
-            delivery.files.iter().filter_map(|it| it.pattern.clone()).collect();
-        let column = self.step.query().map_or("", |it| it.partition_column);
+        let patterns = delivery.patterns();
         let mut uncovered = 0;
         for file in &delivery.truncated {
-            let mut coverage = Coverage::new(self.step, column, &patterns);
+            let mut coverage = Coverage::new(self.step, self.partition_column(), &patterns);
             let read = self.read_file(file, |chunk| Ok(coverage.push(chunk)?));
-            read.with_context(|| in_file(file))?;
-            uncovered += coverage.finish().with_context(|| in_file(file))?;
+            read.map_err(|error| in_file(file, error))?;
+            uncovered += coverage.finish().map_err(|error| in_file(file, error))?;
         }
         Ok(uncovered)
+    }
+
+    fn partition_column(&self) -> &'static str {
+        self.step.query().map_or("", |it| it.partition_column)
     }
 
     /// Gives all bytes of a file to `push`; how it was compressed, and how many bytes those were.
@@ -106,6 +125,11 @@ impl Reader<'_> {
     }
 }
 
+/// Whether no row can belong to none of the parts, seen or not.
+fn covers_everything(delivery: &Delivery) -> bool {
+    delivery.truncated.is_empty() || cover_hexadecimal(&delivery.patterns())
+}
+
 /// The outcome of an export whose every row was read.
 fn outcome_of(delivery: &Delivery, tables: &StepTables, uncovered: u64) -> Outcome {
     let account = &tables.account;
@@ -116,6 +140,7 @@ fn outcome_of(delivery: &Delivery, tables: &StepTables, uncovered: u64) -> Outco
         (is_truncated, PartialReason::Truncated),
         (account.outside_partition > 0, PartialReason::OutsidePart),
         (uncovered > 0, PartialReason::PartsDoNotCover),
+        (!covers_everything(delivery), PartialReason::PartsUnproven),
         (account.quarantined() > 0, PartialReason::Quarantined),
         (!account.missing_ends.is_empty(), PartialReason::MissingEnd),
         (unproven, PartialReason::LengthUnproven),
@@ -124,9 +149,11 @@ fn outcome_of(delivery: &Delivery, tables: &StepTables, uncovered: u64) -> Outco
     first.map_or(Outcome::Complete, |(_, reason)| Outcome::Partial(reason))
 }
 
-fn in_file(file: &Received) -> String {
-    match &file.pattern {
-        Some(pattern) => format!("part `{pattern}`"),
-        None => "the file".to_owned(),
-    }
+fn in_file(file: &Received, error: impl Into<anyhow::Error>) -> Unreadable {
+    let error = error.into();
+    let error = match &file.pattern {
+        Some(pattern) => error.context(format!("part `{pattern}`")),
+        None => error,
+    };
+    Unreadable { download: Some(file.download.clone()), error }
 }

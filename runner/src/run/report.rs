@@ -40,6 +40,9 @@ pub(crate) struct RunReport {
     pub(crate) types: Vec<TypeReport>,
     /// Until when Nexthink wants to be left alone, so that no run starts before.
     pub(crate) not_before: Option<String>,
+    /// How many parts each step needed when it was last not lacking any, for the next run to know what
+    /// it will cost.
+    pub(crate) parts: BTreeMap<String, u32>,
     /// The types of which objects may be missing or outdated, so that no destination deletes any.
     pub(crate) partial_datasets: Vec<String>,
 }
@@ -58,8 +61,8 @@ pub(crate) struct StepReport {
     pub(crate) export_id: Option<String>,
     /// How many exports this run has started for it.
     pub(crate) exports: u32,
-    /// In how many parts the dataset came; none if it came whole.
-    pub(crate) parts: usize,
+    /// How many parts were exported, those included that were split further; none if it came whole.
+    pub(crate) parts: u32,
     pub(crate) rows: Rows,
     /// Entities of the step's types, carried-over ones included.
     pub(crate) entities: u64,
@@ -135,6 +138,7 @@ impl RunReport {
             steps: Vec::new(),
             types: Vec::new(),
             not_before: None,
+            parts: BTreeMap::new(),
             partial_datasets: Vec::new(),
         }
     }
@@ -244,10 +248,10 @@ impl StepReport {
 
     /// Notes what was downloaded.
     pub(super) fn deliver(&mut self, delivery: &Delivery) {
-        let Delivery { files, truncated, lacking } = delivery;
+        let Delivery { files, truncated, lacking, parts } = delivery;
         let whole = truncated.iter().chain(files).find(|it| it.pattern.is_none());
         self.export_id = whole.map(|it| it.export.export_id.as_str().to_owned());
-        self.parts = files.iter().filter(|it| it.pattern.is_some()).count();
+        self.parts = *parts;
         self.bytes = files.iter().chain(truncated).map(|it| it.export.bytes).sum();
         let truncated = "truncated at Nexthink's maximum";
         self.reason = lacking.as_ref().map(|it| format!("{truncated}, and {it}"));
@@ -309,16 +313,13 @@ impl StepReport {
     }
 }
 
-/// In how many parts each step's dataset came, by the report of the run that made a generation. What
-/// cannot be read is not known.
+/// How many parts each step needs, by the report of the run that made a generation. What cannot be read
+/// is not known.
 pub(super) fn parts_of(generation: Option<&Generation>) -> BTreeMap<String, u32> {
     let report = generation.and_then(|it| it.attachment(FILE).ok().flatten());
     let report = report.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    let steps = report.as_ref().and_then(|it| it["steps"].as_array());
-    let parts = steps.into_iter().flatten().filter_map(|step| {
-        Some((step["id"].as_str()?.to_owned(), step["parts"].as_u64()?.try_into().ok()?))
-    });
-    parts.collect()
+    let parts = report.and_then(|mut it| serde_json::from_value(it["parts"].take()).ok());
+    parts.unwrap_or_default()
 }
 
 /// A number of bytes in the largest unit that keeps it above one.

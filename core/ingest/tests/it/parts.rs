@@ -2,7 +2,7 @@
 
 use core_ingest::coverage::Coverage;
 use core_ingest::graph::Graph;
-use core_ingest::partition::{Pattern, PatternError};
+use core_ingest::partition::{Pattern, PatternError, cover_hexadecimal};
 use core_ingest::refusal::{QuarantineReason, QuarantinedRow};
 use core_ingest::step::{IngestError, StepIngest, StepTables};
 use proptest::prelude::*;
@@ -264,5 +264,46 @@ proptest! {
         prop_assert_eq!((tables.account.used, tables.account.merged), (account.used, account.merged));
         graph.add(tables);
         prop_assert_eq!(listed_graph(graph, &THINGS), listed_graph(whole, &THINGS));
+    }
+}
+
+fn patterns(texts: &[&str]) -> Vec<Pattern> {
+    texts.iter().map(|it| pattern(it)).collect()
+}
+
+#[test]
+fn only_all_digits_of_every_place_cover_hexadecimal_texts() {
+    let digits = pattern("*").split().expect("a prefix");
+    assert!(cover_hexadecimal(&digits));
+    assert!(cover_hexadecimal(&patterns(&["*"])));
+    for lacking in 0..16 {
+        let mut some = digits.clone();
+        let split = some.remove(lacking).split().expect("a prefix");
+        assert!(!cover_hexadecimal(&some), "{lacking}");
+        some.extend(split.clone());
+        assert!(cover_hexadecimal(&some), "{lacking}");
+        some.pop();
+        assert!(!cover_hexadecimal(&some), "{lacking}");
+        some.extend(split[15].split().expect("a prefix"));
+        assert!(cover_hexadecimal(&some), "{lacking}");
+    }
+    for texts in [&[][..], &["acme-*"], &["?*"], &["0*", "1*"], &["Europe", "Asia"]] {
+        assert!(!cover_hexadecimal(&patterns(texts)), "{texts:?}");
+    }
+}
+
+#[test]
+fn a_value_matches_exactly_only_in_the_case_of_the_pattern() {
+    let pattern = pattern("aB?*");
+    let table = [
+        ("aBx", true, true),
+        ("aBxyz", true, true),
+        ("abx", true, false),
+        ("ABX", true, false),
+        ("aB", false, false),
+    ];
+    for (value, loosely, exactly) in table {
+        assert_eq!(pattern.matches(value), loosely, "{value}");
+        assert_eq!(pattern.matches_exactly(value), exactly, "{value}");
     }
 }

@@ -41,6 +41,23 @@ async fn e1_an_expired_link_is_asked_for_anew_and_then_exported_anew() {
 }
 
 #[tokio::test]
+async fn e1_a_refusal_on_the_way_names_the_host_and_costs_no_further_export() {
+    let refusals = (0..9).map(|_| answer(403, "<html>canary</html>")).collect();
+    let tenant = Tenant::start(vec![started()], refusals).await;
+    tenant.api.then(completed(&tenant.files.link()));
+    tenant.api.then(completed(&format!("{}&again=1", tenant.files.link())));
+    let mut journal = Journal::default();
+    let error = tenant.resume(None, Vec::new(), &mut journal).await.error();
+    assert!(
+        matches!(&error, NexthinkError::FilesBlocked { host } if host == "127.0.0.1"),
+        "{error}"
+    );
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    assert_eq!((journal.paid(), tenant.files.seen().len()), (1, 2));
+    assert!(journal.record().is_some(), "it can be had once the way is free");
+}
+
+#[tokio::test]
 async fn e4_a_file_that_is_missing_gets_a_new_link_and_a_busy_host_more_time() {
     let missing = || answer(404, "<Error><Code>NoSuchKey</Code></Error>");
     let busy = || answer(503, "<Error><Code>SlowDown</Code></Error>");

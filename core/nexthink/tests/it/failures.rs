@@ -29,7 +29,11 @@ async fn a8_b7_h2_a_query_that_is_forbidden_or_missing_is_named() {
 
 #[tokio::test]
 async fn b9_refusals_are_not_repeated() {
-    for status in [400, 405, 406, 415, 418, 422] {
+    let tenant = Tenant::start(vec![answer(400, "canary")], Vec::new()).await;
+    let error = tenant.run().await.error();
+    assert!(matches!(error, NexthinkError::QueryNotAccepted { .. }), "{error}");
+    assert_eq!((error.kind(), tenant.api.seen().len()), (ErrorKind::Query, 1));
+    for status in [405, 406, 415, 418, 422] {
         let tenant = Tenant::start(vec![answer(status, "canary")], Vec::new()).await;
         let error = tenant.run().await.error();
         assert!(

@@ -42,16 +42,18 @@ fn what_is_not_kept_goes_with_its_note_and_with_what_lies_about() -> Checked {
     fs::write(place.path("staging/downloads/devices.json.new"), "{")?;
     downloads.remove("packages")?;
     downloads.remove("packages")?;
-    assert_eq!(downloads.names()?, ["devices", "users"]);
+    fs::write(place.path("staging/downloads/._users.json"), "?")?;
+    fs::create_dir(place.path("staging/downloads/folder.json"))?;
+    let names: Vec<String> = place.tenant.download_notes()?.into_iter().map(|it| it.0).collect();
+    assert_eq!(names, ["devices", "users"]);
     downloads.clear_except(|name| name == "devices")?;
     let mut left = Vec::new();
     for entry in fs::read_dir(place.path("staging/downloads"))? {
         left.push(entry?.file_name().into_string().map_err(|_| "a name that is no text")?);
     }
     left.sort_unstable();
-    assert_eq!(left, ["devices", "devices.json"]);
-    downloads.clear()?;
-    assert_eq!(fs::read_dir(place.path("staging/downloads"))?.count(), 0);
+    // A folder is none of ours; it stays, and hurts nobody.
+    assert_eq!(left, ["devices", "devices.json", "folder.json"]);
     Ok(())
 }
 
@@ -94,5 +96,18 @@ fn state_is_read_as_it_was_last_written() -> Checked {
 fn the_disk_says_what_is_left() -> Checked {
     let place = Place::new()?;
     assert!(place.lock()?.downloads()?.free_bytes().is_some_and(|free| free > 0));
+    Ok(())
+}
+
+#[test]
+fn the_owner_of_the_lock_is_told_without_taking_it() -> Checked {
+    let place = Place::new()?;
+    assert_eq!(place.tenant.lock_owner()?, None);
+    assert!(!place.path("lock").exists(), "asking makes nothing");
+    assert!(place.tenant.free_bytes().is_none_or(|free| free > 0));
+    let lock = place.lock()?;
+    assert_eq!(place.tenant.lock_owner()?.as_deref(), Some("pid 1, started 2026-03-01T08:00:00Z"));
+    drop(lock);
+    assert_eq!(place.tenant.lock_owner()?, None);
     Ok(())
 }

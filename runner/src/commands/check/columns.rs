@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use core_ingest::header::{ColumnMap, near_names};
+use core_ingest::outcome::PartialReason;
 use core_model::step::Step;
-use core_nexthink::{Client, NexthinkError, QueryId};
+use core_nexthink::{Client, ExecuteAnswer, NexthinkError, QueryId};
 
 use super::{Check, Checks};
 use crate::config::SavedQuery;
 use crate::exit::Exit;
 use crate::system;
+
+/// A value that no identifier has, so that a query of parts must give no rows for it.
+const NO_VALUE: &str = "no-such-identifier";
 
 /// Runs the query of a step, and that of its parts, for its first rows.
 pub(super) async fn check(
@@ -18,36 +22,56 @@ pub(super) async fn check(
     saved: &SavedQuery,
     checks: &mut Checks,
 ) {
-    let field = step.query().map_or("", |it| it.config_field);
+    let Some(query) = step.query() else { return };
+    let field = query.config_field;
     let name = format!("query {field}");
-    checks.push(check_one(client, step, name, &saved.id, &saved.whole()).await);
-    if let Some(partition) = saved.partition.as_ref().filter(|it| it.query != saved.id) {
-        let value = partition.values.first().map(ToString::to_string).unwrap_or_default();
-        let parameters = BTreeMap::from([(partition.parameter.clone(), value)]);
-        let name = format!("parts {field}");
-        checks.push(check_one(client, step, name, &partition.query, &parameters).await);
-    }
+    let whole = run(client, field, &name, &saved.id, &saved.whole()).await;
+    checks.push(whole.map_or_else(|it| it, |answer| judge(step, name, &saved.id, &answer, &[])));
+    let Some(partition) = &saved.partition else { return };
+    let name = format!("parts {field}");
+    let nobody = BTreeMap::from([(partition.parameter.clone(), NO_VALUE.to_owned())]);
+    let part = run(client, field, &name, &partition.query, &nobody).await;
+    checks.push(match part {
+        Ok(answer) if answer.rows > 0 => {
+            let reason = PartialReason::OutsidePart.to_string();
+            Check::failed(name, Exit::Partial, format!("{}: {reason}", partition.query))
+        }
+        Ok(answer) => judge(step, name, &partition.query, &answer, &[query.partition_column]),
+        Err(check) => check,
+    });
 }
 
-async fn check_one(
+/// What a query gives, or why it cannot be run.
+async fn run(
     client: &Client,
+    field: &str,
+    name: &str,
+    id: &QueryId,
+    parameters: &BTreeMap<String, String>,
+) -> Result<ExecuteAnswer, Check> {
+    client.execute(id, parameters).await.map_err(|error| {
+        let check = Check::failed_at_nexthink(name, &error);
+        if !matches!(error, NexthinkError::QueryNotFound { .. }) {
+            return check;
+        }
+        let program = system::own_command();
+        let partitioned = if name.starts_with("parts") { " --partitioned" } else { "" };
+        let detail = format!(
+            "{}; `{program} nql{partitioned} {field}` prints the text to save",
+            check.detail
+        );
+        Check { detail, ..check }
+    })
+}
+
+/// Whether a query lists what its step reads; `needed` are columns that it must list besides.
+fn judge(
     step: &'static Step,
     name: String,
     id: &QueryId,
-    parameters: &BTreeMap<String, String>,
+    answer: &ExecuteAnswer,
+    needed: &[&'static str],
 ) -> Check {
-    let answer = match client.execute(id, parameters).await {
-        Ok(answer) => answer,
-        Err(error @ NexthinkError::QueryNotFound { .. }) => {
-            let check = Check::failed_at_nexthink(name, &error);
-            let (program, field) =
-                (system::own_command(), step.query().map_or("", |it| it.config_field));
-            let detail =
-                format!("{}; `{program} nql {field}` prints the text to save", check.detail);
-            return Check { detail, ..check };
-        }
-        Err(error) => return Check::failed_at_nexthink(name, &error),
-    };
     let columns = ColumnMap::of_step(step, &answer.columns);
     let named = |missing: &[&str]| {
         let names = missing.iter().map(|it| {
@@ -56,20 +80,26 @@ async fn check_one(
         });
         names.collect::<Vec<_>>().join(", ")
     };
-    let is_missing = |it: &&'static str| columns.position(it).is_none();
-    let keys = columns.missing_keys(step);
+    let is_missing = |it: &&str| columns.position(it).is_none();
     let lists = format!("{id} lists {} columns", answer.columns.len());
+    let keys = columns.missing_keys(step);
     if !keys.is_empty() {
         let keys = named(&keys);
         let detail = format!("{lists}, but not {keys}, without which it is refused: list it");
         return Check::failed(name, Exit::DataRefused, detail);
     }
-    let missing: Vec<_> = columns.missing.iter().copied().filter(is_missing).collect();
-    if !missing.is_empty() {
-        let missing = named(&missing);
+    let ends = step.relationships.iter().flat_map(|it| [it.from.column, it.to.column]).flatten();
+    let ends: Vec<&str> = ends.chain(needed.iter().copied()).filter(is_missing).collect();
+    if !ends.is_empty() {
+        let ends = named(&ends);
+        let detail = format!("{lists}, but not {ends}, without which it stays partial: list it");
+        return Check::failed(name, Exit::Partial, detail);
+    }
+    if !columns.missing.is_empty() {
+        let missing = named(&columns.missing);
         return Check::warning(name, format!("{lists}, but not {missing}, which stay empty"));
     }
-    if answer.rows == 0 {
+    if answer.rows == 0 && needed.is_empty() {
         return Check::warning(name, format!("{lists} and gives no rows"));
     }
     let ignored = match columns.unknown {
