@@ -364,3 +364,36 @@ impl SyncClient {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::base_url::BaseUrl;
+
+    #[test]
+    fn a_job_for_another_graph_than_was_asked_for_is_refused()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let base = BaseUrl::parse("http://127.0.0.1:9")?;
+        let destination = Destination::new(base, "demo", Source::Api { scope: "acme".to_owned() })?;
+        let key = ApiKey::new("demo-key".to_owned())?;
+        let client = SyncClient::new(destination, key, SyncSettings::new(1))?;
+        for (members, expected) in [
+            (r#""source":"api","scope":"acme","status":"AWAITING_UPLOADS""#, None),
+            (r#""status":"AWAITING_UPLOADS""#, None),
+            (
+                r#""source":"api","scope":"other","status":"AWAITING_UPLOADS""#,
+                Some("scope or integration instance"),
+            ),
+            (r#""source":"integration-managed","status":"AWAITING_UPLOADS""#, Some("source")),
+            (r#""source":"api","scope":"acme","status":"FINISHED""#, Some("state")),
+        ] {
+            let job: Job = serde_json::from_str(&format!(r#"{{"id":"a-1",{members}}}"#))?;
+            let found = match client.check(&job) {
+                Err(JupiterOneError::WrongJob { what, .. }) => Some(what),
+                _ => None,
+            };
+            assert_eq!(found, expected, "{members}");
+        }
+        Ok(())
+    }
+}

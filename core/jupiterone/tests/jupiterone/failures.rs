@@ -380,17 +380,46 @@ async fn a_failed_delivery_is_made_up_for_by_the_next() -> Checked {
 }
 
 #[tokio::test]
-async fn nothing_of_what_is_sent_gets_into_an_error() -> Checked {
-    let place = Place::new()?;
-    let server = jupiterone(faulty(JobCall::Entities, 0, 10_000, FaultKind::Status(418))).await?;
-    let mut estate = Estate::of(2);
+async fn nothing_of_what_is_sent_gets_into_a_log_or_an_error() -> Checked {
+    let (place, log) = (Place::new()?, Log::default());
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let mut estate = Estate::of(8);
     estate.model = "canary-model";
-    let error = deliver(&server, place.contents(FIRST, &estate)?).await;
-    let error = error.expect_err("a teapot");
-    let text = format!("{error} {error:?}");
-    assert!(
-        !text.contains("canary") && !text.contains("demo-key") && !text.contains("uid-"),
-        "{text}"
-    );
+    // Refused, throttled, lost, then refused for good.
+    let server = jupiterone(faulty(JobCall::Entities, 3, 10_000, FaultKind::Status(418))).await?;
+    server.update(|it| {
+        it.refused_keys = ["nexthink_device:uid-00001".to_owned()].into();
+        let (call, after, times) = (JobCall::Entities, 0, 1);
+        it.faults.insert(0, Fault { call, after, times, kind: FaultKind::Status(503) });
+    });
+    let error = deliver(&server, place.contents(FIRST, &estate)?).await.expect_err("a teapot");
+    drop(guard);
+
+    let log = String::from_utf8(log.0.lock().expect("nobody panics").clone())?;
+    assert!(log.contains("call will be repeated") && log.contains("job aborted"), "{log}");
+    let text = format!("{log} {error} {error:?}");
+    for secret in ["canary", "demo-key", "uid-0"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
     Ok(())
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("nobody panics").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

@@ -262,7 +262,9 @@ fn refuse_stranger(state: &State, headers: &HeaderMap) -> Option<Refusal> {
     if header(AUTHORIZATION.as_str()) != Some(&format!("Bearer {}", state.api_key)) {
         return Some((401, "UNAUTHORIZED", "the API key is not known"));
     }
-    if header("JupiterOne-Account") != Some(&state.account) {
+    // Older versions of JupiterOne's own command line still send the second name (8.41).
+    let account = header("JupiterOne-Account").or(header("LifeOmic-Account"));
+    if account != Some(&state.account) {
         return Some((403, "FORBIDDEN", "the API key is of another account"));
     }
     None

@@ -111,7 +111,8 @@ impl Shared {
         let (Some(scope), None) = (text(needed), text(forbidden)) else {
             return Err((400, "BAD_REQUEST", "scope and instance do not fit the source"));
         };
-        if text("syncMode").as_deref() != Some("DIFF") {
+        // Without a mode it is DIFF.
+        if text("syncMode").is_some_and(|it| it != "DIFF") {
             return Err((400, "BAD_REQUEST", "the mode is not simulated"));
         }
         let is_taken = |it: &Job| it.scope == scope && it.source == source && it.is_open();
