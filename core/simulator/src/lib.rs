@@ -3,6 +3,7 @@
 mod behaviour;
 mod encode;
 mod exports;
+mod jupiterone;
 mod proxy;
 mod row;
 mod selection;
@@ -16,6 +17,10 @@ pub use behaviour::{
 };
 pub use encode::{Compression, write_results};
 pub use exports::{SavedQuery, Written, write_csv};
+pub use jupiterone::{
+    JobCall, JobFault, JobFaultKind, JobRequest, JobView, JupiterOne, JupiterOneBehaviour,
+    JupiterOneConfig, KeptGraph,
+};
 pub use proxy::{FaultProxy, Slices, Toxics};
 pub use row::Row;
 pub use server::{Endpoints, RecordedRequest, RequestCounts, Simulator, SimulatorConfig};

@@ -32,6 +32,12 @@ const ARROWS: &[Arrow] = &[
         "core-model",
         "the shapes of a destination come from the declarations",
     ),
+    arrow("core-jupiterone", "core-store", "what is delivered is a published generation"),
+    arrow_of_tests(
+        "core-jupiterone",
+        "core-simulator",
+        "its tests deliver to a simulated JupiterOne",
+    ),
     arrow("core-nexthink", "core-model", "scopes and addresses are declared"),
     arrow("core-query", "core-model", "tables are named after the types"),
     arrow("core-query", "core-store", "what is queried is a published generation"),

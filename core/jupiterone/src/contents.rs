@@ -1,0 +1,146 @@
+//! What is delivered of a generation, and what JupiterOne must not delete for not seeing it.
+//!
+//! In a synchronization with `DIFF` whatever is not uploaded is deleted, unless its type is named as a
+//! partial dataset. So a type is complete only if the generation says so, and a relationship type only if
+//! both its end types are complete too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow_array::RecordBatch;
+use core_model::step::Step;
+use core_store::{Generation, Manifest, Table, TableKind};
+
+use crate::error::JupiterOneError;
+use crate::findings::Findings;
+use crate::shape::{Object, Shape};
+
+/// A generation as it is delivered.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    generation: Generation,
+    /// The end types of every relationship type that is known, delivered or not.
+    ends: BTreeMap<String, [String; 2]>,
+    partial: BTreeSet<String>,
+    purged: BTreeSet<String>,
+}
+
+impl Contents {
+    /// The whole of a generation.
+    ///
+    /// `steps` are all steps of the program: a type that one of them makes and the generation does not
+    /// have is partial, since its step was skipped. So is a type that only `previous` has, the manifest
+    /// of the generation that was delivered last.
+    pub fn new(generation: Generation, steps: &[&Step], previous: Option<&Manifest>) -> Self {
+        let manifest = generation.manifest();
+        let mut known = BTreeSet::new();
+        let mut ends = BTreeMap::new();
+        for step in steps {
+            known.extend(step.entities.iter().map(|it| it.type_name.to_owned()));
+            for it in step.relationships {
+                known.insert(it.type_name.to_owned());
+                let both = [it.from.entity.type_name, it.to.entity.type_name];
+                ends.insert(it.type_name.to_owned(), both.map(ToOwned::to_owned));
+            }
+        }
+        for table in previous.into_iter().flat_map(|it| &it.tables).chain(&manifest.tables) {
+            known.insert(table.name.clone());
+            if let (Some(from), Some(to)) = (&table.from_type, &table.to_type) {
+                ends.insert(table.name.clone(), [from.clone(), to.clone()]);
+            }
+        }
+        let complete: BTreeSet<_> = manifest
+            .tables
+            .iter()
+            .filter(|table| !table.partial)
+            .map(|table| &table.name)
+            .collect();
+        let partial = known.iter().filter(|name| !complete.contains(name)).cloned().collect();
+        let mut contents = Self { generation, ends, partial, purged: BTreeSet::new() };
+        contents.partial = contents.with_touching(contents.partial.clone());
+        contents
+    }
+
+    /// The same without these types and the relationships that touch them, so that JupiterOne deletes
+    /// them: the one way to remove a type.
+    ///
+    /// # Errors
+    /// [`JupiterOneError::UnknownType`] for a name that no step makes and no generation has.
+    pub fn purge(mut self, types: &[&str]) -> Result<Self, JupiterOneError> {
+        let known = self.known_types();
+        for name in types {
+            if !known.contains(*name) {
+                let known = known.into_iter().collect();
+                return Err(JupiterOneError::UnknownType { name: (*name).to_owned(), known });
+            }
+            self.purged.insert((*name).to_owned());
+        }
+        self.purged = self.with_touching(self.purged.clone());
+        self.partial.retain(|name| !self.purged.contains(name));
+        Ok(self)
+    }
+
+    /// The generation.
+    pub fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// The types that JupiterOne must not delete anything of.
+    pub fn partial_datasets(&self) -> &BTreeSet<String> {
+        &self.partial
+    }
+
+    /// The types that are removed with all they have.
+    pub fn purged_types(&self) -> &BTreeSet<String> {
+        &self.purged
+    }
+
+    /// The partial datasets if objects of these types could not be delivered.
+    pub fn partial_datasets_with<'a>(
+        &self,
+        lost: impl IntoIterator<Item = &'a str>,
+    ) -> BTreeSet<String> {
+        let mut partial = self.partial.clone();
+        partial.extend(lost.into_iter().map(ToOwned::to_owned));
+        self.with_touching(partial)
+    }
+
+    /// The tables of one kind that are delivered, in the order of the manifest.
+    pub fn tables(&self, kind: TableKind) -> impl Iterator<Item = &Table> {
+        let tables = self.generation.manifest().tables.iter();
+        tables.filter(move |table| table.kind == kind && !self.purged.contains(&table.name))
+    }
+
+    /// Hands out every object of a table, in its stored order.
+    ///
+    /// # Errors
+    /// [`JupiterOneError::Store`] and [`JupiterOneError::Column`]; what `each` answers.
+    pub fn for_each_object<E: From<JupiterOneError>>(
+        &self,
+        table: &Table,
+        findings: &mut Findings,
+        mut each: impl FnMut(Object<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let shape = Shape::of(table);
+        shape.note_illegal_names(findings);
+        let batches = self.generation.batches(table.kind, &table.name);
+        for batch in batches.map_err(JupiterOneError::Store)? {
+            let batch: RecordBatch = batch.map_err(JupiterOneError::Store)?;
+            shape.write_rows(&batch, findings, &mut each)?;
+        }
+        Ok(())
+    }
+
+    /// These types and the relationship types that touch one of them.
+    fn with_touching(&self, mut types: BTreeSet<String>) -> BTreeSet<String> {
+        let touching =
+            self.ends.iter().filter(|(_, ends)| ends.iter().any(|it| types.contains(it)));
+        let touching: Vec<_> = touching.map(|(name, _)| name.clone()).collect();
+        types.extend(touching);
+        types
+    }
+
+    fn known_types(&self) -> BTreeSet<String> {
+        let tables = self.generation.manifest().tables.iter().map(|table| table.name.clone());
+        tables.chain(self.ends.keys().cloned()).chain(self.partial.iter().cloned()).collect()
+    }
+}

@@ -1,0 +1,112 @@
+//! What JupiterOne's `j1-integration document` command writes for our types, byte for byte.
+//!
+//! Source: integration SDK 17.4, `commands/document.ts` and `utils/getSortedJupiterOneTypes.ts`.
+
+use core_model::entity::EntityType;
+use core_model::relationship::RelationshipType;
+use core_model::step::Step;
+
+use crate::error::JupiterOneError;
+
+const START: &str = "<!-- {J1_DOCUMENTATION_MARKER_START} -->";
+const END: &str = "<!-- {J1_DOCUMENTATION_MARKER_END} -->";
+
+const BANNER: &str = "<!--
+********************************************************************************
+NOTE: ALL OF THE FOLLOWING DOCUMENTATION IS GENERATED USING THE
+\"j1-integration document\" COMMAND. DO NOT EDIT BY HAND! PLEASE SEE THE DEVELOPER
+DOCUMENTATION FOR USAGE INFORMATION:
+
+https://github.com/JupiterOne/sdk/blob/main/docs/integrations/development.md
+********************************************************************************
+-->";
+
+const CLOSING_BANNER: &str = "<!--
+********************************************************************************
+END OF GENERATED DOCUMENTATION AFTER BELOW MARKER
+********************************************************************************
+-->";
+
+/// The section for these steps, given in run order, both its markers included, without a line break at its end. None for steps without any
+/// type, for which the command writes nothing.
+pub fn sdk_section(steps: &[&Step]) -> Option<String> {
+    let entities = entity_rows(steps);
+    let relationships = relationship_rows(steps);
+    if entities.is_empty() && relationships.is_empty() {
+        return None;
+    }
+    let mut section = format!("{START}\n{BANNER}\n\n## Data Model");
+    if !entities.is_empty() {
+        section.push_str("\n\n### Entities\n\nThe following entities are created:\n\n");
+        section.push_str(&table(["Resources", "Entity `_type`", "Entity `_class`"], &entities));
+    }
+    if !relationships.is_empty() {
+        section.push_str("\n\n### Relationships\n\nThe following relationships are created:\n\n");
+        let head = ["Source Entity `_type`", "Relationship `_class`", "Target Entity `_type`"];
+        section.push_str(&table(head, &relationships));
+    }
+    Some(format!("{section}\n\n{CLOSING_BANNER}\n{END}"))
+}
+
+/// The page with the section in its place: between the markers, else at the end.
+///
+/// # Errors
+/// [`JupiterOneError::InvalidSetting`] for a page with a first marker and no last one.
+pub fn document(page: &str, steps: &[&Step]) -> Result<String, JupiterOneError> {
+    let Some(section) = sdk_section(steps) else { return Ok(page.to_owned()) };
+    let Some(start) = page.find(START) else { return Ok(format!("{page}\n\n{section}")) };
+    let Some(end) = page.find(END) else {
+        return Err(JupiterOneError::InvalidSetting {
+            name: "page to document in",
+            reason: "it has the marker that starts the generated part and not the one that ends it",
+        });
+    };
+    Ok(format!("{}{section}{}", &page[..start], &page[end + END.len()..]))
+}
+
+/// One row for each `_type`, by resource.
+fn entity_rows(steps: &[&Step]) -> Vec<[String; 3]> {
+    let mut types: Vec<&str> = Vec::new();
+    let mut entities = Vec::new();
+    for entity in steps.iter().flat_map(|it| it.entities) {
+        if !types.contains(&entity.type_name) {
+            types.push(entity.type_name);
+            entities.push(*entity);
+        }
+    }
+    entities.sort_by_key(|entity| entity.resource);
+    let row = |entity: &&EntityType| {
+        let classes: Vec<_> = entity.class.iter().map(|it| format!("`{}`", it.name())).collect();
+        [entity.resource.to_owned(), format!("`{}`", entity.type_name), classes.join(", ")]
+    };
+    entities.iter().map(row).collect()
+}
+
+/// One row for each relationship, by source, target and class.
+fn relationship_rows(steps: &[&Step]) -> Vec<[String; 3]> {
+    let parts =
+        |it: &RelationshipType| (it.from.entity.type_name, it.to.entity.type_name, it.class.name());
+    let relationships = steps.iter().flat_map(|it| it.relationships);
+    let mut rows: Vec<_> = relationships.map(|it| parts(it)).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    let row = |(from, to, class)| [format!("`{from}`"), format!("**{class}**"), format!("`{to}`")];
+    rows.into_iter().map(row).collect()
+}
+
+/// A Markdown table whose columns are as wide as their widest cell.
+fn table(head: [&str; 3], rows: &[[String; 3]]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([head[column].chars().count()]).max().unwrap_or_default()
+    };
+    let widths = [width(0), width(1), width(2)];
+    let line = |cells: [&str; 3]| {
+        let [a, b, c] = cells;
+        format!("| {a:<0$} | {b:<1$} | {c:<2$} |", widths[0], widths[1], widths[2])
+    };
+    let rule = widths.map(|width| "-".repeat(width));
+    let mut lines = vec![line(head), line([&rule[0], &rule[1], &rule[2]])];
+    lines.extend(rows.iter().map(|[a, b, c]| line([a, b, c])));
+    lines.join("\n")
+}

@@ -1,0 +1,304 @@
+//! Everything that can go wrong between a generation and JupiterOne, and what kind of trouble it is.
+//!
+//! Nothing of an answer's body and nothing of what is sent gets in here: texts are fixed, and of
+//! JupiterOne's error codes only known ones are repeated.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use core_store::StoreError;
+
+use crate::sync::job::{JobId, JobStatus};
+
+/// Why a generation could not be delivered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JupiterOneError {
+    /// The generation cannot be read.
+    #[error("cannot read the generation")]
+    Store(#[from] StoreError),
+    /// A column of a table holds what no table of a generation has.
+    #[error("table {type_name}: column {column} holds {found}, which cannot be delivered")]
+    Column {
+        /// The table.
+        type_name: String,
+        /// The column.
+        column: String,
+        /// Its Arrow type, or "nothing" where it is missing.
+        found: String,
+    },
+    /// A type that is to be purged does not exist.
+    #[error("there is no type {name}: give one of {}", known.join(", "))]
+    UnknownType {
+        /// What was given.
+        name: String,
+        /// The types that there are.
+        known: Vec<String>,
+    },
+    /// Something that the caller configured breaks a rule.
+    #[error("the {name} cannot be used: {reason}")]
+    InvalidSetting {
+        /// Which setting, for example "base URL".
+        name: &'static str,
+        /// What is wrong with it and how to mend it. It never repeats the value.
+        reason: &'static str,
+    },
+    /// A way of synchronization that this program does not offer.
+    #[error("synchronization mode {mode} is not offered: {reason}")]
+    UnsupportedMode {
+        /// The mode.
+        mode: &'static str,
+        /// Why not, and what to do instead.
+        reason: &'static str,
+    },
+    /// The destination is another one than the last generation was delivered to.
+    #[error(
+        "the {what} is another one than that of the last delivery ({before}, now {now}): accept the \
+         new destination once, or mend the configuration"
+    )]
+    DestinationChanged {
+        /// What differs, for example "account".
+        what: &'static str,
+        /// What it was.
+        before: String,
+        /// What it is.
+        now: String,
+    },
+    /// No HTTPS client can be made on this machine.
+    #[error("cannot set up HTTPS: the certificates this system trusts could not be loaded")]
+    TlsSetup {
+        /// What the TLS library or the HTTP client says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// JupiterOne does not accept the API key, or the key may not do this.
+    #[error(
+        "{call} was refused (HTTP {status}): check the API key, that it belongs to the account id, and \
+         that it may synchronize"
+    )]
+    Unauthorized {
+        /// The call.
+        call: Call,
+        /// 401 or 403.
+        status: u16,
+    },
+    /// No whole answer came.
+    #[error("cannot reach {host}: {cause}")]
+    Unreachable {
+        /// The host that was called.
+        host: String,
+        /// At which point it failed.
+        cause: UnreachableCause,
+        /// What the HTTP client says, without the URL.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The host answers, but only with server errors (HTTP 5xx).
+    #[error("{call} was answered with HTTP {status} {attempts} times: try again later")]
+    Unavailable {
+        /// The call.
+        call: Call,
+        /// The last HTTP status.
+        status: u16,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// JupiterOne asks to wait (HTTP 429) for longer than the retry policy allows.
+    #[error("{call} is throttled by JupiterOne: try again in {} s", .wait.as_secs())]
+    Deferred {
+        /// The call.
+        call: Call,
+        /// How long to wait from now.
+        wait: Duration,
+    },
+    /// An answer that the interface does not allow for.
+    #[error("{call} was answered with HTTP {status} and {what}")]
+    UnexpectedAnswer {
+        /// The call.
+        call: Call,
+        /// The HTTP status.
+        status: u16,
+        /// What is wrong with it, in fixed words.
+        what: &'static str,
+    },
+    /// Another synchronization of the same destination is under way.
+    #[error(
+        "another synchronization job of this destination is active: try again when it has ended, which \
+         one that nobody finalizes does by itself"
+    )]
+    AnotherJobActive,
+    /// The job takes no more uploads: it was ended from elsewhere.
+    #[error(
+        "synchronization job {job} takes no more uploads: it was ended by JupiterOne or another run"
+    )]
+    JobEnded {
+        /// The job.
+        job: JobId,
+    },
+    /// The job that was created is not the one that was asked for.
+    #[error("synchronization job {job} has another {what} than was asked for")]
+    WrongJob {
+        /// The job.
+        job: JobId,
+        /// What differs.
+        what: &'static str,
+    },
+    /// The job ended without taking the graph over.
+    #[error("synchronization job {job} ended as {status}: see its log in JupiterOne")]
+    JobFailed {
+        /// The job.
+        job: JobId,
+        /// How it ended.
+        status: JobStatus,
+    },
+    /// The job did not finish within the time allowed.
+    #[error("synchronization job {job} did not finish within {} s", .waited.as_secs())]
+    JobDeadline {
+        /// The job.
+        job: JobId,
+        /// The time allowed.
+        waited: Duration,
+    },
+    /// JupiterOne refused too many objects for the rest to be worth delivering.
+    #[error(
+        "JupiterOne refused {objects} objects of job {job}: nothing was changed, the job was given up"
+    )]
+    TooManyRefused {
+        /// The job.
+        job: JobId,
+        /// How many objects.
+        objects: u64,
+    },
+    /// The folder holds something that this program did not write.
+    #[error(
+        "{} is not a folder that this program wrote: give another one, or empty it yourself",
+        path.display()
+    )]
+    ForeignFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The operating system refused something; `source` says what.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder it was tried on.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// What was to be uploaded could not be compressed in memory.
+    #[error("cannot compress an upload")]
+    Compression {
+        /// What the compressor says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What kind of trouble an error is: what a program needs to pick its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The configuration is wrong.
+    Configuration,
+    /// The API key was refused.
+    Credentials,
+    /// JupiterOne cannot be reached or does not get done; try later.
+    Unreachable,
+    /// JupiterOne asks to come back later, or is busy with another job.
+    Deferred,
+    /// JupiterOne refused what was delivered, or what it answers cannot be trusted.
+    Data,
+    /// This machine could not read or write what it should.
+    Local,
+}
+
+impl JupiterOneError {
+    /// What kind of trouble this is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::UnknownType { .. }
+            | Self::InvalidSetting { .. }
+            | Self::UnsupportedMode { .. }
+            | Self::DestinationChanged { .. }
+            | Self::ForeignFolder { .. }
+            | Self::TlsSetup { .. } => ErrorKind::Configuration,
+            Self::Unauthorized { .. } => ErrorKind::Credentials,
+            Self::Unreachable { .. } | Self::Unavailable { .. } | Self::JobDeadline { .. } => {
+                ErrorKind::Unreachable
+            }
+            Self::Deferred { .. } | Self::AnotherJobActive => ErrorKind::Deferred,
+            Self::UnexpectedAnswer { .. }
+            | Self::JobEnded { .. }
+            | Self::WrongJob { .. }
+            | Self::JobFailed { .. }
+            | Self::TooManyRefused { .. } => ErrorKind::Data,
+            Self::Store(_) | Self::Column { .. } | Self::Io { .. } | Self::Compression { .. } => {
+                ErrorKind::Local
+            }
+        }
+    }
+
+    /// Makes the conversion for one `io::Error`: what was tried, and on which path.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+/// The calls that this crate makes, as they are named in messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the variants are the calls of JupiterOne's own interface")]
+pub enum Call {
+    CreateJob,
+    GetJob,
+    UploadEntities,
+    UploadRelationships,
+    PostEvents,
+    Finalize,
+    Abort,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::CreateJob => "creating a synchronization job",
+            Self::GetJob => "asking for a synchronization job",
+            Self::UploadEntities => "uploading entities",
+            Self::UploadRelationships => "uploading relationships",
+            Self::PostEvents => "writing to the job's log",
+            Self::Finalize => "finalizing the synchronization job",
+            Self::Abort => "aborting the synchronization job",
+        })
+    }
+}
+
+/// At which point a host could not be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UnreachableCause {
+    /// The name has no address.
+    Dns,
+    /// Nothing takes the connection.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// Nothing came in time.
+    Timeout,
+    /// The connection ended before the answer did.
+    Broken,
+}
+
+impl fmt::Display for UnreachableCause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Dns => "its name could not be resolved (check the base URL and DNS)",
+            Self::Connect => "no connection (check the network, a firewall or proxy)",
+            Self::Tls => "TLS failed (check this machine's clock and trusted certificates)",
+            Self::Timeout => "no answer in time",
+            Self::Broken => "the connection broke before the answer was complete",
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! What could not be delivered as it stands in the generation, counted, with the key of one example.
+
+use serde::Serialize;
+
+/// What was done about values of one property that the data model does not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    /// The value, or an item of a list, was left out or replaced by null.
+    Nulled,
+    /// The text was cut to [`MAX_TEXT_CHARS`](crate::MAX_TEXT_CHARS) characters.
+    Cut,
+    /// The property was left out of every object, because its name is not legal.
+    NameLeftOut,
+    /// The whole object was left out: the property must have a legal value, or it is too large.
+    ObjectLeftOut,
+}
+
+/// Values of one property that were mended in the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The `_type`.
+    pub type_name: String,
+    /// The property.
+    pub property: String,
+    /// What was done.
+    pub remedy: Remedy,
+    /// How many values or objects.
+    pub count: u64,
+    /// The `_key` of the first object; none for a property's name.
+    pub sample_key: Option<String>,
+}
+
+/// Everything that was mended.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    // One entry for each type, property and remedy: few, so a list will do.
+    entries: Vec<Finding>,
+}
+
+impl Findings {
+    /// The findings, in the order in which they were first met.
+    pub fn entries(&self) -> &[Finding] {
+        &self.entries
+    }
+
+    /// The types of which whole objects were left out.
+    pub fn types_with_losses(&self) -> impl Iterator<Item = &str> {
+        let losses = self.entries.iter().filter(|it| it.remedy == Remedy::ObjectLeftOut);
+        losses.map(|it| it.type_name.as_str())
+    }
+
+    /// Counts one.
+    pub(crate) fn note(
+        &mut self,
+        type_name: &str,
+        property: &str,
+        remedy: Remedy,
+        key: Option<&str>,
+    ) {
+        let known = self
+            .entries
+            .iter_mut()
+            .find(|it| it.remedy == remedy && it.type_name == type_name && it.property == property);
+        if let Some(known) = known {
+            known.count += 1;
+            return;
+        }
+        self.entries.push(Finding {
+            type_name: type_name.to_owned(),
+            property: property.to_owned(),
+            remedy,
+            count: 1,
+            sample_key: key.map(ToOwned::to_owned),
+        });
+    }
+
+    /// Adds those of another part.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for entry in other.entries {
+            let known = self.entries.iter_mut().find(|it| {
+                it.remedy == entry.remedy
+                    && it.type_name == entry.type_name
+                    && it.property == entry.property
+            });
+            match known {
+                Some(known) => known.count += entry.count,
+                None => self.entries.push(entry),
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Writes a generation as the folder that JupiterOne's own command line reads: `j1-integration sync`,
+//! `visualize`, `visualize-types`, `document`, `neo4j push` and the others, each with `-p` and the folder.
+//!
+//! Source: integration SDK 17.4, `storage/FileSystemGraphObjectStore` and `fileSystem.ts`.
+
+mod files;
+mod metadata;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use core_model::step::Step;
+use core_store::{GenerationId, TableKind};
+use serde::{Deserialize, Serialize};
+
+use crate::contents::Contents;
+use crate::error::JupiterOneError;
+use crate::findings::{Finding, Findings};
+use files::{ObjectFiles, create_folder, write_file};
+
+/// The file by which a folder of ours is known.
+const MARKER: &str = ".nexthink-graph.json";
+/// What stands in it as its writer.
+const WRITER: &str = "nexthink-graph";
+
+/// A step, and how it went in the run that made the generation.
+#[derive(Debug, Clone, Copy)]
+pub struct StepResult {
+    /// The step.
+    pub step: &'static Step,
+    /// How it went.
+    pub status: StepStatus,
+}
+
+/// How a step went, in the words of JupiterOne's integration SDK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    /// It did all it should.
+    Success,
+    /// It failed.
+    Failure,
+    /// It may lack something, since a step that it waits for failed or something was cut off.
+    PartialSuccessDueToDependencyFailure,
+    /// It did not run.
+    Disabled,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Serialize)]
+pub struct FolderReport {
+    /// Objects by type.
+    pub objects: BTreeMap<String, u64>,
+    /// Files with objects.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The types that the folder declares partial.
+    pub partial_datasets: Vec<String>,
+    /// What had to be mended.
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    written_by: String,
+    generation: GenerationId,
+}
+
+/// Writes the folder, in place of one that this program wrote before. Until the last moment it is another
+/// folder beside it, so the folder is never half written. Blocks.
+///
+/// # Errors
+/// [`JupiterOneError::ForeignFolder`] when there is something that this program did not write;
+/// [`JupiterOneError::Io`], [`JupiterOneError::Store`].
+pub fn export_folder(
+    contents: &Contents,
+    steps: &[StepResult],
+    folder: &Path,
+) -> Result<FolderReport, JupiterOneError> {
+    refuse_foreign(folder)?;
+    let id = contents.generation().id();
+    let unfinished = sibling(folder, &format!("unfinished-{id}"))?;
+    remove(&unfinished)?;
+    let written = write_folder(contents, steps, &unfinished);
+    let report = match written.and_then(|report| replace(folder, &unfinished).map(|()| report)) {
+        Ok(report) => report,
+        Err(error) => {
+            // What is half written is of no use; that it cannot be removed is less than why.
+            let _ = remove(&unfinished);
+            return Err(error);
+        }
+    };
+    tracing::info!(files = report.files, bytes = report.bytes, "JupiterOne folder written");
+    Ok(report)
+}
+
+fn write_folder(
+    contents: &Contents,
+    steps: &[StepResult],
+    folder: &Path,
+) -> Result<FolderReport, JupiterOneError> {
+    let collected = folder.join(".j1-integration");
+    let mut findings = Findings::default();
+    let mut objects = BTreeMap::new();
+    let mut files = ObjectFiles::new(collected.join("graph"));
+    for kind in [TableKind::Entity, TableKind::Relationship] {
+        for table in contents.tables(kind) {
+            let count = files.write(contents, table, &mut findings)?;
+            objects.insert(table.name.clone(), count);
+        }
+    }
+    let partial = contents.partial_datasets_with(findings.types_with_losses());
+    let partial: Vec<_> = partial.into_iter().collect();
+    let summary = metadata::summary(steps, &objects, &partial);
+    write_file(&collected.join("summary.json"), summary.to_string().as_bytes())?;
+    create_folder(&folder.join("src"))?;
+    write_file(&folder.join("src/index.js"), metadata::index_js(steps).as_bytes())?;
+    create_folder(&folder.join("docs"))?;
+    write_file(&folder.join("docs/jupiterone.md"), metadata::page(steps).as_bytes())?;
+    let marker =
+        Marker { written_by: WRITER.to_owned(), generation: contents.generation().id().clone() };
+    let marker = serde_json::to_vec(&marker).expect("a marker is plain data");
+    write_file(&folder.join(MARKER), &marker)?;
+    Ok(FolderReport {
+        objects,
+        files: files.files,
+        bytes: files.bytes,
+        partial_datasets: partial,
+        findings: findings.entries().to_vec(),
+    })
+}
+
+/// Refuses a folder that holds something and not our marker.
+fn refuse_foreign(folder: &Path) -> Result<(), JupiterOneError> {
+    let foreign = || JupiterOneError::ForeignFolder { path: folder.to_owned() };
+    if !fs::exists(folder).map_err(JupiterOneError::io("look at", folder))? {
+        return Ok(());
+    }
+    if !folder.is_dir() {
+        return Err(foreign());
+    }
+    let mut entries = fs::read_dir(folder).map_err(JupiterOneError::io("list", folder))?;
+    if entries.next().is_none() {
+        return Ok(());
+    }
+    let marker = fs::read(folder.join(MARKER)).map_err(|_| foreign())?;
+    let marker: Marker = serde_json::from_slice(&marker).map_err(|_| foreign())?;
+    if marker.written_by == WRITER { Ok(()) } else { Err(foreign()) }
+}
+
+/// Puts the finished folder in its place.
+fn replace(folder: &Path, finished: &Path) -> Result<(), JupiterOneError> {
+    let old = sibling(folder, "replaced")?;
+    remove(&old)?;
+    if folder.exists() {
+        fs::rename(folder, &old).map_err(JupiterOneError::io("move", folder))?;
+    }
+    if let Err(source) = fs::rename(finished, folder) {
+        // The folder that was there is better than none.
+        let _ = fs::rename(&old, folder);
+        return Err(JupiterOneError::io("move", finished)(source));
+    }
+    remove(&old)
+}
+
+/// A folder beside another one, hidden.
+fn sibling(folder: &Path, suffix: &str) -> Result<PathBuf, JupiterOneError> {
+    let folder = std::path::absolute(folder).map_err(JupiterOneError::io("find", folder))?;
+    let Some(name) = folder.file_name() else {
+        return Err(JupiterOneError::ForeignFolder { path: folder });
+    };
+    Ok(folder.with_file_name(format!(".{}.{suffix}", name.to_string_lossy())))
+}
+
+fn remove(folder: &Path) -> Result<(), JupiterOneError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(JupiterOneError::io("remove", folder)(error))
+        }
+        _ => Ok(()),
+    }
+}

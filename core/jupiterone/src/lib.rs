@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod class_rules;
+mod column;
+mod contents;
+mod documentation;
+mod error;
+mod findings;
+mod folder;
+mod json;
+mod objects;
+mod plan;
+mod shape;
+mod sync;
+mod text_rule;
+
+pub use class_rules::DATA_MODEL_VERSION;
+pub use contents::Contents;
+pub use documentation::{document, sdk_section};
+pub use error::{Call, ErrorKind, JupiterOneError, UnreachableCause};
+pub use findings::{Finding, Findings, Remedy};
+pub use folder::{FolderReport, StepResult, StepStatus, export_folder};
+pub use plan::{DeliveryPlan, TypeChanges};
+pub use shape::{MAX_TEXT_CHARS, Object, Shape};
+pub use sync::{
+    ApiKey, BaseUrl, Delivered, DeliveryReport, Destination, DestinationIdentity, Job, JobCounters,
+    JobEvent, JobId, JobStatus, Loss, PollSchedule, Progress, ProxySettings, RetryPolicy, Source,
+    SyncClient, SyncMode, SyncSettings, Timeouts, Uploads,
+};

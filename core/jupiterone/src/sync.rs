@@ -1,0 +1,25 @@
+//! Delivers a generation by JupiterOne's synchronization interface.
+//!
+//! Source: integration SDK 17.4 (`synchronization/index.ts`) and JupiterOne's API documentation of
+//! synchronization jobs.
+
+mod base_url;
+mod batch;
+mod client;
+mod destination;
+mod http;
+pub(crate) mod job;
+mod report;
+mod retry;
+mod settings;
+mod transport;
+mod upload;
+
+pub use base_url::BaseUrl;
+pub use client::{Progress, SyncClient};
+pub use destination::{ApiKey, Delivered, Destination, DestinationIdentity, Source, SyncMode};
+pub use job::{Job, JobCounters, JobId, JobStatus};
+pub use report::DeliveryReport;
+pub use settings::{PollSchedule, ProxySettings, RetryPolicy, SyncSettings, Timeouts};
+pub use transport::JobEvent;
+pub use upload::{Loss, Uploads};

@@ -1,0 +1,164 @@
+//! Which host gets the API key.
+
+use url::{Host, Url};
+
+use super::job::JobId;
+use crate::error::JupiterOneError;
+use crate::objects::ObjectKind;
+
+/// A base URL that may be called with the API key: checked, without query or fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl(Url);
+
+impl BaseUrl {
+    /// Reads `https://api.<environment>.jupiterone.io`, for example with `us` or `eu`, or the address of
+    /// a loopback host, such as that of a simulated JupiterOne.
+    ///
+    /// # Errors
+    /// [`JupiterOneError::InvalidSetting`] names the rule that is broken.
+    pub fn parse(text: &str) -> Result<Self, JupiterOneError> {
+        let base = Self::checked(text)?;
+        if base.is_loopback() || base.is_jupiterone() {
+            return Ok(base);
+        }
+        Err(refusal(
+            "its host is not api.<environment>.jupiterone.io; where another one is really meant, say so \
+             explicitly",
+        ))
+    }
+
+    /// Reads the address of any host, for a gateway that the caller trusts with the API key.
+    ///
+    /// # Errors
+    /// [`JupiterOneError::InvalidSetting`] names the rule that is broken.
+    pub fn explicit(text: &str) -> Result<Self, JupiterOneError> {
+        Self::checked(text)
+    }
+
+    fn checked(text: &str) -> Result<Self, JupiterOneError> {
+        let url = Url::parse(text).map_err(|_| refusal("it is not a URL; write https://host"))?;
+        let base = Self(url);
+        match base.0.scheme() {
+            "https" => {}
+            "http" if base.is_loopback() => {}
+            "http" => return Err(refusal("plain http is for a loopback host only; use https")),
+            _ => return Err(refusal("it is neither https nor http; use https")),
+        }
+        if !base.0.username().is_empty() || base.0.password().is_some() {
+            return Err(refusal("it carries a user name or a password; leave them out"));
+        }
+        if base.0.query().is_some() || base.0.fragment().is_some() || base.0.path() != "/" {
+            return Err(refusal("it has a path, a query or a fragment; leave them out"));
+        }
+        Ok(base)
+    }
+
+    fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Domain(domain)) => domain == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+
+    fn is_jupiterone(&self) -> bool {
+        let Some(host) = self.0.host_str() else { return false };
+        let environment =
+            host.strip_prefix("api.").and_then(|it| it.strip_suffix(".jupiterone.io"));
+        environment.is_some_and(|it| !it.is_empty() && !it.contains('.')) && self.0.port().is_none()
+    }
+
+    pub(crate) fn uses_tls(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// The host, for messages.
+    pub(crate) fn host(&self) -> &str {
+        self.0.host_str().expect("a URL of http or https has a host")
+    }
+
+    pub(crate) fn jobs(&self) -> Url {
+        self.join("")
+    }
+
+    pub(crate) fn job(&self, job: &JobId) -> Url {
+        self.join(&format!("/{job}"))
+    }
+
+    pub(crate) fn objects(&self, job: &JobId, kind: ObjectKind) -> Url {
+        self.join(&format!("/{job}/{}", kind.name()))
+    }
+
+    pub(crate) fn events(&self, job: &JobId) -> Url {
+        self.join(&format!("/{job}/events"))
+    }
+
+    pub(crate) fn finalize(&self, job: &JobId) -> Url {
+        self.join(&format!("/{job}/finalize"))
+    }
+
+    pub(crate) fn abort(&self, job: &JobId) -> Url {
+        self.join(&format!("/{job}/abort"))
+    }
+
+    fn join(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(&format!("/persister/synchronization/jobs{path}"));
+        url
+    }
+}
+
+fn refusal(reason: &'static str) -> JupiterOneError {
+    JupiterOneError::InvalidSetting { name: "base URL", reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_goes_to_jupiterone_to_this_machine_or_to_a_host_named_explicitly() {
+        for (text, plain, explicit) in [
+            ("https://api.us.jupiterone.io", true, true),
+            ("https://api.eu.jupiterone.io/", true, true),
+            ("http://127.0.0.1:9000", true, true),
+            ("http://[::1]:9000", true, true),
+            ("http://localhost:9000", true, true),
+            ("https://gateway.example", false, true),
+            ("https://api.us.jupiterone.io:8443", false, true),
+            ("https://api.us.jupiterone.io.evil.example", false, true),
+            ("https://apixus.jupiterone.io", false, true),
+            ("https://api.jupiterone.io", false, true),
+            ("https://api..jupiterone.io", false, true),
+            ("https://api.a.b.jupiterone.io", false, true),
+            ("http://api.us.jupiterone.io", false, false),
+            ("http://10.0.0.1", false, false),
+            ("https://canary@api.us.jupiterone.io", false, false),
+            ("https://api.us.jupiterone.io/canary", false, false),
+            ("https://api.us.jupiterone.io?canary", false, false),
+            ("https://api.us.jupiterone.io#canary", false, false),
+            ("ftp://api.us.jupiterone.io", false, false),
+            ("canary", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(BaseUrl::parse(text).is_ok(), plain, "{text}");
+            assert_eq!(BaseUrl::explicit(text).is_ok(), explicit, "{text}");
+            if let Err(error) = BaseUrl::parse(text) {
+                assert!(!error.to_string().contains("canary"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_address_is_below_the_jobs() -> Result<(), JupiterOneError> {
+        let base = BaseUrl::parse("https://api.us.jupiterone.io/")?;
+        let job = JobId::parse("a-1")?;
+        let jobs = "https://api.us.jupiterone.io/persister/synchronization/jobs";
+        assert_eq!(base.jobs().as_str(), jobs);
+        assert_eq!(base.job(&job).as_str(), format!("{jobs}/a-1"));
+        let entities = base.objects(&job, ObjectKind::Entities);
+        assert_eq!(entities.as_str(), format!("{jobs}/a-1/entities"));
+        Ok(())
+    }
+}

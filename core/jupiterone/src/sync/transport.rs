@@ -1,0 +1,300 @@
+//! The calls, and what comes back. The API key is bound to its host by type: [`Api`] holds both, makes
+//! every URL from its own base, and hands neither out.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
+use reqwest::{RequestBuilder, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::base_url::BaseUrl;
+use super::destination::{ApiKey, Destination};
+use super::http;
+use super::job::{Job, JobId};
+use super::retry::{Setback, wait_asked_for};
+use super::settings::SyncSettings;
+use crate::error::{Call, JupiterOneError, UnreachableCause};
+use crate::objects::ObjectKind;
+
+/// The largest answer that is read, in bytes.
+const ANSWER_CAP: usize = 1 << 20;
+
+/// The error codes that mean something here (integration SDK 17.4 and JupiterOne's documentation).
+const JOB_NOT_AWAITING_UPLOADS: &str = "JOB_NOT_AWAITING_UPLOADS";
+const TOO_LARGE: &str = "RequestEntityTooLargeException";
+
+/// One account at JupiterOne, and the key to it.
+pub(super) struct Api {
+    http: reqwest::Client,
+    base: BaseUrl,
+    account: HeaderValue,
+    key: ApiKey,
+}
+
+/// One request.
+pub(super) enum Request<'a> {
+    CreateJob(&'a NewJob<'a>),
+    GetJob(&'a JobId),
+    Upload { job: &'a JobId, kind: ObjectKind, body: Bytes, correlation_id: &'a str },
+    PostEvents(&'a JobId, &'a Events<'a>),
+    Finalize(&'a JobId, &'a Finalization<'a>),
+    Abort(&'a JobId, &'a Abortion),
+}
+
+/// The body that creates a job.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewJob<'a> {
+    pub(super) source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scope: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) integration_instance_id: Option<&'a str>,
+    pub(super) sync_mode: &'static str,
+    pub(super) ignore_duplicates: bool,
+}
+
+/// The body that writes to a job's log.
+#[derive(Serialize)]
+pub(super) struct Events<'a> {
+    pub(super) events: &'a [JobEvent],
+}
+
+/// One line of a job's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JobEvent {
+    /// What it is, by the names of the integration SDK, for example `step_end`. JupiterOne takes a job
+    /// for failed when a name has `error` in it.
+    pub name: String,
+    /// One sentence for people. It must hold nothing that was collected.
+    pub description: String,
+}
+
+/// The body that finalizes a job.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Finalization<'a> {
+    pub(super) partial_datasets: PartialDatasets<'a>,
+}
+
+/// The types of which nothing may be deleted.
+#[derive(Serialize)]
+pub(super) struct PartialDatasets<'a> {
+    pub(super) types: Vec<&'a str>,
+}
+
+/// The body that gives a job up.
+#[derive(Serialize)]
+pub(super) struct Abortion {
+    pub(super) reason: &'static str,
+}
+
+impl Request<'_> {
+    pub(super) fn call(&self) -> Call {
+        match self {
+            Self::CreateJob(_) => Call::CreateJob,
+            Self::GetJob(_) => Call::GetJob,
+            Self::Upload { kind: ObjectKind::Entities, .. } => Call::UploadEntities,
+            Self::Upload { kind: ObjectKind::Relationships, .. } => Call::UploadRelationships,
+            Self::PostEvents(..) => Call::PostEvents,
+            Self::Finalize(..) => Call::Finalize,
+            Self::Abort(..) => Call::Abort,
+        }
+    }
+}
+
+impl Api {
+    pub(super) fn new(
+        destination: &Destination,
+        key: ApiKey,
+        settings: &SyncSettings,
+    ) -> Result<Self, JupiterOneError> {
+        let base = destination.base.clone();
+        let account = HeaderValue::from_str(&destination.account).expect("an account is ASCII");
+        Ok(Self { http: http::client(base.uses_tls(), settings)?, base, account, key })
+    }
+
+    /// Makes one call, once.
+    ///
+    /// # Errors
+    /// [`JupiterOneError::Unreachable`] when no whole answer came.
+    pub(super) async fn send(&self, request: &Request<'_>) -> Result<Answer, JupiterOneError> {
+        let builder = match request {
+            Request::CreateJob(body) => self.http.post(self.base.jobs()).json(body),
+            Request::GetJob(job) => self.http.get(self.base.job(job)),
+            Request::Upload { job, kind, body, correlation_id } => self
+                .http
+                .post(self.base.objects(job, *kind))
+                .header(CONTENT_TYPE, "application/json")
+                .header(CONTENT_ENCODING, "gzip")
+                .header("JupiterOne-Correlation-Id", *correlation_id)
+                .body(body.clone()),
+            Request::PostEvents(job, body) => self.http.post(self.base.events(job)).json(body),
+            Request::Finalize(job, body) => self.http.post(self.base.finalize(job)).json(body),
+            Request::Abort(job, body) => self.http.post(self.base.abort(job)).json(body),
+        };
+        let builder = builder
+            .header(AUTHORIZATION, self.key.header())
+            .header("JupiterOne-Account", &self.account);
+        self.answer(builder, request.call()).await
+    }
+
+    async fn answer(&self, builder: RequestBuilder, call: Call) -> Result<Answer, JupiterOneError> {
+        let no_answer = |error| no_answer(self.base.host(), error);
+        let mut response = builder.send().await.map_err(no_answer)?;
+        let status = response.status();
+        let retry_after = retry_after(response.headers());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
+            if body.len() + chunk.len() > ANSWER_CAP {
+                let what = "more bytes than any valid answer has";
+                return Err(JupiterOneError::UnexpectedAnswer {
+                    call,
+                    status: status.as_u16(),
+                    what,
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { call, status, retry_after, body })
+    }
+}
+
+/// What came back.
+pub(super) struct Answer {
+    call: Call,
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: Vec<u8>,
+}
+
+/// What an answer means.
+pub(super) enum Meaning {
+    /// It worked.
+    Done,
+    /// The upload is too large.
+    TooLarge,
+    /// The job was ended.
+    JobEnded,
+    /// Something of what was sent is not acceptable.
+    Refused,
+    /// Another job is active.
+    Conflict,
+    /// It may work later.
+    Setback(Setback),
+    /// It will not work.
+    Fatal(JupiterOneError),
+}
+
+impl Answer {
+    /// What the answer means for the call.
+    pub(super) fn meaning(&self) -> Meaning {
+        let status = self.status.as_u16();
+        if self.status.is_success() {
+            return Meaning::Done;
+        }
+        let code = self.error_code();
+        match (status, code.as_deref()) {
+            (413, _) | (_, Some(TOO_LARGE)) => Meaning::TooLarge,
+            (_, Some(JOB_NOT_AWAITING_UPLOADS)) => Meaning::JobEnded,
+            (401 | 403, _) => {
+                Meaning::Fatal(JupiterOneError::Unauthorized { call: self.call, status })
+            }
+            (400 | 422, _) => Meaning::Refused,
+            (409, _) => Meaning::Conflict,
+            (429, _) => Meaning::Setback(Setback::Throttled {
+                call: self.call,
+                retry_after: self.retry_after,
+            }),
+            (500.., _) => Meaning::Setback(Setback::ServerError { call: self.call, status }),
+            _ => Meaning::Fatal(self.unexpected()),
+        }
+    }
+
+    /// Whether the job is not known.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    /// The job that a successful answer describes.
+    pub(super) fn job(&self) -> Result<Job, JupiterOneError> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            job: Job,
+        }
+        let envelope = serde_json::from_slice::<Envelope>(&self.body);
+        envelope.map(|it| it.job).map_err(|_| JupiterOneError::UnexpectedAnswer {
+            call: self.call,
+            status: self.status.as_u16(),
+            what: "no description of the job",
+        })
+    }
+
+    /// The error for an answer that has no meaning for the call.
+    pub(super) fn unexpected(&self) -> JupiterOneError {
+        let what = if self.status.is_redirection() {
+            "a redirect, which is never followed"
+        } else if self.is_not_found() {
+            "an unknown address or job; check the base URL and the integration instance id"
+        } else {
+            "a refusal, which will not change by trying again"
+        };
+        JupiterOneError::UnexpectedAnswer { call: self.call, status: self.status.as_u16(), what }
+    }
+
+    fn error_code(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            error: Code,
+        }
+        #[derive(Deserialize)]
+        struct Code {
+            code: String,
+        }
+        serde_json::from_slice::<Envelope>(&self.body).ok().map(|it| it.error.code)
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    wait_asked_for(text(RETRY_AFTER)?, text(DATE))
+}
+
+/// The error for a call that got no whole answer.
+fn no_answer(host: &str, error: reqwest::Error) -> JupiterOneError {
+    let error = error.without_url();
+    let cause = if error.is_timeout() {
+        UnreachableCause::Timeout
+    } else if error.is_dns() {
+        UnreachableCause::Dns
+    } else if has_tls_cause(&error) {
+        UnreachableCause::Tls
+    } else if error.is_connect() {
+        UnreachableCause::Connect
+    } else {
+        UnreachableCause::Broken
+    };
+    JupiterOneError::Unreachable { host: host.to_owned(), cause, source: error.into() }
+}
+
+/// Whether TLS is among the causes of an error.
+fn has_tls_cause(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        // An I/O error does not count what it wraps as its source.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if wrapped.is_some_and(|wrapped| has_tls_cause(wrapped)) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}

@@ -1,0 +1,267 @@
+//! Uploads all objects of one kind: a thread reads, shapes and compresses them, and some uploads are under
+//! way at a time, so that a slow receiver slows the reading and nothing piles up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::batch::{Batch, Cutter};
+use super::job::JobId;
+use super::retry::{Random, Retry, Setback};
+use super::settings::SyncSettings;
+use super::transport::{Api, Meaning, Request};
+use crate::contents::Contents;
+use crate::error::JupiterOneError;
+use crate::findings::Findings;
+use crate::objects::ObjectKind;
+
+/// What was uploaded, and what could not be.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Uploads {
+    /// Objects that JupiterOne took.
+    pub objects: u64,
+    /// Uploads that it took.
+    pub requests: u64,
+    /// Bytes of JSON in them.
+    pub json_bytes: u64,
+    /// The same after compression.
+    pub sent_bytes: u64,
+    /// What it did not take, by type.
+    pub losses: BTreeMap<String, Loss>,
+    /// Uploads that failed for good.
+    pub lost_uploads: u32,
+}
+
+/// Objects of one type that JupiterOne did not take.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// Objects that it refused, alone as well.
+    pub refused: u64,
+    /// The `_key` of the first of them.
+    pub sample_key: Option<String>,
+    /// Objects in uploads that failed for good.
+    pub lost: u64,
+}
+
+/// What all uploads of a job share.
+pub(super) struct Uploader<'a> {
+    pub(super) api: &'a Api,
+    pub(super) settings: &'a SyncSettings,
+    pub(super) random: &'a Random,
+    pub(super) job: &'a JobId,
+    /// The largest upload, in bytes of JSON; lowered when JupiterOne finds one too large.
+    pub(super) limit: Arc<AtomicUsize>,
+}
+
+/// What became of one upload, in parts if it was split.
+#[derive(Default)]
+struct Outcome {
+    uploads: Uploads,
+    /// Why a part of it was lost.
+    failure: Option<JupiterOneError>,
+}
+
+/// How one request ended.
+enum Sent {
+    Stored,
+    TooLarge,
+    Refused,
+    Lost(JupiterOneError),
+}
+
+impl Uploader<'_> {
+    /// Uploads all objects of a kind and adds what became of them.
+    ///
+    /// # Errors
+    /// What makes the rest of the job senseless; then it is to be given up.
+    pub(super) async fn upload(
+        &self,
+        contents: &Arc<Contents>,
+        kind: ObjectKind,
+        uploads: &mut Uploads,
+        findings: &mut Findings,
+        mut on_progress: impl FnMut(&Uploads),
+    ) -> Result<(), JupiterOneError> {
+        let (sender, mut batches) = mpsc::channel(1);
+        let (contents, limit) = (Arc::clone(contents), Arc::clone(&self.limit));
+        let producer =
+            tokio::task::spawn_blocking(move || produce(&contents, kind, limit, &sender));
+        let mut in_flight = FuturesUnordered::new();
+        let mut is_open = true;
+        while is_open || !in_flight.is_empty() {
+            let has_room = in_flight.len() < self.settings.uploads_in_flight.max(1);
+            tokio::select! {
+                Some(outcome) = in_flight.next() => {
+                    self.add(uploads, outcome?)?;
+                    on_progress(uploads);
+                }
+                batch = batches.recv(), if is_open && has_room => match batch {
+                    Some(batch) => in_flight.push(self.deliver(batch)),
+                    None => is_open = false,
+                },
+            }
+        }
+        findings.merge(producer.await.expect("reading a generation does not panic")?);
+        Ok(())
+    }
+
+    /// Adds an outcome, and decides whether too much was lost.
+    fn add(&self, uploads: &mut Uploads, outcome: Outcome) -> Result<(), JupiterOneError> {
+        let new = outcome.uploads;
+        uploads.objects += new.objects;
+        uploads.requests += new.requests;
+        uploads.json_bytes += new.json_bytes;
+        uploads.sent_bytes += new.sent_bytes;
+        uploads.lost_uploads += new.lost_uploads;
+        for (type_name, loss) in new.losses {
+            let known = uploads.losses.entry(type_name).or_default();
+            known.refused += loss.refused;
+            known.lost += loss.lost;
+            known.sample_key = known.sample_key.take().or(loss.sample_key);
+        }
+        if let Some(failure) = outcome.failure
+            && uploads.lost_uploads > self.settings.max_lost_uploads
+        {
+            return Err(failure);
+        }
+        let refused = uploads.losses.values().map(|loss| loss.refused).sum();
+        if refused > self.settings.max_refused_objects {
+            return Err(JupiterOneError::TooManyRefused {
+                job: self.job.clone(),
+                objects: refused,
+            });
+        }
+        Ok(())
+    }
+
+    /// Uploads a batch, in halves where it has to be.
+    async fn deliver(&self, batch: Batch) -> Result<Outcome, JupiterOneError> {
+        let mut outcome = Outcome::default();
+        let mut waiting = vec![batch];
+        while let Some(batch) = waiting.pop() {
+            let sent = self.send(&batch).await?;
+            let uploads = &mut outcome.uploads;
+            match sent {
+                Sent::Stored => {
+                    uploads.objects += batch.objects() as u64;
+                    uploads.requests += 1;
+                    uploads.json_bytes += batch.json_bytes as u64;
+                    uploads.sent_bytes += batch.body.len() as u64;
+                }
+                Sent::TooLarge | Sent::Refused if batch.objects() > 1 => {
+                    if matches!(sent, Sent::TooLarge) {
+                        self.limit.fetch_min(batch.json_bytes / 2, Ordering::Relaxed);
+                    }
+                    // The first half is to be sent first.
+                    let [first, second] = batch.split()?;
+                    waiting.extend([second, first]);
+                }
+                Sent::TooLarge | Sent::Refused => {
+                    let run = &batch.runs[0];
+                    let loss = uploads.losses.entry(run.type_name.to_string()).or_default();
+                    loss.refused += 1;
+                    loss.sample_key = batch.first_key()?;
+                    tracing::warn!(type_name = &*run.type_name, "an object was refused");
+                    if loss.refused > self.settings.max_refused_objects {
+                        break;
+                    }
+                }
+                Sent::Lost(failure) => {
+                    for run in &batch.runs {
+                        let loss = uploads.losses.entry(run.type_name.to_string()).or_default();
+                        loss.lost += run.objects as u64;
+                    }
+                    uploads.lost_uploads += 1;
+                    tracing::warn!(n_objects = batch.objects(), "an upload failed for good");
+                    outcome.failure = Some(failure);
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Sends one batch until there is an answer. Repeating it is harmless: an object is found by its key.
+    async fn send(&self, batch: &Batch) -> Result<Sent, JupiterOneError> {
+        let mut retry = Retry::new(&self.settings.retry, self.random);
+        let correlation_id = self.random.uuid();
+        let request = Request::Upload {
+            job: self.job,
+            kind: batch.kind,
+            body: batch.body.clone(),
+            correlation_id: &correlation_id,
+        };
+        loop {
+            let setback = match self.api.send(&request).await {
+                Ok(answer) => match answer.meaning() {
+                    Meaning::Done => return Ok(Sent::Stored),
+                    Meaning::TooLarge => return Ok(Sent::TooLarge),
+                    Meaning::Refused => return Ok(Sent::Refused),
+                    Meaning::JobEnded => {
+                        return Err(JupiterOneError::JobEnded { job: self.job.clone() });
+                    }
+                    Meaning::Conflict => return Err(answer.unexpected()),
+                    Meaning::Fatal(error) => return Err(error),
+                    Meaning::Setback(setback) => setback,
+                },
+                Err(error) => Setback::NoAnswer(error),
+            };
+            if let Err(failure) = retry.pause(setback).await {
+                return Ok(Sent::Lost(failure));
+            }
+        }
+    }
+}
+
+/// Why reading stops early.
+enum Stop {
+    /// It failed.
+    Error(JupiterOneError),
+    /// Nobody takes the batches any more.
+    NotWanted,
+}
+
+impl From<JupiterOneError> for Stop {
+    fn from(error: JupiterOneError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Reads all objects of a kind and hands them out in batches.
+fn produce(
+    contents: &Contents,
+    kind: ObjectKind,
+    limit: Arc<AtomicUsize>,
+    sender: &mpsc::Sender<Batch>,
+) -> Result<Findings, JupiterOneError> {
+    let mut findings = Findings::default();
+    match produce_until_stopped(contents, kind, limit, sender, &mut findings) {
+        Ok(()) | Err(Stop::NotWanted) => Ok(findings),
+        Err(Stop::Error(error)) => Err(error),
+    }
+}
+
+fn produce_until_stopped(
+    contents: &Contents,
+    kind: ObjectKind,
+    limit: Arc<AtomicUsize>,
+    sender: &mpsc::Sender<Batch>,
+    findings: &mut Findings,
+) -> Result<(), Stop> {
+    let mut cutter = Cutter::new(kind, limit);
+    let send = |batch: Option<Batch>| match batch {
+        Some(batch) => sender.blocking_send(batch).map_err(|_| Stop::NotWanted),
+        None => Ok(()),
+    };
+    for table in contents.tables(kind.tables()) {
+        let type_name = Arc::from(table.name.as_str());
+        contents.for_each_object(table, findings, |object| {
+            send(cutter.push(&type_name, object.json)?)
+        })?;
+    }
+    send(cutter.finish()?)
+}

@@ -1,0 +1,149 @@
+//! Deliveries in which nothing goes wrong.
+
+use core_jupiterone::{JobEvent, Progress, Source};
+use core_simulator::{JobCall, JupiterOneBehaviour};
+
+use crate::support::{
+    Checked, Estate, FIRST, Place, SCOPE, SECOND, client, client_for, deliver, jupiterone, kept,
+    quick_settings,
+};
+
+#[tokio::test]
+async fn a_generation_is_there_when_the_job_is_finished() -> Checked {
+    let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+    let report = deliver(&server, place.contents(FIRST, &Estate::of(10))?).await?;
+    assert!(report.is_whole());
+    assert_eq!(report.counters.num_entities_created, 16);
+    assert_eq!(report.counters.num_relationships_created, 15);
+    assert_eq!(report.uploads.objects, 31);
+    assert_eq!(kept(&server, "nexthink_device").len(), 10);
+    let graph = server.graph("api", SCOPE);
+    let edge = &graph.relationships["nexthink_device:uid-00000|has|nexthink_alert:uid-00000"];
+    assert_eq!(edge["_class"], "HAS");
+    assert_eq!(edge["_fromEntityKey"], "nexthink_device:uid-00000");
+    assert_eq!(edge["_toEntityKey"], "nexthink_alert:uid-00000");
+    assert_eq!(server.jobs()[0].status, "FINISHED");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_same_again_changes_nothing() -> Checked {
+    let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+    deliver(&server, place.contents(FIRST, &Estate::of(10))?).await?;
+    let report = deliver(&server, place.contents(SECOND, &Estate::of(10))?).await?;
+    let counters = report.counters;
+    assert_eq!(counters.num_entities_created + counters.num_entities_updated, 0);
+    assert_eq!(counters.num_entities_deleted + counters.num_relationships_deleted, 0);
+    Ok(())
+}
+
+/// Row K12 of the table of faults.
+#[tokio::test]
+async fn all_entities_are_there_before_the_first_relationship() -> Checked {
+    let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+    let mut settings = quick_settings();
+    settings.batch_bytes = 2_000;
+    let contents = place.contents(FIRST, &Estate::of(60))?;
+    let report = client(&server, settings)?.deliver(contents, &[], |_| ()).await?;
+    assert!(report.uploads.requests > 10);
+    assert_eq!(server.jobs()[0].late_entities, 0);
+    assert_eq!(report.counters.errors(), 0);
+    let calls: Vec<_> = server.requests().iter().map(|it| it.call).collect();
+    let last_entities = calls.iter().rposition(|it| *it == JobCall::Entities);
+    let first_relationships = calls.iter().position(|it| *it == JobCall::Relationships);
+    assert!(last_entities < first_relationships);
+    Ok(())
+}
+
+/// Rows K14 and K15: never more than six at a time, and no key twice.
+#[tokio::test]
+async fn a_slow_receiver_is_not_flooded_and_gets_no_key_twice() -> Checked {
+    let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+    server.update(|it| it.latency = std::time::Duration::from_millis(30));
+    let mut settings = quick_settings();
+    settings.batch_bytes = 2_000;
+    let contents = place.contents(FIRST, &Estate::of(120))?;
+    let report = client(&server, settings)?.deliver(contents, &[], |_| ()).await?;
+    assert!(report.uploads.requests > 20);
+    let most = server.most_uploads_in_flight();
+    assert!((2..=6).contains(&most), "{most}");
+    assert_eq!(server.jobs()[0].repeated, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn uploads_are_compressed_full_and_named() -> Checked {
+    let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+    let mut settings = quick_settings();
+    settings.batch_bytes = 20_000;
+    let contents = place.contents(FIRST, &Estate::of(200))?;
+    let report = client(&server, settings)?.deliver(contents, &[], |_| ()).await?;
+    let is_upload = |call| matches!(call, JobCall::Entities | JobCall::Relationships);
+    let requests = server.requests();
+    let uploads: Vec<_> = requests.iter().filter(|it| is_upload(it.call)).collect();
+    assert!(uploads.iter().all(|it| it.sent_bytes < it.json_bytes && it.json_bytes <= 20_000));
+    let bytes: usize = uploads.iter().map(|it| it.json_bytes).sum();
+    // One more for the last of each kind, which need not be full.
+    assert!(uploads.len() <= bytes.div_ceil(19_000) + 2, "{} for {bytes}", uploads.len());
+    assert_eq!(report.uploads.json_bytes, bytes as u64);
+    let mut names: Vec<_> = uploads.iter().map(|it| it.correlation_id.clone()).collect();
+    assert!(names.iter().all(Option::is_some));
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), uploads.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn integrations_are_delivered_to_their_instance_and_have_a_log() -> Checked {
+    let server = jupiterone(JupiterOneBehaviour::default()).await?;
+    let event =
+        JobEvent { name: "step_end".to_owned(), description: "Fetch Devices ended".to_owned() };
+    let id = "0a1b2c3d-1111-4222-8333-444455556666";
+    for (source, id_in) in [
+        (Source::IntegrationExternal { integration_instance_id: id.to_owned() }, id),
+        (Source::IntegrationManaged { integration_instance_id: id.to_owned() }, id),
+        (Source::Api { scope: SCOPE.to_owned() }, SCOPE),
+    ] {
+        let place = Place::new()?;
+        let (name, has_log) = (source.name(), source.has_log());
+        let contents = place.contents(FIRST, &Estate::of(2))?;
+        let client = client_for(&server, source, quick_settings())?;
+        client.deliver(contents, std::slice::from_ref(&event), |_| ()).await?;
+        assert!(!server.graph(name, id_in).entities.is_empty(), "{name}");
+        let job = server.jobs().pop().ok_or("there is a job")?;
+        assert_eq!(!job.events.is_empty(), has_log, "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn progress_is_told_in_order() -> Checked {
+    let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+    let told = std::sync::Mutex::new(Vec::new());
+    let tell = |progress| {
+        let name = match progress {
+            Progress::Created(_) => "created".to_owned(),
+            Progress::Uploaded { objects, .. } => format!("uploaded {objects}"),
+            Progress::Finalized => "finalized".to_owned(),
+            Progress::State(status) => status.to_string(),
+        };
+        told.lock().expect("nobody panics").push(name);
+    };
+    let contents = place.contents(FIRST, &Estate::of(2))?;
+    client(&server, quick_settings())?.deliver(contents, &[], tell).await?;
+    assert_eq!(
+        told.into_inner()?,
+        [
+            "created",
+            "uploaded 4",
+            "uploaded 7",
+            "finalized",
+            "FINALIZE_PENDING",
+            "FINALIZING_ENTITIES",
+            "FINALIZING_RELATIONSHIPS",
+            "FINISHED"
+        ]
+    );
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! What a delivery would change, before it is made.
+
+use core_jupiterone::{Contents, DeliveryPlan, TypeChanges};
+
+use crate::support::{Checked, Estate, FIRST, Place, SECOND, STEPS};
+
+fn of<'a>(plan: &'a DeliveryPlan, name: &str) -> &'a TypeChanges {
+    plan.types.iter().find(|it| it.type_name == name).expect("a known type")
+}
+
+#[test]
+fn without_a_last_delivery_everything_is_created() -> Checked {
+    let place = Place::new()?;
+    let plan = DeliveryPlan::between(None, &place.contents(FIRST, &Estate::of(4))?)?;
+    assert_eq!(of(&plan, "nexthink_device").creates, 4);
+    assert_eq!(of(&plan, "nexthink_device_has_alert").creates, 2);
+    assert!(!plan.is_empty());
+    Ok(())
+}
+
+#[test]
+fn creates_updates_and_deletes_are_told_by_type() -> Checked {
+    let place = Place::new()?;
+    let before = place.contents(FIRST, &Estate::of(4))?;
+    let mut estate = Estate::of(6);
+    estate.devices.remove(0);
+    let same = DeliveryPlan::between(Some(&before), &place.contents(SECOND, &estate)?)?;
+    let devices = of(&same, "nexthink_device");
+    assert_eq!(
+        (devices.creates, devices.updates, devices.deletes, devices.unchanged),
+        (2, 0, 1, 3)
+    );
+
+    estate.model = "Precision";
+    let other = Place::new()?;
+    let changed = DeliveryPlan::between(Some(&before), &other.contents(SECOND, &estate)?)?;
+    let devices = of(&changed, "nexthink_device");
+    assert_eq!(
+        (devices.creates, devices.updates, devices.deletes, devices.unchanged),
+        (2, 3, 1, 0)
+    );
+    let edges = of(&changed, "nexthink_account_has_device");
+    assert_eq!((edges.creates, edges.updates, edges.deletes, edges.unchanged), (2, 0, 1, 3));
+    Ok(())
+}
+
+#[test]
+fn the_same_estate_needs_no_job() -> Checked {
+    let place = Place::new()?;
+    let before = place.contents(FIRST, &Estate::of(4))?;
+    let plan = DeliveryPlan::between(Some(&before), &place.contents(SECOND, &Estate::of(4))?)?;
+    assert!(plan.is_empty(), "{plan:?}");
+    assert_eq!(of(&plan, "nexthink_device").unchanged, 4);
+    Ok(())
+}
+
+#[test]
+fn a_partial_type_deletes_nothing_and_is_worth_a_job_when_it_is_complete_again() -> Checked {
+    let place = Place::new()?;
+    let before = place.contents(FIRST, &Estate::of(4))?;
+    let mut estate = Estate::of(2);
+    estate.partial = vec!["nexthink_device"];
+    let partial = place.contents(SECOND, &estate)?;
+    let plan = DeliveryPlan::between(Some(&before), &partial)?;
+    let devices = of(&plan, "nexthink_device");
+    assert_eq!((devices.deletes, devices.kept), (0, 2));
+
+    let other = Place::new()?;
+    let again = other.contents(SECOND, &Estate::of(2))?;
+    let plan = DeliveryPlan::between(Some(&partial), &again)?;
+    assert!(plan.completed.contains(&"nexthink_device".to_owned()));
+    assert!(!plan.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_type_that_is_gone_is_deleted_only_when_it_is_purged() -> Checked {
+    let place = Place::new()?;
+    let before = place.contents(FIRST, &Estate::of(4))?;
+    let generation = place.publish_tables(SECOND, |_| Ok(Vec::new()))?;
+    let next = Contents::new(generation, &STEPS, None);
+    let plan = DeliveryPlan::between(Some(&before), &next)?;
+    assert!(plan.is_empty(), "{plan:?}");
+    assert_eq!(of(&plan, "nexthink_alert").kept, 2);
+    let plan = DeliveryPlan::between(Some(&before), &next.purge(&["nexthink_alert"])?)?;
+    assert_eq!(of(&plan, "nexthink_alert").deletes, 2);
+    assert_eq!(of(&plan, "nexthink_device_has_alert").deletes, 2);
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! What a simulated JupiterOne keeps, and what a job with `DIFF` makes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// Objects of one source and scope by their `_key`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct KeptGraph {
+    /// The entities.
+    pub entities: BTreeMap<String, Value>,
+    /// The relationships.
+    pub relationships: BTreeMap<String, Value>,
+}
+
+/// What a job did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Changes {
+    pub(super) entities: Counts,
+    pub(super) relationships: Counts,
+    /// Relationships whose ends do not exist.
+    pub(super) create_errors: u64,
+}
+
+/// What a job did to one kind of objects.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) created: u64,
+    pub(super) updated: u64,
+    pub(super) deleted: u64,
+}
+
+impl KeptGraph {
+    /// Takes over what was uploaded; deletes what was not, but for the partial types.
+    pub(super) fn take_over(&mut self, uploaded: &Self, partial: &BTreeSet<String>) -> Changes {
+        let mut changes = Changes::default();
+        let is_kept = |kept: &Value, uploaded: Option<&Value>| {
+            uploaded.is_some() || kept["_type"].as_str().is_some_and(|it| partial.contains(it))
+        };
+        let before = self.entities.len();
+        self.entities.retain(|key, kept| is_kept(kept, uploaded.entities.get(key)));
+        changes.entities.deleted = (before - self.entities.len()) as u64;
+        put(&mut self.entities, &uploaded.entities, &mut changes.entities);
+
+        let mut sound = uploaded.relationships.clone();
+        sound.retain(|_, it| ends_exist(it, &self.entities));
+        changes.create_errors = (uploaded.relationships.len() - sound.len()) as u64;
+        let before = self.relationships.len();
+        let entities = &self.entities;
+        self.relationships
+            .retain(|key, kept| is_kept(kept, sound.get(key)) && ends_exist(kept, entities));
+        changes.relationships.deleted = (before - self.relationships.len()) as u64;
+        put(&mut self.relationships, &sound, &mut changes.relationships);
+        changes
+    }
+}
+
+fn put(kept: &mut BTreeMap<String, Value>, new: &BTreeMap<String, Value>, counts: &mut Counts) {
+    for (key, object) in new {
+        match kept.insert(key.clone(), object.clone()) {
+            None => counts.created += 1,
+            Some(before) if before != *object => counts.updated += 1,
+            Some(_) => {}
+        }
+    }
+}
+
+fn ends_exist(relationship: &Value, entities: &BTreeMap<String, Value>) -> bool {
+    ["_fromEntityKey", "_toEntityKey"]
+        .iter()
+        .all(|end| relationship[end].as_str().is_some_and(|key| entities.contains_key(key)))
+}
+
+/// Why an object is not acceptable, by the rules of the interface: a key, a type and a class; no property
+/// of ours that begins with an underscore; values that are plain or lists of one plain kind.
+pub(super) fn fault_of(object: &Value) -> Option<&'static str> {
+    const KNOWN: [&str; 6] =
+        ["_key", "_type", "_class", "_fromEntityKey", "_toEntityKey", "_rawData"];
+    let Some(members) = object.as_object() else { return Some("an object is expected") };
+    if !["_key", "_type"].iter().all(|name| object[name].is_string()) || object["_class"].is_null()
+    {
+        return Some("_key, _type and _class are required");
+    }
+    for (name, value) in members {
+        if name.starts_with('_') && !KNOWN.contains(&name.as_str()) {
+            return Some("a property name begins with an underscore");
+        }
+        let is_plain = match value {
+            Value::Array(items) => {
+                let kind = std::mem::discriminant(items.first().unwrap_or(&Value::Null));
+                items.iter().all(|it| !it.is_object() && std::mem::discriminant(it) == kind)
+            }
+            Value::Object(_) => name == "_rawData",
+            _ => true,
+        };
+        if !is_plain {
+            return Some("a value is neither plain nor a list of one plain kind");
+        }
+    }
+    None
+}

@@ -1,0 +1,264 @@
+//! What the handlers share: the jobs, the graph, and a record of every request.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::behaviour::{JobCall, JobFaultKind, JupiterOneBehaviour};
+use super::graph::{Changes, KeptGraph};
+
+/// A request as the simulated JupiterOne saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRequest {
+    /// Which call.
+    pub call: JobCall,
+    /// The correlation id that came with it.
+    pub correlation_id: Option<String>,
+    /// Bytes of the body as they came.
+    pub sent_bytes: usize,
+    /// Bytes of the body after decompression.
+    pub json_bytes: usize,
+}
+
+/// A job for whoever looks on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobView {
+    /// Its id.
+    pub id: String,
+    /// Where it stands.
+    pub status: String,
+    /// The types that were declared partial.
+    pub partial_types: Vec<String>,
+    /// Objects that were uploaded twice.
+    pub repeated: u64,
+    /// Entities that came after the first relationship.
+    pub late_entities: u64,
+    /// The names of the events in its log.
+    pub events: Vec<String>,
+}
+
+/// A job.
+pub(super) struct Job {
+    view: JobView,
+    source: String,
+    scope: String,
+    ignore_duplicates: bool,
+    uploaded: KeptGraph,
+    changes: Changes,
+}
+
+pub(super) struct State {
+    pub(super) account: String,
+    pub(super) api_key: String,
+    shared: Mutex<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) behaviour: JupiterOneBehaviour,
+    pub(super) requests: Vec<JobRequest>,
+    pub(super) jobs: Vec<Job>,
+    /// By source and scope.
+    pub(super) graphs: BTreeMap<String, KeptGraph>,
+    pub(super) in_flight: usize,
+    pub(super) most_in_flight: usize,
+}
+
+/// Why a call is refused: status, code, message.
+pub(super) type Refusal = (u16, &'static str, &'static str);
+
+const ENDED: Refusal = (400, "JOB_NOT_AWAITING_UPLOADS", "the job does not await uploads");
+const UNKNOWN: Refusal = (404, "NOT_FOUND", "there is no such job");
+
+impl State {
+    pub(super) fn new(account: String, api_key: String, behaviour: JupiterOneBehaviour) -> Self {
+        let shared = Shared {
+            behaviour,
+            requests: Vec::new(),
+            jobs: Vec::new(),
+            graphs: BTreeMap::new(),
+            in_flight: 0,
+            most_in_flight: 0,
+        };
+        Self { account, api_key, shared: Mutex::new(shared) }
+    }
+
+    pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// The fault that strikes this call, if any does.
+    pub(super) fn strike(&mut self, call: JobCall) -> Option<JobFaultKind> {
+        let fault = self.behaviour.faults.iter_mut().find(|it| it.call == call && it.times > 0)?;
+        if fault.after > 0 {
+            fault.after -= 1;
+            return None;
+        }
+        fault.times -= 1;
+        Some(fault.kind)
+    }
+
+    pub(super) fn create(&mut self, body: &Value) -> Result<Value, Refusal> {
+        let text = |name: &str| body[name].as_str().map(ToOwned::to_owned);
+        let source = text("source").unwrap_or_default();
+        let (needed, forbidden) = match source.as_str() {
+            "api" => ("scope", "integrationInstanceId"),
+            "integration-external" | "integration-managed" => ("integrationInstanceId", "scope"),
+            _ => return Err((400, "BAD_REQUEST", "the source is not known")),
+        };
+        let (Some(scope), None) = (text(needed), text(forbidden)) else {
+            return Err((400, "BAD_REQUEST", "scope and instance do not fit the source"));
+        };
+        // Without a mode it is DIFF.
+        if text("syncMode").is_some_and(|it| it != "DIFF") {
+            return Err((400, "BAD_REQUEST", "the mode is not simulated"));
+        }
+        let is_taken = |it: &Job| it.scope == scope && it.source == source && it.is_open();
+        if self.behaviour.one_job_at_a_time && self.jobs.iter().any(is_taken) {
+            return Err((409, "JOB_ACTIVE", "another job is active"));
+        }
+        let view = JobView {
+            id: format!("f445397d-8491-4a12-806a-{:012}", self.jobs.len() + 1),
+            status: "AWAITING_UPLOADS".to_owned(),
+            partial_types: Vec::new(),
+            repeated: 0,
+            late_entities: 0,
+            events: Vec::new(),
+        };
+        let job = Job {
+            view,
+            source,
+            scope,
+            ignore_duplicates: body["ignoreDuplicates"].as_bool().unwrap_or(false),
+            uploaded: KeptGraph::default(),
+            changes: Changes::default(),
+        };
+        let description = job.description();
+        self.jobs.push(job);
+        Ok(description)
+    }
+
+    /// A job's state; asking moves a finalized one on.
+    pub(super) fn ask(&mut self, id: &str) -> Result<Value, Refusal> {
+        let ends_as = self.behaviour.ends_as;
+        let job = self.job(id)?;
+        let description = job.description();
+        let next = match job.view.status.as_str() {
+            "FINALIZE_PENDING" => "FINALIZING_ENTITIES",
+            "FINALIZING_ENTITIES" => "FINALIZING_RELATIONSHIPS",
+            "FINALIZING_RELATIONSHIPS" => ends_as,
+            _ => return Ok(description),
+        };
+        next.clone_into(&mut job.view.status);
+        Ok(description)
+    }
+
+    pub(super) fn upload(
+        &mut self,
+        id: &str,
+        call: JobCall,
+        objects: Vec<Value>,
+    ) -> Result<Value, Refusal> {
+        let refused = &self.behaviour.refused_keys;
+        if objects.iter().any(|it| it["_key"].as_str().is_some_and(|key| refused.contains(key))) {
+            return Err((400, "VALIDATION_FAILED", "an object is not acceptable"));
+        }
+        let job = self.awaiting(id)?;
+        let is_entity = call == JobCall::Entities;
+        if is_entity && !job.uploaded.relationships.is_empty() {
+            job.view.late_entities += objects.len() as u64;
+        }
+        let uploaded = &mut job.uploaded;
+        let list = if is_entity { &mut uploaded.entities } else { &mut uploaded.relationships };
+        let key = |it: &Value| it["_key"].as_str().unwrap_or_default().to_owned();
+        let repeated = objects.iter().filter(|it| list.contains_key(&key(it))).count() as u64;
+        if repeated > 0 && !job.ignore_duplicates {
+            return Err((400, "DUPLICATE_KEY", "a key was uploaded before"));
+        }
+        job.view.repeated += repeated;
+        list.extend(objects.into_iter().map(|it| (key(&it), it)));
+        Ok(job.description())
+    }
+
+    pub(super) fn log(&mut self, id: &str, body: &Value) -> Result<Value, Refusal> {
+        let job = self.awaiting(id)?;
+        if job.source == "api" {
+            return Err((400, "BAD_REQUEST", "the job has no log"));
+        }
+        let events = body["events"].as_array().into_iter().flatten();
+        job.view.events.extend(events.filter_map(|it| it["name"].as_str().map(ToOwned::to_owned)));
+        Ok(json!({}))
+    }
+
+    pub(super) fn finalize(&mut self, id: &str, body: &Value) -> Result<Value, Refusal> {
+        let ends_well = self.behaviour.ends_as == "FINISHED";
+        let types = body["partialDatasets"]["types"].as_array().into_iter().flatten();
+        let partial: BTreeSet<_> =
+            types.filter_map(|it| it.as_str().map(ToOwned::to_owned)).collect();
+        let job = self.awaiting(id)?;
+        job.view.partial_types = partial.iter().cloned().collect();
+        "FINALIZE_PENDING".clone_into(&mut job.view.status);
+        let uploaded = job.uploaded.clone();
+        let graph = format!("{} {}", job.source, job.scope);
+        if ends_well {
+            let changes = self.graphs.entry(graph).or_default().take_over(&uploaded, &partial);
+            self.job(id)?.changes = changes;
+        }
+        self.job(id).map(|it| it.description())
+    }
+
+    pub(super) fn abort(&mut self, id: &str) -> Result<Value, Refusal> {
+        let job = self.awaiting(id)?;
+        "ABORTED".clone_into(&mut job.view.status);
+        Ok(job.description())
+    }
+
+    pub(super) fn views(&self) -> Vec<JobView> {
+        self.jobs.iter().map(|it| it.view.clone()).collect()
+    }
+
+    fn job(&mut self, id: &str) -> Result<&mut Job, Refusal> {
+        self.jobs.iter_mut().find(|it| it.view.id == id).ok_or(UNKNOWN)
+    }
+
+    fn awaiting(&mut self, id: &str) -> Result<&mut Job, Refusal> {
+        let job = self.job(id)?;
+        if job.is_open() { Ok(job) } else { Err(ENDED) }
+    }
+}
+
+impl Job {
+    fn is_open(&self) -> bool {
+        self.view.status == "AWAITING_UPLOADS"
+    }
+
+    /// The job as the interface describes it, before anything that asking for it changes.
+    fn description(&self) -> Value {
+        let is_api = self.source == "api";
+        let (entities, relationships) = (&self.changes.entities, &self.changes.relationships);
+        let mut job = json!({
+            "id": self.view.id,
+            "source": self.source,
+            "status": self.view.status,
+            "startTimestamp": 1_586_915_139_427_u64,
+            "numEntitiesUploaded": self.uploaded.entities.len(),
+            "numEntitiesCreated": entities.created,
+            "numEntitiesUpdated": entities.updated,
+            "numEntitiesDeleted": entities.deleted,
+            "numRelationshipsUploaded": self.uploaded.relationships.len(),
+            "numRelationshipsCreated": relationships.created,
+            "numRelationshipsUpdated": relationships.updated,
+            "numRelationshipsDeleted": relationships.deleted,
+            "numRelationshipCreateErrors": self.changes.create_errors,
+        });
+        if is_api {
+            job["scope"] = json!(self.scope);
+        } else {
+            job["integrationInstanceId"] = json!(self.scope);
+            job["integrationJobId"] = json!(format!("log-of-{}", self.view.id));
+        }
+        json!({ "job": job })
+    }
+}
