@@ -113,6 +113,55 @@ Examples:
 
 Names keep their case: write osName, not osname.")]
     Query(QueryArguments),
+    /// Write the published generation as a folder that other tools read
+    #[command(after_help = "\
+Example:
+  nexthink-graph export jupiterone ./collected
+  j1-integration visualize -p ./collected        (JupiterOne's own command line)
+
+The folder is complete at every moment; one that something else wrote is never replaced.")]
+    Export {
+        /// For which tools
+        #[arg(value_enum)]
+        destination: DestinationName,
+        /// The folder to write
+        folder: PathBuf,
+        /// Write this generation instead of the published one; `history` lists them
+        #[arg(long, value_name = "ID")]
+        generation: Option<String>,
+        /// How the report is printed
+        #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+        output: ReportFormat,
+    },
+    /// Deliver the published generation to a destination
+    #[command(after_help = "\
+Examples:
+  nexthink-graph sync jupiterone --dry-run
+  nexthink-graph sync jupiterone
+
+Only a complete type loses objects there; partial datasets are named to JupiterOne, which then
+deletes nothing of them. If nothing has changed there is no job.")]
+    Sync(SyncArguments),
+    /// Remove types at a destination, with the relationships that touch them
+    #[command(after_help = "\
+Example:
+  nexthink-graph purge jupiterone --type nexthink_alert --dry-run
+
+The next delivery brings them back unless their query is blank.")]
+    Purge {
+        /// Which destination
+        #[arg(value_enum)]
+        destination: DestinationName,
+        /// The type to remove; may be given several times
+        #[arg(long = "type", value_name = "TYPE", required = true)]
+        types: Vec<String>,
+        /// Only show what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// How the report is printed
+        #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+        output: ReportFormat,
+    },
     /// List the generations that are kept
     #[command(after_help = "Example:\n  nexthink-graph history --output json")]
     History {
@@ -202,6 +251,30 @@ pub(crate) struct QueryArguments {
     pub(crate) generation: Option<String>,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SyncArguments {
+    /// Which destination
+    #[arg(value_enum)]
+    pub(crate) destination: DestinationName,
+    /// Only show what would be created, updated and deleted since the last delivery
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Deliver although the last delivery went to another account, scope or instance
+    #[arg(long)]
+    pub(crate) accept_destination: bool,
+    /// How the report is printed
+    #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) output: ReportFormat,
+}
+
+/// Where a generation can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DestinationName {
+    /// JupiterOne
+    #[value(name = "jupiterone")]
+    JupiterOne,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod history;
 mod init;
+mod jupiterone;
 mod query;
 mod run;
 mod show;
@@ -13,7 +14,7 @@ use std::path::Path;
 
 use core_store::{Generation, GenerationId, Location, Store, TenantStore};
 
-use crate::cli::{Cli, Command, Global, RunArguments};
+use crate::cli::{Cli, Command, DestinationName, Global, RunArguments};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::output;
@@ -35,6 +36,21 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Docs { page }) => show::docs(page),
         Some(Command::Completions { shell }) => Ok(show::completions(shell)),
         Some(Command::Query(arguments)) => query::query(&global, arguments).await,
+        Some(Command::Export {
+            destination: DestinationName::JupiterOne,
+            folder,
+            generation,
+            output,
+        }) => jupiterone::export(&global, &folder, generation.as_deref(), output),
+        Some(Command::Sync(arguments)) => match arguments.destination {
+            DestinationName::JupiterOne => jupiterone::sync(&global, &arguments).await,
+        },
+        Some(Command::Purge {
+            destination: DestinationName::JupiterOne,
+            types,
+            dry_run,
+            output,
+        }) => jupiterone::purge(&global, &types, dry_run, output).await,
         Some(Command::History { output }) => history::history(&global, output.output),
         Some(Command::Simulate(arguments)) => simulate::simulate(&global, arguments).await,
     }

@@ -1,6 +1,7 @@
 //! The configuration: one file, overridden by environment variables, checked as a whole so that all
 //! mistakes are reported at once.
 
+mod destinations;
 mod flat;
 mod queries;
 mod secret;
@@ -17,6 +18,7 @@ use core_nexthink::{
 use core_store::Location;
 use jiff::tz::TimeZone;
 
+pub(crate) use self::destinations::JupiterOne;
 pub(crate) use self::flat::Problem;
 use self::flat::Settings;
 pub(crate) use self::queries::{PARAMETER, Partition, SavedQuery};
@@ -62,6 +64,8 @@ pub(crate) struct Config {
     /// The saved queries by configuration field; a field that is blank is not here.
     pub(crate) queries: BTreeMap<&'static str, SavedQuery>,
     pub(crate) store: Location,
+    /// Where generations are sent.
+    pub(crate) jupiterone: Option<JupiterOne>,
 }
 
 /// How Nexthink's hosts are reached.
@@ -114,7 +118,7 @@ impl Config {
         let tenant: Option<TenantId> = settings.parsed("nexthink.tenant");
         let region = read_region(&mut settings, endpoints.is_some());
         let client_id = settings.required_text("nexthink.client_id");
-        let client_secret = secret::read(&mut settings, folder);
+        let client_secret = secret::read(&mut settings, folder, "nexthink.client_secret");
         let zone = settings.text("nexthink.time_zone").unwrap_or_else(|| "UTC".to_owned());
         let time_zone = settings.checked("nexthink.time_zone", TimeZone::get(&zone));
         let extra_ca_pem = read_ca_file(&mut settings, folder);
@@ -127,6 +131,8 @@ impl Config {
         let store =
             settings.text("store.location").unwrap_or_else(|| "nexthink-graph-store".into());
         let store = settings.checked("store.location", locate(&store, folder));
+        let tenant_name = tenant.as_ref().map(TenantId::as_str);
+        let jupiterone = destinations::read_jupiterone(&mut settings, folder, tenant_name);
         let read = (tenant, region, client_id, client_secret, time_zone, store);
         let (
             Some(tenant),
@@ -159,6 +165,7 @@ impl Config {
             parallel_exports: number(parallel_exports).unwrap_or(PARALLEL_EXPORTS),
             queries,
             store,
+            jupiterone,
         })
     }
 

@@ -15,6 +15,7 @@ pub(crate) enum Exit {
     Credentials = 3,
     Unreachable = 4,
     DataRefused = 5,
+    DestinationFailed = 6,
     Partial = 7,
     Locked = 9,
     Deferred = 75,
@@ -31,6 +32,7 @@ Exit codes:
   3    credentials refused
   4    Nexthink cannot be reached, try later
   5    data refused, nothing published
+  6    a destination failed; the generation is published
   7    published, but partial
   9    another run holds the lock
   75   deferred by Nexthink's quota

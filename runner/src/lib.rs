@@ -4,6 +4,7 @@
 mod cli;
 mod commands;
 mod config;
+mod deliver;
 mod exit;
 mod output;
 mod progress;

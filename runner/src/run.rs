@@ -198,7 +198,11 @@ pub(crate) async fn run(
     let client = client(config, secret, |_| {})?;
     let (lock, previous) = open_store(config)?;
     let downloads = lock.downloads()?;
-    let leftovers = Arc::new(Leftovers::of(lock.tenant().download_notes()?));
+    let mut leftovers = Leftovers::of(lock.tenant().download_notes()?);
+    if options.accept_shrink.is_empty() {
+        leftovers.drop_held(&report::held_by(previous.as_ref()));
+    }
+    let leftovers = Arc::new(leftovers);
     downloads.clear_except(|name| leftovers.has(name))?;
     let quota = Quota::open(&lock, config.daily_exports)?;
     let parts_before = report::parts_of(previous.as_ref());
@@ -320,7 +324,7 @@ pub(crate) fn client(
 }
 
 /// The proxy to go through, if any. The password that a variable may hold stays within a secret.
-fn proxy(configured: &Proxy) -> Option<ProxySettings> {
+pub(crate) fn proxy(configured: &Proxy) -> Option<ProxySettings> {
     let first = |names: [&str; 2]| names.into_iter().find_map(system::variable);
     let url = match configured {
         Proxy::None => return None,
@@ -332,11 +336,21 @@ fn proxy(configured: &Proxy) -> Option<ProxySettings> {
     Some(ProxySettings { url: Secret::new(url), no_proxy: first(["NO_PROXY", "no_proxy"]) })
 }
 
+/// The right to write to the tenant's part of the store.
+pub(crate) fn lock(config: &Config) -> Result<RunLock, Failure> {
+    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
+    Ok(tenant.lock(&owner())?)
+}
+
+/// Who has the lock, for whoever finds it taken.
+fn owner() -> String {
+    format!("process {}, since {}", std::process::id(), Moment::now().to_rfc3339())
+}
+
 fn open_store(config: &Config) -> Result<(RunLock, Option<Generation>), Failure> {
-    let owner = format!("process {}, since {}", std::process::id(), Moment::now().to_rfc3339());
     let open = || {
         let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-        let lock = tenant.lock(&owner)?;
+        let lock = tenant.lock(&owner())?;
         let previous = tenant.current()?;
         Ok((lock, previous))
     };

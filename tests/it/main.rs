@@ -8,6 +8,7 @@ mod conformance;
 mod counts;
 mod deletion;
 mod demo;
+mod destinations;
 mod failures;
 mod faults;
 mod kit;

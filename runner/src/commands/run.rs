@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use core_jupiterone::ErrorKind;
+use serde_json::json;
+
+use super::jupiterone;
 use crate::cli::{Global, ReportFormat, RunArguments};
-use crate::config::Config;
+use crate::config::{Config, JupiterOne};
+use crate::deliver::{self, DeliveryOptions, DeliveryResult};
 use crate::exit::{Exit, Failure};
-use crate::output;
 use crate::progress::Progress;
 use crate::run::{self, Finished, RunOptions, Stop};
+use crate::{output, system};
 
 /// How long a run may take to stop.
 const GRACE: Duration = Duration::from_secs(4);
@@ -26,10 +31,14 @@ pub(super) async fn run(
     };
     let progress = Progress::new(global.quiet);
     let stop = Stop::default();
+    if let Some(jupiterone) = destination(config) {
+        probe(config, jupiterone).await?;
+    }
     let running = run::run(config, secret, &options, &progress, &stop);
     let finished = interruptible(running, &stop).await;
     progress.finish();
-    let finished = finished?;
+    let mut finished = finished?;
+    let delivered = deliver(config, &mut finished, &stop).await;
     match arguments.output {
         ReportFormat::Table => print(global, &finished),
         ReportFormat::Json => {
@@ -37,7 +46,60 @@ pub(super) async fn run(
             output::result(&report.map_err(anyhow::Error::new)?);
         }
     }
-    Ok(finished.exit)
+    match delivered {
+        Some(Ok(delivered)) => {
+            jupiterone::print(global, &delivered);
+            Ok(match jupiterone::exit_of(&delivered) {
+                Exit::Complete => finished.exit,
+                failed => failed,
+            })
+        }
+        Some(Err(failure)) => {
+            let program = system::own_command();
+            output::error(&failure.error.context(format!(
+                "the generation is published, but not delivered: `{program} sync jupiterone` makes up \
+                 for it"
+            )));
+            Ok(failure.exit)
+        }
+        None => Ok(finished.exit),
+    }
+}
+
+/// Where a run delivers to.
+fn destination(config: &Config) -> Option<&JupiterOne> {
+    config.jupiterone.as_ref().filter(|it| it.after_run)
+}
+
+/// Finds out whether a destination takes the key, before an export is paid for. That it cannot be
+/// reached now is no reason not to fetch: the delivery may be made up for.
+async fn probe(config: &Config, jupiterone: &JupiterOne) -> Result<(), Failure> {
+    match deliver::client(config, jupiterone)?.probe().await {
+        Err(error) if error.kind() == ErrorKind::Unreachable => {
+            output::note(&format!("JupiterOne: {:#}", anyhow::Error::new(error)));
+            Ok(())
+        }
+        probed => probed.map_err(deliver::failed),
+    }
+}
+
+/// Delivers what a run has published; nothing if it has published nothing, or has nowhere to deliver
+/// to.
+async fn deliver(
+    config: &Config,
+    finished: &mut Finished,
+    stop: &Stop,
+) -> Option<Result<DeliveryResult, Failure>> {
+    let jupiterone = destination(config).filter(|_| finished.generation.is_some())?;
+    let progress = Progress::new(true);
+    let options = DeliveryOptions::default();
+    let delivering = jupiterone::deliver_published(config, jupiterone, &options, &progress);
+    let delivered = interruptible(delivering, stop).await;
+    finished.report.delivery = Some(match &delivered {
+        Ok(delivered) => serde_json::to_value(delivered).unwrap_or_default(),
+        Err(failure) => json!({ "result": "failed", "reason": format!("{:#}", failure.error) }),
+    });
+    Some(delivered)
 }
 
 /// Prints the summary to standard output and the remarks to standard error.

@@ -26,43 +26,47 @@ pub(crate) enum SecretReference {
     Command(Vec<String>),
 }
 
-const PATH: &str = "nexthink.client_secret";
-
-/// Reads the reference to the client secret.
-pub(super) fn read(settings: &mut Settings, folder: &Path) -> Option<SecretReference> {
-    settings.let_variables_replace(PATH);
+/// Reads the reference to a secret.
+pub(super) fn read(settings: &mut Settings, folder: &Path, path: &str) -> Option<SecretReference> {
+    settings.let_variables_replace(path);
     let how = "give a reference: { env = \"NAME\" }, { file = \"PATH\" } or { command = [\"…\"] }";
-    if settings.text(PATH).is_some() {
-        settings.problem(PATH, &format!("must not hold the secret itself; {how}"));
-        settings.ignore_below(PATH);
+    if settings.text(path).is_some() {
+        settings.problem(path, &format!("must not hold the secret itself; {how}"));
+        settings.ignore_below(path);
         return None;
     }
-    let variable = settings.text(&format!("{PATH}.env")).map(SecretReference::Variable);
-    let file = settings.text(&format!("{PATH}.file"));
+    let variable = settings.text(&format!("{path}.env")).map(SecretReference::Variable);
+    let file = settings.text(&format!("{path}.file"));
     let file = file.map(|path| SecretReference::File(folder.join(path)));
-    let command = settings.texts(&format!("{PATH}.command"));
+    let command = settings.texts(&format!("{path}.command"));
     let command = command.filter(|it| !it.is_empty()).map(SecretReference::Command);
     let mut given: Vec<SecretReference> = [variable, file, command].into_iter().flatten().collect();
     if given.len() != 1 {
         let found = if given.is_empty() { "is missing" } else { "is given more than once" };
-        settings.problem(PATH, &format!("{found}; {how}"));
+        settings.problem(path, &format!("{found}; {how}"));
         return None;
     }
     given.pop()
 }
 
 impl SecretReference {
-    /// Fetches the secret. Surrounding line ends and spaces do not belong to it.
+    /// Fetches the client secret.
     pub(crate) fn resolve(&self) -> anyhow::Result<Secret> {
+        self.resolve_as("the client secret")
+    }
+
+    /// Fetches a secret, which is named `what` where it is missing. Surrounding line ends and spaces
+    /// do not belong to it.
+    pub(crate) fn resolve_as(&self, what: &str) -> anyhow::Result<Secret> {
         let secret = match self {
             SecretReference::Variable(name) => system::variable(name).with_context(|| {
-                format!("the client secret is not there: set the environment variable {name}")
+                format!("{what} is not there: set the environment variable {name}")
             })?,
             SecretReference::File(path) => read_file(path)?,
             SecretReference::Command(words) => read_output(words)?,
         };
         let trimmed = secret.trim();
-        ensure!(!trimmed.is_empty(), "the client secret is empty");
+        ensure!(!trimmed.is_empty(), "{what} is empty");
         Ok(Secret::new(trimmed.to_owned()))
     }
 }

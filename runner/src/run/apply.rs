@@ -42,6 +42,8 @@ pub(crate) struct Applier {
     pub(super) parts: BTreeMap<String, u32>,
     /// The downloads that are in the graph. Those of a step that lacks something stay for the next run.
     pub(super) used: BTreeSet<String>,
+    /// The downloads of steps that would have removed too much.
+    pub(super) held: Vec<String>,
 }
 
 impl Applier {
@@ -65,6 +67,7 @@ impl Applier {
             failures: Vec::new(),
             parts,
             used: BTreeSet::new(),
+            held: Vec::new(),
         }
     }
 
@@ -236,7 +239,7 @@ impl Applier {
         let flags = refused.iter().map(|(type_name, ..)| format!("--accept-shrink {type_name}"));
         // The same rows are of use again once somebody has said that it is right.
         let of_parts = parts::download_prefix(step.id);
-        self.used.retain(|it| it != step.id && !it.starts_with(&of_parts));
+        self.held.extend(self.used.extract_if(.., |it| it == step.id || it.starts_with(&of_parts)));
         report.reason = Some(format!(
             "{}; if that is right, run once with {}",
             removals.collect::<Vec<_>>().join(" and "),

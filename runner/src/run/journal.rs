@@ -1,7 +1,7 @@
 //! What is kept of an export for the next run: an export is paid for once, so one that a killed run
 //! has started is gone on with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use core_nexthink::{ExportJournal, ExportOrder, ExportRecord, NexthinkError, QueryId};
@@ -50,6 +50,11 @@ impl Leftovers {
             Some((name, note))
         });
         Leftovers(read.collect())
+    }
+
+    /// Leaves out downloads that an earlier run has held back.
+    pub(super) fn drop_held(&mut self, held: &BTreeSet<String>) {
+        self.0.retain(|name, _| !held.contains(name));
     }
 
     /// Whether this download can be gone on with.

@@ -23,8 +23,8 @@ pub(super) fn publish(
     exit: Exit,
     stop: &Stop,
 ) -> Result<Generation, Failure> {
-    let Applier { graph, previous, may_lose, reports, parts, .. } = applier;
-    report.parts = parts;
+    let Applier { graph, previous, may_lose, reports, parts, held, .. } = applier;
+    (report.parts, report.held) = (parts, held);
     let graph = graph.sort(tags);
     let mut tables = write_entities(&graph, &staging, stop)?;
     tables.extend(write_relationships(&graph, &staging, stop)?);

@@ -1,6 +1,6 @@
 //! What a run tells: a report that is kept with its generation, and a table for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use core_ingest::decompress::Compression;
@@ -43,6 +43,12 @@ pub(crate) struct RunReport {
     /// How many parts each step needed when it was last not lacking any, for the next run to know what
     /// it will cost.
     pub(crate) parts: BTreeMap<String, u32>,
+    /// The downloads of steps that would have removed too much: they are of use again only for a run
+    /// that is told to remove it.
+    pub(crate) held: Vec<String>,
+    /// What came of the delivery after the run, if there was one; not in the generation's own report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) delivery: Option<Value>,
     /// The types of which objects may be missing or outdated, so that no destination deletes any.
     pub(crate) partial_datasets: Vec<String>,
 }
@@ -139,6 +145,8 @@ impl RunReport {
             types: Vec::new(),
             not_before: None,
             parts: BTreeMap::new(),
+            held: Vec::new(),
+            delivery: None,
             partial_datasets: Vec::new(),
         }
     }
@@ -320,6 +328,25 @@ pub(super) fn parts_of(generation: Option<&Generation>) -> BTreeMap<String, u32>
     let report = report.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     let parts = report.and_then(|mut it| serde_json::from_value(it["parts"].take()).ok());
     parts.unwrap_or_default()
+}
+
+/// The downloads that the run that made a generation has held back.
+pub(super) fn held_by(generation: Option<&Generation>) -> BTreeSet<String> {
+    let report = generation.and_then(|it| it.attachment(FILE).ok().flatten());
+    let report = report.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let held = report.and_then(|mut it| serde_json::from_value(it["held"].take()).ok());
+    held.unwrap_or_default()
+}
+
+/// How each step ended, by ID, in the run that made a generation.
+pub(crate) fn outcomes_of(generation: &Generation) -> Vec<(String, String)> {
+    let report = generation.attachment(FILE).ok().flatten();
+    let report = report.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let steps = report.as_ref().and_then(|it| it["steps"].as_array());
+    let outcomes = steps.into_iter().flatten().filter_map(|step| {
+        Some((step["id"].as_str()?.to_owned(), step["outcome"].as_str()?.to_owned()))
+    });
+    outcomes.collect()
 }
 
 /// A number of bytes in the largest unit that keeps it above one.

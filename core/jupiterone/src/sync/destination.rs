@@ -148,6 +148,11 @@ impl Destination {
         Ok(Self { base, account: account.to_owned(), source })
     }
 
+    /// Whether steps are reported to the log of its jobs.
+    pub fn has_log(&self) -> bool {
+        self.source.has_log()
+    }
+
     /// Who this is, to be remembered with a delivery.
     pub fn identity(&self) -> DestinationIdentity {
         DestinationIdentity {

@@ -1,0 +1,200 @@
+//! `export`, `sync` and `purge`: the published generation for JupiterOne.
+
+use std::path::Path;
+
+use core_jupiterone::{
+    Contents, DeliveryPlan, DeliveryReport, Finding, StepResult, StepStatus, export_folder,
+};
+use core_model::step::Step;
+use serde_json::json;
+
+use crate::cli::{Global, ReportFormat, SyncArguments};
+use crate::config::{Config, JupiterOne};
+use crate::deliver::{self, DeliveryOptions, DeliveryResult};
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::progress::Progress;
+use crate::run;
+use crate::run::report::{bytes, outcomes_of};
+
+/// Writes the folder that JupiterOne's own command line reads.
+pub(super) fn export(
+    global: &Global,
+    folder: &Path,
+    generation: Option<&str>,
+    format: ReportFormat,
+) -> Result<Exit, Failure> {
+    let tenant = super::tenant(global)?;
+    let generation = super::generation(&tenant, generation)?;
+    let outcomes = outcomes_of(&generation);
+    let steps: Vec<StepResult> = Step::all()
+        .into_iter()
+        .map(|step| {
+            let outcome = outcomes.iter().find(|(id, _)| id == step.id);
+            let status = match outcome.map(|(_, outcome)| outcome.as_str()) {
+                Some("complete") => StepStatus::Success,
+                Some("partial") => StepStatus::PartialSuccessDueToDependencyFailure,
+                Some("failed" | "deferred") => StepStatus::Failure,
+                _ => StepStatus::Disabled,
+            };
+            StepResult { step, status }
+        })
+        .collect();
+    let contents = Contents::new(generation, &Step::all(), None);
+    let report = export_folder(&contents, &steps, folder).map_err(deliver::failed)?;
+    if format == ReportFormat::Json {
+        output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
+        return Ok(Exit::Complete);
+    }
+    let objects = report.objects.iter().map(|(name, objects)| [name.clone(), objects.to_string()]);
+    output::result(&output::table(["type", "objects"], objects, 1));
+    if !global.quiet {
+        note_findings(&report.findings);
+        output::note(&format!(
+            "wrote {} ({} files, {}); for example: j1-integration visualize -p {0}",
+            folder.display(),
+            report.files,
+            bytes(report.bytes)
+        ));
+    }
+    Ok(Exit::Complete)
+}
+
+/// Delivers the published generation, or shows what that would change.
+pub(super) async fn sync(global: &Global, arguments: &SyncArguments) -> Result<Exit, Failure> {
+    let options =
+        DeliveryOptions { purge: Vec::new(), accept_destination: arguments.accept_destination };
+    deliver(global, &options, arguments.dry_run, arguments.output).await
+}
+
+/// Removes types at JupiterOne, with all that touches them.
+pub(super) async fn purge(
+    global: &Global,
+    types: &[String],
+    dry_run: bool,
+    output: ReportFormat,
+) -> Result<Exit, Failure> {
+    let options = DeliveryOptions { purge: types.to_vec(), accept_destination: false };
+    deliver(global, &options, dry_run, output).await
+}
+
+async fn deliver(
+    global: &Global,
+    options: &DeliveryOptions,
+    dry_run: bool,
+    format: ReportFormat,
+) -> Result<Exit, Failure> {
+    let config = super::configured(global)?;
+    let Some(jupiterone) = &config.jupiterone else {
+        return Err(Failure::usage(
+            "there is no destination: add `[destinations.jupiterone]` with `account` and `api_key` to \
+             the configuration",
+        ));
+    };
+    let tenant = super::tenant(global)?;
+    if dry_run {
+        let generation = super::generation(&tenant, None)?;
+        return print_plan(&deliver::plan(&tenant, generation, options)?, format);
+    }
+    let progress = Progress::new(global.quiet);
+    let delivering = deliver_published(&config, jupiterone, options, &progress);
+    let delivered = super::run::interruptible(delivering, &run::Stop::default()).await;
+    progress.finish();
+    let delivered = delivered?;
+    if format == ReportFormat::Json {
+        output::result(&serde_json::to_string_pretty(&delivered).map_err(anyhow::Error::new)?);
+    } else {
+        print(global, &delivered);
+    }
+    Ok(exit_of(&delivered))
+}
+
+/// Delivers what is published, with the lock of the tenant.
+pub(super) async fn deliver_published(
+    config: &Config,
+    jupiterone: &JupiterOne,
+    options: &DeliveryOptions,
+    progress: &Progress,
+) -> Result<DeliveryResult, Failure> {
+    let client = deliver::client(config, jupiterone)?;
+    let lock = run::lock(config)?;
+    let generation = super::generation(lock.tenant(), None)?;
+    deliver::deliver(&client, &lock, generation, options, progress).await
+}
+
+/// Objects that JupiterOne did not take make a delivery a failed one, though most of it is there.
+pub(super) fn exit_of(delivered: &DeliveryResult) -> Exit {
+    match delivered {
+        DeliveryResult::Delivered(report) if !report.is_whole() => Exit::DestinationFailed,
+        _ => Exit::Complete,
+    }
+}
+
+/// Prints what came of a delivery.
+pub(super) fn print(global: &Global, delivered: &DeliveryResult) {
+    if global.quiet {
+        return;
+    }
+    match delivered {
+        DeliveryResult::NothingChanged { generation } => output::note(&format!(
+            "JupiterOne has generation {generation} already: nothing changed, so there was no job"
+        )),
+        DeliveryResult::Delivered(report) => print_report(report),
+    }
+}
+
+fn print_report(report: &DeliveryReport) {
+    let counters = &report.counters;
+    output::note(&format!(
+        "JupiterOne has generation {} (job {}): entities +{} ~{} -{}, relationships +{} ~{} -{}; {} \
+         uploads, {}",
+        report.generation,
+        report.job,
+        counters.num_entities_created,
+        counters.num_entities_updated,
+        counters.num_entities_deleted,
+        counters.num_relationships_created,
+        counters.num_relationships_updated,
+        counters.num_relationships_deleted,
+        report.uploads.requests,
+        bytes(report.uploads.sent_bytes)
+    ));
+    if !report.partial_datasets.is_empty() {
+        let types = report.partial_datasets.join(", ");
+        output::note(&format!("nothing is deleted of the partial datasets {types}"));
+    }
+    if counters.errors() > 0 {
+        output::note(&format!("JupiterOne counted {} errors of its own", counters.errors()));
+    }
+    for (name, loss) in &report.uploads.losses {
+        output::note(&format!("{name}: {} objects were refused", loss.refused));
+    }
+    note_findings(&report.findings);
+}
+
+fn note_findings(findings: &[Finding]) {
+    for finding in findings {
+        let Finding { type_name, property, count, sample_key, .. } = finding;
+        let sample = sample_key.as_ref().map_or(String::new(), |key| format!(", such as of {key}"));
+        output::note(&format!("{type_name}: {count} values of {property} did not fit{sample}"));
+    }
+}
+
+fn print_plan(plan: &DeliveryPlan, format: ReportFormat) -> Result<Exit, Failure> {
+    if format == ReportFormat::Json {
+        let plan = json!({ "types": plan.types, "completed": plan.completed });
+        output::result(&serde_json::to_string_pretty(&plan).map_err(anyhow::Error::new)?);
+        return Ok(Exit::Complete);
+    }
+    let header = ["type", "create", "update", "delete", "kept", "unchanged"];
+    let rows = plan.types.iter().map(|it| {
+        let [create, update, delete, kept, unchanged] =
+            [it.creates, it.updates, it.deletes, it.kept, it.unchanged].map(|it| it.to_string());
+        [it.type_name.clone(), create, update, delete, kept, unchanged]
+    });
+    output::result(&output::table(header, rows, 1));
+    if plan.is_empty() {
+        output::note("nothing would change, so there would be no job");
+    }
+    Ok(Exit::Complete)
+}

@@ -1,0 +1,93 @@
+//! Where a generation is sent after it was published.
+
+use std::path::Path;
+use std::time::Duration;
+
+use core_jupiterone::{BaseUrl, Destination, PollSchedule, Source};
+
+use super::flat::Settings;
+use super::secret::{self, SecretReference};
+
+/// The host of accounts in the United States.
+const DEFAULT_URL: &str = "https://api.us.jupiterone.io";
+
+const PATH: &str = "destinations.jupiterone";
+
+/// JupiterOne as a destination.
+#[derive(Debug)]
+pub(crate) struct JupiterOne {
+    pub(crate) destination: Destination,
+    pub(crate) api_key: SecretReference,
+    /// How often a job is asked for its state.
+    pub(crate) poll: PollSchedule,
+    /// Whether every run that publishes is followed by a delivery.
+    pub(crate) after_run: bool,
+}
+
+/// Reads the destination, if its table is there.
+pub(super) fn read_jupiterone(
+    settings: &mut Settings,
+    folder: &Path,
+    tenant: Option<&str>,
+) -> Option<JupiterOne> {
+    if !settings.has_table(PATH) {
+        return None;
+    }
+    let path = |name: &str| format!("{PATH}.{name}");
+    let url = settings.text(&path("url")).unwrap_or_else(|| DEFAULT_URL.to_owned());
+    // A host that is none of JupiterOne's gets the API key, so it has to be asked for by name.
+    let any_host = settings.flag(&path("any_host")).unwrap_or(false);
+    let base = if any_host { BaseUrl::explicit(&url) } else { BaseUrl::parse(&url) };
+    let base = settings.checked(&path("url"), base);
+    let account = settings.required_text(&path("account"));
+    let source = read_source(settings, tenant);
+    let api_key = secret::read(settings, folder, &path("api_key"));
+    let poll = read_poll(settings);
+    let after_run = settings.flag(&path("after_run")).unwrap_or(true);
+    let destination = Destination::new(base?, &account?, source?);
+    let destination = settings.checked(PATH, destination);
+    Some(JupiterOne { destination: destination?, api_key: api_key?, poll, after_run })
+}
+
+fn read_poll(settings: &mut Settings) -> PollSchedule {
+    let mut poll = PollSchedule::default();
+    let mut milliseconds = |name: &str| {
+        let path = format!("{PATH}.polling.{name}");
+        settings.integer(&path, 1..=600_000).map(Duration::from_millis)
+    };
+    poll.first = milliseconds("first_ms").unwrap_or(poll.first);
+    poll.cap = milliseconds("longest_ms").unwrap_or(poll.cap);
+    poll
+}
+
+fn read_source(settings: &mut Settings, tenant: Option<&str>) -> Option<Source> {
+    let path = |name: &str| format!("{PATH}.{name}");
+    let source = settings.text(&path("source")).unwrap_or_else(|| "api".to_owned());
+    let scope = settings.text(&path("scope"));
+    let instance = settings.text(&path("integration_instance_id"));
+    let needs_instance = |settings: &mut Settings| {
+        let message = "is missing: the id of the integration instance in JupiterOne";
+        settings.problem(&path("integration_instance_id"), message);
+    };
+    match (source.as_str(), instance) {
+        ("api", _) => {
+            let scope = scope.or_else(|| tenant.map(|tenant| format!("nexthink-{tenant}")));
+            scope.map(|scope| Source::Api { scope })
+        }
+        ("integration-external", Some(integration_instance_id)) => {
+            Some(Source::IntegrationExternal { integration_instance_id })
+        }
+        ("integration-managed", Some(integration_instance_id)) => {
+            Some(Source::IntegrationManaged { integration_instance_id })
+        }
+        ("integration-external" | "integration-managed", None) => {
+            needs_instance(settings);
+            None
+        }
+        _ => {
+            let message = "must be api, integration-external or integration-managed";
+            settings.problem(&path("source"), message);
+            None
+        }
+    }
+}
