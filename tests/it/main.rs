@@ -1,7 +1,7 @@
 //! The program from outside: the built executable against a simulated tenant over real HTTP.
 //!
-//! `kit` has what the tests share; every other module is one subject. `conformance` and `linking`
-//! need no running program.
+//! `kit` has what the tests share; every other module is one subject. `conformance`,
+//! `integration_page`, and `linking` need no running program.
 
 mod checks;
 mod conformance;
@@ -11,6 +11,7 @@ mod demo;
 mod destinations;
 mod failures;
 mod faults;
+mod integration_page;
 mod kit;
 mod leaks;
 mod linking;

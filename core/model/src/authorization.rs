@@ -20,6 +20,31 @@ const EXPORT_ENDPOINTS: &[&str] = &[
     "https://{tenantId}.api.{region}.nexthink.cloud/api/v1/nql/status/{exportId}",
 ];
 
+/// The pages of Nexthink's documentation that setting up these scopes and queries needs.
+pub const DOCUMENTATION_LINKS: &[DocumentationLink] = &[
+    DocumentationLink {
+        title: "Getting an authentication token",
+        address: "https://docs.nexthink.com/api/getting-authentication-token",
+    },
+    DocumentationLink {
+        title: "NQL API: credentials, permissions, and queries",
+        address: "https://docs.nexthink.com/api/nql",
+    },
+    DocumentationLink {
+        title: "NQL API: export",
+        address: "https://docs.nexthink.com/api/nql/export-an-nql",
+    },
+];
+
+/// A page of Nexthink's documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentationLink {
+    /// What the page is about.
+    pub title: &'static str,
+    /// Its address.
+    pub address: &'static str,
+}
+
 /// What one step may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Authorization {

@@ -1,8 +1,13 @@
-//! The generated pages: data model, authorization, personal data, and the table of steps.
+//! The generated pages: data model, authorization, personal data, the table of steps, and the page
+//! in the form of JupiterOne's integration pages.
 //!
-//! `cargo xtask docs` writes them below `docs/`; its `--check` fails where one is stale.
+//! `cargo xtask docs` writes all but the last below `docs/`; its `--check` fails where one is stale.
+
+mod integration_page;
 
 use std::fmt::Write as _;
+
+pub use self::integration_page::integration_page;
 
 use crate::authorization::{EXECUTE_ENDPOINT, TOKEN_ENDPOINT};
 use crate::entity::EntityType;
@@ -20,18 +25,7 @@ pub fn data_model(plan: &Plan) -> String {
     let mut page = format!("{GENERATED}\n\n# Data model\n\n");
     page.push_str("Keys are `<type>:<uid>`; times are milliseconds since 1970-01-01 UTC.\n\n");
     page.push_str("## Entities\n\n");
-    page.push_str("| Resources | Entity `_type` | Entity `_class` |\n| --- | --- | --- |\n");
-    let mut entities: Vec<_> = plan.steps().iter().flat_map(|it| it.step.entities).collect();
-    entities.sort_unstable_by_key(|entity| entity.resource);
-    for entity in &entities {
-        let _ = writeln!(
-            page,
-            "| {} | `{}` | {} |",
-            entity.resource,
-            entity.type_name,
-            class_list(entity)
-        );
-    }
+    page.push_str(&entities_table(plan));
     page.push_str("\n## Relationships\n\n");
     page.push_str("| Source entity `_type` | Relationship `_class` | Target entity `_type` | ");
     page.push_str("Relationship `_type` |\n| --- | --- | --- | --- |\n");
@@ -84,18 +78,7 @@ pub fn authorization(plan: &Plan) -> String {
     page.push_str("Every run that exports anything gets one token from\n\n");
     let _ = writeln!(page, "- `{TOKEN_ENDPOINT}`\n");
     page.push_str("| Step | OAuth scopes | Endpoints |\n| --- | --- | --- |\n");
-    let mut steps: Vec<_> = plan.steps().iter().map(|it| it.step).collect();
-    steps.sort_unstable_by_key(|step| step.name);
-    for step in steps {
-        let Some(authorization) = step.authorization() else { continue };
-        let _ = writeln!(
-            page,
-            "| {} | {} | {} |",
-            step.name,
-            code_list(authorization.scopes),
-            code_list(authorization.endpoints)
-        );
-    }
+    page.push_str(&authorization_rows(plan));
     let _ = writeln!(
         page,
         "\n`check` besides runs each query once for its first rows: `{EXECUTE_ENDPOINT}`. A results \
@@ -149,6 +132,47 @@ pub fn steps_table(plan: &Plan) -> String {
     table
 }
 
+/// The entity types, by resource.
+fn entities_by_resource(plan: &Plan) -> Vec<&'static EntityType> {
+    let entities = plan.steps().iter().flat_map(|it| it.step.entities.iter().copied());
+    let mut entities: Vec<_> = entities.collect();
+    entities.sort_unstable_by_key(|entity| entity.resource);
+    entities
+}
+
+fn entities_table(plan: &Plan) -> String {
+    let mut table = String::from("| Resources | Entity `_type` | Entity `_class` |\n");
+    table.push_str("| --- | --- | --- |\n");
+    for entity in entities_by_resource(plan) {
+        let _ = writeln!(
+            table,
+            "| {} | `{}` | {} |",
+            entity.resource,
+            entity.type_name,
+            class_list(entity)
+        );
+    }
+    table
+}
+
+/// One row for each step that calls anything, by name: the step, its scopes, its endpoints.
+fn authorization_rows(plan: &Plan) -> String {
+    let mut steps: Vec<_> = plan.steps().iter().map(|it| it.step).collect();
+    steps.sort_unstable_by_key(|step| step.name);
+    let mut rows = String::new();
+    for step in steps {
+        let Some(authorization) = step.authorization() else { continue };
+        let _ = writeln!(
+            rows,
+            "| {} | {} | {} |",
+            step.name,
+            code_list(authorization.scopes),
+            code_list(authorization.endpoints)
+        );
+    }
+    rows
+}
+
 fn entity_section(page: &mut String, entity: &EntityType) {
     let _ = writeln!(
         page,
@@ -180,11 +204,16 @@ fn property_row(page: &mut String, entity: &EntityType, property: &Property) {
         page,
         "| `{}`{star} | {} | {} | {} | {} |",
         property.name,
-        property.documented_type().replace('|', "\\|"),
+        type_cell(property),
         code_list(property.columns),
         property.personal.name(),
         property.description
     );
+}
+
+/// The type of a property, as the cell of a table.
+fn type_cell(property: &Property) -> String {
+    property.documented_type().replace('|', "\\|")
 }
 
 fn relationship_row(page: &mut String, it: &RelationshipType) {

@@ -1,0 +1,235 @@
+//! The page in the form of JupiterOne's integration pages: authorization, data model, types.
+//!
+//! Their own pages also tell how to install the integration, which no declaration knows.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::{authorization_rows, code_list, entities_by_resource, entities_table, type_cell};
+use crate::authorization::{DOCUMENTATION_LINKS, TOKEN_ENDPOINT};
+use crate::entity::EntityType;
+use crate::plan::Plan;
+use crate::property::{Property, ValueType};
+
+/// The page of JupiterOne's documentation for these steps, as Markdown.
+///
+/// Entities and types come by resource, relationships in run order, steps by name. A type lists the
+/// properties that it brings itself ([`EntityType::owns`]): first those that it requires, marked
+/// with `*`, then the others, each by name. What it inherits is on the pages of its classes.
+pub fn integration_page(plan: &Plan) -> String {
+    let mut page = String::from("# Nexthink\n");
+    authorization_section(&mut page, plan);
+    page.push_str("\n## Data Model\n\n### Entities\n\nThe following entities are created:\n\n");
+    page.push_str(&entities_table(plan));
+    relationships_section(&mut page, plan);
+    page.push_str("\n## Types\n");
+    for entity in entities_by_resource(plan) {
+        type_section(&mut page, entity);
+    }
+    page
+}
+
+/// Nothing for steps of which none calls anything.
+fn authorization_section(page: &mut String, plan: &Plan) {
+    let asked = || plan.steps().iter().filter_map(|it| it.step.authorization());
+    let scopes: BTreeSet<&str> = asked().flat_map(|it| it.scopes).copied().collect();
+    let mut endpoints: BTreeSet<&str> = asked().flat_map(|it| it.endpoints).copied().collect();
+    if endpoints.is_empty() {
+        return;
+    }
+    // It is the run that gets the token, and no step.
+    endpoints.insert(TOKEN_ENDPOINT);
+
+    page.push_str("\n## Authorization\n\n### OAuth Scopes\n\n");
+    page.push_str("OAuth scopes that must be granted to the application or service principal.\n\n");
+    for scope in scopes {
+        let _ = writeln!(page, "- `{scope}`");
+    }
+    page.push_str("\n### Endpoints\n\n");
+    page.push_str("API endpoints that the integration makes requests to.\n\n");
+    for endpoint in endpoints {
+        let _ = writeln!(page, "- `{endpoint}`");
+    }
+    page.push_str("\n### Documentation Links\n\n");
+    page.push_str("Links to provider documentation relevant to setup and configuration.\n\n");
+    for link in DOCUMENTATION_LINKS {
+        let _ = writeln!(page, "- [{}]({})", link.title, link.address);
+    }
+    page.push_str("\n### Per-Step Breakdown\n\n");
+    page.push_str("Detailed authorization requirements for each ingestion step.\n\n");
+    page.push_str("| Step | OAuth Scopes | Endpoints |\n| --- | --- | --- |\n");
+    page.push_str(&authorization_rows(plan));
+}
+
+/// Nothing for steps that draw no edge.
+fn relationships_section(page: &mut String, plan: &Plan) {
+    let mut relationships = plan.steps().iter().flat_map(|it| it.step.relationships).peekable();
+    if relationships.peek().is_none() {
+        return;
+    }
+    page.push_str("\n### Relationships\n\nThe following relationships are created:\n\n");
+    page.push_str("| Source Entity `_type` | Relationship `_class` | Target Entity `_type` |\n");
+    page.push_str("| --- | --- | --- |\n");
+    for it in relationships {
+        let (from, to) = (it.from.entity.type_name, it.to.entity.type_name);
+        let _ = writeln!(page, "| `{from}` | {} | `{to}` |", it.class.name());
+    }
+}
+
+/// One type: its classes, and the properties that it brings itself. No table where it brings none.
+fn type_section(page: &mut String, entity: &EntityType) {
+    let classes: Vec<_> = entity.class.iter().map(|class| class.name()).collect();
+    let _ = writeln!(
+        page,
+        "\n### Nexthink {}\n\n{} inherits from {}",
+        entity.resource,
+        code_list(&[entity.type_name]),
+        classes.join(", ")
+    );
+    let own = entity.properties.iter().filter(|property| entity.owns(property));
+    let mut own: Vec<&Property> = own.collect();
+    if own.is_empty() {
+        return;
+    }
+    own.sort_unstable_by_key(|property| (!entity.requires(property), property.name));
+    page.push_str("\n| Property | Type | Description | Specifications |\n");
+    page.push_str("| --- | --- | --- | --- |\n");
+    for property in own {
+        let star = if entity.requires(property) { " *" } else { "" };
+        let _ = writeln!(
+            page,
+            "| `{}`{star} | {} | {} | {} |",
+            property.name,
+            type_cell(property),
+            property.description,
+            specification(property)
+        );
+    }
+}
+
+/// What JupiterOne's schemas say of a value besides its type: that a number is a point in time.
+///
+/// Source: npm `@jupiterone/data-model` 0.64.2, for example `createdOn` of `Entity`.
+fn specification(property: &Property) -> &'static str {
+    match property.value_type() {
+        ValueType::Timestamp => "Format: date-time",
+        ValueType::Text | ValueType::Integer | ValueType::Boolean | ValueType::TextList => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::class::{Class, RelationshipClass};
+    use crate::plan::Decision;
+    use crate::property::{text, timestamp};
+    use crate::relationship::{RelationshipType, row, the};
+    use crate::step::{Query, Source, Step};
+
+    static ZOO: EntityType = EntityType {
+        type_name: "nexthink_zoo",
+        class: &[Class::Alert, Class::Application],
+        resource: "Zoo",
+        key_column: "zoo.uid",
+        key_else: &[],
+        newest_by: &[],
+        properties: &[
+            text("name", &["zoo.uid"], "Identifier.").never_null(),
+            text("displayName", &["zoo.uid"], "Identifier.").never_null(),
+        ],
+    }
+    .checked();
+
+    static ANT: EntityType = EntityType {
+        type_name: "nexthink_ant",
+        class: &[Class::Application],
+        resource: "Ant",
+        key_column: "ant.uid",
+        key_else: &[],
+        newest_by: &[],
+        properties: &[
+            text("name", &["ant.uid"], "Identifier.").never_null(),
+            text("displayName", &["ant.uid"], "Identifier.").never_null(),
+            text("legs", &["ant.legs"], "Legs."),
+            timestamp("hatchedOn", &["ant.hatched"], "When it hatched."),
+            timestamp("createdOn", &["ant.hatched"], "When it hatched."),
+            text("nest", &["ant.nest"], "Where it lives.").required(),
+            text("antUid", &["ant.uid"], "Identifier.").required().never_null(),
+        ],
+    }
+    .checked();
+
+    static ZOO_HAS_ANT: RelationshipType = RelationshipType {
+        type_name: "nexthink_zoo_has_ant",
+        from: the(&ZOO),
+        class: RelationshipClass::Has,
+        to: row(&ANT, "ant.uid"),
+        properties: &[],
+    }
+    .checked();
+
+    static ZOO_STEP: Step = Step {
+        id: "fetch-zoo",
+        name: "Fetch Zoo",
+        depends_on: &[],
+        source: Source::Configuration,
+        entities: &[&ZOO],
+        relationships: &[],
+    };
+
+    static ANTS_STEP: Step = Step {
+        id: "fetch-ants",
+        name: "Fetch Ants",
+        depends_on: &[&ZOO_STEP],
+        source: Source::Export(Query {
+            config_field: "ants",
+            suggested_id: "#j1_ants",
+            table: "ants",
+            aliases: &[],
+            partition_column: "ant.uid",
+        }),
+        entities: &[&ANT],
+        relationships: &[&ZOO_HAS_ANT],
+    };
+
+    fn page(steps: &[&'static Step]) -> String {
+        integration_page(&Plan::new(steps, |_| Decision::Run).expect("the steps make a plan"))
+    }
+
+    #[test]
+    fn a_type_lists_its_own_properties_and_the_required_ones_first() {
+        let page = page(&[&ZOO_STEP, &ANTS_STEP]);
+        let (_, types) = page.split_once("## Types\n\n").expect("the page has types");
+        insta::assert_snapshot!(types, @r"
+        ### Nexthink Ant
+
+        `nexthink_ant` inherits from Application
+
+        | Property | Type | Description | Specifications |
+        | --- | --- | --- | --- |
+        | `antUid` * | string | Identifier. |  |
+        | `nest` * | string \| null | Where it lives. |  |
+        | `hatchedOn` | number \| null | When it hatched. | Format: date-time |
+        | `legs` | string \| null | Legs. |  |
+
+        ### Nexthink Zoo
+
+        `nexthink_zoo` inherits from Alert, Application
+        ");
+    }
+
+    #[test]
+    fn only_steps_that_call_something_are_in_the_breakdown() {
+        let page = page(&[&ZOO_STEP, &ANTS_STEP]);
+        assert!(page.contains("\n| Fetch Ants | `service:integration` | `https://"), "{page}");
+        assert!(!page.contains("Fetch Zoo"), "{page}");
+    }
+
+    #[test]
+    fn sections_without_a_row_are_left_out() {
+        let page = page(&[&ZOO_STEP]);
+        let headings: Vec<&str> = page.lines().filter(|line| line.starts_with('#')).collect();
+        let expected = ["# Nexthink", "## Data Model", "### Entities", "## Types"];
+        assert_eq!(headings, [expected.as_slice(), &["### Nexthink Zoo"]].concat());
+    }
+}
