@@ -2,5 +2,7 @@
 //! its row in `docs/faults.md`. After each the same invariants must hold; `case` has them.
 
 mod authentication;
+mod bytes;
 mod canaries;
 mod case;
+mod exports;
