@@ -5,4 +5,5 @@ mod authentication;
 mod bytes;
 mod canaries;
 mod case;
+mod download;
 mod exports;
