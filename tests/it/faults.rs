@@ -7,3 +7,4 @@ mod canaries;
 mod case;
 mod download;
 mod exports;
+mod values;
