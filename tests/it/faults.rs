@@ -6,5 +6,6 @@ mod bytes;
 mod canaries;
 mod case;
 mod download;
+mod drift;
 mod exports;
 mod values;
