@@ -10,7 +10,9 @@ use core_simulator::SavedQuery;
 use serde_json::json;
 
 use super::case::Case;
-use super::exports::{Export, assert_changes_nothing, assert_refused, devices, text, with_devices};
+use super::exports::{
+    Export, assert_changes_nothing, assert_refused, devices, forget_downloads, text, with_devices,
+};
 use crate::kit::{TENANT, files};
 
 /// The program refuses the configuration with these words, and asks nobody anything.
@@ -68,6 +70,7 @@ fn h1_a_limit_or_a_condition_that_was_added_shows_as_a_shrinking_estate() {
         let step = run.step("fetch-packages");
         assert_eq!(step["outcome"], "partial", "{step}");
         assert!(text(&step["reason"]).contains("--accept-shrink"), "{step}");
+        forget_downloads(&case);
         case.recovers();
     }
 }

@@ -1,11 +1,13 @@
 //! Results files as a test wants them: the rows of the tenant with something changed about them, and
 //! what a run must make of that.
 
+use std::fs;
+
 use core_simulator::{Content, Results, ResultsCompression, Row, SavedQuery, Tenant};
 use serde_json::Value;
 
 use super::case::{Case, estate};
-use crate::kit::Run;
+use crate::kit::{Run, TENANT};
 
 /// The rows of a query, to be changed and written.
 #[derive(Clone)]
@@ -160,6 +162,13 @@ pub(crate) fn assert_changes_nothing(case: &Case) -> Run {
     let run = case.run(0);
     assert!(case.scene().tables() == before, "{}", run.step("fetch-devices"));
     run
+}
+
+/// As if hours had passed: an export that would remove too much is kept for the run that accepts it,
+/// and is too old then.
+pub(crate) fn forget_downloads(case: &Case) {
+    let downloads = case.scene().path("store").join(TENANT).join("staging").join("downloads");
+    fs::remove_dir_all(downloads).expect("something was kept");
 }
 
 /// A text of a report.
