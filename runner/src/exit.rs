@@ -83,6 +83,7 @@ impl From<StoreError> for Failure {
             StoreError::UnsupportedLocation { .. }
             | StoreError::InvalidLocation
             | StoreError::InvalidName { .. }
+            | StoreError::NewerFormat { .. }
             | StoreError::GenerationNotFound { .. } => Exit::Configuration,
             _ => Exit::Internal,
         };

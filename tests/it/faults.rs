@@ -2,5 +2,10 @@
 //! its row in `docs/faults.md`. After each the same invariants must hold; `case` has them.
 
 mod authentication;
+mod bytes;
 mod canaries;
 mod case;
+mod download;
+mod drift;
+mod exports;
+mod values;

@@ -305,6 +305,11 @@ impl Configuration {
         self.set(name, &format!("\"{text}\""))
     }
 
+    /// A value as it is written.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// Leaves out everything whose name begins like this.
     pub(crate) fn without(mut self, prefix: &str) -> Configuration {
         self.0.retain(|name, _| !name.starts_with(prefix));

@@ -1,5 +1,7 @@
-//! The pages that follow from the declarations: three below `docs/`, and the table of steps in the
-//! README, between two markers.
+//! The pages that are generated below `docs/`: three follow from the declarations of the steps, and
+//! one from the names of tests. So does the table of steps in the README, between two markers.
+
+mod faults;
 
 use std::fs;
 use std::path::Path;
@@ -8,6 +10,8 @@ use anyhow::{Context as _, bail};
 use core_model::documentation;
 use core_model::plan::{Decision, Plan};
 use core_model::step::Step;
+
+use crate::workspace::{SourceFile, sources};
 
 const README: &str = "README.md";
 const START: &str = "<!-- steps:start -->";
@@ -21,7 +25,7 @@ struct Page {
 
 /// Writes the pages that are stale.
 pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
-    for page in stale(root, pages(root, &plan_of(&Step::all())?)?) {
+    for page in stale(root, pages(root, &plan_of(&Step::all())?, &sources(root)?)?) {
         let path = root.join(page.path);
         let folder = path.parent().context("a page is in a folder")?;
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -31,9 +35,11 @@ pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fails where a page is stale.
+/// Fails where a page is stale, and where a fault has neither a test nor a reason.
 pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
-    let stale = stale(root, pages(root, &plan_of(&Step::all())?)?);
+    let sources = sources(root)?;
+    faults::check(&sources)?;
+    let stale = stale(root, pages(root, &plan_of(&Step::all())?, &sources)?);
     if stale.is_empty() {
         return Ok(());
     }
@@ -45,13 +51,14 @@ fn plan_of(steps: &[&'static Step]) -> anyhow::Result<Plan> {
     Plan::new(steps, |_| Decision::Run).context("the linked steps make no plan")
 }
 
-fn pages(root: &Path, plan: &Plan) -> anyhow::Result<Vec<Page>> {
+fn pages(root: &Path, plan: &Plan, sources: &[SourceFile]) -> anyhow::Result<Vec<Page>> {
     let readme = fs::read_to_string(root.join(README))
         .with_context(|| format!("cannot read {README}, which holds the table of steps"))?;
     Ok(vec![
         Page { path: "docs/data-model.md", text: documentation::data_model(plan) },
         Page { path: "docs/authorization.md", text: documentation::authorization(plan) },
         Page { path: "docs/personal-data.md", text: documentation::personal_data(plan) },
+        Page { path: "docs/faults.md", text: faults::page(sources) },
         Page { path: README, text: with_table(&readme, &documentation::steps_table(plan))? },
     ])
 }

@@ -30,10 +30,10 @@ enum Command {
         /// What the step fetches, in lower case with underscores: `software_metering`.
         name: String,
     },
-    /// Write the pages that follow from the declarations of the steps.
+    /// Write the pages that follow from the declarations of the steps and from the names of tests.
     #[command(after_help = "Example:\n  cargo xtask docs --check")]
     Docs {
-        /// Write nothing; fail where a page is stale.
+        /// Write nothing; fail where a page is stale or a fault has no test.
         #[arg(long)]
         check: bool,
     },

@@ -58,17 +58,13 @@ impl Workspace {
     /// the packages of other systems, whose licences are checked too.
     pub(crate) fn read(root: &Path) -> anyhow::Result<Workspace> {
         let metadata = MetadataCommand::new().current_dir(root).exec().context("cargo metadata")?;
-        let mut sources = Vec::new();
-        for folder in CRATE_FOLDERS {
-            read_sources(root, folder, &mut sources)?;
-        }
         let steps = root.join("steps");
         let mut step_folders = names(&steps)?;
         step_folders.retain(|it| steps.join(it).is_dir());
         Ok(Workspace {
             crates: crates(root, &metadata)?,
             packages: packages(&metadata),
-            sources,
+            sources: sources(root)?,
             step_folders,
             top_level: names(root)?,
         })
@@ -104,6 +100,15 @@ fn packages(metadata: &Metadata) -> Vec<Package> {
         licence: it.license.clone(),
     });
     packages.collect()
+}
+
+/// All Rust files of the workspace's crates.
+pub(crate) fn sources(root: &Path) -> anyhow::Result<Vec<SourceFile>> {
+    let mut sources = Vec::new();
+    for folder in CRATE_FOLDERS {
+        read_sources(root, folder, &mut sources)?;
+    }
+    Ok(sources)
 }
 
 fn read_sources(root: &Path, folder: &str, sources: &mut Vec<SourceFile>) -> anyhow::Result<()> {

@@ -135,7 +135,8 @@ impl Client {
     }
 
     /// Gets an answer that carries the whole file or, if `rest` is asked for, says what became of
-    /// that: the rest (206), the whole file (200), or that the file is another one (412).
+    /// that: the rest (206), the whole file (200), or that the file is another one (412,
+    /// or 416 if it is shorter).
     async fn open(
         &self,
         link: &ResultsLink,
@@ -147,7 +148,9 @@ impl Client {
             let setback = match self.files.get(link, rest).await {
                 Ok(response) => match response.status() {
                     StatusCode::OK => return Ok(response),
-                    StatusCode::PARTIAL_CONTENT | StatusCode::PRECONDITION_FAILED
+                    StatusCode::PARTIAL_CONTENT
+                    | StatusCode::PRECONDITION_FAILED
+                    | StatusCode::RANGE_NOT_SATISFIABLE
                         if rest.is_some() =>
                     {
                         return Ok(response);

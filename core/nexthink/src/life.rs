@@ -233,6 +233,8 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
                 let export_id = underway.export_id();
                 tracing::info!(%export_id, %error, "asking for a new results link");
                 underway.refused = Some((link, error));
+                // Links are signed by the second: asked for at once, a new one would be the same.
+                underway.pause_to_poll(self.client, self.client.settings.poll.first_wait()).await?;
                 Ok(Phase::Wait(underway))
             }
             Err(error) => Err(error),

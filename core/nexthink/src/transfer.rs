@@ -99,7 +99,9 @@ impl Rest {
             return Ok(Answered::Whole);
         }
         let same = strong_entity_tag(headers) == Some(&self.validator);
-        if status == StatusCode::PRECONDITION_FAILED || !same {
+        let is_other =
+            matches!(status, StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE);
+        if is_other || !same {
             return Err(NexthinkError::DownloadChanged { received: self.first });
         }
         // Compared as text: there is one way to write it, and anything else was not asked for.
@@ -228,6 +230,7 @@ mod tests {
 
         let changed = |checked| matches!(checked, Err(NexthinkError::DownloadChanged { .. }));
         assert!(changed(check(StatusCode::PRECONDITION_FAILED, &[])));
+        assert!(changed(check(StatusCode::RANGE_NOT_SATISFIABLE, &[])));
         for tag in ["\"b\"", "W/\"a\"", ""] {
             assert!(changed(check(part, &[("etag", tag), RIGHT])), "{tag:?}");
         }
