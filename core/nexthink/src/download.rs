@@ -135,7 +135,7 @@ impl Client {
     }
 
     /// Gets an answer that carries the whole file or, if `rest` is asked for, says what became of
-    /// that: the rest (206), the whole file (200), or that the file is another one (412).
+    /// that: the rest (206), the whole file (200), or that the file is another one (412, 416).
     async fn open(
         &self,
         link: &ResultsLink,
@@ -147,7 +147,9 @@ impl Client {
             let setback = match self.files.get(link, rest).await {
                 Ok(response) => match response.status() {
                     StatusCode::OK => return Ok(response),
-                    StatusCode::PARTIAL_CONTENT | StatusCode::PRECONDITION_FAILED
+                    StatusCode::PARTIAL_CONTENT
+                    | StatusCode::PRECONDITION_FAILED
+                    | StatusCode::RANGE_NOT_SATISFIABLE
                         if rest.is_some() =>
                     {
                         return Ok(response);

@@ -84,8 +84,8 @@ impl Rest {
     /// What the file host sends.
     ///
     /// # Errors
-    /// [`NexthinkError::DownloadChanged`] if it is of another file,
-    /// [`NexthinkError::UnexpectedAnswer`] if it is another part.
+    /// [`NexthinkError::DownloadChanged`] if it is of another file, or of one that ends before the
+    /// rest begins; [`NexthinkError::UnexpectedAnswer`] if it is another part.
     pub(crate) fn check(&self, response: &Response) -> Result<Answered, NexthinkError> {
         self.check_parts(response.status(), response.headers())
     }
@@ -99,7 +99,8 @@ impl Rest {
             return Ok(Answered::Whole);
         }
         let same = strong_entity_tag(headers) == Some(&self.validator);
-        if status == StatusCode::PRECONDITION_FAILED || !same {
+        let is_shorter = status == StatusCode::RANGE_NOT_SATISFIABLE;
+        if status == StatusCode::PRECONDITION_FAILED || is_shorter || !same {
             return Err(NexthinkError::DownloadChanged { received: self.first });
         }
         // Compared as text: there is one way to write it, and anything else was not asked for.
@@ -228,6 +229,7 @@ mod tests {
 
         let changed = |checked| matches!(checked, Err(NexthinkError::DownloadChanged { .. }));
         assert!(changed(check(StatusCode::PRECONDITION_FAILED, &[])));
+        assert!(changed(check(StatusCode::RANGE_NOT_SATISFIABLE, &[TAG])));
         for tag in ["\"b\"", "W/\"a\"", ""] {
             assert!(changed(check(part, &[("etag", tag), RIGHT])), "{tag:?}");
         }
