@@ -2,5 +2,12 @@
 //! its row in `docs/faults.md`. After each the same invariants must hold; `case` has them.
 
 mod authentication;
+mod calls;
 mod canaries;
 mod case;
+mod life_cycle;
+mod network;
+// They make certificates that some systems refuse.
+#[cfg(target_os = "linux")]
+mod proxies;
+mod status;
