@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use core_nexthink::{
     EndpointOverrides, Endpoints, NexthinkError, PollSchedule, Region, RetryPolicy, TenantId,
+    Timeouts,
 };
 use core_store::Location;
 use jiff::tz::TimeZone;
@@ -57,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) proxy: Proxy,
     pub(crate) poll: PollSchedule,
     pub(crate) retry: RetryPolicy,
+    pub(crate) timeouts: Timeouts,
     /// How many exports may be started within 24 hours.
     pub(crate) daily_exports: u32,
     /// How many exports may run at once.
@@ -125,6 +127,7 @@ impl Config {
         let proxy = read_proxy(&mut settings);
         let poll = read_poll(&mut settings);
         let retry = read_retry(&mut settings);
+        let timeouts = read_timeouts(&mut settings);
         let daily_exports = settings.integer("nexthink.daily_exports", 1..=10_000);
         let parallel_exports = settings.integer("nexthink.parallel_exports", 1..=64);
         let queries = queries::read(&mut settings);
@@ -161,6 +164,7 @@ impl Config {
             proxy,
             poll,
             retry,
+            timeouts,
             daily_exports: number(daily_exports).unwrap_or(DAILY_EXPORTS),
             parallel_exports: number(parallel_exports).unwrap_or(PARALLEL_EXPORTS),
             queries,
@@ -232,8 +236,8 @@ fn read_poll(settings: &mut Settings) -> PollSchedule {
     if let Some(milliseconds) = settings.integer("nexthink.polling.longest_ms", 1..=600_000) {
         poll.cap = Duration::from_millis(milliseconds);
     }
-    if let Some(minutes) = settings.integer("nexthink.polling.deadline_minutes", 1..=1440) {
-        poll.deadline = Duration::from_secs(minutes * 60);
+    if let Some(seconds) = settings.integer("nexthink.polling.deadline_s", 1..=86_400) {
+        poll.deadline = Duration::from_secs(seconds);
     }
     poll
 }
@@ -247,8 +251,23 @@ fn read_retry(settings: &mut Settings) -> RetryPolicy {
     if let Some(milliseconds) = settings.integer("nexthink.retry.longest_ms", 1..=600_000) {
         retry.max_wait = Duration::from_millis(milliseconds);
         retry.first_wait = retry.first_wait.min(retry.max_wait);
+        retry.max_throttled_wait = retry.max_wait;
+        retry.first_throttled_wait = retry.first_throttled_wait.min(retry.max_wait);
     }
     retry
+}
+
+fn read_timeouts(settings: &mut Settings) -> Timeouts {
+    let defaults = Timeouts::default();
+    let mut read = |name: &str, default: Duration| {
+        let seconds = settings.integer(&format!("nexthink.timeouts.{name}"), 1..=3_600);
+        seconds.map_or(default, Duration::from_secs)
+    };
+    Timeouts {
+        connect: read("connect_s", defaults.connect),
+        idle: read("idle_s", defaults.idle),
+        answer: read("answer_s", defaults.answer),
+    }
 }
 
 /// A number that was checked to be small.

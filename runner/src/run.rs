@@ -317,6 +317,8 @@ pub(crate) fn client(
     let mut settings = core_nexthink::Settings::new(system::random()?);
     settings.poll = config.poll.clone();
     settings.retry = config.retry.clone();
+    settings.wait_for_new_export = settings.wait_for_new_export.min(config.retry.max_wait);
+    settings.timeouts = config.timeouts.clone();
     settings.trust.extra_ca_pem.clone_from(&config.extra_ca_pem);
     settings.proxy = proxy(&config.proxy);
     patience(&mut settings);

@@ -3,9 +3,16 @@
 
 mod authentication;
 mod bytes;
+mod calls;
 mod canaries;
 mod case;
 mod download;
 mod drift;
 mod exports;
+mod life_cycle;
+mod network;
+// They make certificates that some systems refuse.
+#[cfg(target_os = "linux")]
+mod proxies;
+mod status;
 mod values;

@@ -139,6 +139,11 @@ impl Scene {
         &self.simulator.endpoints().api
     }
 
+    /// The address of the tenant's file host.
+    pub(crate) fn files(&self) -> &str {
+        &self.simulator.endpoints().files
+    }
+
     /// Runs the program to its end.
     pub(crate) fn program(&self, arguments: &[&str]) -> Ended {
         self.start(arguments).wait()
@@ -157,9 +162,13 @@ impl Scene {
     /// The same with another patience.
     pub(crate) fn run_for(&self, arguments: &[&str], patience: Duration) -> Run {
         let arguments = [&["run", "--output", "json"], arguments].concat();
-        let ended = self.start(&arguments).wait_for(patience);
-        let report = serde_json::from_str(&ended.stdout).unwrap_or(Value::Null);
-        Run { ended, report }
+        Run::of(self.start(&arguments).wait_for(patience))
+    }
+
+    /// The same with variables of the environment.
+    pub(crate) fn run_under(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
+        let arguments = [&["run", "--output", "json"], arguments].concat();
+        Run::of(start(self.folder(), &arguments, variables).wait())
     }
 
     /// The same, for a run that must be complete.
@@ -441,6 +450,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    fn of(ended: Ended) -> Run {
+        let report = serde_json::from_str(&ended.stdout).unwrap_or(Value::Null);
+        Run { ended, report }
+    }
+
     /// What the report says about a step.
     pub(crate) fn step(&self, id: &str) -> &Value {
         named(&self.report["steps"], "id", id)

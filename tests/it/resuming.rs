@@ -28,7 +28,7 @@ fn kill_when(scene: &Scene, running: Running, is_time: impl Fn() -> bool) {
 }
 
 #[test]
-fn a_run_that_is_killed_while_it_polls_costs_no_further_export() {
+fn d10_a_run_that_is_killed_while_it_polls_costs_no_further_export() {
     let scene = scene();
     scene.update(|it| it.preparation = Duration::from_secs(2));
     let running = scene.start(&["run"]);
@@ -42,7 +42,7 @@ fn a_run_that_is_killed_while_it_polls_costs_no_further_export() {
 }
 
 #[test]
-fn a_run_that_is_killed_in_mid_download_goes_on_at_the_byte_where_it_was() {
+fn d10_a_run_that_is_killed_in_mid_download_goes_on_at_the_byte_where_it_was() {
     let scene = scene();
     scene.update(|it| {
         let packages = it.queries.entry("#j1_packages".to_owned()).or_default();
@@ -69,7 +69,7 @@ fn a_run_that_is_killed_in_mid_download_goes_on_at_the_byte_where_it_was() {
 }
 
 #[test]
-fn files_that_are_here_are_not_asked_for_again() {
+fn d10_files_that_are_here_are_not_asked_for_again() {
     let scene = scene();
     scene.update(|it| _ = it.preparations.insert(SavedQuery::Alerts, Duration::from_hours(1)));
     let running = scene.start(&["run"]);
@@ -135,7 +135,7 @@ fn a_removal_that_is_accepted_costs_no_further_export() {
 }
 
 #[test]
-fn an_export_that_is_too_old_or_of_another_query_is_not_gone_on_with() {
+fn d10_an_export_that_is_too_old_or_of_another_query_is_not_gone_on_with() {
     let scene = scene();
     scene.update(|it| it.preparation = Duration::from_secs(1));
     let running = scene.start(&["run"]);
@@ -168,26 +168,6 @@ fn a_run_that_the_rest_of_the_day_does_not_allow_says_so_before_it_starts_anythi
     // Fewer steps cost less.
     let run = scene.run(&["--step", "fetch-devices"]);
     assert_eq!(run.ended.exit, Some(0), "{}", run.ended.stderr);
-}
-
-#[test]
-fn b4_a_daily_limit_defers_the_run_and_the_next_one_does_not_even_call() {
-    let scene = scene();
-    scene.run_completely();
-    scene.update(|it| {
-        it.daily_export_limit = Some(4);
-        it.retry_after = Duration::from_hours(14);
-    });
-    let run = scene.run(&[]);
-    assert_eq!(run.ended.exit, Some(75), "{}", run.ended.stderr);
-    assert!(run.report["notBefore"].is_string(), "{}", run.report);
-    let requests = scene.recorded().len();
-    let again = scene.run(&[]);
-    assert_eq!(again.ended.exit, Some(75), "{}", again.ended.stderr);
-    assert!(again.ended.stderr.contains("not before 2"), "{}", again.ended.stderr);
-    assert_eq!(scene.recorded().len(), requests, "Nexthink was not called");
-    let plan = scene.program(&["plan"]);
-    assert!(plan.stdout.contains(", not before 2"), "{}", plan.stdout);
 }
 
 #[test]

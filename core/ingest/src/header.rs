@@ -64,6 +64,29 @@ impl ColumnMap {
         without_key.map(|it| it.key_column).collect()
     }
 
+    /// The first type of a step that the file does not describe though it describes something: none
+    /// of its columns begins as those of the type do (`device.`), but those that say which entity it
+    /// is or name the end of an edge, which other queries have too.
+    pub fn undescribed_type(&self, step: &Step, header: &[String]) -> Option<&'static str> {
+        let ends = step.relationships.iter().flat_map(|it| [it.from.column, it.to.column]);
+        let ends: Vec<&str> = ends.flatten().collect();
+        let undescribed = step.entities.iter().find(|entity| {
+            let keys = [&[entity.key_column], entity.key_else, &ends].concat();
+            let columns = entity.properties.iter().flat_map(|it| it.columns.iter().copied());
+            let own: Vec<&str> = columns.filter(|it| !keys.contains(it)).collect();
+            let is_key = |n: usize| keys.iter().any(|it| self.position(it) == Some(n));
+            let describes = |n: usize, name: &str| {
+                let is_read = own.iter().any(|it| self.position(it) == Some(n));
+                is_read || own.iter().any(|it| namespace(it) == namespace(name))
+            };
+            let others =
+                header.iter().enumerate().filter(|(n, it)| it.contains('.') && !is_key(*n));
+            let mut others = others.peekable();
+            !own.is_empty() && others.peek().is_some() && !others.any(|(n, it)| describes(n, it))
+        });
+        undescribed.map(|it| it.type_name)
+    }
+
     /// Where a declared column stands in the file.
     pub fn position(&self, column: &str) -> Option<usize> {
         self.positions.iter().find(|(path, _)| *path == column).and_then(|(_, it)| *it)
@@ -121,6 +144,11 @@ fn only_suffix_match(path: &str, header: &[String], used: &[usize]) -> Option<us
         .filter(|(position, name)| !used.contains(position) && ends_in_path(name, path));
     let (position, _) = matches.next()?;
     matches.next().is_none().then_some(position)
+}
+
+/// `device` of `device.name`, in lower case.
+fn namespace(column: &str) -> String {
+    column.split('.').next().unwrap_or("").to_ascii_lowercase()
 }
 
 fn ends_in_path(name: &str, path: &str) -> bool {

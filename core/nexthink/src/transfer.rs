@@ -84,8 +84,8 @@ impl Rest {
     /// What the file host sends.
     ///
     /// # Errors
-    /// [`NexthinkError::DownloadChanged`] if it is of another file,
-    /// [`NexthinkError::UnexpectedAnswer`] if it is another part.
+    /// [`NexthinkError::DownloadChanged`] if it is of another file, or of one that ends before the
+    /// rest begins; [`NexthinkError::UnexpectedAnswer`] if it is another part.
     pub(crate) fn check(&self, response: &Response) -> Result<Answered, NexthinkError> {
         self.check_parts(response.status(), response.headers())
     }

@@ -350,7 +350,12 @@ fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, NexthinkErr
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv6Addr, SocketAddr};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+    use crate::settings::Trust;
 
     #[test]
     fn a_cause_inside_an_io_error_is_found() {
@@ -358,5 +363,29 @@ mod tests {
         let error = io::Error::other(io::Error::other(inner));
         assert!(in_chain::<rustls::Error>(&error));
         assert!(!in_chain::<NotPublic>(&error));
+    }
+
+    #[tokio::test]
+    async fn c4_an_address_that_does_not_work_is_passed_over_for_the_other_kind() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let works = listener.local_addr().expect("an address");
+        let answering = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.expect("a connection");
+            let mut request = [0_u8; 1024];
+            let n_bytes = socket.read(&mut request).await.expect("a request");
+            assert!(n_bytes > 0, "a connection is only made for a request");
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            socket.write_all(answer).await.expect("an open connection");
+        });
+        // Nothing listens there, or there is no IPv6 at all.
+        let broken = SocketAddr::from((Ipv6Addr::LOCALHOST, works.port()));
+        let tls = tls_config(false, &Trust::default()).expect("nothing is trusted");
+        let client = client(&Timeouts::default(), tls, None)
+            .resolve_to_addrs("both.example", &[broken, works]);
+        let client = build(client).expect("a client");
+        let url = format!("http://both.example:{}/", works.port());
+        let response = client.get(url).send().await.expect("the other address works");
+        assert_eq!(response.status(), StatusCode::NO_CONTENT);
+        answering.await.expect("it was asked");
     }
 }

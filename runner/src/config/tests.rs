@@ -12,7 +12,7 @@ tenant = "Acme"
 region = "eu"
 client_id = "0a1b"
 client_secret = { env = "SECRET" }
-polling = { first_ms = 20, longest_ms = 500, deadline_minutes = 5 }
+polling = { first_ms = 20, longest_ms = 500, deadline_s = 300 }
 retry = { attempts = 3 }
 
 [queries]
@@ -67,6 +67,21 @@ fn a_variable_overrides_the_file_and_adds_to_it() {
     let other_way = [("NEXTHINK_GRAPH__NEXTHINK__CLIENT_SECRET__FILE", "kept/secret")];
     let config = parse(WHOLE, &other_way).expect("it is valid");
     assert_eq!(config.client_secret, SecretReference::File("folder/kept/secret".into()));
+}
+
+#[test]
+fn waits_and_time_outs_that_are_not_set_are_those_of_a_real_tenant() {
+    let set = "retry = { attempts = 3, longest_ms = 10 }\ntimeouts = { idle_s = 300 }";
+    let config = parse(&WHOLE.replace("retry = { attempts = 3 }", set), &[]).expect("it is valid");
+    let retry = &config.retry;
+    for wait in
+        [retry.first_wait, retry.max_wait, retry.first_throttled_wait, retry.max_throttled_wait]
+    {
+        assert_eq!(wait, Duration::from_millis(10));
+    }
+    let (set, default) = (&config.timeouts, Timeouts::default());
+    assert_eq!(set.idle, Duration::from_mins(5));
+    assert_eq!((set.connect, set.answer), (default.connect, default.answer));
 }
 
 /// Each text gives exactly these problems, whatever their indentation.

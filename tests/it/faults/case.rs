@@ -117,8 +117,17 @@ impl Case {
 
     /// The same with further arguments.
     pub(crate) fn run_with(&self, exit: i32, arguments: &[&str]) -> Run {
+        self.judge(exit, || self.scene.run(&[&["-vv"], arguments].concat()))
+    }
+
+    /// The same with variables of the environment.
+    pub(crate) fn run_under(&self, exit: i32, variables: &[(&str, &str)]) -> Run {
+        self.judge(exit, || self.scene.run_under(&["-vv"], variables))
+    }
+
+    fn judge(&self, exit: i32, run: impl FnOnce() -> Run) -> Run {
         let started = Instant::now();
-        let run = self.scene.run(&[&["-vv"], arguments].concat());
+        let run = run();
         assert!(started.elapsed() < PATIENCE, "it took {:?}", started.elapsed());
         assert_eq!(run.ended.exit, Some(exit), "{}", run.ended.stderr);
         self.check(&run);

@@ -39,6 +39,15 @@ pub enum IngestError {
         /// Columns of the file that may be meant by them.
         near: Vec<String>,
     },
+    /// It describes something else than a type, as the results of another query do.
+    #[error(
+        "the export has no column that describes a `{type_name}`, so it may be the results of \
+         another query; save the query that `nql` prints under this id"
+    )]
+    OtherQuery {
+        /// The type.
+        type_name: &'static str,
+    },
     /// It has more text than a table can hold.
     #[error("the texts of `{type_name}` have more than 1 GiB for one property; bound the query")]
     TooLarge {

@@ -71,6 +71,9 @@ impl Mapper {
                 let near = near.map(str::to_owned).collect();
                 return Err(IngestError::MissingKey { columns: missing, near });
             }
+            if let Some(type_name) = columns.undescribed_type(self.step, header) {
+                return Err(IngestError::OtherQuery { type_name });
+            }
             self.columns = Some(columns);
         }
         Ok(self.columns.as_ref().expect("set above"))

@@ -131,6 +131,24 @@ fn h1_a_query_that_was_changed_is_refused_or_says_what_it_lacks() {
 }
 
 #[test]
+fn d11_the_results_of_another_query_are_refused() {
+    let other = |type_name| IngestError::OtherQuery { type_name };
+    for file in ["parcel.uid,van.name\n1,a\n", "parcel.uid,van.uid,van.PARCEL\n1,2,3\n"] {
+        assert_eq!(refused(&PARCELS, file.as_bytes()), other("shop_parcel"), "{file}");
+    }
+    // The shelf of a thing, and what else may make its key, describe no thing.
+    let file = "shelf.uid,shelf.name,thing.serial\ns1,a,1\n";
+    assert_eq!(refused(&THINGS, file.as_bytes()), other("shop_thing"));
+    // What describes the type in any way does, and so does a key alone.
+    for file in
+        ["parcel.uid\n1\n", "parcel.uid,Parcel.#mine,van.uid\n1,2,3\n", "parcel.uid,x\n1,2\n"]
+    {
+        let account = ingest(&mut Graph::default(), &PARCELS, file);
+        assert_eq!(account.used, 1, "{file}");
+    }
+}
+
+#[test]
 fn h3_an_aggregated_query_is_refused() {
     for file in ["parcel.kind,number_of_parcels\nbox,12\n", "start_time,value\n2026-01-01,3\n"] {
         assert_eq!(refused(&PARCELS, file.as_bytes()), without_key(&[]), "{file}");
