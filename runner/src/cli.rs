@@ -169,11 +169,21 @@ The next delivery brings them back unless their query is blank.")]
         output: Output,
     },
     /// Print a page of the documentation that is generated from the steps
-    #[command(after_help = "Example:\n  nexthink-graph docs data-model")]
+    #[command(after_help = "\
+Examples:
+  nexthink-graph docs data-model
+  nexthink-graph docs --format page
+  nexthink-graph docs --format sdk --check docs/jupiterone.md")]
     Docs {
         /// Which page
-        #[arg(value_enum)]
-        page: Page,
+        #[arg(value_enum, required_unless_present = "format")]
+        page: Option<Page>,
+        /// The form of JupiterOne's documentation instead
+        #[arg(long, value_enum, conflicts_with = "page")]
+        format: Option<DocsFormat>,
+        /// Print nothing, and fail unless this file says the same
+        #[arg(long, value_name = "FILE")]
+        check: Option<PathBuf>,
     },
     /// Serve a simulated tenant until Ctrl-C
     #[command(after_help = "\
@@ -352,6 +362,14 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object a line
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocsFormat {
+    /// The section that JupiterOne's `j1-integration document` writes into a page
+    Sdk,
+    /// The page of an integration in JupiterOne's documentation
+    Page,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -33,7 +33,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Plan { format }) => show::plan(&global, format),
         Some(Command::Steps { output }) => show::steps(output.output),
         Some(Command::Nql { fields, partitioned }) => show::nql(&global, &fields, partitioned),
-        Some(Command::Docs { page }) => show::docs(page),
+        Some(Command::Docs { page, format, check }) => show::docs(page, format, check.as_deref()),
         Some(Command::Completions { shell }) => Ok(show::completions(shell)),
         Some(Command::Query(arguments)) => query::query(&global, arguments).await,
         Some(Command::Export {

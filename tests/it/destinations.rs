@@ -242,3 +242,22 @@ fn a_destination_that_is_wrong_is_told_with_everything_else() {
         assert!(ended.stderr.contains(expected), "{name}: {}", ended.stderr);
     }
 }
+
+#[test]
+fn the_page_is_printed_and_checked_in_both_forms() {
+    let delivery = Delivery::new();
+    for (format, heading) in [("sdk", "### Entities"), ("page", "Per-Step Breakdown")] {
+        let printed = delivery.scene.program(&["docs", "--format", format]);
+        assert_eq!(printed.exit, Some(0), "{}", printed.stderr);
+        assert!(printed.stdout.contains(heading), "{}", printed.stdout);
+        delivery.scene.write("page.md", &printed.stdout);
+        let check = ["docs", "--format", format, "--check", "page.md"];
+        assert_eq!(delivery.scene.program(&check).exit, Some(0), "{format}");
+        delivery
+            .scene
+            .write("page.md", &printed.stdout.replace("nexthink_user", "nexthink_person"));
+        let stale = delivery.scene.program(&check);
+        assert_eq!(stale.exit, Some(2), "{format}");
+        assert!(stale.stderr.contains("page.md is not what the steps say"), "{}", stale.stderr);
+    }
+}

@@ -1,6 +1,7 @@
 //! Commands that show what the program is made of: `plan`, `steps`, `nql`, `docs`, `completions`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
@@ -9,7 +10,7 @@ use core_model::step::Step;
 use core_model::{documentation, drawing};
 use serde_json::{Value, json};
 
-use crate::cli::{Cli, Global, Page, PlanFormat, RowFormat};
+use crate::cli::{Cli, DocsFormat, Global, Page, PlanFormat, RowFormat};
 use crate::config::{self, Config, PARAMETER};
 use crate::exit::{Exit, Failure};
 use crate::{output, run};
@@ -117,15 +118,38 @@ pub(super) fn nql_texts(
     Ok(text.trim_end().to_owned())
 }
 
-/// Prints a generated page.
-pub(super) fn docs(page: Page) -> Result<Exit, Failure> {
+/// Prints a generated page, or checks that a file is one.
+pub(super) fn docs(
+    page: Option<Page>,
+    format: Option<DocsFormat>,
+    check: Option<&Path>,
+) -> Result<Exit, Failure> {
     let plan = whole_plan()?;
-    output::result(&match page {
-        Page::DataModel => documentation::data_model(&plan),
-        Page::Authorization => documentation::authorization(&plan),
-        Page::PersonalData => documentation::personal_data(&plan),
-    });
-    Ok(Exit::Complete)
+    let text = match (page, format) {
+        (Some(Page::DataModel), _) => documentation::data_model(&plan),
+        (Some(Page::Authorization), _) => documentation::authorization(&plan),
+        (Some(Page::PersonalData), _) => documentation::personal_data(&plan),
+        (None, Some(DocsFormat::Sdk)) => {
+            core_jupiterone::sdk_section(&Step::all()).unwrap_or_default()
+        }
+        (None, _) => documentation::integration_page(&plan),
+    };
+    let Some(path) = check else {
+        output::result(&text);
+        return Ok(Exit::Complete);
+    };
+    let shown = path.display();
+    let is = std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
+    // JupiterOne's tool replaces a section of a page and leaves the rest alone.
+    let ought = match format {
+        Some(DocsFormat::Sdk) => core_jupiterone::document(&is, &Step::all()).ok(),
+        _ => Some(text),
+    };
+    if ought.is_some_and(|it| it.trim_end() == is.trim_end()) {
+        return Ok(Exit::Complete);
+    }
+    Err(Failure::usage(format!("{shown} is not what the steps say: print it anew without --check")))
 }
 
 /// Prints a completion script.

@@ -46,7 +46,7 @@ pub static PACKAGE: EntityType = EntityType {
             "packageType",
             &["package.type"],
             Conversion::LowerCase,
-            "Package type (e.g. program, update).",
+            "Package type (e.g. msi, exe, deb, rpm).",
         )
         .required(),
         convert(
