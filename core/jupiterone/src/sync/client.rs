@@ -371,7 +371,7 @@ mod tests {
     use crate::sync::base_url::BaseUrl;
 
     #[test]
-    fn a_job_for_another_graph_than_was_asked_for_is_refused()
+    fn k17_a_job_for_another_graph_than_was_asked_for_is_refused()
     -> Result<(), Box<dyn std::error::Error>> {
         let base = BaseUrl::parse("http://127.0.0.1:9")?;
         let destination = Destination::new(base, "demo", Source::Api { scope: "acme".to_owned() })?;

@@ -257,8 +257,8 @@ mod tests {
     }
 
     #[test]
-    fn another_account_source_or_scope_is_not_the_same_destination() -> Result<(), JupiterOneError>
-    {
+    fn k17_another_account_source_or_scope_is_not_the_same_destination()
+    -> Result<(), JupiterOneError> {
         let instance =
             |id: &str| Source::IntegrationExternal { integration_instance_id: id.to_owned() };
         let delivered = Delivered {

@@ -39,7 +39,7 @@ async fn the_same_again_changes_nothing() -> Checked {
 
 /// Row K12 of the table of faults.
 #[tokio::test]
-async fn all_entities_are_there_before_the_first_relationship() -> Checked {
+async fn k12_all_entities_are_there_before_the_first_relationship() -> Checked {
     let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
     let mut settings = quick_settings();
     settings.batch_bytes = 2_000;
@@ -57,7 +57,7 @@ async fn all_entities_are_there_before_the_first_relationship() -> Checked {
 
 /// Rows K14 and K15: never more than six at a time, and no key twice.
 #[tokio::test]
-async fn a_slow_receiver_is_not_flooded_and_gets_no_key_twice() -> Checked {
+async fn k14_k15_a_slow_receiver_is_not_flooded_and_gets_no_key_twice() -> Checked {
     let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
     server.update(|it| it.latency = std::time::Duration::from_millis(30));
     let mut settings = quick_settings();

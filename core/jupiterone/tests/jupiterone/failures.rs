@@ -25,7 +25,7 @@ fn count(server: &JupiterOne, call: JobCall) -> usize {
 
 /// K1
 #[tokio::test]
-async fn a_wrong_key_or_account_is_found_before_anything_is_uploaded() -> Checked {
+async fn k1_a_wrong_key_or_account_is_found_before_anything_is_uploaded() -> Checked {
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     for (account, key, expected) in [
         ("demo", "demo-key", None),
@@ -52,7 +52,7 @@ async fn a_wrong_key_or_account_is_found_before_anything_is_uploaded() -> Checke
 
 /// K2
 #[tokio::test]
-async fn an_upload_that_is_too_large_is_halved_and_the_next_are_smaller() -> Checked {
+async fn k2_an_upload_that_is_too_large_is_halved_and_the_next_are_smaller() -> Checked {
     let place = Place::new()?;
     let behaviour = JupiterOneBehaviour { max_upload_bytes: 4_000, ..Default::default() };
     let server = jupiterone(behaviour).await?;
@@ -71,7 +71,7 @@ async fn an_upload_that_is_too_large_is_halved_and_the_next_are_smaller() -> Che
 
 /// K2: a single one that is too large is left out, its type is partial, the rest arrives.
 #[tokio::test]
-async fn an_object_that_is_too_large_alone_is_left_out_and_counted() -> Checked {
+async fn k2_an_object_that_is_too_large_alone_is_left_out_and_counted() -> Checked {
     let place = Place::new()?;
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     deliver(&server, place.contents(FIRST, &Estate::of(3))?).await?;
@@ -87,7 +87,7 @@ async fn an_object_that_is_too_large_alone_is_left_out_and_counted() -> Checked 
 
 /// K3
 #[tokio::test]
-async fn throttling_and_server_errors_are_waited_out() -> Checked {
+async fn k3_throttling_and_server_errors_are_waited_out() -> Checked {
     let place = Place::new()?;
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     server.update(|it| {
@@ -110,7 +110,7 @@ async fn throttling_and_server_errors_are_waited_out() -> Checked {
 
 /// K4
 #[tokio::test]
-async fn an_upload_whose_answer_is_lost_is_repeated_under_its_name_without_harm() -> Checked {
+async fn k4_an_upload_whose_answer_is_lost_is_repeated_under_its_name_without_harm() -> Checked {
     let place = Place::new()?;
     let server = jupiterone(faulty(JobCall::Entities, 0, 1, JobFaultKind::LostAnswer)).await?;
     let client = client(&server, impatient_settings())?;
@@ -132,7 +132,7 @@ async fn an_upload_whose_answer_is_lost_is_repeated_under_its_name_without_harm(
 
 /// K5
 #[tokio::test]
-async fn a_job_that_was_ended_from_elsewhere_ends_the_delivery() -> Checked {
+async fn k5_a_job_that_was_ended_from_elsewhere_ends_the_delivery() -> Checked {
     for call in [JobCall::Entities, JobCall::Relationships, JobCall::Finalize] {
         let place = Place::new()?;
         let server = jupiterone(faulty(call, 0, 1, JobFaultKind::JobEnded)).await?;
@@ -152,7 +152,7 @@ async fn a_job_that_was_ended_from_elsewhere_ends_the_delivery() -> Checked {
 
 /// K6: the four states in which the job can be found after a finalization without an answer.
 #[tokio::test]
-async fn a_finalization_without_an_answer_is_repeated_only_if_it_was_not_heard() -> Checked {
+async fn k6_a_finalization_without_an_answer_is_repeated_only_if_it_was_not_heard() -> Checked {
     for (kind, ends_as, finalizations, succeeds) in [
         (JobFaultKind::Unheard, "FINISHED", 2, true),
         (JobFaultKind::LostAnswer, "FINISHED", 1, true),
@@ -174,7 +174,7 @@ async fn a_finalization_without_an_answer_is_repeated_only_if_it_was_not_heard()
 
 /// K7
 #[tokio::test]
-async fn a_job_whose_creation_was_not_answered_stays_without_effect() -> Checked {
+async fn k7_a_job_whose_creation_was_not_answered_stays_without_effect() -> Checked {
     let place = Place::new()?;
     let server = jupiterone(faulty(JobCall::Create, 0, 1, JobFaultKind::LostAnswer)).await?;
     let client = client(&server, impatient_settings())?;
@@ -201,7 +201,7 @@ async fn a_job_whose_creation_was_not_answered_stays_without_effect() -> Checked
 
 /// K8
 #[tokio::test]
-async fn a_delivery_that_is_killed_changes_nothing_and_its_job_can_be_given_up() -> Checked {
+async fn k8_a_delivery_that_is_killed_changes_nothing_and_its_job_can_be_given_up() -> Checked {
     for (call, after) in [
         (JobCall::Entities, 0),
         (JobCall::Entities, 1),
@@ -244,7 +244,7 @@ async fn a_delivery_that_is_killed_changes_nothing_and_its_job_can_be_given_up()
 
 /// K9
 #[tokio::test]
-async fn another_active_job_defers_the_delivery() -> Checked {
+async fn k9_another_active_job_defers_the_delivery() -> Checked {
     let place = Place::new()?;
     let behaviour = JupiterOneBehaviour { one_job_at_a_time: true, ..Default::default() };
     let server = jupiterone(behaviour).await?;
@@ -266,7 +266,7 @@ async fn another_active_job_defers_the_delivery() -> Checked {
 
 /// K10
 #[tokio::test]
-async fn a_refused_object_is_found_left_out_and_makes_its_type_partial() -> Checked {
+async fn k10_a_refused_object_is_found_left_out_and_makes_its_type_partial() -> Checked {
     let place = Place::new()?;
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     deliver(&server, place.contents(FIRST, &Estate::of(40))?).await?;
@@ -286,7 +286,7 @@ async fn a_refused_object_is_found_left_out_and_makes_its_type_partial() -> Chec
 
 /// K10: when everything is refused, bisecting stops soon.
 #[tokio::test]
-async fn too_many_refused_objects_end_the_delivery() -> Checked {
+async fn k10_too_many_refused_objects_end_the_delivery() -> Checked {
     let place = Place::new()?;
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     let estate = Estate::of(300);
@@ -302,7 +302,7 @@ async fn too_many_refused_objects_end_the_delivery() -> Checked {
 
 /// K11
 #[tokio::test]
-async fn an_upload_that_fails_for_good_makes_its_types_and_their_edges_partial() -> Checked {
+async fn k11_an_upload_that_fails_for_good_makes_its_types_and_their_edges_partial() -> Checked {
     let place = Place::new()?;
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     deliver(&server, place.contents(FIRST, &Estate::of(10))?).await?;
@@ -329,7 +329,7 @@ async fn an_upload_that_fails_for_good_makes_its_types_and_their_edges_partial()
 
 /// K11: a receiver that takes nothing at all is given up, with the reason.
 #[tokio::test]
-async fn too_many_lost_uploads_end_the_delivery() -> Checked {
+async fn k11_too_many_lost_uploads_end_the_delivery() -> Checked {
     let place = Place::new()?;
     let server =
         jupiterone(faulty(JobCall::Entities, 0, 10_000, JobFaultKind::Status(500))).await?;
@@ -345,7 +345,7 @@ async fn too_many_lost_uploads_end_the_delivery() -> Checked {
 
 /// K13
 #[tokio::test]
-async fn a_job_that_fails_after_it_was_finalized_is_a_failure() -> Checked {
+async fn k13_a_job_that_fails_after_it_was_finalized_is_a_failure() -> Checked {
     for ends_as in ["ERROR_BAD_DATA", "ABORTED", "ABORTED_DUE_TO_INVALID_CONFIGURATION"] {
         let place = Place::new()?;
         let server = jupiterone(JupiterOneBehaviour { ends_as, ..Default::default() }).await?;
@@ -361,7 +361,7 @@ async fn a_job_that_fails_after_it_was_finalized_is_a_failure() -> Checked {
 
 /// K13: one that never ends is given up in time.
 #[tokio::test]
-async fn a_job_that_does_not_get_done_ends_the_wait() -> Checked {
+async fn k13_a_job_that_does_not_get_done_ends_the_wait() -> Checked {
     let place = Place::new()?;
     let behaviour = JupiterOneBehaviour { ends_as: "FINALIZING_ENTITIES", ..Default::default() };
     let server = jupiterone(behaviour).await?;
@@ -375,7 +375,7 @@ async fn a_job_that_does_not_get_done_ends_the_wait() -> Checked {
 
 /// K16: the destination has a cursor of its own, which a failed delivery does not move.
 #[tokio::test]
-async fn a_failed_delivery_is_made_up_for_by_the_next() -> Checked {
+async fn k16_a_failed_delivery_is_made_up_for_by_the_next() -> Checked {
     let place = Place::new()?;
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     let delivered = deliver(&server, place.contents(FIRST, &Estate::of(4))?).await?;
