@@ -134,8 +134,11 @@ impl Config {
         let store =
             settings.text("store.location").unwrap_or_else(|| "nexthink-graph-store".into());
         let store = settings.checked("store.location", locate(&store, folder));
-        let tenant_name = tenant.as_ref().map(TenantId::as_str);
-        let jupiterone = destinations::read_jupiterone(&mut settings, folder, tenant_name);
+        // A tenant of another region is another one.
+        let named = tenant.as_ref().zip(region.as_ref());
+        let named =
+            named.map(|(tenant, region)| format!("{}-{}", tenant.as_str(), region.as_str()));
+        let jupiterone = destinations::read_jupiterone(&mut settings, folder, named.as_deref());
         let read = (tenant, region, client_id, client_secret, time_zone, store);
         let (
             Some(tenant),

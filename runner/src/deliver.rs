@@ -1,27 +1,29 @@
 //! Delivers the published generation to a destination, and remembers what it got.
 //!
-//! A delivery that fails changes nothing of what is published: the next one makes up for it.
+//! What is remembered is written before anything can change there, so that a delivery whose end nobody
+//! saw is looked after by the next one. A delivery that fails changes nothing of what is published.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 
 use core_jupiterone::{
     ApiKey, Contents, Delivered, DeliveryPlan, DeliveryReport, ErrorKind, JobEvent, JobId,
-    JupiterOneError, Progress as Delivering, ProxySettings, SyncClient, SyncSettings,
+    JupiterOneError, Progress as Delivering, ProxySettings, SHAPE_VERSION, Settled, SyncClient,
+    SyncSettings,
 };
 use core_model::step::Step;
-use core_store::{Generation, RunLock, TenantStore};
+use core_store::{Generation, RunLock, StoreError, TenantStore};
 use serde::Serialize;
-use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, JupiterOne};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
-use crate::{run, system};
+use crate::run::{self, Stop};
+use crate::system;
 
 /// What the destination got last, in the tenant's part of the store.
 const DELIVERED: &str = "delivered-jupiterone";
-
-/// The job that is under way.
-const JOB: &str = "job-jupiterone";
 
 /// What a delivery is asked to do beyond its configuration.
 #[derive(Debug, Default, Clone)]
@@ -30,6 +32,21 @@ pub(crate) struct DeliveryOptions {
     pub(crate) purge: Vec<String>,
     /// Deliver although the destination is another one than last time.
     pub(crate) accept_destination: bool,
+}
+
+/// What a delivery would do, and why.
+#[derive(Debug)]
+pub(crate) struct Intent {
+    pub(crate) plan: DeliveryPlan,
+    /// Why there is a job; none if nothing changed.
+    pub(crate) reason: Option<&'static str>,
+    /// The types of which nothing is deleted.
+    pub(crate) partial_datasets: BTreeSet<String>,
+    contents: Contents,
+    /// What this destination got last.
+    before: Option<Delivered>,
+    /// Whether the generation that it got is here to be compared with.
+    has_base: bool,
 }
 
 /// What came of a delivery.
@@ -42,11 +59,23 @@ pub(crate) enum DeliveryResult {
         generation: String,
     },
     /// A job brought it there.
-    Delivered(Box<DeliveryReport>),
+    Delivered {
+        /// What the job did.
+        #[serde(flatten)]
+        report: Box<DeliveryReport>,
+        /// How many objects the destination deleted beyond those that were expected: something else
+        /// may write there too.
+        #[serde(rename = "unexpectedDeletes")]
+        unexpected_deletes: u64,
+    },
 }
 
-/// The client for the configured account.
-pub(crate) fn client(config: &Config, jupiterone: &JupiterOne) -> Result<SyncClient, Failure> {
+/// The client for the configured account; `patience` sets other bounds than the usual ones.
+pub(crate) fn client(
+    config: &Config,
+    jupiterone: &JupiterOne,
+    patience: impl FnOnce(&mut SyncSettings),
+) -> Result<SyncClient, Failure> {
     let key = jupiterone.api_key.resolve_as("the API key of JupiterOne");
     let key = key.map_err(|error| Failure { exit: Exit::Configuration, error })?;
     let key = ApiKey::new(key.expose().to_owned()).map_err(failed)?;
@@ -57,19 +86,49 @@ pub(crate) fn client(config: &Config, jupiterone: &JupiterOne) -> Result<SyncCli
         url: Zeroizing::new(proxy.url.expose().to_owned()),
         no_proxy: proxy.no_proxy,
     });
+    patience(&mut settings);
     SyncClient::new(jupiterone.destination.clone(), key, settings).map_err(failed)
 }
 
-/// What a delivery would change, without asking anybody.
-pub(crate) fn plan(
+/// Refuses another destination than the last one, unless it is accepted.
+pub(crate) fn check_destination(
+    tenant: &TenantStore,
+    jupiterone: &JupiterOne,
+    accept: bool,
+) -> Result<(), Failure> {
+    let Some(delivered) = read(tenant)?.filter(|_| !accept) else { return Ok(()) };
+    delivered.check(&jupiterone.destination).map_err(|error| {
+        let program = system::own_command();
+        let hint = format!("`{program} sync jupiterone --accept-destination` accepts it once");
+        Failure::new(Exit::Configuration, anyhow::Error::new(error).context(hint))
+    })
+}
+
+/// What a delivery would do now, without asking anybody. Blocks.
+pub(crate) fn intend(
     tenant: &TenantStore,
     generation: Generation,
     options: &DeliveryOptions,
-) -> Result<DeliveryPlan, Failure> {
-    let before = before(tenant)?;
-    let contents = contents(generation, before.as_ref(), options)?;
-    let before = before.map(|(_, before)| Contents::new(before, &Step::all(), None));
-    DeliveryPlan::between(before.as_ref(), &contents).map_err(failed)
+) -> Result<Intent, Failure> {
+    let before = read(tenant)?.filter(|it| !options.accept_destination && !it.types.is_empty());
+    let base = before.as_ref().map(|it| base(tenant, it)).transpose()?.flatten();
+    let purge = withheld(&generation, before.as_ref(), options);
+    let contents = Contents::new(generation, &Step::all(), before.as_ref());
+    let contents = purged(contents, &purge)?;
+    let plan = DeliveryPlan::between(base.as_ref(), &contents).map_err(failed)?;
+    let reason = match &before {
+        None => Some("it is the first delivery there, which deletes nothing"),
+        Some(it) if !it.whole => Some("the last delivery did not end well"),
+        Some(_) if base.is_none() => Some("the generation that was delivered last is not kept"),
+        Some(it) if it.shape != SHAPE_VERSION => {
+            Some("this program gives the objects another form")
+        }
+        Some(_) if !plan.is_empty() => Some("something has changed"),
+        Some(_) => None,
+    };
+    let partial_datasets = contents.partial_datasets().clone();
+    let has_base = base.is_some();
+    Ok(Intent { plan, reason, partial_datasets, contents, before, has_base })
 }
 
 /// Delivers a generation, unless the destination has it already.
@@ -79,70 +138,160 @@ pub(crate) async fn deliver(
     generation: Generation,
     options: &DeliveryOptions,
     progress: &Progress,
+    stop: &Stop,
 ) -> Result<DeliveryResult, Failure> {
-    let tenant = lock.tenant();
-    client.probe().await.map_err(failed)?;
-    give_up_leftover_job(client, lock).await?;
-    let delivered = read::<Delivered>(tenant, DELIVERED)?;
-    if let Some(delivered) = delivered.as_ref().filter(|_| !options.accept_destination) {
-        delivered.check(client.destination()).map_err(failed)?;
-    }
-    let plan = plan(tenant, generation.clone(), options)?;
-    let has_all = delivered.as_ref().is_some_and(|it| it.whole);
-    if has_all && plan.is_empty() && !options.accept_destination {
-        if let Some(delivered) = delivered {
-            // The same content; named anew so that the older generation may go.
-            let generation = generation.id().clone();
-            keep(lock, DELIVERED, &Delivered { generation, ..delivered })?;
-        }
-        return Ok(DeliveryResult::NothingChanged { generation: generation.id().to_string() });
-    }
-    let before = before(tenant)?;
+    settle(client, lock, options).await?;
     let events = events(&generation, client);
-    let contents = contents(generation, before.as_ref(), options)?;
-    let remember = |job: &JobId| {
-        if let Err(failure) = keep(lock, JOB, job) {
-            tracing::warn!(error = %failure.error, "the job will not be given up if this run is killed");
+    let (tenant, id, asked) = (lock.tenant().clone(), generation.id().clone(), options.clone());
+    let intent = tokio::task::spawn_blocking(move || intend(&tenant, generation, &asked));
+    let intent = intent.await.map_err(|_| anyhow::anyhow!("the program has a defect"))??;
+    let Intent { plan, reason, contents, before, has_base, .. } = intent;
+    if reason.is_none() {
+        if let Some(before) = before {
+            // The same content; named anew so that the older generation may go.
+            keep(lock, &Delivered { generation: id.clone(), ..before })?;
         }
+        return Ok(DeliveryResult::NothingChanged { generation: id.to_string() });
+    }
+    let nothing_yet = || Delivered {
+        destination: client.destination().identity(),
+        generation: id,
+        whole: false,
+        types: BTreeMap::new(),
+        purged: BTreeSet::new(),
+        pending: None,
+        shape: SHAPE_VERSION,
     };
+    let under_way = Delivered { whole: false, ..before.clone().unwrap_or_else(nothing_yet) };
+    let job: RefCell<Option<JobId>> = RefCell::default();
+    let is_final = Cell::new(false);
     let observer = |event: Delivering| match event {
-        Delivering::Created(job) => remember(&job),
+        Delivering::Created(id) => {
+            remember(lock, &under_way, &id);
+            *job.borrow_mut() = Some(id);
+        }
+        Delivering::Finalizing(id) => {
+            remember(lock, &under_way, &id);
+            is_final.set(true);
+        }
         Delivering::Uploaded { objects, .. } => {
             progress.tell("jupiterone", &format!("{objects} objects uploaded"));
         }
         Delivering::Finalized => progress.tell("jupiterone", "finalized, waiting for the job"),
         Delivering::State(_) => {}
     };
-    let report = client.deliver(contents, &events, observer).await.map_err(failed)?;
-    keep(lock, DELIVERED, &report.delivered())?;
-    keep(lock, JOB, &Value::Null)?;
-    Ok(DeliveryResult::Delivered(Box::new(report)))
+    let purged: BTreeSet<String> = contents.purged_types().clone();
+    let delivered = {
+        let mut delivering = std::pin::pin!(client.deliver(contents, &events, observer));
+        tokio::select! {
+            delivered = &mut delivering => Some(delivered),
+            // Once it is finalized it changes JupiterOne: what comes of it is worth the wait that is
+            // left.
+            () = stop.requested() => {
+                if is_final.get() { Some(delivering.await) } else { None }
+            }
+        }
+    };
+    let Some(delivered) = delivered else {
+        return Err(stopped(client, job.into_inner()).await);
+    };
+    let report = delivered.map_err(failed)?;
+    let unexpected_deletes = if has_base { unexpected_deletes(&plan, &report) } else { 0 };
+    let now = report.delivered(before.as_ref());
+    let whole = now.whole && unexpected_deletes == 0;
+    keep(lock, &Delivered { purged, whole, ..now })?;
+    Ok(DeliveryResult::Delivered { report: Box::new(report), unexpected_deletes })
 }
 
-/// Gives up the job of a run that was killed; what it had uploaded is forgotten then.
-async fn give_up_leftover_job(client: &SyncClient, lock: &RunLock) -> Result<(), Failure> {
-    if let Some(job) = read::<Option<JobId>>(lock.tenant(), JOB)?.flatten() {
-        client.abort(&job).await.map_err(failed)?;
-        keep(lock, JOB, &Value::Null)?;
-    }
-    Ok(())
-}
-
-/// What was delivered last, and its generation if that is kept still.
-fn before(tenant: &TenantStore) -> Result<Option<(Delivered, Generation)>, Failure> {
-    let Some(delivered) = read::<Delivered>(tenant, DELIVERED)? else { return Ok(None) };
-    Ok(tenant.generation(&delivered.generation).ok().map(|it| (delivered, it)))
-}
-
-fn contents(
-    generation: Generation,
-    before: Option<&(Delivered, Generation)>,
+/// Finds out what came of a job that an earlier delivery left behind.
+async fn settle(
+    client: &SyncClient,
+    lock: &RunLock,
     options: &DeliveryOptions,
-) -> Result<Contents, Failure> {
-    let previous = before.map(|(_, generation)| generation.manifest());
-    let contents = Contents::new(generation, &Step::all(), previous);
-    let purge: Vec<&str> = options.purge.iter().map(String::as_str).collect();
-    contents.purge(&purge).map_err(failed)
+) -> Result<(), Failure> {
+    let Some(delivered) = read(lock.tenant())? else { return Ok(()) };
+    if !options.accept_destination {
+        delivered.check(client.destination()).map_err(failed)?;
+    }
+    let Some(job) = &delivered.pending else { return Ok(()) };
+    // The job of another destination is none of this one's.
+    let is_ours = delivered.check(client.destination()).is_ok();
+    if is_ours {
+        match client.settle(job).await.map_err(failed)? {
+            Settled::Running => {
+                let message = "the job of an earlier delivery is not done yet: try again later";
+                return Err(Failure {
+                    exit: Exit::DestinationFailed,
+                    error: anyhow::Error::msg(message),
+                });
+            }
+            // What it brought there is not known well enough to build on: the next is a whole one.
+            Settled::Finished(_) | Settled::Failed | Settled::Dropped => {}
+        }
+    }
+    keep(lock, &Delivered { pending: None, ..delivered })
+}
+
+/// Gives up a job that was not finalized, since the delivery was asked to stop.
+async fn stopped(client: &SyncClient, job: Option<JobId>) -> Failure {
+    if let Some(job) = job
+        && let Err(error) = client.abort(&job).await
+    {
+        tracing::warn!(%error, "the next delivery gives the job up");
+    }
+    anyhow::anyhow!("the delivery was stopped").into()
+}
+
+/// How many objects JupiterOne deleted that it was not expected to. Of types that have only now become
+/// complete nothing is known.
+fn unexpected_deletes(plan: &DeliveryPlan, report: &DeliveryReport) -> u64 {
+    if !plan.completed.is_empty() {
+        return 0;
+    }
+    let expected: u64 = plan.types.iter().map(|it| it.deletes).sum();
+    let counters = &report.counters;
+    let deleted = counters.num_entities_deleted + counters.num_relationships_deleted;
+    deleted.saturating_sub(expected)
+}
+
+/// The contents that were delivered last, if their generation is kept still.
+fn base(tenant: &TenantStore, delivered: &Delivered) -> Result<Option<Contents>, Failure> {
+    let generation = match tenant.generation(&delivered.generation) {
+        Ok(generation) => generation,
+        Err(StoreError::GenerationNotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let contents = Contents::new(generation, &Step::all(), Some(delivered));
+    let purged_then: Vec<String> = delivered.purged.iter().cloned().collect();
+    purged(contents, &purged_then).map(Some)
+}
+
+/// The types that are not delivered: those that are purged now, and those that were and whose step has
+/// not seen them since.
+fn withheld(
+    generation: &Generation,
+    before: Option<&Delivered>,
+    options: &DeliveryOptions,
+) -> Vec<String> {
+    let outcomes = run::report::outcomes_of(generation);
+    let is_skipped = |name: &str| {
+        let steps = Step::all();
+        let step = steps.iter().find(|step| {
+            let entities = step.entities.iter().map(|it| it.type_name);
+            let relationships = step.relationships.iter().map(|it| it.type_name);
+            entities.chain(relationships).any(|it| it == name)
+        });
+        step.is_none_or(|step| {
+            outcomes.iter().any(|(id, outcome)| id == step.id && outcome == "skipped")
+        })
+    };
+    let kept = before.into_iter().flat_map(|it| &it.purged).filter(|name| is_skipped(name));
+    kept.chain(&options.purge).cloned().collect()
+}
+
+fn purged(contents: Contents, types: &[String]) -> Result<Contents, Failure> {
+    let types: Vec<&str> = types.iter().map(String::as_str).collect();
+    contents.purge(&types).map_err(failed)
 }
 
 /// How each step went, for the log of an integration job. Nothing that was collected is in them.
@@ -159,23 +308,29 @@ fn events(generation: &Generation, client: &SyncClient) -> Vec<JobEvent> {
     outcomes.into_iter().map(event).collect()
 }
 
-fn read<T: serde::de::DeserializeOwned>(
-    tenant: &TenantStore,
-    name: &str,
-) -> Result<Option<T>, Failure> {
-    let Some(bytes) = tenant.state(name)? else { return Ok(None) };
+/// Writes down a job before anything is made of it.
+fn remember(lock: &RunLock, under_way: &Delivered, job: &JobId) {
+    let pending = Some(job.clone());
+    if let Err(failure) = keep(lock, &Delivered { pending, ..under_way.clone() }) {
+        tracing::warn!(error = %failure.error, "the next delivery will not know of this job");
+    }
+}
+
+fn read(tenant: &TenantStore) -> Result<Option<Delivered>, Failure> {
+    let Some(bytes) = tenant.state(DELIVERED)? else { return Ok(None) };
     let read = serde_json::from_slice(&bytes).map_err(|error| {
         anyhow::Error::new(error).context(format!(
-            "the file {name}.json of tenant {} is damaged; without it the next delivery is a whole one",
+            "the file {DELIVERED}.json of tenant {} is damaged; without it the next delivery is taken \
+             for the first one there, and deletes nothing",
             tenant.name()
         ))
     });
     Ok(Some(read?))
 }
 
-fn keep(lock: &RunLock, name: &str, value: &impl Serialize) -> Result<(), Failure> {
-    let bytes = serde_json::to_vec(value).map_err(anyhow::Error::new)?;
-    Ok(lock.set_state(name, &bytes)?)
+fn keep(lock: &RunLock, delivered: &Delivered) -> Result<(), Failure> {
+    let bytes = serde_json::to_vec(delivered).map_err(anyhow::Error::new)?;
+    Ok(lock.set_state(DELIVERED, &bytes)?)
 }
 
 /// The exit code of a failed delivery: the generation is safe whatever it is.

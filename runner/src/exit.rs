@@ -32,10 +32,10 @@ Exit codes:
   3    credentials refused
   4    Nexthink cannot be reached, try later
   5    data refused, nothing published
-  6    a destination failed; the generation is published
+  6    a destination failed; what was published is safe
   7    published, but partial
   9    another run holds the lock
-  75   deferred by Nexthink's quota
+  75   deferred: Nexthink's quota, or another job at the destination
   130  stopped by Ctrl-C (143: by a termination signal)";
 
 /// Why a command failed: an exit code, and an error whose chain says what, why and what to do.

@@ -62,6 +62,11 @@ impl Stop {
         self.0.cancel();
     }
 
+    /// Waits until a stop is asked for.
+    pub(crate) async fn requested(&self) {
+        self.0.cancelled().await;
+    }
+
     /// Fails if a stop was asked for.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(!self.0.is_cancelled(), "the run was stopped");

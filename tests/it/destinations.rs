@@ -10,7 +10,7 @@ use core_simulator::{
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::kit::{Run, Scene, is_played, write_private};
+use crate::kit::{Configuration, Run, Scene, is_played, write_private};
 
 const KEY: &str = "canary-api-key-7c1d";
 
@@ -38,18 +38,23 @@ impl Delivery {
     }
 
     fn configure(&self, after_run: &str) {
+        self.configure_with(|it| it.set("destinations.jupiterone.after_run", after_run));
+    }
+
+    fn configure_with(&self, change: impl FnOnce(Configuration) -> Configuration) {
         let url = self.jupiterone.url().to_owned();
         self.scene.configure(|it| {
-            it.text("destinations.jupiterone.account", "demo")
-                .text("destinations.jupiterone.url", &url)
-                .set("destinations.jupiterone.api_key", "{ file = \"key\" }")
-                .set("destinations.jupiterone.polling", "{ first_ms = 10, longest_ms = 100 }")
-                .set("destinations.jupiterone.after_run", after_run)
+            change(
+                it.text("destinations.jupiterone.account", "demo")
+                    .text("destinations.jupiterone.url", &url)
+                    .set("destinations.jupiterone.api_key", "{ file = \"key\" }")
+                    .set("destinations.jupiterone.polling", "{ first_ms = 10, longest_ms = 100 }"),
+            )
         });
     }
 
     fn kept(&self) -> KeptGraph {
-        self.jupiterone.graph("api", "nexthink-acme")
+        self.jupiterone.graph("api", "nexthink-acme-eu")
     }
 
     /// How many objects of each type JupiterOne has.
@@ -145,6 +150,23 @@ fn what_a_step_could_not_see_is_not_deleted_and_what_a_complete_one_misses_is() 
 }
 
 #[test]
+fn a_first_delivery_deletes_nothing_that_is_there_already() {
+    let delivery = Delivery::new();
+    delivery.scene.run_completely();
+    let before = delivery.kept().entities.len();
+    // The store is lost, and the estate is smaller now.
+    fs::remove_dir_all(delivery.scene.path("store")).expect("it is there");
+    delivery.scene.update(|it| it.tenant.users = 3);
+    let run = delivery.scene.run_completely();
+    assert_eq!(
+        run.report["delivery"]["counters"]["numEntitiesDeleted"], 0,
+        "{}",
+        run.report["delivery"]
+    );
+    assert!(delivery.kept().entities.len() >= before);
+}
+
+#[test]
 fn a_dry_run_tells_what_would_change_and_asks_nobody() {
     let delivery = Delivery::new();
     delivery.configure("false");
@@ -160,6 +182,10 @@ fn a_dry_run_tells_what_would_change_and_asks_nobody() {
     assert_eq!(delivery.scene.program(&["sync", "jupiterone"]).exit, Some(0));
     let plan = delivery.scene.program(&["sync", "jupiterone", "--dry-run"]);
     assert!(plan.stderr.contains("nothing would change"), "{}", plan.stderr);
+    delivery.configure_with(|it| it.text("destinations.jupiterone.scope", "elsewhere"));
+    let refused = delivery.scene.program(&["sync", "jupiterone", "--dry-run"]);
+    assert_eq!(refused.exit, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--accept-destination"), "{}", refused.stderr);
 }
 
 #[test]
@@ -171,6 +197,18 @@ fn a_purge_removes_a_type_and_what_touches_it() {
     let counts = delivery.counts();
     assert!(counts.keys().all(|name| !name.contains("alert")), "{counts:?}");
     assert_eq!(counts["nexthink_device"], 30);
+    // A complete step brings them back; one that is skipped does not, though its objects are kept here.
+    delivery.configure_with(|it| it.text("queries.alerts", ""));
+    let run = delivery.scene.run_completely();
+    assert!(run.objects()["nexthink_alert"] > 0);
+    assert!(
+        delivery.counts().keys().all(|name| !name.contains("alert")),
+        "{:?}",
+        delivery.counts()
+    );
+    delivery.configure("true");
+    let run = delivery.scene.run_completely();
+    assert_eq!(delivery.counts(), objects(&run));
     let unknown = delivery.scene.program(&["purge", "jupiterone", "--type", "nexthink_alarm"]);
     assert_eq!(unknown.exit, Some(2), "{}", unknown.stderr);
 }
@@ -230,6 +268,12 @@ fn a_destination_that_is_wrong_is_told_with_everything_else() {
             "integration_instance_id` is missing",
         ),
         ("destinations.jupiterone.api_key", "\"plain\"", "must not hold the secret itself"),
+        (
+            "destinations.jupiterone.integration_instance_id",
+            "\"1\"",
+            "with source api it is `scope`",
+        ),
+        ("destinations.jupiterone.mode", "\"CREATE_OR_UPDATE\"", "CREATE_OR_UPDATE"),
     ];
     for (name, value, expected) in table {
         delivery.scene.configure(|it| {

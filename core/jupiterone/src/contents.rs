@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::RecordBatch;
 use core_model::step::Step;
-use core_store::{Generation, Manifest, Table, TableKind};
+use core_store::{Generation, Table, TableKind};
 
 use crate::error::JupiterOneError;
 use crate::findings::Findings;
 use crate::shape::{Object, Shape};
+use crate::sync::Delivered;
 
 /// A generation as it is delivered.
 #[derive(Debug, Clone)]
@@ -28,10 +29,26 @@ impl Contents {
     /// The whole of a generation.
     ///
     /// `steps` are all steps of the program: a type that one of them makes and the generation does not
-    /// have is partial, since its step was skipped. So is a type that only `previous` has, the manifest
-    /// of the generation that was delivered last.
-    pub fn new(generation: Generation, steps: &[&Step], previous: Option<&Manifest>) -> Self {
-        let manifest = generation.manifest();
+    /// have is partial, since its step was skipped. So is a type that only `delivered` has, the last
+    /// delivery to the same destination.
+    ///
+    /// Without a last delivery every type is partial: what the destination holds already is not known to
+    /// come from here, so a first delivery deletes nothing.
+    pub fn new(generation: Generation, steps: &[&Step], delivered: Option<&Delivered>) -> Self {
+        let mut contents = Self::known(generation, steps, delivered);
+        if delivered.is_none() {
+            contents.partial = contents.known_types();
+        }
+        contents
+    }
+
+    /// The whole of a generation for a folder: which types are complete is what the generation says, and
+    /// nothing is known of who reads it.
+    pub fn for_folder(generation: Generation, steps: &[&Step]) -> Self {
+        Self::known(generation, steps, None)
+    }
+
+    fn known(generation: Generation, steps: &[&Step], delivered: Option<&Delivered>) -> Self {
         let mut known = BTreeSet::new();
         let mut ends = BTreeMap::new();
         for step in steps {
@@ -42,19 +59,20 @@ impl Contents {
                 ends.insert(it.type_name.to_owned(), both.map(ToOwned::to_owned));
             }
         }
-        for table in previous.into_iter().flat_map(|it| &it.tables).chain(&manifest.tables) {
-            known.insert(table.name.clone());
-            if let (Some(from), Some(to)) = (&table.from_type, &table.to_type) {
-                ends.insert(table.name.clone(), [from.clone(), to.clone()]);
+        let tables = &generation.manifest().tables;
+        let here = tables.iter().map(|table| (table.name.clone(), ends_of(table)));
+        let there = delivered.into_iter().flat_map(|it| it.types.clone());
+        let purged = delivered.into_iter().flat_map(|it| it.purged.clone());
+        for (name, both) in there.chain(purged.map(|name| (name, None))).chain(here) {
+            if let Some((from, to)) = both {
+                ends.insert(name.clone(), [from, to]);
             }
+            known.insert(name);
         }
-        let complete: BTreeSet<_> = manifest
-            .tables
-            .iter()
-            .filter(|table| !table.partial)
-            .map(|table| &table.name)
-            .collect();
-        let partial = known.iter().filter(|name| !complete.contains(name)).cloned().collect();
+        let mut partial = known;
+        for table in tables.iter().filter(|table| !table.partial) {
+            partial.remove(&table.name);
+        }
         let mut contents = Self { generation, ends, partial, purged: BTreeSet::new() };
         contents.partial = contents.with_touching(contents.partial.clone());
         contents
@@ -64,7 +82,8 @@ impl Contents {
     /// them: the one way to remove a type.
     ///
     /// # Errors
-    /// [`JupiterOneError::UnknownType`] for a name that no step makes and no generation has.
+    /// [`JupiterOneError::UnknownType`] for a name that no step makes, the generation does not have and
+    /// was never delivered.
     pub fn purge(mut self, types: &[&str]) -> Result<Self, JupiterOneError> {
         let known = self.known_types();
         for name in types {
@@ -101,13 +120,22 @@ impl Contents {
     ) -> BTreeSet<String> {
         let mut partial = self.partial.clone();
         partial.extend(lost.into_iter().map(ToOwned::to_owned));
-        self.with_touching(partial)
+        let mut partial = self.with_touching(partial);
+        // One that touches a partial type is to go nevertheless.
+        partial.retain(|name| !self.purged.contains(name));
+        partial
     }
 
     /// The tables of one kind that are delivered, in the order of the manifest.
     pub fn tables(&self, kind: TableKind) -> impl Iterator<Item = &Table> {
         let tables = self.generation.manifest().tables.iter();
         tables.filter(move |table| table.kind == kind && !self.purged.contains(&table.name))
+    }
+
+    /// The types that are delivered, of relationship types with the types of both ends.
+    pub(crate) fn delivered_types(&self) -> BTreeMap<String, Option<(String, String)>> {
+        let tables = [TableKind::Entity, TableKind::Relationship].map(|kind| self.tables(kind));
+        tables.into_iter().flatten().map(|table| (table.name.clone(), ends_of(table))).collect()
     }
 
     /// Hands out every object of a table, in its stored order.
@@ -143,4 +171,9 @@ impl Contents {
         let tables = self.generation.manifest().tables.iter().map(|table| table.name.clone());
         tables.chain(self.ends.keys().cloned()).chain(self.partial.iter().cloned()).collect()
     }
+}
+
+/// The types of both ends of a relationship type.
+fn ends_of(table: &Table) -> Option<(String, String)> {
+    table.from_type.clone().zip(table.to_type.clone())
 }

@@ -55,11 +55,11 @@ pub enum JupiterOneError {
     },
     /// The destination is another one than the last generation was delivered to.
     #[error(
-        "the {what} is another one than that of the last delivery ({before}, now {now}): accept the \
-         new destination once, or mend the configuration"
+        "the {what} is another one than that of the last delivery ({before}, now {now}): deliver \
+         there once explicitly, or mend the configuration"
     )]
     DestinationChanged {
-        /// What differs, for example "account".
+        /// What differs, for example "account" or "port".
         what: &'static str,
         /// What it was.
         before: String,
@@ -154,12 +154,40 @@ pub enum JupiterOneError {
         status: JobStatus,
     },
     /// The job did not finish within the time allowed.
-    #[error("synchronization job {job} did not finish within {} s", .waited.as_secs())]
+    #[error("synchronization job {job} did not finish within {} s and goes on", .waited.as_secs())]
     JobDeadline {
         /// The job.
         job: JobId,
         /// The time allowed.
         waited: Duration,
+    },
+    /// The job was finalized, and then JupiterOne could not be asked what became of it. It may change what
+    /// JupiterOne holds; [`SyncClient::settle`](crate::SyncClient::settle) finds out later.
+    #[error(
+        "synchronization job {job} was finalized and may go on: what became of it could not be found out, \
+         so ask for it later"
+    )]
+    JobGoesOn {
+        /// The job.
+        job: JobId,
+        /// Why nothing more is known.
+        #[source]
+        source: Box<JupiterOneError>,
+    },
+    /// JupiterOne does not count as many objects as it took.
+    #[error(
+        "JupiterOne has {found} of the {sent} {kind} that it took for job {job}: nothing was changed, the \
+         job was given up"
+    )]
+    NotStored {
+        /// The job.
+        job: JobId,
+        /// Which objects: `entities` or `relationships`.
+        kind: &'static str,
+        /// How many objects it took.
+        sent: u64,
+        /// How many it has by its own count.
+        found: u64,
     },
     /// JupiterOne refused too many objects for the rest to be worth delivering.
     #[error(
@@ -227,14 +255,16 @@ impl JupiterOneError {
             | Self::ForeignFolder { .. }
             | Self::TlsSetup { .. } => ErrorKind::Configuration,
             Self::Unauthorized { .. } => ErrorKind::Credentials,
-            Self::Unreachable { .. } | Self::Unavailable { .. } | Self::JobDeadline { .. } => {
-                ErrorKind::Unreachable
-            }
+            Self::Unreachable { .. }
+            | Self::Unavailable { .. }
+            | Self::JobDeadline { .. }
+            | Self::JobGoesOn { .. } => ErrorKind::Unreachable,
             Self::Deferred { .. } | Self::AnotherJobActive => ErrorKind::Deferred,
             Self::UnexpectedAnswer { .. }
             | Self::JobEnded { .. }
             | Self::WrongJob { .. }
             | Self::JobFailed { .. }
+            | Self::NotStored { .. }
             | Self::TooManyRefused { .. } => ErrorKind::Data,
             Self::Store(_) | Self::Column { .. } | Self::Io { .. } | Self::Compression { .. } => {
                 ErrorKind::Local

@@ -21,9 +21,9 @@ pub use error::{Call, ErrorKind, JupiterOneError, UnreachableCause};
 pub use findings::{Finding, Findings, Remedy};
 pub use folder::{FolderReport, StepResult, StepStatus, export_folder};
 pub use plan::{DeliveryPlan, TypeChanges};
-pub use shape::{MAX_TEXT_CHARS, Object, Shape};
+pub use shape::{MAX_TEXT_CHARS, Object, SHAPE_VERSION, Shape};
 pub use sync::{
     ApiKey, BaseUrl, Delivered, DeliveryReport, Destination, DestinationIdentity, Job, JobCounters,
-    JobEvent, JobId, JobStatus, Loss, PollSchedule, Progress, ProxySettings, RetryPolicy, Source,
-    SyncClient, SyncMode, SyncSettings, Timeouts, Uploads,
+    JobEvent, JobId, JobStatus, Loss, PollSchedule, Progress, ProxySettings, RetryPolicy, Settled,
+    Source, SyncClient, SyncMode, SyncSettings, Timeouts, Uploads,
 };

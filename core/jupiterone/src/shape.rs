@@ -17,6 +17,10 @@ use crate::text_rule::TextRule;
 /// (integration SDK 17.4, `truncateEntityPropertyValue`).
 pub const MAX_TEXT_CHARS: usize = 4096;
 
+/// The number of the rules by which rows become objects. It goes up whenever a row makes another object than
+/// before, so that a caller knows that what JupiterOne has is of another form although no row changed.
+pub const SHAPE_VERSION: u32 = 1;
+
 /// The fewest characters of a `_key` that the data model allows.
 const MIN_KEY_CHARS: usize = 10;
 

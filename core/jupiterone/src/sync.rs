@@ -6,7 +6,9 @@
 mod base_url;
 mod batch;
 mod client;
+mod delivered;
 mod destination;
+mod ending;
 mod http;
 pub(crate) mod job;
 mod report;
@@ -17,7 +19,9 @@ mod upload;
 
 pub use base_url::BaseUrl;
 pub use client::{Progress, SyncClient};
-pub use destination::{ApiKey, Delivered, Destination, DestinationIdentity, Source, SyncMode};
+pub use delivered::Delivered;
+pub use destination::{ApiKey, Destination, DestinationIdentity, Source, SyncMode};
+pub use ending::Settled;
 pub use job::{Job, JobCounters, JobId, JobStatus};
 pub use report::DeliveryReport;
 pub use settings::{PollSchedule, ProxySettings, RetryPolicy, SyncSettings, Timeouts};

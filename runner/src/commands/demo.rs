@@ -6,7 +6,7 @@ use std::path::Path;
 use core_nexthink::Secret;
 use core_simulator::{Simulator, SimulatorConfig, TenantSpec};
 
-use super::run::{interruptible, print};
+use super::run::{RUN, interruptible, print};
 use super::simulate::{CLIENT_SECRET, configuration};
 use crate::cli::Global;
 use crate::config::Config;
@@ -47,7 +47,7 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
     let (options, stop) = (RunOptions::default(), Stop::default());
     let secret = Secret::new(CLIENT_SECRET.to_owned());
     let running = run::run(&config, secret, &options, &progress, &stop);
-    let finished = interruptible(running, &stop).await;
+    let finished = interruptible(running, &stop, RUN).await;
     progress.finish();
     simulator.stop().await;
     let finished = finished?;

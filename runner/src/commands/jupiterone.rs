@@ -2,20 +2,18 @@
 
 use std::path::Path;
 
-use core_jupiterone::{
-    Contents, DeliveryPlan, DeliveryReport, Finding, StepResult, StepStatus, export_folder,
-};
+use core_jupiterone::{Contents, DeliveryReport, Finding, StepResult, StepStatus, export_folder};
 use core_model::step::Step;
 use serde_json::json;
 
 use crate::cli::{Global, ReportFormat, SyncArguments};
 use crate::config::{Config, JupiterOne};
-use crate::deliver::{self, DeliveryOptions, DeliveryResult};
+use crate::deliver::{self, DeliveryOptions, DeliveryResult, Intent};
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::progress::Progress;
-use crate::run;
 use crate::run::report::{bytes, outcomes_of};
+use crate::run::{self, Stop};
 
 /// Writes the folder that JupiterOne's own command line reads.
 pub(super) fn export(
@@ -40,7 +38,7 @@ pub(super) fn export(
             StepResult { step, status }
         })
         .collect();
-    let contents = Contents::new(generation, &Step::all(), None);
+    let contents = Contents::for_folder(generation, &Step::all());
     let report = export_folder(&contents, &steps, folder).map_err(deliver::failed)?;
     if format == ReportFormat::Json {
         output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
@@ -92,20 +90,21 @@ async fn deliver(
         ));
     };
     let tenant = super::tenant(global)?;
+    deliver::check_destination(&tenant, jupiterone, options.accept_destination)?;
     if dry_run {
         let generation = super::generation(&tenant, None)?;
-        return print_plan(&deliver::plan(&tenant, generation, options)?, format);
+        return print_intent(&deliver::intend(&tenant, generation, options)?, format);
     }
     let progress = Progress::new(global.quiet);
-    let delivering = deliver_published(&config, jupiterone, options, &progress);
-    let delivered = super::run::interruptible(delivering, &run::Stop::default()).await;
+    let stop = Stop::default();
+    let delivering = deliver_published(&config, jupiterone, options, &progress, &stop);
+    let delivered = super::run::interruptible(delivering, &stop, super::run::DELIVERY).await;
     progress.finish();
     let delivered = delivered?;
     if format == ReportFormat::Json {
         output::result(&serde_json::to_string_pretty(&delivered).map_err(anyhow::Error::new)?);
-    } else {
-        print(global, &delivered);
     }
+    print(global, &delivered);
     Ok(exit_of(&delivered))
 }
 
@@ -115,31 +114,40 @@ pub(super) async fn deliver_published(
     jupiterone: &JupiterOne,
     options: &DeliveryOptions,
     progress: &Progress,
+    stop: &Stop,
 ) -> Result<DeliveryResult, Failure> {
-    let client = deliver::client(config, jupiterone)?;
+    let client = deliver::client(config, jupiterone, |_| {})?;
     let lock = run::lock(config)?;
     let generation = super::generation(lock.tenant(), None)?;
-    deliver::deliver(&client, &lock, generation, options, progress).await
+    deliver::deliver(&client, &lock, generation, options, progress, stop).await
 }
 
-/// Objects that JupiterOne did not take make a delivery a failed one, though most of it is there.
+/// Objects that JupiterOne did not take, or deleted unasked, make a delivery a failed one, though most
+/// of it is there.
 pub(super) fn exit_of(delivered: &DeliveryResult) -> Exit {
     match delivered {
-        DeliveryResult::Delivered(report) if !report.is_whole() => Exit::DestinationFailed,
+        DeliveryResult::Delivered { report, unexpected_deletes }
+            if !report.is_whole() || *unexpected_deletes > 0 =>
+        {
+            Exit::DestinationFailed
+        }
         _ => Exit::Complete,
     }
 }
 
-/// Prints what came of a delivery.
+/// Tells what came of a delivery; what went wrong is told even when nothing else is.
 pub(super) fn print(global: &Global, delivered: &DeliveryResult) {
-    if global.quiet {
-        return;
-    }
     match delivered {
-        DeliveryResult::NothingChanged { generation } => output::note(&format!(
+        DeliveryResult::NothingChanged { generation } if !global.quiet => output::note(&format!(
             "JupiterOne has generation {generation} already: nothing changed, so there was no job"
         )),
-        DeliveryResult::Delivered(report) => print_report(report),
+        DeliveryResult::NothingChanged { .. } => {}
+        DeliveryResult::Delivered { report, unexpected_deletes } => {
+            if !global.quiet {
+                print_report(report);
+            }
+            print_trouble(report, *unexpected_deletes);
+        }
     }
 }
 
@@ -163,13 +171,34 @@ fn print_report(report: &DeliveryReport) {
         let types = report.partial_datasets.join(", ");
         output::note(&format!("nothing is deleted of the partial datasets {types}"));
     }
-    if counters.errors() > 0 {
-        output::note(&format!("JupiterOne counted {} errors of its own", counters.errors()));
+    note_findings(&report.findings);
+}
+
+fn print_trouble(report: &DeliveryReport, unexpected_deletes: u64) {
+    let counters = &report.counters;
+    let errors = [
+        ("entities not created", counters.num_entity_create_errors),
+        ("entities not updated", counters.num_entity_update_errors),
+        ("entities not deleted", counters.num_entity_delete_errors),
+        ("relationships not created", counters.num_relationship_create_errors),
+        ("relationships not updated", counters.num_relationship_update_errors),
+        ("relationships not deleted", counters.num_relationship_delete_errors),
+    ];
+    for (what, count) in errors.into_iter().filter(|(_, count)| *count > 0) {
+        output::note(&format!("error: JupiterOne counts {count} {what}"));
     }
     for (name, loss) in &report.uploads.losses {
-        output::note(&format!("{name}: {} objects were refused", loss.refused));
+        output::note(&format!(
+            "error: {name}: JupiterOne refused {} objects and did not get {}",
+            loss.refused, loss.lost
+        ));
     }
-    note_findings(&report.findings);
+    if unexpected_deletes > 0 {
+        output::note(&format!(
+            "error: JupiterOne deleted {unexpected_deletes} objects more than what is gone here: does \
+             something else write to this scope or instance?"
+        ));
+    }
 }
 
 fn note_findings(findings: &[Finding]) {
@@ -180,10 +209,17 @@ fn note_findings(findings: &[Finding]) {
     }
 }
 
-fn print_plan(plan: &DeliveryPlan, format: ReportFormat) -> Result<Exit, Failure> {
+fn print_intent(intent: &Intent, format: ReportFormat) -> Result<Exit, Failure> {
+    let Intent { plan, reason, partial_datasets, .. } = intent;
     if format == ReportFormat::Json {
-        let plan = json!({ "types": plan.types, "completed": plan.completed });
-        output::result(&serde_json::to_string_pretty(&plan).map_err(anyhow::Error::new)?);
+        let intent = json!({
+            "job": reason.is_some(),
+            "reason": reason,
+            "types": plan.types,
+            "completed": plan.completed,
+            "partialDatasets": partial_datasets,
+        });
+        output::result(&serde_json::to_string_pretty(&intent).map_err(anyhow::Error::new)?);
         return Ok(Exit::Complete);
     }
     let header = ["type", "create", "update", "delete", "kept", "unchanged"];
@@ -193,8 +229,17 @@ fn print_plan(plan: &DeliveryPlan, format: ReportFormat) -> Result<Exit, Failure
         [it.type_name.clone(), create, update, delete, kept, unchanged]
     });
     output::result(&output::table(header, rows, 1));
-    if plan.is_empty() {
-        output::note("nothing would change, so there would be no job");
+    match reason {
+        Some(reason) => output::note(&format!("there would be a job: {reason}")),
+        None => output::note("nothing would change, so there would be no job"),
+    }
+    if !partial_datasets.is_empty() {
+        let types: Vec<&str> = partial_datasets.iter().map(String::as_str).collect();
+        output::note(&format!("nothing would be deleted of {}", types.join(", ")));
+    }
+    if !plan.completed.is_empty() {
+        let types = plan.completed.join(", ");
+        output::note(&format!("complete only now, so more may be deleted of {types}"));
     }
     Ok(Exit::Complete)
 }

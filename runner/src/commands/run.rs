@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use core_jupiterone::ErrorKind;
+use core_store::Store;
 use serde_json::json;
 
 use super::jupiterone;
@@ -13,6 +14,9 @@ use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 use crate::run::{self, Finished, RunOptions, Stop};
 use crate::{output, system};
+
+/// How long a destination is asked before a run whether it is there.
+const PROBE: Duration = Duration::from_secs(10);
 
 /// How long a run may take to stop.
 const GRACE: Duration = Duration::from_secs(4);
@@ -35,10 +39,10 @@ pub(super) async fn run(
         probe(config, jupiterone).await?;
     }
     let running = run::run(config, secret, &options, &progress, &stop);
-    let finished = interruptible(running, &stop).await;
+    let finished = interruptible(running, &stop, RUN).await;
     progress.finish();
     let mut finished = finished?;
-    let delivered = deliver(config, &mut finished, &stop).await;
+    let delivered = deliver(config, &mut finished, global.quiet, &stop).await;
     match arguments.output {
         ReportFormat::Table => print(global, &finished),
         ReportFormat::Json => {
@@ -71,15 +75,24 @@ fn destination(config: &Config) -> Option<&JupiterOne> {
     config.jupiterone.as_ref().filter(|it| it.after_run)
 }
 
-/// Finds out whether a destination takes the key, before an export is paid for. That it cannot be
-/// reached now is no reason not to fetch: the delivery may be made up for.
+/// Finds out whether a destination is the right one and takes the key, before an export is paid for.
+/// That it cannot be reached now is no reason not to fetch: the delivery may be made up for.
 async fn probe(config: &Config, jupiterone: &JupiterOne) -> Result<(), Failure> {
-    match deliver::client(config, jupiterone)?.probe().await {
-        Err(error) if error.kind() == ErrorKind::Unreachable => {
-            output::note(&format!("JupiterOne: {:#}", anyhow::Error::new(error)));
+    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
+    deliver::check_destination(&tenant, jupiterone, false)?;
+    let client = deliver::client(config, jupiterone, |settings| {
+        settings.retry.max_attempts = 1;
+        settings.timeouts.connect = PROBE;
+        settings.timeouts.answer = PROBE;
+    })?;
+    match client.probe().await {
+        Err(error) if error.kind() == ErrorKind::Credentials => Err(deliver::failed(error)),
+        Err(error) => {
+            let error = anyhow::Error::new(error);
+            output::note(&format!("JupiterOne cannot be reached now, which can wait: {error:#}"));
             Ok(())
         }
-        probed => probed.map_err(deliver::failed),
+        Ok(()) => Ok(()),
     }
 }
 
@@ -88,13 +101,26 @@ async fn probe(config: &Config, jupiterone: &JupiterOne) -> Result<(), Failure> 
 async fn deliver(
     config: &Config,
     finished: &mut Finished,
+    quiet: bool,
     stop: &Stop,
 ) -> Option<Result<DeliveryResult, Failure>> {
     let jupiterone = destination(config).filter(|_| finished.generation.is_some())?;
-    let progress = Progress::new(true);
+    let progress = Progress::new(quiet);
     let options = DeliveryOptions::default();
-    let delivering = jupiterone::deliver_published(config, jupiterone, &options, &progress);
-    let delivered = interruptible(delivering, stop).await;
+    let delivering = jupiterone::deliver_published(config, jupiterone, &options, &progress, stop);
+    let delivered = interruptible(delivering, stop, DELIVERY).await;
+    progress.finish();
+    // The generation is published whatever comes of this: schedulers must not take it for deferred or
+    // wrongly configured.
+    let delivered = delivered.map_err(|failure| match failure.exit {
+        Exit::Interrupted | Exit::Terminated => failure,
+        _ => Failure { exit: Exit::DestinationFailed, ..failure },
+    });
+    finished.report.exit_code = match &delivered {
+        Ok(delivered) if jupiterone::exit_of(delivered) == Exit::Complete => finished.exit,
+        Ok(_) => Exit::DestinationFailed,
+        Err(failure) => failure.exit,
+    } as u8;
     finished.report.delivery = Some(match &delivered {
         Ok(delivered) => serde_json::to_value(delivered).unwrap_or_default(),
         Err(failure) => json!({ "result": "failed", "reason": format!("{:#}", failure.error) }),
@@ -120,11 +146,31 @@ pub(super) fn print(global: &Global, finished: &Finished) {
     });
 }
 
+/// What is told of something that a signal ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// It ended by itself when it was asked to.
+    ended: &'static str,
+    /// It did not end in time.
+    cut_off: &'static str,
+}
+
+/// Of a run.
+pub(super) const RUN: Told =
+    Told { ended: "nothing was published", cut_off: "`history` tells what is published" };
+
+/// Of a delivery.
+pub(super) const DELIVERY: Told = Told {
+    ended: "a job that was not finalized was given up; the next delivery makes up for it",
+    cut_off: "the job may go on at JupiterOne, and the next delivery looks after it",
+};
+
 /// Does something until it is done. A signal asks it to stop: it is then given some seconds, since
 /// what is being published may be done yet. A second signal ends it at once.
 pub(super) async fn interruptible<T>(
     doing: impl Future<Output = Result<T, Failure>>,
     stop: &Stop,
+    told: Told,
 ) -> Result<T, Failure> {
     let mut doing = std::pin::pin!(doing);
     let exit = tokio::select! {
@@ -141,11 +187,11 @@ pub(super) async fn interruptible<T>(
     match stopped {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(_)) => {
-            let error = anyhow::anyhow!("stopped by a signal; nothing was published");
+            let error = anyhow::anyhow!("stopped by a signal; {}", told.ended);
             Err(Failure { exit, error })
         }
         Err(_) => {
-            let error = anyhow::anyhow!("stopped by a signal; `history` tells what is published");
+            let error = anyhow::anyhow!("stopped by a signal; {}", told.cut_off);
             Err(Failure { exit, error })
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use core_jupiterone::{BaseUrl, Destination, PollSchedule, Source};
+use core_jupiterone::{BaseUrl, Destination, PollSchedule, Source, SyncMode};
 
 use super::flat::Settings;
 use super::secret::{self, SecretReference};
@@ -57,6 +57,8 @@ fn read_poll(settings: &mut Settings) -> PollSchedule {
     };
     poll.first = milliseconds("first_ms").unwrap_or(poll.first);
     poll.cap = milliseconds("longest_ms").unwrap_or(poll.cap);
+    let deadline = settings.integer(&format!("{PATH}.polling.deadline_s"), 1..=86_400);
+    poll.deadline = deadline.map_or(poll.deadline, Duration::from_secs);
     poll
 }
 
@@ -65,13 +67,23 @@ fn read_source(settings: &mut Settings, tenant: Option<&str>) -> Option<Source> 
     let source = settings.text(&path("source")).unwrap_or_else(|| "api".to_owned());
     let scope = settings.text(&path("scope"));
     let instance = settings.text(&path("integration_instance_id"));
+    if source != "api" && scope.is_some() {
+        settings.problem(&path("scope"), "is for source api only");
+    }
+    if let Some(mode) = settings.text(&path("mode")) {
+        settings.checked(&path("mode"), SyncMode::parse(&mode));
+    }
     let needs_instance = |settings: &mut Settings| {
         let message = "is missing: the id of the integration instance in JupiterOne";
         settings.problem(&path("integration_instance_id"), message);
     };
     match (source.as_str(), instance) {
-        ("api", _) => {
+        ("api", instance) => {
             let scope = scope.or_else(|| tenant.map(|tenant| format!("nexthink-{tenant}")));
+            if instance.is_some() {
+                let message = "is for the integration sources; with source api it is `scope`";
+                settings.problem(&path("integration_instance_id"), message);
+            }
             scope.map(|scope| Source::Api { scope })
         }
         ("integration-external", Some(integration_instance_id)) => {

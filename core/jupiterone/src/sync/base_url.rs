@@ -78,6 +78,10 @@ impl BaseUrl {
         self.0.host_str().expect("a URL of http or https has a host")
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.0.port_or_known_default().expect("http and https have a default port")
+    }
+
     pub(crate) fn jobs(&self) -> Url {
         self.join("")
     }

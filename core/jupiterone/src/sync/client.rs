@@ -1,20 +1,15 @@
-//! The life of a delivery: create a job, upload everything, finalize it, wait until it is done.
+//! The life of a delivery: create a job, upload everything, make sure that it was stored. How the job
+//! ends then is in `ending`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::destination::{ApiKey, Destination, Source};
 use super::job::{Job, JobId, JobStatus};
 use super::report::DeliveryReport;
 use super::retry::{Random, Retry, Setback};
 use super::settings::SyncSettings;
-use super::transport::{
-    Abortion, Answer, Api, Events, Finalization, JobEvent, Meaning, NewJob, PartialDatasets,
-    Request,
-};
+use super::transport::{Answer, Api, Events, JobEvent, Meaning, NewJob, Request};
 use super::upload::{Uploader, Uploads};
 use crate::contents::Contents;
 use crate::error::{Call, JupiterOneError};
@@ -27,16 +22,16 @@ const MAX_UNANSWERED_CREATIONS: u32 = 2;
 
 /// Delivers generations to one destination.
 pub struct SyncClient {
-    api: Api,
+    pub(super) api: Api,
     destination: Destination,
-    settings: SyncSettings,
-    random: Random,
+    pub(super) settings: SyncSettings,
+    pub(super) random: Random,
 }
 
 /// A step of a delivery, as it happens.
 #[derive(Debug, Clone)]
 pub enum Progress {
-    /// The job exists. Remember it: after a crash it is to be given up with [`SyncClient::abort`].
+    /// The job exists. Remember it: after a crash it is to be looked after with [`SyncClient::settle`].
     Created(JobId),
     /// So much is uploaded.
     Uploaded {
@@ -45,6 +40,10 @@ pub enum Progress {
         /// Bytes of JSON.
         json_bytes: u64,
     },
+    /// Everything is uploaded, and the job is finalized as soon as the caller returns. Write that down
+    /// first: from the next call on the job may change what JupiterOne holds, whether or not this program
+    /// gets to see it.
+    Finalizing(JobId),
     /// The job is finalized; from now on it changes what JupiterOne holds.
     Finalized,
     /// The job reached this state.
@@ -98,40 +97,16 @@ impl SyncClient {
         }
     }
 
-    /// Gives up a job that an earlier run left behind, unless it has moved on or is gone. What a job that
-    /// was never finalized uploaded is forgotten, so nothing changes at JupiterOne.
-    ///
-    /// # Errors
-    /// As [`SyncClient::probe`].
-    pub async fn abort(&self, job: &JobId) -> Result<(), JupiterOneError> {
-        let answer = self.call(&Request::GetJob(job)).await?;
-        if answer.is_not_found() {
-            return Ok(());
-        }
-        match answer.meaning() {
-            Meaning::Done if answer.job()?.status == JobStatus::AwaitingUploads => {}
-            Meaning::Done => return Ok(()),
-            Meaning::Fatal(error) => return Err(error),
-            _ => return Err(answer.unexpected()),
-        }
-        let reason = Abortion { reason: "left behind by a run that was interrupted" };
-        let answer = self.call(&Request::Abort(job, &reason)).await?;
-        match answer.meaning() {
-            Meaning::Done | Meaning::JobEnded => Ok(()),
-            Meaning::Fatal(error) => Err(error),
-            _ => Err(answer.unexpected()),
-        }
-    }
-
     /// Delivers: entities first, relationships when all of them are there, then the job is finalized with
-    /// the partial datasets and watched until it is done. If anything fails before that, the job is given
-    /// up and nothing changes at JupiterOne.
+    /// the partial datasets and watched until it is done. If anything fails before that, or JupiterOne
+    /// counts less than it took, the job is given up and nothing changes at JupiterOne.
     ///
-    /// `events` are written to the job's log if it has one.
+    /// `events` are written to the job's log if it has one. `on_progress` is called in between, and
+    /// nothing goes on until it returns.
     ///
     /// # Errors
-    /// Every kind; [`JupiterOneError::JobFailed`] and [`JupiterOneError::JobDeadline`] when the job was
-    /// finalized, so that it may have changed something.
+    /// Every kind; [`JupiterOneError::JobFailed`], [`JupiterOneError::JobDeadline`] and
+    /// [`JupiterOneError::JobGoesOn`] when the job was finalized, so that it may have changed something.
     pub async fn deliver(
         &self,
         contents: Contents,
@@ -143,20 +118,21 @@ impl SyncClient {
         let job = &created.id;
         tracing::info!(job = job.as_str(), "synchronization job created");
         on_progress(Progress::Created(job.clone()));
-        let prepared = self.prepare(&created, &contents, events, &on_progress).await;
-        let (uploads, findings, partial) = match prepared {
-            Ok(prepared) => prepared,
+        let uploaded = self.upload(&created, &contents, events, &on_progress).await;
+        let (uploads, findings) = match uploaded {
+            Ok(uploaded) => uploaded,
             Err(error) => {
                 // One that was ended from elsewhere needs no abort.
-                if !matches!(
-                    error,
-                    JupiterOneError::JobEnded { .. } | JupiterOneError::JobFailed { .. }
-                ) {
+                if !matches!(error, JupiterOneError::JobEnded { .. }) {
                     self.give_up(job).await;
                 }
                 return Err(error);
             }
         };
+        let losses = uploads.losses.keys().map(String::as_str);
+        let partial = contents.partial_datasets_with(losses.chain(findings.types_with_losses()));
+        on_progress(Progress::Finalizing(job.clone()));
+        self.finalize(job, partial.iter().map(String::as_str).collect()).await?;
         on_progress(Progress::Finalized);
         let done = self.wait_until_done(job, &on_progress).await?;
         Ok(DeliveryReport {
@@ -165,20 +141,22 @@ impl SyncClient {
             job: done.id,
             status: done.status,
             counters: done.counters,
-            partial_datasets: partial,
+            partial_datasets: partial.into_iter().collect(),
             uploads,
             findings: findings.entries().to_vec(),
+            types: contents.delivered_types(),
+            purged: contents.purged_types().clone(),
         })
     }
 
     /// Everything up to the point where the job changes something.
-    async fn prepare(
+    async fn upload(
         &self,
         created: &Job,
         contents: &Arc<Contents>,
         events: &[JobEvent],
         on_progress: &impl Fn(Progress),
-    ) -> Result<(Uploads, Findings, Vec<String>), JupiterOneError> {
+    ) -> Result<(Uploads, Findings), JupiterOneError> {
         self.check(created)?;
         let job = &created.id;
         if created.integration_job_id.is_some() && !events.is_empty() {
@@ -192,17 +170,48 @@ impl SyncClient {
             limit: Arc::new(AtomicUsize::new(self.settings.batch_bytes)),
         };
         let (mut uploads, mut findings) = (Uploads::default(), Findings::default());
+        let mut entities = 0;
         for kind in [ObjectKind::Entities, ObjectKind::Relationships] {
             let on_upload = |uploads: &Uploads| {
                 let (objects, json_bytes) = (uploads.objects, uploads.json_bytes);
                 on_progress(Progress::Uploaded { objects, json_bytes });
             };
             uploader.upload(contents, kind, &mut uploads, &mut findings, on_upload).await?;
+            if kind == ObjectKind::Entities {
+                entities = uploads.objects;
+            }
         }
-        let losses = uploads.losses.keys().map(String::as_str);
-        let partial = contents.partial_datasets_with(losses.chain(findings.types_with_losses()));
-        self.finalize(job, partial.iter().map(String::as_str).collect()).await?;
-        Ok((uploads, findings, partial.into_iter().collect()))
+        self.check_stored(job, entities, uploads.objects - entities).await?;
+        Ok((uploads, findings))
+    }
+
+    /// Makes sure that the job has what was uploaded, by its own count: what it does not have it would
+    /// delete. It may have more, since an upload whose answer was lost is repeated.
+    async fn check_stored(
+        &self,
+        job: &JobId,
+        entities: u64,
+        relationships: u64,
+    ) -> Result<(), JupiterOneError> {
+        let mut retry = Retry::new(&self.settings.retry, &self.random);
+        loop {
+            let found = self.job(job).await?;
+            if found.status != JobStatus::AwaitingUploads {
+                return Err(JupiterOneError::JobEnded { job: job.clone() });
+            }
+            let counters = &found.counters;
+            let counts = [
+                (ObjectKind::Entities, entities, counters.num_entities_uploaded),
+                (ObjectKind::Relationships, relationships, counters.num_relationships_uploaded),
+            ];
+            let short = counts.into_iter().find_map(|(kind, sent, found)| {
+                found.filter(|found| *found < sent).map(|found| (kind.name(), sent, found))
+            });
+            let Some((kind, sent, found)) = short else { return Ok(()) };
+            let error = JupiterOneError::NotStored { job: job.clone(), kind, sent, found };
+            // The count may lag behind the uploads.
+            retry.pause(Setback::Behind(error)).await?;
+        }
     }
 
     async fn create(&self) -> Result<Job, JupiterOneError> {
@@ -273,83 +282,8 @@ impl SyncClient {
         }
     }
 
-    /// Finalizes once, whatever happens to the answers: before it is tried again, the job is asked whether
-    /// it still awaits uploads.
-    async fn finalize(&self, job: &JobId, types: Vec<&str>) -> Result<(), JupiterOneError> {
-        let body = Finalization { partial_datasets: PartialDatasets { types } };
-        let mut retry = Retry::new(&self.settings.retry, &self.random);
-        loop {
-            let setback = match self.api.send(&Request::Finalize(job, &body)).await {
-                Ok(answer) => match answer.meaning() {
-                    Meaning::Done => return Ok(()),
-                    Meaning::JobEnded => None,
-                    Meaning::Setback(setback) => Some(setback),
-                    Meaning::Fatal(error) => return Err(error),
-                    _ => return Err(answer.unexpected()),
-                },
-                Err(error) => Some(Setback::NoAnswer(error)),
-            };
-            let is_refused = setback.is_none();
-            if let Some(setback) = setback {
-                retry.pause(setback).await?;
-            }
-            match self.job(job).await?.status {
-                JobStatus::AwaitingUploads if is_refused => {
-                    return Err(JupiterOneError::JobEnded { job: job.clone() });
-                }
-                JobStatus::AwaitingUploads => {}
-                status if status.is_failure() => {
-                    return Err(JupiterOneError::JobFailed { job: job.clone(), status });
-                }
-                _ => return Ok(()),
-            }
-        }
-    }
-
-    async fn wait_until_done(
-        &self,
-        job: &JobId,
-        on_progress: &impl Fn(Progress),
-    ) -> Result<Job, JupiterOneError> {
-        let schedule = &self.settings.poll;
-        let started = Instant::now();
-        let mut wait = schedule.first;
-        let mut last = None;
-        loop {
-            tokio::time::sleep(wait).await;
-            wait = wait.mul_f64(1.5).min(schedule.cap).max(Duration::from_millis(1));
-            let found = self.job(job).await?;
-            if last != Some(found.status) {
-                tracing::info!(job = job.as_str(), status = found.status.name(), "job moves on");
-                on_progress(Progress::State(found.status));
-                last = Some(found.status);
-            }
-            if found.status == JobStatus::Finished {
-                return Ok(found);
-            }
-            if found.status.is_failure() {
-                return Err(JupiterOneError::JobFailed { job: job.clone(), status: found.status });
-            }
-            if started.elapsed() > schedule.deadline {
-                let waited = schedule.deadline;
-                return Err(JupiterOneError::JobDeadline { job: job.clone(), waited });
-            }
-        }
-    }
-
-    /// Tells JupiterOne to forget the job. It would do so by itself, so a failure is only noted.
-    async fn give_up(&self, job: &JobId) {
-        let reason = Abortion { reason: "the delivery failed" };
-        let answer = self.api.send(&Request::Abort(job, &reason)).await;
-        if answer.is_ok_and(|it| matches!(it.meaning(), Meaning::Done)) {
-            tracing::info!(job = job.as_str(), "synchronization job aborted");
-        } else {
-            tracing::warn!(job = job.as_str(), "the job could not be aborted and runs out");
-        }
-    }
-
     /// Makes a call that may be repeated without harm, until there is an answer.
-    async fn call(&self, request: &Request<'_>) -> Result<Answer, JupiterOneError> {
+    pub(super) async fn call(&self, request: &Request<'_>) -> Result<Answer, JupiterOneError> {
         debug_assert_ne!(request.call(), Call::CreateJob, "creating twice makes two jobs");
         let mut retry = Retry::new(&self.settings.retry, &self.random);
         loop {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use core_store::GenerationId;
 use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -157,6 +156,7 @@ impl Destination {
     pub fn identity(&self) -> DestinationIdentity {
         DestinationIdentity {
             host: self.base.host().to_owned(),
+            port: Some(self.base.port()),
             account: self.account.clone(),
             source: self.source.clone(),
         }
@@ -168,48 +168,14 @@ impl Destination {
 pub struct DestinationIdentity {
     /// The host of the base URL.
     pub host: String,
+    /// Its port; none where an earlier version of this program did not write it down.
+    #[serde(default)]
+    pub port: Option<u16>,
     /// The account id.
     pub account: String,
     /// Source and scope or instance.
     #[serde(flatten)]
     pub source: Source,
-}
-
-/// The last delivery, to be kept by the caller beside the store: the destination's own cursor, which
-/// moves only when a delivery is done, whatever runs publish meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivered {
-    /// Where to.
-    pub destination: DestinationIdentity,
-    /// The generation.
-    pub generation: GenerationId,
-    /// Whether JupiterOne has all of it; else the next delivery takes place even if nothing changed.
-    pub whole: bool,
-}
-
-impl Delivered {
-    /// Refuses a destination that is not the one of the last delivery: with another account a typing
-    /// error would fill a foreign graph, with another scope everything would be made a second time.
-    ///
-    /// # Errors
-    /// [`JupiterOneError::DestinationChanged`].
-    pub fn check(&self, now: &Destination) -> Result<(), JupiterOneError> {
-        let (before, now) = (&self.destination, now.identity());
-        let parts = [
-            ("host", &*before.host, &*now.host),
-            ("account", &*before.account, &*now.account),
-            ("source", before.source.name(), now.source.name()),
-            ("scope or integration instance", before.source.id(), now.source.id()),
-        ];
-        match parts.into_iter().find(|(_, before, now)| before != now) {
-            None => Ok(()),
-            Some((what, before, now)) => Err(JupiterOneError::DestinationChanged {
-                what,
-                before: before.to_owned(),
-                now: now.to_owned(),
-            }),
-        }
-    }
 }
 
 impl fmt::Display for DestinationIdentity {
@@ -254,43 +220,5 @@ mod tests {
             let error = ApiKey::new(key.to_owned()).err().expect(key).to_string();
             assert!(!error.contains("canary"), "{error}");
         }
-    }
-
-    #[test]
-    fn k17_another_account_source_or_scope_is_not_the_same_destination()
-    -> Result<(), JupiterOneError> {
-        let instance =
-            |id: &str| Source::IntegrationExternal { integration_instance_id: id.to_owned() };
-        let delivered = Delivered {
-            destination: destination("acme", api("one"))?.identity(),
-            generation: GenerationId::parse("01ARYZ6S41TSV4RRFFQ69G5FAV")?,
-            whole: true,
-        };
-        for (account, source, expected) in [
-            ("acme", api("one"), None),
-            ("other", api("one"), Some("account")),
-            ("acme", api("two"), Some("scope or integration instance")),
-            ("acme", instance("one"), Some("source")),
-        ] {
-            let found = delivered.check(&destination(account, source)?).err();
-            let what = found.map(|error| match error {
-                JupiterOneError::DestinationChanged { what, .. } => what,
-                _ => "something else",
-            });
-            assert_eq!(what, expected);
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn a_delivery_is_kept_as_json() -> Result<(), Box<dyn std::error::Error>> {
-        let delivered = Delivered {
-            destination: destination("acme", api("one"))?.identity(),
-            generation: GenerationId::parse("01ARYZ6S41TSV4RRFFQ69G5FAV")?,
-            whole: false,
-        };
-        let text = serde_json::to_string(&delivered)?;
-        assert_eq!(serde_json::from_str::<Delivered>(&text)?, delivered);
-        Ok(())
     }
 }

@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::error::JupiterOneError;
 
@@ -134,24 +135,39 @@ pub struct Job {
     pub counters: JobCounters,
 }
 
-/// What a job has done so far, by JupiterOne's own count.
+/// What a job has done so far, by JupiterOne's own count. A counter that is missing or not a number is zero,
+/// but for those of uploads, which are not known then.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the fields are the counters of JupiterOne's own interface")]
 pub struct JobCounters {
-    pub num_entities_uploaded: u64,
+    #[serde(deserialize_with = "if_known")]
+    pub num_entities_uploaded: Option<u64>,
+    #[serde(deserialize_with = "or_zero")]
     pub num_entities_created: u64,
+    #[serde(deserialize_with = "or_zero")]
     pub num_entities_updated: u64,
+    #[serde(deserialize_with = "or_zero")]
     pub num_entities_deleted: u64,
+    #[serde(deserialize_with = "or_zero")]
     pub num_entity_create_errors: u64,
+    #[serde(deserialize_with = "or_zero")]
     pub num_entity_update_errors: u64,
+    #[serde(deserialize_with = "or_zero")]
     pub num_entity_delete_errors: u64,
-    pub num_relationships_uploaded: u64,
+    #[serde(deserialize_with = "if_known")]
+    pub num_relationships_uploaded: Option<u64>,
+    #[serde(deserialize_with = "or_zero")]
     pub num_relationships_created: u64,
+    #[serde(deserialize_with = "or_zero")]
     pub num_relationships_updated: u64,
+    #[serde(deserialize_with = "or_zero")]
     pub num_relationships_deleted: u64,
+    #[serde(deserialize_with = "or_zero")]
     pub num_relationship_create_errors: u64,
+    #[serde(deserialize_with = "or_zero")]
     pub num_relationship_update_errors: u64,
+    #[serde(deserialize_with = "or_zero")]
     pub num_relationship_delete_errors: u64,
 }
 
@@ -168,6 +184,15 @@ impl JobCounters {
     }
 }
 
+/// A counter, if it is one: what a job counts never keeps its state from being read.
+fn if_known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_u64())
+}
+
+fn or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Ok(if_known(deserializer)?.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,7 +207,22 @@ mod tests {
         assert_eq!(job.status, JobStatus::Finished);
         assert_eq!(job.counters.num_entities_created, 2);
         assert_eq!(job.counters.num_entities_deleted, 0);
+        assert_eq!(job.counters.num_entities_uploaded, Some(3));
+        assert_eq!(job.counters.num_relationships_uploaded, None);
         assert_eq!(job.counters.errors(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_counter_that_is_none_does_not_keep_the_job_from_being_read()
+    -> Result<(), serde_json::Error> {
+        for value in ["null", r#""7""#, "-1", "{}"] {
+            let job: Job = serde_json::from_str(&format!(
+                r#"{{"id":"a-1","status":"FINISHED","numEntitiesUploaded":{value},
+                    "numEntitiesDeleted":{value}}}"#,
+            ))?;
+            assert_eq!(job.counters, JobCounters::default(), "{value}");
+        }
         Ok(())
     }
 

@@ -1,12 +1,16 @@
 //! What a delivery did.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use core_store::GenerationId;
 use serde::Serialize;
 
-use super::destination::{Delivered, DestinationIdentity};
+use super::delivered::Delivered;
+use super::destination::DestinationIdentity;
 use super::job::{JobCounters, JobId, JobStatus};
 use super::upload::Uploads;
 use crate::findings::{Finding, Remedy};
+use crate::shape::SHAPE_VERSION;
 
 /// What a delivery did. It holds keys as samples, and no other content.
 #[derive(Debug, Clone, Serialize)]
@@ -27,6 +31,12 @@ pub struct DeliveryReport {
     pub uploads: Uploads,
     /// What had to be mended.
     pub findings: Vec<Finding>,
+    /// The types that were delivered, as [`Delivered::types`] has them.
+    #[serde(skip)]
+    pub(crate) types: BTreeMap<String, Option<(String, String)>>,
+    /// The types that were withheld, so that JupiterOne deleted them.
+    #[serde(skip)]
+    pub(crate) purged: BTreeSet<String>,
 }
 
 impl DeliveryReport {
@@ -37,12 +47,18 @@ impl DeliveryReport {
             && self.findings.iter().all(|it| it.remedy != Remedy::ObjectLeftOut)
     }
 
-    /// What to remember of it.
-    pub fn delivered(&self) -> Delivered {
+    /// What to remember of it, together with the types that were delivered there `before`.
+    pub fn delivered(&self, before: Option<&Delivered>) -> Delivered {
+        let mut types = before.map(|it| it.types.clone()).unwrap_or_default();
+        types.extend(self.types.clone());
         Delivered {
             destination: self.destination.clone(),
             generation: self.generation.clone(),
             whole: self.is_whole(),
+            types,
+            purged: self.purged.clone(),
+            pending: None,
+            shape: SHAPE_VERSION,
         }
     }
 }

@@ -19,6 +19,10 @@ pub(super) enum Setback {
     NoAnswer(JupiterOneError),
     /// HTTP 5xx.
     ServerError { call: Call, status: u16 },
+    /// HTTP 2xx from something that does not name the job that was asked for, so that it proves nothing.
+    Foreign { call: Call, status: u16 },
+    /// The job does not count yet what it took; the error says what.
+    Behind(JupiterOneError),
     /// HTTP 429, with the wait that it asks for.
     Throttled { call: Call, retry_after: Option<Duration> },
 }
@@ -27,7 +31,12 @@ impl Setback {
     /// What to tell the caller if it does not pass.
     fn into_error(self, attempts: u32, wait: Duration) -> JupiterOneError {
         match self {
-            Self::NoAnswer(error) => error,
+            Self::NoAnswer(error) | Self::Behind(error) => error,
+            Self::Foreign { call, status } => JupiterOneError::UnexpectedAnswer {
+                call,
+                status,
+                what: "no description of the job that was asked for",
+            },
             Self::ServerError { call, status } => {
                 JupiterOneError::Unavailable { call, status, attempts }
             }
@@ -71,6 +80,8 @@ impl<'a> Retry<'a> {
         let reason = match &setback {
             Setback::NoAnswer(_) => "no answer",
             Setback::ServerError { .. } => "server error",
+            Setback::Foreign { .. } => "not about this job",
+            Setback::Behind(_) => "the job counts less than it took",
             Setback::Throttled { .. } => "throttled",
         };
         tracing::warn!(reason, attempt = self.attempts, retry_after_ms, "call will be repeated");

@@ -106,6 +106,17 @@ impl Request<'_> {
             Self::Abort(..) => Call::Abort,
         }
     }
+
+    /// The job that a successful answer has to name. An answer about the log names none.
+    fn expected_job(&self) -> Option<JobId> {
+        match self {
+            Self::CreateJob(_) | Self::PostEvents(..) => None,
+            Self::GetJob(job)
+            | Self::Upload { job, .. }
+            | Self::Finalize(job, _)
+            | Self::Abort(job, _) => Some((*job).clone()),
+        }
+    }
 }
 
 impl Api {
@@ -141,10 +152,15 @@ impl Api {
         let builder = builder
             .header(AUTHORIZATION, self.key.header())
             .header("JupiterOne-Account", &self.account);
-        self.answer(builder, request.call()).await
+        self.answer(builder, request.call(), request.expected_job()).await
     }
 
-    async fn answer(&self, builder: RequestBuilder, call: Call) -> Result<Answer, JupiterOneError> {
+    async fn answer(
+        &self,
+        builder: RequestBuilder,
+        call: Call,
+        expected_job: Option<JobId>,
+    ) -> Result<Answer, JupiterOneError> {
         let no_answer = |error| no_answer(self.base.host(), error);
         let mut response = builder.send().await.map_err(no_answer)?;
         let status = response.status();
@@ -161,13 +177,14 @@ impl Api {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { call, status, retry_after, body })
+        Ok(Answer { call, expected_job, status, retry_after, body })
     }
 }
 
 /// What came back.
 pub(super) struct Answer {
     call: Call,
+    expected_job: Option<JobId>,
     status: StatusCode,
     retry_after: Option<Duration>,
     body: Vec<u8>,
@@ -196,7 +213,10 @@ impl Answer {
     pub(super) fn meaning(&self) -> Meaning {
         let status = self.status.as_u16();
         if self.status.is_success() {
-            return Meaning::Done;
+            if self.names_expected_job() {
+                return Meaning::Done;
+            }
+            return Meaning::Setback(Setback::Foreign { call: self.call, status });
         }
         let code = self.error_code();
         match (status, code.as_deref()) {
@@ -245,6 +265,22 @@ impl Answer {
             "a refusal, which will not change by trying again"
         };
         JupiterOneError::UnexpectedAnswer { call: self.call, status: self.status.as_u16(), what }
+    }
+
+    /// Whether the answer is about the job that the call was about: a gateway or a page to log in on also
+    /// says that all is well.
+    fn names_expected_job(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Envelope {
+            job: Named,
+        }
+        #[derive(Deserialize)]
+        struct Named {
+            id: String,
+        }
+        let Some(expected) = &self.expected_job else { return true };
+        serde_json::from_slice::<Envelope>(&self.body)
+            .is_ok_and(|it| it.job.id == expected.as_str())
     }
 
     fn error_code(&self) -> Option<String> {

@@ -125,6 +125,11 @@ async fn progress_is_told_in_order() -> Checked {
         let name = match progress {
             Progress::Created(_) => "created".to_owned(),
             Progress::Uploaded { objects, .. } => format!("uploaded {objects}"),
+            Progress::Finalizing(_) => {
+                let calls = server.requests();
+                assert!(calls.iter().all(|it| it.call != JobCall::Finalize), "told too late");
+                "finalizing".to_owned()
+            }
             Progress::Finalized => "finalized".to_owned(),
             Progress::State(status) => status.to_string(),
         };
@@ -138,6 +143,7 @@ async fn progress_is_told_in_order() -> Checked {
             "created",
             "uploaded 4",
             "uploaded 7",
+            "finalizing",
             "finalized",
             "FINALIZE_PENDING",
             "FINALIZING_ENTITIES",

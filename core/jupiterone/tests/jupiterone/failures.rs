@@ -65,7 +65,8 @@ async fn k2_an_upload_that_is_too_large_is_halved_and_the_next_are_smaller() -> 
     assert_eq!(kept(&server, "nexthink_device").len(), 200);
     let requests = server.requests();
     let refused = requests.iter().filter(|it| it.json_bytes > 4_000).count();
-    assert!(refused < 15, "{refused} of {}", requests.len());
+    // Three batches may be cut before the first refusal is known, each refused seven times at most.
+    assert!(refused <= 21, "{refused} of {}", requests.len());
     Ok(())
 }
 
@@ -379,14 +380,14 @@ async fn k16_a_failed_delivery_is_made_up_for_by_the_next() -> Checked {
     let place = Place::new()?;
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     let delivered = deliver(&server, place.contents(FIRST, &Estate::of(4))?).await?;
-    let cursor = delivered.delivered();
+    let cursor = delivered.delivered(None);
     assert_eq!((cursor.generation.as_str(), cursor.whole), (FIRST, true));
     server.update(|it| it.ends_as = "ERROR_BAD_DATA");
     let contents = place.contents(SECOND, &Estate::of(2))?;
     assert!(deliver(&server, contents.clone()).await.is_err());
     assert_eq!(kept(&server, "nexthink_device").len(), 4);
     server.update(|it| it.ends_as = "FINISHED");
-    let delivered = deliver(&server, contents).await?.delivered();
+    let delivered = deliver(&server, contents).await?.delivered(Some(&cursor));
     assert_eq!((delivered.generation.as_str(), delivered.whole), (SECOND, true));
     assert_eq!(kept(&server, "nexthink_device").len(), 2);
     Ok(())

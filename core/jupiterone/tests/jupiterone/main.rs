@@ -10,3 +10,4 @@ mod schema;
 mod schemas;
 mod shapes;
 mod support;
+mod trust;

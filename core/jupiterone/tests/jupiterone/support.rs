@@ -1,5 +1,6 @@
 //! A small invented estate, its steps, and a simulated JupiterOne to deliver it to.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use arrow_array::{
 };
 use arrow_schema::{Field, Schema};
 use core_jupiterone::{
-    ApiKey, BaseUrl, Contents, DeliveryReport, Destination, JupiterOneError, Source, SyncClient,
-    SyncSettings,
+    ApiKey, BaseUrl, Contents, Delivered, DeliveryReport, Destination, JupiterOneError,
+    SHAPE_VERSION, Source, SyncClient, SyncSettings,
 };
 use core_model::prelude::*;
 use core_simulator::{JupiterOne, JupiterOneBehaviour, JupiterOneConfig};
@@ -27,6 +28,8 @@ pub(crate) type Checked = Result<(), Box<dyn Error>>;
 
 pub(crate) const FIRST: &str = "01JN7Z1M80000000000000000A";
 pub(crate) const SECOND: &str = "01JN9Y1M80000000000000000B";
+pub(crate) const THIRD: &str = "01JNCX1M80000000000000000C";
+pub(crate) const FOURTH: &str = "01JNFW1M80000000000000000D";
 pub(crate) const SCOPE: &str = "nexthink-acme";
 
 const fn entity(
@@ -195,10 +198,25 @@ impl Place {
         staging.publish(draft, &[])
     }
 
-    /// Publishes an estate as it is to be delivered.
+    /// Publishes an estate as it is to be delivered where this program has delivered before.
     pub(crate) fn contents(&self, id: &str, estate: &Estate) -> Result<Contents, Box<dyn Error>> {
-        Ok(Contents::new(self.publish(id, estate)?, &STEPS, None))
+        Ok(Contents::new(self.publish(id, estate)?, &STEPS, Some(&delivered_before()?)))
     }
+}
+
+/// A delivery of nothing, after which one may delete.
+pub(crate) fn delivered_before() -> Result<Delivered, JupiterOneError> {
+    let base = BaseUrl::parse("http://127.0.0.1:9")?;
+    let source = Source::Api { scope: SCOPE.to_owned() };
+    Ok(Delivered {
+        destination: Destination::new(base, "demo", source)?.identity(),
+        generation: GenerationId::parse(FIRST)?,
+        whole: true,
+        types: BTreeMap::new(),
+        purged: BTreeSet::new(),
+        pending: None,
+        shape: SHAPE_VERSION,
+    })
 }
 
 pub(crate) type Columns = Vec<(&'static str, ArrayRef)>;

@@ -57,6 +57,10 @@ pub enum JobFaultKind {
     LostAnswer,
     /// It is not carried out, and no answer comes.
     Unheard,
+    /// It is not carried out, and answered with 200 and JSON that is not about the job.
+    AnswersOk,
+    /// It is not carried out, and answered with 200 and the job as it is.
+    StoresNothing,
     /// The job is ended as aborted first.
     JobEnded,
 }

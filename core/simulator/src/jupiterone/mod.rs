@@ -203,6 +203,8 @@ async fn answer(
             drop(carry_out(state, call, id, &json));
             std::future::pending().await
         }
+        Some(JobFaultKind::AnswersOk) => Json(json!({ "status": "ok" })).into_response(),
+        Some(JobFaultKind::StoresNothing) => carry_out(state, JobCall::Get, id, &json),
         Some(JobFaultKind::JobEnded) => {
             // That the job is there is seen by the call itself.
             drop(state.shared().abort(id));

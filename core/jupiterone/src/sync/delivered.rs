@@ -1,0 +1,147 @@
+//! What a destination got, as it is remembered between deliveries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core_store::GenerationId;
+use serde::{Deserialize, Serialize};
+
+use super::destination::{Destination, DestinationIdentity};
+use super::job::JobId;
+use crate::error::JupiterOneError;
+
+/// The last delivery, to be kept by the caller beside the store: the destination's own cursor, whatever
+/// runs publish meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// Where to.
+    pub destination: DestinationIdentity,
+    /// The generation.
+    pub generation: GenerationId,
+    /// Whether JupiterOne has all of it; else the next delivery takes place even if nothing changed.
+    pub whole: bool,
+    /// Every type that was ever delivered there, and of a relationship type the types of both its ends,
+    /// from and to. A type that no step makes any more is known by this alone.
+    #[serde(default)]
+    pub types: BTreeMap<String, Option<(String, String)>>,
+    /// The types that were purged with the last delivery.
+    #[serde(default)]
+    pub purged: BTreeSet<String>,
+    /// The job that was under way when this was written, to be looked after with
+    /// [`SyncClient::settle`](crate::SyncClient::settle).
+    #[serde(default)]
+    pub pending: Option<JobId>,
+    /// The [`SHAPE_VERSION`](crate::SHAPE_VERSION) of the objects; 0 where it was not written down.
+    #[serde(default)]
+    pub shape: u32,
+}
+
+impl Delivered {
+    /// Refuses a destination that is not the one of the last delivery: with another account a typing
+    /// error would fill a foreign graph, with another scope everything would be made a second time.
+    ///
+    /// # Errors
+    /// [`JupiterOneError::DestinationChanged`].
+    pub fn check(&self, now: &Destination) -> Result<(), JupiterOneError> {
+        let (before, now) = (&self.destination, now.identity());
+        let port = |port: Option<u16>| port.map(|it| it.to_string()).unwrap_or_default();
+        // A port that was not written down is not known to differ.
+        let (port_before, port_now) = (port(before.port.or(now.port)), port(now.port));
+        let parts = [
+            ("host", &*before.host, &*now.host),
+            ("port", &*port_before, &*port_now),
+            ("account", &*before.account, &*now.account),
+            ("source", before.source.name(), now.source.name()),
+            ("scope or integration instance", before.source.id(), now.source.id()),
+        ];
+        match parts.into_iter().find(|(_, before, now)| before != now) {
+            None => Ok(()),
+            Some((what, before, now)) => Err(JupiterOneError::DestinationChanged {
+                what,
+                before: before.to_owned(),
+                now: now.to_owned(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::base_url::BaseUrl;
+    use crate::sync::destination::Source;
+
+    fn destination(
+        url: &str,
+        account: &str,
+        source: Source,
+    ) -> Result<Destination, JupiterOneError> {
+        Destination::new(BaseUrl::explicit(url)?, account, source)
+    }
+
+    fn api(scope: &str) -> Source {
+        Source::Api { scope: scope.to_owned() }
+    }
+
+    fn delivered() -> Result<Delivered, JupiterOneError> {
+        Ok(Delivered {
+            destination: destination("https://gateway.example", "acme", api("one"))?.identity(),
+            generation: GenerationId::parse("01ARYZ6S41TSV4RRFFQ69G5FAV")?,
+            whole: true,
+            types: BTreeMap::from([
+                ("nexthink_device".to_owned(), None),
+                (
+                    "nexthink_device_has_alert".to_owned(),
+                    Some(("nexthink_device".to_owned(), "nexthink_alert".to_owned())),
+                ),
+            ]),
+            purged: BTreeSet::from(["nexthink_alert".to_owned()]),
+            pending: Some(JobId::parse("a-1")?),
+            shape: 1,
+        })
+    }
+
+    #[test]
+    fn k17_another_host_port_account_source_or_scope_is_not_the_same_destination()
+    -> Result<(), JupiterOneError> {
+        let instance =
+            |id: &str| Source::IntegrationExternal { integration_instance_id: id.to_owned() };
+        let url = "https://gateway.example";
+        for (url, account, source, expected) in [
+            (url, "acme", api("one"), None),
+            ("https://gateway.example:443", "acme", api("one"), None),
+            ("https://other.example", "acme", api("one"), Some("host")),
+            ("https://gateway.example:8443", "acme", api("one"), Some("port")),
+            (url, "other", api("one"), Some("account")),
+            (url, "acme", api("two"), Some("scope or integration instance")),
+            (url, "acme", instance("one"), Some("source")),
+        ] {
+            let found = delivered()?.check(&destination(url, account, source)?).err();
+            let what = found.map(|error| match error {
+                JupiterOneError::DestinationChanged { what, .. } => what,
+                _ => "something else",
+            });
+            assert_eq!(what, expected);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_delivery_is_kept_as_json() -> Result<(), Box<dyn std::error::Error>> {
+        let delivered = delivered()?;
+        let text = serde_json::to_string(&delivered)?;
+        assert_eq!(serde_json::from_str::<Delivered>(&text)?, delivered);
+        Ok(())
+    }
+
+    #[test]
+    fn what_was_kept_by_an_earlier_version_is_read_and_its_port_is_any()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let text = r#"{"destination":{"host":"gateway.example","account":"acme","source":"api",
+            "scope":"one"},"generation":"01ARYZ6S41TSV4RRFFQ69G5FAV","whole":true}"#;
+        let delivered: Delivered = serde_json::from_str(text)?;
+        assert!(delivered.types.is_empty() && delivered.pending.is_none());
+        assert_eq!(delivered.shape, 0);
+        delivered.check(&destination("https://gateway.example:8443", "acme", api("one"))?)?;
+        Ok(())
+    }
+}

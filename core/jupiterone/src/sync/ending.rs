@@ -1,0 +1,182 @@
+//! How a job ends: it is finalized once and watched until it is done, or given up while it changes nothing
+//! yet. Once it may have been finalized, only its state says what is true.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::client::{Progress, SyncClient};
+use super::job::{Job, JobId, JobStatus};
+use super::retry::{Retry, Setback};
+use super::transport::{Abortion, Finalization, Meaning, PartialDatasets, Request};
+use crate::error::JupiterOneError;
+
+/// What became of a job of an earlier process.
+#[derive(Debug, Clone)]
+pub enum Settled {
+    /// It is done: JupiterOne holds what it uploaded.
+    Finished(Box<Job>),
+    /// It was finalized or ended from elsewhere, without taking the graph over.
+    Failed,
+    /// It was finalized and is not done. Nothing else is to be delivered until it is.
+    Running,
+    /// It was never finalized and has changed nothing: it is gone, or was given up now.
+    Dropped,
+}
+
+impl SyncClient {
+    /// Finds out what became of a job that an earlier process left behind, and gives it up if it was never
+    /// finalized: what it uploaded is forgotten then, and nothing changes at JupiterOne.
+    ///
+    /// # Errors
+    /// As [`SyncClient::probe`]; [`JupiterOneError::JobEnded`] when the job awaits uploads and cannot be
+    /// given up.
+    pub async fn settle(&self, job: &JobId) -> Result<Settled, JupiterOneError> {
+        let Some(found) = self.find(job).await? else { return Ok(Settled::Dropped) };
+        if found.status != JobStatus::AwaitingUploads {
+            return Ok(settled(found));
+        }
+        let reason = Abortion { reason: "left behind by a run that was interrupted" };
+        let answer = self.call(&Request::Abort(job, &reason)).await?;
+        match answer.meaning() {
+            Meaning::Done => return Ok(Settled::Dropped),
+            Meaning::JobEnded => {}
+            Meaning::Fatal(error) => return Err(error),
+            _ => return Err(answer.unexpected()),
+        }
+        // It moved on in between.
+        match self.find(job).await? {
+            None => Ok(Settled::Dropped),
+            Some(found) if found.status == JobStatus::AwaitingUploads => {
+                Err(JupiterOneError::JobEnded { job: job.clone() })
+            }
+            Some(found) => Ok(settled(found)),
+        }
+    }
+
+    /// Gives up a job, unless it has moved on or is gone. As [`SyncClient::settle`], for a caller that does
+    /// not ask what became of it.
+    ///
+    /// # Errors
+    /// As [`SyncClient::settle`].
+    pub async fn abort(&self, job: &JobId) -> Result<(), JupiterOneError> {
+        self.settle(job).await.map(|_| ())
+    }
+
+    /// The job, if there is one of this id.
+    async fn find(&self, job: &JobId) -> Result<Option<Job>, JupiterOneError> {
+        let answer = self.call(&Request::GetJob(job)).await?;
+        if answer.is_not_found() {
+            return Ok(None);
+        }
+        match answer.meaning() {
+            Meaning::Done => answer.job().map(Some),
+            Meaning::Fatal(error) => Err(error),
+            _ => Err(answer.unexpected()),
+        }
+    }
+
+    /// Finalizes once, whatever happens to the answers: whenever one is not what it should be, the job is
+    /// asked where it stands, and only one that still awaits uploads is tried again or given up.
+    pub(super) async fn finalize(
+        &self,
+        job: &JobId,
+        types: Vec<&str>,
+    ) -> Result<(), JupiterOneError> {
+        let body = Finalization { partial_datasets: PartialDatasets { types } };
+        let mut retry = Retry::new(&self.settings.retry, &self.random);
+        loop {
+            let error = match self.api.send(&Request::Finalize(job, &body)).await {
+                Ok(answer) => match answer.meaning() {
+                    Meaning::Done => return Ok(()),
+                    Meaning::Setback(setback) => retry.pause(setback).await.err(),
+                    Meaning::JobEnded => Some(JupiterOneError::JobEnded { job: job.clone() }),
+                    Meaning::Fatal(error) => Some(error),
+                    _ => Some(answer.unexpected()),
+                },
+                Err(error) => retry.pause(Setback::NoAnswer(error)).await.err(),
+            };
+            let status = match self.job(job).await {
+                Ok(found) => found.status,
+                Err(source) => return Err(goes_on(job, error.unwrap_or(source))),
+            };
+            match (status, error) {
+                (JobStatus::AwaitingUploads, None) => {}
+                (JobStatus::AwaitingUploads, Some(error)) => {
+                    // If it cannot be given up, the last finalization may have got there after all.
+                    let is_given_up = self.give_up(job).await;
+                    return Err(if is_given_up { error } else { goes_on(job, error) });
+                }
+                (status, _) if status.is_failure() => {
+                    return Err(JupiterOneError::JobFailed { job: job.clone(), status });
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Watches a finalized job until it is done.
+    pub(super) async fn wait_until_done(
+        &self,
+        job: &JobId,
+        on_progress: &impl Fn(Progress),
+    ) -> Result<Job, JupiterOneError> {
+        let schedule = &self.settings.poll;
+        let started = Instant::now();
+        let mut wait = schedule.first;
+        let mut last = None;
+        loop {
+            tokio::time::sleep(wait).await;
+            wait = wait.mul_f64(1.5).min(schedule.cap).max(Duration::from_millis(1));
+            let found = self.job(job).await.map_err(|source| goes_on(job, source))?;
+            if last != Some(found.status) {
+                tracing::info!(job = job.as_str(), status = found.status.name(), "job moves on");
+                on_progress(Progress::State(found.status));
+                last = Some(found.status);
+            }
+            if found.status == JobStatus::Finished {
+                return Ok(found);
+            }
+            if found.status.is_failure() {
+                return Err(JupiterOneError::JobFailed { job: job.clone(), status: found.status });
+            }
+            if started.elapsed() > schedule.deadline {
+                // One that never took the finalization in is not left to do so later.
+                if found.status == JobStatus::AwaitingUploads && self.give_up(job).await {
+                    let status = JobStatus::Aborted;
+                    return Err(JupiterOneError::JobFailed { job: job.clone(), status });
+                }
+                let waited = schedule.deadline;
+                return Err(JupiterOneError::JobDeadline { job: job.clone(), waited });
+            }
+        }
+    }
+
+    /// Tells JupiterOne to forget the job; whether it did. One that was never finalized runs out by itself,
+    /// so a failure is only noted.
+    pub(super) async fn give_up(&self, job: &JobId) -> bool {
+        let reason = Abortion { reason: "the delivery failed" };
+        let answer = self.api.send(&Request::Abort(job, &reason)).await;
+        let is_done = answer.is_ok_and(|it| matches!(it.meaning(), Meaning::Done));
+        if is_done {
+            tracing::info!(job = job.as_str(), "synchronization job aborted");
+        } else {
+            tracing::warn!(job = job.as_str(), "the job could not be aborted");
+        }
+        is_done
+    }
+}
+
+/// What became of a job that awaits no uploads.
+fn settled(job: Job) -> Settled {
+    match job.status {
+        JobStatus::Finished => Settled::Finished(Box::new(job)),
+        status if status.is_failure() => Settled::Failed,
+        // A state that is not documented may still come to something.
+        _ => Settled::Running,
+    }
+}
+
+fn goes_on(job: &JobId, source: JupiterOneError) -> JupiterOneError {
+    JupiterOneError::JobGoesOn { job: job.clone(), source: Box::new(source) }
+}

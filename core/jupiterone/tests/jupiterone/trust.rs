@@ -1,0 +1,163 @@
+//! What JupiterOne's answers prove: that an upload is stored, and what became of a job.
+
+use std::time::Duration;
+
+use core_jupiterone::{ErrorKind, JobId, JupiterOneError, Progress, Settled};
+use core_simulator::{JobCall, JobFault, JobFaultKind, JupiterOne, JupiterOneBehaviour};
+
+use crate::support::{
+    Checked, Estate, FIRST, Place, SCOPE, SECOND, client, deliver, jupiterone, quick_settings,
+};
+
+/// From now on every such call goes wrong, after some that do not.
+fn break_down(server: &JupiterOne, call: JobCall, after: u32, kind: JobFaultKind) {
+    server.update(|it| it.faults.push(JobFault { call, after, times: u32::MAX, kind }));
+}
+
+fn count(server: &JupiterOne, call: JobCall) -> usize {
+    server.requests().iter().filter(|it| it.call == call).count()
+}
+
+fn last_state(server: &JupiterOne) -> Option<String> {
+    server.jobs().pop().map(|it| it.status)
+}
+
+#[tokio::test]
+async fn uploads_that_only_a_stranger_confirms_delete_nothing_and_fail() -> Checked {
+    for call in [JobCall::Entities, JobCall::Relationships] {
+        let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+        deliver(&server, place.contents(FIRST, &Estate::of(60))?).await?;
+        let before = server.graph("api", SCOPE);
+        break_down(&server, call, 0, JobFaultKind::AnswersOk);
+        let mut settings = quick_settings();
+        settings.batch_bytes = 2_000;
+        let contents = place.contents(SECOND, &Estate::of(30))?;
+        let delivery = client(&server, settings)?.deliver(contents, &[], |_| ()).await;
+        let error = delivery.expect_err("nothing is stored");
+        assert!(matches!(error, JupiterOneError::UnexpectedAnswer { .. }), "{call:?}: {error}");
+        assert_eq!(error.kind(), ErrorKind::Data);
+        assert_eq!(server.graph("api", SCOPE), before, "{call:?}");
+        assert_eq!(last_state(&server).as_deref(), Some("ABORTED"), "{call:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_upload_that_only_a_stranger_confirms_makes_its_types_partial() -> Checked {
+    let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+    deliver(&server, place.contents(FIRST, &Estate::of(10))?).await?;
+    break_down(&server, JobCall::Entities, 0, JobFaultKind::AnswersOk);
+    let report = deliver(&server, place.contents(SECOND, &Estate::of(5))?).await?;
+    assert_eq!(report.uploads.lost_uploads, 1);
+    assert!(report.partial_datasets.contains(&"nexthink_device".to_owned()));
+    assert_eq!(report.counters.num_entities_deleted, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_counts_less_than_it_took_is_given_up() -> Checked {
+    for (call, expected) in
+        [(JobCall::Entities, "entities"), (JobCall::Relationships, "relationships")]
+    {
+        let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+        deliver(&server, place.contents(FIRST, &Estate::of(6))?).await?;
+        let before = server.graph("api", SCOPE);
+        break_down(&server, call, 0, JobFaultKind::StoresNothing);
+        let contents = place.contents(SECOND, &Estate::of(4))?;
+        let error = deliver(&server, contents).await.expect_err("nothing is stored");
+        let JupiterOneError::NotStored { kind, sent, found, .. } = &error else {
+            return Err(error.into());
+        };
+        assert_eq!((*kind, *found), (expected, 0));
+        assert!(*sent > 0);
+        assert_eq!(error.kind(), ErrorKind::Data);
+        assert_eq!(server.graph("api", SCOPE), before, "{call:?}");
+        assert_eq!(last_state(&server).as_deref(), Some("ABORTED"), "{call:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_may_have_been_finalized_is_never_said_to_be_given_up() -> Checked {
+    for (finalize, get, state, is_known) in [
+        // Refused for good, and it awaits uploads still: that alone is given up.
+        (JobFaultKind::Status(403), None, "ABORTED", true),
+        (JobFaultKind::AnswersOk, None, "ABORTED", true),
+        // Nothing can be asked after that.
+        (JobFaultKind::Status(403), Some(JobFaultKind::Status(403)), "AWAITING_UPLOADS", false),
+        (JobFaultKind::LostAnswer, Some(JobFaultKind::AnswersOk), "FINALIZE_PENDING", false),
+    ] {
+        let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+        break_down(&server, JobCall::Finalize, 0, finalize);
+        if let Some(kind) = get {
+            // The first question is whether everything was stored.
+            break_down(&server, JobCall::Get, 1, kind);
+        }
+        let mut settings = quick_settings();
+        settings.timeouts.answer = Duration::from_millis(500);
+        let contents = place.contents(FIRST, &Estate::of(2))?;
+        let delivery = client(&server, settings)?.deliver(contents, &[], |_| ()).await;
+        let error = delivery.expect_err("it was not finalized, or nobody knows");
+        let goes_on = matches!(error, JupiterOneError::JobGoesOn { .. });
+        assert_eq!(goes_on, !is_known, "{finalize:?} {get:?}: {error}");
+        assert_eq!(error.kind() == ErrorKind::Unreachable, goes_on, "{finalize:?} {get:?}");
+        assert_eq!(last_state(&server).as_deref(), Some(state), "{finalize:?} {get:?}");
+        assert_eq!(count(&server, JobCall::Abort), usize::from(is_known), "{finalize:?} {get:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_finalized_job_that_can_be_asked_no_more_goes_on() -> Checked {
+    let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+    break_down(&server, JobCall::Get, 2, JobFaultKind::Status(500));
+    let delivery = deliver(&server, place.contents(FIRST, &Estate::of(2))?).await;
+    let error = delivery.expect_err("its end is not seen");
+    assert!(matches!(error, JupiterOneError::JobGoesOn { .. }), "{error}");
+    assert_eq!(count(&server, JobCall::Abort), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_of_an_earlier_process_is_settled_by_its_state() -> Checked {
+    for (call, ends_as, expected) in [
+        (JobCall::Entities, "FINISHED", ["dropped", "failed"]),
+        (JobCall::Get, "FINISHED", ["running", "finished"]),
+        (JobCall::Get, "ERROR_BAD_DATA", ["running", "failed"]),
+    ] {
+        let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+        server.update(|it| it.ends_as = ends_as);
+        break_down(&server, call, u32::from(call == JobCall::Get), JobFaultKind::Unheard);
+        let client = client(&server, quick_settings())?;
+        let job = std::sync::Mutex::new(None::<JobId>);
+        let remember = |progress| {
+            if let Progress::Created(id) | Progress::Finalizing(id) = progress {
+                *job.lock().expect("nobody panics") = Some(id);
+            }
+        };
+        let delivery = client.deliver(place.contents(FIRST, &Estate::of(2))?, &[], remember);
+        let killed = tokio::time::timeout(Duration::from_millis(700), delivery).await;
+        assert!(killed.is_err(), "{call:?}: the delivery was not under way");
+        server.update(|it| it.faults.clear());
+
+        let job = job.into_inner()?.ok_or("the job was told of")?;
+        let first = client.settle(&job).await?;
+        let mut last = client.settle(&job).await?;
+        while matches!(last, Settled::Running) {
+            last = client.settle(&job).await?;
+        }
+        assert_eq!([name(&first), name(&last)], expected, "{call:?} {ends_as}");
+        let unknown = client.settle(&JobId::parse("no-such-job")?).await?;
+        assert_eq!(name(&unknown), "dropped");
+    }
+    Ok(())
+}
+
+fn name(settled: &Settled) -> &'static str {
+    match settled {
+        Settled::Finished(_) => "finished",
+        Settled::Failed => "failed",
+        Settled::Running => "running",
+        Settled::Dropped => "dropped",
+    }
+}
