@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people at a terminal")]
 
+mod bench;
 mod cargo;
 mod ci;
 mod docs;
@@ -39,6 +40,11 @@ enum Command {
     },
     /// Check the rules on layers, steps, manifests, sources and licences.
     Tidy,
+    /// Measure the pass from the bytes of an export to the tables of a generation.
+    Bench {
+        #[command(subcommand)]
+        bench: bench::Bench,
+    },
     /// Run everything that must pass before a change is merged; stop at the first failure.
     Ci,
 }
@@ -46,6 +52,7 @@ enum Command {
 const EXAMPLES: &str = "Examples:
   cargo xtask ci                          the whole gate, as the build server runs it
   cargo xtask tidy                        the fast rules only
+  cargo xtask bench micro                 what each part of the pass costs
   cargo xtask docs                        after a change to a declaration
   cargo xtask new-step software_metering  a new step in steps/software_metering";
 
@@ -66,6 +73,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Docs { check: false } => docs::write(&root),
         Command::Docs { check: true } => docs::check(&root),
         Command::Tidy => tidy::check(&root),
+        Command::Bench { bench } => bench::run(&root, &bench),
         Command::Ci => ci::run(&root),
     }
 }

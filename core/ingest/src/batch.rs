@@ -1,9 +1,11 @@
 //! A batch of rows of one export, held as one text and the ends of its cells.
 
+use std::ops::Range;
+
 /// A batch of rows. All rows have the width of the header; all cells are valid UTF-8.
 #[derive(Default)]
 pub struct Batch {
-    /// The cells, row after row, unquoted and without separators.
+    /// The cells, row after row, unquoted, each with one separator after it.
     text: String,
     /// The end of each cell in `text`. Invariant: `lines.len() * width` items.
     ends: Vec<u32>,
@@ -67,14 +69,34 @@ impl Batch {
         Column { batch: self, index, instead: &[] }
     }
 
+    /// Neighbouring cells of a row as they are held, and where each of them ends in that text.
+    pub(crate) fn written(
+        &self,
+        row: usize,
+        cells: Range<usize>,
+    ) -> (&str, impl Iterator<Item = usize>) {
+        let first = row * self.width;
+        let ends = &self.ends[first + cells.start..first + cells.end];
+        let start = self.start(first + cells.start);
+        let end = ends.last().map_or(start, |&it| it as usize);
+        let lengths = ends.iter().map(move |&it| it as usize - start);
+        (&self.text[start..end], lengths)
+    }
+
+    #[inline]
     fn cell(&self, cell: usize) -> &str {
-        let start = if cell == 0 { 0 } else { self.ends[cell - 1] as usize };
-        &self.text[start..self.ends[cell] as usize]
+        &self.text[self.start(cell)..self.ends[cell] as usize]
+    }
+
+    /// Where a cell begins in `text`.
+    fn start(&self, cell: usize) -> usize {
+        if cell == 0 { 0 } else { self.ends[cell - 1] as usize + 1 }
     }
 }
 
 impl<'a> Column<'a> {
     /// The cell of a row without surrounding ASCII white space. Empty means null.
+    #[inline]
     pub fn cell(self, row: usize) -> &'a str {
         let cell = match self.index {
             Some(index) => self.batch.cell(row * self.batch.width + index).trim_ascii(),

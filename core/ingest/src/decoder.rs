@@ -6,29 +6,33 @@
 //! character at a time and is the specification. Property tests hold the two equal for every way of
 //! cutting the input into chunks. What is clever here:
 //!
-//! - A run of ordinary bytes is copied in one piece; only separators, quotes and line ends are
-//!   looked at one by one.
-//! - UTF-8 is checked once for a whole batch. Since cells lie side by side without separators, two
-//!   halves of a character in neighbouring cells would pass, so the ends of cells are checked to be
-//!   character boundaries too. Only a batch that fails is searched row by row.
+//! - The special bytes of many cells are found at once, and a line without quotes is copied in one
+//!   piece, its separators with it: after each cell stands one byte that belongs to none. Where the
+//!   file has more there, such as quotes, one is put in their place.
+//! - UTF-8 is checked once for a whole batch; the separators are ASCII, so that halves of a character
+//!   in neighbouring cells do not become one. Only a batch that fails is searched row by row.
 //!
 //! The rules: UTF-8 with or without a byte order mark; `,` between cells; `"` around whole cells
 //! only, `""` for one inside; LF or CRLF. What concerns one row (its width, its encoding, a NUL, a
 //! repeated header) quarantines that row. What makes the following rows doubtful (a quote out of
 //! place, a lone carriage return, an end inside quotes) refuses the file.
 
+mod rows;
+
 use memchr::{memchr, memchr_iter};
 
+use self::rows::{Rows, cells, position};
 use crate::batch::Batch;
 use crate::header;
 use crate::recognition::{BYTE_ORDER_MARK, FIRST_BYTES, recognize};
 use crate::refusal::{Quarantine, QuarantineReason, QuarantinedRow, Refusal, RefusalReason};
+use crate::special::SpecialBytes;
 
 /// The most rows in a batch: small enough that a batch stays in the processor's cache while its
 /// columns are walked one after the other.
 const BATCH_ROWS: usize = 1024;
 
-/// A batch is also full when its cells have this many bytes.
+/// A batch is also full when its cells and their separators have this many bytes.
 const BATCH_BYTES: usize = 256 * 1024;
 
 /// The most cells in a header.
@@ -53,6 +57,8 @@ pub struct Decoder {
     row: RowStart,
     /// Where the cell being read begins in `bytes`.
     cell_start: usize,
+    /// The bytes of the cells of the row being read that have ended.
+    row_cell_bytes: usize,
     /// Whether the row being read has a quoted cell, which makes it a row even if it is empty.
     row_has_quotes: bool,
     /// The cells of the row being read. Those beyond the widest header are counted, not kept.
@@ -77,7 +83,7 @@ pub struct DecoderCounts {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    CellStart,
+    /// In a cell without quotes, or before any cell.
     Plain,
     Quoted,
     QuoteInQuoted,
@@ -95,7 +101,7 @@ struct RowStart {
 impl Default for Decoder {
     fn default() -> Decoder {
         Decoder {
-            state: State::CellStart,
+            state: State::Plain,
             preamble: Some(Vec::new()),
             header: Vec::new(),
             bytes: Vec::new(),
@@ -103,6 +109,7 @@ impl Default for Decoder {
             lines: Vec::new(),
             row: RowStart { line: 1, ..RowStart::default() },
             cell_start: 0,
+            row_cell_bytes: 0,
             row_has_quotes: false,
             row_cells: 0,
             line: 1,
@@ -172,8 +179,8 @@ impl Decoder {
         match self.state {
             State::Quoted => return Err(self.refuse(RefusalReason::Unterminated)),
             State::CarriageReturn => return Err(self.refuse(RefusalReason::LoneCarriageReturn)),
-            State::CellStart if self.row_cells == 0 => {}
-            State::CellStart | State::Plain | State::QuoteInQuoted => {
+            State::Plain if self.row_is_untouched() => {}
+            State::Plain | State::QuoteInQuoted => {
                 self.end_cell()?;
                 self.end_row()?;
             }
@@ -201,21 +208,15 @@ impl Decoder {
         let width = self.header.len();
         let unfinished_bytes = self.bytes.split_off(self.row.bytes);
         let unfinished_ends = self.ends.split_off(self.row.ends);
-        if !self.rows_are_text() {
-            self.drop_bad_rows();
-        }
-        let text = String::from_utf8(std::mem::take(&mut self.bytes))
-            .expect("rows that are not UTF-8 were dropped");
-        let batch = Batch::new(
-            text,
-            std::mem::take(&mut self.ends),
-            std::mem::take(&mut self.lines),
-            width,
-        )
-        .of_file(self.file);
+        let rows = Rows {
+            bytes: std::mem::replace(&mut self.bytes, unfinished_bytes),
+            ends: std::mem::replace(&mut self.ends, unfinished_ends),
+            lines: std::mem::take(&mut self.lines),
+        };
+        let (file, quarantine) = (self.file, &mut self.counts.quarantine);
+        let set_aside = |line, reason| quarantine.add(QuarantinedRow { file, line, reason });
+        let batch = rows.into_batch(width, set_aside).of_file(file);
         let moved = self.row.bytes;
-        self.bytes = unfinished_bytes;
-        self.ends = unfinished_ends;
         for end in &mut self.ends {
             *end -= position(moved);
         }
@@ -251,12 +252,7 @@ impl Decoder {
         let mut at = 0;
         while at < input.len() && (beyond_full || !(self.is_full() && self.row_is_untouched())) {
             at += match (self.state, input[at]) {
-                (State::CellStart, b'"') => {
-                    self.row_has_quotes = true;
-                    self.state = State::Quoted;
-                    1
-                }
-                (State::CellStart | State::Plain, _) => self.scan_plain(&input[at..])?,
+                (State::Plain, _) => self.scan_plain(&input[at..], beyond_full)?,
                 (State::Quoted, _) => self.scan_quoted(&input[at..])?,
                 (State::QuoteInQuoted, b'"') => {
                     self.bytes.push(b'"');
@@ -264,10 +260,11 @@ impl Decoder {
                     1
                 }
                 (State::QuoteInQuoted, byte) => {
-                    self.end_cell_at(byte, RefusalReason::TextAfterQuote)?;
+                    self.end_quoted(byte)?;
                     1
                 }
                 (State::CarriageReturn, b'\n') => {
+                    self.end_cell()?;
                     self.end_line()?;
                     1
                 }
@@ -279,17 +276,40 @@ impl Decoder {
         Ok(at)
     }
 
-    /// A run of ordinary bytes and the special byte after it, if it is there.
-    fn scan_plain(&mut self, input: &[u8]) -> Result<usize, Refusal> {
-        let run = input.iter().position(|&byte| is_special(byte)).unwrap_or(input.len());
-        if run > 0 {
-            self.bytes.extend_from_slice(&input[..run]);
-            self.check_length()?;
-            self.state = State::Plain;
+    /// Cells without quotes and the lines that they make, until something else comes.
+    fn scan_plain(&mut self, input: &[u8], beyond_full: bool) -> Result<usize, Refusal> {
+        let mut copied = 0;
+        for at in SpecialBytes::of(input) {
+            // Where the cell ends once the input is copied up to here.
+            let end = self.bytes.len() + at - copied;
+            self.check_length(end)?;
+            match input[at] {
+                b',' => self.end_cell_at(end)?,
+                b'\n' => {
+                    self.bytes.extend_from_slice(&input[copied..=at]);
+                    copied = at + 1;
+                    self.end_cell_at(end)?;
+                    self.end_line()?;
+                    if self.is_full() && !beyond_full {
+                        return Ok(copied);
+                    }
+                }
+                b'"' if end > self.cell_start => {
+                    return Err(self.refuse(RefusalReason::StrayQuote));
+                }
+                special => {
+                    self.bytes.extend_from_slice(&input[copied..at]);
+                    self.row_has_quotes |= special == b'"';
+                    self.state =
+                        if special == b'"' { State::Quoted } else { State::CarriageReturn };
+                    return Ok(at + 1);
+                }
+            }
         }
-        let Some(&special) = input.get(run) else { return Ok(run) };
-        self.end_cell_at(special, RefusalReason::StrayQuote)?;
-        Ok(run + 1)
+        self.bytes.extend_from_slice(&input[copied..]);
+        self.check_length(self.bytes.len())?;
+        self.forget_excess_cells();
+        Ok(input.len())
     }
 
     /// A run inside quotes and the quote after it, if it is there.
@@ -298,7 +318,7 @@ impl Decoder {
         let run = &input[..quote.unwrap_or(input.len())];
         self.line += memchr_iter(b'\n', run).count() as u64;
         self.bytes.extend_from_slice(run);
-        self.check_length()?;
+        self.check_length(self.bytes.len())?;
         if quote.is_none() {
             return Ok(run.len());
         }
@@ -306,48 +326,69 @@ impl Decoder {
         Ok(run.len() + 1)
     }
 
-    /// The byte after a cell.
-    fn end_cell_at(&mut self, byte: u8, otherwise: RefusalReason) -> Result<(), Refusal> {
+    /// The byte after a quoted cell.
+    fn end_quoted(&mut self, byte: u8) -> Result<(), Refusal> {
         match byte {
             b',' => {
-                self.end_cell()?;
-                self.state = State::CellStart;
-                Ok(())
+                self.state = State::Plain;
+                self.end_cell()
             }
-            b'\n' => self.end_line(),
+            b'\n' => {
+                self.end_cell()?;
+                self.end_line()
+            }
             b'\r' => {
                 self.state = State::CarriageReturn;
                 Ok(())
             }
-            _ => Err(self.refuse(otherwise)),
+            _ => Err(self.refuse(RefusalReason::TextAfterQuote)),
         }
     }
 
     fn end_line(&mut self) -> Result<(), Refusal> {
-        self.end_cell()?;
         self.end_row()?;
         self.line += 1;
         self.row.line = self.line;
-        self.state = State::CellStart;
+        self.state = State::Plain;
         Ok(())
     }
 
+    /// Ends a cell that is all there is in `bytes`, with a separator.
     fn end_cell(&mut self) -> Result<(), Refusal> {
-        self.cell_start = self.bytes.len();
+        let end = self.bytes.len();
+        self.bytes.push(b',');
+        self.end_cell_at(end)?;
+        self.forget_excess_cells();
+        Ok(())
+    }
+
+    /// Ends a cell at this place of `bytes`, where its separator is or will be.
+    fn end_cell_at(&mut self, end: usize) -> Result<(), Refusal> {
+        self.row_cell_bytes += end - self.cell_start;
+        self.cell_start = end + 1;
         self.row_cells += 1;
         if self.row_cells <= MAX_COLUMNS {
-            self.ends.push(position(self.cell_start));
+            self.ends.push(position(end));
         } else if self.header.is_empty() {
             return Err(self.refuse(RefusalReason::TooManyColumns));
         }
         Ok(())
     }
 
+    /// A row of more cells than any header is set aside whatever they say, so that only the cell being
+    /// read is kept: a line of commas alone would fill the memory with them.
+    fn forget_excess_cells(&mut self) {
+        if self.row_cells > MAX_COLUMNS {
+            self.bytes.drain(self.row.bytes..self.cell_start);
+            self.cell_start = self.row.bytes;
+        }
+    }
+
     fn end_row(&mut self) -> Result<(), Refusal> {
         let cells = std::mem::take(&mut self.row_cells);
         let blank = cells == 1
             && !self.row_has_quotes
-            && self.bytes[self.row.bytes..].trim_ascii().is_empty();
+            && self.cells_of_row().all(|it| it.trim_ascii().is_empty());
         if blank {
             self.counts.blank_lines += 1;
             self.cut_row();
@@ -368,6 +409,7 @@ impl Decoder {
         self.row.bytes = self.bytes.len();
         self.row.ends = self.ends.len();
         self.cell_start = self.bytes.len();
+        self.row_cell_bytes = 0;
         self.row_has_quotes = false;
         Ok(())
     }
@@ -383,72 +425,37 @@ impl Decoder {
     }
 
     fn read_header(&self) -> Result<Vec<String>, Refusal> {
-        let mut start = self.row.bytes;
-        let cells = self.ends[self.row.ends..].iter().map(|&end| {
-            let cell = &self.bytes[start..end as usize];
-            start = end as usize;
-            cell
-        });
-        header::read_names(cells).map_err(|(column, reason)| refusal(self.row.line, column, reason))
+        header::read_names(self.cells_of_row())
+            .map_err(|(column, reason)| refusal(self.row.line, column, reason))
     }
 
     fn row_repeats_header(&self) -> bool {
-        let mut start = self.row.bytes;
-        for (&end, name) in self.ends[self.row.ends..].iter().zip(&self.header) {
-            let cell = &self.bytes[start..end as usize];
+        self.cells_of_row().zip(&self.header).all(|(cell, name)| {
             // Files that were put together keep the mark of each.
             let cell = cell.strip_prefix(BYTE_ORDER_MARK).unwrap_or(cell).trim_ascii();
-            if !cell.eq_ignore_ascii_case(name.as_bytes()) {
-                return false;
-            }
-            start = end as usize;
-        }
-        true
+            cell.eq_ignore_ascii_case(name.as_bytes())
+        })
+    }
+
+    fn cells_of_row(&self) -> impl Iterator<Item = &[u8]> {
+        cells(&self.bytes, self.row.bytes, &self.ends[self.row.ends..])
     }
 
     /// Whether nothing of a row was read yet.
     fn row_is_untouched(&self) -> bool {
-        self.state == State::CellStart && self.row_cells == 0
+        self.state == State::Plain && self.row_cells == 0 && self.bytes.len() == self.row.bytes
     }
 
-    fn check_length(&self) -> Result<(), Refusal> {
-        if self.bytes.len() - self.cell_start > MAX_CELL_BYTES {
+    /// Refuses a cell or a row that is too long, if the cell being read goes on to this place.
+    fn check_length(&self, end: usize) -> Result<(), Refusal> {
+        let cell = end - self.cell_start;
+        if cell > MAX_CELL_BYTES {
             return Err(self.refuse(RefusalReason::CellTooLong));
         }
-        if self.bytes.len() - self.row.bytes > MAX_ROW_BYTES {
+        if self.row_cell_bytes + cell > MAX_ROW_BYTES {
             return Err(self.refuse(RefusalReason::RowTooLong));
         }
         Ok(())
-    }
-
-    fn rows_are_text(&self) -> bool {
-        if memchr(0, &self.bytes).is_some() {
-            return false;
-        }
-        let Ok(text) = str::from_utf8(&self.bytes) else { return false };
-        text.is_ascii() || self.ends.iter().all(|&end| text.is_char_boundary(end as usize))
-    }
-
-    /// The slow path of [`Self::take_batch`]: keeps the rows whose cells are all text.
-    fn drop_bad_rows(&mut self) {
-        let width = self.header.len();
-        let (bytes, ends) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.ends));
-        let lines = std::mem::take(&mut self.lines);
-        let mut start = 0;
-        for (row, &line) in lines.iter().enumerate() {
-            let row_ends = &ends[row * width..(row + 1) * width];
-            let row_end = row_ends[width - 1] as usize;
-            if let Some(reason) = reason_to_drop(&bytes, start, row_ends) {
-                self.counts.quarantine.add(QuarantinedRow { file: self.file, line, reason });
-            } else {
-                let base = self.bytes.len();
-                self.bytes.extend_from_slice(&bytes[start..row_end]);
-                let moved = row_ends.iter().map(|&end| position(base + end as usize - start));
-                self.ends.extend(moved);
-                self.lines.push(line);
-            }
-            start = row_end;
-        }
     }
 
     fn refuse(&self, reason: RefusalReason) -> Refusal {
@@ -456,32 +463,8 @@ impl Decoder {
     }
 }
 
-fn reason_to_drop(bytes: &[u8], mut start: usize, ends: &[u32]) -> Option<QuarantineReason> {
-    for &end in ends {
-        let cell = &bytes[start..end as usize];
-        if str::from_utf8(cell).is_err() {
-            return Some(QuarantineReason::Encoding);
-        }
-        if memchr(0, cell).is_some() {
-            return Some(QuarantineReason::Nul);
-        }
-        start = end as usize;
-    }
-    None
-}
-
 fn refusal(line: u64, column: usize, reason: RefusalReason) -> Refusal {
     Refusal { line, column, reason }
-}
-
-const fn is_special(byte: u8) -> bool {
-    matches!(byte, b',' | b'"' | b'\r' | b'\n')
-}
-
-/// A position in a batch, which always fits: a batch is full at [`BATCH_BYTES`] and its last row has
-/// at most [`MAX_ROW_BYTES`] and one run of input more.
-fn position(at: usize) -> u32 {
-    u32::try_from(at).expect("a batch is far smaller than 4 GiB")
 }
 
 #[cfg(test)]

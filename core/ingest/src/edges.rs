@@ -17,6 +17,10 @@ use crate::values::{FROM_KEY, TO_KEY, data_type};
 /// The most edges in a batch of a finished table.
 const OUTPUT_ROWS: usize = 64 * 1024;
 
+/// The most members that are held as a sorted list, which is searched (Roaring bitmap format,
+/// containers).
+const SEARCHED_MEMBERS: u64 = 4096;
+
 /// The edges of one type while a run collects them.
 #[derive(Debug)]
 pub struct Edges {
@@ -128,7 +132,11 @@ impl Edges {
         if group >= self.members.len() {
             self.members.resize_with(group + 1, RoaringBitmap::new);
         }
-        self.members[group].insert(member)
+        let members = &mut self.members[group];
+        // Exports are often grouped by device, so that members come in ascending order: appending
+        // spares the search for their place. In larger sets a member has its own bit.
+        (members.len() <= SEARCHED_MEMBERS && members.try_push(member).is_ok())
+            || members.insert(member)
     }
 
     fn as_group_and_member(&self, from: u32, to: u32) -> (u32, u32) {

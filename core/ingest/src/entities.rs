@@ -1,15 +1,14 @@
 //! The entities of one type, numbered by key; of the rows of a key the best one describes it.
 
-use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::ArrowError;
 use core_model::entity::EntityType;
 use jiff::tz::TimeZone;
-use rustc_hash::FxHasher;
 
-use crate::batch::{Batch, Column};
+use crate::batch::Batch;
+use crate::described::Described;
 use crate::graph::TextColumn;
 use crate::header::ColumnMap;
 use crate::keys::Keys;
@@ -22,13 +21,16 @@ const OUTPUT_ROWS: usize = 8192;
 /// How far ahead of the present a time may be without being told, in milliseconds.
 const FUTURE_FROM_MS: i64 = 48 * 60 * 60 * 1000;
 
+/// Stands for the number of an entity that is not known.
+pub(crate) const UNKNOWN: u32 = u32::MAX;
+
 /// The entities of one type while a run collects them.
 pub struct EntityTable {
     entity: &'static EntityType,
     keys: Keys,
     /// What the first row of each key said of the entity, to tell an identical row from one that
     /// contradicts it. Carried-over entities have none.
-    fingerprints: Vec<u64>,
+    fingerprints: Vec<Fingerprint>,
     values: Vec<Values>,
     rivals: Rivals,
     /// For each property, whether the export lacks a column of it, and how many cells it could not
@@ -44,6 +46,17 @@ pub(crate) struct RowKeys<'a> {
     pub(crate) unusable: &'a [bool],
     /// What stands in for an empty key, for each row or for none.
     pub(crate) made: &'a [String],
+}
+
+/// What a row said of an entity, as numbers to compare.
+#[derive(Debug, Default, Clone, Copy)]
+struct Fingerprint {
+    /// Of the bytes as they stand in the file. The same bytes say the same, and most repeated rows
+    /// have them.
+    written: u64,
+    /// Of the cells without the white space around them, whatever their order in the file: this
+    /// decides.
+    cells: u64,
 }
 
 /// Why the values of a property are not to be trusted as a whole.
@@ -120,34 +133,46 @@ impl EntityTable {
     }
 
     /// Adds the entities of a batch that are new, and compares what its other rows say of those that
-    /// are known. `numbers` gets the number of each row's entity, `new_rows` the rows that made one.
+    /// are known. `numbers` has the number of each row's entity if it was known before, and gets that
+    /// of the others; `new_rows` gets the rows that made one.
     pub(crate) fn add(
         &mut self,
         batch: &Batch,
         columns: &ColumnMap,
         row_keys: RowKeys<'_>,
         zone: &TimeZone,
-        numbers: &mut Vec<u32>,
+        numbers: &mut [u32],
         new_rows: &mut Vec<usize>,
     ) {
-        numbers.clear();
         new_rows.clear();
         // Rare, so that their memory is not kept for the next batch.
         let (mut rival_rows, mut rival_fingerprints) = (Vec::new(), Vec::new());
         let keys = batch.column(columns.position(self.entity.key_column)).or_else(row_keys.made);
-        let described = self.described_by(batch, columns);
-        for (row, uid) in keys.cells().enumerate() {
+        let described = Described::of(self.entity, batch, columns);
+        for (row, known) in numbers.iter_mut().enumerate() {
             if row_keys.unusable[row] {
-                numbers.push(u32::MAX);
+                *known = UNKNOWN;
                 continue;
             }
-            let (number, is_new) = self.keys.insert(uid);
-            numbers.push(number);
-            let fingerprint = fingerprint(&described, row);
+            let (number, is_new) = match *known {
+                UNKNOWN => self.keys.insert(keys.cell(row)),
+                number => (number, false),
+            };
+            *known = number;
+            let written = described.written_fingerprint(row);
             if is_new {
-                self.fingerprints.push(fingerprint);
+                let cells = described.fingerprint(row);
+                self.fingerprints.push(Fingerprint { written, cells });
                 new_rows.push(row);
-            } else if self.fingerprints[number as usize] == fingerprint {
+                continue;
+            }
+            let first = self.fingerprints[number as usize];
+            if first.written == written {
+                self.counts.identical += 1;
+                continue;
+            }
+            let fingerprint = described.fingerprint(row);
+            if first.cells == fingerprint {
                 self.counts.identical += 1;
             } else {
                 self.counts.conflicting += 1;
@@ -305,7 +330,7 @@ impl EntityTable {
                 rows.push(row);
             }
         }
-        self.fingerprints.resize(self.keys.len(), 0);
+        self.fingerprints.resize(self.keys.len(), Fingerprint::default());
         for (values, property) in self.values.iter_mut().zip(self.entity.properties) {
             let column = batch.column_by_name(property.name);
             let column = column.filter(|it| values.holds(it.data_type()));
@@ -363,17 +388,6 @@ impl EntityTable {
             columns: self.values.into_iter().map(Values::finish).collect(),
         }
     }
-
-    /// The columns that describe the entity, each once, in the order in which they are declared: files
-    /// may have them in another.
-    fn described_by<'a>(&self, batch: &'a Batch, columns: &ColumnMap) -> Vec<Column<'a>> {
-        let mut positions: Vec<usize> = Vec::new();
-        for name in self.entity.properties.iter().flat_map(|it| it.columns) {
-            let position = columns.position(name);
-            positions.extend(position.filter(|it| !positions.contains(it)));
-        }
-        positions.into_iter().map(|it| batch.column(Some(it))).collect()
-    }
 }
 
 impl Doubt {
@@ -417,12 +431,4 @@ impl SortedEntities {
         let position = position.expect("an edge property names one of its target, by compile time");
         arrow_select::take::take(&self.columns[position], &self.order, None)
     }
-}
-
-fn fingerprint(columns: &[Column<'_>], row: usize) -> u64 {
-    let mut hasher = FxHasher::default();
-    for column in columns {
-        column.cell(row).hash(&mut hasher);
-    }
-    hasher.finish()
 }

@@ -164,6 +164,7 @@ pub fn ingest_row(
     for (_, cell) in row {
         text.push_str(cell);
         ends.push(u32::try_from(text.len()).expect("a configuration is small"));
+        text.push(',');
     }
     let batch = Batch::new(text, ends, vec![1], row.len());
     let mut mapper = Mapper::new(step);

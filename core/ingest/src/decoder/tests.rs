@@ -21,3 +21,18 @@ fn f24_lines_and_rows_are_counted_beyond_32_bits() {
     assert_eq!(decoder.counts().rows, far + 2);
     assert_eq!(decoder.counts().quarantine.listed[0].line, far + 3);
 }
+
+#[test]
+fn a_line_of_separators_alone_needs_no_memory() {
+    for cells in ["", "\"\""] {
+        let mut decoder = Decoder::default();
+        decoder.decode(format!("a,b{}\n", " ".repeat(FIRST_BYTES)).as_bytes()).expect("a header");
+        let chunk = format!("{cells},").repeat(10_000);
+        for _ in 0..10 {
+            decoder.decode(chunk.as_bytes()).expect("cells of a row");
+            assert!(decoder.bytes.len() < 10, "{} bytes", decoder.bytes.len());
+        }
+        decoder.decode(b"\n").expect("the row ends");
+        assert_eq!(decoder.counts.quarantine.rows, 1);
+    }
+}

@@ -9,7 +9,7 @@ use super::StepTables;
 use super::account::{IngestError, RowAccount};
 use crate::batch::{Batch, Column};
 use crate::edges::{Drawn, Edges, EndOfRow};
-use crate::entities::{EntityTable, RowKeys};
+use crate::entities::{EntityTable, RowKeys, UNKNOWN};
 use crate::graph::Graph;
 use crate::header::{ColumnMap, near_names};
 use crate::refusal::{QuarantineReason, QuarantinedRow};
@@ -40,7 +40,7 @@ struct Scratch {
     made_keys: Vec<Vec<String>>,
     /// Rows that added something.
     added: Vec<bool>,
-    /// For each entity type of the step, the number of each row's entity.
+    /// For each entity type of the step, the number of each row's entity, or [`UNKNOWN`].
     numbers: Vec<Vec<u32>>,
     new_rows: Vec<usize>,
     from: Vec<EndOfRow>,
@@ -153,30 +153,27 @@ impl Mapper {
         }
     }
 
-    /// Sets aside the rows whose entities cannot be identified.
+    /// Finds the entities that are known, and sets aside the rows whose entities cannot be identified.
     fn find_unusable_rows(&mut self, batch: &Batch, mut quarantine: impl FnMut(QuarantinedRow)) {
-        let Scratch { unusable, made_keys, .. } = &mut self.scratch;
+        let Scratch { unusable, made_keys, numbers, .. } = &mut self.scratch;
         unusable.clear();
         unusable.resize(batch.len(), false);
+        numbers.resize_with(self.entities.len(), Vec::new);
         let columns = self.columns.as_ref().expect("found before the first batch");
-        for (entity, made) in self.step.entities.iter().zip(&*made_keys) {
+        for ((table, numbers), made) in self.entities.iter().zip(numbers).zip(&*made_keys) {
+            let entity = table.entity();
+            numbers.clear();
             let keys = batch.column(columns.position(entity.key_column)).or_else(made);
             for (row, cell) in keys.cells().enumerate() {
-                let reason = match cell.len() {
-                    0 => QuarantineReason::NoKey,
-                    _ if cell.eq_ignore_ascii_case(entity.key_column) => {
-                        QuarantineReason::RepeatedHeader
-                    }
-                    1..=MAX_KEY_BYTES if !cell.chars().any(is_invisible) => continue,
-                    1..=MAX_KEY_BYTES => QuarantineReason::InvisibleKey,
-                    _ => QuarantineReason::LongKey,
-                };
-                if !std::mem::replace(&mut unusable[row], true) {
-                    quarantine(QuarantinedRow {
-                        file: batch.file(),
-                        line: batch.line(row),
-                        reason,
-                    });
+                let number = table.number(cell);
+                numbers.push(number.unwrap_or(UNKNOWN));
+                // A known key was looked at when it was new.
+                if number.is_none()
+                    && let Some(reason) = reason_against_key(cell, entity)
+                    && !std::mem::replace(&mut unusable[row], true)
+                {
+                    let (file, line) = (batch.file(), batch.line(row));
+                    quarantine(QuarantinedRow { file, line, reason });
                 }
             }
         }
@@ -187,7 +184,6 @@ impl Mapper {
         let Scratch { unusable, made_keys, added, numbers, new_rows, .. } = &mut self.scratch;
         added.clear();
         added.resize(batch.len(), false);
-        numbers.resize_with(self.entities.len(), Vec::new);
         for ((table, numbers), made) in self.entities.iter_mut().zip(numbers).zip(&*made_keys) {
             let row_keys = RowKeys { unusable, made };
             table.add(batch, columns, row_keys, &self.zone, numbers, new_rows);
@@ -249,6 +245,18 @@ fn made_key(parts: &[Column<'_>], row: usize) -> String {
         return String::new();
     }
     format!("made-{}", &hasher.finalize().to_hex()[..32])
+}
+
+/// Why a cell is no key of a type, if it is none.
+fn reason_against_key(cell: &str, entity: &EntityType) -> Option<QuarantineReason> {
+    match cell.len() {
+        0 => Some(QuarantineReason::NoKey),
+        _ if cell.eq_ignore_ascii_case(entity.key_column) => Some(QuarantineReason::RepeatedHeader),
+        1..=MAX_KEY_BYTES => {
+            cell.chars().any(is_invisible).then_some(QuarantineReason::InvisibleKey)
+        }
+        _ => Some(QuarantineReason::LongKey),
+    }
 }
 
 /// Whether a character leaves no mark, looks like a space, or changes the direction of those around

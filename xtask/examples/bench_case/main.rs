@@ -1,0 +1,53 @@
+//! What `cargo xtask bench` starts in processes of their own: it writes the files, or runs one case
+//! over them and prints what that took. Apart from `xtask`, so that the chores build without Parquet.
+
+#![expect(clippy::print_stdout, reason = "what it prints is read by the process that started it")]
+
+mod cases;
+mod files;
+mod meter;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::{Parser, Subcommand};
+
+use cases::Case;
+use files::Size;
+
+/// Half of `cargo xtask bench`.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write the exports of the simulated tenant into a folder.
+    Gen {
+        size: Size,
+        folder: PathBuf,
+        #[arg(long)]
+        shuffled: bool,
+    },
+    /// Run one case over the files of a folder and print its cost.
+    Case { case: Case, folder: PathBuf },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Gen { size, folder, shuffled } => files::write(size, shuffled, &folder),
+        Command::Case { case, folder } => run_case(case, &folder),
+    }
+}
+
+fn run_case(case: Case, folder: &Path) -> anyhow::Result<()> {
+    let start = meter::Meter::start()?;
+    let rows = case.run(folder).with_context(|| format!("the case over {}", folder.display()))?;
+    if rows == 0 {
+        bail!("the files have no rows");
+    }
+    println!("{}", start.stop(rows)?);
+    Ok(())
+}
