@@ -160,7 +160,10 @@ impl fmt::Display for Cost {
         let plural = if needed == 1 { "" } else { "s" };
         write!(f, "costs {needed} export{plural}; {exports} of {of} a day are left")?;
         if needed > of {
-            write!(f, ", which can never be enough: split into fewer parts")?;
+            write!(
+                f,
+                ", which can never be enough: split into fewer parts, or run fewer steps at once"
+            )?;
         }
         match deferred_until {
             Some(until) => write!(f, ", not before {}", until.to_rfc3339()),

@@ -176,7 +176,7 @@ fn a_dry_run_tells_what_would_change_and_asks_nobody() {
     let plan: Value = serde_json::from_str(&plan.stdout).expect("it is JSON");
     let devices = plan["types"]
         .as_array()
-        .and_then(|it| it.iter().find(|it| it["type_name"] == "nexthink_device").cloned());
+        .and_then(|it| it.iter().find(|it| it["typeName"] == "nexthink_device").cloned());
     assert_eq!(devices.expect("it is listed")["creates"], 30);
     assert!(delivery.jupiterone.requests().is_empty());
     assert_eq!(delivery.scene.program(&["sync", "jupiterone"]).exit, Some(0));

@@ -8,10 +8,13 @@ use core_simulator::{
     SavedQuery, Tenant, TenantSpec, write_csv,
 };
 
-use crate::kit::{Run, Scene, TENANT};
+use crate::kit::{Run, Scene, TENANT, until};
 
 /// The twin of the packages' query that has a parameter.
 const PART: &str = "#j1_packages_part";
+
+/// What the store counts on a new day.
+const NO_STARTS: &str = r#"{"version":1,"starts_ms":[],"not_before_ms":null}"#;
 
 /// A tenant whose packages are more than an export may have, and the query for their parts.
 fn truncated(row_cap: u64) -> Scene {
@@ -235,9 +238,61 @@ fn each_day_s_exports_are_enough_for_each_day_s_run() {
         assert_eq!(run.ended.exit, Some(0), "day {day}: {}", run.ended.stderr);
         assert_eq!(run.step("fetch-packages")["exports"], 17, "day {day}");
         // A day later.
-        let empty = r#"{"version":1,"starts_ms":[],"not_before_ms":null}"#;
-        scene.write(&format!("store/{TENANT}/quota.json"), empty);
+        scene.write(&format!("store/{TENANT}/quota.json"), NO_STARTS);
     }
+}
+
+#[test]
+fn parts_that_no_day_allows_take_nothing_from_other_steps() {
+    let scene = truncated(300);
+    let configure = |daily: &str| {
+        scene.configure(|it| {
+            let table = "{ id = \"#j1_packages\", partition = { query = \"#j1_packages_part\" } }";
+            it.set("queries.packages", table).set("nexthink.daily_exports", daily)
+        });
+    };
+    configure("20");
+    scene.run_completely();
+    // Somebody else uses the tenant's exports from now on: 20 are more than a day has.
+    scene.write(&format!("store/{TENANT}/quota.json"), NO_STARTS);
+    configure("19");
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+    for step in ["fetch-devices", "fetch-users", "fetch-alerts"] {
+        assert_eq!(run.step(step)["outcome"], "complete", "{step}: {}", run.ended.stderr);
+    }
+    assert!(
+        packages(&run).1.contains("16 parts need 16 more exports, and 15 of the day's are left")
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_killed_among_its_parts_pays_for_none_of_them_again() {
+    let scene = truncated(300);
+    scene.configure(|it| {
+        let table = "{ id = \"#j1_packages\", partition = { query = \"#j1_packages_part\" } }";
+        it.set("queries.packages", table).set("nexthink.daily_exports", "20")
+    });
+    scene.update(|it| it.preparation = Duration::from_secs(2));
+    let running = scene.start(&["run"]);
+    // Four run at once, so with four on record none is on its way.
+    let on_record = || {
+        let left = scene.leftovers().into_iter().map(|path| path.display().to_string());
+        left.filter(|path| path.contains(".part-") && path.ends_with(".json")).count()
+    };
+    let begun = until(Duration::from_secs(40), || (on_record() == 4).then_some(()));
+    assert!(begun.is_some(), "the parts do not begin");
+    running.kill();
+    assert_eq!(running.wait().exit, None);
+    assert_eq!(n_exports(&scene), (1, 4));
+    scene.update(|it| it.preparation = Duration::ZERO);
+    // Of the day's 20 exports there are just as many left as the run still needs.
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(0), "{}", run.ended.stderr);
+    assert_eq!(n_exports(&scene), (1, 16));
+    let rows = scene.counts().rows[&SavedQuery::Packages];
+    assert_eq!(run.step("fetch-packages")["rows"]["read"], rows);
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub enum Remedy {
 
 /// Values of one property that were mended in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// The `_type`.
     pub type_name: String,

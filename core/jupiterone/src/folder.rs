@@ -49,6 +49,7 @@ pub enum StepStatus {
 
 /// What was written.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct FolderReport {
     /// Objects by type.
     pub objects: BTreeMap<String, u64>,

@@ -11,6 +11,7 @@ use crate::findings::Findings;
 
 /// What would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeliveryPlan {
     /// The types in the order in which they would be uploaded, then those that are gone.
     pub types: Vec<TypeChanges>,
@@ -21,6 +22,7 @@ pub struct DeliveryPlan {
 
 /// What would change of one type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TypeChanges {
     /// The `_type`.
     pub type_name: String,

@@ -11,7 +11,7 @@ use crate::endpoints::Endpoints;
 use crate::error::{Endpoint, NexthinkError, UnreachableCause};
 use crate::escape::escaped;
 use crate::export::ExportStatus;
-use crate::identity::ExportId;
+use crate::identity::{ExportId, QueryId};
 use crate::journal::ExportJournal;
 use crate::order::ExportOrder;
 use crate::results_link::{FileHosts, check_results_link};
@@ -76,19 +76,7 @@ impl Client {
         let ExportOrder { query, parameters, compression } = order;
         let body = StartExport { query_id: query, parameters, compression: *compression };
         let answer = self.call_noted(ApiCall::StartExport(&body), AT, Some(journal)).await?;
-        match answer.status {
-            StatusCode::OK => {}
-            StatusCode::FORBIDDEN => {
-                return Err(NexthinkError::Forbidden { subject: format!("query {query}") });
-            }
-            StatusCode::NOT_FOUND => {
-                return Err(NexthinkError::QueryNotFound { query: query.clone() });
-            }
-            StatusCode::BAD_REQUEST => {
-                return Err(NexthinkError::QueryNotAccepted { query: query.clone() });
-            }
-            _ => return Err(answer.unexpected_status(AT)),
-        }
+        check_query(&answer, query, AT)?;
         let started: Started = answer.json(AT)?;
         let unusable = |_| answer.unexpected(AT, "an export id that cannot be used");
         let export_id: ExportId = started.export_id.parse().map_err(unusable)?;
@@ -227,6 +215,21 @@ fn was_not_done(answered: &Result<Answer, NexthinkError>) -> bool {
         }
         Err(_) => false,
     }
+}
+
+/// Whether Nexthink runs the query.
+pub(crate) fn check_query(
+    answer: &Answer,
+    query: &QueryId,
+    endpoint: Endpoint,
+) -> Result<(), NexthinkError> {
+    Err(match answer.status {
+        StatusCode::OK => return Ok(()),
+        StatusCode::FORBIDDEN => NexthinkError::Forbidden { subject: format!("query {query}") },
+        StatusCode::NOT_FOUND => NexthinkError::QueryNotFound { query: query.clone() },
+        StatusCode::BAD_REQUEST => NexthinkError::QueryNotAccepted { query: query.clone() },
+        _ => answer.unexpected_status(endpoint),
+    })
 }
 
 /// The answer to a question for the status; members that are not named here do not matter.

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::StatusCode;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::client::Client;
+use crate::client::{Client, check_query};
 use crate::error::{Endpoint, NexthinkError};
 use crate::identity::QueryId;
 use crate::transport::{ApiCall, Execute};
@@ -18,8 +17,6 @@ pub struct ExecuteAnswer {
     pub columns: Vec<String>,
     /// How many rows came; Nexthink gives 1,000 at most.
     pub rows: u64,
-    /// The text of the query as it was run, if Nexthink tells it.
-    pub executed_query: Option<String>,
 }
 
 impl Client {
@@ -41,29 +38,15 @@ impl Client {
 
         let body = Execute { query_id: query, parameters };
         let answer = self.call(ApiCall::Execute(&body), AT).await?;
-        match answer.status {
-            StatusCode::OK => {}
-            StatusCode::FORBIDDEN => {
-                return Err(NexthinkError::Forbidden { subject: format!("query {query}") });
-            }
-            StatusCode::NOT_FOUND => {
-                return Err(NexthinkError::QueryNotFound { query: query.clone() });
-            }
-            StatusCode::BAD_REQUEST => {
-                return Err(NexthinkError::QueryNotAccepted { query: query.clone() });
-            }
-            _ => return Err(answer.unexpected_status(AT)),
-        }
-        let RowsAnswer { headers, data, executed_query } = answer.json(AT)?;
-        Ok(ExecuteAnswer { columns: headers, rows: data.len() as u64, executed_query })
+        check_query(&answer, query, AT)?;
+        let RowsAnswer { headers, data } = answer.json(AT)?;
+        Ok(ExecuteAnswer { columns: headers, rows: data.len() as u64 })
     }
 }
 
 /// The answer; its rows take no memory.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct RowsAnswer {
     headers: Vec<String>,
     data: Vec<IgnoredAny>,
-    executed_query: Option<String>,
 }

@@ -92,12 +92,13 @@ impl Fetcher {
         needs: &BTreeMap<&'static str, Need>,
     ) -> JoinSet<Fetched> {
         let mut fetching = JoinSet::new();
+        let mut promises = self.promises(needs);
         for PlannedStep { step, .. } in plan.steps().iter().filter(|it| it.runs()) {
             let Some(query) = step.query() else { continue };
             let (fetcher, step, step_id) = (self.clone(), *step, step.id);
             let query = config.queries[query.config_field].clone();
-            let need = needs.get(step_id).copied().unwrap_or_default();
-            let promise = self.quota.promise_up_to(need.all());
+            let promise = promises.remove(step_id);
+            let promise = promise.unwrap_or_else(|| self.quota.promise_up_to(0));
             let span = tracing::info_span!("export", step_id, query_id = query.id.as_str());
             let fetch = async move {
                 let (started, exports) = (Instant::now(), Arc::default());
@@ -113,6 +114,17 @@ impl Fetcher {
             fetching.spawn(fetch.instrument(span));
         }
         fetching
+    }
+
+    /// What each step may start. The wholes come first: parts are a guess, and must not take what another
+    /// step is sure to need.
+    fn promises(&self, needs: &BTreeMap<&'static str, Need>) -> BTreeMap<&'static str, Promise> {
+        let wholes = needs.iter().map(|(id, it)| (*id, self.quota.promise_up_to(it.wholes)));
+        let mut promises: BTreeMap<_, _> = wholes.collect();
+        for (promise, need) in promises.values_mut().zip(needs.values()) {
+            promise.add(self.quota.promise_up_to(need.parts));
+        }
+        promises
     }
 
     /// Fetches the whole, and its parts if it is truncated and may be split.

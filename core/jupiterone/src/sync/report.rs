@@ -14,6 +14,7 @@ use crate::shape::SHAPE_VERSION;
 
 /// What a delivery did. It holds keys as samples, and no other content.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeliveryReport {
     /// Where to.
     pub destination: DestinationIdentity,

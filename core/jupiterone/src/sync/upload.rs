@@ -22,6 +22,7 @@ use crate::objects::ObjectKind;
 
 /// What was uploaded, and what could not be.
 #[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Uploads {
     /// Objects that JupiterOne took.
     pub objects: u64,
@@ -39,6 +40,7 @@ pub struct Uploads {
 
 /// Objects of one type that JupiterOne did not take.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Loss {
     /// Objects that it refused, alone as well.
     pub refused: u64,
