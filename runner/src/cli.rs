@@ -40,7 +40,7 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Fetch everything and publish a new generation
+    /// Fetch everything, publish a new generation, and deliver it if a destination is configured
     #[command(after_help = "\
 Examples:
   nexthink-graph run
@@ -139,15 +139,17 @@ Examples:
   nexthink-graph sync jupiterone --dry-run
   nexthink-graph sync jupiterone
 
-Only a complete type loses objects there; partial datasets are named to JupiterOne, which then
-deletes nothing of them. If nothing has changed there is no job.")]
+The first delivery deletes nothing there. After it, only a complete type loses objects; partial
+datasets are named to JupiterOne, which then deletes nothing of them. If nothing has changed
+there is no job.")]
     Sync(SyncArguments),
     /// Remove types at a destination, with the relationships that touch them
     #[command(after_help = "\
 Example:
   nexthink-graph purge jupiterone --type nexthink_alert --dry-run
 
-The next delivery brings them back unless their query is blank.")]
+Whatever else has changed is delivered too. The next delivery brings the types back unless
+their query is blank.")]
     Purge {
         /// Which destination
         #[arg(value_enum)]
