@@ -278,8 +278,11 @@ fn a_run_that_is_killed_among_its_parts_pays_for_none_of_them_again() {
     let running = scene.start(&["run"]);
     // Four run at once, so with four on record none is on its way.
     let on_record = || {
-        let left = scene.leftovers().into_iter().map(|path| path.display().to_string());
-        left.filter(|path| path.contains(".part-") && path.ends_with(".json")).count()
+        let is_part = |path: &std::path::PathBuf| {
+            let is_note = path.extension().is_some_and(|it| it == "json");
+            is_note && path.display().to_string().contains(".part-")
+        };
+        scene.leftovers().into_iter().filter(is_part).count()
     };
     let begun = until(Duration::from_secs(40), || (on_record() == 4).then_some(()));
     assert!(begun.is_some(), "the parts do not begin");
