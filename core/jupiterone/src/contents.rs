@@ -132,6 +132,11 @@ impl Contents {
         tables.filter(move |table| table.kind == kind && !self.purged.contains(&table.name))
     }
 
+    /// The types at both ends of a relationship type; none of an entity type.
+    pub(crate) fn ends_of(&self, type_name: &str) -> Option<&[String; 2]> {
+        self.ends.get(type_name)
+    }
+
     /// The types that are delivered, of relationship types with the types of both ends.
     pub(crate) fn delivered_types(&self) -> BTreeMap<String, Option<(String, String)>> {
         let tables = [TableKind::Entity, TableKind::Relationship].map(|kind| self.tables(kind));

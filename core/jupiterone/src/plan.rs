@@ -30,7 +30,7 @@ pub struct TypeChanges {
     pub creates: u64,
     /// Objects that it has with other properties.
     pub updates: u64,
-    /// Objects that it would delete.
+    /// Objects that it would delete, relationships that go with one of their ends included.
     pub deletes: u64,
     /// Objects that it keeps although they are not delivered, because the type is partial.
     pub kept: u64,
@@ -58,6 +58,7 @@ impl DeliveryPlan {
                 types.push(gone(next, &table.name, table.rows));
             }
         }
+        go_with_their_ends(&mut types, next);
         let was_partial = previous.into_iter().flat_map(Contents::partial_datasets);
         let completed = was_partial.filter(|name| !next.partial_datasets().contains(*name));
         Ok(Self { types, completed: completed.cloned().collect() })
@@ -114,6 +115,19 @@ fn compare(
         changes.deletes = missing;
     }
     Ok(changes)
+}
+
+/// A relationship goes with either of its ends, also where its type is partial. A generation carries all
+/// others of such a type over, so what it misses of them has lost an end.
+fn go_with_their_ends(types: &mut [TypeChanges], next: &Contents) {
+    let shrinking: Vec<String> =
+        types.iter().filter(|it| it.deletes > 0).map(|it| it.type_name.clone()).collect();
+    for changes in types {
+        let ends = next.ends_of(&changes.type_name).into_iter().flatten();
+        if ends.into_iter().any(|end| shrinking.contains(end)) {
+            changes.deletes += std::mem::take(&mut changes.kept);
+        }
+    }
 }
 
 /// A type that is delivered no more.

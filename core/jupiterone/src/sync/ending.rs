@@ -18,7 +18,7 @@ pub enum Settled {
     Finished(Box<Job>),
     /// It was finalized or ended from elsewhere, without taking the graph over.
     Failed,
-    /// It was finalized and is not done. Nothing else is to be delivered until it is.
+    /// It was finalized and is not done by the deadline. Nothing else is to be delivered until it is.
     Running,
     /// It was never finalized and has changed nothing: it is gone, or was given up now.
     Dropped,
@@ -26,12 +26,27 @@ pub enum Settled {
 
 impl SyncClient {
     /// Finds out what became of a job that an earlier process left behind, and gives it up if it was never
-    /// finalized: what it uploaded is forgotten then, and nothing changes at JupiterOne.
+    /// finalized: what it uploaded is forgotten then, and nothing changes at JupiterOne. One that was
+    /// finalized is watched until it is done, as the delivery itself would have done.
     ///
     /// # Errors
     /// As [`SyncClient::probe`]; [`JupiterOneError::JobEnded`] when the job awaits uploads and cannot be
-    /// given up.
+    /// given up; [`JupiterOneError::JobGoesOn`] when it cannot be watched any longer.
     pub async fn settle(&self, job: &JobId) -> Result<Settled, JupiterOneError> {
+        match self.settle_now(job).await? {
+            Settled::Running => {}
+            settled => return Ok(settled),
+        }
+        match self.wait_until_done(job, &|_| ()).await {
+            Ok(job) => Ok(Settled::Finished(Box::new(job))),
+            Err(JupiterOneError::JobFailed { .. }) => Ok(Settled::Failed),
+            Err(JupiterOneError::JobDeadline { .. }) => Ok(Settled::Running),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What became of a job, as far as it is known now; gives it up if it was never finalized.
+    async fn settle_now(&self, job: &JobId) -> Result<Settled, JupiterOneError> {
         let Some(found) = self.find(job).await? else { return Ok(Settled::Dropped) };
         if found.status != JobStatus::AwaitingUploads {
             return Ok(settled(found));
@@ -54,13 +69,12 @@ impl SyncClient {
         }
     }
 
-    /// Gives up a job, unless it has moved on or is gone. As [`SyncClient::settle`], for a caller that does
-    /// not ask what became of it.
+    /// Gives up a job, unless it has moved on or is gone; does not wait for what becomes of it.
     ///
     /// # Errors
     /// As [`SyncClient::settle`].
     pub async fn abort(&self, job: &JobId) -> Result<(), JupiterOneError> {
-        self.settle(job).await.map(|_| ())
+        self.settle_now(job).await.map(|_| ())
     }
 
     /// The job, if there is one of this id.

@@ -87,3 +87,15 @@ fn a_type_that_is_gone_is_deleted_only_when_it_is_purged() -> Checked {
     assert_eq!(of(&plan, "nexthink_device_has_alert").deletes, 2);
     Ok(())
 }
+
+#[test]
+fn a_relationship_goes_with_its_end_also_where_its_type_is_partial() -> Checked {
+    let place = Place::new()?;
+    let before = place.contents(FIRST, &Estate::of(4))?;
+    let mut estate = Estate::of(2);
+    estate.partial = vec!["nexthink_account_has_device"];
+    let plan = DeliveryPlan::between(Some(&before), &place.contents(SECOND, &estate)?)?;
+    let edges = of(&plan, "nexthink_account_has_device");
+    assert_eq!((edges.deletes, edges.kept), (2, 0));
+    Ok(())
+}
