@@ -19,7 +19,7 @@ pub use encode::{Compression, write_results};
 pub use exports::{SavedQuery, Written, write_csv};
 pub use jupiterone::{
     JobCall, JobFault, JobFaultKind, JobRequest, JobView, JupiterOne, JupiterOneBehaviour,
-    JupiterOneConfig, KeptGraph,
+    JupiterOneConfig, KeptGraph, Silence,
 };
 pub use proxy::{FaultProxy, Slices, Toxics};
 pub use row::Row;

@@ -18,6 +18,8 @@ pub struct JupiterOneBehaviour {
     pub ends_as: &'static str,
     /// What goes wrong.
     pub faults: Vec<JobFault>,
+    /// When it falls silent, if ever.
+    pub silence: Option<Silence>,
 }
 
 impl Default for JupiterOneBehaviour {
@@ -29,7 +31,29 @@ impl Default for JupiterOneBehaviour {
             one_job_at_a_time: false,
             ends_as: "FINISHED",
             faults: Vec::new(),
+            silence: None,
         }
+    }
+}
+
+/// From some request on nothing is answered any more, whatever the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silence {
+    /// How many more requests are answered.
+    pub after: u32,
+    /// Whether the first one that is not answered is carried out all the same.
+    pub hears_one: bool,
+}
+
+impl Silence {
+    /// What happens to the next request; nothing while there are answers.
+    pub(super) fn strike(&mut self) -> Option<JobFaultKind> {
+        if self.after > 0 {
+            self.after -= 1;
+            return None;
+        }
+        let hears_it = std::mem::take(&mut self.hears_one);
+        Some(if hears_it { JobFaultKind::LostAnswer } else { JobFaultKind::Unheard })
     }
 }
 

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use behaviour::{JobCall, JobFault, JobFaultKind, JupiterOneBehaviour};
+pub use behaviour::{JobCall, JobFault, JobFaultKind, JupiterOneBehaviour, Silence};
 pub use graph::KeptGraph;
 pub use state::{JobRequest, JobView};
 use state::{Refusal, State};
@@ -116,6 +116,11 @@ impl JupiterOne {
         self.state.shared().requests.clone()
     }
 
+    /// How many requests will never be answered. Those of them that are carried out have been.
+    pub fn unanswered(&self) -> usize {
+        self.state.shared().unanswered
+    }
+
     /// The most uploads that were under way at a time.
     pub fn most_uploads_in_flight(&self) -> usize {
         self.state.shared().most_in_flight
@@ -198,10 +203,10 @@ async fn answer(
             let header = [(RETRY_AFTER, seconds.to_string())];
             (StatusCode::TOO_MANY_REQUESTS, header).into_response()
         }
-        Some(JobFaultKind::Unheard) => std::future::pending().await,
+        Some(JobFaultKind::Unheard) => never_answer(state).await,
         Some(JobFaultKind::LostAnswer) => {
             drop(carry_out(state, call, id, &json));
-            std::future::pending().await
+            never_answer(state).await
         }
         Some(JobFaultKind::AnswersOk) => Json(json!({ "status": "ok" })).into_response(),
         Some(JobFaultKind::StoresNothing) => carry_out(state, JobCall::Get, id, &json),
@@ -212,6 +217,11 @@ async fn answer(
         }
         None => carry_out(state, call, id, &json),
     }
+}
+
+async fn never_answer(state: &State) -> Response {
+    state.shared().unanswered += 1;
+    std::future::pending().await
 }
 
 /// Counts an upload out, also when its connection broke.

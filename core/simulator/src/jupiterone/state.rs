@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::behaviour::{JobCall, JobFaultKind, JupiterOneBehaviour};
+use super::behaviour::{JobCall, JobFaultKind, JupiterOneBehaviour, Silence};
 use super::graph::{Changes, KeptGraph};
 
 /// A request as the simulated JupiterOne saw it.
@@ -62,6 +62,7 @@ pub(super) struct Shared {
     pub(super) graphs: BTreeMap<String, KeptGraph>,
     pub(super) in_flight: usize,
     pub(super) most_in_flight: usize,
+    pub(super) unanswered: usize,
 }
 
 /// Why a call is refused: status, code, message.
@@ -79,6 +80,7 @@ impl State {
             graphs: BTreeMap::new(),
             in_flight: 0,
             most_in_flight: 0,
+            unanswered: 0,
         };
         Self { account, api_key, shared: Mutex::new(shared) }
     }
@@ -91,6 +93,10 @@ impl State {
 impl Shared {
     /// The fault that strikes this call, if any does.
     pub(super) fn strike(&mut self, call: JobCall) -> Option<JobFaultKind> {
+        let silence = self.behaviour.silence.as_mut().and_then(Silence::strike);
+        if silence.is_some() {
+            return silence;
+        }
         let fault = self.behaviour.faults.iter_mut().find(|it| it.call == call && it.times > 0)?;
         if fault.after > 0 {
             fault.after -= 1;
