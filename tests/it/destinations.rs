@@ -1,5 +1,8 @@
 //! JupiterOne as a destination: what it holds after runs of every kind, and what it never loses.
 
+mod killed;
+mod truth;
+
 use std::collections::BTreeMap;
 use std::fs;
 

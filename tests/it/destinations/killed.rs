@@ -1,0 +1,122 @@
+//! Deliveries that are killed, and deliveries that meet.
+
+use std::fs;
+use std::time::Duration;
+
+use core_simulator::{KeptGraph, Silence, TenantSpec};
+
+use super::Delivery;
+use crate::kit::{Ended, Running, TENANT, until};
+
+/// How long a request may take to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Two generations of an estate, and what JupiterOne makes of each.
+struct Two {
+    delivery: Delivery,
+    generations: [(String, KeptGraph); 2],
+    /// How many requests a delivery of one after the other takes.
+    requests: usize,
+}
+
+impl Two {
+    fn new() -> Two {
+        let estate = TenantSpec {
+            devices: 30,
+            users: 25,
+            alerts: 30,
+            packages_per_device: 6,
+            ..TenantSpec::default()
+        };
+        let delivery = Delivery::of(estate.clone());
+        delivery.configure("false");
+        // Several uploads, some of which are halved.
+        delivery.jupiterone.update(|it| it.max_upload_bytes = 30_000);
+        let mut requests = 0;
+        let generations =
+            [estate.clone(), TenantSpec { users: 22, alerts: 27, ..estate }].map(|it| {
+                delivery.scene.update(|behaviour| behaviour.tenant = it);
+                delivery.scene.run_completely();
+                requests = delivery.jupiterone.requests().len();
+                let delivered = delivery.scene.program(&["sync", "jupiterone"]);
+                assert_eq!(delivered.exit, Some(0), "{}", delivered.stderr);
+                requests = delivery.jupiterone.requests().len() - requests;
+                (delivery.scene.published().id().to_string(), delivery.kept())
+            });
+        assert_ne!(generations[0].1, generations[1].1);
+        Two { delivery, generations, requests }
+    }
+
+    /// Makes one of both the published generation.
+    fn publish(&self, generation: &str) {
+        let current = self.delivery.scene.path("store").join(TENANT).join("CURRENT");
+        fs::write(current, format!("{generation}\n")).expect("the store is ours");
+    }
+
+    /// Starts a delivery that hangs at its request of this number.
+    fn start_and_hang_at(&self, number: usize, hears_one: bool) -> Running {
+        let jupiterone = &self.delivery.jupiterone;
+        let before = jupiterone.unanswered();
+        let after = u32::try_from(number).expect("there are few");
+        jupiterone.update(|it| it.silence = Some(Silence { after, hears_one }));
+        let running = self.delivery.scene.start(&["sync", "jupiterone"]);
+        let hangs = || (jupiterone.unanswered() > before).then_some(());
+        assert!(until(PATIENCE, hangs).is_some(), "request {number} does not come");
+        running
+    }
+
+    fn sync(&self) -> Ended {
+        self.delivery.jupiterone.update(|it| it.silence = None);
+        let synced = self.delivery.scene.program(&["sync", "jupiterone"]);
+        assert_eq!(synced.exit, Some(0), "{}", synced.stderr);
+        synced
+    }
+}
+
+#[test]
+fn k8_k16_a_delivery_that_is_killed_at_any_request_is_made_up_for_by_the_next() {
+    let two = Two::new();
+    let jupiterone = &two.delivery.jupiterone;
+    assert!(two.requests > 8, "{} requests", two.requests);
+    let mut orphans = 0;
+    for number in 0..two.requests {
+        for (hears_one, at) in [(false, 0), (true, 1)] {
+            let case = format!("request {number}, heard: {hears_one}");
+            let (generation, expected) = &two.generations[at];
+            let before = two.delivery.kept();
+            assert_eq!(before, two.generations[1 - at].1, "{case}");
+            two.publish(generation);
+            let running = two.start_and_hang_at(number, hears_one);
+            running.kill();
+            assert_eq!(running.wait().exit, None, "{case}");
+            let kept = two.delivery.kept();
+            assert!(kept == before || kept == *expected, "{case}: half of a delivery is there");
+
+            two.sync();
+            assert_eq!(two.delivery.kept(), *expected, "{case}");
+            let jobs = jupiterone.jobs();
+            assert_eq!(jobs.last().map(|it| it.status.as_str()), Some("FINISHED"), "{case}");
+            // Nobody knows of a job whose creation was not answered.
+            orphans += usize::from(hears_one && number == 0);
+            let open = jobs.iter().filter(|it| it.status == "AWAITING_UPLOADS").count();
+            assert_eq!(open, orphans, "{case}");
+            assert!(two.sync().stderr.contains("nothing changed"), "{case}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_delivery_is_refused_and_told_whose_the_first_is() {
+    let two = Two::new();
+    two.publish(&two.generations[0].0);
+    let first = two.start_and_hang_at(1, false);
+    let second = two.delivery.scene.program(&["sync", "jupiterone"]);
+    assert_eq!(second.exit, Some(9), "{}", second.stderr);
+    let owner = format!("process {}, since 2", first.id());
+    assert!(second.stderr.contains(&owner), "{owner}: {}", second.stderr);
+    first.kill();
+    assert_eq!(first.wait().exit, None);
+    two.sync();
+    assert_eq!(two.delivery.kept(), two.generations[0].1);
+}
