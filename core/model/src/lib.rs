@@ -2,6 +2,7 @@
 
 pub mod authorization;
 pub mod class;
+pub mod column;
 pub mod documentation;
 pub mod drawing;
 pub mod entity;
@@ -14,6 +15,10 @@ mod text;
 /// What the crate of a step imports.
 pub mod prelude {
     pub use crate::class::{Class, RelationshipClass};
+    pub use crate::column::{
+        Column, ColumnForm, Columns, Family, behaviour, direct, free_text, persistent, quasi,
+        technical,
+    };
     pub use crate::entity::EntityType;
     pub use crate::property::{
         Constant, Conversion, Otherwise, PersonalData, Property, ValueType, constant, convert,

@@ -1,0 +1,143 @@
+//! The one form in which identifiers are compared: a person is one person, however a column writes the
+//! name.
+
+use core_model::column::Family;
+use unicode_normalization::UnicodeNormalization as _;
+
+/// The family and the form by which an identifier is compared.
+///
+/// The white space around it goes, Unicode's compatible characters become one (NFKC), and upper and
+/// lower case are alike, but for a person's name also inner white space. SIDs are upper case because
+/// Windows writes them so. A login name of the form of an address is compared as one: so a user whose
+/// user name is the UPN joins with the UPN and the e-mail address.
+///
+/// Nothing if there is no identifier.
+pub fn canonical(family: Family, value: &str) -> Option<(Family, String)> {
+    let value = value.trim();
+    if value.is_empty() {
+        return None;
+    }
+    let folded = fold(value);
+    let folded = folded.trim();
+    if folded.is_empty() {
+        return None;
+    }
+    Some(match family {
+        Family::Login if is_address(folded) => (Family::Address, folded.to_owned()),
+        Family::Sid => (family, folded.to_uppercase()),
+        Family::PersonName => (family, folded.split_whitespace().collect::<Vec<_>>().join(" ")),
+        _ => (family, folded.to_owned()),
+    })
+}
+
+/// Whether a user name looks like the hash that a Collector reports instead of one where it is told to
+/// (Nexthink documentation, Collector level anonymization): the form is not documented, so anything
+/// counts that is nothing but hexadecimal digits of a common hash's length.
+pub fn looks_hashed(value: &str) -> bool {
+    let value = value.trim();
+    matches!(value.len(), 32 | 40 | 56 | 64 | 96 | 128)
+        && value.bytes().all(|it| it.is_ascii_hexdigit())
+}
+
+/// The text with compatible characters made one and without difference between upper and lower case.
+fn fold(value: &str) -> String {
+    if value.is_ascii() {
+        return value.to_ascii_lowercase();
+    }
+    let composed: String = value.nfkc().collect();
+    // By way of upper case, so that `ß`, `ẞ` and `ss`, and the two lower-case forms of sigma, are alike.
+    let folded = composed.to_lowercase().to_uppercase().to_lowercase().replace('ς', "σ");
+    folded.nfkc().collect()
+}
+
+fn is_address(value: &str) -> bool {
+    let mut parts = value.split('@');
+    let (account, host) = (parts.next(), parts.next());
+    let is_there = |part: Option<&str>| part.is_some_and(|it| !it.is_empty());
+    is_there(account) && is_there(host) && parts.next().is_none() && !value.contains('\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_ways_to_write_an_identifier_are_one() {
+        let table: &[(Family, &[&str], (Family, &str))] = &[
+            (
+                Family::Address,
+                &["jane.doe@acme.example", " Jane.Doe@ACME.example\t", "ＪＡＮＥ.doe@acme.example"],
+                (Family::Address, "jane.doe@acme.example"),
+            ),
+            (Family::Login, &["ACME\\jdoe", "acme\\JDoe"], (Family::Login, "acme\\jdoe")),
+            (
+                Family::Login,
+                &["jane.doe@acme.example", "JANE.DOE@acme.example"],
+                (Family::Address, "jane.doe@acme.example"),
+            ),
+            (Family::Sid, &["S-1-5-21-1004", "s-1-5-21-1004 "], (Family::Sid, "S-1-5-21-1004")),
+            (
+                Family::PersonName,
+                &["José  Müller", "JOSÉ MÜLLER", "Jose\u{301} Mu\u{308}ller", "José\u{a0}Müller"],
+                (Family::PersonName, "josé müller"),
+            ),
+            (Family::PersonName, &["Groß", "GROSS", "gross"], (Family::PersonName, "gross")),
+            (Family::PersonName, &["ΟΔΟΣ", "οδος", "οδοσ"], (Family::PersonName, "οδοσ")),
+            (
+                Family::DeviceName,
+                &["LON-LT-0042", "lon-lt-0042"],
+                (Family::DeviceName, "lon-lt-0042"),
+            ),
+        ];
+        for (family, values, (expected_family, expected)) in table {
+            for value in *values {
+                let found = canonical(*family, value);
+                assert_eq!(found, Some((*expected_family, (*expected).to_owned())), "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_form_is_its_own_form() {
+        for value in ["Straße", "İstanbul", "ﬁnn", "ŉ", "ΐ", "ǰ", "ﬀ@x", "Å", "ẞ", "ſ"]
+        {
+            let (family, once) = canonical(Family::DeviceName, value).expect("not empty");
+            assert_eq!(canonical(family, &once), Some((family, once.clone())), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_empty_is_no_identifier() {
+        for value in ["", " ", "\t\u{a0}\u{3000}"] {
+            assert_eq!(canonical(Family::Login, value), None);
+        }
+    }
+
+    #[test]
+    fn two_different_identifiers_stay_two() {
+        let table = [
+            (Family::Login, "ACME\\jdoe", "OTHER\\jdoe"),
+            (Family::Login, "jdoe", "jdoe@acme.example"),
+            (Family::Login, "a\\b@c", "b@c"),
+            (Family::PersonName, "Jose", "José"),
+            (Family::UserUid, "u-1", "u-11"),
+        ];
+        for (family, one, other) in table {
+            assert_ne!(canonical(family, one), canonical(family, other), "{one}");
+        }
+    }
+
+    #[test]
+    fn hashes_are_told_from_names() {
+        let table = [
+            ("5f4dcc3b5aa765d61d8327deb882cf99", true),
+            ("E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855", true),
+            ("5f4dcc3b5aa765d61d8327deb882cf9g", false),
+            ("ACME\\jdoe", false),
+            ("deadbeef", false),
+        ];
+        for (value, expected) in table {
+            assert_eq!(looks_hashed(value), expected, "{value}");
+        }
+    }
+}

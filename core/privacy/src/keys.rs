@@ -1,0 +1,419 @@
+//! The keys of an installation: one that pseudonyms are made with, those that made earlier ones, and
+//! one that never changes, for suppressions and the ledger.
+//!
+//! Nothing is encrypted or authenticated with a key itself. Each use has a subkey of its own, derived
+//! by HKDF-SHA-256 (RFC 5869) from the purpose, the tenant and the family of identifiers, so that two
+//! tenants never share a pseudonym and what one purpose discloses is of no use to another.
+
+use core_model::column::Family;
+use data_encoding::HEXLOWER_PERMISSIVE;
+use hkdf::Hkdf;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::error::PrivacyError;
+use crate::pseudonym::base32;
+
+/// The version of the key file that this program writes, and the highest it reads.
+const VERSION: u32 = 1;
+
+/// What every derivation begins with. Never changed: every pseudonym would be.
+const CONTEXT: &str = "nexthink-graph/1";
+
+/// The length of a key and of a subkey, in bytes.
+pub const KEY_BYTES: usize = 32;
+
+/// How many random bytes a new key ring takes.
+pub const NEW_RING_BYTES: usize = 2 * KEY_BYTES;
+
+/// All keys of an installation. Shows nothing of them, and wipes them when it is dropped.
+pub struct KeyRing {
+    /// For what must still be known after every rotation: suppressions, the ledger.
+    lasting: Key,
+    /// For pseudonyms, the oldest first. Invariant: the last one is active and has its secret.
+    pseudonym: Vec<Key>,
+}
+
+/// One key.
+struct Key {
+    id: String,
+    created: String,
+    /// Nothing once the key is retired.
+    secret: Option<Zeroizing<[u8; KEY_BYTES]>>,
+}
+
+/// What is known of a key besides its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyDescription<'a> {
+    /// The id, which stands in every pseudonym that the key makes.
+    pub id: &'a str,
+    /// When it was made, RFC 3339, as the caller said.
+    pub created: &'a str,
+    /// What it is for.
+    pub state: KeyState,
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// It makes the pseudonyms.
+    Active,
+    /// It made earlier ones, and can make them again to find somebody in what is older.
+    Earlier,
+    /// Its secret is gone, and with it the way back from its pseudonyms.
+    Retired,
+    /// It knows the suppressed and seals the ledger. It is never rotated.
+    Lasting,
+}
+
+/// What a subkey is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Pseudonyms of one family of identifiers.
+    Pseudonym(Family),
+    /// The suppressed of one family of identifiers.
+    Suppression(Family),
+    /// The ledger of what was done with the data.
+    Ledger,
+}
+
+/// A key for one purpose and one tenant. Shows nothing, and is wiped when it is dropped.
+pub struct Subkey(Zeroizing<[u8; KEY_BYTES]>);
+
+/// The key file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyFile {
+    version: u32,
+    lasting: KeyEntry,
+    pseudonym: Vec<KeyEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyEntry {
+    id: String,
+    created: String,
+    /// In hexadecimal; null once the key is retired.
+    secret: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+impl KeyRing {
+    /// A new ring out of random bytes, which the caller wipes.
+    pub fn new(created: &str, random: &[u8; NEW_RING_BYTES]) -> KeyRing {
+        let (lasting, pseudonym) = random.split_at(KEY_BYTES);
+        let half = |it: &[u8]| Zeroizing::new(it.try_into().expect("half of the bytes"));
+        KeyRing {
+            lasting: Key::new(created, half(lasting)),
+            pseudonym: vec![Key::new(created, half(pseudonym))],
+        }
+    }
+
+    /// Reads a key file.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivacyError::KeyFile`] when it is damaged, and [`PrivacyError::NewerVersion`].
+    pub fn parse(text: &str) -> Result<KeyRing, PrivacyError> {
+        // The source would show the secret that it stumbled on.
+        let broken = |_| PrivacyError::KeyFile { reason: "it has not the form of one" };
+        let Version { version } = serde_json::from_str(text).map_err(broken)?;
+        if version > VERSION {
+            return Err(PrivacyError::NewerVersion {
+                what: "key file",
+                found: version,
+                known: VERSION,
+            });
+        }
+        let file: KeyFile = serde_json::from_str(text).map_err(broken)?;
+        let lasting = Key::read(file.lasting)?;
+        let entries = file.pseudonym.into_iter();
+        let pseudonym = entries.map(Key::read).collect::<Result<Vec<_>, _>>()?;
+        let is_usable = |key: Option<&Key>| key.is_some_and(|it| it.secret.is_some());
+        if !is_usable(Some(&lasting)) || !is_usable(pseudonym.last()) {
+            return Err(PrivacyError::KeyFile { reason: "a key that is in use has no secret" });
+        }
+        Ok(KeyRing { lasting, pseudonym })
+    }
+
+    /// The text of the key file, to be kept where only its owner can read it.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        let mut file = KeyFile {
+            version: VERSION,
+            lasting: self.lasting.entry(),
+            pseudonym: self.pseudonym.iter().map(Key::entry).collect(),
+        };
+        let text = serde_json::to_string_pretty(&file).expect("texts and numbers are JSON");
+        for entry in file.pseudonym.iter_mut().chain([&mut file.lasting]) {
+            entry.secret.zeroize();
+        }
+        Zeroizing::new(text + "\n")
+    }
+
+    /// The id of the key that makes the pseudonyms.
+    pub fn active_id(&self) -> &str {
+        &self.active().id
+    }
+
+    /// The id of the key that knows the suppressed.
+    pub fn lasting_id(&self) -> &str {
+        &self.lasting.id
+    }
+
+    /// All keys without their secrets, the oldest first, the lasting one last.
+    pub fn describe(&self) -> Vec<KeyDescription<'_>> {
+        let state = |key: &Key| match key.secret {
+            None => KeyState::Retired,
+            Some(_) if key.id == self.active().id => KeyState::Active,
+            Some(_) => KeyState::Earlier,
+        };
+        let pseudonym = self.pseudonym.iter().map(|it| it.describe(state(it)));
+        pseudonym.chain([self.lasting.describe(KeyState::Lasting)]).collect()
+    }
+
+    /// Lets a new key make the pseudonyms from now on. The earlier ones stay until they are retired.
+    pub fn rotate(&mut self, created: &str, random: &[u8; KEY_BYTES]) -> &str {
+        self.pseudonym.push(Key::new(created, Zeroizing::new(*random)));
+        self.active_id()
+    }
+
+    /// Forgets the secret of an earlier key: nobody can make its pseudonyms again.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivacyError::UnknownKey`], [`PrivacyError::KeyInUse`].
+    pub fn retire(&mut self, id: &str) -> Result<(), PrivacyError> {
+        if id == self.active().id || id == self.lasting.id {
+            return Err(PrivacyError::KeyInUse { id: id.to_owned() });
+        }
+        let unknown = || PrivacyError::UnknownKey { id: id.to_owned() };
+        let key = self.pseudonym.iter_mut().find(|it| it.id == id).ok_or_else(unknown)?;
+        key.secret = None;
+        Ok(())
+    }
+
+    /// The active key's subkey, or for suppressions and the ledger the lasting key's. `tenant` names
+    /// the tenant as nothing else does, with its region.
+    pub fn subkey(&self, purpose: Purpose, tenant: &str) -> Subkey {
+        let key = match purpose {
+            Purpose::Pseudonym(_) => self.active(),
+            Purpose::Suppression(_) | Purpose::Ledger => &self.lasting,
+        };
+        let secret = key.secret.as_deref().expect("a key in use has its secret");
+        Subkey::derive(secret, purpose, tenant)
+    }
+
+    /// A subkey for the pseudonyms of an earlier key, to find somebody in what is older.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivacyError::UnknownKey`], [`PrivacyError::RetiredKey`].
+    pub fn earlier_subkey(
+        &self,
+        id: &str,
+        family: Family,
+        tenant: &str,
+    ) -> Result<Subkey, PrivacyError> {
+        let unknown = || PrivacyError::UnknownKey { id: id.to_owned() };
+        let key = self.pseudonym.iter().find(|it| it.id == id).ok_or_else(unknown)?;
+        let retired = || PrivacyError::RetiredKey { id: id.to_owned() };
+        let secret = key.secret.as_deref().ok_or_else(retired)?;
+        Ok(Subkey::derive(secret, Purpose::Pseudonym(family), tenant))
+    }
+
+    fn active(&self) -> &Key {
+        self.pseudonym.last().expect("a ring has an active key")
+    }
+}
+
+impl Key {
+    fn new(created: &str, secret: Zeroizing<[u8; KEY_BYTES]>) -> Key {
+        Key { id: id_of(&secret), created: created.to_owned(), secret: Some(secret) }
+    }
+
+    fn read(entry: KeyEntry) -> Result<Key, PrivacyError> {
+        let KeyEntry { id, created, secret } = entry;
+        let Some(secret) = secret.map(Zeroizing::new) else {
+            return Ok(Key { id, created, secret: None });
+        };
+        let broken = |reason| PrivacyError::KeyFile { reason };
+        let bytes = HEXLOWER_PERMISSIVE.decode(secret.as_bytes());
+        let bytes = Zeroizing::new(bytes.map_err(|_| broken("a secret is not hexadecimal"))?);
+        let bytes: [u8; KEY_BYTES] =
+            bytes.as_slice().try_into().map_err(|_| broken("a secret has not 32 bytes"))?;
+        let secret = Zeroizing::new(bytes);
+        // The id follows from the secret, so one changed digit is noticed before it does harm.
+        if id_of(&secret) != id {
+            return Err(broken("an id does not belong to its secret"));
+        }
+        Ok(Key { id, created, secret: Some(secret) })
+    }
+
+    fn entry(&self) -> KeyEntry {
+        let secret = self.secret.as_deref().map(|it| HEXLOWER_PERMISSIVE.encode(it));
+        KeyEntry { id: self.id.clone(), created: self.created.clone(), secret }
+    }
+
+    fn describe(&self, state: KeyState) -> KeyDescription<'_> {
+        KeyDescription { id: &self.id, created: &self.created, state }
+    }
+}
+
+impl Subkey {
+    fn derive(secret: &[u8; KEY_BYTES], purpose: Purpose, tenant: &str) -> Subkey {
+        let (purpose, family) = match purpose {
+            Purpose::Pseudonym(family) => ("pseudonym", family.name()),
+            Purpose::Suppression(family) => ("suppression", family.name()),
+            Purpose::Ledger => ("ledger", ""),
+        };
+        Subkey(expand(secret, &[CONTEXT, purpose, tenant, family]))
+    }
+
+    /// The key itself, for an HMAC.
+    pub fn bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+}
+
+/// The id of a key: it tells nothing of the key, and no other key has it.
+fn id_of(secret: &[u8; KEY_BYTES]) -> String {
+    let id = expand(secret, &[CONTEXT, "id"]);
+    base32(&id[..5])
+}
+
+/// HKDF-SHA-256 without salt, since the keys are random; each part of the context ends with a NUL,
+/// which none of them contains.
+fn expand(secret: &[u8; KEY_BYTES], context: &[&str]) -> Zeroizing<[u8; KEY_BYTES]> {
+    let mut info = String::new();
+    for part in context {
+        debug_assert!(!part.contains('\0'));
+        info.push_str(part);
+        info.push('\0');
+    }
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    let expanded = Hkdf::<Sha256>::new(None, secret).expand(info.as_bytes(), key.as_mut_slice());
+    expanded.expect("32 bytes are fewer than HKDF can give");
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring() -> KeyRing {
+        KeyRing::new("2026-11-22T10:00:00Z", &std::array::from_fn(|it| it.to_le_bytes()[0]))
+    }
+
+    #[test]
+    fn hkdf_gives_the_first_vector_of_rfc_5869() {
+        let salt: Vec<u8> = (0..=0x0c).collect();
+        let info: Vec<u8> = (0xf0..=0xf9).collect();
+        let mut key = [0; 42];
+        let hkdf = Hkdf::<Sha256>::new(Some(&salt), &[0x0b; 22]);
+        hkdf.expand(&info, &mut key).expect("42 bytes");
+        let expected = "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b\
+                        887185865";
+        assert_eq!(HEXLOWER_PERMISSIVE.encode(&key), expected);
+    }
+
+    #[test]
+    fn hkdf_gives_the_third_vector_of_rfc_5869_which_has_neither_salt_nor_context() {
+        let mut key = [0; 42];
+        let hkdf = Hkdf::<Sha256>::new(None, &[0x0b; 22]);
+        hkdf.expand(&[], &mut key).expect("42 bytes");
+        let expected = "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa\
+                        4b61a96c8";
+        assert_eq!(HEXLOWER_PERMISSIVE.encode(&key), expected);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut ring = ring();
+        let first = ring.active_id().to_owned();
+        ring.rotate("2026-12-01T10:00:00Z", &[7; KEY_BYTES]);
+        ring.retire(&first).expect("it is not active any more");
+        let again = KeyRing::parse(&ring.to_text()).expect("it was written just now");
+        assert_eq!(again.describe(), ring.describe());
+        let states: Vec<KeyState> = again.describe().iter().map(|it| it.state).collect();
+        assert_eq!(states, [KeyState::Retired, KeyState::Active, KeyState::Lasting]);
+        let purpose = Purpose::Pseudonym(Family::Sid);
+        assert_eq!(
+            again.subkey(purpose, "acme.eu").bytes(),
+            ring.subkey(purpose, "acme.eu").bytes()
+        );
+    }
+
+    #[test]
+    fn every_purpose_family_tenant_and_key_has_a_subkey_of_its_own() {
+        let mut ring = ring();
+        let mut subkeys = Vec::new();
+        for _ in 0..2 {
+            for tenant in ["acme.eu", "acme.us"] {
+                for family in Family::ALL {
+                    subkeys.push(*ring.subkey(Purpose::Pseudonym(family), tenant).bytes());
+                }
+            }
+            ring.rotate("2026-12-01T10:00:00Z", &[7; KEY_BYTES]);
+        }
+        for tenant in ["acme.eu", "acme.us"] {
+            subkeys.push(*ring.subkey(Purpose::Ledger, tenant).bytes());
+            for family in Family::ALL {
+                subkeys.push(*ring.subkey(Purpose::Suppression(family), tenant).bytes());
+            }
+        }
+        let all = subkeys.len();
+        subkeys.sort_unstable();
+        subkeys.dedup();
+        assert_eq!((subkeys.len(), all), (all, 4 * 9 + 2 * 10));
+    }
+
+    #[test]
+    fn a_rotation_leaves_the_suppressions_as_they_were() {
+        let mut ring = ring();
+        let purpose = Purpose::Suppression(Family::UserUid);
+        let before = *ring.subkey(purpose, "acme.eu").bytes();
+        ring.rotate("2026-12-01T10:00:00Z", &[7; KEY_BYTES]);
+        assert_eq!(*ring.subkey(purpose, "acme.eu").bytes(), before);
+    }
+
+    #[test]
+    fn an_earlier_key_makes_its_pseudonyms_until_it_is_retired() {
+        let mut ring = ring();
+        let first = ring.active_id().to_owned();
+        let before = *ring.subkey(Purpose::Pseudonym(Family::Sid), "acme.eu").bytes();
+        assert_eq!(ring.retire(&first), Err(PrivacyError::KeyInUse { id: first.clone() }));
+        ring.rotate("2026-12-01T10:00:00Z", &[7; KEY_BYTES]);
+        let earlier = ring.earlier_subkey(&first, Family::Sid, "acme.eu").expect("not retired");
+        assert_eq!(*earlier.bytes(), before);
+        ring.retire(&first).expect("another one is active");
+        let gone = ring.earlier_subkey(&first, Family::Sid, "acme.eu").err();
+        assert_eq!(gone, Some(PrivacyError::RetiredKey { id: first.clone() }));
+        assert!(!ring.to_text().contains("20212223"), "the secret is in the file no more");
+    }
+
+    #[test]
+    fn a_damaged_key_file_is_refused_without_showing_it() {
+        let text = ring().to_text();
+        let secret =
+            HEXLOWER_PERMISSIVE.encode(&ring().pseudonym[0].secret.as_deref().expect("new")[..]);
+        let damaged = [
+            text.replace(&secret[..2], "ff"),
+            text.replace(&secret, &secret[2..]),
+            text.replace(&secret, "no hexadecimal"),
+            text.replace(&format!("\"{secret}\""), "null"),
+            text.replace("\"version\": 1", "\"version\": 2"),
+            text[..text.len() / 2].to_owned(),
+            String::new(),
+        ];
+        for damaged in damaged {
+            let error = KeyRing::parse(&damaged).err().expect("it is damaged").to_string();
+            assert!(!error.contains(&secret[..8]), "{error}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+#![doc = include_str!("../README.md")]
+
+pub mod canonical;
+mod error;
+pub mod keys;
+pub mod pseudonym;
+pub mod suppression;
+
+pub use self::error::PrivacyError;
