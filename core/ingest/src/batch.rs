@@ -38,9 +38,20 @@ impl Batch {
         Batch { file, ..self }
     }
 
+    /// How many cells a row has.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
     /// The buffers, to be used again.
     pub(crate) fn into_buffers(self) -> (Vec<u8>, Vec<u32>, Vec<u64>) {
         (self.text.into_bytes(), self.ends, self.lines)
+    }
+
+    /// The cells of a row as they stand in the file.
+    pub(crate) fn raw_cells(&self, row: usize) -> impl Iterator<Item = &str> {
+        let first = row * self.width;
+        (first..first + self.width).map(|cell| self.cell(cell))
     }
 
     /// The number of rows.

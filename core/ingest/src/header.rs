@@ -87,6 +87,11 @@ impl ColumnMap {
         undescribed.map(|it| it.type_name)
     }
 
+    /// The declared column that stands at a place of the file; nothing where nobody declared one.
+    pub fn declared_at(&self, place: usize) -> Option<&'static str> {
+        self.positions.iter().find(|(_, it)| *it == Some(place)).map(|(path, _)| *path)
+    }
+
     /// Where a declared column stands in the file.
     pub fn position(&self, column: &str) -> Option<usize> {
         self.positions.iter().find(|(path, _)| *path == column).and_then(|(_, it)| *it)

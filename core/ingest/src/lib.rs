@@ -14,6 +14,7 @@ mod keys;
 pub mod listing;
 pub mod outcome;
 pub mod partition;
+mod protected;
 pub mod recognition;
 pub mod refusal;
 mod rivals;

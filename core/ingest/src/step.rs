@@ -7,9 +7,10 @@ mod account;
 mod mapper;
 
 use core_model::step::Step;
+use core_privacy::protection::Protection;
 use jiff::tz::TimeZone;
 
-pub use self::account::{IngestError, RowAccount};
+pub use self::account::{HashedNames, IngestError, RowAccount};
 use self::mapper::Mapper;
 use crate::batch::Batch;
 use crate::decoder::{Decoder, DecoderCounts};
@@ -17,11 +18,15 @@ use crate::edges::Edges;
 use crate::entities::EntityTable;
 use crate::graph::Graph;
 use crate::partition::Pattern;
+use crate::protected::Protector;
 
 /// Reads one export for one step.
 pub struct StepIngest<'g> {
+    step: &'static Step,
     graph: &'g Graph,
     decoder: Decoder,
+    /// What happens to the rows between the decoder and the mapper.
+    protector: Option<Protector>,
     mapper: Mapper,
     /// What the values of a column match in the current file.
     expected: Option<(String, Pattern)>,
@@ -37,14 +42,19 @@ pub struct StepTables {
     pub edges: Vec<Edges>,
     /// What became of the rows.
     pub account: RowAccount,
+    /// The protection that the step was read with, which by now suppresses the keys of those who were
+    /// found by their names.
+    pub protection: Option<Protection>,
 }
 
 impl<'g> StepIngest<'g> {
     /// Starts with an empty export. `graph` holds what the steps before have made.
     pub fn new(step: &'static Step, graph: &'g Graph) -> StepIngest<'g> {
         StepIngest {
+            step,
             graph,
             decoder: Decoder::default(),
+            protector: None,
             mapper: Mapper::new(step),
             expected: None,
             account: RowAccount::default(),
@@ -55,6 +65,13 @@ impl<'g> StepIngest<'g> {
     #[must_use]
     pub fn with_time_zone(mut self, zone: TimeZone) -> StepIngest<'g> {
         self.mapper.zone = zone;
+        self
+    }
+
+    /// Applies a protection to every row before anything else sees it; nothing leaves them as they are.
+    #[must_use]
+    pub fn with_protection(mut self, protection: Option<Protection>) -> StepIngest<'g> {
+        self.protector = protection.map(Protector::new);
         self
     }
 
@@ -109,13 +126,22 @@ impl<'g> StepIngest<'g> {
     pub fn finish(mut self) -> Result<StepTables, IngestError> {
         self.end_file()?;
         self.account.decoder = self.decoder.counts().clone();
-        self.mapper.into_tables(self.account)
+        let protection = self.protector.map(|it| {
+            let (protection, hashed_names) = it.finish();
+            self.account.hashed_names = hashed_names;
+            protection
+        });
+        let tables = self.mapper.into_tables(self.account)?;
+        Ok(StepTables { protection, ..tables })
     }
 
     fn end_file(&mut self) -> Result<(), IngestError> {
         self.decoder.finish()?;
         self.apply_batch()?;
         self.account.files += 1;
+        if let Some(protector) = &mut self.protector {
+            protector.end_file();
+        }
         self.mapper.end_file(&mut self.account);
         self.expected = None;
         Ok(())
@@ -128,8 +154,16 @@ impl<'g> StepIngest<'g> {
             let cells = batch.column(columns.position(column)).cells();
             self.account.outside_partition += outside(pattern, cells);
         }
-        self.mapper.apply(self.graph, &batch, |row| self.decoder.quarantine(row));
+        let Some(protector) = &mut self.protector else {
+            self.mapper.apply(self.graph, &batch, |row| self.decoder.quarantine(row));
+            self.decoder.recycle(batch);
+            return self.mapper.check_size();
+        };
+        let (protected, suppressed) = protector.apply(self.step, &batch, columns);
+        self.account.suppressed += suppressed;
         self.decoder.recycle(batch);
+        self.mapper.apply(self.graph, &protected, |row| self.decoder.quarantine(row));
+        protector.recycle(protected);
         self.mapper.check_size()
     }
 }

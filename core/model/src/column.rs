@@ -60,7 +60,7 @@ pub enum Family {
 }
 
 /// One column, and what it tells about people.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
     /// The column, as NQL names it.
     pub name: &'static str,

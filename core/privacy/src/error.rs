@@ -19,6 +19,9 @@ pub enum PrivacyError {
         /// The highest version that this program reads.
         known: u32,
     },
+    /// Pseudonyms are to be made without a key.
+    #[error("pseudonyms need a key: `privacy key new` makes one")]
+    NoKey,
     /// No key has this id.
     #[error("there is no key `{id}`; `privacy key list` shows the keys")]
     UnknownKey {

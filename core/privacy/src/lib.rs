@@ -3,6 +3,8 @@
 pub mod canonical;
 mod error;
 pub mod keys;
+pub mod profile;
+pub mod protection;
 pub mod pseudonym;
 pub mod suppression;
 

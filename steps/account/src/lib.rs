@@ -13,6 +13,17 @@ pub static STEP: Step = Step {
 };
 
 inventory::submit!(&STEP);
+inventory::submit!(Columns(COLUMNS));
+
+/// What the columns tell about people.
+pub static COLUMNS: &[Column] = &[
+    technical("account.tenant_id"),
+    technical("account.region"),
+    technical("account.name"),
+    technical("account.display_name"),
+    technical("account.description"),
+    technical("account.url"),
+];
 
 /// The tenant whose estate the graph shows.
 pub static ACCOUNT: EntityType = EntityType {

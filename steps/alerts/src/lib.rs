@@ -21,6 +21,22 @@ pub static STEP: Step = Step {
 };
 
 inventory::submit!(&STEP);
+inventory::submit!(Columns(COLUMNS));
+
+/// What the columns tell about people.
+pub static COLUMNS: &[Column] = &[
+    technical("alert.uid"),
+    technical("alert.status"),
+    Column { form: ColumnForm::Time, ..technical("alert.trigger_time") },
+    Column { form: ColumnForm::Time, ..technical("alert.recovery_time") },
+    free_text("alert.trigger_value"),
+    technical("alert.duration"),
+    technical("monitor.name"),
+    technical("monitor.nql_id"),
+    technical("monitor.priority"),
+    technical("monitor.type"),
+    technical("monitor.origin"),
+];
 
 const STATUS: &[&str] = &["alert.status"];
 const TRIGGER_TIME: &[&str] = &["alert.trigger_time"];

@@ -20,6 +20,28 @@ pub static STEP: Step = Step {
 };
 
 inventory::submit!(&STEP);
+inventory::submit!(Columns(COLUMNS));
+
+/// What the columns tell about people.
+pub static COLUMNS: &[Column] = &[
+    persistent("device.uid", Family::DeviceUid),
+    quasi("device.name", ColumnForm::Identifier(Family::DeviceName)),
+    persistent("device.collector.uid", Family::CollectorUid),
+    technical("device.operating_system.platform"),
+    technical("device.operating_system.name"),
+    technical("device.operating_system.build"),
+    technical("device.hardware.manufacturer"),
+    technical("device.hardware.model"),
+    persistent("device.hardware.chassis_serial_number", Family::Serial),
+    persistent("device.hardware.machine_serial_number", Family::Serial),
+    technical("device.hardware.type"),
+    technical("device.license_type"),
+    behaviour("device.last_seen"),
+    behaviour("device.first_seen"),
+    quasi("device.entity", ColumnForm::Plain),
+    persistent("device.sid", Family::Sid),
+    quasi("device.connectivity.last_local_ip", ColumnForm::IpAddresses),
+];
 
 const NAME: &[&str] = &["device.name"];
 const NAME_ELSE_UID: &[&str] = &["device.name", "device.uid"];

@@ -20,6 +20,17 @@ pub static STEP: Step = Step {
 };
 
 inventory::submit!(&STEP);
+inventory::submit!(Columns(COLUMNS));
+
+/// What the columns tell about people.
+pub static COLUMNS: &[Column] = &[
+    technical("package.uid"),
+    technical("package.name"),
+    technical("package.version"),
+    technical("package.publisher"),
+    technical("package.type"),
+    technical("package.platform"),
+];
 
 /// A piece of software that is installed on a device.
 pub static PACKAGE: EntityType = EntityType {

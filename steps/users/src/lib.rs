@@ -20,6 +20,22 @@ pub static STEP: Step = Step {
 };
 
 inventory::submit!(&STEP);
+inventory::submit!(Columns(COLUMNS));
+
+/// What the columns tell about people.
+pub static COLUMNS: &[Column] = &[
+    persistent("user.uid", Family::UserUid),
+    direct("user.name", Family::Login),
+    direct("user.upn", Family::Address),
+    persistent("user.sid", Family::Sid),
+    technical("user.type"),
+    behaviour("user.last_seen"),
+    behaviour("user.first_seen"),
+    quasi("user.entity", ColumnForm::Plain),
+    direct("user.ad.email_address", Family::Address),
+    direct("user.ad.full_name", Family::PersonName),
+    quasi("user.ad.department", ColumnForm::Plain),
+];
 
 const EMAIL_ELSE_UPN: &[&str] = &["user.ad.email_address", "user.upn"];
 const FULL_NAME: &[&str] = &["user.ad.full_name"];

@@ -1,6 +1,7 @@
 //! What became of the rows of an export, and why an export is refused.
 
 use crate::decoder::DecoderCounts;
+pub use crate::protected::HashedNames;
 use crate::refusal::Refusal;
 
 /// What became of every row of an export.
@@ -12,6 +13,10 @@ pub struct RowAccount {
     pub used: u64,
     /// Rows that only repeated what was known.
     pub merged: u64,
+    /// Rows of those who were erased, of which nothing was read.
+    pub suppressed: u64,
+    /// What the login names look like, where pseudonyms stand for them.
+    pub hashed_names: HashedNames,
     /// Rows read, blank lines, and rows set aside.
     pub decoder: DecoderCounts,
     /// Rows whose value lies outside the part that their file was to hold. They are used all the same,
@@ -75,9 +80,10 @@ impl RowAccount {
         self.decoder.quarantine.rows
     }
 
-    /// Every row read must be used, merged or quarantined.
+    /// Every row read must be used, merged, quarantined or suppressed.
     pub(super) fn check(&self) -> Result<(), IngestError> {
-        let (read, accounted) = (self.read(), self.used + self.merged + self.quarantined());
+        let accounted = self.used + self.merged + self.quarantined() + self.suppressed;
+        let read = self.read();
         if read == accounted { Ok(()) } else { Err(IngestError::Unaccounted { read, accounted }) }
     }
 }

@@ -110,7 +110,7 @@ impl Mapper {
         account.used = self.used;
         account.merged = self.merged;
         account.check()?;
-        Ok(StepTables { entities: self.entities, edges: self.edges, account })
+        Ok(StepTables { entities: self.entities, edges: self.edges, account, protection: None })
     }
 
     /// Adds what the rows of a batch say. Those that cannot be used go to `quarantine`.

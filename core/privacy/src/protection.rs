@@ -1,0 +1,403 @@
+//! Protection: what a policy does to one export, cell by cell, and whose rows are not read at all.
+//!
+//! A pseudonym costs an HMAC, so each value of a column is looked at once and remembered for the rest
+//! of the export. Memory grows with the distinct identifiers, as the graph does anyway.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use core_model::column::{ColumnForm, Family};
+use rustc_hash::FxHashMap;
+
+use crate::canonical::looks_hashed;
+use crate::error::PrivacyError;
+use crate::keys::KeyRing;
+use crate::profile::{Action, Policy};
+use crate::pseudonym::Pseudonyms;
+use crate::suppression::Suppressions;
+
+/// What a run does to the rows of people.
+#[derive(Clone)]
+pub struct Protection {
+    policy: Arc<Policy>,
+    /// Nothing if the policy makes none.
+    pseudonyms: Option<Arc<Pseudonyms>>,
+    suppressions: Suppressions,
+}
+
+/// What happens to the cells of one column of one export.
+pub struct ColumnProtection {
+    rule: Rule,
+    /// How values of whose kind were seen: those that look like hashes, and all.
+    hashed: u64,
+    distinct: u64,
+}
+
+enum Rule {
+    Keep,
+    Drop,
+    Day,
+    Network,
+    Identify(Box<Identifiers>),
+}
+
+/// A column whose values are remembered with what was found of them.
+struct Identifiers {
+    family: Family,
+    action: Action,
+    pseudonyms: Option<Arc<Pseudonyms>>,
+    known: FxHashMap<String, usize>,
+    found: Vec<Found>,
+    /// Exports are often grouped, so the same value comes many times in a row.
+    last: (String, usize),
+}
+
+struct Found {
+    /// What stands in the cell's place.
+    instead: String,
+    is_suppressed: bool,
+}
+
+/// A cell after the policy was applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cell<'a> {
+    /// This text.
+    Text(&'a str),
+    /// The row is of somebody who was erased.
+    Suppressed,
+}
+
+impl Protection {
+    /// Applies a policy with the keys of an installation. `tenant` names the tenant as nothing else
+    /// does, with its region. Nothing is given if nothing is to be done.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivacyError::NoKey`] when the policy makes pseudonyms and there are no keys.
+    pub fn new(
+        policy: Policy,
+        keys: Option<&KeyRing>,
+        tenant: &str,
+        suppressions: Suppressions,
+    ) -> Result<Option<Protection>, PrivacyError> {
+        if !policy.changes_anything() && suppressions.is_empty() {
+            return Ok(None);
+        }
+        let pseudonyms = match (policy.needs_key(), keys) {
+            (false, _) => None,
+            (true, Some(keys)) => Some(Arc::new(Pseudonyms::new(keys, tenant))),
+            (true, None) => return Err(PrivacyError::NoKey),
+        };
+        Ok(Some(Protection { policy: Arc::new(policy), pseudonyms, suppressions }))
+    }
+
+    /// What happens to a column. One that nobody declared is dropped.
+    pub fn column(&self, name: &str) -> ColumnProtection {
+        let action = self.policy.action(name);
+        let form = self.policy.column(name).map(|it| it.form);
+        let rule = match (form, action) {
+            (Some(ColumnForm::Identifier(family)), action)
+                if action == Action::Pseudonym || !self.suppressions.is_empty() =>
+            {
+                Rule::Identify(Box::new(Identifiers {
+                    family,
+                    action,
+                    pseudonyms: self.pseudonyms.clone(),
+                    known: FxHashMap::from_iter([(String::new(), 0)]),
+                    found: vec![Found { instead: String::new(), is_suppressed: false }],
+                    last: (String::new(), 0),
+                }))
+            }
+            (_, Action::Keep) => Rule::Keep,
+            (_, Action::Day) => Rule::Day,
+            (_, Action::Network) => Rule::Network,
+            (_, Action::Drop | Action::Pseudonym) => Rule::Drop,
+        };
+        ColumnProtection { rule, hashed: 0, distinct: 0 }
+    }
+
+    /// Suppresses, for the rest of the run, what a suppressed row is identified by: rows of later
+    /// exports name the same person by nothing else.
+    pub fn suppress(&mut self, column: &str, value: &str) {
+        if let Some(ColumnForm::Identifier(family)) = self.policy.column(column).map(|it| it.form) {
+            self.suppressions.add(family, value);
+        }
+    }
+}
+
+impl ColumnProtection {
+    /// Whether cells stay as they are and nobody is looked for in them.
+    pub fn keeps(&self) -> bool {
+        matches!(self.rule, Rule::Keep)
+    }
+
+    /// What becomes of a cell. `buffer` may hold the text for as long as it is used.
+    pub fn apply<'a>(
+        &'a mut self,
+        cell: &'a str,
+        protection: &Protection,
+        buffer: &'a mut String,
+    ) -> Cell<'a> {
+        buffer.clear();
+        match &mut self.rule {
+            Rule::Keep => Cell::Text(cell),
+            Rule::Drop => Cell::Text(""),
+            Rule::Day => Cell::Text(day(cell, buffer)),
+            Rule::Network => Cell::Text(networks(cell, buffer)),
+            Rule::Identify(identifiers) => {
+                let (number, is_new) = identifiers.number(cell, &protection.suppressions);
+                if is_new {
+                    self.distinct += 1;
+                    self.hashed += u64::from(looks_hashed(cell));
+                }
+                let found = &identifiers.found[number];
+                match (found.is_suppressed, identifiers.action) {
+                    (true, _) => Cell::Suppressed,
+                    (false, Action::Keep) => Cell::Text(cell),
+                    (false, _) => Cell::Text(&found.instead),
+                }
+            }
+        }
+    }
+
+    /// How many of the distinct login names look like hashes, and how many there are in all; nothing
+    /// for other columns.
+    pub fn hashed_names(&self) -> Option<(u64, u64)> {
+        match &self.rule {
+            Rule::Identify(it) if matches!(it.family, Family::Login) => {
+                Some((self.hashed, self.distinct))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Identifiers {
+    /// The number of what was found of a value, and whether it is a new one. Number 0 is nothing.
+    fn number(&mut self, cell: &str, suppressions: &Suppressions) -> (usize, bool) {
+        if cell == self.last.0 {
+            return (self.last.1, false);
+        }
+        let known = self.known.get(cell).copied();
+        let number = known.unwrap_or_else(|| self.add(cell, suppressions));
+        self.last.0.clear();
+        self.last.0.push_str(cell);
+        self.last.1 = number;
+        (number, known.is_none())
+    }
+
+    fn add(&mut self, cell: &str, suppressions: &Suppressions) -> usize {
+        let instead = match (self.action, &self.pseudonyms) {
+            (Action::Pseudonym, Some(pseudonyms)) => pseudonyms.of(self.family, cell),
+            _ => None,
+        };
+        let is_suppressed = suppressions.has(self.family, cell);
+        self.found.push(Found { instead: instead.unwrap_or_default(), is_suppressed });
+        let number = self.found.len() - 1;
+        self.known.insert(cell.to_owned(), number);
+        number
+    }
+}
+
+/// The day of a point in time, as its first second in the zone it is written in; nothing of what is no
+/// time.
+fn day<'a>(cell: &str, buffer: &'a mut String) -> &'a str {
+    let cell = cell.trim_ascii();
+    let (Some(date), Some(rest)) = (cell.get(..10), cell.get(10..)) else { return "" };
+    let is_date = date.bytes().enumerate().all(|(place, it)| match place {
+        4 | 7 => it == b'-',
+        _ => it.is_ascii_digit(),
+    });
+    if !is_date {
+        return "";
+    }
+    let zone = match rest.rfind(['Z', 'z', '+', '-']) {
+        Some(start) if rest[start..].len() <= 6 && rest[start + 1..].bytes().all(is_of_offset) => {
+            &rest[start..]
+        }
+        _ => "",
+    };
+    buffer.push_str(date);
+    buffer.push_str("T00:00:00");
+    buffer.push_str(zone);
+    buffer
+}
+
+fn is_of_offset(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b':'
+}
+
+/// The networks of a list of IP addresses, each once; what is no address is left out.
+fn networks<'a>(cell: &str, buffer: &'a mut String) -> &'a str {
+    let mut networks: Vec<IpAddr> = Vec::new();
+    let separates =
+        |it: char| it.is_ascii_whitespace() || matches!(it, '[' | ']' | ',' | ';' | '\'' | '"');
+    for item in cell.split(separates) {
+        let address = item.split_once('%').map_or(item, |(address, _)| address);
+        let Ok(address) = address.parse::<IpAddr>() else { continue };
+        let network = network(address.to_canonical());
+        if !networks.contains(&network) {
+            networks.push(network);
+        }
+    }
+    for network in networks {
+        if !buffer.is_empty() {
+            buffer.push(' ');
+        }
+        buffer.push_str(&network.to_string());
+    }
+    buffer
+}
+
+/// The network of an address: the first 24 bits of IPv4, the first 48 of IPv6, which is what one site
+/// has (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(it) => Ipv4Addr::from_bits(it.to_bits() & (u32::MAX << 8)).into(),
+        IpAddr::V6(it) => Ipv6Addr::from_bits(it.to_bits() & (u128::MAX << 80)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core_model::column::{Column, behaviour, direct, persistent, technical};
+
+    use super::*;
+    use crate::profile::Profile;
+    use crate::suppression::{Erasure, SuppressionList};
+
+    static COLUMNS: [Column; 5] = [
+        persistent("user.uid", Family::UserUid),
+        direct("user.name", Family::Login),
+        direct("user.upn", Family::Address),
+        behaviour("user.last_seen"),
+        technical("user.type"),
+    ];
+
+    fn protection(profile: Profile, suppressed: &[(Family, &str)]) -> Option<Protection> {
+        let keys = KeyRing::new("2026-11-22T10:00:00Z", &[1; 64]);
+        let declared: Vec<&'static Column> = COLUMNS.iter().collect();
+        let policy = Policy::new(profile, &declared, &["user.uid"], &[]).expect("no overrides");
+        let mut list = SuppressionList::new(&keys);
+        let erasure = Erasure { id: "e-1", since: "2026-11-22T10:00:00Z", reason: "request" };
+        let suppressed = suppressed.iter().copied();
+        list.suppress(&keys, "acme.eu", erasure, suppressed).expect("the same key");
+        let suppressions = list.matcher(&keys, "acme.eu").expect("the same key");
+        Protection::new(policy, Some(&keys), "acme.eu", suppressions).expect("there are keys")
+    }
+
+    fn applied(protection: &Protection, column: &str, cell: &str) -> Option<String> {
+        let mut buffer = String::new();
+        match protection.column(column).apply(cell, protection, &mut buffer) {
+            Cell::Text(text) => Some(text.to_owned()),
+            Cell::Suppressed => None,
+        }
+    }
+
+    #[test]
+    fn nothing_is_done_where_nothing_is_to_be_done() {
+        assert!(protection(Profile::Full, &[]).is_none());
+        let protection = protection(Profile::Pseudonymous, &[]).expect("there is much to be done");
+        assert!(protection.column("user.type").keeps());
+        assert!(!protection.column("user.name").keeps());
+    }
+
+    #[test]
+    fn each_column_gets_its_own() {
+        let protection = protection(Profile::Pseudonymous, &[]).expect("there is much to be done");
+        let upn =
+            applied(&protection, "user.upn", "jane.doe@acme.example").expect("not suppressed");
+        assert!(upn.starts_with("p1-"), "{upn}");
+        assert_eq!(applied(&protection, "user.name", "Jane.Doe@acme.example"), Some(upn));
+        let table = [
+            ("user.name", "", ""),
+            ("user.last_seen", "2026-11-18 11:06:40", "2026-11-18T00:00:00"),
+            ("user.type", "domain", "domain"),
+            ("nobody.declared", "Jane Doe", ""),
+        ];
+        for (column, cell, expected) in table {
+            assert_eq!(applied(&protection, column, cell).as_deref(), Some(expected), "{column}");
+        }
+    }
+
+    #[test]
+    fn rows_of_somebody_who_was_erased_are_known_in_every_profile() {
+        for profile in Profile::ALL {
+            let mut protection = protection(profile, &[(Family::Address, "jane.doe@acme.example")])
+                .expect("somebody is suppressed");
+            assert_eq!(applied(&protection, "user.upn", "JANE.DOE@acme.example"), None);
+            assert_eq!(applied(&protection, "user.name", "jane.doe@acme.example"), None);
+            assert!(applied(&protection, "user.uid", "u-1").is_some());
+            protection.suppress("user.uid", "u-1");
+            assert_eq!(applied(&protection, "user.uid", "u-1"), None);
+            assert!(applied(&protection, "user.uid", "u-2").is_some());
+        }
+    }
+
+    #[test]
+    fn a_value_is_the_same_the_second_time() {
+        let protection = protection(Profile::Pseudonymous, &[(Family::Login, "ACME\\gone")]);
+        let protection = protection.expect("there is much to be done");
+        let mut column = protection.column("user.name");
+        let mut read = |cell: &str| {
+            let mut buffer = String::new();
+            match column.apply(cell, &protection, &mut buffer) {
+                Cell::Text(text) => text.to_owned(),
+                Cell::Suppressed => "suppressed".to_owned(),
+            }
+        };
+        let cells = [
+            "ACME\\jdoe",
+            "ACME\\jdoe",
+            "acme\\gone",
+            "",
+            "ACME\\other",
+            "ACME\\jdoe",
+            "acme\\gone",
+        ];
+        let read: Vec<String> = cells.iter().map(|it| read(it)).collect();
+        assert_eq!([&read[1], &read[5]], [&read[0]; 2]);
+        assert_eq!(
+            (read[2].as_str(), read[3].as_str(), read[6].as_str()),
+            ("suppressed", "", "suppressed")
+        );
+        assert_ne!(read[4], read[0]);
+        let hash = "5f4dcc3b5aa765d61d8327deb882cf99";
+        let mut buffer = String::new();
+        column.apply(hash, &protection, &mut buffer);
+        assert_eq!(column.hashed_names(), Some((1, 4)));
+    }
+
+    #[test]
+    fn times_are_cut_to_their_day_in_their_own_zone() {
+        let table = [
+            ("2026-11-18 11:06:40", "2026-11-18T00:00:00"),
+            ("2026-11-18T11:06:40Z", "2026-11-18T00:00:00Z"),
+            ("2026-11-18T11:06:40.123+02:00", "2026-11-18T00:00:00+02:00"),
+            (" 2026-11-18 23:59:59-0530 ", "2026-11-18T00:00:00-0530"),
+            ("2026-11-18", "2026-11-18T00:00:00"),
+            ("2026-11-18 Jane-Doe", "2026-11-18T00:00:00"),
+            ("Jane Doe, at noon", ""),
+            ("18.11.2026 11:06", ""),
+            ("äöüäöüäöüäöü", ""),
+            ("", ""),
+        ];
+        for (cell, expected) in table {
+            assert_eq!(day(cell, &mut String::new()), expected, "{cell}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_cut_to_their_network() {
+        let table = [
+            ("10.20.30.40", "10.20.30.0"),
+            ("10.20.30.40, 10.20.30.41; 10.20.31.1", "10.20.30.0 10.20.31.0"),
+            ("[\"2001:db8:1:2:3:4:5:6\"]", "2001:db8:1::"),
+            ("fe80::1%en0, ::ffff:10.0.0.5", "fe80:: 10.0.0.0"),
+            ("jane-laptop", ""),
+        ];
+        for (cell, expected) in table {
+            assert_eq!(networks(cell, &mut String::new()), expected, "{cell}");
+        }
+    }
+}
