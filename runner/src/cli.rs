@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod privacy;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use core_query::Format;
 
+pub(crate) use self::privacy::{KeyCommand, PrivacyCommand};
 use crate::exit::EXIT_CODES;
 
 /// Brings a Nexthink estate into a graph that you can query: devices, users, packages, alerts.
@@ -164,6 +167,9 @@ their query is blank.")]
         #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
         output: ReportFormat,
     },
+    /// What is known of people: the inventory, and the keys of the pseudonyms
+    #[command(subcommand)]
+    Privacy(PrivacyCommand),
     /// List the generations that are kept
     #[command(after_help = "Example:\n  nexthink-graph history --output json")]
     History {

@@ -5,6 +5,7 @@ mod demo;
 mod history;
 mod init;
 mod jupiterone;
+mod privacy;
 mod query;
 mod run;
 mod show;
@@ -51,6 +52,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             dry_run,
             output,
         }) => jupiterone::purge(&global, &types, dry_run, output).await,
+        Some(Command::Privacy(command)) => privacy::dispatch(&global, command),
         Some(Command::History { output }) => history::history(&global, output.output),
         Some(Command::Simulate(arguments)) => simulate::simulate(&global, arguments).await,
     }

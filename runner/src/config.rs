@@ -3,6 +3,7 @@
 
 mod destinations;
 mod flat;
+mod privacy;
 mod queries;
 mod secret;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use jiff::tz::TimeZone;
 pub(crate) use self::destinations::JupiterOne;
 pub(crate) use self::flat::Problem;
 use self::flat::Settings;
+pub(crate) use self::privacy::{Privacy, policy};
 pub(crate) use self::queries::{PARAMETER, Partition, SavedQuery};
 pub(crate) use self::secret::SecretReference;
 use crate::exit::Failure;
@@ -66,6 +68,8 @@ pub(crate) struct Config {
     /// The saved queries by configuration field; a field that is blank is not here.
     pub(crate) queries: BTreeMap<&'static str, SavedQuery>,
     pub(crate) store: Location,
+    /// What is kept of people.
+    pub(crate) privacy: Privacy,
     /// Where generations are sent.
     pub(crate) jupiterone: Option<JupiterOne>,
 }
@@ -134,6 +138,7 @@ impl Config {
         let store =
             settings.text("store.location").unwrap_or_else(|| "nexthink-graph-store".into());
         let store = settings.checked("store.location", locate(&store, folder));
+        let privacy = privacy::read(&mut settings, folder);
         // A tenant of another region is another one.
         let named = tenant.as_ref().zip(region.as_ref());
         let named =
@@ -172,6 +177,7 @@ impl Config {
             parallel_exports: number(parallel_exports).unwrap_or(PARALLEL_EXPORTS),
             queries,
             store,
+            privacy,
             jupiterone,
         })
     }

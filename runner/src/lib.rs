@@ -7,6 +7,7 @@ mod config;
 mod deliver;
 mod exit;
 mod output;
+mod privacy;
 mod progress;
 mod run;
 mod steps;

@@ -11,6 +11,7 @@ mod publish;
 pub(crate) mod quota;
 mod read;
 pub(crate) mod report;
+mod sealed;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,8 +20,9 @@ use std::sync::Arc;
 use core_model::plan::{Decision, Plan, PlannedStep, SkipReason};
 use core_model::step::{Source, Step};
 use core_nexthink::{Client, Credentials, ProxySettings, Secret, SecretSource};
+use core_privacy::protection::Protection;
 use core_store::{
-    Downloads, Generation, GenerationId, RetentionPolicy, RunLock, Store, StoreError,
+    Downloads, Generation, GenerationId, PrivacyMark, RetentionPolicy, RunLock, Store, StoreError,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -28,10 +30,14 @@ use tokio_util::sync::CancellationToken;
 use self::apply::Applier;
 use self::exports::{Fetched, Fetcher};
 use self::journal::Leftovers;
+use self::publish::About;
 use self::quota::{Left, Need, Quota};
-use self::report::RunReport;
+use self::read::Reading;
+use self::report::{RunReport, StepReport};
+use self::sealed::Files;
 use crate::config::{Config, Proxy};
 use crate::exit::{Exit, Failure, exit_for};
+use crate::privacy::{self, RunPrivacy};
 use crate::progress::Progress;
 use crate::system::{self, Moment};
 
@@ -204,14 +210,8 @@ pub(crate) async fn run(
     }
     let started = Moment::now();
     let client = client(config, secret, |_| {})?;
-    let (lock, previous) = open_store(config)?;
-    let downloads = lock.downloads()?;
-    let mut leftovers = Leftovers::of(lock.tenant().download_notes()?);
-    if options.accept_shrink.is_empty() {
-        leftovers.drop_held(&report::held_by(previous.as_ref()));
-    }
-    let leftovers = Arc::new(leftovers);
-    downloads.clear_except(|name| leftovers.has(name))?;
+    let before = Before::open(config, &plan, options)?;
+    let Before { lock, previous, protection, mark, replaces_all, files, leftovers } = before;
     let quota = Quota::open(&lock, config.daily_exports)?;
     let parts_before = report::parts_of(previous.as_ref());
     let needs = exports::needs(&plan, config, &leftovers, &parts_before);
@@ -221,16 +221,17 @@ pub(crate) async fn run(
     let staging = lock.stage(run_id.parse()?)?;
     tracing::info!(run_id, tenant = config.tenant.as_str(), "run started");
 
+    let zone = config.time_zone.clone();
     let applier = Applier::new(
         previous,
-        options.accept_shrink.clone(),
-        config.time_zone.clone(),
-        downloads.clone(),
+        replaces_all,
         parts_before,
+        Reading { zone, files: files.clone(), protection },
+        options.accept_shrink.clone(),
         stop.clone(),
     );
     let fetcher =
-        Fetcher::new(config, client, downloads.clone(), leftovers, quota.clone(), progress.clone());
+        Fetcher::new(config, client, files.clone(), leftovers, quota.clone(), progress.clone());
     let fetching = fetcher.start_all(&plan, config, &needs);
     let applying = apply_all(&plan, config, fetching, applier, progress);
     let mut applier = stop.or_stop(applying).await?;
@@ -247,18 +248,70 @@ pub(crate) async fn run(
         report.finish(applier.reports, exit);
         return Ok(Finished { generation: None, report, exit });
     }
+    if let Some(step) = applier.keeps_from_replacing() {
+        return Err(not_replaced(step));
+    }
     let exit = if applier.all_complete() { Exit::Complete } else { Exit::Partial };
     progress.publishing();
-    let (tags, region) = (apply::tags(config), config.region.as_str().to_owned());
+    let tags = apply::tags(config);
+    let about = About { region: config.region.as_str().to_owned(), privacy: mark };
     let stop = stop.clone();
     let used = std::mem::take(&mut applier.used);
     let publishing = tokio::task::spawn_blocking(move || {
-        publish::publish(applier, staging, tags, region, &mut report, exit, &stop)
+        publish::publish(applier, staging, tags, about, &mut report, exit, &stop)
             .map(|generation| (generation.id().clone(), report))
     });
     let (generation, report) = joined(publishing.await)??;
-    retain(&lock, &downloads, &used);
+    retain(&lock, files.downloads(), &used);
     Ok(Finished { generation: Some(generation), report, exit })
+}
+
+/// What is there before a run.
+struct Before {
+    lock: RunLock,
+    previous: Option<Generation>,
+    protection: Option<Protection>,
+    mark: PrivacyMark,
+    /// Whether `previous` shows people otherwise, so that nothing of it may stay.
+    replaces_all: bool,
+    files: Files,
+    leftovers: Arc<Leftovers>,
+}
+
+impl Before {
+    fn open(config: &Config, plan: &Plan, options: &RunOptions) -> Result<Before, Failure> {
+        let (lock, previous) = open_store(config)?;
+        let RunPrivacy { protection, mark } = privacy::of_run(config, lock.tenant())?;
+        let replaces_all = previous.as_ref().is_some_and(|it| !privacy::is_like(it, &mark));
+        if let Some(previous) = previous.as_ref().filter(|_| replaces_all) {
+            privacy::check_replaces_all(previous, plan)?;
+        }
+        let downloads = lock.downloads()?;
+        let mut leftovers = match &protection {
+            Some(_) => Leftovers::none(),
+            None => Leftovers::of(lock.tenant().download_notes()?),
+        };
+        if options.accept_shrink.is_empty() {
+            leftovers.drop_held(&report::held_by(previous.as_ref()));
+        }
+        downloads.clear_except(|name| leftovers.has(name))?;
+        let files = Files::new(downloads, protection.is_some());
+        let leftovers = Arc::new(leftovers);
+        Ok(Before { lock, previous, protection, mark, replaces_all, files, leftovers })
+    }
+}
+
+/// Why a run whose privacy settings are others than before publishes nothing.
+fn not_replaced(step: &StepReport) -> Failure {
+    let reason = step.reason.as_deref().unwrap_or("it is not known why");
+    let error = anyhow::anyhow!(
+        "step {} is {}: {reason}. The privacy settings or the key have changed, so that nothing can be \
+         carried over and everything must be replaced at once: nothing is published until every step \
+         is complete",
+        step.id,
+        step.outcome
+    );
+    Failure { exit: Exit::DataRefused, error }
 }
 
 /// Fetches all exports and applies each as soon as it may be applied.

@@ -49,6 +49,15 @@ pub(crate) fn random() -> anyhow::Result<u64> {
     getrandom::u64().context("the system gives no random numbers")
 }
 
+/// Fills a buffer with random bytes.
+///
+/// # Errors
+///
+/// The system has none to give.
+pub(crate) fn fill_random(buffer: &mut [u8]) -> anyhow::Result<()> {
+    getrandom::fill(buffer).context("the system gives no random numbers")
+}
+
 /// A new identifier for a run, which sorts by time.
 ///
 /// # Errors

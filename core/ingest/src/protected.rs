@@ -63,7 +63,9 @@ impl Protector {
         }
         let Buffers { text, mut ends, mut lines } = std::mem::take(&mut self.buffers);
         let mut text = String::from_utf8(text).expect("it was a text when it was put back");
-        (text.clear(), ends.clear(), lines.clear());
+        text.clear();
+        ends.clear();
+        lines.clear();
         let mut suppressed = 0;
         for row in 0..batch.len() {
             let start = (text.len(), ends.len());

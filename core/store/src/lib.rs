@@ -16,7 +16,9 @@ pub use downloads::Downloads;
 pub use error::StoreError;
 pub use generation::{Batches, Generation};
 pub use location::Location;
-pub use manifest::{Column, FileEntry, Manifest, Outcome, Table, TableFile, TableKind};
+pub use manifest::{
+    Column, FileEntry, Manifest, Outcome, PrivacyMark, Table, TableFile, TableKind,
+};
 pub use names::GenerationId;
 pub use retention::{RetentionPolicy, choose_removals};
 pub use staging::{Draft, Staging};

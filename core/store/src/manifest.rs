@@ -1,6 +1,7 @@
 //! The manifest: what a generation holds, and enough about it to read it without the program that
 //! wrote it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -32,10 +33,33 @@ pub struct Manifest {
     pub created_at: String,
     /// Whether every table is complete.
     pub outcome: Outcome,
+    /// How the generation shows people; nothing where an older program wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<PrivacyMark>,
     /// Entity tables, then relationship tables, each sorted by name.
     pub tables: Vec<Table>,
     /// Other files, sorted by path, for example `run.json`.
     pub attachments: Vec<FileEntry>,
+}
+
+/// How a generation shows people. Objects of two generations that differ in this are never in one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrivacyMark {
+    /// The privacy profile, by its name in the configuration.
+    pub profile: String,
+    /// The id of the key that made its pseudonyms, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What the operator changed of the profile: the action of each column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, String>,
+}
+
+impl Default for PrivacyMark {
+    /// Everything as the source has it.
+    fn default() -> Self {
+        Self { profile: "full".to_owned(), key: None, columns: BTreeMap::new() }
+    }
 }
 
 /// How far a generation can be trusted to be the whole estate.

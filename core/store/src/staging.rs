@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
 use crate::generation::Generation;
-use crate::manifest::{FORMAT_VERSION, FileEntry, MANIFEST_FILE, Manifest, Outcome, Table};
+use crate::manifest::{
+    FORMAT_VERSION, FileEntry, MANIFEST_FILE, Manifest, Outcome, PrivacyMark, Table,
+};
 use crate::names::{self, GenerationId};
 use crate::platform;
 use crate::table::{TableDeclaration, TableWriter};
@@ -21,6 +23,8 @@ pub struct Draft {
     pub created_at: String,
     /// Whether the generation is complete.
     pub outcome: Outcome,
+    /// How it shows people.
+    pub privacy: Option<PrivacyMark>,
     /// What [`TableWriter::finish`] returned, for every table that was started.
     pub tables: Vec<Table>,
 }
@@ -117,6 +121,7 @@ impl Staging {
             region: draft.region,
             created_at: draft.created_at,
             outcome: draft.outcome,
+            privacy: draft.privacy,
             tables,
             attachments,
         }

@@ -98,6 +98,12 @@ impl Settings {
         is_empty_table && self.values.remove(path).is_some()
     }
 
+    /// The names of all values below a path, without the path.
+    pub(super) fn names_below(&self, path: &str) -> Vec<String> {
+        let below = format!("{path}.");
+        self.values.keys().filter_map(|it| Some(it.strip_prefix(&below)?.to_owned())).collect()
+    }
+
     /// A text; nothing if it is not there or blank.
     pub(crate) fn text(&mut self, path: &str) -> Option<String> {
         let Value::Text(text) =

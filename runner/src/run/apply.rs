@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use arrow_array::RecordBatch;
+use core_ingest::edges::Edges;
 use core_ingest::graph::Graph;
 use core_ingest::outcome::{Outcome, PartialReason, ShrinkGuard};
 use core_ingest::step::ingest_row;
@@ -15,13 +16,12 @@ use core_model::entity::EntityType;
 use core_model::plan::{Decision, PlannedStep};
 use core_model::step::Step;
 use core_nexthink::ErrorKind;
-use core_store::{Downloads, Generation, TableKind};
-use jiff::tz::TimeZone;
+use core_store::{Generation, TableKind};
 
 use super::Stop;
 use super::exports::Fetched;
 use super::parts;
-use super::read::{Reader, Unreadable};
+use super::read::{Reader, Reading, Unreadable};
 use super::report::StepReport;
 use crate::config::Config;
 
@@ -30,8 +30,9 @@ pub(crate) struct Applier {
     pub(super) graph: Graph,
     pub(super) previous: Option<Generation>,
     accept_shrink: Vec<String>,
-    zone: TimeZone,
-    downloads: Downloads,
+    reading: Reading,
+    /// Whether the generation before shows people otherwise, so that nothing of it may stay.
+    replaces_all: bool,
     stop: Stop,
     /// Whether each type may lose objects.
     pub(super) may_lose: BTreeMap<&'static str, bool>,
@@ -49,18 +50,18 @@ pub(crate) struct Applier {
 impl Applier {
     pub(super) fn new(
         previous: Option<Generation>,
-        accept_shrink: Vec<String>,
-        zone: TimeZone,
-        downloads: Downloads,
+        replaces_all: bool,
         parts: BTreeMap<String, u32>,
+        reading: Reading,
+        accept_shrink: Vec<String>,
         stop: Stop,
     ) -> Applier {
         Applier {
             graph: Graph::default(),
             previous,
             accept_shrink,
-            zone,
-            downloads,
+            reading,
+            replaces_all,
             stop,
             may_lose: BTreeMap::new(),
             reports: Vec::new(),
@@ -125,6 +126,16 @@ impl Applier {
         self.reports.iter().all(|it| matches!(it.outcome, "complete" | "skipped"))
     }
 
+    /// The first step because of which not everything of the generation before is replaced, though
+    /// nothing of it may stay.
+    pub(super) fn keeps_from_replacing(&self) -> Option<&StepReport> {
+        if !self.replaces_all {
+            return None;
+        }
+        // A skipped step has nothing to replace: that was checked before the run.
+        self.reports.iter().find(|it| !matches!(it.outcome, "complete" | "skipped"))
+    }
+
     /// The kind of failure that a run in which nothing was fetched is told by: the one that needs
     /// somebody to act comes before the one that may pass.
     pub(super) fn gravest_failure(&self) -> Option<ErrorKind> {
@@ -171,11 +182,11 @@ impl Applier {
             }
         };
         report.deliver(&delivery);
-        let zone = self.zone.clone();
-        let reader = Reader { step, downloads: &self.downloads, zone, stop: &self.stop };
+        let reader = Reader { step, reading: &self.reading, stop: &self.stop };
         match reader.read(&self.graph, &delivery) {
-            Ok(read) => {
+            Ok(mut read) => {
                 report.read(&read);
+                self.reading.protection = read.tables.protection.take();
                 self.graph.add(read.tables);
                 if delivery.lacking.is_none() {
                     self.parts.insert(step.id.to_owned(), delivery.parts);
@@ -188,7 +199,7 @@ impl Applier {
                 let kind = if is_local(&error) { ErrorKind::Local } else { ErrorKind::Data };
                 // What was refused once is refused again, so the next run must not take it up.
                 if let Some(download) = download.filter(|_| kind == ErrorKind::Data) {
-                    self.downloads.remove(&download)?;
+                    self.reading.files.downloads().remove(&download)?;
                 }
                 let query = report.query_id.as_deref().unwrap_or("");
                 let message = format!("the export of query {query} was refused: {error:#}");
@@ -253,6 +264,9 @@ impl Applier {
     /// that step's removal of the end is.
     fn removals(&self, step: &Step) -> anyhow::Result<Vec<(&'static str, u64, u64)>> {
         let mut removals = Vec::new();
+        if self.replaces_all {
+            return Ok(self.losses(step));
+        }
         for entity in step.entities {
             let (mut before, mut removed) = (0, 0);
             for batch in self.before(TableKind::Entity, entity.type_name)? {
@@ -273,6 +287,24 @@ impl Applier {
             removals.push((relationship.type_name, before, removed));
         }
         Ok(removals)
+    }
+
+    /// The same where all keys are others than before, so that only the numbers can be compared.
+    fn losses(&self, step: &Step) -> Vec<(&'static str, u64, u64)> {
+        let before = |kind, name: &str| {
+            let previous = self.previous.as_ref().map(Generation::manifest);
+            previous.and_then(|it| it.table(kind, name)).map_or(0, |it| it.rows)
+        };
+        let entities = step.entities.iter().map(|it| {
+            let now = self.graph.entity_table(it.type_name).map_or(0, |it| it.len() as u64);
+            (it.type_name, before(TableKind::Entity, it.type_name), now)
+        });
+        let relationships = step.relationships.iter().map(|it| {
+            let now = self.graph.edges(it.type_name).map_or(0, Edges::len);
+            (it.type_name, before(TableKind::Relationship, it.type_name), now)
+        });
+        let all = entities.chain(relationships);
+        all.map(|(name, before, now)| (name, before, before.saturating_sub(now))).collect()
     }
 
     /// Carries over what the step's types may not lose.
@@ -321,7 +353,8 @@ impl Applier {
         kind: TableKind,
         name: &str,
     ) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<RecordBatch>>>> {
-        let Some(previous) = &self.previous else { return Ok(Box::new(std::iter::empty())) };
+        let previous = self.previous.as_ref().filter(|_| !self.replaces_all);
+        let Some(previous) = previous else { return Ok(Box::new(std::iter::empty())) };
         if previous.manifest().table(kind, name).is_none() {
             return Ok(Box::new(std::iter::empty()));
         }

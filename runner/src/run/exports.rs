@@ -12,7 +12,6 @@ use core_model::step::Step;
 use core_nexthink::{
     Client, Compression, Endpoint, ExportEvent, ExportOrder, FinishedExport, NexthinkError,
 };
-use core_store::Downloads;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -20,6 +19,7 @@ use tracing::Instrument as _;
 use super::journal::Leftovers;
 use super::parts;
 use super::quota::{Need, Promise, Quota};
+use super::sealed::Files;
 use crate::config::{Config, SavedQuery};
 use crate::progress::Progress;
 use crate::system::Moment;
@@ -28,7 +28,7 @@ use crate::system::Moment;
 #[derive(Clone)]
 pub(super) struct Fetcher {
     client: Arc<Client>,
-    downloads: Downloads,
+    files: Files,
     leftovers: Arc<Leftovers>,
     pub(super) quota: Quota,
     /// One permit for each export that may run now.
@@ -74,13 +74,13 @@ impl Fetcher {
     pub(super) fn new(
         config: &Config,
         client: Arc<Client>,
-        downloads: Downloads,
+        files: Files,
         leftovers: Arc<Leftovers>,
         quota: Quota,
         progress: Progress,
     ) -> Fetcher {
         let slots = Arc::new(Semaphore::new(config.parallel_exports));
-        Fetcher { client, downloads, leftovers, quota, slots, progress }
+        Fetcher { client, files, leftovers, quota, slots, progress }
     }
 
     /// Starts to fetch for all steps that run, each with what it will need of the day's exports.
@@ -159,14 +159,10 @@ impl Fetcher {
         promise: Promise,
         observer: impl Fn(&ExportEvent),
     ) -> Result<FinishedExport, NexthinkError> {
-        let (record, mut journal) =
-            self.leftovers.take_up(&self.downloads, download, order, promise);
+        let (record, mut journal) = self.leftovers.take_up(&self.files, download, order, promise);
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
-        let file = self.downloads.resume(download);
-        let file = file.map_err(|error| NexthinkError::Sink {
-            source: Arc::new(std::io::Error::other(error)),
-        })?;
-        let mut file = tokio::fs::File::from_std(file);
+        let file = self.files.write(download);
+        let mut file = file.map_err(|error| NexthinkError::Sink { source: Arc::new(error) })?;
         let finished = self
             .client
             .run_export(order, record, &mut journal, &mut file, |event| observer(&event))
@@ -183,8 +179,8 @@ impl Fetcher {
     }
 
     /// The downloads.
-    pub(super) fn downloads(&self) -> &Downloads {
-        &self.downloads
+    pub(super) fn files(&self) -> &Files {
+        &self.files
     }
 }
 

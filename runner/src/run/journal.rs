@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::quota::Promise;
 use super::report::bytes;
+use super::sealed::Files;
 use crate::system::Moment;
 
 /// How old an export may be to be gone on with, in milliseconds: two hours, which is longer than one is
@@ -33,6 +34,8 @@ pub(crate) struct Leftovers(BTreeMap<String, Note>);
 pub(super) struct Journal {
     downloads: Downloads,
     name: String,
+    /// Whether a later run can go on with the download; not with a sealed one.
+    keeps: bool,
     /// Of its start, and of another one if that is lost.
     promise: Promise,
     started_ms: Option<u64>,
@@ -50,6 +53,11 @@ impl Leftovers {
             Some((name, note))
         });
         Leftovers(read.collect())
+    }
+
+    /// None at all: of sealed downloads there is nothing to go on with.
+    pub(super) fn none() -> Leftovers {
+        Leftovers(BTreeMap::new())
     }
 
     /// Leaves out downloads that an earlier run has held back.
@@ -77,15 +85,16 @@ impl Leftovers {
     /// The record of an export that is asked for like this, and the journal to go on with.
     pub(super) fn take_up(
         &self,
-        downloads: &Downloads,
+        files: &Files,
         name: &str,
         order: &ExportOrder,
         promise: Promise,
     ) -> (Option<ExportRecord>, Journal) {
         let note = self.0.get(name).filter(|note| note.record.fits(order));
         let journal = Journal {
-            downloads: downloads.clone(),
+            downloads: files.downloads().clone(),
             name: name.to_owned(),
+            keeps: !files.are_sealed(),
             promise,
             started_ms: note.map(|it| it.started_ms),
         };
@@ -106,6 +115,9 @@ impl ExportJournal for Journal {
 
     fn record(&mut self, record: &ExportRecord) -> io::Result<()> {
         self.check_room(record)?;
+        if !self.keeps {
+            return Ok(());
+        }
         let started_ms = self.started_ms.unwrap_or_else(|| Moment::now().0);
         let note = serde_json::to_vec(&Note { started_ms, record: record.clone() })?;
         self.downloads.set_note(&self.name, &note).map_err(io::Error::other)
@@ -141,8 +153,9 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // A download that nobody can go on with is in the way only.
-        if let Ok(None) = self.downloads.note(&self.name)
+        // A download that nobody can go on with is in the way only; a sealed one is read by this run.
+        if self.keeps
+            && let Ok(None) = self.downloads.note(&self.name)
             && let Err(error) = self.downloads.remove(&self.name)
         {
             tracing::warn!(%error, "a download that is of no use was left behind");

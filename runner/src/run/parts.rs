@@ -11,12 +11,12 @@ use core_ingest::decompress::{self, Caps};
 use core_ingest::partition::Pattern;
 use core_model::step::Step;
 use core_nexthink::{Compression, ExportOrder, FinishedExport, NexthinkError};
-use core_store::Downloads;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::exports::{Delivery, Fetcher, Received, count_start};
 use super::quota::Promise;
+use super::sealed::Files;
 use crate::config::Partition;
 
 /// How much of a truncated part is looked at before it is split, in chunks of 64 KiB.
@@ -157,10 +157,10 @@ impl Parts<'_> {
     /// Whether a part begins with rows that lie outside it: then each part is the whole again, and to
     /// split it would only cost exports.
     async fn is_ignored(&self, pattern: &Pattern, bytes: u64) -> bool {
-        let downloads = self.fetcher.downloads().clone();
+        let files = self.fetcher.files().clone();
         let (name, pattern) = (download_name(self.step_id, pattern), pattern.clone());
         let (step, column) = (self.step, self.partition_column());
-        let look = move || begins_outside(step, column, &downloads, &name, &pattern, bytes);
+        let look = move || begins_outside(step, column, &files, &name, &pattern, bytes);
         tokio::task::spawn_blocking(look).await.unwrap_or(false)
     }
 
@@ -188,12 +188,12 @@ impl Parts<'_> {
 fn begins_outside(
     step: &'static Step,
     column: &str,
-    downloads: &Downloads,
+    files: &Files,
     name: &str,
     pattern: &Pattern,
     bytes: u64,
 ) -> bool {
-    let Ok(file) = downloads.read(name) else { return false };
+    let Ok(file) = files.read(name) else { return false };
     let reader = decompress::reader(BufReader::new(file), bytes, Caps::default());
     let Ok((_, mut reader)) = reader else { return false };
     let patterns = [pattern.clone()];

@@ -5,7 +5,9 @@ use core_ingest::values::{FROM_KEY, KEY, TO_KEY, Tag};
 use core_model::entity::EntityType;
 use core_model::property::PersonalData;
 use core_model::relationship::{EdgeProperty, RelationshipType};
-use core_store::{Draft, Generation, Outcome, Staging, Table, TableDeclaration, TableKind};
+use core_store::{
+    Draft, Generation, Outcome, PrivacyMark, Staging, Table, TableDeclaration, TableKind,
+};
 
 use super::Stop;
 use super::apply::Applier;
@@ -13,12 +15,18 @@ use super::report::{RunReport, TypeReport};
 use crate::exit::{Exit, Failure};
 use crate::system::Moment;
 
+/// What the manifest says besides what was written.
+pub(super) struct About {
+    pub(super) region: String,
+    pub(super) privacy: PrivacyMark,
+}
+
 /// Writes all tables, completes the report, and publishes both.
 pub(super) fn publish(
     applier: Applier,
     staging: Staging,
     tags: Vec<Tag>,
-    region: String,
+    about: About,
     report: &mut RunReport,
     exit: Exit,
     stop: &Stop,
@@ -46,7 +54,8 @@ pub(super) fn publish(
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
     let run = serde_json::to_vec_pretty(report).map_err(anyhow::Error::new)?;
     stop.check()?;
-    let draft = Draft { region, created_at: now, outcome, tables };
+    let About { region, privacy } = about;
+    let draft = Draft { region, created_at: now, outcome, privacy: Some(privacy), tables };
     Ok(staging.publish(draft, &[(super::report::FILE, &run)])?)
 }
 

@@ -10,21 +10,29 @@ use core_ingest::outcome::{Outcome, PartialReason};
 use core_ingest::partition::cover_hexadecimal;
 use core_ingest::step::{StepIngest, StepTables};
 use core_model::step::Step;
-use core_store::Downloads;
+use core_privacy::protection::Protection;
 use jiff::tz::TimeZone;
 
 use super::Stop;
 use super::exports::{Delivery, Received};
+use super::sealed::Files;
 
 /// How much of a file is read at once, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// How the files of all steps are read.
+pub(super) struct Reading {
+    /// The zone of times that name none.
+    pub(super) zone: TimeZone,
+    pub(super) files: Files,
+    /// What happens to the rows of people; it learns whom to suppress from step to step.
+    pub(super) protection: Option<Protection>,
+}
+
 /// Reads the files of one step.
 pub(super) struct Reader<'a> {
     pub(super) step: &'static Step,
-    pub(super) downloads: &'a Downloads,
-    /// The zone of times that name none.
-    pub(super) zone: TimeZone,
+    pub(super) reading: &'a Reading,
     pub(super) stop: &'a Stop,
 }
 
@@ -54,7 +62,9 @@ impl From<anyhow::Error> for Unreadable {
 impl Reader<'_> {
     /// Reads all files; what was made of them is of use only if all are good.
     pub(super) fn read(&self, graph: &Graph, delivery: &Delivery) -> Result<Read, Unreadable> {
-        let mut ingest = StepIngest::new(self.step, graph).with_time_zone(self.zone.clone());
+        let mut ingest = StepIngest::new(self.step, graph)
+            .with_time_zone(self.reading.zone.clone())
+            .with_protection(self.reading.protection.clone());
         let (mut bytes, mut compression) = (0, None);
         // Where parts are lacking, the truncated files have rows that those would have had.
         let rest = delivery.lacking.iter().flat_map(|_| &delivery.truncated);
@@ -108,7 +118,7 @@ impl Reader<'_> {
         file: &Received,
         mut push: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<(Compression, u64)> {
-        let reader = BufReader::new(self.downloads.read(&file.download)?);
+        let reader = BufReader::new(self.reading.files.read(&file.download)?);
         let caps = Caps::default();
         let (compression, mut reader) = decompress::reader(reader, file.export.bytes, caps)?;
         let mut chunk = vec![0; CHUNK_BYTES];

@@ -6,7 +6,7 @@ use std::time::Duration;
 use core_ingest::decompress::Compression;
 use core_ingest::graph::Graph;
 use core_ingest::outcome::Outcome;
-use core_ingest::step::RowAccount;
+use core_ingest::step::{HashedNames, RowAccount};
 use core_model::step::Step;
 use core_store::Generation;
 use serde::Serialize;
@@ -94,6 +94,10 @@ pub(crate) struct StepReport {
     pub(crate) doubtful: Vec<&'static str>,
     /// Some of the quarantined rows.
     pub(crate) quarantine: Vec<QuarantinedRow>,
+    /// Distinct login names that look like hashes, where pseudonyms stand for them.
+    pub(crate) hashed_names: u64,
+    /// The other distinct login names.
+    pub(crate) plain_names: u64,
     pub(crate) fetch_ms: u128,
     pub(crate) apply_ms: u128,
 }
@@ -106,6 +110,8 @@ pub(crate) struct Rows {
     pub(crate) used: u64,
     pub(crate) merged: u64,
     pub(crate) quarantined: u64,
+    /// Of people and devices that were erased.
+    pub(crate) suppressed: u64,
 }
 
 /// A row that was set aside.
@@ -236,6 +242,7 @@ impl RunReport {
                     step.id
                 ));
             }
+            step.remark_on_people(&mut remarks);
             for row in step.quarantine.iter().take(3) {
                 let file =
                     if step.parts > 0 { format!("file {}, ", row.file) } else { String::new() };
@@ -252,6 +259,26 @@ impl RunReport {
 impl StepReport {
     pub(super) fn new(step: &'static Step) -> StepReport {
         StepReport { id: step.id, name: step.name, ..StepReport::default() }
+    }
+
+    fn remark_on_people(&self, remarks: &mut Vec<String>) {
+        if self.rows.suppressed > 0 {
+            let count = self.rows.suppressed;
+            remarks.push(format!("{}: {count} rows of who was erased were left out", self.id));
+        }
+        let (hashed, plain) = (self.hashed_names, self.plain_names);
+        if hashed > 0 && plain > 0 {
+            remarks.push(format!(
+                "{}: {hashed} user names look hashed by the Collector and {plain} do not, so that one \
+                 person may have two pseudonyms; set the Collectors alike",
+                self.id
+            ));
+        } else if hashed > 0 {
+            remarks.push(format!(
+                "{}: all {hashed} user names look hashed by the Collector already",
+                self.id
+            ));
+        }
     }
 
     /// Notes what was downloaded.
@@ -278,7 +305,11 @@ impl StepReport {
             used: account.used,
             merged: account.merged,
             quarantined: account.quarantined(),
+            suppressed: account.suppressed,
         };
+        let HashedNames { hashed, all } = account.hashed_names;
+        self.hashed_names = hashed;
+        self.plain_names = all - hashed;
         self.missing_columns.clone_from(&account.missing_columns);
         self.unknown_columns = account.unknown_columns;
         let listed = account.decoder.quarantine.listed.iter();

@@ -120,6 +120,7 @@ fn publish(graph: Graph, folder: &Path) -> anyhow::Result<()> {
         region: "eu".to_owned(),
         created_at: "2026-03-01T08:00:00Z".to_owned(),
         outcome: Outcome::Complete,
+        privacy: None,
         tables,
     };
     staging.publish(draft, &[])?;

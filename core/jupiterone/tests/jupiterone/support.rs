@@ -193,6 +193,7 @@ impl Place {
             region: "eu".to_owned(),
             created_at: "2026-03-01T08:00:00Z".to_owned(),
             outcome: Outcome::Complete,
+            privacy: None,
             tables,
         };
         staging.publish(draft, &[])

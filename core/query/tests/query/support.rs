@@ -46,6 +46,7 @@ impl Place {
             region: "eu".to_owned(),
             created_at: "2026-03-01T08:00:00Z".to_owned(),
             outcome: Outcome::Partial,
+            privacy: None,
             tables: written,
         };
         Ok(staging.publish(draft, &[])?)

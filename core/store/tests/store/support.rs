@@ -56,6 +56,7 @@ pub(crate) fn draft(tables: Vec<Table>) -> Draft {
         region: "eu".to_owned(),
         created_at: "2026-03-01T08:00:00Z".to_owned(),
         outcome: Outcome::Complete,
+        privacy: None,
         tables,
     }
 }

@@ -1,0 +1,134 @@
+//! Keys and suppressions of an installation: where they are kept, and what a run does with them.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use core_model::plan::Plan;
+use core_privacy::keys::KeyRing;
+use core_privacy::protection::Protection;
+use core_privacy::suppression::{SuppressionList, Suppressions};
+use core_store::{Generation, PrivacyMark, TenantStore};
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::system;
+
+/// The list of those who were erased, in the tenant's folder of the store.
+pub(crate) const SUPPRESSIONS: &str = "suppressions.json";
+
+/// The largest key file, in bytes: some hundred rotations.
+const MAX_KEY_FILE_BYTES: u64 = 64 * 1024;
+
+/// What a run does for the people in its rows.
+pub(crate) struct RunPrivacy {
+    /// Nothing if every declared value is kept and nobody is suppressed.
+    pub(crate) protection: Option<Protection>,
+    /// What the generation says of it.
+    pub(crate) mark: PrivacyMark,
+}
+
+/// The name of a tenant in the derivation of keys: a tenant of the same name elsewhere is another one.
+pub(crate) fn tenant_name(config: &Config) -> String {
+    format!("{}.{}", config.tenant.as_str(), config.region.as_str())
+}
+
+/// What this configuration does for the people in the rows of a tenant.
+pub(crate) fn of_run(config: &Config, tenant: &TenantStore) -> Result<RunPrivacy, Failure> {
+    let policy = config.privacy.policy.clone();
+    let list = suppression_list(tenant)?;
+    let needs_keys = policy.needs_key() || list.as_ref().is_some_and(|it| !it.entries().is_empty());
+    let keys = if needs_keys { Some(load_keys(&config.privacy.key_file)?) } else { None };
+    let refused = |error| Failure::new(Exit::Configuration, error);
+    let name = tenant_name(config);
+    let suppressions = match (&list, &keys) {
+        (Some(list), Some(keys)) => list.matcher(keys, &name).map_err(refused)?,
+        _ => Suppressions::default(),
+    };
+    let mark = PrivacyMark {
+        profile: policy.profile().name().to_owned(),
+        key: keys.as_ref().filter(|_| policy.needs_key()).map(|it| it.active_id().to_owned()),
+        columns: policy
+            .overrides()
+            .map(|(column, action)| (column.to_owned(), action.name().to_owned()))
+            .collect(),
+    };
+    let protection = Protection::new(policy, keys.as_ref(), &name, suppressions);
+    Ok(RunPrivacy { protection: protection.map_err(refused)?, mark })
+}
+
+/// Whether a generation shows people as a mark says, so that its objects may be carried over.
+pub(crate) fn is_like(previous: &Generation, mark: &PrivacyMark) -> bool {
+    previous.manifest().privacy.as_ref().unwrap_or(&PrivacyMark::default()) == mark
+}
+
+/// Refuses a run that could not replace everything: objects that show people in two ways must never
+/// be in one generation.
+pub(crate) fn check_replaces_all(previous: &Generation, plan: &Plan) -> Result<(), Failure> {
+    let skipped = plan.steps().iter().filter(|it| !it.runs()).map(|it| it.step);
+    let has_rows = |name: &&str| {
+        let mut tables = previous.manifest().tables.iter();
+        tables.any(|it| it.name == **name && it.rows > 0)
+    };
+    for step in skipped {
+        let entities = step.entities.iter().map(|it| it.type_name);
+        let relationships = step.relationships.iter().map(|it| it.type_name);
+        if let Some(name) = entities.chain(relationships).find(|it| has_rows(it)) {
+            return Err(Failure::usage(format!(
+                "the privacy settings or the key have changed, so that nothing can be carried over, \
+                 and step {} is not to run, which made `{name}`: run all steps at once",
+                step.id
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The keys of the installation.
+pub(crate) fn load_keys(path: &Path) -> Result<KeyRing, Failure> {
+    read_keys(path).map_err(|error| Failure { exit: Exit::Configuration, error })
+}
+
+fn read_keys(path: &Path) -> anyhow::Result<KeyRing> {
+    let shown = path.display();
+    let program = system::own_command();
+    let file = File::open(path).map_err(|error| match error.kind() {
+        // A new key in place of a lost one would cut the graph off from what was published before.
+        ErrorKind::NotFound => anyhow::anyhow!(
+            "the key file {shown} is not there: if there never was one, `{program} privacy key new` \
+             makes it; if it was lost, put back the copy that you keep of it"
+        ),
+        _ => anyhow::Error::new(error).context(format!("cannot read the key file {shown}")),
+    })?;
+    let unreadable = || format!("cannot read the key file {shown}");
+    let exposed = system::others_may_read(&file).with_context(unreadable)?;
+    anyhow::ensure!(
+        !exposed,
+        "the key file {shown} can be read by others: run `chmod 600 {shown}`"
+    );
+    let mut text = Zeroizing::new(String::new());
+    file.take(MAX_KEY_FILE_BYTES).read_to_string(&mut text).with_context(unreadable)?;
+    KeyRing::parse(&text).with_context(|| format!("the key file {shown} cannot be used"))
+}
+
+/// Writes the keys, where only their owner can read them.
+pub(crate) fn save_keys(path: &Path, keys: &KeyRing) -> anyhow::Result<()> {
+    system::write_private_file(path, &keys.to_text())
+        .with_context(|| format!("cannot write the key file {}", path.display()))
+}
+
+/// The list of those who were erased; nothing if nobody ever was.
+pub(crate) fn suppression_list(tenant: &TenantStore) -> Result<Option<SuppressionList>, Failure> {
+    let Some(bytes) = tenant.state(SUPPRESSIONS)? else { return Ok(None) };
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    let list = SuppressionList::parse(&text).map_err(|error| {
+        let error = anyhow::Error::new(error);
+        error.context(format!(
+            "{SUPPRESSIONS} in the store cannot be read, and without it people who \
+                               were erased would come back"
+        ))
+    })?;
+    Ok(Some(list))
+}

@@ -1,0 +1,233 @@
+//! Downloads that nobody can read but this run: where a privacy policy changes or suppresses anything,
+//! a download is encrypted under a key that is in this process's memory only. A run that is killed
+//! leaves bytes without a key, and the next one removes them, so nothing is gone on with across runs.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, SeekFrom};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use chacha20::ChaCha20;
+use chacha20::cipher::{KeyIvInit as _, StreamCipher as _, StreamCipherSeek as _};
+use core_nexthink::ResultsSink;
+use core_store::{Downloads, StoreError};
+use tokio::fs::File;
+use tokio::io::{AsyncSeekExt as _, AsyncWrite, AsyncWriteExt as _};
+use zeroize::Zeroizing;
+
+use crate::system;
+
+/// A key of 32 bytes and a nonce of 12 (RFC 8439).
+type Seal = Zeroizing<[u8; 44]>;
+
+/// The downloads of a run, sealed or as they are.
+#[derive(Clone)]
+pub(crate) struct Files {
+    downloads: Downloads,
+    seals: Option<Arc<Seals>>,
+}
+
+/// The seals of downloads. With the last holder the downloads go too.
+struct Seals {
+    by_name: Mutex<BTreeMap<String, Seal>>,
+    downloads: Downloads,
+}
+
+/// A download that is written.
+pub(super) enum Sink {
+    Open(File),
+    Sealed(Box<SealedFile>),
+}
+
+/// A file that is encrypted as it is written.
+pub(super) struct SealedFile {
+    file: File,
+    name: String,
+    seals: Arc<Seals>,
+    cipher: ChaCha20,
+    /// What was encrypted and not written yet: the file may take less than it was given.
+    pending: Vec<u8>,
+}
+
+impl Files {
+    /// The downloads of a run; `sealed` if nobody else may read them.
+    pub(super) fn new(downloads: Downloads, sealed: bool) -> Files {
+        let seals = sealed
+            .then(|| Arc::new(Seals { by_name: Mutex::default(), downloads: downloads.clone() }));
+        Files { downloads, seals }
+    }
+
+    /// The downloads themselves.
+    pub(super) fn downloads(&self) -> &Downloads {
+        &self.downloads
+    }
+
+    /// Whether nobody else can read them, so that no later run can go on with them.
+    pub(super) fn are_sealed(&self) -> bool {
+        self.seals.is_some()
+    }
+
+    /// Opens a download to write it, or to go on with it.
+    pub(super) fn write(&self, name: &str) -> io::Result<Sink> {
+        let file = self.downloads.resume(name).map_err(io::Error::other)?;
+        let Some(seals) = &self.seals else { return Ok(Sink::Open(File::from_std(file))) };
+        // What is there has a seal that nobody knows any more.
+        file.set_len(0)?;
+        Ok(Sink::Sealed(Box::new(SealedFile {
+            file: File::from_std(file),
+            name: name.to_owned(),
+            cipher: seals.renew(name)?,
+            seals: Arc::clone(seals),
+            pending: Vec::new(),
+        })))
+    }
+
+    /// Opens a download to read it from its start.
+    pub(super) fn read(&self, name: &str) -> Result<Box<dyn Read>, StoreError> {
+        let file = self.downloads.read(name)?;
+        let cipher = self.seals.as_ref().and_then(|it| it.cipher(name));
+        Ok(match cipher {
+            Some(cipher) => Box::new(Unsealing { file, cipher }),
+            None => Box::new(file),
+        })
+    }
+}
+
+/// A download whose bytes are decrypted as they are read.
+struct Unsealing {
+    file: std::fs::File,
+    cipher: ChaCha20,
+}
+
+impl Read for Unsealing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.cipher.try_apply_keystream(&mut buffer[..read]).map_err(too_long)?;
+        Ok(read)
+    }
+}
+
+impl AsyncWrite for Sink {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Sink::Open(file) => Pin::new(file).poll_write(context, bytes),
+            Sink::Sealed(sealed) => sealed.poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Sink::Open(file) => Pin::new(file).poll_flush(context),
+            Sink::Sealed(sealed) => {
+                std::task::ready!(sealed.poll_pending(context))?;
+                Pin::new(&mut sealed.file).poll_flush(context)
+            }
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        std::task::ready!(self.as_mut().poll_flush(context))?;
+        match &mut *self {
+            Sink::Open(file) => Pin::new(file).poll_shutdown(context),
+            Sink::Sealed(sealed) => Pin::new(&mut sealed.file).poll_shutdown(context),
+        }
+    }
+}
+
+impl ResultsSink for Sink {
+    async fn restart(&mut self) -> io::Result<()> {
+        match self {
+            Sink::Open(file) => file.restart().await,
+            Sink::Sealed(sealed) => {
+                sealed.pending.clear();
+                sealed.file.restart().await?;
+                // Two texts must never be encrypted alike.
+                sealed.cipher = sealed.seals.renew(&sealed.name)?;
+                Ok(())
+            }
+        }
+    }
+
+    async fn resume(&mut self) -> io::Result<u64> {
+        self.flush().await?;
+        match self {
+            Sink::Open(file) => file.resume().await,
+            Sink::Sealed(sealed) => {
+                let end = sealed.file.seek(SeekFrom::End(0)).await?;
+                sealed.cipher.try_seek(end).map_err(too_long)?;
+                Ok(end)
+            }
+        }
+    }
+
+    async fn persist(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        match self {
+            Sink::Open(file) => file.persist().await,
+            // Nobody reads it after a loss of power.
+            Sink::Sealed(_) => Ok(()),
+        }
+    }
+}
+
+impl SealedFile {
+    fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        std::task::ready!(self.poll_pending(context))?;
+        self.pending.extend_from_slice(bytes);
+        self.cipher.try_apply_keystream(&mut self.pending).map_err(too_long)?;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_pending(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.pending.is_empty() {
+            let file = Pin::new(&mut self.file);
+            let written = std::task::ready!(file.poll_write(context, &self.pending))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.pending.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Seals {
+    /// A cipher with a seal that nothing else has, which is remembered for the reader.
+    fn renew(&self, name: &str) -> io::Result<ChaCha20> {
+        let mut seal = Seal::new([0; 44]);
+        system::fill_random(seal.as_mut_slice()).map_err(io::Error::other)?;
+        let cipher = cipher_of(&seal);
+        let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        by_name.insert(name.to_owned(), seal);
+        Ok(cipher)
+    }
+
+    /// The cipher that a download was written with.
+    fn cipher(&self, name: &str) -> Option<ChaCha20> {
+        let by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        by_name.get(name).map(cipher_of)
+    }
+}
+
+impl Drop for Seals {
+    fn drop(&mut self) {
+        if let Err(error) = self.downloads.clear_except(|_| false) {
+            tracing::warn!(%error, "downloads that nobody can read were left behind");
+        }
+    }
+}
+
+fn cipher_of(seal: &Seal) -> ChaCha20 {
+    let (key, nonce) = seal.split_at(32);
+    ChaCha20::new_from_slices(key, nonce).expect("32 and 12 bytes")
+}
+
+/// The key stream has 256 GiB, which is more than a download may have.
+fn too_long<E>(_: E) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, "a download of more than 256 GiB")
+}
