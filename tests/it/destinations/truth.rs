@@ -134,11 +134,13 @@ fn n_rows(estate: &TenantSpec, query: SavedQuery) -> usize {
 fn rows(estate: &TenantSpec, query: SavedQuery, limit: usize) -> Vec<Row> {
     let tenant = Tenant::new(estate.clone());
     let mut row = Row::new();
-    let slots = 0..tenant.slots(query);
-    slots
-        .filter_map(|slot| tenant.row(query, slot, &mut row).then(|| row.clone()))
-        .take(limit)
-        .collect()
+    let mut rows = Vec::new();
+    for slot in 0..tenant.slots(query) {
+        if rows.len() < limit && tenant.row(query, slot, &mut row) {
+            rows.push(row.clone());
+        }
+    }
+    rows
 }
 
 /// What the rows of an export are about.
