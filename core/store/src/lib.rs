@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod dictionary;
 mod downloads;
 mod error;
 mod generation;
 mod location;
 mod manifest;
 mod names;
+mod packing;
 mod platform;
 mod retention;
 mod staging;

@@ -14,6 +14,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
+use crate::dictionary::DictionaryWriter;
 use crate::error::StoreError;
 use crate::manifest::{Column, FileEntry, Table, TableFile, TableKind};
 use crate::names;
@@ -24,6 +25,8 @@ const ROWS_PER_BATCH: usize = 8 * 1024;
 const ROWS_PER_ROW_GROUP: usize = 16 * ROWS_PER_BATCH;
 /// Fixed, so that an update of the Parquet library alone does not look like a change.
 const CREATED_BY: &str = "nexthink-graph";
+/// Higher levels take several times as long for files that are hardly smaller.
+pub(crate) const ZSTD_LEVEL: i32 = 1;
 
 /// A table to write.
 #[derive(Debug, Clone)]
@@ -75,8 +78,13 @@ pub struct TableWriter {
     schema: SchemaRef,
     path: PathBuf,
     rows: u64,
-    coalescer: BatchCoalescer,
-    writer: ArrowWriter<HashingFile>,
+    encoder: Encoder,
+}
+
+/// What makes Parquet of the rows, by the table's columns.
+enum Encoder {
+    Any { coalescer: BatchCoalescer, writer: Box<ArrowWriter<HashingFile>> },
+    Dictionaries(Box<DictionaryWriter<HashingFile>>),
 }
 
 impl TableWriter {
@@ -88,13 +96,10 @@ impl TableWriter {
     ) -> Result<Self, StoreError> {
         let schema = without_metadata(&declaration.schema);
         let sink = HashingFile { file, hasher: blake3::Hasher::new(), bytes: 0 };
-        let writer = writer_properties(&schema, &declaration.personal_columns)
-            .and_then(|properties| {
-                ArrowWriter::try_new(sink, Arc::clone(&schema), Some(properties))
-            })
+        let encoder = writer_properties(&schema, &declaration.personal_columns)
+            .and_then(|properties| Encoder::new(sink, &schema, properties))
             .map_err(StoreError::parquet("write", &path))?;
-        let coalescer = BatchCoalescer::new(Arc::clone(&schema), ROWS_PER_BATCH);
-        Ok(Self { declaration, schema, path, rows: 0, coalescer, writer })
+        Ok(Self { declaration, schema, path, rows: 0, encoder })
     }
 
     /// Appends rows.
@@ -105,18 +110,15 @@ impl TableWriter {
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), batch.columns().to_vec())
             .map_err(|error| self.invalid(&error))?;
         self.rows += batch.num_rows() as u64;
-        self.coalescer.push_batch(batch).map_err(|error| self.invalid(&error))?;
-        self.write_completed()
+        self.encoder.write(batch).map_err(StoreError::parquet("write", &self.path))
     }
 
     /// Ends the file and makes it durable. The caller decides whether the table is partial.
     ///
     /// # Errors
     /// [`StoreError::Parquet`] or [`StoreError::Io`] when the file cannot be written to its end.
-    pub fn finish(mut self) -> Result<Table, StoreError> {
-        self.coalescer.finish_buffered_batch().map_err(|error| self.invalid(&error))?;
-        self.write_completed()?;
-        let sink = self.writer.into_inner().map_err(StoreError::parquet("write", &self.path))?;
+    pub fn finish(self) -> Result<Table, StoreError> {
+        let sink = self.encoder.finish().map_err(StoreError::parquet("write", &self.path))?;
         sink.file.sync_all().map_err(StoreError::io("make durable", &self.path))?;
 
         let file = FileEntry {
@@ -143,17 +145,57 @@ impl TableWriter {
         })
     }
 
-    fn write_completed(&mut self) -> Result<(), StoreError> {
-        while let Some(batch) = self.coalescer.next_completed_batch() {
-            self.writer.write(&batch).map_err(StoreError::parquet("write", &self.path))?;
-        }
-        Ok(())
-    }
-
     fn invalid(&self, error: &ArrowError) -> StoreError {
         // The library's text names columns and types; it compares no values here.
         StoreError::InvalidTable { name: self.declaration.name.clone(), reason: error.to_string() }
     }
+}
+
+impl Encoder {
+    fn new(
+        sink: HashingFile,
+        schema: &SchemaRef,
+        properties: WriterProperties,
+    ) -> Result<Encoder, ParquetError> {
+        if DictionaryWriter::<HashingFile>::takes(schema) {
+            let writer = DictionaryWriter::new(sink, schema, properties)?;
+            return Ok(Encoder::Dictionaries(Box::new(writer)));
+        }
+        let coalescer = BatchCoalescer::new(Arc::clone(schema), ROWS_PER_BATCH);
+        let writer = ArrowWriter::try_new(sink, Arc::clone(schema), Some(properties))?;
+        Ok(Encoder::Any { coalescer, writer: Box::new(writer) })
+    }
+
+    fn write(&mut self, batch: RecordBatch) -> Result<(), ParquetError> {
+        match self {
+            Encoder::Dictionaries(writer) => writer.write(&batch),
+            Encoder::Any { coalescer, writer } => {
+                coalescer.push_batch(batch)?;
+                write_completed(coalescer, writer)
+            }
+        }
+    }
+
+    fn finish(self) -> Result<HashingFile, ParquetError> {
+        match self {
+            Encoder::Dictionaries(writer) => writer.finish(),
+            Encoder::Any { mut coalescer, mut writer } => {
+                coalescer.finish_buffered_batch()?;
+                write_completed(&mut coalescer, &mut writer)?;
+                writer.into_inner()
+            }
+        }
+    }
+}
+
+fn write_completed(
+    coalescer: &mut BatchCoalescer,
+    writer: &mut ArrowWriter<HashingFile>,
+) -> Result<(), ParquetError> {
+    while let Some(batch) = coalescer.next_completed_batch() {
+        writer.write(&batch)?;
+    }
+    Ok(())
 }
 
 /// The same columns without metadata: a map without order, it would make bytes differ between runs.
@@ -166,7 +208,7 @@ fn writer_properties(
     schema: &Schema,
     personal_columns: &[String],
 ) -> Result<WriterProperties, ParquetError> {
-    let level = ZstdLevel::try_new(1).expect("1 is a level of Zstandard");
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("it is a level of Zstandard");
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_dictionary_enabled(true)

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_array::types::Int32Type;
+use arrow_array::types::UInt32Type;
 use arrow_array::{DictionaryArray, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use core_store::{
@@ -103,7 +103,7 @@ pub(crate) fn device_batch(keys: &[&str]) -> RecordBatch {
 }
 
 pub(crate) fn installations() -> TableDeclaration {
-    let key = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let key = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
     TableDeclaration {
         kind: TableKind::Relationship,
         name: "nexthink_device_installed_package".to_owned(),
@@ -118,8 +118,8 @@ pub(crate) fn installations() -> TableDeclaration {
 }
 
 pub(crate) fn installation_batch(pairs: &[(String, String)]) -> RecordBatch {
-    let from: DictionaryArray<Int32Type> = pairs.iter().map(|(from, _)| from.as_str()).collect();
-    let to: DictionaryArray<Int32Type> = pairs.iter().map(|(_, to)| to.as_str()).collect();
+    let from: DictionaryArray<UInt32Type> = pairs.iter().map(|(from, _)| from.as_str()).collect();
+    let to: DictionaryArray<UInt32Type> = pairs.iter().map(|(_, to)| to.as_str()).collect();
     RecordBatch::try_new(installations().schema, vec![Arc::new(from), Arc::new(to)])
         .expect("the columns are the declared ones")
 }

@@ -1,0 +1,482 @@
+//! Writes a table all of whose columns are texts by number, as edges are: the numbers are packed into
+//! Parquet's dictionary pages as they stand, and no text is looked at for each row.
+//!
+//! The Parquet library's own writer takes dictionaries, but looks up each row's text in one that it
+//! makes itself. What is written here is what the format calls `RLE_DICTIONARY` in pages of version 1
+//! (Apache Parquet format, "Encodings"); the library makes the page headers and the file's end.
+//!
+//! The dictionary of a row group has the texts that its rows have, each once, in byte order, so that the
+//! same rows give the same bytes whatever dictionaries they came with.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::UInt32Type;
+use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray};
+use arrow_schema::{DataType, Schema};
+use bytes::Bytes;
+use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
+use parquet::basic::{Compression, Encoding, PageType, ZstdLevel};
+use parquet::column::page::{CompressedPage, Page, PageWriter as _};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::statistics::Statistics;
+use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::ColumnDescPtr;
+
+use crate::packing;
+
+/// Rows of a row group. More than of other tables, because each row group repeats its dictionaries.
+const ROWS_PER_ROW_GROUP: usize = 1024 * 1024;
+/// Rows of a page: what a reader decompresses at a time.
+const ROWS_PER_PAGE: usize = 128 * 1024;
+/// Smallest and largest texts that are longer are not stored.
+const MAX_STATISTICS_BYTES: usize = 64;
+
+/// Writes rows whose columns are dictionaries.
+pub(crate) struct DictionaryWriter<W: Write + Send> {
+    writer: SerializedFileWriter<W>,
+    columns: Vec<Pending>,
+    /// The rows that wait in `columns`.
+    rows: usize,
+}
+
+/// One column of the row group in the making.
+struct Pending {
+    description: ColumnDescPtr,
+    has_statistics: bool,
+    /// The dictionaries that the rows came with, and the number of the first text of each.
+    dictionaries: Vec<(u32, ArrayRef)>,
+    /// How many texts those have.
+    texts: u32,
+    /// The number of the text of each row that has one.
+    numbers: Vec<u32>,
+    /// Whether each row has a text; empty while all have one.
+    present: Vec<bool>,
+}
+
+impl<W: Write + Send> DictionaryWriter<W> {
+    /// Whether tables of this schema are written here.
+    pub(crate) fn takes(schema: &Schema) -> bool {
+        let is_text = |it: &DataType| match it {
+            DataType::Dictionary(key, value) => {
+                **key == DataType::UInt32 && **value == DataType::Utf8
+            }
+            _ => false,
+        };
+        !schema.fields().is_empty() && schema.fields().iter().all(|it| is_text(it.data_type()))
+    }
+
+    pub(crate) fn new(
+        sink: W,
+        schema: &Schema,
+        mut properties: WriterProperties,
+    ) -> Result<Self, ParquetError> {
+        add_encoded_arrow_schema_to_metadata(schema, &mut properties);
+        let parquet = ArrowSchemaConverter::new().convert(schema)?;
+        let pending = |description: &ColumnDescPtr| Pending {
+            description: Arc::clone(description),
+            has_statistics: properties.statistics_enabled(description.path())
+                != EnabledStatistics::None,
+            dictionaries: Vec::new(),
+            texts: 0,
+            numbers: Vec::new(),
+            present: Vec::new(),
+        };
+        let columns = parquet.columns().iter().map(pending).collect();
+        let root = parquet.root_schema_ptr();
+        let writer = SerializedFileWriter::new(sink, root, Arc::new(properties))?;
+        Ok(Self { writer, columns, rows: 0 })
+    }
+
+    /// Appends rows of the schema.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let rows = (batch.num_rows() - start).min(ROWS_PER_ROW_GROUP - self.rows);
+            for (pending, column) in self.columns.iter_mut().zip(batch.columns()) {
+                pending.push(&column.slice(start, rows), self.rows);
+            }
+            self.rows += rows;
+            start += rows;
+            if self.rows == ROWS_PER_ROW_GROUP {
+                self.end_row_group()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the file.
+    pub(crate) fn finish(mut self) -> Result<W, ParquetError> {
+        self.end_row_group()?;
+        self.writer.into_inner()
+    }
+
+    fn end_row_group(&mut self) -> Result<(), ParquetError> {
+        let rows = std::mem::take(&mut self.rows);
+        if rows == 0 {
+            return Ok(());
+        }
+        let mut row_group = self.writer.next_row_group()?;
+        for pending in &mut self.columns {
+            let (chunk, close) = pending.encode(rows)?;
+            row_group.append_column(&chunk, close)?;
+        }
+        row_group.close()?;
+        Ok(())
+    }
+}
+
+impl Pending {
+    /// Appends the rows of a column to those that are here, which are `rows`.
+    fn push(&mut self, column: &ArrayRef, rows: usize) {
+        let column = column.as_dictionary::<UInt32Type>();
+        let base = self.base_of(column.values());
+        let numbers = column.keys().values();
+        // A null may also be a text of the dictionary.
+        let Some(nulls) = column.logical_nulls().filter(|it| it.null_count() > 0) else {
+            if !self.present.is_empty() {
+                self.present.resize(rows + numbers.len(), true);
+            }
+            return self.numbers.extend(numbers.iter().map(|it| base + it));
+        };
+        self.present.resize(rows, true);
+        self.present.extend(nulls.iter());
+        self.numbers.extend(nulls.valid_indices().map(|row| base + numbers[row]));
+    }
+
+    /// The number of the first text of a dictionary. Batches of one table mostly share theirs.
+    fn base_of(&mut self, texts: &ArrayRef) -> u32 {
+        if let Some((base, known)) = self.dictionaries.last()
+            && Arc::ptr_eq(known, texts)
+        {
+            return *base;
+        }
+        let base = self.texts;
+        self.texts += u32::try_from(texts.len()).expect("a row group has fewer than 2^32 texts");
+        self.dictionaries.push((base, Arc::clone(texts)));
+        base
+    }
+
+    /// The column as it stands in a file, and what the file's end says of it. Forgets the rows.
+    fn encode(&mut self, rows: usize) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
+        let texts = self.number_anew();
+        let mut chunk = Chunk::default();
+        chunk.write_dictionary(&texts)?;
+        let width = packing::width_of(texts.len());
+        let mut numbers = self.numbers.as_slice();
+        for start in (0..rows).step_by(ROWS_PER_PAGE) {
+            let rows = ROWS_PER_PAGE.min(rows - start);
+            let present = self.present.get(start..start + rows);
+            let n_numbers = present.map_or(rows, |it| it.iter().filter(|it| **it).count());
+            let page;
+            (page, numbers) = numbers.split_at(n_numbers);
+            chunk.write_page(rows, self.levels(rows, present), page, width)?;
+        }
+        let nulls = (rows - self.numbers.len()) as u64;
+        let statistics = self.has_statistics.then(|| statistics(&texts, nulls)).flatten();
+        let encoded = chunk.finish(Arc::clone(&self.description), rows, statistics);
+        self.dictionaries.clear();
+        self.texts = 0;
+        self.numbers.clear();
+        self.present.clear();
+        encoded
+    }
+
+    /// Gives the texts that rows have the numbers of their byte order, and returns them in it.
+    fn number_anew(&mut self) -> Vec<String> {
+        const UNUSED: u32 = u32::MAX;
+        let mut places = vec![UNUSED; self.texts as usize];
+        for &number in &self.numbers {
+            places[number as usize] = 0;
+        }
+        let mut used: Vec<(&str, u32)> = Vec::new();
+        for (base, texts) in &self.dictionaries {
+            let texts: &StringArray = texts.as_string();
+            let numbered = (*base..).zip(0..texts.len());
+            let is_used = |(number, _): &(u32, usize)| places[*number as usize] != UNUSED;
+            used.extend(numbered.filter(is_used).map(|(number, at)| (texts.value(at), number)));
+        }
+        used.sort_unstable();
+        let mut distinct: Vec<String> = Vec::new();
+        for (text, number) in used {
+            if distinct.last().is_none_or(|last| last != text) {
+                distinct.push(text.to_owned());
+            }
+            places[number as usize] =
+                u32::try_from(distinct.len() - 1).expect("a row group has fewer than 2^32 texts");
+        }
+        for number in &mut self.numbers {
+            *number = places[*number as usize];
+        }
+        distinct
+    }
+
+    /// The definition levels of a page, for a column that may have nulls.
+    fn levels(&self, rows: usize, present: Option<&[bool]>) -> Vec<u8> {
+        if self.description.max_def_level() == 0 {
+            return Vec::new();
+        }
+        let levels: Vec<u32> = match present {
+            Some(present) => present.iter().map(|&it| u32::from(it)).collect(),
+            None => vec![1; rows],
+        };
+        let mut packed = Vec::new();
+        packing::pack(&levels, 1, &mut packed);
+        let length = u32::try_from(packed.len()).expect("a page is small");
+        [&length.to_le_bytes(), packed.as_slice()].concat()
+    }
+}
+
+/// A column chunk in the making, in memory.
+#[derive(Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    uncompressed_bytes: usize,
+    data_page_offset: Option<usize>,
+    pages: i32,
+}
+
+impl Chunk {
+    fn write_dictionary(&mut self, texts: &[String]) -> Result<(), ParquetError> {
+        let mut plain = Vec::new();
+        for text in texts {
+            let length = u32::try_from(text.len()).expect("a text has at most some kilobytes");
+            plain.extend_from_slice(&length.to_le_bytes());
+            plain.extend_from_slice(text.as_bytes());
+        }
+        self.append(&plain, |buf| Page::DictionaryPage {
+            buf,
+            num_values: u32::try_from(texts.len()).expect("numbers of texts are 32 bits"),
+            encoding: Encoding::PLAIN,
+            is_sorted: true,
+        })
+    }
+
+    fn write_page(
+        &mut self,
+        rows: usize,
+        levels: Vec<u8>,
+        numbers: &[u32],
+        width: u8,
+    ) -> Result<(), ParquetError> {
+        let mut plain = levels;
+        plain.push(width);
+        packing::pack(numbers, width, &mut plain);
+        self.data_page_offset.get_or_insert(self.bytes.len());
+        self.pages += 1;
+        self.append(&plain, |buf| Page::DataPage {
+            buf,
+            num_values: u32::try_from(rows).expect("a page is small"),
+            encoding: Encoding::RLE_DICTIONARY,
+            def_level_encoding: Encoding::RLE,
+            rep_level_encoding: Encoding::RLE,
+            statistics: None,
+        })
+    }
+
+    fn append(
+        &mut self,
+        plain: &[u8],
+        page: impl FnOnce(Bytes) -> Page,
+    ) -> Result<(), ParquetError> {
+        let compressed = zstd::bulk::compress(plain, crate::table::ZSTD_LEVEL)?;
+        let page = CompressedPage::new(page(compressed.into()), plain.len());
+        let mut sink = TrackedWrite::new(&mut self.bytes);
+        let written = SerializedPageWriter::new(&mut sink).write_page(page)?;
+        sink.flush()?;
+        self.uncompressed_bytes += written.uncompressed_size;
+        Ok(())
+    }
+
+    fn finish(
+        self,
+        description: ColumnDescPtr,
+        rows: usize,
+        statistics: Option<Statistics>,
+    ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
+        let offset = |at: usize| i64::try_from(at).expect("a chunk is in memory");
+        let stats = |page_type, encoding, count| PageEncodingStats { page_type, encoding, count };
+        let mut metadata = ColumnChunkMetaData::builder(description)
+            .set_encodings(vec![Encoding::PLAIN, Encoding::RLE, Encoding::RLE_DICTIONARY])
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_num_values(offset(rows))
+            .set_total_compressed_size(offset(self.bytes.len()))
+            .set_total_uncompressed_size(offset(self.uncompressed_bytes))
+            .set_dictionary_page_offset(Some(0))
+            .set_data_page_offset(offset(self.data_page_offset.unwrap_or(0)))
+            .set_page_encoding_stats(vec![
+                stats(PageType::DICTIONARY_PAGE, Encoding::PLAIN, 1),
+                stats(PageType::DATA_PAGE, Encoding::RLE_DICTIONARY, self.pages),
+            ]);
+        if let Some(statistics) = statistics {
+            metadata = metadata.set_statistics(statistics);
+        }
+        let close = ColumnCloseResult {
+            bytes_written: self.bytes.len() as u64,
+            rows_written: rows as u64,
+            metadata: metadata.build()?,
+            bloom_filter: None,
+            column_index: None,
+            offset_index: None,
+        };
+        Ok((self.bytes.into(), close))
+    }
+}
+
+/// What the file's end says of the texts, if they are short.
+fn statistics(sorted: &[String], nulls: u64) -> Option<Statistics> {
+    let (first, last) = (sorted.first()?, sorted.last()?);
+    if first.len().max(last.len()) > MAX_STATISTICS_BYTES {
+        return None;
+    }
+    let [first, last] = [first, last].map(|it| Some(it.as_str().into()));
+    Some(Statistics::byte_array(first, last, None, Some(nulls), false))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{DictionaryArray, UInt32Array};
+    use arrow_schema::Field;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::file::metadata::RowGroupMetaData;
+
+    use super::*;
+
+    fn schema() -> Arc<Schema> {
+        let text = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
+        let required = Field::new("required", text.clone(), false);
+        Arc::new(Schema::new(vec![required, Field::new("optional", text, true)]))
+    }
+
+    fn column(texts: &[Option<&str>], rows: impl Iterator<Item = Option<u32>>) -> ArrayRef {
+        let values = Arc::new(StringArray::from(texts.to_vec()));
+        let keys: UInt32Array = rows.collect();
+        Arc::new(DictionaryArray::new(keys, values))
+    }
+
+    /// Rows in which single texts, runs and nulls of both kinds take turns.
+    fn batch(rows: u32, texts: [&[Option<&str>]; 2]) -> RecordBatch {
+        let n_texts = |column: usize| u32::try_from(texts[column].len()).expect("few");
+        let [first, second] = [n_texts(0), n_texts(1)];
+        let required = (0..rows).map(|row| Some(if row % 200 < 90 { 1 } else { row % first }));
+        let optional = (0..rows).map(|row| (row % 7 != 0).then_some((row / 30) % second));
+        let columns = vec![column(texts[0], required), column(texts[1], optional)];
+        RecordBatch::try_new(schema(), columns).expect("the columns are the declared ones")
+    }
+
+    fn written(batches: &[RecordBatch]) -> Bytes {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .build();
+        let mut writer =
+            DictionaryWriter::new(Vec::new(), &schema(), properties).expect("it is a schema");
+        for batch in batches {
+            writer.write(batch).expect("memory takes everything");
+        }
+        writer.finish().expect("memory takes everything").into()
+    }
+
+    /// All rows as texts, and the schema that is read.
+    fn read(file: Bytes) -> (Arc<Schema>, Vec<[Option<String>; 2]>) {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("it is Parquet");
+        let schema = Arc::clone(reader.schema());
+        let mut rows = Vec::new();
+        for batch in reader.build().expect("it is Parquet") {
+            let batch = batch.expect("it is whole");
+            rows.extend(rows_of(&batch));
+        }
+        (schema, rows)
+    }
+
+    fn rows_of(batch: &RecordBatch) -> impl Iterator<Item = [Option<String>; 2]> {
+        let text = |column: usize, row: usize| {
+            let column = batch.column(column).as_dictionary::<UInt32Type>();
+            let texts = column.values().as_string::<i32>();
+            let place = column.key(row).filter(|&it| texts.is_valid(it))?;
+            Some(texts.value(place).to_owned())
+        };
+        (0..batch.num_rows()).map(move |row| [text(0, row), text(1, row)])
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let many: Vec<String> = (0..5000).map(|it| format!("text {it}")).collect();
+        let many: Vec<Option<&str>> = many.iter().map(|it| Some(it.as_str())).collect();
+        let cases: [(u32, [&[Option<&str>]; 2]); 6] = [
+            (0, [&[Some("a"), Some("b")], &[Some("c")]]),
+            (1, [&[Some("a"), Some("b")], &[Some("c")]]),
+            (9, [&[Some("b"), Some("a")], &[None]]),
+            (1000, [&[Some("b"), Some("b")], &[Some(""), None, Some("c"), Some("c")]]),
+            (300_000, [&many, &[None, Some("x"), Some("y")]]),
+            (300_000, [&many, &many]),
+        ];
+        for (rows, texts) in cases {
+            let batch = batch(rows, texts);
+            let (read_schema, read) = read(written(std::slice::from_ref(&batch)));
+            assert_eq!(read_schema.fields(), schema().fields());
+            assert!(read.into_iter().eq(rows_of(&batch)), "{rows} rows");
+        }
+    }
+
+    #[test]
+    fn a_row_group_may_end_within_a_batch() {
+        let rows = u32::try_from(ROWS_PER_ROW_GROUP).expect("about a million") + 10;
+        let batch = batch(rows, [&[Some("a"), Some("b"), Some("c")], &[Some("d"), Some("e")]]);
+        let file = written(std::slice::from_ref(&batch));
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file.clone()).expect("it is Parquet");
+        let groups = reader.metadata().row_groups().iter();
+        let groups: Vec<i64> = groups.map(RowGroupMetaData::num_rows).collect();
+        assert_eq!(groups, [i64::from(rows) - 10, 10]);
+        assert!(read(file).1.into_iter().eq(rows_of(&batch)));
+    }
+
+    #[test]
+    fn rows_that_come_with_other_dictionaries_give_the_same_bytes() {
+        let whole = batch(4000, [&[Some("a"), Some("b"), Some("c")], &[Some("d"), Some("e")]]);
+        let expected = written(std::slice::from_ref(&whole));
+        let pieces: Vec<RecordBatch> = (0..4000)
+            .step_by(700)
+            .map(|start| {
+                let piece = whole.slice(start, 700.min(4000 - start));
+                let anew = |column: usize| -> ArrayRef {
+                    let texts: Vec<Option<String>> =
+                        rows_of(&piece).map(|mut row| row[column].take()).collect();
+                    let texts = texts.iter().map(Option::as_deref);
+                    Arc::new(texts.collect::<DictionaryArray<UInt32Type>>())
+                };
+                RecordBatch::try_new(schema(), vec![anew(0), anew(1)]).expect("the same columns")
+            })
+            .collect();
+        assert!(written(&pieces) == expected);
+    }
+
+    #[test]
+    fn statistics_are_the_first_and_last_text_and_the_nulls() {
+        let batch = batch(270, [&[Some("b"), Some("a"), Some("c")], &[Some("d"), Some("e")]]);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(written(&[batch]));
+        let reader = reader.expect("it is Parquet");
+        let of = |column: usize| {
+            let statistics = reader.metadata().row_group(0).column(column).statistics();
+            let statistics = statistics.expect("they were not switched off");
+            let text = |it: Option<&[u8]>| String::from_utf8_lossy(it.unwrap_or(b"-")).into_owned();
+            let (first, last) = (statistics.min_bytes_opt(), statistics.max_bytes_opt());
+            (text(first), text(last), statistics.null_count_opt())
+        };
+        assert_eq!(of(0), ("a".to_owned(), "c".to_owned(), Some(0)));
+        assert_eq!(of(1), ("d".to_owned(), "e".to_owned(), Some(39)));
+    }
+
+    #[test]
+    fn only_texts_by_number_are_taken() {
+        type Writer = DictionaryWriter<Vec<u8>>;
+        assert!(Writer::takes(&schema()));
+        let plain = Field::new("plain", DataType::Utf8, false);
+        let mixed = [schema().fields().to_vec(), vec![Arc::new(plain)]].concat();
+        assert!(!Writer::takes(&Schema::new(mixed)));
+        assert!(!Writer::takes(&Schema::empty()));
+    }
+}
