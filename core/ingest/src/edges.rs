@@ -1,7 +1,8 @@
 //! The edges of one relationship type as pairs of entity numbers, each once.
 //!
-//! The pairs are held as one compressed bitmap for each entity at one end: ten million edges between
-//! a hundred thousand devices and some thousand packages take a few megabytes.
+//! The pairs are held as one compressed bitmap of targets for each source. The rows of an export often come
+//! grouped by source, so that one bitmap is in use for many rows; and a table in the order of the
+//! sources has each source's key in one place, so that no part of it repeats many keys.
 
 use std::sync::Arc;
 
@@ -14,19 +15,15 @@ use roaring::RoaringBitmap;
 use crate::entities::SortedEntities;
 use crate::values::{FROM_KEY, TO_KEY, data_type};
 
-/// The most edges in a batch of a finished table.
-const OUTPUT_ROWS: usize = 64 * 1024;
-
-/// The most members that are held as a sorted list, which is searched (Roaring bitmap format,
-/// containers).
-const SEARCHED_MEMBERS: u64 = 4096;
+/// A batch of a finished table ends with the source that reaches so many edges.
+const OUTPUT_ROWS: usize = 32 * 1024;
 
 /// The edges of one type while a run collects them.
 #[derive(Debug)]
 pub struct Edges {
     relationship: &'static RelationshipType,
-    /// For each entity at the grouping end, the entities at the other end.
-    members: Vec<RoaringBitmap>,
+    /// For each source, its targets.
+    targets: Vec<RoaringBitmap>,
     counts: EdgeCounts,
 }
 
@@ -67,7 +64,7 @@ pub(crate) enum Drawn {
 
 impl Edges {
     pub(crate) fn new(relationship: &'static RelationshipType) -> Edges {
-        Edges { relationship, members: Vec::new(), counts: EdgeCounts::default() }
+        Edges { relationship, targets: Vec::new(), counts: EdgeCounts::default() }
     }
 
     /// The type.
@@ -122,34 +119,18 @@ impl Edges {
 
     /// Whether there is an edge between two entities.
     pub(crate) fn contains(&self, from: u32, to: u32) -> bool {
-        let (group, member) = self.as_group_and_member(from, to);
-        self.members.get(group as usize).is_some_and(|it| it.contains(member))
+        self.targets.get(from as usize).is_some_and(|it| it.contains(to))
     }
 
     fn insert(&mut self, from: u32, to: u32) -> bool {
-        let (group, member) = self.as_group_and_member(from, to);
-        let group = group as usize;
-        if group >= self.members.len() {
-            self.members.resize_with(group + 1, RoaringBitmap::new);
+        let from = from as usize;
+        if from >= self.targets.len() {
+            self.targets.resize_with(from + 1, RoaringBitmap::new);
         }
-        let members = &mut self.members[group];
-        // Exports are often grouped by device, so that members come in ascending order: appending
-        // spares the search for their place. In larger sets a member has its own bit.
-        (members.len() <= SEARCHED_MEMBERS && members.try_push(member).is_ok())
-            || members.insert(member)
+        self.targets[from].insert(to)
     }
 
-    fn as_group_and_member(&self, from: u32, to: u32) -> (u32, u32) {
-        if self.groups_by_source() { (from, to) } else { (to, from) }
-    }
-
-    /// Edges that start at the only entity of a type make one group; otherwise the target groups,
-    /// since a package is on many devices and a bitmap of many is the smallest.
-    fn groups_by_source(&self) -> bool {
-        self.relationship.from.column.is_none()
-    }
-
-    /// The table in batches, ordered by the keys at the grouping end, then at the other.
+    /// The table in batches, ordered by the places of the sources, then by those of the targets.
     ///
     /// # Errors
     ///
@@ -160,32 +141,21 @@ impl Edges {
         to: &'a SortedEntities,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a, ArrowError> {
         let writer = EdgeWriter::new(self.relationship, from, to)?;
-        let mut pairs = self.pairs(from, to);
+        let mut sources = (0_u32..).zip(from.numbers());
         Ok(std::iter::from_fn(move || {
-            let (from, to): (Vec<u32>, Vec<u32>) = pairs.by_ref().take(OUTPUT_ROWS).unzip();
+            let mut pairs = (Vec::new(), Vec::new());
+            while pairs.0.len() < OUTPUT_ROWS
+                && let Some((place, number)) = sources.next()
+            {
+                let Some(targets) = self.targets.get(number as usize) else { continue };
+                let start = pairs.1.len();
+                pairs.1.extend(targets.iter().map(|it| to.rank[it as usize]));
+                pairs.1[start..].sort_unstable();
+                pairs.0.resize(pairs.1.len(), place);
+            }
+            let (from, to) = pairs;
             (!from.is_empty()).then(|| writer.batch(from, to))
         }))
-    }
-
-    /// The places of both ends of each edge, in the order of the table.
-    fn pairs<'a>(
-        &'a self,
-        from: &'a SortedEntities,
-        to: &'a SortedEntities,
-    ) -> impl Iterator<Item = (u32, u32)> + 'a {
-        let by_source = self.groups_by_source();
-        let (groups, members) = if by_source { (from, to) } else { (to, from) };
-        let mut places: Vec<(u32, usize)> =
-            (0..self.members.len()).map(|number| (groups.rank[number], number)).collect();
-        places.sort_unstable();
-        places.into_iter().flat_map(move |(place, number)| {
-            let mut others: Vec<u32> =
-                self.members[number].iter().map(|it| members.rank[it as usize]).collect();
-            others.sort_unstable();
-            others
-                .into_iter()
-                .map(move |other| if by_source { (place, other) } else { (other, place) })
-        })
     }
 }
 
@@ -235,6 +205,10 @@ impl EdgeWriter {
         columns.push(dictionary_array(UInt32Array::from(from), Arc::clone(&self.from_keys) as _)?);
         columns.push(dictionary_array(to.clone(), Arc::clone(&self.to_keys) as _)?);
         for values in &self.properties {
+            if values.null_count() == 0 {
+                columns.push(dictionary_array(to.clone(), Arc::clone(values))?);
+                continue;
+            }
             // A null belongs into the keys of a dictionary, where every reader looks for it.
             let keys = to.iter().map(|it| it.filter(|&place| values.is_valid(place as usize)));
             columns.push(dictionary_array(keys.collect(), Arc::clone(values))?);

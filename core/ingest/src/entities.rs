@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::StringBuilder;
 use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::ArrowError;
 use core_model::entity::EntityType;
@@ -374,15 +375,16 @@ impl EntityTable {
         for (place, &number) in (0_u32..).zip(&order) {
             rank[number as usize] = place;
         }
+        let mut keys = StringBuilder::with_capacity(order.len(), self.keys.text_bytes());
         let mut key = String::new();
-        let keys = order.iter().map(|&number| {
+        for &number in &order {
             key.clear();
             self.entity.write_key(self.keys.key(number), &mut key);
-            Some(key.clone())
-        });
+            keys.append_value(&key);
+        }
         SortedEntities {
             entity: self.entity,
-            keys: Arc::new(keys.collect()),
+            keys: Arc::new(keys.finish()),
             rank,
             order: order.into(),
             columns: self.values.into_iter().map(Values::finish).collect(),
@@ -405,6 +407,11 @@ impl SortedEntities {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.rank.is_empty()
+    }
+
+    /// The number of each entity, from the first place to the last.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.order.values().iter().copied()
     }
 
     /// The table in batches.

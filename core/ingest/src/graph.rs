@@ -251,13 +251,20 @@ impl<'a> TextColumn<'a> {
         }
     }
 
-    /// What a function gives for each row; called once for each value of a dictionary.
+    /// What a function gives for each row; called once for each value of a dictionary that a row has.
     fn map_values<T: Copy>(&self, function: impl Fn(&str) -> Option<T>) -> Vec<Option<T>> {
         match self {
             TextColumn::Plain(column) => column.iter().map(|it| function(it?)).collect(),
             TextColumn::Dictionary(column, values) => {
-                let mapped: Vec<Option<T>> = values.iter().map(|it| function(it?)).collect();
-                column.keys().iter().map(|place| mapped[place? as usize]).collect()
+                // A batch may have few of a large dictionary's values.
+                let mut mapped: Vec<Option<Option<T>>> = vec![None; values.len()];
+                let mut map = |place: u32| {
+                    let place = place as usize;
+                    *mapped[place].get_or_insert_with(|| {
+                        values.is_valid(place).then(|| function(values.value(place))).flatten()
+                    })
+                };
+                column.keys().iter().map(|place| map(place?)).collect()
             }
         }
     }
