@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::num::NonZero;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -38,6 +39,11 @@ impl Moment {
         let moment = jiff::Timestamp::from_millisecond(milliseconds);
         moment.map_or_else(|_| "out of range".to_owned(), |it| format!("{it:.0}"))
     }
+}
+
+/// How many threads can work at the same time; one if the system does not say.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// A random number.

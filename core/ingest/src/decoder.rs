@@ -138,11 +138,6 @@ impl Decoder {
         &self.counts
     }
 
-    /// Sets a row aside that a later stage could not use.
-    pub(crate) fn quarantine(&mut self, row: QuarantinedRow) {
-        self.counts.quarantine.add(row);
-    }
-
     /// Reads bytes until they end or a batch is full, and returns how many were read. The caller
     /// takes the batch when [`Self::is_full`]. The first [`FIRST_BYTES`] are decoded together, those of
     /// a shorter file when it ends.
@@ -279,10 +274,14 @@ impl Decoder {
     /// Cells without quotes and the lines that they make, until something else comes.
     fn scan_plain(&mut self, input: &[u8], beyond_full: bool) -> Result<usize, Refusal> {
         let mut copied = 0;
+        // Mostly so little is left that nothing in it can be too long.
+        let may_be_too_long = self.check_length(self.bytes.len() + input.len()).is_err();
         for at in SpecialBytes::of(input) {
             // Where the cell ends once the input is copied up to here.
             let end = self.bytes.len() + at - copied;
-            self.check_length(end)?;
+            if may_be_too_long {
+                self.check_length(end)?;
+            }
             match input[at] {
                 b',' => self.end_cell_at(end)?,
                 b'\n' => {

@@ -72,13 +72,13 @@ const RATIO_COUNTS_FROM: u64 = 64 << 20;
 /// # Errors
 ///
 /// The first bytes cannot be read, or the decoder cannot be made.
-pub fn reader<'a, R: BufRead + 'a>(
+pub fn reader<'a, R: BufRead + Send + 'a>(
     mut file: R,
     file_bytes: u64,
     caps: Caps,
-) -> io::Result<(Compression, Box<dyn Read + 'a>)> {
+) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
     let compression = Compression::of(file.fill_buf()?);
-    let reader: Box<dyn Read + 'a> = match compression {
+    let reader: Box<dyn Read + Send + 'a> = match compression {
         Compression::Zstd | Compression::ZstdWithoutChecksum => {
             Box::new(zstd::stream::read::Decoder::with_buffer(file)?)
         }

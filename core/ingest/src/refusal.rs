@@ -113,6 +113,14 @@ impl Quarantine {
             self.listed.push(row);
         }
     }
+
+    /// Adds rows of the same files that were set aside elsewhere.
+    pub(crate) fn merge(&mut self, other: Quarantine) {
+        self.rows += other.rows;
+        self.listed.extend(other.listed);
+        self.listed.sort_by_key(|row| (row.file, row.line));
+        self.listed.truncate(MAX_QUARANTINED_LISTED);
+    }
 }
 
 impl fmt::Display for QuarantineReason {

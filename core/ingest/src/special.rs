@@ -1,5 +1,7 @@
 //! The places of the bytes that have a meaning in CSV: comma, quote and the two of line ends. Found in
-//! blocks of 64 by operations that the compiler turns into those of vectors.
+//! blocks of 64 by operations on vectors.
+
+use wide::u8x16;
 
 /// The bytes that are looked at together.
 const BLOCK: usize = 64;
@@ -49,18 +51,13 @@ fn mask_at(input: &[u8], start: usize) -> u64 {
     mask_of(&block)
 }
 
-#[expect(clippy::needless_bitwise_bool, reason = "a short circuit keeps vectors from being used")]
 fn mask_of(block: &[u8; BLOCK]) -> u64 {
-    let mut flags = [0; BLOCK];
-    for (flag, &byte) in flags.iter_mut().zip(block) {
-        let is_special = (byte == b',') | (byte == b'"') | (byte == b'\n') | (byte == b'\r');
-        *flag = u8::from(is_special);
-    }
     let mut mask = 0;
-    for (position, flags) in flags.as_chunks::<8>().0.iter().enumerate() {
-        // The product has the lowest bits of all eight bytes side by side in its highest byte.
-        let bits = u64::from_le_bytes(*flags).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        mask |= bits << (8 * position);
+    for (position, quarter) in block.as_chunks::<16>().0.iter().enumerate() {
+        let bytes = u8x16::new(*quarter);
+        let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
+        let special = is(b',') | is(b'"') | is(b'\n') | is(b'\r');
+        mask |= u64::from(special.to_bitmask()) << (16 * position);
     }
     mask
 }

@@ -5,6 +5,9 @@
 
 mod account;
 mod mapper;
+mod reading;
+
+use std::io::Read;
 
 use core_model::step::Step;
 use core_privacy::protection::Protection;
@@ -12,6 +15,7 @@ use jiff::tz::TimeZone;
 
 pub use self::account::{HashedNames, IngestError, RowAccount};
 use self::mapper::Mapper;
+pub use self::reading::ReadError;
 use crate::batch::Batch;
 use crate::decoder::{Decoder, DecoderCounts};
 use crate::edges::Edges;
@@ -19,17 +23,25 @@ use crate::entities::EntityTable;
 use crate::graph::Graph;
 use crate::partition::Pattern;
 use crate::protected::Protector;
+use crate::refusal::Quarantine;
 
 /// Reads one export for one step.
 pub struct StepIngest<'g> {
+    decoder: Decoder,
+    mapping: Mapping<'g>,
+}
+
+/// What becomes of decoded batches. Apart from the decoder, which may be on another thread.
+struct Mapping<'g> {
     step: &'static Step,
     graph: &'g Graph,
-    decoder: Decoder,
     /// What happens to the rows between the decoder and the mapper.
     protector: Option<Protector>,
     mapper: Mapper,
     /// What the values of a column match in the current file.
     expected: Option<(String, Pattern)>,
+    /// The rows that cannot be mapped.
+    quarantine: Quarantine,
     /// Of the files that have ended, and of the current one what is counted while it is read.
     account: RowAccount,
 }
@@ -51,27 +63,30 @@ impl<'g> StepIngest<'g> {
     /// Starts with an empty export. `graph` holds what the steps before have made.
     pub fn new(step: &'static Step, graph: &'g Graph) -> StepIngest<'g> {
         StepIngest {
-            step,
-            graph,
             decoder: Decoder::default(),
-            protector: None,
-            mapper: Mapper::new(step),
-            expected: None,
-            account: RowAccount::default(),
+            mapping: Mapping {
+                step,
+                graph,
+                protector: None,
+                mapper: Mapper::new(step),
+                expected: None,
+                quarantine: Quarantine::default(),
+                account: RowAccount::default(),
+            },
         }
     }
 
     /// Takes times that name no zone for times of this one; without this they are UTC.
     #[must_use]
     pub fn with_time_zone(mut self, zone: TimeZone) -> StepIngest<'g> {
-        self.mapper.zone = zone;
+        self.mapping.mapper.zone = zone;
         self
     }
 
     /// Applies a protection to every row before anything else sees it; nothing leaves them as they are.
     #[must_use]
     pub fn with_protection(mut self, protection: Option<Protection>) -> StepIngest<'g> {
-        self.protector = protection.map(Protector::new);
+        self.mapping.protector = protection.map(Protector::new);
         self
     }
 
@@ -87,10 +102,24 @@ impl<'g> StepIngest<'g> {
     /// whose value does not. Said before the file's first byte. In a file without the column every
     /// value is empty.
     pub fn expect(&mut self, column: &str, pattern: &Pattern) {
-        self.expected = Some((column.to_owned(), pattern.clone()));
+        self.mapping.expected = Some((column.to_owned(), pattern.clone()));
     }
 
-    /// Reads the next bytes of the current file.
+    /// Reads all bytes of the current file and returns how many there were. A thread of its own reads
+    /// and decodes them, while this one maps what was decoded before.
+    ///
+    /// # Errors
+    ///
+    /// The bytes cannot be read to their end, or the export is refused.
+    pub fn read(&mut self, bytes: &mut (dyn Read + Send)) -> Result<u64, ReadError> {
+        let StepIngest { decoder, mapping } = self;
+        reading::read(decoder, bytes, |header, batch| {
+            mapping.apply(header, &batch)?;
+            Ok(batch)
+        })
+    }
+
+    /// Reads the next bytes of the current file, on this thread.
     ///
     /// # Errors
     ///
@@ -125,46 +154,58 @@ impl<'g> StepIngest<'g> {
     /// The export is refused, or its account does not close.
     pub fn finish(mut self) -> Result<StepTables, IngestError> {
         self.end_file()?;
-        self.account.decoder = self.decoder.counts().clone();
-        let protection = self.protector.map(|it| {
+        let Mapping { protector, mapper, quarantine, mut account, .. } = self.mapping;
+        account.decoder = self.decoder.counts().clone();
+        account.decoder.quarantine.merge(quarantine);
+        let protection = protector.map(|it| {
             let (protection, hashed_names) = it.finish();
-            self.account.hashed_names = hashed_names;
+            account.hashed_names = hashed_names;
             protection
         });
-        let tables = self.mapper.into_tables(self.account)?;
+        let tables = mapper.into_tables(account)?;
         Ok(StepTables { protection, ..tables })
     }
 
     fn end_file(&mut self) -> Result<(), IngestError> {
         self.decoder.finish()?;
         self.apply_batch()?;
+        self.mapping.end_file();
+        Ok(())
+    }
+
+    fn apply_batch(&mut self) -> Result<(), IngestError> {
+        let batch = self.decoder.take_batch();
+        self.mapping.apply(self.decoder.header(), &batch)?;
+        self.decoder.recycle(batch);
+        Ok(())
+    }
+}
+
+impl Mapping<'_> {
+    fn apply(&mut self, header: &[String], batch: &Batch) -> Result<(), IngestError> {
+        let columns = self.mapper.columns(header)?;
+        if let Some((column, pattern)) = &self.expected {
+            let cells = batch.column(columns.position(column)).cells();
+            self.account.outside_partition += outside(pattern, cells);
+        }
+        let Some(protector) = &mut self.protector else {
+            self.mapper.apply(self.graph, batch, |row| self.quarantine.add(row));
+            return self.mapper.check_size();
+        };
+        let (protected, suppressed) = protector.apply(self.step, batch, columns);
+        self.account.suppressed += suppressed;
+        self.mapper.apply(self.graph, &protected, |row| self.quarantine.add(row));
+        protector.recycle(protected);
+        self.mapper.check_size()
+    }
+
+    fn end_file(&mut self) {
         self.account.files += 1;
         if let Some(protector) = &mut self.protector {
             protector.end_file();
         }
         self.mapper.end_file(&mut self.account);
         self.expected = None;
-        Ok(())
-    }
-
-    fn apply_batch(&mut self) -> Result<(), IngestError> {
-        let batch = self.decoder.take_batch();
-        let columns = self.mapper.columns(self.decoder.header())?;
-        if let Some((column, pattern)) = &self.expected {
-            let cells = batch.column(columns.position(column)).cells();
-            self.account.outside_partition += outside(pattern, cells);
-        }
-        let Some(protector) = &mut self.protector else {
-            self.mapper.apply(self.graph, &batch, |row| self.decoder.quarantine(row));
-            self.decoder.recycle(batch);
-            return self.mapper.check_size();
-        };
-        let (protected, suppressed) = protector.apply(self.step, &batch, columns);
-        self.account.suppressed += suppressed;
-        self.decoder.recycle(batch);
-        self.mapper.apply(self.graph, &protected, |row| self.decoder.quarantine(row));
-        protector.recycle(protected);
-        self.mapper.check_size()
     }
 }
 

@@ -1,5 +1,13 @@
 //! Publishing: the graph in its final order into the tables of a generation.
 
+use std::error::Error;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use arrow_array::RecordBatch;
+use core_ingest::edges::Edges;
+use core_ingest::entities::SortedEntities;
 use core_ingest::graph::SortedGraph;
 use core_ingest::values::{FROM_KEY, KEY, TO_KEY, Tag};
 use core_model::entity::EntityType;
@@ -7,13 +15,14 @@ use core_model::property::PersonalData;
 use core_model::relationship::{EdgeProperty, RelationshipType};
 use core_store::{
     Draft, Generation, Outcome, PrivacyMark, Staging, Table, TableDeclaration, TableKind,
+    TableWriter,
 };
 
 use super::Stop;
 use super::apply::Applier;
 use super::report::{RunReport, TypeReport};
 use crate::exit::{Exit, Failure};
-use crate::system::Moment;
+use crate::system::{self, Moment};
 
 /// What the manifest says besides what was written.
 pub(super) struct About {
@@ -34,8 +43,7 @@ pub(super) fn publish(
     let Applier { graph, previous, may_lose, reports, parts, held, .. } = applier;
     (report.parts, report.held) = (parts, held);
     let graph = graph.sort(tags);
-    let mut tables = write_entities(&graph, &staging, stop)?;
-    tables.extend(write_relationships(&graph, &staging, stop)?);
+    let mut tables = write_tables(&graph, &staging, stop)?;
     for table in &mut tables {
         table.partial = !may_lose.get(table.name.as_str()).copied().unwrap_or(false);
         let before = previous.as_ref().and_then(|it| it.manifest().table(table.kind, &table.name));
@@ -59,55 +67,102 @@ pub(super) fn publish(
     Ok(staging.publish(draft, &[(super::report::FILE, &run)])?)
 }
 
-fn write_entities(
+/// The rows of one table.
+#[derive(Clone, Copy)]
+enum Rows<'a> {
+    Entities(&'a SortedEntities),
+    Edges(&'a Edges),
+}
+
+/// Writes all tables, entities first, each kind by name; as many at a time as there are processors.
+fn write_tables(
     graph: &SortedGraph,
     staging: &Staging,
     stop: &Stop,
 ) -> Result<Vec<Table>, Failure> {
-    let mut tables = Vec::new();
-    for entities in graph.entities() {
-        let entity = entities.entity;
-        let mut writer = staging.table(TableDeclaration {
-            kind: TableKind::Entity,
-            name: entity.type_name.to_owned(),
-            class: entity.class.iter().map(|class| class.name().to_owned()).collect(),
-            ends: None,
-            schema: graph.entity_schema(entity),
-            personal_columns: personal_columns(entity),
-        })?;
-        for batch in graph.entity_batches(entities) {
-            stop.check()?;
-            writer.write(&batch.map_err(anyhow::Error::new)?)?;
+    let mut rows: Vec<Rows<'_>> = graph.entities().map(Rows::Entities).collect();
+    rows.extend(graph.edges().map(Rows::Edges));
+    // The largest first, so that none of them is left for the end.
+    rows.sort_by_key(|it| std::cmp::Reverse(it.cells()));
+    let next = AtomicUsize::new(0);
+    let write = || {
+        let mut tables = Vec::new();
+        while let Some(rows) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
+            tables.push(rows.write(graph, staging, stop)?);
         }
-        tables.push(writer.finish()?);
-    }
+        Ok(tables)
+    };
+    let written: Vec<Result<Vec<Table>, Failure>> = thread::scope(|scope| {
+        let others = (1..system::processors().min(rows.len())).map(|_| scope.spawn(write));
+        let others: Vec<_> = others.collect();
+        let own = write();
+        let others = others.into_iter().map(|it| it.join().unwrap_or_else(|it| resume_unwind(it)));
+        std::iter::once(own).chain(others).collect()
+    });
+    let tables: Vec<Vec<Table>> = written.into_iter().collect::<Result<_, Failure>>()?;
+    let mut tables = tables.concat();
+    tables.sort_by(|left, right| (left.kind, &left.name).cmp(&(right.kind, &right.name)));
     Ok(tables)
 }
 
-fn write_relationships(
-    graph: &SortedGraph,
-    staging: &Staging,
-    stop: &Stop,
-) -> Result<Vec<Table>, Failure> {
-    let mut tables = Vec::new();
-    for edges in graph.edges() {
-        let relationship = edges.relationship();
-        let ends = [&relationship.from, &relationship.to].map(|it| it.entity.type_name.to_owned());
-        let mut writer = staging.table(TableDeclaration {
-            kind: TableKind::Relationship,
-            name: relationship.type_name.to_owned(),
-            class: vec![relationship.class.name().to_owned()],
-            ends: Some(ends.into()),
-            schema: graph.edge_schema(relationship),
-            personal_columns: personal_ends(relationship),
-        })?;
-        for batch in graph.edge_batches(edges).map_err(anyhow::Error::new)? {
-            stop.check()?;
-            writer.write(&batch.map_err(anyhow::Error::new)?)?;
+impl Rows<'_> {
+    /// How much there is to write, roughly.
+    fn cells(self) -> u64 {
+        match self {
+            Rows::Entities(it) => it.len() as u64 * it.entity.properties.len() as u64,
+            // Those of edges are numbers.
+            Rows::Edges(it) => it.len() / 4,
         }
-        tables.push(writer.finish()?);
     }
-    Ok(tables)
+
+    fn write(self, graph: &SortedGraph, staging: &Staging, stop: &Stop) -> Result<Table, Failure> {
+        match self {
+            Rows::Entities(entities) => {
+                let table = staging.table(entity_declaration(graph, entities.entity))?;
+                write_batches(table, graph.entity_batches(entities), stop)
+            }
+            Rows::Edges(edges) => {
+                let table = staging.table(edge_declaration(graph, edges.relationship()))?;
+                let batches = graph.edge_batches(edges).map_err(anyhow::Error::new)?;
+                write_batches(table, batches, stop)
+            }
+        }
+    }
+}
+
+fn write_batches<E: Error + Send + Sync + 'static>(
+    mut table: TableWriter,
+    batches: impl Iterator<Item = Result<RecordBatch, E>>,
+    stop: &Stop,
+) -> Result<Table, Failure> {
+    for batch in batches {
+        stop.check()?;
+        table.write(&batch.map_err(anyhow::Error::new)?)?;
+    }
+    Ok(table.finish()?)
+}
+
+fn entity_declaration(graph: &SortedGraph, entity: &EntityType) -> TableDeclaration {
+    TableDeclaration {
+        kind: TableKind::Entity,
+        name: entity.type_name.to_owned(),
+        class: entity.class.iter().map(|class| class.name().to_owned()).collect(),
+        ends: None,
+        schema: graph.entity_schema(entity),
+        personal_columns: personal_columns(entity),
+    }
+}
+
+fn edge_declaration(graph: &SortedGraph, relationship: &RelationshipType) -> TableDeclaration {
+    let ends = [&relationship.from, &relationship.to].map(|it| it.entity.type_name.to_owned());
+    TableDeclaration {
+        kind: TableKind::Relationship,
+        name: relationship.type_name.to_owned(),
+        class: vec![relationship.class.name().to_owned()],
+        ends: Some(ends.into()),
+        schema: graph.edge_schema(relationship),
+        personal_columns: personal_ends(relationship),
+    }
 }
 
 /// The columns of a type's table that tell something about a person.

@@ -1,6 +1,6 @@
 //! Reading: the files of one step, whole or in parts, as the rows of one dataset.
 
-use std::io::{BufReader, Read as _};
+use std::io::{self, BufReader, Read as _};
 
 use anyhow::Context as _;
 use core_ingest::coverage::Coverage;
@@ -76,10 +76,9 @@ impl Reader<'_> {
             if let Some(pattern) = &file.pattern {
                 ingest.expect(self.partition_column(), pattern);
             }
-            let read = self.read_file(file, |chunk| Ok(ingest.push(chunk)?));
-            let (compressed, read) = read.map_err(|error| in_file(file, error))?;
+            let (compressed, mut rows) = self.open(file).map_err(|error| in_file(file, error))?;
             compression.get_or_insert(compressed);
-            bytes += read;
+            bytes += ingest.read(&mut rows).map_err(|error| in_file(file, error))?;
             last = Some(file);
         }
         let tables = ingest.finish().map_err(|error| match last {
@@ -101,7 +100,7 @@ impl Reader<'_> {
         let mut uncovered = 0;
         for file in &delivery.truncated {
             let mut coverage = Coverage::new(self.step, self.partition_column(), &patterns);
-            let read = self.read_file(file, |chunk| Ok(coverage.push(chunk)?));
+            let read = self.for_each_chunk(file, |chunk| Ok(coverage.push(chunk)?));
             read.map_err(|error| in_file(file, error))?;
             uncovered += coverage.finish().map_err(|error| in_file(file, error))?;
         }
@@ -112,26 +111,40 @@ impl Reader<'_> {
         self.step.query().map_or("", |it| it.partition_column)
     }
 
-    /// Gives all bytes of a file to `push`; how it was compressed, and how many bytes those were.
-    fn read_file(
+    /// Gives all bytes of a file to `push`.
+    fn for_each_chunk(
         &self,
         file: &Received,
         mut push: impl FnMut(&[u8]) -> anyhow::Result<()>,
-    ) -> anyhow::Result<(Compression, u64)> {
-        let reader = BufReader::new(self.reading.files.read(&file.download)?);
-        let caps = Caps::default();
-        let (compression, mut reader) = decompress::reader(reader, file.export.bytes, caps)?;
+    ) -> anyhow::Result<()> {
+        let (_, mut bytes) = self.open(file)?;
         let mut chunk = vec![0; CHUNK_BYTES];
-        let mut bytes = 0;
         loop {
-            self.stop.check()?;
-            let read = reader.read(&mut chunk).context("the file cannot be read to its end")?;
-            if read == 0 {
-                return Ok((compression, bytes));
+            match bytes.read(&mut chunk).context("the file cannot be read to its end")? {
+                0 => return Ok(()),
+                n_read => push(&chunk[..n_read])?,
             }
-            bytes += read as u64;
-            push(&chunk[..read])?;
         }
+    }
+
+    /// How a file is compressed, and its bytes without that.
+    fn open(&self, file: &Received) -> anyhow::Result<(Compression, impl io::Read + Send)> {
+        let reader = BufReader::new(self.reading.files.read(&file.download)?);
+        let (compression, bytes) = decompress::reader(reader, file.export.bytes, Caps::default())?;
+        Ok((compression, Stoppable { bytes, stop: self.stop }))
+    }
+}
+
+/// Bytes that end with an error when the run is to stop.
+struct Stoppable<'a, R> {
+    bytes: R,
+    stop: &'a Stop,
+}
+
+impl<R: io::Read> io::Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stop.check().map_err(io::Error::other)?;
+        self.bytes.read(buffer)
     }
 }
 

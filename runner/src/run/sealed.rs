@@ -84,7 +84,7 @@ impl Files {
     }
 
     /// Opens a download to read it from its start.
-    pub(super) fn read(&self, name: &str) -> Result<Box<dyn Read>, StoreError> {
+    pub(super) fn read(&self, name: &str) -> Result<Box<dyn Read + Send>, StoreError> {
         let file = self.downloads.read(name)?;
         let cipher = self.seals.as_ref().and_then(|it| it.cipher(name));
         Ok(match cipher {

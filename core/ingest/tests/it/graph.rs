@@ -1,6 +1,8 @@
 //! Entities and edges, case by case and against the twin; carry-over.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{self, Read};
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
@@ -8,7 +10,7 @@ use arrow_array::types::UInt32Type;
 use core_ingest::graph::{Graph, SortedGraph};
 use core_ingest::listing;
 use core_ingest::refusal::RefusalReason;
-use core_ingest::step::{IngestError, RowAccount, StepIngest};
+use core_ingest::step::{IngestError, ReadError, RowAccount, StepIngest};
 use core_ingest::values::Tag;
 use proptest::prelude::*;
 
@@ -75,8 +77,8 @@ fn g4_rows_of_a_known_key_add_their_edges_and_are_told_apart() {
     displayName: "three"
 
     shop_shelf:s1 HAS shop_thing:t1 label: Some("red")
-    shop_shelf:s2 HAS shop_thing:t1 label: Some("red")
     shop_shelf:s1 HAS shop_thing:t2 label: None
+    shop_shelf:s2 HAS shop_thing:t1 label: Some("red")
     "#);
     assert_eq!((account.read(), account.used, account.merged, account.quarantined()), (8, 5, 2, 1));
 }
@@ -334,4 +336,71 @@ proptest! {
         graph.add(tables);
         prop_assert_eq!(read_back(graph, &account), twin::map(&rows, &shelves));
     }
+}
+
+/// Bytes that come a few at a time and then fail, if they are to.
+struct Slow<'a> {
+    bytes: &'a [u8],
+    fails: bool,
+}
+
+impl Read for Slow<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.bytes.is_empty() && self.fails {
+            return Err(io::Error::other("the checksum is wrong"));
+        }
+        let (now, later) = self.bytes.split_at(self.bytes.len().min(buffer.len()).min(700));
+        buffer[..now.len()].copy_from_slice(now);
+        self.bytes = later;
+        Ok(now.len())
+    }
+}
+
+/// So many rows that several batches wait for each other; some are set aside, by either thread.
+fn many_rows() -> String {
+    let mut csv = "shelf.uid,thing.uid,thing.name,thing.label\n".to_owned();
+    for row in 0..6_000 {
+        match row % 1_000 {
+            998 => csv.push_str("s1,only two cells\n"),
+            999 => csv.push_str("s1,,no key,\n"),
+            _ => writeln!(csv, "s{},t{},\"thing, {}\",", row % 3, row / 2, row / 2)
+                .expect("a text takes everything"),
+        }
+    }
+    csv
+}
+
+#[test]
+fn a_file_that_is_read_on_two_threads_gives_what_its_bytes_give_on_one() {
+    let csv = many_rows();
+    let mut expected = Graph::default();
+    ingest(&mut expected, &SHELVES, TWO_SHELVES);
+    let account = ingest(&mut expected, &THINGS, &csv);
+    let mut graph = Graph::default();
+    ingest(&mut graph, &SHELVES, TWO_SHELVES);
+    let mut threaded = StepIngest::new(&THINGS, &graph);
+    let n_bytes = threaded.read(&mut Slow { bytes: csv.as_bytes(), fails: false });
+    assert_eq!(n_bytes.expect("accepted"), csv.len() as u64);
+    let tables = threaded.finish().expect("accepted");
+    assert_eq!(tables.account, account);
+    assert_eq!(tables.account.quarantined(), 12);
+    graph.add(tables);
+    assert_eq!(things_of(graph), things_of(expected));
+}
+
+#[test]
+fn a_file_whose_bytes_fail_or_are_refused_ends_on_both_threads() {
+    let mut graph = Graph::default();
+    ingest(&mut graph, &SHELVES, TWO_SHELVES);
+    let read = |csv: &str, fails| {
+        StepIngest::new(&THINGS, &graph).read(&mut Slow { bytes: csv.as_bytes(), fails })
+    };
+    let rows = many_rows();
+    assert!(matches!(read(&rows, true), Err(ReadError::Bytes(_))));
+    let stray = format!("{rows}s1,t\"1,,\n{rows}");
+    assert!(matches!(read(&stray, true), Err(ReadError::Refused(IngestError::Refused(_)))));
+    // What the first batch lacks is said, and not that the bytes fail later.
+    let other = rows.replacen("thing.uid", "other.uid", 1);
+    let refused = read(&other, true);
+    assert!(matches!(refused, Err(ReadError::Refused(IngestError::MissingKey { .. }))));
 }
