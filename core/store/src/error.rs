@@ -48,6 +48,12 @@ pub enum StoreError {
         /// What the other run wrote about itself.
         owner: String,
     },
+    /// Another delivery to the same destination is under way.
+    #[error("another delivery is under way: {owner}")]
+    Delivering {
+        /// What the other delivery wrote about itself.
+        owner: String,
+    },
     /// A generation with this id was published before.
     #[error("generation {id} exists already")]
     GenerationExists {

@@ -25,4 +25,4 @@ pub use names::GenerationId;
 pub use retention::{RetentionPolicy, choose_removals};
 pub use staging::{Draft, Staging};
 pub use table::{TableDeclaration, TableWriter};
-pub use tenant::{HistoryEntry, RunLock, Store, TenantStore};
+pub use tenant::{DeliveryLock, HistoryEntry, RunLock, Store, TenantStore};

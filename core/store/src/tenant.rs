@@ -90,7 +90,37 @@ impl TenantStore {
     pub fn lock(&self, owner: &str) -> Result<RunLock, StoreError> {
         platform::create_private_folder(&self.generations())?;
         platform::create_private_folder(&self.staging())?;
-        let path = self.folder.join("lock");
+        let file = self.lock_file("lock", owner, |owner| StoreError::Locked { owner })?;
+        Ok(RunLock { tenant: self.clone(), _file: Arc::new(file) })
+    }
+
+    /// Takes the right to deliver to one destination, until the lock is dropped or the process dies. Runs
+    /// go on beside it: what they publish is for the next delivery.
+    ///
+    /// `destination` is part of a file name; `owner` is shown to whoever comes second.
+    ///
+    /// # Errors
+    /// [`StoreError::Delivering`] when another delivery to it is under way.
+    pub fn lock_delivery(
+        &self,
+        destination: &str,
+        owner: &str,
+    ) -> Result<DeliveryLock, StoreError> {
+        let name = format!("lock-{destination}");
+        names::check_file(&name)?;
+        platform::create_private_folder(&self.generations())?;
+        let file = self.lock_file(&name, owner, |owner| StoreError::Delivering { owner })?;
+        Ok(DeliveryLock { tenant: self.clone(), _file: file })
+    }
+
+    /// Takes the lock that a file stands for, and writes down whose it is.
+    fn lock_file(
+        &self,
+        name: &str,
+        owner: &str,
+        taken: impl FnOnce(String) -> StoreError,
+    ) -> Result<File, StoreError> {
+        let path = self.folder.join(name);
         let mut file = platform::private_file()
             .create(true)
             .truncate(false)
@@ -106,9 +136,7 @@ impl TenantStore {
         };
         match locked {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Locked { owner: read_owner(&mut file) });
-            }
+            Err(TryLockError::WouldBlock) => return Err(taken(read_owner(&mut file))),
             Err(TryLockError::Error(source)) => {
                 return Err(StoreError::Io { action: "lock the file", path, source });
             }
@@ -117,7 +145,7 @@ impl TenantStore {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{owner}"))
             .map_err(StoreError::io("write", &path))?;
-        Ok(RunLock { tenant: self.clone(), _file: Arc::new(file) })
+        Ok(file)
     }
 
     /// The published generation, if there is one.
@@ -262,6 +290,29 @@ pub struct RunLock {
     _file: Arc<File>,
 }
 
+/// The right to deliver one tenant's generations to one destination.
+#[derive(Debug)]
+pub struct DeliveryLock {
+    tenant: TenantStore,
+    // Held for its lock, which ends when the file is closed.
+    _file: File,
+}
+
+impl DeliveryLock {
+    /// The tenant.
+    pub fn tenant(&self) -> &TenantStore {
+        &self.tenant
+    }
+
+    /// Replaces the small file `<name>.json` beside the generations in one step, durably.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
+    pub fn set_state(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        replace_file(&self.tenant.state_path(name)?, bytes)
+    }
+}
+
 impl RunLock {
     /// The tenant.
     pub fn tenant(&self) -> &TenantStore {
@@ -292,8 +343,8 @@ impl RunLock {
         replace_file(&self.tenant.state_path(name)?, bytes)
     }
 
-    /// Removes the generations that the policy does not keep, and returns their ids. `now_ms` is in
-    /// milliseconds since 1970-01-01 UTC.
+    /// Removes the generations that the policy does not keep, and returns their ids. `pinned` ones stay
+    /// whatever their age; `now_ms` is in milliseconds since 1970-01-01 UTC.
     ///
     /// A reader that has opened an older generation but not yet its files finds them missing
     /// afterwards.
@@ -304,6 +355,7 @@ impl RunLock {
     pub fn retain(
         &self,
         policy: RetentionPolicy,
+        pinned: &[GenerationId],
         now_ms: u64,
     ) -> Result<Vec<GenerationId>, StoreError> {
         let Some(current) = self.tenant.current_id()? else { return Ok(Vec::new()) };
@@ -320,7 +372,8 @@ impl RunLock {
                 (entry.id, is_whole)
             })
             .collect();
-        let removals = retention::choose_removals(&generations, &current, policy, now_ms);
+        let mut removals = retention::choose_removals(&generations, &current, policy, now_ms);
+        removals.retain(|id| !pinned.contains(id));
         for id in &removals {
             self.remove_generation(id)?;
         }

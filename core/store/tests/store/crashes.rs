@@ -172,10 +172,12 @@ fn retention_removes_whole_generations_and_keeps_the_published_one() -> Checked 
     let policy = RetentionPolicy { keep_days: 0, keep_all_days: 0 };
     let lock = place.lock()?;
     assert!(matches!(
-        lock.retain(policy, new.id().time_ms() - 1),
+        lock.retain(policy, &[], new.id().time_ms() - 1),
         Err(StoreError::ClockBehind { .. })
     ));
-    assert_eq!(lock.retain(policy, new.id().time_ms() + 1)?, [old.id().clone()]);
+    let later = new.id().time_ms() + 1;
+    assert_eq!(lock.retain(policy, &[old.id().clone()], later)?, [], "what is pinned stays");
+    assert_eq!(lock.retain(policy, &[], later)?, [old.id().clone()]);
     assert!(!place.path(&format!("generations/{FIRST}")).exists());
     assert_eq!(fs::read_dir(place.path("staging"))?.count(), 0);
     assert_eq!(current_keys(&place)?, ["b"]);
