@@ -123,6 +123,18 @@ pub struct Destination {
     pub(crate) source: Source,
 }
 
+impl fmt::Display for Destination {
+    /// Account, source, and scope or instance, for people.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.source {
+            Source::Api { .. } => "scope",
+            Source::IntegrationExternal { .. } | Source::IntegrationManaged { .. } => "instance",
+        };
+        let (account, source) = (&self.account, &self.source);
+        write!(formatter, "account {account}, source {}, {what} {}", source.name(), source.id())
+    }
+}
+
 impl Destination {
     /// Checks that everything can be sent.
     ///

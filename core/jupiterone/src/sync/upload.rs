@@ -48,6 +48,8 @@ pub struct Loss {
     pub sample_key: Option<String>,
     /// Objects in uploads that failed for good.
     pub lost: u64,
+    /// The correlation id of the first of these uploads, by which JupiterOne's support finds it.
+    pub correlation_id: Option<String>,
 }
 
 /// What all uploads of a job share.
@@ -125,6 +127,7 @@ impl Uploader<'_> {
             known.refused += loss.refused;
             known.lost += loss.lost;
             known.sample_key = known.sample_key.take().or(loss.sample_key);
+            known.correlation_id = known.correlation_id.take().or(loss.correlation_id);
         }
         if let Some(failure) = outcome.failure
             && uploads.lost_uploads > self.settings.max_lost_uploads
@@ -146,7 +149,8 @@ impl Uploader<'_> {
         let mut outcome = Outcome::default();
         let mut waiting = vec![batch];
         while let Some(batch) = waiting.pop() {
-            let sent = self.send(&batch).await?;
+            let correlation_id = self.random.uuid();
+            let sent = self.send(&batch, &correlation_id).await?;
             let uploads = &mut outcome.uploads;
             match sent {
                 Sent::Stored => {
@@ -167,8 +171,10 @@ impl Uploader<'_> {
                     let run = &batch.runs[0];
                     let loss = uploads.losses.entry(run.type_name.to_string()).or_default();
                     loss.refused += 1;
-                    loss.sample_key = batch.first_key()?;
-                    tracing::warn!(type_name = &*run.type_name, "an object was refused");
+                    loss.sample_key = loss.sample_key.take().or(batch.first_key()?);
+                    let type_name = &*run.type_name;
+                    tracing::warn!(type_name, correlation_id, "an object was refused");
+                    loss.correlation_id.get_or_insert(correlation_id);
                     if loss.refused > self.settings.max_refused_objects {
                         break;
                     }
@@ -177,9 +183,11 @@ impl Uploader<'_> {
                     for run in &batch.runs {
                         let loss = uploads.losses.entry(run.type_name.to_string()).or_default();
                         loss.lost += run.objects as u64;
+                        loss.correlation_id.get_or_insert_with(|| correlation_id.clone());
                     }
                     uploads.lost_uploads += 1;
-                    tracing::warn!(n_objects = batch.objects(), "an upload failed for good");
+                    let n_objects = batch.objects();
+                    tracing::warn!(n_objects, correlation_id, "an upload failed for good");
                     outcome.failure = Some(failure);
                 }
             }
@@ -188,14 +196,13 @@ impl Uploader<'_> {
     }
 
     /// Sends one batch until there is an answer. Repeating it is harmless: an object is found by its key.
-    async fn send(&self, batch: &Batch) -> Result<Sent, JupiterOneError> {
+    async fn send(&self, batch: &Batch, correlation_id: &str) -> Result<Sent, JupiterOneError> {
         let mut retry = Retry::new(&self.settings.retry, self.random);
-        let correlation_id = self.random.uuid();
         let request = Request::Upload {
             job: self.job,
             kind: batch.kind,
             body: batch.body.clone(),
-            correlation_id: &correlation_id,
+            correlation_id,
         };
         loop {
             let setback = match self.api.send(&request).await {
