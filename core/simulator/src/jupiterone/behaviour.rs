@@ -10,6 +10,9 @@ pub struct JupiterOneBehaviour {
     pub latency: Duration,
     /// The largest upload in bytes of JSON; a larger one is answered with 413.
     pub max_upload_bytes: usize,
+    /// Whether objects are only counted, by their keys: neither looked at nor kept. For deliveries that
+    /// are larger than its memory.
+    pub only_counts: bool,
     /// Keys of objects that are not acceptable: an upload with one of them is answered with 400.
     pub refused_keys: BTreeSet<String>,
     /// Whether a second job of the same source and scope is answered with 409 while one awaits uploads.
@@ -27,6 +30,7 @@ impl Default for JupiterOneBehaviour {
         Self {
             latency: Duration::ZERO,
             max_upload_bytes: 6_000_000,
+            only_counts: false,
             refused_keys: BTreeSet::new(),
             one_job_at_a_time: false,
             ends_as: "FINISHED",

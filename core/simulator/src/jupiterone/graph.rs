@@ -71,6 +71,12 @@ fn ends_exist(relationship: &Value, entities: &BTreeMap<String, Value>) -> bool 
         .all(|end| relationship[end].as_str().is_some_and(|key| entities.contains_key(key)))
 }
 
+/// How many objects an upload has. In a text of an object the quotation marks would be escaped.
+pub(super) fn count_keys(json: &[u8]) -> u64 {
+    const KEY: &[u8] = b"\"_key\":";
+    json.windows(KEY.len()).filter(|it| it == &KEY).count() as u64
+}
+
 /// Why an object is not acceptable, by the rules of the interface: a key, a type and a class; no property
 /// of ours that begins with an underscore; values that are plain or lists of one plain kind.
 pub(super) fn fault_of(object: &Value) -> Option<&'static str> {

@@ -106,6 +106,11 @@ impl JupiterOne {
         self.state.shared().graphs.get(&format!("{source} {scope}")).cloned().unwrap_or_default()
     }
 
+    /// Forgets everything it keeps, as if somebody had deleted it by hand.
+    pub fn clear(&self) {
+        self.state.shared().graphs.clear();
+    }
+
     /// All jobs, oldest first.
     pub fn jobs(&self) -> Vec<JobView> {
         self.state.shared().views()
@@ -240,6 +245,13 @@ fn carry_out(state: &State, call: JobCall, id: &str, json: &[u8]) -> Response {
     let mut shared = state.shared();
     if json.len() > shared.behaviour.max_upload_bytes {
         return refuse((413, "RequestEntityTooLargeException", "the body is too large"));
+    }
+    let is_upload = matches!(call, JobCall::Entities | JobCall::Relationships);
+    if is_upload && shared.behaviour.only_counts {
+        return match shared.count(id, call, graph::count_keys(json)) {
+            Ok(job) => Json(job).into_response(),
+            Err(refusal) => refuse(refusal),
+        };
     }
     let body: Value = serde_json::from_slice(json).unwrap_or(Value::Null);
     let done = match call {

@@ -45,6 +45,8 @@ pub(super) struct Job {
     scope: String,
     ignore_duplicates: bool,
     uploaded: KeptGraph,
+    /// Entities and relationships that were counted only.
+    counted: [u64; 2],
     changes: Changes,
 }
 
@@ -139,6 +141,7 @@ impl Shared {
             scope,
             ignore_duplicates: body["ignoreDuplicates"].as_bool().unwrap_or(false),
             uploaded: KeptGraph::default(),
+            counted: [0, 0],
             changes: Changes::default(),
         };
         let description = job.description();
@@ -185,6 +188,18 @@ impl Shared {
         }
         job.view.repeated += repeated;
         list.extend(objects.into_iter().map(|it| (key(&it), it)));
+        Ok(job.description())
+    }
+
+    /// An upload of which the objects are not kept.
+    pub(super) fn count(
+        &mut self,
+        id: &str,
+        call: JobCall,
+        objects: u64,
+    ) -> Result<Value, Refusal> {
+        let job = self.awaiting(id)?;
+        job.counted[usize::from(call == JobCall::Relationships)] += objects;
         Ok(job.description())
     }
 
@@ -244,16 +259,17 @@ impl Job {
     fn description(&self) -> Value {
         let is_api = self.source == "api";
         let (entities, relationships) = (&self.changes.entities, &self.changes.relationships);
+        let [n_entities, n_relationships] = self.counted;
         let mut job = json!({
             "id": self.view.id,
             "source": self.source,
             "status": self.view.status,
             "startTimestamp": 1_586_915_139_427_u64,
-            "numEntitiesUploaded": self.uploaded.entities.len(),
+            "numEntitiesUploaded": self.uploaded.entities.len() as u64 + n_entities,
             "numEntitiesCreated": entities.created,
             "numEntitiesUpdated": entities.updated,
             "numEntitiesDeleted": entities.deleted,
-            "numRelationshipsUploaded": self.uploaded.relationships.len(),
+            "numRelationshipsUploaded": self.uploaded.relationships.len() as u64 + n_relationships,
             "numRelationshipsCreated": relationships.created,
             "numRelationshipsUpdated": relationships.updated,
             "numRelationshipsDeleted": relationships.deleted,
