@@ -141,10 +141,11 @@ The folder is complete at every moment; one that something else wrote is never r
 Examples:
   nexthink-graph sync jupiterone --dry-run
   nexthink-graph sync jupiterone
+  nexthink-graph sync jupiterone --full
 
 The first delivery deletes nothing there. After it, only a complete type loses objects; partial
 datasets are named to JupiterOne, which then deletes nothing of them. If nothing has changed
-there is no job.")]
+there is no job, unless --full asks for one.")]
     Sync(SyncArguments),
     /// Remove types at a destination, with the relationships that touch them
     #[command(after_help = "\
@@ -282,6 +283,9 @@ pub(crate) struct SyncArguments {
     /// Deliver although the last delivery went to another account, scope or instance
     #[arg(long)]
     pub(crate) accept_destination: bool,
+    /// Upload everything although nothing has changed here, as when the destination was emptied
+    #[arg(long)]
+    pub(crate) full: bool,
     /// How the report is printed
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,

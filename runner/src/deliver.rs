@@ -12,7 +12,7 @@ use core_jupiterone::{
     SyncSettings,
 };
 use core_model::step::Step;
-use core_store::{Generation, RunLock, StoreError, TenantStore};
+use core_store::{DeliveryLock, Generation, GenerationId, Store, StoreError, TenantStore};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -21,6 +21,9 @@ use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 use crate::run::{self, Stop};
 use crate::system;
+
+/// The destination in the name of its lock.
+const NAME: &str = "jupiterone";
 
 /// What the destination got last, in the tenant's part of the store.
 const DELIVERED: &str = "delivered-jupiterone";
@@ -32,6 +35,8 @@ pub(crate) struct DeliveryOptions {
     pub(crate) purge: Vec<String>,
     /// Deliver although the destination is another one than last time.
     pub(crate) accept_destination: bool,
+    /// Deliver although nothing has changed here.
+    pub(crate) full: bool,
 }
 
 /// What a delivery would do, and why.
@@ -104,6 +109,19 @@ pub(crate) fn check_destination(
     })
 }
 
+/// The right to deliver to JupiterOne.
+pub(crate) fn lock(config: &Config) -> Result<DeliveryLock, Failure> {
+    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
+    Ok(tenant.lock_delivery(NAME, &run::owner())?)
+}
+
+/// The generation that the next delivery compares with, which must be kept until then.
+pub(crate) fn compared_with(tenant: &TenantStore) -> Vec<GenerationId> {
+    // One that cannot be read is told of by the next delivery, which then compares with nothing.
+    let delivered = read(tenant).ok().flatten();
+    delivered.into_iter().map(|it| it.generation).collect()
+}
+
 /// What a delivery would do now, without asking anybody. Blocks.
 pub(crate) fn intend(
     tenant: &TenantStore,
@@ -124,6 +142,7 @@ pub(crate) fn intend(
             Some("this program gives the objects another form")
         }
         Some(_) if !plan.is_empty() => Some("something has changed"),
+        Some(_) if options.full => Some("it was asked for"),
         Some(_) => None,
     };
     let partial_datasets = contents.partial_datasets().clone();
@@ -134,7 +153,7 @@ pub(crate) fn intend(
 /// Delivers a generation, unless the destination has it already.
 pub(crate) async fn deliver(
     client: &SyncClient,
-    lock: &RunLock,
+    lock: &DeliveryLock,
     generation: Generation,
     options: &DeliveryOptions,
     progress: &Progress,
@@ -206,7 +225,7 @@ pub(crate) async fn deliver(
 /// Finds out what came of a job that an earlier delivery left behind.
 async fn settle(
     client: &SyncClient,
-    lock: &RunLock,
+    lock: &DeliveryLock,
     options: &DeliveryOptions,
 ) -> Result<(), Failure> {
     let Some(delivered) = read(lock.tenant())? else { return Ok(()) };
@@ -309,7 +328,7 @@ fn events(generation: &Generation, client: &SyncClient) -> Vec<JobEvent> {
 }
 
 /// Writes down a job before anything is made of it.
-fn remember(lock: &RunLock, under_way: &Delivered, job: &JobId) {
+fn remember(lock: &DeliveryLock, under_way: &Delivered, job: &JobId) {
     let pending = Some(job.clone());
     if let Err(failure) = keep(lock, &Delivered { pending, ..under_way.clone() }) {
         tracing::warn!(error = %failure.error, "the next delivery will not know of this job");
@@ -328,7 +347,7 @@ fn read(tenant: &TenantStore) -> Result<Option<Delivered>, Failure> {
     Ok(Some(read?))
 }
 
-fn keep(lock: &RunLock, delivered: &Delivered) -> Result<(), Failure> {
+fn keep(lock: &DeliveryLock, delivered: &Delivered) -> Result<(), Failure> {
     let bytes = serde_json::to_vec(delivered).map_err(anyhow::Error::new)?;
     Ok(lock.set_state(DELIVERED, &bytes)?)
 }

@@ -79,7 +79,7 @@ impl From<NexthinkError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         let exit = match &error {
-            StoreError::Locked { .. } => Exit::Locked,
+            StoreError::Locked { .. } | StoreError::Delivering { .. } => Exit::Locked,
             StoreError::UnsupportedLocation { .. }
             | StoreError::InvalidLocation
             | StoreError::InvalidName { .. }

@@ -36,6 +36,7 @@ use self::read::Reading;
 use self::report::{RunReport, StepReport};
 use self::sealed::Files;
 use crate::config::{Config, Proxy};
+use crate::deliver;
 use crate::exit::{Exit, Failure, exit_for};
 use crate::privacy::{self, RunPrivacy};
 use crate::progress::Progress;
@@ -399,14 +400,8 @@ pub(crate) fn proxy(configured: &Proxy) -> Option<ProxySettings> {
     Some(ProxySettings { url: Secret::new(url), no_proxy: first(["NO_PROXY", "no_proxy"]) })
 }
 
-/// The right to write to the tenant's part of the store.
-pub(crate) fn lock(config: &Config) -> Result<RunLock, Failure> {
-    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-    Ok(tenant.lock(&owner())?)
-}
-
-/// Who has the lock, for whoever finds it taken.
-fn owner() -> String {
+/// Who has a lock, for whoever finds it taken.
+pub(crate) fn owner() -> String {
     format!("process {}, since {}", std::process::id(), Moment::now().to_rfc3339())
 }
 
@@ -443,7 +438,8 @@ fn retain(lock: &RunLock, downloads: &Downloads, published: &BTreeSet<String>) {
     if let Err(error) = downloads.clear_except(|name| !published.contains(name)) {
         tracing::warn!(%error, "the downloads were not removed");
     }
-    if let Err(error) = lock.retain(RetentionPolicy::default(), Moment::now().0) {
+    let pinned = deliver::compared_with(lock.tenant());
+    if let Err(error) = lock.retain(RetentionPolicy::default(), &pinned, Moment::now().0) {
         tracing::warn!(%error, "old generations were not removed");
     }
 }

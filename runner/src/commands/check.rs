@@ -3,6 +3,7 @@
 
 mod columns;
 mod connection;
+mod destination;
 mod place;
 
 use core_model::step::Step;
@@ -95,6 +96,7 @@ pub(super) async fn check_all(config: &Config) -> Checks {
             }
         }
     }
+    destination::check(config, &mut checks).await;
     checks
 }
 

@@ -12,8 +12,8 @@ use crate::deliver::{self, DeliveryOptions, DeliveryResult, Intent};
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::progress::Progress;
+use crate::run::Stop;
 use crate::run::report::{bytes, outcomes_of};
-use crate::run::{self, Stop};
 
 /// Writes the folder that JupiterOne's own command line reads.
 pub(super) fn export(
@@ -60,8 +60,11 @@ pub(super) fn export(
 
 /// Delivers the published generation, or shows what that would change.
 pub(super) async fn sync(global: &Global, arguments: &SyncArguments) -> Result<Exit, Failure> {
-    let options =
-        DeliveryOptions { purge: Vec::new(), accept_destination: arguments.accept_destination };
+    let options = DeliveryOptions {
+        purge: Vec::new(),
+        accept_destination: arguments.accept_destination,
+        full: arguments.full,
+    };
     deliver(global, &options, arguments.dry_run, arguments.output).await
 }
 
@@ -72,7 +75,7 @@ pub(super) async fn purge(
     dry_run: bool,
     output: ReportFormat,
 ) -> Result<Exit, Failure> {
-    let options = DeliveryOptions { purge: types.to_vec(), accept_destination: false };
+    let options = DeliveryOptions { purge: types.to_vec(), ..DeliveryOptions::default() };
     deliver(global, &options, dry_run, output).await
 }
 
@@ -108,7 +111,7 @@ async fn deliver(
     Ok(exit_of(&delivered))
 }
 
-/// Delivers what is published, with the lock of the tenant.
+/// Delivers what is published, with the lock of the destination.
 pub(super) async fn deliver_published(
     config: &Config,
     jupiterone: &JupiterOne,
@@ -117,7 +120,7 @@ pub(super) async fn deliver_published(
     stop: &Stop,
 ) -> Result<DeliveryResult, Failure> {
     let client = deliver::client(config, jupiterone, |_| {})?;
-    let lock = run::lock(config)?;
+    let lock = deliver::lock(config)?;
     let generation = super::generation(lock.tenant(), None)?;
     deliver::deliver(&client, &lock, generation, options, progress, stop).await
 }
@@ -188,8 +191,10 @@ fn print_trouble(report: &DeliveryReport, unexpected_deletes: u64) {
         output::note(&format!("error: JupiterOne counts {count} {what}"));
     }
     for (name, loss) in &report.uploads.losses {
+        let correlation_id = loss.correlation_id.as_deref();
+        let upload = correlation_id.map_or(String::new(), |it| format!(" (upload {it})"));
         output::note(&format!(
-            "error: {name}: JupiterOne refused {} objects and did not get {}",
+            "error: {name}: JupiterOne refused {} objects and did not get {}{upload}",
             loss.refused, loss.lost
         ));
     }

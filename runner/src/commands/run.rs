@@ -96,15 +96,18 @@ async fn probe(config: &Config, jupiterone: &JupiterOne) -> Result<(), Failure> 
     }
 }
 
-/// Delivers what a run has published; nothing if it has published nothing, or has nowhere to deliver
-/// to.
+/// Delivers what is published, also by an earlier run whose delivery failed; nothing if nothing ever was,
+/// or there is nowhere to deliver to.
 async fn deliver(
     config: &Config,
     finished: &mut Finished,
     quiet: bool,
     stop: &Stop,
 ) -> Option<Result<DeliveryResult, Failure>> {
-    let jupiterone = destination(config).filter(|_| finished.generation.is_some())?;
+    let jupiterone = destination(config)?;
+    if finished.generation.is_none() && !is_anything_published(config) {
+        return None;
+    }
     let progress = Progress::new(quiet);
     let options = DeliveryOptions::default();
     let delivering = jupiterone::deliver_published(config, jupiterone, &options, &progress, stop);
@@ -126,6 +129,12 @@ async fn deliver(
         Err(failure) => json!({ "result": "failed", "reason": format!("{:#}", failure.error) }),
     });
     Some(delivered)
+}
+
+fn is_anything_published(config: &Config) -> bool {
+    let tenant = Store::open(config.store.clone()).and_then(|it| it.tenant(config.tenant.as_str()));
+    // A store that cannot be read is what the delivery complains about.
+    tenant.and_then(|it| it.current()).map_or(true, |current| current.is_some())
 }
 
 /// Prints the summary to standard output and the remarks to standard error.

@@ -1,0 +1,65 @@
+//! JupiterOne as a destination: whether it is the one of the last delivery, can be reached and takes the
+//! key. It creates no job, so a scope or instance that is wrong shows only when one is delivered to.
+
+use std::time::Duration;
+
+use core_jupiterone::{ErrorKind, JupiterOneError};
+use core_store::Store;
+
+use super::{Check, Checks};
+use crate::config::{Config, JupiterOne};
+use crate::deliver;
+use crate::exit::Failure;
+
+const ACCOUNT: &str = "JupiterOne account";
+const REACHED: &str = "JupiterOne";
+
+/// How long an answer may take: somebody is waiting.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Checks the destination, if there is one.
+pub(super) async fn check(config: &Config, checks: &mut Checks) {
+    let Some(jupiterone) = &config.jupiterone else { return };
+    if let Err(failure) = check_account(config, jupiterone) {
+        checks.push(failed(ACCOUNT, &failure));
+        checks.push(Check::skipped(REACHED, "another destination than the last one"));
+        return;
+    }
+    let destination = &jupiterone.destination;
+    checks.push(Check::ok(ACCOUNT, destination.to_string()));
+    let client = deliver::client(config, jupiterone, |settings| {
+        settings.retry.max_attempts = 2;
+        settings.timeouts.connect = PATIENCE;
+        settings.timeouts.answer = PATIENCE;
+    });
+    let client = match client {
+        Ok(client) => client,
+        Err(failure) => return checks.push(failed(REACHED, &failure)),
+    };
+    checks.push(match client.probe().await {
+        Ok(()) => Check::ok(REACHED, "it answers, and takes the key"),
+        Err(error) => {
+            let fix = fix_of(&error);
+            let Failure { exit, error } = deliver::failed(error);
+            Check::failed(REACHED, exit, format!("{error:#}{fix}"))
+        }
+    });
+}
+
+fn check_account(config: &Config, jupiterone: &JupiterOne) -> Result<(), Failure> {
+    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
+    deliver::check_destination(&tenant, jupiterone, false)
+}
+
+/// What to do about it, where that is known.
+fn fix_of(error: &JupiterOneError) -> &'static str {
+    // What refuses the key says itself what to look at.
+    if error.kind() != ErrorKind::Unreachable {
+        return "";
+    }
+    ": is `destinations.jupiterone.url` the host of the account's region, and is a proxy needed?"
+}
+
+fn failed(name: &str, failure: &Failure) -> Check {
+    Check::failed(name, failure.exit, format!("{:#}", failure.error))
+}
