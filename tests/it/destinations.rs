@@ -1,7 +1,9 @@
 //! JupiterOne as a destination: what it holds after runs of every kind, and what it never loses.
 
+mod bulk;
 mod killed;
 mod truth;
+mod valid;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -307,4 +309,123 @@ fn the_page_is_printed_and_checked_in_both_forms() {
         assert_eq!(stale.exit, Some(2), "{format}");
         assert!(stale.stderr.contains("page.md is not what the steps say"), "{}", stale.stderr);
     }
+}
+
+#[test]
+fn a_full_delivery_mends_a_destination_that_was_emptied_by_hand() {
+    let delivery = Delivery::new();
+    let run = delivery.scene.run_completely();
+    delivery.jupiterone.clear();
+    let unchanged = delivery.scene.program(&["sync", "jupiterone"]);
+    assert_eq!(unchanged.exit, Some(0), "{}", unchanged.stderr);
+    assert!(unchanged.stderr.contains("nothing changed"), "{}", unchanged.stderr);
+    let plan = delivery.scene.program(&["sync", "jupiterone", "--full", "--dry-run"]);
+    assert!(plan.stderr.contains("there would be a job: it was asked for"), "{}", plan.stderr);
+    assert!(delivery.counts().is_empty());
+    let full = delivery.scene.program(&["sync", "jupiterone", "--full"]);
+    assert_eq!(full.exit, Some(0), "{}", full.stderr);
+    assert_eq!(delivery.counts(), objects(&run));
+}
+
+#[test]
+fn k16_a_run_that_publishes_nothing_makes_up_for_an_earlier_delivery() {
+    let delivery = Delivery::new();
+    delivery.fault(JobCall::Entities, JobFaultKind::JobEnded);
+    let run = delivery.scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(6), "{}", run.ended.stderr);
+    delivery.jupiterone.update(|it| it.faults.clear());
+    let published = delivery.scene.published().id().clone();
+    delivery.scene.update(|it| it.forbidden.extend(SavedQuery::ALL));
+    let idle = delivery.scene.run(&[]);
+    assert_eq!(idle.ended.exit, Some(2), "{}", idle.ended.stderr);
+    assert_eq!(delivery.scene.published().id(), &published);
+    assert_eq!(idle.report["delivery"]["result"], "delivered", "{}", idle.report);
+    assert_eq!(delivery.counts(), objects(&run));
+}
+
+#[test]
+fn a_check_says_whether_jupiterone_can_be_delivered_to_and_how_to_mend_it() {
+    let delivery = Delivery::new();
+    let checked = || {
+        let ended = delivery.scene.program(&["check", "--json"]);
+        let checks: Value = serde_json::from_str(&ended.stdout).expect("it is JSON");
+        let checks = checks.as_array().cloned().unwrap_or_default();
+        let of = |name: &str| {
+            let check = checks.iter().find(|it| it["name"] == name).cloned().unwrap_or_default();
+            let text = |member: &str| check[member].as_str().unwrap_or("").to_owned();
+            (text("state"), text("detail"))
+        };
+        (ended.exit, of("JupiterOne account"), of("JupiterOne"))
+    };
+    let (exit, account, reached) = checked();
+    assert_eq!(exit, Some(0));
+    let expected = "account demo, source api, scope nexthink-acme-eu";
+    assert_eq!(account, ("ok".to_owned(), expected.to_owned()));
+    assert_eq!(reached.0, "ok", "{}", reached.1);
+    assert!(delivery.jupiterone.jobs().is_empty(), "a check creates no job");
+
+    write_private(&delivery.scene.path("key"), "another-key");
+    let (exit, _, reached) = checked();
+    assert_eq!((exit, reached.0.as_str()), (Some(6), "failed"));
+    assert!(reached.1.contains("check the API key") && !reached.1.contains("another-key"));
+    write_private(&delivery.scene.path("key"), KEY);
+    delivery.configure_with(|it| it.text("destinations.jupiterone.url", "http://127.0.0.1:9"));
+    let (exit, _, reached) = checked();
+    assert_eq!((exit, reached.0.as_str()), (Some(6), "failed"));
+    assert!(reached.1.contains("destinations.jupiterone.url"), "{}", reached.1);
+
+    delivery.configure("true");
+    delivery.scene.run_completely();
+    delivery.configure_with(|it| it.text("destinations.jupiterone.scope", "elsewhere"));
+    let (exit, account, _) = checked();
+    assert_eq!((exit, account.0.as_str()), (Some(2), "failed"));
+    assert!(account.1.contains("--accept-destination"), "{}", account.1);
+}
+
+#[test]
+fn k9_another_active_job_defers_a_delivery_with_exit_code_75() {
+    let delivery = Delivery::new();
+    delivery.configure("false");
+    let run = delivery.scene.run_completely();
+    delivery.fault(JobCall::Create, JobFaultKind::Status(409));
+    let deferred = delivery.scene.program(&["sync", "jupiterone"]);
+    assert_eq!(deferred.exit, Some(75), "{}", deferred.stderr);
+    delivery.jupiterone.update(|it| it.faults.clear());
+    assert_eq!(delivery.scene.program(&["sync", "jupiterone"]).exit, Some(0));
+    assert_eq!(delivery.counts(), objects(&run));
+}
+
+#[test]
+fn k10_a_refused_object_is_told_with_the_id_of_its_upload_and_its_type_loses_nothing() {
+    let delivery = Delivery::new();
+    delivery.scene.run_completely();
+    let kept = delivery.kept();
+    let mut devices = kept.entities.iter().filter(|(_, it)| it["_type"] == "nexthink_device");
+    let refused = devices.next().expect("there are devices").0.clone();
+    delivery.jupiterone.update(|it| it.refused_keys = [refused.clone()].into());
+    let before = delivery.counts();
+    let sync = ["sync", "jupiterone", "--full", "--output", "json"];
+    let lossy = delivery.scene.program(&sync);
+    assert_eq!(lossy.exit, Some(6), "{}", lossy.stderr);
+    let report: Value = serde_json::from_str(&lossy.stdout).expect("it is JSON");
+    let loss = &report["uploads"]["losses"]["nexthink_device"];
+    assert_eq!((&loss["refused"], &loss["sampleKey"]), (&1.into(), &Value::from(refused)));
+    let upload = loss["correlationId"].as_str().expect("it is told");
+    let requests = delivery.jupiterone.requests();
+    assert!(requests.iter().any(|it| it.correlation_id.as_deref() == Some(upload)));
+    assert!(lossy.stderr.contains(&format!("(upload {upload})")), "{}", lossy.stderr);
+    assert_eq!(delivery.counts(), before, "the device that was refused is there still");
+}
+
+#[test]
+fn k13_a_job_that_fails_after_it_was_finalized_is_told_and_made_up_for() {
+    let delivery = Delivery::new();
+    delivery.jupiterone.update(|it| it.ends_as = "ERROR_BAD_DATA");
+    let run = delivery.scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(6), "{}", run.ended.stderr);
+    assert!(run.ended.stderr.contains("ERROR_BAD_DATA"), "{}", run.ended.stderr);
+    assert!(delivery.counts().is_empty());
+    delivery.jupiterone.update(|it| it.ends_as = "FINISHED");
+    assert_eq!(delivery.scene.program(&["sync", "jupiterone"]).exit, Some(0));
+    assert_eq!(delivery.counts(), objects(&run));
 }

@@ -107,7 +107,7 @@ fn k8_k16_a_delivery_that_is_killed_at_any_request_is_made_up_for_by_the_next() 
 
 #[cfg(unix)]
 #[test]
-fn a_second_delivery_is_refused_and_told_whose_the_first_is() {
+fn a_second_delivery_is_refused_and_told_whose_the_first_is_and_a_run_is_not() {
     let two = Two::new();
     two.publish(&two.generations[0].0);
     let first = two.start_and_hang_at(1, false);
@@ -115,6 +115,10 @@ fn a_second_delivery_is_refused_and_told_whose_the_first_is() {
     assert_eq!(second.exit, Some(9), "{}", second.stderr);
     let owner = format!("process {}, since 2", first.id());
     assert!(second.stderr.contains(&owner), "{owner}: {}", second.stderr);
+    // A run is none of its business, and neither is its delivery.
+    let run = two.delivery.scene.run_completely();
+    assert_eq!(run.report["outcome"], "complete");
+    two.publish(&two.generations[0].0);
     first.kill();
     assert_eq!(first.wait().exit, None);
     two.sync();

@@ -133,14 +133,12 @@ fn n_rows(estate: &TenantSpec, query: SavedQuery) -> usize {
 /// The first rows of an export.
 fn rows(estate: &TenantSpec, query: SavedQuery, limit: usize) -> Vec<Row> {
     let tenant = Tenant::new(estate.clone());
-    let mut row = Row::new();
-    let mut rows = Vec::new();
-    for slot in 0..tenant.slots(query) {
-        if rows.len() < limit && tenant.row(query, slot, &mut row) {
-            rows.push(row.clone());
-        }
-    }
-    rows
+    let row_at = |slot| {
+        let mut row = Row::new();
+        let is_there = tenant.row(query, slot, &mut row);
+        is_there.then_some(row)
+    };
+    (0..tenant.slots(query)).filter_map(row_at).take(limit).collect()
 }
 
 /// What the rows of an export are about.

@@ -1,0 +1,75 @@
+//! The delivery of a large estate to a JupiterOne that is far away: as few requests as its bytes need, and
+//! memory that does not grow with them.
+
+use std::fs;
+use std::time::Duration;
+
+use core_simulator::{JobCall, JobRequest, TenantSpec};
+
+use super::Delivery;
+use crate::kit::{Ended, until};
+
+/// The bytes of JSON that an upload is filled with.
+const UPLOAD: usize = 5_000_000;
+
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// The most memory that a process has had so far, in bytes; nothing once it has ended.
+fn peak_of(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+}
+
+/// Delivers; the most memory it took, and how it ended.
+fn deliver(delivery: &Delivery) -> (u64, Ended) {
+    let mut running = delivery.scene.start(&["sync", "jupiterone"]);
+    let mut peak = 0;
+    let ended = until(PATIENCE, || {
+        peak = peak.max(peak_of(running.id()).unwrap_or(0));
+        running.has_ended().then_some(())
+    });
+    assert!(ended.is_some(), "the delivery does not come to an end");
+    (peak, running.wait())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn k14_half_a_million_relationships_take_as_few_uploads_as_they_can_and_little_memory() {
+    let small = Delivery::new();
+    small.configure("false");
+    small.scene.run_completely();
+    let (baseline, ended) = deliver(&small);
+    assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+
+    let estate = TenantSpec {
+        devices: 50_000,
+        users: 1_000,
+        packages_per_device: 9,
+        alerts: 1_000,
+        ..TenantSpec::default()
+    };
+    let large = Delivery::of(estate);
+    large.configure("false");
+    large.jupiterone.update(|it| {
+        it.only_counts = true;
+        it.latency = Duration::from_millis(150);
+    });
+    let run = large.scene.run_for(&[], PATIENCE);
+    assert_eq!(run.ended.exit, Some(0), "{}", run.ended.stderr);
+    let (peak, ended) = deliver(&large);
+    assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+
+    let is_upload =
+        |it: &&JobRequest| matches!(it.call, JobCall::Entities | JobCall::Relationships);
+    let requests = large.jupiterone.requests();
+    let uploads: Vec<_> = requests.iter().filter(is_upload).collect();
+    let bytes: usize = uploads.iter().map(|it| it.json_bytes).sum();
+    let growth = peak.saturating_sub(baseline);
+    let n_uploads = uploads.len();
+    let figures =
+        format!("{n_uploads} uploads, {bytes} bytes of JSON; peak {peak}, baseline {baseline}");
+    assert!(n_uploads * UPLOAD * 100 <= bytes * 105, "{figures}");
+    assert!(growth < 64 << 20, "{figures}");
+    assert!(run.objects()["nexthink_device_installed_package"] > 400_000);
+}
