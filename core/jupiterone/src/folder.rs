@@ -70,7 +70,8 @@ struct Marker {
 }
 
 /// Writes the folder, in place of one that this program wrote before. Until the last moment it is another
-/// folder beside it, so the folder is never half written. Blocks.
+/// folder beside it, so the folder is never half written; what an export that was killed has left there is
+/// removed. Blocks.
 ///
 /// # Errors
 /// [`JupiterOneError::ForeignFolder`] when there is something that this program did not write;
@@ -81,8 +82,7 @@ pub fn export_folder(
     folder: &Path,
 ) -> Result<FolderReport, JupiterOneError> {
     refuse_foreign(folder)?;
-    let id = contents.generation().id();
-    let unfinished = sibling(folder, &format!("unfinished-{id}"))?;
+    let unfinished = sibling(folder, "unfinished")?;
     remove(&unfinished)?;
     let written = write_folder(contents, steps, &unfinished);
     let report = match written.and_then(|report| replace(folder, &unfinished).map(|()| report)) {
@@ -163,7 +163,22 @@ fn replace(folder: &Path, finished: &Path) -> Result<(), JupiterOneError> {
         let _ = fs::rename(&old, folder);
         return Err(JupiterOneError::io("move", finished)(source));
     }
+    sync_parent(folder)?;
     remove(&old)
+}
+
+/// Makes a rename last, where the system can be asked to.
+fn sync_parent(folder: &Path) -> Result<(), JupiterOneError> {
+    #[cfg(unix)]
+    {
+        let folder = std::path::absolute(folder).map_err(JupiterOneError::io("find", folder))?;
+        let parent = folder.parent().unwrap_or(&folder);
+        let synced = fs::File::open(parent).and_then(|it| it.sync_all());
+        synced.map_err(JupiterOneError::io("sync the folder", parent))?;
+    }
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
 }
 
 /// A folder beside another one, hidden.

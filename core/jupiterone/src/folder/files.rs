@@ -15,6 +15,9 @@ use crate::objects::{LIST_END, ObjectKind};
 /// The most bytes of one file: what `sync` uploads at a time (integration SDK 17.4).
 const MAX_FILE_BYTES: u64 = 5_000_000;
 
+/// How much is written at a time.
+const BUFFER_BYTES: usize = 1 << 20;
+
 /// Writes the objects of one table after the other.
 pub(super) struct ObjectFiles {
     folder: PathBuf,
@@ -78,7 +81,8 @@ impl ObjectFile {
     fn create(folder: &Path, kind: ObjectKind, number: u64) -> Result<Self, JupiterOneError> {
         let path = folder.join(format!("{number:06}.json"));
         let file = create(&path)?;
-        let mut file = Self { path, writer: BufWriter::new(file), bytes: 0, is_empty: true };
+        let writer = BufWriter::with_capacity(BUFFER_BYTES, file);
+        let mut file = Self { path, writer, bytes: 0, is_empty: true };
         file.append(kind.list_start())?;
         Ok(file)
     }
@@ -98,7 +102,8 @@ impl ObjectFile {
 
     fn finish(mut self) -> Result<u64, JupiterOneError> {
         self.append(LIST_END)?;
-        self.writer.flush().map_err(JupiterOneError::io("write", &self.path))?;
+        let flushed = self.writer.flush().and_then(|()| self.writer.get_ref().sync_data());
+        flushed.map_err(JupiterOneError::io("write", &self.path))?;
         Ok(self.bytes)
     }
 }
@@ -117,7 +122,9 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), JupiterOneErro
     if let Some(folder) = path.parent() {
         create_folder(folder)?;
     }
-    create(path)?.write_all(bytes).map_err(JupiterOneError::io("write", path))
+    let mut file = create(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_data());
+    written.map_err(JupiterOneError::io("write", path))
 }
 
 fn create(path: &Path) -> Result<File, JupiterOneError> {

@@ -138,6 +138,9 @@ fn a_folder_of_ours_is_replaced_as_a_whole() -> Checked {
     let folder = place.folder.path().join("out");
     export_folder(&place.contents(FIRST, &Estate::of(9))?, &results(), &folder)?;
     fs::write(folder.join(".j1-integration/index.html"), "made by visualize")?;
+    let killed = place.folder.path().join(".out.unfinished");
+    fs::create_dir(&killed)?;
+    fs::write(killed.join("half"), "left by an export that was killed")?;
     export_folder(&place.contents(SECOND, &Estate::of(2))?, &results(), &folder)?;
     let (_, counts) = types_of(&folder)?;
     assert_eq!(counts["nexthink_device"], 2);
