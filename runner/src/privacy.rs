@@ -16,8 +16,8 @@ use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::system;
 
-/// The list of those who were erased, in the tenant's folder of the store.
-pub(crate) const SUPPRESSIONS: &str = "suppressions.json";
+/// The list of those who were erased, a small file beside the generations of a tenant.
+pub(crate) const SUPPRESSIONS: &str = "suppressions";
 
 /// The largest key file, in bytes: some hundred rotations.
 const MAX_KEY_FILE_BYTES: u64 = 64 * 1024;
@@ -126,7 +126,7 @@ pub(crate) fn suppression_list(tenant: &TenantStore) -> Result<Option<Suppressio
     let list = SuppressionList::parse(&text).map_err(|error| {
         let error = anyhow::Error::new(error);
         error.context(format!(
-            "{SUPPRESSIONS} in the store cannot be read, and without it people who \
+            "{SUPPRESSIONS}.json in the store cannot be read, and without it people who \
                                were erased would come back"
         ))
     })?;

@@ -1,8 +1,10 @@
 //! The declarations against JupiterOne's integration page for Nexthink, of which the tables here
 //! are copies.
 
+use core_model::column::{Column, ColumnClass};
 use core_model::entity::EntityType;
 use core_model::plan::{Decision, Plan};
+use core_model::property::PersonalData;
 use core_model::step::Step;
 use core_simulator::SavedQuery;
 
@@ -85,6 +87,41 @@ fn the_relationship_types_are_those_of_the_page_in_its_order() {
         ("nexthink_user", "HAS", "nexthink_alert"),
     ];
     assert_eq!(made.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn every_column_that_a_step_reads_says_what_it_tells_about_people() {
+    let declared: Vec<&str> = Column::all().iter().map(|it| it.name).collect();
+    let mut once = declared.clone();
+    once.dedup();
+    assert_eq!(declared, once, "each column is declared once");
+    for step in Step::all() {
+        for column in [step.columns(), step.unlisted_columns()].concat() {
+            assert!(declared.contains(&column), "{}: {column}", step.id);
+        }
+    }
+}
+
+#[test]
+fn a_property_is_personal_if_all_its_columns_are() {
+    let columns = Column::all();
+    for entity in entities() {
+        for property in entity.properties.iter().filter(|it| !it.columns.is_empty()) {
+            let class = |name: &&str| columns.iter().find(|it| it.name == *name).map(|it| it.class);
+            let classes: Vec<_> = property.columns.iter().filter_map(class).collect();
+            let name = format!("{}.{}", entity.type_name, property.name);
+            if property.personal == PersonalData::Direct {
+                assert!(classes.contains(&ColumnClass::DirectIdentifier), "{name}");
+            }
+            if classes.iter().all(|it| *it == ColumnClass::DirectIdentifier) {
+                // The domain of an address, and no more, names nobody.
+                assert!(property.personal != PersonalData::None, "{name}");
+            }
+            if property.personal != PersonalData::None {
+                assert!(classes.iter().any(|it| *it != ColumnClass::Technical), "{name}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod drift;
 mod exports;
 mod life_cycle;
 mod network;
+mod people;
 // They make certificates that some systems refuse.
 #[cfg(target_os = "linux")]
 mod proxies;

@@ -57,7 +57,10 @@ fn pages(root: &Path, plan: &Plan, sources: &[SourceFile]) -> anyhow::Result<Vec
     Ok(vec![
         Page { path: "docs/data-model.md", text: documentation::data_model(plan) },
         Page { path: "docs/authorization.md", text: documentation::authorization(plan) },
-        Page { path: "docs/personal-data.md", text: documentation::personal_data(plan) },
+        Page {
+            path: "docs/personal-data.md",
+            text: documentation::personal_data(plan) + &core_privacy::page::columns(),
+        },
         Page { path: "docs/faults.md", text: faults::page(sources) },
         Page { path: README, text: with_table(&readme, &documentation::steps_table(plan))? },
     ])

@@ -3,6 +3,7 @@
 pub mod canonical;
 mod error;
 pub mod keys;
+pub mod page;
 pub mod profile;
 pub mod protection;
 pub mod pseudonym;

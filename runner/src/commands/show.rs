@@ -128,7 +128,9 @@ pub(super) fn docs(
     let text = match (page, format) {
         (Some(Page::DataModel), _) => documentation::data_model(&plan),
         (Some(Page::Authorization), _) => documentation::authorization(&plan),
-        (Some(Page::PersonalData), _) => documentation::personal_data(&plan),
+        (Some(Page::PersonalData), _) => {
+            documentation::personal_data(&plan) + &core_privacy::page::columns()
+        }
         (None, Some(DocsFormat::Sdk)) => {
             core_jupiterone::sdk_section(&Step::all()).unwrap_or_default()
         }

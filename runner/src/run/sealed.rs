@@ -231,3 +231,61 @@ fn cipher_of(seal: &Seal) -> ChaCha20 {
 fn too_long<E>(_: E) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, "a download of more than 256 GiB")
 }
+
+#[cfg(test)]
+mod tests {
+    use core_store::{Location, Store};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const TEXT: &[u8] = b"user.uid,user.name\nu-1,ACME\\jane.doe\n";
+
+    fn read(files: &Files) -> Vec<u8> {
+        let mut text = Vec::new();
+        files.read("export").expect("it is there").read_to_end(&mut text).expect("it is a file");
+        text
+    }
+
+    #[tokio::test]
+    async fn a_sealed_download_is_readable_to_nobody_else_and_gone_with_its_run() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let location = Location::Folder(folder.path().to_owned());
+        let tenant = Store::open(location).and_then(|it| it.tenant("acme")).expect("a valid name");
+        let downloads = tenant.lock("a test").and_then(|it| it.downloads()).expect("nobody else");
+        let path = folder.path().join("acme").join("staging").join("downloads").join("export");
+        let files = Files::new(downloads, true);
+        let mut sink = files.write("export").expect("it can be made");
+        // What was begun with another text is begun anew under another seal.
+        sink.write_all(&[0; 40]).await.expect("there is room");
+        sink.flush().await.expect("there is room");
+        let other = std::fs::read(&path).expect("it is there");
+        sink.restart().await.expect("it can be emptied");
+        sink.write_all(&TEXT[..7]).await.expect("there is room");
+        assert_eq!(sink.resume().await.expect("it is there"), 7);
+        sink.write_all(&TEXT[7..]).await.expect("there is room");
+        sink.persist().await.expect("there is room");
+        assert_eq!(read(&files), TEXT);
+        let sealed = std::fs::read(&path).expect("it is there");
+        assert_eq!(sealed.len(), TEXT.len());
+        assert!(!sealed.windows(4).any(|it| TEXT.windows(4).any(|plain| plain == it)));
+        let stream: Vec<u8> = sealed.iter().zip(TEXT).map(|(it, plain)| it ^ plain).collect();
+        assert!(!other.starts_with(&stream[..8]), "two texts have two key streams");
+        drop((sink, files));
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn an_open_download_is_as_it_came_and_stays() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let location = Location::Folder(folder.path().to_owned());
+        let tenant = Store::open(location).and_then(|it| it.tenant("acme")).expect("a valid name");
+        let downloads = tenant.lock("a test").and_then(|it| it.downloads()).expect("nobody else");
+        let files = Files::new(downloads.clone(), false);
+        let mut sink = files.write("export").expect("it can be made");
+        sink.write_all(TEXT).await.expect("there is room");
+        sink.persist().await.expect("there is room");
+        drop((sink, files));
+        assert_eq!(read(&Files::new(downloads, false)), TEXT);
+    }
+}

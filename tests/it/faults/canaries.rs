@@ -120,7 +120,7 @@ fn person_of(scene: &Scene) -> Vec<String> {
 }
 
 /// The forms in which a text may turn up.
-fn forms(text: &str) -> Vec<Vec<u8>> {
+pub(crate) fn forms(text: &str) -> Vec<Vec<u8>> {
     let mut forms = BTreeSet::from([text.as_bytes().to_vec()]);
     // A part of a longer text in base64, at each of the three ways in which it can lie; the first and
     // last characters depend on the neighbours.

@@ -200,11 +200,11 @@ fn extension(path: &Path) -> String {
     }
 }
 
-/// Every row that was read is used, merged or quarantined.
+/// Every row that was read is used, merged, quarantined or suppressed.
 fn check_accounts(report: &Value) {
     for step in report["steps"].as_array().into_iter().flatten() {
         let rows = |name: &str| step["rows"][name].as_u64().unwrap_or(0);
-        let accounted = rows("used") + rows("merged") + rows("quarantined");
+        let accounted = rows("used") + rows("merged") + rows("quarantined") + rows("suppressed");
         assert_eq!(rows("read"), accounted, "{step}");
     }
 }

@@ -1,0 +1,30 @@
+//! The part of `docs/personal-data.md` that is about columns: the class of each, and what the profiles
+//! do to it.
+
+use std::fmt::Write as _;
+
+use core_model::column::Column;
+use core_model::step::Step;
+
+use crate::profile::Profile;
+
+/// The columns of the linked steps with their classes and what each profile does to them.
+pub fn columns() -> String {
+    let keys: Vec<&str> = Step::all().iter().flat_map(|it| it.key_columns()).collect();
+    let mut page = String::from(
+        "\n## Columns\n\nWhat `[privacy] profile` does to each column before anything is kept of it; \
+         `[privacy.columns]` changes single ones.\n\n| Column | Class | `full` | `pseudonymous` | \
+         `minimal` |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for column in Column::all() {
+        let is_key = keys.contains(&column.name);
+        let [full, pseudonymous, minimal] = Profile::ALL.map(|it| it.action(column, is_key));
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {full} | {pseudonymous} | {minimal} |",
+            column.name,
+            column.class.name()
+        );
+    }
+    page
+}
