@@ -1,0 +1,6 @@
+//! The trail as a whole: a corpus of lines, the reader against its plain twin, and a month of runs
+//! against a model of Nexthink.
+
+mod corpus;
+mod month;
+mod twin;
