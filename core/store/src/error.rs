@@ -98,6 +98,22 @@ pub enum StoreError {
         /// The format version in its manifest.
         found: u32,
     },
+    /// The state of a log of events cannot be read as one.
+    #[error("{} is not the state of a log of events", path.display())]
+    BrokenEvents {
+        /// The state's file.
+        path: PathBuf,
+        /// Where the text stops making sense.
+        source: serde_json::Error,
+    },
+    /// The log of events was written by a newer version of the program.
+    #[error("the events of {name} have format version {found}: use a newer version")]
+    NewerEvents {
+        /// The log.
+        name: String,
+        /// The format version in its state.
+        found: u32,
+    },
     /// Files of a generation are missing or are not what the manifest says.
     #[error("generation {id} is damaged: {}", findings.join(", "))]
     Damaged {

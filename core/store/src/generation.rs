@@ -151,6 +151,11 @@ impl Iterator for Batches {
 }
 
 impl Batches {
+    /// The rows of these files, one file after the other.
+    pub(crate) fn of(files: VecDeque<PathBuf>) -> Self {
+        Self { waiting: files, open: None }
+    }
+
     fn end(&mut self, error: StoreError) -> StoreError {
         self.waiting.clear();
         self.open = None;

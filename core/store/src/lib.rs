@@ -3,6 +3,7 @@
 mod dictionary;
 mod downloads;
 mod error;
+mod events;
 mod generation;
 mod location;
 mod manifest;
@@ -16,6 +17,7 @@ mod tenant;
 
 pub use downloads::Downloads;
 pub use error::StoreError;
+pub use events::{EventAppender, EventDeclaration, EventFile, EventLog};
 pub use generation::{Batches, Generation};
 pub use location::Location;
 pub use manifest::{

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod downloads;
+mod events;
 mod guards;
 mod publishing;
 mod support;

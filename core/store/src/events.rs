@@ -1,0 +1,188 @@
+//! Events: what only ever grows, kept apart from the generations in files by day, with a retention of
+//! its own. A small state file lists the files that count; it is replaced in one step together with
+//! the caller's notes on what was read, so that no crash loses an event or keeps it twice.
+
+mod append;
+mod day_keys;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use arrow_schema::SchemaRef;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+
+pub use self::append::EventAppender;
+use crate::error::StoreError;
+use crate::generation::Batches;
+use crate::names;
+use crate::tenant::{RunLock, TenantStore};
+
+/// The folder beside the generations.
+const FOLDER: &str = "events";
+const STATE_FILE: &str = "state.json";
+/// The version this program writes, and the highest it reads.
+const FORMAT_VERSION: u32 = 1;
+
+/// What the events of a log are.
+#[derive(Debug, Clone)]
+pub struct EventDeclaration {
+    /// Their columns; `_key` is among them and identifies an event.
+    pub schema: SchemaRef,
+    /// Columns for which no smallest and largest values are stored.
+    pub personal_columns: Vec<String>,
+    /// The column with the time by which events are kept and removed: milliseconds, never null.
+    pub time_column: &'static str,
+}
+
+/// A file of events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventFile {
+    /// The day of its events by UTC, `2026-03-01`.
+    pub day: String,
+    /// Its path inside the log, `date=2026-03-01/part-00000007.parquet`.
+    pub path: String,
+    /// Events in it.
+    pub rows: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// The BLAKE3 hash of its content, in hexadecimal.
+    pub blake3: String,
+    /// The earliest time in it, in milliseconds since 1970-01-01 UTC.
+    pub from_ms: i64,
+    /// The latest time in it.
+    pub to_ms: i64,
+}
+
+/// A log as it is now. What it lists is removed only by a retention or a compaction.
+#[derive(Debug, Clone)]
+pub struct EventLog {
+    folder: PathBuf,
+    state: State,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct State {
+    format_version: u32,
+    /// The number of the next file, so that no name is given twice.
+    next_part: u64,
+    /// By day, then in the order in which they were written.
+    files: Vec<EventFile>,
+    notes: Value,
+}
+
+impl EventLog {
+    fn open(tenant: &TenantStore, name: &str) -> Result<Self, StoreError> {
+        names::check_table(name)?;
+        let folder = tenant.folder().join(FOLDER).join(name);
+        let state = State::read(&folder, name)?;
+        Ok(Self { folder, state })
+    }
+
+    /// The files, by day.
+    pub fn files(&self) -> &[EventFile] {
+        &self.state.files
+    }
+
+    /// How many events there are.
+    pub fn rows(&self) -> u64 {
+        self.state.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// What the writer noted with its last commit; null before the first.
+    pub fn notes(&self) -> &Value {
+        &self.state.notes
+    }
+
+    /// The addresses of the files, for an engine that reads them itself.
+    pub fn addresses(&self) -> Vec<Url> {
+        let address = |file: &EventFile| {
+            Url::from_file_path(self.folder.join(&file.path)).expect("a store's folder is absolute")
+        };
+        self.state.files.iter().map(address).collect()
+    }
+
+    /// The events of the days from one on, by day and then in the order in which they were stored.
+    pub fn batches_from(&self, day: &str) -> Batches {
+        let files = self.state.files.iter().filter(|file| file.day.as_str() >= day);
+        Batches::of(files.map(|file| self.folder.join(&file.path)).collect())
+    }
+}
+
+impl State {
+    fn read(folder: &Path, name: &str) -> Result<Self, StoreError> {
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u32,
+        }
+        let path = folder.join(STATE_FILE);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(Self {
+                    format_version: FORMAT_VERSION,
+                    next_part: 0,
+                    files: Vec::new(),
+                    notes: Value::Null,
+                });
+            }
+            Err(source) => return Err(StoreError::Io { action: "read", path, source }),
+        };
+        let broken = |source| StoreError::BrokenEvents { path: path.clone(), source };
+        let version: Version = serde_json::from_slice(&bytes).map_err(broken)?;
+        if version.format_version > FORMAT_VERSION {
+            let found = version.format_version;
+            return Err(StoreError::NewerEvents { name: name.to_owned(), found });
+        }
+        let state: Self = serde_json::from_slice(&bytes).map_err(broken)?;
+        match state.files.iter().find(|file| !is_inside(&file.path)) {
+            Some(_) => Err(StoreError::ForeignManifest {
+                path,
+                reason: "it lists a file outside its folder",
+            }),
+            None => Ok(state),
+        }
+    }
+}
+
+/// Whether a path is that of a file of events.
+fn is_inside(path: &str) -> bool {
+    let Some((folder, file)) = path.split_once('/') else { return false };
+    folder.strip_prefix("date=").is_some_and(is_day) && names::check_file(file).is_ok()
+}
+
+/// Whether a text is a day, `2026-03-01`.
+fn is_day(text: &str) -> bool {
+    text.len() == 10
+        && text.bytes().enumerate().all(|(i, byte)| match i {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+}
+
+impl TenantStore {
+    /// A log of events, an empty one if nothing was ever appended. Reading needs no lock.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`], [`StoreError::NewerEvents`], [`StoreError::BrokenEvents`].
+    pub fn events(&self, name: &str) -> Result<EventLog, StoreError> {
+        EventLog::open(self, name)
+    }
+}
+
+impl RunLock {
+    /// Opens a log of events to append to it. Removes what killed runs left.
+    ///
+    /// # Errors
+    /// Those of [`TenantStore::events`], and [`StoreError::InvalidTable`] for columns that cannot be
+    /// events.
+    pub fn append_events(
+        &self,
+        name: &str,
+        declaration: EventDeclaration,
+    ) -> Result<EventAppender, StoreError> {
+        EventAppender::open(self.clone(), self.tenant().events(name)?, declaration)
+    }
+}

@@ -1,0 +1,338 @@
+//! Writes events: into files that count for nothing until they are committed.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::TimestampMillisecondType;
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_select::filter::filter_record_batch;
+use serde_json::Value;
+
+use super::day_keys::{self, DayKeys, KEY_COLUMN};
+use super::{EventDeclaration, EventFile, EventLog, STATE_FILE, is_day};
+use crate::downloads::replace_file;
+use crate::error::StoreError;
+use crate::generation::Batches;
+use crate::manifest::TableKind;
+use crate::platform;
+use crate::table::{TableDeclaration, TableWriter};
+use crate::tenant::RunLock;
+
+/// A day with more files than this is made into one file.
+const MAX_FILES_OF_A_DAY: usize = 8;
+
+/// Appends to a log of events. Holds the lock.
+pub struct EventAppender {
+    _lock: RunLock,
+    log: EventLog,
+    declaration: EventDeclaration,
+    /// The files being written, by day.
+    open: BTreeMap<String, OpenFile>,
+    /// The files that are written and not committed.
+    staged: Vec<EventFile>,
+    keys: DayKeys,
+}
+
+struct OpenFile {
+    part: u64,
+    writer: TableWriter,
+    from_ms: i64,
+    to_ms: i64,
+}
+
+impl EventAppender {
+    pub(super) fn open(
+        lock: RunLock,
+        log: EventLog,
+        declaration: EventDeclaration,
+    ) -> Result<Self, StoreError> {
+        for column in [KEY_COLUMN, declaration.time_column] {
+            if declaration.schema.index_of(column).is_err() {
+                let reason = format!("events need a column {column}");
+                return Err(StoreError::InvalidTable { name: "events".to_owned(), reason });
+            }
+        }
+        let appender = Self {
+            _lock: lock,
+            log,
+            declaration,
+            open: BTreeMap::new(),
+            staged: Vec::new(),
+            keys: DayKeys::default(),
+        };
+        appender.remove_leftovers()?;
+        Ok(appender)
+    }
+
+    /// The log as it was committed last.
+    pub fn log(&self) -> &EventLog {
+        &self.log
+    }
+
+    /// Whether a day has no event of this key, which it then counts as having: it must be written
+    /// before another day is asked about. The keys of a few days are held in memory.
+    ///
+    /// # Errors
+    /// [`StoreError::Parquet`] or [`StoreError::Io`] when a file of the day cannot be read.
+    pub fn is_new(&mut self, day: &str, key: &str) -> Result<bool, StoreError> {
+        self.hold(day)?;
+        Ok(self.keys.get(day).is_some_and(|keys| keys.insert(day_keys::hash(key))))
+    }
+
+    /// Whether a day has an event of this key.
+    ///
+    /// # Errors
+    /// Those of [`EventAppender::is_new`].
+    pub fn has(&mut self, day: &str, key: &str) -> Result<bool, StoreError> {
+        self.hold(day)?;
+        Ok(self.keys.get(day).is_some_and(|keys| keys.contains(&day_keys::hash(key))))
+    }
+
+    /// Writes events of one day.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`] unless the day is one, [`StoreError::InvalidTable`] when the
+    /// columns are not the declared ones.
+    pub fn write(&mut self, day: &str, batch: &RecordBatch) -> Result<(), StoreError> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        if !is_day(day) {
+            let name = day.to_owned();
+            return Err(StoreError::InvalidName { what: "day", name, rule: "YYYY-MM-DD" });
+        }
+        if !self.open.contains_key(day) {
+            let file = self.create()?;
+            self.open.insert(day.to_owned(), file);
+        }
+        let file = self.open.get_mut(day).expect("it was opened");
+        file.writer.write(batch)?;
+        let (from_ms, to_ms) = bounds(batch, self.declaration.time_column);
+        file.from_ms = file.from_ms.min(from_ms);
+        file.to_ms = file.to_ms.max(to_ms);
+        Ok(())
+    }
+
+    /// Makes everything that was written count, with the caller's notes, in one step.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], after which nothing of it counts.
+    pub fn commit(&mut self, notes: Value) -> Result<(), StoreError> {
+        self.close_all()?;
+        let staged = std::mem::take(&mut self.staged);
+        for file in &staged {
+            self.put_in_place(file)?;
+        }
+        let mut state = self.log.state.clone();
+        state.files.extend(staged);
+        state.notes = notes;
+        self.replace_state(state)
+    }
+
+    /// Forgets everything that was written since the last commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when its files cannot be removed.
+    pub fn discard(&mut self) -> Result<(), StoreError> {
+        self.open.clear();
+        self.staged.clear();
+        self.keys.clear();
+        self.remove_leftovers()
+    }
+
+    /// Removes every event from before a time, in milliseconds since 1970-01-01 UTC, and makes days of
+    /// many files into one file each. Returns how many events were removed.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] or [`StoreError::Parquet`]; a file is then as it was.
+    pub fn retain_from(&mut self, from_ms: i64) -> Result<u64, StoreError> {
+        self.close_all()?;
+        let mut removed = 0;
+        let mut by_day: BTreeMap<String, Vec<EventFile>> = BTreeMap::new();
+        for file in &self.log.state.files {
+            by_day.entry(file.day.clone()).or_default().push(file.clone());
+        }
+        for (day, files) in by_day {
+            let has_old = files.iter().any(|file| file.from_ms < from_ms);
+            if has_old || files.len() > MAX_FILES_OF_A_DAY {
+                removed += self.rewrite(&day, &files, from_ms)?;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Puts one file in the place of several, without the events from before a time.
+    fn rewrite(&mut self, day: &str, files: &[EventFile], from_ms: i64) -> Result<u64, StoreError> {
+        let kept = files.iter().filter(|file| file.to_ms >= from_ms);
+        let batches = Batches::of(kept.map(|file| self.log.folder.join(&file.path)).collect());
+        let before: u64 = files.iter().map(|file| file.rows).sum();
+        for batch in batches {
+            let batch = batch?;
+            let times = times(&batch, self.declaration.time_column);
+            let keep: BooleanArray = times.iter().map(|it| Some(it? >= from_ms)).collect();
+            let batch = filter_record_batch(&batch, &keep).map_err(|error| {
+                StoreError::InvalidTable { name: "events".to_owned(), reason: error.to_string() }
+            })?;
+            self.write(day, &batch)?;
+        }
+        self.close(day)?;
+        let staged = std::mem::take(&mut self.staged);
+        for file in &staged {
+            self.put_in_place(file)?;
+        }
+        let mut state = self.log.state.clone();
+        state.files.retain(|file| file.day != day);
+        let after: u64 = staged.iter().map(|file| file.rows).sum();
+        state.files.extend(staged);
+        self.replace_state(state)?;
+        for file in files {
+            remove(&self.log.folder.join(&file.path))?;
+        }
+        // Goes only if nothing is left in it.
+        let _ = fs::remove_dir(self.log.folder.join(format!("date={day}")));
+        Ok(before - after)
+    }
+
+    fn replace_state(&mut self, mut state: super::State) -> Result<(), StoreError> {
+        state.next_part = self.log.state.next_part;
+        state.files.sort_by(|left, right| left.path.cmp(&right.path));
+        let mut text = serde_json::to_vec_pretty(&state).expect("a state is plain data");
+        text.push(b'\n');
+        replace_file(&self.log.folder.join(STATE_FILE), &text)?;
+        self.log.state = state;
+        Ok(())
+    }
+
+    fn hold(&mut self, day: &str) -> Result<(), StoreError> {
+        if self.keys.get(day).is_some() {
+            return Ok(());
+        }
+        // What is being written cannot be read.
+        self.close(day)?;
+        let mut keys = HashSet::new();
+        for file in self.log.state.files.iter().filter(|file| file.day == day) {
+            day_keys::read(&self.log.folder.join(&file.path), &mut keys)?;
+        }
+        for file in self.staged.iter().filter(|file| file.day == day) {
+            day_keys::read(&self.staging().join(file_name(&file.path)), &mut keys)?;
+        }
+        match self.keys.hold(day, keys) {
+            Some(day) => self.close(&day),
+            None => Ok(()),
+        }
+    }
+
+    fn create(&mut self) -> Result<OpenFile, StoreError> {
+        let part = self.log.state.next_part;
+        self.log.state.next_part += 1;
+        platform::create_private_folder(&self.staging())?;
+        let path = self.staging().join(part_name(part));
+        let mut options = platform::private_file();
+        options.create(true).truncate(true);
+        let file = options.open(&path).map_err(StoreError::io("create the file", &path))?;
+        let declaration = TableDeclaration {
+            kind: TableKind::Entity,
+            name: "events".to_owned(),
+            class: Vec::new(),
+            ends: None,
+            schema: self.declaration.schema.clone(),
+            personal_columns: self.declaration.personal_columns.clone(),
+        };
+        let writer = TableWriter::new(declaration, path, file)?;
+        Ok(OpenFile { part, writer, from_ms: i64::MAX, to_ms: i64::MIN })
+    }
+
+    fn close_all(&mut self) -> Result<(), StoreError> {
+        while let Some(day) = self.open.keys().next().cloned() {
+            self.close(&day)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, day: &str) -> Result<(), StoreError> {
+        let Some(file) = self.open.remove(day) else { return Ok(()) };
+        let table = file.writer.finish()?;
+        let entry = &table.files.first().expect("a table has a file").file;
+        self.staged.push(EventFile {
+            day: day.to_owned(),
+            path: format!("date={day}/{}", part_name(file.part)),
+            rows: table.rows,
+            bytes: entry.bytes,
+            blake3: entry.blake3.clone(),
+            from_ms: file.from_ms,
+            to_ms: file.to_ms,
+        });
+        Ok(())
+    }
+
+    fn put_in_place(&self, file: &EventFile) -> Result<(), StoreError> {
+        let place = self.log.folder.join(&file.path);
+        let folder = place.parent().expect("a file of events is in the folder of its day");
+        platform::create_private_folder(folder)?;
+        fs::rename(self.staging().join(file_name(&file.path)), &place)
+            .map_err(StoreError::io("put in place", &place))?;
+        platform::sync_folder(folder)?;
+        platform::sync_folder(&self.log.folder)
+    }
+
+    fn staging(&self) -> PathBuf {
+        self.log.folder.join("staging")
+    }
+
+    /// Removes files that are not listed: those of a run that was killed.
+    fn remove_leftovers(&self) -> Result<(), StoreError> {
+        platform::create_private_folder(&self.staging())?;
+        for path in entries(&self.staging())? {
+            remove(&path)?;
+        }
+        let listed: HashSet<PathBuf> =
+            self.log.state.files.iter().map(|file| self.log.folder.join(&file.path)).collect();
+        for folder in entries(&self.log.folder)? {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if !name.strip_prefix("date=").is_some_and(is_day) {
+                continue;
+            }
+            for path in entries(&folder)?.into_iter().filter(|path| !listed.contains(path)) {
+                tracing::warn!(path = %path.display(), "leftovers of a run removed");
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn part_name(part: u64) -> String {
+    format!("part-{part:08}.parquet")
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn times<'a>(
+    batch: &'a RecordBatch,
+    column: &str,
+) -> &'a arrow_array::PrimitiveArray<TimestampMillisecondType> {
+    let column = batch.column_by_name(column).expect("the declared columns were checked");
+    column.as_primitive::<TimestampMillisecondType>()
+}
+
+fn bounds(batch: &RecordBatch, column: &str) -> (i64, i64) {
+    let times = times(batch, column).values();
+    let from_ms = times.iter().min().copied().unwrap_or(i64::MAX);
+    (from_ms, times.iter().max().copied().unwrap_or(i64::MIN))
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
+        paths.push(entry.map_err(StoreError::io("list", folder))?.path());
+    }
+    Ok(paths)
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    fs::remove_file(path).map_err(StoreError::io("remove", path))
+}

@@ -1,0 +1,220 @@
+//! Events: appended whole or not at all, each once, by day, and gone when they are too old.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::TimestampMillisecondType;
+use arrow_array::{RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use core_store::{EventAppender, EventDeclaration, Location, RunLock, Store, StoreError};
+use serde_json::json;
+use tempfile::TempDir;
+
+const DAY_MS: i64 = 86_400_000;
+/// 2026-01-01.
+const START_MS: i64 = 1_767_225_600_000;
+
+struct Place {
+    folder: TempDir,
+    lock: RunLock,
+}
+
+impl Place {
+    fn new() -> Place {
+        let folder = TempDir::new().expect("a folder can be made");
+        let store = Store::open(Location::Folder(folder.path().to_owned())).expect("a folder");
+        let lock = store.tenant("acme").and_then(|it| it.lock("a test")).expect("it is free");
+        Place { folder, lock }
+    }
+
+    fn appender(&self) -> EventAppender {
+        let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+        let schema = Schema::new(vec![
+            Field::new("_key", DataType::Utf8, false),
+            Field::new("observedOn", time, true),
+        ]);
+        let declaration = EventDeclaration {
+            schema: Arc::new(schema),
+            personal_columns: Vec::new(),
+            time_column: "observedOn",
+        };
+        self.lock.append_events("audit", declaration).expect("the columns are right")
+    }
+
+    fn log_folder(&self) -> PathBuf {
+        self.folder.path().join("acme/events/audit")
+    }
+
+    /// Key and time of every event, by what the state lists.
+    fn events(&self) -> Vec<(String, i64)> {
+        let log = self.lock.tenant().events("audit").expect("the log is whole");
+        let mut events = Vec::new();
+        for batch in log.batches_from("") {
+            let batch = batch.expect("the file is whole");
+            let keys = batch.column(0).as_string::<i32>().iter().flatten();
+            let times = batch.column(1).as_primitive::<TimestampMillisecondType>().values();
+            events.extend(keys.map(str::to_owned).zip(times.iter().copied()));
+        }
+        assert_eq!(events.len() as u64, log.rows());
+        events
+    }
+}
+
+/// The day of a time within the months that these tests are about.
+fn day(ms: i64) -> String {
+    let month_lengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut day = (ms - START_MS) / DAY_MS;
+    for (month, length) in month_lengths.into_iter().enumerate() {
+        if day < length {
+            return format!("2026-{:02}-{:02}", month + 1, day + 1);
+        }
+        day -= length;
+    }
+    unreachable!("not within a year")
+}
+
+fn append(appender: &mut EventAppender, events: &[(&str, i64)]) {
+    for (key, ms) in events {
+        if appender.is_new(&day(*ms), key).expect("the files can be read") {
+            let times = TimestampMillisecondArray::from(vec![*ms]).with_timezone("UTC");
+            let keys = StringArray::from(vec![*key]);
+            let schema = appender_schema();
+            let batch = RecordBatch::try_new(schema, vec![Arc::new(keys), Arc::new(times)]);
+            appender.write(&day(*ms), &batch.expect("the columns fit")).expect("it is written");
+        }
+    }
+}
+
+fn appender_schema() -> Arc<Schema> {
+    let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+    Arc::new(Schema::new(vec![
+        Field::new("_key", DataType::Utf8, false),
+        Field::new("observedOn", time, true),
+    ]))
+}
+
+fn parquet_files(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(parquet_files(&path));
+        } else if path.extension().is_some_and(|it| it == "parquet") {
+            files.insert(path);
+        }
+    }
+    files
+}
+
+#[test]
+fn an_event_is_kept_once_however_often_it_comes() {
+    let place = Place::new();
+    for run in 0..3 {
+        let mut appender = place.appender();
+        append(&mut appender, &[("a", START_MS), ("b", START_MS + DAY_MS), ("a", START_MS)]);
+        append(&mut appender, &[("b", START_MS + DAY_MS)]);
+        appender.commit(json!({ "run": run })).expect("it is committed");
+    }
+    let expected = [("a".to_owned(), START_MS), ("b".to_owned(), START_MS + DAY_MS)];
+    assert_eq!(place.events(), expected);
+    let log = place.lock.tenant().events("audit").expect("the log is whole");
+    assert_eq!(log.notes(), &json!({ "run": 2 }));
+}
+
+#[test]
+fn what_was_not_committed_counts_for_nothing_and_is_removed() {
+    let place = Place::new();
+    let mut appender = place.appender();
+    append(&mut appender, &[("a", START_MS)]);
+    appender.commit(json!(1)).expect("it is committed");
+    append(&mut appender, &[("b", START_MS)]);
+    // Killed in the midst of a commit: one file is in its place, and the state does not list it.
+    drop(appender);
+    let stray = place.log_folder().join("date=2026-01-01/part-00000099.parquet");
+    fs::copy(parquet_files(&place.log_folder()).first().expect("a file"), &stray).expect("copied");
+    assert_eq!(place.events().len(), 1);
+
+    let mut appender = place.appender();
+    assert_eq!(parquet_files(&place.log_folder()).len(), 1);
+    append(&mut appender, &[("b", START_MS)]);
+    appender.discard().expect("its files are removed");
+    appender.commit(json!(2)).expect("there is nothing to commit but notes");
+    assert_eq!(place.events().len(), 1);
+    append(&mut appender, &[("b", START_MS)]);
+    appender.commit(json!(3)).expect("it is committed");
+    assert_eq!(place.events().len(), 2);
+}
+
+#[test]
+fn days_that_come_in_any_order_are_each_kept_once() {
+    let place = Place::new();
+    let mut appender = place.appender();
+    let key = |i: i64| format!("key-{i}");
+    for round in 0..2 {
+        for i in 0..40_i64 {
+            let ms = START_MS + (i * 7 % 10) * DAY_MS + i;
+            append(&mut appender, &[(&key(i), ms)]);
+        }
+        if round == 1 {
+            appender.commit(json!(null)).expect("it is committed");
+        }
+    }
+    let keys: BTreeSet<String> = place.events().into_iter().map(|(key, _)| key).collect();
+    assert_eq!((keys.len(), place.events().len()), (40, 40));
+}
+
+#[test]
+fn after_181_days_nothing_older_than_180_days_is_in_any_file() {
+    let place = Place::new();
+    for hour in 0..=(181 * 24_i64) {
+        // An event each half hour; a run every seven hours, which also has days of many files.
+        let now_ms = START_MS + hour * 3_600_000;
+        if hour % 7 != 0 && hour != 181 * 24 {
+            continue;
+        }
+        let mut appender = place.appender();
+        for half in (hour - 7) * 2..hour * 2 {
+            let ms = START_MS + half * 1_800_000;
+            if half >= 0 {
+                append(&mut appender, &[(&format!("key-{half}"), ms)]);
+            }
+        }
+        appender.commit(json!(null)).expect("it is committed");
+        appender.retain_from(now_ms - 180 * DAY_MS).expect("the files can be rewritten");
+    }
+    let now_ms = START_MS + 181 * DAY_MS;
+    let events = place.events();
+    let oldest = events.iter().map(|(_, ms)| *ms).min().expect("there are events");
+    assert_eq!(oldest, now_ms - 180 * DAY_MS);
+    // Nothing was removed early either, and no file but the listed ones is there.
+    assert_eq!(events.len(), 180 * 48);
+    let log = place.lock.tenant().events("audit").expect("the log is whole");
+    let listed: BTreeSet<PathBuf> =
+        log.files().iter().map(|file| place.log_folder().join(&file.path)).collect();
+    assert_eq!(parquet_files(&place.log_folder()), listed);
+    assert!(log.files().iter().all(|file| file.from_ms >= now_ms - 180 * DAY_MS));
+    assert!(!place.log_folder().join("date=2026-01-01").exists());
+}
+
+#[test]
+fn a_state_that_cannot_be_right_is_refused() {
+    for (text, expected) in [
+        ("{", "is not the state of a log of events"),
+        ("{\"format_version\": 2}", "have format version 2"),
+        (
+            "{\"format_version\": 1, \"next_part\": 0, \"notes\": null, \"files\": [{\"day\": \
+             \"2026-01-01\", \"path\": \"../../lock\", \"rows\": 1, \"bytes\": 1, \"blake3\": \"\", \
+             \"from_ms\": 0, \"to_ms\": 0}]}",
+            "outside its folder",
+        ),
+    ] {
+        let place = Place::new();
+        fs::create_dir_all(place.log_folder()).expect("a folder can be made");
+        fs::write(place.log_folder().join("state.json"), text).expect("a file can be written");
+        let error: StoreError = place.lock.tenant().events("audit").expect_err(text);
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
