@@ -18,7 +18,7 @@ use crate::results_link::{FileHosts, check_results_link};
 use crate::retry::{Jitter, Retry, Setback};
 use crate::secret::Credentials;
 use crate::settings::Settings;
-use crate::token::TokenSource;
+use crate::token::{INTEGRATION_SCOPE, TokenSource};
 use crate::transport::{Answer, ApiCall, ApiClient, Clients, FileClient, StartExport};
 
 /// The longest description of a failed export that is kept, in characters.
@@ -49,7 +49,8 @@ impl Client {
         let Clients { login, api, files } = Clients::new(endpoints, &settings)?;
         let jitter = Arc::new(Jitter::new(settings.jitter_seed));
         let policy = settings.retry.clone();
-        let tokens = TokenSource::new(login, credentials, policy, Arc::clone(&jitter));
+        let tokens =
+            TokenSource::new(login, INTEGRATION_SCOPE, credentials, policy, Arc::clone(&jitter));
         let file_hosts = endpoints.files().clone();
         Ok(Self { api, files, file_hosts, tokens, settings, jitter })
     }

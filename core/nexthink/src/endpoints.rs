@@ -87,7 +87,7 @@ impl Endpoints {
 pub(crate) struct BaseUrl(Url);
 
 impl BaseUrl {
-    fn checked(name: &'static str, text: &str) -> Result<Self, NexthinkError> {
+    pub(crate) fn checked(name: &'static str, text: &str) -> Result<Self, NexthinkError> {
         let refuse = |reason| Err(NexthinkError::InvalidEndpoint { name, reason });
         let Ok(url) = Url::parse(text) else {
             return refuse("it is not a URL; write it as https://host or http://127.0.0.1:port");
@@ -136,6 +136,28 @@ impl BaseUrl {
     /// The URL that runs a query at once, if this is the API.
     pub(crate) fn execute(&self) -> Url {
         self.join("api/v1/nql/execute")
+    }
+
+    /// The URL of a part of the audit trail, if this is its host.
+    pub(crate) fn audit_trail(&self, path: &str, query: &[(&str, String)]) -> Url {
+        let mut url = self.join(&format!("audit-trail/api/v1/{path}/type/auditlog"));
+        url.query_pairs_mut().extend_pairs(query);
+        url
+    }
+
+    /// Whether it is reached over TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// Whether it is on this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Domain(domain)) => domain == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
     }
 
     fn join(&self, path: &str) -> Url {

@@ -76,6 +76,31 @@ pub enum NexthinkError {
         /// The OAuth error code if it is a known one, else what happened.
         reason: &'static str,
     },
+    /// The host of the audit trail does not accept the account.
+    #[error(
+        "the audit trail refused {account:?} (HTTP {status}): it takes a local account with \
+         administrator rights, or an API client that Nexthink's support gave the scope \
+         service:audit-trail"
+    )]
+    AuditUnauthorized {
+        /// The account or client id that was refused.
+        account: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// A part of the audit trail cannot be read.
+    #[error(
+        "the audit trail of {trail} cannot be read (HTTP {status}, asked {attempts} times): check \
+         the name of the Engine and that it is connected, or try again later"
+    )]
+    AuditTrailFailed {
+        /// Whose trail: `the web interface`, `all Engines`, or the name of an Engine.
+        trail: String,
+        /// The HTTP status.
+        status: u16,
+        /// How often it was asked.
+        attempts: u32,
+    },
     /// The credential is fine but may not do this.
     #[error(
         "access to {subject} is forbidden: give the API credential the NQL API permission, or \
@@ -284,12 +309,13 @@ impl NexthinkError {
             | Self::InvalidTrust { .. }
             | Self::InvalidProxy { .. }
             | Self::TlsSetup { .. } => ErrorKind::Configuration,
-            Self::Unauthorized { .. } => ErrorKind::Credentials,
+            Self::Unauthorized { .. } | Self::AuditUnauthorized { .. } => ErrorKind::Credentials,
             Self::Forbidden { .. } | Self::QueryNotFound { .. } | Self::QueryNotAccepted { .. } => {
                 ErrorKind::Query
             }
             Self::Unreachable { .. }
             | Self::Unavailable { .. }
+            | Self::AuditTrailFailed { .. }
             | Self::Deadline { .. }
             | Self::DownloadBroken { .. }
             | Self::DownloadTooSlow { .. }
@@ -338,6 +364,8 @@ pub enum Endpoint {
     Execute,
     /// Fetching a results file.
     ResultsFile,
+    /// Reading the audit trail.
+    AuditTrail,
 }
 
 impl fmt::Display for Endpoint {
@@ -348,6 +376,7 @@ impl fmt::Display for Endpoint {
             Self::ExportStatus => "the NQL API (GET /api/v1/nql/status)",
             Self::Execute => "the NQL API (POST /api/v1/nql/execute)",
             Self::ResultsFile => "the file host (GET of the results link)",
+            Self::AuditTrail => "the audit trail (GET /audit-trail/api/v1)",
         })
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod check;
 mod client;
 mod download;
@@ -28,6 +29,9 @@ mod transfer;
 mod transport;
 mod trust;
 
+pub use audit::{
+    AuditAccess, AuditAnswer, AuditClient, AuditHost, AuditPiece, AuditRequest, EngineName, Trail,
+};
 pub use check::CredentialCheck;
 pub use client::Client;
 pub use download::Download;

@@ -16,11 +16,13 @@ use crate::secret::{Credentials, Secret};
 use crate::settings::RetryPolicy;
 use crate::transport::{Answer, LoginClient};
 
-const SCOPE: &str = "service:integration";
+/// What a token for the NQL API is for.
+pub(crate) const INTEGRATION_SCOPE: &str = "service:integration";
 
 /// Gives the token to whoever calls the API.
 pub(crate) struct TokenSource {
     login: LoginClient,
+    scope: &'static str,
     client_id: String,
     policy: RetryPolicy,
     jitter: Arc<Jitter>,
@@ -61,6 +63,7 @@ impl Issued {
 impl TokenSource {
     pub(crate) fn new(
         login: LoginClient,
+        scope: &'static str,
         credentials: Credentials,
         policy: RetryPolicy,
         jitter: Arc<Jitter>,
@@ -68,7 +71,7 @@ impl TokenSource {
         let client_id = credentials.client_id().to_owned();
         let rounds = AtomicU64::new(0);
         let state = Mutex::new(State { credentials, current: None, last_failure: None });
-        Self { login, client_id, policy, jitter, rounds, state }
+        Self { login, scope, client_id, policy, jitter, rounds, state }
     }
 
     pub(crate) fn client_id(&self) -> &str {
@@ -125,7 +128,7 @@ impl TokenSource {
         loop {
             // Life counts from before the request, so that it never ends later than it should.
             let asked = Instant::now();
-            let setback = match self.login.request_token(credentials).await {
+            let setback = match self.login.request_token(credentials, self.scope).await {
                 Ok(answer) => match answer.setback(Endpoint::Token) {
                     Some(setback) => setback,
                     None => return self.read(&answer, asked),
@@ -153,9 +156,9 @@ impl TokenSource {
             return Err(answer.unexpected(Endpoint::Token, "a token that is not a bearer token"));
         }
         let lacks_scope =
-            |scope: &Value| scope.as_str().is_some_and(|s| !s.split(' ').any(|s| s == SCOPE));
+            |scope: &Value| scope.as_str().is_some_and(|s| !s.split(' ').any(|s| s == self.scope));
         if issued.scope.as_ref().is_some_and(lacks_scope) {
-            return Err(self.refused(answer, "the token lacks the scope service:integration"));
+            return Err(self.refused(answer, "the token lacks the scope that was asked for"));
         }
         let life = TokenLife::new(asked, issued.expires_in.as_ref());
         tracing::debug!(refresh_after_ms = life.refresh_after.as_millis(), "token received");

@@ -57,6 +57,12 @@ pub(crate) struct ApiClient {
     base: BaseUrl,
 }
 
+/// Talks to the host of the audit trail; every URL it can make starts with that host's base URL.
+pub(crate) struct AuditHttp {
+    http: reqwest::Client,
+    base: BaseUrl,
+}
+
 /// Fetches results files, without any credential.
 pub(crate) struct FileClient {
     http: reqwest::Client,
@@ -109,13 +115,50 @@ impl Clients {
     }
 }
 
+impl AuditHttp {
+    /// The client for the host of the audit trail, and that of the login host for its tokens.
+    pub(crate) fn new(
+        base: &BaseUrl,
+        endpoints: &Endpoints,
+        settings: &Settings,
+    ) -> Result<(Self, LoginClient), NexthinkError> {
+        let timeouts = &settings.timeouts;
+        let tls = tls_config(base.is_tls() || endpoints.use_tls(), &settings.trust)?;
+        let proxy = settings.proxy.as_ref().map(CheckedProxy::new).transpose()?;
+        // A trail takes as long as it takes; that something comes is checked.
+        let http = build(client(timeouts, tls.clone(), proxy.as_ref()))?;
+        let login = build(client(timeouts, tls, proxy.as_ref()).timeout(timeouts.answer))?;
+        let login = LoginClient { http: login, base: endpoints.login().clone() };
+        Ok((Self { http, base: base.clone() }, login))
+    }
+
+    /// Asks for a part of a trail.
+    pub(crate) async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        authorize: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Result<Response, NexthinkError> {
+        let url = self.base.audit_trail(path, query);
+        let request = self.http.get(url).header(ACCEPT, "text/plain, */*");
+        authorize(request).send().await.map_err(|error| no_answer(self.base.host(), error))
+    }
+}
+
+/// The clock of whoever sent these headers, in milliseconds since 1970-01-01 UTC.
+pub(crate) fn server_ms(headers: &HeaderMap) -> Option<i64> {
+    let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+    date.and_then(read_time).map(Timestamp::as_millisecond)
+}
+
 impl LoginClient {
     /// Asks for a token (OAuth 2.0 client credentials, RFC 6749 section 4.4).
     pub(crate) async fn request_token(
         &self,
         credentials: &Credentials,
+        scope: &str,
     ) -> Result<Answer, NexthinkError> {
-        let form = [("grant_type", "client_credentials"), ("scope", "service:integration")];
+        let form = [("grant_type", "client_credentials"), ("scope", scope)];
         let request = self
             .http
             .post(self.base.token())
@@ -268,8 +311,7 @@ async fn answer(
     let mut response = request.send().await.map_err(|error| no_answer(host, error))?;
     let status = response.status();
     let retry_after = retry_after(response.headers());
-    let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
-    let server_ms = date.and_then(read_time).map(Timestamp::as_millisecond);
+    let server_ms = server_ms(response.headers());
     let (body, over_cap) =
         read_up_to(&mut response, cap).await.map_err(|error| no_answer(host, error))?;
     Ok(Answer { status, server_ms, retry_after, body, over_cap })
