@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod behaviour;
 mod encode;
 mod exports;
@@ -10,6 +11,7 @@ mod selection;
 mod server;
 mod tenant;
 
+pub use audit::{AuditSpec, LineTime, SimulatedTrail};
 pub use behaviour::{
     AnnouncedLength, Answer, Behaviour, Content, Cut, Download, Etag, FailingExports, Fault,
     FaultAction, FaultPoint, Pace, Parameter, QueryBehaviour, RangeAnswer, Results,

@@ -60,6 +60,8 @@ pub enum FaultPoint {
     Execute,
     /// For a results file.
     File,
+    /// For a part of the audit trail.
+    Audit,
 }
 
 /// What happens to a request.

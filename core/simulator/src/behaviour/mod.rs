@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::audit::AuditSpec;
 use crate::exports::SavedQuery;
 use crate::tenant::TenantSpec;
 pub use content::Content;
@@ -88,6 +89,8 @@ pub struct Behaviour {
     pub zstd_checksum: bool,
     /// What is special about a query, by its ID; also makes queries under further IDs.
     pub queries: BTreeMap<String, QueryBehaviour>,
+    /// The audit trail.
+    pub audit: AuditSpec,
     /// Requests that are answered otherwise than by the tenant. The first that applies wins.
     pub faults: Vec<Fault>,
 }
@@ -141,6 +144,7 @@ impl Default for Behaviour {
             clock_offset_seconds: 0,
             zstd_checksum: true,
             queries: BTreeMap::new(),
+            audit: AuditSpec::default(),
             faults: Vec::new(),
         }
     }

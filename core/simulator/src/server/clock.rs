@@ -89,6 +89,14 @@ impl Parts {
         }
     }
 
+    /// The days from 1970 to a date, if there is such a date.
+    pub(crate) fn days_to(year: u64, month: u64, day: u64) -> Option<u64> {
+        // A year is at most so many days, and a date is looked for from the year's first possible one.
+        let first = year.checked_sub(1970)? * 365;
+        let leap_days = (year - 1970) / 4 + 1;
+        (first..first + 366 + leap_days).find(|days| civil_date(*days) == (year, month, day))
+    }
+
     fn time_of_day(&self) -> String {
         format!("{:02}:{:02}:{:02}", self.hour, self.minute, self.second)
     }
@@ -111,6 +119,12 @@ fn asctime_date(seconds: u64) -> String {
     let it = Parts::new(seconds);
     let (day_name, time) = (&it.day_name[..3], it.time_of_day());
     format!("{day_name} {} {:2} {time} {:04}", it.month_name, it.day, it.year)
+}
+
+/// `Nov  6 08:49:37`, without a year or a zone.
+pub(crate) fn syslog_date(seconds: u64) -> String {
+    let it = Parts::new(seconds);
+    format!("{} {:2} {}", it.month_name, it.day, it.time_of_day())
 }
 
 /// `1994-11-06T08:49:37`, without a zone.

@@ -82,6 +82,7 @@ fn api_point(parts: &Parts) -> Option<FaultPoint> {
         "/oauth2/default/v1/token" if parts.method == Method::POST => Some(FaultPoint::Token),
         "/api/v1/nql/export" => Some(FaultPoint::Start),
         "/api/v1/nql/execute" | "/api/v2/nql/execute" => Some(FaultPoint::Execute),
+        path if path.starts_with("/audit-trail/") => Some(FaultPoint::Audit),
         path => path.starts_with("/api/v1/nql/status/").then_some(FaultPoint::Status),
     }
 }
@@ -94,7 +95,7 @@ fn query_of_api(
     body: &Bytes,
 ) -> Option<String> {
     match point? {
-        FaultPoint::Token | FaultPoint::File => None,
+        FaultPoint::Token | FaultPoint::File | FaultPoint::Audit => None,
         FaultPoint::Status => {
             let export_id = parts.uri.path().strip_prefix("/api/v1/nql/status/")?;
             let name = shared.export_names.get(export_id)?;

@@ -1,8 +1,9 @@
 //! The simulator as a process part: two listeners, their start and their stop.
 
 mod api;
+mod audit_trail;
 mod body;
-mod clock;
+pub(crate) mod clock;
 mod execute;
 mod files;
 mod gate;
@@ -27,6 +28,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::audit::SimulatedTrail;
 use crate::behaviour::Behaviour;
 use crate::tenant::{Tenant, TenantCounts};
 pub use record::RecordedRequest;
@@ -130,6 +132,11 @@ impl Simulator {
         self.state.update(change);
     }
 
+    /// The lines of a trail that the tenant would give for this time, in seconds since 1970-01-01 UTC.
+    pub fn audit_lines(&self, trail: &SimulatedTrail, from: u64, to: u64) -> Vec<String> {
+        self.state.behaviour().audit.lines(trail, from, to)
+    }
+
     /// What the tenant holds now; walks it once.
     pub fn counts(&self) -> TenantCounts {
         Tenant::new(self.state.behaviour().tenant).counts()
@@ -180,6 +187,9 @@ fn api_router(state: Arc<State>) -> Router {
         .route("/api/v1/nql/status/{export_id}", get(status::status))
         .route("/api/v1/nql/execute", post(execute::version_1))
         .route("/api/v2/nql/execute", post(execute::version_2))
+        .route("/audit-trail/api/v1/portal/type/auditlog", get(audit_trail::portal))
+        .route("/audit-trail/api/v1/engines/type/auditlog", get(audit_trail::engines))
+        .route("/audit-trail/api/v1/engine/{name}/type/auditlog", get(audit_trail::engine))
         .fallback(|| async { axum::http::StatusCode::NOT_FOUND })
         .layer(from_fn_with_state(Arc::clone(&state), gate::pass))
         .with_state(state)

@@ -16,7 +16,8 @@ use serde_json::json;
 
 use super::state::State;
 
-const SCOPE: &str = "service:integration";
+/// The scopes that a token may be for.
+const SCOPES: [&str; 2] = ["service:integration", "service:audit-trail"];
 
 pub(crate) async fn issue(
     Extract(state): Extract<Arc<State>>,
@@ -41,8 +42,9 @@ pub(crate) async fn issue(
         let description = "only client_credentials is supported";
         return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type", description);
     }
-    if form.get("scope").map(String::as_str) != Some(SCOPE) {
-        let description = "only service:integration is configured";
+    let scope = form.get("scope").map_or("", String::as_str);
+    if !SCOPES.contains(&scope) {
+        let description = "only service:integration and service:audit-trail are configured";
         return refuse(StatusCode::BAD_REQUEST, "invalid_scope", description);
     }
     let token = state.signer.name("token", shared.requests.tokens);
@@ -51,12 +53,13 @@ pub(crate) async fn issue(
         "token_type": "Bearer",
         "expires_in": shared.behaviour.token_lifetime.as_secs(),
         "access_token": token,
-        "scope": SCOPE,
+        "scope": scope,
     });
     ([(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-fn is_known_client(state: &State, headers: &HeaderMap) -> bool {
+/// Whether the request has the client ID and the client secret, as in HTTP Basic authentication.
+pub(crate) fn is_known_client(state: &State, headers: &HeaderMap) -> bool {
     let Some(encoded) = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

@@ -1,0 +1,183 @@
+//! The audit trail of the simulated tenant: lines that follow from the second they are of, so that
+//! any part of it is known without the rest. The form of the messages is documented, that of the
+//! times before them is not.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::server::clock::{Parts, iso_date, syslog_date};
+
+/// The audit trail of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditSpec {
+    /// Lines an hour of each log; at most 3600. None makes a tenant without a trail.
+    pub lines_per_hour: u32,
+    /// The Engines.
+    pub engines: BTreeSet<String>,
+    /// Engines that cannot be reached: HTTP 500 for themselves and for all Engines together.
+    pub unreachable: BTreeSet<String>,
+    /// How a line tells its time.
+    pub times: LineTime,
+    /// By how much the clock of the trail is ahead of UTC, in the lines and in `before_date`. Minutes.
+    pub zone_minutes: i32,
+    /// Whether the log is rotated at midnight, which costs the first line of a day its beginning.
+    pub rotates: bool,
+    /// Nothing is kept from before this, in seconds since 1970-01-01 UTC.
+    pub begins: u64,
+    /// Text in place of all lines.
+    pub content: Option<String>,
+}
+
+/// How a line of the trail tells its time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineTime {
+    /// `2026-03-01 10:00:00`
+    #[default]
+    Iso,
+    /// `Mar  1 10:00:00 host nxaudit[17]:`
+    Syslog,
+    /// `1772359200`
+    Epoch,
+    /// Not at all.
+    None,
+}
+
+/// One of the logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SimulatedTrail {
+    /// That of the web interface.
+    Portal,
+    /// That of an Engine.
+    Engine(String),
+}
+
+impl Default for AuditSpec {
+    /// Two Engines, six lines an hour each.
+    fn default() -> Self {
+        Self {
+            lines_per_hour: 6,
+            engines: ["engine-01", "engine-02"].map(str::to_owned).into(),
+            unreachable: BTreeSet::new(),
+            times: LineTime::default(),
+            zone_minutes: 0,
+            rotates: false,
+            begins: 0,
+            content: None,
+        }
+    }
+}
+
+/// What the web interface logs in turn; `#` stands for a user.
+const PORTAL: [&str; 8] = [
+    "[Portal|LOGIN|20101|#] User account logged with session id 4711",
+    "[Portal|LOGIN|20103|*system] User account failed login attempts - wrong password of #",
+    "[Infinity|LOGIN|90211|#] User logged in, id=17, name=#, session_id=s-17",
+    "[Infinity|LOGIN|90213|*system] User failed to log in, name=#, error=\"Invalid username, password or MFA provided\"",
+    "[Infinity|USER|91012|admin@corp.example] User created, name=#, roles=\"Administrator, Viewer\"",
+    "[Infinity|API|91031|admin@corp.example] API credentials created, name=ingester",
+    "[Infinity|SUPPORT|91041|admin@corp.example] Support access granted",
+    "[Infinity|RA|94011|#] Remote action triggered manually, name=\"Clean disk\"\n  devices: 2\n  reason: slow",
+];
+
+/// The same of an Engine; `@` stands for its name.
+const ENGINE: [&str; 2] = [
+    "[@|General|10001|nxengine] Engine is up and running",
+    "[@|Communication|10006|#] Finder user logged in:[125]",
+];
+
+impl AuditSpec {
+    /// The lines of a log from one second to before another, since 1970-01-01 UTC.
+    pub fn lines(&self, trail: &SimulatedTrail, from: u64, to: u64) -> Vec<String> {
+        let from = from.max(self.begins);
+        if let Some(content) = &self.content {
+            return vec![content.clone()];
+        }
+        if self.lines_per_hour == 0 {
+            return Vec::new();
+        }
+        let step = (3_600 / u64::from(self.lines_per_hour)).max(1);
+        let first = from.div_ceil(step);
+        let numbers = (first..).take_while(|number| number * step < to);
+        numbers.flat_map(|number| self.lines_of(trail, number * step, number, step)).collect()
+    }
+
+    /// The line of a second, or two: some things happen twice.
+    fn lines_of(&self, trail: &SimulatedTrail, at: u64, number: u64, step: u64) -> Vec<String> {
+        let (texts, name): (&[&str], &str) = match trail {
+            SimulatedTrail::Portal => (&PORTAL, "portal"),
+            SimulatedTrail::Engine(name) => (&ENGINE, name),
+        };
+        let place = usize::try_from(number % texts.len() as u64).unwrap_or_default();
+        let user = format!("user{:02}@corp.example", number * 7 % 23);
+        // The name first: a user has the same sign in it.
+        let text = texts[place].replace("[@|", &format!("[{name}|")).replace('#', &user);
+        let mut line = format!("{}{text}", self.prefix(at, name));
+        let local = self.local(at);
+        if self.rotates && local % 86_400 < step {
+            let cut = line.len().min(9);
+            line.drain(..cut);
+        }
+        if number.is_multiple_of(10) { vec![line.clone(), line] } else { vec![line] }
+    }
+
+    fn prefix(&self, at: u64, host: &str) -> String {
+        let local = self.local(at);
+        match self.times {
+            LineTime::Iso => format!("{} ", iso_date(local).replace('T', " ")),
+            LineTime::Syslog => format!("{} {host} nxaudit[17]: ", syslog_date(local)),
+            LineTime::Epoch => format!("{at} "),
+            LineTime::None => String::new(),
+        }
+    }
+
+    fn local(&self, at: u64) -> u64 {
+        at.saturating_add_signed(i64::from(self.zone_minutes) * 60)
+    }
+
+    /// The second that a `before_date` names: a day, or a day with a time.
+    pub(crate) fn second_of(&self, text: &str) -> Option<u64> {
+        let (day, time) = text.split_once('T').unwrap_or((text, "00:00:00"));
+        let numbers = |text: &str, separator| -> Option<Vec<u64>> {
+            text.split(separator).map(|part| part.parse().ok()).collect()
+        };
+        let ([year, month, day], [hour, minute, second]) =
+            (numbers(day, '-')?.try_into().ok()?, numbers(time, ':')?.try_into().ok()?);
+        let [year, month, day]: [u64; 3] = [year, month, day];
+        let days = Parts::days_to(year, month, day)?;
+        let [hour, minute, second]: [u64; 3] = [hour, minute, second];
+        let local = days * 86_400 + hour * 3_600 + minute * 60 + second;
+        Some(local.saturating_add_signed(-i64::from(self.zone_minutes) * 60))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_trail_is_the_same_whatever_it_is_asked_with() {
+        let spec = AuditSpec::default();
+        for trail in [SimulatedTrail::Portal, SimulatedTrail::Engine("engine-01".to_owned())] {
+            let whole = spec.lines(&trail, 1_772_359_200, 1_772_395_200);
+            let mut parts = spec.lines(&trail, 1_772_359_200, 1_772_370_001);
+            parts.extend(spec.lines(&trail, 1_772_370_001, 1_772_395_200));
+            assert_eq!(whole, parts);
+            assert_eq!(whole.len(), 66);
+        }
+    }
+
+    #[test]
+    fn a_date_is_of_the_clock_of_the_trail() {
+        let mut spec = AuditSpec::default();
+        assert_eq!(spec.second_of("2026-03-01T10:00:00"), Some(1_772_359_200));
+        assert_eq!(spec.second_of("2026-03-01"), Some(1_772_323_200));
+        spec.zone_minutes = 60;
+        assert_eq!(spec.second_of("2026-03-01T11:00:00"), Some(1_772_359_200));
+        for text in ["", "soon", "2026-13-01", "2026-03-01T10:00", "2026-03-01 10:00:00"] {
+            assert_eq!(spec.second_of(text), None, "{text}");
+        }
+    }
+}
