@@ -171,6 +171,30 @@ their query is blank.")]
     /// What is known of people: the inventory, and the keys of the pseudonyms
     #[command(subcommand)]
     Privacy(PrivacyCommand),
+    /// Look at what people and the system did in Nexthink
+    #[command(after_help = "\
+Examples:
+  nexthink-graph audit tail --action failed-login
+  nexthink-graph audit tail --follow --output ndjson
+  nexthink-graph audit ask failed-logins
+  nexthink-graph audit status
+
+`run` reads the audit trail where the configuration has a table [audit]:
+  [audit]
+  account = \"audit-reader\"
+  password = { env = \"NEXTHINK_AUDIT_PASSWORD\" }
+  engines = [\"*\"]")]
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+    /// Read a time of the audit trail again
+    #[command(after_help = "\
+Example:
+  nexthink-graph backfill audit --from 2026-03-01 --to 2026-03-08
+
+What is there already is not added again.")]
+    Backfill(BackfillArguments),
     /// List the generations that are kept
     #[command(after_help = "Example:\n  nexthink-graph history --output json")]
     History {
@@ -214,6 +238,71 @@ A scenario that truncates exports and is slow:
         #[arg(value_enum)]
         shell: Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Print the latest events
+    #[command(after_help = "Example:\n  nexthink-graph audit tail -n 50 --code 90213 --code 90214")]
+    Tail(TailArguments),
+    /// Answer a ready question; without one, list them
+    #[command(after_help = "Example:\n  nexthink-graph audit ask support-access --output csv")]
+    Ask {
+        /// The question
+        question: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Tell what of each trail was read, and what is missing
+    #[command(after_help = "Example:\n  nexthink-graph audit status --output json")]
+    Status {
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TailArguments {
+    /// How many events
+    #[arg(long, short = 'n', default_value_t = 20)]
+    pub(crate) lines: u32,
+    /// Go on with the events that further runs read, until Ctrl-C
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Only events of this code; may be given several times
+    #[arg(long = "code", value_name = "CODE")]
+    pub(crate) codes: Vec<u32>,
+    /// Only what this account did; may be given several times
+    #[arg(long = "account", value_name = "ACCOUNT")]
+    pub(crate) accounts: Vec<String>,
+    /// Only events of this kind, such as failed-login; may be given several times
+    #[arg(long = "action", value_name = "ACTION")]
+    pub(crate) actions: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BackfillArguments {
+    /// Of what
+    #[arg(value_enum)]
+    pub(crate) source: BackfillSource,
+    /// From when: 2026-03-01, 2026-03-01T10:00:00 or 2026-03-01T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: String,
+    /// Until when [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// How the report is printed
+    #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) output: ReportFormat,
+}
+
+/// What can be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BackfillSource {
+    /// The audit trail
+    Audit,
 }
 
 #[derive(Debug, Clone, Default, Args)]

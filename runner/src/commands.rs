@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+mod audit;
 mod check;
 mod demo;
 mod history;
@@ -26,7 +27,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match command {
         None => match config::find(global.config.as_deref()) {
             Some(path) => run::run(&global, &Config::load(&path)?, &RunArguments::default()).await,
-            None => demo::run(&global).await,
+            None => Box::pin(demo::run(&global)).await,
         },
         Some(Command::Run(arguments)) => run::run(&global, &configured(&global)?, &arguments).await,
         Some(Command::Init(arguments)) => init::init(&global, arguments).await,
@@ -44,15 +45,19 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             output,
         }) => jupiterone::export(&global, &folder, generation.as_deref(), output),
         Some(Command::Sync(arguments)) => match arguments.destination {
-            DestinationName::JupiterOne => jupiterone::sync(&global, &arguments).await,
+            DestinationName::JupiterOne => Box::pin(jupiterone::sync(&global, &arguments)).await,
         },
         Some(Command::Purge {
             destination: DestinationName::JupiterOne,
             types,
             dry_run,
             output,
-        }) => jupiterone::purge(&global, &types, dry_run, output).await,
+        }) => Box::pin(jupiterone::purge(&global, &types, dry_run, output)).await,
         Some(Command::Privacy(command)) => privacy::dispatch(&global, command),
+        Some(Command::Audit { command }) => audit::audit(&global, command).await,
+        Some(Command::Backfill(arguments)) => {
+            audit::backfill(&configured(&global)?, &arguments).await
+        }
         Some(Command::History { output }) => history::history(&global, output.output),
         Some(Command::Simulate(arguments)) => simulate::simulate(&global, arguments).await,
     }

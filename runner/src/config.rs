@@ -1,6 +1,7 @@
 //! The configuration: one file, overridden by environment variables, checked as a whole so that all
 //! mistakes are reported at once.
 
+mod audit;
 mod destinations;
 mod flat;
 mod privacy;
@@ -20,6 +21,7 @@ use core_nexthink::{
 use core_store::Location;
 use jiff::tz::TimeZone;
 
+pub(crate) use self::audit::Audit;
 pub(crate) use self::destinations::JupiterOne;
 pub(crate) use self::flat::Problem;
 use self::flat::Settings;
@@ -72,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) privacy: Privacy,
     /// Where generations are sent.
     pub(crate) jupiterone: Option<JupiterOne>,
+    /// The audit trail, if it is to be read.
+    pub(crate) audit: Option<Audit>,
 }
 
 /// How Nexthink's hosts are reached.
@@ -144,6 +148,14 @@ impl Config {
         let named =
             named.map(|(tenant, region)| format!("{}-{}", tenant.as_str(), region.as_str()));
         let jupiterone = destinations::read_jupiterone(&mut settings, folder, named.as_deref());
+        let audit = audit::read(
+            &mut settings,
+            folder,
+            tenant.as_ref(),
+            region.as_ref(),
+            time_zone.as_ref(),
+            privacy.policy.changes_anything(),
+        );
         let read = (tenant, region, client_id, client_secret, time_zone, store);
         let (
             Some(tenant),
@@ -179,6 +191,7 @@ impl Config {
             store,
             privacy,
             jupiterone,
+            audit,
         })
     }
 

@@ -131,7 +131,7 @@ pub(crate) fn intend(
     let before = read(tenant)?.filter(|it| !options.accept_destination && !it.types.is_empty());
     let base = before.as_ref().map(|it| base(tenant, it)).transpose()?.flatten();
     let purge = withheld(&generation, before.as_ref(), options);
-    let contents = Contents::new(generation, &Step::all(), before.as_ref());
+    let contents = Contents::new(generation, &Step::of_generation(), before.as_ref());
     let contents = purged(contents, &purge)?;
     let plan = DeliveryPlan::between(base.as_ref(), &contents).map_err(failed)?;
     let reason = match &before {
@@ -280,7 +280,7 @@ fn base(tenant: &TenantStore, delivered: &Delivered) -> Result<Option<Contents>,
         Err(StoreError::GenerationNotFound { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let contents = Contents::new(generation, &Step::all(), Some(delivered));
+    let contents = Contents::new(generation, &Step::of_generation(), Some(delivered));
     let purged_then: Vec<String> = delivered.purged.iter().cloned().collect();
     purged(contents, &purged_then).map(Some)
 }
@@ -294,7 +294,7 @@ fn withheld(
 ) -> Vec<String> {
     let outcomes = run::report::outcomes_of(generation);
     let is_skipped = |name: &str| {
-        let steps = Step::all();
+        let steps = Step::of_generation();
         let step = steps.iter().find(|step| {
             let entities = step.entities.iter().map(|it| it.type_name);
             let relationships = step.relationships.iter().map(|it| it.type_name);

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(unused_crate_dependencies)]
 
+mod audit;
 mod cli;
 mod commands;
 mod config;

@@ -35,6 +35,7 @@ use self::quota::{Left, Need, Quota};
 use self::read::Reading;
 use self::report::{RunReport, StepReport};
 use self::sealed::Files;
+use crate::audit::{self, AuditReport};
 use crate::config::{Config, Proxy};
 use crate::deliver;
 use crate::exit::{Exit, Failure, exit_for};
@@ -119,6 +120,10 @@ pub(crate) fn plan(config: &Config, selected: &[String]) -> Result<Plan, Failure
         Some(_) if !selected.is_empty() && !selected.iter().any(|it| it == step.id) => {
             Decision::Skip(SkipReason::NotSelected)
         }
+        // The run reads it after everything else, whatever steps were asked for.
+        None if step.makes_events() && config.audit.is_none() => {
+            Decision::Skip(SkipReason::NoTable { table: "audit" })
+        }
         _ => Decision::Run,
     };
     Plan::new(&steps, decide).map_err(|error| Failure::new(Exit::Internal, error))
@@ -181,7 +186,7 @@ impl fmt::Display for Cost {
 
 /// Refuses names that no type has.
 fn check_types(names: &[String]) -> Result<(), Failure> {
-    let steps = Step::all();
+    let steps = Step::of_generation();
     let entities = steps.iter().flat_map(|it| it.entities).map(|it| it.type_name);
     let relationships = steps.iter().flat_map(|it| it.relationships).map(|it| it.type_name);
     let types: Vec<&str> = entities.chain(relationships).collect();
@@ -247,6 +252,7 @@ pub(crate) async fn run(
     {
         let exit = exit_for(kind);
         report.finish(applier.reports, exit);
+        report.audit = read_audit(config, &lock, stop).await;
         return Ok(Finished { generation: None, report, exit });
     }
     if let Some(step) = applier.keeps_from_replacing() {
@@ -256,15 +262,26 @@ pub(crate) async fn run(
     progress.publishing();
     let tags = apply::tags(config);
     let about = About { region: config.region.as_str().to_owned(), privacy: mark };
-    let stop = stop.clone();
+    let stop_publishing = stop.clone();
     let used = std::mem::take(&mut applier.used);
     let publishing = tokio::task::spawn_blocking(move || {
-        publish::publish(applier, staging, tags, about, &mut report, exit, &stop)
+        publish::publish(applier, staging, tags, about, &mut report, exit, &stop_publishing)
             .map(|generation| (generation.id().clone(), report))
     });
-    let (generation, report) = joined(publishing.await)??;
+    let (generation, mut report) = joined(publishing.await)??;
     retain(&lock, files.downloads(), &used);
+    // After the generation, which it cannot hurt.
+    report.audit = read_audit(config, &lock, stop).await;
+    let lacks_events = report.audit.as_ref().is_some_and(|it| !it.is_complete());
+    let exit = if exit == Exit::Complete && lacks_events { Exit::Partial } else { exit };
+    report.exit_code = exit as u8;
     Ok(Finished { generation: Some(generation), report, exit })
+}
+
+/// Reads the audit trail, if that is configured.
+async fn read_audit(config: &Config, lock: &RunLock, stop: &Stop) -> Option<AuditReport> {
+    let audit = config.audit.as_ref()?;
+    Some(Box::pin(audit::collect(config, audit, lock, None, stop)).await)
 }
 
 /// What is there before a run.
@@ -323,7 +340,8 @@ async fn apply_all(
     mut applier: Applier,
     progress: &Progress,
 ) -> Result<Applier, Failure> {
-    let mut waiting: Vec<PlannedStep> = plan.steps().to_vec();
+    let of_generation = plan.steps().iter().filter(|it| !it.step.makes_events());
+    let mut waiting: Vec<PlannedStep> = of_generation.cloned().collect();
     let mut arrived: Vec<Fetched> = Vec::new();
     let mut settled: BTreeSet<&'static str> = BTreeSet::new();
     while !waiting.is_empty() {

@@ -11,7 +11,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use core_simulator::{
-    Behaviour, RecordedRequest, RequestCounts, Simulator, SimulatorConfig, TenantCounts, TenantSpec,
+    Behaviour, RecordedRequest, RequestCounts, SimulatedTrail, Simulator, SimulatorConfig,
+    TenantCounts, TenantSpec,
 };
 use core_store::{Generation, Location, Store, TenantStore};
 use serde_json::Value;
@@ -122,6 +123,11 @@ impl Scene {
     /// What the tenant holds.
     pub(crate) fn counts(&self) -> TenantCounts {
         self.simulator.counts()
+    }
+
+    /// The lines of a trail of the tenant for this time, in seconds since 1970-01-01 UTC.
+    pub(crate) fn audit_lines(&self, trail: &SimulatedTrail, from: u64, to: u64) -> Vec<String> {
+        self.simulator.audit_lines(trail, from, to)
     }
 
     /// What the tenant was asked.

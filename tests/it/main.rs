@@ -3,6 +3,7 @@
 //! `kit` has what the tests share; every other module is one subject. `conformance`,
 //! `integration_page`, and `linking` need no running program.
 
+mod audit;
 mod checks;
 mod conformance;
 mod counts;
@@ -23,6 +24,7 @@ mod resuming;
 
 // A step that nothing names is not linked in, and `Step::all` would not have it.
 use step_alerts as _;
+use step_audit as _;
 use step_devices as _;
 use step_packages as _;
 use step_users as _;

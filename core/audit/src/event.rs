@@ -81,7 +81,7 @@ pub fn parse(record: &Record<'_>, times: &TimeReader) -> AuditEvent {
     let (message, duration_ms) = without_duration(message.trim());
     event.duration_ms = duration_ms;
     event.details = pairs(message).1;
-    event.message = message.to_owned();
+    message.clone_into(&mut event.message);
     event
 }
 

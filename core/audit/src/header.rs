@@ -34,9 +34,8 @@ fn header_at(line: &[u8], start: usize) -> Option<Header> {
     let text = &line[inside..line.len().min(inside + MAX_HEADER)];
     // A name may have a separator in it: the code is the first field that is one, and has two before
     // and one after it. A bracket before the code belongs to something else.
-    let mut fields = 0;
     let (mut before, mut field) = (0, 0);
-    for bar in memchr_iter(b'|', text) {
+    for (fields, bar) in memchr_iter(b'|', text).enumerate() {
         if fields >= 2
             && let Some(code) = code(&text[field..bar])
         {
@@ -54,7 +53,6 @@ fn header_at(line: &[u8], start: usize) -> Option<Header> {
                 end: inside + end + 1,
             });
         }
-        fields += 1;
         (before, field) = (field, bar + 1);
     }
     None

@@ -74,9 +74,11 @@ fn unquoted(value: &str) -> String {
 mod tests {
     use super::*;
 
+    type Pair = (&'static str, &'static str);
+
     #[test]
     fn pairs_are_read_with_and_without_quotes() {
-        let table: [(&str, &str, &[(&str, &str)]); 9] = [
+        let table: [(&str, &str, &[Pair]); 9] = [
             ("Portal is starting", "Portal is starting", &[]),
             ("", "", &[]),
             ("User logged in, id=7, name=anna", "User logged in", &[("id", "7"), ("name", "anna")]),

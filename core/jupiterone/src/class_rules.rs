@@ -250,7 +250,7 @@ pub(crate) fn rules_of(class: &str) -> impl Iterator<Item = &'static PropertyRul
         "Device" => (ENTITY, DEVICE),
         "User" => (ENTITY, USER),
         "Application" => (ENTITY, APPLICATION),
-        "Alert" => (RECORD, &[]),
+        "Alert" | "Record" => (RECORD, &[]),
         "Finding" => (RECORD, FINDING),
         _ => (ENTITY, &[]),
     };

@@ -7,6 +7,9 @@ use crate::step::{Source, Step};
 /// The OAuth scope that an export needs.
 pub const EXPORT_SCOPE: &str = "service:integration";
 
+/// The OAuth scope that the audit trail needs, unless a local account reads it.
+pub const AUDIT_SCOPE: &str = "service:audit-trail";
+
 /// Where every run gets its token.
 pub const TOKEN_ENDPOINT: &str =
     "https://{tenantId}-login.{region}.nexthink.cloud/oauth2/default/v1/token";
@@ -18,6 +21,12 @@ pub const EXECUTE_ENDPOINT: &str =
 const EXPORT_ENDPOINTS: &[&str] = &[
     "https://{tenantId}.api.{region}.nexthink.cloud/api/v1/nql/export",
     "https://{tenantId}.api.{region}.nexthink.cloud/api/v1/nql/status/{exportId}",
+];
+
+const AUDIT_ENDPOINTS: &[&str] = &[
+    "https://{tenantId}.{region}.nexthink.cloud/audit-trail/api/v1/portal/type/auditlog",
+    "https://{tenantId}.{region}.nexthink.cloud/audit-trail/api/v1/engine/{engine}/type/auditlog",
+    "https://{tenantId}.{region}.nexthink.cloud/audit-trail/api/v1/engines/type/auditlog",
 ];
 
 /// The pages of Nexthink's documentation that setting up these scopes and queries needs.
@@ -59,6 +68,9 @@ impl Step {
     pub const fn authorization(&self) -> Option<Authorization> {
         match self.source {
             Source::Configuration => None,
+            Source::AuditTrail => {
+                Some(Authorization { scopes: &[AUDIT_SCOPE], endpoints: AUDIT_ENDPOINTS })
+            }
             Source::Export(_) => {
                 Some(Authorization { scopes: &[EXPORT_SCOPE], endpoints: EXPORT_ENDPOINTS })
             }

@@ -13,6 +13,7 @@ pub enum Class {
     Application,
     Device,
     Finding,
+    Record,
     User,
 }
 
@@ -66,6 +67,7 @@ impl Class {
             Class::Application => "Application",
             Class::Device => "Device",
             Class::Finding => "Finding",
+            Class::Record => "Record",
             Class::User => "User",
         }
     }
@@ -74,7 +76,7 @@ impl Class {
     pub const fn required_properties(self) -> &'static [&'static str] {
         match self {
             Class::Account => &["vendor"],
-            Class::Alert | Class::Application => &[],
+            Class::Alert | Class::Application | Class::Record => &[],
             Class::Device => &[
                 "category",
                 "make",
@@ -106,6 +108,7 @@ impl Class {
             Class::Alert => &["category", "open", "reportedOn", "reporter"],
             Class::Application => &["license", "external", "mobile"],
             Class::Device => &["hardwareModel", "hardwareSerial", "hardwareVendor", "location"],
+            Class::Record => &["category", "content", "reporter"],
             Class::Finding => &["priority", "status", "reportedOn", "score", "targets"],
             Class::User => &["emailDomain", "employeeId", "isActive", "isAdmin", "userIds"],
         }

@@ -46,6 +46,11 @@ pub enum SkipReason {
         /// The field that would hold the query ID.
         config_field: &'static str,
     },
+    /// The configuration has no such table.
+    NoTable {
+        /// The table.
+        table: &'static str,
+    },
     /// The command named other steps.
     NotSelected,
 }
@@ -129,6 +134,7 @@ impl fmt::Display for SkipReason {
             SkipReason::NoQueryId { config_field } => {
                 write!(f, "no query ID in `queries.{config_field}`")
             }
+            SkipReason::NoTable { table } => write!(f, "no `[{table}]` in the configuration"),
             SkipReason::NotSelected => f.write_str("not among the steps asked for"),
         }
     }

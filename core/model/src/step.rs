@@ -31,6 +31,9 @@ pub enum Source {
     Configuration,
     /// An export of a query that is saved in Nexthink.
     Export(Query),
+    /// The audit trail. What it makes are events: they only ever grow, are kept beside the generations
+    /// and are no part of them.
+    AuditTrail,
 }
 
 /// A query that an administrator saves in Nexthink and names in the configuration.
@@ -61,11 +64,21 @@ impl Step {
         steps
     }
 
+    /// The steps that make a generation: all but those of events.
+    pub fn of_generation() -> Vec<&'static Step> {
+        Step::all().into_iter().filter(|step| !step.makes_events()).collect()
+    }
+
+    /// Whether the step makes events, which are kept beside the generations.
+    pub const fn makes_events(&self) -> bool {
+        matches!(self.source, Source::AuditTrail)
+    }
+
     /// The saved query, if the step reads an export.
     pub const fn query(&self) -> Option<&Query> {
         match &self.source {
             Source::Export(query) => Some(query),
-            Source::Configuration => None,
+            Source::Configuration | Source::AuditTrail => None,
         }
     }
 
@@ -92,7 +105,7 @@ impl Step {
     pub const fn aliases(&self) -> &'static [(&'static str, &'static str)] {
         match &self.source {
             Source::Export(query) => query.aliases,
-            Source::Configuration => &[],
+            Source::Configuration | Source::AuditTrail => &[],
         }
     }
 

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
+mod events;
 mod format;
 mod session;
 mod tables;
 
 pub use error::QueryError;
+pub use events::{EventOwner, EventTables};
 pub use format::{Format, ResultWriter, escape_for_terminal};
 pub use session::{QueryResult, QuerySession, QuerySettings};
 pub use tables::{ColumnInfo, ContentKind, TableInfo};

@@ -42,7 +42,7 @@ impl Default for QuerySettings {
 
 /// A generation that can be asked.
 pub struct QuerySession {
-    context: SessionContext,
+    pub(crate) context: SessionContext,
     settings: QuerySettings,
     tables: Vec<TableInfo>,
 }
@@ -56,9 +56,7 @@ impl QuerySession {
         generation: &Generation,
         settings: QuerySettings,
     ) -> Result<Self, QueryError> {
-        let context = new_context(settings)
-            .map_err(|error| QueryError::from_engine(&error, settings.memory_limit_bytes))?;
-        let mut session = Self { context, settings, tables: Vec::new() };
+        let mut session = Self::empty(settings)?;
         let mut entity_plans = Vec::new();
         let mut relationship_plans = Vec::new();
         for table in &generation.manifest().tables {
@@ -73,6 +71,16 @@ impl QuerySession {
         session.register_union(TableKind::Entity, &entity_plans)?;
         session.register_union(TableKind::Relationship, &relationship_plans)?;
         Ok(session)
+    }
+
+    /// A session without any table, to add some to.
+    ///
+    /// # Errors
+    /// [`QueryError::Execution`] when the engine cannot be set up.
+    pub fn empty(settings: QuerySettings) -> Result<Self, QueryError> {
+        let context = new_context(settings)
+            .map_err(|error| QueryError::from_engine(&error, settings.memory_limit_bytes))?;
+        Ok(Self { context, settings, tables: Vec::new() })
     }
 
     /// The tables, those of the generation first, in the order of its manifest.
@@ -157,7 +165,7 @@ impl QuerySession {
         self.register(name, content, rows, partial, plan)
     }
 
-    fn register(
+    pub(crate) fn register(
         &mut self,
         name: &str,
         content: ContentKind,
@@ -177,7 +185,7 @@ impl QuerySession {
         Ok(())
     }
 
-    fn error(&self, error: &DataFusionError) -> QueryError {
+    pub(crate) fn error(&self, error: &DataFusionError) -> QueryError {
         QueryError::from_engine(error, self.settings.memory_limit_bytes)
     }
 }
@@ -229,7 +237,7 @@ fn new_context(settings: QuerySettings) -> Result<SessionContext, DataFusionErro
     Ok(SessionContext::new_with_config_rt(config, runtime))
 }
 
-async fn stored_table(
+pub(crate) async fn stored_table(
     state: &SessionState,
     addresses: Vec<ListingTableUrl>,
 ) -> Result<Arc<dyn TableProvider>, DataFusionError> {

@@ -25,7 +25,7 @@ pub(super) fn export(
     let tenant = super::tenant(global)?;
     let generation = super::generation(&tenant, generation)?;
     let outcomes = outcomes_of(&generation);
-    let steps: Vec<StepResult> = Step::all()
+    let steps: Vec<StepResult> = Step::of_generation()
         .into_iter()
         .map(|step| {
             let outcome = outcomes.iter().find(|(id, _)| id == step.id);
@@ -38,7 +38,7 @@ pub(super) fn export(
             StepResult { step, status }
         })
         .collect();
-    let contents = Contents::for_folder(generation, &Step::all());
+    let contents = Contents::for_folder(generation, &Step::of_generation());
     let report = export_folder(&contents, &steps, folder).map_err(deliver::failed)?;
     if format == ReportFormat::Json {
         output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);

@@ -17,10 +17,22 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
     let tenant = super::tenant(global)?;
     let generation = super::generation(&tenant, arguments.generation.as_deref())?;
     let session = QuerySession::open(&generation, QuerySettings::default()).await;
-    let session = session.map_err(|error| Failure::new(Exit::Internal, error))?;
+    let mut session = session.map_err(|error| Failure::new(Exit::Internal, error))?;
+    super::audit::add_events(&mut session, &tenant).await?;
     let format = arguments.output.output;
-    let Some(sql) = arguments.sql else { return tables(&session, format) };
-    match answer(&session, &sql, format.into()).await {
+    match arguments.sql {
+        Some(sql) => answered(&session, &sql, format.into()).await,
+        None => tables(&session, format),
+    }
+}
+
+/// Prints the answer to a query. A reader that goes away is no failure.
+pub(super) async fn answered(
+    session: &QuerySession,
+    sql: &str,
+    format: Format,
+) -> Result<Exit, Failure> {
+    match answer(session, sql, format).await {
         Err(QueryError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             Ok(Exit::Complete)
         }

@@ -132,6 +132,12 @@ users = "#j1_users"
 packages = "#j1_packages"
 alerts = "#j1_alerts"
 
+[audit]
+host = "{api}"
+account = "{CLIENT_ID}"
+password = {secret}
+engines = ["*"]
+
 [store]
 location = {}
 "##,

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::exports::Delivery;
 use super::read::Read;
+use crate::audit::AuditReport;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::output;
@@ -46,6 +47,9 @@ pub(crate) struct RunReport {
     /// The downloads of steps that would have removed too much: they are of use again only for a run
     /// that is told to remove it.
     pub(crate) held: Vec<String>,
+    /// What came of the audit trail, if it was read; not in the generation's own report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) audit: Option<AuditReport>,
     /// What came of the delivery after the run, if there was one; not in the generation's own report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) delivery: Option<Value>,
@@ -152,6 +156,7 @@ impl RunReport {
             not_before: None,
             parts: BTreeMap::new(),
             held: Vec::new(),
+            audit: None,
             delivery: None,
             partial_datasets: Vec::new(),
         }
@@ -252,6 +257,7 @@ impl RunReport {
                 ));
             }
         }
+        remarks.extend(self.audit.iter().flat_map(AuditReport::remarks));
         remarks
     }
 }

@@ -1,0 +1,341 @@
+//! `audit` and `backfill`: the events of the audit trail that the runs have kept.
+
+use std::collections::HashSet;
+use std::io;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray as _;
+use core_audit::{HOUR_MS, Span};
+use core_query::{
+    EventOwner, EventTables, Format, QueryError, QuerySession, QuerySettings, ResultWriter,
+};
+use core_store::{EventLog, TenantStore};
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use serde_json::json;
+use step_account::ACCOUNT;
+use step_audit::{ACCOUNT_HAS_AUDIT_EVENT, AUDIT_EVENT};
+
+use super::run::{RUN, interruptible};
+use crate::audit::{self, Gap, LOG, Notes};
+use crate::cli::{
+    AuditCommand, BackfillArguments, BackfillSource, Global, ReportFormat, RowFormat, TailArguments,
+};
+use crate::config::{Audit, Config};
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::run::{self, Stop};
+
+/// How often `--follow` looks for new events.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How many days back `--follow` notices late events.
+const FOLLOWED_MS: i64 = 48 * HOUR_MS;
+
+/// The ready questions: a name, and the SQL that begins with what it is about.
+const QUESTIONS: [(&str, &str); 4] = [
+    ("failed-logins", include_str!("audit/failed-logins.sql")),
+    ("new-power", include_str!("audit/new-power.sql")),
+    ("support-access", include_str!("audit/support-access.sql")),
+    ("outside-hours", include_str!("audit/outside-hours.sql")),
+];
+
+/// Does what the command line says.
+pub(super) async fn audit(global: &Global, command: AuditCommand) -> Result<Exit, Failure> {
+    match command {
+        AuditCommand::Tail(arguments) => tail(global, &arguments).await,
+        AuditCommand::Ask { question: Some(name), output } => {
+            ask(global, &name, output.output).await
+        }
+        AuditCommand::Ask { question: None, output } => questions(output.output),
+        AuditCommand::Status { output } => status(global, output.output),
+    }
+}
+
+/// Makes the events a table of a session, if there are any.
+pub(super) async fn add_events(
+    session: &mut QuerySession,
+    tenant: &TenantStore,
+) -> Result<(), Failure> {
+    let log = tenant.events(LOG)?;
+    if log.files().is_empty() {
+        return Ok(());
+    }
+    let tables = tables(tenant.name(), &log);
+    session.add_events(&tables).await.map_err(|error| Failure::new(Exit::Internal, error))
+}
+
+fn tables(tenant: &str, log: &EventLog) -> EventTables {
+    let mut from_key = String::new();
+    ACCOUNT.write_key(tenant, &mut from_key);
+    let [class] = AUDIT_EVENT.class else { unreachable!("an event has one class") };
+    EventTables {
+        name: AUDIT_EVENT.type_name.to_owned(),
+        class: class.name().to_owned(),
+        addresses: log.addresses().iter().map(ToString::to_string).collect(),
+        rows: log.rows(),
+        from: Some(EventOwner {
+            name: ACCOUNT_HAS_AUDIT_EVENT.type_name.to_owned(),
+            class: ACCOUNT_HAS_AUDIT_EVENT.class.name().to_owned(),
+            from_type: ACCOUNT.type_name.to_owned(),
+            from_key,
+        }),
+    }
+}
+
+/// A session on the events alone, which need no generation.
+async fn session(tenant: &TenantStore) -> Result<QuerySession, Failure> {
+    if tenant.events(LOG)?.files().is_empty() {
+        return Err(Failure::usage(
+            "there are no events of the audit trail yet: `[audit]` in the configuration has `run` \
+             read them",
+        ));
+    }
+    let session = QuerySession::empty(QuerySettings::default());
+    let mut session = session.map_err(|error| Failure::new(Exit::Internal, error))?;
+    add_events(&mut session, tenant).await?;
+    Ok(session)
+}
+
+/// Prints the latest events, and with `--follow` those that come.
+async fn tail(global: &Global, arguments: &TailArguments) -> Result<Exit, Failure> {
+    let tenant = super::tenant(global)?;
+    let filter = filter(arguments);
+    let sql = format!(
+        "select * from (select _key, \"occurredOn\", code, action, account, source, message, \
+         \"observedOn\" from {} where {filter} order by \"observedOn\" desc, _key limit {}) \
+         order by \"observedOn\", _key",
+        AUDIT_EVENT.type_name, arguments.lines
+    );
+    let format: Format = arguments.output.output.into();
+    let mut seen = HashSet::new();
+    if !arguments.follow || !tenant.events(LOG)?.files().is_empty() {
+        let latest = rows(&session(&tenant).await?, &sql).await?;
+        if arguments.follow {
+            seen = keys(&rows(&session(&tenant).await?, &recent("true")).await?);
+        }
+        print(&latest, format)?;
+    }
+    if !arguments.follow {
+        return Ok(Exit::Complete);
+    }
+    let mut files = tenant.events(LOG)?.files().to_vec();
+    loop {
+        tokio::select! {
+            _ = super::run::signal() => return Ok(Exit::Complete),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let now = tenant.events(LOG)?.files().to_vec();
+        if now == files || now.is_empty() {
+            continue;
+        }
+        files = now;
+        let came = rows(&session(&tenant).await?, &recent(&filter)).await?;
+        print(&unseen(came, &mut seen), format)?;
+    }
+}
+
+/// The events of the last days that match.
+fn recent(filter: &str) -> String {
+    let from = jiff::Timestamp::from_millisecond(audit::now_ms() - FOLLOWED_MS);
+    let from = from.unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    format!(
+        "select _key, \"occurredOn\", code, action, account, source, message, \"observedOn\" from {} \
+         where {filter} and \"observedOn\" >= timestamp '{from:.0}' order by \"observedOn\", _key",
+        AUDIT_EVENT.type_name
+    )
+}
+
+/// What the flags ask for, as SQL.
+fn filter(arguments: &TailArguments) -> String {
+    let quoted = |text: &String| format!("'{}'", text.replace('\'', "''"));
+    let list = |texts: &[String]| texts.iter().map(quoted).collect::<Vec<_>>().join(", ");
+    let mut conditions = vec!["true".to_owned()];
+    if !arguments.codes.is_empty() {
+        let codes: Vec<String> = arguments.codes.iter().map(u32::to_string).collect();
+        conditions.push(format!("code in ({})", codes.join(", ")));
+    }
+    if !arguments.accounts.is_empty() {
+        conditions.push(format!("account in ({})", list(&arguments.accounts)));
+    }
+    if !arguments.actions.is_empty() {
+        conditions.push(format!("action in ({})", list(&arguments.actions)));
+    }
+    conditions.join(" and ")
+}
+
+async fn rows(session: &QuerySession, sql: &str) -> Result<Vec<RecordBatch>, Failure> {
+    let answer = async { session.sql(sql).await?.collect().await };
+    answer.await.map_err(|error: QueryError| Failure::new(Exit::Internal, error))
+}
+
+fn keys(batches: &[RecordBatch]) -> HashSet<String> {
+    batches.iter().flat_map(keys_of).collect()
+}
+
+fn keys_of(batch: &RecordBatch) -> Vec<String> {
+    let column = batch.column(0);
+    let texts =
+        column.as_string_view_opt().map(|it| it.iter().flatten().map(str::to_owned).collect());
+    let plain = || column.as_string::<i32>().iter().flatten().map(str::to_owned).collect();
+    texts.unwrap_or_else(plain)
+}
+
+/// The rows whose keys were not seen, which they now are.
+fn unseen(batches: Vec<RecordBatch>, seen: &mut HashSet<String>) -> Vec<RecordBatch> {
+    let mut new = Vec::new();
+    for batch in batches {
+        for (row, key) in keys_of(&batch).into_iter().enumerate() {
+            if seen.insert(key) {
+                new.push(batch.slice(row, 1));
+            }
+        }
+    }
+    new
+}
+
+/// Prints events without the columns that only order them.
+fn print(batches: &[RecordBatch], format: Format) -> Result<(), Failure> {
+    let Some(first) = batches.first() else { return Ok(()) };
+    let shown: Vec<usize> = (1..first.num_columns() - 1).collect();
+    let project = |batch: &RecordBatch| batch.project(&shown).map_err(anyhow::Error::new);
+    let write = || -> Result<(), QueryError> {
+        let schema = first.schema().project(&shown);
+        let schema = schema.expect("the columns are there");
+        let mut writer = ResultWriter::new(format, &schema, output::writer())?;
+        for batch in batches {
+            writer.write(&project(batch).expect("the columns are there"))?;
+        }
+        writer.finish().map(drop)
+    };
+    match write() {
+        Err(QueryError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::new(Exit::Internal, error)),
+    }
+}
+
+/// Answers a ready question.
+async fn ask(global: &Global, name: &str, format: RowFormat) -> Result<Exit, Failure> {
+    let Some((_, sql)) = QUESTIONS.iter().find(|(known, _)| *known == name) else {
+        let names: Vec<_> = QUESTIONS.iter().map(|(name, _)| *name).collect();
+        let names = names.join(", ");
+        return Err(Failure::usage(format!(
+            "there is no question `{name}`; the questions are {names}"
+        )));
+    };
+    let tenant = super::tenant(global)?;
+    let session = session(&tenant).await?;
+    super::query::answered(&session, sql, format.into()).await
+}
+
+/// Lists the ready questions.
+fn questions(format: RowFormat) -> Result<Exit, Failure> {
+    let about = |sql: &str| sql.lines().next().unwrap_or("").trim_start_matches("-- ").to_owned();
+    if format != RowFormat::Table {
+        let rows =
+            QUESTIONS.map(|(name, sql)| json!({ "name": name, "about": about(sql), "sql": sql }));
+        return super::show::rows(&rows, format);
+    }
+    let rows = QUESTIONS.map(|(name, sql)| [name.to_owned(), about(sql)]);
+    output::result(&output::table(["question", "about"], rows, 2));
+    Ok(Exit::Complete)
+}
+
+/// Tells what of each trail was read.
+fn status(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
+    let tenant = super::tenant(global)?;
+    let log = tenant.events(LOG)?;
+    let notes = Notes::of(&log)?;
+    let now_ms = audit::now_ms();
+    let time = |ms: i64| Gap::of(&Span { from_ms: ms, to_ms: ms }).from;
+    let spans = |spans: &[Span]| -> Vec<String> {
+        let gaps = spans.iter().map(Gap::of);
+        gaps.map(|gap| format!("{} to {}", gap.from, gap.to)).collect()
+    };
+    if format != RowFormat::Table {
+        let rows = notes.trails.iter().map(|(name, coverage)| {
+            json!({
+                "trail": name,
+                "newestEvent": coverage.newest_event_ms().map(time),
+                "notRead": spans(&coverage.gaps(now_ms)),
+                "lost": spans(coverage.lost()),
+            })
+        });
+        return super::show::rows(&rows.collect::<Vec<_>>(), format);
+    }
+    let rows = notes.trails.iter().map(|(name, coverage)| {
+        [
+            name.clone(),
+            coverage.newest_event_ms().map_or_else(String::new, time),
+            spans(&coverage.gaps(now_ms)).join("\n"),
+            spans(coverage.lost()).join("\n"),
+        ]
+    });
+    let header = ["trail", "newest event", "not read yet", "never read, and gone"];
+    output::result(&output::table(header, rows, header.len()));
+    output::note(&format!("{} events in {} files", log.rows(), log.files().len()));
+    Ok(Exit::Complete)
+}
+
+/// Reads a time of the audit trail again.
+pub(super) async fn backfill(
+    config: &Config,
+    arguments: &BackfillArguments,
+) -> Result<Exit, Failure> {
+    let BackfillSource::Audit = arguments.source;
+    let Some(settings) = &config.audit else {
+        return Err(Failure::usage("there is no audit trail to read: `[audit]` configures it"));
+    };
+    let span = span(settings, arguments)?;
+    let stop = Stop::default();
+    let lock = run::lock(config)?;
+    let reading = async {
+        let report = audit::collect(config, settings, &lock, Some(span), &stop).await;
+        Ok(report)
+    };
+    let report = interruptible(reading, &stop, RUN).await?;
+    match arguments.output {
+        ReportFormat::Json => {
+            let text = serde_json::to_string_pretty(&report);
+            output::result(&text.map_err(anyhow::Error::new)?);
+        }
+        ReportFormat::Table => report.remarks().iter().for_each(|remark| output::note(remark)),
+    }
+    Ok(if report.is_complete() { Exit::Complete } else { Exit::Partial })
+}
+
+fn span(settings: &Audit, arguments: &BackfillArguments) -> Result<Span, Failure> {
+    let from_ms = time(&arguments.from, &settings.time_zone)?;
+    let to_ms = match &arguments.to {
+        Some(to) => time(to, &settings.time_zone)?,
+        None => audit::now_ms(),
+    };
+    if from_ms >= to_ms {
+        return Err(Failure::usage("--from must be before --to, and before now"));
+    }
+    let kept_ms = 24 * HOUR_MS * i64::try_from(settings.retention_days).unwrap_or(i64::MAX / 1000);
+    if from_ms < audit::now_ms() - kept_ms {
+        return Err(Failure::usage(format!(
+            "--from is more than {} days ago: such events would be removed at once \
+             (`audit.retention_days`)",
+            settings.retention_days
+        )));
+    }
+    Ok(Span { from_ms, to_ms: to_ms.min(audit::now_ms()) })
+}
+
+/// A date, a time by the clock of a zone, or a time with its zone.
+fn time(text: &str, zone: &TimeZone) -> Result<i64, Failure> {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(time.as_millisecond());
+    }
+    let date = || text.parse::<Date>().map(|date| date.to_datetime(jiff::civil::Time::midnight()));
+    let local = text.parse::<DateTime>().or_else(|_| date());
+    let time = local.and_then(|local| zone.to_timestamp(local));
+    time.map(jiff::Timestamp::as_millisecond).map_err(|_| {
+        Failure::usage(format!(
+            "{text} is no time: write 2026-03-01, 2026-03-01T10:00:00, or 2026-03-01T10:00:00Z"
+        ))
+    })
+}
