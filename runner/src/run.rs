@@ -418,6 +418,12 @@ pub(crate) fn proxy(configured: &Proxy) -> Option<ProxySettings> {
     Some(ProxySettings { url: Secret::new(url), no_proxy: first(["NO_PROXY", "no_proxy"]) })
 }
 
+/// Locks the tenant's store.
+pub(crate) fn lock(config: &Config) -> Result<RunLock, Failure> {
+    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
+    Ok(tenant.lock(&owner())?)
+}
+
 /// Who has a lock, for whoever finds it taken.
 pub(crate) fn owner() -> String {
     format!("process {}, since {}", std::process::id(), Moment::now().to_rfc3339())
