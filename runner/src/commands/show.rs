@@ -132,9 +132,13 @@ pub(super) fn docs(
             documentation::personal_data(&plan) + &core_privacy::page::columns()
         }
         (None, Some(DocsFormat::Sdk)) => {
-            core_jupiterone::sdk_section(&Step::all()).unwrap_or_default()
+            core_jupiterone::sdk_section(&Step::of_generation()).unwrap_or_default()
         }
-        (None, _) => documentation::integration_page(&plan),
+        (None, _) => {
+            // What is delivered to JupiterOne.
+            let plan = plan_of(&Step::of_generation())?;
+            documentation::integration_page(&plan)
+        }
     };
     let Some(path) = check else {
         output::result(&text);
@@ -145,7 +149,7 @@ pub(super) fn docs(
         .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
     // JupiterOne's tool replaces a section of a page and leaves the rest alone.
     let ought = match format {
-        Some(DocsFormat::Sdk) => core_jupiterone::document(&is, &Step::all()).ok(),
+        Some(DocsFormat::Sdk) => core_jupiterone::document(&is, &Step::of_generation()).ok(),
         _ => Some(text),
     };
     if ought.is_some_and(|it| it.trim_end() == is.trim_end()) {
@@ -182,5 +186,9 @@ fn pretty(value: &Value) -> Result<String, Failure> {
 }
 
 fn whole_plan() -> Result<Plan, Failure> {
-    Plan::new(&Step::all(), |_| Decision::Run).map_err(|error| Failure::new(Exit::Internal, error))
+    plan_of(&Step::all())
+}
+
+fn plan_of(steps: &[&'static Step]) -> Result<Plan, Failure> {
+    Plan::new(steps, |_| Decision::Run).map_err(|error| Failure::new(Exit::Internal, error))
 }
