@@ -98,7 +98,11 @@ fn write_configuration(path: &Path, endpoints: &Endpoints) -> Result<(), Failure
     secret_path.push(".secret");
     let name = Path::new(&secret_path).file_name().unwrap_or_default().to_string_lossy();
     let secret = format!("{{ file = {} }}", toml_text(&name));
-    let text = configuration(endpoints, "simulated-store", &secret);
+    let audit = format!(
+        "\n[audit]\nhost = \"{}\"\naccount = \"{CLIENT_ID}\"\npassword = {secret}\nengines = [\"*\"]\n",
+        endpoints.api
+    );
+    let text = configuration(endpoints, "simulated-store", &secret) + &audit;
     system::write_private_file(secret_path.as_ref(), CLIENT_SECRET)
         .and_then(|()| system::write_private_file(path, &text))
         .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
@@ -131,12 +135,6 @@ devices = "#j1_devices"
 users = "#j1_users"
 packages = "#j1_packages"
 alerts = "#j1_alerts"
-
-[audit]
-host = "{api}"
-account = "{CLIENT_ID}"
-password = {secret}
-engines = ["*"]
 
 [store]
 location = {}

@@ -169,21 +169,18 @@ fn days_that_come_in_any_order_are_each_kept_once() {
 #[test]
 fn after_181_days_nothing_older_than_180_days_is_in_any_file() {
     let place = Place::new();
-    for hour in 0..=(181 * 24_i64) {
-        // An event each half hour; a run every seven hours, which also has days of many files.
-        let now_ms = START_MS + hour * 3_600_000;
-        if hour % 7 != 0 && hour != 181 * 24 {
-            continue;
-        }
+    let mut stored_hours = 0;
+    // A run a day, and on the last day one an hour, which makes a day of many files.
+    let hours = (1..=181 * 24_i64).filter(|hour| hour % 24 == 0 || *hour > 180 * 24);
+    for hour in hours {
         let mut appender = place.appender();
-        for half in (hour - 7) * 2..hour * 2 {
-            let ms = START_MS + half * 1_800_000;
-            if half >= 0 {
-                append(&mut appender, &[(&format!("key-{half}"), ms)]);
-            }
+        for half in stored_hours * 2..hour * 2 {
+            append(&mut appender, &[(&format!("key-{half}"), START_MS + half * 1_800_000)]);
         }
+        stored_hours = hour;
         appender.commit(json!(null)).expect("it is committed");
-        appender.retain_from(now_ms - 180 * DAY_MS).expect("the files can be rewritten");
+        let oldest_ms = START_MS + hour * 3_600_000 - 180 * DAY_MS;
+        appender.retain_from(oldest_ms).expect("the files can be rewritten");
     }
     let now_ms = START_MS + 181 * DAY_MS;
     let events = place.events();
