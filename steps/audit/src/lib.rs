@@ -14,6 +14,27 @@ pub static STEP: Step = Step {
 };
 
 inventory::submit!(&STEP);
+inventory::submit!(Columns(COLUMNS));
+
+/// What the columns tell about people.
+pub static COLUMNS: &[Column] = &[
+    technical("audit.id"),
+    free_text("audit.summary"),
+    behaviour("audit.occurred"),
+    behaviour("audit.observed"),
+    technical("audit.action"),
+    technical("audit.code"),
+    technical("audit.category"),
+    technical("audit.source"),
+    technical("audit.trail"),
+    direct("audit.account", Family::Login),
+    free_text("audit.message"),
+    free_text("audit.details"),
+    technical("audit.duration"),
+    technical("audit.format"),
+    technical("audit.raw_bytes"),
+    free_text("audit.raw"),
+];
 
 /// What somebody did in Nexthink.
 pub static AUDIT_EVENT: EntityType = EntityType {
