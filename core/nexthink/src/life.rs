@@ -187,8 +187,7 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
     /// Polls until the export is completed and has a results link.
     async fn wait(&mut self, mut underway: Underway) -> Result<Phase, NexthinkError> {
         let schedule = &self.client.settings.poll;
-        let mut wait = schedule.first_wait();
-        let mut without_link = 0;
+        let mut without_link = 0_u32;
         loop {
             let status = self.client.export_status(underway.export_id()).await?;
             self.saw(&mut underway, &status)?;
@@ -210,8 +209,9 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
                 ExportStatus::Completed { link: None, .. } => without_link += 1,
                 ExportStatus::Submitted | ExportStatus::InProgress | ExportStatus::Unknown => {}
             }
-            wait = schedule.after(wait);
-            underway.pause_to_poll(self.client, wait).await?;
+            // A link that lacks is given longer and longer: 2, 4 and 8 s at first.
+            let wait = schedule.after(underway.since.elapsed()) * (1 << without_link);
+            underway.pause_to_poll(self.client, wait.min(schedule.cap)).await?;
         }
     }
 
@@ -233,8 +233,10 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
                 let export_id = underway.export_id();
                 tracing::info!(%export_id, %error, "asking for a new results link");
                 underway.refused = Some((link, error));
-                // Links are signed by the second: asked for at once, a new one would be the same.
-                underway.pause_to_poll(self.client, self.client.settings.poll.first_wait()).await?;
+                // Links are signed by the second: asked for within it, a new one would be the same.
+                let schedule = &self.client.settings.poll;
+                let wait = (schedule.first_wait() * 2).min(schedule.cap);
+                underway.pause_to_poll(self.client, wait).await?;
                 Ok(Phase::Wait(underway))
             }
             Err(error) => Err(error),

@@ -16,3 +16,4 @@ mod support;
 #[cfg(target_os = "linux")]
 mod tls;
 mod virtual_time;
+mod waiting;

@@ -208,8 +208,8 @@ async fn d1_an_export_is_started_anew_a_minute_after_a_passing_failure() {
     tenant.api.then(completed(&tenant.files.link()));
     let began = Instant::now();
     run_export(&patient_client(&tenant), &mut Vec::new()).await.expect("a whole export");
-    // Two polls of two seconds each besides.
-    assert!((63.0..65.0).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
+    // Two polls of a second each besides.
+    assert!((61.0..63.0).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -228,7 +228,7 @@ async fn d2_an_export_is_waited_for_an_hour_and_no_longer() {
     let waited = began.elapsed().as_secs();
     assert!((59 * 60..=60 * 60).contains(&waited), "{waited} s");
     let n_polls = tenant.api.seen().len() - 1;
-    assert!((115..135).contains(&n_polls), "{n_polls} polls, at most every half a minute");
+    assert!((330..370).contains(&n_polls), "{n_polls} polls, the later the less often");
     assert!(journal.record().is_some(), "a later process goes on waiting");
 }
 
