@@ -1,13 +1,15 @@
 //! What the tests share: a simulated tenant with a folder and a configuration for it, and the
 //! program, run as a child process that is given up after a while.
 
+mod gathering;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Read, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use core_simulator::{
@@ -18,6 +20,8 @@ use core_store::{Generation, Location, Store, TenantStore};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use self::gathering::Gathering;
 
 /// The tenant of every configuration.
 pub(crate) const TENANT: &str = "acme";
@@ -348,8 +352,8 @@ pub(crate) fn start_and_read(
     command.current_dir(folder).args(arguments).env_clear().envs(variables.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
-    let stdout = child.stdout.take().map(|pipe| gather(pipe.take(bytes)));
-    let stderr = child.stderr.take().map(gather);
+    let stdout = child.stdout.take().map(|pipe| Gathering::of(pipe.take(bytes)));
+    let stderr = child.stderr.take().map(Gathering::of);
     Running { child, stdout, stderr }
 }
 
@@ -372,7 +376,8 @@ impl Running {
         if status.is_none() {
             let _ = self.child.kill();
         }
-        let [stdout, stderr] = [self.stdout.take(), self.stderr.take()].map(text_of);
+        let [stdout, stderr] = [self.stdout.take(), self.stderr.take()]
+            .map(|it| it.expect("it is asked for once").whole());
         let status: ExitStatus = status
             .unwrap_or_else(|| panic!("the program hangs after {patience:?}\n{stdout}\n{stderr}"));
         Ended { exit: status.code(), stdout, stderr }
@@ -381,6 +386,11 @@ impl Running {
     /// Whether it has come to its end.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("the child is ours").is_some()
+    }
+
+    /// Whether it has said this on standard error by now.
+    pub(crate) fn has_said(&self, text: &str) -> bool {
+        self.stderr.as_ref().is_some_and(|it| it.so_far().contains(text))
     }
 
     /// The number of its process.
@@ -414,21 +424,6 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-type Gathering = JoinHandle<io::Result<String>>;
-
-/// Reads to the end, so that a full pipe does not stop the program.
-fn gather(mut pipe: impl Read + Send + 'static) -> Gathering {
-    thread::spawn(move || {
-        let mut text = String::new();
-        pipe.read_to_string(&mut text).map(|_| text)
-    })
-}
-
-fn text_of(gathering: Option<Gathering>) -> String {
-    let gathered = gathering.map(JoinHandle::join).expect("it is asked for once");
-    gathered.expect("reading does not panic").expect("the program prints UTF-8")
 }
 
 /// Asks again and again until there is an answer; none if it does not come in time.

@@ -21,6 +21,7 @@ mod parts;
 mod queries;
 mod repetition;
 mod resuming;
+mod waiting;
 
 // A step that nothing names is not linked in, and `Step::all` would not have it.
 use step_alerts as _;
