@@ -40,7 +40,7 @@ enum Command {
     },
     /// Check the rules on layers, steps, manifests, sources and licences.
     Tidy,
-    /// Measure the pass from the bytes of an export to the tables of a generation.
+    /// Measure the whole program, the parts of its pass, and other programs that do the same.
     Bench {
         #[command(subcommand)]
         bench: bench::Bench,
@@ -53,6 +53,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask ci                          the whole gate, as the build server runs it
   cargo xtask tidy                        the fast rules only
   cargo xtask bench micro                 what each part of the pass costs
+  cargo xtask bench run                   what the whole program costs
   cargo xtask docs                        after a change to a declaration
   cargo xtask new-step software_metering  a new step in steps/software_metering";
 

@@ -148,9 +148,9 @@ pub(crate) fn write_rows<W: Write>(
     sink: &mut W,
 ) -> io::Result<Written> {
     let mut buffer = Vec::with_capacity(CHUNK_BYTES + 4 * 1024);
-    push_line(&mut buffer, selection.query.columns().iter().copied());
+    push_csv_line(&mut buffer, selection.query.columns().iter().copied());
     let written = selection.for_each(tenant, |row| {
-        push_line(&mut buffer, row.cells());
+        push_csv_line(&mut buffer, row.cells());
         if buffer.len() >= CHUNK_BYTES {
             sink.write_all(&buffer)?;
             buffer.clear();
@@ -161,7 +161,8 @@ pub(crate) fn write_rows<W: Write>(
     Ok(written)
 }
 
-fn push_line<'a>(buffer: &mut Vec<u8>, cells: impl Iterator<Item = &'a str>) {
+/// Appends a line of CSV: RFC 4180, LF, quoted only where a cell needs it.
+pub fn push_csv_line<'a>(buffer: &mut Vec<u8>, cells: impl Iterator<Item = &'a str>) {
     for (position, cell) in cells.enumerate() {
         if position > 0 {
             buffer.push(b',');
@@ -193,7 +194,10 @@ mod tests {
     #[test]
     fn only_a_cell_that_needs_it_is_quoted() {
         let mut line = Vec::new();
-        push_line(&mut line, ["plain", "", " a ", "a,b", "say \"hi\"", "two\nlines"].into_iter());
+        push_csv_line(
+            &mut line,
+            ["plain", "", " a ", "a,b", "say \"hi\"", "two\nlines"].into_iter(),
+        );
         assert_eq!(
             String::from_utf8_lossy(&line),
             "plain,, a ,\"a,b\",\"say \"\"hi\"\"\",\"two\nlines\"\n"

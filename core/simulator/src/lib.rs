@@ -18,7 +18,7 @@ pub use behaviour::{
     ResultsCompression, RetryAfterForm, Scenario, ScenarioError,
 };
 pub use encode::{Compression, write_results};
-pub use exports::{SavedQuery, Written, write_csv};
+pub use exports::{SavedQuery, Written, push_csv_line, write_csv};
 pub use jupiterone::{
     JobCall, JobFault, JobFaultKind, JobRequest, JobView, JupiterOne, JupiterOneBehaviour,
     JupiterOneConfig, KeptGraph, Silence,

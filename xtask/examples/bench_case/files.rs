@@ -3,12 +3,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
-use std::ops::Range;
 use std::path::Path;
 
-use anyhow::bail;
 use clap::ValueEnum;
-use core_simulator::{SavedQuery, Tenant, TenantSpec, write_csv};
+use core_simulator::{Row, SavedQuery, Tenant, TenantSpec, push_csv_line, write_csv};
+
+use crate::shuffle::Shuffle;
 
 /// Packages of a device, on average.
 const PACKAGES_PER_DEVICE: u32 = 80;
@@ -25,6 +25,8 @@ pub(crate) enum Size {
     M,
     /// 125,000 devices, 10,000,000 rows of packages.
     L,
+    /// 625,000 devices, 50,000,000 rows of packages.
+    Xl,
 }
 
 impl Size {
@@ -33,6 +35,7 @@ impl Size {
             Size::S => 1_250,
             Size::M => 12_500,
             Size::L => 125_000,
+            Size::Xl => 625_000,
         };
         Tenant::new(TenantSpec {
             devices,
@@ -48,11 +51,8 @@ impl Size {
 ///
 /// # Errors
 ///
-/// The folder cannot be written, or the rows of L are to be shuffled, which is done in memory.
+/// The folder cannot be written.
 pub(crate) fn write(size: Size, shuffled: bool, folder: &Path) -> anyhow::Result<()> {
-    if shuffled && size == Size::L {
-        bail!("rows are shuffled in memory: S or M only");
-    }
     fs::create_dir_all(folder)?;
     let tenant = size.tenant();
     for (name, query) in
@@ -61,9 +61,7 @@ pub(crate) fn write(size: Size, shuffled: bool, folder: &Path) -> anyhow::Result
         let plain = folder.join(name);
         let mut file = BufWriter::new(File::create(&plain)?);
         if shuffled {
-            let mut csv = Vec::new();
-            write_csv(&tenant, query, None, &mut csv)?;
-            write_shuffled(&csv, &mut file)?;
+            write_shuffled(&tenant, query, &mut file)?;
         } else {
             write_csv(&tenant, query, None, &mut file)?;
         }
@@ -77,34 +75,19 @@ pub(crate) fn write(size: Size, shuffled: bool, folder: &Path) -> anyhow::Result
     Ok(())
 }
 
-/// Writes the header and then the rows in an order that has nothing to do with theirs.
-fn write_shuffled(csv: &[u8], file: &mut impl io::Write) -> io::Result<()> {
-    let mut rows = rows(csv);
-    let header = rows.remove(0);
-    // Fisher and Yates; the numbers are those of SplitMix64 from a fixed seed.
-    let mut seed = 0_u64;
-    for last in (1..rows.len()).rev() {
-        seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut number = seed;
-        number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        number ^= number >> 31;
-        let other = number % (last as u64 + 1);
-        rows.swap(last, usize::try_from(other).expect("it is at most `last`"));
-    }
-    file.write_all(&csv[header])?;
-    rows.into_iter().try_for_each(|row| file.write_all(&csv[row]))
-}
-
-/// Where the header and each row stand, line end included. A line end inside quotes ends no row.
-fn rows(csv: &[u8]) -> Vec<Range<usize>> {
-    let (mut rows, mut start, mut is_quoted) = (Vec::new(), 0, false);
-    for (at, &byte) in csv.iter().enumerate() {
-        is_quoted ^= byte == b'"';
-        if byte == b'\n' && !is_quoted {
-            rows.push(start..at + 1);
-            start = at + 1;
+/// Writes the header and then the rows in an order that has nothing to do with devices.
+fn write_shuffled(tenant: &Tenant, query: SavedQuery, file: &mut impl io::Write) -> io::Result<()> {
+    let mut line = Vec::new();
+    push_csv_line(&mut line, query.columns().iter().copied());
+    file.write_all(&line)?;
+    let n_slots = tenant.slots(query);
+    let (shuffle, mut row) = (Shuffle::new(n_slots), Row::new());
+    for place in 0..n_slots {
+        if tenant.row(query, shuffle.at(place), &mut row) {
+            line.clear();
+            push_csv_line(&mut line, row.cells());
+            file.write_all(&line)?;
         }
     }
-    rows
+    Ok(())
 }

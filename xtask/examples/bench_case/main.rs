@@ -1,11 +1,13 @@
-//! What `cargo xtask bench` starts in processes of their own: it writes the files, or runs one case
-//! over them and prints what that took. Apart from `xtask`, so that the chores build without Parquet.
+//! What `cargo xtask bench` starts in processes of their own: it writes the files, runs one case
+//! over them and prints what that took, or serves them. Apart from `xtask`, so that the chores build without Parquet.
 
 #![expect(clippy::print_stdout, reason = "what it prints is read by the process that started it")]
 
 mod cases;
 mod files;
 mod meter;
+mod serve;
+mod shuffle;
 
 use std::path::{Path, PathBuf};
 
@@ -33,12 +35,15 @@ enum Command {
     },
     /// Run one case over the files of a folder and print its cost.
     Case { case: Case, folder: PathBuf },
+    /// Be a tenant whose results are the compressed files of a folder, until standard input ends.
+    Serve { folder: PathBuf },
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Gen { size, folder, shuffled } => files::write(size, shuffled, &folder),
         Command::Case { case, folder } => run_case(case, &folder),
+        Command::Serve { folder } => serve::serve(&folder),
     }
 }
 

@@ -1,0 +1,37 @@
+//! A tenant whose results are files that are there already: nothing is made or compressed while it
+//! serves, so that what is measured beside it is the program.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use core_simulator::{
+    Behaviour, QueryBehaviour, Results, ResultsCompression, SavedQuery, Simulator, SimulatorConfig,
+};
+
+/// Serves the two files of a folder, prints where (login and API, then files), and goes on until
+/// standard input ends.
+///
+/// # Errors
+///
+/// A file cannot be read, or no port is free.
+pub(crate) fn serve(folder: &Path) -> anyhow::Result<()> {
+    let mut behaviour =
+        Behaviour { polls_submitted: 0, polls_in_progress: 0, ..Behaviour::default() };
+    for (query, name) in [(SavedQuery::Devices, "devices"), (SavedQuery::Packages, "packages")] {
+        let path = folder.join(format!("{name}.csv.zst"));
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let results = Results { content: bytes.into(), compression: ResultsCompression::AsIs };
+        let of_query = QueryBehaviour { results: Some(results), ..QueryBehaviour::default() };
+        behaviour.queries.insert(query.id().to_owned(), of_query);
+    }
+    let runtime = tokio::runtime::Runtime::new()?;
+    let config = SimulatorConfig { behaviour, ..SimulatorConfig::default() };
+    let simulator = runtime.block_on(Simulator::start(config))?;
+    let endpoints = simulator.endpoints();
+    println!("{} {}", endpoints.api, endpoints.files);
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    runtime.block_on(simulator.stop());
+    Ok(())
+}

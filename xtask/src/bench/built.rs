@@ -1,0 +1,105 @@
+//! What is measured, built for release once, and the files that it reads, made once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+use cargo_metadata::MetadataCommand;
+
+use super::Files;
+use crate::cargo::{cargo, run as run_command};
+
+/// The programs of this workspace that a benchmark starts.
+pub(crate) struct Built {
+    root: PathBuf,
+    target: PathBuf,
+    program: Option<PathBuf>,
+}
+
+impl Built {
+    /// Builds the example; the program itself only when it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// The example does not build, or there is no such program.
+    pub(crate) fn new(root: &Path, program: Option<&Path>) -> anyhow::Result<Built> {
+        let program = program.map(full_path).transpose()?;
+        let metadata = MetadataCommand::new().current_dir(root).no_deps().exec();
+        let target = metadata.context("cargo metadata")?.target_directory.into_std_path_buf();
+        let build =
+            ["build", "--quiet", "--release", "--package", "xtask", "--example", "bench_case"];
+        run_command(&mut cargo(root, &build))?;
+        Ok(Built { root: root.to_owned(), target, program })
+    }
+
+    /// The program to measure.
+    ///
+    /// # Errors
+    ///
+    /// It does not build.
+    pub(crate) fn program(&self) -> anyhow::Result<PathBuf> {
+        if let Some(program) = &self.program {
+            return Ok(program.clone());
+        }
+        run_command(&mut cargo(
+            &self.root,
+            &["build", "--quiet", "--release", "--package", "runner"],
+        ))?;
+        Ok(self
+            .target
+            .join("release")
+            .join(format!("nexthink-graph{}", std::env::consts::EXE_SUFFIX)))
+    }
+
+    /// The example, which writes files, runs a case, or serves.
+    pub(crate) fn example(&self) -> Command {
+        let name = format!("bench_case{}", std::env::consts::EXE_SUFFIX);
+        let mut command = Command::new(self.target.join("release/examples").join(name));
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// Everything that benchmarks keep.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.target.join("bench")
+    }
+
+    /// The folder with these files, which are made if they are not there.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be written.
+    pub(crate) fn files(&self, what: Files) -> anyhow::Result<PathBuf> {
+        let folder = self.folder().join(what.name());
+        let complete = folder.join("complete");
+        if !complete.exists() {
+            self.write_files(what, &folder)?;
+            fs::write(&complete, "")?;
+        }
+        Ok(folder)
+    }
+
+    /// Writes the files into any folder.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be written.
+    pub(crate) fn write_files(&self, what: Files, folder: &Path) -> anyhow::Result<()> {
+        let mut command = self.example();
+        command.args(["gen", what.size.name()]).arg(folder);
+        if what.shuffled {
+            command.arg("--shuffled");
+        }
+        run_command(&mut command)
+    }
+}
+
+/// The full path of a program that somebody named.
+///
+/// # Errors
+///
+/// There is no such file.
+pub(crate) fn full_path(program: &Path) -> anyhow::Result<PathBuf> {
+    fs::canonicalize(program).with_context(|| format!("there is no {}", program.display()))
+}

@@ -1,0 +1,158 @@
+//! Other programs that make the same tables from the same rows, and ours. What each does and does not
+//! do is at the head of its script in `xtask/peers`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+use clap::ValueEnum;
+
+use super::built::Built;
+use super::cost::{Case, Cost, in_turns, of_command};
+use super::served::Served;
+use super::{Files, How, table};
+use crate::cargo::program;
+
+/// What is installed from PyPI.
+const PYTHON_PACKAGES: [&str; 2] = ["duckdb==2.0.0", "polars==2.1.0"];
+
+/// The steps of the integration, all of which must succeed.
+const SDK_STEPS: usize = 3;
+
+/// A program to compare with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Peer {
+    /// DuckDB, from PyPI.
+    Duckdb,
+    /// Polars, from PyPI.
+    Polars,
+    /// The JupiterOne SDK, from npm.
+    Sdk,
+}
+
+/// Measures our program and, beside it, whatever can be installed.
+///
+/// # Errors
+///
+/// Our program does not build or does not run. What a peer lacks is said on standard error.
+pub(crate) fn run(
+    root: &Path,
+    built: &Built,
+    what: Files,
+    how: &How,
+    without: &[Peer],
+) -> anyhow::Result<()> {
+    let ours = built.program()?;
+    let files = built.files(what)?;
+    let scripts = root.join("xtask/peers");
+    let place = built.folder().join("peers");
+    fs::create_dir_all(&place)?;
+    let served = Served::start(built, &files)?;
+    let run_ours = || served.run(&ours, what.size.rows());
+    let name = "this program, from HTTP and zstd".to_owned();
+    let mut cases = vec![Case { name, run: Box::new(run_ours) }];
+    for peer in Peer::value_variants().iter().filter(|it| !without.contains(it)) {
+        match peer.cases(&scripts, &place, &files) {
+            Ok(of_peer) => cases.extend(of_peer),
+            Err(error) => eprintln!("{peer:?} is left out: {error:#}"),
+        }
+    }
+    let measured = in_turns(cases, how.runs, 1)?;
+    let title = format!("{}, whole processes, median of {}", what.name(), how.runs);
+    table::print(&title, &measured, how.output);
+    Ok(())
+}
+
+impl Peer {
+    /// What to run of it, once it is installed.
+    fn cases(
+        self,
+        scripts: &Path,
+        place: &Path,
+        files: &Path,
+    ) -> anyhow::Result<Vec<Case<'static>>> {
+        let script = match self {
+            Peer::Duckdb => "duckdb_tables.py",
+            Peer::Polars => "polars_tables.py",
+            Peer::Sdk => return Ok(vec![sdk(&scripts.join("sdk"), place, files)?]),
+        };
+        let python = python(place)?;
+        let out = place.join("tables");
+        let cases = ["text", "numbers"].map(|keys| {
+            let (python, out) = (python.clone(), out.clone());
+            let (script, files) = (scripts.join(script), files.to_owned());
+            let run = move || {
+                let mut command = Command::new(&python);
+                command.arg(&script).arg(&files).arg(empty(&out)?).arg(keys);
+                Ok(of_command(&mut command)?.0)
+            };
+            let name = format!("{self:?}, local plain CSV, keys as {keys}");
+            Case { name, run: Box::new(run) }
+        });
+        Ok(cases.into())
+    }
+}
+
+/// The interpreter of a virtual environment that has the packages.
+fn python(place: &Path) -> anyhow::Result<PathBuf> {
+    let environment = place.join("python");
+    let folder = if cfg!(windows) { "Scripts" } else { "bin" };
+    let python = environment.join(folder).join("python");
+    if !python.exists() {
+        quietly(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+    }
+    // Does nothing, and asks nobody, where they are installed already.
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    quietly(Command::new(&python).args(pip).args(PYTHON_PACKAGES))?;
+    Ok(python)
+}
+
+/// The integration, `collect`ed by the SDK's own command.
+fn sdk(project: &Path, place: &Path, files: &Path) -> anyhow::Result<Case<'static>> {
+    let copy = place.join("sdk");
+    fs::create_dir_all(copy.join("src"))?;
+    for name in ["package.json", "src/index.js"] {
+        fs::copy(project.join(name), copy.join(name)).with_context(|| name.to_owned())?;
+    }
+    let collect = copy.join("node_modules/.bin/j1-integration");
+    if !collect.exists() {
+        let install = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"];
+        quietly(&mut program("npm", &copy, &install))?;
+    }
+    let files = files.to_owned();
+    let run = move || -> anyhow::Result<Cost> {
+        let mut command = Command::new(&collect);
+        command.current_dir(&copy).args(["collect", "--disable-schema-validation"]);
+        command.env("EXPORTS", &files).env("NODE_OPTIONS", "--max-old-space-size=16384");
+        empty(&copy.join(".j1-integration"))?;
+        let (cost, _) = of_command(&mut command)?;
+        let summary = fs::read_to_string(copy.join(".j1-integration/summary.json"))?;
+        if summary.matches("\"status\":\"success\"").count() != SDK_STEPS {
+            bail!("a step of the integration failed");
+        }
+        Ok(cost)
+    };
+    Ok(Case { name: "JupiterOne SDK, local plain CSV, collect".to_owned(), run: Box::new(run) })
+}
+
+/// A folder with nothing in it.
+fn empty(folder: &Path) -> anyhow::Result<&Path> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    Ok(folder)
+}
+
+/// Runs an installer; what it says is shown only where it fails.
+fn quietly(command: &mut Command) -> anyhow::Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("{name} does not start"))?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        bail!("{name} failed: {}", errors.lines().last().unwrap_or("it does not say why"));
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! A simulated tenant in a process of its own, and the program run against it into a fresh store.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, ensure};
+
+use super::built::Built;
+use super::cost::{Cost, of_command};
+
+/// A tenant that serves ready-made files, and a folder in which programs run against it.
+pub(crate) struct Served {
+    server: Child,
+    folder: PathBuf,
+}
+
+impl Served {
+    /// Starts to serve the files of a folder.
+    ///
+    /// # Errors
+    ///
+    /// The server does not start, or the configuration cannot be written.
+    pub(crate) fn start(built: &Built, files: &Path) -> anyhow::Result<Served> {
+        let mut command = built.example();
+        command.arg("serve").arg(files).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut server = command.spawn().context("the server does not start")?;
+        let mut line = String::new();
+        let stdout = server.stdout.take().context("standard output is a pipe")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        let served = Served { server, folder: built.folder().join("run") };
+        let (api, host) = line.trim().split_once(' ').context("the server does not say where")?;
+        fs::create_dir_all(&served.folder)?;
+        write_private(&served.folder.join("secret"), "demo-secret")?;
+        fs::write(served.folder.join("nexthink-graph.toml"), configuration(api, host))?;
+        Ok(served)
+    }
+
+    /// Runs a program once, from nothing to a published generation.
+    ///
+    /// # Errors
+    ///
+    /// The run is not complete, or has read other than `rows`.
+    pub(crate) fn run(&self, program: &Path, rows: u32) -> anyhow::Result<Cost> {
+        let store = self.store();
+        if store.exists() {
+            fs::remove_dir_all(&store)?;
+        }
+        let mut command = Command::new(program);
+        command.current_dir(&self.folder).args(["run", "--quiet", "--output", "json"]);
+        let (cost, report) = of_command(&mut command)?;
+        let report: serde_json::Value = serde_json::from_str(&report).context("its report")?;
+        let steps = report["steps"].as_array().into_iter().flatten();
+        let read: u64 = steps.filter_map(|it| it["rows"]["read"].as_u64()).sum();
+        // The account is a row too.
+        ensure!(read == u64::from(rows) + 1, "it read {read} rows, not {rows} and the account");
+        Ok(cost)
+    }
+
+    /// The store that the last run has made.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.join("store")
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // Its standard input ends here, and it with that; killed, it cannot linger either.
+        drop(self.server.stdin.take());
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn configuration(api: &str, files: &str) -> String {
+    format!(
+        r##"[nexthink]
+tenant = "acme"
+region = "eu"
+client_id = "demo"
+client_secret = {{ file = "secret" }}
+proxy = "none"
+daily_exports = 10000
+polling = {{ first_ms = 1, longest_ms = 100 }}
+
+[nexthink.endpoints]
+login = "{api}"
+api = "{api}"
+files = "{files}"
+
+[queries]
+devices = "#j1_devices"
+packages = "#j1_packages"
+
+[store]
+location = "store"
+"##
+    )
+}
+
+/// Writes what the program reads only if nobody else can.
+fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes())?;
+    Ok(())
+}
