@@ -35,7 +35,7 @@ fn deliver(delivery: &Delivery) -> (u64, Ended) {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn k14_half_a_million_relationships_take_as_few_uploads_as_they_can_and_little_memory() {
+fn k14_a_hundred_thousand_relationships_take_as_few_uploads_as_they_can_and_little_memory() {
     let small = Delivery::new();
     small.configure("false");
     small.scene.run_completely();
@@ -43,7 +43,7 @@ fn k14_half_a_million_relationships_take_as_few_uploads_as_they_can_and_little_m
     assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
 
     let estate = TenantSpec {
-        devices: 50_000,
+        devices: 10_000,
         users: 1_000,
         packages_per_device: 9,
         alerts: 1_000,
@@ -60,16 +60,22 @@ fn k14_half_a_million_relationships_take_as_few_uploads_as_they_can_and_little_m
     let (peak, ended) = deliver(&large);
     assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
 
-    let is_upload =
-        |it: &&JobRequest| matches!(it.call, JobCall::Entities | JobCall::Relationships);
     let requests = large.jupiterone.requests();
-    let uploads: Vec<_> = requests.iter().filter(is_upload).collect();
-    let bytes: usize = uploads.iter().map(|it| it.json_bytes).sum();
+    let sizes_of = |call: JobCall| {
+        let uploads = requests.iter().filter(|it: &&JobRequest| it.call == call);
+        let mut sizes: Vec<usize> = uploads.map(|it| it.json_bytes).collect();
+        sizes.sort_unstable_by(|one, other| other.cmp(one));
+        sizes
+    };
+    let sizes = [JobCall::Entities, JobCall::Relationships].map(sizes_of);
     let growth = peak.saturating_sub(baseline);
-    let n_uploads = uploads.len();
-    let figures =
-        format!("{n_uploads} uploads, {bytes} bytes of JSON; peak {peak}, baseline {baseline}");
-    assert!(n_uploads * UPLOAD * 100 <= bytes * 105, "{figures}");
+    let figures = format!("uploads of {sizes:?} bytes of JSON; peak {peak}, baseline {baseline}");
+    for sizes in &sizes {
+        // Only the last one has what is left, so of many uploads there are no more than 5 % too many.
+        let full = &sizes[..sizes.len() - 1];
+        assert!(!full.is_empty() && full.iter().all(|it| it * 100 >= UPLOAD * 95), "{figures}");
+        assert!(full.iter().all(|it| *it <= UPLOAD), "{figures}");
+    }
     assert!(growth < 64 << 20, "{figures}");
-    assert!(run.objects()["nexthink_device_installed_package"] > 400_000);
+    assert!(run.objects()["nexthink_device_installed_package"] > 80_000);
 }
