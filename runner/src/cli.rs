@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod destinations;
 mod privacy;
 
 use std::net::SocketAddr;
@@ -9,6 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use core_query::Format;
 
+pub(crate) use self::destinations::{
+    DestinationName, ExportArguments, PurgeArguments, SyncArguments,
+};
 pub(crate) use self::privacy::{KeyCommand, PrivacyCommand};
 use crate::exit::EXIT_CODES;
 
@@ -122,20 +126,8 @@ Example:
   nexthink-graph export jupiterone ./collected
   j1-integration visualize -p ./collected        (JupiterOne's own command line)
 
-The folder is complete at every moment; one that something else wrote is never replaced.")]
-    Export {
-        /// For which tools
-        #[arg(value_enum)]
-        destination: DestinationName,
-        /// The folder to write
-        folder: PathBuf,
-        /// Write this generation instead of the published one; `history` lists them
-        #[arg(long, value_name = "ID")]
-        generation: Option<String>,
-        /// How the report is printed
-        #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
-        output: ReportFormat,
-    },
+--persons and --raw-data write what JupiterOne's own integration has no match for. The folder is complete at every moment; one that something else wrote is never replaced.")]
+    Export(ExportArguments),
     /// Deliver the published generation to a destination
     #[command(after_help = "\
 Examples:
@@ -154,20 +146,7 @@ Example:
 
 Whatever else has changed is delivered too. The next delivery brings the types back unless
 their query is blank.")]
-    Purge {
-        /// Which destination
-        #[arg(value_enum)]
-        destination: DestinationName,
-        /// The type to remove; may be given several times
-        #[arg(long = "type", value_name = "TYPE", required = true)]
-        types: Vec<String>,
-        /// Only show what would change
-        #[arg(long)]
-        dry_run: bool,
-        /// How the report is printed
-        #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
-        output: ReportFormat,
-    },
+    Purge(PurgeArguments),
     /// What is known of people: the inventory, and the keys of the pseudonyms
     #[command(subcommand)]
     Privacy(PrivacyCommand),
@@ -359,33 +338,6 @@ pub(crate) struct QueryArguments {
     pub(crate) generation: Option<String>,
     #[command(flatten)]
     pub(crate) output: Output,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct SyncArguments {
-    /// Which destination
-    #[arg(value_enum)]
-    pub(crate) destination: DestinationName,
-    /// Only show what would be created, updated and deleted since the last delivery
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Deliver although the last delivery went to another account, scope or instance
-    #[arg(long)]
-    pub(crate) accept_destination: bool,
-    /// Upload everything although nothing has changed here, as when the destination was emptied
-    #[arg(long)]
-    pub(crate) full: bool,
-    /// How the report is printed
-    #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
-    pub(crate) output: ReportFormat,
-}
-
-/// Where a generation can be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DestinationName {
-    /// JupiterOne
-    #[value(name = "jupiterone")]
-    JupiterOne,
 }
 
 #[derive(Debug, Clone, Args)]

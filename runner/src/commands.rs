@@ -38,21 +38,15 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Docs { page, format, check }) => show::docs(page, format, check.as_deref()),
         Some(Command::Completions { shell }) => Ok(show::completions(shell)),
         Some(Command::Query(arguments)) => query::query(&global, arguments).await,
-        Some(Command::Export {
-            destination: DestinationName::JupiterOne,
-            folder,
-            generation,
-            output,
-        }) => jupiterone::export(&global, &folder, generation.as_deref(), output),
+        Some(Command::Export(arguments)) => match arguments.destination {
+            DestinationName::JupiterOne => jupiterone::export(&global, &arguments),
+        },
         Some(Command::Sync(arguments)) => match arguments.destination {
             DestinationName::JupiterOne => Box::pin(jupiterone::sync(&global, &arguments)).await,
         },
-        Some(Command::Purge {
-            destination: DestinationName::JupiterOne,
-            types,
-            dry_run,
-            output,
-        }) => Box::pin(jupiterone::purge(&global, &types, dry_run, output)).await,
+        Some(Command::Purge(arguments)) => match arguments.destination {
+            DestinationName::JupiterOne => Box::pin(jupiterone::purge(&global, &arguments)).await,
+        },
         Some(Command::Privacy(command)) => privacy::dispatch(&global, command),
         Some(Command::Audit { command }) => audit::audit(&global, command).await,
         Some(Command::Backfill(arguments)) => {

@@ -7,9 +7,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use core_jupiterone::{
-    ApiKey, Contents, Delivered, DeliveryPlan, DeliveryReport, ErrorKind, JobEvent, JobId,
+    ApiKey, Contents, Delivered, DeliveryPlan, DeliveryReport, ErrorKind, Extras, JobEvent, JobId,
     JupiterOneError, Progress as Delivering, ProxySettings, SHAPE_VERSION, Settled, SyncClient,
-    SyncSettings,
+    SyncSettings, USER, USER_IS_PERSON,
 };
 use core_model::step::Step;
 use core_store::{DeliveryLock, Generation, GenerationId, Store, StoreError, TenantStore};
@@ -37,6 +37,8 @@ pub(crate) struct DeliveryOptions {
     pub(crate) accept_destination: bool,
     /// Deliver although nothing has changed here.
     pub(crate) full: bool,
+    /// What is delivered besides the generation's own tables, as the configuration says.
+    pub(crate) extras: Extras,
 }
 
 /// What a delivery would do, and why.
@@ -131,7 +133,8 @@ pub(crate) fn intend(
     let before = read(tenant)?.filter(|it| !options.accept_destination && !it.types.is_empty());
     let base = before.as_ref().map(|it| base(tenant, it)).transpose()?.flatten();
     let purge = withheld(&generation, before.as_ref(), options);
-    let contents = Contents::new(generation, &Step::of_generation(), before.as_ref());
+    let steps = Step::of_generation();
+    let contents = Contents::new(generation, &steps, before.as_ref(), options.extras);
     let contents = purged(contents, &purge)?;
     let plan = DeliveryPlan::between(base.as_ref(), &contents).map_err(failed)?;
     let reason = match &before {
@@ -180,6 +183,7 @@ pub(crate) async fn deliver(
         purged: BTreeSet::new(),
         pending: None,
         shape: SHAPE_VERSION,
+        extras: options.extras,
     };
     let under_way = Delivered { whole: false, ..before.clone().unwrap_or_else(nothing_yet) };
     let job: RefCell<Option<JobId>> = RefCell::default();
@@ -280,7 +284,8 @@ fn base(tenant: &TenantStore, delivered: &Delivered) -> Result<Option<Contents>,
         Err(StoreError::GenerationNotFound { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let contents = Contents::new(generation, &Step::of_generation(), Some(delivered));
+    let steps = Step::of_generation();
+    let contents = Contents::new(generation, &steps, Some(delivered), delivered.extras);
     let purged_then: Vec<String> = delivered.purged.iter().cloned().collect();
     purged(contents, &purged_then).map(Some)
 }
@@ -294,6 +299,8 @@ fn withheld(
 ) -> Vec<String> {
     let outcomes = run::report::outcomes_of(generation);
     let is_skipped = |name: &str| {
+        // It is made of the users.
+        let name = if name == USER_IS_PERSON { USER } else { name };
         let steps = Step::of_generation();
         let step = steps.iter().find(|step| {
             let entities = step.entities.iter().map(|it| it.type_name);

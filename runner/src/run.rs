@@ -113,6 +113,9 @@ pub(crate) fn plan(config: &Config, selected: &[String]) -> Result<Plan, Failure
         }
     }
     let decide = |step: &'static Step| match step.query() {
+        Some(query) if query.is_extra && !has_query(step) => {
+            Decision::Skip(SkipReason::Off { config_field: query.config_field })
+        }
         Some(query) if !has_query(step) => {
             Decision::Skip(SkipReason::NoQueryId { config_field: query.config_field })
         }

@@ -6,6 +6,7 @@
 use step_account as _;
 use step_alerts as _;
 use step_audit as _;
+use step_device_users as _;
 use step_devices as _;
 use step_packages as _;
 use step_users as _;

@@ -27,7 +27,8 @@ const ONLY_OURS: [&str; 10] = [
 ];
 
 fn page() -> String {
-    let plan = Plan::new(&Step::of_generation(), |_| Decision::Run).expect("the steps make a plan");
+    let plan =
+        Plan::new(&Step::of_integration(), |_| Decision::Run).expect("the steps make a plan");
     integration_page(&plan)
 }
 

@@ -28,12 +28,13 @@ pub(crate) const TENANT: &str = "acme";
 
 /// The steps that the simulated tenant has data for, and the types that they make. There may be more of
 /// both, such as a step that was just begun; these tests do not look at them.
-const PLAYED: [&str; 15] = [
+const PLAYED: [&str; 17] = [
     "fetch-account",
     "fetch-devices",
     "fetch-users",
     "fetch-packages",
     "fetch-alerts",
+    "fetch-device-users",
     "nexthink_account",
     "nexthink_alert",
     "nexthink_device",
@@ -44,6 +45,7 @@ const PLAYED: [&str; 15] = [
     "nexthink_device_has_alert",
     "nexthink_device_installed_package",
     "nexthink_user_has_alert",
+    "nexthink_user_uses_device",
 ];
 
 /// Whether a step or type is one that the simulated tenant has data for.

@@ -26,6 +26,7 @@ mod waiting;
 // A step that nothing names is not linked in, and `Step::all` would not have it.
 use step_alerts as _;
 use step_audit as _;
+use step_device_users as _;
 use step_devices as _;
 use step_packages as _;
 use step_users as _;

@@ -11,7 +11,9 @@ use core_model::step::Step;
 use core_store::{Generation, Table, TableKind};
 
 use crate::error::JupiterOneError;
+use crate::extras::Extras;
 use crate::findings::Findings;
+use crate::persons;
 use crate::shape::{Object, Shape};
 use crate::sync::Delivered;
 
@@ -23,19 +25,27 @@ pub struct Contents {
     ends: BTreeMap<String, [String; 2]>,
     partial: BTreeSet<String>,
     purged: BTreeSet<String>,
+    extras: Extras,
+    /// The relationships to Persons, which no table of the generation holds.
+    persons: Option<Table>,
 }
 
 impl Contents {
     /// The whole of a generation.
     ///
     /// `steps` are all steps of the program: a type that one of them makes and the generation does not
-    /// have is partial, since its step was skipped. So is a type that only `delivered` has, the last
+    /// have is partial, since its step was skipped; but for extras, which are off where nobody asks for them. So is a type that only `delivered` has, the last
     /// delivery to the same destination.
     ///
     /// Without a last delivery every type is partial: what the destination holds already is not known to
     /// come from here, so a first delivery deletes nothing.
-    pub fn new(generation: Generation, steps: &[&Step], delivered: Option<&Delivered>) -> Self {
-        let mut contents = Self::known(generation, steps, delivered);
+    pub fn new(
+        generation: Generation,
+        steps: &[&Step],
+        delivered: Option<&Delivered>,
+        extras: Extras,
+    ) -> Self {
+        let mut contents = Self::known(generation, steps, delivered, extras);
         if delivered.is_none() {
             contents.partial = contents.known_types();
         }
@@ -44,14 +54,20 @@ impl Contents {
 
     /// The whole of a generation for a folder: which types are complete is what the generation says, and
     /// nothing is known of who reads it.
-    pub fn for_folder(generation: Generation, steps: &[&Step]) -> Self {
-        Self::known(generation, steps, None)
+    pub fn for_folder(generation: Generation, steps: &[&Step], extras: Extras) -> Self {
+        Self::known(generation, steps, None, extras)
     }
 
-    fn known(generation: Generation, steps: &[&Step], delivered: Option<&Delivered>) -> Self {
+    fn known(
+        generation: Generation,
+        steps: &[&Step],
+        delivered: Option<&Delivered>,
+        extras: Extras,
+    ) -> Self {
+        let persons = extras.persons.then(|| persons::table(&generation)).flatten();
         let mut known = BTreeSet::new();
         let mut ends = BTreeMap::new();
-        for step in steps {
+        for step in steps.iter().filter(|step| !step.is_extra()) {
             known.extend(step.entities.iter().map(|it| it.type_name.to_owned()));
             for it in step.relationships {
                 known.insert(it.type_name.to_owned());
@@ -60,7 +76,8 @@ impl Contents {
             }
         }
         let tables = &generation.manifest().tables;
-        let here = tables.iter().map(|table| (table.name.clone(), ends_of(table)));
+        let tables = || tables.iter().chain(&persons);
+        let here = tables().map(|table| (table.name.clone(), ends_of(table)));
         let there = delivered.into_iter().flat_map(|it| it.types.clone());
         let purged = delivered.into_iter().flat_map(|it| it.purged.clone());
         for (name, both) in there.chain(purged.map(|name| (name, None))).chain(here) {
@@ -70,10 +87,11 @@ impl Contents {
             known.insert(name);
         }
         let mut partial = known;
-        for table in tables.iter().filter(|table| !table.partial) {
+        for table in tables().filter(|table| !table.partial) {
             partial.remove(&table.name);
         }
-        let mut contents = Self { generation, ends, partial, purged: BTreeSet::new() };
+        let purged = BTreeSet::new();
+        let mut contents = Self { generation, ends, partial, purged, extras, persons };
         contents.partial = contents.with_touching(contents.partial.clone());
         contents
     }
@@ -103,6 +121,11 @@ impl Contents {
         &self.generation
     }
 
+    /// What is delivered besides its tables.
+    pub fn extras(&self) -> Extras {
+        self.extras
+    }
+
     /// The types that JupiterOne must not delete anything of.
     pub fn partial_datasets(&self) -> &BTreeSet<String> {
         &self.partial
@@ -126,9 +149,10 @@ impl Contents {
         partial
     }
 
-    /// The tables of one kind that are delivered, in the order of the manifest.
+    /// The tables of one kind that are delivered, in the order of the manifest; last the relationships to
+    /// Persons, of which the table says how many users there are.
     pub fn tables(&self, kind: TableKind) -> impl Iterator<Item = &Table> {
-        let tables = self.generation.manifest().tables.iter();
+        let tables = self.generation.manifest().tables.iter().chain(&self.persons);
         tables.filter(move |table| table.kind == kind && !self.purged.contains(&table.name))
     }
 
@@ -153,7 +177,11 @@ impl Contents {
         findings: &mut Findings,
         mut each: impl FnMut(Object<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
+        if self.is_of_persons(table) {
+            return self.for_each_person(each);
+        }
         let shape = Shape::of(table);
+        let shape = if self.extras.raw_data { shape.with_raw_data() } else { shape };
         shape.note_illegal_names(findings);
         let batches = self.generation.batches(table.kind, &table.name);
         for batch in batches.map_err(JupiterOneError::Store)? {
@@ -161,6 +189,23 @@ impl Contents {
             shape.write_rows(&batch, findings, &mut each)?;
         }
         Ok(())
+    }
+
+    fn for_each_person<E: From<JupiterOneError>>(
+        &self,
+        mut each: impl FnMut(Object<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let users = self.generation.batches(TableKind::Entity, persons::USER);
+        for batch in users.map_err(JupiterOneError::Store)? {
+            let batch: RecordBatch = batch.map_err(JupiterOneError::Store)?;
+            persons::write_rows(&batch, &mut each)?;
+        }
+        Ok(())
+    }
+
+    /// Whether this is the table of the relationships to Persons, which has fewer objects than rows.
+    pub(crate) fn is_of_persons(&self, table: &Table) -> bool {
+        self.persons.as_ref().is_some_and(|it| it.name == table.name)
     }
 
     /// These types and the relationship types that touch one of them.

@@ -55,7 +55,10 @@ impl DeliveryPlan {
             }
             let before = previous.into_iter().flat_map(|it| it.tables(kind));
             for table in before.filter(|table| !next.tables(kind).any(|it| it.name == table.name)) {
-                types.push(gone(next, &table.name, table.rows));
+                let contents = previous.filter(|it| it.is_of_persons(table));
+                let counted = contents.map(|it| prints(it, table)).transpose()?;
+                let rows = counted.map_or(table.rows, |it| it.len() as u64);
+                types.push(gone(next, &table.name, rows));
             }
         }
         go_with_their_ends(&mut types, next);
@@ -88,9 +91,11 @@ fn compare(
         let table = it.tables(table.kind).find(|before| before.name == table.name);
         table.map(|table| (it, table))
     });
-    if let Some((_, before)) = before
+    if let Some((contents, before)) = before
         && before.files == table.files
         && before.class == table.class
+        && contents.extras() == next.extras()
+        && !next.is_of_persons(table)
     {
         changes.unchanged = table.rows;
         return Ok(changes);

@@ -11,6 +11,7 @@ use crate::column::{Cell, Column};
 use crate::error::JupiterOneError;
 use crate::findings::{Findings, Remedy};
 use crate::json::{write_integer, write_text, write_text_part, write_texts};
+use crate::raw_data::RawData;
 use crate::text_rule::TextRule;
 
 /// The most characters of one text that are delivered: JupiterOne's own integrations cut there too
@@ -49,6 +50,7 @@ pub struct Shape {
     /// A property that no object can be without, and the table does not have.
     lacking: Option<&'static str>,
     illegal_names: Vec<String>,
+    has_raw_data: bool,
 }
 
 /// A column that becomes a property.
@@ -86,6 +88,7 @@ impl Shape {
             properties: Vec::new(),
             lacking: None,
             illegal_names: Vec::new(),
+            has_raw_data: false,
         };
         let names = table.columns.iter().map(|column| column.name.as_str());
         for name in names.filter(|name| ![KEY, FROM_KEY, TO_KEY].contains(name)) {
@@ -99,6 +102,12 @@ impl Shape {
             shape.add_missing(table);
         }
         shape
+    }
+
+    /// The same with the stored values of each entity as its raw data; a relationship has none.
+    #[must_use]
+    pub fn with_raw_data(self) -> Self {
+        Self { has_raw_data: self.kind == TableKind::Entity, ..self }
     }
 
     /// The `_type` of the objects.
@@ -144,6 +153,7 @@ impl Shape {
             .iter()
             .map(|property| self.optional_column(batch, &property.name))
             .collect::<Result<_, _>>()?;
+        let raw_data = self.has_raw_data.then(|| RawData::of(batch, KEY));
         let mut key = String::new();
         let mut json = Vec::new();
         for row in 0..batch.num_rows() {
@@ -151,6 +161,9 @@ impl Shape {
             json.clear();
             self.start(&keys, row, &mut key, &mut json);
             if self.fill(&columns, row, &key, &mut json, findings) {
+                if let Some(raw_data) = &raw_data {
+                    raw_data.write(row, &mut json);
+                }
                 json.push(b'}');
                 each(Object { key: &key, json: &json })?;
             }

@@ -23,6 +23,7 @@ pub enum Class {
 pub enum RelationshipClass {
     Has,
     Installed,
+    Uses,
 }
 
 /// What every entity must have besides `_key`, `_type` and `_class`; neither is ever null.
@@ -129,6 +130,7 @@ impl RelationshipClass {
         match self {
             RelationshipClass::Has => "HAS",
             RelationshipClass::Installed => "INSTALLED",
+            RelationshipClass::Uses => "USES",
         }
     }
 
@@ -137,6 +139,7 @@ impl RelationshipClass {
         match self {
             RelationshipClass::Has => "has",
             RelationshipClass::Installed => "installed",
+            RelationshipClass::Uses => "uses",
         }
     }
 }

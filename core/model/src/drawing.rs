@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use petgraph::Direction;
 use serde_json::{Value, json};
 
-use crate::plan::{Decision, Plan, PlannedStep};
+use crate::plan::{Decision, Plan, PlannedStep, SkipReason};
 
 /// The plan as text, one line a step: its wave, its name, what it comes after.
 pub fn text(plan: &Plan) -> String {
@@ -74,6 +74,7 @@ pub fn json(plan: &Plan) -> Value {
 
 fn remark(planned: &PlannedStep) -> String {
     match &planned.decision {
+        Decision::Skip(reason @ SkipReason::Off { .. }) => reason.to_string(),
         Decision::Skip(reason) => format!("skipped: {reason}"),
         Decision::Run if planned.step.depends_on.is_empty() => "runs first".to_owned(),
         Decision::Run => {

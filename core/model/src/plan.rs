@@ -46,6 +46,11 @@ pub enum SkipReason {
         /// The field that would hold the query ID.
         config_field: &'static str,
     },
+    /// It is an extra, and the configuration names no query for it.
+    Off {
+        /// The field that would hold the query ID.
+        config_field: &'static str,
+    },
     /// The configuration has no such table.
     NoTable {
         /// The table.
@@ -134,6 +139,9 @@ impl fmt::Display for SkipReason {
             SkipReason::NoQueryId { config_field } => {
                 write!(f, "no query ID in `queries.{config_field}`")
             }
+            SkipReason::Off { config_field } => {
+                write!(f, "off, until `queries.{config_field}` has a query ID")
+            }
             SkipReason::NoTable { table } => write!(f, "no `[{table}]` in the configuration"),
             SkipReason::NotSelected => f.write_str("not among the steps asked for"),
         }
@@ -162,9 +170,7 @@ fn dependency_graph(steps: &[&'static Step]) -> Result<DiGraphMap<&'static str, 
         if !ids.insert(step.id) {
             return Err(PlanError::DuplicateStep { id: step.id });
         }
-        let entities = step.entities.iter().map(|it| it.type_name);
-        let relationships = step.relationships.iter().map(|it| it.type_name);
-        for type_name in entities.chain(relationships) {
+        for type_name in step.type_names() {
             if !types.insert(type_name) {
                 return Err(PlanError::TypeMadeTwice { type_name });
             }

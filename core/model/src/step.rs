@@ -51,6 +51,9 @@ pub struct Query {
     /// The column by whose values the query is split into parts where its whole has more rows than
     /// Nexthink exports: one that no row lacks and whose values spread evenly.
     pub partition_column: &'static str,
+    /// Whether the step is beyond what JupiterOne's own integration reads: off unless its field has a query ID,
+    /// and then nothing lacks without it.
+    pub is_extra: bool,
 }
 
 /// The widest line of a query text, in characters.
@@ -67,6 +70,22 @@ impl Step {
     /// The steps that make a generation: all but those of events.
     pub fn of_generation() -> Vec<&'static Step> {
         Step::all().into_iter().filter(|step| !step.makes_events()).collect()
+    }
+
+    /// The steps of a generation whose types JupiterOne's own integration makes too.
+    pub fn of_integration() -> Vec<&'static Step> {
+        Step::of_generation().into_iter().filter(|step| !step.is_extra()).collect()
+    }
+
+    /// Whether the step is off unless it is configured; see [`Query::is_extra`].
+    pub fn is_extra(&self) -> bool {
+        self.query().is_some_and(|query| query.is_extra)
+    }
+
+    /// The types that the step makes: entities, then relationships.
+    pub fn type_names(&self) -> impl Iterator<Item = &'static str> {
+        let entities = self.entities.iter().map(|it| it.type_name);
+        entities.chain(self.relationships.iter().map(|it| it.type_name))
     }
 
     /// Whether the step makes events, which are kept beside the generations.

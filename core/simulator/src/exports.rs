@@ -1,4 +1,4 @@
-//! The four saved queries and their CSV: RFC 4180, UTF-8, LF, quoted only where a cell needs it.
+//! The saved queries and their CSV: RFC 4180, UTF-8, LF, quoted only where a cell needs it.
 
 use std::io::{self, Write};
 
@@ -23,11 +23,15 @@ pub enum SavedQuery {
     /// `#j1_alerts`
     #[serde(rename = "#j1_alerts")]
     Alerts,
+    /// `#j1_device_users`, which no page suggests: who logged in where
+    #[serde(rename = "#j1_device_users")]
+    DeviceUsers,
 }
 
 impl SavedQuery {
     /// Every saved query of the tenant.
-    pub const ALL: [Self; 4] = [Self::Devices, Self::Users, Self::Packages, Self::Alerts];
+    pub const ALL: [Self; 5] =
+        [Self::Devices, Self::Users, Self::Packages, Self::Alerts, Self::DeviceUsers];
 
     /// The query ID, with its `#`.
     pub const fn id(self) -> &'static str {
@@ -36,6 +40,7 @@ impl SavedQuery {
             Self::Users => "#j1_users",
             Self::Packages => "#j1_packages",
             Self::Alerts => "#j1_alerts",
+            Self::DeviceUsers => "#j1_device_users",
         }
     }
 
@@ -51,6 +56,7 @@ impl SavedQuery {
             Self::Users => "users",
             Self::Packages => "package.installed_packages",
             Self::Alerts => "alerts",
+            Self::DeviceUsers => "session.logins during past 30d",
         }
     }
 
@@ -113,6 +119,7 @@ impl SavedQuery {
                 "device.uid",
                 "user.uid",
             ],
+            Self::DeviceUsers => &["user.uid", "device.uid"],
         }
     }
 }

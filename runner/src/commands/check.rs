@@ -83,6 +83,9 @@ pub(super) async fn check_all(config: &Config) -> Checks {
     for step in Step::all() {
         let Some(query) = step.query() else { continue };
         let Some(saved) = config.queries.get(query.config_field) else {
+            if query.is_extra {
+                continue;
+            }
             let detail =
                 format!("`queries.{}` is blank, so {} is skipped", query.config_field, step.id);
             checks.push(Check::warning(format!("query {}", query.config_field), detail));

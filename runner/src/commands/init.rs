@@ -89,8 +89,10 @@ fn file_text(arguments: InitArguments, folder: &Path) -> Result<String, Failure>
         toml_text(region.as_str()),
         toml_text(&client_id),
     );
-    for (field, id) in query_ids(&arguments.queries)? {
-        let _ = writeln!(text, "{field} = {}", toml_text(&id));
+    for (query, id) in query_ids(&arguments.queries)? {
+        let (is_off, field) = (query.is_extra && id.is_empty(), query.config_field);
+        let (off, id) = if is_off { ("# ", query.suggested_id) } else { ("", &*id) };
+        let _ = writeln!(text, "{off}{field} = {}", toml_text(id));
     }
     text.push_str("\n[store]\nlocation = \"nexthink-graph-store\"\n");
     Ok(text)
@@ -125,8 +127,8 @@ fn secret(
     Ok(format!("{{ env = {} }}", toml_text(&place)))
 }
 
-/// The query IDs by field: what flags say, then what is answered, then the suggested ones.
-fn query_ids(flags: &[String]) -> Result<BTreeMap<&'static str, String>, Failure> {
+/// The query IDs, by field: what flags say, then what is answered, then the suggested ones.
+fn query_ids(flags: &[String]) -> Result<Vec<(&'static Query, String)>, Failure> {
     let queries = || Step::all().into_iter().filter_map(Step::query);
     let mut given: BTreeMap<&str, &str> = BTreeMap::new();
     for flag in flags {
@@ -143,10 +145,14 @@ fn query_ids(flags: &[String]) -> Result<BTreeMap<&'static str, String>, Failure
     }
     let id_of = |query: &Query| match given.get(query.config_field) {
         Some(id) => Ok((*id).to_owned()),
+        None if query.is_extra => Ok(String::new()),
         None if flags.is_empty() && can_ask() => ask_for_query(query),
         None => Ok(query.suggested_id.to_owned()),
     };
-    queries().map(|query| Ok((query.config_field, id_of(query)?))).collect()
+    let mut ids: Vec<_> =
+        queries().map(|query| Ok((query, id_of(query)?))).collect::<Result<_, Failure>>()?;
+    ids.sort_unstable_by_key(|(query, _)| query.config_field);
+    Ok(ids)
 }
 
 /// A query ID, or nothing to skip its step.

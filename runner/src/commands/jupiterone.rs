@@ -1,12 +1,12 @@
 //! `export`, `sync` and `purge`: the published generation for JupiterOne.
 
-use std::path::Path;
-
-use core_jupiterone::{Contents, DeliveryReport, Finding, StepResult, StepStatus, export_folder};
+use core_jupiterone::{
+    Contents, DeliveryReport, Extras, Finding, StepResult, StepStatus, export_folder,
+};
 use core_model::step::Step;
 use serde_json::json;
 
-use crate::cli::{Global, ReportFormat, SyncArguments};
+use crate::cli::{ExportArguments, Global, PurgeArguments, ReportFormat, SyncArguments};
 use crate::config::{Config, JupiterOne};
 use crate::deliver::{self, DeliveryOptions, DeliveryResult, Intent};
 use crate::exit::{Exit, Failure};
@@ -16,17 +16,18 @@ use crate::run::Stop;
 use crate::run::report::{bytes, outcomes_of};
 
 /// Writes the folder that JupiterOne's own command line reads.
-pub(super) fn export(
-    global: &Global,
-    folder: &Path,
-    generation: Option<&str>,
-    format: ReportFormat,
-) -> Result<Exit, Failure> {
+pub(super) fn export(global: &Global, arguments: &ExportArguments) -> Result<Exit, Failure> {
+    let ExportArguments { folder, persons, raw_data, .. } = arguments;
+    let extras = Extras { persons: *persons, raw_data: *raw_data };
     let tenant = super::tenant(global)?;
-    let generation = super::generation(&tenant, generation)?;
+    let generation = super::generation(&tenant, arguments.generation.as_deref())?;
     let outcomes = outcomes_of(&generation);
+    let tables = &generation.manifest().tables;
+    let was_made = |step: &Step| tables.iter().any(|it| step.type_names().any(|of| of == it.name));
     let steps: Vec<StepResult> = Step::of_generation()
         .into_iter()
+        // An extra that is off is nothing to tell of.
+        .filter(|step| !step.is_extra() || was_made(step))
         .map(|step| {
             let outcome = outcomes.iter().find(|(id, _)| id == step.id);
             let status = match outcome.map(|(_, outcome)| outcome.as_str()) {
@@ -38,9 +39,9 @@ pub(super) fn export(
             StepResult { step, status }
         })
         .collect();
-    let contents = Contents::for_folder(generation, &Step::of_generation());
+    let contents = Contents::for_folder(generation, &Step::of_generation(), extras);
     let report = export_folder(&contents, &steps, folder).map_err(deliver::failed)?;
-    if format == ReportFormat::Json {
+    if arguments.output == ReportFormat::Json {
         output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
         return Ok(Exit::Complete);
     }
@@ -64,24 +65,21 @@ pub(super) async fn sync(global: &Global, arguments: &SyncArguments) -> Result<E
         purge: Vec::new(),
         accept_destination: arguments.accept_destination,
         full: arguments.full,
+        ..DeliveryOptions::default()
     };
-    deliver(global, &options, arguments.dry_run, arguments.output).await
+    deliver(global, options, arguments.dry_run, arguments.output).await
 }
 
 /// Removes types at JupiterOne, with all that touches them.
-pub(super) async fn purge(
-    global: &Global,
-    types: &[String],
-    dry_run: bool,
-    output: ReportFormat,
-) -> Result<Exit, Failure> {
-    let options = DeliveryOptions { purge: types.to_vec(), ..DeliveryOptions::default() };
-    deliver(global, &options, dry_run, output).await
+pub(super) async fn purge(global: &Global, arguments: &PurgeArguments) -> Result<Exit, Failure> {
+    let purge = arguments.types.clone();
+    let options = DeliveryOptions { purge, ..DeliveryOptions::default() };
+    deliver(global, options, arguments.dry_run, arguments.output).await
 }
 
 async fn deliver(
     global: &Global,
-    options: &DeliveryOptions,
+    options: DeliveryOptions,
     dry_run: bool,
     format: ReportFormat,
 ) -> Result<Exit, Failure> {
@@ -92,15 +90,16 @@ async fn deliver(
              the configuration",
         ));
     };
+    let options = DeliveryOptions { extras: jupiterone.extras, ..options };
     let tenant = super::tenant(global)?;
     deliver::check_destination(&tenant, jupiterone, options.accept_destination)?;
     if dry_run {
         let generation = super::generation(&tenant, None)?;
-        return print_intent(&deliver::intend(&tenant, generation, options)?, format);
+        return print_intent(&deliver::intend(&tenant, generation, &options)?, format);
     }
     let progress = Progress::new(global.quiet);
     let stop = Stop::default();
-    let delivering = deliver_published(&config, jupiterone, options, &progress, &stop);
+    let delivering = deliver_published(&config, jupiterone, &options, &progress, &stop);
     let delivered = super::run::interruptible(delivering, &stop, super::run::DELIVERY).await;
     progress.finish();
     let delivered = delivered?;

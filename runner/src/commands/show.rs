@@ -92,7 +92,7 @@ pub(super) fn nql_texts(
         let (field, name) = (query.config_field, step.name);
         let saved = config.and_then(|it| it.queries.get(field));
         let is_wanted = if fields.is_empty() {
-            config.is_none() || saved.is_some()
+            saved.is_some() || (config.is_none() && !query.is_extra)
         } else {
             fields.iter().any(|it| it == field)
         };
@@ -132,11 +132,11 @@ pub(super) fn docs(
             documentation::personal_data(&plan) + &core_privacy::page::columns()
         }
         (None, Some(DocsFormat::Sdk)) => {
-            core_jupiterone::sdk_section(&Step::of_generation()).unwrap_or_default()
+            core_jupiterone::sdk_section(&Step::of_integration()).unwrap_or_default()
         }
         (None, _) => {
-            // What is delivered to JupiterOne.
-            let plan = plan_of(&Step::of_generation())?;
+            // What JupiterOne's own page has.
+            let plan = plan_of(&Step::of_integration())?;
             documentation::integration_page(&plan)
         }
     };
@@ -149,7 +149,7 @@ pub(super) fn docs(
         .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
     // JupiterOne's tool replaces a section of a page and leaves the rest alone.
     let ought = match format {
-        Some(DocsFormat::Sdk) => core_jupiterone::document(&is, &Step::of_generation()).ok(),
+        Some(DocsFormat::Sdk) => core_jupiterone::document(&is, &Step::of_integration()).ok(),
         _ => Some(text),
     };
     if ought.is_some_and(|it| it.trim_end() == is.trim_end()) {

@@ -135,6 +135,8 @@ devices = "#j1_devices"
 users = "#j1_users"
 packages = "#j1_packages"
 alerts = "#j1_alerts"
+# Beyond what JupiterOne's own integration reads: who uses which device.
+# device_users = "#j1_device_users"
 
 [store]
 location = {}

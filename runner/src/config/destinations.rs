@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use core_jupiterone::{BaseUrl, Destination, PollSchedule, Source, SyncMode};
+use core_jupiterone::{BaseUrl, Destination, Extras, PollSchedule, Source, SyncMode};
 
 use super::flat::Settings;
 use super::secret::{self, SecretReference};
@@ -22,6 +22,8 @@ pub(crate) struct JupiterOne {
     pub(crate) poll: PollSchedule,
     /// Whether every run that publishes is followed by a delivery.
     pub(crate) after_run: bool,
+    /// What is delivered beyond what JupiterOne's own integration delivers.
+    pub(crate) extras: Extras,
 }
 
 /// Reads the destination, if its table is there.
@@ -44,9 +46,13 @@ pub(super) fn read_jupiterone(
     let api_key = secret::read(settings, folder, &path("api_key"));
     let poll = read_poll(settings);
     let after_run = settings.flag(&path("after_run")).unwrap_or(true);
+    let extras = Extras {
+        persons: settings.flag(&path("persons")).unwrap_or(false),
+        raw_data: settings.flag(&path("raw_data")).unwrap_or(false),
+    };
     let destination = Destination::new(base?, &account?, source?);
     let destination = settings.checked(PATH, destination);
-    Some(JupiterOne { destination: destination?, api_key: api_key?, poll, after_run })
+    Some(JupiterOne { destination: destination?, api_key: api_key?, poll, after_run, extras })
 }
 
 fn read_poll(settings: &mut Settings) -> PollSchedule {

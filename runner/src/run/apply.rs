@@ -13,7 +13,7 @@ use core_ingest::outcome::{Outcome, PartialReason, ShrinkGuard};
 use core_ingest::step::ingest_row;
 use core_ingest::values::Tag;
 use core_model::entity::EntityType;
-use core_model::plan::{Decision, PlannedStep};
+use core_model::plan::{Decision, PlannedStep, SkipReason};
 use core_model::step::Step;
 use core_nexthink::ErrorKind;
 use core_store::{Generation, TableKind};
@@ -81,6 +81,11 @@ impl Applier {
     ) -> anyhow::Result<()> {
         let started = Instant::now();
         let step = planned.step;
+        if matches!(planned.decision, Decision::Skip(SkipReason::Off { .. }))
+            && !self.was_made(step)
+        {
+            return Ok(());
+        }
         let mut report = StepReport::new(step);
         let outcome = match (&planned.decision, export, row) {
             (Decision::Skip(reason), ..) => {
@@ -108,6 +113,12 @@ impl Applier {
         );
         self.reports.push(report);
         Ok(())
+    }
+
+    /// Whether the generation before has a type of a step.
+    fn was_made(&self, step: &Step) -> bool {
+        let previous = self.previous.iter().flat_map(|it| &it.manifest().tables);
+        previous.into_iter().any(|table| step.type_names().any(|name| name == table.name))
     }
 
     /// The report of a step that was applied.

@@ -15,6 +15,7 @@ pub static STEP: Step = Step {
         table: "alerts",
         aliases: &[("alert.trigger_time", "alert.time")],
         partition_column: "alert.uid",
+        is_extra: false,
     }),
     entities: &[&ALERT],
     relationships: &[&DEVICE_HAS_ALERT, &USER_HAS_ALERT],

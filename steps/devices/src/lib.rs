@@ -14,6 +14,7 @@ pub static STEP: Step = Step {
         table: "devices",
         aliases: &[],
         partition_column: "device.uid",
+        is_extra: false,
     }),
     entities: &[&DEVICE],
     relationships: &[&ACCOUNT_HAS_DEVICE],

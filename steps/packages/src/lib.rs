@@ -14,6 +14,7 @@ pub static STEP: Step = Step {
         table: "package.installed_packages",
         aliases: &[],
         partition_column: "device.uid",
+        is_extra: false,
     }),
     entities: &[&PACKAGE],
     relationships: &[&DEVICE_INSTALLED_PACKAGE],

@@ -14,6 +14,7 @@ pub static STEP: Step = Step {
         table: "users",
         aliases: &[("user.name", "user.username")],
         partition_column: "user.uid",
+        is_extra: false,
     }),
     entities: &[&USER],
     relationships: &[&ACCOUNT_HAS_USER],

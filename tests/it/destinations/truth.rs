@@ -17,7 +17,7 @@ type Objects = BTreeMap<&'static str, BTreeSet<Object>>;
 const ACCOUNT: &str = "nexthink_account";
 
 /// The types that each export makes, in the order of the steps, and the ends of relationships.
-const TYPES: [(SavedQuery, &str, &[&str]); 9] = [
+const TYPES: [(SavedQuery, &str, &[&str]); 10] = [
     (SavedQuery::Devices, "nexthink_device", &[]),
     (SavedQuery::Devices, "nexthink_account_has_device", &[ACCOUNT, "nexthink_device"]),
     (SavedQuery::Users, "nexthink_user", &[]),
@@ -31,6 +31,7 @@ const TYPES: [(SavedQuery, &str, &[&str]); 9] = [
     (SavedQuery::Alerts, "nexthink_alert", &[]),
     (SavedQuery::Alerts, "nexthink_device_has_alert", &["nexthink_device", "nexthink_alert"]),
     (SavedQuery::Alerts, "nexthink_user_has_alert", &["nexthink_user", "nexthink_alert"]),
+    (SavedQuery::DeviceUsers, "nexthink_user_uses_device", &["nexthink_user", "nexthink_device"]),
 ];
 
 /// How a step is made to end.
@@ -175,6 +176,9 @@ fn objects(query: SavedQuery, rows: &[Row]) -> Objects {
                 add("nexthink_device_has_alert", &[cell("device.uid"), alert]);
                 add("nexthink_user_has_alert", &[cell("user.uid"), alert]);
             }
+            SavedQuery::DeviceUsers => {
+                add("nexthink_user_uses_device", &[cell("user.uid"), cell("device.uid")]);
+            }
         }
     }
     objects
@@ -239,6 +243,7 @@ fn after(shrinks: Option<SavedQuery>) -> TenantSpec {
         users: 29,
         alerts: 28,
         retired_packages: 1,
+        idle_devices: 2,
         dangling_rows: 2,
         ..before()
     };
@@ -247,6 +252,7 @@ fn after(shrinks: Option<SavedQuery>) -> TenantSpec {
         Some(SavedQuery::Users) => estate.users = 4,
         Some(SavedQuery::Packages) => estate.retired_packages = 12,
         Some(SavedQuery::Alerts) => estate.alerts = 4,
+        Some(SavedQuery::DeviceUsers) => estate.idle_devices = 26,
         None => {}
     }
     estate
@@ -258,7 +264,19 @@ fn step_of(query: SavedQuery) -> &'static str {
         SavedQuery::Users => "fetch-users",
         SavedQuery::Packages => "fetch-packages",
         SavedQuery::Alerts => "fetch-alerts",
+        SavedQuery::DeviceUsers => "fetch-device-users",
     }
+}
+
+/// Configures every query, extras too, but for one that is skipped.
+fn configure(delivery: &Delivery, skipped: Option<SavedQuery>) {
+    delivery.configure_with(|configuration| {
+        SavedQuery::ALL.into_iter().fold(configuration, |configuration, query| {
+            let field = query.id().trim_start_matches("#j1_");
+            let id = if Some(query) == skipped { "" } else { query.id() };
+            configuration.text(&format!("queries.{field}"), id)
+        })
+    });
 }
 
 /// Makes one step end like this in the next run, and runs.
@@ -281,10 +299,7 @@ fn run_with(delivery: &Delivery, query: SavedQuery, ending: Ending) -> Run {
             _ => {}
         }
     });
-    let field = query.id().trim_start_matches("#j1_");
-    if ending == Ending::Skipped {
-        delivery.configure_with(|it| it.text(&format!("queries.{field}"), ""));
-    }
+    configure(delivery, (ending == Ending::Skipped).then_some(query));
     if ending != Ending::NotSelected {
         return delivery.scene.run(&[]);
     }
@@ -297,6 +312,7 @@ fn run_with(delivery: &Delivery, query: SavedQuery, ending: Ending) -> Run {
 fn assert_truth(query: SavedQuery, ending: Ending) {
     let case = format!("{query:?} {ending:?}");
     let delivery = Delivery::of(before());
+    configure(&delivery, None);
     let mut model = Model::new();
     delivery.scene.run_completely();
     model.run(&before(), |_| Ending::Complete, false);
@@ -328,7 +344,7 @@ fn assert_truth(query: SavedQuery, ending: Ending) {
     assert_eq!(declared, partial, "{case}");
 
     let kept = model.held.clone();
-    delivery.configure("true");
+    configure(&delivery, None);
     delivery.scene.update(|it| {
         it.row_caps.clear();
         it.failing.clear();

@@ -81,6 +81,7 @@ const fn query(table: &'static str) -> Source {
         table,
         aliases: &[("thing.label", "thing.tag")],
         partition_column: "thing.uid",
+        is_extra: false,
     })
 }
 

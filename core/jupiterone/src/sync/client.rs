@@ -146,6 +146,7 @@ impl SyncClient {
             findings: findings.entries().to_vec(),
             types: contents.delivered_types(),
             purged: contents.purged_types().clone(),
+            extras: contents.extras(),
         })
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::destination::{Destination, DestinationIdentity};
 use super::job::JobId;
 use crate::error::JupiterOneError;
+use crate::extras::Extras;
 
 /// The last delivery, to be kept by the caller beside the store: the destination's own cursor, whatever
 /// runs publish meanwhile.
@@ -33,6 +34,9 @@ pub struct Delivered {
     /// The [`SHAPE_VERSION`](crate::SHAPE_VERSION) of the objects; 0 where it was not written down.
     #[serde(default)]
     pub shape: u32,
+    /// What was delivered besides the generation's tables.
+    #[serde(default)]
+    pub extras: Extras,
 }
 
 impl Delivered {
@@ -97,6 +101,7 @@ mod tests {
             purged: BTreeSet::from(["nexthink_alert".to_owned()]),
             pending: Some(JobId::parse("a-1")?),
             shape: 1,
+            extras: Extras { persons: true, raw_data: false },
         })
     }
 
@@ -140,7 +145,7 @@ mod tests {
             "scope":"one"},"generation":"01ARYZ6S41TSV4RRFFQ69G5FAV","whole":true}"#;
         let delivered: Delivered = serde_json::from_str(text)?;
         assert!(delivered.types.is_empty() && delivered.pending.is_none());
-        assert_eq!(delivered.shape, 0);
+        assert_eq!((delivered.shape, delivered.extras), (0, Extras::default()));
         delivered.check(&destination("https://gateway.example:8443", "acme", api("one"))?)?;
         Ok(())
     }

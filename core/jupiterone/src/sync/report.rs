@@ -9,6 +9,7 @@ use super::delivered::Delivered;
 use super::destination::DestinationIdentity;
 use super::job::{JobCounters, JobId, JobStatus};
 use super::upload::Uploads;
+use crate::extras::Extras;
 use crate::findings::{Finding, Remedy};
 use crate::shape::SHAPE_VERSION;
 
@@ -38,6 +39,9 @@ pub struct DeliveryReport {
     /// The types that were withheld, so that JupiterOne deleted them.
     #[serde(skip)]
     pub(crate) purged: BTreeSet<String>,
+    /// What was delivered besides the generation's tables.
+    #[serde(skip)]
+    pub(crate) extras: Extras,
 }
 
 impl DeliveryReport {
@@ -60,6 +64,7 @@ impl DeliveryReport {
             purged: self.purged.clone(),
             pending: None,
             shape: SHAPE_VERSION,
+            extras: self.extras,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::support::{
     Checked, Estate, FIRST, FOURTH, Place, SECOND, STEPS, THIRD, deliver, delivered_before,
     jupiterone, kept,
 };
-use core_jupiterone::{Contents, JupiterOneError};
+use core_jupiterone::{Contents, Extras, JupiterOneError};
 
 const TYPES: [&str; 5] = [
     "nexthink_account",
@@ -76,7 +76,7 @@ async fn a_type_of_a_skipped_step_stays() -> Checked {
     let place = Place::new()?;
     deliver(&server, place.contents(FIRST, &Estate::of(4))?).await?;
     let generation = place.publish_tables(SECOND, |_| Ok(Vec::new()))?;
-    let contents = Contents::new(generation, &STEPS, Some(&delivered_before()?));
+    let contents = Contents::new(generation, &STEPS, Some(&delivered_before()?), Extras::default());
     assert_eq!(contents.partial_datasets().len(), 5);
     deliver(&server, contents).await?;
     for (name, expected) in TYPES.iter().zip([1, 4, 2, 4, 2]) {
@@ -92,13 +92,16 @@ async fn a_first_delivery_deletes_nothing_of_what_is_there() -> Checked {
     deliver(&server, place.contents(FIRST, &Estate::of(4))?).await?;
     // The same scope, by somebody who does not know of the delivery before.
     let generation = place.publish(SECOND, &Estate::of(2))?;
-    let report = deliver(&server, Contents::new(generation.clone(), &STEPS, None)).await?;
+    let report =
+        deliver(&server, Contents::new(generation.clone(), &STEPS, None, Extras::default()))
+            .await?;
     assert_eq!(report.partial_datasets.len(), TYPES.len());
     for (name, expected) in TYPES.iter().zip([1, 4, 2, 4, 2]) {
         assert_eq!(kept(&server, name).len(), expected, "{name}");
     }
     let delivered = report.delivered(None);
-    deliver(&server, Contents::new(generation, &STEPS, Some(&delivered))).await?;
+    deliver(&server, Contents::new(generation, &STEPS, Some(&delivered), Extras::default()))
+        .await?;
     assert_eq!(kept(&server, "nexthink_device").len(), 2);
     Ok(())
 }
@@ -108,21 +111,21 @@ async fn a_type_that_no_step_makes_any_more_stays_for_good_until_it_is_purged() 
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     let place = Place::new()?;
     let first = place.publish(FIRST, &Estate::of(4))?;
-    let report = deliver(&server, Contents::new(first, &STEPS, None)).await?;
+    let report = deliver(&server, Contents::new(first, &STEPS, None, Extras::default())).await?;
     let mut delivered = report.delivered(None);
 
     // No step makes alerts any more, and no generation has them; the first one is not asked again.
     let steps = &STEPS[..2];
     for id in [SECOND, THIRD] {
         let generation = place.publish_tables(id, |_| Ok(Vec::new()))?;
-        let contents = Contents::new(generation, steps, Some(&delivered));
+        let contents = Contents::new(generation, steps, Some(&delivered), Extras::default());
         delivered = deliver(&server, contents).await?.delivered(Some(&delivered));
         assert_eq!(kept(&server, "nexthink_alert").len(), 2, "{id}");
         assert_eq!(kept(&server, "nexthink_device_has_alert").len(), 2, "{id}");
     }
 
     let generation = place.publish_tables(FOURTH, |_| Ok(Vec::new()))?;
-    let contents = Contents::new(generation, steps, Some(&delivered));
+    let contents = Contents::new(generation, steps, Some(&delivered), Extras::default());
     let report = deliver(&server, contents.clone().purge(&["nexthink_alert"])?).await?;
     assert!(kept(&server, "nexthink_alert").is_empty());
     assert_eq!(kept(&server, "nexthink_device").len(), 4);
@@ -131,7 +134,8 @@ async fn a_type_that_no_step_makes_any_more_stays_for_good_until_it_is_purged() 
     assert_eq!(names, ["nexthink_alert", "nexthink_device_has_alert"]);
     assert!(report.partial_datasets.iter().all(|it| !delivered.purged.contains(it)));
     // It is known still, so that it can be purged again, and is spared if it is not.
-    let again = Contents::new(contents.generation().clone(), steps, Some(&delivered));
+    let again =
+        Contents::new(contents.generation().clone(), steps, Some(&delivered), Extras::default());
     assert!(again.partial_datasets().contains("nexthink_device_has_alert"));
     assert!(again.purge(&["nexthink_device_has_alert"]).is_ok());
     Ok(())

@@ -3,6 +3,7 @@
 mod deletion;
 mod delivery;
 mod documentation;
+mod extras;
 mod failures;
 mod folder;
 mod plan;

@@ -1,6 +1,6 @@
 //! What a delivery would change, before it is made.
 
-use core_jupiterone::{Contents, DeliveryPlan, TypeChanges};
+use core_jupiterone::{Contents, DeliveryPlan, Extras, TypeChanges};
 
 use crate::support::{Checked, Estate, FIRST, Place, SECOND, STEPS, delivered_before};
 
@@ -78,7 +78,7 @@ fn a_type_that_is_gone_is_deleted_only_when_it_is_purged() -> Checked {
     let place = Place::new()?;
     let before = place.contents(FIRST, &Estate::of(4))?;
     let generation = place.publish_tables(SECOND, |_| Ok(Vec::new()))?;
-    let next = Contents::new(generation, &STEPS, Some(&delivered_before()?));
+    let next = Contents::new(generation, &STEPS, Some(&delivered_before()?), Extras::default());
     let plan = DeliveryPlan::between(Some(&before), &next)?;
     assert!(plan.is_empty(), "{plan:?}");
     assert_eq!(of(&plan, "nexthink_alert").kept, 2);

@@ -1,6 +1,6 @@
 //! Rows as objects: what is always there, what is mended, and that nobody is blamed in silence.
 
-use core_jupiterone::{Contents, Findings, JupiterOneError, MAX_TEXT_CHARS, Remedy};
+use core_jupiterone::{Contents, Extras, Findings, JupiterOneError, MAX_TEXT_CHARS, Remedy};
 use core_store::TableKind;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn shaped(
     let place = Place::new()?;
     let generation = place
         .publish_tables(FIRST, |staging| Ok(vec![write(staging, name, class, ends, columns)?]))?;
-    let contents = Contents::new(generation, &STEPS, None);
+    let contents = Contents::new(generation, &STEPS, None, Extras::default());
     let (mut objects, mut findings) = (Vec::new(), Findings::default());
     let kinds = [TableKind::Entity, TableKind::Relationship];
     for table in kinds.into_iter().flat_map(|kind| contents.tables(kind)) {

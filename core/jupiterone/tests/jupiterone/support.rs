@@ -13,7 +13,7 @@ use arrow_array::{
 };
 use arrow_schema::{Field, Schema};
 use core_jupiterone::{
-    ApiKey, BaseUrl, Contents, Delivered, DeliveryReport, Destination, JupiterOneError,
+    ApiKey, BaseUrl, Contents, Delivered, DeliveryReport, Destination, Extras, JupiterOneError,
     SHAPE_VERSION, Source, SyncClient, SyncSettings,
 };
 use core_model::prelude::*;
@@ -201,7 +201,12 @@ impl Place {
 
     /// Publishes an estate as it is to be delivered where this program has delivered before.
     pub(crate) fn contents(&self, id: &str, estate: &Estate) -> Result<Contents, Box<dyn Error>> {
-        Ok(Contents::new(self.publish(id, estate)?, &STEPS, Some(&delivered_before()?)))
+        Ok(Contents::new(
+            self.publish(id, estate)?,
+            &STEPS,
+            Some(&delivered_before()?),
+            Extras::default(),
+        ))
     }
 }
 
@@ -217,6 +222,7 @@ pub(crate) fn delivered_before() -> Result<Delivered, JupiterOneError> {
         purged: BTreeSet::new(),
         pending: None,
         shape: SHAPE_VERSION,
+        extras: Extras::default(),
     })
 }
 

@@ -187,6 +187,7 @@ mod tests {
             table: "ants",
             aliases: &[],
             partition_column: "ant.uid",
+            is_extra: false,
         }),
         entities: &[&ANT],
         relationships: &[&ZOO_HAS_ANT],

@@ -65,10 +65,14 @@ fn put(kept: &mut BTreeMap<String, Value>, new: &BTreeMap<String, Value>, counts
     }
 }
 
+/// Whether the ends of a relationship are there. Of a mapped one that is its source: its target is looked up
+/// later on, in the whole account.
 fn ends_exist(relationship: &Value, entities: &BTreeMap<String, Value>) -> bool {
-    ["_fromEntityKey", "_toEntityKey"]
-        .iter()
-        .all(|end| relationship[end].as_str().is_some_and(|key| entities.contains_key(key)))
+    let exists = |end: &Value| end.as_str().is_some_and(|key| entities.contains_key(key));
+    match relationship.get("_mapping") {
+        Some(mapping) => exists(&mapping["sourceEntityKey"]),
+        None => ["_fromEntityKey", "_toEntityKey"].iter().all(|end| exists(&relationship[end])),
+    }
 }
 
 /// How many objects an upload has. In a text of an object the quotation marks would be escaped.
@@ -80,8 +84,8 @@ pub(super) fn count_keys(json: &[u8]) -> u64 {
 /// Why an object is not acceptable, by the rules of the interface: a key, a type and a class; no property
 /// of ours that begins with an underscore; values that are plain or lists of one plain kind.
 pub(super) fn fault_of(object: &Value) -> Option<&'static str> {
-    const KNOWN: [&str; 6] =
-        ["_key", "_type", "_class", "_fromEntityKey", "_toEntityKey", "_rawData"];
+    const KNOWN: [&str; 7] =
+        ["_key", "_type", "_class", "_fromEntityKey", "_toEntityKey", "_rawData", "_mapping"];
     let Some(members) = object.as_object() else { return Some("an object is expected") };
     if !["_key", "_type"].iter().all(|name| object[name].is_string()) || object["_class"].is_null()
     {
@@ -92,11 +96,13 @@ pub(super) fn fault_of(object: &Value) -> Option<&'static str> {
             return Some("a property name begins with an underscore");
         }
         let is_plain = match value {
+            _ if name == "_rawData" => is_raw_data(value),
+            _ if name == "_mapping" => is_mapping(value),
             Value::Array(items) => {
                 let kind = std::mem::discriminant(items.first().unwrap_or(&Value::Null));
                 items.iter().all(|it| !it.is_object() && std::mem::discriminant(it) == kind)
             }
-            Value::Object(_) => name == "_rawData",
+            Value::Object(_) => false,
             _ => true,
         };
         if !is_plain {
@@ -104,4 +110,26 @@ pub(super) fn fault_of(object: &Value) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// Whether this is a list of named records.
+fn is_raw_data(value: &Value) -> bool {
+    let is_record = |it: &Value| it["name"].is_string() && it["rawData"].is_object();
+    value.as_array().is_some_and(|records| !records.is_empty() && records.iter().all(is_record))
+}
+
+/// Whether this says from which entity a mapped relationship goes which way, and by which properties its
+/// target is found.
+fn is_mapping(value: &Value) -> bool {
+    let is_way = matches!(value["relationshipDirection"].as_str(), Some("FORWARD" | "REVERSE"));
+    let target = &value["targetEntity"];
+    let is_filter = |filter: &Value| {
+        let names = filter.as_array().filter(|names| !names.is_empty());
+        let known = |name: &Value| name.as_str().is_some_and(|name| !target[name].is_null());
+        names.is_some_and(|names| names.iter().all(known))
+    };
+    let filters = value["targetFilterKeys"].as_array().filter(|filters| !filters.is_empty());
+    is_way
+        && value["sourceEntityKey"].is_string()
+        && filters.is_some_and(|filters| filters.iter().all(is_filter))
 }

@@ -7,6 +7,7 @@ mod counts;
 mod devices;
 mod dice;
 mod installs;
+mod logins;
 mod people;
 mod products;
 mod users;
@@ -41,6 +42,8 @@ pub struct TenantSpec {
     /// The first so many titles of the catalogue, the most popular ones for Windows, have gone from
     /// every device.
     pub retired_packages: u32,
+    /// Nobody logged in to the first so many devices.
+    pub idle_devices: u32,
     /// So many further rows of the packages export, and of the alerts export, name a device that
     /// is in no devices export. (Without `packages_per_device` there is no package to name.)
     pub dangling_rows: u32,
@@ -59,6 +62,7 @@ impl Default for TenantSpec {
             packages_per_device: 20,
             alerts: 80,
             retired_packages: 0,
+            idle_devices: 0,
             dangling_rows: 0,
             duplicate_rows: 0,
         }
@@ -105,6 +109,7 @@ impl Tenant {
             SavedQuery::Alerts => self.alert_row(slot, slot >= own, row),
             SavedQuery::Packages if slot >= own => self.dangling_install_row(slot - own, row),
             SavedQuery::Packages => return self.install_row(slot, row),
+            SavedQuery::DeviceUsers => self.login_row(slot, row),
         }
         true
     }
@@ -127,12 +132,16 @@ impl Tenant {
             SavedQuery::Users => self.spec.users.into(),
             SavedQuery::Packages => self.install_slots(),
             SavedQuery::Alerts => self.spec.alerts.into(),
+            SavedQuery::DeviceUsers if self.spec.users == 0 => 0,
+            SavedQuery::DeviceUsers => {
+                self.spec.devices.saturating_sub(self.spec.idle_devices).into()
+            }
         }
     }
 
     fn dangling_slots(&self, query: SavedQuery) -> u64 {
         match query {
-            SavedQuery::Devices | SavedQuery::Users => 0,
+            SavedQuery::Devices | SavedQuery::Users | SavedQuery::DeviceUsers => 0,
             SavedQuery::Packages if self.catalogue.titles.is_empty() => 0,
             SavedQuery::Packages | SavedQuery::Alerts => self.spec.dangling_rows.into(),
         }

@@ -1,0 +1,97 @@
+//! Mapped relationships from users to the Persons with their e-mail address, made of the table of users.
+//!
+//! JupiterOne looks the Person up and draws the edge; it makes none where there is none, so that a wrong
+//! address adds nobody. Source: integration SDK 17.4, `createIntegrationRelationship.ts`.
+
+use arrow_array::RecordBatch;
+use core_store::{Generation, Table, TableKind};
+
+use crate::column::{Cell, Column};
+use crate::error::JupiterOneError;
+use crate::json::{write_text, write_text_part};
+use crate::shape::Object;
+use crate::text_rule::TextRule;
+
+/// The `_type` of the mapped relationships from users to Persons.
+pub const USER_IS_PERSON: &str = "nexthink_user_is_person";
+
+/// The `_type` of the users at which they start.
+pub const USER: &str = "nexthink_user";
+
+/// What JupiterOne's documents call the type at their other end.
+pub(crate) const PERSON: &str = "person";
+
+/// Their class.
+pub(crate) const CLASS: &str = "IS";
+
+const EMAIL: &str = "email";
+
+/// The table of the relationships, whose files are those of the users; none without users.
+pub(crate) fn table(generation: &Generation) -> Option<Table> {
+    let users = generation.manifest().table(TableKind::Entity, USER)?;
+    Some(Table {
+        kind: TableKind::Relationship,
+        name: USER_IS_PERSON.to_owned(),
+        class: vec![CLASS.to_owned()],
+        from_type: Some(USER.to_owned()),
+        to_type: Some(PERSON.to_owned()),
+        ..users.clone()
+    })
+}
+
+/// Writes the relationships of a batch of users: one for each user with an address, by the first one.
+///
+/// # Errors
+/// [`JupiterOneError::Column`] when a column holds what no generation has; what `each` answers.
+pub(crate) fn write_rows<E: From<JupiterOneError>>(
+    batch: &RecordBatch,
+    mut each: impl FnMut(Object<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let (Some(keys), Some(emails)) = (column(batch, "_key")?, column(batch, EMAIL)?) else {
+        return Ok(());
+    };
+    let (mut key, mut json) = (String::new(), Vec::new());
+    for row in 0..batch.num_rows() {
+        let Some(Cell::Text(user)) = keys.cell(row) else { continue };
+        let email = match emails.cell(row) {
+            Some(Cell::Text(email)) => Some(email),
+            Some(Cell::Texts(emails)) => emails.iter().next(),
+            _ => None,
+        };
+        let Some(email) = email.filter(|it| TextRule::Email.accepts(it)) else { continue };
+        key.clear();
+        json.clear();
+        key.extend([user, "|is|FORWARD:_class=Person:email=", email]);
+        write(&key, user, email, &mut json);
+        each(Object { key: &key, json: &json })?;
+    }
+    Ok(())
+}
+
+fn write(key: &str, user: &str, email: &str, json: &mut Vec<u8>) {
+    json.extend_from_slice(b"{\"_key\":\"");
+    write_text_part(key, json);
+    json.extend_from_slice(b"\",\"_type\":");
+    write_text(USER_IS_PERSON, json);
+    json.extend_from_slice(
+        b",\"_class\":\"IS\",\"displayName\":\"IS\",\
+          \"_mapping\":{\"relationshipDirection\":\"FORWARD\",\"sourceEntityKey\":",
+    );
+    write_text(user, json);
+    json.extend_from_slice(
+        b",\"targetFilterKeys\":[[\"_class\",\"email\"]],\
+          \"targetEntity\":{\"_class\":\"Person\",\"email\":",
+    );
+    write_text(email, json);
+    json.extend_from_slice(b"},\"skipTargetCreation\":true}}");
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<Option<Column<'a>>, JupiterOneError> {
+    let Some(array) = batch.column_by_name(name) else { return Ok(None) };
+    let column = Column::of(array.as_ref()).ok_or_else(|| JupiterOneError::Column {
+        type_name: USER.to_owned(),
+        column: name.to_owned(),
+        found: array.data_type().to_string(),
+    })?;
+    Ok(Some(column))
+}
