@@ -154,6 +154,12 @@ pub enum StoreError {
         /// What the Parquet library says.
         source: ParquetError,
     },
+    /// An entry of the ledger is longer than one can be.
+    #[error("an entry of the ledger would have {bytes} bytes, which is too many")]
+    LedgerEntryTooLong {
+        /// Its length.
+        bytes: usize,
+    },
     /// The clock is earlier than the published generation, so that ages cannot be trusted.
     #[error("the clock is earlier than generation {current}: nothing was removed")]
     ClockBehind {

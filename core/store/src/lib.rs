@@ -5,6 +5,7 @@ mod downloads;
 mod error;
 mod events;
 mod generation;
+mod ledger;
 mod location;
 mod manifest;
 mod names;
@@ -19,6 +20,7 @@ pub use downloads::Downloads;
 pub use error::StoreError;
 pub use events::{EventAppender, EventDeclaration, EventFile, EventLog};
 pub use generation::{Batches, Generation};
+pub use ledger::{Deed, Ledger, LedgerEntry, LedgerFinding, LedgerHead, Trimmed, Verification};
 pub use location::Location;
 pub use manifest::{
     Column, FileEntry, Manifest, Outcome, PrivacyMark, Table, TableFile, TableKind,

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::ledger::LedgerHead;
 use crate::names::{self, GenerationId};
 
 /// The manifest's file in its generation.
@@ -40,6 +41,9 @@ pub struct Manifest {
     pub tables: Vec<Table>,
     /// Other files, sorted by path, for example `run.json`.
     pub attachments: Vec<FileEntry>,
+    /// The ledger's last entry when this was published: it must be in the ledger still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerHead>,
 }
 
 /// How a generation shows people. Objects of two generations that differ in this are never in one.

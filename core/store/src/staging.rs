@@ -88,7 +88,7 @@ impl Staging {
         for (name, bytes) in attachments {
             entries.push(write_attachment(&folder, name, bytes)?);
         }
-        let manifest = self.manifest(draft, entries);
+        let manifest = self.manifest(draft, entries)?;
         check_files(&folder, &manifest)?;
         let mut text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
         text.push(b'\n');
@@ -109,11 +109,15 @@ impl Staging {
         Generation::open(published, tenant.name(), &self.id)
     }
 
-    fn manifest(&self, draft: Draft, mut attachments: Vec<FileEntry>) -> Manifest {
+    fn manifest(
+        &self,
+        draft: Draft,
+        mut attachments: Vec<FileEntry>,
+    ) -> Result<Manifest, StoreError> {
         let mut tables = draft.tables;
         tables.sort_by(|left, right| (left.kind, &left.name).cmp(&(right.kind, &right.name)));
         attachments.sort_by(|left, right| left.path.cmp(&right.path));
-        Manifest {
+        Ok(Manifest {
             format_version: FORMAT_VERSION,
             id: self.id.clone(),
             previous: self.previous.clone(),
@@ -124,7 +128,8 @@ impl Staging {
             privacy: draft.privacy,
             tables,
             attachments,
-        }
+            ledger: self.lock.tenant().ledger().head()?,
+        })
     }
 
     fn generation_folder(&self) -> PathBuf {

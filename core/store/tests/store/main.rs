@@ -4,5 +4,6 @@ mod crashes;
 mod downloads;
 mod events;
 mod guards;
+mod ledger;
 mod publishing;
 mod support;

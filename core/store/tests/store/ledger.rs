@@ -1,0 +1,144 @@
+//! The ledger on a disk: crashes, several writers, entries that have become too old.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+
+use core_store::{Deed, LedgerHead};
+use serde_json::json;
+
+use crate::support::{Checked, FIRST, Place};
+
+fn deed(event: &str) -> Deed {
+    Deed {
+        at: "2026-03-01T08:00:00Z".to_owned(),
+        at_ms: 1_772_352_000_000,
+        who: "uid 1000".to_owned(),
+        event: event.to_owned(),
+        facts: [("rows".to_owned(), json!(3))].into_iter().collect(),
+    }
+}
+
+#[test]
+fn entries_follow_each_other_and_are_for_the_owner_only() -> Checked {
+    let place = Place::new()?;
+    let ledger = place.tenant.ledger();
+    assert_eq!(ledger.head()?, None);
+    let first = ledger.append(&deed("run"))?;
+    let second = ledger.append(&deed("query"))?;
+    assert_eq!((first.sequence, second.sequence), (1, 2));
+    assert_eq!(ledger.head()?, Some(second.clone()));
+    assert_eq!(ledger.verify(&[first, second])?.findings, []);
+    let events: Vec<String> = ledger.entries()?.into_iter().map(|it| it.deed.event).collect();
+    assert_eq!(events, ["run", "query"]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(place.path("ledger/entries.ndjson"))?.permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_line_cut_off_anywhere_is_repaired_and_that_is_recorded() -> Checked {
+    let place = Place::new()?;
+    let ledger = place.tenant.ledger();
+    ledger.append(&deed("run"))?;
+    ledger.append(&deed("query"))?;
+    let path = place.path("ledger/entries.ndjson");
+    let whole = fs::read(&path)?;
+    let second = whole.iter().position(|it| *it == b'\n').ok_or("there are two lines")? + 1;
+    for length in second + 1..whole.len() {
+        fs::write(&path, &whole[..length])?;
+        assert_eq!(ledger.verify(&[])?.findings.len(), 1 + usize::from(length < whole.len() - 1));
+        ledger.append(&deed("run"))?;
+        let verification = ledger.verify(&[])?;
+        assert_eq!(verification.findings, [], "cut at {length}");
+        let events: Vec<String> = ledger.entries()?.into_iter().map(|it| it.deed.event).collect();
+        // What lacks nothing but its line end was written.
+        let is_kept = length == whole.len() - 1;
+        let expected: &[&str] =
+            if is_kept { &["run", "query", "repair", "run"] } else { &["run", "repair", "run"] };
+        assert_eq!(events, expected, "cut at {length}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_first_line_cut_off_is_repaired_too() -> Checked {
+    let place = Place::new()?;
+    let ledger = place.tenant.ledger();
+    ledger.append(&deed("run"))?;
+    let path = place.path("ledger/entries.ndjson");
+    fs::write(&path, &fs::read(&path)?[..20])?;
+    let head = ledger.append(&deed("run"))?;
+    assert_eq!(head.sequence, 2);
+    assert_eq!(ledger.verify(&[head])?.findings, []);
+    Ok(())
+}
+
+#[test]
+fn damage_stays_visible_and_does_not_stop_the_work() -> Checked {
+    let place = Place::new()?;
+    let ledger = place.tenant.ledger();
+    ledger.append(&deed("run"))?;
+    ledger.append(&deed("run"))?;
+    let mut file = OpenOptions::new().append(true).open(place.path("ledger/entries.ndjson"))?;
+    file.write_all(b"{\"sequence\":3}\n")?;
+    let head = ledger.append(&deed("run"))?;
+    assert_eq!(head.sequence, 4);
+    let findings = ledger.verify(&[])?.findings;
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0].line, Some(3));
+    assert_eq!(ledger.trim(1, &deed("retention"))?, None, "nothing of a damaged one is removed");
+    Ok(())
+}
+
+#[test]
+fn many_writers_at_once_make_one_chain() -> Checked {
+    let place = Place::new()?;
+    let ledger = place.tenant.ledger();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..10).try_for_each(|_| ledger.append(&deed("query")).map(drop)));
+        }
+    });
+    let verification = ledger.verify(&[])?;
+    assert_eq!((verification.entries, verification.findings), (80, vec![]));
+    Ok(())
+}
+
+#[test]
+fn what_is_left_of_a_trimmed_ledger_can_be_verified() -> Checked {
+    let place = Place::new()?;
+    let ledger = place.tenant.ledger();
+    let heads: Vec<LedgerHead> =
+        (0..10).map(|_| ledger.append(&deed("run"))).collect::<Result<_, _>>()?;
+    assert_eq!(ledger.trim(0, &deed("retention"))?, None);
+    let trimmed = ledger.trim(4, &deed("retention"))?.ok_or("four entries go")?;
+    assert_eq!((trimmed.removed, trimmed.head.sequence), (4, 11));
+    assert_eq!(ledger.entries()?.first().map(|it| it.sequence), Some(5));
+    ledger.append(&deed("run"))?;
+    let verification = ledger.verify(&heads)?;
+    assert_eq!(verification.findings, []);
+    assert_eq!((verification.known_found, verification.known_expired), (7, 3));
+    // Once more, which takes away the first checkpoint too.
+    ledger.trim(11, &deed("retention"))?;
+    assert_eq!(ledger.verify(&heads)?.findings, []);
+    Ok(())
+}
+
+#[test]
+fn a_generation_names_the_head_of_the_ledger_it_was_published_with() -> Checked {
+    let place = Place::new()?;
+    assert_eq!(place.publish(FIRST, "device 1")?.manifest().ledger, None);
+    assert_eq!(place.tenant.known_ledger_heads()?, []);
+    let ledger = place.tenant.ledger();
+    let head = ledger.append(&deed("run"))?;
+    let generation = place.publish(crate::support::SECOND, "device 1")?;
+    assert_eq!(generation.manifest().ledger.as_ref(), Some(&head));
+    fs::remove_file(place.path("ledger/entries.ndjson"))?;
+    let verification = ledger.verify(&place.tenant.known_ledger_heads()?)?;
+    assert_eq!(verification.findings.len(), 1, "the whole ledger is gone");
+    Ok(())
+}
