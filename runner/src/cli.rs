@@ -13,7 +13,7 @@ use core_query::Format;
 pub(crate) use self::destinations::{
     DestinationName, ExportArguments, PurgeArguments, SyncArguments,
 };
-pub(crate) use self::privacy::{KeyCommand, PrivacyCommand};
+pub(crate) use self::privacy::{KeyCommand, LedgerCommand, PrivacyCommand, RetentionArguments};
 use crate::exit::EXIT_CODES;
 
 /// Brings a Nexthink estate into a graph that you can query: devices, users, packages, alerts.
@@ -147,7 +147,7 @@ Example:
 Whatever else has changed is delivered too. The next delivery brings the types back unless
 their query is blank.")]
     Purge(PurgeArguments),
-    /// What is known of people: the inventory, and the keys of the pseudonyms
+    /// Personal data under control: inventory, keys, the ledger, retention, the record of processing
     #[command(subcommand)]
     Privacy(PrivacyCommand),
     /// Look at what people and the system did in Nexthink

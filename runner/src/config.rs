@@ -6,6 +6,8 @@ mod destinations;
 mod flat;
 mod privacy;
 mod queries;
+mod record;
+mod retention;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -18,7 +20,7 @@ use core_nexthink::{
     EndpointOverrides, Endpoints, NexthinkError, PollSchedule, Region, RetryPolicy, TenantId,
     Timeouts,
 };
-use core_store::Location;
+use core_store::{Location, Windows};
 use jiff::tz::TimeZone;
 
 pub(crate) use self::audit::Audit;
@@ -76,6 +78,8 @@ pub(crate) struct Config {
     pub(crate) jupiterone: Option<JupiterOne>,
     /// The audit trail, if it is to be read.
     pub(crate) audit: Option<Audit>,
+    /// How long everything in the store is kept.
+    pub(crate) retention: Windows,
 }
 
 /// How Nexthink's hosts are reached.
@@ -143,10 +147,7 @@ impl Config {
             settings.text("store.location").unwrap_or_else(|| "nexthink-graph-store".into());
         let store = settings.checked("store.location", locate(&store, folder));
         let privacy = privacy::read(&mut settings, folder);
-        // A tenant of another region is another one.
-        let named = tenant.as_ref().zip(region.as_ref());
-        let named =
-            named.map(|(tenant, region)| format!("{}-{}", tenant.as_str(), region.as_str()));
+        let named = name_with_region(tenant.as_ref(), region.as_ref());
         let jupiterone = destinations::read_jupiterone(&mut settings, folder, named.as_deref());
         let audit = audit::read(
             &mut settings,
@@ -156,6 +157,7 @@ impl Config {
             time_zone.as_ref(),
             privacy.policy.changes_anything(),
         );
+        let retention = retention::read(&mut settings);
         let read = (tenant, region, client_id, client_secret, time_zone, store);
         let (
             Some(tenant),
@@ -192,6 +194,7 @@ impl Config {
             privacy,
             jupiterone,
             audit,
+            retention,
         })
     }
 
@@ -199,6 +202,12 @@ impl Config {
     pub(crate) fn web_address(&self) -> String {
         format!("https://{}.{}.nexthink.cloud", self.tenant.as_str(), self.region.as_str())
     }
+}
+
+/// The name of a tenant with its region, since one of another region is another one.
+fn name_with_region(tenant: Option<&TenantId>, region: Option<&Region>) -> Option<String> {
+    let named = tenant.zip(region);
+    named.map(|(tenant, region)| format!("{}-{}", tenant.as_str(), region.as_str()))
 }
 
 fn read_account(settings: &mut Settings) -> Account {

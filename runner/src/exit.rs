@@ -84,6 +84,7 @@ impl From<StoreError> for Failure {
             | StoreError::InvalidLocation
             | StoreError::InvalidName { .. }
             | StoreError::NewerFormat { .. }
+            | StoreError::UnsafePlace { .. }
             | StoreError::GenerationNotFound { .. } => Exit::Configuration,
             _ => Exit::Internal,
         };

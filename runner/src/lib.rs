@@ -7,9 +7,11 @@ mod commands;
 mod config;
 mod deliver;
 mod exit;
+mod ledger;
 mod output;
 mod privacy;
 mod progress;
+mod record;
 mod run;
 mod steps;
 mod system;
@@ -28,6 +30,7 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 /// The whole program, from the command line to the exit code.
 pub fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    system::protect_process();
     output::hide_panics();
     telemetry::start(&cli.global);
     let runtime = match tokio::runtime::Runtime::new() {

@@ -4,6 +4,7 @@
 //! is here and all that its step depends on has been applied.
 
 mod apply;
+mod cost;
 mod exports;
 mod journal;
 mod parts;
@@ -11,34 +12,33 @@ mod publish;
 pub(crate) mod quota;
 mod read;
 pub(crate) mod report;
+mod retain;
 mod sealed;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 
 use core_model::plan::{Decision, Plan, PlannedStep, SkipReason};
 use core_model::step::{Source, Step};
 use core_nexthink::{Client, Credentials, ProxySettings, Secret, SecretSource};
 use core_privacy::protection::Protection;
-use core_store::{
-    Downloads, Generation, GenerationId, PrivacyMark, RetentionPolicy, RunLock, Store, StoreError,
-};
+use core_store::{Generation, GenerationId, PrivacyMark, RunLock, Store, StoreError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::apply::Applier;
+pub(crate) use self::cost::{Cost, cost};
 use self::exports::{Fetched, Fetcher};
 use self::journal::Leftovers;
 use self::publish::About;
-use self::quota::{Left, Need, Quota};
+use self::quota::Quota;
 use self::read::Reading;
 use self::report::{RunReport, StepReport};
 use self::sealed::Files;
 use crate::audit::{self, AuditReport};
 use crate::config::{Config, Proxy};
-use crate::deliver;
 use crate::exit::{Exit, Failure, exit_for};
+use crate::ledger::{self, Event};
 use crate::privacy::{self, RunPrivacy};
 use crate::progress::Progress;
 use crate::system::{self, Moment};
@@ -132,61 +132,6 @@ pub(crate) fn plan(config: &Config, selected: &[String]) -> Result<Plan, Failure
     Plan::new(&steps, decide).map_err(|error| Failure::new(Exit::Internal, error))
 }
 
-/// What a run would cost, and what is left for it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Cost {
-    need: Need,
-    left: Left,
-}
-
-/// What a run of this plan would cost now.
-pub(crate) fn cost(plan: &Plan, config: &Config) -> Result<Cost, Failure> {
-    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-    let parts_before = report::parts_of(tenant.current()?.as_ref());
-    let leftovers = Leftovers::of(tenant.download_notes()?);
-    let need = exports::sum(&exports::needs(plan, config, &leftovers, &parts_before));
-    Ok(Cost { need, left: quota::left(&tenant, config.daily_exports)? })
-}
-
-impl Cost {
-    /// Whether a run could start now.
-    pub(crate) fn is_affordable(self) -> bool {
-        let (needed, left) = (self.need.all(), self.left);
-        needed == 0 || (needed <= left.exports && left.deferred_until.is_none())
-    }
-
-    /// For programs.
-    pub(crate) fn to_json(self) -> serde_json::Value {
-        let Left { exports, of, deferred_until } = self.left;
-        serde_json::json!({
-            "needed": self.need.all(),
-            "ofParts": self.need.parts,
-            "left": exports,
-            "daily": of,
-            "notBefore": deferred_until.map(Moment::to_rfc3339),
-        })
-    }
-}
-
-impl fmt::Display for Cost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Left { exports, of, deferred_until } = self.left;
-        let needed = self.need.all();
-        let plural = if needed == 1 { "" } else { "s" };
-        write!(f, "costs {needed} export{plural}; {exports} of {of} a day are left")?;
-        if needed > of {
-            write!(
-                f,
-                ", which can never be enough: split into fewer parts, or run fewer steps at once"
-            )?;
-        }
-        match deferred_until {
-            Some(until) => write!(f, ", not before {}", until.to_rfc3339()),
-            None => Ok(()),
-        }
-    }
-}
-
 /// Refuses names that no type has.
 fn check_types(names: &[String]) -> Result<(), Failure> {
     let steps = Step::of_generation();
@@ -202,7 +147,7 @@ fn check_types(names: &[String]) -> Result<(), Failure> {
     }
 }
 
-/// Runs all steps of the plan and publishes what they made.
+/// Runs all steps of the plan and publishes what they made. The ledger has its beginning and its end.
 pub(crate) async fn run(
     config: &Config,
     secret: Secret,
@@ -210,6 +155,46 @@ pub(crate) async fn run(
     progress: &Progress,
     stop: &Stop,
 ) -> Result<Finished, Failure> {
+    let plan = checked_plan(config, options)?;
+    let started = Moment::now();
+    let client = client(config, secret, |_| {})?;
+    let before = Before::open(config, &plan, options)?;
+    let tenant = before.lock.tenant().clone();
+    ledger::record(&tenant, &Event::RunStarted { steps: &options.steps })?;
+    let opened = Opened { plan, client, before, started };
+    let mut ended = Box::pin(run_steps(config, opened, options, progress, stop)).await;
+    let event = match &ended {
+        Ok(finished) => Event::RunEnded {
+            run: Some(&finished.report.run_id),
+            generation: finished.generation.as_ref().map(ToString::to_string),
+            exports: finished.report.steps.iter().map(|step| step.exports).sum(),
+            exit_code: finished.exit as u8,
+        },
+        Err(failure) => Event::RunEnded {
+            run: None,
+            generation: None,
+            exports: 0,
+            exit_code: failure.exit as u8,
+        },
+    };
+    match (ledger::record(&tenant, &event), &mut ended) {
+        (Ok(head), Ok(finished)) => finished.report.ledger = Some(head),
+        (Ok(_), Err(_)) => {}
+        (Err(error), _) => tracing::error!(%error, "the end of the run is not in the ledger"),
+    }
+    ended
+}
+
+/// What a run begins with.
+struct Opened {
+    plan: Plan,
+    client: Arc<Client>,
+    before: Before,
+    started: Moment,
+}
+
+/// The plan of a run, if there is anything to fetch and all types that were named exist.
+fn checked_plan(config: &Config, options: &RunOptions) -> Result<Plan, Failure> {
     let plan = plan(config, &options.steps)?;
     check_types(&options.accept_shrink)?;
     if !plan.steps().iter().any(|it| it.runs() && it.step.query().is_some()) {
@@ -217,9 +202,17 @@ pub(crate) async fn run(
                     that has one";
         return Err(Failure::usage(hint));
     }
-    let started = Moment::now();
-    let client = client(config, secret, |_| {})?;
-    let before = Before::open(config, &plan, options)?;
+    Ok(plan)
+}
+
+async fn run_steps(
+    config: &Config,
+    opened: Opened,
+    options: &RunOptions,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<Finished, Failure> {
+    let Opened { plan, client, before, started } = opened;
     let Before { lock, previous, protection, mark, replaces_all, files, leftovers } = before;
     let quota = Quota::open(&lock, config.daily_exports)?;
     let parts_before = report::parts_of(previous.as_ref());
@@ -272,7 +265,7 @@ pub(crate) async fn run(
             .map(|generation| (generation.id().clone(), report))
     });
     let (generation, mut report) = joined(publishing.await)??;
-    retain(&lock, files.downloads(), &used);
+    retain::retain(config, &lock, files.downloads(), &used);
     // After the generation, which it cannot hurt.
     report.audit = read_audit(config, &lock, stop).await;
     let lacks_events = report.audit.as_ref().is_some_and(|it| !it.is_complete());
@@ -421,7 +414,7 @@ pub(crate) fn proxy(configured: &Proxy) -> Option<ProxySettings> {
     Some(ProxySettings { url: Secret::new(url), no_proxy: first(["NO_PROXY", "no_proxy"]) })
 }
 
-/// Locks the tenant's store.
+/// The right to write to the tenant's part of the store.
 pub(crate) fn lock(config: &Config) -> Result<RunLock, Failure> {
     let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
     Ok(tenant.lock(&owner())?)
@@ -457,18 +450,6 @@ fn open_store(config: &Config) -> Result<(RunLock, Option<Generation>), Failure>
         )));
     }
     Ok((lock, previous))
-}
-
-/// Removes old generations, and the downloads that are published now. That this fails costs space, not
-/// data, so the run stays good.
-fn retain(lock: &RunLock, downloads: &Downloads, published: &BTreeSet<String>) {
-    if let Err(error) = downloads.clear_except(|name| !published.contains(name)) {
-        tracing::warn!(%error, "the downloads were not removed");
-    }
-    let pinned = deliver::compared_with(lock.tenant());
-    if let Err(error) = lock.retain(RetentionPolicy::default(), &pinned, Moment::now().0) {
-        tracing::warn!(%error, "old generations were not removed");
-    }
 }
 
 /// The result of work on another thread. A panic there is a defect; what it says stays unsaid, since

@@ -100,6 +100,47 @@ pub(crate) fn write_private_file(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
+/// Makes files that this program and its children make their owner's alone, and keeps what it holds in
+/// memory out of core dumps and out of reach of the user's other programs. What the system does not
+/// know of is left out; what it refuses was not allowed to begin with.
+pub(crate) fn protect_process() {
+    #[cfg(unix)]
+    {
+        use rustix::fs::Mode;
+        use rustix::process::{Resource, Rlimit, setrlimit, umask};
+        umask(Mode::RWXG | Mode::RWXO);
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// Who runs this program, for the ledger: the number that the system knows for certain, and the name
+/// that it has in the system's list.
+#[cfg(unix)]
+pub(crate) fn user() -> String {
+    let id = rustix::process::getuid().as_raw().to_string();
+    let list = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    match name_of(&id, &list) {
+        Some(name) => format!("uid {id} ({name})"),
+        None => format!("uid {id}"),
+    }
+}
+
+/// Who runs this program, for the ledger.
+#[cfg(not(unix))]
+pub(crate) fn user() -> String {
+    variable("USERNAME").unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// The name of a user in the form of `/etc/passwd`.
+#[cfg(unix)]
+fn name_of(id: &str, list: &str) -> Option<String> {
+    let mut users = list.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let user = users.find(|fields| fields.get(2) == Some(&id))?;
+    user.first().map(|name| (*name).to_owned()).filter(|name| !name.is_empty())
+}
+
 /// What the user types to start this program: within a checkout that is Cargo.
 pub(crate) fn own_command() -> &'static str {
     if variable("CARGO_MANIFEST_DIR").is_some() {
@@ -117,4 +158,18 @@ pub(crate) fn others_may_read(file: &File) -> io::Result<bool> {
     #[cfg(not(unix))]
     let others = file.metadata().map(|_| false)?;
     Ok(others)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_a_name_if_the_system_lists_one() {
+        let list = "root:x:0:0::/:/bin/sh\nbroken\noperator:x:1000:1000::/:/bin/sh\n";
+        assert_eq!(name_of("1000", list).as_deref(), Some("operator"));
+        assert_eq!(name_of("0", list).as_deref(), Some("root"));
+        assert_eq!(name_of("100", list), None);
+        assert_eq!(name_of("", "::\n"), None);
+    }
 }

@@ -12,6 +12,7 @@ mod exports;
 mod life_cycle;
 mod network;
 mod people;
+mod place;
 // They make certificates that some systems refuse.
 #[cfg(target_os = "linux")]
 mod proxies;

@@ -25,7 +25,7 @@ fn n_exports(scene: &Scene) -> u64 {
 
 #[cfg(unix)]
 #[test]
-fn a_second_run_is_refused_and_told_whose_the_first_is() {
+fn j8_a_second_run_is_refused_and_told_whose_the_first_is() {
     let scene = Scene::of(TenantSpec::default());
     let first = endless_run(&scene);
     let second = scene.program(&["run", "--quiet"]);
@@ -42,7 +42,7 @@ fn a_second_run_is_refused_and_told_whose_the_first_is() {
 
 #[cfg(unix)]
 #[test]
-fn a_run_that_is_stopped_publishes_nothing_and_the_next_one_does() {
+fn j14_a_run_that_is_stopped_publishes_nothing_and_the_next_one_does() {
     let scene = Scene::of(TenantSpec::default());
     scene.run_completely();
     let (published, tables) = (scene.published().id().clone(), scene.tables());
@@ -71,7 +71,7 @@ fn forget_exports(scene: &Scene) {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_ends_the_wait_for_a_host_that_does_not_answer() {
+fn j14_a_signal_ends_the_wait_for_a_host_that_does_not_answer() {
     let scene = Scene::of(TenantSpec::default());
     scene.configure(|it| {
         let it = it.without("nexthink.retry");

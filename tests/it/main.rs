@@ -18,6 +18,7 @@ mod leaks;
 mod linking;
 mod lock;
 mod parts;
+mod privacy;
 mod queries;
 mod repetition;
 mod resuming;

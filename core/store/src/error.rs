@@ -160,11 +160,25 @@ pub enum StoreError {
         /// Its length.
         bytes: usize,
     },
-    /// The clock is earlier than the published generation, so that ages cannot be trusted.
-    #[error("the clock is earlier than generation {current}: nothing was removed")]
-    ClockBehind {
-        /// The published generation.
-        current: String,
+    /// A small file of ours cannot be read as what it should be.
+    #[error(
+        "the file {name}.json of the tenant is damaged; without it the store is looked at anew"
+    )]
+    BrokenState {
+        /// Its name without the extension.
+        name: &'static str,
+        /// Where the text stops making sense.
+        source: serde_json::Error,
+    },
+    /// The place of the store is not safe to keep personal data in.
+    #[error("{} {reason}: {fix}", path.display())]
+    UnsafePlace {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+        /// What to do.
+        fix: String,
     },
 }
 

@@ -24,6 +24,7 @@ const MAX_LINE: usize = 64 * 1024;
 /// The ledger of one tenant. Reading needs no lock; adding takes it for as long as a write takes.
 #[derive(Debug, Clone)]
 pub struct Ledger {
+    tenant: TenantStore,
     folder: PathBuf,
 }
 
@@ -39,7 +40,7 @@ pub struct Trimmed {
 impl TenantStore {
     /// The ledger of this tenant, whether or not anything is in it yet.
     pub fn ledger(&self) -> Ledger {
-        Ledger { folder: self.folder().join("ledger") }
+        Ledger { tenant: self.clone(), folder: self.folder().join("ledger") }
     }
 
     /// The heads that the kept generations name: what the ledger must hold still.
@@ -168,6 +169,7 @@ impl Ledger {
     }
 
     fn lock(&self) -> Result<File, StoreError> {
+        self.tenant.check_place()?;
         platform::create_private_folder(&self.folder)?;
         let path = self.folder.join(LOCK);
         let mut options = platform::private_file();
@@ -192,6 +194,11 @@ impl Ledger {
     fn path(&self) -> PathBuf {
         self.folder.join(ENTRIES)
     }
+}
+
+/// The hash that stands for a text which an entry must not hold, such as a query that names a person.
+pub fn ledger_hash(text: &str) -> String {
+    format!("blake3:{}", blake3::hash(text.as_bytes()).to_hex())
 }
 
 /// Mends a line that a crash has cut off: one that lacks nothing but its end gets that, any other is

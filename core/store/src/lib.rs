@@ -20,13 +20,18 @@ pub use downloads::Downloads;
 pub use error::StoreError;
 pub use events::{EventAppender, EventDeclaration, EventFile, EventLog};
 pub use generation::{Batches, Generation};
-pub use ledger::{Deed, Ledger, LedgerEntry, LedgerFinding, LedgerHead, Trimmed, Verification};
+pub use ledger::{
+    Deed, Ledger, LedgerEntry, LedgerFinding, LedgerHead, Trimmed, Verification, ledger_hash,
+};
 pub use location::Location;
 pub use manifest::{
     Column, FileEntry, Manifest, Outcome, PrivacyMark, Table, TableFile, TableKind,
 };
 pub use names::GenerationId;
-pub use retention::{RetentionPolicy, choose_removals};
+pub use retention::{
+    ClockVerdict, Item, ItemKind, Removal, Retention, RetentionPlan, RetentionPolicy,
+    RetentionState, Windows,
+};
 pub use staging::{Draft, Staging};
 pub use table::{TableDeclaration, TableWriter};
 pub use tenant::{DeliveryLock, HistoryEntry, RunLock, Store, TenantStore};

@@ -1,116 +1,145 @@
-//! Which generations to keep: all of the last days, then one a day, then none. Never the published one.
+//! How long everything in a store is kept. `plan` decides from names and times alone, `generations`
+//! is the rule for the history, and what is here finds the items on the disk and removes them.
 
-use std::collections::HashSet;
+mod clock;
+mod generations;
+mod plan;
 
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+pub use self::clock::ClockVerdict;
+pub use self::generations::RetentionPolicy;
+pub use self::plan::{Item, ItemKind, Removal, RetentionPlan, RetentionState, Windows};
+use crate::error::StoreError;
+use crate::ledger::Deed;
 use crate::names::GenerationId;
+use crate::tenant::{RunLock, TenantStore, folder_names};
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// What retention remembers between runs, beside the generations.
+const STATE: &str = "retention";
 
-/// How long generations are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetentionPolicy {
-    /// Older generations than this are removed. Days.
-    pub keep_days: u64,
-    /// Up to this age every generation is kept, after it the last one of each UTC day. Days.
-    pub keep_all_days: u64,
+/// Removes and plans by a clock that the caller reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention<'a> {
+    /// How long everything is kept.
+    pub windows: &'a Windows,
+    /// Generations that stay however old they are, besides the published one.
+    pub pinned: &'a [GenerationId],
+    /// The time, milliseconds since 1970-01-01 UTC.
+    pub now_ms: u64,
+    /// Whether that time is right although it is behind an earlier one or far ahead of it.
+    pub accept_clock: bool,
 }
 
-impl Default for RetentionPolicy {
-    /// 90 days, at most one generation a day after a week.
-    fn default() -> Self {
-        Self { keep_days: 90, keep_all_days: 7 }
+impl TenantStore {
+    /// What would be removed now. Changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; [`StoreError::BrokenState`].
+    pub fn plan_retention(&self, retention: Retention<'_>) -> Result<RetentionPlan, StoreError> {
+        let state = match self.state(STATE)? {
+            Some(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|source| StoreError::BrokenState { name: STATE, source })?,
+            None => RetentionState::default(),
+        };
+        let current = self.current_id()?;
+        let mut items = self.generation_items()?;
+        for (kind, folder) in [
+            (ItemKind::Quarantine, "quarantine"),
+            (ItemKind::Log, "logs"),
+            (ItemKind::Staging, "staging"),
+            (ItemKind::Staging, "staging/downloads"),
+        ] {
+            items.extend(self.dated_items(kind, folder)?);
+        }
+        let head = self.ledger().head()?.map(|head| head.sequence);
+        Ok(plan::plan(state, &items, current.as_ref(), head, retention))
+    }
+
+    fn generation_items(&self) -> Result<Vec<Item>, StoreError> {
+        let item = |entry: crate::tenant::HistoryEntry| Item {
+            kind: ItemKind::Generation,
+            name: format!("generations/{}", entry.id),
+            own_ms: entry.id.time_ms(),
+            // A generation of a newer format is whole; only this program cannot read it.
+            is_whole: matches!(entry.manifest, Ok(_) | Err(StoreError::NewerFormat { .. })),
+        };
+        Ok(self.history()?.into_iter().map(item).collect())
+    }
+
+    /// What lies in a folder, by when it was last written to.
+    fn dated_items(&self, kind: ItemKind, folder: &str) -> Result<Vec<Item>, StoreError> {
+        let path = self.folder().join(folder);
+        let mut items = Vec::new();
+        for name in folder_names(&path)? {
+            let path = path.join(&name);
+            // The folder of downloads stays; what is in it has a time of its own.
+            if folder == "staging" && name == "downloads" {
+                continue;
+            }
+            let modified = match fs::symlink_metadata(&path).and_then(|it| it.modified()) {
+                Ok(modified) => modified,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(source) => return Err(StoreError::Io { action: "read", path, source }),
+            };
+            let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let own_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+            items.push(Item { kind, name: format!("{folder}/{name}"), own_ms, is_whole: true });
+        }
+        Ok(items)
     }
 }
 
-/// Chooses the generations to remove, newest first.
-///
-/// `generations` may come in any order; the flag tells whether a generation can be read. One that
-/// cannot never stands in for its day. Ages come from the ids (see [`GenerationId::time_ms`]), so that
-/// a broken generation ages too. `now_ms` is in milliseconds since 1970-01-01 UTC.
-pub fn choose_removals(
-    generations: &[(GenerationId, bool)],
-    current: &GenerationId,
-    policy: RetentionPolicy,
-    now_ms: u64,
-) -> Vec<GenerationId> {
-    let mut newest_first: Vec<_> = generations.iter().collect();
-    newest_first.sort_unstable_by(|(left, _), (right, _)| right.cmp(left));
-
-    let mut days_with_one = HashSet::new();
-    let mut removals = Vec::new();
-    for (id, readable) in newest_first {
-        let age_ms = now_ms.saturating_sub(id.time_ms());
-        let is_first_of_its_day = *readable && days_with_one.insert(id.time_ms() / DAY_MS);
-        let keep = id == current
-            || age_ms <= policy.keep_all_days * DAY_MS
-            || (age_ms <= policy.keep_days * DAY_MS && (is_first_of_its_day || !readable));
-        if !keep {
-            removals.push(id.clone());
+impl RunLock {
+    /// Removes what was kept long enough, and remembers what was seen when. Every removal is told in the
+    /// log; `deed` is what the ledger says where its own oldest entries go.
+    ///
+    /// A reader that has opened an older generation but not yet its files finds them missing
+    /// afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; what was removed before stays removed, and the rest goes the next time.
+    pub fn retain(
+        &self,
+        retention: Retention<'_>,
+        deed: &Deed,
+    ) -> Result<RetentionPlan, StoreError> {
+        let plan = self.tenant().plan_retention(retention)?;
+        for removal in &plan.removals {
+            self.remove(removal)?;
         }
+        if let Some(through) = plan.ledger_through {
+            self.tenant().ledger().trim(through, deed)?;
+        }
+        let state = serde_json::to_vec(&plan.state).expect("a state is plain data");
+        self.set_state(STATE, &state)?;
+        Ok(plan)
     }
-    removals
+
+    fn remove(&self, removal: &Removal) -> Result<(), StoreError> {
+        if removal.kind == ItemKind::Generation {
+            let id = removal.name.trim_start_matches("generations/").parse()?;
+            return self.remove_generation(&id);
+        }
+        let path = self.tenant().folder().join(&removal.name);
+        remove_anything(&path).map_err(StoreError::io("remove", &path))?;
+        tracing::info!(tenant = self.tenant().name(), item = removal.name, "removed by retention");
+        Ok(())
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW_MS: u64 = 1_000 * DAY_MS;
-
-    /// An id whose time is that many hours before now.
-    fn hours_ago(hours: u64, last_digit: char) -> GenerationId {
-        let mut time = NOW_MS - hours * 60 * 60 * 1000;
-        let mut digits = [b'0'; 10];
-        for digit in digits.iter_mut().rev() {
-            *digit = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[(time % 32) as usize];
-            time /= 32;
-        }
-        let time = String::from_utf8_lossy(&digits);
-        GenerationId::parse(&format!("{time}000000000000000{last_digit}")).expect("made of digits")
-    }
-
-    #[test]
-    fn all_of_a_week_then_one_a_day_then_none() {
-        let day = 24;
-        // Hours of age, readable, kept. Now is midnight, so 24 * n + 1 .. 24 * (n + 1) is one day.
-        let table = [
-            (1, true, true),
-            (2, true, true),
-            (2, false, true),
-            (7 * day, true, true),
-            (7 * day + 1, true, true),
-            (7 * day + 2, true, false),
-            (7 * day + 3, false, true),
-            (30 * day + 1, false, true),
-            (30 * day + 2, true, true),
-            (30 * day + 3, true, false),
-            (90 * day, true, true),
-            (90 * day + 1, true, false),
-            (91 * day, false, false),
-            (400 * day, true, false),
-        ];
-        let ids: Vec<_> = table
-            .iter()
-            .map(|row| (hours_ago(row.0, if row.1 { '1' } else { '0' }), row.1))
-            .collect();
-        let removals = choose_removals(&ids, &ids[0].0, RetentionPolicy::default(), NOW_MS);
-        for ((hours, readable, kept), (id, _)) in table.iter().zip(&ids) {
-            assert_eq!(!removals.contains(id), *kept, "{hours} hours, readable {readable}");
-        }
-    }
-
-    #[test]
-    fn the_published_generation_stays_however_old() {
-        let ids = [(hours_ago(24 * 500, '0'), false), (hours_ago(24 * 400, '0'), true)];
-        let removals = choose_removals(&ids, &ids[0].0, RetentionPolicy::default(), NOW_MS);
-        assert_eq!(removals, [ids[1].0.clone()]);
-    }
-
-    #[test]
-    fn a_policy_of_no_days_leaves_only_the_published_one() {
-        let ids = [(hours_ago(1, '0'), true), (hours_ago(2, '0'), true), (hours_ago(3, '0'), true)];
-        let policy = RetentionPolicy { keep_days: 0, keep_all_days: 0 };
-        let removals = choose_removals(&ids, &ids[1].0, policy, NOW_MS);
-        assert_eq!(removals, [ids[0].0.clone(), ids[2].0.clone()]);
+/// Removes a file, a folder with all that is in it, or a link. That it is not there is no error.
+fn remove_anything(path: &Path) -> std::io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }

@@ -13,7 +13,6 @@ use crate::location::Location;
 use crate::manifest::Manifest;
 use crate::names::{self, GenerationId};
 use crate::platform;
-use crate::retention::{self, RetentionPolicy};
 use crate::staging::Staging;
 
 /// Characters of an owner's text that are repeated to whoever finds the lock taken.
@@ -88,6 +87,7 @@ impl TenantStore {
     /// # Errors
     /// [`StoreError::Locked`] when another run has it.
     pub fn lock(&self, owner: &str) -> Result<RunLock, StoreError> {
+        self.check_place()?;
         platform::create_private_folder(&self.generations())?;
         platform::create_private_folder(&self.staging())?;
         let file = self.lock_file("lock", owner, |owner| StoreError::Locked { owner })?;
@@ -161,6 +161,7 @@ impl TenantStore {
     /// # Errors
     /// [`StoreError::GenerationNotFound`], [`StoreError::NewerFormat`], [`StoreError::BrokenManifest`].
     pub fn generation(&self, id: &GenerationId) -> Result<Generation, StoreError> {
+        self.check_place()?;
         Generation::open(self.generations().join(id.as_str()), &self.name, id)
     }
 
@@ -193,8 +194,19 @@ impl TenantStore {
         }
     }
 
+    /// Refuses a place where others could have put what is there, or may change it.
+    ///
+    /// # Errors
+    /// [`StoreError::UnsafePlace`], with what to do.
+    pub fn check_place(&self) -> Result<(), StoreError> {
+        let store = self.folder.parent().expect("a tenant is in a store");
+        platform::check_folder(store)?;
+        platform::check_folder(&self.folder)
+    }
+
     /// The id that the pointer holds.
     pub(crate) fn current_id(&self) -> Result<Option<GenerationId>, StoreError> {
+        self.check_place()?;
         let path = self.current_path();
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -343,43 +355,6 @@ impl RunLock {
         replace_file(&self.tenant.state_path(name)?, bytes)
     }
 
-    /// Removes the generations that the policy does not keep, and returns their ids. `pinned` ones stay
-    /// whatever their age; `now_ms` is in milliseconds since 1970-01-01 UTC.
-    ///
-    /// A reader that has opened an older generation but not yet its files finds them missing
-    /// afterwards.
-    ///
-    /// # Errors
-    /// [`StoreError::ClockBehind`] when the published generation is from the future: then the ages
-    /// cannot be trusted and nothing is removed.
-    pub fn retain(
-        &self,
-        policy: RetentionPolicy,
-        pinned: &[GenerationId],
-        now_ms: u64,
-    ) -> Result<Vec<GenerationId>, StoreError> {
-        let Some(current) = self.tenant.current_id()? else { return Ok(Vec::new()) };
-        if current.time_ms() > now_ms {
-            return Err(StoreError::ClockBehind { current: current.to_string() });
-        }
-        let history = self.tenant.history()?;
-        // A generation of a newer format is whole; only this program cannot read it.
-        let generations: Vec<_> = history
-            .into_iter()
-            .map(|entry| {
-                let is_whole =
-                    matches!(entry.manifest, Ok(_) | Err(StoreError::NewerFormat { .. }));
-                (entry.id, is_whole)
-            })
-            .collect();
-        let mut removals = retention::choose_removals(&generations, &current, policy, now_ms);
-        removals.retain(|id| !pinned.contains(id));
-        for id in &removals {
-            self.remove_generation(id)?;
-        }
-        Ok(removals)
-    }
-
     /// Moves a generation out of the history in one step before deleting it, so that a crash leaves
     /// either the whole or none of it.
     pub(crate) fn remove_generation(&self, id: &GenerationId) -> Result<(), StoreError> {
@@ -404,7 +379,7 @@ fn read_owner(file: &mut File) -> String {
 }
 
 /// The names in a folder that are text, sorted; none if there is no such folder.
-fn folder_names(folder: &Path) -> Result<Vec<String>, StoreError> {
+pub(crate) fn folder_names(folder: &Path) -> Result<Vec<String>, StoreError> {
     let failed = |source| StoreError::Io { action: "list", path: folder.to_owned(), source };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

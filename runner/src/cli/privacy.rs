@@ -1,8 +1,8 @@
 //! What can be typed after `privacy`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
-use super::Output;
+use super::{Output, ReportFormat};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PrivacyCommand {
@@ -18,6 +18,31 @@ Examples:
     /// The keys that pseudonyms are made with
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Who did what with the data and when: list it, or prove that nothing of it was changed
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Remove what was kept long enough, as after each run
+    #[command(after_help = "\
+Examples:
+  nexthink-graph privacy retention --dry-run
+  nexthink-graph privacy retention --output json
+
+The windows are those of `[retention]` in the configuration. Nothing is removed while the clock is
+behind an earlier run, or when it has jumped far ahead until a later run sees it there too.")]
+    Retention(RetentionArguments),
+    /// Print the record of processing: purposes, kinds of data, recipients, how long it is kept
+    #[command(after_help = "\
+Examples:
+  nexthink-graph privacy record > record-of-processing.md
+  nexthink-graph privacy record --output json
+
+Purposes and contacts come from `[privacy.record]` in the configuration, everything else from what
+the program reads, keeps and sends.")]
+    Record {
+        /// How it is printed; `table` is Markdown
+        #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+        output: ReportFormat,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,4 +79,52 @@ Remove the copies that you keep of the file too.")]
         /// The id of the key; `privacy key list` shows it
         id: String,
     },
+}
+
+/// `privacy ledger` and what follows it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// List the entries, the oldest first
+    #[command(after_help = "\
+Examples:
+  nexthink-graph privacy ledger list
+  nexthink-graph privacy ledger list --event query --output ndjson")]
+    List {
+        /// Only entries of this event; may be given several times
+        #[arg(long = "event", value_name = "EVENT")]
+        events: Vec<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Verify that no entry was changed, removed or moved, and print the head
+    #[command(after_help = "\
+Examples:
+  nexthink-graph privacy ledger verify
+  nexthink-graph privacy ledger verify --from 812:6b1f…
+
+Keep the head elsewhere, and give it as --from the next time: that is how a ledger that was cut at
+its end or made anew is found out. The heads that the kept generations name are checked always.
+A ledger that is not whole ends with exit code 5.")]
+    Verify {
+        /// A head that an earlier run or `verify` has printed; may be given several times
+        #[arg(long = "from", value_name = "NUMBER:HASH")]
+        from: Vec<String>,
+        /// How the verdict is printed
+        #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+        output: ReportFormat,
+    },
+}
+
+/// What `privacy retention` takes.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct RetentionArguments {
+    /// Only show what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Believe the clock although it is behind an earlier run or has jumped far ahead
+    #[arg(long)]
+    pub(crate) accept_clock: bool,
+    /// How the report is printed
+    #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) output: ReportFormat,
 }

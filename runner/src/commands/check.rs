@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::cli::Global;
 use crate::config::{self, Config, DEFAULT_FILE};
 use crate::exit::{Exit, Failure, exit_for};
-use crate::output;
+use crate::{output, record};
 
 /// What was found out.
 pub(super) struct Checks(Vec<Check>);
@@ -75,6 +75,9 @@ fn as_code<S: serde::Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S:
 /// Checks all that a valid configuration leads to.
 pub(super) async fn check_all(config: &Config) -> Checks {
     let mut checks = place::check(config);
+    if let Some(warning) = record::transfer_warning(config) {
+        checks.push(Check::warning("region", warning));
+    }
     let client = connection::client(config, &mut checks);
     let reached = match &client {
         Some(client) => connection::check(config, client, &mut checks).await,

@@ -10,6 +10,7 @@ use crate::cli::{ExportArguments, Global, PurgeArguments, ReportFormat, SyncArgu
 use crate::config::{Config, JupiterOne};
 use crate::deliver::{self, DeliveryOptions, DeliveryResult, Intent};
 use crate::exit::{Exit, Failure};
+use crate::ledger::{self, Event};
 use crate::output;
 use crate::progress::Progress;
 use crate::run::Stop;
@@ -21,6 +22,8 @@ pub(super) fn export(global: &Global, arguments: &ExportArguments) -> Result<Exi
     let extras = Extras { persons: *persons, raw_data: *raw_data };
     let tenant = super::tenant(global)?;
     let generation = super::generation(&tenant, arguments.generation.as_deref())?;
+    let id = generation.id().as_str();
+    ledger::record_read(&tenant, &Event::Export { destination: "jupiterone", generation: id });
     let outcomes = outcomes_of(&generation);
     let tables = &generation.manifest().tables;
     let was_made = |step: &Step| tables.iter().any(|it| step.type_names().any(|of| of == it.name));
@@ -121,7 +124,24 @@ pub(super) async fn deliver_published(
     let client = deliver::client(config, jupiterone, |_| {})?;
     let lock = deliver::lock(config)?;
     let generation = super::generation(lock.tenant(), None)?;
-    deliver::deliver(&client, &lock, generation, options, progress, stop).await
+    let (destination, id) = ("jupiterone", generation.id().to_string());
+    let account = &jupiterone.destination.identity().account;
+    let started = Event::DeliveryStarted { destination, account, generation: &id };
+    ledger::record(lock.tenant(), &started)?;
+    let delivering = deliver::deliver(&client, &lock, generation, options, progress, stop);
+    let ended = Box::pin(delivering).await;
+    let (job, exit) = match &ended {
+        Ok(delivered @ DeliveryResult::Delivered { report, .. }) => {
+            (Some(report.job.to_string()), exit_of(delivered))
+        }
+        Ok(DeliveryResult::NothingChanged { .. }) => (None, Exit::Complete),
+        Err(failure) => (None, failure.exit),
+    };
+    let event = Event::DeliveryEnded { destination, generation: &id, job, exit_code: exit as u8 };
+    if let Err(error) = ledger::record(lock.tenant(), &event) {
+        tracing::error!(%error, "the end of the delivery is not in the ledger");
+    }
+    ended
 }
 
 /// Objects that JupiterOne did not take, or deleted unasked, make a delivery a failed one, though most

@@ -1,4 +1,8 @@
-//! `privacy`: what is known of people, and the keys.
+//! `privacy`: what is known of people, the keys, the ledger, retention, the record of processing.
+
+mod ledger;
+mod record;
+mod retention;
 
 use core_model::column::Column;
 use core_model::step::Step;
@@ -9,9 +13,10 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{configured, show};
-use crate::cli::{Global, KeyCommand, PrivacyCommand, RowFormat};
+use crate::cli::{Global, KeyCommand, LedgerCommand, PrivacyCommand, RowFormat};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
+use crate::ledger::Event;
 use crate::system::{self, Moment};
 use crate::{output, privacy};
 
@@ -25,6 +30,14 @@ pub(super) fn dispatch(global: &Global, command: PrivacyCommand) -> Result<Exit,
         }
         PrivacyCommand::Key(KeyCommand::Rotate) => rotate(&configured(global)?),
         PrivacyCommand::Key(KeyCommand::Retire { id }) => retire(&configured(global)?, &id),
+        PrivacyCommand::Ledger(LedgerCommand::List { events, output }) => {
+            ledger::list(global, &events, output.output)
+        }
+        PrivacyCommand::Ledger(LedgerCommand::Verify { from, output }) => {
+            ledger::verify(global, &from, output)
+        }
+        PrivacyCommand::Retention(arguments) => retention::retention(global, arguments),
+        PrivacyCommand::Record { output } => record::record(global, output),
     }
 }
 
@@ -92,6 +105,7 @@ fn new_keys(config: &Config) -> Result<Exit, Failure> {
     let mut random = Zeroizing::new([0; NEW_RING_BYTES]);
     system::fill_random(random.as_mut_slice())?;
     let keys = KeyRing::new(&Moment::now().to_rfc3339(), &random);
+    record_key(config, "made", keys.active_id())?;
     privacy::save_keys(path, &keys)?;
     output::result(&format!("made key {} in {shown}", keys.active_id()));
     output::note("keep a copy of the file where the store is not: nobody can make this key again");
@@ -129,6 +143,7 @@ fn rotate(config: &Config) -> Result<Exit, Failure> {
     let mut random = Zeroizing::new([0; KEY_BYTES]);
     system::fill_random(random.as_mut_slice())?;
     keys.rotate(&Moment::now().to_rfc3339(), &random);
+    record_key(config, "rotated", keys.active_id())?;
     privacy::save_keys(path, &keys)?;
     output::result(&format!("the next run makes its pseudonyms with key {}", keys.active_id()));
     Ok(Exit::Complete)
@@ -148,7 +163,15 @@ fn retire(config: &Config, id: &str) -> Result<Exit, Failure> {
     }
     let refused = |error| Failure::new(Exit::Configuration, error);
     keys.retire(id).map_err(refused)?;
+    record_key(config, "retired", id)?;
     privacy::save_keys(path, &keys)?;
     output::result(&format!("key {id} is retired: nobody can make its pseudonyms again"));
     Ok(Exit::Complete)
+}
+
+/// Tells the ledger what is about to be done with a key.
+fn record_key(config: &Config, action: &str, key: &str) -> Result<(), Failure> {
+    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
+    crate::ledger::record(&tenant, &Event::Key { action, key })?;
+    Ok(())
 }

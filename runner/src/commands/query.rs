@@ -3,10 +3,12 @@
 use std::io;
 
 use core_query::{Format, QueryError, QuerySession, QuerySettings, ResultWriter};
+use core_store::ledger_hash;
 use serde_json::json;
 
 use crate::cli::{Global, QueryArguments, RowFormat};
 use crate::exit::{Exit, Failure};
+use crate::ledger::{self, Event};
 use crate::output;
 
 /// How many names of columns stand in one line of the list of tables.
@@ -21,7 +23,12 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
     super::audit::add_events(&mut session, &tenant).await?;
     let format = arguments.output.output;
     match arguments.sql {
-        Some(sql) => answered(&session, &sql, format.into()).await,
+        Some(sql) => {
+            let id = generation.id().as_str();
+            let query = ledger_hash(&sql);
+            ledger::record_read(&tenant, &Event::Query { generation: id, query });
+            answered(&session, &sql, format.into()).await
+        }
         None => tables(&session, format),
     }
 }

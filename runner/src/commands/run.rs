@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use core_jupiterone::ErrorKind;
-use core_store::Store;
+use core_store::{LedgerHead, Store, StoreError};
 use serde_json::json;
 
 use super::jupiterone;
@@ -13,7 +13,7 @@ use crate::deliver::{self, DeliveryOptions, DeliveryResult};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 use crate::run::{self, Finished, RunOptions, Stop};
-use crate::{output, system};
+use crate::{output, record, system};
 
 /// How long a destination is asked before a run whether it is there.
 const PROBE: Duration = Duration::from_secs(10);
@@ -33,6 +33,9 @@ pub(super) async fn run(
         steps: arguments.steps.clone(),
         accept_shrink: arguments.accept_shrink.clone(),
     };
+    if let (Some(warning), false) = (record::transfer_warning(config), global.quiet) {
+        output::note(&warning);
+    }
     let progress = Progress::new(global.quiet);
     let stop = Stop::default();
     if let Some(jupiterone) = destination(config) {
@@ -124,6 +127,10 @@ async fn deliver(
         Ok(_) => Exit::DestinationFailed,
         Err(failure) => failure.exit,
     } as u8;
+    // The delivery has entries of its own.
+    if let Ok(Some(head)) = ledger_head(config) {
+        finished.report.ledger = Some(head);
+    }
     finished.report.delivery = Some(match &delivered {
         Ok(delivered) => serde_json::to_value(delivered).unwrap_or_default(),
         Err(failure) => json!({ "result": "failed", "reason": format!("{:#}", failure.error) }),
@@ -135,6 +142,10 @@ fn is_anything_published(config: &Config) -> bool {
     let tenant = Store::open(config.store.clone()).and_then(|it| it.tenant(config.tenant.as_str()));
     // A store that cannot be read is what the delivery complains about.
     tenant.and_then(|it| it.current()).map_or(true, |current| current.is_some())
+}
+
+fn ledger_head(config: &Config) -> Result<Option<LedgerHead>, StoreError> {
+    Store::open(config.store.clone())?.tenant(config.tenant.as_str())?.ledger().head()
 }
 
 /// Prints the summary to standard output and the remarks to standard error.
@@ -153,6 +164,9 @@ pub(super) fn print(global: &Global, finished: &Finished) {
         }
         None => "error: no export could be used, so nothing was published".to_owned(),
     });
+    if let (Some(head), Some(_)) = (&finished.report.ledger, &finished.generation) {
+        output::note(&format!("ledger head {head}"));
+    }
 }
 
 /// What is told of something that a signal ended.

@@ -7,6 +7,7 @@ use core_model::step::Step;
 use core_privacy::profile::{Action, Policy, Profile};
 
 use super::flat::Settings;
+use super::record::{self, RecordOfProcessing};
 
 /// The key file where no other is named, beside the configuration.
 const DEFAULT_KEY_FILE: &str = "nexthink-graph.key";
@@ -17,6 +18,8 @@ pub(crate) struct Privacy {
     pub(crate) policy: Policy,
     /// Where the keys are; they are read only where they are needed.
     pub(crate) key_file: PathBuf,
+    /// What people have written for the record of processing.
+    pub(crate) record: RecordOfProcessing,
 }
 
 /// Reads the table; without one everything that is declared is kept.
@@ -40,7 +43,7 @@ pub(super) fn read(settings: &mut Settings, folder: &Path) -> Privacy {
         }
         policy(profile, &[]).expect("nothing is overridden")
     });
-    Privacy { policy, key_file }
+    Privacy { policy, key_file, record: record::read(settings) }
 }
 
 type Errors = Vec<(String, core_privacy::profile::OverrideError)>;

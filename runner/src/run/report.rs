@@ -8,7 +8,7 @@ use core_ingest::graph::Graph;
 use core_ingest::outcome::Outcome;
 use core_ingest::step::{HashedNames, RowAccount};
 use core_model::step::Step;
-use core_store::Generation;
+use core_store::{Generation, LedgerHead};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -53,6 +53,9 @@ pub(crate) struct RunReport {
     /// What came of the delivery after the run, if there was one; not in the generation's own report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) delivery: Option<Value>,
+    /// The ledger's last entry after the run, to be kept elsewhere; not in the generation's own report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ledger: Option<LedgerHead>,
     /// The types of which objects may be missing or outdated, so that no destination deletes any.
     pub(crate) partial_datasets: Vec<String>,
 }
@@ -158,6 +161,7 @@ impl RunReport {
             held: Vec::new(),
             audit: None,
             delivery: None,
+            ledger: None,
             partial_datasets: Vec::new(),
         }
     }

@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::Path;
 
-use core_store::{GenerationId, RetentionPolicy, StoreError};
+use core_store::{ClockVerdict, GenerationId, Retention, RetentionPolicy, StoreError, Windows};
 
 use crate::support::{
-    Checked, FIRST, Place, SECOND, THIRD, device_batch, device_keys, devices, draft, write,
+    Checked, FIRST, Place, SECOND, THIRD, deed, device_batch, device_keys, devices, draft, write,
 };
 
 fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
@@ -31,7 +31,7 @@ fn current_keys(place: &Place) -> Result<Vec<String>, Box<dyn std::error::Error>
 }
 
 #[test]
-fn killed_while_writing_leaves_the_old_generation_and_is_cleared() -> Checked {
+fn j5_killed_while_writing_leaves_the_old_generation_and_is_cleared() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "old")?;
     let left = place.path(&format!("staging/{SECOND}/generation/entities"));
@@ -50,7 +50,7 @@ fn killed_while_writing_leaves_the_old_generation_and_is_cleared() -> Checked {
 }
 
 #[test]
-fn killed_before_the_pointer_moved_leaves_the_old_generation() -> Checked {
+fn j5_j6_killed_before_the_pointer_moved_leaves_the_old_generation() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "old")?;
     place.publish(SECOND, "new")?;
@@ -77,7 +77,7 @@ fn killed_before_the_first_pointer_leaves_an_empty_tenant() -> Checked {
 }
 
 #[test]
-fn killed_while_removing_leaves_no_half_generation() -> Checked {
+fn j5_killed_while_removing_leaves_no_half_generation() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "old")?;
     let doomed = place.path(&format!("staging/removed-{THIRD}"));
@@ -101,7 +101,7 @@ fn a_run_that_ends_early_leaves_nothing() -> Checked {
 }
 
 #[test]
-fn a_changed_byte_is_found() -> Checked {
+fn j7_a_changed_byte_is_found() -> Checked {
     let place = Place::new()?;
     let generation = place.publish(FIRST, "a")?;
     let path =
@@ -169,15 +169,22 @@ fn retention_removes_whole_generations_and_keeps_the_published_one() -> Checked 
     let place = Place::new()?;
     let old = place.publish(FIRST, "a")?;
     let new = place.publish(SECOND, "b")?;
-    let policy = RetentionPolicy { keep_days: 0, keep_all_days: 0 };
+    let generations = RetentionPolicy { keep_days: 0, keep_all_days: 0 };
+    let windows = Windows { generations, ..Windows::default() };
     let lock = place.lock()?;
-    assert!(matches!(
-        lock.retain(policy, &[], new.id().time_ms() - 1),
-        Err(StoreError::ClockBehind { .. })
-    ));
-    let later = new.id().time_ms() + 1;
-    assert_eq!(lock.retain(policy, &[old.id().clone()], later)?, [], "what is pinned stays");
-    assert_eq!(lock.retain(policy, &[], later)?, [old.id().clone()]);
+    let at = |now_ms| Retention { windows: &windows, now_ms, accept_clock: false, pinned: &[] };
+    let deed = deed("retention");
+    let seen_ms = new.id().time_ms();
+    let behind = lock.retain(at(seen_ms - 3_600_000), &deed)?;
+    assert_eq!((behind.clock, behind.removals), (ClockVerdict::Behind { seen_ms }, vec![]));
+    let pinned = [old.id().clone()];
+    let pinning = Retention { pinned: &pinned, ..at(seen_ms + 1) };
+    assert_eq!(place.tenant.plan_retention(pinning)?.removals, [], "what is pinned stays");
+    let planned = place.tenant.plan_retention(at(seen_ms + 1))?;
+    assert_eq!(planned.removals.len(), 1);
+    assert!(place.path(&format!("generations/{FIRST}")).exists(), "planning changes nothing");
+    assert_eq!(lock.retain(at(seen_ms + 1), &deed)?.removals, planned.removals);
+    assert_eq!(planned.removals[0].name, format!("generations/{}", old.id()));
     assert!(!place.path(&format!("generations/{FIRST}")).exists());
     assert_eq!(fs::read_dir(place.path("staging"))?.count(), 0);
     assert_eq!(current_keys(&place)?, ["b"]);

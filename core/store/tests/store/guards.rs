@@ -154,3 +154,44 @@ fn folders_and_files_are_for_the_owner_only() -> Checked {
     assert_eq!(n_files, 8);
     Ok(())
 }
+
+#[cfg(unix)]
+#[test]
+fn j16_a_store_that_others_may_change_is_refused_with_what_to_do() -> Checked {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let place = Place::new()?;
+    place.publish(FIRST, "a")?;
+    let set_mode = |below: &str, mode| {
+        fs::set_permissions(place.path(below), fs::Permissions::from_mode(mode))
+    };
+    // The store, then the tenant's part of it.
+    for below in ["..", ""] {
+        for (mode, is_safe) in [(0o700, true), (0o755, true), (0o775, false), (0o777, false)] {
+            set_mode(below, mode)?;
+            let answers = [
+                place.tenant.lock("pid 1").map(drop),
+                place.tenant.current().map(drop),
+                place.tenant.history().map(drop),
+            ];
+            for answer in answers {
+                let is_refused = matches!(answer, Err(StoreError::UnsafePlace { .. }));
+                assert_eq!(is_refused, !is_safe, "{below:?} {mode:o}");
+            }
+        }
+        set_mode(below, 0o700)?;
+    }
+    set_mode("", 0o777)?;
+    let error = place.tenant.current().expect_err("others may write to it").to_string();
+    assert!(error.contains("acme can be written to by others: run `chmod go-w /"), "{error}");
+    set_mode("", 0o700)?;
+
+    // Neither may be a link.
+    let linked = place.path("../../linked");
+    symlink(place.path(".."), &linked)?;
+    let through = Store::open(Location::Folder(linked))?.tenant("acme")?;
+    assert!(matches!(through.current(), Err(StoreError::UnsafePlace { reason: "is a link", .. })));
+    symlink(place.path(""), place.path("../second"))?;
+    let second = place.store.tenant("second")?;
+    assert!(matches!(second.lock("pid 1"), Err(StoreError::UnsafePlace { .. })));
+    Ok(())
+}

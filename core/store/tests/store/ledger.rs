@@ -3,20 +3,9 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 
-use core_store::{Deed, LedgerHead};
-use serde_json::json;
+use core_store::LedgerHead;
 
-use crate::support::{Checked, FIRST, Place};
-
-fn deed(event: &str) -> Deed {
-    Deed {
-        at: "2026-03-01T08:00:00Z".to_owned(),
-        at_ms: 1_772_352_000_000,
-        who: "uid 1000".to_owned(),
-        event: event.to_owned(),
-        facts: [("rows".to_owned(), json!(3))].into_iter().collect(),
-    }
-}
+use crate::support::{Checked, FIRST, Place, deed};
 
 #[test]
 fn entries_follow_each_other_and_are_for_the_owner_only() -> Checked {

@@ -210,3 +210,32 @@ fn a_draft_must_list_exactly_what_was_written() -> Checked {
     assert!(place.tenant.current()?.is_none());
     Ok(())
 }
+
+#[test]
+fn j11_a_reader_sees_one_whole_generation_while_others_are_published() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "key 0")?;
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let read = || -> Result<u32, StoreError> {
+        let mut reads = 0;
+        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            let current = place.tenant.current()?.expect("one is published always");
+            current.verify()?;
+            reads += 1;
+        }
+        Ok(reads)
+    };
+    std::thread::scope(|scope| {
+        let readers = [scope.spawn(read), scope.spawn(read)];
+        for number in 1..40 {
+            let id = format!("01JN9Y1M8000000000000000{number:02}");
+            place.publish(&id, &format!("key {number}")).expect("nobody else writes");
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for reader in readers {
+            let reads = reader.join().expect("a reader does not panic");
+            assert!(reads.is_ok_and(|reads| reads > 0));
+        }
+    });
+    Ok(())
+}

@@ -8,9 +8,10 @@ use arrow_array::types::UInt32Type;
 use arrow_array::{DictionaryArray, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use core_store::{
-    Draft, Generation, GenerationId, Location, Outcome, RunLock, Staging, Store, StoreError, Table,
-    TableDeclaration, TableKind, TenantStore,
+    Deed, Draft, Generation, GenerationId, Location, Outcome, RunLock, Staging, Store, StoreError,
+    Table, TableDeclaration, TableKind, TenantStore,
 };
+use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) type Checked = Result<(), Box<dyn Error>>;
@@ -48,6 +49,17 @@ impl Place {
         let staging = self.lock()?.stage(GenerationId::parse(id)?)?;
         let tables = vec![write(&staging, devices(), &[device_batch(&[key])])?];
         Ok(staging.publish(draft(tables), &[("run.json", b"{}")])?)
+    }
+}
+
+/// Something for the ledger.
+pub(crate) fn deed(event: &str) -> Deed {
+    Deed {
+        at: "2026-03-01T08:00:00Z".to_owned(),
+        at_ms: 1_772_352_000_000,
+        who: "uid 1000".to_owned(),
+        event: event.to_owned(),
+        facts: [("rows".to_owned(), Value::from(3))].into_iter().collect(),
     }
 }
 

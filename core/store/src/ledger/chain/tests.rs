@@ -59,9 +59,9 @@ fn more_than_a_thousand_changes_of_one_line_are_all_found() {
     for line in 0..lines.len() {
         // One bit of a byte anywhere in the line, the line end included.
         for place in (0..lines[line].len()).step_by(7).chain([lines[line].len() - 1]) {
-            let mut changed = lines.clone();
-            changed[line][place] ^= 1;
-            assert_ne!(findings(&changed, &known), [], "line {line}, byte {place}");
+            let mut damaged = lines.clone();
+            damaged[line][place] ^= 1;
+            assert_ne!(findings(&damaged, &known), [], "line {line}, byte {place}");
             changes += 1;
         }
     }

@@ -1,0 +1,138 @@
+//! Four hundred days with clocks that go wrong, against what was really made when.
+
+use super::*;
+
+const START_MS: u64 = 20_000 * DAY_MS;
+
+fn id_at(time_ms: u64, last: char) -> GenerationId {
+    let mut time = time_ms;
+    let mut digits = [b'0'; 10];
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[(time % 32) as usize];
+        time /= 32;
+    }
+    let time = String::from_utf8_lossy(&digits);
+    GenerationId::parse(&format!("{time}000000000000000{last}")).expect("made of digits")
+}
+
+/// What there is, with the time at which it was really made.
+struct Made {
+    item: Item,
+    really_ms: u64,
+}
+
+fn make(kind: ItemKind, name: String, own_ms: u64, really_ms: u64) -> Made {
+    Made { item: Item { kind, name, own_ms, is_whole: true }, really_ms }
+}
+
+/// A window, in milliseconds. Every generation is kept to its end, so that there is one to compare with.
+fn window(windows: &Windows, kind: ItemKind) -> u64 {
+    window_ms(windows, kind).unwrap_or(windows.generations.keep_days * DAY_MS)
+}
+
+/// How wrong the clock is on a day: thirty hours behind, ten years ahead, two years behind.
+fn clock(day: u64, really_ms: u64) -> u64 {
+    match day {
+        60 => really_ms - HOUR_MS * 30,
+        150 => really_ms + 3_650 * DAY_MS,
+        260 => really_ms - 730 * DAY_MS,
+        _ => really_ms,
+    }
+}
+
+#[test]
+fn j15_nothing_is_kept_a_day_too_long_or_removed_early_whatever_the_clock_does() {
+    let generations = RetentionPolicy { keep_days: 90, keep_all_days: 90 };
+    let windows = Windows { generations, ..Windows::default() };
+    let mut state = RetentionState::default();
+    let mut there: Vec<Made> = Vec::new();
+    let (mut refused, mut removed) = (0, 0);
+    for day in 0..400 {
+        let really_ms = START_MS + day * DAY_MS + 6 * HOUR_MS;
+        let now_ms = clock(day, really_ms);
+        let current = id_at(now_ms, 'A');
+        let generation = format!("generations/{current}");
+        there.push(make(ItemKind::Generation, generation, now_ms, really_ms));
+        for (kind, folder) in [
+            (ItemKind::Quarantine, "quarantine"),
+            (ItemKind::Staging, "staging"),
+            (ItemKind::Log, "logs"),
+        ] {
+            there.push(make(kind, format!("{folder}/{day}"), now_ms, really_ms));
+        }
+
+        let items: Vec<Item> = there.iter().map(|it| it.item.clone()).collect();
+        let retention = Retention { windows: &windows, pinned: &[], now_ms, accept_clock: false };
+        let plan = plan(state, &items, Some(&current), None, retention);
+        state = plan.state;
+        refused += u64::from(plan.clock != ClockVerdict::Steady);
+        removed += plan.removals.len();
+        let gone: Vec<&str> = plan.removals.iter().map(|it| it.name.as_str()).collect();
+        for made in there.iter().filter(|it| gone.contains(&it.item.name.as_str())) {
+            let age = really_ms.saturating_sub(made.really_ms);
+            let window = window(&windows, made.item.kind);
+            assert!(age > window, "day {day}: {} went early", made.item.name);
+        }
+        there.retain(|made| !gone.contains(&made.item.name.as_str()));
+        // A clock that is known to be wrong removes nothing; the first good day makes up for it.
+        if plan.clock == ClockVerdict::Steady {
+            for made in &there {
+                let age = really_ms.saturating_sub(made.really_ms);
+                let window = window(&windows, made.item.kind);
+                let late = age.saturating_sub(window);
+                assert!(late <= DAY_MS, "day {day}: {} is {late} ms late", made.item.name);
+            }
+        }
+    }
+    assert_eq!(refused, 3, "one day each");
+    assert!(removed > 1_200, "{removed}");
+}
+
+#[test]
+fn the_ledger_keeps_its_entries_for_the_window_and_a_day_at_most() {
+    let windows = Windows { ledger_days: 30, ..Windows::default() };
+    let mut state = RetentionState::default();
+    let mut first = 1;
+    for day in 0..400 {
+        let now_ms = clock(day, START_MS + day * DAY_MS);
+        // Three entries a day: the last of day n is 3 n + 3.
+        let head = 3 * day + 3;
+        let retention = Retention { windows: &windows, pinned: &[], now_ms, accept_clock: false };
+        let plan = plan(state, &[], None, Some(head), retention);
+        state = plan.state;
+        if let Some(through) = plan.ledger_through {
+            let day_of_last = (through - 1) / 3;
+            assert!(day - day_of_last > 30, "day {day}: entry {through} went early");
+            first = through + 1;
+        }
+        if plan.clock == ClockVerdict::Steady {
+            let day_of_first = (first - 1) / 3;
+            // The window, the day until the look that dates it, the day that it must be older.
+            assert!(day - day_of_first <= 32, "day {day}: entry {first} is there still");
+        }
+    }
+    assert!(first > 1_000, "{first}");
+}
+
+#[test]
+fn a_long_pause_removes_with_the_second_run() {
+    let windows = Windows::default();
+    let item = |own_ms| Item {
+        kind: ItemKind::Quarantine,
+        name: "quarantine/a".to_owned(),
+        own_ms,
+        is_whole: true,
+    };
+    let look = |state, now_ms| {
+        let retention = Retention { windows: &windows, pinned: &[], now_ms, accept_clock: false };
+        plan(state, &[item(START_MS)], None, None, retention)
+    };
+    let first = look(RetentionState::default(), START_MS);
+    let after_pause = look(first.state, START_MS + 50 * DAY_MS);
+    assert_eq!(
+        (after_pause.clock, after_pause.removals.len()),
+        (ClockVerdict::Jumped { seen_ms: START_MS }, 0)
+    );
+    let next_day = look(after_pause.state, START_MS + 51 * DAY_MS);
+    assert_eq!((next_day.clock, next_day.removals.len()), (ClockVerdict::Steady, 1));
+}

@@ -1,0 +1,33 @@
+//! What the record of processing says that only its controller knows.
+
+use super::flat::Settings;
+
+/// The part of the record of processing that is written by people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct RecordOfProcessing {
+    /// Name and contact of the controller.
+    pub(crate) controller: Option<String>,
+    /// Contact of the data protection officer, if there is one.
+    pub(crate) officer: Option<String>,
+    /// What the data is processed for.
+    pub(crate) purposes: Vec<String>,
+    /// Why that is lawful.
+    pub(crate) legal_basis: Option<String>,
+    /// Whom the data is about; employees if nothing else is said.
+    pub(crate) subjects: Vec<String>,
+    /// Technical and organisational measures besides this program's own.
+    pub(crate) measures: Vec<String>,
+}
+
+/// Reads `[privacy.record]`; all of it may be left out.
+pub(super) fn read(settings: &mut Settings) -> RecordOfProcessing {
+    let path = |name: &str| format!("privacy.record.{name}");
+    RecordOfProcessing {
+        controller: settings.text(&path("controller")),
+        officer: settings.text(&path("officer")),
+        purposes: settings.texts(&path("purposes")).unwrap_or_default(),
+        legal_basis: settings.text(&path("legal_basis")),
+        subjects: settings.texts(&path("subjects")).unwrap_or_default(),
+        measures: settings.texts(&path("measures")).unwrap_or_default(),
+    }
+}

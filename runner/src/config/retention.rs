@@ -1,0 +1,27 @@
+//! How long everything in the store is kept.
+
+use core_store::{RetentionPolicy, Windows};
+
+use super::flat::Settings;
+
+/// A hundred years: as good as for ever, and far from any overflow.
+const MAX_DAYS: u64 = 36_500;
+
+/// Reads the windows; each has a default.
+pub(super) fn read(settings: &mut Settings) -> Windows {
+    let defaults = Windows::default();
+    let mut read = |name: &str, default: u64| {
+        settings.integer(&format!("retention.{name}"), 1..=MAX_DAYS).unwrap_or(default)
+    };
+    let generations = RetentionPolicy {
+        keep_days: read("generations_days", defaults.generations.keep_days),
+        keep_all_days: read("every_generation_days", defaults.generations.keep_all_days),
+    };
+    Windows {
+        generations,
+        quarantine_days: read("quarantine_days", defaults.quarantine_days),
+        staging_hours: read("staging_hours", defaults.staging_hours),
+        logs_days: read("logs_days", defaults.logs_days),
+        ledger_days: read("ledger_days", defaults.ledger_days),
+    }
+}

@@ -1,0 +1,142 @@
+//! What this program does with a tenant's data, written to the ledger of its store: runs, deliveries,
+//! reads, removals. Never what was read.
+
+use std::collections::BTreeMap;
+
+use core_store::{
+    Deed, LedgerHead, Removal, Retention, RetentionPlan, RunLock, StoreError, TenantStore,
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::output;
+use crate::system::{self, Moment};
+
+/// One thing that was done. The names of the variants and fields are those of the ledger.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub(crate) enum Event<'a> {
+    /// A run begins; one that has no end was killed.
+    RunStarted {
+        /// The steps that were asked for; all if empty.
+        steps: &'a [String],
+    },
+    /// A run has ended.
+    RunEnded {
+        /// Nothing if it ended before it had one.
+        run: Option<&'a str>,
+        /// What it has published.
+        generation: Option<String>,
+        /// How many exports it has started.
+        exports: u32,
+        exit_code: u8,
+    },
+    /// A delivery begins; one that has no end was killed.
+    DeliveryStarted { destination: &'a str, account: &'a str, generation: &'a str },
+    /// A delivery has ended.
+    DeliveryEnded {
+        destination: &'a str,
+        generation: &'a str,
+        /// The job, unless nothing had changed or it failed.
+        job: Option<String>,
+        exit_code: u8,
+    },
+    /// Somebody asks a generation in SQL.
+    Query {
+        generation: &'a str,
+        /// The BLAKE3 hash of the query's text, which may name a person.
+        query: String,
+    },
+    /// Somebody writes a generation as a folder.
+    Export { destination: &'a str, generation: &'a str },
+    /// A key is made, rotated in or retired.
+    Key {
+        action: &'a str,
+        /// Its id, which tells nothing of it.
+        key: &'a str,
+    },
+    /// What was kept long enough is removed.
+    Retention {
+        /// How many of each kind.
+        removed: Map<String, Value>,
+        /// Whether the clock was declared right although it had jumped.
+        clock_accepted: bool,
+    },
+}
+
+/// Adds an entry to the ledger, durably.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub(crate) fn record(tenant: &TenantStore, event: &Event<'_>) -> Result<LedgerHead, StoreError> {
+    tenant.ledger().append(&deed(event))
+}
+
+/// The same for reads that must not fail for it: a copy of a store may be read-only.
+pub(crate) fn record_read(tenant: &TenantStore, event: &Event<'_>) {
+    if let Err(error) = record(tenant, event) {
+        let error = anyhow::Error::new(error);
+        output::note(&format!("this read is not in the ledger: {error:#}"));
+    }
+}
+
+/// Removes what was kept long enough, and adds what was removed to the ledger.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub(crate) fn retain(
+    lock: &RunLock,
+    retention: Retention<'_>,
+) -> Result<RetentionPlan, StoreError> {
+    let clock_accepted = retention.accept_clock;
+    let nothing = Event::Retention { removed: Map::new(), clock_accepted };
+    let plan = lock.retain(retention, &deed(&nothing))?;
+    if clock_accepted || !plan.removals.is_empty() {
+        let removed = count(&plan.removals);
+        record(lock.tenant(), &Event::Retention { removed, clock_accepted })?;
+    }
+    Ok(plan)
+}
+
+/// How many of each kind are removed.
+pub(crate) fn count(removals: &[Removal]) -> Map<String, Value> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for removal in removals {
+        let kind = serde_json::to_value(removal.kind).expect("a kind is a word");
+        *counts.entry(kind.as_str().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    counts.into_iter().map(|(kind, count)| (kind, Value::from(count))).collect()
+}
+
+/// What is written about an event that happens now.
+pub(crate) fn deed(event: &Event<'_>) -> Deed {
+    let now = Moment::now();
+    let facts = serde_json::to_value(event).expect("an event is plain data");
+    let Value::Object(mut facts) = facts else { unreachable!("an event is an object") };
+    let event = facts.remove("event").and_then(|it| it.as_str().map(str::to_owned));
+    facts.insert("program".to_owned(), Value::from(env!("CARGO_PKG_VERSION")));
+    Deed {
+        at: now.to_rfc3339(),
+        at_ms: now.0,
+        who: system::user(),
+        event: event.expect("an event has a name"),
+        facts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core_store::ledger_hash;
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_a_name_and_facts() {
+        let query = ledger_hash("select * from nexthink_user where name = 'someone'");
+        let deed = deed(&Event::Query { generation: "01JN7Z1M80000000000000000A", query });
+        assert_eq!(deed.event, "query");
+        let names: Vec<&str> = deed.facts.keys().map(String::as_str).collect();
+        assert_eq!(names, ["generation", "program", "query"]);
+        assert!(!deed.facts["query"].to_string().contains("someone"));
+    }
+}

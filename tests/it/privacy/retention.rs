@@ -1,0 +1,105 @@
+//! Retention from outside: what goes after a run and by its own command, and when nothing goes.
+
+use std::fs::{self, File};
+use std::time::{Duration, SystemTime};
+
+use core_simulator::TenantSpec;
+use serde_json::Value;
+
+use crate::kit::{Scene, until};
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn scene() -> Scene {
+    Scene::of(TenantSpec { devices: 8, users: 6, alerts: 4, ..TenantSpec::default() })
+}
+
+/// Puts a file into the tenant's part of the store that was last written to so many days ago.
+fn put(scene: &Scene, below: &str, days: u32) {
+    let path = scene.path("store/acme").join(below);
+    fs::create_dir_all(path.parent().expect("it is below the store")).expect("it can be made");
+    let file = File::create(&path).expect("a file can be made");
+    file.set_modified(now() - days * DAY).expect("its time can be set");
+}
+
+#[expect(clippy::disallowed_methods, reason = "files are as old as the program's clock sees them")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+fn is_there(scene: &Scene, below: &str) -> bool {
+    scene.path("store/acme").join(below).exists()
+}
+
+fn report(scene: &Scene, arguments: &[&str]) -> Value {
+    let arguments = [&["privacy", "retention", "--output", "json"], arguments].concat();
+    let ended = scene.program(&arguments);
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stderr))
+}
+
+#[test]
+fn a_run_removes_what_was_kept_long_enough_and_nothing_else() {
+    let scene = scene();
+    scene.configure(|it| it.set("retention.logs_days", "60"));
+    scene.run_completely();
+    fs::remove_file(scene.path("store/acme/retention.json")).expect("it was remembered");
+    let items = [
+        ("quarantine/old.csv", 15, false),
+        ("quarantine/young.csv", 13, true),
+        ("logs/old.log", 61, false),
+        ("logs/young.log", 59, true),
+        ("elsewhere/very-old", 900, true),
+    ];
+    for (below, days, _) in items {
+        put(&scene, below, days);
+    }
+    let planned = report(&scene, &["--dry-run"]);
+    assert_eq!(planned["removed"].as_array().map(Vec::len), Some(2), "{planned}");
+    assert!(items.iter().all(|(below, ..)| is_there(&scene, below)), "that was a dry run");
+    scene.run_completely();
+    for (below, _, stays) in items {
+        assert_eq!(is_there(&scene, below), stays, "{below}");
+    }
+    let listed = scene.program(&["privacy", "ledger", "list", "--event", "retention"]);
+    assert!(listed.stdout.contains("\"quarantine\":1"), "{}", listed.stdout);
+}
+
+#[test]
+fn j15_nothing_is_removed_while_the_clock_is_behind_an_earlier_run() {
+    let scene = scene();
+    scene.run_completely();
+    put(&scene, "quarantine/old.csv", 15);
+    let state = scene.path("store/acme/retention.json");
+    let text = fs::read_to_string(&state).expect("it was remembered");
+    let mut remembered: Value = serde_json::from_str(&text).expect("it is JSON");
+    let ahead = remembered["believed_ms"].as_u64().expect("a time") + 40 * 24 * 3_600_000;
+    remembered["believed_ms"] = ahead.into();
+    fs::write(&state, remembered.to_string()).expect("it is ours");
+
+    let ended = scene.program(&["privacy", "retention"]);
+    assert_eq!(ended.exit, Some(2));
+    assert!(ended.stderr.contains("the clock is behind 20"), "{}", ended.stderr);
+    let run = scene.run_completely();
+    assert!(run.ended.stderr.contains("the clock cannot be believed"), "{}", run.ended.stderr);
+    assert!(is_there(&scene, "quarantine/old.csv"));
+    let accepted = report(&scene, &["--accept-clock"]);
+    assert_eq!(accepted["clock"]["clock"], "steady");
+    // It was first seen now, and what its own time says cannot be known to be right.
+    assert!(is_there(&scene, "quarantine/old.csv"));
+    assert_eq!(scene.program(&["privacy", "retention"]).exit, Some(0));
+}
+
+#[test]
+fn retention_waits_for_no_run() {
+    let scene = scene();
+    scene.update(|behaviour| behaviour.preparation = Duration::from_hours(1));
+    let running = scene.start(&["run"]);
+    let lock = scene.path("store/acme/lock");
+    let locked = until(Duration::from_secs(10), || {
+        fs::read_to_string(&lock).is_ok_and(|owner| !owner.is_empty()).then_some(())
+    });
+    assert!(locked.is_some(), "the run does not begin");
+    assert_eq!(scene.program(&["privacy", "retention"]).exit, Some(9));
+    assert_eq!(scene.program(&["privacy", "retention", "--dry-run"]).exit, Some(0));
+    running.kill();
+}
