@@ -8,12 +8,16 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
 use core_nexthink::Secret;
+use zeroize::Zeroizing;
 
 use super::flat::Settings;
 use crate::system;
 
 /// The largest secret, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
+
+/// Room for it, one byte more so that a larger one is noticed, and for the last read of nothing.
+const BUFFER_BYTES: usize = 64 * 1024 + 64;
 
 /// Where a secret is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +63,11 @@ impl SecretReference {
     /// do not belong to it.
     pub(crate) fn resolve_as(&self, what: &str) -> anyhow::Result<Secret> {
         let secret = match self {
-            SecretReference::Variable(name) => system::variable(name).with_context(|| {
-                format!("{what} is not there: set the environment variable {name}")
-            })?,
+            SecretReference::Variable(name) => {
+                let missing =
+                    || format!("{what} is not there: set the environment variable {name}");
+                Zeroizing::new(system::variable(name).with_context(missing)?)
+            }
             SecretReference::File(path) => read_file(path)?,
             SecretReference::Command(words) => read_output(words)?,
         };
@@ -71,26 +77,27 @@ impl SecretReference {
     }
 }
 
-fn read_file(path: &Path) -> anyhow::Result<String> {
+fn read_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let shown = path.display();
     let unreadable = || format!("cannot read the secret file {shown}");
     let file = File::open(path).with_context(unreadable)?;
     let exposed = system::others_may_read(&file).with_context(unreadable)?;
     ensure!(!exposed, "the secret file {shown} can be read by others: run `chmod 600 {shown}`");
-    let mut secret = String::new();
+    // Large enough at once: a buffer that grows leaves copies of what was in it.
+    let mut secret = Zeroizing::new(String::with_capacity(BUFFER_BYTES));
     let read = file.take(MAX_BYTES + 1).read_to_string(&mut secret).with_context(unreadable)?;
     ensure!(read as u64 <= MAX_BYTES, "the secret file {shown} is too large for a secret");
     Ok(secret)
 }
 
-fn read_output(words: &[String]) -> anyhow::Result<String> {
+fn read_output(words: &[String]) -> anyhow::Result<Zeroizing<String>> {
     let (program, arguments) = words.split_first().context("the secret command is empty")?;
     let cannot_run = || format!("cannot run the secret command {program}");
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut child = command.spawn().with_context(cannot_run)?;
     let printed = child.stdout.take().with_context(cannot_run)?;
-    let mut secret = Vec::new();
+    let mut secret = Zeroizing::new(Vec::with_capacity(BUFFER_BYTES));
     printed.take(MAX_BYTES + 1).read_to_end(&mut secret).with_context(cannot_run)?;
     if secret.len() as u64 > MAX_BYTES {
         // It may go on for ever; that it cannot be killed changes nothing for us.
@@ -99,9 +106,8 @@ fn read_output(words: &[String]) -> anyhow::Result<String> {
     }
     let status = child.wait().with_context(cannot_run)?;
     ensure!(status.success(), "the secret command {program} failed: {status}");
-    match String::from_utf8(secret) {
-        Ok(secret) => Ok(secret),
-        // The error would show the bytes.
+    match std::str::from_utf8(&secret) {
+        Ok(secret) => Ok(Zeroizing::new(secret.to_owned())),
         Err(_) => bail!("the secret command {program} printed no text"),
     }
 }

@@ -38,10 +38,10 @@ pub(crate) fn escape_in_json(line: &str) -> Cow<'_, str> {
 }
 
 /// Puts a `'` before text that a spreadsheet would run as a formula. The characters are those that
-/// OWASP's page on CSV injection lists.
+/// OWASP's page on CSV injection lists; spaces before them are no hindrance to a spreadsheet.
 pub(crate) fn disarm_formula(text: &str) -> Cow<'_, str> {
     let starts_formula = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
-    if text.starts_with(starts_formula) {
+    if text.trim_start_matches(' ').starts_with(starts_formula) {
         return Cow::Owned(format!("'{text}"));
     }
     Cow::Borrowed(text)
@@ -86,6 +86,7 @@ mod tests {
             ("@SUM(A1)", "'@SUM(A1)"),
             ("-2", "'-2"),
             ("\t=1", "'\t=1"),
+            ("  =1", "'  =1"),
             ("a=1", "a=1"),
             ("", ""),
         ];
