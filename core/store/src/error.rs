@@ -160,6 +160,16 @@ pub enum StoreError {
         /// Its length.
         bytes: usize,
     },
+    /// A generation may show somebody who was erased: an erasure was interrupted, or an older copy put
+    /// back.
+    #[error(
+        "generation {id} may show somebody who was erased, since an erasure was not finished or an \
+         older copy was put back: finish the erasure first"
+    )]
+    NotCleansed {
+        /// The generation.
+        id: String,
+    },
     /// A small file of ours cannot be read as what it should be.
     #[error(
         "the file {name}.json of the tenant is damaged; without it the store is looked at anew"

@@ -43,6 +43,10 @@ impl Generation {
         &self.manifest.id
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The rows of a table in their stored order. Files are opened when their turn comes.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod dictionary;
 mod downloads;
+mod erase;
 mod error;
 mod events;
 mod generation;
@@ -17,6 +18,7 @@ mod table;
 mod tenant;
 
 pub use downloads::Downloads;
+pub use erase::{CleansedGeneration, Cleansing};
 pub use error::StoreError;
 pub use events::{EventAppender, EventDeclaration, EventFile, EventLog};
 pub use generation::{Batches, Generation};

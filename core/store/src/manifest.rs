@@ -1,7 +1,7 @@
 //! The manifest: what a generation holds, and enough about it to read it without the program that
 //! wrote it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -41,6 +41,9 @@ pub struct Manifest {
     pub tables: Vec<Table>,
     /// Other files, sorted by path, for example `run.json`.
     pub attachments: Vec<FileEntry>,
+    /// The erasures that it has been through, by id.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub erasures: BTreeSet<String>,
     /// The ledger's last entry when this was published: it must be in the ledger still.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerHead>,

@@ -128,6 +128,9 @@ impl Staging {
             privacy: draft.privacy,
             tables,
             attachments,
+            // What was carried over comes from a generation that has been through them, and whoever
+            // reads rows under this lock leaves out those who were erased.
+            erasures: self.lock.tenant().erasures()?,
             ledger: self.lock.tenant().ledger().head()?,
         })
     }
@@ -180,7 +183,8 @@ fn write_attachment(folder: &Path, name: &str, bytes: &[u8]) -> Result<FileEntry
     Ok(FileEntry { path: name.to_owned(), bytes: bytes.len() as u64, blake3 })
 }
 
-fn create_new(path: &Path) -> Result<File, StoreError> {
+/// A new file for the owner only; one that is there already is an error.
+pub(crate) fn create_new(path: &Path) -> Result<File, StoreError> {
     let mut options = platform::private_file();
     options.create_new(true);
     options.open(path).map_err(StoreError::io("create the file", path))
@@ -212,7 +216,12 @@ fn check_files(folder: &Path, manifest: &Manifest) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn collect_files(folder: &Path, prefix: &str, files: &mut Vec<String>) -> Result<(), StoreError> {
+/// The files below a folder, by their paths with `/` between the parts.
+pub(crate) fn collect_files(
+    folder: &Path,
+    prefix: &str,
+    files: &mut Vec<String>,
+) -> Result<(), StoreError> {
     for entry in fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
         let entry = entry.map_err(StoreError::io("list", folder))?;
         let path = format!("{prefix}{}", entry.file_name().to_string_lossy());

@@ -159,8 +159,19 @@ impl TenantStore {
     /// One generation.
     ///
     /// # Errors
-    /// [`StoreError::GenerationNotFound`], [`StoreError::NewerFormat`], [`StoreError::BrokenManifest`].
+    /// [`StoreError::GenerationNotFound`], [`StoreError::NewerFormat`], [`StoreError::BrokenManifest`],
+    /// [`StoreError::NotCleansed`].
     pub fn generation(&self, id: &GenerationId) -> Result<Generation, StoreError> {
+        let generation = self.uncleansed_generation(id)?;
+        self.check_cleansed(&generation)?;
+        Ok(generation)
+    }
+
+    /// The same, though it may show somebody who was erased.
+    pub(crate) fn uncleansed_generation(
+        &self,
+        id: &GenerationId,
+    ) -> Result<Generation, StoreError> {
         self.check_place()?;
         Generation::open(self.generations().join(id.as_str()), &self.name, id)
     }

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod downloads;
+mod erase;
 mod events;
 mod guards;
 mod ledger;

@@ -1,0 +1,211 @@
+//! Takes rows out of generations that are published already: of all of them, the kept ones too.
+//!
+//! A generation never changes but for this. Its tables are written anew under other names, then its
+//! manifest is replaced in one step, then the old tables go; a crash in between leaves either manifest
+//! with all of its tables, and the next attempt clears away what neither names. Which erasures are in
+//! force is written down before anything else, and a generation that does not say it has been through
+//! all of them is not opened: so neither a crash nor an older copy that was put back serves anybody who
+//! was erased.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::Serialize;
+
+use crate::downloads::replace_file;
+use crate::error::StoreError;
+use crate::generation::Generation;
+use crate::manifest::{MANIFEST_FILE, Manifest, Table};
+use crate::names::GenerationId;
+use crate::platform;
+use crate::staging::{collect_files, create_new};
+use crate::table::{TableDeclaration, TableWriter};
+use crate::tenant::{RunLock, TenantStore};
+
+/// The ids of the erasures in force, beside the generations.
+const IN_FORCE: &str = "erasures";
+
+/// What decides about rows. Both must answer alike when they are asked again.
+pub struct Cleansing<'a> {
+    /// The columns of a table that tell something about a person.
+    pub personal_columns: &'a dyn Fn(&Table) -> Vec<String>,
+    /// What stays of a batch; none if all of it stays as it is.
+    pub keep: &'a dyn Fn(&Table, &RecordBatch) -> Option<RecordBatch>,
+}
+
+/// What an erasure did to one generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CleansedGeneration {
+    /// The generation.
+    pub generation: GenerationId,
+    /// The tables that were written anew, with how many rows went.
+    pub tables: Vec<(String, u64)>,
+    /// Whether it could not be read, and was removed as a whole.
+    pub removed: bool,
+}
+
+impl TenantStore {
+    /// The erasures that every generation must have been through, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], [`StoreError::BrokenState`].
+    pub fn erasures(&self) -> Result<BTreeSet<String>, StoreError> {
+        let Some(bytes) = self.state(IN_FORCE)? else { return Ok(BTreeSet::new()) };
+        serde_json::from_slice(&bytes)
+            .map_err(|source| StoreError::BrokenState { name: IN_FORCE, source })
+    }
+
+    /// Refuses a generation that may show somebody who was erased.
+    pub(crate) fn check_cleansed(&self, generation: &Generation) -> Result<(), StoreError> {
+        let erasures = self.erasures()?;
+        if erasures.is_subset(&generation.manifest().erasures) {
+            return Ok(());
+        }
+        Err(StoreError::NotCleansed { id: generation.id().to_string() })
+    }
+}
+
+impl RunLock {
+    /// Says which erasures are in force, before [`RunLock::cleanse`] and after one was lifted.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn set_erasures(&self, erasures: &BTreeSet<String>) -> Result<(), StoreError> {
+        let bytes = serde_json::to_vec(erasures).expect("texts are JSON");
+        self.set_state(IN_FORCE, &bytes)
+    }
+
+    /// Takes rows out of every generation, the newest first, and marks each as having been through all
+    /// erasures in force. One that was before is gone through again.
+    ///
+    /// A generation that cannot be read cannot be cleansed either, so it is removed, unless it is the
+    /// published one. A reader that has opened a generation may find files of it missing.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerFormat`], [`StoreError::BrokenManifest`] of the published generation,
+    /// [`StoreError::Io`], [`StoreError::Parquet`]: then the generations that were not reached are
+    /// not opened until this was done again.
+    pub fn cleanse(
+        &self,
+        cleansing: &Cleansing<'_>,
+    ) -> Result<Vec<CleansedGeneration>, StoreError> {
+        let erasures = self.tenant().erasures()?;
+        let mut done = Vec::new();
+        for entry in self.tenant().history()? {
+            match self.tenant().uncleansed_generation(&entry.id) {
+                Ok(generation) => {
+                    done.push(self.cleanse_one(&generation, &erasures, cleansing)?);
+                }
+                Err(error @ StoreError::NewerFormat { .. }) => return Err(error),
+                Err(error) if entry.is_current => return Err(error),
+                Err(_) => {
+                    self.remove_generation(&entry.id)?;
+                    let generation = entry.id;
+                    done.push(CleansedGeneration { generation, tables: Vec::new(), removed: true });
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    fn cleanse_one(
+        &self,
+        generation: &Generation,
+        erasures: &BTreeSet<String>,
+        cleansing: &Cleansing<'_>,
+    ) -> Result<CleansedGeneration, StoreError> {
+        let folder = generation.folder();
+        remove_unlisted(folder, generation.manifest())?;
+        let mut manifest = generation.manifest().clone();
+        let mut tables = Vec::new();
+        for table in &mut manifest.tables {
+            if let Some(rows) = cleanse_table(generation, table, cleansing)? {
+                tables.push((table.name.clone(), rows));
+            }
+        }
+        manifest.erasures.clone_from(erasures);
+        let mut text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
+        text.push(b'\n');
+        replace_file(&folder.join(MANIFEST_FILE), &text)?;
+        remove_unlisted(folder, &manifest)?;
+        tracing::info!(
+            tenant = self.tenant().name(), generation = %manifest.id, tables = tables.len(),
+            "generation cleansed"
+        );
+        Ok(CleansedGeneration { generation: manifest.id, tables, removed: false })
+    }
+}
+
+/// Writes a table anew if rows of it go or change; how many went, none if it stays as it is.
+fn cleanse_table(
+    generation: &Generation,
+    table: &mut Table,
+    cleansing: &Cleansing<'_>,
+) -> Result<Option<u64>, StoreError> {
+    let mut changes = false;
+    for batch in generation.batches(table.kind, &table.name)? {
+        changes |= (cleansing.keep)(table, &batch?).is_some();
+    }
+    if !changes {
+        return Ok(None);
+    }
+    let folder = generation.folder();
+    let first = folder.join(&table.files.first().expect("a table has a file").file.path);
+    let declaration = TableDeclaration {
+        kind: table.kind,
+        name: table.name.clone(),
+        class: table.class.clone(),
+        ends: table.from_type.clone().zip(table.to_type.clone()),
+        schema: schema_of(&first)?,
+        personal_columns: (cleansing.personal_columns)(table),
+    };
+    declaration.check()?;
+    let name = unused_name(folder, &declaration.file_path());
+    let path = folder.join(&name);
+    let mut writer = TableWriter::new(declaration, path.clone(), create_new(&path)?)?;
+    for batch in generation.batches(table.kind, &table.name)? {
+        let batch = batch?;
+        let kept = (cleansing.keep)(table, &batch).unwrap_or(batch);
+        if kept.num_rows() > 0 {
+            writer.write(&kept)?;
+        }
+    }
+    let written = writer.finish()?;
+    platform::sync_folder(path.parent().expect("a table's file is in a folder"))?;
+    let gone = table.rows - written.rows;
+    table.rows = written.rows;
+    table.files = written.files;
+    table.files[0].file.path = name;
+    Ok(Some(gone))
+}
+
+fn schema_of(path: &Path) -> Result<SchemaRef, StoreError> {
+    let file = fs::File::open(path).map_err(StoreError::io("open the file", path))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file);
+    Ok(reader.map_err(StoreError::parquet("read", path))?.schema().clone())
+}
+
+/// The name of a table's file that is not taken: `part-00000.parquet`, `part-00001.parquet` and on.
+fn unused_name(folder: &Path, first: &str) -> String {
+    let number = |number: u32| first.replace("part-00000", &format!("part-{number:05}"));
+    (0..).map(number).find(|name| !folder.join(name).exists()).expect("one is free")
+}
+
+/// Removes what a manifest does not name from the folder of its generation.
+fn remove_unlisted(folder: &Path, manifest: &Manifest) -> Result<(), StoreError> {
+    let listed: BTreeSet<&str> = manifest.files().map(|file| file.path.as_str()).collect();
+    let mut present = Vec::new();
+    collect_files(folder, "", &mut present)?;
+    for name in present {
+        if name != MANIFEST_FILE && !listed.contains(name.as_str()) {
+            let path = folder.join(&name);
+            fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+            platform::sync_folder(path.parent().expect("a file is in a folder"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! Rows that go from generations that are published already, and what a crash or an old copy leaves.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray as _;
+use core_store::{
+    CleansedGeneration, Cleansing, GenerationId, RunLock, StoreError, Table, TableKind,
+};
+
+use crate::support::{
+    Checked, FIRST, Place, SECOND, device_batch, device_keys, devices, draft, installation_batch,
+    installations, write,
+};
+
+/// Everything but one device, and nothing in another type.
+fn without(key: &'static str) -> impl Fn(&Table, &RecordBatch) -> Option<RecordBatch> {
+    move |table, batch| {
+        if table.name != "nexthink_device" {
+            return None;
+        }
+        let keys = batch.column(0).as_string::<i32>();
+        let kept: Vec<&str> = keys.iter().flatten().filter(|it| *it != key).collect();
+        (kept.len() < batch.num_rows()).then(|| device_batch(&kept))
+    }
+}
+
+fn cleanse(lock: &RunLock, key: &'static str) -> Result<Vec<CleansedGeneration>, StoreError> {
+    let personal_columns = |table: &Table| {
+        let is_device = table.kind == TableKind::Entity;
+        if is_device { vec!["displayName".to_owned()] } else { Vec::new() }
+    };
+    lock.cleanse(&Cleansing { personal_columns: &personal_columns, keep: &without(key) })
+}
+
+fn publish(place: &Place, id: &str, keys: &[&str]) -> Checked {
+    let staging = place.lock()?.stage(GenerationId::parse(id)?)?;
+    let tables = vec![
+        write(&staging, devices(), &[device_batch(keys)])?,
+        write(
+            &staging,
+            installations(),
+            &[installation_batch(&[("b".to_owned(), "p".to_owned())])],
+        )?,
+    ];
+    staging.publish(draft(tables), &[("run.json", b"{}")])?;
+    Ok(())
+}
+
+fn ids(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn keys(place: &Place, id: &str) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let generation = place.tenant.generation(&GenerationId::parse(id)?)?;
+    generation.verify()?;
+    Ok(device_keys(&generation)?)
+}
+
+fn two_generations() -> Result<Place, Box<dyn std::error::Error>> {
+    let place = Place::new()?;
+    publish(&place, FIRST, &["a", "b"])?;
+    publish(&place, SECOND, &["a", "b", "c"])?;
+    Ok(place)
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn rows_go_from_every_generation_and_nothing_else_changes() -> Checked {
+    let place = two_generations()?;
+    let other = format!(
+        "generations/{FIRST}/relationships/nexthink_device_installed_package/part-00000.parquet"
+    );
+    let before = fs::read(place.path(&other))?;
+    let lock = place.lock()?;
+    lock.set_erasures(&ids(&["e-1"]))?;
+    let done = cleanse(&lock, "a")?;
+    let counts: Vec<_> = done.iter().map(|it| (it.generation.as_str(), &it.tables[..])).collect();
+    let one = [("nexthink_device".to_owned(), 1)];
+    assert_eq!(counts, [(SECOND, &one[..]), (FIRST, &one[..])]);
+    assert_eq!(keys(&place, FIRST)?, ["b"]);
+    assert_eq!(keys(&place, SECOND)?, ["b", "c"]);
+    assert_eq!(place.tenant.current()?.map(|it| it.id().to_string()).as_deref(), Some(SECOND));
+    assert_eq!(fs::read(place.path(&other))?, before);
+    for id in [FIRST, SECOND] {
+        let folder = place.path(&format!("generations/{id}/entities/nexthink_device"));
+        assert_eq!(fs::read_dir(folder)?.count(), 1, "the old file has gone");
+    }
+    // Nothing is left to do, and doing it again does no harm.
+    assert!(cleanse(&lock, "a")?.iter().all(|it| it.tables.is_empty()));
+    Ok(())
+}
+
+#[test]
+fn an_interrupted_erasure_serves_nothing_until_it_is_done() -> Checked {
+    let place = two_generations()?;
+    let lock = place.lock()?;
+    lock.set_erasures(&ids(&["e-1"]))?;
+    let refused =
+        |place: &Place| matches!(place.tenant.current(), Err(StoreError::NotCleansed { .. }));
+    assert!(refused(&place), "before the first table is written");
+    // A table was written, and its manifest not replaced yet.
+    let folder = place.path(&format!("generations/{SECOND}/entities/nexthink_device"));
+    fs::copy(folder.join("part-00000.parquet"), folder.join("part-00001.parquet"))?;
+    assert!(refused(&place));
+    cleanse(&lock, "a")?;
+    assert_eq!(keys(&place, SECOND)?, ["b", "c"]);
+    // The manifest was replaced, and the old table not removed yet.
+    fs::write(folder.join("part-00007.parquet"), "rows of a")?;
+    cleanse(&lock, "a")?;
+    assert_eq!(fs::read_dir(&folder)?.count(), 1);
+    Ok(())
+}
+
+#[test]
+fn an_older_copy_that_is_put_back_is_not_served_before_it_is_cleansed() -> Checked {
+    let place = two_generations()?;
+    let (kept, backup) = (place.path(&format!("generations/{SECOND}")), place.path("../../backup"));
+    copy(&kept, &backup)?;
+    let lock = place.lock()?;
+    lock.set_erasures(&ids(&["e-1"]))?;
+    cleanse(&lock, "a")?;
+    fs::remove_dir_all(&kept)?;
+    copy(&backup, &kept)?;
+    let error = place.tenant.current().expect_err("the copy is older than the erasure");
+    assert!(error.to_string().contains("may show somebody who was erased"), "{error}");
+    assert!(place.tenant.history()?[0].manifest.is_err());
+    cleanse(&lock, "a")?;
+    assert_eq!(keys(&place, SECOND)?, ["b", "c"]);
+    Ok(())
+}
+
+#[test]
+fn a_lifted_erasure_asks_nothing_of_a_generation() -> Checked {
+    let place = two_generations()?;
+    let lock = place.lock()?;
+    lock.set_erasures(&ids(&["e-1", "e-2"]))?;
+    cleanse(&lock, "a")?;
+    lock.set_erasures(&ids(&["e-2"]))?;
+    assert_eq!(keys(&place, SECOND)?, ["b", "c"]);
+    lock.set_erasures(&ids(&["e-2", "e-3"]))?;
+    assert!(matches!(place.tenant.current(), Err(StoreError::NotCleansed { .. })));
+    Ok(())
+}
+
+#[test]
+fn a_generation_that_is_published_after_an_erasure_has_been_through_it() -> Checked {
+    let place = Place::new()?;
+    publish(&place, FIRST, &["b"])?;
+    let lock = place.lock()?;
+    lock.set_erasures(&ids(&["e-1"]))?;
+    cleanse(&lock, "a")?;
+    drop(lock);
+    publish(&place, SECOND, &["b"])?;
+    let current = place.tenant.current()?.ok_or("one is published")?;
+    assert_eq!(current.manifest().erasures, ids(&["e-1"]));
+    Ok(())
+}
+
+#[test]
+fn a_generation_that_cannot_be_read_goes_as_a_whole() -> Checked {
+    let place = two_generations()?;
+    fs::write(place.path(&format!("generations/{FIRST}/manifest.json")), "{")?;
+    let lock = place.lock()?;
+    lock.set_erasures(&ids(&["e-1"]))?;
+    let done = cleanse(&lock, "a")?;
+    assert_eq!(done.iter().filter(|it| it.removed).count(), 1);
+    assert!(!place.path(&format!("generations/{FIRST}")).exists());
+    Ok(())
+}
