@@ -11,7 +11,8 @@ use core_audit::{Coverage, HOUR_MS, Span, TrailKind, Window};
 use core_ingest::values::entity_schema;
 use core_model::property::PersonalData;
 use core_nexthink::{AuditAccess, AuditClient, AuditPiece, AuditRequest, Credentials, Trail};
-use core_store::{EventAppender, EventDeclaration, EventLog, RunLock};
+use core_privacy::suppression::Suppressions;
+use core_store::{EventAppender, EventDeclaration, EventLog, RunLock, StoreError};
 use serde::{Deserialize, Serialize};
 use step_audit::AUDIT_EVENT;
 
@@ -20,6 +21,7 @@ use self::report::TrailReport;
 pub(crate) use self::report::{AuditReport, Gap};
 use crate::config::{Audit, Config};
 use crate::exit::Failure;
+use crate::privacy;
 use crate::run::{self, Stop};
 use crate::system::{self, Moment};
 
@@ -79,7 +81,8 @@ async fn collect_into(
     stop: &Stop,
     report: &mut AuditReport,
 ) -> Result<(), Failure> {
-    let mut appender = lock.append_events(LOG, declaration())?;
+    let suppressions = privacy::suppressions(config, lock.tenant())?;
+    let mut appender = appender(lock)?;
     let mut notes = Notes::of(appender.log())?;
     let client = client(config, audit)?;
     for trail in &audit.trails {
@@ -89,7 +92,7 @@ async fn collect_into(
         if let Some(span) = again {
             coverage.want(span);
         }
-        let mut reading = Reading { audit, client: &client, stop, trail, name: &name };
+        let mut reading = Reading { audit, client: &client, stop, trail, name: &name, suppressions: &suppressions };
         let trail_report = reading.read(&mut appender, &mut notes).await?;
         report.trails.push(trail_report);
     }
@@ -99,11 +102,17 @@ async fn collect_into(
     Ok(())
 }
 
+/// The log of events, to be written to.
+pub(crate) fn appender(lock: &RunLock) -> Result<EventAppender, StoreError> {
+    lock.append_events(LOG, declaration())
+}
+
 /// One trail being read.
 struct Reading<'a> {
     audit: &'a Audit,
     client: &'a AuditClient,
     stop: &'a Stop,
+    suppressions: &'a Suppressions,
     trail: &'a Trail,
     name: &'a str,
 }
@@ -161,6 +170,7 @@ impl Reading<'_> {
         };
         let coverage = notes.trails.get(self.name).cloned().unwrap_or_default();
         let mut intake = Intake::new(appender, &coverage, kind, self.name, window);
+        intake.suppress(self.suppressions);
         intake.read_in(self.audit.time_zone.clone(), now_ms());
         let answer = self.client.read(&request, |piece| match piece {
             AuditPiece::Begin => intake.begin(),

@@ -13,7 +13,10 @@ use core_query::Format;
 pub(crate) use self::destinations::{
     DestinationName, ExportArguments, PurgeArguments, SyncArguments,
 };
-pub(crate) use self::privacy::{KeyCommand, LedgerCommand, PrivacyCommand, RetentionArguments};
+pub(crate) use self::privacy::{
+    EraseArguments, KeyCommand, LedgerCommand, PrivacyCommand, RetentionArguments, RetrievalFormat,
+    RetrieveArguments, SubjectArguments, SuppressionCommand,
+};
 use crate::exit::EXIT_CODES;
 
 /// Brings a Nexthink estate into a graph that you can query: devices, users, packages, alerts.

@@ -73,7 +73,9 @@ fn tenant(global: &Global) -> Result<TenantStore, Failure> {
     let (location, name) = match config::find(global.config.as_deref()) {
         Some(path) => {
             let config = Config::load(&path)?;
-            (config.store, config.tenant.as_str().to_owned())
+            let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
+            crate::privacy::check_erasures(&config, &tenant)?;
+            return Ok(tenant);
         }
         None if Path::new(demo::STORE).exists() => {
             if !global.quiet {

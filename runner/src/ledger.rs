@@ -55,6 +55,31 @@ pub(crate) enum Event<'a> {
         /// Its id, which tells nothing of it.
         key: &'a str,
     },
+    /// Somebody or something was erased.
+    Erasure {
+        erasure: &'a str,
+        /// `user` or `device`.
+        kind: &'a str,
+        /// The operator's word.
+        reason: &'a str,
+        /// How many rows went.
+        rows: u64,
+        /// How many events went.
+        events: u64,
+        /// In how many files there was something afterwards; 0 unless it failed.
+        found_afterwards: usize,
+    },
+    /// The suppressions of an erasure are lifted, so that the next run reads the subject again.
+    SuppressionLifted { erasure: &'a str, reason: &'a str },
+    /// An older store was put back, and what had come back with it was taken out again.
+    SuppressionsApplied {},
+    /// Everything that is known of a person or device is shown.
+    Retrieval {
+        /// `user` or `device`.
+        kind: &'a str,
+        /// How many rows of the published generation.
+        rows: usize,
+    },
     /// What was kept long enough is removed.
     Retention {
         /// How many of each kind.

@@ -1,17 +1,27 @@
 //! Keys and suppressions of an installation: where they are kept, and what a run does with them.
 
-use std::fs::File;
+mod cleansing;
+pub(crate) mod erasure;
+mod identifiers;
+pub(crate) mod page;
+pub(crate) mod retrieval;
+mod search;
+pub(crate) mod subject;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use core_model::plan::Plan;
 use core_privacy::keys::KeyRing;
 use core_privacy::protection::Protection;
 use core_privacy::suppression::{SuppressionList, Suppressions};
-use core_store::{Generation, PrivacyMark, TenantStore};
+use core_store::{Generation, PrivacyMark, RunLock, StoreError, TenantStore};
 use zeroize::Zeroizing;
 
+pub(crate) use self::cleansing::names_suppressed;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::system;
@@ -38,7 +48,7 @@ pub(crate) fn tenant_name(config: &Config) -> String {
 /// What this configuration does for the people in the rows of a tenant.
 pub(crate) fn of_run(config: &Config, tenant: &TenantStore) -> Result<RunPrivacy, Failure> {
     let policy = config.privacy.policy.clone();
-    let list = suppression_list(tenant)?;
+    let list = all_suppressions(config, tenant)?;
     let needs_keys = policy.needs_key() || list.as_ref().is_some_and(|it| !it.entries().is_empty());
     let keys = if needs_keys { Some(load_keys(&config.privacy.key_file)?) } else { None };
     let refused = |error| Failure::new(Exit::Configuration, error);
@@ -119,16 +129,113 @@ pub(crate) fn save_keys(path: &Path, keys: &KeyRing) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write the key file {}", path.display()))
 }
 
-/// The list of those who were erased; nothing if nobody ever was.
-pub(crate) fn suppression_list(tenant: &TenantStore) -> Result<Option<SuppressionList>, Failure> {
-    let Some(bytes) = tenant.state(SUPPRESSIONS)? else { return Ok(None) };
+/// The list of those who were erased, from the store and from its copy beside the key file; nothing if
+/// nobody ever was. The copy is there so that an older store that is put back brings nobody back.
+pub(crate) fn all_suppressions(
+    config: &Config,
+    tenant: &TenantStore,
+) -> Result<Option<SuppressionList>, Failure> {
+    let stored = tenant.state(SUPPRESSIONS)?;
+    let stored = stored.map(|it| parse_list(it, &format!("{SUPPRESSIONS}.json in the store")));
+    let path = copy_path(config);
+    let copy = match fs::read(&path) {
+        Ok(bytes) => Some(parse_list(bytes, &path.display().to_string())),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => {
+            let error = anyhow::Error::new(error);
+            let error = error.context(format!("cannot read {}", path.display()));
+            return Err(Failure { exit: Exit::Configuration, error });
+        }
+    };
+    let (stored, copy) = (stored.transpose()?, copy.transpose()?);
+    match (stored, copy) {
+        (Some(mut stored), Some(copy)) => {
+            stored.merge(copy).map_err(|error| Failure::new(Exit::Configuration, error))?;
+            Ok(Some(stored))
+        }
+        (stored, copy) => Ok(stored.or(copy)),
+    }
+}
+
+/// Who is suppressed, to look for them in a text. Needs the keys only if somebody is.
+pub(crate) fn suppressions(
+    config: &Config,
+    tenant: &TenantStore,
+) -> Result<Suppressions, Failure> {
+    let list = all_suppressions(config, tenant)?.filter(|it| !it.entries().is_empty());
+    let Some(list) = list else { return Ok(Suppressions::default()) };
+    let keys = load_keys(&config.privacy.key_file)?;
+    let matcher = list.matcher(&keys, &tenant_name(config));
+    matcher.map_err(|error| Failure::new(Exit::Configuration, error))
+}
+
+/// Writes the list to the store and, first, to its copy.
+pub(crate) fn save_suppressions(
+    config: &Config,
+    lock: &RunLock,
+    list: &SuppressionList,
+) -> Result<(), Failure> {
+    let (path, text) = (copy_path(config), list.to_text());
+    system::write_private_file(&path, &text)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(lock.set_state(SUPPRESSIONS, text.as_bytes())?)
+}
+
+/// The ids of the erasures in a list.
+pub(crate) fn erasure_ids(list: &SuppressionList) -> BTreeSet<String> {
+    list.entries().iter().map(|it| it.erasure.clone()).collect()
+}
+
+/// Takes everybody who was erased out of generations that have not been through it: those of an erasure
+/// that was interrupted, and those of an older copy that was put back. Whether there were any.
+pub(crate) fn cleanse_what_came_back(config: &Config, lock: &RunLock) -> Result<bool, Failure> {
+    let Some(list) = all_suppressions(config, lock.tenant())? else { return Ok(false) };
+    let ids = erasure_ids(&list);
+    let is_known = lock.tenant().erasures()? == ids;
+    let is_old = |it: &core_store::HistoryEntry| {
+        matches!(it.manifest, Err(StoreError::NotCleansed { .. }))
+    };
+    if is_known && !lock.tenant().history()?.iter().any(is_old) {
+        return Ok(false);
+    }
+    save_suppressions(config, lock, &list)?;
+    lock.set_erasures(&ids)?;
+    let suppressions = suppressions(config, lock.tenant())?;
+    let cleansed = cleansing::cleanse(lock, &suppressions)?;
+    tracing::warn!(
+        generations = cleansed.generations.len(), events = cleansed.events,
+        "the store was older than the last erasure, which was done again"
+    );
+    Ok(true)
+}
+
+/// Refuses a store that is older than its list of suppressions: somebody who was erased may be in it.
+pub(crate) fn check_erasures(config: &Config, tenant: &TenantStore) -> Result<(), Failure> {
+    let Some(list) = all_suppressions(config, tenant)? else { return Ok(()) };
+    if erasure_ids(&list).is_subset(&tenant.erasures()?) {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::DataRefused, anyhow::anyhow!(
+        "the store is older than the last erasure, so somebody who was erased may be in it: \
+         `{} privacy suppression apply` takes them out again",
+        system::own_command()
+    )))
+}
+
+/// Where the copy of a tenant's list is: beside the key file, which is not in the store.
+fn copy_path(config: &Config) -> PathBuf {
+    let mut name = config.privacy.key_file.clone().into_os_string();
+    name.push(format!(".{}.{SUPPRESSIONS}.json", tenant_name(config)));
+    PathBuf::from(name)
+}
+
+fn parse_list(bytes: Vec<u8>, place: &str) -> Result<SuppressionList, Failure> {
     let text = String::from_utf8(bytes).unwrap_or_default();
-    let list = SuppressionList::parse(&text).map_err(|error| {
+    SuppressionList::parse(&text).map_err(|error| {
         let error = anyhow::Error::new(error);
-        error.context(format!(
-            "{SUPPRESSIONS}.json in the store cannot be read, and without it people who \
-                               were erased would come back"
-        ))
-    })?;
-    Ok(Some(list))
+        let error = error.context(format!(
+            "{place} cannot be read, and without it people who were erased would come back"
+        ));
+        Failure::from(error)
+    })
 }

@@ -31,6 +31,7 @@ pub(crate) use self::cost::{Cost, cost};
 use self::exports::{Fetched, Fetcher};
 use self::journal::Leftovers;
 use self::publish::About;
+pub(crate) use self::publish::{personal_columns, personal_ends};
 use self::quota::Quota;
 use self::read::Reading;
 use self::report::{RunReport, StepReport};
@@ -428,15 +429,17 @@ pub(crate) fn owner() -> String {
 fn open_store(config: &Config) -> Result<(RunLock, Option<Generation>), Failure> {
     let open = || {
         let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-        let lock = tenant.lock(&owner())?;
-        let previous = tenant.current()?;
-        Ok((lock, previous))
+        tenant.lock(&owner())
     };
-    let (lock, previous) = open().map_err(|error| match error {
+    let lock = open().map_err(|error| match error {
         // Before anything is written it is the place that is wrong.
         StoreError::Io { .. } => Failure::new(Exit::Configuration, error),
         error => Failure::from(error),
     })?;
+    if privacy::cleanse_what_came_back(config, &lock)? {
+        ledger::record(lock.tenant(), &Event::SuppressionsApplied {})?;
+    }
+    let previous = lock.tenant().current()?;
     if let Some(previous) = &previous
         && previous.manifest().region != config.region.as_str()
     {

@@ -8,5 +8,6 @@ pub mod profile;
 pub mod protection;
 pub mod pseudonym;
 pub mod suppression;
+pub mod traces;
 
 pub use self::error::PrivacyError;

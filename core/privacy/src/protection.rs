@@ -191,7 +191,9 @@ impl Identifiers {
             (Action::Pseudonym, Some(pseudonyms)) => pseudonyms.of(self.family, cell),
             _ => None,
         };
-        let is_suppressed = suppressions.has(self.family, cell);
+        // In a store of pseudonyms somebody may be known by nothing but one of those.
+        let has = |value: &str| suppressions.has(self.family, value);
+        let is_suppressed = has(cell) || instead.as_deref().is_some_and(has);
         self.found.push(Found { instead: instead.unwrap_or_default(), is_suppressed });
         let number = self.found.len() - 1;
         self.known.insert(cell.to_owned(), number);

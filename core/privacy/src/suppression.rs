@@ -61,6 +61,8 @@ pub struct Erasure<'a> {
 pub struct Suppressions {
     keyed: Vec<KeyedFamily>,
     tokens: FxHashSet<(Family, [u8; 16])>,
+    /// The families of the tokens, a bit each.
+    families: u16,
 }
 
 /// The HMAC of a family, kept only while somebody is suppressed.
@@ -152,6 +154,26 @@ impl SuppressionList {
         Ok(self.entries.len() - before)
     }
 
+    /// Takes over the entries of a copy that are not here, so that an older list brings nobody back;
+    /// how many there were.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivacyError::OtherSuppressionKey`] when the copy was made under another key.
+    pub fn merge(&mut self, copy: SuppressionList) -> Result<usize, PrivacyError> {
+        if copy.key_id != self.key_id {
+            let (found, expected) = (copy.key_id, self.key_id.clone());
+            return Err(PrivacyError::OtherSuppressionKey { found, expected });
+        }
+        let before = self.entries.len();
+        for entry in copy.entries {
+            if !self.entries.contains(&entry) {
+                self.entries.push(entry);
+            }
+        }
+        Ok(self.entries.len() - before)
+    }
+
     /// Lifts all entries of an erasure, so that the next run reads that person again; how many there
     /// were.
     pub fn lift(&mut self, erasure: &str) -> usize {
@@ -173,7 +195,9 @@ impl SuppressionList {
         let subkey = |family| keys.subkey(Purpose::Suppression(family), tenant);
         let keyed = Family::ALL.map(|it| KeyedFamily(Keyed::new(&subkey(it)).into()));
         let tokens = self.entries.iter().filter_map(|it| Some((it.family.0, token_of(&it.token)?)));
-        Ok(Suppressions { keyed: keyed.to_vec(), tokens: tokens.collect() })
+        let tokens: FxHashSet<_> = tokens.collect();
+        let families = tokens.iter().fold(0, |all, (family, _)| all | bit(*family));
+        Ok(Suppressions { keyed: keyed.to_vec(), tokens, families })
     }
 
     fn check_key(&self, keys: &KeyRing) -> Result<(), PrivacyError> {
@@ -191,14 +215,27 @@ impl Suppressions {
         self.tokens.is_empty()
     }
 
-    /// Whether an identifier is that of somebody who was erased.
+    /// Whether an identifier, or the pseudonym in its place, is that of somebody who was erased.
     pub fn has(&self, family: Family, value: &str) -> bool {
+        if !self.may_have(family) {
+            return false;
+        }
         self.token(family, value).is_some_and(|it| self.tokens.contains(&it))
+    }
+
+    /// Whether anybody is suppressed by an identifier of this family: an HMAC costs more than to look.
+    fn may_have(&self, family: Family) -> bool {
+        // A login name may have the form of an address.
+        let as_address = family == Family::Login && self.families & bit(Family::Address) != 0;
+        as_address || self.families & bit(family) != 0
     }
 
     /// Suppresses an identifier for the rest of a run: the uid of somebody who was known by the name.
     pub fn add(&mut self, family: Family, value: &str) {
-        self.tokens.extend(self.token(family, value));
+        if let Some(token) = self.token(family, value) {
+            self.families |= bit(token.0);
+            self.tokens.insert(token);
+        }
     }
 
     fn token(&self, family: Family, value: &str) -> Option<(Family, [u8; 16])> {
@@ -223,6 +260,10 @@ impl From<FamilyName> for String {
     fn from(family: FamilyName) -> String {
         family.0.name().to_owned()
     }
+}
+
+fn bit(family: Family) -> u16 {
+    1 << family as u16
 }
 
 fn token_of(text: &str) -> Option<[u8; 16]> {

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -59,6 +59,20 @@ impl TenantStore {
             .map_err(|source| StoreError::BrokenState { name: IN_FORCE, source })
     }
 
+    /// Every file of this tenant, by its path below the tenant's folder: whoever was erased must be in
+    /// none of them. Temporary files of a writer that works beside may be among them.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn files(&self) -> Result<Vec<(String, PathBuf)>, StoreError> {
+        let mut names = Vec::new();
+        if self.folder().is_dir() {
+            collect_files(self.folder(), "", &mut names)?;
+        }
+        names.sort_unstable();
+        Ok(names.into_iter().map(|name| (name.clone(), self.folder().join(name))).collect())
+    }
+
     /// Refuses a generation that may show somebody who was erased.
     pub(crate) fn check_cleansed(&self, generation: &Generation) -> Result<(), StoreError> {
         let erasures = self.erasures()?;
@@ -77,6 +91,26 @@ impl RunLock {
     pub fn set_erasures(&self, erasures: &BTreeSet<String>) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(erasures).expect("texts are JSON");
         self.set_state(IN_FORCE, &bytes)
+    }
+
+    /// Removes what holds rows as they came: downloads, generations that were not finished, and rows that
+    /// were set aside. How many files there were.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn remove_raw(&self) -> Result<usize, StoreError> {
+        let mut removed = 0;
+        for folder in ["staging", "quarantine"] {
+            let folder = self.tenant().folder().join(folder);
+            let mut names = Vec::new();
+            if folder.is_dir() {
+                collect_files(&folder, "", &mut names)?;
+                fs::remove_dir_all(&folder).map_err(StoreError::io("remove", &folder))?;
+            }
+            removed += names.len();
+        }
+        platform::create_private_folder(&self.tenant().staging())?;
+        Ok(removed)
     }
 
     /// Takes rows out of every generation, the newest first, and marks each as having been through all

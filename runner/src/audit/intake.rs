@@ -6,12 +6,14 @@ use core_audit::{
     AuditEvent, Coverage, HOUR_MS, Identifier, LineReader, Record, TimeReader, TrailKind, Window,
     parse,
 };
+use core_privacy::suppression::Suppressions;
 use core_store::{EventAppender, StoreError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use step_audit::AUDIT_EVENT;
 
 use super::rows::Rows;
+use crate::privacy;
 
 /// How far ahead a time may be; one beyond is a clock's mistake, and no day to keep an event by.
 const AHEAD_MS: i64 = 48 * HOUR_MS;
@@ -23,6 +25,8 @@ pub(super) struct Counts {
     pub(super) records: u64,
     pub(super) added: u64,
     pub(super) unparsed: u64,
+    /// Those that name somebody who was erased, and are not kept.
+    pub(super) suppressed: u64,
     /// Those added whose time had been read before.
     pub(super) late: u64,
     pub(super) newest_ms: Option<i64>,
@@ -45,6 +49,7 @@ pub(super) struct Intake<'a> {
     /// The time of the record before.
     last_ms: i64,
     counts: Counts,
+    suppressions: Option<&'a Suppressions>,
     failed: Option<StoreError>,
 }
 
@@ -70,6 +75,7 @@ impl<'a> Intake<'a> {
             day: String::new(),
             last_ms: window.span.to_ms,
             counts: Counts::default(),
+            suppressions: None,
             failed: None,
         }
     }
@@ -78,6 +84,11 @@ impl<'a> Intake<'a> {
     pub(super) fn read_in(&mut self, zone: TimeZone, read_ms: i64) {
         self.times = TimeReader::new(zone, read_ms);
         self.read_ms = read_ms;
+    }
+
+    /// Says whose records are not kept.
+    pub(super) fn suppress(&mut self, suppressions: &'a Suppressions) {
+        self.suppressions = Some(suppressions);
     }
 
     /// Forgets what came of an answer that broke off.
@@ -128,6 +139,13 @@ impl<'a> Intake<'a> {
         let is_bearable = |it: &i64| *it <= self.read_ms.saturating_add(AHEAD_MS);
         let observed_ms = event.occurred_ms.filter(is_bearable).unwrap_or(self.last_ms);
         self.last_ms = observed_ms;
+        let names = |text: &str| {
+            self.suppressions.is_some_and(|it| privacy::names_suppressed(it, text))
+        };
+        if names(&event.raw) || event.account.as_deref().is_some_and(names) {
+            self.counts.suppressed += 1;
+            return Ok(());
+        }
         let mut key = String::new();
         AUDIT_EVENT.write_key(&id, &mut key);
         if !self.is_new(&event, observed_ms, &key)? {

@@ -30,6 +30,8 @@ pub(crate) struct TrailReport {
     /// Records that were new; the others had been read before.
     pub(crate) added: u64,
     pub(crate) unparsed: u64,
+    /// Records that name somebody who was erased, and were not kept.
+    pub(crate) suppressed: u64,
     pub(crate) late: u64,
     pub(crate) reason: Option<String>,
     /// What could not be read, and will be asked for again.
@@ -114,6 +116,7 @@ impl TrailReport {
         self.records += counts.records;
         self.added += counts.added;
         self.unparsed += counts.unparsed;
+        self.suppressed += counts.suppressed;
         self.late += counts.late;
     }
 

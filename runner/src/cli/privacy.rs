@@ -1,6 +1,6 @@
 //! What can be typed after `privacy`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Output, ReportFormat};
 
@@ -15,6 +15,26 @@ Examples:
         #[command(flatten)]
         output: Output,
     },
+    /// Erase a person or device from everything that is stored, and never read it again
+    #[command(after_help = "\
+Examples:
+  nexthink-graph privacy erase --user jane.doe@acme.example --reason gdpr-request --dry-run
+  nexthink-graph privacy erase --user jane.doe@acme.example --reason gdpr-request --yes
+
+Every kept generation is rewritten, downloads and rows that were set aside are removed, and every byte
+of the store is looked through afterwards. What finds somebody again is an HMAC under the key that
+`privacy key new` makes, in the store and in a copy beside the key file. The next delivery removes the
+subject at JupiterOne.")]
+    Erase(EraseArguments),
+    /// Show everything that is known of a person or device
+    #[command(after_help = "\
+Examples:
+  nexthink-graph privacy retrieve --user jane.doe@acme.example > answer.json
+  nexthink-graph privacy retrieve --user jane.doe@acme.example --output html > answer.html")]
+    Retrieve(RetrieveArguments),
+    /// Those who were erased
+    #[command(subcommand)]
+    Suppression(SuppressionCommand),
     /// The keys that pseudonyms are made with
     #[command(subcommand)]
     Key(KeyCommand),
@@ -43,6 +63,81 @@ the program reads, keeps and sends.")]
         #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
         output: ReportFormat,
     },
+}
+
+/// `privacy suppression` and what follows it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SuppressionCommand {
+    /// List the erasures that are in force
+    #[command(after_help = "Example:\n  nexthink-graph privacy suppression list --output json")]
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Lift an erasure, so that the next run reads that person or device again
+    #[command(after_help = "\
+Example:
+  nexthink-graph privacy suppression lift e-01JN7Z1M80000000000000000A --reason rehired")]
+    Lift {
+        /// The id of the erasure
+        id: String,
+        /// Why, in a word without a name
+        #[arg(long, value_name = "WORD")]
+        reason: String,
+    },
+    /// Take out again who came back with an older copy of the store; the next run does it too
+    #[command(after_help = "Example:\n  nexthink-graph privacy suppression apply")]
+    Apply,
+}
+
+/// Whom an erasure or a retrieval is about.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct SubjectArguments {
+    /// A user, by UPN, e-mail address, login name, SID or uid; several of one and the same person
+    #[arg(long, value_name = "USER", conflicts_with = "device")]
+    pub(crate) user: Vec<String>,
+    /// A device, by uid, name or SID; several of one and the same device
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Vec<String>,
+}
+
+/// What `privacy erase` takes.
+#[derive(Debug, Args)]
+pub(crate) struct EraseArguments {
+    #[command(flatten)]
+    pub(crate) subject: SubjectArguments,
+    /// Why, in a word without a name: it is kept
+    #[arg(long, value_name = "WORD")]
+    pub(crate) reason: String,
+    /// Only show what is known and would go
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do it: it cannot be undone
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// How the certificate is printed
+    #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) output: ReportFormat,
+}
+
+/// What `privacy retrieve` takes.
+#[derive(Debug, Args)]
+pub(crate) struct RetrieveArguments {
+    #[command(flatten)]
+    pub(crate) subject: SubjectArguments,
+    /// How it is printed
+    #[arg(long, short, value_enum, default_value_t = RetrievalFormat::Json)]
+    pub(crate) output: RetrievalFormat,
+}
+
+/// How a retrieval is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RetrievalFormat {
+    /// For programs
+    Json,
+    /// A page for the person, with nothing loaded from elsewhere
+    Html,
 }
 
 #[derive(Debug, Subcommand)]

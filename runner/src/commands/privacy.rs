@@ -1,8 +1,10 @@
 //! `privacy`: what is known of people, the keys, the ledger, retention, the record of processing.
 
+mod erase;
 mod ledger;
 mod record;
 mod retention;
+mod retrieve;
 
 use core_model::column::Column;
 use core_model::step::Step;
@@ -13,7 +15,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{configured, show};
-use crate::cli::{Global, KeyCommand, LedgerCommand, PrivacyCommand, RowFormat};
+use crate::cli::{Global, KeyCommand, LedgerCommand, PrivacyCommand, RowFormat, SuppressionCommand};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::ledger::Event;
@@ -23,6 +25,15 @@ use crate::{output, privacy};
 /// Does what stands after `privacy`.
 pub(super) fn dispatch(global: &Global, command: PrivacyCommand) -> Result<Exit, Failure> {
     match command {
+        PrivacyCommand::Erase(arguments) => erase::erase(global, &arguments),
+        PrivacyCommand::Retrieve(arguments) => retrieve::retrieve(global, &arguments),
+        PrivacyCommand::Suppression(SuppressionCommand::List { output }) => {
+            erase::list(global, output.output)
+        }
+        PrivacyCommand::Suppression(SuppressionCommand::Lift { id, reason }) => {
+            erase::lift(global, &id, &reason)
+        }
+        PrivacyCommand::Suppression(SuppressionCommand::Apply) => erase::apply(global),
         PrivacyCommand::Inventory { output } => inventory(global, output.output),
         PrivacyCommand::Key(KeyCommand::New) => new_keys(&configured(global)?),
         PrivacyCommand::Key(KeyCommand::List { output }) => {

@@ -166,7 +166,7 @@ fn edge_declaration(graph: &SortedGraph, relationship: &RelationshipType) -> Tab
 }
 
 /// The columns of a type's table that tell something about a person.
-fn personal_columns(entity: &EntityType) -> Vec<String> {
+pub(crate) fn personal_columns(entity: &EntityType) -> Vec<String> {
     let personal = entity.properties.iter().filter(|it| it.personal != PersonalData::None);
     let mut columns: Vec<String> = personal.map(|it| it.name.to_owned()).collect();
     if key_is_personal(entity) {
@@ -175,7 +175,7 @@ fn personal_columns(entity: &EntityType) -> Vec<String> {
     columns
 }
 
-fn personal_ends(relationship: &RelationshipType) -> Vec<String> {
+pub(crate) fn personal_ends(relationship: &RelationshipType) -> Vec<String> {
     let ends = [(&relationship.from, FROM_KEY), (&relationship.to, TO_KEY)];
     let personal = ends.iter().filter(|(end, _)| key_is_personal(end.entity));
     let mut columns: Vec<String> = personal.map(|(_, column)| (*column).to_owned()).collect();

@@ -157,22 +157,63 @@ impl EventAppender {
         for (day, files) in by_day {
             let has_old = files.iter().any(|file| file.from_ms < from_ms);
             if has_old || files.len() > MAX_FILES_OF_A_DAY {
-                removed += self.rewrite(&day, &files, from_ms)?;
+                let time_column = self.declaration.time_column;
+                let keep = |batch: &RecordBatch| {
+                    let times = times(batch, time_column);
+                    times.iter().map(|it| Some(it? >= from_ms)).collect()
+                };
+                let read: Vec<EventFile> =
+                    files.iter().filter(|file| file.to_ms >= from_ms).cloned().collect();
+                removed += self.rewrite(&day, &files, &read, &keep)?;
             }
         }
         Ok(removed)
     }
 
-    /// Puts one file in the place of several, without the events from before a time.
-    fn rewrite(&mut self, day: &str, files: &[EventFile], from_ms: i64) -> Result<u64, StoreError> {
-        let kept = files.iter().filter(|file| file.to_ms >= from_ms);
-        let batches = Batches::of(kept.map(|file| self.log.folder.join(&file.path)).collect());
+    /// Removes the events of which `keep` says no, and returns how many there were. Days that lose
+    /// nothing stay as they are.
+    ///
+    /// # Errors
+    /// Those of [`EventAppender::retain_from`].
+    pub fn retain_where(
+        &mut self,
+        keep: &dyn Fn(&RecordBatch) -> BooleanArray,
+    ) -> Result<u64, StoreError> {
+        self.close_all()?;
+        self.keys.clear();
+        let mut by_day: BTreeMap<String, Vec<EventFile>> = BTreeMap::new();
+        for file in &self.log.state.files {
+            by_day.entry(file.day.clone()).or_default().push(file.clone());
+        }
+        let mut removed = 0;
+        for (day, files) in by_day {
+            let paths = files.iter().map(|file| self.log.folder.join(&file.path)).collect();
+            let mut loses = false;
+            for batch in Batches::of(paths) {
+                let keep = keep(&batch?);
+                loses |= keep.true_count() < keep.len();
+            }
+            if loses {
+                removed += self.rewrite(&day, &files, &files, keep)?;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Puts one file in the place of several, with the events of those in `read` that are kept.
+    fn rewrite(
+        &mut self,
+        day: &str,
+        files: &[EventFile],
+        read: &[EventFile],
+        keep: &dyn Fn(&RecordBatch) -> BooleanArray,
+    ) -> Result<u64, StoreError> {
+        let paths = read.iter().map(|file| self.log.folder.join(&file.path)).collect();
+        let batches = Batches::of(paths);
         let before: u64 = files.iter().map(|file| file.rows).sum();
         for batch in batches {
             let batch = batch?;
-            let times = times(&batch, self.declaration.time_column);
-            let keep: BooleanArray = times.iter().map(|it| Some(it? >= from_ms)).collect();
-            let batch = filter_record_batch(&batch, &keep).map_err(|error| {
+            let batch = filter_record_batch(&batch, &keep(&batch)).map_err(|error| {
                 StoreError::InvalidTable { name: "events".to_owned(), reason: error.to_string() }
             })?;
             self.write(day, &batch)?;

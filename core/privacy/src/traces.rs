@@ -1,0 +1,87 @@
+//! The forms in which an identifier may have been left somewhere: what an erasure looks for in every
+//! byte of a store once it is done.
+
+use std::collections::BTreeSet;
+
+use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
+
+/// The shortest piece of base64 that says something; shorter ones are found by chance.
+const MIN_BASE64: usize = 8;
+
+/// The forms of a text: as it is and in upper and lower case, escaped as in JSON and in addresses, in
+/// UTF-16 of both byte orders, in hexadecimal digits, and in base64 wherever in a longer text it may
+/// have been.
+///
+/// Whether ASCII letters are in upper or lower case is left to the search.
+pub fn forms(text: &str) -> BTreeSet<Vec<u8>> {
+    let mut forms = BTreeSet::new();
+    for text in [text.to_owned(), text.to_lowercase(), text.to_uppercase()] {
+        forms.extend(encodings(&text));
+        forms.insert(text.into_bytes());
+    }
+    forms
+}
+
+fn encodings(text: &str) -> Vec<Vec<u8>> {
+    let mut forms: Vec<Vec<u8>> = Vec::new();
+    for shift in 0..3 {
+        let shifted = [&vec![0; shift], text.as_bytes()].concat();
+        for encoded in [BASE64_NOPAD.encode(&shifted), BASE64URL_NOPAD.encode(&shifted)] {
+            // The first and the last characters depend on what stands beside.
+            let inner = encoded.get(4..encoded.len().saturating_sub(4)).unwrap_or("");
+            if inner.len() >= MIN_BASE64 {
+                forms.push(inner.as_bytes().to_vec());
+            }
+        }
+    }
+    forms.push(HEXLOWER.encode(text.as_bytes()).into_bytes());
+    forms.push(HEXUPPER.encode(text.as_bytes()).into_bytes());
+    let in_address = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    let address: String = text.bytes().map(in_address).collect();
+    forms.push(address.replace("%20", "+").into_bytes());
+    forms.push(address.into_bytes());
+    forms.push(text.encode_utf16().flat_map(u16::to_le_bytes).collect());
+    forms.push(text.encode_utf16().flat_map(u16::to_be_bytes).collect());
+    forms.push(text.replace('\\', "\\\\").replace('/', "\\/").into_bytes());
+    forms.push(text.replace('\\', "\\\\").into_bytes());
+    let escaped = text.encode_utf16().map(|unit| match u8::try_from(unit) {
+        Ok(byte) if byte.is_ascii() => char::from(byte).to_string(),
+        _ => format!("\\u{unit:04x}"),
+    });
+    forms.push(escaped.collect::<String>().into_bytes());
+    forms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_found_in_every_form() {
+        let forms = forms("Zoé/quux@acme.example");
+        let found = |text: &[u8]| {
+            forms.iter().any(|form| text.windows(form.len()).any(|it| it.eq_ignore_ascii_case(form)))
+        };
+        let long = "xZoé/quux@acme.example and more";
+        let texts: [Vec<u8>; 9] = [
+            long.into(),
+            long.to_uppercase().into(),
+            BASE64_NOPAD.encode(long.as_bytes()).into(),
+            BASE64URL_NOPAD.encode(&long.as_bytes()[1..]).into(),
+            HEXUPPER.encode(long.as_bytes()).into(),
+            b"?q=Zo%C3%A9%2Fquux%40acme.example".to_vec(),
+            b"\"Zo\\u00e9/quux@acme.example\"".to_vec(),
+            long.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            long.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        ];
+        for (number, text) in texts.iter().enumerate() {
+            assert!(found(text), "form {number}");
+        }
+        assert!(!found(b"zoe/quux@acme.example"));
+    }
+}

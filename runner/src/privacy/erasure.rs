@@ -1,0 +1,128 @@
+//! One erasure: whom it is about is found, suppressed for good, taken out of everything that is stored,
+//! looked for in every byte, and certified.
+//!
+//! The list of suppressions is written before anything is taken out, so that a crash in between serves
+//! nobody: generations that have not been through all erasures are not opened, and the next run goes on.
+
+use core_privacy::keys::KeyRing;
+use core_privacy::suppression::{Erasure, SuppressionList};
+use core_store::{CleansedGeneration, LedgerHead, RunLock};
+use serde::Serialize;
+
+use super::search::Search;
+use super::subject::{AllPseudonyms, Kind, Subject, find};
+use super::{cleansing, erasure_ids, save_suppressions, tenant_name};
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::ledger::{self, Event};
+use crate::system::{self, Moment};
+
+/// What is to be erased, and why.
+pub(crate) struct Request<'a> {
+    pub(crate) kind: Kind,
+    /// What the operator typed: identifiers of one and the same person or device.
+    pub(crate) typed: &'a [String],
+    /// A word.
+    pub(crate) reason: &'a str,
+}
+
+/// What was erased. It names nobody.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Certificate {
+    pub(crate) id: String,
+    pub(crate) at: String,
+    pub(crate) tenant: String,
+    /// `user` or `device`.
+    pub(crate) kind: &'static str,
+    pub(crate) reason: String,
+    /// How many identifiers and pseudonyms are suppressed from now on.
+    pub(crate) suppressed_identifiers: usize,
+    /// Identifiers that others have too, and that are therefore not suppressed.
+    pub(crate) shared_identifiers: usize,
+    pub(crate) generations: Vec<CleansedGeneration>,
+    pub(crate) rows_removed: u64,
+    pub(crate) events_removed: u64,
+    pub(crate) raw_files_removed: usize,
+    pub(crate) files_scanned: usize,
+    pub(crate) tables_scanned: usize,
+    /// The ledger's entry of this erasure.
+    pub(crate) ledger: LedgerHead,
+}
+
+/// Finds whom a request is about. Generations that an earlier erasure has not reached are cleansed
+/// first, since they are not opened.
+pub(crate) fn subject(
+    config: &Config,
+    lock: &RunLock,
+    keys: &KeyRing,
+    request: &Request<'_>,
+) -> Result<Subject, Failure> {
+    super::cleanse_what_came_back(config, lock)?;
+    let pseudonyms = AllPseudonyms::new(keys, &tenant_name(config));
+    find(lock.tenant(), request.kind, request.typed, &pseudonyms)
+}
+
+/// Erases.
+///
+/// # Errors
+/// [`Exit::DataRefused`] with the names of files in which something was found afterwards.
+pub(crate) fn erase(
+    config: &Config,
+    lock: &RunLock,
+    keys: &KeyRing,
+    request: &Request<'_>,
+    subject: &Subject,
+) -> Result<Certificate, Failure> {
+    let now = Moment::now();
+    let (id, at) = (format!("e-{}", system::new_run_id(now)?), now.to_rfc3339());
+    let tenant = tenant_name(config);
+    let refused = |error| Failure::new(Exit::Configuration, error);
+    let mut list = super::all_suppressions(config, lock.tenant())?
+        .unwrap_or_else(|| SuppressionList::new(keys));
+    let erasure = Erasure { id: &id, since: &at, reason: request.reason };
+    let identifiers = subject.identifiers.iter().map(|(family, text)| (*family, text.as_str()));
+    let suppressed = list.suppress(keys, &tenant, erasure, identifiers).map_err(refused)?;
+    let suppressions = list.matcher(keys, &tenant).map_err(refused)?;
+    save_suppressions(config, lock, &list)?;
+    lock.set_erasures(&erasure_ids(&list))?;
+    let cleansed = cleansing::cleanse(lock, &suppressions)?;
+    let rows = cleansed.generations.iter().flat_map(|it| &it.tables).map(|(_, rows)| rows).sum();
+    let found = Search::of(subject)?.through(lock.tenant())?;
+    let kind = request.kind.name();
+    let ledger = ledger::record(lock.tenant(), &Event::Erasure {
+        erasure: &id,
+        kind,
+        reason: request.reason,
+        rows,
+        events: cleansed.events,
+        found_afterwards: found.files.len(),
+    })?;
+    if !found.files.is_empty() {
+        let files: Vec<_> = found.files.into_iter().collect();
+        return Err(Failure::new(Exit::DataRefused, anyhow::anyhow!(
+            "erasure {id} has taken {rows} rows out, and there is still something in {}: look into \
+             these, remove them, and erase again",
+            files.join(", ")
+        )));
+    }
+    let certificate = Certificate {
+        id,
+        at,
+        tenant,
+        kind,
+        reason: request.reason.to_owned(),
+        suppressed_identifiers: suppressed,
+        shared_identifiers: subject.shared,
+        rows_removed: rows,
+        generations: cleansed.generations,
+        events_removed: cleansed.events,
+        raw_files_removed: cleansed.raw_files,
+        files_scanned: found.scanned_files,
+        tables_scanned: found.scanned_tables,
+        ledger,
+    };
+    let text = serde_json::to_vec_pretty(&certificate).map_err(anyhow::Error::new)?;
+    lock.set_state(&format!("certificate-{}", certificate.id), &text)?;
+    Ok(certificate)
+}

@@ -1,0 +1,114 @@
+//! The identifiers in the rows of a stored table, by what the steps declare of its columns.
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::UInt32Type;
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
+use core_ingest::values::KEY;
+use core_model::column::{Column, ColumnForm, Family};
+use core_model::entity::EntityType;
+use core_model::step::Step;
+
+/// The columns of a table that identify people and devices.
+pub(crate) struct Identifying {
+    columns: Vec<(usize, Family)>,
+}
+
+impl Identifying {
+    /// Those of a type; none if no step makes it.
+    pub(crate) fn of(type_name: &str, batch: &RecordBatch) -> Identifying {
+        let Some(entity) = entity(type_name) else { return Identifying { columns: Vec::new() } };
+        let columns = entity.properties.iter().filter_map(|property| {
+            let place = batch.schema().index_of(property.name).ok()?;
+            Some((place, family_of(property.columns)?))
+        });
+        Identifying { columns: columns.collect() }
+    }
+
+    /// Hands out the identifiers of a row.
+    pub(crate) fn each<'a>(
+        &self,
+        batch: &'a RecordBatch,
+        row: usize,
+        mut take: impl FnMut(Family, &'a str),
+    ) {
+        for &(place, family) in &self.columns {
+            each_text(batch.column(place).as_ref(), row, &mut |text| take(family, text));
+        }
+    }
+
+    /// Whether there are any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+    }
+}
+
+/// The entity type of a name, if a step makes it.
+pub(crate) fn entity(type_name: &str) -> Option<&'static EntityType> {
+    Step::all().iter().flat_map(|it| it.entities).find(|it| it.type_name == type_name).copied()
+}
+
+/// The keys of a batch.
+pub(crate) fn key(batch: &RecordBatch, row: usize) -> &str {
+    let column = batch.column_by_name(KEY).and_then(|it| it.as_string_opt::<i32>());
+    column.map_or("", |it| it.value(row))
+}
+
+/// The texts of a cell: one, or those of a list.
+pub(crate) fn each_text<'a>(
+    column: &'a dyn Array,
+    row: usize,
+    take: &mut dyn FnMut(&'a str),
+) {
+    if column.is_null(row) {
+        return;
+    }
+    match column.data_type() {
+        DataType::Utf8 => take(column.as_string::<i32>().value(row)),
+        DataType::Dictionary(..) => {
+            if let Some(dictionary) = column.as_dictionary_opt::<UInt32Type>() {
+                let number = dictionary.keys().value(row) as usize;
+                each_text(dictionary.values().as_ref(), number, take);
+            }
+        }
+        DataType::List(item) if *item.data_type() == DataType::Utf8 => {
+            let list = column.as_list::<i32>();
+            let texts = list.values().as_string::<i32>();
+            let [from, to] = [row, row + 1].map(|it| list.value_offsets()[it]);
+            for place in from..to {
+                let place = usize::try_from(place).expect("offsets of a list are not negative");
+                if texts.is_valid(place) {
+                    take(texts.value(place));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The family of a property that is read from identifiers of one family alone.
+///
+/// Names of people and serial numbers are no proof: there are namesakes, and machines of which many
+/// have the same serial number.
+fn family_of(columns: &[&str]) -> Option<Family> {
+    let mut families = columns.iter().map(|name| {
+        let column = Column::all().into_iter().find(|it| it.name == *name)?;
+        let ColumnForm::Identifier(family) = column.form else { return None };
+        is_proof(family).then_some(family)
+    });
+    let first = families.next()??;
+    families.all(|it| it == Some(first)).then_some(first)
+}
+
+/// Whether an identifier of this family tells one person or device from all others.
+fn is_proof(family: Family) -> bool {
+    match family {
+        Family::Login
+        | Family::Address
+        | Family::Sid
+        | Family::UserUid
+        | Family::DeviceUid
+        | Family::DeviceName => true,
+        Family::PersonName | Family::Serial | Family::CollectorUid => false,
+    }
+}

@@ -1,0 +1,253 @@
+//! Whom a request is about: the rows and identifiers of one person or device in every kept generation,
+//! found from what the operator typed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow_array::RecordBatch;
+use core_model::column::Family;
+use core_privacy::canonical::canonical;
+use core_privacy::keys::{KeyRing, KeyState};
+use core_privacy::pseudonym::{PREFIX, Pseudonyms};
+use core_store::{Generation, TableKind, TenantStore};
+
+use super::identifiers::{Identifying, each_text, key};
+use crate::exit::Failure;
+
+/// How many rounds a search may take: each finds somebody under one more identifier.
+const MAX_ROUNDS: usize = 8;
+
+/// What a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    User,
+    Device,
+}
+
+/// One person or device.
+#[derive(Debug, Default)]
+pub(crate) struct Subject {
+    /// Every identifier and pseudonym in canonical form.
+    pub(crate) identifiers: BTreeSet<(Family, String)>,
+    /// The same as it is written in rows and was typed, without pseudonyms' copies in other families.
+    pub(crate) texts: BTreeSet<String>,
+    /// The names in the rows that nobody else bears.
+    pub(crate) names: BTreeSet<String>,
+    /// The keys of its entities.
+    pub(crate) keys: BTreeSet<String>,
+    /// How many rows there are in each generation, the oldest first.
+    pub(crate) rows: BTreeMap<String, u64>,
+    /// How many identifiers others have too, and so prove nothing.
+    pub(crate) shared: usize,
+}
+
+impl Kind {
+    /// The type of its entities.
+    pub(crate) fn type_name(self) -> &'static str {
+        match self {
+            Kind::User => "nexthink_user",
+            Kind::Device => "nexthink_device",
+        }
+    }
+
+    /// The word for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::User => "user",
+            Kind::Device => "device",
+        }
+    }
+
+    fn families(self) -> &'static [Family] {
+        match self {
+            Kind::User => &[Family::Login, Family::Address, Family::Sid, Family::UserUid],
+            Kind::Device => &[Family::DeviceUid, Family::DeviceName, Family::Sid],
+        }
+    }
+}
+
+/// Makes the pseudonyms of an identifier under every key that is not retired.
+pub(crate) struct AllPseudonyms(Vec<Pseudonyms>);
+
+impl AllPseudonyms {
+    pub(crate) fn new(keys: &KeyRing, tenant: &str) -> AllPseudonyms {
+        let keys_of = keys.describe().into_iter().filter_map(|key| match key.state {
+            KeyState::Active => Some(Pseudonyms::new(keys, tenant)),
+            KeyState::Earlier => Pseudonyms::earlier(keys, key.id, tenant).ok(),
+            KeyState::Retired | KeyState::Lasting => None,
+        });
+        AllPseudonyms(keys_of.collect())
+    }
+
+    /// Where there are no keys, there are no pseudonyms.
+    pub(crate) fn none() -> AllPseudonyms {
+        AllPseudonyms(Vec::new())
+    }
+
+    /// The canonical forms of an identifier and of its pseudonyms. A pseudonym of a login name may
+    /// stand for an address, so it counts for both.
+    fn forms(&self, family: Family, value: &str) -> Vec<(Family, String)> {
+        let families: &[Family] = match family {
+            Family::Login | Family::Address => &[Family::Login, Family::Address],
+            _ => &[family],
+        };
+        let Some(raw) = canonical(family, value) else { return Vec::new() };
+        let mut forms = Vec::new();
+        let mut add = |text: &str| forms.extend(families.iter().map(|it| (*it, text.to_owned())));
+        if raw.1.starts_with(PREFIX) {
+            add(&raw.1);
+            return forms;
+        }
+        for pseudonyms in &self.0 {
+            pseudonyms.of(family, value).iter().for_each(|it| add(it));
+        }
+        forms.push(raw);
+        forms
+    }
+}
+
+/// Finds a person or device in every kept generation. That there is nothing of it in any is no error:
+/// it may come still.
+///
+/// # Errors
+/// [`crate::exit::Exit::Usage`] when what was typed is what several are known by.
+pub(crate) fn find(
+    tenant: &TenantStore,
+    kind: Kind,
+    typed: &[String],
+    pseudonyms: &AllPseudonyms,
+) -> Result<Subject, Failure> {
+    let mut subject = Subject::default();
+    for text in typed {
+        subject.texts.insert(text.trim().to_owned());
+        for family in kind.families() {
+            subject.identifiers.extend(pseudonyms.forms(*family, text));
+        }
+    }
+    let typed = subject.identifiers.clone();
+    let mut shared = BTreeSet::new();
+    let mut generations = Vec::new();
+    for entry in tenant.history()?.iter().rev() {
+        generations.push(tenant.generation(&entry.id)?);
+    }
+    for number in 0..MAX_ROUNDS {
+        let known_names = std::mem::take(&mut subject.names);
+        let mut round = Round { known_names, ..Round::default() };
+        for generation in &generations {
+            round.look(generation, kind, &subject.identifiers, &typed)?;
+        }
+        if !round.shared.is_empty() {
+            // The rows that were found by these are of others: this look counts for nothing.
+            subject.identifiers.retain(|it| !round.shared.contains(it));
+            shared.extend(round.shared);
+            continue;
+        }
+        let before = subject.identifiers.len();
+        for (family, text) in &round.found {
+            if canonical(*family, text).is_some_and(|it| !shared.contains(&it)) {
+                subject.identifiers.extend(pseudonyms.forms(*family, text));
+                subject.texts.insert(text.clone());
+            }
+        }
+        subject.names = round.names.difference(&round.names_of_others).cloned().collect();
+        (subject.keys, subject.rows) = (round.keys, round.rows);
+        if number > 0 && subject.identifiers.len() == before {
+            break;
+        }
+    }
+    let is_proof = |text: &String| {
+        let mut forms = kind.families().iter().filter_map(|it| canonical(*it, text));
+        forms.any(|it| subject.identifiers.contains(&it))
+    };
+    subject.texts.retain(is_proof);
+    subject.shared = shared.len();
+    Ok(subject)
+}
+
+/// What one look through all generations has found.
+#[derive(Default)]
+struct Round {
+    found: BTreeSet<(Family, String)>,
+    shared: BTreeSet<(Family, String)>,
+    names: BTreeSet<String>,
+    /// Those of an earlier round, and which of them others bear.
+    known_names: BTreeSet<String>,
+    names_of_others: BTreeSet<String>,
+    keys: BTreeSet<String>,
+    rows: BTreeMap<String, u64>,
+}
+
+impl Round {
+    /// Looks through one generation. Identifiers that were typed must belong to one entity there;
+    /// others that belong to several prove nothing.
+    fn look(
+        &mut self,
+        generation: &Generation,
+        kind: Kind,
+        identifiers: &BTreeSet<(Family, String)>,
+        typed: &BTreeSet<(Family, String)>,
+    ) -> Result<(), Failure> {
+        let name = kind.type_name();
+        if generation.manifest().table(TableKind::Entity, name).is_none() {
+            return Ok(());
+        }
+        let mut owners: BTreeMap<(Family, String), BTreeSet<String>> = BTreeMap::new();
+        let mut matched = 0_u64;
+        for batch in generation.batches(TableKind::Entity, name)? {
+            let batch = batch?;
+            let identifying = Identifying::of(name, &batch);
+            for row in 0..batch.num_rows() {
+                let mut is_subject = false;
+                identifying.each(&batch, row, |family, text| {
+                    let Some(form) = canonical(family, text) else { return };
+                    if identifiers.contains(&form) {
+                        is_subject = true;
+                        owners.entry(form).or_default().insert(key(&batch, row).to_owned());
+                    }
+                });
+                self.take_names(&batch, row, is_subject);
+                if is_subject {
+                    matched += 1;
+                    self.keys.insert(key(&batch, row).to_owned());
+                    identifying
+                        .each(&batch, row, |it, text| _ = self.found.insert((it, text.to_owned())));
+                }
+            }
+        }
+        self.rows.insert(generation.id().to_string(), matched);
+        for (form, owners) in owners.into_iter().filter(|(_, owners)| owners.len() > 1) {
+            if typed.contains(&form) && !owners.iter().all(|it| is_typed(it, typed)) {
+                return Err(Failure::usage(format!(
+                    "{} objects of generation {} are known by this: name the right ones by their \
+                     uids, several if they are one and the same",
+                    owners.len(),
+                    generation.id()
+                )));
+            }
+            if !typed.contains(&form) {
+                self.shared.insert(form);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Round {
+    fn take_names(&mut self, batch: &RecordBatch, row: usize, is_subject: bool) {
+        for column in ["name", "displayName"].iter().filter_map(|it| batch.column_by_name(it)) {
+            each_text(column.as_ref(), row, &mut |name| {
+                if is_subject {
+                    self.names.insert(name.to_owned());
+                } else if self.known_names.contains(name) {
+                    self.names_of_others.insert(name.to_owned());
+                }
+            });
+        }
+    }
+}
+
+/// Whether an entity was named by its own uid.
+fn is_typed(key: &str, typed: &BTreeSet<(Family, String)>) -> bool {
+    let uid = key.split_once(':').map_or(key, |(_, uid)| uid);
+    let is_uid = |family| canonical(family, uid).is_some_and(|form| typed.contains(&form));
+    is_uid(Family::UserUid) || is_uid(Family::DeviceUid)
+}
