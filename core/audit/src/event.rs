@@ -86,7 +86,7 @@ pub fn parse(record: &Record<'_>, times: &TimeReader) -> AuditEvent {
 }
 
 /// Takes `:[123]` off either end of a message.
-fn without_duration(message: &str) -> (&str, Option<u64>) {
+pub(crate) fn without_duration(message: &str) -> (&str, Option<u64>) {
     if let Some((digits, rest)) = message.strip_prefix(":[").and_then(|it| it.split_once(']'))
         && let Ok(duration) = digits.parse()
     {

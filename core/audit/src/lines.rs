@@ -7,7 +7,7 @@ use crate::header::header;
 use crate::time::time_prefix;
 
 /// Bytes of a record that are kept. A message has some hundred.
-const RECORD_CAP: usize = 64 << 10;
+pub(crate) const RECORD_CAP: usize = 64 << 10;
 
 /// A record as it stands in the trail, without its last line end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
