@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use crate::exports::{SavedQuery, push_csv_line};
 use crate::server::clock::{Parts, iso_date, syslog_date};
 
 /// The audit trail of a tenant.
@@ -28,6 +29,8 @@ pub struct AuditSpec {
     pub begins: u64,
     /// Text in place of all lines.
     pub content: Option<String>,
+    /// How many hours the saved query of the table `platform.audit_logs` looks back.
+    pub table_hours: u64,
 }
 
 /// How a line of the trail tells its time.
@@ -66,6 +69,7 @@ impl Default for AuditSpec {
             rotates: false,
             begins: 0,
             content: None,
+            table_hours: 168,
         }
     }
 }
@@ -98,10 +102,41 @@ impl AuditSpec {
         if self.lines_per_hour == 0 {
             return Vec::new();
         }
-        let step = (3_600 / u64::from(self.lines_per_hour)).max(1);
+        let step = self.step();
         let first = from.div_ceil(step);
         let numbers = (first..).take_while(|number| number * step < to);
         numbers.flat_map(|number| self.lines_of(trail, number * step, number, step)).collect()
+    }
+
+    /// The rows of the table from one second to before another: what the log of the web interface has,
+    /// cell by cell as the saved query lists them.
+    pub fn rows(&self, from: u64, to: u64) -> Vec<[String; 4]> {
+        let bare = Self { times: LineTime::None, rotates: false, content: None, ..self.clone() };
+        let (from, step) = (from.max(self.begins), bare.step());
+        let numbers =
+            (from.div_ceil(step)..).take_while(|it| self.lines_per_hour > 0 && it * step < to);
+        let rows = numbers.flat_map(|number| {
+            let lines = bare.lines_of(&SimulatedTrail::Portal, number * step, number, step);
+            lines.into_iter().map(move |line| row(&line, &iso_date(number * step)))
+        });
+        rows.collect()
+    }
+
+    /// The results file of the saved query at a second since 1970-01-01 UTC, and whether a cap has cut
+    /// rows off.
+    pub(crate) fn table(&self, now: u64, row_cap: Option<u64>) -> (Vec<u8>, bool) {
+        let rows = self.rows(now.saturating_sub(self.table_hours * 3_600), now + 1);
+        let cap = row_cap.and_then(|it| usize::try_from(it).ok()).unwrap_or(usize::MAX);
+        let mut csv = Vec::new();
+        push_csv_line(&mut csv, SavedQuery::AuditLogs.columns().iter().copied());
+        for row in rows.iter().take(cap) {
+            push_csv_line(&mut csv, row.iter().map(String::as_str));
+        }
+        (csv, rows.len() > cap)
+    }
+
+    fn step(&self) -> u64 {
+        (3_600 / u64::from(self.lines_per_hour.max(1))).max(1)
     }
 
     /// The line of a second, or two: some things happen twice.
@@ -151,6 +186,14 @@ impl AuditSpec {
         let local = days * 86_400 + hour * 3_600 + minute * 60 + second;
         Some(local.saturating_add_signed(-i64::from(self.zone_minutes) * 60))
     }
+}
+
+/// The cells of a line without a time: time, account, code, message.
+fn row(line: &str, time: &str) -> [String; 4] {
+    let (header, message) = line.split_once("] ").unwrap_or((line, ""));
+    let mut fields = header.trim_start_matches('[').split('|').skip(2);
+    let (code, account) = (fields.next().unwrap_or(""), fields.next().unwrap_or(""));
+    [format!("{time}Z"), account.to_owned(), code.to_owned(), message.to_owned()]
 }
 
 #[cfg(test)]

@@ -26,10 +26,13 @@ pub enum SavedQuery {
     /// `#j1_device_users`, which no page suggests: who logged in where
     #[serde(rename = "#j1_device_users")]
     DeviceUsers,
+    /// `#j1_audit`, which is none of the integration page's: the table of the audit trail.
+    #[serde(rename = "#j1_audit")]
+    AuditLogs,
 }
 
 impl SavedQuery {
-    /// Every saved query of the tenant.
+    /// Every saved query of the estate.
     pub const ALL: [Self; 5] =
         [Self::Devices, Self::Users, Self::Packages, Self::Alerts, Self::DeviceUsers];
 
@@ -41,12 +44,14 @@ impl SavedQuery {
             Self::Packages => "#j1_packages",
             Self::Alerts => "#j1_alerts",
             Self::DeviceUsers => "#j1_device_users",
+            Self::AuditLogs => "#j1_audit",
         }
     }
 
     /// The query with this ID, if the tenant has one.
     pub fn from_id(id: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|query| query.id() == id)
+        let mut all = Self::ALL.into_iter().chain([Self::AuditLogs]);
+        all.find(|query| query.id() == id)
     }
 
     /// The table that the query reads.
@@ -57,6 +62,7 @@ impl SavedQuery {
             Self::Packages => "package.installed_packages",
             Self::Alerts => "alerts",
             Self::DeviceUsers => "session.logins during past 30d",
+            Self::AuditLogs => "platform.audit_logs",
         }
     }
 
@@ -120,6 +126,8 @@ impl SavedQuery {
                 "user.uid",
             ],
             Self::DeviceUsers => &["user.uid", "device.uid"],
+            // Nexthink does not document them.
+            Self::AuditLogs => &["time", "account", "code", "message"],
         }
     }
 }
@@ -213,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_query_is_found_by_its_id_only() {
-        for query in SavedQuery::ALL {
+        for query in SavedQuery::ALL.into_iter().chain([SavedQuery::AuditLogs]) {
             assert_eq!(SavedQuery::from_id(query.id()), Some(query));
         }
         assert_eq!(SavedQuery::from_id("#j1_binaries"), None);

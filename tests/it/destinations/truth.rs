@@ -170,6 +170,8 @@ fn objects(query: SavedQuery, rows: &[Row]) -> Objects {
                 add("nexthink_package", &edge[1..]);
                 add("nexthink_device_installed_package", &edge);
             }
+            // Its events are no part of a generation.
+            SavedQuery::AuditLogs => {}
             SavedQuery::Alerts => {
                 let alert = cell("alert.uid");
                 add("nexthink_alert", &[alert]);
@@ -253,7 +255,7 @@ fn after(shrinks: Option<SavedQuery>) -> TenantSpec {
         Some(SavedQuery::Packages) => estate.retired_packages = 12,
         Some(SavedQuery::Alerts) => estate.alerts = 4,
         Some(SavedQuery::DeviceUsers) => estate.idle_devices = 26,
-        None => {}
+        Some(SavedQuery::AuditLogs) | None => {}
     }
     estate
 }
@@ -265,6 +267,7 @@ fn step_of(query: SavedQuery) -> &'static str {
         SavedQuery::Packages => "fetch-packages",
         SavedQuery::Alerts => "fetch-alerts",
         SavedQuery::DeviceUsers => "fetch-device-users",
+        SavedQuery::AuditLogs => "fetch-audit",
     }
 }
 

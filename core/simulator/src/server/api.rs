@@ -54,10 +54,12 @@ pub(crate) async fn start_by_get(
 fn start(state: &Arc<State>, asked: &Asked) -> Response {
     let now = state.now();
     let mut shared = state.shared();
-    let granted = match asked.grant(&mut shared) {
+    let mut granted = match asked.grant(&mut shared) {
         Ok(granted) => granted,
         Err(refusal) => return refusal,
     };
+    let today = state.clock.calendar(shared.behaviour.clock_offset_seconds);
+    Asked::add_audit_table(&mut granted, &shared.behaviour, today);
     let n_exports: u64 = shared.requests.exports.values().sum();
     if shared.behaviour.daily_export_limit.is_some_and(|limit| n_exports >= limit) {
         return too_many(state, &shared, shared.behaviour.retry_after);
@@ -110,6 +112,7 @@ fn new_export(
         preparation: shared.behaviour.preparation(granted.selection.query),
         selection: granted.selection,
         content: results.map(|results| results.content.0),
+        is_cut: granted.is_cut,
         compression,
         suffix: requested.suffix(),
         started: now,

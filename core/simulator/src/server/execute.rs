@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::clock::{Parts, iso_date};
-use super::request::{Granted, error, is_authorized, read_post};
+use super::request::{Asked, Granted, error, is_authorized, read_post};
 use super::state::State;
 use crate::exports::write_rows;
 use crate::tenant::Tenant;
@@ -90,9 +90,10 @@ async fn execute(state: &State, headers: &HeaderMap, body: &Bytes) -> Result<Row
     let asked = read_post(state, headers, body, &["queryId", "parameters"])?;
     let (granted, tenant, executed_at) = {
         let mut shared = state.shared();
-        let granted = asked.grant(&mut shared)?;
+        let mut granted = asked.grant(&mut shared)?;
         shared.requests.executions += 1;
         let executed_at = state.clock.calendar(shared.behaviour.clock_offset_seconds);
+        Asked::add_audit_table(&mut granted, &shared.behaviour, executed_at);
         (granted, shared.tenant(), executed_at)
     };
     let query = granted.selection.query;

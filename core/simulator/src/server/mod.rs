@@ -137,6 +137,12 @@ impl Simulator {
         self.state.behaviour().audit.lines(trail, from, to)
     }
 
+    /// The rows of the audit trail's table for this time, in seconds since 1970-01-01 UTC: time, account,
+    /// code, message.
+    pub fn audit_rows(&self, from: u64, to: u64) -> Vec<[String; 4]> {
+        self.state.behaviour().audit.rows(from, to)
+    }
+
     /// What the tenant holds now; walks it once.
     pub fn counts(&self) -> TenantCounts {
         Tenant::new(self.state.behaviour().tenant).counts()

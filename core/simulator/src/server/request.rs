@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::state::{Shared, State};
-use crate::behaviour::QueryBehaviour;
+use crate::behaviour::{Behaviour, QueryBehaviour, Results, ResultsCompression};
 use crate::exports::SavedQuery;
 use crate::selection::{Filter, Selection};
 
@@ -36,6 +36,8 @@ pub(crate) struct Granted {
     pub(crate) selection: Selection,
     /// The value of the query's parameter; empty without one.
     pub(crate) value: String,
+    /// Whether the rows in place of the tenant's were cut off at the row cap.
+    pub(crate) is_cut: bool,
 }
 
 /// Whether the bearer token is one of ours. The refusal is documented as a 401 without a body.
@@ -136,7 +138,19 @@ impl Asked {
             }
         };
         let selection = Selection { query, filter, row_cap: shared.behaviour.row_cap(query) };
-        Ok(Granted { behaviour, selection, value: value.unwrap_or_default() })
+        Ok(Granted { behaviour, selection, value: value.unwrap_or_default(), is_cut: false })
+    }
+
+    /// Lets a query of the audit trail's table give its rows of now, in seconds since 1970-01-01 UTC.
+    pub(crate) fn add_audit_table(granted: &mut Granted, behaviour: &Behaviour, now: u64) {
+        let Selection { query, row_cap, .. } = granted.selection;
+        if query != SavedQuery::AuditLogs || granted.behaviour.results.is_some() {
+            return;
+        }
+        let (csv, is_cut) = behaviour.audit.table(now, row_cap);
+        granted.is_cut = is_cut;
+        let compression = ResultsCompression::Requested;
+        granted.behaviour.results = Some(Results { content: csv.into(), compression });
     }
 
     /// The query that counts for: the tenant's own of this ID, or the one that it is the same as.

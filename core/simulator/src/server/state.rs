@@ -59,6 +59,8 @@ pub(crate) struct Export {
     pub(crate) selection: Selection,
     /// What the file holds in place of the selection.
     pub(crate) content: Option<Bytes>,
+    /// Whether that was cut off at the row cap.
+    pub(crate) is_cut: bool,
     /// Of the file as it is.
     pub(crate) compression: Compression,
     /// Of the file as its name says.

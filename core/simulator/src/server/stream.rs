@@ -32,7 +32,7 @@ fn write_file(export: &Export, sink: impl Write) -> io::Result<Written> {
     export.compression.encode(sink, |mut sink| match &export.content {
         Some(content) => {
             sink.write_all(content)?;
-            Ok(Written { rows: 0, truncated: false })
+            Ok(Written { rows: 0, truncated: export.is_cut })
         }
         None => write_rows(&export.tenant, &export.selection, &mut sink),
     })

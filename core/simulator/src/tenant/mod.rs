@@ -110,6 +110,8 @@ impl Tenant {
             SavedQuery::Packages if slot >= own => self.dangling_install_row(slot - own, row),
             SavedQuery::Packages => return self.install_row(slot, row),
             SavedQuery::DeviceUsers => self.login_row(slot, row),
+            // Its rows are of a time, and no part of the estate.
+            SavedQuery::AuditLogs => return false,
         }
         true
     }
@@ -136,12 +138,16 @@ impl Tenant {
             SavedQuery::DeviceUsers => {
                 self.spec.devices.saturating_sub(self.spec.idle_devices).into()
             }
+            SavedQuery::AuditLogs => 0,
         }
     }
 
     fn dangling_slots(&self, query: SavedQuery) -> u64 {
         match query {
-            SavedQuery::Devices | SavedQuery::Users | SavedQuery::DeviceUsers => 0,
+            SavedQuery::Devices
+            | SavedQuery::Users
+            | SavedQuery::DeviceUsers
+            | SavedQuery::AuditLogs => 0,
             SavedQuery::Packages if self.catalogue.titles.is_empty() => 0,
             SavedQuery::Packages | SavedQuery::Alerts => self.spec.dangling_rows.into(),
         }
