@@ -226,7 +226,7 @@ fn schema_of(path: &Path) -> Result<SchemaRef, StoreError> {
 /// The name of a table's file that is not taken: `part-00000.parquet`, `part-00001.parquet` and on.
 fn unused_name(folder: &Path, first: &str) -> String {
     let number = |number: u32| first.replace("part-00000", &format!("part-{number:05}"));
-    (0..).map(number).find(|name| !folder.join(name).exists()).expect("one is free")
+    (0..=u32::MAX).map(number).find(|name| !folder.join(name).exists()).expect("one is free")
 }
 
 /// Removes what a manifest does not name from the folder of its generation.
