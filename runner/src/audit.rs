@@ -92,7 +92,14 @@ async fn collect_into(
         if let Some(span) = again {
             coverage.want(span);
         }
-        let mut reading = Reading { audit, client: &client, stop, trail, name: &name, suppressions: &suppressions };
+        let mut reading = Reading {
+            audit,
+            client: &client,
+            stop,
+            trail,
+            name: &name,
+            suppressions: &suppressions,
+        };
         let trail_report = reading.read(&mut appender, &mut notes).await?;
         report.trails.push(trail_report);
     }

@@ -158,10 +158,7 @@ pub(crate) fn all_suppressions(
 }
 
 /// Who is suppressed, to look for them in a text. Needs the keys only if somebody is.
-pub(crate) fn suppressions(
-    config: &Config,
-    tenant: &TenantStore,
-) -> Result<Suppressions, Failure> {
+pub(crate) fn suppressions(config: &Config, tenant: &TenantStore) -> Result<Suppressions, Failure> {
     let list = all_suppressions(config, tenant)?.filter(|it| !it.entries().is_empty());
     let Some(list) = list else { return Ok(Suppressions::default()) };
     let keys = load_keys(&config.privacy.key_file)?;
@@ -192,9 +189,8 @@ pub(crate) fn cleanse_what_came_back(config: &Config, lock: &RunLock) -> Result<
     let Some(list) = all_suppressions(config, lock.tenant())? else { return Ok(false) };
     let ids = erasure_ids(&list);
     let is_known = lock.tenant().erasures()? == ids;
-    let is_old = |it: &core_store::HistoryEntry| {
-        matches!(it.manifest, Err(StoreError::NotCleansed { .. }))
-    };
+    let is_old =
+        |it: &core_store::HistoryEntry| matches!(it.manifest, Err(StoreError::NotCleansed { .. }));
     if is_known && !lock.tenant().history()?.iter().any(is_old) {
         return Ok(false);
     }
@@ -203,7 +199,8 @@ pub(crate) fn cleanse_what_came_back(config: &Config, lock: &RunLock) -> Result<
     let suppressions = suppressions(config, lock.tenant())?;
     let cleansed = cleansing::cleanse(lock, &suppressions)?;
     tracing::warn!(
-        generations = cleansed.generations.len(), events = cleansed.events,
+        generations = cleansed.generations.len(),
+        events = cleansed.events,
         "the store was older than the last erasure, which was done again"
     );
     Ok(true)
@@ -215,11 +212,14 @@ pub(crate) fn check_erasures(config: &Config, tenant: &TenantStore) -> Result<()
     if erasure_ids(&list).is_subset(&tenant.erasures()?) {
         return Ok(());
     }
-    Err(Failure::new(Exit::DataRefused, anyhow::anyhow!(
-        "the store is older than the last erasure, so somebody who was erased may be in it: \
+    Err(Failure::new(
+        Exit::DataRefused,
+        anyhow::anyhow!(
+            "the store is older than the last erasure, so somebody who was erased may be in it: \
          `{} privacy suppression apply` takes them out again",
-        system::own_command()
-    )))
+            system::own_command()
+        ),
+    ))
 }
 
 /// Where the copy of a tenant's list is: beside the key file, which is not in the store.

@@ -76,7 +76,8 @@ fn the_entity_types_are_those_of_the_page() {
 
 #[test]
 fn the_relationship_types_are_those_of_the_page_in_its_order() {
-    let plan = Plan::new(&Step::of_integration(), |_| Decision::Run).expect("the steps make a plan");
+    let plan =
+        Plan::new(&Step::of_integration(), |_| Decision::Run).expect("the steps make a plan");
     let made = plan.steps().iter().flat_map(|it| it.step.relationships);
     let made = made.map(|it| (it.from.entity.type_name, it.class.name(), it.to.entity.type_name));
     let expected = [

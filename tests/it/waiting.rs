@@ -20,7 +20,7 @@ fn small_exports_are_applied_while_a_large_one_still_runs() {
     scene.update(|it| it.faults = vec![is_large]);
     let running = scene.start(&["run"]);
     for applied in ["fetch-devices: complete", "fetch-users: complete", "fetch-alerts: complete"] {
-        let told = until(Duration::from_secs(60), || running.has_said(applied).then_some(()));
+        let told = until(Duration::from_mins(1), || running.has_said(applied).then_some(()));
         assert!(told.is_some(), "{applied}");
     }
     assert_eq!(scene.requests().exports.get(&SavedQuery::Packages), Some(&1), "it runs meanwhile");

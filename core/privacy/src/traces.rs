@@ -65,7 +65,9 @@ mod tests {
     fn a_text_is_found_in_every_form() {
         let forms = forms("Zoé/quux@acme.example");
         let found = |text: &[u8]| {
-            forms.iter().any(|form| text.windows(form.len()).any(|it| it.eq_ignore_ascii_case(form)))
+            forms
+                .iter()
+                .any(|form| text.windows(form.len()).any(|it| it.eq_ignore_ascii_case(form)))
         };
         let long = "xZoé/quux@acme.example and more";
         let texts: [Vec<u8>; 9] = [

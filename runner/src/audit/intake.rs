@@ -139,9 +139,8 @@ impl<'a> Intake<'a> {
         let is_bearable = |it: &i64| *it <= self.read_ms.saturating_add(AHEAD_MS);
         let observed_ms = event.occurred_ms.filter(is_bearable).unwrap_or(self.last_ms);
         self.last_ms = observed_ms;
-        let names = |text: &str| {
-            self.suppressions.is_some_and(|it| privacy::names_suppressed(it, text))
-        };
+        let names =
+            |text: &str| self.suppressions.is_some_and(|it| privacy::names_suppressed(it, text));
         if names(&event.raw) || event.account.as_deref().is_some_and(names) {
             self.counts.suppressed += 1;
             return Ok(());

@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{configured, show};
-use crate::cli::{Global, KeyCommand, LedgerCommand, PrivacyCommand, RowFormat, SuppressionCommand};
+use crate::cli::{
+    Global, KeyCommand, LedgerCommand, PrivacyCommand, RowFormat, SuppressionCommand,
+};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::ledger::Event;

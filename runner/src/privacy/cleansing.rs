@@ -58,8 +58,7 @@ fn keep(
             return None;
         }
         for (row, keep) in keep.iter_mut().enumerate() {
-            identifying
-                .each(batch, row, |family, text| *keep &= !suppressions.has(family, text));
+            identifying.each(batch, row, |family, text| *keep &= !suppressions.has(family, text));
             if !*keep {
                 removed.insert(key(batch, row).to_owned());
             }
@@ -118,7 +117,9 @@ fn cleanse_events(lock: &RunLock, suppressions: &Suppressions) -> Result<u64, Fa
         let stays = |row: usize| {
             let mut stays = true;
             for column in &columns {
-                each_text(column.as_ref(), row, &mut |text| stays &= !names_suppressed(suppressions, text));
+                each_text(column.as_ref(), row, &mut |text| {
+                    stays &= !names_suppressed(suppressions, text);
+                });
             }
             stays
         };
@@ -139,7 +140,8 @@ pub(crate) fn names_suppressed(suppressions: &Suppressions, text: &str) -> bool 
 /// The pieces of a text that may be identifiers.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     let separates = |it: char| {
-        it.is_whitespace() || matches!(it, '"' | '\'' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>')
+        it.is_whitespace()
+            || matches!(it, '"' | '\'' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>')
             || matches!(it, '=' | ';' | ',' | ':' | '|' | '`' | '*')
     };
     let words = text.split(separates).map(|word| word.trim_end_matches(['.', '!', '?']));

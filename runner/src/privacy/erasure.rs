@@ -90,21 +90,27 @@ pub(crate) fn erase(
     let rows = cleansed.generations.iter().flat_map(|it| &it.tables).map(|(_, rows)| rows).sum();
     let found = Search::of(subject)?.through(lock.tenant())?;
     let kind = request.kind.name();
-    let ledger = ledger::record(lock.tenant(), &Event::Erasure {
-        erasure: &id,
-        kind,
-        reason: request.reason,
-        rows,
-        events: cleansed.events,
-        found_afterwards: found.files.len(),
-    })?;
+    let ledger = ledger::record(
+        lock.tenant(),
+        &Event::Erasure {
+            erasure: &id,
+            kind,
+            reason: request.reason,
+            rows,
+            events: cleansed.events,
+            found_afterwards: found.files.len(),
+        },
+    )?;
     if !found.files.is_empty() {
         let files: Vec<_> = found.files.into_iter().collect();
-        return Err(Failure::new(Exit::DataRefused, anyhow::anyhow!(
-            "erasure {id} has taken {rows} rows out, and there is still something in {}: look into \
+        return Err(Failure::new(
+            Exit::DataRefused,
+            anyhow::anyhow!(
+                "erasure {id} has taken {rows} rows out, and there is still something in {}: look into \
              these, remove them, and erase again",
-            files.join(", ")
-        )));
+                files.join(", ")
+            ),
+        ));
     }
     let certificate = Certificate {
         id,

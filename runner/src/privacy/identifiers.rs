@@ -55,11 +55,7 @@ pub(crate) fn key(batch: &RecordBatch, row: usize) -> &str {
 }
 
 /// The texts of a cell: one, or those of a list.
-pub(crate) fn each_text<'a>(
-    column: &'a dyn Array,
-    row: usize,
-    take: &mut dyn FnMut(&'a str),
-) {
+pub(crate) fn each_text<'a>(column: &'a dyn Array, row: usize, take: &mut dyn FnMut(&'a str)) {
     if column.is_null(row) {
         return;
     }

@@ -14,7 +14,8 @@ overflow-wrap:anywhere}th{width:14rem;background:#f2f2f2}";
 
 /// The page.
 pub(crate) fn html(retrieval: &Retrieval) -> String {
-    let mut page = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    let mut page =
+        String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     page.push_str("<title>Personal data</title>\n");
     let _ = writeln!(page, "<style>{STYLE}</style>\n</head>\n<body>");
     let _ = writeln!(
@@ -56,7 +57,8 @@ fn section(page: &mut String, name: &str, rows: &[Value]) {
         page.push_str("<table>\n");
         for (name, value) in row.as_object().into_iter().flatten().filter(|(_, it)| !it.is_null()) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let _ = writeln!(page, "<tr><th>{}</th><td>{}</td></tr>", escaped(name), escaped(&value));
+            let _ =
+                writeln!(page, "<tr><th>{}</th><td>{}</td></tr>", escaped(name), escaped(&value));
         }
         page.push_str("</table>\n");
     }

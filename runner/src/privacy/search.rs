@@ -48,7 +48,8 @@ impl Search {
         let pseudonyms = subject.identifiers.iter().map(|(_, text)| text);
         let texts = subject.texts.iter().chain(&subject.names).chain(pseudonyms);
         let texts: Vec<&String> = texts.filter(|it| it.len() >= MIN_BYTES).collect();
-        let mut forms: BTreeSet<Vec<u8>> = texts.iter().flat_map(|text| traces::forms(text)).collect();
+        let mut forms: BTreeSet<Vec<u8>> =
+            texts.iter().flat_map(|text| traces::forms(text)).collect();
         forms.retain(|it| it.len() >= MIN_BYTES);
         let longest = forms.iter().map(Vec::len).max().unwrap_or(0);
         let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(&forms);

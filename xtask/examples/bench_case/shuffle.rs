@@ -40,7 +40,7 @@ impl Shuffle {
     }
 }
 
-/// The last steps of SplitMix64.
+/// The last steps of `SplitMix64`.
 fn mix(number: u64) -> u64 {
     let mut number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -32,12 +32,12 @@ pub(crate) fn run(built: &Built, what: Files, output: Output) -> anyhow::Result<
         println!("{:28}{:>12}{:>10}", "", "millions", "per row");
     }
     for (case, name) in micro::CASES {
-        let mut command = counter.command();
+        let mut measured = counter.command();
         let example = built.example();
-        command.arg(example.get_program()).args(["case", case]).arg(&folder);
-        let counted = command.output().context("the counter does not start")?;
-        let printed = String::from_utf8_lossy(&counted.stderr);
-        if !counted.status.success() {
+        measured.arg(example.get_program()).args(["case", case]).arg(&folder);
+        let output_of_case = measured.output().context("the counter does not start")?;
+        let printed = String::from_utf8_lossy(&output_of_case.stderr);
+        if !output_of_case.status.success() {
             bail!("the case `{case}` failed: {}", printed.trim());
         }
         let instructions =

@@ -14,7 +14,7 @@ use super::served::Served;
 use super::{Files, How, table};
 use crate::cargo::program;
 
-/// What is installed from PyPI.
+/// What is installed from `PyPI`.
 const PYTHON_PACKAGES: [&str; 2] = ["duckdb==2.0.0", "polars==2.1.0"];
 
 /// The steps of the integration, all of which must succeed.
@@ -23,9 +23,9 @@ const SDK_STEPS: usize = 3;
 /// A program to compare with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Peer {
-    /// DuckDB, from PyPI.
+    /// `DuckDB`, from `PyPI`.
     Duckdb,
-    /// Polars, from PyPI.
+    /// Polars, from `PyPI`.
     Polars,
     /// The JupiterOne SDK, from npm.
     Sdk,

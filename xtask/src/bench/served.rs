@@ -29,12 +29,12 @@ impl Served {
         let mut line = String::new();
         let stdout = server.stdout.take().context("standard output is a pipe")?;
         BufReader::new(stdout).read_line(&mut line)?;
-        let served = Served { server, folder: built.folder().join("run") };
+        let this = Served { server, folder: built.folder().join("run") };
         let (api, host) = line.trim().split_once(' ').context("the server does not say where")?;
-        fs::create_dir_all(&served.folder)?;
-        write_private(&served.folder.join("secret"), "demo-secret")?;
-        fs::write(served.folder.join("nexthink-graph.toml"), configuration(api, host))?;
-        Ok(served)
+        fs::create_dir_all(&this.folder)?;
+        write_private(&this.folder.join("secret"), "demo-secret")?;
+        fs::write(this.folder.join("nexthink-graph.toml"), configuration(api, host))?;
+        Ok(this)
     }
 
     /// Runs a program once, from nothing to a published generation.
