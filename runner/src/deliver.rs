@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{Config, JupiterOne};
 use crate::exit::{Exit, Failure};
+use crate::privacy;
 use crate::progress::Progress;
 use crate::run::{self, Stop};
 use crate::system;
@@ -50,6 +51,10 @@ pub(crate) struct Intent {
     /// The types of which nothing is deleted.
     pub(crate) partial_datasets: BTreeSet<String>,
     contents: Contents,
+    /// Types in which somebody who was erased may still be at the destination after this delivery.
+    pub(crate) still_held: BTreeSet<String>,
+    /// Whether somebody was erased since the last delivery.
+    after_erasure: bool,
     /// What this destination got last.
     before: Option<Delivered>,
     /// Whether the generation that it got is here to be compared with.
@@ -74,6 +79,9 @@ pub(crate) enum DeliveryResult {
         /// may write there too.
         #[serde(rename = "unexpectedDeletes")]
         unexpected_deletes: u64,
+        /// Types in which somebody who was erased may still be there: nothing of them could be deleted.
+        #[serde(rename = "stillHeldAfterErasure", skip_serializing_if = "BTreeSet::is_empty")]
+        still_held: BTreeSet<String>,
     },
 }
 
@@ -132,11 +140,24 @@ pub(crate) fn intend(
 ) -> Result<Intent, Failure> {
     let before = read(tenant)?.filter(|it| !options.accept_destination && !it.types.is_empty());
     let base = before.as_ref().map(|it| base(tenant, it)).transpose()?.flatten();
+    let generation_erasures = generation.manifest().erasures.clone();
     let purge = withheld(&generation, before.as_ref(), options);
     let steps = Step::of_generation();
     let contents = Contents::new(generation, &steps, before.as_ref(), options.extras);
     let contents = purged(contents, &purge)?;
     let plan = DeliveryPlan::between(base.as_ref(), &contents).map_err(failed)?;
+    let after_erasure =
+        before.as_ref().is_some_and(|it| !generation_erasures.is_subset(&it.erasures));
+    let contents = match &before {
+        Some(before) if after_erasure => {
+            contents.with_complete(&safely_complete(&plan, before, base.is_some()))
+        }
+        _ => contents,
+    };
+    let still_held = match after_erasure {
+        true => held_back(&contents, before.as_ref()),
+        false => BTreeSet::new(),
+    };
     let reason = match &before {
         None => Some("it is the first delivery there, which deletes nothing"),
         Some(it) if !it.whole => Some("the last delivery did not end well"),
@@ -144,13 +165,23 @@ pub(crate) fn intend(
         Some(it) if it.shape != SHAPE_VERSION => {
             Some("this program gives the objects another form")
         }
+        Some(_) if after_erasure => Some("somebody was erased since the last delivery"),
         Some(_) if !plan.is_empty() => Some("something has changed"),
         Some(_) if options.full => Some("it was asked for"),
         Some(_) => None,
     };
     let partial_datasets = contents.partial_datasets().clone();
     let has_base = base.is_some();
-    Ok(Intent { plan, reason, partial_datasets, contents, before, has_base })
+    Ok(Intent {
+        plan,
+        reason,
+        partial_datasets,
+        contents,
+        still_held,
+        after_erasure,
+        before,
+        has_base,
+    })
 }
 
 /// Delivers a generation, unless the destination has it already.
@@ -167,7 +198,8 @@ pub(crate) async fn deliver(
     let (tenant, id, asked) = (lock.tenant().clone(), generation.id().clone(), options.clone());
     let intent = tokio::task::spawn_blocking(move || intend(&tenant, generation, &asked));
     let intent = intent.await.map_err(|_| anyhow::anyhow!("the program has a defect"))??;
-    let Intent { plan, reason, contents, before, has_base, .. } = intent;
+    let Intent { plan, reason, contents, before, has_base, still_held, after_erasure, .. } = intent;
+    let erasures = contents.generation().manifest().erasures.clone();
     if reason.is_none() {
         if let Some(before) = before {
             // The same content; named anew so that the older generation may go.
@@ -184,6 +216,8 @@ pub(crate) async fn deliver(
         pending: None,
         shape: SHAPE_VERSION,
         extras: options.extras,
+        partial: None,
+        erasures: BTreeSet::new(),
     };
     let under_way = Delivered { whole: false, ..before.clone().unwrap_or_else(nothing_yet) };
     let job: RefCell<Option<JobId>> = RefCell::default();
@@ -219,11 +253,32 @@ pub(crate) async fn deliver(
         return Err(stopped(client, job.into_inner()).await);
     };
     let report = delivered.map_err(failed)?;
-    let unexpected_deletes = if has_base { unexpected_deletes(&plan, &report) } else { 0 };
+    // Those who were erased are in neither generation, and are deleted nevertheless.
+    let is_expected = !has_base || after_erasure;
+    let unexpected_deletes = if is_expected { 0 } else { unexpected_deletes(&plan, &report) };
     let now = report.delivered(before.as_ref());
     let whole = now.whole && unexpected_deletes == 0;
-    keep(lock, &Delivered { purged, whole, ..now })?;
-    Ok(DeliveryResult::Delivered { report: Box::new(report), unexpected_deletes })
+    let erasures = if whole && still_held.is_empty() { erasures } else { now.erasures };
+    keep(lock, &Delivered { purged, whole, erasures, ..now })?;
+    Ok(DeliveryResult::Delivered { report: Box::new(report), unexpected_deletes, still_held })
+}
+
+/// The partial types that may be named complete after an erasure: those of which JupiterOne had exactly
+/// what was delivered last, and all of that, but for who was erased, is delivered again.
+fn safely_complete(plan: &DeliveryPlan, before: &Delivered, has_base: bool) -> BTreeSet<String> {
+    let Some(partial_then) = before.partial.as_ref().filter(|_| before.whole && has_base) else {
+        return BTreeSet::new();
+    };
+    let types = plan.types.iter().filter(|it| it.kept == 0);
+    let names = types.map(|it| it.type_name.clone());
+    names.filter(|name| !partial_then.contains(name) && privacy::may_be_erased(name)).collect()
+}
+
+/// The types of which nothing is deleted although somebody who was erased may be among what is there.
+fn held_back(contents: &Contents, before: Option<&Delivered>) -> BTreeSet<String> {
+    let delivered = before.into_iter().flat_map(|it| it.types.keys());
+    let held = delivered.filter(|name| privacy::may_be_erased(name));
+    held.filter(|name| contents.partial_datasets().contains(*name)).cloned().collect()
 }
 
 /// Finds out what came of a job that an earlier delivery left behind.

@@ -22,6 +22,7 @@ use core_store::{Generation, PrivacyMark, RunLock, StoreError, TenantStore};
 use zeroize::Zeroizing;
 
 pub(crate) use self::cleansing::names_suppressed;
+pub(crate) use self::identifiers::may_be_erased;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::system;

@@ -4,7 +4,7 @@
 mod authentication;
 mod bytes;
 mod calls;
-mod canaries;
+pub(crate) mod canaries;
 mod case;
 mod download;
 mod drift;

@@ -1,6 +1,8 @@
-//! Personal data under control, from outside: the ledger of who did what, how long things are kept, the
+//! Personal data under control, from outside: erasure and retrieval, the
+//! ledger of who did what, how long things are kept, the
 //! record of processing.
 
+mod erasure;
 mod ledger;
 mod record;
 mod retention;

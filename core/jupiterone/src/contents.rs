@@ -116,6 +116,15 @@ impl Contents {
         Ok(self)
     }
 
+    /// The same with these types complete although the generation calls them partial, so that JupiterOne
+    /// deletes what is not uploaded of them. Only for types of which the caller knows that everything
+    /// JupiterOne has is uploaded, but for who was erased.
+    #[must_use]
+    pub fn with_complete(mut self, types: &BTreeSet<String>) -> Self {
+        self.partial.retain(|name| !types.contains(name));
+        self
+    }
+
     /// The generation.
     pub fn generation(&self) -> &Generation {
         &self.generation

@@ -1,5 +1,7 @@
 //! `export`, `sync` and `purge`: the published generation for JupiterOne.
 
+use std::collections::BTreeSet;
+
 use core_jupiterone::{
     Contents, DeliveryReport, Extras, Finding, StepResult, StepStatus, export_folder,
 };
@@ -148,7 +150,7 @@ pub(super) async fn deliver_published(
 /// of it is there.
 pub(super) fn exit_of(delivered: &DeliveryResult) -> Exit {
     match delivered {
-        DeliveryResult::Delivered { report, unexpected_deletes }
+        DeliveryResult::Delivered { report, unexpected_deletes, .. }
             if !report.is_whole() || *unexpected_deletes > 0 =>
         {
             Exit::DestinationFailed
@@ -164,11 +166,12 @@ pub(super) fn print(global: &Global, delivered: &DeliveryResult) {
             "JupiterOne has generation {generation} already: nothing changed, so there was no job"
         )),
         DeliveryResult::NothingChanged { .. } => {}
-        DeliveryResult::Delivered { report, unexpected_deletes } => {
+        DeliveryResult::Delivered { report, unexpected_deletes, still_held } => {
             if !global.quiet {
                 print_report(report);
             }
             print_trouble(report, *unexpected_deletes);
+            print_still_held(still_held);
         }
     }
 }
@@ -194,6 +197,21 @@ fn print_report(report: &DeliveryReport) {
         output::note(&format!("nothing is deleted of the partial datasets {types}"));
     }
     note_findings(&report.findings);
+}
+
+/// Tells where somebody who was erased may still be: nobody may delete for an incomplete step what it
+/// might only have missed.
+fn print_still_held(types: &BTreeSet<String>) {
+    if types.is_empty() {
+        return;
+    }
+    let types: Vec<&str> = types.iter().map(String::as_str).collect();
+    output::note(&format!(
+        "error: somebody who was erased may still be in {} at JupiterOne: these types are partial, and \
+         were partial in the delivery before. It is tried again with each delivery; delete the objects \
+         there by hand if that takes too long",
+        types.join(", ")
+    ));
 }
 
 fn print_trouble(report: &DeliveryReport, unexpected_deletes: u64) {

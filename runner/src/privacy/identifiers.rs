@@ -48,7 +48,13 @@ pub(crate) fn entity(type_name: &str) -> Option<&'static EntityType> {
     Step::all().iter().flat_map(|it| it.entities).find(|it| it.type_name == type_name).copied()
 }
 
-/// The keys of a batch.
+/// Whether objects of a type go with an erasure: those that have an identifier.
+pub(crate) fn may_be_erased(type_name: &str) -> bool {
+    let properties = entity(type_name).into_iter().flat_map(|it| it.properties);
+    properties.into_iter().any(|it| family_of(it.columns).is_some())
+}
+
+/// The key of a row.
 pub(crate) fn key(batch: &RecordBatch, row: usize) -> &str {
     let column = batch.column_by_name(KEY).and_then(|it| it.as_string_opt::<i32>());
     column.map_or("", |it| it.value(row))

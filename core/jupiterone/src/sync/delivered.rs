@@ -37,6 +37,12 @@ pub struct Delivered {
     /// What was delivered besides the generation's tables.
     #[serde(default)]
     pub extras: Extras,
+    /// The types of which that job deleted nothing; none where it was not written down.
+    #[serde(default)]
+    pub partial: Option<BTreeSet<String>>,
+    /// The erasures after which nobody who was erased is there any more, by id.
+    #[serde(default)]
+    pub erasures: BTreeSet<String>,
 }
 
 impl Delivered {
@@ -102,6 +108,8 @@ mod tests {
             pending: Some(JobId::parse("a-1")?),
             shape: 1,
             extras: Extras { persons: true, raw_data: false },
+            partial: Some(BTreeSet::from(["nexthink_user".to_owned()])),
+            erasures: BTreeSet::from(["e-1".to_owned()]),
         })
     }
 

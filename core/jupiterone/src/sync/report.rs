@@ -65,6 +65,8 @@ impl DeliveryReport {
             pending: None,
             shape: SHAPE_VERSION,
             extras: self.extras,
+            partial: Some(self.partial_datasets.iter().cloned().collect()),
+            erasures: before.map(|it| it.erasures.clone()).unwrap_or_default(),
         }
     }
 }

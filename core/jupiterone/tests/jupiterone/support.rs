@@ -223,6 +223,8 @@ pub(crate) fn delivered_before() -> Result<Delivered, JupiterOneError> {
         pending: None,
         shape: SHAPE_VERSION,
         extras: Extras::default(),
+        partial: None,
+        erasures: BTreeSet::new(),
     })
 }
 
