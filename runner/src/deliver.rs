@@ -154,10 +154,8 @@ pub(crate) fn intend(
         }
         _ => contents,
     };
-    let still_held = match after_erasure {
-        true => held_back(&contents, before.as_ref()),
-        false => BTreeSet::new(),
-    };
+    let still_held =
+        if after_erasure { held_back(&contents, before.as_ref()) } else { BTreeSet::new() };
     let reason = match &before {
         None => Some("it is the first delivery there, which deletes nothing"),
         Some(it) if !it.whole => Some("the last delivery did not end well"),
