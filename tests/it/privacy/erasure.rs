@@ -54,7 +54,7 @@ impl Place {
     }
 
     /// The identifiers and names of a user who has alerts, as a tenant without a profile shows them.
-    fn somebody(&self) -> Person {
+    fn somebody() -> Person {
         let full =
             Scene::of(TenantSpec { devices: 12, users: 10, alerts: 30, ..TenantSpec::default() });
         full.run_completely();
@@ -164,7 +164,7 @@ fn nothing_is_left_of_somebody_after_runs_a_restore_and_a_rotation() {
         let place = Place::new(profile);
         place.scene.run_completely();
         place.scene.run_completely();
-        let person = place.somebody();
+        let person = Place::somebody();
         let mut texts = pseudonyms(&place, &person.upn);
         assert!(texts.len() > 2, "{profile}: somebody is known by several: {}", texts.len());
         texts.extend(person.texts.clone());
@@ -210,7 +210,7 @@ fn somebody_goes_at_jupiterone_although_the_step_is_not_complete() {
     place.scene.run_completely();
     // A second delivery, with all types complete.
     place.done(&["sync", "jupiterone", "--full"]);
-    let person = place.somebody();
+    let person = Place::somebody();
     place.scene.update(|it| _ = it.missing.insert(SavedQuery::Users));
     place.erase("--user", &person.upn);
     let run = place.scene.run(&[]);
@@ -227,7 +227,7 @@ fn somebody_goes_at_jupiterone_although_the_step_is_not_complete() {
 fn an_erasure_is_shown_asked_for_listed_and_lifted() {
     let place = Place::new("full");
     place.scene.run_completely();
-    let person = place.somebody();
+    let person = Place::somebody();
     let before = place.scene.keys("nexthink_user");
     let asked = place.scene.program(&["privacy", "erase", "--user", &person.upn, "--reason", "x"]);
     assert_eq!(asked.exit, Some(2), "{}", asked.stderr);
@@ -276,7 +276,7 @@ fn a_device_goes_with_its_edges_and_alerts() {
 fn a_retrieval_has_every_fact_of_somebody_and_none_of_anybody_else() {
     let place = Place::new("full");
     place.scene.run_completely();
-    let person = place.somebody();
+    let person = Place::somebody();
     let answer = place.done(&["privacy", "retrieve", "--user", &person.upn]);
     let json: Value = serde_json::from_str(&answer.stdout).expect("it is JSON");
     let user = &json["entities"]["nexthink_user"];
@@ -284,7 +284,7 @@ fn a_retrieval_has_every_fact_of_somebody_and_none_of_anybody_else() {
     let stored =
         place.scene.query(&format!("select * from nexthink_user where upn = '{}'", person.upn));
     let stored = stored[0].as_object().expect("a row");
-    for (name, value) in stored.iter().filter(|(name, _)| !name.starts_with("_")) {
+    for (name, value) in stored.iter().filter(|(name, _)| !name.starts_with('_')) {
         assert_eq!(&user[0][name], value, "{name}");
     }
     let alerts = json["entities"]["nexthink_alert"].as_array().expect("there are alerts");
