@@ -23,7 +23,7 @@ use core_nexthink::{
 use core_store::{Location, Windows};
 use jiff::tz::TimeZone;
 
-pub(crate) use self::audit::Audit;
+pub(crate) use self::audit::{Audit, AuditSource, AuditTable, AuditTrails};
 pub(crate) use self::destinations::JupiterOne;
 pub(crate) use self::flat::Problem;
 use self::flat::Settings;

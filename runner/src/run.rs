@@ -4,6 +4,7 @@
 //! is here and all that its step depends on has been applied.
 
 mod apply;
+mod audit_table;
 mod cost;
 mod exports;
 mod journal;
@@ -27,6 +28,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::apply::Applier;
+pub(crate) use self::audit_table::{FetchedTable, fetch_table, for_each_chunk};
 pub(crate) use self::cost::{Cost, cost};
 use self::exports::{Fetched, Fetcher};
 use self::journal::Leftovers;
@@ -219,7 +221,8 @@ async fn run_steps(
     let parts_before = report::parts_of(previous.as_ref());
     let needs = exports::needs(&plan, config, &leftovers, &parts_before);
     quota.check_run(exports::sum(&needs))?;
-    stop.or_stop(async { Ok(client.check_credentials(started.0).await?) }).await?;
+    let checked = async { Ok(client.check_credentials(started.0).await?) };
+    let ahead_ms = stop.or_stop(checked).await?.server_ahead_ms;
     let run_id = system::new_run_id(started)?;
     let staging = lock.stage(run_id.parse()?)?;
     tracing::info!(run_id, tenant = config.tenant.as_str(), "run started");
@@ -235,7 +238,8 @@ async fn run_steps(
     );
     let fetcher =
         Fetcher::new(config, client, files.clone(), leftovers, quota.clone(), progress.clone());
-    let fetching = fetcher.start_all(&plan, config, &needs);
+    let (fetching, promise) = fetcher.start_all(&plan, config, &needs);
+    let mut table = audit_table::Fetching::start(config, &fetcher, promise, ahead_ms);
     let applying = apply_all(&plan, config, fetching, applier, progress);
     let mut applier = stop.or_stop(applying).await?;
     // They were applied as they came; people read them in run order.
@@ -249,7 +253,7 @@ async fn run_steps(
     {
         let exit = exit_for(kind);
         report.finish(applier.reports, exit);
-        report.audit = read_audit(config, &lock, stop).await;
+        report.audit = read_audit(config, &lock, table.ended(stop).await, stop).await;
         return Ok(Finished { generation: None, report, exit });
     }
     if let Some(step) = applier.keeps_from_replacing() {
@@ -268,7 +272,7 @@ async fn run_steps(
     let (generation, mut report) = joined(publishing.await)??;
     retain::retain(config, &lock, files.downloads(), &used);
     // After the generation, which it cannot hurt.
-    report.audit = read_audit(config, &lock, stop).await;
+    report.audit = read_audit(config, &lock, table.ended(stop).await, stop).await;
     let lacks_events = report.audit.as_ref().is_some_and(|it| !it.is_complete());
     let exit = if exit == Exit::Complete && lacks_events { Exit::Partial } else { exit };
     report.exit_code = exit as u8;
@@ -276,9 +280,14 @@ async fn run_steps(
 }
 
 /// Reads the audit trail, if that is configured.
-async fn read_audit(config: &Config, lock: &RunLock, stop: &Stop) -> Option<AuditReport> {
+async fn read_audit(
+    config: &Config,
+    lock: &RunLock,
+    fetched: Option<FetchedTable>,
+    stop: &Stop,
+) -> Option<AuditReport> {
     let audit = config.audit.as_ref()?;
-    Some(Box::pin(audit::collect(config, audit, lock, None, stop)).await)
+    Some(Box::pin(audit::collect(config, audit, lock, None, fetched, stop)).await)
 }
 
 /// What is there before a run.
@@ -457,7 +466,7 @@ fn open_store(config: &Config) -> Result<(RunLock, Option<Generation>), Failure>
 
 /// The result of work on another thread. A panic there is a defect; what it says stays unsaid, since
 /// it may show a cell.
-fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, Failure> {
+pub(crate) fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, Failure> {
     let defect = || anyhow::anyhow!("the program has a defect and stopped; please report this");
     result.map_err(|_| Failure::from(defect()))
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use core_simulator::{LineTime, SimulatedTrail, SimulatorConfig, TenantSpec};
+use core_simulator::{LineTime, SavedQuery, SimulatedTrail, SimulatorConfig, TenantSpec};
 use serde_json::Value;
 
-use crate::kit::{Configuration, Run, Scene};
+use crate::kit::{Configuration, Run, Scene, start_and_read};
 
 /// A small tenant, and a configuration that reads these Engines' trails and that of the web interface.
 fn scene(engines: &str) -> Scene {
@@ -196,4 +196,148 @@ fn a_backfill_reads_again_what_is_named_and_doubles_nothing() {
     let wrong = scene.program(&["backfill", "audit", "--from", "yesterday"]);
     assert_eq!(wrong.exit, Some(2));
     assert!(wrong.stderr.contains("yesterday is no time"), "{}", wrong.stderr);
+}
+
+/// A configuration that reads the table, through a saved query of so many hours.
+fn configure_table(scene: &Scene, hours: u64, change: impl FnOnce(Configuration) -> Configuration) {
+    scene.update(|it| it.audit.table_hours = hours);
+    scene.configure(|it| {
+        let mut it = it.text("audit.source", "nql").text("audit.query", "#j1_audit");
+        for column in ["time", "account", "code", "message"] {
+            it = it.text(&format!("audit.columns.{column}"), column);
+        }
+        change(it.set("audit.hours", &hours.to_string()))
+    });
+}
+
+/// How often each row of the table is stored that is of these seconds, by code, account and message.
+fn stored_rows(scene: &Scene, from: u64, to: u64) -> BTreeMap<String, usize> {
+    let sql = format!(
+        "select code, account, message from nexthink_audit_event where trail = 'table' and \
+         \"occurredOn\" >= to_timestamp({from}) and \"occurredOn\" < to_timestamp({to})"
+    );
+    let text = |row: &Value| {
+        format!("{} {} {}", row["account"].as_str()?, row["code"], row["message"].as_str()?).into()
+    };
+    count(scene.query(&sql).iter().filter_map(text))
+}
+
+fn rows_of(scene: &Scene, from: u64, to: u64) -> BTreeMap<String, usize> {
+    let rows = scene.audit_rows(from, to).into_iter();
+    count(rows.map(|[_, account, code, message]| format!("{account} {code} {message}")))
+}
+
+#[test]
+fn l2_l9_the_table_is_read_through_an_export_and_every_row_is_there_once() {
+    let scene = scene("[]");
+    configure_table(&scene, 72, |it| it);
+    let first = scene.run_completely();
+    assert_eq!(trail(&first, "table")["gaps"], Value::Array(Vec::new()));
+    let (from, to) = a_day(&scene);
+    assert!(!rows_of(&scene, from, to).is_empty());
+    assert_eq!(stored_rows(&scene, from, to), rows_of(&scene, from, to));
+    let second = scene.run_completely();
+    assert!(trail(&second, "table")["records"].as_u64().expect("a number") > 400);
+    assert!(trail(&second, "table")["added"].as_u64().expect("a number") < 3);
+    assert_eq!(stored_rows(&scene, from, to), rows_of(&scene, from, to));
+    // Four queries of the estate and this one, twice: all are in the ledger.
+    let plan = scene.program(&["plan", "--format", "json"]);
+    let plan: Value = serde_json::from_str(&plan.stdout).expect("an object");
+    let exports = &plan["exports"];
+    assert_eq!(exports["needed"], 5, "{exports}");
+    let number = |name: &str| exports[name].as_u64().expect("a number");
+    assert_eq!(number("daily") - number("left"), 10, "{exports}");
+}
+
+#[test]
+fn l2_a_truncated_table_keeps_its_rows_and_stays_a_gap_until_an_answer_is_whole() {
+    let scene = scene("[]");
+    configure_table(&scene, 72, |it| it);
+    scene.update(|it| {
+        it.row_caps.insert(SavedQuery::AuditLogs, 100);
+    });
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+    assert_eq!(scene.published().manifest().tables.len(), 10);
+    let cut = trail(&run, "table");
+    assert_eq!((&cut["records"], &cut["added"]), (&100.into(), &100.into()));
+    assert_eq!(cut["gaps"].as_array().expect("a list").len(), 1);
+    let reason = cut["reason"].as_str().expect("a reason");
+    assert!(reason.contains("truncated") && reason.contains("`audit.hours`"), "{reason}");
+
+    scene.update(|it| it.row_caps.clear());
+    let run = scene.run_completely();
+    assert_eq!(trail(&run, "table")["gaps"], Value::Array(Vec::new()));
+    let (from, to) = a_day(&scene);
+    assert_eq!(stored_rows(&scene, from, to), rows_of(&scene, from, to));
+}
+
+#[test]
+fn a_table_without_a_configured_column_is_refused_and_check_says_so_before() {
+    let scene = scene("[]");
+    configure_table(&scene, 72, |it| it);
+    let ended = scene.program(&["check"]);
+    assert_eq!(ended.exit, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("#j1_audit has the columns that are read"), "{}", ended.stdout);
+    let ended = scene.program(&["nql"]);
+    assert!(ended.stdout.contains("platform.audit_logs during past 72h"), "{}", ended.stdout);
+    configure_table(&scene, 72, |it| it.text("audit.columns.account", "who"));
+    let ended = scene.program(&["check"]);
+    assert_eq!(ended.exit, Some(5), "{}", ended.stdout);
+    assert!(ended.stdout.contains("has no column `who`"), "{}", ended.stdout);
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+    let reason = trail(&run, "table")["reason"].as_str().expect("a reason");
+    assert!(reason.contains("has no column `who`"), "{reason}");
+    assert_eq!(trail(&run, "table")["added"], 0);
+}
+
+#[test]
+fn check_asks_every_trail_and_says_what_to_mend() {
+    let scene = scene("[\"engine-01\", \"engine-09\"]");
+    let ended = scene.program(&["check"]);
+    assert_eq!(ended.exit, Some(4), "{}", ended.stdout);
+    assert!(ended.stdout.contains("audit portal"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("is `audit.engines` right"), "{}", ended.stdout);
+    configure(&scene, "[]", |it| it.text("audit.account", "somebody"));
+    let ended = scene.program(&["check"]);
+    assert_eq!(ended.exit, Some(3), "{}", ended.stdout);
+    assert!(ended.stdout.contains("see `audit.account`"), "{}", ended.stdout);
+}
+
+#[test]
+fn tail_follows_what_comes_and_ends_when_nobody_reads_any_more() {
+    let scene = scene("[]");
+    let arguments = ["audit", "tail", "--follow", "--account", "eve", "--output", "ndjson"];
+    let mut following = start_and_read(20, scene.folder(), &arguments, &[]);
+    // Each run adds an event; the reader goes away within the first.
+    let ended = (0..30).any(|number| {
+        let line = format!("[Portal|LOGIN|20103|eve] failed for the {number}th time");
+        scene.update(|it| it.audit.content = Some(line));
+        scene.run_completely();
+        following.has_ended()
+    });
+    assert!(ended, "the program goes on for nobody");
+    let ended = following.wait();
+    assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.starts_with("{\"occurredOn\":"), "{}", ended.stdout);
+}
+
+#[test]
+fn events_are_asked_before_there_is_any_generation() {
+    let scene = scene("[]");
+    let ended = scene.program(&["query", "select 1 from nexthink_audit_event"]);
+    assert_ne!(ended.exit, Some(0));
+    let backfill = scene.program(&["backfill", "audit", "--from", "2000-01-01"]);
+    assert_eq!(backfill.exit, Some(2), "{}", backfill.stderr);
+    scene.update(|it| {
+        for query in SavedQuery::ALL {
+            it.failing.insert(query, "out of memory".to_owned());
+        }
+    });
+    let run = scene.run(&[]);
+    assert_ne!(run.ended.exit, Some(0));
+    assert_ne!(scene.program(&["query", "select 1 from nexthink_device"]).exit, Some(0));
+    let events = scene.query("select count(*) n from nexthink_audit_event");
+    assert!(events[0]["n"].as_u64().expect("a number") > 250);
 }

@@ -131,6 +131,11 @@ impl Scene {
         self.simulator.counts()
     }
 
+    /// The rows of the audit trail's table for this time, in seconds since 1970-01-01 UTC.
+    pub(crate) fn audit_rows(&self, from: u64, to: u64) -> Vec<[String; 4]> {
+        self.simulator.audit_rows(from, to)
+    }
+
     /// The lines of a trail of the tenant for this time, in seconds since 1970-01-01 UTC.
     pub(crate) fn audit_lines(&self, trail: &SimulatedTrail, from: u64, to: u64) -> Vec<String> {
         self.simulator.audit_lines(trail, from, to)

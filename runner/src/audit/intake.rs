@@ -3,8 +3,8 @@
 use std::io;
 
 use core_audit::{
-    AuditEvent, Coverage, HOUR_MS, Identifier, LineReader, Record, TimeReader, TrailKind, Window,
-    parse,
+    AuditEvent, Coverage, HOUR_MS, Identifier, LineReader, Record, TableRow, TimeReader, TrailKind,
+    Window, parse,
 };
 use core_privacy::suppression::Suppressions;
 use core_store::{EventAppender, StoreError};
@@ -132,8 +132,20 @@ impl<'a> Intake<'a> {
     }
 
     fn try_record(&mut self, record: &Record<'_>) -> Result<(), StoreError> {
-        let id = self.identifier.next(record).to_string();
         let event = parse(record, &self.times);
+        self.event(record, &event)
+    }
+
+    /// Takes a row of the table.
+    pub(super) fn row(&mut self, row: &TableRow<'_>) -> Result<(), StoreError> {
+        let text = row.to_text();
+        let event = row.parse(&text, &self.times);
+        self.event(&text.record(), &event)
+    }
+
+    /// Takes an event, unless the store has it.
+    fn event(&mut self, record: &Record<'_>, event: &AuditEvent) -> Result<(), StoreError> {
+        let id = self.identifier.next(record).to_string();
         self.counts.records += 1;
         self.counts.unparsed += u64::from(!event.is_parsed());
         let is_bearable = |it: &i64| *it <= self.read_ms.saturating_add(AHEAD_MS);
@@ -147,7 +159,7 @@ impl<'a> Intake<'a> {
         }
         let mut key = String::new();
         AUDIT_EVENT.write_key(&id, &mut key);
-        if !self.is_new(&event, observed_ms, &key)? {
+        if !self.is_new(event, observed_ms, &key)? {
             return Ok(());
         }
         self.counts.added += 1;
@@ -155,7 +167,7 @@ impl<'a> Intake<'a> {
             self.counts.late += u64::from(self.coverage.has_read(occurred_ms));
         }
         self.counts.newest_ms = self.counts.newest_ms.max(Some(observed_ms));
-        self.rows.push(&key, &id, &event, observed_ms, self.trail);
+        self.rows.push(&key, &id, event, observed_ms, self.trail);
         if self.rows.is_full() { self.write() } else { Ok(()) }
     }
 

@@ -115,7 +115,9 @@ async fn tail(global: &Global, arguments: &TailArguments) -> Result<Exit, Failur
         if arguments.follow {
             seen = keys(&rows(&session(&tenant).await?, &recent("true")).await?);
         }
-        print(&latest, format)?;
+        if !print(&latest, format)? {
+            return Ok(Exit::Complete);
+        }
     }
     if !arguments.follow {
         return Ok(Exit::Complete);
@@ -132,7 +134,9 @@ async fn tail(global: &Global, arguments: &TailArguments) -> Result<Exit, Failur
         }
         files = now;
         let came = rows(&session(&tenant).await?, &recent(&filter)).await?;
-        print(&unseen(came, &mut seen), format)?;
+        if !print(&unseen(came, &mut seen), format)? {
+            return Ok(Exit::Complete);
+        }
     }
 }
 
@@ -195,9 +199,9 @@ fn unseen(batches: Vec<RecordBatch>, seen: &mut HashSet<String>) -> Vec<RecordBa
     new
 }
 
-/// Prints events without the columns that only order them.
-fn print(batches: &[RecordBatch], format: Format) -> Result<(), Failure> {
-    let Some(first) = batches.first() else { return Ok(()) };
+/// Prints events without the columns that only order them. Says whether anybody still reads.
+fn print(batches: &[RecordBatch], format: Format) -> Result<bool, Failure> {
+    let Some(first) = batches.first() else { return Ok(true) };
     let shown: Vec<usize> = (1..first.num_columns() - 1).collect();
     let project = |batch: &RecordBatch| batch.project(&shown).map_err(anyhow::Error::new);
     let write = || -> Result<(), QueryError> {
@@ -210,8 +214,9 @@ fn print(batches: &[RecordBatch], format: Format) -> Result<(), Failure> {
         writer.finish().map(drop)
     };
     match write() {
-        Err(QueryError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| Failure::new(Exit::Internal, error)),
+        Ok(()) => Ok(true),
+        Err(QueryError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::new(Exit::Internal, error)),
     }
 }
 
@@ -291,8 +296,11 @@ pub(super) async fn backfill(
     let stop = Stop::default();
     let lock = run::lock(config)?;
     let reading = async {
-        let report = audit::collect(config, settings, &lock, Some(span), &stop).await;
-        Ok(report)
+        let fetched = match settings.table() {
+            Some(table) => Some(run::fetch_table(config, table, &lock).await?),
+            None => None,
+        };
+        Ok(audit::collect(config, settings, &lock, Some(span), fetched, &stop).await)
     };
     let report = interruptible(reading, &stop, RUN).await?;
     match arguments.output {

@@ -1,6 +1,7 @@
 //! `check`: looks at everything that a run needs, and says how to mend what is wrong. It starts no
 //! export and publishes nothing.
 
+mod audit;
 mod columns;
 mod connection;
 mod destination;
@@ -102,6 +103,8 @@ pub(super) async fn check_all(config: &Config) -> Checks {
             }
         }
     }
+    let reached = client.as_deref().filter(|_| reached);
+    audit::check(config, reached, &mut checks).await;
     destination::check(config, &mut checks).await;
     checks
 }

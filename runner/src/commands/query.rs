@@ -17,8 +17,16 @@ const COLUMNS_A_LINE: usize = 6;
 /// Answers a query, or lists what can be asked.
 pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<Exit, Failure> {
     let tenant = super::tenant(global)?;
-    let generation = super::generation(&tenant, arguments.generation.as_deref())?;
-    let session = QuerySession::open(&generation, QuerySettings::default()).await;
+    // Events are there before the first generation is.
+    let has_events_alone = arguments.generation.is_none()
+        && tenant.current()?.is_none()
+        && !tenant.events(crate::audit::LOG)?.files().is_empty();
+    let session = if has_events_alone {
+        QuerySession::empty(QuerySettings::default())
+    } else {
+        let generation = super::generation(&tenant, arguments.generation.as_deref())?;
+        QuerySession::open(&generation, QuerySettings::default()).await
+    };
     let mut session = session.map_err(|error| Failure::new(Exit::Internal, error))?;
     super::audit::add_events(&mut session, &tenant).await?;
     let format = arguments.output.output;

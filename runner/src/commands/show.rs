@@ -11,9 +11,12 @@ use core_model::{documentation, drawing};
 use serde_json::{Value, json};
 
 use crate::cli::{Cli, DocsFormat, Global, Page, PlanFormat, RowFormat};
-use crate::config::{self, Config, PARAMETER};
+use crate::config::{self, AuditTable, Config, PARAMETER};
 use crate::exit::{Exit, Failure};
 use crate::{output, run};
+
+/// What stands for the table of the audit trail among the queries.
+const AUDIT: &str = "audit";
 
 /// Draws the plan, with the configuration's skipped steps and what a run would cost where there is
 /// one.
@@ -81,8 +84,9 @@ pub(super) fn nql_texts(
     let plan = whole_plan()?;
     let queries = || plan.steps().iter().filter_map(|it| Some((it.step.query()?, it.step)));
     for field in fields {
-        if !queries().any(|(query, _)| query.config_field == field) {
-            let known: Vec<_> = queries().map(|(query, _)| query.config_field).collect();
+        if field != AUDIT && !queries().any(|(query, _)| query.config_field == field) {
+            let known = queries().map(|(query, _)| query.config_field);
+            let known: Vec<_> = known.chain([AUDIT]).collect();
             let known = known.join(", ");
             return Err(Failure::usage(format!("there is no query `{field}`, only {known}")));
         }
@@ -115,7 +119,26 @@ pub(super) fn nql_texts(
             let _ = writeln!(text, "# {name}: save as {id}, set queries.{field}\n{nql}\n");
         }
     }
+    let table = config.and_then(|it| it.audit.as_ref()?.table());
+    let is_wanted = fields.iter().any(|it| it == AUDIT) || fields.is_empty() && table.is_some();
+    if is_wanted && !partitioned {
+        let _ = writeln!(text, "{}", audit_nql(table));
+    }
     Ok(text.trim_end().to_owned())
+}
+
+/// The text to save for the table of the audit trail, whose columns Nexthink does not document.
+fn audit_nql(table: Option<&AuditTable>) -> String {
+    match table {
+        Some(table) => {
+            let (query, nql) = (&table.query, table.nql());
+            format!("# Audit Trail: save as {query}, set audit.query\n{nql}")
+        }
+        None => "# Audit Trail: save as #j1_audit, with the names of the columns as Nexthink's editor shows\n\
+             # them; set audit.source = \"nql\", audit.query and audit.columns.{time,account,code,message}\n\
+             platform.audit_logs during past 168h\n| list TIME, ACCOUNT, CODE, MESSAGE\n| sort TIME asc"
+            .to_owned(),
+    }
 }
 
 /// Prints a generated page, or checks that a file is one.

@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::journal::Leftovers;
-use super::parts;
 use super::quota::{Need, Promise, Quota};
 use super::sealed::Files;
+use super::{audit_table, parts};
 use crate::config::{Config, SavedQuery};
 use crate::progress::Progress;
 use crate::system::Moment;
@@ -84,21 +84,22 @@ impl Fetcher {
     }
 
     /// Starts to fetch for all steps that run, each with what it will need of the day's exports.
-    /// Dropping the set stops it.
+    /// Dropping the set stops it. The promise is what the table of the audit trail may start.
     pub(super) fn start_all(
         &self,
         plan: &Plan,
         config: &Config,
         needs: &BTreeMap<&'static str, Need>,
-    ) -> JoinSet<Fetched> {
+    ) -> (JoinSet<Fetched>, Promise) {
         let mut fetching = JoinSet::new();
         let mut promises = self.promises(needs);
+        let mut promise_of =
+            |name| promises.remove(name).unwrap_or_else(|| self.quota.promise_up_to(0));
         for PlannedStep { step, .. } in plan.steps().iter().filter(|it| it.runs()) {
             let Some(query) = step.query() else { continue };
             let (fetcher, step, step_id) = (self.clone(), *step, step.id);
             let query = config.queries[query.config_field].clone();
-            let promise = promises.remove(step_id);
-            let promise = promise.unwrap_or_else(|| self.quota.promise_up_to(0));
+            let promise = promise_of(step_id);
             let span = tracing::info_span!("export", step_id, query_id = query.id.as_str());
             let fetch = async move {
                 let (started, exports) = (Instant::now(), Arc::default());
@@ -113,7 +114,7 @@ impl Fetcher {
             };
             fetching.spawn(fetch.instrument(span));
         }
-        fetching
+        (fetching, promise_of(audit_table::NAME))
     }
 
     /// What each step may start. The wholes come first: parts are a guess, and must not take what another
@@ -178,6 +179,12 @@ impl Fetcher {
         self.leftovers.is_paid(download, order)
     }
 
+    /// When an export that an earlier run has paid for was started, in milliseconds since 1970-01-01
+    /// UTC.
+    pub(super) fn paid_at(&self, download: &str, order: &ExportOrder) -> Option<u64> {
+        self.leftovers.paid_at(download, order)
+    }
+
     /// The downloads.
     pub(super) fn files(&self) -> &Files {
         &self.files
@@ -211,6 +218,9 @@ pub(super) fn needs(
     parts_before: &BTreeMap<String, u32>,
 ) -> BTreeMap<&'static str, Need> {
     let mut needs = BTreeMap::new();
+    if let Some(need) = audit_table::need(config, leftovers) {
+        needs.insert(audit_table::NAME, need);
+    }
     for PlannedStep { step, .. } in plan.steps().iter().filter(|it| it.runs()) {
         let Some(query) = step.query().and_then(|it| config.queries.get(it.config_field)) else {
             continue;

@@ -72,7 +72,12 @@ impl Leftovers {
 
     /// Whether an export that is asked for like this need not be started.
     pub(super) fn is_paid(&self, name: &str, order: &ExportOrder) -> bool {
-        self.0.get(name).is_some_and(|note| note.record.fits(order))
+        self.paid_at(name, order).is_some()
+    }
+
+    /// When it was started, in milliseconds since 1970-01-01 UTC.
+    pub(super) fn paid_at(&self, name: &str, order: &ExportOrder) -> Option<u64> {
+        self.0.get(name).filter(|note| note.record.fits(order)).map(|note| note.started_ms)
     }
 
     /// How many exports of a query there are whose downloads have names that begin like this.

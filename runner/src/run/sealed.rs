@@ -59,7 +59,7 @@ impl Files {
     }
 
     /// The downloads themselves.
-    pub(super) fn downloads(&self) -> &Downloads {
+    pub(crate) fn downloads(&self) -> &Downloads {
         &self.downloads
     }
 
@@ -84,7 +84,7 @@ impl Files {
     }
 
     /// Opens a download to read it from its start.
-    pub(super) fn read(&self, name: &str) -> Result<Box<dyn Read + Send>, StoreError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Box<dyn Read + Send>, StoreError> {
         let file = self.downloads.read(name)?;
         let cipher = self.seals.as_ref().and_then(|it| it.cipher(name));
         Ok(match cipher {

@@ -25,12 +25,12 @@ pub(super) async fn check(
     let Some(query) = step.query() else { return };
     let field = query.config_field;
     let name = format!("query {field}");
-    let whole = run(client, field, &name, &saved.id, &saved.whole()).await;
+    let whole = run_query(client, field, &name, &saved.id, &saved.whole()).await;
     checks.push(whole.map_or_else(|it| it, |answer| judge(step, name, &saved.id, &answer, &[])));
     let Some(partition) = &saved.partition else { return };
     let name = format!("parts {field}");
     let nobody = BTreeMap::from([(partition.parameter.clone(), NO_VALUE.to_owned())]);
-    let part = run(client, field, &name, &partition.query, &nobody).await;
+    let part = run_query(client, field, &name, &partition.query, &nobody).await;
     checks.push(match part {
         Ok(answer) if answer.rows > 0 => {
             let reason = PartialReason::OutsidePart.to_string();
@@ -42,7 +42,7 @@ pub(super) async fn check(
 }
 
 /// What a query gives, or why it cannot be run.
-async fn run(
+pub(super) async fn run_query(
     client: &Client,
     field: &str,
     name: &str,

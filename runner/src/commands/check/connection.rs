@@ -26,12 +26,7 @@ pub(super) fn client(config: &Config, checks: &mut Checks) -> Option<Arc<Client>
             return None;
         }
     };
-    let patience = |settings: &mut core_nexthink::Settings| {
-        settings.retry.max_attempts = ATTEMPTS;
-        settings.retry.max_start_attempts = ATTEMPTS;
-        settings.retry.budget = Duration::from_secs(20);
-    };
-    match run::client(config, secret, patience) {
+    match run::client(config, secret, impatient) {
         Ok(client) => {
             checks.push(Check::ok("secret", "it is there"));
             Some(client)
@@ -41,6 +36,13 @@ pub(super) fn client(config: &Config, checks: &mut Checks) -> Option<Arc<Client>
             None
         }
     }
+}
+
+/// Bounds for calls whose answer somebody is waiting for.
+pub(super) fn impatient(settings: &mut core_nexthink::Settings) {
+    settings.retry.max_attempts = ATTEMPTS;
+    settings.retry.max_start_attempts = ATTEMPTS;
+    settings.retry.budget = Duration::from_secs(20);
 }
 
 /// Whether the API can be used.

@@ -1,0 +1,134 @@
+//! Thirty days of runs every hour on a real store, with windows that fail, answers that break off,
+//! programs that are killed, late lines and outages: in the end every event is there, each once.
+
+use std::collections::BTreeMap;
+
+use arrow_array::cast::AsArray as _;
+use core_audit::{HOUR_MS, TrailKind, Window, WindowSettings};
+use core_simulator::{AuditSpec, SimulatedTrail};
+use core_store::{Location, RunLock, Store};
+use jiff::tz::TimeZone;
+use tempfile::TempDir;
+
+use super::intake::Intake;
+use super::{LOG, Notes, commit, declaration};
+
+const NAME: &str = "portal";
+/// 2026-03-01T00:00:00Z
+const START: u64 = 1_772_323_200;
+const DAYS: u64 = 30;
+const DAY: u64 = 24 * 3_600;
+/// One line in so many seconds.
+const STEP: u64 = 600;
+
+/// Numbers that look random (`SplitMix64`).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (bits ^ (bits >> 31)) % bound
+    }
+}
+
+/// The lines of the tenant in this time that are in its log at `now`: each seventh is late.
+fn lines(from: u64, to: u64, now: u64) -> Vec<String> {
+    let spec = AuditSpec::default();
+    let first = from.div_ceil(STEP) * STEP;
+    let times = (first..to).step_by(usize::try_from(STEP).expect("small"));
+    let visible = times.filter(|at| at + if at / STEP % 7 == 0 { 2_400 } else { 0 } <= now);
+    visible.flat_map(|at| spec.lines(&SimulatedTrail::Portal, at, at + 1)).collect()
+}
+
+/// What Nexthink answers.
+fn answer(window: &Window, now: u64) -> String {
+    let (before, hours) = window.parameters(&TimeZone::UTC);
+    let before = before.map(|it| it.to_zoned(TimeZone::UTC).expect("in the calendar").timestamp());
+    let to = before.map_or(now + 1, |it| u64::try_from(it.as_second()).expect("after 1970"));
+    let answer = lines(to - u64::from(hours) * 3_600, to, now);
+    answer.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn ms(seconds: u64) -> i64 {
+    i64::try_from(seconds * 1_000).expect("in the calendar")
+}
+
+/// One run at `now`; the last one meets no trouble.
+fn run(lock: &RunLock, now: u64, is_last: bool, random: &mut Random) {
+    let settings = WindowSettings { since_ms: 24 * HOUR_MS, ..WindowSettings::default() };
+    let mut appender = lock.append_events(LOG, declaration()).expect("the log is whole");
+    let mut notes = Notes::of(appender.log()).expect("what was noted");
+    let mut coverage = notes.trails.remove(NAME).unwrap_or_default();
+    coverage.begin(ms(now), &settings);
+    let mut failed = Vec::new();
+    while let Some(window) = coverage.next_window(ms(now), &settings, &failed) {
+        let text = answer(&window, now);
+        let breaks_off = !is_last && random.below(6) == 0;
+        let whole = if breaks_off { text.len() / 2 } else { text.len() };
+        let mut intake = Intake::new(&mut appender, &coverage, TrailKind::Portal, NAME, &window);
+        intake.read_in(TimeZone::UTC, ms(now));
+        intake.begin().expect("nothing is there yet");
+        for piece in text.as_bytes()[..whole].chunks(1_000) {
+            intake.take(piece).expect("there is room");
+        }
+        if breaks_off {
+            drop(intake);
+            appender.discard().expect("it is ours");
+            failed.push(window.span);
+            continue;
+        }
+        intake.finish().expect("there is room");
+        // Killed with all files written and nothing noted.
+        if !is_last && random.below(20) == 0 {
+            return;
+        }
+        coverage.answered(&window, Some(ms(now)), ms(now));
+        notes.trails.insert(NAME.to_owned(), coverage.clone());
+        commit(&mut appender, &notes).expect("there is room");
+    }
+}
+
+#[test]
+fn l2_l3_l9_the_store_has_every_event_once_after_thirty_days_of_hourly_runs() {
+    for seed in [1, 2] {
+        let folder = TempDir::new().expect("a folder can be made");
+        let location = Location::Folder(folder.path().to_owned());
+        let tenant = Store::open(location).and_then(|it| it.tenant("acme")).expect("a valid name");
+        let lock = tenant.lock("a test").expect("nobody else");
+        let mut random = Random(seed);
+        let mut outage = 0;
+        for hour in 0..=DAYS * 24 {
+            let is_last = hour == DAYS * 24;
+            if outage == 0 && random.below(60) == 0 {
+                outage = random.below(30);
+            }
+            if outage > 0 && !is_last {
+                outage -= 1;
+                continue;
+            }
+            run(&lock, START + hour * 3_600 + random.below(300), is_last, &mut random);
+        }
+        let log = tenant.events(LOG).expect("the log is whole");
+        let mut stored: BTreeMap<String, i64> = BTreeMap::new();
+        for batch in log.batches_from("") {
+            let batch = batch.expect("the file is whole");
+            let raw = batch.column_by_name("raw").expect("it is declared");
+            for line in raw.as_string::<i32>().iter().flatten() {
+                *stored.entry(line.to_owned()).or_default() += 1;
+            }
+        }
+        // Lines from before the first run's reach, and after the last run, may be there or not.
+        let end = START + DAYS * DAY;
+        let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+        for line in lines(START, end - 3_600, end) {
+            *expected.entry(line).or_default() += 1;
+        }
+        assert!(expected.len() > 4_000 && expected.values().any(|it| *it == 2));
+        for (line, times) in expected {
+            assert_eq!(stored.get(&line), Some(&times), "{line}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The audit trail: whether each trail can be read, or the query of the table has its columns.
+
+use std::collections::BTreeMap;
+
+use core_nexthink::{AuditRequest, Client, NexthinkError, Trail};
+
+use super::columns::run_query;
+use super::connection::impatient;
+use super::{Check, Checks};
+use crate::audit;
+use crate::config::{AuditSource, AuditTable, AuditTrails, Config};
+use crate::exit::Exit;
+
+/// Checks the audit trail, if it is to be read. `client` is there if the API was reached.
+pub(super) async fn check(config: &Config, client: Option<&Client>, checks: &mut Checks) {
+    match config.audit.as_ref().map(|it| &it.source) {
+        None => {}
+        Some(AuditSource::Trails(source)) => check_trails(config, source, checks).await,
+        Some(AuditSource::Table(table)) => checks.push(check_table(table, client).await),
+    }
+}
+
+/// Asks for the last hour of each trail.
+async fn check_trails(config: &Config, source: &AuditTrails, checks: &mut Checks) {
+    let client = match audit::client(config, source, impatient) {
+        Ok(client) => client,
+        Err(failure) => {
+            let detail = format!("{:#}", failure.error);
+            return checks.push(Check::failed("audit trail", failure.exit, detail));
+        }
+    };
+    let mut refused = false;
+    for trail in &source.trails {
+        let name = format!("audit {}", audit::name_of(trail));
+        if refused {
+            checks.push(Check::skipped(name, "the account was refused"));
+            continue;
+        }
+        let request = AuditRequest { trail: trail.clone(), before: None, elapsed_hours: 1 };
+        match client.read(&request, |_| Ok(())).await {
+            Ok(_) => checks.push(Check::ok(name, "it answers, and takes the account")),
+            Err(error) => {
+                refused = matches!(error, NexthinkError::AuditUnauthorized { .. });
+                let check = Check::failed_at_nexthink(name, &error);
+                let detail = format!("{}{}", check.detail, fix_of(&error, trail));
+                checks.push(Check { detail, ..check });
+            }
+        }
+    }
+}
+
+/// What to do about it, where that is known.
+fn fix_of(error: &NexthinkError, trail: &Trail) -> &'static str {
+    match (error, trail) {
+        (NexthinkError::AuditUnauthorized { .. }, _) => {
+            ": see `audit.account`, `audit.password` and `audit.auth`"
+        }
+        (NexthinkError::AuditTrailFailed { .. }, Trail::Engine(_)) => {
+            ": is `audit.engines` right, and is the Engine connected?"
+        }
+        (NexthinkError::Unreachable { .. }, _) => ": see `audit.host`",
+        _ => "",
+    }
+}
+
+async fn check_table(table: &AuditTable, client: Option<&Client>) -> Check {
+    let name = "query audit";
+    let Some(client) = client else {
+        return Check::skipped(name, "the API was not reached");
+    };
+    let answer = run_query(client, "audit", name, &table.query, &BTreeMap::new()).await;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(check) => return check,
+    };
+    match audit::table_columns(table, &answer.columns) {
+        Err(error) => Check::failed(name, Exit::DataRefused, error.to_string()),
+        Ok(_) if answer.rows == 0 => {
+            Check::warning(name, format!("{} has the columns and gives no rows", table.query))
+        }
+        Ok(_) => Check::ok(name, format!("{} has the columns that are read", table.query)),
+    }
+}
