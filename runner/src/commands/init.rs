@@ -95,6 +95,12 @@ fn file_text(arguments: InitArguments, folder: &Path) -> Result<String, Failure>
         let _ = writeln!(text, "{off}{field} = {}", toml_text(id));
     }
     text.push_str("\n[store]\nlocation = \"nexthink-graph-store\"\n");
+    text.push_str(
+        "\n# Who did what in Nexthink, read by every run too, with a local account of its own:\n\
+         # [audit]\n\
+         # account = \"audit-reader\"\n\
+         # password = { env = \"NEXTHINK_AUDIT_PASSWORD\" }\n",
+    );
     Ok(text)
 }
 
