@@ -26,10 +26,14 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let Cli { global, command } = cli;
     match command {
         None => match config::find(global.config.as_deref()) {
-            Some(path) => run::run(&global, &Config::load(&path)?, &RunArguments::default()).await,
+            Some(path) => {
+                Box::pin(run::run(&global, &Config::load(&path)?, &RunArguments::default())).await
+            }
             None => Box::pin(demo::run(&global)).await,
         },
-        Some(Command::Run(arguments)) => run::run(&global, &configured(&global)?, &arguments).await,
+        Some(Command::Run(arguments)) => {
+            Box::pin(run::run(&global, &configured(&global)?, &arguments)).await
+        }
         Some(Command::Init(arguments)) => init::init(&global, arguments).await,
         Some(Command::Check { json }) => check::check(&global, json).await,
         Some(Command::Plan { format }) => show::plan(&global, format),
@@ -42,10 +46,10 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             DestinationName::JupiterOne => jupiterone::export(&global, &arguments),
         },
         Some(Command::Sync(arguments)) => match arguments.destination {
-            DestinationName::JupiterOne => Box::pin(jupiterone::sync(&global, &arguments)).await,
+            DestinationName::JupiterOne => jupiterone::sync(&global, &arguments).await,
         },
         Some(Command::Purge(arguments)) => match arguments.destination {
-            DestinationName::JupiterOne => Box::pin(jupiterone::purge(&global, &arguments)).await,
+            DestinationName::JupiterOne => jupiterone::purge(&global, &arguments).await,
         },
         Some(Command::Privacy(command)) => privacy::dispatch(&global, command),
         Some(Command::Audit { command }) => audit::audit(&global, command).await,

@@ -72,14 +72,14 @@ pub(super) async fn sync(global: &Global, arguments: &SyncArguments) -> Result<E
         full: arguments.full,
         ..DeliveryOptions::default()
     };
-    deliver(global, options, arguments.dry_run, arguments.output).await
+    Box::pin(deliver(global, options, arguments.dry_run, arguments.output)).await
 }
 
 /// Removes types at JupiterOne, with all that touches them.
 pub(super) async fn purge(global: &Global, arguments: &PurgeArguments) -> Result<Exit, Failure> {
     let purge = arguments.types.clone();
     let options = DeliveryOptions { purge, ..DeliveryOptions::default() };
-    deliver(global, options, arguments.dry_run, arguments.output).await
+    Box::pin(deliver(global, options, arguments.dry_run, arguments.output)).await
 }
 
 async fn deliver(

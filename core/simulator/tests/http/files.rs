@@ -27,7 +27,7 @@ async fn each_compression_decodes_to_the_plain_csv() {
         MultiGzDecoder::new(gzip.as_slice()).read_to_end(&mut decoded).expect("one gzip member");
         assert_eq!(decoded, plain);
     }
-    assert_eq!(tester.simulator.requests().downloads, 12);
+    assert_eq!(tester.simulator.requests().downloads, 15);
 }
 
 #[tokio::test]
