@@ -1,8 +1,9 @@
 //! The edges of one relationship type as pairs of entity numbers, each once.
 //!
 //! The pairs are held as one compressed bitmap of targets for each source. The rows of an export often come
-//! grouped by source, so that one bitmap is in use for many rows; and a table in the order of the
-//! sources has each source's key in one place, so that no part of it repeats many keys.
+//! grouped by source, so that one bitmap is in use for many rows. Where they do not, the edges of
+//! many rows are first brought near those of the same sources. A table in the order of the sources
+//! has each source's key in one place, so that no part of it repeats many keys.
 
 use std::sync::Arc;
 
@@ -18,13 +19,27 @@ use crate::values::{FROM_KEY, TO_KEY, data_type};
 /// A batch of a finished table ends with the source that reaches so many edges.
 const OUTPUT_ROWS: usize = 32 * 1024;
 
+/// How many neighbouring sources' edges are settled together: their bitmaps fit the processor's cache.
+const SOURCES_AT_ONCE: usize = 1024;
+
 /// The edges of one type while a run collects them.
 #[derive(Debug)]
 pub struct Edges {
     relationship: &'static RelationshipType,
     /// For each source, its targets.
     targets: Vec<RoaringBitmap>,
+    /// What rows have drawn since edges were settled last.
+    drawn: Vec<Pair>,
     counts: EdgeCounts,
+}
+
+/// The ends of the edge that a row has drawn.
+#[derive(Debug, Default, Clone, Copy)]
+struct Pair {
+    from: u32,
+    to: u32,
+    /// The row, counted from when edges were settled last.
+    row: u32,
 }
 
 /// What became of the rows that could draw an edge of a type.
@@ -53,18 +68,14 @@ pub(crate) enum EndOfRow {
     Empty,
 }
 
-/// What a row did for a relationship type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Drawn {
-    New,
-    Again,
-    Dangling,
-    Nothing,
-}
-
 impl Edges {
     pub(crate) fn new(relationship: &'static RelationshipType) -> Edges {
-        Edges { relationship, targets: Vec::new(), counts: EdgeCounts::default() }
+        Edges {
+            relationship,
+            targets: Vec::new(),
+            drawn: Vec::new(),
+            counts: EdgeCounts::default(),
+        }
     }
 
     /// The type.
@@ -87,25 +98,46 @@ impl Edges {
         self.counts
     }
 
-    /// Draws the edge of one row.
-    pub(crate) fn draw(&mut self, from: EndOfRow, to: EndOfRow) -> Drawn {
+    /// Draws the edge of one row, which counts when edges are settled. Returns whether the row adds
+    /// something now: a dangling one does.
+    pub(crate) fn draw(&mut self, from: EndOfRow, to: EndOfRow, row: u32) -> bool {
         match (from, to) {
             (EndOfRow::Entity(from), EndOfRow::Entity(to)) => {
-                if self.insert(from, to) {
-                    self.counts.edges += 1;
-                    Drawn::New
-                } else {
-                    self.counts.duplicates += 1;
-                    Drawn::Again
-                }
+                self.drawn.push(Pair { from, to, row });
+                false
             }
             (EndOfRow::Empty, _) | (_, EndOfRow::Empty) => {
                 self.counts.unlinked += 1;
-                Drawn::Nothing
+                false
             }
             (EndOfRow::Unknown, _) | (_, EndOfRow::Unknown) => {
                 self.counts.dangling += 1;
-                Drawn::Dangling
+                true
+            }
+        }
+    }
+
+    /// Adds the edges that rows have drawn, and marks the rows whose edge is new. Of rows that draw the
+    /// same edge, the first one does.
+    pub(crate) fn settle(&mut self, added: &mut [bool]) {
+        let mut drawn = std::mem::take(&mut self.drawn);
+        let changes = drawn.windows(2).filter(|it| it[0].from != it[1].from).count();
+        if changes < drawn.len() / 4 {
+            self.insert_all(&drawn, added);
+        } else {
+            self.insert_all(&by_source(&drawn), added);
+        }
+        drawn.clear();
+        self.drawn = drawn;
+    }
+
+    fn insert_all(&mut self, pairs: &[Pair], added: &mut [bool]) {
+        for &Pair { from, to, row } in pairs {
+            if self.insert(from, to) {
+                self.counts.edges += 1;
+                added[row as usize] = true;
+            } else {
+                self.counts.duplicates += 1;
             }
         }
     }
@@ -119,6 +151,7 @@ impl Edges {
 
     /// Whether there is an edge between two entities.
     pub(crate) fn contains(&self, from: u32, to: u32) -> bool {
+        debug_assert!(self.drawn.is_empty(), "edges are settled before they are asked for");
         self.targets.get(from as usize).is_some_and(|it| it.contains(to))
     }
 
@@ -157,6 +190,26 @@ impl Edges {
             (!from.is_empty()).then(|| writer.batch(from, to))
         }))
     }
+}
+
+/// The same pairs with those of neighbouring sources together, in which they stay in their order.
+fn by_source(pairs: &[Pair]) -> Vec<Pair> {
+    let group = |it: &Pair| it.from as usize / SOURCES_AT_ONCE;
+    let groups = pairs.iter().map(group).max().map_or(0, |last| last + 1);
+    let mut starts = vec![0; groups + 1];
+    for pair in pairs {
+        starts[group(pair) + 1] += 1;
+    }
+    for place in 0..groups {
+        starts[place + 1] += starts[place];
+    }
+    let mut sorted = vec![Pair::default(); pairs.len()];
+    for pair in pairs {
+        let place = &mut starts[group(pair)];
+        sorted[*place] = *pair;
+        *place += 1;
+    }
+    sorted
 }
 
 /// The schema of a relationship type's table: the keys of both ends, then the edge's properties.
@@ -219,4 +272,71 @@ impl EdgeWriter {
 
 fn dictionary_array(keys: UInt32Array, values: ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(keys, values)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use core_model::class::{Class, RelationshipClass};
+    use core_model::entity::EntityType;
+    use core_model::property::text;
+    use core_model::relationship::row;
+
+    use super::*;
+
+    static BOX: EntityType = EntityType {
+        type_name: "shop_box",
+        class: &[Class::Application],
+        resource: "Box",
+        key_column: "box.uid",
+        key_else: &[],
+        newest_by: &[],
+        properties: &[
+            text("name", &["box.uid"], "Name.").never_null(),
+            text("displayName", &["box.uid"], "Name.").never_null(),
+        ],
+    }
+    .checked();
+
+    static BOX_HAS_BOX: RelationshipType = RelationshipType {
+        type_name: "shop_box_has_box",
+        from: row(&BOX, "box.uid"),
+        class: RelationshipClass::Has,
+        to: row(&BOX, "box.uid"),
+        properties: &[],
+    }
+    .checked();
+
+    fn edges_drawn(runs: &[&[(u32, u32)]]) -> (Edges, Vec<Vec<bool>>) {
+        let mut edges = Edges::new(&BOX_HAS_BOX);
+        let mut added = Vec::new();
+        for run in runs {
+            for (row, &(from, to)) in (0..).zip(*run) {
+                edges.draw(EndOfRow::Entity(from), EndOfRow::Entity(to), row);
+            }
+            let mut added_now = vec![false; run.len()];
+            edges.settle(&mut added_now);
+            added.push(added_now);
+        }
+        (edges, added)
+    }
+
+    #[test]
+    fn the_first_row_that_draws_an_edge_adds_it_whatever_the_order_of_sources() {
+        let grouped: &[_] = &[(1, 7), (1, 7), (1, 8), (1, 9), (1, 9), (5000, 7), (5000, 7)];
+        let scattered: &[_] = &[(5000, 7), (1, 7), (5000, 7), (2, 7), (1, 7), (1, 8)];
+        let (edges, added) = edges_drawn(&[grouped, scattered]);
+        assert_eq!(added[0], [true, false, true, true, false, true, false]);
+        assert_eq!(added[1], [false, false, false, true, false, false]);
+        assert_eq!((edges.counts().edges, edges.counts().duplicates), (5, 8));
+        let (_, added) = edges_drawn(&[scattered]);
+        assert_eq!(added[0], [true, true, false, true, false, true]);
+    }
+
+    #[test]
+    fn pairs_of_neighbouring_sources_come_together_in_their_order() {
+        let pairs = [(3000, 0), (1, 1), (2999, 2), (0, 3), (1, 4)];
+        let pairs = pairs.map(|(from, row)| Pair { from, to: 0, row });
+        let rows: Vec<u32> = by_source(&pairs).iter().map(|it| it.row).collect();
+        assert_eq!(rows, [1, 3, 4, 0, 2]);
+    }
 }

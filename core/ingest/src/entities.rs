@@ -12,7 +12,7 @@ use crate::batch::Batch;
 use crate::described::Described;
 use crate::graph::TextColumn;
 use crate::header::ColumnMap;
-use crate::keys::Keys;
+use crate::keys::{Keys, UNKNOWN};
 use crate::rivals::Rivals;
 use crate::values::{KEY, MAX_PROPERTY_BYTES, Tag, Values, entity_schema};
 
@@ -21,9 +21,6 @@ const OUTPUT_ROWS: usize = 8192;
 
 /// How far ahead of the present a time may be without being told, in milliseconds.
 const FUTURE_FROM_MS: i64 = 48 * 60 * 60 * 1000;
-
-/// Stands for the number of an entity that is not known.
-pub(crate) const UNKNOWN: u32 = u32::MAX;
 
 /// The entities of one type while a run collects them.
 pub struct EntityTable {
@@ -131,6 +128,11 @@ impl EntityTable {
     /// The number of the entity with this uid.
     pub fn number(&self, uid: &str) -> Option<u32> {
         self.keys.number(uid)
+    }
+
+    /// The number of each of these uids, or [`UNKNOWN`].
+    pub(crate) fn find_all<'a>(&self, uids: impl Iterator<Item = &'a str>, found: &mut Vec<u32>) {
+        self.keys.find_all(uids, found);
     }
 
     /// Adds the entities of a batch that are new, and compares what its other rows say of those that

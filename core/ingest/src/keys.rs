@@ -3,7 +3,11 @@
 use std::hash::{BuildHasher as _, BuildHasherDefault};
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use rustc_hash::FxHasher;
+
+/// Stands for the number of a key that was not seen.
+pub(crate) const UNKNOWN: u32 = u32::MAX;
 
 /// Keys by number, and numbers by key.
 #[derive(Default)]
@@ -11,9 +15,18 @@ pub(crate) struct Keys {
     /// All keys, one after the other.
     text: String,
     /// The end of each key in `text`.
-    ends: Vec<usize>,
-    numbers: HashTable<u32>,
+    ends: Vec<u32>,
+    known: HashTable<Known>,
     hasher: BuildHasherDefault<FxHasher>,
+}
+
+/// A key that was seen. It says where the key stands, so that comparing takes one look into the text.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    hash: u32,
+    number: u32,
+    start: u32,
+    bytes: u32,
 }
 
 impl Keys {
@@ -34,38 +47,118 @@ impl Keys {
 
     /// The key at a place in the order of first sight.
     pub(crate) fn key_at(&self, place: usize) -> &str {
-        key_at(&self.text, &self.ends, place)
+        let start = if place == 0 { 0 } else { self.ends[place - 1] };
+        &self.text[start as usize..self.ends[place] as usize]
     }
 
     /// The number of a key that was seen.
     pub(crate) fn number(&self, key: &str) -> Option<u32> {
-        let hash = self.hasher.hash_one(key);
-        self.numbers.find(hash, |&it| self.key(it) == key).copied()
+        let hash = self.hash(key);
+        let is_it = |it: &Known| it.hash == hash && it.is(key, &self.text);
+        self.known.find(spread(hash), is_it).map(|it| it.number)
+    }
+
+    /// The number of each of these keys, or [`UNKNOWN`].
+    ///
+    /// Each look into memory is made for all keys before the next one is made for any: where the keys
+    /// come in no order, the processor waits for many of them at once and not for one after the other.
+    pub(crate) fn find_all<'a>(&self, keys: impl Iterator<Item = &'a str>, found: &mut Vec<u32>) {
+        found.clear();
+        // Exports are often grouped, so the same key comes many times in a row.
+        let mut asked: Vec<(&str, u32)> = Vec::with_capacity(keys.size_hint().0);
+        for key in keys {
+            if asked.last().is_none_or(|last| last.0 != key) {
+                asked.push((key, self.hash(key)));
+            }
+            found.push(to_u32(asked.len() - 1));
+        }
+        let like =
+            |&(_, hash): &(&str, u32)| self.known.find(spread(hash), |it| it.hash == hash).copied();
+        let alike: Vec<Option<Known>> = asked.iter().map(like).collect();
+        let number = |(&(key, _), alike): (&(&str, u32), &Option<Known>)| match alike {
+            None => UNKNOWN,
+            Some(it) if it.is(key, &self.text) => it.number,
+            // Another key has the same hash.
+            Some(_) => self.number(key).unwrap_or(UNKNOWN),
+        };
+        let numbers: Vec<u32> = asked.iter().zip(&alike).map(number).collect();
+        for found in found {
+            *found = numbers[*found as usize];
+        }
     }
 
     /// The number of a key, and whether it is new.
     pub(crate) fn insert(&mut self, key: &str) -> (u32, bool) {
-        let Keys { text, ends, numbers, hasher } = self;
-        let hash = hasher.hash_one(key);
-        let entry = numbers.entry(
-            hash,
-            |&it| key_at(text, ends, it as usize) == key,
-            |&it| hasher.hash_one(key_at(text, ends, it as usize)),
-        );
-        match entry {
-            hashbrown::hash_table::Entry::Occupied(entry) => (*entry.get(), false),
-            hashbrown::hash_table::Entry::Vacant(entry) => {
-                let number = u32::try_from(ends.len()).expect("fewer than 2^32 entities of a type");
-                entry.insert(number);
+        let hash = self.hash(key);
+        let Keys { text, ends, known, .. } = self;
+        let is_it = |it: &Known| it.hash == hash && it.is(key, text);
+        match known.entry(spread(hash), is_it, |it| spread(it.hash)) {
+            Entry::Occupied(entry) => (entry.get().number, false),
+            Entry::Vacant(entry) => {
+                let number = to_u32(ends.len());
+                let (start, bytes) = (to_u32(text.len()), to_u32(key.len()));
+                entry.insert(Known { hash, number, start, bytes });
                 text.push_str(key);
-                ends.push(text.len());
+                ends.push(to_u32(text.len()));
                 (number, true)
             }
         }
     }
+
+    fn hash(&self, key: &str) -> u32 {
+        (self.hasher.hash_one(key) >> 32) as u32
+    }
 }
 
-fn key_at<'a>(text: &'a str, ends: &[usize], place: usize) -> &'a str {
-    let start = if place == 0 { 0 } else { ends[place - 1] };
-    &text[start..ends[place]]
+impl Known {
+    fn is(&self, key: &str, text: &str) -> bool {
+        let start = self.start as usize;
+        &text.as_bytes()[start..start + self.bytes as usize] == key.as_bytes()
+    }
+}
+
+/// The hash as the table takes it, which looks at bits from both of its ends.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+fn to_u32(number: usize) -> u32 {
+    u32::try_from(number).expect("a type with more text is refused, and a batch is small")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_together_as_they_are_found_alone() {
+        let mut keys = Keys::default();
+        for number in 0..5_000 {
+            assert_eq!(keys.insert(&format!("key-{number}")), (number, true));
+        }
+        let asked = ["key-7", "key-7", "", "key-4999", "key-5000", "key-7", "key-0", "key-0"];
+        let mut found = vec![3];
+        keys.find_all(asked.into_iter(), &mut found);
+        assert_eq!(found, [7, 7, UNKNOWN, 4999, UNKNOWN, 7, 0, 0]);
+        let alone = asked.map(|it| keys.number(it).unwrap_or(UNKNOWN));
+        assert_eq!(found, alone);
+    }
+
+    #[test]
+    fn keys_of_the_same_hash_are_told_apart() {
+        let mut keys = Keys::default();
+        keys.insert("first");
+        let hash = keys.hash("second");
+        // As if the first had the hash of the second.
+        let mut known = *keys.known.iter().next().expect("one is known");
+        keys.known.clear();
+        known.hash = hash;
+        keys.known.insert_unique(spread(hash), known, |it| spread(it.hash));
+        let mut found = Vec::new();
+        keys.find_all(["second"].into_iter(), &mut found);
+        assert_eq!(found, [UNKNOWN]);
+        assert_eq!(keys.insert("second"), (1, true));
+        keys.find_all(["second"].into_iter(), &mut found);
+        assert_eq!(found, [1]);
+    }
 }

@@ -8,14 +8,19 @@ use jiff::tz::TimeZone;
 use super::StepTables;
 use super::account::{IngestError, RowAccount};
 use crate::batch::{Batch, Column};
-use crate::edges::{Drawn, Edges, EndOfRow};
-use crate::entities::{EntityTable, RowKeys, UNKNOWN};
+use crate::edges::{Edges, EndOfRow};
+use crate::entities::{EntityTable, RowKeys};
 use crate::graph::Graph;
 use crate::header::{ColumnMap, near_names};
+use crate::keys::UNKNOWN;
 use crate::refusal::{QuarantineReason, QuarantinedRow};
 
 /// The longest key, in bytes.
 const MAX_KEY_BYTES: usize = 256;
+
+/// After so many rows the edges that they have drawn are settled. For each row and relationship 12 bytes
+/// wait until then, and as many again are in use while they are settled.
+const SETTLED_ROWS: usize = 1 << 18;
 
 /// From batches to the tables of a step. Apart from the decoder so that both can be borrowed.
 pub(super) struct Mapper {
@@ -26,6 +31,10 @@ pub(super) struct Mapper {
     columns: Option<ColumnMap>,
     entities: Vec<EntityTable>,
     edges: Vec<Edges>,
+    /// Whether each row since edges were settled last has added something.
+    added: Vec<bool>,
+    /// How many of these rows have no usable key.
+    unusable: u64,
     used: u64,
     merged: u64,
     scratch: Scratch,
@@ -38,13 +47,13 @@ struct Scratch {
     unusable: Vec<bool>,
     /// For each entity type of the step, the keys that were made for rows without one.
     made_keys: Vec<Vec<String>>,
-    /// Rows that added something.
-    added: Vec<bool>,
     /// For each entity type of the step, the number of each row's entity, or [`UNKNOWN`].
     numbers: Vec<Vec<u32>>,
     new_rows: Vec<usize>,
     from: Vec<EndOfRow>,
     to: Vec<EndOfRow>,
+    /// The numbers of the entities of an earlier step that the rows name.
+    found: Vec<u32>,
 }
 
 impl Mapper {
@@ -55,6 +64,8 @@ impl Mapper {
             columns: None,
             entities: step.entities.iter().map(|it| EntityTable::new(it)).collect(),
             edges: step.relationships.iter().map(|it| Edges::new(it)).collect(),
+            added: Vec::new(),
+            unusable: 0,
             used: 0,
             merged: 0,
             scratch: Scratch::default(),
@@ -103,6 +114,7 @@ impl Mapper {
         mut self,
         mut account: RowAccount,
     ) -> Result<StepTables, IngestError> {
+        self.settle_edges();
         for table in &mut self.entities {
             table.settle_rivals();
         }
@@ -127,13 +139,23 @@ impl Mapper {
         self.find_unusable_rows(batch, quarantine);
         self.add_entities(batch);
         self.draw_edges(graph, batch);
-        for row in 0..batch.len() {
-            if self.scratch.added[row] {
-                self.used += 1;
-            } else if !self.scratch.unusable[row] {
-                self.merged += 1;
-            }
+        self.unusable += self.scratch.unusable.iter().filter(|&&it| it).count() as u64;
+        if self.added.len() >= SETTLED_ROWS {
+            self.settle_edges();
         }
+    }
+
+    /// Adds the edges that rows have drawn, and counts these rows: which of them added something is known
+    /// only then.
+    fn settle_edges(&mut self) {
+        for edges in &mut self.edges {
+            edges.settle(&mut self.added);
+        }
+        let used = self.added.iter().filter(|&&it| it).count() as u64;
+        self.used += used;
+        self.merged += self.added.len() as u64 - used - self.unusable;
+        self.added.clear();
+        self.unusable = 0;
     }
 
     /// Makes keys for the rows that have none, where a type says from what.
@@ -162,14 +184,12 @@ impl Mapper {
         let columns = self.columns.as_ref().expect("found before the first batch");
         for ((table, numbers), made) in self.entities.iter().zip(numbers).zip(&*made_keys) {
             let entity = table.entity();
-            numbers.clear();
             let keys = batch.column(columns.position(entity.key_column)).or_else(made);
-            for (row, cell) in keys.cells().enumerate() {
-                let number = table.number(cell);
-                numbers.push(number.unwrap_or(UNKNOWN));
+            table.find_all(keys.cells(), numbers);
+            for (row, &number) in numbers.iter().enumerate() {
                 // A known key was looked at when it was new.
-                if number.is_none()
-                    && let Some(reason) = reason_against_key(cell, entity)
+                if number == UNKNOWN
+                    && let Some(reason) = reason_against_key(keys.cell(row), entity)
                     && !std::mem::replace(&mut unusable[row], true)
                 {
                     let (file, line) = (batch.file(), batch.line(row));
@@ -181,40 +201,47 @@ impl Mapper {
 
     fn add_entities(&mut self, batch: &Batch) {
         let columns = self.columns.as_ref().expect("found before the first batch");
-        let Scratch { unusable, made_keys, added, numbers, new_rows, .. } = &mut self.scratch;
-        added.clear();
-        added.resize(batch.len(), false);
+        let Scratch { unusable, made_keys, numbers, new_rows, .. } = &mut self.scratch;
+        let first = self.added.len();
+        self.added.resize(first + batch.len(), false);
         for ((table, numbers), made) in self.entities.iter_mut().zip(numbers).zip(&*made_keys) {
             let row_keys = RowKeys { unusable, made };
             table.add(batch, columns, row_keys, &self.zone, numbers, new_rows);
             for &row in &*new_rows {
-                added[row] = true;
+                self.added[first + row] = true;
             }
         }
     }
 
     fn draw_edges(&mut self, graph: &Graph, batch: &Batch) {
         let columns = self.columns.as_ref().expect("found before the first batch");
-        let Scratch { unusable, added, numbers, from, to, .. } = &mut self.scratch;
+        let Scratch { unusable, numbers, from, to, found, .. } = &mut self.scratch;
+        let first = self.added.len() - batch.len();
         for edges in &mut self.edges {
             let relationship: &RelationshipType = edges.relationship();
-            let resolve = |end: &End, ends: &mut Vec<EndOfRow>| {
+            let mut resolve = |end: &End, ends: &mut Vec<EndOfRow>| {
                 ends.clear();
                 if let Some(own) = own_numbers(&self.entities, numbers, end.entity) {
                     ends.extend(own.iter().map(|&number| EndOfRow::Entity(number)));
                 } else {
-                    resolve_end(end, graph, batch, columns, ends);
+                    resolve_end(
+                        end,
+                        graph,
+                        batch.column(end.column.and_then(|it| columns.position(it))),
+                        found,
+                        ends,
+                    );
                 }
             };
             resolve(&relationship.from, from);
             resolve(&relationship.to, to);
-            for (row, (&from, &to)) in from.iter().zip(&*to).enumerate() {
-                if unusable[row] {
+            for (row, (&from, &to)) in (first..).zip(from.iter().zip(&*to)) {
+                if unusable[row - first] {
                     continue;
                 }
-                match edges.draw(from, to) {
-                    Drawn::New | Drawn::Dangling => added[row] = true,
-                    Drawn::Again | Drawn::Nothing => {}
+                let number = u32::try_from(row).expect("edges are settled after far fewer rows");
+                if edges.draw(from, to, number) {
+                    self.added[row] = true;
                 }
             }
         }
@@ -285,30 +312,27 @@ fn own_numbers<'a>(
 fn resolve_end(
     end: &End,
     graph: &Graph,
-    batch: &Batch,
-    columns: &ColumnMap,
+    cells: Column<'_>,
+    found: &mut Vec<u32>,
     ends: &mut Vec<EndOfRow>,
 ) {
     let table = graph.entity_table(end.entity.type_name);
-    let Some(column) = end.column else {
+    if end.column.is_none() {
         let only = match table {
             Some(table) if table.len() == 1 => EndOfRow::Entity(0),
             _ => EndOfRow::Unknown,
         };
-        ends.resize(batch.len(), only);
+        ends.extend(cells.cells().map(|_| only));
         return;
-    };
-    let cells: Column<'_> = batch.column(columns.position(column));
-    // Exports are often grouped by one end, so the same key comes many times in a row.
-    let mut last = ("", EndOfRow::Empty);
-    for cell in cells.cells() {
-        if cell != last.0 {
-            let number = table.and_then(|it| it.number(cell));
-            last = (cell, number.map_or(EndOfRow::Unknown, EndOfRow::Entity));
-            if cell.is_empty() {
-                last.1 = EndOfRow::Empty;
-            }
-        }
-        ends.push(last.1);
     }
+    found.clear();
+    match table {
+        Some(table) => table.find_all(cells.cells(), found),
+        None => found.extend(cells.cells().map(|_| UNKNOWN)),
+    }
+    ends.extend(found.iter().enumerate().map(|(row, &number)| match number {
+        UNKNOWN if cells.cell(row).is_empty() => EndOfRow::Empty,
+        UNKNOWN => EndOfRow::Unknown,
+        number => EndOfRow::Entity(number),
+    }));
 }
