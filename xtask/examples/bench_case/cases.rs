@@ -1,20 +1,19 @@
-//! The cases: how far the pass from bytes to tables goes.
+//! The cases: how far the pass from bytes to tables goes, and what comes after it.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
 use clap::ValueEnum;
 use core_ingest::decoder::Decoder;
 use core_ingest::decompress::{self, Caps};
-use core_ingest::graph::{Graph, SortedGraph};
+use core_ingest::graph::Graph;
 use core_ingest::step::{StepIngest, ingest_row};
-use core_model::entity::EntityType;
-use core_model::property::PersonalData;
 use core_model::step::Step;
-use core_store::{
-    Draft, GenerationId, Location, Outcome, Staging, Store, Table, TableDeclaration, TableKind,
-};
+use core_privacy::protection::Protection;
+
+use crate::people;
+use crate::publishing::{Threads, publish};
 
 /// Bytes that are read at once, as in the program.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -28,18 +27,22 @@ pub(crate) enum Case {
     DecodeZstd,
     /// Decode plain CSV and map it to entities and edges.
     Map,
+    /// The same, with pseudonyms in place of people.
+    MapPseudonymous,
     /// The same, sorted, written as Parquet and published.
     Publish,
     /// The same from Zstandard.
     PublishZstd,
+    /// The same as the program does it: one thread decodes while another maps, and two write tables.
+    TwoThreads,
 }
 
 impl Case {
     /// Runs the case and returns the rows that were read.
     pub(crate) fn run(self, folder: &Path) -> anyhow::Result<u64> {
         let suffix = match self {
-            Case::Decode | Case::Map | Case::Publish => "csv",
-            Case::DecodeZstd | Case::PublishZstd => "csv.zst",
+            Case::Decode | Case::Map | Case::MapPseudonymous | Case::Publish => "csv",
+            Case::DecodeZstd | Case::PublishZstd | Case::TwoThreads => "csv.zst",
         };
         let file = |name: &str| folder.join(format!("{name}.{suffix}"));
         let steps = [(&step_devices::STEP, "devices"), (&step_packages::STEP, "packages")];
@@ -53,13 +56,23 @@ impl Case {
         let mut graph = Graph::default();
         let account = [("account.tenant_id", "acme"), ("account.region", "eu")];
         graph.add(ingest_row(&step_account::STEP, &graph, &account)?);
+        let threads = if self == Case::TwoThreads { Threads::Two } else { Threads::One };
+        let protection = match self {
+            Case::MapPseudonymous => people::pseudonymous()?,
+            _ => None,
+        };
         for (step, name) in steps {
-            rows += map(step, &file(name), &mut graph)?;
+            rows += map(step, &file(name), &mut graph, protection.clone(), threads)?;
         }
-        if self != Case::Map {
-            publish(graph, &folder.join("store"))?;
+        if !matches!(self, Case::Map | Case::MapPseudonymous) {
+            publish(graph, &folder.join("store"), threads)?;
         }
         Ok(rows)
+    }
+
+    /// Whether all is done by one thread.
+    pub(crate) fn is_one_thread(self) -> bool {
+        !matches!(self, Case::TwoThreads)
     }
 }
 
@@ -81,9 +94,18 @@ fn decode(path: &Path) -> anyhow::Result<u64> {
     Ok(decoder.counts().rows)
 }
 
-fn map(step: &'static Step, path: &Path, graph: &mut Graph) -> anyhow::Result<u64> {
-    let mut ingest = StepIngest::new(step, graph);
-    read(path, |bytes| Ok(ingest.push(bytes)?))?;
+fn map(
+    step: &'static Step,
+    path: &Path,
+    graph: &mut Graph,
+    protection: Option<Protection>,
+    threads: Threads,
+) -> anyhow::Result<u64> {
+    let mut ingest = StepIngest::new(step, graph).with_protection(protection);
+    match threads {
+        Threads::One => read(path, |bytes| Ok(ingest.push(bytes)?))?,
+        Threads::Two => drop(ingest.read(&mut open(path)?)?),
+    }
     let tables = ingest.finish()?;
     let rows = tables.account.decoder.rows;
     graph.add(tables);
@@ -91,9 +113,7 @@ fn map(step: &'static Step, path: &Path, graph: &mut Graph) -> anyhow::Result<u6
 }
 
 fn read(path: &Path, mut push: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let file = File::open(path)?;
-    let file_bytes = file.metadata()?.len();
-    let (_, mut reader) = decompress::reader(BufReader::new(file), file_bytes, Caps::default())?;
+    let mut reader = open(path)?;
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         match reader.read(&mut chunk)? {
@@ -103,72 +123,9 @@ fn read(path: &Path, mut push: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyho
     }
 }
 
-/// Publishes into a store of its own, which is empty before and stays to be looked at.
-fn publish(graph: Graph, folder: &Path) -> anyhow::Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder)?;
-    }
-    let graph = graph.sort(Vec::new());
-    let store = Store::open(Location::parse(&folder.to_string_lossy())?)?;
-    let staging = store
-        .tenant("acme")?
-        .lock("cargo xtask bench")?
-        .stage(GenerationId::parse("01JN7Z1M80000000000000000A")?)?;
-    let mut tables = write_entities(&graph, &staging)?;
-    tables.extend(write_relationships(&graph, &staging)?);
-    let draft = Draft {
-        region: "eu".to_owned(),
-        created_at: "2026-03-01T08:00:00Z".to_owned(),
-        outcome: Outcome::Complete,
-        privacy: None,
-        tables,
-    };
-    staging.publish(draft, &[])?;
-    Ok(())
-}
-
-fn write_entities(graph: &SortedGraph, staging: &Staging) -> anyhow::Result<Vec<Table>> {
-    let mut tables = Vec::new();
-    for entities in graph.entities() {
-        let entity = entities.entity;
-        let mut writer = staging.table(TableDeclaration {
-            kind: TableKind::Entity,
-            name: entity.type_name.to_owned(),
-            class: entity.class.iter().map(|class| class.name().to_owned()).collect(),
-            ends: None,
-            schema: graph.entity_schema(entity),
-            personal_columns: personal_columns(entity),
-        })?;
-        for batch in graph.entity_batches(entities) {
-            writer.write(&batch?)?;
-        }
-        tables.push(writer.finish()?);
-    }
-    Ok(tables)
-}
-
-fn write_relationships(graph: &SortedGraph, staging: &Staging) -> anyhow::Result<Vec<Table>> {
-    let mut tables = Vec::new();
-    for edges in graph.edges() {
-        let relationship = edges.relationship();
-        let ends = [&relationship.from, &relationship.to].map(|it| it.entity.type_name.to_owned());
-        let mut writer = staging.table(TableDeclaration {
-            kind: TableKind::Relationship,
-            name: relationship.type_name.to_owned(),
-            class: vec![relationship.class.name().to_owned()],
-            ends: Some(ends.into()),
-            schema: graph.edge_schema(relationship),
-            personal_columns: Vec::new(),
-        })?;
-        for batch in graph.edge_batches(edges)? {
-            writer.write(&batch?)?;
-        }
-        tables.push(writer.finish()?);
-    }
-    Ok(tables)
-}
-
-fn personal_columns(entity: &EntityType) -> Vec<String> {
-    let personal = entity.properties.iter().filter(|it| it.personal != PersonalData::None);
-    personal.map(|it| it.name.to_owned()).collect()
+fn open(path: &Path) -> anyhow::Result<impl Read + Send> {
+    let file = File::open(path)?;
+    let file_bytes = file.metadata()?.len();
+    let (_, reader) = decompress::reader(BufReader::new(file), file_bytes, Caps::default())?;
+    Ok(reader)
 }

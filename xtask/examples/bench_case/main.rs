@@ -6,6 +6,8 @@
 mod cases;
 mod files;
 mod meter;
+mod people;
+mod publishing;
 mod serve;
 mod shuffle;
 
@@ -48,7 +50,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn run_case(case: Case, folder: &Path) -> anyhow::Result<()> {
-    let start = meter::Meter::start()?;
+    let start = meter::Meter::start(case.is_one_thread())?;
     let rows = case.run(folder).with_context(|| format!("the case over {}", folder.display()))?;
     if rows == 0 {
         bail!("the files have no rows");
