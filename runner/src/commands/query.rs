@@ -21,18 +21,21 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
     let has_events_alone = arguments.generation.is_none()
         && tenant.current()?.is_none()
         && !tenant.events(crate::audit::LOG)?.files().is_empty();
-    let session = if has_events_alone {
-        QuerySession::empty(QuerySettings::default())
+    let generation = if has_events_alone {
+        None
     } else {
-        let generation = super::generation(&tenant, arguments.generation.as_deref())?;
-        QuerySession::open(&generation, QuerySettings::default()).await
+        Some(super::generation(&tenant, arguments.generation.as_deref())?)
+    };
+    let session = match &generation {
+        Some(generation) => QuerySession::open(generation, QuerySettings::default()).await,
+        None => QuerySession::empty(QuerySettings::default()),
     };
     let mut session = session.map_err(|error| Failure::new(Exit::Internal, error))?;
     super::audit::add_events(&mut session, &tenant).await?;
     let format = arguments.output.output;
     match arguments.sql {
         Some(sql) => {
-            let id = generation.id().as_str();
+            let id = generation.as_ref().map_or("none", |it| it.id().as_str());
             let query = ledger_hash(&sql);
             ledger::record_read(&tenant, &Event::Query { generation: id, query });
             answered(&session, &sql, format.into()).await
