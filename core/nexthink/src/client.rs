@@ -201,7 +201,7 @@ impl Client {
             endpoint,
             client_id: self.tokens.client_id().to_owned(),
             status: StatusCode::UNAUTHORIZED.as_u16(),
-            reason: "a new token was refused too",
+            reason: "a new token was refused too".into(),
         }
     }
 }

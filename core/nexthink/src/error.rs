@@ -3,6 +3,7 @@
 //! Nothing of an answer's body gets in here but an export's own error description: texts are fixed,
 //! so no token, signed link or cell value can come along.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -74,7 +75,7 @@ pub enum NexthinkError {
         /// The HTTP status.
         status: u16,
         /// The OAuth error code if it is a known one, else what happened.
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
     /// The host of the audit trail does not accept the account.
     #[error(

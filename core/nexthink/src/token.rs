@@ -1,5 +1,6 @@
 //! The access token: fetched once for all callers, renewed in time, thrown away when refused.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -158,19 +159,20 @@ impl TokenSource {
         let lacks_scope =
             |scope: &Value| scope.as_str().is_some_and(|s| !s.split(' ').any(|s| s == self.scope));
         if issued.scope.as_ref().is_some_and(lacks_scope) {
-            return Err(self.refused(answer, "the token lacks the scope that was asked for"));
+            let reason = format!("the token lacks the scope {}", self.scope);
+            return Err(self.refused(answer, reason));
         }
         let life = TokenLife::new(asked, issued.expires_in.as_ref());
         tracing::debug!(refresh_after_ms = life.refresh_after.as_millis(), "token received");
         Ok(Issued { token: Arc::new(token), life, server_ms: answer.server_ms })
     }
 
-    fn refused(&self, answer: &Answer, reason: &'static str) -> NexthinkError {
+    fn refused(&self, answer: &Answer, reason: impl Into<Cow<'static, str>>) -> NexthinkError {
         NexthinkError::Unauthorized {
             endpoint: Endpoint::Token,
             client_id: self.client_id().to_owned(),
             status: answer.status.as_u16(),
-            reason,
+            reason: reason.into(),
         }
     }
 }

@@ -39,7 +39,8 @@ fn lines(from: u64, to: u64, now: u64) -> Vec<String> {
     let spec = AuditSpec::default();
     let first = from.div_ceil(STEP) * STEP;
     let times = (first..to).step_by(usize::try_from(STEP).expect("small"));
-    let visible = times.filter(|at| at + if at / STEP % 7 == 0 { 2_400 } else { 0 } <= now);
+    let visible =
+        times.filter(|at| at + if (at / STEP).is_multiple_of(7) { 2_400 } else { 0 } <= now);
     visible.flat_map(|at| spec.lines(&SimulatedTrail::Portal, at, at + 1)).collect()
 }
 
@@ -49,7 +50,7 @@ fn answer(window: &Window, now: u64) -> String {
     let before = before.map(|it| it.to_zoned(TimeZone::UTC).expect("in the calendar").timestamp());
     let to = before.map_or(now + 1, |it| u64::try_from(it.as_second()).expect("after 1970"));
     let answer = lines(to - u64::from(hours) * 3_600, to, now);
-    answer.iter().map(|line| format!("{line}\n")).collect()
+    answer.iter().flat_map(|line| [line, "\n"]).collect()
 }
 
 fn ms(seconds: u64) -> i64 {
