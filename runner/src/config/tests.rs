@@ -277,10 +277,10 @@ fn the_quota_is_what_nexthink_documents_unless_something_else_is_said() {
 }
 
 #[test]
-fn the_configuration_in_the_readme_is_valid() {
-    let readme = include_str!("../../../README.md");
-    let block = readme.split("```toml\n").nth(1).and_then(|it| it.split("```").next());
-    let block = block.expect("the README shows a configuration");
+fn the_configuration_on_its_page_is_valid() {
+    let page = include_str!("../../../docs/configuration.md");
+    let block = page.split("```toml\n").nth(1).and_then(|it| it.split("```").next());
+    let block = block.expect("the page shows a configuration");
     // The file of an authority is read, and there is none.
     let lines: Vec<&str> = block.lines().filter(|it| !it.starts_with("ca_file")).collect();
     let config = parse(&lines.join("\n"), &[]).expect("it is valid");
