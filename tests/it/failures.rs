@@ -274,7 +274,7 @@ fn a_wrong_configuration_is_told_before_anything_is_asked_or_made() {
     error: no step would fetch anything: set a query ID in `[queries]`, or ask for a step that has one
 
     # an unknown step: 2
-    error: there is no step `fetch-binaries`; the steps are fetch-account, fetch-alerts, fetch-devices, fetch-packages, fetch-users
+    error: there is no step `fetch-binaries`; the steps are fetch-account, fetch-alerts, fetch-device-users, fetch-devices, fetch-packages, fetch-users
 
     # a query before the first run: 2
     error: tenant acme has no generation yet: `run` makes one
