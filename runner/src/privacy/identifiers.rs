@@ -8,6 +8,7 @@ use core_ingest::values::KEY;
 use core_model::column::{Column, ColumnForm, Family};
 use core_model::entity::EntityType;
 use core_model::step::Step;
+use core_privacy::pseudonym::PREFIX;
 
 /// The columns of a table that identify people and devices.
 pub(crate) struct Identifying {
@@ -33,7 +34,14 @@ impl Identifying {
         mut take: impl FnMut(Family, &'a str),
     ) {
         for &(place, family) in &self.columns {
-            each_text(batch.column(place).as_ref(), row, &mut |text| take(family, text));
+            each_text(batch.column(place).as_ref(), row, &mut |text| {
+                // What is made of an address may be its domain alone, which says nothing of anybody.
+                let is_domain =
+                    family == Family::Address && !text.contains('@') && !text.starts_with(PREFIX);
+                if !is_domain {
+                    take(family, text);
+                }
+            });
         }
     }
 

@@ -139,9 +139,12 @@ pub(crate) fn find(
             // The rows that were found by these are of others: this look counts for nothing.
             subject.identifiers.retain(|it| !round.shared.contains(it));
             shared.extend(round.shared);
+            subject.names = round.known_names;
             continue;
         }
         let before = subject.identifiers.len();
+        // Only of names that were known before this look it is known who else bears them.
+        let are_names_settled = round.names.is_subset(&round.known_names);
         for (family, text) in &round.found {
             if canonical(*family, text).is_some_and(|it| !shared.contains(&it)) {
                 subject.identifiers.extend(pseudonyms.forms(*family, text));
@@ -150,7 +153,7 @@ pub(crate) fn find(
         }
         subject.names = round.names.difference(&round.names_of_others).cloned().collect();
         (subject.keys, subject.rows) = (round.keys, round.rows);
-        if number > 0 && subject.identifiers.len() == before {
+        if are_names_settled && number > 0 && subject.identifiers.len() == before {
             break;
         }
     }

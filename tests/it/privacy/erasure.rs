@@ -252,6 +252,23 @@ fn an_erasure_is_shown_asked_for_listed_and_lifted() {
 }
 
 #[test]
+fn a_namesake_is_no_trace_of_somebody_who_was_erased() {
+    let scene = Scene::of(TenantSpec { devices: 10, users: 300, ..TenantSpec::default() });
+    assert_eq!(scene.program(&["privacy", "key", "new"]).exit, Some(0));
+    scene.run_completely();
+    let rows = scene.query(
+        "select upn from nexthink_user where upn is not null and \"displayName\" in \
+         (select \"displayName\" from nexthink_user group by 1 having count(*) > 1) order by 1",
+    );
+    let upn = rows[0]["upn"].as_str().expect("there are namesakes");
+    let ended = scene.program(&["privacy", "erase", "--user", upn, "--reason", "x", "--yes"]);
+    assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+    // A domain that many have is no identifier that was left out.
+    assert!(!ended.stderr.contains("those of others"), "{}", ended.stderr);
+    assert_eq!(scene.query("select count(*) n from nexthink_user")[0]["n"], 299);
+}
+
+#[test]
 fn a_device_goes_with_its_edges_and_alerts() {
     let place = Place::new("full");
     place.scene.run_completely();
