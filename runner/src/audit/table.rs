@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use core_audit::{HOUR_MS, Span, TableRow, TrailKind, Window};
+use core_audit::{HOUR_MS, Span, TableRow, TrailKind, Window, WindowSettings};
 use core_ingest::batch::Batch;
 use core_ingest::decoder::Decoder;
 use core_privacy::suppression::Suppressions;
@@ -45,11 +45,16 @@ impl Reading<'_> {
     ) -> Result<(EventAppender, TrailReport), Failure> {
         let mut report = TrailReport::new(NAME);
         let coverage = notes.trails.entry(NAME.to_owned()).or_default();
-        coverage.begin(fetched.started_ms, &self.audit.windows);
+        let window = self.window(&fetched);
+        // The first run wants no more than this answer shows: the seconds that it took are no gap.
+        let ahead_ms = fetched.server_ahead_ms.unwrap_or(0).max(0);
+        let shown_ms = fetched.started_ms - window.span.from_ms - ahead_ms;
+        let since_ms = self.audit.windows.since_ms.min(shown_ms);
+        let windows = WindowSettings { since_ms, ..self.audit.windows };
+        coverage.begin(fetched.started_ms, &windows);
         if let Some(span) = self.again {
             coverage.want(span);
         }
-        let window = self.window(&fetched);
         let (started_ms, ahead_ms) = (fetched.started_ms, fetched.server_ahead_ms);
         match self.read_file(fetched, window, appender, &notes).await? {
             (read, Ok(file)) => {
