@@ -48,12 +48,6 @@ impl Batch {
         (self.text.into_bytes(), self.ends, self.lines)
     }
 
-    /// The cells of a row as they stand in the file.
-    pub(crate) fn raw_cells(&self, row: usize) -> impl Iterator<Item = &str> {
-        let first = row * self.width;
-        (first..first + self.width).map(|cell| self.cell(cell))
-    }
-
     /// The number of rows.
     pub fn len(&self) -> usize {
         self.lines.len()

@@ -1,7 +1,7 @@
 //! The edges of one relationship type as pairs of entity numbers, each once.
 //!
-//! The pairs are held as one compressed bitmap of targets for each source. The rows of an export often come
-//! grouped by source, so that one bitmap is in use for many rows. Where they do not, the edges of
+//! The pairs are held as one compressed set of targets for each source. The rows of an export often come
+//! grouped by source, so that one set is in use for many rows. Where they do not, the edges of
 //! many rows are first brought near those of the same sources. A table in the order of the sources
 //! has each source's key in one place, so that no part of it repeats many keys.
 
@@ -11,15 +11,15 @@ use arrow_array::types::UInt32Type;
 use arrow_array::{Array as _, ArrayRef, DictionaryArray, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use core_model::relationship::RelationshipType;
-use roaring::RoaringBitmap;
 
 use crate::entities::SortedEntities;
+use crate::targets::Targets;
 use crate::values::{FROM_KEY, TO_KEY, data_type};
 
 /// A batch of a finished table ends with the source that reaches so many edges.
 const OUTPUT_ROWS: usize = 32 * 1024;
 
-/// How many neighbouring sources' edges are settled together: their bitmaps fit the processor's cache.
+/// How many neighbouring sources' edges are settled together: their sets fit the processor's cache.
 const SOURCES_AT_ONCE: usize = 1024;
 
 /// The edges of one type while a run collects them.
@@ -27,7 +27,7 @@ const SOURCES_AT_ONCE: usize = 1024;
 pub struct Edges {
     relationship: &'static RelationshipType,
     /// For each source, its targets.
-    targets: Vec<RoaringBitmap>,
+    targets: Vec<Targets>,
     /// What rows have drawn since edges were settled last.
     drawn: Vec<Pair>,
     counts: EdgeCounts,
@@ -158,7 +158,7 @@ impl Edges {
     fn insert(&mut self, from: u32, to: u32) -> bool {
         let from = from as usize;
         if from >= self.targets.len() {
-            self.targets.resize_with(from + 1, RoaringBitmap::new);
+            self.targets.resize_with(from + 1, Targets::default);
         }
         self.targets[from].insert(to)
     }
@@ -182,7 +182,7 @@ impl Edges {
             {
                 let Some(targets) = self.targets.get(number as usize) else { continue };
                 let start = pairs.1.len();
-                pairs.1.extend(targets.iter().map(|it| to.rank[it as usize]));
+                targets.append_ranks(&to.rank, &mut pairs.1);
                 pairs.1[start..].sort_unstable();
                 pairs.0.resize(pairs.1.len(), place);
             }

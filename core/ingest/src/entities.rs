@@ -389,9 +389,16 @@ impl EntityTable {
             keys: Arc::new(keys.finish()),
             rank,
             order: order.into(),
-            columns: self.values.into_iter().map(Values::finish).collect(),
+            columns: self.values.into_iter().map(finished).collect(),
         }
     }
+}
+
+/// The values without the room for more of them.
+fn finished(values: Values) -> ArrayRef {
+    let mut column = values.finish();
+    column.shrink_to_fit();
+    column
 }
 
 impl Doubt {

@@ -20,4 +20,5 @@ pub mod refusal;
 mod rivals;
 mod special;
 pub mod step;
+mod targets;
 pub mod values;

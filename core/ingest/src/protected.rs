@@ -13,6 +13,8 @@ pub(crate) struct Protector {
     protection: Protection,
     /// For each column of the current file, what happens to it; found once for each file.
     columns: Vec<ColumnProtection>,
+    /// For each column of it, how many cells stay as they are from there on.
+    kept: Vec<usize>,
     /// The places of the columns that identify the step's own entities.
     keys: Vec<(usize, &'static str)>,
     /// What was found of login names, in the files that have ended.
@@ -44,6 +46,7 @@ impl Protector {
         Protector {
             protection,
             columns: Vec::new(),
+            kept: Vec::new(),
             keys: Vec::new(),
             hashed: HashedNames::default(),
             buffers: Buffers::default(),
@@ -61,9 +64,9 @@ impl Protector {
         if self.columns.is_empty() {
             self.begin_file(step, batch.width(), columns);
         }
-        let Buffers { text, mut ends, mut lines } = std::mem::take(&mut self.buffers);
-        let mut text = String::from_utf8(text).expect("it was a text when it was put back");
+        let Buffers { mut text, mut ends, mut lines } = std::mem::take(&mut self.buffers);
         text.clear();
+        let mut text = String::from_utf8(text).expect("nothing is a text");
         ends.clear();
         lines.clear();
         let mut suppressed = 0;
@@ -107,6 +110,12 @@ impl Protector {
         // Nobody declares a column without a name, so it is dropped.
         let names = (0..width).map(|place| columns.declared_at(place).unwrap_or(""));
         self.columns = names.map(|name| self.protection.column(name)).collect();
+        self.kept = vec![0; width];
+        let mut kept = 0;
+        for (place, column) in self.columns.iter().enumerate().rev() {
+            kept = if column.keeps() { kept + 1 } else { 0 };
+            self.kept[place] = kept;
+        }
         let keys = step.entities.iter().map(|it| it.key_column);
         self.keys = keys.filter_map(|it| Some((columns.position(it)?, it))).collect();
     }
@@ -119,12 +128,24 @@ impl Protector {
         text: &mut String,
         ends: &mut Vec<u32>,
     ) -> bool {
-        for (column, cell) in self.columns.iter_mut().zip(batch.raw_cells(row)) {
-            match column.apply(cell, &self.protection, &mut self.text) {
-                Cell::Text(cell) => text.push_str(cell),
-                Cell::Suppressed => return false,
+        let as_end = |end: usize| u32::try_from(end).expect("a batch has far less than 4 GiB");
+        let mut place = 0;
+        while let Some(column) = self.columns.get_mut(place) {
+            // What stays as it is, is copied in one piece: most cells of most rows.
+            let cells = place..place + self.kept[place].max(1);
+            place = cells.end;
+            let (written, cell_ends) = batch.written(row, cells);
+            let start = text.len();
+            if column.keeps() {
+                text.push_str(written);
+                ends.extend(cell_ends.map(|it| as_end(start + it)));
+            } else {
+                match column.apply(written, &self.protection, &mut self.text) {
+                    Cell::Text(cell) => text.push_str(cell),
+                    Cell::Suppressed => return false,
+                }
+                ends.push(as_end(text.len()));
             }
-            ends.push(u32::try_from(text.len()).expect("a batch has far less than 4 GiB"));
             text.push(',');
         }
         true

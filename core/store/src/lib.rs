@@ -11,6 +11,7 @@ mod location;
 mod manifest;
 mod names;
 mod packing;
+mod plain;
 mod platform;
 mod retention;
 mod staging;

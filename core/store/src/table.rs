@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, Field, Fields, Schema, SchemaRef};
-use arrow_select::coalesce::BatchCoalescer;
-use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -18,11 +17,8 @@ use crate::dictionary::DictionaryWriter;
 use crate::error::StoreError;
 use crate::manifest::{Column, FileEntry, Table, TableFile, TableKind};
 use crate::names;
+use crate::plain::PlainWriter;
 
-/// Rows of the batches that reach the encoder. Fixed, because page limits are checked per batch.
-const ROWS_PER_BATCH: usize = 8 * 1024;
-/// Rows of a row group: what one reader thread takes at a time, and what is held in memory.
-const ROWS_PER_ROW_GROUP: usize = 16 * ROWS_PER_BATCH;
 /// Fixed, so that an update of the Parquet library alone does not look like a change.
 const CREATED_BY: &str = "nexthink-graph";
 /// Higher levels take several times as long for files that are hardly smaller.
@@ -83,7 +79,7 @@ pub struct TableWriter {
 
 /// What makes Parquet of the rows, by the table's columns.
 enum Encoder {
-    Any { coalescer: BatchCoalescer, writer: Box<ArrowWriter<HashingFile>> },
+    Plain(Box<PlainWriter<HashingFile>>),
     Dictionaries(Box<DictionaryWriter<HashingFile>>),
 }
 
@@ -161,41 +157,22 @@ impl Encoder {
             let writer = DictionaryWriter::new(sink, schema, properties)?;
             return Ok(Encoder::Dictionaries(Box::new(writer)));
         }
-        let coalescer = BatchCoalescer::new(Arc::clone(schema), ROWS_PER_BATCH);
-        let writer = ArrowWriter::try_new(sink, Arc::clone(schema), Some(properties))?;
-        Ok(Encoder::Any { coalescer, writer: Box::new(writer) })
+        Ok(Encoder::Plain(Box::new(PlainWriter::new(sink, schema, properties))))
     }
 
     fn write(&mut self, batch: RecordBatch) -> Result<(), ParquetError> {
         match self {
             Encoder::Dictionaries(writer) => writer.write(&batch),
-            Encoder::Any { coalescer, writer } => {
-                coalescer.push_batch(batch)?;
-                write_completed(coalescer, writer)
-            }
+            Encoder::Plain(writer) => writer.write(batch),
         }
     }
 
     fn finish(self) -> Result<HashingFile, ParquetError> {
         match self {
             Encoder::Dictionaries(writer) => writer.finish(),
-            Encoder::Any { mut coalescer, mut writer } => {
-                coalescer.finish_buffered_batch()?;
-                write_completed(&mut coalescer, &mut writer)?;
-                writer.into_inner()
-            }
+            Encoder::Plain(writer) => writer.finish(),
         }
     }
-}
-
-fn write_completed(
-    coalescer: &mut BatchCoalescer,
-    writer: &mut ArrowWriter<HashingFile>,
-) -> Result<(), ParquetError> {
-    while let Some(batch) = coalescer.next_completed_batch() {
-        writer.write(&batch)?;
-    }
-    Ok(())
 }
 
 /// The same columns without metadata: a map without order, it would make bytes differ between runs.
@@ -212,7 +189,6 @@ fn writer_properties(
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_dictionary_enabled(true)
-        .set_max_row_group_row_count(Some(ROWS_PER_ROW_GROUP))
         .set_created_by(CREATED_BY.to_owned());
     // Statistics belong to leaves: a list has one below it, with a longer path.
     for leaf in ArrowSchemaConverter::new().convert(schema)?.columns() {

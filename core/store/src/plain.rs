@@ -1,0 +1,182 @@
+//! Writes a table of columns of any type, by the Parquet library's own writer.
+//!
+//! The library makes a dictionary of each column that may have one. Where nearly every value differs,
+//! as in keys and names, it would hold a megabyte for each of them and then give up. So the first rows
+//! decide which columns get none.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::io::Write;
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Int64Type, TimestampMillisecondType};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, SchemaRef, TimeUnit};
+use arrow_select::coalesce::BatchCoalescer;
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+/// Rows of the batches that reach the encoder. Fixed, because page limits are checked per batch.
+const ROWS_PER_BATCH: usize = 8 * 1024;
+/// Rows of a row group: what one reader thread takes at a time, and what is held in memory.
+const ROWS_PER_ROW_GROUP: usize = 4 * ROWS_PER_BATCH;
+
+/// Writes rows of any columns.
+pub(crate) struct PlainWriter<W: Write + Send> {
+    schema: SchemaRef,
+    coalescer: BatchCoalescer,
+    /// What the library's writer is made of, until the first rows are here.
+    waiting: Option<(W, WriterProperties)>,
+    writer: Option<ArrowWriter<W>>,
+}
+
+impl<W: Write + Send> PlainWriter<W> {
+    pub(crate) fn new(sink: W, schema: &SchemaRef, properties: WriterProperties) -> Self {
+        let builder = properties.into_builder();
+        let properties = builder.set_max_row_group_row_count(Some(ROWS_PER_ROW_GROUP)).build();
+        Self {
+            schema: SchemaRef::clone(schema),
+            coalescer: BatchCoalescer::new(SchemaRef::clone(schema), ROWS_PER_BATCH),
+            waiting: Some((sink, properties)),
+            writer: None,
+        }
+    }
+
+    /// Appends rows of the schema.
+    pub(crate) fn write(&mut self, batch: RecordBatch) -> Result<(), ParquetError> {
+        self.coalescer.push_batch(batch)?;
+        self.write_completed()
+    }
+
+    /// Ends the file.
+    pub(crate) fn finish(mut self) -> Result<W, ParquetError> {
+        self.coalescer.finish_buffered_batch()?;
+        self.write_completed()?;
+        self.start(&RecordBatch::new_empty(SchemaRef::clone(&self.schema)))?;
+        self.writer.ok_or_else(not_started)?.into_inner()
+    }
+
+    fn write_completed(&mut self) -> Result<(), ParquetError> {
+        while let Some(batch) = self.coalescer.next_completed_batch() {
+            self.start(&batch)?;
+            self.writer.as_mut().ok_or_else(not_started)?.write(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// Starts the library's writer with what the first rows tell, if it is not.
+    fn start(&mut self, first: &RecordBatch) -> Result<(), ParquetError> {
+        let Some((sink, properties)) = self.waiting.take() else { return Ok(()) };
+        let properties = without_vain_dictionaries(properties, first)?;
+        let schema = SchemaRef::clone(&self.schema);
+        self.writer = Some(ArrowWriter::try_new(sink, schema, Some(properties))?);
+        Ok(())
+    }
+}
+
+/// For who goes on after an error.
+fn not_started() -> ParquetError {
+    ParquetError::General("the table could not be started".to_owned())
+}
+
+/// The properties with no dictionary for columns in which most values of these rows differ.
+fn without_vain_dictionaries(
+    properties: WriterProperties,
+    rows: &RecordBatch,
+) -> Result<WriterProperties, ParquetError> {
+    let parquet = ArrowSchemaConverter::new().convert(rows.schema_ref())?;
+    let mut builder = properties.into_builder();
+    for leaf in parquet.columns() {
+        // No table has structures, so a leaf is its column, or the items of its lists.
+        let column = rows.column_by_name(&leaf.path().parts()[0]);
+        if column.is_some_and(|it| mostly_differ(it)) {
+            builder = builder.set_column_dictionary_enabled(leaf.path().clone(), false);
+        }
+    }
+    Ok(builder.build())
+}
+
+/// Whether more than half of the values are there once only, or first.
+fn mostly_differ(column: &dyn Array) -> bool {
+    let distinct = match column.data_type() {
+        DataType::Utf8 => count_distinct(column.as_string::<i32>().iter().flatten()),
+        DataType::Int64 => count_distinct(column.as_primitive::<Int64Type>().iter().flatten()),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            count_distinct(column.as_primitive::<TimestampMillisecondType>().iter().flatten())
+        }
+        DataType::List(_) => return mostly_differ(column.as_list::<i32>().values()),
+        _ => return false,
+    };
+    distinct > (column.len() - column.null_count()) / 2
+}
+
+fn count_distinct<T: Hash + Eq>(values: impl Iterator<Item = T>) -> usize {
+    values.collect::<HashSet<T>>().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, ListArray, StringArray};
+    use arrow_schema::{Field, Schema};
+    use bytes::Bytes;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    use super::*;
+
+    /// Rows of which the first two columns differ and the others repeat.
+    fn rows(range: std::ops::Range<i64>) -> RecordBatch {
+        let texts =
+            |it: &dyn Fn(i64) -> String| StringArray::from_iter_values(range.clone().map(it));
+        let lists = range.clone().map(|it| Some([Some(it)]));
+        let columns: [(&str, ArrayRef); 4] = [
+            ("key", Arc::new(texts(&|it| format!("key {it}")))),
+            ("lists", Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists))),
+            ("city", Arc::new(texts(&|it| format!("city {}", it % 100)))),
+            ("size", Arc::new(range.clone().map(|it| it % 10).collect::<Int64Array>())),
+        ];
+        RecordBatch::try_from_iter(columns).expect("the columns are equally long")
+    }
+
+    fn written(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Bytes {
+        let mut writer = PlainWriter::new(Vec::new(), schema, WriterProperties::default());
+        for batch in batches {
+            writer.write(batch).expect("memory takes everything");
+        }
+        writer.finish().expect("memory takes everything").into()
+    }
+
+    #[test]
+    fn columns_in_which_most_values_differ_get_no_dictionary() {
+        let rows = rows(0..50_000);
+        let file = written(rows.schema_ref(), vec![rows.clone()]);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("it is Parquet");
+        for group in reader.metadata().row_groups() {
+            let columns = group.columns().iter();
+            let dictionaries = columns.map(|it| it.dictionary_page_offset().is_some());
+            assert_eq!(dictionaries.collect::<Vec<_>>(), [false, false, true, true]);
+        }
+        let read: Vec<RecordBatch> =
+            reader.build().expect("it is Parquet").map(|it| it.expect("it is whole")).collect();
+        let read = arrow_select::concat::concat_batches(rows.schema_ref(), &read);
+        assert_eq!(read.expect("the same columns"), rows);
+    }
+
+    #[test]
+    fn batches_of_any_size_give_the_same_bytes() {
+        let whole = rows(0..50_000);
+        let pieces = (0..50_000).step_by(7_001).map(|it| whole.slice(it, 7_001.min(50_000 - it)));
+        let expected = written(whole.schema_ref(), vec![whole.clone()]);
+        assert!(written(whole.schema_ref(), pieces.collect()) == expected);
+    }
+
+    #[test]
+    fn a_table_without_rows_is_a_table() {
+        let schema: SchemaRef =
+            Arc::new(Schema::new(vec![Field::new("key", DataType::Utf8, false)]));
+        let reader = ParquetRecordBatchReaderBuilder::try_new(written(&schema, Vec::new()));
+        assert_eq!(reader.expect("it is Parquet").metadata().file_metadata().num_rows(), 0);
+    }
+}
