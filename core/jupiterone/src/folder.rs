@@ -11,13 +11,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use core_model::step::Step;
-use core_store::{GenerationId, TableKind};
+use core_store::GenerationId;
 use serde::{Deserialize, Serialize};
 
 use crate::contents::Contents;
 use crate::error::JupiterOneError;
 use crate::findings::{Finding, Findings};
-use files::{ObjectFiles, create_folder, write_file};
+use files::{Written, create_folder, write_file, write_objects};
 
 /// The file by which a folder of ours is known.
 const MARKER: &str = ".nexthink-graph.json";
@@ -104,14 +104,8 @@ fn write_folder(
 ) -> Result<FolderReport, JupiterOneError> {
     let collected = folder.join(".j1-integration");
     let mut findings = Findings::default();
-    let mut objects = BTreeMap::new();
-    let mut files = ObjectFiles::new(collected.join("graph"));
-    for kind in [TableKind::Entity, TableKind::Relationship] {
-        for table in contents.tables(kind) {
-            let count = files.write(contents, table, &mut findings)?;
-            objects.insert(table.name.clone(), count);
-        }
-    }
+    let Written { objects, files, bytes } =
+        write_objects(contents, &collected.join("graph"), &mut findings)?;
     let partial = contents.partial_datasets_with(findings.types_with_losses());
     let partial: Vec<_> = partial.into_iter().collect();
     let summary = metadata::summary(steps, &objects, &partial);
@@ -126,8 +120,8 @@ fn write_folder(
     write_file(&folder.join(MARKER), &marker)?;
     Ok(FolderReport {
         objects,
-        files: files.files,
-        bytes: files.bytes,
+        files,
+        bytes,
         partial_datasets: partial,
         findings: findings.entries().to_vec(),
     })

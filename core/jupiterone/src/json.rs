@@ -14,9 +14,14 @@ pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
 /// Writes a part of a text.
 pub(crate) fn write_text_part(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
+    // Most texts stand as they are. Looking at all bytes without a way out takes them many at a time.
+    if !bytes.iter().fold(false, |any, &byte| any | is_escaped(byte)) {
+        out.extend_from_slice(bytes);
+        return;
+    }
     let mut written = 0;
     for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+        if !is_escaped(byte) {
             continue;
         }
         out.extend_from_slice(&bytes[written..at]);
@@ -35,6 +40,11 @@ pub(crate) fn write_text_part(text: &str, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&bytes[written..]);
+}
+
+/// Whether a byte cannot stand in a text as it is.
+fn is_escaped(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
 /// Writes a whole number.

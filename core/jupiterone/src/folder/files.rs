@@ -1,11 +1,15 @@
 //! The files with objects: few and large, of one type each, entities before relationships in the order in
-//! which `sync` uploads them.
+//! which `sync` uploads them. One thread makes them, another one writes them to the disk.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
 
-use core_store::{Table, TableKind};
+use core_store::Table;
 
 use crate::contents::Contents;
 use crate::error::JupiterOneError;
@@ -13,99 +17,121 @@ use crate::findings::Findings;
 use crate::objects::{LIST_END, ObjectKind};
 
 /// The most bytes of one file: what `sync` uploads at a time (integration SDK 17.4).
-const MAX_FILE_BYTES: u64 = 5_000_000;
+const MAX_FILE_BYTES: usize = 5_000_000;
 
-/// How much is written at a time.
-const BUFFER_BYTES: usize = 1 << 20;
+/// How many finished files may wait for the disk.
+const WAITING_FILES: usize = 2;
 
-/// Writes the objects of one table after the other.
-pub(super) struct ObjectFiles {
-    folder: PathBuf,
+/// What was written.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Objects by type.
+    pub(super) objects: BTreeMap<String, u64>,
     pub(super) files: u64,
     pub(super) bytes: u64,
 }
 
-impl ObjectFiles {
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, files: 0, bytes: 0 }
-    }
+/// Writes all objects below a folder. Blocks.
+pub(super) fn write_objects(
+    contents: &Contents,
+    folder: &Path,
+    findings: &mut Findings,
+) -> Result<Written, JupiterOneError> {
+    let (finished, waiting) = mpsc::sync_channel(WAITING_FILES);
+    thread::scope(|scope| {
+        let disk = scope.spawn(move || write_files(waiting));
+        let mut maker = Maker { folder, finished, written: Written::default() };
+        let made = maker.make_all(contents, findings);
+        let Maker { finished, written, .. } = maker;
+        // Nothing more comes.
+        drop(finished);
+        disk.join().unwrap_or_else(|defect| resume_unwind(defect))?;
+        match made {
+            Ok(()) => Ok(written),
+            Err(Stop::Refused(error)) => Err(error),
+            Err(Stop::NobodyWrites) => unreachable!("who writes ends early only with an error"),
+        }
+    })
+}
 
-    /// Writes all objects of a table and says how many.
-    pub(super) fn write(
-        &mut self,
-        contents: &Contents,
-        table: &Table,
-        findings: &mut Findings,
-    ) -> Result<u64, JupiterOneError> {
-        let kind = match table.kind {
-            TableKind::Entity => ObjectKind::Entities,
-            TableKind::Relationship => ObjectKind::Relationships,
-        };
-        // `sync` reads folders by name, and a relationship is to come after the entities at its ends.
-        let folder = self.folder.join(kind.name()).join(&table.name);
-        create_folder(&folder)?;
-        let (mut open, mut objects): (Option<ObjectFile>, _) = (None, 0_u64);
-        contents.for_each_object(table, findings, |object| {
-            let length = object.json.len() as u64 + 1;
-            if open.as_ref().is_some_and(|file| file.bytes + length > MAX_FILE_BYTES) {
-                self.close(open.take())?;
+/// Why no more files are made.
+enum Stop {
+    Refused(JupiterOneError),
+    /// The other thread says why.
+    NobodyWrites,
+}
+
+impl From<JupiterOneError> for Stop {
+    fn from(error: JupiterOneError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// A file with all that is to stand in it.
+struct Finished {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+/// Makes the files of one table after the other.
+struct Maker<'a> {
+    folder: &'a Path,
+    finished: SyncSender<Finished>,
+    written: Written,
+}
+
+impl Maker<'_> {
+    fn make_all(&mut self, contents: &Contents, findings: &mut Findings) -> Result<(), Stop> {
+        for kind in [ObjectKind::Entities, ObjectKind::Relationships] {
+            for table in contents.tables(kind.tables()) {
+                let objects = self.make(contents, kind, table, findings)?;
+                self.written.objects.insert(table.name.clone(), objects);
             }
-            let file = match &mut open {
-                Some(file) => file,
-                None => open.insert(ObjectFile::create(&folder, kind, self.files)?),
-            };
-            objects += 1;
-            file.push(object.json)
-        })?;
-        self.close(open)?;
-        Ok(objects)
-    }
-
-    fn close(&mut self, file: Option<ObjectFile>) -> Result<(), JupiterOneError> {
-        if let Some(file) = file {
-            self.files += 1;
-            self.bytes += file.finish()?;
         }
         Ok(())
     }
-}
 
-struct ObjectFile {
-    path: PathBuf,
-    writer: BufWriter<File>,
-    bytes: u64,
-    is_empty: bool,
-}
-
-impl ObjectFile {
-    fn create(folder: &Path, kind: ObjectKind, number: u64) -> Result<Self, JupiterOneError> {
-        let path = folder.join(format!("{number:06}.json"));
-        let file = create(&path)?;
-        let writer = BufWriter::with_capacity(BUFFER_BYTES, file);
-        let mut file = Self { path, writer, bytes: 0, is_empty: true };
-        file.append(kind.list_start())?;
-        Ok(file)
-    }
-
-    fn push(&mut self, object: &[u8]) -> Result<(), JupiterOneError> {
-        if !self.is_empty {
-            self.append(b",")?;
+    /// Makes the files of a table and says how many objects it has.
+    fn make(
+        &mut self,
+        contents: &Contents,
+        kind: ObjectKind,
+        table: &Table,
+        findings: &mut Findings,
+    ) -> Result<u64, Stop> {
+        // `sync` reads folders by name, and a relationship is to come after the entities at its ends.
+        let folder = self.folder.join(kind.name()).join(&table.name);
+        create_folder(&folder)?;
+        let (mut bytes, mut objects) = (Vec::new(), 0_u64);
+        contents.for_each_object(table, findings, |object| {
+            let length = bytes.len() + 1 + object.json.len() + LIST_END.len();
+            if !bytes.is_empty() && length > MAX_FILE_BYTES {
+                let next = Vec::with_capacity(MAX_FILE_BYTES);
+                self.finish(&folder, std::mem::replace(&mut bytes, next))?;
+            }
+            bytes.extend_from_slice(if bytes.is_empty() { kind.list_start() } else { b"," });
+            bytes.extend_from_slice(object.json);
+            objects += 1;
+            Ok::<(), Stop>(())
+        })?;
+        if !bytes.is_empty() {
+            self.finish(&folder, bytes)?;
         }
-        self.is_empty = false;
-        self.append(object)
+        Ok(objects)
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), JupiterOneError> {
-        self.bytes += bytes.len() as u64;
-        self.writer.write_all(bytes).map_err(JupiterOneError::io("write", &self.path))
+    fn finish(&mut self, folder: &Path, mut bytes: Vec<u8>) -> Result<(), Stop> {
+        bytes.extend_from_slice(LIST_END);
+        let path = folder.join(format!("{:06}.json", self.written.files));
+        self.written.files += 1;
+        self.written.bytes += bytes.len() as u64;
+        self.finished.send(Finished { path, bytes }).map_err(|_| Stop::NobodyWrites)
     }
+}
 
-    fn finish(mut self) -> Result<u64, JupiterOneError> {
-        self.append(LIST_END)?;
-        let flushed = self.writer.flush().and_then(|()| self.writer.get_ref().sync_data());
-        flushed.map_err(JupiterOneError::io("write", &self.path))?;
-        Ok(self.bytes)
-    }
+/// Writes files until there are none or one cannot be written. The queue is closed then.
+fn write_files(waiting: Receiver<Finished>) -> Result<(), JupiterOneError> {
+    waiting.into_iter().try_for_each(|file| write_new(&file.path, &file.bytes))
 }
 
 /// Makes a folder and those above it, for the owner only: what is in it tells of people.
@@ -122,6 +148,11 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), JupiterOneErro
     if let Some(folder) = path.parent() {
         create_folder(folder)?;
     }
+    write_new(path, bytes)
+}
+
+/// Writes a file that is not there yet, as far as the disk.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), JupiterOneError> {
     let mut file = create(path)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_data());
     written.map_err(JupiterOneError::io("write", path))

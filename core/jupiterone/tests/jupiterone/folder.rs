@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use core_jupiterone::{FolderReport, JupiterOneError, StepResult, StepStatus, export_folder};
+use core_jupiterone::{
+    Contents, Findings, FolderReport, JupiterOneError, StepResult, StepStatus, export_folder,
+};
+use core_store::{Table, TableKind};
 use serde_json::Value;
 
 use crate::support::{Checked, Estate, FIRST, Place, SECOND, STEPS};
@@ -90,6 +93,48 @@ fn files_are_few_and_below_five_megabytes() -> Checked {
     assert!(files.len() as u64 <= expected, "{} files, {} bytes", files.len(), report.bytes);
     let (_, counts) = types_of(&folder)?;
     assert_eq!(counts["nexthink_device"], 12_000);
+    Ok(())
+}
+
+/// What the files of a table hold, made object by object.
+fn plain_files(contents: &Contents, table: &Table) -> Result<Vec<String>, JupiterOneError> {
+    let list = match table.kind {
+        TableKind::Entity => "{\"entities\":[",
+        TableKind::Relationship => "{\"relationships\":[",
+    };
+    let mut files: Vec<String> = Vec::new();
+    contents.for_each_object(table, &mut Findings::default(), |object| {
+        let json = String::from_utf8_lossy(object.json);
+        match files.last_mut() {
+            Some(file) if file.len() + ",".len() + json.len() + "]}".len() <= 5_000_000 => {
+                file.push(',');
+                file.push_str(&json);
+            }
+            _ => files.push(format!("{list}{json}")),
+        }
+        Ok::<(), JupiterOneError>(())
+    })?;
+    Ok(files.into_iter().map(|it| it + "]}").collect())
+}
+
+#[test]
+fn the_files_hold_the_objects_one_after_the_other() -> Checked {
+    let place = Place::new()?;
+    let folder = place.folder.path().join("out");
+    let contents = place.contents(FIRST, &Estate::of(12_000))?;
+    export_folder(&contents, &results(), &folder)?;
+    let mut expected = Vec::new();
+    for kind in [TableKind::Entity, TableKind::Relationship] {
+        for table in contents.tables(kind) {
+            expected.extend(plain_files(&contents, table)?);
+        }
+    }
+    let written = files(&folder.join(".j1-integration/graph"))?;
+    assert_eq!(written.len(), expected.len());
+    for (number, (path, expected)) in written.iter().zip(&expected).enumerate() {
+        assert_eq!(path.file_stem(), Some(format!("{number:06}").as_ref()));
+        assert!(fs::read(path)? == expected.as_bytes(), "{}", path.display());
+    }
     Ok(())
 }
 
