@@ -7,6 +7,8 @@ use core_model::relationship::RelationshipType;
 use core_model::step::Step;
 
 use crate::error::JupiterOneError;
+use crate::extras::Extras;
+use crate::persons::{self, PERSON, USER};
 
 const START: &str = "<!-- {J1_DOCUMENTATION_MARKER_START} -->";
 const END: &str = "<!-- {J1_DOCUMENTATION_MARKER_END} -->";
@@ -27,9 +29,9 @@ END OF GENERATED DOCUMENTATION AFTER BELOW MARKER
 ********************************************************************************
 -->";
 
-/// The section for these steps, given in run order, both its markers included, without a line break at its end. None for steps without any
-/// type, for which the command writes nothing.
-pub fn sdk_section(steps: &[&Step]) -> Option<String> {
+/// The section for these steps, given in run order, both its markers included, without a line break at its
+/// end. None for steps without any type, for which the command writes nothing.
+pub fn sdk_section(steps: &[&Step], extras: Extras) -> Option<String> {
     let entities = entity_rows(steps);
     let relationships = relationship_rows(steps);
     if entities.is_empty() && relationships.is_empty() {
@@ -45,6 +47,20 @@ pub fn sdk_section(steps: &[&Step]) -> Option<String> {
         let head = ["Source Entity `_type`", "Relationship `_class`", "Target Entity `_type`"];
         section.push_str(&table(head, &relationships));
     }
+    if extras.persons && steps.iter().any(|step| persons::start_in(step)) {
+        section.push_str(
+            "\n\n### Mapped Relationships\n\nThe following mapped relationships are created:\n\n",
+        );
+        let head = [
+            "Source Entity `_type`",
+            "Relationship `_class`",
+            "Target Entity `_type`",
+            "Direction",
+        ];
+        let (class, direction) = (persons::CLASS, persons::DIRECTION.to_owned());
+        let row = [format!("`{USER}`"), format!("**{class}**"), format!("`*{PERSON}*`"), direction];
+        section.push_str(&table(head, &[row]));
+    }
     Some(format!("{section}\n\n{CLOSING_BANNER}\n{END}"))
 }
 
@@ -52,8 +68,8 @@ pub fn sdk_section(steps: &[&Step]) -> Option<String> {
 ///
 /// # Errors
 /// [`JupiterOneError::InvalidSetting`] for a page with a first marker and no last one.
-pub fn document(page: &str, steps: &[&Step]) -> Result<String, JupiterOneError> {
-    let Some(section) = sdk_section(steps) else { return Ok(page.to_owned()) };
+pub fn document(page: &str, steps: &[&Step], extras: Extras) -> Result<String, JupiterOneError> {
+    let Some(section) = sdk_section(steps, extras) else { return Ok(page.to_owned()) };
     let Some(start) = page.find(START) else { return Ok(format!("{page}\n\n{section}")) };
     let Some(end) = page.find(END) else {
         return Err(JupiterOneError::InvalidSetting {
@@ -95,18 +111,17 @@ fn relationship_rows(steps: &[&Step]) -> Vec<[String; 3]> {
 }
 
 /// A Markdown table whose columns are as wide as their widest cell.
-fn table(head: [&str; 3], rows: &[[String; 3]]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([head[column].chars().count()]).max().unwrap_or_default()
+fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| row[column].as_str());
+        cells.chain([head[column]]).map(|cell| cell.chars().count()).max().unwrap_or_default()
+    });
+    let line = |cells: &[String; N]| {
+        let cells = cells.iter().zip(widths).map(|(cell, width)| format!(" {cell:<width$} |"));
+        format!("|{}", cells.collect::<String>())
     };
-    let widths = [width(0), width(1), width(2)];
-    let line = |cells: [&str; 3]| {
-        let [a, b, c] = cells;
-        format!("| {a:<0$} | {b:<1$} | {c:<2$} |", widths[0], widths[1], widths[2])
-    };
-    let rule = widths.map(|width| "-".repeat(width));
-    let mut lines = vec![line(head), line([&rule[0], &rule[1], &rule[2]])];
-    lines.extend(rows.iter().map(|[a, b, c]| line([a, b, c])));
+    let mut lines =
+        vec![line(&head.map(ToOwned::to_owned)), line(&widths.map(|it| "-".repeat(it)))];
+    lines.extend(rows.iter().map(line));
     lines.join("\n")
 }

@@ -102,18 +102,19 @@ fn write_folder(
     steps: &[StepResult],
     folder: &Path,
 ) -> Result<FolderReport, JupiterOneError> {
+    let extras = contents.extras();
     let collected = folder.join(".j1-integration");
     let mut findings = Findings::default();
     let Written { objects, files, bytes } =
         write_objects(contents, &collected.join("graph"), &mut findings)?;
     let partial = contents.partial_datasets_with(findings.types_with_losses());
     let partial: Vec<_> = partial.into_iter().collect();
-    let summary = metadata::summary(steps, &objects, &partial);
+    let summary = metadata::summary(steps, extras, &objects, &partial);
     write_file(&collected.join("summary.json"), summary.to_string().as_bytes())?;
     create_folder(&folder.join("src"))?;
-    write_file(&folder.join("src/index.js"), metadata::index_js(steps).as_bytes())?;
+    write_file(&folder.join("src/index.js"), metadata::index_js(steps, extras).as_bytes())?;
     create_folder(&folder.join("docs"))?;
-    write_file(&folder.join("docs/jupiterone.md"), metadata::page(steps).as_bytes())?;
+    write_file(&folder.join("docs/jupiterone.md"), metadata::page(steps, extras).as_bytes())?;
     let marker =
         Marker { written_by: WRITER.to_owned(), generation: contents.generation().id().clone() };
     let marker = serde_json::to_vec(&marker).expect("a marker is plain data");

@@ -4,6 +4,7 @@
 //! address adds nobody. Source: integration SDK 17.4, `createIntegrationRelationship.ts`.
 
 use arrow_array::RecordBatch;
+use core_model::step::Step;
 use core_store::{Generation, Table, TableKind};
 
 use crate::column::{Cell, Column};
@@ -24,7 +25,15 @@ pub(crate) const PERSON: &str = "person";
 /// Their class.
 pub(crate) const CLASS: &str = "IS";
 
+/// Their direction: from the user.
+pub(crate) const DIRECTION: &str = "FORWARD";
+
 const EMAIL: &str = "email";
+
+/// Whether a step makes the users at which they start.
+pub(crate) fn start_in(step: &Step) -> bool {
+    step.entities.iter().any(|it| it.type_name == USER)
+}
 
 /// The table of the relationships, whose files are those of the users; none without users.
 pub(crate) fn table(generation: &Generation) -> Option<Table> {
@@ -61,7 +70,7 @@ pub(crate) fn write_rows<E: From<JupiterOneError>>(
         let Some(email) = email.filter(|it| TextRule::Email.accepts(it)) else { continue };
         key.clear();
         json.clear();
-        key.extend([user, "|is|FORWARD:_class=Person:email=", email]);
+        key.extend([user, "|is|", DIRECTION, ":_class=Person:email=", email]);
         write(&key, user, email, &mut json);
         each(Object { key: &key, json: &json })?;
     }
@@ -74,9 +83,10 @@ fn write(key: &str, user: &str, email: &str, json: &mut Vec<u8>) {
     json.extend_from_slice(b"\",\"_type\":");
     write_text(USER_IS_PERSON, json);
     json.extend_from_slice(
-        b",\"_class\":\"IS\",\"displayName\":\"IS\",\
-          \"_mapping\":{\"relationshipDirection\":\"FORWARD\",\"sourceEntityKey\":",
+        b",\"_class\":\"IS\",\"displayName\":\"IS\",\"_mapping\":{\"relationshipDirection\":",
     );
+    write_text(DIRECTION, json);
+    json.extend_from_slice(b",\"sourceEntityKey\":");
     write_text(user, json);
     json.extend_from_slice(
         b",\"targetFilterKeys\":[[\"_class\",\"email\"]],\

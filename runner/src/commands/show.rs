@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
+use core_jupiterone::Extras;
 use core_model::plan::{Decision, Plan};
 use core_model::step::Step;
 use core_model::{documentation, drawing};
@@ -155,7 +156,8 @@ pub(super) fn docs(
             documentation::personal_data(&plan) + &core_privacy::page::columns()
         }
         (None, Some(DocsFormat::Sdk)) => {
-            core_jupiterone::sdk_section(&Step::of_integration()).unwrap_or_default()
+            core_jupiterone::sdk_section(&Step::of_integration(), Extras::default())
+                .unwrap_or_default()
         }
         (None, _) => {
             // What JupiterOne's own page has.
@@ -172,7 +174,9 @@ pub(super) fn docs(
         .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
     // JupiterOne's tool replaces a section of a page and leaves the rest alone.
     let ought = match format {
-        Some(DocsFormat::Sdk) => core_jupiterone::document(&is, &Step::of_integration()).ok(),
+        Some(DocsFormat::Sdk) => {
+            core_jupiterone::document(&is, &Step::of_integration(), Extras::default()).ok()
+        }
         _ => Some(text),
     };
     if ought.is_some_and(|it| it.trim_end() == is.trim_end()) {

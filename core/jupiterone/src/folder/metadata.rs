@@ -7,22 +7,31 @@ use serde_json::{Map, Value, json};
 
 use super::StepResult;
 use crate::documentation;
+use crate::extras::Extras;
+use crate::persons::{self, PERSON, USER, USER_IS_PERSON};
 
 /// `summary.json`: step results, and the partial datasets that `sync` finalizes with.
 pub(super) fn summary(
     steps: &[StepResult],
+    extras: Extras,
     objects: &BTreeMap<String, u64>,
     partial: &[String],
 ) -> Value {
-    let results: Vec<_> = steps.iter().map(|it| step_result(it, objects, partial)).collect();
+    let results = steps.iter().map(|it| step_result(it, extras, objects, partial));
+    let results: Vec<_> = results.collect();
     json!({
         "integrationStepResults": results,
         "metadata": { "partialDatasets": { "types": partial } },
     })
 }
 
-fn step_result(it: &StepResult, objects: &BTreeMap<String, u64>, partial: &[String]) -> Value {
-    let declared = types_of(it.step);
+fn step_result(
+    it: &StepResult,
+    extras: Extras,
+    objects: &BTreeMap<String, u64>,
+    partial: &[String],
+) -> Value {
+    let declared = types_of(it.step, extras);
     let counts: Map<String, Value> = declared
         .iter()
         .filter_map(|name| objects.get(*name).map(|count| (*name, *count)))
@@ -45,8 +54,8 @@ fn step_result(it: &StepResult, objects: &BTreeMap<String, u64>, partial: &[Stri
 
 /// `src/index.js`: the steps without anything to execute, which is all that `document`, `visualize-types`
 /// and the other commands about types need.
-pub(super) fn index_js(steps: &[StepResult]) -> String {
-    let steps: Vec<_> = steps.iter().map(|it| step(it.step)).collect();
+pub(super) fn index_js(steps: &[StepResult], extras: Extras) -> String {
+    let steps: Vec<_> = steps.iter().map(|it| step(it.step, extras)).collect();
     let config = json!({ "instanceConfigFields": {}, "integrationSteps": steps });
     // Names of types and classes: nothing that could end the script or start another.
     let config = serde_json::to_string_pretty(&config).expect("the steps are plain data");
@@ -56,7 +65,7 @@ pub(super) fn index_js(steps: &[StepResult]) -> String {
     )
 }
 
-fn step(step: &Step) -> Value {
+fn step(step: &Step, extras: Extras) -> Value {
     let entities: Vec<_> = step
         .entities
         .iter()
@@ -77,26 +86,41 @@ fn step(step: &Step) -> Value {
             })
         })
         .collect();
-    json!({
+    let mut metadata = json!({
         "id": step.id,
         "name": step.name,
         "dependsOn": ids(step.depends_on),
         "entities": entities,
         "relationships": relationships,
-    })
+    });
+    if has_persons(step, extras) {
+        metadata["mappedRelationships"] = json!([{
+            "_type": USER_IS_PERSON,
+            "_class": persons::CLASS,
+            "sourceType": USER,
+            "targetType": PERSON,
+            "direction": persons::DIRECTION,
+        }]);
+    }
+    metadata
 }
 
 /// `docs/jupiterone.md`, as `document` would write it; it wants the page to be there.
-pub(super) fn page(steps: &[StepResult]) -> String {
+pub(super) fn page(steps: &[StepResult], extras: Extras) -> String {
     let steps: Vec<_> = steps.iter().map(|it| it.step).collect();
-    documentation::sdk_section(&steps).map_or_else(String::new, |section| format!("{section}\n"))
+    let section = documentation::sdk_section(&steps, extras);
+    section.map_or_else(String::new, |section| format!("{section}\n"))
 }
 
 fn ids(steps: &[&Step]) -> Vec<&'static str> {
     steps.iter().map(|it| it.id).collect()
 }
 
-fn types_of(step: &Step) -> Vec<&'static str> {
-    let entities = step.entities.iter().map(|it| it.type_name);
-    entities.chain(step.relationships.iter().map(|it| it.type_name)).collect()
+fn types_of(step: &Step, extras: Extras) -> Vec<&'static str> {
+    step.type_names().chain(has_persons(step, extras).then_some(USER_IS_PERSON)).collect()
+}
+
+/// Whether the relationships to Persons come with a step.
+fn has_persons(step: &Step, extras: Extras) -> bool {
+    extras.persons && persons::start_in(step)
 }

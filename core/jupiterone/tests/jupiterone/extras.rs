@@ -8,9 +8,10 @@ use core_simulator::JupiterOneBehaviour;
 use core_store::{Generation, StoreError, TableKind};
 use serde_json::{Value, json};
 
+use crate::folder::declared_steps;
 use crate::support::{
-    Checked, FIRST, Place, SECOND, STEPS, deliver, delivered_before, jupiterone, kept, lists,
-    texts, times, write,
+    Checked, FIRST, Place, SECOND, STEPS, USER_STEP, deliver, delivered_before, jupiterone, kept,
+    lists, texts, times, write,
 };
 
 const PERSONS: Extras = Extras { persons: true, raw_data: false };
@@ -187,9 +188,9 @@ fn the_folder_has_what_was_asked_for() -> Checked {
     let emails: [Option<&[&str]>; 2] = [Some(&["a@acme.example"]), None];
     let generation = publish(&place, FIRST, &emails, false)?;
     let folder = place.folder.path().join("out");
-    let steps = STEPS.map(|step| StepResult { step, status: StepStatus::Success });
+    let steps = [StepResult { step: &USER_STEP, status: StepStatus::Success }];
     let extras = Extras { persons: true, raw_data: true };
-    let contents = Contents::for_folder(generation, &STEPS, extras);
+    let contents = Contents::for_folder(generation, &[&USER_STEP], extras);
     let report = export_folder(&contents, &steps, &folder)?;
     assert_eq!(report.objects[USER_IS_PERSON], 1);
     let relationships = folder.join(".j1-integration/graph/relationships").join(USER_IS_PERSON);
@@ -197,5 +198,19 @@ fn the_folder_has_what_was_asked_for() -> Checked {
     let content: Value = serde_json::from_slice(&std::fs::read(files[0].path())?)?;
     let relationships = content["relationships"].as_array().expect("a list");
     assert_eq!(relationships[0]["_mapping"]["sourceEntityKey"], "nexthink_user:0");
+    let mapped = json!({
+        "_type": USER_IS_PERSON,
+        "_class": "IS",
+        "sourceType": "nexthink_user",
+        "targetType": "person",
+        "direction": "FORWARD",
+    });
+    assert_eq!(declared_steps(&folder)?[0]["mappedRelationships"], json!([mapped]));
+    let page = std::fs::read_to_string(folder.join("docs/jupiterone.md"))?;
+    assert!(page.contains("### Mapped Relationships"), "{page}");
+    let summary = std::fs::read(folder.join(".j1-integration/summary.json"))?;
+    let summary: Value = serde_json::from_slice(&summary)?;
+    let counts = &summary["integrationStepResults"][0]["encounteredTypeCounts"];
+    assert_eq!(*counts, json!({ "nexthink_user": 2, USER_IS_PERSON: 1 }));
     Ok(())
 }

@@ -162,17 +162,23 @@ fn the_summary_tells_steps_counts_and_partial_datasets() -> Checked {
     Ok(())
 }
 
+/// The steps in the script of a folder.
+pub(crate) fn declared_steps(folder: &Path) -> Result<Value, Box<dyn std::error::Error>> {
+    let script = fs::read_to_string(folder.join("src/index.js"))?;
+    let (_, config) = script.split_once("exports.invocationConfig = ").ok_or("an export")?;
+    let mut config: Value = serde_json::from_str(config.trim_end().trim_end_matches(';'))?;
+    Ok(config["integrationSteps"].take())
+}
+
 #[test]
 fn the_steps_are_a_script_without_anything_to_execute() -> Checked {
     let place = Place::new()?;
     let folder = place.folder.path().join("out");
     export_folder(&place.contents(FIRST, &Estate::of(1))?, &results(), &folder)?;
-    let script = fs::read_to_string(folder.join("src/index.js"))?;
-    let (_, config) = script.split_once("exports.invocationConfig = ").ok_or("an export")?;
-    let config: Value = serde_json::from_str(config.trim_end().trim_end_matches(';'))?;
-    let devices = &config["integrationSteps"][1];
+    let devices = &declared_steps(&folder)?[1];
     assert_eq!(devices["entities"][0]["resourceName"], "Device");
     assert_eq!(devices["relationships"][0]["sourceType"], "nexthink_account");
+    assert!(devices.get("mappedRelationships").is_none());
     assert!(fs::read_to_string(folder.join("docs/jupiterone.md"))?.contains("## Data Model"));
     Ok(())
 }

@@ -97,6 +97,18 @@ static ALERT_STEP: Step = Step {
 /// The steps of the estate, in run order.
 pub(crate) static STEPS: [&Step; 3] = [&ACCOUNT_STEP, &DEVICE_STEP, &ALERT_STEP];
 
+static USER: EntityType = entity("nexthink_user", &[Class::User], "User", "user.uid");
+
+/// A step apart, for what is made of users.
+pub(crate) static USER_STEP: Step = Step {
+    id: "fetch-users",
+    name: "Fetch Users",
+    depends_on: &[],
+    source: core_model::step::Source::Configuration,
+    entities: &[&USER],
+    relationships: &[],
+};
+
 /// Which devices there are, which of them have an alert, and what the generation says of its tables.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Estate {
