@@ -114,8 +114,10 @@ pub(crate) fn check_destination(
     let Some(delivered) = read(tenant)?.filter(|_| !accept) else { return Ok(()) };
     delivered.check(&jupiterone.destination).map_err(|error| {
         let program = system::own_command();
-        let hint = format!("`{program} sync jupiterone --accept-destination` accepts it once");
-        Failure::new(Exit::Configuration, anyhow::Error::new(error).context(hint))
+        Failure::usage(format!(
+            "{error}: mend the configuration, or accept it once with `{program} sync jupiterone \
+             --accept-destination`"
+        ))
     })
 }
 

@@ -54,10 +54,7 @@ pub enum JupiterOneError {
         reason: &'static str,
     },
     /// The destination is another one than the last generation was delivered to.
-    #[error(
-        "the {what} is another one than that of the last delivery ({before}, now {now}): deliver \
-         there once explicitly, or mend the configuration"
-    )]
+    #[error("the {what} is another one than that of the last delivery ({before}, now {now})")]
     DestinationChanged {
         /// What differs, for example "account" or "port".
         what: &'static str,

@@ -39,7 +39,12 @@ pub(super) fn read_jupiterone(
     let url = settings.text(&path("url")).unwrap_or_else(|| DEFAULT_URL.to_owned());
     // A host that is none of JupiterOne's gets the API key, so it has to be asked for by name.
     let any_host = settings.flag(&path("any_host")).unwrap_or(false);
-    let base = if any_host { BaseUrl::explicit(&url) } else { BaseUrl::parse(&url) };
+    let base = match BaseUrl::explicit(&url) {
+        Ok(_) if !any_host => BaseUrl::parse(&url).map_err(|error| {
+            format!("{error}; for a gateway that may see the API key set `{PATH}.any_host`")
+        }),
+        base => base.map_err(|error| error.to_string()),
+    };
     let base = settings.checked(&path("url"), base);
     let account = settings.required_text(&path("account"));
     let source = read_source(settings, tenant);

@@ -21,10 +21,7 @@ impl BaseUrl {
         if base.is_loopback() || base.is_jupiterone() {
             return Ok(base);
         }
-        Err(refusal(
-            "its host is not api.<environment>.jupiterone.io; where another one is really meant, say so \
-             explicitly",
-        ))
+        Err(refusal("its host is not api.<environment>.jupiterone.io"))
     }
 
     /// Reads the address of any host, for a gateway that the caller trusts with the API key.
