@@ -17,7 +17,7 @@ mod retain;
 mod sealed;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use core_model::plan::{Decision, Plan, PlannedStep, SkipReason};
 use core_model::step::{Source, Step};
@@ -57,7 +57,11 @@ pub(crate) struct RunOptions {
 
 /// A request to end soon, seen by tasks and by work on other threads.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Stop(CancellationToken);
+pub(crate) struct Stop {
+    token: CancellationToken,
+    /// The exit code of the signal that asked for it.
+    exit: Arc<OnceLock<Exit>>,
+}
 
 /// What a run has done.
 pub(crate) struct Finished {
@@ -68,19 +72,25 @@ pub(crate) struct Finished {
 }
 
 impl Stop {
-    /// Asks to stop.
-    pub(crate) fn request(&self) {
-        self.0.cancel();
+    /// Asks to stop, because of a signal with this exit code.
+    pub(crate) fn request(&self, exit: Exit) {
+        self.exit.get_or_init(|| exit);
+        self.token.cancel();
+    }
+
+    /// The exit code for a failure: once a stop was asked for, that of the signal.
+    pub(crate) fn exit_after(&self, failure: &Failure) -> Exit {
+        self.exit.get().copied().unwrap_or(failure.exit)
     }
 
     /// Waits until a stop is asked for.
     pub(crate) async fn requested(&self) {
-        self.0.cancelled().await;
+        self.token.cancelled().await;
     }
 
     /// Fails if a stop was asked for.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(!self.0.is_cancelled(), "the run was stopped");
+        anyhow::ensure!(!self.token.is_cancelled(), "the run was stopped");
         Ok(())
     }
 
@@ -89,7 +99,7 @@ impl Stop {
         &self,
         doing: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let done = self.0.run_until_cancelled(doing).await;
+        let done = self.token.run_until_cancelled(doing).await;
         done.unwrap_or_else(|| Err(anyhow::anyhow!("the run was stopped").into()))
     }
 }
@@ -177,7 +187,7 @@ pub(crate) async fn run(
             run: None,
             generation: None,
             exports: 0,
-            exit_code: failure.exit as u8,
+            exit_code: stop.exit_after(failure) as u8,
         },
     };
     match (ledger::record(&tenant, &event), &mut ended) {

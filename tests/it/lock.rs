@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use core_simulator::TenantSpec;
+use serde_json::Value;
 
 use crate::kit::{Running, Scene, until};
 
@@ -55,6 +56,9 @@ fn j14_a_run_that_is_stopped_publishes_nothing_and_the_next_one_does() {
         assert!(ended.stderr.contains(message), "{}", ended.stderr);
         assert_eq!(scene.published().id(), &published);
         assert!(scene.tables() == tables, "{signal}");
+        let ledger = scene.program(&["privacy", "ledger", "list", "--output", "json"]);
+        let entries: Vec<Value> = serde_json::from_str(&ledger.stdout).expect("it is JSON");
+        assert_eq!(entries.last().map(|it| &it["facts"]["exitCode"]), Some(&exit.into()));
         forget_exports(&scene);
     }
     scene.update(|behaviour| behaviour.preparation = Duration::ZERO);

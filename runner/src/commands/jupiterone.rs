@@ -137,7 +137,7 @@ pub(super) async fn deliver_published(
             (Some(report.job.to_string()), exit_of(delivered))
         }
         Ok(DeliveryResult::NothingChanged { .. }) => (None, Exit::Complete),
-        Err(failure) => (None, failure.exit),
+        Err(failure) => (None, stop.exit_after(failure)),
     };
     let event = Event::DeliveryEnded { destination, generation: &id, job, exit_code: exit as u8 };
     if let Err(error) = ledger::record(lock.tenant(), &event) {

@@ -202,7 +202,7 @@ pub(super) async fn interruptible<T>(
         exit = signal() => exit,
         done = &mut doing => return done,
     };
-    stop.request();
+    stop.request(exit);
     let stopped = tokio::select! {
         done = tokio::time::timeout(GRACE, doing) => done,
         _ = signal() => Ok(Err(anyhow::anyhow!("stopped at once").into())),

@@ -71,7 +71,7 @@ impl Fetching {
 
     /// Waits for the export; nothing if there is none, or a stop is asked for.
     pub(super) async fn ended(&mut self, stop: &Stop) -> Option<FetchedTable> {
-        stop.0.run_until_cancelled(self.0.join_next()).await??.ok()
+        stop.token.run_until_cancelled(self.0.join_next()).await??.ok()
     }
 }
 
