@@ -206,6 +206,8 @@ Examples:
   nexthink-graph simulate --devices 2000 --config-out demo.toml
   nexthink-graph run --config demo.toml        (in another terminal)
   nexthink-graph simulate --scenario faults.toml --config-out demo.toml
+  nexthink-graph simulate --jupiterone --config-out demo.toml
+  nexthink-graph sync jupiterone --config demo.toml        (in another terminal, after a run)
 
 A scenario that truncates exports and is slow:
   row_cap = 1000
@@ -366,6 +368,15 @@ pub(crate) struct SimulateArguments {
     /// How many alerts there are [default: 300]
     #[arg(long)]
     pub(crate) alerts: Option<u32>,
+    /// Serve a simulated JupiterOne too, at 127.0.0.1:8481 unless an address is given
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "127.0.0.1:8481"
+    )]
+    pub(crate) jupiterone: Option<SocketAddr>,
     /// Write a configuration that works with this tenant, and its secret beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) config_out: Option<PathBuf>,

@@ -3,6 +3,7 @@
 mod bulk;
 mod extras;
 mod killed;
+mod simulated;
 mod truth;
 mod valid;
 

@@ -1,9 +1,13 @@
-//! `simulate`: serves a simulated tenant by itself.
+//! `simulate`: serves a simulated tenant by itself, and a simulated JupiterOne beside it.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use core_simulator::{Behaviour, Endpoints, Scenario, Simulator, SimulatorConfig, TenantSpec};
+use core_simulator::{
+    Behaviour, Endpoints, JupiterOne, JupiterOneConfig, Scenario, Simulator, SimulatorConfig,
+    TenantSpec,
+};
 
 use super::demo::TENANT;
 use super::run::signal;
@@ -13,7 +17,7 @@ use crate::{output, system};
 
 const CLIENT_ID: &str = "demo";
 
-/// The secret of the simulated tenant, which protects nothing.
+/// The secret of the simulated tenant and the API key of the simulated JupiterOne, which protects nothing.
 pub(super) const CLIENT_SECRET: &str = "demo-secret";
 
 /// Serves until a signal asks to stop.
@@ -21,10 +25,11 @@ pub(super) async fn simulate(
     global: &Global,
     arguments: SimulateArguments,
 ) -> Result<Exit, Failure> {
-    if !arguments.listen.ip().is_loopback() {
-        return Err(Failure::usage(
-            "a simulated tenant listens on a loopback address only, such as 127.0.0.1:8480",
-        ));
+    let addresses = [arguments.listen].into_iter().chain(arguments.jupiterone);
+    if let Some(address) = addresses.into_iter().find(|it| !it.ip().is_loopback()) {
+        return Err(Failure::usage(format!(
+            "what is simulated listens on a loopback address only, such as 127.0.0.1:8480, not on {address}"
+        )));
     }
     let mut config = SimulatorConfig {
         api_address: arguments.listen,
@@ -32,29 +37,60 @@ pub(super) async fn simulate(
         ..SimulatorConfig::default()
     };
     config.behaviour = behaviour(&arguments)?;
-    let simulator = Simulator::start(config).await.map_err(|error| {
-        Failure::usage(format!("cannot listen on {}: {error}", arguments.listen))
-    })?;
-    if let Some(path) = &arguments.config_out {
-        write_configuration(path, simulator.endpoints())?;
+    let simulator = Simulator::start(config).await;
+    let simulator = simulator.map_err(|error| cannot_listen(arguments.listen, &error))?;
+    let jupiterone = match arguments.jupiterone {
+        Some(address) => Some(start_jupiterone(address).await?),
+        None => None,
+    };
+    let path = arguments.config_out.as_deref();
+    if let Some(path) = path {
+        write_configuration(path, simulator.endpoints(), jupiterone.as_ref())?;
     }
     if !global.quiet {
-        let endpoints = simulator.endpoints();
-        output::note(&format!(
-            "simulated tenant: login and API at {}, files at {}\nclient ID {CLIENT_ID}, secret \
-             {CLIENT_SECRET}; Ctrl-C stops it",
-            endpoints.api, endpoints.files
-        ));
-        if let Some(path) = &arguments.config_out {
-            let program = system::own_command();
-            output::note(&format!("now run: {program} run --config {}", path.display()));
-        }
+        note(simulator.endpoints(), jupiterone.as_ref(), path);
     }
     let stopped = async {
         signal().await;
     };
     simulator.serve_until(stopped).await;
     Ok(Exit::Complete)
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
+    Failure::usage(format!("cannot listen on {address}: {error}"))
+}
+
+async fn start_jupiterone(address: SocketAddr) -> Result<JupiterOne, Failure> {
+    let config = JupiterOneConfig {
+        address,
+        account: TENANT.to_owned(),
+        api_key: CLIENT_SECRET.to_owned(),
+        ..JupiterOneConfig::default()
+    };
+    JupiterOne::start(config).await.map_err(|error| cannot_listen(address, &error))
+}
+
+/// Tells where everything is, and what to do with it.
+fn note(endpoints: &Endpoints, jupiterone: Option<&JupiterOne>, configuration: Option<&Path>) {
+    output::note(&format!(
+        "simulated tenant: login and API at {}, files at {}\nclient ID {CLIENT_ID}, secret \
+         {CLIENT_SECRET}; Ctrl-C stops it",
+        endpoints.api, endpoints.files
+    ));
+    if let Some(jupiterone) = jupiterone {
+        output::note(&format!(
+            "simulated JupiterOne at {}: account {TENANT}, API key {CLIENT_SECRET}; it forgets everything \
+             when it is stopped",
+            jupiterone.url()
+        ));
+    }
+    let Some(path) = configuration else { return };
+    let (program, path) = (system::own_command(), path.display());
+    output::note(&format!("now run: {program} run --config {path}"));
+    if jupiterone.is_some() {
+        output::note(&format!("then: {program} sync jupiterone --dry-run --config {path}"));
+    }
 }
 
 /// The scenario's behaviour, else that of a healthy tenant of a company; flags say how large it is.
@@ -93,7 +129,11 @@ fn read_scenario(path: &Path) -> Result<Behaviour, Failure> {
     })
 }
 
-fn write_configuration(path: &Path, endpoints: &Endpoints) -> Result<(), Failure> {
+fn write_configuration(
+    path: &Path,
+    endpoints: &Endpoints,
+    jupiterone: Option<&JupiterOne>,
+) -> Result<(), Failure> {
     let mut secret_path = path.as_os_str().to_owned();
     secret_path.push(".secret");
     let name = Path::new(&secret_path).file_name().unwrap_or_default().to_string_lossy();
@@ -102,7 +142,15 @@ fn write_configuration(path: &Path, endpoints: &Endpoints) -> Result<(), Failure
         "\n[audit]\nhost = \"{}\"\naccount = \"{CLIENT_ID}\"\npassword = {secret}\nengines = [\"*\"]\n",
         endpoints.api
     );
-    let text = configuration(endpoints, "simulated-store", &secret) + &audit;
+    let destination = jupiterone.map_or_else(String::new, |jupiterone| {
+        format!(
+            "\n[destinations.jupiterone]\naccount = \"{TENANT}\"\napi_key = {secret}\nurl = \"{}\"\n\
+             # true: every run delivers.\nafter_run = false\n\
+             polling = {{ first_ms = 100, longest_ms = 1000 }}\n",
+            jupiterone.url()
+        )
+    });
+    let text = configuration(endpoints, "simulated-store", &secret) + &audit + &destination;
     system::write_private_file(secret_path.as_ref(), CLIENT_SECRET)
         .and_then(|()| system::write_private_file(path, &text))
         .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))

@@ -1,6 +1,7 @@
 //! What a simulated JupiterOne keeps, and what a job with `DIFF` makes of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use serde_json::Value;
 
@@ -32,7 +33,7 @@ pub(super) struct Counts {
 
 impl KeptGraph {
     /// Takes over what was uploaded; deletes what was not, but for the partial types.
-    pub(super) fn take_over(&mut self, uploaded: &Self, partial: &BTreeSet<String>) -> Changes {
+    pub(super) fn take_over(&mut self, uploaded: Self, partial: &BTreeSet<String>) -> Changes {
         let mut changes = Changes::default();
         let is_kept = |kept: &Value, uploaded: Option<&Value>| {
             uploaded.is_some() || kept["_type"].as_str().is_some_and(|it| partial.contains(it))
@@ -40,27 +41,34 @@ impl KeptGraph {
         let before = self.entities.len();
         self.entities.retain(|key, kept| is_kept(kept, uploaded.entities.get(key)));
         changes.entities.deleted = (before - self.entities.len()) as u64;
-        put(&mut self.entities, &uploaded.entities, &mut changes.entities);
+        put(&mut self.entities, uploaded.entities, &mut changes.entities);
 
-        let mut sound = uploaded.relationships.clone();
+        let mut sound = uploaded.relationships;
+        let n_uploaded = sound.len();
         sound.retain(|_, it| ends_exist(it, &self.entities));
-        changes.create_errors = (uploaded.relationships.len() - sound.len()) as u64;
+        changes.create_errors = (n_uploaded - sound.len()) as u64;
         let before = self.relationships.len();
         let entities = &self.entities;
         self.relationships
             .retain(|key, kept| is_kept(kept, sound.get(key)) && ends_exist(kept, entities));
         changes.relationships.deleted = (before - self.relationships.len()) as u64;
-        put(&mut self.relationships, &sound, &mut changes.relationships);
+        put(&mut self.relationships, sound, &mut changes.relationships);
         changes
     }
 }
 
-fn put(kept: &mut BTreeMap<String, Value>, new: &BTreeMap<String, Value>, counts: &mut Counts) {
+fn put(kept: &mut BTreeMap<String, Value>, new: BTreeMap<String, Value>, counts: &mut Counts) {
     for (key, object) in new {
-        match kept.insert(key.clone(), object.clone()) {
-            None => counts.created += 1,
-            Some(before) if before != *object => counts.updated += 1,
-            Some(_) => {}
+        match kept.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(object);
+                counts.created += 1;
+            }
+            Entry::Occupied(mut place) if *place.get() != object => {
+                place.insert(object);
+                counts.updated += 1;
+            }
+            Entry::Occupied(_) => {}
         }
     }
 }

@@ -45,7 +45,8 @@ pub(super) struct Job {
     scope: String,
     ignore_duplicates: bool,
     uploaded: KeptGraph,
-    /// Entities and relationships that were counted only.
+    /// Entities and relationships that were uploaded and are not in `uploaded`: they were counted only, or
+    /// the graph has them.
     counted: [u64; 2],
     changes: Changes,
 }
@@ -221,10 +222,12 @@ impl Shared {
         let job = self.awaiting(id)?;
         job.view.partial_types = partial.iter().cloned().collect();
         "FINALIZE_PENDING".clone_into(&mut job.view.status);
-        let uploaded = job.uploaded.clone();
+        let uploaded = std::mem::take(&mut job.uploaded);
+        job.counted[0] += uploaded.entities.len() as u64;
+        job.counted[1] += uploaded.relationships.len() as u64;
         let graph = format!("{} {}", job.source, job.scope);
         if ends_well {
-            let changes = self.graphs.entry(graph).or_default().take_over(&uploaded, &partial);
+            let changes = self.graphs.entry(graph).or_default().take_over(uploaded, &partial);
             self.job(id)?.changes = changes;
         }
         self.job(id).map(|it| it.description())
@@ -233,6 +236,7 @@ impl Shared {
     pub(super) fn abort(&mut self, id: &str) -> Result<Value, Refusal> {
         let job = self.awaiting(id)?;
         "ABORTED".clone_into(&mut job.view.status);
+        job.uploaded = KeptGraph::default();
         Ok(job.description())
     }
 
