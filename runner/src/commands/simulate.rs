@@ -139,7 +139,8 @@ fn write_configuration(
     let name = Path::new(&secret_path).file_name().unwrap_or_default().to_string_lossy();
     let secret = format!("{{ file = {} }}", toml_text(&name));
     let audit = format!(
-        "\n[audit]\nhost = \"{}\"\naccount = \"{CLIENT_ID}\"\npassword = {secret}\nengines = [\"*\"]\n",
+        "\n[audit]\nhost = \"{}\"\naccount = \"{CLIENT_ID}\"\npassword = {secret}\nengines = [\"*\"]\n\
+         # Half a year, as without this line, is a minute of a first try.\nsince_days = 7\n",
         endpoints.api
     );
     let destination = jupiterone.map_or_else(String::new, |jupiterone| {
