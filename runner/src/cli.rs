@@ -129,7 +129,8 @@ Example:
   nexthink-graph export jupiterone ./collected
   j1-integration visualize -p ./collected        (JupiterOne's own command line)
 
---persons and --raw-data add what JupiterOne's own integration does not write. The folder is complete at every moment; one that something else wrote is never replaced.")]
+--persons and --raw-data add what JupiterOne's own integration does not write. The folder is
+complete at every moment; one that something else wrote is never replaced.")]
     Export(ExportArguments),
     /// Deliver the published generation to a destination
     #[command(after_help = "\

@@ -357,11 +357,7 @@ fn withheld(
         // It is made of the users.
         let name = if name == USER_IS_PERSON { USER } else { name };
         let steps = Step::of_generation();
-        let step = steps.iter().find(|step| {
-            let entities = step.entities.iter().map(|it| it.type_name);
-            let relationships = step.relationships.iter().map(|it| it.type_name);
-            entities.chain(relationships).any(|it| it == name)
-        });
+        let step = steps.iter().find(|step| step.type_names().any(|it| it == name));
         step.is_none_or(|step| {
             outcomes.iter().any(|(id, outcome)| id == step.id && outcome == "skipped")
         })

@@ -34,8 +34,8 @@ impl Contents {
     /// The whole of a generation.
     ///
     /// `steps` are all steps of the program: a type that one of them makes and the generation does not
-    /// have is partial, since its step was skipped; but for extras, which are off where nobody asks for them. So is a type that only `delivered` has, the last
-    /// delivery to the same destination.
+    /// have is partial, since its step was skipped; but for extras, which are off where nobody asks for them.
+    /// So is a type that only `delivered` has, the last delivery to the same destination.
     ///
     /// Without a last delivery every type is partial: what the destination holds already is not known to
     /// come from here, so a first delivery deletes nothing.

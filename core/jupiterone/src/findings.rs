@@ -59,11 +59,7 @@ impl Findings {
         remedy: Remedy,
         key: Option<&str>,
     ) {
-        let known = self
-            .entries
-            .iter_mut()
-            .find(|it| it.remedy == remedy && it.type_name == type_name && it.property == property);
-        if let Some(known) = known {
+        if let Some(known) = self.known(type_name, property, remedy) {
             known.count += 1;
             return;
         }
@@ -79,15 +75,17 @@ impl Findings {
     /// Adds those of another part.
     pub(crate) fn merge(&mut self, other: Self) {
         for entry in other.entries {
-            let known = self.entries.iter_mut().find(|it| {
-                it.remedy == entry.remedy
-                    && it.type_name == entry.type_name
-                    && it.property == entry.property
-            });
-            match known {
+            match self.known(&entry.type_name, &entry.property, entry.remedy) {
                 Some(known) => known.count += entry.count,
                 None => self.entries.push(entry),
             }
         }
+    }
+
+    fn known(&mut self, type_name: &str, property: &str, remedy: Remedy) -> Option<&mut Finding> {
+        let is_same = |it: &&mut Finding| {
+            it.remedy == remedy && it.type_name == type_name && it.property == property
+        };
+        self.entries.iter_mut().find(is_same)
     }
 }

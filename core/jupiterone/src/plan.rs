@@ -21,7 +21,7 @@ pub struct DeliveryPlan {
 }
 
 /// What would change of one type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TypeChanges {
     /// The `_type`.
@@ -79,14 +79,7 @@ fn compare(
     next: &Contents,
     table: &Table,
 ) -> Result<TypeChanges, JupiterOneError> {
-    let mut changes = TypeChanges {
-        type_name: table.name.clone(),
-        creates: 0,
-        updates: 0,
-        deletes: 0,
-        kept: 0,
-        unchanged: 0,
-    };
+    let mut changes = TypeChanges { type_name: table.name.clone(), ..TypeChanges::default() };
     let before = previous.and_then(|it| {
         let table = it.tables(table.kind).find(|before| before.name == table.name);
         table.map(|table| (it, table))
@@ -138,14 +131,8 @@ fn go_with_their_ends(types: &mut [TypeChanges], next: &Contents) {
 /// A type that is delivered no more.
 fn gone(next: &Contents, type_name: &str, rows: u64) -> TypeChanges {
     let is_kept = next.partial_datasets().contains(type_name);
-    TypeChanges {
-        type_name: type_name.to_owned(),
-        creates: 0,
-        updates: 0,
-        deletes: if is_kept { 0 } else { rows },
-        kept: if is_kept { rows } else { 0 },
-        unchanged: 0,
-    }
+    let (kept, deletes) = if is_kept { (rows, 0) } else { (0, rows) };
+    TypeChanges { type_name: type_name.to_owned(), kept, deletes, ..TypeChanges::default() }
 }
 
 /// The hashes of the keys and contents of a table's objects.

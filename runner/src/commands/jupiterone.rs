@@ -67,7 +67,6 @@ pub(super) fn export(global: &Global, arguments: &ExportArguments) -> Result<Exi
 /// Delivers the published generation, or shows what that would change.
 pub(super) async fn sync(global: &Global, arguments: &SyncArguments) -> Result<Exit, Failure> {
     let options = DeliveryOptions {
-        purge: Vec::new(),
         accept_destination: arguments.accept_destination,
         full: arguments.full,
         ..DeliveryOptions::default()
