@@ -49,9 +49,13 @@ pub(crate) fn run(
     let place = built.folder().join("peers");
     fs::create_dir_all(&place)?;
     let served = Served::start(built, &files)?;
-    let run_ours = || served.run(&ours, what.size.rows());
-    let name = "this program, from HTTP and zstd".to_owned();
-    let mut cases = vec![Case { name, run: Box::new(run_ours) }];
+    let run = || served.run(&ours, what.size.rows());
+    let export = || served.export(&ours);
+    let mut cases = vec![
+        Case { name: "this program, from HTTP and zstd".to_owned(), run: Box::new(run) },
+        // Of what the run before it has published.
+        Case { name: "this program, JupiterOne's folder of that".to_owned(), run: Box::new(export) },
+    ];
     for peer in Peer::value_variants().iter().filter(|it| !without.contains(it)) {
         match peer.cases(&scripts, &place, &files) {
             Ok(of_peer) => cases.extend(of_peer),

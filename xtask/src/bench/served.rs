@@ -58,6 +58,21 @@ impl Served {
         Ok(cost)
     }
 
+    /// Writes what the last run has published as the folder that JupiterOne's tools read.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was published, or the folder cannot be written.
+    pub(crate) fn export(&self, program: &Path) -> anyhow::Result<Cost> {
+        let folder = self.folder.join("collected");
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        let mut command = Command::new(program);
+        command.current_dir(&self.folder).args(["export", "jupiterone", "collected", "--quiet"]);
+        Ok(of_command(&mut command)?.0)
+    }
+
     /// The store that the last run has made.
     pub(crate) fn store(&self) -> PathBuf {
         self.folder.join("store")
