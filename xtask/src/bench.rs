@@ -8,6 +8,7 @@ mod growth;
 mod instructions;
 mod micro;
 mod peers;
+mod privacy;
 mod served;
 mod table;
 mod whole;
@@ -75,6 +76,17 @@ pub(crate) enum Bench {
         /// Put the rows in an order that has nothing to do with devices.
         #[arg(long)]
         shuffled: bool,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Measure what pseudonyms add to a run, and an erasure from a store of many entities.
+    #[command(after_help = "Example:\n  cargo xtask bench privacy --size S --entities 100000")]
+    Privacy {
+        #[command(flatten)]
+        what: Files,
+        /// How many users, devices and alerts are in the store.
+        #[arg(long, default_value_t = 1_000_000)]
+        entities: u32,
         #[command(flatten)]
         how: How,
     },
@@ -161,6 +173,9 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
         }
         Bench::Cost { up_to, shuffled, how } => {
             growth::run(&built(Some(how))?, *up_to, *shuffled, how)
+        }
+        Bench::Privacy { what, entities, how } => {
+            privacy::run(&built(Some(how))?, *what, *entities, how)
         }
         Bench::Instructions { what, output } => instructions::run(&built(None)?, *what, *output),
     }

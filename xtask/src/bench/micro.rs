@@ -10,10 +10,11 @@ use super::{Files, How, Size, table};
 
 /// The cases of the example, and what they are called in the table. The first one is the measure of
 /// the others.
-pub(crate) const CASES: [(&str, &str); 5] = [
+pub(crate) const CASES: [(&str, &str); 6] = [
     ("decode", "decode"),
     ("decode-zstd", "decode, from zstd"),
     ("map", "decode and map"),
+    ("map-pseudonymous", "the same with pseudonyms"),
     ("publish", "to a generation"),
     ("publish-zstd", "to a generation, from zstd"),
 ];

@@ -16,6 +16,32 @@ pub(crate) struct Served {
     folder: PathBuf,
 }
 
+/// How much of people a run keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    Full,
+    Pseudonymous,
+}
+
+impl Profile {
+    pub(crate) const ALL: [Profile; 2] = [Profile::Full, Profile::Pseudonymous];
+
+    /// The word in the configuration.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Profile::Full => "full",
+            Profile::Pseudonymous => "pseudonymous",
+        }
+    }
+
+    const fn configuration(self) -> &'static str {
+        match self {
+            Profile::Full => "full.toml",
+            Profile::Pseudonymous => "pseudonymous.toml",
+        }
+    }
+}
+
 impl Served {
     /// Starts to serve the files of a folder.
     ///
@@ -33,7 +59,10 @@ impl Served {
         let (api, host) = line.trim().split_once(' ').context("the server does not say where")?;
         fs::create_dir_all(&this.folder)?;
         write_private(&this.folder.join("secret"), "demo-secret")?;
-        fs::write(this.folder.join("nexthink-graph.toml"), configuration(api, host))?;
+        for profile in Profile::ALL {
+            let path = this.folder.join(profile.configuration());
+            fs::write(path, configuration(api, host, profile))?;
+        }
         Ok(this)
     }
 
@@ -43,12 +72,27 @@ impl Served {
     ///
     /// The run is not complete, or has read other than `rows`.
     pub(crate) fn run(&self, program: &Path, rows: u32) -> anyhow::Result<Cost> {
+        self.run_as(program, rows, Profile::Full)
+    }
+
+    /// The same under a privacy profile, for which [`Served::make_key`] was called.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Served::run`].
+    pub(crate) fn run_as(
+        &self,
+        program: &Path,
+        rows: u32,
+        profile: Profile,
+    ) -> anyhow::Result<Cost> {
         let store = self.store();
         if store.exists() {
             fs::remove_dir_all(&store)?;
         }
         let mut command = Command::new(program);
         command.current_dir(&self.folder).args(["run", "--quiet", "--output", "json"]);
+        command.args(["--config", profile.configuration()]);
         let (cost, report) = of_command(&mut command)?;
         let report: serde_json::Value = serde_json::from_str(&report).context("its report")?;
         let steps = report["steps"].as_array().into_iter().flatten();
@@ -73,6 +117,21 @@ impl Served {
         Ok(of_command(&mut command)?.0)
     }
 
+    /// Makes the key that pseudonyms need, unless it is there.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made.
+    pub(crate) fn make_key(&self, program: &Path) -> anyhow::Result<()> {
+        if self.folder.join("nexthink-graph.key").exists() {
+            return Ok(());
+        }
+        let mut command = Command::new(program);
+        command.current_dir(&self.folder).args(["privacy", "key", "new"]);
+        command.args(["--config", Profile::Pseudonymous.configuration()]);
+        of_command(&mut command).map(drop)
+    }
+
     /// The store that the last run has made.
     pub(crate) fn store(&self) -> PathBuf {
         self.folder.join("store")
@@ -88,7 +147,8 @@ impl Drop for Served {
     }
 }
 
-fn configuration(api: &str, files: &str) -> String {
+fn configuration(api: &str, files: &str, profile: Profile) -> String {
+    let profile = profile.name();
     format!(
         r##"[nexthink]
 tenant = "acme"
@@ -110,6 +170,9 @@ packages = "#j1_packages"
 
 [store]
 location = "store"
+
+[privacy]
+profile = "{profile}"
 "##
     )
 }
