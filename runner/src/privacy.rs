@@ -17,15 +17,16 @@ use anyhow::Context as _;
 use core_model::plan::Plan;
 use core_privacy::keys::KeyRing;
 use core_privacy::protection::Protection;
+use core_privacy::pseudonym;
 use core_privacy::suppression::{SuppressionList, Suppressions};
 use core_store::{Generation, PrivacyMark, RunLock, StoreError, TenantStore};
 use zeroize::Zeroizing;
 
-pub(crate) use self::cleansing::names_suppressed;
 pub(crate) use self::identifiers::may_be_erased;
-use crate::config::Config;
+use crate::cli::Global;
+use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
-use crate::system;
+use crate::{output, system};
 
 /// The list of those who were erased, a small file beside the generations of a tenant.
 pub(crate) const SUPPRESSIONS: &str = "suppressions";
@@ -122,6 +123,21 @@ fn read_keys(path: &Path) -> anyhow::Result<KeyRing> {
     let mut text = Zeroizing::new(String::new());
     file.take(MAX_KEY_FILE_BYTES).read_to_string(&mut text).with_context(unreadable)?;
     KeyRing::parse(&text).with_context(|| format!("the key file {shown} cannot be used"))
+}
+
+/// What stands for a text in the ledger; nothing where there are no keys.
+pub(crate) fn ledger_token(global: &Global, text: &str) -> Option<String> {
+    let config = Config::load(&config::find(global.config.as_deref())?).ok()?;
+    if !config.privacy.key_file.exists() {
+        return None;
+    }
+    match load_keys(&config.privacy.key_file) {
+        Ok(keys) => Some(pseudonym::ledger_token(&keys, &tenant_name(&config), text)),
+        Err(failure) => {
+            output::note(&format!("the ledger cannot tell this query: {:#}", failure.error));
+            None
+        }
+    }
 }
 
 /// Writes the keys, where only their owner can read them.

@@ -8,10 +8,10 @@ pub(crate) mod canaries;
 mod case;
 mod download;
 mod drift;
-mod exports;
+pub(crate) mod exports;
 mod life_cycle;
 mod network;
-mod people;
+pub(crate) mod people;
 mod place;
 // They make certificates that some systems refuse.
 #[cfg(target_os = "linux")]

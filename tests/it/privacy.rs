@@ -2,7 +2,9 @@
 //! ledger of who did what, how long things are kept, the
 //! record of processing.
 
+mod canary;
 mod erasure;
+mod facts;
 mod ledger;
 mod record;
 mod retention;

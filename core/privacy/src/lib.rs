@@ -9,5 +9,6 @@ pub mod protection;
 pub mod pseudonym;
 pub mod suppression;
 pub mod traces;
+pub mod words;
 
 pub use self::error::PrivacyError;

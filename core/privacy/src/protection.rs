@@ -1,7 +1,7 @@
 //! Protection: what a policy does to one export, cell by cell, and whose rows are not read at all.
 //!
-//! A pseudonym costs an HMAC, so each value of a column is looked at once and remembered for the rest
-//! of the export. Memory grows with the distinct identifiers, as the graph does anyway.
+//! A pseudonym costs an HMAC, so what was found of a value is remembered, for a bounded number of values
+//! of each column: some tens of megabytes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -14,7 +14,10 @@ use crate::error::PrivacyError;
 use crate::keys::KeyRing;
 use crate::profile::{Action, Policy};
 use crate::pseudonym::Pseudonyms;
-use crate::suppression::Suppressions;
+use crate::suppression::{KnownWords, Suppressions};
+
+/// How many values of a column are remembered before all are forgotten.
+const MAX_KNOWN: usize = 1 << 18;
 
 /// What a run does to the rows of people.
 #[derive(Clone)]
@@ -38,6 +41,8 @@ enum Rule {
     Drop,
     Day,
     Network,
+    /// What names somebody who was erased is empty.
+    FreeText,
     Identify(Box<Identifiers>),
 }
 
@@ -108,6 +113,9 @@ impl Protection {
                     last: (String::new(), 0),
                 }))
             }
+            (Some(ColumnForm::FreeText), Action::Keep) if !self.suppressions.is_empty() => {
+                Rule::FreeText
+            }
             (_, Action::Keep) => Rule::Keep,
             (_, Action::Day) => Rule::Day,
             (_, Action::Network) => Rule::Network,
@@ -144,6 +152,12 @@ impl ColumnProtection {
             Rule::Drop => Cell::Text(""),
             Rule::Day => Cell::Text(day(cell, buffer)),
             Rule::Network => Cell::Text(networks(cell, buffer)),
+            Rule::FreeText => {
+                // Nothing is remembered: whom to suppress is still being learnt.
+                let is_named =
+                    protection.suppressions.are_named_in(cell, &mut KnownWords::default());
+                Cell::Text(if is_named { "" } else { cell })
+            }
             Rule::Identify(identifiers) => {
                 let (number, is_new) = identifiers.number(cell, &protection.suppressions);
                 if is_new {
@@ -161,7 +175,7 @@ impl ColumnProtection {
     }
 
     /// How many of the distinct login names look like hashes, and how many there are in all; nothing
-    /// for other columns.
+    /// for other columns. One that was forgotten counts again.
     pub fn hashed_names(&self) -> Option<(u64, u64)> {
         match &self.rule {
             Rule::Identify(it) if matches!(it.family, Family::Login) => {
@@ -187,6 +201,10 @@ impl Identifiers {
     }
 
     fn add(&mut self, cell: &str, suppressions: &Suppressions) -> usize {
+        if self.found.len() > MAX_KNOWN {
+            self.known.retain(|_, number| *number == 0);
+            self.found.truncate(1);
+        }
         let instead = match (self.action, &self.pseudonyms) {
             (Action::Pseudonym, Some(pseudonyms)) => pseudonyms.of(self.family, cell),
             _ => None,
@@ -262,18 +280,19 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use core_model::column::{Column, behaviour, direct, persistent, technical};
+    use core_model::column::{Column, behaviour, direct, free_text, persistent, technical};
 
     use super::*;
     use crate::profile::Profile;
     use crate::suppression::{Erasure, SuppressionList};
 
-    static COLUMNS: [Column; 5] = [
+    static COLUMNS: [Column; 6] = [
         persistent("user.uid", Family::UserUid),
         direct("user.name", Family::Login),
         direct("user.upn", Family::Address),
         behaviour("user.last_seen"),
         technical("user.type"),
+        free_text("alert.trigger_value"),
     ];
 
     fn protection(profile: Profile, suppressed: &[(Family, &str)]) -> Option<Protection> {
@@ -337,6 +356,15 @@ mod tests {
     }
 
     #[test]
+    fn a_free_text_that_names_somebody_who_was_erased_is_empty() {
+        let suppressed = [(Family::Address, "jane.doe@acme.example")];
+        let protection = protection(Profile::Full, &suppressed).expect("somebody is suppressed");
+        let text = |cell| applied(&protection, "alert.trigger_value", cell);
+        assert_eq!(text("blocked <Jane.Doe@acme.example>").as_deref(), Some(""));
+        assert_eq!(text("93 %").as_deref(), Some("93 %"));
+    }
+
+    #[test]
     fn a_value_is_the_same_the_second_time() {
         let protection = protection(Profile::Pseudonymous, &[(Family::Login, "ACME\\gone")]);
         let protection = protection.expect("there is much to be done");
@@ -368,6 +396,19 @@ mod tests {
         let mut buffer = String::new();
         column.apply(hash, &protection, &mut buffer);
         assert_eq!(column.hashed_names(), Some((1, 4)));
+    }
+
+    #[test]
+    fn a_value_that_was_forgotten_gets_the_same_pseudonym() {
+        let protection = protection(Profile::Pseudonymous, &[]).expect("there is much to be done");
+        let mut column = protection.column("user.name");
+        let mut read = |cell: &str| match column.apply(cell, &protection, &mut String::new()) {
+            Cell::Text(text) => text.to_owned(),
+            Cell::Suppressed => "suppressed".to_owned(),
+        };
+        let [first, empty] = ["ACME\\jdoe", ""].map(&mut read);
+        (0..=MAX_KNOWN).for_each(|number| _ = read(&format!("u{number}")));
+        assert_eq!(["ACME\\jdoe", ""].map(&mut read), [first, empty]);
     }
 
     #[test]

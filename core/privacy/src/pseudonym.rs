@@ -7,7 +7,7 @@
 //! device stays one.
 
 use core_model::column::Family;
-use data_encoding::BASE32_NOPAD;
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -81,6 +81,13 @@ impl Keyed {
     }
 }
 
+/// What stands for a text in the ledger, such as that of a query, which may name a person: its HMAC under
+/// the key that never changes. Without the key nobody can try out which text it was.
+pub fn ledger_token(keys: &KeyRing, tenant: &str, text: &str) -> String {
+    let keyed = Keyed::new(&keys.subkey(Purpose::Ledger, tenant));
+    format!("hmac-sha256-128:{}", HEXLOWER.encode(&keyed.token(text.as_bytes())))
+}
+
 /// Base32 (RFC 4648) in lower case and without padding.
 pub(crate) fn base32(bytes: &[u8]) -> String {
     let mut text = BASE32_NOPAD.encode(bytes);
@@ -90,8 +97,6 @@ pub(crate) fn base32(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use data_encoding::HEXLOWER;
-
     use super::*;
 
     fn ring(first: u8) -> KeyRing {
@@ -185,6 +190,21 @@ mod tests {
         let earlier = Pseudonyms::earlier(&rotated, &first, "acme.eu").expect("not retired");
         let value = "ACME\\jdoe";
         assert_eq!(earlier.of(Family::Login, value), makers[0].of(Family::Login, value));
+    }
+
+    #[test]
+    fn a_text_in_the_ledger_is_the_same_after_a_rotation_and_another_elsewhere() {
+        let mut keys = ring(1);
+        let token = ledger_token(&keys, "acme.eu", "select 1");
+        keys.rotate("2026-12-01T10:00:00Z", &[9; 32]);
+        assert_eq!(ledger_token(&keys, "acme.eu", "select 1"), token);
+        for other in [
+            ledger_token(&keys, "acme.us", "select 1"),
+            ledger_token(&ring(2), "acme.eu", "select 1"),
+            ledger_token(&keys, "acme.eu", "select 2"),
+        ] {
+            assert_ne!(other, token);
+        }
     }
 
     /// Computed by another implementation (Python's hmac and hashlib). To change them would cut every

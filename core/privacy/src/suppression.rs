@@ -6,16 +6,20 @@
 
 use core_model::column::Family;
 use data_encoding::HEXLOWER;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::canonical;
 use crate::error::PrivacyError;
 use crate::keys::{KeyRing, Purpose};
 use crate::pseudonym::Keyed;
+use crate::words::{phrases, readings, words};
 
 /// The version of the list that this program writes, and the highest it reads.
 const VERSION: u32 = 1;
+
+/// How many words of texts are remembered: some megabytes.
+const MAX_KNOWN_WORDS: usize = 1 << 16;
 
 /// The list of those who were erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +68,10 @@ pub struct Suppressions {
     /// The families of the tokens, a bit each.
     families: u16,
 }
+
+/// The words that were looked at, with whether each names somebody: texts repeat most of theirs.
+#[derive(Default)]
+pub struct KnownWords(FxHashMap<String, bool>);
 
 /// The HMAC of a family, kept only while somebody is suppressed.
 #[derive(Clone)]
@@ -223,6 +231,20 @@ impl Suppressions {
         self.token(family, value).is_some_and(|it| self.tokens.contains(&it))
     }
 
+    /// Whether a text names somebody who was erased: an identifier is all of it or one of its words, in
+    /// clear or encoded. `known` remembers the words, and belongs to these suppressions alone.
+    pub fn are_named_in(&self, text: &str, known: &mut KnownWords) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let is_suppressed = |word: &str| Family::ALL.iter().any(|it| self.has(*it, word));
+        let is_named =
+            |word: &str| is_suppressed(word) || readings(word).iter().any(|it| is_suppressed(it));
+        is_suppressed(text)
+            || phrases(text).any(is_suppressed)
+            || words(text).any(|word| known.is_named(word, is_named))
+    }
+
     /// Whether anybody is suppressed by an identifier of this family: an HMAC costs more than to look.
     fn may_have(&self, family: Family) -> bool {
         // A login name may have the form of an address.
@@ -245,6 +267,20 @@ impl Suppressions {
         let (family, canonical) = canonical(family, value)?;
         let KeyedFamily(keyed) = &self.keyed[family as usize];
         Some((family, keyed.token(canonical.as_bytes())))
+    }
+}
+
+impl KnownWords {
+    fn is_named(&mut self, word: &str, find_out: impl Fn(&str) -> bool) -> bool {
+        if let Some(known) = self.0.get(word) {
+            return *known;
+        }
+        if self.0.len() >= MAX_KNOWN_WORDS {
+            self.0.clear();
+        }
+        let is_named = find_out(word);
+        self.0.insert(word.to_owned(), is_named);
+        is_named
     }
 }
 
@@ -358,6 +394,28 @@ mod tests {
         ];
         for text in table {
             assert!(SuppressionList::parse(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_searched_word_by_word_in_clear_and_encoded() {
+        let keys = ring(1);
+        let mut list = of_jane(&keys);
+        let login = [(Family::Login, "ACME\\jdoe")];
+        list.suppress(&keys, "acme.eu", ERASURE, login).expect("the same key");
+        let known = list.matcher(&keys, "acme.eu").expect("the same key");
+        let table = [
+            ("a call from <Jane.Doe@acme.example>.", true),
+            ("{\"user\":\"ACME\\\\jdoe\"}", true),
+            ("user=acme\\jdoe;host=x", true),
+            ("mail%3A jane.doe%40acme.example", true),
+            ("token amFuZS5kb2VAYWNtZS5leGFtcGxl was used", true),
+            ("nobody@acme.example and jdoe", false),
+            ("", false),
+        ];
+        let mut words = KnownWords::default();
+        for (text, expected) in table.into_iter().chain(table) {
+            assert_eq!(known.are_named_in(text, &mut words), expected, "{text}");
         }
     }
 

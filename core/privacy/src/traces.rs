@@ -4,21 +4,24 @@
 use std::collections::BTreeSet;
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// The shortest piece of base64 that says something; shorter ones are found by chance.
 const MIN_BASE64: usize = 8;
 
-/// The forms of a text: as it is and in upper and lower case, escaped as in JSON and in addresses, in
-/// UTF-16 of both byte orders, in hexadecimal digits, and in base64 wherever in a longer text it may
-/// have been.
+/// The forms of a text: as it is, composed and decomposed, in upper and lower case, escaped as in JSON
+/// and in addresses, in UTF-16 of both byte orders, in hexadecimal digits, and in base64 wherever in a
+/// longer text it may have been.
 ///
 /// Whether ASCII letters are in upper or lower case is left to the search.
 pub fn forms(text: &str) -> BTreeSet<Vec<u8>> {
-    let mut forms = BTreeSet::new();
-    for text in [text.to_owned(), text.to_lowercase(), text.to_uppercase()] {
-        forms.extend(encodings(&text));
-        forms.insert(text.into_bytes());
-    }
+    let spellings = [text.to_owned(), text.nfc().collect(), text.nfd().collect()];
+    let spellings: BTreeSet<String> = spellings
+        .iter()
+        .flat_map(|it| [it.clone(), it.to_lowercase(), it.to_uppercase()])
+        .collect();
+    let mut forms: BTreeSet<Vec<u8>> = spellings.iter().flat_map(|it| encodings(it)).collect();
+    forms.extend(spellings.into_iter().map(String::into_bytes));
     forms
 }
 
@@ -70,8 +73,9 @@ mod tests {
                 .any(|form| text.windows(form.len()).any(|it| it.eq_ignore_ascii_case(form)))
         };
         let long = "xZoé/quux@acme.example and more";
-        let texts: [Vec<u8>; 9] = [
+        let texts: [Vec<u8>; 10] = [
             long.into(),
+            long.replace('é', "e\u{301}").into(),
             long.to_uppercase().into(),
             BASE64_NOPAD.encode(long.as_bytes()).into(),
             BASE64URL_NOPAD.encode(&long.as_bytes()[1..]).into(),

@@ -180,11 +180,13 @@ fn cleanse_table(
     table: &mut Table,
     cleansing: &Cleansing<'_>,
 ) -> Result<Option<u64>, StoreError> {
-    let mut changes = false;
-    for batch in generation.batches(table.kind, &table.name)? {
-        changes |= (cleansing.keep)(table, &batch?).is_some();
+    let mut changing = BTreeSet::new();
+    for (number, batch) in generation.batches(table.kind, &table.name)?.enumerate() {
+        if (cleansing.keep)(table, &batch?).is_some() {
+            changing.insert(number);
+        }
     }
-    if !changes {
+    if changing.is_empty() {
         return Ok(None);
     }
     let folder = generation.folder();
@@ -201,9 +203,11 @@ fn cleanse_table(
     let name = unused_name(folder, &declaration.file_path());
     let path = folder.join(&name);
     let mut writer = TableWriter::new(declaration, path.clone(), create_new(&path)?)?;
-    for batch in generation.batches(table.kind, &table.name)? {
+    for (number, batch) in generation.batches(table.kind, &table.name)?.enumerate() {
         let batch = batch?;
-        let kept = (cleansing.keep)(table, &batch).unwrap_or(batch);
+        let changed =
+            if changing.contains(&number) { (cleansing.keep)(table, &batch) } else { None };
+        let kept = changed.unwrap_or(batch);
         if kept.num_rows() > 0 {
             writer.write(&kept)?;
         }

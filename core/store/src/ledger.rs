@@ -196,11 +196,6 @@ impl Ledger {
     }
 }
 
-/// The hash that stands for a text which an entry must not hold, such as a query that names a person.
-pub fn ledger_hash(text: &str) -> String {
-    format!("blake3:{}", blake3::hash(text.as_bytes()).to_hex())
-}
-
 /// Mends a line that a crash has cut off: one that lacks nothing but its end gets that, any other is
 /// taken away. Either way an entry says so.
 fn repair(

@@ -23,9 +23,7 @@ pub use erase::{CleansedGeneration, Cleansing};
 pub use error::StoreError;
 pub use events::{EventAppender, EventDeclaration, EventFile, EventLog};
 pub use generation::{Batches, Generation};
-pub use ledger::{
-    Deed, Ledger, LedgerEntry, LedgerFinding, LedgerHead, Trimmed, Verification, ledger_hash,
-};
+pub use ledger::{Deed, Ledger, LedgerEntry, LedgerFinding, LedgerHead, Trimmed, Verification};
 pub use location::Location;
 pub use manifest::{
     Column, FileEntry, Manifest, Outcome, PrivacyMark, Table, TableFile, TableKind,

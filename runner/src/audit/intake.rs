@@ -6,14 +6,13 @@ use core_audit::{
     AuditEvent, Coverage, HOUR_MS, Identifier, LineReader, Record, TableRow, TimeReader, TrailKind,
     Window, parse,
 };
-use core_privacy::suppression::Suppressions;
+use core_privacy::suppression::{KnownWords, Suppressions};
 use core_store::{EventAppender, StoreError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use step_audit::AUDIT_EVENT;
 
 use super::rows::Rows;
-use crate::privacy;
 
 /// How far ahead a time may be; one beyond is a clock's mistake, and no day to keep an event by.
 const AHEAD_MS: i64 = 48 * HOUR_MS;
@@ -50,6 +49,7 @@ pub(super) struct Intake<'a> {
     last_ms: i64,
     counts: Counts,
     suppressions: Option<&'a Suppressions>,
+    known_words: KnownWords,
     failed: Option<StoreError>,
 }
 
@@ -76,6 +76,7 @@ impl<'a> Intake<'a> {
             last_ms: window.span.to_ms,
             counts: Counts::default(),
             suppressions: None,
+            known_words: KnownWords::default(),
             failed: None,
         }
     }
@@ -151,9 +152,11 @@ impl<'a> Intake<'a> {
         let is_bearable = |it: &i64| *it <= self.read_ms.saturating_add(AHEAD_MS);
         let observed_ms = event.occurred_ms.filter(is_bearable).unwrap_or(self.last_ms);
         self.last_ms = observed_ms;
-        let names =
-            |text: &str| self.suppressions.is_some_and(|it| privacy::names_suppressed(it, text));
-        if names(&event.raw) || event.account.as_deref().is_some_and(names) {
+        let texts = [Some(event.raw.as_str()), event.account.as_deref()];
+        let is_suppressed = self.suppressions.is_some_and(|it| {
+            texts.into_iter().flatten().any(|text| it.are_named_in(text, &mut self.known_words))
+        });
+        if is_suppressed {
             self.counts.suppressed += 1;
             return Ok(());
         }

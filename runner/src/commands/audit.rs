@@ -24,6 +24,7 @@ use crate::cli::{
 };
 use crate::config::{Audit, Config};
 use crate::exit::{Exit, Failure};
+use crate::ledger::{self, Event};
 use crate::output;
 use crate::run::{self, Stop};
 
@@ -110,10 +111,15 @@ async fn tail(global: &Global, arguments: &TailArguments) -> Result<Exit, Failur
     );
     let format: Format = arguments.output.output.into();
     let mut seen = HashSet::new();
-    if !arguments.follow || !tenant.events(LOG)?.files().is_empty() {
-        let latest = rows(&session(&tenant).await?, &sql).await?;
+    let has_events = !tenant.events(LOG)?.files().is_empty();
+    if has_events || arguments.follow {
+        ledger::record_read(&tenant, &Event::AuditRead { question: "tail" });
+    }
+    if has_events || !arguments.follow {
+        let session = session(&tenant).await?;
+        let latest = rows(&session, &sql).await?;
         if arguments.follow {
-            seen = keys(&rows(&session(&tenant).await?, &recent("true")).await?);
+            seen = keys(&rows(&session, &recent("true")).await?);
         }
         if !print(&latest, format)? {
             return Ok(Exit::Complete);
@@ -231,6 +237,7 @@ async fn ask(global: &Global, name: &str, format: RowFormat) -> Result<Exit, Fai
     };
     let tenant = super::tenant(global)?;
     let session = session(&tenant).await?;
+    ledger::record_read(&tenant, &Event::AuditRead { question: name });
     super::query::answered(&session, sql, format.into()).await
 }
 

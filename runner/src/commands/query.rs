@@ -3,13 +3,12 @@
 use std::io;
 
 use core_query::{Format, QueryError, QuerySession, QuerySettings, ResultWriter};
-use core_store::ledger_hash;
 use serde_json::json;
 
 use crate::cli::{Global, QueryArguments, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::ledger::{self, Event};
-use crate::output;
+use crate::{output, privacy};
 
 /// How many names of columns stand in one line of the list of tables.
 const COLUMNS_A_LINE: usize = 6;
@@ -36,7 +35,7 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
     match arguments.sql {
         Some(sql) => {
             let id = generation.as_ref().map_or("none", |it| it.id().as_str());
-            let query = ledger_hash(&sql);
+            let query = privacy::ledger_token(global, &sql);
             ledger::record_read(&tenant, &Event::Query { generation: id, query });
             answered(&session, &sql, format.into()).await
         }

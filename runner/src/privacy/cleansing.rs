@@ -1,19 +1,21 @@
 //! Takes the rows of the suppressed out of what is stored: generations and the audit trail's events.
 //!
+//! What names them in the free text of another object is emptied.
+//!
 //! Only the list of suppressions decides, so that the same can be done again after a crash or after an
 //! older copy was put back, when nobody knows the names any more.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::UInt32Type;
-use arrow_array::{Array, BooleanArray, RecordBatch};
+use arrow_array::{Array, BooleanArray, RecordBatch, StringArray};
 use arrow_select::filter::filter_record_batch;
 use core_ingest::values::{FROM_KEY, TO_KEY};
-use core_model::column::Family;
 use core_model::step::Step;
-use core_privacy::suppression::Suppressions;
+use core_privacy::suppression::{KnownWords, Suppressions};
 use core_store::{CleansedGeneration, Cleansing, RunLock, Table, TableKind};
 
 use super::identifiers::{self, Identifying, each_text, key};
@@ -28,18 +30,23 @@ pub(crate) struct Cleansed {
     pub(crate) events: u64,
     /// Files with rows as they came, which were removed.
     pub(crate) raw_files: usize,
+    /// The keys of the entities that went.
+    pub(crate) keys: BTreeSet<String>,
 }
 
 /// Cleanses everything that is stored of a tenant.
 pub(crate) fn cleanse(lock: &RunLock, suppressions: &Suppressions) -> Result<Cleansed, Failure> {
     let raw_files = lock.remove_raw()?;
+    // A generation that has not been through all erasures is what tells, after a crash, that this has to
+    // be done again: so these come last.
+    let events = cleanse_events(lock, suppressions)?;
     let removed = RefCell::new(HashSet::new());
     let generations = lock.cleanse(&Cleansing {
         personal_columns: &personal_columns,
         keep: &|table, batch| keep(table, batch, suppressions, &removed),
     })?;
-    let events = cleanse_events(lock, suppressions)?;
-    Ok(Cleansed { generations, events, raw_files })
+    let keys = removed.into_inner().into_iter().collect();
+    Ok(Cleansed { generations, events, raw_files, keys })
 }
 
 /// What stays of a batch; nothing if all of it does. Entities come before relationships, so that the
@@ -51,12 +58,14 @@ fn keep(
     removed: &RefCell<HashSet<String>>,
 ) -> Option<RecordBatch> {
     let mut keep = vec![true; batch.num_rows()];
+    let mut emptied = None;
     let mut removed = removed.borrow_mut();
     if table.kind == TableKind::Entity {
         let identifying = Identifying::of(&table.name, batch);
         if identifying.is_empty() {
             return None;
         }
+        emptied = without_names(&table.name, batch, suppressions);
         for (row, keep) in keep.iter_mut().enumerate() {
             identifying.each(batch, row, |family, text| *keep &= !suppressions.has(family, text));
             if !*keep {
@@ -69,10 +78,32 @@ fn keep(
         }
     }
     if keep.iter().all(|it| *it) {
-        return None;
+        return emptied;
     }
-    let kept = filter_record_batch(batch, &BooleanArray::from(keep));
+    let kept = filter_record_batch(emptied.as_ref().unwrap_or(batch), &BooleanArray::from(keep));
     Some(kept.expect("there is one decision for each row"))
+}
+
+/// A batch without the free texts that name somebody suppressed; nothing if there are none.
+fn without_names(
+    type_name: &str,
+    batch: &RecordBatch,
+    suppressions: &Suppressions,
+) -> Option<RecordBatch> {
+    let mut columns = batch.columns().to_vec();
+    let mut known = KnownWords::default();
+    let mut is_changed = false;
+    for place in identifiers::free_texts(type_name, batch) {
+        let Some(texts) = columns[place].as_string_opt::<i32>() else { continue };
+        let mut names = |text: &str| suppressions.are_named_in(text, &mut known);
+        let kept: StringArray = texts.iter().map(|it| it.filter(|text| !names(text))).collect();
+        if kept.null_count() > texts.null_count() {
+            columns[place] = Arc::new(kept);
+            is_changed = true;
+        }
+    }
+    let emptied = is_changed.then(|| RecordBatch::try_new(batch.schema(), columns))?;
+    Some(emptied.expect("a free text may be missing"))
 }
 
 fn drop_edges(column: &dyn Array, removed: &HashSet<String>, keep: &mut [bool]) {
@@ -111,6 +142,7 @@ fn cleanse_events(lock: &RunLock, suppressions: &Suppressions) -> Result<u64, Fa
         return Ok(0);
     }
     let mut appender = audit::appender(lock)?;
+    let known = RefCell::new(KnownWords::default());
     let keep = |batch: &RecordBatch| {
         let columns = ["account", "raw"].iter().filter_map(|it| batch.column_by_name(it));
         let columns: Vec<_> = columns.collect();
@@ -118,7 +150,7 @@ fn cleanse_events(lock: &RunLock, suppressions: &Suppressions) -> Result<u64, Fa
             let mut stays = true;
             for column in &columns {
                 each_text(column.as_ref(), row, &mut |text| {
-                    stays &= !names_suppressed(suppressions, text);
+                    stays = stays && !suppressions.are_named_in(text, &mut known.borrow_mut());
                 });
             }
             stays
@@ -126,24 +158,4 @@ fn cleanse_events(lock: &RunLock, suppressions: &Suppressions) -> Result<u64, Fa
         (0..batch.num_rows()).map(|row| Some(stays(row))).collect()
     };
     Ok(appender.retain_where(&keep)?)
-}
-
-/// Whether a text has an identifier of somebody suppressed as one of its words.
-pub(crate) fn names_suppressed(suppressions: &Suppressions, text: &str) -> bool {
-    if suppressions.is_empty() {
-        return false;
-    }
-    let is_suppressed = |word: &str| Family::ALL.iter().any(|it| suppressions.has(*it, word));
-    is_suppressed(text) || words(text).any(is_suppressed)
-}
-
-/// The pieces of a text that may be identifiers.
-pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
-    let separates = |it: char| {
-        it.is_whitespace()
-            || matches!(it, '"' | '\'' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>')
-            || matches!(it, '=' | ';' | ',' | ':' | '|' | '`' | '*')
-    };
-    let words = text.split(separates).map(|word| word.trim_end_matches(['.', '!', '?']));
-    words.filter(|word| !word.is_empty())
 }

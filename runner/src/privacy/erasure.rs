@@ -4,6 +4,8 @@
 //! The list of suppressions is written before anything is taken out, so that a crash in between serves
 //! nobody: generations that have not been through all erasures are not opened, and the next run goes on.
 
+use std::collections::BTreeSet;
+
 use core_privacy::keys::KeyRing;
 use core_privacy::suppression::{Erasure, SuppressionList};
 use core_store::{CleansedGeneration, LedgerHead, RunLock};
@@ -50,6 +52,13 @@ pub(crate) struct Certificate {
     pub(crate) ledger: LedgerHead,
 }
 
+/// What came of an erasure.
+pub(crate) struct Erased {
+    pub(crate) certificate: Certificate,
+    /// The keys of the entities that went, for those who have to look for them elsewhere.
+    pub(crate) keys: BTreeSet<String>,
+}
+
 /// Finds whom a request is about. Generations that an earlier erasure has not reached are cleansed
 /// first, since they are not opened.
 pub(crate) fn subject(
@@ -73,7 +82,7 @@ pub(crate) fn erase(
     keys: &KeyRing,
     request: &Request<'_>,
     subject: &Subject,
-) -> Result<Certificate, Failure> {
+) -> Result<Erased, Failure> {
     let now = Moment::now();
     let (id, at) = (format!("e-{}", system::new_run_id(now)?), now.to_rfc3339());
     let tenant = tenant_name(config);
@@ -106,8 +115,8 @@ pub(crate) fn erase(
         return Err(Failure::new(
             Exit::DataRefused,
             anyhow::anyhow!(
-                "erasure {id} has taken {rows} rows out, and there is still something in {}: look into \
-             these, remove them, and erase again",
+                "erasure {id} has taken {rows} rows out, and there is still something in {}: erase what \
+                 has the same name there, such as a device, or remove these files, and erase again",
                 files.join(", ")
             ),
         ));
@@ -130,5 +139,5 @@ pub(crate) fn erase(
     };
     let text = serde_json::to_vec_pretty(&certificate).map_err(anyhow::Error::new)?;
     lock.set_state(&format!("certificate-{}", certificate.id), &text)?;
-    Ok(certificate)
+    Ok(Erased { certificate, keys: cleansed.keys })
 }

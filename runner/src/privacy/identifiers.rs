@@ -58,8 +58,23 @@ pub(crate) fn entity(type_name: &str) -> Option<&'static EntityType> {
 
 /// Whether objects of a type go with an erasure: those that have an identifier.
 pub(crate) fn may_be_erased(type_name: &str) -> bool {
+    !identifying(type_name).is_empty()
+}
+
+/// The places of the properties that hold what somebody typed.
+pub(crate) fn free_texts(type_name: &str, batch: &RecordBatch) -> Vec<usize> {
     let properties = entity(type_name).into_iter().flat_map(|it| it.properties);
-    properties.into_iter().any(|it| family_of(it.columns).is_some())
+    let is_free =
+        |name: &&'static str| column(name).is_some_and(|it| it.form == ColumnForm::FreeText);
+    let free = properties.filter(|it| it.columns.iter().any(&is_free));
+    free.filter_map(|it| batch.schema().index_of(it.name).ok()).collect()
+}
+
+/// The names of the properties of a type that identify people and devices.
+pub(crate) fn identifying(type_name: &str) -> Vec<&'static str> {
+    let properties = entity(type_name).into_iter().flat_map(|it| it.properties);
+    let identifying = properties.filter(|it| family_of(it.columns).is_some());
+    identifying.map(|it| it.name).collect()
 }
 
 /// The key of a row.
@@ -102,12 +117,16 @@ pub(crate) fn each_text<'a>(column: &'a dyn Array, row: usize, take: &mut dyn Fn
 /// have the same serial number.
 fn family_of(columns: &[&str]) -> Option<Family> {
     let mut families = columns.iter().map(|name| {
-        let column = Column::all().into_iter().find(|it| it.name == *name)?;
-        let ColumnForm::Identifier(family) = column.form else { return None };
+        let ColumnForm::Identifier(family) = column(name)?.form else { return None };
         is_proof(family).then_some(family)
     });
     let first = families.next()??;
     families.all(|it| it == Some(first)).then_some(first)
+}
+
+/// What is declared of a column.
+fn column(name: &str) -> Option<&'static Column> {
+    Column::all().into_iter().find(|it| it.name == name)
 }
 
 /// Whether an identifier of this family tells one person or device from all others.

@@ -36,8 +36,13 @@ pub(crate) fn html(retrieval: &Retrieval) -> String {
         [("Objects", &retrieval.entities), ("Relationships", &retrieval.relationships)]
     {
         let _ = writeln!(page, "<h2>{title}</h2>");
+        // What it is about comes before what goes with it.
+        let is_other = |name: &str| !name.ends_with(retrieval.kind);
+        let mut tables: Vec<_> = tables.iter().collect();
+        tables.sort_by_key(|(name, _)| is_other(name));
         for (name, rows) in tables {
-            section(&mut page, name, rows);
+            let name = name.strip_prefix("nexthink_").unwrap_or(name).replace('_', " ");
+            section(&mut page, &name, rows);
         }
     }
     page.push_str("<h2>Audit trail</h2>\n");

@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow_array::RecordBatch;
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_select::filter::filter_record_batch;
 use core_ingest::values::{FROM_KEY, TO_KEY};
+use core_privacy::words::words;
 use core_query::{Format, ResultWriter};
 use core_store::{Generation, LedgerEntry, Table, TableKind, TenantStore};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::identifiers::{Identifying, each_text};
+use super::identifiers::{Identifying, each_text, identifying};
 use super::search::Search;
 use super::subject::{Kind, Subject};
 use crate::audit;
@@ -19,6 +21,9 @@ use crate::exit::Failure;
 
 /// What stands in the place of somebody else.
 const REDACTED: &str = "[somebody else]";
+
+/// What the key of a user begins with.
+const USER_KEY: &str = "nexthink_user:";
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -49,7 +54,11 @@ pub(crate) struct Retrieval {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Held {
     pub(crate) generation: String,
+    /// The run that has published it, as far as the ledger goes back.
+    pub(crate) run: Option<String>,
     pub(crate) created_at: String,
+    /// The day on which it goes, unless an earlier one does.
+    pub(crate) kept_until: String,
     pub(crate) profile: String,
     pub(crate) objects: u64,
 }
@@ -78,10 +87,10 @@ pub(crate) fn retrieve(
     };
     if let Some(generation) = tenant.current()? {
         retrieval.generation = Some(generation.id().to_string());
-        retrieval.take_objects(&generation, subject)?;
+        retrieval.take_objects(&generation, kind, subject)?;
     }
     retrieval.take_events(tenant, subject)?;
-    retrieval.take_history(tenant, subject)?;
+    retrieval.take_history(config, tenant, subject)?;
     Ok(retrieval)
 }
 
@@ -91,7 +100,12 @@ impl Retrieval {
         self.entities.values().chain(self.relationships.values()).map(Vec::len).sum()
     }
 
-    fn take_objects(&mut self, generation: &Generation, subject: &Subject) -> Result<(), Failure> {
+    fn take_objects(
+        &mut self,
+        generation: &Generation,
+        kind: Kind,
+        subject: &Subject,
+    ) -> Result<(), Failure> {
         let mut keys = subject.keys.clone();
         let tables = &generation.manifest().tables;
         for table in tables.iter().filter(|it| it.kind == TableKind::Entity) {
@@ -112,7 +126,14 @@ impl Retrieval {
                 self.entities.insert(table.name.clone(), rows);
             }
         }
-        self.redact(subject);
+        for (name, rows) in &mut self.entities {
+            let others = if name == kind.type_name() { Vec::new() } else { identifying(name) };
+            for row in rows {
+                // An alert on a shared device may name another user in its text.
+                redact(row, subject, "");
+                redact_whole(row, &others, |text| is_its(text, subject));
+            }
+        }
         for table in tables.iter().filter(|it| it.kind == TableKind::Relationship) {
             let rows = rows_of(generation, table, |batch| {
                 let mut is_its = vec![false; batch.num_rows()];
@@ -124,52 +145,69 @@ impl Retrieval {
                 is_its
             })?;
             if !rows.is_empty() {
-                self.relationships.insert(table.name.clone(), rows);
-            }
-        }
-        Ok(())
-    }
-
-    /// An alert on a shared device may name another user in its text.
-    fn redact(&mut self, subject: &Subject) {
-        for row in self.entities.values_mut().flatten() {
-            redact_texts(row, subject);
-        }
-    }
-
-    fn take_events(&mut self, tenant: &TenantStore, subject: &Subject) -> Result<(), Failure> {
-        let search = Search::of(subject)?;
-        for batch in tenant.events(audit::LOG)?.batches_from("") {
-            for mut row in json_rows(&batch?)? {
-                let text = ["account", "raw"].map(|it| row[it].as_str().unwrap_or("").to_owned());
-                if text.iter().any(|it| search.is_in(it.as_bytes())) {
-                    redact_texts(&mut row, subject);
-                    self.audit_events.push(row);
+                let rows = self.relationships.entry(table.name.clone()).or_insert(rows);
+                let is_user = |key: &str| key.starts_with(USER_KEY);
+                for row in rows {
+                    redact_whole(row, &[FROM_KEY, TO_KEY], |it| !is_user(it) || keys.contains(it));
                 }
             }
         }
         Ok(())
     }
 
-    fn take_history(&mut self, tenant: &TenantStore, subject: &Subject) -> Result<(), Failure> {
+    fn take_events(&mut self, tenant: &TenantStore, subject: &Subject) -> Result<(), Failure> {
+        let search = Search::of(subject)?;
+        for batch in tenant.events(audit::LOG)?.batches_from("") {
+            let batch = batch?;
+            let mut is_its = vec![false; batch.num_rows()];
+            for column in ["account", "raw"].iter().filter_map(|it| batch.column_by_name(it)) {
+                search.mark_rows(column.as_ref(), &mut is_its);
+            }
+            for mut row in json_rows(&chosen(&batch, is_its))? {
+                let account = row["account"].as_str().unwrap_or("").to_owned();
+                redact(&mut row, subject, &account);
+                self.audit_events.push(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_history(
+        &mut self,
+        config: &Config,
+        tenant: &TenantStore,
+        subject: &Subject,
+    ) -> Result<(), Failure> {
+        let entries = tenant.ledger().entries()?;
+        let fact = |entry: &LedgerEntry, name| {
+            entry.deed.facts.get(name).and_then(Value::as_str).map(str::to_owned)
+        };
+        let ended = entries.iter().filter(|it| it.deed.event == "run_ended");
+        let runs: BTreeMap<_, _> =
+            ended.filter_map(|it| Some((fact(it, "generation")?, fact(it, "run")?))).collect();
         for (id, objects) in subject.rows.iter().filter(|(_, objects)| **objects > 0) {
             let generation = tenant.generation(&id.parse()?)?;
             let manifest = generation.manifest();
             let profile = manifest.privacy.as_ref().map_or("full", |it| it.profile.as_str());
             self.history.push(Held {
                 generation: id.clone(),
+                run: runs.get(id).cloned(),
                 created_at: manifest.created_at.clone(),
+                kept_until: days_after(
+                    &manifest.created_at,
+                    config.retention.generations.keep_days,
+                ),
                 profile: profile.to_owned(),
                 objects: *objects,
             });
         }
         let has_it = |entry: &LedgerEntry| {
-            let generation = entry.deed.facts.get("generation").and_then(Value::as_str);
-            generation.is_some_and(|it| subject.rows.get(it).is_some_and(|rows| *rows > 0))
+            let rows = fact(entry, "generation").and_then(|it| subject.rows.get(&it).copied());
+            rows.is_some_and(|rows| rows > 0)
         };
         let recipients = ["delivery_started", "delivery_ended", "export"];
-        let entries = tenant.ledger().entries()?.into_iter();
         let deliveries = entries
+            .iter()
             .filter(|it| recipients.contains(&it.deed.event.as_str()) && has_it(it))
             .map(|it| json!({ "event": it.deed.event, "at": it.deed.at, "facts": it.deed.facts }));
         self.deliveries = deliveries.collect();
@@ -186,19 +224,22 @@ fn rows_of(
     let mut rows = Vec::new();
     for batch in generation.batches(table.kind, &table.name)? {
         let batch = batch?;
-        let chosen = choose(&batch);
-        if chosen.iter().any(|it| *it) {
-            let chosen = arrow_array::BooleanArray::from(chosen);
-            let batch = arrow_select::filter::filter_record_batch(&batch, &chosen);
-            let batch = batch.expect("there is one decision for each row");
-            rows.extend(json_rows(&batch)?);
-        }
+        rows.extend(json_rows(&chosen(&batch, choose(&batch)))?);
     }
     Ok(rows)
 }
 
+/// The rows of a batch that are marked.
+fn chosen(batch: &RecordBatch, marks: Vec<bool>) -> RecordBatch {
+    let chosen = filter_record_batch(batch, &BooleanArray::from(marks));
+    chosen.expect("there is one decision for each row")
+}
+
 /// The rows of a batch as JSON objects.
 fn json_rows(batch: &RecordBatch) -> anyhow::Result<Vec<Value>> {
+    if batch.num_rows() == 0 {
+        return Ok(Vec::new());
+    }
     let mut writer = ResultWriter::new(Format::Ndjson, &batch.schema(), Vec::new())?;
     writer.write(batch)?;
     let text = writer.finish()?;
@@ -206,22 +247,48 @@ fn json_rows(batch: &RecordBatch) -> anyhow::Result<Vec<Value>> {
     Ok(lines.map(serde_json::from_slice).collect::<Result<_, _>>()?)
 }
 
-/// Takes the addresses and accounts of others out of every text of a row.
-fn redact_texts(value: &mut Value, subject: &Subject) {
+/// Takes the addresses and accounts of others out of every text of a row; `account` is whoever did what
+/// an event tells.
+fn redact(value: &mut Value, subject: &Subject, account: &str) {
     match value {
-        Value::String(text) => {
-            let words: Vec<String> = super::cleansing::words(text)
-                .filter(|word| names_somebody(word) && !is_its(word, subject))
-                .map(str::to_owned)
-                .collect();
-            for word in words {
-                *text = text.replace(&word, REDACTED);
-            }
+        Value::String(text) => *text = redacted(text, subject, account),
+        Value::Array(items) => items.iter_mut().for_each(|it| redact(it, subject, account)),
+        Value::Object(members) => {
+            members.values_mut().for_each(|it| redact(it, subject, account));
         }
-        Value::Array(items) => items.iter_mut().for_each(|it| redact_texts(it, subject)),
-        Value::Object(members) => members.values_mut().for_each(|it| redact_texts(it, subject)),
         _ => {}
     }
+}
+
+/// Takes whole texts out of a row, unless they may stay.
+fn redact_whole(row: &mut Value, names: &[&str], may_stay: impl Fn(&str) -> bool) {
+    for name in names {
+        if row[*name].as_str().is_some_and(|it| !may_stay(it)) {
+            row[*name] = Value::from(REDACTED);
+        }
+    }
+}
+
+fn redacted(text: &str, subject: &Subject, account: &str) -> String {
+    let is_others = !account.is_empty() && !is_its(account, subject);
+    if is_others && text == account {
+        return REDACTED.to_owned();
+    }
+    // Only then it is more than one word.
+    let has_space = is_others && account.contains(char::is_whitespace);
+    let text = if has_space { &text.replace(account, REDACTED) } else { text };
+    let is_other = |word: &str| {
+        (is_others && word == account) || (names_somebody(word) && !is_its(word, subject))
+    };
+    let (mut redacted, mut end) = (String::new(), 0);
+    for word in words(text).filter(|it| is_other(it)) {
+        // The word is a piece of the text, so that is where it stands.
+        let start = word.as_ptr().addr() - text.as_ptr().addr();
+        redacted.push_str(&text[end..start]);
+        redacted.push_str(REDACTED);
+        end = start + word.len();
+    }
+    redacted + &text[end..]
 }
 
 /// Whether a word has the form of an address or of an account in a domain.
@@ -234,6 +301,15 @@ fn is_its(word: &str, subject: &Subject) -> bool {
     subject.texts.iter().any(|it| it.to_lowercase() == word.to_lowercase())
 }
 
+/// The day that is so many days after a time; empty if that is none.
+fn days_after(time: &str, days: u64) -> String {
+    let day = time.parse::<jiff::Timestamp>().ok().and_then(|it| {
+        let hours = i64::try_from(days).ok()?.checked_mul(24)?;
+        it.checked_add(jiff::SignedDuration::from_hours(hours)).ok()
+    });
+    day.map_or_else(String::new, |it| it.strftime("%Y-%m-%d").to_string())
+}
+
 fn retention(config: &Config) -> Value {
     let windows = &config.retention;
     let mut retention = Map::new();
@@ -244,4 +320,31 @@ fn retention(config: &Config) -> Value {
         retention.insert("auditDays".to_owned(), json!(audit.retention_days));
     }
     Value::Object(retention)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_are_taken_out_word_by_word() {
+        let texts = BTreeSet::from(["mara@acme.example".to_owned()]);
+        let mara = Subject { texts, ..Subject::default() };
+        let table = [
+            ("mara@acme.example at level 3", "eve", "mara@acme.example at level 3"),
+            ("eve, by eve@acme.example.", "eve", "[somebody else], by [somebody else]."),
+            ("by ACME\\Jane Doe (eve)", "ACME\\Jane Doe", "by [somebody else] (eve)"),
+            ("Mara@acme.example|x", "Mara@acme.example", "Mara@acme.example|x"),
+            ("", "", ""),
+        ];
+        for (text, account, expected) in table {
+            assert_eq!(redacted(text, &mara, account), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_for_days_is_kept_until_a_day() {
+        assert_eq!(days_after("2026-11-22T10:00:00Z", 90), "2027-02-20");
+        assert_eq!(days_after("2026-11-22T10:00:00Z", u64::MAX), "");
+    }
 }

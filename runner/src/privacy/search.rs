@@ -10,7 +10,7 @@ use aho_corasick::AhoCorasick;
 use anyhow::Context as _;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::UInt32Type;
-use arrow_array::{Array as _, ArrayRef};
+use arrow_array::{Array, ArrayRef, DictionaryArray, ListArray};
 use core_privacy::traces;
 use core_store::{Batches, TenantStore};
 
@@ -48,15 +48,16 @@ impl Search {
         let pseudonyms = subject.identifiers.iter().map(|(_, text)| text);
         let texts = subject.texts.iter().chain(&subject.names).chain(pseudonyms);
         let texts: Vec<&String> = texts.filter(|it| it.len() >= MIN_BYTES).collect();
-        let mut forms: BTreeSet<Vec<u8>> =
-            texts.iter().flat_map(|text| traces::forms(text)).collect();
+        let forms = texts.iter().flat_map(|text| traces::forms(text));
+        // The search makes no difference between upper and lower case.
+        let mut forms: BTreeSet<Vec<u8>> = forms.map(|it| it.to_ascii_lowercase()).collect();
         forms.retain(|it| it.len() >= MIN_BYTES);
         let longest = forms.iter().map(Vec::len).max().unwrap_or(0);
         let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(&forms);
         let automaton = automaton.map_err(|_| anyhow::anyhow!("there are too many identifiers"))?;
         let plain: BTreeSet<Vec<u8>> =
             texts.iter().map(|it| it.to_lowercase().into_bytes()).collect();
-        let inner = forms.iter().map(|it| !plain.contains(&it.to_ascii_lowercase())).collect();
+        let inner = forms.iter().map(|it| !plain.contains(it)).collect();
         Ok(Search { automaton, inner, longest })
     }
 
@@ -116,35 +117,62 @@ impl Search {
             let batch = batch?;
             known.resize(batch.num_columns(), None);
             for (column, known) in batch.columns().iter().zip(&mut known) {
-                let mut is_there = false;
-                let mut look = |text: &str| is_there |= self.is_in(text.as_bytes());
-                if let Some(dictionary) = column.as_dictionary_opt::<UInt32Type>() {
-                    let values = dictionary.values();
-                    if known.as_ref().is_some_and(|it| it.to_data().ptr_eq(&values.to_data())) {
-                        continue;
+                let Some(dictionary) = column.as_dictionary_opt::<UInt32Type>() else {
+                    if self.is_in_column(column.as_ref()) {
+                        return Ok(true);
                     }
-                    (0..values.len()).for_each(|row| each_text(values.as_ref(), row, &mut look));
-                    *known = Some(values.clone());
-                } else {
-                    (0..column.len()).for_each(|row| each_text(column.as_ref(), row, &mut look));
+                    continue;
+                };
+                let values = dictionary.values();
+                if known.as_ref().is_some_and(|it| it.to_data().ptr_eq(&values.to_data())) {
+                    continue;
                 }
-                if is_there {
+                if self.is_in_column(values.as_ref()) {
                     return Ok(true);
                 }
+                *known = Some(values.clone());
             }
         }
         Ok(false)
     }
 
+    fn is_in_column(&self, column: &dyn Array) -> bool {
+        let mut rows = vec![false; column.len()];
+        self.mark_rows(column, &mut rows);
+        rows.contains(&true)
+    }
+
+    /// Marks the rows with a text that it is in. The texts of a column lie behind each other, so they are
+    /// looked through at once; only where there is something does it matter where one ends.
+    pub(crate) fn mark_rows(&self, column: &dyn Array, rows: &mut [bool]) {
+        let list = column.as_list_opt::<i32>().map(ListArray::values);
+        let dictionary = column.as_dictionary_opt::<UInt32Type>().map(DictionaryArray::values);
+        let texts = list.or(dictionary).map_or(column, |it| it.as_ref());
+        let Some(texts) = texts.as_string_opt::<i32>() else { return };
+        let offsets = texts.value_offsets();
+        let [from, to] = [offsets.first(), offsets.last()].map(|it| {
+            let offset = it.copied().unwrap_or(0);
+            usize::try_from(offset).expect("offsets of texts are not negative")
+        });
+        if !self.automaton.is_match(&texts.value_data()[from..to]) {
+            return;
+        }
+        for (row, mark) in rows.iter_mut().enumerate() {
+            each_text(column, row, &mut |text| *mark |= self.is_in(text.as_bytes()));
+        }
+    }
+
     /// Whether it is in a text, and not within a longer word.
-    pub(crate) fn is_in(&self, text: &[u8]) -> bool {
+    fn is_in(&self, text: &[u8]) -> bool {
         let continues = |byte: Option<&u8>| {
             byte.is_some_and(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'))
         };
-        self.automaton.find_overlapping_iter(text).any(|found| {
-            let before = found.start().checked_sub(1).and_then(|it| text.get(it));
-            let is_word = !continues(before) && !continues(text.get(found.end()));
-            is_word || self.inner[found.pattern().as_usize()]
-        })
+        // Whether there is anything is found out faster than where.
+        self.automaton.is_match(text)
+            && self.automaton.find_overlapping_iter(text).any(|found| {
+                let before = found.start().checked_sub(1).and_then(|it| text.get(it));
+                let is_word = !continues(before) && !continues(text.get(found.end()));
+                is_word || self.inner[found.pattern().as_usize()]
+            })
     }
 }

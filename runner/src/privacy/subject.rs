@@ -217,8 +217,10 @@ impl Round {
             }
         }
         self.rows.insert(generation.id().to_string(), matched);
-        for (form, owners) in owners.into_iter().filter(|(_, owners)| owners.len() > 1) {
-            if typed.contains(&form) && !owners.iter().all(|it| is_typed(it, typed)) {
+        // Several that were all named by their uids are one and the same.
+        owners.retain(|_, it| it.len() > 1 && !it.iter().all(|key| is_typed(key, typed)));
+        for (form, owners) in owners {
+            if typed.contains(&form) {
                 return Err(Failure::usage(format!(
                     "{} objects of generation {} are known by this: name the right ones by their \
                      uids, several if they are one and the same",
@@ -226,9 +228,7 @@ impl Round {
                     generation.id()
                 )));
             }
-            if !typed.contains(&form) {
-                self.shared.insert(form);
-            }
+            self.shared.insert(form);
         }
         Ok(())
     }

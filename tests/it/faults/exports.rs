@@ -7,7 +7,7 @@ use core_simulator::{Content, Results, ResultsCompression, Row, SavedQuery, Tena
 use serde_json::Value;
 
 use super::case::{Case, estate};
-use crate::kit::{Run, TENANT};
+use crate::kit::{Run, Scene, TENANT};
 
 /// The rows of a query, to be changed and written.
 #[derive(Clone)]
@@ -76,11 +76,24 @@ impl Export {
         self.lines().concat()
     }
 
+    /// Lets a tenant give this for a query.
+    pub(crate) fn serve(&self, scene: &Scene, query: SavedQuery) {
+        serve(scene, query, self.csv());
+    }
+
     /// With something else between the cells.
     pub(crate) fn separated_by(&self, separator: &str) -> String {
         let rows = std::iter::once(&self.columns).chain(&self.rows);
         rows.map(|row| line(row.iter().map(|cell| quoted(cell)), separator)).collect()
     }
+}
+
+/// Lets a tenant give a text for a query, compressed as the program asks.
+pub(crate) fn serve(scene: &Scene, query: SavedQuery, text: String) {
+    let results = Results { content: text.into(), compression: ResultsCompression::Requested };
+    scene.update(|it| {
+        it.queries.entry(query.id().to_owned()).or_default().results = Some(results);
+    });
 }
 
 /// The devices of the tenant.

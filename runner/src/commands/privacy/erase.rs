@@ -1,5 +1,7 @@
 //! `privacy erase` and `privacy suppression`: takes a person or device out for good, and back in.
 
+use std::collections::BTreeSet;
+
 use core_privacy::suppression::SuppressionList;
 use serde_json::{Value, json};
 
@@ -30,18 +32,33 @@ pub(super) fn erase(global: &Global, arguments: &EraseArguments) -> Result<Exit,
             "nothing was erased: it cannot be undone, so that it takes `--yes`",
         ));
     }
-    let certificate = erasure::erase(&config, &lock, &keys, &request, &subject)?;
+    let erased = erasure::erase(&config, &lock, &keys, &request, &subject)?;
     match arguments.output {
-        ReportFormat::Json => output::result(&pretty(&json!(certificate))?),
-        ReportFormat::Table => print(&certificate),
+        ReportFormat::Json => output::result(&pretty(&json!(erased.certificate))?),
+        ReportFormat::Table => print(&erased.certificate),
     }
-    if config.jupiterone.is_some() && !global.quiet {
+    if !global.quiet {
+        note_elsewhere(&config, &erased.keys);
+    }
+    Ok(Exit::Complete)
+}
+
+/// Says how what was given away goes too.
+fn note_elsewhere(config: &Config, keys: &BTreeSet<String>) {
+    if config.jupiterone.is_some() {
         output::note(&format!(
             "JupiterOne has it still: the next run or `{} sync jupiterone` removes it there",
             system::own_command()
         ));
+    } else if !keys.is_empty() {
+        output::note(
+            "no destination is configured: where this was exported to, delete the objects with these \
+             keys by hand",
+        );
+        for key in keys {
+            output::note(key);
+        }
     }
-    Ok(Exit::Complete)
 }
 
 /// Whom the flags name.
@@ -85,6 +102,13 @@ fn print(certificate: &Certificate) {
         certificate.tables_scanned
     ));
     note_shared(certificate.shared_identifiers);
+    if *rows_removed == 0 && *events_removed == 0 {
+        output::note(&format!(
+            "nothing of it was stored: if that is a surprise, `{} privacy suppression lift {id}` takes \
+             it back",
+            system::own_command()
+        ));
+    }
     output::note(&format!("certificate-{id}.json in the store says so, without a name"));
 }
 
