@@ -12,8 +12,10 @@ use core_jupiterone::{
     SyncSettings, USER, USER_IS_PERSON,
 };
 use core_model::step::Step;
-use core_store::{DeliveryLock, Generation, GenerationId, Store, StoreError, TenantStore};
-use serde::Serialize;
+use core_store::{
+    DeliveryLock, Generation, GenerationId, LedgerHead, Store, StoreError, TenantStore,
+};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::config::{Config, JupiterOne};
@@ -28,6 +30,14 @@ const NAME: &str = "jupiterone";
 
 /// What the destination got last, in the tenant's part of the store.
 const DELIVERED: &str = "delivered-jupiterone";
+
+/// The file of what the destination got last.
+#[derive(Serialize)]
+struct Kept<'a> {
+    #[serde(flatten)]
+    delivered: &'a Delivered,
+    ledger: Option<LedgerHead>,
+}
 
 /// What a delivery is asked to do beyond its configuration.
 #[derive(Debug, Default, Clone)]
@@ -406,8 +416,21 @@ fn read(tenant: &TenantStore) -> Result<Option<Delivered>, Failure> {
 }
 
 fn keep(lock: &DeliveryLock, delivered: &Delivered) -> Result<(), Failure> {
-    let bytes = serde_json::to_vec(delivered).map_err(anyhow::Error::new)?;
+    let ledger = lock.tenant().ledger().head()?;
+    let kept = Kept { delivered, ledger };
+    let bytes = serde_json::to_vec(&kept).map_err(anyhow::Error::new)?;
     Ok(lock.set_state(DELIVERED, &bytes)?)
+}
+
+/// The ledger's head of when a delivery was written down last, which the ledger must hold still.
+pub(crate) fn known_ledger_head(tenant: &TenantStore) -> Result<Option<LedgerHead>, Failure> {
+    #[derive(Deserialize)]
+    struct Head {
+        ledger: Option<LedgerHead>,
+    }
+    let Some(bytes) = tenant.state(DELIVERED)? else { return Ok(None) };
+    // One that is damaged is told of by the next delivery.
+    Ok(serde_json::from_slice::<Head>(&bytes).ok().and_then(|it| it.ledger))
 }
 
 /// The exit code of a failed delivery: the generation is safe whatever it is.

@@ -198,7 +198,8 @@ Examples:
   nexthink-graph privacy ledger verify --from 812:6b1f…
 
 Keep the head elsewhere, and give it as --from the next time: that is how a ledger that was cut at
-its end or made anew is found out. The heads that the kept generations name are checked always.
+its end or made anew is found out. The heads that the kept generations and the last delivery name are
+checked always.
 A ledger that is not whole ends with exit code 5.")]
     Verify {
         /// A head that an earlier run or `verify` has printed; may be given several times

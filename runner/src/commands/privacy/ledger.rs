@@ -4,9 +4,8 @@ use core_store::{LedgerEntry, LedgerHead, Verification};
 use serde_json::{Value, json};
 
 use crate::cli::{Global, ReportFormat, RowFormat};
-use crate::commands;
 use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::{commands, deliver, output};
 
 /// Lists the entries, the oldest first.
 pub(super) fn list(global: &Global, events: &[String], format: RowFormat) -> Result<Exit, Failure> {
@@ -39,7 +38,8 @@ pub(super) fn verify(
             .ok_or_else(|| Failure::usage(format!("`{text}` is no head: {hint}")))
     });
     let given: Vec<LedgerHead> = given.collect::<Result<_, _>>()?;
-    let known = [given, tenant.known_ledger_heads()?].concat();
+    let mut known = [given, tenant.known_ledger_heads()?].concat();
+    known.extend(deliver::known_ledger_head(&tenant)?);
     let verification = tenant.ledger().verify(&known)?;
     match format {
         ReportFormat::Json => {
