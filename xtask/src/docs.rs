@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use core_model::documentation;
 use core_model::plan::{Decision, Plan};
 use core_model::step::Step;
+use core_privacy::page;
 
 use crate::workspace::{SourceFile, sources};
 
@@ -59,7 +60,7 @@ fn pages(root: &Path, plan: &Plan, sources: &[SourceFile]) -> anyhow::Result<Vec
         Page { path: "docs/authorization.md", text: documentation::authorization(plan) },
         Page {
             path: "docs/personal-data.md",
-            text: documentation::personal_data(plan) + &core_privacy::page::columns(),
+            text: documentation::personal_data(plan) + &page::columns_and_rights(),
         },
         Page { path: "docs/faults.md", text: faults::page(sources) },
         Page { path: README, text: with_table(&readme, &documentation::steps_table(plan))? },

@@ -1,5 +1,5 @@
-//! The part of `docs/personal-data.md` that is about columns: the class of each, and what the profiles
-//! do to it.
+//! The parts of `docs/personal-data.md` that are about columns, with what the profiles do to each, and
+//! about what can be done for the people in them.
 
 use std::fmt::Write as _;
 
@@ -8,8 +8,12 @@ use core_model::step::Step;
 
 use crate::profile::Profile;
 
-/// The columns of the linked steps with their classes and what each profile does to them.
-pub fn columns() -> String {
+/// How people are erased and looked up, how long things are kept, the ledger, the keys.
+const RIGHTS: &str = include_str!("rights.md");
+
+/// The columns of the linked steps with their classes and what each profile does to them, and after it
+/// what can be done for the people in them.
+pub fn columns_and_rights() -> String {
     let keys: Vec<&str> = Step::all().iter().flat_map(|it| it.key_columns()).collect();
     let mut page = String::from(
         "\n## Columns\n\nWhat `[privacy] profile` does to each column before anything is kept of it; \
@@ -26,5 +30,5 @@ pub fn columns() -> String {
             column.class.name()
         );
     }
-    page
+    page + RIGHTS
 }

@@ -70,11 +70,7 @@ fn inventory(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
                     "class": column.class.name(),
                     "action": action.name(),
                     "profile": policy.profile().name(),
-                    "properties": if format == RowFormat::Csv {
-                        json!(goes_to.join(" "))
-                    } else {
-                        json!(goes_to)
-                    },
+                    "properties": goes_to,
                 })
             })
             .collect();
@@ -159,6 +155,7 @@ fn rotate(config: &Config) -> Result<Exit, Failure> {
     record_key(config, "rotated", keys.active_id())?;
     privacy::save_keys(path, &keys)?;
     output::result(&format!("the next run makes its pseudonyms with key {}", keys.active_id()));
+    output::note("keep a copy of the file anew");
     Ok(Exit::Complete)
 }
 

@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use core_jupiterone::Extras;
 use core_model::plan::{Decision, Plan};
 use core_model::step::Step;
 use core_model::{documentation, drawing};
+use core_query::{Format, ResultWriter};
 use serde_json::{Value, json};
 
 use crate::cli::{Cli, DocsFormat, Global, Page, PlanFormat, RowFormat};
@@ -153,7 +156,7 @@ pub(super) fn docs(
         (Some(Page::DataModel), _) => documentation::data_model(&plan),
         (Some(Page::Authorization), _) => documentation::authorization(&plan),
         (Some(Page::PersonalData), _) => {
-            documentation::personal_data(&plan) + &core_privacy::page::columns()
+            documentation::personal_data(&plan) + &core_privacy::page::columns_and_rights()
         }
         (None, Some(DocsFormat::Sdk)) => {
             core_jupiterone::sdk_section(&Step::of_integration(), Extras::default())
@@ -201,11 +204,30 @@ pub(super) fn rows(objects: &[Value], format: RowFormat) -> Result<Exit, Failure
             output::result(&lines.join("\n"));
         }
         RowFormat::Json | RowFormat::Table => output::result(&pretty(&objects.into())?),
-        RowFormat::Csv => {
-            return Err(Failure::usage("this list is nested: use table, json or ndjson"));
-        }
+        RowFormat::Csv => output::result(csv(objects)?.trim_end()),
     }
     Ok(Exit::Complete)
+}
+
+/// Objects with the same members as lines; a list is one cell, and what is nested deeper is JSON.
+fn csv(objects: &[Value]) -> anyhow::Result<String> {
+    let Some(first) = objects.first().and_then(Value::as_object) else { return Ok(String::new()) };
+    let text = |value: &Value| match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
+        }
+        other => Some(other.to_string()),
+    };
+    let columns = first.keys().map(|name| {
+        let cells: StringArray = objects.iter().map(|it| text(&it[name])).collect();
+        (name, Arc::new(cells) as ArrayRef, true)
+    });
+    let batch = RecordBatch::try_from_iter_with_nullable(columns)?;
+    let mut writer = ResultWriter::new(Format::Csv, &batch.schema(), Vec::new())?;
+    writer.write(&batch)?;
+    Ok(String::from_utf8(writer.finish()?)?)
 }
 
 fn pretty(value: &Value) -> Result<String, Failure> {
