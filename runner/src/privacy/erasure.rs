@@ -116,7 +116,8 @@ pub(crate) fn erase(
             Exit::DataRefused,
             anyhow::anyhow!(
                 "erasure {id} has taken {rows} rows out, and there is still something in {}: erase what \
-                 has the same name there, such as a device, or remove these files, and erase again",
+                 has the same name there, such as a device, and erase again; what names it beyond that \
+                 goes with its generation",
                 files.join(", ")
             ),
         ));
