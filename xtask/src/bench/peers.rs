@@ -54,7 +54,10 @@ pub(crate) fn run(
     let mut cases = vec![
         Case { name: "this program, from HTTP and zstd".to_owned(), run: Box::new(run) },
         // Of what the run before it has published.
-        Case { name: "this program, JupiterOne's folder of that".to_owned(), run: Box::new(export) },
+        Case {
+            name: "this program, JupiterOne's folder of that".to_owned(),
+            run: Box::new(export),
+        },
     ];
     for peer in Peer::value_variants().iter().filter(|it| !without.contains(it)) {
         match peer.cases(&scripts, &place, &files) {
