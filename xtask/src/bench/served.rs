@@ -114,6 +114,7 @@ impl Served {
         }
         let mut command = Command::new(program);
         command.current_dir(&self.folder).args(["export", "jupiterone", "collected", "--quiet"]);
+        command.args(["--config", Profile::Full.configuration()]);
         Ok(of_command(&mut command)?.0)
     }
 
