@@ -231,8 +231,7 @@ fn rows_of(scene: &Scene, from: u64, to: u64) -> BTreeMap<String, usize> {
 #[test]
 fn l2_l9_the_table_is_read_through_an_export_and_every_row_is_there_once() {
     let scene = scene("[]");
-    // A day more than what is asked for and the margin: the export starts after the run.
-    configure_table(&scene, 96, |it| it);
+    configure_table(&scene, 72, |it| it);
     let first = scene.run_completely();
     assert_eq!(trail(&first, "table")["gaps"], Value::Array(Vec::new()));
     let (from, to) = a_day(&scene);

@@ -99,12 +99,12 @@ fn month(seed: u64, skew_ms: i64) {
     let settings = WindowSettings { since_ms: DAY_MS, ..WindowSettings::default() };
     let mut kept = Kept::default();
     let mut saved = serde_json::to_string(&Coverage::default()).expect("plain data");
+    let mut first_saved_ms = None;
     let mut outage_hours = 0;
     for hour in 0..=30 * 24 {
         let server_ms = START_MS + hour * HOUR_MS + random.below(300) * 1_000;
         let now_ms = server_ms - skew_ms;
-        // Not at first: what was a day before the first run that reads anything is not asked for.
-        if hour >= 12 && outage_hours == 0 && random.below(60) == 0 {
+        if outage_hours == 0 && random.below(60) == 0 {
             outage_hours = random.below(30);
         }
         if outage_hours > 0 && hour < 30 * 24 {
@@ -127,13 +127,16 @@ fn month(seed: u64, skew_ms: i64) {
             }
             coverage.answered(&window, Some(server_ms / 1_000 * 1_000), now_ms);
             saved = serde_json::to_string(&coverage).expect("plain data");
+            first_saved_ms.get_or_insert(now_ms);
         }
     }
+    // The first run whose beginning is on record says from when on everything is wanted.
+    let from_ms = START_MS.max(first_saved_ms.expect("the last run reads") - DAY_MS);
     let end_ms = START_MS + 30 * DAY_MS;
     let expected: Vec<&str> = model
         .lines
         .iter()
-        .filter(|it| it.occurred_ms >= START_MS && it.visible_ms < end_ms)
+        .filter(|it| it.occurred_ms >= from_ms && it.visible_ms < end_ms)
         .map(|it| it.text.as_str())
         .collect();
     let mut stored: Vec<&str> = kept.0.values().map(|(text, _)| text.as_str()).collect();
