@@ -10,6 +10,10 @@ pub const EXPORT_SCOPE: &str = "service:integration";
 /// The OAuth scope that the audit trail needs, unless a local account reads it.
 pub const AUDIT_SCOPE: &str = "service:audit-trail";
 
+/// The permission of a role without which the table `platform.audit_logs` shows nothing (Nexthink,
+/// exporting audit logs).
+pub const AUDIT_PERMISSION: &str = "View audit logs in NQL";
+
 /// Where every run gets its token.
 pub const TOKEN_ENDPOINT: &str =
     "https://{tenantId}-login.{region}.nexthink.cloud/oauth2/default/v1/token";

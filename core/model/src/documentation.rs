@@ -9,7 +9,9 @@ use std::fmt::Write as _;
 
 pub use self::integration_page::integration_page;
 
-use crate::authorization::{EXECUTE_ENDPOINT, TOKEN_ENDPOINT};
+use crate::authorization::{
+    AUDIT_PERMISSION, AUDIT_SCOPE, EXECUTE_ENDPOINT, EXPORT_SCOPE, TOKEN_ENDPOINT,
+};
 use crate::entity::EntityType;
 use crate::plan::Plan;
 use crate::property::{PersonalData, Property};
@@ -79,6 +81,13 @@ pub fn authorization(plan: &Plan) -> String {
     let _ = writeln!(page, "- `{TOKEN_ENDPOINT}`\n");
     page.push_str("| Step | OAuth scopes | Endpoints |\n| --- | --- | --- |\n");
     page.push_str(&authorization_rows(plan));
+    let _ = writeln!(
+        page,
+        "\nThe audit trail is read with a local account that has administrator rights, or, at \
+         `agora.{{region}}.nexthink.cloud`, with a token for `{AUDIT_SCOPE}`. Where it is read from the table \
+         `platform.audit_logs` it is one more export: a token for `{EXPORT_SCOPE}`, and a saved query by \
+         somebody whose role has the permission *{AUDIT_PERMISSION}*."
+    );
     let _ = writeln!(
         page,
         "\n`check` besides runs each query once for its first rows: `{EXECUTE_ENDPOINT}`. A results \
