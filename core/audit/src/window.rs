@@ -207,6 +207,8 @@ impl Coverage {
         for span in self.covered.iter().chain(&self.lost) {
             subtract(&mut gaps, *span);
         }
+        // What our clock says is over is not, where Nexthink's is behind it: no answer shows it yet.
+        subtract(&mut gaps, Span { from_ms: server_ms, to_ms: i64::MAX });
         gaps
     }
 }
@@ -361,6 +363,23 @@ mod tests {
         assert!(!windows[0].is_newest);
         assert!(windows[1..].iter().all(|it| it.span.to_ms <= NOW - 18 * DAY));
         assert!(windows.iter().any(|it| it.span.from_ms <= NOW - 20 * DAY));
+    }
+
+    #[test]
+    fn l8_what_is_wanted_up_to_now_is_read_though_the_clock_of_nexthink_is_behind() {
+        let settings = WindowSettings { since_ms: DAY, ..WindowSettings::default() };
+        for skew in [-7 * HOUR_MS, -900, 0, 900] {
+            let mut coverage = Coverage::default();
+            coverage.want(span(NOW - 2 * DAY, NOW));
+            coverage.begin(NOW, &settings);
+            let mut n_windows = 0;
+            while let Some(window) = coverage.next_window(NOW, &settings, &[]) {
+                coverage.answered(&window, Some(NOW + skew), NOW);
+                n_windows += 1;
+                assert!(n_windows <= 6, "{skew}: it does not get done");
+            }
+            assert_eq!(coverage.gaps(NOW), [], "{skew}");
+        }
     }
 
     #[test]
