@@ -11,6 +11,7 @@ use core_model::step::Step;
 use core_store::{Generation, Table, TableKind};
 
 use crate::error::JupiterOneError;
+use crate::events::Events;
 use crate::extras::Extras;
 use crate::findings::Findings;
 use crate::persons;
@@ -28,6 +29,7 @@ pub struct Contents {
     extras: Extras,
     /// The relationships to Persons, which no table of the generation holds.
     persons: Option<Table>,
+    events: Option<Events>,
 }
 
 impl Contents {
@@ -91,9 +93,23 @@ impl Contents {
             partial.remove(&table.name);
         }
         let purged = BTreeSet::new();
-        let mut contents = Self { generation, ends, partial, purged, extras, persons };
+        let mut contents =
+            Self { generation, ends, partial, purged, extras, persons, events: None };
         contents.partial = contents.with_touching(contents.partial.clone());
         contents
+    }
+
+    /// The same with events, whose types are partial whatever else is.
+    #[must_use]
+    pub fn with_events(mut self, events: Events) -> Self {
+        for table in events.tables() {
+            self.partial.insert(table.name.clone());
+            if let Some((from, to)) = ends_of(table) {
+                self.ends.insert(table.name.clone(), [from, to]);
+            }
+        }
+        self.events = Some(events);
+        self
     }
 
     /// The same without these types and the relationships that touch them, so that JupiterOne deletes
@@ -121,7 +137,9 @@ impl Contents {
     /// JupiterOne has is uploaded, but for who was erased.
     #[must_use]
     pub fn with_complete(mut self, types: &BTreeSet<String>) -> Self {
-        self.partial.retain(|name| !types.contains(name));
+        let is_of_events = |name: &str| self.event_tables().any(|it| it.name == name);
+        let complete: Vec<_> = types.iter().filter(|name| !is_of_events(name)).collect();
+        self.partial.retain(|name| !complete.contains(&name));
         self
     }
 
@@ -158,10 +176,11 @@ impl Contents {
         partial
     }
 
-    /// The tables of one kind that are delivered, in the order of the manifest; last the relationships to
-    /// Persons, of which the table says how many users there are.
+    /// The tables of one kind that are delivered, in the order of the manifest; then the relationships to
+    /// Persons, of which the table says how many users there are, and last those of events.
     pub fn tables(&self, kind: TableKind) -> impl Iterator<Item = &Table> {
         let tables = self.generation.manifest().tables.iter().chain(&self.persons);
+        let tables = tables.chain(self.event_tables());
         tables.filter(move |table| table.kind == kind && !self.purged.contains(&table.name))
     }
 
@@ -192,6 +211,9 @@ impl Contents {
         let shape = Shape::of(table);
         let shape = if self.extras.raw_data { shape.with_raw_data() } else { shape };
         shape.note_illegal_names(findings);
+        if let Some(events) = self.events.as_ref().filter(|it| it.tables().contains(&table)) {
+            return events.for_each_object(table, &shape, findings, each);
+        }
         let batches = self.generation.batches(table.kind, &table.name);
         for batch in batches.map_err(JupiterOneError::Store)? {
             let batch: RecordBatch = batch.map_err(JupiterOneError::Store)?;
@@ -210,6 +232,15 @@ impl Contents {
             persons::write_rows(&batch, &mut each)?;
         }
         Ok(())
+    }
+
+    /// The type of events that are delivered, and from which number on the next delivery has to deliver.
+    pub(crate) fn events_through(&self) -> Option<(&str, u64)> {
+        self.events.as_ref().map(Events::through)
+    }
+
+    fn event_tables(&self) -> impl Iterator<Item = &Table> {
+        self.events.iter().flat_map(Events::tables)
     }
 
     /// Whether this is the table of the relationships to Persons, which has fewer objects than rows.

@@ -3,7 +3,7 @@
 //! the caller's notes on what was read, so that no crash loses an event or keeps it twice.
 
 mod append;
-mod day_keys;
+mod keys;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -35,6 +35,9 @@ pub struct EventDeclaration {
     pub personal_columns: Vec<String>,
     /// The column with the time by which events are kept and removed: milliseconds, never null.
     pub time_column: &'static str,
+    /// The column with an event's own time, if it has one. The time by which an event is kept that has
+    /// none is a guess, so that it is looked for in the days around it too.
+    pub own_time_column: &'static str,
 }
 
 /// A file of events.
@@ -54,6 +57,10 @@ pub struct EventFile {
     pub from_ms: i64,
     /// The latest time in it.
     pub to_ms: i64,
+    /// The number of the latest file that its events were written to first, from which
+    /// [`EventLog::events_since`] tells whether any of them are new.
+    #[serde(default)]
+    pub newest_part: u64,
 }
 
 /// A log as it is now. What it lists is removed only by a retention or a compaction.
@@ -94,6 +101,40 @@ impl EventLog {
     /// What the writer noted with its last commit; null before the first.
     pub fn notes(&self) -> &Value {
         &self.state.notes
+    }
+
+    /// The number of the next file: what is stored from now on is what there will be since then.
+    pub fn next_part(&self) -> u64 {
+        self.state.next_part
+    }
+
+    /// How many events there are in files that have some of those stored since a number of
+    /// [`EventLog::next_part`], and these events themselves. Where small files were made into one
+    /// meanwhile, older events are among them.
+    pub fn events_since(&self, part: u64) -> (u64, Batches) {
+        let new = || self.state.files.iter().filter(|it| it.newest_part >= part);
+        let paths = new().map(|file| self.folder.join(&file.path)).collect();
+        (new().map(|file| file.rows).sum(), Batches::of(paths))
+    }
+
+    /// How many events are from before a time, by this column of times.
+    ///
+    /// # Errors
+    /// [`StoreError::Parquet`] or [`StoreError::Io`] when a file cannot be read.
+    pub fn rows_before(&self, time_column: &str, ms: i64) -> Result<u64, StoreError> {
+        let (mut rows, mut partly) = (0, Vec::new());
+        for file in &self.state.files {
+            if file.to_ms < ms {
+                rows += file.rows;
+            } else if file.from_ms < ms {
+                partly.push(self.folder.join(&file.path));
+            }
+        }
+        for batch in Batches::of(partly.into()) {
+            let times = append::times(&batch?, time_column).clone();
+            rows += times.values().iter().filter(|it| **it < ms).count() as u64;
+        }
+        Ok(rows)
     }
 
     /// The addresses of the files, for an engine that reads them itself.

@@ -147,6 +147,7 @@ impl SyncClient {
             types: contents.delivered_types(),
             purged: contents.purged_types().clone(),
             extras: contents.extras(),
+            events_through: contents.events_through().map(|(name, part)| (name.to_owned(), part)),
         })
     }
 

@@ -43,6 +43,10 @@ pub struct Delivered {
     /// The erasures after which nobody who was erased is there any more, by id.
     #[serde(default)]
     pub erasures: BTreeSet<String>,
+    /// Of each type of events, the number of [`core_store::EventLog::next_part`] from which on they were
+    /// not delivered yet.
+    #[serde(default)]
+    pub events: BTreeMap<String, u64>,
 }
 
 impl Delivered {
@@ -110,6 +114,7 @@ mod tests {
             extras: Extras { persons: true, raw_data: false },
             partial: Some(BTreeSet::from(["nexthink_user".to_owned()])),
             erasures: BTreeSet::from(["e-1".to_owned()]),
+            events: BTreeMap::from([("nexthink_audit_event".to_owned(), 7)]),
         })
     }
 

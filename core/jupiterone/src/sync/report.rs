@@ -42,6 +42,9 @@ pub struct DeliveryReport {
     /// What was delivered besides the generation's tables.
     #[serde(skip)]
     pub(crate) extras: Extras,
+    /// The type of the events that were delivered, and the number from which on others are new.
+    #[serde(skip)]
+    pub(crate) events_through: Option<(String, u64)>,
 }
 
 impl DeliveryReport {
@@ -56,6 +59,10 @@ impl DeliveryReport {
     pub fn delivered(&self, before: Option<&Delivered>) -> Delivered {
         let mut types = before.map(|it| it.types.clone()).unwrap_or_default();
         types.extend(self.types.clone());
+        let mut events = before.map(|it| it.events.clone()).unwrap_or_default();
+        events.extend(self.events_through.clone().filter(|_| self.is_whole()));
+        // What is purged is delivered from its beginning if it ever is again.
+        events.retain(|name, _| !self.purged.contains(name));
         Delivered {
             destination: self.destination.clone(),
             generation: self.generation.clone(),
@@ -67,6 +74,7 @@ impl DeliveryReport {
             extras: self.extras,
             partial: Some(self.partial_datasets.iter().cloned().collect()),
             erasures: before.map(|it| it.erasures.clone()).unwrap_or_default(),
+            events,
         }
     }
 }

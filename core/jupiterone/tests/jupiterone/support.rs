@@ -237,6 +237,7 @@ pub(crate) fn delivered_before() -> Result<Delivered, JupiterOneError> {
         extras: Extras::default(),
         partial: None,
         erasures: BTreeSet::new(),
+        events: BTreeMap::new(),
     })
 }
 

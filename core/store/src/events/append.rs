@@ -10,7 +10,7 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use serde_json::Value;
 
-use super::day_keys::{self, DayKeys, KEY_COLUMN};
+use super::keys::{self, DAY_MS, KEY_COLUMN, Keys, Slot};
 use super::{EventDeclaration, EventFile, EventLog, STATE_FILE, is_day};
 use crate::downloads::replace_file;
 use crate::error::StoreError;
@@ -22,6 +22,8 @@ use crate::tenant::RunLock;
 
 /// A day with more files than this is made into one file.
 const MAX_FILES_OF_A_DAY: usize = 8;
+/// How many days are written at once. Each holds a row group in memory.
+const OPEN_DAYS: usize = 3;
 
 /// Appends to a log of events. Holds the lock.
 pub struct EventAppender {
@@ -32,7 +34,9 @@ pub struct EventAppender {
     open: BTreeMap<String, OpenFile>,
     /// The files that are written and not committed.
     staged: Vec<EventFile>,
-    keys: DayKeys,
+    keys: Keys,
+    /// The number of the first file that this appender has written.
+    opened_at: u64,
 }
 
 struct OpenFile {
@@ -48,7 +52,7 @@ impl EventAppender {
         log: EventLog,
         declaration: EventDeclaration,
     ) -> Result<Self, StoreError> {
-        for column in [KEY_COLUMN, declaration.time_column] {
+        for column in [KEY_COLUMN, declaration.time_column, declaration.own_time_column] {
             if declaration.schema.index_of(column).is_err() {
                 let reason = format!("events need a column {column}");
                 return Err(StoreError::InvalidTable { name: "events".to_owned(), reason });
@@ -56,11 +60,12 @@ impl EventAppender {
         }
         let appender = Self {
             _lock: lock,
+            opened_at: log.state.next_part,
             log,
             declaration,
             open: BTreeMap::new(),
             staged: Vec::new(),
-            keys: DayKeys::default(),
+            keys: Keys::default(),
         };
         appender.remove_leftovers()?;
         Ok(appender)
@@ -71,23 +76,27 @@ impl EventAppender {
         &self.log
     }
 
-    /// Whether a day has no event of this key, which it then counts as having: it must be written
-    /// before another day is asked about. The keys of a few days are held in memory.
+    /// Whether there is no event of this key that is kept by this time, which there then is. Where the
+    /// time is a guess, because the event has another itself or none, the days around are looked at too.
     ///
     /// # Errors
     /// [`StoreError::Parquet`] or [`StoreError::Io`] when a file of the day cannot be read.
-    pub fn is_new(&mut self, day: &str, key: &str) -> Result<bool, StoreError> {
-        self.hold(day)?;
-        Ok(self.keys.get(day).is_some_and(|keys| keys.insert(day_keys::hash(key))))
-    }
-
-    /// Whether a day has an event of this key.
-    ///
-    /// # Errors
-    /// Those of [`EventAppender::is_new`].
-    pub fn has(&mut self, day: &str, key: &str) -> Result<bool, StoreError> {
-        self.hold(day)?;
-        Ok(self.keys.get(day).is_some_and(|keys| keys.contains(&day_keys::hash(key))))
+    pub fn is_new(
+        &mut self,
+        kept_ms: i64,
+        own_ms: Option<i64>,
+        key: &str,
+    ) -> Result<bool, StoreError> {
+        let key = keys::hash(key);
+        let slot = Slot::of(kept_ms, own_ms);
+        if matches!(slot, Slot::Guessed(_)) {
+            for near_ms in [kept_ms.saturating_sub(DAY_MS), kept_ms.saturating_add(DAY_MS)] {
+                if self.keys_of(Slot::of(near_ms, None))?.contains(&key) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(self.keys_of(slot)?.insert(key))
     }
 
     /// Writes events of one day.
@@ -104,6 +113,11 @@ impl EventAppender {
             return Err(StoreError::InvalidName { what: "day", name, rule: "YYYY-MM-DD" });
         }
         if !self.open.contains_key(day) {
+            if self.open.len() >= OPEN_DAYS
+                && let Some(earliest) = self.open.keys().next().cloned()
+            {
+                self.close(&earliest)?;
+            }
             let file = self.create()?;
             self.open.insert(day.to_owned(), file);
         }
@@ -128,7 +142,9 @@ impl EventAppender {
         let mut state = self.log.state.clone();
         state.files.extend(staged);
         state.notes = notes;
-        self.replace_state(state)
+        self.replace_state(state)?;
+        self.keys.forget_put_down(&self.staging());
+        Ok(())
     }
 
     /// Forgets everything that was written since the last commit.
@@ -142,32 +158,55 @@ impl EventAppender {
         self.remove_leftovers()
     }
 
-    /// Removes every event from before a time, in milliseconds since 1970-01-01 UTC, and makes days of
-    /// many files into one file each. Returns how many events were removed.
+    /// Removes every event from before a time, in milliseconds since 1970-01-01 UTC. Returns how many
+    /// events were removed.
     ///
     /// # Errors
     /// [`StoreError::Io`] or [`StoreError::Parquet`]; a file is then as it was.
     pub fn retain_from(&mut self, from_ms: i64) -> Result<u64, StoreError> {
-        self.close_all()?;
         let mut removed = 0;
+        for (day, files) in self.by_day()? {
+            let old: Vec<EventFile> =
+                files.into_iter().filter(|file| file.from_ms < from_ms).collect();
+            if old.is_empty() {
+                continue;
+            }
+            let time_column = self.declaration.time_column;
+            let keep = |batch: &RecordBatch| {
+                let times = times(batch, time_column);
+                times.iter().map(|it| Some(it? >= from_ms)).collect()
+            };
+            let read: Vec<EventFile> =
+                old.iter().filter(|file| file.to_ms >= from_ms).cloned().collect();
+            removed += self.rewrite(&day, &old, &read, &keep)?;
+        }
+        Ok(removed)
+    }
+
+    /// Makes days of many files into one file each. What this appender has written stays as it is until
+    /// the next one: somebody may want to know what is new.
+    ///
+    /// # Errors
+    /// Those of [`EventAppender::retain_from`].
+    pub fn compact(&mut self) -> Result<(), StoreError> {
+        for (day, mut files) in self.by_day()? {
+            files.retain(|file| file.newest_part < self.opened_at);
+            if files.len() > MAX_FILES_OF_A_DAY {
+                let all = |batch: &RecordBatch| BooleanArray::from(vec![true; batch.num_rows()]);
+                self.rewrite(&day, &files, &files, &all)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The committed files by day.
+    fn by_day(&mut self) -> Result<BTreeMap<String, Vec<EventFile>>, StoreError> {
+        self.close_all()?;
         let mut by_day: BTreeMap<String, Vec<EventFile>> = BTreeMap::new();
         for file in &self.log.state.files {
             by_day.entry(file.day.clone()).or_default().push(file.clone());
         }
-        for (day, files) in by_day {
-            let has_old = files.iter().any(|file| file.from_ms < from_ms);
-            if has_old || files.len() > MAX_FILES_OF_A_DAY {
-                let time_column = self.declaration.time_column;
-                let keep = |batch: &RecordBatch| {
-                    let times = times(batch, time_column);
-                    times.iter().map(|it| Some(it? >= from_ms)).collect()
-                };
-                let read: Vec<EventFile> =
-                    files.iter().filter(|file| file.to_ms >= from_ms).cloned().collect();
-                removed += self.rewrite(&day, &files, &read, &keep)?;
-            }
-        }
-        Ok(removed)
+        Ok(by_day)
     }
 
     /// Removes the events of which `keep` says no, and returns how many there were. Days that lose
@@ -179,14 +218,9 @@ impl EventAppender {
         &mut self,
         keep: &dyn Fn(&RecordBatch) -> BooleanArray,
     ) -> Result<u64, StoreError> {
-        self.close_all()?;
         self.keys.clear();
-        let mut by_day: BTreeMap<String, Vec<EventFile>> = BTreeMap::new();
-        for file in &self.log.state.files {
-            by_day.entry(file.day.clone()).or_default().push(file.clone());
-        }
         let mut removed = 0;
-        for (day, files) in by_day {
+        for (day, files) in self.by_day()? {
             let paths = files.iter().map(|file| self.log.folder.join(&file.path)).collect();
             let mut loses = false;
             for batch in Batches::of(paths) {
@@ -200,7 +234,7 @@ impl EventAppender {
         Ok(removed)
     }
 
-    /// Puts one file in the place of several, with the events of those in `read` that are kept.
+    /// Puts one file in the place of several of a day, with the events of those in `read` that are kept.
     fn rewrite(
         &mut self,
         day: &str,
@@ -219,12 +253,14 @@ impl EventAppender {
             self.write(day, &batch)?;
         }
         self.close(day)?;
-        let staged = std::mem::take(&mut self.staged);
-        for file in &staged {
+        let mut staged = std::mem::take(&mut self.staged);
+        let newest_part = files.iter().map(|file| file.newest_part).max().unwrap_or_default();
+        for file in &mut staged {
+            file.newest_part = newest_part;
             self.put_in_place(file)?;
         }
         let mut state = self.log.state.clone();
-        state.files.retain(|file| file.day != day);
+        state.files.retain(|file| !files.contains(file));
         let after: u64 = staged.iter().map(|file| file.rows).sum();
         state.files.extend(staged);
         self.replace_state(state)?;
@@ -246,23 +282,19 @@ impl EventAppender {
         Ok(())
     }
 
-    fn hold(&mut self, day: &str) -> Result<(), StoreError> {
-        if self.keys.get(day).is_some() {
-            return Ok(());
+    /// The keys of a slot: of the events that were committed, and those that came since.
+    fn keys_of(&mut self, slot: Slot) -> Result<&mut HashSet<u128>, StoreError> {
+        let staging = self.staging();
+        if self.keys.get(slot).is_none() && !self.keys.take_up(slot, &staging)? {
+            let times = slot.times();
+            let mut keys = HashSet::new();
+            let files = self.log.state.files.iter();
+            for file in files.filter(|it| it.from_ms < times.end && it.to_ms >= times.start) {
+                keys::read(&self.log.folder.join(&file.path), &self.declaration, slot, &mut keys)?;
+            }
+            self.keys.hold(slot, keys, &staging)?;
         }
-        // What is being written cannot be read.
-        self.close(day)?;
-        let mut keys = HashSet::new();
-        for file in self.log.state.files.iter().filter(|file| file.day == day) {
-            day_keys::read(&self.log.folder.join(&file.path), &mut keys)?;
-        }
-        for file in self.staged.iter().filter(|file| file.day == day) {
-            day_keys::read(&self.staging().join(file_name(&file.path)), &mut keys)?;
-        }
-        match self.keys.hold(day, keys) {
-            Some(day) => self.close(&day),
-            None => Ok(()),
-        }
+        Ok(self.keys.get(slot).expect("it is held now"))
     }
 
     fn create(&mut self) -> Result<OpenFile, StoreError> {
@@ -304,6 +336,7 @@ impl EventAppender {
             blake3: entry.blake3.clone(),
             from_ms: file.from_ms,
             to_ms: file.to_ms,
+            newest_part: file.part,
         });
         Ok(())
     }
@@ -352,7 +385,7 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn times<'a>(
+pub(super) fn times<'a>(
     batch: &'a RecordBatch,
     column: &str,
 ) -> &'a arrow_array::PrimitiveArray<TimestampMillisecondType> {

@@ -1,47 +1,137 @@
-//! The keys of the events of a few days, so that an event that is there is not stored again.
+//! The keys of the events around those that come, so that one that is there is not stored again. Those
+//! of a few hours are in memory; what makes room for others is put down in a file, so that memory does
+//! not grow with the events of a day.
 
 use std::collections::{HashSet, VecDeque};
-use std::fs::File;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray as _;
+use arrow_array::types::TimestampMillisecondType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::statistics::Statistics;
 
+use super::EventDeclaration;
 use crate::error::StoreError;
+use crate::platform;
 
 /// The column that identifies an event.
 pub(super) const KEY_COLUMN: &str = "_key";
-/// How many days are held at once: a trail is nearly in the order of time.
-const DAYS: usize = 4;
+const HOUR_MS: i64 = 3_600_000;
+pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
+/// How many slots are in memory at once: a trail is nearly in the order of time.
+const SLOTS: usize = 6;
 
-/// The keys of some days, as hashes: 16 bytes each, whatever their length.
-#[derive(Debug, Default)]
-pub(super) struct DayKeys {
-    /// The one used last is at the back.
-    days: VecDeque<(String, HashSet<u128>)>,
+/// Events among which one is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Slot {
+    /// Those of an hour since 1970-01-01 UTC.
+    Hour(i64),
+    /// Those of a day since 1970-01-01 UTC whose place in it is a guess: few, unless a whole trail
+    /// tells no times.
+    Guessed(i64),
 }
 
-impl DayKeys {
-    /// The keys of a day, if they are held.
-    pub(super) fn get(&mut self, day: &str) -> Option<&mut HashSet<u128>> {
-        let place = self.days.iter().position(|(held, _)| held == day)?;
-        let found = self.days.remove(place)?;
-        self.days.push_back(found);
-        self.days.back_mut().map(|(_, keys)| keys)
+/// The keys of some slots, as hashes: 16 bytes each, whatever their length.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    /// The one used last is at the back.
+    held: VecDeque<(Slot, HashSet<u128>)>,
+    put_down: HashSet<Slot>,
+}
+
+impl Slot {
+    /// Where an event is looked for that is kept by one time and has another itself, or none.
+    pub(super) fn of(kept_ms: i64, own_ms: Option<i64>) -> Slot {
+        if own_ms == Some(kept_ms) {
+            Slot::Hour(kept_ms.div_euclid(HOUR_MS))
+        } else {
+            Slot::Guessed(kept_ms.div_euclid(DAY_MS))
+        }
     }
 
-    /// Holds the keys of a day from now on; gives the day that makes room for it, if one must.
-    pub(super) fn hold(&mut self, day: &str, keys: HashSet<u128>) -> Option<String> {
-        self.days.push_back((day.to_owned(), keys));
-        let is_full = self.days.len() > DAYS;
-        is_full.then(|| self.days.pop_front().map(|(day, _)| day)).flatten()
+    /// The times by which its events are kept.
+    pub(super) fn times(self) -> Range<i64> {
+        match self {
+            Slot::Hour(hour) => hour * HOUR_MS..(hour + 1) * HOUR_MS,
+            Slot::Guessed(day) => day * DAY_MS..(day + 1) * DAY_MS,
+        }
     }
 
-    /// Holds no keys any more.
+    fn file(self, folder: &Path) -> PathBuf {
+        folder.join(match self {
+            Slot::Hour(hour) => format!("keys-of-hour-{hour}"),
+            Slot::Guessed(day) => format!("guessed-keys-of-day-{day}"),
+        })
+    }
+}
+
+impl Keys {
+    /// The keys of a slot, if they are held.
+    pub(super) fn get(&mut self, slot: Slot) -> Option<&mut HashSet<u128>> {
+        let place = self.held.iter().position(|(held, _)| *held == slot)?;
+        let found = self.held.remove(place)?;
+        self.held.push_back(found);
+        self.held.back_mut().map(|(_, keys)| keys)
+    }
+
+    /// Holds the keys of a slot that were put down in this folder, if they were.
+    pub(super) fn take_up(&mut self, slot: Slot, folder: &Path) -> Result<bool, StoreError> {
+        if !self.put_down.remove(&slot) {
+            return Ok(false);
+        }
+        let path = slot.file(folder);
+        let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
+        fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+        let (keys, _) = bytes.as_chunks::<16>();
+        self.hold(slot, keys.iter().map(|key| u128::from_le_bytes(*key)).collect(), folder)?;
+        Ok(true)
+    }
+
+    /// Holds the keys of a slot; what makes room for them is put down in the folder.
+    pub(super) fn hold(
+        &mut self,
+        slot: Slot,
+        keys: HashSet<u128>,
+        folder: &Path,
+    ) -> Result<(), StoreError> {
+        self.held.push_back((slot, keys));
+        if self.held.len() > SLOTS
+            && let Some((slot, keys)) = self.held.pop_front()
+        {
+            let path = slot.file(folder);
+            write(&path, &keys).map_err(StoreError::io("write", &path))?;
+            self.put_down.insert(slot);
+        }
+        Ok(())
+    }
+
+    /// Forgets what was put down, since it is in the events' own files now. A file that stays is in
+    /// nobody's way, and removed with other leftovers.
+    pub(super) fn forget_put_down(&mut self, folder: &Path) {
+        for slot in self.put_down.drain() {
+            let _ = fs::remove_file(slot.file(folder));
+        }
+    }
+
+    /// Knows no keys any more.
     pub(super) fn clear(&mut self) {
-        self.days.clear();
+        self.held.clear();
+        self.put_down.clear();
     }
+}
+
+fn write(path: &Path, keys: &HashSet<u128>) -> std::io::Result<()> {
+    let mut options = platform::private_file();
+    let mut file = BufWriter::new(options.create(true).truncate(true).open(path)?);
+    for key in keys {
+        file.write_all(&key.to_le_bytes())?;
+    }
+    file.flush()
 }
 
 /// What stands for a key.
@@ -50,16 +140,44 @@ pub(super) fn hash(key: &str) -> u128 {
     u128::from_le_bytes(hash.as_bytes()[..16].try_into().expect("a hash has 32 bytes"))
 }
 
-/// Adds the keys of a file.
-pub(super) fn read(path: &Path, keys: &mut HashSet<u128>) -> Result<(), StoreError> {
+/// Adds the keys of those events of a file that are in a slot.
+pub(super) fn read(
+    path: &Path,
+    declaration: &EventDeclaration,
+    slot: Slot,
+    keys: &mut HashSet<u128>,
+) -> Result<(), StoreError> {
     let failed = || StoreError::parquet("read", path);
     let file = File::open(path).map_err(StoreError::io("open the file", path))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed())?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), [KEY_COLUMN]);
-    for batch in builder.with_projection(mask).build().map_err(failed())? {
+    let [time, own] = [declaration.time_column, declaration.own_time_column];
+    let mask = ProjectionMask::columns(builder.parquet_schema(), [KEY_COLUMN, time, own]);
+    let times = slot.times();
+    let leaf = builder.parquet_schema().columns().iter().position(|it| it.name() == time);
+    let groups = builder.metadata().row_groups().iter().enumerate();
+    let groups = groups.filter(|(_, group)| leaf.is_none_or(|it| may_have(group, it, &times)));
+    let groups = groups.map(|(number, _)| number).collect();
+    let reader = builder.with_projection(mask).with_row_groups(groups);
+    for batch in reader.build().map_err(failed())? {
         let batch = batch.map_err(|error| failed()(error.into()))?;
-        let column = batch.column(0).as_string::<i32>();
-        keys.extend(column.iter().flatten().map(hash));
+        let column = |name| batch.column_by_name(name).expect("it is in every file of the log");
+        let [times, own_times] =
+            [time, own].map(|it| column(it).as_primitive::<TimestampMillisecondType>().iter());
+        let rows = column(KEY_COLUMN).as_string::<i32>().iter().zip(times.zip(own_times));
+        keys.extend(rows.filter_map(|(key, (kept_ms, own_ms))| {
+            (Slot::of(kept_ms?, own_ms) == slot).then(|| key.map(hash)).flatten()
+        }));
     }
     Ok(())
+}
+
+/// Whether a row group may have a time in a range, by its smallest and largest.
+fn may_have(group: &RowGroupMetaData, leaf: usize, times: &Range<i64>) -> bool {
+    match group.column(leaf).statistics() {
+        Some(Statistics::Int64(it)) => {
+            it.min_opt().is_none_or(|min| *min < times.end)
+                && it.max_opt().is_none_or(|max| *max >= times.start)
+        }
+        _ => true,
+    }
 }

@@ -27,10 +27,12 @@ pub struct Windows {
     pub logs_days: u64,
     /// Entries of the ledger. Days.
     pub ledger_days: u64,
+    /// Events. Days.
+    pub events_days: u64,
 }
 
 impl Default for Windows {
-    /// Ninety days of generations, as Nexthink keeps its own copies.
+    /// Ninety days of generations and 180 of events, as Nexthink keeps its own.
     fn default() -> Self {
         Self {
             generations: RetentionPolicy::default(),
@@ -38,6 +40,7 @@ impl Default for Windows {
             staging_hours: 24,
             logs_days: 30,
             ledger_days: 400,
+            events_days: 180,
         }
     }
 }
@@ -109,6 +112,9 @@ pub struct RetentionPlan {
     pub removals: Vec<Removal>,
     /// The last entry of the ledger that goes with all before it.
     pub ledger_through: Option<u64>,
+    /// Events from before this go, milliseconds since 1970-01-01 UTC; by their own times, which are
+    /// those of another clock. The caller removes them, who knows their columns.
+    pub events_from_ms: Option<u64>,
     /// What is to be remembered.
     pub state: RetentionState,
 }
@@ -128,7 +134,8 @@ pub(super) fn plan(
     let (clock, times) = clock::judge(state.times, newest_ms, now_ms, accept_clock);
     state.times = times;
     if clock != ClockVerdict::Steady {
-        return RetentionPlan { clock, removals: Vec::new(), ledger_through: None, state };
+        let (removals, ledger_through, events_from_ms) = (Vec::new(), None, None);
+        return RetentionPlan { clock, removals, ledger_through, events_from_ms, state };
     }
     let dated: Vec<(&Item, u64)> = items
         .iter()
@@ -149,7 +156,8 @@ pub(super) fn plan(
         })
         .collect();
     let ledger_through = expired_entries(&mut state.ledger, ledger_head, windows, now_ms);
-    RetentionPlan { clock, removals, ledger_through, state }
+    let events_from_ms = Some(now_ms.saturating_sub(windows.events_days * DAY_MS));
+    RetentionPlan { clock, removals, ledger_through, events_from_ms, state }
 }
 
 /// How old an item counts as.

@@ -31,15 +31,11 @@ impl Place {
     }
 
     fn appender(&self) -> EventAppender {
-        let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-        let schema = Schema::new(vec![
-            Field::new("_key", DataType::Utf8, false),
-            Field::new("observedOn", time, true),
-        ]);
         let declaration = EventDeclaration {
-            schema: Arc::new(schema),
+            schema: schema(),
             personal_columns: Vec::new(),
             time_column: "observedOn",
+            own_time_column: "occurredOn",
         };
         self.lock.append_events("audit", declaration).expect("the columns are right")
     }
@@ -76,23 +72,28 @@ fn day(ms: i64) -> String {
     unreachable!("not within a year")
 }
 
+/// Appends events that have a time of their own.
 fn append(appender: &mut EventAppender, events: &[(&str, i64)]) {
     for (key, ms) in events {
-        if appender.is_new(&day(*ms), key).expect("the files can be read") {
-            let times = TimestampMillisecondArray::from(vec![*ms]).with_timezone("UTC");
-            let keys = StringArray::from(vec![*key]);
-            let schema = appender_schema();
-            let batch = RecordBatch::try_new(schema, vec![Arc::new(keys), Arc::new(times)]);
-            appender.write(&day(*ms), &batch.expect("the columns fit")).expect("it is written");
-        }
+        append_one(appender, key, *ms, Some(*ms));
     }
 }
 
-fn appender_schema() -> Arc<Schema> {
+fn append_one(appender: &mut EventAppender, key: &str, kept_ms: i64, own_ms: Option<i64>) {
+    if appender.is_new(kept_ms, own_ms, key).expect("the files can be read") {
+        let time = |ms| Arc::new(TimestampMillisecondArray::from(vec![ms]).with_timezone("UTC"));
+        let keys = Arc::new(StringArray::from(vec![key]));
+        let batch = RecordBatch::try_new(schema(), vec![keys, time(Some(kept_ms)), time(own_ms)]);
+        appender.write(&day(kept_ms), &batch.expect("the columns fit")).expect("it is written");
+    }
+}
+
+fn schema() -> Arc<Schema> {
     let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
         Field::new("_key", DataType::Utf8, false),
-        Field::new("observedOn", time, true),
+        Field::new("observedOn", time.clone(), true),
+        Field::new("occurredOn", time, true),
     ]))
 }
 
@@ -164,6 +165,49 @@ fn days_that_come_in_any_order_are_each_kept_once() {
     }
     let keys: BTreeSet<String> = place.events().into_iter().map(|(key, _)| key).collect();
     assert_eq!((keys.len(), place.events().len()), (40, 40));
+}
+
+#[test]
+fn an_event_whose_time_is_a_guess_is_known_again_a_day_off_and_no_further() {
+    let place = Place::new();
+    let days = [5, 4, 6, 9];
+    for is_again in [false, true] {
+        for own_ms in [None, Some(START_MS + 300 * DAY_MS)] {
+            let key = format!("guessed-{own_ms:?}");
+            for day in days {
+                let mut appender = place.appender();
+                append_one(&mut appender, &key, START_MS + day * DAY_MS, own_ms);
+                appender.commit(json!(is_again)).expect("it is committed");
+            }
+        }
+    }
+    let days: Vec<i64> = place.events().iter().map(|(_, ms)| (ms - START_MS) / DAY_MS).collect();
+    assert_eq!(days, [5, 5, 9, 9]);
+}
+
+#[test]
+fn events_of_many_hours_are_known_again_before_and_after_they_count() {
+    let place = Place::new();
+    let mut appender = place.appender();
+    let keys: Vec<String> = (0..100).map(|i| format!("key-{i}")).collect();
+    // Engines one after the other: each goes through all the hours again.
+    let all = |appender: &mut EventAppender| {
+        for (i, key) in (0_i64..).zip(&keys) {
+            append(appender, &[(key, START_MS + i * 17 % 100 * 1_700_000)]);
+        }
+    };
+    for round in 0..3 {
+        all(&mut appender);
+        all(&mut appender);
+        appender.commit(json!(round)).expect("it is committed");
+        let left = fs::read_dir(place.log_folder().join("staging")).expect("a folder").count();
+        assert_eq!((place.events().len(), left), (100, 0), "in round {round}");
+    }
+    all(&mut appender);
+    appender.discard().expect("its files are removed");
+    all(&mut appender);
+    appender.commit(json!("again")).expect("it is committed");
+    assert_eq!(place.events().len(), 100);
 }
 
 #[test]
