@@ -2,6 +2,7 @@
 //! whatever ends the program costs no event and doubles none.
 
 mod intake;
+mod protected;
 mod report;
 mod rows;
 mod table;
@@ -12,13 +13,17 @@ mod trails;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use core_audit::{Coverage, HOUR_MS, Span};
+use core_audit::{Coverage, Span};
 use core_ingest::values::entity_schema;
 use core_model::property::PersonalData;
-use core_store::{EventAppender, EventDeclaration, EventLog, RunLock, StoreError};
+use core_privacy::suppression::Suppressions;
+use core_store::{
+    EventAppender, EventDeclaration, EventLog, PrivacyMark, RunLock, StoreError, TenantStore,
+};
 use serde::{Deserialize, Serialize};
 use step_audit::AUDIT_EVENT;
 
+pub(crate) use self::protected::ProtectedEvents;
 pub(crate) use self::report::{AuditReport, Gap};
 pub(crate) use self::table::columns as table_columns;
 pub(crate) use self::trails::{client, name_of};
@@ -26,7 +31,7 @@ use crate::config::{Audit, AuditSource, Config};
 use crate::exit::Failure;
 use crate::privacy;
 use crate::run::{FetchedTable, Stop};
-use crate::system::Moment;
+use crate::system::{self, Moment};
 
 /// The log of events in the store.
 pub(crate) const LOG: &str = "audit";
@@ -37,6 +42,9 @@ pub(crate) const LOG: &str = "audit";
 pub(crate) struct Notes {
     #[serde(default)]
     pub(crate) trails: BTreeMap<String, Coverage>,
+    /// How the events show people.
+    #[serde(default)]
+    privacy: PrivacyMark,
 }
 
 impl Notes {
@@ -57,11 +65,12 @@ fn declaration() -> EventDeclaration {
         schema: entity_schema(&AUDIT_EVENT, &[]),
         personal_columns: personal.map(|it| it.name.to_owned()).collect(),
         time_column: rows::TIME_COLUMN,
+        own_time_column: rows::OWN_TIME_COLUMN,
     }
 }
 
-/// Reads what is new of every trail, and what is wanted again; then removes what is too old. What
-/// fails of it is told in the report and made up for by a later run. `fetched` is the export of the
+/// Reads what is new of every trail, and what is wanted again. What fails of it is told in the report
+/// and made up for by a later run. `fetched` is the export of the
 /// table, where the audit trail is read from there.
 pub(crate) async fn collect(
     config: &Config,
@@ -88,32 +97,86 @@ async fn collect_into(
     stop: &Stop,
     report: &mut AuditReport,
 ) -> Result<(), Failure> {
-    let suppressions = Arc::new(privacy::suppressions(config, lock.tenant())?);
+    let (protected, mark) = privacy::of_events(config)?;
+    let people = People {
+        protected: protected.map(Arc::new),
+        suppressions: Arc::new(privacy::suppressions(config, lock.tenant())?),
+    };
     let mut appender = appender(lock)?;
     let mut notes = Notes::of(appender.log())?;
+    check_privacy(appender.log(), &notes, &mark)?;
+    notes.privacy = mark;
     match &audit.source {
         AuditSource::Trails(source) => {
-            let reading = trails::Trails { config, audit, source, again, stop, suppressions };
+            let reading = trails::Trails { config, audit, source, again, stop, people };
             reading.read(&mut appender, &mut notes, report).await?;
         }
         AuditSource::Table(source) => {
             stop.check()?;
             let fetched = fetched.ok_or_else(|| anyhow::anyhow!("its export was lost"))?;
-            let reading = table::Reading { audit, table: source, stop, again, suppressions };
+            let reading = table::Reading { audit, table: source, stop, again, people };
             let (read, trail_report) = reading.read(fetched, appender, notes).await?;
             appender = read;
             report.trails.push(trail_report);
         }
     }
-    let oldest = now_ms() - 24 * HOUR_MS * i64::try_from(audit.retention_days).unwrap_or(i64::MAX);
-    report.removed = appender.retain_from(oldest)?;
+    appender.compact()?;
     report.events = appender.log().rows();
     Ok(())
+}
+
+/// Refuses to read events that would show people otherwise than those that are stored.
+fn check_privacy(log: &EventLog, notes: &Notes, mark: &PrivacyMark) -> Result<(), Failure> {
+    if log.files().is_empty() || notes.privacy == *mark {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "the events in the store were read under other privacy settings or another key, so that none \
+         are added: `{} backfill audit --start-over --from TIME` removes them and reads anew what \
+         Nexthink still has",
+        system::own_command()
+    )))
+}
+
+/// Removes all events and forgets what was read; says how many there were.
+pub(crate) fn start_over(lock: &RunLock) -> Result<u64, StoreError> {
+    let mut appender = appender(lock)?;
+    let removed = appender.retain_from(i64::MAX)?;
+    appender.commit(serde_json::Value::Null)?;
+    Ok(removed)
+}
+
+/// What happens to people in events.
+#[derive(Clone)]
+struct People {
+    /// Nothing if all is kept of them.
+    protected: Option<Arc<ProtectedEvents>>,
+    /// Who was erased.
+    suppressions: Arc<Suppressions>,
 }
 
 /// The log of events, to be written to.
 pub(crate) fn appender(lock: &RunLock) -> Result<EventAppender, StoreError> {
     lock.append_events(LOG, declaration())
+}
+
+/// Removes the events from before a time, in milliseconds since 1970-01-01 UTC; says how many.
+///
+/// # Errors
+/// Those of [`EventAppender::retain_from`].
+pub(crate) fn retain(lock: &RunLock, from_ms: u64) -> Result<u64, StoreError> {
+    if lock.tenant().events(LOG)?.files().is_empty() {
+        return Ok(0);
+    }
+    appender(lock)?.retain_from(i64::try_from(from_ms).unwrap_or(i64::MAX))
+}
+
+/// How many events there are from before a time.
+///
+/// # Errors
+/// Those of [`TenantStore::events`], and [`StoreError::Parquet`].
+pub(crate) fn older_than(tenant: &TenantStore, ms: u64) -> Result<u64, StoreError> {
+    tenant.events(LOG)?.rows_before(rows::TIME_COLUMN, i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
 /// Makes everything that was written count, with what was read.

@@ -278,6 +278,9 @@ pub(crate) struct BackfillArguments {
     /// Until when [default: now]
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
+    /// Remove all events first, so that they are read again as the privacy settings are now
+    #[arg(long)]
+    pub(crate) start_over: bool,
     /// How the report is printed
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,

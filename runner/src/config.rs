@@ -133,8 +133,7 @@ impl Config {
         let region = read_region(&mut settings, endpoints.is_some());
         let client_id = settings.required_text("nexthink.client_id");
         let client_secret = secret::read(&mut settings, folder, "nexthink.client_secret");
-        let zone = settings.text("nexthink.time_zone").unwrap_or_else(|| "UTC".to_owned());
-        let time_zone = settings.checked("nexthink.time_zone", TimeZone::get(&zone));
+        let time_zone = read_time_zone(&mut settings);
         let extra_ca_pem = read_ca_file(&mut settings, folder);
         let proxy = read_proxy(&mut settings);
         let poll = read_poll(&mut settings);
@@ -149,15 +148,16 @@ impl Config {
         let privacy = privacy::read(&mut settings, folder);
         let named = name_with_region(tenant.as_ref(), region.as_ref());
         let jupiterone = destinations::read_jupiterone(&mut settings, folder, named.as_deref());
+        let retention = retention::read(&mut settings);
         let audit = audit::read(
             &mut settings,
             folder,
             tenant.as_ref(),
             region.as_ref(),
             time_zone.as_ref(),
-            privacy.policy.changes_anything(),
+            &privacy.policy,
+            retention.events_days,
         );
-        let retention = retention::read(&mut settings);
         let read = (tenant, region, client_id, client_secret, time_zone, store);
         let (
             Some(tenant),
@@ -257,6 +257,13 @@ fn read_proxy(settings: &mut Settings) -> Proxy {
         }
         Some(url) => Proxy::At(url.to_owned()),
     }
+}
+
+/// The zone of times that name none.
+fn read_time_zone(settings: &mut Settings) -> Option<TimeZone> {
+    let path = "nexthink.time_zone";
+    let zone = settings.text(path).unwrap_or_else(|| "UTC".to_owned());
+    settings.checked(path, TimeZone::get(&zone))
 }
 
 fn read_poll(settings: &mut Settings) -> PollSchedule {

@@ -7,17 +7,20 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use core_jupiterone::{
-    ApiKey, Contents, Delivered, DeliveryPlan, DeliveryReport, ErrorKind, Extras, JobEvent, JobId,
-    JupiterOneError, Progress as Delivering, ProxySettings, SHAPE_VERSION, Settled, SyncClient,
-    SyncSettings, USER, USER_IS_PERSON,
+    ApiKey, Contents, Delivered, DeliveryPlan, DeliveryReport, ErrorKind, Events, Extras, JobEvent,
+    JobId, JupiterOneError, Progress as Delivering, ProxySettings, SHAPE_VERSION, Settled,
+    SyncClient, SyncSettings, USER, USER_IS_PERSON,
 };
 use core_model::step::Step;
 use core_store::{
     DeliveryLock, Generation, GenerationId, LedgerHead, Store, StoreError, TenantStore,
 };
 use serde::{Deserialize, Serialize};
+use step_account::ACCOUNT;
+use step_audit::{ACCOUNT_HAS_AUDIT_EVENT, AUDIT_EVENT, STEP};
 use zeroize::Zeroizing;
 
+use crate::audit;
 use crate::config::{Config, JupiterOne};
 use crate::exit::{Exit, Failure};
 use crate::privacy;
@@ -50,6 +53,8 @@ pub(crate) struct DeliveryOptions {
     pub(crate) full: bool,
     /// What is delivered besides the generation's own tables, as the configuration says.
     pub(crate) extras: Extras,
+    /// Whether the audit trail's events are delivered, as the configuration says.
+    pub(crate) audit: bool,
 }
 
 /// What a delivery would do, and why.
@@ -156,6 +161,10 @@ pub(crate) fn intend(
     let purge = withheld(&generation, before.as_ref(), options);
     let steps = Step::of_generation();
     let contents = Contents::new(generation, &steps, before.as_ref(), options.extras);
+    let contents = match new_events(tenant, before.as_ref(), options)? {
+        Some(events) => contents.with_events(events),
+        None => contents,
+    };
     let contents = purged(contents, &purge)?;
     let plan = DeliveryPlan::between(base.as_ref(), &contents).map_err(failed)?;
     let after_erasure =
@@ -228,6 +237,7 @@ pub(crate) async fn deliver(
         extras: options.extras,
         partial: None,
         erasures: BTreeSet::new(),
+        events: BTreeMap::new(),
     };
     let under_way = Delivered { whole: false, ..before.clone().unwrap_or_else(nothing_yet) };
     let job: RefCell<Option<JobId>> = RefCell::default();
@@ -271,6 +281,23 @@ pub(crate) async fn deliver(
     let erasures = if whole && still_held.is_empty() { erasures } else { now.erasures };
     keep(lock, &Delivered { purged, whole, erasures, ..now })?;
     Ok(DeliveryResult::Delivered { report: Box::new(report), unexpected_deletes, still_held })
+}
+
+/// The events that the destination does not have yet, if it is to have any.
+fn new_events(
+    tenant: &TenantStore,
+    before: Option<&Delivered>,
+    options: &DeliveryOptions,
+) -> Result<Option<Events>, Failure> {
+    let log = tenant.events(audit::LOG)?;
+    if !options.audit || log.files().is_empty() {
+        return Ok(None);
+    }
+    let since = before.and_then(|it| it.events.get(AUDIT_EVENT.type_name)).copied();
+    let mut account = String::new();
+    ACCOUNT.write_key(tenant.name(), &mut account);
+    let since = since.unwrap_or_default();
+    Ok(Some(Events::new(log, since, &AUDIT_EVENT, &ACCOUNT_HAS_AUDIT_EVENT, account)))
 }
 
 /// The partial types that may be named complete after an erasure: those of which JupiterOne had exactly
@@ -364,6 +391,9 @@ fn withheld(
 ) -> Vec<String> {
     let outcomes = run::report::outcomes_of(generation);
     let is_skipped = |name: &str| {
+        if options.audit && STEP.type_names().any(|it| it == name) {
+            return false;
+        }
         // It is made of the users.
         let name = if name == USER_IS_PERSON { USER } else { name };
         let steps = Step::of_generation();

@@ -9,6 +9,7 @@ use core_store::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::audit;
 use crate::output;
 use crate::system::{self, Moment};
 
@@ -111,22 +112,27 @@ pub(crate) fn record_read(tenant: &TenantStore, event: &Event<'_>) {
     }
 }
 
-/// Removes what was kept long enough, and adds what was removed to the ledger.
+/// Removes what was kept long enough, events too, and adds what was removed to the ledger. Says what it
+/// was, and how many events.
 ///
 /// # Errors
 /// [`StoreError::Io`].
 pub(crate) fn retain(
     lock: &RunLock,
     retention: Retention<'_>,
-) -> Result<RetentionPlan, StoreError> {
+) -> Result<(RetentionPlan, u64), StoreError> {
     let clock_accepted = retention.accept_clock;
     let nothing = Event::Retention { removed: Map::new(), clock_accepted };
     let plan = lock.retain(retention, &deed(&nothing))?;
-    if clock_accepted || !plan.removals.is_empty() {
-        let removed = count(&plan.removals);
+    let events = plan.events_from_ms.map_or(Ok(0), |from_ms| audit::retain(lock, from_ms))?;
+    if clock_accepted || !plan.removals.is_empty() || events > 0 {
+        let mut removed = count(&plan.removals);
+        if events > 0 {
+            removed.insert("event".to_owned(), events.into());
+        }
         record(lock.tenant(), &Event::Retention { removed, clock_accepted })?;
     }
-    Ok(plan)
+    Ok((plan, events))
 }
 
 /// How many of each kind are removed.

@@ -16,13 +16,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use core_model::plan::Plan;
 use core_privacy::keys::KeyRing;
+use core_privacy::profile::Action;
 use core_privacy::protection::Protection;
-use core_privacy::pseudonym;
+use core_privacy::pseudonym::{self, Pseudonyms};
 use core_privacy::suppression::{SuppressionList, Suppressions};
 use core_store::{Generation, PrivacyMark, RunLock, StoreError, TenantStore};
 use zeroize::Zeroizing;
 
 pub(crate) use self::identifiers::may_be_erased;
+use crate::audit::ProtectedEvents;
 use crate::cli::Global;
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
@@ -69,6 +71,29 @@ pub(crate) fn of_run(config: &Config, tenant: &TenantStore) -> Result<RunPrivacy
     };
     let protection = Protection::new(policy, keys.as_ref(), &name, suppressions);
     Ok(RunPrivacy { protection: protection.map_err(refused)?, mark })
+}
+
+/// What is kept of the audit trail's events: how, if not as they are, and what is noted of it.
+pub(crate) fn of_events(
+    config: &Config,
+) -> Result<(Option<ProtectedEvents>, PrivacyMark), Failure> {
+    let policy = &config.privacy.policy;
+    let keeps_names = config.audit.as_ref().is_some_and(|it| it.clear_names);
+    let columns = || step_audit::COLUMNS.iter().map(|it| it.name);
+    if keeps_names || columns().all(|name| policy.action(name) == Action::Keep) {
+        return Ok((None, PrivacyMark::default()));
+    }
+    let keys = load_keys(&config.privacy.key_file)?;
+    let overrides = policy.overrides().filter(|(column, _)| columns().any(|it| it == *column));
+    let mark = PrivacyMark {
+        profile: policy.profile().name().to_owned(),
+        key: Some(keys.active_id().to_owned()),
+        columns: overrides
+            .map(|(column, action)| (column.to_owned(), action.name().to_owned()))
+            .collect(),
+    };
+    let pseudonyms = Pseudonyms::new(&keys, &tenant_name(config));
+    Ok((Some(ProtectedEvents::new(policy.clone(), pseudonyms)), mark))
 }
 
 /// Whether a generation shows people as a mark says, so that its objects may be carried over.

@@ -175,7 +175,8 @@ fn kept(config: &Config) -> Vec<Kept> {
         ("logs in the store", days(windows.logs_days)),
         ("the ledger", days(windows.ledger_days)),
     ];
-    let audit = config.audit.iter().map(|it| ("lines of the audit trail", days(it.retention_days)));
+    let audit =
+        config.audit.iter().map(|_| ("lines of the audit trail", days(windows.events_days)));
     rows.into_iter().chain(audit).map(|(what, window)| Kept { what, window }).collect()
 }
 

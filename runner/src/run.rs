@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::apply::Applier;
+pub(crate) use self::apply::is_local;
 pub(crate) use self::audit_table::{FetchedTable, fetch_table, for_each_chunk};
 pub(crate) use self::cost::{Cost, cost};
 use self::exports::{Fetched, Fetcher};
@@ -37,7 +38,7 @@ pub(crate) use self::publish::{personal_columns, personal_ends};
 use self::quota::Quota;
 use self::read::Reading;
 use self::report::{RunReport, StepReport};
-use self::sealed::Files;
+pub(crate) use self::sealed::Files;
 use crate::audit::{self, AuditReport};
 use crate::config::{Config, Proxy};
 use crate::exit::{Exit, Failure, exit_for};
@@ -95,7 +96,7 @@ impl Stop {
     }
 
     /// Does something until it is done or a stop is asked for.
-    async fn or_stop<T>(
+    pub(crate) async fn or_stop<T>(
         &self,
         doing: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
@@ -264,6 +265,7 @@ async fn run_steps(
         let exit = exit_for(kind);
         report.finish(applier.reports, exit);
         report.audit = read_audit(config, &lock, table.ended(stop).await, stop).await;
+        retain::retain(config, &lock, files.downloads(), &BTreeSet::new());
         return Ok(Finished { generation: None, report, exit });
     }
     if let Some(step) = applier.keeps_from_replacing() {
@@ -280,9 +282,9 @@ async fn run_steps(
             .map(|generation| (generation.id().clone(), report))
     });
     let (generation, mut report) = joined(publishing.await)??;
-    retain::retain(config, &lock, files.downloads(), &used);
     // After the generation, which it cannot hurt.
     report.audit = read_audit(config, &lock, table.ended(stop).await, stop).await;
+    retain::retain(config, &lock, files.downloads(), &used);
     let lacks_events = report.audit.as_ref().is_some_and(|it| !it.is_complete());
     let exit = if exit == Exit::Complete && lacks_events { Exit::Partial } else { exit };
     report.exit_code = exit as u8;

@@ -294,6 +294,28 @@ fn a_table_without_a_configured_column_is_refused_and_check_says_so_before() {
 }
 
 #[test]
+fn a_host_that_is_down_is_asked_for_one_trail_and_the_rest_is_a_gap_until_it_answers() {
+    let scene = scene("[]");
+    let down = |engines: &str| {
+        configure(&scene, engines, |it| it.text("audit.host", "http://127.0.0.1:9"));
+    };
+    down("[\"engine-01\", \"engine-02\"]");
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
+    for name in ["engine/engine-01", "engine/engine-02"] {
+        let lacking = trail(&run, name);
+        assert_eq!(lacking["reason"], "not asked for, since it would fail like portal");
+        assert_eq!(lacking["gaps"].as_array().expect("a list").len(), 1);
+    }
+    configure(&scene, "[\"engine-01\", \"engine-02\"]", |it| it);
+    let run = scene.run_completely();
+    for name in ["portal", "engine/engine-01", "engine/engine-02"] {
+        assert!(trail(&run, name)["added"].as_u64().expect("a number") > 250, "{name}");
+        assert_eq!(trail(&run, name)["gaps"], Value::Array(Vec::new()));
+    }
+}
+
+#[test]
 fn check_asks_every_trail_and_says_what_to_mend() {
     let scene = scene("[\"engine-01\", \"engine-09\"]");
     let ended = scene.program(&["check"]);

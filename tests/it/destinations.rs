@@ -1,6 +1,7 @@
 //! JupiterOne as a destination: what it holds after runs of every kind, and what it never loses.
 
 mod bulk;
+mod events;
 mod extras;
 mod killed;
 mod simulated;

@@ -4,6 +4,7 @@
 
 mod canary;
 mod erasure;
+mod events;
 mod facts;
 mod ledger;
 mod record;

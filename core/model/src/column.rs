@@ -57,6 +57,8 @@ pub enum Family {
     Serial,
     /// Nexthink's identifier of a Collector.
     CollectorUid,
+    /// The hash of a record of the audit trail: whoever can guess a record would know it again.
+    AuditEvent,
 }
 
 /// One column, and what it tells about people.
@@ -131,7 +133,7 @@ impl ColumnClass {
 
 impl Family {
     /// Every family, in the order of declaration.
-    pub const ALL: [Family; 9] = [
+    pub const ALL: [Family; 10] = [
         Family::Login,
         Family::Address,
         Family::PersonName,
@@ -141,6 +143,7 @@ impl Family {
         Family::DeviceName,
         Family::Serial,
         Family::CollectorUid,
+        Family::AuditEvent,
     ];
 
     /// The name in files and in the derivation of keys. Never changed: every pseudonym would be.
@@ -155,6 +158,7 @@ impl Family {
             Family::DeviceName => "device-name",
             Family::Serial => "serial",
             Family::CollectorUid => "collector-uid",
+            Family::AuditEvent => "audit-event",
         }
     }
 

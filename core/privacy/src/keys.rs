@@ -370,7 +370,7 @@ mod tests {
         let all = subkeys.len();
         subkeys.sort_unstable();
         subkeys.dedup();
-        assert_eq!((subkeys.len(), all), (all, 4 * 9 + 2 * 10));
+        assert_eq!((subkeys.len(), all), (all, 4 * 10 + 2 * 11));
     }
 
     #[test]

@@ -6,17 +6,17 @@ use core_audit::{
     AuditEvent, Coverage, HOUR_MS, Identifier, LineReader, Record, TableRow, TimeReader, TrailKind,
     Window, parse,
 };
-use core_privacy::suppression::{KnownWords, Suppressions};
+use core_privacy::suppression::KnownWords;
 use core_store::{EventAppender, StoreError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use step_audit::AUDIT_EVENT;
 
+use super::People;
 use super::rows::Rows;
 
 /// How far ahead a time may be; one beyond is a clock's mistake, and no day to keep an event by.
 const AHEAD_MS: i64 = 48 * HOUR_MS;
-const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// What an answer held.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,7 +48,7 @@ pub(super) struct Intake<'a> {
     /// The time of the record before.
     last_ms: i64,
     counts: Counts,
-    suppressions: Option<&'a Suppressions>,
+    people: Option<&'a People>,
     known_words: KnownWords,
     failed: Option<StoreError>,
 }
@@ -75,7 +75,7 @@ impl<'a> Intake<'a> {
             day: String::new(),
             last_ms: window.span.to_ms,
             counts: Counts::default(),
-            suppressions: None,
+            people: None,
             known_words: KnownWords::default(),
             failed: None,
         }
@@ -87,9 +87,9 @@ impl<'a> Intake<'a> {
         self.read_ms = read_ms;
     }
 
-    /// Says whose records are not kept.
-    pub(super) fn suppress(&mut self, suppressions: &'a Suppressions) {
-        self.suppressions = Some(suppressions);
+    /// Says whose records are not kept, and what of the others.
+    pub(super) fn protect(&mut self, people: &'a People) {
+        self.people = Some(people);
     }
 
     /// Forgets what came of an answer that broke off.
@@ -134,68 +134,58 @@ impl<'a> Intake<'a> {
 
     fn try_record(&mut self, record: &Record<'_>) -> Result<(), StoreError> {
         let event = parse(record, &self.times);
-        self.event(record, &event)
+        self.event(record, event)
     }
 
     /// Takes a row of the table.
     pub(super) fn row(&mut self, row: &TableRow<'_>) -> Result<(), StoreError> {
         let text = row.to_text();
         let event = row.parse(&text, &self.times);
-        self.event(&text.record(), &event)
+        self.event(&text.record(), event)
     }
 
     /// Takes an event, unless the store has it.
-    fn event(&mut self, record: &Record<'_>, event: &AuditEvent) -> Result<(), StoreError> {
-        let id = self.identifier.next(record).to_string();
+    fn event(&mut self, record: &Record<'_>, mut event: AuditEvent) -> Result<(), StoreError> {
+        let mut id = self.identifier.next(record).to_string();
         self.counts.records += 1;
         self.counts.unparsed += u64::from(!event.is_parsed());
         let is_bearable = |it: &i64| *it <= self.read_ms.saturating_add(AHEAD_MS);
-        let observed_ms = event.occurred_ms.filter(is_bearable).unwrap_or(self.last_ms);
+        let mut observed_ms = event.occurred_ms.filter(is_bearable).unwrap_or(self.last_ms);
         self.last_ms = observed_ms;
         let texts = [Some(event.raw.as_str()), event.account.as_deref()];
-        let is_suppressed = self.suppressions.is_some_and(|it| {
-            texts.into_iter().flatten().any(|text| it.are_named_in(text, &mut self.known_words))
+        let is_suppressed = self.people.is_some_and(|it| {
+            let mut texts = texts.into_iter().flatten();
+            texts.any(|text| it.suppressions.are_named_in(text, &mut self.known_words))
         });
         if is_suppressed {
             self.counts.suppressed += 1;
             return Ok(());
         }
+        let occurred_ms = event.occurred_ms;
+        let protected = self.people.and_then(|it| it.protected.as_deref());
+        if let Some(protected) = protected {
+            id = protected.id(id);
+            event = protected.event(event);
+            observed_ms = protected.observed_ms(observed_ms);
+        }
         let mut key = String::new();
         AUDIT_EVENT.write_key(&id, &mut key);
-        if !self.is_new(event, observed_ms, &key)? {
+        if !self.appender.is_new(observed_ms, event.occurred_ms, &key)? {
             return Ok(());
         }
-        self.counts.added += 1;
-        if let Some(occurred_ms) = event.occurred_ms {
-            self.counts.late += u64::from(self.coverage.has_read(occurred_ms));
-        }
-        self.counts.newest_ms = self.counts.newest_ms.max(Some(observed_ms));
-        self.rows.push(&key, &id, event, observed_ms, self.trail);
-        if self.rows.is_full() { self.write() } else { Ok(()) }
-    }
-
-    /// Whether the event is not in the store, whose rows are then those of its day.
-    fn is_new(
-        &mut self,
-        event: &AuditEvent,
-        observed_ms: i64,
-        key: &str,
-    ) -> Result<bool, StoreError> {
         let day = day_of(observed_ms);
-        if event.occurred_ms.is_none() {
-            // Its day is a guess, which an earlier answer may have made otherwise.
-            self.write()?;
-            for near in [observed_ms - DAY_MS, observed_ms + DAY_MS] {
-                if self.appender.has(&day_of(near), key)? {
-                    return Ok(false);
-                }
-            }
-        }
         if day != self.day {
             self.write()?;
             self.day = day;
         }
-        self.appender.is_new(&self.day, key)
+        self.counts.added += 1;
+        if let Some(occurred_ms) = occurred_ms {
+            self.counts.late += u64::from(self.coverage.has_read(occurred_ms));
+        }
+        self.counts.newest_ms = self.counts.newest_ms.max(Some(observed_ms));
+        let drops = |column: &str| protected.is_some_and(|it| it.drops(column));
+        self.rows.push(&key, &id, &event, observed_ms, self.trail, &drops);
+        if self.rows.is_full() { self.write() } else { Ok(()) }
     }
 
     fn write(&mut self) -> Result<(), StoreError> {

@@ -13,8 +13,6 @@ pub(crate) struct AuditReport {
     pub(crate) trails: Vec<TrailReport>,
     /// Why nothing was read, or not all.
     pub(crate) reason: Option<String>,
-    /// Events removed since they were too old.
-    pub(crate) removed: u64,
     /// Events in the store.
     pub(crate) events: u64,
 }
@@ -75,11 +73,14 @@ impl AuditReport {
         }
         for trail in &self.trails {
             let TrailReport { name, added, records, unparsed, late, .. } = trail;
-            remarks.push(format!(
-                "audit trail {name}: {added} events added of {records} read{}{}",
-                count(*unparsed, "of another form, kept as they are"),
-                count(*late, "came late"),
-            ));
+            let is_unread = trail.windows == 0 && trail.reason.is_some();
+            remarks.extend((!is_unread).then(|| {
+                format!(
+                    "audit trail {name}: {added} events added of {records} read{}{}",
+                    count(*unparsed, "of another form, kept as they are"),
+                    count(*late, "came late"),
+                )
+            }));
             if let Some(reason) = &trail.reason {
                 remarks.push(format!("audit trail {name}: {reason}"));
             }

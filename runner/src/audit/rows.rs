@@ -12,6 +12,8 @@ use step_audit::AUDIT_EVENT;
 
 /// The column by whose times events are kept.
 pub(super) const TIME_COLUMN: &str = "observedOn";
+/// The column with the times that events tell themselves.
+pub(super) const OWN_TIME_COLUMN: &str = "occurredOn";
 
 /// Rows that are written at once.
 const MAX_ROWS: usize = 4096;
@@ -62,10 +64,11 @@ impl Rows {
         event: &AuditEvent,
         observed_ms: i64,
         trail: &str,
+        drops: &dyn Fn(&str) -> bool,
     ) {
         self.len += 1;
         self.keys.append_value(key);
-        let summary = summary(event);
+        let summary = if drops("audit.summary") { "An event".to_owned() } else { summary(event) };
         let details = details(event);
         for (property, column) in AUDIT_EVENT.properties.iter().zip(&mut self.columns) {
             let cell = match property.columns[0] {
@@ -89,7 +92,8 @@ impl Rows {
                 "audit.raw" => Cell::Text(Some(&event.raw)),
                 other => unreachable!("the step reads {other}, which no event has"),
             };
-            column.append(&cell);
+            let is_dropped = !property.never_null && drops(property.columns[0]);
+            if is_dropped { column.append_null() } else { column.append(&cell) }
         }
     }
 
@@ -112,6 +116,14 @@ impl Column {
             }
             (Column::Time(builder), Cell::Time(time)) => builder.append_option(*time),
             _ => unreachable!("a column of the step has another kind than its value"),
+        }
+    }
+
+    fn append_null(&mut self) {
+        match self {
+            Column::Text(builder) => builder.append_null(),
+            Column::Integer(builder) => builder.append_null(),
+            Column::Time(builder) => builder.append_null(),
         }
     }
 

@@ -1,19 +1,16 @@
 //! The table `platform.audit_logs`: the rows of one export, which hold all of the latest days.
 
-use std::sync::Arc;
-
 use core_audit::{HOUR_MS, Span, TableRow, TrailKind, Window, WindowSettings};
 use core_ingest::batch::Batch;
 use core_ingest::decoder::Decoder;
-use core_privacy::suppression::Suppressions;
 use core_store::EventAppender;
 
 use super::intake::{Counts, Intake};
 use super::report::TrailReport;
-use super::{Notes, commit};
+use super::{Notes, People, commit};
 use crate::config::{Audit, AuditTable};
 use crate::exit::Failure;
-use crate::run::{FetchedTable, Stop, for_each_chunk};
+use crate::run::{FetchedTable, Stop, for_each_chunk, is_local};
 
 /// The name of the trail in notes, reports and events.
 const NAME: &str = "table";
@@ -24,7 +21,7 @@ pub(super) struct Reading<'a> {
     pub(super) table: &'a AuditTable,
     pub(super) stop: &'a Stop,
     pub(super) again: Option<Span>,
-    pub(super) suppressions: Arc<Suppressions>,
+    pub(super) people: People,
 }
 
 /// What the file of an export held.
@@ -56,6 +53,9 @@ impl Reading<'_> {
             coverage.want(span);
         }
         let (started_ms, ahead_ms) = (fetched.started_ms, fetched.server_ahead_ms);
+        let (downloads, name) = (fetched.files.downloads().clone(), fetched.name);
+        let was_fetched = fetched.result.is_ok();
+        let is_spent;
         match self.read_file(fetched, window, appender, &notes).await? {
             (read, Ok(file)) => {
                 appender = read;
@@ -69,16 +69,23 @@ impl Reading<'_> {
                 }
                 report.add(&file.counts, file.bytes);
                 report.reason = file.lacking;
+                is_spent = true;
             }
             (read, Err(failure)) => {
                 appender = read;
                 appender.discard()?;
+                // What was refused once is refused again, so the next run must not take it up.
+                is_spent = was_fetched && self.stop.check().is_ok() && !is_local(&failure.error);
                 report.reason = Some(format!("{:#}", failure.error));
             }
         }
         let coverage = notes.trails.entry(NAME.to_owned()).or_default();
         report.describe(coverage, started_ms);
         commit(&mut appender, &notes)?;
+        // Not before: until its events count, they are there only.
+        if is_spent && let Err(error) = downloads.remove(name) {
+            tracing::warn!(%error, "the download of the audit trail's table was not removed");
+        }
         Ok((appender, report))
     }
 
@@ -98,11 +105,11 @@ impl Reading<'_> {
         notes: &Notes,
     ) -> Result<(EventAppender, Result<File, Failure>), Failure> {
         let (table, stop) = (self.table.clone(), self.stop.clone());
-        let (zone, suppressions) = (self.audit.time_zone.clone(), Arc::clone(&self.suppressions));
+        let (zone, people) = (self.audit.time_zone.clone(), self.people.clone());
         let coverage = notes.trails.get(NAME).cloned().unwrap_or_default();
         let reading = tokio::task::spawn_blocking(move || {
             let mut intake = Intake::new(&mut appender, &coverage, TrailKind::Table, NAME, &window);
-            intake.suppress(&suppressions);
+            intake.protect(&people);
             intake.read_in(zone, fetched.ended_ms);
             let file = read_rows(fetched, &table, intake, &stop);
             (appender, file)
@@ -111,7 +118,7 @@ impl Reading<'_> {
     }
 }
 
-/// Reads every row of the file, and removes it.
+/// Reads every row of the file.
 fn read_rows(
     fetched: FetchedTable,
     table: &AuditTable,
@@ -136,7 +143,6 @@ fn read_rows(
     take_rows(&mut decoder, table, &mut intake)?;
     let counts = intake.finish().map_err(anyhow::Error::new)?;
     let refused = decoder.counts().quarantine.rows;
-    fetched.files.downloads().remove(fetched.name)?;
     let lacking = if export.truncated {
         Some(format!(
             "the answer is truncated, so nobody knows which events it lacks: save {} with fewer hours \
@@ -190,3 +196,6 @@ pub(crate) fn columns(table: &AuditTable, header: &[String]) -> anyhow::Result<[
     }
     Ok(places)
 }
+
+#[cfg(test)]
+mod tests;

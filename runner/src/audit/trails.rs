@@ -1,19 +1,27 @@
 //! The classic interface: the trail of the web interface and those of Engines, window by window.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use core_audit::{Span, TrailKind, Window};
-use core_nexthink::{AuditAccess, AuditClient, AuditPiece, AuditRequest, Credentials, Trail};
-use core_privacy::suppression::Suppressions;
+use core_nexthink::{
+    AuditAccess, AuditClient, AuditPiece, AuditRequest, Credentials, ErrorKind, NexthinkError,
+    Trail,
+};
 use core_store::EventAppender;
 
 use super::intake::Intake;
 use super::report::{AuditReport, TrailReport};
-use super::{Notes, commit, now_ms};
+use super::{Notes, People, commit, now_ms};
 use crate::config::{Audit, AuditTrails, Config};
 use crate::exit::Failure;
 use crate::run::{self, Stop};
 use crate::system;
+
+/// How long a window that cannot be read is tried: the run waits for it, and a later one makes up for it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it is tried.
+const ATTEMPTS: u32 = 4;
 
 /// The trails of the classic interface.
 pub(super) struct Trails<'a> {
@@ -22,7 +30,7 @@ pub(super) struct Trails<'a> {
     pub(super) source: &'a AuditTrails,
     pub(super) again: Option<Span>,
     pub(super) stop: &'a Stop,
-    pub(super) suppressions: Arc<Suppressions>,
+    pub(super) people: People,
 }
 
 impl Trails<'_> {
@@ -33,7 +41,11 @@ impl Trails<'_> {
         notes: &mut Notes,
         report: &mut AuditReport,
     ) -> Result<(), Failure> {
-        let client = client(self.config, self.source, |_| {})?;
+        let client = client(self.config, self.source, |settings| {
+            settings.retry.budget = settings.retry.budget.min(PATIENCE);
+            settings.retry.max_attempts = settings.retry.max_attempts.min(ATTEMPTS);
+        })?;
+        let mut failed_for_all = None;
         for trail in &self.source.trails {
             let name = name_of(trail);
             let coverage = notes.trails.entry(name.clone()).or_default();
@@ -41,13 +53,21 @@ impl Trails<'_> {
             if let Some(span) = self.again {
                 coverage.want(span);
             }
-            let (audit, stop, suppressions) = (self.audit, self.stop, &*self.suppressions);
-            let mut reading =
-                Reading { audit, client: &client, stop, suppressions, trail, name: &name };
-            let trail_report = reading.read(appender, notes).await?;
+            if let Some(first) = &failed_for_all {
+                let mut skipped = TrailReport::new(&name);
+                skipped.reason = Some(format!("not asked for, since it would fail like {first}"));
+                skipped.describe(coverage, now_ms());
+                report.trails.push(skipped);
+                continue;
+            }
+            let (audit, stop, people) = (self.audit, self.stop, &self.people);
+            let mut reading = Reading { audit, client: &client, stop, people, trail, name: &name };
+            let (trail_report, fails_for_all) = reading.read(appender, notes).await?;
             report.trails.push(trail_report);
+            failed_for_all = fails_for_all.then_some(name);
         }
-        Ok(())
+        // What is wanted of trails that were not asked for is on record too.
+        commit(appender, notes)
     }
 }
 
@@ -56,21 +76,23 @@ struct Reading<'a> {
     audit: &'a Audit,
     client: &'a AuditClient,
     stop: &'a Stop,
-    suppressions: &'a Suppressions,
+    people: &'a People,
     trail: &'a Trail,
     name: &'a str,
 }
 
 impl Reading<'_> {
-    /// Reads windows until nothing is missing but what has failed.
+    /// Reads windows until nothing is missing but what has failed. Says whether what failed would fail
+    /// for every other trail too.
     async fn read(
         &mut self,
         appender: &mut EventAppender,
         notes: &mut Notes,
-    ) -> Result<TrailReport, Failure> {
+    ) -> Result<(TrailReport, bool), Failure> {
         let began_ms = now_ms();
         let mut report = TrailReport::new(self.name);
         let mut failed: Vec<Span> = Vec::new();
+        let mut fails_for_all = false;
         loop {
             let coverage = notes.trails.entry(self.name.to_owned()).or_default();
             let next = coverage.next_window(began_ms, &self.audit.windows, &failed);
@@ -83,8 +105,9 @@ impl Reading<'_> {
                     tracing::warn!(trail = self.name, error = %failure.error, "window not read");
                     report.reason.get_or_insert(format!("{:#}", failure.error));
                     failed.push(window.span);
+                    fails_for_all = is_for_all(&failure.error);
                     // The next window would fail alike, after as long a wait.
-                    if failed.len() >= 2 || report.windows == 0 {
+                    if fails_for_all || failed.len() >= 2 || report.windows == 0 {
                         break;
                     }
                 }
@@ -94,7 +117,7 @@ impl Reading<'_> {
         report.describe(coverage, began_ms);
         // What failed is on record too: that it is wanted, and what is lost for good.
         commit(appender, notes)?;
-        Ok(report)
+        Ok((report, fails_for_all))
     }
 
     /// Reads a window and keeps what is new in it.
@@ -114,13 +137,13 @@ impl Reading<'_> {
         };
         let coverage = notes.trails.get(self.name).cloned().unwrap_or_default();
         let mut intake = Intake::new(appender, &coverage, kind, self.name, window);
-        intake.suppress(self.suppressions);
+        intake.protect(self.people);
         intake.read_in(self.audit.time_zone.clone(), now_ms());
         let answer = self.client.read(&request, |piece| match piece {
             AuditPiece::Begin => intake.begin(),
             AuditPiece::Bytes(bytes) => intake.take(bytes),
         });
-        let answer = answer.await?;
+        let answer = self.stop.or_stop(async { Ok(answer.await?) }).await?;
         let counts = intake.finish().map_err(anyhow::Error::new)?;
         let mut coverage = coverage;
         coverage.answered(window, answer.server_ms, now_ms());
@@ -131,6 +154,17 @@ impl Reading<'_> {
         commit(appender, notes)?;
         report.add(&counts, answer.bytes);
         Ok(())
+    }
+}
+
+/// Whether the host or the account is the reason: an account that is refused again and again is locked.
+fn is_for_all(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<NexthinkError>() {
+        None | Some(NexthinkError::AuditTrailFailed { .. }) => false,
+        Some(error) => matches!(
+            error.kind(),
+            ErrorKind::Credentials | ErrorKind::Unreachable | ErrorKind::Deferred
+        ),
     }
 }
 

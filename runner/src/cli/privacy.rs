@@ -47,7 +47,7 @@ Examples:
   nexthink-graph privacy retention --dry-run
   nexthink-graph privacy retention --output json
 
-The windows are those of `[retention]` in the configuration. Nothing is removed while the clock is
+The windows are those of `[retention]` in the configuration, for events too. Nothing is removed while the clock is
 behind an earlier run, or when it has jumped far ahead until a later run sees it there too.")]
     Retention(RetentionArguments),
     /// Print the record of processing: purposes, kinds of data, recipients, how long it is kept

@@ -299,9 +299,13 @@ pub(super) async fn backfill(
     let Some(settings) = &config.audit else {
         return Err(Failure::usage("there is no audit trail to read: `[audit]` configures it"));
     };
-    let span = span(settings, arguments)?;
+    let span = span(settings, config.retention.events_days, arguments)?;
     let stop = Stop::default();
     let lock = run::lock(config)?;
+    if arguments.start_over {
+        let removed = audit::start_over(&lock)?;
+        output::note(&format!("{removed} events removed"));
+    }
     let reading = async {
         let fetched = match settings.table() {
             Some(table) => Some(run::fetch_table(config, table, &lock).await?),
@@ -309,7 +313,7 @@ pub(super) async fn backfill(
         };
         Ok(audit::collect(config, settings, &lock, Some(span), fetched, &stop).await)
     };
-    let report = interruptible(reading, &stop, RUN).await?;
+    let report = interruptible(Box::pin(reading), &stop, RUN).await?;
     match arguments.output {
         ReportFormat::Json => {
             let text = serde_json::to_string_pretty(&report);
@@ -320,7 +324,7 @@ pub(super) async fn backfill(
     Ok(if report.is_complete() { Exit::Complete } else { Exit::Partial })
 }
 
-fn span(settings: &Audit, arguments: &BackfillArguments) -> Result<Span, Failure> {
+fn span(settings: &Audit, kept_days: u64, arguments: &BackfillArguments) -> Result<Span, Failure> {
     let from_ms = time(&arguments.from, &settings.time_zone)?;
     let to_ms = match &arguments.to {
         Some(to) => time(to, &settings.time_zone)?,
@@ -329,12 +333,11 @@ fn span(settings: &Audit, arguments: &BackfillArguments) -> Result<Span, Failure
     if from_ms >= to_ms {
         return Err(Failure::usage("--from must be before --to, and before now"));
     }
-    let kept_ms = 24 * HOUR_MS * i64::try_from(settings.retention_days).unwrap_or(i64::MAX / 1000);
+    let kept_ms = 24 * HOUR_MS * i64::try_from(kept_days).unwrap_or(i64::MAX / 1000);
     if from_ms < audit::now_ms() - kept_ms {
         return Err(Failure::usage(format!(
-            "--from is more than {} days ago: such events would be removed at once \
-             (`audit.retention_days`)",
-            settings.retention_days
+            "--from is more than {kept_days} days ago: such events would be removed at once \
+             (`retention.audit_days`)"
         )));
     }
     Ok(Span { from_ms, to_ms: to_ms.min(audit::now_ms()) })

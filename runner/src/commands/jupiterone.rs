@@ -94,7 +94,7 @@ async fn deliver(
              the configuration",
         ));
     };
-    let options = DeliveryOptions { extras: jupiterone.extras, ..options };
+    let options = DeliveryOptions { extras: jupiterone.extras, audit: jupiterone.audit, ..options };
     let tenant = super::tenant(global)?;
     deliver::check_destination(&tenant, jupiterone, options.accept_destination)?;
     if dry_run {

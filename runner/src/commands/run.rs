@@ -112,7 +112,11 @@ async fn deliver(
         return None;
     }
     let progress = Progress::new(quiet);
-    let options = DeliveryOptions { extras: jupiterone.extras, ..DeliveryOptions::default() };
+    let options = DeliveryOptions {
+        extras: jupiterone.extras,
+        audit: jupiterone.audit,
+        ..DeliveryOptions::default()
+    };
     let delivering = jupiterone::deliver_published(config, jupiterone, &options, &progress, stop);
     let delivered = interruptible(delivering, stop, DELIVERY).await;
     progress.finish();

@@ -1,9 +1,10 @@
-//! How the audit trail is read and how long its events are kept.
+//! How the audit trail is read.
 
 use std::path::Path;
 
 use core_audit::{HOUR_MS, WindowSettings};
 use core_nexthink::{AuditHost, QueryId, Region, TenantId, Trail};
+use core_privacy::profile::{Action, Policy};
 use jiff::tz::TimeZone;
 
 use super::flat::Settings;
@@ -11,11 +12,14 @@ use super::secret::{self, SecretReference};
 
 const PATH: &str = "audit";
 
+/// The column with the time by which events are kept.
+const OBSERVED: &str = "audit.observed";
+
 /// What stands for all connected Engines in the list of Engines.
 const ALL_ENGINES: &str = "*";
 
-/// How long Nexthink keeps audit logs, and so do we by default (Nexthink, data retention).
-const RETENTION_DAYS: u64 = 180;
+/// How long Nexthink keeps audit logs (Nexthink, data retention).
+const SOURCE_DAYS: u64 = 180;
 
 /// The ID that is suggested for the saved query of the table.
 const TABLE_QUERY: &str = "#j1_audit";
@@ -33,8 +37,9 @@ pub(crate) struct Audit {
     pub(crate) source: AuditSource,
     /// The zone of `before_date`, and of times that name none.
     pub(crate) time_zone: TimeZone,
+    /// Whether events are kept as they are, whatever the privacy profile does elsewhere.
+    pub(crate) clear_names: bool,
     pub(crate) windows: WindowSettings,
-    pub(crate) retention_days: u64,
 }
 
 /// Where the audit trail is read from.
@@ -99,27 +104,25 @@ pub(super) fn read(
     tenant: Option<&TenantId>,
     region: Option<&Region>,
     zone: Option<&TimeZone>,
-    hides_people: bool,
+    policy: &Policy,
+    kept_days: u64,
 ) -> Option<Audit> {
     if !settings.has_table(PATH) {
         return None;
     }
     let path = |name: &str| format!("{PATH}.{name}");
     let clear_names = settings.flag(&path("clear_names")).unwrap_or(false);
-    if hides_people && !clear_names {
-        let message = "keeps the lines as they are, with the names in them, which the privacy profile \
-                       hides elsewhere: set `audit.clear_names = true` if that is right";
-        settings.problem(PATH, message);
+    if policy.action(OBSERVED) == Action::Drop {
+        let message = "is the time by which events are kept and removed: `day` can stand there";
+        settings.problem(&format!("privacy.columns.{OBSERVED}"), message);
     }
     let own_zone = settings.text(&path("time_zone"));
     let own_zone = own_zone.map(|name| settings.checked(&path("time_zone"), TimeZone::get(&name)));
     let time_zone = own_zone.unwrap_or_else(|| zone.cloned());
-    let retention_days = settings.integer(&path("retention_days"), 1..=3_650);
-    let retention_days = retention_days.unwrap_or(RETENTION_DAYS);
     let mut windows = WindowSettings::default();
     let source = match settings.text(&path("source")).as_deref() {
         None | Some("rest") => {
-            read_windows(settings, &mut windows, retention_days);
+            read_windows(settings, &mut windows, kept_days);
             read_classic(settings, folder, tenant, region).map(AuditSource::Trails)
         }
         Some("nql") => {
@@ -127,7 +130,7 @@ pub(super) fn read(
             let hours = table.as_ref().map_or(TABLE_HOURS, |it| it.hours);
             // What the query does not give any more is lost.
             windows.source_retention_ms = hours_ms(hours - TABLE_MARGIN_HOURS);
-            windows.since_ms = windows.source_retention_ms.min(hours_ms(24 * retention_days));
+            windows.since_ms = windows.source_retention_ms.min(hours_ms(24 * kept_days));
             table.map(AuditSource::Table)
         }
         Some(_) => {
@@ -135,19 +138,19 @@ pub(super) fn read(
             None
         }
     };
-    Some(Audit { source: source?, time_zone: time_zone?, windows, retention_days })
+    Some(Audit { source: source?, time_zone: time_zone?, clear_names, windows })
 }
 
 fn hours_ms(hours: u64) -> i64 {
     i64::try_from(hours).unwrap_or(i64::MAX / HOUR_MS) * HOUR_MS
 }
 
-fn read_windows(settings: &mut Settings, windows: &mut WindowSettings, retention_days: u64) {
-    let since_days = settings.integer("audit.since_days", 1..=RETENTION_DAYS);
+fn read_windows(settings: &mut Settings, windows: &mut WindowSettings, kept_days: u64) {
+    let since_days = settings.integer("audit.since_days", 1..=SOURCE_DAYS);
     let overlap_hours = settings.integer("audit.overlap_hours", 1..=11);
     windows.overlap_ms = overlap_hours.map_or(windows.overlap_ms, hours_ms);
     // What would be removed at once is not asked for.
-    let since_days = since_days.unwrap_or(RETENTION_DAYS).min(retention_days);
+    let since_days = since_days.unwrap_or(SOURCE_DAYS).min(kept_days);
     windows.since_ms = hours_ms(24 * since_days);
 }
 
@@ -184,7 +187,7 @@ fn read_table(settings: &mut Settings) -> Option<AuditTable> {
     let [time, account, code, message] = ["time", "account", "code", "message"]
         .map(|name| settings.required_text(&format!("audit.columns.{name}")));
     // Less than the margin would count as nothing read; the table keeps 180 days.
-    let hours = settings.integer("audit.hours", 2 * TABLE_MARGIN_HOURS..=24 * RETENTION_DAYS);
+    let hours = settings.integer("audit.hours", 2 * TABLE_MARGIN_HOURS..=24 * SOURCE_DAYS);
     Some(AuditTable {
         query: query?,
         time: time?,

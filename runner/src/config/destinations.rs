@@ -24,6 +24,8 @@ pub(crate) struct JupiterOne {
     pub(crate) after_run: bool,
     /// What is delivered beyond what JupiterOne's own integration delivers.
     pub(crate) extras: Extras,
+    /// Whether the audit trail's events are delivered too.
+    pub(crate) audit: bool,
 }
 
 /// Reads the destination, if its table is there.
@@ -55,9 +57,21 @@ pub(super) fn read_jupiterone(
         persons: settings.flag(&path("persons")).unwrap_or(false),
         raw_data: settings.flag(&path("raw_data")).unwrap_or(false),
     };
+    let audit = settings.flag(&path("audit")).unwrap_or(false);
+    if audit && !settings.has_table("audit") {
+        settings
+            .problem(&path("audit"), "is true, and there is no `[audit]` that reads any events");
+    }
     let destination = Destination::new(base?, &account?, source?);
     let destination = settings.checked(PATH, destination);
-    Some(JupiterOne { destination: destination?, api_key: api_key?, poll, after_run, extras })
+    Some(JupiterOne {
+        destination: destination?,
+        api_key: api_key?,
+        poll,
+        after_run,
+        extras,
+        audit,
+    })
 }
 
 fn read_poll(settings: &mut Settings) -> PollSchedule {

@@ -23,5 +23,6 @@ pub(super) fn read(settings: &mut Settings) -> Windows {
         staging_hours: read("staging_hours", defaults.staging_hours),
         logs_days: read("logs_days", defaults.logs_days),
         ledger_days: read("ledger_days", defaults.ledger_days),
+        events_days: read("audit_days", defaults.events_days),
     }
 }

@@ -138,6 +138,6 @@ fn is_proof(family: Family) -> bool {
         | Family::UserUid
         | Family::DeviceUid
         | Family::DeviceName => true,
-        Family::PersonName | Family::Serial | Family::CollectorUid => false,
+        Family::PersonName | Family::Serial | Family::CollectorUid | Family::AuditEvent => false,
     }
 }

@@ -316,8 +316,8 @@ fn retention(config: &Config) -> Value {
     retention.insert("generationsDays".to_owned(), json!(windows.generations.keep_days));
     retention.insert("quarantineDays".to_owned(), json!(windows.quarantine_days));
     retention.insert("ledgerDays".to_owned(), json!(windows.ledger_days));
-    if let Some(audit) = &config.audit {
-        retention.insert("auditDays".to_owned(), json!(audit.retention_days));
+    if config.audit.is_some() {
+        retention.insert("auditDays".to_owned(), json!(windows.events_days));
     }
     Value::Object(retention)
 }

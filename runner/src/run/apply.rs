@@ -386,7 +386,7 @@ impl Applier {
 
 /// Whether reading failed on this machine rather than for what was read: the operating system
 /// gives its own failures a number.
-fn is_local(error: &anyhow::Error) -> bool {
+pub(crate) fn is_local(error: &anyhow::Error) -> bool {
     error
         .chain()
         .filter_map(|it| it.downcast_ref::<io::Error>())

@@ -27,7 +27,7 @@ pub(super) fn retain(
         accept_clock: false,
     };
     match ledger::retain(lock, retention) {
-        Ok(plan) if plan.clock != ClockVerdict::Steady => {
+        Ok((plan, _)) if plan.clock != ClockVerdict::Steady => {
             tracing::warn!(
                 clock = ?plan.clock,
                 "nothing was removed by age, since the clock cannot be believed"

@@ -52,7 +52,7 @@ pub(super) struct SealedFile {
 
 impl Files {
     /// The downloads of a run; `sealed` if nobody else may read them.
-    pub(super) fn new(downloads: Downloads, sealed: bool) -> Files {
+    pub(crate) fn new(downloads: Downloads, sealed: bool) -> Files {
         let seals = sealed
             .then(|| Arc::new(Seals { by_name: Mutex::default(), downloads: downloads.clone() }));
         Files { downloads, seals }

@@ -18,8 +18,8 @@ inventory::submit!(Columns(COLUMNS));
 
 /// What the columns tell about people.
 pub static COLUMNS: &[Column] = &[
-    technical("audit.id"),
-    free_text("audit.summary"),
+    persistent("audit.id", Family::AuditEvent),
+    technical("audit.summary"),
     behaviour("audit.occurred"),
     behaviour("audit.observed"),
     technical("audit.action"),

@@ -12,7 +12,7 @@ use crate::kit::{Ended, files};
 const USES: &str = "nexthink_user_uses_device";
 const PERSONS: &str = "nexthink_user_is_person";
 
-fn json(ended: &Ended) -> Value {
+pub(super) fn json(ended: &Ended) -> Value {
     assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
     serde_json::from_str(&ended.stdout).expect("it prints JSON")
 }
@@ -26,7 +26,7 @@ fn configure(delivery: &Delivery, switches: &[(&str, &str)]) {
 }
 
 /// The relationships of a type that JupiterOne has.
-fn held(delivery: &Delivery, name: &str) -> Vec<Value> {
+pub(super) fn held(delivery: &Delivery, name: &str) -> Vec<Value> {
     let kept = delivery.kept().relationships.into_values();
     kept.filter(|it| it["_type"] == name).collect()
 }

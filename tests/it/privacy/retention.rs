@@ -90,6 +90,49 @@ fn j15_nothing_is_removed_while_the_clock_is_behind_an_earlier_run() {
 }
 
 #[test]
+fn j15_events_go_by_the_same_clock_as_everything_else() {
+    let scene = scene();
+    let host = scene.api().to_owned();
+    let configure = |days: &str| {
+        scene.configure(|it| {
+            it.text("audit.host", &host)
+                .text("audit.account", "demo")
+                .set("audit.password", "{ file = \"secret\" }")
+                .set("audit.since_days", "3")
+                .set("retention.audit_days", days)
+        });
+    };
+    configure("180");
+    scene.run_completely();
+    let count = || {
+        let rows = scene.query("select count(*) n from nexthink_audit_event");
+        rows[0]["n"].as_u64().expect("a number")
+    };
+    let before = count();
+    configure("1");
+    let planned = report(&scene, &["--dry-run"]);
+    let planned = planned["events"].as_u64().expect("a number");
+    assert!(planned > before / 2 && planned < before, "{planned} of {before}");
+
+    let state = scene.path("store/acme/retention.json");
+    let text = fs::read_to_string(&state).expect("it was remembered");
+    let mut ahead: Value = serde_json::from_str(&text).expect("it is JSON");
+    let believed = ahead["believed_ms"].as_u64().expect("a time");
+    ahead["believed_ms"] = (believed + 40 * 24 * 3_600_000).into();
+    fs::write(&state, ahead.to_string()).expect("it is ours");
+    scene.run_completely();
+    assert!(count() >= before, "the clock is not believed");
+
+    fs::write(&state, text).expect("it is ours");
+    let removed = report(&scene, &[]);
+    assert!(removed["events"].as_u64().is_some_and(|it| it >= planned), "{removed}");
+    assert!(count() <= before - planned + 3);
+    let listed = scene.program(&["privacy", "ledger", "list", "--event", "retention"]);
+    assert!(listed.stdout.contains("\"event\":"), "{}", listed.stdout);
+    assert_eq!(report(&scene, &[])["events"], 0);
+}
+
+#[test]
 fn retention_waits_for_no_run() {
     let scene = scene();
     scene.update(|behaviour| behaviour.preparation = Duration::from_hours(1));

@@ -7,7 +7,7 @@ use crate::cli::{Global, ReportFormat, RetentionArguments};
 use crate::exit::{Exit, Failure};
 use crate::ledger;
 use crate::system::{self, Moment};
-use crate::{commands, deliver, output, run};
+use crate::{audit, commands, deliver, output, run};
 
 /// Removes, or only shows what would go.
 pub(super) fn retention(global: &Global, arguments: RetentionArguments) -> Result<Exit, Failure> {
@@ -16,8 +16,11 @@ pub(super) fn retention(global: &Global, arguments: RetentionArguments) -> Resul
     let now_ms = Moment::now().0;
     let pinned = deliver::compared_with(&commands::tenant(global)?);
     let retention = Retention { windows: &config.retention, pinned: &pinned, now_ms, accept_clock };
-    let plan = if dry_run {
-        commands::tenant(global)?.plan_retention(retention)?
+    let (plan, events) = if dry_run {
+        let tenant = commands::tenant(global)?;
+        let plan = tenant.plan_retention(retention)?;
+        let events = plan.events_from_ms.map_or(Ok(0), |it| audit::older_than(&tenant, it))?;
+        (plan, events)
     } else {
         ledger::retain(&run::lock(&config)?, retention)?
     };
@@ -27,11 +30,12 @@ pub(super) fn retention(global: &Global, arguments: RetentionArguments) -> Resul
                 "dryRun": dry_run,
                 "clock": plan.clock,
                 "removed": plan.removals,
+                "events": events,
                 "ledgerThrough": plan.ledger_through,
             });
             output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
         }
-        ReportFormat::Table => print(&plan, dry_run),
+        ReportFormat::Table => print(&plan, events, dry_run),
     }
     match refusal(&plan) {
         None => Ok(Exit::Complete),
@@ -39,7 +43,7 @@ pub(super) fn retention(global: &Global, arguments: RetentionArguments) -> Resul
     }
 }
 
-fn print(plan: &RetentionPlan, dry_run: bool) {
+fn print(plan: &RetentionPlan, events: u64, dry_run: bool) {
     let rows = plan
         .removals
         .iter()
@@ -49,6 +53,9 @@ fn print(plan: &RetentionPlan, dry_run: bool) {
     }
     let verb = if dry_run { "would be removed" } else { "removed" };
     output::note(&format!("{} items {verb}", plan.removals.len()));
+    if events > 0 {
+        output::note(&format!("{events} events of the audit trail {verb}"));
+    }
     if let Some(through) = plan.ledger_through {
         output::note(&format!("the ledger's entries up to {through} {verb}"));
     }
