@@ -2,6 +2,7 @@
 //! the same. What is measured is built for release and runs in a process of its own each time; the
 //! median counts.
 
+mod audit;
 mod built;
 mod cost;
 mod growth;
@@ -87,6 +88,15 @@ pub(crate) enum Bench {
         /// How many users, devices and alerts are in the store.
         #[arg(long, default_value_t = 1_000_000)]
         entities: u32,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Measure reading an audit trail for the first time, and a tenth and a hundredth of it.
+    #[command(after_help = "Example:\n  cargo xtask bench audit --lines 1000000 --runs 1")]
+    Audit {
+        /// How many lines at least, up to 17 million: a line a second for 180 days.
+        #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(100..=17_000_000))]
+        lines: u64,
         #[command(flatten)]
         how: How,
     },
@@ -177,6 +187,7 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
         Bench::Privacy { what, entities, how } => {
             privacy::run(&built(Some(how))?, *what, *entities, how)
         }
+        Bench::Audit { lines, how } => audit::run(&built(Some(how))?, *lines, how),
         Bench::Instructions { what, output } => instructions::run(&built(None)?, *what, *output),
     }
 }

@@ -39,6 +39,8 @@ enum Command {
     Case { case: Case, folder: PathBuf },
     /// Be a tenant whose results are the compressed files of a folder, until standard input ends.
     Serve { folder: PathBuf },
+    /// Be a small tenant with an audit trail of a line a second, until standard input ends.
+    ServeAudit,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -46,6 +48,7 @@ fn main() -> anyhow::Result<()> {
         Command::Gen { size, folder, shuffled } => files::write(size, shuffled, &folder),
         Command::Case { case, folder } => run_case(case, &folder),
         Command::Serve { folder } => serve::serve(&folder),
+        Command::ServeAudit => serve::serve_audit(),
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use core_simulator::{
-    Behaviour, QueryBehaviour, Results, ResultsCompression, SavedQuery, Simulator, SimulatorConfig,
+    AuditSpec, Behaviour, QueryBehaviour, Results, ResultsCompression, SavedQuery, Simulator,
+    SimulatorConfig, TenantSpec,
 };
 
 /// Serves the two files of a folder, prints where (login and API, then files), and goes on until
@@ -26,6 +27,21 @@ pub(crate) fn serve(folder: &Path) -> anyhow::Result<()> {
         let of_query = QueryBehaviour { results: Some(results), ..QueryBehaviour::default() };
         behaviour.queries.insert(query.id().to_owned(), of_query);
     }
+    serve_tenant(behaviour)
+}
+
+/// The same of a small tenant with an audit trail of a line a second.
+///
+/// # Errors
+///
+/// No port is free.
+pub(crate) fn serve_audit() -> anyhow::Result<()> {
+    let tenant = TenantSpec { devices: 10, users: 10, ..TenantSpec::default() };
+    let audit = AuditSpec { lines_per_hour: 3_600, ..AuditSpec::default() };
+    serve_tenant(Behaviour { tenant, audit, ..Behaviour::default() })
+}
+
+fn serve_tenant(behaviour: Behaviour) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let config = SimulatorConfig { behaviour, ..SimulatorConfig::default() };
     let simulator = runtime.block_on(Simulator::start(config))?;

@@ -14,6 +14,8 @@ use super::cost::{Cost, of_command};
 pub(crate) struct Served {
     server: Child,
     folder: PathBuf,
+    /// Where the API is, and the files.
+    hosts: [String; 2],
 }
 
 /// How much of people a run keeps.
@@ -50,20 +52,52 @@ impl Served {
     /// The server does not start, or the configuration cannot be written.
     pub(crate) fn start(built: &Built, files: &Path) -> anyhow::Result<Served> {
         let mut command = built.example();
-        command.arg("serve").arg(files).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("serve").arg(files);
+        Served::begin(built, command)
+    }
+
+    /// Starts to serve a small tenant with an audit trail of a line a second.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Served::start`].
+    pub(crate) fn start_audit(built: &Built) -> anyhow::Result<Served> {
+        let mut command = built.example();
+        command.arg("serve-audit");
+        Served::begin(built, command)
+    }
+
+    fn begin(built: &Built, mut command: Command) -> anyhow::Result<Served> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut server = command.spawn().context("the server does not start")?;
         let mut line = String::new();
         let stdout = server.stdout.take().context("standard output is a pipe")?;
         BufReader::new(stdout).read_line(&mut line)?;
-        let this = Served { server, folder: built.folder().join("run") };
-        let (api, host) = line.trim().split_once(' ').context("the server does not say where")?;
+        let (api, files) = line.trim().split_once(' ').context("the server does not say where")?;
+        let hosts = [api, files].map(str::to_owned);
+        let this = Served { server, folder: built.folder().join("run"), hosts };
         fs::create_dir_all(&this.folder)?;
         write_private(&this.folder.join("secret"), "demo-secret")?;
-        for profile in Profile::ALL {
-            let path = this.folder.join(profile.configuration());
-            fs::write(path, configuration(api, host, profile))?;
-        }
+        this.configure("")?;
         Ok(this)
+    }
+
+    /// Writes the configurations, with more at their ends.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be written.
+    pub(crate) fn configure(&self, more: &str) -> anyhow::Result<()> {
+        for profile in Profile::ALL {
+            let path = self.folder.join(profile.configuration());
+            fs::write(path, configuration(&self.hosts, profile) + more)?;
+        }
+        Ok(())
+    }
+
+    /// Where the API is.
+    pub(crate) fn api(&self) -> &str {
+        &self.hosts[0]
     }
 
     /// Runs a program once, from nothing to a published generation.
@@ -86,6 +120,24 @@ impl Served {
         rows: u32,
         profile: Profile,
     ) -> anyhow::Result<Cost> {
+        let (cost, report) = self.run_and_report(program, profile)?;
+        let steps = report["steps"].as_array().into_iter().flatten();
+        let read: u64 = steps.filter_map(|it| it["rows"]["read"].as_u64()).sum();
+        // The account is a row too.
+        ensure!(read == u64::from(rows) + 1, "it read {read} rows, not {rows} and the account");
+        Ok(cost)
+    }
+
+    /// The same, with its report and whatever it has read.
+    ///
+    /// # Errors
+    ///
+    /// The run is not complete.
+    pub(crate) fn run_and_report(
+        &self,
+        program: &Path,
+        profile: Profile,
+    ) -> anyhow::Result<(Cost, serde_json::Value)> {
         let store = self.store();
         if store.exists() {
             fs::remove_dir_all(&store)?;
@@ -94,12 +146,7 @@ impl Served {
         command.current_dir(&self.folder).args(["run", "--quiet", "--output", "json"]);
         command.args(["--config", profile.configuration()]);
         let (cost, report) = of_command(&mut command)?;
-        let report: serde_json::Value = serde_json::from_str(&report).context("its report")?;
-        let steps = report["steps"].as_array().into_iter().flatten();
-        let read: u64 = steps.filter_map(|it| it["rows"]["read"].as_u64()).sum();
-        // The account is a row too.
-        ensure!(read == u64::from(rows) + 1, "it read {read} rows, not {rows} and the account");
-        Ok(cost)
+        Ok((cost, serde_json::from_str(&report).context("its report")?))
     }
 
     /// Writes what the last run has published as the folder that JupiterOne's tools read.
@@ -148,7 +195,7 @@ impl Drop for Served {
     }
 }
 
-fn configuration(api: &str, files: &str, profile: Profile) -> String {
+fn configuration([api, files]: &[String; 2], profile: Profile) -> String {
     let profile = profile.name();
     format!(
         r##"[nexthink]

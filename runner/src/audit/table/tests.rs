@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::audit::appender;
 use crate::config::AuditSource;
+use crate::exit::Exit;
 use crate::run::Files;
 
 const DOWNLOAD: &str = "fetch-audit";
@@ -95,7 +96,7 @@ async fn a_download_that_is_refused_goes_since_it_would_be_refused_again() {
 #[tokio::test]
 async fn a_download_stays_when_the_run_is_stopped() {
     let stop = Stop::default();
-    stop.request();
+    stop.request(Exit::Interrupted);
     assert_eq!(read(ROWS, &stop, |_| ()).await, (Some(0), true));
 }
 
