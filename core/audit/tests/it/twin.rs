@@ -77,8 +77,14 @@ fn line() -> impl Strategy<Value = String> {
     prop::collection::vec(parts, 0..6).prop_map(|parts| parts.concat())
 }
 
+/// Some thousand cases, or as many more as `PROPTEST_CASES` says.
+fn enough() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig { cases: asked.cases.max(4_096), failure_persistence: None, ..asked }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_096, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(enough())]
 
     #[test]
     fn the_reader_does_what_its_plain_twin_does_however_the_bytes_are_cut(
