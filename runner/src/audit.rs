@@ -70,8 +70,8 @@ fn declaration() -> EventDeclaration {
 }
 
 /// Reads what is new of every trail, and what is wanted again. What fails of it is told in the report
-/// and made up for by a later run. `fetched` is the export of the
-/// table, where the audit trail is read from there.
+/// and made up for by a later run. `fetched` is the export of the table, where the audit trail is read
+/// from there.
 pub(crate) async fn collect(
     config: &Config,
     audit: &Audit,

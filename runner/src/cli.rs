@@ -278,7 +278,8 @@ pub(crate) struct BackfillArguments {
     /// Until when [default: now]
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
-    /// Remove all events first, so that they are read again as the privacy settings are now
+    /// Remove all events first, so that they are read again as the privacy settings are now; only if
+    /// the audit trail answers. What Nexthink does not keep any more is gone then
     #[arg(long)]
     pub(crate) start_over: bool,
     /// How the report is printed

@@ -47,8 +47,9 @@ Examples:
   nexthink-graph privacy retention --dry-run
   nexthink-graph privacy retention --output json
 
-The windows are those of `[retention]` in the configuration, for events too. Nothing is removed while the clock is
-behind an earlier run, or when it has jumped far ahead until a later run sees it there too.")]
+The windows are those of `[retention]` in the configuration, for events too. Nothing is removed
+while the clock is behind an earlier run, or when it has jumped far ahead until a later run sees it
+there too.")]
     Retention(RetentionArguments),
     /// Print the record of processing: purposes, kinds of data, recipients, how long it is kept
     #[command(after_help = "\

@@ -17,6 +17,7 @@ use serde_json::json;
 use step_account::ACCOUNT;
 use step_audit::{ACCOUNT_HAS_AUDIT_EVENT, AUDIT_EVENT};
 
+use super::check;
 use super::run::{RUN, interruptible};
 use crate::audit::{self, Gap, LOG, Notes};
 use crate::cli::{
@@ -26,7 +27,7 @@ use crate::config::{Audit, Config};
 use crate::exit::{Exit, Failure};
 use crate::ledger::{self, Event};
 use crate::output;
-use crate::run::{self, Stop};
+use crate::run::{self, FetchedTable, Stop};
 
 /// How often `--follow` looks for new events.
 const LOOK: Duration = Duration::from_secs(2);
@@ -302,15 +303,25 @@ pub(super) async fn backfill(
     let span = span(settings, config.retention.events_days, arguments)?;
     let stop = Stop::default();
     let lock = run::lock(config)?;
-    if arguments.start_over {
-        let removed = audit::start_over(&lock)?;
-        output::note(&format!("{removed} events removed"));
-    }
     let reading = async {
+        if arguments.start_over {
+            check::audit::require(config).await?;
+        }
         let fetched = match settings.table() {
-            Some(table) => Some(run::fetch_table(config, table, &lock).await?),
             None => None,
+            Some(table) => {
+                let fetched = run::fetch_table(config, table, &lock).await?;
+                match fetched.result {
+                    Err(error) if arguments.start_over => return Err(error.into()),
+                    result => Some(FetchedTable { result, ..fetched }),
+                }
+            }
         };
+        // Only now that there is something to take their place.
+        if arguments.start_over {
+            let removed = audit::start_over(&lock)?;
+            output::note(&format!("{removed} events removed"));
+        }
         Ok(audit::collect(config, settings, &lock, Some(span), fetched, &stop).await)
     };
     let report = interruptible(Box::pin(reading), &stop, RUN).await?;

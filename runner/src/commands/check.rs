@@ -1,7 +1,7 @@
 //! `check`: looks at everything that a run needs, and says how to mend what is wrong. It starts no
 //! export and publishes nothing.
 
-mod audit;
+pub(super) mod audit;
 mod columns;
 mod connection;
 mod destination;

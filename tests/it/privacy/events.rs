@@ -135,6 +135,16 @@ fn events_that_show_people_in_two_ways_are_never_in_one_store() {
     scene.run_completely();
     assert!(has(&stored(&scene), "user07@corp.example"));
 
+    // Nothing goes before it is known that something comes in its place.
+    let start_over = ["backfill", "audit", "--start-over", "--from", "2026-01-01T00:00"];
+    configure(&scene, "pseudonymous", |it| {
+        it.text("audit.account", "nobody").set("retention.audit_days", "3000")
+    });
+    let ended = scene.program(&start_over);
+    assert_eq!(ended.exit, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("nothing was removed"), "{}", ended.stderr);
+    assert!(number(&scene, EVENTS) >= events);
+
     configure(&scene, "pseudonymous", |it| it);
     let day =
         scene.query("select cast(min(\"observedOn\") as date) as it from nexthink_audit_event");

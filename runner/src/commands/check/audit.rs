@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use core_nexthink::{AuditRequest, Client, NexthinkError, Trail};
 
 use super::columns::run_query;
-use super::connection::impatient;
-use super::{Check, Checks};
+use super::connection::{self, impatient};
+use super::{Check, Checks, State};
 use crate::audit;
 use crate::config::{AuditSource, AuditTable, AuditTrails, Config};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 
 /// Checks the audit trail, if it is to be read. `client` is there if the API was reached.
 pub(super) async fn check(config: &Config, client: Option<&Client>, checks: &mut Checks) {
@@ -17,6 +17,24 @@ pub(super) async fn check(config: &Config, client: Option<&Client>, checks: &mut
         None => {}
         Some(AuditSource::Trails(source)) => check_trails(config, source, checks).await,
         Some(AuditSource::Table(table)) => checks.push(check_table(table, client).await),
+    }
+}
+
+/// Refuses what would lose events while the audit trail cannot be read.
+///
+/// # Errors
+/// What failed first.
+pub(in crate::commands) async fn require(config: &Config) -> Result<(), Failure> {
+    let mut checks = Checks(Vec::new());
+    let is_table = config.audit.as_ref().is_some_and(|it| it.table().is_some());
+    let client = if is_table { connection::client(config, &mut checks) } else { None };
+    check(config, client.as_deref(), &mut checks).await;
+    match checks.0.into_iter().find(|it| it.state == State::Failed) {
+        None => Ok(()),
+        Some(Check { name, detail, exit, .. }) => Err(Failure::new(
+            exit,
+            anyhow::anyhow!("nothing was removed, since {name} fails: {detail}"),
+        )),
     }
 }
 
