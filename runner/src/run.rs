@@ -3,6 +3,7 @@
 //! All exports start at once, because waiting is what takes minutes. Each is applied as soon as it
 //! is here and all that its step depends on has been applied.
 
+mod ahead;
 mod apply;
 mod audit_table;
 mod cost;
@@ -27,6 +28,7 @@ use core_store::{Generation, GenerationId, PrivacyMark, RunLock, Store, StoreErr
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::ahead::TablesAhead;
 use self::apply::Applier;
 pub(crate) use self::apply::is_local;
 pub(crate) use self::audit_table::{FetchedTable, fetch_table, for_each_chunk};
@@ -77,6 +79,11 @@ impl Stop {
     pub(crate) fn request(&self, exit: Exit) {
         self.exit.get_or_init(|| exit);
         self.token.cancel();
+    }
+
+    /// One that is asked to stop with this one, and may be without it.
+    fn child(&self) -> Stop {
+        Stop { token: self.token.child_token(), exit: Arc::default() }
     }
 
     /// The exit code for a failure: once a stop was asked for, that of the signal.
@@ -245,6 +252,7 @@ async fn run_steps(
         parts_before,
         Reading { zone, files: files.clone(), protection },
         options.accept_shrink.clone(),
+        TablesAhead::start(staging, apply::tags(config), stop),
         stop.clone(),
     );
     let fetcher =
@@ -273,12 +281,11 @@ async fn run_steps(
     }
     let exit = if applier.all_complete() { Exit::Complete } else { Exit::Partial };
     progress.publishing();
-    let tags = apply::tags(config);
     let about = About { region: config.region.as_str().to_owned(), privacy: mark };
     let stop_publishing = stop.clone();
     let used = std::mem::take(&mut applier.used);
     let publishing = tokio::task::spawn_blocking(move || {
-        publish::publish(applier, staging, tags, about, &mut report, exit, &stop_publishing)
+        publish::publish(applier, about, &mut report, exit, &stop_publishing)
             .map(|generation| (generation.id().clone(), report))
     });
     let (generation, mut report) = joined(publishing.await)??;

@@ -6,9 +6,11 @@
 //! character at a time and is the specification. Property tests hold the two equal for every way of
 //! cutting the input into chunks. What is clever here:
 //!
-//! - The special bytes of many cells are found at once, and a line without quotes is copied in one
-//!   piece, its separators with it: after each cell stands one byte that belongs to none. Where the
-//!   file has more there, such as quotes, one is put in their place.
+//! - Most rows go another way, in `decoder/blocks.rs`, which finds the special bytes of many cells at
+//!   once. This file reads what is left and needs to be right only.
+//! - Lines are copied with their separators: after each cell stands one byte that belongs to none.
+//!   Where the file has more there, such as quotes, it is left out or made white space, which counts
+//!   for nothing around a cell.
 //! - UTF-8 is checked once for a whole batch; the separators are ASCII, so that halves of a character
 //!   in neighbouring cells do not become one. Only a batch that fails is searched row by row.
 //!
@@ -17,6 +19,7 @@
 //! repeated header) quarantines that row. What makes the following rows doubtful (a quote out of
 //! place, a lone carriage return, an end inside quotes) refuses the file.
 
+mod blocks;
 mod rows;
 
 use memchr::{memchr, memchr_iter};
@@ -26,7 +29,6 @@ use crate::batch::Batch;
 use crate::header;
 use crate::recognition::{BYTE_ORDER_MARK, FIRST_BYTES, recognize};
 use crate::refusal::{Quarantine, QuarantineReason, QuarantinedRow, Refusal, RefusalReason};
-use crate::special::SpecialBytes;
 
 /// The most rows in a batch: small enough that a batch stays in the processor's cache while its
 /// columns are walked one after the other.
@@ -41,7 +43,7 @@ const MAX_COLUMNS: usize = 1024;
 /// The most bytes in one cell; a stray quote that swallows the rest of a file ends here.
 const MAX_CELL_BYTES: usize = 1024 * 1024;
 
-/// The most bytes in the cells of one row.
+/// The most bytes in the cells of one row. Quotes around them may count too.
 const MAX_ROW_BYTES: usize = 16 * 1024 * 1024;
 
 /// Decodes the files of an export, one after the other.
@@ -245,9 +247,16 @@ impl Decoder {
     /// Reads on until the input ends or, between two rows, the batch is full.
     fn scan(&mut self, input: &[u8], beyond_full: bool) -> Result<usize, Refusal> {
         let mut at = 0;
-        while at < input.len() && (beyond_full || !(self.is_full() && self.row_is_untouched())) {
+        let may_go_on = |it: &Decoder| beyond_full || !(it.is_full() && it.row_is_untouched());
+        while at < input.len() && may_go_on(self) {
+            if !beyond_full {
+                at += self.scan_blocks(&input[at..]);
+            }
+            if at == input.len() || !may_go_on(self) {
+                break;
+            }
             at += match (self.state, input[at]) {
-                (State::Plain, _) => self.scan_plain(&input[at..], beyond_full)?,
+                (State::Plain, _) => self.scan_plain(&input[at..])?,
                 (State::Quoted, _) => self.scan_quoted(&input[at..])?,
                 (State::QuoteInQuoted, b'"') => {
                     self.bytes.push(b'"');
@@ -271,33 +280,31 @@ impl Decoder {
         Ok(at)
     }
 
-    /// Cells without quotes and the lines that they make, until something else comes.
-    fn scan_plain(&mut self, input: &[u8], beyond_full: bool) -> Result<usize, Refusal> {
-        let mut copied = 0;
+    /// Cells without quotes, until the line ends or something else comes.
+    fn scan_plain(&mut self, input: &[u8]) -> Result<usize, Refusal> {
+        let base = self.bytes.len();
         // Mostly so little is left that nothing in it can be too long.
-        let may_be_too_long = self.check_length(self.bytes.len() + input.len()).is_err();
-        for at in SpecialBytes::of(input) {
+        let may_be_too_long = self.check_length(base + input.len()).is_err();
+        let is_special = |it: &(usize, &u8)| matches!(it.1, b',' | b'"' | b'\n' | b'\r');
+        for (at, &special) in input.iter().enumerate().filter(is_special) {
             // Where the cell ends once the input is copied up to here.
-            let end = self.bytes.len() + at - copied;
+            let end = base + at;
             if may_be_too_long {
                 self.check_length(end)?;
             }
-            match input[at] {
+            match special {
                 b',' => self.end_cell_at(end)?,
                 b'\n' => {
-                    self.bytes.extend_from_slice(&input[copied..=at]);
-                    copied = at + 1;
+                    self.bytes.extend_from_slice(&input[..=at]);
                     self.end_cell_at(end)?;
                     self.end_line()?;
-                    if self.is_full() && !beyond_full {
-                        return Ok(copied);
-                    }
+                    return Ok(at + 1);
                 }
                 b'"' if end > self.cell_start => {
                     return Err(self.refuse(RefusalReason::StrayQuote));
                 }
-                special => {
-                    self.bytes.extend_from_slice(&input[copied..at]);
+                _ => {
+                    self.bytes.extend_from_slice(&input[..at]);
                     self.row_has_quotes |= special == b'"';
                     self.state =
                         if special == b'"' { State::Quoted } else { State::CarriageReturn };
@@ -305,7 +312,7 @@ impl Decoder {
                 }
             }
         }
-        self.bytes.extend_from_slice(&input[copied..]);
+        self.bytes.extend_from_slice(input);
         self.check_length(self.bytes.len())?;
         self.forget_excess_cells();
         Ok(input.len())

@@ -13,7 +13,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use core_model::relationship::RelationshipType;
 
 use crate::entities::SortedEntities;
-use crate::targets::Targets;
+use crate::targets::{Bits, Targets};
 use crate::values::{FROM_KEY, TO_KEY, data_type};
 
 /// A batch of a finished table ends with the source that reaches so many edges.
@@ -30,6 +30,8 @@ pub struct Edges {
     targets: Vec<Targets>,
     /// What rows have drawn since edges were settled last.
     drawn: Vec<Pair>,
+    /// Empty between uses.
+    bits: Bits,
     counts: EdgeCounts,
 }
 
@@ -74,6 +76,7 @@ impl Edges {
             relationship,
             targets: Vec::new(),
             drawn: Vec::new(),
+            bits: Bits::default(),
             counts: EdgeCounts::default(),
         }
     }
@@ -132,14 +135,38 @@ impl Edges {
     }
 
     fn insert_all(&mut self, pairs: &[Pair], added: &mut [bool]) {
-        for &Pair { from, to, row } in pairs {
-            if self.insert(from, to) {
-                self.counts.edges += 1;
-                added[row as usize] = true;
-            } else {
-                self.counts.duplicates += 1;
+        for run in pairs.chunk_by(|left, right| left.from == right.from) {
+            let before = self.counts;
+            if !self.insert_run(run, added) {
+                for &Pair { from, to, row } in run {
+                    let is_new = self.insert(from, to);
+                    added[row as usize] |= is_new;
+                    self.counts.edges += u64::from(is_new);
+                }
             }
+            let new = self.counts.edges - before.edges;
+            self.counts.duplicates += run.len() as u64 - new;
         }
+    }
+
+    /// Inserts the edges of a source that has none yet, all at once, if that is quicker.
+    fn insert_run(&mut self, run: &[Pair], added: &mut [bool]) -> bool {
+        let targets = self.targets_of(run[0].from);
+        if !targets.is_empty() {
+            return false;
+        }
+        let mut rows = run.iter().map(|it| it.row as usize);
+        let mut edges = 0;
+        let tell = |is_new| {
+            let row = rows.next().expect("it tells as often as there are rows");
+            added[row] |= is_new;
+            edges += u64::from(is_new);
+        };
+        let numbers = run.iter().map(|it| it.to);
+        let Some(made) = Targets::of_run(numbers, &mut self.bits, tell) else { return false };
+        *self.targets_of(run[0].from) = made;
+        self.counts.edges += edges;
+        true
     }
 
     /// Takes over an edge of an earlier generation.
@@ -156,11 +183,15 @@ impl Edges {
     }
 
     fn insert(&mut self, from: u32, to: u32) -> bool {
+        self.targets_of(from).insert(to)
+    }
+
+    fn targets_of(&mut self, from: u32) -> &mut Targets {
         let from = from as usize;
         if from >= self.targets.len() {
             self.targets.resize_with(from + 1, Targets::default);
         }
-        self.targets[from].insert(to)
+        &mut self.targets[from]
     }
 
     /// The table in batches, ordered by the places of the sources, then by those of the targets.
@@ -175,15 +206,14 @@ impl Edges {
     ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a, ArrowError> {
         let writer = EdgeWriter::new(self.relationship, from, to)?;
         let mut sources = (0_u32..).zip(from.numbers());
+        let mut bits = Bits::default();
         Ok(std::iter::from_fn(move || {
             let mut pairs = (Vec::new(), Vec::new());
             while pairs.0.len() < OUTPUT_ROWS
                 && let Some((place, number)) = sources.next()
             {
                 let Some(targets) = self.targets.get(number as usize) else { continue };
-                let start = pairs.1.len();
-                targets.append_ranks(&to.rank, &mut pairs.1);
-                pairs.1[start..].sort_unstable();
+                targets.append_ranks(&to.rank, &mut bits, &mut pairs.1);
                 pairs.0.resize(pairs.1.len(), place);
             }
             let (from, to) = pairs;

@@ -1,14 +1,16 @@
 //! The entities of one type, numbered by key; of the rows of a key the best one describes it.
 
 use std::sync::Arc;
+use std::thread;
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::ArrowError;
 use core_model::entity::EntityType;
+use core_model::property::Property;
 use jiff::tz::TimeZone;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Column};
 use crate::described::Described;
 use crate::graph::TextColumn;
 use crate::header::ColumnMap;
@@ -18,6 +20,9 @@ use crate::values::{KEY, MAX_PROPERTY_BYTES, Tag, Values, entity_schema};
 
 /// The most rows in a batch of a finished table.
 const OUTPUT_ROWS: usize = 8192;
+
+/// With so many new rows at once, starting a thread takes far less time than what it takes over.
+const SHARED_ROWS: usize = 512;
 
 /// How far ahead of the present a time may be without being told, in milliseconds.
 const FUTURE_FROM_MS: i64 = 48 * 60 * 60 * 1000;
@@ -55,6 +60,14 @@ struct Fingerprint {
     /// Of the cells without the white space around them, whatever their order in the file: this
     /// decides.
     cells: u64,
+}
+
+/// A property that gets the values of a batch.
+struct Filled<'a> {
+    property: &'static Property,
+    /// Of the entities, and of the rivals.
+    values: [&'a mut Values; 2],
+    doubt: &'a mut Doubt,
 }
 
 /// Why the values of a property are not to be trusted as a whole.
@@ -195,34 +208,48 @@ impl EntityTable {
         }
     }
 
-    /// Appends the values of new rows to the table and those of rivals to the rivals.
+    /// Appends the values of new rows to the table and those of rivals to the rivals. Where all rows are
+    /// new, as those of devices are, this is most of the work, so two threads share it.
     fn extend_values(
         &mut self,
         batch: &Batch,
         columns: &ColumnMap,
         row_keys: RowKeys<'_>,
         zone: &TimeZone,
-        [new_rows, rival_rows]: [&[usize]; 2],
+        rows: [&[usize]; 2],
     ) {
-        let mut property_columns = Vec::new();
-        let values = self.values.iter_mut().zip(&mut self.rivals.values);
-        for ((values, rivals), (property, doubt)) in
-            values.zip(self.entity.properties.iter().zip(&mut self.doubts))
-        {
-            property_columns.clear();
-            for &name in property.columns {
-                let position = columns.position(name);
-                let is_key = name == self.entity.key_column;
-                doubt.lacks_a_column |= position.is_none() && !is_key;
-                let column = batch.column(position);
-                property_columns.push(if is_key { column.or_else(row_keys.made) } else { column });
-            }
-            for (values, rows) in [(values, new_rows), (rivals, rival_rows)] {
-                let unreadable = values.extend(property, &property_columns, rows, zone);
+        let key_column = self.entity.key_column;
+        let lacks = |name: &&str| columns.position(name).is_none() && *name != key_column;
+        let extend = |filled: &mut Filled<'_>| {
+            let of_name = |name: &&str| {
+                let made = if *name == key_column { row_keys.made } else { &[] };
+                batch.column(columns.position(name)).or_else(made)
+            };
+            let Filled { property, values, doubt } = filled;
+            let columns: Vec<Column<'_>> = property.columns.iter().map(of_name).collect();
+            doubt.lacks_a_column |= property.columns.iter().any(&lacks);
+            for (values, rows) in values.iter_mut().zip(rows) {
+                let unreadable = values.extend(property, &columns, rows, zone);
                 doubt.unreadable += unreadable;
                 doubt.readable += rows.len() as u64 - unreadable;
             }
+        };
+        let values = self.values.iter_mut().zip(&mut self.rivals.values);
+        let described = self.entity.properties.iter().zip(&mut self.doubts);
+        let filled = values.zip(described).map(|((values, rivals), (property, doubt))| Filled {
+            property,
+            values: [values, rivals],
+            doubt,
+        });
+        if rows[0].len() < SHARED_ROWS {
+            return filled.into_iter().for_each(|mut it| extend(&mut it));
         }
+        let mut own: Vec<Filled<'_>> = filled.collect();
+        let mut others = own.split_off(own.len() / 2);
+        thread::scope(|scope| {
+            scope.spawn(|| others.iter_mut().for_each(&extend));
+            own.iter_mut().for_each(&extend);
+        });
     }
 
     /// Puts the rows that won over a known entity into the table. Before this the table may show rows
@@ -368,8 +395,8 @@ impl EntityTable {
     }
 
     /// Puts the entities in the order of their uids, so that the same estate gives the same table
-    /// in whatever order its rows came.
-    pub fn sort(self) -> SortedEntities {
+    /// in whatever order its rows came. Their values go with it: what is left are the numbers by key.
+    pub(crate) fn sort(&mut self) -> SortedEntities {
         let count = u32::try_from(self.keys.len()).expect("numbers are u32");
         let mut order: Vec<u32> = (0..count).collect();
         order.sort_unstable_by(|&a, &b| self.keys.key(a).cmp(self.keys.key(b)));
@@ -389,7 +416,7 @@ impl EntityTable {
             keys: Arc::new(keys.finish()),
             rank,
             order: order.into(),
-            columns: self.values.into_iter().map(finished).collect(),
+            columns: std::mem::take(&mut self.values).into_iter().map(finished).collect(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The tables of all steps of a run, and what is carried over from the generation before.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::UInt32Type;
@@ -19,12 +20,14 @@ use crate::values::{FROM_KEY, TO_KEY, Tag, entity_schema};
 #[derive(Default)]
 pub struct Graph {
     entities: BTreeMap<&'static str, EntityTable>,
+    /// Those of them that will not change any more.
+    closed: BTreeMap<&'static str, Arc<SortedEntities>>,
     edges: BTreeMap<&'static str, Edges>,
 }
 
 /// The whole graph of one run in its final order.
 pub struct SortedGraph {
-    entities: BTreeMap<&'static str, SortedEntities>,
+    entities: BTreeMap<&'static str, Arc<SortedEntities>>,
     edges: BTreeMap<&'static str, Edges>,
     tags: Vec<Tag>,
 }
@@ -155,10 +158,21 @@ impl Graph {
         }
     }
 
+    /// Puts the entities of a type in their final order, so that they can be written. Only their keys may
+    /// be asked for afterwards.
+    pub fn close(&mut self, type_name: &'static str) -> Option<Arc<SortedEntities>> {
+        let table = self.entities.get_mut(type_name)?;
+        let closed = self.closed.entry(type_name);
+        Some(Arc::clone(closed.or_insert_with(|| Arc::new(table.sort()))))
+    }
+
     /// Puts everything in its final order. `tags` are given to every entity.
-    pub fn sort(self, tags: Vec<Tag>) -> SortedGraph {
-        let entities = self.entities.into_iter().map(|(name, table)| (name, table.sort()));
-        SortedGraph { entities: entities.collect(), edges: self.edges, tags }
+    pub fn sort(mut self, tags: Vec<Tag>) -> SortedGraph {
+        let types: Vec<_> = self.entities.keys().copied().collect();
+        for type_name in types {
+            self.close(type_name);
+        }
+        SortedGraph { entities: self.closed, edges: self.edges, tags }
     }
 
     /// The numbers of the entities that a column of keys names.
@@ -178,7 +192,7 @@ impl Graph {
 impl SortedGraph {
     /// The types of entities, in the order of their names.
     pub fn entities(&self) -> impl Iterator<Item = &SortedEntities> {
-        self.entities.values()
+        self.entities.values().map(Arc::as_ref)
     }
 
     /// The types of relationships, in the order of their names.

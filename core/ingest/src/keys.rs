@@ -67,7 +67,7 @@ impl Keys {
         // Exports are often grouped, so the same key comes many times in a row.
         let mut asked: Vec<(&str, u32)> = Vec::with_capacity(keys.size_hint().0);
         for key in keys {
-            if asked.last().is_none_or(|last| last.0 != key) {
+            if asked.last().is_none_or(|last| !are_same(last.0, key)) {
                 asked.push((key, self.hash(key)));
             }
             found.push(to_u32(asked.len() - 1));
@@ -113,8 +113,27 @@ impl Keys {
 impl Known {
     fn is(&self, key: &str, text: &str) -> bool {
         let start = self.start as usize;
-        &text.as_bytes()[start..start + self.bytes as usize] == key.as_bytes()
+        self.bytes as usize == key.len() && are_same(&text[start..start + key.len()], key)
     }
+}
+
+/// Whether two keys are the same. Most have 36 bytes, and to call the C library for those takes longer
+/// than to compare them.
+#[inline]
+pub(crate) fn are_same(left: &str, right: &str) -> bool {
+    if std::ptr::eq(left, right) {
+        return true;
+    }
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    let (Some(left_end), Some(right_end)) = (left.last_chunk::<16>(), right.last_chunk()) else {
+        return left == right;
+    };
+    let are_same = |(left, right): (&[u8; 16], &[u8; 16])| {
+        u128::from_ne_bytes(*left) == u128::from_ne_bytes(*right)
+    };
+    let mut chunks = left.as_chunks().0.iter().zip(right.as_chunks().0);
+    // The last chunk has what is left over, and mostly some of the one before again.
+    left.len() == right.len() && are_same((left_end, right_end)) && chunks.all(are_same)
 }
 
 /// The hash as the table takes it, which looks at bits from both of its ends.
@@ -128,6 +147,8 @@ fn to_u32(number: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -142,6 +163,20 @@ mod tests {
         assert_eq!(found, [7, 7, UNKNOWN, 4999, UNKNOWN, 7, 0, 0]);
         let alone = asked.map(|it| keys.number(it).unwrap_or(UNKNOWN));
         assert_eq!(found, alone);
+    }
+
+    proptest! {
+        #[test]
+        fn texts_are_the_same_if_every_byte_is(
+            text in "[ab]{0,70}",
+            other in "[ab]{0,40}",
+            at in 0..70_usize,
+        ) {
+            prop_assert!(are_same(&text, &text.clone()));
+            prop_assert_eq!(are_same(&text, &other), text == other);
+            let changed = text.char_indices().map(|(place, it)| if place == at { 'c' } else { it });
+            prop_assert_eq!(are_same(&text, &changed.collect::<String>()), at >= text.len());
+        }
     }
 
     #[test]

@@ -2,24 +2,36 @@
 //! and the rows of those who were erased are not there. Everything that comes after the decoder sees
 //! only this, so nothing else is ever interned or written.
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use core_model::step::Step;
 use core_privacy::protection::{Cell, ColumnProtection, Protection};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Replaced};
 use crate::header::ColumnMap;
+use crate::keys::are_same;
+
+/// In so many rows there may be enough to do for another thread.
+const SHARED_ROWS: usize = 512;
 
 /// Applies a protection to the batches of one export.
 pub(crate) struct Protector {
     protection: Protection,
-    /// For each column of the current file, what happens to it; found once for each file.
-    columns: Vec<ColumnProtection>,
-    /// For each column of it, how many cells stay as they are from there on.
-    kept: Vec<usize>,
+    /// The columns of the current file; found once for each file.
+    columns: Vec<ProtectedColumn>,
     /// The places of the columns that identify the step's own entities.
     keys: Vec<(usize, &'static str)>,
     /// What was found of login names, in the files that have ended.
     hashed: HashedNames,
-    buffers: Buffers,
+}
+
+/// A column of a file, and what happens to it.
+struct ProtectedColumn {
+    place: usize,
+    rule: ColumnProtection,
+    /// What stood in its place, kept for its memory.
+    spare: Replaced,
     /// Holds a text while it is used.
     text: String,
 }
@@ -33,72 +45,42 @@ pub struct HashedNames {
     pub all: u64,
 }
 
-/// What a batch is made of, kept for the next one.
-#[derive(Default)]
-struct Buffers {
-    text: Vec<u8>,
-    ends: Vec<u32>,
-    lines: Vec<u64>,
-}
-
 impl Protector {
     pub(crate) fn new(protection: Protection) -> Protector {
         Protector {
             protection,
             columns: Vec::new(),
-            kept: Vec::new(),
             keys: Vec::new(),
             hashed: HashedNames::default(),
-            buffers: Buffers::default(),
-            text: String::new(),
         }
     }
 
-    /// The rows that may be read on, and how many may not. A column that nobody declared is empty.
-    pub(crate) fn apply(
-        &mut self,
-        step: &Step,
-        batch: &Batch,
-        columns: &ColumnMap,
-    ) -> (Batch, u64) {
+    /// Makes of a batch what may be read on, and returns how many rows may not. A column that nobody
+    /// declared is empty.
+    pub(crate) fn apply(&mut self, step: &Step, batch: &mut Batch, columns: &ColumnMap) -> u64 {
         if self.columns.is_empty() {
             self.begin_file(step, batch.width(), columns);
         }
-        let Buffers { mut text, mut ends, mut lines } = std::mem::take(&mut self.buffers);
-        text.clear();
-        let mut text = String::from_utf8(text).expect("nothing is a text");
-        ends.clear();
-        lines.clear();
-        let mut suppressed = 0;
-        for row in 0..batch.len() {
-            let start = (text.len(), ends.len());
-            if self.append_row(batch, row, &mut text, &mut ends) {
-                lines.push(batch.line(row));
-                continue;
-            }
-            text.truncate(start.0);
-            ends.truncate(start.1);
-            suppressed += 1;
-            self.suppress(batch, row);
-        }
-        let protected = Batch::new(text, ends, lines, batch.width()).of_file(batch.file());
-        (protected, suppressed)
+        let suppressed = self.suppress_rows(batch);
+        batch.replace(self.replacements(batch));
+        suppressed
     }
 
-    /// Takes back the memory of a batch that it made.
-    pub(crate) fn recycle(&mut self, batch: Batch) {
-        let (text, ends, lines) = batch.into_buffers();
-        self.buffers = Buffers { text, ends, lines };
+    /// Takes back what stands in the place of columns.
+    pub(crate) fn recycle(&mut self, batch: &mut Batch) {
+        for (column, replaced) in self.columns.iter_mut().zip(batch.replace(Vec::new())) {
+            column.spare = replaced.unwrap_or_default();
+        }
     }
 
     /// Ends a file: the next one may have its columns in another order.
     pub(crate) fn end_file(&mut self) {
-        let found = self.columns.iter().filter_map(ColumnProtection::hashed_names);
-        for (hashed, all) in found {
+        for ProtectedColumn { rule, .. } in self.columns.drain(..) {
+            let (hashed, all) = rule.hashed_names().unwrap_or_default();
             self.hashed.hashed += hashed;
             self.hashed.all += all;
+            self.protection.keep(rule);
         }
-        self.columns.clear();
     }
 
     /// What is suppressed by now, and what was found of login names.
@@ -108,54 +90,106 @@ impl Protector {
 
     fn begin_file(&mut self, step: &Step, width: usize, columns: &ColumnMap) {
         // Nobody declares a column without a name, so it is dropped.
-        let names = (0..width).map(|place| columns.declared_at(place).unwrap_or(""));
-        self.columns = names.map(|name| self.protection.column(name)).collect();
-        self.kept = vec![0; width];
-        let mut kept = 0;
-        for (place, column) in self.columns.iter().enumerate().rev() {
-            kept = if column.keeps() { kept + 1 } else { 0 };
-            self.kept[place] = kept;
-        }
+        let column = |place| ProtectedColumn {
+            place,
+            rule: self.protection.column(columns.declared_at(place).unwrap_or("")),
+            spare: Replaced::default(),
+            text: String::new(),
+        };
+        self.columns = (0..width).map(column).collect();
         let keys = step.entities.iter().map(|it| it.key_column);
         self.keys = keys.filter_map(|it| Some((columns.position(it)?, it))).collect();
     }
 
-    /// Appends a row, and says whether it may be read on.
-    fn append_row(
-        &mut self,
-        batch: &Batch,
-        row: usize,
-        text: &mut String,
-        ends: &mut Vec<u32>,
-    ) -> bool {
-        let as_end = |end: usize| u32::try_from(end).expect("a batch has far less than 4 GiB");
-        let mut place = 0;
-        while let Some(column) = self.columns.get_mut(place) {
-            // What stays as it is, is copied in one piece: most cells of most rows.
-            let cells = place..place + self.kept[place].max(1);
-            place = cells.end;
-            let (written, cell_ends) = batch.written(row, cells);
-            let start = text.len();
-            if column.keeps() {
-                text.push_str(written);
-                ends.extend(cell_ends.map(|it| as_end(start + it)));
-            } else {
-                match column.apply(written, &self.protection, &mut self.text) {
-                    Cell::Text(cell) => text.push_str(cell),
-                    Cell::Suppressed => return false,
-                }
-                ends.push(as_end(text.len()));
-            }
-            text.push(',');
+    /// Takes out the rows of those who were erased. Other rows of the same export, and of later ones, may
+    /// name somebody by nothing but the key, so each is suppressed too once it is known.
+    fn suppress_rows(&mut self, batch: &mut Batch) -> u64 {
+        if !self.protection.suppresses() {
+            return 0;
         }
-        true
+        let mut stays = vec![true; batch.len()];
+        loop {
+            let found = self.suppressed_rows(batch, &stays);
+            if found.is_empty() {
+                break;
+            }
+            for row in found {
+                stays[row] = false;
+                for &(place, name) in &self.keys {
+                    let key = batch.column(Some(place)).cell(row);
+                    self.protection.suppress(name, key);
+                }
+            }
+            self.columns.iter_mut().for_each(|it| it.rule.forget());
+        }
+        let suppressed = stays.iter().filter(|it| !**it).count() as u64;
+        if suppressed > 0 {
+            batch.retain(&stays);
+        }
+        suppressed
     }
 
-    /// Later exports name the person of a row by nothing but the key.
-    fn suppress(&mut self, batch: &Batch, row: usize) {
-        for &(place, name) in &self.keys {
-            let key = batch.column(Some(place)).cell(row);
-            self.protection.suppress(name, key);
+    /// The rows that are suppressed, of those that are still to be looked at.
+    fn suppressed_rows(&mut self, batch: &Batch, is_asked: &[bool]) -> Vec<usize> {
+        let mut found = Vec::new();
+        for column in self.columns.iter_mut().filter(|it| it.rule.identifies()) {
+            let cells = batch.column(Some(column.place)).cells().enumerate();
+            for (row, cell) in cells.filter(|(row, _)| is_asked[*row]) {
+                let applied = column.rule.apply(cell, &self.protection, &mut column.text);
+                if applied == Cell::Suppressed {
+                    found.push(row);
+                }
+            }
         }
+        found
+    }
+
+    /// What stands in the place of each column; nothing for those that stay as they are. A pseudonym
+    /// costs two hashes, so two threads share the columns that get them.
+    fn replacements(&mut self, batch: &Batch) -> Vec<Option<Replaced>> {
+        let protection = &self.protection;
+        let replace = |columns: &mut [ProtectedColumn]| -> Vec<Option<Replaced>> {
+            columns.iter_mut().map(|it| it.replacement(batch, protection)).collect()
+        };
+        let costly = self.columns.iter().filter(|it| it.rule.identifies() && !it.rule.keeps());
+        let costly: Vec<usize> = costly.map(|it| it.place).collect();
+        if costly.len() < 2 || batch.len() < SHARED_ROWS {
+            return replace(&mut self.columns);
+        }
+        let (own, others) = self.columns.split_at_mut(costly[costly.len() / 2]);
+        thread::scope(|scope| {
+            let others = scope.spawn(|| replace(others));
+            let mut replaced = replace(own);
+            replaced.extend(others.join().unwrap_or_else(|defect| resume_unwind(defect)));
+            replaced
+        })
+    }
+}
+
+impl ProtectedColumn {
+    fn replacement(&mut self, batch: &Batch, protection: &Protection) -> Option<Replaced> {
+        if self.rule.keeps() {
+            return None;
+        }
+        let mut replaced = std::mem::take(&mut self.spare);
+        replaced.clear();
+        if self.rule.drops() {
+            return Some(replaced);
+        }
+        let mut last = None;
+        for cell in batch.column(Some(self.place)).cells() {
+            // Exports are often grouped, so the same value comes many times in a row.
+            if last.is_some_and(|last| are_same(last, cell)) {
+                replaced.repeat();
+                continue;
+            }
+            last = Some(cell);
+            match self.rule.apply(cell, protection, &mut self.text) {
+                Cell::Text(text) => replaced.push(text),
+                // Its row was taken out.
+                Cell::Suppressed => replaced.push(""),
+            }
+        }
+        Some(replaced)
     }
 }

@@ -1,65 +1,37 @@
-//! The places of the bytes that have a meaning in CSV: comma, quote and the two of line ends. Found in
-//! blocks of 64 by operations on vectors.
+//! Where the bytes that have a meaning in CSV stand in a block of 64: comma, quote and the two of line
+//! ends. Found by operations on vectors.
 
 use wide::u8x16;
 
 /// The bytes that are looked at together.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK_BYTES: usize = 64;
 
-/// The places of an input's special bytes, from the first to the last.
-pub(crate) struct SpecialBytes<'a> {
-    input: &'a [u8],
-    /// Where the block begins that `mask` is about.
-    block: usize,
-    /// A bit for each byte of the block, the lowest for the first: whether it is special and was not
-    /// given yet.
-    mask: u64,
+/// The special bytes of a block, each kind as a number with a bit for each byte, the lowest for the
+/// first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SpecialBytes {
+    /// Commas and line feeds.
+    pub(crate) separators: u64,
+    /// Line feeds.
+    pub(crate) line_feeds: u64,
+    /// Quotes and carriage returns, which most blocks lack.
+    pub(crate) others: u64,
 }
 
-impl SpecialBytes<'_> {
-    pub(crate) fn of(input: &[u8]) -> SpecialBytes<'_> {
-        SpecialBytes { input, block: 0, mask: mask_at(input, 0) }
-    }
-}
-
-impl Iterator for SpecialBytes<'_> {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        while self.mask == 0 {
-            self.block += BLOCK;
-            if self.block >= self.input.len() {
-                return None;
-            }
-            self.mask = mask_at(self.input, self.block);
+impl SpecialBytes {
+    pub(crate) fn of(block: &[u8; BLOCK_BYTES]) -> SpecialBytes {
+        let mut found = SpecialBytes { separators: 0, line_feeds: 0, others: 0 };
+        for (position, quarter) in block.as_chunks::<16>().0.iter().enumerate() {
+            let bytes = u8x16::new(*quarter);
+            let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
+            let bits = |mask: u8x16| u64::from(mask.to_bitmask()) << (16 * position);
+            let line_feeds = is(b'\n');
+            found.separators |= bits(is(b',') | line_feeds);
+            found.line_feeds |= bits(line_feeds);
+            found.others |= bits(is(b'"') | is(b'\r'));
         }
-        let place = self.block + self.mask.trailing_zeros() as usize;
-        self.mask &= self.mask - 1;
-        Some(place)
+        found
     }
-}
-
-/// The mask of the block that begins here; what is beyond the input is not special.
-fn mask_at(input: &[u8], start: usize) -> u64 {
-    let rest = &input[start..];
-    if let Some(block) = rest.first_chunk::<BLOCK>() {
-        return mask_of(block);
-    }
-    let mut block = [0; BLOCK];
-    block[..rest.len()].copy_from_slice(rest);
-    mask_of(&block)
-}
-
-fn mask_of(block: &[u8; BLOCK]) -> u64 {
-    let mut mask = 0;
-    for (position, quarter) in block.as_chunks::<16>().0.iter().enumerate() {
-        let bytes = u8x16::new(*quarter);
-        let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
-        let special = is(b',') | is(b'"') | is(b'\n') | is(b'\r');
-        mask |= u64::from(special.to_bitmask()) << (16 * position);
-    }
-    mask
 }
 
 #[cfg(test)]
@@ -69,16 +41,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_special_byte_is_found_once_and_nothing_else(
-            input in proptest::collection::vec(
+        fn every_special_byte_is_found_and_nothing_else(
+            bytes in proptest::collection::vec(
                 prop_oneof![any::<u8>(), proptest::sample::select(&b",\"\n\r-+!\x0B\x8A\xAC"[..])],
-                0..300,
+                BLOCK_BYTES,
             )
         ) {
-            let found: Vec<usize> = SpecialBytes::of(&input).collect();
-            let is_special = |&it: &usize| matches!(input[it], b',' | b'"' | b'\n' | b'\r');
-            let expected: Vec<usize> = (0..input.len()).filter(is_special).collect();
-            prop_assert_eq!(found, expected);
+            let bits = |kind: &[u8]| {
+                let bytes = bytes.iter().enumerate().filter(|(_, byte)| kind.contains(byte));
+                bytes.fold(0, |bits, (place, _)| bits | 1_u64 << place)
+            };
+            let expected = SpecialBytes {
+                separators: bits(b",\n"),
+                line_feeds: bits(b"\n"),
+                others: bits(b"\"\r"),
+            };
+            let block = bytes.first_chunk().expect("it is a block");
+            prop_assert_eq!(SpecialBytes::of(block), expected);
         }
     }
 }

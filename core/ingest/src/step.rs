@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 pub use self::account::{HashedNames, IngestError, RowAccount};
 use self::mapper::Mapper;
 pub use self::reading::ReadError;
-use crate::batch::Batch;
+use crate::batch::{Batch, Cells};
 use crate::decoder::{Decoder, DecoderCounts};
 use crate::edges::Edges;
 use crate::entities::EntityTable;
@@ -105,16 +105,16 @@ impl<'g> StepIngest<'g> {
         self.mapping.expected = Some((column.to_owned(), pattern.clone()));
     }
 
-    /// Reads all bytes of the current file and returns how many there were. A thread of its own reads
-    /// and decodes them, while this one maps what was decoded before.
+    /// Reads all bytes of the current file and returns how many there were. Other threads have them and
+    /// decode them, while this one maps what was decoded before.
     ///
     /// # Errors
     ///
     /// The bytes cannot be read to their end, or the export is refused.
     pub fn read(&mut self, bytes: &mut (dyn Read + Send)) -> Result<u64, ReadError> {
         let StepIngest { decoder, mapping } = self;
-        reading::read(decoder, bytes, |header, batch| {
-            mapping.apply(header, &batch)?;
+        reading::read(decoder, bytes, |header, mut batch| {
+            mapping.apply(header, &mut batch)?;
             Ok(batch)
         })
     }
@@ -174,28 +174,27 @@ impl<'g> StepIngest<'g> {
     }
 
     fn apply_batch(&mut self) -> Result<(), IngestError> {
-        let batch = self.decoder.take_batch();
-        self.mapping.apply(self.decoder.header(), &batch)?;
+        let mut batch = self.decoder.take_batch();
+        self.mapping.apply(self.decoder.header(), &mut batch)?;
         self.decoder.recycle(batch);
         Ok(())
     }
 }
 
 impl Mapping<'_> {
-    fn apply(&mut self, header: &[String], batch: &Batch) -> Result<(), IngestError> {
+    fn apply(&mut self, header: &[String], batch: &mut Batch) -> Result<(), IngestError> {
         let columns = self.mapper.columns(header)?;
         if let Some((column, pattern)) = &self.expected {
             let cells = batch.column(columns.position(column)).cells();
             self.account.outside_partition += outside(pattern, cells);
         }
-        let Some(protector) = &mut self.protector else {
-            self.mapper.apply(self.graph, batch, |row| self.quarantine.add(row));
-            return self.mapper.check_size();
-        };
-        let (protected, suppressed) = protector.apply(self.step, batch, columns);
-        self.account.suppressed += suppressed;
-        self.mapper.apply(self.graph, &protected, |row| self.quarantine.add(row));
-        protector.recycle(protected);
+        if let Some(protector) = &mut self.protector {
+            self.account.suppressed += protector.apply(self.step, batch, columns);
+        }
+        self.mapper.apply(self.graph, batch, |row| self.quarantine.add(row));
+        if let Some(protector) = &mut self.protector {
+            protector.recycle(batch);
+        }
         self.mapper.check_size()
     }
 
@@ -234,14 +233,11 @@ pub fn ingest_row(
     row: &[(&str, &str)],
 ) -> Result<StepTables, IngestError> {
     let header: Vec<String> = row.iter().map(|(column, _)| (*column).to_owned()).collect();
-    let mut text = String::new();
-    let mut ends = Vec::with_capacity(row.len());
+    let mut cells = Cells::default();
     for (_, cell) in row {
-        text.push_str(cell);
-        ends.push(u32::try_from(text.len()).expect("a configuration is small"));
-        text.push(',');
+        cells.push(cell);
     }
-    let batch = Batch::new(text, ends, vec![1], row.len());
+    let batch = Batch::new(cells, vec![1], row.len());
     let mut mapper = Mapper::new(step);
     mapper.columns(&header)?;
     let mut decoder = DecoderCounts { rows: 1, ..DecoderCounts::default() };

@@ -5,6 +5,13 @@ use roaring::RoaringBitmap;
 /// What a list may hold; beyond it a bitmap is smaller, and quicker to insert into.
 const MAX_LISTED: usize = 4096;
 
+/// A set of numbers that are near each other, a bit for each number up to the largest. To be used for one
+/// source after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Bits {
+    words: Vec<u64>,
+}
+
 /// A set of entity numbers.
 #[derive(Debug)]
 pub(crate) enum Targets {
@@ -21,7 +28,68 @@ impl Default for Targets {
     }
 }
 
+impl Bits {
+    /// Whether so many numbers up to this one are near enough that looking at every bit is quicker than
+    /// to sort them.
+    pub(crate) fn suit(count: usize, largest: u32) -> bool {
+        largest as usize / 256 < count
+    }
+
+    /// Adds a number. Returns whether it is new.
+    #[inline]
+    pub(crate) fn insert(&mut self, number: u32) -> bool {
+        let word = number as usize / 64;
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        let bit = 1 << (number % 64);
+        let is_new = self.words[word] & bit == 0;
+        self.words[word] |= bit;
+        is_new
+    }
+
+    /// Takes all numbers out, in their order.
+    pub(crate) fn drain(&mut self, mut take: impl FnMut(u32)) {
+        for (start, word) in (0..).step_by(64).zip(&mut self.words) {
+            let mut bits = std::mem::take(word);
+            while bits != 0 {
+                take(start + bits.trailing_zeros());
+                bits &= bits - 1;
+            }
+        }
+        self.words.clear();
+    }
+}
+
 impl Targets {
+    /// The set of these numbers, of which each may be there more than once; `None` if it is better made
+    /// one by one. Tells for each number whether it is the first of its kind.
+    pub(crate) fn of_run(
+        numbers: impl Iterator<Item = u32> + Clone,
+        bits: &mut Bits,
+        mut tell: impl FnMut(bool),
+    ) -> Option<Targets> {
+        let largest = numbers.clone().max().filter(|&it| u16::try_from(it).is_ok())?;
+        let mut count = numbers.clone().count();
+        if count > MAX_LISTED || !Bits::suit(count, largest) {
+            return None;
+        }
+        count = 0;
+        for number in numbers {
+            let is_new = bits.insert(number);
+            count += usize::from(is_new);
+            tell(is_new);
+        }
+        let mut list = Vec::with_capacity(count);
+        bits.drain(|number| list.extend(u16::try_from(number)));
+        Some(Targets::Listed(list))
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Targets::Listed(list) if list.is_empty())
+    }
+
     /// Adds a number. Returns whether it is new.
     pub(crate) fn insert(&mut self, number: u32) -> bool {
         match self {
@@ -51,12 +119,23 @@ impl Targets {
         }
     }
 
-    /// Appends what `rank` has for each number, in the order of the numbers.
-    pub(crate) fn append_ranks(&self, rank: &[u32], ranks: &mut Vec<u32>) {
+    /// Appends what `rank` has for each number, in order. `rank` has another value for each.
+    pub(crate) fn append_ranks(&self, rank: &[u32], bits: &mut Bits, ranks: &mut Vec<u32>) {
+        let start = ranks.len();
         match self {
             Targets::Bitmap(bitmap) => ranks.extend(bitmap.iter().map(|it| rank[it as usize])),
             Targets::Listed(list) => ranks.extend(list.iter().map(|&it| rank[usize::from(it)])),
         }
+        let new = &mut ranks[start..];
+        let largest = new.iter().max().copied().unwrap_or(0);
+        if !Bits::suit(new.len(), largest) {
+            return new.sort_unstable();
+        }
+        for &number in &*new {
+            bits.insert(number);
+        }
+        let mut places = new.iter_mut();
+        bits.drain(|number| places.by_ref().take(1).for_each(|it| *it = number));
     }
 }
 
@@ -101,12 +180,37 @@ mod tests {
             for number in 0..66_000 {
                 prop_assert_eq!(targets.contains(number), plain.contains(&number));
             }
-            let rank: Vec<u32> = (0..66_000).map(|it| 2 * it + 1).collect();
-            let mut ranks = vec![7];
-            targets.append_ranks(&rank, &mut ranks);
-            let expected: Vec<u32> =
-                std::iter::once(7).chain(plain.iter().map(|it| 2 * it + 1)).collect();
-            prop_assert_eq!(ranks, expected);
+            for spread in [1, 2, 900] {
+                let rank: Vec<u32> = (0..66_000).map(|it| spread * (66_000 - it)).collect();
+                let mut ranks = vec![7];
+                targets.append_ranks(&rank, &mut Bits::default(), &mut ranks);
+                let places = plain.iter().rev().map(|&it| rank[it as usize]);
+                let expected: Vec<u32> = std::iter::once(7).chain(places).collect();
+                prop_assert_eq!(ranks, expected);
+            }
+        }
+
+        #[test]
+        fn a_run_is_the_set_that_its_numbers_make_one_by_one(
+            runs in proptest::collection::vec(
+                proptest::collection::vec(prop_oneof![0..300_u32, 65_500..65_550_u32], 0..400),
+                1..4,
+            ),
+        ) {
+            let mut bits = Bits::default();
+            for numbers in runs {
+                let (mut plain, mut new) = (BTreeSet::new(), Vec::new());
+                let tell = |is_new| new.push(is_new);
+                let Some(targets) = Targets::of_run(numbers.iter().copied(), &mut bits, tell) else {
+                    prop_assert!(new.is_empty());
+                    continue;
+                };
+                let expected: Vec<bool> = numbers.iter().map(|&it| plain.insert(it)).collect();
+                prop_assert_eq!(new, expected);
+                for number in 0..66_000 {
+                    prop_assert_eq!(targets.contains(number), plain.contains(&number));
+                }
+            }
         }
     }
 

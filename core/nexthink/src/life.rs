@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
 use crate::client::Client;
@@ -257,8 +258,9 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
         let observer = &mut self.observer;
         let on_progress = |bytes, total| observer(ExportEvent::Downloading { bytes, total });
         let download = self.client.receive(response, transfer, self.sink, on_progress).await?;
-        // Recorded as whole only once it is sure to be there.
-        self.sink.persist().await.map_err(sink_failed)?;
+        // Not made to outlive a loss of power: the file is mostly gone again within seconds. If it is lost,
+        // its length or its checksum says so, and it is fetched again.
+        self.sink.flush().await.map_err(sink_failed)?;
         record.file = Some(FileRecord { whole: Some(download.bytes), ..transfer.record() });
         self.remember(record)?;
         Ok(self.finished(record, transfer.total, download.bytes))

@@ -23,12 +23,6 @@ pub trait ResultsSink: AsyncWrite + Unpin {
     /// # Errors
     /// Why that could not be found out; the export then fails.
     fn resume(&mut self) -> impl Future<Output = io::Result<u64>> + Send;
-
-    /// Makes what was written outlive a loss of power, as far as that is possible.
-    ///
-    /// # Errors
-    /// Why it may not; the export then fails.
-    fn persist(&mut self) -> impl Future<Output = io::Result<()>> + Send;
 }
 
 impl ResultsSink for tokio::fs::File {
@@ -42,11 +36,6 @@ impl ResultsSink for tokio::fs::File {
     async fn resume(&mut self) -> io::Result<u64> {
         self.seek(SeekFrom::End(0)).await
     }
-
-    async fn persist(&mut self) -> io::Result<()> {
-        self.flush().await?;
-        self.sync_data().await
-    }
 }
 
 impl ResultsSink for Vec<u8> {
@@ -57,10 +46,6 @@ impl ResultsSink for Vec<u8> {
 
     async fn resume(&mut self) -> io::Result<u64> {
         Ok(self.len() as u64)
-    }
-
-    async fn persist(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

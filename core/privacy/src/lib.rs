@@ -2,6 +2,7 @@
 
 pub mod canonical;
 mod error;
+mod identifiers;
 pub mod keys;
 pub mod page;
 pub mod profile;

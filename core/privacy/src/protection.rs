@@ -1,23 +1,17 @@
 //! Protection: what a policy does to one export, cell by cell, and whose rows are not read at all.
-//!
-//! A pseudonym costs an HMAC, so what was found of a value is remembered, for a bounded number of values
-//! of each column: some tens of megabytes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use core_model::column::{ColumnForm, Family};
-use rustc_hash::FxHashMap;
 
 use crate::canonical::looks_hashed;
 use crate::error::PrivacyError;
+use crate::identifiers::{Found, Identifiers};
 use crate::keys::KeyRing;
 use crate::profile::{Action, Policy};
 use crate::pseudonym::Pseudonyms;
 use crate::suppression::{KnownWords, Suppressions};
-
-/// How many values of a column are remembered before all are forgotten.
-const MAX_KNOWN: usize = 1 << 18;
 
 /// What a run does to the rows of people.
 #[derive(Clone)]
@@ -26,6 +20,8 @@ pub struct Protection {
     /// Nothing if the policy makes none.
     pseudonyms: Option<Arc<Pseudonyms>>,
     suppressions: Suppressions,
+    /// What was found of the keys of entities, which later exports name again.
+    kept: Arc<Mutex<Vec<Identifiers>>>,
 }
 
 /// What happens to the cells of one column of one export.
@@ -46,23 +42,6 @@ enum Rule {
     Identify(Box<Identifiers>),
 }
 
-/// A column whose values are remembered with what was found of them.
-struct Identifiers {
-    family: Family,
-    action: Action,
-    pseudonyms: Option<Arc<Pseudonyms>>,
-    known: FxHashMap<String, usize>,
-    found: Vec<Found>,
-    /// Exports are often grouped, so the same value comes many times in a row.
-    last: (String, usize),
-}
-
-struct Found {
-    /// What stands in the cell's place.
-    instead: String,
-    is_suppressed: bool,
-}
-
 /// A cell after the policy was applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cell<'a> {
@@ -73,6 +52,11 @@ pub enum Cell<'a> {
 }
 
 impl Protection {
+    /// Whether the rows of anybody are to be left out.
+    pub fn suppresses(&self) -> bool {
+        !self.suppressions.is_empty()
+    }
+
     /// Applies a policy with the keys of an installation. `tenant` names the tenant as nothing else
     /// does, with its region. Nothing is given if nothing is to be done.
     ///
@@ -93,7 +77,12 @@ impl Protection {
             (true, Some(keys)) => Some(Arc::new(Pseudonyms::new(keys, tenant))),
             (true, None) => return Err(PrivacyError::NoKey),
         };
-        Ok(Some(Protection { policy: Arc::new(policy), pseudonyms, suppressions }))
+        Ok(Some(Protection {
+            policy: Arc::new(policy),
+            pseudonyms,
+            suppressions,
+            kept: Arc::default(),
+        }))
     }
 
     /// What happens to a column. One that nobody declared is dropped.
@@ -104,14 +93,9 @@ impl Protection {
             (Some(ColumnForm::Identifier(family)), action)
                 if action == Action::Pseudonym || !self.suppressions.is_empty() =>
             {
-                Rule::Identify(Box::new(Identifiers {
-                    family,
-                    action,
-                    pseudonyms: self.pseudonyms.clone(),
-                    known: FxHashMap::from_iter([(String::new(), 0)]),
-                    found: vec![Found { instead: String::new(), is_suppressed: false }],
-                    last: (String::new(), 0),
-                }))
+                let kept = self.take_kept(family);
+                let new = || Identifiers::new(family, action, self.pseudonyms.clone());
+                Rule::Identify(Box::new(kept.unwrap_or_else(new)))
             }
             (Some(ColumnForm::FreeText), Action::Keep) if !self.suppressions.is_empty() => {
                 Rule::FreeText
@@ -124,6 +108,23 @@ impl Protection {
         ColumnProtection { rule, hashed: 0, distinct: 0 }
     }
 
+    /// Keeps what was found in a column for later exports, if that helps them.
+    pub fn keep(&self, column: ColumnProtection) {
+        // Whom to suppress is learnt from export to export, so nothing found before is to be trusted then.
+        if let Rule::Identify(identifiers) = column.rule
+            && matches!(identifiers.family(), Family::UserUid | Family::DeviceUid)
+            && !self.suppresses()
+        {
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(*identifiers);
+        }
+    }
+
+    fn take_kept(&self, family: Family) -> Option<Identifiers> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = kept.iter().position(|it| it.family() == family)?;
+        Some(kept.swap_remove(place))
+    }
+
     /// Suppresses, for the rest of the run, what a suppressed row is identified by: rows of later
     /// exports name the same person by nothing else.
     pub fn suppress(&mut self, column: &str, value: &str) {
@@ -134,9 +135,30 @@ impl Protection {
 }
 
 impl ColumnProtection {
-    /// Whether cells stay as they are and nobody is looked for in them.
+    /// Whether cells stay as they are.
     pub fn keeps(&self) -> bool {
-        matches!(self.rule, Rule::Keep)
+        match &self.rule {
+            Rule::Keep => true,
+            Rule::Identify(it) => it.action() == Action::Keep,
+            _ => false,
+        }
+    }
+
+    /// Whether nothing stays of any cell.
+    pub fn drops(&self) -> bool {
+        matches!(self.rule, Rule::Drop)
+    }
+
+    /// Whether a cell may show that its row is of somebody who was erased.
+    pub fn identifies(&self) -> bool {
+        matches!(self.rule, Rule::Identify(_))
+    }
+
+    /// Forgets what was found of values, because more is to be suppressed by now.
+    pub fn forget(&mut self) {
+        if let Rule::Identify(identifiers) = &mut self.rule {
+            identifiers.forget();
+        }
     }
 
     /// What becomes of a cell. `buffer` may hold the text for as long as it is used.
@@ -158,17 +180,17 @@ impl ColumnProtection {
                     protection.suppressions.are_named_in(cell, &mut KnownWords::default());
                 Cell::Text(if is_named { "" } else { cell })
             }
+            Rule::Identify(_) if cell.is_empty() => Cell::Text(""),
             Rule::Identify(identifiers) => {
-                let (number, is_new) = identifiers.number(cell, &protection.suppressions);
+                let (found, is_new) = identifiers.find(cell, &protection.suppressions);
                 if is_new {
                     self.distinct += 1;
                     self.hashed += u64::from(looks_hashed(cell));
                 }
-                let found = &identifiers.found[number];
-                match (found.is_suppressed, identifiers.action) {
-                    (true, _) => Cell::Suppressed,
-                    (false, Action::Keep) => Cell::Text(cell),
-                    (false, _) => Cell::Text(&found.instead),
+                match found {
+                    Found::Suppressed => Cell::Suppressed,
+                    Found::Kept => Cell::Text(cell),
+                    Found::Pseudonym(text) => Cell::Text(text),
                 }
             }
         }
@@ -178,44 +200,11 @@ impl ColumnProtection {
     /// for other columns. One that was forgotten counts again.
     pub fn hashed_names(&self) -> Option<(u64, u64)> {
         match &self.rule {
-            Rule::Identify(it) if matches!(it.family, Family::Login) => {
+            Rule::Identify(it) if matches!(it.family(), Family::Login) => {
                 Some((self.hashed, self.distinct))
             }
             _ => None,
         }
-    }
-}
-
-impl Identifiers {
-    /// The number of what was found of a value, and whether it is a new one. Number 0 is nothing.
-    fn number(&mut self, cell: &str, suppressions: &Suppressions) -> (usize, bool) {
-        if cell == self.last.0 {
-            return (self.last.1, false);
-        }
-        let known = self.known.get(cell).copied();
-        let number = known.unwrap_or_else(|| self.add(cell, suppressions));
-        self.last.0.clear();
-        self.last.0.push_str(cell);
-        self.last.1 = number;
-        (number, known.is_none())
-    }
-
-    fn add(&mut self, cell: &str, suppressions: &Suppressions) -> usize {
-        if self.found.len() > MAX_KNOWN {
-            self.known.retain(|_, number| *number == 0);
-            self.found.truncate(1);
-        }
-        let instead = match (self.action, &self.pseudonyms) {
-            (Action::Pseudonym, Some(pseudonyms)) => pseudonyms.of(self.family, cell),
-            _ => None,
-        };
-        // In a store of pseudonyms somebody may be known by nothing but one of those.
-        let has = |value: &str| suppressions.has(self.family, value);
-        let is_suppressed = has(cell) || instead.as_deref().is_some_and(has);
-        self.found.push(Found { instead: instead.unwrap_or_default(), is_suppressed });
-        let number = self.found.len() - 1;
-        self.known.insert(cell.to_owned(), number);
-        number
     }
 }
 
@@ -283,6 +272,7 @@ mod tests {
     use core_model::column::{Column, behaviour, direct, free_text, persistent, technical};
 
     use super::*;
+    use crate::identifiers::MAX_KNOWN;
     use crate::profile::Profile;
     use crate::suppression::{Erasure, SuppressionList};
 

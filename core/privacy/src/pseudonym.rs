@@ -62,7 +62,7 @@ impl Pseudonyms {
     pub fn of(&self, family: Family, value: &str) -> Option<String> {
         let (family, canonical) = canonical(family, value)?;
         let token = self.keyed[family as usize].token(canonical.as_bytes());
-        Some(format!("{PREFIX}{}-{}", self.key_id, base32(&token)))
+        Some([PREFIX, &self.key_id, "-", &base32(&token)].concat())
     }
 }
 

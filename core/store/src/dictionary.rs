@@ -9,7 +9,9 @@
 //! same rows give the same bytes whatever dictionaries they came with.
 
 use std::io::Write;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread::{self, ScopedJoinHandle};
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::UInt32Type;
@@ -120,9 +122,16 @@ impl<W: Write + Send> DictionaryWriter<W> {
         if rows == 0 {
             return Ok(());
         }
+        // Packing and compressing is most of the work, and a row group has a million rows.
+        let encoded: Vec<_> = thread::scope(|scope| {
+            let columns = self.columns.iter_mut();
+            let encoding: Vec<_> = columns.map(|it| scope.spawn(move || it.encode(rows))).collect();
+            let encoded = encoding.into_iter().map(ScopedJoinHandle::join);
+            encoded.map(|it| it.unwrap_or_else(|defect| resume_unwind(defect))).collect()
+        });
         let mut row_group = self.writer.next_row_group()?;
-        for pending in &mut self.columns {
-            let (chunk, close) = pending.encode(rows)?;
+        for column in encoded {
+            let (chunk, close) = column?;
             row_group.append_column(&chunk, close)?;
         }
         row_group.close()?;

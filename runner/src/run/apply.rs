@@ -19,6 +19,7 @@ use core_nexthink::ErrorKind;
 use core_store::{Generation, TableKind};
 
 use super::Stop;
+use super::ahead::TablesAhead;
 use super::exports::Fetched;
 use super::parts;
 use super::read::{Reader, Reading, Unreadable};
@@ -33,6 +34,8 @@ pub(crate) struct Applier {
     reading: Reading,
     /// Whether the generation before shows people otherwise, so that nothing of it may stay.
     replaces_all: bool,
+    /// The tables of the entities of steps that were applied.
+    pub(super) ahead: TablesAhead,
     stop: Stop,
     /// Whether each type may lose objects.
     pub(super) may_lose: BTreeMap<&'static str, bool>,
@@ -54,6 +57,7 @@ impl Applier {
         parts: BTreeMap<String, u32>,
         reading: Reading,
         accept_shrink: Vec<String>,
+        ahead: TablesAhead,
         stop: Stop,
     ) -> Applier {
         Applier {
@@ -62,6 +66,7 @@ impl Applier {
             accept_shrink,
             reading,
             replaces_all,
+            ahead,
             stop,
             may_lose: BTreeMap::new(),
             reports: Vec::new(),
@@ -112,6 +117,8 @@ impl Applier {
             "step ended"
         );
         self.reports.push(report);
+        let closed = step.entities.iter().filter_map(|it| self.graph.close(it.type_name));
+        closed.for_each(|entities| self.ahead.write(entities));
         Ok(())
     }
 

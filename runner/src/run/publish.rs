@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use arrow_array::RecordBatch;
-use core_ingest::edges::Edges;
+use core_ingest::edges::{Edges, edge_schema};
 use core_ingest::entities::SortedEntities;
 use core_ingest::graph::SortedGraph;
-use core_ingest::values::{FROM_KEY, KEY, TO_KEY, Tag};
+use core_ingest::values::{FROM_KEY, KEY, TO_KEY, Tag, entity_schema};
 use core_model::entity::EntityType;
 use core_model::property::PersonalData;
 use core_model::relationship::{EdgeProperty, RelationshipType};
@@ -33,17 +33,17 @@ pub(super) struct About {
 /// Writes all tables, completes the report, and publishes both.
 pub(super) fn publish(
     applier: Applier,
-    staging: Staging,
-    tags: Vec<Tag>,
     about: About,
     report: &mut RunReport,
     exit: Exit,
     stop: &Stop,
 ) -> Result<Generation, Failure> {
-    let Applier { graph, previous, may_lose, reports, parts, held, .. } = applier;
+    let Applier { graph, ahead, previous, may_lose, reports, parts, held, .. } = applier;
     (report.parts, report.held) = (parts, held);
-    let graph = graph.sort(tags);
-    let mut tables = write_tables(&graph, &staging, stop)?;
+    let mut tables = write_edges(&graph.sort(Vec::new()), ahead.staging(), stop)?;
+    let (staging, of_entities) = ahead.finish()?;
+    tables.extend(of_entities);
+    tables.sort_by(|left, right| (left.kind, &left.name).cmp(&(right.kind, &right.name)));
     for table in &mut tables {
         table.partial = !may_lose.get(table.name.as_str()).copied().unwrap_or(false);
         let before = previous.as_ref().and_then(|it| it.manifest().table(table.kind, &table.name));
@@ -67,67 +67,41 @@ pub(super) fn publish(
     Ok(staging.publish(draft, &[(super::report::FILE, &run)])?)
 }
 
-/// The rows of one table.
-#[derive(Clone, Copy)]
-enum Rows<'a> {
-    Entities(&'a SortedEntities),
-    Edges(&'a Edges),
-}
-
-/// Writes all tables, entities first, each kind by name; as many at a time as there are processors.
-fn write_tables(
-    graph: &SortedGraph,
-    staging: &Staging,
-    stop: &Stop,
-) -> Result<Vec<Table>, Failure> {
-    let mut rows: Vec<Rows<'_>> = graph.entities().map(Rows::Entities).collect();
-    rows.extend(graph.edges().map(Rows::Edges));
+/// Writes the tables of all relationships; as many at a time as there are processors.
+fn write_edges(graph: &SortedGraph, staging: &Staging, stop: &Stop) -> Result<Vec<Table>, Failure> {
+    let mut edges: Vec<&Edges> = graph.edges().collect();
     // The largest first, so that none of them is left for the end.
-    rows.sort_by_key(|it| std::cmp::Reverse(it.cells()));
+    edges.sort_by_key(|it| std::cmp::Reverse(it.len()));
     let next = AtomicUsize::new(0);
     let write = || {
         let mut tables = Vec::new();
-        while let Some(rows) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
-            tables.push(rows.write(graph, staging, stop)?);
+        while let Some(edges) = edges.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let table = staging.table(edge_declaration(edges.relationship()))?;
+            let batches = graph.edge_batches(edges).map_err(anyhow::Error::new)?;
+            tables.push(write_batches(table, batches, stop)?);
         }
         Ok(tables)
     };
     let written: Vec<Result<Vec<Table>, Failure>> = thread::scope(|scope| {
-        let others = (1..system::processors().min(rows.len())).map(|_| scope.spawn(write));
+        let others = (1..system::processors().min(edges.len())).map(|_| scope.spawn(write));
         let others: Vec<_> = others.collect();
         let own = write();
         let others = others.into_iter().map(|it| it.join().unwrap_or_else(|it| resume_unwind(it)));
         std::iter::once(own).chain(others).collect()
     });
     let tables: Vec<Vec<Table>> = written.into_iter().collect::<Result<_, Failure>>()?;
-    let mut tables = tables.concat();
-    tables.sort_by(|left, right| (left.kind, &left.name).cmp(&(right.kind, &right.name)));
-    Ok(tables)
+    Ok(tables.concat())
 }
 
-impl Rows<'_> {
-    /// How much there is to write, roughly.
-    fn cells(self) -> u64 {
-        match self {
-            Rows::Entities(it) => it.len() as u64 * it.entity.properties.len() as u64,
-            // Those of edges are numbers.
-            Rows::Edges(it) => it.len() / 4,
-        }
-    }
-
-    fn write(self, graph: &SortedGraph, staging: &Staging, stop: &Stop) -> Result<Table, Failure> {
-        match self {
-            Rows::Entities(entities) => {
-                let table = staging.table(entity_declaration(graph, entities.entity))?;
-                write_batches(table, graph.entity_batches(entities), stop)
-            }
-            Rows::Edges(edges) => {
-                let table = staging.table(edge_declaration(graph, edges.relationship()))?;
-                let batches = graph.edge_batches(edges).map_err(anyhow::Error::new)?;
-                write_batches(table, batches, stop)
-            }
-        }
-    }
+/// Writes the table of an entity type; `tags` are given to every entity.
+pub(super) fn write_entities(
+    entities: &SortedEntities,
+    tags: &[Tag],
+    staging: &Staging,
+    stop: &Stop,
+) -> Result<Table, Failure> {
+    let table = staging.table(entity_declaration(entities.entity, tags))?;
+    write_batches(table, entities.batches(tags), stop)
 }
 
 fn write_batches<E: Error + Send + Sync + 'static>(
@@ -142,25 +116,25 @@ fn write_batches<E: Error + Send + Sync + 'static>(
     Ok(table.finish()?)
 }
 
-fn entity_declaration(graph: &SortedGraph, entity: &EntityType) -> TableDeclaration {
+fn entity_declaration(entity: &EntityType, tags: &[Tag]) -> TableDeclaration {
     TableDeclaration {
         kind: TableKind::Entity,
         name: entity.type_name.to_owned(),
         class: entity.class.iter().map(|class| class.name().to_owned()).collect(),
         ends: None,
-        schema: graph.entity_schema(entity),
+        schema: entity_schema(entity, tags),
         personal_columns: personal_columns(entity),
     }
 }
 
-fn edge_declaration(graph: &SortedGraph, relationship: &RelationshipType) -> TableDeclaration {
+fn edge_declaration(relationship: &RelationshipType) -> TableDeclaration {
     let ends = [&relationship.from, &relationship.to].map(|it| it.entity.type_name.to_owned());
     TableDeclaration {
         kind: TableKind::Relationship,
         name: relationship.type_name.to_owned(),
         class: vec![relationship.class.name().to_owned()],
         ends: Some(ends.into()),
-        schema: graph.edge_schema(relationship),
+        schema: edge_schema(relationship),
         personal_columns: personal_ends(relationship),
     }
 }

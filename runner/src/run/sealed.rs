@@ -164,15 +164,6 @@ impl ResultsSink for Sink {
             }
         }
     }
-
-    async fn persist(&mut self) -> io::Result<()> {
-        self.flush().await?;
-        match self {
-            Sink::Open(file) => file.persist().await,
-            // Nobody reads it after a loss of power.
-            Sink::Sealed(_) => Ok(()),
-        }
-    }
 }
 
 impl SealedFile {
@@ -264,7 +255,7 @@ mod tests {
         sink.write_all(&TEXT[..7]).await.expect("there is room");
         assert_eq!(sink.resume().await.expect("it is there"), 7);
         sink.write_all(&TEXT[7..]).await.expect("there is room");
-        sink.persist().await.expect("there is room");
+        sink.flush().await.expect("there is room");
         assert_eq!(read(&files), TEXT);
         let sealed = std::fs::read(&path).expect("it is there");
         assert_eq!(sealed.len(), TEXT.len());
@@ -284,7 +275,7 @@ mod tests {
         let files = Files::new(downloads.clone(), false);
         let mut sink = files.write("export").expect("it can be made");
         sink.write_all(TEXT).await.expect("there is room");
-        sink.persist().await.expect("there is room");
+        sink.flush().await.expect("there is room");
         drop((sink, files));
         assert_eq!(read(&Files::new(downloads, false)), TEXT);
     }

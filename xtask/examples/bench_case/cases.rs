@@ -33,7 +33,7 @@ pub(crate) enum Case {
     Publish,
     /// The same from Zstandard.
     PublishZstd,
-    /// The same as the program does it: one thread decodes while another maps, and two write tables.
+    /// The same as the program reads it: threads decompress, decode and map, and two write tables.
     TwoThreads,
 }
 

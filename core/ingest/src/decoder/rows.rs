@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Cells};
 use crate::refusal::QuarantineReason;
 
 /// Whole rows. After each cell stands one ASCII byte that belongs to none.
@@ -23,13 +23,15 @@ impl Rows {
     ) -> Batch {
         if memchr(0, &self.bytes).is_none() {
             match String::from_utf8(self.bytes) {
-                Ok(text) => return Batch::new(text, self.ends, self.lines, width),
+                Ok(text) => {
+                    return Batch::new(Cells { text, ends: self.ends }, self.lines, width);
+                }
                 Err(error) => self.bytes = error.into_bytes(),
             }
         }
         let rows = self.keep_text(width, set_aside);
         let text = String::from_utf8(rows.bytes).expect("rows that are not UTF-8 were dropped");
-        Batch::new(text, rows.ends, rows.lines, width)
+        Batch::new(Cells { text, ends: rows.ends }, rows.lines, width)
     }
 
     /// The slow path: looks at every cell.

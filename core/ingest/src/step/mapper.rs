@@ -279,6 +279,7 @@ fn reason_against_key(cell: &str, entity: &EntityType) -> Option<QuarantineReaso
     match cell.len() {
         0 => Some(QuarantineReason::NoKey),
         _ if cell.eq_ignore_ascii_case(entity.key_column) => Some(QuarantineReason::RepeatedHeader),
+        1..=MAX_KEY_BYTES if cell.bytes().all(|it| matches!(it, b' '..=b'~')) => None,
         1..=MAX_KEY_BYTES => {
             cell.chars().any(is_invisible).then_some(QuarantineReason::InvisibleKey)
         }

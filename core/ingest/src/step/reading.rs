@@ -1,4 +1,7 @@
-//! Reading a file on two threads: one makes batches of bytes, the other uses them.
+//! Reading a file on three threads: one has its bytes, which mostly means to decompress them, one makes
+//! batches of rows of them, and one uses those.
+//!
+//! What is handed over at once is large: waking a thread up costs as much as decoding a hundred rows.
 
 use std::io::{self, Read};
 use std::panic;
@@ -9,12 +12,12 @@ use super::account::IngestError;
 use crate::batch::Batch;
 use crate::decoder::Decoder;
 
-/// How many decoded batches may wait. A few even out rows that take longer; more would leave the
-/// processor's cache before their turn.
-const WAITING_BATCHES: usize = 4;
+/// How many bytes are handed over at once, or the rows that end in them.
+const BLOCK_BYTES: usize = 512 * 1024;
 
-/// How many bytes are decoded at once.
-const CHUNK_BYTES: usize = 64 * 1024;
+/// How many blocks may wait for a thread, and how many times the rows of one. They even out what takes
+/// longer; more would leave the processor's cache before their turn.
+const WAITING_BLOCKS: usize = 2;
 
 /// Why a file was not read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -27,11 +30,23 @@ pub enum ReadError {
     Refused(#[from] IngestError),
 }
 
-/// What the thread that decodes hands over.
-enum Decoded {
-    /// The header, before all batches.
-    Header(Vec<String>),
-    Batch(Batch),
+/// One end of a queue to another thread, which gives back what it has used for its memory.
+struct Giver<T> {
+    full: SyncSender<T>,
+    used: Receiver<T>,
+}
+
+/// The other end.
+struct Taker<T> {
+    full: Receiver<T>,
+    used: Sender<T>,
+}
+
+/// The rows that end in a block.
+#[derive(Default)]
+struct Rows {
+    header: Vec<String>,
+    batches: Vec<Batch>,
 }
 
 /// Gives all full batches of a file to `apply`, with the header, and returns how many bytes were read.
@@ -41,71 +56,115 @@ pub(super) fn read(
     bytes: &mut (dyn Read + Send),
     apply: impl FnMut(&[String], Batch) -> Result<Batch, IngestError>,
 ) -> Result<u64, ReadError> {
-    let (full, batches) = mpsc::sync_channel(WAITING_BATCHES);
-    let (used, spare) = mpsc::channel();
+    let (give_blocks, take_blocks) = queue();
+    let (give_rows, take_rows) = queue();
     thread::scope(|scope| {
-        let decoding = scope.spawn(move || decode(decoder, bytes, &full, &spare));
-        let applied = apply_all(batches, &used, apply);
-        let read = decoding.join().unwrap_or_else(|defect| panic::resume_unwind(defect));
-        // Rows before the end of the decoded ones come first.
+        let reading = scope.spawn(move || read_blocks(bytes, &give_blocks));
+        let decoding = scope.spawn(move || decode_all(decoder, &take_blocks, &give_rows));
+        let applied = apply_all(take_rows, apply);
+        let decoding = decoding.join().unwrap_or_else(|defect| panic::resume_unwind(defect));
+        let read = reading.join().unwrap_or_else(|defect| panic::resume_unwind(defect));
+        // Who is further behind in the file comes first.
         applied?;
+        decoding?;
         read
     })
 }
 
-/// Decodes until the bytes end, or nobody takes batches any more.
-fn decode(
-    decoder: &mut Decoder,
-    bytes: &mut dyn Read,
-    full: &SyncSender<Decoded>,
-    spare: &Receiver<Batch>,
-) -> Result<u64, ReadError> {
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let (mut n_bytes, mut is_header_sent) = (0, false);
+fn queue<T>() -> (Giver<T>, Taker<T>) {
+    let (give_full, take_full) = mpsc::sync_channel(WAITING_BLOCKS);
+    let (give_used, take_used) = mpsc::channel();
+    (Giver { full: give_full, used: take_used }, Taker { full: take_full, used: give_used })
+}
+
+/// Reads blocks until the bytes end, or nobody takes them any more. Returns how many bytes there were.
+fn read_blocks(bytes: &mut dyn Read, blocks: &Giver<Vec<u8>>) -> Result<u64, ReadError> {
+    let mut n_bytes = 0;
     loop {
-        let n_read = match bytes.read(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            read => read?,
-        };
-        if n_read == 0 {
-            return Ok(n_bytes);
-        }
+        let mut block = blocks.used.try_recv().unwrap_or_else(|_| vec![0; BLOCK_BYTES]);
+        let (n_read, result) = fill(bytes, &mut block);
         n_bytes += n_read as u64;
-        let mut rest = &chunk[..n_read];
-        while !rest.is_empty() {
-            let n_decoded = decoder.decode(rest).map_err(IngestError::from)?;
-            rest = &rest[n_decoded..];
-            if !decoder.is_full() {
-                continue;
-            }
-            if !is_header_sent && full.send(Decoded::Header(decoder.header().to_vec())).is_err() {
-                return Ok(n_bytes);
-            }
-            is_header_sent = true;
-            let batch = decoder.take_batch();
-            if let Ok(spare) = spare.try_recv() {
-                decoder.recycle(spare);
-            }
-            if full.send(Decoded::Batch(batch)).is_err() {
-                return Ok(n_bytes);
-            }
+        // Only the last one is not full. What came before a failure may be refused for something else.
+        block.truncate(n_read);
+        let is_taken = blocks.full.send(block).is_ok();
+        result?;
+        if !is_taken || n_read < BLOCK_BYTES {
+            return Ok(n_bytes);
         }
     }
 }
 
+/// Reads until the bytes end or the block is full. Tells how many bytes there were, and why there are no
+/// more if they cannot be had.
+fn fill(bytes: &mut dyn Read, block: &mut [u8]) -> (usize, io::Result<()>) {
+    let mut n_read = 0;
+    while n_read < block.len() {
+        match bytes.read(&mut block[n_read..]) {
+            Ok(0) => break,
+            Ok(read) => n_read += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (n_read, Err(error)),
+        }
+    }
+    (n_read, Ok(()))
+}
+
+/// Decodes blocks until there are no more, or nobody takes their rows any more.
+fn decode_all(
+    decoder: &mut Decoder,
+    blocks: &Taker<Vec<u8>>,
+    rows: &Giver<Rows>,
+) -> Result<(), ReadError> {
+    let mut spare = Vec::new();
+    for block in &blocks.full {
+        let mut of_block = rows.used.try_recv().unwrap_or_default();
+        spare.append(&mut of_block.batches);
+        let result = decode(decoder, &block, &mut spare, &mut of_block.batches);
+        if of_block.header.is_empty() {
+            of_block.header = decoder.header().to_vec();
+        }
+        // The thread that reads may have ended; then nobody needs the memory.
+        drop(blocks.used.send(block));
+        // The rows before what is refused may be refused for something else.
+        let is_taken = rows.full.send(of_block).is_ok();
+        result?;
+        if !is_taken {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Appends the full batches that end in a block.
+fn decode(
+    decoder: &mut Decoder,
+    mut block: &[u8],
+    spare: &mut Vec<Batch>,
+    batches: &mut Vec<Batch>,
+) -> Result<(), IngestError> {
+    while !block.is_empty() {
+        let n_decoded = decoder.decode(block)?;
+        block = &block[n_decoded..];
+        if decoder.is_full() {
+            batches.push(decoder.take_batch());
+            if let Some(batch) = spare.pop() {
+                decoder.recycle(batch);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Applies batches until there are none or one is refused. The queue is closed then.
 fn apply_all(
-    batches: Receiver<Decoded>,
-    used: &Sender<Batch>,
+    rows: Taker<Rows>,
     mut apply: impl FnMut(&[String], Batch) -> Result<Batch, IngestError>,
 ) -> Result<(), IngestError> {
-    let mut header = Vec::new();
-    for decoded in batches {
-        match decoded {
-            Decoded::Header(names) => header = names,
-            // The thread that decodes may have ended; then nobody needs the memory.
-            Decoded::Batch(batch) => drop(used.send(apply(&header, batch)?)),
-        }
+    for Rows { header, batches } in rows.full {
+        let applied: Result<Vec<Batch>, _> =
+            batches.into_iter().map(|batch| apply(&header, batch)).collect();
+        // As above.
+        drop(rows.used.send(Rows { header, batches: applied? }));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod decoder;
 mod decompression;
 mod graph;
 mod parts;
+mod protected;
 mod rivals;
 mod support;
 mod twin;

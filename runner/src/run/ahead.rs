@@ -1,0 +1,89 @@
+//! Tables of entities that are written while the rows of later steps are read: once a step has been
+//! applied, nothing changes its entities any more. Edges are known only at the end.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use core_ingest::entities::SortedEntities;
+use core_ingest::values::Tag;
+use core_store::{Staging, Table};
+
+use super::Stop;
+use super::publish::write_entities;
+use crate::exit::Failure;
+
+/// Tables that are written one after the other, by a thread of their own.
+pub(crate) struct TablesAhead {
+    // Dropped in this order: the thread ends when there is nothing more to come.
+    jobs: Sender<Arc<SortedEntities>>,
+    writing: Writing,
+    staging: Arc<Staging>,
+}
+
+/// The thread. Dropped, it ends after the batch that it writes.
+struct Writing {
+    thread: Option<JoinHandle<Result<Vec<Table>, Failure>>>,
+    stop: Stop,
+}
+
+impl TablesAhead {
+    /// Starts with no tables; `tags` are given to every entity.
+    pub(super) fn start(staging: Staging, tags: Vec<Tag>, stop: &Stop) -> TablesAhead {
+        let (jobs, entities) = mpsc::channel();
+        let staging = Arc::new(staging);
+        let stop = stop.child();
+        let thread = {
+            let (staging, stop) = (Arc::clone(&staging), stop.clone());
+            thread::spawn(move || write_all(&entities, &tags, &staging, &stop))
+        };
+        TablesAhead { jobs, writing: Writing { thread: Some(thread), stop }, staging }
+    }
+
+    /// Writes a table when those before it are written. Why that cannot be is told at the end.
+    pub(super) fn write(&self, entities: Arc<SortedEntities>) {
+        // Nobody takes it only if the thread has failed.
+        drop(self.jobs.send(entities));
+    }
+
+    /// Where more tables can be written meanwhile.
+    pub(super) fn staging(&self) -> &Staging {
+        &self.staging
+    }
+
+    /// Waits until all tables are written.
+    pub(super) fn finish(self) -> Result<(Staging, Vec<Table>), Failure> {
+        let TablesAhead { jobs, mut writing, staging } = self;
+        drop(jobs);
+        let tables = writing.join()?;
+        let staging = Arc::into_inner(staging).expect("the thread that shared it has ended");
+        Ok((staging, tables))
+    }
+}
+
+impl Writing {
+    fn join(&mut self) -> Result<Vec<Table>, Failure> {
+        let written = self.thread.take().map(JoinHandle::join);
+        written.map_or(Ok(Vec::new()), |it| it.unwrap_or_else(|defect| resume_unwind(defect)))
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.stop.token.cancel();
+        if let Some(thread) = self.thread.take() {
+            // What it says is of no use to a run that publishes nothing.
+            drop(thread.join());
+        }
+    }
+}
+
+fn write_all(
+    entities: &Receiver<Arc<SortedEntities>>,
+    tags: &[Tag],
+    staging: &Staging,
+    stop: &Stop,
+) -> Result<Vec<Table>, Failure> {
+    entities.iter().map(|it| write_entities(&it, tags, staging, stop)).collect()
+}
