@@ -1,6 +1,7 @@
 //! A batch after the privacy policy was applied: what is dropped is empty, what is replaced is replaced,
 //! and the rows of those who were erased are not there. Everything that comes after the decoder sees
-//! only this, so nothing else is ever interned or written.
+//! only this, so nothing else is ever interned or written. How a row was written is hashed, to know it
+//! again; the hash stays in memory.
 
 use std::panic::resume_unwind;
 use std::thread;

@@ -43,11 +43,14 @@ impl Reading<'_> {
         let mut report = TrailReport::new(NAME);
         let coverage = notes.trails.entry(NAME.to_owned()).or_default();
         let window = self.window(&fetched);
-        // The first run wants no more than this answer shows: the seconds that it took are no gap.
+        // No more is wanted than this answer shows: the seconds that it took are no gap.
         let ahead_ms = fetched.server_ahead_ms.unwrap_or(0).max(0);
-        let shown_ms = fetched.started_ms - window.span.from_ms - ahead_ms;
-        let since_ms = self.audit.windows.since_ms.min(shown_ms);
-        let windows = WindowSettings { since_ms, ..self.audit.windows };
+        let shown_ms = coverage.server_ms(fetched.started_ms) - window.span.from_ms - ahead_ms;
+        let windows = WindowSettings {
+            since_ms: self.audit.windows.since_ms.min(shown_ms),
+            source_retention_ms: self.audit.windows.source_retention_ms.min(shown_ms),
+            ..self.audit.windows
+        };
         coverage.begin(fetched.started_ms, &windows);
         if let Some(span) = self.again {
             coverage.want(span);
