@@ -4,6 +4,7 @@
 //! all of it has ended well: a file that turns out to be cut in its last line leaves nothing behind.
 
 mod account;
+mod intake;
 mod mapper;
 mod reading;
 
@@ -14,35 +15,30 @@ use core_privacy::protection::Protection;
 use jiff::tz::TimeZone;
 
 pub use self::account::{HashedNames, IngestError, RowAccount};
+use self::intake::Intake;
 use self::mapper::Mapper;
 pub use self::reading::ReadError;
 use crate::batch::{Batch, Cells};
-use crate::decoder::{Decoder, DecoderCounts};
+use crate::decoder::DecoderCounts;
 use crate::edges::Edges;
 use crate::entities::EntityTable;
 use crate::graph::Graph;
 use crate::partition::Pattern;
-use crate::protected::Protector;
 use crate::refusal::Quarantine;
 
 /// Reads one export for one step.
 pub struct StepIngest<'g> {
-    decoder: Decoder,
+    intake: Intake,
     mapping: Mapping<'g>,
 }
 
-/// What becomes of decoded batches. Apart from the decoder, which may be on another thread.
+/// What becomes of batches.
 struct Mapping<'g> {
-    step: &'static Step,
     graph: &'g Graph,
-    /// What happens to the rows between the decoder and the mapper.
-    protector: Option<Protector>,
     mapper: Mapper,
-    /// What the values of a column match in the current file.
-    expected: Option<(String, Pattern)>,
     /// The rows that cannot be mapped.
     quarantine: Quarantine,
-    /// Of the files that have ended, and of the current one what is counted while it is read.
+    /// Of the files that have ended.
     account: RowAccount,
 }
 
@@ -63,13 +59,10 @@ impl<'g> StepIngest<'g> {
     /// Starts with an empty export. `graph` holds what the steps before have made.
     pub fn new(step: &'static Step, graph: &'g Graph) -> StepIngest<'g> {
         StepIngest {
-            decoder: Decoder::default(),
+            intake: Intake::new(step),
             mapping: Mapping {
-                step,
                 graph,
-                protector: None,
                 mapper: Mapper::new(step),
-                expected: None,
                 quarantine: Quarantine::default(),
                 account: RowAccount::default(),
             },
@@ -86,7 +79,7 @@ impl<'g> StepIngest<'g> {
     /// Applies a protection to every row before anything else sees it; nothing leaves them as they are.
     #[must_use]
     pub fn with_protection(mut self, protection: Option<Protection>) -> StepIngest<'g> {
-        self.mapping.protector = protection.map(Protector::new);
+        self.intake = self.intake.with_protection(protection);
         self
     }
 
@@ -94,7 +87,7 @@ impl<'g> StepIngest<'g> {
     /// its first batch may have more.
     #[must_use]
     pub fn with_batch_rows(mut self, batch_rows: usize) -> StepIngest<'g> {
-        self.decoder = self.decoder.with_batch_rows(batch_rows);
+        self.intake = self.intake.with_batch_rows(batch_rows);
         self
     }
 
@@ -102,7 +95,7 @@ impl<'g> StepIngest<'g> {
     /// whose value does not. Said before the file's first byte. In a file without the column every
     /// value is empty.
     pub fn expect(&mut self, column: &str, pattern: &Pattern) {
-        self.mapping.expected = Some((column.to_owned(), pattern.clone()));
+        self.intake.expect(column, pattern);
     }
 
     /// Reads all bytes of the current file and returns how many there were. Other threads have them and
@@ -112,11 +105,8 @@ impl<'g> StepIngest<'g> {
     ///
     /// The bytes cannot be read to their end, or the export is refused.
     pub fn read(&mut self, bytes: &mut (dyn Read + Send)) -> Result<u64, ReadError> {
-        let StepIngest { decoder, mapping } = self;
-        reading::read(decoder, bytes, |header, mut batch| {
-            mapping.apply(header, &mut batch)?;
-            Ok(batch)
-        })
+        let StepIngest { intake, mapping } = self;
+        reading::read(intake, bytes, |header, batch| mapping.apply(header, batch))
     }
 
     /// Reads the next bytes of the current file, on this thread.
@@ -126,9 +116,9 @@ impl<'g> StepIngest<'g> {
     /// The export is refused.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), IngestError> {
         while !bytes.is_empty() {
-            let read = self.decoder.decode(bytes)?;
+            let read = self.intake.decode(bytes)?;
             bytes = &bytes[read..];
-            if self.decoder.is_full() {
+            if self.intake.is_full() {
                 self.apply_batch()?;
             }
         }
@@ -143,7 +133,7 @@ impl<'g> StepIngest<'g> {
     /// The file that ends is refused, and the export with it.
     pub fn next_file(&mut self) -> Result<(), IngestError> {
         self.end_file()?;
-        self.decoder.next_file();
+        self.intake.next_file();
         Ok(())
     }
 
@@ -154,72 +144,36 @@ impl<'g> StepIngest<'g> {
     /// The export is refused, or its account does not close.
     pub fn finish(mut self) -> Result<StepTables, IngestError> {
         self.end_file()?;
-        let Mapping { protector, mapper, quarantine, mut account, .. } = self.mapping;
-        account.decoder = self.decoder.counts().clone();
+        let Mapping { mapper, quarantine, mut account, .. } = self.mapping;
+        let protection = self.intake.finish(&mut account);
         account.decoder.quarantine.merge(quarantine);
-        let protection = protector.map(|it| {
-            let (protection, hashed_names) = it.finish();
-            account.hashed_names = hashed_names;
-            protection
-        });
         let tables = mapper.into_tables(account)?;
         Ok(StepTables { protection, ..tables })
     }
 
     fn end_file(&mut self) -> Result<(), IngestError> {
-        self.decoder.finish()?;
+        self.intake.end_bytes()?;
         self.apply_batch()?;
-        self.mapping.end_file();
+        self.intake.end_file();
+        self.mapping.account.files += 1;
+        self.mapping.mapper.end_file(&mut self.mapping.account);
         Ok(())
     }
 
     fn apply_batch(&mut self) -> Result<(), IngestError> {
-        let mut batch = self.decoder.take_batch();
-        self.mapping.apply(self.decoder.header(), &mut batch)?;
-        self.decoder.recycle(batch);
+        let batch = self.intake.take_batch();
+        self.mapping.apply(self.intake.header(), &batch)?;
+        self.intake.recycle(batch);
         Ok(())
     }
 }
 
 impl Mapping<'_> {
-    fn apply(&mut self, header: &[String], batch: &mut Batch) -> Result<(), IngestError> {
-        let columns = self.mapper.columns(header)?;
-        if let Some((column, pattern)) = &self.expected {
-            let cells = batch.column(columns.position(column)).cells();
-            self.account.outside_partition += outside(pattern, cells);
-        }
-        if let Some(protector) = &mut self.protector {
-            self.account.suppressed += protector.apply(self.step, batch, columns);
-        }
+    fn apply(&mut self, header: &[String], batch: &Batch) -> Result<(), IngestError> {
+        self.mapper.columns(header)?;
         self.mapper.apply(self.graph, batch, |row| self.quarantine.add(row));
-        if let Some(protector) = &mut self.protector {
-            protector.recycle(batch);
-        }
         self.mapper.check_size()
     }
-
-    fn end_file(&mut self) {
-        self.account.files += 1;
-        if let Some(protector) = &mut self.protector {
-            protector.end_file();
-        }
-        self.mapper.end_file(&mut self.account);
-        self.expected = None;
-    }
-}
-
-/// How many values a pattern does not match.
-fn outside<'a>(pattern: &Pattern, values: impl Iterator<Item = &'a str>) -> u64 {
-    // Exports are often grouped, so the same value comes many times in a row.
-    let mut last = ("", pattern.matches(""));
-    let mut outside = 0;
-    for value in values {
-        if value != last.0 {
-            last = (value, pattern.matches(value));
-        }
-        outside += u64::from(!last.1);
-    }
-    outside
 }
 
 /// Makes the tables of a step from one row, which the run has made itself.

@@ -1,5 +1,5 @@
 //! Reading a file on three threads: one has its bytes, which mostly means to decompress them, one makes
-//! batches of rows of them, and one uses those.
+//! batches of rows of them and protects those, and one uses them.
 //!
 //! What is handed over at once is large: waking a thread up costs as much as decoding a hundred rows.
 
@@ -9,8 +9,8 @@ use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
 
 use super::account::IngestError;
+use super::intake::Intake;
 use crate::batch::Batch;
-use crate::decoder::Decoder;
 
 /// How many bytes are handed over at once, or the rows that end in them.
 const BLOCK_BYTES: usize = 512 * 1024;
@@ -50,17 +50,17 @@ struct Rows {
 }
 
 /// Gives all full batches of a file to `apply`, with the header, and returns how many bytes were read.
-/// What is left in the decoder is the last batch. `apply` gives batches back for their memory.
+/// What is left in the intake is the last batch.
 pub(super) fn read(
-    decoder: &mut Decoder,
+    intake: &mut Intake,
     bytes: &mut (dyn Read + Send),
-    apply: impl FnMut(&[String], Batch) -> Result<Batch, IngestError>,
+    apply: impl FnMut(&[String], &Batch) -> Result<(), IngestError>,
 ) -> Result<u64, ReadError> {
     let (give_blocks, take_blocks) = queue();
     let (give_rows, take_rows) = queue();
     thread::scope(|scope| {
         let reading = scope.spawn(move || read_blocks(bytes, &give_blocks));
-        let decoding = scope.spawn(move || decode_all(decoder, &take_blocks, &give_rows));
+        let decoding = scope.spawn(move || decode_all(intake, &take_blocks, &give_rows));
         let applied = apply_all(take_rows, apply);
         let decoding = decoding.join().unwrap_or_else(|defect| panic::resume_unwind(defect));
         let read = reading.join().unwrap_or_else(|defect| panic::resume_unwind(defect));
@@ -111,7 +111,7 @@ fn fill(bytes: &mut dyn Read, block: &mut [u8]) -> (usize, io::Result<()>) {
 
 /// Decodes blocks until there are no more, or nobody takes their rows any more.
 fn decode_all(
-    decoder: &mut Decoder,
+    intake: &mut Intake,
     blocks: &Taker<Vec<u8>>,
     rows: &Giver<Rows>,
 ) -> Result<(), ReadError> {
@@ -119,9 +119,9 @@ fn decode_all(
     for block in &blocks.full {
         let mut of_block = rows.used.try_recv().unwrap_or_default();
         spare.append(&mut of_block.batches);
-        let result = decode(decoder, &block, &mut spare, &mut of_block.batches);
+        let result = decode(intake, &block, &mut spare, &mut of_block.batches);
         if of_block.header.is_empty() {
-            of_block.header = decoder.header().to_vec();
+            of_block.header = intake.header().to_vec();
         }
         // The thread that reads may have ended; then nobody needs the memory.
         drop(blocks.used.send(block));
@@ -137,18 +137,18 @@ fn decode_all(
 
 /// Appends the full batches that end in a block.
 fn decode(
-    decoder: &mut Decoder,
+    intake: &mut Intake,
     mut block: &[u8],
     spare: &mut Vec<Batch>,
     batches: &mut Vec<Batch>,
 ) -> Result<(), IngestError> {
     while !block.is_empty() {
-        let n_decoded = decoder.decode(block)?;
+        let n_decoded = intake.decode(block)?;
         block = &block[n_decoded..];
-        if decoder.is_full() {
-            batches.push(decoder.take_batch());
+        if intake.is_full() {
+            batches.push(intake.take_batch());
             if let Some(batch) = spare.pop() {
-                decoder.recycle(batch);
+                intake.recycle(batch);
             }
         }
     }
@@ -158,13 +158,12 @@ fn decode(
 /// Applies batches until there are none or one is refused. The queue is closed then.
 fn apply_all(
     rows: Taker<Rows>,
-    mut apply: impl FnMut(&[String], Batch) -> Result<Batch, IngestError>,
+    mut apply: impl FnMut(&[String], &Batch) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
     for Rows { header, batches } in rows.full {
-        let applied: Result<Vec<Batch>, _> =
-            batches.into_iter().map(|batch| apply(&header, batch)).collect();
+        batches.iter().try_for_each(|batch| apply(&header, batch))?;
         // As above.
-        drop(rows.used.send(Rows { header, batches: applied? }));
+        drop(rows.used.send(Rows { header, batches }));
     }
     Ok(())
 }
