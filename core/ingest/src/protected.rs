@@ -109,19 +109,19 @@ impl Protector {
             return 0;
         }
         let mut stays = vec![true; batch.len()];
-        loop {
-            let found = self.suppressed_rows(batch, &stays);
-            if found.is_empty() {
-                break;
-            }
-            for row in found {
+        let mut is_something_new = true;
+        while is_something_new {
+            is_something_new = false;
+            for row in self.suppressed_rows(batch, &stays) {
                 stays[row] = false;
                 for &(place, name) in &self.keys {
                     let key = batch.column(Some(place)).cell(row);
-                    self.protection.suppress(name, key);
+                    is_something_new |= self.protection.suppress(name, key);
                 }
             }
-            self.columns.iter_mut().for_each(|it| it.rule.forget());
+            if is_something_new {
+                self.columns.iter_mut().for_each(|it| it.rule.forget());
+            }
         }
         let suppressed = stays.iter().filter(|it| !**it).count() as u64;
         if suppressed > 0 {

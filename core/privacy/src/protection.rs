@@ -126,10 +126,11 @@ impl Protection {
     }
 
     /// Suppresses, for the rest of the run, what a suppressed row is identified by: rows of later
-    /// exports name the same person by nothing else.
-    pub fn suppress(&mut self, column: &str, value: &str) {
-        if let Some(ColumnForm::Identifier(family)) = self.policy.column(column).map(|it| it.form) {
-            self.suppressions.add(family, value);
+    /// exports name the same person by nothing else. Returns whether that is new.
+    pub fn suppress(&mut self, column: &str, value: &str) -> bool {
+        match self.policy.column(column).map(|it| it.form) {
+            Some(ColumnForm::Identifier(family)) => self.suppressions.add(family, value),
+            _ => false,
         }
     }
 }

@@ -253,11 +253,11 @@ impl Suppressions {
     }
 
     /// Suppresses an identifier for the rest of a run: the uid of somebody who was known by the name.
-    pub fn add(&mut self, family: Family, value: &str) {
-        if let Some(token) = self.token(family, value) {
-            self.families |= bit(token.0);
-            self.tokens.insert(token);
-        }
+    /// Returns whether it was not.
+    pub fn add(&mut self, family: Family, value: &str) -> bool {
+        let Some(token) = self.token(family, value) else { return false };
+        self.families |= bit(token.0);
+        self.tokens.insert(token)
     }
 
     fn token(&self, family: Family, value: &str) -> Option<(Family, [u8; 16])> {
