@@ -40,9 +40,11 @@ pub(super) fn publish(
 ) -> Result<Generation, Failure> {
     let Applier { graph, ahead, previous, may_lose, reports, parts, held, .. } = applier;
     (report.parts, report.held) = (parts, held);
-    let mut tables = write_edges(&graph.sort(Vec::new()), ahead.staging(), stop)?;
+    let graph = graph.sort(Vec::new());
+    let mut tables = write_edges(&graph, ahead.staging(), stop)?;
     let (staging, of_entities) = ahead.finish()?;
     tables.extend(of_entities);
+    check_tables(&graph, &tables)?;
     tables.sort_by(|left, right| (left.kind, &left.name).cmp(&(right.kind, &right.name)));
     for table in &mut tables {
         table.partial = !may_lose.get(table.name.as_str()).copied().unwrap_or(false);
@@ -65,6 +67,17 @@ pub(super) fn publish(
     let About { region, privacy } = about;
     let draft = Draft { region, created_at: now, outcome, privacy: Some(privacy), tables };
     Ok(staging.publish(draft, &[(super::report::FILE, &run)])?)
+}
+
+/// Refuses to publish less than the graph has: a type that nobody has written.
+fn check_tables(graph: &SortedGraph, tables: &[Table]) -> Result<(), Failure> {
+    let mut types = graph.entities().map(|it| it.entity.type_name);
+    match types.find(|name| !tables.iter().any(|table| table.name == *name)) {
+        Some(name) => {
+            Err(anyhow::anyhow!("the table of {name} was not written; this is a defect").into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// Writes the tables of all relationships; as many at a time as there are processors.
