@@ -10,7 +10,7 @@ use std::io::Write;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int64Type, TimestampMillisecondType};
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, ListArray, RecordBatch};
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use arrow_select::coalesce::BatchCoalescer;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
@@ -45,6 +45,10 @@ impl<W: Write + Send> PlainWriter<W> {
 
     /// Appends rows of the schema.
     pub(crate) fn write(&mut self, batch: RecordBatch) -> Result<(), ParquetError> {
+        if batch.num_rows() == ROWS_PER_BATCH && self.coalescer.is_empty() {
+            // As it would come out again, after a copy of every value.
+            return self.encode(&batch);
+        }
         self.coalescer.push_batch(batch)?;
         self.write_completed()
     }
@@ -59,10 +63,14 @@ impl<W: Write + Send> PlainWriter<W> {
 
     fn write_completed(&mut self) -> Result<(), ParquetError> {
         while let Some(batch) = self.coalescer.next_completed_batch() {
-            self.start(&batch)?;
-            self.writer.as_mut().ok_or_else(not_started)?.write(&batch)?;
+            self.encode(&batch)?;
         }
         Ok(())
+    }
+
+    fn encode(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        self.start(batch)?;
+        self.writer.as_mut().ok_or_else(not_started)?.write(batch)
     }
 
     /// Starts the library's writer with what the first rows tell, if it is not.
@@ -105,10 +113,18 @@ fn mostly_differ(column: &dyn Array) -> bool {
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             count_distinct(column.as_primitive::<TimestampMillisecondType>().iter().flatten())
         }
-        DataType::List(_) => return mostly_differ(column.as_list::<i32>().values()),
+        DataType::List(_) => return mostly_differ(&items(column.as_list())),
         _ => return false,
     };
     distinct > (column.len() - column.null_count()) / 2
+}
+
+/// The items of these lists alone: the rows may be a part of others.
+fn items(lists: &ListArray) -> ArrayRef {
+    let offsets = lists.value_offsets();
+    let place = |it: Option<&i32>| it.and_then(|it| usize::try_from(*it).ok()).unwrap_or(0);
+    let (start, end) = (place(offsets.first()), place(offsets.last()));
+    lists.values().slice(start, end - start)
 }
 
 fn count_distinct<T: Hash + Eq>(values: impl Iterator<Item = T>) -> usize {
@@ -119,7 +135,7 @@ fn count_distinct<T: Hash + Eq>(values: impl Iterator<Item = T>) -> usize {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{ArrayRef, Int64Array, ListArray, StringArray};
+    use arrow_array::{Int64Array, StringArray};
     use arrow_schema::{Field, Schema};
     use bytes::Bytes;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -167,9 +183,12 @@ mod tests {
     #[test]
     fn batches_of_any_size_give_the_same_bytes() {
         let whole = rows(0..50_000);
-        let pieces = (0..50_000).step_by(7_001).map(|it| whole.slice(it, 7_001.min(50_000 - it)));
         let expected = written(whole.schema_ref(), vec![whole.clone()]);
-        assert!(written(whole.schema_ref(), pieces.collect()) == expected);
+        for rows in [7_001, ROWS_PER_BATCH, 3 * ROWS_PER_BATCH] {
+            let starts = (0..50_000).step_by(rows);
+            let pieces = starts.map(|it| whole.slice(it, rows.min(50_000 - it)));
+            assert!(written(whole.schema_ref(), pieces.collect()) == expected, "{rows} rows");
+        }
     }
 
     #[test]
