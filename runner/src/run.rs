@@ -252,7 +252,7 @@ async fn run_steps(
         parts_before,
         Reading { zone, files: files.clone(), protection },
         options.accept_shrink.clone(),
-        TablesAhead::start(staging, apply::tags(config), stop),
+        TablesAhead::start(staging, &plan, apply::tags(config), stop),
         stop.clone(),
     );
     let fetcher =

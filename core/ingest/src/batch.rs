@@ -7,8 +7,7 @@ use std::ops::Range;
 pub struct Batch {
     /// Row after row.
     cells: Cells,
-    /// The line on which each row begins, counted from 1.
-    lines: Vec<u64>,
+    origins: Vec<Origin>,
     width: usize,
     /// The file of the export that the rows are in, counted from 1.
     file: usize,
@@ -16,6 +15,19 @@ pub struct Batch {
     /// none.
     replaced: Vec<Option<Replaced>>,
 }
+
+/// Where a row comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    /// The line on which it begins, counted from 1.
+    pub(crate) line: u64,
+    /// The number of what it has after its first cell: rows of a file with the same one have the same
+    /// there, byte for byte. [`NO_TAIL`] if that is not known.
+    pub(crate) tail: u32,
+}
+
+/// Stands for the number of a tail that has none.
+pub(crate) const NO_TAIL: u32 = u32::MAX;
 
 /// Cells, unquoted, each with one separator after it.
 #[derive(Debug, Default)]
@@ -54,10 +66,10 @@ enum Places<'a> {
 }
 
 impl Batch {
-    /// A batch of these cells. Invariant: `lines.len() * width` cells.
-    pub(crate) fn new(cells: Cells, lines: Vec<u64>, width: usize) -> Batch {
-        debug_assert!(cells.ends.len() == lines.len() * width);
-        Batch { cells, lines, width, file: 1, replaced: Vec::new() }
+    /// A batch of these cells. Invariant: `origins.len() * width` cells.
+    pub(crate) fn new(cells: Cells, origins: Vec<Origin>, width: usize) -> Batch {
+        debug_assert!(cells.ends.len() == origins.len() * width);
+        Batch { cells, origins, width, file: 1, replaced: Vec::new() }
     }
 
     /// The same rows as those of a certain file of the export.
@@ -72,18 +84,18 @@ impl Batch {
     }
 
     /// The buffers, to be used again.
-    pub(crate) fn into_buffers(self) -> (Vec<u8>, Vec<u32>, Vec<u64>) {
-        (self.cells.text.into_bytes(), self.cells.ends, self.lines)
+    pub(crate) fn into_buffers(self) -> (Vec<u8>, Vec<u32>, Vec<Origin>) {
+        (self.cells.text.into_bytes(), self.cells.ends, self.origins)
     }
 
     /// The number of rows.
     pub fn len(&self) -> usize {
-        self.lines.len()
+        self.origins.len()
     }
 
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.origins.is_empty()
     }
 
     /// The file of the export that the rows are in, counted from 1.
@@ -93,7 +105,12 @@ impl Batch {
 
     /// The line of the file on which a row begins, counted from 1.
     pub fn line(&self, row: usize) -> u64 {
-        self.lines[row]
+        self.origins[row].line
+    }
+
+    /// The number of what a row has after its first cell in the file, or [`NO_TAIL`].
+    pub(crate) fn tail(&self, row: usize) -> u32 {
+        self.origins[row].tail
     }
 
     /// A column by its position in the file; `None` gives one whose cells are all empty.
@@ -130,7 +147,7 @@ impl Batch {
         }
         self.cells = kept;
         let mut stays = stays.iter();
-        self.lines.retain(|_| stays.next().is_none_or(|it| *it));
+        self.origins.retain(|_| stays.next().is_none_or(|it| *it));
     }
 
     /// Neighbouring cells of a row as they stand in the file, whatever stands in for them, and where

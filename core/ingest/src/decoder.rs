@@ -7,7 +7,8 @@
 //! cutting the input into chunks. What is clever here:
 //!
 //! - Most rows go another way, in `decoder/blocks.rs`, which finds the special bytes of many cells at
-//!   once. This file reads what is left and needs to be right only.
+//!   once, or knows a row by what it has after its first cell, see `decoder/tails.rs`. This file reads
+//!   what is left and needs to be right only.
 //! - Lines are copied with their separators: after each cell stands one byte that belongs to none.
 //!   Where the file has more there, such as quotes, it is left out or made white space, which counts
 //!   for nothing around a cell.
@@ -21,11 +22,13 @@
 
 mod blocks;
 mod rows;
+mod tails;
 
 use memchr::{memchr, memchr_iter};
 
 use self::rows::{Rows, cells, position};
-use crate::batch::Batch;
+use self::tails::Tails;
+use crate::batch::{Batch, NO_TAIL, Origin};
 use crate::header;
 use crate::recognition::{BYTE_ORDER_MARK, FIRST_BYTES, recognize};
 use crate::refusal::{Quarantine, QuarantineReason, QuarantinedRow, Refusal, RefusalReason};
@@ -54,7 +57,8 @@ pub struct Decoder {
     header: Vec<String>,
     bytes: Vec<u8>,
     ends: Vec<u32>,
-    lines: Vec<u64>,
+    origins: Vec<Origin>,
+    tails: Tails,
     /// Where the row being read begins, in `bytes`, in `ends`, and in the file.
     row: RowStart,
     /// Where the cell being read begins in `bytes`.
@@ -108,7 +112,8 @@ impl Default for Decoder {
             header: Vec::new(),
             bytes: Vec::new(),
             ends: Vec::new(),
-            lines: Vec::new(),
+            origins: Vec::new(),
+            tails: Tails::default(),
             row: RowStart { line: 1, ..RowStart::default() },
             cell_start: 0,
             row_cell_bytes: 0,
@@ -161,7 +166,7 @@ impl Decoder {
 
     /// Whether the batch must be taken before more is decoded.
     pub fn is_full(&self) -> bool {
-        self.lines.len() >= self.batch_rows || self.row.bytes >= BATCH_BYTES
+        self.origins.len() >= self.batch_rows || self.row.bytes >= BATCH_BYTES
     }
 
     /// Ends the file: what is left is its last row.
@@ -208,7 +213,7 @@ impl Decoder {
         let rows = Rows {
             bytes: std::mem::replace(&mut self.bytes, unfinished_bytes),
             ends: std::mem::replace(&mut self.ends, unfinished_ends),
-            lines: std::mem::take(&mut self.lines),
+            origins: std::mem::take(&mut self.origins),
         };
         let (file, quarantine) = (self.file, &mut self.counts.quarantine);
         let set_aside = |line, reason| quarantine.add(QuarantinedRow { file, line, reason });
@@ -224,14 +229,14 @@ impl Decoder {
 
     /// Takes back the buffers of a batch, so that the next one needs no new memory.
     pub fn recycle(&mut self, batch: Batch) {
-        let (mut bytes, mut ends, mut lines) = batch.into_buffers();
+        let (mut bytes, mut ends, mut origins) = batch.into_buffers();
         bytes.clear();
         ends.clear();
-        lines.clear();
+        origins.clear();
         bytes.extend_from_slice(&self.bytes);
         ends.extend_from_slice(&self.ends);
-        lines.extend_from_slice(&self.lines);
-        (self.bytes, self.ends, self.lines) = (bytes, ends, lines);
+        origins.extend_from_slice(&self.origins);
+        (self.bytes, self.ends, self.origins) = (bytes, ends, origins);
     }
 
     /// The first bytes, once they are all here. They are few, so that they may fill a batch to more
@@ -409,7 +414,7 @@ impl Decoder {
             } else if self.row_repeats_header() {
                 self.set_aside(QuarantineReason::RepeatedHeader);
             } else {
-                self.lines.push(self.row.line);
+                self.origins.push(Origin { line: self.row.line, tail: NO_TAIL });
             }
         }
         self.row.bytes = self.bytes.len();

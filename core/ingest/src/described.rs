@@ -69,7 +69,7 @@ impl<'a> Described<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::Cells;
+    use crate::batch::{Cells, NO_TAIL, Origin};
 
     /// The fingerprints of two rows of two cells: as they are written, and of the cells.
     fn agree(rows: [[&str; 2]; 2]) -> [bool; 2] {
@@ -77,7 +77,7 @@ mod tests {
         for cell in rows.as_flattened() {
             cells.push(cell);
         }
-        let batch = Batch::new(cells, vec![2, 3], 2);
+        let batch = Batch::new(cells, [2, 3].map(|line| Origin { line, tail: NO_TAIL }).into(), 2);
         let columns = vec![batch.column(Some(0)), batch.column(Some(1))];
         let described = Described { batch: &batch, columns, span: 0..2, layout: 0 };
         [

@@ -12,7 +12,8 @@ use arrow_array::{Array as _, ArrayRef, DictionaryArray, RecordBatch, StringArra
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use core_model::relationship::RelationshipType;
 
-use crate::entities::SortedEntities;
+use crate::keys::UNKNOWN;
+use crate::sorted::SortedEntities;
 use crate::targets::{Bits, Targets};
 use crate::values::{FROM_KEY, TO_KEY, data_type};
 
@@ -59,16 +60,8 @@ pub struct EdgeCounts {
     pub carried_over: u64,
 }
 
-/// One end of a row's edge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EndOfRow {
-    /// The number of an entity.
-    Entity(u32),
-    /// The row names an entity that nobody knows.
-    Unknown,
-    /// The row names none.
-    Empty,
-}
+/// Stands for the number of an entity at an end that a row does not name.
+pub(crate) const UNNAMED: u32 = UNKNOWN - 1;
 
 impl Edges {
     pub(crate) fn new(relationship: &'static RelationshipType) -> Edges {
@@ -101,21 +94,28 @@ impl Edges {
         self.counts
     }
 
-    /// Draws the edge of one row, which counts when edges are settled. Returns whether the row adds
-    /// something now: a dangling one does.
-    pub(crate) fn draw(&mut self, from: EndOfRow, to: EndOfRow, row: u32) -> bool {
-        match (from, to) {
-            (EndOfRow::Entity(from), EndOfRow::Entity(to)) => {
+    /// Draws the edges of rows, which count when edges are settled. For each row there is the number of the
+    /// entity at each end, or [`UNKNOWN`], or [`UNNAMED`]. The first row has this number, counted from when
+    /// edges were settled last. Marks the rows that add something now: dangling ones do.
+    pub(crate) fn draw(
+        &mut self,
+        [from, to]: [&[u32]; 2],
+        unusable: &[bool],
+        first: u32,
+        added: &mut [bool],
+    ) {
+        let rows = (first..).zip(from.iter().zip(to)).zip(unusable.iter().zip(added));
+        for ((row, (&from, &to)), (&unusable, added)) in rows {
+            if unusable {
+                continue;
+            }
+            if from < UNNAMED && to < UNNAMED {
                 self.drawn.push(Pair { from, to, row });
-                false
-            }
-            (EndOfRow::Empty, _) | (_, EndOfRow::Empty) => {
+            } else if from == UNNAMED || to == UNNAMED {
                 self.counts.unlinked += 1;
-                false
-            }
-            (EndOfRow::Unknown, _) | (_, EndOfRow::Unknown) => {
+            } else {
                 self.counts.dangling += 1;
-                true
+                *added = true;
             }
         }
     }
@@ -203,22 +203,70 @@ impl Edges {
         &'a self,
         from: &'a SortedEntities,
         to: &'a SortedEntities,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a, ArrowError> {
-        let writer = EdgeWriter::new(self.relationship, from, to)?;
-        let mut sources = (0_u32..).zip(from.numbers());
-        let mut bits = Bits::default();
-        Ok(std::iter::from_fn(move || {
-            let mut pairs = (Vec::new(), Vec::new());
-            while pairs.0.len() < OUTPUT_ROWS
-                && let Some((place, number)) = sources.next()
-            {
-                let Some(targets) = self.targets.get(number as usize) else { continue };
-                targets.append_ranks(&to.rank, &mut bits, &mut pairs.1);
-                pairs.0.resize(pairs.1.len(), place);
+    ) -> Result<EdgeBatches<'a>, ArrowError> {
+        let mut starts = vec![0];
+        let mut edges = 0;
+        for (next, &number) in (1..).zip(from.numbers()) {
+            edges += self.targets.get(number as usize).map_or(0, Targets::len);
+            if edges >= OUTPUT_ROWS {
+                starts.push(next);
+                edges = 0;
             }
-            let (from, to) = pairs;
-            (!from.is_empty()).then(|| writer.batch(from, to))
-        }))
+        }
+        if edges > 0 {
+            starts.push(from.len());
+        }
+        let writer = EdgeWriter::new(self.relationship, from, to)?;
+        Ok(EdgeBatches { edges: self, from, to, writer, starts })
+    }
+}
+
+/// The table of the edges of one type, in batches.
+pub struct EdgeBatches<'a> {
+    edges: &'a Edges,
+    from: &'a SortedEntities,
+    to: &'a SortedEntities,
+    writer: EdgeWriter,
+    /// The place of the first source of each batch, and at last the place after the last source.
+    starts: Vec<usize>,
+}
+
+impl EdgeBatches<'_> {
+    /// How many batches there are.
+    pub fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All batches.
+    pub fn iter(&self) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + '_ {
+        self.every(1, 0)
+    }
+
+    /// Every so manieth batch, from this one on: for threads that make a part of them each.
+    pub fn every(
+        &self,
+        step: usize,
+        first: usize,
+    ) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + '_ {
+        let mut bits = Bits::default();
+        (first..self.len()).step_by(step).map(move |it| self.batch(it, &mut bits))
+    }
+
+    fn batch(&self, batch: usize, bits: &mut Bits) -> Result<RecordBatch, ArrowError> {
+        let (start, end) = (self.starts[batch], self.starts[batch + 1]);
+        let (mut from, mut to) = (Vec::new(), Vec::new());
+        let first = u32::try_from(start).expect("places are u32");
+        for (place, &number) in (first..).zip(&self.from.numbers()[start..end]) {
+            let Some(targets) = self.edges.targets.get(number as usize) else { continue };
+            targets.append_ranks(&self.to.rank, bits, &mut to);
+            from.resize(to.len(), place);
+        }
+        self.writer.batch(from, to)
     }
 }
 
@@ -340,10 +388,9 @@ mod tests {
         let mut edges = Edges::new(&BOX_HAS_BOX);
         let mut added = Vec::new();
         for run in runs {
-            for (row, &(from, to)) in (0..).zip(*run) {
-                edges.draw(EndOfRow::Entity(from), EndOfRow::Entity(to), row);
-            }
+            let (from, to): (Vec<u32>, Vec<u32>) = run.iter().copied().unzip();
             let mut added_now = vec![false; run.len()];
+            edges.draw([&from, &to], &vec![false; run.len()], 0, &mut added_now);
             edges.settle(&mut added_now);
             added.push(added_now);
         }
@@ -360,6 +407,20 @@ mod tests {
         assert_eq!((edges.counts().edges, edges.counts().duplicates), (5, 8));
         let (_, added) = edges_drawn(&[scattered]);
         assert_eq!(added[0], [true, true, false, true, false, true]);
+    }
+
+    #[test]
+    fn a_row_that_names_nobody_known_is_counted_and_draws_no_edge() {
+        let mut edges = Edges::new(&BOX_HAS_BOX);
+        let mut added = [false; 5];
+        let from = [1, UNKNOWN, UNNAMED, UNNAMED, UNKNOWN];
+        let to = [UNKNOWN, 1, 1, UNKNOWN, UNKNOWN];
+        let unusable = [false, false, false, false, true];
+        edges.draw([&from, &to], &unusable, 0, &mut added);
+        edges.settle(&mut added);
+        assert_eq!(added, [true, true, false, false, false]);
+        let counts = EdgeCounts { dangling: 2, unlinked: 2, ..EdgeCounts::default() };
+        assert_eq!(edges.counts(), counts);
     }
 
     #[test]

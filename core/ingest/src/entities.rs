@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use arrow_array::builder::StringBuilder;
-use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray, UInt32Array};
+use arrow_array::{Array as _, RecordBatch};
 use arrow_schema::ArrowError;
 use core_model::entity::EntityType;
 use core_model::property::Property;
@@ -15,11 +14,10 @@ use crate::described::Described;
 use crate::graph::TextColumn;
 use crate::header::ColumnMap;
 use crate::keys::{Keys, UNKNOWN};
+use crate::repeats::Repeats;
 use crate::rivals::Rivals;
-use crate::values::{KEY, MAX_PROPERTY_BYTES, Tag, Values, entity_schema};
-
-/// The most rows in a batch of a finished table.
-const OUTPUT_ROWS: usize = 8192;
+use crate::sorted::ClosedEntities;
+use crate::values::{KEY, MAX_PROPERTY_BYTES, Values};
 
 /// With so many new rows at once, starting a thread takes far less time than what it takes over.
 const SHARED_ROWS: usize = 512;
@@ -27,13 +25,18 @@ const SHARED_ROWS: usize = 512;
 /// How far ahead of the present a time may be without being told, in milliseconds.
 const FUTURE_FROM_MS: i64 = 48 * 60 * 60 * 1000;
 
+/// Why keys can be added.
+const OPEN: &str = "nothing is added to a table that was closed";
+
 /// The entities of one type while a run collects them.
 pub struct EntityTable {
     entity: &'static EntityType,
-    keys: Keys,
+    /// Shared once the table is closed.
+    keys: Arc<Keys>,
     /// What the first row of each key said of the entity, to tell an identical row from one that
     /// contradicts it. Carried-over entities have none.
     fingerprints: Vec<Fingerprint>,
+    repeats: Repeats,
     values: Vec<Values>,
     rivals: Rivals,
     /// For each property, whether the export lacks a column of it, and how many cells it could not
@@ -91,26 +94,14 @@ pub struct EntityCounts {
     pub carried_over: u64,
 }
 
-/// The entities of one type in their final order, which is that of their keys.
-pub struct SortedEntities {
-    /// The type.
-    pub entity: &'static EntityType,
-    /// `_key` of each entity.
-    pub keys: Arc<StringArray>,
-    /// The place of each entity by its number.
-    pub(crate) rank: Vec<u32>,
-    /// The number of each entity by its place.
-    order: UInt32Array,
-    columns: Vec<ArrayRef>,
-}
-
 impl EntityTable {
     pub(crate) fn new(entity: &'static EntityType) -> EntityTable {
         let values = entity.properties.iter().map(|it| Values::new(it.value_type())).collect();
         EntityTable {
             entity,
-            keys: Keys::default(),
+            keys: Arc::default(),
             fingerprints: Vec::new(),
+            repeats: Repeats::default(),
             values,
             rivals: Rivals::new(entity),
             doubts: vec![Doubt::default(); entity.properties.len()],
@@ -148,6 +139,27 @@ impl EntityTable {
         self.keys.find_all(uids, found);
     }
 
+    /// The number of the entity of each row of a batch, or [`UNKNOWN`]. `made` has what stands in for an
+    /// empty key, for each row or for none.
+    pub(crate) fn find_rows(
+        &mut self,
+        batch: &Batch,
+        columns: &ColumnMap,
+        made: &[String],
+        found: &mut Vec<u32>,
+    ) {
+        self.repeats.begin(self.entity, batch, columns, made);
+        let keys = batch.column(columns.position(self.entity.key_column)).or_else(made);
+        found.clear();
+        found.extend((0..batch.len()).map(|row| self.repeats.number(batch.tail(row))));
+        let others: Vec<usize> = (0..batch.len()).filter(|&row| found[row] == UNKNOWN).collect();
+        let mut numbers = Vec::new();
+        self.keys.find_all(others.iter().map(|&row| keys.cell(row)), &mut numbers);
+        for (row, number) in others.into_iter().zip(numbers) {
+            found[row] = number;
+        }
+    }
+
     /// Adds the entities of a batch that are new, and compares what its other rows say of those that
     /// are known. `numbers` has the number of each row's entity if it was known before, and gets that
     /// of the others; `new_rows` gets the rows that made one.
@@ -165,13 +177,21 @@ impl EntityTable {
         let (mut rival_rows, mut rival_fingerprints) = (Vec::new(), Vec::new());
         let keys = batch.column(columns.position(self.entity.key_column)).or_else(row_keys.made);
         let described = Described::of(self.entity, batch, columns);
+        let known_keys = Arc::get_mut(&mut self.keys).expect(OPEN);
         for (row, known) in numbers.iter_mut().enumerate() {
             if row_keys.unusable[row] {
                 *known = UNKNOWN;
                 continue;
             }
+            let tail = batch.tail(row);
+            let repeated = self.repeats.number(tail);
+            if repeated != UNKNOWN {
+                *known = repeated;
+                self.counts.identical += 1;
+                continue;
+            }
             let (number, is_new) = match *known {
-                UNKNOWN => self.keys.insert(keys.cell(row)),
+                UNKNOWN => known_keys.insert(keys.cell(row)),
                 number => (number, false),
             };
             *known = number;
@@ -179,17 +199,20 @@ impl EntityTable {
             if is_new {
                 let cells = described.fingerprint(row);
                 self.fingerprints.push(Fingerprint { written, cells });
+                self.repeats.note(tail, number);
                 new_rows.push(row);
                 continue;
             }
             let first = self.fingerprints[number as usize];
             if first.written == written {
                 self.counts.identical += 1;
+                self.repeats.note(tail, number);
                 continue;
             }
             let fingerprint = described.fingerprint(row);
             if first.cells == fingerprint {
                 self.counts.identical += 1;
+                self.repeats.note(tail, number);
             } else {
                 self.counts.conflicting += 1;
                 if !self.rivals.has_won(number, fingerprint) {
@@ -352,10 +375,11 @@ impl EntityTable {
     pub(crate) fn carry_over(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         let keys = TextColumn::of(batch, KEY)?;
         let (mut rows, first) = (Vec::new(), self.keys.len());
+        let known_keys = Arc::get_mut(&mut self.keys).expect(OPEN);
         for row in 0..batch.num_rows() {
             let uid = keys.value(row).and_then(|key| self.entity.uid_of_key(key));
             if let Some(uid) = uid
-                && self.keys.insert(&uid).1
+                && known_keys.insert(&uid).1
             {
                 rows.push(row);
             }
@@ -394,84 +418,14 @@ impl EntityTable {
         Ok((0..batch.num_rows()).filter(is_missing).count() as u64)
     }
 
-    /// Puts the entities in the order of their uids, so that the same estate gives the same table
-    /// in whatever order its rows came. Their values go with it: what is left are the numbers by key.
-    pub(crate) fn sort(&mut self) -> SortedEntities {
-        let count = u32::try_from(self.keys.len()).expect("numbers are u32");
-        let mut order: Vec<u32> = (0..count).collect();
-        order.sort_unstable_by(|&a, &b| self.keys.key(a).cmp(self.keys.key(b)));
-        let mut rank = vec![0; order.len()];
-        for (place, &number) in (0_u32..).zip(&order) {
-            rank[number as usize] = place;
-        }
-        let mut keys = StringBuilder::with_capacity(order.len(), self.keys.text_bytes());
-        let mut key = String::new();
-        for &number in &order {
-            key.clear();
-            self.entity.write_key(self.keys.key(number), &mut key);
-            keys.append_value(&key);
-        }
-        SortedEntities {
-            entity: self.entity,
-            keys: Arc::new(keys.finish()),
-            rank,
-            order: order.into(),
-            columns: std::mem::take(&mut self.values).into_iter().map(finished).collect(),
-        }
+    /// Ends the table: its values go, what is left are the numbers by key.
+    pub(crate) fn close(&mut self) -> ClosedEntities {
+        ClosedEntities::new(self.entity, Arc::clone(&self.keys), std::mem::take(&mut self.values))
     }
-}
-
-/// The values without the room for more of them.
-fn finished(values: Values) -> ArrayRef {
-    let mut column = values.finish();
-    column.shrink_to_fit();
-    column
 }
 
 impl Doubt {
     fn is_serious(self) -> bool {
         self.lacks_a_column || (self.unreadable > 0 && self.readable == 0)
-    }
-}
-
-impl SortedEntities {
-    /// How many entities there are.
-    pub fn len(&self) -> usize {
-        self.rank.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.rank.is_empty()
-    }
-
-    /// The number of each entity, from the first place to the last.
-    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
-        self.order.values().iter().copied()
-    }
-
-    /// The table in batches.
-    pub fn batches(&self, tags: &[Tag]) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> {
-        let schema = entity_schema(self.entity, tags);
-        (0..self.len()).step_by(OUTPUT_ROWS).map(move |start| {
-            let rows = OUTPUT_ROWS.min(self.len() - start);
-            let numbers = self.order.slice(start, rows);
-            let mut columns: Vec<ArrayRef> = vec![Arc::new(self.keys.slice(start, rows))];
-            for column in &self.columns {
-                columns.push(arrow_select::take::take(column, &numbers, None)?);
-            }
-            for tag in tags {
-                let value = std::iter::repeat_n(Some(tag.value.as_str()), rows);
-                columns.push(Arc::new(value.collect::<StringArray>()));
-            }
-            RecordBatch::try_new(Arc::clone(&schema), columns)
-        })
-    }
-
-    /// The values of one property in the order of the keys.
-    pub(crate) fn property(&self, name: &str) -> Result<ArrayRef, ArrowError> {
-        let position = self.entity.properties.iter().position(|it| it.name == name);
-        let position = position.expect("an edge property names one of its target, by compile time");
-        arrow_select::take::take(&self.columns[position], &self.order, None)
     }
 }

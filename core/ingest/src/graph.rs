@@ -11,8 +11,9 @@ use core_model::entity::EntityType;
 use core_model::relationship::{End, RelationshipType};
 use core_model::step::Step;
 
-use crate::edges::{Edges, edge_schema};
-use crate::entities::{EntityTable, SortedEntities};
+use crate::edges::{EdgeBatches, Edges, edge_schema};
+use crate::entities::EntityTable;
+use crate::sorted::{ClosedEntities, SortedEntities};
 use crate::step::StepTables;
 use crate::values::{FROM_KEY, TO_KEY, Tag, entity_schema};
 
@@ -21,13 +22,13 @@ use crate::values::{FROM_KEY, TO_KEY, Tag, entity_schema};
 pub struct Graph {
     entities: BTreeMap<&'static str, EntityTable>,
     /// Those of them that will not change any more.
-    closed: BTreeMap<&'static str, Arc<SortedEntities>>,
+    closed: BTreeMap<&'static str, Arc<ClosedEntities>>,
     edges: BTreeMap<&'static str, Edges>,
 }
 
 /// The whole graph of one run in its final order.
 pub struct SortedGraph {
-    entities: BTreeMap<&'static str, Arc<SortedEntities>>,
+    entities: BTreeMap<&'static str, Arc<ClosedEntities>>,
     edges: BTreeMap<&'static str, Edges>,
     tags: Vec<Tag>,
 }
@@ -158,12 +159,12 @@ impl Graph {
         }
     }
 
-    /// Puts the entities of a type in their final order, so that they can be written. Only their keys may
-    /// be asked for afterwards.
-    pub fn close(&mut self, type_name: &'static str) -> Option<Arc<SortedEntities>> {
+    /// Ends the entities of a type, so that they can be written. Only their keys may be asked for here
+    /// afterwards.
+    pub fn close(&mut self, type_name: &'static str) -> Option<Arc<ClosedEntities>> {
         let table = self.entities.get_mut(type_name)?;
         let closed = self.closed.entry(type_name);
-        Some(Arc::clone(closed.or_insert_with(|| Arc::new(table.sort()))))
+        Some(Arc::clone(closed.or_insert_with(|| Arc::new(table.close()))))
     }
 
     /// Puts everything in its final order. `tags` are given to every entity.
@@ -192,7 +193,7 @@ impl Graph {
 impl SortedGraph {
     /// The types of entities, in the order of their names.
     pub fn entities(&self) -> impl Iterator<Item = &SortedEntities> {
-        self.entities.values().map(Arc::as_ref)
+        self.entities.values().map(|it| it.sorted())
     }
 
     /// The types of relationships, in the order of their names.
@@ -206,10 +207,14 @@ impl SortedGraph {
     }
 
     /// The table of an entity type.
+    ///
+    /// # Errors
+    ///
+    /// Values are not kept any more.
     pub fn entity_batches<'a>(
         &'a self,
         entities: &'a SortedEntities,
-    ) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a {
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a, ArrowError> {
         entities.batches(&self.tags)
     }
 
@@ -223,13 +228,11 @@ impl SortedGraph {
     /// # Errors
     ///
     /// A type at an end of the edges was never made: a defect of the plan.
-    pub fn edge_batches<'a>(
-        &'a self,
-        edges: &'a Edges,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a, ArrowError> {
+    pub fn edge_batches<'a>(&'a self, edges: &'a Edges) -> Result<EdgeBatches<'a>, ArrowError> {
         let ends = [&edges.relationship().from, &edges.relationship().to];
         let [from, to] = ends.map(|end| {
-            self.entities.get(end.entity.type_name).ok_or_else(|| {
+            let closed = self.entities.get(end.entity.type_name);
+            closed.map(|it| it.sorted()).ok_or_else(|| {
                 let name = end.entity.type_name;
                 ArrowError::SchemaError(format!("no step made the entity type {name}"))
             })

@@ -51,6 +51,16 @@ impl Keys {
         &self.text[start as usize..self.ends[place] as usize]
     }
 
+    /// The numbers of all keys, in the order of their bytes.
+    pub(crate) fn in_order(&self) -> Vec<u32> {
+        // The first bytes mostly tell already, and to look for each key's text takes far longer.
+        let mut order: Vec<(u64, u32)> =
+            (0..self.len()).map(|place| (first_bytes(self.key_at(place)), to_u32(place))).collect();
+        let text = |it: &(u64, u32)| self.key(it.1);
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| text(a).cmp(text(b))));
+        order.into_iter().map(|(_, number)| number).collect()
+    }
+
     /// The number of a key that was seen.
     pub(crate) fn number(&self, key: &str) -> Option<u32> {
         let hash = self.hash(key);
@@ -136,6 +146,15 @@ pub(crate) fn are_same(left: &str, right: &str) -> bool {
     left.len() == right.len() && are_same((left_end, right_end)) && chunks.all(are_same)
 }
 
+/// The first eight bytes of a key as a number that is in the order of the bytes.
+fn first_bytes(key: &str) -> u64 {
+    let key = key.as_bytes();
+    if let Some(first) = key.first_chunk() {
+        return u64::from_be_bytes(*first);
+    }
+    key.iter().rev().fold(0, |bytes, byte| bytes >> 8 | u64::from(*byte) << 56)
+}
+
 /// The hash as the table takes it, which looks at bits from both of its ends.
 fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
@@ -166,6 +185,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn keys_are_in_the_order_of_their_bytes(
+            texts in proptest::collection::vec("[\0-\u{2}aé]{0,10}", 0..60),
+        ) {
+            let mut keys = Keys::default();
+            for text in &texts {
+                keys.insert(text);
+            }
+            let order = keys.in_order();
+            let sorted: std::collections::BTreeSet<&str> = texts.iter().map(String::as_str).collect();
+            prop_assert!(order.iter().map(|it| keys.key(*it)).eq(sorted));
+        }
+
         #[test]
         fn texts_are_the_same_if_every_byte_is(
             text in "[ab]{0,70}",

@@ -49,13 +49,13 @@ pub fn list(graph: Graph, step: &Step) -> Result<String, ArrowError> {
     let graph = graph.sort(Vec::new());
     let is_of_step = |name| step.entities.iter().any(|it| it.type_name == name);
     for entities in graph.entities().filter(|it| is_of_step(it.entity.type_name)) {
-        for batch in graph.entity_batches(entities) {
+        for batch in graph.entity_batches(entities)? {
             list_entities(&mut listing, &batch?);
         }
     }
     let is_of_step = |name| step.relationships.iter().any(|it| it.type_name == name);
     for edges in graph.edges().filter(|it| is_of_step(it.relationship().type_name)) {
-        for batch in graph.edge_batches(edges)? {
+        for batch in graph.edge_batches(edges)?.iter() {
             list_edges(&mut listing, edges.relationship().class.name(), &batch?)?;
         }
     }

@@ -18,7 +18,7 @@ pub use self::account::{HashedNames, IngestError, RowAccount};
 use self::intake::Intake;
 use self::mapper::Mapper;
 pub use self::reading::ReadError;
-use crate::batch::{Batch, Cells};
+use crate::batch::{Batch, Cells, NO_TAIL, Origin};
 use crate::decoder::DecoderCounts;
 use crate::edges::Edges;
 use crate::entities::EntityTable;
@@ -191,7 +191,7 @@ pub fn ingest_row(
     for (_, cell) in row {
         cells.push(cell);
     }
-    let batch = Batch::new(cells, vec![1], row.len());
+    let batch = Batch::new(cells, vec![Origin { line: 1, tail: NO_TAIL }], row.len());
     let mut mapper = Mapper::new(step);
     mapper.columns(&header)?;
     let mut decoder = DecoderCounts { rows: 1, ..DecoderCounts::default() };

@@ -5,8 +5,8 @@ use roaring::RoaringBitmap;
 /// What a list may hold; beyond it a bitmap is smaller, and quicker to insert into.
 const MAX_LISTED: usize = 4096;
 
-/// A set of numbers that are near each other, a bit for each number up to the largest. To be used for one
-/// source after the other.
+/// A set of numbers that are near each other, a bit for each number up to the largest. Empty again after
+/// each use, with the room that it has got.
 #[derive(Debug, Default)]
 pub(crate) struct Bits {
     words: Vec<u64>,
@@ -35,29 +35,34 @@ impl Bits {
         largest as usize / 256 < count
     }
 
-    /// Adds a number. Returns whether it is new.
-    #[inline]
-    pub(crate) fn insert(&mut self, number: u32) -> bool {
-        let word = number as usize / 64;
-        if word >= self.words.len() {
-            self.words.resize(word + 1, 0);
+    /// Makes room for the numbers up to this one.
+    fn reach(&mut self, largest: u32) {
+        let words = largest as usize / 64 + 1;
+        if words > self.words.len() {
+            self.words.resize(words, 0);
         }
-        let bit = 1 << (number % 64);
-        let is_new = self.words[word] & bit == 0;
-        self.words[word] |= bit;
-        is_new
     }
 
-    /// Takes all numbers out, in their order.
-    pub(crate) fn drain(&mut self, mut take: impl FnMut(u32)) {
-        for (start, word) in (0..).step_by(64).zip(&mut self.words) {
+    /// Adds a number for which there is room. Returns whether it is new.
+    #[inline]
+    fn insert(&mut self, number: u32) -> bool {
+        let word = &mut self.words[number as usize / 64];
+        let before = *word;
+        *word |= 1 << (number % 64);
+        before != *word
+    }
+
+    /// Takes all numbers out, in their order. None is larger than this one.
+    #[inline]
+    fn drain(&mut self, largest: u32, mut take: impl FnMut(u32)) {
+        let words = &mut self.words[..=largest as usize / 64];
+        for (start, word) in (0..).step_by(64).zip(words) {
             let mut bits = std::mem::take(word);
             while bits != 0 {
                 take(start + bits.trailing_zeros());
                 bits &= bits - 1;
             }
         }
-        self.words.clear();
     }
 }
 
@@ -74,6 +79,7 @@ impl Targets {
         if count > MAX_LISTED || !Bits::suit(count, largest) {
             return None;
         }
+        bits.reach(largest);
         count = 0;
         for number in numbers {
             let is_new = bits.insert(number);
@@ -81,8 +87,16 @@ impl Targets {
             tell(is_new);
         }
         let mut list = Vec::with_capacity(count);
-        bits.drain(|number| list.extend(u16::try_from(number)));
+        bits.drain(largest, |number| list.extend(u16::try_from(number)));
         Some(Targets::Listed(list))
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Targets::Bitmap(bitmap) => usize::try_from(bitmap.len()).expect("numbers are u32"),
+            Targets::Listed(list) => list.len(),
+        }
     }
 
     /// Whether there are none.
@@ -131,11 +145,15 @@ impl Targets {
         if !Bits::suit(new.len(), largest) {
             return new.sort_unstable();
         }
+        bits.reach(largest);
         for &number in &*new {
             bits.insert(number);
         }
-        let mut places = new.iter_mut();
-        bits.drain(|number| places.by_ref().take(1).for_each(|it| *it = number));
+        let mut place = 0;
+        bits.drain(largest, |number| {
+            new[place] = number;
+            place += 1;
+        });
     }
 }
 

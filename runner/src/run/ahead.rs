@@ -1,13 +1,16 @@
 //! Tables of entities that are written while the rows of later steps are read: once a step has been
-//! applied, nothing changes its entities any more. Edges are known only at the end.
+//! applied, nothing changes its entities any more. Edges are known only at the end; the values that they
+//! do not need are let go of once they are written.
 
+use std::collections::BTreeSet;
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
-use core_ingest::entities::SortedEntities;
+use core_ingest::sorted::ClosedEntities;
 use core_ingest::values::Tag;
+use core_model::plan::Plan;
 use core_store::{Staging, Table};
 
 use super::Stop;
@@ -17,7 +20,7 @@ use crate::exit::Failure;
 /// Tables that are written one after the other, by a thread of their own.
 pub(crate) struct TablesAhead {
     // Dropped in this order: the thread ends when there is nothing more to come.
-    jobs: Sender<Arc<SortedEntities>>,
+    jobs: Sender<Arc<ClosedEntities>>,
     writing: Writing,
     staging: Arc<Staging>,
 }
@@ -29,20 +32,30 @@ struct Writing {
 }
 
 impl TablesAhead {
-    /// Starts with no tables; `tags` are given to every entity.
-    pub(super) fn start(staging: Staging, tags: Vec<Tag>, stop: &Stop) -> TablesAhead {
+    /// Starts with no tables of a plan's entities; `tags` are given to each of them.
+    pub(super) fn start(staging: Staging, plan: &Plan, tags: Vec<Tag>, stop: &Stop) -> TablesAhead {
         let (jobs, entities) = mpsc::channel();
         let staging = Arc::new(staging);
         let stop = stop.child();
         let thread = {
             let (staging, stop) = (Arc::clone(&staging), stop.clone());
-            thread::spawn(move || write_all(&entities, &tags, &staging, &stop))
+            let needed = needed_by_edges(plan);
+            thread::spawn(move || {
+                let write = |entities: Arc<ClosedEntities>| {
+                    let sorted = entities.sorted();
+                    let table = write_entities(sorted, &tags, &staging, &stop)?;
+                    let type_name = entities.entity.type_name;
+                    sorted.keep_only(|property| needed.contains(&(type_name, property)));
+                    Ok(table)
+                };
+                entities.into_iter().map(write).collect()
+            })
         };
         TablesAhead { jobs, writing: Writing { thread: Some(thread), stop }, staging }
     }
 
     /// Writes a table when those before it are written. Why that cannot be is told at the end.
-    pub(super) fn write(&self, entities: Arc<SortedEntities>) {
+    pub(super) fn write(&self, entities: Arc<ClosedEntities>) {
         // Nobody takes it only if the thread has failed.
         drop(self.jobs.send(entities));
     }
@@ -79,11 +92,12 @@ impl Drop for Writing {
     }
 }
 
-fn write_all(
-    entities: &Receiver<Arc<SortedEntities>>,
-    tags: &[Tag],
-    staging: &Staging,
-    stop: &Stop,
-) -> Result<Vec<Table>, Failure> {
-    entities.iter().map(|it| write_entities(&it, tags, staging, stop)).collect()
+/// The types of a plan's entities with the properties of theirs that edges repeat.
+fn needed_by_edges(plan: &Plan) -> BTreeSet<(&'static str, &'static str)> {
+    let relationships = plan.steps().iter().flat_map(|it| it.step.relationships);
+    let needed = relationships.flat_map(|relationship| {
+        let target = relationship.to.entity.type_name;
+        relationship.properties.iter().map(move |it| (target, it.name))
+    });
+    needed.collect()
 }

@@ -3,12 +3,13 @@
 use std::error::Error;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
 
 use arrow_array::RecordBatch;
-use core_ingest::edges::{Edges, edge_schema};
-use core_ingest::entities::SortedEntities;
+use core_ingest::edges::{EdgeBatches, Edges, edge_schema};
 use core_ingest::graph::SortedGraph;
+use core_ingest::sorted::SortedEntities;
 use core_ingest::values::{FROM_KEY, KEY, TO_KEY, Tag, entity_schema};
 use core_model::entity::EntityType;
 use core_model::property::PersonalData;
@@ -23,6 +24,10 @@ use super::apply::Applier;
 use super::report::{RunReport, TypeReport};
 use crate::exit::{Exit, Failure};
 use crate::system::{self, Moment};
+
+/// How many batches of edges may wait to be written; each has some 32,000. A row group of them is packed
+/// at once, meanwhile as many are made.
+const WAITING_BATCHES: usize = 4;
 
 /// What the manifest says besides what was written.
 pub(super) struct About {
@@ -91,7 +96,7 @@ fn write_edges(graph: &SortedGraph, staging: &Staging, stop: &Stop) -> Result<Ve
         while let Some(edges) = edges.get(next.fetch_add(1, Ordering::Relaxed)) {
             let table = staging.table(edge_declaration(edges.relationship()))?;
             let batches = graph.edge_batches(edges).map_err(anyhow::Error::new)?;
-            tables.push(write_batches(table, batches, stop)?);
+            tables.push(write_while_made(table, &batches, stop)?);
         }
         Ok(tables)
     };
@@ -114,7 +119,28 @@ pub(super) fn write_entities(
     stop: &Stop,
 ) -> Result<Table, Failure> {
     let table = staging.table(entity_declaration(entities.entity, tags))?;
-    write_batches(table, entities.batches(tags), stop)
+    write_batches(table, entities.batches(tags).map_err(anyhow::Error::new)?, stop)
+}
+
+/// Writes batches that other threads make meanwhile: of many edges, that takes as long as to write them.
+fn write_while_made(
+    table: TableWriter,
+    batches: &EdgeBatches<'_>,
+    stop: &Stop,
+) -> Result<Table, Failure> {
+    let makers = system::processors().min(batches.len()).max(1);
+    thread::scope(|scope| {
+        let start = |first| {
+            let (give, take) = mpsc::sync_channel(WAITING_BATCHES.div_ceil(makers));
+            // Nobody takes a batch only if the table cannot be written.
+            let given = batches.every(makers, first).map(move |it| give.send(it));
+            scope.spawn(|| given.take_while(Result::is_ok).count());
+            take
+        };
+        let queues: Vec<_> = (0..makers).map(start).collect();
+        let in_order = queues.iter().cycle().map_while(|it| it.recv().ok());
+        write_batches(table, in_order, stop)
+    })
 }
 
 fn write_batches<E: Error + Send + Sync + 'static>(

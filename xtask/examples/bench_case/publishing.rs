@@ -76,7 +76,7 @@ fn write_entities(graph: &SortedGraph, staging: &Staging) -> anyhow::Result<Vec<
             schema: graph.entity_schema(entity),
             personal_columns: personal_columns(entity),
         })?;
-        for batch in graph.entity_batches(entities) {
+        for batch in graph.entity_batches(entities)? {
             writer.write(&batch?)?;
         }
         tables.push(writer.finish()?);
@@ -97,7 +97,7 @@ fn write_relationships(graph: &SortedGraph, staging: &Staging) -> anyhow::Result
             schema: graph.edge_schema(relationship),
             personal_columns: Vec::new(),
         })?;
-        for batch in graph.edge_batches(edges)? {
+        for batch in graph.edge_batches(edges)?.iter() {
             writer.write(&batch?)?;
         }
         tables.push(writer.finish()?);

@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::batch::{Batch, Cells};
+use crate::batch::{Batch, Cells, Origin};
 use crate::refusal::QuarantineReason;
 
 /// Whole rows. After each cell stands one ASCII byte that belongs to none.
@@ -10,8 +10,7 @@ pub(super) struct Rows {
     pub(super) bytes: Vec<u8>,
     /// Where each cell ends.
     pub(super) ends: Vec<u32>,
-    /// The line on which each row begins.
-    pub(super) lines: Vec<u64>,
+    pub(super) origins: Vec<Origin>,
 }
 
 impl Rows {
@@ -24,30 +23,30 @@ impl Rows {
         if memchr(0, &self.bytes).is_none() {
             match String::from_utf8(self.bytes) {
                 Ok(text) => {
-                    return Batch::new(Cells { text, ends: self.ends }, self.lines, width);
+                    return Batch::new(Cells { text, ends: self.ends }, self.origins, width);
                 }
                 Err(error) => self.bytes = error.into_bytes(),
             }
         }
         let rows = self.keep_text(width, set_aside);
         let text = String::from_utf8(rows.bytes).expect("rows that are not UTF-8 were dropped");
-        Batch::new(Cells { text, ends: rows.ends }, rows.lines, width)
+        Batch::new(Cells { text, ends: rows.ends }, rows.origins, width)
     }
 
     /// The slow path: looks at every cell.
     fn keep_text(self, width: usize, mut set_aside: impl FnMut(u64, QuarantineReason)) -> Rows {
-        let mut kept = Rows { bytes: Vec::new(), ends: Vec::new(), lines: Vec::new() };
+        let mut kept = Rows { bytes: Vec::new(), ends: Vec::new(), origins: Vec::new() };
         let mut start = 0;
-        for (ends, line) in self.ends.chunks_exact(width).zip(self.lines) {
+        for (ends, origin) in self.ends.chunks_exact(width).zip(self.origins) {
             let end = ends[width - 1] as usize + 1;
             if let Some(reason) = reason_to_drop(cells(&self.bytes, start, ends)) {
-                set_aside(line, reason);
+                set_aside(origin.line, reason);
             } else {
                 let base = kept.bytes.len();
                 kept.bytes.extend_from_slice(&self.bytes[start..end]);
                 let moved = ends.iter().map(|&end| position(base + end as usize - start));
                 kept.ends.extend(moved);
-                kept.lines.push(line);
+                kept.origins.push(origin);
             }
             start = end;
         }

@@ -36,3 +36,46 @@ fn a_line_of_separators_alone_needs_no_memory() {
         assert_eq!(decoder.counts.quarantine.rows, 1);
     }
 }
+
+/// A row of a key and of what one of few has.
+fn row_of(number: usize, kind: usize) -> String {
+    let quoted = if kind.is_multiple_of(3) { "\"Example, Inc.\"" } else { "Example" };
+    format!("device-{number},{kind}-and-more-than-is-needed-to-find-it,{quoted},{}\n", kind % 2)
+}
+
+/// A decoder that has read the header and some rows.
+fn after(rows: impl Iterator<Item = String>) -> Decoder {
+    let mut decoder = Decoder::default().with_batch_rows(usize::MAX);
+    let first = format!("a,b,c,d\n,,,{}\n", " ".repeat(FIRST_BYTES));
+    decoder.decode(first.as_bytes()).expect("a header and a row");
+    for row in rows.collect::<Vec<_>>().chunks(100) {
+        let mut input = row.concat().into_bytes();
+        while !input.is_empty() {
+            let read = decoder.decode(&input).expect("rows");
+            input.drain(..read);
+            if decoder.is_full() {
+                let batch = decoder.take_batch();
+                decoder.recycle(batch);
+            }
+        }
+    }
+    decoder
+}
+
+#[test]
+fn rows_with_the_same_tail_have_the_same_cells_after_the_first() {
+    let batch = after((0..1000).map(|it| row_of(it, it % 7))).take_batch();
+    let mut kinds = [None; 7];
+    let mut known = 0;
+    for row in (1..batch.len()).filter(|&row| batch.tail(row) != NO_TAIL) {
+        let kind = (row - 1) % 7;
+        known += 1;
+        assert_eq!(*kinds[kind].get_or_insert(batch.tail(row)), batch.tail(row));
+        let cells = [0, 1, 2, 3].map(|it| batch.column(Some(it)).cell(row)).join(",");
+        let expected = row_of(row - 1, kind).replace('"', "");
+        assert_eq!(cells, expected.trim_end());
+    }
+    assert!(known > 900, "{known} of 1000 rows");
+    let numbers: std::collections::BTreeSet<_> = kinds.iter().collect();
+    assert_eq!(numbers.len(), 7, "{kinds:?}");
+}

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::StepTables;
 use super::account::{IngestError, RowAccount};
 use crate::batch::{Batch, Column};
-use crate::edges::{Edges, EndOfRow};
+use crate::edges::{Edges, UNNAMED};
 use crate::entities::{EntityTable, RowKeys};
 use crate::graph::Graph;
 use crate::header::{ColumnMap, near_names};
@@ -50,10 +50,8 @@ struct Scratch {
     /// For each entity type of the step, the number of each row's entity, or [`UNKNOWN`].
     numbers: Vec<Vec<u32>>,
     new_rows: Vec<usize>,
-    from: Vec<EndOfRow>,
-    to: Vec<EndOfRow>,
-    /// The numbers of the entities of an earlier step that the rows name.
-    found: Vec<u32>,
+    /// The numbers of the entities of an earlier step that the rows name at each end of an edge.
+    found: [Vec<u32>; 2],
 }
 
 impl Mapper {
@@ -182,10 +180,10 @@ impl Mapper {
         unusable.resize(batch.len(), false);
         numbers.resize_with(self.entities.len(), Vec::new);
         let columns = self.columns.as_ref().expect("found before the first batch");
-        for ((table, numbers), made) in self.entities.iter().zip(numbers).zip(&*made_keys) {
+        for ((table, numbers), made) in self.entities.iter_mut().zip(numbers).zip(&*made_keys) {
             let entity = table.entity();
             let keys = batch.column(columns.position(entity.key_column)).or_else(made);
-            table.find_all(keys.cells(), numbers);
+            table.find_rows(batch, columns, made, numbers);
             for (row, &number) in numbers.iter().enumerate() {
                 // A known key was looked at when it was new.
                 if number == UNKNOWN
@@ -215,35 +213,20 @@ impl Mapper {
 
     fn draw_edges(&mut self, graph: &Graph, batch: &Batch) {
         let columns = self.columns.as_ref().expect("found before the first batch");
-        let Scratch { unusable, numbers, from, to, found, .. } = &mut self.scratch;
-        let first = self.added.len() - batch.len();
+        let Scratch { unusable, numbers, found, .. } = &mut self.scratch;
+        let added = self.added.len() - batch.len();
+        let first = u32::try_from(added).expect("edges are settled after far fewer rows");
         for edges in &mut self.edges {
-            let relationship: &RelationshipType = edges.relationship();
-            let mut resolve = |end: &End, ends: &mut Vec<EndOfRow>| {
-                ends.clear();
-                if let Some(own) = own_numbers(&self.entities, numbers, end.entity) {
-                    ends.extend(own.iter().map(|&number| EndOfRow::Entity(number)));
-                } else {
-                    resolve_end(
-                        end,
-                        graph,
-                        batch.column(end.column.and_then(|it| columns.position(it))),
-                        found,
-                        ends,
-                    );
-                }
-            };
-            resolve(&relationship.from, from);
-            resolve(&relationship.to, to);
-            for (row, (&from, &to)) in (first..).zip(from.iter().zip(&*to)) {
-                if unusable[row - first] {
-                    continue;
-                }
-                let number = u32::try_from(row).expect("edges are settled after far fewer rows");
-                if edges.draw(from, to, number) {
-                    self.added[row] = true;
-                }
-            }
+            let RelationshipType { from, to, .. } = edges.relationship();
+            let [found_from, found_to] = &mut *found;
+            let ends = [(from, found_from), (to, found_to)].map(|(end, found)| {
+                own_numbers(&self.entities, numbers, end.entity).unwrap_or_else(|| {
+                    let column = end.column.and_then(|it| columns.position(it));
+                    find_end(end, graph, batch.column(column), found);
+                    found
+                })
+            });
+            edges.draw(ends, unusable, first, &mut self.added[added..]);
         }
     }
 }
@@ -309,31 +292,21 @@ fn own_numbers<'a>(
     Some(&numbers[position])
 }
 
-/// What each row names at one end of an edge, for a type that an earlier step made.
-fn resolve_end(
-    end: &End,
-    graph: &Graph,
-    cells: Column<'_>,
-    found: &mut Vec<u32>,
-    ends: &mut Vec<EndOfRow>,
-) {
+/// The number of what each row names at one end of an edge, for a type that an earlier step made.
+fn find_end(end: &End, graph: &Graph, cells: Column<'_>, found: &mut Vec<u32>) {
     let table = graph.entity_table(end.entity.type_name);
-    if end.column.is_none() {
-        let only = match table {
-            Some(table) if table.len() == 1 => EndOfRow::Entity(0),
-            _ => EndOfRow::Unknown,
-        };
-        ends.extend(cells.cells().map(|_| only));
-        return;
-    }
     found.clear();
     match table {
+        _ if end.column.is_none() => {
+            let only = table.filter(|it| it.len() == 1).map_or(UNKNOWN, |_| 0);
+            return found.extend(cells.cells().map(|_| only));
+        }
         Some(table) => table.find_all(cells.cells(), found),
         None => found.extend(cells.cells().map(|_| UNKNOWN)),
     }
-    ends.extend(found.iter().enumerate().map(|(row, &number)| match number {
-        UNKNOWN if cells.cell(row).is_empty() => EndOfRow::Empty,
-        UNKNOWN => EndOfRow::Unknown,
-        number => EndOfRow::Entity(number),
-    }));
+    for (row, number) in found.iter_mut().enumerate().filter(|(_, it)| **it == UNKNOWN) {
+        if cells.cell(row).is_empty() {
+            *number = UNNAMED;
+        }
+    }
 }

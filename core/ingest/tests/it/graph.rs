@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Read};
+use std::panic::{self, AssertUnwindSafe};
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
@@ -31,13 +32,14 @@ fn things_of(graph: Graph) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
 fn batches(graph: &SortedGraph, type_name: &str) -> Vec<RecordBatch> {
     let entities = graph.entities().find(|it| it.entity.type_name == type_name);
     let entities = entities.expect("the type was made");
-    graph.entity_batches(entities).collect::<Result<_, _>>().expect("the schema fits")
+    let batches = graph.entity_batches(entities).expect("they are kept");
+    batches.collect::<Result<_, _>>().expect("the schema fits")
 }
 
 fn edge_batches(graph: &SortedGraph) -> Vec<RecordBatch> {
     let edges = graph.edges().next().expect("the type was made");
     let batches = graph.edge_batches(edges).expect("the schema fits");
-    batches.collect::<Result<_, _>>().expect("the schema fits")
+    batches.iter().collect::<Result<_, _>>().expect("the schema fits")
 }
 
 const TWO_SHELVES: &str = "shelf.uid\ns1\ns2\n";
@@ -371,7 +373,7 @@ fn many_rows() -> String {
 }
 
 #[test]
-fn a_file_that_is_read_on_three_threads_gives_what_its_bytes_give_on_one() {
+fn a_file_that_threads_read_together_gives_what_its_bytes_give_on_one() {
     let csv = many_rows();
     let mut expected = Graph::default();
     ingest(&mut expected, &SHELVES, TWO_SHELVES);
@@ -403,4 +405,39 @@ fn a_file_whose_bytes_fail_or_are_refused_ends_on_all_threads() {
     let other = rows.replacen("thing.uid", "other.uid", 1);
     let refused = read(&other, true);
     assert!(matches!(refused, Err(ReadError::Refused(IngestError::MissingKey { .. }))));
+}
+
+/// Bytes of a defective reader.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        panic!("it is broken")
+    }
+}
+
+#[test]
+fn a_panic_on_any_thread_ends_the_reading_and_is_passed_on() {
+    let graph = Graph::default();
+    let mut ingest = StepIngest::new(&THINGS, &graph);
+    let csv = many_rows();
+    let mut broken = csv.as_bytes().chain(Broken);
+    let caught = panic::catch_unwind(AssertUnwindSafe(|| ingest.read(&mut broken)));
+    let said = caught.expect_err("it panics").downcast::<&str>();
+    assert_eq!(said.ok().as_deref(), Some(&"it is broken"));
+}
+
+#[test]
+fn what_edges_do_not_need_can_be_let_go_of_once_it_was_written() {
+    let mut graph = Graph::default();
+    ingest(&mut graph, &SHELVES, TWO_SHELVES);
+    ingest(&mut graph, &THINGS, "shelf.uid,thing.uid,thing.name,thing.label\ns1,t1,one,blue\n");
+    let closed = graph.close(THING.type_name).expect("it was made");
+    closed.sorted().keep_only(|property| property == "label");
+    let graph = graph.sort(Vec::new());
+    let batch = &edge_batches(&graph)[0];
+    let labels = batch.column_by_name("label").expect("a property").as_dictionary::<UInt32Type>();
+    assert_eq!(labels.values().as_string::<i32>().value(0), "blue");
+    let error = graph.entity_batches(closed.sorted()).err().expect("its values are gone");
+    assert!(error.to_string().contains("no values of name of shop_thing are kept"), "{error}");
 }

@@ -307,3 +307,59 @@ fn a_value_matches_exactly_only_in_the_case_of_the_pattern() {
         assert_eq!(pattern.matches_exactly(value), exactly, "{value}");
     }
 }
+
+/// The columns of a thing. Any of them may be the first one of a file.
+const COLUMNS: [&str; 5] = ["shelf.uid", "thing.uid", "thing.serial", "thing.name", "thing.label"];
+
+/// What a row says of a thing: its cells without that of the shelf.
+fn thing() -> impl Strategy<Value = [String; 4]> {
+    let select = |cells: &'static [&'static str]| prop::sample::select(cells).prop_map_into();
+    (
+        prop_oneof![1 => Just(String::new()), 5 => "thing-[a-e][a-e]-with-a-long-uid"],
+        prop_oneof![2 => Just("serial-1".to_owned()), 1 => "serial-[2-9]"],
+        select(&["a name of more than a few bytes", "another name, in quotes"]),
+        select(&["blue"]),
+    )
+        .prop_map(Into::into)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Rows that come a byte at a time are each read for themselves; those that come together are known
+    /// by what they have after their first cell.
+    #[test]
+    fn rows_that_repeat_others_say_what_they_would_say_alone(
+        files in prop::collection::vec(
+            (
+                Just([0, 1, 2, 3, 4]).prop_shuffle(),
+                prop::collection::vec(thing(), 1..20),
+                prop::collection::vec((0..3_usize, any::<prop::sample::Index>()), 20..80),
+            ),
+            1..4,
+        ),
+    ) {
+        let file = |(order, things, rows): &([usize; 5], Vec<[String; 4]>, Vec<_>)| {
+            let line = |cells: [&str; 5]| {
+                let cells = order.map(|it| cells[it]);
+                let quoted = cells.map(|it| if it.contains(',') { format!("\"{it}\"") } else { it.into() });
+                quoted.join(",") + "\n"
+            };
+            let row = |(shelf, index): &(usize, prop::sample::Index)| {
+                let [uid, serial, name, label] = index.get(things).each_ref().map(String::as_str);
+                line([["s1", "s2", "unknown"][*shelf], uid, serial, name, label])
+            };
+            line(COLUMNS) + &rows.iter().map(row).collect::<String>()
+        };
+        let files: Vec<String> = files.iter().map(file).collect();
+        let files: Vec<(&str, Option<&str>)> = files.iter().map(|it| (it.as_str(), None)).collect();
+        let read = |chunk| {
+            let mut graph = shelves();
+            let tables = read_parts(&graph, &files, "thing.uid", chunk).expect("accepted");
+            let account = tables.account.clone();
+            graph.add(tables);
+            (account, listed_graph(graph, &THINGS))
+        };
+        prop_assert!(read(1) == read(100_000), "{files:?}");
+    }
+}
