@@ -198,7 +198,7 @@ impl Edges {
     ///
     /// # Errors
     ///
-    /// None in practice: an error here is a defect of the schema.
+    /// Values that the edges repeat are not kept any more.
     pub fn batches<'a>(
         &'a self,
         from: &'a SortedEntities,

@@ -1,6 +1,6 @@
 //! The entities of one type, numbered by key; of the rows of a key the best one describes it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use arrow_array::{Array as _, RecordBatch};
@@ -267,11 +267,13 @@ impl EntityTable {
         if rows[0].len() < SHARED_ROWS {
             return filled.into_iter().for_each(|mut it| extend(&mut it));
         }
-        let mut own: Vec<Filled<'_>> = filled.collect();
-        let mut others = own.split_off(own.len() / 2);
+        // Some properties take far longer than others, so each thread takes the next one.
+        let filled = Mutex::new(filled);
+        let next = || filled.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || std::iter::from_fn(next).for_each(|mut it| extend(&mut it));
         thread::scope(|scope| {
-            scope.spawn(|| others.iter_mut().for_each(&extend));
-            own.iter_mut().for_each(&extend);
+            scope.spawn(work);
+            work();
         });
     }
 

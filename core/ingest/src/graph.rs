@@ -227,7 +227,8 @@ impl SortedGraph {
     ///
     /// # Errors
     ///
-    /// A type at an end of the edges was never made: a defect of the plan.
+    /// A type at an end of the edges was never made, or values that they repeat are not kept: a defect of
+    /// the plan.
     pub fn edge_batches<'a>(&'a self, edges: &'a Edges) -> Result<EdgeBatches<'a>, ArrowError> {
         let ends = [&edges.relationship().from, &edges.relationship().to];
         let [from, to] = ends.map(|end| {

@@ -1,7 +1,7 @@
 //! A batch after the privacy policy was applied: what is dropped is empty, what is replaced is replaced,
 //! and the rows of those who were erased are not there. Everything that comes after the decoder sees
 //! only this, so nothing else is ever interned or written. How a row was written is hashed, to know it
-//! again; the hash stays in memory.
+//! again; the hash stays in memory. What rows repeat stays in the decoder until the file ends.
 
 use std::panic::resume_unwind;
 use std::thread;

@@ -28,7 +28,8 @@ impl Repeats {
     ) {
         let names = entity.properties.iter().flat_map(|it| it.columns).chain([&entity.key_column]);
         let mut positions = names.filter_map(|name| columns.position(name));
-        // What a privacy policy puts in the place of a cell follows from the cell.
+        // What a privacy policy puts in the place of a cell follows from the cell. Only free text may also
+        // be gone in a later row, which is no better than what an earlier one has said.
         self.are_told = made.is_empty() && positions.all(|it| it > 0);
         if !self.are_told || self.file != batch.file() {
             self.numbers.clear();

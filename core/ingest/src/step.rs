@@ -98,8 +98,8 @@ impl<'g> StepIngest<'g> {
         self.intake.expect(column, pattern);
     }
 
-    /// Reads all bytes of the current file and returns how many there were. Other threads have them and
-    /// decode them, while this one maps what was decoded before.
+    /// Reads all bytes of the current file and returns how many there were. Other threads help to
+    /// have them, to decode and to map them.
     ///
     /// # Errors
     ///

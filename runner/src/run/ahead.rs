@@ -25,7 +25,7 @@ pub(crate) struct TablesAhead {
     staging: Arc<Staging>,
 }
 
-/// The thread. Dropped, it ends after the batch that it writes.
+/// The thread. Dropped, it ends after the batch that it writes, or once it has put a type in order.
 struct Writing {
     thread: Option<JoinHandle<Result<Vec<Table>, Failure>>>,
     stop: Stop,
@@ -42,6 +42,7 @@ impl TablesAhead {
             let needed = needed_by_edges(plan);
             thread::spawn(move || {
                 let write = |entities: Arc<ClosedEntities>| {
+                    stop.check()?;
                     let sorted = entities.sorted();
                     let table = write_entities(sorted, &tags, &staging, &stop)?;
                     let type_name = entities.entity.type_name;

@@ -25,8 +25,8 @@ use super::report::{RunReport, TypeReport};
 use crate::exit::{Exit, Failure};
 use crate::system::{self, Moment};
 
-/// How many batches of edges may wait to be written; each has some 32,000. A row group of them is packed
-/// at once, meanwhile as many are made.
+/// How many batches of edges of a table may wait to be written, and how many threads make some at most.
+/// Each batch has some 32,000 edges.
 const WAITING_BATCHES: usize = 4;
 
 /// What the manifest says besides what was written.
@@ -128,7 +128,7 @@ fn write_while_made(
     batches: &EdgeBatches<'_>,
     stop: &Stop,
 ) -> Result<Table, Failure> {
-    let makers = system::processors().min(batches.len()).max(1);
+    let makers = system::processors().min(batches.len()).clamp(1, WAITING_BATCHES);
     thread::scope(|scope| {
         let start = |first| {
             let (give, take) = mpsc::sync_channel(WAITING_BATCHES.div_ceil(makers));

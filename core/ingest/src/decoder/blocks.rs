@@ -146,6 +146,7 @@ impl Decoder {
         let n_quotes = row.quotes.iter().rev().take_while(|it| **it >= start).count();
         let quotes = &row.quotes[row.quotes.len() - n_quotes..];
         if quotes.first().is_some_and(|&it| it < cell_end) {
+            self.tails.look_back();
             return NO_TAIL;
         }
         let ends = ends[1..].iter().map(|&it| it - ends[0]);

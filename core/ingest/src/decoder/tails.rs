@@ -1,6 +1,8 @@
 //! What rows have after their first cell. Where that is in few forms, as in an export of packages, each row
 //! of which names a device and then one of its packages, a row is known by it, and where its cells end
 //! need not be found again.
+//!
+//! It is kept as it stands in the file, in the decoder alone, until the file ends: only its number leaves.
 
 use std::hash::{BuildHasher as _, BuildHasherDefault};
 
@@ -118,8 +120,8 @@ impl Tails {
         Some(number)
     }
 
-    /// Finds out from time to time whether it is any use.
-    fn look_back(&mut self) {
+    /// Counts a row whose tail was not known, and finds out from time to time whether it is any use.
+    pub(super) fn look_back(&mut self) {
         self.rows += 1;
         let seen = self.rows + self.rows_known;
         let are_few = seen >= WINDOW_ROWS && self.rows_known < seen / MIN_KNOWN_ONE_IN;

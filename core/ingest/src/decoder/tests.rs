@@ -79,3 +79,10 @@ fn rows_with_the_same_tail_have_the_same_cells_after_the_first() {
     let numbers: std::collections::BTreeSet<_> = kinds.iter().collect();
     assert_eq!(numbers.len(), 7, "{kinds:?}");
 }
+
+#[test]
+fn rows_that_cannot_be_known_are_soon_not_looked_for() {
+    let rows =
+        (0..5000).map(|it| format!("\"device-{it}\",one and the same for all of them,x,y\n"));
+    assert!(!after(rows).tails.are_useful());
+}

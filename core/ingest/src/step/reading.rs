@@ -1,10 +1,10 @@
 //! Reading a file in three stages: its bytes, which mostly means to decompress them, batches of rows of
 //! those, protected, and what becomes of the rows.
 //!
-//! Threads share the stages, as many as there are processors: each takes what can be done next, what is
-//! nearest to the end of the file's way first. So none waits while anything can be done, whichever stage
-//! takes longest; what one has made is mostly used by the same one, while it is in the nearest cache; and
-//! hardly ever is one to be woken up, which takes as long as to decode a hundred rows.
+//! Up to three threads share the stages, no more than there are processors: each takes what can be done
+//! next, what is nearest to the end of the file's way first. So none waits while anything can be done,
+//! whichever stage takes longest; what one has made is mostly used by the same one, while it is in the
+//! nearest cache; and hardly ever is one to be woken up, which takes as long as to decode a hundred rows.
 
 use std::any::Any;
 use std::collections::VecDeque;
