@@ -181,9 +181,11 @@ impl Replaced {
         self.spans.push((start, as_place(self.text.len())));
     }
 
-    /// Appends a row with the text of the one before.
-    pub(crate) fn repeat(&mut self) {
-        self.spans.extend(self.spans.last().copied());
+    /// Appends so many rows with the text of the one before, if there is one.
+    pub(crate) fn repeat(&mut self, rows: usize) {
+        if let Some(&last) = self.spans.last() {
+            self.spans.resize(self.spans.len() + rows, last);
+        }
     }
 
     pub(crate) fn clear(&mut self) {

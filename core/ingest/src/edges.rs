@@ -247,7 +247,7 @@ impl EdgeBatches<'_> {
         self.every(1, 0)
     }
 
-    /// Every so manieth batch, from this one on: for threads that make a part of them each.
+    /// Every `step`-th batch from the `first` on: for threads that make a part of them each.
     pub fn every(
         &self,
         step: usize,

@@ -156,7 +156,7 @@ fn first_bytes(key: &str) -> u64 {
 }
 
 /// The hash as the table takes it, which looks at bits from both of its ends.
-fn spread(hash: u32) -> u64 {
+pub(crate) fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 

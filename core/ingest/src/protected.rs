@@ -177,13 +177,14 @@ impl ProtectedColumn {
         if self.rule.drops() {
             return Some(replaced);
         }
-        let mut last = None;
+        let (mut last, mut repeated) = (None, 0);
         for cell in batch.column(Some(self.place)).cells() {
             // Exports are often grouped, so the same value comes many times in a row.
             if last.is_some_and(|last| are_same(last, cell)) {
-                replaced.repeat();
+                repeated += 1;
                 continue;
             }
+            replaced.repeat(std::mem::take(&mut repeated));
             last = Some(cell);
             match self.rule.apply(cell, protection, &mut self.text) {
                 Cell::Text(text) => replaced.push(text),
@@ -191,6 +192,7 @@ impl ProtectedColumn {
                 Cell::Suppressed => replaced.push(""),
             }
         }
+        replaced.repeat(repeated);
         Some(replaced)
     }
 }

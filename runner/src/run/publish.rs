@@ -204,3 +204,19 @@ fn key_is_personal(entity: &EntityType) -> bool {
     let of_key = entity.properties.iter().filter(|it| it.columns == [entity.key_column]);
     of_key.into_iter().any(|it| it.personal != PersonalData::None)
 }
+
+#[cfg(test)]
+mod tests {
+    use core_ingest::graph::Graph;
+
+    use super::*;
+
+    #[test]
+    fn a_type_that_nobody_has_written_is_a_defect_and_not_published_as_gone() {
+        assert!(check_tables(&Graph::default().sort(Vec::new()), &[]).is_ok());
+        let mut graph = Graph::default();
+        graph.add_empty(&step_account::STEP);
+        let refused = check_tables(&graph.sort(Vec::new()), &[]).expect_err("it was not written");
+        assert!(refused.error.to_string().contains("nexthink_account"), "{refused:?}");
+    }
+}

@@ -10,6 +10,7 @@ use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 
 use super::rows::position;
+use crate::keys::spread;
 
 /// The most tails that are kept, and what they may have in bytes together.
 const MAX_TAILS: u32 = 1 << 15;
@@ -140,11 +141,6 @@ impl Tails {
     fn hash(&self, first: &[u8; HASHED_BYTES]) -> u32 {
         (self.hasher.hash_one(first) >> 32) as u32
     }
-}
-
-/// The hash as the table takes it, which looks at bits from both of its ends.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
 }
 
 #[cfg(test)]
