@@ -86,6 +86,9 @@ impl From<StoreError> for Failure {
             | StoreError::NewerFormat { .. }
             | StoreError::UnsafePlace { .. }
             | StoreError::GenerationNotFound { .. } => Exit::Configuration,
+            StoreError::NotCleansed { .. } | StoreError::EventsNotCleansed { .. } => {
+                Exit::DataRefused
+            }
             _ => Exit::Internal,
         };
         Failure::new(exit, error)

@@ -3,28 +3,26 @@
 mod cleansing;
 pub(crate) mod erasure;
 mod identifiers;
+mod key_file;
 pub(crate) mod page;
 pub(crate) mod retrieval;
 mod search;
 pub(crate) mod subject;
+mod unfinished;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use core_model::plan::Plan;
-use core_privacy::keys::KeyRing;
 use core_privacy::profile::Action;
 use core_privacy::protection::Protection;
 use core_privacy::pseudonym::{self, Pseudonyms};
 use core_privacy::suppression::{SuppressionList, Suppressions};
-use core_store::{Generation, PrivacyMark, RunLock, StoreError, TenantStore};
-use zeroize::Zeroizing;
+use core_store::{Generation, PrivacyMark, RunLock, TenantStore};
 
 pub(crate) use self::identifiers::may_be_erased;
-use crate::audit::ProtectedEvents;
+pub(crate) use self::key_file::{LockedKeyFile, load_keys};
+use crate::audit::{self, ProtectedEvents};
 use crate::cli::Global;
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
@@ -32,9 +30,6 @@ use crate::{output, system};
 
 /// The list of those who were erased, a small file beside the generations of a tenant.
 pub(crate) const SUPPRESSIONS: &str = "suppressions";
-
-/// The largest key file, in bytes: some hundred rotations.
-const MAX_KEY_FILE_BYTES: u64 = 64 * 1024;
 
 /// What a run does for the people in its rows.
 pub(crate) struct RunPrivacy {
@@ -123,33 +118,6 @@ pub(crate) fn check_replaces_all(previous: &Generation, plan: &Plan) -> Result<(
     Ok(())
 }
 
-/// The keys of the installation.
-pub(crate) fn load_keys(path: &Path) -> Result<KeyRing, Failure> {
-    read_keys(path).map_err(|error| Failure { exit: Exit::Configuration, error })
-}
-
-fn read_keys(path: &Path) -> anyhow::Result<KeyRing> {
-    let shown = path.display();
-    let program = system::own_command();
-    let file = File::open(path).map_err(|error| match error.kind() {
-        // A new key in place of a lost one would cut the graph off from what was published before.
-        ErrorKind::NotFound => anyhow::anyhow!(
-            "the key file {shown} is not there: if there never was one, `{program} privacy key new` \
-             makes it; if it was lost, put back the copy that you keep of it"
-        ),
-        _ => anyhow::Error::new(error).context(format!("cannot read the key file {shown}")),
-    })?;
-    let unreadable = || format!("cannot read the key file {shown}");
-    let exposed = system::others_may_read(&file).with_context(unreadable)?;
-    anyhow::ensure!(
-        !exposed,
-        "the key file {shown} can be read by others: run `chmod 600 {shown}`"
-    );
-    let mut text = Zeroizing::new(String::new());
-    file.take(MAX_KEY_FILE_BYTES).read_to_string(&mut text).with_context(unreadable)?;
-    KeyRing::parse(&text).with_context(|| format!("the key file {shown} cannot be used"))
-}
-
 /// What stands for a text in the ledger; nothing where there are no keys.
 pub(crate) fn ledger_token(global: &Global, text: &str) -> Option<String> {
     let config = Config::load(&config::find(global.config.as_deref())?).ok()?;
@@ -165,30 +133,31 @@ pub(crate) fn ledger_token(global: &Global, text: &str) -> Option<String> {
     }
 }
 
-/// Writes the keys, where only their owner can read them.
-pub(crate) fn save_keys(path: &Path, keys: &KeyRing) -> anyhow::Result<()> {
-    system::write_private_file(path, &keys.to_text())
-        .with_context(|| format!("cannot write the key file {}", path.display()))
-}
-
-/// The list of those who were erased, from the store and from its copy beside the key file; nothing if
-/// nobody ever was. The copy is there so that an older store that is put back brings nobody back.
+/// The list of those who were erased; nothing if nobody ever was.
+///
+/// # Errors
+///
+/// [`Exit::DataRefused`] if there is no list though the store names erasures.
 pub(crate) fn all_suppressions(
     config: &Config,
     tenant: &TenantStore,
 ) -> Result<Option<SuppressionList>, Failure> {
+    let list = read_lists(config, tenant)?;
+    if list.is_none() {
+        refuse_lost_lists(config, tenant)?;
+    }
+    Ok(list)
+}
+
+/// Reads the list from the store and its copy beside the key file, which is there so that an older store that
+/// is put back brings nobody back; nothing if neither is there.
+fn read_lists(config: &Config, tenant: &TenantStore) -> Result<Option<SuppressionList>, Failure> {
     let stored = tenant.state(SUPPRESSIONS)?;
     let stored = stored.map(|it| parse_list(it, &format!("{SUPPRESSIONS}.json in the store")));
     let path = copy_path(config);
-    let copy = match fs::read(&path) {
-        Ok(bytes) => Some(parse_list(bytes, &path.display().to_string())),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => {
-            let error = anyhow::Error::new(error);
-            let error = error.context(format!("cannot read {}", path.display()));
-            return Err(Failure { exit: Exit::Configuration, error });
-        }
-    };
+    let copy = core_files::read_if_present(&path)
+        .map_err(|error| Failure::new(Exit::Configuration, error))?
+        .map(|bytes| parse_list(bytes, &path.display().to_string()));
     let (stored, copy) = (stored.transpose()?, copy.transpose()?);
     match (stored, copy) {
         (Some(mut stored), Some(copy)) => {
@@ -197,6 +166,37 @@ pub(crate) fn all_suppressions(
         }
         (stored, copy) => Ok(stored.or(copy)),
     }
+}
+
+/// Refuses to go on without any list though the store names erasures: the next run would read everybody again.
+fn refuse_lost_lists(config: &Config, tenant: &TenantStore) -> Result<(), Failure> {
+    let named = tenant.erasures_named()?.len();
+    if named == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::DataRefused,
+        anyhow::anyhow!(
+            "the store names {named} erasures, and both lists of erased people are missing, so that they \
+             would be read again: put back {SUPPRESSIONS}.json in the tenant's folder of the store, or {}, \
+             from a backup",
+            copy_path(config).display()
+        ),
+    ))
+}
+
+/// Writes the list again where it or its copy is missing or older.
+fn restore_lists(config: &Config, lock: &RunLock, list: &SuppressionList) -> Result<(), Failure> {
+    let stored = lock.tenant().state(SUPPRESSIONS)?;
+    let copy = core_files::read_if_present(&copy_path(config)).map_err(anyhow::Error::new)?;
+    let text = list.to_text();
+    if [stored, copy].iter().all(|it| it.as_deref() == Some(text.as_bytes())) {
+        return Ok(());
+    }
+    tracing::warn!(
+        "the list of erased people or its copy was missing or older: it is written again"
+    );
+    save_suppressions(config, lock, list)
 }
 
 /// Who is suppressed, to look for them in a text. Needs the keys only if somebody is.
@@ -215,8 +215,8 @@ pub(crate) fn save_suppressions(
     list: &SuppressionList,
 ) -> Result<(), Failure> {
     let (path, text) = (copy_path(config), list.to_text());
-    system::write_private_file(&path, &text)
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    let _lock = LockedKeyFile::lock(&config.privacy.key_file)?;
+    core_files::replace_file(&path, text.as_bytes()).map_err(anyhow::Error::new)?;
     Ok(lock.set_state(SUPPRESSIONS, text.as_bytes())?)
 }
 
@@ -225,18 +225,18 @@ pub(crate) fn erasure_ids(list: &SuppressionList) -> BTreeSet<String> {
     list.entries().iter().map(|it| it.erasure.clone()).collect()
 }
 
-/// Takes everybody who was erased out of generations that have not been through it: those of an erasure
-/// that was interrupted, and those of an older copy that was put back. Whether there were any.
+/// Takes everybody who was erased out of generations and events that have not been through it: those of an
+/// erasure that was interrupted, and those of an older copy that was put back. Restores a list that is
+/// missing, and finishes erasures that have no certificate. Returns whether there was anything to take out.
 pub(crate) fn cleanse_what_came_back(config: &Config, lock: &RunLock) -> Result<bool, Failure> {
     let Some(list) = all_suppressions(config, lock.tenant())? else { return Ok(false) };
     let ids = erasure_ids(&list);
+    restore_lists(config, lock, &list)?;
     let is_known = lock.tenant().erasures()? == ids;
-    let is_old =
-        |it: &core_store::HistoryEntry| matches!(it.manifest, Err(StoreError::NotCleansed { .. }));
-    if is_known && !lock.tenant().history()?.iter().any(is_old) {
+    if is_known && !lock.tenant().is_anything_uncleansed(audit::LOG)? {
+        unfinished::certify(config, lock, &list, None)?;
         return Ok(false);
     }
-    save_suppressions(config, lock, &list)?;
     lock.set_erasures(&ids)?;
     let suppressions = suppressions(config, lock.tenant())?;
     let cleansed = cleansing::cleanse(lock, &suppressions)?;
@@ -245,12 +245,14 @@ pub(crate) fn cleanse_what_came_back(config: &Config, lock: &RunLock) -> Result<
         events = cleansed.events,
         "the store was older than the last erasure, which was done again"
     );
+    unfinished::certify(config, lock, &list, Some(cleansed))?;
     Ok(true)
 }
 
 /// Refuses a store that is older than its list of suppressions: somebody who was erased may be in it.
 pub(crate) fn check_erasures(config: &Config, tenant: &TenantStore) -> Result<(), Failure> {
-    let Some(list) = all_suppressions(config, tenant)? else { return Ok(()) };
+    // Without any list what is stored can still be read: it has been through every erasure.
+    let Some(list) = read_lists(config, tenant)? else { return Ok(()) };
     if erasure_ids(&list).is_subset(&tenant.erasures()?) {
         return Ok(());
     }

@@ -16,6 +16,7 @@ mod read;
 pub(crate) mod report;
 mod retain;
 mod sealed;
+pub(crate) mod space;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -41,6 +42,7 @@ use self::quota::Quota;
 use self::read::Reading;
 use self::report::{RunReport, StepReport};
 pub(crate) use self::sealed::Files;
+use self::space::Space;
 use crate::audit::{self, AuditReport};
 use crate::config::{Config, Proxy};
 use crate::exit::{Exit, Failure, exit_for};
@@ -239,6 +241,7 @@ async fn run_steps(
     let parts_before = report::parts_of(previous.as_ref());
     let needs = exports::needs(&plan, config, &leftovers, &parts_before);
     quota.check_run(exports::sum(&needs))?;
+    Space::after(previous.as_ref(), lock.tenant())?.check()?;
     let checked = async { Ok(client.check_credentials(started.0).await?) };
     let ahead_ms = stop.or_stop(checked).await?.server_ahead_ms;
     let run_id = system::new_run_id(started)?;

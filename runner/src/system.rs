@@ -2,10 +2,9 @@
 //! module of the workspace reads them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File};
+use std::io;
 use std::num::NonZero;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -85,19 +84,6 @@ pub(crate) fn variables(prefix: &str) -> BTreeMap<String, String> {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-/// Writes a file that only its owner can read, in place of the one that is there: it is whole or it
-/// is the old one.
-pub(crate) fn write_private_file(path: &Path, text: &str) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.new", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&temporary)?.write_all(text.as_bytes())?;
-    fs::rename(&temporary, path)
 }
 
 /// Makes files that this program and its children make their owner's alone, and keeps what it holds in

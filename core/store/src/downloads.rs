@@ -2,12 +2,10 @@
 //! had fetched is there for the next one.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
 use crate::names;
-use crate::platform;
 use crate::tenant::RunLock;
 
 /// What the note on a download is called, after the download's own name.
@@ -23,7 +21,7 @@ pub struct Downloads {
 impl Downloads {
     pub(crate) fn open(lock: RunLock) -> Result<Self, StoreError> {
         let folder = lock.tenant().downloads();
-        platform::create_private_folder(&folder)?;
+        core_files::create_folder(&folder)?;
         Ok(Self { _lock: lock, folder })
     }
 
@@ -32,10 +30,7 @@ impl Downloads {
     /// # Errors
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn resume(&self, name: &str) -> Result<File, StoreError> {
-        let path = self.path(name)?;
-        let mut options = platform::private_file();
-        options.create(true).truncate(false);
-        options.open(&path).map_err(StoreError::io("open the file", &path))
+        Ok(core_files::File::open_or_create(&self.path(name)?)?.into_std())
     }
 
     /// Opens a download for reading, from its start.
@@ -43,8 +38,7 @@ impl Downloads {
     /// # Errors
     /// [`StoreError::InvalidName`], [`StoreError::Io`] when there is none of this name.
     pub fn read(&self, name: &str) -> Result<File, StoreError> {
-        let path = self.path(name)?;
-        File::open(&path).map_err(StoreError::io("open the file", &path))
+        Ok(core_files::File::open(&self.path(name)?)?.into_std())
     }
 
     /// What was noted about a download; nothing if there is no note.
@@ -52,12 +46,7 @@ impl Downloads {
     /// # Errors
     /// [`StoreError::InvalidName`], [`StoreError::Io`].
     pub fn note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let path = self.note_path(name)?;
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(StoreError::Io { action: "read", path, source }),
-        }
+        Ok(core_files::read_if_present(&self.note_path(name)?)?)
     }
 
     /// Replaces the note about a download in one step, durably.
@@ -65,7 +54,7 @@ impl Downloads {
     /// # Errors
     /// [`StoreError::InvalidName`], [`StoreError::Io`].
     pub fn set_note(&self, name: &str, note: &[u8]) -> Result<(), StoreError> {
-        replace_file(&self.note_path(name)?, note)
+        Ok(core_files::replace_file(&self.note_path(name)?, note)?)
     }
 
     /// Removes a download with its note. That there is none is no error.
@@ -74,8 +63,8 @@ impl Downloads {
     /// [`StoreError::InvalidName`], [`StoreError::Io`].
     pub fn remove(&self, name: &str) -> Result<(), StoreError> {
         // The note first: a file without a note is of no use, a note without its file would lie.
-        remove_if_there(self.note_path(name)?)?;
-        remove_if_there(self.path(name)?)
+        core_files::remove_file_if_present(&self.note_path(name)?)?;
+        Ok(core_files::remove_file_if_present(&self.path(name)?)?)
     }
 
     /// Removes the note about a download, which then starts anew. That there is none is no error.
@@ -83,7 +72,7 @@ impl Downloads {
     /// # Errors
     /// [`StoreError::InvalidName`], [`StoreError::Io`].
     pub fn remove_note(&self, name: &str) -> Result<(), StoreError> {
-        remove_if_there(self.note_path(name)?)
+        Ok(core_files::remove_file_if_present(&self.note_path(name)?)?)
     }
 
     /// Removes the downloads of which `keep` says no, with their notes, and whatever else lies in
@@ -96,7 +85,7 @@ impl Downloads {
             let download = name.strip_suffix(NOTE_SUFFIX).unwrap_or(&name);
             let path = self.folder.join(&name);
             if !keep(download)
-                && let Err(error) = fs::remove_file(&path)
+                && let Err(error) = core_files::remove_file(&path)
             {
                 tracing::warn!(path = %path.display(), %error, "a download could not be removed");
             }
@@ -106,7 +95,7 @@ impl Downloads {
 
     /// Bytes that the disk of the downloads has left for this user; unknown on some systems.
     pub fn free_bytes(&self) -> Option<u64> {
-        platform::free_bytes(&self.folder)
+        core_files::free_bytes(&self.folder)
     }
 
     fn path(&self, name: &str) -> Result<PathBuf, StoreError> {
@@ -145,6 +134,18 @@ pub(crate) fn notes(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, StoreError>
     Ok(notes)
 }
 
+/// The bytes of all files in a folder of downloads.
+pub(crate) fn bytes(folder: &Path) -> Result<u64, StoreError> {
+    if !folder.exists() {
+        return Ok(0);
+    }
+    let sizes = file_names(folder)?.into_iter().filter_map(|name| {
+        // It may have gone since.
+        Some(folder.join(name).metadata().ok()?.len())
+    });
+    Ok(sizes.sum())
+}
+
 fn file_names(folder: &Path) -> Result<Vec<String>, StoreError> {
     let list = || StoreError::io("list", folder);
     let mut names = Vec::new();
@@ -152,30 +153,4 @@ fn file_names(folder: &Path) -> Result<Vec<String>, StoreError> {
         names.push(entry.map_err(list())?.file_name().to_string_lossy().into_owned());
     }
     Ok(names)
-}
-
-fn remove_if_there(path: PathBuf) -> Result<(), StoreError> {
-    match fs::remove_file(&path) {
-        Err(source) if source.kind() != ErrorKind::NotFound => {
-            Err(StoreError::Io { action: "remove", path, source })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes a file that is seen either as it was or whole, and that survives a loss of power.
-pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    let mut options = platform::private_file();
-    let mut file = options
-        .create(true)
-        .truncate(true)
-        .open(&temporary)
-        .map_err(StoreError::io("create the file", &temporary))?;
-    file.write_all(bytes).map_err(StoreError::io("write", &temporary))?;
-    file.sync_all().map_err(StoreError::io("make durable", &temporary))?;
-    fs::rename(&temporary, path).map_err(StoreError::io("replace", path))?;
-    platform::sync_folder(path.parent().expect("a file of ours is in a folder"))
 }

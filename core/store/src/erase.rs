@@ -13,18 +13,18 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use core_files::File;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 
-use crate::downloads::replace_file;
 use crate::error::StoreError;
 use crate::generation::Generation;
-use crate::manifest::{MANIFEST_FILE, Manifest, Table};
+use crate::leftovers::remove_unlisted;
+use crate::manifest::{MANIFEST_FILE, Table};
 use crate::names::GenerationId;
-use crate::platform;
-use crate::staging::{collect_files, create_new};
+use crate::staging::collect_files;
 use crate::table::{TableDeclaration, TableWriter};
-use crate::tenant::{RunLock, TenantStore};
+use crate::tenant::{HistoryEntry, RunLock, TenantStore};
 
 /// The ids of the erasures in force, beside the generations.
 const IN_FORCE: &str = "erasures";
@@ -57,6 +57,35 @@ impl TenantStore {
         let Some(bytes) = self.state(IN_FORCE)? else { return Ok(BTreeSet::new()) };
         serde_json::from_slice(&bytes)
             .map_err(|source| StoreError::BrokenState { name: IN_FORCE, source })
+    }
+
+    /// The erasures that anything in the store names: those in force, and those that the published generation
+    /// has been through, some of which may have been lifted since.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TenantStore::erasures`] and of [`TenantStore::current`].
+    pub fn erasures_named(&self) -> Result<BTreeSet<String>, StoreError> {
+        let mut named = self.erasures()?;
+        if let Some(current) = self.current_id()? {
+            let generation = self.uncleansed_generation(&current)?;
+            named.extend(generation.manifest().erasures.iter().cloned());
+        }
+        Ok(named)
+    }
+
+    /// Returns whether a generation or the events have not been through all erasures in force.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] when the generations cannot be listed.
+    pub fn is_anything_uncleansed(&self, log: &str) -> Result<bool, StoreError> {
+        if matches!(self.events(log), Err(StoreError::EventsNotCleansed { .. })) {
+            return Ok(true);
+        }
+        let is_old =
+            |entry: &HistoryEntry| matches!(entry.manifest, Err(StoreError::NotCleansed { .. }));
+        Ok(self.history()?.iter().any(is_old))
     }
 
     /// Every file of this tenant, by its path below the tenant's folder: whoever was erased must be in
@@ -105,11 +134,11 @@ impl RunLock {
             let mut names = Vec::new();
             if folder.is_dir() {
                 collect_files(&folder, "", &mut names)?;
-                fs::remove_dir_all(&folder).map_err(StoreError::io("remove", &folder))?;
+                core_files::remove_folder(&folder)?;
             }
             removed += names.len();
         }
-        platform::create_private_folder(&self.tenant().staging())?;
+        core_files::create_folder(&self.tenant().staging())?;
         Ok(removed)
     }
 
@@ -164,7 +193,7 @@ impl RunLock {
         manifest.erasures.clone_from(erasures);
         let mut text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
         text.push(b'\n');
-        replace_file(&folder.join(MANIFEST_FILE), &text)?;
+        core_files::replace_file(&folder.join(MANIFEST_FILE), &text)?;
         remove_unlisted(folder, &manifest)?;
         tracing::info!(
             tenant = self.tenant().name(), generation = %manifest.id, tables = tables.len(),
@@ -202,7 +231,7 @@ fn cleanse_table(
     declaration.check()?;
     let name = unused_name(folder, &declaration.file_path());
     let path = folder.join(&name);
-    let mut writer = TableWriter::new(declaration, path.clone(), create_new(&path)?)?;
+    let mut writer = TableWriter::new(declaration, File::create_new(&path)?)?;
     for (number, batch) in generation.batches(table.kind, &table.name)?.enumerate() {
         let batch = batch?;
         let changed =
@@ -213,7 +242,7 @@ fn cleanse_table(
         }
     }
     let written = writer.finish()?;
-    platform::sync_folder(path.parent().expect("a table's file is in a folder"))?;
+    core_files::sync_folder(path.parent().expect("a table's file is in a folder"))?;
     let gone = table.rows - written.rows;
     table.rows = written.rows;
     table.files = written.files;
@@ -231,19 +260,4 @@ fn schema_of(path: &Path) -> Result<SchemaRef, StoreError> {
 fn unused_name(folder: &Path, first: &str) -> String {
     let number = |number: u32| first.replace("part-00000", &format!("part-{number:05}"));
     (0..=u32::MAX).map(number).find(|name| !folder.join(name).exists()).expect("one is free")
-}
-
-/// Removes what a manifest does not name from the folder of its generation.
-fn remove_unlisted(folder: &Path, manifest: &Manifest) -> Result<(), StoreError> {
-    let listed: BTreeSet<&str> = manifest.files().map(|file| file.path.as_str()).collect();
-    let mut present = Vec::new();
-    collect_files(folder, "", &mut present)?;
-    for name in present {
-        if name != MANIFEST_FILE && !listed.contains(name.as_str()) {
-            let path = folder.join(&name);
-            fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
-            platform::sync_folder(path.parent().expect("a file is in a folder"))?;
-        }
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use core_files::FileError;
 use parquet::errors::ParquetError;
 
 use crate::manifest::FORMAT_VERSION;
@@ -164,11 +165,20 @@ pub enum StoreError {
     /// back.
     #[error(
         "generation {id} may show somebody who was erased, since an erasure was not finished or an \
-         older copy was put back: finish the erasure first"
+         older copy was put back: the next run finishes it"
     )]
     NotCleansed {
         /// The generation.
         id: String,
+    },
+    /// Events may show somebody who was erased: an erasure was interrupted, or an older copy put back.
+    #[error(
+        "the events of {name} may show somebody who was erased, since an erasure was not finished or an \
+         older copy was put back: the next run finishes it"
+    )]
+    EventsNotCleansed {
+        /// The log.
+        name: String,
     },
     /// A small file of ours cannot be read as what it should be.
     #[error(
@@ -190,6 +200,13 @@ pub enum StoreError {
         /// What to do.
         fix: String,
     },
+}
+
+impl From<FileError> for StoreError {
+    fn from(error: FileError) -> Self {
+        let FileError { action, path, source } = error;
+        Self::Io { action, path, source }
+    }
 }
 
 impl StoreError {

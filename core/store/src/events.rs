@@ -5,8 +5,7 @@
 mod append;
 mod keys;
 
-use std::fs;
-use std::io::ErrorKind;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use arrow_schema::SchemaRef;
@@ -17,12 +16,14 @@ use url::Url;
 pub use self::append::EventAppender;
 use crate::error::StoreError;
 use crate::generation::Batches;
-use crate::names;
-use crate::tenant::{RunLock, TenantStore};
+use crate::tenant::{RunLock, TenantStore, folder_names};
+use crate::{leftovers, names};
 
 /// The folder beside the generations.
 const FOLDER: &str = "events";
 const STATE_FILE: &str = "state.json";
+/// The folder of files that do not count yet.
+pub(crate) const STAGING: &str = "staging";
 /// The version this program writes, and the highest it reads.
 const FORMAT_VERSION: u32 = 1;
 
@@ -78,6 +79,9 @@ struct State {
     /// By day, then in the order in which they were written.
     files: Vec<EventFile>,
     notes: Value,
+    /// The erasures that all of its events have been through.
+    #[serde(default)]
+    erasures: BTreeSet<String>,
 }
 
 impl EventLog {
@@ -137,6 +141,14 @@ impl EventLog {
         Ok(rows)
     }
 
+    /// Removes files that are not listed.
+    fn remove_leftovers(&self) -> Result<(), StoreError> {
+        let files = self.state.files.iter();
+        let listed: HashSet<PathBuf> = files.map(|file| self.folder.join(&file.path)).collect();
+        core_files::remove_leftovers(&self.folder.join(STATE_FILE));
+        leftovers::remove_unlisted_events(&self.folder, &listed)
+    }
+
     /// The addresses of the files, for an engine that reads them itself.
     pub fn addresses(&self) -> Vec<Url> {
         let address = |file: &EventFile| {
@@ -159,17 +171,14 @@ impl State {
             format_version: u32,
         }
         let path = folder.join(STATE_FILE);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Self {
-                    format_version: FORMAT_VERSION,
-                    next_part: 0,
-                    files: Vec::new(),
-                    notes: Value::Null,
-                });
-            }
-            Err(source) => return Err(StoreError::Io { action: "read", path, source }),
+        let Some(bytes) = core_files::read_if_present(&path)? else {
+            return Ok(Self {
+                format_version: FORMAT_VERSION,
+                next_part: 0,
+                files: Vec::new(),
+                notes: Value::Null,
+                erasures: BTreeSet::new(),
+            });
         };
         let broken = |source| StoreError::BrokenEvents { path: path.clone(), source };
         let version: Version = serde_json::from_slice(&bytes).map_err(broken)?;
@@ -188,10 +197,26 @@ impl State {
     }
 }
 
+/// Removes what killed processes left of every log. A log whose state cannot be read lists nothing, so
+/// nothing of it is a leftover.
+pub(crate) fn remove_leftovers(tenant: &TenantStore) -> Result<(), StoreError> {
+    for name in folder_names(&tenant.folder().join(FOLDER))? {
+        if let Ok(log) = tenant.uncleansed_events(&name) {
+            log.remove_leftovers()?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether a name is that of the folder of a day, `date=2026-03-01`.
+pub(crate) fn is_day_folder(name: &str) -> bool {
+    name.strip_prefix("date=").is_some_and(is_day)
+}
+
 /// Whether a path is that of a file of events.
 fn is_inside(path: &str) -> bool {
     let Some((folder, file)) = path.split_once('/') else { return false };
-    folder.strip_prefix("date=").is_some_and(is_day) && names::check_file(file).is_ok()
+    is_day_folder(folder) && names::check_file(file).is_ok()
 }
 
 /// Whether a text is a day, `2026-03-01`.
@@ -207,8 +232,24 @@ impl TenantStore {
     /// A log of events, an empty one if nothing was ever appended. Reading needs no lock.
     ///
     /// # Errors
+    ///
+    /// [`StoreError::EventsNotCleansed`] if an erasure was interrupted or an older copy was put back;
     /// [`StoreError::InvalidName`], [`StoreError::NewerEvents`], [`StoreError::BrokenEvents`].
     pub fn events(&self, name: &str) -> Result<EventLog, StoreError> {
+        let log = self.uncleansed_events(name)?;
+        if log.state.files.is_empty() || self.erasures()?.is_subset(&log.state.erasures) {
+            return Ok(log);
+        }
+        Err(StoreError::EventsNotCleansed { name: name.to_owned() })
+    }
+
+    /// The same log, though it may show people who were erased: to cleanse it, to count it, never to show
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TenantStore::events`] but the first.
+    pub fn uncleansed_events(&self, name: &str) -> Result<EventLog, StoreError> {
         EventLog::open(self, name)
     }
 }
@@ -224,6 +265,6 @@ impl RunLock {
         name: &str,
         declaration: EventDeclaration,
     ) -> Result<EventAppender, StoreError> {
-        EventAppender::open(self.clone(), self.tenant().events(name)?, declaration)
+        EventAppender::open(self.clone(), self.tenant().uncleansed_events(name)?, declaration)
     }
 }

@@ -3,16 +3,14 @@
 
 mod chain;
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use core_files::{File, FileLock};
 use serde_json::{Map, Value, json};
 
 pub use self::chain::{Deed, LedgerEntry, LedgerFinding, LedgerHead, Verification};
-use crate::downloads::replace_file;
 use crate::error::StoreError;
-use crate::platform;
 use crate::tenant::TenantStore;
 
 /// The file of the entries, and the one that is locked while something is added.
@@ -115,18 +113,13 @@ impl Ledger {
         let bytes = self.read()?;
         let lines = bytes.split_inclusive(|it| *it == b'\n');
         let kept: Vec<u8> = lines.skip(removed).flatten().copied().collect();
-        replace_file(&self.path(), &kept)?;
+        core_files::replace_file(&self.path(), &kept)?;
         Ok(Some(Trimmed { removed, head }))
     }
 
     fn append_locked(&self, deed: &Deed) -> Result<LedgerHead, StoreError> {
         let path = self.path();
-        let mut options = platform::private_file();
-        let mut file = options
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(StoreError::io("open the file", &path))?;
+        let mut file = File::open_or_create(&path)?;
         let (last, torn) = self.tail(&mut file)?;
         let mut after = last;
         if !torn.is_empty() {
@@ -137,7 +130,7 @@ impl Ledger {
             return Err(StoreError::LedgerEntryTooLong { bytes: line.len() });
         }
         write_durably(&mut file, &path, &line)?;
-        platform::sync_folder(&self.folder)?;
+        core_files::sync_folder(&self.folder)?;
         Ok(head)
     }
 
@@ -168,27 +161,19 @@ impl Ledger {
         Ok((Some(LedgerHead { sequence, ..head }), torn))
     }
 
-    fn lock(&self) -> Result<File, StoreError> {
+    fn lock(&self) -> Result<FileLock, StoreError> {
         self.tenant.check_place()?;
-        platform::create_private_folder(&self.folder)?;
-        let path = self.folder.join(LOCK);
-        let mut options = platform::private_file();
-        let file = options
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(StoreError::io("open the file", &path))?;
-        file.lock().map_err(StoreError::io("lock the file", &path))?;
-        Ok(file)
+        core_files::create_folder_durably(&self.folder)?;
+        Ok(FileLock::acquire(&self.folder.join(LOCK))?)
     }
 
     fn read(&self) -> Result<Vec<u8>, StoreError> {
-        let path = self.path();
-        match fs::read(&path) {
-            Ok(bytes) => Ok(bytes),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(source) => Err(StoreError::Io { action: "read", path, source }),
-        }
+        Ok(core_files::read_if_present(&self.path())?.unwrap_or_default())
+    }
+
+    /// Removes the temporary files of killed processes.
+    pub(crate) fn remove_leftovers(&self) {
+        core_files::remove_leftovers(&self.path());
     }
 
     fn path(&self) -> PathBuf {
@@ -212,7 +197,7 @@ fn repair(
         write_durably(file, path, b"\n")?;
     } else {
         let length = file.seek(SeekFrom::End(0)).map_err(StoreError::io("read", path))?;
-        file.set_len(length - torn.len() as u64).map_err(StoreError::io("cut", path))?;
+        file.set_len(length - torn.len() as u64)?;
     }
     tracing::warn!(lost, "a torn entry of the ledger was repaired");
     let facts = [
@@ -228,6 +213,6 @@ fn repair(
 
 fn write_durably(file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     file.seek(SeekFrom::End(0)).map_err(StoreError::io("write", path))?;
-    file.write_all(bytes).map_err(StoreError::io("write", path))?;
-    file.sync_all().map_err(StoreError::io("make durable", path))
+    file.write_bytes(bytes)?;
+    Ok(file.sync()?)
 }

@@ -7,6 +7,7 @@ mod error;
 mod events;
 mod generation;
 mod ledger;
+mod leftovers;
 mod location;
 mod manifest;
 mod names;

@@ -164,7 +164,7 @@ impl Manifest {
     }
 
     /// All files that the manifest vouches for.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &FileEntry> {
+    pub fn files(&self) -> impl Iterator<Item = &FileEntry> {
         let tables = self.tables.iter().flat_map(|table| &table.files).map(|file| &file.file);
         tables.chain(&self.attachments)
     }

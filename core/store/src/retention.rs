@@ -125,21 +125,19 @@ impl RunLock {
             return self.remove_generation(&id);
         }
         let path = self.tenant().folder().join(&removal.name);
-        remove_anything(&path).map_err(StoreError::io("remove", &path))?;
+        remove_anything(&path)?;
         tracing::info!(tenant = self.tenant().name(), item = removal.name, "removed by retention");
         Ok(())
     }
 }
 
 /// Removes a file, a folder with all that is in it, or a link. That it is not there is no error.
-fn remove_anything(path: &Path) -> std::io::Result<()> {
+fn remove_anything(path: &Path) -> Result<(), StoreError> {
     let removed = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
+        Ok(metadata) if metadata.is_dir() => core_files::remove_folder_if_present(path),
+        Ok(_) => core_files::remove_file_if_present(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => return Err(StoreError::io("look at", path)(error)),
     };
-    match removed {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    Ok(removed?)
 }

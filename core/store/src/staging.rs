@@ -1,16 +1,17 @@
 //! A generation while it is written, and the steps that publish it.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use core_files::File;
 
 use crate::error::StoreError;
 use crate::generation::Generation;
+use crate::leftovers;
 use crate::manifest::{
     FORMAT_VERSION, FileEntry, MANIFEST_FILE, Manifest, Outcome, PrivacyMark, Table,
 };
 use crate::names::{self, GenerationId};
-use crate::platform;
 use crate::table::{TableDeclaration, TableWriter};
 use crate::tenant::RunLock;
 
@@ -41,14 +42,14 @@ pub struct Staging {
 impl Staging {
     pub(crate) fn start(lock: RunLock, id: GenerationId) -> Result<Self, StoreError> {
         let tenant = lock.tenant();
-        remove_leftovers(&lock)?;
+        leftovers::remove_staging(tenant)?;
         if tenant.generations().join(id.as_str()).exists() {
             return Err(StoreError::GenerationExists { id: id.to_string() });
         }
         let previous = tenant.current_id()?;
         let folder = tenant.staging().join(id.as_str());
         let staging = Self { lock, id, previous, folder };
-        platform::create_private_folder(&staging.generation_folder())?;
+        core_files::create_folder(&staging.generation_folder())?;
         Ok(staging)
     }
 
@@ -65,9 +66,8 @@ impl Staging {
     pub fn table(&self, declaration: TableDeclaration) -> Result<TableWriter, StoreError> {
         declaration.check()?;
         let path = self.generation_folder().join(declaration.file_path());
-        platform::create_private_folder(path.parent().expect("a table's file is in a folder"))?;
-        let file = create_new(&path)?;
-        TableWriter::new(declaration, path, file)
+        core_files::create_folder(path.parent().expect("a table's file is in a folder"))?;
+        TableWriter::new(declaration, File::create_new(&path)?)
     }
 
     /// Makes everything durable, then publishes it with one rename. Whatever happens before that
@@ -92,19 +92,14 @@ impl Staging {
         check_files(&folder, &manifest)?;
         let mut text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
         text.push(b'\n');
-        write_durably(&folder.join(MANIFEST_FILE), &text)?;
+        core_files::write_new_file(&folder.join(MANIFEST_FILE), &text)?;
         sync_tree(&folder)?;
 
         let tenant = self.lock.tenant().clone();
         let published = tenant.generations().join(self.id.as_str());
-        fs::rename(&folder, &published).map_err(StoreError::io("publish", &published))?;
-        platform::sync_folder(&tenant.generations())?;
-
-        let pointer = self.folder.join("CURRENT");
-        write_durably(&pointer, format!("{}\n", self.id).as_bytes())?;
-        let current = tenant.current_path();
-        fs::rename(&pointer, &current).map_err(StoreError::io("replace", &current))?;
-        platform::sync_folder(tenant.folder())?;
+        core_files::rename(&folder, &published)?;
+        core_files::sync_folder(&tenant.generations())?;
+        core_files::replace_file(&tenant.current_path(), format!("{}\n", self.id).as_bytes())?;
         tracing::info!(tenant = tenant.name(), generation = %self.id, "generation published");
         Generation::open(published, tenant.name(), &self.id)
     }
@@ -142,7 +137,7 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
+        if let Err(error) = core_files::remove_folder(&self.folder) {
             tracing::warn!(
                 tenant = self.lock.tenant().name(), generation = %self.id, %error,
                 "staging folder left behind, the next run removes it"
@@ -151,49 +146,11 @@ impl Drop for Staging {
     }
 }
 
-/// Removes what killed runs left: their staging, and a generation that was moved to its place but
-/// never published. That one's predecessor is still the published generation. Downloads stay.
-fn remove_leftovers(lock: &RunLock) -> Result<(), StoreError> {
-    let tenant = lock.tenant();
-    if let Some(current) = tenant.current_id()? {
-        for entry in tenant.history()? {
-            if entry.manifest.is_ok_and(|manifest| manifest.previous.as_ref() == Some(&current)) {
-                lock.remove_generation(&entry.id)?;
-            }
-        }
-    }
-    let staging = tenant.staging();
-    for entry in fs::read_dir(&staging).map_err(StoreError::io("list", &staging))? {
-        let path = entry.map_err(StoreError::io("list", &staging))?.path();
-        if path == tenant.downloads() {
-            continue;
-        }
-        tracing::warn!(tenant = tenant.name(), path = %path.display(), "leftovers of a run removed");
-        let removed =
-            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.map_err(StoreError::io("remove", &path))?;
-    }
-    Ok(())
-}
-
 fn write_attachment(folder: &Path, name: &str, bytes: &[u8]) -> Result<FileEntry, StoreError> {
     names::check_file(name)?;
-    write_durably(&folder.join(name), bytes)?;
+    core_files::write_new_file(&folder.join(name), bytes)?;
     let blake3 = blake3::hash(bytes).to_hex().to_string();
     Ok(FileEntry { path: name.to_owned(), bytes: bytes.len() as u64, blake3 })
-}
-
-/// A new file for the owner only; one that is there already is an error.
-pub(crate) fn create_new(path: &Path) -> Result<File, StoreError> {
-    let mut options = platform::private_file();
-    options.create_new(true);
-    options.open(path).map_err(StoreError::io("create the file", path))
-}
-
-fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut file = create_new(path)?;
-    file.write_all(bytes).map_err(StoreError::io("write", path))?;
-    file.sync_all().map_err(StoreError::io("make durable", path))
 }
 
 /// The files that are there must be those the manifest lists: a table that was forgotten, listed
@@ -242,5 +199,5 @@ fn sync_tree(folder: &Path) -> Result<(), StoreError> {
             sync_tree(&path)?;
         }
     }
-    platform::sync_folder(folder)
+    Ok(core_files::sync_folder(folder)?)
 }

@@ -1,13 +1,13 @@
 //! Writes one table as Parquet, so that the same rows give the same bytes whatever batches they came
 //! in, on every run.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, Field, Fields, Schema, SchemaRef};
+use core_files::File;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -85,11 +85,8 @@ enum Encoder {
 
 impl TableWriter {
     /// Starts a table in a file that is open and empty.
-    pub(crate) fn new(
-        declaration: TableDeclaration,
-        path: PathBuf,
-        file: File,
-    ) -> Result<Self, StoreError> {
+    pub(crate) fn new(declaration: TableDeclaration, file: File) -> Result<Self, StoreError> {
+        let path = file.path().to_owned();
         let schema = without_metadata(&declaration.schema);
         let sink = HashingFile { file, hasher: blake3::Hasher::new(), bytes: 0 };
         let encoder = writer_properties(&schema, &declaration.personal_columns)
@@ -115,7 +112,7 @@ impl TableWriter {
     /// [`StoreError::Parquet`] or [`StoreError::Io`] when the file cannot be written to its end.
     pub fn finish(self) -> Result<Table, StoreError> {
         let sink = self.encoder.finish().map_err(StoreError::parquet("write", &self.path))?;
-        sink.file.sync_all().map_err(StoreError::io("make durable", &self.path))?;
+        sink.file.sync()?;
 
         let file = FileEntry {
             path: self.declaration.file_path(),

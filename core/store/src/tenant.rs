@@ -1,14 +1,17 @@
 //! A store, its tenants, the lock that lets one run write at a time, and the history of a tenant.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Read, Seek, Write};
+use std::fs::{self, TryLockError};
+use std::io::{ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::downloads::{self, Downloads, replace_file};
+use core_files::File;
+
+use crate::downloads::{self, Downloads};
 use crate::error::StoreError;
 use crate::generation::Generation;
+use crate::leftovers;
 use crate::location::Location;
 use crate::manifest::Manifest;
 use crate::names::{self, GenerationId};
@@ -79,8 +82,8 @@ impl TenantStore {
         &self.name
     }
 
-    /// Takes the right to write, until the lock and every staging made from it are dropped. It dies
-    /// with the process, so a crash leaves none behind.
+    /// Takes the right to write, and removes what killed processes left. It lasts until the lock and every
+    /// staging made from it are dropped, or the process dies.
     ///
     /// `owner` is shown to whoever comes second, for example "pid 4711, started 2026-03-01T08:00:00Z".
     ///
@@ -88,10 +91,12 @@ impl TenantStore {
     /// [`StoreError::Locked`] when another run has it.
     pub fn lock(&self, owner: &str) -> Result<RunLock, StoreError> {
         self.check_place()?;
-        platform::create_private_folder(&self.generations())?;
-        platform::create_private_folder(&self.staging())?;
+        core_files::create_folder_durably(&self.generations())?;
+        core_files::create_folder(&self.staging())?;
         let file = self.lock_file("lock", owner, |owner| StoreError::Locked { owner })?;
-        Ok(RunLock { tenant: self.clone(), _file: Arc::new(file) })
+        let lock = RunLock { tenant: self.clone(), _file: Arc::new(file) };
+        leftovers::remove_all(&lock)?;
+        Ok(lock)
     }
 
     /// Takes the right to deliver to one destination, until the lock is dropped or the process dies. Runs
@@ -108,7 +113,7 @@ impl TenantStore {
     ) -> Result<DeliveryLock, StoreError> {
         let name = format!("lock-{destination}");
         names::check_file(&name)?;
-        platform::create_private_folder(&self.generations())?;
+        core_files::create_folder_durably(&self.generations())?;
         let file = self.lock_file(&name, owner, |owner| StoreError::Delivering { owner })?;
         Ok(DeliveryLock { tenant: self.clone(), _file: file })
     }
@@ -121,11 +126,7 @@ impl TenantStore {
         taken: impl FnOnce(String) -> StoreError,
     ) -> Result<File, StoreError> {
         let path = self.folder.join(name);
-        let mut file = platform::private_file()
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(StoreError::io("open the file", &path))?;
+        let mut file = File::open_or_create(&path)?;
         let locked = match file.try_lock() {
             // Somebody may only have asked whose it is.
             Err(TryLockError::WouldBlock) => {
@@ -141,10 +142,9 @@ impl TenantStore {
                 return Err(StoreError::Io { action: "lock the file", path, source });
             }
         }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{owner}"))
-            .map_err(StoreError::io("write", &path))?;
+        file.set_len(0)?;
+        file.rewind().map_err(StoreError::io("write", &path))?;
+        file.write_bytes(format!("{owner}\n").as_bytes())?;
         Ok(file)
     }
 
@@ -183,12 +183,17 @@ impl TenantStore {
     pub fn history(&self) -> Result<Vec<HistoryEntry>, StoreError> {
         let current = self.current_id()?;
         let mut entries = Vec::new();
-        for name in folder_names(&self.generations())?.iter().rev() {
-            let Ok(id) = GenerationId::parse(name) else { continue };
+        for id in self.generation_ids()?.into_iter().rev() {
             let manifest = self.generation(&id).map(|generation| generation.manifest().clone());
             entries.push(HistoryEntry { is_current: current.as_ref() == Some(&id), id, manifest });
         }
         Ok(entries)
+    }
+
+    /// The ids of all generations, oldest first.
+    pub(crate) fn generation_ids(&self) -> Result<Vec<GenerationId>, StoreError> {
+        let names = folder_names(&self.generations())?;
+        Ok(names.iter().filter_map(|name| GenerationId::parse(name).ok()).collect())
     }
 
     /// What the small file `<name>.json` beside the generations holds; nothing if it was never
@@ -197,12 +202,7 @@ impl TenantStore {
     /// # Errors
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn state(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let path = self.state_path(name)?;
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(StoreError::Io { action: "read", path, source }),
-        }
+        Ok(core_files::read_if_present(&self.state_path(name)?)?)
     }
 
     /// Refuses a place where others could have put what is there, or may change it.
@@ -255,6 +255,15 @@ impl TenantStore {
         downloads::notes(&self.downloads())
     }
 
+    /// The bytes of the downloads that runs have left. Reading needs no lock.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn download_bytes(&self) -> Result<u64, StoreError> {
+        downloads::bytes(&self.downloads())
+    }
+
     /// Whose run it is that holds the lock now, if there is one. It changes nothing; a run that starts
     /// at this very moment may be refused.
     ///
@@ -262,7 +271,7 @@ impl TenantStore {
     /// [`StoreError::Io`].
     pub fn lock_owner(&self) -> Result<Option<String>, StoreError> {
         let path = self.folder.join("lock");
-        let mut file = match File::open(&path) {
+        let mut file = match fs::File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(StoreError::Io { action: "open the file", path, source }),
@@ -280,7 +289,7 @@ impl TenantStore {
     /// that is not there yet, those of the folder it will be in.
     pub fn free_bytes(&self) -> Option<u64> {
         let there = self.folder.ancestors().find(|folder| folder.is_dir())?;
-        platform::free_bytes(there)
+        core_files::free_bytes(there)
     }
 
     fn state_path(&self, name: &str) -> Result<PathBuf, StoreError> {
@@ -332,7 +341,7 @@ impl DeliveryLock {
     /// # Errors
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn set_state(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        replace_file(&self.tenant.state_path(name)?, bytes)
+        Ok(core_files::replace_file(&self.tenant.state_path(name)?, bytes)?)
     }
 }
 
@@ -363,7 +372,7 @@ impl RunLock {
     /// # Errors
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn set_state(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        replace_file(&self.tenant.state_path(name)?, bytes)
+        Ok(core_files::replace_file(&self.tenant.state_path(name)?, bytes)?)
     }
 
     /// Moves a generation out of the history in one step before deleting it, so that a crash leaves
@@ -371,15 +380,15 @@ impl RunLock {
     pub(crate) fn remove_generation(&self, id: &GenerationId) -> Result<(), StoreError> {
         let generation = self.tenant.generations().join(id.as_str());
         let doomed = self.tenant.staging().join(format!("removed-{id}"));
-        fs::rename(&generation, &doomed).map_err(StoreError::io("remove", &generation))?;
-        platform::sync_folder(&self.tenant.generations())?;
-        fs::remove_dir_all(&doomed).map_err(StoreError::io("remove", &doomed))?;
+        core_files::rename(&generation, &doomed)?;
+        core_files::sync_folder(&self.tenant.generations())?;
+        core_files::remove_folder(&doomed)?;
         tracing::info!(tenant = self.tenant.name(), generation = %id, "generation removed");
         Ok(())
     }
 }
 
-fn read_owner(file: &mut File) -> String {
+fn read_owner(file: &mut impl Read) -> String {
     let mut text = String::new();
     // Windows refuses to read what another process has locked; the message does without it then.
     let is_known = file.read_to_string(&mut text).is_ok() && !text.trim().is_empty();

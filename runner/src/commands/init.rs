@@ -40,8 +40,8 @@ pub(super) async fn init(global: &Global, arguments: InitArguments) -> Result<Ex
             problems.iter().map(|it| it.in_file(&path.display().to_string())).collect();
         Failure::usage(format!("this would be no valid configuration:\n{}", lines.join("\n")))
     })?;
-    system::write_private_file(&path, &text)
-        .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))?;
+    core_files::replace_file(&path, text.as_bytes())
+        .map_err(|error| Failure::new(Exit::Configuration, error))?;
     if !global.quiet {
         output::note(&format!(
             "wrote {}\n\nSave these queries in Nexthink, under Administration > NQL API queries:\n",

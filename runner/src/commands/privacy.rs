@@ -21,6 +21,7 @@ use crate::cli::{
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::ledger::Event;
+use crate::privacy::LockedKeyFile;
 use crate::system::{self, Moment};
 use crate::{output, privacy};
 
@@ -102,9 +103,9 @@ fn inventory_of(policy: &Policy) -> Vec<(&'static Column, Action, Vec<String>)> 
 }
 
 fn new_keys(config: &Config) -> Result<Exit, Failure> {
-    let path = &config.privacy.key_file;
-    let shown = path.display();
-    if path.exists() {
+    let file = LockedKeyFile::lock(&config.privacy.key_file)?;
+    let shown = config.privacy.key_file.display();
+    if file.exists() {
         return Err(Failure::usage(format!(
             "{shown} is there already; a new key in its place would cut the graph off from what was \
              published before: `{} privacy key rotate` makes another one beside it",
@@ -115,7 +116,7 @@ fn new_keys(config: &Config) -> Result<Exit, Failure> {
     system::fill_random(random.as_mut_slice())?;
     let keys = KeyRing::new(&Moment::now().to_rfc3339(), &random);
     record_key(config, "made", keys.active_id())?;
-    privacy::save_keys(path, &keys)?;
+    file.save(&keys)?;
     output::result(&format!("made key {} in {shown}", keys.active_id()));
     output::note("keep a copy of the file where the store is not: nobody can make this key again");
     Ok(Exit::Complete)
@@ -147,21 +148,21 @@ fn state(state: KeyState) -> &'static str {
 }
 
 fn rotate(config: &Config) -> Result<Exit, Failure> {
-    let path = &config.privacy.key_file;
-    let mut keys = privacy::load_keys(path)?;
+    let file = LockedKeyFile::lock(&config.privacy.key_file)?;
+    let mut keys = file.load()?;
     let mut random = Zeroizing::new([0; KEY_BYTES]);
     system::fill_random(random.as_mut_slice())?;
     keys.rotate(&Moment::now().to_rfc3339(), &random);
     record_key(config, "rotated", keys.active_id())?;
-    privacy::save_keys(path, &keys)?;
+    file.save(&keys)?;
     output::result(&format!("the next run makes its pseudonyms with key {}", keys.active_id()));
     output::note("keep a copy of the file anew");
     Ok(Exit::Complete)
 }
 
 fn retire(config: &Config, id: &str) -> Result<Exit, Failure> {
-    let path = &config.privacy.key_file;
-    let mut keys = privacy::load_keys(path)?;
+    let file = LockedKeyFile::lock(&config.privacy.key_file)?;
+    let mut keys = file.load()?;
     let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
     if let Some(published) = tenant.current()?
         && published.manifest().privacy.as_ref().and_then(|it| it.key.as_deref()) == Some(id)
@@ -174,7 +175,7 @@ fn retire(config: &Config, id: &str) -> Result<Exit, Failure> {
     let refused = |error| Failure::new(Exit::Configuration, error);
     keys.retire(id).map_err(refused)?;
     record_key(config, "retired", id)?;
-    privacy::save_keys(path, &keys)?;
+    file.save(&keys)?;
     output::result(&format!("key {id} is retired: nobody can make its pseudonyms again"));
     Ok(Exit::Complete)
 }

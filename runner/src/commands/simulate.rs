@@ -152,9 +152,9 @@ fn write_configuration(
         )
     });
     let text = configuration(endpoints, "simulated-store", &secret) + &audit + &destination;
-    system::write_private_file(secret_path.as_ref(), CLIENT_SECRET)
-        .and_then(|()| system::write_private_file(path, &text))
-        .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
+    core_files::replace_file(secret_path.as_ref(), CLIENT_SECRET.as_bytes())
+        .and_then(|()| core_files::replace_file(path, text.as_bytes()))
+        .map_err(|error| Failure::new(Exit::Configuration, error))
 }
 
 /// A configuration for the simulated tenant.

@@ -156,7 +156,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("secret");
-        system::write_private_file(&path, " s3cret\n").expect("written");
+        core_files::replace_file(&path, b" s3cret\n").expect("written");
         let reference = SecretReference::File(path.clone());
         assert_eq!(reference.resolve().expect("private").expose(), "s3cret");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("changed");

@@ -16,9 +16,10 @@ use arrow_select::filter::filter_record_batch;
 use core_ingest::values::{FROM_KEY, TO_KEY};
 use core_model::step::Step;
 use core_privacy::suppression::{KnownWords, Suppressions};
-use core_store::{CleansedGeneration, Cleansing, RunLock, Table, TableKind};
+use core_store::{CleansedGeneration, Cleansing, RunLock, Table, TableKind, TenantStore};
 
 use super::identifiers::{self, Identifying, each_text, key};
+use super::search::Findings;
 use crate::audit;
 use crate::exit::Failure;
 use crate::run;
@@ -47,6 +48,43 @@ pub(crate) fn cleanse(lock: &RunLock, suppressions: &Suppressions) -> Result<Cle
     })?;
     let keys = removed.into_inner().into_iter().collect();
     Ok(Cleansed { generations, events, raw_files, keys })
+}
+
+impl Cleansed {
+    /// How many rows of tables were taken out.
+    pub(crate) fn rows(&self) -> u64 {
+        self.generations.iter().flat_map(|it| &it.tables).map(|(_, rows)| rows).sum()
+    }
+}
+
+/// Looks for rows and events that cleansing would still take out or change.
+pub(super) fn search(
+    tenant: &TenantStore,
+    suppressions: &Suppressions,
+) -> Result<Findings, Failure> {
+    let mut findings = Findings::default();
+    for entry in tenant.history()? {
+        let generation = tenant.generation(&entry.id)?;
+        let removed = RefCell::new(HashSet::new());
+        for table in &generation.manifest().tables {
+            findings.scanned_tables += 1;
+            for batch in generation.batches(table.kind, &table.name)? {
+                if keep(table, &batch?, suppressions, &removed).is_some() {
+                    findings.files.insert(format!("generations/{}: {}", entry.id, table.name));
+                }
+            }
+        }
+    }
+    let events = tenant.events(audit::LOG)?;
+    findings.scanned_tables += usize::from(!events.files().is_empty());
+    let known = RefCell::default();
+    for batch in events.batches_from("") {
+        let batch = batch?;
+        if kept_events(&batch, suppressions, &known).true_count() < batch.num_rows() {
+            findings.files.insert("events/audit".to_owned());
+        }
+    }
+    Ok(findings)
 }
 
 /// What stays of a batch; nothing if all of it does. Entities come before relationships, so that the
@@ -138,24 +176,30 @@ fn personal_columns(table: &Table) -> Vec<String> {
 
 /// Events go that somebody did who is suppressed, and those that name such a one.
 fn cleanse_events(lock: &RunLock, suppressions: &Suppressions) -> Result<u64, Failure> {
-    if lock.tenant().events(audit::LOG)?.files().is_empty() {
+    if lock.tenant().uncleansed_events(audit::LOG)?.files().is_empty() {
         return Ok(0);
     }
     let mut appender = audit::appender(lock)?;
-    let known = RefCell::new(KnownWords::default());
-    let keep = |batch: &RecordBatch| {
-        let columns = ["account", "raw"].iter().filter_map(|it| batch.column_by_name(it));
-        let columns: Vec<_> = columns.collect();
-        let stays = |row: usize| {
-            let mut stays = true;
-            for column in &columns {
-                each_text(column.as_ref(), row, &mut |text| {
-                    stays = stays && !suppressions.are_named_in(text, &mut known.borrow_mut());
-                });
-            }
-            stays
-        };
-        (0..batch.num_rows()).map(|row| Some(stays(row))).collect()
+    let known = RefCell::default();
+    Ok(appender.retain_where(&|batch| kept_events(batch, suppressions, &known))?)
+}
+
+/// Which events of a batch stay.
+fn kept_events(
+    batch: &RecordBatch,
+    suppressions: &Suppressions,
+    known: &RefCell<KnownWords>,
+) -> BooleanArray {
+    let columns = ["account", "raw"].iter().filter_map(|it| batch.column_by_name(it));
+    let columns: Vec<_> = columns.collect();
+    let stays = |row: usize| {
+        let mut stays = true;
+        for column in &columns {
+            each_text(column.as_ref(), row, &mut |text| {
+                stays = stays && !suppressions.are_named_in(text, &mut known.borrow_mut());
+            });
+        }
+        stays
     };
-    Ok(appender.retain_where(&keep)?)
+    (0..batch.num_rows()).map(|row| Some(stays(row))).collect()
 }

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 
 use core_privacy::keys::KeyRing;
 use core_privacy::suppression::{Erasure, SuppressionList};
-use core_store::{CleansedGeneration, LedgerHead, RunLock};
+use core_store::{CleansedGeneration, LedgerHead, RunLock, StoreError, TenantStore};
 use serde::Serialize;
 
-use super::search::Search;
+use super::search::{Findings, Search};
 use super::subject::{AllPseudonyms, Kind, Subject, find};
 use super::{cleansing, erasure_ids, save_suppressions, tenant_name};
 use crate::config::Config;
@@ -38,10 +38,14 @@ pub(crate) struct Certificate {
     /// `user` or `device`.
     pub(crate) kind: &'static str,
     pub(crate) reason: String,
+    /// Whether it was interrupted, and finished by a later command: then the numbers say what was left to do.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) was_interrupted: bool,
     /// How many identifiers and pseudonyms are suppressed from now on.
     pub(crate) suppressed_identifiers: usize,
-    /// Identifiers that others have too, and that are therefore not suppressed.
-    pub(crate) shared_identifiers: usize,
+    /// Identifiers that others have too, and that are therefore not suppressed; unknown after an
+    /// interruption.
+    pub(crate) shared_identifiers: Option<usize>,
     pub(crate) generations: Vec<CleansedGeneration>,
     pub(crate) rows_removed: u64,
     pub(crate) events_removed: u64,
@@ -96,7 +100,7 @@ pub(crate) fn erase(
     save_suppressions(config, lock, &list)?;
     lock.set_erasures(&erasure_ids(&list))?;
     let cleansed = cleansing::cleanse(lock, &suppressions)?;
-    let rows = cleansed.generations.iter().flat_map(|it| &it.tables).map(|(_, rows)| rows).sum();
+    let rows = cleansed.rows();
     let found = Search::of(subject)?.through(lock.tenant())?;
     let kind = request.kind.name();
     let ledger = ledger::record(
@@ -110,8 +114,26 @@ pub(crate) fn erase(
             found_afterwards: found.files.len(),
         },
     )?;
+    let certificate = Certificate {
+        id,
+        at,
+        tenant,
+        kind,
+        reason: request.reason.to_owned(),
+        was_interrupted: false,
+        suppressed_identifiers: suppressed,
+        shared_identifiers: Some(subject.shared),
+        rows_removed: rows,
+        generations: cleansed.generations,
+        events_removed: cleansed.events,
+        raw_files_removed: cleansed.raw_files,
+        files_scanned: found.scanned_files,
+        tables_scanned: found.scanned_tables,
+        ledger,
+    };
+    end(lock, &certificate, &found)?;
     if !found.files.is_empty() {
-        let files: Vec<_> = found.files.into_iter().collect();
+        let (id, files) = (certificate.id, found.files.into_iter().collect::<Vec<_>>());
         return Err(Failure::new(
             Exit::DataRefused,
             anyhow::anyhow!(
@@ -122,23 +144,33 @@ pub(crate) fn erase(
             ),
         ));
     }
-    let certificate = Certificate {
-        id,
-        at,
-        tenant,
-        kind,
-        reason: request.reason.to_owned(),
-        suppressed_identifiers: suppressed,
-        shared_identifiers: subject.shared,
-        rows_removed: rows,
-        generations: cleansed.generations,
-        events_removed: cleansed.events,
-        raw_files_removed: cleansed.raw_files,
-        files_scanned: found.scanned_files,
-        tables_scanned: found.scanned_tables,
-        ledger,
-    };
-    let text = serde_json::to_vec_pretty(&certificate).map_err(anyhow::Error::new)?;
-    lock.set_state(&format!("certificate-{}", certificate.id), &text)?;
     Ok(Erased { certificate, keys: cleansed.keys })
+}
+
+/// Writes down how an erasure has ended: its certificate, or where something was found afterwards. Until then
+/// it counts as interrupted.
+pub(super) fn end(
+    lock: &RunLock,
+    certificate: &Certificate,
+    found: &Findings,
+) -> Result<(), Failure> {
+    let (state, text) = if found.files.is_empty() {
+        (certified(&certificate.id), serde_json::to_vec_pretty(certificate))
+    } else {
+        (uncertified(&certificate.id), serde_json::to_vec_pretty(&found.files))
+    };
+    Ok(lock.set_state(&state, &text.map_err(anyhow::Error::new)?)?)
+}
+
+/// Returns whether an erasure was carried out to its end.
+pub(super) fn has_ended(tenant: &TenantStore, id: &str) -> Result<bool, StoreError> {
+    Ok(tenant.state(&certified(id))?.is_some() || tenant.state(&uncertified(id))?.is_some())
+}
+
+fn certified(id: &str) -> String {
+    format!("certificate-{id}")
+}
+
+fn uncertified(id: &str) -> String {
+    format!("uncertified-{id}")
 }

@@ -371,6 +371,14 @@ pub(super) fn parts_of(generation: Option<&Generation>) -> BTreeMap<String, u32>
     parts.unwrap_or_default()
 }
 
+/// The bytes that the run that made a generation has downloaded, by its report.
+pub(super) fn downloaded_by(generation: &Generation) -> u64 {
+    let report = generation.attachment(FILE).ok().flatten();
+    let report = report.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let steps = report.as_ref().and_then(|it| it["steps"].as_array());
+    steps.into_iter().flatten().filter_map(|step| step["bytes"].as_u64()).sum()
+}
+
 /// The downloads that the run that made a generation has held back.
 pub(super) fn held_by(generation: Option<&Generation>) -> BTreeSet<String> {
     let report = generation.and_then(|it| it.attachment(FILE).ok().flatten());

@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, SeekFrom};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit as _, StreamCipher as _, StreamCipherSeek as _};
+use core_files::Operation;
 use core_nexthink::ResultsSink;
 use core_store::{Downloads, StoreError};
 use tokio::fs::File;
@@ -114,6 +116,7 @@ impl AsyncWrite for Sink {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        core_files::checkpoint(Operation::Write, Path::new("a download"))?;
         match &mut *self {
             Sink::Open(file) => Pin::new(file).poll_write(context, bytes),
             Sink::Sealed(sealed) => sealed.poll_write(context, bytes),

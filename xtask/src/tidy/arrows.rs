@@ -43,6 +43,8 @@ const ARROWS: &[Arrow] = &[
     arrow("core-query", "core-model", "tables are named after the types"),
     arrow("core-query", "core-store", "what is queried is a published generation"),
     arrow("core-simulator", "core-model", "the simulated tenant knows the columns of the steps"),
+    arrow("core-jupiterone", "core-files", "a folder is replaced in one step"),
+    arrow("core-store", "core-files", "what is published is durable"),
     arrow("core-store", "core-model", "a generation is made of the declared types"),
 ];
 

@@ -8,15 +8,14 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
+use core_files::File;
 use serde_json::Value;
 
 use super::keys::{self, DAY_MS, KEY_COLUMN, Keys, Slot};
-use super::{EventDeclaration, EventFile, EventLog, STATE_FILE, is_day};
-use crate::downloads::replace_file;
+use super::{EventDeclaration, EventFile, EventLog, STAGING, STATE_FILE, is_day};
 use crate::error::StoreError;
 use crate::generation::Batches;
 use crate::manifest::TableKind;
-use crate::platform;
 use crate::table::{TableDeclaration, TableWriter};
 use crate::tenant::RunLock;
 
@@ -27,7 +26,7 @@ const OPEN_DAYS: usize = 3;
 
 /// Appends to a log of events. Holds the lock.
 pub struct EventAppender {
-    _lock: RunLock,
+    lock: RunLock,
     log: EventLog,
     declaration: EventDeclaration,
     /// The files being written, by day.
@@ -59,7 +58,7 @@ impl EventAppender {
             }
         }
         let appender = Self {
-            _lock: lock,
+            lock,
             opened_at: log.state.next_part,
             log,
             declaration,
@@ -67,7 +66,8 @@ impl EventAppender {
             staged: Vec::new(),
             keys: Keys::default(),
         };
-        appender.remove_leftovers()?;
+        core_files::create_folder(&appender.staging())?;
+        appender.log.remove_leftovers()?;
         Ok(appender)
     }
 
@@ -140,6 +140,10 @@ impl EventAppender {
             self.put_in_place(file)?;
         }
         let mut state = self.log.state.clone();
+        if state.files.is_empty() {
+            // Whoever appends leaves out those who were erased, and there is nothing from before.
+            state.erasures = self.lock.tenant().erasures()?;
+        }
         state.files.extend(staged);
         state.notes = notes;
         self.replace_state(state)?;
@@ -155,7 +159,7 @@ impl EventAppender {
         self.open.clear();
         self.staged.clear();
         self.keys.clear();
-        self.remove_leftovers()
+        self.log.remove_leftovers()
     }
 
     /// Removes every event from before a time, in milliseconds since 1970-01-01 UTC. Returns how many
@@ -209,8 +213,8 @@ impl EventAppender {
         Ok(by_day)
     }
 
-    /// Removes the events of which `keep` says no, and returns how many there were. Days that lose
-    /// nothing stay as they are.
+    /// Removes the events of which `keep` says no, marks the log as having been through all erasures in
+    /// force, and returns how many events there were. Days that lose nothing stay as they are.
     ///
     /// # Errors
     /// Those of [`EventAppender::retain_from`].
@@ -231,6 +235,9 @@ impl EventAppender {
                 removed += self.rewrite(&day, &files, &files, keep)?;
             }
         }
+        let mut state = self.log.state.clone();
+        state.erasures = self.lock.tenant().erasures()?;
+        self.replace_state(state)?;
         Ok(removed)
     }
 
@@ -277,7 +284,7 @@ impl EventAppender {
         state.files.sort_by(|left, right| left.path.cmp(&right.path));
         let mut text = serde_json::to_vec_pretty(&state).expect("a state is plain data");
         text.push(b'\n');
-        replace_file(&self.log.folder.join(STATE_FILE), &text)?;
+        core_files::replace_file(&self.log.folder.join(STATE_FILE), &text)?;
         self.log.state = state;
         Ok(())
     }
@@ -300,11 +307,8 @@ impl EventAppender {
     fn create(&mut self) -> Result<OpenFile, StoreError> {
         let part = self.log.state.next_part;
         self.log.state.next_part += 1;
-        platform::create_private_folder(&self.staging())?;
-        let path = self.staging().join(part_name(part));
-        let mut options = platform::private_file();
-        options.create(true).truncate(true);
-        let file = options.open(&path).map_err(StoreError::io("create the file", &path))?;
+        core_files::create_folder(&self.staging())?;
+        let file = File::create(&self.staging().join(part_name(part)))?;
         let declaration = TableDeclaration {
             kind: TableKind::Entity,
             name: "events".to_owned(),
@@ -313,7 +317,7 @@ impl EventAppender {
             schema: self.declaration.schema.clone(),
             personal_columns: self.declaration.personal_columns.clone(),
         };
-        let writer = TableWriter::new(declaration, path, file)?;
+        let writer = TableWriter::new(declaration, file)?;
         Ok(OpenFile { part, writer, from_ms: i64::MAX, to_ms: i64::MIN })
     }
 
@@ -344,36 +348,14 @@ impl EventAppender {
     fn put_in_place(&self, file: &EventFile) -> Result<(), StoreError> {
         let place = self.log.folder.join(&file.path);
         let folder = place.parent().expect("a file of events is in the folder of its day");
-        platform::create_private_folder(folder)?;
-        fs::rename(self.staging().join(file_name(&file.path)), &place)
-            .map_err(StoreError::io("put in place", &place))?;
-        platform::sync_folder(folder)?;
-        platform::sync_folder(&self.log.folder)
+        core_files::create_folder(folder)?;
+        core_files::rename(&self.staging().join(file_name(&file.path)), &place)?;
+        core_files::sync_folder(folder)?;
+        Ok(core_files::sync_folder(&self.log.folder)?)
     }
 
     fn staging(&self) -> PathBuf {
-        self.log.folder.join("staging")
-    }
-
-    /// Removes files that are not listed: those of a run that was killed.
-    fn remove_leftovers(&self) -> Result<(), StoreError> {
-        platform::create_private_folder(&self.staging())?;
-        for path in entries(&self.staging())? {
-            remove(&path)?;
-        }
-        let listed: HashSet<PathBuf> =
-            self.log.state.files.iter().map(|file| self.log.folder.join(&file.path)).collect();
-        for folder in entries(&self.log.folder)? {
-            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if !name.strip_prefix("date=").is_some_and(is_day) {
-                continue;
-            }
-            for path in entries(&folder)?.into_iter().filter(|path| !listed.contains(path)) {
-                tracing::warn!(path = %path.display(), "leftovers of a run removed");
-                remove(&path)?;
-            }
-        }
-        Ok(())
+        self.log.folder.join(STAGING)
     }
 }
 
@@ -399,14 +381,6 @@ fn bounds(batch: &RecordBatch, column: &str) -> (i64, i64) {
     (from_ms, times.iter().max().copied().unwrap_or(i64::MIN))
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
-        paths.push(entry.map_err(StoreError::io("list", folder))?.path());
-    }
-    Ok(paths)
-}
-
 fn remove(path: &Path) -> Result<(), StoreError> {
-    fs::remove_file(path).map_err(StoreError::io("remove", path))
+    Ok(core_files::remove_file(path)?)
 }

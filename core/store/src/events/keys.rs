@@ -17,7 +17,6 @@ use parquet::file::statistics::Statistics;
 
 use super::EventDeclaration;
 use crate::error::StoreError;
-use crate::platform;
 
 /// The column that identifies an event.
 pub(super) const KEY_COLUMN: &str = "_key";
@@ -86,7 +85,7 @@ impl Keys {
         }
         let path = slot.file(folder);
         let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
-        fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+        core_files::remove_file(&path)?;
         let (keys, _) = bytes.as_chunks::<16>();
         self.hold(slot, keys.iter().map(|key| u128::from_le_bytes(*key)).collect(), folder)?;
         Ok(true)
@@ -104,7 +103,7 @@ impl Keys {
             && let Some((slot, keys)) = self.held.pop_front()
         {
             let path = slot.file(folder);
-            write(&path, &keys).map_err(StoreError::io("write", &path))?;
+            write(&path, &keys)?;
             self.put_down.insert(slot);
         }
         Ok(())
@@ -114,7 +113,7 @@ impl Keys {
     /// nobody's way, and removed with other leftovers.
     pub(super) fn forget_put_down(&mut self, folder: &Path) {
         for slot in self.put_down.drain() {
-            let _ = fs::remove_file(slot.file(folder));
+            let _ = core_files::remove_file(&slot.file(folder));
         }
     }
 
@@ -125,13 +124,10 @@ impl Keys {
     }
 }
 
-fn write(path: &Path, keys: &HashSet<u128>) -> std::io::Result<()> {
-    let mut options = platform::private_file();
-    let mut file = BufWriter::new(options.create(true).truncate(true).open(path)?);
-    for key in keys {
-        file.write_all(&key.to_le_bytes())?;
-    }
-    file.flush()
+fn write(path: &Path, keys: &HashSet<u128>) -> Result<(), StoreError> {
+    let mut file = BufWriter::new(core_files::File::create(path)?);
+    let written = keys.iter().try_for_each(|key| file.write_all(&key.to_le_bytes()));
+    written.and_then(|()| file.flush()).map_err(StoreError::io("write", path))
 }
 
 /// What stands for a key.

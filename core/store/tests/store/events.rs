@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::TimestampMillisecondType;
-use arrow_array::{RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow_array::{BooleanArray, RecordBatch, StringArray, TimestampMillisecondArray};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use core_store::{EventAppender, EventDeclaration, Location, RunLock, Store, StoreError};
 use serde_json::json;
@@ -258,4 +258,29 @@ fn a_state_that_cannot_be_right_is_refused() {
         let error: StoreError = place.lock.tenant().events("audit").expect_err(text);
         assert!(error.to_string().contains(expected), "{error}");
     }
+}
+
+#[test]
+fn events_that_have_not_been_through_an_erasure_are_not_opened() {
+    let place = Place::new();
+    let ids = |ids: &[&str]| ids.iter().map(|it| (*it).to_owned()).collect::<BTreeSet<String>>();
+    let open = || place.lock.tenant().events("audit");
+    place.lock.set_erasures(&ids(&["e-1"])).expect("there is room");
+    assert!(open().is_ok(), "a log without events shows nobody");
+    let mut appender = place.appender();
+    append(&mut appender, &[("a", START_MS)]);
+    appender.commit(json!({})).expect("there is room");
+    assert!(open().is_ok(), "whoever appends to an empty log leaves out those who were erased");
+
+    place.lock.set_erasures(&ids(&["e-1", "e-2"])).expect("there is room");
+    assert!(matches!(open(), Err(StoreError::EventsNotCleansed { .. })));
+    let mut appender = place.appender();
+    append(&mut appender, &[("b", START_MS + 1)]);
+    appender.commit(json!({})).expect("there is room");
+    assert!(open().is_err(), "an append does not cleanse the events that are there");
+    let nobody = |batch: &RecordBatch| BooleanArray::from(vec![true; batch.num_rows()]);
+    assert_eq!(place.appender().retain_where(&nobody).expect("the files are whole"), 0);
+    assert_eq!(place.events().len(), 2);
+    place.lock.set_erasures(&ids(&["e-2"])).expect("there is room");
+    assert!(open().is_ok(), "an erasure that was lifted asks for nothing");
 }

@@ -6,5 +6,6 @@ mod erase;
 mod events;
 mod guards;
 mod ledger;
+mod leftovers;
 mod publishing;
 mod support;

@@ -5,7 +5,9 @@ use core_store::{Store, StoreError, TenantStore};
 use super::{Check, Checks};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::run::{self, report::bytes};
+use crate::run;
+use crate::run::report::bytes;
+use crate::run::space::Space;
 
 /// Below this there is hardly room for a large export and a generation, in bytes.
 const LITTLE_ROOM: u64 = 2_000_000_000;
@@ -17,7 +19,8 @@ pub(super) fn check(config: &Config) -> Checks {
         Store::open(config.store.clone()).and_then(|store| store.tenant(config.tenant.as_str()));
     match tenant {
         Ok(tenant) => {
-            check_lock_and_disk(&tenant, &mut checks);
+            check_lock(&tenant, &mut checks);
+            checks.push(check_disk(config));
             check_generation(&tenant, &mut checks);
         }
         Err(error) => checks.push(failed("store", error)),
@@ -32,20 +35,33 @@ pub(super) fn check(config: &Config) -> Checks {
     checks
 }
 
-fn check_lock_and_disk(tenant: &TenantStore, checks: &mut Checks) {
+fn check_lock(tenant: &TenantStore, checks: &mut Checks) {
     checks.push(match tenant.lock_owner() {
         Ok(None) => Check::ok("lock", "no run has it"),
         Ok(Some(owner)) => Check::warning("lock", format!("a run has it: {owner}")),
         Err(error) => failed("lock", error),
     });
-    checks.push(match tenant.free_bytes() {
-        Some(free) if free < LITTLE_ROOM => {
+}
+
+fn check_disk(config: &Config) -> Check {
+    let space = Space::of(config).and_then(|space| space.check().map(|()| space));
+    let (needed, free) = match space {
+        Ok(Space { needed, free: Some(free) }) => (needed, free),
+        Ok(_) => return Check::skipped("disk", "this system does not tell what is free"),
+        Err(Failure { exit, error }) => return Check::failed("disk", exit, format!("{error:#}")),
+    };
+    match needed {
+        // Nothing tells what the first run will take.
+        None if free < LITTLE_ROOM => {
             let detail = format!("only {} are free; make room, or move the store", bytes(free));
             Check::warning("disk", detail)
         }
-        Some(free) => Check::ok("disk", format!("{} are free", bytes(free))),
-        None => Check::skipped("disk", "this system does not tell what is free"),
-    });
+        None => Check::ok("disk", format!("{} are free", bytes(free))),
+        Some(needed) => {
+            let (free, needed) = (bytes(free), bytes(needed));
+            Check::ok("disk", format!("{free} are free, and the last run took {needed}"))
+        }
+    }
 }
 
 fn check_generation(tenant: &TenantStore, checks: &mut Checks) {

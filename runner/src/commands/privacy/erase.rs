@@ -101,7 +101,7 @@ fn print(certificate: &Certificate) {
         certificate.files_scanned,
         certificate.tables_scanned
     ));
-    note_shared(certificate.shared_identifiers);
+    note_shared(certificate.shared_identifiers.unwrap_or_default());
     if *rows_removed == 0 && *events_removed == 0 {
         output::note(&format!(
             "nothing of it was stored: if that is a surprise, `{} privacy suppression lift {id}` takes \
@@ -165,8 +165,10 @@ pub(super) fn lift(global: &Global, id: &str, reason: &str) -> Result<Exit, Fail
         )));
     };
     ledger::record(lock.tenant(), &Event::SuppressionLifted { erasure: id, reason })?;
-    privacy::save_suppressions(&config, &lock, &list)?;
+    // In this order a crash in between leaves the erasure in force, and not a store that names an erasure of
+    // which no list knows whom it was about.
     lock.set_erasures(&privacy::erasure_ids(&list))?;
+    privacy::save_suppressions(&config, &lock, &list)?;
     output::result(&format!(
         "erasure {id} is lifted: {lifted} identifiers are read again from the next run on"
     ));

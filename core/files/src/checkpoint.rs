@@ -1,0 +1,74 @@
+//! The seam at which tests kill the process or make a file operation fail. Without the feature
+//! `fault-injection` it compiles to nothing.
+
+#[cfg(not(feature = "fault-injection"))]
+mod inert;
+#[cfg(feature = "fault-injection")]
+mod injected;
+
+use std::io;
+use std::path::Path;
+
+#[cfg(not(feature = "fault-injection"))]
+use inert as faults;
+#[cfg(feature = "fault-injection")]
+use injected as faults;
+
+/// A kind of file operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Creates a file or folder.
+    Create,
+    /// Opens an existing file.
+    Open,
+    /// Writes bytes, or cuts a file.
+    Write,
+    /// Makes a file or the entries of a folder durable.
+    Sync,
+    /// Renames or exchanges files or folders.
+    Rename,
+    /// Removes a file or folder.
+    Remove,
+}
+
+/// Announces an operation that another library carries out, such as an asynchronous write.
+///
+/// # Errors
+///
+/// The fault that a test injects here; none without the feature.
+#[inline]
+pub fn checkpoint(operation: Operation, path: &Path) -> io::Result<()> {
+    faults::pass(operation, path).map(drop)
+}
+
+/// The free bytes of a disk, unless a test says how many there are.
+#[inline]
+pub(crate) fn free_bytes(free: Option<u64>) -> Option<u64> {
+    faults::free_bytes(free)
+}
+
+/// Carries out one operation between two checkpoints.
+#[inline]
+pub(crate) fn guarded<T>(
+    operation: Operation,
+    path: &Path,
+    run: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    let passed = faults::pass(operation, path)?;
+    let result = run();
+    passed.finish();
+    result
+}
+
+/// Writes to a file between two checkpoints. A test may have only half of the bytes written.
+#[inline]
+pub(crate) fn guarded_write(
+    path: &Path,
+    buffer: &[u8],
+    write: impl FnOnce(&[u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let passed = faults::pass(Operation::Write, path)?;
+    let result = write(passed.cut(buffer));
+    passed.finish();
+    result
+}

@@ -1,0 +1,200 @@
+//! A file handle whose operations pass the checkpoints, and the operations on whole files.
+
+use std::fs::{self, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::{Operation, guarded, guarded_write};
+use crate::error::FileError;
+
+/// An open file. What it creates is readable and writable by its owner only.
+#[derive(Debug)]
+pub struct File {
+    file: fs::File,
+    path: PathBuf,
+}
+
+impl File {
+    /// Creates a file.
+    ///
+    /// # Errors
+    ///
+    /// There is a file of this name, or the system refuses.
+    pub fn create_new(path: &Path) -> Result<Self, FileError> {
+        Self::open_with(path, private().create_new(true), Operation::Create)
+    }
+
+    /// Creates a file, in place of one that is there.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn create(path: &Path) -> Result<Self, FileError> {
+        Self::open_with(path, private().create(true).truncate(true), Operation::Create)
+    }
+
+    /// Opens a file for reading and writing. Creates it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn open_or_create(path: &Path) -> Result<Self, FileError> {
+        Self::open_with(path, private().create(true).truncate(false), Operation::Create)
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or the system refuses.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        Self::open_with(path, OpenOptions::new().read(true), Operation::Open)
+    }
+
+    fn open_with(
+        path: &Path,
+        options: &OpenOptions,
+        operation: Operation,
+    ) -> Result<Self, FileError> {
+        let action =
+            if operation == Operation::Create { "create the file" } else { "open the file" };
+        let opened = guarded(operation, path, || options.open(path));
+        let file = opened.map_err(FileError::of(action, path))?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// The path that it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes its bytes survive a loss of power.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses: then nothing is known about any byte that was written before.
+    pub fn sync(&self) -> Result<(), FileError> {
+        let synced = guarded(Operation::Sync, &self.path, || self.file.sync_all());
+        synced.map_err(FileError::of("make durable", &self.path))
+    }
+
+    /// Cuts or extends it to a length.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn set_len(&self, length: u64) -> Result<(), FileError> {
+        let cut = guarded(Operation::Write, &self.path, || self.file.set_len(length));
+        cut.map_err(FileError::of("cut", &self.path))
+    }
+
+    /// Writes all bytes.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses; some of the bytes may have been written.
+    pub fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        let failed = FileError::of("write", &self.path);
+        self.write_all(bytes).map_err(failed)
+    }
+
+    /// Locks the file until it is closed, unless another handle has it locked.
+    ///
+    /// # Errors
+    ///
+    /// Another handle has it locked, or the system refuses.
+    pub fn try_lock(&self) -> Result<(), TryLockError> {
+        self.file.try_lock()
+    }
+
+    /// Waits until no other handle has the file locked, then locks it until it is closed.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn lock(&self) -> Result<(), FileError> {
+        self.file.lock().map_err(FileError::of("lock the file", &self.path))
+    }
+
+    /// The handle of the standard library, for other libraries. Its operations pass no checkpoint.
+    pub fn into_std(self) -> fs::File {
+        self.file
+    }
+}
+
+impl Read for File {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+impl Write for File {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let Self { file, path } = self;
+        guarded_write(path, buffer, |buffer| file.write(buffer))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for File {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.file.seek(position)
+    }
+}
+
+/// Options under which a file that gets created belongs to its owner only.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Reads a whole file; none if there is no such file.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    match guarded(Operation::Open, path, || fs::read(path)) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(FileError::of("read", path)(error)),
+    }
+}
+
+/// Renames a file or folder. A file that has the new name is replaced.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
+    let renamed = guarded(Operation::Rename, to, || fs::rename(from, to));
+    renamed.map_err(FileError::of("replace", to))
+}
+
+/// Removes a file.
+///
+/// # Errors
+///
+/// There is none, or the system refuses.
+pub fn remove_file(path: &Path) -> Result<(), FileError> {
+    let removed = guarded(Operation::Remove, path, || fs::remove_file(path));
+    removed.map_err(FileError::of("remove", path))
+}
+
+/// Removes a file if there is one.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn remove_file_if_present(path: &Path) -> Result<(), FileError> {
+    match remove_file(path) {
+        Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}

@@ -1,0 +1,279 @@
+//! Folders: private ones, the durability of their entries, and one that takes the place of another.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::{self, Operation, guarded};
+use crate::error::FileError;
+use crate::file::rename;
+
+/// Creates a folder and those above it, for the owner only. An existing one stays as it is.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn create_folder(path: &Path) -> Result<(), FileError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let created = guarded(Operation::Create, path, || builder.create(path));
+    created.map_err(FileError::of("create the folder", path))
+}
+
+/// Does the same, and makes the entries of the new folders survive a loss of power.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn create_folder_durably(path: &Path) -> Result<(), FileError> {
+    let existing = path.ancestors().find(|folder| folder.is_dir()).map(Path::to_owned);
+    create_folder(path)?;
+    let mut folder = path;
+    while Some(folder) != existing.as_deref()
+        && let Some(parent) = folder.parent()
+        && !parent.as_os_str().is_empty()
+    {
+        sync_folder(parent)?;
+        folder = parent;
+    }
+    Ok(())
+}
+
+/// Makes the entries of a folder survive a loss of power: files that were created in it, renamed into it or
+/// removed from it.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn sync_folder(path: &Path) -> Result<(), FileError> {
+    // Windows cannot open a folder as a file, and its file system logs renames itself.
+    if cfg!(windows) {
+        return Ok(());
+    }
+    let synced = guarded(Operation::Sync, path, || fs::File::open(path)?.sync_all());
+    synced.map_err(FileError::of("make durable", path))
+}
+
+/// Returns the bytes that the disk of a folder has left for this user; none where the system does not tell.
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    let free = rustix::fs::statvfs(folder).ok();
+    #[cfg(unix)]
+    let free = free.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    #[cfg(not(unix))]
+    let free = folder.metadata().ok().and(None);
+    checkpoint::free_bytes(free)
+}
+
+/// Makes the entry of a file or folder survive a loss of power.
+pub(crate) fn sync_parent(path: &Path) -> Result<(), FileError> {
+    sync_folder(&parent_of(path)?)
+}
+
+/// The folder that an entry is in. A bare name is in the working folder.
+pub(crate) fn parent_of(path: &Path) -> Result<PathBuf, FileError> {
+    let absolute = std::path::absolute(path).map_err(FileError::of("find", path))?;
+    Ok(absolute.parent().map_or_else(|| absolute.clone(), Path::to_owned))
+}
+
+/// Removes a folder with all that is in it.
+///
+/// # Errors
+///
+/// There is none, or the system refuses; some of its content may be gone.
+pub fn remove_folder(path: &Path) -> Result<(), FileError> {
+    let removed = guarded(Operation::Remove, path, || fs::remove_dir_all(path));
+    removed.map_err(FileError::of("remove", path))
+}
+
+/// Removes a folder with all that is in it, if there is one.
+///
+/// # Errors
+///
+/// The system refuses; some of its content may be gone.
+pub fn remove_folder_if_present(path: &Path) -> Result<(), FileError> {
+    match remove_folder(path) {
+        Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Puts a finished folder in the place of another one, which is removed. Both are in the same folder.
+///
+/// Where the system can exchange two folders (Linux, macOS), there is a whole folder in the place at every
+/// moment. Elsewhere there is none between two renames: after a crash there, [`repair_folder`] puts the old
+/// one back.
+///
+/// # Errors
+///
+/// The system refuses: then the old folder is in its place.
+pub fn replace_folder(finished: &Path, place: &Path) -> Result<(), FileError> {
+    repair_folder(place)?;
+    if !exists(place)? {
+        rename(finished, place)?;
+        return sync_parent(place);
+    }
+    match guarded(Operation::Rename, place, || exchange(finished, place)) {
+        Ok(()) => {
+            sync_parent(place)?;
+            remove_folder(finished)
+        }
+        Err(error) if cannot_exchange(&error) => replace_in_two_steps(finished, place),
+        Err(error) => Err(FileError::of("replace", place)(error)),
+    }
+}
+
+/// Puts the old folder back if [`replace_folder`] was interrupted between its two renames, and removes it if
+/// the new one is in the place. Call it before the place is read or written.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn repair_folder(place: &Path) -> Result<(), FileError> {
+    let aside = aside_of(place)?;
+    if !exists(&aside)? {
+        return Ok(());
+    }
+    if exists(place)? {
+        return remove_folder(&aside);
+    }
+    rename(&aside, place)?;
+    sync_parent(place)
+}
+
+fn replace_in_two_steps(finished: &Path, place: &Path) -> Result<(), FileError> {
+    let aside = aside_of(place)?;
+    rename(place, &aside)?;
+    if let Err(error) = rename(finished, place) {
+        // An old folder is better than none. If this fails too, the next call repairs it.
+        let _ = rename(&aside, place);
+        return Err(error);
+    }
+    sync_parent(place)?;
+    remove_folder(&aside)
+}
+
+/// The hidden name beside a folder under which it waits until its successor is in its place.
+fn aside_of(place: &Path) -> Result<PathBuf, FileError> {
+    let absolute = std::path::absolute(place).map_err(FileError::of("find", place))?;
+    let Some(name) = absolute.file_name() else {
+        let source = io::Error::from(ErrorKind::InvalidInput);
+        return Err(FileError { action: "replace", path: absolute, source });
+    };
+    Ok(absolute.with_file_name(format!(".{}.replaced", name.to_string_lossy())))
+}
+
+fn exists(path: &Path) -> Result<bool, FileError> {
+    fs::exists(path).map_err(FileError::of("look at", path))
+}
+
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// Whether the kernel or the file system does not know how to exchange two names.
+fn cannot_exchange(error: &io::Error) -> bool {
+    // EINVAL is what a file system without the flag answers.
+    matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput)
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A folder with two folders in it, `place` with `old` and `finished` with `new`.
+    fn two_folders() -> (TempDir, PathBuf, PathBuf) {
+        let root = TempDir::new().expect("a folder can be made");
+        let [place, finished] = ["place", "finished"].map(|name| root.path().join(name));
+        for (folder, content) in [(&place, "old"), (&finished, "new")] {
+            create_folder(folder).expect("there is room");
+            fs::write(folder.join(content), content).expect("there is room");
+        }
+        (root, place, finished)
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("it is there");
+        let name = |entry: io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+        let mut names: Vec<_> =
+            entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn a_folder_takes_the_place_of_another_one() {
+        let (root, place, finished) = two_folders();
+        replace_folder(&finished, &place).expect("it is replaced");
+        assert_eq!(names(root.path()), ["place"]);
+        assert_eq!(names(&place), ["new"]);
+    }
+
+    #[test]
+    fn a_folder_takes_a_place_that_is_free() {
+        let (root, place, finished) = two_folders();
+        remove_folder(&place).expect("it is there");
+        replace_folder(&finished, &place).expect("it is put there");
+        assert_eq!(names(root.path()), ["place"]);
+    }
+
+    #[test]
+    fn without_an_exchange_two_renames_do_the_same() {
+        let (root, place, finished) = two_folders();
+        replace_in_two_steps(&finished, &place).expect("it is replaced");
+        assert_eq!(names(root.path()), ["place"]);
+        assert_eq!(names(&place), ["new"]);
+    }
+
+    #[test]
+    fn a_crash_between_the_two_renames_is_repaired() {
+        let (root, place, finished) = two_folders();
+        let aside = aside_of(&place).expect("it has a name");
+        fs::rename(&place, &aside).expect("it is there");
+        repair_folder(&place).expect("it can be repaired");
+        assert_eq!(names(&place), ["old"]);
+
+        fs::rename(&place, &aside).expect("it is there");
+        fs::rename(&finished, &place).expect("it is there");
+        repair_folder(&place).expect("it can be repaired");
+        assert_eq!(names(&place), ["new"]);
+        assert_eq!(names(root.path()), ["place"]);
+    }
+
+    #[test]
+    fn what_cannot_be_exchanged_is_told_from_other_failures() {
+        for (kind, expected) in [
+            (ErrorKind::Unsupported, true),
+            (ErrorKind::InvalidInput, true),
+            (ErrorKind::PermissionDenied, false),
+            (ErrorKind::NotFound, false),
+        ] {
+            assert_eq!(cannot_exchange(&kind.into()), expected, "{kind}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn folders_belong_to_their_owner_only() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let root = TempDir::new().expect("a folder can be made");
+        let folder = root.path().join("a/b");
+        create_folder_durably(&folder).expect("there is room");
+        let metadata = fs::metadata(folder).expect("it is there");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o700);
+    }
+}

@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+mod checkpoint;
+mod error;
+mod file;
+mod folder;
+mod lock;
+mod replace;
+
+pub use checkpoint::{Operation, checkpoint};
+pub use error::FileError;
+pub use file::{File, read_if_present, remove_file, remove_file_if_present, rename};
+pub use folder::{
+    create_folder, create_folder_durably, free_bytes, remove_folder, remove_folder_if_present,
+    repair_folder, replace_folder, sync_folder,
+};
+pub use lock::FileLock;
+pub use replace::{remove_leftovers, replace_file, write_new_file};

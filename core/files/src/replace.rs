@@ -1,0 +1,238 @@
+//! Small files that are written as a whole, so that a reader sees the old or the new bytes and a loss of
+//! power takes neither.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::FileError;
+use crate::file::{File, remove_file, rename};
+use crate::folder::{parent_of, sync_folder};
+
+/// Follows a file's name in that of a temporary file; the process and a number come after it.
+const TEMPORARY: &str = ".new-";
+
+/// How often a temporary name may be taken before the folder is given up: as often as a process number may
+/// have repeated with leftovers that cannot be removed.
+const MAX_ATTEMPTS: usize = 1000;
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// Replaces a file, or creates it. Several processes may do it at once: the last one wins.
+///
+/// The bytes go to a temporary file beside it, which is synced and renamed; then the folder is synced. When
+/// this returns, the bytes survive a loss of power. Temporary files that killed processes left are removed.
+///
+/// # Errors
+///
+/// The system refuses: then the old bytes are in place and nothing is left behind, unless the last
+/// step failed, after which either may be there.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    remove_leftovers(path);
+    let mut temporary = create_temporary(path)?;
+    let written = write_and_sync(&mut temporary, bytes);
+    if let Err(error) = written.and_then(|()| rename(temporary.path(), path)) {
+        // It may hold keys. If it cannot be removed either, the next call tries again.
+        let _ = remove_file(temporary.path());
+        return Err(error);
+    }
+    sync_folder(&parent_of(path)?)
+}
+
+/// Writes a file that is new, and makes its bytes durable. Its entry in the folder is durable after
+/// [`sync_folder`].
+///
+/// # Errors
+///
+/// There is a file of this name, or the system refuses.
+pub fn write_new_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_and_sync(&mut File::create_new(path)?, bytes)
+}
+
+fn write_and_sync(file: &mut File, bytes: &[u8]) -> Result<(), FileError> {
+    file.write_bytes(bytes)?;
+    file.sync()
+}
+
+/// Removes the temporary files of a file that killed processes left. Those of running processes, which
+/// hold a lock on them, stay; so do those that cannot be removed, since none is ever in the way.
+pub fn remove_leftovers(path: &Path) {
+    let Some(name) = path.file_name() else { return };
+    let Ok(entries) = parent_of(path)
+        .and_then(|folder| fs::read_dir(&folder).map_err(FileError::of("list", &folder)))
+    else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if is_leftover(name, &entry.file_name())
+            && let Ok(leftover) = fs::File::open(entry.path())
+            && leftover.try_lock().is_ok()
+        {
+            // Locked until it is gone: a process that has just created it notices and starts again.
+            let _ = remove_file(&entry.path());
+        }
+    }
+}
+
+/// Whether a name is that of a temporary file of a file: `<name>.new-<process>-<number>`, or, from earlier
+/// versions, `<name>.<process>.new`.
+fn is_leftover(name: &OsStr, candidate: &OsStr) -> bool {
+    let (Some(name), Some(candidate)) = (name.to_str(), candidate.to_str()) else { return false };
+    let Some(rest) = candidate.strip_prefix(name) else { return false };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    let new = rest.strip_prefix(TEMPORARY).and_then(|rest| rest.split_once('-'));
+    let old = rest.strip_prefix('.').and_then(|rest| rest.strip_suffix(".new"));
+    new.is_some_and(|(process, number)| is_number(process) && is_number(number))
+        || old.is_some_and(is_number)
+}
+
+/// Creates and locks a temporary file beside a file. Process numbers repeat, in containers with every start,
+/// so a name may be taken by what another process left.
+fn create_temporary(path: &Path) -> Result<File, FileError> {
+    let mut attempts = 0..MAX_ATTEMPTS;
+    loop {
+        let temporary = temporary_path(path);
+        let file = match File::create_new(&temporary) {
+            Err(error)
+                if error.source.kind() == ErrorKind::AlreadyExists && attempts.next().is_some() =>
+            {
+                continue;
+            }
+            created => created?,
+        };
+        // Another process may take it for a leftover before it is locked, and remove it. Where the file
+        // system has no locks nobody does.
+        let is_lost = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        if !is_lost && temporary.exists() {
+            return Ok(file);
+        }
+    }
+}
+
+fn temporary_path(path: &Path) -> PathBuf {
+    let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+    let mut name = path.file_name().map_or_else(OsString::new, OsStr::to_owned);
+    name.push(format!("{TEMPORARY}{}-{number}", std::process::id()));
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("it is there").flatten();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_else_is_left() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let path = folder.path().join("key");
+        for text in ["one", "two, which is longer", ""] {
+            replace_file(&path, text.as_bytes()).expect("there is room");
+            assert_eq!(fs::read_to_string(&path).expect("it is there"), text);
+        }
+        assert_eq!(names(folder.path()), ["key"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_replaced_file_belongs_to_its_owner_only() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = TempDir::new().expect("a folder can be made");
+        let path = folder.path().join("key");
+        fs::write(&path, "old").expect("there is room");
+        replace_file(&path, b"new").expect("there is room");
+        let mode = fs::metadata(&path).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_cannot_take_the_place_is_removed() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let path = folder.path().join("key");
+        fs::create_dir(&path).expect("there is room");
+        let error = replace_file(&path, b"keys").expect_err("a folder is in the way");
+        assert_eq!(error.to_string(), format!("cannot replace {}", path.display()));
+        assert_eq!(names(folder.path()), ["key"]);
+    }
+
+    #[test]
+    fn leftovers_neither_block_nor_stay() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let path = folder.path().join("key");
+        let process = std::process::id();
+        // What a process of the same number left, in a container, and the form of earlier versions.
+        let mut left = vec![format!("key.{process}.new"), "key.1.new".to_owned()];
+        left.extend((0..100).map(|number| format!("key.new-{process}-{number}")));
+        for name in &left {
+            fs::write(folder.path().join(name), "keys").expect("there is room");
+        }
+        replace_file(&path, b"new").expect("nothing is in the way");
+        assert_eq!(names(folder.path()), ["key"]);
+    }
+
+    #[test]
+    fn leftovers_that_cannot_be_removed_do_not_block() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let path = folder.path().join("key");
+        let next = NEXT_NUMBER.load(Ordering::Relaxed);
+        for number in next..next + 50 {
+            let name = format!("key{TEMPORARY}{}-{number}", std::process::id());
+            // A folder is no file that can be removed.
+            fs::create_dir(folder.path().join(name)).expect("there is room");
+        }
+        replace_file(&path, b"new").expect("another name is free");
+        assert_eq!(fs::read(&path).expect("it is there"), b"new");
+    }
+
+    #[test]
+    fn only_temporary_files_of_the_same_file_are_leftovers() {
+        for (candidate, expected) in [
+            ("key.new-12-3", true),
+            ("key.12.new", true),
+            ("key", false),
+            ("key.new", false),
+            ("key.new-12", false),
+            ("key.new-a-3", false),
+            ("key.old.new", false),
+            ("key.acme.eu.suppressions.json", false),
+            ("key.acme.eu.suppressions.json.new-1-2", false),
+            ("other.new-12-3", false),
+        ] {
+            assert_eq!(is_leftover("key".as_ref(), candidate.as_ref()), expected, "{candidate}");
+        }
+    }
+
+    #[test]
+    fn writers_at_once_leave_the_bytes_of_one() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let path = folder.path().join("state");
+        thread::scope(|scope| {
+            for letter in b'a'..=b'h' {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        replace_file(path, &[letter; 1000]).expect("nobody is in the way");
+                        let bytes = fs::read(path).expect("it is there");
+                        assert_eq!(
+                            (bytes.len(), bytes.iter().all(|it| *it == bytes[0])),
+                            (1000, true)
+                        );
+                    }
+                });
+            }
+        });
+        assert_eq!(names(folder.path()), ["state"]);
+    }
+}

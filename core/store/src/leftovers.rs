@@ -1,0 +1,132 @@
+//! Removes what killed processes left: generations that were never published, files that no manifest and no
+//! state names, unfinished generations. Some of it may show people who have been erased since, so every
+//! command that takes the lock removes it.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::StoreError;
+use crate::events;
+use crate::generation::Generation;
+use crate::manifest::{MANIFEST_FILE, Manifest};
+use crate::names::GenerationId;
+use crate::staging::collect_files;
+use crate::tenant::{RunLock, TenantStore, folder_names};
+
+/// Small files that are replaced as a whole have this in the names of their temporary files.
+const TEMPORARY: &str = ".new";
+
+/// Removes everything that is neither published nor being written. The caller has just taken the lock.
+pub(crate) fn remove_all(lock: &RunLock) -> Result<(), StoreError> {
+    let tenant = lock.tenant();
+    let ids = tenant.generation_ids()?;
+    // A manifest that cannot be read names nothing, so nothing of its generation is a leftover.
+    let readable = ids.iter().filter_map(|id| tenant.uncleansed_generation(id).ok());
+    let is_only_one = ids.len() == 1;
+    let current = tenant.current_id()?;
+    if current.is_none() && ids.len() > 1 {
+        tracing::warn!(
+            tenant = tenant.name(),
+            "there are generations, but the file CURRENT, which names the published one, is missing"
+        );
+    }
+    for generation in readable {
+        if is_unpublished(&generation, current.as_ref(), is_only_one) {
+            tracing::warn!(generation = %generation.id(), "a generation that was never published");
+            lock.remove_generation(generation.id())?;
+        } else {
+            remove_unlisted(generation.folder(), generation.manifest())?;
+        }
+    }
+    events::remove_leftovers(tenant)?;
+    remove_temporary_files(tenant)
+}
+
+/// Returns whether a generation was moved to its place but never published: its predecessor is still the
+/// published generation. Before the first one is published, it is the only generation there is; several
+/// without a published one mean that the pointer was lost, and then none of them may be removed.
+fn is_unpublished(
+    generation: &Generation,
+    current: Option<&GenerationId>,
+    is_only_one: bool,
+) -> bool {
+    let is_successor = generation.manifest().previous.as_ref() == current;
+    is_successor && (current.is_some() || is_only_one)
+}
+
+/// Removes the files of a generation's folder that its manifest does not name.
+pub(crate) fn remove_unlisted(folder: &Path, manifest: &Manifest) -> Result<(), StoreError> {
+    let listed: BTreeSet<&str> = manifest.files().map(|file| file.path.as_str()).collect();
+    let mut present = Vec::new();
+    collect_files(folder, "", &mut present)?;
+    for name in present {
+        if name != MANIFEST_FILE && !listed.contains(name.as_str()) {
+            let path = folder.join(&name);
+            core_files::remove_file(&path)?;
+            core_files::sync_folder(path.parent().expect("a file is in a folder"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes unfinished generations and those that were being removed. Downloads stay.
+pub(crate) fn remove_staging(tenant: &TenantStore) -> Result<(), StoreError> {
+    for path in entries(&tenant.staging())? {
+        if path == tenant.downloads() {
+            continue;
+        }
+        tracing::warn!(tenant = tenant.name(), path = %path.display(), "leftovers of a run removed");
+        if path.is_dir() {
+            core_files::remove_folder(&path)?;
+        } else {
+            core_files::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes files of a log of events that its state does not list.
+pub(crate) fn remove_unlisted_events(
+    folder: &Path,
+    listed: &HashSet<PathBuf>,
+) -> Result<(), StoreError> {
+    let staging = folder.join(events::STAGING);
+    if staging.is_dir() {
+        for path in entries(&staging)? {
+            core_files::remove_file(&path)?;
+        }
+    }
+    for day in folder_names(folder)?.into_iter().filter(|name| events::is_day_folder(name)) {
+        for path in entries(&folder.join(day))?.into_iter().filter(|path| !listed.contains(path)) {
+            tracing::warn!(path = %path.display(), "leftovers of a run removed");
+            core_files::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the temporary files of small files, whoever was writing them. Deliveries write theirs under a lock
+/// of their own, so those that are in use stay.
+fn remove_temporary_files(tenant: &TenantStore) -> Result<(), StoreError> {
+    for name in folder_names(tenant.folder())? {
+        if let Some(name) = name.strip_suffix(TEMPORARY) {
+            // The form of earlier versions.
+            core_files::remove_file_if_present(
+                &tenant.folder().join(format!("{name}{TEMPORARY}")),
+            )?;
+        } else if let Some((name, _)) = name.split_once(TEMPORARY) {
+            core_files::remove_leftovers(&tenant.folder().join(name));
+        }
+    }
+    tenant.ledger().remove_leftovers();
+    Ok(())
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
+        paths.push(entry.map_err(StoreError::io("list", folder))?.path());
+    }
+    Ok(paths)
+}

@@ -1,0 +1,99 @@
+//! What killed processes leave is removed by whoever takes the lock next.
+
+use std::fs;
+
+use core_store::StoreError;
+
+use crate::support::{Checked, FIRST, Place, SECOND, THIRD};
+
+fn ids(place: &Place) -> Result<Vec<String>, StoreError> {
+    Ok(place.tenant.history()?.into_iter().map(|entry| entry.id.to_string()).collect())
+}
+
+#[test]
+fn files_that_no_manifest_names_are_removed_from_every_generation() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "old")?;
+    place.publish(SECOND, "new")?;
+    // What an erasure leaves that is killed before it removes a replaced table, or a replaced manifest.
+    let left = [FIRST, SECOND].map(|id| {
+        ["entities/nexthink_device/part-00007.parquet", "manifest.json.new-1-0"]
+            .map(|name| place.path(&format!("generations/{id}/{name}")))
+    });
+    for path in left.as_flattened() {
+        fs::write(path, "somebody who was erased")?;
+    }
+    // An erasure that is not finished hides the generations, but not what is left in them.
+    fs::write(place.path("erasures.json"), "[\"e-1\"]")?;
+    place.lock()?;
+    for path in left.as_flattened() {
+        assert!(!path.exists(), "{}", path.display());
+    }
+    fs::write(place.path("erasures.json"), "[]")?;
+    for id in [FIRST, SECOND] {
+        place.tenant.generation(&id.parse()?)?.verify()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_generation_with_a_manifest_that_cannot_be_read_keeps_its_files() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "old")?;
+    place.publish(SECOND, "new")?;
+    fs::write(place.path(&format!("generations/{FIRST}/manifest.json")), "{")?;
+    place.lock()?;
+    let table = format!("generations/{FIRST}/entities/nexthink_device/part-00000.parquet");
+    assert!(place.path(&table).exists());
+    Ok(())
+}
+
+#[test]
+fn what_a_first_run_did_not_publish_does_not_stay_in_the_history() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "never published")?;
+    fs::remove_file(place.path("CURRENT"))?;
+    place.lock()?;
+    assert_eq!(ids(&place)?, [""; 0]);
+    place.publish(SECOND, "first")?;
+    place.publish(THIRD, "second")?;
+    assert_eq!(ids(&place)?, [THIRD, SECOND]);
+    Ok(())
+}
+
+#[test]
+fn a_lost_pointer_costs_no_generation() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "a")?;
+    place.publish(SECOND, "b")?;
+    fs::remove_file(place.path("CURRENT"))?;
+    place.lock()?;
+    assert_eq!(ids(&place)?, [SECOND, FIRST]);
+    Ok(())
+}
+
+#[test]
+fn temporary_files_of_states_are_removed_and_other_files_stay() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "a")?;
+    fs::create_dir_all(place.path("ledger"))?;
+    let temporary = [
+        "quota.json.new",
+        "quota.json.new-17-3",
+        "CURRENT.new-17-4",
+        "suppressions.json.17.new",
+        "ledger/entries.ndjson.new-17-5",
+    ];
+    let kept = ["quota.json", "renewed.json", "notes.new.txt"];
+    for name in temporary.iter().chain(&kept) {
+        fs::write(place.path(name), "{}")?;
+    }
+    place.lock()?;
+    for name in temporary {
+        assert!(!place.path(name).exists(), "{name}");
+    }
+    for name in kept {
+        assert!(place.path(name).exists(), "{name}");
+    }
+    Ok(())
+}
