@@ -33,8 +33,19 @@ impl Drop for LogLine {
     }
 }
 
-const OWN_CRATES: [&str; 5] =
-    ["runner", "core_ingest", "core_nexthink", "core_query", "core_store"];
+/// The crates of this workspace that log: all that are part of the program.
+const OWN_CRATES: [&str; 10] = [
+    "runner",
+    "core_audit",
+    "core_ingest",
+    "core_jupiterone",
+    "core_model",
+    "core_nexthink",
+    "core_privacy",
+    "core_query",
+    "core_simulator",
+    "core_store",
+];
 
 /// Starts logging as the command line asks for.
 pub(crate) fn start(global: &Global) {
@@ -55,5 +66,21 @@ pub(crate) fn start(global: &Global) {
         }
         LogFormat::Text => registry.with(lines.with_ansi(output::is_terminal())).init(),
         LogFormat::Json => registry.with(lines.json()).init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_crate_of_the_program_is_heard() {
+        let workspace = include_str!("../../Cargo.toml");
+        let names = workspace.lines().filter_map(|line| line.split_once(" = { path = \"core/"));
+        let names: Vec<_> = names.map(|(name, _)| name.replace('-', "_")).collect();
+        assert!(names.len() > 5, "{names:?}");
+        let unheard: Vec<_> =
+            names.iter().filter(|name| !OWN_CRATES.contains(&name.as_str())).collect();
+        assert!(unheard.is_empty(), "{unheard:?}");
     }
 }

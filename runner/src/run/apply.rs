@@ -256,13 +256,15 @@ impl Applier {
         }
         // Who was erased was taken out on purpose; a row may have been an object of each type.
         let suppressed = report.rows.suppressed;
-        let mut refused = self.removals(step)?;
+        let removals = self.removals(step)?;
+        let mut refused = removals.clone();
         refused.retain(|(type_name, before, removed)| {
             let is_accepted = self.accept_shrink.iter().any(|it| it == type_name);
             let removed = removed.saturating_sub(suppressed);
             ShrinkGuard::default().refuses(*before, removed) && !is_accepted
         });
         if refused.is_empty() {
+            report.note_removals(&removals);
             return Ok(outcome);
         }
         let removals = refused.iter().map(|(type_name, before, removed)| {

@@ -1,5 +1,7 @@
 //! What a run tells: a report that is kept with its generation, and a table for people.
 
+mod absence;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use core_store::{Generation, LedgerHead};
 use serde::Serialize;
 use serde_json::Value;
 
+use self::absence::{Dangling, Removed};
 use super::exports::Delivery;
 use super::read::Read;
 use crate::audit::AuditReport;
@@ -84,6 +87,10 @@ pub(crate) struct StepReport {
     /// Rows that contradicted an earlier row of the same entity.
     pub(crate) conflicting: u64,
     pub(crate) dangling: u64,
+    /// The same by relationship type, where there are any.
+    pub(crate) dangling_of: BTreeMap<&'static str, Dangling>,
+    /// Objects of the generation before that a complete export no longer has, by type.
+    pub(crate) removed: BTreeMap<&'static str, Removed>,
     pub(crate) carried_over: u64,
     /// Bytes of the download as transferred.
     pub(crate) bytes: u64,
@@ -251,6 +258,7 @@ impl RunReport {
                     step.id
                 ));
             }
+            step.remark_on_absence(&mut remarks);
             step.remark_on_people(&mut remarks);
             for row in step.quarantine.iter().take(3) {
                 let file =
@@ -357,6 +365,9 @@ impl StepReport {
             let counts = edges.counts();
             self.relationships += edges.len();
             self.dangling += counts.dangling;
+            if let Some(dangling) = Dangling::of(counts) {
+                self.dangling_of.insert(edges.relationship().type_name, dangling);
+            }
             self.carried_over += counts.carried_over;
         }
     }
