@@ -1,25 +1,26 @@
 //! Delivers the published generation to a destination, and remembers what it got.
 //!
-//! What is remembered is written before anything can change there, so that a delivery whose end nobody
-//! saw is looked after by the next one. A delivery that fails changes nothing of what is published.
+//! The record of a delivery is durable before anything can change there, so that the next one resolves a
+//! delivery whose end nobody saw. A delivery that fails changes nothing of what is published.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+mod record;
+
+use std::cell::{Cell, OnceCell};
+use std::collections::BTreeSet;
 
 use core_jupiterone::{
     ApiKey, Contents, Delivered, DeliveryPlan, DeliveryReport, ErrorKind, Events, Extras, JobEvent,
-    JobId, JupiterOneError, Progress as Delivering, ProxySettings, SHAPE_VERSION, Settled,
-    SyncClient, SyncSettings, USER, USER_IS_PERSON,
+    JobId, JupiterOneError, OpenJob, Progress as Delivering, ProxySettings, SHAPE_VERSION,
+    SyncClient, SyncSettings, TypeChanges, USER, USER_IS_PERSON,
 };
 use core_model::step::Step;
-use core_store::{
-    DeliveryLock, Generation, GenerationId, LedgerHead, Store, StoreError, TenantStore,
-};
-use serde::{Deserialize, Serialize};
+use core_store::{DeliveryLock, Generation, GenerationId, Store, StoreError, TenantStore};
+use serde::Serialize;
 use step_account::ACCOUNT;
 use step_audit::{ACCOUNT_HAS_AUDIT_EVENT, AUDIT_EVENT, STEP};
 use zeroize::Zeroizing;
 
+pub(crate) use self::record::known_ledger_head;
 use crate::audit;
 use crate::config::{Config, JupiterOne};
 use crate::exit::{Exit, Failure};
@@ -30,17 +31,6 @@ use crate::system;
 
 /// The destination in the name of its lock.
 const NAME: &str = "jupiterone";
-
-/// What the destination got last, in the tenant's part of the store.
-const DELIVERED: &str = "delivered-jupiterone";
-
-/// The file of what the destination got last.
-#[derive(Serialize)]
-struct Kept<'a> {
-    #[serde(flatten)]
-    delivered: &'a Delivered,
-    ledger: Option<LedgerHead>,
-}
 
 /// What a delivery is asked to do beyond its configuration.
 #[derive(Debug, Default, Clone)]
@@ -59,7 +49,7 @@ pub(crate) struct DeliveryOptions {
 
 /// What a delivery would do, and why.
 #[derive(Debug)]
-pub(crate) struct Intent {
+pub(crate) struct DeliveryDecision {
     pub(crate) plan: DeliveryPlan,
     /// Why there is a job; none if nothing changed.
     pub(crate) reason: Option<&'static str>,
@@ -87,6 +77,10 @@ pub(crate) enum DeliveryResult {
     },
     /// A job brought it there.
     Delivered {
+        /// Why there was a job.
+        reason: &'static str,
+        /// What it was expected to change, by comparing with the delivery before.
+        changes: Vec<TypeChanges>,
         /// What the job did.
         #[serde(flatten)]
         report: Box<DeliveryReport>,
@@ -126,12 +120,12 @@ pub(crate) fn check_destination(
     jupiterone: &JupiterOne,
     accept: bool,
 ) -> Result<(), Failure> {
-    let Some(delivered) = read(tenant)?.filter(|_| !accept) else { return Ok(()) };
+    let Some(delivered) = record::read(tenant)?.filter(|_| !accept) else { return Ok(()) };
     delivered.check(&jupiterone.destination).map_err(|error| {
         let program = system::own_command();
         Failure::usage(format!(
-            "{error}: mend the configuration, or accept it once with `{program} sync jupiterone \
-             --accept-destination`"
+            "{error}; correct the configuration, or accept the new destination once with `{program} \
+             sync jupiterone --accept-destination`"
         ))
     })
 }
@@ -142,20 +136,23 @@ pub(crate) fn lock(config: &Config) -> Result<DeliveryLock, Failure> {
     Ok(tenant.lock_delivery(NAME, &run::owner())?)
 }
 
-/// The generation that the next delivery compares with, which must be kept until then.
+/// The generations that the next delivery may compare with, which must be kept until then: the one that
+/// was delivered last, and that of a delivery whose end is not on record.
 pub(crate) fn compared_with(tenant: &TenantStore) -> Vec<GenerationId> {
-    // One that cannot be read is told of by the next delivery, which then compares with nothing.
-    let delivered = read(tenant).ok().flatten();
-    delivered.into_iter().map(|it| it.generation).collect()
+    // A record that cannot be read is an error of the next delivery, which then compares with nothing.
+    let Some(delivered) = record::read(tenant).ok().flatten() else { return Vec::new() };
+    let unfinished = delivered.unfinished.map(|job| job.generation);
+    unfinished.into_iter().chain([delivered.generation]).collect()
 }
 
 /// What a delivery would do now, without asking anybody. Blocks.
-pub(crate) fn intend(
+pub(crate) fn decide(
     tenant: &TenantStore,
     generation: Generation,
     options: &DeliveryOptions,
-) -> Result<Intent, Failure> {
-    let before = read(tenant)?.filter(|it| !options.accept_destination && !it.types.is_empty());
+) -> Result<DeliveryDecision, Failure> {
+    let before =
+        record::read(tenant)?.filter(|it| !options.accept_destination && !it.types.is_empty());
     let base = before.as_ref().map(|it| base(tenant, it)).transpose()?.flatten();
     let generation_erasures = generation.manifest().erasures.clone();
     let purge = withheld(&generation, before.as_ref(), options);
@@ -178,20 +175,22 @@ pub(crate) fn intend(
     let still_held =
         if after_erasure { held_back(&contents, before.as_ref()) } else { BTreeSet::new() };
     let reason = match &before {
-        None => Some("it is the first delivery there, which deletes nothing"),
-        Some(it) if !it.whole => Some("the last delivery did not end well"),
-        Some(_) if base.is_none() => Some("the generation that was delivered last is not kept"),
-        Some(it) if it.shape != SHAPE_VERSION => {
-            Some("this program gives the objects another form")
+        None => Some("it is the first delivery to this destination, which deletes nothing"),
+        Some(it) if !it.whole => Some("the last delivery is not known to be complete"),
+        Some(_) if base.is_none() => {
+            Some("the generation of the last delivery is no longer stored")
         }
-        Some(_) if after_erasure => Some("somebody was erased since the last delivery"),
-        Some(_) if !plan.is_empty() => Some("something has changed"),
-        Some(_) if options.full => Some("it was asked for"),
+        Some(it) if it.shape != SHAPE_VERSION => {
+            Some("this version of the program writes objects differently")
+        }
+        Some(_) if after_erasure => Some("people or devices were erased since the last delivery"),
+        Some(_) if !plan.is_empty() => Some("the graph has changed"),
+        Some(_) if options.full => Some("it was asked for with --full"),
         Some(_) => None,
     };
     let partial_datasets = contents.partial_datasets().clone();
     let has_base = base.is_some();
-    Ok(Intent {
+    Ok(DeliveryDecision {
         plan,
         reason,
         partial_datasets,
@@ -212,75 +211,115 @@ pub(crate) async fn deliver(
     progress: &Progress,
     stop: &Stop,
 ) -> Result<DeliveryResult, Failure> {
-    settle(client, lock, options).await?;
+    record::resolve(client, lock, options).await?;
     let events = events(&generation, client);
     let (tenant, id, asked) = (lock.tenant().clone(), generation.id().clone(), options.clone());
-    let intent = tokio::task::spawn_blocking(move || intend(&tenant, generation, &asked));
-    let intent = intent.await.map_err(|_| anyhow::anyhow!("the program has a defect"))??;
-    let Intent { plan, reason, contents, before, has_base, still_held, after_erasure, .. } = intent;
-    let erasures = contents.generation().manifest().erasures.clone();
-    if reason.is_none() {
+    let decided = tokio::task::spawn_blocking(move || decide(&tenant, generation, &asked));
+    let decision = decided.await.map_err(|_| anyhow::anyhow!("the program has a defect"))??;
+    let DeliveryDecision {
+        plan,
+        reason,
+        contents,
+        before,
+        has_base,
+        still_held,
+        after_erasure,
+        ..
+    } = decision;
+    let Some(reason) = reason else {
         if let Some(before) = before {
             // The same content; named anew so that the older generation may go.
-            keep(lock, &Delivered { generation: id.clone(), ..before })?;
+            record::write(lock, &Delivered { generation: id.clone(), ..before })?;
         }
         return Ok(DeliveryResult::NothingChanged { generation: id.to_string() });
-    }
-    let nothing_yet = || Delivered {
-        destination: client.destination().identity(),
-        generation: id,
-        whole: false,
-        types: BTreeMap::new(),
-        purged: BTreeSet::new(),
-        pending: None,
-        shape: SHAPE_VERSION,
-        extras: options.extras,
-        partial: None,
-        erasures: BTreeSet::new(),
-        events: BTreeMap::new(),
     };
-    let under_way = Delivered { whole: false, ..before.clone().unwrap_or_else(nothing_yet) };
-    let job: RefCell<Option<JobId>> = RefCell::default();
-    let is_final = Cell::new(false);
-    let observer = |event: Delivering| match event {
-        Delivering::Created(id) => {
-            remember(lock, &under_way, &id);
-            *job.borrow_mut() = Some(id);
-        }
-        Delivering::Finalizing(id) => {
-            remember(lock, &under_way, &id);
-            is_final.set(true);
-        }
-        Delivering::Uploaded { objects, .. } => {
-            progress.tell("jupiterone", &format!("{objects} objects uploaded"));
-        }
-        Delivering::Finalized => progress.tell("jupiterone", "finalized, waiting for the job"),
-        Delivering::State(_) => {}
-    };
-    let purged: BTreeSet<String> = contents.purged_types().clone();
-    let delivered = {
-        let mut delivering = std::pin::pin!(client.deliver(contents, &events, observer));
-        tokio::select! {
-            delivered = &mut delivering => Some(delivered),
-            // Once it is finalized it changes JupiterOne: what comes of it is worth the wait that is
-            // left.
-            () = stop.requested() => {
-                if is_final.get() { Some(delivering.await) } else { None }
-            }
-        }
-    };
-    let Some(delivered) = delivered else {
-        return Err(stopped(client, job.into_inner()).await);
-    };
-    let report = delivered.map_err(failed)?;
-    // Those who were erased are in neither generation, and are deleted nevertheless.
-    let is_expected = !has_base || after_erasure;
-    let unexpected_deletes = if is_expected { 0 } else { unexpected_deletes(&plan, &report) };
+    let erasures = contents.generation().manifest().erasures.clone();
+    let purged = contents.purged_types().clone();
+    let run = JobRun { client, lock, before: before.as_ref(), progress, stop };
+    let report = run.deliver(contents, &events).await?;
+    // What JupiterOne had is known only after a whole delivery, and those who were erased are in neither
+    // generation and are deleted nevertheless.
+    let is_judged = has_base && !after_erasure && before.as_ref().is_some_and(|it| it.whole);
+    let unexpected_deletes = if is_judged { unexpected_deletes(&plan, &report) } else { 0 };
     let now = report.delivered(before.as_ref());
     let whole = now.whole && unexpected_deletes == 0;
     let erasures = if whole && still_held.is_empty() { erasures } else { now.erasures };
-    keep(lock, &Delivered { purged, whole, erasures, ..now })?;
-    Ok(DeliveryResult::Delivered { report: Box::new(report), unexpected_deletes, still_held })
+    record::write(lock, &Delivered { purged, whole, erasures, ..now }).map_err(not_recorded)?;
+    let (report, changes) = (Box::new(report), plan.types);
+    Ok(DeliveryResult::Delivered { reason, changes, report, unexpected_deletes, still_held })
+}
+
+/// One job, from its creation to its end.
+struct JobRun<'a> {
+    client: &'a SyncClient,
+    lock: &'a DeliveryLock,
+    before: Option<&'a Delivered>,
+    progress: &'a Progress,
+    stop: &'a Stop,
+}
+
+impl JobRun<'_> {
+    async fn deliver(
+        &self,
+        contents: Contents,
+        events: &[JobEvent],
+    ) -> Result<DeliveryReport, Failure> {
+        let job: OnceCell<JobId> = OnceCell::new();
+        let is_final = Cell::new(false);
+        let observer = |event: Delivering| match event {
+            Delivering::Finalizing => is_final.set(true),
+            Delivering::Uploaded { objects, .. } => {
+                self.progress.tell("jupiterone", &format!("{objects} objects uploaded"));
+            }
+            Delivering::Finalized => {
+                self.progress.tell("jupiterone", "finalized, waiting for the job");
+            }
+            Delivering::State(_) => {}
+        };
+        let delivering = async {
+            let open = self.open(&contents).await?;
+            job.get_or_init(|| open.id().clone());
+            self.client.deliver(open, contents, events, observer).await.map_err(failed)
+        };
+        let mut delivering = std::pin::pin!(delivering);
+        let delivered = tokio::select! {
+            delivered = &mut delivering => Some(delivered),
+            // Once it is finalized it changes JupiterOne: what comes of it is worth the wait that is
+            // left.
+            () = self.stop.requested() => {
+                if is_final.get() { Some(delivering.await) } else { None }
+            }
+        };
+        match delivered {
+            Some(delivered) => delivered,
+            None => Err(stopped(self.client, job.get()).await),
+        }
+    }
+
+    /// Creates a job and makes its record durable. A job that cannot be written down is given up: the next
+    /// delivery could not ask what it changed, and would take JupiterOne to be as it was before.
+    async fn open(&self, contents: &Contents) -> Result<OpenJob, Failure> {
+        let open = self.client.open_job().await.map_err(failed)?;
+        let begun = Delivered::begin(self.before, self.client.destination(), contents, open.id());
+        let Err(failure) = record::write(self.lock, &begun) else { return Ok(open) };
+        if let Err(error) = self.client.abort(open.id()).await {
+            tracing::warn!(%error, "a job that nobody remembers stays until JupiterOne drops it");
+        }
+        let error = failure.error.context(
+            "the delivery could not be written down, so its job was given up and nothing was changed at \
+             JupiterOne",
+        );
+        Err(Failure { exit: Exit::DestinationFailed, error })
+    }
+}
+
+/// The failure of a delivery whose job is done and whose record could not be written.
+fn not_recorded(failure: Failure) -> Failure {
+    let error = failure.error.context(
+        "JupiterOne took the delivery over, but this could not be written down: the next delivery asks \
+         JupiterOne for the job and uploads everything again",
+    );
+    Failure { exit: Exit::DestinationFailed, error }
 }
 
 /// The events that the destination does not have yet, if it is to have any.
@@ -318,41 +357,12 @@ fn held_back(contents: &Contents, before: Option<&Delivered>) -> BTreeSet<String
     held.filter(|name| contents.partial_datasets().contains(*name)).cloned().collect()
 }
 
-/// Finds out what came of a job that an earlier delivery left behind.
-async fn settle(
-    client: &SyncClient,
-    lock: &DeliveryLock,
-    options: &DeliveryOptions,
-) -> Result<(), Failure> {
-    let Some(delivered) = read(lock.tenant())? else { return Ok(()) };
-    if !options.accept_destination {
-        delivered.check(client.destination()).map_err(failed)?;
-    }
-    let Some(job) = &delivered.pending else { return Ok(()) };
-    // The job of another destination is none of this one's.
-    let is_ours = delivered.check(client.destination()).is_ok();
-    if is_ours {
-        match client.settle(job).await.map_err(failed)? {
-            Settled::Running => {
-                let message = "the job of an earlier delivery is not done yet: try again later";
-                return Err(Failure {
-                    exit: Exit::DestinationFailed,
-                    error: anyhow::Error::msg(message),
-                });
-            }
-            // What it brought there is not known well enough to build on: the next is a whole one.
-            Settled::Finished(_) | Settled::Failed | Settled::Dropped => {}
-        }
-    }
-    keep(lock, &Delivered { pending: None, ..delivered })
-}
-
 /// Gives up a job that was not finalized, since the delivery was asked to stop.
-async fn stopped(client: &SyncClient, job: Option<JobId>) -> Failure {
+async fn stopped(client: &SyncClient, job: Option<&JobId>) -> Failure {
     if let Some(job) = job
-        && let Err(error) = client.abort(&job).await
+        && let Err(error) = client.abort(job).await
     {
-        tracing::warn!(%error, "the next delivery gives the job up");
+        tracing::warn!(%error, "the job could not be aborted; the next delivery does that");
     }
     anyhow::anyhow!("the delivery was stopped").into()
 }
@@ -423,44 +433,6 @@ fn events(generation: &Generation, client: &SyncClient) -> Vec<JobEvent> {
         description: format!("Step {step} ended {outcome}."),
     };
     outcomes.into_iter().map(event).collect()
-}
-
-/// Writes down a job before anything is made of it.
-fn remember(lock: &DeliveryLock, under_way: &Delivered, job: &JobId) {
-    let pending = Some(job.clone());
-    if let Err(failure) = keep(lock, &Delivered { pending, ..under_way.clone() }) {
-        tracing::warn!(error = %failure.error, "the next delivery will not know of this job");
-    }
-}
-
-fn read(tenant: &TenantStore) -> Result<Option<Delivered>, Failure> {
-    let Some(bytes) = tenant.state(DELIVERED)? else { return Ok(None) };
-    let read = serde_json::from_slice(&bytes).map_err(|error| {
-        anyhow::Error::new(error).context(format!(
-            "the file {DELIVERED}.json of tenant {} is damaged; without it the next delivery is taken \
-             for the first one there, and deletes nothing",
-            tenant.name()
-        ))
-    });
-    Ok(Some(read?))
-}
-
-fn keep(lock: &DeliveryLock, delivered: &Delivered) -> Result<(), Failure> {
-    let ledger = lock.tenant().ledger().head()?;
-    let kept = Kept { delivered, ledger };
-    let bytes = serde_json::to_vec(&kept).map_err(anyhow::Error::new)?;
-    Ok(lock.set_state(DELIVERED, &bytes)?)
-}
-
-/// The ledger's head of when a delivery was written down last, which the ledger must hold still.
-pub(crate) fn known_ledger_head(tenant: &TenantStore) -> Result<Option<LedgerHead>, Failure> {
-    #[derive(Deserialize)]
-    struct Head {
-        ledger: Option<LedgerHead>,
-    }
-    let Some(bytes) = tenant.state(DELIVERED)? else { return Ok(None) };
-    // One that is damaged is told of by the next delivery.
-    Ok(serde_json::from_slice::<Head>(&bytes).ok().and_then(|it| it.ledger))
 }
 
 /// The exit code of a failed delivery: the generation is safe whatever it is.

@@ -3,6 +3,7 @@
 mod bulk;
 mod events;
 mod extras;
+mod folder;
 mod killed;
 mod simulated;
 mod truth;
@@ -120,7 +121,7 @@ fn k16_a_delivery_that_fails_leaves_the_generation_and_sync_makes_up_for_it() {
     delivery.fault(JobCall::Relationships, JobFaultKind::JobEnded);
     let run = delivery.scene.run(&[]);
     assert_eq!(run.ended.exit, Some(6), "{}", run.ended.stderr);
-    assert!(run.ended.stderr.contains("sync jupiterone` makes up"), "{}", run.ended.stderr);
+    assert!(run.ended.stderr.contains("sync jupiterone` delivers it"), "{}", run.ended.stderr);
     assert_eq!(run.report["delivery"]["result"], "failed");
     delivery.scene.published().verify().expect("the generation is safe");
     assert!(delivery.counts().is_empty(), "{:?}", delivery.counts());

@@ -1,6 +1,7 @@
 //! What the tests share: a simulated tenant with a folder and a configuration for it, and the
 //! program, run as a child process that is given up after a while.
 
+mod file_faults;
 mod gathering;
 
 use std::collections::{BTreeMap, BTreeSet};

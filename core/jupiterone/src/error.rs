@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use core_files::FileError;
 use core_store::StoreError;
 
 use crate::sync::job::{JobId, JobStatus};
@@ -54,7 +55,7 @@ pub enum JupiterOneError {
         reason: &'static str,
     },
     /// The destination is another one than the last generation was delivered to.
-    #[error("the {what} is another one than that of the last delivery ({before}, now {now})")]
+    #[error("the {what} differs from that of the last delivery: it was {before} and is {now}")]
     DestinationChanged {
         /// What differs, for example "account" or "port".
         what: &'static str,
@@ -205,6 +206,9 @@ pub enum JupiterOneError {
         /// The folder.
         path: PathBuf,
     },
+    /// A file or folder could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The operating system refused something; `source` says what.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -263,9 +267,11 @@ impl JupiterOneError {
             | Self::JobFailed { .. }
             | Self::NotStored { .. }
             | Self::TooManyRefused { .. } => ErrorKind::Data,
-            Self::Store(_) | Self::Column { .. } | Self::Io { .. } | Self::Compression { .. } => {
-                ErrorKind::Local
-            }
+            Self::Store(_)
+            | Self::Column { .. }
+            | Self::File(_)
+            | Self::Io { .. }
+            | Self::Compression { .. } => ErrorKind::Local,
         }
     }
 

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use core_files::{create_folder, remove_folder_if_present, repair_folder, replace_folder};
 use core_model::step::Step;
 use core_store::GenerationId;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::contents::Contents;
 use crate::error::JupiterOneError;
 use crate::findings::{Finding, Findings};
-use files::{Written, create_folder, write_file, write_objects};
+use files::{Written, write_file, write_objects};
 
 /// The file by which a folder of ours is known.
 const MARKER: &str = ".nexthink-graph.json";
@@ -69,32 +70,40 @@ struct Marker {
     generation: GenerationId,
 }
 
-/// Writes the folder, in place of one that this program wrote before. Until the last moment it is another
-/// folder beside it, so the folder is never half written; what an export that was killed has left there is
-/// removed. Blocks.
+/// Writes the folder, in place of one that this program wrote before. Blocks.
+///
+/// It is written beside its place and put there last, so the folder is never half written. Where the system
+/// can exchange two folders there is a whole one in the place at every moment; elsewhere an export that was
+/// killed between two renames is repaired by the next. What a killed export left beside the place is removed.
 ///
 /// # Errors
 /// [`JupiterOneError::ForeignFolder`] when there is something that this program did not write;
-/// [`JupiterOneError::Io`], [`JupiterOneError::Store`].
+/// [`JupiterOneError::Io`], [`JupiterOneError::File`], [`JupiterOneError::Store`].
 pub fn export_folder(
     contents: &Contents,
     steps: &[StepResult],
     folder: &Path,
 ) -> Result<FolderReport, JupiterOneError> {
+    repair_folder(folder)?;
     refuse_foreign(folder)?;
-    let unfinished = sibling(folder, "unfinished")?;
-    remove(&unfinished)?;
+    let unfinished = unfinished_beside(folder)?;
+    remove_folder_if_present(&unfinished)?;
     let written = write_folder(contents, steps, &unfinished);
-    let report = match written.and_then(|report| replace(folder, &unfinished).map(|()| report)) {
-        Ok(report) => report,
-        Err(error) => {
-            // What is half written is of no use; that it cannot be removed is less than why.
-            let _ = remove(&unfinished);
-            return Err(error);
+    let replaced = written.and_then(|report| {
+        replace_folder(&unfinished, folder)?;
+        Ok(report)
+    });
+    match replaced {
+        Ok(report) => {
+            tracing::info!(files = report.files, bytes = report.bytes, "JupiterOne folder written");
+            Ok(report)
         }
-    };
-    tracing::info!(files = report.files, bytes = report.bytes, "JupiterOne folder written");
-    Ok(report)
+        Err(error) => {
+            // The half-written folder is of no use. That it cannot be removed matters less than the error.
+            let _ = remove_folder_if_present(&unfinished);
+            Err(error)
+        }
+    }
 }
 
 fn write_folder(
@@ -146,50 +155,11 @@ fn refuse_foreign(folder: &Path) -> Result<(), JupiterOneError> {
     if marker.written_by == WRITER { Ok(()) } else { Err(foreign()) }
 }
 
-/// Puts the finished folder in its place.
-fn replace(folder: &Path, finished: &Path) -> Result<(), JupiterOneError> {
-    let old = sibling(folder, "replaced")?;
-    remove(&old)?;
-    if folder.exists() {
-        fs::rename(folder, &old).map_err(JupiterOneError::io("move", folder))?;
-    }
-    if let Err(source) = fs::rename(finished, folder) {
-        // The folder that was there is better than none.
-        let _ = fs::rename(&old, folder);
-        return Err(JupiterOneError::io("move", finished)(source));
-    }
-    sync_parent(folder)?;
-    remove(&old)
-}
-
-/// Makes a rename last, where the system can be asked to.
-fn sync_parent(folder: &Path) -> Result<(), JupiterOneError> {
-    #[cfg(unix)]
-    {
-        let folder = std::path::absolute(folder).map_err(JupiterOneError::io("find", folder))?;
-        let parent = folder.parent().unwrap_or(&folder);
-        let synced = fs::File::open(parent).and_then(|it| it.sync_all());
-        synced.map_err(JupiterOneError::io("sync the folder", parent))?;
-    }
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
-}
-
-/// A folder beside another one, hidden.
-fn sibling(folder: &Path, suffix: &str) -> Result<PathBuf, JupiterOneError> {
+/// The hidden name beside a folder under which its successor is written.
+fn unfinished_beside(folder: &Path) -> Result<PathBuf, JupiterOneError> {
     let folder = std::path::absolute(folder).map_err(JupiterOneError::io("find", folder))?;
     let Some(name) = folder.file_name() else {
         return Err(JupiterOneError::ForeignFolder { path: folder });
     };
-    Ok(folder.with_file_name(format!(".{}.{suffix}", name.to_string_lossy())))
-}
-
-fn remove(folder: &Path) -> Result<(), JupiterOneError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(JupiterOneError::io("remove", folder)(error))
-        }
-        _ => Ok(()),
-    }
+    Ok(folder.with_file_name(format!(".{}.unfinished", name.to_string_lossy())))
 }

@@ -31,6 +31,6 @@ pub use plan::{DeliveryPlan, TypeChanges};
 pub use shape::{MAX_TEXT_CHARS, Object, SHAPE_VERSION, Shape};
 pub use sync::{
     ApiKey, BaseUrl, Delivered, DeliveryReport, Destination, DestinationIdentity, Job, JobCounters,
-    JobEvent, JobId, JobStatus, Loss, PollSchedule, Progress, ProxySettings, RetryPolicy, Settled,
-    Source, SyncClient, SyncMode, SyncSettings, Timeouts, Uploads,
+    JobEvent, JobId, JobStatus, Loss, OpenJob, PollSchedule, Progress, ProxySettings, RetryPolicy,
+    Settled, Source, SyncClient, SyncMode, SyncSettings, Timeouts, Unfinished, Uploads,
 };

@@ -3,6 +3,7 @@
 //! Source: integration SDK 17.4 (`synchronization/index.ts`) and JupiterOne's API documentation of
 //! synchronization jobs.
 
+mod answer;
 mod base_url;
 mod batch;
 mod client;
@@ -18,8 +19,8 @@ mod transport;
 mod upload;
 
 pub use base_url::BaseUrl;
-pub use client::{Progress, SyncClient};
-pub use delivered::Delivered;
+pub use client::{OpenJob, Progress, SyncClient};
+pub use delivered::{Delivered, Unfinished};
 pub use destination::{ApiKey, Destination, DestinationIdentity, Source, SyncMode};
 pub use ending::Settled;
 pub use job::{Job, JobCounters, JobId, JobStatus};

@@ -1,16 +1,15 @@
-//! `export`, `sync` and `purge`: the published generation for JupiterOne.
+//! `export jupiterone`, `sync` and `purge`: the published generation for JupiterOne.
 
-use std::collections::BTreeSet;
+mod messages;
 
-use core_jupiterone::{
-    Contents, DeliveryReport, Extras, Finding, StepResult, StepStatus, export_folder,
-};
+use core_jupiterone::{Contents, Extras, StepResult, StepStatus, export_folder};
 use core_model::step::Step;
-use serde_json::json;
+use serde_json::{Value, json};
 
+pub(super) use self::messages::delivery as print;
 use crate::cli::{ExportArguments, Global, PurgeArguments, ReportFormat, SyncArguments};
 use crate::config::{Config, JupiterOne};
-use crate::deliver::{self, DeliveryOptions, DeliveryResult, Intent};
+use crate::deliver::{self, DeliveryOptions, DeliveryResult};
 use crate::exit::{Exit, Failure};
 use crate::ledger::{self, Event};
 use crate::output;
@@ -53,7 +52,7 @@ pub(super) fn export(global: &Global, arguments: &ExportArguments) -> Result<Exi
     let objects = report.objects.iter().map(|(name, objects)| [name.clone(), objects.to_string()]);
     output::result(&output::table(["type", "objects"], objects, 1));
     if !global.quiet {
-        note_findings(&report.findings);
+        messages::note_findings(&report.findings);
         output::note(&format!(
             "wrote {} ({} files, {}); for example: j1-integration visualize -p {0}",
             folder.display(),
@@ -99,19 +98,38 @@ async fn deliver(
     deliver::check_destination(&tenant, jupiterone, options.accept_destination)?;
     if dry_run {
         let generation = super::generation(&tenant, None)?;
-        return print_intent(&deliver::intend(&tenant, generation, &options)?, format);
+        return messages::decision(&deliver::decide(&tenant, generation, &options)?, format);
     }
     let progress = Progress::new(global.quiet);
     let stop = Stop::default();
     let delivering = deliver_published(&config, jupiterone, &options, &progress, &stop);
     let delivered = super::run::interruptible(delivering, &stop, super::run::DELIVERY).await;
     progress.finish();
-    let delivered = delivered?;
     if format == ReportFormat::Json {
-        output::result(&serde_json::to_string_pretty(&delivered).map_err(anyhow::Error::new)?);
+        output::result(
+            &serde_json::to_string_pretty(&report(&delivered, &stop))
+                .map_err(anyhow::Error::new)?,
+        );
     }
+    let delivered = delivered?;
     print(global, &delivered);
     Ok(exit_of(&delivered))
+}
+
+/// The report of a delivery for programs; there is one also when the delivery failed.
+fn report(delivered: &Result<DeliveryResult, Failure>, stop: &Stop) -> Value {
+    match delivered {
+        Ok(delivered) => {
+            let mut report = json!(delivered);
+            report["exitCode"] = json!(exit_of(delivered) as u8);
+            report
+        }
+        Err(failure) => json!({
+            "result": "failed",
+            "reason": format!("{:#}", failure.error),
+            "exitCode": stop.exit_after(failure) as u8,
+        }),
+    }
 }
 
 /// Delivers what is published, with the lock of the destination.
@@ -156,131 +174,4 @@ pub(super) fn exit_of(delivered: &DeliveryResult) -> Exit {
         }
         _ => Exit::Complete,
     }
-}
-
-/// Tells what came of a delivery; what went wrong is told even when nothing else is.
-pub(super) fn print(global: &Global, delivered: &DeliveryResult) {
-    match delivered {
-        DeliveryResult::NothingChanged { generation } if !global.quiet => output::note(&format!(
-            "JupiterOne has generation {generation} already: nothing changed, so there was no job"
-        )),
-        DeliveryResult::NothingChanged { .. } => {}
-        DeliveryResult::Delivered { report, unexpected_deletes, still_held } => {
-            if !global.quiet {
-                print_report(report);
-            }
-            print_trouble(report, *unexpected_deletes);
-            print_still_held(still_held);
-        }
-    }
-}
-
-fn print_report(report: &DeliveryReport) {
-    let counters = &report.counters;
-    output::note(&format!(
-        "JupiterOne has generation {} (job {}): entities +{} ~{} -{}, relationships +{} ~{} -{}; {} \
-         uploads, {}",
-        report.generation,
-        report.job,
-        counters.num_entities_created,
-        counters.num_entities_updated,
-        counters.num_entities_deleted,
-        counters.num_relationships_created,
-        counters.num_relationships_updated,
-        counters.num_relationships_deleted,
-        report.uploads.requests,
-        bytes(report.uploads.sent_bytes)
-    ));
-    if !report.partial_datasets.is_empty() {
-        let types = report.partial_datasets.join(", ");
-        output::note(&format!("nothing is deleted of the partial datasets {types}"));
-    }
-    note_findings(&report.findings);
-}
-
-/// Tells where somebody who was erased may still be: nobody may delete for an incomplete step what it
-/// might only have missed.
-fn print_still_held(types: &BTreeSet<String>) {
-    if types.is_empty() {
-        return;
-    }
-    let types: Vec<&str> = types.iter().map(String::as_str).collect();
-    output::note(&format!(
-        "error: somebody who was erased may still be in {} at JupiterOne: these types are partial, and \
-         were partial in the delivery before. It is tried again with each delivery; delete the objects \
-         there by hand if that takes too long",
-        types.join(", ")
-    ));
-}
-
-fn print_trouble(report: &DeliveryReport, unexpected_deletes: u64) {
-    let counters = &report.counters;
-    let errors = [
-        ("entities not created", counters.num_entity_create_errors),
-        ("entities not updated", counters.num_entity_update_errors),
-        ("entities not deleted", counters.num_entity_delete_errors),
-        ("relationships not created", counters.num_relationship_create_errors),
-        ("relationships not updated", counters.num_relationship_update_errors),
-        ("relationships not deleted", counters.num_relationship_delete_errors),
-    ];
-    for (what, count) in errors.into_iter().filter(|(_, count)| *count > 0) {
-        output::note(&format!("error: JupiterOne counts {count} {what}"));
-    }
-    for (name, loss) in &report.uploads.losses {
-        let correlation_id = loss.correlation_id.as_deref();
-        let upload = correlation_id.map_or(String::new(), |it| format!(" (upload {it})"));
-        output::note(&format!(
-            "error: {name}: JupiterOne refused {} objects and did not get {}{upload}",
-            loss.refused, loss.lost
-        ));
-    }
-    if unexpected_deletes > 0 {
-        output::note(&format!(
-            "error: JupiterOne deleted {unexpected_deletes} objects more than what is gone here: does \
-             something else write to this scope or instance?"
-        ));
-    }
-}
-
-fn note_findings(findings: &[Finding]) {
-    for finding in findings {
-        let Finding { type_name, property, count, sample_key, .. } = finding;
-        let sample = sample_key.as_ref().map_or(String::new(), |key| format!(", such as of {key}"));
-        output::note(&format!("{type_name}: {count} values of {property} did not fit{sample}"));
-    }
-}
-
-fn print_intent(intent: &Intent, format: ReportFormat) -> Result<Exit, Failure> {
-    let Intent { plan, reason, partial_datasets, .. } = intent;
-    if format == ReportFormat::Json {
-        let intent = json!({
-            "job": reason.is_some(),
-            "reason": reason,
-            "types": plan.types,
-            "completed": plan.completed,
-            "partialDatasets": partial_datasets,
-        });
-        output::result(&serde_json::to_string_pretty(&intent).map_err(anyhow::Error::new)?);
-        return Ok(Exit::Complete);
-    }
-    let header = ["type", "create", "update", "delete", "kept", "unchanged"];
-    let rows = plan.types.iter().map(|it| {
-        let [create, update, delete, kept, unchanged] =
-            [it.creates, it.updates, it.deletes, it.kept, it.unchanged].map(|it| it.to_string());
-        [it.type_name.clone(), create, update, delete, kept, unchanged]
-    });
-    output::result(&output::table(header, rows, 1));
-    match reason {
-        Some(reason) => output::note(&format!("there would be a job: {reason}")),
-        None => output::note("nothing would change, so there would be no job"),
-    }
-    if !partial_datasets.is_empty() {
-        let types: Vec<&str> = partial_datasets.iter().map(String::as_str).collect();
-        output::note(&format!("nothing would be deleted of {}", types.join(", ")));
-    }
-    if !plan.completed.is_empty() {
-        let types = plan.completed.join(", ");
-        output::note(&format!("complete only now, so more may be deleted of {types}"));
-    }
-    Ok(Exit::Complete)
 }

@@ -64,8 +64,8 @@ pub(super) async fn run(
         Some(Err(failure)) => {
             let program = system::own_command();
             output::error(&failure.error.context(format!(
-                "the generation is published, but not delivered: `{program} sync jupiterone` makes up \
-                 for it"
+                "the generation is published, but it was not delivered; `{program} sync jupiterone` \
+                 delivers it"
             )));
             Ok(failure.exit)
         }
@@ -92,7 +92,10 @@ async fn probe(config: &Config, jupiterone: &JupiterOne) -> Result<(), Failure> 
         Err(error) if error.kind() == ErrorKind::Credentials => Err(deliver::failed(error)),
         Err(error) => {
             let error = anyhow::Error::new(error);
-            output::note(&format!("JupiterOne cannot be reached now, which can wait: {error:#}"));
+            output::note(&format!(
+                "JupiterOne does not answer as it should; the run goes on and tries again when it \
+                 delivers: {error:#}"
+            ));
             Ok(())
         }
         Ok(()) => Ok(()),
@@ -188,8 +191,8 @@ pub(super) const RUN: Told =
 
 /// Of a delivery.
 pub(super) const DELIVERY: Told = Told {
-    ended: "a job that was not finalized was given up; the next delivery makes up for it",
-    cut_off: "the job may go on at JupiterOne, and the next delivery looks after it",
+    ended: "the job was given up before it changed anything at JupiterOne; the next delivery delivers",
+    cut_off: "the job may go on at JupiterOne; the next delivery asks what became of it",
 };
 
 /// Does something until it is done. A signal asks it to stop: it is then given some seconds, since

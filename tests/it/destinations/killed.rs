@@ -105,6 +105,56 @@ fn k8_k16_a_delivery_that_is_killed_at_any_request_is_made_up_for_by_the_next() 
     }
 }
 
+#[test]
+fn k19_a_delivery_that_fails_or_is_killed_at_any_file_operation_is_made_up_for_by_the_next() {
+    let two = Two::new();
+    let sync = ["sync", "jupiterone"];
+    two.publish(&two.generations[0].0);
+    let operations = two.delivery.scene.operations_of(&sync);
+    assert!(operations.iter().any(|it| it.contains("delivered-jupiterone")), "{operations:?}");
+    let [(first, at_first), (second, at_second)] = &two.generations;
+    two.publish(first);
+    two.sync();
+    for (number, operation) in (1..).zip(&operations) {
+        // A disk that is full stays full.
+        for fault in [format!("kill@{number}"), format!("enospc@{number}+")] {
+            let case = format!("{fault}: {operation}");
+            two.publish(second);
+            let ended = two.delivery.scene.program_with_fault(&sync, &fault);
+            let kept = two.delivery.kept();
+            assert!(kept == *at_first || kept == *at_second, "{case}: half of a delivery is there");
+            if ended.exit == Some(0) {
+                assert_eq!(kept, *at_second, "{case}: it is said to be there");
+            }
+            assert!(ended.exit.is_none_or(|exit| exit == 0 || !ended.stderr.is_empty()), "{case}");
+            // Back to what was delivered before. That JupiterOne has it already may be said only if it has.
+            two.publish(first);
+            two.sync();
+            assert_eq!(two.delivery.kept(), *at_first, "{case}");
+        }
+    }
+}
+
+#[test]
+fn k19_a_job_that_cannot_be_written_down_is_not_finalized() {
+    let two = Two::new();
+    let sync = ["sync", "jupiterone"];
+    two.publish(&two.generations[0].0);
+    let operations = two.delivery.scene.operations_of(&sync);
+    let is_record =
+        |it: &String| it.contains("delivered-jupiterone.json") && it.starts_with("Create");
+    let first = operations.iter().position(is_record).expect("there is a record") + 1;
+    let before = two.delivery.kept();
+    two.publish(&two.generations[1].0);
+    let fault = format!("enospc@{first}+");
+    let failed = two.delivery.scene.program_with_fault(&sync, &fault);
+    assert_eq!(failed.exit, Some(6), "{}", failed.stderr);
+    assert!(failed.stderr.contains("could not be written down"), "{}", failed.stderr);
+    let job = two.delivery.jupiterone.jobs().pop().expect("there was a job");
+    assert_eq!(job.status, "ABORTED");
+    assert_eq!(two.delivery.kept(), before);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_second_delivery_is_refused_and_told_whose_the_first_is_and_a_run_is_not() {

@@ -2,13 +2,12 @@
 //! which `sync` uploads them. One thread makes them, another one writes them to the disk.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write as _;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
+use core_files::{create_folder, write_new_file};
 use core_store::Table;
 
 use crate::contents::Contents;
@@ -101,7 +100,7 @@ impl Maker<'_> {
     ) -> Result<u64, Stop> {
         // `sync` reads folders by name, and a relationship is to come after the entities at its ends.
         let folder = self.folder.join(kind.name()).join(&table.name);
-        create_folder(&folder)?;
+        create_folder(&folder).map_err(JupiterOneError::File)?;
         let (mut bytes, mut objects) = (Vec::new(), 0_u64);
         contents.for_each_object(table, findings, |object| {
             let length = bytes.len() + 1 + object.json.len() + LIST_END.len();
@@ -131,16 +130,7 @@ impl Maker<'_> {
 
 /// Writes files until there are none or one cannot be written. The queue is closed then.
 fn write_files(waiting: Receiver<Finished>) -> Result<(), JupiterOneError> {
-    waiting.into_iter().try_for_each(|file| write_new(&file.path, &file.bytes))
-}
-
-/// Makes a folder and those above it, for the owner only: what is in it tells of people.
-pub(super) fn create_folder(path: &Path) -> Result<(), JupiterOneError> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(JupiterOneError::io("create the folder", path))
+    waiting.into_iter().try_for_each(|file| Ok(write_new_file(&file.path, &file.bytes)?))
 }
 
 /// Writes a small file.
@@ -148,20 +138,5 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), JupiterOneErro
     if let Some(folder) = path.parent() {
         create_folder(folder)?;
     }
-    write_new(path, bytes)
-}
-
-/// Writes a file that is not there yet, as far as the disk.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), JupiterOneError> {
-    let mut file = create(path)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_data());
-    written.map_err(JupiterOneError::io("write", path))
-}
-
-fn create(path: &Path) -> Result<File, JupiterOneError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(JupiterOneError::io("create the file", path))
+    Ok(write_new_file(path, bytes)?)
 }

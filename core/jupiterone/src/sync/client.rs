@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use super::answer::{Answer, Meaning};
 use super::destination::{ApiKey, Destination, Source};
 use super::job::{Job, JobId, JobStatus};
 use super::report::DeliveryReport;
 use super::retry::{Random, Retry, Setback};
 use super::settings::SyncSettings;
-use super::transport::{Answer, Api, Events, JobEvent, Meaning, NewJob, Request};
+use super::transport::{Api, Events, JobEvent, NewJob, Request};
 use super::upload::{Uploader, Uploads};
 use crate::contents::Contents;
 use crate::error::{Call, JupiterOneError};
@@ -28,11 +29,24 @@ pub struct SyncClient {
     pub(super) random: Random,
 }
 
+/// A job that takes uploads and has changed nothing yet.
+///
+/// A type of its own, so that the caller gets to write the job down before anything is uploaded: a job that
+/// nobody remembers must never be finalized, since the next delivery could not ask what it changed.
+#[derive(Debug)]
+#[must_use = "deliver with it, or abort it"]
+pub struct OpenJob(Job);
+
+impl OpenJob {
+    /// Its id.
+    pub fn id(&self) -> &JobId {
+        &self.0.id
+    }
+}
+
 /// A step of a delivery, as it happens.
 #[derive(Debug, Clone)]
 pub enum Progress {
-    /// The job exists. Remember it: after a crash it is to be looked after with [`SyncClient::settle`].
-    Created(JobId),
     /// So much is uploaded.
     Uploaded {
         /// Objects.
@@ -40,10 +54,9 @@ pub enum Progress {
         /// Bytes of JSON.
         json_bytes: u64,
     },
-    /// Everything is uploaded, and the job is finalized as soon as the caller returns. Write that down
-    /// first: from the next call on the job may change what JupiterOne holds, whether or not this program
-    /// gets to see it.
-    Finalizing(JobId),
+    /// Everything is uploaded, and the job is finalized as soon as the caller returns: from the next call on
+    /// it may change what JupiterOne holds, whether or not this program gets to see it.
+    Finalizing,
     /// The job is finalized; from now on it changes what JupiterOne holds.
     Finalized,
     /// The job reached this state.
@@ -97,6 +110,21 @@ impl SyncClient {
         }
     }
 
+    /// Creates a job for [`SyncClient::deliver`]. Write its id down durably first, with
+    /// [`Delivered::begin`](crate::Delivered::begin), or abort it.
+    ///
+    /// # Errors
+    /// [`JupiterOneError::AnotherJobActive`], [`JupiterOneError::WrongJob`], and as [`SyncClient::probe`].
+    pub async fn open_job(&self) -> Result<OpenJob, JupiterOneError> {
+        let created = self.create().await?;
+        tracing::info!(job = created.id.as_str(), "synchronization job created");
+        if let Err(error) = self.check(&created) {
+            self.give_up(&created.id).await;
+            return Err(error);
+        }
+        Ok(OpenJob(created))
+    }
+
     /// Delivers: entities first, relationships when all of them are there, then the job is finalized with
     /// the partial datasets and watched until it is done. If anything fails before that, or JupiterOne
     /// counts less than it took, the job is given up and nothing changes at JupiterOne.
@@ -109,15 +137,14 @@ impl SyncClient {
     /// [`JupiterOneError::JobGoesOn`] when the job was finalized, so that it may have changed something.
     pub async fn deliver(
         &self,
+        job: OpenJob,
         contents: Contents,
         events: &[JobEvent],
         on_progress: impl Fn(Progress),
     ) -> Result<DeliveryReport, JupiterOneError> {
         let contents = Arc::new(contents);
-        let created = self.create().await?;
+        let OpenJob(created) = job;
         let job = &created.id;
-        tracing::info!(job = job.as_str(), "synchronization job created");
-        on_progress(Progress::Created(job.clone()));
         let uploaded = self.upload(&created, &contents, events, &on_progress).await;
         let (uploads, findings) = match uploaded {
             Ok(uploaded) => uploaded,
@@ -131,7 +158,7 @@ impl SyncClient {
         };
         let losses = uploads.losses.keys().map(String::as_str);
         let partial = contents.partial_datasets_with(losses.chain(findings.types_with_losses()));
-        on_progress(Progress::Finalizing(job.clone()));
+        on_progress(Progress::Finalizing);
         self.finalize(job, partial.iter().map(String::as_str).collect()).await?;
         on_progress(Progress::Finalized);
         let done = self.wait_until_done(job, &on_progress).await?;
@@ -159,7 +186,6 @@ impl SyncClient {
         events: &[JobEvent],
         on_progress: &impl Fn(Progress),
     ) -> Result<(Uploads, Findings), JupiterOneError> {
-        self.check(created)?;
         let job = &created.id;
         if created.integration_job_id.is_some() && !events.is_empty() {
             self.log(job, events).await;

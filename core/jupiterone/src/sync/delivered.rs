@@ -6,9 +6,12 @@ use core_store::GenerationId;
 use serde::{Deserialize, Serialize};
 
 use super::destination::{Destination, DestinationIdentity};
+use super::ending::Settled;
 use super::job::JobId;
+use crate::contents::Contents;
 use crate::error::JupiterOneError;
 use crate::extras::Extras;
+use crate::shape::SHAPE_VERSION;
 
 /// The last delivery, to be kept by the caller beside the store: the destination's own cursor, whatever
 /// runs publish meanwhile.
@@ -31,6 +34,9 @@ pub struct Delivered {
     /// [`SyncClient::settle`](crate::SyncClient::settle).
     #[serde(default)]
     pub pending: Option<JobId>,
+    /// What the pending job is to bring there; none where it was not written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Unfinished>,
     /// The [`SHAPE_VERSION`](crate::SHAPE_VERSION) of the objects; 0 where it was not written down.
     #[serde(default)]
     pub shape: u32,
@@ -49,7 +55,95 @@ pub struct Delivered {
     pub events: BTreeMap<String, u64>,
 }
 
+/// What a job whose end is not on record is to bring there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// Its generation.
+    pub generation: GenerationId,
+    /// The [`SHAPE_VERSION`](crate::SHAPE_VERSION) of its objects.
+    pub shape: u32,
+    /// What it delivers besides the generation's tables.
+    pub extras: Extras,
+    /// The types that it delivers, as in [`Delivered::types`].
+    pub types: BTreeMap<String, Option<(String, String)>>,
+    /// The types that it purges.
+    pub purged: BTreeSet<String>,
+    /// Whether JupiterOne had all of the delivery before it.
+    pub was_whole: bool,
+}
+
 impl Delivered {
+    /// The record of a delivery that is about to take place, after what was delivered `before`. It must be
+    /// durable before anything is uploaded.
+    pub fn begin(
+        before: Option<&Self>,
+        destination: &Destination,
+        contents: &Contents,
+        job: &JobId,
+    ) -> Self {
+        let generation = contents.generation().id().clone();
+        let unfinished = Unfinished {
+            generation: generation.clone(),
+            shape: SHAPE_VERSION,
+            extras: contents.extras(),
+            types: contents.delivered_types(),
+            purged: contents.purged_types().clone(),
+            was_whole: before.is_some_and(|it| it.whole),
+        };
+        let nothing_yet = || Self {
+            destination: destination.identity(),
+            generation,
+            whole: false,
+            types: BTreeMap::new(),
+            purged: BTreeSet::new(),
+            pending: None,
+            unfinished: None,
+            shape: SHAPE_VERSION,
+            extras: contents.extras(),
+            partial: None,
+            erasures: BTreeSet::new(),
+            events: BTreeMap::new(),
+        };
+        Self {
+            whole: false,
+            pending: Some(job.clone()),
+            unfinished: Some(unfinished),
+            ..before.cloned().unwrap_or_else(nothing_yet)
+        }
+    }
+
+    /// The record once the pending job's end is known, by its state at JupiterOne.
+    ///
+    /// Only a job that was given up leaves JupiterOne as it was. Even one that finished is not known to have
+    /// brought everything, since its losses died with the process that uploaded: the next delivery is a
+    /// whole one.
+    #[must_use]
+    pub fn resolve(self, found: &Settled) -> Self {
+        let unfinished = self.unfinished.clone();
+        let mut known = Self { pending: None, unfinished: None, ..self };
+        let Some(job) = unfinished else { return known };
+        match found {
+            Settled::Dropped => known.whole = job.was_whole,
+            Settled::Finished(_) => {
+                // What is purged is delivered from its beginning if it ever is again.
+                known.events.retain(|name, _| !job.purged.contains(name));
+                known.types.extend(job.types);
+                known.generation = job.generation;
+                known.shape = job.shape;
+                known.extras = job.extras;
+                known.purged = job.purged;
+                known.partial = None;
+            }
+            // A first delivery that may have brought nothing stays the first, which deletes nothing.
+            Settled::Failed | Settled::Gone | Settled::Running => {
+                if !known.types.is_empty() {
+                    known.types.extend(job.types);
+                }
+            }
+        }
+        known
+    }
+
     /// Refuses a destination that is not the one of the last delivery: with another account a typing
     /// error would fill a foreign graph, with another scope everything would be made a second time.
     ///
@@ -110,6 +204,7 @@ mod tests {
             ]),
             purged: BTreeSet::from(["nexthink_alert".to_owned()]),
             pending: Some(JobId::parse("a-1")?),
+            unfinished: None,
             shape: 1,
             extras: Extras { persons: true, raw_data: false },
             partial: Some(BTreeSet::from(["nexthink_user".to_owned()])),
@@ -160,6 +255,72 @@ mod tests {
         assert!(delivered.types.is_empty() && delivered.pending.is_none());
         assert_eq!((delivered.shape, delivered.extras), (0, Extras::default()));
         delivered.check(&destination("https://gateway.example:8443", "acme", api("one"))?)?;
+        Ok(())
+    }
+
+    /// A record with the job `a-1` pending, which delivers another generation.
+    fn begun(was_whole: bool) -> Result<Delivered, JupiterOneError> {
+        let before = delivered()?;
+        let unfinished = Unfinished {
+            generation: GenerationId::parse("01JN7Z1M80000000000000000A")?,
+            shape: 2,
+            extras: Extras::default(),
+            types: BTreeMap::from([("nexthink_user".to_owned(), None)]),
+            purged: BTreeSet::from(["nexthink_audit_event".to_owned()]),
+            was_whole,
+        };
+        Ok(Delivered { whole: false, unfinished: Some(unfinished), ..before })
+    }
+
+    fn finished() -> Result<Settled, serde_json::Error> {
+        let job = serde_json::from_str(r#"{"id":"a-1","status":"FINISHED"}"#)?;
+        Ok(Settled::Finished(Box::new(job)))
+    }
+
+    #[test]
+    fn k19_a_pending_job_is_resolved_by_its_state() -> Result<(), Box<dyn std::error::Error>> {
+        let before = delivered()?;
+        for (found, was_whole, expected) in [
+            // (whole, takes the job's generation, knows the job's types)
+            (Settled::Dropped, true, (true, false, false)),
+            (Settled::Dropped, false, (false, false, false)),
+            (finished()?, true, (false, true, true)),
+            (Settled::Failed, true, (false, false, true)),
+            (Settled::Gone, true, (false, false, true)),
+        ] {
+            let resolved = begun(was_whole)?.resolve(&found);
+            assert!(resolved.pending.is_none() && resolved.unfinished.is_none(), "{found:?}");
+            let is_moved = resolved.generation != before.generation;
+            let is_known = resolved.types.contains_key("nexthink_user");
+            assert_eq!((resolved.whole, is_moved, is_known), expected, "{found:?} {was_whole}");
+            assert_eq!(resolved.purged != before.purged, is_moved, "{found:?}");
+            assert_eq!(resolved.events.is_empty(), is_moved, "purged events start over: {found:?}");
+            assert!(resolved.types.contains_key("nexthink_device"), "{found:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn k19_a_first_delivery_that_may_have_brought_nothing_stays_the_first()
+    -> Result<(), Box<dyn std::error::Error>> {
+        for (found, is_first) in [
+            (Settled::Dropped, true),
+            (Settled::Failed, true),
+            (Settled::Gone, true),
+            (finished()?, false),
+        ] {
+            let first = Delivered { types: BTreeMap::new(), ..begun(false)? };
+            assert_eq!(first.resolve(&found).types.is_empty(), is_first, "{found:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_record_without_what_its_job_was_to_bring_builds_on_nothing()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let old = Delivered { whole: false, ..delivered()? };
+        let resolved = old.clone().resolve(&finished()?);
+        assert_eq!(resolved, Delivered { pending: None, ..old });
         Ok(())
     }
 }

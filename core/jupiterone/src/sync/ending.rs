@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::answer::Meaning;
 use super::client::{Progress, SyncClient};
 use super::job::{Job, JobId, JobStatus};
 use super::retry::{Retry, Setback};
-use super::transport::{Abortion, Finalization, Meaning, PartialDatasets, Request};
+use super::transport::{Abortion, Finalization, PartialDatasets, Request};
 use crate::error::JupiterOneError;
 
 /// What became of a job of an earlier process.
@@ -20,8 +21,10 @@ pub enum Settled {
     Failed,
     /// It was finalized and is not done by the deadline. Nothing else is to be delivered until it is.
     Running,
-    /// It was never finalized and has changed nothing: it is gone, or was given up now.
+    /// It still awaited uploads and was given up now: it has changed nothing.
     Dropped,
+    /// JupiterOne knows no such job any more, so that nobody knows what it changed.
+    Gone,
 }
 
 impl SyncClient {
@@ -47,7 +50,7 @@ impl SyncClient {
 
     /// What became of a job, as far as it is known now; gives it up if it was never finalized.
     async fn settle_now(&self, job: &JobId) -> Result<Settled, JupiterOneError> {
-        let Some(found) = self.find(job).await? else { return Ok(Settled::Dropped) };
+        let Some(found) = self.find(job).await? else { return Ok(Settled::Gone) };
         if found.status != JobStatus::AwaitingUploads {
             return Ok(settled(found));
         }
@@ -61,7 +64,7 @@ impl SyncClient {
         }
         // It moved on in between.
         match self.find(job).await? {
-            None => Ok(Settled::Dropped),
+            None => Ok(Settled::Gone),
             Some(found) if found.status == JobStatus::AwaitingUploads => {
                 Err(JupiterOneError::JobEnded { job: job.clone() })
             }

@@ -70,6 +70,7 @@ impl DeliveryReport {
             types,
             purged: self.purged.clone(),
             pending: None,
+            unfinished: None,
             shape: SHAPE_VERSION,
             extras: self.extras,
             partial: Some(self.partial_datasets.iter().cloned().collect()),

@@ -20,7 +20,7 @@ pub(super) enum Setback {
     /// HTTP 5xx.
     ServerError { call: Call, status: u16 },
     /// HTTP 2xx from something that does not name the job that was asked for, so that it proves nothing.
-    Foreign { call: Call, status: u16 },
+    Foreign { call: Call, status: u16, what: &'static str },
     /// The job does not count yet what it took; the error says what.
     Behind(JupiterOneError),
     /// HTTP 429, with the wait that it asks for.
@@ -32,11 +32,9 @@ impl Setback {
     fn into_error(self, attempts: u32, wait: Duration) -> JupiterOneError {
         match self {
             Self::NoAnswer(error) | Self::Behind(error) => error,
-            Self::Foreign { call, status } => JupiterOneError::UnexpectedAnswer {
-                call,
-                status,
-                what: "no description of the job that was asked for",
-            },
+            Self::Foreign { call, status, what } => {
+                JupiterOneError::UnexpectedAnswer { call, status, what }
+            }
             Self::ServerError { call, status } => {
                 JupiterOneError::Unavailable { call, status, attempts }
             }
@@ -84,7 +82,7 @@ impl<'a> Retry<'a> {
             Setback::Behind(_) => "the job counts less than it took",
             Setback::Throttled { .. } => "throttled",
         };
-        tracing::warn!(reason, attempt = self.attempts, retry_after_ms, "call will be repeated");
+        tracing::info!(reason, attempt = self.attempts, retry_after_ms, "call will be repeated");
         tokio::time::sleep(wait).await;
         Ok(())
     }

@@ -6,27 +6,24 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::RequestBuilder;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
-use reqwest::{RequestBuilder, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::answer::Answer;
 use super::base_url::BaseUrl;
 use super::destination::{ApiKey, Destination};
 use super::http;
-use super::job::{Job, JobId};
-use super::retry::{Setback, wait_asked_for};
+use super::job::JobId;
+use super::retry::wait_asked_for;
 use super::settings::SyncSettings;
 use crate::error::{Call, JupiterOneError, UnreachableCause};
 use crate::objects::ObjectKind;
 
 /// The largest answer that is read, in bytes.
 const ANSWER_CAP: usize = 1 << 20;
-
-/// The error codes that mean something here (integration SDK 17.4 and JupiterOne's documentation).
-const JOB_NOT_AWAITING_UPLOADS: &str = "JOB_NOT_AWAITING_UPLOADS";
-const TOO_LARGE: &str = "RequestEntityTooLargeException";
 
 /// One account at JupiterOne, and the key to it.
 pub(super) struct Api {
@@ -178,121 +175,6 @@ impl Api {
             body.extend_from_slice(&chunk);
         }
         Ok(Answer { call, expected_job, status, retry_after, body })
-    }
-}
-
-/// What came back.
-pub(super) struct Answer {
-    call: Call,
-    expected_job: Option<JobId>,
-    status: StatusCode,
-    retry_after: Option<Duration>,
-    body: Vec<u8>,
-}
-
-/// What an answer means.
-pub(super) enum Meaning {
-    /// It worked.
-    Done,
-    /// The upload is too large.
-    TooLarge,
-    /// The job was ended.
-    JobEnded,
-    /// Something of what was sent is not acceptable.
-    Refused,
-    /// Another job is active.
-    Conflict,
-    /// It may work later.
-    Setback(Setback),
-    /// It will not work.
-    Fatal(JupiterOneError),
-}
-
-impl Answer {
-    /// What the answer means for the call.
-    pub(super) fn meaning(&self) -> Meaning {
-        let status = self.status.as_u16();
-        if self.status.is_success() {
-            if self.names_expected_job() {
-                return Meaning::Done;
-            }
-            return Meaning::Setback(Setback::Foreign { call: self.call, status });
-        }
-        let code = self.error_code();
-        match (status, code.as_deref()) {
-            (413, _) | (_, Some(TOO_LARGE)) => Meaning::TooLarge,
-            (_, Some(JOB_NOT_AWAITING_UPLOADS)) => Meaning::JobEnded,
-            (401 | 403, _) => {
-                Meaning::Fatal(JupiterOneError::Unauthorized { call: self.call, status })
-            }
-            (400 | 422, _) => Meaning::Refused,
-            (409, _) => Meaning::Conflict,
-            (429, _) => Meaning::Setback(Setback::Throttled {
-                call: self.call,
-                retry_after: self.retry_after,
-            }),
-            (500.., _) => Meaning::Setback(Setback::ServerError { call: self.call, status }),
-            _ => Meaning::Fatal(self.unexpected()),
-        }
-    }
-
-    /// Whether the job is not known.
-    pub(super) fn is_not_found(&self) -> bool {
-        self.status == StatusCode::NOT_FOUND
-    }
-
-    /// The job that a successful answer describes.
-    pub(super) fn job(&self) -> Result<Job, JupiterOneError> {
-        #[derive(Deserialize)]
-        struct Envelope {
-            job: Job,
-        }
-        let envelope = serde_json::from_slice::<Envelope>(&self.body);
-        envelope.map(|it| it.job).map_err(|_| JupiterOneError::UnexpectedAnswer {
-            call: self.call,
-            status: self.status.as_u16(),
-            what: "no description of the job",
-        })
-    }
-
-    /// The error for an answer that has no meaning for the call.
-    pub(super) fn unexpected(&self) -> JupiterOneError {
-        let what = if self.status.is_redirection() {
-            "a redirect, which is never followed"
-        } else if self.is_not_found() {
-            "an unknown address or job; check the base URL and the integration instance id"
-        } else {
-            "a refusal, which will not change by trying again"
-        };
-        JupiterOneError::UnexpectedAnswer { call: self.call, status: self.status.as_u16(), what }
-    }
-
-    /// Whether the answer is about the job that the call was about: a gateway or a page to log in on also
-    /// says that all is well.
-    fn names_expected_job(&self) -> bool {
-        #[derive(Deserialize)]
-        struct Envelope {
-            job: Named,
-        }
-        #[derive(Deserialize)]
-        struct Named {
-            id: String,
-        }
-        let Some(expected) = &self.expected_job else { return true };
-        serde_json::from_slice::<Envelope>(&self.body)
-            .is_ok_and(|it| it.job.id == expected.as_str())
-    }
-
-    fn error_code(&self) -> Option<String> {
-        #[derive(Deserialize)]
-        struct Envelope {
-            error: Code,
-        }
-        #[derive(Deserialize)]
-        struct Code {
-            code: String,
-        }
-        serde_json::from_slice::<Envelope>(&self.body).ok().map(|it| it.error.code)
     }
 }
 

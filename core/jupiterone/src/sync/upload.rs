@@ -10,11 +10,12 @@ use futures::stream::FuturesUnordered;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::answer::Meaning;
 use super::batch::{Batch, Cutter};
 use super::job::JobId;
 use super::retry::{Random, Retry, Setback};
 use super::settings::SyncSettings;
-use super::transport::{Api, Meaning, Request};
+use super::transport::{Api, Request};
 use crate::contents::Contents;
 use crate::error::JupiterOneError;
 use crate::findings::Findings;
@@ -173,7 +174,7 @@ impl Uploader<'_> {
                     loss.refused += 1;
                     loss.sample_key = loss.sample_key.take().or(batch.first_key()?);
                     let type_name = &*run.type_name;
-                    tracing::warn!(type_name, correlation_id, "an object was refused");
+                    tracing::info!(type_name, correlation_id, "an object was refused");
                     loss.correlation_id.get_or_insert(correlation_id);
                     if loss.refused > self.settings.max_refused_objects {
                         break;
@@ -187,7 +188,7 @@ impl Uploader<'_> {
                     }
                     uploads.lost_uploads += 1;
                     let n_objects = batch.objects();
-                    tracing::warn!(n_objects, correlation_id, "an upload failed for good");
+                    tracing::info!(n_objects, correlation_id, "an upload failed for good");
                     outcome.failure = Some(failure);
                 }
             }

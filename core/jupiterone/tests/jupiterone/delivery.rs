@@ -4,8 +4,8 @@ use core_jupiterone::{JobEvent, Progress, Source};
 use core_simulator::{JobCall, JupiterOneBehaviour};
 
 use crate::support::{
-    Checked, Estate, FIRST, Place, SCOPE, SECOND, client, client_for, deliver, jupiterone, kept,
-    quick_settings,
+    Checked, Estate, FIRST, Place, SCOPE, SECOND, client, client_for, deliver, deliver_with,
+    jupiterone, kept, quick_settings,
 };
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn k12_all_entities_are_there_before_the_first_relationship() -> Checked {
     let mut settings = quick_settings();
     settings.batch_bytes = 2_000;
     let contents = place.contents(FIRST, &Estate::of(60))?;
-    let report = client(&server, settings)?.deliver(contents, &[], |_| ()).await?;
+    let report = deliver_with(&client(&server, settings)?, contents, &[], |_| ()).await?;
     assert!(report.uploads.requests > 10);
     assert_eq!(server.jobs()[0].late_entities, 0);
     assert_eq!(report.counters.errors(), 0);
@@ -63,7 +63,7 @@ async fn k14_k15_a_slow_receiver_is_not_flooded_and_gets_no_key_twice() -> Check
     let mut settings = quick_settings();
     settings.batch_bytes = 2_000;
     let contents = place.contents(FIRST, &Estate::of(120))?;
-    let report = client(&server, settings)?.deliver(contents, &[], |_| ()).await?;
+    let report = deliver_with(&client(&server, settings)?, contents, &[], |_| ()).await?;
     assert!(report.uploads.requests > 20);
     let most = server.most_uploads_in_flight();
     assert!((2..=6).contains(&most), "{most}");
@@ -77,7 +77,7 @@ async fn uploads_are_compressed_full_and_named() -> Checked {
     let mut settings = quick_settings();
     settings.batch_bytes = 20_000;
     let contents = place.contents(FIRST, &Estate::of(200))?;
-    let report = client(&server, settings)?.deliver(contents, &[], |_| ()).await?;
+    let report = deliver_with(&client(&server, settings)?, contents, &[], |_| ()).await?;
     let is_upload = |call| matches!(call, JobCall::Entities | JobCall::Relationships);
     let requests = server.requests();
     let uploads: Vec<_> = requests.iter().filter(|it| is_upload(it.call)).collect();
@@ -109,7 +109,7 @@ async fn integrations_are_delivered_to_their_instance_and_have_a_log() -> Checke
         let (name, has_log) = (source.name(), source.has_log());
         let contents = place.contents(FIRST, &Estate::of(2))?;
         let client = client_for(&server, source, quick_settings())?;
-        client.deliver(contents, std::slice::from_ref(&event), |_| ()).await?;
+        deliver_with(&client, contents, std::slice::from_ref(&event), |_| ()).await?;
         assert!(!server.graph(name, id_in).entities.is_empty(), "{name}");
         let job = server.jobs().pop().ok_or("there is a job")?;
         assert_eq!(!job.events.is_empty(), has_log, "{name}");
@@ -123,9 +123,8 @@ async fn progress_is_told_in_order() -> Checked {
     let told = std::sync::Mutex::new(Vec::new());
     let tell = |progress| {
         let name = match progress {
-            Progress::Created(_) => "created".to_owned(),
             Progress::Uploaded { objects, .. } => format!("uploaded {objects}"),
-            Progress::Finalizing(_) => {
+            Progress::Finalizing => {
                 let calls = server.requests();
                 assert!(calls.iter().all(|it| it.call != JobCall::Finalize), "told too late");
                 "finalizing".to_owned()
@@ -136,11 +135,10 @@ async fn progress_is_told_in_order() -> Checked {
         told.lock().expect("nobody panics").push(name);
     };
     let contents = place.contents(FIRST, &Estate::of(2))?;
-    client(&server, quick_settings())?.deliver(contents, &[], tell).await?;
+    deliver_with(&client(&server, quick_settings())?, contents, &[], tell).await?;
     assert_eq!(
         told.into_inner()?,
         [
-            "created",
             "uploaded 4",
             "uploaded 7",
             "finalizing",

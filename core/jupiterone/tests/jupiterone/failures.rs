@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use core_jupiterone::{
-    ApiKey, BaseUrl, Destination, ErrorKind, JobId, JupiterOneError, Progress, Source, SyncClient,
+    ApiKey, BaseUrl, Destination, ErrorKind, JobId, JupiterOneError, Source, SyncClient,
 };
 use core_simulator::{JobCall, JobFault, JobFaultKind, JupiterOne, JupiterOneBehaviour};
 
 use crate::support::{
-    Checked, Estate, FIRST, Place, SCOPE, SECOND, client, deliver, impatient_settings, jupiterone,
-    kept, quick_settings,
+    Checked, Estate, FIRST, Place, SCOPE, SECOND, client, deliver, deliver_with,
+    impatient_settings, jupiterone, kept, quick_settings,
 };
 
 fn faulty(call: JobCall, after: u32, times: u32, kind: JobFaultKind) -> JupiterOneBehaviour {
@@ -60,7 +60,7 @@ async fn k2_an_upload_that_is_too_large_is_halved_and_the_next_are_smaller() -> 
     settings.batch_bytes = 20_000;
     settings.uploads_in_flight = 1;
     let contents = place.contents(FIRST, &Estate::of(200))?;
-    let report = client(&server, settings)?.deliver(contents, &[], |_| ()).await?;
+    let report = deliver_with(&client(&server, settings)?, contents, &[], |_| ()).await?;
     assert!(report.is_whole());
     assert_eq!(kept(&server, "nexthink_device").len(), 200);
     let requests = server.requests();
@@ -115,7 +115,7 @@ async fn k4_an_upload_whose_answer_is_lost_is_repeated_under_its_name_without_ha
     let place = Place::new()?;
     let server = jupiterone(faulty(JobCall::Entities, 0, 1, JobFaultKind::LostAnswer)).await?;
     let client = client(&server, impatient_settings())?;
-    let report = client.deliver(place.contents(FIRST, &Estate::of(4))?, &[], |_| ()).await?;
+    let report = deliver_with(&client, place.contents(FIRST, &Estate::of(4))?, &[], |_| ()).await?;
     assert!(report.is_whole());
     assert_eq!(server.jobs()[0].repeated, 7);
     assert_eq!(report.counters.num_entities_created, 7);
@@ -166,7 +166,7 @@ async fn k6_a_finalization_without_an_answer_is_repeated_only_if_it_was_not_hear
         server.update(|it| it.ends_as = ends_as);
         let client = client(&server, impatient_settings())?;
         let contents = place.contents(FIRST, &Estate::of(2))?;
-        let answer = client.deliver(contents, &[], |_| ()).await;
+        let answer = deliver_with(&client, contents, &[], |_| ()).await;
         assert_eq!(answer.is_ok(), succeeds, "{kind:?} {ends_as}: {answer:?}");
         assert_eq!(count(&server, JobCall::Finalize), finalizations, "{kind:?} {ends_as}");
     }
@@ -180,7 +180,7 @@ async fn k7_a_job_whose_creation_was_not_answered_stays_without_effect() -> Chec
     let server = jupiterone(faulty(JobCall::Create, 0, 1, JobFaultKind::LostAnswer)).await?;
     let client = client(&server, impatient_settings())?;
     let contents = place.contents(FIRST, &Estate::of(2))?;
-    client.deliver(contents, &[], |_| ()).await?;
+    deliver_with(&client, contents, &[], |_| ()).await?;
     let states: Vec<_> = server.jobs().into_iter().map(|it| it.status).collect();
     assert_eq!(states, ["AWAITING_UPLOADS", "FINISHED"]);
 
@@ -194,7 +194,7 @@ async fn k7_a_job_whose_creation_was_not_answered_stays_without_effect() -> Chec
         }];
     });
     let contents = place.contents(SECOND, &Estate::of(2))?;
-    let error = client.deliver(contents, &[], |_| ()).await.expect_err("no answer");
+    let error = deliver_with(&client, contents, &[], |_| ()).await.expect_err("no answer");
     assert_eq!(error.kind(), ErrorKind::Unreachable);
     assert_eq!(server.jobs().len(), 4);
     Ok(())
@@ -220,19 +220,14 @@ async fn k8_a_delivery_that_is_killed_changes_nothing_and_its_job_can_be_given_u
         let mut settings = quick_settings();
         settings.batch_bytes = 1_000;
         let client = client(&server, settings)?;
-        let job = std::sync::Mutex::new(None::<JobId>);
-        let remember = |progress| {
-            if let Progress::Created(id) = progress {
-                *job.lock().expect("nobody panics") = Some(id);
-            }
-        };
+        let open = client.open_job().await?;
+        let job = open.id().clone();
         let contents = place.contents(SECOND, &Estate::of(2))?;
-        let delivery = client.deliver(contents, &[], remember);
+        let delivery = client.deliver(open, contents, &[], |_| ());
         let killed = tokio::time::timeout(Duration::from_millis(700), delivery).await;
         assert!(killed.is_err(), "{call:?}: the delivery was not under way");
         assert_eq!(server.graph("api", SCOPE), before, "{call:?}");
 
-        let job = job.into_inner()?.ok_or("the job was told of")?;
         client.abort(&job).await?;
         let state = server.jobs().pop().map(|it| it.status);
         assert_eq!(state.as_deref(), Some("ABORTED"), "{call:?}");
@@ -259,7 +254,7 @@ async fn k9_another_active_job_defers_the_delivery() -> Checked {
     });
     let client = client(&server, impatient_settings())?;
     let contents = place.contents(FIRST, &Estate::of(2))?;
-    let error = client.deliver(contents, &[], |_| ()).await.expect_err("one job is open");
+    let error = deliver_with(&client, contents, &[], |_| ()).await.expect_err("one job is open");
     assert!(matches!(error, JupiterOneError::AnotherJobActive), "{error}");
     assert_eq!(error.kind(), ErrorKind::Deferred);
     Ok(())
@@ -318,7 +313,7 @@ async fn k11_an_upload_that_fails_for_good_makes_its_types_and_their_edges_parti
         }];
     });
     let contents = place.contents(SECOND, &Estate::of(5))?;
-    let report = client(&server, settings)?.deliver(contents, &[], |_| ()).await?;
+    let report = deliver_with(&client(&server, settings)?, contents, &[], |_| ()).await?;
     assert_eq!(report.uploads.lost_uploads, 1);
     assert!(!report.is_whole());
     assert!(report.partial_datasets.contains(&"nexthink_device".to_owned()));
@@ -337,7 +332,7 @@ async fn k11_too_many_lost_uploads_end_the_delivery() -> Checked {
     let mut settings = quick_settings();
     settings.batch_bytes = 2_000;
     let contents = place.contents(FIRST, &Estate::of(60))?;
-    let error = client(&server, settings)?.deliver(contents, &[], |_| ()).await;
+    let error = deliver_with(&client(&server, settings)?, contents, &[], |_| ()).await;
     let error = error.expect_err("nothing was taken");
     assert!(matches!(error, JupiterOneError::Unavailable { status: 500, .. }), "{error}");
     assert_eq!(server.jobs()[0].status, "ABORTED");
@@ -369,7 +364,7 @@ async fn k13_a_job_that_does_not_get_done_ends_the_wait() -> Checked {
     let mut settings = quick_settings();
     settings.poll.deadline = Duration::from_millis(200);
     let contents = place.contents(FIRST, &Estate::of(2))?;
-    let error = client(&server, settings)?.deliver(contents, &[], |_| ()).await;
+    let error = deliver_with(&client(&server, settings)?, contents, &[], |_| ()).await;
     assert!(matches!(error, Err(JupiterOneError::JobDeadline { .. })));
     Ok(())
 }

@@ -13,8 +13,8 @@ use arrow_array::{
 };
 use arrow_schema::{Field, Schema};
 use core_jupiterone::{
-    ApiKey, BaseUrl, Contents, Delivered, DeliveryReport, Destination, Extras, JupiterOneError,
-    SHAPE_VERSION, Source, SyncClient, SyncSettings,
+    ApiKey, BaseUrl, Contents, Delivered, DeliveryReport, Destination, Extras, JobEvent,
+    JupiterOneError, Progress, SHAPE_VERSION, Source, SyncClient, SyncSettings,
 };
 use core_model::prelude::*;
 use core_simulator::{JupiterOne, JupiterOneBehaviour, JupiterOneConfig};
@@ -233,6 +233,7 @@ pub(crate) fn delivered_before() -> Result<Delivered, JupiterOneError> {
         types: BTreeMap::new(),
         purged: BTreeSet::new(),
         pending: None,
+        unfinished: None,
         shape: SHAPE_VERSION,
         extras: Extras::default(),
         partial: None,
@@ -403,7 +404,18 @@ pub(crate) async fn deliver(
     server: &JupiterOne,
     contents: Contents,
 ) -> Result<DeliveryReport, JupiterOneError> {
-    client(server, quick_settings())?.deliver(contents, &[], |_| ()).await
+    deliver_with(&client(&server, quick_settings())?, contents, &[], |_| ()).await
+}
+
+/// Delivers with a job of its own, which nobody writes down.
+pub(crate) async fn deliver_with(
+    client: &SyncClient,
+    contents: Contents,
+    events: &[JobEvent],
+    on_progress: impl Fn(Progress),
+) -> Result<DeliveryReport, JupiterOneError> {
+    let job = client.open_job().await?;
+    client.deliver(job, contents, events, on_progress).await
 }
 
 /// The keys of a type's objects that JupiterOne keeps.

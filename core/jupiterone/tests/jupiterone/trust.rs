@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use core_jupiterone::{ErrorKind, JobId, JupiterOneError, Progress, Settled};
+use core_jupiterone::{ErrorKind, JobId, JupiterOneError, Settled};
 use core_simulator::{JobCall, JobFault, JobFaultKind, JupiterOne, JupiterOneBehaviour};
 
 use crate::support::{
-    Checked, Estate, FIRST, Place, SCOPE, SECOND, client, deliver, jupiterone, quick_settings,
+    Checked, Estate, FIRST, Place, SCOPE, SECOND, client, deliver, deliver_with, jupiterone,
+    quick_settings,
 };
 
 /// From now on every such call goes wrong, after some that do not.
@@ -32,7 +33,7 @@ async fn uploads_that_only_a_stranger_confirms_delete_nothing_and_fail() -> Chec
         let mut settings = quick_settings();
         settings.batch_bytes = 2_000;
         let contents = place.contents(SECOND, &Estate::of(30))?;
-        let delivery = client(&server, settings)?.deliver(contents, &[], |_| ()).await;
+        let delivery = deliver_with(&client(&server, settings)?, contents, &[], |_| ()).await;
         let error = delivery.expect_err("nothing is stored");
         assert!(matches!(error, JupiterOneError::UnexpectedAnswer { .. }), "{call:?}: {error}");
         assert_eq!(error.kind(), ErrorKind::Data);
@@ -96,7 +97,7 @@ async fn a_job_that_may_have_been_finalized_is_never_said_to_be_given_up() -> Ch
         let mut settings = quick_settings();
         settings.timeouts.answer = Duration::from_millis(500);
         let contents = place.contents(FIRST, &Estate::of(2))?;
-        let delivery = client(&server, settings)?.deliver(contents, &[], |_| ()).await;
+        let delivery = deliver_with(&client(&server, settings)?, contents, &[], |_| ()).await;
         let error = delivery.expect_err("it was not finalized, or nobody knows");
         let goes_on = matches!(error, JupiterOneError::JobGoesOn { .. });
         assert_eq!(goes_on, !is_known, "{finalize:?} {get:?}: {error}");
@@ -119,6 +120,40 @@ async fn a_finalized_job_that_can_be_asked_no_more_goes_on() -> Checked {
 }
 
 #[tokio::test]
+async fn k18_a_web_page_in_place_of_any_answer_deletes_nothing_and_loses_no_job() -> Checked {
+    for (call, status) in [
+        (JobCall::Create, 200),
+        (JobCall::Create, 409),
+        (JobCall::Entities, 200),
+        (JobCall::Entities, 400),
+        (JobCall::Relationships, 403),
+        (JobCall::Finalize, 200),
+        (JobCall::Finalize, 404),
+        (JobCall::Get, 200),
+        (JobCall::Get, 404),
+    ] {
+        let case = format!("{call:?} {status}");
+        let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+        deliver(&server, place.contents(FIRST, &Estate::of(6))?).await?;
+        let before = server.graph("api", SCOPE);
+        break_down(&server, call, 0, JobFaultKind::WebPage(status));
+        let mut settings = quick_settings();
+        settings.batch_bytes = 400;
+        let client = client(&server, settings)?;
+        let contents = place.contents(SECOND, &Estate::of(3))?;
+        let error = deliver_with(&client, contents, &[], |_| ()).await.expect_err(&case);
+        assert!(error.to_string().contains("a web page"), "{case}: {error}");
+        assert_eq!(server.graph("api", SCOPE), before, "{case}");
+        assert_eq!(client.probe().await.is_err(), call == JobCall::Get, "{case}");
+        if call == JobCall::Get {
+            let settled = client.settle(&JobId::parse("no-such-job")?).await;
+            assert!(settled.is_err(), "{case}: a page does not say that a job is gone");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_job_of_an_earlier_process_is_settled_by_its_state() -> Checked {
     for (call, ends_as, expected) in [
         (JobCall::Entities, "FINISHED", ["dropped", "failed"]),
@@ -129,25 +164,21 @@ async fn a_job_of_an_earlier_process_is_settled_by_its_state() -> Checked {
         server.update(|it| it.ends_as = ends_as);
         break_down(&server, call, u32::from(call == JobCall::Get), JobFaultKind::Unheard);
         let client = client(&server, quick_settings())?;
-        let job = std::sync::Mutex::new(None::<JobId>);
-        let remember = |progress| {
-            if let Progress::Created(id) | Progress::Finalizing(id) = progress {
-                *job.lock().expect("nobody panics") = Some(id);
-            }
-        };
-        let delivery = client.deliver(place.contents(FIRST, &Estate::of(2))?, &[], remember);
+        let open = client.open_job().await?;
+        let job = open.id().clone();
+        let contents = place.contents(FIRST, &Estate::of(2))?;
+        let delivery = client.deliver(open, contents, &[], |_| ());
         let killed = tokio::time::timeout(Duration::from_millis(700), delivery).await;
         assert!(killed.is_err(), "{call:?}: the delivery was not under way");
         server.update(|it| it.faults.clear());
 
-        let job = job.into_inner()?.ok_or("the job was told of")?;
         let mut impatient = quick_settings();
         impatient.poll.deadline = Duration::ZERO;
         let first = self::client(&server, impatient)?.settle(&job).await?;
         let last = client.settle(&job).await?;
         assert_eq!([name(&first), name(&last)], expected, "{call:?} {ends_as}");
         let unknown = client.settle(&JobId::parse("no-such-job")?).await?;
-        assert_eq!(name(&unknown), "dropped");
+        assert_eq!(name(&unknown), "gone");
     }
     Ok(())
 }
@@ -158,5 +189,6 @@ fn name(settled: &Settled) -> &'static str {
         Settled::Failed => "failed",
         Settled::Running => "running",
         Settled::Dropped => "dropped",
+        Settled::Gone => "gone",
     }
 }

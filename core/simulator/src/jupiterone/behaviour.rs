@@ -87,6 +87,8 @@ pub enum JobFaultKind {
     Unheard,
     /// It is not carried out, and answered with 200 and JSON that is not about the job.
     AnswersOk,
+    /// It is not carried out, and answered with this status and a page to log in on, as by a proxy.
+    WebPage(u16),
     /// It is not carried out, and answered with 200 and the job as it is.
     StoresNothing,
     /// The job is ended as aborted first.

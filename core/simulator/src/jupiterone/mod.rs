@@ -16,7 +16,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State as Extract};
 use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER};
 use axum::http::{HeaderMap, Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use flate2::read::GzDecoder;
@@ -214,6 +214,10 @@ async fn answer(
             never_answer(state).await
         }
         Some(JobFaultKind::AnswersOk) => Json(json!({ "status": "ok" })).into_response(),
+        Some(JobFaultKind::WebPage(status)) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+            (status, Html("<!DOCTYPE html><title>Sign in</title>")).into_response()
+        }
         Some(JobFaultKind::StoresNothing) => carry_out(state, JobCall::Get, id, &json),
         Some(JobFaultKind::JobEnded) => {
             // That the job is there is seen by the call itself.

@@ -22,7 +22,10 @@ pub(super) async fn check(config: &Config, checks: &mut Checks) {
     let Some(jupiterone) = &config.jupiterone else { return };
     if let Err(failure) = check_account(config, jupiterone) {
         checks.push(failed(ACCOUNT, &failure));
-        checks.push(Check::skipped(REACHED, "another destination than the last one"));
+        checks.push(Check::skipped(
+            REACHED,
+            "the destination differs from that of the last delivery",
+        ));
         return;
     }
     let destination = &jupiterone.destination;
@@ -37,7 +40,7 @@ pub(super) async fn check(config: &Config, checks: &mut Checks) {
         Err(failure) => return checks.push(failed(REACHED, &failure)),
     };
     checks.push(match client.probe().await {
-        Ok(()) => Check::ok(REACHED, "it answers, and takes the key"),
+        Ok(()) => Check::ok(REACHED, "it answers and accepts the API key"),
         Err(error) => {
             let fix = fix_of(&error);
             let Failure { exit, error } = deliver::failed(error);

@@ -1,0 +1,231 @@
+//! What `export jupiterone`, `sync`, `purge` and `run` say about JupiterOne.
+
+use std::collections::BTreeSet;
+
+use core_jupiterone::{DeliveryReport, Finding, Remedy};
+use serde_json::json;
+
+use crate::cli::{Global, ReportFormat};
+use crate::deliver::{DeliveryDecision, DeliveryResult};
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::run::report::bytes;
+
+/// Says what came of a delivery. With `--quiet` only what went wrong.
+pub(in crate::commands) fn delivery(global: &Global, delivered: &DeliveryResult) {
+    match delivered {
+        DeliveryResult::NothingChanged { generation } if !global.quiet => output::note(&format!(
+            "nothing changed since the last delivery, so no job was started: JupiterOne has generation \
+             {generation}"
+        )),
+        DeliveryResult::NothingChanged { .. } => {}
+        DeliveryResult::Delivered { report, unexpected_deletes, still_held, .. } => {
+            if !global.quiet {
+                success(report);
+            }
+            trouble(report, *unexpected_deletes);
+            note_still_held(still_held);
+        }
+    }
+}
+
+fn success(report: &DeliveryReport) {
+    let counters = &report.counters;
+    output::note(&format!(
+        "delivered generation {} to JupiterOne (job {}): entities {} created, {} updated, {} deleted; \
+         relationships {} created, {} updated, {} deleted; {} sent in {}",
+        report.generation,
+        report.job,
+        counters.num_entities_created,
+        counters.num_entities_updated,
+        counters.num_entities_deleted,
+        counters.num_relationships_created,
+        counters.num_relationships_updated,
+        counters.num_relationships_deleted,
+        bytes(report.uploads.sent_bytes),
+        counted(report.uploads.requests, "upload", "uploads"),
+    ));
+    if !report.partial_datasets.is_empty() {
+        let types = report.partial_datasets.join(", ");
+        output::note(&format!("JupiterOne deletes nothing of these partial datasets: {types}"));
+    }
+    note_findings(&report.findings);
+}
+
+/// Says where people who were erased may still be: of an incomplete type nothing is deleted, since it might
+/// only have been missed.
+fn note_still_held(types: &BTreeSet<String>) {
+    if types.is_empty() {
+        return;
+    }
+    output::note(&format!(
+        "error: people or devices that were erased may still be at JupiterOne, in {}: these types are \
+         partial, and were in the delivery before, so nothing of them is deleted. Each delivery tries \
+         again; run with all steps complete, or delete the objects in JupiterOne",
+        joined(types)
+    ));
+}
+
+fn trouble(report: &DeliveryReport, unexpected_deletes: u64) {
+    let counters = &report.counters;
+    let errors = [
+        ("create", "entity", "entities", counters.num_entity_create_errors),
+        ("update", "entity", "entities", counters.num_entity_update_errors),
+        ("delete", "entity", "entities", counters.num_entity_delete_errors),
+        ("create", "relationship", "relationships", counters.num_relationship_create_errors),
+        ("update", "relationship", "relationships", counters.num_relationship_update_errors),
+        ("delete", "relationship", "relationships", counters.num_relationship_delete_errors),
+    ];
+    for (verb, one, many, count) in errors.into_iter().filter(|(.., count)| *count > 0) {
+        output::note(&format!(
+            "error: JupiterOne could not {verb} {}: see the log of job {} there; the next delivery \
+             uploads everything again",
+            counted(count, one, many),
+            report.job
+        ));
+    }
+    for (name, loss) in &report.uploads.losses {
+        let correlation_id = loss.correlation_id.as_deref();
+        let upload = correlation_id.map_or(String::new(), |id| format!(" (upload {id})"));
+        output::note(&format!(
+            "error: {name}: JupiterOne refused {}, and {} not arrive{upload}; nothing of the type was \
+             deleted",
+            counted(loss.refused, "object", "objects"),
+            match loss.lost {
+                1 => "1 object did".to_owned(),
+                lost => format!("{lost} objects did"),
+            }
+        ));
+    }
+    if unexpected_deletes > 0 {
+        output::note(&format!(
+            "error: JupiterOne deleted {} beyond those that are gone here: check whether something else \
+             writes to this scope or integration instance",
+            counted(unexpected_deletes, "object", "objects")
+        ));
+    }
+}
+
+/// Says which values JupiterOne's data model does not allow, and what was done about them.
+pub(super) fn note_findings(findings: &[Finding]) {
+    for finding in findings {
+        output::note(&finding_text(finding));
+    }
+}
+
+fn finding_text(finding: &Finding) -> String {
+    let Finding { type_name, property, remedy, count, sample_key } = finding;
+    let sample = sample_key.as_ref().map_or(String::new(), |key| format!(", for example in {key}"));
+    match remedy {
+        Remedy::Nulled => format!(
+            "{type_name}: JupiterOne does not allow {} of `{property}`, so null is sent{sample}",
+            counted(*count, "value", "values")
+        ),
+        Remedy::Cut => format!(
+            "{type_name}: {} of `{property}` {} too long and sent cut{sample}",
+            counted(*count, "text", "texts"),
+            if *count == 1 { "is" } else { "are" }
+        ),
+        Remedy::NameLeftOut => format!(
+            "{type_name}: the property `{property}` is not sent, since JupiterOne does not allow its name"
+        ),
+        Remedy::ObjectLeftOut => format!(
+            "{type_name}: {} not sent, since `{property}` has no value that JupiterOne allows{sample}",
+            match count {
+                1 => "1 object is".to_owned(),
+                count => format!("{count} objects are"),
+            }
+        ),
+    }
+}
+
+/// Shows what a delivery would change.
+pub(super) fn decision(decision: &DeliveryDecision, format: ReportFormat) -> Result<Exit, Failure> {
+    let DeliveryDecision { plan, reason, partial_datasets, still_held, .. } = decision;
+    if format == ReportFormat::Json {
+        let decision = json!({
+            "dryRun": true,
+            "job": reason.is_some(),
+            "reason": reason,
+            "types": plan.types,
+            "completed": plan.completed,
+            "partialDatasets": partial_datasets,
+            "stillHeldAfterErasure": still_held,
+        });
+        output::result(&serde_json::to_string_pretty(&decision).map_err(anyhow::Error::new)?);
+        return Ok(Exit::Complete);
+    }
+    let header = ["type", "create", "update", "delete", "kept", "unchanged"];
+    let rows = plan.types.iter().map(|changes| {
+        let counts =
+            [changes.creates, changes.updates, changes.deletes, changes.kept, changes.unchanged];
+        let [create, update, delete, kept, unchanged] = counts.map(|count| count.to_string());
+        [changes.type_name.clone(), create, update, delete, kept, unchanged]
+    });
+    output::result(&output::table(header, rows, 1));
+    match reason {
+        Some(reason) => output::note(&format!("there would be a job: {reason}")),
+        None => output::note("nothing would change, so there would be no job"),
+    }
+    if !partial_datasets.is_empty() {
+        let types = joined(partial_datasets);
+        output::note(&format!(
+            "JupiterOne would delete nothing of these partial datasets: {types}"
+        ));
+    }
+    if !plan.completed.is_empty() {
+        let types = plan.completed.join(", ");
+        output::note(&format!(
+            "these types were partial and are complete now, so JupiterOne may delete more of them than \
+             this table says: {types}"
+        ));
+    }
+    note_still_held(still_held);
+    Ok(Exit::Complete)
+}
+
+fn joined(types: &BTreeSet<String>) -> String {
+    types.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_not_sent_is_named_with_what_was_done_about_it() {
+        let finding = |remedy, count| Finding {
+            type_name: "device".to_owned(),
+            property: "osType".to_owned(),
+            remedy,
+            count,
+            sample_key: Some("device:1".to_owned()),
+        };
+        for (finding, expected) in [
+            (
+                finding(Remedy::Nulled, 1),
+                "device: JupiterOne does not allow 1 value of `osType`, so null is sent, for example in \
+                 device:1",
+            ),
+            (
+                finding(Remedy::Cut, 2),
+                "device: 2 texts of `osType` are too long and sent cut, for example in device:1",
+            ),
+            (
+                Finding { sample_key: None, ..finding(Remedy::NameLeftOut, 9) },
+                "device: the property `osType` is not sent, since JupiterOne does not allow its name",
+            ),
+            (
+                finding(Remedy::ObjectLeftOut, 1),
+                "device: 1 object is not sent, since `osType` has no value that JupiterOne allows, for \
+                 example in device:1",
+            ),
+        ] {
+            assert_eq!(finding_text(&finding), expected);
+        }
+    }
+}
