@@ -11,7 +11,8 @@ use clap_complete::Shell;
 use core_query::Format;
 
 pub(crate) use self::destinations::{
-    DestinationName, ExportArguments, PurgeArguments, SyncArguments,
+    DestinationName, DestroyArguments, EverythingArguments, ExportCommand, FolderArguments,
+    PurgeArguments, SyncArguments, TableFormat,
 };
 pub(crate) use self::privacy::{
     EraseArguments, KeyCommand, LedgerCommand, PrivacyCommand, RetentionArguments, RetrievalFormat,
@@ -123,15 +124,9 @@ Examples:
 
 Names keep their case: write osName, not osname.")]
     Query(QueryArguments),
-    /// Write the published generation as a folder that other tools read
-    #[command(after_help = "\
-Example:
-  nexthink-graph export jupiterone ./collected
-  j1-integration visualize -p ./collected        (JupiterOne's own command line)
-
---persons and --raw-data add what JupiterOne's own integration does not write. The folder is
-complete at every moment; one that something else wrote is never replaced.")]
-    Export(ExportArguments),
+    /// Write a generation, or all that is stored, as a folder
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Deliver the published generation to a destination
     #[command(after_help = "\
 Examples:
@@ -151,6 +146,17 @@ Example:
 Whatever else has changed is delivered too. The next delivery brings the types back unless
 their query is blank.")]
     Purge(PurgeArguments),
+    /// Remove all that is stored of a tenant, and certify it
+    #[command(after_help = "\
+Examples:
+  nexthink-graph destroy --tenant acme --dry-run
+  nexthink-graph export everything ./data-return
+  nexthink-graph destroy --tenant acme
+
+It removes the tenant's folder in the store and the copy of its suppression list beside the key file.
+It does not remove what was delivered to a destination, the key file, the configuration or exports.
+If it is interrupted, the same command finishes it.")]
+    Destroy(DestroyArguments),
     /// Personal data under control: inventory, keys, the ledger, retention, the record of processing
     #[command(subcommand)]
     Privacy(PrivacyCommand),

@@ -3,6 +3,8 @@
 mod audit;
 mod check;
 mod demo;
+mod destroy;
+mod everything;
 mod history;
 mod init;
 mod jupiterone;
@@ -16,7 +18,7 @@ use std::path::Path;
 
 use core_store::{Generation, GenerationId, Location, Store, TenantStore};
 
-use crate::cli::{Cli, Command, DestinationName, Global, RunArguments};
+use crate::cli::{Cli, Command, DestinationName, ExportCommand, Global, RunArguments};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::output;
@@ -42,9 +44,13 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Docs { page, format, check }) => show::docs(page, format, check.as_deref()),
         Some(Command::Completions { shell }) => Ok(show::completions(shell)),
         Some(Command::Query(arguments)) => query::query(&global, arguments).await,
-        Some(Command::Export(arguments)) => match arguments.destination {
-            DestinationName::JupiterOne => jupiterone::export(&global, &arguments),
-        },
+        Some(Command::Export(ExportCommand::JupiterOne(arguments))) => {
+            jupiterone::export(&global, &arguments)
+        }
+        Some(Command::Export(ExportCommand::Everything(arguments))) => {
+            everything::export(&global, &arguments)
+        }
+        Some(Command::Destroy(arguments)) => destroy::destroy(&global, &arguments),
         Some(Command::Sync(arguments)) => match arguments.destination {
             DestinationName::JupiterOne => jupiterone::sync(&global, &arguments).await,
         },

@@ -20,7 +20,7 @@ use step_account::ACCOUNT;
 use step_audit::{ACCOUNT_HAS_AUDIT_EVENT, AUDIT_EVENT, STEP};
 use zeroize::Zeroizing;
 
-pub(crate) use self::record::known_ledger_head;
+pub(crate) use self::record::{known_ledger_head, last_account};
 use crate::audit;
 use crate::config::{Config, JupiterOne};
 use crate::exit::{Exit, Failure};
@@ -30,7 +30,7 @@ use crate::run::{self, Stop};
 use crate::system;
 
 /// The destination in the name of its lock.
-const NAME: &str = "jupiterone";
+pub(crate) const NAME: &str = "jupiterone";
 
 /// What a delivery is asked to do beyond its configuration.
 #[derive(Debug, Default, Clone)]

@@ -56,6 +56,17 @@ pub(crate) enum Event<'a> {
     },
     /// Somebody writes a generation as a folder.
     Export { destination: &'a str, generation: &'a str },
+    /// Somebody writes all that is stored as a folder.
+    DataReturn {
+        /// How many generations.
+        generations: usize,
+    },
+    /// Somebody removes all that is stored, this ledger too.
+    Destruction {
+        destruction: &'a str,
+        /// How many files.
+        files: u64,
+    },
     /// A key is made, rotated in or retired.
     Key {
         action: &'a str,
@@ -87,7 +98,7 @@ pub(crate) enum Event<'a> {
         /// How many rows of the published generation.
         rows: usize,
     },
-    /// What was kept long enough is removed.
+    /// What was kept long enough is about to be removed.
     Retention {
         /// How many of each kind.
         removed: Map<String, Value>,
@@ -112,19 +123,21 @@ pub(crate) fn record_read(tenant: &TenantStore, event: &Event<'_>) {
     }
 }
 
-/// Removes what was kept long enough, events too, and adds what was removed to the ledger. Says what it
-/// was, and how many events.
+/// Removes what was kept long enough, events too. Returns the items and the number of events.
+///
+/// The ledger has its entry before anything is removed: after a crash it may name what is still there and goes
+/// next time, but nothing is gone without an entry.
 ///
 /// # Errors
-/// [`StoreError::Io`].
+/// [`StoreError::Io`]: nothing is removed if the ledger cannot be written.
 pub(crate) fn retain(
     lock: &RunLock,
     retention: Retention<'_>,
 ) -> Result<(RetentionPlan, u64), StoreError> {
     let clock_accepted = retention.accept_clock;
-    let nothing = Event::Retention { removed: Map::new(), clock_accepted };
-    let plan = lock.retain(retention, &deed(&nothing))?;
-    let events = plan.events_from_ms.map_or(Ok(0), |from_ms| audit::retain(lock, from_ms))?;
+    let plan = lock.tenant().plan_retention(retention)?;
+    let expired = |from_ms| audit::older_than(lock.tenant(), from_ms);
+    let events = plan.events_from_ms.map_or(Ok(0), expired)?;
     if clock_accepted || !plan.removals.is_empty() || events > 0 {
         let mut removed = count(&plan.removals);
         if events > 0 {
@@ -132,6 +145,9 @@ pub(crate) fn retain(
         }
         record(lock.tenant(), &Event::Retention { removed, clock_accepted })?;
     }
+    let nothing = Event::Retention { removed: Map::new(), clock_accepted };
+    let plan = lock.retain(retention, &deed(&nothing))?;
+    let events = plan.events_from_ms.map_or(Ok(0), |from_ms| audit::retain(lock, from_ms))?;
     Ok((plan, events))
 }
 

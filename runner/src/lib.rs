@@ -6,6 +6,8 @@ mod cli;
 mod commands;
 mod config;
 mod deliver;
+mod destruction;
+mod everything;
 mod exit;
 mod ledger;
 mod output;

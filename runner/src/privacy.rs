@@ -268,8 +268,13 @@ pub(crate) fn check_erasures(config: &Config, tenant: &TenantStore) -> Result<()
 
 /// Where the copy of a tenant's list is: beside the key file, which is not in the store.
 fn copy_path(config: &Config) -> PathBuf {
+    copy_of(config, config.tenant.as_str(), config.region.as_str())
+}
+
+/// The same for another tenant that uses the key file.
+pub(crate) fn copy_of(config: &Config, tenant: &str, region: &str) -> PathBuf {
     let mut name = config.privacy.key_file.clone().into_os_string();
-    name.push(format!(".{}.{SUPPRESSIONS}.json", tenant_name(config)));
+    name.push(format!(".{tenant}.{region}.{SUPPRESSIONS}.json"));
     PathBuf::from(name)
 }
 

@@ -3,6 +3,7 @@
 //! record of processing.
 
 mod canary;
+mod contract_end;
 mod erasure;
 mod events;
 mod facts;

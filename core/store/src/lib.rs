@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod destroy;
 mod dictionary;
 mod downloads;
 mod erase;
@@ -19,6 +20,7 @@ mod staging;
 mod table;
 mod tenant;
 
+pub use destroy::{Destruction, FileCount};
 pub use downloads::Downloads;
 pub use erase::{CleansedGeneration, Cleansing};
 pub use error::StoreError;

@@ -51,6 +51,10 @@ impl Store {
         Ok(TenantStore { name: name.to_owned(), folder: self.folder.join(name) })
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The tenants in this store, sorted by name.
     ///
     /// # Errors
@@ -77,6 +81,11 @@ pub struct TenantStore {
 }
 
 impl TenantStore {
+    /// A tenant whose folder has another name than the tenant.
+    pub(crate) fn at(name: &str, folder: PathBuf) -> Self {
+        Self { name: name.to_owned(), folder }
+    }
+
     /// The tenant's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -97,6 +106,13 @@ impl TenantStore {
         let lock = RunLock { tenant: self.clone(), _file: Arc::new(file) };
         leftovers::remove_all(&lock)?;
         Ok(lock)
+    }
+
+    /// The same for a folder that is being removed: nothing is made in it.
+    pub(crate) fn lock_as_it_is(&self, owner: &str) -> Result<RunLock, StoreError> {
+        self.check_place()?;
+        let file = self.lock_file("lock", owner, |owner| StoreError::Locked { owner })?;
+        Ok(RunLock { tenant: self.clone(), _file: Arc::new(file) })
     }
 
     /// Takes the right to deliver to one destination, until the lock is dropped or the process dies. Runs

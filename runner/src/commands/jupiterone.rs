@@ -7,7 +7,7 @@ use core_model::step::Step;
 use serde_json::{Value, json};
 
 pub(super) use self::messages::delivery as print;
-use crate::cli::{ExportArguments, Global, PurgeArguments, ReportFormat, SyncArguments};
+use crate::cli::{FolderArguments, Global, PurgeArguments, ReportFormat, SyncArguments};
 use crate::config::{Config, JupiterOne};
 use crate::deliver::{self, DeliveryOptions, DeliveryResult};
 use crate::exit::{Exit, Failure};
@@ -18,8 +18,8 @@ use crate::run::Stop;
 use crate::run::report::{bytes, outcomes_of};
 
 /// Writes the folder that JupiterOne's own command line reads.
-pub(super) fn export(global: &Global, arguments: &ExportArguments) -> Result<Exit, Failure> {
-    let ExportArguments { folder, persons, raw_data, .. } = arguments;
+pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exit, Failure> {
+    let FolderArguments { folder, persons, raw_data, .. } = arguments;
     let extras = Extras { persons: *persons, raw_data: *raw_data };
     let tenant = super::tenant(global)?;
     let generation = super::generation(&tenant, arguments.generation.as_deref())?;

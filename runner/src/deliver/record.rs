@@ -75,3 +75,9 @@ pub(crate) fn known_ledger_head(tenant: &TenantStore) -> Result<Option<LedgerHea
     // A damaged record is an error of the next delivery.
     Ok(serde_json::from_slice::<Head>(&bytes).ok().and_then(|record| record.ledger))
 }
+
+/// The account that the last delivery went to, if there was one.
+pub(crate) fn last_account(tenant: &TenantStore) -> Option<String> {
+    let delivered = read(tenant).ok().flatten()?;
+    Some(delivered.destination.account)
+}

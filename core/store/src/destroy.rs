@@ -1,0 +1,161 @@
+//! Removes a tenant with everything that is stored of it.
+//!
+//! The tenant's folder is renamed first, so that no reader sees half of a tenant and no run adds to it. The
+//! draft of the certificate goes along in the renamed folder and is removed last, so that a removal that was
+//! interrupted can be finished and certified with the right numbers.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use core_files::{read_if_present, remove_file_if_present, remove_folder_if_present, replace_file};
+use serde::{Deserialize, Serialize};
+
+use crate::error::StoreError;
+use crate::names;
+use crate::tenant::{DeliveryLock, RunLock, Store, TenantStore, folder_names};
+
+/// Begins the name of a tenant's folder while it is removed. No tenant has such a name.
+const PREFIX: &str = ".destroying-";
+/// The draft of the certificate.
+const DRAFT: &str = "destruction.json";
+/// The file that a removal keeps locked to its end.
+const LOCK: &str = "lock";
+/// What the files directly in a tenant's folder are counted as.
+const SMALL_FILES: &str = "small files";
+
+/// Files of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileCount {
+    /// How many.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl TenantStore {
+    /// Counts the files of this tenant, by the folder that they are in.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn inventory(&self) -> Result<BTreeMap<String, FileCount>, StoreError> {
+        let mut inventory: BTreeMap<String, FileCount> = BTreeMap::new();
+        for (name, path) in self.files()? {
+            let kind = name.split_once('/').map_or(SMALL_FILES, |(folder, _)| folder);
+            let metadata = fs::symlink_metadata(&path).map_err(StoreError::io("read", &path))?;
+            let count = inventory.entry(kind.to_owned()).or_default();
+            count.files += 1;
+            count.bytes += metadata.len();
+        }
+        Ok(inventory)
+    }
+}
+
+/// A tenant that is out of the store and whose files are being removed.
+#[derive(Debug)]
+pub struct Destruction {
+    store: PathBuf,
+    folder: PathBuf,
+    draft: Option<Vec<u8>>,
+    // Held so that nobody else removes the same folder.
+    _lock: RunLock,
+}
+
+impl RunLock {
+    /// Takes the tenant out of the store, in one step. `draft` is what [`Destruction::draft`] returns, also
+    /// after an interruption. No delivery may be under way.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; then the tenant is still in the store.
+    pub fn begin_destruction(
+        self,
+        deliveries: DeliveryLock,
+        draft: &[u8],
+    ) -> Result<Destruction, StoreError> {
+        let tenant = self.tenant().clone();
+        let store = store_of(&tenant);
+        replace_file(&tenant.folder().join(DRAFT), draft)?;
+        let folder = renamed(&store, tenant.name());
+        core_files::rename(tenant.folder(), &folder)?;
+        core_files::sync_folder(&store)?;
+        drop(deliveries);
+        Ok(Destruction { store, folder, draft: Some(draft.to_vec()), _lock: self })
+    }
+}
+
+impl Store {
+    /// The destruction of a tenant that was interrupted, if there is one. `owner` is shown to whoever wants
+    /// to finish it at the same time.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`], [`StoreError::Locked`] while another process is at it,
+    /// [`StoreError::Io`].
+    pub fn interrupted_destruction(
+        &self,
+        tenant: &str,
+        owner: &str,
+    ) -> Result<Option<Destruction>, StoreError> {
+        names::check_tenant(tenant)?;
+        let store = self.folder().to_owned();
+        let folder = renamed(&store, tenant);
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let lock = TenantStore::at(tenant, folder.clone()).lock_as_it_is(owner)?;
+        let draft = read_if_present(&folder.join(DRAFT))?;
+        Ok(Some(Destruction { store, folder, draft, _lock: lock }))
+    }
+}
+
+impl Destruction {
+    /// The draft of the certificate; none if the certificate is written already.
+    pub fn draft(&self) -> Option<&[u8]> {
+        self.draft.as_deref()
+    }
+
+    /// Removes every file but the draft.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; what is left is removed by [`Store::interrupted_destruction`].
+    pub fn remove_content(&self) -> Result<(), StoreError> {
+        for name in folder_names(&self.folder)? {
+            let path = self.folder.join(&name);
+            if path.is_dir() && !path.is_symlink() {
+                remove_folder_if_present(&path)?;
+            } else if name != DRAFT && name != LOCK {
+                remove_file_if_present(&path)?;
+            }
+        }
+        Ok(core_files::sync_folder(&self.folder)?)
+    }
+
+    /// Writes the certificate beside the tenants, then removes what is left. Returns the certificate's path.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
+    pub fn finish(self, name: &str, certificate: &[u8]) -> Result<PathBuf, StoreError> {
+        names::check_file(name)?;
+        let path = self.store.join(name);
+        replace_file(&path, certificate)?;
+        self.discard()?;
+        Ok(path)
+    }
+
+    /// Removes what is left of a destruction that is certified already.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn discard(self) -> Result<(), StoreError> {
+        remove_file_if_present(&self.folder.join(DRAFT))?;
+        remove_folder_if_present(&self.folder)?;
+        Ok(core_files::sync_folder(&self.store)?)
+    }
+}
+
+fn renamed(store: &Path, tenant: &str) -> PathBuf {
+    store.join(format!("{PREFIX}{tenant}"))
+}
+
+fn store_of(tenant: &TenantStore) -> PathBuf {
+    tenant.folder().parent().expect("a tenant is in a store").to_owned()
+}

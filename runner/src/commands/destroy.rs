@@ -1,0 +1,141 @@
+//! `destroy`: removes all that is stored of a tenant, and certifies it.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead as _, IsTerminal as _};
+
+use core_store::{Destruction, FileCount, Store, TenantStore};
+use serde::Serialize;
+
+use crate::cli::{DestroyArguments, Global, ReportFormat};
+use crate::destruction::{self, Certificate};
+use crate::exit::{Exit, Failure};
+use crate::{deliver, output, run, system};
+
+/// What a destruction would remove.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Preview<'a> {
+    dry_run: bool,
+    tenant: &'a str,
+    files: &'a BTreeMap<String, FileCount>,
+    copies: &'a [String],
+    remaining: &'a [String],
+}
+
+/// Removes a tenant, or shows what would go.
+pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<Exit, Failure> {
+    let DestroyArguments { tenant: name, dry_run, output, .. } = arguments;
+    let config = super::configured(global)?;
+    let store = Store::open(config.store.clone())?;
+    if let Some(interrupted) = store.interrupted_destruction(name, &run::owner())? {
+        return finish(arguments, interrupted);
+    }
+    let tenant = existing(&store, name)?;
+    let lock = tenant.lock(&run::owner())?;
+    let deliveries = tenant.lock_delivery(deliver::NAME, &run::owner())?;
+    let files = tenant.inventory()?;
+    let copies = destruction::copies(&config, &tenant)?;
+    let remaining = destruction::remaining(&config, &tenant);
+    if *dry_run || !arguments.yes {
+        let shown: Vec<_> = copies.iter().map(|path| path.display().to_string()).collect();
+        let preview = Preview {
+            dry_run: *dry_run,
+            tenant: name,
+            files: &files,
+            copies: &shown,
+            remaining: &remaining,
+        };
+        show(&preview, *output)?;
+        if *dry_run {
+            return Ok(Exit::Complete);
+        }
+        confirm(name)?;
+    }
+    let draft = destruction::draft(&tenant, files, copies, remaining)?;
+    let bytes = serde_json::to_vec_pretty(&draft).map_err(anyhow::Error::new)?;
+    finish(arguments, lock.begin_destruction(deliveries, &bytes)?)
+}
+
+/// The tenant, if anything is stored of it.
+fn existing(store: &Store, name: &str) -> Result<TenantStore, Failure> {
+    let tenants = store.tenants()?;
+    if let Some(tenant) = tenants.iter().find(|tenant| tenant.name() == name) {
+        return Ok(tenant.clone());
+    }
+    let known: Vec<_> = tenants.iter().map(TenantStore::name).collect();
+    let known = if known.is_empty() { "no tenant".to_owned() } else { known.join(", ") };
+    Err(Failure::usage(format!("nothing is stored of tenant `{name}`: the store has {known}")))
+}
+
+fn show(preview: &Preview<'_>, format: ReportFormat) -> Result<(), Failure> {
+    if format == ReportFormat::Json {
+        output::result(&serde_json::to_string_pretty(preview).map_err(anyhow::Error::new)?);
+        return Ok(());
+    }
+    let rows = preview.files.iter().map(|(kind, count)| {
+        [kind.clone(), count.files.to_string(), run::report::bytes(count.bytes)]
+    });
+    output::result(&output::table(["stored", "files", "size"], rows, 1));
+    for path in preview.copies {
+        output::note(&format!("the copy of the suppression list goes too: {path}"));
+    }
+    note_remaining(preview.remaining);
+    Ok(())
+}
+
+/// Asks for the tenant's name, so that nobody removes a tenant by a wrong key.
+fn confirm(name: &str) -> Result<(), Failure> {
+    const NOTHING: &str = "nothing was removed";
+    if !io::stdin().is_terminal() {
+        return Err(Failure::usage(format!(
+            "{NOTHING}: a destruction cannot be undone, so without a terminal it takes `--yes`"
+        )));
+    }
+    output::note(&format!("This cannot be undone. Type {name} to remove it:"));
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).map_err(anyhow::Error::new)?;
+    if line.trim() == name {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("{NOTHING}: the answer was not `{name}`")))
+}
+
+/// Removes what is out of the store already, and writes the certificate.
+fn finish(arguments: &DestroyArguments, destruction: Destruction) -> Result<Exit, Failure> {
+    if arguments.dry_run {
+        output::note(
+            "a destruction of this tenant was interrupted: without --dry-run it is finished",
+        );
+        return Ok(Exit::Complete);
+    }
+    let Some(draft) = destruction.draft().map(<[u8]>::to_vec) else {
+        destruction.discard()?;
+        output::note("an interrupted destruction, which was certified already, is finished");
+        return Ok(Exit::Complete);
+    };
+    let draft: Certificate = serde_json::from_slice(&draft).map_err(anyhow::Error::new)?;
+    let (certificate, path) = destruction::finish(destruction, draft)?;
+    if arguments.output == ReportFormat::Json {
+        output::result(&serde_json::to_string_pretty(&certificate).map_err(anyhow::Error::new)?);
+    } else {
+        let files: u64 = certificate.files.values().map(|count| count.files).sum();
+        output::result(&format!(
+            "destruction {}: {files} files of tenant {} and {} copies of its suppression list are removed",
+            certificate.id, certificate.tenant, certificate.copies_removed
+        ));
+    }
+    output::note(&format!("the certificate is {}", path.display()));
+    note_remaining(&certificate.remaining);
+    output::note(&format!(
+        "the next `{} run` would fetch the tenant again, people who were erased included: remove its \
+         configuration too",
+        system::own_command()
+    ));
+    Ok(Exit::Complete)
+}
+
+fn note_remaining(remaining: &[String]) {
+    for what in remaining {
+        output::note(&format!("not removed: {what}"));
+    }
+}

@@ -1,0 +1,48 @@
+//! `export everything`: the data return.
+
+use crate::cli::{EverythingArguments, Global, ReportFormat};
+use crate::everything::{self, EverythingReport};
+use crate::exit::{Exit, Failure};
+use crate::ledger::{self, Event};
+use crate::{output, run};
+
+/// Writes all that is stored of the tenant.
+pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result<Exit, Failure> {
+    let EverythingArguments { folder, format, output } = arguments;
+    everything::check_folder(folder)?;
+    let tenant = super::tenant(global)?;
+    if tenant.files()?.is_empty() {
+        let name = tenant.name();
+        return Err(Failure::usage(format!(
+            "nothing is stored of tenant `{name}`: `run` fetches it"
+        )));
+    }
+    // Nothing may be added or removed while it is written.
+    let lock = tenant.lock(&run::owner())?;
+    let generations = tenant.history()?.len();
+    ledger::record(&tenant, &Event::DataReturn { generations })?;
+    let report = everything::export(&lock, folder, *format)?;
+    if *output == ReportFormat::Json {
+        output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
+    } else {
+        let rows = report.tables.iter().map(|(path, rows)| [path.clone(), rows.to_string()]);
+        output::result(&output::table(["table", "rows"], rows, 1));
+        if !global.quiet {
+            output::note(&format!(
+                "wrote {}: {} tables and {} other files; README.md says what each of them is",
+                folder.display(),
+                report.tables.len(),
+                report.files.len()
+            ));
+        }
+    }
+    Ok(note_unreadable(&report))
+}
+
+/// Names the generations that are missing: a data return that lacks something must never look whole.
+fn note_unreadable(report: &EverythingReport) -> Exit {
+    for (generation, reason) in &report.unreadable {
+        output::note(&format!("error: generation {generation} could not be exported: {reason}"));
+    }
+    if report.unreadable.is_empty() { Exit::Complete } else { Exit::DataRefused }
+}

@@ -1,0 +1,199 @@
+//! All that is stored of a tenant, written as a folder that people and other programs can read.
+
+mod readme;
+mod tables;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use core_files::{File, create_folder, read_if_present, remove_file, sync_folder, write_new_file};
+use core_store::{Generation, RunLock, StoreError, TenantStore};
+use serde::Serialize;
+
+use crate::audit;
+use crate::cli::TableFormat;
+use crate::exit::Failure;
+
+/// Marks a folder whose export has not come to its end. It is written first and removed last.
+const INCOMPLETE: &str = "INCOMPLETE";
+
+/// The folders of a tenant whose files are copied as they are.
+const COPIED: [&str; 3] = ["ledger/", "quarantine/", "logs/"];
+
+/// What was written, and what was not.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EverythingReport {
+    pub(crate) tenant: String,
+    /// Rows of each table, by its path in the folder.
+    pub(crate) tables: BTreeMap<String, u64>,
+    /// The other files, by their paths in the folder.
+    pub(crate) files: Vec<String>,
+    /// Generations that could not be exported, with the reason.
+    pub(crate) unreadable: BTreeMap<String, String>,
+    /// Files that are left out: locks, and downloads of a run that has not published yet.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// Refuses a folder that holds anything.
+///
+/// # Errors
+///
+/// There is something in its place.
+pub(crate) fn check_folder(folder: &Path) -> Result<(), Failure> {
+    let shown = folder.display();
+    let mut entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            return Err(Failure::usage(format!("cannot write into {shown}: {error}")));
+        }
+    };
+    if folder.join(INCOMPLETE).exists() {
+        return Err(Failure::usage(format!(
+            "{shown} holds an export that was interrupted: remove it, or give another folder"
+        )));
+    }
+    if entries.next().is_some() {
+        return Err(Failure::usage(format!(
+            "{shown} is not empty, and nothing in it is overwritten: give a new folder"
+        )));
+    }
+    Ok(())
+}
+
+/// Writes everything that is stored of the locked tenant.
+///
+/// # Errors
+///
+/// A file cannot be written, or the tenant's folder cannot be listed. The folder then still holds the file
+/// `INCOMPLETE`.
+pub(crate) fn export(
+    lock: &RunLock,
+    folder: &Path,
+    format: TableFormat,
+) -> anyhow::Result<EverythingReport> {
+    create_folder(folder)?;
+    let marker = folder.join(INCOMPLETE);
+    write_new_file(&marker, b"This export has not come to its end.\n")?;
+    let report = EverythingReport { tenant: lock.tenant().name().to_owned(), ..Default::default() };
+    let mut export = Export { tenant: lock.tenant(), folder, format, report };
+    export.write_generations()?;
+    export.write_events()?;
+    export.write_files()?;
+    let Export { report, .. } = export;
+    write_new_file(&folder.join("README.md"), readme::text(&report, format).as_bytes())?;
+    remove_file(&marker)?;
+    sync_folder(folder)?;
+    Ok(report)
+}
+
+/// An export on its way.
+struct Export<'a> {
+    tenant: &'a TenantStore,
+    folder: &'a Path,
+    format: TableFormat,
+    report: EverythingReport,
+}
+
+impl Export<'_> {
+    fn write_generations(&mut self) -> anyhow::Result<()> {
+        for entry in self.tenant.history()? {
+            let name = entry.id.to_string();
+            match self.tenant.generation(&entry.id) {
+                Ok(generation) => self.write_generation(&generation)?,
+                // One damaged generation must not keep the others from being returned.
+                Err(error) => self.note_unreadable(&name, &error),
+            }
+        }
+        Ok(())
+    }
+
+    fn note_unreadable(&mut self, generation: &str, error: &StoreError) {
+        self.report.unreadable.insert(generation.to_owned(), error.to_string());
+    }
+
+    fn write_generation(&mut self, generation: &Generation) -> anyhow::Result<()> {
+        let id = generation.id().to_string();
+        if let Err(error) = generation.verify() {
+            self.note_unreadable(&id, &error);
+            return Ok(());
+        }
+        let manifest = serde_json::to_vec_pretty(generation.manifest())?;
+        self.write_file(&format!("generations/{id}/manifest.json"), &manifest)?;
+        for attachment in &generation.manifest().attachments {
+            if let Some(bytes) = generation.attachment(&attachment.path)? {
+                self.write_file(&format!("generations/{id}/{}", attachment.path), &bytes)?;
+            }
+        }
+        for table in &generation.manifest().tables {
+            let path = format!("generations/{id}/{}", tables::path_of(table, self.format));
+            let target = self.parent_of(&path)?;
+            tables::write_table(generation, table, self.format, &target)
+                .with_context(|| format!("cannot export table {} of {id}", table.name))?;
+            self.report.tables.insert(path, table.rows);
+        }
+        Ok(())
+    }
+
+    /// Writes the events of the audit trail.
+    fn write_events(&mut self) -> anyhow::Result<()> {
+        let log = self.tenant.events(audit::LOG)?;
+        if log.files().is_empty() {
+            return Ok(());
+        }
+        let path = format!("events/{}", tables::events_name(audit::LOG, self.format));
+        let target = self.parent_of(&path)?;
+        tables::write_events(&log, self.format, &target).context("cannot export the events")?;
+        self.report.tables.insert(path, log.rows());
+        Ok(())
+    }
+
+    /// Copies the small files and the folders that are readable as they are.
+    fn write_files(&mut self) -> anyhow::Result<()> {
+        for (name, path) in self.tenant.files()? {
+            let is_small = !name.contains('/');
+            let is_lock = is_small && (name == "lock" || name.starts_with("lock-"));
+            let is_done = name.starts_with("generations/") || name.starts_with("events/");
+            if is_lock || name.starts_with("staging/") {
+                self.report.left_out.push(name);
+            } else if is_small {
+                self.copy(&path, &format!("state/{name}"))?;
+            } else if COPIED.iter().any(|folder| name.starts_with(folder)) {
+                self.copy(&path, &name)?;
+            } else if !is_done {
+                self.copy(&path, &format!("other/{name}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, from: &Path, name: &str) -> anyhow::Result<()> {
+        // Removed since it was listed: a reader of the ledger, for example, replaces it as a whole.
+        let Some(bytes) = read_if_present(from)? else { return Ok(()) };
+        self.write_file(name, &bytes)
+    }
+
+    fn write_file(&mut self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let target = self.parent_of(name)?;
+        write_new_file(&target, bytes)?;
+        self.report.files.push(name.to_owned());
+        Ok(())
+    }
+
+    /// The path of a file in the folder, after the folders above it are made.
+    fn parent_of(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let target = self.folder.join(name);
+        create_folder(target.parent().unwrap_or(self.folder))?;
+        Ok(target)
+    }
+}
+
+/// Makes what was written durable.
+fn finish(out: io::BufWriter<File>) -> anyhow::Result<()> {
+    let mut file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.flush()?;
+    Ok(file.sync()?)
+}
