@@ -16,8 +16,8 @@
 //!   in neighbouring cells do not become one. Only a batch that fails is searched row by row.
 //!
 //! The rules: UTF-8 with or without a byte order mark; `,` between cells; `"` around whole cells
-//! only, `""` for one inside; LF or CRLF. What concerns one row (its width, its encoding, a NUL, a
-//! repeated header) quarantines that row. What makes the following rows doubtful (a quote out of
+//! only, `""` for one inside; LF or CRLF. What concerns one row (its width, its encoding, a
+//! repeated header) quarantines that row; a NUL is replaced. What makes the following rows doubtful (a quote out of
 //! place, a lone carriage return, an end inside quotes) refuses the file.
 
 mod blocks;
@@ -83,6 +83,8 @@ pub struct DecoderCounts {
     pub rows: u64,
     /// Blank lines, which are skipped.
     pub blank_lines: u64,
+    /// Rows with a NUL, in the place of which stands a replacement character (U+FFFD).
+    pub rows_with_nul: u64,
     /// Rows that were set aside.
     pub quarantine: Quarantine,
 }
@@ -216,8 +218,11 @@ impl Decoder {
             origins: std::mem::take(&mut self.origins),
         };
         let (file, quarantine) = (self.file, &mut self.counts.quarantine);
-        let set_aside = |line, reason| quarantine.add(QuarantinedRow { file, line, reason });
-        let batch = rows.into_batch(width, set_aside).of_file(file);
+        let reason = QuarantineReason::Encoding;
+        let set_aside = |line| quarantine.add(QuarantinedRow { file, line, reason });
+        let (batch, with_nul) = rows.into_batch(width, set_aside);
+        self.counts.rows_with_nul += with_nul;
+        let batch = batch.of_file(file);
         let moved = self.row.bytes;
         for end in &mut self.ends {
             *end -= position(moved);

@@ -100,14 +100,21 @@ impl ColumnMap {
 
 /// The names of the columns, from the cells of the first row. What is wrong with them comes with the
 /// number of the cell, counted from 1.
+///
+/// A header that ends in a comma has a last column without a name, since some programs write a separator
+/// after every cell. It is a column that nobody declared: all others are what they are without it, and rows
+/// still need as many cells as the header has.
 pub(crate) fn read_names<'a>(
     cells: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Vec<String>, (usize, RefusalReason)> {
     let mut names: Vec<String> = Vec::new();
     for cell in cells {
         let column = names.len() + 1;
+        if names.last().is_some_and(String::is_empty) {
+            return Err((column - 1, RefusalReason::BadHeader));
+        }
         let name = match str::from_utf8(cell.trim_ascii()) {
-            Ok(name) if !name.is_empty() && !name.contains('\0') => name,
+            Ok(name) if !name.contains('\0') && !(name.is_empty() && names.is_empty()) => name,
             _ => return Err((column, RefusalReason::BadHeader)),
         };
         if names.iter().any(|it| it.eq_ignore_ascii_case(name)) {

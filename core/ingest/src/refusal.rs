@@ -37,16 +37,14 @@ pub enum QuarantineReason {
     },
     /// It is not valid UTF-8.
     Encoding,
-    /// It has a NUL character.
-    Nul,
     /// It is a header: that of the file again, or of another table within it.
     RepeatedHeader,
     /// The cell that identifies its entity is empty.
     NoKey,
     /// The cell that identifies its entity has more than 256 bytes.
     LongKey,
-    /// The cell that identifies its entity has a character that cannot be seen, so that two keys could
-    /// look like one.
+    /// The cell that identifies its entity has a character that cannot be seen or is no text, so that two
+    /// keys could look like one.
     InvisibleKey,
 }
 
@@ -95,7 +93,7 @@ pub enum RefusalReason {
     RowTooLong,
     /// The header has more than 1,024 cells.
     TooManyColumns,
-    /// The header is not valid UTF-8, has a NUL, or names a column with nothing.
+    /// The header is not valid UTF-8, has a NUL, or names a column with nothing. The last name may be empty.
     BadHeader,
     /// Two columns have one name.
     DuplicateColumn,
@@ -130,7 +128,6 @@ impl fmt::Display for QuarantineReason {
                 write!(f, "{cells} cells, the header has {expected}")
             }
             QuarantineReason::Encoding => f.write_str("not UTF-8"),
-            QuarantineReason::Nul => f.write_str("a NUL character"),
             QuarantineReason::RepeatedHeader => f.write_str("the header again"),
             QuarantineReason::NoKey => f.write_str("the key is empty"),
             QuarantineReason::LongKey => f.write_str("the key has more than 256 bytes"),

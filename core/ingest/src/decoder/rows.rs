@@ -3,7 +3,10 @@
 use memchr::memchr;
 
 use crate::batch::{Batch, Cells, Origin};
-use crate::refusal::QuarantineReason;
+
+/// Stands in the place of a NUL, which databases and JSON of others refuse. Some programs fill up a name with
+/// NULs, and a row that is set aside for one would keep every run from being complete.
+const NUL_MARK: &str = "\u{fffd}";
 
 /// Whole rows. After each cell stands one ASCII byte that belongs to none.
 pub(super) struct Rows {
@@ -14,53 +17,40 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// A batch of the rows that are text; `set_aside` gets the lines of the others.
-    pub(super) fn into_batch(
-        mut self,
-        width: usize,
-        set_aside: impl FnMut(u64, QuarantineReason),
-    ) -> Batch {
+    /// A batch of the rows that are text; `set_aside` gets the lines of the others. Also returns how many
+    /// rows have a NUL, in the place of which stands a replacement character.
+    pub(super) fn into_batch(mut self, width: usize, set_aside: impl FnMut(u64)) -> (Batch, u64) {
         if memchr(0, &self.bytes).is_none() {
             match String::from_utf8(self.bytes) {
                 Ok(text) => {
-                    return Batch::new(Cells { text, ends: self.ends }, self.origins, width);
+                    return (Batch::new(Cells { text, ends: self.ends }, self.origins, width), 0);
                 }
                 Err(error) => self.bytes = error.into_bytes(),
             }
         }
-        let rows = self.keep_text(width, set_aside);
-        let text = String::from_utf8(rows.bytes).expect("rows that are not UTF-8 were dropped");
-        Batch::new(Cells { text, ends: rows.ends }, rows.origins, width)
+        self.keep_text(width, set_aside)
     }
 
     /// The slow path: looks at every cell.
-    fn keep_text(self, width: usize, mut set_aside: impl FnMut(u64, QuarantineReason)) -> Rows {
-        let mut kept = Rows { bytes: Vec::new(), ends: Vec::new(), origins: Vec::new() };
+    fn keep_text(self, width: usize, mut set_aside: impl FnMut(u64)) -> (Batch, u64) {
+        let (mut kept, mut origins, mut with_nul) = (Cells::default(), Vec::new(), 0);
         let mut start = 0;
         for (ends, origin) in self.ends.chunks_exact(width).zip(self.origins) {
-            let end = ends[width - 1] as usize + 1;
-            if let Some(reason) = reason_to_drop(cells(&self.bytes, start, ends)) {
-                set_aside(origin.line, reason);
-            } else {
-                let base = kept.bytes.len();
-                kept.bytes.extend_from_slice(&self.bytes[start..end]);
-                let moved = ends.iter().map(|&end| position(base + end as usize - start));
-                kept.ends.extend(moved);
-                kept.origins.push(origin);
+            let texts = cells(&self.bytes, start, ends).map(str::from_utf8);
+            match texts.collect::<Result<Vec<&str>, _>>() {
+                Err(_) => set_aside(origin.line),
+                Ok(texts) => {
+                    with_nul += u64::from(texts.iter().any(|it| it.contains('\0')));
+                    for text in texts {
+                        kept.push(&text.replace('\0', NUL_MARK));
+                    }
+                    origins.push(origin);
+                }
             }
-            start = end;
+            start = ends[width - 1] as usize + 1;
         }
-        kept
+        (Batch::new(kept, origins, width), with_nul)
     }
-}
-
-fn reason_to_drop<'a>(mut cells: impl Iterator<Item = &'a [u8]>) -> Option<QuarantineReason> {
-    cells.find_map(|cell| {
-        if str::from_utf8(cell).is_err() {
-            return Some(QuarantineReason::Encoding);
-        }
-        memchr(0, cell).map(|_| QuarantineReason::Nul)
-    })
 }
 
 /// The cells that end at these places, the first of which begins at `start`.

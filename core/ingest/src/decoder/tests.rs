@@ -23,6 +23,15 @@ fn f24_lines_and_rows_are_counted_beyond_32_bits() {
 }
 
 #[test]
+fn f5_rows_with_a_nul_are_counted_unless_they_are_set_aside() {
+    let mut decoder = Decoder::default();
+    decoder.decode(b"a,b,\n1,2,\n3,x\0y\0,\n\0,4,\n\xFF,\0,\n5,6\n").expect("a short file");
+    decoder.finish().expect("accepted");
+    assert_eq!(decoder.take_batch().len(), 3);
+    assert_eq!((decoder.counts.rows_with_nul, decoder.counts.quarantine.rows), (2, 2));
+}
+
+#[test]
 fn a_line_of_separators_alone_needs_no_memory() {
     for cells in ["", "\"\""] {
         let mut decoder = Decoder::default();

@@ -139,11 +139,20 @@ fn f4_quoted_cells_are_read_exactly() {
 }
 
 #[test]
-fn f5_a_nul_costs_its_row_and_in_the_header_the_file() {
-    let file = whole(b"a,b\n1,2\n3,x\0y\n\"\0\",4\n5,6\n").expect("accepted");
-    assert_eq!(file.rows.len(), 2);
-    assert_eq!(file.quarantined, [(3, QuarantineReason::Nul), (4, QuarantineReason::Nul)]);
+fn f5_a_visible_mark_stands_in_the_place_of_a_nul_and_in_the_header_it_costs_the_file() {
+    assert_rows(&[(
+        "a,b\n3,x\0y\n\"\0\",6\0\n",
+        &[&["3", "x\u{fffd}y"], &["\u{fffd}", "6\u{fffd}"]],
+    )]);
     assert_refused(&[(b"a,b\0\n1,2\n", RefusalReason::BadHeader)]);
+}
+
+#[test]
+fn f27_a_header_may_end_in_a_comma_and_its_rows_then_too() {
+    assert_rows(&[("a,b,\n1,2,\n3,4,x\n", &[&["1", "2", ""], &["3", "4", "x"]])]);
+    for header in [&b"a,,b\n"[..], b"a,b,,\n", b",a\n", b",\n"] {
+        assert_refused(&[(header, RefusalReason::BadHeader)]);
+    }
 }
 
 #[test]
@@ -241,7 +250,7 @@ fn f16_a_column_that_stands_twice_refuses_the_file() {
         (b"a,b,a\n", RefusalReason::DuplicateColumn),
         (b"a,A\n", RefusalReason::DuplicateColumn),
         (b"a, a \n", RefusalReason::DuplicateColumn),
-        (b"a,\n", RefusalReason::BadHeader),
+        (b",a\n", RefusalReason::BadHeader),
     ]);
 }
 
@@ -287,7 +296,7 @@ fn a_bad_row_is_set_aside_with_its_line_and_the_rest_is_read() {
     let file = b"a,b\n1,2\nshort\n1,2,3\n\"x\ny\",2\n\xFF,2\n\xC3,\xA9\nn\0,2\na,b\n3,4\n";
     let file = whole(file).expect("the file is accepted");
     let kept: Vec<u64> = file.rows.iter().map(|(line, _)| *line).collect();
-    assert_eq!(kept, [2, 5, 11]);
+    assert_eq!(kept, [2, 5, 9, 11]);
     assert_eq!(
         file.quarantined,
         [
@@ -295,7 +304,6 @@ fn a_bad_row_is_set_aside_with_its_line_and_the_rest_is_read() {
             (4, QuarantineReason::Width { cells: 3, expected: 2 }),
             (7, QuarantineReason::Encoding),
             (8, QuarantineReason::Encoding),
-            (9, QuarantineReason::Nul),
             (10, QuarantineReason::RepeatedHeader),
         ]
     );

@@ -131,10 +131,11 @@ fn is_blank(record: &Record) -> bool {
 fn read_header(record: &Record) -> Result<Vec<String>, RefusalReason> {
     let mut names = Vec::new();
     let mut seen = BTreeSet::new();
-    for cell in &record.cells {
+    for (place, cell) in record.cells.iter().enumerate() {
         let name = String::from_utf8(cell.trim_ascii().to_vec());
         let name = name.map_err(|_| RefusalReason::BadHeader)?;
-        if name.is_empty() || name.contains('\0') {
+        let may_be_empty = place > 0 && place == record.cells.len() - 1;
+        if (name.is_empty() && !may_be_empty) || name.contains('\0') {
             return Err(RefusalReason::BadHeader);
         }
         if !seen.insert(name.to_ascii_lowercase()) {
@@ -167,10 +168,7 @@ fn read_row(record: &Record, header: &[String]) -> Result<Vec<String>, Quarantin
     let mut row = Vec::new();
     for cell in &record.cells {
         let text = String::from_utf8(cell.clone()).map_err(|_| QuarantineReason::Encoding)?;
-        if text.contains('\0') {
-            return Err(QuarantineReason::Nul);
-        }
-        row.push(text.trim_ascii().to_owned());
+        row.push(text.replace('\0', "\u{fffd}").trim_ascii().to_owned());
     }
     Ok(row)
 }
