@@ -119,13 +119,24 @@ impl Batch {
         let replaced = index.and_then(|it| self.replaced.get(it)).and_then(Option::as_ref);
         let (text, places) = match (index, replaced) {
             (_, Some(replaced)) => (replaced.text.as_str(), Places::Alone(&replaced.spans)),
-            (Some(first), None) => {
-                let Cells { text, ends } = &self.cells;
-                (text.as_str(), Places::Among { ends, first, step: self.width })
-            }
+            (Some(_), None) => return self.full_column(index),
             (None, None) => ("", Places::Alone(&[])),
         };
         Column { text, places, rows: self.len(), instead: &[] }
+    }
+
+    /// A column by its position in the file, as it stands there, whatever a privacy policy puts in its
+    /// place.
+    pub(crate) fn full_column(&self, index: Option<usize>) -> Column<'_> {
+        let Some(first) = index else { return self.column(None) };
+        let Cells { text, ends } = &self.cells;
+        let places = Places::Among { ends, first, step: self.width };
+        Column { text, places, rows: self.len(), instead: &[] }
+    }
+
+    /// Whether something stands in the place of a column.
+    pub(crate) fn is_replaced(&self, index: Option<usize>) -> bool {
+        index.is_some_and(|it| self.replaced.get(it).is_some_and(Option::is_some))
     }
 
     /// Puts others in the place of columns, for each column or for none; those that were in their place

@@ -6,28 +6,29 @@
 use std::borrow::Cow;
 
 mod address;
-mod email;
 mod name;
+mod person;
 mod timestamp;
 
+use core_model::cell::{enclosed_list, list_items};
+
 pub use address::{Addresses, addresses};
-pub use email::{email_domain, emails};
-pub use name::{domain_name, first_name, host_name, last_name, login_name, serial_number};
-pub use timestamp::timestamp;
+pub use name::{domain_name, host_name, login_name, serial_number};
+pub use person::{first_name, last_name};
+pub use timestamp::{Time, time, timestamp};
 
-/// The items of a cell that holds a list: separated by commas, semicolons or spaces, bare or as
-/// `['a', 'b']` or `["a","b"]`. How Nexthink writes a list into an export is not documented.
-pub fn list_items(cell: &str) -> impl Iterator<Item = &str> {
-    let separates =
-        |it: char| it.is_ascii_whitespace() || matches!(it, '[' | ']' | ',' | ';' | '\'' | '"');
-    cell.split(separates).filter(|item| !item.is_empty())
-}
-
-/// A version: the text itself, or the items of a list with dots between them.
+/// A version: the text itself, or the items of a list with dots between them. Only brackets around parts of
+/// a version are a list: `[beta]` is a text.
 pub fn version(cell: &str) -> Cow<'_, str> {
-    match cell.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
-        Some(items) => Cow::Owned(list_items(items).collect::<Vec<_>>().join(".")),
-        None => Cow::Borrowed(cell),
+    let is_part = |item: &str| {
+        item.starts_with(|it: char| it.is_ascii_digit())
+            && item.bytes().all(|it| it.is_ascii_alphanumeric() || b".-_+".contains(&it))
+    };
+    match enclosed_list(cell) {
+        Some(_) if list_items(cell).all(is_part) => {
+            Cow::Owned(list_items(cell).collect::<Vec<_>>().join("."))
+        }
+        _ => Cow::Borrowed(cell),
     }
 }
 
@@ -44,21 +45,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_read_however_it_is_written() {
-        for cell in ["a b", "a,b", "a; b", "['a', 'b']", "[\"a\",\"b\"]", "[a, b]", " a\nb "] {
-            assert_eq!(list_items(cell).collect::<Vec<_>>(), ["a", "b"], "{cell}");
-        }
-        assert_eq!(list_items("[]").count(), 0);
-    }
-
-    #[test]
-    fn a_version_has_dots_however_it_is_written() {
+    fn g22_a_version_has_dots_however_it_is_written() {
         for (cell, expected) in [
             ("22631.4317", "22631.4317"),
             ("[10, 0, 22631]", "10.0.22631"),
             ("['10','0']", "10.0"),
             ("[]", ""),
             ("24A335", "24A335"),
+            ("[1.0-rc1]", "1.0-rc1"),
+            ("[beta]", "[beta]"),
+            ("[1, 'x y']", "[1, 'x y']"),
+            ("1.0 [x64]", "1.0 [x64]"),
         ] {
             assert_eq!(version(cell), expected);
         }

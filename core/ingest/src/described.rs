@@ -9,7 +9,8 @@ use rustc_hash::FxHasher;
 use crate::batch::{Batch, Column};
 use crate::header::ColumnMap;
 
-/// The columns of a batch that describe the entities of a type.
+/// The columns of a batch that describe the entities of a type, as they stand in the file: two rows say the
+/// same or not whatever a privacy policy leaves of them.
 pub(crate) struct Described<'a> {
     batch: &'a Batch,
     /// Each once, in the order in which they are declared: files may have them in another.
@@ -34,7 +35,7 @@ impl<'a> Described<'a> {
             batch,
             span: first..positions.iter().max().map_or(0, |last| last + 1),
             layout: hasher.finish(),
-            columns: positions.into_iter().map(|it| batch.column(Some(it))).collect(),
+            columns: positions.into_iter().map(|it| batch.full_column(Some(it))).collect(),
         }
     }
 

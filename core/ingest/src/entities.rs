@@ -14,10 +14,12 @@ use crate::described::Described;
 use crate::graph::TextColumn;
 use crate::header::ColumnMap;
 use crate::keys::{Keys, UNKNOWN};
+use crate::property_values::{PropertyValues, Sources};
 use crate::repeats::Repeats;
 use crate::rivals::Rivals;
+use crate::shared_identifiers;
 use crate::sorted::ClosedEntities;
-use crate::values::{KEY, MAX_PROPERTY_BYTES, Values};
+use crate::values::{CellCounts, KEY, MAX_PROPERTY_BYTES, Values};
 
 /// With so many new rows at once, starting a thread takes far less time than what it takes over.
 const SHARED_ROWS: usize = 512;
@@ -37,11 +39,13 @@ pub struct EntityTable {
     /// contradicts it. Carried-over entities have none.
     fingerprints: Vec<Fingerprint>,
     repeats: Repeats,
-    values: Vec<Values>,
+    values: Vec<PropertyValues>,
     rivals: Rivals,
     /// For each property, whether the export lacks a column of it, and how many cells it could not
     /// read.
     doubts: Vec<Doubt>,
+    /// How many identifiers many entities share, by property.
+    shared: Vec<(&'static str, u64)>,
     counts: EntityCounts,
 }
 
@@ -69,7 +73,7 @@ struct Fingerprint {
 struct Filled<'a> {
     property: &'static Property,
     /// Of the entities, and of the rivals.
-    values: [&'a mut Values; 2],
+    values: [&'a mut PropertyValues; 2],
     doubt: &'a mut Doubt,
 }
 
@@ -77,7 +81,8 @@ struct Filled<'a> {
 #[derive(Debug, Default, Clone, Copy)]
 struct Doubt {
     lacks_a_column: bool,
-    unreadable: u64,
+    cells: CellCounts,
+    /// Rows whose cells could be read, empty ones included.
     readable: u64,
 }
 
@@ -96,7 +101,7 @@ pub struct EntityCounts {
 
 impl EntityTable {
     pub(crate) fn new(entity: &'static EntityType) -> EntityTable {
-        let values = entity.properties.iter().map(|it| Values::new(it.value_type())).collect();
+        let values = entity.properties.iter().map(PropertyValues::new).collect();
         EntityTable {
             entity,
             keys: Arc::default(),
@@ -105,6 +110,7 @@ impl EntityTable {
             values,
             rivals: Rivals::new(entity),
             doubts: vec![Doubt::default(); entity.properties.len()],
+            shared: Vec::new(),
             counts: EntityCounts::default(),
         }
     }
@@ -244,17 +250,26 @@ impl EntityTable {
         let key_column = self.entity.key_column;
         let lacks = |name: &&str| columns.position(name).is_none() && *name != key_column;
         let extend = |filled: &mut Filled<'_>| {
-            let of_name = |name: &&str| {
-                let made = if *name == key_column { row_keys.made } else { &[] };
-                batch.column(columns.position(name)).or_else(made)
-            };
+            let made_for = |name: &str| if name == key_column { row_keys.made } else { &[] };
             let Filled { property, values, doubt } = filled;
-            let columns: Vec<Column<'_>> = property.columns.iter().map(of_name).collect();
+            let read = |column: fn(&'_ Batch, Option<usize>) -> Column<'_>| {
+                let of_name = |name: &&'static str| {
+                    column(batch, columns.position(name)).or_else(made_for(name))
+                };
+                property.columns.iter().map(of_name).collect()
+            };
+            let is_changed = |name: &&str| batch.is_replaced(columns.position(name));
+            let sources = Sources {
+                full: read(Batch::full_column),
+                published: read(Batch::column),
+                are_changed: values.iter().any(|it| it.has_full())
+                    || property.columns.iter().any(is_changed),
+            };
             doubt.lacks_a_column |= property.columns.iter().any(&lacks);
             for (values, rows) in values.iter_mut().zip(rows) {
-                let unreadable = values.extend(property, &columns, rows, zone);
-                doubt.unreadable += unreadable;
-                doubt.readable += rows.len() as u64 - unreadable;
+                let cells = values.extend(property, &sources, rows, zone);
+                doubt.cells += cells;
+                doubt.readable += rows.len() as u64 - cells.lost;
             }
         };
         let values = self.values.iter_mut().zip(&mut self.rivals.values);
@@ -279,8 +294,15 @@ impl EntityTable {
 
     /// Puts the rows that won over a known entity into the table. Before this the table may show rows
     /// that have lost.
-    pub(crate) fn settle_rivals(&mut self) {
-        self.rivals.settle(self.entity, &mut self.values, self.keys.len());
+    fn settle_rivals(&mut self) {
+        self.rivals.settle(self.entity, &mut self.values);
+    }
+
+    /// Ends the rows: what describes an entity is decided by now, and only what may be published is kept.
+    pub(crate) fn end_rows(&mut self) {
+        self.settle_rivals();
+        self.shared = shared_identifiers::remove(self.entity, &mut self.values);
+        self.values.iter_mut().for_each(PropertyValues::end_judging);
     }
 
     /// How many keys differ from another one only by the case of ASCII letters: perhaps two names of
@@ -302,17 +324,39 @@ impl EntityTable {
     pub fn future_times(&self, now: jiff::Timestamp) -> impl Iterator<Item = (&'static str, u64)> {
         let latest = now.as_millisecond() + FUTURE_FROM_MS;
         let times = self.values.iter().zip(self.entity.properties);
+        // Entities of an earlier generation come after those of the export.
+        let of_export = usize::try_from(self.counts.entities).unwrap_or(usize::MAX);
         times
-            .map(move |(values, property)| (property.name, values.count_times_after(latest)))
+            .map(move |(values, property)| {
+                (property.name, values.judged().count_times_after(latest, of_export))
+            })
             .filter(|(_, count)| *count > 0)
     }
 
-    /// The properties of which cells could not be read, and how many.
+    /// The properties with cells that could not be read, and how many.
     pub fn unreadable(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.cell_counts(|it| it.unreadable)
+    }
+
+    /// The properties with times that stand for never, such as `1970-01-01 00:00:00`, and how many. They
+    /// are null.
+    pub fn never_times(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.cell_counts(|it| it.never)
+    }
+
+    fn cell_counts(
+        &self,
+        count: impl Fn(CellCounts) -> u64,
+    ) -> impl Iterator<Item = (&'static str, u64)> {
         let doubts = self.entity.properties.iter().zip(&self.doubts);
-        doubts
-            .filter(|(_, it)| it.unreadable > 0)
-            .map(|(property, it)| (property.name, it.unreadable))
+        let counts = doubts.map(move |(property, doubt)| (property.name, count(doubt.cells)));
+        counts.filter(|(_, count)| *count > 0)
+    }
+
+    /// The properties with identifiers that more than a few entities of the export share, and how many.
+    /// They are null.
+    pub fn shared_identifiers(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.shared.iter().copied()
     }
 
     /// The properties that keep the values they had: those of which the export lacks a column, and
@@ -343,6 +387,7 @@ impl EntityTable {
             if !doubt.is_serious() {
                 continue;
             }
+            let values = values.published_mut();
             let mut kept = Values::new(property.value_type());
             let now = std::mem::replace(values, Values::new(property.value_type())).finish();
             for (number, before) in rows.iter().enumerate() {
@@ -388,6 +433,7 @@ impl EntityTable {
         }
         self.fingerprints.resize(self.keys.len(), Fingerprint::default());
         for (values, property) in self.values.iter_mut().zip(self.entity.properties) {
+            let values = values.published_mut();
             let column = batch.column_by_name(property.name);
             let column = column.filter(|it| values.holds(it.data_type()));
             if !property.never_null {
@@ -422,12 +468,14 @@ impl EntityTable {
 
     /// Ends the table: its values go, what is left are the numbers by key.
     pub(crate) fn close(&mut self) -> ClosedEntities {
-        ClosedEntities::new(self.entity, Arc::clone(&self.keys), std::mem::take(&mut self.values))
+        let values = std::mem::take(&mut self.values);
+        let values = values.into_iter().map(PropertyValues::into_published).collect();
+        ClosedEntities::new(self.entity, Arc::clone(&self.keys), values)
     }
 }
 
 impl Doubt {
     fn is_serious(self) -> bool {
-        self.lacks_a_column || (self.unreadable > 0 && self.readable == 0)
+        self.lacks_a_column || (self.cells.lost > 0 && self.readable == 0)
     }
 }

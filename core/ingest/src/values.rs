@@ -1,22 +1,23 @@
 //! The values of one property for all entities of a type, and the schema of a type's table.
 
-use std::borrow::Cow;
-use std::net::IpAddr;
+mod reading;
+
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BooleanBuilder, Int64Builder, ListBuilder, StringBuilder, TimestampMillisecondBuilder,
+    ArrayBuilder as _, BooleanBuilder, Int64Builder, ListBuilder, StringBuilder,
+    TimestampMillisecondBuilder,
 };
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, ArrayRef};
+use arrow_buffer::bit_util::get_bit;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use core_model::entity::EntityType;
-use core_model::property::{Constant, Conversion, Kind, Otherwise, Property, ValueType};
-use jiff::tz::TimeZone;
+use core_model::property::{Kind, Otherwise, Property, ValueType};
 
-use crate::batch::Column;
-use crate::convert::{self, Addresses};
+pub(crate) use self::reading::CellCounts;
 
 /// The column of the key, in every table of entities.
 pub const KEY: &str = "_key";
@@ -26,9 +27,6 @@ pub const FROM_KEY: &str = "_fromEntityKey";
 
 /// The column of the target's key, in every table of relationships.
 pub const TO_KEY: &str = "_toEntityKey";
-
-/// The most bytes of one text; what is longer is cut and ends in an ellipsis.
-const MAX_TEXT_BYTES: usize = 4096;
 
 /// The most bytes of all texts of one property. Offsets into them are 31 bits.
 pub(crate) const MAX_PROPERTY_BYTES: usize = 1 << 30;
@@ -88,174 +86,6 @@ impl Values {
         }
     }
 
-    /// Appends the property's values of these rows. The kind is matched once, outside the loops.
-    ///
-    /// Returns how many cells held something that the kind cannot read. Only numbers and times can
-    /// be unreadable: a text that is no host name is simply none.
-    pub(crate) fn extend(
-        &mut self,
-        property: &Property,
-        columns: &[Column<'_>],
-        rows: &[usize],
-        zone: &TimeZone,
-    ) -> u64 {
-        match property.kind {
-            Kind::Integer => return self.extend_integers(columns, rows, convert::integer),
-            Kind::Timestamp => {
-                let rule = |cell: &str| convert::timestamp(cell, zone);
-                return self.extend_integers(columns, rows, rule);
-            }
-            Kind::Text => self.extend_text(columns, rows, Some),
-            Kind::Constant(constant) => self.extend_constants(rows.iter().map(|_| Some(constant))),
-            Kind::Lookup(table, otherwise) => {
-                let cells = rows.iter().map(|&row| first_cell(columns, row));
-                self.extend_constants(cells.map(|cell| look_up(table, otherwise, cell)));
-            }
-            Kind::Convert(conversion) => self.extend_converted(conversion, columns, rows),
-            Kind::NotCollected(_) => self.extend_constants(rows.iter().map(|_| None)),
-        }
-        0
-    }
-
-    fn extend_converted(&mut self, conversion: Conversion, columns: &[Column<'_>], rows: &[usize]) {
-        let ip = |wanted| {
-            move |cell: &str| {
-                let addresses = convert::addresses(cell, wanted);
-                addresses.iter().map(IpAddr::to_string).collect()
-            }
-        };
-        match conversion {
-            Conversion::LowerCase => {
-                self.extend_text(columns, rows, |cell| Some(cell.to_lowercase()));
-            }
-            Conversion::Version => self.extend_text(columns, rows, |cell| {
-                Some(convert::version(cell)).filter(|version| !version.is_empty())
-            }),
-            Conversion::HostName => self.extend_text(columns, rows, convert::host_name),
-            Conversion::SerialNumber => self.extend_text(columns, rows, convert::serial_number),
-            Conversion::FirstName => self.extend_text(columns, rows, convert::first_name),
-            Conversion::LastName => self.extend_text(columns, rows, convert::last_name),
-            Conversion::Joined(separator) => self.extend_joined(columns, None, rows, separator),
-            Conversion::JoinedElseLast(separator) => {
-                let (last, joined) = columns.split_last().expect("a conversion has a column");
-                self.extend_joined(joined, Some(*last), rows, separator);
-            }
-            Conversion::List => self.extend_lists(columns, rows, |it| vec![it.to_owned()]),
-            Conversion::DomainName => self.extend_lists(columns, rows, |cell| {
-                convert::domain_name(cell).map(str::to_owned).into_iter().collect()
-            }),
-            Conversion::LoginName => self.extend_lists(columns, rows, |cell| {
-                convert::login_name(cell).map(str::to_owned).into_iter().collect()
-            }),
-            Conversion::Ipv4Addresses => self.extend_lists(columns, rows, ip(Addresses::V4)),
-            Conversion::Ipv6Addresses => self.extend_lists(columns, rows, ip(Addresses::V6)),
-            Conversion::PrivateIpAddresses => {
-                self.extend_lists(columns, rows, ip(Addresses::Private));
-            }
-            Conversion::PublicIpAddresses => {
-                self.extend_lists(columns, rows, ip(Addresses::Public));
-            }
-            Conversion::EmailAddresses => self.extend_lists(columns, rows, convert::emails),
-            Conversion::EmailDomains => self.extend_lists(columns, rows, |cell| {
-                let emails = convert::emails(cell);
-                let mut domains: Vec<String> = Vec::new();
-                for domain in emails.iter().map(|it| convert::email_domain(it)) {
-                    if !domains.iter().any(|it| it == domain) {
-                        domains.push(domain.to_owned());
-                    }
-                }
-                domains
-            }),
-        }
-    }
-
-    fn extend_text<'a, T: AsRef<str>>(
-        &mut self,
-        columns: &[Column<'a>],
-        rows: &[usize],
-        rule: impl Fn(&'a str) -> Option<T>,
-    ) {
-        let Values::Text(builder) = self else { unreachable!("the kind decides the values") };
-        for &row in rows {
-            builder.append_option(
-                first_value(columns, row, &rule).as_ref().map(|it| cut(it.as_ref())),
-            );
-        }
-    }
-
-    fn extend_joined(
-        &mut self,
-        columns: &[Column<'_>],
-        fallback: Option<Column<'_>>,
-        rows: &[usize],
-        separator: &str,
-    ) {
-        let Values::Text(builder) = self else { unreachable!("the kind decides the values") };
-        let mut joined = String::new();
-        for &row in rows {
-            joined.clear();
-            for cell in columns.iter().map(|it| it.cell(row)).filter(|it| !it.is_empty()) {
-                if !joined.is_empty() {
-                    joined.push_str(separator);
-                }
-                joined.push_str(&convert::version(cell));
-            }
-            if joined.is_empty() {
-                joined.push_str(fallback.map_or("", |it| it.cell(row)));
-            }
-            builder.append_option((!joined.is_empty()).then(|| cut(&joined)));
-        }
-    }
-
-    fn extend_lists(
-        &mut self,
-        columns: &[Column<'_>],
-        rows: &[usize],
-        rule: impl Fn(&str) -> Vec<String>,
-    ) {
-        let Values::TextList(builder) = self else { unreachable!("the kind decides the values") };
-        let rule = |cell: &str| Some(rule(cell)).filter(|items| !items.is_empty());
-        for &row in rows {
-            let items = first_value(columns, row, rule);
-            let items = items.iter().flatten().map(|item| Some(cut(item)));
-            if items.clone().next().is_some() {
-                builder.append_value(items);
-            } else {
-                builder.append_null();
-            }
-        }
-    }
-
-    fn extend_integers(
-        &mut self,
-        columns: &[Column<'_>],
-        rows: &[usize],
-        rule: impl Fn(&str) -> Option<i64>,
-    ) -> u64 {
-        let mut unreadable = 0;
-        for &row in rows {
-            let value = first_value(columns, row, &rule);
-            unreadable += u64::from(value.is_none() && !first_cell(columns, row).is_empty());
-            match self {
-                Values::Integer(builder) => builder.append_option(value),
-                Values::Timestamp(builder) => builder.append_option(value),
-                _ => unreachable!("the kind decides the values"),
-            }
-        }
-        unreadable
-    }
-
-    fn extend_constants(&mut self, constants: impl Iterator<Item = Option<Constant>>) {
-        for constant in constants {
-            match (&mut *self, constant) {
-                (Values::Text(builder), Some(Constant::Text(it))) => builder.append_value(it),
-                (Values::Integer(builder), Some(Constant::Integer(it))) => builder.append_value(it),
-                (Values::Boolean(builder), Some(Constant::Boolean(it))) => builder.append_value(it),
-                (values, _) => values.append_null(),
-            }
-        }
-    }
-
     fn append_null(&mut self) {
         match self {
             Values::Text(builder) => builder.append_null(),
@@ -302,7 +132,7 @@ impl Values {
     pub(crate) fn append_default(&mut self, property: &Property, uid: &str) {
         match (property.kind, &mut *self) {
             (Kind::Constant(value) | Kind::Lookup(_, Otherwise::Value(value)), _) => {
-                self.extend_constants(std::iter::once(Some(value)));
+                self.append_constant(Some(value));
             }
             (_, Values::Text(builder)) => builder.append_value(uid),
             (_, Values::TextList(builder)) => builder.append_value([Some(uid)]),
@@ -310,11 +140,52 @@ impl Values {
         }
     }
 
-    /// How many values are times after this one, in milliseconds.
-    pub(crate) fn count_times_after(&self, latest: i64) -> u64 {
+    /// How many of the first values are times after this one, in milliseconds.
+    pub(crate) fn count_times_after(&self, latest: i64, first: usize) -> u64 {
         let Values::Timestamp(builder) = self else { return 0 };
         // A null is held as zero, and `latest` is long after 1970.
-        builder.values_slice().iter().filter(|&&it| it > latest).count() as u64
+        builder.values_slice().iter().take(first).filter(|&&it| it > latest).count() as u64
+    }
+
+    /// The number of values, nulls included.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Values::Text(builder) => builder.len(),
+            Values::Integer(builder) => builder.len(),
+            Values::Boolean(builder) => builder.len(),
+            Values::Timestamp(builder) => builder.len(),
+            Values::TextList(builder) => builder.len(),
+        }
+    }
+
+    /// Whether a value is not null.
+    pub(crate) fn is_valid(&self, place: usize) -> bool {
+        let valid = match self {
+            Values::Text(builder) => builder.validity_slice(),
+            Values::Integer(builder) => builder.validity_slice(),
+            Values::Boolean(builder) => builder.validity_slice(),
+            Values::Timestamp(builder) => builder.validity_slice(),
+            Values::TextList(builder) => builder.validity_slice(),
+        };
+        // A builder that has met no null keeps no bits for them.
+        valid.is_none_or(|bits| get_bit(bits, place))
+    }
+
+    /// A text; nothing for null or for values of another type.
+    pub(crate) fn text(&self, place: usize) -> Option<&[u8]> {
+        let Values::Text(builder) = self else { return None };
+        self.is_valid(place).then(|| text_of(builder, place))
+    }
+
+    /// A copy of the values.
+    pub(crate) fn to_array(&self) -> ArrayRef {
+        match self {
+            Values::Text(builder) => Arc::new(builder.finish_cloned()),
+            Values::Integer(builder) => Arc::new(builder.finish_cloned()),
+            Values::Boolean(builder) => Arc::new(builder.finish_cloned()),
+            Values::Timestamp(builder) => Arc::new(builder.finish_cloned()),
+            Values::TextList(builder) => Arc::new(builder.finish_cloned()),
+        }
     }
 
     /// How many bytes the texts take.
@@ -349,37 +220,13 @@ impl Values {
     }
 }
 
-/// A text that is not longer than a value may be.
-fn cut(text: &str) -> Cow<'_, str> {
-    if text.len() <= MAX_TEXT_BYTES {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(format!("{}…", &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]))
+/// The bytes of a text that a builder holds.
+pub(crate) fn text_of(builder: &StringBuilder, place: usize) -> &[u8] {
+    &builder.values_slice()[between(builder.offsets_slice(), place)]
 }
 
-/// What a rule gives for the first cell of the row, in the order of the columns, for which it
-/// gives anything.
-fn first_value<'a, T>(
-    columns: &[Column<'a>],
-    row: usize,
-    rule: impl Fn(&'a str) -> Option<T>,
-) -> Option<T> {
-    columns.iter().map(|it| it.cell(row)).filter(|it| !it.is_empty()).find_map(rule)
-}
-
-fn first_cell<'a>(columns: &[Column<'a>], row: usize) -> &'a str {
-    first_value(columns, row, Some).unwrap_or("")
-}
-
-fn look_up(
-    table: &[(&'static str, Constant)],
-    otherwise: Otherwise,
-    cell: &str,
-) -> Option<Constant> {
-    let found = table.iter().find(|(word, _)| word.eq_ignore_ascii_case(cell));
-    match (found, otherwise) {
-        (Some((_, value)), _) => Some(*value),
-        (None, Otherwise::Value(value)) => Some(value),
-        (None, Otherwise::Null) => None,
-    }
+/// Where the text or the list at a place begins and ends.
+pub(crate) fn between(offsets: &[i32], place: usize) -> Range<usize> {
+    let offset = |at: usize| usize::try_from(offsets[at]).expect("an offset is never negative");
+    offset(place)..offset(place + 1)
 }

@@ -122,6 +122,7 @@ impl EntityType {
                 !property.never_null || property.kind.always_gives_a_value(reads_a_filled),
                 "a property marked as never null can be null: add the key column or a default"
             );
+            self.check_identifying(property);
             let mut j = 0;
             while j < i {
                 assert!(
@@ -133,6 +134,32 @@ impl EntityType {
             i += 1;
         }
         assert!(key_is_mapped, "the key column is not the column of any property");
+    }
+
+    /// An identifying property that falls back from one column to the next needs a property for each of
+    /// them, which tells whether many entities share the column's value.
+    const fn check_identifying(&self, property: &Property) {
+        let mut i = 0;
+        while property.identifying && property.columns.len() > 1 && i < property.columns.len() {
+            assert!(
+                self.identifying_of_column(property.columns[i]).is_some(),
+                "an identifying property of several columns needs one for each of them"
+            );
+            i += 1;
+        }
+    }
+
+    /// The place of the identifying property that reads this column alone.
+    pub const fn identifying_of_column(&self, column: &str) -> Option<usize> {
+        let mut i = 0;
+        while i < self.properties.len() {
+            let Property { columns, identifying, .. } = &self.properties[i];
+            if *identifying && columns.len() == 1 && text::same(columns[0], column) {
+                return Some(i);
+            }
+            i += 1;
+        }
+        None
     }
 
     const fn check_newest_by(&self) {

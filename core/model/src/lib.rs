@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod authorization;
+pub mod cell;
 pub mod class;
 pub mod column;
 pub mod documentation;

@@ -23,6 +23,8 @@ pub struct Property {
     /// Whether the value is never null. Checked against the kind by
     /// [`EntityType::checked`](crate::entity::EntityType::checked).
     pub never_null: bool,
+    /// Whether the value identifies one entity, so that one that many entities have is null.
+    pub identifying: bool,
 }
 
 /// How the cells of a property are read. Except where a kind says otherwise, an empty cell is null.
@@ -32,7 +34,8 @@ pub enum Kind {
     Text,
     /// A whole number, null when the cell is none.
     Integer,
-    /// A point in time, `2026-11-18 11:06:40` or `2026-11-18T11:06:40Z`, null when the cell is none.
+    /// A point in time, `2026-11-18 11:06:40` or `2026-11-18T11:06:40Z`, null when the cell is none or
+    /// stands for never, as `1970-01-01 00:00:00` does.
     Timestamp,
     /// The same value for every entity.
     Constant(Constant),
@@ -90,16 +93,16 @@ pub enum Conversion {
     Version,
     /// The text as a list of one.
     List,
-    /// The texts of all columns that have one, with this between them; lists as versions.
-    Joined(&'static str),
-    /// The same for all columns but the last, which stands in where they are all empty.
-    JoinedElseLast(&'static str),
+    /// The name in the first column and the version in the second, with this between them.
+    NameAndVersion(&'static str),
+    /// The same, and the third column where both are empty.
+    NameAndVersionElse(&'static str),
     /// A legal host name of 2 to 63 letters, digits and inner hyphens; of a dotted name the first
     /// label. Null for anything else.
     HostName,
-    /// A dotted name whose labels are all legal, as a list of one.
+    /// A dotted name whose labels are all legal, as a list of one; without the dot of the root at its end.
     DomainName,
-    /// A serial number, null for what manufacturers leave behind instead of one.
+    /// A serial number, null for a placeholder that a manufacturer left in its place.
     SerialNumber,
     /// The IPv4 addresses of a list.
     Ipv4Addresses,
@@ -109,13 +112,14 @@ pub enum Conversion {
     PrivateIpAddresses,
     /// The addresses of a list that are routed on the internet.
     PublicIpAddresses,
-    /// The legal e-mail addresses of a list, in lower case.
+    /// The legal e-mail addresses of a cell, in lower case; several only where its form proves a list. The
+    /// principal name of a guest is none, unless it proves the original address.
     EmailAddresses,
-    /// The domains of the legal e-mail addresses of a list, in lower case, each once.
+    /// The domains of these addresses, in lower case, each once.
     EmailDomains,
-    /// The first word of a full name of at least two words.
+    /// The given name of `Jane Doe` or `Doe, Jane`; null where the form does not tell it.
     FirstName,
-    /// All but the first word of a full name of at least two words.
+    /// The family name of `Jane Doe` or `Doe, Jane`; null where the form does not tell it.
     LastName,
     /// The account part of `DOMAIN\account` or `account@domain`, as a list of one.
     LoginName,
@@ -231,6 +235,7 @@ const fn property(
         personal: PersonalData::None,
         required: false,
         never_null: false,
+        identifying: false,
     }
 }
 
@@ -253,6 +258,18 @@ impl Property {
     #[must_use]
     pub const fn never_null(mut self) -> Self {
         self.never_null = true;
+        self
+    }
+
+    /// Marks a text that identifies one entity, such as a serial number. A value that more than a few
+    /// entities share identifies none of them and becomes null.
+    #[must_use]
+    pub const fn identifying(mut self) -> Self {
+        assert!(
+            matches!(self.kind.value_type(), ValueType::Text) && !self.never_null,
+            "only a text that may be null can identify an entity"
+        );
+        self.identifying = true;
         self
     }
 
@@ -319,7 +336,7 @@ impl Kind {
             Kind::Constant(_) | Kind::Lookup(_, Otherwise::Value(_)) => true,
             Kind::Text
             | Kind::Convert(
-                Conversion::LowerCase | Conversion::List | Conversion::JoinedElseLast(_),
+                Conversion::LowerCase | Conversion::List | Conversion::NameAndVersionElse(_),
             ) => a_column_is_never_empty,
             _ => false,
         }
@@ -343,8 +360,8 @@ impl Conversion {
         match self {
             Conversion::LowerCase
             | Conversion::Version
-            | Conversion::Joined(_)
-            | Conversion::JoinedElseLast(_)
+            | Conversion::NameAndVersion(_)
+            | Conversion::NameAndVersionElse(_)
             | Conversion::HostName
             | Conversion::SerialNumber
             | Conversion::FirstName

@@ -1,6 +1,7 @@
 //! The one form in which identifiers are compared: a person is one person, however a column writes the
 //! name.
 
+use core_model::cell::is_placeholder_serial;
 use core_model::column::Family;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -11,15 +12,21 @@ use unicode_normalization::UnicodeNormalization as _;
 /// Windows writes them so. A login name of the form of an address is compared as one: so a user whose
 /// user name is the UPN joins with the UPN and the e-mail address.
 ///
-/// Nothing if there is no identifier.
+/// Nothing if there is no identifier. What stands in the place of a serial number and a SID that every
+/// Windows has identify nobody.
 pub fn canonical(family: Family, value: &str) -> Option<(Family, String)> {
-    let value = value.trim();
+    let value = value.trim_matches(is_blank);
     if value.is_empty() {
         return None;
     }
     let folded = fold(value);
-    let folded = folded.trim();
-    if folded.is_empty() {
+    let folded = folded.trim_matches(is_blank);
+    let identifies_nobody = match family {
+        Family::Serial => is_placeholder_serial(folded),
+        Family::Sid => is_well_known_sid(folded),
+        _ => folded.is_empty(),
+    };
+    if identifies_nobody {
         return None;
     }
     Some(match family {
@@ -37,6 +44,20 @@ pub fn looks_hashed(value: &str) -> bool {
     let value = value.trim();
     matches!(value.len(), 32 | 40 | 56 | 64 | 96 | 128)
         && value.bytes().all(|it| it.is_ascii_hexdigit())
+}
+
+/// Whether a character around an identifier is no part of it: white space, or the mark that the decoder puts
+/// in the place of a NUL, with which some programs fill up a name.
+fn is_blank(character: char) -> bool {
+    character.is_whitespace() || character == char::REPLACEMENT_CHARACTER
+}
+
+/// Whether a SID, in lower case, is the same on every machine, such as that of the account `SYSTEM`. Those of
+/// accounts and machines begin with `s-1-5-21-`, those of Microsoft Entra with `s-1-12-1-`.
+fn is_well_known_sid(sid: &str) -> bool {
+    let is_universal =
+        ["s-1-0-", "s-1-1-", "s-1-2-", "s-1-3-"].iter().any(|it| sid.starts_with(it));
+    is_universal || (sid.starts_with("s-1-5-") && !sid.starts_with("s-1-5-21-"))
 }
 
 /// The text with compatible characters made one and without difference between upper and lower case.
@@ -111,6 +132,34 @@ mod tests {
         for value in ["", " ", "\t\u{a0}\u{3000}"] {
             assert_eq!(canonical(Family::Login, value), None);
         }
+    }
+
+    #[test]
+    fn g19_what_many_share_is_no_identifier() {
+        for (family, value) in [
+            (Family::Serial, "To be filled by O.E.M"),
+            (Family::Serial, "Default string"),
+            (Family::Serial, "0000000"),
+            (Family::Sid, "S-1-5-18"),
+            (Family::Sid, "S-1-5-32-544"),
+            (Family::Sid, "S-1-1-0"),
+        ] {
+            assert_eq!(canonical(family, value), None, "{value}");
+        }
+        for (family, value) in [
+            (Family::Serial, "7G5K2X3"),
+            (Family::Sid, "S-1-5-21-1004336348-1177238915-682003330-500"),
+            (Family::Sid, "S-1-12-1-1004-1177-682-1103"),
+            (Family::DeviceName, "none"),
+        ] {
+            assert!(canonical(family, value).is_some(), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_stands_for_a_nul_around_an_identifier_is_no_part_of_it() {
+        let padded = canonical(Family::Login, "ACME\\jdoe\u{fffd}\u{fffd}");
+        assert_eq!(padded, canonical(Family::Login, "ACME\\jdoe"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
+use core_model::cell::{emails, list_items};
 use core_model::column::Family;
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
@@ -11,6 +12,9 @@ use rustc_hash::FxBuildHasher;
 use crate::profile::Action;
 use crate::pseudonym::Pseudonyms;
 use crate::suppression::Suppressions;
+
+/// Stands between the pseudonyms of the items of a list.
+const SEPARATOR: &str = "; ";
 
 /// How many values of a column are remembered before all are forgotten.
 pub(crate) const MAX_KNOWN: usize = 1 << 18;
@@ -83,15 +87,13 @@ impl Identifiers {
         if self.found.len() >= MAX_KNOWN {
             self.forget();
         }
-        let instead = match (self.action, &self.pseudonyms) {
-            (Action::Pseudonym, Some(pseudonyms)) => pseudonyms.of(self.family, cell),
-            _ => None,
-        };
+        let items = other_items(self.family, cell);
+        let pseudonyms = self.pseudonyms(cell, &items);
         // In a store of pseudonyms somebody may be known by nothing but one of those.
-        let has = |value: &str| suppressions.has(self.family, value);
-        let is_suppressed = has(cell) || instead.as_deref().is_some_and(has);
+        let mut values = items.iter().chain(&pseudonyms).map(String::as_str).chain([cell]);
+        let is_suppressed = values.any(|value| suppressions.has(self.family, value));
         let (number, start) = (self.found.len(), self.text.len());
-        let ends = [cell, instead.as_deref().unwrap_or("")].map(|text| {
+        let ends = [cell, &pseudonyms.join(SEPARATOR)].map(|text| {
             self.text.push_str(text);
             self.text.len()
         });
@@ -105,6 +107,19 @@ impl Identifiers {
         (number, true)
     }
 
+    /// The pseudonyms that stand for a cell: one, or that of each item of a list.
+    fn pseudonyms(&self, cell: &str, items: &[String]) -> Vec<String> {
+        let (Action::Pseudonym, Some(pseudonyms)) = (self.action, &self.pseudonyms) else {
+            return Vec::new();
+        };
+        // The name of a guest is no list: its item is another identifier of the same person.
+        let is_list = items.len() > 1 || list_items(cell).next() != Some(cell);
+        if is_list && !items.is_empty() {
+            return items.iter().filter_map(|it| pseudonyms.of(self.family, it)).collect();
+        }
+        pseudonyms.of(self.family, cell).into_iter().collect()
+    }
+
     fn value(&self, number: usize) -> &str {
         let Known { start, ends: [end, _], .. } = self.found[number];
         &self.text[start..end]
@@ -115,5 +130,18 @@ impl Identifiers {
         self.known.clear();
         self.found.clear();
         self.text.clear();
+    }
+}
+
+/// The identifiers that the graph makes of a cell besides its whole text: the addresses of a list, and the
+/// one with which a guest was invited.
+fn other_items(family: Family, cell: &str) -> Vec<String> {
+    match family {
+        Family::Address => {
+            let mut items = emails(cell).addresses;
+            items.retain(|it| !it.eq_ignore_ascii_case(cell));
+            items
+        }
+        _ => Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use core_model::cell::ip_addresses;
 use core_model::column::{ColumnForm, Family};
 
 use crate::canonical::looks_hashed;
@@ -240,12 +241,8 @@ fn is_of_offset(byte: u8) -> bool {
 /// The networks of a list of IP addresses, each once; what is no address is left out.
 fn networks<'a>(cell: &str, buffer: &'a mut String) -> &'a str {
     let mut networks: Vec<IpAddr> = Vec::new();
-    let separates =
-        |it: char| it.is_ascii_whitespace() || matches!(it, '[' | ']' | ',' | ';' | '\'' | '"');
-    for item in cell.split(separates) {
-        let address = item.split_once('%').map_or(item, |(address, _)| address);
-        let Ok(address) = address.parse::<IpAddr>() else { continue };
-        let network = network(address.to_canonical());
+    for address in ip_addresses(cell).flatten() {
+        let network = network(address);
         if !networks.contains(&network) {
             networks.push(network);
         }
@@ -347,6 +344,41 @@ mod tests {
     }
 
     #[test]
+    fn g18_somebody_who_was_erased_is_known_by_each_address_of_a_list() {
+        let jane = [(Family::Address, "jane.doe@acme.example")];
+        for profile in Profile::ALL {
+            let protection = protection(profile, &jane).expect("somebody is suppressed");
+            for cell in [
+                "j.doe@acme.example; Jane.Doe@acme.example",
+                "['jane.doe@acme.example', 'j.doe@acme.example']",
+                "j.doe@acme.example jane.doe@acme.example",
+                "'jane.doe@acme.example'",
+                "jane.doe_acme.example#EXT#@partner.onmicrosoft.com",
+            ] {
+                assert_eq!(applied(&protection, "user.upn", cell), None, "{cell}");
+            }
+            for cell in [
+                "x.jane.doe@acme.example; j.doe@acme.example",
+                "mary jane.doe@acme.example",
+                "o'jane.doe@acme.example",
+            ] {
+                assert!(applied(&protection, "user.upn", cell).is_some(), "{cell}");
+            }
+        }
+    }
+
+    #[test]
+    fn g18_each_address_of_a_list_has_the_pseudonym_that_it_has_alone() {
+        let protection = protection(Profile::Pseudonymous, &[]).expect("there is much to be done");
+        let pseudonym = |cell| applied(&protection, "user.upn", cell).expect("not suppressed");
+        let [jane, joe] = ["jane@acme.example", "joe@acme.example"].map(pseudonym);
+        assert_eq!(pseudonym("Jane@acme.example; joe@acme.example"), format!("{jane}; {joe}"));
+        assert_eq!(pseudonym("['jane@acme.example']"), jane);
+        let guest = pseudonym("jane_acme.example#EXT#@partner.onmicrosoft.com");
+        assert!(guest.starts_with("p1-") && guest != jane, "{guest}");
+    }
+
+    #[test]
     fn a_free_text_that_names_somebody_who_was_erased_is_empty() {
         let suppressed = [(Family::Address, "jane.doe@acme.example")];
         let protection = protection(Profile::Full, &suppressed).expect("somebody is suppressed");
@@ -428,6 +460,7 @@ mod tests {
             ("10.20.30.40, 10.20.30.41; 10.20.31.1", "10.20.30.0 10.20.31.0"),
             ("[\"2001:db8:1:2:3:4:5:6\"]", "2001:db8:1::"),
             ("fe80::1%en0, ::ffff:10.0.0.5", "fe80:: 10.0.0.0"),
+            ("10.20.30.40/24 [2001:db8:1:2::3]:443", "10.20.30.0 2001:db8:1::"),
             ("jane-laptop", ""),
         ];
         for (cell, expected) in table {

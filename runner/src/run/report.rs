@@ -100,6 +100,12 @@ pub(crate) struct StepReport {
     pub(crate) unknown_columns: usize,
     /// Cells that could not be read, by property.
     pub(crate) unreadable: BTreeMap<&'static str, u64>,
+    /// Times that stand for never, such as 1970-01-01, by property.
+    pub(crate) never_times: BTreeMap<&'static str, u64>,
+    /// Identifiers that more than a few entities share, by property.
+    pub(crate) shared_identifiers: BTreeMap<&'static str, u64>,
+    /// Rows in which a visible mark stands in the place of a NUL.
+    pub(crate) rows_with_nul: u64,
     /// Times more than 48 hours ahead of this machine's clock, by property.
     pub(crate) future_times: BTreeMap<&'static str, u64>,
     /// Keys that differ from another one only by the case of letters.
@@ -226,6 +232,7 @@ impl RunReport {
             for (property, count) in &step.unreadable {
                 remarks.push(format!("{}: {count} cells of {property} cannot be read", step.id));
             }
+            step.remark_on_values(&mut remarks);
             if !step.doubtful.is_empty() {
                 let properties = step.doubtful.join(", ");
                 remarks.push(format!("{}: earlier values are kept for {properties}", step.id));
@@ -279,6 +286,29 @@ impl StepReport {
         StepReport { id: step.id, name: step.name, ..StepReport::default() }
     }
 
+    fn remark_on_values(&self, remarks: &mut Vec<String>) {
+        for (property, count) in &self.never_times {
+            remarks.push(format!(
+                "{}: {count} times of {property} stand for never, as 1970-01-01 does; they are null",
+                self.id
+            ));
+        }
+        for (property, count) in &self.shared_identifiers {
+            remarks.push(format!(
+                "{}: {count} values of {property} are shared by more than three objects, so they \
+                 identify none; they are null",
+                self.id
+            ));
+        }
+        if self.rows_with_nul > 0 {
+            let count = self.rows_with_nul;
+            remarks.push(format!(
+                "{}: {count} rows have NUL characters; the mark U+FFFD stands in their place",
+                self.id
+            ));
+        }
+    }
+
     fn remark_on_people(&self, remarks: &mut Vec<String>) {
         if self.rows.suppressed > 0 {
             let count = self.rows.suppressed;
@@ -328,6 +358,7 @@ impl StepReport {
         let HashedNames { hashed, all } = account.hashed_names;
         self.hashed_names = hashed;
         self.plain_names = all - hashed;
+        self.rows_with_nul = account.decoder.rows_with_nul;
         self.missing_columns.clone_from(&account.missing_columns);
         self.unknown_columns = account.unknown_columns;
         let listed = account.decoder.quarantine.listed.iter();
@@ -355,6 +386,8 @@ impl StepReport {
             self.conflicting += counts.conflicting;
             self.carried_over += counts.carried_over;
             self.unreadable.extend(table.unreadable());
+            self.never_times.extend(table.never_times());
+            self.shared_identifiers.extend(table.shared_identifiers());
             self.future_times.extend(table.future_times(Moment::now().to_timestamp()));
             self.alike_keys += table.keys_that_differ_by_case();
             if !table.is_empty() {

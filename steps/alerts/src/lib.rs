@@ -250,4 +250,12 @@ mod tests {
             assert!(listing.contains(&format!("status: \"{expected}\"\n")), "{rows:?}");
         }
     }
+
+    #[test]
+    fn g17_an_open_alert_has_not_recovered_in_the_year_1() {
+        for never in ["0001-01-01T00:00:00Z", "1970-01-01 00:00:00"] {
+            let listing = alerts(&format!("1,open,2026-11-18 08:20:00,{never},,,\n"));
+            assert!(listing.contains("createdOn") && !listing.contains("recoveredOn"), "{listing}");
+        }
+    }
 }

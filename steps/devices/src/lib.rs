@@ -117,7 +117,7 @@ pub static DEVICE: EntityType = EntityType {
         convert(
             "osDetails",
             &["device.operating_system.name", "device.operating_system.build"],
-            Conversion::Joined(" build "),
+            Conversion::NameAndVersion(" build "),
             "Name and build of the operating system.",
         ),
         text("make", MANUFACTURER, "Manufacturer of the hardware."),
@@ -130,6 +130,7 @@ pub static DEVICE: EntityType = EntityType {
             Conversion::SerialNumber,
             "Serial number of the chassis, else of the machine.",
         )
+        .identifying()
         .personal(PersonalData::Indirect),
         convert(
             "hardwareSerial",
@@ -137,6 +138,7 @@ pub static DEVICE: EntityType = EntityType {
             Conversion::SerialNumber,
             "Serial number of the chassis, else of the machine.",
         )
+        .identifying()
         .personal(PersonalData::Indirect),
         convert(
             "chassisSerialNumber",
@@ -144,6 +146,7 @@ pub static DEVICE: EntityType = EntityType {
             Conversion::SerialNumber,
             "Serial number of the chassis.",
         )
+        .identifying()
         .personal(PersonalData::Indirect),
         convert(
             "machineSerialNumber",
@@ -151,6 +154,7 @@ pub static DEVICE: EntityType = EntityType {
             Conversion::SerialNumber,
             "Serial number of the machine.",
         )
+        .identifying()
         .personal(PersonalData::Indirect),
         lookup(
             "category",
@@ -182,6 +186,7 @@ pub static DEVICE: EntityType = EntityType {
             .personal(PersonalData::Indirect),
         text("sid", &["device.sid"], "Windows Security Identifier (SID) for the device.")
             .required()
+            .identifying()
             .personal(PersonalData::Indirect),
         convert("ipv4Addresses", LOCAL_IP, Conversion::Ipv4Addresses, "Last local IPv4 addresses.")
             .personal(PersonalData::Indirect),
@@ -288,5 +293,87 @@ mod tests {
             assert_eq!(listing.lines().filter(|it| *it == line).count(), 1, "{line}");
         }
         assert_eq!(listing.matches("osType").count(), 1, "an unknown platform has no family");
+    }
+
+    /// The devices of an export.
+    fn devices(export: &str) -> (Graph, String) {
+        let account = include_str!("../../account/fixtures/account.csv");
+        let exports = [(&step_account::STEP, account.as_bytes()), (&STEP, export.as_bytes())];
+        let graph = |()| listing::graph_of(&exports).expect("the exports are accepted");
+        let listing = listing::list(graph(()), &STEP).expect("the schema fits");
+        (graph(()), listing)
+    }
+
+    #[test]
+    fn g19_an_identifier_that_more_than_three_devices_share_identifies_none() {
+        use std::fmt::Write as _;
+        let mut export = String::from(
+            "device.uid,device.hardware.chassis_serial_number,\
+             device.hardware.machine_serial_number,device.sid\n",
+        );
+        for (chassis, devices) in [("DOCK-1", 4), ("TWIN-2", 3)] {
+            for device in 0..devices {
+                // The case of letters does not count.
+                let chassis = if device == 0 { chassis.to_lowercase() } else { chassis.to_owned() };
+                let uid = format!("{chassis}{device}");
+                let _ = writeln!(export, "{uid},{chassis},M-{uid},S-1-5-21-7-{chassis}");
+            }
+        }
+        let (graph, listing) = devices(&export);
+        for line in [
+            "serial: \"M-dock-10\"",
+            "hardwareSerial: \"M-DOCK-13\"",
+            "serial: \"TWIN-2\"",
+            "chassisSerialNumber: \"twin-2\"",
+            "sid: \"S-1-5-21-7-TWIN-2\"",
+        ] {
+            assert!(listing.lines().any(|it| it == line), "{line}: {listing}");
+        }
+        assert!(!listing.contains("\"DOCK-1\"") && !listing.contains("7-DOCK"), "{listing}");
+        let table = graph.entity_table(DEVICE.type_name).expect("made");
+        let shared: Vec<_> = table.shared_identifiers().collect();
+        assert_eq!(shared, [("chassisSerialNumber", 4), ("sid", 4)]);
+    }
+
+    #[test]
+    fn g19_behind_a_placeholder_is_the_serial_number_of_the_machine() {
+        let (_, listing) = devices(
+            "device.uid,device.hardware.chassis_serial_number,\
+             device.hardware.machine_serial_number\n\
+             1,Chassis Serial Number,M-1\n2,To be filled by O.E.M,Default string\n",
+        );
+        assert_eq!(listing.matches("erial: \"M-1\"\n").count(), 2, "{listing}");
+        assert_eq!(listing.matches("erial").count(), 3, "{listing}");
+    }
+
+    #[test]
+    fn g22_brackets_in_the_name_of_a_system_stay() {
+        let (_, listing) = devices(
+            "device.uid,device.operating_system.name,device.operating_system.build\n\
+             1,\"[Windows, IoT]\",\"[10, 0, 22631]\"\n",
+        );
+        assert!(listing.contains("osDetails: \"[Windows, IoT] build 10.0.22631\"\n"), "{listing}");
+    }
+
+    #[test]
+    fn g23_addresses_are_read_with_what_is_beside_them_and_the_rest_is_counted() {
+        let (graph, listing) = devices(
+            "device.uid,device.name,device.connectivity.last_local_ip\n\
+             1,lon1.acme.example.,\"10.0.0.5/24, [2001:db8::1]:443\"\n\
+             2,lon2,10.0.0.6|10.0.0.7\n3,lon3,\n",
+        );
+        for line in [
+            "fqdn: [\"lon1.acme.example\"]",
+            "hostname: \"lon1\"",
+            "ipv4Addresses: [\"10.0.0.5\"]",
+            "ipv6Addresses: [\"2001:db8::1\"]",
+        ] {
+            assert!(listing.lines().any(|it| it == line), "{line}: {listing}");
+        }
+        let table = graph.entity_table(DEVICE.type_name).expect("made");
+        let unreadable: Vec<_> = table.unreadable().collect();
+        let properties =
+            ["ipv4Addresses", "ipv6Addresses", "privateIpAddresses", "publicIpAddresses"];
+        assert_eq!(unreadable, properties.map(|it| (it, 1)));
     }
 }

@@ -45,11 +45,12 @@ pub static PACKAGE: EntityType = EntityType {
         text("id", &["package.uid"], "Nexthink identifier of the package.").never_null(),
         text("name", &["package.name", "package.uid"], "Name of the package, else its identifier.")
             .never_null(),
-        text("version", &["package.version"], "Package version string.").required(),
+        convert("version", &["package.version"], Conversion::Version, "Package version string.")
+            .required(),
         convert(
             "displayName",
             &["package.name", "package.version", "package.uid"],
-            Conversion::JoinedElseLast(" "),
+            Conversion::NameAndVersionElse(" "),
             "Name and version of the package, else its identifier.",
         )
         .never_null(),
@@ -110,5 +111,24 @@ mod tests {
     fn reads_the_columns_of_the_saved_query_in_its_order() {
         let header = EXPORT.lines().next().expect("there is a header");
         assert_eq!(STEP.columns().join(","), header);
+    }
+
+    #[test]
+    fn g22_brackets_in_the_name_of_a_package_stay() {
+        let export = "device.uid,package.uid,package.name,package.version\n\
+                      d,1,[Legacy] Print Deploy [server.acme.example],1.0\n\
+                      d,2,[O'Reilly's Tool],\"[1, 2]\"\nd,3,[beta],[beta]\nd,4,,\n";
+        let exports =
+            [(&step_devices::STEP, b"device.uid\n".as_slice()), (&STEP, export.as_bytes())];
+        let graph = listing::graph_of(&exports).expect("the exports are accepted");
+        let listing = listing::list(graph, &STEP).expect("the schema fits");
+        for name in [
+            "[Legacy] Print Deploy [server.acme.example] 1.0",
+            "[O'Reilly's Tool] 1.2",
+            "[beta] [beta]",
+            "4",
+        ] {
+            assert!(listing.contains(&format!("displayName: {name:?}\n")), "{name}: {listing}");
+        }
     }
 }

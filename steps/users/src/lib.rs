@@ -90,19 +90,19 @@ pub static USER: EntityType = EntityType {
             "email",
             EMAIL_ELSE_UPN,
             Conversion::EmailAddresses,
-            "E-mail address, else the UPN where it is one.",
+            "E-mail addresses, else the UPN where it is one.",
         )
         .personal(PersonalData::Direct),
         convert(
             "emailDomain",
             EMAIL_ELSE_UPN,
             Conversion::EmailDomains,
-            "Domain of the e-mail address.",
+            "Domains of the e-mail addresses.",
         )
         .personal(PersonalData::Indirect),
-        convert("firstName", FULL_NAME, Conversion::FirstName, "First word of the full name.")
+        convert("firstName", FULL_NAME, Conversion::FirstName, "Given name.")
             .personal(PersonalData::Direct),
-        convert("lastName", FULL_NAME, Conversion::LastName, "The other words of the full name.")
+        convert("lastName", FULL_NAME, Conversion::LastName, "Family name.")
             .personal(PersonalData::Direct),
         text("name", BEST_NAME, "Full name, else login name, else identifier.")
             .never_null()
@@ -170,5 +170,52 @@ mod tests {
         let listing = listing::list(graph, &STEP).expect("the schema fits");
         assert!(listing.contains("userType: \"local_user\"\n"), "{listing}");
         assert!(listing.contains("userType: \"domain\"\n"), "{listing}");
+    }
+
+    /// The users of an export with the columns uid, UPN, e-mail address and full name.
+    fn users(rows: &str) -> String {
+        let header = "user.uid,user.upn,user.ad.email_address,user.ad.full_name";
+        let export = format!("{header}\n{rows}");
+        let account = include_str!("../../account/fixtures/account.csv");
+        let exports = [(&step_account::STEP, account.as_bytes()), (&STEP, export.as_bytes())];
+        let graph = listing::graph_of(&exports).expect("the exports are accepted");
+        listing::list(graph, &STEP).expect("the schema fits")
+    }
+
+    #[test]
+    fn g18_an_address_is_whole_and_a_list_of_them_is_read() {
+        for (row, expected) in [
+            ("1,,O'Neill@acme.example,", "email: [\"o'neill@acme.example\"]\n"),
+            ("1,m.o'brien@acme.example,,", "email: [\"m.o'brien@acme.example\"]\n"),
+            (
+                "1,,a@acme.example; b@acme.example,",
+                "email: [\"a@acme.example\", \"b@acme.example\"]\n",
+            ),
+            ("1,,a@acme.example; b@acme.example,", "emailDomain: [\"acme.example\"]\n"),
+        ] {
+            let listing = users(row);
+            assert!(listing.contains(expected), "{expected}: {listing}");
+        }
+        assert!(!users("1,,john smith@acme.example,").contains("email"));
+    }
+
+    #[test]
+    fn g20_the_given_name_is_read_from_either_order() {
+        for name in ["Jane Doe", "\"Doe, Jane\"", "Jane   Doe (IT)"] {
+            let listing = users(&format!("1,,,{name}"));
+            assert!(listing.contains("firstName: \"Jane\"\nlastName: \"Doe\"\n"), "{listing}");
+        }
+        for name in ["Madonna", "\"Doe,\"", "van der Berg Jan"] {
+            assert!(!users(&format!("1,,,{name}")).contains("firstName"), "{name}");
+        }
+    }
+
+    #[test]
+    fn g21_the_principal_name_of_a_guest_is_no_mailbox_of_the_tenant() {
+        let tenant = "#EXT#@acme.onmicrosoft.com";
+        let proven = users(&format!("1,jane_partner.example{tenant},,"));
+        assert!(proven.contains("email: [\"jane@partner.example\"]\n"), "{proven}");
+        let unproven = users(&format!("1,jane_doe_partner.example{tenant},,"));
+        assert!(unproven.contains("upn: ") && !unproven.contains("email"), "{unproven}");
     }
 }

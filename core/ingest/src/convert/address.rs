@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::list_items;
+use core_model::cell::ip_addresses;
 
 /// Which addresses of a list are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,22 +17,20 @@ pub enum Addresses {
     Public,
 }
 
-/// The wanted addresses of a cell, in its order, each once. An IPv4 address that is mapped into
-/// IPv6 counts as IPv4; a zone (`%eth0`) is cut off; what is no address is left out.
-pub fn addresses(cell: &str, wanted: Addresses) -> Vec<IpAddr> {
-    let mut found = Vec::new();
-    for item in list_items(cell) {
-        let Some(address) = address(item) else { continue };
-        if wanted.includes(address) && !found.contains(&address) {
-            found.push(address);
+/// The wanted addresses of a cell, in its order, each once, and whether the cell has something else than
+/// addresses.
+pub fn addresses(cell: &str, wanted: Addresses) -> (Vec<IpAddr>, bool) {
+    let (mut found, mut is_unreadable) = (Vec::new(), false);
+    for item in ip_addresses(cell) {
+        match item {
+            Some(address) if wanted.includes(address) && !found.contains(&address) => {
+                found.push(address);
+            }
+            Some(_) => {}
+            None => is_unreadable = true,
         }
     }
-    found
-}
-
-fn address(item: &str) -> Option<IpAddr> {
-    let without_zone = item.split_once('%').map_or(item, |(address, _)| address);
-    without_zone.parse::<IpAddr>().ok().map(|it| it.to_canonical())
+    (found, is_unreadable)
 }
 
 impl Addresses {
@@ -84,7 +82,7 @@ mod tests {
     use super::*;
 
     fn texts(cell: &str, wanted: Addresses) -> Vec<String> {
-        addresses(cell, wanted).iter().map(ToString::to_string).collect()
+        addresses(cell, wanted).0.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -94,6 +92,19 @@ mod tests {
         assert_eq!(texts(cell, Addresses::V6), ["fe80::1", "2a00:1450::1"]);
         assert_eq!(texts(cell, Addresses::Private), ["10.0.0.5", "fe80::1"]);
         assert_eq!(texts(cell, Addresses::Public), ["8.8.8.8", "2a00:1450::1"]);
+    }
+
+    #[test]
+    fn what_is_no_address_is_told_from_an_address_that_is_not_wanted() {
+        for (cell, expected) in [
+            ("10.0.0.5/24", false),
+            ("10.0.0.5, fe80::1", false),
+            ("10.0.0.5|10.0.0.6", true),
+            ("", false),
+        ] {
+            assert_eq!(addresses(cell, Addresses::Public), (Vec::new(), expected), "{cell}");
+        }
+        assert_eq!(texts("8.8.8.8, laptop", Addresses::Public), ["8.8.8.8"]);
     }
 
     #[test]

@@ -1,75 +1,50 @@
-//! Names of machines and of people, and serial numbers.
+//! Names of machines and accounts, and serial numbers.
 
-use super::email::is_legal_label;
-
-/// What manufacturers leave in place of a serial number, in lower case.
-const PLACEHOLDER_SERIALS: &[&str] = &[
-    "-",
-    "0",
-    "default string",
-    "empty",
-    "invalid",
-    "n/a",
-    "na",
-    "none",
-    "not applicable",
-    "not available",
-    "not specified",
-    "null",
-    "o.e.m.",
-    "oem",
-    "serial number",
-    "system serial number",
-    "to be filled by o.e.m.",
-    "to be filled by oem",
-    "unknown",
-];
+use core_model::cell::{is_domain_label, is_placeholder_serial};
 
 /// A legal host name of 2 to 63 characters; of a dotted name the first label.
 pub fn host_name(cell: &str) -> Option<&str> {
-    let label = cell.split_once('.').map_or(cell, |(first, _)| first);
-    let legal = label.len() >= 2 && is_legal_label(label);
+    let name = without_root(cell);
+    let label = name.split_once('.').map_or(name, |(first, _)| first);
+    let legal = label.len() >= 2 && is_domain_label(label);
     // A name with an illegal domain is no name of a host at all, such as `J. Doe's laptop`.
-    (legal && (label.len() == cell.len() || domain_name(cell).is_some())).then_some(label)
+    (legal && (label.len() == name.len() || is_domain_name(name))).then_some(label)
 }
 
-/// The name itself if it has a dot and all its labels are legal.
+/// The name itself, without the dot of the root at its end, if it has a dot and all its labels are legal.
 pub fn domain_name(cell: &str) -> Option<&str> {
-    let legal = cell.contains('.') && cell.len() <= 253 && cell.split('.').all(is_legal_label);
+    Some(without_root(cell)).filter(|name| is_domain_name(name))
+}
+
+fn is_domain_name(name: &str) -> bool {
+    let legal = name.contains('.') && name.len() <= 253 && name.split('.').all(is_domain_label);
     // Four numbers are an address, not a name.
-    (legal && cell.parse::<std::net::Ipv4Addr>().is_err()).then_some(cell)
+    legal && name.parse::<std::net::Ipv4Addr>().is_err()
 }
 
-/// A serial number, unless it is one of the words that stand for none, or a row of `0`, `x`, `.` or `-`.
+/// A serial number, unless a placeholder stands in its place.
 pub fn serial_number(cell: &str) -> Option<&str> {
-    let lower = cell.to_ascii_lowercase();
-    let first = lower.bytes().next()?;
-    let is_filler =
-        matches!(first, b'0' | b'x' | b'.' | b'-') && lower.bytes().all(|it| it == first);
-    let is_placeholder = is_filler || PLACEHOLDER_SERIALS.contains(&lower.as_str());
-    (!is_placeholder).then_some(cell)
+    (!is_placeholder_serial(cell)).then_some(cell)
 }
 
-/// The first word of a full name of at least two.
-pub fn first_name(cell: &str) -> Option<&str> {
-    split_name(cell).map(|(first, _)| first)
-}
-
-/// All but the first word of a full name of at least two.
-pub fn last_name(cell: &str) -> Option<&str> {
-    split_name(cell).map(|(_, rest)| rest)
-}
-
-/// The account of `DOMAIN\account` or `account@domain`.
+/// The account of `DOMAIN\account` or `account@domain`; nothing of a name that has another form.
 pub fn login_name(cell: &str) -> Option<&str> {
-    let account = cell.rsplit_once('\\').map_or(cell, |(_, account)| account);
-    let account = account.split_once('@').map_or(account, |(account, _)| account);
+    let account = match cell.split_once('\\') {
+        Some((_, account)) if account.contains('\\') => return None,
+        Some((_, account)) => account,
+        None => cell,
+    };
+    let account = match account.split_once('@') {
+        Some((_, domain)) if domain.is_empty() || domain.contains('@') => return None,
+        Some((account, _)) => account,
+        None => account,
+    };
     (!account.is_empty()).then_some(account)
 }
 
-fn split_name(cell: &str) -> Option<(&str, &str)> {
-    let (first, rest) = cell.trim().split_once(char::is_whitespace)?;
-    Some((first, rest.trim_start()))
+/// A name without the dot that stands for the root of all domains.
+fn without_root(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -81,6 +56,10 @@ mod tests {
         let table = [
             ("LON-LT-0042", Some("LON-LT-0042"), None),
             ("lon1.acme.example", Some("lon1"), Some("lon1.acme.example")),
+            ("lon1.acme.example.", Some("lon1"), Some("lon1.acme.example")),
+            ("lon1.", Some("lon1"), None),
+            ("lon1.acme.example..", None, None),
+            (".", None, None),
             ("x", None, None),
             ("a_b", None, None),
             ("-ab", None, None),
@@ -111,25 +90,18 @@ mod tests {
     }
 
     #[test]
-    fn a_full_name_has_at_least_two_words() {
-        let table = [
-            ("Jane Doe", Some(("Jane", "Doe"))),
-            ("Ana  María de la Cruz", Some(("Ana", "María de la Cruz"))),
-            ("Madonna", None),
-            ("", None),
-        ];
-        for (cell, expected) in table {
-            assert_eq!(first_name(cell).zip(last_name(cell)), expected, "{cell}");
-        }
-    }
-
-    #[test]
     fn a_login_name_has_no_domain() {
         for (cell, expected) in [
             ("ACME\\jdoe", Some("jdoe")),
             ("jdoe@kanopy", Some("jdoe")),
             ("jdoe", Some("jdoe")),
+            ("AzureAD\\jane@acme.example", Some("jane")),
+            ("o'neill@kanopy", Some("o'neill")),
             ("ACME\\", None),
+            ("ACME\\EU\\jdoe", None),
+            ("jane@acme@kanopy", None),
+            ("jane@", None),
+            ("@kanopy", None),
             ("", None),
         ] {
             assert_eq!(login_name(cell), expected, "{cell}");

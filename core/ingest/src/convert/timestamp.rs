@@ -3,11 +3,50 @@
 //! Nexthink documents the literal `2024-07-15 10:15:00`; what an export writes is not documented, so
 //! ISO 8601 with `T`, a fraction and a zone is read too. Without a zone the time is one of the
 //! tenant's zone, which the configuration names.
+//!
+//! Many programs write the first time that they can express for "never": the years 1, 1601 and 1899, or
+//! 1970-01-01. Nothing that Nexthink reports happened before the end of that day, so all of them are read as
+//! never, whatever their zone.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 const MILLISECONDS_A_DAY: i64 = 86_400_000;
+
+/// The last day that stands for never.
+const LAST_DAY_OF_NEVER: &[u8] = b"1970-01-01";
+
+/// What a cell says of a point in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// Milliseconds since 1970-01-01 UTC.
+    At(i64),
+    /// A time that stands for none.
+    Never,
+    /// Something else than a time.
+    Unreadable,
+}
+
+/// Reads a cell as [`timestamp`] does, and tells times that stand for never from what is no time.
+pub fn time(cell: &str, zone: &TimeZone) -> Time {
+    match cell.as_bytes().get(..10) {
+        Some(date) if date <= LAST_DAY_OF_NEVER && stands_for_never(date, cell, zone) => {
+            Time::Never
+        }
+        _ => timestamp(cell, zone).map_or(Time::Unreadable, Time::At),
+    }
+}
+
+/// Whether a cell that begins with a date up to [`LAST_DAY_OF_NEVER`] is a time or that date alone. A year,
+/// a month or a day of zero, which no calendar has, is written for never too.
+fn stands_for_never(date: &[u8], cell: &str, zone: &TimeZone) -> bool {
+    let is_date = date.iter().enumerate().all(|(place, byte)| match place {
+        4 | 7 => *byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    let is_zero = date.starts_with(b"0000-") || date.ends_with(b"-00");
+    is_date && (cell.len() == date.len() || is_zero || timestamp(cell, zone).is_some())
+}
 
 /// Milliseconds since 1970-01-01 UTC of `YYYY-MM-DD hh:mm:ss`, with `T` for the space, and with an
 /// optional fraction and zone (`Z`, `+02:00`, `+0200`).
@@ -176,6 +215,36 @@ mod tests {
         ];
         for cell in table {
             assert_eq!(timestamp(cell, &TimeZone::UTC), None, "{cell}");
+        }
+    }
+
+    #[test]
+    fn g17_a_time_that_stands_for_never_is_none() {
+        for cell in [
+            "0001-01-01 00:00:00",
+            "0001-01-01T00:00:00Z",
+            "0001-01-01T00:00:00.0000000+00:00",
+            "0001-01-01",
+            "0000-00-00 00:00:00",
+            "1600-12-31T19:00:00-05:00",
+            "1601-01-01 00:00:00",
+            "1753-01-01 00:00:00",
+            "1899-12-30 00:00:00",
+            "1900-01-01T00:00:00",
+            "1969-12-31 19:00:00",
+            "1970-01-01 00:00:00",
+            "1970-01-01T01:00:00+01:00",
+        ] {
+            assert_eq!(time(cell, &TimeZone::UTC), Time::Never, "{cell}");
+        }
+        for cell in ["1970-01-01 Jane", "0001-01-01 x", "0", "-", "1899", "1601/01/01 00:00:00", ""]
+        {
+            assert_eq!(time(cell, &TimeZone::UTC), Time::Unreadable, "{cell}");
+        }
+        for (cell, expected) in
+            [("1970-01-02 00:00:00", 86_400_000), ("2026-11-18T11:06:40Z", 1_795_000_000_000)]
+        {
+            assert_eq!(time(cell, &TimeZone::UTC), Time::At(expected), "{cell}");
         }
     }
 

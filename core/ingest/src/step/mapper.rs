@@ -114,7 +114,7 @@ impl Mapper {
     ) -> Result<StepTables, IngestError> {
         self.settle_edges();
         for table in &mut self.entities {
-            table.settle_rivals();
+            table.end_rows();
         }
         self.check_size()?;
         account.used = self.used;
@@ -182,7 +182,8 @@ impl Mapper {
         let columns = self.columns.as_ref().expect("found before the first batch");
         for ((table, numbers), made) in self.entities.iter_mut().zip(numbers).zip(&*made_keys) {
             let entity = table.entity();
-            let keys = batch.column(columns.position(entity.key_column)).or_else(made);
+            // A pseudonym is always a key, so that what it stands for is judged.
+            let keys = batch.full_column(columns.position(entity.key_column)).or_else(made);
             table.find_rows(batch, columns, made, numbers);
             for (row, &number) in numbers.iter().enumerate() {
                 // A known key was looked at when it was new.
@@ -270,15 +271,15 @@ fn reason_against_key(cell: &str, entity: &EntityType) -> Option<QuarantineReaso
     }
 }
 
-/// Whether a character leaves no mark, looks like a space, or changes the direction of those around
-/// it.
+/// Whether a character leaves no mark, looks like a space, changes the direction of those around it, or
+/// stands for one that is no text.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || (!character.is_ascii() && character.is_whitespace())
         || matches!(
             character,
             '\u{a0}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | char::REPLACEMENT_CHARACTER
         )
 }
 

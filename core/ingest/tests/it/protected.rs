@@ -3,26 +3,36 @@
 use core_ingest::graph::Graph;
 use core_ingest::listing;
 use core_ingest::step::{RowAccount, StepIngest};
-use core_model::column::{Column, Family, direct, persistent, technical};
+use core_model::column::{
+    Column, ColumnForm, Family, behaviour, direct, persistent, quasi, technical,
+};
 use core_privacy::keys::KeyRing;
 use core_privacy::profile::{Policy, Profile};
 use core_privacy::protection::Protection;
 use core_privacy::suppression::{Erasure, SuppressionList};
+use proptest::prelude::*;
 
-use crate::types::{SHELVES, THINGS};
+use crate::types::{PARCEL, PARCELS, SHELVES, THINGS};
 
-static COLUMNS: [Column; 4] = [
+static COLUMNS: [Column; 11] = [
     persistent("shelf.uid", Family::DeviceUid),
     persistent("thing.uid", Family::UserUid),
     direct("thing.name", Family::Login),
     technical("thing.label"),
+    persistent("parcel.uid", Family::DeviceUid),
+    direct("parcel.name", Family::Login),
+    behaviour("parcel.seen"),
+    behaviour("parcel.sent"),
+    quasi("parcel.tags", ColumnForm::IpAddresses),
+    technical("parcel.weight"),
+    technical("parcel.fragile"),
 ];
 
 fn protection(profile: Profile, erased: &[(Family, &str)]) -> Option<Protection> {
     let since = "2026-11-22T10:00:00Z";
     let keys = KeyRing::new(since, &[1; 64]);
     let declared: Vec<&'static Column> = COLUMNS.iter().collect();
-    let policy = Policy::new(profile, &declared, &["thing.uid", "shelf.uid"], &[]);
+    let policy = Policy::new(profile, &declared, &["thing.uid", "shelf.uid", "parcel.uid"], &[]);
     let mut list = SuppressionList::new(&keys);
     let erasure = Erasure { id: "e-1", since, reason: "request" };
     list.suppress(&keys, "acme.eu", erasure, erased.iter().copied()).expect("the same key");
@@ -88,6 +98,108 @@ fn rows_that_name_somebody_who_was_erased_by_nothing_but_the_key_go_too() {
             assert_eq!(account.suppressed, 2, "{batch_rows}");
             assert!(!things.contains("red") && !things.contains("green"), "{things}");
             assert!(things.contains("blue") && things.contains("x, y"), "{things}");
+        }
+    }
+}
+
+/// What an export of parcels is judged to be under a profile: what is counted, and which rows win, by their
+/// weights.
+fn judged(profile: Profile, export: &str, batch_rows: usize) -> (Vec<String>, Vec<String>) {
+    let graph = Graph::default();
+    let mut ingest = StepIngest::new(&PARCELS, &graph)
+        .with_protection(protection(profile, &[]))
+        .with_batch_rows(batch_rows);
+    ingest.push(export.as_bytes()).expect("accepted");
+    let tables = ingest.finish().expect("accepted");
+    let account = &tables.account;
+    let rows = [account.used, account.merged, account.quarantined()];
+    let mut graph = Graph::default();
+    graph.add(tables);
+    let table = graph.entity_table(PARCEL.type_name).expect("made");
+    let now = "2026-01-01T12:00:00Z".parse().expect("a time");
+    let counts = [
+        format!("{rows:?} {:?}", table.counts()),
+        format!("unreadable {:?}", table.unreadable().collect::<Vec<_>>()),
+        format!("never {:?}", table.never_times().collect::<Vec<_>>()),
+        format!("future {:?}", table.future_times(now).collect::<Vec<_>>()),
+    ];
+    let listing = listing::list(graph, &PARCELS).expect("the schema fits");
+    let mut winners: Vec<String> =
+        listing.lines().filter(|it| it.starts_with("weight")).map(str::to_owned).collect();
+    winners.sort_unstable();
+    (counts.to_vec(), winners)
+}
+
+const PARCEL_HEADER: &str =
+    "parcel.uid,parcel.seen,parcel.sent,parcel.name,parcel.tags,parcel.weight,parcel.fragile\n";
+
+#[test]
+fn g24_every_profile_counts_alike_and_the_newest_row_of_a_day_wins() {
+    let export = format!(
+        "{PARCEL_HEADER}\
+         p,2026-01-01 09:00:00,,b,10.0.0.1/24,1,yes\n\
+         p,2026-01-01 10:00:00,,a,,2,\n\
+         q,2026-01-01 garbage,18.11.2026 11:06,c,\"10.0.0.1, x\",3,\n\
+         r,2026-01-03 12:00:01,1970-01-01 00:00:00,,,4,\n\
+         s\u{200b},,,,,5,\n\
+         parcel.uid,,,,,6,\n"
+    );
+    let full = judged(Profile::Full, &export, 1000);
+    assert_eq!(full.1, ["weight: 2", "weight: 3", "weight: 4"]);
+    let counts = full.0.join("\n");
+    for expected in [
+        "[3, 1, 2]",
+        "unreadable [(\"sentOn\", 1), (\"seenOn\", 1), (\"tags\", 1)]",
+        "never [(\"sentOn\", 1)]",
+        "future [(\"seenOn\", 1)]",
+    ] {
+        assert!(counts.contains(expected), "{expected}: {counts}");
+    }
+    for profile in Profile::ALL {
+        for batch_rows in [1, 2, 1000] {
+            assert_eq!(judged(profile, &export, batch_rows), full, "{profile:?}");
+        }
+    }
+}
+
+#[test]
+fn g24_what_the_export_does_not_have_is_null_under_every_profile() {
+    let export = format!("{PARCEL_HEADER}p,2026-01-01 garbage,1601-01-01 00:00:00,a,10.0.0.1,1,\n");
+    for profile in [Profile::Full, Profile::Pseudonymous] {
+        let graph = Graph::default();
+        let mut ingest =
+            StepIngest::new(&PARCELS, &graph).with_protection(protection(profile, &[]));
+        ingest.push(export.as_bytes()).expect("accepted");
+        let tables = ingest.finish().expect("accepted");
+        let mut graph = Graph::default();
+        graph.add(tables);
+        let listing = listing::list(graph, &PARCELS).expect("the schema fits");
+        assert!(!listing.contains("On: "), "{listing}");
+        let is_cut = profile != Profile::Full;
+        assert_eq!(listing.contains("10.0.0.0"), is_cut, "{listing}");
+        assert_eq!(listing.contains("\"a\""), !is_cut, "{listing}");
+    }
+}
+
+/// Rows of few keys that often contradict each other, each with a weight of its own.
+fn parcels() -> impl Strategy<Value = String> {
+    let time = "(2026-01-0[12] (09|10):00:00|2026-01-01 x|1970-01-01 00:00:00)?";
+    let row = ("[pq]", time, time, "[abc]?", "(10\\.0\\.[01]\\.[12] ?|x ){0,2}", "(yes|no|x)?");
+    prop::collection::vec(row, 1..12).prop_map(|rows| {
+        let rows = rows.into_iter().enumerate().map(|(weight, row)| {
+            let (uid, seen, sent, name, tags, fragile) = row;
+            format!("{uid},{seen},{sent},{name},{tags},{weight},{fragile}\n")
+        });
+        rows.fold(PARCEL_HEADER.to_owned(), |export, row| export + &row)
+    })
+}
+
+proptest! {
+    #[test]
+    fn g24_every_profile_judges_rows_alike(export in parcels(), batch_rows in 1_usize..5) {
+        let full = judged(Profile::Full, &export, 1000);
+        for profile in Profile::ALL {
+            prop_assert_eq!(judged(profile, &export, batch_rows), full.clone());
         }
     }
 }

@@ -54,6 +54,39 @@ fn g1_g3_what_cannot_be_read_is_null_and_counted() {
 }
 
 #[test]
+fn g17_times_that_stand_for_never_are_null_and_counted_apart() {
+    let mut graph = Graph::default();
+    let rows =
+        "a,1970-01-01 00:00:00\nb,0001-01-01T00:00:00Z\nc,yesterday\nd,2026-01-01 00:00:00\n";
+    ingest(&mut graph, &PARCELS, &format!("parcel.uid,parcel.seen\n{rows}"));
+    let table = graph.entity_table(PARCEL.type_name).expect("made");
+    assert_eq!(table.never_times().collect::<Vec<_>>(), [("seenOn", 2)]);
+    assert_eq!(table.unreadable().collect::<Vec<_>>(), [("seenOn", 1)]);
+    assert_eq!(value("parcel.seen", "seenOn", "1601-01-01 00:00:00"), None);
+}
+
+#[test]
+fn g17_a_property_that_is_never_set_does_not_keep_what_it_was() {
+    let mut graph = Graph::default();
+    let rows = "parcel.uid,parcel.name,parcel.sent,parcel.seen,parcel.weight,parcel.kind,parcel.tags,parcel.fragile\na,,1970-01-01 00:00:00,x,,,,\n";
+    ingest(&mut graph, &PARCELS, rows);
+    let table = graph.entity_table(PARCEL.type_name).expect("made");
+    assert_eq!(table.doubtful().collect::<Vec<_>>(), ["seenOn"]);
+}
+
+#[test]
+fn g23_what_cannot_be_read_is_counted_for_every_kind() {
+    let mut graph = Graph::default();
+    let header = "parcel.uid,parcel.tags,parcel.fragile,parcel.weight\n";
+    let rows = "a,10.0.0.1/24,yes,1\nb,10.0.0.1|10.0.0.2,perhaps,x\nc,\"10.0.0.1, x\",no,2\nd,,,\n";
+    ingest(&mut graph, &PARCELS, &format!("{header}{rows}"));
+    let table = graph.entity_table(PARCEL.type_name).expect("made");
+    let unreadable: Vec<_> = table.unreadable().collect();
+    assert_eq!(unreadable, [("weight", 1), ("tags", 2), ("fragile", 1)]);
+    assert_eq!(value("parcel.tags", "tags", "10.0.0.1/24, x").as_deref(), Some("[\"10.0.0.1\"]"));
+}
+
+#[test]
 fn g2_a_time_more_than_48_hours_ahead_is_kept_and_counted() {
     let now: jiff::Timestamp = "2026-11-18T12:00:00Z".parse().expect("a time");
     let mut graph = Graph::default();
