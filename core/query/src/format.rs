@@ -12,7 +12,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::Schema;
 
 use self::cells::Cells;
-pub use self::escape::escape_for_terminal;
+pub use self::escape::{escape_for_csv, escape_for_terminal};
 use self::json::JsonLines;
 use self::table::TextTable;
 use crate::error::QueryError;
@@ -73,7 +73,7 @@ impl<W: Write> ResultWriter<W> {
                 let mut writer =
                     csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
                 let names = schema.fields().iter();
-                let header = names.map(|field| escape::disarm_formula(field.name()).into_owned());
+                let header = names.map(|field| escape::escape_for_csv(field.name()).into_owned());
                 writer.write_record(header).map_err(csv_error)?;
                 Target::Csv(Box::new(writer))
             }
@@ -138,7 +138,7 @@ fn write_csv_rows<W: Write>(
         for column in 0..batch.num_columns() {
             let cell = cells.text(column, row)?;
             let is_text = cells::is_text(batch.column(column).data_type());
-            let cell = if is_text { escape::disarm_formula(&cell) } else { cell.as_str().into() };
+            let cell = if is_text { escape::escape_for_csv(&cell) } else { cell.as_str().into() };
             writer.write_field(cell.as_bytes()).map_err(csv_error)?;
         }
         writer.write_record(None::<&[u8]>).map_err(csv_error)?;

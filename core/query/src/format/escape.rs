@@ -1,18 +1,62 @@
-//! Text that would act instead of being shown: on a terminal, or in a spreadsheet.
+//! Escapes text that a terminal or a spreadsheet would act on instead of showing it.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Shows control characters, and characters that turn the direction of text, as escapes: `\n`,
-/// `\u{1b}`, `\u{202e}`. For people; the result cannot be read back, since `\` itself stays.
+/// What a spreadsheet may take for the end of a cell, besides the comma: depending on its language it
+/// splits at one of these even inside a cell of ours. A comma is safe, since the cell is quoted then.
+const CELL_SEPARATORS: [char; 5] = [';', '|', '\t', '\r', '\n'];
+
+/// The first characters of a formula, after OWASP's page on CSV injection.
+const FORMULA_STARTS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
+/// Shows control, bidirectional and zero-width characters as escapes: `\n`, `\u{1b}`, `\u{202e}`.
+/// For people; the result cannot be read back, since `\` itself stays.
 pub fn escape_for_terminal(text: &str) -> Cow<'_, str> {
-    if !text.contains(acts_on_terminal) {
+    escape(text, |character, escaped| escaped.extend(character.escape_default()))
+}
+
+/// Writes the same characters as escapes of JSON, which change no value.
+pub(crate) fn escape_in_json(line: &str) -> Cow<'_, str> {
+    escape(line, |character, escaped| {
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            write!(escaped, "\\u{unit:04x}").expect("a String takes any text");
+        }
+    })
+}
+
+/// Puts a `'` before every part of a cell that a spreadsheet would run as a formula: at the start, and
+/// after each character at which it may split the cell. Spaces and quotation marks before a formula do
+/// not hinder a spreadsheet.
+pub fn escape_for_csv(text: &str) -> Cow<'_, str> {
+    let mut escaped = String::new();
+    let mut copied = 0;
+    let part_starts = text.match_indices(CELL_SEPARATORS).map(|(at, mark)| at + mark.len());
+    for start in std::iter::once(0).chain(part_starts) {
+        let content = text[start..].trim_start_matches([' ', '"']);
+        // Inside a cell a tab or line end is the next separator, not the start of a formula.
+        let is_empty_part = start > 0 && content.starts_with(CELL_SEPARATORS);
+        if content.starts_with(FORMULA_STARTS) && !is_empty_part {
+            escaped.push_str(&text[copied..start]);
+            escaped.push('\'');
+            copied = start;
+        }
+    }
+    if escaped.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    escaped.push_str(&text[copied..]);
+    Cow::Owned(escaped)
+}
+
+fn escape(text: &str, write: impl Fn(char, &mut String)) -> Cow<'_, str> {
+    if !text.contains(acts_or_hides) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 8);
     for character in text.chars() {
-        if acts_on_terminal(character) {
-            escaped.extend(character.escape_default());
+        if acts_or_hides(character) {
+            write(character, &mut escaped);
         } else {
             escaped.push(character);
         }
@@ -20,39 +64,21 @@ pub fn escape_for_terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// The same inside a line of JSON, where the escapes are part of the format and change no value.
-pub(crate) fn escape_in_json(line: &str) -> Cow<'_, str> {
-    if !line.contains(acts_on_terminal) {
-        return Cow::Borrowed(line);
-    }
-    let mut escaped = String::with_capacity(line.len() + 8);
-    for character in line.chars() {
-        if acts_on_terminal(character) {
-            // None of these characters is beyond U+FFFF, so four digits do.
-            write!(escaped, "\\u{:04x}", u32::from(character)).expect("a String takes any text");
-        } else {
-            escaped.push(character);
-        }
-    }
-    Cow::Owned(escaped)
-}
-
-/// Puts a `'` before text that a spreadsheet would run as a formula. The characters are those that
-/// OWASP's page on CSV injection lists; spaces before them are no hindrance to a spreadsheet.
-pub(crate) fn disarm_formula(text: &str) -> Cow<'_, str> {
-    let starts_formula = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
-    if text.trim_start_matches(' ').starts_with(starts_formula) {
-        return Cow::Owned(format!("'{text}"));
-    }
-    Cow::Borrowed(text)
-}
-
-fn acts_on_terminal(character: char) -> bool {
+/// Tells whether a character steers a terminal, turns the direction of text, or has no width, so that
+/// two different texts look alike. Combining marks are left alone: languages need them.
+fn acts_or_hides(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
-            // Marks, line separators, embeddings, overrides and isolates of the bidirectional algorithm.
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            // Soft hyphen, grapheme joiner, Arabic letter mark, invisible letters and vowels.
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            // Mongolian separator; zero-width spaces and joiners, directional marks.
+            | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            // Line separators, embeddings and overrides; invisible operators and isolates.
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            // Hangul fillers, byte order mark, annotations, invisible tags.
+            | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
         )
 }
 
@@ -61,13 +87,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_a_terminal_is_shown() {
+    fn a_terminal_shows_what_would_steer_it_or_be_invisible() {
         let table = [
-            ("plain, Grüße 東京", "plain, Grüße 東京"),
+            ("plain, Grüße 東京 e\u{301}", "plain, Grüße 東京 e\u{301}"),
             ("a\nb\tc", "a\\nb\\tc"),
             ("\u{1b}[2J", "\\u{1b}[2J"),
             ("\u{9b}31m\u{7f}", "\\u{9b}31m\\u{7f}"),
             ("cod\u{202e}exe", "cod\\u{202e}exe"),
+            ("ad\u{200b}min\u{feff}", "ad\\u{200b}min\\u{feff}"),
+            ("pass\u{ad}word\u{2060}\u{e0041}", "pass\\u{ad}word\\u{2060}\\u{e0041}"),
         ];
         for (text, shown) in table {
             assert_eq!(escape_for_terminal(text), shown);
@@ -75,23 +103,35 @@ mod tests {
     }
 
     #[test]
-    fn json_escapes_keep_the_value() {
-        assert_eq!(escape_in_json("{\"a\":\"x\u{202e}\u{9b}\"}"), "{\"a\":\"x\\u202e\\u009b\"}");
+    fn escapes_of_json_keep_the_value() {
+        let line = "{\"a\":\"x\u{202e}\u{9b}\u{200b}\u{e0041}\"}";
+        assert_eq!(escape_in_json(line), "{\"a\":\"x\\u202e\\u009b\\u200b\\udb40\\udc41\"}");
     }
 
     #[test]
-    fn formulas_are_disarmed() {
+    fn no_part_of_a_cell_is_a_formula() {
         let table = [
             ("=1+1", "'=1+1"),
             ("@SUM(A1)", "'@SUM(A1)"),
             ("-2", "'-2"),
-            ("\t=1", "'\t=1"),
+            ("\t=1", "'\t'=1"),
             ("  =1", "'  =1"),
-            ("a=1", "a=1"),
+            ("\"=1", "'\"=1"),
+            ("＝1", "'＝1"),
+            ("\rx", "'\rx"),
+            ("a;=1+1", "a;'=1+1"),
+            ("a; =1;b;-2", "a;' =1;b;'-2"),
+            ("a\t=1", "a\t'=1"),
+            ("a|+1", "a|'+1"),
+            ("a;\"=1\"", "a;'\"=1\""),
+            ("first\r\n@SUM(A1)", "first\r\n'@SUM(A1)"),
+            ("two\nlines", "two\nlines"),
+            ("é;é", "é;é"),
+            ("a=1, b - 2", "a=1, b - 2"),
             ("", ""),
         ];
         for (text, written) in table {
-            assert_eq!(disarm_formula(text), written);
+            assert_eq!(escape_for_csv(text), written, "{text:?}");
         }
     }
 }
