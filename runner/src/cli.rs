@@ -2,6 +2,8 @@
 
 mod destinations;
 mod privacy;
+mod query;
+mod store;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +20,8 @@ pub(crate) use self::privacy::{
     EraseArguments, KeyCommand, LedgerCommand, PrivacyCommand, RetentionArguments, RetrievalFormat,
     RetrieveArguments, SubjectArguments, SuppressionCommand,
 };
+pub(crate) use self::query::QueryArguments;
+pub(crate) use self::store::StoreCommand;
 use crate::exit::EXIT_CODES;
 
 /// Brings a Nexthink estate into a graph that you can query: devices, users, packages, alerts.
@@ -28,8 +32,23 @@ use crate::exit::EXIT_CODES;
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
+    /// Answer the query in this process, which `query` has started for it
+    #[arg(long, hide = true)]
+    pub(crate) worker: bool,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+impl Cli {
+    /// The memory for a query, if this is the process that answers it.
+    pub(crate) fn worker_memory_bytes(&self) -> Option<u64> {
+        match &self.command {
+            Some(Command::Query(arguments)) if self.worker => {
+                Some(arguments.memory_limit_bytes() as u64)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What every command takes.
@@ -122,7 +141,8 @@ Examples:
   nexthink-graph query \"select _type, count(*) n from entities group by 1 order by 1\"
   nexthink-graph query --output csv \"select name, \\\"osName\\\" from nexthink_device\" > devices.csv
 
-Names keep their case: write osName, not osname.")]
+Names keep their case: write osName, not osname. A table on a terminal is cut to its width; the other
+formats write everything.")]
     Query(QueryArguments),
     /// Write a generation, or all that is stored, as a folder
     #[command(subcommand)]
@@ -184,11 +204,16 @@ Example:
 
 What is there already is not added again.")]
     Backfill(BackfillArguments),
-    /// List the generations that are kept
+    /// List the generations that are kept, and which of them are damaged
     #[command(after_help = "Example:\n  nexthink-graph history --output json")]
     History {
         #[command(flatten)]
         output: Output,
+    },
+    /// Look after what is stored
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
     },
     /// Print a page of the documentation that is generated from the steps
     #[command(after_help = "\
@@ -339,21 +364,6 @@ pub(crate) struct InitArguments {
     /// Only write the file and print the queries
     #[arg(long)]
     pub(crate) no_check: bool,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct QueryArguments {
-    /// The query, a SELECT
-    #[arg(required_unless_present = "tables")]
-    pub(crate) sql: Option<String>,
-    /// List the tables and their columns instead
-    #[arg(long, conflicts_with = "sql")]
-    pub(crate) tables: bool,
-    /// Ask this generation instead of the published one; `history` lists them
-    #[arg(long, value_name = "ID")]
-    pub(crate) generation: Option<String>,
-    #[command(flatten)]
-    pub(crate) output: Output,
 }
 
 #[derive(Debug, Clone, Args)]

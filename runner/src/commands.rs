@@ -13,19 +13,22 @@ mod query;
 mod run;
 mod show;
 mod simulate;
+mod store;
 
 use std::path::Path;
 
 use core_store::{Generation, GenerationId, Location, Store, TenantStore};
 
-use crate::cli::{Cli, Command, DestinationName, ExportCommand, Global, RunArguments};
+use crate::cli::{
+    Cli, Command, DestinationName, ExportCommand, Global, RunArguments, StoreCommand,
+};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::output;
 
 /// Does what the command line says.
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
-    let Cli { global, command } = cli;
+    let Cli { global, worker, command } = cli;
     match command {
         None => match config::find(global.config.as_deref()) {
             Some(path) => {
@@ -43,7 +46,8 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Nql { fields, partitioned }) => show::nql(&global, &fields, partitioned),
         Some(Command::Docs { page, format, check }) => show::docs(page, format, check.as_deref()),
         Some(Command::Completions { shell }) => Ok(show::completions(shell)),
-        Some(Command::Query(arguments)) => query::query(&global, arguments).await,
+        Some(Command::Query(arguments)) if worker => query::query(&global, arguments).await,
+        Some(Command::Query(arguments)) => query::worker::run(&arguments).await,
         Some(Command::Export(ExportCommand::JupiterOne(arguments))) => {
             jupiterone::export(&global, &arguments)
         }
@@ -63,6 +67,9 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             audit::backfill(&configured(&global)?, &arguments).await
         }
         Some(Command::History { output }) => history::history(&global, output.output),
+        Some(Command::Store { command: StoreCommand::Verify { output } }) => {
+            store::verify(&global, output.output)
+        }
         Some(Command::Simulate(arguments)) => simulate::simulate(&global, arguments).await,
     }
 }

@@ -23,6 +23,29 @@ pub(crate) enum Exit {
     Terminated = 143,
 }
 
+impl Exit {
+    /// All of them.
+    const ALL: [Self; 12] = [
+        Self::Complete,
+        Self::Internal,
+        Self::Configuration,
+        Self::Credentials,
+        Self::Unreachable,
+        Self::DataRefused,
+        Self::DestinationFailed,
+        Self::Partial,
+        Self::Locked,
+        Self::Deferred,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
+    /// The exit with a code, such as a process of this program ends with.
+    pub(crate) fn from_code(code: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| *exit as i32 == code)
+    }
+}
+
 /// The exit codes for people, printed by `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
@@ -31,7 +54,7 @@ Exit codes:
   2    wrong usage or configuration
   3    credentials refused
   4    Nexthink cannot be reached, try later
-  5    data refused, nothing published
+  5    data refused, nothing published; or what is stored is damaged
   6    a destination failed; what was published is safe
   7    published, but partial
   9    another run holds the lock
@@ -80,6 +103,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         let exit = match &error {
             StoreError::Locked { .. } | StoreError::Delivering { .. } => Exit::Locked,
+            StoreError::Damaged { .. } => Exit::DataRefused,
             StoreError::UnsupportedLocation { .. }
             | StoreError::InvalidLocation
             | StoreError::InvalidName { .. }

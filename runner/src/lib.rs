@@ -23,19 +23,54 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use tokio::runtime::Builder;
 
+use crate::cli::Cli;
 use crate::exit::Exit;
+
+/// The threads that a query is computed on, at most.
+const MAX_QUERY_THREADS: usize = 8;
+/// The threads that read files for a query: each reads ahead a little of the memory.
+const MAX_BLOCKING_QUERY_THREADS: usize = 4;
+/// The stack of each: an expression is evaluated level by level.
+const QUERY_STACK_BYTES: usize = 16 * 1024 * 1024;
+/// What the process of a query takes besides the query: the program, the plan and the stack for planning.
+const QUERY_OVERHEAD_BYTES: u64 = 192 * 1024 * 1024;
 
 /// How long work on other threads may take to end after the program has decided to.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// The whole program, from the command line to the exit code.
 pub fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = Cli::parse();
     system::protect_process();
     output::hide_panics();
     telemetry::start(&cli.global);
-    let runtime = match tokio::runtime::Runtime::new() {
+    match cli.worker_memory_bytes() {
+        Some(memory_bytes) => work(cli, memory_bytes),
+        None => run(cli, &mut Builder::new_multi_thread()),
+    }
+}
+
+/// Runs a query in a process that may take so much memory, on threads whose stacks have room for it.
+fn work(cli: Cli, memory_bytes: u64) -> ExitCode {
+    let threads = system::processors().min(MAX_QUERY_THREADS);
+    // The stacks count as memory when the threads are started, whether they are used or not.
+    let stacks = (threads + 1) * QUERY_STACK_BYTES;
+    system::become_worker(memory_bytes + QUERY_OVERHEAD_BYTES + stacks as u64);
+    let answering = std::thread::Builder::new().stack_size(QUERY_STACK_BYTES).spawn(move || {
+        let mut runtime = Builder::new_multi_thread();
+        runtime.worker_threads(threads).max_blocking_threads(MAX_BLOCKING_QUERY_THREADS);
+        runtime.thread_stack_size(QUERY_STACK_BYTES);
+        run(cli, &mut runtime)
+    });
+    let failed = ExitCode::from(Exit::Internal as u8);
+    answering.map_or(failed, |thread| thread.join().unwrap_or(failed))
+}
+
+/// Does what the command line says, on a runtime of these threads.
+fn run(cli: Cli, runtime: &mut Builder) -> ExitCode {
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             output::error(&anyhow::Error::new(error).context("cannot start"));

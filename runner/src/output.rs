@@ -59,7 +59,12 @@ pub(crate) fn table<const WIDTH: usize>(
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_style(TableComponent::HeaderLines, '─');
-    table.set_content_arrangement(ContentArrangement::Disabled);
+    match terminal_columns() {
+        Some(columns) => table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(u16::try_from(columns).unwrap_or(u16::MAX)),
+        None => table.set_content_arrangement(ContentArrangement::Disabled),
+    };
     table.set_header(header);
     for row in rows {
         table.add_row(
@@ -79,6 +84,12 @@ pub(crate) fn hide_panics() {
         let place = panic.location().map_or_else(String::new, ToString::to_string);
         note(&format!("a defect of the program at {place}"));
     }));
+}
+
+/// The width of the terminal that results are printed to; none if they go elsewhere.
+pub(crate) fn terminal_columns() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(usize::from(width.0))
 }
 
 /// Whether standard error is a terminal.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::num::NonZero;
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -99,6 +100,32 @@ pub(crate) fn protect_process() {
     }
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// The command line of this process with one more flag in front, to be run in another process.
+///
+/// # Errors
+///
+/// The system does not say where the program lies.
+pub(crate) fn this_command(flag: &str) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(flag).args(std::env::args_os().skip(1));
+    Ok(command)
+}
+
+/// Limits the memory that this process can allocate, and ends it when its parent ends. A failed allocation
+/// aborts the process. Systems that know neither leave it as it is.
+pub(crate) fn become_worker(memory_bytes: u64) {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let limit = Rlimit { current: Some(memory_bytes), maximum: Some(memory_bytes) };
+        let _ = setrlimit(Resource::Data, limit);
+    }
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    #[cfg(not(unix))]
+    let _ = memory_bytes;
 }
 
 /// Who runs this program, for the ledger: the number that the system knows for certain, and the name

@@ -367,3 +367,29 @@ fn events_are_asked_before_there_is_any_generation() {
     let events = scene.query("select count(*) n from nexthink_audit_event");
     assert!(events[0]["n"].as_u64().expect("a number") > 250);
 }
+
+#[test]
+fn tables_of_events_are_partial_only_if_a_trail_lacks_some() {
+    let scene = scene("[\"engine-01\", \"engine-02\"]");
+    let partial_tables = || {
+        let ended = scene.program(&["query", "--tables", "--output", "json"]);
+        let tables: Vec<Value> = serde_json::from_str(&ended.stdout).expect("it is JSON");
+        let partial = tables.iter().filter(|table| table["partial"] == true);
+        let names = partial.map(|table| table["name"].as_str().unwrap_or_default().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let count = ["query", "select count(*) from nexthink_audit_event"];
+    scene.update(|it| {
+        it.audit.unreachable.insert("engine-02".to_owned());
+    });
+    assert_eq!(scene.run(&[]).ended.exit, Some(7));
+    assert_eq!(partial_tables(), ["nexthink_audit_event", "nexthink_account_has_audit_event"]);
+    let stderr = scene.program(&count).stderr;
+    assert!(stderr.contains("partial tables") && stderr.contains("nexthink_audit_event"), "{stderr}");
+    assert_eq!(scene.program(&[&["--quiet"], &count[..]].concat()).stderr, "");
+
+    scene.update(|it| it.audit.unreachable.clear());
+    scene.run_completely();
+    assert_eq!(partial_tables(), Vec::<String>::new());
+    assert_eq!(scene.program(&count).stderr, "");
+}

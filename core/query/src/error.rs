@@ -9,6 +9,8 @@ use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 
+use crate::complexity::{MAX_BYTES, MAX_TERMS};
+
 /// How alike two names must be, from 0 to 1, for one to be offered in place of the other.
 const SIMILAR: f64 = 0.6;
 
@@ -16,8 +18,8 @@ const SIMILAR: f64 = 0.6;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
-    /// The generation does not have what its manifest lists.
-    #[error("cannot open the generation")]
+    /// The stored files are damaged or cannot be read.
+    #[error("cannot read the stored tables")]
     Store(#[from] StoreError),
     /// A table's files cannot be opened.
     #[error("cannot open table {name}")]
@@ -69,6 +71,24 @@ pub enum QueryError {
         /// All names there are, as a query has to write them.
         columns: Vec<String>,
     },
+    /// The query is longer than any that a person or a program has reason to write.
+    #[error(
+        "the query has {bytes} bytes, more than {MAX_BYTES}: ask in parts, or join a list of values \
+         that you have elsewhere outside of this program"
+    )]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// The query has so many words and operators that it may be too deep to plan.
+    #[error(
+        "the query has {terms} words and operators, more than {MAX_TERMS}: ask in parts, or write a \
+         list, `name in (…)`, for many alternatives"
+    )]
+    TooComplex {
+        /// How many it has, without values and punctuation.
+        terms: usize,
+    },
     /// The query is not valid for these tables.
     #[error("the query is not valid: {message}")]
     Invalid {
@@ -95,6 +115,10 @@ pub enum QueryError {
 }
 
 impl QueryError {
+    /// The engine has panicked; the message of the panic may show a cell.
+    pub(crate) const PANICKED: Self =
+        Self::Execution { reason: "the engine gave up on it; write it in another way" };
+
     /// Translates what the engine says.
     pub(crate) fn from_engine(error: &DataFusionError, limit_bytes: usize) -> Self {
         let root = match error {

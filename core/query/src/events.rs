@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use core_store::{Table, TableKind};
+use core_store::{EventLog, Table, TableKind};
 use datafusion::common::ScalarValue;
-use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::datasource::{TableProvider, ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlanBuilder, col, lit};
 
 use crate::error::QueryError;
-use crate::session::{QuerySession, stored_table};
+use crate::session::QuerySession;
+use crate::stored::{self, StoredTable};
 use crate::tables::{self, ContentKind};
 
 /// Events to ask.
@@ -21,10 +21,10 @@ pub struct EventTables {
     pub name: String,
     /// Their `_class`.
     pub class: String,
-    /// Addresses of their files; at least one.
-    pub addresses: Vec<String>,
-    /// How many events there are.
-    pub rows: u64,
+    /// The events; at least one file.
+    pub log: EventLog,
+    /// Whether events are known to be missing.
+    pub partial: bool,
     /// The relationship from one entity to all of them.
     pub from: Option<EventOwner>,
 }
@@ -47,38 +47,32 @@ impl QuerySession {
     /// `entities` nor `relationships`, which are those of the generation.
     ///
     /// # Errors
-    /// [`QueryError::Open`] when a file is missing or no Parquet file,
-    /// [`QueryError::DuplicateTable`].
+    /// [`QueryError::Store`], [`QueryError::Open`], [`QueryError::DuplicateTable`].
     pub async fn add_events(&mut self, events: &EventTables) -> Result<(), QueryError> {
-        let failed = |source: DataFusionError| QueryError::Open {
-            name: events.name.clone(),
-            source: Box::new(source),
-        };
-        let addresses: Result<Vec<_>, _> =
-            events.addresses.iter().map(ListingTableUrl::parse).collect();
-        let addresses = addresses.map_err(failed)?;
-        let stored = stored_table(&self.context.state(), addresses).await.map_err(failed)?;
-        let table = table(TableKind::Entity, &events.name, &events.class, events.rows, None);
-        let plan = tables::type_plan(&table, Arc::clone(&stored)).map_err(failed)?;
-        self.register(&events.name, ContentKind::Entity, events.rows, true, plan)?;
+        let (log, rows) = (&events.log, events.log.rows());
+        let files = log.files().iter().map(|file| &*file.path);
+        let opened = stored::open(&self.context, "events", log.folder(), files).await;
+        let stored = StoredTable::Events(log.clone());
+        let opened = self.keep(&events.name, stored, opened)?;
+        let table = declaration(TableKind::Entity, &events.name, &events.class, events, None);
+        let plan = tables::type_plan(&table, Arc::clone(&opened));
+        let plan = plan.map_err(|error| self.error(&error))?;
+        self.register(&events.name, ContentKind::Entity, rows, events.partial, plan)?;
         let Some(owner) = &events.from else { return Ok(()) };
         let ends = Some((owner.from_type.clone(), events.name.clone()));
-        let table = table_of_edges(owner, events.rows, ends);
-        let edges = edges(&events.name, stored, &owner.from_key).map_err(failed)?;
-        let plan = tables::type_plan(&table, edges).map_err(failed)?;
-        self.register(&owner.name, ContentKind::Relationship, events.rows, true, plan)
+        let table = declaration(TableKind::Relationship, &owner.name, &owner.class, events, ends);
+        let plan = edges(&events.name, opened, &owner.from_key)
+            .and_then(|edges| tables::type_plan(&table, edges))
+            .map_err(|error| self.error(&error))?;
+        self.register(&owner.name, ContentKind::Relationship, rows, events.partial, plan)
     }
 }
 
-fn table_of_edges(owner: &EventOwner, rows: u64, ends: Option<(String, String)>) -> Table {
-    table(TableKind::Relationship, &owner.name, &owner.class, rows, ends)
-}
-
-fn table(
+fn declaration(
     kind: TableKind,
     name: &str,
     class: &str,
-    rows: u64,
+    events: &EventTables,
     ends: Option<(String, String)>,
 ) -> Table {
     let (from_type, to_type) = ends.unzip();
@@ -88,8 +82,8 @@ fn table(
         class: vec![class.to_owned()],
         from_type,
         to_type,
-        rows,
-        partial: true,
+        rows: events.log.rows(),
+        partial: events.partial,
         columns: Vec::new(),
         files: Vec::new(),
     }

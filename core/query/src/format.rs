@@ -20,16 +20,18 @@ use crate::error::QueryError;
 /// How an answer is written. Timestamps are RFC 3339 in all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Aligned columns in a frame, for a terminal. Holds the whole answer to find the widths. Null is
-    /// empty; characters that steer a terminal or turn the direction of text are shown escaped.
+    /// Aligned columns in a frame, for a terminal. Shows the first rows, as many as fit into a few
+    /// megabytes, and says how many more there are. Null is empty; characters that steer a terminal, turn
+    /// the direction of text or have no width are shown escaped, and long cells end in `…`.
     Table,
     /// One array of objects, one object a line. Null is `null`.
     Json,
     /// One object a line.
     Ndjson,
     /// RFC 4180, with a header. Null is empty, a list is its JSON. Text that a spreadsheet would run as
-    /// a formula (it begins with `=`, `+`, `-`, `@`, a tab or a line end) gets a `'` in front.
-    /// Control characters stay as they are: this is for files and programs, not for a terminal.
+    /// a formula (it begins with `=`, `+`, `-`, `@`, a tab or a line end, or a part of it after `;`, `|`, a
+    /// tab or a line end does) gets a `'` in front of it. Control characters stay as they are, unless the
+    /// answer is for a terminal.
     Csv,
 }
 
@@ -47,9 +49,15 @@ impl FromStr for Format {
     }
 }
 
+/// The size of the pieces in which a batch is turned into text: the text of a piece is held in memory.
+const PIECE_BYTES: usize = 1024 * 1024;
+/// The rows of a piece, at most.
+const PIECE_ROWS: usize = 1024;
+
 /// Writes an answer batch by batch; only [`Format::Table`] waits for the end.
 pub struct ResultWriter<W: Write> {
     target: Target<W>,
+    is_for_terminal: bool,
 }
 
 enum Target<W: Write> {
@@ -73,12 +81,23 @@ impl<W: Write> ResultWriter<W> {
                 let mut writer =
                     csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
                 let names = schema.fields().iter();
-                let header = names.map(|field| escape::escape_for_csv(field.name()).into_owned());
+                let header = names.map(|field| escape_for_csv(field.name()).into_owned());
                 writer.write_record(header).map_err(csv_error)?;
                 Target::Csv(Box::new(writer))
             }
         };
-        Ok(Self { target })
+        Ok(Self { target, is_for_terminal: false })
+    }
+
+    /// Makes the answer fit for a terminal with so many columns: a table is no wider, and CSV has no
+    /// characters that steer it.
+    #[must_use]
+    pub fn for_terminal(mut self, columns: usize) -> Self {
+        if let Target::Table(table, _) = &mut self.target {
+            table.set_max_width(columns);
+        }
+        self.is_for_terminal = true;
+        self
     }
 
     /// Appends rows.
@@ -86,23 +105,25 @@ impl<W: Write> ResultWriter<W> {
     /// # Errors
     /// [`QueryError::Output`].
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
-        match &mut self.target {
-            Target::Table(table, _) => table.push(batch)?,
-            Target::Ndjson(lines, out) => {
-                for line in lines.lines(batch)? {
-                    writeln!(out, "{line}")?;
-                }
-            }
-            Target::Json { lines, n_rows, out } => {
-                for line in lines.lines(batch)? {
-                    let before = if *n_rows == 0 { "[\n" } else { ",\n" };
-                    write!(out, "{before}{line}")?;
-                    *n_rows += 1;
-                }
-            }
-            Target::Csv(writer) => write_csv_rows(writer, batch)?,
+        let row_bytes = batch.get_array_memory_size() / batch.num_rows().max(1);
+        let rows = (PIECE_BYTES / row_bytes.max(1)).clamp(1, PIECE_ROWS);
+        for start in (0..batch.num_rows()).step_by(rows) {
+            self.write_piece(&batch.slice(start, rows.min(batch.num_rows() - start)))?;
         }
         Ok(())
+    }
+
+    fn write_piece(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
+        match &mut self.target {
+            Target::Table(table, _) => table.push(batch),
+            Target::Ndjson(lines, out) => lines.for_each(batch, |line| writeln!(out, "{line}")),
+            Target::Json { lines, n_rows, out } => lines.for_each(batch, |line| {
+                let before = if *n_rows == 0 { "[\n" } else { ",\n" };
+                *n_rows += 1;
+                write!(out, "{before}{line}")
+            }),
+            Target::Csv(writer) => write_csv_rows(writer, batch, self.is_for_terminal),
+        }
     }
 
     /// Ends the answer and returns what it was written to.
@@ -132,13 +153,16 @@ impl<W: Write> ResultWriter<W> {
 fn write_csv_rows<W: Write>(
     writer: &mut csv::Writer<W>,
     batch: &RecordBatch,
+    is_for_terminal: bool,
 ) -> Result<(), QueryError> {
     let cells = Cells::new(batch)?;
     for row in 0..batch.num_rows() {
         for column in 0..batch.num_columns() {
             let cell = cells.text(column, row)?;
             let is_text = cells::is_text(batch.column(column).data_type());
-            let cell = if is_text { escape::escape_for_csv(&cell) } else { cell.as_str().into() };
+            let cell = if is_text { escape_for_csv(&cell) } else { cell.as_str().into() };
+            let cell =
+                if is_for_terminal { escape_for_terminal(&cell) } else { cell.as_ref().into() };
             writer.write_field(cell.as_bytes()).map_err(csv_error)?;
         }
         writer.write_record(None::<&[u8]>).map_err(csv_error)?;

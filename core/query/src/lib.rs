@@ -1,9 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod bounded;
+mod complexity;
 mod error;
 mod events;
 mod format;
+mod planning;
 mod session;
+mod stored;
 mod tables;
 
 pub use error::QueryError;

@@ -1,17 +1,15 @@
 //! A session on one generation: registers its tables, takes SQL that only reads, hands out the answer
 //! in batches.
 
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use core_store::{Generation, Table, TableKind};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::TableReference;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{
-    ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
-};
-use datafusion::datasource::{TableProvider, ViewTable};
+use datafusion::datasource::ViewTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::{SQLOptions, SessionState};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -21,10 +19,16 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
-use futures::StreamExt;
+use futures::{FutureExt as _, StreamExt as _};
 
 use crate::error::{self, QueryError};
+use crate::stored::{self, StoredTable};
 use crate::tables::{self, ContentKind, TableInfo};
+use crate::{bounded, complexity, planning};
+
+/// The part of the memory limit that one call of a function may return: its result is held beside what it
+/// was made from and what is made of it.
+const FUNCTION_SHARE: usize = 4;
 
 /// How a session works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +49,15 @@ pub struct QuerySession {
     pub(crate) context: SessionContext,
     settings: QuerySettings,
     tables: Vec<TableInfo>,
+    stored: HashMap<String, StoredTable>,
 }
 
 impl QuerySession {
     /// Opens the tables of a generation; reads the end of each file, no rows.
     ///
     /// # Errors
-    /// [`QueryError::Open`] when a file is missing or no Parquet file.
+    /// [`QueryError::Store`] when a file is missing or damaged so that it cannot be opened,
+    /// [`QueryError::Open`] when the engine cannot open it although it is what was written.
     pub async fn open(
         generation: &Generation,
         settings: QuerySettings,
@@ -80,7 +86,7 @@ impl QuerySession {
     pub fn empty(settings: QuerySettings) -> Result<Self, QueryError> {
         let context = new_context(settings)
             .map_err(|error| QueryError::from_engine(&error, settings.memory_limit_bytes))?;
-        Ok(Self { context, settings, tables: Vec::new() })
+        Ok(Self { context, settings, tables: Vec::new(), stored: HashMap::new() })
     }
 
     /// The tables, those of the generation first, in the order of its manifest.
@@ -88,11 +94,21 @@ impl QuerySession {
         &self.tables
     }
 
-    /// Plans a query and starts it.
+    /// Plans a query, compares the files that it reads with their checksums, and starts it. Blocks
+    /// until the plan is made.
     ///
     /// # Errors
-    /// [`QueryError::ReadOnly`], [`QueryError::UnknownTable`], [`QueryError::Invalid`].
-    pub async fn sql(&self, sql: &str) -> Result<QueryResult, QueryError> {
+    /// [`QueryError::ReadOnly`], [`QueryError::UnknownTable`], [`QueryError::Invalid`] and the like for
+    /// what cannot be asked, [`QueryError::Store`] for damaged files.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn sql(&self, sql: &str) -> Result<QueryResult, QueryError> {
+        complexity::check(sql)?;
+        planning::on_deep_stack(|| self.start(sql))
+    }
+
+    async fn start(&self, sql: &str) -> Result<QueryResult, QueryError> {
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
         let statement =
@@ -113,10 +129,26 @@ impl QuerySession {
         if read_only.verify_plan(&plan).is_err() {
             return Err(QueryError::ReadOnly { statement: "a query that writes".to_owned() });
         }
+        let partial_tables = self.check_files(&plan)?;
         let answer = self.context.execute_logical_plan(plan).await;
         let answer = answer.map_err(|error| self.error(&error))?;
         let stream = answer.execute_stream().await.map_err(|error| self.error(&error))?;
-        Ok(QueryResult { stream, settings: self.settings })
+        Ok(QueryResult { stream, settings: self.settings, partial_tables })
+    }
+
+    /// Compares the files that a plan reads with their checksums. Returns the partial tables among those
+    /// that it reads.
+    fn check_files(&self, plan: &LogicalPlan) -> Result<Vec<String>, QueryError> {
+        let mut partial = Vec::new();
+        for name in stored::scanned_tables(plan).map_err(|error| self.error(&error))? {
+            if let Some(table) = self.stored.get(&name) {
+                table.check(&name)?;
+            }
+            if self.tables.iter().any(|table| table.name == name && table.partial) {
+                partial.push(name);
+            }
+        }
+        Ok(partial)
     }
 
     /// The tables a statement names and the session does not have: the first of them.
@@ -133,22 +165,32 @@ impl QuerySession {
     }
 
     async fn type_plan(
-        &self,
+        &mut self,
         generation: &Generation,
         table: &Table,
     ) -> Result<LogicalPlan, QueryError> {
-        let addresses = generation.table_files(table.kind, &table.name)?;
-        let failed = |source: DataFusionError| QueryError::Open {
-            name: table.name.clone(),
-            source: Box::new(source),
-        };
-        let stored = async {
-            let addresses: Result<Vec<_>, _> =
-                addresses.iter().map(ListingTableUrl::parse).collect();
-            stored_table(&self.context.state(), addresses?).await
-        };
-        let stored = stored.await.map_err(failed)?;
-        tables::type_plan(table, stored).map_err(failed)
+        let files = table.files.iter().map(|file| &*file.file.path);
+        let store = generation.id().as_str();
+        let opened = stored::open(&self.context, store, generation.folder(), files).await;
+        let stored = StoredTable::Generation(generation.clone(), table.kind);
+        let opened = self.keep(&table.name, stored, opened)?;
+        tables::type_plan(table, opened).map_err(|error| self.error(&error))
+    }
+
+    /// Keeps what the files of a table are part of. A table that cannot be opened is damaged, if its
+    /// files are not what was written.
+    pub(crate) fn keep<T>(
+        &mut self,
+        name: &str,
+        stored: StoredTable,
+        opened: Result<T, DataFusionError>,
+    ) -> Result<T, QueryError> {
+        if opened.is_err() {
+            stored.check(name)?;
+        }
+        self.stored.insert(name.to_owned(), stored);
+        opened
+            .map_err(|source| QueryError::Open { name: name.to_owned(), source: Box::new(source) })
     }
 
     fn register_union(&mut self, kind: TableKind, plans: &[LogicalPlan]) -> Result<(), QueryError> {
@@ -194,6 +236,7 @@ impl QuerySession {
 pub struct QueryResult {
     stream: SendableRecordBatchStream,
     settings: QuerySettings,
+    partial_tables: Vec<String>,
 }
 
 impl QueryResult {
@@ -202,12 +245,19 @@ impl QueryResult {
         self.stream.schema()
     }
 
+    /// The tables that the answer was made from and that may lack rows or hold rows of an earlier
+    /// generation.
+    pub fn partial_tables(&self) -> &[String] {
+        &self.partial_tables
+    }
+
     /// The next rows; none when the answer is whole.
     ///
     /// # Errors
     /// [`QueryError::Execution`], [`QueryError::MemoryLimit`].
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, QueryError> {
-        let batch = self.stream.next().await.transpose();
+        let next = AssertUnwindSafe(self.stream.next()).catch_unwind().await;
+        let batch = next.map_err(|_| QueryError::PANICKED)?.transpose();
         batch.map_err(|error| QueryError::from_engine(&error, self.settings.memory_limit_bytes))
     }
 
@@ -234,20 +284,9 @@ fn new_context(settings: QuerySettings) -> Result<SessionContext, DataFusionErro
         .with_memory_limit(settings.memory_limit_bytes, 1.0)
         .with_disk_manager_builder(no_files)
         .build_arc()?;
-    Ok(SessionContext::new_with_config_rt(config, runtime))
-}
-
-pub(crate) async fn stored_table(
-    state: &SessionState,
-    addresses: Vec<ListingTableUrl>,
-) -> Result<Arc<dyn TableProvider>, DataFusionError> {
-    let options = ListingOptions::new(Arc::new(ParquetFormat::new()));
-    let first = addresses.first().ok_or_else(|| DataFusionError::Plan("no files".to_owned()))?;
-    let schema = options.infer_schema(state, first).await?;
-    let config = ListingTableConfig::new_with_multi_paths(addresses)
-        .with_listing_options(options)
-        .with_schema(schema);
-    Ok(Arc::new(ListingTable::try_new(config)?))
+    let context = SessionContext::new_with_config_rt(config, runtime);
+    bounded::bound_functions(&context, settings.memory_limit_bytes / FUNCTION_SHARE)?;
+    Ok(context)
 }
 
 /// Lets pass what reads. The plan is examined once more, for a query that writes inside.

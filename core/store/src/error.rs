@@ -115,11 +115,14 @@ pub enum StoreError {
         /// The format version in its state.
         found: u32,
     },
-    /// Files of a generation are missing or are not what the manifest says.
-    #[error("generation {id} is damaged: {}", findings.join(", "))]
+    /// Files of a generation or event log are missing or do not match their checksums.
+    #[error(
+        "{owner} is damaged: {}; restore it from a backup, `store verify` lists all damage",
+        findings.join(", ")
+    )]
     Damaged {
-        /// The generation.
-        id: String,
+        /// The generation or event log.
+        owner: String,
         /// One line for each damaged file.
         findings: Vec<String>,
     },

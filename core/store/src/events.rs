@@ -6,16 +6,18 @@ mod append;
 mod keys;
 
 use std::collections::{BTreeSet, HashSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow_schema::SchemaRef;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use url::Url;
 
 pub use self::append::EventAppender;
+use crate::checksum::{Checksums, Thoroughness};
 use crate::error::StoreError;
 use crate::generation::Batches;
+use crate::manifest::FileEntry;
 use crate::tenant::{RunLock, TenantStore, folder_names};
 use crate::{leftovers, names};
 
@@ -69,6 +71,15 @@ pub struct EventFile {
 pub struct EventLog {
     folder: PathBuf,
     state: State,
+    checksums: Checksums,
+}
+
+impl EventFile {
+    /// What its content must be.
+    fn entry(&self) -> FileEntry {
+        let (path, blake3) = (self.path.clone(), self.blake3.clone());
+        FileEntry { path, bytes: self.bytes, blake3 }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,7 +100,8 @@ impl EventLog {
         names::check_table(name)?;
         let folder = tenant.folder().join(FOLDER).join(name);
         let state = State::read(&folder, name)?;
-        Ok(Self { folder, state })
+        let checksums = Checksums::new(format!("the event log {name}"), &folder, tenant.folder());
+        Ok(Self { folder, state, checksums })
     }
 
     /// The files, by day.
@@ -117,8 +129,7 @@ impl EventLog {
     /// meanwhile, older events are among them.
     pub fn events_since(&self, part: u64) -> (u64, Batches) {
         let new = || self.state.files.iter().filter(|it| it.newest_part >= part);
-        let paths = new().map(|file| self.folder.join(&file.path)).collect();
-        (new().map(|file| file.rows).sum(), Batches::of(paths))
+        (new().map(|file| file.rows).sum(), self.batches(new()))
     }
 
     /// How many events are from before a time, by this column of times.
@@ -131,10 +142,10 @@ impl EventLog {
             if file.to_ms < ms {
                 rows += file.rows;
             } else if file.from_ms < ms {
-                partly.push(self.folder.join(&file.path));
+                partly.push(file);
             }
         }
-        for batch in Batches::of(partly.into()) {
+        for batch in self.batches(partly) {
             let times = append::times(&batch?, time_column).clone();
             rows += times.values().iter().filter(|it| **it < ms).count() as u64;
         }
@@ -149,18 +160,47 @@ impl EventLog {
         leftovers::remove_unlisted_events(&self.folder, &listed)
     }
 
-    /// The addresses of the files, for an engine that reads them itself.
-    pub fn addresses(&self) -> Vec<Url> {
-        let address = |file: &EventFile| {
-            Url::from_file_path(self.folder.join(&file.path)).expect("a store's folder is absolute")
-        };
-        self.state.files.iter().map(address).collect()
+    /// The folder that the paths of its files are relative to.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Compares its files with their checksums, for an engine that reads them itself. Large files that
+    /// matched before and have not changed since are not read again.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] with all findings, [`StoreError::Io`].
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.compare(Thoroughness::Cached)
+    }
+
+    /// Reads every file and compares it with its checksum.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] with all findings, [`StoreError::Io`].
+    pub fn verify(&self) -> Result<(), StoreError> {
+        self.compare(Thoroughness::Full)
+    }
+
+    fn compare(&self, thoroughness: Thoroughness) -> Result<(), StoreError> {
+        let entries: Vec<_> = self.state.files.iter().map(EventFile::entry).collect();
+        self.checksums.check(&entries, thoroughness)
+    }
+
+    /// Opens its files, each compared with its checksum when its turn comes.
+    pub fn open_files(&self) -> impl Iterator<Item = Result<File, StoreError>> {
+        self.state.files.iter().map(|file| self.checksums.open(&file.entry()))
+    }
+
+    /// The events of some files, one file after the other.
+    fn batches<'a>(&self, files: impl IntoIterator<Item = &'a EventFile>) -> Batches {
+        let entries = files.into_iter().map(EventFile::entry).collect();
+        Batches::new(entries, self.checksums.clone())
     }
 
     /// The events of the days from one on, by day and then in the order in which they were stored.
     pub fn batches_from(&self, day: &str) -> Batches {
-        let files = self.state.files.iter().filter(|file| file.day.as_str() >= day);
-        Batches::of(files.map(|file| self.folder.join(&file.path)).collect())
+        self.batches(self.state.files.iter().filter(|file| file.day.as_str() >= day))
     }
 }
 

@@ -1,14 +1,14 @@
 //! Reads one generation. What it reads never changes, whatever runs publish meanwhile.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use url::Url;
 
+use crate::checksum::{Checksums, Thoroughness};
 use crate::error::StoreError;
 use crate::manifest::{FileEntry, Manifest, Table, TableKind};
 use crate::names::{self, GenerationId};
@@ -19,18 +19,17 @@ const ROWS_PER_BATCH: usize = 8 * 1024;
 /// A generation whose manifest has been read.
 #[derive(Debug, Clone)]
 pub struct Generation {
-    folder: PathBuf,
     manifest: Manifest,
+    checksums: Checksums,
 }
 
 impl Generation {
-    pub(crate) fn open(
-        folder: PathBuf,
-        tenant: &str,
-        id: &GenerationId,
-    ) -> Result<Self, StoreError> {
-        let manifest = Manifest::read(&folder, tenant, id)?;
-        Ok(Self { folder, manifest })
+    pub(crate) fn open(folder: &Path, tenant: &str, id: &GenerationId) -> Result<Self, StoreError> {
+        let manifest = Manifest::read(folder, tenant, id)?;
+        let tenant =
+            folder.ancestors().nth(2).expect("a generation is two folders below its tenant");
+        let checksums = Checksums::new(format!("generation {id}"), folder, tenant);
+        Ok(Self { manifest, checksums })
     }
 
     /// What it holds.
@@ -43,60 +42,74 @@ impl Generation {
         &self.manifest.id
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+    /// Its folder, which the paths in its manifest are relative to.
+    pub fn folder(&self) -> &Path {
+        self.checksums.folder()
     }
 
-    /// The rows of a table in their stored order. Files are opened when their turn comes.
+    /// The rows of a table in their stored order. Each file is compared with its checksum and opened when
+    /// its turn comes.
     ///
     /// # Errors
     /// [`StoreError::TableNotFound`].
     pub fn batches(&self, kind: TableKind, name: &str) -> Result<Batches, StoreError> {
         let files = self.table(kind, name)?.files.iter();
-        let waiting = files.map(|file| self.folder.join(&file.file.path)).collect();
-        Ok(Batches { waiting, open: None })
+        let files = files.map(|file| file.file.clone()).collect();
+        Ok(Batches::new(files, self.checksums.clone()))
     }
 
-    /// The addresses of a table's Parquet files, for an engine that reads them itself.
+    /// Opens the files of a table, each compared with its checksum when its turn comes.
     ///
     /// # Errors
     /// [`StoreError::TableNotFound`].
-    pub fn table_files(&self, kind: TableKind, name: &str) -> Result<Vec<Url>, StoreError> {
-        let address = |path: &str| {
-            Url::from_file_path(self.folder.join(path)).expect("a store's folder is absolute")
-        };
-        let files = &self.table(kind, name)?.files;
-        Ok(files.iter().map(|file| address(&file.file.path)).collect())
+    pub fn open_files(
+        &self,
+        kind: TableKind,
+        name: &str,
+    ) -> Result<impl Iterator<Item = Result<File, StoreError>>, StoreError> {
+        let files = self.table(kind, name)?.files.iter();
+        Ok(files.map(|file| self.checksums.open(&file.file)))
+    }
+
+    /// Compares the files of a table with their checksums, for an engine that reads them itself.
+    ///
+    /// # Errors
+    /// [`StoreError::TableNotFound`], [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn check_table(&self, kind: TableKind, name: &str) -> Result<(), StoreError> {
+        let files = self.table(kind, name)?.files.iter().map(|file| &file.file);
+        self.checksums.check(files, Thoroughness::Cached)
     }
 
     /// The bytes of an attachment, or none if there is none of this name.
     ///
     /// # Errors
-    /// [`StoreError::InvalidName`] and [`StoreError::Io`].
+    /// [`StoreError::InvalidName`], [`StoreError::Damaged`], [`StoreError::Io`].
     pub fn attachment(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         names::check_file(name)?;
-        if !self.manifest.attachments.iter().any(|file| file.path == name) {
+        let Some(entry) = self.manifest.attachments.iter().find(|file| file.path == name) else {
             return Ok(None);
-        }
-        let path = self.folder.join(name);
-        fs::read(&path).map(Some).map_err(StoreError::io("read", &path))
+        };
+        let mut bytes = Vec::new();
+        let read = self.checksums.open(entry)?.read_to_end(&mut bytes);
+        read.map_err(StoreError::io("read", &self.folder().join(name)))?;
+        Ok(Some(bytes))
     }
 
-    /// Reads every file and compares it with the manifest.
+    /// Reads every file and compares it with its checksum.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] with all findings.
+    /// [`StoreError::Damaged`] with all findings, [`StoreError::Io`].
     pub fn verify(&self) -> Result<(), StoreError> {
-        let mut findings = Vec::new();
-        for file in self.manifest.files() {
-            if let Some(finding) = examine(&self.folder.join(&file.path), file) {
-                findings.push(format!("{} {finding}", file.path));
-            }
-        }
-        if findings.is_empty() {
-            return Ok(());
-        }
-        Err(StoreError::Damaged { id: self.id().to_string(), findings })
+        self.checksums.check(self.manifest.files(), Thoroughness::Full)
+    }
+
+    /// Says which files are damaged, a line each. Large files that matched before and have not changed
+    /// since are not read again.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn find_damage(&self) -> Result<Vec<String>, StoreError> {
+        self.checksums.findings(self.manifest.files(), Thoroughness::Cached)
     }
 
     fn table(&self, kind: TableKind, name: &str) -> Result<&Table, StoreError> {
@@ -107,26 +120,10 @@ impl Generation {
     }
 }
 
-/// What is wrong with a file, if anything.
-fn examine(path: &Path, expected: &FileEntry) -> Option<String> {
-    let mut hasher = blake3::Hasher::new();
-    let n_bytes = match File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher)) {
-        Ok(n_bytes) => n_bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Some("is missing".to_owned()),
-        Err(error) => return Some(format!("cannot be read ({error})")),
-    };
-    if n_bytes != expected.bytes {
-        return Some(format!("has {n_bytes} bytes instead of {}", expected.bytes));
-    }
-    if hasher.finalize().to_hex().as_str() != expected.blake3 {
-        return Some("has another content than when it was written".to_owned());
-    }
-    None
-}
-
 /// The rows of a table, in batches. Ends after the first error.
 pub struct Batches {
-    waiting: VecDeque<PathBuf>,
+    waiting: VecDeque<FileEntry>,
+    checksums: Checksums,
     open: Option<(PathBuf, ParquetRecordBatchReader)>,
 }
 
@@ -145,8 +142,9 @@ impl Iterator for Batches {
                     None => self.open = None,
                 }
             }
-            let path = self.waiting.pop_front()?;
-            match open(&path) {
+            let entry = self.waiting.pop_front()?;
+            let path = self.checksums.folder().join(&entry.path);
+            match self.open_next(&entry, &path) {
                 Ok(reader) => self.open = Some((path, reader)),
                 Err(error) => return Some(Err(self.end(error))),
             }
@@ -156,8 +154,19 @@ impl Iterator for Batches {
 
 impl Batches {
     /// The rows of these files, one file after the other.
-    pub(crate) fn of(files: VecDeque<PathBuf>) -> Self {
-        Self { waiting: files, open: None }
+    pub(crate) fn new(files: VecDeque<FileEntry>, checksums: Checksums) -> Self {
+        Self { waiting: files, checksums, open: None }
+    }
+
+    fn open_next(
+        &self,
+        entry: &FileEntry,
+        path: &Path,
+    ) -> Result<ParquetRecordBatchReader, StoreError> {
+        let file = self.checksums.open(entry)?;
+        ParquetRecordBatchReaderBuilder::try_new(file)
+            .and_then(|builder| builder.with_batch_size(ROWS_PER_BATCH).build())
+            .map_err(StoreError::parquet("read", path))
     }
 
     fn end(&mut self, error: StoreError) -> StoreError {
@@ -165,11 +174,4 @@ impl Batches {
         self.open = None;
         error
     }
-}
-
-fn open(path: &Path) -> Result<ParquetRecordBatchReader, StoreError> {
-    let file = File::open(path).map_err(StoreError::io("open the file", path))?;
-    ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(|builder| builder.with_batch_size(ROWS_PER_BATCH).build())
-        .map_err(StoreError::parquet("read", path))
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod checksum;
 mod destroy;
 mod dictionary;
 mod downloads;

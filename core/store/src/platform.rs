@@ -1,7 +1,10 @@
 //! What is special to one operating system: who may change a folder. Systems without modes get the
 //! access rules of the folder that holds the store.
 
+use std::fs::Metadata;
 use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 
@@ -32,4 +35,37 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// What tells that a file may have changed: its size, its times, and which file it is. The time of the
+/// last change of its metadata is among them, which no program can set back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileStamp {
+    bytes: u64,
+    modified_ns: i128,
+    changed_ns: i128,
+    inode: u64,
+}
+
+/// The stamp of a file.
+pub(crate) fn file_stamp(metadata: &Metadata) -> FileStamp {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let nanoseconds =
+            |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        FileStamp {
+            bytes: metadata.len(),
+            modified_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let modified = metadata.modified().ok();
+        let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        let modified_ns = since.map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(0));
+        FileStamp { bytes: metadata.len(), modified_ns, changed_ns: 0, inode: 0 }
+    }
 }

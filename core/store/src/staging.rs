@@ -101,7 +101,7 @@ impl Staging {
         core_files::sync_folder(&tenant.generations())?;
         core_files::replace_file(&tenant.current_path(), format!("{}\n", self.id).as_bytes())?;
         tracing::info!(tenant = tenant.name(), generation = %self.id, "generation published");
-        Generation::open(published, tenant.name(), &self.id)
+        Generation::open(&published, tenant.name(), &self.id)
     }
 
     fn manifest(

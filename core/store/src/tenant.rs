@@ -189,7 +189,7 @@ impl TenantStore {
         id: &GenerationId,
     ) -> Result<Generation, StoreError> {
         self.check_place()?;
-        Generation::open(self.generations().join(id.as_str()), &self.name, id)
+        Generation::open(&self.generations().join(id.as_str()), &self.name, id)
     }
 
     /// All generations, newest first, those that cannot be read included.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
-use core_audit::{HOUR_MS, Span};
+use core_audit::{Coverage, HOUR_MS, Span};
 use core_query::{
     EventOwner, EventTables, Format, QueryError, QuerySession, QuerySettings, ResultWriter,
 };
@@ -64,26 +64,39 @@ pub(super) async fn add_events(
     if log.files().is_empty() {
         return Ok(());
     }
-    let tables = tables(tenant.name(), &log);
-    session.add_events(&tables).await.map_err(|error| Failure::new(Exit::Internal, error))
+    let tables = tables(tenant.name(), &log)?;
+    let added = session.add_events(&tables).await;
+    added.map_err(|error| super::query::failure(error, Exit::Internal))
 }
 
-fn tables(tenant: &str, log: &EventLog) -> EventTables {
+/// The events as tables.
+fn tables(tenant: &str, log: &EventLog) -> Result<EventTables, Failure> {
+    let now_ms = audit::now_ms();
+    let notes = Notes::of(log)?;
+    let partial = notes.trails.values().any(|coverage| lacks_events(coverage, now_ms));
     let mut from_key = String::new();
     ACCOUNT.write_key(tenant, &mut from_key);
     let [class] = AUDIT_EVENT.class else { unreachable!("an event has one class") };
-    EventTables {
+    Ok(EventTables {
         name: AUDIT_EVENT.type_name.to_owned(),
         class: class.name().to_owned(),
-        addresses: log.addresses().iter().map(ToString::to_string).collect(),
-        rows: log.rows(),
+        log: log.clone(),
+        partial,
         from: Some(EventOwner {
             name: ACCOUNT_HAS_AUDIT_EVENT.type_name.to_owned(),
             class: ACCOUNT_HAS_AUDIT_EVENT.class.name().to_owned(),
             from_type: ACCOUNT.type_name.to_owned(),
             from_key,
         }),
-    }
+    })
+}
+
+/// Says whether events of a trail are missing, other than those since it was last read.
+fn lacks_events(coverage: &Coverage, now_ms: i64) -> bool {
+    let server_ms = coverage.server_ms(now_ms);
+    let is_since_last_read =
+        |gap: &Span| gap.to_ms >= server_ms && coverage.has_read(gap.from_ms.saturating_sub(1));
+    !coverage.lost().is_empty() || !coverage.gaps(now_ms).iter().all(is_since_last_read)
 }
 
 /// A session on the events alone, which need no generation.
@@ -177,8 +190,8 @@ fn filter(arguments: &TailArguments) -> String {
 }
 
 async fn rows(session: &QuerySession, sql: &str) -> Result<Vec<RecordBatch>, Failure> {
-    let answer = async { session.sql(sql).await?.collect().await };
-    answer.await.map_err(|error: QueryError| Failure::new(Exit::Internal, error))
+    let answer = async { session.sql(sql)?.collect().await };
+    answer.await.map_err(|error: QueryError| super::query::failure(error, Exit::Internal))
 }
 
 fn keys(batches: &[RecordBatch]) -> HashSet<String> {
@@ -239,7 +252,7 @@ async fn ask(global: &Global, name: &str, format: RowFormat) -> Result<Exit, Fai
     let tenant = super::tenant(global)?;
     let session = session(&tenant).await?;
     ledger::record_read(&tenant, &Event::AuditRead { question: name });
-    super::query::answered(&session, sql, format.into()).await
+    super::query::answered(global, &session, sql, format.into()).await
 }
 
 /// Lists the ready questions.

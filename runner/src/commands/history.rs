@@ -1,6 +1,6 @@
 //! `history`: the generations that are kept.
 
-use core_store::{HistoryEntry, Manifest, Outcome, TableKind};
+use core_store::{HistoryEntry, Manifest, Outcome, StoreError, TableKind};
 use serde_json::json;
 
 use crate::cli::{Global, RowFormat};
@@ -9,19 +9,28 @@ use crate::output;
 
 /// Lists the generations, the newest first.
 pub(super) fn history(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
-    let entries = super::tenant(global)?.history()?;
+    let tenant = super::tenant(global)?;
+    let entries = tenant.history()?;
+    let damage = |entry: &HistoryEntry| -> Result<Vec<String>, StoreError> {
+        match &entry.manifest {
+            Ok(_) => tenant.generation(&entry.id)?.find_damage(),
+            Err(_) => Ok(Vec::new()),
+        }
+    };
+    let damages = entries.iter().map(damage).collect::<Result<Vec<_>, _>>()?;
     if format != RowFormat::Table {
-        let objects: Vec<_> = entries.iter().map(as_json).collect();
+        let objects: Vec<_> =
+            entries.iter().zip(&damages).map(|(entry, damage)| as_json(entry, damage)).collect();
         return super::show::rows(&objects, format);
     }
-    let table = entries.iter().map(|entry| {
+    let table = entries.iter().zip(&damages).map(|(entry, damage)| {
         let mark = if entry.is_current { " (published)" } else { "" };
         let id = format!("{}{mark}", entry.id);
         match &entry.manifest {
             Ok(manifest) => [
                 id,
                 manifest.created_at.clone(),
-                outcome(manifest).to_owned(),
+                shown_outcome(manifest, damage),
                 rows(manifest, TableKind::Entity).to_string(),
                 rows(manifest, TableKind::Relationship).to_string(),
             ],
@@ -35,7 +44,16 @@ pub(super) fn history(global: &Global, format: RowFormat) -> Result<Exit, Failur
     Ok(Exit::Complete)
 }
 
-fn as_json(entry: &HistoryEntry) -> serde_json::Value {
+/// The outcome of a generation, or that it is damaged.
+fn shown_outcome(manifest: &Manifest, damage: &[String]) -> String {
+    match damage {
+        [] => outcome(manifest).to_owned(),
+        [finding] => format!("damaged: {finding}"),
+        [finding, others @ ..] => format!("damaged: {finding}, and {} more files", others.len()),
+    }
+}
+
+fn as_json(entry: &HistoryEntry, damage: &[String]) -> serde_json::Value {
     match &entry.manifest {
         Ok(manifest) => json!({
             "id": entry.id.to_string(),
@@ -44,6 +62,7 @@ fn as_json(entry: &HistoryEntry) -> serde_json::Value {
             "outcome": outcome(manifest),
             "entities": rows(manifest, TableKind::Entity),
             "relationships": rows(manifest, TableKind::Relationship),
+            "damage": damage,
         }),
         Err(error) => json!({
             "id": entry.id.to_string(),

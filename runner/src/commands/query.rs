@@ -1,8 +1,11 @@
 //! `query`: SQL over a generation.
 
+pub(super) mod worker;
+
 use std::io;
 
 use core_query::{Format, QueryError, QuerySession, QuerySettings, ResultWriter};
+use core_store::StoreError;
 use serde_json::json;
 
 use crate::cli::{Global, QueryArguments, RowFormat};
@@ -25,11 +28,12 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
     } else {
         Some(super::generation(&tenant, arguments.generation.as_deref())?)
     };
+    let settings = QuerySettings { memory_limit_bytes: arguments.memory_limit_bytes() };
     let session = match &generation {
-        Some(generation) => QuerySession::open(generation, QuerySettings::default()).await,
-        None => QuerySession::empty(QuerySettings::default()),
+        Some(generation) => QuerySession::open(generation, settings).await,
+        None => QuerySession::empty(settings),
     };
-    let mut session = session.map_err(|error| Failure::new(Exit::Internal, error))?;
+    let mut session = session.map_err(|error| failure(error, Exit::Internal))?;
     super::audit::add_events(&mut session, &tenant).await?;
     let format = arguments.output.output;
     match arguments.sql {
@@ -37,7 +41,7 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
             let id = generation.as_ref().map_or("none", |it| it.id().as_str());
             let query = privacy::ledger_token(global, &sql);
             ledger::record_read(&tenant, &Event::Query { generation: id, query });
-            answered(&session, &sql, format.into()).await
+            answered(global, &session, &sql, format.into()).await
         }
         None => tables(&session, format),
     }
@@ -45,6 +49,7 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
 
 /// Prints the answer to a query. A reader that goes away is no failure.
 pub(super) async fn answered(
+    global: &Global,
     session: &QuerySession,
     sql: &str,
     format: Format,
@@ -53,18 +58,43 @@ pub(super) async fn answered(
         Err(QueryError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             Ok(Exit::Complete)
         }
-        Err(error) => Err(Failure::new(Exit::Configuration, error)),
-        Ok(()) => Ok(Exit::Complete),
+        Err(error) => Err(failure(error, Exit::Configuration)),
+        Ok(partial_tables) => {
+            if !partial_tables.is_empty() && !global.quiet {
+                output::note(&format!(
+                    "the answer is made from partial tables, which may lack rows or hold older ones: {}",
+                    partial_tables.join(", ")
+                ));
+            }
+            Ok(Exit::Complete)
+        }
     }
 }
 
-async fn answer(session: &QuerySession, sql: &str, format: Format) -> Result<(), QueryError> {
-    let mut result = session.sql(sql).await?;
+/// A failure with the exit code of damage, or else another.
+pub(super) fn failure(error: QueryError, otherwise: Exit) -> Failure {
+    match error {
+        QueryError::Store(error @ StoreError::Damaged { .. }) => error.into(),
+        error => Failure::new(otherwise, error),
+    }
+}
+
+/// Prints the answer. Returns the partial tables that it is made from.
+async fn answer(
+    session: &QuerySession,
+    sql: &str,
+    format: Format,
+) -> Result<Vec<String>, QueryError> {
+    let mut result = session.sql(sql)?;
     let mut writer = ResultWriter::new(format, &result.schema(), output::writer())?;
+    if let Some(columns) = output::terminal_columns() {
+        writer = writer.for_terminal(columns);
+    }
     while let Some(batch) = result.next().await? {
         writer.write(&batch)?;
     }
-    writer.finish().map(drop)
+    writer.finish()?;
+    Ok(result.partial_tables().to_vec())
 }
 
 /// Lists the tables.

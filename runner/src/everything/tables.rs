@@ -8,8 +8,7 @@ use anyhow::Context as _;
 use arrow_schema::{DataType, Field, Schema};
 use core_files::File;
 use core_query::{Format, ResultWriter};
-use core_store::{Batches, EventLog, Generation, Table, TableKind};
-use url::Url;
+use core_store::{Batches, EventLog, Generation, StoreError, Table, TableKind};
 
 use super::finish;
 use crate::cli::TableFormat;
@@ -43,10 +42,7 @@ pub(super) fn write_table(
     target: &Path,
 ) -> anyhow::Result<()> {
     match format {
-        TableFormat::Parquet => {
-            let files = generation.table_files(table.kind, &table.name)?;
-            copy_all(&files, target)
-        }
+        TableFormat::Parquet => copy_all(generation.open_files(table.kind, &table.name)?, target),
         TableFormat::Csv => {
             let names = table.columns.iter().map(|column| column.name.as_str());
             write_csv(generation.batches(table.kind, &table.name)?, names, target)
@@ -61,7 +57,7 @@ pub(super) fn write_events(
     target: &Path,
 ) -> anyhow::Result<()> {
     match format {
-        TableFormat::Parquet => copy_all(&log.addresses(), target),
+        TableFormat::Parquet => copy_all(log.open_files(), target),
         TableFormat::Csv => write_csv(log.batches_from(""), std::iter::empty(), target),
     }
 }
@@ -88,16 +84,17 @@ fn write_csv<'a>(
 }
 
 /// Copies files under numbered names into a new folder.
-fn copy_all(files: &[Url], folder: &Path) -> anyhow::Result<()> {
+fn copy_all(
+    files: impl Iterator<Item = Result<fs::File, StoreError>>,
+    folder: &Path,
+) -> anyhow::Result<()> {
     core_files::create_folder(folder)?;
-    for (number, address) in files.iter().enumerate() {
-        let from = address.to_file_path().ok().context("a stored file has no path")?;
-        let shown = from.display();
-        let mut source =
-            fs::File::open(&from).with_context(|| format!("cannot open the file {shown}"))?;
+    for (number, file) in files.enumerate() {
+        let mut source = file?;
         let target = folder.join(format!("part-{number:05}.parquet"));
         let mut out = BufWriter::new(File::create_new(&target)?);
-        io::copy(&mut source, &mut out).with_context(|| format!("cannot copy {shown}"))?;
+        io::copy(&mut source, &mut out)
+            .with_context(|| format!("cannot write {}", target.display()))?;
         finish(out)?;
     }
     Ok(())

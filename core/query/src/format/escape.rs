@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_shows_what_would_steer_it_or_be_invisible() {
+    fn q6_a_terminal_shows_what_would_steer_it_or_be_invisible() {
         let table = [
             ("plain, Grüße 東京 e\u{301}", "plain, Grüße 東京 e\u{301}"),
             ("a\nb\tc", "a\\nb\\tc"),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_cell_is_a_formula() {
+    fn q6_no_part_of_a_cell_is_a_formula() {
         let table = [
             ("=1+1", "'=1+1"),
             ("@SUM(A1)", "'@SUM(A1)"),

@@ -1,6 +1,7 @@
 //! Rows as JSON objects, one a line.
 
 use std::collections::HashSet;
+use std::io;
 use std::sync::Arc;
 
 use arrow::json::writer::{LineDelimited, WriterBuilder};
@@ -20,10 +21,18 @@ impl JsonLines {
         Self { schema: with_unique_names(schema) }
     }
 
-    pub(crate) fn lines(&self, batch: &RecordBatch) -> Result<Vec<String>, QueryError> {
+    /// Hands out the line of each row.
+    pub(crate) fn for_each(
+        &self,
+        batch: &RecordBatch,
+        mut each: impl FnMut(&str) -> io::Result<()>,
+    ) -> Result<(), QueryError> {
         let text = self.text(batch).map_err(|error| QueryError::from_arrow(&error))?;
         let text = String::from_utf8(text).expect("JSON is written as UTF-8");
-        Ok(text.lines().map(|line| escape_in_json(line).into_owned()).collect())
+        for line in text.lines() {
+            each(&escape_in_json(line))?;
+        }
+        Ok(())
     }
 
     fn text(&self, batch: &RecordBatch) -> Result<Vec<u8>, arrow::error::ArrowError> {

@@ -1,8 +1,9 @@
 //! What can be asked, and that a filter reaches the files.
 
+use arrow::array::RecordBatch;
 use core_query::{ContentKind, QuerySession, QuerySettings};
 
-use crate::support::{Checked, Place, estate, rows};
+use crate::support::{Checked, Place, entity, estate, rows, text};
 
 #[tokio::test]
 async fn names_keep_their_case_in_a_join() -> Checked {
@@ -174,6 +175,40 @@ async fn an_empty_generation_has_the_common_tables_without_rows() -> Checked {
     for table in ["entities", "relationships"] {
         let sql = format!("select count(*), count(_class), count(displayName) from {table}");
         assert_eq!(rows(&session, &sql).await?, ["0,0,0"], "{table}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn q5_a_store_can_be_asked_whatever_its_folder_is_called() -> Checked {
+    let mut names: Vec<std::ffi::OsString> =
+        ["tab\there", "new\nline", "😀 & <b>", "a?b*c[d]#e%2F", "\u{202e}"].map(Into::into).into();
+    #[cfg(unix)]
+    names.push(std::os::unix::ffi::OsStringExt::from_vec(b"caf\xe9".to_vec()));
+    for name in names {
+        let place = Place::named(&name)?;
+        let batch = RecordBatch::try_from_iter([("_key", text(&[Some("a")]))])?;
+        let generation = place.publish(vec![entity("nexthink_device", &["Device"], batch)])?;
+        let session = QuerySession::open(&generation, QuerySettings::default()).await?;
+        assert_eq!(rows(&session, "select count(*) from entities").await?, ["1"], "{name:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_names_the_partial_tables_that_it_is_made_from() -> Checked {
+    let (_place, session) = estate().await?;
+    let installed = "nexthink_device_installed_package";
+    let table = [
+        ("select count(*) from nexthink_device", vec![]),
+        ("select count(*) from nexthink_device_installed_package", vec![installed]),
+        (
+            "select 1 from nexthink_device where exists (select 1 from relationships)",
+            vec![installed],
+        ),
+    ];
+    for (sql, partial) in table {
+        assert_eq!(session.sql(sql)?.partial_tables(), partial, "{sql}");
     }
     Ok(())
 }

@@ -4,16 +4,16 @@ use std::fs;
 
 use arrow::array::RecordBatch;
 use core_query::{QueryError, QuerySession, QuerySettings};
-use core_store::TableKind;
+use core_store::StoreError;
 
-use crate::support::{Checked, Place, entity, estate, text};
+use crate::support::{Checked, Place, entity, estate, rows, text};
 
 /// Why a query gets no answer, whether it is refused before it runs or fails while it runs.
 async fn refusal(
     session: &QuerySession,
     sql: &str,
 ) -> Result<QueryError, Box<dyn std::error::Error>> {
-    let outcome = match session.sql(sql).await {
+    let outcome = match session.sql(sql) {
         Ok(result) => result.collect().await.map(|_| ()),
         Err(error) => Err(error),
     };
@@ -163,14 +163,122 @@ async fn a_query_that_needs_too_much_memory_fails() -> Checked {
 }
 
 #[tokio::test]
-async fn a_missing_file_is_found_when_opening() -> Checked {
+async fn q1_a_function_does_not_return_more_than_its_share_of_the_limit() -> Checked {
+    let (_place, session) = estate().await?;
+    let table = [
+        "select length(repeat(name, 100000000)) from nexthink_device",
+        "select repeat('a', 2000000000)",
+        "select lpad('a', 2000000000, 'b')",
+        "select rpad(name, 2000000000, 'b') from nexthink_device",
+        "select range(1, 3000000000)",
+        "select generate_series(1, 3000000000)",
+        "select array_repeat(1, 2000000000)",
+        "select array_repeat(array_repeat(1, 100000), 100000)",
+        "select array_resize([1], 2000000000, 1)",
+        "select replace(repeat('a', 1000000), 'a', repeat('b', 10000))",
+        "select length(regexp_replace(repeat('a', 1000000), 'a', repeat('b', 10000), 'g'))",
+    ];
+    for sql in table {
+        let error = refusal(&session, sql).await?;
+        assert!(matches!(error, QueryError::MemoryLimit { .. }), "{sql}: {error}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_that_could_be_too_large_and_is_not_is_answered() -> Checked {
+    let (_place, session) = estate().await?;
+    // Estimated at more than the limit, since each character could be a match.
+    let sql = "select count(*), min(length(x)), max(length(x)) from (select regexp_replace( \
+               lpad(cast(value as varchar), 2000, 'x'), '[0-9]+', repeat('y', 30)) x \
+               from generate_series(1, 8192))";
+    assert_eq!(rows(&session, sql).await?, ["8192,2026,2029"]);
+    let sql = "select repeat('ab', 3), lpad('a', 3, 'xy'), replace('aba', 'a', 'cd'), \
+               array_resize([1], 2, 7), range(3), array_repeat('x', 2), repeat(null, 3)";
+    assert_eq!(
+        rows(&session, sql).await?,
+        [r#"ababab,xya,cdbcd,"[1,7]","[0,1,2]","[""x"",""x""]","#]
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn q4_a_query_that_is_too_deep_or_too_long_is_refused() -> Checked {
+    let (_place, session) = estate().await?;
+    let table = [
+        format!("select 1{}", "::int".repeat(1_000)),
+        format!("select 'a'{}", " like 'a'".repeat(15_000)),
+        format!("select 1{}", "+1".repeat(15_000)),
+        format!("select 'a'{}", "||'a'".repeat(20_000)),
+        format!("select 1{}", " union all select 1".repeat(5_000)),
+        format!("select {}1", "- ".repeat(20_000)),
+    ];
+    for sql in table {
+        let error = refusal(&session, &sql).await?;
+        assert!(matches!(error, QueryError::TooComplex { .. }), "{}: {error}", &sql[..20]);
+    }
+    let error = refusal(&session, &format!("select '{}'", "x".repeat(2_000_000))).await?;
+    assert!(matches!(error, QueryError::TooLong { bytes: 2_000_009 }), "{error}");
+    let error = refusal(&session, &format!("select {}1", "(".repeat(20_000))).await?;
+    assert!(matches!(error, QueryError::Invalid { .. }), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn q4_the_deepest_query_that_is_let_pass_is_planned() -> Checked {
+    let (_place, session) = estate().await?;
+    let table = [
+        (format!("select 1{}", "+1".repeat(990)), "991"),
+        (format!("select 1{}", "::int".repeat(490)), "1"),
+        (format!("select 1 where true{}", " and true".repeat(490)), "1"),
+        (format!("select length('a'{})", "||'a'".repeat(990)), "991"),
+        (format!("select count(*) from (select 1{})", " union all select 1".repeat(320)), "321"),
+    ];
+    for (sql, expected) in table {
+        assert_eq!(rows(&session, &sql).await?, [expected], "{}", &sql[..20]);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn j7_damaged_files_are_not_read() -> Checked {
+    let place = Place::new()?;
+    let batch = RecordBatch::try_from_iter([("_key", text(&[Some("key-one")]))])?;
+    let generation = place.publish(vec![
+        entity("nexthink_device", &["Device"], batch.clone()),
+        entity("nexthink_user", &["User"], batch),
+    ])?;
+    let path = generation.folder().join("entities/nexthink_device/part-00000.parquet");
+    let mut bytes = fs::read(&path)?;
+    bytes[20] ^= 1;
+    fs::write(&path, bytes)?;
+    let session = QuerySession::open(&generation, QuerySettings::default()).await?;
+    let table = [
+        "select count(*) from nexthink_device",
+        "select 1 from nexthink_user where exists (select 1 from nexthink_device)",
+        "select _key from entities",
+        "explain select _key from nexthink_device",
+    ];
+    for sql in table {
+        let error = refusal(&session, sql).await?;
+        assert!(matches!(error, QueryError::Store(StoreError::Damaged { .. })), "{sql}: {error}");
+    }
+    assert_eq!(rows(&session, "select count(*) from nexthink_user").await?, ["1"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_is_missing_or_cut_off_is_found_when_opening() -> Checked {
     let place = Place::new()?;
     let batch = RecordBatch::try_from_iter([("_key", text(&[Some("a")]))])?;
     let generation = place.publish(vec![entity("nexthink_device", &["Device"], batch)])?;
-    let files = generation.table_files(TableKind::Entity, "nexthink_device")?;
-    fs::remove_file(files[0].to_file_path().map_err(|()| "not a file address")?)?;
+    let path = generation.folder().join("entities/nexthink_device/part-00000.parquet");
+    fs::write(&path, "PAR1")?;
     let outcome = QuerySession::open(&generation, QuerySettings::default()).await;
-    assert!(matches!(outcome, Err(QueryError::Open { name, .. }) if name == "nexthink_device"));
+    assert!(matches!(outcome, Err(QueryError::Store(StoreError::Damaged { .. }))));
+    fs::remove_file(&path)?;
+    let outcome = QuerySession::open(&generation, QuerySettings::default()).await;
+    assert!(matches!(outcome, Err(QueryError::Store(StoreError::Damaged { .. }))));
     Ok(())
 }
 

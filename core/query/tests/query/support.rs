@@ -1,6 +1,7 @@
 //! A published generation of a few invented devices, packages and edges.
 
 use std::error::Error;
+use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use arrow::array::types::Int32Type;
@@ -19,11 +20,18 @@ pub(crate) type Checked = Result<(), Box<dyn Error>>;
 /// A store of its own, removed afterwards.
 pub(crate) struct Place {
     folder: TempDir,
+    name: OsString,
 }
 
 impl Place {
     pub(crate) fn new() -> Result<Self, Box<dyn Error>> {
-        Ok(Self { folder: tempfile::tempdir()? })
+        // A space and a per cent sign, which addresses of files have to carry.
+        Self::named("the store, 100%25".as_ref())
+    }
+
+    /// The same with another name of the store's folder.
+    pub(crate) fn named(name: &OsStr) -> Result<Self, Box<dyn Error>> {
+        Ok(Self { folder: tempfile::tempdir()?, name: name.to_owned() })
     }
 
     /// Publishes tables with their rows; the flag tells whether a table is partial.
@@ -31,8 +39,7 @@ impl Place {
         &self,
         tables: Vec<(TableDeclaration, RecordBatch, bool)>,
     ) -> Result<Generation, Box<dyn Error>> {
-        // A space and a per cent sign, which addresses of files have to carry.
-        let path = self.folder.path().join("the store, 100%25");
+        let path = self.folder.path().join(&self.name);
         let tenant = Store::open(Location::Folder(path))?.tenant("acme")?;
         let lock = tenant.lock("pid 1")?;
         let staging = lock.stage(GenerationId::parse("01JN7Z1M80000000000000000A")?)?;
@@ -146,7 +153,7 @@ pub(crate) async fn answer(
     format: Format,
     sql: &str,
 ) -> Result<String, Box<dyn Error>> {
-    let mut result = session.sql(sql).await?;
+    let mut result = session.sql(sql)?;
     let mut writer = ResultWriter::new(format, &result.schema(), Vec::new())?;
     while let Some(batch) = result.next().await? {
         writer.write(&batch)?;

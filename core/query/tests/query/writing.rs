@@ -1,8 +1,9 @@
 //! The four formats, on the same answer.
 
+use std::error::Error;
 use std::io::{self, Write};
 
-use core_query::{Format, QueryError, ResultWriter};
+use core_query::{Format, QueryError, QuerySession, ResultWriter};
 
 use crate::support::{Checked, answer, estate};
 
@@ -100,6 +101,85 @@ fn formats_are_known_by_their_names() {
     );
 }
 
+/// The answer as it is written for a terminal.
+async fn on_terminal(
+    session: &QuerySession,
+    format: Format,
+    columns: usize,
+    sql: &str,
+) -> Result<String, Box<dyn Error>> {
+    let mut result = session.sql(sql)?;
+    let writer = ResultWriter::new(format, &result.schema(), Vec::new())?;
+    let mut writer = writer.for_terminal(columns);
+    while let Some(batch) = result.next().await? {
+        writer.write(&batch)?;
+    }
+    Ok(String::from_utf8(writer.finish()?)?)
+}
+
+#[tokio::test]
+async fn a_table_is_no_wider_than_the_terminal() -> Checked {
+    let (_place, session) = estate().await?;
+    let expected = r#"
+┌──────┬────────────┬────────────┬────────────┬──────┐
+│ _key │ _class     │ name       │ lastSeenOn │ tag  │
+├──────┼────────────┼────────────┼────────────┼──────┤
+│ d2   │ ["Device"… │ =DEV\u{1b… │            │      │
+│ d3   │ ["Device"… │ 東京       │ 2026-01-0… │ x\ny │
+└──────┴────────────┴────────────┴────────────┴──────┘
+"#;
+    let sql = "select _key, _class, name, lastSeenOn, \"tag.AccountName\" tag from nexthink_device \
+               where _key > 'd1' order by 1";
+    assert_eq!(on_terminal(&session, Format::Table, 56, sql).await?, expected.trim_start());
+    Ok(())
+}
+
+#[tokio::test]
+async fn records_are_below_each_other_where_columns_do_not_fit() -> Checked {
+    let (_place, session) = estate().await?;
+    let sql = "select _key, _type, _class, name, displayName, memory, score from nexthink_device \
+               where _key = 'd2'";
+    let expected = [
+        "── row 1 ──",
+        "_key         d2",
+        "_type        nexthink_device",
+        "_class       [\"Device\",\"Host\"]",
+        "name         =DEV\\u{1b}[2J",
+        "displayName  DEV-2",
+        "memory       ",
+        "score        ",
+        "",
+    ];
+    assert_eq!(on_terminal(&session, Format::Table, 40, sql).await?, expected.join("\n"));
+    let nothing = "select * from nexthink_device where false";
+    assert_eq!(on_terminal(&session, Format::Table, 40, nothing).await?, "no rows\n");
+    Ok(())
+}
+
+#[tokio::test]
+async fn q6_csv_on_a_terminal_does_not_steer_it() -> Checked {
+    let (_place, session) = estate().await?;
+    let sql = "select name from nexthink_device where _key = 'd2'";
+    assert_eq!(on_terminal(&session, Format::Csv, 80, sql).await?, "name\r\n'=DEV\\u{1b}[2J\r\n");
+    Ok(())
+}
+
+#[tokio::test]
+async fn q1_a_table_shows_the_first_rows_and_says_how_many_more_there_are() -> Checked {
+    let (_place, session) = estate().await?;
+    let sql = "select value, repeat('x', 100) x from generate_series(1, 300000)";
+    let table = answer(&session, Format::Table, sql).await?;
+    let shown = table.lines().filter(|line| line.starts_with('│')).count() - 1;
+    let last = table.lines().last().unwrap_or_default();
+    let more = 300_000 - shown;
+    assert!((30_000..300_000).contains(&shown), "{shown}");
+    assert_eq!(last, format!("… and {more} more rows: --output csv, json or ndjson writes all"));
+    let table = answer(&session, Format::Table, "select repeat('long ', 500) x").await?;
+    assert!(table.contains("long …"), "{table}");
+    assert!(table.len() < 20_000, "{table}");
+    Ok(())
+}
+
 /// A pipe whose reader has gone.
 struct ClosedPipe;
 
@@ -117,7 +197,7 @@ impl Write for ClosedPipe {
 async fn a_closed_pipe_is_told_apart_in_every_format() -> Checked {
     let (_place, session) = estate().await?;
     for format in [Format::Table, Format::Json, Format::Ndjson, Format::Csv] {
-        let result = session.sql(ALL).await?;
+        let result = session.sql(ALL)?;
         let schema = result.schema();
         let mut writer = ResultWriter::new(format, &schema, ClosedPipe)?;
         let mut outcome = Ok(());

@@ -14,7 +14,6 @@ use serde_json::Value;
 use super::keys::{self, DAY_MS, KEY_COLUMN, Keys, Slot};
 use super::{EventDeclaration, EventFile, EventLog, STAGING, STATE_FILE, is_day};
 use crate::error::StoreError;
-use crate::generation::Batches;
 use crate::manifest::TableKind;
 use crate::table::{TableDeclaration, TableWriter};
 use crate::tenant::RunLock;
@@ -225,9 +224,8 @@ impl EventAppender {
         self.keys.clear();
         let mut removed = 0;
         for (day, files) in self.by_day()? {
-            let paths = files.iter().map(|file| self.log.folder.join(&file.path)).collect();
             let mut loses = false;
-            for batch in Batches::of(paths) {
+            for batch in self.log.batches(&files) {
                 let keep = keep(&batch?);
                 loses |= keep.true_count() < keep.len();
             }
@@ -249,8 +247,7 @@ impl EventAppender {
         read: &[EventFile],
         keep: &dyn Fn(&RecordBatch) -> BooleanArray,
     ) -> Result<u64, StoreError> {
-        let paths = read.iter().map(|file| self.log.folder.join(&file.path)).collect();
-        let batches = Batches::of(paths);
+        let batches = self.log.batches(read);
         let before: u64 = files.iter().map(|file| file.rows).sum();
         for batch in batches {
             let batch = batch?;
@@ -297,7 +294,9 @@ impl EventAppender {
             let mut keys = HashSet::new();
             let files = self.log.state.files.iter();
             for file in files.filter(|it| it.from_ms < times.end && it.to_ms >= times.start) {
-                keys::read(&self.log.folder.join(&file.path), &self.declaration, slot, &mut keys)?;
+                let opened = self.log.checksums.open(&file.entry())?;
+                let path = self.log.folder.join(&file.path);
+                keys::read(opened, &path, &self.declaration, slot, &mut keys)?;
             }
             self.keys.hold(slot, keys, &staging)?;
         }

@@ -138,13 +138,13 @@ pub(super) fn hash(key: &str) -> u128 {
 
 /// Adds the keys of those events of a file that are in a slot.
 pub(super) fn read(
+    file: File,
     path: &Path,
     declaration: &EventDeclaration,
     slot: Slot,
     keys: &mut HashSet<u128>,
 ) -> Result<(), StoreError> {
     let failed = || StoreError::parquet("read", path);
-    let file = File::open(path).map_err(StoreError::io("open the file", path))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed())?;
     let [time, own] = [declaration.time_column, declaration.own_time_column];
     let mask = ProjectionMask::columns(builder.parquet_schema(), [KEY_COLUMN, time, own]);

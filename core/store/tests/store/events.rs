@@ -284,3 +284,26 @@ fn events_that_have_not_been_through_an_erasure_are_not_opened() {
     place.lock.set_erasures(&ids(&["e-2"])).expect("there is room");
     assert!(open().is_ok(), "an erasure that was lifted asks for nothing");
 }
+
+#[test]
+fn j7_a_damaged_file_of_events_is_not_read_not_even_for_its_keys() {
+    let place = Place::new();
+    let mut appender = place.appender();
+    append(&mut appender, &[("a", START_MS)]);
+    appender.commit(json!({})).expect("it is committed");
+    let file = parquet_files(&place.log_folder()).pop_first().expect("there is one");
+    let mut bytes = fs::read(&file).expect("it can be read");
+    bytes[20] ^= 1;
+    fs::write(&file, bytes).expect("it can be written");
+
+    let log = place.lock.tenant().events("audit").expect("the state is whole");
+    let is_damaged = |error: &StoreError| matches!(error, StoreError::Damaged { .. });
+    assert!(log.check().is_err_and(|error| is_damaged(&error)));
+    let first = log.batches_from("").next().expect("there is an error");
+    assert!(first.is_err_and(|error| is_damaged(&error)));
+    let mut appender = place.appender();
+    let known = appender.is_new(START_MS, Some(START_MS), "a");
+    assert!(known.is_err_and(|error| is_damaged(&error)));
+    let removed = appender.retain_from(START_MS + 1);
+    assert!(removed.is_ok_and(|rows| rows == 1), "a file that goes as a whole is not read");
+}

@@ -1,6 +1,7 @@
 //! The store's behaviour through its public interface, on temporary folders and invented data.
 
 mod crashes;
+mod damage;
 mod downloads;
 mod erase;
 mod events;

@@ -1,0 +1,31 @@
+//! Plans a query on a thread of its own with a large stack: the planner calls itself for each level of an
+//! expression, and an ordinary stack has room for a few hundred.
+
+use std::thread;
+
+use tokio::runtime::Handle;
+
+use crate::error::QueryError;
+
+/// The stack for the deepest query that [`crate::complexity`] lets pass. Only what is used of it takes
+/// memory.
+const STACK_BYTES: usize = 128 * 1024 * 1024;
+
+/// Does what a closure says on a deep stack, and waits for it. What it awaits runs on the runtime of the
+/// caller.
+///
+/// # Errors
+/// What the closure answers, and [`QueryError::Execution`] when the thread cannot be started or panics.
+pub(crate) fn on_deep_stack<T: Send, F: Future<Output = Result<T, QueryError>>>(
+    plan: impl FnOnce() -> F + Send,
+) -> Result<T, QueryError> {
+    let runtime = Handle::current();
+    thread::scope(|scope| {
+        let thread = thread::Builder::new()
+            .name("planning".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || runtime.block_on(plan()))
+            .map_err(|_| QueryError::Execution { reason: "no thread can be started for it" })?;
+        thread.join().unwrap_or(Err(QueryError::PANICKED))
+    })
+}

@@ -1,0 +1,256 @@
+//! Compares files with the checksums in a manifest or in an event log's state before they are read.
+//!
+//! Parquet notices a changed byte in its footer, not one in a value. So every reader of this crate gets a
+//! file that was compared first, and a flipped bit ends in an error instead of a wrong name.
+//!
+//! Hashing a large file can take longer than the query that reads it. A file larger than
+//! [`SMALL_BYTES`] is therefore compared once, and again after its size, its times or its inode changed:
+//! the file `verified.json` of the tenant keeps these facts of each large file that matched. It is a
+//! cache. Losing it costs time only, and a store that cannot be written to works without it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::StoreError;
+use crate::manifest::FileEntry;
+use crate::platform::{self, FileStamp};
+
+/// The size up to which a file is compared by every process that reads it. BLAKE3 hashes this much in a
+/// few milliseconds.
+const SMALL_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The cache of comparisons, in the tenant's folder.
+const CACHE_FILE: &str = "verified.json";
+
+/// The stamps of files that matched, by their path below the tenant's folder.
+type Stamps = BTreeMap<String, FileStamp>;
+
+/// Which files a comparison may skip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Thoroughness {
+    /// Those that matched before and have not changed since.
+    Cached,
+    /// None.
+    Full,
+}
+
+/// The files of one generation or event log, to be compared when they are read.
+#[derive(Debug, Clone)]
+pub(crate) struct Checksums {
+    /// What the files belong to, for messages: "generation 01JN…".
+    owner: String,
+    /// The folder that the paths of files are relative to; below the tenant's.
+    folder: PathBuf,
+    tenant: PathBuf,
+    /// The files that this process has compared.
+    compared: Arc<Mutex<Stamps>>,
+}
+
+impl Checksums {
+    pub(crate) fn new(owner: String, folder: &Path, tenant: &Path) -> Self {
+        let (folder, tenant) = (folder.to_owned(), tenant.to_owned());
+        Self { owner, folder, tenant, compared: Arc::default() }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Opens a file for reading, if its content is what it must be.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Io`].
+    pub(crate) fn open(&self, entry: &FileEntry) -> Result<File, StoreError> {
+        let path = self.folder.join(&entry.path);
+        match self.compare(entry, Thoroughness::Cached)? {
+            None => File::open(&path).map_err(StoreError::io("open the file", &path)),
+            Some(finding) => Err(self.damaged(vec![finding])),
+        }
+    }
+
+    /// Compares files; returns a line for each that is damaged.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when a file cannot be read although it is there.
+    pub(crate) fn findings<'a>(
+        &self,
+        entries: impl IntoIterator<Item = &'a FileEntry>,
+        thoroughness: Thoroughness,
+    ) -> Result<Vec<String>, StoreError> {
+        let compared = entries.into_iter().map(|entry| self.compare(entry, thoroughness));
+        compared.filter_map(Result::transpose).collect()
+    }
+
+    /// Compares files.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] with all findings, [`StoreError::Io`].
+    pub(crate) fn check<'a>(
+        &self,
+        entries: impl IntoIterator<Item = &'a FileEntry>,
+        thoroughness: Thoroughness,
+    ) -> Result<(), StoreError> {
+        let findings = self.findings(entries, thoroughness)?;
+        if findings.is_empty() { Ok(()) } else { Err(self.damaged(findings)) }
+    }
+
+    fn damaged(&self, findings: Vec<String>) -> StoreError {
+        StoreError::Damaged { owner: self.owner.clone(), findings }
+    }
+
+    /// Says what is wrong with a file, if anything.
+    fn compare(
+        &self,
+        entry: &FileEntry,
+        thoroughness: Thoroughness,
+    ) -> Result<Option<String>, StoreError> {
+        let finding = |what: &str| Ok(Some(format!("{} {what}", entry.path)));
+        let path = self.folder.join(&entry.path);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return finding("is missing"),
+            Err(source) => return Err(StoreError::Io { action: "open the file", path, source }),
+        };
+        let metadata = file.metadata().map_err(StoreError::io("read", &path))?;
+        if metadata.len() != entry.bytes {
+            let what = format!("has {} bytes instead of {}", metadata.len(), entry.bytes);
+            return finding(&what);
+        }
+        // Taken before the content is read, so that a later change shows.
+        let stamp = platform::file_stamp(&metadata);
+        let name = self.name_in_cache(&path);
+        if thoroughness == Thoroughness::Cached && self.has_matched(&name, entry, &stamp) {
+            return Ok(None);
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(file).map_err(StoreError::io("read", &path))?;
+        if hasher.finalize().to_hex().as_str() != entry.blake3 {
+            return finding("has another content than when it was written");
+        }
+        self.note_match(name, entry, stamp);
+        Ok(None)
+    }
+
+    fn name_in_cache(&self, path: &Path) -> String {
+        // The names below a tenant's folder are ours, and plain.
+        path.strip_prefix(&self.tenant).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
+    fn has_matched(&self, name: &str, entry: &FileEntry, stamp: &FileStamp) -> bool {
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        if compared.get(name) == Some(stamp) {
+            return true;
+        }
+        if entry.bytes <= SMALL_BYTES || read_cache(&self.tenant).get(name) != Some(stamp) {
+            return false;
+        }
+        compared.insert(name.to_owned(), stamp.clone());
+        true
+    }
+
+    fn note_match(&self, name: String, entry: &FileEntry, stamp: FileStamp) {
+        if entry.bytes > SMALL_BYTES {
+            let mut cache = read_cache(&self.tenant);
+            cache.retain(|name, _| self.tenant.join(name).exists());
+            cache.insert(name.clone(), stamp.clone());
+            let text = serde_json::to_vec(&cache).expect("a map of texts is JSON");
+            if let Err(error) = core_files::replace_file(&self.tenant.join(CACHE_FILE), &text) {
+                // A copy of a store may be read-only; the next reader compares again.
+                tracing::debug!(%error, "the cache of compared files is not written");
+            }
+        }
+        self.compared.lock().unwrap_or_else(PoisonError::into_inner).insert(name, stamp);
+    }
+}
+
+/// Reads the cache; an unreadable one is empty.
+fn read_cache(tenant: &Path) -> Stamps {
+    let bytes = fs::read(tenant.join(CACHE_FILE)).unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &[u8] = b"0123456789";
+
+    /// A file of this many bytes, and what a manifest says about it.
+    fn file(tenant: &Path, bytes: usize) -> Result<(Checksums, FileEntry), std::io::Error> {
+        let content: Vec<u8> = OLD.iter().copied().cycle().take(bytes).collect();
+        let folder = tenant.join("generations/1");
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("table"), &content)?;
+        let entry = FileEntry {
+            path: "table".to_owned(),
+            bytes: bytes as u64,
+            blake3: blake3::hash(&content).to_hex().to_string(),
+        };
+        Ok((Checksums::new("generation 1".to_owned(), &folder, tenant), entry))
+    }
+
+    #[test]
+    fn what_does_not_match_is_not_opened() -> Result<(), Box<dyn std::error::Error>> {
+        let place = tempfile::tempdir()?;
+        let (checksums, entry) = file(place.path(), 10)?;
+        checksums.open(&entry)?;
+        let path = place.path().join("generations/1/table");
+        let table: [(&[u8], &str); 2] = [
+            (b"0123456788", "table has another content than when it was written"),
+            (b"012345678", "table has 9 bytes instead of 10"),
+        ];
+        for (content, finding) in table {
+            fs::write(&path, content)?;
+            let error = checksums.open(&entry).expect_err("it is damaged");
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "generation 1 is damaged: {finding}; restore it from a backup, `store verify` lists \
+                 all damage"
+                )
+            );
+        }
+        fs::remove_file(&path)?;
+        let findings = checksums.findings([&entry], Thoroughness::Full)?;
+        assert_eq!(findings, ["table is missing"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_large_file_is_compared_once_until_it_changes() -> Result<(), Box<dyn std::error::Error>> {
+        let place = tempfile::tempdir()?;
+        let large = usize::try_from(SMALL_BYTES)? + 1;
+        let (checksums, mut entry) = file(place.path(), large)?;
+        let another_process = || Checksums { compared: Arc::default(), ..checksums.clone() };
+        checksums.open(&entry)?;
+
+        // As if another file had been compared: only the cache can say that this one matches.
+        let right = std::mem::replace(&mut entry.blake3, "0".repeat(64));
+        another_process().open(&entry)?;
+        assert!(another_process().check([&entry], Thoroughness::Full).is_err());
+
+        entry.blake3 = right;
+        let path = place.path().join("generations/1/table");
+        let mut content = fs::read(&path)?;
+        content[4_000_000] ^= 1;
+        fs::write(&path, content)?;
+        assert!(another_process().open(&entry).is_err(), "a bit is another");
+        Ok(())
+    }
+
+    #[test]
+    fn a_small_file_is_compared_by_every_process() -> Result<(), Box<dyn std::error::Error>> {
+        let place = tempfile::tempdir()?;
+        let (checksums, mut entry) = file(place.path(), 10)?;
+        checksums.open(&entry)?;
+        assert!(!place.path().join(CACHE_FILE).exists());
+        entry.blake3 = "0".repeat(64);
+        checksums.open(&entry)?;
+        let another_process = Checksums { compared: Arc::default(), ..checksums };
+        assert!(another_process.open(&entry).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! What can be typed after `query`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, value_parser};
+use jiff::SignedDuration;
+
+use super::Output;
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct QueryArguments {
+    /// The query, a SELECT
+    #[arg(required_unless_present = "tables")]
+    pub(crate) sql: Option<String>,
+    /// List the tables and their columns instead
+    #[arg(long, conflicts_with = "sql")]
+    pub(crate) tables: bool,
+    /// Ask this generation instead of the published one; `history` lists them
+    #[arg(long, value_name = "ID")]
+    pub(crate) generation: Option<String>,
+    /// Stop after this time, such as 90s or 10m; 0 for no limit
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub(crate) timeout: Timeout,
+    /// Stop when the query needs more memory than this, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = value_parser!(u64).range(64..=1_048_576))]
+    pub(crate) memory_limit: u64,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+impl QueryArguments {
+    /// The memory limit in bytes.
+    pub(crate) fn memory_limit_bytes(&self) -> usize {
+        usize::try_from(self.memory_limit * 1024 * 1024).unwrap_or(usize::MAX)
+    }
+}
+
+/// A time limit: `90s`, `10m`, a number of seconds, or 0 for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Timeout(SignedDuration);
+
+impl Timeout {
+    /// The time after which to stop; none if there is no limit.
+    pub(crate) fn limit(self) -> Option<Duration> {
+        Duration::try_from(self.0).ok().filter(|limit| !limit.is_zero())
+    }
+}
+
+impl FromStr for Timeout {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let seconds = text.parse::<u32>().map(|seconds| SignedDuration::from_secs(seconds.into()));
+        let duration = seconds.ok().or_else(|| text.parse().ok());
+        let duration = duration.filter(|duration| !duration.is_negative());
+        duration.map(Self).ok_or("write a time such as 90s or 10m, or 0 for no limit")
+    }
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:#}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_with_and_without_a_unit() {
+        let table = [
+            ("90s", Ok((Some(90), "1m 30s"))),
+            ("10m", Ok((Some(600), "10m"))),
+            ("45", Ok((Some(45), "45s"))),
+            ("0", Ok((None, "0s"))),
+            ("-5s", Err(())),
+            ("soon", Err(())),
+            ("", Err(())),
+        ];
+        for (text, expected) in table {
+            let timeout = text.parse::<Timeout>();
+            let read = timeout.map(|it| (it.limit().map(|limit| limit.as_secs()), it.to_string()));
+            let expected = expected.map(|(seconds, shown)| (seconds, shown.to_owned()));
+            assert_eq!(read.map_err(drop), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Runs a query in a process of its own.
+//!
+//! SQL can ask for anything: to allocate more than any limit that an engine keeps by itself, to overflow a
+//! stack, to compute for an hour without a pause. A process cannot end any of these in an orderly way from
+//! within. So `query` starts this program once more. The system limits the memory of that worker, and its
+//! parent watches the clock and the signals and can always kill it.
+
+use std::io;
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
+
+use crate::cli::QueryArguments;
+use crate::commands::run::signal;
+use crate::exit::{Exit, Failure};
+use crate::system;
+
+/// How often the parent looks whether the worker has ended.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The worker while it runs. Dropped, it is killed.
+struct Worker(Child);
+
+impl Worker {
+    async fn ended(&mut self) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Both fail only for one that has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs the command line of this process in a worker and waits for its end. The worker prints the answer
+/// and its own errors.
+pub(crate) async fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
+    let worker = system::this_command("--worker").and_then(|mut command| command.spawn());
+    let mut worker = Worker(worker.map_err(|error| {
+        let error = anyhow::Error::new(error).context("cannot start a process for the query");
+        Failure::new(Exit::Internal, error)
+    })?);
+    let time_out = async {
+        match arguments.timeout.limit() {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        // Signals first, so that they are listened for before anything else.
+        biased;
+        exit = signal() => {
+            Err(Failure { exit, error: anyhow::anyhow!("stopped by a signal; a query changes nothing") })
+        }
+        status = worker.ended() => exit_of(status, arguments),
+        () = time_out => Err(Failure::usage(format!(
+            "the query took longer than {}: ask for less, or give it more time with --timeout",
+            arguments.timeout
+        ))),
+    }
+}
+
+fn exit_of(status: io::Result<ExitStatus>, arguments: &QueryArguments) -> Result<Exit, Failure> {
+    let status = status.map_err(|error| Failure::new(Exit::Internal, error))?;
+    match status.code() {
+        Some(code) => Exit::from_code(code).ok_or_else(|| {
+            let error = anyhow::anyhow!("the process of the query ended with exit code {code}");
+            Failure::new(Exit::Internal, error)
+        }),
+        // A failed allocation and a stack overflow abort the process.
+        None => Err(Failure::usage(format!(
+            "the query needs more memory than its limit of {} MiB, or is too deep: ask for fewer rows or \
+             columns, write it in a simpler way, or raise --memory-limit",
+            arguments.memory_limit
+        ))),
+    }
+}
