@@ -53,6 +53,8 @@ pub(crate) struct DeliveryDecision {
     pub(crate) plan: DeliveryPlan,
     /// Why there is a job; none if nothing changed.
     pub(crate) reason: Option<&'static str>,
+    /// The job of an interrupted delivery, whose end is asked for before the next one.
+    pub(crate) unresolved_job: Option<JobId>,
     /// The types of which nothing is deleted.
     pub(crate) partial_datasets: BTreeSet<String>,
     contents: Contents,
@@ -151,8 +153,9 @@ pub(crate) fn decide(
     generation: Generation,
     options: &DeliveryOptions,
 ) -> Result<DeliveryDecision, Failure> {
-    let before =
-        record::read(tenant)?.filter(|it| !options.accept_destination && !it.types.is_empty());
+    let record = record::read(tenant)?;
+    let unresolved_job = record.as_ref().and_then(|record| record.pending.clone());
+    let before = record.filter(|it| !options.accept_destination && !it.types.is_empty());
     let base = before.as_ref().map(|it| base(tenant, it)).transpose()?.flatten();
     let generation_erasures = generation.manifest().erasures.clone();
     let purge = withheld(&generation, before.as_ref(), options);
@@ -174,25 +177,17 @@ pub(crate) fn decide(
     };
     let still_held =
         if after_erasure { held_back(&contents, before.as_ref()) } else { BTreeSet::new() };
+    let has_base = base.is_some();
     let reason = match &before {
+        Some(before) => reason_after(before, has_base, after_erasure, &plan)
+            .or_else(|| options.full.then_some("it was asked for with --full")),
         None => Some("it is the first delivery to this destination, which deletes nothing"),
-        Some(it) if !it.whole => Some("the last delivery is not known to be complete"),
-        Some(_) if base.is_none() => {
-            Some("the generation of the last delivery is no longer stored")
-        }
-        Some(it) if it.shape != SHAPE_VERSION => {
-            Some("this version of the program writes objects differently")
-        }
-        Some(_) if after_erasure => Some("people or devices were erased since the last delivery"),
-        Some(_) if !plan.is_empty() => Some("the graph has changed"),
-        Some(_) if options.full => Some("it was asked for with --full"),
-        Some(_) => None,
     };
     let partial_datasets = contents.partial_datasets().clone();
-    let has_base = base.is_some();
     Ok(DeliveryDecision {
         plan,
         reason,
+        unresolved_job,
         partial_datasets,
         contents,
         still_held,
@@ -200,6 +195,23 @@ pub(crate) fn decide(
         before,
         has_base,
     })
+}
+
+/// Why there is a job after an earlier delivery; none if JupiterOne has all of it already.
+fn reason_after(
+    before: &Delivered,
+    has_base: bool,
+    after_erasure: bool,
+    plan: &DeliveryPlan,
+) -> Option<&'static str> {
+    let reasons = [
+        (!before.whole, "the last delivery is not known to be complete"),
+        (!has_base, "the generation of the last delivery is no longer stored"),
+        (before.shape != SHAPE_VERSION, "this version of the program writes objects differently"),
+        (after_erasure, "people or devices were erased since the last delivery"),
+        (!plan.is_empty(), "the graph has changed"),
+    ];
+    reasons.into_iter().find_map(|(applies, reason)| applies.then_some(reason))
 }
 
 /// Delivers a generation, unless the destination has it already.

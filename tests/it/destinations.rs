@@ -422,6 +422,43 @@ fn k10_a_refused_object_is_told_with_the_id_of_its_upload_and_its_type_loses_not
 }
 
 #[test]
+fn a_delivery_prints_one_json_object_whether_it_succeeds_or_fails() {
+    let delivery = Delivery::new();
+    delivery.configure("false");
+    let sync = ["sync", "jupiterone", "--output", "json"];
+    let object = |arguments: &[&str]| -> (Option<i32>, Value) {
+        let ended = delivery.scene.program(arguments);
+        (ended.exit, serde_json::from_str(&ended.stdout).expect(&ended.stderr))
+    };
+    let (exit, nothing) = object(&sync);
+    assert_eq!((exit, &nothing["result"]), (Some(2), &"failed".into()), "{nothing}");
+    delivery.scene.run_completely();
+    delivery.fault(JobCall::Entities, JobFaultKind::WebPage(403));
+    let (exit, failed) = object(&sync);
+    assert_eq!((exit, &failed["exitCode"]), (Some(6), &6.into()), "{failed}");
+    assert!(failed["reason"].as_str().is_some_and(|it| it.contains("a web page")), "{failed}");
+    let (_, preview) = object(&["sync", "jupiterone", "--dry-run", "--output", "json"]);
+    assert!(preview["unresolvedJob"].is_string() && preview["job"] == true, "{preview}");
+    delivery.jupiterone.update(|it| it.faults.clear());
+    let (exit, delivered) = object(&sync);
+    assert_eq!((exit, &delivered["exitCode"]), (Some(0), &0.into()), "{delivered}");
+    assert!(delivered["reason"].is_string() && delivered["changes"].is_array(), "{delivered}");
+    let (exit, unchanged) = object(&sync);
+    assert_eq!((exit, &unchanged["result"]), (Some(0), &"nothing_changed".into()), "{unchanged}");
+}
+
+#[test]
+fn what_jupiterone_is_asked_is_heard_in_the_log() {
+    let delivery = Delivery::new();
+    delivery.configure("false");
+    delivery.scene.run_completely();
+    let ended = delivery.scene.program(&["sync", "jupiterone", "-vv"]);
+    assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("synchronization job created"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(KEY), "{}", ended.stderr);
+}
+
+#[test]
 fn k13_a_job_that_fails_after_it_was_finalized_is_told_and_made_up_for() {
     let delivery = Delivery::new();
     delivery.jupiterone.update(|it| it.ends_as = "ERROR_BAD_DATA");

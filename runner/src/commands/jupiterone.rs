@@ -4,7 +4,7 @@ mod messages;
 
 use core_jupiterone::{Contents, Extras, StepResult, StepStatus, export_folder};
 use core_model::step::Step;
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub(super) use self::messages::delivery as print;
 use crate::cli::{FolderArguments, Global, PurgeArguments, ReportFormat, SyncArguments};
@@ -86,6 +86,26 @@ async fn deliver(
     dry_run: bool,
     format: ReportFormat,
 ) -> Result<Exit, Failure> {
+    let stop = Stop::default();
+    let done = Box::pin(deliver_or_preview(global, options, dry_run, format, &stop)).await;
+    if let (Err(failure), ReportFormat::Json) = (&done, format) {
+        let report = json!({
+            "result": "failed",
+            "reason": format!("{:#}", failure.error),
+            "exitCode": stop.exit_after(failure) as u8,
+        });
+        output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
+    }
+    done
+}
+
+async fn deliver_or_preview(
+    global: &Global,
+    options: DeliveryOptions,
+    dry_run: bool,
+    format: ReportFormat,
+    stop: &Stop,
+) -> Result<Exit, Failure> {
     let config = super::configured(global)?;
     let Some(jupiterone) = &config.jupiterone else {
         return Err(Failure::usage(
@@ -101,35 +121,18 @@ async fn deliver(
         return messages::decision(&deliver::decide(&tenant, generation, &options)?, format);
     }
     let progress = Progress::new(global.quiet);
-    let stop = Stop::default();
-    let delivering = deliver_published(&config, jupiterone, &options, &progress, &stop);
-    let delivered = super::run::interruptible(delivering, &stop, super::run::DELIVERY).await;
+    let delivering = deliver_published(&config, jupiterone, &options, &progress, stop);
+    let delivered = super::run::interruptible(delivering, stop, super::run::DELIVERY).await;
     progress.finish();
-    if format == ReportFormat::Json {
-        output::result(
-            &serde_json::to_string_pretty(&report(&delivered, &stop))
-                .map_err(anyhow::Error::new)?,
-        );
-    }
     let delivered = delivered?;
-    print(global, &delivered);
-    Ok(exit_of(&delivered))
-}
-
-/// The report of a delivery for programs; there is one also when the delivery failed.
-fn report(delivered: &Result<DeliveryResult, Failure>, stop: &Stop) -> Value {
-    match delivered {
-        Ok(delivered) => {
-            let mut report = json!(delivered);
-            report["exitCode"] = json!(exit_of(delivered) as u8);
-            report
-        }
-        Err(failure) => json!({
-            "result": "failed",
-            "reason": format!("{:#}", failure.error),
-            "exitCode": stop.exit_after(failure) as u8,
-        }),
+    let exit = exit_of(&delivered);
+    if format == ReportFormat::Json {
+        let mut report = json!(delivered);
+        report["exitCode"] = json!(exit as u8);
+        output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
     }
+    print(global, &delivered);
+    Ok(exit)
 }
 
 /// Delivers what is published, with the lock of the destination.

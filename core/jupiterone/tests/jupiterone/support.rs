@@ -404,7 +404,7 @@ pub(crate) async fn deliver(
     server: &JupiterOne,
     contents: Contents,
 ) -> Result<DeliveryReport, JupiterOneError> {
-    deliver_with(&client(&server, quick_settings())?, contents, &[], |_| ()).await
+    deliver_with(&client(server, quick_settings())?, contents, &[], |_| ()).await
 }
 
 /// Delivers with a job of its own, which nobody writes down.

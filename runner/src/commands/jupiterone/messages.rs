@@ -141,12 +141,14 @@ fn finding_text(finding: &Finding) -> String {
 
 /// Shows what a delivery would change.
 pub(super) fn decision(decision: &DeliveryDecision, format: ReportFormat) -> Result<Exit, Failure> {
-    let DeliveryDecision { plan, reason, partial_datasets, still_held, .. } = decision;
+    let DeliveryDecision { plan, reason, partial_datasets, still_held, unresolved_job, .. } =
+        decision;
     if format == ReportFormat::Json {
         let decision = json!({
             "dryRun": true,
             "job": reason.is_some(),
             "reason": reason,
+            "unresolvedJob": unresolved_job,
             "types": plan.types,
             "completed": plan.completed,
             "partialDatasets": partial_datasets,
@@ -166,6 +168,12 @@ pub(super) fn decision(decision: &DeliveryDecision, format: ReportFormat) -> Res
     match reason {
         Some(reason) => output::note(&format!("there would be a job: {reason}")),
         None => output::note("nothing would change, so there would be no job"),
+    }
+    if let Some(job) = unresolved_job {
+        output::note(&format!(
+            "the last delivery was interrupted: the next one first asks JupiterOne what became of job \
+             {job}, and may change more or less than this"
+        ));
     }
     if !partial_datasets.is_empty() {
         let types = joined(partial_datasets);
