@@ -34,9 +34,10 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 10] = [
+const OWN_CRATES: [&str; 11] = [
     "runner",
     "core_audit",
+    "core_files",
     "core_ingest",
     "core_jupiterone",
     "core_model",

@@ -17,6 +17,8 @@ pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result
             "nothing is stored of tenant `{name}`: `run` fetches it"
         )));
     }
+    // Events that may show an erased person are refused before anything is written.
+    tenant.events(crate::audit::LOG)?;
     // Nothing may be added or removed while it is written.
     let lock = tenant.lock(&run::owner())?;
     let generations = tenant.history()?.len();

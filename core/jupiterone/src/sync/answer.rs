@@ -92,10 +92,11 @@ impl Answer {
                 retry_after: self.retry_after,
             }),
             (500.., _) => Meaning::Setback(Setback::ServerError { call: self.call, status }),
-            _ if self.foreign_body().is_some() => Meaning::Fatal(self.unexpected()),
-            (401 | 403, _) => {
+            // A gateway that refuses the key need not say more than that. A page is of a proxy or a login.
+            (401 | 403, _) if BodyKind::of(&self.body) != BodyKind::WebPage => {
                 Meaning::Fatal(JupiterOneError::Unauthorized { call: self.call, status })
             }
+            _ if self.foreign_body().is_some() => Meaning::Fatal(self.unexpected()),
             (400 | 422, _) => Meaning::Refused,
             (409, _) => Meaning::Conflict,
             _ => Meaning::Fatal(self.unexpected()),
@@ -233,6 +234,8 @@ mod tests {
             (CreateJob, 409, PAGE, "unexpected"),
             (CreateJob, 401, REFUSAL, "unauthorized"),
             (CreateJob, 401, r#"{"message":"Unauthorized"}"#, "unauthorized"),
+            (CreateJob, 401, "", "unauthorized"),
+            (CreateJob, 403, "Forbidden", "unauthorized"),
             (CreateJob, 403, PAGE, "unexpected"),
             (Finalize, 302, PAGE, "unexpected"),
             (Finalize, 429, PAGE, "later"),
