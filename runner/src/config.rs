@@ -9,6 +9,7 @@ mod queries;
 mod record;
 mod retention;
 mod secret;
+mod secret_command;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ use self::flat::Settings;
 pub(crate) use self::privacy::{Privacy, policy};
 pub(crate) use self::queries::{PARAMETER, Partition, SavedQuery};
 pub(crate) use self::secret::SecretReference;
+pub(crate) use self::secret_command::kill_running as kill_secret_commands;
 use crate::exit::Failure;
 use crate::system;
 
@@ -270,6 +272,8 @@ fn read_poll(settings: &mut Settings) -> PollSchedule {
     let mut poll = PollSchedule::default();
     if let Some(milliseconds) = settings.integer("nexthink.polling.first_ms", 1..=600_000) {
         poll.first = Duration::from_millis(milliseconds);
+        // A tenant that is asked more often shows sooner what it has.
+        poll.gone_after = poll.gone_after.min(poll.first * 60);
     }
     if let Some(milliseconds) = settings.integer("nexthink.polling.longest_ms", 1..=600_000) {
         poll.cap = Duration::from_millis(milliseconds);

@@ -81,6 +81,11 @@ impl Failure {
     }
 }
 
+/// The failure that a panic stands for. What the panic says stays unsaid, since it may show a cell.
+pub(crate) fn defect() -> Failure {
+    anyhow::anyhow!("the program has a defect and stopped; please report this").into()
+}
+
 /// The exit code for an error at Nexthink that ends a run.
 pub(crate) fn exit_for(kind: ErrorKind) -> Exit {
     match kind {

@@ -15,15 +15,19 @@ mod privacy;
 mod progress;
 mod record;
 mod run;
+mod signals;
 mod steps;
 mod system;
 mod telemetry;
+mod threads;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Parser as _;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::Cli;
 use crate::exit::Exit;
@@ -48,7 +52,7 @@ pub fn main() -> ExitCode {
     telemetry::start(&cli.global);
     match cli.worker_memory_bytes() {
         Some(memory_bytes) => work(cli, memory_bytes),
-        None => run(cli, &mut Builder::new_multi_thread()),
+        None => run(cli, threads::start_runtime()),
     }
 }
 
@@ -62,25 +66,35 @@ fn work(cli: Cli, memory_bytes: u64) -> ExitCode {
         let mut runtime = Builder::new_multi_thread();
         runtime.worker_threads(threads).max_blocking_threads(MAX_BLOCKING_QUERY_THREADS);
         runtime.thread_stack_size(QUERY_STACK_BYTES);
-        run(cli, &mut runtime)
+        run(cli, runtime.enable_all().build().context("cannot start"))
     });
     let failed = ExitCode::from(Exit::Internal as u8);
-    answering.map_or(failed, |thread| thread.join().unwrap_or(failed))
+    match answering {
+        Ok(thread) => thread.join().unwrap_or(failed),
+        Err(error) => {
+            output::error(&anyhow::Error::new(error).context(threads::REFUSED));
+            failed
+        }
+    }
 }
 
-/// Does what the command line says, on a runtime of these threads.
-fn run(cli: Cli, runtime: &mut Builder) -> ExitCode {
-    let runtime = match runtime.enable_all().build() {
+/// Does what the command line says, on a runtime if there is one.
+fn run(cli: Cli, runtime: anyhow::Result<Runtime>) -> ExitCode {
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            output::error(&anyhow::Error::new(error).context("cannot start"));
+            output::error(&error);
             return ExitCode::from(Exit::Internal as u8);
         }
     };
-    let exit = runtime.block_on(commands::dispatch(cli)).unwrap_or_else(|failure| {
+    runtime.spawn(signals::watch());
+    // A panic here must not leave work on other threads waiting for something that never comes.
+    let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(commands::dispatch(cli))));
+    let exit = ended.unwrap_or_else(|_| Err(exit::defect())).unwrap_or_else(|failure| {
         output::error(&failure.error);
         failure.exit
     });
+    config::kill_secret_commands();
     runtime.shutdown_timeout(SHUTDOWN);
     ExitCode::from(exit as u8)
 }

@@ -9,6 +9,8 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, pres
 use core_query::escape_for_terminal;
 use indicatif::MultiProgress;
 
+use crate::{system, threads};
+
 /// One for the program, since all that is printed must know of it.
 static BARS: OnceLock<MultiProgress> = OnceLock::new();
 
@@ -81,6 +83,7 @@ pub(crate) fn table<const WIDTH: usize>(
 /// Makes a panic say where it happened and nothing else: its message may show a cell.
 pub(crate) fn hide_panics() {
     std::panic::set_hook(Box::new(|panic| {
+        threads::exit_if_refused(panic.payload_as_str().unwrap_or_default());
         let place = panic.location().map_or_else(String::new, ToString::to_string);
         note(&format!("a defect of the program at {place}"));
     }));
@@ -92,6 +95,18 @@ pub(crate) fn terminal_columns() -> Option<usize> {
     Some(usize::from(width.0))
 }
 
+/// Whether what goes to standard error is coloured: `NO_COLOR` turns colours off, `CLICOLOR_FORCE` on, and
+/// without either a terminal has them that is not `dumb`.
+pub(crate) fn has_colors() -> bool {
+    let variable = |name| system::variable(name).unwrap_or_default();
+    let (off, on) = (variable("NO_COLOR"), variable("CLICOLOR_FORCE"));
+    colors(&off, &on, is_terminal() && variable("TERM") != "dumb")
+}
+
+fn colors(no_color: &str, force: &str, is_capable: bool) -> bool {
+    no_color.is_empty() && (!matches!(force, "" | "0") || is_capable)
+}
+
 /// Whether standard error is a terminal.
 pub(crate) fn is_terminal() -> bool {
     io::stderr().is_terminal()
@@ -100,4 +115,26 @@ pub(crate) fn is_terminal() -> bool {
 /// A writer of results that ends quietly when the reader goes away.
 pub(crate) fn writer() -> impl io::Write {
     io::BufWriter::new(io::stdout())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_forbidden_then_forced_then_a_matter_of_the_terminal() {
+        for (no_color, force, is_capable, expected) in [
+            ("", "", true, true),
+            ("", "", false, false),
+            ("", "1", false, true),
+            ("", "0", false, false),
+            ("", "0", true, true),
+            ("1", "", true, false),
+            ("1", "1", true, false),
+            ("0", "", true, false),
+        ] {
+            let colored = colors(no_color, force, is_capable);
+            assert_eq!(colored, expected, "NO_COLOR={no_color} CLICOLOR_FORCE={force}");
+        }
+    }
 }

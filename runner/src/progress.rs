@@ -86,7 +86,11 @@ impl Progress {
     pub(crate) fn finish(&self) {
         if let Progress::Bars(bars) = self {
             let bars_by_step = bars.0.lock().unwrap_or_else(PoisonError::into_inner);
-            bars_by_step.values().for_each(ProgressBar::finish_and_clear);
+            for bar in bars_by_step.values() {
+                bar.finish_and_clear();
+                // A bar that stays known is drawn again, as an empty line, beneath what comes next.
+                output::bars().remove(bar);
+            }
         }
     }
 

@@ -9,6 +9,7 @@ mod audit_table;
 mod cost;
 mod exports;
 mod journal;
+pub(crate) mod narrowing;
 mod parts;
 mod publish;
 pub(crate) mod quota;
@@ -23,7 +24,7 @@ use std::sync::{Arc, OnceLock};
 
 use core_model::plan::{Decision, Plan, PlannedStep, SkipReason};
 use core_model::step::{Source, Step};
-use core_nexthink::{Client, Credentials, ProxySettings, Secret, SecretSource};
+use core_nexthink::{Client, ClockOffset, Credentials, ProxySettings, Secret, SecretSource};
 use core_privacy::protection::Protection;
 use core_store::{Generation, GenerationId, PrivacyMark, RunLock, Store, StoreError};
 use tokio::task::JoinSet;
@@ -38,14 +39,14 @@ use self::exports::{Fetched, Fetcher};
 use self::journal::Leftovers;
 use self::publish::About;
 pub(crate) use self::publish::{personal_columns, personal_ends};
-use self::quota::Quota;
+use self::quota::{Quota, QuotaClock};
 use self::read::Reading;
 use self::report::{RunReport, StepReport};
 pub(crate) use self::sealed::Files;
 use self::space::Space;
 use crate::audit::{self, AuditReport};
 use crate::config::{Config, Proxy};
-use crate::exit::{Exit, Failure, exit_for};
+use crate::exit::{self, Exit, Failure, exit_for};
 use crate::ledger::{self, Event};
 use crate::privacy::{self, RunPrivacy};
 use crate::progress::Progress;
@@ -181,7 +182,7 @@ pub(crate) async fn run(
     let plan = checked_plan(config, options)?;
     let started = Moment::now();
     let client = client(config, secret, |_| {})?;
-    let before = Before::open(config, &plan, options)?;
+    let before = Before::open(config, &plan)?;
     let tenant = before.lock.tenant().clone();
     ledger::record(&tenant, &Event::RunStarted { steps: &options.steps })?;
     let opened = Opened { plan, client, before, started };
@@ -236,15 +237,21 @@ async fn run_steps(
     stop: &Stop,
 ) -> Result<Finished, Failure> {
     let Opened { plan, client, before, started } = opened;
-    let Before { lock, previous, protection, mark, replaces_all, files, leftovers } = before;
+    let Before { lock, previous, protection, mark, replaces_all } = before;
     let quota = Quota::open(&lock, config.daily_exports)?;
+    if lock.tenant().download_notes()?.is_empty() {
+        // Else the run may need no export at all.
+        quota.check_deferral()?;
+    }
+    let offset = stop.or_stop(clock_offset(&client)).await?;
+    let clock = quota.set_clock(offset)?;
+    let is_encrypted = protection.is_some();
+    let (files, leftovers) = downloads(&lock, previous.as_ref(), is_encrypted, options, clock)?;
     let parts_before = report::parts_of(previous.as_ref());
     let needs = exports::needs(&plan, config, &leftovers, &parts_before);
     quota.check_run(exports::sum(&needs))?;
     Space::after(previous.as_ref(), lock.tenant())?.check()?;
-    let checked = async { Ok(client.check_credentials(started.0).await?) };
-    let ahead_ms = stop.or_stop(checked).await?.server_ahead_ms;
-    let run_id = system::new_run_id(started)?;
+    let run_id = system::new_run_id(clock.now())?;
     let staging = lock.stage(run_id.parse()?)?;
     tracing::info!(run_id, tenant = config.tenant.as_str(), "run started");
 
@@ -261,7 +268,7 @@ async fn run_steps(
     let fetcher =
         Fetcher::new(config, client, files.clone(), leftovers, quota.clone(), progress.clone());
     let (fetching, promise) = fetcher.start_all(&plan, config, &needs);
-    let mut table = audit_table::Fetching::start(config, &fetcher, promise, ahead_ms);
+    let mut table = audit_table::Fetching::start(config, &fetcher, promise, offset);
     let applying = apply_all(&plan, config, fetching, applier, progress);
     let mut applier = stop.or_stop(applying).await?;
     // They were applied as they came; people read them in run order.
@@ -269,6 +276,7 @@ async fn run_steps(
         .reports
         .sort_by_key(|report| plan.steps().iter().position(|it| it.step.id == report.id));
     let mut report = RunReport::new(config, run_id, started);
+    report.clock_offset_ms = offset.filter(|it| it.is_disagreement()).map(ClockOffset::ahead_ms);
     report.not_before = quota.deferred_until().map(Moment::to_rfc3339);
     if let Some(kind) = applier.gravest_failure()
         && !applier.anything_fetched()
@@ -320,31 +328,53 @@ struct Before {
     mark: PrivacyMark,
     /// Whether `previous` shows people otherwise, so that nothing of it may stay.
     replaces_all: bool,
-    files: Files,
-    leftovers: Arc<Leftovers>,
 }
 
 impl Before {
-    fn open(config: &Config, plan: &Plan, options: &RunOptions) -> Result<Before, Failure> {
+    fn open(config: &Config, plan: &Plan) -> Result<Before, Failure> {
         let (lock, previous) = open_store(config)?;
         let RunPrivacy { protection, mark } = privacy::of_run(config, lock.tenant())?;
         let replaces_all = previous.as_ref().is_some_and(|it| !privacy::is_like(it, &mark));
         if let Some(previous) = previous.as_ref().filter(|_| replaces_all) {
             privacy::check_replaces_all(previous, plan)?;
         }
-        let downloads = lock.downloads()?;
-        let mut leftovers = match &protection {
-            Some(_) => Leftovers::none(),
-            None => Leftovers::of(lock.tenant().download_notes()?),
-        };
-        if options.accept_shrink.is_empty() {
-            leftovers.drop_held(&report::held_by(previous.as_ref()));
-        }
-        downloads.clear_except(|name| leftovers.has(name))?;
-        let files = Files::new(downloads, protection.is_some());
-        let leftovers = Arc::new(leftovers);
-        Ok(Before { lock, previous, protection, mark, replaces_all, files, leftovers })
+        Ok(Before { lock, previous, protection, mark, replaces_all })
     }
+}
+
+/// The downloads of a run, and the exports that earlier runs have left in them; the rest is removed.
+fn downloads(
+    lock: &RunLock,
+    previous: Option<&Generation>,
+    is_encrypted: bool,
+    options: &RunOptions,
+    clock: QuotaClock,
+) -> Result<(Files, Arc<Leftovers>), Failure> {
+    let mut leftovers = if is_encrypted {
+        Leftovers::none()
+    } else {
+        Leftovers::of(lock.tenant().download_notes()?, clock)
+    };
+    if options.accept_shrink.is_empty() {
+        leftovers.drop_held(&report::held_by(previous));
+    }
+    let downloads = lock.downloads()?;
+    downloads.clear_except(|name| leftovers.has(name))?;
+    Ok((Files::new(downloads, is_encrypted), Arc::new(leftovers)))
+}
+
+/// How far Nexthink's clock is ahead of this machine's, if it tells; a large difference is told the user.
+///
+/// It is the first call of a run, so that credentials that are refused, and a host that cannot be reached,
+/// cost no export.
+pub(super) async fn clock_offset(client: &Client) -> Result<Option<ClockOffset>, Failure> {
+    let offset = client.check_credentials(|| Moment::now().0).await?.clock_offset;
+    if let Some(offset) = offset.filter(|offset| offset.is_disagreement()) {
+        tracing::warn!(
+            "{offset}, which counts for the day's exports: set the clock of this machine"
+        );
+    }
+    Ok(offset)
 }
 
 /// Why a run whose privacy settings are others than before publishes nothing.
@@ -489,6 +519,5 @@ fn open_store(config: &Config) -> Result<(RunLock, Option<Generation>), Failure>
 /// The result of work on another thread. A panic there is a defect; what it says stays unsaid, since
 /// it may show a cell.
 pub(crate) fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, Failure> {
-    let defect = || anyhow::anyhow!("the program has a defect and stopped; please report this");
-    result.map_err(|_| Failure::from(defect()))
+    result.map_err(|_| exit::defect())
 }

@@ -1,11 +1,14 @@
 //! Logs: to standard error, warnings only unless asked for more. Only this program's own crates are
 //! heard, since an HTTP library may log what must not be in a log.
 
-use std::io;
+use std::{fmt, io};
 
-use tracing::Level;
+use core_query::escape_for_terminal;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{Global, LogFormat};
@@ -59,14 +62,69 @@ pub(crate) fn start(global: &Global) {
     let filter: Targets = OWN_CRATES.iter().map(|name| (*name, level)).collect();
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(LogLine::default);
-    let is_brief = global.verbose == 0;
     match global.log_format {
-        LogFormat::Text if is_brief => {
-            let lines = lines.compact().with_target(false).without_time();
-            registry.with(lines.with_ansi(output::is_terminal())).init();
-        }
-        LogFormat::Text => registry.with(lines.with_ansi(output::is_terminal())).init(),
+        LogFormat::Text if global.verbose == 0 => registry.with(Sentences).init(),
+        LogFormat::Text => registry.with(lines.with_ansi(output::has_colors())).init(),
         LogFormat::Json => registry.with(lines.json()).init(),
+    }
+}
+
+/// Tells warnings and errors as sentences, for somebody who did not ask for a log.
+struct Sentences;
+
+impl<S: Subscriber> Layer<S> for Sentences {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut sentence = Sentence::default();
+        event.record(&mut sentence);
+        let (word, color) = match *event.metadata().level() {
+            Level::ERROR => ("error", 31),
+            _ => ("warning", 33),
+        };
+        let word = if output::has_colors() {
+            format!("\x1b[{color}m{word}\x1b[0m")
+        } else {
+            word.to_owned()
+        };
+        let text = sentence.text();
+        let lines: Vec<_> = text.lines().map(escape_for_terminal).collect();
+        output::log(format!("{word}: {}\n", lines.join(" ")).as_bytes());
+    }
+}
+
+/// What an event says.
+#[derive(Debug, Default)]
+struct Sentence {
+    message: String,
+    cause: Option<String>,
+    facts: Vec<String>,
+}
+
+impl Sentence {
+    /// The message, its facts in brackets, and why it happened.
+    fn text(&self) -> String {
+        let mut text = self.message.clone();
+        if !self.facts.is_empty() {
+            text = format!("{text} ({})", self.facts.join(", "));
+        }
+        match &self.cause {
+            Some(cause) => format!("{text}: {cause}"),
+            None => text,
+        }
+    }
+}
+
+impl Visit for Sentence {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let value = format!("{value:?}");
+        match field.name() {
+            "message" => self.message = value,
+            "error" | "reason" => self.cause = Some(value),
+            name => self.facts.push(format!("{} {value}", name.replace('_', " "))),
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
     }
 }
 
@@ -83,5 +141,24 @@ mod tests {
         let unheard: Vec<_> =
             names.iter().filter(|name| !OWN_CRATES.contains(&name.as_str())).collect();
         assert!(unheard.is_empty(), "{unheard:?}");
+    }
+
+    #[test]
+    fn an_event_is_told_as_a_sentence() {
+        let fact = |text: &str| vec![text.to_owned()];
+        for (cause, facts, expected) in [
+            (None, vec![], "a download was left behind"),
+            (Some("no permission"), vec![], "a download was left behind: no permission"),
+            (None, fact("step id fetch-users"), "a download was left behind (step id fetch-users)"),
+            (
+                Some("no permission"),
+                fact("path /a"),
+                "a download was left behind (path /a): no permission",
+            ),
+        ] {
+            let message = "a download was left behind".to_owned();
+            let sentence = Sentence { message, cause: cause.map(str::to_owned), facts };
+            assert_eq!(sentence.text(), expected);
+        }
     }
 }

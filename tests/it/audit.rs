@@ -385,7 +385,10 @@ fn tables_of_events_are_partial_only_if_a_trail_lacks_some() {
     assert_eq!(scene.run(&[]).ended.exit, Some(7));
     assert_eq!(partial_tables(), ["nexthink_audit_event", "nexthink_account_has_audit_event"]);
     let stderr = scene.program(&count).stderr;
-    assert!(stderr.contains("partial tables") && stderr.contains("nexthink_audit_event"), "{stderr}");
+    assert!(
+        stderr.contains("partial tables") && stderr.contains("nexthink_audit_event"),
+        "{stderr}"
+    );
     assert_eq!(scene.program(&[&["--quiet"], &count[..]].concat()).stderr, "");
 
     scene.update(|it| it.audit.unreachable.clear());

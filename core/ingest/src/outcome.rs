@@ -26,6 +26,8 @@ pub enum Outcome {
 pub enum PartialReason {
     /// Nexthink cut the results off at the licence's maximum (HTTP 206).
     Truncated,
+    /// The saved query has a limit of its own.
+    Limited,
     /// Rows were quarantined.
     Quarantined,
     /// A column is missing that names an end of relationships.
@@ -97,6 +99,9 @@ impl fmt::Display for PartialReason {
             PartialReason::Truncated => {
                 "truncated by Nexthink at the maximum number of results of the licence; \
                  `nql --partitioned` prints the query that fetches it in parts"
+            }
+            PartialReason::Limited => {
+                "the saved query has a limit, so rows may be missing; take the limit out in Nexthink"
             }
             PartialReason::Quarantined => "rows were quarantined",
             PartialReason::MissingEnd => {

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use tokio::time::Instant;
 
 use crate::client::Client;
+use crate::clock_offset::ClockOffset;
 use crate::error::{Endpoint, NexthinkError};
 use crate::identity::ExportId;
 use crate::transport::ApiCall;
@@ -15,26 +16,25 @@ use crate::transport::ApiCall;
 pub struct CredentialCheck {
     /// How long a token is used before the next one is fetched.
     pub token_used_for: Duration,
-    /// By how many milliseconds the login host's clock is ahead of this machine's, exact to about
-    /// a second; negative if it is behind, none if it does not tell.
-    pub server_ahead_ms: Option<i64>,
+    /// The difference between the login host's clock and this machine's; none if it does not tell.
+    pub clock_offset: Option<ClockOffset>,
 }
 
 impl Client {
     /// Checks that the login host can be reached and accepts the credential, and compares its
-    /// clock with `now_ms`: this machine's, in milliseconds since 1970-01-01 UTC.
+    /// clock with this machine's: `now_ms` reads it in milliseconds since 1970-01-01 UTC.
     ///
     /// # Errors
     /// [`NexthinkError::Unauthorized`] if it does not, or why that could not be found out.
-    pub async fn check_credentials(&self, now_ms: u64) -> Result<CredentialCheck, NexthinkError> {
-        let asked = Instant::now();
+    pub async fn check_credentials(
+        &self,
+        now_ms: impl FnOnce() -> u64,
+    ) -> Result<CredentialCheck, NexthinkError> {
         let issued = self.tokens.get().await?;
-        let server_ms = issued.server_now_ms(asked);
-        let ahead = |server_ms: i64| server_ms.checked_sub_unsigned(now_ms);
-        Ok(CredentialCheck {
-            token_used_for: issued.refresh_after(),
-            server_ahead_ms: server_ms.and_then(ahead),
-        })
+        // Both clocks are read here: the call may have waited for minutes between its attempts.
+        let server_ms = issued.server_now_ms(Instant::now());
+        let clock_offset = server_ms.and_then(|it| ClockOffset::between(it, now_ms()));
+        Ok(CredentialCheck { token_used_for: issued.refresh_after(), clock_offset })
     }
 
     /// Checks that the API can be reached and takes the token, at the cost of nothing: it asks for

@@ -21,6 +21,9 @@ use crate::settings::Settings;
 use crate::token::{INTEGRATION_SCOPE, TokenSource};
 use crate::transport::{Answer, ApiCall, ApiClient, Clients, FileClient, StartExport};
 
+/// The longest status of an export, in bytes.
+const STATUS_CAP: usize = 64;
+
 /// The longest description of a failed export that is kept, in characters.
 const DESCRIPTION_CAP: usize = 300;
 
@@ -77,7 +80,10 @@ impl Client {
         let ExportOrder { query, parameters, compression } = order;
         let body = StartExport { query_id: query, parameters, compression: *compression };
         let answer = self.call_noted(ApiCall::StartExport(&body), AT, Some(journal)).await?;
-        check_query(&answer, query, AT)?;
+        // Created or accepted, it is paid for: what counts is the ID in its body.
+        if !matches!(answer.status, StatusCode::CREATED | StatusCode::ACCEPTED) {
+            check_query(&answer, query, AT)?;
+        }
         let started: Started = answer.json(AT)?;
         let unusable = |_| answer.unexpected(AT, "an export id that cannot be used");
         let export_id: ExportId = started.export_id.parse().map_err(unusable)?;
@@ -95,7 +101,8 @@ impl Client {
 
         let answer = self.call(ApiCall::ExportStatus(export_id), AT).await?;
         let truncated = match answer.status {
-            StatusCode::OK => false,
+            // Accepted, so it runs: never the end of it.
+            StatusCode::OK | StatusCode::ACCEPTED => false,
             // The only sign that the licence's maximum number of rows was reached.
             StatusCode::PARTIAL_CONTENT => true,
             StatusCode::FORBIDDEN => {
@@ -106,7 +113,12 @@ impl Client {
             }
             _ => return Err(answer.unexpected_status(AT)),
         };
-        self.read_status(&answer, truncated)
+        let status = self.read_status(&answer, truncated)?;
+        if answer.status == StatusCode::ACCEPTED && matches!(status, ExportStatus::Completed { .. })
+        {
+            return Err(answer.unexpected(AT, "a completed export that it only accepts"));
+        }
+        Ok(status)
     }
 
     fn read_status(&self, answer: &Answer, truncated: bool) -> Result<ExportStatus, NexthinkError> {
@@ -120,7 +132,13 @@ impl Client {
                 return Err(answer.unexpected(Endpoint::ExportStatus, what));
             }
         };
-        Ok(match status {
+        if status.len() > STATUS_CAP {
+            // A word that this program does not know may mean that the export runs; this is no word.
+            let what = "a status that is longer than any word";
+            return Err(answer.unexpected(Endpoint::ExportStatus, what));
+        }
+        // The interface writes capitals; a status means the same in any case.
+        Ok(match status.to_ascii_uppercase().as_str() {
             "SUBMITTED" => ExportStatus::Submitted,
             "IN_PROGRESS" => ExportStatus::InProgress,
             // The interface says COMPLETED, the text that explains it COMPLETE.
@@ -199,6 +217,7 @@ impl Client {
     fn unauthorized(&self, endpoint: Endpoint) -> NexthinkError {
         NexthinkError::Unauthorized {
             endpoint,
+            scope: INTEGRATION_SCOPE,
             client_id: self.tokens.client_id().to_owned(),
             status: StatusCode::UNAUTHORIZED.as_u16(),
             reason: "a new token was refused too".into(),

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use crate::identity::{ExportId, QueryId};
 use crate::results_link::LinkRefusal;
+use crate::token::INTEGRATION_SCOPE;
 
 /// Why a call to Nexthink failed. Cheap to clone, so that callers waiting for one token share it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -64,12 +65,14 @@ pub enum NexthinkError {
     /// The login host or the API does not accept the credential.
     #[error(
         "{endpoint} refused client id {client_id:?} (HTTP {status}, {reason}): check the client id \
-         and the client secret, and that the credential has the NQL API permission (scope \
-         service:integration)"
+         and the client secret, and that {}",
+        permission(.scope)
     )]
     Unauthorized {
         /// Who refused.
         endpoint: Endpoint,
+        /// The OAuth scope that was asked for.
+        scope: &'static str,
         /// The client id that was refused.
         client_id: String,
         /// The HTTP status.
@@ -352,6 +355,14 @@ fn time(ms: u64) -> String {
     time.map_or_else(|| format!("{ms} ms"), |time| time.to_string())
 }
 
+/// What a credential needs to be given a scope.
+fn permission(scope: &str) -> String {
+    if scope == INTEGRATION_SCOPE {
+        return format!("the credential has the NQL API permission (scope {scope})");
+    }
+    format!("Nexthink's support gave the credential the scope {scope}")
+}
+
 /// The calls that this crate makes, as they are named in messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -423,7 +434,27 @@ impl SharedError {
     pub(crate) fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self(Arc::new(error))
     }
+
+    /// Keeps the words of what is at the bottom of `error`: the layers above say only that a request
+    /// failed, each in words of its own.
+    pub(crate) fn root_of(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut root = error;
+        loop {
+            // An I/O error does not count what it wraps as its source.
+            let wrapped = root.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            let wrapped = wrapped.map(|it| it as &(dyn std::error::Error + 'static));
+            match wrapped.or_else(|| root.source()) {
+                Some(next) => root = next,
+                None => return Self::new(Root(root.to_string())),
+            }
+        }
+    }
 }
+
+/// What an error of a library says.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Root(String);
 
 impl fmt::Display for SharedError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

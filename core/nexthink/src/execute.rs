@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::client::{Client, check_query};
 use crate::error::{Endpoint, NexthinkError};
 use crate::identity::QueryId;
+use crate::nql::QueryLimits;
 use crate::transport::{ApiCall, Execute};
 
 /// What a query gives when it is run at once, without any cell of it.
@@ -17,6 +19,8 @@ pub struct ExecuteAnswer {
     pub columns: Vec<String>,
     /// How many rows came; Nexthink gives 1,000 at most.
     pub rows: u64,
+    /// What the text that was run leaves out, if Nexthink told the text and it can be read.
+    pub limits: Option<QueryLimits>,
 }
 
 impl Client {
@@ -39,14 +43,17 @@ impl Client {
         let body = Execute { query_id: query, parameters };
         let answer = self.call(ApiCall::Execute(&body), AT).await?;
         check_query(&answer, query, AT)?;
-        let RowsAnswer { headers, data } = answer.json(AT)?;
-        Ok(ExecuteAnswer { columns: headers, rows: data.len() as u64 })
+        let RowsAnswer { headers, data, executed_query } = answer.json(AT)?;
+        let limits = executed_query.as_ref().and_then(Value::as_str).and_then(QueryLimits::of);
+        Ok(ExecuteAnswer { columns: headers, rows: data.len() as u64, limits })
     }
 }
 
 /// The answer; its rows take no memory.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RowsAnswer {
     headers: Vec<String>,
     data: Vec<IgnoredAny>,
+    executed_query: Option<Value>,
 }

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod absence;
 mod audit;
 mod check;
 mod client;
+mod clock_offset;
 mod download;
 mod endpoints;
 mod error;
@@ -12,6 +14,7 @@ mod export;
 mod identity;
 mod journal;
 mod life;
+mod nql;
 mod order;
 mod passing_failure;
 mod proxy;
@@ -34,6 +37,7 @@ pub use audit::{
 };
 pub use check::CredentialCheck;
 pub use client::Client;
+pub use clock_offset::ClockOffset;
 pub use download::Download;
 pub use endpoints::{EndpointOverrides, Endpoints};
 pub use error::{Endpoint, ErrorKind, NexthinkError, SharedError, UnreachableCause};
@@ -41,6 +45,7 @@ pub use execute::ExecuteAnswer;
 pub use export::{ExportEvent, ExportState, ExportStatus, FinishedExport};
 pub use identity::{ExportId, QueryId, Region, TenantId};
 pub use journal::{ExportJournal, ExportRecord, FileRecord};
+pub use nql::QueryLimits;
 pub use order::{Compression, ExportOrder};
 pub use quota::QuotaLedger;
 pub use results_link::{LinkRefusal, ResultsLink};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
+use crate::absence::Absence;
 use crate::client::Client;
 use crate::error::NexthinkError;
 use crate::export::{ExportEvent, ExportState, ExportStatus, FinishedExport};
@@ -32,7 +33,9 @@ impl Client {
     /// file in `sink`. A record that does not fit `order` is ignored.
     ///
     /// An export that Nexthink forgets, that fails for a reason that may pass, or whose file cannot
-    /// be had even with a new results link, is started anew once.
+    /// be had even with a new results link, is started anew once. Neither an export nor a file counts as
+    /// gone before it was missing for [`PollSchedule::gone_after`] without a break: servers that answer for
+    /// each other may learn of it one after the other, and a new export costs one of the day's.
     ///
     /// A download that breaks goes on where it was if the file host vouches that the file is still
     /// the same, else from zero, so [`ExportEvent::Downloading`] may tell fewer bytes than before.
@@ -89,12 +92,27 @@ struct Underway {
     transfer: Transfer,
     /// The link that was not accepted last, and how, until a download begins.
     refused: Option<(ResultsLink, NexthinkError)>,
+    /// Whether it was told that Nexthink gave it a status that this program does not know.
+    has_told_of_unknown: bool,
+    /// Nexthink does not know the export.
+    unknown: Absence,
+    /// The file host does not give out the file.
+    without_file: Absence,
 }
 
 impl Underway {
     fn new(record: ExportRecord, transfer: Transfer) -> Self {
-        let since = Instant::now();
-        Self { record, since, polls: 0, state: None, transfer, refused: None }
+        Self {
+            record,
+            since: Instant::now(),
+            polls: 0,
+            state: None,
+            transfer,
+            refused: None,
+            has_told_of_unknown: false,
+            unknown: Absence::default(),
+            without_file: Absence::default(),
+        }
     }
 
     fn export_id(&self) -> &ExportId {
@@ -190,13 +208,29 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
         let schedule = &self.client.settings.poll;
         let mut without_link = 0_u32;
         loop {
-            let status = self.client.export_status(underway.export_id()).await?;
+            let status = match self.client.export_status(underway.export_id()).await {
+                Err(error)
+                    if is_unknown(&error) && !underway.unknown.lasts(schedule.gone_after) =>
+                {
+                    let wait = underway.unknown.next_wait(schedule.first_wait());
+                    tracing::info!(export_id = %underway.export_id(), "export is not known yet");
+                    underway.pause_to_poll(self.client, wait.min(schedule.cap)).await?;
+                    continue;
+                }
+                answered => answered?,
+            };
+            underway.unknown.end();
             self.saw(&mut underway, &status)?;
             match status {
                 ExportStatus::Completed { link: Some(link), .. } => {
                     return match underway.refused.take() {
                         // It would be refused again.
-                        Some((refused, error)) if refused == link => Err(error),
+                        Some((refused, error))
+                            if refused == link
+                                && underway.without_file.lasts(schedule.gone_after) =>
+                        {
+                            Err(error)
+                        }
                         refused => Ok(Phase::Fetch(Underway { refused, ..underway }, link)),
                     };
                 }
@@ -227,17 +261,22 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
             Err(error) if can_go_on(&error) => {
                 // The link was accepted, so when it expires a new one may help again.
                 underway.refused = None;
+                underway.without_file.end();
                 self.resumptions.pause(underway.transfer.received, error).await?;
                 Ok(Phase::Fetch(underway, link))
             }
-            Err(error) if underway.refused.is_none() && new_link_may_help(&error) => {
+            Err(error) if new_link_may_help(&error) => {
+                let schedule = &self.client.settings.poll;
+                let lasts = underway.without_file.lasts(schedule.gone_after);
+                if lasts && underway.refused.is_some() {
+                    return Err(error);
+                }
                 let export_id = underway.export_id();
                 tracing::info!(%export_id, %error, "asking for a new results link");
                 underway.refused = Some((link, error));
                 // Links are signed by the second: asked for within it, a new one would be the same.
-                let schedule = &self.client.settings.poll;
-                let wait = (schedule.first_wait() * 2).min(schedule.cap);
-                underway.pause_to_poll(self.client, wait).await?;
+                let wait = underway.without_file.next_wait(schedule.first_wait() * 2);
+                underway.pause_to_poll(self.client, wait.min(schedule.cap)).await?;
                 Ok(Phase::Wait(underway))
             }
             Err(error) => Err(error),
@@ -323,7 +362,10 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
         }
         (self.observer)(ExportEvent::StateChanged { state, polls });
         if state == ExportState::Unknown {
-            tracing::warn!(%export_id, polls, "export has a status that is not known");
+            // Once: between such answers there may be others.
+            if !std::mem::replace(&mut underway.has_told_of_unknown, true) {
+                tracing::warn!(%export_id, polls, "export has a status that is not known");
+            }
         } else {
             tracing::info!(%export_id, status = %state, polls, "export changed its state");
         }
@@ -342,6 +384,12 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
         let length_proven = total.is_some();
         FinishedExport { export_id, truncated: record.truncated, bytes, length_proven }
     }
+}
+
+/// Returns whether Nexthink says that there is no such export. An integrator has seen that a missing
+/// thing is answered like a forbidden one.
+fn is_unknown(error: &NexthinkError) -> bool {
+    matches!(error, NexthinkError::ExportGone { .. } | NexthinkError::Forbidden { .. })
 }
 
 /// Whether a refused download may work with a new link.

@@ -13,15 +13,18 @@ const LONGEST_DEFERRAL_MS: u64 = 7 * DAY_MS;
 
 /// When exports of a tenant were started, and until when Nexthink wants to be left alone.
 ///
-/// All times are milliseconds since 1970-01-01 UTC by the caller's clock. A start that is in the
-/// future, since the clock was set back, counts as one of this moment: it neither gives quota back
-/// nor blocks for ever, if the ledger is [pruned](Self::prune) and kept whenever it is read.
+/// All times are milliseconds since 1970-01-01 UTC by Nexthink's clock, as far as the caller knows it
+/// ([`ClockOffset::reference_ms`](crate::ClockOffset::reference_ms)). A start that lies in the future
+/// counts as one of this moment: a clock that is wrong for one run neither gives quota back nor, once
+/// the ledger was [corrected](Self::correct), blocks for ever.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct QuotaLedger {
     /// Invariant: in the order in which they were counted.
     starts_ms: Vec<u64>,
     not_before_ms: Option<u64>,
+    /// When `not_before_ms` was noted.
+    deferred_at_ms: Option<u64>,
 }
 
 /// The ledger as it is written.
@@ -31,6 +34,8 @@ struct Stored {
     version: u32,
     starts_ms: Vec<u64>,
     not_before_ms: Option<u64>,
+    #[serde(default)]
+    deferred_at_ms: Option<u64>,
 }
 
 /// The version of [`Stored`].
@@ -40,18 +45,18 @@ impl TryFrom<Stored> for QuotaLedger {
     type Error = String;
 
     fn try_from(stored: Stored) -> Result<Self, String> {
-        let Stored { version, starts_ms, not_before_ms } = stored;
+        let Stored { version, starts_ms, not_before_ms, deferred_at_ms } = stored;
         if version != VERSION {
             return Err(format!("version {version} is not known, only {VERSION}"));
         }
-        Ok(Self { starts_ms, not_before_ms })
+        Ok(Self { starts_ms, not_before_ms, deferred_at_ms })
     }
 }
 
 impl From<QuotaLedger> for Stored {
     fn from(ledger: QuotaLedger) -> Self {
-        let QuotaLedger { starts_ms, not_before_ms } = ledger;
-        Self { version: VERSION, starts_ms, not_before_ms }
+        let QuotaLedger { starts_ms, not_before_ms, deferred_at_ms } = ledger;
+        Self { version: VERSION, starts_ms, not_before_ms, deferred_at_ms }
     }
 }
 
@@ -67,8 +72,8 @@ impl QuotaLedger {
     ///
     /// More than `limit` never fit into a day; the answer is then when all of `limit` do.
     pub fn earliest(&self, limit: u32, needed: u32, now_ms: u64) -> Option<u64> {
-        let mut freed_ms: Vec<u64> =
-            self.counting(now_ms).map(|start_ms| start_ms.saturating_add(DAY_MS)).collect();
+        let freed = |start_ms: u64| start_ms.min(now_ms).saturating_add(DAY_MS);
+        let mut freed_ms: Vec<u64> = self.counting(now_ms).map(freed).collect();
         freed_ms.sort_unstable();
         let kept = usize::try_from(limit - needed.min(limit)).unwrap_or(usize::MAX);
         let too_many = freed_ms.len().saturating_sub(kept);
@@ -78,7 +83,6 @@ impl QuotaLedger {
 
     /// Counts an export that is about to be started.
     pub fn count(&mut self, now_ms: u64) {
-        self.prune(now_ms);
         self.starts_ms.push(now_ms);
     }
 
@@ -88,38 +92,63 @@ impl QuotaLedger {
     }
 
     /// Notes that Nexthink does not want to be called before `until_ms` (HTTP 429).
-    pub fn defer(&mut self, until_ms: u64) {
+    pub fn defer(&mut self, until_ms: u64, now_ms: u64) {
         self.not_before_ms = self.not_before_ms.max(Some(until_ms));
+        self.deferred_at_ms = Some(now_ms);
     }
 
     /// Until when Nexthink does not want to be called, if that is not over.
     pub fn deferred_until(&self, now_ms: u64) -> Option<u64> {
         let longest = now_ms.saturating_add(LONGEST_DEFERRAL_MS);
-        self.not_before_ms.filter(|until_ms| *until_ms > now_ms).map(|it| it.min(longest))
+        self.not_before_ms.filter(|until_ms| *until_ms > now_ms).map(|until| until.min(longest))
     }
 
-    /// Drops what does not matter any more, and brings times from the future back to `now_ms`.
+    /// The latest moment that is noted here: a clock that is before it is wrong, or was.
+    pub fn latest_ms(&self) -> Option<u64> {
+        self.starts_ms.iter().copied().max().max(self.deferred_at_ms)
+    }
+
+    /// Drops what does not matter any more by Nexthink's clock, and dates what lies in its future to
+    /// `now_ms`, since that was noted by a clock that was ahead.
+    pub fn correct(&mut self, now_ms: u64) {
+        self.starts_ms = self.counting(now_ms).map(|start_ms| start_ms.min(now_ms)).collect();
+        self.keep_deferral(now_ms);
+    }
+
+    /// Drops what does not matter any more by a clock that Nexthink has not confirmed. Starts of the
+    /// coming week stay as they are: this clock may be the one that is behind, and a later run that
+    /// knows better must still find the day's exports. More than a week ahead was certainly noted by a
+    /// wrong clock.
     pub fn prune(&mut self, now_ms: u64) {
-        self.starts_ms = self.counting(now_ms).collect();
-        self.not_before_ms = self.deferred_until(now_ms);
+        let longest = now_ms.saturating_add(LONGEST_DEFERRAL_MS);
+        let kept = self.counting(now_ms);
+        self.starts_ms = kept.map(|start| if start > longest { now_ms } else { start }).collect();
+        self.keep_deferral(now_ms);
     }
 
-    /// The starts of the past day.
+    fn keep_deferral(&mut self, now_ms: u64) {
+        self.not_before_ms = self.deferred_until(now_ms);
+        let noted = self.deferred_at_ms.filter(|_| self.not_before_ms.is_some());
+        self.deferred_at_ms = noted.map(|noted_ms| noted_ms.min(now_ms));
+    }
+
+    /// The starts of the past day, and those that lie in the future.
     fn counting(&self, now_ms: u64) -> impl Iterator<Item = u64> {
-        let starts_ms = self.starts_ms.iter().map(move |start_ms| (*start_ms).min(now_ms));
-        starts_ms.filter(move |start_ms| now_ms - start_ms < DAY_MS)
+        let is_counted = move |start_ms: &u64| now_ms.saturating_sub(*start_ms) < DAY_MS;
+        self.starts_ms.iter().copied().filter(is_counted)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock_offset::ClockOffset;
 
     const HOUR: u64 = 3_600_000;
     const NOW: u64 = 1_000 * DAY_MS;
 
     fn ledger(starts_ms: &[u64]) -> QuotaLedger {
-        QuotaLedger { starts_ms: starts_ms.to_vec(), not_before_ms: None }
+        QuotaLedger { starts_ms: starts_ms.to_vec(), ..QuotaLedger::default() }
     }
 
     #[test]
@@ -166,7 +195,6 @@ mod tests {
     fn a_start_is_counted_and_taken_back() {
         let mut ledger = ledger(&[NOW - DAY_MS, NOW - HOUR]);
         ledger.count(NOW);
-        assert_eq!(ledger.starts_ms, [NOW - HOUR, NOW]);
         assert_eq!(ledger.left(50, NOW), 48);
         ledger.take_back();
         assert_eq!(ledger.left(50, NOW), 49);
@@ -176,24 +204,71 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_neither_frees_quota_nor_blocks_for_ever() {
+    fn what_a_clock_ahead_has_noted_counts_for_a_day_once_nexthinks_clock_is_known() {
         let mut ledger = QuotaLedger::default();
         let wrong = NOW + 3_650 * DAY_MS;
         ledger.count(wrong);
-        ledger.defer(wrong + HOUR);
+        ledger.defer(wrong + HOUR, wrong);
         assert_eq!(ledger.left(1, NOW), 0);
         assert_eq!(ledger.earliest(1, 1, NOW), Some(NOW + LONGEST_DEFERRAL_MS));
-        ledger.prune(NOW);
-        assert_eq!(ledger.left(1, NOW + DAY_MS - 1), 0);
-        assert_eq!(ledger.left(1, NOW + DAY_MS), 1);
-        assert_eq!(ledger.deferred_until(NOW + LONGEST_DEFERRAL_MS), None);
+        for correct in [QuotaLedger::correct, QuotaLedger::prune] {
+            let mut ledger = ledger.clone();
+            correct(&mut ledger, NOW);
+            assert_eq!(ledger.left(1, NOW + DAY_MS - 1), 0);
+            assert_eq!(ledger.left(1, NOW + DAY_MS), 1);
+            assert_eq!(ledger.deferred_until(NOW + LONGEST_DEFERRAL_MS), None);
+            assert_eq!(ledger.latest_ms(), Some(NOW));
+        }
+    }
+
+    #[test]
+    fn j23_a_clock_behind_that_nexthink_does_not_confirm_forgets_nothing() {
+        for behind in [HOUR, DAY_MS, 2 * DAY_MS, 7 * DAY_MS] {
+            let mut ledger = ledger(&[NOW - HOUR, NOW]);
+            ledger.prune(NOW - behind);
+            assert_eq!(ledger.left(2, NOW - behind), 0, "{behind}");
+            ledger.prune(NOW + HOUR);
+            assert_eq!(ledger.left(2, NOW + HOUR), 0, "{behind}");
+            assert_eq!(ledger.left(2, NOW + DAY_MS), 2, "{behind}");
+        }
+    }
+
+    /// A machine whose clock is off in one run or in all of them, and what is left of four exports a day
+    /// in each of its runs.
+    #[test]
+    fn j23_no_jump_of_this_machines_clock_changes_what_is_left() {
+        const YEAR: i64 = 365 * 24 * 3_600_000;
+        let hour = i64::try_from(HOUR).expect("it is small");
+        let hours_and_left = [(0, 4), (1, 2), (2, 0), (23, 0), (24, 2), (25, 4), (26, 4)];
+        let jumps = [-20 * YEAR, -48 * hour, -hour, -180_000, 0, 180_000, hour, 48 * hour, YEAR];
+        // In all runs, in one of them, and from one of them on.
+        let runs_that_are_off: [&[usize]; 6] =
+            [&[0, 1, 2, 3, 4, 5, 6], &[0], &[1], &[2], &[4], &[3, 4, 5, 6]];
+        for (jump_ms, off) in jumps.iter().flat_map(|jump| runs_that_are_off.map(|off| (jump, off)))
+        {
+            let mut ledger = QuotaLedger::default();
+            for (run, (hour, expected)) in hours_and_left.into_iter().enumerate() {
+                let server_ms = NOW + hour * HOUR;
+                let jump_ms = if off.contains(&run) { *jump_ms } else { 0 };
+                // DST moves no clock that counts from 1970, so an hour stands for a zone that was mistaken.
+                let local_ms =
+                    (NOW + 20 * 365 * DAY_MS + hour * HOUR).saturating_add_signed(jump_ms);
+                let server_ms = server_ms + 20 * 365 * DAY_MS;
+                let signed = i64::try_from(server_ms).expect("in this century");
+                let offset = ClockOffset::between(signed, local_ms).expect("within the calendar");
+                let now_ms = offset.reference_ms(local_ms);
+                ledger.correct(now_ms);
+                assert_eq!(ledger.left(4, now_ms), expected, "{jump_ms} in {off:?}, run {run}");
+                (0..expected.min(2)).filter(|_| run < 2).for_each(|_| ledger.count(now_ms));
+            }
+        }
     }
 
     #[test]
     fn a_deferral_lasts_until_its_time_and_never_gets_shorter() {
         let mut ledger = QuotaLedger::default();
-        ledger.defer(NOW + 2 * HOUR);
-        ledger.defer(NOW + HOUR);
+        ledger.defer(NOW + 2 * HOUR, NOW);
+        ledger.defer(NOW + HOUR, NOW);
         for (now_ms, expected) in [
             (NOW, Some(NOW + 2 * HOUR)),
             (NOW + 2 * HOUR - 1, Some(NOW + 2 * HOUR)),
@@ -209,7 +284,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again_and_anything_else_is_refused() {
         let mut ledger = ledger(&[NOW - HOUR, NOW]);
-        ledger.defer(NOW + HOUR);
+        ledger.defer(NOW + HOUR, NOW);
         let json = serde_json::to_string(&ledger).expect("numbers are JSON");
         assert_eq!(serde_json::from_str::<QuotaLedger>(&json).expect("our own"), ledger);
         for (what, broken) in [

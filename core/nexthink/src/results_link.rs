@@ -142,8 +142,12 @@ fn check_host(url: &Url) -> Result<(), LinkRefusal> {
         !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.len() <= 63
     });
     let known = match labels.as_slice() {
-        [.., "s3", region, "amazonaws", "com"] if is_aws_region(region) => true,
-        [_, .., "s3", "amazonaws", "com"] | [_, .., "nexthink", "cloud"] => true,
+        // Endpoints of a region, also those of IPv6 and of FIPS 140.
+        [.., "s3" | "s3-fips", region, "amazonaws", "com"]
+        | [.., "s3" | "s3-fips", "dualstack", region, "amazonaws", "com"] => is_aws_region(region),
+        [_, .., "s3" | "s3-accelerate", "amazonaws", "com"]
+        | [_, .., "s3-accelerate", "dualstack", "amazonaws", "com"]
+        | [_, .., "nexthink", "cloud"] => true,
         _ => false,
     };
     if plain && known { Ok(()) } else { Err(LinkRefusal::Host(escaped(host, 80))) }
@@ -168,12 +172,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn e3_links_to_the_hosts_of_nexthink_are_taken_byte_for_byte() {
+    fn e3_e19_links_to_the_hosts_of_nexthink_are_taken_byte_for_byte() {
         for link in [
             "https://bucket.s3.eu-central-1.amazonaws.com/a/b.csv.zst?X-Amz-Signature=0a",
             "https://buck.et.s3.us-gov-west-1.amazonaws.com/a?x=1",
             "https://s3.us-east-1.amazonaws.com/bucket/a?x=1",
             "https://bucket.s3.amazonaws.com/a?x=1",
+            "https://bucket.s3.dualstack.eu-central-1.amazonaws.com/a?x=1",
+            "https://s3.dualstack.eu-central-1.amazonaws.com/bucket/a?x=1",
+            "https://bucket.s3-fips.us-gov-west-1.amazonaws.com/a?x=1",
+            "https://bucket.s3-fips.dualstack.us-east-1.amazonaws.com/a?x=1",
+            "https://bucket.s3-accelerate.amazonaws.com/a?x=1",
+            "https://bucket.s3-accelerate.dualstack.amazonaws.com/a?x=1",
             "https://files.nexthink.cloud/a?x=1",
             "https://acme.files.eu.nexthink.cloud/a",
             "https://bucket.s3.eu-west-1.amazonaws.com:443/a?x=1",
@@ -244,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn e18_hosts_are_compared_label_by_label() {
+    fn e18_e19_hosts_are_compared_label_by_label() {
         for host in [
             "localhost",
             "evil.example",
@@ -257,6 +267,15 @@ mod tests {
             "a..nexthink.cloud",
             "bucket.s3.amazonaws.com.evil.example",
             "bucket-s3.amazonaws.com",
+            "bucket.s3-evil.amazonaws.com",
+            "bucket.s3-website.eu-central-1.amazonaws.com",
+            "bucket.s3.dualstack.amazonaws.com",
+            "bucket.s3.dualstack.evil.amazonaws.com",
+            "bucket.dualstack.eu-central-1.amazonaws.com",
+            "s3-accelerate.amazonaws.com",
+            "bucket.s3-fips.amazonaws.com",
+            "bucket.s3-eu-west-1.amazonaws.com",
+            "bucket.s3.cn-north-1.amazonaws.com.cn",
             "bucket.ec2.amazonaws.com",
             "bucket.s3.evil.amazonaws.com",
             "bucket.s3.eu-1.amazonaws.com",

@@ -10,6 +10,9 @@ use crate::error::{Endpoint, NexthinkError, UnreachableCause};
 use crate::settings::RetryPolicy;
 use crate::transfer::can_go_on;
 
+/// Shorter waits are no news for somebody who watches.
+const WORTH_TELLING: Duration = Duration::from_secs(10);
+
 /// A failure that may pass.
 pub(crate) enum Setback {
     /// No answer came, or only part of one; the error says why.
@@ -40,6 +43,8 @@ pub(crate) struct Retry<'a> {
     jitter: &'a Jitter,
     max_attempts: u32,
     started: Instant,
+    /// How long a host may be out of reach: its name has no address, or nothing takes a connection.
+    out_of_reach: Duration,
     attempts: u32,
     /// How often the answer was HTTP 429. That costs nothing but time, so the budget alone bounds it.
     throttled: u32,
@@ -47,7 +52,21 @@ pub(crate) struct Retry<'a> {
 
 impl<'a> Retry<'a> {
     pub(crate) fn new(policy: &'a RetryPolicy, jitter: &'a Jitter, max_attempts: u32) -> Self {
-        Self { policy, jitter, max_attempts, started: Instant::now(), attempts: 0, throttled: 0 }
+        Self {
+            policy,
+            jitter,
+            max_attempts,
+            started: Instant::now(),
+            out_of_reach: policy.budget,
+            attempts: 0,
+            throttled: 0,
+        }
+    }
+
+    /// The same for a host that has never answered: it is given up sooner while it is out of reach, since
+    /// a wrong name or a machine without a network stays as it is.
+    pub(crate) fn at_first_contact(self) -> Self {
+        Self { out_of_reach: self.policy.first_contact, ..self }
     }
 
     /// Waits until the call may be repeated.
@@ -60,8 +79,12 @@ impl<'a> Retry<'a> {
             Setback::NoAnswer(_) | Setback::ServerError { .. } => self.attempts += 1,
         }
         let wait = self.wait_after(&setback);
+        let budget = match &setback {
+            Setback::NoAnswer(error) if is_out_of_reach(error) => self.out_of_reach,
+            _ => self.policy.budget,
+        };
         let exhausted = self.attempts >= self.max_attempts
-            || self.started.elapsed().saturating_add(wait) > self.policy.budget;
+            || self.started.elapsed().saturating_add(wait) > budget;
         match &setback {
             Setback::NoAnswer(error) if exhausted || !may_pass(error) => {
                 return Err(error.clone());
@@ -76,9 +99,13 @@ impl<'a> Retry<'a> {
             }
             _ => {}
         }
-        let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let attempt = self.attempts + self.throttled;
-        tracing::warn!(error = %setback, attempt, retry_after_ms, "call will be repeated");
+        if wait >= WORTH_TELLING {
+            tracing::warn!("{setback}: waiting for {} s before the next attempt", wait.as_secs());
+        } else {
+            let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(error = %setback, attempt, retry_after_ms, "call will be repeated");
+        }
         tokio::time::sleep(wait).await;
         Ok(())
     }
@@ -95,6 +122,12 @@ impl<'a> Retry<'a> {
         });
         asked.saturating_add(policy.first_wait.mul_f64(self.jitter.next()))
     }
+}
+
+/// Returns whether not even a connection was made.
+fn is_out_of_reach(error: &NexthinkError) -> bool {
+    let NexthinkError::Unreachable { cause, .. } = error else { return false };
+    matches!(cause, UnreachableCause::Dns | UnreachableCause::Connect)
 }
 
 /// Whether a call without a whole answer is worth repeating: a refused certificate or
@@ -136,6 +169,7 @@ impl Jitter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::SharedError;
 
     fn failing() -> Setback {
         Setback::ServerError { endpoint: Endpoint::ExportStatus, status: 503 }
@@ -173,6 +207,33 @@ mod tests {
         assert!(retry.pause(failing()).await.is_ok());
         let error = retry.pause(failing()).await.expect_err("three attempts are over");
         assert!(matches!(error, NexthinkError::Unavailable { attempts: 3, status: 503, .. }));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn c1_a_host_that_never_answered_is_given_up_within_half_a_minute_while_out_of_reach() {
+        let policy = RetryPolicy::default();
+        for (cause, at_first, most) in [
+            (UnreachableCause::Dns, true, 30),
+            (UnreachableCause::Connect, true, 30),
+            (UnreachableCause::Dns, false, 900),
+            (UnreachableCause::Timeout, true, 900),
+        ] {
+            let source = SharedError::new(std::fmt::Error);
+            let host = "login.example".to_owned();
+            let error = NexthinkError::Unreachable { host, cause, source };
+            let (jitter, began) = (Jitter::new(1), Instant::now());
+            let mut retry = Retry::new(&policy, &jitter, 99);
+            retry = if at_first { retry.at_first_contact() } else { retry };
+            let mut attempts = 1;
+            // Each attempt takes as long as a connection may.
+            while retry.pause(Setback::NoAnswer(error.clone())).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                attempts += 1;
+            }
+            let took = began.elapsed().as_secs();
+            assert!(took <= most && (most < 900 || took > 60), "{cause}: {took} s");
+            assert!(attempts >= 2, "{cause}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,13 +20,23 @@ const HTTP_DATES: [&str; 3] =
 /// it, and for anything past, absurd or unreadable, the answer is `None`.
 pub(crate) fn wait_asked_for(retry_after: &str, date: Option<&str>) -> Option<Duration> {
     let retry_after = retry_after.trim();
-    let wait = if let Ok(seconds) = retry_after.parse::<u64>() {
+    let wait = if let Some(seconds) = whole_seconds(retry_after) {
         Duration::from_secs(seconds)
     } else {
         let until = read_time(retry_after)?.duration_since(read_time(date?.trim())?);
         Duration::try_from(until).ok()?
     };
     (!wait.is_zero() && wait <= LONGEST).then_some(wait)
+}
+
+/// Reads a number of seconds. HTTP knows whole ones only (RFC 9110, section 10.2.3), but gateways write
+/// fractions, which are rounded up: who comes back too early is refused again.
+fn whole_seconds(text: &str) -> Option<u64> {
+    let Some((whole, fraction)) = text.split_once('.') else { return text.parse().ok() };
+    let is_fraction =
+        (1..=9).contains(&fraction.len()) && fraction.bytes().all(|b| b.is_ascii_digit());
+    let seconds: u64 = whole.parse().ok().filter(|_| is_fraction)?;
+    seconds.checked_add(u64::from(fraction.bytes().any(|digit| digit != b'0')))
 }
 
 /// Reads a time in any of these forms.
@@ -48,7 +58,7 @@ mod tests {
     const DATE: Option<&str> = Some("Sun, 01 Mar 2026 10:00:00 GMT");
 
     #[test]
-    fn b2_b5_every_form_of_the_header_is_read() {
+    fn b2_b5_b17_every_form_of_the_header_is_read() {
         let rows = [
             ("7", None, Some(7)),
             (" 7 ", DATE, Some(7)),
@@ -67,7 +77,14 @@ mod tests {
             ("Sun, 01 Mar 2036 10:00:00 GMT", DATE, None),
             ("0", DATE, None),
             ("-5", DATE, None),
-            ("7.5", DATE, None),
+            ("7.5", DATE, Some(8)),
+            ("0.25", None, Some(1)),
+            ("7.000", None, Some(7)),
+            ("7.", DATE, None),
+            (".5", DATE, None),
+            ("7.5e3", DATE, None),
+            ("1.5.2", DATE, None),
+            ("+7", DATE, Some(7)),
             ("1000000000000000000", DATE, None),
             ("99999999999999999999999999", DATE, None),
             ("soon", DATE, None),

@@ -67,6 +67,9 @@ pub struct RetryPolicy {
     pub max_throttled_wait: Duration,
     /// How long one call may take with all its repetitions.
     pub budget: Duration,
+    /// How long a host that has never answered is tried while its name has no address or nothing takes a
+    /// connection; the last attempt takes up to [`Timeouts::connect`] more.
+    pub first_contact: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -79,6 +82,7 @@ impl Default for RetryPolicy {
             first_throttled_wait: Duration::from_secs(30),
             max_throttled_wait: Duration::from_mins(5),
             budget: Duration::from_mins(15),
+            first_contact: Duration::from_secs(15),
         }
     }
 }
@@ -98,6 +102,9 @@ pub struct PollSchedule {
     pub cap: Duration,
     /// How long one export is waited for, from when this process started it or went on with it.
     pub deadline: Duration,
+    /// How long an export that was started, or its file, may be missing without a break before it counts as
+    /// gone. Until then a 404 or 403 means that not every server knows of it yet.
+    pub gone_after: Duration,
 }
 
 impl Default for PollSchedule {
@@ -107,6 +114,7 @@ impl Default for PollSchedule {
             share: 0.015,
             cap: Duration::from_secs(30),
             deadline: Duration::from_hours(1),
+            gone_after: Duration::from_mins(1),
         }
     }
 }

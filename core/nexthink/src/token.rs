@@ -36,6 +36,8 @@ pub(crate) struct TokenSource {
 struct State {
     credentials: Credentials,
     current: Option<Issued>,
+    /// Whether a token was ever issued, so that the host is known to exist.
+    has_answered: bool,
     last_failure: Option<NexthinkError>,
 }
 
@@ -71,7 +73,12 @@ impl TokenSource {
     ) -> Self {
         let client_id = credentials.client_id().to_owned();
         let rounds = AtomicU64::new(0);
-        let state = Mutex::new(State { credentials, current: None, last_failure: None });
+        let state = Mutex::new(State {
+            credentials,
+            current: None,
+            has_answered: false,
+            last_failure: None,
+        });
         Self { login, scope, client_id, policy, jitter, rounds, state }
     }
 
@@ -96,7 +103,9 @@ impl TokenSource {
                 return Err(error.clone());
             }
         }
-        let fetched = self.fetch_anew(&mut state.credentials).await;
+        let is_first = !state.has_answered;
+        let fetched = self.fetch_anew(&mut state.credentials, is_first).await;
+        state.has_answered |= fetched.is_ok();
         self.rounds.fetch_add(1, Ordering::Release);
         state.current = fetched.as_ref().ok().cloned();
         state.last_failure = fetched.as_ref().err().cloned();
@@ -104,8 +113,12 @@ impl TokenSource {
     }
 
     /// Fetches a token, once more with the secret that is kept now if the one at hand is refused.
-    async fn fetch_anew(&self, credentials: &mut Credentials) -> Result<Issued, NexthinkError> {
-        let fetched = self.fetch(credentials).await;
+    async fn fetch_anew(
+        &self,
+        credentials: &mut Credentials,
+        is_first: bool,
+    ) -> Result<Issued, NexthinkError> {
+        let fetched = self.fetch(credentials, is_first).await;
         if !matches!(&fetched, Err(error) if secret_was_refused(error)) {
             return fetched;
         }
@@ -113,7 +126,7 @@ impl TokenSource {
             return fetched;
         };
         *credentials = replaced;
-        self.fetch(credentials).await
+        self.fetch(credentials, false).await
     }
 
     /// Forgets `refused`, unless it has been replaced already.
@@ -124,8 +137,15 @@ impl TokenSource {
         }
     }
 
-    async fn fetch(&self, credentials: &Credentials) -> Result<Issued, NexthinkError> {
+    async fn fetch(
+        &self,
+        credentials: &Credentials,
+        is_first: bool,
+    ) -> Result<Issued, NexthinkError> {
         let mut retry = Retry::new(&self.policy, &self.jitter, self.policy.max_attempts);
+        if is_first {
+            retry = retry.at_first_contact();
+        }
         loop {
             // Life counts from before the request, so that it never ends later than it should.
             let asked = Instant::now();
@@ -170,6 +190,7 @@ impl TokenSource {
     fn refused(&self, answer: &Answer, reason: impl Into<Cow<'static, str>>) -> NexthinkError {
         NexthinkError::Unauthorized {
             endpoint: Endpoint::Token,
+            scope: self.scope,
             client_id: self.client_id().to_owned(),
             status: answer.status.as_u16(),
             reason: reason.into(),

@@ -33,8 +33,9 @@ use crate::trust::tls_config;
 
 /// The largest answer of the login host that is read, in bytes.
 const TOKEN_ANSWER_CAP: usize = 64 << 10;
-/// The largest answer of the API that is read, in bytes.
-const API_ANSWER_CAP: usize = 1 << 20;
+/// The largest answer about an export that is read, in bytes: it has a link and a description at most, and
+/// it may be asked for hundreds of times.
+const API_ANSWER_CAP: usize = 64 << 10;
 /// The same for one that holds rows: 1,000 of them at most, so 16 KiB for each.
 const ROWS_ANSWER_CAP: usize = 16 << 20;
 
@@ -325,7 +326,7 @@ fn no_answer(host: &str, error: reqwest::Error) -> NexthinkError {
     }
     let cause = if proxy_wants_credentials(&error) {
         UnreachableCause::ProxyCredentials
-    } else if error.is_timeout() {
+    } else if error.is_timeout() && !error.is_connect() {
         UnreachableCause::Timeout
     } else if error.is_dns() {
         UnreachableCause::Dns
@@ -336,7 +337,11 @@ fn no_answer(host: &str, error: reqwest::Error) -> NexthinkError {
     } else {
         UnreachableCause::Broken
     };
-    NexthinkError::Unreachable { host: host.to_owned(), cause, source: SharedError::new(error) }
+    NexthinkError::Unreachable {
+        host: host.to_owned(),
+        cause,
+        source: SharedError::root_of(&error),
+    }
 }
 
 /// Whether a proxy answered HTTP 407. The HTTP client tells it in words only.

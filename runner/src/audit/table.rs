@@ -3,6 +3,7 @@
 use core_audit::{HOUR_MS, Span, TableRow, TrailKind, Window, WindowSettings};
 use core_ingest::batch::Batch;
 use core_ingest::decoder::Decoder;
+use core_nexthink::ClockOffset;
 use core_store::EventAppender;
 
 use super::intake::{Counts, Intake};
@@ -44,7 +45,7 @@ impl Reading<'_> {
         let coverage = notes.trails.entry(NAME.to_owned()).or_default();
         let window = self.window(&fetched);
         // No more is wanted than this answer shows: the seconds that it took are no gap.
-        let ahead_ms = fetched.server_ahead_ms.unwrap_or(0).max(0);
+        let ahead_ms = fetched.clock_offset.map_or(0, ClockOffset::ahead_ms).max(0);
         let shown_ms = coverage.server_ms(fetched.started_ms) - window.span.from_ms - ahead_ms;
         let windows = WindowSettings {
             since_ms: self.audit.windows.since_ms.min(shown_ms),
@@ -55,7 +56,8 @@ impl Reading<'_> {
         if let Some(span) = self.again {
             coverage.want(span);
         }
-        let (started_ms, ahead_ms) = (fetched.started_ms, fetched.server_ahead_ms);
+        let started_ms = fetched.started_ms;
+        let ahead_ms = fetched.clock_offset.map(ClockOffset::ahead_ms);
         let (downloads, name) = (fetched.files.downloads().clone(), fetched.name);
         let was_fetched = fetched.result.is_ok();
         let is_spent;

@@ -79,11 +79,14 @@ pub(super) async fn check_all(config: &Config) -> Checks {
     if let Some(warning) = record::transfer_warning(config) {
         checks.push(Check::warning("region", warning));
     }
-    let client = connection::client(config, &mut checks);
-    let reached = match &client {
-        Some(client) => connection::check(config, client, &mut checks).await,
-        None => false,
+    let mut connection = Checks(Vec::new());
+    let client = connection::client(config, &mut connection);
+    let (reached, offset) = match &client {
+        Some(client) => connection::check(config, client, &mut connection).await,
+        None => (false, None),
     };
+    place::check_quota(config, offset, &mut checks);
+    checks.0.append(&mut connection.0);
     for step in Step::all() {
         let Some(query) = step.query() else { continue };
         let Some(saved) = config.queries.get(query.config_field) else {

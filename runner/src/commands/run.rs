@@ -13,6 +13,7 @@ use crate::deliver::{self, DeliveryOptions, DeliveryResult};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 use crate::run::{self, Finished, RunOptions, Stop};
+pub(super) use crate::signals::signal;
 use crate::{output, record, system};
 
 /// How long a destination is asked before a run whether it is there.
@@ -225,31 +226,4 @@ pub(super) async fn interruptible<T>(
             Err(Failure { exit, error })
         }
     }
-}
-
-/// Waits for a signal that asks to stop.
-#[cfg(unix)]
-pub(super) async fn signal() -> Exit {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
-        return interrupt().await;
-    };
-    tokio::select! {
-        exit = interrupt() => exit,
-        _ = terminated.recv() => Exit::Terminated,
-    }
-}
-
-/// Waits for a signal that asks to stop.
-#[cfg(not(unix))]
-pub(super) async fn signal() -> Exit {
-    interrupt().await
-}
-
-async fn interrupt() -> Exit {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without a handler the system's own takes the program down, which is as good.
-        std::future::pending::<()>().await;
-    }
-    Exit::Interrupted
 }

@@ -29,7 +29,7 @@ pub(super) fn plan(global: &Global, format: PlanFormat) -> Result<Exit, Failure>
         Some(path) => {
             let config = Config::load(&path)?;
             let plan = run::plan(&config, &[])?;
-            let cost = run::cost(&plan, &config)?;
+            let cost = run::cost(&plan, &config, None)?;
             (plan, Some(cost))
         }
         None => (whole_plan()?, None),

@@ -4,20 +4,21 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use core_nexthink::Secret;
 use zeroize::Zeroizing;
 
 use super::flat::Settings;
+use super::secret_command;
 use crate::system;
 
 /// The largest secret, in bytes.
-const MAX_BYTES: u64 = 64 * 1024;
+pub(super) const MAX_BYTES: u64 = 64 * 1024;
 
 /// Room for it, one byte more so that a larger one is noticed, and for the last read of nothing.
-const BUFFER_BYTES: usize = 64 * 1024 + 64;
+pub(super) const BUFFER_BYTES: usize = 64 * 1024 + 64;
 
 /// Where a secret is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +28,12 @@ pub(crate) enum SecretReference {
     /// In a file that only its owner can read.
     File(PathBuf),
     /// In what a command prints.
-    Command(Vec<String>),
+    Command {
+        /// The program and its arguments.
+        words: Vec<String>,
+        /// How long it may take.
+        timeout: Duration,
+    },
 }
 
 /// Reads the reference to a secret.
@@ -43,7 +49,11 @@ pub(super) fn read(settings: &mut Settings, folder: &Path, path: &str) -> Option
     let file = settings.text(&format!("{path}.file"));
     let file = file.map(|path| SecretReference::File(folder.join(path)));
     let command = settings.texts(&format!("{path}.command"));
-    let command = command.filter(|it| !it.is_empty()).map(SecretReference::Command);
+    let command = command.filter(|words| !words.is_empty()).map(|words| {
+        let limit = settings.integer(&format!("{path}.timeout_s"), 1..=3_600);
+        let timeout = limit.map_or(secret_command::DEFAULT_TIMEOUT, Duration::from_secs);
+        SecretReference::Command { words, timeout }
+    });
     let mut given: Vec<SecretReference> = [variable, file, command].into_iter().flatten().collect();
     if given.len() != 1 {
         let found = if given.is_empty() { "is missing" } else { "is given more than once" };
@@ -69,7 +79,9 @@ impl SecretReference {
                 Zeroizing::new(system::variable(name).with_context(missing)?)
             }
             SecretReference::File(path) => read_file(path)?,
-            SecretReference::Command(words) => read_output(words)?,
+            SecretReference::Command { words, timeout } => {
+                secret_command::read_output(words, *timeout)?
+            }
         };
         let trimmed = secret.trim();
         ensure!(!trimmed.is_empty(), "{what} is empty");
@@ -90,28 +102,6 @@ fn read_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     Ok(secret)
 }
 
-fn read_output(words: &[String]) -> anyhow::Result<Zeroizing<String>> {
-    let (program, arguments) = words.split_first().context("the secret command is empty")?;
-    let cannot_run = || format!("cannot run the secret command {program}");
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let mut child = command.spawn().with_context(cannot_run)?;
-    let printed = child.stdout.take().with_context(cannot_run)?;
-    let mut secret = Zeroizing::new(Vec::with_capacity(BUFFER_BYTES));
-    printed.take(MAX_BYTES + 1).read_to_end(&mut secret).with_context(cannot_run)?;
-    if secret.len() as u64 > MAX_BYTES {
-        // It may go on for ever; that it cannot be killed changes nothing for us.
-        let _ = child.kill();
-        bail!("the secret command {program} printed too much for a secret");
-    }
-    let status = child.wait().with_context(cannot_run)?;
-    ensure!(status.success(), "the secret command {program} failed: {status}");
-    match std::str::from_utf8(&secret) {
-        Ok(secret) => Ok(Zeroizing::new(secret.to_owned())),
-        Err(_) => bail!("the secret command {program} printed no text"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,7 +109,8 @@ mod tests {
     #[test]
     fn a_command_gives_the_secret_without_its_line_end() {
         let words = ["cargo", "--version"].map(str::to_owned).to_vec();
-        let secret = SecretReference::Command(words).resolve().expect("cargo runs these tests");
+        let reference = SecretReference::Command { words, timeout: Duration::from_secs(60) };
+        let secret = reference.resolve().expect("cargo runs these tests");
         assert!(secret.expose().starts_with("cargo ") && !secret.expose().ends_with('\n'));
     }
 
@@ -127,7 +118,8 @@ mod tests {
     fn what_cannot_be_fetched_is_said_without_any_secret() {
         let missing = SecretReference::Variable("NEXTHINK_GRAPH_TEST_UNSET".to_owned());
         let command = |words: &[&str]| {
-            SecretReference::Command(words.iter().map(|&it| it.to_owned()).collect())
+            let words = words.iter().map(|&it| it.to_owned()).collect();
+            SecretReference::Command { words, timeout: Duration::from_secs(60) }
         };
         let table = [
             (

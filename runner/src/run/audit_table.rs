@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use core_ingest::decompress::{self, Caps};
-use core_nexthink::{Client, Compression, ExportOrder, FinishedExport, NexthinkError};
+use core_nexthink::{Client, ClockOffset, Compression, ExportOrder, FinishedExport, NexthinkError};
 use core_store::RunLock;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -33,12 +33,13 @@ pub(crate) struct FetchedTable {
     pub(crate) files: Files,
     /// The name of the download.
     pub(crate) name: &'static str,
-    /// When it was started, maybe by an earlier run. Milliseconds since 1970-01-01 UTC, as below.
+    /// When it was started, maybe by an earlier run. Milliseconds since 1970-01-01 UTC by this machine's
+    /// clock, as below.
     pub(crate) started_ms: i64,
     /// When it was here.
     pub(crate) ended_ms: i64,
-    /// By how much Nexthink's clock is ahead of ours.
-    pub(crate) server_ahead_ms: Option<i64>,
+    /// How far Nexthink's clock is ahead of ours.
+    pub(crate) clock_offset: Option<ClockOffset>,
 }
 
 /// The export while it is fetched. Dropped, it stops.
@@ -56,14 +57,14 @@ impl Fetching {
         config: &Config,
         fetcher: &Fetcher,
         promise: Promise,
-        server_ahead_ms: Option<i64>,
+        clock_offset: Option<ClockOffset>,
     ) -> Fetching {
         let mut fetching = JoinSet::new();
         if let Some(table) = config.audit.as_ref().and_then(|it| it.table()) {
             let (fetcher, order) = (fetcher.clone(), order(table));
             let span =
                 tracing::info_span!("export", step_id = NAME, query_id = table.query.as_str());
-            let fetch = async move { fetch(&fetcher, &order, promise, server_ahead_ms).await };
+            let fetch = async move { fetch(&fetcher, &order, promise, clock_offset).await };
             fetching.spawn(fetch.instrument(span));
         }
         Fetching(fetching)
@@ -82,25 +83,27 @@ pub(crate) async fn fetch_table(
     lock: &RunLock,
 ) -> Result<FetchedTable, Failure> {
     let client: Arc<Client> = client(config, config.client_secret.resolve()?, |_| {})?;
-    let leftovers = Leftovers::of(lock.tenant().download_notes()?);
     let quota = Quota::open(lock, config.daily_exports)?;
+    let clock_offset = super::clock_offset(&client).await?;
+    let clock = quota.set_clock(clock_offset)?;
+    let leftovers = Leftovers::of(lock.tenant().download_notes()?, clock);
     let order = order(table);
     let need = u32::from(!leftovers.is_paid(NAME, &order));
     quota.check_run(Need { wholes: need, parts: 0 })?;
-    let checked = client.check_credentials(Moment::now().0).await?;
     let files = Files::new(lock.downloads()?, config.privacy.policy.changes_anything());
     let promise = quota.promise_up_to(need);
     let fetcher = Fetcher::new(config, client, files, Arc::new(leftovers), quota, Progress::Quiet);
-    Ok(fetch(&fetcher, &order, promise, checked.server_ahead_ms).await)
+    Ok(fetch(&fetcher, &order, promise, clock_offset).await)
 }
 
 async fn fetch(
     fetcher: &Fetcher,
     order: &ExportOrder,
     promise: Promise,
-    server_ahead_ms: Option<i64>,
+    clock_offset: Option<ClockOffset>,
 ) -> FetchedTable {
-    let started = fetcher.paid_at(NAME, order).unwrap_or_else(|| Moment::now().0);
+    let local = |paid_ms| clock_offset.map_or(paid_ms, |offset| offset.local_ms(paid_ms));
+    let started = fetcher.paid_at(NAME, order).map(local).unwrap_or_else(|| Moment::now().0);
     let progress = fetcher.progress.clone();
     let result = fetcher.export(NAME, order, promise, |event| progress.export(NAME, event)).await;
     let ms = |time| i64::try_from(time).unwrap_or(i64::MAX);
@@ -110,7 +113,7 @@ async fn fetch(
         name: NAME,
         started_ms: ms(started),
         ended_ms: ms(Moment::now().0),
-        server_ahead_ms,
+        clock_offset,
     }
 }
 

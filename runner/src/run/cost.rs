@@ -3,10 +3,11 @@
 use std::fmt;
 
 use core_model::plan::Plan;
+use core_nexthink::ClockOffset;
 use core_store::Store;
 
 use super::journal::Leftovers;
-use super::quota::{self, Left, Need};
+use super::quota::{self, Left, Need, QuotaClock};
 use super::{exports, report};
 use crate::config::Config;
 use crate::exit::Failure;
@@ -19,13 +20,18 @@ pub(crate) struct Cost {
     left: Left,
 }
 
-/// What a run of this plan would cost now.
-pub(crate) fn cost(plan: &Plan, config: &Config) -> Result<Cost, Failure> {
+/// What a run of this plan would cost now, by a clock that may be corrected by Nexthink's.
+pub(crate) fn cost(
+    plan: &Plan,
+    config: &Config,
+    offset: Option<ClockOffset>,
+) -> Result<Cost, Failure> {
+    let clock = QuotaClock::read(offset);
     let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
     let parts_before = report::parts_of(tenant.current()?.as_ref());
-    let leftovers = Leftovers::of(tenant.download_notes()?);
+    let leftovers = Leftovers::of(tenant.download_notes()?, clock);
     let need = exports::sum(&exports::needs(plan, config, &leftovers, &parts_before));
-    Ok(Cost { need, left: quota::left(&tenant, config.daily_exports)? })
+    Ok(Cost { need, left: quota::left(&tenant, config.daily_exports, clock)? })
 }
 
 impl Cost {

@@ -10,19 +10,22 @@ use core_ingest::partition::Pattern;
 use core_model::plan::{Plan, PlannedStep};
 use core_model::step::Step;
 use core_nexthink::{
-    Client, Compression, Endpoint, ExportEvent, ExportOrder, FinishedExport, NexthinkError,
+    Client, Compression, Endpoint, ExportEvent, ExportOrder, FinishedExport, NexthinkError, QueryId,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::journal::Leftovers;
+use super::narrowing::Narrowing;
 use super::quota::{Need, Promise, Quota};
 use super::sealed::Files;
 use super::{audit_table, parts};
 use crate::config::{Config, SavedQuery};
 use crate::progress::Progress;
-use crate::system::Moment;
+
+/// How long a query may take that is run at once, only for its text.
+const EXECUTE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Fetches exports for the steps of one run.
 #[derive(Clone)]
@@ -33,6 +36,8 @@ pub(super) struct Fetcher {
     pub(super) quota: Quota,
     /// One permit for each export that may run now.
     slots: Arc<Semaphore>,
+    /// The permit to run a query at once: Nexthink takes one a second.
+    executing: Arc<Semaphore>,
     pub(super) progress: Progress,
 }
 
@@ -48,7 +53,7 @@ pub(crate) struct Fetched {
 }
 
 /// The files of one step.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Delivery {
     /// The files that make up the dataset: the whole, or its parts.
     pub(crate) files: Vec<Received>,
@@ -58,6 +63,8 @@ pub(crate) struct Delivery {
     pub(crate) lacking: Option<String>,
     /// How many parts were exported, those included that were split further.
     pub(crate) parts: u32,
+    /// What the saved queries leave out, as far as Nexthink tells.
+    pub(crate) narrowing: Narrowing,
 }
 
 /// A file of results that is here.
@@ -80,7 +87,8 @@ impl Fetcher {
         progress: Progress,
     ) -> Fetcher {
         let slots = Arc::new(Semaphore::new(config.parallel_exports));
-        Fetcher { client, files, leftovers, quota, slots, progress }
+        let executing = Arc::new(Semaphore::new(1));
+        Fetcher { client, files, leftovers, quota, slots, executing, progress }
     }
 
     /// Starts to fetch for all steps that run, each with what it will need of the day's exports.
@@ -143,12 +151,46 @@ impl Fetcher {
         };
         let order = whole_order(query);
         let own = promise.take(u32::from(!self.is_paid(step_id, &order)));
-        let export = self.export(step_id, &order, own, observer).await?;
+        let exporting = self.export(step_id, &order, own, observer);
+        // While the export runs, so that this takes no time of its own.
+        let (export, mut narrowing) =
+            tokio::join!(exporting, self.narrowing(step, &query.id, &order.parameters));
+        let export = export?;
         let is_truncated = export.truncated;
         let whole = Received { download: step_id.to_owned(), pattern: None, export };
-        match query.partition.as_ref().filter(|_| is_truncated) {
-            Some(partition) => parts::fetch(self, step, whole, partition, promise, exports).await,
-            None => Ok(Delivery::whole(whole)),
+        let mut delivery = match query.partition.as_ref().filter(|_| is_truncated) {
+            Some(partition) => {
+                let part = partition.values.iter().take(1);
+                let part = part.map(|it| (partition.parameter.clone(), it.to_string())).collect();
+                narrowing.add(self.narrowing(step, &partition.query, &part).await);
+                parts::fetch(self, step, whole, partition, promise, exports).await?
+            }
+            None => Delivery::whole(whole),
+        };
+        delivery.narrowing = narrowing;
+        Ok(delivery)
+    }
+
+    /// What a saved query leaves out, by the text that Nexthink runs. That it cannot be found out is no
+    /// reason to do without the export: a query over much data takes longer than Nexthink allows here.
+    async fn narrowing(
+        &self,
+        step: &'static Step,
+        query: &QueryId,
+        parameters: &BTreeMap<String, String>,
+    ) -> Narrowing {
+        let _permit = self.executing.acquire().await.expect("the semaphore is never closed");
+        let executing = self.client.execute(query, parameters);
+        match tokio::time::timeout(EXECUTE_PATIENCE, executing).await {
+            Ok(Ok(answer)) => answer.limits.map(|it| Narrowing::new(step, it)).unwrap_or_default(),
+            Ok(Err(error)) => {
+                tracing::info!(%query, %error, "the text of the query is not known");
+                Narrowing::default()
+            }
+            Err(_) => {
+                tracing::info!(%query, "the text of the query is not known in time");
+                Narrowing::default()
+            }
         }
     }
 
@@ -169,7 +211,7 @@ impl Fetcher {
             .run_export(order, record, &mut journal, &mut file, |event| observer(&event))
             .await;
         if let Err(NexthinkError::Deferred { endpoint: Endpoint::StartExport, wait }) = &finished {
-            self.quota.defer(Moment::now().after(*wait));
+            self.quota.defer(*wait);
         }
         finished
     }
@@ -180,7 +222,7 @@ impl Fetcher {
     }
 
     /// When an export that an earlier run has paid for was started, in milliseconds since 1970-01-01
-    /// UTC.
+    /// UTC by the clock of the quota.
     pub(super) fn paid_at(&self, download: &str, order: &ExportOrder) -> Option<u64> {
         self.leftovers.paid_at(download, order)
     }
@@ -194,8 +236,7 @@ impl Fetcher {
 impl Delivery {
     /// The dataset in one file.
     fn whole(whole: Received) -> Delivery {
-        let files = vec![whole];
-        Delivery { files, truncated: Vec::new(), lacking: None, parts: 0 }
+        Delivery { files: vec![whole], ..Delivery::default() }
     }
 
     /// What the values of the parts match.

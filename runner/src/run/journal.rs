@@ -8,14 +8,17 @@ use core_nexthink::{ExportJournal, ExportOrder, ExportRecord, NexthinkError, Que
 use core_store::Downloads;
 use serde::{Deserialize, Serialize};
 
-use super::quota::Promise;
+use super::quota::{Promise, QuotaClock};
 use super::report::bytes;
 use super::sealed::Files;
-use crate::system::Moment;
 
 /// How old an export may be to be gone on with, in milliseconds: two hours, which is longer than one is
 /// waited for. Older rows would be mixed with newer ones of the other exports.
 const RESUMABLE_MS: u64 = 2 * 60 * 60 * 1000;
+
+/// How far in the future the start of an export may lie, in milliseconds: readings of Nexthink's clock
+/// differ by as much. One further ahead was dated by a wrong clock and has no age.
+const CLOCK_ERROR_MS: u64 = 2 * 60 * 1000;
 
 /// The note on a download.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,12 +45,14 @@ pub(super) struct Journal {
 }
 
 impl Leftovers {
-    /// Takes what can be gone on with out of the notes on downloads.
-    pub(crate) fn of(notes: Vec<(String, Vec<u8>)>) -> Leftovers {
-        let now = Moment::now().0;
-        // One from the future has no age that could be trusted.
-        let is_fresh =
-            |note: &Note| now.checked_sub(note.started_ms).is_some_and(|age| age <= RESUMABLE_MS);
+    /// Takes what can be gone on with out of the notes on downloads, by the clock that they were dated
+    /// with: by a wrong one, an export would be paid for twice, or old rows mixed with new ones.
+    pub(crate) fn of(notes: Vec<(String, Vec<u8>)>, clock: QuotaClock) -> Leftovers {
+        let now = clock.now().0;
+        let is_fresh = |note: &Note| {
+            note.started_ms <= now.saturating_add(CLOCK_ERROR_MS)
+                && now.saturating_sub(note.started_ms) <= RESUMABLE_MS
+        };
         let read = notes.into_iter().filter_map(|(name, note)| {
             let note = serde_json::from_slice::<Note>(&note).ok().filter(is_fresh)?;
             Some((name, note))
@@ -75,7 +80,7 @@ impl Leftovers {
         self.paid_at(name, order).is_some()
     }
 
-    /// When it was started, in milliseconds since 1970-01-01 UTC.
+    /// When it was started, in milliseconds since 1970-01-01 UTC by the clock of the quota.
     pub(super) fn paid_at(&self, name: &str, order: &ExportOrder) -> Option<u64> {
         self.0.get(name).filter(|note| note.record.fits(order)).map(|note| note.started_ms)
     }
@@ -109,8 +114,7 @@ impl Leftovers {
 
 impl ExportJournal for Journal {
     fn starting(&mut self) -> Result<(), NexthinkError> {
-        self.promise.start()?;
-        self.started_ms = Some(Moment::now().0);
+        self.started_ms = Some(self.promise.start()?.0);
         Ok(())
     }
 
@@ -123,7 +127,8 @@ impl ExportJournal for Journal {
         if !self.keeps {
             return Ok(());
         }
-        let started_ms = self.started_ms.unwrap_or_else(|| Moment::now().0);
+        // A record without a start is one of an earlier run, whose time was taken up with it.
+        let started_ms = self.started_ms.unwrap_or_default();
         let note = serde_json::to_vec(&Note { started_ms, record: record.clone() })?;
         self.downloads.set_note(&self.name, &note).map_err(io::Error::other)
     }

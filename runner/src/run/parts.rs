@@ -56,7 +56,7 @@ pub(super) async fn fetch(
         partition,
         exports,
         running: JoinSet::new(),
-        delivery: Delivery { files: Vec::new(), truncated: vec![whole], lacking: None, parts: 0 },
+        delivery: Delivery { truncated: vec![whole], ..Delivery::default() },
         promise,
         expected: 0,
     };

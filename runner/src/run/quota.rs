@@ -2,9 +2,10 @@
 //! forgets one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use core_nexthink::{NexthinkError, QuotaLedger};
+use core_nexthink::{ClockOffset, NexthinkError, QuotaLedger};
 use core_store::{RunLock, TenantStore};
 
 use crate::exit::{Exit, Failure};
@@ -21,10 +22,34 @@ pub(crate) struct Quota(Arc<Mutex<Counted>>);
 struct Counted {
     lock: RunLock,
     ledger: QuotaLedger,
+    clock: QuotaClock,
     /// How many may be started within 24 hours.
     limit: u32,
     /// How many of those left are promised to exports that have not started.
     reserved: u32,
+}
+
+/// The clock by which a run counts its exports: Nexthink's where this machine's disagrees with it.
+///
+/// It goes on from one reading, so that a clock that is set during the run changes nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QuotaClock {
+    read_ms: u64,
+    read_at: Instant,
+}
+
+impl QuotaClock {
+    /// Reads this machine's clock, and corrects it by what is known of Nexthink's.
+    pub(crate) fn read(offset: Option<ClockOffset>) -> QuotaClock {
+        let local_ms = Moment::now().0;
+        let read_ms = offset.map_or(local_ms, |offset| offset.reference_ms(local_ms));
+        QuotaClock { read_ms, read_at: Instant::now() }
+    }
+
+    /// Now.
+    pub(crate) fn now(self) -> Moment {
+        Moment(self.read_ms).after(self.read_at.elapsed())
+    }
 }
 
 /// What is left of the day's exports.
@@ -37,8 +62,8 @@ pub(crate) struct Left {
 }
 
 /// What is left for a tenant, without its lock.
-pub(crate) fn left(tenant: &TenantStore, limit: u32) -> Result<Left, Failure> {
-    let (ledger, now) = (read(tenant)?, Moment::now().0);
+pub(crate) fn left(tenant: &TenantStore, limit: u32, clock: QuotaClock) -> Result<Left, Failure> {
+    let (ledger, now) = (read(tenant)?, clock.now().0);
     Ok(Left {
         exports: ledger.left(limit, now),
         of: limit,
@@ -71,16 +96,46 @@ impl Need {
 impl Quota {
     /// Reads what earlier runs counted.
     pub(super) fn open(lock: &RunLock, limit: u32) -> Result<Quota, Failure> {
-        let read = read(lock.tenant())?;
-        let mut ledger = read.clone();
-        // Kept at once: a start from the future, since the clock was set back, becomes one of now.
-        ledger.prune(Moment::now().0);
-        let is_changed = ledger != read;
-        let counted = Counted { lock: lock.clone(), ledger, limit, reserved: 0 };
-        if is_changed {
+        let ledger = read(lock.tenant())?;
+        let clock = QuotaClock::read(None);
+        let counted = Counted { lock: lock.clone(), ledger, clock, limit, reserved: 0 };
+        Ok(Quota(Arc::new(Mutex::new(counted))))
+    }
+
+    /// Fails if Nexthink has asked not to be called yet, as far as this machine's clock can tell: before
+    /// anything is called, so that a host that is throttled is left alone. A clock that is behind what is
+    /// on record tells nothing.
+    ///
+    /// # Errors
+    ///
+    /// The run is deferred.
+    pub(super) fn check_deferral(&self) -> Result<(), Failure> {
+        let counted = self.counted();
+        let now = counted.clock.now();
+        if counted.ledger.latest_ms().is_some_and(|latest_ms| latest_ms > now.0) {
+            return Ok(());
+        }
+        counted.check_deferral(now)
+    }
+
+    /// Counts by Nexthink's clock from now on, if its offset is known and large.
+    ///
+    /// # Errors
+    ///
+    /// The corrected times cannot be kept.
+    pub(super) fn set_clock(&self, offset: Option<ClockOffset>) -> Result<QuotaClock, Failure> {
+        let mut counted = self.counted();
+        counted.clock = QuotaClock::read(offset);
+        let (now, before) = (counted.clock.now().0, counted.ledger.clone());
+        match offset {
+            Some(_) => counted.ledger.correct(now),
+            None => counted.ledger.prune(now),
+        }
+        // Kept at once: what was noted by a clock that was ahead counts for a day from now on.
+        if counted.ledger != before {
             counted.save()?;
         }
-        Ok(Quota(Arc::new(Mutex::new(counted))))
+        Ok(counted.clock)
     }
 
     /// Checks that a run can finish within the rest of the day.
@@ -95,14 +150,9 @@ impl Quota {
         if need.all() == 0 {
             return Ok(());
         }
-        let now = Moment::now();
         let counted = self.counted();
-        if let Some(until) = counted.ledger.deferred_until(now.0) {
-            return Err(deferred(format!(
-                "Nexthink asked for no more exports for now: not before {}",
-                Moment(until).to_rfc3339()
-            )));
-        }
+        let now = counted.clock.now();
+        counted.check_deferral(now)?;
         let (left, limit) = (counted.left(now), counted.limit);
         if need.wholes > limit {
             let needed = need.wholes;
@@ -126,7 +176,7 @@ impl Quota {
     /// Promises so many exports, if there are as many left. Otherwise says how many there are.
     pub(super) fn promise(&self, exports: u32) -> Result<Promise, u32> {
         let mut counted = self.counted();
-        let left = counted.left(Moment::now());
+        let left = counted.left(counted.clock.now());
         if exports > left {
             return Err(left);
         }
@@ -137,15 +187,16 @@ impl Quota {
     /// As many of so many exports as there are.
     pub(super) fn promise_up_to(&self, exports: u32) -> Promise {
         let mut counted = self.counted();
-        let exports = exports.min(counted.left(Moment::now()));
+        let exports = exports.min(counted.left(counted.clock.now()));
         counted.reserved += exports;
         Promise { quota: self.clone(), exports }
     }
 
     /// Keeps in mind that Nexthink asked to wait, for the next run too.
-    pub(super) fn defer(&self, until: Moment) {
+    pub(super) fn defer(&self, wait: Duration) {
         let mut counted = self.counted();
-        counted.ledger.defer(until.0);
+        let now = counted.clock.now();
+        counted.ledger.defer(now.after(wait).0, now.0);
         if let Err(error) = counted.save() {
             tracing::warn!(%error, "the next run will not know that Nexthink asked to wait");
         }
@@ -153,7 +204,8 @@ impl Quota {
 
     /// Until when Nexthink wants to be left alone.
     pub(super) fn deferred_until(&self) -> Option<Moment> {
-        self.counted().ledger.deferred_until(Moment::now().0).map(Moment)
+        let counted = self.counted();
+        counted.ledger.deferred_until(counted.clock.now().0).map(Moment)
     }
 
     fn counted(&self) -> MutexGuard<'_, Counted> {
@@ -180,12 +232,13 @@ impl Promise {
     }
 
     /// Counts a start that is about to be asked for: out of the promise, else out of what is left.
+    /// Returns when that was, by the clock of the quota.
     ///
     /// # Errors
     /// Nothing is left, or it cannot be counted.
-    pub(super) fn start(&mut self) -> Result<(), NexthinkError> {
-        let now = Moment::now();
+    pub(super) fn start(&mut self) -> Result<Moment, NexthinkError> {
         let mut counted = self.quota.counted();
+        let now = counted.clock.now();
         if self.exports > 0 {
             self.exports -= 1;
             counted.reserved -= 1;
@@ -195,7 +248,7 @@ impl Promise {
             return Err(NexthinkError::QuotaExhausted { limit, not_before_ms });
         }
         counted.ledger.count(now.0);
-        counted.save()
+        counted.save().map(|()| now)
     }
 
     /// Takes the last start back, since it was refused: it is promised again.
@@ -221,6 +274,14 @@ fn deferred(message: String) -> Failure {
 }
 
 impl Counted {
+    fn check_deferral(&self, now: Moment) -> Result<(), Failure> {
+        let Some(until) = self.ledger.deferred_until(now.0) else { return Ok(()) };
+        Err(deferred(format!(
+            "Nexthink asked for no more exports for now: not before {}",
+            Moment(until).to_rfc3339()
+        )))
+    }
+
     /// What is neither used nor promised.
     fn left(&self, now: Moment) -> u32 {
         self.ledger.left(self.limit, now.0).saturating_sub(self.reserved)

@@ -161,6 +161,7 @@ fn outcome_of(delivery: &Delivery, tables: &StepTables, uncovered: u64) -> Outco
     let reasons = [
         (delivery.lacking.is_some(), PartialReason::PartUnfinished),
         (is_truncated, PartialReason::Truncated),
+        (delivery.narrowing.limit.is_some(), PartialReason::Limited),
         (account.outside_partition > 0, PartialReason::OutsidePart),
         (uncovered > 0, PartialReason::PartsDoNotCover),
         (!covers_everything(delivery), PartialReason::PartsUnproven),

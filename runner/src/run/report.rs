@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use self::absence::{Dangling, Removed};
 use super::exports::Delivery;
+use super::narrowing::Narrowing;
 use super::read::Read;
 use crate::audit::AuditReport;
 use crate::config::Config;
@@ -44,6 +45,9 @@ pub(crate) struct RunReport {
     pub(crate) types: Vec<TypeReport>,
     /// Until when Nexthink wants to be left alone, so that no run starts before.
     pub(crate) not_before: Option<String>,
+    /// How far Nexthink's clock is ahead of this machine's, in milliseconds, where they disagree by more
+    /// than two minutes.
+    pub(crate) clock_offset_ms: Option<i64>,
     /// How many parts each step needed when it was last not lacking any, for the next run to know what
     /// it will cost.
     pub(crate) parts: BTreeMap<String, u32>,
@@ -118,6 +122,8 @@ pub(crate) struct StepReport {
     pub(crate) hashed_names: u64,
     /// The other distinct login names.
     pub(crate) plain_names: u64,
+    /// What the saved query leaves out.
+    pub(crate) narrowing: Option<Narrowing>,
     pub(crate) fetch_ms: u128,
     pub(crate) apply_ms: u128,
 }
@@ -170,6 +176,7 @@ impl RunReport {
             steps: Vec::new(),
             types: Vec::new(),
             not_before: None,
+            clock_offset_ms: None,
             parts: BTreeMap::new(),
             held: Vec::new(),
             audit: None,
@@ -224,6 +231,9 @@ impl RunReport {
         for step in &self.steps {
             if let Some(reason) = &step.reason {
                 remarks.push(format!("{} is {}: {reason}", step.id, step.outcome));
+            }
+            if let Some(clauses) = step.narrowing.as_ref().and_then(Narrowing::clauses) {
+                remarks.push(format!("{}: the saved query leaves rows out by {clauses}", step.id));
             }
             if !step.missing_columns.is_empty() {
                 let columns = step.missing_columns.join(", ");
@@ -331,7 +341,8 @@ impl StepReport {
 
     /// Notes what was downloaded.
     pub(super) fn deliver(&mut self, delivery: &Delivery) {
-        let Delivery { files, truncated, lacking, parts } = delivery;
+        let Delivery { files, truncated, lacking, parts, narrowing } = delivery;
+        self.narrowing = Some(narrowing.clone()).filter(|it| *it != Narrowing::default());
         let whole = truncated.iter().chain(files).find(|it| it.pattern.is_none());
         self.export_id = whole.map(|it| it.export.export_id.as_str().to_owned());
         self.parts = *parts;

@@ -58,6 +58,46 @@ fn h1_a_query_that_no_longer_names_an_end_deletes_no_relationship() {
 }
 
 #[test]
+fn h10_a_query_with_a_limit_is_partial_and_a_filter_is_named() {
+    let fewer = |query| {
+        let export = Export::of(query);
+        Export { rows: export.rows[1..].to_vec(), ..export }
+    };
+    let executed = |case: Case, id: &str, text: &str| {
+        case.fault(|it| {
+            it.queries.entry(id.to_owned()).or_default().executed_query = Some(text.to_owned());
+        })
+    };
+    let case = Case::new().serving(SavedQuery::Alerts, fewer(SavedQuery::Alerts).csv());
+    let case =
+        executed(case, "#j1_alerts", "alerts | list alert.uid | sort alert.uid asc | limit 7");
+    let run = case.run(7);
+    let step = run.step("fetch-alerts");
+    assert_eq!(step["outcome"], "partial", "{step}");
+    assert!(text(&step["reason"]).contains("has a limit"), "{step}");
+    assert_eq!(step["narrowing"]["limit"], "limit 7");
+    let check = case.scene().program(&["check"]);
+    assert_eq!(check.exit, Some(7), "{}", check.stdout);
+    assert!(
+        check.stdout.contains("has `limit 7`, with which it stays partial"),
+        "{}",
+        check.stdout
+    );
+    forget_downloads(&case);
+    case.recovers();
+
+    let filter = "users | where user.name != \"canary | limit 1\" | list user.uid";
+    let case = executed(Case::new(), "#j1_users", filter);
+    let run = case.run(0);
+    let expected = json!({ "limit": null, "filters": ["where user.name != \"…\""] });
+    assert_eq!(run.step("fetch-users")["narrowing"], expected);
+    let check = case.scene().program(&["check"]);
+    assert_eq!(check.exit, Some(0), "{}", check.stdout);
+    let named = "leaves rows out by `where user.name != \"…\"`";
+    assert!(check.stdout.contains(named), "{}", check.stdout);
+}
+
+#[test]
 fn h1_a_limit_or_a_condition_that_was_added_shows_as_a_shrinking_estate() {
     let export = Export::of(SavedQuery::Packages);
     let limited = Export { rows: export.rows[..10].to_vec(), ..export.clone() };

@@ -63,7 +63,7 @@ fn d2_an_export_that_never_ends_meets_its_deadline_and_is_gone_on_with() {
 
 #[test]
 fn d3_statuses_that_are_not_known_are_not_taken_for_done() {
-    let unknown = ["CANCELLED", "completed", "DONE", ""];
+    let unknown = ["CANCELLED", "IN_PROGRESS", "DONE", ""];
     let case = Case::new().fault(|it| {
         of_query(it, DEVICES, |it| it.statuses = texts(&unknown));
         it.faults = vec![once(answers(USERS, FaultPoint::Status, ok(r#"{"status":null}"#)))];

@@ -4,11 +4,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::case::{Case, healthy};
-use crate::kit::{Scene, files, set_mode, until};
+use crate::kit::{Scene, TENANT, files, set_mode, until};
 
 /// Runs the program in a shell, after other commands of it; `"$0"` is the program.
 fn in_shell(scene: &Scene, script: &str) -> Output {
@@ -16,6 +19,53 @@ fn in_shell(scene: &Scene, script: &str) -> Output {
     shell.current_dir(scene.folder()).args(["-c", script, env!("CARGO_BIN_EXE_program")]);
     shell.env_clear().stdin(Stdio::null());
     shell.output().expect("there is a shell")
+}
+
+#[test]
+fn j21_a_signal_stops_a_secret_command_and_what_it_has_started() {
+    let case = Case::new();
+    let started = case.scene().path("started");
+    let script = format!("sleep 98765 & echo $! > '{}'; wait", started.display());
+    let command = format!("{{ command = [\"/bin/sh\", \"-c\", \"{script}\"] }}");
+    let case = case.configured(|it| it.set("nexthink.client_secret", &command));
+    for (signal, exit) in [("TERM", 143), ("INT", 130)] {
+        drop(fs::remove_file(&started));
+        let running = case.scene().start(&["run"]);
+        let child = until(Duration::from_secs(20), || {
+            fs::read_to_string(&started).ok().filter(|id| id.ends_with('\n'))
+        });
+        let child = child.expect("the command has started");
+        running.signal(signal);
+        let ended = running.wait();
+        assert_eq!(ended.exit, Some(exit), "{}", ended.stderr);
+        let process = Path::new("/proc").join(child.trim()).join("cmdline");
+        // A process that was killed and waits to be collected has no command line.
+        let is_gone = || fs::read(&process).map_or(true, |it| it.is_empty()).then_some(());
+        assert!(until(Duration::from_secs(20), is_gone).is_some(), "{signal}");
+    }
+}
+
+#[test]
+fn j23_a_clock_that_is_behind_gives_no_exports_back() {
+    let case = Case::new().configured(|it| it.set("nexthink.daily_exports", "4"));
+    case.run(0);
+    let quota = case.scene().path("store").join(TENANT).join("quota.json");
+    let counted = fs::read_to_string(&quota).expect("the starts are on record");
+    // The same starts as another machine sees them whose clock is two days behind Nexthink's.
+    let mut ahead: Value = serde_json::from_str(&counted).expect("it is JSON");
+    for start in ahead["starts_ms"].as_array_mut().expect("a list") {
+        *start = (start.as_u64().expect("a time") + 2 * 86_400_000).into();
+    }
+    fs::write(&quota, ahead.to_string()).expect("it can be replaced");
+    let case = case.fault(|it| it.clock_offset_seconds = 2 * 86_400);
+    let run = case.run(75);
+    let words = "2 days behind Nexthink's, which counts for the day's exports";
+    let almost = "47 h behind Nexthink's, which counts for the day's exports";
+    let told = &run.ended.stderr;
+    assert!(told.contains(words) || told.contains(almost), "{told}");
+    let after: Value =
+        serde_json::from_slice(&fs::read(&quota).expect("it is there")).expect("JSON");
+    assert_eq!(after["starts_ms"], ahead["starts_ms"], "nothing is forgotten");
 }
 
 #[test]

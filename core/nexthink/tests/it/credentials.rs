@@ -10,7 +10,7 @@ use crate::support::*;
 async fn a3_many_callers_share_one_token_request() {
     let tenant = Tenant::with_logins(vec![token_answer()], Vec::new(), Vec::new()).await;
     let client = &tenant.client;
-    let check = || client.check_credentials(NOW_MS);
+    let check = || client.check_credentials(|| NOW_MS);
     let (a, b, c) = tokio::join!(check(), check(), check());
     for result in [a, b, c] {
         result.expect("one token for all");
@@ -24,9 +24,9 @@ async fn a4_many_callers_share_one_refusal() {
     let tenant =
         Tenant::with_logins(vec![refusal(), refusal(), refusal()], Vec::new(), Vec::new()).await;
     let client = &tenant.client;
-    let check = || client.check_credentials(NOW_MS);
+    let check = || client.check_credentials(|| NOW_MS);
     let (a, b, c) = tokio::join!(check(), check(), check());
-    for result in [a, b, c, client.check_credentials(NOW_MS).await] {
+    for result in [a, b, c, client.check_credentials(|| NOW_MS).await] {
         let error = result.expect_err("the client is not known");
         assert_no_canary_in(&error);
         assert!(error.is_credentials());
@@ -41,13 +41,13 @@ async fn a5_many_callers_share_one_round_of_trouble() {
     let trouble = (0..20).map(|_| answer(503, "canary")).collect();
     let tenant = Tenant::with_logins(trouble, Vec::new(), Vec::new()).await;
     let client = &tenant.client;
-    let check = || client.check_credentials(NOW_MS);
+    let check = || client.check_credentials(|| NOW_MS);
     let (a, b, c) = tokio::join!(check(), check(), check());
     for result in [a, b, c] {
         assert!(result.expect_err("the login host is down").is_unreachable());
     }
     assert_eq!(tenant.login.seen().len(), 4, "one round of four attempts");
-    client.check_credentials(NOW_MS).await.expect_err("still down");
+    client.check_credentials(|| NOW_MS).await.expect_err("still down");
     assert_eq!(tenant.login.seen().len(), 8, "who comes later tries again");
 }
 
@@ -55,17 +55,17 @@ async fn a5_many_callers_share_one_round_of_trouble() {
 async fn a1_a_token_is_renewed_before_it_expires() {
     let tenant =
         Tenant::with_logins(vec![token_answer(), token_answer()], Vec::new(), Vec::new()).await;
-    tenant.client.check_credentials(NOW_MS).await.expect("a token");
+    tenant.client.check_credentials(|| NOW_MS).await.expect("a token");
     // Time stands still only while no answer is waited for.
     tokio::time::pause();
     tokio::time::advance(Duration::from_mins(11)).await;
     tokio::time::resume();
-    tenant.client.check_credentials(NOW_MS).await.expect("the same token");
+    tenant.client.check_credentials(|| NOW_MS).await.expect("the same token");
     assert_eq!(tenant.login.seen().len(), 1);
     tokio::time::pause();
     tokio::time::advance(Duration::from_mins(2)).await;
     tokio::time::resume();
-    tenant.client.check_credentials(NOW_MS).await.expect("a new token");
+    tenant.client.check_credentials(|| NOW_MS).await.expect("a new token");
     assert_eq!(tenant.login.seen().len(), 2);
 }
 
@@ -130,7 +130,7 @@ async fn a5_the_token_endpoint_is_asked_again_when_it_has_trouble() {
     let tenant =
         Tenant::with_logins(vec![trouble(), trouble(), token_answer()], Vec::new(), Vec::new())
             .await;
-    tenant.client.check_credentials(NOW_MS).await.expect("the third time");
+    tenant.client.check_credentials(|| NOW_MS).await.expect("the third time");
     assert_eq!(tenant.login.seen().len(), 3);
 }
 

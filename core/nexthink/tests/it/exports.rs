@@ -98,7 +98,7 @@ async fn d3_statuses_that_are_not_known_are_not_taken_for_done() {
         vec![
             started(),
             status("CANCELLED"),
-            status("completed"),
+            status("FINISHED"),
             status(""),
             answer(200, r#"{"status":null}"#),
             answer(200, r#"{"status":"SUBMITTED","more":[{"than":"documented"}]}"#),
@@ -118,6 +118,49 @@ async fn d3_statuses_that_are_not_known_are_not_taken_for_done() {
     let expected =
         [(ExportState::Unknown, 1), (ExportState::Submitted, 5), (ExportState::Completed, 6)];
     assert_eq!(states.collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn d14_a_status_counts_in_any_case_and_one_that_is_no_word_is_refused() {
+    let tenant = Tenant::start(
+        vec![started(), status("submitted"), status("In_Progress")],
+        vec![answer(200, FILE)],
+    )
+    .await;
+    let body = format!(r#"{{"status":"completed","resultsFileUrl":"{}"}}"#, tenant.files.link());
+    tenant.api.then(answer(200, body));
+    assert_eq!(tenant.run().await.file, FILE);
+    assert_eq!(tenant.api.seen().len(), 4);
+
+    for length in [65, 40_000, 900 << 10] {
+        let long = "x".repeat(length);
+        let tenant = Tenant::start(vec![started(), status(&long), status(&long)], Vec::new()).await;
+        let mut journal = Journal::default();
+        let error = tenant.resume(None, Vec::new(), &mut journal).await.error();
+        assert!(matches!(error, NexthinkError::UnexpectedAnswer { .. }), "{error}");
+        assert_eq!(tenant.api.seen().len(), 2, "it is not asked again: {length}");
+        assert!(journal.record().is_some(), "the export may be had yet");
+    }
+}
+
+#[tokio::test]
+async fn b16_a_start_that_is_created_or_accepted_counts_and_an_accepted_status_is_no_end() {
+    for status in [201, 202] {
+        let start = answer(status, format!(r#"{{"exportId":"{EXPORT_ID}"}}"#));
+        let running = answer(202, r#"{"status":"IN_PROGRESS"}"#);
+        let tenant = Tenant::start(vec![start, running], vec![answer(200, FILE)]).await;
+        tenant.api.then(completed(&tenant.files.link()));
+        assert_eq!(tenant.run().await.file, FILE, "{status}");
+    }
+    for refused in [answer(201, ""), answer(202, r#"{"message":"canary"}"#)] {
+        let tenant = Tenant::start(vec![refused], Vec::new()).await;
+        let error = tenant.run().await.error();
+        assert!(matches!(error, NexthinkError::UnexpectedAnswer { .. }), "{error}");
+    }
+    let tenant = Tenant::start(vec![started()], Vec::new()).await;
+    tenant.api.then(completed_with(202, &tenant.files.link()));
+    let error = tenant.run().await.error();
+    assert!(matches!(error, NexthinkError::UnexpectedAnswer { status: 202, .. }), "{error}");
 }
 
 #[tokio::test]

@@ -249,7 +249,7 @@ async fn c3_a_host_that_does_not_answer_is_named_with_its_cause() {
     let closed = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
     let error = client(&closed, &closed, &closed, settings())
-        .check_credentials(NOW_MS)
+        .check_credentials(|| NOW_MS)
         .await
         .expect_err("nothing listens");
     assert_no_canary_in(&error);
@@ -264,7 +264,7 @@ async fn c3_a_host_that_does_not_answer_is_named_with_its_cause() {
     impatient.retry.max_attempts = 2;
     impatient.timeouts.idle = Duration::from_millis(50);
     let error = client(&silent, &silent, &silent, impatient)
-        .check_credentials(NOW_MS)
+        .check_credentials(|| NOW_MS)
         .await
         .expect_err("nobody answers");
     assert_eq!(cause(&error), UnreachableCause::Timeout);
@@ -299,7 +299,7 @@ async fn a_host_that_does_not_speak_tls_is_not_called_again() {
         }
     });
     let error = client(&https, &https, &https, settings())
-        .check_credentials(NOW_MS)
+        .check_credentials(|| NOW_MS)
         .await
         .expect_err("it speaks plain http");
     assert_eq!(cause(&error), UnreachableCause::Tls);

@@ -51,7 +51,7 @@ async fn flooding_host(
 
 async fn token_error(base: &str, settings: Settings) -> NexthinkError {
     let client = client(base, base, base, settings);
-    let error = client.check_credentials(NOW_MS).await.expect_err("no answer that can be used");
+    let error = client.check_credentials(|| NOW_MS).await.expect_err("no answer that can be used");
     assert_no_canary_in(&error);
     error
 }

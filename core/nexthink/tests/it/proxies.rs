@@ -44,15 +44,16 @@ async fn a_host_is_trusted_if_its_authority_is() {
     let address = tls_tenant();
     let base = format!("https://{address}");
     let client = |settings| client(&base, &base, &base, settings);
-    client(trusting()).check_credentials(NOW_MS).await.expect("a trusted host");
+    client(trusting()).check_credentials(|| NOW_MS).await.expect("a trusted host");
 
     let error =
-        client(settings()).check_credentials(NOW_MS).await.expect_err("an unknown authority");
+        client(settings()).check_credentials(|| NOW_MS).await.expect_err("an unknown authority");
     assert_eq!(cause(&error), UnreachableCause::Tls);
 
     let localhost = base.replace("127.0.0.1", "localhost");
     let client = crate::support::client(&localhost, &localhost, &localhost, trusting());
-    let error = client.check_credentials(NOW_MS).await.expect_err("a certificate for other names");
+    let error =
+        client.check_credentials(|| NOW_MS).await.expect_err("a certificate for other names");
     assert_eq!(cause(&error), UnreachableCause::Tls);
 }
 
@@ -82,7 +83,7 @@ async fn c12_a_proxy_that_refuses_is_told_apart_and_its_password_is_not_shown() 
     ] {
         let proxy = Proxy::start(ProxyAnswer::Refuse(answer)).await;
         let client = far_client(through(&proxy.url("canary:canary"), None));
-        let error = client.check_credentials(NOW_MS).await.expect_err("no way through");
+        let error = client.check_credentials(|| NOW_MS).await.expect_err("no way through");
         assert_no_canary_in(&error);
         assert_eq!(cause(&error), expected, "{answer}");
         assert!(error.to_string().contains("login.acme.example"), "{error}");
@@ -97,7 +98,7 @@ async fn c12_a_page_that_a_proxy_sends_instead_is_not_taken_for_an_answer() {
     let page = "HTTP/1.1 200 OK\r\n\r\n<html>canary: please log in</html>";
     let proxy = Proxy::start(ProxyAnswer::Refuse(page)).await;
     let client = far_client(through(&proxy.url("a:b"), None));
-    let error = client.check_credentials(NOW_MS).await.expect_err("no answer");
+    let error = client.check_credentials(|| NOW_MS).await.expect_err("no answer");
     assert_no_canary_in(&error);
     assert!(error.is_unreachable(), "{error}");
 }
@@ -114,7 +115,7 @@ async fn c13_loopback_hosts_are_reached_without_the_proxy() {
     let base = tenant.login.base.replace("127.0.0.1", "localhost");
     tenant.login.then(token_answer());
     let client = crate::support::client(&base, &base, &base, through(&proxy.url("a:b"), None));
-    client.check_credentials(NOW_MS).await.expect("a token");
+    client.check_credentials(|| NOW_MS).await.expect("a token");
     assert!(proxy.seen().is_empty());
 }
 
@@ -124,7 +125,7 @@ async fn c13_hosts_that_are_excepted_do_not_go_through_the_proxy() {
     let mut settings = through(&proxy.url("a:b"), Some("other.example, acme.example"));
     settings.retry.max_attempts = 1;
     // Names under .example have no address anywhere.
-    let error = far_client(settings).check_credentials(NOW_MS).await.expect_err("no such host");
+    let error = far_client(settings).check_credentials(|| NOW_MS).await.expect_err("no such host");
     assert!(matches!(error, NexthinkError::Unreachable { .. }), "{error}");
     assert!(proxy.seen().is_empty());
 }

@@ -273,6 +273,8 @@ pub(crate) fn settings() -> Settings {
     settings.poll.first = Duration::from_millis(1);
     settings.poll.cap = Duration::from_millis(4);
     settings.poll.deadline = Duration::from_secs(30);
+    // What is missing once is gone, but where a test is about that.
+    settings.poll.gone_after = Duration::ZERO;
     settings.wait_for_new_export = Duration::from_millis(1);
     settings
 }

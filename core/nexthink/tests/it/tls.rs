@@ -98,7 +98,7 @@ fn give_token(config: &Arc<rustls::ServerConfig>, socket: TcpStream) -> std::io:
 /// What a client that trusts only [`TRUSTED`] makes of a host, with all its causes in words.
 async fn refusal(base: &str) -> (UnreachableCause, String) {
     let client = client(base, base, base, trusting());
-    let error = client.check_credentials(NOW_MS).await.expect_err("this host proves nothing");
+    let error = client.check_credentials(|| NOW_MS).await.expect_err("this host proves nothing");
     assert_no_canary_in(&error);
     assert!(error.is_unreachable());
     let NexthinkError::Unreachable { cause, .. } = error else {
@@ -143,7 +143,7 @@ async fn c11_a_certificate_that_is_swapped_later_is_refused_then() {
         drop(give_token(if n == 0 { &good } else { &swapped }, socket));
     });
     let client = client(&base, &base, &base, trusting());
-    client.check_credentials(NOW_MS).await.expect("a trusted host");
+    client.check_credentials(|| NOW_MS).await.expect("a trusted host");
     let error = client.check_api().await.expect_err("another certificate");
     let refused = matches!(error, NexthinkError::Unreachable { cause: UnreachableCause::Tls, .. });
     assert!(refused, "{error}");
@@ -197,6 +197,6 @@ async fn c11_a_handshake_that_breaks_off_is_tried_again() {
         }
     });
     let client = client(&base, &base, &base, trusting());
-    client.check_credentials(NOW_MS).await.expect("the second time");
+    client.check_credentials(|| NOW_MS).await.expect("the second time");
     assert_eq!(n_connections.load(Ordering::Relaxed), 2);
 }

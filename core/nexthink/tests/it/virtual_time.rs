@@ -232,6 +232,54 @@ async fn d2_an_export_is_waited_for_an_hour_and_no_longer() {
     assert!(journal.record().is_some(), "a later process goes on waiting");
 }
 
+#[tokio::test(start_paused = true)]
+async fn d13_an_export_is_gone_only_once_it_was_unknown_for_a_minute_without_a_break() {
+    let unknown = || answer(404, r#"{"message":"no export with this id","code":100}"#);
+    let forbidden = || answer(403, "");
+    for script in [
+        vec![unknown()],
+        vec![unknown(), unknown(), unknown(), forbidden(), unknown()],
+        // Some of the servers that answer know it.
+        vec![status("IN_PROGRESS"), unknown(), status("IN_PROGRESS"), unknown(), unknown()],
+    ] {
+        let tenant = Tenant::start(vec![started()], vec![answer(200, FILE)]).await;
+        script.into_iter().for_each(|answer| tenant.api.then(answer));
+        tenant.api.then(completed(&tenant.files.link()));
+        let (mut journal, mut file) = (Journal::default(), Vec::new());
+        let client = patient_client(&tenant);
+        client.run_export(&order(), None, &mut journal, &mut file, |_| {}).await.expect("a file");
+        assert_eq!((file.as_slice(), journal.paid()), (FILE, 1));
+    }
+
+    let tenant = Tenant::start(vec![started()], vec![answer(200, FILE)]).await;
+    (0..11).for_each(|_| tenant.api.then(unknown()));
+    tenant.api.then(started());
+    tenant.api.then(completed(&tenant.files.link()));
+    let (began, mut journal, mut file) = (Instant::now(), Journal::default(), Vec::new());
+    let client = patient_client(&tenant);
+    client.run_export(&order(), None, &mut journal, &mut file, |_| {}).await.expect("a file");
+    assert_eq!((file.as_slice(), journal.paid()), (FILE, 2));
+    assert!((60..75).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn d13_a_file_that_appears_late_costs_no_second_export() {
+    let missing = || answer(404, "<Error><Code>NoSuchKey</Code></Error>");
+    let refusals = [missing, link_expired, || answer(403, ""), || answer(410, "")];
+    for (refusal, same_link) in refusals.iter().flat_map(|it| [(it, true), (it, false)]) {
+        let files = (0..4).map(|_| refusal()).chain([answer(200, FILE)]).collect();
+        let tenant = Tenant::start(vec![started()], files).await;
+        for n in 0..5 {
+            let again = if same_link { 0 } else { n };
+            tenant.api.then(completed(&format!("{}&again={again}", tenant.files.link())));
+        }
+        let (mut journal, mut file) = (Journal::default(), Vec::new());
+        let client = patient_client(&tenant);
+        client.run_export(&order(), None, &mut journal, &mut file, |_| {}).await.expect("a file");
+        assert_eq!((file.as_slice(), journal.paid()), (FILE, 1));
+    }
+}
+
 /// A body that sends `piece` every `pause`, `times` times.
 fn dripping(piece: &'static [u8], pause: Duration, times: u32) -> Body {
     Body::from_stream(futures::stream::unfold(0, move |n| async move {

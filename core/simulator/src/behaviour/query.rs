@@ -20,6 +20,8 @@ pub struct QueryBehaviour {
     pub ignores_parameters: bool,
     /// What the results files hold in place of the tenant's rows. No row cap applies.
     pub results: Option<Results>,
+    /// The text that is told of it in place of the real one. Its rows stay those of the query.
+    pub executed_query: Option<String>,
     /// Whether the results are said to be truncated (206) though no row cap was met.
     pub says_truncated: bool,
     /// Status calls are answered with these before any other answer, word by word, in place of

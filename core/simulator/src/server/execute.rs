@@ -97,7 +97,13 @@ async fn execute(state: &State, headers: &HeaderMap, body: &Bytes) -> Result<Row
         (granted, shared.tenant(), executed_at)
     };
     let query = granted.selection.query;
-    let text = format!("{} | list {}", query.table(), query.columns().join(", "));
+    let text = granted.behaviour.executed_query.clone().unwrap_or_else(|| {
+        let condition =
+            granted.behaviour.parameter.as_ref().map_or_else(String::new, |parameter| {
+                format!(" | where {} == \"{}\"", parameter.column, granted.value)
+            });
+        format!("{}{condition} | list {}", query.table(), query.columns().join(", "))
+    });
     // The rows that match may be far apart.
     let csv = tokio::task::spawn_blocking(move || first_rows(&tenant, granted)).await;
     let csv = csv.ok().and_then(Result::ok).unwrap_or_default();

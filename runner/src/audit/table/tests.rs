@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use core_nexthink::FinishedExport;
+use core_nexthink::{ClockOffset, FinishedExport};
 use core_privacy::suppression::Suppressions;
 use core_store::{Downloads, Location, Store};
 use jiff::tz::TimeZone;
@@ -70,7 +70,7 @@ fn fetched(downloads: Downloads, bytes: u64) -> FetchedTable {
         name: DOWNLOAD,
         started_ms: NOW_MS,
         ended_ms: NOW_MS + 60_000,
-        server_ahead_ms: Some(0),
+        clock_offset: ClockOffset::between(NOW_MS, NOW_MS.unsigned_abs()),
     }
 }
 

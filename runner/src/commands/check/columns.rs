@@ -10,6 +10,7 @@ use core_nexthink::{Client, ExecuteAnswer, NexthinkError, QueryId};
 use super::{Check, Checks};
 use crate::config::SavedQuery;
 use crate::exit::Exit;
+use crate::run::narrowing::Narrowing;
 use crate::system;
 
 /// A value that no identifier has, so that a query of parts must give no rows for it.
@@ -94,6 +95,17 @@ fn judge(
         let ends = named(&ends);
         let detail = format!("{lists}, but not {ends}, without which it stays partial: list it");
         return Check::failed(name, Exit::Partial, detail);
+    }
+    let narrowing = answer.limits.clone().map(|it| Narrowing::new(step, it)).unwrap_or_default();
+    if let Some(limit) = &narrowing.limit {
+        let detail = format!("{id} has `{limit}`, with which it stays partial: take it out");
+        return Check::failed(name, Exit::Partial, detail);
+    }
+    if let Some(clauses) = narrowing.clauses() {
+        let detail = format!(
+            "{id} leaves rows out by {clauses}: what it does not list is no part of the graph"
+        );
+        return Check::warning(name, detail);
     }
     if !columns.missing.is_empty() {
         let missing = named(&columns.missing);

@@ -3,16 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_nexthink::{Client, NexthinkError, UnreachableCause};
+use core_nexthink::{Client, ClockOffset, NexthinkError, UnreachableCause};
 
 use super::{Check, Checks};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::run;
 use crate::system::Moment;
-
-/// How far the clocks may be apart, in milliseconds, before certificates, tokens and links suffer.
-const CLOCK_SKEW_MS: u64 = 60_000;
 
 /// How often a call is made: somebody is waiting for the answer.
 const ATTEMPTS: u32 = 2;
@@ -45,29 +42,30 @@ pub(super) fn impatient(settings: &mut core_nexthink::Settings) {
     settings.retry.budget = Duration::from_secs(20);
 }
 
-/// Whether the API can be used.
-pub(super) async fn check(config: &Config, client: &Client, checks: &mut Checks) -> bool {
-    let checked = client.check_credentials(Moment::now().0).await;
+/// Checks the way to the API. Returns whether it can be used, and the offset of Nexthink's clock.
+pub(super) async fn check(
+    config: &Config,
+    client: &Client,
+    checks: &mut Checks,
+) -> (bool, Option<ClockOffset>) {
+    let checked = client.check_credentials(|| Moment::now().0).await;
     if let Err(error) = &checked {
         push_stages(config, Some(error), checks);
         for name in ["clock", "permission"] {
             checks.push(Check::skipped(name, "no token"));
         }
-        return false;
+        return (false, None);
     }
     push_stages(config, None, checks);
-    let ahead = checked.ok().and_then(|it| it.server_ahead_ms);
-    checks.push(match ahead {
-        Some(ahead) if ahead.unsigned_abs() > CLOCK_SKEW_MS => {
-            let (by, way) =
-                (ahead.unsigned_abs() / 1000, if ahead > 0 { "behind" } else { "ahead of" });
-            let detail = format!("this machine is {by} s {way} Nexthink: set its clock");
-            Check::warning("clock", detail)
+    let offset = checked.ok().and_then(|it| it.clock_offset);
+    checks.push(match offset {
+        Some(offset) if offset.is_disagreement() => {
+            Check::warning("clock", format!("{offset}: set the clock of this machine"))
         }
         Some(_) => Check::ok("clock", "it agrees with Nexthink's"),
         None => Check::skipped("clock", "Nexthink does not tell the time"),
     });
-    match client.check_api().await {
+    let is_reached = match client.check_api().await {
         Ok(()) => {
             checks.push(Check::ok("permission", "the NQL API takes the token"));
             true
@@ -76,7 +74,8 @@ pub(super) async fn check(config: &Config, client: &Client, checks: &mut Checks)
             checks.push(Check::failed_at_nexthink("permission", &error));
             false
         }
-    }
+    };
+    (is_reached, offset)
 }
 
 /// How far the way to a token goes: name, connection, TLS, token.

@@ -1,5 +1,6 @@
 //! What a run needs on this machine: the store, its lock, room on the disk, and exports left.
 
+use core_nexthink::ClockOffset;
 use core_store::{Store, StoreError, TenantStore};
 
 use super::{Check, Checks};
@@ -12,7 +13,7 @@ use crate::run::space::Space;
 /// Below this there is hardly room for a large export and a generation, in bytes.
 const LITTLE_ROOM: u64 = 2_000_000_000;
 
-/// Checks them all.
+/// Checks all but the exports that are left.
 pub(super) fn check(config: &Config) -> Checks {
     let mut checks = Checks(Vec::new());
     let tenant =
@@ -25,14 +26,17 @@ pub(super) fn check(config: &Config) -> Checks {
         }
         Err(error) => checks.push(failed("store", error)),
     }
-    match run::plan(config, &[]).and_then(|plan| run::cost(&plan, config)) {
-        Ok(cost) if cost.is_affordable() => checks.push(Check::ok("quota", cost.to_string())),
-        Ok(cost) => checks.push(Check::failed("quota", Exit::Deferred, cost.to_string())),
-        Err(Failure { exit, error }) => {
-            checks.push(Check::failed("quota", exit, format!("{error:#}")));
-        }
-    }
     checks
+}
+
+/// Checks whether a run could start its exports now. Where the clocks disagree, Nexthink's counts.
+pub(super) fn check_quota(config: &Config, offset: Option<ClockOffset>, checks: &mut Checks) {
+    let cost = run::plan(config, &[]).and_then(|plan| run::cost(&plan, config, offset));
+    checks.push(match cost {
+        Ok(cost) if cost.is_affordable() => Check::ok("quota", cost.to_string()),
+        Ok(cost) => Check::failed("quota", Exit::Deferred, cost.to_string()),
+        Err(Failure { exit, error }) => Check::failed("quota", exit, format!("{error:#}")),
+    });
 }
 
 fn check_lock(tenant: &TenantStore, checks: &mut Checks) {

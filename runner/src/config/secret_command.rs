@@ -1,0 +1,217 @@
+//! Secrets that a command prints. The command gets a time limit and a process group of its own, so that
+//! neither a hanging command nor what it has started outlives the program.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use zeroize::Zeroizing;
+
+use super::secret::{BUFFER_BYTES, MAX_BYTES};
+
+/// The time limit where the configuration gives none.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often a running command is looked at.
+const STEP: Duration = Duration::from_millis(10);
+
+/// How long output may take to arrive once every process that could write it has ended.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// The process groups of the commands that run now.
+static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// Kills every secret command that runs, with all that it has started. The program does this before it
+/// ends.
+pub(crate) fn kill_running() {
+    for group in &*running() {
+        kill_group(*group);
+    }
+}
+
+/// Runs a command and returns what it prints.
+///
+/// # Errors
+///
+/// The command cannot be run, fails, prints something that is no secret, or does not end in time.
+pub(super) fn read_output(
+    words: &[String],
+    timeout: Duration,
+) -> anyhow::Result<Zeroizing<String>> {
+    let (program, arguments) = words.split_first().context("the secret command is empty")?;
+    let cannot_run = || format!("cannot run the secret command {program}");
+    let mut group = Group::spawn(program, arguments).with_context(cannot_run)?;
+    let deadline = Instant::now() + timeout;
+    let output = group.read_output().with_context(cannot_run)?;
+    let mut printed = None;
+    let status = loop {
+        printed = printed.or_else(|| output.try_recv().ok());
+        if let Some(Ok(secret)) = &printed {
+            check_size(program, secret)?;
+        }
+        if let Some(status) = group.child.try_wait().with_context(cannot_run)? {
+            break status;
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "the secret command {program} did not end within {} s and was stopped; if it needs longer, \
+             set `timeout_s` beside `command`",
+            timeout.as_secs()
+        );
+        thread::sleep(STEP);
+    };
+    // A process that it left behind would keep the output open, and outlive this program.
+    drop(group);
+    ensure!(status.success(), "the secret command {program} failed: {status}");
+    let printed = match printed {
+        Some(printed) => printed,
+        None => output.recv_timeout(DRAIN).map_err(io::Error::other).with_context(cannot_run)?,
+    };
+    let secret = printed.with_context(cannot_run)?;
+    check_size(program, &secret)?;
+    match std::str::from_utf8(&secret) {
+        Ok(secret) => Ok(Zeroizing::new(secret.to_owned())),
+        Err(_) => bail!("the secret command {program} printed no text"),
+    }
+}
+
+fn check_size(program: &str, secret: &[u8]) -> anyhow::Result<()> {
+    let is_secret = secret.len() as u64 <= MAX_BYTES;
+    ensure!(is_secret, "the secret command {program} printed too much for a secret");
+    Ok(())
+}
+
+/// A command and all that it starts. Dropping it kills them.
+struct Group {
+    child: Child,
+}
+
+impl Group {
+    fn spawn(program: &str, arguments: &[String]) -> io::Result<Group> {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(Stdio::inherit());
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        // Held until the group is on record: a signal that comes in between must find it there.
+        let mut running = running();
+        let child = command.spawn()?;
+        running.insert(child.id());
+        Ok(Group { child })
+    }
+
+    /// Reads what the command prints, on a thread of its own, since there is no time limit for a read.
+    fn read_output(&mut self) -> io::Result<mpsc::Receiver<io::Result<Zeroizing<Vec<u8>>>>> {
+        let printed = self.child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let (sender, receiver) = mpsc::channel();
+        let read = move || {
+            // Large enough at once: a buffer that grows leaves copies of what was in it.
+            let mut secret = Zeroizing::new(Vec::with_capacity(BUFFER_BYTES));
+            let read = printed.take(MAX_BYTES + 1).read_to_end(&mut secret);
+            // Nobody waits for it any more after the time limit.
+            let _ = sender.send(read.map(|_| secret));
+        };
+        thread::Builder::new().name("secret".to_owned()).spawn(read)?;
+        Ok(receiver)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let id = self.child.id();
+        kill_group(id);
+        running().remove(&id);
+        // Neither fails but for a child that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn running() -> MutexGuard<'static, BTreeSet<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(unix)]
+fn kill_group(group: u32) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    let group = i32::try_from(group).ok().and_then(Pid::from_raw);
+    if let Some(group) = group {
+        // It fails if nothing of the group is left, which is as good.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+/// The command itself is killed by [`Group`]; this system knows no groups of processes.
+#[cfg(not(unix))]
+fn kill_group(_group: u32) {}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(300);
+
+    fn shell(script: &str) -> Vec<String> {
+        ["sh", "-c", script].map(str::to_owned).to_vec()
+    }
+
+    /// Whether a process exists that waits for so many seconds, which no other test does.
+    fn is_sleeping(seconds: u32) -> bool {
+        let sleep = format!("sleep\0{seconds}\0");
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let mut lines = processes.filter_map(|it| std::fs::read(it.path().join("cmdline")).ok());
+        lines.any(|line| line == sleep.as_bytes())
+    }
+
+    #[test]
+    fn j21_a_command_that_hangs_is_stopped_with_all_that_it_has_started() {
+        for (seconds, script) in [
+            (98_701, "sleep 98701"),
+            (98_702, "exec >&-; sleep 98702"),
+            (98_703, "echo secret; sleep 98703 & sleep 98703"),
+            (98_704, "trap '' TERM INT HUP; sleep 98704 & sleep 98704"),
+        ] {
+            let began = Instant::now();
+            let error = read_output(&shell(script), LIMIT).expect_err(script).to_string();
+            assert!(error.starts_with("the secret command sh did not end within 0 s"), "{error}");
+            assert!(!error.contains("secret;"), "{error}");
+            assert!(began.elapsed() < Duration::from_secs(20), "{script}");
+            assert!(!is_sleeping(seconds), "{script}");
+        }
+    }
+
+    #[test]
+    fn what_a_command_leaves_behind_neither_delays_the_secret_nor_stays() {
+        let began = Instant::now();
+        let secret = read_output(&shell("sleep 98705 & echo s3cret"), Duration::from_secs(60));
+        assert_eq!(secret.expect("it has ended").as_str(), "s3cret\n");
+        assert!(began.elapsed() < Duration::from_secs(20));
+        assert!(!is_sleeping(98_705));
+    }
+
+    #[test]
+    fn a_command_that_prints_without_end_is_refused_before_its_time_is_over() {
+        let endless = read_output(&shell("yes"), Duration::from_secs(60)).expect_err("endless");
+        assert!(endless.to_string().ends_with("printed too much for a secret"), "{endless}");
+        let failed = read_output(&shell("exit 3"), Duration::from_secs(60)).expect_err("it failed");
+        assert_eq!(failed.to_string(), "the secret command sh failed: exit status: 3");
+    }
+
+    #[test]
+    fn j21_the_end_of_the_program_stops_a_command() {
+        let waiting =
+            thread::spawn(|| read_output(&shell("sleep 98706"), Duration::from_secs(60)).map(drop));
+        let began = Instant::now();
+        while !is_sleeping(98_706) && began.elapsed() < Duration::from_secs(20) {
+            thread::sleep(STEP);
+        }
+        kill_running();
+        let error = waiting.join().expect("no panic").expect_err("it was killed");
+        assert!(error.to_string().contains("signal: 9"), "{error}");
+        assert!(!is_sleeping(98_706));
+    }
+}
