@@ -157,12 +157,14 @@ fn a_run_that_the_rest_of_the_day_does_not_allow_says_so_before_it_starts_anythi
     let scene = scene();
     scene.configure(|it| it.set("nexthink.daily_exports", "6"));
     scene.run_completely();
-    let requests = scene.recorded().len();
+    // The login host alone is asked, for the time: by a wrong clock, another number would be left.
+    let calls = || scene.recorded().iter().filter(|it| !it.target.starts_with("/oauth2/")).count();
+    let before = calls();
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(75), "{}", run.ended.stderr);
     let expected = "this run needs 4 exports, and 2 of the day's 6 are left: not before 2";
     assert!(run.ended.stderr.contains(expected), "{}", run.ended.stderr);
-    assert_eq!(scene.recorded().len(), requests, "Nexthink was not called");
+    assert_eq!(calls(), before, "the API was not called");
     let plan = scene.program(&["plan"]);
     assert!(plan.stdout.contains("costs 4 exports; 2 of 6 a day are left"), "{}", plan.stdout);
     // Fewer steps cost less.

@@ -127,7 +127,7 @@ fn d7_an_export_id_that_is_not_one_path_segment_is_refused() {
         assert_failed(&run, &[(step, "(POST /api/v1/nql/export) answered HTTP 200 with ")]);
     }
     let asked = case.scene().recorded();
-    let known = ["/oauth2/default/v1/token", "/api/v1/nql/export"];
+    let known = ["/oauth2/default/v1/token", "/api/v1/nql/execute", "/api/v1/nql/export"];
     assert!(asked.iter().all(|it| known.contains(&it.target.as_str())), "{asked:?}");
     case.recovers();
 }

@@ -127,17 +127,17 @@ fn b7_a_query_that_nobody_has_saved_is_named_with_the_place_to_save_it() {
 }
 
 #[test]
-fn b8_a_forgotten_export_is_started_again_once() {
-    let gone = answers(USERS, FaultPoint::Status, Answer::of_status(404));
-    let case = Case::new().fault(|it| it.faults = vec![once(gone)]);
+fn b8_d13_an_export_that_stays_unknown_is_started_again_once() {
+    let unknown = answers(USERS, FaultPoint::Status, Answer::of_status(404));
+    let case = Case::new().fault(|it| it.faults = vec![once(unknown)]);
     case.run(0);
-    assert_eq!(case.scene().requests().exports[&SavedQuery::Users], 2);
+    assert_eq!(case.scene().requests().exports[&SavedQuery::Users], 1, "it turns up");
     let case = case.fault(|it| {
         let users = QueryBehaviour { forgotten_after: Some(0), ..QueryBehaviour::default() };
         it.queries.insert(USERS.to_owned(), users);
     });
     assert_failed(&case.run(7), &[("fetch-users", "is not known to Nexthink")]);
-    assert_eq!(case.scene().requests().exports[&SavedQuery::Users], 4);
+    assert_eq!(case.scene().requests().exports[&SavedQuery::Users], 3);
     case.recovers();
 }
 
