@@ -7,6 +7,7 @@ mod audit;
 mod checks;
 mod conformance;
 mod counts;
+mod crashes;
 mod damage;
 mod deletion;
 mod demo;

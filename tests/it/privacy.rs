@@ -4,7 +4,7 @@
 
 mod canary;
 mod contract_end;
-mod erasure;
+pub(crate) mod erasure;
 mod events;
 mod facts;
 mod ledger;

@@ -9,6 +9,7 @@ mod new_step;
 #[path = "../../runner/src/steps.rs"]
 mod steps;
 mod tidy;
+mod torture;
 mod workspace;
 
 use std::process::ExitCode;
@@ -45,6 +46,13 @@ enum Command {
         #[command(subcommand)]
         bench: bench::Bench,
     },
+    /// Kill the program at its file operations, and have them fail.
+    #[command(after_help = "Example:\n  cargo xtask torture --seconds 600")]
+    Torture {
+        /// How long each test tries one operation after the other.
+        #[arg(long, default_value_t = 300)]
+        seconds: u64,
+    },
     /// Run everything that must pass before a change is merged; stop at the first failure.
     Ci,
 }
@@ -75,6 +83,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Docs { check: true } => docs::check(&root),
         Command::Tidy => tidy::check(&root),
         Command::Bench { bench } => bench::run(&root, &bench),
+        Command::Torture { seconds } => torture::run(&root, seconds),
         Command::Ci => ci::run(&root),
     }
 }

@@ -103,6 +103,12 @@ pub fn remove_folder_if_present(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Removes a folder if there is nothing in it.
+pub fn remove_folder_if_empty(path: &Path) {
+    // Whatever keeps it there, an empty folder is in nobody's way.
+    let _ = guarded(Operation::Remove, path, || fs::remove_dir(path));
+}
+
 /// Puts a finished folder in the place of another one, which is removed. Both are in the same folder.
 ///
 /// Where the system can exchange two folders (Linux, macOS), there is a whole folder in the place at every

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_neither_block_nor_stay() {
+    fn n6_leftovers_neither_block_nor_stay() {
         let folder = TempDir::new().expect("a folder can be made");
         let path = folder.path().join("key");
         let process = std::process::id();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_that_cannot_be_removed_do_not_block() {
+    fn n6_leftovers_that_cannot_be_removed_do_not_block() {
         let folder = TempDir::new().expect("a folder can be made");
         let path = folder.path().join("key");
         let next = NEXT_NUMBER.load(Ordering::Relaxed);

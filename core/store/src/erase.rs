@@ -60,15 +60,16 @@ impl TenantStore {
     }
 
     /// The erasures that anything in the store names: those in force, and those that the published generation
-    /// has been through, some of which may have been lifted since.
+    /// has been through, some of which may have been lifted since. A generation that cannot be read names none.
     ///
     /// # Errors
     ///
-    /// Those of [`TenantStore::erasures`] and of [`TenantStore::current`].
+    /// Those of [`TenantStore::erasures`].
     pub fn erasures_named(&self) -> Result<BTreeSet<String>, StoreError> {
         let mut named = self.erasures()?;
-        if let Some(current) = self.current_id()? {
-            let generation = self.uncleansed_generation(&current)?;
+        if let Ok(Some(current)) = self.current_id()
+            && let Ok(generation) = self.uncleansed_generation(&current)
+        {
             named.extend(generation.manifest().erasures.iter().cloned());
         }
         Ok(named)

@@ -15,20 +15,20 @@ use crate::faults::exports::Export;
 use crate::kit::{Configuration, Ended, Scene, TENANT, files, write_private};
 
 /// A tenant with a key, and a JupiterOne that each run delivers to.
-pub(super) struct Place {
-    pub(super) scene: Scene,
-    pub(super) jupiterone: JupiterOne,
+pub(crate) struct Place {
+    pub(crate) scene: Scene,
+    pub(crate) jupiterone: JupiterOne,
     // Behind what runs on it.
     _runtime: Runtime,
 }
 
 impl Place {
-    pub(super) fn new(profile: &str) -> Place {
+    pub(crate) fn new(profile: &str) -> Place {
         Place::with(profile, |_, it| it)
     }
 
     /// The same with other settings.
-    pub(super) fn with(
+    pub(crate) fn with(
         profile: &str,
         change: impl FnOnce(&Scene, Configuration) -> Configuration,
     ) -> Place {
@@ -53,7 +53,7 @@ impl Place {
     }
 
     /// Does something that must succeed.
-    pub(super) fn done(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn done(&self, arguments: &[&str]) -> Ended {
         let ended = self.scene.program(arguments);
         assert_eq!(ended.exit, Some(0), "{arguments:?}: {}", ended.stderr);
         ended
@@ -88,7 +88,7 @@ impl Place {
     }
 
     /// Looks for texts in what was printed, in every file, in every table and at JupiterOne.
-    pub(super) fn assert_gone(&self, texts: &BTreeSet<String>, printed: &[&Ended]) {
+    pub(crate) fn assert_gone(&self, texts: &BTreeSet<String>, printed: &[&Ended]) {
         let needles: Vec<Vec<u8>> = texts.iter().flat_map(|it| forms(it)).collect();
         let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(&needles);
         let automaton = automaton.expect("there are few forms");

@@ -69,6 +69,27 @@ const GATES: &[Gate] = &[
         mend: "use a path relative to the crate, or a temporary folder",
     },
     Gate {
+        // Half a file, a file that others can read, or one that a loss of power takes.
+        texts: &[
+            concat!("fs::", "write("),
+            concat!("fs::", "rename("),
+            concat!("fs::", "copy("),
+            concat!("fs::", "create_dir"),
+            concat!("fs::", "remove_"),
+            concat!("fs::", "hard_link("),
+            concat!("fs::File::", "create"),
+            concat!("File::", "options("),
+            concat!("Open", "Options::new("),
+            concat!("Dir", "Builder::new("),
+            concat!(".sync_", "all("),
+            concat!(".sync_", "data("),
+        ],
+        scope: Scope::CodeThatShips,
+        except: &["core/files/", "core/simulator/", "xtask/"],
+        unless_followed_by: &[],
+        mend: "write through core/files, which makes files private, whole and durable",
+    },
+    Gate {
         texts: &[concat!("http:", "//")],
         scope: Scope::CodeThatShips,
         // It serves plain HTTP on a loopback port, to programs on the same machine.

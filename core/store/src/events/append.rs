@@ -1,7 +1,6 @@
 //! Writes events: into files that count for nothing until they are committed.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray as _;
@@ -271,8 +270,7 @@ impl EventAppender {
         for file in files {
             remove(&self.log.folder.join(&file.path))?;
         }
-        // Goes only if nothing is left in it.
-        let _ = fs::remove_dir(self.log.folder.join(format!("date={day}")));
+        core_files::remove_folder_if_empty(&self.log.folder.join(format!("date={day}")));
         Ok(before - after)
     }
 

@@ -11,7 +11,7 @@ fn ids(place: &Place) -> Result<Vec<String>, StoreError> {
 }
 
 #[test]
-fn files_that_no_manifest_names_are_removed_from_every_generation() -> Checked {
+fn n1_n3_files_that_no_manifest_names_are_removed_from_every_generation() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "old")?;
     place.publish(SECOND, "new")?;
@@ -49,7 +49,7 @@ fn a_generation_with_a_manifest_that_cannot_be_read_keeps_its_files() -> Checked
 }
 
 #[test]
-fn what_a_first_run_did_not_publish_does_not_stay_in_the_history() -> Checked {
+fn n1_what_a_first_run_did_not_publish_does_not_stay_in_the_history() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "never published")?;
     fs::remove_file(place.path("CURRENT"))?;
@@ -73,7 +73,7 @@ fn a_lost_pointer_costs_no_generation() -> Checked {
 }
 
 #[test]
-fn temporary_files_of_states_are_removed_and_other_files_stay() -> Checked {
+fn n6_temporary_files_of_states_are_removed_and_other_files_stay() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "a")?;
     fs::create_dir_all(place.path("ledger"))?;

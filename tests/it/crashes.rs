@@ -1,0 +1,163 @@
+//! The program killed and refused at its file operations: whatever happens, the next run repairs the store
+//! without a person, nothing that was published is lost, and nobody who was erased comes back.
+//!
+//! The gate tries some operations of each command. `cargo xtask torture` tries as many as fit into the time
+//! that it is given.
+
+mod at_once;
+mod lists;
+mod operations;
+mod space;
+mod unfinished;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::kit::{Ended, Scene, TENANT, files, start};
+use crate::privacy::erasure::Place;
+
+/// How many operations of each command the gate tries with each fault.
+const SAMPLES: usize = 5;
+
+/// A tenant with a key, an audit trail and a JupiterOne, of which two generations are published.
+struct Torture {
+    place: Place,
+    started: Instant,
+}
+
+impl Torture {
+    fn new() -> Self {
+        let place = Place::with("full", |scene, configuration| {
+            configuration
+                .set("nexthink.daily_exports", "10000")
+                .text("audit.host", scene.api())
+                .text("audit.account", "demo")
+                .set("audit.password", "{ file = \"secret\" }")
+                .set("audit.since_days", "1")
+        });
+        if torture_seconds().is_some() {
+            // Each erasure that is tried needs somebody.
+            place.scene.update(|it| it.tenant.users = 400);
+        }
+        let torture = Self { place, started: Instant::now() };
+        torture.scene().run_completely();
+        torture.scene().run_completely();
+        torture
+    }
+
+    fn scene(&self) -> &Scene {
+        &self.place.scene
+    }
+
+    /// Runs a command under a fault, for example `kill@17`.
+    fn under(&self, fault: &str, arguments: &[&str]) -> Ended {
+        start(self.scene().folder(), arguments, &[("FILE_FAULT", fault)]).wait()
+    }
+
+    /// Counts the file operations of a command.
+    fn count(&self, arguments: &[&str]) -> usize {
+        let log = self.scene().path("operations");
+        let name = log.display().to_string();
+        let ended = start(self.scene().folder(), arguments, &[("FILE_OPERATIONS", &name)]).wait();
+        assert_eq!(ended.exit, Some(0), "{arguments:?}: {}", ended.stderr);
+        let operations = fs::read_to_string(&log).expect("it was written").lines().count();
+        fs::remove_file(&log).expect("it was written");
+        assert!(operations > 0, "{arguments:?}: the program has no checkpoints");
+        operations
+    }
+
+    /// The operations to try, spread over all of them however many there is time for.
+    fn places(&self, operations: usize) -> impl Iterator<Item = usize> {
+        let (started, seconds) = (self.started, torture_seconds().map(Duration::from_secs));
+        let tries = if seconds.is_some() { operations } else { SAMPLES.min(operations) };
+        spread(operations)
+            .take(tries)
+            .take_while(move |_| seconds.is_none_or(|seconds| started.elapsed() < seconds))
+    }
+
+    /// The ids of the generations in the history.
+    fn generations(&self) -> BTreeSet<String> {
+        let history = self.scene().store().history().expect("it can be listed");
+        history.into_iter().map(|entry| entry.id.to_string()).collect()
+    }
+
+    /// Fails unless the next run repairs everything: `before` are the generations that were published.
+    fn assert_repaired(&self, case: &str, before: &BTreeSet<String>) -> Ended {
+        let run = self.scene().program(&["run"]);
+        assert_eq!(run.exit, Some(0), "{case}: the next run: {}", run.stderr);
+        self.assert_whole(case, before);
+        run
+    }
+
+    /// Fails unless the store is whole: every generation as its manifest says, no file that nobody names, a
+    /// ledger without findings.
+    fn assert_whole(&self, case: &str, before: &BTreeSet<String>) {
+        let store = self.scene().store();
+        let after = self.generations();
+        assert!(before.is_subset(&after), "{case}: {before:?} became {after:?}");
+        let folder = self.scene().path("store").join(TENANT);
+        for id in &after {
+            let id = id.parse().expect("it is an id");
+            let generation = store.generation(&id).expect("it can be opened");
+            generation.verify().unwrap_or_else(|error| panic!("{case}: {error}"));
+            let mut named: BTreeSet<_> =
+                generation.manifest().files().map(|file| file.path.clone()).collect();
+            named.insert("manifest.json".to_owned());
+            let base = folder.join("generations").join(id.as_str());
+            let present = files(&base).into_iter().map(|path| {
+                path.strip_prefix(&base).expect("it is below").to_string_lossy().into_owned()
+            });
+            assert_eq!(present.collect::<BTreeSet<_>>(), named, "{case}");
+        }
+        assert_eq!(self.scene().leftovers(), [] as [std::path::PathBuf; 0], "{case}");
+        let temporary = files(self.scene().folder()).into_iter().filter(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().contains(".new"))
+        });
+        assert_eq!(temporary.collect::<Vec<_>>(), [] as [std::path::PathBuf; 0], "{case}");
+        let heads = store.known_ledger_heads().expect("it can be listed");
+        let findings = store.ledger().verify(&heads).expect("it can be read").findings;
+        assert!(findings.is_empty(), "{case}: {findings:?}");
+    }
+
+    /// What each user is known by, the e-mail address first.
+    fn users(&self) -> Vec<[String; 3]> {
+        let rows = self.scene().query(
+            "select upn, id, sid from nexthink_user where upn is not null and sid is not null",
+        );
+        let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        rows.iter().map(|row| ["upn", "id", "sid"].map(|name| text(row, name))).collect()
+    }
+}
+
+/// The numbers from 1 on, each once, in steps so large that the first few of them lie all over the range.
+fn spread(numbers: usize) -> impl Iterator<Item = usize> {
+    let has_common_factor = |step: usize| {
+        let (mut larger, mut smaller) = (numbers, step);
+        while smaller > 0 {
+            (larger, smaller) = (smaller, larger % smaller);
+        }
+        larger > 1
+    };
+    let golden = (numbers * 5 / 8).max(1);
+    let step = (golden..numbers).find(|step| !has_common_factor(*step)).unwrap_or(1);
+    (0..numbers).map(move |number| number * step % numbers + 1)
+}
+
+#[test]
+fn operations_are_tried_all_over_the_range_and_each_once() {
+    for numbers in [1, 2, 6, 29, 263] {
+        let tried: Vec<usize> = spread(numbers).collect();
+        assert_eq!(tried.iter().copied().collect::<BTreeSet<_>>(), (1..=numbers).collect());
+        assert_eq!(tried.len(), numbers);
+    }
+    assert_eq!(spread(100).take(5).collect::<Vec<_>>(), [1, 64, 27, 90, 53]);
+}
+
+/// How long each test may try operations, if that was asked for.
+#[expect(clippy::disallowed_methods, reason = "a switch for this test alone")]
+fn torture_seconds() -> Option<u64> {
+    std::env::var("TORTURE_SECONDS").ok()?.parse().ok()
+}

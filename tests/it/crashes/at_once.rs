@@ -1,0 +1,76 @@
+//! Several processes at once on keys, the ledger and the lists: nothing that one of them was told is lost.
+
+use std::collections::BTreeSet;
+
+use super::operations::keys_of;
+use super::{Torture, torture_seconds};
+use crate::kit::{Ended, Running};
+
+/// How many processes start at once.
+const PROCESSES: usize = 8;
+/// How many rounds the gate plays, and how many `cargo xtask torture`.
+const ROUNDS: usize = 3;
+const ALL_ROUNDS: usize = 200;
+
+fn rounds() -> usize {
+    if torture_seconds().is_some() { ALL_ROUNDS } else { ROUNDS }
+}
+
+impl Torture {
+    /// Runs commands at once, each several times.
+    fn at_once(&self, commands: &[&[&str]]) -> Vec<Ended> {
+        let commands = commands.iter().cycle().take(PROCESSES);
+        let running: Vec<Running> = commands.map(|it| self.scene().start(it)).collect();
+        running.into_iter().map(Running::wait).collect()
+    }
+}
+
+#[test]
+fn n5_a_key_that_was_said_to_be_made_is_there_whoever_made_others_at_once() {
+    let torture = Torture::new();
+    let mut said: BTreeSet<String> = keys_of(&torture);
+    for _ in 0..rounds() {
+        for ended in torture.at_once(&[&["privacy", "key", "rotate"]]) {
+            assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+            said.extend(ended.stdout.split_whitespace().last().map(str::to_owned));
+        }
+        let keys = keys_of(&torture);
+        assert_eq!(keys, said, "every key that was said to be there");
+    }
+}
+
+#[test]
+fn n5_of_several_who_make_the_first_key_one_does() {
+    let torture = Torture::new();
+    let key = torture.scene().path("key-of-others");
+    let name = format!("{{ file = \"{}\" }}", key.display());
+    torture.scene().configure(|it| it.set("privacy.key", &name));
+    let ended = torture.at_once(&[&["privacy", "key", "new"]]);
+    let made: Vec<_> = ended.iter().filter(|it| it.exit == Some(0)).collect();
+    assert_eq!(made.len(), 1, "{ended:?}");
+    let id = made[0].stdout.split_whitespace().nth(2).expect("it says which").to_owned();
+    assert!(keys_of(&torture).contains(&id), "{id} was said to be made");
+}
+
+#[test]
+fn n5_runs_erasures_rotations_and_reads_at_once_lose_nothing() {
+    let torture = Torture::new();
+    let users = torture.users();
+    for user in users.iter().take(rounds()) {
+        let before = torture.generations();
+        let erase = ["privacy", "erase", "--user", &user[0], "--reason", "request", "--yes"];
+        let query = ["query", "select count(*) from nexthink_user"];
+        let rotate = ["privacy", "key", "rotate"];
+        let ended = torture.at_once(&[&["run"], &erase, &query, &rotate]);
+        for ended in &ended {
+            // Another one holds the lock, or an erasure is under way.
+            assert!(matches!(ended.exit, Some(0 | 5 | 9)), "{ended:?}");
+        }
+        let erased = ended.iter().any(|it| it.exit == Some(0) && it.stdout.contains("erasure e-"));
+        torture.assert_repaired(&user[0], &before);
+        let texts: BTreeSet<String> = user.iter().filter(|it| it.len() > 5).cloned().collect();
+        if erased {
+            torture.place.assert_gone(&texts, &[]);
+        }
+    }
+}
