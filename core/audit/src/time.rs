@@ -29,6 +29,9 @@ pub(crate) enum Written {
     Yearless(i8, i8, Time),
 }
 
+/// The end of 1970-01-01, in milliseconds since its beginning. No audit trail is that old.
+const FIRST_REAL_MS: i64 = 86_400_000;
+
 impl TimeReader {
     /// For a trail whose times are of `zone` where they name none, and that was read at `read_ms`,
     /// milliseconds since 1970-01-01 UTC.
@@ -46,7 +49,8 @@ impl TimeReader {
             Written::Local(time) => self.instant(time)?,
             Written::Yearless(month, day, time) => self.with_year(month, day, time)?,
         };
-        Some(time.as_millisecond())
+        // The years 1, 1601 and 1899 and 1970-01-01 stand for a time that is not known.
+        Some(time.as_millisecond()).filter(|instant| *instant >= FIRST_REAL_MS)
     }
 
     /// Of a time that a clock shows twice, the earlier; of one that it skips, as if it had not.
@@ -257,6 +261,12 @@ mod tests {
             "17723592000 x",
             "1772359200x",
             "<>2026",
+            // What stands for a time that is not known.
+            "0001-01-01T00:00:00Z x",
+            "1601-01-01 00:00:00 x",
+            "1899-12-30 00:00:00 x",
+            "1970-01-01 01:00:00 x",
+            "0000000000 x",
             "<999999>Mar",
             "[P|A|1|x]",
         ] {

@@ -10,11 +10,8 @@ use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
 use crate::profile::Action;
-use crate::pseudonym::Pseudonyms;
+use crate::pseudonym::{LIST_SEPARATOR, Pseudonyms};
 use crate::suppression::Suppressions;
-
-/// Stands between the pseudonyms of the items of a list.
-const SEPARATOR: &str = "; ";
 
 /// How many values of a column are remembered before all are forgotten.
 pub(crate) const MAX_KNOWN: usize = 1 << 18;
@@ -93,7 +90,7 @@ impl Identifiers {
         let mut values = items.iter().chain(&pseudonyms).map(String::as_str).chain([cell]);
         let is_suppressed = values.any(|value| suppressions.has(self.family, value));
         let (number, start) = (self.found.len(), self.text.len());
-        let ends = [cell, &pseudonyms.join(SEPARATOR)].map(|text| {
+        let ends = [cell, &pseudonyms.join(LIST_SEPARATOR)].map(|text| {
             self.text.push_str(text);
             self.text.len()
         });

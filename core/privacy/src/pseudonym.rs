@@ -18,6 +18,9 @@ use crate::keys::{KeyRing, Purpose, Subkey};
 /// What every pseudonym begins with: the version of its form.
 pub const PREFIX: &str = "p1-";
 
+/// Stands between the pseudonyms of the items of a list.
+pub const LIST_SEPARATOR: &str = "; ";
+
 /// How much of the HMAC a pseudonym has, in bytes. Of a thousand million people two share one with a
 /// chance of one in 10^21.
 const TOKEN_BYTES: usize = 16;

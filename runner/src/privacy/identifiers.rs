@@ -8,7 +8,7 @@ use core_ingest::values::KEY;
 use core_model::column::{Column, ColumnForm, Family};
 use core_model::entity::EntityType;
 use core_model::step::Step;
-use core_privacy::pseudonym::PREFIX;
+use core_privacy::pseudonym::{LIST_SEPARATOR, PREFIX};
 
 /// The columns of a table that identify people and devices.
 pub(crate) struct Identifying {
@@ -35,10 +35,12 @@ impl Identifying {
     ) {
         for &(place, family) in &self.columns {
             each_text(batch.column(place).as_ref(), row, &mut |text| {
+                if text.starts_with(PREFIX) {
+                    // A list of addresses has a pseudonym for each.
+                    return text.split(LIST_SEPARATOR).for_each(|item| take(family, item));
+                }
                 // What is made of an address may be its domain alone, which says nothing of anybody.
-                let is_domain =
-                    family == Family::Address && !text.contains('@') && !text.starts_with(PREFIX);
-                if !is_domain {
+                if family != Family::Address || text.contains('@') {
                     take(family, text);
                 }
             });
@@ -139,5 +141,29 @@ fn is_proof(family: Family) -> bool {
         | Family::DeviceUid
         | Family::DeviceName => true,
         Family::PersonName | Family::Serial | Family::CollectorUid | Family::AuditEvent => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn each_pseudonym_of_a_list_identifies_by_itself() {
+        let upns: ArrayRef = Arc::new(StringArray::from(vec!["p1-k-a; p1-k-b", "a@x.example"]));
+        let batch = RecordBatch::try_from_iter([("upn", upns)]).expect("one column");
+        let identifying = Identifying::of("nexthink_user", &batch);
+        for (row, expected) in [(0, &["p1-k-a", "p1-k-b"][..]), (1, &["a@x.example"])] {
+            let mut found = Vec::new();
+            identifying.each(&batch, row, |family, text| {
+                assert_eq!(family, Family::Address);
+                found.push(text.to_owned());
+            });
+            assert_eq!(found, expected);
+        }
     }
 }
