@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+mod as_of;
 mod audit;
 mod check;
 mod demo;
@@ -17,7 +18,7 @@ mod store;
 
 use std::path::Path;
 
-use core_store::{Generation, GenerationId, Location, Store, TenantStore};
+use core_store::{Generation, Location, Store, TenantStore};
 
 use crate::cli::{
     Cli, Command, DestinationName, ExportCommand, Global, RunArguments, StoreCommand,
@@ -111,10 +112,9 @@ fn tenant(global: &Global) -> Result<TenantStore, Failure> {
 }
 
 /// A generation of the tenant: the named one, else the published one.
-fn generation(tenant: &TenantStore, id: Option<&str>) -> Result<Generation, Failure> {
-    if let Some(id) = id {
-        let id: GenerationId = id.parse()?;
-        return Ok(tenant.generation(&id)?);
+fn generation(tenant: &TenantStore, as_of: Option<&str>) -> Result<Generation, Failure> {
+    if let Some(as_of) = as_of {
+        return as_of::open(tenant, as_of);
     }
     tenant.current()?.ok_or_else(|| {
         Failure::usage(format!("tenant {} has no generation yet: `run` makes one", tenant.name()))

@@ -97,7 +97,9 @@ pub enum QueryError {
     },
     /// The query needs more memory than it may use.
     #[error(
-        "the query needs more than its memory limit of {limit_bytes} bytes: ask for fewer rows or columns, or raise the limit"
+        "the query needs more than its memory limit of {} MiB: ask for fewer rows or columns, or raise \
+         --memory-limit",
+        limit_bytes.div_ceil(1024 * 1024)
     )]
     MemoryLimit {
         /// The limit.

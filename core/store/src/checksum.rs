@@ -18,8 +18,8 @@ use crate::error::StoreError;
 use crate::manifest::FileEntry;
 use crate::platform::{self, FileStamp};
 
-/// The size up to which a file is compared by every process that reads it. BLAKE3 hashes this much in a
-/// few milliseconds.
+/// The size up to which a file is compared by every process that reads it. BLAKE3 hashes 4 GB/s on one
+/// core: two milliseconds for this much, where a query that reads as much takes a hundred.
 const SMALL_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The cache of comparisons, in the tenant's folder.

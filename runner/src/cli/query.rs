@@ -17,9 +17,9 @@ pub(crate) struct QueryArguments {
     /// List the tables and their columns instead
     #[arg(long, conflicts_with = "sql")]
     pub(crate) tables: bool,
-    /// Ask this generation instead of the published one; `history` lists them
-    #[arg(long, value_name = "ID")]
-    pub(crate) generation: Option<String>,
+    /// Ask an older generation: an ID that `history` lists, `previous`, or a day such as 2026-03-01 (UTC)
+    #[arg(long, visible_alias = "generation", value_name = "ID|DATE|previous")]
+    pub(crate) as_of: Option<String>,
     /// Stop after this time, such as 90s or 10m; 0 for no limit
     #[arg(long, value_name = "TIME", default_value = "5m")]
     pub(crate) timeout: Timeout,

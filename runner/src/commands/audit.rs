@@ -7,9 +7,7 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
 use core_audit::{Coverage, HOUR_MS, Span};
-use core_query::{
-    EventOwner, EventTables, Format, QueryError, QuerySession, QuerySettings, ResultWriter,
-};
+use core_query::{EventOwner, EventTables, Format, QueryError, QuerySession, QuerySettings};
 use core_store::{EventLog, TenantStore};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -227,7 +225,7 @@ fn print(batches: &[RecordBatch], format: Format) -> Result<bool, Failure> {
     let write = || -> Result<(), QueryError> {
         let schema = first.schema().project(&shown);
         let schema = schema.expect("the columns are there");
-        let mut writer = ResultWriter::new(format, &schema, output::writer())?;
+        let mut writer = super::query::writer(format, &schema)?;
         for batch in batches {
             writer.write(&project(batch).expect("the columns are there"))?;
         }

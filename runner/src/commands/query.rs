@@ -4,6 +4,7 @@ pub(super) mod worker;
 
 use std::io;
 
+use arrow_schema::Schema;
 use core_query::{Format, QueryError, QuerySession, QuerySettings, ResultWriter};
 use core_store::StoreError;
 use serde_json::json;
@@ -20,13 +21,13 @@ const COLUMNS_A_LINE: usize = 6;
 pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<Exit, Failure> {
     let tenant = super::tenant(global)?;
     // Events are there before the first generation is.
-    let has_events_alone = arguments.generation.is_none()
+    let has_events_alone = arguments.as_of.is_none()
         && tenant.current()?.is_none()
         && !tenant.events(crate::audit::LOG)?.files().is_empty();
     let generation = if has_events_alone {
         None
     } else {
-        Some(super::generation(&tenant, arguments.generation.as_deref())?)
+        Some(super::generation(&tenant, arguments.as_of.as_deref())?)
     };
     let settings = QuerySettings { memory_limit_bytes: arguments.memory_limit_bytes() };
     let session = match &generation {
@@ -79,6 +80,18 @@ pub(super) fn failure(error: QueryError, otherwise: Exit) -> Failure {
     }
 }
 
+/// A writer of an answer to standard output.
+pub(super) fn writer(
+    format: Format,
+    schema: &Schema,
+) -> Result<ResultWriter<impl io::Write + use<>>, QueryError> {
+    let writer = ResultWriter::new(format, schema, output::writer())?;
+    Ok(match output::terminal_columns() {
+        Some(columns) => writer.for_terminal(columns),
+        None => writer,
+    })
+}
+
 /// Prints the answer. Returns the partial tables that it is made from.
 async fn answer(
     session: &QuerySession,
@@ -86,10 +99,7 @@ async fn answer(
     format: Format,
 ) -> Result<Vec<String>, QueryError> {
     let mut result = session.sql(sql)?;
-    let mut writer = ResultWriter::new(format, &result.schema(), output::writer())?;
-    if let Some(columns) = output::terminal_columns() {
-        writer = writer.for_terminal(columns);
-    }
+    let mut writer = writer(format, &result.schema())?;
     while let Some(batch) = result.next().await? {
         writer.write(&batch)?;
     }
