@@ -6,6 +6,7 @@
 mod ahead;
 mod apply;
 mod audit_table;
+mod connect;
 mod cost;
 mod exports;
 mod journal;
@@ -24,7 +25,7 @@ use std::sync::{Arc, OnceLock};
 
 use core_model::plan::{Decision, Plan, PlannedStep, SkipReason};
 use core_model::step::{Source, Step};
-use core_nexthink::{Client, ClockOffset, Credentials, ProxySettings, Secret, SecretSource};
+use core_nexthink::{Client, ClockOffset, Secret};
 use core_privacy::protection::Protection;
 use core_store::{Generation, GenerationId, PrivacyMark, RunLock, Store, StoreError};
 use tokio::task::JoinSet;
@@ -34,6 +35,8 @@ use self::ahead::TablesAhead;
 use self::apply::Applier;
 pub(crate) use self::apply::is_local;
 pub(crate) use self::audit_table::{FetchedTable, fetch_table, for_each_chunk};
+use self::connect::clock_offset;
+pub(crate) use self::connect::{client, proxy};
 pub(crate) use self::cost::{Cost, cost};
 use self::exports::{Fetched, Fetcher};
 use self::journal::Leftovers;
@@ -45,7 +48,7 @@ use self::report::{RunReport, StepReport};
 pub(crate) use self::sealed::Files;
 use self::space::Space;
 use crate::audit::{self, AuditReport};
-use crate::config::{Config, Proxy};
+use crate::config::Config;
 use crate::exit::{self, Exit, Failure, exit_for};
 use crate::ledger::{self, Event};
 use crate::privacy::{self, RunPrivacy};
@@ -363,20 +366,6 @@ fn downloads(
     Ok((Files::new(downloads, is_encrypted), Arc::new(leftovers)))
 }
 
-/// How far Nexthink's clock is ahead of this machine's, if it tells; a large difference is told the user.
-///
-/// It is the first call of a run, so that credentials that are refused, and a host that cannot be reached,
-/// cost no export.
-pub(super) async fn clock_offset(client: &Client) -> Result<Option<ClockOffset>, Failure> {
-    let offset = client.check_credentials(|| Moment::now().0).await?.clock_offset;
-    if let Some(offset) = offset.filter(|offset| offset.is_disagreement()) {
-        tracing::warn!(
-            "{offset}, which counts for the day's exports: set the clock of this machine"
-        );
-    }
-    Ok(offset)
-}
-
 /// Why a run whose privacy settings are others than before publishes nothing.
 fn not_replaced(step: &StepReport) -> Failure {
     let reason = step.reason.as_deref().unwrap_or("it is not known why");
@@ -440,40 +429,6 @@ fn is_ready(planned: &PlannedStep, settled: &BTreeSet<&str>, fetched: &[Fetched]
         || matches!(step.source, Source::Configuration)
         || fetched.iter().any(|it| it.step_id == step.id);
     is_here && step.depends_on.iter().all(|it| settled.contains(it.id))
-}
-
-/// A client for the configured tenant, with other bounds than the configured ones where `patience`
-/// sets them.
-pub(crate) fn client(
-    config: &Config,
-    secret: Secret,
-    patience: impl FnOnce(&mut core_nexthink::Settings),
-) -> Result<Arc<Client>, Failure> {
-    let reference = config.client_secret.clone();
-    let again: SecretSource = Arc::new(move || Ok(reference.resolve()?));
-    let credentials = Credentials::new(&config.client_id, secret)?.with_source(again);
-    let mut settings = core_nexthink::Settings::new(system::random()?);
-    settings.poll = config.poll.clone();
-    settings.retry = config.retry.clone();
-    settings.wait_for_new_export = settings.wait_for_new_export.min(config.retry.max_wait);
-    settings.timeouts = config.timeouts.clone();
-    settings.trust.extra_ca_pem.clone_from(&config.extra_ca_pem);
-    settings.proxy = proxy(&config.proxy);
-    patience(&mut settings);
-    Ok(Arc::new(Client::new(&config.endpoints, credentials, settings)?))
-}
-
-/// The proxy to go through, if any. The password that a variable may hold stays within a secret.
-pub(crate) fn proxy(configured: &Proxy) -> Option<ProxySettings> {
-    let first = |names: [&str; 2]| names.into_iter().find_map(system::variable);
-    let url = match configured {
-        Proxy::None => return None,
-        Proxy::At(url) => url.clone(),
-        Proxy::FromEnvironment => {
-            first(["HTTPS_PROXY", "https_proxy"]).filter(|url| !url.is_empty())?
-        }
-    };
-    Some(ProxySettings { url: Secret::new(url), no_proxy: first(["NO_PROXY", "no_proxy"]) })
 }
 
 /// The right to write to the tenant's part of the store.

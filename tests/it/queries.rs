@@ -108,11 +108,7 @@ fn an_older_generation_can_be_asked() {
     assert_eq!((ended.exit, ended.stdout.lines().collect::<Vec<_>>()), (Some(0), vec!["n", "80"]));
     let ended = scene.program(&["query", "--as-of", "2020-01-01", count]);
     assert_eq!(ended.exit, Some(2));
-    assert!(
-        ended.stderr.contains("there is no generation from 2020-01-01"),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains("there is no generation from 2020-01-01"), "{}", ended.stderr);
 
     let history = scene.program(&["history", "--output", "json"]);
     let history: Value = serde_json::from_str(&history.stdout).expect("it is JSON");

@@ -11,6 +11,7 @@ use core_store::RunLock;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
+use super::connect::clock_offset;
 use super::exports::Fetcher;
 use super::journal::Leftovers;
 use super::quota::{Need, Promise, Quota};
@@ -84,7 +85,7 @@ pub(crate) async fn fetch_table(
 ) -> Result<FetchedTable, Failure> {
     let client: Arc<Client> = client(config, config.client_secret.resolve()?, |_| {})?;
     let quota = Quota::open(lock, config.daily_exports)?;
-    let clock_offset = super::clock_offset(&client).await?;
+    let clock_offset = clock_offset(&client).await?;
     let clock = quota.set_clock(clock_offset)?;
     let leftovers = Leftovers::of(lock.tenant().download_notes()?, clock);
     let order = order(table);

@@ -417,37 +417,36 @@ impl StepReport {
     }
 }
 
-/// How many parts each step needs, by the report of the run that made a generation. What cannot be read
-/// is not known.
+/// A member of the report of the run that made a generation; nothing if it cannot be read.
+fn member(generation: &Generation, name: &str) -> Option<Value> {
+    let report = generation.attachment(FILE).ok().flatten()?;
+    let mut report: Value = serde_json::from_slice(&report).ok()?;
+    Some(report[name].take())
+}
+
+/// How many parts each step needs, by the report of the run that made a generation.
 pub(super) fn parts_of(generation: Option<&Generation>) -> BTreeMap<String, u32> {
-    let report = generation.and_then(|it| it.attachment(FILE).ok().flatten());
-    let report = report.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    let parts = report.and_then(|mut it| serde_json::from_value(it["parts"].take()).ok());
+    let parts = generation.and_then(|it| serde_json::from_value(member(it, "parts")?).ok());
     parts.unwrap_or_default()
 }
 
 /// The bytes that the run that made a generation has downloaded, by its report.
 pub(super) fn downloaded_by(generation: &Generation) -> u64 {
-    let report = generation.attachment(FILE).ok().flatten();
-    let report = report.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    let steps = report.as_ref().and_then(|it| it["steps"].as_array());
-    steps.into_iter().flatten().filter_map(|step| step["bytes"].as_u64()).sum()
+    let steps = member(generation, "steps").unwrap_or_default();
+    let steps = steps.as_array().into_iter().flatten();
+    steps.filter_map(|step| step["bytes"].as_u64()).sum()
 }
 
 /// The downloads that the run that made a generation has held back.
 pub(super) fn held_by(generation: Option<&Generation>) -> BTreeSet<String> {
-    let report = generation.and_then(|it| it.attachment(FILE).ok().flatten());
-    let report = report.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    let held = report.and_then(|mut it| serde_json::from_value(it["held"].take()).ok());
+    let held = generation.and_then(|it| serde_json::from_value(member(it, "held")?).ok());
     held.unwrap_or_default()
 }
 
 /// How each step ended, by ID, in the run that made a generation.
 pub(crate) fn outcomes_of(generation: &Generation) -> Vec<(String, String)> {
-    let report = generation.attachment(FILE).ok().flatten();
-    let report = report.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    let steps = report.as_ref().and_then(|it| it["steps"].as_array());
-    let outcomes = steps.into_iter().flatten().filter_map(|step| {
+    let steps = member(generation, "steps").unwrap_or_default();
+    let outcomes = steps.as_array().into_iter().flatten().filter_map(|step| {
         Some((step["id"].as_str()?.to_owned(), step["outcome"].as_str()?.to_owned()))
     });
     outcomes.collect()
