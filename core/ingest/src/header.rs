@@ -114,7 +114,7 @@ pub(crate) fn read_names<'a>(
             return Err((column - 1, RefusalReason::BadHeader));
         }
         let name = match str::from_utf8(cell.trim_ascii()) {
-            Ok(name) if !name.contains('\0') && !(name.is_empty() && names.is_empty()) => name,
+            Ok(name) if !name.contains('\0') && (!name.is_empty() || column > 1) => name,
             _ => return Err((column, RefusalReason::BadHeader)),
         };
         if names.iter().any(|it| it.eq_ignore_ascii_case(name)) {

@@ -310,12 +310,9 @@ impl StepReport {
                 self.id
             ));
         }
-        if self.rows_with_nul > 0 {
-            let count = self.rows_with_nul;
-            remarks.push(format!(
-                "{}: {count} rows have NUL characters; the mark U+FFFD stands in their place",
-                self.id
-            ));
+        let (id, count) = (self.id, self.rows_with_nul);
+        if count > 0 {
+            remarks.push(format!("{id}: {count} rows have NUL characters, marked with U+FFFD"));
         }
     }
 

@@ -50,9 +50,15 @@ impl Values {
             Kind::Convert(conversion) => return self.extend_converted(conversion, columns, rows),
             Kind::Text => self.extend_text(columns, rows, Some),
             Kind::Constant(constant) => {
-                rows.iter().for_each(|_| self.append_constant(Some(constant)));
+                for _ in rows {
+                    self.append_constant(Some(constant));
+                }
             }
-            Kind::NotCollected(_) => rows.iter().for_each(|_| self.append_null()),
+            Kind::NotCollected(_) => {
+                for _ in rows {
+                    self.append_null();
+                }
+            }
         }
         CellCounts::default()
     }

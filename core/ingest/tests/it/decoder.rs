@@ -150,9 +150,8 @@ fn f5_a_visible_mark_stands_in_the_place_of_a_nul_and_in_the_header_it_costs_the
 #[test]
 fn f27_a_header_may_end_in_a_comma_and_its_rows_then_too() {
     assert_rows(&[("a,b,\n1,2,\n3,4,x\n", &[&["1", "2", ""], &["3", "4", "x"]])]);
-    for header in [&b"a,,b\n"[..], b"a,b,,\n", b",a\n", b",\n"] {
-        assert_refused(&[(header, RefusalReason::BadHeader)]);
-    }
+    let headers: [&[u8]; 4] = [b"a,,b\n", b"a,b,,\n", b",a\n", b",\n"];
+    assert_refused(&headers.map(|it| (it, RefusalReason::BadHeader)));
 }
 
 #[test]
@@ -250,7 +249,6 @@ fn f16_a_column_that_stands_twice_refuses_the_file() {
         (b"a,b,a\n", RefusalReason::DuplicateColumn),
         (b"a,A\n", RefusalReason::DuplicateColumn),
         (b"a, a \n", RefusalReason::DuplicateColumn),
-        (b",a\n", RefusalReason::BadHeader),
     ]);
 }
 
