@@ -1,6 +1,7 @@
 //! What a run tells: a report that is kept with its generation, and a table for people.
 
 mod absence;
+mod people;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -313,26 +314,6 @@ impl StepReport {
         let (id, count) = (self.id, self.rows_with_nul);
         if count > 0 {
             remarks.push(format!("{id}: {count} rows have NUL characters, marked with U+FFFD"));
-        }
-    }
-
-    fn remark_on_people(&self, remarks: &mut Vec<String>) {
-        if self.rows.suppressed > 0 {
-            let count = self.rows.suppressed;
-            remarks.push(format!("{}: {count} rows of who was erased were left out", self.id));
-        }
-        let (hashed, plain) = (self.hashed_names, self.plain_names);
-        if hashed > 0 && plain > 0 {
-            remarks.push(format!(
-                "{}: {hashed} user names look hashed by the Collector and {plain} do not, so that one \
-                 person may have two pseudonyms; set the Collectors alike",
-                self.id
-            ));
-        } else if hashed > 0 {
-            remarks.push(format!(
-                "{}: all {hashed} user names look hashed by the Collector already",
-                self.id
-            ));
         }
     }
 
