@@ -245,7 +245,7 @@ pub(crate) fn cleanse_what_came_back(config: &Config, lock: &RunLock) -> Result<
         events = cleansed.events,
         "the store was older than the last erasure, which was done again"
     );
-    unfinished::certify(config, lock, &list, Some(cleansed))?;
+    unfinished::certify(config, lock, &list, Some(&cleansed))?;
     Ok(true)
 }
 

@@ -29,7 +29,7 @@ pub(super) fn certify(
     config: &Config,
     lock: &RunLock,
     list: &SuppressionList,
-    cleansed: Option<Cleansed>,
+    cleansed: Option<&Cleansed>,
 ) -> Result<(), Failure> {
     let mut unfinished = BTreeSet::new();
     for id in erasure_ids(list) {
@@ -43,7 +43,7 @@ pub(super) fn certify(
     let suppressions = suppressions(config, lock.tenant())?;
     let found = search(lock.tenant(), &suppressions)?;
     for id in unfinished {
-        let certificate = certificate_of(config, lock, list, &id, cleansed.as_ref(), &found)?;
+        let certificate = certificate_of(config, lock, list, &id, cleansed, &found)?;
         erasure::end(lock, &certificate, &found)?;
         if found.files.is_empty() {
             tracing::warn!(
