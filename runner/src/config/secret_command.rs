@@ -155,6 +155,13 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_millis(300);
 
+    /// Held by each test that runs commands, since one of them kills all that run.
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    fn alone() -> MutexGuard<'static, ()> {
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn shell(script: &str) -> Vec<String> {
         ["sh", "-c", script].map(str::to_owned).to_vec()
     }
@@ -169,6 +176,7 @@ mod tests {
 
     #[test]
     fn j21_a_command_that_hangs_is_stopped_with_all_that_it_has_started() {
+        let _alone = alone();
         for (seconds, script) in [
             (98_701, "sleep 98701"),
             (98_702, "exec >&-; sleep 98702"),
@@ -186,6 +194,7 @@ mod tests {
 
     #[test]
     fn what_a_command_leaves_behind_neither_delays_the_secret_nor_stays() {
+        let _alone = alone();
         let began = Instant::now();
         let secret = read_output(&shell("sleep 98705 & echo s3cret"), Duration::from_secs(60));
         assert_eq!(secret.expect("it has ended").as_str(), "s3cret\n");
@@ -195,6 +204,7 @@ mod tests {
 
     #[test]
     fn a_command_that_prints_without_end_is_refused_before_its_time_is_over() {
+        let _alone = alone();
         let endless = read_output(&shell("yes"), Duration::from_secs(60)).expect_err("endless");
         assert!(endless.to_string().ends_with("printed too much for a secret"), "{endless}");
         let failed = read_output(&shell("exit 3"), Duration::from_secs(60)).expect_err("it failed");
@@ -203,6 +213,7 @@ mod tests {
 
     #[test]
     fn j21_the_end_of_the_program_stops_a_command() {
+        let _alone = alone();
         let waiting =
             thread::spawn(|| read_output(&shell("sleep 98706"), Duration::from_secs(60)).map(drop));
         let began = Instant::now();
