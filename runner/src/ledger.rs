@@ -84,9 +84,22 @@ pub(crate) enum Event<'a> {
         rows: u64,
         /// How many events went.
         events: u64,
-        /// In how many files there was something afterwards; 0 unless it failed.
+        /// In how many places there was something afterwards; 0 unless it failed.
         found_afterwards: usize,
     },
+    /// What an erasure would take out is shown, or the places that it would leave to be decided.
+    ErasurePreview {
+        /// `user` or `device`.
+        kind: &'a str,
+        /// How many rows, texts and events it would take out.
+        rows: u64,
+        texts: u64,
+        events: u64,
+        /// How many rows may name the subject.
+        possible: u64,
+    },
+    /// A generation that cannot be read is removed, since nobody can be taken out of it.
+    DamageRemoved { generation: &'a str },
     /// The suppressions of an erasure are lifted, so that the next run reads the subject again.
     SuppressionLifted { erasure: &'a str, reason: &'a str },
     /// An older store was put back, and what had come back with it was taken out again.
@@ -97,6 +110,8 @@ pub(crate) enum Event<'a> {
         kind: &'a str,
         /// How many rows of the published generation.
         rows: usize,
+        /// How many events of the audit trail.
+        events: usize,
     },
     /// What was kept long enough is about to be removed.
     Retention {

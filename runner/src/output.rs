@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
-use core_query::escape_for_terminal;
+use core_query::{escape_for_terminal, escape_in_json};
 use indicatif::MultiProgress;
 
 use crate::{system, threads};
@@ -14,13 +14,25 @@ use crate::{system, threads};
 /// One for the program, since all that is printed must know of it.
 static BARS: OnceLock<MultiProgress> = OnceLock::new();
 
-/// Prints a result.
+/// Prints a result. What would steer a terminal is escaped as in JSON, where that changes no value.
 pub(crate) fn result(text: &str) {
+    let text = &escaped(text);
     let mut out = io::stdout().lock();
     // A closed pipe is the reader's choice, and there is nowhere to report another failure to.
     let _ = out
         .write_all(text.as_bytes())
         .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
+}
+
+/// Line ends and tabs stay: they are the result's own, since texts of others have theirs escaped.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for piece in text.split_inclusive(['\n', '\t']) {
+        let content = piece.trim_end_matches(['\n', '\t']);
+        escaped.push_str(&escape_in_json(content));
+        escaped.push_str(&piece[content.len()..]);
+    }
+    escaped
 }
 
 /// Tells the user something that is no result. Control characters are shown, not obeyed.

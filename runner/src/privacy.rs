@@ -6,7 +6,7 @@ mod identifiers;
 mod key_file;
 pub(crate) mod page;
 pub(crate) mod retrieval;
-mod search;
+pub(crate) mod search;
 pub(crate) mod subject;
 mod unfinished;
 
@@ -17,6 +17,7 @@ use core_model::plan::Plan;
 use core_privacy::profile::Action;
 use core_privacy::protection::Protection;
 use core_privacy::pseudonym::{self, Pseudonyms};
+use core_privacy::reuse::REUSABLE_DAYS;
 use core_privacy::suppression::{SuppressionList, Suppressions};
 use core_store::{Generation, PrivacyMark, RunLock, TenantStore};
 
@@ -26,6 +27,7 @@ use crate::audit::{self, ProtectedEvents};
 use crate::cli::Global;
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
+use crate::system::Moment;
 use crate::{output, system};
 
 /// The list of those who were erased, a small file beside the generations of a tenant.
@@ -53,7 +55,7 @@ pub(crate) fn of_run(config: &Config, tenant: &TenantStore) -> Result<RunPrivacy
     let refused = |error| Failure::new(Exit::Configuration, error);
     let name = tenant_name(config);
     let suppressions = match (&list, &keys) {
-        (Some(list), Some(keys)) => list.matcher(keys, &name).map_err(refused)?,
+        (Some(list), Some(keys)) => list.matcher(keys, &name, &reusable_from()).map_err(refused)?,
         _ => Suppressions::default(),
     };
     let mark = PrivacyMark {
@@ -199,12 +201,27 @@ fn restore_lists(config: &Config, lock: &RunLock, list: &SuppressionList) -> Res
     save_suppressions(config, lock, list)
 }
 
+/// Since when a reusable identifier must be suppressed to count by now, RFC 3339.
+pub(crate) fn reusable_from() -> String {
+    let hours = i64::from(REUSABLE_DAYS) * 24;
+    let from = Moment::now().to_timestamp().checked_sub(jiff::SignedDuration::from_hours(hours));
+    from.map_or_else(|_| String::new(), |it| format!("{it:.0}"))
+}
+
 /// Who is suppressed, to look for them in a text. Needs the keys only if somebody is.
 pub(crate) fn suppressions(config: &Config, tenant: &TenantStore) -> Result<Suppressions, Failure> {
+    suppressions_from(config, tenant, &reusable_from())
+}
+
+fn suppressions_from(
+    config: &Config,
+    tenant: &TenantStore,
+    reusable_from: &str,
+) -> Result<Suppressions, Failure> {
     let list = all_suppressions(config, tenant)?.filter(|it| !it.entries().is_empty());
     let Some(list) = list else { return Ok(Suppressions::default()) };
     let keys = load_keys(&config.privacy.key_file)?;
-    let matcher = list.matcher(&keys, &tenant_name(config));
+    let matcher = list.matcher(&keys, &tenant_name(config), reusable_from);
     matcher.map_err(|error| Failure::new(Exit::Configuration, error))
 }
 
@@ -238,7 +255,8 @@ pub(crate) fn cleanse_what_came_back(config: &Config, lock: &RunLock) -> Result<
         return Ok(false);
     }
     lock.set_erasures(&ids)?;
-    let suppressions = suppressions(config, lock.tenant())?;
+    // What comes back is from before the erasures, so every identifier counts whatever its age.
+    let suppressions = suppressions_from(config, lock.tenant(), "")?;
     let cleansed = cleansing::cleanse(lock, &suppressions)?;
     tracing::warn!(
         generations = cleansed.generations.len(),

@@ -8,5 +8,6 @@ pub(crate) mod erasure;
 mod events;
 mod facts;
 mod ledger;
+mod mentions;
 mod record;
 mod retention;

@@ -8,6 +8,7 @@ use std::thread;
 
 use core_model::step::Step;
 use core_privacy::protection::{Cell, ColumnProtection, Protection};
+use core_privacy::reuse::Families;
 
 use crate::batch::{Batch, Replaced};
 use crate::header::ColumnMap;
@@ -137,12 +138,26 @@ impl Protector {
             let cells = batch.column(Some(column.place)).cells().enumerate();
             for (row, cell) in cells.filter(|(row, _)| is_asked[*row]) {
                 let applied = column.rule.apply(cell, &self.protection, &mut column.text);
-                if applied == Cell::Suppressed {
-                    found.push(row);
+                if let Cell::Suppressed { unless, .. } = applied {
+                    found.push((row, unless));
                 }
             }
         }
-        found
+        found.retain(|(row, unless)| !self.is_of_a_successor(batch, *row, *unless));
+        found.into_iter().map(|(row, _)| row).collect()
+    }
+
+    /// Whether a row has a lasting identifier of one of these families that is not suppressed: then
+    /// somebody else has got the identifier that is.
+    fn is_of_a_successor(&mut self, batch: &Batch, row: usize, unless: Families) -> bool {
+        self.columns.iter_mut().any(|column| {
+            let is_asked = column.rule.lasting_family().is_some_and(|it| unless.has(it));
+            is_asked && {
+                let cell = batch.column(Some(column.place)).cell(row);
+                let applied = column.rule.apply(cell, &self.protection, &mut column.text);
+                !cell.trim_ascii().is_empty() && !matches!(applied, Cell::Suppressed { .. })
+            }
+        })
     }
 
     /// What stands in the place of each column; nothing for those that stay as they are. A pseudonym
@@ -187,9 +202,8 @@ impl ProtectedColumn {
             replaced.repeat(std::mem::take(&mut repeated));
             last = Some(cell);
             match self.rule.apply(cell, protection, &mut self.text) {
-                Cell::Text(text) => replaced.push(text),
-                // Its row was taken out.
-                Cell::Suppressed => replaced.push(""),
+                // The rows of those who were erased were taken out, so it is the next owner's.
+                Cell::Text(text) | Cell::Suppressed { text, .. } => replaced.push(text),
             }
         }
         replaced.repeat(repeated);

@@ -11,6 +11,7 @@ use rustc_hash::FxBuildHasher;
 
 use crate::profile::Action;
 use crate::pseudonym::{LIST_SEPARATOR, Pseudonyms};
+use crate::reuse::Families;
 use crate::suppression::Suppressions;
 
 /// How many values of a column are remembered before all are forgotten.
@@ -32,7 +33,7 @@ struct Known {
     /// Where the value begins in `text`, and where it and what stands in its place end.
     start: usize,
     ends: [usize; 2],
-    is_suppressed: bool,
+    suppressed_unless: Option<Families>,
 }
 
 /// What is done with a value.
@@ -41,8 +42,9 @@ pub(crate) enum Found<'a> {
     Kept,
     /// This stands in its place.
     Pseudonym(&'a str),
-    /// It belongs to somebody who was erased.
-    Suppressed,
+    /// It belongs to somebody who was erased, unless the row has another identifier of these families;
+    /// then this stands in its place, if anything does.
+    Suppressed(Families, Option<&'a str>),
 }
 
 impl Identifiers {
@@ -66,11 +68,12 @@ impl Identifiers {
     /// What was found of a value, and whether it is a new one.
     pub(crate) fn find(&mut self, cell: &str, suppressions: &Suppressions) -> (Found<'_>, bool) {
         let (number, is_new) = self.number(cell, suppressions);
-        let Known { ends: [start, end], is_suppressed, .. } = self.found[number];
-        let found = match (is_suppressed, self.action) {
-            (true, _) => Found::Suppressed,
-            (false, Action::Keep) => Found::Kept,
-            (false, _) => Found::Pseudonym(&self.text[start..end]),
+        let Known { ends: [start, end], suppressed_unless, .. } = self.found[number];
+        let found = match (suppressed_unless, self.action) {
+            (Some(unless), Action::Keep) => Found::Suppressed(unless, None),
+            (Some(unless), _) => Found::Suppressed(unless, Some(&self.text[start..end])),
+            (None, Action::Keep) => Found::Kept,
+            (None, _) => Found::Pseudonym(&self.text[start..end]),
         };
         (found, is_new)
     }
@@ -88,13 +91,13 @@ impl Identifiers {
         let pseudonyms = self.pseudonyms(cell, &items);
         // In a store of pseudonyms somebody may be known by nothing but one of those.
         let mut values = items.iter().chain(&pseudonyms).map(String::as_str).chain([cell]);
-        let is_suppressed = values.any(|value| suppressions.has(self.family, value));
+        let suppressed_unless = values.find_map(|value| suppressions.find(self.family, value));
         let (number, start) = (self.found.len(), self.text.len());
         let ends = [cell, &pseudonyms.join(LIST_SEPARATOR)].map(|text| {
             self.text.push_str(text);
             self.text.len()
         });
-        self.found.push(Known { start, ends, is_suppressed });
+        self.found.push(Known { start, ends, suppressed_unless });
         let (found, text) = (&self.found, &self.text);
         let hash_of = |&number: &usize| {
             let Known { start, ends: [end, _], .. } = found[number];

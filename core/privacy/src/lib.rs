@@ -4,12 +4,13 @@ pub mod canonical;
 mod error;
 mod identifiers;
 pub mod keys;
+pub mod mentions;
 pub mod page;
 pub mod profile;
 pub mod protection;
 pub mod pseudonym;
+pub mod reuse;
 pub mod suppression;
 pub mod traces;
-pub mod words;
 
 pub use self::error::PrivacyError;

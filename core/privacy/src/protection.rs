@@ -10,9 +10,11 @@ use crate::canonical::looks_hashed;
 use crate::error::PrivacyError;
 use crate::identifiers::{Found, Identifiers};
 use crate::keys::KeyRing;
+use crate::mentions::Position;
 use crate::profile::{Action, Policy};
 use crate::pseudonym::Pseudonyms;
-use crate::suppression::{KnownWords, Suppressions};
+use crate::reuse::{Families, is_lasting};
+use crate::suppression::{MentionCache, Suppressions};
 
 /// What a run does to the rows of people.
 #[derive(Clone)]
@@ -48,8 +50,13 @@ enum Rule {
 pub enum Cell<'a> {
     /// This text.
     Text(&'a str),
-    /// The row is of somebody who was erased.
-    Suppressed,
+    /// The row is of somebody who was erased, unless it is of the next owner of the identifier.
+    Suppressed {
+        /// It is if it has another identifier of one of these families.
+        unless: Families,
+        /// What stands in the place of the cell in the row of the next owner.
+        text: &'a str,
+    },
 }
 
 impl Protection {
@@ -156,6 +163,14 @@ impl ColumnProtection {
         matches!(self.rule, Rule::Identify(_))
     }
 
+    /// The family of the column, if its values are lasting identifiers.
+    pub fn lasting_family(&self) -> Option<Family> {
+        match &self.rule {
+            Rule::Identify(it) => Some(it.family()).filter(|it| is_lasting(*it)),
+            _ => None,
+        }
+    }
+
     /// Forgets what was found of values, because more is to be suppressed by now.
     pub fn forget(&mut self) {
         if let Rule::Identify(identifiers) = &mut self.rule {
@@ -178,8 +193,9 @@ impl ColumnProtection {
             Rule::Network => Cell::Text(networks(cell, buffer)),
             Rule::FreeText => {
                 // Nothing is remembered: whom to suppress is still being learnt.
-                let is_named =
-                    protection.suppressions.are_named_in(cell, &mut KnownWords::default());
+                let suppressions = &protection.suppressions;
+                let cache = &mut MentionCache::default();
+                let is_named = suppressions.are_named_in(Position::Text, cell, cache);
                 Cell::Text(if is_named { "" } else { cell })
             }
             Rule::Identify(_) if cell.is_empty() => Cell::Text(""),
@@ -190,7 +206,9 @@ impl ColumnProtection {
                     self.hashed += u64::from(looks_hashed(cell));
                 }
                 match found {
-                    Found::Suppressed => Cell::Suppressed,
+                    Found::Suppressed(unless, text) => {
+                        Cell::Suppressed { unless, text: text.unwrap_or(cell) }
+                    }
                     Found::Kept => Cell::Text(cell),
                     Found::Pseudonym(text) => Cell::Text(text),
                 }
@@ -291,7 +309,7 @@ mod tests {
         let erasure = Erasure { id: "e-1", since: "2026-11-22T10:00:00Z", reason: "request" };
         let suppressed = suppressed.iter().copied();
         list.suppress(&keys, "acme.eu", erasure, suppressed).expect("the same key");
-        let suppressions = list.matcher(&keys, "acme.eu").expect("the same key");
+        let suppressions = list.matcher(&keys, "acme.eu", "").expect("the same key");
         Protection::new(policy, Some(&keys), "acme.eu", suppressions).expect("there are keys")
     }
 
@@ -299,7 +317,7 @@ mod tests {
         let mut buffer = String::new();
         match protection.column(column).apply(cell, protection, &mut buffer) {
             Cell::Text(text) => Some(text.to_owned()),
-            Cell::Suppressed => None,
+            Cell::Suppressed { .. } => None,
         }
     }
 
@@ -396,7 +414,7 @@ mod tests {
             let mut buffer = String::new();
             match column.apply(cell, &protection, &mut buffer) {
                 Cell::Text(text) => text.to_owned(),
-                Cell::Suppressed => "suppressed".to_owned(),
+                Cell::Suppressed { .. } => "suppressed".to_owned(),
             }
         };
         let cells = [
@@ -427,7 +445,7 @@ mod tests {
         let mut column = protection.column("user.name");
         let mut read = |cell: &str| match column.apply(cell, &protection, &mut String::new()) {
             Cell::Text(text) => text.to_owned(),
-            Cell::Suppressed => "suppressed".to_owned(),
+            Cell::Suppressed { .. } => "suppressed".to_owned(),
         };
         let [first, empty] = ["ACME\\jdoe", ""].map(&mut read);
         (0..=MAX_KNOWN).for_each(|number| _ = read(&format!("u{number}")));

@@ -3,23 +3,25 @@
 //!
 //! To keep this minimum is what an erasure needs to last. The list is a file of JSON, read and written
 //! by the caller.
+//! `reuse` is the rule for identifiers that change hands.
 
 use core_model::column::Family;
 use data_encoding::HEXLOWER;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::canonical;
 use crate::error::PrivacyError;
 use crate::keys::{KeyRing, Purpose};
-use crate::pseudonym::Keyed;
-use crate::words::{phrases, readings, words};
+use crate::mentions::{Position, each_mention};
+use crate::pseudonym::{Keyed, PREFIX};
+use crate::reuse::{Families, is_lasting, is_reusable};
 
 /// The version of the list that this program writes, and the highest it reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// How many words of texts are remembered: some megabytes.
-const MAX_KNOWN_WORDS: usize = 1 << 16;
+/// How many mentions of each family are remembered: some megabytes.
+const MAX_CACHED_MENTIONS: usize = 1 << 14;
 
 /// The list of those who were erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,9 @@ pub struct Suppression {
     pub since: String,
     /// Why, by the word that the operator gave; no name belongs here.
     pub reason: String,
+    /// The families of lasting identifiers that tell the owner from a successor; none for a lasting one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owner_has: Vec<FamilyName>,
 }
 
 /// A family, by its name in a file.
@@ -64,14 +69,16 @@ pub struct Erasure<'a> {
 #[derive(Clone, Default)]
 pub struct Suppressions {
     keyed: Vec<KeyedFamily>,
-    tokens: FxHashSet<(Family, [u8; 16])>,
-    /// The families of the tokens, a bit each.
-    families: u16,
+    /// The suppressed identifiers, each with the families by which its owner is told from a successor.
+    tokens: FxHashMap<(Family, [u8; 16]), Families>,
+    /// The families of the tokens.
+    families: Families,
 }
 
-/// The words that were looked at, with whether each names somebody: texts repeat most of theirs.
+/// The mentions that were looked up, with whether each is suppressed: texts repeat most of theirs.
+/// Belongs to one state of the suppressions.
 #[derive(Default)]
-pub struct KnownWords(FxHashMap<String, bool>);
+pub struct MentionCache([FxHashMap<String, bool>; Family::ALL.len()]);
 
 /// The HMAC of a family, kept only while somebody is suppressed.
 #[derive(Clone)]
@@ -131,7 +138,8 @@ impl SuppressionList {
         &self.entries
     }
 
-    /// Adds the identifiers of one person or device, each once; how many are new.
+    /// Adds the identifiers of one person or device; returns how many are new. Those that are suppressed
+    /// for good already are not.
     ///
     /// # Errors
     ///
@@ -145,17 +153,25 @@ impl SuppressionList {
     ) -> Result<usize, PrivacyError> {
         self.check_key(keys)?;
         let before = self.entries.len();
-        for (family, value) in identifiers {
-            let Some((family, canonical)) = canonical(family, value) else { continue };
+        let identifiers = identifiers.into_iter();
+        let identifiers: Vec<_> =
+            identifiers.filter_map(|(it, text)| canonical(it, text)).collect();
+        let owner_has = lasting_in_clear(&identifiers);
+        for (family, canonical) in identifiers {
             let keyed = Keyed::new(&keys.subkey(Purpose::Suppression(family), tenant));
             let token = HEXLOWER.encode(&keyed.token(canonical.as_bytes()));
-            if !self.entries.iter().any(|it| it.family.0 == family && it.token == token) {
+            // One that expires is suppressed anew.
+            let is_known = |it: &Suppression| {
+                it.family.0 == family && it.token == token && it.owner_has.is_empty()
+            };
+            if !self.entries.iter().any(is_known) {
                 self.entries.push(Suppression {
                     erasure: erasure.id.to_owned(),
                     family: FamilyName(family),
                     token,
                     since: erasure.since.to_owned(),
                     reason: erasure.reason.to_owned(),
+                    owner_has: if is_lasting(family) { Vec::new() } else { owner_has.clone() },
                 });
             }
         }
@@ -190,22 +206,34 @@ impl SuppressionList {
         before - self.entries.len()
     }
 
-    /// What knows the suppressed while rows are read.
+    /// Returns what knows the suppressed while rows are read. Reusable identifiers whose owner is known
+    /// by a lasting one count only if they were suppressed after `reusable_from` (RFC 3339, UTC).
     ///
     /// # Errors
     ///
     /// [`PrivacyError::OtherSuppressionKey`].
-    pub fn matcher(&self, keys: &KeyRing, tenant: &str) -> Result<Suppressions, PrivacyError> {
+    pub fn matcher(
+        &self,
+        keys: &KeyRing,
+        tenant: &str,
+        reusable_from: &str,
+    ) -> Result<Suppressions, PrivacyError> {
         self.check_key(keys)?;
         if self.entries.is_empty() {
             return Ok(Suppressions::default());
         }
         let subkey = |family| keys.subkey(Purpose::Suppression(family), tenant);
         let keyed = Family::ALL.map(|it| KeyedFamily(Keyed::new(&subkey(it)).into()));
-        let tokens = self.entries.iter().filter_map(|it| Some((it.family.0, token_of(&it.token)?)));
-        let tokens: FxHashSet<_> = tokens.collect();
-        let families = tokens.iter().fold(0, |all, (family, _)| all | bit(*family));
-        Ok(Suppressions { keyed: keyed.to_vec(), tokens, families })
+        let mut suppressions = Suppressions { keyed: keyed.to_vec(), ..Suppressions::default() };
+        // Times of one form compare as texts do.
+        let is_in_force =
+            |it: &&Suppression| it.owner_has.is_empty() || it.since.as_str() >= reusable_from;
+        for entry in self.entries.iter().filter(is_in_force) {
+            let Some(token) = token_of(&entry.token) else { continue };
+            let owner_has = Families::new(entry.owner_has.iter().map(|it| it.0));
+            suppressions.insert((entry.family.0, token), owner_has);
+        }
+        Ok(suppressions)
     }
 
     fn check_key(&self, keys: &KeyRing) -> Result<(), PrivacyError> {
@@ -225,39 +253,67 @@ impl Suppressions {
 
     /// Whether an identifier, or the pseudonym in its place, is that of somebody who was erased.
     pub fn has(&self, family: Family, value: &str) -> bool {
-        if !self.may_have(family) {
-            return false;
-        }
-        self.token(family, value).is_some_and(|it| self.tokens.contains(&it))
+        self.find(family, value).is_some()
     }
 
-    /// Whether a text names somebody who was erased: an identifier is all of it or one of its words, in
-    /// clear or encoded. `known` remembers the words, and belongs to these suppressions alone.
-    pub fn are_named_in(&self, text: &str, known: &mut KnownWords) -> bool {
+    /// Finds an identifier of somebody who was erased. A row that has it is not theirs if it also has
+    /// another identifier of one of the returned families; see the module.
+    pub fn find(&self, family: Family, value: &str) -> Option<Families> {
+        if !self.may_have(family) {
+            return None;
+        }
+        self.tokens.get(&self.token(family, value)?).copied()
+    }
+
+    /// Whether the identifiers of one row, a family and a value each, are those of somebody who was
+    /// erased.
+    pub fn has_row<'a>(&self, row: impl Iterator<Item = (Family, &'a str)> + Clone) -> bool {
+        let mut unless =
+            row.clone().filter_map(|(family, text)| self.find(family, text)).peekable();
+        unless.peek().is_some() && {
+            let is_other = |it: &(Family, &str)| {
+                is_lasting(it.0) && !it.1.trim().is_empty() && !self.has(it.0, it.1)
+            };
+            let others = Families::new(row.filter(is_other).map(|(family, _)| family));
+            unless.any(|it| !it.overlaps(others))
+        }
+    }
+
+    /// Whether a text names somebody who was erased, by the rule of [`crate::mentions`].
+    pub fn are_named_in(&self, position: Position, text: &str, cache: &mut MentionCache) -> bool {
         if self.is_empty() {
             return false;
         }
-        let is_suppressed = |word: &str| Family::ALL.iter().any(|it| self.has(*it, word));
-        let is_named =
-            |word: &str| is_suppressed(word) || readings(word).iter().any(|it| is_suppressed(it));
-        is_suppressed(text)
-            || phrases(text).any(is_suppressed)
-            || words(text).any(|word| known.is_named(word, is_named))
+        let mut is_named = false;
+        each_mention(position, text, &mut |family, mention| {
+            is_named = is_named
+                || (self.may_have(family)
+                    && cache.find(family, mention, || self.has(family, mention)));
+        });
+        is_named
     }
 
     /// Whether anybody is suppressed by an identifier of this family: an HMAC costs more than to look.
     fn may_have(&self, family: Family) -> bool {
         // A login name may have the form of an address.
-        let as_address = family == Family::Login && self.families & bit(Family::Address) != 0;
-        as_address || self.families & bit(family) != 0
+        let as_address = family == Family::Login && self.families.has(Family::Address);
+        as_address || self.families.has(family)
     }
 
     /// Suppresses an identifier for the rest of a run: the uid of somebody who was known by the name.
     /// Returns whether it was not.
     pub fn add(&mut self, family: Family, value: &str) -> bool {
         let Some(token) = self.token(family, value) else { return false };
-        self.families |= bit(token.0);
-        self.tokens.insert(token)
+        let is_new = !self.tokens.contains_key(&token);
+        self.insert(token, Families::default());
+        is_new
+    }
+
+    /// Suppresses an identifier. One that several erasures have counts in every case that one of them says.
+    fn insert(&mut self, token: (Family, [u8; 16]), owner_has: Families) {
+        self.families = self.families.with(token.0);
+        let known = self.tokens.entry(token).or_insert(owner_has);
+        *known = known.common(owner_has);
     }
 
     fn token(&self, family: Family, value: &str) -> Option<(Family, [u8; 16])> {
@@ -270,18 +326,39 @@ impl Suppressions {
     }
 }
 
-impl KnownWords {
-    fn is_named(&mut self, word: &str, find_out: impl Fn(&str) -> bool) -> bool {
-        if let Some(known) = self.0.get(word) {
+impl MentionCache {
+    fn find(&mut self, family: Family, mention: &str, look_up: impl FnOnce() -> bool) -> bool {
+        let cached = &mut self.0[family as usize];
+        if let Some(known) = cached.get(mention) {
             return *known;
         }
-        if self.0.len() >= MAX_KNOWN_WORDS {
-            self.0.clear();
+        if cached.len() >= MAX_CACHED_MENTIONS {
+            cached.clear();
         }
-        let is_named = find_out(word);
-        self.0.insert(word.to_owned(), is_named);
-        is_named
+        let is_suppressed = look_up();
+        cached.insert(mention.to_owned(), is_suppressed);
+        is_suppressed
     }
+}
+
+/// The families of the lasting identifiers that are no pseudonyms. A text that may be a reusable one just
+/// as well, because nothing stored tells what the operator typed, is no proof.
+fn lasting_in_clear(identifiers: &[(Family, String)]) -> Vec<FamilyName> {
+    // SIDs are compared in upper case, and so are their pseudonyms.
+    let is_clear = |text: &str| !text.to_lowercase().starts_with(PREFIX);
+    let is_doubtful = |text: &str| {
+        let mut reusable = identifiers.iter().filter(|(family, _)| is_reusable(*family));
+        reusable.any(|(_, it)| it.to_lowercase() == text.to_lowercase())
+    };
+    let mut families: Vec<FamilyName> = Vec::new();
+    for (family, text) in identifiers {
+        let name = FamilyName(*family);
+        let is_proof = is_lasting(*family) && is_clear(text) && !is_doubtful(text);
+        if is_proof && !families.contains(&name) {
+            families.push(name);
+        }
+    }
+    families
 }
 
 impl TryFrom<String> for FamilyName {
@@ -298,135 +375,9 @@ impl From<FamilyName> for String {
     }
 }
 
-fn bit(family: Family) -> u16 {
-    1 << family as u16
-}
-
 fn token_of(text: &str) -> Option<[u8; 16]> {
     HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pseudonym::Pseudonyms;
-
-    const ERASURE: Erasure<'_> =
-        Erasure { id: "e-1", since: "2026-11-22T10:00:00Z", reason: "request" };
-
-    fn ring(first: u8) -> KeyRing {
-        KeyRing::new("2026-11-22T10:00:00Z", &[first; 64])
-    }
-
-    fn of_jane(keys: &KeyRing) -> SuppressionList {
-        let mut list = SuppressionList::new(keys);
-        let jane = [
-            (Family::Address, "jane.doe@acme.example"),
-            (Family::UserUid, "u-1"),
-            (Family::Sid, " "),
-        ];
-        assert_eq!(list.suppress(keys, "acme.eu", ERASURE, jane), Ok(2));
-        list
-    }
-
-    #[test]
-    fn somebody_who_was_erased_is_known_by_any_identifier() {
-        let keys = ring(1);
-        let known = of_jane(&keys).matcher(&keys, "acme.eu").expect("the same key");
-        let table = [
-            (Family::Address, "Jane.Doe@acme.example", true),
-            (Family::Login, "JANE.DOE@acme.example", true),
-            (Family::UserUid, "u-1", true),
-            (Family::UserUid, "u-2", false),
-            (Family::DeviceUid, "u-1", false),
-            (Family::Sid, "", false),
-        ];
-        for (family, value, expected) in table {
-            assert_eq!(known.has(family, value), expected, "{value}");
-        }
-        let elsewhere = of_jane(&keys).matcher(&keys, "acme.us").expect("the same key");
-        assert!(!elsewhere.has(Family::UserUid, "u-1"));
-    }
-
-    #[test]
-    fn a_list_is_read_as_it_was_written_and_has_no_name() {
-        let keys = ring(1);
-        let list = of_jane(&keys);
-        let text = list.to_text();
-        assert_eq!(SuppressionList::parse(&text), Ok(list));
-        assert!(!text.contains("jane") && !text.contains("u-1"), "{text}");
-        let pseudonym = Pseudonyms::new(&keys, "acme.eu").of(Family::UserUid, "u-1");
-        let token =
-            pseudonym.as_deref().and_then(|it| it.rsplit('-').next()).expect("there is one");
-        assert!(!text.contains(token), "a pseudonym must not lead to the suppressed");
-    }
-
-    #[test]
-    fn a_list_holds_each_identifier_once_and_survives_a_rotation() {
-        let mut keys = ring(1);
-        let mut list = of_jane(&keys);
-        keys.rotate("2026-12-01T10:00:00Z", &[9; 32]);
-        let again = [(Family::Address, "JANE.DOE@ACME.EXAMPLE"), (Family::UserUid, "u-7")];
-        let erasure = Erasure { id: "e-2", ..ERASURE };
-        assert_eq!(list.suppress(&keys, "acme.eu", erasure, again), Ok(1));
-        assert!(list.matcher(&keys, "acme.eu").expect("lasting").has(Family::UserUid, "u-1"));
-        assert_eq!((list.lift("e-1"), list.entries().len()), (2, 1));
-        assert!(!list.matcher(&keys, "acme.eu").expect("lasting").has(Family::UserUid, "u-1"));
-    }
-
-    #[test]
-    fn the_list_of_another_key_is_refused_rather_than_useless() {
-        let list = of_jane(&ring(1));
-        let other = ring(2);
-        let refused = list.matcher(&other, "acme.eu").err();
-        assert!(matches!(refused, Some(PrivacyError::OtherSuppressionKey { .. })));
-        assert!(list.clone().suppress(&other, "acme.eu", ERASURE, []).is_err());
-    }
-
-    #[test]
-    fn what_is_no_list_is_refused() {
-        let text = of_jane(&ring(1)).to_text();
-        let table = [
-            String::new(),
-            text.replace("\"version\": 1", "\"version\": 2"),
-            text.replace("user-uid", "unknown"),
-            text.replacen("\"token\": \"", "\"token\": \"00", 1),
-        ];
-        for text in table {
-            assert!(SuppressionList::parse(&text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_text_is_searched_word_by_word_in_clear_and_encoded() {
-        let keys = ring(1);
-        let mut list = of_jane(&keys);
-        let login = [(Family::Login, "ACME\\jdoe")];
-        list.suppress(&keys, "acme.eu", ERASURE, login).expect("the same key");
-        let known = list.matcher(&keys, "acme.eu").expect("the same key");
-        let table = [
-            ("a call from <Jane.Doe@acme.example>.", true),
-            ("{\"user\":\"ACME\\\\jdoe\"}", true),
-            ("user=acme\\jdoe;host=x", true),
-            ("mail%3A jane.doe%40acme.example", true),
-            ("token amFuZS5kb2VAYWNtZS5leGFtcGxl was used", true),
-            ("nobody@acme.example and jdoe", false),
-            ("", false),
-        ];
-        let mut words = KnownWords::default();
-        for (text, expected) in table.into_iter().chain(table) {
-            assert_eq!(known.are_named_in(text, &mut words), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_uid_that_a_run_comes_upon_is_suppressed_for_the_rest_of_it() {
-        let keys = ring(1);
-        let mut known = of_jane(&keys).matcher(&keys, "acme.eu").expect("the same key");
-        known.add(Family::UserUid, "u-99");
-        assert!(known.has(Family::UserUid, "u-99"));
-        let mut nobody = Suppressions::default();
-        nobody.add(Family::UserUid, "u-99");
-        assert!(nobody.is_empty() && !nobody.has(Family::UserUid, "u-99"));
-    }
-}
+mod tests;

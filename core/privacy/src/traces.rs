@@ -15,17 +15,30 @@ const MIN_BASE64: usize = 8;
 ///
 /// Whether ASCII letters are in upper or lower case is left to the search.
 pub fn forms(text: &str) -> BTreeSet<Vec<u8>> {
-    let spellings = [text.to_owned(), text.nfc().collect(), text.nfd().collect()];
-    let spellings: BTreeSet<String> = spellings
-        .iter()
-        .flat_map(|it| [it.clone(), it.to_lowercase(), it.to_uppercase()])
-        .collect();
-    let mut forms: BTreeSet<Vec<u8>> = spellings.iter().flat_map(|it| encodings(it)).collect();
-    forms.extend(spellings.into_iter().map(String::into_bytes));
+    let mut forms = readable_forms(text);
+    forms.extend(opaque_forms(text));
     forms
 }
 
-fn encodings(text: &str) -> Vec<Vec<u8>> {
+/// The forms that can be read as a text: as it is, and escaped.
+pub fn readable_forms(text: &str) -> BTreeSet<Vec<u8>> {
+    let mut forms: BTreeSet<Vec<u8>> = spellings(text).iter().flat_map(|it| escaped(it)).collect();
+    forms.extend(spellings(text).into_iter().map(String::into_bytes));
+    forms
+}
+
+/// The forms that are digits or no UTF-8.
+pub fn opaque_forms(text: &str) -> BTreeSet<Vec<u8>> {
+    spellings(text).iter().flat_map(|it| encoded(it)).collect()
+}
+
+fn spellings(text: &str) -> BTreeSet<String> {
+    let spellings = [text.to_owned(), text.nfc().collect(), text.nfd().collect()];
+    let cases = spellings.iter().flat_map(|it| [it.clone(), it.to_lowercase(), it.to_uppercase()]);
+    cases.collect()
+}
+
+fn encoded(text: &str) -> Vec<Vec<u8>> {
     let mut forms: Vec<Vec<u8>> = Vec::new();
     for shift in 0..3 {
         let shifted = [&vec![0; shift], text.as_bytes()].concat();
@@ -39,6 +52,12 @@ fn encodings(text: &str) -> Vec<Vec<u8>> {
     }
     forms.push(HEXLOWER.encode(text.as_bytes()).into_bytes());
     forms.push(HEXUPPER.encode(text.as_bytes()).into_bytes());
+    forms.push(text.encode_utf16().flat_map(u16::to_le_bytes).collect());
+    forms.push(text.encode_utf16().flat_map(u16::to_be_bytes).collect());
+    forms
+}
+
+fn escaped(text: &str) -> Vec<Vec<u8>> {
     let in_address = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
             char::from(byte).to_string()
@@ -46,18 +65,18 @@ fn encodings(text: &str) -> Vec<Vec<u8>> {
         _ => format!("%{byte:02X}"),
     };
     let address: String = text.bytes().map(in_address).collect();
-    forms.push(address.replace("%20", "+").into_bytes());
-    forms.push(address.into_bytes());
-    forms.push(text.encode_utf16().flat_map(u16::to_le_bytes).collect());
-    forms.push(text.encode_utf16().flat_map(u16::to_be_bytes).collect());
-    forms.push(text.replace('\\', "\\\\").replace('/', "\\/").into_bytes());
-    forms.push(text.replace('\\', "\\\\").into_bytes());
-    let escaped = text.encode_utf16().map(|unit| match u8::try_from(unit) {
+    let unicode = text.encode_utf16().map(|unit| match u8::try_from(unit) {
         Ok(byte) if byte.is_ascii() => char::from(byte).to_string(),
         _ => format!("\\u{unit:04x}"),
     });
-    forms.push(escaped.collect::<String>().into_bytes());
-    forms
+    let forms = [
+        address.replace("%20", "+"),
+        address,
+        text.replace('\\', "\\\\").replace('/', "\\/"),
+        text.replace('\\', "\\\\"),
+        unicode.collect(),
+    ];
+    forms.into_iter().map(String::into_bytes).collect()
 }
 
 #[cfg(test)]

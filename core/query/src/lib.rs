@@ -12,6 +12,6 @@ mod tables;
 
 pub use error::QueryError;
 pub use events::{EventOwner, EventTables};
-pub use format::{Format, ResultWriter, escape_for_csv, escape_for_terminal};
+pub use format::{Format, ResultWriter, escape_for_csv, escape_for_terminal, escape_in_json};
 pub use session::{QueryResult, QuerySession, QuerySettings};
 pub use tables::{ColumnInfo, ContentKind, TableInfo};

@@ -44,8 +44,21 @@ pub struct CleansedGeneration {
     pub generation: GenerationId,
     /// The tables that were written anew, with how many rows went.
     pub tables: Vec<(String, u64)>,
-    /// Whether it could not be read, and was removed as a whole.
-    pub removed: bool,
+    /// Whether it could not be read: then it stays as it was, and is not opened.
+    pub damaged: bool,
+}
+
+/// A generation that cannot be read, so that no row can be taken out of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedGeneration {
+    /// The generation.
+    pub id: GenerationId,
+    /// Whether it is the published one.
+    pub is_current: bool,
+    /// The entities and relationships that it has by its manifest, if that can be read.
+    pub rows: Option<u64>,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 impl TenantStore {
@@ -103,6 +116,32 @@ impl TenantStore {
         Ok(names.into_iter().map(|name| (name.clone(), self.folder().join(name))).collect())
     }
 
+    /// Reads every file of every generation, and returns those that are damaged.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], [`StoreError::NewerFormat`], [`StoreError::BrokenPointer`].
+    pub fn damaged_generations(&self) -> Result<Vec<DamagedGeneration>, StoreError> {
+        let mut damaged = Vec::new();
+        for entry in self.history()? {
+            let generation = self.uncleansed_generation(&entry.id);
+            let rows = generation
+                .as_ref()
+                .ok()
+                .map(|it| it.manifest().tables.iter().map(|table| table.rows).sum());
+            match generation.and_then(|it| it.verify()) {
+                Ok(()) => {}
+                Err(error) if error.is_damage() => damaged.push(DamagedGeneration {
+                    id: entry.id,
+                    is_current: entry.is_current,
+                    rows,
+                    reason: error.to_string(),
+                }),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(damaged)
+    }
+
     /// Refuses a generation that may show somebody who was erased.
     pub(crate) fn check_cleansed(&self, generation: &Generation) -> Result<(), StoreError> {
         let erasures = self.erasures()?;
@@ -146,8 +185,8 @@ impl RunLock {
     /// Takes rows out of every generation, the newest first, and marks each as having been through all
     /// erasures in force. One that was before is gone through again.
     ///
-    /// A generation that cannot be read cannot be cleansed either, so it is removed, unless it is the
-    /// published one. A reader that has opened a generation may find files of it missing.
+    /// A generation that cannot be read cannot be cleansed either, so it stays closed. A reader that has
+    /// opened a generation may find files of it missing.
     ///
     /// # Errors
     /// [`StoreError::NewerFormat`], [`StoreError::BrokenManifest`] of the published generation,
@@ -160,20 +199,34 @@ impl RunLock {
         let erasures = self.tenant().erasures()?;
         let mut done = Vec::new();
         for entry in self.tenant().history()? {
-            match self.tenant().uncleansed_generation(&entry.id) {
-                Ok(generation) => {
-                    done.push(self.cleanse_one(&generation, &erasures, cleansing)?);
-                }
-                Err(error @ StoreError::NewerFormat { .. }) => return Err(error),
-                Err(error) if entry.is_current => return Err(error),
-                Err(_) => {
-                    self.remove_generation(&entry.id)?;
+            let generation = self.tenant().uncleansed_generation(&entry.id);
+            match generation.and_then(|it| self.cleanse_one(&it, &erasures, cleansing)) {
+                Ok(cleansed) => done.push(cleansed),
+                Err(error) if error.is_damage() && !entry.is_current => {
+                    tracing::warn!(
+                        tenant = self.tenant().name(), generation = %entry.id, %error,
+                        "generation is damaged and stays closed"
+                    );
                     let generation = entry.id;
-                    done.push(CleansedGeneration { generation, tables: Vec::new(), removed: true });
+                    done.push(CleansedGeneration { generation, tables: Vec::new(), damaged: true });
                 }
+                Err(error) => return Err(error),
             }
         }
         Ok(done)
+    }
+
+    /// Removes a damaged generation with everything in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for the published one, which readers need; [`StoreError::Io`].
+    pub fn remove_damaged(&self, damaged: &DamagedGeneration) -> Result<(), StoreError> {
+        if damaged.is_current {
+            let (owner, findings) =
+                (format!("generation {}", damaged.id), vec![damaged.reason.clone()]);
+            return Err(StoreError::Damaged { owner, findings });
+        }
+        self.remove_generation(&damaged.id)
     }
 
     fn cleanse_one(
@@ -200,7 +253,7 @@ impl RunLock {
             tenant = self.tenant().name(), generation = %manifest.id, tables = tables.len(),
             "generation cleansed"
         );
-        Ok(CleansedGeneration { generation: manifest.id, tables, removed: false })
+        Ok(CleansedGeneration { generation: manifest.id, tables, damaged: false })
     }
 }
 

@@ -213,6 +213,19 @@ impl From<FileError> for StoreError {
 }
 
 impl StoreError {
+    /// Returns whether what is stored cannot be read, though the system lets it be read.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::BrokenManifest { .. }
+            | Self::ForeignManifest { .. }
+            | Self::GenerationNotFound { .. }
+            | Self::Damaged { .. }
+            | Self::Parquet { .. } => true,
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
     /// Makes the conversion for one `io::Error`: what was tried, and on which path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

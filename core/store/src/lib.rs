@@ -23,7 +23,7 @@ mod tenant;
 
 pub use destroy::{Destruction, FileCount};
 pub use downloads::Downloads;
-pub use erase::{CleansedGeneration, Cleansing};
+pub use erase::{CleansedGeneration, Cleansing, DamagedGeneration};
 pub use error::StoreError;
 pub use events::{EventAppender, EventDeclaration, EventFile, EventLog};
 pub use generation::{Batches, Generation};

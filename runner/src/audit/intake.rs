@@ -6,7 +6,8 @@ use core_audit::{
     AuditEvent, Coverage, HOUR_MS, Identifier, LineReader, Record, TableRow, TimeReader, TrailKind,
     Window, parse,
 };
-use core_privacy::suppression::KnownWords;
+use core_privacy::mentions::Position;
+use core_privacy::suppression::MentionCache;
 use core_store::{EventAppender, StoreError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -49,7 +50,7 @@ pub(super) struct Intake<'a> {
     last_ms: i64,
     counts: Counts,
     people: Option<&'a People>,
-    known_words: KnownWords,
+    mentions: MentionCache,
     failed: Option<StoreError>,
 }
 
@@ -76,7 +77,7 @@ impl<'a> Intake<'a> {
             last_ms: window.span.to_ms,
             counts: Counts::default(),
             people: None,
-            known_words: KnownWords::default(),
+            mentions: MentionCache::default(),
             failed: None,
         }
     }
@@ -152,10 +153,12 @@ impl<'a> Intake<'a> {
         let is_bearable = |it: &i64| *it <= self.read_ms.saturating_add(AHEAD_MS);
         let mut observed_ms = event.occurred_ms.filter(is_bearable).unwrap_or(self.last_ms);
         self.last_ms = observed_ms;
-        let texts = [Some(event.raw.as_str()), event.account.as_deref()];
         let is_suppressed = self.people.is_some_and(|it| {
-            let mut texts = texts.into_iter().flatten();
-            texts.any(|text| it.suppressions.are_named_in(text, &mut self.known_words))
+            let mut names = |position, text: &str| {
+                it.suppressions.are_named_in(position, text, &mut self.mentions)
+            };
+            names(Position::Text, &event.raw)
+                || event.account.as_deref().is_some_and(|it| names(Position::Account, it))
         });
         if is_suppressed {
             self.counts.suppressed += 1;

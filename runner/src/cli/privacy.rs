@@ -19,6 +19,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   nexthink-graph privacy erase --user jane.doe@acme.example --reason gdpr-request --dry-run
+  nexthink-graph privacy erase --user jane.doe@acme.example --review
   nexthink-graph privacy erase --user jane.doe@acme.example --reason gdpr-request --yes
 
 Every kept generation is rewritten, downloads and rows that were set aside are removed, and every byte
@@ -109,11 +110,17 @@ pub(crate) struct EraseArguments {
     #[command(flatten)]
     pub(crate) subject: SubjectArguments,
     /// Why, in a word without a name: it is kept
-    #[arg(long, value_name = "WORD")]
-    pub(crate) reason: String,
+    #[arg(long, value_name = "WORD", required_unless_present = "review")]
+    pub(crate) reason: Option<String>,
     /// Only show what is known and would go
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Only list the places that may name the subject and would stay, without their values
+    #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
+    pub(crate) review: bool,
+    /// Remove old generations that cannot be read, since nobody can be taken out of them
+    #[arg(long)]
+    pub(crate) remove_damaged: bool,
     /// Do it: it cannot be undone
     #[arg(long)]
     pub(crate) yes: bool,

@@ -15,8 +15,11 @@ use arrow_array::{Array, BooleanArray, RecordBatch, StringArray};
 use arrow_select::filter::filter_record_batch;
 use core_ingest::values::{FROM_KEY, TO_KEY};
 use core_model::step::Step;
-use core_privacy::suppression::{KnownWords, Suppressions};
-use core_store::{CleansedGeneration, Cleansing, RunLock, Table, TableKind, TenantStore};
+use core_privacy::mentions::Position;
+use core_privacy::suppression::{MentionCache, Suppressions};
+use core_store::{
+    CleansedGeneration, Cleansing, Generation, RunLock, StoreError, Table, TableKind, TenantStore,
+};
 
 use super::identifiers::{self, Identifying, each_text, key};
 use super::search::Findings;
@@ -24,10 +27,16 @@ use crate::audit;
 use crate::exit::Failure;
 use crate::run;
 
+/// The columns of an event that may name people, and what a name is there.
+pub(super) const EVENT_TEXTS: [(&str, Position); 2] =
+    [("account", Position::Account), ("raw", Position::Text)];
+
 /// What was taken out.
 #[derive(Debug)]
 pub(crate) struct Cleansed {
     pub(crate) generations: Vec<CleansedGeneration>,
+    /// Free texts of others that named somebody.
+    pub(crate) texts: u64,
     pub(crate) events: u64,
     /// Files with rows as they came, which were removed.
     pub(crate) raw_files: usize,
@@ -35,19 +44,30 @@ pub(crate) struct Cleansed {
     pub(crate) keys: BTreeSet<String>,
 }
 
+/// Decides what stays of batches. Entities must come before the relationships of their generation, so
+/// that the keys of those that go are known when the edges are looked at.
+pub(crate) struct Cleanser<'a> {
+    suppressions: &'a Suppressions,
+    cache: RefCell<MentionCache>,
+    removed: RefCell<HashSet<String>>,
+    /// The texts that are emptied, by type, property and key: each counts once in all generations.
+    emptied: RefCell<HashSet<(String, usize, String)>>,
+}
+
 /// Cleanses everything that is stored of a tenant.
 pub(crate) fn cleanse(lock: &RunLock, suppressions: &Suppressions) -> Result<Cleansed, Failure> {
     let raw_files = lock.remove_raw()?;
+    let cleanser = Cleanser::new(suppressions);
     // A generation that has not been through all erasures is what tells, after a crash, that this has to
     // be done again: so these come last.
-    let events = cleanse_events(lock, suppressions)?;
-    let removed = RefCell::new(HashSet::new());
+    let events = cleanse_events(lock, &cleanser)?;
     let generations = lock.cleanse(&Cleansing {
         personal_columns: &personal_columns,
-        keep: &|table, batch| keep(table, batch, suppressions, &removed),
+        keep: &|table, batch| cleanser.keep(table, batch),
     })?;
-    let keys = removed.into_inner().into_iter().collect();
-    Ok(Cleansed { generations, events, raw_files, keys })
+    let texts = cleanser.emptied_texts();
+    let keys = cleanser.removed.into_inner().into_iter().collect();
+    Ok(Cleansed { generations, texts, events, raw_files, keys })
 }
 
 impl Cleansed {
@@ -57,91 +77,143 @@ impl Cleansed {
     }
 }
 
-/// Looks for rows and events that cleansing would still take out or change.
+/// Looks for rows and events that cleansing would still take out or change. Generations that cannot be
+/// read stay closed, and so have nothing to look for.
 pub(super) fn search(
     tenant: &TenantStore,
     suppressions: &Suppressions,
 ) -> Result<Findings, Failure> {
     let mut findings = Findings::default();
     for entry in tenant.history()? {
-        let generation = tenant.generation(&entry.id)?;
-        let removed = RefCell::new(HashSet::new());
-        for table in &generation.manifest().tables {
-            findings.scanned_tables += 1;
-            for batch in generation.batches(table.kind, &table.name)? {
-                if keep(table, &batch?, suppressions, &removed).is_some() {
-                    findings.files.insert(format!("generations/{}: {}", entry.id, table.name));
-                }
-            }
+        let generation = tenant.generation(&entry.id);
+        match generation.and_then(|it| search_generation(&it, suppressions, &mut findings)) {
+            Err(error) if error.is_damage() && !entry.is_current => {}
+            searched => searched?,
         }
     }
     let events = tenant.events(audit::LOG)?;
     findings.scanned_tables += usize::from(!events.files().is_empty());
-    let known = RefCell::default();
+    let cleanser = Cleanser::new(suppressions);
     for batch in events.batches_from("") {
         let batch = batch?;
-        if kept_events(&batch, suppressions, &known).true_count() < batch.num_rows() {
-            findings.files.insert("events/audit".to_owned());
+        if cleanser.events_that_stay(&batch).contains(&false) {
+            findings.certain.add("events", "", "");
         }
     }
     Ok(findings)
 }
 
-/// What stays of a batch; nothing if all of it does. Entities come before relationships, so that the
-/// keys of those that go are known when the edges are looked at.
-fn keep(
-    table: &Table,
-    batch: &RecordBatch,
+fn search_generation(
+    generation: &Generation,
     suppressions: &Suppressions,
-    removed: &RefCell<HashSet<String>>,
-) -> Option<RecordBatch> {
-    let mut keep = vec![true; batch.num_rows()];
-    let mut emptied = None;
-    let mut removed = removed.borrow_mut();
-    if table.kind == TableKind::Entity {
-        let identifying = Identifying::of(&table.name, batch);
-        if identifying.is_empty() {
-            return None;
-        }
-        emptied = without_names(&table.name, batch, suppressions);
-        for (row, keep) in keep.iter_mut().enumerate() {
-            identifying.each(batch, row, |family, text| *keep &= !suppressions.has(family, text));
-            if !*keep {
-                removed.insert(key(batch, row).to_owned());
+    findings: &mut Findings,
+) -> Result<(), StoreError> {
+    let cleanser = Cleanser::new(suppressions);
+    for table in &generation.manifest().tables {
+        findings.scanned_tables += 1;
+        for batch in generation.batches(table.kind, &table.name)? {
+            if cleanser.keep(table, &batch?).is_some() {
+                findings.certain.add(&format!("{}: {}", generation.id(), table.name), "", "");
             }
         }
-    } else if !removed.is_empty() {
-        for column in [FROM_KEY, TO_KEY].iter().filter_map(|it| batch.column_by_name(it)) {
-            drop_edges(column.as_ref(), &removed, &mut keep);
-        }
     }
-    if keep.iter().all(|it| *it) {
-        return emptied;
-    }
-    let kept = filter_record_batch(emptied.as_ref().unwrap_or(batch), &BooleanArray::from(keep));
-    Some(kept.expect("there is one decision for each row"))
+    Ok(())
 }
 
-/// A batch without the free texts that name somebody suppressed; nothing if there are none.
-fn without_names(
-    type_name: &str,
-    batch: &RecordBatch,
-    suppressions: &Suppressions,
-) -> Option<RecordBatch> {
-    let mut columns = batch.columns().to_vec();
-    let mut known = KnownWords::default();
-    let mut is_changed = false;
-    for place in identifiers::free_texts(type_name, batch) {
-        let Some(texts) = columns[place].as_string_opt::<i32>() else { continue };
-        let mut names = |text: &str| suppressions.are_named_in(text, &mut known);
-        let kept: StringArray = texts.iter().map(|it| it.filter(|text| !names(text))).collect();
-        if kept.null_count() > texts.null_count() {
-            columns[place] = Arc::new(kept);
-            is_changed = true;
-        }
+impl<'a> Cleanser<'a> {
+    pub(crate) fn new(suppressions: &'a Suppressions) -> Self {
+        let (cache, removed, emptied) = Default::default();
+        Self { suppressions, cache, removed, emptied }
     }
-    let emptied = is_changed.then(|| RecordBatch::try_new(batch.schema(), columns))?;
-    Some(emptied.expect("a free text may be missing"))
+
+    /// How many texts were emptied.
+    pub(crate) fn emptied_texts(&self) -> u64 {
+        self.emptied.borrow().len() as u64
+    }
+
+    /// Returns what stays of a batch; nothing if all of it does.
+    pub(crate) fn keep(&self, table: &Table, batch: &RecordBatch) -> Option<RecordBatch> {
+        let mut keep = vec![true; batch.num_rows()];
+        let mut emptied = None;
+        let mut removed = self.removed.borrow_mut();
+        if table.kind == TableKind::Entity {
+            let identifying = Identifying::of(&table.name, batch);
+            for (row, keep) in keep.iter_mut().enumerate() {
+                let mut identifiers = Vec::new();
+                identifying.each(batch, row, |family, text| identifiers.push((family, text)));
+                *keep = !self.suppressions.has_row(identifiers.iter().copied());
+                if !*keep {
+                    removed.insert(key(batch, row).to_owned());
+                }
+            }
+            emptied = self.without_names(&table.name, batch, &keep);
+        } else if !removed.is_empty() {
+            for column in [FROM_KEY, TO_KEY].iter().filter_map(|it| batch.column_by_name(it)) {
+                drop_edges(column.as_ref(), &removed, &mut keep);
+            }
+        }
+        if keep.iter().all(|it| *it) {
+            return emptied;
+        }
+        let rows = emptied.as_ref().unwrap_or(batch);
+        let kept = filter_record_batch(rows, &BooleanArray::from(keep));
+        Some(kept.expect("there is one decision for each row"))
+    }
+
+    /// Returns a batch without the free texts that name somebody suppressed; nothing if there are none in
+    /// the rows that stay.
+    fn without_names(
+        &self,
+        type_name: &str,
+        batch: &RecordBatch,
+        stays: &[bool],
+    ) -> Option<RecordBatch> {
+        let mut columns = batch.columns().to_vec();
+        let mut is_changed = false;
+        for place in identifiers::free_texts(type_name, batch) {
+            let Some(texts) = columns[place].as_string_opt::<i32>() else { continue };
+            let keep = |(row, text): (usize, Option<&'_ str>)| {
+                let is_named =
+                    stays[row] && text.is_some_and(|it| self.is_named(Position::Text, it));
+                if is_named {
+                    let emptied = (type_name.to_owned(), place, key(batch, row).to_owned());
+                    self.emptied.borrow_mut().insert(emptied);
+                }
+                text.filter(|_| !is_named).map(str::to_owned)
+            };
+            let kept: StringArray = texts.iter().enumerate().map(keep).collect();
+            if kept.null_count() > texts.null_count() {
+                columns[place] = Arc::new(kept);
+                is_changed = true;
+            }
+        }
+        let emptied = is_changed.then(|| RecordBatch::try_new(batch.schema(), columns))?;
+        Some(emptied.expect("a free text may be missing"))
+    }
+
+    /// Returns which events of a batch stay: not those that somebody suppressed did or is named in.
+    fn events_that_stay(&self, batch: &RecordBatch) -> Vec<bool> {
+        let mut stays = vec![true; batch.num_rows()];
+        for (name, position) in EVENT_TEXTS {
+            let Some(column) = batch.column_by_name(name) else { continue };
+            for (row, stays) in stays.iter_mut().enumerate() {
+                each_text(column.as_ref(), row, &mut |text| {
+                    *stays = *stays && !self.is_named(position, text);
+                });
+            }
+        }
+        stays
+    }
+
+    /// Returns the events of a batch that stay.
+    pub(crate) fn kept_events(&self, batch: &RecordBatch) -> RecordBatch {
+        let stays = BooleanArray::from(self.events_that_stay(batch));
+        filter_record_batch(batch, &stays).expect("there is one decision for each row")
+    }
+
+    fn is_named(&self, position: Position, text: &str) -> bool {
+        self.suppressions.are_named_in(position, text, &mut self.cache.borrow_mut())
+    }
 }
 
 fn drop_edges(column: &dyn Array, removed: &HashSet<String>, keep: &mut [bool]) {
@@ -174,32 +246,11 @@ fn personal_columns(table: &Table) -> Vec<String> {
     found.map_or_else(Vec::new, |it| run::personal_ends(it))
 }
 
-/// Events go that somebody did who is suppressed, and those that name such a one.
-fn cleanse_events(lock: &RunLock, suppressions: &Suppressions) -> Result<u64, Failure> {
+fn cleanse_events(lock: &RunLock, cleanser: &Cleanser<'_>) -> Result<u64, Failure> {
     if lock.tenant().uncleansed_events(audit::LOG)?.files().is_empty() {
         return Ok(0);
     }
     let mut appender = audit::appender(lock)?;
-    let known = RefCell::default();
-    Ok(appender.retain_where(&|batch| kept_events(batch, suppressions, &known))?)
-}
-
-/// Which events of a batch stay.
-fn kept_events(
-    batch: &RecordBatch,
-    suppressions: &Suppressions,
-    known: &RefCell<KnownWords>,
-) -> BooleanArray {
-    let columns = ["account", "raw"].iter().filter_map(|it| batch.column_by_name(it));
-    let columns: Vec<_> = columns.collect();
-    let stays = |row: usize| {
-        let mut stays = true;
-        for column in &columns {
-            each_text(column.as_ref(), row, &mut |text| {
-                stays = stays && !suppressions.are_named_in(text, &mut known.borrow_mut());
-            });
-        }
-        stays
-    };
-    (0..batch.num_rows()).map(|row| Some(stays(row))).collect()
+    let keep = |batch: &RecordBatch| BooleanArray::from(cleanser.events_that_stay(batch));
+    Ok(appender.retain_where(&keep)?)
 }

@@ -6,11 +6,16 @@
 
 use std::collections::BTreeSet;
 
+use core_model::column::Family;
 use core_privacy::keys::KeyRing;
 use core_privacy::suppression::{Erasure, SuppressionList};
-use core_store::{CleansedGeneration, LedgerHead, RunLock, StoreError, TenantStore};
+use core_store::{
+    CleansedGeneration, DamagedGeneration, LedgerHead, RunLock, StoreError, TenantStore,
+};
 use serde::Serialize;
+use serde_json::Value;
 
+use super::cleansing::Cleanser;
 use super::search::{Findings, Search};
 use super::subject::{AllPseudonyms, Kind, Subject, find};
 use super::{cleansing, erasure_ids, save_suppressions, tenant_name};
@@ -26,6 +31,8 @@ pub(crate) struct Request<'a> {
     pub(crate) typed: &'a [String],
     /// A word.
     pub(crate) reason: &'a str,
+    /// Whether generations that cannot be read may be removed.
+    pub(crate) removes_damaged: bool,
 }
 
 /// What was erased. It names nobody.
@@ -48,12 +55,27 @@ pub(crate) struct Certificate {
     pub(crate) shared_identifiers: Option<usize>,
     pub(crate) generations: Vec<CleansedGeneration>,
     pub(crate) rows_removed: u64,
+    /// Free texts of other objects that named it, which are empty now.
+    pub(crate) texts_emptied: u64,
     pub(crate) events_removed: u64,
+    /// Generations that could not be read and were removed as a whole.
+    pub(crate) damaged_generations_removed: Vec<String>,
+    /// Places that may name it by a word that may mean something else, for a person to decide. They have
+    /// no values.
+    pub(crate) possible_mentions: Value,
     pub(crate) raw_files_removed: usize,
     pub(crate) files_scanned: usize,
     pub(crate) tables_scanned: usize,
     /// The ledger's entry of this erasure.
     pub(crate) ledger: LedgerHead,
+}
+
+impl Certificate {
+    /// How many rows may name it and were left.
+    pub(crate) fn possible_mentions(&self) -> u64 {
+        let places = self.possible_mentions.as_array().into_iter().flatten();
+        places.filter_map(|it| it["rows"].as_u64()).sum()
+    }
 }
 
 /// What came of an erasure.
@@ -76,10 +98,72 @@ pub(crate) fn subject(
     find(lock.tenant(), request.kind, request.typed, &pseudonyms)
 }
 
+/// Finds out what an erasure would take out, and which places it would leave for a person to decide.
+pub(crate) fn preview(
+    config: &Config,
+    lock: &RunLock,
+    keys: &KeyRing,
+    subject: &Subject,
+) -> Result<Findings, Failure> {
+    let refused = |error| Failure::new(Exit::Configuration, error);
+    let mut list = SuppressionList::new(keys);
+    let tenant = tenant_name(config);
+    let erasure = Erasure { id: "preview", since: "", reason: "" };
+    list.suppress(keys, &tenant, erasure, identifiers(subject)).map_err(refused)?;
+    let suppressions = list.matcher(keys, &tenant, "").map_err(refused)?;
+    let cleanser = Cleanser::new(&suppressions);
+    Ok(Search::new(subject)?.preview(lock.tenant(), subject, &cleanser)?)
+}
+
+fn identifiers(subject: &Subject) -> impl Iterator<Item = (Family, &str)> {
+    subject.identifiers.iter().map(|(family, text)| (*family, text.as_str()))
+}
+
+/// Removes the generations that cannot be read, if that is wanted, and returns their ids.
+///
+/// # Errors
+/// [`Exit::DataRefused`] if it is not, or if the published one is among them.
+fn remove_damaged(
+    lock: &RunLock,
+    request: &Request<'_>,
+    subject: &Subject,
+) -> Result<Vec<String>, Failure> {
+    let refused = |text: String| Failure::new(Exit::DataRefused, anyhow::Error::msg(text));
+    if let Some(current) = subject.damaged.iter().find(|it| it.is_current) {
+        return Err(refused(format!(
+            "the published generation cannot be read, so nothing can be erased from it ({}): run \
+             first, which publishes another one, and erase again",
+            current.reason
+        )));
+    }
+    if !request.removes_damaged && !subject.damaged.is_empty() {
+        let damaged: Vec<String> = subject.damaged.iter().map(describe_damaged).collect();
+        return Err(refused(format!(
+            "nothing was erased, since these generations cannot be read and nobody can be taken out \
+             of them: {}; `--remove-damaged` removes them, with what they tell of the past, and goes on",
+            damaged.join("; ")
+        )));
+    }
+    for damaged in &subject.damaged {
+        ledger::record(lock.tenant(), &Event::DamageRemoved { generation: damaged.id.as_str() })?;
+        lock.remove_damaged(damaged)?;
+    }
+    Ok(subject.damaged.iter().map(|it| it.id.to_string()).collect())
+}
+
+/// A damaged generation with its loss: `01J… (1234 entities and relationships)`.
+pub(crate) fn describe_damaged(damaged: &DamagedGeneration) -> String {
+    match damaged.rows {
+        Some(rows) => format!("{} ({rows} entities and relationships)", damaged.id),
+        None => format!("{} (its manifest cannot be read either)", damaged.id),
+    }
+}
+
 /// Erases.
 ///
 /// # Errors
-/// [`Exit::DataRefused`] with the names of files in which something was found afterwards.
+/// [`Exit::DataRefused`] with the names of files in which something was found afterwards, or with the
+/// generations that cannot be read.
 pub(crate) fn erase(
     config: &Config,
     lock: &RunLock,
@@ -87,6 +171,7 @@ pub(crate) fn erase(
     request: &Request<'_>,
     subject: &Subject,
 ) -> Result<Erased, Failure> {
+    let damaged_generations_removed = remove_damaged(lock, request, subject)?;
     let now = Moment::now();
     let (id, at) = (format!("e-{}", system::new_run_id(now)?), now.to_rfc3339());
     let tenant = tenant_name(config);
@@ -94,14 +179,14 @@ pub(crate) fn erase(
     let mut list = super::all_suppressions(config, lock.tenant())?
         .unwrap_or_else(|| SuppressionList::new(keys));
     let erasure = Erasure { id: &id, since: &at, reason: request.reason };
-    let identifiers = subject.identifiers.iter().map(|(family, text)| (*family, text.as_str()));
-    let suppressed = list.suppress(keys, &tenant, erasure, identifiers).map_err(refused)?;
-    let suppressions = list.matcher(keys, &tenant).map_err(refused)?;
+    let suppressed =
+        list.suppress(keys, &tenant, erasure, identifiers(subject)).map_err(refused)?;
+    let suppressions = list.matcher(keys, &tenant, &super::reusable_from()).map_err(refused)?;
     save_suppressions(config, lock, &list)?;
     lock.set_erasures(&erasure_ids(&list))?;
     let cleansed = cleansing::cleanse(lock, &suppressions)?;
     let rows = cleansed.rows();
-    let found = Search::of(subject)?.through(lock.tenant())?;
+    let found = Search::new(subject)?.through(lock.tenant())?;
     let kind = request.kind.name();
     let ledger = ledger::record(
         lock.tenant(),
@@ -111,7 +196,7 @@ pub(crate) fn erase(
             reason: request.reason,
             rows,
             events: cleansed.events,
-            found_afterwards: found.files.len(),
+            found_afterwards: found.certain.0.len(),
         },
     )?;
     let certificate = Certificate {
@@ -122,25 +207,29 @@ pub(crate) fn erase(
         reason: request.reason.to_owned(),
         was_interrupted: false,
         suppressed_identifiers: suppressed,
-        shared_identifiers: Some(subject.shared),
+        shared_identifiers: Some(subject.shared.len()),
         rows_removed: rows,
         generations: cleansed.generations,
+        texts_emptied: cleansed.texts,
         events_removed: cleansed.events,
+        damaged_generations_removed,
+        possible_mentions: found.possible.to_json(),
         raw_files_removed: cleansed.raw_files,
         files_scanned: found.scanned_files,
         tables_scanned: found.scanned_tables,
         ledger,
     };
     end(lock, &certificate, &found)?;
-    if !found.files.is_empty() {
-        let (id, files) = (certificate.id, found.files.into_iter().collect::<Vec<_>>());
+    let places = found.certain.names();
+    if !places.is_empty() {
+        let id = certificate.id;
         return Err(Failure::new(
             Exit::DataRefused,
             anyhow::anyhow!(
                 "erasure {id} has taken {rows} rows out, and there is still something in {}: erase what \
                  has the same name there, such as a device, and erase again; what names it beyond that \
                  goes with its generation",
-                files.join(", ")
+                places.into_iter().collect::<Vec<_>>().join(", ")
             ),
         ));
     }
@@ -154,10 +243,11 @@ pub(super) fn end(
     certificate: &Certificate,
     found: &Findings,
 ) -> Result<(), Failure> {
-    let (state, text) = if found.files.is_empty() {
+    let places = found.certain.names();
+    let (state, text) = if places.is_empty() {
         (certified(&certificate.id), serde_json::to_vec_pretty(certificate))
     } else {
-        (uncertified(&certificate.id), serde_json::to_vec_pretty(&found.files))
+        (uncertified(&certificate.id), serde_json::to_vec_pretty(&places))
     };
     Ok(lock.set_state(&state, &text.map_err(anyhow::Error::new)?)?)
 }

@@ -46,11 +46,6 @@ impl Identifying {
             });
         }
     }
-
-    /// Whether there are any.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.columns.is_empty()
-    }
 }
 
 /// The entity type of a name, if a step makes it.

@@ -6,12 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use core_ingest::values::{FROM_KEY, TO_KEY};
-use core_privacy::words::words;
+use core_model::column::Family;
+use core_privacy::canonical::canonical;
+use core_privacy::mentions::{Position, each_mention};
 use core_query::{Format, ResultWriter};
 use core_store::{Generation, LedgerEntry, Table, TableKind, TenantStore};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::cleansing::EVENT_TEXTS;
 use super::identifiers::{Identifying, each_text, identifying};
 use super::search::Search;
 use super::subject::{Kind, Subject};
@@ -42,6 +45,9 @@ pub(crate) struct Retrieval {
     pub(crate) entities: BTreeMap<String, Vec<Value>>,
     pub(crate) relationships: BTreeMap<String, Vec<Value>>,
     pub(crate) audit_events: Vec<Value>,
+    /// Generations that cannot be read, so that it is not known whether they have it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unreadable_generations: Vec<String>,
     /// Every kept generation that has it.
     pub(crate) history: Vec<Held>,
     /// Who got it.
@@ -81,6 +87,7 @@ pub(crate) fn retrieve(
         entities: BTreeMap::new(),
         relationships: BTreeMap::new(),
         audit_events: Vec::new(),
+        unreadable_generations: subject.damaged.iter().map(|it| it.id.to_string()).collect(),
         history: Vec::new(),
         deliveries: Vec::new(),
         retention: retention(config),
@@ -114,7 +121,7 @@ impl Retrieval {
                 let is_its = |row: usize| {
                     let mut is_its = false;
                     identifying.each(batch, row, |family, text| {
-                        let form = core_privacy::canonical::canonical(family, text);
+                        let form = canonical(family, text);
                         is_its |= form.is_some_and(|it| subject.identifiers.contains(&it));
                     });
                     is_its
@@ -156,12 +163,14 @@ impl Retrieval {
     }
 
     fn take_events(&mut self, tenant: &TenantStore, subject: &Subject) -> Result<(), Failure> {
-        let search = Search::of(subject)?;
+        let search = Search::new(subject)?;
         for batch in tenant.events(audit::LOG)?.batches_from("") {
             let batch = batch?;
             let mut is_its = vec![false; batch.num_rows()];
-            for column in ["account", "raw"].iter().filter_map(|it| batch.column_by_name(it)) {
-                search.mark_rows(column.as_ref(), &mut is_its);
+            for (name, position) in EVENT_TEXTS {
+                if let Some(column) = batch.column_by_name(name) {
+                    search.mark_rows(column.as_ref(), position, &mut is_its);
+                }
             }
             for mut row in json_rows(&chosen(&batch, is_its))? {
                 let account = row["account"].as_str().unwrap_or("").to_owned();
@@ -271,30 +280,67 @@ fn redact_whole(row: &mut Value, names: &[&str], may_stay: impl Fn(&str) -> bool
 
 fn redacted(text: &str, subject: &Subject, account: &str) -> String {
     let is_others = !account.is_empty() && !is_its(account, subject);
-    if is_others && text == account {
-        return REDACTED.to_owned();
+    let mut others = BTreeSet::new();
+    if is_others {
+        others.insert(account.to_owned());
     }
-    // Only then it is more than one word.
-    let has_space = is_others && account.contains(char::is_whitespace);
-    let text = if has_space { &text.replace(account, REDACTED) } else { text };
-    let is_other = |word: &str| {
-        (is_others && word == account) || (names_somebody(word) && !is_its(word, subject))
-    };
-    let (mut redacted, mut end) = (String::new(), 0);
-    for word in words(text).filter(|it| is_other(it)) {
-        // The word is a piece of the text, so that is where it stands.
-        let start = word.as_ptr().addr() - text.as_ptr().addr();
-        redacted.push_str(&text[end..start]);
-        redacted.push_str(REDACTED);
-        end = start + word.len();
+    each_other(text, subject, &mut |other| _ = others.insert(other.to_owned()));
+    let mut places: Vec<(usize, usize)> = Vec::new();
+    for other in &others {
+        let found = places_of(text, other);
+        // Somebody is named in an encoded form, so there is no place to cut.
+        if found.is_empty() && other != account && !text.contains(other.as_str()) {
+            return REDACTED.to_owned();
+        }
+        places.extend(found);
     }
-    redacted + &text[end..]
+    // The longest of those that begin at the same place comes first.
+    places.sort_unstable_by_key(|(start, end)| (*start, usize::MAX - end));
+    let (mut redacted, mut shown) = (String::new(), 0);
+    for (start, end) in places.into_iter().filter(|(start, end)| start < end) {
+        if start >= shown {
+            redacted.push_str(&text[shown..start]);
+            redacted.push_str(REDACTED);
+            shown = end;
+        }
+    }
+    redacted + &text[shown..]
 }
 
-/// Whether a word has the form of an address or of an account in a domain.
-fn names_somebody(word: &str) -> bool {
-    let is_account = |(left, right): (&str, &str)| !left.is_empty() && !right.is_empty();
-    word.split_once('@').is_some_and(is_account) || word.split_once('\\').is_some_and(is_account)
+/// Hands out the addresses and accounts in a text that are somebody else's.
+fn each_other(text: &str, subject: &Subject, take: &mut dyn FnMut(&str)) {
+    let is_of_name = |it: char| it.is_alphanumeric() || "._-+'’@\\".contains(it);
+    each_mention(Position::Text, text, &mut |family, mention| {
+        let is_full_form = match family {
+            Family::Address => mention.matches('@').count() == 1,
+            // A backslash before it makes it a part of a path.
+            Family::Login => mention.contains('\\') && !text.contains(&format!("\\{mention}")),
+            _ => false,
+        };
+        if !is_full_form || !mention.chars().all(is_of_name) {
+            return;
+        }
+        let mut is_subject = false;
+        each_mention(Position::Text, mention, &mut |family, it| {
+            let form = canonical(family, it);
+            is_subject |=
+                form.is_some_and(|it| subject.identifiers.contains(&it)) || is_its(it, subject);
+        });
+        if !is_subject {
+            take(mention);
+        }
+    });
+}
+
+/// Where a name stands in a text and is not a piece of a longer one.
+fn places_of(text: &str, name: &str) -> Vec<(usize, usize)> {
+    let is_of_name = |it: char| it.is_alphanumeric() || matches!(it, '_' | '-' | '\'' | '’');
+    let places = text.match_indices(name).map(|(start, _)| (start, start + name.len()));
+    let is_whole = |(start, end): &(usize, usize)| {
+        !text[..*start].ends_with(|it| is_of_name(it) || it == '.')
+            && !text[*end..].starts_with(is_of_name)
+    };
+    places.filter(is_whole).collect()
 }
 
 fn is_its(word: &str, subject: &Subject) -> bool {
@@ -335,6 +381,10 @@ mod tests {
             ("eve, by eve@acme.example.", "eve", "[somebody else], by [somebody else]."),
             ("by ACME\\Jane Doe (eve)", "ACME\\Jane Doe", "by [somebody else] (eve)"),
             ("Mara@acme.example|x", "Mara@acme.example", "Mara@acme.example|x"),
+            ("o'mara@acme.example, mara@acme.example", "", "[somebody else], mara@acme.example"),
+            ("log_mara@acme.example.txt", "", "log_mara@acme.example.txt"),
+            ("u=eve%40acme.example", "", "[somebody else]"),
+            ("C:\\Users\\mara\\x, ACME\\eve", "", "C:\\Users\\mara\\x, [somebody else]"),
             ("", "", ""),
         ];
         for (text, account, expected) in table {

@@ -8,7 +8,8 @@ use core_model::column::Family;
 use core_privacy::canonical::canonical;
 use core_privacy::keys::{KeyRing, KeyState};
 use core_privacy::pseudonym::{PREFIX, Pseudonyms};
-use core_store::{Generation, TableKind, TenantStore};
+use core_privacy::reuse::{is_lasting, is_reusable};
+use core_store::{DamagedGeneration, Generation, TableKind, TenantStore};
 
 use super::identifiers::{Identifying, each_text, key};
 use crate::exit::Failure;
@@ -36,8 +37,10 @@ pub(crate) struct Subject {
     pub(crate) keys: BTreeSet<String>,
     /// How many rows there are in each generation, the oldest first.
     pub(crate) rows: BTreeMap<String, u64>,
-    /// How many identifiers others have too, and so prove nothing.
-    pub(crate) shared: usize,
+    /// The identifiers that others have too, or had at another time, and that so prove nothing.
+    pub(crate) shared: BTreeSet<(Family, String)>,
+    /// Generations that cannot be read, so that nobody was looked for there.
+    pub(crate) damaged: Vec<DamagedGeneration>,
 }
 
 impl Kind {
@@ -57,10 +60,18 @@ impl Kind {
         }
     }
 
-    fn families(self) -> &'static [Family] {
+    /// What a text may be that an operator typed; what is stored tells which of them it is.
+    fn families(self, text: &str) -> &'static [Family] {
+        let text = text.trim().to_lowercase();
+        let is_pseudonym = text.starts_with(PREFIX);
         match self {
-            Kind::User => &[Family::Login, Family::Address, Family::Sid, Family::UserUid],
-            Kind::Device => &[Family::DeviceUid, Family::DeviceName, Family::Sid],
+            _ if text.starts_with("s-1-") => &[Family::Sid],
+            Kind::User if is_pseudonym => {
+                &[Family::Login, Family::Address, Family::Sid, Family::UserUid]
+            }
+            Kind::User => &[Family::Login, Family::UserUid],
+            Kind::Device if is_pseudonym => &[Family::DeviceUid, Family::DeviceName, Family::Sid],
+            Kind::Device => &[Family::DeviceUid, Family::DeviceName],
         }
     }
 }
@@ -92,8 +103,9 @@ impl AllPseudonyms {
         };
         let Some(raw) = canonical(family, value) else { return Vec::new() };
         let mut forms = Vec::new();
-        let mut add = |text: &str| forms.extend(families.iter().map(|it| (*it, text.to_owned())));
-        if raw.1.starts_with(PREFIX) {
+        let mut add =
+            |text: &str| forms.extend(families.iter().filter_map(|it| canonical(*it, text)));
+        if raw.1.to_lowercase().starts_with(PREFIX) {
             add(&raw.1);
             return forms;
         }
@@ -119,15 +131,18 @@ pub(crate) fn find(
     let mut subject = Subject::default();
     for text in typed {
         subject.texts.insert(text.trim().to_owned());
-        for family in kind.families() {
+        for family in kind.families(text) {
             subject.identifiers.extend(pseudonyms.forms(*family, text));
         }
     }
     let typed = subject.identifiers.clone();
-    let mut shared = BTreeSet::new();
+    let (mut shared, mut found) = (BTreeSet::new(), BTreeSet::new());
     let mut generations = Vec::new();
+    subject.damaged = tenant.damaged_generations()?;
     for entry in tenant.history()?.iter().rev() {
-        generations.push(tenant.generation(&entry.id)?);
+        if subject.damaged.iter().all(|it| it.id != entry.id) {
+            generations.push(tenant.generation(&entry.id)?);
+        }
     }
     for number in 0..MAX_ROUNDS {
         let known_names = std::mem::take(&mut subject.names);
@@ -135,6 +150,7 @@ pub(crate) fn find(
         for generation in &generations {
             round.look(generation, kind, &subject.identifiers, &typed)?;
         }
+        round.find_successors(&subject.identifiers, &typed)?;
         if !round.shared.is_empty() {
             // The rows that were found by these are of others: this look counts for nothing.
             subject.identifiers.retain(|it| !round.shared.contains(it));
@@ -145,6 +161,7 @@ pub(crate) fn find(
         let before = subject.identifiers.len();
         // Only of names that were known before this look it is known who else bears them.
         let are_names_settled = round.names.is_subset(&round.known_names);
+        found.extend(round.found.iter().filter_map(|(family, text)| canonical(*family, text)));
         for (family, text) in &round.found {
             if canonical(*family, text).is_some_and(|it| !shared.contains(&it)) {
                 subject.identifiers.extend(pseudonyms.forms(*family, text));
@@ -157,12 +174,16 @@ pub(crate) fn find(
             break;
         }
     }
-    let is_proof = |text: &String| {
-        let mut forms = kind.families().iter().filter_map(|it| canonical(*it, text));
-        forms.any(|it| subject.identifiers.contains(&it))
+    // What was typed is by now known to be a uid or a name.
+    let is_other_reading = |it: &(Family, String)| {
+        typed.contains(it) && !found.contains(it) && found.iter().any(|(_, text)| *text == it.1)
     };
-    subject.texts.retain(is_proof);
-    subject.shared = shared.len();
+    subject.identifiers.retain(|it| !is_other_reading(it));
+    subject.texts.retain(|text| {
+        let mut forms = Family::ALL.iter().filter_map(|it| canonical(*it, text));
+        forms.any(|it| subject.identifiers.contains(&it))
+    });
+    subject.shared = shared;
     Ok(subject)
 }
 
@@ -177,6 +198,10 @@ struct Round {
     names_of_others: BTreeSet<String>,
     keys: BTreeSet<String>,
     rows: BTreeMap<String, u64>,
+    /// The entities that had each reusable identifier, in any generation.
+    owners: BTreeMap<(Family, String), BTreeSet<String>>,
+    /// The lasting identifiers of each entity that was found.
+    lasting: BTreeMap<String, BTreeSet<(Family, String)>>,
 }
 
 impl Round {
@@ -209,6 +234,7 @@ impl Round {
                 });
                 self.take_names(&batch, row, is_subject);
                 if is_subject {
+                    self.take_lasting(&identifying, &batch, row);
                     matched += 1;
                     self.keys.insert(key(&batch, row).to_owned());
                     identifying
@@ -217,6 +243,9 @@ impl Round {
             }
         }
         self.rows.insert(generation.id().to_string(), matched);
+        for (form, owners) in owners.iter().filter(|((family, _), _)| is_reusable(*family)) {
+            self.owners.entry(form.clone()).or_default().extend(owners.iter().cloned());
+        }
         // Several that were all named by their uids are one and the same.
         owners.retain(|_, it| it.len() > 1 && !it.iter().all(|key| is_typed(key, typed)));
         for (form, owners) in owners {
@@ -235,6 +264,49 @@ impl Round {
 }
 
 impl Round {
+    fn take_lasting(&mut self, identifying: &Identifying, batch: &RecordBatch, row: usize) {
+        let lasting = self.lasting.entry(key(batch, row).to_owned()).or_default();
+        identifying.each(batch, row, |family, text| {
+            lasting.extend(canonical(family, text).filter(|it| is_lasting(it.0)));
+        });
+    }
+
+    /// Finds the identifiers that had another owner at another time: they prove nothing, and whoever had
+    /// them then is not the subject.
+    fn find_successors(
+        &mut self,
+        identifiers: &BTreeSet<(Family, String)>,
+        typed: &BTreeSet<(Family, String)>,
+    ) -> Result<(), Failure> {
+        let is_known = |key: &String| {
+            self.lasting.get(key).is_some_and(|it| it.iter().any(|form| identifiers.contains(form)))
+        };
+        for (form, owners) in self.owners.iter().filter(|(_, owners)| owners.len() > 1) {
+            if owners.iter().all(&is_known) || self.is_one(owners) {
+                continue;
+            }
+            if typed.contains(form) && !owners.iter().any(is_known) {
+                return Err(Failure::usage(format!(
+                    "this belonged to {} objects at different times: name the right ones by their \
+                     uids, several if they are one and the same",
+                    owners.len()
+                )));
+            }
+            self.shared.insert(form.clone());
+        }
+        Ok(())
+    }
+
+    /// Whether each of these entities has a lasting identifier in common with the ones before it.
+    fn is_one(&self, keys: &BTreeSet<String>) -> bool {
+        let mut known: BTreeSet<&(Family, String)> = BTreeSet::new();
+        keys.iter().filter_map(|key| self.lasting.get(key)).enumerate().all(|(number, lasting)| {
+            let is_joined = number == 0 || lasting.iter().any(|it| known.contains(it));
+            known.extend(lasting);
+            is_joined
+        })
+    }
+
     fn take_names(&mut self, batch: &RecordBatch, row: usize, is_subject: bool) {
         for column in ["name", "displayName"].iter().filter_map(|it| batch.column_by_name(it)) {
             each_text(column.as_ref(), row, &mut |name| {

@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use core_model::column::Family;
-use core_privacy::suppression::{KnownWords, SuppressionList, Suppressions};
+use core_privacy::mentions::Position;
+use core_privacy::suppression::{MentionCache, SuppressionList, Suppressions};
 use core_store::{RunLock, TenantStore};
+use serde_json::Value;
 
 use super::cleansing::{self, Cleansed};
 use super::erasure::{self, Certificate};
@@ -45,13 +47,14 @@ pub(super) fn certify(
     for id in unfinished {
         let certificate = certificate_of(config, lock, list, &id, cleansed, &found)?;
         erasure::end(lock, &certificate, &found)?;
-        if found.files.is_empty() {
+        let places = found.certain.names();
+        if places.is_empty() {
             tracing::warn!(
                 erasure = id,
                 "an erasure that was interrupted is finished and certified"
             );
         } else {
-            let files = found.files.iter().cloned().collect::<Vec<_>>().join(", ");
+            let files = places.into_iter().collect::<Vec<_>>().join(", ");
             tracing::error!(
                 erasure = id,
                 files,
@@ -83,7 +86,7 @@ fn certificate_of(
         reason,
         rows: rows_removed,
         events: events_removed,
-        found_afterwards: found.files.len(),
+        found_afterwards: found.certain.names().len(),
     };
     Ok(Certificate {
         id: id.to_owned(),
@@ -96,7 +99,10 @@ fn certificate_of(
         shared_identifiers: None,
         generations: cleansed.map_or_else(Vec::new, |it| it.generations.clone()),
         rows_removed,
+        texts_emptied: cleansed.map_or(0, |it| it.texts),
         events_removed,
+        damaged_generations_removed: Vec::new(),
+        possible_mentions: Value::Array(Vec::new()),
         raw_files_removed: cleansed.map_or(0, |it| it.raw_files),
         files_scanned: found.scanned_files,
         tables_scanned: found.scanned_tables,
@@ -106,11 +112,11 @@ fn certificate_of(
 
 fn search(tenant: &TenantStore, suppressions: &Suppressions) -> Result<Findings, Failure> {
     let mut findings = cleansing::search(tenant, suppressions)?;
-    let mut known = KnownWords::default();
+    let mut known = MentionCache::default();
     for (name, path) in tenant.files()? {
         findings.scanned_files += 1;
         if !name.ends_with(TABLE_FILE) && names_anybody(&path, suppressions, &mut known)? {
-            findings.files.insert(name);
+            findings.certain.add(&name, "", "");
         }
     }
     Ok(findings)
@@ -119,8 +125,8 @@ fn search(tenant: &TenantStore, suppressions: &Suppressions) -> Result<Findings,
 fn names_anybody(
     path: &Path,
     suppressions: &Suppressions,
-    known: &mut KnownWords,
+    known: &mut MentionCache,
 ) -> Result<bool, Failure> {
     let bytes = core_files::read_if_present(path).map_err(anyhow::Error::new)?.unwrap_or_default();
-    Ok(suppressions.are_named_in(&String::from_utf8_lossy(&bytes), known))
+    Ok(suppressions.are_named_in(Position::Label, &String::from_utf8_lossy(&bytes), known))
 }

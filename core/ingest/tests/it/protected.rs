@@ -36,7 +36,7 @@ fn protection(profile: Profile, erased: &[(Family, &str)]) -> Option<Protection>
     let mut list = SuppressionList::new(&keys);
     let erasure = Erasure { id: "e-1", since, reason: "request" };
     list.suppress(&keys, "acme.eu", erasure, erased.iter().copied()).expect("the same key");
-    let suppressions = list.matcher(&keys, "acme.eu").expect("the same key");
+    let suppressions = list.matcher(&keys, "acme.eu", "").expect("the same key");
     let policy = policy.expect("no overrides");
     Protection::new(policy, Some(&keys), "acme.eu", suppressions).expect("there are keys")
 }
@@ -202,4 +202,23 @@ proptest! {
             prop_assert_eq!(judged(profile, &export, batch_rows), full.clone());
         }
     }
+}
+
+#[test]
+fn the_next_owner_of_a_login_is_read_with_it() {
+    let export = "thing.name,thing.label,shelf.uid,thing.uid\n\
+                  ACME\\joe,blue,s1,t1\n\
+                  ACME\\joe,red,s1,t2\n\
+                  ACME\\ann,red,s1,t3\n";
+    let erased = [(Family::UserUid, "t1"), (Family::Login, "ACME\\joe")];
+    for profile in [Profile::Full, Profile::Pseudonymous] {
+        let protection = protection(profile, &erased);
+        let (listing, account) = things(protection.as_ref(), export, 1000);
+        assert_eq!((account.used, account.suppressed), (2, 1), "{listing}");
+        let names = listing.lines().filter(|it| it.trim_start().starts_with("name: \""));
+        assert_eq!(names.count(), 2, "both have a name: {listing}");
+    }
+    // Where nothing but the login is known, nobody else can be told from its owner.
+    let protection = protection(Profile::Full, &erased[1..]);
+    assert_eq!(things(protection.as_ref(), export, 1000).1.suppressed, 2);
 }

@@ -17,7 +17,7 @@ pub fn escape_for_terminal(text: &str) -> Cow<'_, str> {
 }
 
 /// Writes the same characters as escapes of JSON, which change no value.
-pub(crate) fn escape_in_json(line: &str) -> Cow<'_, str> {
+pub fn escape_in_json(line: &str) -> Cow<'_, str> {
     escape(line, |character, escaped| {
         for unit in character.encode_utf16(&mut [0; 2]) {
             write!(escaped, "\\u{unit:04x}").expect("a String takes any text");

@@ -173,13 +173,34 @@ fn a_generation_that_is_published_after_an_erasure_has_been_through_it() -> Chec
 }
 
 #[test]
-fn a_generation_that_cannot_be_read_goes_as_a_whole() -> Checked {
+fn a_damaged_generation_stays_closed_until_it_is_removed_by_name() -> Checked {
+    for broken in ["manifest.json", "entities/nexthink_device/part-00000.parquet"] {
+        let place = two_generations()?;
+        let folder = place.path(&format!("generations/{FIRST}"));
+        fs::write(folder.join(broken), "{")?;
+        let lock = place.lock()?;
+        lock.set_erasures(&ids(&["e-1"]))?;
+        let done = cleanse(&lock, "a")?;
+        assert_eq!(done.iter().filter(|it| it.damaged).count(), 1, "{broken}");
+        assert_eq!(keys(&place, SECOND)?, ["b", "c"], "the others are cleansed");
+        assert!(folder.exists() && place.tenant.generation(&FIRST.parse()?).is_err());
+        let damaged = place.tenant.damaged_generations()?;
+        assert_eq!(damaged.len(), 1, "{damaged:?}");
+        assert_eq!(damaged[0].rows.is_none(), broken == "manifest.json");
+        lock.remove_damaged(&damaged[0])?;
+        assert!(!folder.exists() && place.tenant.damaged_generations()?.is_empty());
+    }
+    Ok(())
+}
+
+#[test]
+fn the_published_generation_is_not_removed_though_it_is_damaged() -> Checked {
     let place = two_generations()?;
-    fs::write(place.path(&format!("generations/{FIRST}/manifest.json")), "{")?;
+    fs::write(place.path(&format!("generations/{SECOND}/manifest.json")), "{")?;
     let lock = place.lock()?;
     lock.set_erasures(&ids(&["e-1"]))?;
-    let done = cleanse(&lock, "a")?;
-    assert_eq!(done.iter().filter(|it| it.removed).count(), 1);
-    assert!(!place.path(&format!("generations/{FIRST}")).exists());
+    assert!(cleanse(&lock, "a").is_err());
+    let damaged = place.tenant.damaged_generations()?;
+    assert!(damaged[0].is_current && lock.remove_damaged(&damaged[0]).is_err());
     Ok(())
 }

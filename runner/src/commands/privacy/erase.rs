@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use core_model::column::Family;
+use core_privacy::canonical::canonical;
+use core_privacy::pseudonym::PREFIX;
+use core_privacy::reuse::{REUSABLE_DAYS, is_lasting, is_reusable};
 use core_privacy::suppression::SuppressionList;
+use core_store::RunLock;
 use serde_json::{Value, json};
 
 use crate::cli::{EraseArguments, Global, ReportFormat, RowFormat, SubjectArguments};
@@ -11,26 +16,38 @@ use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::ledger::{self, Event};
 use crate::privacy::erasure::{self, Certificate, Request};
+use crate::privacy::search::Findings;
 use crate::privacy::subject::{Kind, Subject};
 use crate::{output, privacy, run, system};
 
-/// Erases, or only shows what would go.
+/// Erases, or only shows what would go or stay.
 pub(super) fn erase(global: &Global, arguments: &EraseArguments) -> Result<Exit, Failure> {
-    check_reason(&arguments.reason)?;
+    let reason = arguments.reason.as_deref();
+    reason.map_or(Ok(()), check_reason)?;
     let config = commands::configured(global)?;
     let (kind, typed) = subject_of(&arguments.subject);
     let keys = privacy::load_keys(&config.privacy.key_file)?;
     let lock = run::lock(&config)?;
-    let request = Request { kind, typed, reason: &arguments.reason };
+    let reason = reason.unwrap_or_default();
+    let request = Request { kind, typed, reason, removes_damaged: arguments.remove_damaged };
     let subject = erasure::subject(&config, &lock, &keys, &request)?;
-    if arguments.dry_run {
-        return show(&subject, arguments.output);
-    }
-    if !arguments.yes {
-        show(&subject, arguments.output)?;
+    if arguments.review || !arguments.yes {
+        let findings = erasure::preview(&config, &lock, &keys, &subject)?;
+        record_preview(&lock, kind, &findings)?;
+        note_damaged(&subject);
+        if arguments.review {
+            return review(&findings, arguments.output);
+        }
+        show(&subject, &findings, arguments.output)?;
+        if arguments.dry_run {
+            return Ok(Exit::Complete);
+        }
         return Err(Failure::usage(
             "nothing was erased: it cannot be undone, so that it takes `--yes`",
         ));
+    }
+    if arguments.dry_run {
+        return Err(Failure::usage("`--dry-run` and `--yes` contradict each other"));
     }
     let erased = erasure::erase(&config, &lock, &keys, &request, &subject)?;
     match arguments.output {
@@ -41,6 +58,27 @@ pub(super) fn erase(global: &Global, arguments: &EraseArguments) -> Result<Exit,
         note_elsewhere(&config, &erased.keys);
     }
     Ok(Exit::Complete)
+}
+
+fn record_preview(lock: &RunLock, kind: Kind, findings: &Findings) -> Result<(), Failure> {
+    let event = Event::ErasurePreview {
+        kind: kind.name(),
+        rows: findings.rows.values().sum(),
+        texts: findings.texts,
+        events: findings.events,
+        possible: findings.possible.rows(),
+    };
+    ledger::record(lock.tenant(), &event)?;
+    Ok(())
+}
+
+fn note_damaged(subject: &Subject) {
+    for damaged in &subject.damaged {
+        output::note(&format!(
+            "generation {} cannot be read: an erasure takes `--remove-damaged`, which removes it",
+            erasure::describe_damaged(damaged)
+        ));
+    }
 }
 
 /// Says how what was given away goes too.
@@ -70,38 +108,105 @@ pub(super) fn subject_of(arguments: &SubjectArguments) -> (Kind, &[String]) {
     }
 }
 
-fn show(subject: &Subject, format: ReportFormat) -> Result<Exit, Failure> {
+/// What is known of the subject, by which identifiers, and what would go.
+fn show(subject: &Subject, findings: &Findings, format: ReportFormat) -> Result<(), Failure> {
+    let identifiers = shown_identifiers(subject);
     if format == ReportFormat::Json {
+        let kinds = identifiers.iter().map(
+            |[text, kind, until]| json!({ "identifier": text, "kind": kind, "suppressed": until }),
+        );
         let report = json!({
             "dryRun": true,
-            "rows": subject.rows,
+            "rows": findings.rows,
+            "texts": findings.texts,
+            "events": findings.events,
+            "possibleMentions": findings.possible.rows(),
             "identifiers": subject.texts,
-            "sharedIdentifiers": subject.shared,
+            "identifierKinds": kinds.collect::<Vec<_>>(),
+            "sharedIdentifiers": subject.shared.len(),
         });
+        output::result(&pretty(&report)?);
+        return Ok(());
+    }
+    let rows = findings.rows.iter().map(|(id, rows)| [id.clone(), rows.to_string()]);
+    let texts = ["texts of others".to_owned(), findings.texts.to_string()];
+    let events = ["events of the audit trail".to_owned(), findings.events.to_string()];
+    let rows = rows.chain([texts, events]);
+    output::result(&output::table(["what would go", "count"], rows, 1));
+    let header = ["known by", "kind", "suppressed"];
+    output::result(&output::table(header, identifiers, 3));
+    note_shared(subject.shared.len());
+    note_possible(findings.possible.rows());
+    if subject.keys.is_empty() {
+        output::note(if findings.events + findings.texts > 0 {
+            "no generation has it: it is known from texts and the audit trail alone"
+        } else {
+            "nothing of it is stored; to erase it keeps it from being read later"
+        });
+    }
+    Ok(())
+}
+
+/// Each identifier with whether somebody else may get it, and how long it would be suppressed.
+fn shown_identifiers(subject: &Subject) -> Vec<[String; 3]> {
+    let forms = |text: &str| {
+        let forms = Family::ALL.into_iter().filter_map(|it| canonical(it, text));
+        forms.filter(|it| subject.identifiers.contains(it)).collect::<Vec<_>>()
+    };
+    let has_lasting = subject.identifiers.iter().any(|(family, text)| {
+        let text = text.to_lowercase();
+        let is_reusable = |it: &(Family, String)| is_reusable(it.0) && it.1.to_lowercase() == text;
+        is_lasting(*family)
+            && !text.starts_with(PREFIX)
+            && !subject.identifiers.iter().any(is_reusable)
+    });
+    let rows = subject.texts.iter().map(|text| {
+        let forms = forms(text);
+        let is_lasting = forms.iter().all(|(family, _)| is_lasting(*family));
+        let (kind, until) = match (is_lasting, has_lasting) {
+            (true, _) => ("lasting", "until lifted".to_owned()),
+            (false, true) => ("reusable", format!("{REUSABLE_DAYS} days, not for a next owner")),
+            (false, false) => ("reusable", "until lifted, also for a next owner".to_owned()),
+        };
+        [text.clone(), kind.to_owned(), until]
+    });
+    rows.collect()
+}
+
+/// The places that may name the subject and stay.
+fn review(findings: &Findings, format: ReportFormat) -> Result<Exit, Failure> {
+    if format == ReportFormat::Json {
+        let report = json!({ "possibleMentions": findings.possible.to_json() });
         output::result(&pretty(&report)?);
         return Ok(Exit::Complete);
     }
-    let rows = subject.rows.iter().map(|(id, rows)| [id.clone(), rows.to_string()]);
-    output::result(&output::table(["generation", "objects"], rows, 1));
-    let texts = subject.texts.iter().map(|text| [text.clone()]);
-    output::result(&output::table(["known by"], texts, 1));
-    note_shared(subject.shared);
-    if subject.keys.is_empty() {
-        output::note("nothing of it is stored; to erase it keeps it from being read later");
-    }
+    let rows = findings.possible.0.iter().map(|((place, column), it)| {
+        let keys: Vec<&str> = it.keys.iter().map(String::as_str).collect();
+        [place.clone(), column.clone(), keys.join("\n"), it.rows.to_string()]
+    });
+    output::result(&output::table(["place", "column", "objects", "rows"], rows, 3));
+    output::note(if findings.possible.0.is_empty() {
+        "no other text has a word of it"
+    } else {
+        "these texts have a word that may be a name of it or mean something else: an erasure leaves them"
+    });
     Ok(Exit::Complete)
 }
 
 fn print(certificate: &Certificate) {
     let Certificate { id, rows_removed, generations, events_removed, .. } = certificate;
+    let possible = certificate.possible_mentions();
+    let found = if possible == 0 { "nothing found" } else { "no name found beyond doubt" };
     output::result(&format!(
-        "erasure {id}: {rows_removed} entities and relationships taken out of {} generations, and \
-         {events_removed} events; {} files and {} tables looked through, and nothing found",
+        "erasure {id}: {rows_removed} entities and relationships taken out of {} generations, {} texts \
+         emptied, and {events_removed} events removed; {} files and {} tables looked through, and {found}",
         generations.len(),
+        certificate.texts_emptied,
         certificate.files_scanned,
         certificate.tables_scanned
     ));
     note_shared(certificate.shared_identifiers.unwrap_or_default());
+    note_possible(possible);
     if *rows_removed == 0 && *events_removed == 0 {
         output::note(&format!(
             "nothing of it was stored: if that is a surprise, `{} privacy suppression lift {id}` takes \
@@ -109,7 +214,20 @@ fn print(certificate: &Certificate) {
             system::own_command()
         ));
     }
+    for generation in &certificate.damaged_generations_removed {
+        output::note(&format!("generation {generation} could not be read and is removed"));
+    }
     output::note(&format!("certificate-{id}.json in the store says so, without a name"));
+}
+
+fn note_possible(rows: u64) {
+    if rows > 0 {
+        output::note(&format!(
+            "{rows} other cells have a word that may be a name of it or mean something else; they stay: \
+             `{} privacy erase --review` lists them before an erasure, and its certificate after it",
+            system::own_command()
+        ));
+    }
 }
 
 fn note_shared(shared: usize) {

@@ -3,8 +3,8 @@
 use crate::cli::{Global, RetrievalFormat, RetrieveArguments};
 use crate::exit::{Exit, Failure};
 use crate::ledger::{self, Event};
-use crate::privacy::retrieval;
 use crate::privacy::subject::{self, AllPseudonyms};
+use crate::privacy::{erasure, retrieval};
 use crate::system::Moment;
 use crate::{commands, output, privacy};
 
@@ -22,7 +22,8 @@ pub(super) fn retrieve(global: &Global, arguments: &RetrieveArguments) -> Result
     let subject = subject::find(&tenant, kind, typed, &pseudonyms)?;
     let now = Moment::now().to_rfc3339();
     let retrieval = retrieval::retrieve(&config, &tenant, kind, &subject, now)?;
-    let event = Event::Retrieval { kind: kind.name(), rows: retrieval.rows() };
+    let (rows, events) = (retrieval.rows(), retrieval.audit_events.len());
+    let event = Event::Retrieval { kind: kind.name(), rows, events };
     ledger::record(&tenant, &event)?;
     match arguments.output {
         RetrievalFormat::Json => {
@@ -30,8 +31,18 @@ pub(super) fn retrieve(global: &Global, arguments: &RetrieveArguments) -> Result
         }
         RetrievalFormat::Html => output::result(&privacy::page::html(&retrieval)),
     }
+    for damaged in &subject.damaged {
+        output::note(&format!(
+            "generation {} cannot be read, so it is not known whether it has something",
+            erasure::describe_damaged(damaged)
+        ));
+    }
     if subject.keys.is_empty() && !global.quiet {
-        output::note("nothing is known of it");
+        output::note(if events == 0 {
+            "nothing is known of it"
+        } else {
+            "no generation has it: it is known from the audit trail alone"
+        });
     }
     Ok(Exit::Complete)
 }

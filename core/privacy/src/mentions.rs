@@ -1,0 +1,333 @@
+//! The rule that decides whether a text names somebody: one rule for suppression, cleansing and search.
+//!
+//! A text names somebody only where it leaves no doubt. A *full form* tells one account from all others
+//! and counts wherever it stands. A *bare name*, such as a login without its domain, is often a word of
+//! the language (`will`, `office`, `portal`) and counts only where its place makes it a name.
+//!
+//! | What | Is named by a text that has it | Is not named by |
+//! | --- | --- | --- |
+//! | e-mail address, UPN | as a whole address, whatever surrounds it: `<…>`, `“…”`, `/u/…/x`, `?u=…&a=1`; also with a tag (`zoe+news@`) | a longer local part (`o'neill@` for `neill@`, `jane.doe2@` for `jane.doe@`), a longer domain |
+//! | `DOMAIN\login` | as a whole pair, also inside a path | a longer login or domain |
+//! | SID | not continued by a digit or by `-` and a digit | `S-1-5-21-7-10` for `S-1-5-21-7-1` |
+//! | uid | as a whole token of at least six characters with a letter and a digit; a UUID inside a longer token too | a shorter uid, or one that could be a word or a number |
+//! | pseudonym | as a whole token | – |
+//! | bare login | after a home folder (`\Users\`, `/home/`, `/u/`), `~`, `user=`, `-u`, before the `@` of `ssh` or of a URL, as the whole text, as the account of an event | the same word anywhere else |
+//! | device name | after `\\`, `://`, `host=`, as the whole text | the same word anywhere else |
+//! | full name, serial number | never: others may share it | – |
+//!
+//! File names: a known file extension may follow a full form (`zoe@acme.example.ost`), and then `log_` or
+//! `log-` may precede it. Before `DOMAIN\login` such a prefix may stand anywhere if it has no capital and
+//! the domain no small letter (`backup-ACME\zoe`).
+//!
+//! Upper and lower case are alike. The rule also reads what a text says once it is decoded: see
+//! [`readings`]. Everything else that contains an identifier between other words is *possible*: nothing is
+//! done about it, and `privacy erase --review` lists the places for a person to decide.
+//!
+//! `tests/mentions.rs` states the same rule as a judgement about one place in a text; property tests hold
+//! both equal.
+
+mod marks;
+pub mod readings;
+
+use core_model::column::Family;
+
+use self::readings::{Doubt, readings};
+use crate::pseudonym::PREFIX;
+
+/// The shortest uid that is looked for inside texts.
+const MIN_UID: usize = 6;
+
+/// The length of a UUID with hyphens.
+const UUID: usize = 36;
+
+/// Words that a login name with spaces may have.
+const MAX_LOGIN_WORDS: usize = 4;
+
+/// How many prefixes joined by `-` or `_` are taken off.
+const MAX_JOINTS: usize = 8;
+
+/// Extensions of files that are no top-level domains, so that a domain cannot end in one.
+const FILE_EXTENSIONS: [&str; 48] = [
+    "7z", "bak", "bat", "bin", "bmp", "cab", "cer", "cfg", "cmd", "conf", "contact", "csv", "dat",
+    "dmp", "doc", "docx", "eml", "etl", "evtx", "exe", "gz", "htm", "html", "ini", "jpeg", "jpg",
+    "json", "lnk", "log", "msg", "nst", "old", "ost", "pdf", "png", "pptx", "pst", "rdp", "sql",
+    "tar", "tmp", "txt", "vcf", "xls", "xlsx", "xml", "yaml", "yml",
+];
+
+/// Where a text stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// Who did something: the whole text is the name of an account.
+    Account,
+    /// What somebody typed or a program put together.
+    Text,
+    /// A word of a list, such as the source of an event: as a whole it is never a bare name.
+    Label,
+}
+
+/// Hands out everything in a text that names somebody if it is their identifier. What is handed out has
+/// any case; [`crate::canonical::canonical`] compares it.
+pub fn each_mention(position: Position, text: &str, take: &mut dyn FnMut(Family, &str)) {
+    whole(position, text, take);
+    for reading in readings(text, Doubt::Excluded) {
+        addresses(&reading, take);
+        accounts(&reading, take);
+        sids(&reading, take);
+        tokens(&reading, take);
+        marks::each_bare_name(&reading, take);
+    }
+}
+
+/// Whether a text may name somebody by one of their texts, in any place and reading: it stands there, and
+/// not inside a longer word. `needles` are in lower case.
+pub fn may_mention<'a>(text: &str, needles: impl IntoIterator<Item = &'a str> + Clone) -> bool {
+    readings(text, Doubt::Included).into_iter().any(|reading| {
+        let reading = reading.to_lowercase();
+        needles.clone().into_iter().any(|needle| stands_alone(&reading, needle))
+    })
+}
+
+fn stands_alone(text: &str, needle: &str) -> bool {
+    let is_alone = |(start, found): (usize, &str)| {
+        let before = text[..start].chars().next_back();
+        let after = text[start + found.len()..].chars().next();
+        let is_longer_address = needle.contains('@') && matches!(before, Some('.' | '\'' | '’'));
+        !before.is_some_and(char::is_alphanumeric)
+            && !after.is_some_and(char::is_alphanumeric)
+            && !is_longer_address
+    };
+    !needle.is_empty() && text.match_indices(needle).any(is_alone)
+}
+
+/// The whole text as an identifier.
+fn whole(position: Position, text: &str, take: &mut dyn FnMut(Family, &str)) {
+    let text = text.trim();
+    let text = match position {
+        // The mark of an account of the system is no part of its name.
+        Position::Account => text.strip_prefix('*').unwrap_or(text),
+        Position::Text => text,
+        Position::Label => "",
+    };
+    if text.is_empty() {
+        return;
+    }
+    for family in [Family::Login, Family::Address, Family::Sid, Family::UserUid] {
+        take(family, text);
+    }
+    if position == Position::Text {
+        take(Family::DeviceUid, text);
+        take(Family::DeviceName, text);
+    }
+}
+
+/// Every `local@domain`.
+fn addresses(text: &str, take: &mut dyn FnMut(Family, &str)) {
+    for (at, _) in text.match_indices('@') {
+        let local = last_run(&text[..at], is_of_login).trim_start_matches(is_mark);
+        let domain = first_run(&text[at + 1..], is_of_domain).trim_end_matches(is_mark);
+        if local.is_empty() || domain.is_empty() {
+            continue;
+        }
+        let start = at - local.len();
+        let stem = without_extensions(domain);
+        if let Some((mailbox, _)) = local.split_once('+') {
+            take(Family::Address, &format!("{mailbox}@{stem}"));
+        }
+        let mut mention = |start: usize, domain: &str| {
+            take(Family::Address, &text[start..=at + domain.len()]);
+        };
+        mention(start, domain);
+        if stem.len() < domain.len() {
+            mention(start, stem);
+            joints(local).for_each(|joint| mention(start + joint, stem));
+        }
+        // Mail allows separators in a local part, so each longer piece may be one too.
+        let longest = last_run(&text[..at], |it| is_of_login(it) || is_of_mail(it));
+        let starts = longest.char_indices().rev().filter(|(_, it)| is_of_mail(*it));
+        let starts = starts.map(|(place, it)| at - longest.len() + place + it.len_utf8());
+        let starts = starts.chain([at - longest.len()]).filter(|it| *it < start);
+        for start in starts.take(MAX_JOINTS) {
+            mention(start, domain);
+        }
+    }
+}
+
+/// Every `DOMAIN\login`.
+fn accounts(text: &str, take: &mut dyn FnMut(Family, &str)) {
+    for (slash, _) in text.match_indices('\\') {
+        let domain = last_run(&text[..slash], is_of_domain_name).trim_start_matches(is_mark);
+        let rest = &text[slash + 1..];
+        let login = trimmed_login(first_run(rest, is_of_login));
+        let is_machine = rest[login.len()..].starts_with('$');
+        if domain.is_empty() || login.is_empty() || is_machine {
+            continue;
+        }
+        let start = slash - domain.len();
+        let stem = without_extensions(login);
+        let is_file = stem.len() < login.len();
+        let mut mention =
+            |start: usize, login: &str| take(Family::Login, &text[start..=slash + login.len()]);
+        mention(start, login);
+        if is_file {
+            mention(start, stem);
+        }
+        for longer in with_spaces(rest) {
+            mention(start, longer);
+        }
+        for joint in joints(domain) {
+            let (prefix, name) = domain.split_at(joint);
+            let has_other_case =
+                !prefix.contains(char::is_uppercase) && !name.contains(char::is_lowercase);
+            if has_other_case {
+                mention(start + joint, login);
+            }
+            if is_file {
+                mention(start + joint, stem);
+            }
+        }
+    }
+}
+
+/// Every SID.
+fn sids(text: &str, take: &mut dyn FnMut(Family, &str)) {
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    while let Some(found) = memchr::memchr2(b'S', b's', &bytes[start..]) {
+        let place = start + found;
+        start = place + 1;
+        let is_sid = bytes.get(place + 1..place + 4) == Some(b"-1-");
+        if !is_sid || text[..place].ends_with(char::is_alphanumeric) {
+            continue;
+        }
+        let sid = first_run(&text[place + 1..], |it| it == '-' || it.is_ascii_digit());
+        let end = place + 1 + sid.trim_end_matches('-').len();
+        if !text[end..].starts_with(char::is_alphanumeric) {
+            take(Family::Sid, &text[place..end]);
+        }
+    }
+}
+
+/// Every uid and pseudonym.
+fn tokens(text: &str, take: &mut dyn FnMut(Family, &str)) {
+    for token in text.split(|it| !is_of_token(it)) {
+        let token = token.trim_matches(['-', '_']);
+        if token.len() < MIN_UID || !token.is_ascii() {
+            continue;
+        }
+        if is_strong_uid(token) {
+            take(Family::UserUid, token);
+            take(Family::DeviceUid, token);
+        }
+        each_uuid(token, &mut |uuid| {
+            take(Family::UserUid, uuid);
+            take(Family::DeviceUid, uuid);
+        });
+        if let Some(pseudonym) = pseudonym_in(token) {
+            Family::ALL.into_iter().for_each(|family| take(family, pseudonym));
+        }
+    }
+}
+
+/// Whether a uid could hardly be a word or a number.
+fn is_strong_uid(token: &str) -> bool {
+    token.len() >= MIN_UID
+        && token.contains(|it: char| it.is_ascii_digit())
+        && token.contains(|it: char| it.is_ascii_alphabetic())
+}
+
+/// The UUIDs inside a longer token.
+fn each_uuid(token: &str, take: &mut dyn FnMut(&str)) {
+    let is_joint = |it: Option<&u8>| it.is_none_or(|it| !it.is_ascii_alphanumeric());
+    let bytes = token.as_bytes();
+    for (start, window) in bytes.windows(UUID).enumerate() {
+        let is_uuid = window.iter().enumerate().all(|(place, it)| match place {
+            8 | 13 | 18 | 23 => *it == b'-',
+            _ => it.is_ascii_hexdigit(),
+        });
+        let before = start.checked_sub(1).and_then(|it| bytes.get(it));
+        let is_whole = bytes.len() == UUID;
+        if is_uuid && !is_whole && is_joint(before) && is_joint(bytes.get(start + UUID)) {
+            take(&token[start..start + UUID]);
+        }
+    }
+}
+
+/// The pseudonym that a token ends with.
+fn pseudonym_in(token: &str) -> Option<&str> {
+    let lower = token.to_ascii_lowercase();
+    let start = lower.find(PREFIX)?;
+    let is_joined = token[..start].ends_with(|it: char| it.is_ascii_alphanumeric());
+    (!is_joined).then_some(&token[start..])
+}
+
+/// The login names with spaces that a text may begin with.
+fn with_spaces(text: &str) -> impl Iterator<Item = &str> {
+    let piece = first_run(text, |it| is_of_login(it) || it == ' ');
+    let ends = piece.match_indices(' ').map(|(end, _)| end).chain([piece.len()]);
+    let longer = ends.skip(1).take(MAX_LOGIN_WORDS).map(|end| trimmed_login(&piece[..end]));
+    longer.filter(|it| it.contains(' '))
+}
+
+/// A login name without the punctuation and the possessive after it.
+fn trimmed_login(login: &str) -> &str {
+    let login = login.trim_end_matches(|it| is_mark(it) || it == ' ');
+    let owner = login.strip_suffix("'s").or_else(|| login.strip_suffix("’s"));
+    owner.unwrap_or(login).trim_end_matches(is_mark)
+}
+
+/// The places behind each `-` or `_` of a name, the first ones only.
+fn joints(name: &str) -> impl Iterator<Item = usize> {
+    let joints = name.match_indices(['-', '_']).map(|(place, _)| place + 1);
+    joints.filter(|place| name[*place..].starts_with(char::is_alphanumeric)).take(MAX_JOINTS)
+}
+
+/// A name without the extensions of a file.
+fn without_extensions(name: &str) -> &str {
+    let mut stem = name;
+    while let Some((front, extension)) = stem.rsplit_once('.') {
+        let is_known = FILE_EXTENSIONS.iter().any(|it| it.eq_ignore_ascii_case(extension));
+        if !is_known || front.is_empty() {
+            break;
+        }
+        stem = front;
+    }
+    stem
+}
+
+/// The longest start of a text of such characters.
+fn first_run(text: &str, is_of: impl Fn(char) -> bool) -> &str {
+    text.find(|it| !is_of(it)).map_or(text, |end| &text[..end])
+}
+
+/// The longest end of a text of such characters.
+fn last_run(text: &str, is_of: impl Fn(char) -> bool) -> &str {
+    &text[text.trim_end_matches(is_of).len()..]
+}
+
+/// What local parts and login names are made of. Mail allows more, which is nearly always a separator.
+fn is_of_login(it: char) -> bool {
+    it.is_alphanumeric() || is_mark(it)
+}
+
+/// What the local part of an address may have besides (RFC 5322).
+fn is_of_mail(it: char) -> bool {
+    "!#$%&*/=?^`{|}~".contains(it)
+}
+
+fn is_of_domain(it: char) -> bool {
+    it.is_alphanumeric() || matches!(it, '.' | '-')
+}
+
+/// Windows allows `_` in the names of domains.
+fn is_of_domain_name(it: char) -> bool {
+    is_of_domain(it) || it == '_'
+}
+
+fn is_of_token(it: char) -> bool {
+    it.is_alphanumeric() || matches!(it, '-' | '_')
+}
+
+/// Punctuation that may stand inside a name, and around one.
+fn is_mark(it: char) -> bool {
+    matches!(it, '.' | '_' | '-' | '+' | '\'' | '’')
+}

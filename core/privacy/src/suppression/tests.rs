@@ -1,0 +1,183 @@
+//! Tests of the suppression list and of what it knows.
+
+use super::*;
+use crate::pseudonym::Pseudonyms;
+
+const ERASURE: Erasure<'_> =
+    Erasure { id: "e-1", since: "2026-11-22T10:00:00Z", reason: "request" };
+
+fn ring(first: u8) -> KeyRing {
+    KeyRing::new("2026-11-22T10:00:00Z", &[first; 64])
+}
+
+fn of_jane(keys: &KeyRing) -> SuppressionList {
+    let mut list = SuppressionList::new(keys);
+    let jane =
+        [(Family::Address, "jane.doe@acme.example"), (Family::UserUid, "u-1"), (Family::Sid, " ")];
+    assert_eq!(list.suppress(keys, "acme.eu", ERASURE, jane), Ok(2));
+    list
+}
+
+#[test]
+fn somebody_who_was_erased_is_known_by_any_identifier() {
+    let keys = ring(1);
+    let known = of_jane(&keys).matcher(&keys, "acme.eu", "").expect("the same key");
+    let table = [
+        (Family::Address, "Jane.Doe@acme.example", true),
+        (Family::Login, "JANE.DOE@acme.example", true),
+        (Family::UserUid, "u-1", true),
+        (Family::UserUid, "u-2", false),
+        (Family::DeviceUid, "u-1", false),
+        (Family::Sid, "", false),
+    ];
+    for (family, value, expected) in table {
+        assert_eq!(known.has(family, value), expected, "{value}");
+    }
+    let elsewhere = of_jane(&keys).matcher(&keys, "acme.us", "").expect("the same key");
+    assert!(!elsewhere.has(Family::UserUid, "u-1"));
+}
+
+#[test]
+fn a_list_is_read_as_it_was_written_and_has_no_name() {
+    let keys = ring(1);
+    let list = of_jane(&keys);
+    let text = list.to_text();
+    assert_eq!(SuppressionList::parse(&text), Ok(list));
+    assert!(!text.contains("jane") && !text.contains("u-1"), "{text}");
+    let pseudonym = Pseudonyms::new(&keys, "acme.eu").of(Family::UserUid, "u-1");
+    let token = pseudonym.as_deref().and_then(|it| it.rsplit('-').next()).expect("there is one");
+    assert!(!text.contains(token), "a pseudonym must not lead to the suppressed");
+}
+
+#[test]
+fn a_list_holds_each_lasting_identifier_once_and_survives_a_rotation() {
+    let mut keys = ring(1);
+    let mut list = of_jane(&keys);
+    keys.rotate("2026-12-01T10:00:00Z", &[9; 32]);
+    let again = [(Family::Address, "JANE.DOE@ACME.EXAMPLE"), (Family::UserUid, "u-7")];
+    let erasure = Erasure { id: "e-2", ..ERASURE };
+    // The time of a reusable identifier begins anew; a lasting one is there once.
+    assert_eq!(list.suppress(&keys, "acme.eu", erasure, again), Ok(2));
+    assert_eq!(list.suppress(&keys, "acme.eu", erasure, [(Family::UserUid, "u-1")]), Ok(0));
+    assert!(list.matcher(&keys, "acme.eu", "").expect("lasting").has(Family::UserUid, "u-1"));
+    assert_eq!((list.lift("e-1"), list.entries().len()), (2, 2));
+    assert!(!list.matcher(&keys, "acme.eu", "").expect("lasting").has(Family::UserUid, "u-1"));
+}
+
+#[test]
+fn the_list_of_another_key_is_refused_rather_than_useless() {
+    let list = of_jane(&ring(1));
+    let other = ring(2);
+    let refused = list.matcher(&other, "acme.eu", "").err();
+    assert!(matches!(refused, Some(PrivacyError::OtherSuppressionKey { .. })));
+    assert!(list.clone().suppress(&other, "acme.eu", ERASURE, []).is_err());
+}
+
+#[test]
+fn what_is_no_list_is_refused() {
+    let text = of_jane(&ring(1)).to_text();
+    let table = [
+        String::new(),
+        text.replace("\"version\": 2", "\"version\": 3"),
+        text.replace("user-uid", "unknown"),
+        text.replacen("\"token\": \"", "\"token\": \"00", 1),
+    ];
+    for text in table {
+        assert!(SuppressionList::parse(&text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_text_is_read_in_clear_and_encoded() {
+    let keys = ring(1);
+    let mut list = of_jane(&keys);
+    let logins = [(Family::Login, "ACME\\jdoe"), (Family::Login, "jdoe")];
+    list.suppress(&keys, "acme.eu", ERASURE, logins).expect("the same key");
+    let known = list.matcher(&keys, "acme.eu", "").expect("the same key");
+    let table = [
+        ("a call from <Jane.Doe@acme.example>.", true),
+        ("{\"user\":\"ACME\\\\jdoe\"}", true),
+        ("user=acme\\jdoe;host=x", true),
+        ("mail%3A jane.doe%40acme.example", true),
+        ("token amFuZS5kb2VAYWNtZS5leGFtcGxl was used", true),
+        ("ssh jdoe@10.0.0.1", true),
+        ("jdoe", true),
+        ("nobody@acme.example and jdoe", false),
+        ("", false),
+    ];
+    let mut cache = MentionCache::default();
+    for (text, expected) in table.into_iter().chain(table) {
+        assert_eq!(known.are_named_in(Position::Text, text, &mut cache), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_device_is_no_account_of_its_name() {
+    let keys = ring(1);
+    let mut list = SuppressionList::new(&keys);
+    let portal = [(Family::DeviceName, "PORTAL")];
+    list.suppress(&keys, "acme.eu", ERASURE, portal).expect("the same key");
+    let known = list.matcher(&keys, "acme.eu", "").expect("the same key");
+    let named =
+        |position, text: &str| known.are_named_in(position, text, &mut MentionCache::default());
+    assert!(named(Position::Text, "portal"));
+    assert!(!named(Position::Account, "portal") && !named(Position::Label, "Portal"));
+    assert!(!named(Position::Text, "[Portal|LOGIN|20101|anna] User logged in"));
+}
+
+#[test]
+fn a_reusable_identifier_does_not_suppress_its_next_owner() {
+    let keys = ring(1);
+    let login = (Family::Login, "ACME\\jdoe");
+    let (uid, sid) = ((Family::UserUid, "u-1"), (Family::Sid, "S-1-5-21-7"));
+    let suppressed = |identifiers: &[(Family, &str)], from: &str, row: &[(Family, &str)]| {
+        let mut list = SuppressionList::new(&keys);
+        let identifiers = identifiers.iter().copied();
+        list.suppress(&keys, "acme.eu", ERASURE, identifiers).expect("the same key");
+        let known = list.matcher(&keys, "acme.eu", from).expect("the same key");
+        known.has_row(row.iter().copied())
+    };
+    let pseudonym = Pseudonyms::new(&keys, "acme.eu").of(Family::UserUid, "u-1").expect("one");
+    let (other, empty) = ((Family::UserUid, "u-2"), (Family::Sid, ""));
+    let (before, after) = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
+    let table: &[(&[(Family, &str)], &str, &[(Family, &str)], bool)] = &[
+        // The owner, by anything that is known of them.
+        (&[uid, sid, login], before, &[uid, login], true),
+        (&[uid, sid, login], after, &[uid], true),
+        (&[uid, sid, login], before, &[other, sid, login], true),
+        (&[uid, sid, login], before, &[login], true),
+        (&[uid, sid, login], before, &[empty, login], true),
+        (&[uid, login], before, &[(Family::DeviceUid, "d-1"), login], true),
+        // The next owner.
+        (&[uid, sid, login], before, &[other, login], false),
+        (&[uid, sid, login], before, &[(Family::Sid, "S-1-5-21-8"), login], false),
+        // A row that does not tell, after the time.
+        (&[uid, sid, login], after, &[login], false),
+        // Nothing lasting was known of the owner.
+        (&[login], before, &[other, login], true),
+        (&[login], after, &[other, login], true),
+        (&[(Family::UserUid, &pseudonym), login], after, &[other, login], true),
+        // What was typed may be a uid or a login.
+        (
+            &[(Family::UserUid, "jdoe"), (Family::Login, "jdoe")],
+            before,
+            &[other, (Family::Login, "jdoe")],
+            true,
+        ),
+        (&[uid], before, &[other], false),
+    ];
+    for (number, (identifiers, from, row, expected)) in table.iter().enumerate() {
+        assert_eq!(suppressed(identifiers, from, row), *expected, "row {number}");
+    }
+}
+
+#[test]
+fn a_uid_that_a_run_comes_upon_is_suppressed_for_the_rest_of_it() {
+    let keys = ring(1);
+    let mut known = of_jane(&keys).matcher(&keys, "acme.eu", "").expect("the same key");
+    known.add(Family::UserUid, "u-99");
+    assert!(known.has(Family::UserUid, "u-99"));
+    let mut nobody = Suppressions::default();
+    nobody.add(Family::UserUid, "u-99");
+    assert!(nobody.is_empty() && !nobody.has(Family::UserUid, "u-99"));
+}
