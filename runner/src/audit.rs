@@ -138,6 +138,13 @@ fn check_privacy(log: &EventLog, notes: &Notes, mark: &PrivacyMark) -> Result<()
     )))
 }
 
+/// Refuses settings under which no event could be added to those that are stored.
+pub(crate) fn check_settings(config: &Config, tenant: &TenantStore) -> Result<(), Failure> {
+    let (_, mark) = privacy::of_events(config)?;
+    let log = tenant.events(LOG)?;
+    check_privacy(&log, &Notes::of(&log)?, &mark)
+}
+
 /// Removes all events and forgets what was read; says how many there were.
 pub(crate) fn start_over(lock: &RunLock) -> Result<u64, StoreError> {
     let mut appender = appender(lock)?;

@@ -1,6 +1,7 @@
-//! What can be typed.
+//! The command line.
 
 mod destinations;
+mod json;
 mod privacy;
 mod query;
 mod store;
@@ -8,6 +9,7 @@ mod store;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use core_query::Format;
@@ -16,6 +18,7 @@ pub(crate) use self::destinations::{
     DestinationName, DestroyArguments, EverythingArguments, ExportCommand, FolderArguments,
     PurgeArguments, SyncArguments, TableFormat,
 };
+pub(crate) use self::json::asks_for_json;
 pub(crate) use self::privacy::{
     EraseArguments, KeyCommand, LedgerCommand, PrivacyCommand, RetentionArguments, RetrievalFormat,
     RetrieveArguments, SubjectArguments, SuppressionCommand,
@@ -24,9 +27,9 @@ pub(crate) use self::query::QueryArguments;
 pub(crate) use self::store::StoreCommand;
 use crate::exit::EXIT_CODES;
 
-/// Brings a Nexthink estate into a graph that you can query: devices, users, packages, alerts.
+/// Fetch a Nexthink estate and publish it as a graph.
 ///
-/// With no command and no configuration it shows itself on a simulated tenant.
+/// Without a command and a configuration it runs a demo on a simulated tenant.
 #[derive(Debug, Parser)]
 #[command(name = "nexthink-graph", bin_name = "nexthink-graph", version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -51,66 +54,73 @@ impl Cli {
     }
 }
 
-/// What every command takes.
+/// The options of every command.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The configuration file [default: nexthink-graph.toml, if there is one]
-    #[arg(long, short, global = true, value_name = "FILE", env = "NEXTHINK_GRAPH_CONFIG")]
+    /// Read this configuration file [default: nexthink-graph.toml, if it exists]
+    // An empty variable is none, as elsewhere in shells and containers.
+    #[arg(long, short, global = true, value_name = "FILE", env = "NEXTHINK_GRAPH_CONFIG",
+        value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub(crate) config: Option<PathBuf>,
-    /// Show no progress and no remarks, only results and errors
+    /// Print only results and errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
-    /// Log what happens; twice for more
+    /// Log what happens; -vv logs more
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// How log lines are written to standard error
+    /// Write log lines in this form
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Fetch everything, publish a new generation, and deliver it if a destination is configured
+    /// Fetch the estate and publish a new generation
     #[command(after_help = "\
 Examples:
   nexthink-graph run
   nexthink-graph run --output json > report.json
   nexthink-graph run --step fetch-devices --step fetch-users
-  nexthink-graph run --accept-shrink nexthink_device")]
-    Run(RunArguments),
-    /// Write a configuration file, print the queries to save, and check what is there
-    #[command(after_help = "\
-Examples:
-  nexthink-graph init
-  nexthink-graph init --tenant acme --region eu --client-id 0a1b2c \\
-      --secret-env NEXTHINK_CLIENT_SECRET
+  nexthink-graph run --accept-shrink nexthink_device
 
-On a terminal it asks for what no flag says. The secret itself is never asked for.")]
+If a destination is configured, the generation is delivered to it.")]
+    Run(RunArguments),
+    /// Write a configuration and print the queries to save
+    #[command(after_help = "\
+Example:
+  nexthink-graph init --tenant https://acme.eu.nexthink.cloud --client-id 0a1b2c
+
+On a terminal it asks for what no option gives. It never asks for the secret itself, only where the
+secret will be.")]
     Init(InitArguments),
-    /// Check everything that a run needs, and say how to mend what is wrong
+    /// Check everything that a run needs
     #[command(after_help = "\
 Examples:
   nexthink-graph check
-  nexthink-graph check --json
+  nexthink-graph check --output json
 
-It starts no export. Each query is run once for its first rows, which does not count against
-the day's exports.")]
+Each failed check says what to do. No export is started: each query runs once for its first rows,
+which does not count as one of the day's exports.")]
     Check {
-        /// Print one JSON object for each check, as an array
-        #[arg(long)]
+        /// Print the checks in this form
+        #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+        output: ReportFormat,
+        /// The same as --output json
+        #[arg(long, hide = true, conflicts_with = "output")]
         json: bool,
     },
-    /// Draw what a run would do, in which order, and how many exports it costs
+    /// Show what a run would do and what it costs
     #[command(after_help = "\
 Examples:
   nexthink-graph plan
-  nexthink-graph plan --format dot | dot -Tsvg > plan.svg")]
+  nexthink-graph plan --output dot | dot -Tsvg > plan.svg")]
     Plan {
-        /// The language of the drawing
-        #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
-        format: PlanFormat,
+        /// Print the plan in this form
+        #[arg(long, short, alias = "format", value_enum, default_value_t = PlanFormat::Text)]
+        output: PlanFormat,
     },
-    /// List the steps and what they make
+    /// List the steps and the types that they make
     #[command(after_help = "Example:\n  nexthink-graph steps --output json")]
     Steps {
         #[command(flatten)]
@@ -123,28 +133,27 @@ Examples:
   nexthink-graph nql packages
   nexthink-graph nql --partitioned packages
 
-A query with more rows than Nexthink exports at once (one million, or your licence's
-maximum) is fetched in parts: save the text of --partitioned beside it and name it in the
-configuration. A truncated export then costs one export more for each part, 16 unless
-`values` says otherwise, out of the 50 that Nexthink allows a day.")]
+Nexthink exports at most one million rows at once, or your license's maximum. A larger query is
+exported in parts: save the query that --partitioned prints too, and name it in the configuration
+(docs/configuration.md, Large tenants).")]
     Nql {
-        /// Only these, by configuration field: devices, users, packages, alerts
+        /// Print only these queries: devices, users, packages, alerts
         fields: Vec<String>,
-        /// The texts for queries that are fetched in parts, with a parameter
+        /// Print the queries for exports in parts
         #[arg(long)]
         partitioned: bool,
     },
-    /// Ask the published generation in SQL
+    /// Query the published generation in SQL
     #[command(after_help = "\
 Examples:
   nexthink-graph query --tables
   nexthink-graph query \"select _type, count(*) n from entities group by 1 order by 1\"
-  nexthink-graph query --output csv \"select name, \\\"osName\\\" from nexthink_device\" > devices.csv
+  nexthink-graph query --output csv \"select name, osName from nexthink_device\" > devices.csv
 
-Names keep their case: write osName, not osname. A table on a terminal is cut to its width; the other
-formats write everything.")]
+Names keep their case: osName, not osname. A table on a terminal is cut to its width; the other
+formats print everything.")]
     Query(QueryArguments),
-    /// Write a generation, or all that is stored, as a folder
+    /// Write a generation or all stored data as a folder
     #[command(subcommand)]
     Export(ExportCommand),
     /// Deliver the published generation to a destination
@@ -154,41 +163,39 @@ Examples:
   nexthink-graph sync jupiterone
   nexthink-graph sync jupiterone --full
 
-The first delivery deletes nothing there. After it, only a complete type loses objects; partial
-datasets are named to JupiterOne, which then deletes nothing of them. If nothing has changed
-there is no job, unless --full asks for one.")]
+The first delivery deletes nothing. Later ones delete only objects of complete types. If nothing
+has changed, no job is started, unless --full asks for one.")]
     Sync(SyncArguments),
-    /// Remove types at a destination, with the relationships that touch them
-    #[command(after_help = "\
-Example:
-  nexthink-graph purge jupiterone --type nexthink_alert --dry-run
-
-Whatever else has changed is delivered too. The next delivery brings the types back unless
-their query is blank.")]
-    Purge(PurgeArguments),
-    /// Remove all that is stored of a tenant, and certify it
+    /// Remove types at a destination, with their relationships
     #[command(after_help = "\
 Examples:
-  nexthink-graph destroy --tenant acme --dry-run
+  nexthink-graph purge jupiterone --type nexthink_alert --dry-run
+  nexthink-graph purge jupiterone --type nexthink_alert
+
+The next delivery brings the types back, unless their query is blank.")]
+    Purge(PurgeArguments),
+    /// Remove all stored data of a tenant and certify it
+    #[command(after_help = "\
+Examples:
+  nexthink-graph destroy --tenant demo --dry-run
   nexthink-graph export everything ./data-return
-  nexthink-graph destroy --tenant acme
+  nexthink-graph destroy --tenant demo --yes
 
 It removes the tenant's folder in the store and the copy of its suppression list beside the key file.
 It does not remove what was delivered to a destination, the key file, the configuration or exports.
 If it is interrupted, the same command finishes it.")]
     Destroy(DestroyArguments),
-    /// Personal data under control: inventory, keys, the ledger, retention, the record of processing
+    /// Look up, erase and account for personal data
     #[command(subcommand)]
     Privacy(PrivacyCommand),
-    /// Look at what people and the system did in Nexthink
+    /// Show who did what in Nexthink
     #[command(after_help = "\
 Examples:
   nexthink-graph audit tail --action failed-login
-  nexthink-graph audit tail --follow --output ndjson
   nexthink-graph audit ask failed-logins
   nexthink-graph audit status
 
-`run` reads the audit trail where the configuration has a table [audit]:
+Runs read the audit trail if the configuration has a table [audit]:
   [audit]
   account = \"audit-reader\"
   password = { env = \"NEXTHINK_AUDIT_PASSWORD\" }
@@ -197,14 +204,15 @@ Examples:
         #[command(subcommand)]
         command: AuditCommand,
     },
-    /// Read a time of the audit trail again
+    /// Re-read a period of the audit trail
     #[command(after_help = "\
-Example:
-  nexthink-graph backfill audit --from 2026-03-01 --to 2026-03-08
+Examples:
+  nexthink-graph backfill audit --from 7d
+  nexthink-graph backfill audit --from 14d --to 7d
 
-What is there already is not added again.")]
+Events that are stored already are not added again.")]
     Backfill(BackfillArguments),
-    /// List the generations that are kept, and which of them are damaged
+    /// List the kept generations, and which are damaged
     #[command(after_help = "Example:\n  nexthink-graph history --output json")]
     History {
         #[command(flatten)]
@@ -215,42 +223,40 @@ What is there already is not added again.")]
         #[command(subcommand)]
         command: StoreCommand,
     },
-    /// Print a page of the documentation that is generated from the steps
+    /// Print a page of the generated documentation
     #[command(after_help = "\
 Examples:
   nexthink-graph docs data-model
-  nexthink-graph docs --format page
-  nexthink-graph docs --format sdk --check docs/jupiterone.md")]
+  nexthink-graph docs --format page > nexthink.md
+  nexthink-graph docs --format page --check nexthink.md")]
     Docs {
-        /// Which page
+        /// Print this page
         #[arg(value_enum, required_unless_present = "format")]
         page: Option<Page>,
-        /// The form of JupiterOne's documentation instead
+        /// Print it as JupiterOne's documentation has it
         #[arg(long, value_enum, conflicts_with = "page")]
         format: Option<DocsFormat>,
-        /// Print nothing, and fail unless this file says the same
+        /// Compare this file with the page and print nothing
         #[arg(long, value_name = "FILE")]
         check: Option<PathBuf>,
     },
     /// Serve a simulated tenant until Ctrl-C
     #[command(after_help = "\
 Examples:
-  nexthink-graph simulate --devices 2000 --config-out demo.toml
-  nexthink-graph run --config demo.toml        (in another terminal)
-  nexthink-graph simulate --scenario faults.toml --config-out demo.toml
-  nexthink-graph simulate --jupiterone --config-out demo.toml
-  nexthink-graph sync jupiterone --config demo.toml        (in another terminal, after a run)
+  nexthink-graph simulate --config-out demo.toml
+  nexthink-graph simulate --jupiterone --devices 200 --config-out demo.toml --force
 
-A scenario that truncates exports and is slow:
+Then, in another terminal:
+  nexthink-graph run --config demo.toml
+
+A scenario (--scenario FILE) makes the tenant slow or lets it truncate exports:
   row_cap = 1000
   preparation_seconds = 5")]
     Simulate(SimulateArguments),
-    /// Print a script that completes commands in a shell
-    #[command(
-        after_help = "Example:\n  nexthink-graph completions bash > /etc/bash_completion.d/nexthink-graph"
-    )]
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  nexthink-graph completions bash > nexthink-graph.bash")]
     Completions {
-        /// The shell
+        /// Print the script for this shell
         #[arg(value_enum)]
         shell: Shell,
     },
@@ -259,17 +265,20 @@ A scenario that truncates exports and is slow:
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// Print the latest events
-    #[command(after_help = "Example:\n  nexthink-graph audit tail -n 50 --code 90213 --code 90214")]
+    #[command(after_help = "\
+Examples:
+  nexthink-graph audit tail -n 50 --action failed-login
+  nexthink-graph audit tail --follow --output ndjson")]
     Tail(TailArguments),
-    /// Answer a ready question; without one, list them
+    /// Answer a prepared question, or list the questions
     #[command(after_help = "Example:\n  nexthink-graph audit ask support-access --output csv")]
     Ask {
-        /// The question
+        /// Answer this question
         question: Option<String>,
         #[command(flatten)]
         output: Output,
     },
-    /// Tell what of each trail was read, and what is missing
+    /// Show which periods were read and which are missing
     #[command(after_help = "Example:\n  nexthink-graph audit status --output json")]
     Status {
         #[command(flatten)]
@@ -279,19 +288,19 @@ pub(crate) enum AuditCommand {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TailArguments {
-    /// How many events
+    /// Print this many events
     #[arg(long, short = 'n', default_value_t = 20)]
     pub(crate) lines: u32,
-    /// Go on with the events that further runs read, until Ctrl-C
+    /// Print the events of later runs too, until Ctrl-C
     #[arg(long, short)]
     pub(crate) follow: bool,
-    /// Only events of this code; may be given several times
+    /// Print only events of this code; may be repeated
     #[arg(long = "code", value_name = "CODE")]
     pub(crate) codes: Vec<u32>,
-    /// Only what this account did; may be given several times
+    /// Print only events of this account; may be repeated
     #[arg(long = "account", value_name = "ACCOUNT")]
     pub(crate) accounts: Vec<String>,
-    /// Only events of this kind, such as failed-login; may be given several times
+    /// Print only this kind of event; may be repeated
     #[arg(long = "action", value_name = "ACTION")]
     pub(crate) actions: Vec<String>,
     #[command(flatten)]
@@ -300,20 +309,21 @@ pub(crate) struct TailArguments {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BackfillArguments {
-    /// Of what
+    /// Re-read this source
     #[arg(value_enum)]
     pub(crate) source: BackfillSource,
-    /// From when: 2026-03-01, 2026-03-01T10:00:00 or 2026-03-01T10:00:00Z
+    /// Begin here: 2026-03-01, 2026-03-01T10:00:00Z, or 7d for 7 days ago
     #[arg(long, value_name = "TIME")]
     pub(crate) from: String,
-    /// Until when [default: now]
+    /// End here [default: now]
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
-    /// Remove all events first, so that they are read again as the privacy settings are now; only if
-    /// the audit trail answers. What Nexthink does not keep any more is gone then
+    /// Remove all events first, to read them under changed privacy settings
+    ///
+    /// Events that Nexthink no longer keeps are lost. Nothing is removed unless the audit trail answers.
     #[arg(long)]
     pub(crate) start_over: bool,
-    /// How the report is printed
+    /// Print the report in this form
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,
 }
@@ -327,20 +337,20 @@ pub(crate) enum BackfillSource {
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RunArguments {
-    /// Run only this step, and the account; may be given several times
+    /// Run only this step; may be repeated
     #[arg(long = "step", value_name = "STEP")]
     pub(crate) steps: Vec<String>,
-    /// Let this type shrink by more than 15 % and 20 objects, this once
+    /// Accept once that this type loses many objects; may be repeated
     #[arg(long = "accept-shrink", value_name = "TYPE")]
     pub(crate) accept_shrink: Vec<String>,
-    /// How the report is printed
+    /// Print the report in this form
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InitArguments {
-    /// The tenant: `acme` of acme.eu.nexthink.cloud
+    /// The tenant, or its address: https://acme.eu.nexthink.cloud
     #[arg(long)]
     pub(crate) tenant: Option<String>,
     /// The region: us, eu, pac or meta
@@ -349,47 +359,47 @@ pub(crate) struct InitArguments {
     /// The client ID of the API credential
     #[arg(long)]
     pub(crate) client_id: Option<String>,
-    /// The environment variable that will hold the client secret
+    /// The environment variable with the client secret
     #[arg(long, value_name = "NAME", conflicts_with = "secret_file")]
     pub(crate) secret_env: Option<String>,
-    /// The file, readable by you alone, that holds the client secret
+    /// The file with the client secret
     #[arg(long, value_name = "PATH")]
     pub(crate) secret_file: Option<PathBuf>,
-    /// A query ID other than the suggested one, as `devices=#my_devices`; blank skips the step
+    /// Use another query ID, as devices=#my_devices; blank skips the step
     #[arg(long = "query", value_name = "FIELD=ID")]
     pub(crate) queries: Vec<String>,
     /// Replace the file if it exists
     #[arg(long)]
     pub(crate) force: bool,
-    /// Only write the file and print the queries
+    /// Check nothing after writing
     #[arg(long)]
     pub(crate) no_check: bool,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SimulateArguments {
-    /// Where the login and the API listen
+    /// Listen on this loopback address
     #[arg(long, default_value = "127.0.0.1:8480", value_name = "ADDR:PORT")]
     pub(crate) listen: SocketAddr,
-    /// How it behaves: a TOML file with faults, limits and delays; see core/simulator/README.md
+    /// Behave as this TOML file says (core/simulator/README.md)
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,
-    /// What the estate is made from; the same seed gives the same estate [default: 1]
+    /// Make the estate from this seed [default: 1]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// How many devices there are [default: 2000]
+    /// Number of devices [default: 2000]
     #[arg(long)]
     pub(crate) devices: Option<u32>,
-    /// How many users there are [default: 1500]
+    /// Number of users [default: 1500]
     #[arg(long)]
     pub(crate) users: Option<u32>,
-    /// How many packages a device has on average [default: 60]
+    /// Average number of packages on a device [default: 60]
     #[arg(long)]
     pub(crate) packages_per_device: Option<u32>,
-    /// How many alerts there are [default: 300]
+    /// Number of alerts [default: 300]
     #[arg(long)]
     pub(crate) alerts: Option<u32>,
-    /// Serve a simulated JupiterOne too, at 127.0.0.1:8481 unless an address is given
+    /// Serve a simulated JupiterOne too [default address: 127.0.0.1:8481]
     #[arg(
         long,
         value_name = "ADDR:PORT",
@@ -398,15 +408,18 @@ pub(crate) struct SimulateArguments {
         default_missing_value = "127.0.0.1:8481"
     )]
     pub(crate) jupiterone: Option<SocketAddr>,
-    /// Write a configuration that works with this tenant, and its secret beside it
+    /// Write a configuration for this tenant, and its secret beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) config_out: Option<PathBuf>,
+    /// Replace the files of --config-out if they exist
+    #[arg(long, requires = "config_out")]
+    pub(crate) force: bool,
 }
 
-/// How the rows of a reading command are written.
+/// The form of rows that a command prints.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Output {
-    /// The format of the output
+    /// Print the rows in this form
     #[arg(long, short, value_enum, default_value_t = RowFormat::Table)]
     pub(crate) output: RowFormat,
 }
@@ -419,7 +432,7 @@ pub(crate) enum RowFormat {
     Json,
     /// One object a line
     Ndjson,
-    /// Comma-separated values; texts that a spreadsheet would run are quoted with '
+    /// Comma-separated values; cells that a spreadsheet would run begin with '
     Csv,
 }
 
@@ -466,7 +479,7 @@ pub(crate) enum Page {
     DataModel,
     /// OAuth scopes and endpoints by step
     Authorization,
-    /// Properties that tell something about a person
+    /// Properties with personal data
     PersonalData,
 }
 

@@ -21,19 +21,19 @@ use std::path::Path;
 use core_store::{Generation, Location, Store, TenantStore};
 
 use crate::cli::{
-    Cli, Command, DestinationName, ExportCommand, Global, RunArguments, StoreCommand,
+    Cli, Command, DestinationName, ExportCommand, Global, ReportFormat, RunArguments, StoreCommand,
 };
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::{output, system};
 
 /// Does what the command line says.
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let Cli { global, worker, command } = cli;
     match command {
         None => match config::find(global.config.as_deref()) {
-            Some(path) => {
-                Box::pin(run::run(&global, &Config::load(&path)?, &RunArguments::default())).await
+            Some(source) => {
+                Box::pin(run::run(&global, &Config::load(&source)?, &RunArguments::default())).await
             }
             None => Box::pin(demo::run(&global)).await,
         },
@@ -41,8 +41,10 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Box::pin(run::run(&global, &configured(&global)?, &arguments)).await
         }
         Some(Command::Init(arguments)) => init::init(&global, arguments).await,
-        Some(Command::Check { json }) => check::check(&global, json).await,
-        Some(Command::Plan { format }) => show::plan(&global, format),
+        Some(Command::Check { output, json }) => {
+            check::check(&global, json || output == ReportFormat::Json).await
+        }
+        Some(Command::Plan { output }) => show::plan(&global, output),
         Some(Command::Steps { output }) => show::steps(output.output),
         Some(Command::Nql { fields, partitioned }) => show::nql(&global, &fields, partitioned),
         Some(Command::Docs { page, format, check }) => show::docs(page, format, check.as_deref()),
@@ -78,19 +80,27 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
 /// The configuration, which must be there.
 fn configured(global: &Global) -> Result<Config, Failure> {
     match config::find(global.config.as_deref()) {
-        Some(path) => Config::load(&path),
-        None => Err(Failure::usage(format!(
-            "there is no configuration: `init` writes {}, and --config names another file",
-            config::DEFAULT_FILE
-        ))),
+        Some(source) => Config::load(&source),
+        None => Err(not_configured()),
     }
+}
+
+/// The failure where nothing is configured.
+fn not_configured() -> Failure {
+    Failure::usage(format!(
+        "there is no configuration: `{} init` writes {}, --config names another file, and variables \
+         {}… do without one",
+        system::own_command(),
+        config::DEFAULT_FILE,
+        config::VARIABLE_PREFIX
+    ))
 }
 
 /// What reading commands read: the configured tenant, or the demo's where nothing is configured.
 fn tenant(global: &Global) -> Result<TenantStore, Failure> {
     let (location, name) = match config::find(global.config.as_deref()) {
-        Some(path) => {
-            let config = Config::load(&path)?;
+        Some(source) => {
+            let config = Config::load(&source)?;
             let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
             crate::privacy::check_erasures(&config, &tenant)?;
             return Ok(tenant);
@@ -102,10 +112,11 @@ fn tenant(global: &Global) -> Result<TenantStore, Failure> {
             (Location::Folder(demo::STORE.into()), demo::TENANT.to_owned())
         }
         None => {
-            return Err(Failure::usage(
-                "there is nothing to read: run without a command to make a demo, or `init` to \
-                 configure a tenant",
-            ));
+            return Err(Failure::usage(format!(
+                "there is nothing to read: `{0}` without a command makes a demo, and `{0} init` \
+                 configures a tenant",
+                system::own_command().trim_end_matches(" --")
+            )));
         }
     };
     Ok(Store::open(location)?.tenant(&name)?)
@@ -117,6 +128,10 @@ fn generation(tenant: &TenantStore, as_of: Option<&str>) -> Result<Generation, F
         return as_of::open(tenant, as_of);
     }
     tenant.current()?.ok_or_else(|| {
-        Failure::usage(format!("tenant {} has no generation yet: `run` makes one", tenant.name()))
+        let program = system::own_command();
+        Failure::usage(format!(
+            "tenant {} has no generation yet: `{program} run` publishes one",
+            tenant.name()
+        ))
     })
 }

@@ -4,22 +4,24 @@
 mod audit;
 mod destinations;
 mod flat;
+mod instance;
+mod paths;
 mod privacy;
 mod queries;
 mod record;
 mod retention;
 mod secret;
 mod secret_command;
+mod secret_text;
+mod source;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use core_nexthink::{
-    EndpointOverrides, Endpoints, NexthinkError, PollSchedule, Region, RetryPolicy, TenantId,
-    Timeouts,
+    EndpointOverrides, Endpoints, PollSchedule, Region, RetryPolicy, TenantId, Timeouts,
 };
 use core_store::{Location, Windows};
 use jiff::tz::TimeZone;
@@ -28,19 +30,12 @@ pub(crate) use self::audit::{Audit, AuditSource, AuditTable, AuditTrails};
 pub(crate) use self::destinations::JupiterOne;
 pub(crate) use self::flat::Problem;
 use self::flat::Settings;
+pub(crate) use self::paths::Paths;
 pub(crate) use self::privacy::{Privacy, policy};
 pub(crate) use self::queries::{PARAMETER, Partition, SavedQuery};
 pub(crate) use self::secret::SecretReference;
 pub(crate) use self::secret_command::kill_running as kill_secret_commands;
-use crate::exit::Failure;
-use crate::system;
-
-/// The file that is read where no other is named.
-pub(crate) const DEFAULT_FILE: &str = "nexthink-graph.toml";
-
-/// What the names of variables that override the file begin with. Two underscores stand for each
-/// dot: `NEXTHINK_GRAPH__QUERIES__DEVICES` is `queries.devices`.
-pub(crate) const VARIABLE_PREFIX: &str = "NEXTHINK_GRAPH__";
+pub(crate) use self::source::{DEFAULT_FILE, VARIABLE_PREFIX, find, invalid};
 
 /// How many exports Nexthink allows a day (exporting audit logs, Nexthink documentation). Other
 /// programs of the tenant use the same.
@@ -82,6 +77,8 @@ pub(crate) struct Config {
     pub(crate) audit: Option<Audit>,
     /// How long everything in the store is kept.
     pub(crate) retention: Windows,
+    /// What is allowed and probably not meant, for `check`.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// How Nexthink's hosts are reached.
@@ -105,38 +102,20 @@ pub(crate) struct Account {
 }
 
 impl Config {
-    /// Reads a file and the variables that override it.
-    pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let hint = "; `init` writes one";
-            Failure::usage(format!(
-                "cannot read the configuration {}: {error}{hint}",
-                path.display()
-            ))
-        })?;
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Config::parse(&text, &system::variables(VARIABLE_PREFIX), &folder).map_err(|problems| {
-            let lines: Vec<String> =
-                problems.iter().map(|it| it.in_file(&path.display().to_string())).collect();
-            Failure::usage(format!("the configuration is not valid:\n{}", lines.join("\n")))
-        })
-    }
-
-    /// Reads the text of a file. Relative paths in it start at `folder`.
+    /// Reads the text of a file and the variables that override it.
     pub(crate) fn parse(
         text: &str,
         variables: &BTreeMap<String, String>,
-        folder: &Path,
+        paths: &Paths,
     ) -> Result<Config, Vec<Problem>> {
         let mut settings = Settings::parse(text, variables)?;
         let account = read_account(&mut settings);
         let endpoints = read_endpoints(&mut settings);
-        let tenant: Option<TenantId> = settings.parsed("nexthink.tenant");
-        let region = read_region(&mut settings, endpoints.is_some());
+        let (tenant, region) = instance::read(&mut settings, endpoints.is_some());
         let client_id = settings.required_text("nexthink.client_id");
-        let client_secret = secret::read(&mut settings, folder, "nexthink.client_secret");
+        let client_secret = secret::read(&mut settings, paths, "nexthink.client_secret");
         let time_zone = read_time_zone(&mut settings);
-        let extra_ca_pem = read_ca_file(&mut settings, folder);
+        let extra_ca_pem = read_ca_file(&mut settings, paths);
         let proxy = read_proxy(&mut settings);
         let poll = read_poll(&mut settings);
         let retry = read_retry(&mut settings);
@@ -144,16 +123,14 @@ impl Config {
         let daily_exports = settings.integer("nexthink.daily_exports", 1..=10_000);
         let parallel_exports = settings.integer("nexthink.parallel_exports", 1..=64);
         let queries = queries::read(&mut settings);
-        let store =
-            settings.text("store.location").unwrap_or_else(|| "nexthink-graph-store".into());
-        let store = settings.checked("store.location", locate(&store, folder));
-        let privacy = privacy::read(&mut settings, folder);
+        let store = read_store(&mut settings, paths);
+        let privacy = privacy::read(&mut settings, paths);
         let named = name_with_region(tenant.as_ref(), region.as_ref());
-        let jupiterone = destinations::read_jupiterone(&mut settings, folder, named.as_deref());
+        let jupiterone = destinations::read_jupiterone(&mut settings, paths, named.as_deref());
         let retention = retention::read(&mut settings);
         let audit = audit::read(
             &mut settings,
-            folder,
+            paths,
             tenant.as_ref(),
             region.as_ref(),
             time_zone.as_ref(),
@@ -172,6 +149,7 @@ impl Config {
         else {
             return Err(settings.finish());
         };
+        let warnings = std::mem::take(&mut settings.warnings);
         let problems = settings.finish();
         if !problems.is_empty() {
             return Err(problems);
@@ -197,6 +175,7 @@ impl Config {
             jupiterone,
             audit,
             retention,
+            warnings,
         })
     }
 
@@ -233,17 +212,8 @@ fn read_endpoints(settings: &mut Settings) -> Option<Endpoints> {
     settings.checked("nexthink.endpoints", Endpoints::overridden(&overrides))
 }
 
-fn read_region(settings: &mut Settings, overridden: bool) -> Option<Region> {
-    let text = settings.required_text("nexthink.region")?;
-    let documented: Result<Region, NexthinkError> = text.parse();
-    // With endpoints of its own the region is only a name.
-    let region =
-        if overridden { documented.or_else(|_| Region::custom(&text)) } else { documented };
-    settings.checked("nexthink.region", region)
-}
-
-fn read_ca_file(settings: &mut Settings, folder: &Path) -> Option<Vec<u8>> {
-    let path = folder.join(settings.text("nexthink.ca_file")?);
+fn read_ca_file(settings: &mut Settings, paths: &Paths) -> Option<Vec<u8>> {
+    let path = settings.path("nexthink.ca_file", paths)?;
     let read = std::fs::read(&path);
     settings.checked("nexthink.ca_file", read.map_err(|it| format!("{}: {it}", path.display())))
 }
@@ -317,19 +287,14 @@ fn number<T: TryFrom<u64>>(read: Option<u64>) -> Option<T> {
     read.and_then(|it| it.try_into().ok())
 }
 
-/// The place of a store: a relative path starts at the folder of the configuration.
-fn locate(text: &str, folder: &Path) -> Result<Location, core_store::StoreError> {
-    let location = Location::parse(text)?;
-    Ok(match location {
-        Location::Folder(path) if path.is_relative() => Location::Folder(folder.join(path)),
-        location => location,
-    })
-}
-
-/// The configuration file to read: the one that was named, else the default where it exists.
-pub(crate) fn find(named: Option<&Path>) -> Option<PathBuf> {
-    match named {
-        Some(path) => Some(path.to_owned()),
-        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
+/// The place of the store; nothing and a problem if its location cannot be used.
+fn read_store(settings: &mut Settings, paths: &Paths) -> Option<Location> {
+    const LOCATION: &str = "store.location";
+    let text = settings.text(LOCATION).unwrap_or_else(|| "nexthink-graph-store".to_owned());
+    match settings.checked(LOCATION, Location::parse(&text))? {
+        Location::Folder(_) if !text.contains("://") => {
+            settings.checked(LOCATION, paths.resolve(&text)).map(Location::Folder)
+        }
+        location => Some(location),
     }
 }

@@ -44,6 +44,23 @@ impl Exit {
     pub(crate) fn from_code(code: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|exit| *exit as i32 == code)
     }
+
+    /// The meaning of the code, for a command that has said nothing else about it.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Internal => "the program failed",
+            Self::Configuration => "wrong usage or configuration",
+            Self::Credentials => "the credentials were refused",
+            Self::Unreachable => "Nexthink cannot be reached; try later",
+            Self::DataRefused => "data was refused",
+            Self::DestinationFailed => "a destination failed; what was published is safe",
+            Self::Partial => "what was read is not complete",
+            Self::Locked => "another run holds the lock",
+            Self::Deferred => "deferred; try later",
+            Self::Interrupted | Self::Terminated => "stopped by a signal",
+        }
+    }
 }
 
 /// The exit codes for people, printed by `--help`.
@@ -69,6 +86,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// The failure as one JSON object, for programs that read the output.
+    pub(crate) fn to_json(&self) -> String {
+        failure_json(self.exit as u8, &format!("{:#}", self.error))
+    }
+
     pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
         Failure { exit, error: error.into() }
     }
@@ -84,6 +106,12 @@ impl Failure {
 /// The failure that a panic stands for. What the panic says stays unsaid, since it may show a cell.
 pub(crate) fn defect() -> Failure {
     anyhow::anyhow!("the program has a defect and stopped; please report this").into()
+}
+
+/// The JSON object for a command that ended before it had a result.
+pub(crate) fn failure_json(exit_code: u8, error: &str) -> String {
+    let report = serde_json::json!({ "outcome": "failed", "exitCode": exit_code, "error": error });
+    format!("{report:#}")
 }
 
 /// The exit code for an error at Nexthink that ends a run.

@@ -12,6 +12,7 @@ mod exit;
 mod ledger;
 mod output;
 mod privacy;
+mod private_file;
 mod progress;
 mod record;
 mod run;
@@ -30,7 +31,7 @@ use clap::Parser as _;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::Cli;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 
 /// The threads that a query is computed on, at most.
 const MAX_QUERY_THREADS: usize = 8;
@@ -46,18 +47,20 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// The whole program, from the command line to the exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    // Errors of the command line are told in the format that it asks for, too.
+    let wants_json = cli::asks_for_json(std::env::args_os());
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error, wants_json));
     system::protect_process();
     output::hide_panics();
     telemetry::start(&cli.global);
     match cli.worker_memory_bytes() {
-        Some(memory_bytes) => work(cli, memory_bytes),
-        None => run(cli, threads::start_runtime()),
+        Some(memory_bytes) => work(cli, memory_bytes, wants_json),
+        None => run(cli, threads::start_runtime(), wants_json),
     }
 }
 
 /// Runs a query in a process that may take so much memory, on threads whose stacks have room for it.
-fn work(cli: Cli, memory_bytes: u64) -> ExitCode {
+fn work(cli: Cli, memory_bytes: u64, wants_json: bool) -> ExitCode {
     let threads = system::processors().min(MAX_QUERY_THREADS);
     // The stacks count as memory when the threads are started, whether they are used or not.
     let stacks = (threads + 1) * QUERY_STACK_BYTES;
@@ -66,7 +69,7 @@ fn work(cli: Cli, memory_bytes: u64) -> ExitCode {
         let mut runtime = Builder::new_multi_thread();
         runtime.worker_threads(threads).max_blocking_threads(MAX_BLOCKING_QUERY_THREADS);
         runtime.thread_stack_size(QUERY_STACK_BYTES);
-        run(cli, runtime.enable_all().build().context("cannot start"))
+        run(cli, runtime.enable_all().build().context("cannot start"), wants_json)
     });
     let failed = ExitCode::from(Exit::Internal as u8);
     match answering {
@@ -79,22 +82,44 @@ fn work(cli: Cli, memory_bytes: u64) -> ExitCode {
 }
 
 /// Does what the command line says, on a runtime if there is one.
-fn run(cli: Cli, runtime: anyhow::Result<Runtime>) -> ExitCode {
+fn run(cli: Cli, runtime: anyhow::Result<Runtime>, wants_json: bool) -> ExitCode {
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => {
-            output::error(&error);
-            return ExitCode::from(Exit::Internal as u8);
-        }
+        Err(error) => return fail(&Failure { exit: Exit::Internal, error }, wants_json),
     };
     runtime.spawn(signals::watch());
     // A panic here must not leave work on other threads waiting for something that never comes.
     let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(commands::dispatch(cli))));
-    let exit = ended.unwrap_or_else(|_| Err(exit::defect())).unwrap_or_else(|failure| {
-        output::error(&failure.error);
-        failure.exit
-    });
+    let ended = ended.unwrap_or_else(|_| Err(exit::defect()));
     config::kill_secret_commands();
     runtime.shutdown_timeout(SHUTDOWN);
-    ExitCode::from(exit as u8)
+    match ended {
+        Ok(exit) => {
+            if exit != Exit::Complete && !output::has_error() {
+                output::error_text(exit.meaning());
+            }
+            ExitCode::from(exit as u8)
+        }
+        Err(failure) => fail(&failure, wants_json),
+    }
+}
+
+/// Tells why the command failed, to people and, unless there is a result already, to programs.
+fn fail(failure: &Failure, wants_json: bool) -> ExitCode {
+    output::error(&failure.error);
+    if wants_json && !output::has_result() {
+        output::result(&failure.to_json());
+    }
+    ExitCode::from(failure.exit as u8)
+}
+
+/// Ends the program for a command line that cannot be used, or that asks for help.
+fn refuse(error: &clap::Error, wants_json: bool) -> ! {
+    if wants_json && error.use_stderr() {
+        let text = error.render().to_string();
+        let line = text.lines().next().unwrap_or_default();
+        let line = line.strip_prefix("error: ").unwrap_or(line);
+        output::result(&exit::failure_json(Exit::Configuration as u8, line));
+    }
+    error.exit()
 }

@@ -2,22 +2,30 @@
 //!
 //! A reader that goes away (`| head`) is no error: nothing more is printed.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 use core_query::{escape_for_terminal, escape_in_json};
 use indicatif::MultiProgress;
+use unicode_width::UnicodeWidthStr;
 
 use crate::{system, threads};
 
 /// One for the program, since all that is printed must know of it.
 static BARS: OnceLock<MultiProgress> = OnceLock::new();
 
+/// Whether anything was printed to standard output.
+static HAS_RESULT: AtomicBool = AtomicBool::new(false);
+
+/// Whether an error was printed.
+static HAS_ERROR: AtomicBool = AtomicBool::new(false);
+
 /// Prints a result. What would steer a terminal is escaped as in JSON, where that changes no value.
 pub(crate) fn result(text: &str) {
     let text = &escaped(text);
-    let mut out = io::stdout().lock();
+    let mut out = Results;
     // A closed pipe is the reader's choice, and there is nowhere to report another failure to.
     let _ = out
         .write_all(text.as_bytes())
@@ -60,36 +68,126 @@ pub(crate) fn bars() -> &'static MultiProgress {
 
 /// Tells the user why the command failed, with all causes.
 pub(crate) fn error(error: &anyhow::Error) {
+    HAS_ERROR.store(true, Ordering::Relaxed);
     note(&format!("error: {error:#}"));
 }
 
+/// Tells the user why a command failed that has a result all the same.
+pub(crate) fn error_text(text: &str) {
+    error(&anyhow::Error::msg(text.to_owned()));
+}
+
+/// Whether a result was printed, so that nothing else may follow it.
+pub(crate) fn has_result() -> bool {
+    HAS_RESULT.load(Ordering::Relaxed)
+}
+
+/// Whether the user was told of an error.
+pub(crate) fn has_error() -> bool {
+    HAS_ERROR.load(Ordering::Relaxed)
+}
+
+/// Notes that the process of a query tells its errors itself.
+pub(crate) fn leave_errors_to_worker() {
+    HAS_ERROR.store(true, Ordering::Relaxed);
+}
+
+/// A number of things, in words: `1 row`, `2 rows`. The plural adds an `s`.
+pub(crate) fn count(number: impl TryInto<u64>, noun: &str) -> String {
+    match number.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {}", plural(noun)),
+    }
+}
+
+/// The plural of a noun, or of the first noun of a phrase with `of` in it.
+fn plural(phrase: &str) -> String {
+    let (noun, rest) = match phrase.split_once(" of ") {
+        Some((noun, rest)) => (noun, format!(" of {rest}")),
+        None => (phrase, String::new()),
+    };
+    match noun.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies{rest}"),
+        _ => format!("{noun}s{rest}"),
+    }
+}
+
 /// A table for people: a header, rows, and how many of the first columns hold texts; the others hold
-/// numbers.
+/// numbers. On a terminal that is too narrow for it, each row is a paragraph instead.
 pub(crate) fn table<const WIDTH: usize>(
     header: [&str; WIDTH],
     rows: impl IntoIterator<Item = [String; WIDTH]>,
     texts: usize,
 ) -> String {
+    let escape =
+        |cell: String| cell.lines().map(escape_for_terminal).collect::<Vec<_>>().join("\n");
+    let rows: Vec<[String; WIDTH]> = rows.into_iter().map(|row| row.map(escape)).collect();
+    let table = aligned(header, &rows, texts, None);
+    match terminal_columns() {
+        Some(columns) if table.lines().any(|line| line.width() > columns) => {
+            // Texts can be wrapped in their columns; numbers cannot.
+            if texts == WIDTH {
+                aligned(header, &rows, texts, Some(columns))
+            } else {
+                paragraphs(header, &rows, texts, columns)
+            }
+        }
+        _ => table,
+    }
+}
+
+fn aligned<const WIDTH: usize>(
+    header: [&str; WIDTH],
+    rows: &[[String; WIDTH]],
+    texts: usize,
+    columns: Option<usize>,
+) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_style(TableComponent::HeaderLines, '─');
-    match terminal_columns() {
+    match columns {
         Some(columns) => table
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(u16::try_from(columns).unwrap_or(u16::MAX)),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
     };
     table.set_header(header);
-    for row in rows {
-        table.add_row(
-            row.map(|cell| cell.lines().map(escape_for_terminal).collect::<Vec<_>>().join("\n")),
-        );
-    }
+    table.add_rows(rows);
     for column in table.column_iter_mut().skip(texts) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n") + "\n"
+}
+
+/// Each row as its texts in one line, and below it its numbers by name. Zeros are left out.
+fn paragraphs<const WIDTH: usize>(
+    header: [&str; WIDTH],
+    rows: &[[String; WIDTH]],
+    texts: usize,
+    columns: usize,
+) -> String {
+    let mut paragraphs = String::new();
+    for row in rows {
+        let (titles, numbers) = row.split_at(texts.min(WIDTH));
+        paragraphs.push_str(&titles.join("  ").replace('\n', ", "));
+        paragraphs.push('\n');
+        let mut line = String::new();
+        for (name, number) in header.iter().skip(texts).zip(numbers) {
+            if number.is_empty() || number == "0" || number == "0 B" {
+                continue;
+            }
+            let item = format!("  {name} {number}");
+            if !line.is_empty() && line.width() + item.width() > columns {
+                paragraphs.push_str(&(std::mem::take(&mut line) + "\n"));
+            }
+            line.push_str(&item);
+        }
+        if !line.is_empty() {
+            paragraphs.push_str(&(line + "\n"));
+        }
+    }
+    paragraphs
 }
 
 /// Makes a panic say where it happened and nothing else: its message may show a cell.
@@ -126,7 +224,56 @@ pub(crate) fn is_terminal() -> bool {
 
 /// A writer of results that ends quietly when the reader goes away.
 pub(crate) fn writer() -> impl io::Write {
-    io::BufWriter::new(io::stdout())
+    io::BufWriter::new(Results)
+}
+
+/// Standard output, which remembers that something was written.
+struct Results;
+
+impl Write for Results {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        HAS_RESULT.store(true, Ordering::Relaxed);
+        io::stdout().lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().lock().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_does_not_fit_is_a_paragraph() {
+        let header = ["step", "outcome", "rows", "merged", "bytes"];
+        let rows = [["fetch-users", "complete", "400", "0", "25.3 KB"].map(str::to_owned)];
+        let expected = "fetch-users  complete\n  rows 400\n  bytes 25.3 KB\n";
+        assert_eq!(paragraphs(header, &rows, 2, 22), expected);
+        assert_eq!(
+            paragraphs(header, &rows, 2, 60),
+            "fetch-users  complete\n  rows 400  bytes 25.3 KB\n"
+        );
+    }
+
+    #[test]
+    fn p10_one_thing_is_counted_in_the_singular() {
+        let table = [
+            (0_u64, "row", "0 rows"),
+            (1, "row", "1 row"),
+            (2, "row", "2 rows"),
+            (1, "entry", "1 entry"),
+            (2, "entry", "2 entries"),
+            (2, "key", "2 keys"),
+            (1, "cell of name", "1 cell of name"),
+            (3, "cell of name", "3 cells of name"),
+            (3, "entity of another type", "3 entities of another type"),
+        ];
+        for (number, noun, expected) in table {
+            assert_eq!(count(number, noun), expected);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 mod markdown;
 
+use std::collections::BTreeMap;
+
 use core_model::entity::EntityType;
 use core_model::property::PersonalData;
 use core_model::step::Step;
@@ -41,6 +43,12 @@ pub(crate) struct Record {
     /// Where it comes from.
     pub(crate) tenant: String,
     pub(crate) region: String,
+    /// How much of people is kept: the privacy profile.
+    pub(crate) profile: &'static str,
+    /// Columns that the configuration treats otherwise than the profile does, with what happens to them.
+    pub(crate) columns: BTreeMap<String, &'static str>,
+    /// The ID of the key of the pseudonyms in the published generation; none without pseudonyms.
+    pub(crate) key: Option<String>,
     /// The generation whose objects are counted; none if nothing was published yet.
     pub(crate) generation: Option<String>,
     pub(crate) categories: Vec<Category>,
@@ -88,6 +96,9 @@ impl Record {
     pub(crate) fn of(config: &Config, generation: Option<&Generation>) -> Record {
         let written = config.privacy.record.clone();
         let entities = Step::all().into_iter().flat_map(|step| step.entities);
+        let policy = &config.privacy.policy;
+        let mark = generation.and_then(|generation| generation.manifest().privacy.as_ref());
+        let overrides = policy.overrides();
         let employees = || vec!["employees and others who use devices of the estate".to_owned()];
         Record {
             printed_at: Moment::now().to_rfc3339(),
@@ -98,6 +109,9 @@ impl Record {
             subjects: if written.subjects.is_empty() { employees() } else { written.subjects },
             tenant: config.tenant.as_str().to_owned(),
             region: config.region.as_str().to_owned(),
+            profile: policy.profile().name(),
+            columns: overrides.map(|(name, action)| (name.to_owned(), action.name())).collect(),
+            key: mark.and_then(|mark| mark.key.clone()),
             generation: generation.map(|it| it.id().to_string()),
             categories: entities.filter_map(|it| category(it, generation)).collect(),
             recipients: recipients(config),
@@ -170,13 +184,11 @@ fn kept(config: &Config) -> Vec<Kept> {
     );
     let rows = [
         ("generations", generations),
-        ("rows that were set aside", days(windows.quarantine_days)),
-        ("downloads that a run has left", format!("{} hours", windows.staging_hours)),
-        ("logs in the store", days(windows.logs_days)),
+        ("unfinished downloads and generations", format!("{} hours", windows.staging_hours)),
         ("the ledger", days(windows.ledger_days)),
     ];
     let audit =
-        config.audit.iter().map(|_| ("lines of the audit trail", days(windows.events_days)));
+        config.audit.iter().map(|_| ("events of the audit trail", days(windows.events_days)));
     rows.into_iter().chain(audit).map(|(what, window)| Kept { what, window }).collect()
 }
 

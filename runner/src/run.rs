@@ -15,6 +15,7 @@ mod parts;
 mod publish;
 pub(crate) mod quota;
 mod read;
+mod remarks;
 pub(crate) mod report;
 mod retain;
 mod sealed;
@@ -221,7 +222,7 @@ struct Opened {
 }
 
 /// The plan of a run, if there is anything to fetch and all types that were named exist.
-fn checked_plan(config: &Config, options: &RunOptions) -> Result<Plan, Failure> {
+pub(crate) fn checked_plan(config: &Config, options: &RunOptions) -> Result<Plan, Failure> {
     let plan = plan(config, &options.steps)?;
     check_types(&options.accept_shrink)?;
     if !plan.steps().iter().any(|it| it.runs() && it.step.query().is_some()) {
@@ -370,7 +371,7 @@ fn downloads(
 fn not_replaced(step: &StepReport) -> Failure {
     let reason = step.reason.as_deref().unwrap_or("it is not known why");
     let error = anyhow::anyhow!(
-        "step {} is {}: {reason}. The privacy settings or the key have changed, so that nothing can be \
+        "step {} is not complete ({}): {reason}. The privacy settings or the key have changed, so that nothing can be \
          carried over and everything must be replaced at once: nothing is published until every step \
          is complete",
         step.id,
@@ -456,19 +457,25 @@ fn open_store(config: &Config) -> Result<(RunLock, Option<Generation>), Failure>
         ledger::record(lock.tenant(), &Event::SuppressionsApplied {})?;
     }
     let previous = lock.tenant().current()?;
-    if let Some(previous) = &previous
-        && previous.manifest().region != config.region.as_str()
-    {
-        // A tenant of the same name elsewhere is another one: everything would be taken for gone.
-        return Err(Failure::usage(format!(
-            "the store holds tenant {} of region {}, and `nexthink.region` is {}: give this one a \
-             store of its own in `store.location`",
-            config.tenant.as_str(),
-            previous.manifest().region,
-            config.region.as_str()
-        )));
+    if let Some(previous) = &previous {
+        check_region(config, previous)?;
     }
     Ok((lock, previous))
+}
+
+/// Refuses to go on from a generation of another region.
+pub(crate) fn check_region(config: &Config, published: &Generation) -> Result<(), Failure> {
+    let region = &published.manifest().region;
+    if region == config.region.as_str() {
+        return Ok(());
+    }
+    // A tenant of the same name elsewhere is another one: everything would be taken for gone.
+    Err(Failure::usage(format!(
+        "the store holds tenant {} of region {region}, and `nexthink.region` is {}: give this one a \
+         store of its own in `store.location`",
+        config.tenant.as_str(),
+        config.region.as_str()
+    )))
 }
 
 /// The result of work on another thread. A panic there is a defect; what it says stays unsaid, since

@@ -2,9 +2,10 @@
 //! module of the workspace reads them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::num::NonZero;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -87,6 +88,20 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Fails if this user may not make files in a folder. Nothing is written.
+///
+/// # Errors
+///
+/// The system's reason: no permission, a read-only disk, not a folder.
+pub(crate) fn ensure_writable(folder: &Path) -> io::Result<()> {
+    if !fs::metadata(folder)?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    #[cfg(unix)]
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?;
+    Ok(())
+}
+
 /// Makes files that this program and its children make their owner's alone, and keeps what it holds in
 /// memory out of core dumps and out of reach of the user's other programs. What the system does not
 /// know of is left out; what it refuses was not allowed to begin with.
@@ -161,16 +176,6 @@ pub(crate) fn own_command() -> &'static str {
     } else {
         "nexthink-graph"
     }
-}
-
-/// Whether others than its owner may read a file. Always false where the system has no such
-/// permissions.
-pub(crate) fn others_may_read(file: &File) -> io::Result<bool> {
-    #[cfg(unix)]
-    let others = std::os::unix::fs::MetadataExt::mode(&file.metadata()?) & 0o077 != 0;
-    #[cfg(not(unix))]
-    let others = file.metadata().map(|_| false)?;
-    Ok(others)
 }
 
 #[cfg(all(test, unix))]

@@ -135,7 +135,7 @@ fn a_blank_query_id_skips_its_step_and_deletes_nothing() {
 
     let told = scene.program(&["run"]);
     assert_eq!(told.exit, Some(0));
-    let remark = "fetch-packages is skipped: no query ID in `queries.packages`\n";
+    let remark = "fetch-packages: skipped: no query ID in `queries.packages`\n";
     assert!(told.stderr.contains(remark), "{}", told.stderr);
 }
 

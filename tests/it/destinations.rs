@@ -311,7 +311,11 @@ fn the_page_is_printed_and_checked_in_both_forms() {
             .write("page.md", &printed.stdout.replace("nexthink_user", "nexthink_person"));
         let stale = delivery.scene.program(&check);
         assert_eq!(stale.exit, Some(2), "{format}");
-        assert!(stale.stderr.contains("page.md is not what the steps say"), "{}", stale.stderr);
+        assert!(
+            stale.stderr.contains("page.md differs from the generated page"),
+            "{}",
+            stale.stderr
+        );
     }
 }
 

@@ -224,7 +224,7 @@ fn a_wrong_configuration_is_told_before_anything_is_asked_or_made() {
 
     # a region that there is not: 2
     error: the configuration is not valid:
-      nexthink-graph.toml:4:10: `nexthink.region` is wrong: the region "mars" is not valid: a region is one of us, eu, pac, meta, in lower case; another one has to be allowed explicitly
+      nexthink-graph.toml:4:10: `nexthink.region` is wrong: the region "mars" is not valid: a region is us, eu, pac or meta, as in the tenant's address https://<tenant>.<region>.nexthink.cloud
 
     # endpoints without TLS on another machine: 2
     error: the configuration is not valid:
@@ -258,13 +258,13 @@ fn a_wrong_configuration_is_told_before_anything_is_asked_or_made() {
     error: the secret file secret can be read by others: run `chmod 600 secret`
 
     # an empty secret: 2
-    error: the client secret is empty
+    error: the client secret is empty: see the file secret
 
     # no configuration: 2
-    error: there is no configuration: `init` writes nexthink-graph.toml, and --config names another file
+    error: there is no configuration: `nexthink-graph init` writes nexthink-graph.toml, --config names another file, and variables NEXTHINK_GRAPH__… do without one
 
     # another configuration that is not there: 2
-    error: cannot read the configuration other.toml: No such file or directory (os error [number]); `init` writes one
+    error: cannot read the configuration other.toml: No such file or directory (os error [number]); `nexthink-graph init` writes one, and --config names another
 
     # a store on an object store: 2
     error: the configuration is not valid:
@@ -277,7 +277,7 @@ fn a_wrong_configuration_is_told_before_anything_is_asked_or_made() {
     error: there is no step `fetch-binaries`; the steps are fetch-account, fetch-alerts, fetch-device-users, fetch-devices, fetch-packages, fetch-users
 
     # a query before the first run: 2
-    error: tenant acme has no generation yet: `run` makes one
+    error: tenant acme has no generation yet: `nexthink-graph run` publishes one
 
     # an unknown generation: 2
     error: there is no generation 01JN7Z1M80000000000000000A
@@ -300,38 +300,30 @@ fn a_run_that_gets_nothing_publishes_nothing() {
     error: the login host (POST /oauth2/default/v1/token) answered HTTP 503 2 times: try again later
 
     # a closed port: 4
-    error: cannot reach 127.0.0.1: no connection (check the network, a firewall or proxy): error sending request: client error (Connect): tcp connect error: Connection refused (os error [number])
+    error: cannot reach 127.0.0.1: no connection (check the network, a firewall or proxy): Connection refused (os error [number])
 
     # a host that speaks no TLS: 4
-    error: cannot reach 127.0.0.1: TLS failed (check this machine's clock and trusted certificates): error sending request: client error (Connect): received corrupt message of type InvalidContentType
+    error: cannot reach 127.0.0.1: TLS failed (check this machine's clock and trusted certificates): received corrupt message of type InvalidContentType
 
     # queries that nobody has saved: 2
-    fetch-devices is failed: query #j1_devices does not exist: create it in Nexthink under Administration > NQL API queries, with exactly this query id
-    fetch-users is failed: query #j1_users does not exist: create it in Nexthink under Administration > NQL API queries, with exactly this query id
-    fetch-packages is failed: query #j1_packages does not exist: create it in Nexthink under Administration > NQL API queries, with exactly this query id
-    fetch-alerts is failed: query #j1_alerts does not exist: create it in Nexthink under Administration > NQL API queries, with exactly this query id
-    error: no export could be used, so nothing was published
+    error: no export could be used, so that nothing was published:
+      fetch-devices: failed: query #j1_devices does not exist: create it in Nexthink under Administration > NQL API queries, with exactly this query id
+      fetch-users: failed: query #j1_users does not exist: create it in Nexthink under Administration > NQL API queries, with exactly this query id
+      fetch-packages: failed: query #j1_packages does not exist: create it in Nexthink under Administration > NQL API queries, with exactly this query id
+      fetch-alerts: failed: query #j1_alerts does not exist: create it in Nexthink under Administration > NQL API queries, with exactly this query id
 
     # queries that are forbidden: 2
-    fetch-devices is failed: access to query #j1_devices is forbidden: give the API credential the NQL API permission, or check that the query exists, which Nexthink may answer the same way
-    fetch-users is failed: access to query #j1_users is forbidden: give the API credential the NQL API permission, or check that the query exists, which Nexthink may answer the same way
-    fetch-packages is failed: access to query #j1_packages is forbidden: give the API credential the NQL API permission, or check that the query exists, which Nexthink may answer the same way
-    fetch-alerts is failed: access to query #j1_alerts is forbidden: give the API credential the NQL API permission, or check that the query exists, which Nexthink may answer the same way
-    error: no export could be used, so nothing was published
+    error: no export could be used, so that nothing was published:
+      fetch-devices: failed: access to query #j1_devices is forbidden: give the API credential the NQL API permission, or check that the query exists, which Nexthink may answer the same way
+      fetch-users: failed: access to query #j1_users is forbidden: give the API credential the NQL API permission, or check that the query exists, which Nexthink may answer the same way
+      fetch-packages: failed: access to query #j1_packages is forbidden: give the API credential the NQL API permission, or check that the query exists, which Nexthink may answer the same way
+      fetch-alerts: failed: access to query #j1_alerts is forbidden: give the API credential the NQL API permission, or check that the query exists, which Nexthink may answer the same way
 
     # an export that fails in Nexthink: 5
-    fetch-devices is failed: export cf0c02885d721a54f1157ab339bce4ca failed in Nexthink: out of memory
-    fetch-users is skipped: no query ID in `queries.users`
-    fetch-packages is skipped: no query ID in `queries.packages`
-    fetch-alerts is skipped: no query ID in `queries.alerts`
-    error: no export could be used, so nothing was published
+    error: no export could be used, so that nothing was published: fetch-devices: failed: export cf0c02885d721a54f1157ab339bce4ca failed in Nexthink: out of memory
 
     # a quota that is used up: 75
-    fetch-devices is deferred: the NQL API (POST /api/v1/nql/export) is throttled by Nexthink: try again in 3600 s
-    fetch-users is deferred: the NQL API (POST /api/v1/nql/export) is throttled by Nexthink: try again in 3600 s
-    fetch-packages is deferred: the NQL API (POST /api/v1/nql/export) is throttled by Nexthink: try again in 3600 s
-    fetch-alerts is deferred: the NQL API (POST /api/v1/nql/export) is throttled by Nexthink: try again in 3600 s
-    error: no export could be used, so nothing was published
+    error: no export could be used, so that nothing was published: fetch-devices, fetch-users, fetch-packages, fetch-alerts: deferred: the NQL API (POST /api/v1/nql/export) is throttled by Nexthink: try again in 3600 s
     "##);
 }
 

@@ -5,6 +5,7 @@
 
 mod audit;
 mod checks;
+mod commands;
 mod conformance;
 mod counts;
 mod crashes;
@@ -12,6 +13,7 @@ mod damage;
 mod deletion;
 mod demo;
 mod destinations;
+mod examples;
 mod failures;
 mod faults;
 mod hostile;

@@ -1,7 +1,9 @@
-//! The pages that are generated below `docs/`: three follow from the declarations of the steps, and
-//! one from the names of tests. So does the table of steps in the README, between two markers.
+//! The generated pages below `docs/`: three follow from the declarations of the steps, one from the names of
+//! tests, and one from the texts in the sources. The table of steps in the README, between two markers, is
+//! generated too.
 
 mod faults;
+mod messages;
 
 use std::fs;
 use std::path::Path;
@@ -63,6 +65,7 @@ fn pages(root: &Path, plan: &Plan, sources: &[SourceFile]) -> anyhow::Result<Vec
             text: documentation::personal_data(plan) + &page::columns_and_rights(),
         },
         Page { path: "docs/faults.md", text: faults::page(sources) },
+        Page { path: "docs/messages.md", text: messages::page(sources)? },
         Page { path: README, text: with_table(&readme, &documentation::steps_table(plan))? },
     ])
 }

@@ -75,15 +75,46 @@ impl FromStr for Region {
     type Err = NexthinkError;
 
     fn from_str(text: &str) -> Result<Self, NexthinkError> {
-        if Self::DOCUMENTED.contains(&text) {
-            return Ok(Self(text.to_owned()));
+        let lower = text.to_ascii_lowercase();
+        if Self::DOCUMENTED.contains(&lower.as_str()) {
+            return Ok(Self(lower));
         }
         Err(invalid(
             "region",
             text,
-            "a region is one of us, eu, pac, meta, in lower case; another one has to be allowed \
-             explicitly",
+            "a region is us, eu, pac or meta, as in the tenant's address \
+             https://<tenant>.<region>.nexthink.cloud",
         ))
+    }
+}
+
+/// The tenant and the region that an address of Nexthink's cloud names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantAddress {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its region.
+    pub region: Region,
+}
+
+impl TenantAddress {
+    /// Reads the address of a tenant's web interface or API, as people copy it from a browser:
+    /// `https://acme.eu.nexthink.cloud/#/home`, `acme.api.eu.nexthink.cloud`.
+    ///
+    /// Returns nothing unless the address names both for certain. The login host does not: nothing tells
+    /// `acme-login` of the tenant `acme` from a tenant of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        let lower = text.trim().to_ascii_lowercase();
+        let address = lower.strip_prefix("https://").unwrap_or(&lower);
+        let host = address.split(['/', '?', '#']).next()?;
+        let host = host.strip_suffix(":443").unwrap_or(host).strip_suffix(".nexthink.cloud")?;
+        let labels: Vec<&str> = host.split('.').collect();
+        let ([tenant, region] | [tenant, "api", region]) = labels[..] else { return None };
+        // Nexthink's own host for the audit trail of all tenants.
+        if tenant == "agora" || tenant.ends_with("-login") {
+            return None;
+        }
+        Some(Self { tenant: tenant.parse().ok()?, region: region.parse().ok()? })
     }
 }
 
@@ -223,13 +254,38 @@ mod tests {
     }
 
     #[test]
+    fn p8_a_pasted_address_names_tenant_and_region_only_where_that_is_certain() {
+        let table = [
+            ("https://acme.eu.nexthink.cloud", Some(("acme", "eu"))),
+            ("https://Acme.EU.nexthink.cloud/#/home?x=1", Some(("acme", "eu"))),
+            (" acme.us.nexthink.cloud/ ", Some(("acme", "us"))),
+            ("acme.api.pac.nexthink.cloud:443/api/v1/nql", Some(("acme", "pac"))),
+            ("acme", None),
+            ("acme-login.eu.nexthink.cloud", None),
+            ("https://agora.eu.nexthink.cloud", None),
+            ("https://me@acme.eu.nexthink.cloud", None),
+            ("http://acme.eu.nexthink.cloud", None),
+            ("https://acme.mars.nexthink.cloud", None),
+            ("https://acme.eu.nexthink.cloud.evil.example", None),
+            ("https://evil.example/acme.eu.nexthink.cloud", None),
+            ("https://a.b.eu.nexthink.cloud", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            let address = TenantAddress::parse(text);
+            let found = address.as_ref().map(|it| (it.tenant.as_str(), it.region.as_str()));
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
     fn only_documented_regions_parse() {
         let rows = [
             ("us", true),
             ("eu", true),
             ("pac", true),
             ("meta", true),
-            ("EU", false),
+            ("EU", true),
             ("uk", false),
             ("", false),
             ("eu.nexthink.cloud", false),

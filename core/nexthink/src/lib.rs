@@ -43,7 +43,7 @@ pub use endpoints::{EndpointOverrides, Endpoints};
 pub use error::{Endpoint, ErrorKind, NexthinkError, SharedError, UnreachableCause};
 pub use execute::ExecuteAnswer;
 pub use export::{ExportEvent, ExportState, ExportStatus, FinishedExport};
-pub use identity::{ExportId, QueryId, Region, TenantId};
+pub use identity::{ExportId, QueryId, Region, TenantAddress, TenantId};
 pub use journal::{ExportJournal, ExportRecord, FileRecord};
 pub use nql::QueryLimits;
 pub use order::{Compression, ExportOrder};

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::intake::Counts;
+use crate::output::count as count_of;
 
 /// The report on all trails.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -65,6 +66,18 @@ impl AuditReport {
             && self.trails.iter().all(|it| it.reason.is_none() && it.gaps.is_empty())
     }
 
+    /// Why not everything was read, a line each.
+    pub(crate) fn shortfalls(&self) -> Vec<String> {
+        let of_all = self.reason.iter().map(|reason| format!("audit trail: {reason}"));
+        let of_trails = self.trails.iter().filter_map(|trail| {
+            let gaps = count_of(trail.gaps.len(), "period");
+            let unread = || (!trail.gaps.is_empty()).then(|| format!("{gaps} not read yet"));
+            let reason = trail.reason.clone().or_else(unread)?;
+            Some(format!("audit trail {}: {reason}", trail.name))
+        });
+        of_all.chain(of_trails).collect()
+    }
+
     /// What people should know, a line each.
     pub(crate) fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
@@ -76,7 +89,8 @@ impl AuditReport {
             let is_unread = trail.windows == 0 && trail.reason.is_some();
             remarks.extend((!is_unread).then(|| {
                 format!(
-                    "audit trail {name}: {added} events added of {records} read{}{}",
+                    "audit trail {name}: {} added of {records} read{}{}",
+                    count_of(*added, "event"),
                     count(*unparsed, "of another form, kept as they are"),
                     count(*late, "came late"),
                 )

@@ -1,4 +1,4 @@
-//! What `export`, `sync`, `purge` and `destroy` take.
+//! The arguments of `export`, `sync`, `purge` and `destroy`.
 
 use std::path::PathBuf;
 
@@ -21,11 +21,11 @@ A folder from an earlier export is replaced in one step where the system can exc
 puts it back. A folder that something else wrote is never replaced."
     )]
     JupiterOne(FolderArguments),
-    /// Write all that is stored of the tenant in a readable form
+    /// Write all stored data of the tenant in readable form
     #[command(after_help = "\
 Examples:
   nexthink-graph export everything ./data-return
-  nexthink-graph export everything ./data-return --format parquet
+  nexthink-graph export everything ./tables --format parquet
 
 The folder holds the tables of every kept generation, the audit trail's events, the ledger, the
 reports and the small files, with a README that says what each of them is. It must be new or empty.")]
@@ -34,30 +34,30 @@ reports and the small files, with a README that says what each of them is. It mu
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FolderArguments {
-    /// The folder to write
+    /// Write this folder
     pub(crate) folder: PathBuf,
-    /// Write this generation instead of the published one; `history` lists them
+    /// Write this generation instead of the published one
     #[arg(long, value_name = "ID")]
     pub(crate) generation: Option<String>,
-    /// Also write a mapped relationship from each user to the Person with the same e-mail address
+    /// Add a mapped relationship from each user to a Person
     #[arg(long)]
     pub(crate) persons: bool,
-    /// Also write the stored values of each entity, as its raw data
+    /// Add the stored values of each entity as raw data
     #[arg(long)]
     pub(crate) raw_data: bool,
-    /// How the report is printed
+    /// Print the report in this form
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EverythingArguments {
-    /// The folder to write; it must be new or empty
+    /// Write this folder, which must be new or empty
     pub(crate) folder: PathBuf,
     /// How tables and events are written
     #[arg(long, value_enum, default_value_t = TableFormat::Csv)]
     pub(crate) format: TableFormat,
-    /// How the report is printed
+    /// Print the report in this form
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,
 }
@@ -73,56 +73,56 @@ pub(crate) enum TableFormat {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DestroyArguments {
-    /// The tenant to remove from the store
+    /// Remove this tenant from the store
     #[arg(long, value_name = "NAME")]
     pub(crate) tenant: String,
-    /// Only show what would be removed
+    /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Remove it without asking
     #[arg(long)]
     pub(crate) yes: bool,
-    /// How the certificate is printed
+    /// Print the certificate in this form
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SyncArguments {
-    /// Which destination
+    /// The destination
     #[arg(value_enum)]
     pub(crate) destination: DestinationName,
-    /// Only show what would be created, updated and deleted since the last delivery
+    /// Show what would change, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Deliver although the last delivery went to another account, scope or instance
+    /// Accept another account, scope or instance than before
     #[arg(long)]
     pub(crate) accept_destination: bool,
-    /// Upload everything although nothing has changed here, as when the destination was emptied
+    /// Upload everything, also if nothing has changed
     #[arg(long)]
     pub(crate) full: bool,
-    /// How the report is printed
+    /// Print the report in this form
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PurgeArguments {
-    /// Which destination
+    /// The destination
     #[arg(value_enum)]
     pub(crate) destination: DestinationName,
-    /// The type to remove; may be given several times
+    /// Remove this type; may be repeated
     #[arg(long = "type", value_name = "TYPE", required = true)]
     pub(crate) types: Vec<String>,
-    /// Only show what would change
+    /// Show what would change, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// How the report is printed
+    /// Print the report in this form
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,
 }
 
-/// Where a generation can be sent.
+/// A place to which a generation can be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DestinationName {
     /// JupiterOne

@@ -1,4 +1,4 @@
-//! What can be typed after `privacy`.
+//! The arguments of `privacy`.
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -6,7 +6,7 @@ use super::{Output, ReportFormat};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PrivacyCommand {
-    /// List every column with what it tells about people, what happens to it, and where it goes
+    /// List every column and what happens to it
     #[command(after_help = "\
 Examples:
   nexthink-graph privacy inventory
@@ -15,34 +15,34 @@ Examples:
         #[command(flatten)]
         output: Output,
     },
-    /// Erase a person or device from everything that is stored, and never read it again
+    /// Erase a person or device for good
     #[command(after_help = "\
 Examples:
-  nexthink-graph privacy erase --user jane.doe@acme.example --reason gdpr-request --dry-run
-  nexthink-graph privacy erase --user jane.doe@acme.example --review
-  nexthink-graph privacy erase --user jane.doe@acme.example --reason gdpr-request --yes
+  nexthink-graph privacy erase --user jane.sharma191@acme.example --reason gdpr-request --dry-run
+  nexthink-graph privacy erase --user jane.sharma191@acme.example --review
+  nexthink-graph privacy erase --user jane.sharma191@acme.example --reason gdpr-request --yes
 
 Every kept generation is rewritten, downloads and rows that were set aside are removed, and every byte
 of the store is looked through afterwards. What finds somebody again is an HMAC under the key that
 `privacy key new` makes, in the store and in a copy beside the key file. The next delivery removes the
 subject at JupiterOne.")]
     Erase(EraseArguments),
-    /// Show everything that is known of a person or device
+    /// Show everything stored about a person or device
     #[command(after_help = "\
 Examples:
-  nexthink-graph privacy retrieve --user jane.doe@acme.example > answer.json
-  nexthink-graph privacy retrieve --user jane.doe@acme.example --output html > answer.html")]
+  nexthink-graph privacy retrieve --user jane.sharma191@acme.example > answer.json
+  nexthink-graph privacy retrieve --user jane.sharma191@acme.example --output html > answer.html")]
     Retrieve(RetrieveArguments),
-    /// Those who were erased
+    /// List and lift erasures
     #[command(subcommand)]
     Suppression(SuppressionCommand),
-    /// The keys that pseudonyms are made with
+    /// Make and rotate the keys of pseudonyms
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Who did what with the data and when: list it, or prove that nothing of it was changed
+    /// List or verify who did what with the data
     #[command(subcommand)]
     Ledger(LedgerCommand),
-    /// Remove what was kept long enough, as after each run
+    /// Remove what is older than its retention period
     #[command(after_help = "\
 Examples:
   nexthink-graph privacy retention --dry-run
@@ -52,7 +52,7 @@ The windows are those of `[retention]` in the configuration, for events too. Not
 while the clock is behind an earlier run, or when it has jumped far ahead until a later run sees it
 there too.")]
     Retention(RetentionArguments),
-    /// Print the record of processing: purposes, kinds of data, recipients, how long it is kept
+    /// Print the record of processing (GDPR, article 30)
     #[command(after_help = "\
 Examples:
   nexthink-graph privacy record > record-of-processing.md
@@ -61,7 +61,7 @@ Examples:
 Purposes and contacts come from `[privacy.record]` in the configuration, everything else from what
 the program reads, keeps and sends.")]
     Record {
-        /// How it is printed; `table` is Markdown
+        /// Print the record in this form; table is Markdown
         #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
         output: ReportFormat,
     },
@@ -76,18 +76,19 @@ pub(crate) enum SuppressionCommand {
         #[command(flatten)]
         output: Output,
     },
-    /// Lift an erasure, so that the next run reads that person or device again
+    /// Lift an erasure: the next run reads the subject again
     #[command(after_help = "\
 Example:
-  nexthink-graph privacy suppression lift e-01JN7Z1M80000000000000000A --reason rehired")]
+  erasure=$(nexthink-graph privacy suppression list --output csv | tail -n 1 | cut -d , -f 1)
+  nexthink-graph privacy suppression lift \"$erasure\" --reason rehired")]
     Lift {
-        /// The id of the erasure
+        /// Lift the erasure with this ID
         id: String,
-        /// Why, in a word without a name
+        /// Record this reason: one word without a name
         #[arg(long, value_name = "WORD")]
         reason: String,
     },
-    /// Take out again who came back with an older copy of the store; the next run does it too
+    /// Erase again what came back with an older store
     #[command(after_help = "Example:\n  nexthink-graph privacy suppression apply")]
     Apply,
 }
@@ -96,10 +97,10 @@ Example:
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct SubjectArguments {
-    /// A user, by UPN, e-mail address, login name, SID or uid; several of one and the same person
+    /// A user, by UPN, e-mail address, login name, SID or uid; may be repeated
     #[arg(long, value_name = "USER", conflicts_with = "device")]
     pub(crate) user: Vec<String>,
-    /// A device, by uid, name or SID; several of one and the same device
+    /// A device, by uid, name or SID; may be repeated
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Vec<String>,
 }
@@ -109,10 +110,10 @@ pub(crate) struct SubjectArguments {
 pub(crate) struct EraseArguments {
     #[command(flatten)]
     pub(crate) subject: SubjectArguments,
-    /// Why, in a word without a name: it is kept
+    /// Record this reason: one word without a name
     #[arg(long, value_name = "WORD", required_unless_present = "review")]
     pub(crate) reason: Option<String>,
-    /// Only show what is known and would go
+    /// Show what would be erased, and erase nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Only list the places that may name the subject and would stay, without their values
@@ -121,10 +122,10 @@ pub(crate) struct EraseArguments {
     /// Remove old generations that cannot be read, since nobody can be taken out of them
     #[arg(long)]
     pub(crate) remove_damaged: bool,
-    /// Do it: it cannot be undone
+    /// Erase without a further question; it cannot be undone
     #[arg(long)]
     pub(crate) yes: bool,
-    /// How the certificate is printed
+    /// Print the certificate in this form
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,
 }
@@ -134,7 +135,7 @@ pub(crate) struct EraseArguments {
 pub(crate) struct RetrieveArguments {
     #[command(flatten)]
     pub(crate) subject: SubjectArguments,
-    /// How it is printed
+    /// Print the answer in this form
     #[arg(long, short, value_enum, default_value_t = RetrievalFormat::Json)]
     pub(crate) output: RetrievalFormat,
 }
@@ -144,13 +145,13 @@ pub(crate) struct RetrieveArguments {
 pub(crate) enum RetrievalFormat {
     /// For programs
     Json,
-    /// A page for the person, with nothing loaded from elsewhere
+    /// A page for the person
     Html,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Make the key file; one that is there is never replaced
+    /// Make the key file, if there is none
     #[command(after_help = "\
 Example:
   nexthink-graph privacy key new
@@ -158,13 +159,13 @@ Example:
 Keep a copy of the file where the store is not. Without it nobody can be found in what was
 published, and the next run is refused.")]
     New,
-    /// List the keys, without their secrets
+    /// List the keys without their secrets
     #[command(after_help = "Example:\n  nexthink-graph privacy key list --output json")]
     List {
         #[command(flatten)]
         output: Output,
     },
-    /// Make pseudonyms with a new key from the next run on
+    /// Use a new key from the next run on
     #[command(after_help = "\
 Example:
   nexthink-graph privacy key rotate
@@ -172,14 +173,15 @@ Example:
 
 The next run replaces everything at once; it publishes nothing unless every step is complete.")]
     Rotate,
-    /// Forget an earlier key, so that its pseudonyms cannot be made again
+    /// Forget an earlier key for good
     #[command(after_help = "\
 Example:
-  nexthink-graph privacy key retire bnapz2lc
+  key=$(nexthink-graph privacy key list --output csv | grep ,earlier | cut -d , -f 2)
+  nexthink-graph privacy key retire \"$key\"
 
 Remove the copies that you keep of the file too.")]
     Retire {
-        /// The id of the key; `privacy key list` shows it
+        /// Forget the key with this ID
         id: String,
     },
 }
@@ -187,33 +189,32 @@ Remove the copies that you keep of the file too.")]
 /// `privacy ledger` and what follows it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
-    /// List the entries, the oldest first
+    /// List the entries, oldest first
     #[command(after_help = "\
 Examples:
   nexthink-graph privacy ledger list
   nexthink-graph privacy ledger list --event query --output ndjson")]
     List {
-        /// Only entries of this event; may be given several times
+        /// List only this event; may be repeated
         #[arg(long = "event", value_name = "EVENT")]
         events: Vec<String>,
         #[command(flatten)]
         output: Output,
     },
-    /// Verify that no entry was changed, removed or moved, and print the head
+    /// Verify that no entry was changed, removed or moved
     #[command(after_help = "\
 Examples:
-  nexthink-graph privacy ledger verify
-  nexthink-graph privacy ledger verify --from 812:6b1f…
+  nexthink-graph privacy ledger verify | sed -n 's/^head //p' > ledger-head
+  nexthink-graph privacy ledger verify --from \"$(cat ledger-head)\"
 
-Keep the head elsewhere, and give it as --from the next time: that is how a ledger that was cut at
-its end or made anew is found out. The heads that the kept generations and the last delivery name are
-checked always.
-A ledger that is not whole ends with exit code 5.")]
+Keep the head outside of the store: only a known head reveals a ledger that was cut at its end or
+made anew. The heads in the kept generations and in the last delivery are always checked. A ledger
+that is not whole ends with exit code 5.")]
     Verify {
-        /// A head that an earlier run or `verify` has printed; may be given several times
+        /// Check this earlier head too; may be repeated
         #[arg(long = "from", value_name = "NUMBER:HASH")]
         from: Vec<String>,
-        /// How the verdict is printed
+        /// Print the result in this form
         #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
         output: ReportFormat,
     },
@@ -222,13 +223,13 @@ A ledger that is not whole ends with exit code 5.")]
 /// What `privacy retention` takes.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct RetentionArguments {
-    /// Only show what would be removed
+    /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Believe the clock although it is behind an earlier run or has jumped far ahead
+    /// Accept a clock that has jumped
     #[arg(long)]
     pub(crate) accept_clock: bool,
-    /// How the report is printed
+    /// Print the report in this form
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,
 }

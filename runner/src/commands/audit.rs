@@ -101,8 +101,8 @@ fn lacks_events(coverage: &Coverage, now_ms: i64) -> bool {
 async fn session(tenant: &TenantStore) -> Result<QuerySession, Failure> {
     if tenant.events(LOG)?.files().is_empty() {
         return Err(Failure::usage(
-            "there are no events of the audit trail yet: `[audit]` in the configuration has `run` \
-             read them",
+            "there are no events of the audit trail yet: add `[audit]` to the configuration, and `run` \
+             reads them",
         ));
     }
     let session = QuerySession::empty(QuerySettings::default());
@@ -298,7 +298,8 @@ fn status(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
     });
     let header = ["trail", "newest event", "not read yet", "never read, and gone"];
     output::result(&output::table(header, rows, header.len()));
-    output::note(&format!("{} events in {} files", log.rows(), log.files().len()));
+    let files = output::count(log.files().len(), "file");
+    output::note(&format!("{} in {files}", output::count(log.rows(), "event")));
     Ok(Exit::Complete)
 }
 
@@ -331,7 +332,7 @@ pub(super) async fn backfill(
         // Only now that there is something to take their place.
         if arguments.start_over {
             let removed = audit::start_over(&lock)?;
-            output::note(&format!("{removed} events removed"));
+            output::note(&format!("{} removed", output::count(removed, "event")));
         }
         Ok(audit::collect(config, settings, &lock, Some(span), fetched, &stop).await)
     };
@@ -370,12 +371,16 @@ fn time(text: &str, zone: &TimeZone) -> Result<i64, Failure> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(time.as_millisecond());
     }
+    if let Some(days) = text.strip_suffix('d').and_then(|days| days.parse::<u16>().ok()) {
+        return Ok(audit::now_ms() - i64::from(days) * 24 * HOUR_MS);
+    }
     let date = || text.parse::<Date>().map(|date| date.to_datetime(jiff::civil::Time::midnight()));
     let local = text.parse::<DateTime>().or_else(|_| date());
     let time = local.and_then(|local| zone.to_timestamp(local));
     time.map(jiff::Timestamp::as_millisecond).map_err(|_| {
         Failure::usage(format!(
-            "{text} is no time: write 2026-03-01, 2026-03-01T10:00:00, or 2026-03-01T10:00:00Z"
+            "{text} is no time: write 2026-03-01, 2026-03-01T10:00:00, 2026-03-01T10:00:00Z, or 7d for 7 \
+             days ago"
         ))
     })
 }

@@ -4,6 +4,7 @@
 pub(super) mod audit;
 mod columns;
 mod connection;
+mod contents;
 mod destination;
 mod place;
 
@@ -12,7 +13,7 @@ use core_nexthink::{ErrorKind, NexthinkError};
 use serde::Serialize;
 
 use crate::cli::Global;
-use crate::config::{self, Config, DEFAULT_FILE};
+use crate::config::{self, Config};
 use crate::exit::{Exit, Failure, exit_for};
 use crate::{output, record};
 
@@ -43,15 +44,12 @@ enum State {
 
 /// Checks, prints, and ends with the code of what failed first.
 pub(super) async fn check(global: &Global, json: bool) -> Result<Exit, Failure> {
-    let Some(path) = config::find(global.config.as_deref()) else {
-        return Err(Failure::usage(format!(
-            "there is no configuration to check: `init` writes {DEFAULT_FILE}, and --config names \
-             another file"
-        )));
+    let Some(source) = config::find(global.config.as_deref()) else {
+        return Err(super::not_configured());
     };
-    let checks = match Config::load(&path) {
+    let checks = match Config::load(&source) {
         Ok(config) => {
-            let ok = Check::ok("configuration", path.display().to_string());
+            let ok = Check::ok("configuration", source.name());
             Checks([vec![ok], check_all(&config).await.0].concat())
         }
         Err(Failure { exit, error }) if json => {
@@ -65,6 +63,9 @@ pub(super) async fn check(global: &Global, json: bool) -> Result<Exit, Failure> 
     } else {
         output::result(&checks.lines());
     }
+    if let Some(failed) = checks.failed() {
+        output::error_text(&failed);
+    }
     Ok(checks.exit())
 }
 
@@ -76,6 +77,10 @@ fn as_code<S: serde::Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S:
 /// Checks all that a valid configuration leads to.
 pub(super) async fn check_all(config: &Config) -> Checks {
     let mut checks = place::check(config);
+    for warning in &config.warnings {
+        checks.push(Check::warning("configuration", warning));
+    }
+    contents::check(config, &mut checks);
     if let Some(warning) = record::transfer_warning(config) {
         checks.push(Check::warning("region", warning));
     }
@@ -131,6 +136,14 @@ impl Checks {
             format!("{state}  {:<width$}  {detail}", it.name)
         });
         lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The names of the checks that failed, if any did.
+    fn failed(&self) -> Option<String> {
+        let failed = self.0.iter().filter(|it| it.state == State::Failed);
+        let names: Vec<&str> = failed.map(|check| check.name.as_str()).collect();
+        let (count, all) = (names.len(), output::count(self.0.len(), "check"));
+        (count > 0).then(|| format!("{count} of {all} failed: {}", names.join(", ")))
     }
 
     /// The code of what failed first.

@@ -6,10 +6,10 @@ use std::path::Path;
 use core_nexthink::Secret;
 use core_simulator::{Simulator, SimulatorConfig, TenantSpec};
 
-use super::run::{RUN, interruptible, print};
+use super::run::{RUN, interruptible, print, tell_shortfall};
 use super::simulate::{CLIENT_SECRET, configuration};
 use crate::cli::Global;
-use crate::config::Config;
+use crate::config::{Config, Paths};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 use crate::run::{self, RunOptions, Stop};
@@ -41,7 +41,7 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
     simulated.behaviour.tenant = spec;
     let simulator = Simulator::start(simulated).await.map_err(anyhow::Error::new)?;
     let text = configuration(simulator.endpoints(), STORE, "{ env = \"UNUSED\" }");
-    let config = Config::parse(&text, &BTreeMap::new(), Path::new(""))
+    let config = Config::parse(&text, &BTreeMap::new(), &Paths::new(Path::new("")))
         .map_err(|problems| anyhow::anyhow!("the demo's configuration is wrong: {problems:?}"))?;
     let progress = Progress::new(global.quiet);
     let (options, stop) = (RunOptions::default(), Stop::default());
@@ -52,6 +52,7 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
     simulator.stop().await;
     let finished = finished?;
     print(global, &finished);
+    tell_shortfall(&finished);
     if !global.quiet {
         output::note(&next(system::own_command()));
     }

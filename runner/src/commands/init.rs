@@ -8,40 +8,37 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use core_model::step::{Query, Step};
-use core_nexthink::{QueryId, Region, TenantId};
+use core_nexthink::{QueryId, Region, TenantAddress, TenantId};
 
-use super::simulate::toml_text;
+use super::simulate::{exists_already, toml_text, write_new_file};
 use super::{check, show};
 use crate::cli::{Global, InitArguments};
-use crate::config::{Config, DEFAULT_FILE};
+use crate::config::{self, Config, DEFAULT_FILE, Paths};
 use crate::exit::{Exit, Failure};
 use crate::{output, system};
 
 /// The variable that is suggested for the secret.
 const SECRET_VARIABLE: &str = "NEXTHINK_CLIENT_SECRET";
 
-/// What somebody types to skip a query.
+/// The answer that skips a query.
 const SKIP: &str = "-";
 
 /// Writes the file, prints the queries to save, and checks what there is.
 pub(super) async fn init(global: &Global, arguments: InitArguments) -> Result<Exit, Failure> {
     let path = global.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-    if path.exists() && !arguments.force {
-        return Err(Failure::usage(format!(
-            "{} exists already: --force replaces it, --config names another file",
-            path.display()
-        )));
+    let (no_check, force) = (arguments.no_check, arguments.force);
+    // A link that leads nowhere is there too.
+    if path.symlink_metadata().is_ok() && !force {
+        return Err(exists_already(&path));
     }
-    let no_check = arguments.no_check;
     let folder = path.parent().unwrap_or(Path::new(""));
     let text = file_text(arguments, folder)?;
-    let config = Config::parse(&text, &BTreeMap::new(), folder).map_err(|problems| {
-        let lines: Vec<String> =
-            problems.iter().map(|it| it.in_file(&path.display().to_string())).collect();
-        Failure::usage(format!("this would be no valid configuration:\n{}", lines.join("\n")))
+    let paths = Paths::new(folder);
+    let config = Config::parse(&text, &BTreeMap::new(), &paths).map_err(|problems| {
+        let file = path.display().to_string();
+        config::invalid("the answers make no valid configuration", &problems, &file)
     })?;
-    core_files::replace_file(&path, text.as_bytes())
-        .map_err(|error| Failure::new(Exit::Configuration, error))?;
+    write_new_file(&path, &text, force)?;
     if !global.quiet {
         output::note(&format!(
             "wrote {}\n\nSave these queries in Nexthink, under Administration > NQL API queries:\n",
@@ -68,9 +65,7 @@ pub(super) async fn init(global: &Global, arguments: InitArguments) -> Result<Ex
 }
 
 fn file_text(arguments: InitArguments, folder: &Path) -> Result<String, Failure> {
-    let tenant: TenantId =
-        answer("tenant", "Tenant (acme of acme.eu.nexthink.cloud)", arguments.tenant, None)?;
-    let region: Region = answer("region", "Region (us, eu, pac, meta)", arguments.region, None)?;
+    let (tenant, region) = instance(arguments.tenant, arguments.region)?;
     let client_id: String =
         answer("client-id", "Client ID of the API credential", arguments.client_id, None)?;
     let secret = secret(arguments.secret_env, arguments.secret_file, folder)?;
@@ -104,6 +99,36 @@ fn file_text(arguments: InitArguments, folder: &Path) -> Result<String, Failure>
     Ok(text)
 }
 
+/// The tenant and its region. An address answers both.
+fn instance(tenant: Option<String>, region: Option<String>) -> Result<(TenantId, Region), Failure> {
+    struct Given(TenantId, Option<Region>);
+    impl FromStr for Given {
+        type Err = core_nexthink::NexthinkError;
+        fn from_str(text: &str) -> Result<Given, Self::Err> {
+            match TenantAddress::parse(text) {
+                Some(address) => Ok(Given(address.tenant, Some(address.region))),
+                None => text.parse().map(|tenant| Given(tenant, None)),
+            }
+        }
+    }
+    let question = "Tenant, or its address such as https://acme.eu.nexthink.cloud";
+    let Given(tenant, of_address) = answer("tenant", question, tenant, None)?;
+    let region = match (region, of_address) {
+        (None, Some(region)) => region,
+        (region, None) => answer("region", "Region (us, eu, pac, meta)", region, None)?,
+        (Some(region), Some(of_address)) => {
+            let region: Region = answer("region", "", Some(region), None)?;
+            if region != of_address {
+                return Err(Failure::usage(format!(
+                    "--region is {region}, and the address in --tenant is in {of_address}"
+                )));
+            }
+            region
+        }
+    };
+    Ok((tenant, region))
+}
+
 /// The reference to the secret, which is never asked for itself. A path in the file starts at the
 /// file's folder, one that is typed starts here.
 fn secret(
@@ -112,7 +137,8 @@ fn secret(
     folder: &Path,
 ) -> Result<String, Failure> {
     let as_file = |path: &Path| {
-        let is_same = folder.as_os_str().is_empty() || path.is_absolute();
+        // Below the home folder is the same place from everywhere.
+        let is_same = folder.as_os_str().is_empty() || path.is_absolute() || path.starts_with("~");
         let path = if is_same { Ok(path.to_owned()) } else { std::path::absolute(path) };
         let path = path.map_err(|error| Failure::usage(format!("--secret-file: {error}")))?;
         Ok(format!("{{ file = {} }}", toml_text(&path.to_string_lossy())))
@@ -190,7 +216,9 @@ fn answer<T: FromStr<Err: fmt::Display>>(
         return given.parse().map_err(|error| Failure::usage(format!("--{flag}: {error}")));
     }
     if !can_ask() {
-        return Err(Failure::usage(format!("--{flag} is missing, and there is nobody to ask")));
+        return Err(Failure::usage(format!(
+            "--{flag} is missing, and standard input is no terminal to ask on"
+        )));
     }
     let hint = suggested.map_or_else(String::new, |it| format!(" [{it}]"));
     loop {

@@ -54,9 +54,9 @@ pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exi
     if !global.quiet {
         messages::note_findings(&report.findings);
         output::note(&format!(
-            "wrote {} ({} files, {}); for example: j1-integration visualize -p {0}",
+            "wrote {} ({}, {}); for example: j1-integration visualize -p {0}",
             folder.display(),
-            report.files,
+            output::count(report.files, "file"),
             bytes(report.bytes)
         ));
     }

@@ -56,6 +56,7 @@ pub(super) async fn run(
     }
     match delivered {
         Some(Ok(delivered)) => {
+            tell_shortfall(&finished);
             jupiterone::print(global, &delivered);
             Ok(match jupiterone::exit_of(&delivered) {
                 Exit::Complete => finished.exit,
@@ -63,6 +64,7 @@ pub(super) async fn run(
             })
         }
         Some(Err(failure)) => {
+            tell_shortfall(&finished);
             let program = system::own_command();
             output::error(&failure.error.context(format!(
                 "the generation is published, but it was not delivered; `{program} sync jupiterone` \
@@ -70,8 +72,27 @@ pub(super) async fn run(
             )));
             Ok(failure.exit)
         }
-        None => Ok(finished.exit),
+        None => {
+            tell_shortfall(&finished);
+            Ok(finished.exit)
+        }
     }
+}
+
+/// Tells why a run is not complete, whatever else is printed: a scheduler's log may be all that is read.
+pub(super) fn tell_shortfall(finished: &Finished) {
+    if finished.exit == Exit::Complete {
+        return;
+    }
+    let what = match &finished.generation {
+        Some(_) => "the generation is published, but partial",
+        None => "no export could be used, so that nothing was published",
+    };
+    output::error_text(&match &finished.report.shortfalls()[..] {
+        [] => what.to_owned(),
+        [reason] => format!("{what}: {reason}"),
+        reasons => format!("{what}:\n  {}", reasons.join("\n  ")),
+    });
 }
 
 /// Where a run delivers to.
@@ -159,19 +180,15 @@ fn ledger_head(config: &Config) -> Result<Option<LedgerHead>, StoreError> {
 /// Prints the summary to standard output and the remarks to standard error.
 pub(super) fn print(global: &Global, finished: &Finished) {
     output::result(&finished.report.table());
-    // What went wrong is said even when nothing else is.
-    if global.quiet && finished.generation.is_some() {
+    if global.quiet {
         return;
     }
     for remark in finished.report.remarks() {
         output::note(&remark);
     }
-    output::note(&match &finished.generation {
-        Some(generation) => {
-            format!("published generation {generation} ({})", finished.report.outcome)
-        }
-        None => "error: no export could be used, so nothing was published".to_owned(),
-    });
+    if let Some(generation) = &finished.generation {
+        output::note(&format!("published generation {generation} ({})", finished.report.outcome));
+    }
     if let (Some(head), Some(_)) = (&finished.report.ledger, &finished.generation) {
         output::note(&format!("ledger head {head}"));
     }

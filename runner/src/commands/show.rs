@@ -19,6 +19,9 @@ use crate::config::{self, AuditTable, Config, PARAMETER};
 use crate::exit::{Exit, Failure};
 use crate::{output, run};
 
+/// The release notes of the page in JupiterOne's documentation.
+const RELEASE_NOTES: &str = include_str!("../../../CHANGELOG.md");
+
 /// What stands for the table of the audit trail among the queries.
 const AUDIT: &str = "audit";
 
@@ -26,8 +29,8 @@ const AUDIT: &str = "audit";
 /// one.
 pub(super) fn plan(global: &Global, format: PlanFormat) -> Result<Exit, Failure> {
     let (plan, cost) = match config::find(global.config.as_deref()) {
-        Some(path) => {
-            let config = Config::load(&path)?;
+        Some(source) => {
+            let config = Config::load(&source)?;
             let plan = run::plan(&config, &[])?;
             let cost = run::cost(&plan, &config, None)?;
             (plan, Some(cost))
@@ -71,7 +74,7 @@ pub(super) fn steps(format: RowFormat) -> Result<Exit, Failure> {
 /// Prints the query texts to save, for the wholes or for their parts, under the configured IDs where
 /// there are any.
 pub(super) fn nql(global: &Global, fields: &[String], partitioned: bool) -> Result<Exit, Failure> {
-    let config = config::find(global.config.as_deref()).map(|path| Config::load(&path));
+    let config = config::find(global.config.as_deref()).map(|source| Config::load(&source));
     // The texts are of use before the configuration is right.
     let config = config.and_then(Result::ok);
     output::result(&nql_texts(config.as_ref(), fields, partitioned)?);
@@ -165,7 +168,7 @@ pub(super) fn docs(
         (None, _) => {
             // What JupiterOne's own page has.
             let plan = plan_of(&Step::of_integration())?;
-            documentation::integration_page(&plan)
+            documentation::integration_page(&plan, RELEASE_NOTES)
         }
     };
     let Some(path) = check else {
@@ -185,7 +188,9 @@ pub(super) fn docs(
     if ought.is_some_and(|it| it.trim_end() == is.trim_end()) {
         return Ok(Exit::Complete);
     }
-    Err(Failure::usage(format!("{shown} is not what the steps say: print it anew without --check")))
+    Err(Failure::usage(format!(
+        "{shown} differs from the generated page: write it again, without --check"
+    )))
 }
 
 /// Prints a completion script.

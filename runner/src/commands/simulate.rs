@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use core_simulator::{
     Behaviour, Endpoints, JupiterOne, JupiterOneConfig, Scenario, Simulator, SimulatorConfig,
@@ -28,8 +28,12 @@ pub(super) async fn simulate(
     let addresses = [arguments.listen].into_iter().chain(arguments.jupiterone);
     if let Some(address) = addresses.into_iter().find(|it| !it.ip().is_loopback()) {
         return Err(Failure::usage(format!(
-            "what is simulated listens on a loopback address only, such as 127.0.0.1:8480, not on {address}"
+            "a simulated host must listen on a loopback address, such as 127.0.0.1:8480, not on {address}"
         )));
+    }
+    let output = arguments.config_out.as_deref().map(ConfigurationFiles::new);
+    if let Some(output) = &output {
+        output.check_free(arguments.force)?;
     }
     let mut config = SimulatorConfig {
         api_address: arguments.listen,
@@ -43,12 +47,11 @@ pub(super) async fn simulate(
         Some(address) => Some(start_jupiterone(address).await?),
         None => None,
     };
-    let path = arguments.config_out.as_deref();
-    if let Some(path) = path {
-        write_configuration(path, simulator.endpoints(), jupiterone.as_ref())?;
+    if let Some(output) = &output {
+        output.write(simulator.endpoints(), jupiterone.as_ref(), arguments.force)?;
     }
     if !global.quiet {
-        note(simulator.endpoints(), jupiterone.as_ref(), path);
+        note(simulator.endpoints(), jupiterone.as_ref(), arguments.config_out.as_deref());
     }
     let stopped = async {
         signal().await;
@@ -129,32 +132,86 @@ fn read_scenario(path: &Path) -> Result<Behaviour, Failure> {
     })
 }
 
-fn write_configuration(
-    path: &Path,
-    endpoints: &Endpoints,
-    jupiterone: Option<&JupiterOne>,
-) -> Result<(), Failure> {
-    let mut secret_path = path.as_os_str().to_owned();
-    secret_path.push(".secret");
-    let name = Path::new(&secret_path).file_name().unwrap_or_default().to_string_lossy();
-    let secret = format!("{{ file = {} }}", toml_text(&name));
-    let audit = format!(
-        "\n[audit]\nhost = \"{}\"\naccount = \"{CLIENT_ID}\"\npassword = {secret}\nengines = [\"*\"]\n\
-         # Half a year, as without this line, is a minute of a first try.\nsince_days = 7\n",
-        endpoints.api
-    );
-    let destination = jupiterone.map_or_else(String::new, |jupiterone| {
-        format!(
-            "\n[destinations.jupiterone]\naccount = \"{TENANT}\"\napi_key = {secret}\nurl = \"{}\"\n\
-             # true: every run delivers.\nafter_run = false\n\
-             polling = {{ first_ms = 100, longest_ms = 1000 }}\n",
-            jupiterone.url()
-        )
-    });
-    let text = configuration(endpoints, "simulated-store", &secret) + &audit + &destination;
-    core_files::replace_file(secret_path.as_ref(), CLIENT_SECRET.as_bytes())
-        .and_then(|()| core_files::replace_file(path, text.as_bytes()))
-        .map_err(|error| Failure::new(Exit::Configuration, error))
+/// The files that `--config-out` writes.
+struct ConfigurationFiles {
+    configuration: PathBuf,
+    secret: PathBuf,
+}
+
+impl ConfigurationFiles {
+    fn new(configuration: &Path) -> Self {
+        let mut secret = configuration.as_os_str().to_owned();
+        secret.push(".secret");
+        Self { configuration: configuration.to_owned(), secret: secret.into() }
+    }
+
+    /// Refuses to replace a file, which may be the configuration of a real tenant or its secret.
+    fn check_free(&self, force: bool) -> Result<(), Failure> {
+        // A link that leads nowhere is there too.
+        let is_there = |path: &&PathBuf| path.symlink_metadata().is_ok();
+        match [&self.configuration, &self.secret].into_iter().find(is_there) {
+            Some(path) if !force => Err(exists_already(path)),
+            _ => Ok(()),
+        }
+    }
+
+    fn write(
+        &self,
+        endpoints: &Endpoints,
+        jupiterone: Option<&JupiterOne>,
+        force: bool,
+    ) -> Result<(), Failure> {
+        let text = self.text(endpoints, jupiterone);
+        write_new_file(&self.secret, CLIENT_SECRET, force)?;
+        write_new_file(&self.configuration, &text, force)
+    }
+
+    fn text(&self, endpoints: &Endpoints, jupiterone: Option<&JupiterOne>) -> String {
+        let name = self.secret.file_name().unwrap_or_default().to_string_lossy();
+        let secret = format!("{{ file = {} }}", toml_text(&name));
+        let audit = format!(
+            "\n[audit]\nhost = \"{}\"\naccount = \"{CLIENT_ID}\"\npassword = {secret}\nengines = [\"*\"]\n\
+             # Without this line the first run reads half a year, which takes a minute.\nsince_days = 7\n",
+            endpoints.api
+        );
+        let destination = jupiterone.map_or_else(String::new, |jupiterone| {
+            format!(
+                "\n[destinations.jupiterone]\naccount = \"{TENANT}\"\napi_key = {secret}\nurl = \"{}\"\n\
+                 # true: every run delivers.\nafter_run = false\n\
+                 polling = {{ first_ms = 100, longest_ms = 1000 }}\n",
+                jupiterone.url()
+            )
+        });
+        configuration(endpoints, "simulated-store", &secret) + &audit + &destination
+    }
+}
+
+/// Writes a file that only its owner can read; only with `force` in place of another one.
+pub(super) fn write_new_file(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
+    let is_there = path.symlink_metadata().is_ok();
+    let written = if force {
+        core_files::replace_file(path, text.as_bytes())
+    } else {
+        core_files::write_new_file(path, text.as_bytes())
+    };
+    written.map_err(|error| match error.source.kind() {
+        io::ErrorKind::AlreadyExists => exists_already(path),
+        _ => {
+            if !is_there {
+                // Half a file would stand in the way of the next attempt.
+                let _ = core_files::remove_file_if_present(path);
+            }
+            Failure::new(Exit::Configuration, error)
+        }
+    })
+}
+
+/// The refusal to replace a file.
+pub(super) fn exists_already(path: &Path) -> Failure {
+    Failure::usage(format!(
+        "{} exists already: --force replaces it, or choose another file",
+        path.display()
+    ))
 }
 
 /// A configuration for the simulated tenant.

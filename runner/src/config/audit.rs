@@ -1,13 +1,12 @@
 //! How the audit trail is read.
 
-use std::path::Path;
-
 use core_audit::{HOUR_MS, WindowSettings};
 use core_nexthink::{AuditHost, QueryId, Region, TenantId, Trail};
 use core_privacy::profile::{Action, Policy};
 use jiff::tz::TimeZone;
 
 use super::flat::Settings;
+use super::paths::Paths;
 use super::secret::{self, SecretReference};
 
 const PATH: &str = "audit";
@@ -100,13 +99,16 @@ impl AuditTable {
 /// Reads the audit trail's settings, if their table is there.
 pub(super) fn read(
     settings: &mut Settings,
-    folder: &Path,
+    paths: &Paths,
     tenant: Option<&TenantId>,
     region: Option<&Region>,
     zone: Option<&TimeZone>,
     policy: &Policy,
     kept_days: u64,
 ) -> Option<Audit> {
+    if settings.take_empty_table(PATH) {
+        settings.warnings.push("`[audit]` is empty, so the audit trail is not read".to_owned());
+    }
     if !settings.has_table(PATH) {
         return None;
     }
@@ -123,7 +125,7 @@ pub(super) fn read(
     let source = match settings.text(&path("source")).as_deref() {
         None | Some("rest") => {
             read_windows(settings, &mut windows, kept_days);
-            read_classic(settings, folder, tenant, region).map(AuditSource::Trails)
+            read_classic(settings, paths, tenant, region).map(AuditSource::Trails)
         }
         Some("nql") => {
             let table = read_table(settings);
@@ -156,7 +158,7 @@ fn read_windows(settings: &mut Settings, windows: &mut WindowSettings, kept_days
 
 fn read_classic(
     settings: &mut Settings,
-    folder: &Path,
+    paths: &Paths,
     tenant: Option<&TenantId>,
     region: Option<&Region>,
 ) -> Option<AuditTrails> {
@@ -167,7 +169,7 @@ fn read_classic(
     }
     let is_oauth = auth == "oauth";
     let account = settings.required_text(&path("account"));
-    let password = secret::read(settings, folder, &path("password"));
+    let password = secret::read(settings, paths, &path("password"));
     let any_host = settings.flag(&path("any_host")).unwrap_or(false);
     let host = match (settings.text(&path("host")), tenant, region) {
         (Some(host), _, _) => Some(AuditHost::named(&host, any_host)),

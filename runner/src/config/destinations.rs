@@ -1,11 +1,11 @@
 //! Where a generation is sent after it was published.
 
-use std::path::Path;
 use std::time::Duration;
 
 use core_jupiterone::{BaseUrl, Destination, Extras, PollSchedule, Source, SyncMode};
 
 use super::flat::Settings;
+use super::paths::Paths;
 use super::secret::{self, SecretReference};
 
 /// The host of accounts in the United States.
@@ -31,9 +31,12 @@ pub(crate) struct JupiterOne {
 /// Reads the destination, if its table is there.
 pub(super) fn read_jupiterone(
     settings: &mut Settings,
-    folder: &Path,
+    paths: &Paths,
     tenant: Option<&str>,
 ) -> Option<JupiterOne> {
+    if settings.take_empty_table(PATH) {
+        settings.warnings.push(format!("`[{PATH}]` is empty, so nothing is delivered"));
+    }
     if !settings.has_table(PATH) {
         return None;
     }
@@ -50,7 +53,7 @@ pub(super) fn read_jupiterone(
     let base = settings.checked(&path("url"), base);
     let account = settings.required_text(&path("account"));
     let source = read_source(settings, tenant);
-    let api_key = secret::read(settings, folder, &path("api_key"));
+    let api_key = secret::read(settings, paths, &path("api_key"));
     let poll = read_poll(settings);
     let after_run = settings.flag(&path("after_run")).unwrap_or(true);
     let extras = Extras {

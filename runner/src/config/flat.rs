@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use toml::de::{DeTable, DeValue};
 
 use super::VARIABLE_PREFIX;
+use super::paths::Paths;
 
 /// One mistake in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +36,6 @@ enum Value {
     Integer(i64),
     Flag(bool),
     Texts(Vec<String>),
-    /// A table with nothing in it, where its being there says something.
-    EmptyTable,
     Other(&'static str),
 }
 
@@ -43,10 +43,17 @@ enum Value {
 #[derive(Debug)]
 pub(crate) struct Settings {
     values: BTreeMap<String, (Value, Place)>,
+    /// Tables with nothing in them. They set nothing, so that one whose lines are all comments is as good
+    /// as none.
+    empty_tables: BTreeMap<String, Place>,
     /// Where values that were taken out came from, for what is found wrong with them later.
     places: BTreeMap<String, Place>,
     known: BTreeSet<String>,
+    /// The tables that were asked for by their own name.
+    known_tables: BTreeSet<String>,
     problems: Vec<Problem>,
+    /// What is allowed and probably not meant.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Settings {
@@ -59,17 +66,21 @@ impl Settings {
             let place = error.span().map_or(Place::Nowhere, |span| place(text, span.start));
             vec![Problem { place, message: error.message().to_owned() }]
         })?;
-        let mut values = BTreeMap::new();
-        flatten(text, table.get_ref(), "", &mut values);
+        let (mut values, mut empty_tables) = (BTreeMap::new(), BTreeMap::new());
+        flatten(text, table.get_ref(), "", &mut values, &mut empty_tables);
         for (name, value) in variables {
             let path = name[VARIABLE_PREFIX.len()..].replace("__", ".").to_lowercase();
+            empty_tables.remove(&path);
             values.insert(path, (Value::Text(value.clone()), Place::Variable(name.clone())));
         }
         Ok(Settings {
             values,
+            empty_tables,
             places: BTreeMap::new(),
             known: BTreeSet::new(),
+            known_tables: BTreeSet::new(),
             problems: Vec::new(),
+            warnings: Vec::new(),
         })
     }
 
@@ -84,22 +95,26 @@ impl Settings {
     }
 
     /// Whether anything is set below a path.
-    pub(crate) fn has_table(&self, path: &str) -> bool {
+    pub(crate) fn has_table(&mut self, path: &str) -> bool {
+        self.known_tables.insert(path.to_owned());
         let below = format!("{path}.");
-        self.values.keys().any(|it| it.starts_with(&below))
+        self.values.keys().chain(self.empty_tables.keys()).any(|it| it.starts_with(&below))
     }
 
     /// Whether there is a table at a path, be it an empty one, which is then taken out.
     pub(crate) fn take_table(&mut self, path: &str) -> bool {
-        if self.has_table(path) {
-            return true;
-        }
-        let is_empty_table = matches!(self.values.get(path), Some((Value::EmptyTable, _)));
-        is_empty_table && self.values.remove(path).is_some()
+        self.has_table(path) || self.take_empty_table(path)
+    }
+
+    /// Whether there is an empty table at a path, which is then taken out.
+    pub(super) fn take_empty_table(&mut self, path: &str) -> bool {
+        self.known_tables.insert(path.to_owned());
+        self.empty_tables.remove(path).is_some()
     }
 
     /// The names of all values below a path, without the path.
-    pub(super) fn names_below(&self, path: &str) -> Vec<String> {
+    pub(super) fn names_below(&mut self, path: &str) -> Vec<String> {
+        self.known_tables.insert(path.to_owned());
         let below = format!("{path}.");
         self.values.keys().filter_map(|it| Some(it.strip_prefix(&below)?.to_owned())).collect()
     }
@@ -130,8 +145,18 @@ impl Settings {
         self.checked(path, text.parse())
     }
 
-    /// A list of texts.
+    /// A path; nothing and a problem if only a shell understands it.
+    pub(crate) fn path(&mut self, path: &str, paths: &Paths) -> Option<PathBuf> {
+        let text = self.text(path)?;
+        self.checked(path, paths.resolve(&text))
+    }
+
+    /// A list of texts. A variable of the environment holds it as the file would, `["a", "b"]`, or one
+    /// item as it is.
     pub(crate) fn texts(&mut self, path: &str) -> Option<Vec<String>> {
+        if let Some((value @ Value::Text(_), Place::Variable(_))) = self.values.get_mut(path) {
+            *value = list_of(value);
+        }
         match self.take(path, "a list of texts", |it| matches!(it, Value::Texts(_)))? {
             Value::Texts(texts) => Some(texts),
             _ => None,
@@ -195,12 +220,16 @@ impl Settings {
     pub(super) fn ignore_below(&mut self, path: &str) {
         let below = format!("{path}.");
         self.values.retain(|it, _| !it.starts_with(&below));
+        self.empty_tables.retain(|it, _| !it.starts_with(&below));
     }
 
     /// All mistakes, what nobody asked for included.
     pub(crate) fn finish(mut self) -> Vec<Problem> {
         let unknown = std::mem::take(&mut self.values);
-        for (path, (_, place)) in unknown {
+        let unknown = unknown.into_iter().map(|(path, (_, place))| (path, place));
+        let empty_tables = std::mem::take(&mut self.empty_tables);
+        let unknown_tables = empty_tables.into_iter().filter(|(path, _)| !self.is_table(path));
+        for (path, place) in unknown.chain(unknown_tables).collect::<Vec<_>>() {
             let similar = self.known.iter().map(|it| (likeness(it, &path), it));
             let similar = similar.filter(|(likeness, _)| *likeness > 0.0);
             let nearest = similar.max_by(|a, b| a.0.total_cmp(&b.0));
@@ -216,6 +245,13 @@ impl Settings {
         self.problems
     }
 
+    /// Whether a table of this name may stand in a configuration.
+    fn is_table(&self, path: &str) -> bool {
+        let below = format!("{path}.");
+        let mut known = self.known.iter().chain(&self.known_tables);
+        known.any(|it| it == path || it.starts_with(&below))
+    }
+
     /// Takes a value out, if it is there and of the right form.
     fn take(
         &mut self,
@@ -224,6 +260,11 @@ impl Settings {
         is_right: impl Fn(&Value) -> bool,
     ) -> Option<Value> {
         self.known.insert(path.to_owned());
+        if let Some(place) = self.empty_tables.remove(path) {
+            self.places.insert(path.to_owned(), place);
+            self.problem(path, &format!("must be {expected}, not an empty table"));
+            return None;
+        }
         let (value, place) = self.values.remove(path)?;
         self.places.insert(path.to_owned(), place);
         if is_right(&value) {
@@ -241,7 +282,6 @@ impl Value {
             Value::Integer(_) => "this number",
             Value::Flag(_) => "true or false",
             Value::Texts(_) => "a list",
-            Value::EmptyTable => "an empty table",
             Value::Other(form) => form,
         }
     }
@@ -275,14 +315,18 @@ fn flatten(
     table: &DeTable<'_>,
     prefix: &str,
     values: &mut BTreeMap<String, (Value, Place)>,
+    empty_tables: &mut BTreeMap<String, Place>,
 ) {
     for (key, value) in table {
         let path = format!("{prefix}{}", key.get_ref());
         let place = place(text, key.span().start);
         let flat = match value.get_ref() {
-            DeValue::Table(table) if table.is_empty() => Value::EmptyTable,
+            DeValue::Table(table) if table.is_empty() => {
+                empty_tables.insert(path, place);
+                continue;
+            }
             DeValue::Table(table) => {
-                flatten(text, table, &format!("{path}."), values);
+                flatten(text, table, &format!("{path}."), values, empty_tables);
                 continue;
             }
             DeValue::String(text) => Value::Text(text.to_string()),
@@ -301,6 +345,20 @@ fn flatten(
         };
         values.insert(path, (flat, place));
     }
+}
+
+/// The value of a variable as a list: an array as TOML writes it, or its one item.
+fn list_of(value: &Value) -> Value {
+    let Value::Text(text) = value else { return value.clone() };
+    if !text.trim_start().starts_with('[') {
+        return Value::Texts(vec![text.clone()]);
+    }
+    let parsed = format!("list = {text}").parse::<toml::Table>().ok();
+    let items = parsed.as_ref().and_then(|table| table["list"].as_array());
+    let texts = items.and_then(|items| {
+        items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+    });
+    texts.map_or(Value::Other("this text"), Value::Texts)
 }
 
 fn place(text: &str, offset: usize) -> Place {

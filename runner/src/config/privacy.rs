@@ -1,12 +1,13 @@
 //! `[privacy]`: how much of people is kept, and under which keys.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use core_model::column::Column;
 use core_model::step::Step;
 use core_privacy::profile::{Action, Policy, Profile};
 
 use super::flat::Settings;
+use super::paths::Paths;
 use super::record::{self, RecordOfProcessing};
 
 /// The key file where no other is named, beside the configuration.
@@ -23,11 +24,11 @@ pub(crate) struct Privacy {
 }
 
 /// Reads the table; without one everything that is declared is kept.
-pub(super) fn read(settings: &mut Settings, folder: &Path) -> Privacy {
+pub(super) fn read(settings: &mut Settings, paths: &Paths) -> Privacy {
     let profile = settings.text("privacy.profile").map(|it| it.parse::<Profile>());
     let profile = profile.and_then(|it| settings.checked("privacy.profile", it));
-    let key_file = settings.text("privacy.key.file");
-    let key_file = folder.join(key_file.as_deref().unwrap_or(DEFAULT_KEY_FILE));
+    let key_file = settings.path("privacy.key.file", paths);
+    let key_file = key_file.unwrap_or_else(|| paths.in_folder(DEFAULT_KEY_FILE));
     let mut overrides = Vec::new();
     for column in settings.names_below("privacy.columns") {
         let path = format!("privacy.columns.{column}");

@@ -59,6 +59,9 @@ pub(super) fn read(settings: &mut Settings) -> BTreeMap<&'static str, SavedQuery
 fn read_query(settings: &mut Settings, query: &Query) -> Option<SavedQuery> {
     let path = format!("queries.{}", query.config_field);
     let path_of = |name: &str| format!("{path}.{name}");
+    if settings.take_empty_table(&path) {
+        return None;
+    }
     let is_text = settings.has(&path);
     let has_table = settings.has_table(&path);
     let id: Option<QueryId> = if has_table && !is_text {

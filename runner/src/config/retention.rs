@@ -19,10 +19,10 @@ pub(super) fn read(settings: &mut Settings) -> Windows {
     };
     Windows {
         generations,
-        quarantine_days: read("quarantine_days", defaults.quarantine_days),
         staging_hours: read("staging_hours", defaults.staging_hours),
-        logs_days: read("logs_days", defaults.logs_days),
         ledger_days: read("ledger_days", defaults.ledger_days),
         events_days: read("audit_days", defaults.events_days),
+        // Nothing writes quarantined rows or logs into the store today, so that no setting governs them.
+        ..defaults
     }
 }

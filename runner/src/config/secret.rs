@@ -6,12 +6,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use core_nexthink::Secret;
 use zeroize::Zeroizing;
 
 use super::flat::Settings;
-use super::secret_command;
+use super::paths::Paths;
+use super::{secret_command, secret_text};
+use crate::private_file::ensure_private;
 use crate::system;
 
 /// The largest secret, in bytes.
@@ -37,8 +39,9 @@ pub(crate) enum SecretReference {
 }
 
 /// Reads the reference to a secret.
-pub(super) fn read(settings: &mut Settings, folder: &Path, path: &str) -> Option<SecretReference> {
+pub(super) fn read(settings: &mut Settings, paths: &Paths, path: &str) -> Option<SecretReference> {
     settings.let_variables_replace(path);
+    settings.take_empty_table(path);
     let how = "give a reference: { env = \"NAME\" }, { file = \"PATH\" } or { command = [\"…\"] }";
     if settings.text(path).is_some() {
         settings.problem(path, &format!("must not hold the secret itself; {how}"));
@@ -46,8 +49,7 @@ pub(super) fn read(settings: &mut Settings, folder: &Path, path: &str) -> Option
         return None;
     }
     let variable = settings.text(&format!("{path}.env")).map(SecretReference::Variable);
-    let file = settings.text(&format!("{path}.file"));
-    let file = file.map(|path| SecretReference::File(folder.join(path)));
+    let file = settings.path(&format!("{path}.file"), paths).map(SecretReference::File);
     let command = settings.texts(&format!("{path}.command"));
     let command = command.filter(|words| !words.is_empty()).map(|words| {
         let limit = settings.integer(&format!("{path}.timeout_s"), 1..=3_600);
@@ -84,8 +86,25 @@ impl SecretReference {
             }
         };
         let trimmed = secret.trim();
-        ensure!(!trimmed.is_empty(), "{what} is empty");
+        let place = self.place();
+        ensure!(!trimmed.is_empty(), "{what} is empty: see {place}");
+        if let Some(flaw) = secret_text::flaw(trimmed) {
+            bail!(
+                "{what} in {place} {flaw}; write it again, as plain text without anything around it"
+            );
+        }
         Ok(Secret::new(trimmed.to_owned()))
+    }
+
+    /// The place of the secret, for messages.
+    fn place(&self) -> String {
+        match self {
+            SecretReference::Variable(name) => format!("the environment variable {name}"),
+            SecretReference::File(path) => format!("the file {}", path.display()),
+            SecretReference::Command { words, .. } => {
+                format!("the output of {}", words.first().map_or("", String::as_str))
+            }
+        }
     }
 }
 
@@ -93,13 +112,12 @@ fn read_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let shown = path.display();
     let unreadable = || format!("cannot read the secret file {shown}");
     let file = File::open(path).with_context(unreadable)?;
-    let exposed = system::others_may_read(&file).with_context(unreadable)?;
-    ensure!(!exposed, "the secret file {shown} can be read by others: run `chmod 600 {shown}`");
+    ensure_private(&file, path, "the secret file")?;
     // Large enough at once: a buffer that grows leaves copies of what was in it.
-    let mut secret = Zeroizing::new(String::with_capacity(BUFFER_BYTES));
-    let read = file.take(MAX_BYTES + 1).read_to_string(&mut secret).with_context(unreadable)?;
+    let mut secret = Zeroizing::new(Vec::with_capacity(BUFFER_BYTES));
+    let read = file.take(MAX_BYTES + 1).read_to_end(&mut secret).with_context(unreadable)?;
     ensure!(read as u64 <= MAX_BYTES, "the secret file {shown} is too large for a secret");
-    Ok(secret)
+    secret_text::decode(&secret).with_context(unreadable)
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use zeroize::Zeroizing;
 
 use super::secret::{BUFFER_BYTES, MAX_BYTES};
+use super::secret_text;
 
 /// The time limit where the configuration gives none.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -73,10 +74,7 @@ pub(super) fn read_output(
     };
     let secret = printed.with_context(cannot_run)?;
     check_size(program, &secret)?;
-    match std::str::from_utf8(&secret) {
-        Ok(secret) => Ok(Zeroizing::new(secret.to_owned())),
-        Err(_) => bail!("the secret command {program} printed no text"),
-    }
+    secret_text::decode(&secret).with_context(|| format!("cannot use what {program} printed"))
 }
 
 fn check_size(program: &str, secret: &[u8]) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! What a configuration may say, and what is said about one that is wrong.
 
+use std::path::Path;
+
 use super::*;
 
 const WHOLE: &str = r##"
@@ -26,7 +28,7 @@ location = "kept"
 fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let variables =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Config::parse(text, &variables, Path::new("folder"))
+    Config::parse(text, &variables, &Paths::new(Path::new("folder")))
         .map_err(|problems| problems.iter().map(|it| it.in_file("file")).collect())
 }
 
@@ -294,4 +296,115 @@ fn the_configuration_on_its_page_is_valid() {
         Some(partition),
         defaults.expect("it is valid").queries["packages"].partition.as_ref()
     );
+}
+
+#[test]
+fn p8_an_empty_table_sets_nothing_and_is_no_mistake() {
+    let names = [
+        "account",
+        "audit",
+        "destinations",
+        "destinations.jupiterone",
+        "nexthink.endpoints",
+        "nexthink.timeouts",
+        "privacy",
+        "privacy.columns",
+        "privacy.key",
+        "privacy.record",
+        "queries.packages",
+        "retention",
+    ];
+    let without_account = WHOLE.replace("[account]\nname = \"Acme\"\ntag_entities = true", "");
+    for name in names {
+        let text = format!("{without_account}\n[{name}]\n");
+        let config = parse(&text, &[]).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
+        assert!(config.audit.is_none() && config.jupiterone.is_none(), "{name}");
+        assert!(!config.queries.contains_key("packages"), "{name}");
+    }
+    let without_store = without_account.replace("location = \"kept\"", "");
+    parse(&without_store, &[]).map(drop).expect("an empty [store] is the default store");
+    let config = parse(&format!("{WHOLE}\n[audit]\n"), &[]).expect("it is valid");
+    assert_eq!(config.warnings, ["`[audit]` is empty, so the audit trail is not read"]);
+    let problems = parse(&format!("{WHOLE}\n[querys]\n"), &[]).map(drop).expect_err("unknown");
+    assert!(problems[0].contains("`querys` is not a setting"), "{problems:?}");
+    let empty_text = WHOLE.replace("location = \"kept\"", "location = {}");
+    let problems = parse(&empty_text, &[]).map(drop).expect_err("a text is needed");
+    assert!(problems[0].contains("must be a text in quotes, not an empty table"), "{problems:?}");
+}
+
+#[test]
+fn p8_a_pasted_address_gives_tenant_and_region_and_must_not_contradict() {
+    let pasted =
+        |tenant: &str| WHOLE.replace("tenant = \"Acme\"", &format!("tenant = \"{tenant}\""));
+    let address = "https://Acme.EU.nexthink.cloud/#/home";
+    for text in [
+        pasted(address),
+        pasted(address).replace("region = \"eu\"\n", ""),
+        pasted("acme.api.eu.nexthink.cloud").replace("region = \"eu\"", "region = \"EU\""),
+        WHOLE.replace("region = \"eu\"", &format!("region = \"{address}\"")),
+    ] {
+        let config = parse(&text, &[]).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+        assert_eq!((config.tenant.as_str(), config.region.as_str()), ("acme", "eu"), "{text}");
+    }
+    let problems = parse(&pasted("https://acme.us.nexthink.cloud"), &[]).map(drop).expect_err("us");
+    assert_eq!(
+        problems,
+        ["  file:8:1: `nexthink.region` is eu, and the address in `nexthink.tenant` is in us"]
+    );
+}
+
+#[test]
+fn p5_every_path_is_read_by_the_same_rule() {
+    let table = [
+        (WHOLE.replace("location = \"kept\"", "location = \"$HOME/kept\""), "store.location"),
+        (WHOLE.replace("env = \"SECRET\"", "file = \"${X}/s\""), "nexthink.client_secret.file"),
+        (WHOLE.replace("region =", "ca_file = \"%X%/ca\"\nregion ="), "nexthink.ca_file"),
+        (format!("{WHOLE}\n[privacy.key]\nfile = \"~other/key\"\n"), "privacy.key.file"),
+    ];
+    for (text, setting) in table {
+        let problems = parse(&text, &[]).map(drop).expect_err(setting);
+        assert!(problems[0].contains(&format!("`{setting}` is wrong: ")), "{problems:?}");
+    }
+}
+
+#[test]
+fn p8_variables_alone_are_a_configuration_and_hold_lists_too() {
+    let variables = [
+        ("NEXTHINK_GRAPH__NEXTHINK__TENANT", "acme.eu.nexthink.cloud"),
+        ("NEXTHINK_GRAPH__NEXTHINK__CLIENT_ID", "0a1b"),
+        ("NEXTHINK_GRAPH__NEXTHINK__CLIENT_SECRET__COMMAND", "[\"vault\", \"read\"]"),
+        ("NEXTHINK_GRAPH__QUERIES__DEVICES", "#j1_devices"),
+        ("NEXTHINK_GRAPH__PRIVACY__RECORD__PURPOSES", "inventory, and nothing else"),
+    ];
+    let config = parse("", &variables).expect("it is valid");
+    assert_eq!(config.tenant.as_str(), "acme");
+    let SecretReference::Command { words, .. } = &config.client_secret else {
+        panic!("it is a command: {:?}", config.client_secret);
+    };
+    assert_eq!(words, &["vault", "read"]);
+    assert_eq!(config.privacy.record.purposes, ["inventory, and nothing else"]);
+    let broken = [("NEXTHINK_GRAPH__PRIVACY__RECORD__PURPOSES", "[\"a\", 1]")];
+    let problems = parse(WHOLE, &broken).map(drop).expect_err("a number is no text");
+    assert!(problems[0].contains("NEXTHINK_GRAPH__PRIVACY__RECORD__PURPOSES"), "{problems:?}");
+}
+
+#[test]
+fn the_pages_name_only_retention_settings_that_there_are() {
+    let pages = [
+        include_str!("../../../docs/configuration.md"),
+        include_str!("../../../docs/personal-data.md"),
+        include_str!("../../../docs/audit-trail.md"),
+        include_str!("../../../docs/privacy.md"),
+    ];
+    let mut names = std::collections::BTreeSet::new();
+    for page in pages {
+        let mentions = page.split('`').filter_map(|code| code.strip_prefix("retention."));
+        names.extend(mentions.map(|name| name.split(' ').next().unwrap_or_default()));
+        assert!(!page.contains("audit.retention_days"), "it is `retention.audit_days`");
+    }
+    assert!(names.len() > 3, "{names:?}");
+    for name in names {
+        let text = format!("{WHOLE}\n[retention]\n{name} = 7\n");
+        parse(&text, &[]).map(drop).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
+    }
 }

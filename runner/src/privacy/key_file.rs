@@ -10,6 +10,7 @@ use core_privacy::keys::KeyRing;
 use zeroize::Zeroizing;
 
 use crate::exit::{Exit, Failure};
+use crate::private_file::ensure_private;
 use crate::system;
 
 /// The largest key file, in bytes: some hundred rotations.
@@ -66,11 +67,7 @@ fn read_keys(path: &Path) -> anyhow::Result<KeyRing> {
         _ => anyhow::Error::new(error).context(format!("cannot read the key file {shown}")),
     })?;
     let unreadable = || format!("cannot read the key file {shown}");
-    let exposed = system::others_may_read(&file).with_context(unreadable)?;
-    anyhow::ensure!(
-        !exposed,
-        "the key file {shown} can be read by others: run `chmod 600 {shown}`"
-    );
+    ensure_private(&file, path, "the key file")?;
     let mut text = Zeroizing::new(String::new());
     file.take(MAX_KEY_FILE_BYTES).read_to_string(&mut text).with_context(unreadable)?;
     KeyRing::parse(&text).with_context(|| format!("the key file {shown} cannot be used"))

@@ -360,7 +360,6 @@ fn retention(config: &Config) -> Value {
     let windows = &config.retention;
     let mut retention = Map::new();
     retention.insert("generationsDays".to_owned(), json!(windows.generations.keep_days));
-    retention.insert("quarantineDays".to_owned(), json!(windows.quarantine_days));
     retention.insert("ledgerDays".to_owned(), json!(windows.ledger_days));
     if config.audit.is_some() {
         retention.insert("auditDays".to_owned(), json!(windows.events_days));

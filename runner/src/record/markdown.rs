@@ -22,6 +22,7 @@ pub(super) fn page(record: &Record) -> String {
     for (title, texts, setting) in facts {
         section(&mut page, title, &texts, &format!("missing: set `privacy.record.{setting}`"));
     }
+    section(&mut page, "Privacy profile", &privacy(record), "");
     categories(&mut page, record);
     let recipients: Vec<String> = record
         .recipients
@@ -38,6 +39,17 @@ pub(super) fn page(record: &Record) -> String {
     section(&mut page, "How long it is kept", &kept.collect::<Vec<_>>(), "");
     section(&mut page, "Measures", &record.measures, "");
     page
+}
+
+/// How people are shown, and with which key.
+fn privacy(record: &Record) -> Vec<String> {
+    let key = match &record.key {
+        Some(key) => format!("pseudonyms are made with key {key}"),
+        None => "no pseudonyms are published".to_owned(),
+    };
+    let columns =
+        record.columns.iter().map(|(column, action)| format!("column {column}: {action}"));
+    [format!("profile {}", record.profile), key].into_iter().chain(columns).collect()
 }
 
 fn section(page: &mut String, title: &str, texts: &[String], otherwise: &str) {

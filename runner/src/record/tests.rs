@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
+use crate::config::Paths;
 
 fn config(url: &str, more: &str) -> Config {
     let text = format!(
@@ -21,7 +22,8 @@ account = "account-1"
 api_key = {{ env = "KEY" }}
 {more}"##
     );
-    Config::parse(&text, &BTreeMap::new(), Path::new("")).expect("the configuration is valid")
+    Config::parse(&text, &BTreeMap::new(), &Paths::new(Path::new("")))
+        .expect("the configuration is valid")
 }
 
 #[test]
@@ -39,7 +41,7 @@ fn data_that_leaves_its_region_is_warned_of() {
 #[test]
 fn the_record_has_what_was_configured_and_names_what_is_missing() {
     let more = "[privacy.record]\ncontroller = \"ACME, privacy@acme.example\"\n\
-                purposes = [\"inventory\", \"security\"]\n[retention]\nlogs_days = 31";
+                purposes = [\"inventory\", \"security\"]\n[retention]\nledger_days = 401";
     let record = Record::of(&config("https://api.us.jupiterone.io", more), None);
     let page = record.to_markdown();
     let expected = [
@@ -48,7 +50,7 @@ fn the_record_has_what_was_configured_and_names_what_is_missing() {
         "missing: set `privacy.record.legal_basis`",
         "| `nexthink_user` |",
         "JupiterOne, account account-1, at api.us.jupiterone.io, region us",
-        "logs in the store: 31 days",
+        "the ledger: 401 days",
         "personal data leaves its region",
     ];
     for text in expected {

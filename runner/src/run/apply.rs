@@ -267,7 +267,7 @@ impl Applier {
             report.note_removals(&removals);
             return Ok(outcome);
         }
-        let removals = refused.iter().map(|(type_name, before, removed)| {
+        let shrinking = refused.iter().map(|(type_name, before, removed)| {
             format!("{removed} of {before} `{type_name}` would be removed")
         });
         let flags = refused.iter().map(|(type_name, ..)| format!("--accept-shrink {type_name}"));
@@ -276,7 +276,7 @@ impl Applier {
         self.held.extend(self.used.extract_if(.., |it| it == step.id || it.starts_with(&of_parts)));
         report.reason = Some(format!(
             "{}; if that is right, run once with {}",
-            removals.collect::<Vec<_>>().join(" and "),
+            shrinking.collect::<Vec<_>>().join(" and "),
             flags.collect::<Vec<_>>().join(" ")
         ));
         Ok(Outcome::Partial(PartialReason::Shrunk))

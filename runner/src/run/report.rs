@@ -1,7 +1,6 @@
 //! What a run tells: a report that is kept with its generation, and a table for people.
 
 mod absence;
-mod people;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use core_ingest::decompress::Compression;
 use core_ingest::graph::Graph;
 use core_ingest::outcome::Outcome;
 use core_ingest::step::{HashedNames, RowAccount};
+use core_model::property::Property;
 use core_model::step::Step;
 use core_store::{Generation, LedgerHead};
 use serde::Serialize;
@@ -117,6 +117,8 @@ pub(crate) struct StepReport {
     pub(crate) alike_keys: u64,
     /// Properties of which the export says nothing, so that they keep the values they had.
     pub(crate) doubtful: Vec<&'static str>,
+    /// Those of them that Nexthink fills only with the connector for Entra ID.
+    pub(crate) needs_connector: Vec<&'static str>,
     /// Some of the quarantined rows.
     pub(crate) quarantine: Vec<QuarantinedRow>,
     /// Distinct login names that look like hashes, where pseudonyms stand for them.
@@ -225,96 +227,11 @@ impl RunReport {
         });
         output::table(header, rows, 2)
     }
-
-    /// What a reader of the table should know besides, a line each.
-    pub(crate) fn remarks(&self) -> Vec<String> {
-        let mut remarks = Vec::new();
-        for step in &self.steps {
-            if let Some(reason) = &step.reason {
-                remarks.push(format!("{} is {}: {reason}", step.id, step.outcome));
-            }
-            if let Some(clauses) = step.narrowing.as_ref().and_then(Narrowing::clauses) {
-                remarks.push(format!("{}: the saved query leaves rows out by {clauses}", step.id));
-            }
-            if !step.missing_columns.is_empty() {
-                let columns = step.missing_columns.join(", ");
-                remarks.push(format!("{}: the export has no {columns}", step.id));
-            }
-            for (property, count) in &step.unreadable {
-                remarks.push(format!("{}: {count} cells of {property} cannot be read", step.id));
-            }
-            step.remark_on_values(&mut remarks);
-            if !step.doubtful.is_empty() {
-                let properties = step.doubtful.join(", ");
-                remarks.push(format!("{}: earlier values are kept for {properties}", step.id));
-            }
-            if step.conflicting > 0 {
-                let count = step.conflicting;
-                remarks.push(format!(
-                    "{}: {count} rows contradict another row of the same entity; the newest won",
-                    step.id
-                ));
-            }
-            if step.unknown_columns > 0 {
-                let count = step.unknown_columns;
-                remarks.push(format!("{}: {count} unknown columns were ignored", step.id));
-            }
-            if step.carried_over > 0 {
-                let count = step.carried_over;
-                remarks.push(format!("{}: {count} objects were carried over", step.id));
-            }
-            for (property, count) in &step.future_times {
-                remarks.push(format!(
-                    "{}: {count} times of {property} are more than 48 hours ahead; they are kept",
-                    step.id
-                ));
-            }
-            if step.alike_keys > 0 {
-                let count = step.alike_keys;
-                remarks.push(format!(
-                    "{}: {count} keys differ from another only by case; they stay apart",
-                    step.id
-                ));
-            }
-            step.remark_on_absence(&mut remarks);
-            step.remark_on_people(&mut remarks);
-            for row in step.quarantine.iter().take(3) {
-                let file =
-                    if step.parts > 0 { format!("file {}, ", row.file) } else { String::new() };
-                remarks.push(format!(
-                    "{}: {file}line {} quarantined: {}",
-                    step.id, row.line, row.reason
-                ));
-            }
-        }
-        remarks.extend(self.audit.iter().flat_map(AuditReport::remarks));
-        remarks
-    }
 }
 
 impl StepReport {
     pub(super) fn new(step: &'static Step) -> StepReport {
         StepReport { id: step.id, name: step.name, ..StepReport::default() }
-    }
-
-    fn remark_on_values(&self, remarks: &mut Vec<String>) {
-        for (property, count) in &self.never_times {
-            remarks.push(format!(
-                "{}: {count} times of {property} stand for never, as 1970-01-01 does; they are null",
-                self.id
-            ));
-        }
-        for (property, count) in &self.shared_identifiers {
-            remarks.push(format!(
-                "{}: {count} values of {property} are shared by more than three objects, so they \
-                 identify none; they are null",
-                self.id
-            ));
-        }
-        let (id, count) = (self.id, self.rows_with_nul);
-        if count > 0 {
-            remarks.push(format!("{id}: {count} rows have NUL characters, marked with U+FFFD"));
-        }
     }
 
     /// Notes what was downloaded.
@@ -369,7 +286,8 @@ impl StepReport {
     ) {
         self.outcome = outcome.name();
         self.apply_ms = took.as_millis();
-        for table in step.entities.iter().filter_map(|it| graph.entity_table(it.type_name)) {
+        for entity in step.entities {
+            let Some(table) = graph.entity_table(entity.type_name) else { continue };
             let counts = table.counts();
             self.entities += table.len() as u64;
             self.conflicting += counts.conflicting;
@@ -381,6 +299,9 @@ impl StepReport {
             self.alike_keys += table.keys_that_differ_by_case();
             if !table.is_empty() {
                 self.doubtful.extend(table.doubtful());
+                let of_connector = entity.properties.iter().filter(|it| needs_connector(it));
+                let names = of_connector.map(|property| property.name);
+                self.needs_connector.extend(names.filter(|name| self.doubtful.contains(name)));
             }
         }
         for edges in step.relationships.iter().filter_map(|it| graph.edges(it.type_name)) {
@@ -402,7 +323,14 @@ fn member(generation: &Generation, name: &str) -> Option<Value> {
     Some(report[name].take())
 }
 
-/// How many parts each step needs, by the report of the run that made a generation.
+/// Whether Nexthink fills a property only where its connector for Entra ID is set up (Nexthink, NQL data
+/// model: `user.ad.*`).
+fn needs_connector(property: &Property) -> bool {
+    property.columns.first().is_some_and(|column| column.starts_with("user.ad."))
+}
+
+/// How many parts each step needs, by the report of the run that made a generation. What cannot be read
+/// is not known.
 pub(super) fn parts_of(generation: Option<&Generation>) -> BTreeMap<String, u32> {
     let parts = generation.and_then(|it| serde_json::from_value(member(it, "parts")?).ok());
     parts.unwrap_or_default()

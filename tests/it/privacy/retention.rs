@@ -40,14 +40,13 @@ fn report(scene: &Scene, arguments: &[&str]) -> Value {
 #[test]
 fn a_run_removes_what_was_kept_long_enough_and_nothing_else() {
     let scene = scene();
-    scene.configure(|it| it.set("retention.logs_days", "60"));
     scene.run_completely();
     fs::remove_file(scene.path("store/acme/retention.json")).expect("it was remembered");
     let items = [
         ("quarantine/old.csv", 15, false),
         ("quarantine/young.csv", 13, true),
-        ("logs/old.log", 61, false),
-        ("logs/young.log", 59, true),
+        ("logs/old.log", 31, false),
+        ("logs/young.log", 29, true),
         ("elsewhere/very-old", 900, true),
     ];
     for (below, days, _) in items {

@@ -1,6 +1,5 @@
-//! The page in the form of JupiterOne's integration pages: authorization, data model, types.
-//!
-//! Their own pages also tell how to install the integration, which no declaration knows.
+//! The page in the form of JupiterOne's integration pages: installation, authorization, data model, types,
+//! release notes.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,13 +10,34 @@ use crate::entity::EntityType;
 use crate::plan::Plan;
 use crate::property::{Property, ValueType};
 
+/// What an administrator does before the first run.
+const INSTALLATION: &str = "
+## Installation
+
+1. In Nexthink, go to Administration > Integrations > API credentials and create an API client with the
+   `service:integration` scope. Note the client ID and the client secret.
+2. Note the tenant ID and the region, as in `https://{tenantId}.{region}.nexthink.cloud`. The region is
+   `us`, `eu`, `pac` or `meta`.
+3. Create the NQL queries below, and write their IDs into the configuration; a blank ID skips the data.
+4. Run `nexthink-graph init`, then `nexthink-graph check` until nothing fails, then `nexthink-graph run`.
+
+### NQL query setup
+
+Nexthink has no endpoint for each kind of data: everything is read through NQL queries that you save under
+Administration > NQL API queries. Each query has an ID that must start with `#` and contain only lowercase
+letters, digits and underscores, such as `#j1_devices`. You can adjust the queries as long as the listed
+fields are present. If the result is larger than your license allows, it is truncated and reported.
+";
+
 /// The page of JupiterOne's documentation for these steps, as Markdown.
 ///
 /// Entities and types come by resource, relationships in run order, steps by name. A type lists the
 /// properties that it brings itself ([`EntityType::owns`]): first those that it requires, marked
-/// with `*`, then the others, each by name. What it inherits is on the pages of its classes.
-pub fn integration_page(plan: &Plan) -> String {
+/// with `*`, then the others, each by name. What it inherits is on the pages of its classes. The release
+/// notes are Markdown whose headings begin with `##`, below a title.
+pub fn integration_page(plan: &Plan, release_notes: &str) -> String {
     let mut page = String::from("# Nexthink\n");
+    installation_section(&mut page, plan);
     authorization_section(&mut page, plan);
     page.push_str("\n## Data Model\n\n### Entities\n\nThe following entities are created:\n\n");
     page.push_str(&entities_table(plan));
@@ -26,7 +46,46 @@ pub fn integration_page(plan: &Plan) -> String {
     for entity in entities_by_resource(plan) {
         type_section(&mut page, entity);
     }
+    release_notes_section(&mut page, release_notes);
     page
+}
+
+/// Nothing for steps of which none reads a query.
+fn installation_section(page: &mut String, plan: &Plan) {
+    let queries = plan.steps().iter().filter_map(|it| Some((it.step.query()?, it.step.nql()?)));
+    let mut queries = queries.peekable();
+    if queries.peek().is_none() {
+        return;
+    }
+    page.push_str(INSTALLATION);
+    for (query, nql) in queries {
+        let field = query.config_field;
+        let name = field[..1].to_uppercase() + &field[1..];
+        let _ = writeln!(
+            page,
+            "\n**{name}**: suggested ID `{}`, setting `queries.{field}`.\n\n```text\n{nql}\n```",
+            query.suggested_id
+        );
+        if nql.contains("user.ad.") {
+            page.push_str(
+                "\nThe `user.ad.*` fields are filled only if the Entra ID (Azure AD) connector is \
+                 configured in Nexthink.\n",
+            );
+        }
+    }
+}
+
+/// Nothing where there are no notes.
+fn release_notes_section(page: &mut String, notes: &str) {
+    let mut lines = notes.lines().skip_while(|line| !line.starts_with("## ")).peekable();
+    if lines.peek().is_none() {
+        return;
+    }
+    page.push_str("\n## Release Notes\n\n");
+    for line in lines {
+        let level = if line.starts_with('#') { "#" } else { "" };
+        let _ = writeln!(page, "{level}{line}");
+    }
 }
 
 /// Nothing for steps of which none calls anything.
@@ -194,7 +253,7 @@ mod tests {
     };
 
     fn page(steps: &[&'static Step]) -> String {
-        integration_page(&Plan::new(steps, |_| Decision::Run).expect("the steps make a plan"))
+        integration_page(&Plan::new(steps, |_| Decision::Run).expect("the steps make a plan"), "")
     }
 
     #[test]
@@ -217,6 +276,19 @@ mod tests {
 
         `nexthink_zoo` inherits from Alert, Application
         ");
+    }
+
+    #[test]
+    fn the_page_begins_with_the_queries_to_save_and_ends_with_the_release_notes() {
+        let plan = Plan::new(&[&ZOO_STEP, &ANTS_STEP], |_| Decision::Run).expect("a plan");
+        let page = integration_page(&plan, "# Changelog\n\nHow to read it.\n\n## 2.0\n\n- Ants.\n");
+        assert!(
+            page.contains("**Ants**: suggested ID `#j1_ants`, setting `queries.ants`"),
+            "{page}"
+        );
+        assert!(page.ends_with("\n## Release Notes\n\n### 2.0\n\n- Ants.\n"), "{page}");
+        let installation = page.find("## Installation").expect("it is there");
+        assert!(Some(installation) < page.find("## Authorization"), "{page}");
     }
 
     #[test]

@@ -80,6 +80,9 @@ fn check_generation(tenant: &TenantStore, checks: &mut Checks) {
 }
 
 fn failed(name: &str, error: StoreError) -> Check {
+    let is_place = matches!(error, StoreError::Io { .. });
     let Failure { exit, error } = Failure::from(error);
+    // Before anything is written it is the place that is wrong, as for a run.
+    let exit = if is_place { Exit::Configuration } else { exit };
     Check::failed(name, exit, format!("{error:#}"))
 }

@@ -56,7 +56,11 @@ pub(super) fn verify(
         }
         ReportFormat::Table => output::result(&for_people(&verification, known.len())),
     }
-    Ok(if verification.findings.is_empty() { Exit::Complete } else { Exit::DataRefused })
+    if verification.findings.is_empty() {
+        return Ok(Exit::Complete);
+    }
+    output::error_text("the ledger is not whole: an entry was changed, removed or moved");
+    Ok(Exit::DataRefused)
 }
 
 fn for_people(verification: &Verification, known: usize) -> String {
@@ -69,9 +73,10 @@ fn for_people(verification: &Verification, known: usize) -> String {
         })
         .collect();
     lines.push(if findings.is_empty() {
-        format!("the ledger is whole: {entries} entries")
+        format!("the ledger is whole: {}", output::count(*entries, "entry"))
     } else {
-        format!("the ledger is NOT whole: {} findings in {entries} entries", findings.len())
+        let findings = output::count(findings.len(), "finding");
+        format!("the ledger is NOT whole: {findings} in {}", output::count(*entries, "entry"))
     });
     if known > 0 {
         lines.push(format!(

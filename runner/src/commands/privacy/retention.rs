@@ -52,9 +52,10 @@ fn print(plan: &RetentionPlan, events: u64, dry_run: bool) {
         output::result(&output::table(["item", "kept since"], rows, 2));
     }
     let verb = if dry_run { "would be removed" } else { "removed" };
-    output::note(&format!("{} items {verb}", plan.removals.len()));
+    output::note(&format!("{} {verb}", output::count(plan.removals.len(), "item")));
     if events > 0 {
-        output::note(&format!("{events} events of the audit trail {verb}"));
+        let events = output::count(events, "event of the audit trail");
+        output::note(&format!("{events} {verb}"));
     }
     if let Some(through) = plan.ledger_through {
         output::note(&format!("the ledger's entries up to {through} {verb}"));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::cli::QueryArguments;
 use crate::commands::run::signal;
 use crate::exit::{Exit, Failure};
-use crate::system;
+use crate::{output, system};
 
 /// How often the parent looks whether the worker has ended.
 const LOOK: Duration = Duration::from_millis(5);
@@ -70,10 +70,12 @@ pub(crate) async fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
 fn exit_of(status: io::Result<ExitStatus>, arguments: &QueryArguments) -> Result<Exit, Failure> {
     let status = status.map_err(|error| Failure::new(Exit::Internal, error))?;
     match status.code() {
-        Some(code) => Exit::from_code(code).ok_or_else(|| {
-            let error = anyhow::anyhow!("the process of the query ended with exit code {code}");
-            Failure::new(Exit::Internal, error)
-        }),
+        Some(code) => {
+            Exit::from_code(code).inspect(|_| output::leave_errors_to_worker()).ok_or_else(|| {
+                let error = anyhow::anyhow!("the process of the query ended with exit code {code}");
+                Failure::new(Exit::Internal, error)
+            })
+        }
         // A failed allocation and a stack overflow abort the process.
         None => Err(Failure::usage(format!(
             "the query needs more memory than its limit of {} MiB, or is too deep: ask for fewer rows or \

@@ -54,7 +54,7 @@ impl StepReport {
     }
 
     /// Adds a remark for each type that lost rows or objects.
-    pub(super) fn remark_on_absence(&self, remarks: &mut Vec<String>) {
+    pub(in crate::run) fn remark_on_absence(&self, remarks: &mut Vec<String>) {
         for (name, dangling) in &self.dangling_of {
             remarks.push(dangling.remark(self.id, name));
         }

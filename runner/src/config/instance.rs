@@ -1,0 +1,49 @@
+//! Which tenant of Nexthink is read: its name and its region, or the address that names both.
+
+use core_nexthink::{NexthinkError, Region, TenantAddress, TenantId};
+
+use super::flat::Settings;
+
+const TENANT: &str = "nexthink.tenant";
+const REGION: &str = "nexthink.region";
+
+/// Reads tenant and region. An address that was pasted for either gives both, since it names nothing
+/// else. With endpoints of its own (`is_overridden`) the region is only a name.
+pub(super) fn read(
+    settings: &mut Settings,
+    is_overridden: bool,
+) -> (Option<TenantId>, Option<Region>) {
+    let tenant = settings.required_text(TENANT);
+    let address = tenant.as_deref().and_then(TenantAddress::parse);
+    let tenant = match (&address, tenant) {
+        (Some(address), _) => Some(address.tenant.clone()),
+        (None, Some(name)) => settings.checked(TENANT, name.parse()),
+        (None, None) => None,
+    };
+    let text = match &address {
+        Some(_) => settings.text(REGION),
+        None => settings.required_text(REGION),
+    };
+    let region = match text {
+        Some(text) => read_region(settings, &text, is_overridden),
+        None => address.as_ref().map(|address| address.region.clone()),
+    };
+    if let (Some(region), Some(address)) = (&region, &address)
+        && *region != address.region
+    {
+        let message =
+            format!("is {region}, and the address in `{TENANT}` is in {}", address.region);
+        settings.problem(REGION, &message);
+    }
+    (tenant, region)
+}
+
+fn read_region(settings: &mut Settings, text: &str, is_overridden: bool) -> Option<Region> {
+    if let Some(address) = TenantAddress::parse(text) {
+        return Some(address.region);
+    }
+    let documented: Result<Region, NexthinkError> = text.parse();
+    let region =
+        if is_overridden { documented.or_else(|_| Region::custom(text)) } else { documented };
+    settings.checked(REGION, region)
+}

@@ -1,0 +1,257 @@
+//! The examples that people copy: every command line in the README, in the pages for users and in the help is
+//! run as it is printed, on a simulated tenant.
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use core_simulator::TenantSpec;
+use tempfile::TempDir;
+
+use crate::kit::{Scene, start};
+
+const README: &str = include_str!("../../README.md");
+
+/// The pages for users, in an order in which one can go on from the one before.
+const PAGES: [(&str, &str); 4] = [
+    ("docs/jupiterone.md", include_str!("../../docs/jupiterone.md")),
+    ("docs/audit-trail.md", include_str!("../../docs/audit-trail.md")),
+    ("docs/privacy.md", include_str!("../../docs/privacy.md")),
+    ("docs/personal-data.md", include_str!("../../docs/personal-data.md")),
+];
+
+/// Pages for the authors of the program, whose commands take minutes and change the checkout.
+const FOR_AUTHORS: [&str; 2] = ["contributing.md", "performance.md"];
+
+/// Stands in for the installed program. What would run until Ctrl-C runs in the background or for two
+/// seconds; ports are chosen by the system, and the simulated estate is a small one.
+const PROGRAM: &str = r#"#!/bin/bash
+program="$(dirname "$0")/program"
+[ -L "$program" ] || exit 99
+case " $* " in
+*" --help "*) exec "$program" "$@" ;;
+*" --follow "*) timeout -s INT 2 "$program" "$@"; exit 0 ;;
+" simulate "*)
+    arguments=()
+    for argument in "$@"; do
+        [ "$argument" = --jupiterone ] && argument=--jupiterone=127.0.0.1:0
+        arguments+=("$argument")
+        [ "$previous" = --config-out ] && written="$argument"
+        previous="$argument"
+    done
+    case " $* " in *" --devices "*) ;; *) arguments+=(--devices 60) ;; esac
+    arguments+=(--users 200 --packages-per-device 4 --alerts 20)
+    [ -e "$written" ] && case " $* " in *" --force "*) rm "$written" ;; esac
+    "$program" "${arguments[@]}" --listen 127.0.0.1:0 &
+    echo $! >> "$(dirname "$0")/started"
+    for try in $(seq 600); do [ -s "$written" ] && exit 0; sleep 0.05; done
+    exit 98
+    ;;
+*) exec "$program" "$@" ;;
+esac
+"#;
+
+/// Stands in for Cargo: runs the program, and installs nothing.
+const CARGO: &str = r#"#!/bin/bash
+[ "$1" = install ] && exit 0
+shift 3
+[ "$1" = -- ] && shift
+exec "$(dirname "$0")/nexthink-graph" "$@"
+"#;
+
+/// A folder to work in, and the programs that the examples call.
+struct Shell {
+    folder: TempDir,
+    programs: TempDir,
+}
+
+impl Shell {
+    fn new() -> Self {
+        let shell = Self {
+            folder: TempDir::new().expect("a folder can be made"),
+            programs: TempDir::new().expect("a folder can be made"),
+        };
+        let program = shell.programs.path().join("program");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_program"), program).expect("linked");
+        for (name, script) in
+            [("nexthink-graph", PROGRAM), ("cargo", CARGO), ("dot", "#!/bin/bash\nexec cat\n")]
+        {
+            let path = shell.programs.path().join(name);
+            fs::write(&path, script).expect("a file can be written");
+            let mode = fs::Permissions::from_mode(0o700);
+            fs::set_permissions(&path, mode).expect("the file is ours");
+        }
+        shell
+    }
+
+    /// Runs a script, of which each command must succeed.
+    fn run(&self, script: &str, variables: &[(&str, &str)]) {
+        let mut bash = Command::new("/bin/bash");
+        bash.current_dir(self.folder.path()).args(["-euxo", "pipefail", "-c", script]).env_clear();
+        let path = format!("{}:/usr/bin:/bin", self.programs.path().display());
+        bash.env("PATH", path).env("HOME", self.folder.path());
+        // Nothing outside of this machine is asked, whatever an example names.
+        bash.env("HTTPS_PROXY", "http://127.0.0.1:9").envs(variables.iter().copied());
+        let input = self.programs.path().join("typed");
+        fs::write(&input, "demo-secret\n").expect("a file can be written");
+        bash.stdin(fs::File::open(input).expect("it was written"));
+        let said = self.programs.path().join("said");
+        bash.stdout(fs::File::create(&said).expect("ours"));
+        let said_error = self.programs.path().join("said-error");
+        bash.stderr(fs::File::create(&said_error).expect("ours"));
+        let status = bash.status().expect("there is a shell");
+        let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+        assert!(status.success(), "{status}: {}", read(&said_error));
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let started = fs::read_to_string(self.programs.path().join("started"));
+        for id in started.unwrap_or_default().lines() {
+            let kill = format!("kill {id} 2> /dev/null");
+            let _ = Command::new("/bin/sh").args(["-c", &kill]).status();
+        }
+    }
+}
+
+/// The shell blocks of a page.
+fn blocks(page: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut block: Option<String> = None;
+    for line in page.lines().map(str::trim_start) {
+        match (&mut block, line) {
+            (None, "```sh") => block = Some(String::new()),
+            (Some(_), "```") => blocks.extend(block.take()),
+            (Some(block), line) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            (None, _) => {}
+        }
+    }
+    blocks
+}
+
+#[test]
+fn p9_every_example_of_the_readme_and_of_the_pages_for_users_runs_as_printed() {
+    let scene = Scene::of(TenantSpec { devices: 20, users: 8, alerts: 4, ..TenantSpec::default() });
+    let mut script = String::new();
+    for block in blocks(README) {
+        if block.contains("simulate") {
+            script.push_str("unset ${!NEXTHINK_GRAPH__@}\n");
+        }
+        script.push_str(&block);
+    }
+    for (name, page) in PAGES {
+        let found = blocks(page);
+        assert!(!found.is_empty(), "{name} shows no commands");
+        script.push_str(&found.concat());
+    }
+    // The tenant that the README configures is played by a simulated one.
+    let variables = [
+        ("NEXTHINK_GRAPH__NEXTHINK__ENDPOINTS__LOGIN", scene.api()),
+        ("NEXTHINK_GRAPH__NEXTHINK__ENDPOINTS__API", scene.api()),
+        ("NEXTHINK_GRAPH__NEXTHINK__ENDPOINTS__FILES", scene.files()),
+        ("NEXTHINK_GRAPH__NEXTHINK__CLIENT_ID", "demo"),
+    ];
+    // Before there is a configuration, variables are none of the reader's.
+    let (before, after) = script.split_once("nexthink-graph init").expect("the README sets it up");
+    let shell = Shell::new();
+    shell.run(before, &[]);
+    let (init, after) = after.split_once('\n').expect("more follows");
+    let exports = "export NEXTHINK_CLIENT_SECRET=demo-secret\n";
+    shell.run(&format!("{exports}nexthink-graph init{init}\n"), &[]);
+    shell.run(&format!("{exports}{after}"), &variables);
+}
+
+#[test]
+fn p9_the_variables_of_the_configuration_page_are_enough_for_a_plan() {
+    let shell = Shell::new();
+    shell.run(&blocks(include_str!("../../docs/configuration.md")).concat(), &[]);
+}
+
+#[test]
+fn p9_no_other_page_shows_commands() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let entries = fs::read_dir(docs).expect("there are pages");
+    let tested = PAGES.map(|(path, _)| path.trim_start_matches("docs/"));
+    for path in entries.map(|entry| entry.expect("it can be listed").path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let known = [&tested[..], &FOR_AUTHORS[..], &["configuration.md"][..]].concat();
+        if path.is_file() && !known.contains(&name.as_str()) {
+            let page = fs::read_to_string(&path).expect("it can be read");
+            assert!(blocks(&page).is_empty(), "the examples of {name} are not run by any test");
+        }
+    }
+}
+
+/// A command, and the example lines of its help.
+struct Help {
+    command: String,
+    examples: Vec<String>,
+    /// The first line of what it says about itself.
+    about: String,
+}
+
+/// The help of a command and of all commands below it.
+fn helps(folder: &Path, command: &[String]) -> Vec<Help> {
+    let arguments: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
+    let text = start(folder, &arguments, &[]).wait().stdout;
+    let is_example = |line: &&str| line.starts_with("  ") && line.contains("nexthink-graph ");
+    let is_usage = |line: &&str| line.contains("Usage:") || line.contains("[default");
+    let examples = text.lines().filter(is_example).filter(|line| !is_usage(line));
+    let mut found = vec![Help {
+        command: command.join(" "),
+        examples: examples.map(|line| line.trim().to_owned()).collect(),
+        about: text.lines().next().unwrap_or_default().to_owned(),
+    }];
+    let below = text.lines().skip_while(|line| *line != "Commands:").skip(1);
+    for line in below.take_while(|line| !line.is_empty()) {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        if name != "help" && line.starts_with("  ") && !line.starts_with("   ") {
+            found.extend(helps(folder, &[command, &[name.to_owned()]].concat()));
+        }
+    }
+    found
+}
+
+#[test]
+fn p9_every_example_of_the_help_runs_as_printed() {
+    let shell = Shell::new();
+    let mut helps = helps(shell.folder.path(), &[]);
+    for Help { command, examples, about } in &helps {
+        let words = about.split_whitespace().count();
+        assert!((2..=10).contains(&words), "`{command}` says of itself: {about}");
+        let groups = [
+            "",
+            "export",
+            "privacy",
+            "privacy key",
+            "privacy ledger",
+            "privacy suppression",
+            "store",
+        ];
+        assert!(
+            groups.contains(&command.as_str()) || !examples.is_empty(),
+            "{command} has no example"
+        );
+    }
+    // There is no key to rotate and no erasure to lift before these.
+    let first = ["privacy key new", "run", "privacy key rotate", "privacy erase"];
+    let place = |help: &Help| first.iter().position(|it| *it == help.command);
+    let is_last = |help: &Help| help.command == "destroy";
+    helps.sort_by_key(|help| (is_last(help), place(help).unwrap_or(first.len())));
+    shell.run("nexthink-graph simulate --jupiterone --config-out demo.toml", &[]);
+    for Help { command, examples, .. } in &helps {
+        let script = examples.join("\n");
+        // What writes a configuration is tried where there is none.
+        if ["init", "simulate"].contains(&command.as_str()) {
+            Shell::new().run(&script, &[]);
+        } else {
+            shell.run(&script, &[("NEXTHINK_GRAPH_CONFIG", "demo.toml")]);
+        }
+    }
+}
