@@ -23,7 +23,7 @@ pub(crate) use self::privacy::{
     EraseArguments, KeyCommand, LedgerCommand, PrivacyCommand, RetentionArguments, RetrievalFormat,
     RetrieveArguments, SubjectArguments, SuppressionCommand,
 };
-pub(crate) use self::query::QueryArguments;
+pub(crate) use self::query::{Parameter, QueryArguments};
 pub(crate) use self::store::StoreCommand;
 use crate::exit::EXIT_CODES;
 
@@ -147,6 +147,7 @@ exported in parts: save the query that --partitioned prints too, and name it in 
     #[command(after_help = "\
 Examples:
   nexthink-graph query --tables
+  nexthink-graph query \"FIND Device THAT INSTALLED Application WITH name ~= 'Zoom'\"
   nexthink-graph query \"select _type, count(*) n from entities group by 1 order by 1\"
   nexthink-graph query --output csv \"select name, osName from nexthink_device\" > devices.csv
 
@@ -178,7 +179,7 @@ The next delivery brings the types back, unless their query is blank.")]
     #[command(after_help = "\
 Examples:
   nexthink-graph destroy --tenant demo --dry-run
-  nexthink-graph export everything ./data-return
+  nexthink-graph export everything ./acme-data
   nexthink-graph destroy --tenant demo --yes
 
 It removes the tenant's folder in the store and the copy of its suppression list beside the key file.

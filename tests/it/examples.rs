@@ -15,7 +15,8 @@ use crate::kit::{Scene, start};
 const README: &str = include_str!("../../README.md");
 
 /// The pages for users, in an order in which one can go on from the one before.
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 5] = [
+    ("docs/j1ql.md", include_str!("../../docs/j1ql.md")),
     ("docs/jupiterone.md", include_str!("../../docs/jupiterone.md")),
     ("docs/audit-trail.md", include_str!("../../docs/audit-trail.md")),
     ("docs/privacy.md", include_str!("../../docs/privacy.md")),

@@ -18,6 +18,7 @@ mod failures;
 mod faults;
 mod hostile;
 mod integration_page;
+mod j1ql;
 mod kit;
 mod leaks;
 mod linking;

@@ -10,6 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlanBuilder, col, lit};
 
 use crate::error::QueryError;
+use crate::j1ql;
 use crate::session::QuerySession;
 use crate::stored::{self, StoredTable};
 use crate::tables::{self, ContentKind};
@@ -57,6 +58,7 @@ impl QuerySession {
         let table = declaration(TableKind::Entity, &events.name, &events.class, events, None);
         let plan = tables::type_plan(&table, Arc::clone(&opened));
         let plan = plan.map_err(|error| self.error(&error))?;
+        j1ql::describe(&mut self.graph, &table, plan.schema().as_arrow());
         self.register(&events.name, ContentKind::Entity, rows, events.partial, plan)?;
         let Some(owner) = &events.from else { return Ok(()) };
         let ends = Some((owner.from_type.clone(), events.name.clone()));
@@ -64,6 +66,7 @@ impl QuerySession {
         let plan = edges(&events.name, opened, &owner.from_key)
             .and_then(|edges| tables::type_plan(&table, edges))
             .map_err(|error| self.error(&error))?;
+        j1ql::describe(&mut self.graph, &table, plan.schema().as_arrow());
         self.register(&owner.name, ContentKind::Relationship, rows, events.partial, plan)
     }
 }

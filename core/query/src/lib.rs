@@ -5,11 +5,13 @@ mod complexity;
 mod error;
 mod events;
 mod format;
+mod j1ql;
 mod planning;
 mod session;
 mod stored;
 mod tables;
 
+pub use core_j1ql::{Environment, J1qlError, Warning, is_j1ql};
 pub use error::QueryError;
 pub use events::{EventOwner, EventTables};
 pub use format::{Format, ResultWriter, escape_for_csv, escape_for_terminal, escape_in_json};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use core_j1ql::Graph;
 use core_store::{Generation, Table, TableKind};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -22,6 +23,7 @@ use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::{FutureExt as _, StreamExt as _};
 
 use crate::error::{self, QueryError};
+use crate::j1ql;
 use crate::stored::{self, StoredTable};
 use crate::tables::{self, ContentKind, TableInfo};
 use crate::{bounded, complexity, planning};
@@ -50,6 +52,7 @@ pub struct QuerySession {
     settings: QuerySettings,
     tables: Vec<TableInfo>,
     stored: HashMap<String, StoredTable>,
+    pub(crate) graph: Graph,
 }
 
 impl QuerySession {
@@ -72,6 +75,7 @@ impl QuerySession {
                 TableKind::Relationship => (ContentKind::Relationship, &mut relationship_plans),
             };
             plans.push(plan.clone());
+            j1ql::describe(&mut session.graph, table, plan.schema().as_arrow());
             session.register(&table.name, rows_are, table.rows, table.partial, plan)?;
         }
         session.register_union(TableKind::Entity, &entity_plans)?;
@@ -86,7 +90,8 @@ impl QuerySession {
     pub fn empty(settings: QuerySettings) -> Result<Self, QueryError> {
         let context = new_context(settings)
             .map_err(|error| QueryError::from_engine(&error, settings.memory_limit_bytes))?;
-        Ok(Self { context, settings, tables: Vec::new(), stored: HashMap::new() })
+        let graph = Graph::default();
+        Ok(Self { context, settings, tables: Vec::new(), stored: HashMap::new(), graph })
     }
 
     /// The tables, those of the generation first, in the order of its manifest.

@@ -11,12 +11,18 @@ use super::Output;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct QueryArguments {
-    /// The query, a SELECT
+    /// The query: SQL that begins with SELECT, or J1QL that begins with FIND
     #[arg(required_unless_present = "tables")]
-    pub(crate) sql: Option<String>,
+    pub(crate) query: Option<String>,
     /// List the tables and their columns instead
-    #[arg(long, conflicts_with = "sql")]
+    #[arg(long, conflicts_with = "query")]
     pub(crate) tables: bool,
+    /// Give a parameter of a J1QL query its value; may be repeated
+    #[arg(long = "param", value_name = "NAME=VALUE", requires = "query")]
+    pub(crate) parameters: Vec<Parameter>,
+    /// Print the SQL of the query instead of its answer
+    #[arg(long, requires = "query")]
+    pub(crate) explain: bool,
     /// Ask an older generation: an ID that `history` lists, `previous`, or a day such as 2026-03-01 (UTC)
     #[arg(long, visible_alias = "generation", value_name = "ID|DATE|previous")]
     pub(crate) as_of: Option<String>,
@@ -34,6 +40,22 @@ impl QueryArguments {
     /// The memory limit in bytes.
     pub(crate) fn memory_limit_bytes(&self) -> usize {
         usize::try_from(self.memory_limit * 1024 * 1024).unwrap_or(usize::MAX)
+    }
+}
+
+/// The value of a parameter: `name=value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+impl FromStr for Parameter {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, value) = text.split_once('=').ok_or("write a name, =, and a value")?;
+        Ok(Self { name: name.trim().to_owned(), value: value.to_owned() })
     }
 }
 

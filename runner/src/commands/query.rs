@@ -1,5 +1,6 @@
-//! `query`: SQL over a generation.
+//! `query`: SQL and J1QL over a generation.
 
+mod j1ql;
 pub(super) mod worker;
 
 use std::io;
@@ -37,10 +38,19 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
     let mut session = session.map_err(|error| failure(error, Exit::Internal))?;
     super::audit::add_events(&mut session, &tenant).await?;
     let format = arguments.output.output;
-    match arguments.sql {
-        Some(sql) => {
+    match &arguments.query {
+        Some(text) => {
+            let sql = if core_query::is_j1ql(text) {
+                j1ql::translated(global, &session, text, &arguments.parameters)?
+            } else {
+                text.clone()
+            };
+            if arguments.explain {
+                output::result(&sql);
+                return Ok(Exit::Complete);
+            }
             let id = generation.as_ref().map_or("none", |it| it.id().as_str());
-            let query = privacy::ledger_token(global, &sql);
+            let query = privacy::ledger_token(global, text);
             ledger::record_read(&tenant, &Event::Query { generation: id, query });
             answered(global, &session, &sql, format.into()).await
         }

@@ -41,6 +41,7 @@ const ARROWS: &[Arrow] = &[
     arrow("core-nexthink", "core-model", "scopes and addresses are declared"),
     arrow("core-privacy", "core-model", "what happens to a column follows from its declaration"),
     arrow("core-query", "core-model", "tables are named after the types"),
+    arrow("core-query", "core-j1ql", "questions are translated into SQL"),
     arrow("core-query", "core-store", "what is queried is a published generation"),
     arrow("core-simulator", "core-model", "the simulated tenant knows the columns of the steps"),
     arrow("core-jupiterone", "core-files", "a folder is replaced in one step"),

@@ -1,0 +1,92 @@
+//! What a graph has: its types of entities and relationships and their properties. A query is checked
+//! against it.
+
+/// The types of a graph.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Graph {
+    /// The types of entities.
+    pub entities: Vec<EntityTable>,
+    /// The types of relationships.
+    pub relationships: Vec<RelationshipTable>,
+}
+
+/// A type of entities: a table with a row for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntityTable {
+    /// The `_type`, which is the table's name.
+    pub name: String,
+    /// The `_class`.
+    pub classes: Vec<String>,
+    /// The columns, in order, `_key`, `_type` and `_class` among them.
+    pub properties: Vec<Property>,
+}
+
+/// A type of relationships: a table with a row for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelationshipTable {
+    /// The `_type`, which is the table's name.
+    pub name: String,
+    /// The `_class`, in upper case.
+    pub class: String,
+    /// The type of the entities that it goes out from.
+    pub from: String,
+    /// The type of the entities that it goes to.
+    pub to: String,
+    /// The columns, in order, `_key`, `_type` and both ends among them.
+    pub properties: Vec<Property>,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Property {
+    /// Its name.
+    pub name: String,
+    /// What its values are.
+    pub kind: Kind,
+}
+
+/// What the values of a column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// Whole or other numbers.
+    Number,
+    /// True or false.
+    Boolean,
+    /// A moment, compared in milliseconds since 1970-01-01 UTC.
+    Time,
+    /// A list of texts.
+    TextList,
+}
+
+impl Kind {
+    /// The kind in words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Text => "a text",
+            Self::Number => "a number",
+            Self::Boolean => "true or false",
+            Self::Time => "a time",
+            Self::TextList => "a list of texts",
+        }
+    }
+}
+
+impl EntityTable {
+    /// The kind of a property, if the type has it.
+    pub fn kind(&self, property: &str) -> Option<Kind> {
+        kind_in(&self.properties, property)
+    }
+}
+
+impl RelationshipTable {
+    /// The kind of a property, if the type has it.
+    pub fn kind(&self, property: &str) -> Option<Kind> {
+        kind_in(&self.properties, property)
+    }
+}
+
+fn kind_in(properties: &[Property], name: &str) -> Option<Kind> {
+    properties.iter().find(|property| property.name == name).map(|property| property.kind)
+}

@@ -1,0 +1,215 @@
+//! What is said of queries that cannot be answered, or that may mean something else.
+
+use std::collections::BTreeMap;
+
+use core_j1ql::{
+    Compiled, EntityTable, Environment, Graph, J1qlError, Kind, Property, RelationshipTable,
+    compile,
+};
+
+fn graph() -> Graph {
+    let entity = |name: &str, classes: &[&str], properties: &[(&str, Kind)]| EntityTable {
+        name: name.to_owned(),
+        classes: classes.iter().map(|class| (*class).to_owned()).collect(),
+        properties: columns(&[
+            ("_key", Kind::Text),
+            ("_type", Kind::Text),
+            ("displayName", Kind::Text),
+        ])
+        .into_iter()
+        .chain(columns(properties))
+        .collect(),
+    };
+    let relationship = |name: &str, class: &str, from: &str, to: &str| RelationshipTable {
+        name: name.to_owned(),
+        class: class.to_owned(),
+        from: from.to_owned(),
+        to: to.to_owned(),
+        properties: columns(&[
+            ("_key", Kind::Text),
+            ("_type", Kind::Text),
+            ("version", Kind::Text),
+        ]),
+    };
+    Graph {
+        entities: vec![
+            entity(
+                "nexthink_device",
+                &["Device"],
+                &[
+                    ("osName", Kind::Text),
+                    ("lastSeenOn", Kind::Time),
+                    ("memory", Kind::Number),
+                    ("fqdn", Kind::TextList),
+                ],
+            ),
+            entity("nexthink_package", &["Application"], &[("version", Kind::Text)]),
+            entity("nexthink_user", &["User"], &[]),
+        ],
+        relationships: vec![
+            relationship("installed", "INSTALLED", "nexthink_device", "nexthink_package"),
+            relationship("uses", "USES", "nexthink_user", "nexthink_device"),
+        ],
+    }
+}
+
+fn columns(properties: &[(&str, Kind)]) -> Vec<Property> {
+    let properties = properties.iter();
+    properties.map(|(name, kind)| Property { name: (*name).to_owned(), kind: *kind }).collect()
+}
+
+fn compiled(query: &str) -> Result<Compiled, J1qlError> {
+    let parameters = BTreeMap::new();
+    compile(query, &graph(), Environment { now_ms: 1_772_323_200_000, parameters: &parameters })
+}
+
+/// Queries with the place of the fault marked, a part of the message and a part of the help.
+const ERRORS: &[(&str, &str, &str)] = &[
+    ("FIND «Devise»", "there is no class Devise", "did you mean Device?"),
+    ("FIND «device»", "there is no type device", "did you mean Device?"),
+    ("FIND «nexthink_devices»", "there is no type", "did you mean nexthink_device?"),
+    ("FIND «Router»", "there is no class Router", "the classes are Application, Device, User"),
+    (
+        "FIND User THAT «USES» Application",
+        "there is no relationship USES between User and Application",
+        "the relationships are",
+    ),
+    (
+        "FIND Device THAT «HAS» Application",
+        "no relationship HAS between",
+        "there is nexthink_device INSTALLED >> nexthink_package",
+    ),
+    (
+        "FIND Device THAT «USES» >> User",
+        "no relationship USES from Device to User",
+        "nexthink_user USES >> nexthink_device",
+    ),
+    ("FIND Device «GROUP» BY osName", "found `GROUP`", "groups"),
+    (
+        "FIND Device WITH osName «IN» ('a')",
+        "expected an operator",
+        "('Windows 10' OR 'Windows 11')",
+    ),
+    ("FIND Device WITH osName «LIKE» 'a'", "expected an operator", "~="),
+    ("FIND Device WITH osName «IS» undefined", "expected an operator", "= undefined"),
+    ("FIND Device WITH osName = ('a'«,» 'b')", "not separated by commas", "('a' OR 'b')"),
+    ("FIND Device WITH osName = ('a' OR 'b' «AND» 'c')", "either OR or AND", ""),
+    ("FIND Device WITH osName = «'a»", "the text has no end", "closing quote"),
+    ("FIND Device AS d «WITH» osName = 'a'", "WITH stands after AS", "condition first"),
+    ("FIND Device RETRUN Device.osName", "expected", "did you mean RETURN?"),
+    ("FIND Device RETURN «devise».osName", "", ""),
+    ("FIND Device AS d RETURN «x.osName»", "nothing is named x", "the names are d"),
+    ("FIND Device AS d RETURN «cuont»(d)", "there is no function cuont", "did you mean count?"),
+    ("FIND Device AS d RETURN sum(«d.osName»)", "sum needs a number", ""),
+    ("FIND Device AS d RETURN «d» + 1", "d is an entity", "d.displayName"),
+    ("FIND Device AS d RETURN count(«count(d)»)", "no meaning", ""),
+    ("FIND Device AS d THAT USES User AS «d»", "the name d is given twice", "of its own"),
+    (
+        "FIND User THAT USES Device THAT USES User RETURN «User.displayName»",
+        "stands in the query twice",
+        "AS first",
+    ),
+    (
+        "FIND Device AS d THAT !USES User AS u RETURN «u.displayName»",
+        "stands in a negated step",
+        "",
+    ),
+    (
+        "FIND Device AS d WHERE «osName» = 'a' RETURN d.osName",
+        "does not say whose it is",
+        "device.osName",
+    ),
+    ("FIND Device WITH lastSeenOn > date.now - 2 «weeks»", "expected hours, days", ""),
+    ("FIND Device WITH lastSeenOn > «date(yesterday)»", "this is no date", "date(2026-01-31)"),
+    ("FIND Device WITH memory < «undefined»", "neither greater", "= undefined"),
+    ("FIND Device WITH fqdn = «/a/»", "needs a text", "~="),
+    ("FIND Device WITH «'a' = 'a'»", "no property", "property = 'value'"),
+    ("FIND «#Critical» Device", "smart classes", ""),
+    ("FIND Device AS d LIMIT «many»", "a whole number", ""),
+    ("FIND Device LIMIT 1 «LIMIT» 2", "twice", ""),
+    ("FIND «UNIQUE» Device", "UNIQUE needs a RETURN", ""),
+    ("FIND Device (THAT USES User)«»", "expected ?", "is optional"),
+    ("FIND Device RETURN TREE ORDER BY «Device.osName»", "a TREE has no order", ""),
+    ("FIND UNIQUE Device AS d RETURN d.osName ORDER BY «d.memory»", "not returned", "return it"),
+    ("FIND Device WITH osName = «'{{name}}'»", "the parameter name has no value", "--param"),
+    ("FIND Device WITH osName = 'a'«;»", "no meaning here", "no semicolon"),
+    ("SELECT", "", ""),
+];
+
+#[test]
+fn errors_name_the_place_and_the_way_to_write_it() {
+    for (marked, message, help) in ERRORS {
+        let query = marked.replace(['«', '»'], "");
+        let error = compiled(&query).expect_err(&query);
+        let shown = error.render(&query);
+        assert!(error.message.contains(message), "{shown}");
+        assert!(error.help.clone().unwrap_or_default().contains(help), "{shown}");
+        if let Some(start) = marked.find('«') {
+            let is_symbol = |text: &str| text.starts_with('#');
+            let marked_text = &marked[start + '«'.len_utf8()..marked.find('»').expect("an end")];
+            let is_start_only = marked_text.starts_with('\'') || is_symbol(marked_text);
+            assert_eq!(error.span.start, start, "{shown}");
+            if !marked_text.is_empty() && !is_start_only && !message.is_empty() {
+                assert_eq!(&query[error.span.start..error.span.end], marked_text, "{shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn warnings_tell_what_may_not_be_meant() {
+    let cases = [
+        ("FIND Device WITH osname = 'a'", "did you mean osName?"),
+        ("FIND Device WITH osName = Windows", "needs quotes"),
+        (
+            "FIND Device WITH memory = '16'",
+            "the property is a number, and a text never equals that",
+        ),
+        ("FIND Device WITH lastSeenOn > '2026-01-01'", "the property is a time"),
+        ("FIND Device WITH memory ~= 1", "has no parts"),
+        ("FIND Device WITH fqdn > 'a'", "no order"),
+        ("FIND User THAT !INSTALLED Application", "nothing is left out"),
+        ("FIND Device WITH osName = \u{201C}a\u{201D}", "curly quote"),
+    ];
+    for (query, part) in cases {
+        let warnings = compiled(query).expect(query).warnings;
+        assert!(
+            warnings.iter().any(|warning| warning.message.contains(part)),
+            "{query}: {warnings:?}"
+        );
+    }
+    assert_eq!(compiled("FIND Device WITH osName = 'a'").expect("valid").warnings, []);
+}
+
+#[test]
+fn a_query_nested_too_deep_or_too_long_is_refused_and_exhausts_nothing() {
+    for count in [65, 30_000] {
+        let query =
+            format!("FIND Device WITH {}osName = 'a'{}", "(".repeat(count), ")".repeat(count));
+        let error = compiled(&query).expect_err("too deep");
+        assert!(error.message.contains("nested"), "{}", error.message);
+    }
+    let sum = format!("FIND Device AS d RETURN {}1", "2^".repeat(30_000));
+    assert!(compiled(&sum).is_err());
+    let query = format!("FIND Device WITH osName = '{}'", "a".repeat(70_000));
+    assert!(compiled(&query).expect_err("too long").message.contains("longer"));
+}
+
+#[test]
+fn the_sql_is_plain_to_read() {
+    let query = "FIND User AS u THAT USES >> Device WITH osName ^= 'Win' AS d RETURN u.displayName AS who, \
+                 count(d) AS devices ORDER BY devices DESC LIMIT 5";
+    insta::assert_snapshot!(compiled(query).expect("valid").sql);
+}
+
+#[test]
+fn text_values_cannot_leave_their_quotes() {
+    let query = r#"FIND Device WITH osName = "'; DROP TABLE x; --" AS d RETURN d._key AS "a""b""#;
+    let error_or_sql = compiled(query);
+    // The second text after AS is a syntax error; the value itself is one literal.
+    assert!(error_or_sql.is_err());
+    let query = r#"FIND Device WITH osName = "'; DROP TABLE x; --" AS d RETURN d._key AS 'a"b'"#;
+    let sql = compiled(query).expect("valid").sql;
+    assert!(sql.contains("'''; DROP TABLE x; --'"), "{sql}");
+    assert!(sql.contains("AS \"a\"\"b\""), "{sql}");
+}
