@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use step_audit::AUDIT_EVENT;
 
 pub(crate) use self::protected::ProtectedEvents;
-pub(crate) use self::report::{AuditReport, Gap};
+pub(crate) use self::report::{AuditReport, Gap, clock_difference};
 pub(crate) use self::table::columns as table_columns;
 pub(crate) use self::trails::{client, name_of};
 use crate::config::{Audit, AuditSource, Config};
@@ -69,60 +69,64 @@ fn declaration() -> EventDeclaration {
     }
 }
 
-/// Reads what is new of every trail, and what is wanted again. What fails of it is told in the report
-/// and made up for by a later run. `fetched` is the export of the table, where the audit trail is read
-/// from there.
-pub(crate) async fn collect(
-    config: &Config,
-    audit: &Audit,
-    lock: &RunLock,
-    again: Option<Span>,
-    fetched: Option<FetchedTable>,
-    stop: &Stop,
-) -> AuditReport {
-    let mut report = AuditReport::default();
-    let collecting = collect_into(config, audit, lock, again, fetched, stop, &mut report);
-    if let Err(failure) = collecting.await {
-        report.fail(format!("{:#}", failure.error));
-    }
-    report
+/// One reading of the audit trail.
+pub(crate) struct Collection<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) audit: &'a Audit,
+    pub(crate) lock: &'a RunLock,
+    /// A time that is wanted again.
+    pub(crate) again: Option<Span>,
+    /// By how much the login host is ahead of this machine. Milliseconds.
+    pub(crate) login_ahead_ms: Option<i64>,
+    pub(crate) stop: &'a Stop,
 }
 
-async fn collect_into(
-    config: &Config,
-    audit: &Audit,
-    lock: &RunLock,
-    again: Option<Span>,
-    fetched: Option<FetchedTable>,
-    stop: &Stop,
-    report: &mut AuditReport,
-) -> Result<(), Failure> {
-    let (protected, mark) = privacy::of_events(config)?;
-    let people = People {
-        protected: protected.map(Arc::new),
-        suppressions: Arc::new(privacy::suppressions(config, lock.tenant())?),
-    };
-    let mut appender = appender(lock)?;
-    let mut notes = Notes::of(appender.log())?;
-    check_privacy(appender.log(), &notes, &mark)?;
-    notes.privacy = mark;
-    match &audit.source {
-        AuditSource::Trails(source) => {
-            let reading = trails::Trails { config, audit, source, again, stop, people };
-            reading.read(&mut appender, &mut notes, report).await?;
+impl Collection<'_> {
+    /// Reads what is new of every trail, and what is wanted again. What fails of it is told in the report
+    /// and made up for by a later run. `fetched` is the export of the table, where the audit trail is read
+    /// from there.
+    pub(crate) async fn read(&self, fetched: Option<FetchedTable>) -> AuditReport {
+        let mut report = AuditReport::default();
+        if let Err(failure) = self.read_into(fetched, &mut report).await {
+            report.fail(&failure);
         }
-        AuditSource::Table(source) => {
-            stop.check()?;
-            let fetched = fetched.ok_or_else(|| anyhow::anyhow!("its export was lost"))?;
-            let reading = table::Reading { audit, table: source, stop, again, people };
-            let (read, trail_report) = reading.read(fetched, appender, notes).await?;
-            appender = read;
-            report.trails.push(trail_report);
-        }
+        report
     }
-    appender.compact()?;
-    report.events = appender.log().rows();
-    Ok(())
+
+    async fn read_into(
+        &self,
+        fetched: Option<FetchedTable>,
+        report: &mut AuditReport,
+    ) -> Result<(), Failure> {
+        let Collection { config, audit, lock, again, login_ahead_ms, stop } = *self;
+        let (protected, mark) = privacy::of_events(config)?;
+        let people = People {
+            protected: protected.map(Arc::new),
+            suppressions: Arc::new(privacy::suppressions(config, lock.tenant())?),
+        };
+        let mut appender = appender(lock)?;
+        let mut notes = Notes::of(appender.log())?;
+        check_privacy(appender.log(), &notes, &mark)?;
+        notes.privacy = mark;
+        match &audit.source {
+            AuditSource::Trails(source) => {
+                let reading =
+                    trails::Trails { config, audit, source, again, stop, people, login_ahead_ms };
+                reading.read(&mut appender, &mut notes, report).await?;
+            }
+            AuditSource::Table(source) => {
+                stop.check()?;
+                let fetched = fetched.ok_or_else(|| anyhow::anyhow!("its export was lost"))?;
+                let reading = table::Reading { audit, table: source, stop, again, people };
+                let (read, trail_report) = reading.read(fetched, appender, notes).await?;
+                appender = read;
+                report.trails.push(trail_report);
+            }
+        }
+        appender.compact()?;
+        report.events = appender.log().rows();
+        Ok(())
+    }
 }
 
 /// Refuses to read events that would show people otherwise than those that are stored.

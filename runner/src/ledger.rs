@@ -54,6 +54,17 @@ pub(crate) enum Event<'a> {
         /// `tail`, or the ready question.
         question: &'a str,
     },
+    /// Somebody has a part of the audit trail read again.
+    Backfill {
+        source: &'a str,
+        from: &'a str,
+        to: &'a str,
+        /// How many events were removed before, with `--start-over`.
+        removed: Option<u64>,
+        /// How many events were added.
+        added: u64,
+        exit_code: u8,
+    },
     /// Somebody writes a generation as a folder.
     Export { destination: &'a str, generation: &'a str },
     /// Somebody writes all that is stored as a folder.

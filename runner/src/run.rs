@@ -5,6 +5,7 @@
 
 mod ahead;
 mod apply;
+mod audit_alone;
 mod audit_table;
 mod connect;
 mod cost;
@@ -48,7 +49,7 @@ use self::read::Reading;
 use self::report::{RunReport, StepReport};
 pub(crate) use self::sealed::Files;
 use self::space::Space;
-use crate::audit::{self, AuditReport};
+use crate::audit::{AuditReport, Collection};
 use crate::config::Config;
 use crate::exit::{self, Exit, Failure, exit_for};
 use crate::ledger::{self, Event};
@@ -139,7 +140,15 @@ pub(crate) fn plan(config: &Config, selected: &[String]) -> Result<Plan, Failure
             let message = format!("step `{name}` cannot run: `queries.{field}` has no query ID");
             return Err(Failure::usage(message));
         }
+        if step.makes_events() && config.audit.is_none() {
+            let message = format!("step `{name}` cannot run: `[audit]` is not configured");
+            return Err(Failure::usage(message));
+        }
     }
+    let is_selected =
+        |step: &Step| selected.is_empty() || selected.iter().any(|name| name == step.id);
+    let fetches_rows =
+        steps.iter().any(|step| step.query().is_some() && has_query(step) && is_selected(step));
     let decide = |step: &'static Step| match step.query() {
         Some(query) if query.is_extra && !has_query(step) => {
             Decision::Skip(SkipReason::Off { config_field: query.config_field })
@@ -147,14 +156,15 @@ pub(crate) fn plan(config: &Config, selected: &[String]) -> Result<Plan, Failure
         Some(query) if !has_query(step) => {
             Decision::Skip(SkipReason::NoQueryId { config_field: query.config_field })
         }
-        // The account costs nothing, and every edge to it needs it.
-        Some(_) if !selected.is_empty() && !selected.iter().any(|it| it == step.id) => {
-            Decision::Skip(SkipReason::NotSelected)
-        }
-        // The run reads it after everything else, whatever steps were asked for.
         None if step.makes_events() && config.audit.is_none() => {
             Decision::Skip(SkipReason::NoTable { table: "audit" })
         }
+        Some(_) if !is_selected(step) => Decision::Skip(SkipReason::NotSelected),
+        None if step.makes_events() && !is_selected(step) => {
+            Decision::Skip(SkipReason::NotSelected)
+        }
+        // The account costs nothing, and every edge to it needs it. Alone it is no generation.
+        None if !step.makes_events() && !fetches_rows => Decision::Skip(SkipReason::NothingFetched),
         _ => Decision::Run,
     };
     Plan::new(&steps, decide).map_err(|error| Failure::new(Exit::Internal, error))
@@ -185,6 +195,9 @@ pub(crate) async fn run(
 ) -> Result<Finished, Failure> {
     let plan = checked_plan(config, options)?;
     let started = Moment::now();
+    if !plan.steps().iter().any(|it| it.runs() && it.step.query().is_some()) {
+        return audit_alone::run(config, started, options, stop).await;
+    }
     let client = client(config, secret, |_| {})?;
     let before = Before::open(config, &plan)?;
     let tenant = before.lock.tenant().clone();
@@ -225,9 +238,9 @@ struct Opened {
 pub(crate) fn checked_plan(config: &Config, options: &RunOptions) -> Result<Plan, Failure> {
     let plan = plan(config, &options.steps)?;
     check_types(&options.accept_shrink)?;
-    if !plan.steps().iter().any(|it| it.runs() && it.step.query().is_some()) {
-        let hint = "no step would fetch anything: set a query ID in `[queries]`, or ask for a step \
-                    that has one";
+    if !plan.steps().iter().any(PlannedStep::runs) {
+        let hint = "no step would fetch anything: set a query ID in `[queries]`, or configure the audit \
+                    trail in `[audit]`";
         return Err(Failure::usage(hint));
     }
     Ok(plan)
@@ -272,7 +285,8 @@ async fn run_steps(
     let fetcher =
         Fetcher::new(config, client, files.clone(), leftovers, quota.clone(), progress.clone());
     let (fetching, promise) = fetcher.start_all(&plan, config, &needs);
-    let mut table = audit_table::Fetching::start(config, &fetcher, promise, offset);
+    let mut table = audit_table::Fetching::start(&plan, config, &fetcher, promise, offset);
+    let events = Events { config, plan: &plan, lock: &lock, login_ahead_ms: offset.map(ClockOffset::ahead_ms), stop };
     let applying = apply_all(&plan, config, fetching, applier, progress);
     let mut applier = stop.or_stop(applying).await?;
     // They were applied as they came; people read them in run order.
@@ -287,7 +301,7 @@ async fn run_steps(
     {
         let exit = exit_for(kind);
         report.finish(applier.reports, exit);
-        report.audit = read_audit(config, &lock, table.ended(stop).await, stop).await;
+        report.audit = events.read(table.ended(stop).await).await;
         retain::retain(config, &lock, files.downloads(), &BTreeSet::new());
         return Ok(Finished { generation: None, report, exit });
     }
@@ -305,7 +319,7 @@ async fn run_steps(
     });
     let (generation, mut report) = joined(publishing.await)??;
     // After the generation, which it cannot hurt.
-    report.audit = read_audit(config, &lock, table.ended(stop).await, stop).await;
+    report.audit = events.read(table.ended(stop).await).await;
     retain::retain(config, &lock, files.downloads(), &used);
     let lacks_events = report.audit.as_ref().is_some_and(|it| !it.is_complete());
     let exit = if exit == Exit::Complete && lacks_events { Exit::Partial } else { exit };
@@ -313,15 +327,29 @@ async fn run_steps(
     Ok(Finished { generation: Some(generation), report, exit })
 }
 
-/// Reads the audit trail, if that is configured.
-async fn read_audit(
-    config: &Config,
-    lock: &RunLock,
-    fetched: Option<FetchedTable>,
-    stop: &Stop,
-) -> Option<AuditReport> {
-    let audit = config.audit.as_ref()?;
-    Some(Box::pin(audit::collect(config, audit, lock, None, fetched, stop)).await)
+/// The events of a run, which come after everything else.
+struct Events<'a> {
+    config: &'a Config,
+    plan: &'a Plan,
+    lock: &'a RunLock,
+    /// By how much the login host is ahead of this machine. Milliseconds.
+    login_ahead_ms: Option<i64>,
+    stop: &'a Stop,
+}
+
+impl Events<'_> {
+    /// Reads the audit trail, if the plan says so.
+    async fn read(&self, fetched: Option<FetchedTable>) -> Option<AuditReport> {
+        let Events { config, lock, login_ahead_ms, stop, .. } = *self;
+        let audit = config.audit.as_ref().filter(|_| reads_events(self.plan))?;
+        let reading = Collection { config, audit, lock, again: None, login_ahead_ms, stop };
+        Some(Box::pin(reading.read(fetched)).await)
+    }
+}
+
+/// Returns whether a run of this plan reads events.
+fn reads_events(plan: &Plan) -> bool {
+    plan.steps().iter().any(|it| it.runs() && it.step.makes_events())
 }
 
 /// What is there before a run.

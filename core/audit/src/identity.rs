@@ -7,6 +7,7 @@ use std::mem;
 
 use rustc_hash::FxHashMap;
 
+use crate::header::header;
 use crate::lines::Record;
 
 /// How many different records are remembered to count repetitions by. Identical records bear the
@@ -38,6 +39,8 @@ impl fmt::Display for EventId {
 #[derive(Debug)]
 pub struct Identifier {
     kind: TrailKind,
+    /// The Engine that was asked by its name.
+    engine: Option<String>,
     /// How often each record was seen, by its content: the latest ones, and those before them.
     recent: FxHashMap<u128, u32>,
     older: FxHashMap<u128, u32>,
@@ -49,10 +52,18 @@ impl Identifier {
     pub fn new(kind: TrailKind) -> Self {
         Self {
             kind,
+            engine: None,
             recent: FxHashMap::default(),
             older: FxHashMap::default(),
             remembered: REMEMBERED,
         }
+    }
+
+    /// For an answer of one Engine. Two Engines may write the same line in the same second. Where a line
+    /// names its Engine it is one event however it was asked for, by that name or with all Engines;
+    /// where it does not, the Engine that was asked is part of its identity.
+    pub fn of_engine(name: &str) -> Self {
+        Self { engine: Some(name.to_ascii_lowercase()), ..Self::new(TrailKind::Engine) }
     }
 
     /// The identity of the next record.
@@ -64,6 +75,9 @@ impl Identifier {
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update(&[kind]).update(&record.length.to_le_bytes()).update(record.bytes);
+        if let Some(engine) = self.engine.as_deref().filter(|name| !names(record, name)) {
+            hasher.update(engine.as_bytes());
+        }
         let position = self.count(first_half(&hasher));
         hasher.update(&position.to_le_bytes());
         EventId(first_half(&hasher))
@@ -78,6 +92,14 @@ impl Identifier {
         self.recent.insert(content, position);
         position
     }
+}
+
+/// Returns whether a record says that it is of an Engine, by the name of its host with or without a domain.
+fn names(record: &Record<'_>, engine: &str) -> bool {
+    let Some(header) = header(record.bytes) else { return false };
+    let source = &record.bytes[header.source];
+    let label = engine.split('.').next().unwrap_or(engine);
+    source.eq_ignore_ascii_case(engine.as_bytes()) || source.eq_ignore_ascii_case(label.as_bytes())
 }
 
 fn first_half(hasher: &blake3::Hasher) -> u128 {
@@ -113,6 +135,21 @@ mod tests {
     #[test]
     fn the_same_text_in_another_trail_is_another_event() {
         assert_ne!(ids(TrailKind::Portal, &["a"]), ids(TrailKind::Engine, &["a"]));
+    }
+
+    #[test]
+    fn the_same_line_of_two_engines_is_two_events_unless_it_names_its_engine() {
+        let id = |mut identifier: Identifier, line: &str| {
+            identifier.next(&Record { bytes: line.as_bytes(), length: line.len() as u64 })
+        };
+        let (first, second) = ("engine-01.corp.example", "engine-02.corp.example");
+        let line = "2026-03-01 10:00:00 [Engine|General|10001|nxengine] Engine is up";
+        assert_ne!(id(Identifier::of_engine(first), line), id(Identifier::of_engine(second), line));
+        for source in ["Engine-01", "engine-01.corp.example"] {
+            let line = line.replace("[Engine|", &format!("[{source}|"));
+            let all = id(Identifier::new(TrailKind::Engine), &line);
+            assert_eq!(id(Identifier::of_engine(first), &line), all, "{source}");
+        }
     }
 
     #[test]

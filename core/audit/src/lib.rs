@@ -1,19 +1,25 @@
 #![doc = include_str!("../README.md")]
 
+mod clocks;
 mod codes;
+mod coverage;
 mod event;
 mod header;
 mod identity;
 mod lines;
 mod pairs;
 mod row;
+mod span;
 mod time;
 mod window;
 
+pub use clocks::{CLOCK_TOLERANCE_MS, Clocks};
 pub use codes::{Action, KnownCode};
+pub use coverage::Coverage;
 pub use event::{AuditEvent, parse};
 pub use identity::{EventId, Identifier, TrailKind};
 pub use lines::{LineReader, Record};
 pub use row::{RowText, TableRow};
+pub use span::Span;
 pub use time::TimeReader;
-pub use window::{Coverage, HOUR_MS, Span, Window, WindowSettings};
+pub use window::{HOUR_MS, Window, WindowSettings};

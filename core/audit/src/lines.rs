@@ -50,6 +50,23 @@ impl LineReader {
         self.end_record(&mut give);
     }
 
+    /// Gives what is whole when there are no more bytes, and is as new. Returns whether something was left:
+    /// a line without its end may have been cut anywhere, so that neither it counts nor the record that it
+    /// goes on.
+    pub fn finish_whole(&mut self, give: impl FnMut(Record<'_>)) -> bool {
+        let is_cut = self.line_length > 0;
+        if is_cut {
+            if self.is_open && self.line.first().is_some_and(u8::is_ascii_whitespace) {
+                self.record.clear();
+                self.record_length = 0;
+            }
+            self.line.clear();
+            self.line_length = 0;
+        }
+        self.finish(give);
+        is_cut
+    }
+
     /// Lines so far that have nothing but white space in them; they are no events.
     pub fn blank_lines(&self) -> u64 {
         self.blank_lines
@@ -139,6 +156,31 @@ mod tests {
         assert!(
             lines.line.capacity() <= 2 * RECORD_CAP && lines.record.capacity() <= 2 * RECORD_CAP
         );
+    }
+
+    #[test]
+    fn l12_a_line_without_an_end_counts_for_nothing_until_it_has_one() {
+        let event = "[P|A|1001|x] one\n";
+        for (trail, expected, is_cut) in [
+            ("", 0, false),
+            ("[P|A|1001|x] one\n", 1, false),
+            ("[P|A|1001|x] one\n[P|A|1001|y] tw", 1, true),
+            ("[P|A|1001|x] one\n2026-03", 1, true),
+            // The message of the event may go on.
+            ("[P|A|1001|x] one\n  at tw", 0, true),
+            ("[P|A|1001|x] one\n[P|A|1001|y] two\n  at th", 1, true),
+            ("[P|A|10", 0, true),
+        ] {
+            let mut n_records = 0;
+            let mut lines = LineReader::default();
+            lines.push(trail.as_bytes(), |_| n_records += 1);
+            assert_eq!(lines.finish_whole(|_| n_records += 1), is_cut, "{trail}");
+            assert_eq!(n_records, expected, "{trail}");
+            lines.push(event.as_bytes(), |_| n_records += 1);
+            assert!(
+                !lines.finish_whole(|record| assert_eq!(record.bytes, event.trim().as_bytes()))
+            );
+        }
     }
 
     #[test]

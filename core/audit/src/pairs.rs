@@ -1,23 +1,33 @@
 //! The `key=value` and `key="value, with commas"` pairs of a message.
 
-/// A message in its parts: the sentence, and the pairs in their order.
+/// Returns the sentence of a message, and its pairs in their order.
+///
+/// A comma or a line break ends a pair, unless it is within a quoted value. Text after a comma that is no
+/// pair itself belongs to the value before it; text after a line break does not: it is a part of the message
+/// that has no pairs, such as a stack trace.
 pub(crate) fn pairs(message: &str) -> (String, Vec<(String, String)>) {
     let mut sentence = String::new();
     let mut pairs: Vec<(String, String)> = Vec::new();
     let mut rest = message;
-    let mut is_first = true;
-    while !rest.is_empty() || is_first {
-        is_first = false;
+    // Whether the segment goes on what the one before began.
+    let mut continues = false;
+    loop {
         let (segment, after) = next_segment(rest);
-        rest = after;
         match pair(segment.trim()) {
-            Some(pair) => pairs.push(pair),
+            Some(pair) => {
+                pairs.push(pair);
+                continues = true;
+            }
             // A value without quotes may have a comma in it too.
             None => match pairs.last_mut() {
-                Some((_, value)) => append(value, segment),
+                Some((_, value)) if continues => append(value, segment.trim_end_matches('\r')),
+                Some(_) => {}
                 None => append(&mut sentence, segment),
             },
         }
+        let Some((separator, after)) = after else { break };
+        continues &= separator == ',';
+        rest = after;
     }
     (sentence.trim().to_owned(), pairs)
 }
@@ -29,8 +39,9 @@ fn append(text: &mut String, segment: &str) {
     text.push_str(segment);
 }
 
-/// The text up to the next comma that is in no quoted value, and what follows the comma.
-fn next_segment(text: &str) -> (&str, &str) {
+/// Returns the text up to the next comma or line break that is in no quoted value, and what follows: the
+/// separator and the rest.
+fn next_segment(text: &str) -> (&str, Option<(char, &str)>) {
     let bytes = text.as_bytes();
     let mut in_quotes = false;
     let mut i = 0;
@@ -38,14 +49,16 @@ fn next_segment(text: &str) -> (&str, &str) {
         match bytes[i] {
             b'\\' if in_quotes => i += 1,
             b'"' if in_quotes => in_quotes = false,
-            // Quotes elsewhere are only words of the sentence.
+            // Quotes elsewhere are only words of the sentence, and those that nothing closes too.
             b'"' if i > 0 && bytes[i - 1] == b'=' => in_quotes = true,
-            b',' if !in_quotes => return (&text[..i], &text[i + 1..]),
+            separator @ (b',' | b'\n') if !in_quotes => {
+                return (&text[..i], Some((char::from(separator), &text[i + 1..])));
+            }
             _ => {}
         }
         i += 1;
     }
-    (text, "")
+    (text, None)
 }
 
 fn pair(segment: &str) -> Option<(String, String)> {
@@ -56,14 +69,15 @@ fn pair(segment: &str) -> Option<(String, String)> {
     is_key.then(|| (key.to_owned(), unquoted(value)))
 }
 
+/// Returns a value without its quotes; what follows the closing one is no part of it.
 fn unquoted(value: &str) -> String {
     let Some(inner) = value.strip_prefix('"') else { return value.to_owned() };
-    let inner = inner.strip_suffix('"').unwrap_or(inner);
     let mut text = String::with_capacity(inner.len());
     let mut characters = inner.chars();
     while let Some(character) = characters.next() {
         match character {
             '\\' => text.extend(characters.next()),
+            '"' => break,
             other => text.push(other),
         }
     }
@@ -78,7 +92,7 @@ mod tests {
 
     #[test]
     fn pairs_are_read_with_and_without_quotes() {
-        let table: [(&str, &str, &[Pair]); 9] = [
+        let table: [(&str, &str, &[Pair]); 15] = [
             ("Portal is starting", "Portal is starting", &[]),
             ("", "", &[]),
             ("User logged in, id=7, name=anna", "User logged in", &[("id", "7"), ("name", "anna")]),
@@ -96,6 +110,17 @@ mod tests {
             ("x, a=\"say \\\"hi\\\", now\"", "x", &[("a", "say \"hi\", now")]),
             ("x, a=\"never closed, b=1", "x", &[("a", "never closed, b=1")]),
             ("said \"a, b\", k=v", "said \"a, b\"", &[("k", "v")]),
+            // A line break ends a value as a comma does.
+            (
+                "x, name=\"Clean disk\"\n  devices: 2\n  reason: slow",
+                "x",
+                &[("name", "Clean disk")],
+            ),
+            ("x, id=7\r\n  at one, two\n  b=2", "x", &[("id", "7"), ("b", "2")]),
+            ("x\n  name=\"Jane Doe\"\n", "x", &[("name", "Jane Doe")]),
+            ("x, a=\"one\ntwo, three\", b=1", "x", &[("a", "one\ntwo, three"), ("b", "1")]),
+            ("x, name=\"Jane Doe\" (kiosk), b=1", "x", &[("name", "Jane Doe"), ("b", "1")]),
+            ("one\ntwo", "one,two", &[]),
         ];
         for (message, sentence, expected) in table {
             let (found, pairs) = pairs(message);

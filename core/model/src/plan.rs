@@ -58,6 +58,8 @@ pub enum SkipReason {
     },
     /// The command named other steps.
     NotSelected,
+    /// No step of the run fetches anything that belongs to it.
+    NothingFetched,
 }
 
 /// Why the linked steps make no plan.
@@ -144,6 +146,7 @@ impl fmt::Display for SkipReason {
             }
             SkipReason::NoTable { table } => write!(f, "no `[{table}]` in the configuration"),
             SkipReason::NotSelected => f.write_str("not among the steps asked for"),
+            SkipReason::NothingFetched => f.write_str("no step fetches a part of a generation"),
         }
     }
 }

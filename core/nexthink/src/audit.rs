@@ -1,7 +1,9 @@
 //! What can be asked of the classic Audit Trail API (Nexthink, audit trail API), and which hosts get
 //! the account.
 
+mod answer;
 mod client;
+mod error_array;
 
 use std::str::FromStr;
 

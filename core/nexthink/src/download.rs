@@ -171,7 +171,7 @@ impl Client {
 }
 
 /// The next bytes of a body, or none at its end.
-async fn next_chunk(
+pub(crate) async fn next_chunk(
     response: &mut Response,
     speed: &mut SpeedCheck,
     received: u64,

@@ -80,22 +80,27 @@ pub enum NexthinkError {
         /// The OAuth error code if it is a known one, else what happened.
         reason: Cow<'static, str>,
     },
-    /// The host of the audit trail does not accept the account.
+    /// The host of the audit trail, or the login host for its sake, does not accept the account.
     #[error(
-        "the audit trail refused {account:?} (HTTP {status}): it takes a local account with \
-         administrator rights, or an API client that Nexthink's support gave the scope \
-         service:audit-trail"
+        "{endpoint} refused {account:?} (HTTP {status}{}): {advice}",
+        after_comma(reason.as_deref())
     )]
     AuditUnauthorized {
+        /// Who refused.
+        endpoint: Endpoint,
         /// The account or client id that was refused.
         account: String,
         /// The HTTP status.
         status: u16,
+        /// The OAuth error code if it is a known one, else what happened.
+        reason: Option<Cow<'static, str>>,
+        /// What to do, for this kind of account.
+        advice: &'static str,
     },
-    /// A part of the audit trail cannot be read.
+    /// A part of the audit trail cannot be read, as its host says.
     #[error(
-        "the audit trail of {trail} cannot be read (HTTP {status}, asked {attempts} times): check \
-         the name of the Engine and that it is connected, or try again later"
+        "the audit trail of {trail} cannot be read (HTTP {status}, asked {attempts} times{}): {advice}",
+        after_comma(said.as_deref())
     )]
     AuditTrailFailed {
         /// Whose trail: `the web interface`, `all Engines`, or the name of an Engine.
@@ -104,6 +109,33 @@ pub enum NexthinkError {
         status: u16,
         /// How often it was asked.
         attempts: u32,
+        /// The words of the error that may be shown.
+        said: Option<String>,
+        /// What to do, for this trail.
+        advice: &'static str,
+    },
+    /// The host of the audit trail does not take the request, and never will.
+    #[error(
+        "the audit trail of {trail} was refused (HTTP {status}{}): {advice}",
+        after_comma(said.as_deref())
+    )]
+    AuditTrailRefused {
+        /// Whose trail: `the web interface`, `all Engines`, or the name of an Engine.
+        trail: String,
+        /// The HTTP status.
+        status: u16,
+        /// The words of the error that may be shown.
+        said: Option<String>,
+        /// What to do, for this status.
+        advice: &'static str,
+    },
+    /// The host of the audit trail sends, but too little to ever get done.
+    #[error(
+        "the audit trail comes too slowly, after {received} bytes: check the network to its host"
+    )]
+    AuditTooSlow {
+        /// Bytes received so far.
+        received: u64,
     },
     /// The credential is fine but may not do this.
     #[error(
@@ -314,12 +346,14 @@ impl NexthinkError {
             | Self::InvalidProxy { .. }
             | Self::TlsSetup { .. } => ErrorKind::Configuration,
             Self::Unauthorized { .. } | Self::AuditUnauthorized { .. } => ErrorKind::Credentials,
-            Self::Forbidden { .. } | Self::QueryNotFound { .. } | Self::QueryNotAccepted { .. } => {
-                ErrorKind::Query
-            }
+            Self::Forbidden { .. }
+            | Self::QueryNotFound { .. }
+            | Self::QueryNotAccepted { .. }
+            | Self::AuditTrailRefused { .. } => ErrorKind::Query,
             Self::Unreachable { .. }
             | Self::Unavailable { .. }
             | Self::AuditTrailFailed { .. }
+            | Self::AuditTooSlow { .. }
             | Self::Deadline { .. }
             | Self::DownloadBroken { .. }
             | Self::DownloadTooSlow { .. }
@@ -347,6 +381,11 @@ impl NexthinkError {
     pub fn is_unreachable(&self) -> bool {
         self.kind() == ErrorKind::Unreachable
     }
+}
+
+/// A comma and the text, or nothing.
+fn after_comma(text: Option<&str>) -> String {
+    text.map_or_else(String::new, |text| format!(", {text}"))
 }
 
 /// A time as people read it; the number itself where no calendar reaches.

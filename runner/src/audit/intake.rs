@@ -3,8 +3,8 @@
 use std::io;
 
 use core_audit::{
-    AuditEvent, Coverage, HOUR_MS, Identifier, LineReader, Record, TableRow, TimeReader, TrailKind,
-    Window, parse,
+    AuditEvent, Clocks, Coverage, Identifier, LineReader, Record, Span, TableRow, TimeReader,
+    TrailKind, Window, parse,
 };
 use core_privacy::mentions::Position;
 use core_privacy::suppression::MentionCache;
@@ -15,9 +15,7 @@ use step_audit::AUDIT_EVENT;
 
 use super::People;
 use super::rows::Rows;
-
-/// How far ahead a time may be; one beyond is a clock's mistake, and no day to keep an event by.
-const AHEAD_MS: i64 = 48 * HOUR_MS;
+use super::trails::ENGINE;
 
 /// What an answer held.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,11 +23,17 @@ pub(super) struct Counts {
     pub(super) records: u64,
     pub(super) added: u64,
     pub(super) unparsed: u64,
+    /// Those that begin neither with a time nor have the documented form.
+    pub(super) shapeless: u64,
+    /// Those whose time is far outside of what was asked for. They are kept at the end of the window.
+    pub(super) implausible: u64,
     /// Those that name somebody who was erased, and are not kept.
     pub(super) suppressed: u64,
     /// Those added whose time had been read before.
     pub(super) late: u64,
     pub(super) newest_ms: Option<i64>,
+    /// The last line had no end, and was left out.
+    pub(super) is_cut: bool,
 }
 
 /// One answer on its way.
@@ -39,8 +43,12 @@ pub(super) struct Intake<'a> {
     kind: TrailKind,
     trail: &'a str,
     window: &'a Window,
+    zone: TimeZone,
     times: TimeReader,
-    read_ms: i64,
+    /// The end of the window, by Nexthink's clock where it ends now.
+    end_ms: i64,
+    /// The times that events may have.
+    plausible: Span,
     lines: LineReader,
     identifier: Identifier,
     /// Events of one day that are not written yet.
@@ -61,20 +69,24 @@ impl<'a> Intake<'a> {
         kind: TrailKind,
         trail: &'a str,
         window: &'a Window,
+        zone: TimeZone,
     ) -> Self {
+        let end_ms = window.span.to_ms;
         Self {
             appender,
             coverage,
             kind,
             trail,
             window,
-            times: TimeReader::new(TimeZone::UTC, window.span.to_ms),
-            read_ms: window.span.to_ms,
+            times: TimeReader::new(zone.clone(), end_ms),
+            zone,
+            end_ms,
+            plausible: window.span,
             lines: LineReader::default(),
-            identifier: Identifier::new(kind),
+            identifier: identifier(kind, trail),
             rows: Rows::new(),
             day: String::new(),
-            last_ms: window.span.to_ms,
+            last_ms: end_ms,
             counts: Counts::default(),
             people: None,
             mentions: MentionCache::default(),
@@ -82,26 +94,32 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Says in which zone times are, and when they are read.
-    pub(super) fn read_in(&mut self, zone: TimeZone, read_ms: i64) {
-        self.times = TimeReader::new(zone, read_ms);
-        self.read_ms = read_ms;
-    }
-
     /// Says whose records are not kept, and what of the others.
     pub(super) fn protect(&mut self, people: &'a People) {
         self.people = Some(people);
     }
 
-    /// Forgets what came of an answer that broke off.
-    pub(super) fn begin(&mut self) -> io::Result<()> {
+    /// Begins an answer, and forgets what came of one that broke off.
+    pub(super) fn begin(&mut self, clocks: &Clocks) -> io::Result<()> {
+        self.start(clocks);
+        self.appender.discard().map_err(io::Error::other)
+    }
+
+    /// Is as new, for an answer that came when the clocks said this.
+    ///
+    /// Times are read and believed by the window and by Nexthink's clock, so that a clock of this machine
+    /// that jumps does not make another event of the same line.
+    pub(super) fn start(&mut self, clocks: &Clocks) {
+        self.plausible = self.window.plausible(clocks);
+        let server_ms = clocks.server_ms.filter(|_| self.window.is_newest);
+        self.end_ms = server_ms.unwrap_or(self.window.span.to_ms);
+        self.times = TimeReader::new(self.zone.clone(), self.end_ms);
         self.lines = LineReader::default();
-        self.identifier = Identifier::new(self.kind);
+        self.identifier = identifier(self.kind, self.trail);
         self.rows = Rows::new();
         self.day.clear();
-        self.last_ms = self.window.span.to_ms;
+        self.last_ms = self.end_ms;
         self.counts = Counts::default();
-        self.appender.discard().map_err(io::Error::other)
     }
 
     /// Takes the next bytes.
@@ -115,7 +133,7 @@ impl<'a> Intake<'a> {
     /// Takes what is left, and writes it.
     pub(super) fn finish(mut self) -> io::Result<Counts> {
         let mut lines = std::mem::take(&mut self.lines);
-        lines.finish(|record| self.record(&record));
+        self.counts.is_cut = lines.finish_whole(|record| self.record(&record));
         self.write().map_err(io::Error::other)?;
         self.check()?;
         Ok(self.counts)
@@ -150,9 +168,8 @@ impl<'a> Intake<'a> {
         let mut id = self.identifier.next(record).to_string();
         self.counts.records += 1;
         self.counts.unparsed += u64::from(!event.is_parsed());
-        let is_bearable = |it: &i64| *it <= self.read_ms.saturating_add(AHEAD_MS);
-        let mut observed_ms = event.occurred_ms.filter(is_bearable).unwrap_or(self.last_ms);
-        self.last_ms = observed_ms;
+        self.counts.shapeless += u64::from(!event.is_parsed() && event.occurred_ms.is_none());
+        let mut observed_ms = self.observed_ms(event.occurred_ms);
         let is_suppressed = self.people.is_some_and(|it| {
             let mut names = |position, text: &str| {
                 it.suppressions.are_named_in(position, text, &mut self.mentions)
@@ -191,10 +208,28 @@ impl<'a> Intake<'a> {
         if self.rows.is_full() { self.write() } else { Ok(()) }
     }
 
+    /// Returns the time by which an event is kept: its own where it is believed, else that of the event
+    /// before it. Times that are not believed share one place, since a line in each of a thousand days
+    /// would make as many files.
+    fn observed_ms(&mut self, occurred_ms: Option<i64>) -> i64 {
+        let Some(occurred_ms) = occurred_ms else { return self.last_ms };
+        if !(self.plausible.from_ms..self.plausible.to_ms).contains(&occurred_ms) {
+            self.counts.implausible += 1;
+            return self.end_ms;
+        }
+        self.last_ms = occurred_ms;
+        occurred_ms
+    }
+
     fn write(&mut self) -> Result<(), StoreError> {
         let batch = self.rows.take();
         self.appender.write(&self.day, &batch)
     }
+}
+
+/// What tells the identities of an answer.
+fn identifier(kind: TrailKind, trail: &str) -> Identifier {
+    trail.strip_prefix(ENGINE).map_or_else(|| Identifier::new(kind), Identifier::of_engine)
 }
 
 /// The day of a time by UTC.

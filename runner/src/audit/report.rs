@@ -1,10 +1,12 @@
 //! What reading the audit trail has done.
 
-use core_audit::{Coverage, Span};
+use core_audit::{Clocks, Coverage, Span};
+use core_nexthink::NexthinkError;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::intake::Counts;
+use crate::exit::{Exit, Failure, exit_for};
 use crate::output::count as count_of;
 
 /// The report on all trails.
@@ -14,6 +16,9 @@ pub(crate) struct AuditReport {
     pub(crate) trails: Vec<TrailReport>,
     /// Why nothing was read, or not all.
     pub(crate) reason: Option<String>,
+    /// The exit code of that.
+    #[serde(skip)]
+    exit: Option<Exit>,
     /// Events in the store.
     pub(crate) events: u64,
 }
@@ -32,7 +37,15 @@ pub(crate) struct TrailReport {
     /// Records that name somebody who was erased, and were not kept.
     pub(crate) suppressed: u64,
     pub(crate) late: u64,
+    /// Records whose time is far outside of what was asked for: they are kept at the end of the window.
+    pub(crate) implausible: u64,
+    /// By how many seconds Nexthink's clock is ahead of this machine's, if they disagree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) clock_ahead_seconds: Option<i64>,
     pub(crate) reason: Option<String>,
+    /// The exit code of that.
+    #[serde(skip)]
+    exit: Option<Exit>,
     /// What could not be read, and will be asked for again.
     pub(crate) gaps: Vec<Gap>,
     /// What was never read, and that Nexthink does not keep any more.
@@ -56,8 +69,27 @@ impl Gap {
 }
 
 impl AuditReport {
-    pub(super) fn fail(&mut self, reason: String) {
-        self.reason = Some(reason);
+    pub(super) fn fail(&mut self, failure: &Failure) {
+        self.reason = Some(format!("{:#}", failure.error));
+        self.exit = Some(failure.exit);
+    }
+
+    /// Returns the exit code of a run that has read nothing but this.
+    pub(crate) fn exit(&self) -> Exit {
+        if self.is_complete() {
+            return Exit::Complete;
+        }
+        let was_read = self.trails.iter().any(|trail| trail.windows > 0);
+        let of_trails = self.trails.iter().find_map(|trail| trail.exit);
+        match self.exit.or(of_trails) {
+            Some(exit) if !was_read => exit,
+            _ => Exit::Partial,
+        }
+    }
+
+    /// Returns how many events were new.
+    pub(crate) fn added(&self) -> u64 {
+        self.trails.iter().map(|trail| trail.added).sum()
     }
 
     /// Whether everything that is wanted and can be had was read.
@@ -85,14 +117,22 @@ impl AuditReport {
             remarks.push(format!("audit trail: {reason}"));
         }
         for trail in &self.trails {
-            let TrailReport { name, added, records, unparsed, late, .. } = trail;
+            let TrailReport { name, added, records, unparsed, late, implausible, .. } = trail;
             let is_unread = trail.windows == 0 && trail.reason.is_some();
             remarks.extend((!is_unread).then(|| {
                 format!(
-                    "audit trail {name}: {} added of {records} read{}{}",
+                    "audit trail {name}: {} added of {records} read{}{}{}",
                     count_of(*added, "event"),
                     count(*unparsed, "of another form, kept as they are"),
                     count(*late, "came late"),
+                    count(*implausible, "with a time far outside of what was asked for"),
+                )
+            }));
+            remarks.extend(trail.clock_ahead_seconds.map(|ahead| {
+                format!(
+                    "audit trail {name}: this machine's clock is {}: set it; what is not over by both \
+                     clocks counts as read only where Nexthink's login host confirms the time",
+                    clock_difference(ahead)
                 )
             }));
             if let Some(reason) = &trail.reason {
@@ -116,6 +156,19 @@ impl AuditReport {
     }
 }
 
+/// Says how far this machine's clock is from Nexthink's, which is ahead of it by so many seconds.
+pub(crate) fn clock_difference(ahead_seconds: i64) -> String {
+    let way = if ahead_seconds > 0 { "behind" } else { "ahead of" };
+    let seconds = ahead_seconds.unsigned_abs();
+    let by = match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{} min", seconds / 60),
+        7_200..=172_799 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    };
+    format!("{by} {way} Nexthink's")
+}
+
 fn count(number: u64, what: &str) -> String {
     if number == 0 { String::new() } else { format!(", {number} {what}") }
 }
@@ -133,6 +186,19 @@ impl TrailReport {
         self.unparsed += counts.unparsed;
         self.suppressed += counts.suppressed;
         self.late += counts.late;
+        self.implausible += counts.implausible;
+    }
+
+    /// Notes the exit code of what kept a part from being read.
+    pub(super) fn fail(&mut self, error: &anyhow::Error) {
+        let kind = error.downcast_ref::<NexthinkError>().map(NexthinkError::kind);
+        self.exit = self.exit.or(Some(kind.map_or(Exit::Internal, exit_for)));
+    }
+
+    /// Notes by how much the clocks disagree.
+    pub(super) fn notice_clocks(&mut self, clocks: &Clocks) {
+        let ahead = clocks.disagreement_ms().map(|ms| ms / 1_000);
+        self.clock_ahead_seconds = self.clock_ahead_seconds.or(ahead);
     }
 
     pub(super) fn describe(&mut self, coverage: &Coverage, now_ms: i64) {

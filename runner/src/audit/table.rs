@@ -1,9 +1,8 @@
 //! The table `platform.audit_logs`: the rows of one export, which hold all of the latest days.
 
-use core_audit::{HOUR_MS, Span, TableRow, TrailKind, Window, WindowSettings};
+use core_audit::{Clocks, HOUR_MS, Span, TableRow, TrailKind, Window, WindowSettings};
 use core_ingest::batch::Batch;
 use core_ingest::decoder::Decoder;
-use core_nexthink::ClockOffset;
 use core_store::EventAppender;
 
 use super::intake::{Counts, Intake};
@@ -44,35 +43,30 @@ impl Reading<'_> {
         let mut report = TrailReport::new(NAME);
         let coverage = notes.trails.entry(NAME.to_owned()).or_default();
         let window = self.window(&fetched);
-        // No more is wanted than this answer shows: the seconds that it took are no gap.
-        let ahead_ms = fetched.clock_offset.map_or(0, ClockOffset::ahead_ms).max(0);
-        let shown_ms = coverage.server_ms(fetched.started_ms) - window.span.from_ms - ahead_ms;
-        let windows = WindowSettings {
-            since_ms: self.audit.windows.since_ms.min(shown_ms),
-            source_retention_ms: self.audit.windows.source_retention_ms.min(shown_ms),
-            ..self.audit.windows
-        };
+        // No clock but that of the login host tells Nexthink's time, so that nothing confirms it.
+        let (local_ms, witness_ahead_ms) = (fetched.started_ms, fetched.login_ahead_ms());
+        let clocks = Clocks { local_ms, server_ms: None, witness_ahead_ms };
+        let windows = self.settings(&window, &clocks);
         coverage.begin(fetched.started_ms, &windows);
         if let Some(span) = self.again {
             coverage.want(span);
         }
         let started_ms = fetched.started_ms;
-        let ahead_ms = fetched.clock_offset.map(ClockOffset::ahead_ms);
         let (downloads, name) = (fetched.files.downloads().clone(), fetched.name);
         let was_fetched = fetched.result.is_ok();
         let is_spent;
-        match self.read_file(fetched, window, appender, &notes).await? {
+        match self.read_file(fetched, window, clocks, appender, &notes).await? {
             (read, Ok(file)) => {
                 appender = read;
                 let coverage = notes.trails.entry(NAME.to_owned()).or_default();
                 if file.lacking.is_none() {
-                    let server_ms = ahead_ms.map(|it| started_ms.saturating_add(it));
-                    coverage.answered(&window, server_ms, started_ms);
+                    coverage.answered(&window, &clocks, &windows);
                 }
                 if let Some(newest_ms) = file.counts.newest_ms {
                     coverage.saw_event(newest_ms);
                 }
                 report.add(&file.counts, file.bytes);
+                report.notice_clocks(&clocks);
                 report.reason = file.lacking;
                 is_spent = true;
             }
@@ -81,6 +75,7 @@ impl Reading<'_> {
                 appender.discard()?;
                 // What was refused once is refused again, so the next run must not take it up.
                 is_spent = was_fetched && self.stop.check().is_ok() && !is_local(&failure.error);
+                report.fail(&failure.error);
                 report.reason = Some(format!("{:#}", failure.error));
             }
         }
@@ -97,15 +92,34 @@ impl Reading<'_> {
     /// What an answer holds in any case, from the latest moment at which its rows may begin to the
     /// earliest at which they may end. The query names no dates, so this is by Nexthink's own clock.
     fn window(&self, fetched: &FetchedTable) -> Window {
-        let from_ms = fetched.ended_ms - self.audit.windows.source_retention_ms;
+        // A clock that went back in between makes the answer no longer.
+        let ended_ms = fetched.ended_ms.max(fetched.started_ms);
+        let from_ms = ended_ms - self.audit.windows.source_retention_ms;
         let to_ms = fetched.started_ms.max(from_ms + HOUR_MS);
         Window { span: Span { from_ms, to_ms }, is_newest: true }
+    }
+
+    /// How far back is wanted: no more than this answer shows, so that the seconds that it took are no
+    /// gap. Where the clocks are so far apart that it proves nothing, all of it stays wanted.
+    fn settings(&self, window: &Window, clocks: &Clocks) -> WindowSettings {
+        let windows = self.audit.windows;
+        let (earliest_ms, latest_ms) = clocks.bounds();
+        let shown_ms = window.span.length_ms() - (latest_ms - earliest_ms);
+        if shown_ms <= 0 {
+            return windows;
+        }
+        WindowSettings {
+            since_ms: windows.since_ms.min(shown_ms),
+            source_retention_ms: windows.source_retention_ms.min(shown_ms),
+            ..windows
+        }
     }
 
     async fn read_file(
         &self,
         fetched: FetchedTable,
         window: Window,
+        clocks: Clocks,
         mut appender: EventAppender,
         notes: &Notes,
     ) -> Result<(EventAppender, Result<File, Failure>), Failure> {
@@ -113,9 +127,10 @@ impl Reading<'_> {
         let (zone, people) = (self.audit.time_zone.clone(), self.people.clone());
         let coverage = notes.trails.get(NAME).cloned().unwrap_or_default();
         let reading = tokio::task::spawn_blocking(move || {
-            let mut intake = Intake::new(&mut appender, &coverage, TrailKind::Table, NAME, &window);
+            let mut intake =
+                Intake::new(&mut appender, &coverage, TrailKind::Table, NAME, &window, zone);
             intake.protect(&people);
-            intake.read_in(zone, fetched.ended_ms);
+            intake.start(&clocks);
             let file = read_rows(fetched, &table, intake, &stop);
             (appender, file)
         });

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use arrow_array::cast::AsArray as _;
-use core_audit::{HOUR_MS, TrailKind, Window, WindowSettings};
+use core_audit::{Clocks, HOUR_MS, TrailKind, Window, WindowSettings};
 use core_simulator::{AuditSpec, SimulatedTrail};
 use core_store::{Location, RunLock, Store};
 use jiff::tz::TimeZone;
@@ -65,13 +65,14 @@ fn run(lock: &RunLock, now: u64, is_last: bool, random: &mut Random) {
     let mut coverage = notes.trails.remove(NAME).unwrap_or_default();
     coverage.begin(ms(now), &settings);
     let mut failed = Vec::new();
+    let clocks = Clocks { local_ms: ms(now), server_ms: Some(ms(now)), witness_ahead_ms: None };
     while let Some(window) = coverage.next_window(ms(now), &settings, &failed) {
         let text = answer(&window, now);
         let breaks_off = !is_last && random.below(6) == 0;
         let whole = if breaks_off { text.len() / 2 } else { text.len() };
-        let mut intake = Intake::new(&mut appender, &coverage, TrailKind::Portal, NAME, &window);
-        intake.read_in(TimeZone::UTC, ms(now));
-        intake.begin().expect("nothing is there yet");
+        let (kind, zone) = (TrailKind::Portal, TimeZone::UTC);
+        let mut intake = Intake::new(&mut appender, &coverage, kind, NAME, &window, zone);
+        intake.begin(&clocks).expect("nothing is there yet");
         for piece in text.as_bytes()[..whole].chunks(1_000) {
             intake.take(piece).expect("there is room");
         }
@@ -86,7 +87,7 @@ fn run(lock: &RunLock, now: u64, is_last: bool, random: &mut Random) {
         if !is_last && random.below(20) == 0 {
             return;
         }
-        coverage.answered(&window, Some(ms(now)), ms(now));
+        coverage.answered(&window, &clocks, &settings);
         notes.trails.insert(NAME.to_owned(), coverage.clone());
         commit(&mut appender, &notes).expect("there is room");
     }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use core_audit::{Span, TrailKind, Window};
+use core_audit::{Clocks, Span, TrailKind, Window};
 use core_nexthink::{
-    AuditAccess, AuditClient, AuditPiece, AuditRequest, Credentials, ErrorKind, NexthinkError,
-    Trail,
+    AuditAccess, AuditAnswer, AuditClient, AuditPiece, AuditRequest, Credentials, ErrorKind,
+    NexthinkError, Trail,
 };
 use core_store::EventAppender;
 
-use super::intake::Intake;
+use super::intake::{Counts, Intake};
 use super::report::{AuditReport, TrailReport};
 use super::{Notes, People, commit, now_ms};
 use crate::config::{Audit, AuditTrails, Config};
@@ -19,6 +19,9 @@ use crate::system;
 
 /// How long a window that cannot be read is tried: the run waits for it, and a later one makes up for it.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the name of a trail begins with that is one Engine's.
+pub(super) const ENGINE: &str = "engine/";
 
 /// How often it is tried.
 const ATTEMPTS: u32 = 4;
@@ -31,6 +34,8 @@ pub(super) struct Trails<'a> {
     pub(super) again: Option<Span>,
     pub(super) stop: &'a Stop,
     pub(super) people: People,
+    /// By how much the login host is ahead of this machine. Milliseconds.
+    pub(super) login_ahead_ms: Option<i64>,
 }
 
 impl Trails<'_> {
@@ -60,8 +65,7 @@ impl Trails<'_> {
                 report.trails.push(skipped);
                 continue;
             }
-            let (audit, stop, people) = (self.audit, self.stop, &self.people);
-            let mut reading = Reading { audit, client: &client, stop, people, trail, name: &name };
+            let mut reading = Reading { trails: self, client: &client, trail, name: &name };
             let (trail_report, fails_for_all) = reading.read(appender, notes).await?;
             report.trails.push(trail_report);
             failed_for_all = fails_for_all.then_some(name);
@@ -73,10 +77,8 @@ impl Trails<'_> {
 
 /// One trail being read.
 struct Reading<'a> {
-    audit: &'a Audit,
+    trails: &'a Trails<'a>,
     client: &'a AuditClient,
-    stop: &'a Stop,
-    people: &'a People,
     trail: &'a Trail,
     name: &'a str,
 }
@@ -95,22 +97,26 @@ impl Reading<'_> {
         let mut fails_for_all = false;
         loop {
             let coverage = notes.trails.entry(self.name.to_owned()).or_default();
-            let next = coverage.next_window(began_ms, &self.audit.windows, &failed);
+            let next = coverage.next_window(began_ms, &self.trails.audit.windows, &failed);
             let Some(window) = next else { break };
-            self.stop.check()?;
-            match self.read_window(&window, appender, notes, &mut report).await {
-                Ok(()) => {}
+            self.trails.stop.check()?;
+            let reason = match self.read_window(&window, appender, notes, &mut report).await {
+                Ok(None) => continue,
+                // Its events are kept, but nobody knows whether there are more.
+                Ok(Some(reason)) => reason.to_owned(),
                 Err(failure) => {
                     appender.discard()?;
-                    tracing::warn!(trail = self.name, error = %failure.error, "window not read");
-                    report.reason.get_or_insert(format!("{:#}", failure.error));
-                    failed.push(window.span);
                     fails_for_all = is_for_all(&failure.error);
-                    // The next window would fail alike, after as long a wait.
-                    if fails_for_all || failed.len() >= 2 || report.windows == 0 {
-                        break;
-                    }
+                    report.fail(&failure.error);
+                    format!("{:#}", failure.error)
                 }
+            };
+            tracing::warn!(trail = self.name, reason, "window not read");
+            report.reason.get_or_insert(reason);
+            failed.push(window.span);
+            // The next window would fail alike, after as long a wait.
+            if fails_for_all || failed.len() >= 2 || report.windows == 0 {
+                break;
             }
         }
         let coverage = notes.trails.entry(self.name.to_owned()).or_default();
@@ -120,40 +126,74 @@ impl Reading<'_> {
         Ok((report, fails_for_all))
     }
 
-    /// Reads a window and keeps what is new in it.
+    /// Reads a window and keeps what is new in it. Returns why it does not count as read, if so.
     async fn read_window(
         &self,
         window: &Window,
         appender: &mut EventAppender,
         notes: &mut Notes,
         report: &mut TrailReport,
-    ) -> Result<(), Failure> {
-        let (before, elapsed_hours) = window.parameters(&self.audit.time_zone);
+    ) -> Result<Option<&'static str>, Failure> {
+        let Trails { audit, stop, people, login_ahead_ms, .. } = self.trails;
+        let (before, elapsed_hours) = window.parameters(&audit.time_zone);
         let before = before.map(|it| it.strftime("%Y-%m-%dT%H:%M:%S").to_string());
         let request = AuditRequest { trail: self.trail.clone(), before, elapsed_hours };
         let kind = match self.trail {
             Trail::Portal => TrailKind::Portal,
             Trail::Engine(_) | Trail::Engines => TrailKind::Engine,
         };
-        let coverage = notes.trails.get(self.name).cloned().unwrap_or_default();
-        let mut intake = Intake::new(appender, &coverage, kind, self.name, window);
-        intake.protect(self.people);
-        intake.read_in(self.audit.time_zone.clone(), now_ms());
+        let mut coverage = notes.trails.get(self.name).cloned().unwrap_or_default();
+        let zone = audit.time_zone.clone();
+        let mut intake = Intake::new(appender, &coverage, kind, self.name, window, zone);
+        intake.protect(people);
+        let at = |server_ms| {
+            let (local_ms, witness_ahead_ms) = (now_ms(), *login_ahead_ms);
+            Clocks { local_ms, server_ms, witness_ahead_ms }
+        };
+        let mut clocks = at(None);
         let answer = self.client.read(&request, |piece| match piece {
-            AuditPiece::Begin => intake.begin(),
+            AuditPiece::Begin { server_ms } => {
+                clocks = at(server_ms);
+                intake.begin(&clocks)
+            }
             AuditPiece::Bytes(bytes) => intake.take(bytes),
         });
-        let answer = self.stop.or_stop(async { Ok(answer.await?) }).await?;
+        let answer = stop.or_stop(async { Ok(answer.await?) }).await?;
         let counts = intake.finish().map_err(anyhow::Error::new)?;
-        let mut coverage = coverage;
-        coverage.answered(window, answer.server_ms, now_ms());
+        let lacking = lacking(&answer, &counts);
+        if lacking.is_none() {
+            coverage.answered(window, &clocks, &audit.windows);
+        }
         if let Some(newest_ms) = counts.newest_ms {
             coverage.saw_event(newest_ms);
         }
         notes.trails.insert(self.name.to_owned(), coverage);
         commit(appender, notes)?;
         report.add(&counts, answer.bytes);
-        Ok(())
+        report.notice_clocks(&clocks);
+        Ok(lacking)
+    }
+}
+
+/// Returns why lines may be missing from an answer that came to its end, if so.
+fn lacking(answer: &AuditAnswer, counts: &Counts) -> Option<&'static str> {
+    if !answer.end_proven {
+        Some(
+            "the host announced no length and hung up, so that lines may be missing: what came is kept, \
+             and asked for again",
+        )
+    } else if counts.is_cut {
+        Some(
+            "the last line has no end, so that the answer was cut: what came before it is kept, and the \
+             rest asked for again",
+        )
+    } else if counts.records > 0 && counts.shapeless == counts.records {
+        Some(
+            "no line of the answer begins with a time or has the documented form, so that it may be no \
+             trail: what came is kept, and asked for again",
+        )
+    } else {
+        None
     }
 }
 
@@ -196,6 +236,6 @@ pub(crate) fn name_of(trail: &Trail) -> String {
     match trail {
         Trail::Portal => "portal".to_owned(),
         Trail::Engines => "engines".to_owned(),
-        Trail::Engine(name) => format!("engine/{}", name.as_str()),
+        Trail::Engine(name) => format!("{ENGINE}{}", name.as_str()),
     }
 }

@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
 use core_audit::{Coverage, HOUR_MS, Span};
 use core_query::{EventOwner, EventTables, Format, QueryError, QuerySession, QuerySettings};
-use core_store::{EventLog, TenantStore};
+use core_store::{EventLog, RunLock, TenantStore};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -17,7 +17,7 @@ use step_audit::{ACCOUNT_HAS_AUDIT_EVENT, AUDIT_EVENT};
 
 use super::check;
 use super::run::{RUN, interruptible};
-use crate::audit::{self, Gap, LOG, Notes};
+use crate::audit::{self, AuditReport, Collection, Gap, LOG, Notes};
 use crate::cli::{
     AuditCommand, BackfillArguments, BackfillSource, Global, ReportFormat, RowFormat, TailArguments,
 };
@@ -303,7 +303,7 @@ fn status(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
     Ok(Exit::Complete)
 }
 
-/// Reads a time of the audit trail again.
+/// Re-reads a period of the audit trail.
 pub(super) async fn backfill(
     config: &Config,
     arguments: &BackfillArguments,
@@ -315,28 +315,20 @@ pub(super) async fn backfill(
     let span = span(settings, config.retention.events_days, arguments)?;
     let stop = Stop::default();
     let lock = run::lock(config)?;
-    let reading = async {
-        if arguments.start_over {
-            check::audit::require(config).await?;
-        }
-        let fetched = match settings.table() {
-            None => None,
-            Some(table) => {
-                let fetched = run::fetch_table(config, table, &lock).await?;
-                match fetched.result {
-                    Err(error) if arguments.start_over => return Err(error.into()),
-                    result => Some(FetchedTable { result, ..fetched }),
-                }
-            }
-        };
-        // Only now that there is something to take their place.
-        if arguments.start_over {
-            let removed = audit::start_over(&lock)?;
-            output::note(&format!("{} removed", output::count(removed, "event")));
-        }
-        Ok(audit::collect(config, settings, &lock, Some(span), fetched, &stop).await)
+    let mut removed = None;
+    let reading =
+        read_again(config, settings, &lock, (arguments.start_over, span), &stop, &mut removed);
+    let read = interruptible(Box::pin(reading), &stop, RUN).await;
+    let (exit, added) = match &read {
+        Ok(report) if report.is_complete() => (Exit::Complete, report.added()),
+        Ok(report) => (Exit::Partial, report.added()),
+        Err(failure) => (failure.exit, 0),
     };
-    let report = interruptible(Box::pin(reading), &stop, RUN).await?;
+    let Gap { from, to } = Gap::of(&span);
+    let (from, to) = (from.as_str(), to.as_str());
+    let event = Event::Backfill { source: LOG, from, to, removed, added, exit_code: exit as u8 };
+    ledger::record(lock.tenant(), &event)?;
+    let report = read?;
     match arguments.output {
         ReportFormat::Json => {
             let text = serde_json::to_string_pretty(&report);
@@ -344,7 +336,40 @@ pub(super) async fn backfill(
         }
         ReportFormat::Table => report.remarks().iter().for_each(|remark| output::note(remark)),
     }
-    Ok(if report.is_complete() { Exit::Complete } else { Exit::Partial })
+    Ok(exit)
+}
+
+/// Reads a period again; to start over, it removes all events first, once there is something to take their
+/// place. `removed` then says how many they were, whatever comes after.
+async fn read_again(
+    config: &Config,
+    audit: &Audit,
+    lock: &RunLock,
+    (starts_over, span): (bool, Span),
+    stop: &Stop,
+    removed: &mut Option<u64>,
+) -> Result<AuditReport, Failure> {
+    if starts_over {
+        check::audit::require(config).await?;
+    }
+    let fetched = match audit.table() {
+        None => None,
+        Some(table) => {
+            let fetched = run::fetch_table(config, table, lock).await?;
+            match fetched.result {
+                Err(error) if starts_over => return Err(error.into()),
+                result => Some(FetchedTable { result, ..fetched }),
+            }
+        }
+    };
+    if starts_over {
+        let events = audit::start_over(lock)?;
+        *removed = Some(events);
+        output::note(&format!("{} removed", output::count(events, "event")));
+    }
+    let login_ahead_ms = fetched.as_ref().and_then(FetchedTable::login_ahead_ms);
+    let reading = Collection { config, audit, lock, again: Some(span), login_ahead_ms, stop };
+    Ok(reading.read(fetched).await)
 }
 
 fn span(settings: &Audit, kept_days: u64, arguments: &BackfillArguments) -> Result<Span, Failure> {

@@ -86,6 +86,7 @@ pub(super) fn tell_shortfall(finished: &Finished) {
     }
     let what = match &finished.generation {
         Some(_) => "the generation is published, but partial",
+        None if finished.report.steps.is_empty() => "the audit trail could not be read as a whole",
         None => "no export could be used, so that nothing was published",
     };
     output::error_text(&match &finished.report.shortfalls()[..] {
@@ -179,7 +180,9 @@ fn ledger_head(config: &Config) -> Result<Option<LedgerHead>, StoreError> {
 
 /// Prints the summary to standard output and the remarks to standard error.
 pub(super) fn print(global: &Global, finished: &Finished) {
-    output::result(&finished.report.table());
+    if !finished.report.steps.is_empty() {
+        output::result(&finished.report.table());
+    }
     if global.quiet {
         return;
     }

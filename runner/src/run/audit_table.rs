@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use core_ingest::decompress::{self, Caps};
+use core_model::plan::Plan;
 use core_nexthink::{Client, ClockOffset, Compression, ExportOrder, FinishedExport, NexthinkError};
 use core_store::RunLock;
 use tokio::task::JoinSet;
@@ -43,25 +44,38 @@ pub(crate) struct FetchedTable {
     pub(crate) clock_offset: Option<ClockOffset>,
 }
 
+impl FetchedTable {
+    /// By how much the login host is ahead of this machine. Milliseconds.
+    pub(crate) fn login_ahead_ms(&self) -> Option<i64> {
+        self.clock_offset.map(ClockOffset::ahead_ms)
+    }
+}
+
 /// The export while it is fetched. Dropped, it stops.
 pub(super) struct Fetching(JoinSet<FetchedTable>);
 
 /// What fetching the table will start.
-pub(super) fn need(config: &Config, leftovers: &Leftovers) -> Option<Need> {
-    let order = order(config.audit.as_ref()?.table()?);
+pub(super) fn need(plan: &Plan, config: &Config, leftovers: &Leftovers) -> Option<Need> {
+    let order = order(table(plan, config)?);
     Some(Need { wholes: u32::from(!leftovers.is_paid(NAME, &order)), parts: 0 })
+}
+
+/// The table, if a run of this plan reads it.
+fn table<'a>(plan: &Plan, config: &'a Config) -> Option<&'a AuditTable> {
+    config.audit.as_ref().filter(|_| super::reads_events(plan))?.table()
 }
 
 impl Fetching {
     /// Starts to fetch, if the audit trail is read from the table.
     pub(super) fn start(
+        plan: &Plan,
         config: &Config,
         fetcher: &Fetcher,
         promise: Promise,
         clock_offset: Option<ClockOffset>,
     ) -> Fetching {
         let mut fetching = JoinSet::new();
-        if let Some(table) = config.audit.as_ref().and_then(|it| it.table()) {
+        if let Some(table) = table(plan, config) {
             let (fetcher, order) = (fetcher.clone(), order(table));
             let span =
                 tracing::info_span!("export", step_id = NAME, query_id = table.query.as_str());

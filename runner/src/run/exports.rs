@@ -259,7 +259,7 @@ pub(super) fn needs(
     parts_before: &BTreeMap<String, u32>,
 ) -> BTreeMap<&'static str, Need> {
     let mut needs = BTreeMap::new();
-    if let Some(need) = audit_table::need(config, leftovers) {
+    if let Some(need) = audit_table::need(plan, config, leftovers) {
         needs.insert(audit_table::NAME, need);
     }
     for PlannedStep { step, .. } in plan.steps().iter().filter(|it| it.runs()) {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use core_audit::{
-    Coverage, EventId, HOUR_MS, Identifier, LineReader, Span, TrailKind, WindowSettings,
+    Clocks, Coverage, EventId, HOUR_MS, Identifier, LineReader, Span, TrailKind, WindowSettings,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -92,7 +92,7 @@ impl Kept {
 }
 
 /// A month of runs. Each schedule fails, waits and restarts in its own way.
-fn month(seed: u64, skew_ms: i64) {
+fn month(seed: u64, skew_ms: i64, is_confirmed: bool) {
     let zone = TimeZone::get("Europe/Zurich").expect("a zone");
     let model = Model::new(zone, seed);
     let mut random = Random(seed ^ 0xabcd);
@@ -125,7 +125,10 @@ fn month(seed: u64, skew_ms: i64) {
             if hour < 30 * 24 && random.below(40) == 0 {
                 break;
             }
-            coverage.answered(&window, Some(server_ms / 1_000 * 1_000), now_ms);
+            let header_ms = server_ms / 1_000 * 1_000;
+            let witness_ahead_ms = is_confirmed.then_some(header_ms - now_ms);
+            let clocks = Clocks { local_ms: now_ms, server_ms: Some(header_ms), witness_ahead_ms };
+            coverage.answered(&window, &clocks, &settings);
             saved = serde_json::to_string(&coverage).expect("plain data");
             first_saved_ms.get_or_insert(now_ms);
         }
@@ -162,7 +165,8 @@ proptest! {
     fn l2_l3_l8_after_thirty_days_of_hourly_runs_every_event_is_there_once(
         seed in any::<u64>(),
         skew in -100_000_i64..100_000,
+        is_confirmed in any::<bool>(),
     ) {
-        month(seed, skew * 100);
+        month(seed, skew * 100, is_confirmed);
     }
 }

@@ -3,21 +3,29 @@
 use std::io;
 use std::sync::Arc;
 
-use reqwest::header::CONTENT_TYPE;
 use reqwest::{RequestBuilder, Response, StatusCode};
+use tokio::time::Instant;
 
-use super::{AuditHost, AuditRequest};
+use super::answer::{Foreign, Judgement, is_end_proven};
+use super::{AuditHost, AuditRequest, Trail, error_array};
+use crate::download::next_chunk;
 use crate::endpoints::Endpoints;
-use crate::error::{Endpoint, NexthinkError, SharedError};
+use crate::error::{Endpoint, NexthinkError};
 use crate::results_sink::sink_failed;
 use crate::retry::{Jitter, Retry, Setback};
 use crate::secret::{Credentials, Secret};
 use crate::settings::Settings;
+use crate::speed::SpeedCheck;
 use crate::token::TokenSource;
-use crate::transport::{AuditHttp, retry_after, server_ms, setback};
+use crate::transport::{AuditHttp, read_up_to, retry_after, server_ms, setback};
 
 /// What a token for the audit trail is for.
 const SCOPE: &str = "service:audit-trail";
+
+/// How much of an error is read to tell what it says, in bytes.
+const ERROR_CAP: usize = 8 << 10;
+
+const AT: Endpoint = Endpoint::AuditTrail;
 
 /// How the audit trail is accessed.
 pub enum AuditAccess {
@@ -44,18 +52,23 @@ pub struct AuditClient {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditPiece<'a> {
     /// An answer begins; what came before it is of no use.
-    Begin,
+    Begin {
+        /// Nexthink's clock when it began to answer, in milliseconds since 1970-01-01 UTC.
+        server_ms: Option<i64>,
+    },
     /// The next bytes of it.
     Bytes(&'a [u8]),
 }
 
-/// A part of a trail that came whole.
+/// A part of a trail that came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditAnswer {
     /// Its size in bytes.
     pub bytes: u64,
     /// Nexthink's clock when it began to answer, in milliseconds since 1970-01-01 UTC.
     pub server_ms: Option<i64>,
+    /// Whether its length or its last chunk was announced: without, an answer that was cut looks whole.
+    pub end_proven: bool,
 }
 
 impl AuditClient {
@@ -85,12 +98,13 @@ impl AuditClient {
     }
 
     /// Reads a part of a trail (Nexthink, audit trail API). `on_piece` gets it as it comes, from the
-    /// start again if it breaks off and is asked for anew.
+    /// start again if it breaks off and is asked for anew. HTTP 204 is a part without lines.
     ///
     /// # Errors
     /// [`NexthinkError::AuditUnauthorized`] for the account, [`NexthinkError::AuditTrailFailed`] for an
     /// Engine that Nexthink does not know or reach (HTTP 500 with a JSON array, documented),
-    /// [`NexthinkError::Sink`] for what `on_piece` says; else what the network or the answer did.
+    /// [`NexthinkError::AuditTrailRefused`] for a request that stays wrong, [`NexthinkError::Sink`] for
+    /// what `on_piece` says; else what the network or the answer did.
     pub async fn read(
         &self,
         request: &AuditRequest,
@@ -102,11 +116,16 @@ impl AuditClient {
         loop {
             let token = match &self.access {
                 Access::Basic(_) => None,
-                Access::Token(tokens) => Some(tokens.get().await?.token),
+                Access::Token(tokens) => {
+                    let issued = tokens.get().await.map_err(for_audit_trail)?;
+                    Some(issued.token)
+                }
             };
             let setback = match self.ask(request, token.as_deref()).await {
-                Ok(response) if response.status() == StatusCode::OK => {
-                    match self.receive(response, &mut on_piece).await {
+                Ok(response)
+                    if matches!(response.status(), StatusCode::OK | StatusCode::NO_CONTENT) =>
+                {
+                    match self.receive(response, request, &mut on_piece).await {
                         Ok(answer) => return Ok(answer),
                         Err(error @ NexthinkError::DownloadBroken { .. }) => {
                             Setback::NoAnswer(error)
@@ -125,7 +144,7 @@ impl AuditClient {
                         token_renewed = true;
                         continue;
                     }
-                    self.setback(&response)?
+                    self.refused(response, request).await?
                 }
                 Err(error) => Setback::NoAnswer(error),
             };
@@ -150,65 +169,189 @@ impl AuditClient {
         self.http.get(&request.trail.path(), &query, authorize).await
     }
 
-    /// What an answer without a trail says about trying again.
-    fn setback(&self, response: &Response) -> Result<Setback, NexthinkError> {
-        const AT: Endpoint = Endpoint::AuditTrail;
+    /// Returns what an answer without a trail says about trying again.
+    async fn refused(
+        &self,
+        mut response: Response,
+        request: &AuditRequest,
+    ) -> Result<Setback, NexthinkError> {
         let status = response.status();
-        if let Some(setback) = setback(status, retry_after(response.headers()), AT) {
+        let wait = retry_after(response.headers());
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Err(self.unauthorized(status));
+        }
+        if status.is_redirection() {
+            let (status, what) = (status.as_u16(), "a redirect, which is never followed");
+            return Err(NexthinkError::UnexpectedAnswer { endpoint: AT, status, what });
+        }
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            let body = self.error_body(&mut response).await;
+            // The documented answer about an Engine: it is the same however often it is asked for.
+            if error_array::is_array(&body) {
+                return Err(failed(request, status.as_u16(), 1, said(&body, request)));
+            }
+        }
+        if let Some(setback) = setback(status, wait, AT) {
             return Ok(setback);
         }
-        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            let account = match &self.access {
-                Access::Basic(credentials) => credentials.client_id(),
-                Access::Token(tokens) => tokens.client_id(),
-            };
-            let account = account.to_owned();
-            return Err(NexthinkError::AuditUnauthorized { account, status: status.as_u16() });
-        }
-        let what = if status.is_redirection() {
-            "a redirect, which is never followed"
-        } else {
-            "a refusal, which will not change by trying again"
+        let body = self.error_body(&mut response).await;
+        Err(NexthinkError::AuditTrailRefused {
+            trail: request.trail.for_people(),
+            status: status.as_u16(),
+            said: said(&body, request),
+            advice: match (status, &request.trail) {
+                (StatusCode::NOT_FOUND, Trail::Engine(_)) => {
+                    "check the name of the Engine and the host of the audit trail"
+                }
+                (StatusCode::NOT_FOUND, _) => {
+                    "check the host of the audit trail: it may offer no such trail"
+                }
+                _ => {
+                    "check the host of the audit trail and its time zone; asking again changes nothing"
+                }
+            },
+        })
+    }
+
+    fn unauthorized(&self, status: StatusCode) -> NexthinkError {
+        let (account, advice) = match &self.access {
+            Access::Basic(credentials) => (
+                credentials.client_id(),
+                "check its name and password; it must be a local account of the web interface with \
+                 administrator rights",
+            ),
+            Access::Token(tokens) => (
+                tokens.client_id(),
+                "check that Nexthink's support gave this API client the scope service:audit-trail",
+            ),
         };
-        Err(NexthinkError::UnexpectedAnswer { endpoint: AT, status: status.as_u16(), what })
+        let (endpoint, account, status) = (AT, account.to_owned(), status.as_u16());
+        NexthinkError::AuditUnauthorized { endpoint, account, status, reason: None, advice }
+    }
+
+    /// The first bytes of an error, as far as they come in time.
+    async fn error_body(&self, response: &mut Response) -> Vec<u8> {
+        let reading =
+            tokio::time::timeout(self.settings.timeouts.answer, read_up_to(response, ERROR_CAP));
+        match reading.await {
+            Ok(Ok((body, false))) => body.to_vec(),
+            _ => Vec::new(),
+        }
     }
 
     async fn receive(
         &self,
         mut response: Response,
+        request: &AuditRequest,
         on_piece: &mut impl FnMut(AuditPiece<'_>) -> io::Result<()>,
     ) -> Result<AuditAnswer, NexthinkError> {
-        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        if kind.is_some_and(|kind| kind.starts_with("text/html")) {
-            let (endpoint, what) = (Endpoint::AuditTrail, "a web page instead of a trail");
-            return Err(NexthinkError::UnexpectedAnswer { endpoint, status: 200, what });
+        if let Some(foreign) = Foreign::by_media_type(response.headers()) {
+            let body = match foreign {
+                Foreign::Json => self.error_body(&mut response).await,
+                Foreign::Page | Foreign::Binary => Vec::new(),
+            };
+            return Err(no_trail(foreign, &body, request));
         }
-        let cap = self.settings.max_download_bytes;
         let server_ms = server_ms(response.headers());
-        on_piece(AuditPiece::Begin).map_err(sink_failed)?;
-        let mut bytes = 0;
+        let end_proven = is_end_proven(&response);
+        on_piece(AuditPiece::Begin { server_ms }).map_err(sink_failed)?;
+        let mut speed = SpeedCheck::new(self.settings.slowest_download, Instant::now());
+        let (mut bytes, mut head, mut is_judged) = (0, Vec::new(), false);
         loop {
-            let chunk = response.chunk().await.map_err(|error| NexthinkError::DownloadBroken {
-                received: bytes,
-                source: SharedError::new(error.without_url()),
-            })?;
-            let Some(chunk) = chunk else { return Ok(AuditAnswer { bytes, server_ms }) };
-            bytes += chunk.len() as u64;
+            let chunk = next_chunk(&mut response, &mut speed, bytes).await.map_err(too_slow)?;
+            bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+            let cap = self.settings.max_download_bytes;
             if bytes > cap {
                 return Err(NexthinkError::TooLarge { cap });
             }
-            on_piece(AuditPiece::Bytes(&chunk)).map_err(sink_failed)?;
+            let is_over = chunk.is_none();
+            let chunk = chunk.unwrap_or_default();
+            if is_judged {
+                on_piece(AuditPiece::Bytes(&chunk)).map_err(sink_failed)?;
+            } else {
+                head.extend_from_slice(&chunk);
+                match Foreign::by_first_bytes(&head, is_over) {
+                    Judgement::Undecided => {}
+                    Judgement::Foreign(foreign) => return Err(no_trail(foreign, &head, request)),
+                    Judgement::Trail => {
+                        is_judged = true;
+                        on_piece(AuditPiece::Bytes(&head)).map_err(sink_failed)?;
+                        head = Vec::new();
+                    }
+                }
+            }
+            if is_over {
+                return Ok(AuditAnswer { bytes, server_ms, end_proven });
+            }
         }
     }
+}
+
+/// The error for a success that carries something else. An error array that came with HTTP 200 tells what
+/// it tells with another status.
+fn no_trail(foreign: Foreign, body: &[u8], request: &AuditRequest) -> NexthinkError {
+    let status = StatusCode::OK.as_u16();
+    if foreign == Foreign::Json && error_array::is_array(body) {
+        return failed(request, status, 1, said(body, request));
+    }
+    NexthinkError::UnexpectedAnswer { endpoint: AT, status, what: foreign.name() }
+}
+
+/// The words of an error body that may be shown.
+fn said(body: &[u8], request: &AuditRequest) -> Option<String> {
+    let engine = match &request.trail {
+        Trail::Engine(name) => Some(name.as_str()),
+        Trail::Portal | Trail::Engines => None,
+    };
+    error_array::readable(body, engine)
+}
+
+/// The error for a trail that the host itself cannot give.
+fn failed(
+    request: &AuditRequest,
+    status: u16,
+    attempts: u32,
+    said: Option<String>,
+) -> NexthinkError {
+    let trail = request.trail.for_people();
+    let advice = match &request.trail {
+        Trail::Portal => "it can be read when Nexthink's server works again",
+        Trail::Engine(_) => "check the name of the Engine and that it is connected",
+        Trail::Engines => "check that all Engines are connected, or name those that are",
+    };
+    NexthinkError::AuditTrailFailed { trail, status, attempts, said, advice }
 }
 
 /// A server error that stays, with whose trail it is about.
 fn named(error: NexthinkError, request: &AuditRequest) -> NexthinkError {
     match error {
-        NexthinkError::Unavailable { endpoint: Endpoint::AuditTrail, status, attempts } => {
-            let trail = request.trail.for_people();
-            NexthinkError::AuditTrailFailed { trail, status, attempts }
+        NexthinkError::Unavailable { endpoint: AT, status, attempts } => {
+            failed(request, status, attempts, None)
         }
+        error => error,
+    }
+}
+
+/// A token that the login host refused: the advice is about another scope than that of the NQL API.
+fn for_audit_trail(error: NexthinkError) -> NexthinkError {
+    match error {
+        NexthinkError::Unauthorized { endpoint, client_id, status, reason } => {
+            NexthinkError::AuditUnauthorized {
+                endpoint,
+                account: client_id,
+                status,
+                reason: Some(reason),
+                advice: "check the client id and the client secret, and that Nexthink's support gave \
+                         this API client the scope service:audit-trail",
+            }
+        }
+        error => error,
+    }
+}
+
+fn too_slow(error: NexthinkError) -> NexthinkError {
+    match error {
+        NexthinkError::DownloadTooSlow { received } => NexthinkError::AuditTooSlow { received },
         error => error,
     }
 }

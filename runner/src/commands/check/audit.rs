@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use core_audit::Clocks;
 use core_nexthink::{AuditRequest, Client, NexthinkError, Trail};
 
 use super::columns::run_query;
@@ -56,13 +57,29 @@ async fn check_trails(config: &Config, source: &AuditTrails, checks: &mut Checks
         }
         let request = AuditRequest { trail: trail.clone(), before: None, elapsed_hours: 1 };
         match client.read(&request, |_| Ok(())).await {
-            Ok(_) => checks.push(Check::ok(name, "it answers, and takes the account")),
+            Ok(answer) => checks.push(answered(name, answer.server_ms)),
             Err(error) => {
                 refused = matches!(error, NexthinkError::AuditUnauthorized { .. });
                 let check = Check::failed_at_nexthink(name, &error);
                 let detail = format!("{}{}", check.detail, fix_of(&error, trail));
                 checks.push(Check { detail, ..check });
             }
+        }
+    }
+}
+
+/// The check of a trail that answers. A clock that disagrees is a warning: what both clocks do not show to
+/// be over does not count as read.
+fn answered(name: String, server_ms: Option<i64>) -> Check {
+    let clocks = Clocks { local_ms: audit::now_ms(), server_ms, witness_ahead_ms: None };
+    match clocks.disagreement_ms() {
+        None => Check::ok(name, "it answers, and takes the account"),
+        Some(ahead_ms) => {
+            let difference = audit::clock_difference(ahead_ms / 1_000);
+            Check::warning(
+                name,
+                format!("it answers, but this machine's clock is {difference}: set it"),
+            )
         }
     }
 }

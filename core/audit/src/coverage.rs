@@ -1,0 +1,254 @@
+//! What of a trail was read and what to ask for next: the newest events first, then what is missing, in
+//! windows that overlap what was read, since lines may be late.
+//!
+//! Clocks are not trusted. A window that names its end proves the time before that end, whatever a clock
+//! says. The newest window names none, so it proves only what every possible time at Nexthink makes true
+//! ([`Clocks::bounds`]), and what an earlier clock claimed beyond that is dropped and read again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clocks::{CLOCK_TOLERANCE_MS, Clocks};
+use crate::span::{Span, add, subtract};
+use crate::window::{Window, WindowSettings};
+
+/// How many runs are remembered to find the last one with a right clock: some weeks of hourly runs. If
+/// none of them is left, everything is read again, which costs requests and no events.
+const REMEMBERED_RUNS: usize = 512;
+
+/// What of one trail was read, and what must still be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Coverage {
+    /// From when on everything is wanted; set by the first run.
+    #[serde(default)]
+    wanted_from_ms: Option<i64>,
+    /// The clocks disagreed when that was set.
+    #[serde(default)]
+    is_wanted_unsettled: bool,
+    /// What is wanted besides. Sorted, apart from each other.
+    #[serde(default)]
+    wanted: Vec<Span>,
+    /// What was read. Sorted, apart from each other.
+    covered: Vec<Span>,
+    /// What was never read and cannot be any more. Sorted, apart from each other.
+    #[serde(default)]
+    lost: Vec<Span>,
+    /// By how much Nexthink's clock was ahead of this machine's, at least. Milliseconds.
+    #[serde(default)]
+    skew_ms: i64,
+    /// By how much more it may have been ahead. Milliseconds.
+    #[serde(default)]
+    spread_ms: i64,
+    /// The time of the newest event.
+    #[serde(default)]
+    newest_event_ms: Option<i64>,
+    /// When runs have read the newest events, by Nexthink's clock. Ascending.
+    #[serde(default)]
+    read_at_ms: Vec<i64>,
+    /// This machine's clock at the last of them.
+    #[serde(default)]
+    read_at_local_ms: Option<i64>,
+    /// What the present run has done.
+    #[serde(skip)]
+    run: RunProgress,
+}
+
+/// What a run has done so far with a trail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct RunProgress {
+    /// It is the first that wants anything.
+    is_first: bool,
+    /// The newest events were read. Every run reads them, also if its clock says that it is too early.
+    newest_is_read: bool,
+}
+
+impl Coverage {
+    /// Begins a run at `now_ms` by this machine's clock: the first says how far back is wanted.
+    pub fn begin(&mut self, now_ms: i64, settings: &WindowSettings) {
+        let is_first = self.wanted_from_ms.is_none();
+        self.run = RunProgress { is_first, newest_is_read: false };
+        let first = first_wanted(self.server_ms(now_ms), settings);
+        self.wanted_from_ms.get_or_insert(first);
+    }
+
+    /// Wants a time to be read, again if it was before.
+    pub fn want(&mut self, span: Span) {
+        subtract(&mut self.covered, span);
+        subtract(&mut self.lost, span);
+        add(&mut self.wanted, span);
+    }
+
+    /// Returns the next window of a run that began at `now_ms` by this machine's clock; none when all is
+    /// read but what has failed in this run.
+    pub fn next_window(
+        &self,
+        now_ms: i64,
+        settings: &WindowSettings,
+        failed: &[Span],
+    ) -> Option<Window> {
+        let now_ms = self.server_ms(now_ms);
+        let newest_failed = failed.iter().any(|span| span.to_ms >= now_ms);
+        if !self.run.newest_is_read && !newest_failed {
+            return Some(self.newest_window(now_ms, settings));
+        }
+        let oldest = now_ms - settings.source_retention_ms;
+        let mut gaps = self.gaps_at(now_ms);
+        for span in failed {
+            subtract(&mut gaps, *span);
+        }
+        subtract(&mut gaps, Span { from_ms: i64::MIN, to_ms: oldest });
+        let gap = gaps.last()?;
+        // An answer that ends in the midst of what was read shows that nothing is between them.
+        let to_ms = (gap.to_ms + settings.overlap_ms).min(now_ms);
+        Some(Window { span: slice(gap.from_ms, to_ms, oldest, settings), is_newest: false })
+    }
+
+    /// The window of the newest events. It reaches back over what the clocks may be apart, so that it
+    /// meets what was read before, but by no more than one slice.
+    fn newest_window(&self, now_ms: i64, settings: &WindowSettings) -> Window {
+        let oldest = now_ms - settings.source_retention_ms;
+        let gaps = self.gaps_at(now_ms);
+        let unread = gaps.last().filter(|gap| gap.to_ms == now_ms);
+        let from_ms = unread.map_or(now_ms, |gap| gap.from_ms);
+        let span = slice(from_ms, now_ms, oldest, settings);
+        let spread_ms = self.spread_ms.clamp(0, settings.slice_ms);
+        let from_ms = (span.from_ms - spread_ms).max(oldest);
+        Window { span: Span { from_ms, ..span }, is_newest: true }
+    }
+
+    /// Notes that a window was read whole, and what the clocks said when it was answered.
+    pub fn answered(&mut self, window: &Window, clocks: &Clocks, settings: &WindowSettings) {
+        let (earliest_ms, latest_ms) = clocks.bounds();
+        if !window.is_newest {
+            // What was not over at Nexthink cannot have been in the answer.
+            let to_ms = window.span.to_ms.min(earliest_ms);
+            add(&mut self.covered, Span { to_ms, ..window.span });
+            return;
+        }
+        self.skew_ms = earliest_ms - clocks.local_ms;
+        self.spread_ms = latest_ms - earliest_ms;
+        self.drop_wrong_claims(earliest_ms, clocks.local_ms, settings);
+        self.settle_wanted(earliest_ms, settings);
+        // What is asked for is whole hours, but more than was wanted is not relied on.
+        let from_ms = latest_ms - window.span.length_ms();
+        add(&mut self.covered, Span { from_ms, to_ms: earliest_ms });
+        self.give_up_lost(earliest_ms, settings);
+        self.run.newest_is_read = true;
+        self.read_at_local_ms = Some(clocks.local_ms);
+        self.read_at_ms.push(earliest_ms);
+        let surplus = self.read_at_ms.len().saturating_sub(REMEMBERED_RUNS);
+        self.read_at_ms.drain(..surplus);
+    }
+
+    /// Drops what earlier runs claimed to have read by a clock that was ahead: what lies in the future,
+    /// and what has come since the last run whose clock was not.
+    fn drop_wrong_claims(&mut self, now_ms: i64, local_ms: i64, settings: &WindowSettings) {
+        let last_ms = self.read_at_ms.last().copied();
+        while self.read_at_ms.last().is_some_and(|it| *it > now_ms + CLOCK_TOLERANCE_MS) {
+            self.read_at_ms.pop();
+        }
+        let mut trusted_until_ms = now_ms;
+        if last_ms != self.read_at_ms.last().copied() {
+            trusted_until_ms = self.read_at_ms.last().copied().unwrap_or(i64::MIN);
+        }
+        // The offset between both clocks fell: by today's, the last run was earlier than it claimed.
+        if let (Some(last_ms), Some(last_local_ms)) = (last_ms, self.read_at_local_ms) {
+            let restated_ms = now_ms - (local_ms - last_local_ms);
+            if restated_ms < last_ms - CLOCK_TOLERANCE_MS {
+                trusted_until_ms = trusted_until_ms.min(restated_ms);
+            }
+        }
+        // What Nexthink does not keep any more cannot be read again.
+        let oldest = now_ms - settings.source_retention_ms;
+        let from_ms = trusted_until_ms.max(oldest);
+        subtract(&mut self.covered, Span { from_ms, to_ms: i64::MAX });
+    }
+
+    /// Says from when on everything is wanted, now that Nexthink has told the time.
+    fn settle_wanted(&mut self, now_ms: i64, settings: &WindowSettings) {
+        let first = first_wanted(now_ms, settings);
+        let oldest = now_ms - settings.source_retention_ms;
+        let was_ever_read = !self.read_at_ms.is_empty() || !self.covered.is_empty();
+        let is_settled = was_ever_read && !self.is_wanted_unsettled;
+        self.wanted_from_ms = Some(match self.wanted_from_ms {
+            Some(from_ms) if is_settled && from_ms <= now_ms => from_ms,
+            // Set by a clock that may have been wrong: what nobody can ask for is not what was meant.
+            Some(from_ms) if !self.run.is_first && from_ms >= oldest => from_ms.min(first),
+            _ => first,
+        });
+        if !is_settled {
+            self.is_wanted_unsettled = self.spread_ms > 0;
+        }
+    }
+
+    /// Puts on record what Nexthink does not keep any more. Only an answer tells the time for that.
+    fn give_up_lost(&mut self, now_ms: i64, settings: &WindowSettings) {
+        let oldest = now_ms - settings.source_retention_ms;
+        subtract(&mut self.lost, Span { from_ms: oldest, to_ms: i64::MAX });
+        for gap in self.gaps_at(now_ms) {
+            add(&mut self.lost, Span { from_ms: gap.from_ms, to_ms: gap.to_ms.min(oldest) });
+        }
+    }
+
+    /// Notes the time of an event.
+    pub fn saw_event(&mut self, occurred_ms: i64) {
+        self.newest_event_ms = self.newest_event_ms.max(Some(occurred_ms));
+    }
+
+    /// Returns the time of the newest event, in milliseconds since 1970-01-01 UTC.
+    pub fn newest_event_ms(&self) -> Option<i64> {
+        self.newest_event_ms
+    }
+
+    /// Returns whether a time lies within what had been read: an event of it that is new came late.
+    pub fn has_read(&self, occurred_ms: i64) -> bool {
+        self.covered.iter().any(|span| (span.from_ms..span.to_ms).contains(&occurred_ms))
+    }
+
+    /// Returns what is wanted and was not read at `now_ms` by this machine's clock, and may still be.
+    pub fn gaps(&self, now_ms: i64) -> Vec<Span> {
+        self.gaps_at(self.server_ms(now_ms))
+    }
+
+    /// Returns what was never read and cannot be any more.
+    pub fn lost(&self) -> &[Span] {
+        &self.lost
+    }
+
+    /// Returns Nexthink's clock when this machine's says `now_ms`, by the last answer. Both in
+    /// milliseconds since 1970-01-01 UTC.
+    pub fn server_ms(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_add(self.skew_ms)
+    }
+
+    fn gaps_at(&self, server_ms: i64) -> Vec<Span> {
+        let mut gaps = self.wanted.clone();
+        if let Some(from_ms) = self.wanted_from_ms {
+            add(&mut gaps, Span { from_ms, to_ms: server_ms });
+        }
+        for span in self.covered.iter().chain(&self.lost) {
+            subtract(&mut gaps, *span);
+        }
+        // What this machine's clock says is over is not, where Nexthink's is behind it: no answer shows
+        // it yet.
+        subtract(&mut gaps, Span { from_ms: server_ms, to_ms: i64::MAX });
+        gaps
+    }
+}
+
+/// From when on the first run wants everything.
+fn first_wanted(now_ms: i64, settings: &WindowSettings) -> i64 {
+    now_ms - settings.since_ms.min(settings.source_retention_ms)
+}
+
+/// The end of a gap in at most one slice. The last slice down to what was read overlaps it in full, so it
+/// may be longer.
+fn slice(from_ms: i64, to_ms: i64, oldest: i64, settings: &WindowSettings) -> Span {
+    let sliced = to_ms - settings.slice_ms;
+    let is_last = sliced <= from_ms;
+    let from_ms = if is_last { (from_ms - settings.overlap_ms).max(oldest) } else { sliced };
+    Span { from_ms, to_ms }
+}
+
+#[cfg(test)]
+mod tests;
