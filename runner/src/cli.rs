@@ -193,7 +193,7 @@ If it is interrupted, the same command finishes it.")]
     #[command(after_help = "\
 Examples:
   nexthink-graph audit tail --action failed-login
-  nexthink-graph audit ask failed-logins
+  nexthink-graph audit report failed-logins
   nexthink-graph audit status
 
 Runs read the audit trail if the configuration has a table [audit]:
@@ -271,11 +271,14 @@ Examples:
   nexthink-graph audit tail -n 50 --action failed-login
   nexthink-graph audit tail --follow --output ndjson")]
     Tail(TailArguments),
-    /// Answer a prepared question, or list the questions
-    #[command(after_help = "Example:\n  nexthink-graph audit ask support-access --output csv")]
-    Ask {
-        /// Answer this question
-        question: Option<String>,
+    /// Print a prepared report, or list the reports
+    #[command(
+        alias = "ask",
+        after_help = "Example:\n  nexthink-graph audit report support-access --output csv"
+    )]
+    Report {
+        /// Print this report
+        name: Option<String>,
         #[command(flatten)]
         output: Output,
     },

@@ -5,10 +5,10 @@
 
 mod ahead;
 mod apply;
-mod audit_alone;
 mod audit_table;
 mod connect;
 mod cost;
+mod events;
 mod exports;
 mod journal;
 pub(crate) mod narrowing;
@@ -40,6 +40,7 @@ pub(crate) use self::audit_table::{FetchedTable, fetch_table, for_each_chunk};
 use self::connect::clock_offset;
 pub(crate) use self::connect::{client, proxy};
 pub(crate) use self::cost::{Cost, cost};
+use self::events::Events;
 use self::exports::{Fetched, Fetcher};
 use self::journal::Leftovers;
 use self::publish::About;
@@ -49,7 +50,6 @@ use self::read::Reading;
 use self::report::{RunReport, StepReport};
 pub(crate) use self::sealed::Files;
 use self::space::Space;
-use crate::audit::{AuditReport, Collection};
 use crate::config::Config;
 use crate::exit::{self, Exit, Failure, exit_for};
 use crate::ledger::{self, Event};
@@ -196,7 +196,7 @@ pub(crate) async fn run(
     let plan = checked_plan(config, options)?;
     let started = Moment::now();
     if !plan.steps().iter().any(|it| it.runs() && it.step.query().is_some()) {
-        return audit_alone::run(config, started, options, stop).await;
+        return events::run_alone(config, started, options, stop).await;
     }
     let client = client(config, secret, |_| {})?;
     let before = Before::open(config, &plan)?;
@@ -325,31 +325,6 @@ async fn run_steps(
     let exit = if exit == Exit::Complete && lacks_events { Exit::Partial } else { exit };
     report.exit_code = exit as u8;
     Ok(Finished { generation: Some(generation), report, exit })
-}
-
-/// The events of a run, which come after everything else.
-struct Events<'a> {
-    config: &'a Config,
-    plan: &'a Plan,
-    lock: &'a RunLock,
-    /// By how much the login host is ahead of this machine. Milliseconds.
-    login_ahead_ms: Option<i64>,
-    stop: &'a Stop,
-}
-
-impl Events<'_> {
-    /// Reads the audit trail, if the plan says so.
-    async fn read(&self, fetched: Option<FetchedTable>) -> Option<AuditReport> {
-        let Events { config, lock, login_ahead_ms, stop, .. } = *self;
-        let audit = config.audit.as_ref().filter(|_| reads_events(self.plan))?;
-        let reading = Collection { config, audit, lock, again: None, login_ahead_ms, stop };
-        Some(Box::pin(reading.read(fetched)).await)
-    }
-}
-
-/// Returns whether a run of this plan reads events.
-fn reads_events(plan: &Plan) -> bool {
-    plan.steps().iter().any(|it| it.runs() && it.step.makes_events())
 }
 
 /// What is there before a run.

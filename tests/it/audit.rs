@@ -6,6 +6,8 @@ use std::time::Duration;
 use core_simulator::{LineTime, SavedQuery, SimulatedTrail, SimulatorConfig, TenantSpec};
 use serde_json::Value;
 
+mod alone;
+
 use crate::kit::{Configuration, Run, Scene, start_and_read, until};
 
 /// A small tenant, and a configuration that reads these Engines' trails and that of the web interface.
@@ -160,7 +162,7 @@ fn questions_filters_and_the_edges_to_the_account_are_answered() {
     let scene = scene("[\"*\"]");
     scene.run_completely();
     for question in ["failed-logins", "new-power", "support-access", "outside-hours"] {
-        let ended = scene.program(&["audit", "ask", question, "--output", "json"]);
+        let ended = scene.program(&["audit", "report", question, "--output", "json"]);
         assert_eq!(ended.exit, Some(0), "{question}: {}", ended.stderr);
         let rows: Value = serde_json::from_str(&ended.stdout).expect("an array");
         assert!(!rows.as_array().expect("an array").is_empty(), "{question}");
@@ -354,7 +356,8 @@ fn events_are_asked_before_there_is_any_generation() {
     let scene = scene("[]");
     let ended = scene.program(&["query", "select 1 from nexthink_audit_event"]);
     assert_ne!(ended.exit, Some(0));
-    let backfill = scene.program(&["backfill", "audit", "--from", "2000-01-01"]);
+    let period = ["--from", "2000-01-01", "--to", "2000-02-01"];
+    let backfill = scene.program(&[&["backfill", "audit"][..], &period].concat());
     assert_eq!(backfill.exit, Some(2), "{}", backfill.stderr);
     scene.update(|it| {
         for query in SavedQuery::ALL {

@@ -76,7 +76,8 @@ fn unquoted(value: &str) -> String {
     let mut characters = inner.chars();
     while let Some(character) = characters.next() {
         match character {
-            '\\' => text.extend(characters.next()),
+            // Only these two are escaped: the backslash of a domain\\name is itself.
+            '\\' if characters.as_str().starts_with(['"', '\\']) => text.extend(characters.next()),
             '"' => break,
             other => text.push(other),
         }
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn pairs_are_read_with_and_without_quotes() {
-        let table: [(&str, &str, &[Pair]); 15] = [
+        let table: [(&str, &str, &[Pair]); 16] = [
             ("Portal is starting", "Portal is starting", &[]),
             ("", "", &[]),
             ("User logged in, id=7, name=anna", "User logged in", &[("id", "7"), ("name", "anna")]),
@@ -121,6 +122,7 @@ mod tests {
             ("x, a=\"one\ntwo, three\", b=1", "x", &[("a", "one\ntwo, three"), ("b", "1")]),
             ("x, name=\"Jane Doe\" (kiosk), b=1", "x", &[("name", "Jane Doe"), ("b", "1")]),
             ("one\ntwo", "one,two", &[]),
+            ("x, name=\"ACME\\jane\", b=1", "x", &[("name", "ACME\\jane"), ("b", "1")]),
         ];
         for (message, sentence, expected) in table {
             let (found, pairs) = pairs(message);

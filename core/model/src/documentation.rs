@@ -83,10 +83,15 @@ pub fn authorization(plan: &Plan) -> String {
     page.push_str(&authorization_rows(plan));
     let _ = writeln!(
         page,
-        "\nThe audit trail is read with a local account that has administrator rights, or, at \
-         `agora.{{region}}.nexthink.cloud`, with a token for `{AUDIT_SCOPE}`. Where it is read from the table \
-         `platform.audit_logs` it is one more export: a token for `{EXPORT_SCOPE}`, and a saved query by \
-         somebody whose role has the permission *{AUDIT_PERMISSION}*."
+        "\nThe host of the audit trail depends on `audit.auth`:\n\n\
+         | `audit.auth` | Host | Credential |\n| --- | --- | --- |\n\
+         | `basic` | `https://{{tenantId}}.{{region}}.nexthink.cloud` | a local account of the web interface \
+         with administrator rights |\n\
+         | `oauth` | `https://agora.{{region}}.nexthink.cloud` | an API client that Nexthink's support gave \
+         the scope `{AUDIT_SCOPE}` |\n\n\
+         `audit.host` names another host. With `audit.source = \"nql\"` the table `platform.audit_logs` is read \
+         instead, by one more export: a token for `{EXPORT_SCOPE}`, and a saved query by somebody whose role \
+         has the permission *{AUDIT_PERMISSION}*."
     );
     let _ = writeln!(
         page,

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use arrow_array::cast::AsArray as _;
-use core_audit::{Clocks, HOUR_MS, TrailKind, Window, WindowSettings};
+use core_audit::{Clocks, Coverage, HOUR_MS, Span, TrailKind, Window, WindowSettings};
 use core_simulator::{AuditSpec, SimulatedTrail};
-use core_store::{Location, RunLock, Store};
+use core_store::{Location, RunLock, Store, TenantStore};
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
 
@@ -57,16 +57,18 @@ fn ms(seconds: u64) -> i64 {
     i64::try_from(seconds * 1_000).expect("in the calendar")
 }
 
-/// One run at `now`; the last one meets no trouble.
-fn run(lock: &RunLock, now: u64, is_last: bool, random: &mut Random) {
+/// One run at `now`, by a clock of this machine that is so many milliseconds ahead; the last one meets no
+/// trouble.
+fn run(lock: &RunLock, now: u64, ahead_ms: i64, is_last: bool, random: &mut Random) {
     let settings = WindowSettings { since_ms: 24 * HOUR_MS, ..WindowSettings::default() };
     let mut appender = lock.append_events(LOG, declaration()).expect("the log is whole");
     let mut notes = Notes::of(appender.log()).expect("what was noted");
     let mut coverage = notes.trails.remove(NAME).unwrap_or_default();
-    coverage.begin(ms(now), &settings);
+    let local_ms = ms(now) + ahead_ms;
+    coverage.begin(local_ms, &settings);
     let mut failed = Vec::new();
-    let clocks = Clocks { local_ms: ms(now), server_ms: Some(ms(now)), witness_ahead_ms: None };
-    while let Some(window) = coverage.next_window(ms(now), &settings, &failed) {
+    let clocks = Clocks { local_ms, server_ms: Some(ms(now)), witness_ahead_ms: None };
+    while let Some(window) = coverage.next_window(local_ms, &settings, &failed) {
         let text = answer(&window, now);
         let breaks_off = !is_last && random.below(6) == 0;
         let whole = if breaks_off { text.len() / 2 } else { text.len() };
@@ -93,6 +95,80 @@ fn run(lock: &RunLock, now: u64, is_last: bool, random: &mut Random) {
     }
 }
 
+/// How often each line is stored.
+fn stored(tenant: &TenantStore) -> BTreeMap<String, i64> {
+    let log = tenant.events(LOG).expect("the log is whole");
+    let mut stored: BTreeMap<String, i64> = BTreeMap::new();
+    for batch in log.batches_from("") {
+        let batch = batch.expect("the file is whole");
+        let raw = batch.column_by_name("raw").expect("it is declared");
+        for line in raw.as_string::<i32>().iter().flatten() {
+            *stored.entry(line.to_owned()).or_default() += 1;
+        }
+    }
+    stored
+}
+
+#[test]
+fn l10_a_line_is_one_event_whatever_the_clock_of_this_machine_says() {
+    const DAY_MS: i64 = 24 * HOUR_MS;
+    let jumps = [-7_305, -365, -200, -30, -5, 0, 5, 30, 200, 365].map(|days| days * DAY_MS);
+    for ahead_ms in jumps.into_iter().chain([-HOUR_MS, HOUR_MS]) {
+        let folder = TempDir::new().expect("a folder can be made");
+        let location = Location::Folder(folder.path().to_owned());
+        let tenant = Store::open(location).and_then(|it| it.tenant("acme")).expect("a valid name");
+        let lock = tenant.lock("a test").expect("nobody else");
+        let mut random = Random(1);
+        let now = START + 2 * DAY;
+        for (hour, ahead_ms) in [(0, ahead_ms), (1, 0), (2, ahead_ms), (3, 0)] {
+            run(&lock, now + hour * 3_600, ahead_ms, true, &mut random);
+        }
+        let stored = stored(&tenant);
+        for line in lines(now - DAY + 3_600, now + 3 * 3_600, now + 3 * 3_600) {
+            assert!(stored.contains_key(&line), "{ahead_ms}: {line} is missing");
+        }
+        let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+        for line in lines(START - 30 * DAY, now + DAY, now + DAY) {
+            *expected.entry(line).or_default() += 1;
+        }
+        for (line, times) in &stored {
+            assert_eq!(Some(times), expected.get(line), "{ahead_ms}: {line}");
+        }
+    }
+}
+
+#[test]
+fn l13_lines_of_many_days_share_one_place_and_are_counted() {
+    let folder = TempDir::new().expect("a folder can be made");
+    let location = Location::Folder(folder.path().to_owned());
+    let tenant = Store::open(location).and_then(|it| it.tenant("acme")).expect("a valid name");
+    let lock = tenant.lock("a test").expect("nobody else");
+    let now_ms = ms(START);
+    let span = Span { from_ms: now_ms - 24 * HOUR_MS, to_ms: now_ms };
+    let window = Window { span, is_newest: true };
+    let clocks = Clocks { local_ms: now_ms, server_ms: Some(now_ms), witness_ahead_ms: None };
+    let text: String = (0..3_000)
+        .map(|n| {
+            let (year, month, day) = (1986 + n * 7 % 40, 1 + n % 12, 1 + n % 28);
+            format!("{year}-{month:02}-{day:02} 10:00:00 [P|A|1001|x] number {n}\n")
+        })
+        .collect();
+    for added in [3_000, 0] {
+        let mut appender = lock.append_events(LOG, declaration()).expect("the log is whole");
+        let (coverage, zone) = (Coverage::default(), TimeZone::UTC);
+        let mut intake =
+            Intake::new(&mut appender, &coverage, TrailKind::Portal, NAME, &window, zone);
+        intake.begin(&clocks).expect("nothing is there yet");
+        intake.take(text.as_bytes()).expect("there is room");
+        let counts = intake.finish().expect("there is room");
+        assert_eq!((counts.records, counts.added), (3_000, added));
+        // Some of them happen to be of these days.
+        assert!(counts.implausible > 2_900, "{}", counts.implausible);
+        commit(&mut appender, &Notes::default()).expect("there is room");
+        assert!(appender.log().files().len() < 10, "{}", appender.log().files().len());
+    }
+}
+
 #[test]
 fn l2_l3_l9_the_store_has_every_event_once_after_thirty_days_of_hourly_runs() {
     for seed in [1] {
@@ -111,17 +187,9 @@ fn l2_l3_l9_the_store_has_every_event_once_after_thirty_days_of_hourly_runs() {
                 outage -= 1;
                 continue;
             }
-            run(&lock, START + hour * 3_600 + random.below(300), is_last, &mut random);
+            run(&lock, START + hour * 3_600 + random.below(300), 0, is_last, &mut random);
         }
-        let log = tenant.events(LOG).expect("the log is whole");
-        let mut stored: BTreeMap<String, i64> = BTreeMap::new();
-        for batch in log.batches_from("") {
-            let batch = batch.expect("the file is whole");
-            let raw = batch.column_by_name("raw").expect("it is declared");
-            for line in raw.as_string::<i32>().iter().flatten() {
-                *stored.entry(line.to_owned()).or_default() += 1;
-            }
-        }
+        let stored = stored(&tenant);
         // Lines from before the first run's reach, and after the last run, may be there or not.
         let end = START + DAYS * DAY;
         let mut expected: BTreeMap<String, i64> = BTreeMap::new();

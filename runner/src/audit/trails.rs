@@ -239,3 +239,25 @@ pub(crate) fn name_of(trail: &Trail) -> String {
         Trail::Engine(name) => format!("{ENGINE}{}", name.as_str()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l12_an_answer_that_may_lack_lines_does_not_count_as_read() {
+        let whole = Counts { records: 5, shapeless: 4, ..Counts::default() };
+        for (end_proven, counts, is_lacking) in [
+            (true, whole, false),
+            (true, Counts::default(), false),
+            (false, whole, true),
+            (false, Counts::default(), true),
+            (true, Counts { is_cut: true, ..whole }, true),
+            // A page of text has no line that anybody would recognise.
+            (true, Counts { shapeless: 5, ..whole }, true),
+        ] {
+            let answer = AuditAnswer { bytes: 1, server_ms: None, end_proven };
+            assert_eq!(lacking(&answer, &counts).is_some(), is_lacking, "{counts:?}");
+        }
+    }
+}

@@ -33,8 +33,8 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How many days back `--follow` notices late events.
 const FOLLOWED_MS: i64 = 48 * HOUR_MS;
 
-/// The ready questions: a name, and the SQL that begins with what it is about.
-const QUESTIONS: [(&str, &str); 4] = [
+/// The ready reports: a name, and the SQL that begins with what it is about.
+const REPORTS: [(&str, &str); 4] = [
     ("failed-logins", include_str!("audit/failed-logins.sql")),
     ("new-power", include_str!("audit/new-power.sql")),
     ("support-access", include_str!("audit/support-access.sql")),
@@ -45,10 +45,10 @@ const QUESTIONS: [(&str, &str); 4] = [
 pub(super) async fn audit(global: &Global, command: AuditCommand) -> Result<Exit, Failure> {
     match command {
         AuditCommand::Tail(arguments) => tail(global, &arguments).await,
-        AuditCommand::Ask { question: Some(name), output } => {
-            ask(global, &name, output.output).await
+        AuditCommand::Report { name: Some(name), output } => {
+            report(global, &name, output.output).await
         }
-        AuditCommand::Ask { question: None, output } => questions(output.output),
+        AuditCommand::Report { name: None, output } => reports(output.output),
         AuditCommand::Status { output } => status(global, output.output),
     }
 }
@@ -238,13 +238,13 @@ fn print(batches: &[RecordBatch], format: Format) -> Result<bool, Failure> {
     }
 }
 
-/// Answers a ready question.
-async fn ask(global: &Global, name: &str, format: RowFormat) -> Result<Exit, Failure> {
-    let Some((_, sql)) = QUESTIONS.iter().find(|(known, _)| *known == name) else {
-        let names: Vec<_> = QUESTIONS.iter().map(|(name, _)| *name).collect();
+/// Prints a ready report.
+async fn report(global: &Global, name: &str, format: RowFormat) -> Result<Exit, Failure> {
+    let Some((_, sql)) = REPORTS.iter().find(|(known, _)| *known == name) else {
+        let names: Vec<_> = REPORTS.iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
         return Err(Failure::usage(format!(
-            "there is no question `{name}`; the questions are {names}"
+            "there is no report `{name}`; the reports are {names}"
         )));
     };
     let tenant = super::tenant(global)?;
@@ -253,16 +253,16 @@ async fn ask(global: &Global, name: &str, format: RowFormat) -> Result<Exit, Fai
     super::query::answered(global, &session, sql, format.into()).await
 }
 
-/// Lists the ready questions.
-fn questions(format: RowFormat) -> Result<Exit, Failure> {
+/// Lists the ready reports.
+fn reports(format: RowFormat) -> Result<Exit, Failure> {
     let about = |sql: &str| sql.lines().next().unwrap_or("").trim_start_matches("-- ").to_owned();
     if format != RowFormat::Table {
         let rows =
-            QUESTIONS.map(|(name, sql)| json!({ "name": name, "about": about(sql), "sql": sql }));
+            REPORTS.map(|(name, sql)| json!({ "name": name, "about": about(sql), "sql": sql }));
         return super::show::rows(&rows, format);
     }
-    let rows = QUESTIONS.map(|(name, sql)| [name.to_owned(), about(sql)]);
-    output::result(&output::table(["question", "about"], rows, 2));
+    let rows = REPORTS.map(|(name, sql)| [name.to_owned(), about(sql)]);
+    output::result(&output::table(["report", "about"], rows, 2));
     Ok(Exit::Complete)
 }
 
@@ -382,13 +382,21 @@ fn span(settings: &Audit, kept_days: u64, arguments: &BackfillArguments) -> Resu
         return Err(Failure::usage("--from must be before --to, and before now"));
     }
     let kept_ms = 24 * HOUR_MS * i64::try_from(kept_days).unwrap_or(i64::MAX / 1000);
-    if from_ms < audit::now_ms() - kept_ms {
+    let oldest_ms = audit::now_ms().saturating_sub(kept_ms);
+    if to_ms <= oldest_ms {
         return Err(Failure::usage(format!(
-            "--from is more than {kept_days} days ago: such events would be removed at once \
+            "--to is more than {kept_days} days ago: such events would be removed at once \
              (`retention.audit_days`)"
         )));
     }
-    Ok(Span { from_ms, to_ms: to_ms.min(audit::now_ms()) })
+    let span = Span { from_ms: from_ms.max(oldest_ms), to_ms: to_ms.min(audit::now_ms()) };
+    if from_ms < oldest_ms {
+        let from = Gap::of(&span).from;
+        output::note(&format!(
+            "events are kept for {kept_days} days (`retention.audit_days`), so that it begins at {from}"
+        ));
+    }
+    Ok(span)
 }
 
 /// A date, a time by the clock of a zone, or a time with its zone.

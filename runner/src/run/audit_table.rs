@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::connect::clock_offset;
+use super::events::reads_events;
 use super::exports::Fetcher;
 use super::journal::Leftovers;
 use super::quota::{Need, Promise, Quota};
@@ -62,7 +63,7 @@ pub(super) fn need(plan: &Plan, config: &Config, leftovers: &Leftovers) -> Optio
 
 /// The table, if a run of this plan reads it.
 fn table<'a>(plan: &Plan, config: &'a Config) -> Option<&'a AuditTable> {
-    config.audit.as_ref().filter(|_| super::reads_events(plan))?.table()
+    config.audit.as_ref().filter(|_| reads_events(plan))?.table()
 }
 
 impl Fetching {

@@ -1,5 +1,6 @@
 //! The client against real HTTP on a loopback host: one small server per test.
 
+mod audit_trails;
 mod checks;
 mod credentials;
 mod downloads;

@@ -49,7 +49,7 @@ impl RawHost {
     }
 }
 
-async fn read_request(socket: &mut TcpStream) -> String {
+pub(crate) async fn read_request(socket: &mut TcpStream) -> String {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         let byte = socket.read_u8().await.expect("a whole request");

@@ -19,8 +19,12 @@ use crate::tenant::RunLock;
 
 /// A day with more files than this is made into one file.
 const MAX_FILES_OF_A_DAY: usize = 8;
-/// How many days are written at once. Each holds a row group in memory.
-const OPEN_DAYS: usize = 3;
+/// How many days are written at once: those of the longest window with its margins. Each holds a row group
+/// in memory.
+const OPEN_DAYS: usize = 8;
+/// How many files may be written between two commits. Events in the order of time make one for each day;
+/// events of many days in no order would make one for each event.
+const MAX_STAGED_FILES: usize = 1_000;
 
 /// Appends to a log of events. Holds the lock.
 pub struct EventAppender {
@@ -115,6 +119,10 @@ impl EventAppender {
                 && let Some(earliest) = self.open.keys().next().cloned()
             {
                 self.close(&earliest)?;
+            }
+            if self.staged.len() >= MAX_STAGED_FILES {
+                let reason = "events of many days come in no order: sort them by time".to_owned();
+                return Err(StoreError::InvalidTable { name: "events".to_owned(), reason });
             }
             let file = self.create()?;
             self.open.insert(day.to_owned(), file);

@@ -1,8 +1,10 @@
--- Failed logins by account, the most first. Where the system tells of one, the account that failed is in
--- the message alone.
+-- Failed logins by account, the most first. Where the system tells of one, the account that failed is a
+-- pair of the message or, in the form of the classic interface, the end of its sentence.
 select coalesce(
-         regexp_match(message, 'name="?([^", ]+)')[1],
-         regexp_match(message, ' of ([^ ]+@[^ ]+)$')[1],
+         replace(replace(
+           regexp_match(details, '(?:^\{|,)"(?:name|user|username|login)":"((?:[^"\\]|\\.)*)"')[1],
+           '\"', '"'), '\\', '\'),
+         regexp_match(message, '^User account failed login attempts - wrong password of (.+)$')[1],
          account) as who,
        account as told_by, count(*) as failures,
        min("occurredOn") as first, max("occurredOn") as last

@@ -1,18 +1,46 @@
-//! A run that reads the audit trail and nothing else: `--step fetch-audit`, or a configuration without
-//! queries. It publishes no generation, so that what is published stays as it is.
+//! The events of a run: they come after everything else, or alone.
 
 use std::collections::BTreeSet;
 
+use core_model::plan::Plan;
+use core_store::RunLock;
+
 use super::report::RunReport;
-use super::{Finished, RunOptions, Stop, fetch_table, open_store, retain};
-use crate::audit::Collection;
+use super::{FetchedTable, Finished, RunOptions, Stop, fetch_table, open_store, retain};
+use crate::audit::{AuditReport, Collection};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::ledger::{self, Event};
 use crate::system::{self, Moment};
 
-/// Reads the events. The ledger has the run's beginning and its end.
-pub(super) async fn run(
+/// The events of a run, which come after everything else.
+pub(super) struct Events<'a> {
+    pub(super) config: &'a Config,
+    pub(super) plan: &'a Plan,
+    pub(super) lock: &'a RunLock,
+    /// By how much the login host is ahead of this machine. Milliseconds.
+    pub(super) login_ahead_ms: Option<i64>,
+    pub(super) stop: &'a Stop,
+}
+
+impl Events<'_> {
+    /// Reads the audit trail, if the plan says so.
+    pub(super) async fn read(&self, fetched: Option<FetchedTable>) -> Option<AuditReport> {
+        let Events { config, lock, login_ahead_ms, stop, .. } = *self;
+        let audit = config.audit.as_ref().filter(|_| reads_events(self.plan))?;
+        let reading = Collection { config, audit, lock, again: None, login_ahead_ms, stop };
+        Some(Box::pin(reading.read(fetched)).await)
+    }
+}
+
+/// Returns whether a run of this plan reads events.
+pub(super) fn reads_events(plan: &Plan) -> bool {
+    plan.steps().iter().any(|it| it.runs() && it.step.makes_events())
+}
+
+/// Reads the events and nothing else: `--step fetch-audit`, or a configuration without queries. It publishes
+/// no generation, so that what is published stays as it is. The ledger has the run's beginning and its end.
+pub(super) async fn run_alone(
     config: &Config,
     started: Moment,
     options: &RunOptions,
