@@ -99,7 +99,8 @@ pub enum NexthinkError {
     },
     /// A part of the audit trail cannot be read, as its host says.
     #[error(
-        "the audit trail of {trail} cannot be read (HTTP {status}, asked {attempts} times{}): {advice}",
+        "the audit trail of {trail} cannot be read (HTTP {status}, asked {}{}): {advice}",
+        times(*attempts),
         after_comma(said.as_deref())
     )]
     AuditTrailFailed {
@@ -381,6 +382,11 @@ impl NexthinkError {
     pub fn is_unreachable(&self) -> bool {
         self.kind() == ErrorKind::Unreachable
     }
+}
+
+/// How often, for people.
+fn times(count: u32) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
 /// A comma and the text, or nothing.
