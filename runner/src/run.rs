@@ -13,6 +13,7 @@ mod exports;
 mod journal;
 pub(crate) mod narrowing;
 mod parts;
+mod planning;
 mod publish;
 pub(crate) mod quota;
 mod read;
@@ -25,7 +26,7 @@ pub(crate) mod space;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
-use core_model::plan::{Decision, Plan, PlannedStep, SkipReason};
+use core_model::plan::{Plan, PlannedStep};
 use core_model::step::{Source, Step};
 use core_nexthink::{Client, ClockOffset, Secret};
 use core_privacy::protection::Protection;
@@ -43,6 +44,7 @@ pub(crate) use self::cost::{Cost, cost};
 use self::events::Events;
 use self::exports::{Fetched, Fetcher};
 use self::journal::Leftovers;
+pub(crate) use self::planning::plan;
 use self::publish::About;
 pub(crate) use self::publish::{personal_columns, personal_ends};
 use self::quota::{Quota, QuotaClock};
@@ -118,56 +120,6 @@ impl Stop {
         let done = self.token.run_until_cancelled(doing).await;
         done.unwrap_or_else(|| Err(anyhow::anyhow!("the run was stopped").into()))
     }
-}
-
-/// The plan of a run with this configuration.
-pub(crate) fn plan(config: &Config, selected: &[String]) -> Result<Plan, Failure> {
-    let steps = Step::all();
-    let has_query = |step: &Step| match step.query() {
-        Some(query) => config.queries.contains_key(query.config_field),
-        None => true,
-    };
-    for name in selected {
-        let Some(step) = steps.iter().find(|step| step.id == name) else {
-            let known: Vec<_> = steps.iter().map(|step| step.id).collect();
-            let known = known.join(", ");
-            return Err(Failure::usage(format!(
-                "there is no step `{name}`; the steps are {known}"
-            )));
-        };
-        if !has_query(step) {
-            let field = step.query().map_or("", |it| it.config_field);
-            let message = format!("step `{name}` cannot run: `queries.{field}` has no query ID");
-            return Err(Failure::usage(message));
-        }
-        if step.makes_events() && config.audit.is_none() {
-            let message = format!("step `{name}` cannot run: `[audit]` is not configured");
-            return Err(Failure::usage(message));
-        }
-    }
-    let is_selected =
-        |step: &Step| selected.is_empty() || selected.iter().any(|name| name == step.id);
-    let fetches_rows =
-        steps.iter().any(|step| step.query().is_some() && has_query(step) && is_selected(step));
-    let decide = |step: &'static Step| match step.query() {
-        Some(query) if query.is_extra && !has_query(step) => {
-            Decision::Skip(SkipReason::Off { config_field: query.config_field })
-        }
-        Some(query) if !has_query(step) => {
-            Decision::Skip(SkipReason::NoQueryId { config_field: query.config_field })
-        }
-        None if step.makes_events() && config.audit.is_none() => {
-            Decision::Skip(SkipReason::NoTable { table: "audit" })
-        }
-        Some(_) if !is_selected(step) => Decision::Skip(SkipReason::NotSelected),
-        None if step.makes_events() && !is_selected(step) => {
-            Decision::Skip(SkipReason::NotSelected)
-        }
-        // The account costs nothing, and every edge to it needs it. Alone it is no generation.
-        None if !step.makes_events() && !fetches_rows => Decision::Skip(SkipReason::NothingFetched),
-        _ => Decision::Run,
-    };
-    Plan::new(&steps, decide).map_err(|error| Failure::new(Exit::Internal, error))
 }
 
 /// Refuses names that no type has.
@@ -286,7 +238,13 @@ async fn run_steps(
         Fetcher::new(config, client, files.clone(), leftovers, quota.clone(), progress.clone());
     let (fetching, promise) = fetcher.start_all(&plan, config, &needs);
     let mut table = audit_table::Fetching::start(&plan, config, &fetcher, promise, offset);
-    let events = Events { config, plan: &plan, lock: &lock, login_ahead_ms: offset.map(ClockOffset::ahead_ms), stop };
+    let events = Events {
+        config,
+        plan: &plan,
+        lock: &lock,
+        login_ahead_ms: offset.map(ClockOffset::ahead_ms),
+        stop,
+    };
     let applying = apply_all(&plan, config, fetching, applier, progress);
     let mut applier = stop.or_stop(applying).await?;
     // They were applied as they came; people read them in run order.

@@ -335,7 +335,7 @@ fn named(error: NexthinkError, request: &AuditRequest) -> NexthinkError {
 /// A token that the login host refused: the advice is about another scope than that of the NQL API.
 fn for_audit_trail(error: NexthinkError) -> NexthinkError {
     match error {
-        NexthinkError::Unauthorized { endpoint, client_id, status, reason } => {
+        NexthinkError::Unauthorized { endpoint, client_id, status, reason, .. } => {
             NexthinkError::AuditUnauthorized {
                 endpoint,
                 account: client_id,
