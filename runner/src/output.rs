@@ -274,11 +274,6 @@ mod tests {
             assert_eq!(count(number, noun), expected);
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn colours_are_forbidden_then_forced_then_a_matter_of_the_terminal() {
