@@ -354,7 +354,7 @@ pub(crate) struct RunArguments {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InitArguments {
-    /// The tenant, or its address: https://acme.eu.nexthink.cloud
+    /// The tenant, or its address as a browser shows it
     #[arg(long)]
     pub(crate) tenant: Option<String>,
     /// The region: us, eu, pac or meta
@@ -369,7 +369,7 @@ pub(crate) struct InitArguments {
     /// The file with the client secret
     #[arg(long, value_name = "PATH")]
     pub(crate) secret_file: Option<PathBuf>,
-    /// Use another query ID, as devices=#my_devices; blank skips the step
+    /// Use another query ID, as `devices=#my_devices`; blank skips the step
     #[arg(long = "query", value_name = "FIELD=ID")]
     pub(crate) queries: Vec<String>,
     /// Replace the file if it exists

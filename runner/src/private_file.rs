@@ -60,7 +60,7 @@ impl Reader {
 
         // A process whose groups are unknown has one group at least.
         let groups = getgroups().unwrap_or_default().into_iter().chain([getegid()]);
-        Self { user: geteuid().as_raw(), groups: groups.map(|group| group.as_raw()).collect() }
+        Self { user: geteuid().as_raw(), groups: groups.map(rustix::fs::Gid::as_raw).collect() }
     }
 }
 

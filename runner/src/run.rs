@@ -248,9 +248,8 @@ async fn run_steps(
     let applying = apply_all(&plan, config, fetching, applier, progress);
     let mut applier = stop.or_stop(applying).await?;
     // They were applied as they came; people read them in run order.
-    applier
-        .reports
-        .sort_by_key(|report| plan.steps().iter().position(|it| it.step.id == report.id));
+    let place = |report: &StepReport| plan.steps().iter().position(|it| it.step.id == report.id);
+    applier.reports.sort_by_key(place);
     let mut report = RunReport::new(config, run_id, started);
     report.clock_offset_ms = offset.filter(|it| it.is_disagreement()).map(ClockOffset::ahead_ms);
     report.not_before = quota.deferred_until().map(Moment::to_rfc3339);
@@ -269,13 +268,8 @@ async fn run_steps(
     let exit = if applier.all_complete() { Exit::Complete } else { Exit::Partial };
     progress.publishing();
     let about = About { region: config.region.as_str().to_owned(), privacy: mark };
-    let stop_publishing = stop.clone();
     let used = std::mem::take(&mut applier.used);
-    let publishing = tokio::task::spawn_blocking(move || {
-        publish::publish(applier, about, &mut report, exit, &stop_publishing)
-            .map(|generation| (generation.id().clone(), report))
-    });
-    let (generation, mut report) = joined(publishing.await)??;
+    let (generation, mut report) = publish(applier, about, report, exit, stop).await?;
     // After the generation, which it cannot hurt.
     report.audit = events.read(table.ended(stop).await).await;
     retain::retain(config, &lock, files.downloads(), &used);
@@ -283,6 +277,22 @@ async fn run_steps(
     let exit = if exit == Exit::Complete && lacks_events { Exit::Partial } else { exit };
     report.exit_code = exit as u8;
     Ok(Finished { generation: Some(generation), report, exit })
+}
+
+/// Publishes what the steps have made, on a thread that may block.
+async fn publish(
+    applier: Applier,
+    about: About,
+    mut report: RunReport,
+    exit: Exit,
+    stop: &Stop,
+) -> Result<(GenerationId, RunReport), Failure> {
+    let stop = stop.clone();
+    let publishing = tokio::task::spawn_blocking(move || {
+        publish::publish(applier, about, &mut report, exit, &stop)
+            .map(|generation| (generation.id().clone(), report))
+    });
+    joined(publishing.await)?
 }
 
 /// What is there before a run.

@@ -61,7 +61,9 @@ fn available(wanted: usize) -> usize {
         .collect();
     drop(release);
     let available = threads.len();
-    threads.into_iter().for_each(|thread| drop(thread.join()));
+    for thread in threads {
+        drop(thread.join());
+    }
     available
 }
 

@@ -39,7 +39,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_an_unbroken_absence_counts() {
-        let long_enough = Duration::from_secs(60);
+        let long_enough = Duration::from_mins(1);
         let mut absence = Absence::default();
         assert!(!absence.lasts(long_enough));
         tokio::time::advance(Duration::from_secs(59)).await;
@@ -47,7 +47,7 @@ mod tests {
         absence.end();
         tokio::time::advance(Duration::from_secs(30)).await;
         assert!(!absence.lasts(long_enough), "it was there in between");
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert!(absence.lasts(long_enough));
         assert!(Absence::default().lasts(Duration::ZERO), "nothing is waited for");
     }

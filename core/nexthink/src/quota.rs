@@ -19,6 +19,7 @@ const LONGEST_DEFERRAL_MS: u64 = 7 * DAY_MS;
 /// the ledger was [corrected](Self::correct), blocks for ever.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
+#[expect(clippy::struct_field_names, reason = "the unit belongs to the name of a time")]
 pub struct QuotaLedger {
     /// Invariant: in the order in which they were counted.
     starts_ms: Vec<u64>,

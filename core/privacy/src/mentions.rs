@@ -11,7 +11,7 @@
 //! | SID | not continued by a digit or by `-` and a digit | `S-1-5-21-7-10` for `S-1-5-21-7-1` |
 //! | uid | as a whole token of at least six characters with a letter and a digit; a UUID inside a longer token too | a shorter uid, or one that could be a word or a number |
 //! | pseudonym | as a whole token | – |
-//! | bare login | after a home folder (`\Users\`, `/home/`, `/u/`), `~`, `user=`, `-u`, before the `@` of `ssh` or of a URL, as the whole text, as the account of an event | the same word anywhere else |
+//! | bare login | after the folder of homes (of Windows, macOS or Linux, or `/u/`), `~`, `user=`, `-u`, before the `@` of `ssh` or of a URL, as the whole text, as the account of an event | the same word anywhere else |
 //! | device name | after `\\`, `://`, `host=`, as the whole text | the same word anywhere else |
 //! | full name, serial number | never: others may share it | – |
 //!
@@ -20,7 +20,7 @@
 //! the domain no small letter (`backup-ACME\zoe`).
 //!
 //! Upper and lower case are alike. The rule also reads what a text says once it is decoded: see
-//! [`readings`]. Everything else that contains an identifier between other words is *possible*: nothing is
+//! [`readings()`]. Everything else that contains an identifier between other words is *possible*: nothing is
 //! done about it, and `privacy erase --review` lists the places for a person to decide.
 //!
 //! `tests/mentions.rs` states the same rule as a judgement about one place in a text; property tests hold
@@ -80,10 +80,14 @@ pub fn each_mention(position: Position, text: &str, take: &mut dyn FnMut(Family,
 
 /// Whether a text may name somebody by one of their texts, in any place and reading: it stands there, and
 /// not inside a longer word. `needles` are in lower case.
-pub fn may_mention<'a>(text: &str, needles: impl IntoIterator<Item = &'a str> + Clone) -> bool {
+pub fn may_mention<'a, Needles>(text: &str, needles: &'a Needles) -> bool
+where
+    Needles: ?Sized,
+    &'a Needles: IntoIterator<Item: AsRef<str>>,
+{
     readings(text, Doubt::Included).into_iter().any(|reading| {
         let reading = reading.to_lowercase();
-        needles.clone().into_iter().any(|needle| stands_alone(&reading, needle))
+        needles.into_iter().any(|needle| stands_alone(&reading, needle.as_ref()))
     })
 }
 
@@ -223,7 +227,9 @@ fn tokens(text: &str, take: &mut dyn FnMut(Family, &str)) {
             take(Family::DeviceUid, uuid);
         });
         if let Some(pseudonym) = pseudonym_in(token) {
-            Family::ALL.into_iter().for_each(|family| take(family, pseudonym));
+            for family in Family::ALL {
+                take(family, pseudonym);
+            }
         }
     }
 }

@@ -164,7 +164,7 @@ fn a_bare_login_counts_where_its_place_makes_it_one() {
     ];
     for (login, text) in words {
         assert!(!names(text, Family::Login, login), "{login} in {text}");
-        assert!(may_mention(text, [login]), "{login} in {text} is for a person to decide");
+        assert!(may_mention(text, &[login]), "{login} in {text} is for a person to decide");
     }
     assert!(names("C:\\Users\\Jane Doe\\x", Family::Login, "Jane Doe"));
 }
@@ -207,7 +207,7 @@ fn what_is_only_possible_is_told_from_what_is_certain() {
         ("anything", "", false),
     ];
     for (text, needle, expected) in table {
-        assert_eq!(may_mention(text, [needle]), expected, "{needle} in {text}");
+        assert_eq!(may_mention(text, &[needle]), expected, "{needle} in {text}");
     }
 }
 
@@ -315,6 +315,6 @@ proptest! {
     fn any_text_is_read_without_a_fault(text in "\\PC{0,60}", noise in "[@\\\\%&;~=:/a-z0-9é“-]{0,60}") {
         each_mention(Position::Text, &text, &mut |_, _| {});
         each_mention(Position::Account, &noise, &mut |_, _| {});
-        may_mention(&noise, ["a"]);
+        may_mention(&noise, &["a"]);
     }
 }

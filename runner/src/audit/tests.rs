@@ -149,12 +149,13 @@ fn l13_lines_of_many_days_share_one_place_and_are_counted() {
     let span = Span { from_ms: now_ms - 24 * HOUR_MS, to_ms: now_ms };
     let window = Window { span, is_newest: true };
     let clocks = Clocks { local_ms: now_ms, server_ms: Some(now_ms), witness_ahead_ms: None };
-    let text: String = (0..3_000)
+    let lines: Vec<String> = (0..3_000)
         .map(|n| {
             let (year, month, day) = (1986 + n * 7 % 40, 1 + n % 12, 1 + n % 28);
             format!("{year}-{month:02}-{day:02} 10:00:00 [P|A|1001|x] number {n}\n")
         })
         .collect();
+    let text = lines.concat();
     for added in [3_000, 0] {
         let mut appender = lock.append_events(LOG, declaration()).expect("the log is whole");
         let (coverage, zone) = (Coverage::default(), TimeZone::UTC);

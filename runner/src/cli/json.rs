@@ -8,14 +8,14 @@ pub(crate) fn asks_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
     let words: Vec<String> =
         arguments.skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let words = words.split(|word| word == "--").next().unwrap_or_default();
-    let values = words.iter().enumerate().filter_map(|(at, word)| match word.as_str() {
+    let mut values = words.iter().enumerate().filter_map(|(at, word)| match word.as_str() {
         "--output" | "-o" | "--format" => words.get(at + 1).map(String::as_str),
         "--json" => Some("json"),
         word => {
             ["--output=", "--format=", "-o=", "-o"].iter().find_map(|flag| word.strip_prefix(flag))
         }
     });
-    match values.last() {
+    match values.next_back() {
         Some(format) => ["json", "ndjson"].contains(&format),
         // The one command that prints JSON unless another format is named.
         None => words.iter().any(|word| word == "retrieve"),

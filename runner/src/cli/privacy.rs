@@ -107,6 +107,7 @@ pub(crate) struct SubjectArguments {
 
 /// What `privacy erase` takes.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct EraseArguments {
     #[command(flatten)]
     pub(crate) subject: SubjectArguments,

@@ -194,15 +194,15 @@ pub(super) fn write_new_file(path: &Path, text: &str, force: bool) -> Result<(),
     } else {
         core_files::write_new_file(path, text.as_bytes())
     };
-    written.map_err(|error| match error.source.kind() {
-        io::ErrorKind::AlreadyExists => exists_already(path),
-        _ => {
-            if !is_there {
-                // Half a file would stand in the way of the next attempt.
-                let _ = core_files::remove_file_if_present(path);
-            }
-            Failure::new(Exit::Configuration, error)
+    written.map_err(|error| {
+        if error.source.kind() == io::ErrorKind::AlreadyExists {
+            return exists_already(path);
         }
+        if !is_there {
+            // Half a file would stand in the way of the next attempt.
+            let _ = core_files::remove_file_if_present(path);
+        }
+        Failure::new(Exit::Configuration, error)
     })
 }
 

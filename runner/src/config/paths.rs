@@ -85,13 +85,13 @@ mod tests {
 
     #[test]
     fn p5_a_path_that_a_shell_would_expand_is_expanded_or_refused_and_never_taken_literally() {
-        let paths = Paths { folder: "folder".into(), home: Some("/home/me".into()) };
+        let paths = Paths { folder: "folder".into(), home: Some("/base/me".into()) };
         let table = [
             ("store", Ok("folder/store")),
             ("/srv/store", Ok("/srv/store")),
-            ("~/store", Ok("/home/me/store")),
-            ("~//store", Ok("/home/me/store")),
-            ("~", Ok("/home/me")),
+            ("~/store", Ok("/base/me/store")),
+            ("~//store", Ok("/base/me/store")),
+            ("~", Ok("/base/me")),
             ("./~", Ok("folder/./~")),
             ("a~b", Ok("folder/a~b")),
             ("100%", Ok("folder/100%")),

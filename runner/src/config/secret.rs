@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_command_gives_the_secret_without_its_line_end() {
         let words = ["cargo", "--version"].map(str::to_owned).to_vec();
-        let reference = SecretReference::Command { words, timeout: Duration::from_secs(60) };
+        let reference = SecretReference::Command { words, timeout: Duration::from_mins(1) };
         let secret = reference.resolve().expect("cargo runs these tests");
         assert!(secret.expose().starts_with("cargo ") && !secret.expose().ends_with('\n'));
     }
@@ -137,7 +137,7 @@ mod tests {
         let missing = SecretReference::Variable("NEXTHINK_GRAPH_TEST_UNSET".to_owned());
         let command = |words: &[&str]| {
             let words = words.iter().map(|&it| it.to_owned()).collect();
-            SecretReference::Command { words, timeout: Duration::from_secs(60) }
+            SecretReference::Command { words, timeout: Duration::from_mins(1) }
         };
         let table = [
             (

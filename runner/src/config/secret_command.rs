@@ -194,7 +194,7 @@ mod tests {
     fn what_a_command_leaves_behind_neither_delays_the_secret_nor_stays() {
         let _alone = alone();
         let began = Instant::now();
-        let secret = read_output(&shell("sleep 98705 & echo s3cret"), Duration::from_secs(60));
+        let secret = read_output(&shell("sleep 98705 & echo s3cret"), Duration::from_mins(1));
         assert_eq!(secret.expect("it has ended").as_str(), "s3cret\n");
         assert!(began.elapsed() < Duration::from_secs(20));
         assert!(!is_sleeping(98_705));
@@ -203,9 +203,9 @@ mod tests {
     #[test]
     fn a_command_that_prints_without_end_is_refused_before_its_time_is_over() {
         let _alone = alone();
-        let endless = read_output(&shell("yes"), Duration::from_secs(60)).expect_err("endless");
+        let endless = read_output(&shell("yes"), Duration::from_mins(1)).expect_err("endless");
         assert!(endless.to_string().ends_with("printed too much for a secret"), "{endless}");
-        let failed = read_output(&shell("exit 3"), Duration::from_secs(60)).expect_err("it failed");
+        let failed = read_output(&shell("exit 3"), Duration::from_mins(1)).expect_err("it failed");
         assert_eq!(failed.to_string(), "the secret command sh failed: exit status: 3");
     }
 
@@ -213,7 +213,7 @@ mod tests {
     fn j21_the_end_of_the_program_stops_a_command() {
         let _alone = alone();
         let waiting =
-            thread::spawn(|| read_output(&shell("sleep 98706"), Duration::from_secs(60)).map(drop));
+            thread::spawn(|| read_output(&shell("sleep 98706"), Duration::from_mins(1)).map(drop));
         let began = Instant::now();
         while !is_sleeping(98_706) && began.elapsed() < Duration::from_secs(20) {
             thread::sleep(STEP);

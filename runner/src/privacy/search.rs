@@ -286,7 +286,7 @@ impl Search {
         if is_certain {
             return Some(Verdict::Certain);
         }
-        may_mention(text, self.needles.iter().map(String::as_str)).then_some(Verdict::Possible)
+        may_mention(text, &self.needles).then_some(Verdict::Possible)
     }
 
     fn in_file(&self, path: &Path) -> anyhow::Result<Option<Verdict>> {

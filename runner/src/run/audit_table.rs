@@ -119,7 +119,7 @@ async fn fetch(
     clock_offset: Option<ClockOffset>,
 ) -> FetchedTable {
     let local = |paid_ms| clock_offset.map_or(paid_ms, |offset| offset.local_ms(paid_ms));
-    let started = fetcher.paid_at(NAME, order).map(local).unwrap_or_else(|| Moment::now().0);
+    let started = fetcher.paid_at(NAME, order).map_or_else(|| Moment::now().0, local);
     let progress = fetcher.progress.clone();
     let result = fetcher.export(NAME, order, promise, |event| progress.export(NAME, event)).await;
     let ms = |time| i64::try_from(time).unwrap_or(i64::MAX);

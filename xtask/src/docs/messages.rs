@@ -81,7 +81,7 @@ fn collect(tokens: TokenStream, messages: &mut BTreeSet<String>) {
                     tokens.next();
                 }
                 let Some(TokenTree::Group(attribute)) = tokens.next() else { continue };
-                match kind_of(attribute.stream()) {
+                match kind_of(&attribute.stream()) {
                     Attribute::Error => collect_literals(attribute.stream(), messages),
                     Attribute::Test => skip_item(&mut tokens),
                     Attribute::Other => {}
@@ -111,7 +111,7 @@ enum Attribute {
     Other,
 }
 
-fn kind_of(attribute: TokenStream) -> Attribute {
+fn kind_of(attribute: &TokenStream) -> Attribute {
     let text = attribute.to_string();
     match text.split(|next: char| !next.is_alphanumeric() && next != '_').next() {
         Some("error") => Attribute::Error,
@@ -165,7 +165,7 @@ fn is_message(text: &str) -> bool {
 
 /// A message as one line of Markdown that shows it as it is.
 fn in_one_line(message: &str) -> String {
-    let line = message.trim().split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
     let ticks = if line.contains('`') { "``" } else { "`" };
     format!("{ticks} {line} {ticks}")
 }
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn messages_are_found_wherever_they_are_and_nothing_else_is() {
-        let source = r##"
+        let source = r#"
             #[error("the lock is held by {owner}")]
             struct Locked;
             /// Not a message, but a comment.
@@ -200,7 +200,7 @@ mod tests {
                 fn check() { note("for tests alone"); }
             }
             fn later() { bail!("it is too late") }
-        "##;
+        "#;
         assert_eq!(
             messages(source),
             [

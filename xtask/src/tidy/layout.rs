@@ -10,6 +10,7 @@ const TOP_LEVEL: &[&str] = &[
     ".git",
     ".gitattributes",
     ".gitignore",
+    "CHANGELOG.md",
     "Cargo.lock",
     "Cargo.toml",
     "LICENSE",

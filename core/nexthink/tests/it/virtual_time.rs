@@ -243,7 +243,9 @@ async fn d13_an_export_is_gone_only_once_it_was_unknown_for_a_minute_without_a_b
         vec![status("IN_PROGRESS"), unknown(), status("IN_PROGRESS"), unknown(), unknown()],
     ] {
         let tenant = Tenant::start(vec![started()], vec![answer(200, FILE)]).await;
-        script.into_iter().for_each(|answer| tenant.api.then(answer));
+        for answer in script {
+            tenant.api.then(answer);
+        }
         tenant.api.then(completed(&tenant.files.link()));
         let (mut journal, mut file) = (Journal::default(), Vec::new());
         let client = patient_client(&tenant);

@@ -103,15 +103,12 @@ fn without_percents(text: &str) -> Option<String> {
     for piece in pieces {
         let digits = piece.get(..2).filter(|it| it.bytes().all(|it| it.is_ascii_hexdigit()));
         let byte = digits.and_then(|it| u8::from_str_radix(it, 16).ok());
-        match byte {
-            Some(byte) => {
-                bytes.push(byte);
-                bytes.extend_from_slice(&piece.as_bytes()[2..]);
-            }
-            None => {
-                bytes.push(b'%');
-                bytes.extend_from_slice(piece.as_bytes());
-            }
+        if let Some(byte) = byte {
+            bytes.push(byte);
+            bytes.extend_from_slice(&piece.as_bytes()[2..]);
+        } else {
+            bytes.push(b'%');
+            bytes.extend_from_slice(piece.as_bytes());
         }
     }
     Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -124,15 +121,12 @@ fn without_entities(text: &str) -> String {
     decoded.extend(pieces.next());
     for piece in pieces {
         let entity = piece.split_once(';').and_then(|(name, rest)| Some((entity(name)?, rest)));
-        match entity {
-            Some((character, rest)) => {
-                decoded.push(character);
-                decoded.push_str(rest);
-            }
-            None => {
-                decoded.push('&');
-                decoded.push_str(piece);
-            }
+        if let Some((character, rest)) = entity {
+            decoded.push(character);
+            decoded.push_str(rest);
+        } else {
+            decoded.push('&');
+            decoded.push_str(piece);
         }
     }
     decoded

@@ -3,6 +3,9 @@
 use super::*;
 use crate::pseudonym::Pseudonyms;
 
+/// Identifiers of an erasure, when a row was first seen, its identifiers, and whether it is suppressed.
+type Case<'a> = (&'a [(Family, &'a str)], &'a str, &'a [(Family, &'a str)], bool);
+
 const ERASURE: Erasure<'_> =
     Erasure { id: "e-1", since: "2026-11-22T10:00:00Z", reason: "request" };
 
@@ -140,7 +143,7 @@ fn a_reusable_identifier_does_not_suppress_its_next_owner() {
     let pseudonym = Pseudonyms::new(&keys, "acme.eu").of(Family::UserUid, "u-1").expect("one");
     let (other, empty) = ((Family::UserUid, "u-2"), (Family::Sid, ""));
     let (before, after) = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
-    let table: &[(&[(Family, &str)], &str, &[(Family, &str)], bool)] = &[
+    let table: &[Case<'_>] = &[
         // The owner, by anything that is known of them.
         (&[uid, sid, login], before, &[uid, login], true),
         (&[uid, sid, login], after, &[uid], true),

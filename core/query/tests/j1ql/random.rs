@@ -243,7 +243,7 @@ fn query() -> impl Strategy<Value = String> {
             let step = format!("THAT {bang}{verb} {direction} {}", entity(head));
             let name = format!("e{}", number + 1);
             match (is_negated, is_optional) {
-                (true, _) => parts.push(format!("{step}")),
+                (true, _) => parts.push(step),
                 (false, true) => {
                     parts.push(format!("({step} AS {name})? AS g{number}"));
                     names.extend([name, format!("g{number}")]);

@@ -152,7 +152,10 @@ fn healed(case: &str, before: i64, wrong: &Wrong, n_wrong: i64, after_ms: i64) {
 
 #[test]
 fn l10_a_clock_that_jumps_costs_no_event_and_proves_none() {
-    let kinds: [(&str, fn(i64) -> Wrong); 4] = [
+    /// A clock that is wrong by some milliseconds.
+    type Clock = fn(i64) -> Wrong;
+
+    let kinds: [(&str, Clock); 4] = [
         ("this machine", Wrong::local),
         ("this machine, unconfirmed", Wrong::local_alone),
         ("the audit host", Wrong::date),
