@@ -37,11 +37,12 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 11] = [
+const OWN_CRATES: [&str; 12] = [
     "runner",
     "core_audit",
     "core_files",
     "core_ingest",
+    "core_j1ql",
     "core_jupiterone",
     "core_model",
     "core_nexthink",

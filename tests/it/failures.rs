@@ -271,7 +271,7 @@ fn a_wrong_configuration_is_told_before_anything_is_asked_or_made() {
       nexthink-graph.toml:14:7: `store.location` is wrong: a store on s3:// is not supported yet: give a folder, as a path or as a file:// URL
 
     # no query IDs: 2
-    error: no step would fetch anything: set a query ID in `[queries]`, or ask for a step that has one
+    error: no step would fetch anything: set a query ID in `[queries]`, or configure the audit trail in `[audit]`
 
     # an unknown step: 2
     error: there is no step `fetch-binaries`; the steps are fetch-account, fetch-alerts, fetch-device-users, fetch-devices, fetch-packages, fetch-users

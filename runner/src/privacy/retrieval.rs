@@ -310,6 +310,7 @@ fn redacted(text: &str, subject: &Subject, account: &str) -> String {
 /// Hands out the addresses and accounts in a text that are somebody else's.
 fn each_other(text: &str, subject: &Subject, take: &mut dyn FnMut(&str)) {
     let is_of_name = |it: char| it.is_alphanumeric() || "._-+'’@\\".contains(it);
+    let (mut own, mut others) = (Vec::new(), Vec::new());
     each_mention(Position::Text, text, &mut |family, mention| {
         let is_full_form = match family {
             Family::Address => mention.matches('@').count() == 1,
@@ -326,10 +327,18 @@ fn each_other(text: &str, subject: &Subject, take: &mut dyn FnMut(&str)) {
             is_subject |=
                 form.is_some_and(|it| subject.identifiers.contains(&it)) || is_its(it, subject);
         });
-        if !is_subject {
-            take(mention);
-        }
+        let mentions = if is_subject { &mut own } else { &mut others };
+        mentions.push(mention.to_owned());
     });
+    // In `log_zoe@acme.example.txt` the extension tells that Zoe is meant, which is lost where it is cut off.
+    let is_piece_of_own = |mention: &String| {
+        let has_subject = || {
+            let mention = mention.to_lowercase();
+            subject.texts.iter().any(|known| mention.contains(&known.to_lowercase()))
+        };
+        own.iter().any(|whole| whole.starts_with(mention.as_str())) && has_subject()
+    };
+    others.iter().filter(|mention| !is_piece_of_own(mention)).for_each(|mention| take(mention));
 }
 
 /// Where a name stands in a text and is not a piece of a longer one.

@@ -190,7 +190,8 @@ mod tests {
         assert_eq!(
             crate::tidy::lines(&check(&[it])),
             ["core/store/Cargo.toml: it depends on `core-query`, against the layers; move the \
-              code to where it may go: core-model (a generation is made of the declared types)"]
+              code to where it may go: core-files (what is published is durable), core-model (a \
+              generation is made of the declared types)"]
         );
     }
 }
