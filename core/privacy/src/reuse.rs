@@ -1,16 +1,19 @@
 //! Identifiers that change hands: the rule by which an erasure does not suppress the next owner.
 //!
 //! A uid and a SID are *lasting*: no other person or device ever gets them. A login name, an address and
-//! the name of a device are *reusable*: a successor may get them.
+//! the name of a device are *reusable*: a successor may get them. A person who has the same address under
+//! another uid may be the same one, on a device whose Collector was installed anew. Another SID is another
+//! account.
 //!
 //! | Suppressed is | A row | A text, an event |
 //! | --- | --- | --- |
 //! | by a lasting identifier | until the erasure is lifted | until the erasure is lifted |
-//! | by a reusable one, where the erasure knows a uid or SID in clear | for [`REUSABLE_DAYS`] days, unless the row has another uid or SID | for [`REUSABLE_DAYS`] days |
+//! | by a login or device name, where the erasure knows a uid or SID in clear | for [`REUSABLE_DAYS`] days, unless the row has another uid or SID | for [`REUSABLE_DAYS`] days |
+//! | by an address, where it knows one | for [`REUSABLE_DAYS`] days, unless the row has another SID and the erasure knows one | for [`REUSABLE_DAYS`] days |
 //! | by a reusable one, where it knows none | until the erasure is lifted | until the erasure is lifted |
 //!
 //! A pseudonym of a uid does not count as one in clear, since the next key makes another one of it.
-//! `privacy erase --dry-run` says which identifiers are reusable, and which of the three cases holds.
+//! `privacy erase --dry-run` says which identifiers are reusable, and which of the cases holds.
 
 use core_model::column::Family;
 
@@ -54,6 +57,16 @@ impl Families {
 /// Whether no other person or device ever gets an identifier of this family.
 pub fn is_lasting(family: Family) -> bool {
     matches!(family, Family::Sid | Family::UserUid | Family::DeviceUid)
+}
+
+/// Whether a row with this reusable identifier is the next owner's if it has another lasting one than the
+/// person who was erased.
+pub fn proves_another_owner(reusable: Family, lasting: Family) -> bool {
+    match reusable {
+        Family::Login | Family::DeviceName => is_lasting(lasting),
+        Family::Address => lasting == Family::Sid,
+        _ => false,
+    }
 }
 
 /// Whether somebody else may get an identifier of this family later.

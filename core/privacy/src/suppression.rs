@@ -15,7 +15,7 @@ use crate::error::PrivacyError;
 use crate::keys::{KeyRing, Purpose};
 use crate::mentions::{Position, each_mention};
 use crate::pseudonym::{Keyed, PREFIX};
-use crate::reuse::{Families, is_lasting, is_reusable};
+use crate::reuse::{Families, is_lasting, is_reusable, proves_another_owner};
 
 /// The version of the list that this program writes, and the highest it reads.
 const VERSION: u32 = 2;
@@ -230,8 +230,10 @@ impl SuppressionList {
             |it: &&Suppression| it.owner_has.is_empty() || it.since.as_str() >= reusable_from;
         for entry in self.entries.iter().filter(is_in_force) {
             let Some(token) = token_of(&entry.token) else { continue };
-            let owner_has = Families::new(entry.owner_has.iter().map(|it| it.0));
-            suppressions.insert((entry.family.0, token), owner_has);
+            let family = entry.family.0;
+            let owner_has = entry.owner_has.iter().map(|it| it.0);
+            let owner_has = owner_has.filter(|lasting| proves_another_owner(family, *lasting));
+            suppressions.insert((family, token), Families::new(owner_has));
         }
         Ok(suppressions)
     }

@@ -132,6 +132,7 @@ fn a_device_is_no_account_of_its_name() {
 fn a_reusable_identifier_does_not_suppress_its_next_owner() {
     let keys = ring(1);
     let login = (Family::Login, "ACME\\jdoe");
+    let address = (Family::Address, "jane.doe@acme.example");
     let (uid, sid) = ((Family::UserUid, "u-1"), (Family::Sid, "S-1-5-21-7"));
     let suppressed = |identifiers: &[(Family, &str)], from: &str, row: &[(Family, &str)]| {
         let mut list = SuppressionList::new(&keys);
@@ -154,6 +155,11 @@ fn a_reusable_identifier_does_not_suppress_its_next_owner() {
         // The next owner.
         (&[uid, sid, login], before, &[other, login], false),
         (&[uid, sid, login], before, &[(Family::Sid, "S-1-5-21-8"), login], false),
+        // Another uid with the address is the same person, another SID is not.
+        (&[uid, sid, address], before, &[other, address], true),
+        (&[uid, sid, address], before, &[(Family::Sid, "S-1-5-21-8"), address], false),
+        (&[uid, address], before, &[(Family::Sid, "S-1-5-21-8"), address], true),
+        (&[uid, sid, address], after, &[other, address], false),
         // A row that does not tell, after the time.
         (&[uid, sid, login], after, &[login], false),
         // Nothing lasting was known of the owner.
