@@ -30,7 +30,7 @@ use core_model::plan::{Plan, PlannedStep};
 use core_model::step::{Source, Step};
 use core_nexthink::{Client, ClockOffset, Secret};
 use core_privacy::protection::Protection;
-use core_store::{Generation, GenerationId, PrivacyMark, RunLock, Store, StoreError};
+use core_store::{Generation, GenerationId, PrivacyMark, RunLock, Store, StoreError, TenantStore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -156,11 +156,24 @@ pub(crate) async fn run(
     ledger::record(&tenant, &Event::RunStarted { steps: &options.steps })?;
     let opened = Opened { plan, client, before, started };
     let mut ended = Box::pin(run_steps(config, opened, options, progress, stop)).await;
-    let event = match &ended {
+    let exports = |finished: &Finished| finished.report.steps.iter().map(|step| step.exports).sum();
+    let exports = ended.as_ref().map_or(0, exports);
+    record_end(&tenant, &mut ended, exports, stop);
+    ended
+}
+
+/// Records the end of a run in the ledger, with the exports that it has started.
+fn record_end(
+    tenant: &TenantStore,
+    ended: &mut Result<Finished, Failure>,
+    exports: u32,
+    stop: &Stop,
+) {
+    let event = match &*ended {
         Ok(finished) => Event::RunEnded {
             run: Some(&finished.report.run_id),
             generation: finished.generation.as_ref().map(ToString::to_string),
-            exports: finished.report.steps.iter().map(|step| step.exports).sum(),
+            exports,
             exit_code: finished.exit as u8,
         },
         Err(failure) => Event::RunEnded {
@@ -170,12 +183,11 @@ pub(crate) async fn run(
             exit_code: stop.exit_after(failure) as u8,
         },
     };
-    match (ledger::record(&tenant, &event), &mut ended) {
+    match (ledger::record(tenant, &event), ended) {
         (Ok(head), Ok(finished)) => finished.report.ledger = Some(head),
         (Ok(_), Err(_)) => {}
         (Err(error), _) => tracing::error!(%error, "the end of the run is not in the ledger"),
     }
-    ended
 }
 
 /// What a run begins with.

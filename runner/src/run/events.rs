@@ -6,7 +6,9 @@ use core_model::plan::Plan;
 use core_store::RunLock;
 
 use super::report::RunReport;
-use super::{FetchedTable, Finished, RunOptions, Stop, fetch_table, open_store, retain};
+use super::{
+    FetchedTable, Finished, RunOptions, Stop, fetch_table, open_store, record_end, retain,
+};
 use crate::audit::{AuditReport, Collection};
 use crate::config::Config;
 use crate::exit::Failure;
@@ -69,25 +71,9 @@ pub(super) async fn run_alone(
         report.finish(Vec::new(), exit);
         Ok::<_, Failure>((Finished { generation: None, report, exit }, exports))
     };
-    let mut ended = Box::pin(reading).await;
-    let event = match &ended {
-        Ok((finished, exports)) => Event::RunEnded {
-            run: Some(&finished.report.run_id),
-            generation: None,
-            exports: *exports,
-            exit_code: finished.exit as u8,
-        },
-        Err(failure) => Event::RunEnded {
-            run: None,
-            generation: None,
-            exports: 0,
-            exit_code: stop.exit_after(failure) as u8,
-        },
-    };
-    match (ledger::record(&tenant, &event), &mut ended) {
-        (Ok(head), Ok((finished, _))) => finished.report.ledger = Some(head),
-        (Ok(_), Err(_)) => {}
-        (Err(error), _) => tracing::error!(%error, "the end of the run is not in the ledger"),
-    }
-    ended.map(|(finished, _)| finished)
+    let ended = Box::pin(reading).await;
+    let exports = ended.as_ref().map_or(0, |(_, exports)| *exports);
+    let mut ended = ended.map(|(finished, _)| finished);
+    record_end(&tenant, &mut ended, exports, stop);
+    ended
 }
