@@ -8,6 +8,7 @@ mod record;
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
 
+use core_ingest::values::Tag;
 use core_jupiterone::{
     ApiKey, Contents, Delivered, DeliveryPlan, DeliveryReport, ErrorKind, Events, Extras, JobEvent,
     JobId, JupiterOneError, OpenJob, Progress as Delivering, ProxySettings, SHAPE_VERSION,
@@ -45,6 +46,8 @@ pub(crate) struct DeliveryOptions {
     pub(crate) extras: Extras,
     /// Whether the audit trail's events are delivered, as the configuration says.
     pub(crate) audit: bool,
+    /// Properties that every event gets, as the configuration says.
+    pub(crate) tags: Vec<Tag>,
 }
 
 /// What a delivery would do, and why.
@@ -348,7 +351,8 @@ fn new_events(
     let mut account = String::new();
     ACCOUNT.write_key(tenant.name(), &mut account);
     let since = since.unwrap_or_default();
-    Ok(Some(Events::new(log, since, &AUDIT_EVENT, &ACCOUNT_HAS_AUDIT_EVENT, account)))
+    let tags = options.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect();
+    Ok(Some(Events::new(log, since, &AUDIT_EVENT, &ACCOUNT_HAS_AUDIT_EVENT, account, tags)))
 }
 
 /// The partial types that may be named complete after an erasure: those of which JupiterOne had exactly

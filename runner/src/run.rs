@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::ahead::TablesAhead;
 use self::apply::Applier;
-pub(crate) use self::apply::is_local;
+pub(crate) use self::apply::{is_local, tags};
 pub(crate) use self::audit_table::{FetchedTable, fetch_table, for_each_chunk};
 use self::connect::clock_offset;
 pub(crate) use self::connect::{client, proxy};
@@ -243,7 +243,7 @@ async fn run_steps(
         parts_before,
         Reading { zone, files: files.clone(), protection },
         options.accept_shrink.clone(),
-        TablesAhead::start(staging, &plan, apply::tags(config), stop),
+        TablesAhead::start(staging, &plan, tags(config), stop),
         stop.clone(),
     );
     let fetcher =

@@ -23,19 +23,22 @@ pub struct Events {
     log: EventLog,
     since: u64,
     from_key: String,
+    tags: Vec<(String, String)>,
     entities: Table,
     relationships: Table,
 }
 
 impl Events {
     /// The events that a log has got since a number of [`EventLog::next_part`], each of which one entity
-    /// has, that of the key `from_key`.
+    /// has, that of the key `from_key`. `tags` are properties that every event has alike: the names and
+    /// the values.
     pub fn new(
         log: EventLog,
         since: u64,
         entity: &EntityType,
         relationship: &RelationshipType,
         from_key: String,
+        tags: Vec<(String, String)>,
     ) -> Self {
         let names = |names: &[&str]| -> Vec<Column> {
             let column = |name: &&str| Column {
@@ -45,8 +48,11 @@ impl Events {
             };
             names.iter().map(column).collect()
         };
-        let properties: Vec<&str> =
-            std::iter::once(KEY).chain(entity.properties.iter().map(|it| it.name)).collect();
+        let properties = entity.properties.iter().map(|property| property.name);
+        let properties: Vec<&str> = std::iter::once(KEY)
+            .chain(properties)
+            .chain(tags.iter().map(|(name, _)| name.as_str()))
+            .collect();
         let entities = Table {
             kind: TableKind::Entity,
             name: entity.type_name.to_owned(),
@@ -67,7 +73,7 @@ impl Events {
             columns: names(&[FROM_KEY, TO_KEY]),
             ..entities.clone()
         };
-        Self { log, since, from_key, entities, relationships }
+        Self { log, since, from_key, tags, entities, relationships }
     }
 
     /// The tables, of which no generation has any file.
@@ -93,12 +99,27 @@ impl Events {
     ) -> Result<(), E> {
         for batch in self.log.events_since(self.since).1 {
             let mut batch = batch.map_err(JupiterOneError::Store)?;
-            if table.kind == TableKind::Relationship {
-                batch = self.relationships(&batch);
-            }
+            batch = match table.kind {
+                TableKind::Entity => self.tagged(&batch),
+                TableKind::Relationship => self.relationships(&batch),
+            };
             shape.write_rows(&batch, findings, &mut each)?;
         }
         Ok(())
+    }
+
+    /// The events of a batch with the tags.
+    fn tagged(&self, events: &RecordBatch) -> RecordBatch {
+        let mut fields: Vec<Field> =
+            events.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+        let mut columns = events.columns().to_vec();
+        for (name, value) in &self.tags {
+            fields.push(Field::new(name, DataType::Utf8, false));
+            let values = vec![value.as_str(); events.num_rows()];
+            columns.push(Arc::new(StringArray::from(values)));
+        }
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+            .expect("tags are texts, one for each event")
     }
 
     /// The relationships to the events of a batch.

@@ -26,6 +26,8 @@ pub struct EventTables {
     pub log: EventLog,
     /// Whether events are known to be missing.
     pub partial: bool,
+    /// Properties that every event has alike, such as `tag.AccountName`: the names and the values.
+    pub tags: Vec<(String, String)>,
     /// The relationship from one entity to all of them.
     pub from: Option<EventOwner>,
 }
@@ -56,8 +58,9 @@ impl QuerySession {
         let stored = StoredTable::Events(log.clone());
         let opened = self.keep(&events.name, stored, opened)?;
         let table = declaration(TableKind::Entity, &events.name, &events.class, events, None);
-        let plan = tables::type_plan(&table, Arc::clone(&opened));
-        let plan = plan.map_err(|error| self.error(&error))?;
+        let plan = tables::type_plan(&table, Arc::clone(&opened))
+            .and_then(|plan| tables::tagged(plan, &events.tags))
+            .map_err(|error| self.error(&error))?;
         j1ql::describe(&mut self.graph, &table, plan.schema().as_arrow());
         self.register(&events.name, ContentKind::Entity, rows, events.partial, plan)?;
         let Some(owner) = &events.from else { return Ok(()) };

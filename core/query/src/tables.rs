@@ -104,6 +104,22 @@ pub(crate) fn type_plan(
     scan.project(columns)?.build()
 }
 
+/// The plan with further columns that have one value in all rows.
+pub(crate) fn tagged(
+    plan: LogicalPlan,
+    tags: &[(String, String)],
+) -> Result<LogicalPlan, DataFusionError> {
+    if tags.is_empty() {
+        return Ok(plan);
+    }
+    let mut columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+    columns.extend(
+        tags.iter()
+            .map(|(name, value)| lit(ScalarValue::Utf8View(Some(value.clone()))).alias(name)),
+    );
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
 /// `from|class|to`, the class in lower case.
 fn relationship_key(table: &Table, column: &impl Fn(&str) -> Expr) -> Expr {
     let class = table.class.first().map(|class| class.to_lowercase()).unwrap_or_default();

@@ -21,7 +21,7 @@ use crate::audit::{self, AuditReport, Collection, Gap, LOG, Notes};
 use crate::cli::{
     AuditCommand, BackfillArguments, BackfillSource, Global, ReportFormat, RowFormat, TailArguments,
 };
-use crate::config::{Audit, Config};
+use crate::config::{self, Audit, Config};
 use crate::exit::{Exit, Failure};
 use crate::ledger::{self, Event};
 use crate::output;
@@ -55,6 +55,7 @@ pub(super) async fn audit(global: &Global, command: AuditCommand) -> Result<Exit
 
 /// Makes the events a table of a session, if there are any.
 pub(super) async fn add_events(
+    global: &Global,
     session: &mut QuerySession,
     tenant: &TenantStore,
 ) -> Result<(), Failure> {
@@ -62,24 +63,27 @@ pub(super) async fn add_events(
     if log.files().is_empty() {
         return Ok(());
     }
-    let tables = tables(tenant.name(), &log)?;
+    let tables = tables(global, tenant.name(), &log)?;
     let added = session.add_events(&tables).await;
     added.map_err(|error| super::query::failure(error, Exit::Internal))
 }
 
 /// The events as tables.
-fn tables(tenant: &str, log: &EventLog) -> Result<EventTables, Failure> {
+fn tables(global: &Global, tenant: &str, log: &EventLog) -> Result<EventTables, Failure> {
     let now_ms = audit::now_ms();
     let notes = Notes::of(log)?;
     let partial = notes.trails.values().any(|coverage| lacks_events(coverage, now_ms));
     let mut from_key = String::new();
     ACCOUNT.write_key(tenant, &mut from_key);
     let [class] = AUDIT_EVENT.class else { unreachable!("an event has one class") };
+    let config = config::find(global.config.as_deref()).map(|source| Config::load(&source));
+    let tags = config.transpose()?.map(|config| run::tags(&config)).unwrap_or_default();
     Ok(EventTables {
         name: AUDIT_EVENT.type_name.to_owned(),
         class: class.name().to_owned(),
         log: log.clone(),
         partial,
+        tags: tags.into_iter().map(|tag| (tag.name, tag.value)).collect(),
         from: Some(EventOwner {
             name: ACCOUNT_HAS_AUDIT_EVENT.type_name.to_owned(),
             class: ACCOUNT_HAS_AUDIT_EVENT.class.name().to_owned(),
@@ -98,7 +102,7 @@ fn lacks_events(coverage: &Coverage, now_ms: i64) -> bool {
 }
 
 /// A session on the events alone, which need no generation.
-async fn session(tenant: &TenantStore) -> Result<QuerySession, Failure> {
+async fn session(global: &Global, tenant: &TenantStore) -> Result<QuerySession, Failure> {
     if tenant.events(LOG)?.files().is_empty() {
         return Err(Failure::usage(
             "there are no events of the audit trail yet: add `[audit]` to the configuration, and `run` \
@@ -107,7 +111,7 @@ async fn session(tenant: &TenantStore) -> Result<QuerySession, Failure> {
     }
     let session = QuerySession::empty(QuerySettings::default());
     let mut session = session.map_err(|error| Failure::new(Exit::Internal, error))?;
-    add_events(&mut session, tenant).await?;
+    add_events(global, &mut session, tenant).await?;
     Ok(session)
 }
 
@@ -128,7 +132,7 @@ async fn tail(global: &Global, arguments: &TailArguments) -> Result<Exit, Failur
         ledger::record_read(&tenant, &Event::AuditRead { question: "tail" });
     }
     if has_events || !arguments.follow {
-        let session = session(&tenant).await?;
+        let session = session(global, &tenant).await?;
         let latest = rows(&session, &sql).await?;
         if arguments.follow {
             seen = keys(&rows(&session, &recent("true")).await?);
@@ -150,7 +154,7 @@ async fn tail(global: &Global, arguments: &TailArguments) -> Result<Exit, Failur
         if now == files || now.is_empty() {
             continue;
         }
-        let came = match latest_rows(&tenant, &recent(&filter)).await {
+        let came = match latest_rows(global, &tenant, &recent(&filter)).await {
             Ok(came) => came,
             // A run has made these files into others in the meantime: they are read with the next look.
             Err(_) if tenant.events(LOG)?.files() != now => continue,
@@ -192,8 +196,12 @@ fn filter(arguments: &TailArguments) -> String {
     conditions.join(" and ")
 }
 
-async fn latest_rows(tenant: &TenantStore, sql: &str) -> Result<Vec<RecordBatch>, Failure> {
-    rows(&session(tenant).await?, sql).await
+async fn latest_rows(
+    global: &Global,
+    tenant: &TenantStore,
+    sql: &str,
+) -> Result<Vec<RecordBatch>, Failure> {
+    rows(&session(global, tenant).await?, sql).await
 }
 
 async fn rows(session: &QuerySession, sql: &str) -> Result<Vec<RecordBatch>, Failure> {
@@ -257,7 +265,7 @@ async fn report(global: &Global, name: &str, format: RowFormat) -> Result<Exit, 
         )));
     };
     let tenant = super::tenant(global)?;
-    let session = session(&tenant).await?;
+    let session = session(global, &tenant).await?;
     ledger::record_read(&tenant, &Event::AuditRead { question: name });
     super::query::answered(global, &session, sql, format.into()).await
 }

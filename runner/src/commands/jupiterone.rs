@@ -14,8 +14,8 @@ use crate::exit::{Exit, Failure};
 use crate::ledger::{self, Event};
 use crate::output;
 use crate::progress::Progress;
-use crate::run::Stop;
 use crate::run::report::{bytes, outcomes_of};
+use crate::run::{self, Stop};
 
 /// Writes the folder that JupiterOne's own command line reads.
 pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exit, Failure> {
@@ -113,7 +113,12 @@ async fn deliver_or_preview(
              the configuration",
         ));
     };
-    let options = DeliveryOptions { extras: jupiterone.extras, audit: jupiterone.audit, ..options };
+    let options = DeliveryOptions {
+        extras: jupiterone.extras,
+        audit: jupiterone.audit,
+        tags: run::tags(&config),
+        ..options
+    };
     let tenant = super::tenant(global)?;
     deliver::check_destination(&tenant, jupiterone, options.accept_destination)?;
     if dry_run {

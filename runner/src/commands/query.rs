@@ -36,7 +36,7 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
         None => QuerySession::empty(settings),
     };
     let mut session = session.map_err(|error| failure(error, Exit::Internal))?;
-    super::audit::add_events(&mut session, &tenant).await?;
+    super::audit::add_events(global, &mut session, &tenant).await?;
     let format = arguments.output.output;
     match &arguments.query {
         Some(text) => {

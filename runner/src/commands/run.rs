@@ -141,6 +141,7 @@ async fn deliver(
     let options = DeliveryOptions {
         extras: jupiterone.extras,
         audit: jupiterone.audit,
+        tags: run::tags(config),
         ..DeliveryOptions::default()
     };
     let delivering = jupiterone::deliver_published(config, jupiterone, &options, &progress, stop);

@@ -418,7 +418,7 @@ pub(super) fn account_row(config: &Config) -> Vec<(&'static str, String)> {
 }
 
 /// What the configuration gives to every entity.
-pub(super) fn tags(config: &Config) -> Vec<Tag> {
+pub(crate) fn tags(config: &Config) -> Vec<Tag> {
     let name = config.account.name.iter().filter(|_| config.account.tag_entities);
     name.map(|value| Tag { name: "tag.AccountName".to_owned(), value: value.clone() }).collect()
 }

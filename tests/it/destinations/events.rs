@@ -126,3 +126,20 @@ fn events_stay_when_they_are_switched_off_and_go_when_they_are_purged() {
     assert_eq!(refused.exit, Some(2));
     assert!(refused.stderr.contains("there is no `[audit]`"), "{}", refused.stderr);
 }
+
+#[test]
+fn events_have_the_account_name_as_every_entity_has() {
+    let delivery = Delivery::new();
+    let tagged =
+        |it: Configuration| it.text("account.name", "Acme").set("account.tag_entities", "true");
+    configure(&delivery, true, tagged);
+    delivery.scene.run_completely();
+    sync(&delivery, &[]);
+    let delivered = events(&delivery);
+    assert!(!delivered.is_empty());
+    assert!(delivered.iter().all(|event| event["tag.AccountName"] == "Acme"));
+    let sql = "select count(*) n from nexthink_audit_event where \"tag.AccountName\" = 'Acme'";
+    assert_eq!(delivery.scene.query(sql)[0]["n"], delivered.len());
+    let j1ql = "FIND nexthink_audit_event WITH tag.AccountName = 'Acme' AS e RETURN count(e) AS n";
+    assert_eq!(delivery.scene.query(j1ql)[0]["n"], delivered.len());
+}
