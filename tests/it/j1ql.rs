@@ -79,7 +79,7 @@ fn every_question_and_rule_for_jupiterone_has_an_answer_here() {
         for query in queries {
             let compiled = session.compile_j1ql(&query, environment);
             let compiled = compiled.unwrap_or_else(|error| panic!("{}", error.render(&query)));
-            let answer = session.sql(&compiled.sql).expect(&compiled.sql).collect().await;
+            let answer = session.j1ql(&compiled).expect(&compiled.sql).collect().await;
             answer.unwrap_or_else(|error| panic!("{query}\n{}\n{error}", compiled.sql));
         }
     });

@@ -13,6 +13,8 @@ use crate::syntax::{
 const MOST_OPTIONALS: usize = 6;
 /// How deep parentheses may be nested, so that no query exhausts the stack.
 const DEEPEST_NESTING: usize = 64;
+/// The most words and operators: an expression is as deep as it has of them.
+const MOST_TERMS: usize = 1_000;
 /// The longest query, in bytes.
 const LONGEST_QUERY: usize = 64 * 1024;
 
@@ -63,9 +65,29 @@ pub fn parse(query: &str) -> Result<(Query, Vec<Warning>), J1qlError> {
         return Err(J1qlError::new(span, message));
     }
     let (tokens, warnings) = lexer::tokens(query)?;
+    check_terms(&tokens)?;
     let mut parser = Parser { query, tokens, at: 0, depth: 0 };
     let parsed = parser.query()?;
     Ok((parsed, warnings))
+}
+
+/// Refuses a query of so many conditions that nothing could plan it.
+fn check_terms(tokens: &[Token]) -> Result<(), J1qlError> {
+    let is_term = |token: &&Token| {
+        use Symbol::{Close, Comma, Dot, Open};
+        match &token.kind {
+            TokenKind::Word(_) => true,
+            TokenKind::Symbol(symbol) => !matches!(symbol, Comma | Dot | Open | Close),
+            _ => false,
+        }
+    };
+    match tokens.iter().filter(is_term).nth(MOST_TERMS) {
+        None => Ok(()),
+        Some(token) => {
+            let message = format!("the query has more than {MOST_TERMS} words and operators");
+            Err(J1qlError::new(token.span, message))
+        }
+    }
 }
 
 struct Parser<'a> {

@@ -191,6 +191,8 @@ fn a_query_nested_too_deep_or_too_long_is_refused_and_exhausts_nothing() {
     }
     let sum = format!("FIND Device AS d RETURN {}1", "2^".repeat(30_000));
     assert!(compiled(&sum).is_err());
+    let query = format!("FIND Device WITH osName = 'a'{}", " OR osName = 'b'".repeat(500));
+    assert!(compiled(&query).expect_err("too many").message.contains("1000 words"));
     let query = format!("FIND Device WITH osName = '{}'", "a".repeat(70_000));
     assert!(compiled(&query).expect_err("too long").message.contains("longer"));
 }

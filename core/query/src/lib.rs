@@ -11,7 +11,7 @@ mod session;
 mod stored;
 mod tables;
 
-pub use core_j1ql::{Environment, J1qlError, Warning, is_j1ql};
+pub use core_j1ql::{Compiled, Environment, J1qlError, Warning, is_j1ql};
 pub use error::QueryError;
 pub use events::{EventOwner, EventTables};
 pub use format::{Format, ResultWriter, escape_for_csv, escape_for_terminal, escape_in_json};

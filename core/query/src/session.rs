@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use core_j1ql::Graph;
+use core_j1ql::{Compiled, Graph};
 use core_store::{Generation, Table, TableKind};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -111,6 +111,18 @@ impl QuerySession {
     pub fn sql(&self, sql: &str) -> Result<QueryResult, QueryError> {
         complexity::check(sql)?;
         planning::on_deep_stack(|| self.start(sql))
+    }
+
+    /// The same for a translated J1QL query.
+    ///
+    /// # Errors
+    /// As [`QuerySession::sql`].
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn j1ql(&self, query: &Compiled) -> Result<QueryResult, QueryError> {
+        complexity::check_length(&query.sql)?;
+        planning::on_deep_stack(|| self.start(&query.sql))
     }
 
     async fn start(&self, sql: &str) -> Result<QueryResult, QueryError> {

@@ -16,6 +16,7 @@ use step_account::ACCOUNT;
 use step_audit::{ACCOUNT_HAS_AUDIT_EVENT, AUDIT_EVENT};
 
 use super::check;
+use super::query::Question;
 use super::run::{RUN, interruptible};
 use crate::audit::{self, AuditReport, Collection, Gap, LOG, Notes};
 use crate::cli::{
@@ -267,7 +268,8 @@ async fn report(global: &Global, name: &str, format: RowFormat) -> Result<Exit, 
     let tenant = super::tenant(global)?;
     let session = session(global, &tenant).await?;
     ledger::record_read(&tenant, &Event::AuditRead { question: name });
-    super::query::answered(global, &session, sql, format.into()).await
+    let question = Question::Sql(sql);
+    super::query::answered(global, &session, &question, format.into()).await
 }
 
 /// Lists the ready reports.
@@ -337,15 +339,15 @@ pub(super) async fn backfill(
         read_again(config, settings, &lock, (arguments.start_over, span), &stop, &mut removed);
     let read = interruptible(Box::pin(reading), &stop, RUN).await;
     let (exit, added) = match &read {
-        Ok(report) if report.is_complete() => (Exit::Complete, report.added()),
-        Ok(report) => (Exit::Partial, report.added()),
+        Ok(report) => (report.exit(), report.added()),
         Err(failure) => (failure.exit, 0),
     };
     let Gap { from, to } = Gap::of(&span);
     let (from, to) = (from.as_str(), to.as_str());
     let event = Event::Backfill { source: LOG, from, to, removed, added, exit_code: exit as u8 };
-    ledger::record(lock.tenant(), &event)?;
+    let recorded = ledger::record(lock.tenant(), &event);
     let report = read?;
+    recorded?;
     match arguments.output {
         ReportFormat::Json => {
             let text = serde_json::to_string_pretty(&report);

@@ -6,7 +6,9 @@ pub(super) mod worker;
 use std::io;
 
 use arrow_schema::Schema;
-use core_query::{Format, QueryError, QuerySession, QuerySettings, ResultWriter};
+use core_query::{
+    Compiled, Format, QueryError, QueryResult, QuerySession, QuerySettings, ResultWriter,
+};
 use core_store::StoreError;
 use serde_json::json;
 
@@ -40,21 +42,46 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
     let format = arguments.output.output;
     match &arguments.query {
         Some(text) => {
-            let sql = if core_query::is_j1ql(text) {
-                j1ql::translated(global, &session, text, &arguments.parameters)?
+            let question = if core_query::is_j1ql(text) {
+                let parameters = &arguments.parameters;
+                Question::J1ql(j1ql::translated(global, &session, text, parameters)?)
             } else {
-                text.clone()
+                Question::Sql(text)
             };
             if arguments.explain {
-                output::result(&sql);
+                output::result(question.sql());
                 return Ok(Exit::Complete);
             }
             let id = generation.as_ref().map_or("none", |it| it.id().as_str());
             let query = privacy::ledger_token(global, text);
             ledger::record_read(&tenant, &Event::Query { generation: id, query });
-            answered(global, &session, &sql, format.into()).await
+            answered(global, &session, &question, format.into()).await
         }
         None => tables(&session, format),
+    }
+}
+
+/// What a session is asked.
+pub(super) enum Question<'a> {
+    /// SQL as a user or this program wrote it.
+    Sql(&'a str),
+    /// A translated J1QL query.
+    J1ql(Compiled),
+}
+
+impl Question<'_> {
+    fn sql(&self) -> &str {
+        match self {
+            Self::Sql(sql) => sql,
+            Self::J1ql(compiled) => &compiled.sql,
+        }
+    }
+
+    fn ask(&self, session: &QuerySession) -> Result<QueryResult, QueryError> {
+        match self {
+            Self::Sql(sql) => session.sql(sql),
+            Self::J1ql(compiled) => session.j1ql(compiled),
+        }
     }
 }
 
@@ -62,10 +89,10 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
 pub(super) async fn answered(
     global: &Global,
     session: &QuerySession,
-    sql: &str,
+    question: &Question<'_>,
     format: Format,
 ) -> Result<Exit, Failure> {
-    match answer(session, sql, format).await {
+    match answer(session, question, format).await {
         Err(QueryError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             Ok(Exit::Complete)
         }
@@ -105,10 +132,10 @@ pub(super) fn writer(
 /// Prints the answer. Returns the partial tables that it is made from.
 async fn answer(
     session: &QuerySession,
-    sql: &str,
+    question: &Question<'_>,
     format: Format,
 ) -> Result<Vec<String>, QueryError> {
-    let mut result = session.sql(sql)?;
+    let mut result = question.ask(session)?;
     let mut writer = writer(format, &result.schema())?;
     while let Some(batch) = result.next().await? {
         writer.write(&batch)?;

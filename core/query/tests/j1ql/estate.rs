@@ -8,7 +8,7 @@ use arrow::array::{
     ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
     TimestampMillisecondArray,
 };
-use core_j1ql::Environment;
+use core_j1ql::{Compiled, Environment};
 use core_query::{Format, QuerySession, QuerySettings, ResultWriter};
 use core_store::{
     Draft, Generation, GenerationId, Location, Outcome, Store, TableDeclaration, TableKind,
@@ -59,12 +59,12 @@ impl Estate {
             .session
             .compile_j1ql(query, environment)
             .map_err(|error| format!("{query}\n{}", error.render(query)))?;
-        let answer = self.run(&compiled.sql).await;
+        let answer = self.run(&compiled).await;
         Ok(answer.map_err(|error| format!("{query}\n{}\n{error}", compiled.sql))?)
     }
 
-    async fn run(&self, sql: &str) -> Result<Vec<String>, Box<dyn Error>> {
-        let mut result = self.session.sql(sql)?;
+    async fn run(&self, query: &Compiled) -> Result<Vec<String>, Box<dyn Error>> {
+        let mut result = self.session.j1ql(query)?;
         let mut writer = ResultWriter::new(Format::Csv, &result.schema(), Vec::new())?;
         while let Some(batch) = result.next().await? {
             writer.write(&batch)?;

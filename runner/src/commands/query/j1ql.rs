@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use core_query::{Environment, QuerySession};
+use core_query::{Compiled, Environment, QuerySession};
 
 use crate::cli::{Global, Parameter};
 use crate::exit::Failure;
@@ -15,7 +15,7 @@ pub(super) fn translated(
     session: &QuerySession,
     query: &str,
     parameters: &[Parameter],
-) -> Result<String, Failure> {
+) -> Result<Compiled, Failure> {
     let parameters: BTreeMap<String, String> =
         parameters.iter().map(|given| (given.name.clone(), given.value.clone())).collect();
     let now_ms = i64::try_from(Moment::now().0).unwrap_or(i64::MAX);
@@ -28,5 +28,5 @@ pub(super) fn translated(
             output::note(&format!("note: {}", warning.render(query)));
         }
     }
-    Ok(compiled.sql)
+    Ok(compiled)
 }
