@@ -172,7 +172,7 @@ impl Lexer<'_> {
                 let message = "an invisible character from a pasted text is skipped".to_owned();
                 self.warnings.push(Warning { message, span });
                 self.at = span.end;
-            } else if self.rest().starts_with("/*") && !self.expects_regex() {
+            } else if self.rest().starts_with("/*") {
                 let start = self.at;
                 let Some(length) = self.rest().find("*/") else {
                     self.at = self.query.len();
@@ -353,7 +353,7 @@ fn is_word_part(character: char) -> bool {
 }
 
 /// Characters that a pasted text may have between words, and that are no white space.
-fn is_invisible(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     matches!(character, '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' | '\u{00AD}')
 }
 

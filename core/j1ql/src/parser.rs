@@ -44,10 +44,11 @@ const FOREIGN: [(&str, &str); 14] = [
 
 /// Whether a text is meant as J1QL: it begins with `FIND`, after white space and comments.
 pub fn is_j1ql(text: &str) -> bool {
-    let mut rest = text.trim_start_matches(|next: char| !next.is_alphanumeric() && next != '/');
+    let is_blank = |next: char| next.is_whitespace() || lexer::is_invisible(next);
+    let mut rest = text.trim_start_matches(is_blank);
     while let Some(comment) = rest.strip_prefix("/*") {
         let after = comment.split_once("*/").map_or("", |(_, after)| after);
-        rest = after.trim_start();
+        rest = after.trim_start_matches(is_blank);
     }
     let word = rest.split(|next: char| !next.is_alphanumeric()).next().unwrap_or_default();
     word.eq_ignore_ascii_case("find")

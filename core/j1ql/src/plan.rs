@@ -165,15 +165,11 @@ impl<'a> Plan<'a> {
         let right = self.nodes.len() - 1;
         let mut relations: Vec<Relation<'a>> = Vec::new();
         let lefts: BTreeSet<usize> = self.variants.iter().map(|variant| variant.current).collect();
-        for left in lefts {
+        let mut dead_ends = BTreeSet::new();
+        for &left in &lefts {
             let found = self.relations(step, left, right, graph);
             if found.is_empty() {
-                let error = self.impossible(step, left, right, graph);
-                if !step.is_negated {
-                    return Err(error);
-                }
-                let message = format!("{}, so nothing is left out", error.message);
-                warnings.push(Warning { message, span: error.span });
+                dead_ends.insert(left);
             }
             for relation in found {
                 let is_same = |known: &Relation<'_>| {
@@ -184,6 +180,18 @@ impl<'a> Plan<'a> {
                     relations.push(relation);
                 }
             }
+        }
+        if let Some(&left) = dead_ends.last().filter(|_| dead_ends == lefts) {
+            let error = self.impossible(step, left, right, graph);
+            if !step.is_negated {
+                return Err(error);
+            }
+            let message = format!("{}, so nothing is left out", error.message);
+            warnings.push(Warning { message, span: error.span });
+        }
+        if !step.is_negated {
+            // Ways that end here are not taken further; the others are.
+            self.variants.retain(|variant| !dead_ends.contains(&variant.current));
         }
         for variant in &mut self.variants {
             variant.hops.push(Hop { link, left: variant.current });

@@ -127,6 +127,10 @@ const ERRORS: &[(&str, &str, &str)] = &[
     ("FIND «#Critical» Device", "smart classes", ""),
     ("FIND Device AS d LIMIT «many»", "a whole number", ""),
     ("FIND Device LIMIT 1 «LIMIT» 2", "twice", ""),
+    ("FIND Device AS d RETURN d.osName, «d.osName»", "returned twice", "AS name"),
+    ("FIND Device AS d RETURN d.osName ORDER BY «1»", "a value orders nothing", ""),
+    ("FIND Device WITH osName = «/(/»", "no regular expression", ""),
+    ("FIND Device WITH osName = «/{{x}}/»", "takes no parameter", "~="),
     ("FIND «UNIQUE» Device", "UNIQUE needs a RETURN", ""),
     ("FIND Device (THAT USES User)«»", "expected ?", "is optional"),
     ("FIND Device RETURN TREE ORDER BY «Device.osName»", "a TREE has no order", ""),
@@ -193,6 +197,8 @@ fn a_query_nested_too_deep_or_too_long_is_refused_and_exhausts_nothing() {
     assert!(compiled(&sum).is_err());
     let query = format!("FIND Device WITH osName = 'a'{}", " OR osName = 'b'".repeat(500));
     assert!(compiled(&query).expect_err("too many").message.contains("1000 words"));
+    let roots = format!("FIND Device AS d RETURN {}2{}", "sqrt(".repeat(60), ")".repeat(60));
+    assert!(compiled(&roots).expect_err("too long").message.contains("root"));
     let query = format!("FIND Device WITH osName = '{}'", "a".repeat(70_000));
     assert!(compiled(&query).expect_err("too long").message.contains("longer"));
 }
@@ -214,4 +220,14 @@ fn text_values_cannot_leave_their_quotes() {
     let sql = compiled(query).expect("valid").sql;
     assert!(sql.contains("'''; DROP TABLE x; --'"), "{sql}");
     assert!(sql.contains("AS \"a\"\"b\""), "{sql}");
+}
+
+#[test]
+fn a_query_is_j1ql_if_its_first_word_is_find() {
+    for query in ["FIND Device", "  find *", "/* all */ Find User", "\u{200B}FIND Device"] {
+        assert!(core_j1ql::is_j1ql(query), "{query}");
+    }
+    for query in ["select 1", "-- find all\nselect 1", "(select 1)", "findings", ""] {
+        assert!(!core_j1ql::is_j1ql(query), "{query}");
+    }
 }

@@ -145,17 +145,30 @@ async fn tail(global: &Global, arguments: &TailArguments) -> Result<Exit, Failur
     if !arguments.follow {
         return Ok(Exit::Complete);
     }
+    let following = follow(global, &tenant, &filter, format, seen);
+    tokio::select! {
+        // One wait for all looks: a signal between two of them would be lost.
+        _ = super::run::signal() => Ok(Exit::Complete),
+        followed = following => followed,
+    }
+}
+
+/// Prints events as they come, until nobody reads any more.
+async fn follow(
+    global: &Global,
+    tenant: &TenantStore,
+    filter: &str,
+    format: Format,
+    mut seen: HashSet<String>,
+) -> Result<Exit, Failure> {
     let mut files = tenant.events(LOG)?.files().to_vec();
     loop {
-        tokio::select! {
-            _ = super::run::signal() => return Ok(Exit::Complete),
-            () = tokio::time::sleep(LOOK) => {}
-        }
+        tokio::time::sleep(LOOK).await;
         let now = tenant.events(LOG)?.files().to_vec();
         if now == files || now.is_empty() {
             continue;
         }
-        let came = match latest_rows(global, &tenant, &recent(&filter)).await {
+        let came = match latest_rows(global, tenant, &recent(filter)).await {
             Ok(came) => came,
             // A run has made these files into others in the meantime: they are read with the next look.
             Err(_) if tenant.events(LOG)?.files() != now => continue,

@@ -42,6 +42,16 @@ pub(super) fn certify(
     if unfinished.is_empty() {
         return Ok(());
     }
+    let damaged = lock.tenant().damaged_generations()?;
+    if !damaged.is_empty() {
+        let generations: Vec<String> = damaged.iter().map(|it| it.id.to_string()).collect();
+        tracing::error!(
+            generations = generations.join(", "),
+            "an erasure that was interrupted cannot be certified, since generations cannot be read: \
+             `privacy erase --remove-damaged` removes them"
+        );
+        return Ok(());
+    }
     let suppressions = suppressions(config, lock.tenant())?;
     let found = search(lock.tenant(), &suppressions)?;
     for id in unfinished {
@@ -102,7 +112,8 @@ fn certificate_of(
         texts_emptied: cleansed.map_or(0, |it| it.texts),
         events_removed,
         damaged_generations_removed: Vec::new(),
-        possible_mentions: Value::Array(Vec::new()),
+        // Nobody knows the names any more, so nothing was looked for.
+        possible_mentions: Value::Null,
         raw_files_removed: cleansed.map_or(0, |it| it.raw_files),
         files_scanned: found.scanned_files,
         tables_scanned: found.scanned_tables,

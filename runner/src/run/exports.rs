@@ -179,8 +179,10 @@ impl Fetcher {
         query: &QueryId,
         parameters: &BTreeMap<String, String>,
     ) -> Narrowing {
-        let _permit = self.executing.acquire().await.expect("the semaphore is never closed");
-        let executing = self.client.execute(query, parameters);
+        let executing = async {
+            let _permit = self.executing.acquire().await.expect("the semaphore is never closed");
+            self.client.execute(query, parameters).await
+        };
         match tokio::time::timeout(EXECUTE_PATIENCE, executing).await {
             Ok(Ok(answer)) => answer.limits.map(|it| Narrowing::new(step, it)).unwrap_or_default(),
             Ok(Err(error)) => {

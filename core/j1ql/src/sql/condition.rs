@@ -344,6 +344,18 @@ fn regex(
             format!("the property is {}, and a regular expression needs a text", kind.describe());
         return Err(J1qlError::new(span, message).with_help("write ~= 'part' or = 'value'"));
     }
+    if pattern.contains("{{") || pattern.contains("${param.") {
+        let error = J1qlError::new(span, "a regular expression takes no parameter");
+        return Err(error.with_help("write ~= '{{name}}' for a text that is contained"));
+    }
+    if let Err(error) = regex_syntax::parse(pattern) {
+        let reason = match &error {
+            regex_syntax::Error::Parse(error) => error.kind().to_string(),
+            regex_syntax::Error::Translate(error) => error.kind().to_string(),
+            _ => "it cannot be read".to_owned(),
+        };
+        return Err(J1qlError::new(span, format!("this is no regular expression: {reason}")));
+    }
     let sql = &property.sql;
     let pattern = literal(pattern);
     Ok(Test::Sql(match flags {

@@ -21,6 +21,9 @@ use crate::syntax::{Arithmetic, Expression, Function, Item, Path, Query, Spanned
 const SUM_TABLES: [&str; 8] =
     ["sums0", "sums1", "sums2", "sums3", "sums4", "sums5", "sums6", "sums7"];
 
+/// The longest calculation under a root, in bytes of SQL.
+const MAX_UNDER_ROOT: usize = 4096;
+
 /// Writes the columns of the answer.
 pub(crate) fn sql(
     query: &Query,
@@ -30,7 +33,9 @@ pub(crate) fn sql(
     columns: &mut Columns,
     context: &mut Context<'_>,
 ) -> Result<Body, J1qlError> {
-    let is_grouped = items.iter().any(|item| has_aggregate(&item.expression.value));
+    let expressions = items.iter().map(|item| &item.expression.value);
+    let ordered = query.order.iter().map(|order| &order.expression.value);
+    let is_grouped = expressions.chain(ordered).any(has_aggregate);
     let mut writer = Writer {
         plan,
         columns,
@@ -42,7 +47,14 @@ pub(crate) fn sql(
     };
     let mut outputs: Vec<Output> = Vec::new();
     for item in items {
-        outputs.extend(writer.item(item)?);
+        for output in writer.item(item)? {
+            if outputs.iter().any(|known| known.name == output.name) {
+                let message = format!("the column {} is returned twice", output.name);
+                let error = J1qlError::new(item.expression.span, message);
+                return Err(error.with_help("give it another name: … AS name"));
+            }
+            outputs.push(output);
+        }
     }
     let order = writer.order(query, &outputs)?;
     let select: Vec<String> = outputs
@@ -223,6 +235,11 @@ impl Writer<'_, '_> {
             Function::Sqrt => {
                 // The root of a negative number is undefined, and not an error or NaN.
                 let value = self.number(&arguments[0])?;
+                // The calculation stands there twice, so roots of roots would grow without bound.
+                if value.len() > MAX_UNDER_ROOT {
+                    let span = arguments[0].span;
+                    return Err(J1qlError::new(span, "the calculation under the root is too long"));
+                }
                 number(format!("CASE WHEN {value} >= 0 THEN sqrt({value}) END"))
             }
             Function::Ceil => number(format!("ceil({})", self.number(&arguments[0])?)),
@@ -415,6 +432,10 @@ impl Writer<'_, '_> {
         expression: &Spanned<Expression>,
         outputs: &[Output],
     ) -> Result<String, J1qlError> {
+        if matches!(expression.value, Expression::Value(_)) {
+            let error = J1qlError::new(expression.span, "a value orders nothing");
+            return Err(error.with_help("name a returned column or a property"));
+        }
         if let Expression::Selector(path) = &expression.value {
             let name = path.joined();
             if let Some(output) = outputs.iter().find(|output| output.name == name) {

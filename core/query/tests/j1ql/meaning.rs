@@ -199,6 +199,10 @@ async fn an_optional_part_is_a_union_with_and_without_it() -> Checked {
     check(
         &estate,
         &[
+            // Only the paths without the alert can go on.
+            ("FIND Device AS d (THAT HAS Alert)? THAT INSTALLED Application AS p RETURN d._key, p._key", &[
+                "d1,p1", "d1,p2", "d2,p1",
+            ]),
             ("FIND User AS u (THAT HAS Alert AS a)? RETURN u._key, a._key", &[
                 "u1,", "u2,", "u3,", "u2,a3",
             ]),
@@ -219,6 +223,7 @@ async fn counts_are_of_distinct_entities_and_sums_take_each_once() -> Checked {
     check(
         &estate,
         &[
+            ("FIND User AS u THAT USES Device AS d RETURN u._key ORDER BY count(d) DESC", &["u1", "u2"]),
             ("FIND User AS u THAT USES Device AS d RETURN count(d), count(u), sum(d.memory), avg(d.memory)", &["2,2,48,24.0"]),
             ("FIND User AS u THAT USES Device AS d RETURN u.displayName AS who, count(d) AS n, sum(d.memory) AS gb ORDER BY n DESC", &[
                 "anna,2,48", "ben,1,32",
