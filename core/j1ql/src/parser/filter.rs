@@ -221,16 +221,18 @@ impl Parser<'_> {
     /// Reads what is added to a moment and taken from it: `- 7 days`.
     fn date_from(&mut self, base: DateBase) -> Result<Value, J1qlError> {
         let mut offsets = Vec::new();
-        loop {
+        // A sign before anything else than a number belongs to a calculation around the date.
+        while matches!(self.ahead(1), TokenKind::Number(_)) {
             let sign = if self.take(Symbol::Plus) {
                 1
             } else if self.take(Symbol::Minus) {
                 -1
             } else {
-                return Ok(Value::Date(Date { base, offsets }));
+                break;
             };
             offsets.push(self.offset(sign)?);
         }
+        Ok(Value::Date(Date { base, offsets }))
     }
 
     fn offset(&mut self, sign: i64) -> Result<Offset, J1qlError> {

@@ -246,6 +246,7 @@ async fn calculations_return_nothing_where_there_is_no_value() -> Checked {
         &estate,
         &[
             ("FIND Device AS d RETURN d._key, d.memory / 3 * 3 + 2 ^ 2 - 1", &["d1,19.0", "d2,35.0", "d3,"]),
+            ("FIND Device AS d RETURN (date.now - d.lastSeenOn) / 86400000", &["", "1.0", "40.0"]),
             ("FIND Device AS d RETURN d.memory / 0", &["", "", ""]),
             ("FIND Device AS d RETURN coalesce(d.osName, d.displayName)", &["DEV-3", "Windows 11", "macOS 15"]),
             ("FIND Device AS d RETURN concat(d._key, '/', d.memory)", &["d1/16", "d2/32", "d3/"]),
