@@ -144,7 +144,11 @@ impl Coverage {
     /// and what has come since the last run whose clock was not.
     fn drop_wrong_claims(&mut self, now_ms: i64, local_ms: i64, settings: &WindowSettings) {
         let last_ms = self.read_at_ms.last().copied();
-        while self.read_at_ms.last().is_some_and(|it| *it > now_ms + CLOCK_TOLERANCE_MS) {
+        while self
+            .read_at_ms
+            .last()
+            .is_some_and(|read_at_ms| *read_at_ms > now_ms + CLOCK_TOLERANCE_MS)
+        {
             self.read_at_ms.pop();
         }
         let mut trusted_until_ms = now_ms;
@@ -172,7 +176,7 @@ impl Coverage {
         let is_settled = was_ever_read && !self.is_wanted_unsettled;
         self.wanted_from_ms = Some(match self.wanted_from_ms {
             Some(from_ms) if is_settled && from_ms <= now_ms => from_ms,
-            // Set by a clock that may have been wrong: what nobody can ask for is not what was meant.
+            // A wrong clock may have set it. A start before what Nexthink keeps cannot be requested.
             Some(from_ms) if !self.run.is_first && from_ms >= oldest => from_ms.min(first),
             _ => first,
         });

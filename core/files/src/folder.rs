@@ -105,7 +105,7 @@ pub fn remove_folder_if_present(path: &Path) -> Result<(), FileError> {
 
 /// Removes a folder if there is nothing in it.
 pub fn remove_folder_if_empty(path: &Path) {
-    // Whatever keeps it there, an empty folder is in nobody's way.
+    // Failing to remove an empty folder does no harm.
     let _ = guarded(Operation::Remove, path, || fs::remove_dir(path));
 }
 
