@@ -9,6 +9,7 @@ pub(crate) mod retrieval;
 pub(crate) mod search;
 pub(crate) mod subject;
 mod unfinished;
+pub(crate) mod withheld;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

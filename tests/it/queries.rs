@@ -116,3 +116,32 @@ fn an_older_generation_can_be_asked() {
     assert_eq!(published.len(), 2);
     assert_eq!((&published[0]["published"], &published[1]["id"]), (&true.into(), &first.into()));
 }
+
+#[test]
+fn personal_columns_can_be_left_out() {
+    let scene = published();
+    let ask =
+        |query: &str| scene.program(&["query", "--without-personal", "--output", "json", query]);
+    let ended = ask("select * from nexthink_user order by _key limit 1");
+    assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+    let rows: Value = serde_json::from_str(&ended.stdout).expect("an array of objects");
+    let user = rows[0].as_object().expect("an object");
+    let columns: Vec<&str> = user.keys().map(String::as_str).collect();
+    let shown = ["_key", "_type", "_class", "id", "userIds", "userType", "lastSeenOn", "createdOn"];
+    let mut expected = shown.to_vec();
+    expected.sort_unstable();
+    let mut sorted = columns.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, expected);
+    assert!(
+        user["lastSeenOn"].as_str().is_some_and(|time| time.ends_with("T00:00:00Z")),
+        "{user:?}"
+    );
+    for query in ["select upn from nexthink_user", "FIND User WITH upn ~= 'a' RETURN User.userType"]
+    {
+        let ended = ask(query);
+        assert_eq!(ended.exit, Some(2), "{query}");
+        assert!(ended.stderr.contains("upn is withheld here"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("without --without-personal"), "{}", ended.stderr);
+    }
+}

@@ -28,14 +28,24 @@ pub struct J1qlError {
     pub help: Option<String>,
     /// The place in the query.
     pub span: Span,
+    /// The property that does not exist, if that is what is wrong.
+    pub unknown_property: Option<String>,
 }
 
 impl J1qlError {
-    pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, span }
+    /// An error at a place, without help.
+    pub fn new(span: Span, message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None, span, unknown_property: None }
     }
 
-    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn about_property(mut self, property: &str) -> Self {
+        self.unknown_property = Some(property.to_owned());
+        self
+    }
+
+    /// Says how to write it instead.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -53,9 +63,15 @@ pub struct Warning {
     pub message: String,
     /// The place in the query.
     pub span: Span,
+    /// The property that does not exist, if that is what is remarkable.
+    pub unknown_property: Option<String>,
 }
 
 impl Warning {
+    pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
+        Self { message: message.into(), span, unknown_property: None }
+    }
+
     /// Returns the message and the line of the query with a caret under the place.
     pub fn render(&self, query: &str) -> String {
         render(query, &self.message, None, self.span)

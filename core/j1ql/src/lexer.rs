@@ -170,7 +170,7 @@ impl Lexer<'_> {
             } else if is_invisible(next) {
                 let span = Span { start: self.at, end: self.at + next.len_utf8() };
                 let message = "an invisible character from a pasted text is skipped".to_owned();
-                self.warnings.push(Warning { message, span });
+                self.warnings.push(Warning::new(span, message));
                 self.at = span.end;
             } else if self.rest().starts_with("/*") {
                 let start = self.at;
@@ -287,7 +287,7 @@ impl Lexer<'_> {
         if !open.is_ascii() {
             let span = Span { start, end: self.at };
             let message = "a curly quote from a pasted text counts as a straight one".to_owned();
-            self.warnings.push(Warning { message, span });
+            self.warnings.push(Warning::new(span, message));
         }
         let mut text = String::new();
         while let Some(next) = self.peek() {

@@ -187,7 +187,7 @@ impl<'a> Plan<'a> {
                 return Err(error);
             }
             let message = format!("{}, so nothing is left out", error.message);
-            warnings.push(Warning { message, span: error.span });
+            warnings.push(Warning::new(error.span, message));
         }
         if !step.is_negated {
             // Ways that end here are not taken further; the others are.

@@ -35,7 +35,10 @@ pub(crate) struct Context<'a> {
 
 impl Context<'_> {
     pub(crate) fn warn(&mut self, span: Span, message: impl Into<String>) {
-        let warning = Warning { message: message.into(), span };
+        self.add(Warning::new(span, message));
+    }
+
+    fn add(&mut self, warning: Warning) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
@@ -138,7 +141,8 @@ fn start_order(query: &Query, plan: &Plan<'_>, names: &[&str]) -> Result<String,
             && plan.slot(first, expression.span)? == Slot::Node(0);
         let property = if is_start { rest.join(".") } else { path.joined() };
         if !names.contains(&property.as_str()) {
-            let error = J1qlError::new(expression.span, format!("there is no property {property}"));
+            let error = J1qlError::new(expression.span, format!("there is no property {property}"))
+                .about_property(&property);
             return Err(match most_similar(&property, names.iter().copied()) {
                 Some(similar) => error.with_help(format!("did you mean {similar}?")),
                 None => error,
@@ -241,7 +245,9 @@ pub(crate) fn warn_unknown(
         Some(similar) => format!("; did you mean {similar}?"),
         None => "; a text needs quotes".to_owned(),
     };
-    context.warn(span, format!("nothing here has the property {property}{near}"));
+    let message = format!("nothing here has the property {property}{near}");
+    let unknown_property = Some(property.to_owned());
+    context.add(Warning { unknown_property, ..Warning::new(span, message) });
 }
 
 /// The kind of values that come from several types: text if they differ.

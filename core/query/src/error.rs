@@ -71,6 +71,14 @@ pub enum QueryError {
         /// All names there are, as a query has to write them.
         columns: Vec<String>,
     },
+    /// The query names a column that the session withholds.
+    #[error("column {name} is withheld here: {remedy}")]
+    Withheld {
+        /// The column as the query names it.
+        name: String,
+        /// What to do to see it.
+        remedy: String,
+    },
     /// The query is longer than any that a person or a program has reason to write.
     #[error(
         "the query has {bytes} bytes, more than {MAX_BYTES}: ask in parts, or join a list of values \

@@ -58,7 +58,7 @@ impl QuerySession {
         let stored = StoredTable::Events(log.clone());
         let opened = self.keep(&events.name, stored, opened)?;
         let table = declaration(TableKind::Entity, &events.name, &events.class, events, None);
-        let plan = tables::type_plan(&table, Arc::clone(&opened))
+        let plan = tables::type_plan(&table, Arc::clone(&opened), self.withholding.as_mut())
             .and_then(|plan| tables::tagged(plan, &events.tags))
             .map_err(|error| self.error(&error))?;
         j1ql::describe(&mut self.graph, &table, plan.schema().as_arrow());
@@ -67,7 +67,7 @@ impl QuerySession {
         let ends = Some((owner.from_type.clone(), events.name.clone()));
         let table = declaration(TableKind::Relationship, &owner.name, &owner.class, events, ends);
         let plan = edges(&events.name, opened, &owner.from_key)
-            .and_then(|edges| tables::type_plan(&table, edges))
+            .and_then(|edges| tables::type_plan(&table, edges, None))
             .map_err(|error| self.error(&error))?;
         j1ql::describe(&mut self.graph, &table, plan.schema().as_arrow());
         self.register(&owner.name, ContentKind::Relationship, rows, events.partial, plan)

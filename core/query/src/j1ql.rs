@@ -13,13 +13,26 @@ impl QuerySession {
     ///
     /// # Errors
     ///
-    /// [`J1qlError`] with the place of what is no J1QL or what the tables do not have.
+    /// [`J1qlError`] with the place of what is no J1QL, what the tables do not have or what the session
+    /// withholds.
     pub fn compile_j1ql(
         &self,
         query: &str,
         environment: Environment<'_>,
     ) -> Result<Compiled, J1qlError> {
-        core_j1ql::compile(query, &self.graph, environment)
+        let compiled = core_j1ql::compile(query, &self.graph, environment);
+        let Some(withholding) = &self.withholding else { return compiled };
+        let compiled = compiled.map_err(|error| withholding.explain_j1ql(error))?;
+        // A property that does not exist is undefined, and only a warning. One that is withheld exists.
+        for warning in &compiled.warnings {
+            let property = warning.unknown_property.as_deref();
+            if property.is_some_and(|property| withholding.withholds(property)) {
+                let error = J1qlError::new(warning.span, warning.message.as_str());
+                let unknown_property = warning.unknown_property.clone();
+                return Err(withholding.explain_j1ql(J1qlError { unknown_property, ..error }));
+            }
+        }
+        Ok(compiled)
     }
 
     /// The types of entities and relationships that can be asked for.

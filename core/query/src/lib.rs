@@ -10,6 +10,7 @@ mod planning;
 mod session;
 mod stored;
 mod tables;
+mod withheld;
 
 pub use core_j1ql::{Compiled, Environment, J1qlError, Warning, is_j1ql};
 pub use error::QueryError;
@@ -17,3 +18,4 @@ pub use events::{EventOwner, EventTables};
 pub use format::{Format, ResultWriter, escape_for_csv, escape_for_terminal, escape_in_json};
 pub use session::{QueryResult, QuerySession, QuerySettings};
 pub use tables::{ColumnInfo, ContentKind, TableInfo};
+pub use withheld::{ColumnView, Withholding};

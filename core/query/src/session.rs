@@ -26,6 +26,7 @@ use crate::error::{self, QueryError};
 use crate::j1ql;
 use crate::stored::{self, StoredTable};
 use crate::tables::{self, ContentKind, TableInfo};
+use crate::withheld::Withholding;
 use crate::{bounded, complexity, planning};
 
 /// The part of the memory limit that one call of a function may return: its result is held beside what it
@@ -53,6 +54,8 @@ pub struct QuerySession {
     tables: Vec<TableInfo>,
     stored: HashMap<String, StoredTable>,
     pub(crate) graph: Graph,
+    /// None if all columns are shown.
+    pub(crate) withholding: Option<Withholding>,
 }
 
 impl QuerySession {
@@ -66,21 +69,29 @@ impl QuerySession {
         settings: QuerySettings,
     ) -> Result<Self, QueryError> {
         let mut session = Self::empty(settings)?;
+        session.add_generation(generation).await?;
+        Ok(session)
+    }
+
+    /// Adds the tables of a generation to a session that has none yet; reads the end of each file, no rows.
+    ///
+    /// # Errors
+    /// As [`QuerySession::open`].
+    pub async fn add_generation(&mut self, generation: &Generation) -> Result<(), QueryError> {
         let mut entity_plans = Vec::new();
         let mut relationship_plans = Vec::new();
         for table in &generation.manifest().tables {
-            let plan = session.type_plan(generation, table).await?;
+            let plan = self.type_plan(generation, table).await?;
             let (rows_are, plans) = match table.kind {
                 TableKind::Entity => (ContentKind::Entity, &mut entity_plans),
                 TableKind::Relationship => (ContentKind::Relationship, &mut relationship_plans),
             };
             plans.push(plan.clone());
-            j1ql::describe(&mut session.graph, table, plan.schema().as_arrow());
-            session.register(&table.name, rows_are, table.rows, table.partial, plan)?;
+            j1ql::describe(&mut self.graph, table, plan.schema().as_arrow());
+            self.register(&table.name, rows_are, table.rows, table.partial, plan)?;
         }
-        session.register_union(TableKind::Entity, &entity_plans)?;
-        session.register_union(TableKind::Relationship, &relationship_plans)?;
-        Ok(session)
+        self.register_union(TableKind::Entity, &entity_plans)?;
+        self.register_union(TableKind::Relationship, &relationship_plans)
     }
 
     /// A session without any table, to add some to.
@@ -91,7 +102,15 @@ impl QuerySession {
         let context = new_context(settings)
             .map_err(|error| QueryError::from_engine(&error, settings.memory_limit_bytes))?;
         let graph = Graph::default();
-        Ok(Self { context, settings, tables: Vec::new(), stored: HashMap::new(), graph })
+        let (tables, stored) = (Vec::new(), HashMap::new());
+        Ok(Self { context, settings, tables, stored, graph, withholding: None })
+    }
+
+    /// Withholds columns of all tables that are added from now on.
+    #[must_use]
+    pub fn withholding(mut self, withholding: Withholding) -> Self {
+        self.withholding = Some(withholding);
+        self
     }
 
     /// The tables, those of the generation first, in the order of its manifest.
@@ -191,7 +210,8 @@ impl QuerySession {
         let opened = stored::open(&self.context, store, generation.folder(), files).await;
         let stored = StoredTable::Generation(generation.clone(), table.kind);
         let opened = self.keep(&table.name, stored, opened)?;
-        tables::type_plan(table, opened).map_err(|error| self.error(&error))
+        let plan = tables::type_plan(table, opened, self.withholding.as_mut());
+        plan.map_err(|error| self.error(&error))
     }
 
     /// Keeps what the files of a table are part of. A table that cannot be opened is damaged, if its
@@ -245,7 +265,11 @@ impl QuerySession {
     }
 
     pub(crate) fn error(&self, error: &DataFusionError) -> QueryError {
-        QueryError::from_engine(error, self.settings.memory_limit_bytes)
+        let error = QueryError::from_engine(error, self.settings.memory_limit_bytes);
+        match &self.withholding {
+            Some(withholding) => withholding.explain(error),
+            None => error,
+        }
     }
 }
 

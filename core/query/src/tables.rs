@@ -8,9 +8,12 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::datasource::{TableProvider, provider_as_source};
 use datafusion::error::DataFusionError;
+use datafusion::functions::datetime::expr_fn::date_trunc;
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, cast, lit,
 };
+
+use crate::withheld::{ColumnView, Withholding};
 
 /// The columns of the table `entities`, and of `relationships`.
 const ENTITIES: [&str; 5] = ["_key", "_type", "_class", "name", "displayName"];
@@ -80,10 +83,11 @@ fn type_name(data_type: &DataType) -> String {
     }
 }
 
-/// The plan of one type's table over its stored files.
+/// The plan of one type's table over its stored files, without the columns that are withheld.
 pub(crate) fn type_plan(
     table: &Table,
     stored: Arc<dyn TableProvider>,
+    mut withholding: Option<&mut Withholding>,
 ) -> Result<LogicalPlan, DataFusionError> {
     let stored_names: Vec<_> =
         stored.schema().fields().iter().map(|field| field.name().clone()).collect();
@@ -100,7 +104,14 @@ pub(crate) fn type_plan(
         let class = table.class.first().cloned();
         columns.push(lit(ScalarValue::Utf8View(class)).alias("displayName"));
     }
-    columns.extend(stored_names.iter().filter(|name| *name != "_key").map(|name| column(name)));
+    for name in stored_names.iter().filter(|name| *name != "_key") {
+        let view = withholding.as_ref().map_or(ColumnView::Stored, |it| it.view(&table.name, name));
+        match (view, &mut withholding) {
+            (ColumnView::Withheld, Some(withholding)) => withholding.note(name),
+            (ColumnView::Day, _) => columns.push(date_trunc(lit("day"), column(name)).alias(name)),
+            _ => columns.push(column(name)),
+        }
+    }
     scan.project(columns)?.build()
 }
 

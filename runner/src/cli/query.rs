@@ -26,6 +26,9 @@ pub(crate) struct QueryArguments {
     /// Ask an older generation: an ID that `history` lists, `previous`, or a day such as 2026-03-01 (UTC)
     #[arg(long, visible_alias = "generation", value_name = "ID|DATE|previous")]
     pub(crate) as_of: Option<String>,
+    /// Leave out what tells about people: names, addresses, free texts; times become days
+    #[arg(long)]
+    pub(crate) without_personal: bool,
     /// Stop after this time, such as 90s or 10m; 0 for no limit
     #[arg(long, value_name = "TIME", default_value = "5m")]
     pub(crate) timeout: Timeout,

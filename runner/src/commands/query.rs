@@ -33,11 +33,15 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
         Some(super::generation(&tenant, arguments.as_of.as_deref())?)
     };
     let settings = QuerySettings { memory_limit_bytes: arguments.memory_limit_bytes() };
-    let session = match &generation {
-        Some(generation) => QuerySession::open(generation, settings).await,
-        None => QuerySession::empty(settings),
-    };
-    let mut session = session.map_err(|error| failure(error, Exit::Internal))?;
+    let internal = |error| failure(error, Exit::Internal);
+    let mut session = QuerySession::empty(settings).map_err(internal)?;
+    if arguments.without_personal {
+        let remedy = "ask without --without-personal";
+        session = session.withholding(privacy::withheld::personal_columns(remedy));
+    }
+    if let Some(generation) = &generation {
+        session.add_generation(generation).await.map_err(internal)?;
+    }
     super::audit::add_events(global, &mut session, &tenant).await?;
     let format = arguments.output.output;
     match &arguments.query {

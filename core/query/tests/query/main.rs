@@ -3,4 +3,5 @@
 mod asking;
 mod refusing;
 mod support;
+mod withholding;
 mod writing;

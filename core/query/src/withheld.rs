@@ -1,0 +1,92 @@
+//! Columns that a session withholds from whoever asks it, such as those that tell about people.
+//!
+//! A withheld column is left out of the plan of its table. So it is in no table, no union, no `select *`
+//! and no J1QL query, and no condition can test it. The rules are the caller's, since this crate knows
+//! nothing of the meaning of columns.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use core_j1ql::J1qlError;
+
+use crate::error::QueryError;
+
+/// How a column of a table is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnView {
+    /// As it is stored.
+    Stored,
+    /// A time as the day that it is in, UTC.
+    Day,
+    /// Not at all.
+    Withheld,
+}
+
+/// The columns that a session withholds.
+#[derive(Clone)]
+pub struct Withholding {
+    rule: Arc<dyn Fn(&str, &str) -> ColumnView + Send + Sync>,
+    remedy: String,
+    /// The columns that were left out.
+    withheld: BTreeSet<String>,
+}
+
+impl Withholding {
+    /// Withholds what a rule says of a type and a column. Columns whose names begin with `_` are the
+    /// structure of the graph, which no rule is asked about. `remedy` says what the user has to do to see
+    /// the others.
+    pub fn new(
+        rule: impl Fn(&str, &str) -> ColumnView + Send + Sync + 'static,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { rule: Arc::new(rule), remedy: remedy.into(), withheld: BTreeSet::new() }
+    }
+
+    /// How a column is shown.
+    pub(crate) fn view(&self, type_name: &str, column: &str) -> ColumnView {
+        if column.starts_with('_') { ColumnView::Stored } else { (self.rule)(type_name, column) }
+    }
+
+    /// Notes that a column was left out.
+    pub(crate) fn note(&mut self, column: &str) {
+        self.withheld.insert(column.to_owned());
+    }
+
+    /// Replaces the error for a column that is not there by one that says that it is withheld.
+    pub(crate) fn explain(&self, error: QueryError) -> QueryError {
+        match error {
+            QueryError::UnknownColumn { name, .. } if self.withholds(&name) => {
+                QueryError::Withheld { name, remedy: self.remedy.clone() }
+            }
+            error => error,
+        }
+    }
+
+    /// The same for J1QL.
+    pub(crate) fn explain_j1ql(&self, error: J1qlError) -> J1qlError {
+        match &error.unknown_property {
+            Some(name) if self.withholds(name) => {
+                let message = format!("{name} is withheld here");
+                J1qlError::new(error.span, message).with_help(self.remedy.clone())
+            }
+            _ => error,
+        }
+    }
+
+    /// Whether a column with this name, with or without a table before it, was left out.
+    pub(crate) fn withholds(&self, name: &str) -> bool {
+        let column = name.rsplit('.').next().unwrap_or(name);
+        self.withheld.contains(name) || self.withheld.contains(column)
+    }
+}
+
+impl fmt::Debug for Withholding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Withholding")
+            .field("remedy", &self.remedy)
+            .field("withheld", &self.withheld)
+            .finish_non_exhaustive()
+    }
+}
