@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::Schema;
+use serde_json::{Map, Value};
 
 use self::cells::Cells;
 pub use self::escape::{escape_for_csv, escape_for_terminal, escape_in_json};
@@ -148,6 +149,19 @@ impl<W: Write> ResultWriter<W> {
         out.flush()?;
         Ok(out)
     }
+}
+
+/// The rows of a batch as JSON objects.
+///
+/// # Errors
+/// [`QueryError::Execution`] for a value that has no form in JSON.
+pub(crate) fn rows_as_json(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, QueryError> {
+    let mut rows = Vec::with_capacity(batch.num_rows());
+    JsonLines::new(batch.schema_ref()).for_each(batch, |line| {
+        rows.push(serde_json::from_str(line)?);
+        Ok(())
+    })?;
+    Ok(rows)
 }
 
 fn write_csv_rows<W: Write>(

@@ -5,6 +5,7 @@ mod complexity;
 mod error;
 mod events;
 mod format;
+pub mod graph;
 mod j1ql;
 mod planning;
 mod session;

@@ -52,7 +52,7 @@ pub struct QuerySession {
     pub(crate) context: SessionContext,
     settings: QuerySettings,
     tables: Vec<TableInfo>,
-    stored: HashMap<String, StoredTable>,
+    pub(crate) stored: HashMap<String, StoredTable>,
     pub(crate) graph: Graph,
     /// None if all columns are shown.
     pub(crate) withholding: Option<Withholding>,
@@ -165,6 +165,15 @@ impl QuerySession {
         if read_only.verify_plan(&plan).is_err() {
             return Err(QueryError::ReadOnly { statement: "a query that writes".to_owned() });
         }
+        self.execute(plan).await
+    }
+
+    /// Runs a plan that this crate has made, through the same check of files as a query.
+    pub(crate) fn run_plan(&self, plan: LogicalPlan) -> Result<QueryResult, QueryError> {
+        planning::on_deep_stack(|| self.execute(plan))
+    }
+
+    async fn execute(&self, plan: LogicalPlan) -> Result<QueryResult, QueryError> {
         let partial_tables = self.check_files(&plan)?;
         let answer = self.context.execute_logical_plan(plan).await;
         let answer = answer.map_err(|error| self.error(&error))?;
