@@ -23,10 +23,13 @@ pub enum ColumnView {
     Withheld,
 }
 
+/// Says how a column is shown: the type, then the column.
+type Rule = dyn Fn(&str, &str) -> ColumnView + Send + Sync;
+
 /// The columns that a session withholds.
 #[derive(Clone)]
 pub struct Withholding {
-    rule: Arc<dyn Fn(&str, &str) -> ColumnView + Send + Sync>,
+    rule: Arc<Rule>,
     remedy: String,
     /// The columns that were left out.
     withheld: BTreeSet<String>,
