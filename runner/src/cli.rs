@@ -1,12 +1,14 @@
 //! The command line.
 
+mod audit;
 mod destinations;
 mod json;
 mod privacy;
 mod query;
+mod run;
+mod setup;
 mod store;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
@@ -14,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use core_query::Format;
 
+pub(crate) use self::audit::{AuditCommand, BackfillArguments, BackfillSource, TailArguments};
 pub(crate) use self::destinations::{
     DestinationName, DestroyArguments, EverythingArguments, ExportCommand, FolderArguments,
     PurgeArguments, SyncArguments, TableFormat,
@@ -24,6 +27,8 @@ pub(crate) use self::privacy::{
     RetrieveArguments, SubjectArguments, SuppressionCommand,
 };
 pub(crate) use self::query::{Parameter, QueryArguments};
+pub(crate) use self::run::RunArguments;
+pub(crate) use self::setup::{InitArguments, SimulateArguments};
 pub(crate) use self::store::StoreCommand;
 use crate::exit::EXIT_CODES;
 
@@ -261,163 +266,6 @@ A scenario (--scenario FILE) makes the tenant slow or lets it truncate exports:
         #[arg(value_enum)]
         shell: Shell,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditCommand {
-    /// Print the latest events
-    #[command(after_help = "\
-Examples:
-  nexthink-graph audit tail -n 50 --action failed-login
-  nexthink-graph audit tail --follow --output ndjson")]
-    Tail(TailArguments),
-    /// Print a prepared report, or list the reports
-    #[command(
-        alias = "ask",
-        after_help = "Example:\n  nexthink-graph audit report support-access --output csv"
-    )]
-    Report {
-        /// Print this report
-        name: Option<String>,
-        #[command(flatten)]
-        output: Output,
-    },
-    /// Show which periods were read and which are missing
-    #[command(after_help = "Example:\n  nexthink-graph audit status --output json")]
-    Status {
-        #[command(flatten)]
-        output: Output,
-    },
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct TailArguments {
-    /// Print this many events
-    #[arg(long, short = 'n', default_value_t = 20)]
-    pub(crate) lines: u32,
-    /// Print the events of later runs too, until Ctrl-C
-    #[arg(long, short)]
-    pub(crate) follow: bool,
-    /// Print only events of this code; may be repeated
-    #[arg(long = "code", value_name = "CODE")]
-    pub(crate) codes: Vec<u32>,
-    /// Print only events of this account; may be repeated
-    #[arg(long = "account", value_name = "ACCOUNT")]
-    pub(crate) accounts: Vec<String>,
-    /// Print only this kind of event; may be repeated
-    #[arg(long = "action", value_name = "ACTION")]
-    pub(crate) actions: Vec<String>,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct BackfillArguments {
-    /// Re-read this source
-    #[arg(value_enum)]
-    pub(crate) source: BackfillSource,
-    /// Begin here: 2026-03-01, 2026-03-01T10:00:00Z, or 7d for 7 days ago
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: String,
-    /// End here [default: now]
-    #[arg(long, value_name = "TIME")]
-    pub(crate) to: Option<String>,
-    /// Remove all events first, to read them under changed privacy settings
-    ///
-    /// Events that Nexthink no longer keeps are lost. Nothing is removed unless the audit trail answers.
-    #[arg(long)]
-    pub(crate) start_over: bool,
-    /// Print the report in this form
-    #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
-    pub(crate) output: ReportFormat,
-}
-
-/// What can be read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BackfillSource {
-    /// The audit trail
-    Audit,
-}
-
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct RunArguments {
-    /// Run only this step; may be repeated
-    #[arg(long = "step", value_name = "STEP")]
-    pub(crate) steps: Vec<String>,
-    /// Accept once that this type loses many objects; may be repeated
-    #[arg(long = "accept-shrink", value_name = "TYPE")]
-    pub(crate) accept_shrink: Vec<String>,
-    /// Print the report in this form
-    #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
-    pub(crate) output: ReportFormat,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct InitArguments {
-    /// The tenant, or its address as a browser shows it
-    #[arg(long)]
-    pub(crate) tenant: Option<String>,
-    /// The region: us, eu, pac or meta
-    #[arg(long)]
-    pub(crate) region: Option<String>,
-    /// The client ID of the API credential
-    #[arg(long)]
-    pub(crate) client_id: Option<String>,
-    /// The environment variable with the client secret
-    #[arg(long, value_name = "NAME", conflicts_with = "secret_file")]
-    pub(crate) secret_env: Option<String>,
-    /// The file with the client secret
-    #[arg(long, value_name = "PATH")]
-    pub(crate) secret_file: Option<PathBuf>,
-    /// Use another query ID, as `devices=#my_devices`; blank skips the step
-    #[arg(long = "query", value_name = "FIELD=ID")]
-    pub(crate) queries: Vec<String>,
-    /// Replace the file if it exists
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Check nothing after writing
-    #[arg(long)]
-    pub(crate) no_check: bool,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct SimulateArguments {
-    /// Listen on this loopback address
-    #[arg(long, default_value = "127.0.0.1:8480", value_name = "ADDR:PORT")]
-    pub(crate) listen: SocketAddr,
-    /// Behave as this TOML file says (core/simulator/README.md)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) scenario: Option<PathBuf>,
-    /// Make the estate from this seed [default: 1]
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
-    /// Number of devices [default: 2000]
-    #[arg(long)]
-    pub(crate) devices: Option<u32>,
-    /// Number of users [default: 1500]
-    #[arg(long)]
-    pub(crate) users: Option<u32>,
-    /// Average number of packages on a device [default: 60]
-    #[arg(long)]
-    pub(crate) packages_per_device: Option<u32>,
-    /// Number of alerts [default: 300]
-    #[arg(long)]
-    pub(crate) alerts: Option<u32>,
-    /// Serve a simulated JupiterOne too [default address: 127.0.0.1:8481]
-    #[arg(
-        long,
-        value_name = "ADDR:PORT",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "127.0.0.1:8481"
-    )]
-    pub(crate) jupiterone: Option<SocketAddr>,
-    /// Write a configuration for this tenant, and its secret beside it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config_out: Option<PathBuf>,
-    /// Replace the files of --config-out if they exist
-    #[arg(long, requires = "config_out")]
-    pub(crate) force: bool,
 }
 
 /// The form of rows that a command prints.
