@@ -258,7 +258,6 @@ fn read_retry(settings: &mut Settings) -> RetryPolicy {
     let mut retry = RetryPolicy::default();
     if let Some(attempts) = settings.integer("nexthink.retry.attempts", 1..=100) {
         retry.max_attempts = u32::try_from(attempts).unwrap_or(retry.max_attempts);
-        retry.max_start_attempts = retry.max_start_attempts.min(retry.max_attempts);
     }
     if let Some(milliseconds) = settings.integer("nexthink.retry.longest_ms", 1..=600_000) {
         retry.max_wait = Duration::from_millis(milliseconds);

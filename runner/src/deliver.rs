@@ -11,15 +11,14 @@ use std::collections::BTreeSet;
 use core_ingest::values::Tag;
 use core_jupiterone::{
     ApiKey, Contents, Delivered, DeliveryPlan, DeliveryReport, ErrorKind, Events, Extras, JobEvent,
-    JobId, JupiterOneError, OpenJob, Progress as Delivering, ProxySettings, SHAPE_VERSION,
-    SyncClient, SyncSettings, TypeChanges, USER, USER_IS_PERSON,
+    JobId, JupiterOneError, OpenJob, Progress as Delivering, SHAPE_VERSION, SyncClient,
+    SyncSettings, TypeChanges, USER, USER_IS_PERSON,
 };
 use core_model::step::Step;
 use core_store::{DeliveryLock, Generation, GenerationId, Store, StoreError, TenantStore};
 use serde::Serialize;
 use step_account::ACCOUNT;
 use step_audit::{ACCOUNT_HAS_AUDIT_EVENT, AUDIT_EVENT, STEP};
-use zeroize::Zeroizing;
 
 pub(crate) use self::record::{known_ledger_head, last_account};
 use crate::audit;
@@ -110,11 +109,8 @@ pub(crate) fn client(
     let key = ApiKey::new(key.expose().to_owned()).map_err(failed)?;
     let mut settings = SyncSettings::new(system::random()?);
     settings.poll = jupiterone.poll.clone();
-    settings.extra_ca_pem.clone_from(&config.extra_ca_pem);
-    settings.proxy = run::proxy(&config.proxy).map(|proxy| ProxySettings {
-        url: Zeroizing::new(proxy.url.expose().to_owned()),
-        no_proxy: proxy.no_proxy,
-    });
+    settings.trust.extra_ca_pem.clone_from(&config.extra_ca_pem);
+    settings.proxy = run::proxy(&config.proxy);
     patience(&mut settings);
     SyncClient::new(jupiterone.destination.clone(), key, settings).map_err(failed)
 }

@@ -37,10 +37,11 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 12] = [
+const OWN_CRATES: [&str; 13] = [
     "runner",
     "core_audit",
     "core_files",
+    "core_http",
     "core_ingest",
     "core_j1ql",
     "core_jupiterone",

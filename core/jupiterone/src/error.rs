@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use core_files::FileError;
+use core_http::{SetupError, SharedError, UnreachableCause};
 use core_store::StoreError;
 
 use crate::sync::job::{JobId, JobStatus};
@@ -64,13 +65,9 @@ pub enum JupiterOneError {
         /// What it is.
         now: String,
     },
-    /// No HTTPS client can be made on this machine.
-    #[error("cannot set up HTTPS: the certificates this system trusts could not be loaded")]
-    TlsSetup {
-        /// What the TLS library or the HTTP client says.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    /// No HTTP client can be made with these settings on this machine.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// JupiterOne does not accept the API key, or the key may not do this.
     #[error(
         "{call} was refused (HTTP {status}): check the API key, that it belongs to the account id, and \
@@ -83,7 +80,7 @@ pub enum JupiterOneError {
         status: u16,
     },
     /// No whole answer came.
-    #[error("cannot reach {host}: {cause}")]
+    #[error("cannot reach {host}: {}", .cause.describe("check the base URL and DNS"))]
     Unreachable {
         /// The host that was called.
         host: String,
@@ -91,7 +88,7 @@ pub enum JupiterOneError {
         cause: UnreachableCause,
         /// What the HTTP client says, without the URL.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: SharedError,
     },
     /// The host answers, but only with server errors (HTTP 5xx).
     #[error("{call} was answered with HTTP {status} {attempts} times: try again later")]
@@ -254,7 +251,7 @@ impl JupiterOneError {
             | Self::UnsupportedMode { .. }
             | Self::DestinationChanged { .. }
             | Self::ForeignFolder { .. }
-            | Self::TlsSetup { .. } => ErrorKind::Configuration,
+            | Self::Setup(_) => ErrorKind::Configuration,
             Self::Unauthorized { .. } => ErrorKind::Credentials,
             Self::Unreachable { .. }
             | Self::Unavailable { .. }
@@ -305,33 +302,6 @@ impl fmt::Display for Call {
             Self::PostEvents => "writing to the job's log",
             Self::Finalize => "finalizing the synchronization job",
             Self::Abort => "aborting the synchronization job",
-        })
-    }
-}
-
-/// At which point a host could not be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum UnreachableCause {
-    /// The name has no address.
-    Dns,
-    /// Nothing takes the connection.
-    Connect,
-    /// The TLS handshake failed.
-    Tls,
-    /// Nothing came in time.
-    Timeout,
-    /// The connection ended before the answer did.
-    Broken,
-}
-
-impl fmt::Display for UnreachableCause {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Dns => "its name could not be resolved (check the base URL and DNS)",
-            Self::Connect => "no connection (check the network, a firewall or proxy)",
-            Self::Tls => "TLS failed (check this machine's clock and trusted certificates)",
-            Self::Timeout => "no answer in time",
-            Self::Broken => "the connection broke before the answer was complete",
         })
     }
 }

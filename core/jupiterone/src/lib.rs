@@ -21,7 +21,7 @@ mod text_rule;
 pub use class_rules::DATA_MODEL_VERSION;
 pub use contents::Contents;
 pub use documentation::{document, sdk_section};
-pub use error::{Call, ErrorKind, JupiterOneError, UnreachableCause};
+pub use error::{Call, ErrorKind, JupiterOneError};
 pub use events::Events;
 pub use extras::Extras;
 pub use findings::{Finding, Findings, Remedy};
@@ -31,6 +31,6 @@ pub use plan::{DeliveryPlan, TypeChanges};
 pub use shape::{MAX_TEXT_CHARS, Object, SHAPE_VERSION, Shape};
 pub use sync::{
     ApiKey, BaseUrl, Delivered, DeliveryReport, Destination, DestinationIdentity, Job, JobCounters,
-    JobEvent, JobId, JobStatus, Loss, OpenJob, PollSchedule, Progress, ProxySettings, RetryPolicy,
-    Settled, Source, SyncClient, SyncMode, SyncSettings, Timeouts, Unfinished, Uploads,
+    JobEvent, JobId, JobStatus, Loss, OpenJob, PollSchedule, Progress, Settled, Source, SyncClient,
+    SyncMode, SyncSettings, Timeouts, Unfinished, Uploads,
 };

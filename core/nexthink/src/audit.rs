@@ -8,7 +8,7 @@ mod error_array;
 use std::str::FromStr;
 
 pub use self::client::{AuditAccess, AuditAnswer, AuditClient, AuditPiece};
-use crate::endpoints::BaseUrl;
+use crate::endpoints::NexthinkUrl;
 use crate::error::NexthinkError;
 use crate::escape::escaped;
 use crate::identity::{Region, TenantId};
@@ -18,7 +18,7 @@ const CLOUD: &str = ".nexthink.cloud";
 
 /// The host of the audit trail.
 #[derive(Debug, Clone)]
-pub struct AuditHost(BaseUrl);
+pub struct AuditHost(NexthinkUrl);
 
 impl AuditHost {
     /// The instance's own host, for a local account.
@@ -44,7 +44,7 @@ impl AuditHost {
     /// [`NexthinkError::InvalidEndpoint`] names the rule that it breaks.
     pub fn named(text: &str, any_host: bool) -> Result<Self, NexthinkError> {
         let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-        let base = BaseUrl::checked("audit trail", &url)?;
+        let base = NexthinkUrl::checked("audit trail", &url)?;
         if any_host || base.is_loopback() || base.host().ends_with(CLOUD) {
             return Ok(Self(base));
         }
@@ -55,7 +55,7 @@ impl AuditHost {
         })
     }
 
-    pub(crate) fn base(&self) -> &BaseUrl {
+    pub(crate) fn base(&self) -> &NexthinkUrl {
         &self.0
     }
 }

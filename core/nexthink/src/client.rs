@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
+use core_http::{Jitter, Retry};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::endpoints::Endpoints;
-use crate::error::{Endpoint, NexthinkError, UnreachableCause};
+use crate::error::{Endpoint, NexthinkError};
 use crate::escape::escaped;
 use crate::export::ExportStatus;
 use crate::identity::{ExportId, QueryId};
 use crate::journal::ExportJournal;
 use crate::order::ExportOrder;
 use crate::results_link::{FileHosts, check_results_link};
-use crate::retry::{Jitter, Retry, Setback};
+use crate::retry_cause::RetryCause;
 use crate::secret::Credentials;
 use crate::settings::Settings;
 use crate::token::{INTEGRATION_SCOPE, TokenSource};
@@ -41,8 +42,8 @@ impl Client {
     /// Makes a client; nothing is called yet.
     ///
     /// # Errors
-    /// [`NexthinkError::TlsSetup`] if the system's trusted certificates cannot be loaded,
-    /// [`NexthinkError::InvalidTrust`] or [`NexthinkError::InvalidProxy`] if the settings for them
+    /// [`NexthinkError::Setup`] if the system's trusted certificates cannot be loaded, or the settings for trust
+    /// or proxy
     /// are of no use.
     pub fn new(
         endpoints: &Endpoints,
@@ -179,7 +180,7 @@ impl Client {
     ) -> Result<Answer, NexthinkError> {
         let policy = &self.settings.retry;
         let max_attempts = match call {
-            ApiCall::StartExport(_) => policy.max_start_attempts.min(policy.max_attempts),
+            ApiCall::StartExport(_) => self.settings.max_start_attempts.min(policy.max_attempts),
             ApiCall::ExportStatus(_) | ApiCall::Execute(_) => policy.max_attempts,
         };
         let mut retry = Retry::new(policy, &self.jitter, max_attempts);
@@ -195,7 +196,7 @@ impl Client {
             {
                 journal.not_started();
             }
-            let setback = match answered {
+            let cause = match answered {
                 Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => {
                     self.tokens.invalidate(&token).await;
                     if token_renewed {
@@ -204,13 +205,13 @@ impl Client {
                     token_renewed = true;
                     continue;
                 }
-                Ok(answer) => match answer.setback(endpoint) {
-                    Some(setback) => setback,
+                Ok(answer) => match answer.retry_cause(endpoint) {
+                    Some(cause) => cause,
                     None => return Ok(answer),
                 },
-                Err(error) => Setback::NoAnswer(error),
+                Err(error) => RetryCause::NoAnswer(error),
             };
-            retry.pause(setback).await?;
+            retry.pause(cause).await?;
         }
     }
 
@@ -227,7 +228,7 @@ impl Client {
 
 /// Whether it is certain that a call had no effect: it was refused, or never got there.
 fn was_not_done(answered: &Result<Answer, NexthinkError>) -> bool {
-    use UnreachableCause::{Connect, Dns, ProxyCredentials, Tls};
+    use core_http::UnreachableCause::{Connect, Dns, ProxyCredentials, Tls};
     match answered {
         Ok(answer) => answer.status.is_client_error() || answer.status.is_redirection(),
         Err(NexthinkError::Unreachable { cause, .. }) => {

@@ -1,18 +1,19 @@
 //! Fetches a results file: streamed, counted, and without a credential.
 
 use bytes::Bytes;
+use core_http::{Retry, SharedError, read_up_to, requested_wait};
 use reqwest::{Response, StatusCode};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::error::{Endpoint, NexthinkError, SharedError};
+use crate::error::{Endpoint, NexthinkError};
 use crate::results_link::ResultsLink;
 use crate::results_sink::{ResultsSink, sink_failed};
-use crate::retry::{Retry, Setback};
+use crate::retry_cause::RetryCause;
 use crate::speed::{SpeedCheck, TooSlow};
 use crate::transfer::{Answered, Rest, Transfer};
-use crate::transport::{read_up_to, retry_after, setback};
+use crate::transport::retry_cause;
 
 /// How much of a refusal is read to find its error code, in bytes.
 const REFUSAL_CAP: usize = 8 << 10;
@@ -145,7 +146,7 @@ impl Client {
         let policy = &self.settings.retry;
         let mut retry = Retry::new(policy, &self.jitter, policy.max_attempts);
         loop {
-            let setback = match self.files.get(link, rest).await {
+            let cause = match self.files.get(link, rest).await {
                 Ok(response) => match response.status() {
                     StatusCode::OK => return Ok(response),
                     StatusCode::PARTIAL_CONTENT
@@ -156,16 +157,16 @@ impl Client {
                         return Ok(response);
                     }
                     status => {
-                        let asked = retry_after(response.headers());
-                        match setback(status, asked, Endpoint::ResultsFile) {
-                            Some(setback) => setback,
+                        let requested = requested_wait(response.headers());
+                        match retry_cause(status, requested, Endpoint::ResultsFile) {
+                            Some(cause) => cause,
                             None => return Err(refusal(response, link.host()).await),
                         }
                     }
                 },
-                Err(error) => Setback::NoAnswer(error),
+                Err(error) => RetryCause::NoAnswer(error),
             };
-            retry.pause(setback).await?;
+            retry.pause(cause).await?;
         }
     }
 }
@@ -207,7 +208,7 @@ async fn refusal(mut response: Response, host: &str) -> NexthinkError {
         return NexthinkError::UnexpectedAnswer { endpoint, status, what };
     }
     let code = match read_up_to(&mut response, REFUSAL_CAP).await {
-        Ok((body, _)) => error_code(&body),
+        Ok(body) => error_code(&body.bytes),
         Err(_) => None,
     };
     // S3 answers an expired link with AccessDenied and a message that is not looked at.

@@ -1,6 +1,7 @@
 //! Where the tenant's login host, API and results files are: computed, or overridden as a whole.
 
-use url::{Host, Url};
+use core_http::BaseUrl;
+use url::Url;
 
 use crate::error::NexthinkError;
 use crate::identity::{ExportId, Region, TenantId};
@@ -9,8 +10,8 @@ use crate::results_link::FileHosts;
 /// The hosts of one tenant. They come from the configuration, never out of an answer.
 #[derive(Debug, Clone)]
 pub struct Endpoints {
-    login: BaseUrl,
-    api: BaseUrl,
+    login: NexthinkUrl,
+    api: NexthinkUrl,
     files: FileHosts,
 }
 
@@ -32,8 +33,8 @@ impl Endpoints {
     /// token" and "NQL API").
     pub fn for_tenant(tenant: &TenantId, region: &Region) -> Self {
         let base = |host: String| {
-            let url = Url::parse(&format!("https://{host}")).expect("checked labels make a URL");
-            BaseUrl(url)
+            let url = BaseUrl::parse(&format!("https://{host}"));
+            NexthinkUrl(url.expect("checked labels make a URL"))
         };
         Self {
             login: base(format!("{tenant}-login.{region}.nexthink.cloud")),
@@ -48,17 +49,19 @@ impl Endpoints {
     /// [`NexthinkError::InvalidEndpoint`] names the base URL and the rule that it breaks.
     pub fn overridden(overrides: &EndpointOverrides) -> Result<Self, NexthinkError> {
         Ok(Self {
-            login: BaseUrl::checked("login", &overrides.login)?,
-            api: BaseUrl::checked("api", &overrides.api)?,
-            files: FileHosts::Only(BaseUrl::checked("files", &overrides.files)?.0),
+            login: NexthinkUrl::checked("login", &overrides.login)?,
+            api: NexthinkUrl::checked("api", &overrides.api)?,
+            files: FileHosts::Only(
+                NexthinkUrl::checked("files", &overrides.files)?.0.as_url().clone(),
+            ),
         })
     }
 
-    pub(crate) fn login(&self) -> &BaseUrl {
+    pub(crate) fn login(&self) -> &NexthinkUrl {
         &self.login
     }
 
-    pub(crate) fn api(&self) -> &BaseUrl {
+    pub(crate) fn api(&self) -> &NexthinkUrl {
         &self.api
     }
 
@@ -69,7 +72,7 @@ impl Endpoints {
     /// Whether the login host is reached over TLS: it is, unless it is overridden by one on this
     /// machine.
     pub fn login_uses_tls(&self) -> bool {
-        self.login.0.scheme() == "https"
+        self.login.is_tls()
     }
 
     /// Whether any host is reached over TLS.
@@ -78,93 +81,60 @@ impl Endpoints {
             FileHosts::Nexthink => true,
             FileHosts::Only(url) => url.scheme() == "https",
         };
-        files_use_tls || [&self.login, &self.api].iter().any(|base| base.0.scheme() == "https")
+        files_use_tls || [&self.login, &self.api].iter().any(|base| base.is_tls())
     }
 }
 
-/// A URL that may be called with a credential: checked, without query or fragment.
+/// The base URL of one of Nexthink's hosts, which may be called with a credential.
 #[derive(Debug, Clone)]
-pub(crate) struct BaseUrl(Url);
+pub(crate) struct NexthinkUrl(BaseUrl);
 
-impl BaseUrl {
+impl NexthinkUrl {
     pub(crate) fn checked(name: &'static str, text: &str) -> Result<Self, NexthinkError> {
-        let refuse = |reason| Err(NexthinkError::InvalidEndpoint { name, reason });
-        let Ok(url) = Url::parse(text) else {
-            return refuse("it is not a URL; write it as https://host or http://127.0.0.1:port");
-        };
-        let loopback = match url.host() {
-            Some(Host::Domain(domain)) => domain == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => return refuse("it names no host; write it as https://host"),
-        };
-        match url.scheme() {
-            "https" => {}
-            "http" if loopback => {}
-            "http" => return refuse("plain http is for a loopback host only; use https"),
-            _ => return refuse("it is neither https nor http; use https"),
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return refuse("it carries a user name or a password; leave them out");
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return refuse("it has a query or a fragment; leave them out");
-        }
-        Ok(Self(url))
+        let checked = BaseUrl::parse(text);
+        checked.map(Self).map_err(|reason| NexthinkError::InvalidEndpoint { name, reason })
     }
 
     /// The URL of the token endpoint, if this is the login host.
     pub(crate) fn token(&self) -> Url {
-        self.join("oauth2/default/v1/token")
+        self.0.join("oauth2/default/v1/token")
     }
 
     /// The URL that starts an export, if this is the API.
     pub(crate) fn export(&self) -> Url {
-        self.join("api/v1/nql/export")
+        self.0.join("api/v1/nql/export")
     }
 
     /// The URL of the status of an export, if this is the API.
     pub(crate) fn export_status(&self, export_id: &ExportId) -> Url {
-        self.join(&format!("api/v1/nql/status/{export_id}"))
+        self.0.join(&format!("api/v1/nql/status/{export_id}"))
     }
 
     /// The host, for messages.
     pub(crate) fn host(&self) -> &str {
-        self.0.host_str().expect("a base URL has a host")
+        self.0.host()
     }
 
     /// The URL that runs a query at once, if this is the API.
     pub(crate) fn execute(&self) -> Url {
-        self.join("api/v1/nql/execute")
+        self.0.join("api/v1/nql/execute")
     }
 
     /// The URL of a part of the audit trail, if this is its host.
     pub(crate) fn audit_trail(&self, path: &str, query: &[(&str, String)]) -> Url {
-        let mut url = self.join(&format!("audit-trail/api/v1/{path}/type/auditlog"));
+        let mut url = self.0.join(&format!("audit-trail/api/v1/{path}/type/auditlog"));
         url.query_pairs_mut().extend_pairs(query);
         url
     }
 
     /// Whether it is reached over TLS.
     pub(crate) fn is_tls(&self) -> bool {
-        self.0.scheme() == "https"
+        self.0.uses_tls()
     }
 
     /// Whether it is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
-        match self.0.host() {
-            Some(Host::Domain(domain)) => domain == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
-    }
-
-    fn join(&self, path: &str) -> Url {
-        let mut url = self.0.clone();
-        let base = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{base}/{path}"));
-        url
+        self.0.is_loopback()
     }
 }
 
@@ -214,14 +184,14 @@ mod tests {
             ("proxy.example", false),
             ("", false),
         ] {
-            assert_eq!(BaseUrl::checked("api", text).is_ok(), accepted, "{text:?}");
+            assert_eq!(NexthinkUrl::checked("api", text).is_ok(), accepted, "{text:?}");
         }
     }
 
     #[test]
     fn a_base_url_may_have_a_path() {
         for base in ["https://proxy.example/nexthink", "https://proxy.example/nexthink/"] {
-            let base = BaseUrl::checked("api", base).expect("a base URL");
+            let base = NexthinkUrl::checked("api", base).expect("a base URL");
             assert_eq!(base.export().as_str(), "https://proxy.example/nexthink/api/v1/nql/export");
         }
     }

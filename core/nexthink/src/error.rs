@@ -3,16 +3,17 @@
 //! Nothing of an answer's body gets in here but an export's own error description: texts are fixed,
 //! so no token, signed link or cell value can come along.
 
-mod causes;
+mod endpoint;
 
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use core_http::{SetupError, SharedError, UnreachableCause};
 use jiff::Timestamp;
 
-pub use self::causes::{Endpoint, SharedError, UnreachableCause};
+pub use self::endpoint::Endpoint;
 use crate::identity::{ExportId, QueryId};
 use crate::results_link::LinkRefusal;
 use crate::token::INTEGRATION_SCOPE;
@@ -45,25 +46,9 @@ pub enum NexthinkError {
         /// What is wrong with it and how to mend it.
         reason: &'static str,
     },
-    /// The file of further authorities to trust is of no use.
-    #[error("the certificates of the extra authority cannot be used: {reason}")]
-    InvalidTrust {
-        /// What is wrong with them and how to mend it.
-        reason: &'static str,
-    },
-    /// The URL of the proxy breaks a rule. It is not shown, since it may carry a password.
-    #[error("the proxy URL cannot be used: {reason}")]
-    InvalidProxy {
-        /// What is wrong with it and how to mend it.
-        reason: &'static str,
-    },
-    /// No HTTP client can be made on this machine.
-    #[error("cannot set up HTTPS: the certificates this system trusts could not be loaded")]
-    TlsSetup {
-        /// What the TLS library or the HTTP client says.
-        #[source]
-        source: SharedError,
-    },
+    /// No HTTP client can be made with these settings on this machine.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// The login host or the API does not accept the credential.
     #[error(
         "{endpoint} refused client id {client_id:?} (HTTP {status}, {reason}): check the client id \
@@ -190,7 +175,7 @@ pub enum NexthinkError {
         waited: Duration,
     },
     /// No answer came at all.
-    #[error("cannot reach {host}: {cause}")]
+    #[error("cannot reach {host}: {}", .cause.describe("check the tenant, the region and DNS"))]
     Unreachable {
         /// The host that was called.
         host: String,
@@ -345,9 +330,7 @@ impl NexthinkError {
             Self::InvalidIdentity { .. }
             | Self::InvalidSecret { .. }
             | Self::InvalidEndpoint { .. }
-            | Self::InvalidTrust { .. }
-            | Self::InvalidProxy { .. }
-            | Self::TlsSetup { .. } => ErrorKind::Configuration,
+            | Self::Setup(_) => ErrorKind::Configuration,
             Self::Unauthorized { .. } | Self::AuditUnauthorized { .. } => ErrorKind::Credentials,
             Self::Forbidden { .. }
             | Self::QueryNotFound { .. }

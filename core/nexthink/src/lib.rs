@@ -17,20 +17,16 @@ mod life;
 mod nql;
 mod order;
 mod passing_failure;
-mod proxy;
-mod public_address;
 mod quota;
 mod results_link;
 mod results_sink;
-mod retry;
-mod retry_after;
+mod retry_cause;
 mod secret;
 mod settings;
 mod speed;
 mod token;
 mod transfer;
 mod transport;
-mod trust;
 
 pub use audit::{
     AuditAccess, AuditAnswer, AuditClient, AuditHost, AuditPiece, AuditRequest, EngineName, Trail,
@@ -38,9 +34,10 @@ pub use audit::{
 pub use check::CredentialCheck;
 pub use client::Client;
 pub use clock_offset::ClockOffset;
+pub use core_http::{ProxySettings, RetryPolicy, Secret, Trust, UnreachableCause};
 pub use download::Download;
 pub use endpoints::{EndpointOverrides, Endpoints};
-pub use error::{Endpoint, ErrorKind, NexthinkError, SharedError, UnreachableCause};
+pub use error::{Endpoint, ErrorKind, NexthinkError};
 pub use execute::ExecuteAnswer;
 pub use export::{ExportEvent, ExportState, ExportStatus, FinishedExport};
 pub use identity::{ExportId, QueryId, Region, TenantAddress, TenantId};
@@ -50,7 +47,5 @@ pub use order::{Compression, ExportOrder};
 pub use quota::QuotaLedger;
 pub use results_link::{LinkRefusal, ResultsLink};
 pub use results_sink::ResultsSink;
-pub use secret::{Credentials, Secret, SecretSource};
-pub use settings::{
-    DownloadSpeed, PollSchedule, ProxySettings, RetryPolicy, Settings, Timeouts, Trust,
-};
+pub use secret::{Credentials, SecretSource};
+pub use settings::{DownloadSpeed, PollSchedule, Settings, Timeouts};

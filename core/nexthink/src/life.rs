@@ -126,7 +126,7 @@ impl Underway {
     /// Sleeps for about `wait`, unless the deadline comes before its end.
     async fn pause_to_poll(&self, client: &Client, wait: Duration) -> Result<(), NexthinkError> {
         let deadline = client.settings.poll.deadline;
-        let wait = PollSchedule::spread(wait, client.jitter.next());
+        let wait = PollSchedule::spread(wait, client.jitter.fraction());
         if self.since.elapsed().saturating_add(wait) > deadline {
             let export_id = self.export_id().clone();
             return Err(NexthinkError::Deadline { export_id, waited: deadline });

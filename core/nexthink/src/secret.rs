@@ -1,44 +1,12 @@
-//! Values that must not be seen: they are wiped when dropped and cannot be printed.
+//! The credential of an API client.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
+use core_http::Secret;
 
 use crate::error::NexthinkError;
 use crate::escape::escaped;
-
-/// A secret text, such as a client secret or an access token.
-///
-/// It has no `Debug`, `Display` or `Serialize`, so it cannot end up in a log by accident. Wiping on
-/// drop covers this copy; the HTTP and TLS buffers it passes through keep their own for a while.
-#[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// Takes the secret over.
-    pub fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
-    }
-
-    /// The secret itself, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// Checks that this can be the secret of a client.
-    fn check_sendable(&self) -> Result<(), NexthinkError> {
-        if self.0.is_empty() {
-            return Err(NexthinkError::InvalidSecret { reason: "it is empty" });
-        }
-        if self.0.chars().any(char::is_control) {
-            return Err(NexthinkError::InvalidSecret {
-                reason: "it holds a control character; store it without a line break",
-            });
-        }
-        Ok(())
-    }
-}
 
 /// Reads the client secret again from where it is kept. It may block: it gets a thread of its own.
 /// Its error is logged, so it must not show the secret.
@@ -71,7 +39,7 @@ impl Credentials {
                        from Administration > API credentials",
             });
         }
-        client_secret.check_sendable()?;
+        check_sendable(&client_secret)?;
         Ok(Self { client_id: client_id.to_owned(), client_secret, source: None })
     }
 
@@ -105,13 +73,26 @@ impl Credentials {
         if client_secret.expose() == self.client_secret.expose() {
             return None;
         }
-        if let Err(error) = client_secret.check_sendable() {
+        if let Err(error) = check_sendable(&client_secret) {
             tracing::warn!(%error, "the client secret was replaced by one that cannot be used");
             return None;
         }
         tracing::info!("the client secret was replaced");
         Some(Self { client_secret, ..self.clone() })
     }
+}
+
+/// Checks that a text can be the secret of a client.
+fn check_sendable(secret: &Secret) -> Result<(), NexthinkError> {
+    if secret.expose().is_empty() {
+        return Err(NexthinkError::InvalidSecret { reason: "it is empty" });
+    }
+    if secret.expose().chars().any(char::is_control) {
+        return Err(NexthinkError::InvalidSecret {
+            reason: "it holds a control character; store it without a line break",
+        });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

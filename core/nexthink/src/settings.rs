@@ -2,16 +2,18 @@
 //!
 //! A demo or a test sets milliseconds where a tenant needs seconds.
 
-use std::fmt;
 use std::time::Duration;
 
-use crate::secret::Secret;
+use core_http::{ProxySettings, RetryPolicy, Trust};
 
 /// All bounds of a [`Client`](crate::Client).
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How failed calls are repeated.
     pub retry: RetryPolicy,
+    /// The largest number of attempts to start an export, each of which may cost one of the day's exports.
+    /// [`RetryPolicy::max_attempts`] bounds it too.
+    pub max_start_attempts: u32,
     /// How a running export is asked for its status.
     pub poll: PollSchedule,
     /// The wait before an export is started anew that failed for a reason that may pass, by its
@@ -37,6 +39,7 @@ impl Settings {
     pub fn new(jitter_seed: u64) -> Self {
         Self {
             retry: RetryPolicy::default(),
+            max_start_attempts: 3,
             poll: PollSchedule::default(),
             wait_for_new_export: Duration::from_mins(1),
             timeouts: Timeouts::default(),
@@ -45,44 +48,6 @@ impl Settings {
             proxy: None,
             max_download_bytes: 8 << 30,
             jitter_seed,
-        }
-    }
-}
-
-/// How one call is repeated while the trouble looks transient: no answer, HTTP 5xx, HTTP 429.
-#[derive(Debug, Clone)]
-pub struct RetryPolicy {
-    /// How often one call is made at most, the first time included; answers of HTTP 429 do not
-    /// count, the budget alone bounds them.
-    pub max_attempts: u32,
-    /// The same for starting an export, each of which may cost one of the day's exports.
-    pub max_start_attempts: u32,
-    /// The wait after the first failure; it doubles with each further one, with full jitter.
-    pub first_wait: Duration,
-    /// The longest such wait.
-    pub max_wait: Duration,
-    /// The wait after the first HTTP 429 that does not say how long; it doubles too.
-    pub first_throttled_wait: Duration,
-    /// The longest such wait.
-    pub max_throttled_wait: Duration,
-    /// How long one call may take with all its repetitions.
-    pub budget: Duration,
-    /// How long a host that has never answered is tried while its name has no address or nothing takes a
-    /// connection; the last attempt takes up to [`Timeouts::connect`] more.
-    pub first_contact: Duration,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self {
-            max_attempts: 8,
-            max_start_attempts: 3,
-            first_wait: Duration::from_secs(1),
-            max_wait: Duration::from_mins(1),
-            first_throttled_wait: Duration::from_secs(30),
-            max_throttled_wait: Duration::from_mins(5),
-            budget: Duration::from_mins(15),
-            first_contact: Duration::from_secs(15),
         }
     }
 }
@@ -177,35 +142,6 @@ pub struct DownloadSpeed {
 impl Default for DownloadSpeed {
     fn default() -> Self {
         Self { bytes: 60 << 10, within: Duration::from_mins(1) }
-    }
-}
-
-/// Which certificates are trusted: always those that the system trusts, and maybe more.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Trust {
-    /// A PEM file with the certificates of further authorities, such as that of a company whose
-    /// proxy looks into TLS.
-    pub extra_ca_pem: Option<Vec<u8>>,
-}
-
-/// A proxy for everything but loopback hosts. It never sees what goes through it (HTTP CONNECT).
-///
-/// The proxy resolves the names of hosts, so that a results link has no private address can then
-/// not be checked; that it leads to a known host still is.
-#[derive(Clone)]
-pub struct ProxySettings {
-    /// Such as `http://proxy.example:3128`; it may carry a user name and a password, so it is
-    /// secret.
-    pub url: Secret,
-    /// Hosts that are reached without it, as in the variable `NO_PROXY`: names, which stand for
-    /// their subdomains too, addresses and networks, with commas between them.
-    pub no_proxy: Option<String>,
-}
-
-impl fmt::Debug for ProxySettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = formatter.debug_struct("ProxySettings");
-        shown.field("no_proxy", &self.no_proxy).finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use core_http::{Jitter, Retry, RetryPolicy, Secret};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,9 +13,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::error::{Endpoint, NexthinkError};
-use crate::retry::{Jitter, Retry, Setback};
-use crate::secret::{Credentials, Secret};
-use crate::settings::RetryPolicy;
+use crate::retry_cause::RetryCause;
+use crate::secret::Credentials;
 use crate::transport::{Answer, LoginClient};
 
 /// What a token for the NQL API is for.
@@ -149,14 +149,14 @@ impl TokenSource {
         loop {
             // Life counts from before the request, so that it never ends later than it should.
             let asked = Instant::now();
-            let setback = match self.login.request_token(credentials, self.scope).await {
-                Ok(answer) => match answer.setback(Endpoint::Token) {
-                    Some(setback) => setback,
+            let cause = match self.login.request_token(credentials, self.scope).await {
+                Ok(answer) => match answer.retry_cause(Endpoint::Token) {
+                    Some(cause) => cause,
                     None => return self.read(&answer, asked),
                 },
-                Err(error) => Setback::NoAnswer(error),
+                Err(error) => RetryCause::NoAnswer(error),
             };
-            retry.pause(setback).await?;
+            retry.pause(cause).await?;
         }
     }
 

@@ -1,13 +1,13 @@
 //! How far a download is, and whether an answer continues it: `Range`, `If-Match` and their
 //! answers (RFC 9110, sections 13 and 14).
 
+use core_http::{Jitter, Retry, RetryPolicy};
 use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode};
 
 use crate::error::{Endpoint, NexthinkError};
 use crate::journal::FileRecord;
-use crate::retry::{Jitter, Retry, Setback};
-use crate::settings::RetryPolicy;
+use crate::retry_cause::RetryCause;
 
 /// How often a broken download is taken up again without progress in between.
 const MAX_FRUITLESS: u32 = 5;
@@ -169,7 +169,7 @@ impl<'a> Resumptions<'a> {
         let (policy, jitter) = (self.policy, self.jitter);
         let retry =
             self.fruitless.get_or_insert_with(|| Retry::new(policy, jitter, MAX_FRUITLESS + 1));
-        retry.pause(Setback::NoAnswer(error)).await
+        retry.pause(RetryCause::NoAnswer(error)).await
     }
 }
 

@@ -4,32 +4,27 @@
 //! host only, [`ApiClient`] the token to the API only, and [`FileClient`] has nothing to send.
 
 use std::collections::BTreeMap;
-use std::error::Error as StdError;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, DATE, HeaderMap, IF_MATCH, RANGE, RETRY_AFTER};
+use core_http::{
+    Body, CallFailure, ClientFactory, Secret, UnreachableCause, read_up_to, requested_wait,
+    server_time_ms,
+};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, IF_MATCH, RANGE};
 use reqwest::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
-use zeroize::Zeroizing;
 
-use crate::endpoints::{BaseUrl, Endpoints};
-use crate::error::{Endpoint, NexthinkError, SharedError, UnreachableCause};
+use crate::endpoints::{Endpoints, NexthinkUrl};
+use crate::error::{Endpoint, NexthinkError};
 use crate::identity::{ExportId, QueryId};
 use crate::order::Compression;
-use crate::proxy::CheckedProxy;
-use crate::public_address::{NotPublic, PublicAddresses};
 use crate::results_link::{FileHosts, LinkRefusal, ResultsLink};
-use crate::retry::Setback;
-use crate::retry_after::{read_time, wait_asked_for};
-use crate::secret::{Credentials, Secret};
-use crate::settings::{Settings, Timeouts};
+use crate::retry_cause::RetryCause;
+use crate::secret::Credentials;
+use crate::settings::Settings;
 use crate::transfer::Rest;
-use crate::trust::tls_config;
 
 /// The largest answer of the login host that is read, in bytes.
 const TOKEN_ANSWER_CAP: usize = 64 << 10;
@@ -49,19 +44,19 @@ pub(crate) struct Clients {
 /// Talks to the login host.
 pub(crate) struct LoginClient {
     http: reqwest::Client,
-    base: BaseUrl,
+    base: NexthinkUrl,
 }
 
 /// Talks to the API; every URL it can make starts with the API's base URL.
 pub(crate) struct ApiClient {
     http: reqwest::Client,
-    base: BaseUrl,
+    base: NexthinkUrl,
 }
 
 /// Talks to the host of the audit trail; every URL it can make starts with that host's base URL.
 pub(crate) struct AuditHttp {
     http: reqwest::Client,
-    base: BaseUrl,
+    base: NexthinkUrl,
 }
 
 /// Fetches results files, without any credential.
@@ -99,19 +94,16 @@ pub(crate) struct Execute<'a> {
 impl Clients {
     pub(crate) fn new(endpoints: &Endpoints, settings: &Settings) -> Result<Self, NexthinkError> {
         let timeouts = &settings.timeouts;
-        let tls = tls_config(endpoints.use_tls(), &settings.trust)?;
-        let proxy = settings.proxy.as_ref().map(CheckedProxy::new).transpose()?;
-        let with_credentials = client(timeouts, tls.clone(), proxy.as_ref());
-        let with_credentials = build(with_credentials.timeout(timeouts.answer))?;
-        let mut files = client(timeouts, tls, proxy.as_ref());
-        if matches!(endpoints.files(), FileHosts::Nexthink) {
-            let proxy = proxy.and_then(|proxy| proxy.host_name);
-            files = files.dns_resolver(Arc::new(PublicAddresses { proxy }));
-        }
+        let factory = client_factory(endpoints.use_tls(), settings)?;
+        let with_credentials = factory.client(Some(timeouts.idle), Some(timeouts.answer))?;
+        let files = match endpoints.files() {
+            FileHosts::Nexthink => factory.client_for_public_hosts(Some(timeouts.idle), None)?,
+            FileHosts::Only(_) => factory.client(Some(timeouts.idle), None)?,
+        };
         Ok(Self {
             login: LoginClient { http: with_credentials.clone(), base: endpoints.login().clone() },
             api: ApiClient { http: with_credentials, base: endpoints.api().clone() },
-            files: FileClient { http: build(files)? },
+            files: FileClient { http: files },
         })
     }
 }
@@ -119,16 +111,15 @@ impl Clients {
 impl AuditHttp {
     /// The client for the host of the audit trail, and that of the login host for its tokens.
     pub(crate) fn new(
-        base: &BaseUrl,
+        base: &NexthinkUrl,
         endpoints: &Endpoints,
         settings: &Settings,
     ) -> Result<(Self, LoginClient), NexthinkError> {
         let timeouts = &settings.timeouts;
-        let tls = tls_config(base.is_tls() || endpoints.use_tls(), &settings.trust)?;
-        let proxy = settings.proxy.as_ref().map(CheckedProxy::new).transpose()?;
+        let factory = client_factory(base.is_tls() || endpoints.use_tls(), settings)?;
         // A trail takes as long as it takes; that something comes is checked.
-        let http = build(client(timeouts, tls.clone(), proxy.as_ref()))?;
-        let login = build(client(timeouts, tls, proxy.as_ref()).timeout(timeouts.answer))?;
+        let http = factory.client(Some(timeouts.idle), None)?;
+        let login = factory.client(Some(timeouts.idle), Some(timeouts.answer))?;
         let login = LoginClient { http: login, base: endpoints.login().clone() };
         Ok((Self { http, base: base.clone() }, login))
     }
@@ -144,12 +135,6 @@ impl AuditHttp {
         let request = self.http.get(url).header(ACCEPT, "text/plain, */*");
         authorize(request).send().await.map_err(|error| no_answer(self.base.host(), error))
     }
-}
-
-/// The clock of whoever sent these headers, in milliseconds since 1970-01-01 UTC.
-pub(crate) fn server_ms(headers: &HeaderMap) -> Option<i64> {
-    let date = headers.get(DATE).and_then(|date| date.to_str().ok());
-    date.and_then(read_time).map(Timestamp::as_millisecond)
 }
 
 impl LoginClient {
@@ -215,21 +200,19 @@ pub(crate) struct Answer {
     /// The server's clock, in milliseconds since 1970-01-01 UTC.
     pub(crate) server_ms: Option<i64>,
     retry_after: Option<Duration>,
-    /// Wiped on drop: it may hold a token or a results link.
-    body: Zeroizing<Vec<u8>>,
-    over_cap: bool,
+    body: Body,
 }
 
 impl Answer {
     /// The body as `T`. No error tells what was in it.
     pub(crate) fn json<T: DeserializeOwned>(&self, endpoint: Endpoint) -> Result<T, NexthinkError> {
-        if self.over_cap {
+        if self.body.is_over_cap {
             return Err(self.unexpected(endpoint, "more bytes than any valid answer has"));
         }
-        if self.body.is_empty() {
+        if self.body.bytes.is_empty() {
             return Err(self.unexpected(endpoint, "an empty body"));
         }
-        serde_json::from_slice(&self.body).map_err(|error| {
+        serde_json::from_slice(&self.body.bytes).map_err(|error| {
             let what = match error.classify() {
                 Category::Data => "JSON that lacks a member or has one of the wrong type",
                 Category::Eof => "JSON that is cut short",
@@ -239,9 +222,9 @@ impl Answer {
         })
     }
 
-    /// Whether this answer may well be a different one next time.
-    pub(crate) fn setback(&self, endpoint: Endpoint) -> Option<Setback> {
-        setback(self.status, self.retry_after, endpoint)
+    /// Returns why the call is worth repeating, if it is.
+    pub(crate) fn retry_cause(&self, endpoint: Endpoint) -> Option<RetryCause> {
+        retry_cause(self.status, self.retry_after, endpoint)
     }
 
     pub(crate) fn unexpected(&self, endpoint: Endpoint, what: &'static str) -> NexthinkError {
@@ -261,47 +244,16 @@ impl Answer {
     }
 }
 
-/// What a status says about trying again.
-pub(crate) fn setback(
+/// Returns why a call with this status is worth repeating, if it is.
+pub(crate) fn retry_cause(
     status: StatusCode,
     retry_after: Option<Duration>,
     endpoint: Endpoint,
-) -> Option<Setback> {
+) -> Option<RetryCause> {
     if status == StatusCode::TOO_MANY_REQUESTS {
-        return Some(Setback::Throttled { endpoint, retry_after });
+        return Some(RetryCause::Throttled { endpoint, retry_after });
     }
-    status.is_server_error().then(|| Setback::ServerError { endpoint, status: status.as_u16() })
-}
-
-/// How long the headers of an answer ask to wait.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    wait_asked_for(text(RETRY_AFTER)?, text(DATE))
-}
-
-/// The first bytes of a body, `cap` at most, and whether there are more than that.
-pub(crate) async fn read_up_to(
-    response: &mut Response,
-    cap: usize,
-) -> Result<(Zeroizing<Vec<u8>>, bool), reqwest::Error> {
-    let announced =
-        response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(cap));
-    let mut body = Zeroizing::new(Vec::with_capacity(announced.min(cap)));
-    while let Some(chunk) = response.chunk().await? {
-        let room = cap - body.len();
-        if chunk.len() > room {
-            return Ok((body, true));
-        }
-        let needed = body.len() + chunk.len();
-        if needed > body.capacity() {
-            // By hand, since a vector that grows leaves a copy behind that is not wiped.
-            let mut larger = Zeroizing::new(Vec::with_capacity((2 * needed).min(cap)));
-            larger.extend_from_slice(&body);
-            body = larger;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok((body, false))
+    status.is_server_error().then(|| RetryCause::ServerError { endpoint, status: status.as_u16() })
 }
 
 async fn answer(
@@ -311,128 +263,22 @@ async fn answer(
 ) -> Result<Answer, NexthinkError> {
     let mut response = request.send().await.map_err(|error| no_answer(host, error))?;
     let status = response.status();
-    let retry_after = retry_after(response.headers());
-    let server_ms = server_ms(response.headers());
-    let (body, over_cap) =
-        read_up_to(&mut response, cap).await.map_err(|error| no_answer(host, error))?;
-    Ok(Answer { status, server_ms, retry_after, body, over_cap })
+    let retry_after = requested_wait(response.headers());
+    let server_ms = server_time_ms(response.headers());
+    let body = read_up_to(&mut response, cap).await.map_err(|error| no_answer(host, error))?;
+    Ok(Answer { status, server_ms, retry_after, body })
 }
 
-/// The error for a call that got no whole answer. It loses the URL, which may be a signed one.
+/// The error for a call that got no whole answer.
 fn no_answer(host: &str, error: reqwest::Error) -> NexthinkError {
-    let error = error.without_url();
-    if in_chain::<NotPublic>(&error) {
+    let CallFailure { cause, source } = CallFailure::from(error);
+    if cause == UnreachableCause::PrivateAddress {
         return NexthinkError::LinkRefused { reason: LinkRefusal::PrivateAddress };
     }
-    let cause = if proxy_wants_credentials(&error) {
-        UnreachableCause::ProxyCredentials
-    } else if error.is_timeout() && !error.is_connect() {
-        UnreachableCause::Timeout
-    } else if error.is_dns() {
-        UnreachableCause::Dns
-    } else if error.is_connect() && in_chain::<rustls::Error>(&error) {
-        UnreachableCause::Tls
-    } else if error.is_connect() {
-        UnreachableCause::Connect
-    } else {
-        UnreachableCause::Broken
-    };
-    NexthinkError::Unreachable {
-        host: host.to_owned(),
-        cause,
-        source: SharedError::root_of(&error),
-    }
+    NexthinkError::Unreachable { host: host.to_owned(), cause, source }
 }
 
-/// Whether a proxy answered HTTP 407. The HTTP client tells it in words only.
-fn proxy_wants_credentials(error: &(dyn StdError + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).any(|words| words.ends_with("proxy authorization required"))
-}
-
-/// Whether `E` is among the causes of `error`.
-fn in_chain<E: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.is::<E>() {
-            return true;
-        }
-        // An I/O error does not count what it wraps as its source.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if wrapped.is_some_and(|wrapped| in_chain::<E>(wrapped)) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
-}
-
-/// What every client has: no redirects, no cookies, no proxy that was not asked for, no header
-/// that names anybody.
-fn client(
-    timeouts: &Timeouts,
-    tls: rustls::ClientConfig,
-    proxy: Option<&CheckedProxy>,
-) -> reqwest::ClientBuilder {
-    let builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        // The environment is not read here; a proxy comes in through the settings.
-        .no_proxy()
-        .connect_timeout(timeouts.connect)
-        .read_timeout(timeouts.idle)
-        .user_agent(concat!("nexthink-graph/", env!("CARGO_PKG_VERSION")));
-    match proxy {
-        Some(proxy) => builder.proxy(proxy.proxy.clone()),
-        None => builder,
-    }
-}
-
-fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, NexthinkError> {
-    builder
-        .build()
-        .map_err(|error| NexthinkError::TlsSetup { source: SharedError::new(error.without_url()) })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{Ipv6Addr, SocketAddr};
-
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-    use super::*;
-    use crate::settings::Trust;
-
-    #[test]
-    fn a_cause_inside_an_io_error_is_found() {
-        let inner = rustls::Error::General("invented".to_owned());
-        let error = io::Error::other(io::Error::other(inner));
-        assert!(in_chain::<rustls::Error>(&error));
-        assert!(!in_chain::<NotPublic>(&error));
-    }
-
-    #[tokio::test]
-    async fn c4_an_address_that_does_not_work_is_passed_over_for_the_other_kind() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let works = listener.local_addr().expect("an address");
-        let answering = tokio::spawn(async move {
-            let (mut socket, _) = listener.accept().await.expect("a connection");
-            let mut request = [0_u8; 1024];
-            let n_bytes = socket.read(&mut request).await.expect("a request");
-            assert!(n_bytes > 0, "a connection is only made for a request");
-            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
-            socket.write_all(answer).await.expect("an open connection");
-        });
-        // Nothing listens there, or there is no IPv6 at all.
-        let broken = SocketAddr::from((Ipv6Addr::LOCALHOST, works.port()));
-        let tls = tls_config(false, &Trust::default()).expect("nothing is trusted");
-        let client = client(&Timeouts::default(), tls, None)
-            .resolve_to_addrs("both.example", &[broken, works]);
-        let client = build(client).expect("a client");
-        let url = format!("http://both.example:{}/", works.port());
-        let response = client.get(url).send().await.expect("the other address works");
-        assert_eq!(response.status(), StatusCode::NO_CONTENT);
-        answering.await.expect("it was asked");
-    }
+fn client_factory(uses_tls: bool, settings: &Settings) -> Result<ClientFactory, NexthinkError> {
+    let (proxy, connect) = (settings.proxy.as_ref(), settings.timeouts.connect);
+    Ok(ClientFactory::new(uses_tls, &settings.trust, proxy, connect)?)
 }

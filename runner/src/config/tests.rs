@@ -47,7 +47,7 @@ fn a_whole_configuration_is_read() {
     assert_eq!(config.store, Location::Folder("folder/kept".into()));
     assert_eq!(config.poll.cap, Duration::from_millis(500));
     assert_eq!(config.poll.deadline, Duration::from_mins(5));
-    assert_eq!((config.retry.max_attempts, config.retry.max_start_attempts), (3, 3));
+    assert_eq!(config.retry.max_attempts, 3);
     assert_eq!(config.time_zone, TimeZone::UTC);
     assert_eq!((&config.proxy, &config.extra_ca_pem), (&Proxy::FromEnvironment, &None));
     assert_eq!(config.web_address(), "https://acme.eu.nexthink.cloud");

@@ -45,6 +45,8 @@ const ARROWS: &[Arrow] = &[
     arrow("core-query", "core-store", "what is queried is a published generation"),
     arrow("core-simulator", "core-model", "the simulated tenant knows the columns of the steps"),
     arrow("core-jupiterone", "core-files", "a folder is replaced in one step"),
+    arrow("core-jupiterone", "core-http", "calls are bounded and repeated in one way"),
+    arrow("core-nexthink", "core-http", "calls are bounded and repeated in one way"),
     arrow("core-store", "core-files", "what is published is durable"),
     arrow("core-store", "core-model", "a generation is made of the declared types"),
 ];

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use super::job::{Job, JobId};
-use super::retry::Setback;
+use super::retry_cause::RetryCause;
 use crate::error::{Call, JupiterOneError};
 
 /// The error codes that mean something here (integration SDK 17.4 and JupiterOne's documentation).
@@ -43,7 +43,7 @@ pub(super) enum Meaning {
     /// Another job is active.
     Conflict,
     /// It may work later.
-    Setback(Setback),
+    Retry(RetryCause),
     /// It will not work.
     Fatal(JupiterOneError),
 }
@@ -81,17 +81,17 @@ impl Answer {
             }
             let what =
                 self.foreign_body().unwrap_or("no description of the job that was asked for");
-            return Meaning::Setback(Setback::Foreign { call: self.call, status, what });
+            return Meaning::Retry(RetryCause::Foreign { call: self.call, status, what });
         }
         match (status, self.error_code().as_deref()) {
             // A load balancer in front of JupiterOne answers this with a page of its own.
             (413, _) | (_, Some(TOO_LARGE)) => Meaning::TooLarge,
             (_, Some(JOB_NOT_AWAITING_UPLOADS)) => Meaning::JobEnded,
-            (429, _) => Meaning::Setback(Setback::Throttled {
+            (429, _) => Meaning::Retry(RetryCause::Throttled {
                 call: self.call,
                 retry_after: self.retry_after,
             }),
-            (500.., _) => Meaning::Setback(Setback::ServerError { call: self.call, status }),
+            (500.., _) => Meaning::Retry(RetryCause::ServerError { call: self.call, status }),
             // A gateway that refuses the key need not say more than that. A page is of a proxy or a login.
             (401 | 403, _) if BodyKind::of(&self.body) != BodyKind::WebPage => {
                 Meaning::Fatal(JupiterOneError::Unauthorized { call: self.call, status })
@@ -206,8 +206,8 @@ mod tests {
             Meaning::JobEnded => "job ended",
             Meaning::Refused => "refused",
             Meaning::Conflict => "conflict",
-            Meaning::Setback(Setback::Foreign { .. }) => "foreign",
-            Meaning::Setback(_) => "later",
+            Meaning::Retry(RetryCause::Foreign { .. }) => "foreign",
+            Meaning::Retry(_) => "later",
             Meaning::Fatal(JupiterOneError::Unauthorized { .. }) => "unauthorized",
             Meaning::Fatal(_) => "unexpected",
         }

@@ -1,6 +1,6 @@
 //! Which host gets the API key.
 
-use url::{Host, Url};
+use url::Url;
 
 use super::job::JobId;
 use crate::error::JupiterOneError;
@@ -8,7 +8,7 @@ use crate::objects::ObjectKind;
 
 /// A base URL that may be called with the API key: checked, without query or fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseUrl(Url);
+pub struct BaseUrl(core_http::BaseUrl);
 
 impl BaseUrl {
     /// Reads `https://api.<environment>.jupiterone.io`, for example with `us` or `eu`, or the address of
@@ -18,7 +18,7 @@ impl BaseUrl {
     /// [`JupiterOneError::InvalidSetting`] names the rule that is broken.
     pub fn parse(text: &str) -> Result<Self, JupiterOneError> {
         let base = Self::checked(text)?;
-        if base.is_loopback() || base.is_jupiterone() {
+        if base.0.is_loopback() || base.is_jupiterone() {
             return Ok(base);
         }
         Err(refusal("its host is not api.<environment>.jupiterone.io"))
@@ -33,50 +33,31 @@ impl BaseUrl {
     }
 
     fn checked(text: &str) -> Result<Self, JupiterOneError> {
-        let url = Url::parse(text).map_err(|_| refusal("it is not a URL; write https://host"))?;
-        let base = Self(url);
-        match base.0.scheme() {
-            "https" => {}
-            "http" if base.is_loopback() => {}
-            "http" => return Err(refusal("plain http is for a loopback host only; use https")),
-            _ => return Err(refusal("it is neither https nor http; use https")),
+        let base = core_http::BaseUrl::parse(text).map_err(refusal)?;
+        if base.as_url().path() != "/" {
+            return Err(refusal("it has a path; leave it out"));
         }
-        if !base.0.username().is_empty() || base.0.password().is_some() {
-            return Err(refusal("it carries a user name or a password; leave them out"));
-        }
-        if base.0.query().is_some() || base.0.fragment().is_some() || base.0.path() != "/" {
-            return Err(refusal("it has a path, a query or a fragment; leave them out"));
-        }
-        Ok(base)
-    }
-
-    fn is_loopback(&self) -> bool {
-        match self.0.host() {
-            Some(Host::Domain(domain)) => domain == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
+        Ok(Self(base))
     }
 
     fn is_jupiterone(&self) -> bool {
-        let Some(host) = self.0.host_str() else { return false };
         let environment =
-            host.strip_prefix("api.").and_then(|it| it.strip_suffix(".jupiterone.io"));
-        environment.is_some_and(|it| !it.is_empty() && !it.contains('.')) && self.0.port().is_none()
+            self.0.host().strip_prefix("api.").and_then(|rest| rest.strip_suffix(".jupiterone.io"));
+        environment.is_some_and(|label| !label.is_empty() && !label.contains('.'))
+            && self.0.as_url().port().is_none()
     }
 
     pub(crate) fn uses_tls(&self) -> bool {
-        self.0.scheme() == "https"
+        self.0.uses_tls()
     }
 
     /// The host, for messages.
     pub(crate) fn host(&self) -> &str {
-        self.0.host_str().expect("a URL of http or https has a host")
+        self.0.host()
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.0.port_or_known_default().expect("http and https have a default port")
+        self.0.port()
     }
 
     pub(crate) fn jobs(&self) -> Url {
@@ -104,9 +85,7 @@ impl BaseUrl {
     }
 
     fn join(&self, path: &str) -> Url {
-        let mut url = self.0.clone();
-        url.set_path(&format!("/persister/synchronization/jobs{path}"));
-        url
+        self.0.join(&format!("persister/synchronization/jobs{path}"))
     }
 }
 

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use core_http::{Jitter, Retry};
+
 use super::answer::{Answer, Meaning};
 use super::destination::{ApiKey, Destination, Source};
 use super::job::{Job, JobId, JobStatus};
 use super::report::DeliveryReport;
-use super::retry::{Random, Retry, Setback};
+use super::retry_cause::RetryCause;
 use super::settings::SyncSettings;
 use super::transport::{Api, Events, JobEvent, NewJob, Request};
 use super::upload::{Uploader, Uploads};
@@ -26,7 +28,7 @@ pub struct SyncClient {
     pub(super) api: Api,
     destination: Destination,
     pub(super) settings: SyncSettings,
-    pub(super) random: Random,
+    pub(super) random: Jitter,
 }
 
 /// A job that takes uploads and has changed nothing yet.
@@ -74,7 +76,7 @@ impl SyncClient {
         settings: SyncSettings,
     ) -> Result<Self, JupiterOneError> {
         let api = Api::new(&destination, key, &settings)?;
-        let random = Random::new(settings.seed);
+        let random = Jitter::new(settings.seed);
         Ok(Self { api, destination, settings, random })
     }
 
@@ -221,7 +223,8 @@ impl SyncClient {
         entities: u64,
         relationships: u64,
     ) -> Result<(), JupiterOneError> {
-        let mut retry = Retry::new(&self.settings.retry, &self.random);
+        let mut retry =
+            Retry::new(&self.settings.retry, &self.random, self.settings.retry.max_attempts);
         loop {
             let found = self.job(job).await?;
             if found.status != JobStatus::AwaitingUploads {
@@ -238,7 +241,7 @@ impl SyncClient {
             let Some((kind, sent, found)) = short else { return Ok(()) };
             let error = JupiterOneError::NotStored { job: job.clone(), kind, sent, found };
             // The count may lag behind the uploads.
-            retry.pause(Setback::Behind(error)).await?;
+            retry.pause(RetryCause::Behind(error)).await?;
         }
     }
 
@@ -259,15 +262,16 @@ impl SyncClient {
             // An upload whose answer was lost is repeated; without this its objects would be refused.
             ignore_duplicates: true,
         };
-        let mut retry = Retry::new(&self.settings.retry, &self.random);
+        let mut retry =
+            Retry::new(&self.settings.retry, &self.random, self.settings.retry.max_attempts);
         let mut unanswered = 0;
         loop {
-            let setback = match self.api.send(&Request::CreateJob(&new)).await {
+            let cause = match self.api.send(&Request::CreateJob(&new)).await {
                 Ok(answer) => match answer.meaning() {
                     Meaning::Done => return answer.job(),
                     Meaning::Conflict => return Err(JupiterOneError::AnotherJobActive),
                     Meaning::Fatal(error) => return Err(error),
-                    Meaning::Setback(setback) => setback,
+                    Meaning::Retry(cause) => cause,
                     _ => return Err(answer.unexpected()),
                 },
                 Err(error) => {
@@ -275,10 +279,10 @@ impl SyncClient {
                     if unanswered >= MAX_UNANSWERED_CREATIONS {
                         return Err(error);
                     }
-                    Setback::NoAnswer(error)
+                    RetryCause::NoAnswer(error)
                 }
             };
-            retry.pause(setback).await?;
+            retry.pause(cause).await?;
         }
     }
 
@@ -313,16 +317,17 @@ impl SyncClient {
     /// Makes a call that may be repeated without harm, until there is an answer.
     pub(super) async fn call(&self, request: &Request<'_>) -> Result<Answer, JupiterOneError> {
         debug_assert_ne!(request.call(), Call::CreateJob, "creating twice makes two jobs");
-        let mut retry = Retry::new(&self.settings.retry, &self.random);
+        let mut retry =
+            Retry::new(&self.settings.retry, &self.random, self.settings.retry.max_attempts);
         loop {
-            let setback = match self.api.send(request).await {
+            let cause = match self.api.send(request).await {
                 Ok(answer) => match answer.meaning() {
-                    Meaning::Setback(setback) => setback,
+                    Meaning::Retry(cause) => cause,
                     _ => return Ok(answer),
                 },
-                Err(error) => Setback::NoAnswer(error),
+                Err(error) => RetryCause::NoAnswer(error),
             };
-            retry.pause(setback).await?;
+            retry.pause(cause).await?;
         }
     }
 }

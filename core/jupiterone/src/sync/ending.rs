@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use core_http::Retry;
 use tokio::time::Instant;
 
 use super::answer::Meaning;
 use super::client::{Progress, SyncClient};
 use super::job::{Job, JobId, JobStatus};
-use super::retry::{Retry, Setback};
+use super::retry_cause::RetryCause;
 use super::transport::{Abortion, Finalization, PartialDatasets, Request};
 use crate::error::JupiterOneError;
 
@@ -101,17 +102,18 @@ impl SyncClient {
         types: Vec<&str>,
     ) -> Result<(), JupiterOneError> {
         let body = Finalization { partial_datasets: PartialDatasets { types } };
-        let mut retry = Retry::new(&self.settings.retry, &self.random);
+        let mut retry =
+            Retry::new(&self.settings.retry, &self.random, self.settings.retry.max_attempts);
         loop {
             let error = match self.api.send(&Request::Finalize(job, &body)).await {
                 Ok(answer) => match answer.meaning() {
                     Meaning::Done => return Ok(()),
-                    Meaning::Setback(setback) => retry.pause(setback).await.err(),
+                    Meaning::Retry(cause) => retry.pause(cause).await.err(),
                     Meaning::JobEnded => Some(JupiterOneError::JobEnded { job: job.clone() }),
                     Meaning::Fatal(error) => Some(error),
                     _ => Some(answer.unexpected()),
                 },
-                Err(error) => retry.pause(Setback::NoAnswer(error)).await.err(),
+                Err(error) => retry.pause(RetryCause::NoAnswer(error)).await.err(),
             };
             let status = match self.job(job).await {
                 Ok(found) => found.status,

@@ -1,25 +1,18 @@
 //! The calls, and what comes back. The API key is bound to its host by type: [`Api`] holds both, makes
 //! every URL from its own base, and hands neither out.
 
-use std::error::Error as StdError;
-use std::io;
-use std::time::Duration;
-
 use bytes::Bytes;
+use core_http::{CallFailure, ClientFactory, read_up_to, requested_wait};
 use reqwest::RequestBuilder;
-use reqwest::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
-};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
 use super::answer::Answer;
 use super::base_url::BaseUrl;
 use super::destination::{ApiKey, Destination};
-use super::http;
 use super::job::JobId;
-use super::retry::wait_asked_for;
 use super::settings::SyncSettings;
-use crate::error::{Call, JupiterOneError, UnreachableCause};
+use crate::error::{Call, JupiterOneError};
 use crate::objects::ObjectKind;
 
 /// The largest answer that is read, in bytes.
@@ -124,7 +117,11 @@ impl Api {
     ) -> Result<Self, JupiterOneError> {
         let base = destination.base.clone();
         let account = HeaderValue::from_str(&destination.account).expect("an account is ASCII");
-        Ok(Self { http: http::client(base.uses_tls(), settings)?, base, account, key })
+        let (trust, proxy) = (&settings.trust, settings.proxy.as_ref());
+        let factory = ClientFactory::new(base.uses_tls(), trust, proxy, settings.timeouts.connect)?;
+        // No bound between bytes: JupiterOne may be silent while it takes an upload of megabytes.
+        let http = factory.client(None, Some(settings.timeouts.answer))?;
+        Ok(Self { http, base, account, key })
     }
 
     /// Makes one call, once.
@@ -161,58 +158,18 @@ impl Api {
         let no_answer = |error| no_answer(self.base.host(), error);
         let mut response = builder.send().await.map_err(no_answer)?;
         let status = response.status();
-        let retry_after = retry_after(response.headers());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
-            if body.len() + chunk.len() > ANSWER_CAP {
-                let what = "more bytes than any valid answer has";
-                return Err(JupiterOneError::UnexpectedAnswer {
-                    call,
-                    status: status.as_u16(),
-                    what,
-                });
-            }
-            body.extend_from_slice(&chunk);
+        let retry_after = requested_wait(response.headers());
+        let body = read_up_to(&mut response, ANSWER_CAP).await.map_err(no_answer)?;
+        if body.is_over_cap {
+            let what = "more bytes than any valid answer has";
+            return Err(JupiterOneError::UnexpectedAnswer { call, status: status.as_u16(), what });
         }
-        Ok(Answer { call, expected_job, status, retry_after, body })
+        Ok(Answer { call, expected_job, status, retry_after, body: body.bytes.to_vec() })
     }
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    wait_asked_for(text(RETRY_AFTER)?, text(DATE))
 }
 
 /// The error for a call that got no whole answer.
 fn no_answer(host: &str, error: reqwest::Error) -> JupiterOneError {
-    let error = error.without_url();
-    let cause = if error.is_timeout() {
-        UnreachableCause::Timeout
-    } else if error.is_dns() {
-        UnreachableCause::Dns
-    } else if has_tls_cause(&error) {
-        UnreachableCause::Tls
-    } else if error.is_connect() {
-        UnreachableCause::Connect
-    } else {
-        UnreachableCause::Broken
-    };
-    JupiterOneError::Unreachable { host: host.to_owned(), cause, source: error.into() }
-}
-
-/// Whether TLS is among the causes of an error.
-fn has_tls_cause(error: &(dyn StdError + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.is::<rustls::Error>() {
-            return true;
-        }
-        // An I/O error does not count what it wraps as its source.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if wrapped.is_some_and(|wrapped| has_tls_cause(wrapped)) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    let CallFailure { cause, source } = CallFailure::from(error);
+    JupiterOneError::Unreachable { host: host.to_owned(), cause, source }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use core_http::{Jitter, Retry};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use serde::Serialize;
@@ -12,8 +13,9 @@ use tokio::sync::mpsc;
 
 use super::answer::Meaning;
 use super::batch::{Batch, Cutter};
+use super::correlation_id::correlation_id;
 use super::job::JobId;
-use super::retry::{Random, Retry, Setback};
+use super::retry_cause::RetryCause;
 use super::settings::SyncSettings;
 use super::transport::{Api, Request};
 use crate::contents::Contents;
@@ -57,7 +59,7 @@ pub struct Loss {
 pub(super) struct Uploader<'a> {
     pub(super) api: &'a Api,
     pub(super) settings: &'a SyncSettings,
-    pub(super) random: &'a Random,
+    pub(super) random: &'a Jitter,
     pub(super) job: &'a JobId,
     /// The largest upload, in bytes of JSON; lowered when JupiterOne finds one too large.
     pub(super) limit: Arc<AtomicUsize>,
@@ -150,7 +152,7 @@ impl Uploader<'_> {
         let mut outcome = Outcome::default();
         let mut waiting = vec![batch];
         while let Some(batch) = waiting.pop() {
-            let correlation_id = self.random.uuid();
+            let correlation_id = correlation_id(self.random);
             let sent = self.send(&batch, &correlation_id).await?;
             let uploads = &mut outcome.uploads;
             match sent {
@@ -198,7 +200,8 @@ impl Uploader<'_> {
 
     /// Sends one batch until there is an answer. Repeating it is harmless: an object is found by its key.
     async fn send(&self, batch: &Batch, correlation_id: &str) -> Result<Sent, JupiterOneError> {
-        let mut retry = Retry::new(&self.settings.retry, self.random);
+        let mut retry =
+            Retry::new(&self.settings.retry, self.random, self.settings.retry.max_attempts);
         let request = Request::Upload {
             job: self.job,
             kind: batch.kind,
@@ -206,7 +209,7 @@ impl Uploader<'_> {
             correlation_id,
         };
         loop {
-            let setback = match self.api.send(&request).await {
+            let cause = match self.api.send(&request).await {
                 Ok(answer) => match answer.meaning() {
                     Meaning::Done => return Ok(Sent::Stored),
                     Meaning::TooLarge => return Ok(Sent::TooLarge),
@@ -216,11 +219,11 @@ impl Uploader<'_> {
                     }
                     Meaning::Conflict => return Err(answer.unexpected()),
                     Meaning::Fatal(error) => return Err(error),
-                    Meaning::Setback(setback) => setback,
+                    Meaning::Retry(cause) => cause,
                 },
-                Err(error) => Setback::NoAnswer(error),
+                Err(error) => RetryCause::NoAnswer(error),
             };
-            if let Err(failure) = retry.pause(setback).await {
+            if let Err(failure) = retry.pause(cause).await {
                 return Ok(Sent::Lost(failure));
             }
         }

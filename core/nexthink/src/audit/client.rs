@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use core_http::{Jitter, Retry, Secret, read_up_to, requested_wait, server_time_ms};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::time::Instant;
 
@@ -12,12 +13,12 @@ use crate::download::next_chunk;
 use crate::endpoints::Endpoints;
 use crate::error::{Endpoint, NexthinkError};
 use crate::results_sink::sink_failed;
-use crate::retry::{Jitter, Retry, Setback};
-use crate::secret::{Credentials, Secret};
+use crate::retry_cause::RetryCause;
+use crate::secret::Credentials;
 use crate::settings::Settings;
 use crate::speed::SpeedCheck;
 use crate::token::TokenSource;
-use crate::transport::{AuditHttp, read_up_to, retry_after, server_ms, setback};
+use crate::transport::{AuditHttp, retry_cause};
 
 /// What a token for the audit trail is for.
 const SCOPE: &str = "service:audit-trail";
@@ -75,8 +76,7 @@ impl AuditClient {
     /// Makes a client; nothing is called yet.
     ///
     /// # Errors
-    /// [`NexthinkError::TlsSetup`], [`NexthinkError::InvalidTrust`] or
-    /// [`NexthinkError::InvalidProxy`], as for [`Client::new`](crate::Client::new).
+    /// [`NexthinkError::Setup`], as for [`Client::new`](crate::Client::new).
     pub fn new(
         host: &AuditHost,
         endpoints: &Endpoints,
@@ -121,14 +121,14 @@ impl AuditClient {
                     Some(issued.token)
                 }
             };
-            let setback = match self.ask(request, token.as_deref()).await {
+            let cause = match self.ask(request, token.as_deref()).await {
                 Ok(response)
                     if matches!(response.status(), StatusCode::OK | StatusCode::NO_CONTENT) =>
                 {
                     match self.receive(response, request, &mut on_piece).await {
                         Ok(answer) => return Ok(answer),
                         Err(error @ NexthinkError::DownloadBroken { .. }) => {
-                            Setback::NoAnswer(error)
+                            RetryCause::NoAnswer(error)
                         }
                         Err(error) => return Err(error),
                     }
@@ -146,9 +146,9 @@ impl AuditClient {
                     }
                     self.refused(response, request).await?
                 }
-                Err(error) => Setback::NoAnswer(error),
+                Err(error) => RetryCause::NoAnswer(error),
             };
-            retry.pause(setback).await.map_err(|error| named(error, request))?;
+            retry.pause(cause).await.map_err(|error| named(error, request))?;
         }
     }
 
@@ -174,9 +174,9 @@ impl AuditClient {
         &self,
         mut response: Response,
         request: &AuditRequest,
-    ) -> Result<Setback, NexthinkError> {
+    ) -> Result<RetryCause, NexthinkError> {
         let status = response.status();
-        let wait = retry_after(response.headers());
+        let wait = requested_wait(response.headers());
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Err(self.unauthorized(status));
         }
@@ -191,8 +191,8 @@ impl AuditClient {
                 return Err(failed(request, status.as_u16(), 1, said(&body, request)));
             }
         }
-        if let Some(setback) = setback(status, wait, AT) {
-            return Ok(setback);
+        if let Some(cause) = retry_cause(status, wait, AT) {
+            return Ok(cause);
         }
         let body = self.error_body(&mut response).await;
         Err(NexthinkError::AuditTrailRefused {
@@ -234,7 +234,7 @@ impl AuditClient {
         let reading =
             tokio::time::timeout(self.settings.timeouts.answer, read_up_to(response, ERROR_CAP));
         match reading.await {
-            Ok(Ok((body, false))) => body.to_vec(),
+            Ok(Ok(body)) if !body.is_over_cap => body.bytes.to_vec(),
             _ => Vec::new(),
         }
     }
@@ -252,7 +252,7 @@ impl AuditClient {
             };
             return Err(no_trail(foreign, &body, request));
         }
-        let server_ms = server_ms(response.headers());
+        let server_ms = server_time_ms(response.headers());
         let end_proven = is_end_proven(&response);
         on_piece(AuditPiece::Begin { server_ms }).map_err(sink_failed)?;
         let mut speed = SpeedCheck::new(self.settings.slowest_download, Instant::now());

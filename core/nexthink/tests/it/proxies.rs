@@ -7,6 +7,7 @@
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, LazyLock, Mutex};
 
+use core_http::SetupError;
 use core_nexthink::{
     Client, Credentials, EndpointOverrides, Endpoints, NexthinkError, ProxySettings, Secret,
     Settings, UnreachableCause,
@@ -135,9 +136,9 @@ fn c13_a_trust_or_proxy_that_is_of_no_use_makes_no_client() {
     let mut untrusting = settings();
     untrusting.trust.extra_ca_pem = Some(b"canary".to_vec());
     let error = try_far_client(untrusting).err().expect("that is not PEM");
-    assert!(matches!(error, NexthinkError::InvalidTrust { .. }), "{error}");
+    assert!(matches!(error, NexthinkError::Setup(SetupError::InvalidTrust { .. })), "{error}");
     let error = try_far_client(through("canary", None)).err().expect("that is not a URL");
-    assert!(matches!(error, NexthinkError::InvalidProxy { .. }), "{error}");
+    assert!(matches!(error, NexthinkError::Setup(SetupError::InvalidProxy { .. })), "{error}");
     assert_no_canary_in(&error);
 }
 

@@ -38,7 +38,7 @@ pub(super) fn client(config: &Config, checks: &mut Checks) -> Option<Arc<Client>
 /// Bounds for calls whose answer somebody is waiting for.
 pub(super) fn impatient(settings: &mut core_nexthink::Settings) {
     settings.retry.max_attempts = ATTEMPTS;
-    settings.retry.max_start_attempts = ATTEMPTS;
+    settings.max_start_attempts = ATTEMPTS;
     settings.retry.budget = Duration::from_secs(20);
 }
 

@@ -5,32 +5,45 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::Offset;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-/// A longer wait than this is taken for garbage: Nexthink's limits are daily.
+/// A longer wait than this counts as unreadable: known limits are daily.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
 /// The three forms of an HTTP date (RFC 9110, section 5.6.7).
 const HTTP_DATES: [&str; 3] =
     ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
 
-/// How long `retry_after` asks to wait.
+/// Returns how long the headers of an answer ask to wait.
+pub fn requested_wait(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    parse_wait(text(RETRY_AFTER)?, text(DATE))
+}
+
+/// Returns the server's clock by its `Date` header, in milliseconds since 1970-01-01 UTC.
+pub fn server_time_ms(headers: &HeaderMap) -> Option<i64> {
+    let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+    date.and_then(parse_time).map(Timestamp::as_millisecond)
+}
+
+/// Returns how long `retry_after` asks to wait.
 ///
 /// It is a number of seconds, an HTTP date, or an ISO 8601 time (Nexthink documents "the date and
-/// time"). A date counts from `date`, the server's own clock, never from this machine's; without
-/// it, and for anything past, absurd or unreadable, the answer is `None`.
-pub(crate) fn wait_asked_for(retry_after: &str, date: Option<&str>) -> Option<Duration> {
+/// time"). A date counts from `date`, the server's own clock, never from this machine's. Without
+/// `date`, and for anything past, absurd or unreadable, the result is `None`.
+fn parse_wait(retry_after: &str, date: Option<&str>) -> Option<Duration> {
     let retry_after = retry_after.trim();
     let wait = if let Some(seconds) = whole_seconds(retry_after) {
         Duration::from_secs(seconds)
     } else {
-        let until = read_time(retry_after)?.duration_since(read_time(date?.trim())?);
+        let until = parse_time(retry_after)?.duration_since(parse_time(date?.trim())?);
         Duration::try_from(until).ok()?
     };
     (!wait.is_zero() && wait <= LONGEST).then_some(wait)
 }
 
 /// Reads a number of seconds. HTTP knows whole ones only (RFC 9110, section 10.2.3), but gateways write
-/// fractions, which are rounded up: who comes back too early is refused again.
+/// fractions, which are rounded up: a call that comes too early is refused again.
 fn whole_seconds(text: &str) -> Option<u64> {
     let Some((whole, fraction)) = text.split_once('.') else { return text.parse().ok() };
     let is_fraction =
@@ -39,8 +52,8 @@ fn whole_seconds(text: &str) -> Option<u64> {
     seconds.checked_add(u64::from(fraction.bytes().any(|digit| digit != b'0')))
 }
 
-/// Reads a time in any of these forms.
-pub(crate) fn read_time(text: &str) -> Option<Timestamp> {
+/// Parses a time in any of these forms.
+fn parse_time(text: &str) -> Option<Timestamp> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Some(time);
     }
@@ -92,7 +105,7 @@ mod tests {
         ];
         for (header, date, expected) in rows {
             let expected = expected.map(Duration::from_secs);
-            assert_eq!(wait_asked_for(header, date), expected, "{header:?} at {date:?}");
+            assert_eq!(parse_wait(header, date), expected, "{header:?} at {date:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which certificates are trusted, and which TLS is spoken.
+//! Trusted certificates and TLS versions.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls_platform_verifier::Verifier;
 
-use crate::error::{NexthinkError, SharedError};
+use crate::error::{SetupError, SharedError};
 use crate::settings::Trust;
 
-/// TLS 1.2 and 1.3 by ring, with the certificates that the system trusts and those of `trust`.
+/// Sets up TLS 1.2 and 1.3 by ring, with the certificates that the system trusts and those of `trust`.
 ///
 /// Where every endpoint is plain http on a loopback host, nothing is trusted, so that a machine
 /// without any certificate can still run against a simulated tenant.
-pub(crate) fn tls_config(used: bool, trust: &Trust) -> Result<rustls::ClientConfig, NexthinkError> {
+pub(crate) fn tls_config(used: bool, trust: &Trust) -> Result<rustls::ClientConfig, SetupError> {
     let extra = trust.extra_ca_pem.as_deref().map_or(Ok(Vec::new()), authorities)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -34,7 +34,7 @@ pub(crate) fn tls_config(used: bool, trust: &Trust) -> Result<rustls::ClientConf
 fn verifier(
     extra: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
-) -> Result<Verifier, NexthinkError> {
+) -> Result<Verifier, SetupError> {
     let made = if extra.is_empty() {
         Verifier::new(provider)
     } else {
@@ -44,8 +44,8 @@ fn verifier(
 }
 
 /// The certificates of a PEM file.
-fn authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, NexthinkError> {
-    let refuse = |reason| Err(NexthinkError::InvalidTrust { reason });
+fn authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, SetupError> {
+    let refuse = |reason| Err(SetupError::InvalidTrust { reason });
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let Ok(certificates) = certificates else {
         return refuse("it is not valid PEM; give the file as the authority issued it");
@@ -60,14 +60,13 @@ fn authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, NexthinkError
     Ok(certificates)
 }
 
-fn setup_failed(error: rustls::Error) -> NexthinkError {
-    NexthinkError::TlsSetup { source: SharedError::new(error) }
+fn setup_failed(error: rustls::Error) -> SetupError {
+    SetupError::Tls { source: SharedError::new(error) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
 
     #[test]
     fn a_client_for_real_hosts_can_be_made() {
@@ -95,7 +94,6 @@ mod tests {
                 (Err(error), Err(expected)) => {
                     assert!(error.to_string().contains(expected), "{error}: {pem}");
                     assert!(!format!("{error:?}").contains("canary"));
-                    assert_eq!(error.kind(), ErrorKind::Configuration);
                 }
                 (found, _) => panic!("unexpected: {found:?} for {pem}"),
             }
@@ -105,6 +103,6 @@ mod tests {
     #[test]
     fn a_bad_authority_is_refused_even_where_no_tls_is_used() {
         let trust = Trust { extra_ca_pem: Some(b"nothing".to_vec()) };
-        assert!(matches!(tls_config(false, &trust), Err(NexthinkError::InvalidTrust { .. })));
+        assert!(matches!(tls_config(false, &trust), Err(SetupError::InvalidTrust { .. })));
     }
 }

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod base_url;
+mod body;
+mod client;
+mod error;
+mod failure;
+mod jitter;
+mod proxy;
+mod public_address;
+mod retry;
+mod retry_after;
+mod secret;
+mod settings;
+mod trust;
+
+pub use base_url::BaseUrl;
+pub use body::{Body, read_up_to};
+pub use client::ClientFactory;
+pub use error::{SetupError, SharedError};
+pub use failure::{CallFailure, UnreachableCause};
+pub use jitter::Jitter;
+pub use retry::{GivenUp, Retry, RetryCause, Transience};
+pub use retry_after::{requested_wait, server_time_ms};
+pub use secret::Secret;
+pub use settings::{ProxySettings, RetryPolicy, Trust};
