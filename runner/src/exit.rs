@@ -1,6 +1,6 @@
 //! The exit codes, and which failure has which. Schedulers rely on them.
 
-use std::fmt;
+use std::{fmt, io};
 
 use core_nexthink::{ErrorKind, NexthinkError};
 use core_store::StoreError;
@@ -152,8 +152,64 @@ impl From<StoreError> for Failure {
     }
 }
 
+/// The failure to lock a store or to tidy it up. A place that is missing, forbidden or no folder is configured
+/// wrong; a full disk and one that fails are not.
+pub(crate) fn failure_of_place(error: StoreError) -> Failure {
+    let is_wrong = match &error {
+        StoreError::Io { source, .. } => is_wrong_place(source.kind()),
+        _ => false,
+    };
+    if is_wrong { Failure::new(Exit::Configuration, error) } else { error.into() }
+}
+
+fn is_wrong_place(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,
+        PermissionDenied, ReadOnlyFilesystem, Unsupported,
+    };
+    matches!(
+        kind,
+        AlreadyExists
+            | InvalidFilename
+            | InvalidInput
+            | IsADirectory
+            | NotADirectory
+            | NotFound
+            | PermissionDenied
+            | ReadOnlyFilesystem
+            | Unsupported
+    )
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Failure {
         Failure { exit: Exit::Internal, error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_fails_is_no_wrong_configuration() {
+        let table = [
+            (libc_error(2), Exit::Configuration, "no such folder"),
+            (libc_error(13), Exit::Configuration, "no permission"),
+            (libc_error(20), Exit::Configuration, "no folder"),
+            (libc_error(30), Exit::Configuration, "read-only"),
+            (libc_error(5), Exit::Internal, "the disk fails"),
+            (libc_error(28), Exit::Internal, "the disk is full"),
+            (libc_error(24), Exit::Internal, "too many open files"),
+        ];
+        for (source, expected, case) in table {
+            let error = StoreError::Io { action: "write", path: "store".into(), source };
+            assert_eq!(failure_of_place(error).exit, expected, "{case}");
+        }
+    }
+
+    /// The error with a number that every Unix gives it.
+    fn libc_error(number: i32) -> io::Error {
+        io::Error::from_raw_os_error(number)
     }
 }

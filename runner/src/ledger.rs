@@ -111,6 +111,8 @@ pub(crate) enum Event<'a> {
     },
     /// A generation that cannot be read is removed, since nobody can be taken out of it.
     DamageRemoved { generation: &'a str },
+    /// A generation that a killed run has made and not published is removed.
+    UnpublishedRemoved { generation: &'a str },
     /// The suppressions of an erasure are lifted, so that the next run reads the subject again.
     SuppressionLifted { erasure: &'a str, reason: &'a str },
     /// An older store was put back, and what had come back with it was taken out again.

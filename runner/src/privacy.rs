@@ -1,9 +1,11 @@
 //! Keys and suppressions of an installation: where they are kept, and what a run does with them.
 
 mod cleansing;
+pub(crate) mod damage;
 pub(crate) mod erasure;
 mod identifiers;
 mod key_file;
+mod list_search;
 pub(crate) mod page;
 pub(crate) mod retrieval;
 pub(crate) mod search;
@@ -243,29 +245,78 @@ pub(crate) fn erasure_ids(list: &SuppressionList) -> BTreeSet<String> {
     list.entries().iter().map(|it| it.erasure.clone()).collect()
 }
 
+/// What came of taking erased people out of a store once more.
+#[derive(Debug, Default)]
+pub(crate) struct Recleansing {
+    /// Whether anything that can be read had not been through every erasure.
+    pub(crate) has_come_back: bool,
+    /// Why erasures are not finished, a sentence each.
+    pub(crate) shortfalls: Vec<String>,
+}
+
 /// Takes everybody who was erased out of generations and events that have not been through it: those of an
 /// erasure that was interrupted, and those of an older copy that was put back. Restores a list that is
-/// missing, and finishes erasures that have no certificate. Returns whether there was anything to take out.
-pub(crate) fn cleanse_what_came_back(config: &Config, lock: &RunLock) -> Result<bool, Failure> {
-    let Some(list) = all_suppressions(config, lock.tenant())? else { return Ok(false) };
+/// missing, and finishes erasures that have no certificate.
+///
+/// # Errors
+///
+/// [`Exit::DataRefused`] if the published generation or the events cannot be read while somebody is to be
+/// taken out of them.
+pub(crate) fn cleanse_what_came_back(
+    config: &Config,
+    lock: &RunLock,
+) -> Result<Recleansing, Failure> {
+    cleanse_without_damaged(config, lock, &[])
+}
+
+/// Removes the generations that cannot be read, then does the same. Returns their IDs too.
+pub(crate) fn remove_damaged_and_cleanse(
+    config: &Config,
+    lock: &RunLock,
+) -> Result<(Vec<String>, Recleansing), Failure> {
+    if all_suppressions(config, lock.tenant())?.is_none() {
+        return Ok((Vec::new(), Recleansing::default()));
+    }
+    let removed = damage::remove(lock, &lock.tenant().damaged_generations()?)?;
+    let recleansing = cleanse_without_damaged(config, lock, &removed)?;
+    Ok((removed, recleansing))
+}
+
+/// `removed` are the damaged generations that were removed now, for the certificates.
+fn cleanse_without_damaged(
+    config: &Config,
+    lock: &RunLock,
+    removed: &[String],
+) -> Result<Recleansing, Failure> {
+    let Some(list) = all_suppressions(config, lock.tenant())? else {
+        return Ok(Recleansing::default());
+    };
     let ids = erasure_ids(&list);
     restore_lists(config, lock, &list)?;
     let is_known = lock.tenant().erasures()? == ids;
-    if is_known && !lock.tenant().is_anything_uncleansed(audit::LOG)? {
-        unfinished::certify(config, lock, &list, None)?;
-        return Ok(false);
+    if !is_known {
+        lock.set_erasures(&ids)?;
     }
-    lock.set_erasures(&ids)?;
-    // What comes back is from before the erasures, so every identifier counts whatever its age.
-    let suppressions = suppressions_from(config, lock.tenant(), "")?;
-    let cleansed = cleansing::cleanse(lock, &suppressions)?;
-    tracing::warn!(
-        generations = cleansed.generations.len(),
-        events = cleansed.events,
-        "the store was older than the last erasure, which was done again"
-    );
-    unfinished::certify(config, lock, &list, Some(&cleansed))?;
-    Ok(true)
+    let closed = lock.tenant().closed_by_damage()?;
+    damage::refuse_published(&closed)?;
+    let has_come_back = !is_known || lock.tenant().is_anything_uncleansed(audit::LOG)?;
+    let cleansed = if has_come_back {
+        // What comes back is from before the erasures, so every identifier counts whatever its age.
+        let suppressions = suppressions_from(config, lock.tenant(), "")?;
+        Some(cleansing::cleanse(lock, &suppressions)?)
+    } else {
+        None
+    };
+    if let Some(cleansed) = &cleansed {
+        tracing::warn!(
+            generations = cleansed.generations.len(),
+            events = cleansed.events,
+            "the store was older than the last erasure, which was done again"
+        );
+    }
+    let progress = unfinished::Progress { cleansed: cleansed.as_ref(), removed, closed };
+    let shortfalls = unfinished::certify(config, lock, &list, &progress)?;
+    Ok(Recleansing { has_come_back, shortfalls })
 }
 
 /// Refuses a store that is older than its list of suppressions: somebody who was erased may be in it.

@@ -22,6 +22,7 @@ pub(crate) mod report;
 mod retain;
 mod sealed;
 pub(crate) mod space;
+mod store;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -30,7 +31,7 @@ use core_model::plan::{Plan, PlannedStep};
 use core_model::step::{Source, Step};
 use core_nexthink::{Client, ClockOffset, Secret};
 use core_privacy::protection::Protection;
-use core_store::{Generation, GenerationId, PrivacyMark, RunLock, Store, StoreError, TenantStore};
+use core_store::{Generation, GenerationId, PrivacyMark, RunLock, TenantStore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +53,8 @@ use self::read::Reading;
 use self::report::{RunReport, StepReport};
 pub(crate) use self::sealed::Files;
 use self::space::Space;
+use self::store::{OpenedStore, open_store};
+pub(crate) use self::store::{check_region, lock, lock_tenant, owner};
 use crate::config::Config;
 use crate::exit::{self, Exit, Failure, exit_for};
 use crate::ledger::{self, Event};
@@ -82,6 +85,18 @@ pub(crate) struct Finished {
     pub(crate) generation: Option<GenerationId>,
     pub(crate) report: RunReport,
     pub(crate) exit: Exit,
+}
+
+impl Finished {
+    /// Notes why erasures are not finished, and has the exit code say so: stored data of erased people is
+    /// graver than an incomplete read.
+    fn note_unfinished(&mut self, erasures: Vec<String>) {
+        if !erasures.is_empty() && matches!(self.exit, Exit::Complete | Exit::Partial) {
+            self.exit = Exit::DataRefused;
+            self.report.exit_code = self.exit as u8;
+        }
+        self.report.unfinished_erasures = erasures;
+    }
 }
 
 impl Stop {
@@ -154,8 +169,12 @@ pub(crate) async fn run(
     let before = Before::open(config, &plan)?;
     let tenant = before.lock.tenant().clone();
     ledger::record(&tenant, &Event::RunStarted { steps: &options.steps })?;
+    let unfinished = before.unfinished_erasures.clone();
     let opened = Opened { plan, client, before, started };
     let mut ended = Box::pin(run_steps(config, opened, options, progress, stop)).await;
+    if let Ok(finished) = &mut ended {
+        finished.note_unfinished(unfinished);
+    }
     let exports = |finished: &Finished| finished.report.steps.iter().map(|step| step.exports).sum();
     let exports = ended.as_ref().map_or(0, exports);
     record_end(&tenant, &mut ended, exports, stop);
@@ -218,7 +237,7 @@ async fn run_steps(
     stop: &Stop,
 ) -> Result<Finished, Failure> {
     let Opened { plan, client, before, started } = opened;
-    let Before { lock, previous, protection, mark, replaces_all } = before;
+    let Before { lock, previous, protection, mark, replaces_all, .. } = before;
     let quota = Quota::open(&lock, config.daily_exports)?;
     if lock.tenant().download_notes()?.is_empty() {
         // Else the run may need no export at all.
@@ -315,17 +334,19 @@ struct Before {
     mark: PrivacyMark,
     /// Whether `previous` shows people otherwise, so that nothing of it may stay.
     replaces_all: bool,
+    /// Why erasures are not finished, a sentence each.
+    unfinished_erasures: Vec<String>,
 }
 
 impl Before {
     fn open(config: &Config, plan: &Plan) -> Result<Before, Failure> {
-        let (lock, previous) = open_store(config)?;
+        let OpenedStore { lock, previous, unfinished_erasures } = open_store(config)?;
         let RunPrivacy { protection, mark } = privacy::of_run(config, lock.tenant())?;
         let replaces_all = previous.as_ref().is_some_and(|it| !privacy::is_like(it, &mark));
         if let Some(previous) = previous.as_ref().filter(|_| replaces_all) {
             privacy::check_replaces_all(previous, plan)?;
         }
-        Ok(Before { lock, previous, protection, mark, replaces_all })
+        Ok(Before { lock, previous, protection, mark, replaces_all, unfinished_erasures })
     }
 }
 
@@ -413,52 +434,6 @@ fn is_ready(planned: &PlannedStep, settled: &BTreeSet<&str>, fetched: &[Fetched]
         || matches!(step.source, Source::Configuration)
         || fetched.iter().any(|it| it.step_id == step.id);
     is_here && step.depends_on.iter().all(|it| settled.contains(it.id))
-}
-
-/// The right to write to the tenant's part of the store.
-pub(crate) fn lock(config: &Config) -> Result<RunLock, Failure> {
-    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-    Ok(tenant.lock(&owner())?)
-}
-
-/// Who has a lock, for whoever finds it taken.
-pub(crate) fn owner() -> String {
-    format!("process {}, since {}", std::process::id(), Moment::now().to_rfc3339())
-}
-
-fn open_store(config: &Config) -> Result<(RunLock, Option<Generation>), Failure> {
-    let open = || {
-        let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-        tenant.lock(&owner())
-    };
-    let lock = open().map_err(|error| match error {
-        // Before anything is written it is the place that is wrong.
-        StoreError::Io { .. } => Failure::new(Exit::Configuration, error),
-        error => Failure::from(error),
-    })?;
-    if privacy::cleanse_what_came_back(config, &lock)? {
-        ledger::record(lock.tenant(), &Event::SuppressionsApplied {})?;
-    }
-    let previous = lock.tenant().current()?;
-    if let Some(previous) = &previous {
-        check_region(config, previous)?;
-    }
-    Ok((lock, previous))
-}
-
-/// Refuses to go on from a generation of another region.
-pub(crate) fn check_region(config: &Config, published: &Generation) -> Result<(), Failure> {
-    let region = &published.manifest().region;
-    if region == config.region.as_str() {
-        return Ok(());
-    }
-    // A tenant of the same name elsewhere is another one: everything would be taken for gone.
-    Err(Failure::usage(format!(
-        "the store holds tenant {} of region {region}, and `nexthink.region` is {}: give this one a \
-         store of its own in `store.location`",
-        config.tenant.as_str(),
-        config.region.as_str()
-    )))
 }
 
 /// The result of work on another thread. A panic there is a defect; what it says stays unsaid, since

@@ -11,3 +11,4 @@ mod ledger;
 mod mentions;
 mod record;
 mod retention;
+mod unfinished;

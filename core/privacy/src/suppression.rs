@@ -5,6 +5,8 @@
 //! by the caller.
 //! `reuse` is the rule for identifiers that change hands.
 
+use std::collections::BTreeSet;
+
 use core_model::column::Family;
 use data_encoding::HEXLOWER;
 use rustc_hash::FxHashMap;
@@ -206,6 +208,15 @@ impl SuppressionList {
         before - self.entries.len()
     }
 
+    /// The entries by which some erasures are searched for: theirs, and those of others that count for good.
+    /// A reusable identifier of another erasure may have a new owner by now.
+    #[must_use]
+    pub fn of_erasures(&self, erasures: &BTreeSet<String>) -> SuppressionList {
+        let belongs = |it: &&Suppression| it.owner_has.is_empty() || erasures.contains(&it.erasure);
+        let entries = self.entries.iter().filter(belongs).cloned().collect();
+        SuppressionList { key_id: self.key_id.clone(), entries }
+    }
+
     /// Returns what knows the suppressed while rows are read. Reusable identifiers whose owner is known
     /// by a lasting one count only if they were suppressed after `reusable_from` (RFC 3339, UTC).
     ///
@@ -265,6 +276,12 @@ impl Suppressions {
             return None;
         }
         self.tokens.get(&self.token(family, value)?).copied()
+    }
+
+    /// Returns whether a row has an identifier that belonged to somebody who was erased and is another
+    /// one's now.
+    pub fn has_next_owner<'a>(&self, row: impl Iterator<Item = (Family, &'a str)> + Clone) -> bool {
+        row.clone().any(|(family, text)| self.has(family, text)) && !self.has_row(row)
     }
 
     /// Whether the identifiers of one row, a family and a value each, are those of somebody who was

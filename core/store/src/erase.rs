@@ -88,18 +88,34 @@ impl TenantStore {
         Ok(named)
     }
 
-    /// Returns whether a generation or the events have not been through all erasures in force.
+    /// Returns whether a generation that can be read, or the events, have not been through all erasures in
+    /// force. Those that cannot be read are in [`TenantStore::closed_by_damage`].
     ///
     /// # Errors
     ///
-    /// [`StoreError::Io`] when the generations cannot be listed.
+    /// [`StoreError::Io`] when the generations cannot be read.
     pub fn is_anything_uncleansed(&self, log: &str) -> Result<bool, StoreError> {
         if matches!(self.events(log), Err(StoreError::EventsNotCleansed { .. })) {
             return Ok(true);
         }
-        let is_old =
-            |entry: &HistoryEntry| matches!(entry.manifest, Err(StoreError::NotCleansed { .. }));
-        Ok(self.history()?.iter().any(is_old))
+        for entry in self.history()?.iter().filter(|entry| is_closed(entry)) {
+            if self.damage_of(entry)?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The damaged generations among those that have not been through all erasures in force. Nobody can be
+    /// taken out of them, so they stay closed until they are restored or removed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] when the generations cannot be read.
+    pub fn closed_by_damage(&self) -> Result<Vec<DamagedGeneration>, StoreError> {
+        let history = self.history()?;
+        let damages = history.iter().filter(|entry| is_closed(entry)).map(|it| self.damage_of(it));
+        damages.filter_map(Result::transpose).collect()
     }
 
     /// Every file of this tenant, by its path below the tenant's folder: whoever was erased must be in
@@ -121,25 +137,38 @@ impl TenantStore {
     /// # Errors
     /// [`StoreError::Io`], [`StoreError::NewerFormat`], [`StoreError::BrokenPointer`].
     pub fn damaged_generations(&self) -> Result<Vec<DamagedGeneration>, StoreError> {
-        let mut damaged = Vec::new();
-        for entry in self.history()? {
-            let generation = self.uncleansed_generation(&entry.id);
-            let rows = generation
-                .as_ref()
-                .ok()
-                .map(|it| it.manifest().tables.iter().map(|table| table.rows).sum());
-            match generation.and_then(|it| it.verify()) {
-                Ok(()) => {}
-                Err(error) if error.is_damage() => damaged.push(DamagedGeneration {
-                    id: entry.id,
-                    is_current: entry.is_current,
-                    rows,
-                    reason: error.to_string(),
-                }),
-                Err(error) => return Err(error),
-            }
+        let history = self.history()?;
+        history.iter().filter_map(|entry| self.damage_of(entry).transpose()).collect()
+    }
+
+    /// Reads every file of a generation and compares it with its checksum. The generation may show somebody
+    /// who was erased; nothing of it is returned.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] with all findings, [`StoreError::NotCleansed`] if it is whole but closed, and
+    /// what [`TenantStore::generation`] answers.
+    pub fn verify(&self, id: &GenerationId) -> Result<(), StoreError> {
+        let generation = self.uncleansed_generation(id)?;
+        generation.verify()?;
+        self.check_cleansed(&generation)
+    }
+
+    /// Says what is wrong with a generation, if it cannot be read.
+    fn damage_of(&self, entry: &HistoryEntry) -> Result<Option<DamagedGeneration>, StoreError> {
+        let generation = self.uncleansed_generation(&entry.id);
+        let tables = generation.as_ref().ok().map(|it| it.manifest().tables.iter());
+        let rows = tables.map(|tables| tables.map(|table| table.rows).sum());
+        match generation.and_then(|it| it.verify()) {
+            Ok(()) => Ok(None),
+            Err(error) if error.is_damage() => Ok(Some(DamagedGeneration {
+                id: entry.id.clone(),
+                is_current: entry.is_current,
+                rows,
+                reason: error.to_string(),
+            })),
+            Err(error) => Err(error),
         }
-        Ok(damaged)
     }
 
     /// Refuses a generation that may show somebody who was erased.
@@ -255,6 +284,11 @@ impl RunLock {
         );
         Ok(CleansedGeneration { generation: manifest.id, tables, damaged: false })
     }
+}
+
+/// Whether a generation has not been through all erasures in force, by its manifest.
+fn is_closed(entry: &HistoryEntry) -> bool {
+    matches!(entry.manifest, Err(StoreError::NotCleansed { .. }))
 }
 
 /// Writes a table anew if rows of it go or change; how many went, none if it stays as it is.

@@ -168,7 +168,8 @@ pub enum StoreError {
     /// back.
     #[error(
         "generation {id} may show somebody who was erased, since an erasure was not finished or an \
-         older copy was put back: the next run finishes it"
+         older copy was put back: the next run finishes it, and `privacy suppression apply` says if \
+         damage keeps it from that"
     )]
     NotCleansed {
         /// The generation.

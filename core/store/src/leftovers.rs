@@ -18,7 +18,11 @@ use crate::tenant::{RunLock, TenantStore, folder_names};
 const TEMPORARY: &str = ".new";
 
 /// Removes everything that is neither published nor being written. The caller has just taken the lock.
-pub(crate) fn remove_all(lock: &RunLock) -> Result<(), StoreError> {
+/// `tell` hears of each generation before it goes.
+pub(crate) fn remove_all(
+    lock: &RunLock,
+    tell: &mut dyn FnMut(&GenerationId) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let tenant = lock.tenant();
     let ids = tenant.generation_ids()?;
     // A manifest that cannot be read names nothing, so nothing of its generation is a leftover.
@@ -34,6 +38,7 @@ pub(crate) fn remove_all(lock: &RunLock) -> Result<(), StoreError> {
     for generation in readable {
         if is_unpublished(&generation, current.as_ref(), is_only_one) {
             tracing::warn!(generation = %generation.id(), "a generation that was never published");
+            tell(generation.id())?;
             lock.remove_generation(generation.id())?;
         } else {
             remove_unlisted(generation.folder(), generation.manifest())?;

@@ -99,12 +99,25 @@ impl TenantStore {
     /// # Errors
     /// [`StoreError::Locked`] when another run has it.
     pub fn lock(&self, owner: &str) -> Result<RunLock, StoreError> {
+        self.lock_and_tell(owner, &mut |_| Ok(()))
+    }
+
+    /// The same, and tells of each generation that was made and never published before it is removed, so that
+    /// its removal can be put on record.
+    ///
+    /// # Errors
+    /// Those of [`TenantStore::lock`] and of `tell`; then nothing is removed.
+    pub fn lock_and_tell(
+        &self,
+        owner: &str,
+        tell: &mut dyn FnMut(&GenerationId) -> Result<(), StoreError>,
+    ) -> Result<RunLock, StoreError> {
         self.check_place()?;
         core_files::create_folder_durably(&self.generations())?;
         core_files::create_folder(&self.staging())?;
         let file = self.lock_file("lock", owner, |owner| StoreError::Locked { owner })?;
         let lock = RunLock { tenant: self.clone(), _file: Arc::new(file) };
-        leftovers::remove_all(&lock)?;
+        leftovers::remove_all(&lock, tell)?;
         Ok(lock)
     }
 
@@ -389,6 +402,15 @@ impl RunLock {
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn set_state(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         Ok(core_files::replace_file(&self.tenant.state_path(name)?, bytes)?)
+    }
+
+    /// Removes the small file `<name>.json` beside the generations, durably, if it is there.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
+    pub fn remove_state(&self, name: &str) -> Result<(), StoreError> {
+        core_files::remove_file_if_present(&self.tenant.state_path(name)?)?;
+        Ok(core_files::sync_folder(&self.tenant.folder)?)
     }
 
     /// Moves a generation out of the history in one step before deleting it, so that a crash leaves

@@ -88,9 +88,17 @@ Example:
         #[arg(long, value_name = "WORD")]
         reason: String,
     },
-    /// Erase again what came back with an older store
-    #[command(after_help = "Example:\n  nexthink-graph privacy suppression apply")]
-    Apply,
+    /// Finish interrupted erasures, and erase again what came back with an older store
+    #[command(after_help = "\
+Example:
+  nexthink-graph privacy suppression apply
+
+Exit code 5 if an erasure cannot be finished, for example because a generation cannot be read.")]
+    Apply {
+        /// Remove old generations that cannot be read, since nobody can be taken out of them
+        #[arg(long)]
+        remove_damaged: bool,
+    },
 }
 
 /// Whom an erasure or a retrieval is about.

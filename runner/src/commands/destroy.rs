@@ -31,7 +31,7 @@ pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<E
         return finish(arguments, interrupted);
     }
     let tenant = existing(&store, name)?;
-    let lock = tenant.lock(&run::owner())?;
+    let lock = run::lock_tenant(&tenant)?;
     let deliveries = tenant.lock_delivery(deliver::NAME, &run::owner())?;
     let files = tenant.inventory()?;
     let copies = destruction::copies(&config, &tenant)?;

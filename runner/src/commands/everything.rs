@@ -20,7 +20,7 @@ pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result
     // Events that may show an erased person are refused before anything is written.
     tenant.events(crate::audit::LOG)?;
     // Nothing may be added or removed while it is written.
-    let lock = tenant.lock(&run::owner())?;
+    let lock = run::lock_tenant(&tenant)?;
     let generations = tenant.history()?.len();
     ledger::record(&tenant, &Event::DataReturn { generations })?;
     let report = everything::export(&lock, folder, *format)?;

@@ -36,7 +36,9 @@ pub(super) fn dispatch(global: &Global, command: PrivacyCommand) -> Result<Exit,
         PrivacyCommand::Suppression(SuppressionCommand::Lift { id, reason }) => {
             erase::lift(global, &id, &reason)
         }
-        PrivacyCommand::Suppression(SuppressionCommand::Apply) => erase::apply(global),
+        PrivacyCommand::Suppression(SuppressionCommand::Apply { remove_damaged }) => {
+            erase::apply(global, remove_damaged)
+        }
         PrivacyCommand::Inventory { output } => inventory(global, output.output),
         PrivacyCommand::Key(KeyCommand::New) => new_keys(&configured(global)?),
         PrivacyCommand::Key(KeyCommand::List { output }) => {

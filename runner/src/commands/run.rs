@@ -85,7 +85,11 @@ pub(super) fn tell_shortfall(finished: &Finished) {
         return;
     }
     let what = match &finished.generation {
+        Some(_) if finished.exit == Exit::DataRefused => {
+            "the generation is published, but erased people may be in what is stored"
+        }
         Some(_) => "the generation is published, but partial",
+        None if finished.report.is_audit_whole() => "erased people may be in what is stored",
         None if finished.report.steps.is_empty() => "the audit trail could not be read as a whole",
         None => "no export could be used, so that nothing was published",
     };

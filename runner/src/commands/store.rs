@@ -46,7 +46,7 @@ fn parts(tenant: &TenantStore) -> Result<Vec<Part>, Failure> {
     let mut parts = Vec::new();
     for entry in tenant.history()? {
         let mark = if entry.is_current { " (published)" } else { "" };
-        let verified = tenant.generation(&entry.id).and_then(|generation| generation.verify());
+        let verified = tenant.verify(&entry.id);
         parts.push(Part::new(format!("generation {}{mark}", entry.id), verified));
     }
     let log = tenant.events(LOG);

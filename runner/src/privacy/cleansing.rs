@@ -17,15 +17,11 @@ use core_ingest::values::{FROM_KEY, TO_KEY};
 use core_model::step::Step;
 use core_privacy::mentions::Position;
 use core_privacy::suppression::{MentionCache, Suppressions};
-use core_store::{
-    CleansedGeneration, Cleansing, Generation, RunLock, StoreError, Table, TableKind, TenantStore,
-};
+use core_store::{CleansedGeneration, Cleansing, RunLock, Table, TableKind};
 
 use super::identifiers::{self, Identifying, each_text, key};
-use super::search::Findings;
-use crate::audit;
-use crate::exit::Failure;
-use crate::run;
+use crate::exit::{Exit, Failure};
+use crate::{audit, run, system};
 
 /// The columns of an event that may name people, and what a name is there.
 pub(super) const EVENT_TEXTS: [(&str, Position); 2] =
@@ -75,49 +71,6 @@ impl Cleansed {
     pub(crate) fn rows(&self) -> u64 {
         self.generations.iter().flat_map(|it| &it.tables).map(|(_, rows)| rows).sum()
     }
-}
-
-/// Looks for rows and events that cleansing would still take out or change. Generations that cannot be
-/// read stay closed, and so have nothing to look for.
-pub(super) fn search(
-    tenant: &TenantStore,
-    suppressions: &Suppressions,
-) -> Result<Findings, Failure> {
-    let mut findings = Findings::default();
-    for entry in tenant.history()? {
-        let generation = tenant.generation(&entry.id);
-        match generation.and_then(|it| search_generation(&it, suppressions, &mut findings)) {
-            Err(error) if error.is_damage() && !entry.is_current => {}
-            searched => searched?,
-        }
-    }
-    let events = tenant.events(audit::LOG)?;
-    findings.scanned_tables += usize::from(!events.files().is_empty());
-    let cleanser = Cleanser::new(suppressions);
-    for batch in events.batches_from("") {
-        let batch = batch?;
-        if cleanser.events_that_stay(&batch).contains(&false) {
-            findings.certain.add("events", "", "");
-        }
-    }
-    Ok(findings)
-}
-
-fn search_generation(
-    generation: &Generation,
-    suppressions: &Suppressions,
-    findings: &mut Findings,
-) -> Result<(), StoreError> {
-    let cleanser = Cleanser::new(suppressions);
-    for table in &generation.manifest().tables {
-        findings.scanned_tables += 1;
-        for batch in generation.batches(table.kind, &table.name)? {
-            if cleanser.keep(table, &batch?).is_some() {
-                findings.certain.add(&format!("{}: {}", generation.id(), table.name), "", "");
-            }
-        }
-    }
-    Ok(())
 }
 
 impl<'a> Cleanser<'a> {
@@ -252,5 +205,16 @@ fn cleanse_events(lock: &RunLock, cleanser: &Cleanser<'_>) -> Result<u64, Failur
     }
     let mut appender = audit::appender(lock)?;
     let keep = |batch: &RecordBatch| BooleanArray::from(cleanser.events_that_stay(batch));
-    Ok(appender.retain_where(&keep)?)
+    appender.retain_where(&keep).map_err(|error| {
+        if !error.is_damage() {
+            return error.into();
+        }
+        let hint = format!(
+            "nobody can be taken out of the events of the audit trail, since they cannot be read: restore \
+             their files from a backup, or `{} backfill audit --start-over --from TIME` removes all events \
+             and reads anew what Nexthink still has",
+            system::own_command()
+        );
+        Failure::new(Exit::DataRefused, anyhow::Error::new(error).context(hint))
+    })
 }

@@ -9,16 +9,14 @@ use std::collections::BTreeSet;
 use core_model::column::Family;
 use core_privacy::keys::KeyRing;
 use core_privacy::suppression::{Erasure, SuppressionList};
-use core_store::{
-    CleansedGeneration, DamagedGeneration, LedgerHead, RunLock, StoreError, TenantStore,
-};
+use core_store::{CleansedGeneration, LedgerHead, RunLock, StoreError, TenantStore};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::cleansing::Cleanser;
 use super::search::{Findings, Search};
 use super::subject::{AllPseudonyms, Kind, Subject, find};
-use super::{cleansing, erasure_ids, save_suppressions, tenant_name};
+use super::{Recleansing, cleansing, damage, erasure_ids, save_suppressions, tenant_name};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::ledger::{self, Event};
@@ -86,16 +84,16 @@ pub(crate) struct Erased {
 }
 
 /// Finds whom a request is about. Generations that an earlier erasure has not reached are cleansed
-/// first, since they are not opened.
+/// first, since they are not opened. Returns also why earlier erasures are not finished.
 pub(crate) fn subject(
     config: &Config,
     lock: &RunLock,
     keys: &KeyRing,
     request: &Request<'_>,
-) -> Result<Subject, Failure> {
-    super::cleanse_what_came_back(config, lock)?;
+) -> Result<(Subject, Vec<String>), Failure> {
+    let Recleansing { shortfalls, .. } = super::cleanse_what_came_back(config, lock)?;
     let pseudonyms = AllPseudonyms::new(keys, &tenant_name(config));
-    find(lock.tenant(), request.kind, request.typed, &pseudonyms)
+    Ok((find(lock.tenant(), request.kind, request.typed, &pseudonyms)?, shortfalls))
 }
 
 /// Finds out what an erasure would take out, and which places it would leave for a person to decide.
@@ -119,44 +117,33 @@ fn identifiers(subject: &Subject) -> impl Iterator<Item = (Family, &str)> {
     subject.identifiers.iter().map(|(family, text)| (*family, text.as_str()))
 }
 
-/// Removes the generations that cannot be read, if that is wanted, and returns their ids.
+/// Removes the generations that cannot be read, if that is wanted, and returns their IDs. Erasures that could
+/// not be finished because of them are finished then.
 ///
 /// # Errors
-/// [`Exit::DataRefused`] if it is not, or if the published one is among them.
+/// [`Exit::DataRefused`] if it is not wanted, or if the published one is among them.
 fn remove_damaged(
+    config: &Config,
     lock: &RunLock,
     request: &Request<'_>,
     subject: &Subject,
 ) -> Result<Vec<String>, Failure> {
-    let refused = |text: String| Failure::new(Exit::DataRefused, anyhow::Error::msg(text));
-    if let Some(current) = subject.damaged.iter().find(|it| it.is_current) {
-        return Err(refused(format!(
-            "the published generation cannot be read, so nothing can be erased from it ({}): run \
-             first, which publishes another one, and erase again",
-            current.reason
-        )));
+    damage::refuse_published(&subject.damaged)?;
+    if subject.damaged.is_empty() {
+        return Ok(Vec::new());
     }
-    if !request.removes_damaged && !subject.damaged.is_empty() {
-        let damaged: Vec<String> = subject.damaged.iter().map(describe_damaged).collect();
-        return Err(refused(format!(
-            "nothing was erased, since these generations cannot be read and nobody can be taken out \
-             of them: {}; `--remove-damaged` removes them, with what they tell of the past, and goes on",
-            damaged.join("; ")
-        )));
+    if request.removes_damaged {
+        let removed = damage::remove(lock, &subject.damaged)?;
+        super::cleanse_without_damaged(config, lock, &removed)?;
+        return Ok(removed);
     }
-    for damaged in &subject.damaged {
-        ledger::record(lock.tenant(), &Event::DamageRemoved { generation: damaged.id.as_str() })?;
-        lock.remove_damaged(damaged)?;
-    }
-    Ok(subject.damaged.iter().map(|it| it.id.to_string()).collect())
-}
-
-/// A damaged generation with its loss: `01J… (1234 entities and relationships)`.
-pub(crate) fn describe_damaged(damaged: &DamagedGeneration) -> String {
-    match damaged.rows {
-        Some(rows) => format!("{} ({rows} entities and relationships)", damaged.id),
-        None => format!("{} (its manifest cannot be read either)", damaged.id),
-    }
+    let damaged: Vec<String> = subject.damaged.iter().map(damage::describe).collect();
+    let error = anyhow::anyhow!(
+        "nothing was erased, since these generations cannot be read and nobody can be taken out \
+         of them: {}; `--remove-damaged` removes them, with what they tell of the past, and goes on",
+        damaged.join("; ")
+    );
+    Err(Failure::new(Exit::DataRefused, error))
 }
 
 /// Erases.
@@ -171,7 +158,7 @@ pub(crate) fn erase(
     request: &Request<'_>,
     subject: &Subject,
 ) -> Result<Erased, Failure> {
-    let damaged_generations_removed = remove_damaged(lock, request, subject)?;
+    let damaged_generations_removed = remove_damaged(config, lock, request, subject)?;
     let now = Moment::now();
     let (id, at) = (format!("e-{}", system::new_run_id(now)?), now.to_rfc3339());
     let tenant = tenant_name(config);
@@ -236,25 +223,32 @@ pub(crate) fn erase(
     Ok(Erased { certificate, keys: cleansed.keys })
 }
 
-/// Writes down how an erasure has ended: its certificate, or where something was found afterwards. Until then
-/// it counts as interrupted.
+/// Writes down how an erasure has ended: its certificate, or where something was found afterwards. Until it
+/// is certified, every command that takes the lock searches again.
 pub(super) fn end(
     lock: &RunLock,
     certificate: &Certificate,
     found: &Findings,
 ) -> Result<(), Failure> {
     let places = found.certain.names();
-    let (state, text) = if places.is_empty() {
-        (certified(&certificate.id), serde_json::to_vec_pretty(certificate))
-    } else {
-        (uncertified(&certificate.id), serde_json::to_vec_pretty(&places))
-    };
-    Ok(lock.set_state(&state, &text.map_err(anyhow::Error::new)?)?)
+    let uncertified = uncertified(&certificate.id);
+    if !places.is_empty() {
+        let text = serde_json::to_vec_pretty(&places).map_err(anyhow::Error::new)?;
+        return Ok(lock.set_state(&uncertified, &text)?);
+    }
+    let text = serde_json::to_vec_pretty(certificate).map_err(anyhow::Error::new)?;
+    lock.set_state(&certified(&certificate.id), &text)?;
+    Ok(lock.remove_state(&uncertified)?)
 }
 
-/// Returns whether an erasure was carried out to its end.
-pub(super) fn has_ended(tenant: &TenantStore, id: &str) -> Result<bool, StoreError> {
-    Ok(tenant.state(&certified(id))?.is_some() || tenant.state(&uncertified(id))?.is_some())
+/// Returns whether nothing was found after an erasure.
+pub(super) fn is_certified(tenant: &TenantStore, id: &str) -> Result<bool, StoreError> {
+    Ok(tenant.state(&certified(id))?.is_some())
+}
+
+/// Returns whether everything was searched after an erasure, and something was found.
+pub(super) fn was_searched(tenant: &TenantStore, id: &str) -> Result<bool, StoreError> {
+    Ok(tenant.state(&uncertified(id))?.is_some())
 }
 
 fn certified(id: &str) -> String {

@@ -362,7 +362,8 @@ impl Places {
     }
 }
 
-fn position_in_event(column: &str) -> Position {
+/// What a name is in a column of an event.
+pub(super) fn position_in_event(column: &str) -> Position {
     let found = EVENT_TEXTS.iter().find(|(name, _)| *name == column);
     found.map_or(Position::Label, |(_, position)| *position)
 }

@@ -7,7 +7,8 @@ use core_store::RunLock;
 
 use super::report::RunReport;
 use super::{
-    FetchedTable, Finished, RunOptions, Stop, fetch_table, open_store, record_end, retain,
+    FetchedTable, Finished, OpenedStore, RunOptions, Stop, fetch_table, open_store, record_end,
+    retain,
 };
 use crate::audit::{AuditReport, Collection};
 use crate::config::Config;
@@ -48,7 +49,7 @@ pub(super) async fn run_alone(
     options: &RunOptions,
     stop: &Stop,
 ) -> Result<Finished, Failure> {
-    let (lock, _) = open_store(config)?;
+    let OpenedStore { lock, unfinished_erasures, .. } = open_store(config)?;
     let tenant = lock.tenant().clone();
     ledger::record(&tenant, &Event::RunStarted { steps: &options.steps })?;
     let reading = async {
@@ -74,6 +75,9 @@ pub(super) async fn run_alone(
     let ended = Box::pin(reading).await;
     let exports = ended.as_ref().map_or(0, |(_, exports)| *exports);
     let mut ended = ended.map(|(finished, _)| finished);
+    if let Ok(finished) = &mut ended {
+        finished.note_unfinished(unfinished_erasures);
+    }
     record_end(&tenant, &mut ended, exports, stop);
     ended
 }

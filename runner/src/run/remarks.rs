@@ -35,7 +35,8 @@ impl RunReport {
             }
         }
         let of_steps = reasons.into_iter().map(|(ids, told)| format!("{}: {told}", ids.join(", ")));
-        of_steps.chain(self.audit.iter().flat_map(AuditReport::shortfalls)).collect()
+        let of_audit = self.audit.iter().flat_map(AuditReport::shortfalls);
+        of_steps.chain(of_audit).chain(self.unfinished_erasures.iter().cloned()).collect()
     }
 
     /// The remark on user names that the Collector has hashed. Several steps may read user names; those of

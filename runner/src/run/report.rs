@@ -55,6 +55,9 @@ pub(crate) struct RunReport {
     /// The downloads of steps that would have removed too much: they are of use again only for a run
     /// that is told to remove it.
     pub(crate) held: Vec<String>,
+    /// Why erasures are not finished, a sentence each; not in the generation's own report.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unfinished_erasures: Vec<String>,
     /// What came of the audit trail, if it was read; not in the generation's own report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) audit: Option<AuditReport>,
@@ -182,6 +185,7 @@ impl RunReport {
             clock_offset_ms: None,
             parts: BTreeMap::new(),
             held: Vec::new(),
+            unfinished_erasures: Vec::new(),
             audit: None,
             delivery: None,
             ledger: None,
@@ -195,6 +199,11 @@ impl RunReport {
         self.outcome = if exit == Exit::Complete { "complete" } else { "partial" };
         self.exit_code = exit as u8;
         self.finished_at = Moment::now().to_rfc3339();
+    }
+
+    /// Returns whether the audit trail was read, and as a whole.
+    pub(crate) fn is_audit_whole(&self) -> bool {
+        self.steps.is_empty() && self.audit.as_ref().is_some_and(AuditReport::is_complete)
     }
 
     /// The summary for people.

@@ -135,3 +135,20 @@ fn an_entry_that_a_crash_cut_off_is_repaired_by_the_next_run() {
     assert_eq!(verify(&scene, &[]).0, Some(0));
     assert_eq!(events(&scene), ["run_started", "repair", "run_started", "run_ended"]);
 }
+
+#[test]
+fn n1_a_generation_that_was_never_published_goes_with_an_entry() {
+    let scene = scene();
+    scene.run_completely();
+    let published = scene.published().id().to_string();
+    scene.run_completely();
+    let killed = scene.published().id().to_string();
+    // As if the last run had been killed before it replaced the pointer.
+    fs::write(scene.path("store/acme/CURRENT"), format!("{published}\n")).expect("it is ours");
+    scene.run_completely();
+    let entries = entries(&scene);
+    let removed: Vec<_> =
+        entries.iter().filter(|it| it["event"] == "unpublished_removed").collect();
+    assert_eq!(removed.len(), 1, "{entries:?}");
+    assert_eq!(removed[0]["facts"]["generation"], killed.as_str());
+}

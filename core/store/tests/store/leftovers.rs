@@ -62,6 +62,26 @@ fn n1_what_a_first_run_did_not_publish_does_not_stay_in_the_history() -> Checked
 }
 
 #[test]
+fn n1_a_generation_that_was_never_published_is_told_of_before_it_is_removed() -> Checked {
+    let place = Place::new()?;
+    place.publish(FIRST, "published")?;
+    place.publish(SECOND, "killed before it was published")?;
+    fs::write(place.path("CURRENT"), format!("{FIRST}\n"))?;
+    let refused = place
+        .tenant
+        .lock_and_tell("a test", &mut |_| Err(StoreError::LedgerEntryTooLong { bytes: 0 }));
+    assert!(refused.is_err());
+    assert_eq!(ids(&place)?, [SECOND, FIRST], "nothing goes without a record");
+    let mut told = Vec::new();
+    place.tenant.lock_and_tell("a test", &mut |id| {
+        told.push(id.to_string());
+        Ok(())
+    })?;
+    assert_eq!((told, ids(&place)?), (vec![SECOND.to_owned()], vec![FIRST.to_owned()]));
+    Ok(())
+}
+
+#[test]
 fn a_lost_pointer_costs_no_generation() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "a")?;

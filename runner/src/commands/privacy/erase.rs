@@ -15,6 +15,8 @@ use crate::commands;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::ledger::{self, Event};
+use crate::privacy::Recleansing;
+use crate::privacy::damage;
 use crate::privacy::erasure::{self, Certificate, Request};
 use crate::privacy::search::Findings;
 use crate::privacy::subject::{Kind, Subject};
@@ -30,7 +32,10 @@ pub(super) fn erase(global: &Global, arguments: &EraseArguments) -> Result<Exit,
     let lock = run::lock(&config)?;
     let reason = reason.unwrap_or_default();
     let request = Request { kind, typed, reason, removes_damaged: arguments.remove_damaged };
-    let subject = erasure::subject(&config, &lock, &keys, &request)?;
+    let (subject, shortfalls) = erasure::subject(&config, &lock, &keys, &request)?;
+    for shortfall in &shortfalls {
+        output::note(shortfall);
+    }
     if arguments.review || !arguments.yes {
         let findings = erasure::preview(&config, &lock, &keys, &subject)?;
         record_preview(&lock, kind, &findings)?;
@@ -76,7 +81,7 @@ fn note_damaged(subject: &Subject) {
     for damaged in &subject.damaged {
         output::note(&format!(
             "generation {} cannot be read: an erasure takes `--remove-damaged`, which removes it",
-            erasure::describe_damaged(damaged)
+            damage::describe(damaged)
         ));
     }
 }
@@ -273,7 +278,10 @@ pub(super) fn lift(global: &Global, id: &str, reason: &str) -> Result<Exit, Fail
     check_reason(reason)?;
     let config = commands::configured(global)?;
     let lock = run::lock(&config)?;
-    privacy::cleanse_what_came_back(&config, &lock)?;
+    let recleansing = privacy::cleanse_what_came_back(&config, &lock)?;
+    for shortfall in &recleansing.shortfalls {
+        output::note(shortfall);
+    }
     let list = privacy::all_suppressions(&config, lock.tenant())?;
     let lifted = list.map(|mut list| (list.lift(id), list)).filter(|(lifted, _)| *lifted > 0);
     let Some((lifted, list)) = lifted else {
@@ -293,11 +301,19 @@ pub(super) fn lift(global: &Global, id: &str, reason: &str) -> Result<Exit, Fail
     Ok(Exit::Complete)
 }
 
-/// Takes out again who came back with an older store.
-pub(super) fn apply(global: &Global) -> Result<Exit, Failure> {
+/// Takes out again who came back with an older store, and finishes erasures that were interrupted.
+pub(super) fn apply(global: &Global, removes_damaged: bool) -> Result<Exit, Failure> {
     let config: Config = commands::configured(global)?;
     let lock = run::lock(&config)?;
-    let has_come_back = privacy::cleanse_what_came_back(&config, &lock)?;
+    let (removed, recleansing) = if removes_damaged {
+        privacy::remove_damaged_and_cleanse(&config, &lock)?
+    } else {
+        (Vec::new(), privacy::cleanse_what_came_back(&config, &lock)?)
+    };
+    for generation in &removed {
+        output::note(&format!("generation {generation} could not be read and is removed"));
+    }
+    let Recleansing { has_come_back, shortfalls } = recleansing;
     if has_come_back {
         ledger::record(lock.tenant(), &Event::SuppressionsApplied {})?;
     }
@@ -306,7 +322,10 @@ pub(super) fn apply(global: &Global) -> Result<Exit, Failure> {
     } else {
         "nobody who was erased has come back"
     });
-    Ok(Exit::Complete)
+    if shortfalls.is_empty() {
+        return Ok(Exit::Complete);
+    }
+    Err(Failure::new(Exit::DataRefused, anyhow::Error::msg(shortfalls.join("\n"))))
 }
 
 /// A word, so that nobody writes a name into it.

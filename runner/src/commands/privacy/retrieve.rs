@@ -4,7 +4,7 @@ use crate::cli::{Global, RetrievalFormat, RetrieveArguments};
 use crate::exit::{Exit, Failure};
 use crate::ledger::{self, Event};
 use crate::privacy::subject::{self, AllPseudonyms};
-use crate::privacy::{erasure, retrieval};
+use crate::privacy::{damage, retrieval};
 use crate::system::Moment;
 use crate::{commands, output, privacy};
 
@@ -34,7 +34,7 @@ pub(super) fn retrieve(global: &Global, arguments: &RetrieveArguments) -> Result
     for damaged in &subject.damaged {
         output::note(&format!(
             "generation {} cannot be read, so it is not known whether it has something",
-            erasure::describe_damaged(damaged)
+            damage::describe(damaged)
         ));
     }
     if subject.keys.is_empty() && !global.quiet {
