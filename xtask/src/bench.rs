@@ -200,25 +200,25 @@ impl Files {
 }
 
 impl Size {
-    const ALL: [Size; 4] = [Size::S, Size::M, Size::L, Size::Xl];
+    const ALL: [Self; 4] = [Self::S, Self::M, Self::L, Self::Xl];
 
     /// As the example reads it, in lower case.
     const fn name(self) -> &'static str {
         match self {
-            Size::S => "s",
-            Size::M => "m",
-            Size::L => "l",
-            Size::Xl => "xl",
+            Self::S => "s",
+            Self::M => "m",
+            Self::L => "l",
+            Self::Xl => "xl",
         }
     }
 
     /// Rows of both files together.
     const fn rows(self) -> u32 {
         match self {
-            Size::S => 101_250,
-            Size::M => 1_012_500,
-            Size::L => 10_125_000,
-            Size::Xl => 50_625_000,
+            Self::S => 101_250,
+            Self::M => 1_012_500,
+            Self::L => 10_125_000,
+            Self::Xl => 50_625_000,
         }
     }
 }

@@ -129,7 +129,7 @@ impl Names {
     /// # Errors
     ///
     /// The name is not made of words in lower case, or it is too long.
-    fn new(name: &str) -> anyhow::Result<Names> {
+    fn new(name: &str) -> anyhow::Result<Self> {
         let is_word = |word: &str| {
             word.starts_with(|it: char| it.is_ascii_lowercase())
                 && word.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit())
@@ -148,7 +148,7 @@ impl Names {
         ensure!(name != "step", "`step` says nothing about what the step fetches");
         let hyphenated = name.replace('_', "-");
         let package = format!("step-{hyphenated}");
-        Ok(Names { name: name.to_owned(), hyphenated, package })
+        Ok(Self { name: name.to_owned(), hyphenated, package })
     }
 
     /// Fails if a step of the program already uses one of the names.

@@ -56,12 +56,12 @@ pub(crate) struct SourceFile {
 impl Workspace {
     /// Reads everything. Cargo is not told to stay offline: on a fresh clone it has yet to fetch
     /// the packages of other systems, whose licences are checked too.
-    pub(crate) fn read(root: &Path) -> anyhow::Result<Workspace> {
+    pub(crate) fn read(root: &Path) -> anyhow::Result<Self> {
         let metadata = MetadataCommand::new().current_dir(root).exec().context("cargo metadata")?;
         let steps = root.join("steps");
         let mut step_folders = names(&steps)?;
         step_folders.retain(|it| steps.join(it).is_dir());
-        Ok(Workspace {
+        Ok(Self {
             crates: crates(root, &metadata)?,
             packages: packages(&metadata),
             sources: sources(root)?,

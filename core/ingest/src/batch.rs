@@ -67,15 +67,15 @@ enum Places<'a> {
 
 impl Batch {
     /// A batch of these cells. Invariant: `origins.len() * width` cells.
-    pub(crate) fn new(cells: Cells, origins: Vec<Origin>, width: usize) -> Batch {
+    pub(crate) fn new(cells: Cells, origins: Vec<Origin>, width: usize) -> Self {
         debug_assert!(cells.ends.len() == origins.len() * width);
-        Batch { cells, origins, width, file: 1, replaced: Vec::new() }
+        Self { cells, origins, width, file: 1, replaced: Vec::new() }
     }
 
     /// The same rows as those of a certain file of the export.
     #[must_use]
-    pub(crate) fn of_file(self, file: usize) -> Batch {
-        Batch { file, ..self }
+    pub(crate) fn of_file(self, file: usize) -> Self {
+        Self { file, ..self }
     }
 
     /// How many cells a row has.
@@ -227,8 +227,8 @@ impl<'a> Column<'a> {
 
     /// The same column with texts that stand in for its empty cells, one for each row.
     #[must_use]
-    pub(crate) fn or_else(self, instead: &'a [String]) -> Column<'a> {
-        Column { instead, ..self }
+    pub(crate) fn or_else(self, instead: &'a [String]) -> Self {
+        Self { instead, ..self }
     }
 
     /// The cells from top to bottom.

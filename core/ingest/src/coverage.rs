@@ -21,8 +21,8 @@ pub struct Coverage<'a> {
 impl<'a> Coverage<'a> {
     /// Starts with an empty file of a step's export. A file without the column has an empty value in
     /// every row.
-    pub fn new(step: &'static Step, column: &'a str, patterns: &'a [Pattern]) -> Coverage<'a> {
-        Coverage { step, column, patterns, decoder: Decoder::default(), uncovered: 0 }
+    pub fn new(step: &'static Step, column: &'a str, patterns: &'a [Pattern]) -> Self {
+        Self { step, column, patterns, decoder: Decoder::default(), uncovered: 0 }
     }
 
     /// Reads the next bytes of the file.

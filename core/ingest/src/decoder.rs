@@ -107,8 +107,8 @@ struct RowStart {
 }
 
 impl Default for Decoder {
-    fn default() -> Decoder {
-        Decoder {
+    fn default() -> Self {
+        Self {
             state: State::Plain,
             preamble: Some(Vec::new()),
             header: Vec::new(),
@@ -132,7 +132,7 @@ impl Default for Decoder {
 impl Decoder {
     /// Makes batches of at most so many rows.
     #[must_use]
-    pub fn with_batch_rows(mut self, batch_rows: usize) -> Decoder {
+    pub fn with_batch_rows(mut self, batch_rows: usize) -> Self {
         self.batch_rows = batch_rows.max(1);
         self
     }
@@ -199,11 +199,11 @@ impl Decoder {
     /// counts go on.
     pub fn next_file(&mut self) {
         debug_assert!(self.row.bytes == 0 && self.row_cells == 0, "a file has ended");
-        *self = Decoder {
+        *self = Self {
             file: self.file + 1,
             batch_rows: self.batch_rows,
             counts: std::mem::take(&mut self.counts),
-            ..Decoder::default()
+            ..Self::default()
         };
     }
 
@@ -257,7 +257,7 @@ impl Decoder {
     /// Reads on until the input ends or, between two rows, the batch is full.
     fn scan(&mut self, input: &[u8], beyond_full: bool) -> Result<usize, Refusal> {
         let mut at = 0;
-        let may_go_on = |it: &Decoder| beyond_full || !(it.is_full() && it.row_is_untouched());
+        let may_go_on = |it: &Self| beyond_full || !(it.is_full() && it.row_is_untouched());
         while at < input.len() && may_go_on(self) {
             if !beyond_full {
                 at += self.scan_blocks(&input[at..]);

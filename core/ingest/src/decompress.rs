@@ -21,25 +21,25 @@ pub enum Compression {
 
 impl Compression {
     /// The compression of a file that begins with these bytes.
-    pub fn of(first_bytes: &[u8]) -> Compression {
+    pub fn of(first_bytes: &[u8]) -> Self {
         match first_bytes {
             // The third bit of the frame's descriptor announces the checksum (RFC 8878, 3.1.1.1.1).
             [0x28, 0xB5, 0x2F, 0xFD, descriptor, ..] if descriptor & 4 == 0 => {
-                Compression::ZstdWithoutChecksum
+                Self::ZstdWithoutChecksum
             }
-            [0x28, 0xB5, 0x2F, 0xFD, ..] => Compression::Zstd,
-            [0x1F, 0x8B, ..] => Compression::Gzip,
-            _ => Compression::None,
+            [0x28, 0xB5, 0x2F, 0xFD, ..] => Self::Zstd,
+            [0x1F, 0x8B, ..] => Self::Gzip,
+            _ => Self::None,
         }
     }
 
     /// The name in reports.
     pub const fn name(self) -> &'static str {
         match self {
-            Compression::Zstd => "zstd",
-            Compression::ZstdWithoutChecksum => "zstd without checksum",
-            Compression::Gzip => "gzip",
-            Compression::None => "none",
+            Self::Zstd => "zstd",
+            Self::ZstdWithoutChecksum => "zstd without checksum",
+            Self::Gzip => "gzip",
+            Self::None => "none",
         }
     }
 }
@@ -55,8 +55,8 @@ pub struct Caps {
 
 impl Default for Caps {
     /// 16 GiB; 250 for one, which is ten times what an export has.
-    fn default() -> Caps {
-        Caps { bytes: 16 << 30, ratio: 250 }
+    fn default() -> Self {
+        Self { bytes: 16 << 30, ratio: 250 }
     }
 }
 

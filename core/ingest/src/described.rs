@@ -22,7 +22,7 @@ pub(crate) struct Described<'a> {
 }
 
 impl<'a> Described<'a> {
-    pub(crate) fn of(entity: &EntityType, batch: &'a Batch, columns: &ColumnMap) -> Described<'a> {
+    pub(crate) fn of(entity: &EntityType, batch: &'a Batch, columns: &ColumnMap) -> Self {
         let mut positions: Vec<usize> = Vec::new();
         for name in entity.properties.iter().flat_map(|it| it.columns) {
             let position = columns.position(name);
@@ -31,7 +31,7 @@ impl<'a> Described<'a> {
         let mut hasher = FxHasher::default();
         positions.hash(&mut hasher);
         let first = positions.iter().min().copied().unwrap_or(0);
-        Described {
+        Self {
             batch,
             span: first..positions.iter().max().map_or(0, |last| last + 1),
             layout: hasher.finish(),

@@ -64,8 +64,8 @@ pub struct EdgeCounts {
 pub(crate) const UNNAMED: u32 = UNKNOWN - 1;
 
 impl Edges {
-    pub(crate) fn new(relationship: &'static RelationshipType) -> Edges {
-        Edges {
+    pub(crate) fn new(relationship: &'static RelationshipType) -> Self {
+        Self {
             relationship,
             targets: Vec::new(),
             drawn: Vec::new(),
@@ -320,9 +320,9 @@ impl EdgeWriter {
         relationship: &RelationshipType,
         from: &SortedEntities,
         to: &SortedEntities,
-    ) -> Result<EdgeWriter, ArrowError> {
+    ) -> Result<Self, ArrowError> {
         let properties = relationship.properties.iter().map(|it| to.property(it.name));
-        Ok(EdgeWriter {
+        Ok(Self {
             schema: edge_schema(relationship),
             from_keys: Arc::clone(&from.keys),
             to_keys: Arc::clone(&to.keys),

@@ -100,9 +100,9 @@ pub struct EntityCounts {
 }
 
 impl EntityTable {
-    pub(crate) fn new(entity: &'static EntityType) -> EntityTable {
+    pub(crate) fn new(entity: &'static EntityType) -> Self {
         let values = entity.properties.iter().map(PropertyValues::new).collect();
-        EntityTable {
+        Self {
             entity,
             keys: Arc::default(),
             fingerprints: Vec::new(),

@@ -249,21 +249,21 @@ pub(crate) enum TextColumn<'a> {
 }
 
 impl<'a> TextColumn<'a> {
-    pub(crate) fn of(batch: &'a RecordBatch, name: &str) -> Result<TextColumn<'a>, ArrowError> {
+    pub(crate) fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, ArrowError> {
         let refused = || ArrowError::SchemaError(format!("no text column `{name}` in the table"));
         let column = batch.column_by_name(name).ok_or_else(refused)?;
         if column.data_type() == &DataType::Utf8 {
-            return Ok(TextColumn::Plain(column.as_string()));
+            return Ok(Self::Plain(column.as_string()));
         }
         let dictionary = column.as_dictionary_opt::<UInt32Type>().ok_or_else(refused)?;
         let values = dictionary.values().as_string_opt::<i32>().ok_or_else(refused)?;
-        Ok(TextColumn::Dictionary(dictionary, values))
+        Ok(Self::Dictionary(dictionary, values))
     }
 
     pub(crate) fn value(&self, row: usize) -> Option<&'a str> {
         match self {
-            TextColumn::Plain(column) => column.is_valid(row).then(|| column.value(row)),
-            TextColumn::Dictionary(column, values) => {
+            Self::Plain(column) => column.is_valid(row).then(|| column.value(row)),
+            Self::Dictionary(column, values) => {
                 column.key(row).map(|place| values.value(place))
             }
         }
@@ -272,8 +272,8 @@ impl<'a> TextColumn<'a> {
     /// What a function gives for each row; called once for each value of a dictionary that a row has.
     fn map_values<T: Copy>(&self, function: impl Fn(&str) -> Option<T>) -> Vec<Option<T>> {
         match self {
-            TextColumn::Plain(column) => column.iter().map(|it| function(it?)).collect(),
-            TextColumn::Dictionary(column, values) => {
+            Self::Plain(column) => column.iter().map(|it| function(it?)).collect(),
+            Self::Dictionary(column, values) => {
                 // A batch may have few of a large dictionary's values.
                 let mut mapped: Vec<Option<Option<T>>> = vec![None; values.len()];
                 let mut map = |place: u32| {

@@ -25,10 +25,10 @@ pub struct ColumnMap {
 impl ColumnMap {
     /// Finds the columns of a step in a header. A column that the query to save does not list is
     /// never missing.
-    pub fn of_step(step: &Step, header: &[String]) -> ColumnMap {
+    pub fn of_step(step: &Step, header: &[String]) -> Self {
         let listed = step.columns();
         let declared = [&listed[..], &step.unlisted_columns()].concat();
-        let mut columns = ColumnMap::new(&declared, step.aliases(), header);
+        let mut columns = Self::new(&declared, step.aliases(), header);
         columns.missing.retain(|it| listed.contains(it));
         columns
     }
@@ -38,7 +38,7 @@ impl ColumnMap {
         declared: &[&'static str],
         aliases: &[(&'static str, &'static str)],
         header: &[String],
-    ) -> ColumnMap {
+    ) -> Self {
         let exact = |path: &str| header.iter().position(|it| it.eq_ignore_ascii_case(path));
         let mut used: Vec<usize> = declared.iter().filter_map(|path| exact(path)).collect();
         let find = |path: &str| exact(path).or_else(|| only_suffix_match(path, header, &used));
@@ -51,7 +51,7 @@ impl ColumnMap {
         used.sort_unstable();
         used.dedup();
         let missing = positions.iter().filter(|(_, it)| it.is_none()).map(|(path, _)| *path);
-        ColumnMap { missing: missing.collect(), unknown: header.len() - used.len(), positions }
+        Self { missing: missing.collect(), unknown: header.len() - used.len(), positions }
     }
 
     /// The key columns of a step that the file lacks, so that its rows cannot be identified.

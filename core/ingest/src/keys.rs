@@ -100,7 +100,7 @@ impl Keys {
     /// The number of a key, and whether it is new.
     pub(crate) fn insert(&mut self, key: &str) -> (u32, bool) {
         let hash = self.hash(key);
-        let Keys { text, ends, known, .. } = self;
+        let Self { text, ends, known, .. } = self;
         let is_it = |it: &Known| it.hash == hash && it.is(key, text);
         match known.entry(spread(hash), is_it, |it| spread(it.hash)) {
             Entry::Occupied(entry) => (entry.get().number, false),

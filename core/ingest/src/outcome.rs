@@ -57,8 +57,8 @@ pub struct ShrinkGuard {
 }
 
 impl Default for ShrinkGuard {
-    fn default() -> ShrinkGuard {
-        ShrinkGuard { objects: 20, percent: 15 }
+    fn default() -> Self {
+        Self { objects: 20, percent: 15 }
     }
 }
 
@@ -73,58 +73,58 @@ impl Outcome {
     /// The word in reports.
     pub const fn name(self) -> &'static str {
         match self {
-            Outcome::Complete => "complete",
-            Outcome::Partial(_) => "partial",
-            Outcome::Failed => "failed",
-            Outcome::Skipped => "skipped",
-            Outcome::Deferred => "deferred",
+            Self::Complete => "complete",
+            Self::Partial(_) => "partial",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Deferred => "deferred",
         }
     }
 
     /// Whether the entity types of a step with this outcome may lose objects.
     pub const fn entities_may_go(self) -> bool {
-        matches!(self, Outcome::Complete)
+        matches!(self, Self::Complete)
     }
 
     /// Whether a relationship type of a step with this outcome may lose objects, given whether the
     /// types at its ends may.
     pub const fn edges_may_go(self, from_may_go: bool, to_may_go: bool) -> bool {
-        matches!(self, Outcome::Complete) && from_may_go && to_may_go
+        matches!(self, Self::Complete) && from_may_go && to_may_go
     }
 }
 
 impl fmt::Display for PartialReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            PartialReason::Truncated => {
+            Self::Truncated => {
                 "truncated by Nexthink at the maximum number of results of the licence; \
                  `nql --partitioned` prints the query that fetches it in parts"
             }
-            PartialReason::Limited => {
+            Self::Limited => {
                 "the saved query has a limit, so rows may be missing; take the limit out in Nexthink"
             }
-            PartialReason::Quarantined => "rows were quarantined",
-            PartialReason::MissingEnd => {
+            Self::Quarantined => "rows were quarantined",
+            Self::MissingEnd => {
                 "the export lacks a column that names an end of relationships; list it in the query"
             }
-            PartialReason::LengthUnproven => "the length of the download was not proven",
-            PartialReason::PartUnfinished => {
+            Self::LengthUnproven => "the length of the download was not proven",
+            Self::PartUnfinished => {
                 "a part of the export did not come whole; run again, or give the partition finer \
                  values"
             }
-            PartialReason::OutsidePart => {
+            Self::OutsidePart => {
                 "rows came that lie outside the part they came in, so the saved query ignores its \
                  parameter; save the text that `nql --partitioned` prints"
             }
-            PartialReason::PartsUnproven => {
+            Self::PartsUnproven => {
                 "it is not proven that every row belongs to a part: only the sixteen hexadecimal \
                  digits of an identifier prove it"
             }
-            PartialReason::PartsDoNotCover => {
+            Self::PartsDoNotCover => {
                 "the export has rows that belong to no part; add the values that the partition \
                  lacks"
             }
-            PartialReason::Shrunk => "it would remove more than a run may without being told",
+            Self::Shrunk => "it would remove more than a run may without being told",
         })
     }
 }

@@ -51,7 +51,7 @@ impl Pattern {
     /// # Errors
     ///
     /// It is empty, too long, or has a control character.
-    pub fn parse(text: &str) -> Result<Pattern, PatternError> {
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
         }
@@ -63,7 +63,7 @@ impl Pattern {
         }
         let mut items: Vec<Item> = text.chars().map(Item::of).collect();
         items.dedup_by(|a, b| *a == Item::Any && *b == Item::Any);
-        Ok(Pattern { text: text.to_owned(), items })
+        Ok(Self { text: text.to_owned(), items })
     }
 
     /// The text as it is sent to Nexthink.
@@ -117,7 +117,7 @@ impl Pattern {
     }
 
     /// Whether there is a value that both patterns match.
-    pub fn overlaps(&self, other: &Pattern) -> bool {
+    pub fn overlaps(&self, other: &Self) -> bool {
         let (rows, columns) = (self.items.len(), other.items.len());
         // `share[i][j]`: whether what follows item `i` here and item `j` there share a value.
         let mut share = vec![vec![false; columns + 1]; rows + 1];
@@ -143,14 +143,14 @@ impl Pattern {
     /// The sixteen parts of this one by the next hexadecimal digit, if it is a text that ends in its
     /// only wildcard, `*`: `0*` gives `00*` to `0f*`. Together they match the values of this one in
     /// which a hexadecimal digit follows.
-    pub fn split(&self) -> Option<Vec<Pattern>> {
+    pub fn split(&self) -> Option<Vec<Self>> {
         let (last, prefix) = self.items.split_last()?;
         if *last != Item::Any || prefix.iter().any(|it| !matches!(it, Item::Literal { .. })) {
             return None;
         }
         let prefix = self.text.trim_end_matches('*');
         let parts =
-            "0123456789abcdef".chars().map(|digit| Pattern::parse(&format!("{prefix}{digit}*")));
+            "0123456789abcdef".chars().map(|digit| Self::parse(&format!("{prefix}{digit}*")));
         parts.collect::<Result<_, _>>().ok()
     }
 }
@@ -185,27 +185,27 @@ fn covers_below(prefix: &mut String, prefixes: &[String]) -> bool {
 }
 
 impl Item {
-    fn of(character: char) -> Item {
+    fn of(character: char) -> Self {
         match character {
-            '*' => Item::Any,
-            '?' => Item::One,
-            written => Item::Literal { written, folded: written.to_ascii_lowercase() },
+            '*' => Self::Any,
+            '?' => Self::One,
+            written => Self::Literal { written, folded: written.to_ascii_lowercase() },
         }
     }
 
     /// Whether an item of one character stands for this one.
     fn takes(self, character: char) -> bool {
         match self {
-            Item::Literal { folded, .. } => folded == character.to_ascii_lowercase(),
-            Item::One => true,
-            Item::Any => false,
+            Self::Literal { folded, .. } => folded == character.to_ascii_lowercase(),
+            Self::One => true,
+            Self::Any => false,
         }
     }
 
     /// Whether two items of one character can stand for the same one.
-    fn meets(self, other: Item) -> bool {
+    fn meets(self, other: Self) -> bool {
         match (self, other) {
-            (Item::Literal { folded: a, .. }, Item::Literal { folded: b, .. }) => a == b,
+            (Self::Literal { folded: a, .. }, Self::Literal { folded: b, .. }) => a == b,
             _ => true,
         }
     }

@@ -34,9 +34,9 @@ pub(crate) struct Sources<'a> {
 }
 
 impl PropertyValues {
-    pub(crate) fn new(property: &Property) -> PropertyValues {
+    pub(crate) fn new(property: &Property) -> Self {
         let value_type = property.value_type();
-        PropertyValues { value_type, published: Values::new(value_type), full: None }
+        Self { value_type, published: Values::new(value_type), full: None }
     }
 
     /// Whether the values of the export are kept apart from those to publish.
@@ -84,13 +84,13 @@ impl PropertyValues {
     }
 
     /// Compares a value with one of the same property.
-    pub(crate) fn compare(&self, place: u32, other: &PropertyValues, other_place: u32) -> Ordering {
+    pub(crate) fn compare(&self, place: u32, other: &Self, other_place: u32) -> Ordering {
         Comparable::of(self.judged(), place).cmp(&Comparable::of(other.judged(), other_place))
     }
 
     /// Puts values in the place of others: pairs of the place of the one replaced and of the one that
     /// replaces it, in ascending order.
-    pub(crate) fn replace(&mut self, others: PropertyValues, pairs: &[(u32, u32)]) {
+    pub(crate) fn replace(&mut self, others: Self, pairs: &[(u32, u32)]) {
         let value_type = self.value_type;
         let merge = |known: &mut Values, others: Values| {
             let known_values = std::mem::replace(known, Values::new(value_type)).finish();
@@ -117,7 +117,7 @@ impl PropertyValues {
     }
 
     /// Takes each value from the first of these properties that has one.
-    pub(crate) fn take_first_of(&mut self, others: &[&PropertyValues]) {
+    pub(crate) fn take_first_of(&mut self, others: &[&Self]) {
         self.remake(|arrays, row| arrays.iter().skip(1).find(|it| it.is_valid(row)), others);
     }
 
@@ -126,10 +126,10 @@ impl PropertyValues {
     fn remake(
         &mut self,
         choose: impl Fn(&[ArrayRef], usize) -> Option<&ArrayRef>,
-        others: &[&PropertyValues],
+        others: &[&Self],
     ) {
         let value_type = self.value_type;
-        let remake = |values: &mut Values, of: &dyn Fn(&PropertyValues) -> ArrayRef| {
+        let remake = |values: &mut Values, of: &dyn Fn(&Self) -> ArrayRef| {
             let own = std::mem::replace(values, Values::new(value_type)).finish();
             let rows = own.len();
             let mut arrays = vec![own];

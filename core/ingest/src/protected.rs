@@ -48,8 +48,8 @@ pub struct HashedNames {
 }
 
 impl Protector {
-    pub(crate) fn new(protection: Protection) -> Protector {
-        Protector {
+    pub(crate) fn new(protection: Protection) -> Self {
+        Self {
             protection,
             columns: Vec::new(),
             keys: Vec::new(),

@@ -113,7 +113,7 @@ impl Quarantine {
     }
 
     /// Adds rows of the same files that were set aside elsewhere.
-    pub(crate) fn merge(&mut self, other: Quarantine) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.rows += other.rows;
         self.listed.extend(other.listed);
         self.listed.sort_by_key(|row| (row.file, row.line));
@@ -124,14 +124,14 @@ impl Quarantine {
 impl fmt::Display for QuarantineReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            QuarantineReason::Width { cells, expected } => {
+            Self::Width { cells, expected } => {
                 write!(f, "{cells} cells, the header has {expected}")
             }
-            QuarantineReason::Encoding => f.write_str("not UTF-8"),
-            QuarantineReason::RepeatedHeader => f.write_str("the header again"),
-            QuarantineReason::NoKey => f.write_str("the key is empty"),
-            QuarantineReason::LongKey => f.write_str("the key has more than 256 bytes"),
-            QuarantineReason::InvisibleKey => f.write_str("the key has an invisible character"),
+            Self::Encoding => f.write_str("not UTF-8"),
+            Self::RepeatedHeader => f.write_str("the header again"),
+            Self::NoKey => f.write_str("the key is empty"),
+            Self::LongKey => f.write_str("the key has more than 256 bytes"),
+            Self::InvisibleKey => f.write_str("the key has an invisible character"),
         }
     }
 }
@@ -145,42 +145,42 @@ impl fmt::Display for Refusal {
 impl fmt::Display for RefusalReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            RefusalReason::Empty => {
+            Self::Empty => {
                 "the file is empty, without even a header; run again, and if it stays so, look at \
                  the query in Nexthink"
             }
-            RefusalReason::Utf16 => "the file is UTF-16, an export is UTF-8",
-            RefusalReason::Html => {
+            Self::Utf16 => "the file is UTF-16, an export is UTF-8",
+            Self::Html => {
                 "the file is a page of the web; a proxy or a page to sign in answered in place of \
                  the storage"
             }
-            RefusalReason::Xml { code: Some(code) } => {
+            Self::Xml { code: Some(code) } => {
                 return write!(
                     f,
                     "the file is XML, the storage's error {code}; run again for a new results link"
                 );
             }
-            RefusalReason::Xml { code: None } => {
+            Self::Xml { code: None } => {
                 "the file is XML; a storage or a proxy answered with an error in place of the export"
             }
-            RefusalReason::Json => {
+            Self::Json => {
                 "the file is JSON; save the query for exports, and let no proxy change answers"
             }
-            RefusalReason::Pdf => "the file is a PDF document; a proxy may have put it there",
-            RefusalReason::CompressedTwice => {
+            Self::Pdf => "the file is a PDF document; a proxy may have put it there",
+            Self::CompressedTwice => {
                 "the file is compressed twice, and one layer is taken off; a proxy may have added \
                  the other"
             }
-            RefusalReason::StrayQuote => "a quote inside a cell that does not begin with one",
-            RefusalReason::TextAfterQuote => "text after the quote that ends a cell",
-            RefusalReason::Unterminated => "the file ends inside quotes, so it was cut",
-            RefusalReason::LoneCarriageReturn => "a carriage return without a line feed",
-            RefusalReason::CellTooLong => "a cell of more than 1 MiB",
-            RefusalReason::RowTooLong => "a row of more than 16 MiB",
-            RefusalReason::TooManyColumns => "a header of more than 1,024 columns",
-            RefusalReason::BadHeader => "a column name that is empty or no text",
-            RefusalReason::DuplicateColumn => "a column name that stands twice",
-            RefusalReason::Delimiter { found } => {
+            Self::StrayQuote => "a quote inside a cell that does not begin with one",
+            Self::TextAfterQuote => "text after the quote that ends a cell",
+            Self::Unterminated => "the file ends inside quotes, so it was cut",
+            Self::LoneCarriageReturn => "a carriage return without a line feed",
+            Self::CellTooLong => "a cell of more than 1 MiB",
+            Self::RowTooLong => "a row of more than 16 MiB",
+            Self::TooManyColumns => "a header of more than 1,024 columns",
+            Self::BadHeader => "a column name that is empty or no text",
+            Self::DuplicateColumn => "a column name that stands twice",
+            Self::Delimiter { found } => {
                 return write!(
                     f,
                     "the columns are separated by {found}, an export has commas; a program for \

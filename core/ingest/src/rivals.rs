@@ -29,11 +29,11 @@ pub(crate) struct Rivals {
 }
 
 impl Rivals {
-    pub(crate) fn new(entity: &EntityType) -> Rivals {
+    pub(crate) fn new(entity: &EntityType) -> Self {
         let position = |name: &&str| entity.properties.iter().position(|it| it.name == *name);
         let mut compared: Vec<usize> = entity.newest_by.iter().filter_map(position).collect();
         compared.extend(0..entity.properties.len());
-        Rivals {
+        Self {
             values: empty(entity),
             count: 0,
             winners: FxHashMap::default(),

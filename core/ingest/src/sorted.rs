@@ -43,8 +43,8 @@ impl ClosedEntities {
         entity: &'static EntityType,
         keys: Arc<Keys>,
         values: Vec<Values>,
-    ) -> ClosedEntities {
-        ClosedEntities { entity, keys, values: Mutex::new(values), sorted: OnceLock::new() }
+    ) -> Self {
+        Self { entity, keys, values: Mutex::new(values), sorted: OnceLock::new() }
     }
 
     /// The entities in their final order.
@@ -59,7 +59,7 @@ impl ClosedEntities {
 impl SortedEntities {
     /// Puts entities in the order of their uids, so that the same estate gives the same table in whatever
     /// order its rows came.
-    fn new(entity: &'static EntityType, keys: &Keys, values: Vec<Values>) -> SortedEntities {
+    fn new(entity: &'static EntityType, keys: &Keys, values: Vec<Values>) -> Self {
         let order = keys.in_order();
         let mut rank = vec![0; order.len()];
         for (place, &number) in (0_u32..).zip(&order) {
@@ -72,7 +72,7 @@ impl SortedEntities {
             entity.write_key(keys.key(number), &mut key);
             written.append_value(&key);
         }
-        SortedEntities {
+        Self {
             entity,
             keys: Arc::new(written.finish()),
             rank,

@@ -19,8 +19,8 @@ pub(crate) struct SpecialBytes {
 }
 
 impl SpecialBytes {
-    pub(crate) fn of(block: &[u8; BLOCK_BYTES]) -> SpecialBytes {
-        let mut found = SpecialBytes { separators: 0, line_feeds: 0, others: 0 };
+    pub(crate) fn of(block: &[u8; BLOCK_BYTES]) -> Self {
+        let mut found = Self { separators: 0, line_feeds: 0, others: 0 };
         for (position, quarter) in block.as_chunks::<16>().0.iter().enumerate() {
             let bytes = u8x16::new(*quarter);
             let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));

@@ -57,8 +57,8 @@ pub struct StepTables {
 
 impl<'g> StepIngest<'g> {
     /// Starts with an empty export. `graph` holds what the steps before have made.
-    pub fn new(step: &'static Step, graph: &'g Graph) -> StepIngest<'g> {
-        StepIngest {
+    pub fn new(step: &'static Step, graph: &'g Graph) -> Self {
+        Self {
             intake: Intake::new(step),
             mapping: Mapping {
                 graph,
@@ -71,14 +71,14 @@ impl<'g> StepIngest<'g> {
 
     /// Takes times that name no zone for times of this one; without this they are UTC.
     #[must_use]
-    pub fn with_time_zone(mut self, zone: TimeZone) -> StepIngest<'g> {
+    pub fn with_time_zone(mut self, zone: TimeZone) -> Self {
         self.mapping.mapper.zone = zone;
         self
     }
 
     /// Applies a protection to every row before anything else sees it; nothing leaves them as they are.
     #[must_use]
-    pub fn with_protection(mut self, protection: Option<Protection>) -> StepIngest<'g> {
+    pub fn with_protection(mut self, protection: Option<Protection>) -> Self {
         self.intake = self.intake.with_protection(protection);
         self
     }
@@ -86,7 +86,7 @@ impl<'g> StepIngest<'g> {
     /// Reads on in batches of at most so many rows. The first bytes of a file are read together, so
     /// its first batch may have more.
     #[must_use]
-    pub fn with_batch_rows(mut self, batch_rows: usize) -> StepIngest<'g> {
+    pub fn with_batch_rows(mut self, batch_rows: usize) -> Self {
         self.intake = self.intake.with_batch_rows(batch_rows);
         self
     }
@@ -105,7 +105,7 @@ impl<'g> StepIngest<'g> {
     ///
     /// The bytes cannot be read to their end, or the export is refused.
     pub fn read(&mut self, bytes: &mut (dyn Read + Send)) -> Result<u64, ReadError> {
-        let StepIngest { intake, mapping } = self;
+        let Self { intake, mapping } = self;
         reading::read(intake, bytes, |header, batch| mapping.apply(header, batch))
     }
 

@@ -23,8 +23,8 @@ pub(crate) enum Targets {
 }
 
 impl Default for Targets {
-    fn default() -> Targets {
-        Targets::Listed(Vec::new())
+    fn default() -> Self {
+        Self::Listed(Vec::new())
     }
 }
 
@@ -73,7 +73,7 @@ impl Targets {
         numbers: impl Iterator<Item = u32> + Clone,
         bits: &mut Bits,
         mut tell: impl FnMut(bool),
-    ) -> Option<Targets> {
+    ) -> Option<Self> {
         let largest = numbers.clone().max().filter(|&it| u16::try_from(it).is_ok())?;
         let mut count = numbers.clone().count();
         if count > MAX_LISTED || !Bits::suit(count, largest) {
@@ -88,27 +88,27 @@ impl Targets {
         }
         let mut list = Vec::with_capacity(count);
         bits.drain(largest, |number| list.extend(u16::try_from(number)));
-        Some(Targets::Listed(list))
+        Some(Self::Listed(list))
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Targets::Bitmap(bitmap) => usize::try_from(bitmap.len()).expect("numbers are u32"),
-            Targets::Listed(list) => list.len(),
+            Self::Bitmap(bitmap) => usize::try_from(bitmap.len()).expect("numbers are u32"),
+            Self::Listed(list) => list.len(),
         }
     }
 
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
-        matches!(self, Targets::Listed(list) if list.is_empty())
+        matches!(self, Self::Listed(list) if list.is_empty())
     }
 
     /// Adds a number. Returns whether it is new.
     pub(crate) fn insert(&mut self, number: u32) -> bool {
         match self {
-            Targets::Bitmap(bitmap) => bitmap.insert(number),
-            Targets::Listed(list) => {
+            Self::Bitmap(bitmap) => bitmap.insert(number),
+            Self::Listed(list) => {
                 if let Ok(number) = u16::try_from(number)
                     && list.len() < MAX_LISTED
                 {
@@ -117,7 +117,7 @@ impl Targets {
                 let listed = list.iter().map(|&it| u32::from(it));
                 let mut bitmap: RoaringBitmap = listed.collect();
                 let is_new = bitmap.insert(number);
-                *self = Targets::Bitmap(Box::new(bitmap));
+                *self = Self::Bitmap(Box::new(bitmap));
                 is_new
             }
         }
@@ -126,8 +126,8 @@ impl Targets {
     /// Whether the number is here.
     pub(crate) fn contains(&self, number: u32) -> bool {
         match self {
-            Targets::Bitmap(bitmap) => bitmap.contains(number),
-            Targets::Listed(list) => {
+            Self::Bitmap(bitmap) => bitmap.contains(number),
+            Self::Listed(list) => {
                 u16::try_from(number).is_ok_and(|it| list.binary_search(&it).is_ok())
             }
         }
@@ -137,8 +137,8 @@ impl Targets {
     pub(crate) fn append_ranks(&self, rank: &[u32], bits: &mut Bits, ranks: &mut Vec<u32>) {
         let start = ranks.len();
         match self {
-            Targets::Bitmap(bitmap) => ranks.extend(bitmap.iter().map(|it| rank[it as usize])),
-            Targets::Listed(list) => ranks.extend(list.iter().map(|&it| rank[usize::from(it)])),
+            Self::Bitmap(bitmap) => ranks.extend(bitmap.iter().map(|it| rank[it as usize])),
+            Self::Listed(list) => ranks.extend(list.iter().map(|&it| rank[usize::from(it)])),
         }
         let new = &mut ranks[start..];
         let largest = new.iter().max().copied().unwrap_or(0);

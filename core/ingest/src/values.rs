@@ -73,26 +73,26 @@ pub(crate) enum Values {
 }
 
 impl Values {
-    pub(crate) fn new(value_type: ValueType) -> Values {
+    pub(crate) fn new(value_type: ValueType) -> Self {
         match value_type {
-            ValueType::Text => Values::Text(StringBuilder::new()),
-            ValueType::Integer => Values::Integer(Int64Builder::new()),
-            ValueType::Boolean => Values::Boolean(BooleanBuilder::new()),
+            ValueType::Text => Self::Text(StringBuilder::new()),
+            ValueType::Integer => Self::Integer(Int64Builder::new()),
+            ValueType::Boolean => Self::Boolean(BooleanBuilder::new()),
             ValueType::Timestamp => {
                 let builder = TimestampMillisecondBuilder::new();
-                Values::Timestamp(builder.with_data_type(data_type(ValueType::Timestamp)))
+                Self::Timestamp(builder.with_data_type(data_type(ValueType::Timestamp)))
             }
-            ValueType::TextList => Values::TextList(ListBuilder::new(StringBuilder::new())),
+            ValueType::TextList => Self::TextList(ListBuilder::new(StringBuilder::new())),
         }
     }
 
     fn append_null(&mut self) {
         match self {
-            Values::Text(builder) => builder.append_null(),
-            Values::Integer(builder) => builder.append_null(),
-            Values::Boolean(builder) => builder.append_null(),
-            Values::Timestamp(builder) => builder.append_null(),
-            Values::TextList(builder) => builder.append_null(),
+            Self::Text(builder) => builder.append_null(),
+            Self::Integer(builder) => builder.append_null(),
+            Self::Boolean(builder) => builder.append_null(),
+            Self::Timestamp(builder) => builder.append_null(),
+            Self::TextList(builder) => builder.append_null(),
         }
     }
 
@@ -111,16 +111,16 @@ impl Values {
                 continue;
             }
             match self {
-                Values::Text(builder) => builder.append_value(column.as_string::<i32>().value(row)),
-                Values::Integer(builder) => {
+                Self::Text(builder) => builder.append_value(column.as_string::<i32>().value(row)),
+                Self::Integer(builder) => {
                     builder.append_value(column.as_primitive::<Int64Type>().value(row));
                 }
-                Values::Boolean(builder) => builder.append_value(column.as_boolean().value(row)),
-                Values::Timestamp(builder) => {
+                Self::Boolean(builder) => builder.append_value(column.as_boolean().value(row)),
+                Self::Timestamp(builder) => {
                     let times = column.as_primitive::<TimestampMillisecondType>();
                     builder.append_value(times.value(row));
                 }
-                Values::TextList(builder) => {
+                Self::TextList(builder) => {
                     let items = column.as_list::<i32>().value(row);
                     builder.append_value(items.as_string::<i32>());
                 }
@@ -134,15 +134,15 @@ impl Values {
             (Kind::Constant(value) | Kind::Lookup(_, Otherwise::Value(value)), _) => {
                 self.append_constant(Some(value));
             }
-            (_, Values::Text(builder)) => builder.append_value(uid),
-            (_, Values::TextList(builder)) => builder.append_value([Some(uid)]),
+            (_, Self::Text(builder)) => builder.append_value(uid),
+            (_, Self::TextList(builder)) => builder.append_value([Some(uid)]),
             _ => self.append_null(),
         }
     }
 
     /// How many of the first values are times after this one, in milliseconds.
     pub(crate) fn count_times_after(&self, latest: i64, first: usize) -> u64 {
-        let Values::Timestamp(builder) = self else { return 0 };
+        let Self::Timestamp(builder) = self else { return 0 };
         // A null is held as zero, and `latest` is long after 1970.
         builder.values_slice().iter().take(first).filter(|&&it| it > latest).count() as u64
     }
@@ -150,22 +150,22 @@ impl Values {
     /// The number of values, nulls included.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Values::Text(builder) => builder.len(),
-            Values::Integer(builder) => builder.len(),
-            Values::Boolean(builder) => builder.len(),
-            Values::Timestamp(builder) => builder.len(),
-            Values::TextList(builder) => builder.len(),
+            Self::Text(builder) => builder.len(),
+            Self::Integer(builder) => builder.len(),
+            Self::Boolean(builder) => builder.len(),
+            Self::Timestamp(builder) => builder.len(),
+            Self::TextList(builder) => builder.len(),
         }
     }
 
     /// Whether a value is not null.
     pub(crate) fn is_valid(&self, place: usize) -> bool {
         let valid = match self {
-            Values::Text(builder) => builder.validity_slice(),
-            Values::Integer(builder) => builder.validity_slice(),
-            Values::Boolean(builder) => builder.validity_slice(),
-            Values::Timestamp(builder) => builder.validity_slice(),
-            Values::TextList(builder) => builder.validity_slice(),
+            Self::Text(builder) => builder.validity_slice(),
+            Self::Integer(builder) => builder.validity_slice(),
+            Self::Boolean(builder) => builder.validity_slice(),
+            Self::Timestamp(builder) => builder.validity_slice(),
+            Self::TextList(builder) => builder.validity_slice(),
         };
         // A builder that has met no null keeps no bits for them.
         valid.is_none_or(|bits| get_bit(bits, place))
@@ -173,49 +173,49 @@ impl Values {
 
     /// A text; nothing for null or for values of another type.
     pub(crate) fn text(&self, place: usize) -> Option<&[u8]> {
-        let Values::Text(builder) = self else { return None };
+        let Self::Text(builder) = self else { return None };
         self.is_valid(place).then(|| text_of(builder, place))
     }
 
     /// A copy of the values.
     pub(crate) fn to_array(&self) -> ArrayRef {
         match self {
-            Values::Text(builder) => Arc::new(builder.finish_cloned()),
-            Values::Integer(builder) => Arc::new(builder.finish_cloned()),
-            Values::Boolean(builder) => Arc::new(builder.finish_cloned()),
-            Values::Timestamp(builder) => Arc::new(builder.finish_cloned()),
-            Values::TextList(builder) => Arc::new(builder.finish_cloned()),
+            Self::Text(builder) => Arc::new(builder.finish_cloned()),
+            Self::Integer(builder) => Arc::new(builder.finish_cloned()),
+            Self::Boolean(builder) => Arc::new(builder.finish_cloned()),
+            Self::Timestamp(builder) => Arc::new(builder.finish_cloned()),
+            Self::TextList(builder) => Arc::new(builder.finish_cloned()),
         }
     }
 
     /// How many bytes the texts take.
     pub(crate) fn text_bytes(&self) -> usize {
         match self {
-            Values::Text(builder) => builder.values_slice().len(),
-            Values::TextList(builder) => builder.values_ref().values_slice().len(),
-            Values::Integer(_) | Values::Boolean(_) | Values::Timestamp(_) => 0,
+            Self::Text(builder) => builder.values_slice().len(),
+            Self::TextList(builder) => builder.values_ref().values_slice().len(),
+            Self::Integer(_) | Self::Boolean(_) | Self::Timestamp(_) => 0,
         }
     }
 
     /// Whether a column of an earlier generation holds values of this type.
     pub(crate) fn holds(&self, found: &DataType) -> bool {
         match (self, found) {
-            (Values::Text(_), DataType::Utf8)
-            | (Values::Integer(_), DataType::Int64)
-            | (Values::Boolean(_), DataType::Boolean)
-            | (Values::Timestamp(_), DataType::Timestamp(TimeUnit::Millisecond, _)) => true,
-            (Values::TextList(_), DataType::List(item)) => item.data_type() == &DataType::Utf8,
+            (Self::Text(_), DataType::Utf8)
+            | (Self::Integer(_), DataType::Int64)
+            | (Self::Boolean(_), DataType::Boolean)
+            | (Self::Timestamp(_), DataType::Timestamp(TimeUnit::Millisecond, _)) => true,
+            (Self::TextList(_), DataType::List(item)) => item.data_type() == &DataType::Utf8,
             _ => false,
         }
     }
 
     pub(crate) fn finish(mut self) -> ArrayRef {
         match &mut self {
-            Values::Text(builder) => Arc::new(builder.finish()),
-            Values::Integer(builder) => Arc::new(builder.finish()),
-            Values::Boolean(builder) => Arc::new(builder.finish()),
-            Values::Timestamp(builder) => Arc::new(builder.finish()),
-            Values::TextList(builder) => Arc::new(builder.finish()),
+            Self::Text(builder) => Arc::new(builder.finish()),
+            Self::Integer(builder) => Arc::new(builder.finish()),
+            Self::Boolean(builder) => Arc::new(builder.finish()),
+            Self::Timestamp(builder) => Arc::new(builder.finish()),
+            Self::TextList(builder) => Arc::new(builder.finish()),
         }
     }
 }

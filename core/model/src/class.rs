@@ -63,22 +63,22 @@ impl Class {
     /// The name in the data model.
     pub const fn name(self) -> &'static str {
         match self {
-            Class::Account => "Account",
-            Class::Alert => "Alert",
-            Class::Application => "Application",
-            Class::Device => "Device",
-            Class::Finding => "Finding",
-            Class::Record => "Record",
-            Class::User => "User",
+            Self::Account => "Account",
+            Self::Alert => "Alert",
+            Self::Application => "Application",
+            Self::Device => "Device",
+            Self::Finding => "Finding",
+            Self::Record => "Record",
+            Self::User => "User",
         }
     }
 
     /// The properties that an entity of the class must have, null where the class allows it.
     pub const fn required_properties(self) -> &'static [&'static str] {
         match self {
-            Class::Account => &["vendor"],
-            Class::Alert | Class::Application | Class::Record => &[],
-            Class::Device => &[
+            Self::Account => &["vendor"],
+            Self::Alert | Self::Application | Self::Record => &[],
+            Self::Device => &[
                 "category",
                 "make",
                 "model",
@@ -97,21 +97,21 @@ impl Class {
                 "osDetails",
                 "osVersion",
             ],
-            Class::Finding => &["category", "severity", "numericSeverity", "open"],
-            Class::User => &["firstName", "lastName", "email", "shortLoginId", "username"],
+            Self::Finding => &["category", "severity", "numericSeverity", "open"],
+            Self::User => &["firstName", "lastName", "email", "shortLoginId", "username"],
         }
     }
 
     /// The further properties of the class that our types use.
     const fn optional_properties(self) -> &'static [&'static str] {
         match self {
-            Class::Account => &["accessURL", "mfaEnabled"],
-            Class::Alert => &["category", "open", "reportedOn", "reporter"],
-            Class::Application => &["license", "external", "mobile"],
-            Class::Device => &["hardwareModel", "hardwareSerial", "hardwareVendor", "location"],
-            Class::Record => &["category", "content", "reporter"],
-            Class::Finding => &["priority", "status", "reportedOn", "score", "targets"],
-            Class::User => &["emailDomain", "employeeId", "isActive", "isAdmin", "userIds"],
+            Self::Account => &["accessURL", "mfaEnabled"],
+            Self::Alert => &["category", "open", "reportedOn", "reporter"],
+            Self::Application => &["license", "external", "mobile"],
+            Self::Device => &["hardwareModel", "hardwareSerial", "hardwareVendor", "location"],
+            Self::Record => &["category", "content", "reporter"],
+            Self::Finding => &["priority", "status", "reportedOn", "score", "targets"],
+            Self::User => &["emailDomain", "employeeId", "isActive", "isAdmin", "userIds"],
         }
     }
 
@@ -128,18 +128,18 @@ impl RelationshipClass {
     /// The name in the data model, for example `HAS`.
     pub const fn name(self) -> &'static str {
         match self {
-            RelationshipClass::Has => "HAS",
-            RelationshipClass::Installed => "INSTALLED",
-            RelationshipClass::Uses => "USES",
+            Self::Has => "HAS",
+            Self::Installed => "INSTALLED",
+            Self::Uses => "USES",
         }
     }
 
     /// The name within types and keys, for example `has`.
     pub const fn lower_case_name(self) -> &'static str {
         match self {
-            RelationshipClass::Has => "has",
-            RelationshipClass::Installed => "installed",
-            RelationshipClass::Uses => "uses",
+            Self::Has => "has",
+            Self::Installed => "installed",
+            Self::Uses => "uses",
         }
     }
 }

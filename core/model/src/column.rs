@@ -110,8 +110,8 @@ pub const fn free_text(name: &'static str) -> Column {
 
 impl Column {
     /// All declared columns of the steps that are linked into this program, by name.
-    pub fn all() -> Vec<&'static Column> {
-        let mut columns: Vec<&'static Column> =
+    pub fn all() -> Vec<&'static Self> {
+        let mut columns: Vec<&'static Self> =
             inventory::iter::<Columns>().flat_map(|it| it.0).collect();
         columns.sort_unstable_by_key(|it| it.name);
         columns
@@ -122,48 +122,48 @@ impl ColumnClass {
     /// The words on the generated pages.
     pub const fn name(self) -> &'static str {
         match self {
-            ColumnClass::DirectIdentifier => "direct identifier",
-            ColumnClass::PersistentIdentifier => "persistent identifier",
-            ColumnClass::QuasiIdentifier => "quasi-identifier",
-            ColumnClass::Behaviour => "behaviour",
-            ColumnClass::Technical => "technical",
+            Self::DirectIdentifier => "direct identifier",
+            Self::PersistentIdentifier => "persistent identifier",
+            Self::QuasiIdentifier => "quasi-identifier",
+            Self::Behaviour => "behaviour",
+            Self::Technical => "technical",
         }
     }
 }
 
 impl Family {
     /// Every family, in the order of declaration.
-    pub const ALL: [Family; 10] = [
-        Family::Login,
-        Family::Address,
-        Family::PersonName,
-        Family::Sid,
-        Family::UserUid,
-        Family::DeviceUid,
-        Family::DeviceName,
-        Family::Serial,
-        Family::CollectorUid,
-        Family::AuditEvent,
+    pub const ALL: [Self; 10] = [
+        Self::Login,
+        Self::Address,
+        Self::PersonName,
+        Self::Sid,
+        Self::UserUid,
+        Self::DeviceUid,
+        Self::DeviceName,
+        Self::Serial,
+        Self::CollectorUid,
+        Self::AuditEvent,
     ];
 
     /// The name in files and in the derivation of keys. Never changed: every pseudonym would be.
     pub const fn name(self) -> &'static str {
         match self {
-            Family::Login => "login",
-            Family::Address => "address",
-            Family::PersonName => "person-name",
-            Family::Sid => "sid",
-            Family::UserUid => "user-uid",
-            Family::DeviceUid => "device-uid",
-            Family::DeviceName => "device-name",
-            Family::Serial => "serial",
-            Family::CollectorUid => "collector-uid",
-            Family::AuditEvent => "audit-event",
+            Self::Login => "login",
+            Self::Address => "address",
+            Self::PersonName => "person-name",
+            Self::Sid => "sid",
+            Self::UserUid => "user-uid",
+            Self::DeviceUid => "device-uid",
+            Self::DeviceName => "device-name",
+            Self::Serial => "serial",
+            Self::CollectorUid => "collector-uid",
+            Self::AuditEvent => "audit-event",
         }
     }
 
     /// The family of a name.
-    pub fn of_name(name: &str) -> Option<Family> {
-        Family::ALL.into_iter().find(|it| it.name() == name)
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
     }
 }

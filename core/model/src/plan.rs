@@ -99,7 +99,7 @@ impl Plan {
     pub fn new(
         steps: &[&'static Step],
         mut decide: impl FnMut(&'static Step) -> Decision,
-    ) -> Result<Plan, PlanError> {
+    ) -> Result<Self, PlanError> {
         let graph = dependency_graph(steps)?;
         let order = toposort(&graph, None).map_err(|it| PlanError::Cycle { id: it.node_id() })?;
         let mut waves: BTreeMap<&str, usize> = BTreeMap::new();
@@ -114,7 +114,7 @@ impl Plan {
             .collect();
         // A topological order, since a step is always in a later wave than what it waits for.
         planned.sort_by_key(|it| (it.wave, it.step.depends_on.len(), it.step.id));
-        Ok(Plan { steps: planned, graph })
+        Ok(Self { steps: planned, graph })
     }
 
     /// The steps in run order: by wave, then by how many steps they wait for, then by ID.
@@ -138,15 +138,15 @@ impl PlannedStep {
 impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SkipReason::NoQueryId { config_field } => {
+            Self::NoQueryId { config_field } => {
                 write!(f, "no query ID in `queries.{config_field}`")
             }
-            SkipReason::Off { config_field } => {
+            Self::Off { config_field } => {
                 write!(f, "off, until `queries.{config_field}` has a query ID")
             }
-            SkipReason::NoTable { table } => write!(f, "no `[{table}]` in the configuration"),
-            SkipReason::NotSelected => f.write_str("not among the steps asked for"),
-            SkipReason::NothingFetched => f.write_str("no step fetches a part of a generation"),
+            Self::NoTable { table } => write!(f, "no `[{table}]` in the configuration"),
+            Self::NotSelected => f.write_str("not among the steps asked for"),
+            Self::NothingFetched => f.write_str("no step fetches a part of a generation"),
         }
     }
 }
@@ -154,12 +154,12 @@ impl fmt::Display for SkipReason {
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PlanError::DuplicateStep { id } => write!(f, "two steps are called `{id}`"),
-            PlanError::MissingStep { id, dependency } => {
+            Self::DuplicateStep { id } => write!(f, "two steps are called `{id}`"),
+            Self::MissingStep { id, dependency } => {
                 write!(f, "step `{id}` waits for `{dependency}`, which is not linked in")
             }
-            PlanError::TypeMadeTwice { type_name } => write!(f, "two steps make `{type_name}`"),
-            PlanError::Cycle { id } => write!(f, "step `{id}` waits for itself through others"),
+            Self::TypeMadeTwice { type_name } => write!(f, "two steps make `{type_name}`"),
+            Self::Cycle { id } => write!(f, "step `{id}` waits for itself through others"),
         }
     }
 }

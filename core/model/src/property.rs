@@ -294,23 +294,23 @@ impl Kind {
     /// The type of the values that the kind gives.
     pub const fn value_type(self) -> ValueType {
         match self {
-            Kind::Text => ValueType::Text,
-            Kind::Integer => ValueType::Integer,
-            Kind::Timestamp => ValueType::Timestamp,
-            Kind::Constant(constant) => constant.value_type(),
-            Kind::Lookup(table, _) => table[0].1.value_type(),
-            Kind::Convert(conversion) => conversion.value_type(),
-            Kind::NotCollected(value_type) => value_type,
+            Self::Text => ValueType::Text,
+            Self::Integer => ValueType::Integer,
+            Self::Timestamp => ValueType::Timestamp,
+            Self::Constant(constant) => constant.value_type(),
+            Self::Lookup(table, _) => table[0].1.value_type(),
+            Self::Convert(conversion) => conversion.value_type(),
+            Self::NotCollected(value_type) => value_type,
         }
     }
 
     const fn reads_columns(self) -> bool {
-        !matches!(self, Kind::Constant(_) | Kind::NotCollected(_))
+        !matches!(self, Self::Constant(_) | Self::NotCollected(_))
     }
 
     /// Refuses, at compile time, a lookup of mixed types.
     const fn check(self) {
-        let Kind::Lookup(table, otherwise) = self else { return };
+        let Self::Lookup(table, otherwise) = self else { return };
         assert!(!table.is_empty(), "a lookup table has at least one row");
         let expected = table[0].1.value_type() as u8;
         let mut i = 0;
@@ -333,9 +333,9 @@ impl Kind {
     /// columns is never empty.
     pub(crate) const fn always_gives_a_value(self, a_column_is_never_empty: bool) -> bool {
         match self {
-            Kind::Constant(_) | Kind::Lookup(_, Otherwise::Value(_)) => true,
-            Kind::Text
-            | Kind::Convert(
+            Self::Constant(_) | Self::Lookup(_, Otherwise::Value(_)) => true,
+            Self::Text
+            | Self::Convert(
                 Conversion::LowerCase | Conversion::List | Conversion::NameAndVersionElse(_),
             ) => a_column_is_never_empty,
             _ => false,
@@ -347,9 +347,9 @@ impl Constant {
     /// The type of the value.
     pub const fn value_type(self) -> ValueType {
         match self {
-            Constant::Text(_) => ValueType::Text,
-            Constant::Integer(_) => ValueType::Integer,
-            Constant::Boolean(_) => ValueType::Boolean,
+            Self::Text(_) => ValueType::Text,
+            Self::Integer(_) => ValueType::Integer,
+            Self::Boolean(_) => ValueType::Boolean,
         }
     }
 }
@@ -358,23 +358,23 @@ impl Conversion {
     /// The type of the values that the conversion gives.
     pub const fn value_type(self) -> ValueType {
         match self {
-            Conversion::LowerCase
-            | Conversion::Version
-            | Conversion::NameAndVersion(_)
-            | Conversion::NameAndVersionElse(_)
-            | Conversion::HostName
-            | Conversion::SerialNumber
-            | Conversion::FirstName
-            | Conversion::LastName => ValueType::Text,
-            Conversion::List
-            | Conversion::DomainName
-            | Conversion::Ipv4Addresses
-            | Conversion::Ipv6Addresses
-            | Conversion::PrivateIpAddresses
-            | Conversion::PublicIpAddresses
-            | Conversion::EmailAddresses
-            | Conversion::EmailDomains
-            | Conversion::LoginName => ValueType::TextList,
+            Self::LowerCase
+            | Self::Version
+            | Self::NameAndVersion(_)
+            | Self::NameAndVersionElse(_)
+            | Self::HostName
+            | Self::SerialNumber
+            | Self::FirstName
+            | Self::LastName => ValueType::Text,
+            Self::List
+            | Self::DomainName
+            | Self::Ipv4Addresses
+            | Self::Ipv6Addresses
+            | Self::PrivateIpAddresses
+            | Self::PublicIpAddresses
+            | Self::EmailAddresses
+            | Self::EmailDomains
+            | Self::LoginName => ValueType::TextList,
         }
     }
 }
@@ -383,9 +383,9 @@ impl PersonalData {
     /// The word on the generated pages.
     pub const fn name(self) -> &'static str {
         match self {
-            PersonalData::None => "none",
-            PersonalData::Indirect => "indirect",
-            PersonalData::Direct => "direct",
+            Self::None => "none",
+            Self::Indirect => "indirect",
+            Self::Direct => "direct",
         }
     }
 }

@@ -61,20 +61,20 @@ const NQL_LINE_WIDTH: usize = 76;
 
 impl Step {
     /// All steps that are linked into this program, by ID: the registry itself has no order.
-    pub fn all() -> Vec<&'static Step> {
-        let mut steps: Vec<&'static Step> = inventory::iter::<&'static Step>().copied().collect();
+    pub fn all() -> Vec<&'static Self> {
+        let mut steps: Vec<&'static Self> = inventory::iter::<&'static Self>().copied().collect();
         steps.sort_unstable_by_key(|step| step.id);
         steps
     }
 
     /// The steps that make a generation: all but those of events.
-    pub fn of_generation() -> Vec<&'static Step> {
-        Step::all().into_iter().filter(|step| !step.makes_events()).collect()
+    pub fn of_generation() -> Vec<&'static Self> {
+        Self::all().into_iter().filter(|step| !step.makes_events()).collect()
     }
 
     /// The steps of a generation whose types JupiterOne's own integration makes too.
-    pub fn of_integration() -> Vec<&'static Step> {
-        Step::of_generation().into_iter().filter(|step| !step.is_extra()).collect()
+    pub fn of_integration() -> Vec<&'static Self> {
+        Self::of_generation().into_iter().filter(|step| !step.is_extra()).collect()
     }
 
     /// Whether the step is off unless it is configured; see [`Query::is_extra`].

@@ -41,13 +41,13 @@ impl Case {
     /// Runs the case and returns the rows that were read.
     pub(crate) fn run(self, folder: &Path) -> anyhow::Result<u64> {
         let suffix = match self {
-            Case::Decode | Case::Map | Case::MapPseudonymous | Case::Publish => "csv",
-            Case::DecodeZstd | Case::PublishZstd | Case::TwoThreads => "csv.zst",
+            Self::Decode | Self::Map | Self::MapPseudonymous | Self::Publish => "csv",
+            Self::DecodeZstd | Self::PublishZstd | Self::TwoThreads => "csv.zst",
         };
         let file = |name: &str| folder.join(format!("{name}.{suffix}"));
         let steps = [(&step_devices::STEP, "devices"), (&step_packages::STEP, "packages")];
         let mut rows = 0;
-        if matches!(self, Case::Decode | Case::DecodeZstd) {
+        if matches!(self, Self::Decode | Self::DecodeZstd) {
             for (_, name) in steps {
                 rows += decode(&file(name))?;
             }
@@ -56,15 +56,15 @@ impl Case {
         let mut graph = Graph::default();
         let account = [("account.tenant_id", "acme"), ("account.region", "eu")];
         graph.add(ingest_row(&step_account::STEP, &graph, &account)?);
-        let threads = if self == Case::TwoThreads { Threads::Two } else { Threads::One };
+        let threads = if self == Self::TwoThreads { Threads::Two } else { Threads::One };
         let protection = match self {
-            Case::MapPseudonymous => people::pseudonymous()?,
+            Self::MapPseudonymous => people::pseudonymous()?,
             _ => None,
         };
         for (step, name) in steps {
             rows += map(step, &file(name), &mut graph, protection.clone(), threads)?;
         }
-        if !matches!(self, Case::Map | Case::MapPseudonymous) {
+        if !matches!(self, Self::Map | Self::MapPseudonymous) {
             publish(graph, &folder.join("store"), threads)?;
         }
         Ok(rows)
@@ -72,7 +72,7 @@ impl Case {
 
     /// Whether all is done by one thread.
     pub(crate) fn is_one_thread(self) -> bool {
-        !matches!(self, Case::TwoThreads)
+        !matches!(self, Self::TwoThreads)
     }
 }
 

@@ -32,10 +32,10 @@ pub(crate) enum Size {
 impl Size {
     fn tenant(self) -> Tenant {
         let devices = match self {
-            Size::S => 1_250,
-            Size::M => 12_500,
-            Size::L => 125_000,
-            Size::Xl => 625_000,
+            Self::S => 1_250,
+            Self::M => 12_500,
+            Self::L => 125_000,
+            Self::Xl => 625_000,
         };
         Tenant::new(TenantSpec {
             devices,

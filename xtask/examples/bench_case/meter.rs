@@ -21,9 +21,9 @@ impl Meter {
     /// # Errors
     ///
     /// The system is not Linux.
-    pub(crate) fn start(is_one_thread: bool) -> anyhow::Result<Meter> {
+    pub(crate) fn start(is_one_thread: bool) -> anyhow::Result<Self> {
         let processor_at_start = processor_nanoseconds(is_one_thread)?;
-        Ok(Meter { start: Instant::now(), is_one_thread, processor_at_start })
+        Ok(Self { start: Instant::now(), is_one_thread, processor_at_start })
     }
 
     /// Ends the measurement: `rows`, then milliseconds, milliseconds of a processor and KiB at the

@@ -15,9 +15,9 @@ pub(crate) struct Shuffle {
 
 impl Shuffle {
     /// A permutation of the numbers below `bound`, the same for each bound.
-    pub(crate) fn new(bound: u64) -> Shuffle {
+    pub(crate) fn new(bound: u64) -> Self {
         let bits = 64 - bound.saturating_sub(1).leading_zeros();
-        Shuffle { bound, half_bits: bits.div_ceil(2).max(1) }
+        Self { bound, half_bits: bits.div_ceil(2).max(1) }
     }
 
     /// The number at a place, both below the bound.

@@ -23,14 +23,14 @@ impl Built {
     /// # Errors
     ///
     /// The example does not build, or there is no such program.
-    pub(crate) fn new(root: &Path, program: Option<&Path>) -> anyhow::Result<Built> {
+    pub(crate) fn new(root: &Path, program: Option<&Path>) -> anyhow::Result<Self> {
         let program = program.map(full_path).transpose()?;
         let metadata = MetadataCommand::new().current_dir(root).no_deps().exec();
         let target = metadata.context("cargo metadata")?.target_directory.into_std_path_buf();
         let build =
             ["build", "--quiet", "--release", "--package", "xtask", "--example", "bench_case"];
         run_command(&mut cargo(root, &build))?;
-        Ok(Built { root: root.to_owned(), target, program })
+        Ok(Self { root: root.to_owned(), target, program })
     }
 
     /// The program to measure.

@@ -53,7 +53,7 @@ pub(crate) fn run(built: &Built, what: Files, output: Output) -> anyhow::Result<
 
 impl Counter {
     fn is_there(self) -> bool {
-        let name = if self == Counter::Callgrind { "valgrind" } else { "perf" };
+        let name = if self == Self::Callgrind { "valgrind" } else { "perf" };
         let mut command = Command::new(name);
         command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|it| it.success())
@@ -62,10 +62,10 @@ impl Counter {
     /// The counter, to which program and arguments are appended.
     fn command(self) -> Command {
         let (name, arguments) = match self {
-            Counter::Callgrind => {
+            Self::Callgrind => {
                 ("valgrind", ["--tool=callgrind", "--callgrind-out-file=/dev/null"].as_slice())
             }
-            Counter::Perf => ("perf", ["stat", "-x", ",", "-e", "instructions:u"].as_slice()),
+            Self::Perf => ("perf", ["stat", "-x", ",", "-e", "instructions:u"].as_slice()),
         };
         let mut command = Command::new(name);
         command.args(arguments);
@@ -75,10 +75,10 @@ impl Counter {
     /// The count in what was printed: `==7== Collected : 123` or `123,,instructions:u,…`.
     fn read(self, printed: &str) -> Option<f64> {
         let count = match self {
-            Counter::Callgrind => {
+            Self::Callgrind => {
                 printed.lines().find_map(|line| line.split_once("Collected : "))?.1
             }
-            Counter::Perf => {
+            Self::Perf => {
                 printed.lines().find(|line| line.contains("instructions:u"))?.split(',').next()?
             }
         };

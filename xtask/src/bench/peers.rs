@@ -80,9 +80,9 @@ impl Peer {
         files: &Path,
     ) -> anyhow::Result<Vec<Case<'static>>> {
         let script = match self {
-            Peer::Duckdb => "duckdb_tables.py",
-            Peer::Polars => "polars_tables.py",
-            Peer::Sdk => return Ok(vec![sdk(&scripts.join("sdk"), place, files)?]),
+            Self::Duckdb => "duckdb_tables.py",
+            Self::Polars => "polars_tables.py",
+            Self::Sdk => return Ok(vec![sdk(&scripts.join("sdk"), place, files)?]),
         };
         let python = python(place)?;
         let out = place.join("tables");

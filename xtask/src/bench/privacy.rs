@@ -62,13 +62,13 @@ struct Tenant {
 
 impl Store {
     /// Runs the program once against a tenant of which half are users, a third devices, the rest alerts.
-    fn make(built: &Built, program: &Path, entities: u32) -> anyhow::Result<Store> {
+    fn make(built: &Built, program: &Path, entities: u32) -> anyhow::Result<Self> {
         let folder = built.folder().join("erase");
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(&folder)?;
-        let store = Store { program: program.to_owned(), folder };
+        let store = Self { program: program.to_owned(), folder };
         let (users, devices) = (entities / 2, entities / 3);
         let tenant = store.tenant(&[
             ("--users", users),

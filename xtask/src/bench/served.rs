@@ -26,20 +26,20 @@ pub(crate) enum Profile {
 }
 
 impl Profile {
-    pub(crate) const ALL: [Profile; 2] = [Profile::Full, Profile::Pseudonymous];
+    pub(crate) const ALL: [Self; 2] = [Self::Full, Self::Pseudonymous];
 
     /// The word in the configuration.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Profile::Full => "full",
-            Profile::Pseudonymous => "pseudonymous",
+            Self::Full => "full",
+            Self::Pseudonymous => "pseudonymous",
         }
     }
 
     const fn configuration(self) -> &'static str {
         match self {
-            Profile::Full => "full.toml",
-            Profile::Pseudonymous => "pseudonymous.toml",
+            Self::Full => "full.toml",
+            Self::Pseudonymous => "pseudonymous.toml",
         }
     }
 }
@@ -50,10 +50,10 @@ impl Served {
     /// # Errors
     ///
     /// The server does not start, or the configuration cannot be written.
-    pub(crate) fn start(built: &Built, files: &Path) -> anyhow::Result<Served> {
+    pub(crate) fn start(built: &Built, files: &Path) -> anyhow::Result<Self> {
         let mut command = built.example();
         command.arg("serve").arg(files);
-        Served::begin(built, command)
+        Self::begin(built, command)
     }
 
     /// Starts to serve a small tenant with an audit trail of a line a second.
@@ -61,13 +61,13 @@ impl Served {
     /// # Errors
     ///
     /// Those of [`Served::start`].
-    pub(crate) fn start_audit(built: &Built) -> anyhow::Result<Served> {
+    pub(crate) fn start_audit(built: &Built) -> anyhow::Result<Self> {
         let mut command = built.example();
         command.arg("serve-audit");
-        Served::begin(built, command)
+        Self::begin(built, command)
     }
 
-    fn begin(built: &Built, mut command: Command) -> anyhow::Result<Served> {
+    fn begin(built: &Built, mut command: Command) -> anyhow::Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut server = command.spawn().context("the server does not start")?;
         let mut line = String::new();
@@ -75,7 +75,7 @@ impl Served {
         BufReader::new(stdout).read_line(&mut line)?;
         let (api, files) = line.trim().split_once(' ').context("the server does not say where")?;
         let hosts = [api, files].map(str::to_owned);
-        let this = Served { server, folder: built.folder().join("run"), hosts };
+        let this = Self { server, folder: built.folder().join("run"), hosts };
         fs::create_dir_all(&this.folder)?;
         write_private(&this.folder.join("secret"), "demo-secret")?;
         this.configure("")?;

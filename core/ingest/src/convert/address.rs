@@ -36,10 +36,10 @@ pub fn addresses(cell: &str, wanted: Addresses) -> (Vec<IpAddr>, bool) {
 impl Addresses {
     fn includes(self, address: IpAddr) -> bool {
         match self {
-            Addresses::V4 => address.is_ipv4(),
-            Addresses::V6 => address.is_ipv6(),
-            Addresses::Private => is_private(address),
-            Addresses::Public => !is_private(address),
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+            Self::Private => is_private(address),
+            Self::Public => !is_private(address),
         }
     }
 }

@@ -271,7 +271,7 @@ impl Decoder {
 impl Piece {
     /// The piece at the start of a block, unless a carriage return in it ends no line. `next` is the
     /// byte after the block.
-    fn of(block: &[u8; BLOCK_BYTES], next: Option<&u8>) -> Option<Piece> {
+    fn of(block: &[u8; BLOCK_BYTES], next: Option<&u8>) -> Option<Self> {
         let SpecialBytes { separators, line_feeds, mut others } = SpecialBytes::of(block);
         while others != 0 {
             let place = others.trailing_zeros() as usize;
@@ -279,13 +279,13 @@ impl Piece {
             others ^= bit;
             if block[place] == b'"' {
                 let (separators, line_feeds) = (separators & (bit - 1), line_feeds & (bit - 1));
-                return Some(Piece { separators, line_feeds, end: place });
+                return Some(Self { separators, line_feeds, end: place });
             }
             if block.get(place + 1).or(next) != Some(&b'\n') {
                 return None;
             }
         }
-        Some(Piece { separators, line_feeds, end: BLOCK_BYTES })
+        Some(Self { separators, line_feeds, end: BLOCK_BYTES })
     }
 }
 

@@ -127,7 +127,7 @@ impl Tails {
         let seen = self.rows + self.rows_known;
         let are_few = seen >= WINDOW_ROWS && self.rows_known < seen / MIN_KNOWN_ONE_IN;
         if are_few || (seen >= FIRST_ROWS && self.rows_known == 0) {
-            *self = Tails { is_vain: true, ..Tails::default() };
+            *self = Self { is_vain: true, ..Self::default() };
         }
         if seen >= WINDOW_ROWS {
             (self.rows, self.rows_known) = (0, 0);

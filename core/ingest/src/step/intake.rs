@@ -29,8 +29,8 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    pub(super) fn new(step: &'static Step) -> Intake {
-        Intake {
+    pub(super) fn new(step: &'static Step) -> Self {
+        Self {
             step,
             decoder: Decoder::default(),
             protector: None,
@@ -41,12 +41,12 @@ impl Intake {
         }
     }
 
-    pub(super) fn with_protection(self, protection: Option<Protection>) -> Intake {
-        Intake { protector: protection.map(Protector::new), ..self }
+    pub(super) fn with_protection(self, protection: Option<Protection>) -> Self {
+        Self { protector: protection.map(Protector::new), ..self }
     }
 
-    pub(super) fn with_batch_rows(self, batch_rows: usize) -> Intake {
-        Intake { decoder: self.decoder.with_batch_rows(batch_rows), ..self }
+    pub(super) fn with_batch_rows(self, batch_rows: usize) -> Self {
+        Self { decoder: self.decoder.with_batch_rows(batch_rows), ..self }
     }
 
     /// Counts the rows of the current file whose value of a column does not match.

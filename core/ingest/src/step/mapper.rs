@@ -55,8 +55,8 @@ struct Scratch {
 }
 
 impl Mapper {
-    pub(super) fn new(step: &'static Step) -> Mapper {
-        Mapper {
+    pub(super) fn new(step: &'static Step) -> Self {
+        Self {
             step,
             zone: TimeZone::UTC,
             columns: None,

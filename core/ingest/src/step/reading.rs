@@ -129,7 +129,7 @@ pub(super) fn read(
 }
 
 impl<'a> Way<'a> {
-    fn new(source: Source<'a>, decoding: Decoding<'a>, mapping: Apply<'a>) -> Way<'a> {
+    fn new(source: Source<'a>, decoding: Decoding<'a>, mapping: Apply<'a>) -> Self {
         let state = State {
             source: Some(source),
             decoding: Some(decoding),
@@ -144,7 +144,7 @@ impl<'a> Way<'a> {
             failed: None,
             defect: None,
         };
-        Way { state: Mutex::new(state), changed: Condvar::new() }
+        Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Does what can be done until nothing is left.
@@ -255,14 +255,14 @@ impl<'a> State<'a> {
 impl<'a> Task<'a> {
     fn run(self) -> Done<'a> {
         match self {
-            Task::Read(source, mut block) => {
+            Self::Read(source, mut block) => {
                 block.resize(BLOCK_BYTES, 0);
                 let (n_read, result) = fill(source.bytes, &mut block);
                 block.truncate(n_read);
                 // Only the last one is not full.
                 Done::Read((n_read == BLOCK_BYTES).then_some(source), block, result)
             }
-            Task::Decode(mut decoding, block, mut rows) => {
+            Self::Decode(mut decoding, block, mut rows) => {
                 decoding.spare.append(&mut rows.batches);
                 let result = decoding.decode(&block, &mut rows.batches);
                 if rows.header.is_empty() {
@@ -270,7 +270,7 @@ impl<'a> Task<'a> {
                 }
                 Done::Decoded(decoding, block, rows, result)
             }
-            Task::Map(apply, rows) => {
+            Self::Map(apply, rows) => {
                 let Rows { header, batches } = &rows;
                 let result = batches.iter().try_for_each(|batch| apply(header, batch));
                 Done::Mapped(apply, rows, result)

@@ -126,7 +126,7 @@ impl Values {
         rows: &[usize],
         rule: impl Fn(&'a str) -> Option<T>,
     ) {
-        let Values::Text(builder) = self else { unreachable!("the kind decides the values") };
+        let Self::Text(builder) = self else { unreachable!("the kind decides the values") };
         for &row in rows {
             builder.append_option(
                 first_value(columns, row, &rule).as_ref().map(|it| cut(it.as_ref())),
@@ -136,7 +136,7 @@ impl Values {
 
     /// A name, a version, and perhaps a column that stands in where both are empty.
     fn extend_named_versions(&mut self, columns: &[Column<'_>], rows: &[usize], separator: &str) {
-        let Values::Text(builder) = self else { unreachable!("the kind decides the values") };
+        let Self::Text(builder) = self else { unreachable!("the kind decides the values") };
         let [name, version, fallback @ ..] = columns else {
             unreachable!("the conversion reads a name and a version")
         };
@@ -174,7 +174,7 @@ impl Values {
         rows: &[usize],
         rule: impl Fn(&str) -> Items,
     ) -> CellCounts {
-        let Values::TextList(builder) = self else { unreachable!("the kind decides the values") };
+        let Self::TextList(builder) = self else { unreachable!("the kind decides the values") };
         let mut counts = CellCounts::default();
         for &row in rows {
             let mut is_unreadable = false;
@@ -193,7 +193,7 @@ impl Values {
     }
 
     fn extend_integers(&mut self, columns: &[Column<'_>], rows: &[usize]) -> CellCounts {
-        let Values::Integer(builder) = self else { unreachable!("the kind decides the values") };
+        let Self::Integer(builder) = self else { unreachable!("the kind decides the values") };
         let mut counts = CellCounts::default();
         for &row in rows {
             let value = first_value(columns, row, convert::integer);
@@ -209,7 +209,7 @@ impl Values {
         rows: &[usize],
         zone: &TimeZone,
     ) -> CellCounts {
-        let Values::Timestamp(builder) = self else { unreachable!("the kind decides the values") };
+        let Self::Timestamp(builder) = self else { unreachable!("the kind decides the values") };
         let mut counts = CellCounts::default();
         for &row in rows {
             let (mut is_unreadable, mut is_never) = (false, false);
@@ -246,9 +246,9 @@ impl Values {
     /// Appends a value that a declaration states, or null.
     pub(super) fn append_constant(&mut self, constant: Option<Constant>) {
         match (&mut *self, constant) {
-            (Values::Text(builder), Some(Constant::Text(it))) => builder.append_value(it),
-            (Values::Integer(builder), Some(Constant::Integer(it))) => builder.append_value(it),
-            (Values::Boolean(builder), Some(Constant::Boolean(it))) => builder.append_value(it),
+            (Self::Text(builder), Some(Constant::Text(it))) => builder.append_value(it),
+            (Self::Integer(builder), Some(Constant::Integer(it))) => builder.append_value(it),
+            (Self::Boolean(builder), Some(Constant::Boolean(it))) => builder.append_value(it),
             (values, _) => values.append_null(),
         }
     }
@@ -262,7 +262,7 @@ impl CellCounts {
 }
 
 impl AddAssign for CellCounts {
-    fn add_assign(&mut self, other: CellCounts) {
+    fn add_assign(&mut self, other: Self) {
         self.unreadable += other.unreadable;
         self.lost += other.lost;
         self.never += other.never;
