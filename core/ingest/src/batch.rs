@@ -1,35 +1,36 @@
-//! A batch of rows of one export, held as one text and the ends of its cells.
+//! A batch of rows of one export: one text and the end offset of each cell.
 
 use std::ops::Range;
 
-/// A batch of rows. All rows have the width of the header; all cells are valid UTF-8.
+/// A batch of rows. Every row is as wide as the header; every cell is valid UTF-8.
 #[derive(Default)]
 pub struct Batch {
-    /// Row after row.
+    /// The cells, row by row.
     cells: Cells,
     origins: Vec<Origin>,
     width: usize,
-    /// The file of the export that the rows are in, counted from 1.
+    /// The file of the export that the rows come from, counted from 1.
     file: usize,
-    /// What stands in for the columns that a privacy policy changes, by place; empty if it changes
-    /// none.
-    replaced: Vec<Option<Replaced>>,
+    /// The replacement of each column that the privacy policy changes, by position; empty if it
+    /// changes none.
+    replacements: Vec<Option<Replacement>>,
 }
 
-/// Where a row comes from.
+/// The place in the file that a row comes from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
-    /// The line on which it begins, counted from 1.
+    /// The line on which the row begins, counted from 1.
     pub(crate) line: u64,
-    /// The number of what it has after its first cell: rows of a file with the same one have the same
-    /// there, byte for byte. [`NO_TAIL`] if that is not known.
-    pub(crate) tail: u32,
+    /// The number of the row's suffix, which is everything after its first cell. Rows of a file
+    /// with the same number have the same suffix, byte for byte. [`NO_SUFFIX`] if the suffix is not
+    /// cached.
+    pub(crate) suffix: u32,
 }
 
-/// Stands for the number of a tail that has none.
-pub(crate) const NO_TAIL: u32 = u32::MAX;
+/// The suffix number of a row whose suffix is not cached.
+pub(crate) const NO_SUFFIX: u32 = u32::MAX;
 
-/// Cells, unquoted, each with one separator after it.
+/// Unquoted cells, each followed by one separator.
 #[derive(Debug, Default)]
 pub(crate) struct Cells {
     pub(crate) text: String,
@@ -37,11 +38,11 @@ pub(crate) struct Cells {
     pub(crate) ends: Vec<u32>,
 }
 
-/// What stands in the place of a column. Rows may share a text.
+/// The cells that replace a column. Several rows may share one text.
 #[derive(Debug, Default)]
-pub(crate) struct Replaced {
+pub(crate) struct Replacement {
     text: String,
-    /// Where the cell of each row is in `text`; empty if all cells are.
+    /// The start and end of each row's cell in `text`; empty if every cell is empty.
     spans: Vec<(u32, u32)>,
 }
 
@@ -49,41 +50,42 @@ pub(crate) struct Replaced {
 #[derive(Clone, Copy)]
 pub struct Column<'a> {
     text: &'a str,
-    places: Places<'a>,
+    layout: Layout<'a>,
     rows: usize,
-    /// What stands in for the empty cell of each row; no item at all if nothing does.
-    instead: &'a [String],
+    /// The value that replaces the empty cell of each row; empty if none is replaced.
+    fallback: &'a [String],
 }
 
-/// Where the cells of a column are in its text.
+/// The layout of a column's cells in its text.
 #[derive(Clone, Copy)]
-enum Places<'a> {
-    /// Among those of other columns: the ends of all cells, the place of the first one of this column,
-    /// and how far it is to the next.
-    Among { ends: &'a [u32], first: usize, step: usize },
-    /// By themselves. Empty for a column that the export does not have: all its cells are empty.
-    Alone(&'a [(u32, u32)]),
+enum Layout<'a> {
+    /// Between the cells of other columns: the ends of all cells, the index of this column's first
+    /// cell, and the distance from one of its cells to the next.
+    Interleaved { ends: &'a [u32], first: usize, step: usize },
+    /// A text of their own. No spans means that every cell is empty, as in a column that the export
+    /// lacks.
+    Separate(&'a [(u32, u32)]),
 }
 
 impl Batch {
-    /// A batch of these cells. Invariant: `origins.len() * width` cells.
+    /// Makes a batch of these cells. Invariant: there are `origins.len() * width` cells.
     pub(crate) fn new(cells: Cells, origins: Vec<Origin>, width: usize) -> Self {
         debug_assert!(cells.ends.len() == origins.len() * width);
-        Self { cells, origins, width, file: 1, replaced: Vec::new() }
+        Self { cells, origins, width, file: 1, replacements: Vec::new() }
     }
 
-    /// The same rows as those of a certain file of the export.
+    /// Marks the rows as coming from this file of the export.
     #[must_use]
-    pub(crate) fn of_file(self, file: usize) -> Self {
+    pub(crate) fn with_file(self, file: usize) -> Self {
         Self { file, ..self }
     }
 
-    /// How many cells a row has.
+    /// The number of cells in a row.
     pub(crate) fn width(&self) -> usize {
         self.width
     }
 
-    /// The buffers, to be used again.
+    /// Returns the buffers for reuse.
     pub(crate) fn into_buffers(self) -> (Vec<u8>, Vec<u32>, Vec<Origin>) {
         (self.cells.text.into_bytes(), self.cells.ends, self.origins)
     }
@@ -93,12 +95,12 @@ impl Batch {
         self.origins.len()
     }
 
-    /// Whether there are no rows.
+    /// Returns true if there are no rows.
     pub fn is_empty(&self) -> bool {
         self.origins.is_empty()
     }
 
-    /// The file of the export that the rows are in, counted from 1.
+    /// The file of the export that the rows come from, counted from 1.
     pub fn file(&self) -> usize {
         self.file
     }
@@ -108,47 +110,52 @@ impl Batch {
         self.origins[row].line
     }
 
-    /// The number of what a row has after its first cell in the file, or [`NO_TAIL`].
-    pub(crate) fn tail(&self, row: usize) -> u32 {
-        self.origins[row].tail
+    /// The number of a row's suffix, or [`NO_SUFFIX`].
+    pub(crate) fn suffix(&self, row: usize) -> u32 {
+        self.origins[row].suffix
     }
 
-    /// A column by its position in the file; `None` gives one whose cells are all empty.
+    /// Returns a column by its position in the file, after redaction. `None` gives a column of
+    /// empty cells.
     pub fn column(&self, index: Option<usize>) -> Column<'_> {
-        debug_assert!(index.is_none_or(|it| it < self.width));
-        let replaced = index.and_then(|it| self.replaced.get(it)).and_then(Option::as_ref);
-        let (text, places) = match (index, replaced) {
-            (_, Some(replaced)) => (replaced.text.as_str(), Places::Alone(&replaced.spans)),
-            (Some(_), None) => return self.full_column(index),
-            (None, None) => ("", Places::Alone(&[])),
+        debug_assert!(index.is_none_or(|index| index < self.width));
+        let replacement =
+            index.and_then(|index| self.replacements.get(index)).and_then(Option::as_ref);
+        let (text, layout) = match (index, replacement) {
+            (_, Some(replacement)) => {
+                (replacement.text.as_str(), Layout::Separate(&replacement.spans))
+            }
+            (Some(_), None) => return self.unredacted_column(index),
+            (None, None) => ("", Layout::Separate(&[])),
         };
-        Column { text, places, rows: self.len(), instead: &[] }
+        Column { text, layout, rows: self.len(), fallback: &[] }
     }
 
-    /// A column by its position in the file, as it stands there, whatever a privacy policy puts in its
-    /// place.
-    pub(crate) fn full_column(&self, index: Option<usize>) -> Column<'_> {
+    /// Returns a column by its position in the file, before redaction.
+    pub(crate) fn unredacted_column(&self, index: Option<usize>) -> Column<'_> {
         let Some(first) = index else { return self.column(None) };
         let Cells { text, ends } = &self.cells;
-        let places = Places::Among { ends, first, step: self.width };
-        Column { text, places, rows: self.len(), instead: &[] }
+        let layout = Layout::Interleaved { ends, first, step: self.width };
+        Column { text, layout, rows: self.len(), fallback: &[] }
     }
 
-    /// Whether something stands in the place of a column.
-    pub(crate) fn is_replaced(&self, index: Option<usize>) -> bool {
-        index.is_some_and(|it| self.replaced.get(it).is_some_and(Option::is_some))
+    /// Returns true if the privacy policy replaces a column.
+    pub(crate) fn is_redacted(&self, index: Option<usize>) -> bool {
+        index.is_some_and(|index| self.replacements.get(index).is_some_and(Option::is_some))
     }
 
-    /// Puts others in the place of columns, for each column or for none; those that were in their place
-    /// are given back.
-    pub(crate) fn replace(&mut self, columns: Vec<Option<Replaced>>) -> Vec<Option<Replaced>> {
+    /// Sets the replacement of each column, or of none, and returns the previous ones.
+    pub(crate) fn replace(
+        &mut self,
+        columns: Vec<Option<Replacement>>,
+    ) -> Vec<Option<Replacement>> {
         debug_assert!(columns.is_empty() || columns.len() == self.width);
-        std::mem::replace(&mut self.replaced, columns)
+        std::mem::replace(&mut self.replacements, columns)
     }
 
-    /// Leaves only the rows that are to stay. No column is replaced yet.
+    /// Keeps only the rows that are marked. Called before any column is replaced.
     pub(crate) fn retain(&mut self, stays: &[bool]) {
-        debug_assert!(self.replaced.is_empty());
+        debug_assert!(self.replacements.is_empty());
         let mut kept = Cells::default();
         for row in (0..self.len()).filter(|&row| stays[row]) {
             for cell in row * self.width..(row + 1) * self.width {
@@ -158,17 +165,17 @@ impl Batch {
         }
         self.cells = kept;
         let mut stays = stays.iter();
-        self.origins.retain(|_| stays.next().is_none_or(|it| *it));
+        self.origins.retain(|_| stays.next().is_none_or(|stays| *stays));
     }
 
-    /// Neighbouring cells of a row as they stand in the file, whatever stands in for them, and where
-    /// each of them ends, counted from anywhere.
+    /// Returns the bytes of neighbouring cells of a row as the file has them, before redaction, and
+    /// the ends of the cells, counted from an arbitrary origin.
     #[inline]
-    pub(crate) fn written(&self, row: usize, cells: Range<usize>) -> (&[u8], &[u32]) {
+    pub(crate) fn raw_cells(&self, row: usize, cells: Range<usize>) -> (&[u8], &[u32]) {
         let first = row * self.width;
         let ends = &self.cells.ends[first + cells.start..first + cells.end];
         let start = start_of(&self.cells.ends, first + cells.start);
-        let end = ends.last().map_or(start, |&it| it as usize);
+        let end = ends.last().map_or(start, |&last| last as usize);
         (&self.cells.text.as_bytes()[start..end], ends)
     }
 }
@@ -183,16 +190,17 @@ impl Cells {
     }
 }
 
-impl Replaced {
+impl Replacement {
     /// Appends a row with this text.
     pub(crate) fn push(&mut self, text: &str) {
-        let as_place = |it: usize| u32::try_from(it).expect("a batch has far less than 4 GiB");
-        let start = as_place(self.text.len());
+        let as_offset =
+            |offset: usize| u32::try_from(offset).expect("a batch has far less than 4 GiB");
+        let start = as_offset(self.text.len());
         self.text.push_str(text);
-        self.spans.push((start, as_place(self.text.len())));
+        self.spans.push((start, as_offset(self.text.len())));
     }
 
-    /// Appends so many rows with the text of the one before, if there is one.
+    /// Appends this many rows with the text of the last one, if there is one.
     pub(crate) fn repeat(&mut self, rows: usize) {
         if let Some(&last) = self.spans.last() {
             self.spans.resize(self.spans.len() + rows, last);
@@ -205,45 +213,47 @@ impl Replaced {
     }
 }
 
-/// Where a cell begins.
+/// The start of a cell.
 #[inline]
 fn start_of(ends: &[u32], cell: usize) -> usize {
     if cell == 0 { 0 } else { ends[cell - 1] as usize + 1 }
 }
 
 impl<'a> Column<'a> {
-    /// The cell of a row without surrounding ASCII white space. Empty means null.
+    /// Returns the cell of a row without surrounding ASCII white space. An empty cell means null.
     #[inline]
     pub fn cell(self, row: usize) -> &'a str {
-        let cell = match self.places {
-            Places::Among { ends, first, step } => {
+        let cell = match self.layout {
+            Layout::Interleaved { ends, first, step } => {
                 let place = row * step + first;
                 trimmed(&self.text[start_of(ends, place)..ends[place] as usize])
             }
-            Places::Alone(spans) => text_at(self.text, spans, row),
+            Layout::Separate(spans) => text_at(self.text, spans, row),
         };
-        if cell.is_empty() { self.instead.get(row).map_or("", String::as_str) } else { cell }
+        if cell.is_empty() { self.fallback.get(row).map_or("", String::as_str) } else { cell }
     }
 
-    /// The same column with texts that stand in for its empty cells, one for each row.
+    /// Returns the same column with one value per row that replaces an empty cell.
     #[must_use]
-    pub(crate) fn or_else(self, instead: &'a [String]) -> Self {
-        Self { instead, ..self }
+    pub(crate) fn with_fallback(self, fallback: &'a [String]) -> Self {
+        Self { fallback, ..self }
     }
 
-    /// The cells from top to bottom.
+    /// Iterates over the cells from the first row to the last.
     pub fn cells(self) -> impl Iterator<Item = &'a str> {
         (0..self.rows).map(move |row| self.cell(row))
     }
 }
 
-/// The text of a row. Apart, since it is in the way of what most columns need.
+/// Returns the text of a row. Never inlined: [`Column::cell`] must stay small enough to be inlined
+/// for ordinary columns, and this path serves only redacted ones.
 #[inline(never)]
 fn text_at<'a>(text: &'a str, spans: &[(u32, u32)], row: usize) -> &'a str {
     spans.get(row).map_or("", |&(start, end)| &text[start as usize..end as usize])
 }
 
-/// The text without surrounding ASCII white space, which most texts have none of.
+/// Removes surrounding ASCII white space. Most cells have none, so the first and last byte are
+/// checked before the slower trim.
 #[inline]
 fn trimmed(text: &str) -> &str {
     match text.as_bytes() {

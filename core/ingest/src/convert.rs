@@ -1,7 +1,7 @@
-//! From the text of a cell to a value or nothing: one pure function for each rule.
+//! Conversion of a cell's text to a value: one pure function per rule.
 //!
-//! A cell that a rule cannot read gives nothing, never an error: one odd value does not cost a
-//! device. The callers hand in cells without surrounding white space.
+//! A rule returns nothing for a cell that it cannot read, never an error: one odd value does not
+//! cost a device. Callers pass cells without surrounding white space.
 
 use std::borrow::Cow;
 
@@ -17,12 +17,12 @@ pub use name::{domain_name, host_name, login_name, serial_number};
 pub use person::{first_name, last_name};
 pub use timestamp::{Time, time, timestamp};
 
-/// A version: the text itself, or the items of a list with dots between them. Only brackets around parts of
-/// a version are a list: `[beta]` is a text.
+/// A version: the text itself, or the items of a list joined with dots. Only brackets around parts
+/// of a version make a list: `[beta]` is a text.
 pub fn version(cell: &str) -> Cow<'_, str> {
     let is_part = |item: &str| {
-        item.starts_with(|it: char| it.is_ascii_digit())
-            && item.bytes().all(|it| it.is_ascii_alphanumeric() || b".-_+".contains(&it))
+        item.starts_with(|character: char| character.is_ascii_digit())
+            && item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_+".contains(&byte))
     };
     match enclosed_list(cell) {
         Some(_) if list_items(cell).all(is_part) => {
@@ -32,10 +32,10 @@ pub fn version(cell: &str) -> Cow<'_, str> {
     }
 }
 
-/// A whole number; a fraction of zero is allowed, anything else is not.
+/// A whole number. A fraction of zero is accepted, any other text is not.
 pub fn integer(cell: &str) -> Option<i64> {
     let whole = cell.split_once('.').map_or(Some(cell), |(whole, fraction)| {
-        (!fraction.is_empty() && fraction.bytes().all(|it| it == b'0')).then_some(whole)
+        (!fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0')).then_some(whole)
     })?;
     whole.parse().ok()
 }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn g22_a_version_has_dots_however_it_is_written() {
+    fn g22_every_spelling_of_a_version_becomes_dotted() {
         for (cell, expected) in [
             ("22631.4317", "22631.4317"),
             ("[10, 0, 22631]", "10.0.22631"),

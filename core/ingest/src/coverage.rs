@@ -1,5 +1,5 @@
-//! Whether the parts of an export can have every row of the whole: a check on a file that was cut
-//! off at Nexthink's maximum, of which nothing else is used.
+//! A check that the parts of an export cover every row of the whole. It reads a file that Nexthink
+//! truncated at its maximum, of which nothing else is used.
 
 use core_model::step::Step;
 
@@ -8,8 +8,8 @@ use crate::header::ColumnMap;
 use crate::partition::Pattern;
 use crate::step::IngestError;
 
-/// Counts the rows of one file whose value in a column matches none of the patterns in the case in
-/// which they are written.
+/// Counts the rows of one file whose value in a column matches none of the patterns,
+/// case-sensitively.
 pub struct Coverage<'a> {
     step: &'static Step,
     column: &'a str,
@@ -19,8 +19,8 @@ pub struct Coverage<'a> {
 }
 
 impl<'a> Coverage<'a> {
-    /// Starts with an empty file of a step's export. A file without the column has an empty value in
-    /// every row.
+    /// Starts with an empty file of a step's export. In a file without the column every row has an
+    /// empty value.
     pub fn new(step: &'static Step, column: &'a str, patterns: &'a [Pattern]) -> Self {
         Self { step, column, patterns, decoder: Decoder::default(), uncovered: 0 }
     }
@@ -29,7 +29,7 @@ impl<'a> Coverage<'a> {
     ///
     /// # Errors
     ///
-    /// The file is refused.
+    /// The file is rejected.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), IngestError> {
         while !bytes.is_empty() {
             let read = self.decoder.decode(bytes)?;
@@ -41,17 +41,17 @@ impl<'a> Coverage<'a> {
         Ok(())
     }
 
-    /// How many rows no pattern matches, of those that were read so far.
+    /// The number of rows read so far that no pattern matches.
     pub fn uncovered(&self) -> u64 {
         self.uncovered
     }
 
-    /// Ends the file: how many of its rows no pattern matches. Rows that are set aside count too,
-    /// since nobody knows where they belong.
+    /// Ends the file and returns the number of its rows that no pattern matches. Quarantined rows
+    /// count too, since it is unknown which part they belong to.
     ///
     /// # Errors
     ///
-    /// The file is refused.
+    /// The file is rejected.
     pub fn finish(mut self) -> Result<u64, IngestError> {
         self.decoder.finish()?;
         self.count_batch();
@@ -60,10 +60,10 @@ impl<'a> Coverage<'a> {
 
     fn count_batch(&mut self) {
         let batch = self.decoder.take_batch();
-        let columns = ColumnMap::of_step(self.step, self.decoder.header());
+        let columns = ColumnMap::from_header(self.step, self.decoder.header());
         let cells = batch.column(columns.position(self.column)).cells();
         let uncovered =
-            cells.filter(|cell| !self.patterns.iter().any(|it| it.matches_exactly(cell)));
+            cells.filter(|cell| !self.patterns.iter().any(|pattern| pattern.matches_exactly(cell)));
         self.uncovered += uncovered.count() as u64;
         self.decoder.recycle(batch);
     }

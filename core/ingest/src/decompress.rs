@@ -1,7 +1,7 @@
-//! Which compression a file has, by its first bytes, and its bytes without it.
+//! Detection of a file's compression by its first bytes, and decompression.
 //!
-//! Nexthink compresses an export as asked for (ZSTD, GZIP, NONE; Nexthink NQL API 1.2.0, export), but
-//! documents neither a file name nor a header that would say so.
+//! Nexthink compresses an export as requested (ZSTD, GZIP, NONE; Nexthink NQL API 1.2.0, export),
+//! but documents neither a file name nor a header that states it.
 
 use std::io::{self, BufRead, Read};
 
@@ -10,18 +10,18 @@ use std::io::{self, BufRead, Read};
 pub enum Compression {
     /// Zstandard.
     Zstd,
-    /// Zstandard without a checksum of its content: a bit that has changed may go unnoticed, so that
-    /// only the way here vouches for it.
+    /// Zstandard without a content checksum. A flipped bit may go unnoticed, so only the transport
+    /// guarantees the content.
     ZstdWithoutChecksum,
     /// Gzip, of one member or several.
     Gzip,
-    /// None.
+    /// No compression.
     None,
 }
 
 impl Compression {
-    /// The compression of a file that begins with these bytes.
-    pub fn of(first_bytes: &[u8]) -> Self {
+    /// Detects the compression of a file from its first bytes.
+    pub fn detect(first_bytes: &[u8]) -> Self {
         match first_bytes {
             // The third bit of the frame's descriptor announces the checksum (RFC 8878, 3.1.1.1.1).
             [0x28, 0xB5, 0x2F, 0xFD, descriptor, ..] if descriptor & 4 == 0 => {
@@ -44,40 +44,40 @@ impl Compression {
     }
 }
 
-/// How much a file may grow when it is decompressed.
+/// Limits on how much a file may grow when it is decompressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
-    /// The most bytes without compression.
+    /// The most decompressed bytes.
     pub bytes: u64,
-    /// The most bytes without compression for each compressed one, once there are more than 64 MiB.
+    /// The most decompressed bytes per compressed byte, which counts only above 64 MiB.
     pub ratio: u64,
 }
 
 impl Default for Caps {
-    /// 16 GiB; 250 for one, which is ten times what an export has.
+    /// 16 GiB, and a ratio of 250, which is ten times that of a real export.
     fn default() -> Self {
         Self { bytes: 16 << 30, ratio: 250 }
     }
 }
 
-/// Below this many bytes a high ratio does no harm.
+/// The number of decompressed bytes below which a high ratio does no harm.
 const RATIO_COUNTS_FROM: u64 = 64 << 20;
 
-/// Reads the file without its compression, and says which it had. One layer is taken off; what is
-/// compressed within is for the decoder to refuse.
+/// Detects the compression of a file and returns a reader of the decompressed bytes. One layer is
+/// removed; the decoder rejects a file that is compressed twice.
 ///
-/// The reader fails at a frame or member that is cut or whose checksum is wrong, and at what
-/// exceeds the caps. `file_bytes` is the size of the file.
+/// The reader fails at a truncated frame or member, at a wrong checksum, and above the caps.
+/// `file_bytes` is the size of the file.
 ///
 /// # Errors
 ///
-/// The first bytes cannot be read, or the decoder cannot be made.
+/// The first bytes cannot be read, or the decompressor cannot be created.
 pub fn reader<'a, R: BufRead + Send + 'a>(
     mut file: R,
     file_bytes: u64,
     caps: Caps,
 ) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
-    let compression = Compression::of(file.fill_buf()?);
+    let compression = Compression::detect(file.fill_buf()?);
     let reader: Box<dyn Read + Send + 'a> = match compression {
         Compression::Zstd | Compression::ZstdWithoutChecksum => {
             Box::new(zstd::stream::read::Decoder::with_buffer(file)?)
@@ -89,7 +89,7 @@ pub fn reader<'a, R: BufRead + Send + 'a>(
     Ok((compression, Box::new(Capped { reader, left: caps.bytes.min(by_ratio) })))
 }
 
-/// A reader that fails when more comes than may come.
+/// A reader that fails when more bytes come than allowed.
 struct Capped<R> {
     reader: R,
     left: u64,
@@ -99,7 +99,7 @@ impl<R: Read> Read for Capped<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
         let Some(left) = self.left.checked_sub(read as u64) else {
-            let reason = "it grows beyond all measure when decompressed";
+            let reason = "it grows far beyond the size of an export when decompressed";
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         };
         self.left = left;

@@ -1,9 +1,9 @@
 //! The edges of one relationship type as pairs of entity numbers, each once.
 //!
-//! The pairs are held as one compressed set of targets for each source. The rows of an export often come
-//! grouped by source, so that one set is in use for many rows. Where they do not, the edges of
-//! many rows are first brought near those of the same sources. A table in the order of the sources
-//! has each source's key in one place, so that no part of it repeats many keys.
+//! Each source has one compressed set of targets. The rows of an export are often grouped by
+//! source, so one set serves many rows while it is in the cache. Where they are not grouped, the
+//! edges of many rows are first sorted roughly by source. The table is in the order of the sources,
+//! so that the rows of one key are adjacent and a part of the table has few distinct keys.
 
 use std::sync::Arc;
 
@@ -12,91 +12,92 @@ use arrow_array::{Array as _, ArrayRef, DictionaryArray, RecordBatch, StringArra
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use core_model::relationship::RelationshipType;
 
+use crate::adjacency::{AdjacencySet, ScratchBitmap};
 use crate::keys::UNKNOWN;
 use crate::sorted::SortedEntities;
-use crate::targets::{Bits, Targets};
 use crate::values::{FROM_KEY, TO_KEY, data_type};
 
-/// A batch of a finished table ends with the source that reaches so many edges.
+/// The number of edges after which a batch of a finished table ends, at the end of a source.
 const OUTPUT_ROWS: usize = 32 * 1024;
 
-/// How many neighbouring sources' edges are settled together: their sets fit the processor's cache.
+/// The number of neighbouring sources whose edges are inserted together: their sets fit the
+/// processor's cache.
 const SOURCES_AT_ONCE: usize = 1024;
 
 /// The edges of one type while a run collects them.
 #[derive(Debug)]
 pub struct Edges {
     relationship: &'static RelationshipType,
-    /// For each source, its targets.
-    targets: Vec<Targets>,
-    /// What rows have drawn since edges were settled last.
-    drawn: Vec<Pair>,
+    /// The set of targets of each source.
+    adjacency: Vec<AdjacencySet>,
+    /// Edges that rows have drawn since the last flush.
+    pending: Vec<PendingEdge>,
     /// Empty between uses.
-    bits: Bits,
+    bits: ScratchBitmap,
     counts: EdgeCounts,
 }
 
-/// The ends of the edge that a row has drawn.
+/// An edge that a row has drawn.
 #[derive(Debug, Default, Clone, Copy)]
-struct Pair {
+struct PendingEdge {
     from: u32,
     to: u32,
-    /// The row, counted from when edges were settled last.
+    /// The row, counted from the last flush.
     row: u32,
 }
 
-/// What became of the rows that could draw an edge of a type.
+/// Counts of the rows that could draw an edge of a type.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct EdgeCounts {
     /// Edges that the rows drew.
     pub edges: u64,
-    /// Rows that drew an edge again.
+    /// Rows that repeated an edge.
     pub duplicates: u64,
-    /// Dangling rows: they name an entity that nobody knows, and draw no edge.
+    /// Dangling rows: they name an unknown entity, and draw no edge.
     pub dangling: u64,
-    /// Rows that name nothing at one end, and draw no edge.
+    /// Rows with an empty cell at one end, which draw no edge.
     pub unlinked: u64,
-    /// Edges taken over from the generation before.
+    /// Edges carried over from the previous generation.
     pub carried_over: u64,
 }
 
-/// Stands for the number of an entity at an end that a row does not name.
+/// Stands for an end that a row leaves empty.
 pub(crate) const UNNAMED: u32 = UNKNOWN - 1;
 
 impl Edges {
     pub(crate) fn new(relationship: &'static RelationshipType) -> Self {
         Self {
             relationship,
-            targets: Vec::new(),
-            drawn: Vec::new(),
-            bits: Bits::default(),
+            adjacency: Vec::new(),
+            pending: Vec::new(),
+            bits: ScratchBitmap::default(),
             counts: EdgeCounts::default(),
         }
     }
 
-    /// The type.
+    /// The relationship type.
     pub fn relationship(&self) -> &'static RelationshipType {
         self.relationship
     }
 
-    /// How many edges there are.
+    /// The number of edges.
     pub fn len(&self) -> u64 {
         self.counts.edges + self.counts.carried_over
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no edges.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What became of the rows.
+    /// The counts of the rows.
     pub fn counts(&self) -> EdgeCounts {
         self.counts
     }
 
-    /// Draws the edges of rows, which count when edges are settled. For each row there is the number of the
-    /// entity at each end, or [`UNKNOWN`], or [`UNNAMED`]. The first row has this number, counted from when
-    /// edges were settled last. Marks the rows that add something now: dangling ones do.
+    /// Draws the edges of rows; they take effect at the next flush. Each end of a row is an entity
+    /// number, [`UNKNOWN`] or [`UNNAMED`]. `first` is the number of the first row, counted from the
+    /// last flush. Marks the dangling rows as having added something.
     pub(crate) fn draw(
         &mut self,
         [from, to]: [&[u32]; 2],
@@ -110,7 +111,7 @@ impl Edges {
                 continue;
             }
             if from < UNNAMED && to < UNNAMED {
-                self.drawn.push(Pair { from, to, row });
+                self.pending.push(PendingEdge { from, to, row });
             } else if from == UNNAMED || to == UNNAMED {
                 self.counts.unlinked += 1;
             } else {
@@ -120,25 +121,25 @@ impl Edges {
         }
     }
 
-    /// Adds the edges that rows have drawn, and marks the rows whose edge is new. Of rows that draw the
-    /// same edge, the first one does.
-    pub(crate) fn settle(&mut self, added: &mut [bool]) {
-        let mut drawn = std::mem::take(&mut self.drawn);
-        let changes = drawn.windows(2).filter(|it| it[0].from != it[1].from).count();
-        if changes < drawn.len() / 4 {
-            self.insert_all(&drawn, added);
+    /// Inserts the pending edges and marks the rows whose edge is new. If several rows draw the
+    /// same edge, the first of them is marked.
+    pub(crate) fn flush(&mut self, added: &mut [bool]) {
+        let mut pending = std::mem::take(&mut self.pending);
+        let changes = pending.windows(2).filter(|pair| pair[0].from != pair[1].from).count();
+        if changes < pending.len() / 4 {
+            self.insert_all(&pending, added);
         } else {
-            self.insert_all(&by_source(&drawn), added);
+            self.insert_all(&group_by_source(&pending), added);
         }
-        drawn.clear();
-        self.drawn = drawn;
+        pending.clear();
+        self.pending = pending;
     }
 
-    fn insert_all(&mut self, pairs: &[Pair], added: &mut [bool]) {
+    fn insert_all(&mut self, pairs: &[PendingEdge], added: &mut [bool]) {
         for run in pairs.chunk_by(|left, right| left.from == right.from) {
             let before = self.counts;
             if !self.insert_run(run, added) {
-                for &Pair { from, to, row } in run {
+                for &PendingEdge { from, to, row } in run {
                     let is_new = self.insert(from, to);
                     added[row as usize] |= is_new;
                     self.counts.edges += u64::from(is_new);
@@ -149,56 +150,58 @@ impl Edges {
         }
     }
 
-    /// Inserts the edges of a source that has none yet, all at once, if that is quicker.
-    fn insert_run(&mut self, run: &[Pair], added: &mut [bool]) -> bool {
-        let targets = self.targets_of(run[0].from);
-        if !targets.is_empty() {
+    /// Inserts all edges of a source that has none yet, if that is faster than one by one.
+    fn insert_run(&mut self, run: &[PendingEdge], added: &mut [bool]) -> bool {
+        let adjacency = self.targets_of(run[0].from);
+        if !adjacency.is_empty() {
             return false;
         }
-        let mut rows = run.iter().map(|it| it.row as usize);
+        let mut rows = run.iter().map(|edge| edge.row as usize);
         let mut edges = 0;
-        let tell = |is_new| {
-            let row = rows.next().expect("it tells as often as there are rows");
+        let report = |is_new| {
+            let row = rows.next().expect("called once per row");
             added[row] |= is_new;
             edges += u64::from(is_new);
         };
-        let numbers = run.iter().map(|it| it.to);
-        let Some(made) = Targets::of_run(numbers, &mut self.bits, tell) else { return false };
-        *self.targets_of(run[0].from) = made;
+        let numbers = run.iter().map(|edge| edge.to);
+        let Some(set) = AdjacencySet::from_run(numbers, &mut self.bits, report) else {
+            return false;
+        };
+        *self.targets_of(run[0].from) = set;
         self.counts.edges += edges;
         true
     }
 
-    /// Takes over an edge of an earlier generation.
+    /// Carries over an edge of an earlier generation.
     pub(crate) fn carry_over(&mut self, from: u32, to: u32) {
         if self.insert(from, to) {
             self.counts.carried_over += 1;
         }
     }
 
-    /// Whether there is an edge between two entities.
+    /// Returns true if there is an edge between two entities.
     pub(crate) fn contains(&self, from: u32, to: u32) -> bool {
-        debug_assert!(self.drawn.is_empty(), "edges are settled before they are asked for");
-        self.targets.get(from as usize).is_some_and(|it| it.contains(to))
+        debug_assert!(self.pending.is_empty(), "edges must be flushed before they are looked up");
+        self.adjacency.get(from as usize).is_some_and(|adjacency| adjacency.contains(to))
     }
 
     fn insert(&mut self, from: u32, to: u32) -> bool {
         self.targets_of(from).insert(to)
     }
 
-    fn targets_of(&mut self, from: u32) -> &mut Targets {
+    fn targets_of(&mut self, from: u32) -> &mut AdjacencySet {
         let from = from as usize;
-        if from >= self.targets.len() {
-            self.targets.resize_with(from + 1, Targets::default);
+        if from >= self.adjacency.len() {
+            self.adjacency.resize_with(from + 1, AdjacencySet::default);
         }
-        &mut self.targets[from]
+        &mut self.adjacency[from]
     }
 
-    /// The table in batches, ordered by the places of the sources, then by those of the targets.
+    /// Returns the table in batches, ordered by the rank of the source, then by that of the target.
     ///
     /// # Errors
     ///
-    /// Values that the edges repeat are not kept any more.
+    /// The values that the edges copy from their targets were released.
     pub fn batches<'a>(
         &'a self,
         from: &'a SortedEntities,
@@ -207,7 +210,7 @@ impl Edges {
         let mut starts = vec![0];
         let mut edges = 0;
         for (next, &number) in (1..).zip(from.numbers()) {
-            edges += self.targets.get(number as usize).map_or(0, Targets::len);
+            edges += self.adjacency.get(number as usize).map_or(0, AdjacencySet::len);
             if edges >= OUTPUT_ROWS {
                 starts.push(next);
                 edges = 0;
@@ -227,52 +230,53 @@ pub struct EdgeBatches<'a> {
     from: &'a SortedEntities,
     to: &'a SortedEntities,
     writer: EdgeWriter,
-    /// The place of the first source of each batch, and at last the place after the last source.
+    /// The rank of the first source of each batch, and finally the rank after the last source.
     starts: Vec<usize>,
 }
 
 impl EdgeBatches<'_> {
-    /// How many batches there are.
+    /// The number of batches.
     pub fn len(&self) -> usize {
         self.starts.len() - 1
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no batches.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// All batches.
+    /// Iterates over all batches.
     pub fn iter(&self) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + '_ {
         self.every(1, 0)
     }
 
-    /// Every `step`-th batch from the `first` on: for threads that make a part of them each.
+    /// Iterates over every `step`-th batch, beginning with `first`, so that several threads can
+    /// share the work.
     pub fn every(
         &self,
         step: usize,
         first: usize,
     ) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + '_ {
-        let mut bits = Bits::default();
-        (first..self.len()).step_by(step).map(move |it| self.batch(it, &mut bits))
+        let mut bits = ScratchBitmap::default();
+        (first..self.len()).step_by(step).map(move |batch| self.batch(batch, &mut bits))
     }
 
-    fn batch(&self, batch: usize, bits: &mut Bits) -> Result<RecordBatch, ArrowError> {
+    fn batch(&self, batch: usize, bits: &mut ScratchBitmap) -> Result<RecordBatch, ArrowError> {
         let (start, end) = (self.starts[batch], self.starts[batch + 1]);
         let (mut from, mut to) = (Vec::new(), Vec::new());
-        let first = u32::try_from(start).expect("places are u32");
+        let first = u32::try_from(start).expect("ranks are u32");
         for (place, &number) in (first..).zip(&self.from.numbers()[start..end]) {
-            let Some(targets) = self.edges.targets.get(number as usize) else { continue };
-            targets.append_ranks(&self.to.rank, bits, &mut to);
+            let Some(adjacency) = self.edges.adjacency.get(number as usize) else { continue };
+            adjacency.append_ranks(&self.to.rank, bits, &mut to);
             from.resize(to.len(), place);
         }
         self.writer.batch(from, to)
     }
 }
 
-/// The same pairs with those of neighbouring sources together, in which they stay in their order.
-fn by_source(pairs: &[Pair]) -> Vec<Pair> {
-    let group = |it: &Pair| it.from as usize / SOURCES_AT_ONCE;
+/// Groups the edges by ranges of neighbouring sources, and keeps their order within a group.
+fn group_by_source(pairs: &[PendingEdge]) -> Vec<PendingEdge> {
+    let group = |edge: &PendingEdge| edge.from as usize / SOURCES_AT_ONCE;
     let groups = pairs.iter().map(group).max().map_or(0, |last| last + 1);
     let mut starts = vec![0; groups + 1];
     for pair in pairs {
@@ -281,7 +285,7 @@ fn by_source(pairs: &[Pair]) -> Vec<Pair> {
     for place in 0..groups {
         starts[place + 1] += starts[place];
     }
-    let mut sorted = vec![Pair::default(); pairs.len()];
+    let mut sorted = vec![PendingEdge::default(); pairs.len()];
     for pair in pairs {
         let place = &mut starts[group(pair)];
         sorted[*place] = *pair;
@@ -294,10 +298,10 @@ fn by_source(pairs: &[Pair]) -> Vec<Pair> {
 pub fn edge_schema(relationship: &RelationshipType) -> SchemaRef {
     let key = |name| Field::new(name, dictionary(DataType::Utf8), false);
     let mut fields = vec![key(FROM_KEY), key(TO_KEY)];
-    fields.extend(relationship.properties.iter().map(|it| {
-        let property = relationship.target_property(it);
+    fields.extend(relationship.properties.iter().map(|inherited| {
+        let property = relationship.target_property(inherited);
         let value = data_type(property.value_type());
-        Field::new(it.name, dictionary(value), !property.never_null)
+        Field::new(inherited.name, dictionary(value), !property.never_null)
     }));
     Arc::new(Schema::new(fields))
 }
@@ -306,7 +310,7 @@ fn dictionary(value: DataType) -> DataType {
     DataType::Dictionary(Box::new(DataType::UInt32), Box::new(value))
 }
 
-/// Makes batches of edges that share the columns of their ends as dictionaries.
+/// Makes batches of edges, which share the columns of their ends as dictionaries.
 struct EdgeWriter {
     schema: SchemaRef,
     from_keys: Arc<StringArray>,
@@ -321,7 +325,7 @@ impl EdgeWriter {
         from: &SortedEntities,
         to: &SortedEntities,
     ) -> Result<Self, ArrowError> {
-        let properties = relationship.properties.iter().map(|it| to.property(it.name));
+        let properties = relationship.properties.iter().map(|property| to.property(property.name));
         Ok(Self {
             schema: edge_schema(relationship),
             from_keys: Arc::clone(&from.keys),
@@ -340,8 +344,9 @@ impl EdgeWriter {
                 columns.push(dictionary_array(to.clone(), Arc::clone(values))?);
                 continue;
             }
-            // A null belongs into the keys of a dictionary, where every reader looks for it.
-            let keys = to.iter().map(|it| it.filter(|&place| values.is_valid(place as usize)));
+            // Nulls go into the keys of a dictionary, because some readers do not look for them
+            // among its values.
+            let keys = to.iter().map(|key| key.filter(|&rank| values.is_valid(rank as usize)));
             columns.push(dictionary_array(keys.collect(), Arc::clone(values))?);
         }
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
@@ -391,14 +396,14 @@ mod tests {
             let (from, to): (Vec<u32>, Vec<u32>) = run.iter().copied().unzip();
             let mut added_now = vec![false; run.len()];
             edges.draw([&from, &to], &vec![false; run.len()], 0, &mut added_now);
-            edges.settle(&mut added_now);
+            edges.flush(&mut added_now);
             added.push(added_now);
         }
         (edges, added)
     }
 
     #[test]
-    fn the_first_row_that_draws_an_edge_adds_it_whatever_the_order_of_sources() {
+    fn the_first_row_of_an_edge_is_marked_in_any_order_of_sources() {
         let grouped: &[_] = &[(1, 7), (1, 7), (1, 8), (1, 9), (1, 9), (5000, 7), (5000, 7)];
         let scattered: &[_] = &[(5000, 7), (1, 7), (5000, 7), (2, 7), (1, 7), (1, 8)];
         let (edges, added) = edges_drawn(&[grouped, scattered]);
@@ -410,24 +415,24 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_names_nobody_known_is_counted_and_draws_no_edge() {
+    fn a_row_with_an_unknown_or_empty_end_is_counted_and_draws_no_edge() {
         let mut edges = Edges::new(&BOX_HAS_BOX);
         let mut added = [false; 5];
         let from = [1, UNKNOWN, UNNAMED, UNNAMED, UNKNOWN];
         let to = [UNKNOWN, 1, 1, UNKNOWN, UNKNOWN];
         let unusable = [false, false, false, false, true];
         edges.draw([&from, &to], &unusable, 0, &mut added);
-        edges.settle(&mut added);
+        edges.flush(&mut added);
         assert_eq!(added, [true, true, false, false, false]);
         let counts = EdgeCounts { dangling: 2, unlinked: 2, ..EdgeCounts::default() };
         assert_eq!(edges.counts(), counts);
     }
 
     #[test]
-    fn pairs_of_neighbouring_sources_come_together_in_their_order() {
+    fn grouping_by_source_keeps_the_order_within_a_group() {
         let pairs = [(3000, 0), (1, 1), (2999, 2), (0, 3), (1, 4)];
-        let pairs = pairs.map(|(from, row)| Pair { from, to: 0, row });
-        let rows: Vec<u32> = by_source(&pairs).iter().map(|it| it.row).collect();
+        let pairs = pairs.map(|(from, row)| PendingEdge { from, to: 0, row });
+        let rows: Vec<u32> = group_by_source(&pairs).iter().map(|edge| edge.row).collect();
         assert_eq!(rows, [1, 3, 4, 0, 2]);
     }
 }

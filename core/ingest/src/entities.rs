@@ -1,4 +1,4 @@
-//! The entities of one type, numbered by key; of the rows of a key the best one describes it.
+//! The entities of one type, numbered by key. If several rows share a key, the best one wins.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -10,92 +10,91 @@ use core_model::property::Property;
 use jiff::tz::TimeZone;
 
 use crate::batch::{Batch, Column};
-use crate::described::Described;
+use crate::conflicts::Conflicts;
+use crate::duplicate_rows::DuplicateRows;
 use crate::graph::TextColumn;
 use crate::header::ColumnMap;
 use crate::keys::{Keys, UNKNOWN};
-use crate::property_values::{PropertyValues, Sources};
-use crate::repeats::Repeats;
-use crate::rivals::Rivals;
+use crate::property_values::{PropertyValues, SourceColumns};
+use crate::row_fingerprint::RowFingerprints;
 use crate::shared_identifiers;
 use crate::sorted::ClosedEntities;
 use crate::values::{CellCounts, KEY, MAX_PROPERTY_BYTES, Values};
 
-/// With so many new rows at once, starting a thread takes far less time than what it takes over.
+/// The number of new rows above which a second thread saves far more time than starting it costs.
 const SHARED_ROWS: usize = 512;
 
-/// How far ahead of the present a time may be without being told, in milliseconds.
+/// The most milliseconds that a time may lie in the future without being reported.
 const FUTURE_FROM_MS: i64 = 48 * 60 * 60 * 1000;
 
-/// Why keys can be added.
-const OPEN: &str = "nothing is added to a table that was closed";
+/// The invariant of every function that adds keys.
+const MUST_BE_OPEN: &str = "a closed table gets no more keys";
 
 /// The entities of one type while a run collects them.
 pub struct EntityTable {
     entity: &'static EntityType,
     /// Shared once the table is closed.
     keys: Arc<Keys>,
-    /// What the first row of each key said of the entity, to tell an identical row from one that
-    /// contradicts it. Carried-over entities have none.
+    /// The fingerprint of the first row of each key, which tells an identical row from a
+    /// conflicting one. Carried-over entities have none.
     fingerprints: Vec<Fingerprint>,
-    repeats: Repeats,
+    duplicate_rows: DuplicateRows,
     values: Vec<PropertyValues>,
-    rivals: Rivals,
-    /// For each property, whether the export lacks a column of it, and how many cells it could not
-    /// read.
-    doubts: Vec<Doubt>,
-    /// How many identifiers many entities share, by property.
+    conflicts: Conflicts,
+    /// The quality of the values of each property.
+    quality: Vec<ValueQuality>,
+    /// The number of identifiers that many entities share, by property.
     shared: Vec<(&'static str, u64)>,
     counts: EntityCounts,
 }
 
-/// What is known of the keys of a batch besides their cells.
+/// The keys of a batch beyond their cells.
 #[derive(Clone, Copy)]
 pub(crate) struct RowKeys<'a> {
-    /// For each row, whether it has no usable key.
+    /// True for each row without a usable key.
     pub(crate) unusable: &'a [bool],
-    /// What stands in for an empty key, for each row or for none.
-    pub(crate) made: &'a [String],
+    /// The value that replaces an empty key, for each row or for none.
+    pub(crate) derived: &'a [String],
 }
 
-/// What a row said of an entity, as numbers to compare.
+/// The fingerprints of a row, as numbers to compare.
 #[derive(Debug, Default, Clone, Copy)]
 struct Fingerprint {
-    /// Of the bytes as they stand in the file. The same bytes say the same, and most repeated rows
-    /// have them.
-    written: u64,
-    /// Of the cells without the white space around them, whatever their order in the file: this
+    /// The fingerprint of the bytes as the file has them. Most repeated rows are equal here, and
+    /// equal bytes mean equal cells.
+    raw: u64,
+    /// The fingerprint of the cells without surrounding white space, in declaration order. This one
     /// decides.
     cells: u64,
 }
 
-/// A property that gets the values of a batch.
-struct Filled<'a> {
+/// The work of one property for a batch.
+struct PropertyTask<'a> {
     property: &'static Property,
-    /// Of the entities, and of the rivals.
+    /// The values of the entities, and of the conflicting rows.
     values: [&'a mut PropertyValues; 2],
-    doubt: &'a mut Doubt,
+    quality: &'a mut ValueQuality,
 }
 
-/// Why the values of a property are not to be trusted as a whole.
+/// The quality of one property's values.
 #[derive(Debug, Default, Clone, Copy)]
-struct Doubt {
-    lacks_a_column: bool,
+struct ValueQuality {
+    lacks_column: bool,
     cells: CellCounts,
-    /// Rows whose cells could be read, empty ones included.
+    /// Rows with readable cells, empty ones included.
     readable: u64,
 }
 
-/// What became of the rows that named an entity of a type.
+/// Counts of the rows that named an entity of a type.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct EntityCounts {
-    /// Entities that the rows made.
+    /// Entities that rows made.
     pub entities: u64,
-    /// Rows that said the same of a known entity as its first row.
+    /// Rows that were identical to the first row of their entity.
     pub identical: u64,
-    /// Rows that contradicted the first row of a known entity; of all its rows the best won.
+    /// Rows that conflicted with the first row of their entity; the best of its rows won.
     pub conflicting: u64,
-    /// Entities taken over from the generation before.
+    /// Entities carried over from the previous generation.
     pub carried_over: u64,
 }
 
@@ -106,31 +105,31 @@ impl EntityTable {
             entity,
             keys: Arc::default(),
             fingerprints: Vec::new(),
-            repeats: Repeats::default(),
+            duplicate_rows: DuplicateRows::default(),
             values,
-            rivals: Rivals::new(entity),
-            doubts: vec![Doubt::default(); entity.properties.len()],
+            conflicts: Conflicts::new(entity),
+            quality: vec![ValueQuality::default(); entity.properties.len()],
             shared: Vec::new(),
             counts: EntityCounts::default(),
         }
     }
 
-    /// The type.
+    /// The entity type.
     pub fn entity(&self) -> &'static EntityType {
         self.entity
     }
 
-    /// How many entities there are.
+    /// The number of entities.
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no entities.
     pub fn is_empty(&self) -> bool {
         self.keys.len() == 0
     }
 
-    /// What became of the rows.
+    /// The counts of the rows.
     pub fn counts(&self) -> EntityCounts {
         self.counts
     }
@@ -140,24 +139,24 @@ impl EntityTable {
         self.keys.number(uid)
     }
 
-    /// The number of each of these uids, or [`UNKNOWN`].
+    /// Finds the number of each of these uids, or [`UNKNOWN`].
     pub(crate) fn find_all<'a>(&self, uids: impl Iterator<Item = &'a str>, found: &mut Vec<u32>) {
         self.keys.find_all(uids, found);
     }
 
-    /// The number of the entity of each row of a batch, or [`UNKNOWN`]. `made` has what stands in for an
-    /// empty key, for each row or for none.
+    /// Finds the number of the entity of each row of a batch, or [`UNKNOWN`]. `derived` has the key
+    /// that replaces an empty one, for each row or for none.
     pub(crate) fn find_rows(
         &mut self,
         batch: &Batch,
         columns: &ColumnMap,
-        made: &[String],
+        derived: &[String],
         found: &mut Vec<u32>,
     ) {
-        self.repeats.begin(self.entity, batch, columns, made);
-        let keys = batch.column(columns.position(self.entity.key_column)).or_else(made);
+        self.duplicate_rows.begin(self.entity, batch, columns, derived);
+        let keys = batch.column(columns.position(self.entity.key_column)).with_fallback(derived);
         found.clear();
-        found.extend((0..batch.len()).map(|row| self.repeats.number(batch.tail(row))));
+        found.extend((0..batch.len()).map(|row| self.duplicate_rows.number(batch.suffix(row))));
         let others: Vec<usize> = (0..batch.len()).filter(|&row| found[row] == UNKNOWN).collect();
         let mut numbers = Vec::new();
         self.keys.find_all(others.iter().map(|&row| keys.cell(row)), &mut numbers);
@@ -166,9 +165,9 @@ impl EntityTable {
         }
     }
 
-    /// Adds the entities of a batch that are new, and compares what its other rows say of those that
-    /// are known. `numbers` has the number of each row's entity if it was known before, and gets that
-    /// of the others; `new_rows` gets the rows that made one.
+    /// Adds the new entities of a batch, and compares its other rows with the entities that they
+    /// describe. `numbers` has the number of each row's entity if it was known before, and gets the
+    /// numbers of the others; `new_rows` gets the rows that made an entity.
     pub(crate) fn add(
         &mut self,
         batch: &Batch,
@@ -179,66 +178,68 @@ impl EntityTable {
         new_rows: &mut Vec<usize>,
     ) {
         new_rows.clear();
-        // Rare, so that their memory is not kept for the next batch.
-        let (mut rival_rows, mut rival_fingerprints) = (Vec::new(), Vec::new());
-        let keys = batch.column(columns.position(self.entity.key_column)).or_else(row_keys.made);
-        let described = Described::of(self.entity, batch, columns);
-        let known_keys = Arc::get_mut(&mut self.keys).expect(OPEN);
-        for (row, known) in numbers.iter_mut().enumerate() {
+        // Conflicts are rare, so these buffers are not kept for the next batch.
+        let (mut conflicting_rows, mut conflicting_fingerprints) = (Vec::new(), Vec::new());
+        let keys =
+            batch.column(columns.position(self.entity.key_column)).with_fallback(row_keys.derived);
+        let fingerprints = RowFingerprints::new(self.entity, batch, columns);
+        let known_keys = Arc::get_mut(&mut self.keys).expect(MUST_BE_OPEN);
+        for (row, entity) in numbers.iter_mut().enumerate() {
             if row_keys.unusable[row] {
-                *known = UNKNOWN;
+                *entity = UNKNOWN;
                 continue;
             }
-            let tail = batch.tail(row);
-            let repeated = self.repeats.number(tail);
-            if repeated != UNKNOWN {
-                *known = repeated;
+            let suffix = batch.suffix(row);
+            let duplicate_of = self.duplicate_rows.number(suffix);
+            if duplicate_of != UNKNOWN {
+                *entity = duplicate_of;
                 self.counts.identical += 1;
                 continue;
             }
-            let (number, is_new) = match *known {
+            let (number, is_new) = match *entity {
                 UNKNOWN => known_keys.insert(keys.cell(row)),
                 number => (number, false),
             };
-            *known = number;
-            let written = described.written_fingerprint(row);
+            *entity = number;
+            let raw = fingerprints.raw_fingerprint(row);
             if is_new {
-                let cells = described.fingerprint(row);
-                self.fingerprints.push(Fingerprint { written, cells });
-                self.repeats.note(tail, number);
+                let cells = fingerprints.fingerprint(row);
+                self.fingerprints.push(Fingerprint { raw, cells });
+                self.duplicate_rows.record(suffix, number);
                 new_rows.push(row);
                 continue;
             }
             let first = self.fingerprints[number as usize];
-            if first.written == written {
+            if first.raw == raw {
                 self.counts.identical += 1;
-                self.repeats.note(tail, number);
+                self.duplicate_rows.record(suffix, number);
                 continue;
             }
-            let fingerprint = described.fingerprint(row);
-            if first.cells == fingerprint {
+            let cells = fingerprints.fingerprint(row);
+            if first.cells == cells {
                 self.counts.identical += 1;
-                self.repeats.note(tail, number);
+                self.duplicate_rows.record(suffix, number);
             } else {
                 self.counts.conflicting += 1;
-                if !self.rivals.has_won(number, fingerprint) {
-                    rival_rows.push(row);
-                    rival_fingerprints.push(fingerprint);
+                if !self.conflicts.is_winner(number, cells) {
+                    conflicting_rows.push(row);
+                    conflicting_fingerprints.push(cells);
                 }
             }
         }
         self.counts.entities += new_rows.len() as u64;
-        self.extend_values(batch, columns, row_keys, zone, [new_rows, &rival_rows]);
-        for (&row, fingerprint) in rival_rows.iter().zip(rival_fingerprints) {
-            self.rivals.challenge(numbers[row], fingerprint, &self.values);
+        self.extend_values(batch, columns, row_keys, zone, [new_rows, &conflicting_rows]);
+        for (&row, fingerprint) in conflicting_rows.iter().zip(conflicting_fingerprints) {
+            self.conflicts.add(numbers[row], fingerprint, &self.values);
         }
-        if self.rivals.are_many(self.keys.len()) {
-            self.settle_rivals();
+        if self.conflicts.should_apply(self.keys.len()) {
+            self.apply_conflicts();
         }
     }
 
-    /// Appends the values of new rows to the table and those of rivals to the rivals. Where all rows are
-    /// new, as those of devices are, this is most of the work, so two threads share it.
+    /// Appends the values of new rows to the table and those of conflicting rows to the conflicts.
+    /// If all rows are new, as those of devices are, this is most of the work, so two threads share
+    /// it.
     fn extend_values(
         &mut self,
         batch: &Batch,
@@ -249,132 +250,133 @@ impl EntityTable {
     ) {
         let key_column = self.entity.key_column;
         let lacks = |name: &&str| columns.position(name).is_none() && *name != key_column;
-        let extend = |filled: &mut Filled<'_>| {
-            let made_for = |name: &str| if name == key_column { row_keys.made } else { &[] };
-            let Filled { property, values, doubt } = filled;
+        let extend = |task: &mut PropertyTask<'_>| {
+            let derived_for = |name: &str| if name == key_column { row_keys.derived } else { &[] };
+            let PropertyTask { property, values, quality } = task;
             let read = |column: fn(&'_ Batch, Option<usize>) -> Column<'_>| {
                 let of_name = |name: &&'static str| {
-                    column(batch, columns.position(name)).or_else(made_for(name))
+                    column(batch, columns.position(name)).with_fallback(derived_for(name))
                 };
                 property.columns.iter().map(of_name).collect()
             };
-            let is_changed = |name: &&str| batch.is_replaced(columns.position(name));
-            let sources = Sources {
-                full: read(Batch::full_column),
+            let is_changed = |name: &&str| batch.is_redacted(columns.position(name));
+            let columns = SourceColumns {
+                unredacted: read(Batch::unredacted_column),
                 published: read(Batch::column),
-                are_changed: values.iter().any(|it| it.has_full())
+                is_redacted: values.iter().any(|values| values.has_unredacted())
                     || property.columns.iter().any(is_changed),
             };
-            doubt.lacks_a_column |= property.columns.iter().any(&lacks);
+            quality.lacks_column |= property.columns.iter().any(&lacks);
             for (values, rows) in values.iter_mut().zip(rows) {
-                let cells = values.extend(property, &sources, rows, zone);
-                doubt.cells += cells;
-                doubt.readable += rows.len() as u64 - cells.lost;
+                let cells = values.extend(property, &columns, rows, zone);
+                quality.cells += cells;
+                quality.readable += rows.len() as u64 - cells.lost;
             }
         };
-        let values = self.values.iter_mut().zip(&mut self.rivals.values);
-        let described = self.entity.properties.iter().zip(&mut self.doubts);
-        let filled = values.zip(described).map(|((values, rivals), (property, doubt))| Filled {
-            property,
-            values: [values, rivals],
-            doubt,
+        let values = self.values.iter_mut().zip(&mut self.conflicts.values);
+        let properties = self.entity.properties.iter().zip(&mut self.quality);
+        let tasks = values.zip(properties).map(|((values, conflicts), (property, quality))| {
+            PropertyTask { property, values: [values, conflicts], quality }
         });
         if rows[0].len() < SHARED_ROWS {
-            return filled.into_iter().for_each(|mut it| extend(&mut it));
+            return tasks.into_iter().for_each(|mut task| extend(&mut task));
         }
-        // Some properties take far longer than others, so each thread takes the next one.
-        let filled = Mutex::new(filled);
-        let next = || filled.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let work = || std::iter::from_fn(next).for_each(|mut it| extend(&mut it));
+        // Some properties take far longer than others, so each thread takes the next one when it is
+        // free.
+        let tasks = Mutex::new(tasks);
+        let next = || tasks.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || std::iter::from_fn(next).for_each(|mut task| extend(&mut task));
         thread::scope(|scope| {
             scope.spawn(work);
             work();
         });
     }
 
-    /// Puts the rows that won over a known entity into the table. Before this the table may show rows
-    /// that have lost.
-    fn settle_rivals(&mut self) {
-        self.rivals.settle(self.entity, &mut self.values);
+    /// Replaces the values of entities by those of the rows that won. Until then the table may show
+    /// rows that have lost.
+    fn apply_conflicts(&mut self) {
+        self.conflicts.apply(self.entity, &mut self.values);
     }
 
-    /// Ends the rows: what describes an entity is decided by now, and only what may be published is kept.
+    /// Ends the rows: resolves the remaining conflicts and keeps only the values to publish.
     pub(crate) fn end_rows(&mut self) {
-        self.settle_rivals();
+        self.apply_conflicts();
         self.shared = shared_identifiers::remove(self.entity, &mut self.values);
-        self.values.iter_mut().for_each(PropertyValues::end_judging);
+        self.values.iter_mut().for_each(PropertyValues::finish_comparisons);
     }
 
-    /// How many keys differ from another one only by the case of ASCII letters: perhaps two names of
-    /// one thing.
+    /// The number of keys that differ from another one only by the case of ASCII letters, and so
+    /// may name the same object twice.
     pub fn keys_that_differ_by_case(&self) -> u64 {
-        let has_capitals = |it: &str| it.bytes().any(|byte| byte.is_ascii_uppercase());
-        if !(0..self.keys.len()).any(|it| has_capitals(self.keys.key_at(it))) {
+        let has_capitals = |key: &str| key.bytes().any(|byte| byte.is_ascii_uppercase());
+        if !(0..self.keys.len()).any(|place| has_capitals(self.keys.key_at(place))) {
             return 0;
         }
-        let mut folded: Vec<String> =
-            (0..self.keys.len()).map(|it| self.keys.key_at(it).to_ascii_lowercase()).collect();
+        let mut folded: Vec<String> = (0..self.keys.len())
+            .map(|place| self.keys.key_at(place).to_ascii_lowercase())
+            .collect();
         folded.sort_unstable();
         let groups = folded.chunk_by(|a, b| a == b).map(<[String]>::len);
         groups.filter(|&keys| keys > 1).sum::<usize>() as u64
     }
 
-    /// The properties with times more than 48 hours after `now`, and how many: the clock of a device
-    /// is wrong. The times are kept.
+    /// The properties with times more than 48 hours after `now`, and the number of those: a device
+    /// has a wrong clock. The times are kept.
     pub fn future_times(&self, now: jiff::Timestamp) -> impl Iterator<Item = (&'static str, u64)> {
         let latest = now.as_millisecond() + FUTURE_FROM_MS;
         let times = self.values.iter().zip(self.entity.properties);
-        // Entities of an earlier generation come after those of the export.
-        let of_export = usize::try_from(self.counts.entities).unwrap_or(usize::MAX);
+        // Carried-over entities come after those of the export.
+        let exported = usize::try_from(self.counts.entities).unwrap_or(usize::MAX);
         times
             .map(move |(values, property)| {
-                (property.name, values.judged().count_times_after(latest, of_export))
+                (property.name, values.compared().count_times_after(latest, exported))
             })
             .filter(|(_, count)| *count > 0)
     }
 
-    /// The properties with cells that could not be read, and how many.
+    /// The properties with unreadable cells, and the number of those.
     pub fn unreadable(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.cell_counts(|it| it.unreadable)
+        self.cell_counts(|cells| cells.unreadable)
     }
 
-    /// The properties with times that stand for never, such as `1970-01-01 00:00:00`, and how many. They
-    /// are null.
+    /// The properties with times that mean never, such as `1970-01-01 00:00:00`, and the number of
+    /// those. They are null.
     pub fn never_times(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.cell_counts(|it| it.never)
+        self.cell_counts(|cells| cells.never)
     }
 
     fn cell_counts(
         &self,
         count: impl Fn(CellCounts) -> u64,
     ) -> impl Iterator<Item = (&'static str, u64)> {
-        let doubts = self.entity.properties.iter().zip(&self.doubts);
-        let counts = doubts.map(move |(property, doubt)| (property.name, count(doubt.cells)));
+        let properties = self.entity.properties.iter().zip(&self.quality);
+        let counts =
+            properties.map(move |(property, quality)| (property.name, count(quality.cells)));
         counts.filter(|(_, count)| *count > 0)
     }
 
-    /// The properties with identifiers that more than a few entities of the export share, and how many.
-    /// They are null.
+    /// The properties with identifiers that more than a few entities of the export share, and the
+    /// number of those. They are null.
     pub fn shared_identifiers(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.shared.iter().copied()
     }
 
-    /// The properties that keep the values they had: those of which the export lacks a column, and
-    /// those of which it has no readable value.
-    pub fn doubtful(&self) -> impl Iterator<Item = &'static str> {
-        let doubts = self.entity.properties.iter().zip(&self.doubts);
-        doubts.filter(|(_, it)| it.is_serious()).map(|(property, _)| property.name)
+    /// The properties that keep their earlier values: the export lacks a column of them, or has no
+    /// readable value.
+    pub fn unreliable_properties(&self) -> impl Iterator<Item = &'static str> {
+        let properties = self.entity.properties.iter().zip(&self.quality);
+        properties.filter(|(_, quality)| quality.is_unreliable()).map(|(property, _)| property.name)
     }
 
-    /// Gives doubtful properties the values that an earlier generation has for the same entities.
+    /// Restores unreliable properties from an earlier generation's values of the same entities.
     ///
     /// # Errors
     ///
     /// A batch has no text column `_key`.
-    pub(crate) fn keep_doubtful(&mut self, before: &[RecordBatch]) -> Result<(), ArrowError> {
+    pub(crate) fn restore_unreliable(&mut self, before: &[RecordBatch]) -> Result<(), ArrowError> {
         let mut rows: Vec<Option<(&RecordBatch, usize)>> = vec![None; self.keys.len()];
         for batch in before {
-            let keys = TextColumn::of(batch, KEY)?;
+            let keys = TextColumn::from_batch(batch, KEY)?;
             for row in 0..batch.num_rows() {
                 let uid = keys.value(row).and_then(|key| self.entity.uid_of_key(key));
                 if let Some(number) = uid.and_then(|uid| self.keys.number(&uid)) {
@@ -382,9 +384,9 @@ impl EntityTable {
                 }
             }
         }
-        let properties = self.entity.properties.iter().zip(&self.doubts);
-        for (values, (property, doubt)) in self.values.iter_mut().zip(properties) {
-            if !doubt.is_serious() {
+        let properties = self.entity.properties.iter().zip(&self.quality);
+        for (values, (property, quality)) in self.values.iter_mut().zip(properties) {
+            if !quality.is_unreliable() {
                 continue;
             }
             let values = values.published_mut();
@@ -406,23 +408,24 @@ impl EntityTable {
         Ok(())
     }
 
-    /// Whether a property or the keys have more text than a table can hold.
+    /// Returns true if a property or the keys have more text than a table can hold.
     pub(crate) fn is_too_large(&self) -> bool {
-        // A key is written with its type before it, and a byte of it as three at worst.
+        // A key is written with its type before it, and percent coding makes three bytes of one at
+        // worst.
         let keys = 3 * self.keys.text_bytes() + self.keys.len() * (self.entity.type_name.len() + 1);
         keys > MAX_PROPERTY_BYTES
-            || self.values.iter().any(|it| it.text_bytes() > MAX_PROPERTY_BYTES)
+            || self.values.iter().any(|values| values.text_bytes() > MAX_PROPERTY_BYTES)
     }
 
-    /// Takes over the entities of an earlier generation whose keys are not here.
+    /// Carries over the entities of an earlier generation whose keys are missing here.
     ///
     /// # Errors
     ///
     /// The batch has no text column `_key`.
     pub(crate) fn carry_over(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        let keys = TextColumn::of(batch, KEY)?;
+        let keys = TextColumn::from_batch(batch, KEY)?;
         let (mut rows, first) = (Vec::new(), self.keys.len());
-        let known_keys = Arc::get_mut(&mut self.keys).expect(OPEN);
+        let known_keys = Arc::get_mut(&mut self.keys).expect(MUST_BE_OPEN);
         for row in 0..batch.num_rows() {
             let uid = keys.value(row).and_then(|key| self.entity.uid_of_key(key));
             if let Some(uid) = uid
@@ -435,14 +438,14 @@ impl EntityTable {
         for (values, property) in self.values.iter_mut().zip(self.entity.properties) {
             let values = values.published_mut();
             let column = batch.column_by_name(property.name);
-            let column = column.filter(|it| values.holds(it.data_type()));
+            let column = column.filter(|column| values.holds(column.data_type()));
             if !property.never_null {
                 values.extend_from(column, &rows);
                 continue;
             }
-            // A generation that an older program wrote may lack what is never null today.
+            // A generation of an older version may lack values that are never null today.
             for (number, &row) in (first..).zip(&rows) {
-                match column.filter(|it| it.is_valid(row)) {
+                match column.filter(|column| column.is_valid(row)) {
                     Some(column) => values.extend_from(Some(column), &[row]),
                     None => values.append_default(property, self.keys.key_at(number)),
                 }
@@ -452,13 +455,13 @@ impl EntityTable {
         Ok(())
     }
 
-    /// How many entities of an earlier generation are not here.
+    /// The number of entities of an earlier generation that are missing here.
     ///
     /// # Errors
     ///
     /// The batch has no text column `_key`.
     pub(crate) fn count_missing(&self, batch: &RecordBatch) -> Result<u64, ArrowError> {
-        let keys = TextColumn::of(batch, KEY)?;
+        let keys = TextColumn::from_batch(batch, KEY)?;
         let is_missing = |row: &usize| {
             let uid = keys.value(*row).and_then(|key| self.entity.uid_of_key(key));
             uid.is_some_and(|uid| self.keys.number(&uid).is_none())
@@ -466,7 +469,7 @@ impl EntityTable {
         Ok((0..batch.num_rows()).filter(is_missing).count() as u64)
     }
 
-    /// Ends the table: its values go, what is left are the numbers by key.
+    /// Closes the table: moves its values out and keeps only the numbers by key.
     pub(crate) fn close(&mut self) -> ClosedEntities {
         let values = std::mem::take(&mut self.values);
         let values = values.into_iter().map(PropertyValues::into_published).collect();
@@ -474,8 +477,8 @@ impl EntityTable {
     }
 }
 
-impl Doubt {
-    fn is_serious(self) -> bool {
-        self.lacks_a_column || (self.cells.lost > 0 && self.readable == 0)
+impl ValueQuality {
+    fn is_unreliable(self) -> bool {
+        self.lacks_column || (self.cells.lost > 0 && self.readable == 0)
     }
 }

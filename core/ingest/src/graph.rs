@@ -1,4 +1,4 @@
-//! The tables of all steps of a run, and what is carried over from the generation before.
+//! The tables of all steps of a run, and the objects carried over from the previous generation.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use crate::values::{FROM_KEY, TO_KEY, Tag, entity_schema};
 #[derive(Default)]
 pub struct Graph {
     entities: BTreeMap<&'static str, EntityTable>,
-    /// Those of them that will not change any more.
+    /// The entity types that are complete.
     closed: BTreeMap<&'static str, Arc<ClosedEntities>>,
     edges: BTreeMap<&'static str, Edges>,
 }
 
-/// The whole graph of one run in its final order.
+/// The complete graph of one run in its final order.
 pub struct SortedGraph {
     entities: BTreeMap<&'static str, Arc<ClosedEntities>>,
     edges: BTreeMap<&'static str, Edges>,
@@ -34,7 +34,7 @@ pub struct SortedGraph {
 }
 
 impl Graph {
-    /// Adds the tables of a step. Each type has one step that makes it.
+    /// Adds the tables of a step. Exactly one step makes each type.
     pub fn add(&mut self, tables: StepTables) {
         for table in tables.entities {
             self.entities.insert(table.entity().type_name, table);
@@ -64,11 +64,12 @@ impl Graph {
         self.edges.get(type_name)
     }
 
-    /// Takes over the entities of an earlier generation whose keys are not here; new values win.
+    /// Carries over the entities of an earlier generation whose keys are missing here; new values
+    /// win.
     ///
     /// # Errors
     ///
-    /// The batch is no table of entities.
+    /// The batch is not a table of entities.
     pub fn carry_over_entities(
         &mut self,
         entity: &'static EntityType,
@@ -78,11 +79,11 @@ impl Graph {
         table.or_insert_with(|| EntityTable::new(entity)).carry_over(batch)
     }
 
-    /// Takes over the edges of an earlier generation whose ends are still here.
+    /// Carries over the edges of an earlier generation whose ends still exist.
     ///
     /// # Errors
     ///
-    /// The batch is no table of edges.
+    /// The batch is not a table of edges.
     pub fn carry_over_edges(
         &mut self,
         relationship: &'static RelationshipType,
@@ -100,11 +101,11 @@ impl Graph {
         Ok(())
     }
 
-    /// How many entities of an earlier generation are not here.
+    /// The number of entities of an earlier generation that are missing here.
     ///
     /// # Errors
     ///
-    /// The batch is no table of entities.
+    /// The batch is not a table of entities.
     pub fn count_missing(
         &self,
         entity: &EntityType,
@@ -116,13 +117,13 @@ impl Graph {
         }
     }
 
-    /// How many edges of an earlier generation are not here. An edge that went with an end is not
-    /// missed, unless the step that draws the edges makes that end too: then nobody else answers for
-    /// it.
+    /// The number of edges of an earlier generation that are missing here. An edge that went with
+    /// one of its ends does not count, because the step that makes the end accounts for it, unless
+    /// that is the same step.
     ///
     /// # Errors
     ///
-    /// The batch is no table of edges.
+    /// The batch is not a table of edges.
     pub fn count_missing_edges(
         &self,
         step: &Step,
@@ -142,32 +143,32 @@ impl Graph {
         Ok(from.into_iter().zip(to).filter(is_missing).count() as u64)
     }
 
-    /// Gives the properties of a type that an export said nothing of the values that an earlier
-    /// generation has for the same entities.
+    /// Restores the unreliable properties of a type, of which the export says nothing, from an
+    /// earlier generation's values of the same entities.
     ///
     /// # Errors
     ///
-    /// A batch is no table of entities.
-    pub fn keep_doubtful(
+    /// A batch is not a table of entities.
+    pub fn restore_unreliable(
         &mut self,
         entity: &EntityType,
         before: &[RecordBatch],
     ) -> Result<(), ArrowError> {
         match self.entities.get_mut(entity.type_name) {
-            Some(table) => table.keep_doubtful(before),
+            Some(table) => table.restore_unreliable(before),
             None => Ok(()),
         }
     }
 
-    /// Ends the entities of a type, so that they can be written. Only their keys may be asked for here
-    /// afterwards.
+    /// Closes the entities of a type, so that they can be written. Afterwards only their keys may
+    /// be looked up here.
     pub fn close(&mut self, type_name: &'static str) -> Option<Arc<ClosedEntities>> {
         let table = self.entities.get_mut(type_name)?;
         let closed = self.closed.entry(type_name);
         Some(Arc::clone(closed.or_insert_with(|| Arc::new(table.close()))))
     }
 
-    /// Puts everything in its final order. `tags` are given to every entity.
+    /// Brings everything into its final order. Every entity gets the `tags`.
     pub fn sort(mut self, tags: Vec<Tag>) -> SortedGraph {
         let types: Vec<_> = self.entities.keys().copied().collect();
         for type_name in types {
@@ -176,14 +177,14 @@ impl Graph {
         SortedGraph { entities: self.closed, edges: self.edges, tags }
     }
 
-    /// The numbers of the entities that a column of keys names.
+    /// Returns the numbers of the entities that a column of keys names.
     fn numbers(
         &self,
         end: &End,
         batch: &RecordBatch,
         column: &str,
     ) -> Result<Vec<Option<u32>>, ArrowError> {
-        let keys = TextColumn::of(batch, column)?;
+        let keys = TextColumn::from_batch(batch, column)?;
         let table = self.entities.get(end.entity.type_name);
         let number = |key: &str| table?.number(&end.entity.uid_of_key(key)?);
         Ok(keys.map_values(number))
@@ -191,12 +192,12 @@ impl Graph {
 }
 
 impl SortedGraph {
-    /// The types of entities, in the order of their names.
+    /// The entity types, in the order of their names.
     pub fn entities(&self) -> impl Iterator<Item = &SortedEntities> {
-        self.entities.values().map(|it| it.sorted())
+        self.entities.values().map(|closed| closed.sorted())
     }
 
-    /// The types of relationships, in the order of their names.
+    /// The relationship types, in the order of their names.
     pub fn edges(&self) -> impl Iterator<Item = &Edges> {
         self.edges.values()
     }
@@ -206,11 +207,11 @@ impl SortedGraph {
         entity_schema(entity, &self.tags)
     }
 
-    /// The table of an entity type.
+    /// Returns the table of an entity type.
     ///
     /// # Errors
     ///
-    /// Values are not kept any more.
+    /// The values were released.
     pub fn entity_batches<'a>(
         &'a self,
         entities: &'a SortedEntities,
@@ -223,17 +224,17 @@ impl SortedGraph {
         edge_schema(relationship)
     }
 
-    /// The table of a relationship type.
+    /// Returns the table of a relationship type.
     ///
     /// # Errors
     ///
-    /// A type at an end of the edges was never made, or values that they repeat are not kept: a defect of
-    /// the plan.
+    /// A type at an end of the edges was never made, or values that the edges copy were released: a
+    /// defect of the plan.
     pub fn edge_batches<'a>(&'a self, edges: &'a Edges) -> Result<EdgeBatches<'a>, ArrowError> {
         let ends = [&edges.relationship().from, &edges.relationship().to];
         let [from, to] = ends.map(|end| {
             let closed = self.entities.get(end.entity.type_name);
-            closed.map(|it| it.sorted()).ok_or_else(|| {
+            closed.map(|closed| closed.sorted()).ok_or_else(|| {
                 let name = end.entity.type_name;
                 ArrowError::SchemaError(format!("no step made the entity type {name}"))
             })
@@ -242,39 +243,38 @@ impl SortedGraph {
     }
 }
 
-/// A column of texts, plain or as a dictionary.
+/// A text column, plain or as a dictionary.
 pub(crate) enum TextColumn<'a> {
     Plain(&'a StringArray),
     Dictionary(&'a DictionaryArray<UInt32Type>, &'a StringArray),
 }
 
 impl<'a> TextColumn<'a> {
-    pub(crate) fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, ArrowError> {
-        let refused = || ArrowError::SchemaError(format!("no text column `{name}` in the table"));
-        let column = batch.column_by_name(name).ok_or_else(refused)?;
+    pub(crate) fn from_batch(batch: &'a RecordBatch, name: &str) -> Result<Self, ArrowError> {
+        let no_text_column =
+            || ArrowError::SchemaError(format!("no text column `{name}` in the table"));
+        let column = batch.column_by_name(name).ok_or_else(no_text_column)?;
         if column.data_type() == &DataType::Utf8 {
             return Ok(Self::Plain(column.as_string()));
         }
-        let dictionary = column.as_dictionary_opt::<UInt32Type>().ok_or_else(refused)?;
-        let values = dictionary.values().as_string_opt::<i32>().ok_or_else(refused)?;
+        let dictionary = column.as_dictionary_opt::<UInt32Type>().ok_or_else(no_text_column)?;
+        let values = dictionary.values().as_string_opt::<i32>().ok_or_else(no_text_column)?;
         Ok(Self::Dictionary(dictionary, values))
     }
 
     pub(crate) fn value(&self, row: usize) -> Option<&'a str> {
         match self {
             Self::Plain(column) => column.is_valid(row).then(|| column.value(row)),
-            Self::Dictionary(column, values) => {
-                column.key(row).map(|place| values.value(place))
-            }
+            Self::Dictionary(column, values) => column.key(row).map(|place| values.value(place)),
         }
     }
 
-    /// What a function gives for each row; called once for each value of a dictionary that a row has.
+    /// Applies a function to each row, at most once per dictionary value.
     fn map_values<T: Copy>(&self, function: impl Fn(&str) -> Option<T>) -> Vec<Option<T>> {
         match self {
-            Self::Plain(column) => column.iter().map(|it| function(it?)).collect(),
+            Self::Plain(column) => column.iter().map(|value| function(value?)).collect(),
             Self::Dictionary(column, values) => {
-                // A batch may have few of a large dictionary's values.
+                // Computed on demand: a batch may use few of a large dictionary's values.
                 let mut mapped: Vec<Option<Option<T>>> = vec![None; values.len()];
                 let mut map = |place: u32| {
                     let place = place as usize;

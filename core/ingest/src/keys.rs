@@ -1,4 +1,4 @@
-//! The keys of one entity type, each held once and numbered in order of first sight.
+//! The keys of one entity type, each stored once and numbered in order of first occurrence.
 
 use std::hash::{BuildHasher as _, BuildHasherDefault};
 
@@ -6,23 +6,24 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::FxHasher;
 
-/// Stands for the number of a key that was not seen.
+/// Stands for the number of an unknown key.
 pub(crate) const UNKNOWN: u32 = u32::MAX;
 
-/// Keys by number, and numbers by key.
+/// A two-way map between keys and numbers.
 #[derive(Default)]
 pub(crate) struct Keys {
     /// All keys, one after the other.
     text: String,
     /// The end of each key in `text`.
     ends: Vec<u32>,
-    known: HashTable<Known>,
+    table: HashTable<KeyEntry>,
     hasher: BuildHasherDefault<FxHasher>,
 }
 
-/// A key that was seen. It says where the key stands, so that comparing takes one look into the text.
+/// A key of the hash table. It has the key's location in the text, so that a comparison takes one
+/// look into the text and none into `ends`.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct KeyEntry {
     hash: u32,
     number: u32,
     start: u32,
@@ -30,84 +31,87 @@ struct Known {
 }
 
 impl Keys {
-    /// How many keys there are. Numbers are below it.
+    /// The number of keys. Every number is below it.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// How many bytes the keys have together.
+    /// The total size of the keys in bytes.
     pub(crate) fn text_bytes(&self) -> usize {
         self.text.len()
     }
 
-    /// The key of a number.
+    /// The key with this number.
     pub(crate) fn key(&self, number: u32) -> &str {
         self.key_at(number as usize)
     }
 
-    /// The key at a place in the order of first sight.
+    /// The key at this position in the order of first occurrence.
     pub(crate) fn key_at(&self, place: usize) -> &str {
         let start = if place == 0 { 0 } else { self.ends[place - 1] };
         &self.text[start as usize..self.ends[place] as usize]
     }
 
-    /// The numbers of all keys, in the order of their bytes.
+    /// Returns the numbers of all keys, in the order of the keys' bytes.
     pub(crate) fn in_order(&self) -> Vec<u32> {
-        // The first bytes mostly tell already, and to look for each key's text takes far longer.
+        // The first bytes usually decide, and fetching the text of each key for every comparison
+        // takes far longer.
         let mut order: Vec<(u64, u32)> =
             (0..self.len()).map(|place| (first_bytes(self.key_at(place)), to_u32(place))).collect();
-        let text = |it: &(u64, u32)| self.key(it.1);
-        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| text(a).cmp(text(b))));
+        let key = |entry: &(u64, u32)| self.key(entry.1);
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| key(a).cmp(key(b))));
         order.into_iter().map(|(_, number)| number).collect()
     }
 
-    /// The number of a key that was seen.
+    /// Returns the number of a known key.
     pub(crate) fn number(&self, key: &str) -> Option<u32> {
         let hash = self.hash(key);
-        let is_it = |it: &Known| it.hash == hash && it.is(key, &self.text);
-        self.known.find(spread(hash), is_it).map(|it| it.number)
+        let is_match = |entry: &KeyEntry| entry.hash == hash && entry.has_key(key, &self.text);
+        self.table.find(spread(hash), is_match).map(|entry| entry.number)
     }
 
-    /// The number of each of these keys, or [`UNKNOWN`].
+    /// Finds the number of each of these keys, or [`UNKNOWN`].
     ///
-    /// Each look into memory is made for all keys before the next one is made for any: where the keys
-    /// come in no order, the processor waits for many of them at once and not for one after the other.
+    /// Each stage of the lookup runs for all keys before the next stage begins: if the keys come in
+    /// random order, the processor then waits for many cache misses at once instead of one after
+    /// the other.
     pub(crate) fn find_all<'a>(&self, keys: impl Iterator<Item = &'a str>, found: &mut Vec<u32>) {
         found.clear();
-        // Exports are often grouped, so the same key comes many times in a row.
-        let mut asked: Vec<(&str, u32)> = Vec::with_capacity(keys.size_hint().0);
+        // Exports are often grouped, so the same key often repeats in consecutive rows.
+        let mut distinct: Vec<(&str, u32)> = Vec::with_capacity(keys.size_hint().0);
         for key in keys {
-            if asked.last().is_none_or(|last| !are_same(last.0, key)) {
-                asked.push((key, self.hash(key)));
+            if distinct.last().is_none_or(|last| !keys_equal(last.0, key)) {
+                distinct.push((key, self.hash(key)));
             }
-            found.push(to_u32(asked.len() - 1));
+            found.push(to_u32(distinct.len() - 1));
         }
-        let like =
-            |&(_, hash): &(&str, u32)| self.known.find(spread(hash), |it| it.hash == hash).copied();
-        let alike: Vec<Option<Known>> = asked.iter().map(like).collect();
-        let number = |(&(key, _), alike): (&(&str, u32), &Option<Known>)| match alike {
+        let find_by_hash = |&(_, hash): &(&str, u32)| {
+            self.table.find(spread(hash), |entry| entry.hash == hash).copied()
+        };
+        let candidates: Vec<Option<KeyEntry>> = distinct.iter().map(find_by_hash).collect();
+        let number = |(&(key, _), candidate): (&(&str, u32), &Option<KeyEntry>)| match candidate {
             None => UNKNOWN,
-            Some(it) if it.is(key, &self.text) => it.number,
+            Some(entry) if entry.has_key(key, &self.text) => entry.number,
             // Another key has the same hash.
             Some(_) => self.number(key).unwrap_or(UNKNOWN),
         };
-        let numbers: Vec<u32> = asked.iter().zip(&alike).map(number).collect();
-        for found in found {
-            *found = numbers[*found as usize];
+        let numbers: Vec<u32> = distinct.iter().zip(&candidates).map(number).collect();
+        for position in found {
+            *position = numbers[*position as usize];
         }
     }
 
-    /// The number of a key, and whether it is new.
+    /// Returns the number of a key, and true if the key is new.
     pub(crate) fn insert(&mut self, key: &str) -> (u32, bool) {
         let hash = self.hash(key);
-        let Self { text, ends, known, .. } = self;
-        let is_it = |it: &Known| it.hash == hash && it.is(key, text);
-        match known.entry(spread(hash), is_it, |it| spread(it.hash)) {
-            Entry::Occupied(entry) => (entry.get().number, false),
-            Entry::Vacant(entry) => {
+        let Self { text, ends, table, .. } = self;
+        let is_match = |entry: &KeyEntry| entry.hash == hash && entry.has_key(key, text);
+        match table.entry(spread(hash), is_match, |entry| spread(entry.hash)) {
+            Entry::Occupied(occupied) => (occupied.get().number, false),
+            Entry::Vacant(vacant) => {
                 let number = to_u32(ends.len());
                 let (start, bytes) = (to_u32(text.len()), to_u32(key.len()));
-                entry.insert(Known { hash, number, start, bytes });
+                vacant.insert(KeyEntry { hash, number, start, bytes });
                 text.push_str(key);
                 ends.push(to_u32(text.len()));
                 (number, true)
@@ -120,17 +124,17 @@ impl Keys {
     }
 }
 
-impl Known {
-    fn is(&self, key: &str, text: &str) -> bool {
+impl KeyEntry {
+    fn has_key(&self, key: &str, text: &str) -> bool {
         let start = self.start as usize;
-        self.bytes as usize == key.len() && are_same(&text[start..start + key.len()], key)
+        self.bytes as usize == key.len() && keys_equal(&text[start..start + key.len()], key)
     }
 }
 
-/// Whether two keys are the same. Most have 36 bytes, and to call the C library for those takes longer
-/// than to compare them.
+/// Returns true if two keys are equal. Most have 36 bytes, for which calling the C library's
+/// `memcmp` takes longer than comparing them inline.
 #[inline]
-pub(crate) fn are_same(left: &str, right: &str) -> bool {
+pub(crate) fn keys_equal(left: &str, right: &str) -> bool {
     if std::ptr::eq(left, right) {
         return true;
     }
@@ -138,15 +142,15 @@ pub(crate) fn are_same(left: &str, right: &str) -> bool {
     let (Some(left_end), Some(right_end)) = (left.last_chunk::<16>(), right.last_chunk()) else {
         return left == right;
     };
-    let are_same = |(left, right): (&[u8; 16], &[u8; 16])| {
+    let is_equal = |(left, right): (&[u8; 16], &[u8; 16])| {
         u128::from_ne_bytes(*left) == u128::from_ne_bytes(*right)
     };
     let mut chunks = left.as_chunks().0.iter().zip(right.as_chunks().0);
-    // The last chunk has what is left over, and mostly some of the one before again.
-    left.len() == right.len() && are_same((left_end, right_end)) && chunks.all(are_same)
+    // The last chunk covers the remainder, and usually overlaps the chunk before it.
+    left.len() == right.len() && is_equal((left_end, right_end)) && chunks.all(is_equal)
 }
 
-/// The first eight bytes of a key as a number that is in the order of the bytes.
+/// The first eight bytes of a key as a number that sorts like the bytes.
 fn first_bytes(key: &str) -> u64 {
     let key = key.as_bytes();
     if let Some(first) = key.first_chunk() {
@@ -155,13 +159,13 @@ fn first_bytes(key: &str) -> u64 {
     key.iter().rev().fold(0, |bytes, byte| bytes >> 8 | u64::from(*byte) << 56)
 }
 
-/// The hash as the table takes it, which looks at bits from both of its ends.
+/// Spreads a hash over 64 bits, since the table uses bits from both ends.
 pub(crate) fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 fn to_u32(number: usize) -> u32 {
-    u32::try_from(number).expect("a type with more text is refused, and a batch is small")
+    u32::try_from(number).expect("a type with more text is rejected, and a batch is small")
 }
 
 #[cfg(test)]
@@ -171,16 +175,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_found_together_as_they_are_found_alone() {
+    fn finding_many_keys_at_once_equals_finding_each_alone() {
         let mut keys = Keys::default();
         for number in 0..5_000 {
             assert_eq!(keys.insert(&format!("key-{number}")), (number, true));
         }
-        let asked = ["key-7", "key-7", "", "key-4999", "key-5000", "key-7", "key-0", "key-0"];
+        let distinct = ["key-7", "key-7", "", "key-4999", "key-5000", "key-7", "key-0", "key-0"];
         let mut found = vec![3];
-        keys.find_all(asked.into_iter(), &mut found);
+        keys.find_all(distinct.into_iter(), &mut found);
         assert_eq!(found, [7, 7, UNKNOWN, 4999, UNKNOWN, 7, 0, 0]);
-        let alone = asked.map(|it| keys.number(it).unwrap_or(UNKNOWN));
+        let alone = distinct.map(|key| keys.number(key).unwrap_or(UNKNOWN));
         assert_eq!(found, alone);
     }
 
@@ -194,33 +198,36 @@ mod tests {
                 keys.insert(text);
             }
             let order = keys.in_order();
-            let sorted: std::collections::BTreeSet<&str> = texts.iter().map(String::as_str).collect();
-            prop_assert!(order.iter().map(|it| keys.key(*it)).eq(sorted));
+            let sorted: std::collections::BTreeSet<&str> =
+                texts.iter().map(String::as_str).collect();
+            prop_assert!(order.iter().map(|number| keys.key(*number)).eq(sorted));
         }
 
         #[test]
-        fn texts_are_the_same_if_every_byte_is(
+        fn keys_are_equal_if_every_byte_is(
             text in "[ab]{0,70}",
             other in "[ab]{0,40}",
             at in 0..70_usize,
         ) {
-            prop_assert!(are_same(&text, &text.clone()));
-            prop_assert_eq!(are_same(&text, &other), text == other);
-            let changed = text.char_indices().map(|(place, it)| if place == at { 'c' } else { it });
-            prop_assert_eq!(are_same(&text, &changed.collect::<String>()), at >= text.len());
+            prop_assert!(keys_equal(&text, &text.clone()));
+            prop_assert_eq!(keys_equal(&text, &other), text == other);
+            let changed = text
+                .char_indices()
+                .map(|(place, character)| if place == at { 'c' } else { character });
+            prop_assert_eq!(keys_equal(&text, &changed.collect::<String>()), at >= text.len());
         }
     }
 
     #[test]
-    fn keys_of_the_same_hash_are_told_apart() {
+    fn keys_with_the_same_hash_stay_distinct() {
         let mut keys = Keys::default();
         keys.insert("first");
         let hash = keys.hash("second");
-        // As if the first had the hash of the second.
-        let mut known = *keys.known.iter().next().expect("one is known");
-        keys.known.clear();
-        known.hash = hash;
-        keys.known.insert_unique(spread(hash), known, |it| spread(it.hash));
+        // As if the first key had the hash of the second.
+        let mut entry = *keys.table.iter().next().expect("one key");
+        keys.table.clear();
+        entry.hash = hash;
+        keys.table.insert_unique(spread(hash), entry, |entry| spread(entry.hash));
         let mut found = Vec::new();
         keys.find_all(["second"].into_iter(), &mut found);
         assert_eq!(found, [UNKNOWN]);

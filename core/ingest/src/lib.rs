@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod adjacency;
 pub mod batch;
+mod conflicts;
 pub mod convert;
 pub mod coverage;
 pub mod decoder;
 pub mod decompress;
-mod described;
+mod delimiter_scan;
+mod duplicate_rows;
 pub mod edges;
 pub mod entities;
 pub mod graph;
@@ -15,14 +18,11 @@ pub mod listing;
 pub mod outcome;
 pub mod partition;
 mod property_values;
-mod protected;
-pub mod recognition;
-pub mod refusal;
-mod repeats;
-mod rivals;
+mod redaction;
+pub mod rejection;
+mod row_fingerprint;
 mod shared_identifiers;
+pub mod sniff;
 pub mod sorted;
-mod special;
 pub mod step;
-mod targets;
 pub mod values;

@@ -1,5 +1,5 @@
-//! A graph as plain text, one entity or edge after the other: what the test snapshots of the steps
-//! record. It shows personal data, so it is for invented data only.
+//! A graph as plain text, one entity or edge after the other, for the snapshots of the steps'
+//! tests. It shows personal data, so it is for invented data only.
 
 use std::fmt::Write as _;
 
@@ -15,12 +15,12 @@ use crate::graph::{Graph, TextColumn};
 use crate::step::{IngestError, StepIngest};
 use crate::values::{FROM_KEY, TO_KEY};
 
-/// The graph that these exports make, each step after those it waits for.
+/// Builds the graph of these exports, which must come in the order of the dependency graph.
 ///
 /// # Errors
 ///
-/// An export is refused.
-pub fn graph_of(exports: &[(&'static Step, &[u8])]) -> Result<Graph, IngestError> {
+/// An export is rejected.
+pub fn build_graph(exports: &[(&'static Step, &[u8])]) -> Result<Graph, IngestError> {
     let mut graph = Graph::default();
     for (step, export) in exports {
         let mut ingest = StepIngest::new(step, &graph);
@@ -31,7 +31,7 @@ pub fn graph_of(exports: &[(&'static Step, &[u8])]) -> Result<Graph, IngestError
     Ok(graph)
 }
 
-/// The entities and edges of a step's types. Null properties are left out.
+/// Lists the entities and edges of a step's types, without null properties.
 ///
 /// # Errors
 ///
@@ -47,14 +47,15 @@ pub fn list(graph: Graph, step: &Step) -> Result<String, ArrowError> {
         let _ = writeln!(listing, "{}: {counts:?}", relationship.type_name);
     }
     let graph = graph.sort(Vec::new());
-    let is_of_step = |name| step.entities.iter().any(|it| it.type_name == name);
-    for entities in graph.entities().filter(|it| is_of_step(it.entity.type_name)) {
+    let belongs_to_step = |name| step.entities.iter().any(|entity| entity.type_name == name);
+    for entities in graph.entities().filter(|table| belongs_to_step(table.entity.type_name)) {
         for batch in graph.entity_batches(entities)? {
             list_entities(&mut listing, &batch?);
         }
     }
-    let is_of_step = |name| step.relationships.iter().any(|it| it.type_name == name);
-    for edges in graph.edges().filter(|it| is_of_step(it.relationship().type_name)) {
+    let belongs_to_step =
+        |name| step.relationships.iter().any(|relationship| relationship.type_name == name);
+    for edges in graph.edges().filter(|table| belongs_to_step(table.relationship().type_name)) {
         for batch in graph.edge_batches(edges)?.iter() {
             list_edges(&mut listing, edges.relationship().class.name(), &batch?)?;
         }
@@ -74,12 +75,13 @@ fn list_entities(listing: &mut String, batch: &RecordBatch) {
 }
 
 fn list_edges(listing: &mut String, class: &str, batch: &RecordBatch) -> Result<(), ArrowError> {
-    let (from, to) = (TextColumn::of(batch, FROM_KEY)?, TextColumn::of(batch, TO_KEY)?);
+    let (from, to) =
+        (TextColumn::from_batch(batch, FROM_KEY)?, TextColumn::from_batch(batch, TO_KEY)?);
     for row in 0..batch.num_rows() {
         let ends = (from.value(row).unwrap_or(""), to.value(row).unwrap_or(""));
         let _ = write!(listing, "\n{} {class} {}", ends.0, ends.1);
         for field in &batch.schema().fields()[2..] {
-            let value = TextColumn::of(batch, field.name())?.value(row);
+            let value = TextColumn::from_batch(batch, field.name())?.value(row);
             let _ = write!(listing, " {}: {value:?}", field.name());
         }
     }

@@ -1,58 +1,58 @@
-//! How a step ended, and which types may lose objects because of it.
+//! The outcome of a step, and the rule for which types may lose objects.
 //!
-//! Deleting needs proof of completeness; adding does not. A type may lose objects only if the step
+//! Removing needs proof of completeness; adding does not. A type may lose objects only if the step
 //! that makes it is complete and, for a relationship type, both its ends may lose objects too. All
-//! other types keep what the generation before had.
+//! other types keep the objects of the previous generation.
 
 use std::fmt;
 
-/// How a step ended.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is proven that the step saw everything.
+    /// The step provably saw everything.
     Complete,
-    /// It saw something, but perhaps not everything.
+    /// The step saw some rows, but possibly not all.
     Partial(PartialReason),
-    /// It saw nothing that can be used.
+    /// The step got nothing usable.
     Failed,
-    /// It did not run, by configuration or command.
+    /// The step did not run, by configuration or command.
     Skipped,
-    /// It may not run before some time, by quota.
+    /// The step may not run yet, by quota.
     Deferred,
 }
 
-/// Why a step that gave tables is not complete.
+/// The reason why a step that gave tables is not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartialReason {
-    /// Nexthink cut the results off at the licence's maximum (HTTP 206).
+    /// Nexthink truncated the results at the licence's maximum (HTTP 206).
     Truncated,
-    /// The saved query has a limit of its own.
+    /// The saved query has its own limit.
     Limited,
     /// Rows were quarantined.
     Quarantined,
-    /// A column is missing that names an end of relationships.
+    /// A column that names an end of relationships is missing.
     MissingEnd,
-    /// The length of the download was not proven.
+    /// The length of the download is unproven.
     LengthUnproven,
-    /// A part of the export did not come, or was truncated itself.
+    /// A part of the export failed, or was truncated itself.
     PartUnfinished,
-    /// Rows came that lie outside the part they came in.
+    /// A part has rows that belong to another one.
     OutsidePart,
     /// The export has rows that belong to no part.
     PartsDoNotCover,
     /// The export may have rows that belong to no part.
     PartsUnproven,
-    /// It would remove more than a run may without being told.
+    /// It would remove more objects than a run may remove without approval.
     Shrunk,
 }
 
-/// How much of a type a complete step may remove without being told: the larger of a number of
-/// objects and a share of what there was.
+/// The limit on how much of a type a complete step may remove without approval: the larger of a
+/// number of objects and a share of the previous objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShrinkGuard {
-    /// This many objects may always go.
+    /// The number of objects that may always be removed.
     pub objects: u64,
-    /// And this share of the objects, in percent.
+    /// The share of the previous objects that may be removed, in percent.
     pub percent: u64,
 }
 
@@ -63,14 +63,14 @@ impl Default for ShrinkGuard {
 }
 
 impl ShrinkGuard {
-    /// Whether removing so many of the objects that there were is too much.
-    pub const fn refuses(self, before: u64, removed: u64) -> bool {
+    /// Returns true if removing this many of the previous objects is too much.
+    pub const fn rejects(self, before: u64, removed: u64) -> bool {
         removed > self.objects && removed * 100 > before * self.percent
     }
 }
 
 impl Outcome {
-    /// The word in reports.
+    /// The name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Complete => "complete",
@@ -81,15 +81,15 @@ impl Outcome {
         }
     }
 
-    /// Whether the entity types of a step with this outcome may lose objects.
-    pub const fn entities_may_go(self) -> bool {
+    /// Returns true if the entity types of a step with this outcome may lose objects.
+    pub const fn may_remove_entities(self) -> bool {
         matches!(self, Self::Complete)
     }
 
-    /// Whether a relationship type of a step with this outcome may lose objects, given whether the
-    /// types at its ends may.
-    pub const fn edges_may_go(self, from_may_go: bool, to_may_go: bool) -> bool {
-        matches!(self, Self::Complete) && from_may_go && to_may_go
+    /// Returns true if a relationship type of a step with this outcome may lose objects, given
+    /// whether the types at its ends may.
+    pub const fn may_remove_edges(self, may_remove_from: bool, may_remove_to: bool) -> bool {
+        matches!(self, Self::Complete) && may_remove_from && may_remove_to
     }
 }
 
@@ -141,22 +141,25 @@ mod tests {
         Outcome::Deferred,
     ];
 
-    /// Every outcome of the step of a relationship type, times those of the steps of its ends.
+    /// Every outcome of the step of a relationship type, combined with those of the steps of its
+    /// ends.
     #[test]
-    fn a_type_loses_objects_only_where_all_that_feeds_it_is_complete() {
+    fn a_type_loses_objects_only_if_its_step_and_those_of_its_ends_are_complete() {
         for step in ALL {
             for from in ALL {
                 for to in ALL {
-                    let may_go = step.edges_may_go(from.entities_may_go(), to.entities_may_go());
-                    let all_complete = [step, from, to].iter().all(|it| it.name() == "complete");
-                    assert_eq!(may_go, all_complete, "{step:?} {from:?} {to:?}");
+                    let may_remove =
+                        step.may_remove_edges(from.may_remove_entities(), to.may_remove_entities());
+                    let all_complete =
+                        [step, from, to].iter().all(|outcome| outcome.name() == "complete");
+                    assert_eq!(may_remove, all_complete, "{step:?} {from:?} {to:?}");
                 }
             }
         }
     }
 
     #[test]
-    fn the_guard_refuses_more_than_20_objects_that_are_more_than_15_percent() {
+    fn the_guard_rejects_more_than_20_objects_that_are_more_than_15_percent() {
         let table = [
             (10, 10, false),
             (20, 20, false),
@@ -169,9 +172,9 @@ mod tests {
             (1000, 1000, true),
             (0, 0, false),
         ];
-        for (before, removed, refused) in table {
+        for (before, removed, rejected) in table {
             let guard = ShrinkGuard::default();
-            assert_eq!(guard.refuses(before, removed), refused, "{removed} of {before}");
+            assert_eq!(guard.rejects(before, removed), rejected, "{removed} of {before}");
         }
     }
 }

@@ -1,31 +1,31 @@
-//! The parts that an export is fetched in when the whole is too large: patterns of NQL's string
-//! comparison, which of them share values, and how a part is split further.
+//! The parts in which an export is fetched if the whole is too large: patterns of NQL's string
+//! comparison, their overlaps, and their further division.
 
 use std::fmt;
 
-/// The most characters of a pattern.
+/// The most characters in a pattern.
 const MAX_CHARACTERS: usize = 256;
 
-/// A pattern of NQL's string comparison: `*` stands for any characters or none, `?` for one (NQL
-/// syntax overview, string operators). Letters match in either case, in ASCII: what NQL does is not
-/// documented, and a part must not seem to lack what it has.
+/// A pattern of NQL's string comparison: `*` stands for any text, `?` for one character (NQL syntax
+/// overview, string operators). Letters match in either case, in ASCII: NQL's behaviour is
+/// undocumented, and a row must not look as if it lay outside its part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    /// As it is sent to Nexthink.
+    /// The text that is sent to Nexthink.
     text: String,
     items: Vec<Item>,
 }
 
-/// Why a text is no pattern of a part.
+/// The reason why a text is not a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// It has no characters.
+    /// The text is empty.
     #[error("a pattern is empty, so it matches no value")]
     Empty,
-    /// It has more than 256 characters.
+    /// The text has more than 256 characters.
     #[error("a pattern has more than 256 characters")]
     TooLong,
-    /// It has a control character.
+    /// The text has a control character.
     #[error("a pattern has a control character")]
     ControlCharacter,
 }
@@ -34,23 +34,23 @@ pub enum PatternError {
 enum Item {
     /// This character.
     Literal {
-        /// As it is written.
+        /// The character as written.
         written: char,
-        /// In ASCII lower case.
+        /// The character in ASCII lower case.
         folded: char,
     },
     /// Any one character.
     One,
-    /// Any characters or none. Invariant: never two in a row.
+    /// Any text, also an empty one. Invariant: never two in a row.
     Any,
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
     ///
-    /// It is empty, too long, or has a control character.
+    /// The text is empty, too long, or has a control character.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
@@ -61,35 +61,35 @@ impl Pattern {
         if text.chars().any(char::is_control) {
             return Err(PatternError::ControlCharacter);
         }
-        let mut items: Vec<Item> = text.chars().map(Item::of).collect();
+        let mut items: Vec<Item> = text.chars().map(Item::from_char).collect();
         items.dedup_by(|a, b| *a == Item::Any && *b == Item::Any);
         Ok(Self { text: text.to_owned(), items })
     }
 
-    /// The text as it is sent to Nexthink.
+    /// The text that is sent to Nexthink.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether a value matches, whatever the case of its letters.
+    /// Returns true if a value matches, ignoring case.
     pub fn matches(&self, value: &str) -> bool {
-        self.matches_by(value, Item::takes)
+        self.matches_by(value, Item::accepts)
     }
 
-    /// Whether a value matches in the case in which the pattern is written. A row is sure to come in
-    /// a part only then.
+    /// Returns true if a value matches case-sensitively. Only then is the row certain to come in a
+    /// part.
     pub fn matches_exactly(&self, value: &str) -> bool {
-        let is_taken = |item: Item, character| match item {
+        let is_accepted = |item: Item, character| match item {
             Item::Literal { written, .. } => written == character,
-            item => item.takes(character),
+            item => item.accepts(character),
         };
-        self.matches_by(value, is_taken)
+        self.matches_by(value, is_accepted)
     }
 
-    fn matches_by(&self, value: &str, is_taken: impl Fn(Item, char) -> bool) -> bool {
+    fn matches_by(&self, value: &str, is_accepted: impl Fn(Item, char) -> bool) -> bool {
         let mut items = 0;
         let mut rest = value.chars();
-        // Where to go on if the last `*` is to take one character more.
+        // Where to resume if the last `*` has to take one more character.
         let mut retry: Option<(usize, std::str::Chars<'_>)> = None;
         loop {
             let before = rest.clone();
@@ -101,7 +101,7 @@ impl Pattern {
                     rest = before;
                     continue;
                 }
-                (Some(&item), Some(character)) if is_taken(item, character) => {
+                (Some(&item), Some(character)) if is_accepted(item, character) => {
                     items += 1;
                     continue;
                 }
@@ -116,10 +116,11 @@ impl Pattern {
         }
     }
 
-    /// Whether there is a value that both patterns match.
+    /// Returns true if some value matches both patterns.
     pub fn overlaps(&self, other: &Self) -> bool {
         let (rows, columns) = (self.items.len(), other.items.len());
-        // `share[i][j]`: whether what follows item `i` here and item `j` there share a value.
+        // `share[i][j]`: the items from `i` on here and those from `j` on there match a common
+        // value.
         let mut share = vec![vec![false; columns + 1]; rows + 1];
         share[rows][columns] = true;
         for i in (0..=rows).rev() {
@@ -132,7 +133,7 @@ impl Pattern {
                     (Some(Item::Any), Some(_)) | (Some(_), Some(Item::Any)) => {
                         share[i + 1][j] || share[i][j + 1]
                     }
-                    (Some(a), Some(b)) => a.meets(*b) && share[i + 1][j + 1],
+                    (Some(a), Some(b)) => a.overlaps_with(*b) && share[i + 1][j + 1],
                     (None, Some(_)) | (Some(_), None) => false,
                 };
             }
@@ -140,12 +141,12 @@ impl Pattern {
         share[0][0]
     }
 
-    /// The sixteen parts of this one by the next hexadecimal digit, if it is a text that ends in its
-    /// only wildcard, `*`: `0*` gives `00*` to `0f*`. Together they match the values of this one in
-    /// which a hexadecimal digit follows.
+    /// Splits this pattern into sixteen by the next hexadecimal digit, if it is a text that ends in
+    /// its only wildcard, `*`: `0*` gives `00*` to `0f*`. Together they match the values of this
+    /// pattern in which a hexadecimal digit follows.
     pub fn split(&self) -> Option<Vec<Self>> {
         let (last, prefix) = self.items.split_last()?;
-        if *last != Item::Any || prefix.iter().any(|it| !matches!(it, Item::Literal { .. })) {
+        if *last != Item::Any || prefix.iter().any(|item| !matches!(item, Item::Literal { .. })) {
             return None;
         }
         let prefix = self.text.trim_end_matches('*');
@@ -155,25 +156,25 @@ impl Pattern {
     }
 }
 
-/// Whether every text of hexadecimal digits, with whatever follows them, matches one of the patterns:
-/// they are the digits of one place, or of a further place below some of them, all sixteen each time.
+/// Returns true if every text that begins with hexadecimal digits matches one of the patterns: they
+/// are all sixteen digits of one position, or all sixteen of the next position below some of them.
 ///
-/// Rows that nobody has seen can belong to no part otherwise.
+/// Without this proof, rows that were never seen may belong to no part.
 pub fn cover_hexadecimal(patterns: &[Pattern]) -> bool {
     let prefixes: Vec<String> = patterns
         .iter()
-        .filter_map(|it| it.text.strip_suffix('*'))
-        .filter(|it| it.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .filter_map(|pattern| pattern.text.strip_suffix('*'))
+        .filter(|prefix| prefix.bytes().all(|byte| byte.is_ascii_hexdigit()))
         .map(str::to_ascii_lowercase)
         .collect();
     covers_below(&mut String::new(), &prefixes)
 }
 
 fn covers_below(prefix: &mut String, prefixes: &[String]) -> bool {
-    if prefixes.iter().any(|it| it == prefix) {
+    if prefixes.iter().any(|known| known == prefix) {
         return true;
     }
-    if !prefixes.iter().any(|it| it.starts_with(prefix.as_str())) {
+    if !prefixes.iter().any(|known| known.starts_with(prefix.as_str())) {
         return false;
     }
     "0123456789abcdef".chars().all(|digit| {
@@ -185,7 +186,7 @@ fn covers_below(prefix: &mut String, prefixes: &[String]) -> bool {
 }
 
 impl Item {
-    fn of(character: char) -> Self {
+    fn from_char(character: char) -> Self {
         match character {
             '*' => Self::Any,
             '?' => Self::One,
@@ -193,8 +194,8 @@ impl Item {
         }
     }
 
-    /// Whether an item of one character stands for this one.
-    fn takes(self, character: char) -> bool {
+    /// Returns true if this item of one character stands for this character.
+    fn accepts(self, character: char) -> bool {
         match self {
             Self::Literal { folded, .. } => folded == character.to_ascii_lowercase(),
             Self::One => true,
@@ -202,8 +203,8 @@ impl Item {
         }
     }
 
-    /// Whether two items of one character can stand for the same one.
-    fn meets(self, other: Self) -> bool {
+    /// Returns true if two items of one character can stand for the same character.
+    fn overlaps_with(self, other: Self) -> bool {
         match (self, other) {
             (Self::Literal { folded: a, .. }, Self::Literal { folded: b, .. }) => a == b,
             _ => true,

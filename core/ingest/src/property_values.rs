@@ -1,4 +1,4 @@
-//! The values of one property, as rows are judged by and as a privacy policy lets them be published.
+//! The values of one property, before and after redaction.
 
 use std::cmp::Ordering;
 
@@ -12,84 +12,85 @@ use crate::values::{CellCounts, Values, between, text_of};
 
 /// The values of one property.
 ///
-/// Which row wins, what is counted and which values are null follows from what the export says, never from
-/// what a policy leaves of it: under every profile the same. So where a policy changes columns, both are kept
-/// until all rows are here.
+/// The winning row, the counts and the nulls follow from the unredacted values, so that they are
+/// the same under every profile. If a policy changes a column, both forms are therefore kept until
+/// all rows are read.
 pub(crate) struct PropertyValues {
     value_type: ValueType,
     /// The values to publish.
     published: Values,
-    /// The values as the export has them, if a policy changes any. They never leave this process.
-    full: Option<Values>,
+    /// The values of the export, if a policy changes any. They never leave this process.
+    unredacted: Option<Values>,
 }
 
 /// The columns of a batch that a property reads.
-pub(crate) struct Sources<'a> {
-    /// As they stand in the export.
-    pub(crate) full: Vec<Column<'a>>,
-    /// As a policy leaves them.
+pub(crate) struct SourceColumns<'a> {
+    /// The columns before redaction.
+    pub(crate) unredacted: Vec<Column<'a>>,
+    /// The columns after redaction.
     pub(crate) published: Vec<Column<'a>>,
-    /// Whether a policy changes any of them.
-    pub(crate) are_changed: bool,
+    /// True if redaction changes any of them.
+    pub(crate) is_redacted: bool,
 }
 
 impl PropertyValues {
     pub(crate) fn new(property: &Property) -> Self {
         let value_type = property.value_type();
-        Self { value_type, published: Values::new(value_type), full: None }
+        Self { value_type, published: Values::new(value_type), unredacted: None }
     }
 
-    /// Whether the values of the export are kept apart from those to publish.
-    pub(crate) fn has_full(&self) -> bool {
-        self.full.is_some()
+    /// Returns true if the unredacted values are kept separately.
+    pub(crate) fn has_unredacted(&self) -> bool {
+        self.unredacted.is_some()
     }
 
-    /// Appends the values of these rows, and counts the cells that hold something else.
+    /// Appends the values of these rows, and counts the unreadable cells.
     pub(crate) fn extend(
         &mut self,
         property: &Property,
-        sources: &Sources<'_>,
+        columns: &SourceColumns<'_>,
         rows: &[usize],
         zone: &TimeZone,
     ) -> CellCounts {
-        let counts = self.published.extend(property, &sources.published, rows, zone);
-        if !sources.are_changed {
+        let counts = self.published.extend(property, &columns.published, rows, zone);
+        if !columns.is_redacted {
             return counts;
         }
         let (value_type, known) = (self.value_type, self.published.len() - rows.len());
-        let full = self.full.get_or_insert_with(|| {
-            // No policy has changed the rows of an earlier file, which lacks the column.
-            let mut full = Values::new(value_type);
+        let unredacted = self.unredacted.get_or_insert_with(|| {
+            // Earlier rows come from a file that lacks the column, so redaction has not changed
+            // them.
+            let mut unredacted = Values::new(value_type);
             let earlier: Vec<usize> = (0..known).collect();
-            full.extend_from(Some(&self.published.to_array()), &earlier);
-            full
+            unredacted.extend_from(Some(&self.published.to_array()), &earlier);
+            unredacted
         });
-        full.extend(property, &sources.full, rows, zone)
+        unredacted.extend(property, &columns.unredacted, rows, zone)
     }
 
-    /// The values to publish, to be changed after all rows were judged.
+    /// The values to publish, for changes after all rows are compared.
     pub(crate) fn published_mut(&mut self) -> &mut Values {
         &mut self.published
     }
 
-    /// The values that rows are judged by.
-    pub(crate) fn judged(&self) -> &Values {
-        self.full.as_ref().unwrap_or(&self.published)
+    /// The values by which rows are compared.
+    pub(crate) fn compared(&self) -> &Values {
+        self.unredacted.as_ref().unwrap_or(&self.published)
     }
 
-    /// The most bytes that texts of either kind take.
+    /// The size in bytes of the larger form of the texts.
     pub(crate) fn text_bytes(&self) -> usize {
-        let full = self.full.as_ref().map_or(0, Values::text_bytes);
-        full.max(self.published.text_bytes())
+        let unredacted = self.unredacted.as_ref().map_or(0, Values::text_bytes);
+        unredacted.max(self.published.text_bytes())
     }
 
     /// Compares a value with one of the same property.
     pub(crate) fn compare(&self, place: u32, other: &Self, other_place: u32) -> Ordering {
-        Comparable::of(self.judged(), place).cmp(&Comparable::of(other.judged(), other_place))
+        Comparable::new(self.compared(), place).cmp(&Comparable::new(other.compared(), other_place))
     }
 
-    /// Puts values in the place of others: pairs of the place of the one replaced and of the one that
-    /// replaces it, in ascending order.
+    /// Replaces values. `pairs` has the positions of the replaced and of the replacing value, in
+    /// ascending order.
     pub(crate) fn replace(&mut self, others: Self, pairs: &[(u32, u32)]) {
         let value_type = self.value_type;
         let merge = |known: &mut Values, others: Values| {
@@ -106,53 +107,55 @@ impl PropertyValues {
             known.extend_from(Some(&known_values), &numbers[next..]);
         };
         merge(&mut self.published, others.published);
-        if let (Some(known), Some(others)) = (&mut self.full, others.full) {
+        if let (Some(known), Some(others)) = (&mut self.unredacted, others.unredacted) {
             merge(known, others);
         }
     }
 
-    /// Makes values null.
+    /// Sets values to null.
     pub(crate) fn remove(&mut self, is_removed: impl Fn(usize) -> bool) {
-        self.remake(|arrays, row| (!is_removed(row)).then_some(&arrays[0]), &[]);
+        self.rebuild(|arrays, row| (!is_removed(row)).then_some(&arrays[0]), &[]);
     }
 
-    /// Takes each value from the first of these properties that has one.
+    /// Replaces each value by the first one that the given properties have in its row.
     pub(crate) fn take_first_of(&mut self, others: &[&Self]) {
-        self.remake(|arrays, row| arrays.iter().skip(1).find(|it| it.is_valid(row)), others);
+        self.rebuild(|arrays, row| arrays.iter().skip(1).find(|array| array.is_valid(row)), others);
     }
 
-    /// Makes all values anew, each from an array that `choose` picks: the first is this property's own, the
-    /// next ones are those of `others`.
-    fn remake(
+    /// Rebuilds all values, each from an array that `choose` picks: the first is this property's
+    /// own, the next ones are those of `others`.
+    fn rebuild(
         &mut self,
         choose: impl Fn(&[ArrayRef], usize) -> Option<&ArrayRef>,
         others: &[&Self],
     ) {
         let value_type = self.value_type;
-        let remake = |values: &mut Values, of: &dyn Fn(&Self) -> ArrayRef| {
+        let rebuild = |values: &mut Values, array_of: &dyn Fn(&Self) -> ArrayRef| {
             let own = std::mem::replace(values, Values::new(value_type)).finish();
             let rows = own.len();
             let mut arrays = vec![own];
-            arrays.extend(others.iter().map(|it| of(it)));
+            arrays.extend(others.iter().map(|other| array_of(other)));
             for row in 0..rows {
                 values.extend_from(choose(&arrays, row), &[row]);
             }
         };
-        remake(&mut self.published, &|it| it.published.to_array());
-        if let Some(full) = &mut self.full {
-            remake(full, &|it| it.judged().to_array());
+        rebuild(&mut self.published, &|other| other.published.to_array());
+        if let Some(unredacted) = &mut self.unredacted {
+            rebuild(unredacted, &|other| other.compared().to_array());
         }
     }
 
-    /// Ends the judging: what the export does not have is null in what is published, though a policy put
-    /// something in its place. Of the values of the export only times are kept, to be counted.
-    pub(crate) fn end_judging(&mut self) {
-        let Some(full) = self.full.take() else { return };
-        let is_made_up = |row: usize| self.published.is_valid(row) && !full.is_valid(row);
-        if (0..full.len()).any(is_made_up) {
-            self.remove(|row| !full.is_valid(row));
+    /// Ends the comparisons: a value that the export lacks becomes null in the published values,
+    /// even if redaction put something in its place. Of the unredacted values only times are kept,
+    /// to be counted.
+    pub(crate) fn finish_comparisons(&mut self) {
+        let Some(unredacted) = self.unredacted.take() else { return };
+        let is_missing_in_export =
+            |row: usize| self.published.is_valid(row) && !unredacted.is_valid(row);
+        if (0..unredacted.len()).any(is_missing_in_export) {
+            self.remove(|row| !unredacted.is_valid(row));
         }
-        self.full = Some(full).filter(|_| self.value_type == ValueType::Timestamp);
+        self.unredacted = Some(unredacted).filter(|_| self.value_type == ValueType::Timestamp);
     }
 
     /// The values to publish, and nothing else.
@@ -171,7 +174,7 @@ enum Comparable<'a> {
 }
 
 impl Comparable<'_> {
-    fn of(values: &Values, place: u32) -> Comparable<'_> {
+    fn new(values: &Values, place: u32) -> Comparable<'_> {
         let place = place as usize;
         if !values.is_valid(place) {
             return Comparable::Null;
@@ -185,7 +188,7 @@ impl Comparable<'_> {
             Values::Timestamp(builder) => Comparable::Number(builder.values_slice()[place]),
             Values::TextList(builder) => {
                 let items = between(builder.offsets_slice(), place);
-                Comparable::Items(items.map(|it| text_of(builder.values_ref(), it)).collect())
+                Comparable::Items(items.map(|item| text_of(builder.values_ref(), item)).collect())
             }
         }
     }

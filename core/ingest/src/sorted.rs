@@ -15,35 +15,31 @@ const OUTPUT_ROWS: usize = 8192;
 
 /// The entities of one type in their final order, which is that of their keys.
 pub struct SortedEntities {
-    /// The type.
+    /// The entity type.
     pub entity: &'static EntityType,
     /// `_key` of each entity.
     pub keys: Arc<StringArray>,
-    /// The place of each entity by its number.
+    /// The rank of each entity, by its number.
     pub(crate) rank: Vec<u32>,
-    /// The number of each entity by its place.
+    /// The number of each entity, by its rank.
     order: UInt32Array,
-    /// The values of each property by number, while they are kept.
+    /// The values of each property by entity number, until they are released.
     columns: Mutex<Vec<Option<ArrayRef>>>,
 }
 
-/// The entities of one type, of which nothing changes any more. Whoever first asks for their final order
-/// makes it, which for many takes a while.
+/// The entities of one type that no longer change. The first caller that needs the final order
+/// computes it, which takes a while for many entities.
 pub struct ClosedEntities {
-    /// The type.
+    /// The entity type.
     pub entity: &'static EntityType,
     keys: Arc<Keys>,
-    /// By number, until they are in order.
+    /// The values by entity number, until they are sorted.
     values: Mutex<Vec<Values>>,
     sorted: OnceLock<SortedEntities>,
 }
 
 impl ClosedEntities {
-    pub(crate) fn new(
-        entity: &'static EntityType,
-        keys: Arc<Keys>,
-        values: Vec<Values>,
-    ) -> Self {
+    pub(crate) fn new(entity: &'static EntityType, keys: Arc<Keys>, values: Vec<Values>) -> Self {
         Self { entity, keys, values: Mutex::new(values), sorted: OnceLock::new() }
     }
 
@@ -57,8 +53,8 @@ impl ClosedEntities {
 }
 
 impl SortedEntities {
-    /// Puts entities in the order of their uids, so that the same estate gives the same table in whatever
-    /// order its rows came.
+    /// Sorts entities by their uids, so that the same estate gives the same table whatever the
+    /// order of its rows.
     fn new(entity: &'static EntityType, keys: &Keys, values: Vec<Values>) -> Self {
         let order = keys.in_order();
         let mut rank = vec![0; order.len()];
@@ -77,36 +73,38 @@ impl SortedEntities {
             keys: Arc::new(written.finish()),
             rank,
             order: order.into(),
-            columns: Mutex::new(values.into_iter().map(|it| Some(finished(it))).collect()),
+            columns: Mutex::new(
+                values.into_iter().map(|builder| Some(finish_column(builder))).collect(),
+            ),
         }
     }
 
-    /// How many entities there are.
+    /// The number of entities.
     pub fn len(&self) -> usize {
         self.rank.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no entities.
     pub fn is_empty(&self) -> bool {
         self.rank.is_empty()
     }
 
-    /// The number of each entity, from the first place to the last.
+    /// The number of each entity, from the first rank to the last.
     pub(crate) fn numbers(&self) -> &[u32] {
         self.order.values()
     }
 
-    /// The table in batches.
+    /// Returns the table in batches.
     ///
     /// # Errors
     ///
-    /// Values are not kept any more.
+    /// The values were released.
     pub fn batches(
         &self,
         tags: &[Tag],
     ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>>, ArrowError> {
         let schema = entity_schema(self.entity, tags);
-        let kept = self.entity.properties.iter().map(|it| self.column(it.name));
+        let kept = self.entity.properties.iter().map(|property| self.column(property.name));
         let values: Vec<ArrayRef> = kept.collect::<Result<_, _>>()?;
         Ok((0..self.len()).step_by(OUTPUT_ROWS).map(move |start| {
             let rows = OUTPUT_ROWS.min(self.len() - start);
@@ -123,7 +121,8 @@ impl SortedEntities {
         }))
     }
 
-    /// Lets go of the values of all properties but these. Once a table is written, edges need no others.
+    /// Releases the values of all properties except the needed ones. Once a table is written, edges
+    /// need few of them.
     pub fn keep_only(&self, is_needed: impl Fn(&str) -> bool) {
         let mut columns = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
         for (column, property) in columns.iter_mut().zip(self.entity.properties) {
@@ -138,11 +137,11 @@ impl SortedEntities {
         arrow_select::take::take(&self.column(name)?, &self.order, None)
     }
 
-    /// The values of one property by number.
+    /// The values of one property by entity number.
     fn column(&self, name: &str) -> Result<ArrayRef, ArrowError> {
-        let position = self.entity.properties.iter().position(|it| it.name == name);
+        let position = self.entity.properties.iter().position(|property| property.name == name);
         let columns = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
-        let column = position.and_then(|it| columns.get(it)?.clone());
+        let column = position.and_then(|place| columns.get(place)?.clone());
         column.ok_or_else(|| {
             let type_name = self.entity.type_name;
             ArrowError::InvalidArgumentError(format!("no values of {name} of {type_name} are kept"))
@@ -150,8 +149,8 @@ impl SortedEntities {
     }
 }
 
-/// The values without the room for more of them.
-fn finished(values: Values) -> ArrayRef {
+/// Builds the array and frees its unused capacity.
+fn finish_column(values: Values) -> ArrayRef {
     let mut column = values.finish();
     column.shrink_to_fit();
     column

@@ -1,12 +1,13 @@
-//! One export into the tables of one step, with an account of every row.
+//! Mapping of one export to the tables of one step, with an account of every row.
 //!
-//! The export comes in one file, or in one for each of its parts. The tables are the step's own until
-//! all of it has ended well: a file that turns out to be cut in its last line leaves nothing behind.
+//! The export comes in one file, or in one for each of its parts. The tables belong to the step
+//! until the whole export has succeeded: a file that turns out to be truncated in its last line
+//! leaves nothing behind.
 
 mod account;
-mod intake;
 mod mapper;
-mod reading;
+mod pipeline;
+mod row_reader;
 
 use std::io::Read;
 
@@ -15,52 +16,52 @@ use core_privacy::protection::Protection;
 use jiff::tz::TimeZone;
 
 pub use self::account::{HashedNames, IngestError, RowAccount};
-use self::intake::Intake;
 use self::mapper::Mapper;
-pub use self::reading::ReadError;
-use crate::batch::{Batch, Cells, NO_TAIL, Origin};
+pub use self::pipeline::ReadError;
+use self::row_reader::RowReader;
+use crate::batch::{Batch, Cells, NO_SUFFIX, Origin};
 use crate::decoder::DecoderCounts;
 use crate::edges::Edges;
 use crate::entities::EntityTable;
 use crate::graph::Graph;
 use crate::partition::Pattern;
-use crate::refusal::Quarantine;
+use crate::rejection::Quarantine;
 
 /// Reads one export for one step.
 pub struct StepIngest<'g> {
-    intake: Intake,
-    mapping: Mapping<'g>,
+    row_reader: RowReader,
+    map_stage: MapStage<'g>,
 }
 
-/// What becomes of batches.
-struct Mapping<'g> {
+/// The stage that maps batches.
+struct MapStage<'g> {
     graph: &'g Graph,
     mapper: Mapper,
-    /// The rows that cannot be mapped.
+    /// Rows that cannot be mapped.
     quarantine: Quarantine,
-    /// Of the files that have ended.
+    /// The account of the files that have ended.
     account: RowAccount,
 }
 
-/// What one step made of its export.
+/// The result of one step.
 pub struct StepTables {
     /// One table for each entity type of the step.
     pub entities: Vec<EntityTable>,
     /// One set of edges for each relationship type of the step.
     pub edges: Vec<Edges>,
-    /// What became of the rows.
+    /// The account of the rows.
     pub account: RowAccount,
-    /// The protection that the step was read with, which by now suppresses the keys of those who were
-    /// found by their names.
+    /// The protection that redacted the step. By now it also suppresses the keys of people who were
+    /// found by name.
     pub protection: Option<Protection>,
 }
 
 impl<'g> StepIngest<'g> {
-    /// Starts with an empty export. `graph` holds what the steps before have made.
+    /// Starts with an empty export. `graph` has the tables of earlier steps.
     pub fn new(step: &'static Step, graph: &'g Graph) -> Self {
         Self {
-            intake: Intake::new(step),
-            mapping: Mapping {
+            row_reader: RowReader::new(step),
+            map_stage: MapStage {
                 graph,
                 mapper: Mapper::new(step),
                 quarantine: Quarantine::default(),
@@ -69,71 +70,72 @@ impl<'g> StepIngest<'g> {
         }
     }
 
-    /// Takes times that name no zone for times of this one; without this they are UTC.
+    /// Sets the time zone of times that name none. The default is UTC.
     #[must_use]
     pub fn with_time_zone(mut self, zone: TimeZone) -> Self {
-        self.mapping.mapper.zone = zone;
+        self.map_stage.mapper.zone = zone;
         self
     }
 
-    /// Applies a protection to every row before anything else sees it; nothing leaves them as they are.
+    /// Redacts every row with this protection before any later stage sees it. `None` leaves the
+    /// rows unchanged.
     #[must_use]
     pub fn with_protection(mut self, protection: Option<Protection>) -> Self {
-        self.intake = self.intake.with_protection(protection);
+        self.row_reader = self.row_reader.with_protection(protection);
         self
     }
 
-    /// Reads on in batches of at most so many rows. The first bytes of a file are read together, so
-    /// its first batch may have more.
+    /// Limits batches to this many rows. The first bytes of a file are decoded together, so its
+    /// first batch may have more.
     #[must_use]
     pub fn with_batch_rows(mut self, batch_rows: usize) -> Self {
-        self.intake = self.intake.with_batch_rows(batch_rows);
+        self.row_reader = self.row_reader.with_batch_rows(batch_rows);
         self
     }
 
     /// Expects every value of a column of the current file to match a pattern, and counts the rows
-    /// whose value does not. Said before the file's first byte. In a file without the column every
-    /// value is empty.
+    /// whose value does not. Must be called before the first byte of the file. In a file without
+    /// the column every value is empty.
     pub fn expect(&mut self, column: &str, pattern: &Pattern) {
-        self.intake.expect(column, pattern);
+        self.row_reader.expect(column, pattern);
     }
 
-    /// Reads all bytes of the current file and returns how many there were. Other threads help to
-    /// have them, to decode and to map them.
+    /// Reads all bytes of the current file and returns their number. Other threads help to
+    /// decompress, decode and map them.
     ///
     /// # Errors
     ///
-    /// The bytes cannot be read to their end, or the export is refused.
+    /// The bytes cannot be read to their end, or the export is rejected.
     pub fn read(&mut self, bytes: &mut (dyn Read + Send)) -> Result<u64, ReadError> {
-        let Self { intake, mapping } = self;
-        reading::read(intake, bytes, |header, batch| mapping.apply(header, batch))
+        let Self { row_reader, map_stage } = self;
+        pipeline::run(row_reader, bytes, |header, batch| map_stage.apply(header, batch))
     }
 
     /// Reads the next bytes of the current file, on this thread.
     ///
     /// # Errors
     ///
-    /// The export is refused.
+    /// The export is rejected.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), IngestError> {
         while !bytes.is_empty() {
-            let read = self.intake.decode(bytes)?;
+            let read = self.row_reader.decode(bytes)?;
             bytes = &bytes[read..];
-            if self.intake.is_full() {
+            if self.row_reader.is_full() {
                 self.apply_batch()?;
             }
         }
         Ok(())
     }
 
-    /// Ends the current file of the export and begins its next one, whose columns may stand in
+    /// Ends the current file of the export and begins the next one, which may have its columns in
     /// another order.
     ///
     /// # Errors
     ///
-    /// The file that ends is refused, and the export with it.
+    /// The file that ends is rejected, and the export with it.
     pub fn next_file(&mut self) -> Result<(), IngestError> {
         self.end_file()?;
-        self.intake.next_file();
+        self.row_reader.next_file();
         Ok(())
     }
 
@@ -141,34 +143,34 @@ impl<'g> StepIngest<'g> {
     ///
     /// # Errors
     ///
-    /// The export is refused, or its account does not close.
+    /// The export is rejected, or its account does not close.
     pub fn finish(mut self) -> Result<StepTables, IngestError> {
         self.end_file()?;
-        let Mapping { mapper, quarantine, mut account, .. } = self.mapping;
-        let protection = self.intake.finish(&mut account);
+        let MapStage { mapper, quarantine, mut account, .. } = self.map_stage;
+        let protection = self.row_reader.finish(&mut account);
         account.decoder.quarantine.merge(quarantine);
         let tables = mapper.into_tables(account)?;
         Ok(StepTables { protection, ..tables })
     }
 
     fn end_file(&mut self) -> Result<(), IngestError> {
-        self.intake.end_bytes()?;
+        self.row_reader.end_bytes()?;
         self.apply_batch()?;
-        self.intake.end_file();
-        self.mapping.account.files += 1;
-        self.mapping.mapper.end_file(&mut self.mapping.account);
+        self.row_reader.end_file();
+        self.map_stage.account.files += 1;
+        self.map_stage.mapper.end_file(&mut self.map_stage.account);
         Ok(())
     }
 
     fn apply_batch(&mut self) -> Result<(), IngestError> {
-        let batch = self.intake.take_batch();
-        self.mapping.apply(self.intake.header(), &batch)?;
-        self.intake.recycle(batch);
+        let batch = self.row_reader.take_batch();
+        self.map_stage.apply(self.row_reader.header(), &batch)?;
+        self.row_reader.recycle(batch);
         Ok(())
     }
 }
 
-impl Mapping<'_> {
+impl MapStage<'_> {
     fn apply(&mut self, header: &[String], batch: &Batch) -> Result<(), IngestError> {
         self.mapper.columns(header)?;
         self.mapper.apply(self.graph, batch, |row| self.quarantine.add(row));
@@ -176,7 +178,7 @@ impl Mapping<'_> {
     }
 }
 
-/// Makes the tables of a step from one row, which the run has made itself.
+/// Makes the tables of a step from one row that the run itself has made.
 ///
 /// # Errors
 ///
@@ -191,7 +193,7 @@ pub fn ingest_row(
     for (_, cell) in row {
         cells.push(cell);
     }
-    let batch = Batch::new(cells, vec![Origin { line: 1, tail: NO_TAIL }], row.len());
+    let batch = Batch::new(cells, vec![Origin { line: 1, suffix: NO_SUFFIX }], row.len());
     let mut mapper = Mapper::new(step);
     mapper.columns(&header)?;
     let mut decoder = DecoderCounts { rows: 1, ..DecoderCounts::default() };

@@ -1,6 +1,6 @@
 //! The values of one property for all entities of a type, and the schema of a type's table.
 
-mod reading;
+mod parsing;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,21 +17,21 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use core_model::entity::EntityType;
 use core_model::property::{Kind, Otherwise, Property, ValueType};
 
-pub(crate) use self::reading::CellCounts;
+pub(crate) use self::parsing::CellCounts;
 
-/// The column of the key, in every table of entities.
+/// The key column of every entity table.
 pub const KEY: &str = "_key";
 
-/// The column of the source's key, in every table of relationships.
+/// The column with the source's key of every relationship table.
 pub const FROM_KEY: &str = "_fromEntityKey";
 
-/// The column of the target's key, in every table of relationships.
+/// The column with the target's key of every relationship table.
 pub const TO_KEY: &str = "_toEntityKey";
 
-/// The most bytes of all texts of one property. Offsets into them are 31 bits.
+/// The most bytes of text in one property. Arrow's offsets into it have 31 bits.
 pub(crate) const MAX_PROPERTY_BYTES: usize = 1 << 30;
 
-/// A property that a run gives to every entity, such as `tag.AccountName`.
+/// A property that a run sets on every entity, such as `tag.AccountName`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag {
     /// The name of the property.
@@ -50,7 +50,7 @@ pub fn entity_schema(entity: &EntityType, tags: &[Tag]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// How a value is held in a table. Times are milliseconds since 1970-01-01 UTC.
+/// The Arrow type of a value. Times are milliseconds since 1970-01-01 UTC.
 pub fn data_type(value_type: ValueType) -> DataType {
     match value_type {
         ValueType::Text => DataType::Utf8,
@@ -63,7 +63,7 @@ pub fn data_type(value_type: ValueType) -> DataType {
     }
 }
 
-/// The values of one property, in the order of the entities' numbers.
+/// The values of one property, in the order of the entity numbers.
 pub(crate) enum Values {
     Text(StringBuilder),
     Integer(Int64Builder),
@@ -96,10 +96,10 @@ impl Values {
         }
     }
 
-    /// Appends these rows of a column of an earlier generation; nulls where it has no such column
-    /// or one of another type.
+    /// Appends these rows of a column of an earlier generation; nulls if it lacks the column or has
+    /// another type there.
     pub(crate) fn extend_from(&mut self, column: Option<&ArrayRef>, rows: &[usize]) {
-        let Some(column) = column.filter(|it| self.holds(it.data_type())) else {
+        let Some(column) = column.filter(|found| self.holds(found.data_type())) else {
             for _ in rows {
                 self.append_null();
             }
@@ -128,7 +128,7 @@ impl Values {
         }
     }
 
-    /// Appends what a value that is never null is for an entity of which nothing is known.
+    /// Appends the default of a property that is never null, for an entity without data.
     pub(crate) fn append_default(&mut self, property: &Property, uid: &str) {
         match (property.kind, &mut *self) {
             (Kind::Constant(value) | Kind::Lookup(_, Otherwise::Value(value)), _) => {
@@ -140,11 +140,11 @@ impl Values {
         }
     }
 
-    /// How many of the first values are times after this one, in milliseconds.
+    /// Counts the times after `latest`, in milliseconds, among the first values.
     pub(crate) fn count_times_after(&self, latest: i64, first: usize) -> u64 {
         let Self::Timestamp(builder) = self else { return 0 };
-        // A null is held as zero, and `latest` is long after 1970.
-        builder.values_slice().iter().take(first).filter(|&&it| it > latest).count() as u64
+        // A null is stored as zero, and `latest` is long after 1970.
+        builder.values_slice().iter().take(first).filter(|&&time| time > latest).count() as u64
     }
 
     /// The number of values, nulls included.
@@ -158,7 +158,7 @@ impl Values {
         }
     }
 
-    /// Whether a value is not null.
+    /// Returns true if a value is not null.
     pub(crate) fn is_valid(&self, place: usize) -> bool {
         let valid = match self {
             Self::Text(builder) => builder.validity_slice(),
@@ -167,11 +167,11 @@ impl Values {
             Self::Timestamp(builder) => builder.validity_slice(),
             Self::TextList(builder) => builder.validity_slice(),
         };
-        // A builder that has met no null keeps no bits for them.
+        // A builder that has met no null has no validity bits.
         valid.is_none_or(|bits| get_bit(bits, place))
     }
 
-    /// A text; nothing for null or for values of another type.
+    /// The text at this position; `None` for null or for values of another type.
     pub(crate) fn text(&self, place: usize) -> Option<&[u8]> {
         let Self::Text(builder) = self else { return None };
         self.is_valid(place).then(|| text_of(builder, place))
@@ -188,7 +188,7 @@ impl Values {
         }
     }
 
-    /// How many bytes the texts take.
+    /// The size of the texts in bytes.
     pub(crate) fn text_bytes(&self) -> usize {
         match self {
             Self::Text(builder) => builder.values_slice().len(),
@@ -197,7 +197,7 @@ impl Values {
         }
     }
 
-    /// Whether a column of an earlier generation holds values of this type.
+    /// Returns true if a column of an earlier generation has values of this type.
     pub(crate) fn holds(&self, found: &DataType) -> bool {
         match (self, found) {
             (Self::Text(_), DataType::Utf8)
@@ -220,12 +220,12 @@ impl Values {
     }
 }
 
-/// The bytes of a text that a builder holds.
+/// The bytes of a text in a builder.
 pub(crate) fn text_of(builder: &StringBuilder, place: usize) -> &[u8] {
     &builder.values_slice()[between(builder.offsets_slice(), place)]
 }
 
-/// Where the text or the list at a place begins and ends.
+/// The range of the text or list at this position.
 pub(crate) fn between(offsets: &[i32], place: usize) -> Range<usize> {
     let offset = |at: usize| usize::try_from(offsets[at]).expect("an offset is never negative");
     offset(place)..offset(place + 1)

@@ -261,7 +261,7 @@ impl Applier {
         refused.retain(|(type_name, before, removed)| {
             let is_accepted = self.accept_shrink.iter().any(|it| it == type_name);
             let removed = removed.saturating_sub(suppressed);
-            ShrinkGuard::default().refuses(*before, removed) && !is_accepted
+            ShrinkGuard::default().rejects(*before, removed) && !is_accepted
         });
         if refused.is_empty() {
             report.note_removals(&removals);
@@ -334,8 +334,8 @@ impl Applier {
     fn settle(&mut self, step: &'static Step, outcome: Outcome) -> anyhow::Result<()> {
         for entity in step.entities {
             self.keep_doubtful(entity)?;
-            self.may_lose.insert(entity.type_name, outcome.entities_may_go());
-            if outcome.entities_may_go() {
+            self.may_lose.insert(entity.type_name, outcome.may_remove_entities());
+            if outcome.may_remove_entities() {
                 continue;
             }
             for batch in self.before(TableKind::Entity, entity.type_name)? {
@@ -346,7 +346,7 @@ impl Applier {
         for relationship in step.relationships {
             let [from, to] = [&relationship.from, &relationship.to]
                 .map(|end| self.may_lose.get(end.entity.type_name) == Some(&true));
-            let may_lose = outcome.edges_may_go(from, to);
+            let may_lose = outcome.may_remove_edges(from, to);
             self.may_lose.insert(relationship.type_name, may_lose);
             if may_lose {
                 continue;
@@ -362,12 +362,12 @@ impl Applier {
     /// Lets properties of which the export says nothing keep their values.
     fn keep_doubtful(&mut self, entity: &'static EntityType) -> anyhow::Result<()> {
         let table = self.graph.entity_table(entity.type_name);
-        if table.is_none_or(|it| it.is_empty() || it.doubtful().next().is_none()) {
+        if table.is_none_or(|it| it.is_empty() || it.unreliable_properties().next().is_none()) {
             return Ok(());
         }
         let before = self.before(TableKind::Entity, entity.type_name)?;
         let before = before.collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(self.graph.keep_doubtful(entity, &before)?)
+        Ok(self.graph.restore_unreliable(entity, &before)?)
     }
 
     /// The rows of a type in the generation before, none if there is no such table.

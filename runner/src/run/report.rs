@@ -307,7 +307,7 @@ impl StepReport {
             self.future_times.extend(table.future_times(Moment::now().to_timestamp()));
             self.alike_keys += table.keys_that_differ_by_case();
             if !table.is_empty() {
-                self.doubtful.extend(table.doubtful());
+                self.doubtful.extend(table.unreliable_properties());
                 let of_connector = entity.properties.iter().filter(|it| needs_connector(it));
                 let names = of_connector.map(|property| property.name);
                 self.needs_connector.extend(names.filter(|name| self.doubtful.contains(name)));

@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn maps_every_column_of_the_export() {
         let exports = [(&STEP, EXPORT.as_bytes())];
-        let graph = listing::graph_of(&exports).expect("the fixtures are accepted");
+        let graph = listing::build_graph(&exports).expect("the fixtures are accepted");
         insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
     }
 

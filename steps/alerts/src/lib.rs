@@ -175,7 +175,7 @@ mod tests {
             (&step_users::STEP, include_str!("../../users/fixtures/users.csv").as_bytes()),
             (&STEP, EXPORT.as_bytes()),
         ];
-        let graph = listing::graph_of(&exports).expect("the fixtures are accepted");
+        let graph = listing::build_graph(&exports).expect("the fixtures are accepted");
         insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
     }
 
@@ -201,7 +201,7 @@ mod tests {
             (&step_users::STEP, b"user.uid\n"),
             (&STEP, export.as_bytes()),
         ];
-        let graph = listing::graph_of(&exports).expect("the exports are accepted");
+        let graph = listing::build_graph(&exports).expect("the exports are accepted");
         listing::list(graph, &STEP).expect("the schema fits")
     }
 

@@ -238,7 +238,7 @@ mod tests {
             (&step_account::STEP, include_str!("../../account/fixtures/account.csv").as_bytes()),
             (&STEP, EXPORT.as_bytes()),
         ];
-        let graph = listing::graph_of(&exports).expect("the fixtures are accepted");
+        let graph = listing::build_graph(&exports).expect("the fixtures are accepted");
         insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
     }
 
@@ -279,7 +279,7 @@ mod tests {
                       1,WINDOWS,LAPTOP,Endpoint\n2,beos,Toaster,SERVER\n";
         let account = include_str!("../../account/fixtures/account.csv");
         let exports = [(&step_account::STEP, account.as_bytes()), (&STEP, export.as_bytes())];
-        let graph = listing::graph_of(&exports).expect("the exports are accepted");
+        let graph = listing::build_graph(&exports).expect("the exports are accepted");
         let listing = listing::list(graph, &STEP).expect("the schema fits");
         for line in [
             "osType: \"windows\"",
@@ -299,7 +299,7 @@ mod tests {
     fn devices(export: &str) -> (Graph, String) {
         let account = include_str!("../../account/fixtures/account.csv");
         let exports = [(&step_account::STEP, account.as_bytes()), (&STEP, export.as_bytes())];
-        let graph = |()| listing::graph_of(&exports).expect("the exports are accepted");
+        let graph = |()| listing::build_graph(&exports).expect("the exports are accepted");
         let listing = listing::list(graph(()), &STEP).expect("the schema fits");
         (graph(()), listing)
     }

@@ -98,7 +98,7 @@ mod tests {
             (&step_devices::STEP, include_str!("../../devices/fixtures/devices.csv").as_bytes()),
             (&STEP, EXPORT.as_bytes()),
         ];
-        let graph = listing::graph_of(&exports).expect("the fixtures are accepted");
+        let graph = listing::build_graph(&exports).expect("the fixtures are accepted");
         insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
     }
 
@@ -120,7 +120,7 @@ mod tests {
                       d,2,[O'Reilly's Tool],\"[1, 2]\"\nd,3,[beta],[beta]\nd,4,,\n";
         let exports =
             [(&step_devices::STEP, b"device.uid\n".as_slice()), (&STEP, export.as_bytes())];
-        let graph = listing::graph_of(&exports).expect("the exports are accepted");
+        let graph = listing::build_graph(&exports).expect("the exports are accepted");
         let listing = listing::list(graph, &STEP).expect("the schema fits");
         for name in [
             "[Legacy] Print Deploy [server.acme.example] 1.0",

@@ -146,7 +146,7 @@ mod tests {
             (&step_account::STEP, include_str!("../../account/fixtures/account.csv").as_bytes()),
             (&STEP, EXPORT.as_bytes()),
         ];
-        let graph = listing::graph_of(&exports).expect("the fixtures are accepted");
+        let graph = listing::build_graph(&exports).expect("the fixtures are accepted");
         insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
     }
 
@@ -166,7 +166,7 @@ mod tests {
         let export = "user.uid,user.type\n1,LOCAL_USER\n2,Domain\n";
         let account = include_str!("../../account/fixtures/account.csv");
         let exports = [(&step_account::STEP, account.as_bytes()), (&STEP, export.as_bytes())];
-        let graph = listing::graph_of(&exports).expect("the exports are accepted");
+        let graph = listing::build_graph(&exports).expect("the exports are accepted");
         let listing = listing::list(graph, &STEP).expect("the schema fits");
         assert!(listing.contains("userType: \"local_user\"\n"), "{listing}");
         assert!(listing.contains("userType: \"domain\"\n"), "{listing}");
@@ -178,7 +178,7 @@ mod tests {
         let export = format!("{header}\n{rows}");
         let account = include_str!("../../account/fixtures/account.csv");
         let exports = [(&step_account::STEP, account.as_bytes()), (&STEP, export.as_bytes())];
-        let graph = listing::graph_of(&exports).expect("the exports are accepted");
+        let graph = listing::build_graph(&exports).expect("the exports are accepted");
         listing::list(graph, &STEP).expect("the schema fits")
     }
 

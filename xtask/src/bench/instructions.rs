@@ -75,9 +75,7 @@ impl Counter {
     /// The count in what was printed: `==7== Collected : 123` or `123,,instructions:u,…`.
     fn read(self, printed: &str) -> Option<f64> {
         let count = match self {
-            Self::Callgrind => {
-                printed.lines().find_map(|line| line.split_once("Collected : "))?.1
-            }
+            Self::Callgrind => printed.lines().find_map(|line| line.split_once("Collected : "))?.1,
             Self::Perf => {
                 printed.lines().find(|line| line.contains("instructions:u"))?.split(',').next()?
             }

@@ -4,21 +4,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use core_model::cell::ip_addresses;
 
-/// Which addresses of a list are wanted.
+/// The kind of addresses to take from a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Addresses {
-    /// Those of IPv4.
+    /// IPv4 addresses.
     V4,
-    /// Those of IPv6.
+    /// IPv6 addresses.
     V6,
-    /// Those that are not routed on the internet.
+    /// Addresses that are not routed on the internet.
     Private,
-    /// Those that are.
+    /// Addresses that are routed on the internet.
     Public,
 }
 
-/// The wanted addresses of a cell, in its order, each once, and whether the cell has something else than
-/// addresses.
+/// Returns the wanted addresses of a cell, each once and in its order, and true if the cell also
+/// holds something that is no address.
 pub fn addresses(cell: &str, wanted: Addresses) -> (Vec<IpAddr>, bool) {
     let (mut found, mut is_unreadable) = (Vec::new(), false);
     for item in ip_addresses(cell) {
@@ -44,12 +44,13 @@ impl Addresses {
     }
 }
 
-/// Whether an address is not routed on the internet: private, shared (RFC 6598), loopback,
-/// link-local, unique local, unspecified, multicast, reserved, or for documentation or tests.
+/// Returns true for an address that the internet does not route: private, shared (RFC 6598),
+/// loopback, link-local, unique local, unspecified, multicast, reserved, or for documentation or
+/// tests.
 fn is_private(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(it) => is_private_v4(it),
-        IpAddr::V6(it) => is_private_v6(it),
+        IpAddr::V4(address) => is_private_v4(address),
+        IpAddr::V6(address) => is_private_v6(address),
     }
 }
 
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_sorted_by_family_and_reach() {
+    fn addresses_are_classified_by_version_and_reachability() {
         let cell = "10.0.0.5, ::ffff:10.0.0.5, 8.8.8.8, fe80::1%eth0, 2a00:1450::1, 10.0.0.256, x";
         assert_eq!(texts(cell, Addresses::V4), ["10.0.0.5", "8.8.8.8"]);
         assert_eq!(texts(cell, Addresses::V6), ["fe80::1", "2a00:1450::1"]);
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_from_an_address_that_is_not_wanted() {
+    fn a_text_that_is_no_address_differs_from_an_unwanted_address() {
         for (cell, expected) in [
             ("10.0.0.5/24", false),
             ("10.0.0.5, fe80::1", false),
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_internet_does_not_route_is_private() {
+    fn addresses_that_the_internet_does_not_route_are_private() {
         for cell in [
             "0.0.0.0",
             "10.1.2.3",

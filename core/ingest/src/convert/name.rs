@@ -2,16 +2,16 @@
 
 use core_model::cell::{is_domain_label, is_placeholder_serial};
 
-/// A legal host name of 2 to 63 characters; of a dotted name the first label.
+/// A legal host name of 2 to 63 characters: the first label of a dotted name.
 pub fn host_name(cell: &str) -> Option<&str> {
     let name = without_root(cell);
     let label = name.split_once('.').map_or(name, |(first, _)| first);
     let legal = label.len() >= 2 && is_domain_label(label);
-    // A name with an illegal domain is no name of a host at all, such as `J. Doe's laptop`.
+    // A name with an illegal domain, such as `J. Doe's laptop`, is not a host name.
     (legal && (label.len() == name.len() || is_domain_name(name))).then_some(label)
 }
 
-/// The name itself, without the dot of the root at its end, if it has a dot and all its labels are legal.
+/// The name without a trailing root dot, if it has a dot and all its labels are legal.
 pub fn domain_name(cell: &str) -> Option<&str> {
     Some(without_root(cell)).filter(|name| is_domain_name(name))
 }
@@ -22,12 +22,12 @@ fn is_domain_name(name: &str) -> bool {
     legal && name.parse::<std::net::Ipv4Addr>().is_err()
 }
 
-/// A serial number, unless a placeholder stands in its place.
+/// A serial number, unless the cell holds a placeholder.
 pub fn serial_number(cell: &str) -> Option<&str> {
     (!is_placeholder_serial(cell)).then_some(cell)
 }
 
-/// The account of `DOMAIN\account` or `account@domain`; nothing of a name that has another form.
+/// The account of `DOMAIN\account` or `account@domain`; `None` for a name in any other form.
 pub fn login_name(cell: &str) -> Option<&str> {
     let account = match cell.split_once('\\') {
         Some((_, account)) if account.contains('\\') => return None,
@@ -42,7 +42,7 @@ pub fn login_name(cell: &str) -> Option<&str> {
     (!account.is_empty()).then_some(account)
 }
 
-/// A name without the dot that stands for the root of all domains.
+/// Removes the trailing dot that stands for the DNS root.
 fn without_root(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_legal_host_names_are_host_names() {
+    fn only_legal_names_are_host_names() {
         let table = [
             ("LON-LT-0042", Some("LON-LT-0042"), None),
             ("lon1.acme.example", Some("lon1"), Some("lon1.acme.example")),
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_are_no_serial_numbers() {
+    fn placeholders_are_not_serial_numbers() {
         for cell in ["To be filled by O.E.M.", "None", "0", "00000000", "xxxx", "-", "", "N/A"] {
             assert_eq!(serial_number(cell), None, "{cell}");
         }

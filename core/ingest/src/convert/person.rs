@@ -1,7 +1,7 @@
-//! The given and the family name of a person, of which the source has only one text.
+//! The given and the family name of a person, for whom the source has only one text.
 //!
-//! Both come from a form that tells them apart, `Jane Doe` or `Doe, Jane`, else neither: a name in the wrong
-//! order is the name of another person.
+//! Both come from a form that tells them apart, `Jane Doe` or `Doe, Jane`, or neither is set: a
+//! name in the wrong order is the name of another person.
 
 use std::borrow::Cow;
 
@@ -32,25 +32,26 @@ const TITLES: &[&str] = &[
     "prof.",
 ];
 
-/// What follows a name after a comma and is no given name, in lower case.
+/// Suffixes that follow a name after a comma and are not given names, in lower case.
 const SUFFIXES: &[&str] = &[
     "ba", "bsc", "cpa", "dds", "esq", "esq.", "ii", "iii", "iv", "jr", "jr.", "ma", "mba", "md",
     "msc", "ph.d.", "phd", "sr", "sr.",
 ];
 
-/// The given name: the first word of `Jane van der Berg`, what follows the comma of `van der Berg, Jane`.
+/// The given name: the first word of `Jane van der Berg`, or the text after the comma of `van der
+/// Berg, Jane`.
 pub fn first_name(cell: &str) -> Option<Cow<'_, str>> {
     split(cell).map(|(first, _)| first)
 }
 
-/// The family name: the other words of `Jane van der Berg`, what precedes the comma of
+/// The family name: the remaining words of `Jane van der Berg`, or the text before the comma of
 /// `van der Berg, Jane`.
 pub fn last_name(cell: &str) -> Option<Cow<'_, str>> {
     split(cell).map(|(_, last)| last)
 }
 
 fn split(cell: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
-    // Most names are split as they stand, so that nothing is copied.
+    // Most names need no cleaning, and splitting them in place copies nothing.
     if !needs_cleaning(cell) {
         return split_clean(cell).map(|(first, last)| (first.into(), last.into()));
     }
@@ -59,12 +60,14 @@ fn split(cell: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
 }
 
 fn needs_cleaning(cell: &str) -> bool {
-    let is_odd =
-        |it: char| matches!(it, '(' | ')' | '[' | ']') || (it.is_whitespace() && it != ' ');
+    let is_odd = |character: char| {
+        matches!(character, '(' | ')' | '[' | ']')
+            || (character.is_whitespace() && character != ' ')
+    };
     cell.contains(is_odd) || cell.contains("  ")
 }
 
-/// A name without what stands in brackets, its words one space apart; nothing if a bracket has no other.
+/// Removes the text in brackets and collapses white space; `None` if a bracket is unmatched.
 fn cleaned(cell: &str) -> Option<String> {
     let (mut name, mut open) = (String::new(), None);
     for character in cell.chars() {
@@ -84,7 +87,7 @@ fn cleaned(cell: &str) -> Option<String> {
 }
 
 fn split_clean(name: &str) -> Option<(&str, &str)> {
-    // No name of one person in one of the two forms has these.
+    // These never occur in the name of one person written in one of the two forms.
     if name.contains([';', '/', '\\', '|', '@']) {
         return None;
     }
@@ -94,8 +97,8 @@ fn split_clean(name: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// `Doe, Jane`. Several words before the comma are a family name only if the first is a particle: the form
-/// of `Garcia Lopez, Ana` is that of `Jane Doe, Accounting`.
+/// Splits `Doe, Jane`. Several words before the comma are a family name only if the first is a
+/// particle: `Garcia Lopez, Ana` has the same form as `Jane Doe, Accounting`.
 fn split_reversed<'a>(last: &'a str, first: &'a str) -> Option<(&'a str, &'a str)> {
     let is_whole = !last.is_empty() && !first.is_empty() && !first.contains([',', '，']);
     let is_family_name = !last.contains(' ') || is_one_of(PARTICLES, first_word(last));
@@ -104,12 +107,12 @@ fn split_reversed<'a>(last: &'a str, first: &'a str) -> Option<(&'a str, &'a str
     (is_whole && is_family_name && is_given_name).then_some((first, last))
 }
 
-/// `Jane Doe`, perhaps with titles before it.
+/// Splits `Jane Doe`, which may have titles before it.
 fn split_words(mut name: &str) -> Option<(&str, &str)> {
     loop {
         let (first, rest) = name.split_once(' ')?;
         if !is_one_of(TITLES, first) {
-            // `van der Berg Jan` has the family name first, and where that ends nobody can know.
+            // `van der Berg Jan` begins with the family name, and nothing shows where that ends.
             return (!is_one_of(PARTICLES, first)).then_some((first, rest));
         }
         name = rest;
@@ -122,7 +125,7 @@ fn first_word(text: &str) -> &str {
 
 fn is_one_of(words: &[&str], word: &str) -> bool {
     // All words of the lists are ASCII.
-    words.iter().any(|it| it.eq_ignore_ascii_case(word))
+    words.iter().any(|entry| entry.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -130,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn g20_a_full_name_is_split_only_where_its_form_tells_the_order() {
+    fn g20_a_full_name_is_split_only_if_its_form_shows_the_order() {
         let table = [
             ("Jane Doe", Some(("Jane", "Doe"))),
             ("Doe, Jane", Some(("Jane", "Doe"))),

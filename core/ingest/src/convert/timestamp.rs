@@ -1,45 +1,44 @@
 //! Points in time.
 //!
-//! Nexthink documents the literal `2024-07-15 10:15:00`; what an export writes is not documented, so
-//! ISO 8601 with `T`, a fraction and a zone is read too. Without a zone the time is one of the
-//! tenant's zone, which the configuration names.
+//! Nexthink documents the literal `2024-07-15 10:15:00` but not what an export writes, so ISO 8601
+//! with `T`, a fraction and a zone is accepted too. A time without a zone is in the tenant's zone,
+//! which the configuration names.
 //!
-//! Many programs write the first time that they can express for "never": the years 1, 1601 and 1899, or
-//! 1970-01-01. Nothing that Nexthink reports happened before the end of that day, so all of them are read as
-//! never, whatever their zone.
+//! Many programs write the earliest time that they can express for "never": the years 1, 1601 and
+//! 1899, or 1970-01-01. Nothing that Nexthink reports happened before the end of that day, so every
+//! such time is read as never, whatever its zone.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 const MILLISECONDS_A_DAY: i64 = 86_400_000;
 
-/// The last day that stands for never.
+/// The last day that means never.
 const LAST_DAY_OF_NEVER: &[u8] = b"1970-01-01";
 
-/// What a cell says of a point in time.
+/// The time that a cell holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Time {
     /// Milliseconds since 1970-01-01 UTC.
     At(i64),
-    /// A time that stands for none.
+    /// A time that means never.
     Never,
-    /// Something else than a time.
+    /// A text that is not a time.
     Unreadable,
 }
 
-/// Reads a cell as [`timestamp`] does, and tells times that stand for never from what is no time.
+/// Reads a cell as [`timestamp`] does, and tells a time that means never from a text that is not a
+/// time.
 pub fn time(cell: &str, zone: &TimeZone) -> Time {
     match cell.as_bytes().get(..10) {
-        Some(date) if date <= LAST_DAY_OF_NEVER && stands_for_never(date, cell, zone) => {
-            Time::Never
-        }
+        Some(date) if date <= LAST_DAY_OF_NEVER && means_never(date, cell, zone) => Time::Never,
         _ => timestamp(cell, zone).map_or(Time::Unreadable, Time::At),
     }
 }
 
-/// Whether a cell that begins with a date up to [`LAST_DAY_OF_NEVER`] is a time or that date alone. A year,
-/// a month or a day of zero, which no calendar has, is written for never too.
-fn stands_for_never(date: &[u8], cell: &str, zone: &TimeZone) -> bool {
+/// Returns true if a cell that begins with a date up to [`LAST_DAY_OF_NEVER`] is a time or that
+/// date alone. A year, month or day of zero, which no calendar has, also means never.
+fn means_never(date: &[u8], cell: &str, zone: &TimeZone) -> bool {
     let is_date = date.iter().enumerate().all(|(place, byte)| match place {
         4 | 7 => *byte == b'-',
         _ => byte.is_ascii_digit(),
@@ -48,11 +47,12 @@ fn stands_for_never(date: &[u8], cell: &str, zone: &TimeZone) -> bool {
     is_date && (cell.len() == date.len() || is_zero || timestamp(cell, zone).is_some())
 }
 
-/// Milliseconds since 1970-01-01 UTC of `YYYY-MM-DD hh:mm:ss`, with `T` for the space, and with an
-/// optional fraction and zone (`Z`, `+02:00`, `+0200`).
+/// Milliseconds since 1970-01-01 UTC of `YYYY-MM-DD hh:mm:ss`, with `T` in place of the space, and
+/// with an optional fraction and zone (`Z`, `+02:00`, `+0200`).
 ///
-/// A time without a zone is one of `zone`. Of a time that the zone has twice the first is meant; one
-/// that it skips is read as if the clock had not been changed.
+/// A time without a zone is in `zone`. Where the clock was set back and the time occurs twice, the
+/// first one counts; where the clock was set forward and the time was skipped, it is read as if the
+/// clock had not changed.
 pub fn timestamp(cell: &str, zone: &TimeZone) -> Option<i64> {
     let bytes = cell.as_bytes();
     let (date, time, rest) = (bytes.get(..10)?, bytes.get(11..19)?, bytes.get(19..)?);
@@ -98,7 +98,7 @@ fn clock_as_milliseconds(time: &[u8]) -> Option<i64> {
     Some(((hour * 60 + minute) * 60 + second) * 1000)
 }
 
-/// The milliseconds of a fraction, which may be missing, and what follows it.
+/// Splits off the milliseconds of an optional fraction.
 fn split_fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     let Some(fraction) = rest.strip_prefix(b".") else { return Some((0, rest)) };
     let len = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn g1_anything_else_is_no_time() {
+    fn g1_other_texts_are_not_times() {
         let table = [
             "",
             "0",
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn g17_a_time_that_stands_for_never_is_none() {
+    fn g17_times_that_mean_never_are_recognized() {
         for cell in [
             "0001-01-01 00:00:00",
             "0001-01-01T00:00:00Z",
@@ -249,14 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn g15_a_time_without_a_zone_is_one_of_the_tenants_zone() {
+    fn g15_a_time_without_a_zone_is_in_the_tenants_zone() {
         let zurich = TimeZone::get("Europe/Zurich").expect("a zone of the database");
         let table = [
             ("2026-11-18 12:06:40", "2026-11-18T11:06:40Z"),
             ("2026-07-01 12:00:00", "2026-07-01T10:00:00Z"),
             // A zone in the text wins.
             ("2026-07-01 12:00:00Z", "2026-07-01T12:00:00Z"),
-            // 02:30 came twice on 2026-10-25: the first is meant.
+            // 02:30 occurred twice on 2026-10-25: the first one counts.
             ("2026-10-25 02:30:00", "2026-10-25T00:30:00Z"),
             // 02:30 was skipped on 2026-03-29.
             ("2026-03-29 02:30:00", "2026-03-29T01:30:00Z"),

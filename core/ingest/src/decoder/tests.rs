@@ -1,8 +1,8 @@
-//! What cannot be reached from outside in the time of a test.
+//! Cases that a test cannot reach through the public interface in reasonable time.
 
 use super::*;
 
-/// Stands where a file of more than 4 GiB would be after minutes of decoding.
+/// Stands in for a file of more than 4 GiB, which would take minutes to decode.
 #[test]
 fn f24_lines_and_rows_are_counted_beyond_32_bits() {
     let far = u64::from(u32::MAX);
@@ -23,7 +23,7 @@ fn f24_lines_and_rows_are_counted_beyond_32_bits() {
 }
 
 #[test]
-fn f5_rows_with_a_nul_are_counted_unless_they_are_set_aside() {
+fn f5_rows_with_a_nul_are_counted_unless_they_are_quarantined() {
     let mut decoder = Decoder::default();
     decoder.decode(b"a,b,\n1,2,\n3,x\0y\0,\n\0,4,\n\xFF,\0,\n5,6\n").expect("a short file");
     decoder.finish().expect("accepted");
@@ -32,7 +32,7 @@ fn f5_rows_with_a_nul_are_counted_unless_they_are_set_aside() {
 }
 
 #[test]
-fn a_line_of_separators_alone_needs_no_memory() {
+fn a_line_of_only_separators_takes_no_memory() {
     for cells in ["", "\"\""] {
         let mut decoder = Decoder::default();
         decoder.decode(format!("a,b{}\n", " ".repeat(FIRST_BYTES)).as_bytes()).expect("a header");
@@ -46,13 +46,13 @@ fn a_line_of_separators_alone_needs_no_memory() {
     }
 }
 
-/// A row of a key and of what one of few has.
-fn row_of(number: usize, kind: usize) -> String {
+/// A row with its own first cell and one of a few suffixes.
+fn row_with_suffix(number: usize, kind: usize) -> String {
     let quoted = if kind.is_multiple_of(3) { "\"Example, Inc.\"" } else { "Example" };
     format!("device-{number},{kind}-and-more-than-is-needed-to-find-it,{quoted},{}\n", kind % 2)
 }
 
-/// A decoder that has read the header and some rows.
+/// A decoder that has read the header and these rows.
 fn after(rows: impl Iterator<Item = String>) -> Decoder {
     let mut decoder = Decoder::default().with_batch_rows(usize::MAX);
     let first = format!("a,b,c,d\n,,,{}\n", " ".repeat(FIRST_BYTES));
@@ -72,16 +72,16 @@ fn after(rows: impl Iterator<Item = String>) -> Decoder {
 }
 
 #[test]
-fn rows_with_the_same_tail_have_the_same_cells_after_the_first() {
-    let batch = after((0..1000).map(|it| row_of(it, it % 7))).take_batch();
+fn rows_with_the_same_suffix_number_have_the_same_cells_after_the_first() {
+    let batch = after((0..1000).map(|number| row_with_suffix(number, number % 7))).take_batch();
     let mut kinds = [None; 7];
     let mut known = 0;
-    for row in (1..batch.len()).filter(|&row| batch.tail(row) != NO_TAIL) {
+    for row in (1..batch.len()).filter(|&row| batch.suffix(row) != NO_SUFFIX) {
         let kind = (row - 1) % 7;
         known += 1;
-        assert_eq!(*kinds[kind].get_or_insert(batch.tail(row)), batch.tail(row));
-        let cells = [0, 1, 2, 3].map(|it| batch.column(Some(it)).cell(row)).join(",");
-        let expected = row_of(row - 1, kind).replace('"', "");
+        assert_eq!(*kinds[kind].get_or_insert(batch.suffix(row)), batch.suffix(row));
+        let cells = [0, 1, 2, 3].map(|column| batch.column(Some(column)).cell(row)).join(",");
+        let expected = row_with_suffix(row - 1, kind).replace('"', "");
         assert_eq!(cells, expected.trim_end());
     }
     assert!(known > 900, "{known} of 1000 rows");
@@ -90,8 +90,8 @@ fn rows_with_the_same_tail_have_the_same_cells_after_the_first() {
 }
 
 #[test]
-fn rows_that_cannot_be_known_are_soon_not_looked_for() {
-    let rows =
-        (0..5000).map(|it| format!("\"device-{it}\",one and the same for all of them,x,y\n"));
-    assert!(!after(rows).tails.are_useful());
+fn the_suffix_cache_is_disabled_when_rows_never_hit_it() {
+    let rows = (0..5000)
+        .map(|number| format!("\"device-{number}\",one and the same for all of them,x,y\n"));
+    assert!(!after(rows).suffix_cache.is_enabled());
 }

@@ -1,4 +1,4 @@
-//! From batches of rows to the tables of a step.
+//! The mapping of batches of rows to the tables of a step.
 
 use core_model::entity::EntityType;
 use core_model::relationship::{End, RelationshipType};
@@ -13,27 +13,27 @@ use crate::entities::{EntityTable, RowKeys};
 use crate::graph::Graph;
 use crate::header::{ColumnMap, near_names};
 use crate::keys::UNKNOWN;
-use crate::refusal::{QuarantineReason, QuarantinedRow};
+use crate::rejection::{QuarantineReason, QuarantinedRow};
 
 /// The longest key, in bytes.
 const MAX_KEY_BYTES: usize = 256;
 
-/// After so many rows the edges that they have drawn are settled. For each row and relationship 12 bytes
-/// wait until then, and as many again are in use while they are settled.
-const SETTLED_ROWS: usize = 1 << 18;
+/// The number of rows after which their edges are flushed. Until then each row takes 12 bytes per
+/// relationship type, and the same again during the flush.
+const ROWS_PER_FLUSH: usize = 1 << 18;
 
-/// From batches to the tables of a step. Apart from the decoder so that both can be borrowed.
+/// Maps batches to the tables of a step. Separate from the decoder so that both can be borrowed.
 pub(super) struct Mapper {
     step: &'static Step,
     /// The zone of times that name none.
     pub(super) zone: TimeZone,
-    /// Where the declared columns stand in the current file, once its header was read.
+    /// The positions of the declared columns in the current file, once its header was read.
     columns: Option<ColumnMap>,
     entities: Vec<EntityTable>,
     edges: Vec<Edges>,
-    /// Whether each row since edges were settled last has added something.
+    /// True for each row since the last flush that has added something.
     added: Vec<bool>,
-    /// How many of these rows have no usable key.
+    /// The number of these rows without a usable key.
     unusable: u64,
     used: u64,
     merged: u64,
@@ -43,10 +43,10 @@ pub(super) struct Mapper {
 /// Buffers of one batch, kept for the next.
 #[derive(Default)]
 struct Scratch {
-    /// Rows without a usable key.
+    /// True for each row without a usable key.
     unusable: Vec<bool>,
-    /// For each entity type of the step, the keys that were made for rows without one.
-    made_keys: Vec<Vec<String>>,
+    /// For each entity type of the step, the keys derived for rows without one.
+    derived_keys: Vec<Vec<String>>,
     /// For each entity type of the step, the number of each row's entity, or [`UNKNOWN`].
     numbers: Vec<Vec<u32>>,
     new_rows: Vec<usize>,
@@ -60,8 +60,8 @@ impl Mapper {
             step,
             zone: TimeZone::UTC,
             columns: None,
-            entities: step.entities.iter().map(|it| EntityTable::new(it)).collect(),
-            edges: step.relationships.iter().map(|it| Edges::new(it)).collect(),
+            entities: step.entities.iter().map(|entity| EntityTable::new(entity)).collect(),
+            edges: step.relationships.iter().map(|relationship| Edges::new(relationship)).collect(),
             added: Vec::new(),
             unusable: 0,
             used: 0,
@@ -70,13 +70,13 @@ impl Mapper {
         }
     }
 
-    /// Where the declared columns stand in the current file, found once.
+    /// Returns the positions of the declared columns in the current file, found once.
     pub(super) fn columns(&mut self, header: &[String]) -> Result<&ColumnMap, IngestError> {
         if self.columns.is_none() {
-            let columns = ColumnMap::of_step(self.step, header);
+            let columns = ColumnMap::from_header(self.step, header);
             let missing = columns.missing_keys(self.step);
             if !missing.is_empty() {
-                let near = missing.iter().flat_map(|it| near_names(it, header));
+                let near = missing.iter().flat_map(|column| near_names(column, header));
                 let near = near.map(str::to_owned).collect();
                 return Err(IngestError::MissingKey { columns: missing, near });
             }
@@ -88,31 +88,32 @@ impl Mapper {
         Ok(self.columns.as_ref().expect("set above"))
     }
 
-    /// Notes in the account which columns the current file has, and forgets where they stand.
+    /// Adds the current file's missing columns to the account, and ends the file.
     pub(super) fn end_file(&mut self, account: &mut RowAccount) {
         let columns = self.columns.take().expect("a file that ends well has a header");
-        let lacks = |end: &End| end.column.is_some_and(|it| columns.position(it).is_none());
+        let lacks = |end: &End| end.column.is_some_and(|column| columns.position(column).is_none());
         let relationships = self.step.relationships.iter();
-        let without_end = relationships.filter(|it| lacks(&it.from) || lacks(&it.to));
-        push_new(&mut account.missing_ends, without_end.map(|it| it.type_name));
+        let without_end = relationships
+            .filter(|relationship| lacks(&relationship.from) || lacks(&relationship.to));
+        push_new(&mut account.missing_ends, without_end.map(|relationship| relationship.type_name));
         push_new(&mut account.missing_columns, columns.missing.iter().copied());
         account.unknown_columns = account.unknown_columns.max(columns.unknown);
     }
 
-    /// Refuses more text than a table can hold.
+    /// Rejects more text than a table can hold.
     pub(super) fn check_size(&self) -> Result<(), IngestError> {
-        let too_large = self.entities.iter().find(|it| it.is_too_large());
+        let too_large = self.entities.iter().find(|table| table.is_too_large());
         too_large.map_or(Ok(()), |table| {
             Err(IngestError::TooLarge { type_name: table.entity().type_name })
         })
     }
 
-    /// Ends the export; `account` has what the mapper does not know.
+    /// Ends the export; `account` has the counts of the other stages.
     pub(super) fn into_tables(
         mut self,
         mut account: RowAccount,
     ) -> Result<StepTables, IngestError> {
-        self.settle_edges();
+        self.flush_edges();
         for table in &mut self.entities {
             table.end_rows();
         }
@@ -123,7 +124,7 @@ impl Mapper {
         Ok(StepTables { entities: self.entities, edges: self.edges, account, protection: None })
     }
 
-    /// Adds what the rows of a batch say. Those that cannot be used go to `quarantine`.
+    /// Adds the rows of a batch. Unusable rows go to `quarantine`.
     pub(super) fn apply(
         &mut self,
         graph: &Graph,
@@ -133,62 +134,68 @@ impl Mapper {
         if batch.is_empty() {
             return;
         }
-        self.make_keys(batch);
+        self.derive_keys(batch);
         self.find_unusable_rows(batch, quarantine);
         self.add_entities(batch);
         self.draw_edges(graph, batch);
-        self.unusable += self.scratch.unusable.iter().filter(|&&it| it).count() as u64;
-        if self.added.len() >= SETTLED_ROWS {
-            self.settle_edges();
+        self.unusable +=
+            self.scratch.unusable.iter().filter(|&&is_unusable| is_unusable).count() as u64;
+        if self.added.len() >= ROWS_PER_FLUSH {
+            self.flush_edges();
         }
     }
 
-    /// Adds the edges that rows have drawn, and counts these rows: which of them added something is known
-    /// only then.
-    fn settle_edges(&mut self) {
+    /// Flushes the pending edges, and counts the rows that drew them: only now is it known which of
+    /// them added something.
+    fn flush_edges(&mut self) {
         for edges in &mut self.edges {
-            edges.settle(&mut self.added);
+            edges.flush(&mut self.added);
         }
-        let used = self.added.iter().filter(|&&it| it).count() as u64;
+        let used = self.added.iter().filter(|&&has_added| has_added).count() as u64;
         self.used += used;
         self.merged += self.added.len() as u64 - used - self.unusable;
         self.added.clear();
         self.unusable = 0;
     }
 
-    /// Makes keys for the rows that have none, where a type says from what.
-    fn make_keys(&mut self, batch: &Batch) {
+    /// Derives keys for the rows that have none, if the type declares columns for that.
+    fn derive_keys(&mut self, batch: &Batch) {
         let columns = self.columns.as_ref().expect("found before the first batch");
-        let made_keys = &mut self.scratch.made_keys;
-        made_keys.resize_with(self.step.entities.len(), Vec::new);
-        for (entity, made) in self.step.entities.iter().zip(made_keys) {
-            made.clear();
+        let derived_keys = &mut self.scratch.derived_keys;
+        derived_keys.resize_with(self.step.entities.len(), Vec::new);
+        for (entity, derived) in self.step.entities.iter().zip(derived_keys) {
+            derived.clear();
             let keys = batch.column(columns.position(entity.key_column));
-            if entity.key_else.is_empty() || keys.cells().all(|it| !it.is_empty()) {
+            if entity.key_else.is_empty() || keys.cells().all(|cell| !cell.is_empty()) {
                 continue;
             }
-            let parts: Vec<Column<'_>> =
-                entity.key_else.iter().map(|it| batch.column(columns.position(it))).collect();
-            made.extend((0..batch.len()).map(|row| made_key(&parts, row)));
+            let parts: Vec<Column<'_>> = entity
+                .key_else
+                .iter()
+                .map(|column| batch.column(columns.position(column)))
+                .collect();
+            derived.extend((0..batch.len()).map(|row| derive_key(&parts, row)));
         }
     }
 
-    /// Finds the entities that are known, and sets aside the rows whose entities cannot be identified.
+    /// Finds the known entities, and quarantines the rows whose entities cannot be identified.
     fn find_unusable_rows(&mut self, batch: &Batch, mut quarantine: impl FnMut(QuarantinedRow)) {
-        let Scratch { unusable, made_keys, numbers, .. } = &mut self.scratch;
+        let Scratch { unusable, derived_keys, numbers, .. } = &mut self.scratch;
         unusable.clear();
         unusable.resize(batch.len(), false);
         numbers.resize_with(self.entities.len(), Vec::new);
         let columns = self.columns.as_ref().expect("found before the first batch");
-        for ((table, numbers), made) in self.entities.iter_mut().zip(numbers).zip(&*made_keys) {
+        for ((table, numbers), derived) in self.entities.iter_mut().zip(numbers).zip(&*derived_keys)
+        {
             let entity = table.entity();
-            // A pseudonym is always a key, so that what it stands for is judged.
-            let keys = batch.full_column(columns.position(entity.key_column)).or_else(made);
-            table.find_rows(batch, columns, made, numbers);
+            // A pseudonym is always a valid key, so the unredacted cell is checked.
+            let keys =
+                batch.unredacted_column(columns.position(entity.key_column)).with_fallback(derived);
+            table.find_rows(batch, columns, derived, numbers);
             for (row, &number) in numbers.iter().enumerate() {
-                // A known key was looked at when it was new.
+                // A known key was checked when it was new.
                 if number == UNKNOWN
-                    && let Some(reason) = reason_against_key(keys.cell(row), entity)
+                    && let Some(reason) = key_defect(keys.cell(row), entity)
                     && !std::mem::replace(&mut unusable[row], true)
                 {
                     let (file, line) = (batch.file(), batch.line(row));
@@ -200,11 +207,12 @@ impl Mapper {
 
     fn add_entities(&mut self, batch: &Batch) {
         let columns = self.columns.as_ref().expect("found before the first batch");
-        let Scratch { unusable, made_keys, numbers, new_rows, .. } = &mut self.scratch;
+        let Scratch { unusable, derived_keys, numbers, new_rows, .. } = &mut self.scratch;
         let first = self.added.len();
         self.added.resize(first + batch.len(), false);
-        for ((table, numbers), made) in self.entities.iter_mut().zip(numbers).zip(&*made_keys) {
-            let row_keys = RowKeys { unusable, made };
+        for ((table, numbers), derived) in self.entities.iter_mut().zip(numbers).zip(&*derived_keys)
+        {
+            let row_keys = RowKeys { unusable, derived };
             table.add(batch, columns, row_keys, &self.zone, numbers, new_rows);
             for &row in &*new_rows {
                 self.added[first + row] = true;
@@ -216,13 +224,13 @@ impl Mapper {
         let columns = self.columns.as_ref().expect("found before the first batch");
         let Scratch { unusable, numbers, found, .. } = &mut self.scratch;
         let added = self.added.len() - batch.len();
-        let first = u32::try_from(added).expect("edges are settled after far fewer rows");
+        let first = u32::try_from(added).expect("edges are flushed after far fewer rows");
         for edges in &mut self.edges {
             let RelationshipType { from, to, .. } = edges.relationship();
             let [found_from, found_to] = &mut *found;
             let ends = [(from, found_from), (to, found_to)].map(|(end, found)| {
                 own_numbers(&self.entities, numbers, end.entity).unwrap_or_else(|| {
-                    let column = end.column.and_then(|it| columns.position(it));
+                    let column = end.column.and_then(|byte| columns.position(byte));
                     find_end(end, graph, batch.column(column), found);
                     found
                 })
@@ -240,9 +248,9 @@ fn push_new(names: &mut Vec<&'static str>, found: impl Iterator<Item = &'static 
     }
 }
 
-/// A key from the cells that identify a row's entity together; empty if they are all empty. The same
-/// cells give the same key on every run and every machine.
-fn made_key(parts: &[Column<'_>], row: usize) -> String {
+/// Derives a key from the cells that identify a row's entity together; empty if they are all empty.
+/// The same cells give the same key on every run and every machine.
+fn derive_key(parts: &[Column<'_>], row: usize) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut is_empty = true;
     for part in parts {
@@ -258,12 +266,12 @@ fn made_key(parts: &[Column<'_>], row: usize) -> String {
     format!("made-{}", &hasher.finalize().to_hex()[..32])
 }
 
-/// Why a cell is no key of a type, if it is none.
-fn reason_against_key(cell: &str, entity: &EntityType) -> Option<QuarantineReason> {
+/// Returns the reason why a cell is not a valid key of a type.
+fn key_defect(cell: &str, entity: &EntityType) -> Option<QuarantineReason> {
     match cell.len() {
         0 => Some(QuarantineReason::NoKey),
         _ if cell.eq_ignore_ascii_case(entity.key_column) => Some(QuarantineReason::RepeatedHeader),
-        1..=MAX_KEY_BYTES if cell.bytes().all(|it| matches!(it, b' '..=b'~')) => None,
+        1..=MAX_KEY_BYTES if cell.bytes().all(|byte| matches!(byte, b' '..=b'~')) => None,
         1..=MAX_KEY_BYTES => {
             cell.chars().any(is_invisible).then_some(QuarantineReason::InvisibleKey)
         }
@@ -271,8 +279,8 @@ fn reason_against_key(cell: &str, entity: &EntityType) -> Option<QuarantineReaso
     }
 }
 
-/// Whether a character leaves no mark, looks like a space, changes the direction of those around it, or
-/// stands for one that is no text.
+/// Returns true for a character that leaves no mark, looks like a space, changes the writing
+/// direction, or stands for one that is not text.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || (!character.is_ascii() && character.is_whitespace())
@@ -289,23 +297,24 @@ fn own_numbers<'a>(
     numbers: &'a [Vec<u32>],
     entity: &EntityType,
 ) -> Option<&'a [u32]> {
-    let position = tables.iter().position(|it| it.entity().type_name == entity.type_name)?;
+    let position = tables.iter().position(|table| table.entity().type_name == entity.type_name)?;
     Some(&numbers[position])
 }
 
-/// The number of what each row names at one end of an edge, for a type that an earlier step made.
+/// Finds the number of the entity that each row names at one end of an edge, for a type of an
+/// earlier step.
 fn find_end(end: &End, graph: &Graph, cells: Column<'_>, found: &mut Vec<u32>) {
     let table = graph.entity_table(end.entity.type_name);
     found.clear();
     match table {
         _ if end.column.is_none() => {
-            let only = table.filter(|it| it.len() == 1).map_or(UNKNOWN, |_| 0);
+            let only = table.filter(|table| table.len() == 1).map_or(UNKNOWN, |_| 0);
             return found.extend(cells.cells().map(|_| only));
         }
         Some(table) => table.find_all(cells.cells(), found),
         None => found.extend(cells.cells().map(|_| UNKNOWN)),
     }
-    for (row, number) in found.iter_mut().enumerate().filter(|(_, it)| **it == UNKNOWN) {
+    for (row, number) in found.iter_mut().enumerate().filter(|(_, number)| **number == UNKNOWN) {
         if cells.cell(row).is_empty() {
             *number = UNNAMED;
         }

@@ -10,12 +10,12 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::UInt32Type;
 use core_ingest::graph::{Graph, SortedGraph};
 use core_ingest::listing;
-use core_ingest::refusal::RefusalReason;
+use core_ingest::rejection::RejectionReason;
 use core_ingest::step::{IngestError, ReadError, RowAccount, StepIngest};
 use core_ingest::values::Tag;
 use proptest::prelude::*;
 
-use crate::support::{ingest, refused};
+use crate::support::{ingest, rejected};
 use crate::twin;
 use crate::types::{SHELF, SHELF_HAS_THING, SHELVES, THING, THINGS};
 
@@ -30,7 +30,7 @@ fn things_of(graph: Graph) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
 }
 
 fn batches(graph: &SortedGraph, type_name: &str) -> Vec<RecordBatch> {
-    let entities = graph.entities().find(|it| it.entity.type_name == type_name);
+    let entities = graph.entities().find(|table| table.entity.type_name == type_name);
     let entities = entities.expect("the type was made");
     let batches = graph.entity_batches(entities).expect("they are kept");
     batches.collect::<Result<_, _>>().expect("the schema fits")
@@ -45,7 +45,7 @@ fn edge_batches(graph: &SortedGraph) -> Vec<RecordBatch> {
 const TWO_SHELVES: &str = "shelf.uid\ns1\ns2\n";
 
 #[test]
-fn g4_rows_of_a_known_key_add_their_edges_and_are_told_apart() {
+fn g4_rows_of_a_known_key_add_their_edges_and_count_as_identical_or_conflicting() {
     let mut graph = Graph::default();
     ingest(&mut graph, &SHELVES, TWO_SHELVES);
     let account = ingest(
@@ -86,8 +86,8 @@ fn g4_rows_of_a_known_key_add_their_edges_and_are_told_apart() {
 }
 
 #[test]
-fn f12_an_export_without_a_key_column_is_refused_and_one_without_another_is_not() {
-    let error = refused(&THINGS, b"shelf.uid,thing.name\ns1,one\n");
+fn f12_a_missing_key_column_rejects_the_export_and_any_other_does_not() {
+    let error = rejected(&THINGS, b"shelf.uid,thing.name\ns1,one\n");
     assert_eq!(error, IngestError::MissingKey { columns: vec!["thing.uid"], near: vec![] });
     let mut graph = Graph::default();
     ingest(&mut graph, &SHELVES, TWO_SHELVES);
@@ -97,14 +97,14 @@ fn f12_an_export_without_a_key_column_is_refused_and_one_without_another_is_not(
 }
 
 #[test]
-fn a_cut_export_leaves_nothing_behind() {
-    let error = refused(&THINGS, b"thing.uid,thing.name\nt1,one\nt2,\"tw");
-    let IngestError::Refused(refusal) = error else { panic!("a refusal: {error:?}") };
-    assert_eq!((refusal.line, refusal.reason), (3, RefusalReason::Unterminated));
+fn a_truncated_export_leaves_nothing_behind() {
+    let error = rejected(&THINGS, b"thing.uid,thing.name\nt1,one\nt2,\"tw");
+    let IngestError::Rejected(rejection) = error else { panic!("a refusal: {error:?}") };
+    assert_eq!((rejection.line, rejection.reason), (3, RejectionReason::Unterminated));
 }
 
 #[test]
-fn f21_a_key_that_is_overlong_or_invisible_is_set_aside() {
+fn f21_a_row_with_an_overlong_or_invisible_key_is_quarantined() {
     let mut graph = Graph::default();
     let long = "k".repeat(257);
     let export = format!(
@@ -127,7 +127,7 @@ fn a_tag_is_on_every_entity() {
 }
 
 #[test]
-fn what_an_incomplete_run_does_not_see_is_carried_over_and_new_values_win() {
+fn objects_that_an_incomplete_run_misses_are_carried_over_and_new_values_win() {
     let mut before = Graph::default();
     ingest(&mut before, &SHELVES, TWO_SHELVES);
     let export = "shelf.uid,thing.uid,thing.name,thing.label\ns1,t|1,old,red\ns2,t2,two,blue\n";
@@ -164,7 +164,7 @@ fn what_an_incomplete_run_does_not_see_is_carried_over_and_new_values_win() {
 }
 
 #[test]
-fn a_row_without_a_key_gets_one_from_what_identifies_it() {
+fn a_row_without_a_key_gets_one_derived_from_its_identifying_columns() {
     let mut graph = Graph::default();
     ingest(&mut graph, &SHELVES, TWO_SHELVES);
     let rows = "s1,,one,A1,Acme\ns2,,one,A1,Acme\ns1,,two,A,1Acme\ns1,t1,three,,\ns1,,lost,,\n";
@@ -188,7 +188,7 @@ fn a_row_without_a_key_gets_one_from_what_identifies_it() {
 }
 
 #[test]
-fn an_export_without_the_end_of_an_edge_says_so() {
+fn an_export_without_an_end_of_its_edges_reports_it() {
     let mut graph = Graph::default();
     ingest(&mut graph, &SHELVES, TWO_SHELVES);
     let account = ingest(&mut graph, &THINGS, "thing.uid,thing.name\nt1,one\n");
@@ -198,7 +198,7 @@ fn an_export_without_the_end_of_an_edge_says_so() {
 }
 
 #[test]
-fn a_property_of_which_the_export_says_nothing_keeps_its_value() {
+fn a_property_that_the_export_lacks_keeps_its_value() {
     let mut before = Graph::default();
     ingest(&mut before, &SHELVES, TWO_SHELVES);
     ingest(&mut before, &THINGS, "shelf.uid,thing.uid,thing.name,thing.label\ns1,t1,one,red\n");
@@ -207,17 +207,18 @@ fn a_property_of_which_the_export_says_nothing_keeps_its_value() {
     let mut now = Graph::default();
     ingest(&mut now, &SHELVES, TWO_SHELVES);
     ingest(&mut now, &THINGS, "shelf.uid,thing.uid,thing.label\ns1,t1,\ns1,t2,blue\n");
-    let doubtful = now.entity_table(THING.type_name).expect("made").doubtful();
-    assert_eq!(doubtful.collect::<Vec<_>>(), ["name", "displayName"]);
-    now.keep_doubtful(&THING, &things).expect("a table of things");
+    let unreliable_properties =
+        now.entity_table(THING.type_name).expect("made").unreliable_properties();
+    assert_eq!(unreliable_properties.collect::<Vec<_>>(), ["name", "displayName"]);
+    now.restore_unreliable(&THING, &things).expect("a table of things");
     let listing = listing::list(now, &THINGS).expect("the schema fits");
-    // The label was listed and is empty, so it is gone; the name was not listed, so it stays.
+    // The label was listed and is empty, so it is removed; the name was not listed, so it stays.
     assert!(listing.contains("_key: \"shop_thing:t1\"\nname: \"one\"\ndisplayName: \"one\"\n\n"));
     assert!(listing.contains("_key: \"shop_thing:t2\"\nname: \"t2\"\n"));
 }
 
 #[test]
-fn what_is_never_null_gets_a_value_from_a_generation_that_has_none() {
+fn a_property_that_is_never_null_gets_a_default_if_the_earlier_generation_lacks_it() {
     let keys: arrow_array::StringArray = vec!["shop_thing:t7"].into();
     let batch = RecordBatch::try_from_iter([("_key", std::sync::Arc::new(keys) as _)]);
     let mut graph = Graph::default();
@@ -229,7 +230,7 @@ fn what_is_never_null_gets_a_value_from_a_generation_that_has_none() {
 }
 
 #[test]
-fn edges_are_missed_unless_another_step_has_removed_an_end() {
+fn edges_count_as_missing_unless_another_step_removed_an_end() {
     let mut before = Graph::default();
     ingest(&mut before, &SHELVES, TWO_SHELVES);
     ingest(&mut before, &THINGS, "shelf.uid,thing.uid\ns1,t1\ns1,t2\ns1,t3\ns2,t1\ns2,t4\n");
@@ -237,7 +238,8 @@ fn edges_are_missed_unless_another_step_has_removed_an_end() {
     let mut now = Graph::default();
     ingest(&mut now, &SHELVES, "shelf.uid\ns1\n");
     ingest(&mut now, &THINGS, "shelf.uid,thing.uid\ns1,t1\n,t2\n");
-    // s1-t1 is here, s1-t2 is missed, and so is s1-t3 with its thing; s2 is gone with its edges.
+    // s1-t1 is here; s1-t2 is missing, and so is s1-t3 together with its thing; s2 went with its
+    // edges.
     let missing = now.count_missing_edges(&THINGS, &SHELF_HAS_THING, &edges[0]);
     assert_eq!(missing.expect("a table of edges"), 2);
 }
@@ -288,7 +290,7 @@ fn read_back(graph: Graph, account: &RowAccount) -> twin::Graph {
         let (keys, names, labels) = (text("_key"), text("name"), text("label"));
         for row in 0..batch.num_rows() {
             let uid = THING.uid_of_key(keys.value(row)).expect("a key of the type");
-            let value = |it: Option<&str>| it.map(str::to_owned);
+            let value = |text: Option<&str>| text.map(str::to_owned);
             let values =
                 (value(names.iter().nth(row).flatten()), value(labels.iter().nth(row).flatten()));
             found.things.insert(uid, values);
@@ -319,7 +321,7 @@ proptest! {
         let rows: Vec<[String; 4]> = rows.into_iter()
             .map(|(shelf, uid, name, label)| [shelf, uid, name.trim_ascii().to_owned(), label])
             .collect();
-        let shelves: BTreeSet<String> = (0..6).map(|it| format!("s{it}")).collect();
+        let shelves: BTreeSet<String> = (0..6).map(|number| format!("s{number}")).collect();
         let mut graph = Graph::default();
         let export: Vec<String> = shelves.iter().cloned().collect();
         ingest(&mut graph, &SHELVES, &format!("shelf.uid\n{}\n", export.join("\n")));
@@ -340,7 +342,7 @@ proptest! {
     }
 }
 
-/// Bytes that come a few at a time and then fail, if they are to.
+/// A reader that returns a few bytes at a time, and may then fail.
 struct Slow<'a> {
     bytes: &'a [u8],
     fails: bool,
@@ -358,7 +360,7 @@ impl Read for Slow<'_> {
     }
 }
 
-/// So many rows that several blocks wait for each other; some are set aside, by either of two threads.
+/// Enough rows for several blocks to wait; two threads quarantine some of them.
 fn many_rows() -> String {
     let mut csv = "shelf.uid,thing.uid,thing.name,thing.label\n".to_owned();
     for row in 0..60_000 {
@@ -373,7 +375,7 @@ fn many_rows() -> String {
 }
 
 #[test]
-fn a_file_that_threads_read_together_gives_what_its_bytes_give_on_one() {
+fn reading_on_several_threads_equals_reading_on_one() {
     let csv = many_rows();
     let mut expected = Graph::default();
     ingest(&mut expected, &SHELVES, TWO_SHELVES);
@@ -391,7 +393,7 @@ fn a_file_that_threads_read_together_gives_what_its_bytes_give_on_one() {
 }
 
 #[test]
-fn a_file_whose_bytes_fail_or_are_refused_ends_on_all_threads() {
+fn a_failing_or_rejected_file_ends_on_all_threads() {
     let mut graph = Graph::default();
     ingest(&mut graph, &SHELVES, TWO_SHELVES);
     let read = |csv: &str, fails| {
@@ -400,14 +402,14 @@ fn a_file_whose_bytes_fail_or_are_refused_ends_on_all_threads() {
     let rows = many_rows();
     assert!(matches!(read(&rows, true), Err(ReadError::Bytes(_))));
     let stray = format!("{rows}s1,t\"1,,\n{rows}");
-    assert!(matches!(read(&stray, true), Err(ReadError::Refused(IngestError::Refused(_)))));
-    // What the first batch lacks is said, and not that the bytes fail later.
+    assert!(matches!(read(&stray, true), Err(ReadError::Rejected(IngestError::Rejected(_)))));
+    // The missing column of the first batch is reported, not the later failure of the bytes.
     let other = rows.replacen("thing.uid", "other.uid", 1);
-    let refused = read(&other, true);
-    assert!(matches!(refused, Err(ReadError::Refused(IngestError::MissingKey { .. }))));
+    let rejected = read(&other, true);
+    assert!(matches!(rejected, Err(ReadError::Rejected(IngestError::MissingKey { .. }))));
 }
 
-/// Bytes of a defective reader.
+/// A reader that panics.
 struct Broken;
 
 impl Read for Broken {
@@ -417,7 +419,7 @@ impl Read for Broken {
 }
 
 #[test]
-fn a_panic_on_any_thread_ends_the_reading_and_is_passed_on() {
+fn a_panic_on_any_thread_ends_the_pipeline_and_is_propagated() {
     let graph = Graph::default();
     let mut ingest = StepIngest::new(&THINGS, &graph);
     let csv = many_rows();
@@ -428,7 +430,7 @@ fn a_panic_on_any_thread_ends_the_reading_and_is_passed_on() {
 }
 
 #[test]
-fn what_edges_do_not_need_can_be_let_go_of_once_it_was_written() {
+fn values_that_edges_do_not_need_can_be_released_once_written() {
     let mut graph = Graph::default();
     ingest(&mut graph, &SHELVES, TWO_SHELVES);
     ingest(&mut graph, &THINGS, "shelf.uid,thing.uid,thing.name,thing.label\ns1,t1,one,blue\n");

@@ -1,12 +1,13 @@
-//! The engine held against its plain twin, and the rules for files, rows, entities and edges.
+//! Tests of the decoder and the mapping against their plain twins, and of the rules for files,
+//! rows, entities and edges.
 
+mod conflicts;
 mod contract;
 mod decoder;
 mod decompression;
 mod graph;
 mod parts;
-mod protected;
-mod rivals;
+mod redaction;
 mod support;
 mod twin;
 mod types;

@@ -1,9 +1,9 @@
-//! Exports that come in parts: patterns, several files of one step, and whether the parts are right.
+//! Exports that come in parts: patterns, several files of one step, and coverage.
 
 use core_ingest::coverage::Coverage;
 use core_ingest::graph::Graph;
 use core_ingest::partition::{Pattern, PatternError, cover_hexadecimal};
-use core_ingest::refusal::{QuarantineReason, QuarantinedRow};
+use core_ingest::rejection::{QuarantineReason, QuarantinedRow};
 use core_ingest::step::{IngestError, StepIngest, StepTables};
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ fn pattern(text: &str) -> Pattern {
     Pattern::parse(text).expect("a pattern")
 }
 
-/// Reads files of one export, each with the pattern that it is expected to match in a column.
+/// Reads files of one export, each with the pattern that a column must match.
 fn read_parts(
     graph: &Graph,
     files: &[(&str, Option<&str>)],
@@ -66,7 +66,7 @@ fn files_of_one_export_make_one_table_whatever_the_order_of_their_columns() {
 }
 
 #[test]
-fn rows_that_are_set_aside_are_told_by_file_and_line() {
+fn quarantined_rows_are_listed_by_file_and_line() {
     let parts = [
         ("thing.uid,thing.name\n1,a\nshort\n", None),
         ("thing.uid,thing.name\n,b\nlong,b,c\n", None),
@@ -74,7 +74,7 @@ fn rows_that_are_set_aside_are_told_by_file_and_line() {
     let tables = read_parts(&Graph::default(), &parts, "thing.uid", 5).expect("accepted");
     let width = |cells| QuarantineReason::Width { cells, expected: 2 };
     let mut listed = tables.account.decoder.quarantine.listed;
-    listed.sort_unstable_by_key(|it| (it.file, it.line));
+    listed.sort_unstable_by_key(|row| (row.file, row.line));
     assert_eq!(
         listed,
         [
@@ -86,7 +86,7 @@ fn rows_that_are_set_aside_are_told_by_file_and_line() {
 }
 
 #[test]
-fn one_file_that_is_refused_refuses_the_export() {
+fn a_rejected_file_rejects_the_export() {
     let good = "thing.uid\n1\n";
     for bad in ["thing.uid\n\"2\n", "thing.name\n2\n", "", "<html>"] {
         for parts in [[(good, None), (bad, None)], [(bad, None), (good, None)]] {
@@ -97,7 +97,7 @@ fn one_file_that_is_refused_refuses_the_export() {
 }
 
 #[test]
-fn what_a_column_of_any_file_lacks_is_told_once() {
+fn a_column_missing_in_several_files_is_reported_once() {
     let parts = [
         ("thing.uid,thing.name,x\n1,a,\n", None),
         ("thing.uid,shelf.uid,x,y\n2,s1,,\n", None),
@@ -116,14 +116,14 @@ fn rows_outside_their_part_are_used_and_counted() {
     let tables = read_parts(&Graph::default(), &both, "thing.uid", 100).expect("accepted");
     assert_eq!(tables.account.outside_partition, 3);
     assert_eq!((tables.account.used, tables.account.merged), (3, 3));
-    // A file that lacks the column proves nothing; nor does one of which nothing is expected.
+    // A file that lacks the column proves nothing; nor does a file without an expectation.
     let without = [("thing.uid\n0a\n", Some("s*")), (all, None)];
     let tables = read_parts(&Graph::default(), &without, "shelf.uid", 100).expect("accepted");
     assert_eq!(tables.account.outside_partition, 1);
 }
 
 #[test]
-fn coverage_counts_the_rows_that_no_part_would_have() {
+fn coverage_counts_the_rows_that_no_part_has() {
     let patterns = ["0*", "1*"].map(pattern);
     let uncovered = |file: &str, column: &str, chunk: usize| {
         let mut coverage = Coverage::new(&THINGS, column, &patterns);
@@ -132,20 +132,20 @@ fn coverage_counts_the_rows_that_no_part_would_have() {
         }
         coverage.finish()
     };
-    let rows: Vec<String> = (0..3000).map(|it| format!("{:x}{it}\n", it % 3)).collect();
+    let rows: Vec<String> = (0..3000).map(|number| format!("{:x}{number}\n", number % 3)).collect();
     let rows = rows.concat();
     for chunk in [50, 100_000] {
         let found = uncovered(&format!("thing.uid\n{rows}"), "thing.uid", chunk);
         assert_eq!(found, Ok(1000));
     }
-    // The empty value, and rows of which nobody knows where they belong.
+    // The empty value, and quarantined rows.
     assert_eq!(uncovered("thing.uid,x\n0a,\n,\n0a\n", "thing.uid", 9), Ok(2));
     assert_eq!(uncovered("thing.uid\n0a\n", "shelf.uid", 9), Ok(1));
     assert!(uncovered("thing.uid\n\"0a\n", "thing.uid", 9).is_err());
 }
 
 #[test]
-fn coverage_finds_the_column_by_its_other_names_too() {
+fn coverage_finds_the_column_by_its_aliases_too() {
     let patterns = [pattern("red*")];
     let mut coverage = Coverage::new(&THINGS, "thing.label", &patterns);
     coverage.push(b"thing.uid,thing.tag\n1,red\n2,blue\n").expect("accepted");
@@ -163,13 +163,13 @@ fn a_pattern_matches_as_nql_does() {
         ("?*", &["a", "ab"], &[""]),
     ];
     for (text, matching, others) in table {
-        assert!(matching.iter().all(|it| pattern(text).matches(it)), "{text}");
-        assert!(!others.iter().any(|it| pattern(text).matches(it)), "{text}");
+        assert!(matching.iter().all(|value| pattern(text).matches(value)), "{text}");
+        assert!(!others.iter().any(|value| pattern(text).matches(value)), "{text}");
     }
 }
 
 #[test]
-fn a_text_that_can_be_no_pattern_is_refused() {
+fn a_text_that_is_not_a_pattern_is_rejected() {
     assert_eq!(Pattern::parse(""), Err(PatternError::Empty));
     assert_eq!(Pattern::parse("a\nb"), Err(PatternError::ControlCharacter));
     assert_eq!(Pattern::parse(&"é".repeat(257)), Err(PatternError::TooLong));
@@ -177,7 +177,7 @@ fn a_text_that_can_be_no_pattern_is_refused() {
 }
 
 #[test]
-fn a_pattern_is_split_by_the_next_digit_if_it_is_a_text_and_a_star() {
+fn a_pattern_of_a_text_and_a_star_is_split_by_the_next_digit() {
     let parts = pattern("0A*").split().expect("it can be split");
     let texts: Vec<&str> = parts.iter().map(Pattern::as_str).collect();
     assert_eq!((texts.len(), texts[0], texts[15]), (16, "0A0*", "0Af*"));
@@ -187,13 +187,13 @@ fn a_pattern_is_split_by_the_next_digit_if_it_is_a_text_and_a_star() {
             assert_eq!(first.overlaps(second), a == b);
         }
     }
-    assert_eq!(pattern("*").split().map(|it| it.len()), Some(16));
+    assert_eq!(pattern("*").split().map(|parts| parts.len()), Some(16));
     for whole in ["0a", "*a", "0*a*", "?*", "a?*"] {
         assert_eq!(pattern(whole).split(), None, "{whole}");
     }
 }
 
-/// The specification of matching: what a pattern means, one character after the other.
+/// The specification of matching, one character after the other.
 fn matches(pattern: &[char], value: &[char]) -> bool {
     match (pattern, value) {
         ([], []) => true,
@@ -209,7 +209,7 @@ fn matches(pattern: &[char], value: &[char]) -> bool {
 }
 
 /// All values over two letters up to a length. Two patterns of at most four items each that share a
-/// value share one of at most eight characters, made of the letters that they name.
+/// value share one of at most eight characters, made of their letters.
 fn values(length: u32) -> impl Iterator<Item = String> {
     (0..=length).flat_map(|length| {
         (0..2_u32.pow(length)).map(move |bits| {
@@ -229,34 +229,36 @@ proptest! {
     #[test]
     fn two_patterns_overlap_if_a_value_matches_both(a in "[abA*?]{1,4}", b in "[abB*?]{1,4}") {
         let (first, second) = (pattern(&a), pattern(&b));
-        let shared = values(8).find(|it| first.matches(it) && second.matches(it));
+        let shared = values(8).find(|value| first.matches(value) && second.matches(value));
         prop_assert_eq!(first.overlaps(&second), shared.is_some(), "{} {} {:?}", a, b, shared);
         prop_assert_eq!(first.overlaps(&second), second.overlaps(&first));
     }
 
     #[test]
-    fn the_parts_of_a_pattern_match_what_goes_on_with_a_digit(
+    fn the_parts_of_a_pattern_match_values_that_continue_with_a_digit(
         prefix in "[0-9a-f]{0,3}",
         value in "[0-9a-fA-F]{0,6}",
     ) {
         let parts = pattern(&format!("{prefix}*")).split().expect("it can be split");
-        let matching = parts.iter().filter(|it| it.matches(&value)).count();
+        let matching = parts.iter().filter(|part| part.matches(&value)).count();
         let goes_on = value.len() > prefix.len() && pattern(&format!("{prefix}*")).matches(&value);
         prop_assert_eq!(matching, usize::from(goes_on));
     }
 
     #[test]
-    fn an_export_cut_into_files_anywhere_gives_the_same_tables(
+    fn an_export_split_into_files_anywhere_gives_the_same_tables(
         rows in prop::collection::vec("(s[12])?,t[0-4],[ab]?", 0..20),
         cuts in prop::collection::vec(0_usize..20, 0..3),
     ) {
         let header = "shelf.uid,thing.uid,thing.name\n";
         let file = |rows: &[String]| format!("{header}{}\n", rows.join("\n"));
-        let mut cuts: Vec<usize> = cuts.into_iter().map(|it| it.min(rows.len())).collect();
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(rows.len())).collect();
         cuts.extend([0, rows.len()]);
         cuts.sort_unstable();
-        let files: Vec<String> = cuts.windows(2).map(|it| file(&rows[it[0]..it[1]])).collect();
-        let parts: Vec<(&str, Option<&str>)> = files.iter().map(|it| (it.as_str(), None)).collect();
+        let files = cuts.windows(2).map(|range| file(&rows[range[0]..range[1]]));
+        let files: Vec<String> = files.collect();
+        let parts = files.iter().map(|file| (file.as_str(), None));
+        let parts: Vec<(&str, Option<&str>)> = parts.collect();
         let mut whole = shelves();
         let account = ingest(&mut whole, &THINGS, &file(&rows));
         let mut graph = shelves();
@@ -268,11 +270,11 @@ proptest! {
 }
 
 fn patterns(texts: &[&str]) -> Vec<Pattern> {
-    texts.iter().map(|it| pattern(it)).collect()
+    texts.iter().map(|text| pattern(text)).collect()
 }
 
 #[test]
-fn only_all_digits_of_every_place_cover_hexadecimal_texts() {
+fn only_all_sixteen_digits_of_a_position_cover_hexadecimal_texts() {
     let digits = pattern("*").split().expect("a prefix");
     assert!(cover_hexadecimal(&digits));
     assert!(cover_hexadecimal(&patterns(&["*"])));
@@ -311,7 +313,7 @@ fn a_value_matches_exactly_only_in_the_case_of_the_pattern() {
 /// The columns of a thing. Any of them may be the first one of a file.
 const COLUMNS: [&str; 5] = ["shelf.uid", "thing.uid", "thing.serial", "thing.name", "thing.label"];
 
-/// What a row says of a thing: its cells without that of the shelf.
+/// A thing's cells without that of its shelf.
 fn thing() -> impl Strategy<Value = [String; 4]> {
     let select = |cells: &'static [&'static str]| prop::sample::select(cells).prop_map_into();
     (
@@ -326,10 +328,10 @@ fn thing() -> impl Strategy<Value = [String; 4]> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Rows that come a byte at a time are each read for themselves; those that come together are known
-    /// by what they have after their first cell.
+    /// Rows that come a byte at a time take the slow path; rows that come together are recognized
+    /// by their suffixes.
     #[test]
-    fn rows_that_repeat_others_say_what_they_would_say_alone(
+    fn rows_with_cached_suffixes_give_the_same_tables(
         files in prop::collection::vec(
             (
                 Just([0, 1, 2, 3, 4]).prop_shuffle(),
@@ -341,8 +343,10 @@ proptest! {
     ) {
         let file = |(order, things, rows): &([usize; 5], Vec<[String; 4]>, Vec<_>)| {
             let line = |cells: [&str; 5]| {
-                let cells = order.map(|it| cells[it]);
-                let quoted = cells.map(|it| if it.contains(',') { format!("\"{it}\"") } else { it.into() });
+                let cells = order.map(|index| cells[index]);
+                let quoted = cells.map(|cell| {
+                    if cell.contains(',') { format!("\"{cell}\"") } else { cell.to_owned() }
+                });
                 quoted.join(",") + "\n"
             };
             let row = |(shelf, index): &(usize, prop::sample::Index)| {
@@ -352,7 +356,8 @@ proptest! {
             line(COLUMNS) + &rows.iter().map(row).collect::<String>()
         };
         let files: Vec<String> = files.iter().map(file).collect();
-        let files: Vec<(&str, Option<&str>)> = files.iter().map(|it| (it.as_str(), None)).collect();
+        let files = files.iter().map(|file| (file.as_str(), None));
+        let files: Vec<(&str, Option<&str>)> = files.collect();
         let read = |chunk| {
             let mut graph = shelves();
             let tables = read_parts(&graph, &files, "thing.uid", chunk).expect("accepted");

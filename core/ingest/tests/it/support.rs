@@ -1,11 +1,11 @@
-//! What the cases share: exports into a graph, and a graph as text.
+//! Helpers of the tests: exports to a graph, and a graph to text.
 
 use core_ingest::graph::Graph;
 use core_ingest::listing;
 use core_ingest::step::{IngestError, RowAccount, StepIngest, StepTables};
 use core_model::step::Step;
 
-/// The tables of an export of one file.
+/// Reads the tables of an export of one file.
 pub(crate) fn tables(
     graph: &Graph,
     step: &'static Step,
@@ -24,20 +24,20 @@ pub(crate) fn ingest(graph: &mut Graph, step: &'static Step, export: &str) -> Ro
     account
 }
 
-/// Why an export is refused.
-pub(crate) fn refused(step: &'static Step, export: &[u8]) -> IngestError {
-    let found = tables(&Graph::default(), step, export).map(|it| it.account);
+/// Returns the error of a rejected export.
+pub(crate) fn rejected(step: &'static Step, export: &[u8]) -> IngestError {
+    let found = tables(&Graph::default(), step, export).map(|tables| tables.account);
     found.expect_err("the export is refused")
 }
 
-/// The entities and edges that a step makes of an export, without the counts.
+/// Lists the entities and edges that a step makes of an export, without the counts.
 pub(crate) fn listed(step: &'static Step, export: &str) -> String {
     let mut graph = Graph::default();
     ingest(&mut graph, step, export);
     listed_graph(graph, step)
 }
 
-/// The entities and edges of a step in a graph, without the counts.
+/// Lists the entities and edges of a step in a graph, without the counts.
 pub(crate) fn listed_graph(graph: Graph, step: &'static Step) -> String {
     let listing = listing::list(graph, step).expect("the schema fits");
     let (_counts, listed) = listing.split_once("\n\n").unwrap_or((&listing, ""));

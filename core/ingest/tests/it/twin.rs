@@ -1,15 +1,15 @@
 //! The specification: a whole file at once, one byte and one row at a time, into maps. Slow and
-//! plain; where the engine differs, the engine is wrong.
+//! plain; where the decoder or the mapper differs from it, they are wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use core_ingest::recognition::{FIRST_BYTES, recognize};
-use core_ingest::refusal::{QuarantineReason, RefusalReason};
+use core_ingest::rejection::{QuarantineReason, RejectionReason};
+use core_ingest::sniff::{FIRST_BYTES, sniff};
 
 const DELIMITERS: [(char, &str); 4] =
     [('\t', "tabs"), (';', "semicolons"), ('|', "vertical bars"), ('\x1F', "unit separators")];
 
-/// A file that was accepted.
+/// An accepted file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct File {
     pub(crate) header: Vec<String>,
@@ -25,21 +25,21 @@ struct Record {
 }
 
 /// Reads a file.
-pub(crate) fn read(file: &[u8]) -> Result<File, RefusalReason> {
-    if let Some(reason) = recognize(&file[..file.len().min(FIRST_BYTES)]) {
+pub(crate) fn read(file: &[u8]) -> Result<File, RejectionReason> {
+    if let Some(reason) = sniff(&file[..file.len().min(FIRST_BYTES)]) {
         return Err(reason);
     }
     let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
-    let (records, refusal) = read_records(file);
-    let blank_lines = records.iter().filter(|it| is_blank(it)).count() as u64;
-    let mut records = records.into_iter().filter(|it| !is_blank(it));
-    // What is wrong first in the file is what it is refused for.
+    let (records, rejection) = read_records(file);
+    let blank_lines = records.iter().filter(|record| is_blank(record)).count() as u64;
+    let mut records = records.into_iter().filter(|record| !is_blank(record));
+    // The first problem in the file is the reason for its rejection.
     let first = records.next();
     let header = first.as_ref().map(read_header).transpose()?;
-    if let Some(refusal) = refusal {
-        return Err(refusal);
+    if let Some(rejection) = rejection {
+        return Err(rejection);
     }
-    let header = header.ok_or(RefusalReason::Empty)?;
+    let header = header.ok_or(RejectionReason::Empty)?;
     let mut accepted = File { header, rows: Vec::new(), quarantined: Vec::new(), blank_lines };
     for record in records {
         match read_row(&record, &accepted.header) {
@@ -50,20 +50,20 @@ pub(crate) fn read(file: &[u8]) -> Result<File, RefusalReason> {
     Ok(accepted)
 }
 
-/// The records of a file up to its end or to what it is refused for.
-fn read_records(file: &[u8]) -> (Vec<Record>, Option<RefusalReason>) {
+/// The records of a file up to its end or to its rejection.
+fn read_records(file: &[u8]) -> (Vec<Record>, Option<RejectionReason>) {
     let mut records = Vec::new();
     let (mut at, mut line) = (0, 1);
     while at < file.len() {
         match read_record(file, &mut at, &mut line) {
             Ok(record) => records.push(record),
-            Err(refusal) => return (records, Some(refusal)),
+            Err(rejection) => return (records, Some(rejection)),
         }
     }
     (records, None)
 }
 
-fn read_record(file: &[u8], at: &mut usize, line: &mut u64) -> Result<Record, RefusalReason> {
+fn read_record(file: &[u8], at: &mut usize, line: &mut u64) -> Result<Record, RejectionReason> {
     let mut record = Record { line: *line, cells: Vec::new(), quoted: false };
     loop {
         let cell = if file.get(*at) == Some(&b'"') {
@@ -81,19 +81,19 @@ fn read_record(file: &[u8], at: &mut usize, line: &mut u64) -> Result<Record, Re
                 *line += 1;
                 return Ok(record);
             }
-            [b'\r', ..] => return Err(RefusalReason::LoneCarriageReturn),
-            [_, ..] => return Err(RefusalReason::TextAfterQuote),
+            [b'\r', ..] => return Err(RejectionReason::LoneCarriageReturn),
+            [_, ..] => return Err(RejectionReason::TextAfterQuote),
             [] => return Ok(record),
         }
     }
 }
 
-fn read_plain(file: &[u8], at: &mut usize) -> Result<Vec<u8>, RefusalReason> {
+fn read_plain(file: &[u8], at: &mut usize) -> Result<Vec<u8>, RejectionReason> {
     let mut cell = Vec::new();
     while let Some(&byte) = file.get(*at) {
         match byte {
             b',' | b'\r' | b'\n' => break,
-            b'"' => return Err(RefusalReason::StrayQuote),
+            b'"' => return Err(RejectionReason::StrayQuote),
             _ => cell.push(byte),
         }
         *at += 1;
@@ -101,7 +101,7 @@ fn read_plain(file: &[u8], at: &mut usize) -> Result<Vec<u8>, RefusalReason> {
     Ok(cell)
 }
 
-fn read_quoted(file: &[u8], at: &mut usize, line: &mut u64) -> Result<Vec<u8>, RefusalReason> {
+fn read_quoted(file: &[u8], at: &mut usize, line: &mut u64) -> Result<Vec<u8>, RejectionReason> {
     let mut cell = Vec::new();
     *at += 1;
     loop {
@@ -119,7 +119,7 @@ fn read_quoted(file: &[u8], at: &mut usize, line: &mut u64) -> Result<Vec<u8>, R
                 cell.push(byte);
                 *at += 1;
             }
-            (None, _) => return Err(RefusalReason::Unterminated),
+            (None, _) => return Err(RejectionReason::Unterminated),
         }
     }
 }
@@ -128,25 +128,25 @@ fn is_blank(record: &Record) -> bool {
     record.cells.len() == 1 && !record.quoted && record.cells[0].trim_ascii().is_empty()
 }
 
-fn read_header(record: &Record) -> Result<Vec<String>, RefusalReason> {
+fn read_header(record: &Record) -> Result<Vec<String>, RejectionReason> {
     let mut names = Vec::new();
     let mut seen = BTreeSet::new();
     for (place, cell) in record.cells.iter().enumerate() {
         let name = String::from_utf8(cell.trim_ascii().to_vec());
-        let name = name.map_err(|_| RefusalReason::BadHeader)?;
+        let name = name.map_err(|_| RejectionReason::BadHeader)?;
         let may_be_empty = place > 0 && place == record.cells.len() - 1;
         if (name.is_empty() && !may_be_empty) || name.contains('\0') {
-            return Err(RefusalReason::BadHeader);
+            return Err(RejectionReason::BadHeader);
         }
         if !seen.insert(name.to_ascii_lowercase()) {
-            return Err(RefusalReason::DuplicateColumn);
+            return Err(RejectionReason::DuplicateColumn);
         }
         names.push(name);
     }
     if names.len() == 1 {
         for (delimiter, found) in DELIMITERS {
             if names[0].contains(delimiter) {
-                return Err(RefusalReason::Delimiter { found });
+                return Err(RejectionReason::Delimiter { found });
             }
         }
     }
@@ -176,9 +176,9 @@ fn read_row(record: &Record, header: &[String]) -> Result<Vec<String>, Quarantin
 /// The graph of things and the shelves they stand on, row by row into maps.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Graph {
-    /// Name and label of each thing by its uid.
+    /// The name and label of each thing, by its uid.
     pub(crate) things: BTreeMap<String, (Option<String>, Option<String>)>,
-    /// Which shelf has which thing.
+    /// Pairs of a shelf and a thing on it.
     pub(crate) edges: BTreeSet<(String, String)>,
     pub(crate) identical: u64,
     pub(crate) conflicting: u64,
@@ -189,7 +189,7 @@ pub(crate) struct Graph {
     pub(crate) without_key: u64,
 }
 
-/// Rows of shelf, uid, name and label into a graph, with the shelves that are known.
+/// Maps rows of shelf, uid, name and label to a graph, with the known shelves.
 pub(crate) fn map(rows: &[[String; 4]], shelves: &BTreeSet<String>) -> Graph {
     let mut graph = Graph::default();
     let mut first_rows: BTreeMap<String, [String; 2]> = BTreeMap::new();

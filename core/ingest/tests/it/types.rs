@@ -1,4 +1,4 @@
-//! Invented types and their steps: things stand on shelves, parcels stand nowhere.
+//! Invented types and their steps: things stand on shelves, parcels stand alone.
 
 use core_model::class::{Class, RelationshipClass};
 use core_model::entity::EntityType;

@@ -1,15 +1,15 @@
-//! Values and keys: what a cell becomes, and what it never becomes.
+//! Values and keys of cells.
 
 use std::collections::BTreeSet;
 
 use core_ingest::graph::Graph;
-use core_ingest::refusal::QuarantineReason;
+use core_ingest::rejection::QuarantineReason;
 use proptest::prelude::*;
 
 use crate::support::{ingest, listed};
 use crate::types::{PARCEL, PARCELS};
 
-/// What one cell of a column becomes, as the listing shows it.
+/// The value of one cell of a column, as the listing shows it.
 fn value(column: &str, property: &str, cell: &str) -> Option<String> {
     let cell = cell.replace('"', "\"\"");
     let listed = listed(&PARCELS, &format!("parcel.uid,{column}\np,\"{cell}\"\n"));
@@ -22,7 +22,7 @@ fn name(cell: &str) -> Option<String> {
 }
 
 #[test]
-fn f21_only_ascii_white_space_around_a_value_goes() {
+fn f21_only_ascii_white_space_around_a_value_is_trimmed() {
     for cell in ["a", " a ", "\ta\n", "  a", "a\r\n"] {
         assert_eq!(name(cell).as_deref(), Some("\"a\""), "{cell:?}");
     }
@@ -43,7 +43,7 @@ fn f22_only_an_empty_cell_is_null() {
 }
 
 #[test]
-fn g1_g3_what_cannot_be_read_is_null_and_counted() {
+fn g1_g3_unreadable_values_are_null_and_counted() {
     let mut graph = Graph::default();
     let rows = "a,yesterday,NaN\nb,2026-02-30 00:00:00,\"1,5\"\nc,2026-01-01 00:00:00,7\nd,,\n";
     ingest(&mut graph, &PARCELS, &format!("parcel.uid,parcel.seen,parcel.weight\n{rows}"));
@@ -54,7 +54,7 @@ fn g1_g3_what_cannot_be_read_is_null_and_counted() {
 }
 
 #[test]
-fn g17_times_that_stand_for_never_are_null_and_counted_apart() {
+fn g17_times_that_mean_never_are_null_and_counted_separately() {
     let mut graph = Graph::default();
     let rows =
         "a,1970-01-01 00:00:00\nb,0001-01-01T00:00:00Z\nc,yesterday\nd,2026-01-01 00:00:00\n";
@@ -66,16 +66,16 @@ fn g17_times_that_stand_for_never_are_null_and_counted_apart() {
 }
 
 #[test]
-fn g17_a_property_that_is_never_set_does_not_keep_what_it_was() {
+fn g17_a_property_with_only_never_times_does_not_keep_its_old_value() {
     let mut graph = Graph::default();
     let rows = "parcel.uid,parcel.name,parcel.sent,parcel.seen,parcel.weight,parcel.kind,parcel.tags,parcel.fragile\na,,1970-01-01 00:00:00,x,,,,\n";
     ingest(&mut graph, &PARCELS, rows);
     let table = graph.entity_table(PARCEL.type_name).expect("made");
-    assert_eq!(table.doubtful().collect::<Vec<_>>(), ["seenOn"]);
+    assert_eq!(table.unreliable_properties().collect::<Vec<_>>(), ["seenOn"]);
 }
 
 #[test]
-fn g23_what_cannot_be_read_is_counted_for_every_kind() {
+fn g23_unreadable_values_are_counted_for_every_kind() {
     let mut graph = Graph::default();
     let header = "parcel.uid,parcel.tags,parcel.fragile,parcel.weight\n";
     let rows = "a,10.0.0.1/24,yes,1\nb,10.0.0.1|10.0.0.2,perhaps,x\nc,\"10.0.0.1, x\",no,2\nd,,,\n";
@@ -98,7 +98,7 @@ fn g2_a_time_more_than_48_hours_ahead_is_kept_and_counted() {
 }
 
 #[test]
-fn g6_keys_that_differ_by_case_stay_apart_and_are_counted() {
+fn g6_keys_that_differ_by_case_stay_distinct_and_are_counted() {
     let count = |rows: &str| {
         let mut graph = Graph::default();
         ingest(&mut graph, &PARCELS, &format!("parcel.uid\n{rows}"));
@@ -112,12 +112,12 @@ fn g6_keys_that_differ_by_case_stay_apart_and_are_counted() {
 }
 
 #[test]
-fn g7_a_row_without_a_key_is_set_aside() {
+fn g7_a_row_without_a_key_is_quarantined() {
     let mut graph = Graph::default();
     let account = ingest(&mut graph, &PARCELS, "parcel.uid,parcel.name\n,a\n  ,b\n\"\",c\nd,d\n");
     assert_eq!((account.used, account.quarantined()), (1, 3));
     let listed = &account.decoder.quarantine.listed;
-    assert!(listed.iter().all(|it| it.reason == QuarantineReason::NoKey));
+    assert!(listed.iter().all(|row| row.reason == QuarantineReason::NoKey));
 }
 
 #[test]
@@ -128,11 +128,11 @@ fn g8_two_keys_with_the_same_name_are_two_entities() {
 }
 
 #[test]
-fn g9_a_key_may_hold_anything_that_can_be_seen_up_to_256_bytes() {
+fn g9_a_key_may_have_any_visible_text_up_to_256_bytes() {
     let key = |cell: &str| {
         let mut graph = Graph::default();
         let account = ingest(&mut graph, &PARCELS, &format!("parcel.uid\n\"{cell}\"\n"));
-        account.decoder.quarantine.listed.first().map(|it| it.reason)
+        account.decoder.quarantine.listed.first().map(|row| row.reason)
     };
     for cell in ["..", "../../etc", "#", "a|b", "a:b", "%7C", "a/b\\c", &"é".repeat(128)] {
         assert_eq!(key(cell), None, "{cell}");
@@ -145,7 +145,7 @@ fn g9_a_key_may_hold_anything_that_can_be_seen_up_to_256_bytes() {
 }
 
 #[test]
-fn g10_words_of_an_enumeration_are_kept_in_lower_case_whether_known_or_not() {
+fn g10_known_and_unknown_words_of_an_enumeration_are_stored_in_lower_case() {
     for (cell, expected) in [("BOX", "\"box\""), ("Box", "\"box\""), ("new_kind", "\"new_kind\"")] {
         assert_eq!(value("parcel.kind", "kind", cell).as_deref(), Some(expected));
     }
@@ -166,7 +166,7 @@ fn g11_yes_and_no_are_read_in_any_case_and_anything_else_is_null() {
 }
 
 #[test]
-fn g13_hostile_text_is_stored_as_it_is() {
+fn g13_hostile_text_is_stored_unchanged() {
     for cell in [
         "=cmd|' /C calc'!A0",
         "+1+1",
@@ -187,7 +187,7 @@ fn g13_hostile_text_is_stored_as_it_is() {
 }
 
 #[test]
-fn g14_two_writings_of_a_name_are_one_entity_if_the_key_is_one() {
+fn g14_two_spellings_of_a_name_are_one_entity_if_the_key_is_equal() {
     let (composed, decomposed) = ("Jos\u{e9}", "Jose\u{301}");
     let rows = [format!("p,{composed}\n"), format!("p,{decomposed}\n")];
     let header = "parcel.uid,parcel.name\n";
@@ -198,7 +198,7 @@ fn g14_two_writings_of_a_name_are_one_entity_if_the_key_is_one() {
 
 proptest! {
     #[test]
-    fn g9_a_key_gives_its_uid_back_and_no_two_uids_share_one(
+    fn g9_keys_map_back_to_their_uids_and_are_unique(
         uids in prop::collection::btree_set("[a%|:#.7C\n\u{1b}é]{0,4}|\\PC{0,8}", 1..20),
     ) {
         let mut keys = BTreeSet::new();

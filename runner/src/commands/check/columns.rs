@@ -73,7 +73,7 @@ fn judge(
     answer: &ExecuteAnswer,
     needed: &[&'static str],
 ) -> Check {
-    let columns = ColumnMap::of_step(step, &answer.columns);
+    let columns = ColumnMap::from_header(step, &answer.columns);
     let named = |missing: &[&str]| {
         let names = missing.iter().map(|it| {
             let near = near_names(it, &answer.columns).join("`, `");

@@ -1,4 +1,4 @@
-//! From the cells of a property to its values, and how many cells could not be read.
+//! Parsing of the cells of a property, and counts of the cells that could not be parsed.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -12,28 +12,29 @@ use super::Values;
 use crate::batch::Column;
 use crate::convert::{self, Addresses, Time};
 
-/// The most bytes of one text; what is longer is cut and ends in an ellipsis.
+/// The most bytes of one text. A longer text is cut and ends in an ellipsis.
 const MAX_TEXT_BYTES: usize = 4096;
 
-/// The cells of a property that hold something else than a value.
+/// Counts of the cells of a property that do not hold a value.
 ///
-/// A kind that picks a part out of a text, such as a host name or a given name, counts nothing: the whole
-/// text is another property.
+/// Kinds that extract a part of a text, such as a host name or a given name, count nothing: another
+/// property has the whole text.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CellCounts {
-    /// Rows with a cell that holds something unreadable.
+    /// Rows with an unreadable cell.
     pub(crate) unreadable: u64,
-    /// The rows among these that have no value.
+    /// The rows among these without a value.
     pub(crate) lost: u64,
-    /// Rows whose time stands for never.
+    /// Rows with a time that means never.
     pub(crate) never: u64,
 }
 
-/// The items that a rule reads in one cell, and whether the cell holds something else too.
+/// The items that a rule finds in one cell, and true if the cell also holds something else.
 type Items = (Vec<String>, bool);
 
 impl Values {
-    /// Appends the property's values of these rows. The kind is matched once, outside the loops.
+    /// Appends the property's values of these rows. The kind is matched once, outside the loops, so
+    /// that each loop is specialized.
     pub(crate) fn extend(
         &mut self,
         property: &Property,
@@ -129,12 +130,14 @@ impl Values {
         let Self::Text(builder) = self else { unreachable!("the kind decides the values") };
         for &row in rows {
             builder.append_option(
-                first_value(columns, row, &rule).as_ref().map(|it| cut(it.as_ref())),
+                first_value(columns, row, &rule)
+                    .as_ref()
+                    .map(|first_value| cut(first_value.as_ref())),
             );
         }
     }
 
-    /// A name, a version, and perhaps a column that stands in where both are empty.
+    /// Appends a name and a version, or a fallback column where both are empty.
     fn extend_named_versions(&mut self, columns: &[Column<'_>], rows: &[usize], separator: &str) {
         let Self::Text(builder) = self else { unreachable!("the kind decides the values") };
         let [name, version, fallback @ ..] = columns else {
@@ -181,7 +184,7 @@ impl Values {
             let items = first_value(columns, row, |cell| {
                 let (items, has_unreadable) = rule(cell);
                 is_unreadable |= has_unreadable;
-                Some(items).filter(|it| !it.is_empty())
+                Some(items).filter(|items| !items.is_empty())
             });
             counts.add(is_unreadable, items.is_some());
             match items {
@@ -243,12 +246,14 @@ impl Values {
         counts
     }
 
-    /// Appends a value that a declaration states, or null.
+    /// Appends a constant of a declaration, or null.
     pub(super) fn append_constant(&mut self, constant: Option<Constant>) {
         match (&mut *self, constant) {
-            (Self::Text(builder), Some(Constant::Text(it))) => builder.append_value(it),
-            (Self::Integer(builder), Some(Constant::Integer(it))) => builder.append_value(it),
-            (Self::Boolean(builder), Some(Constant::Boolean(it))) => builder.append_value(it),
+            (Self::Text(builder), Some(Constant::Text(text))) => builder.append_value(text),
+            (Self::Integer(builder), Some(Constant::Integer(number))) => {
+                builder.append_value(number);
+            }
+            (Self::Boolean(builder), Some(Constant::Boolean(flag))) => builder.append_value(flag),
             (values, _) => values.append_null(),
         }
     }
@@ -272,15 +277,15 @@ impl AddAssign for CellCounts {
 fn email_domains(cell: &str) -> Items {
     let emails = cell::emails(cell);
     let mut domains: Vec<String> = Vec::new();
-    for domain in emails.addresses.iter().map(|it| cell::email_domain(it)) {
-        if !domains.iter().any(|it| it == domain) {
+    for domain in emails.addresses.iter().map(|addresse| cell::email_domain(addresse)) {
+        if !domains.iter().any(|known| known == domain) {
             domains.push(domain.to_owned());
         }
     }
     (domains, emails.unreadable)
 }
 
-/// A text that is not longer than a value may be.
+/// Cuts a text that is longer than a value may be.
 fn cut(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_TEXT_BYTES {
         return Cow::Borrowed(text);
@@ -288,14 +293,14 @@ fn cut(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]))
 }
 
-/// The value that a rule gives for the first cell of the row, in the order of the columns, for which it
-/// gives any.
+/// The first value that a rule returns for the non-empty cells of the row, in the order of the
+/// columns.
 fn first_value<'a, T>(
     columns: &[Column<'a>],
     row: usize,
     rule: impl FnMut(&'a str) -> Option<T>,
 ) -> Option<T> {
-    columns.iter().map(|it| it.cell(row)).filter(|it| !it.is_empty()).find_map(rule)
+    columns.iter().map(|column| column.cell(row)).filter(|map| !map.is_empty()).find_map(rule)
 }
 
 fn first_cell<'a>(columns: &[Column<'a>], row: usize) -> &'a str {

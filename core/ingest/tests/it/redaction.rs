@@ -1,4 +1,4 @@
-//! What a privacy policy makes of the rows of an export, whatever the batches they come in.
+//! Redaction of the rows of an export, independent of its batches.
 
 use core_ingest::graph::Graph;
 use core_ingest::listing;
@@ -41,7 +41,7 @@ fn protection(profile: Profile, erased: &[(Family, &str)]) -> Option<Protection>
     Protection::new(policy, Some(&keys), "acme.eu", suppressions).expect("there are keys")
 }
 
-/// The things that an export makes, in batches of at most so many rows.
+/// Lists the things of an export, in batches of at most this size.
 fn things(
     protection: Option<&Protection>,
     export: &str,
@@ -53,7 +53,7 @@ fn things(
         let mut ingest = StepIngest::new(step, &graph)
             .with_protection(protection.cloned())
             .with_batch_rows(batch_rows);
-        // The first bytes of a file are read together.
+        // The first bytes of a file are decoded together.
         let export = export.replacen('\n', &format!("{}\n", " ".repeat(512)), 1);
         ingest.push(export.as_bytes()).expect("accepted");
         let tables = ingest.finish().expect("accepted");
@@ -64,7 +64,7 @@ fn things(
 }
 
 #[test]
-fn a_protected_export_is_the_same_in_batches_of_any_size() {
+fn a_redacted_export_is_the_same_in_batches_of_any_size() {
     let export = "thing.label,note,thing.name,shelf.uid,thing.uid\n\
                   red,Jane,ACME\\jane,s1,t1\n\
                   \"a, b\",\"by, Jane\",ACME\\jane,s1,t2\n\
@@ -84,7 +84,7 @@ fn a_protected_export_is_the_same_in_batches_of_any_size() {
 }
 
 #[test]
-fn rows_that_name_somebody_who_was_erased_by_nothing_but_the_key_go_too() {
+fn rows_that_name_an_erased_person_only_by_key_are_removed() {
     // The name comes before the key, and the second row of the key has another name.
     let export = "thing.name,thing.label,shelf.uid,thing.uid\n\
                   ACME\\joe,blue,s1,t2\n\
@@ -102,9 +102,8 @@ fn rows_that_name_somebody_who_was_erased_by_nothing_but_the_key_go_too() {
     }
 }
 
-/// What an export of parcels is judged to be under a profile: what is counted, and which rows win, by their
-/// weights.
-fn judged(profile: Profile, export: &str, batch_rows: usize) -> (Vec<String>, Vec<String>) {
+/// The counts of an export of parcels under a profile, and the weights of the winning rows.
+fn compare_rows(profile: Profile, export: &str, batch_rows: usize) -> (Vec<String>, Vec<String>) {
     let graph = Graph::default();
     let mut ingest = StepIngest::new(&PARCELS, &graph)
         .with_protection(protection(profile, &[]))
@@ -125,7 +124,7 @@ fn judged(profile: Profile, export: &str, batch_rows: usize) -> (Vec<String>, Ve
     ];
     let listing = listing::list(graph, &PARCELS).expect("the schema fits");
     let mut winners: Vec<String> =
-        listing.lines().filter(|it| it.starts_with("weight")).map(str::to_owned).collect();
+        listing.lines().filter(|line| line.starts_with("weight")).map(str::to_owned).collect();
     winners.sort_unstable();
     (counts.to_vec(), winners)
 }
@@ -134,7 +133,7 @@ const PARCEL_HEADER: &str =
     "parcel.uid,parcel.seen,parcel.sent,parcel.name,parcel.tags,parcel.weight,parcel.fragile\n";
 
 #[test]
-fn g24_every_profile_counts_alike_and_the_newest_row_of_a_day_wins() {
+fn g24_every_profile_has_the_same_counts_and_the_newest_row_of_a_day_wins() {
     let export = format!(
         "{PARCEL_HEADER}\
          p,2026-01-01 09:00:00,,b,10.0.0.1/24,1,yes\n\
@@ -144,7 +143,7 @@ fn g24_every_profile_counts_alike_and_the_newest_row_of_a_day_wins() {
          s\u{200b},,,,,5,\n\
          parcel.uid,,,,,6,\n"
     );
-    let full = judged(Profile::Full, &export, 1000);
+    let full = compare_rows(Profile::Full, &export, 1000);
     assert_eq!(full.1, ["weight: 2", "weight: 3", "weight: 4"]);
     let counts = full.0.join("\n");
     for expected in [
@@ -157,13 +156,13 @@ fn g24_every_profile_counts_alike_and_the_newest_row_of_a_day_wins() {
     }
     for profile in Profile::ALL {
         for batch_rows in [1, 2, 1000] {
-            assert_eq!(judged(profile, &export, batch_rows), full, "{profile:?}");
+            assert_eq!(compare_rows(profile, &export, batch_rows), full, "{profile:?}");
         }
     }
 }
 
 #[test]
-fn g24_what_the_export_does_not_have_is_null_under_every_profile() {
+fn g24_a_value_that_the_export_lacks_is_null_under_every_profile() {
     let export = format!("{PARCEL_HEADER}p,2026-01-01 garbage,1601-01-01 00:00:00,a,10.0.0.1,1,\n");
     for profile in [Profile::Full, Profile::Pseudonymous] {
         let graph = Graph::default();
@@ -181,7 +180,7 @@ fn g24_what_the_export_does_not_have_is_null_under_every_profile() {
     }
 }
 
-/// Rows of few keys that often contradict each other, each with a weight of its own.
+/// Rows of few keys that often conflict, each with its own weight.
 fn parcels() -> impl Strategy<Value = String> {
     let time = "(2026-01-0[12] (09|10):00:00|2026-01-01 x|1970-01-01 00:00:00)?";
     let row = ("[pq]", time, time, "[abc]?", "(10\\.0\\.[01]\\.[12] ?|x ){0,2}", "(yes|no|x)?");
@@ -196,16 +195,16 @@ fn parcels() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn g24_every_profile_judges_rows_alike(export in parcels(), batch_rows in 1_usize..5) {
-        let full = judged(Profile::Full, &export, 1000);
+    fn g24_every_profile_chooses_the_same_rows(export in parcels(), batch_rows in 1_usize..5) {
+        let full = compare_rows(Profile::Full, &export, 1000);
         for profile in Profile::ALL {
-            prop_assert_eq!(judged(profile, &export, batch_rows), full.clone());
+            prop_assert_eq!(compare_rows(profile, &export, batch_rows), full.clone());
         }
     }
 }
 
 #[test]
-fn the_next_owner_of_a_login_is_read_with_it() {
+fn the_next_owner_of_an_erased_login_is_kept() {
     let export = "thing.name,thing.label,shelf.uid,thing.uid\n\
                   ACME\\joe,blue,s1,t1\n\
                   ACME\\joe,red,s1,t2\n\
@@ -215,10 +214,10 @@ fn the_next_owner_of_a_login_is_read_with_it() {
         let protection = protection(profile, &erased);
         let (listing, account) = things(protection.as_ref(), export, 1000);
         assert_eq!((account.used, account.suppressed), (2, 1), "{listing}");
-        let names = listing.lines().filter(|it| it.trim_start().starts_with("name: \""));
+        let names = listing.lines().filter(|line| line.trim_start().starts_with("name: \""));
         assert_eq!(names.count(), 2, "both have a name: {listing}");
     }
-    // Where nothing but the login is known, nobody else can be told from its owner.
+    // If only the login is erased, its next owner cannot be told from the previous one.
     let protection = protection(Profile::Full, &erased[1..]);
     assert_eq!(things(protection.as_ref(), export, 1000).1.suppressed, 2);
 }

@@ -1,15 +1,15 @@
-//! Where the bytes that have a meaning in CSV stand in a block of 64: comma, quote and the two of line
-//! ends. Found by operations on vectors.
+//! The positions of CSV delimiters in a block of 64 bytes: comma, quote and the two line-end
+//! characters. Found with vector instructions.
 
 use wide::u8x16;
 
-/// The bytes that are looked at together.
+/// The number of bytes in a block.
 pub(crate) const BLOCK_BYTES: usize = 64;
 
-/// The special bytes of a block, each kind as a number with a bit for each byte, the lowest for the
-/// first.
+/// The delimiters of a block: one number per kind with a bit for each byte, the lowest bit for the
+/// first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SpecialBytes {
+pub(crate) struct DelimiterBits {
     /// Commas and line feeds.
     pub(crate) separators: u64,
     /// Line feeds.
@@ -18,8 +18,8 @@ pub(crate) struct SpecialBytes {
     pub(crate) others: u64,
 }
 
-impl SpecialBytes {
-    pub(crate) fn of(block: &[u8; BLOCK_BYTES]) -> Self {
+impl DelimiterBits {
+    pub(crate) fn scan(block: &[u8; BLOCK_BYTES]) -> Self {
         let mut found = Self { separators: 0, line_feeds: 0, others: 0 };
         for (position, quarter) in block.as_chunks::<16>().0.iter().enumerate() {
             let bytes = u8x16::new(*quarter);
@@ -41,7 +41,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_special_byte_is_found_and_nothing_else(
+        fn every_delimiter_is_found_and_no_other_byte(
             bytes in proptest::collection::vec(
                 prop_oneof![any::<u8>(), proptest::sample::select(&b",\"\n\r-+!\x0B\x8A\xAC"[..])],
                 BLOCK_BYTES,
@@ -51,13 +51,13 @@ mod tests {
                 let bytes = bytes.iter().enumerate().filter(|(_, byte)| kind.contains(byte));
                 bytes.fold(0, |bits, (place, _)| bits | 1_u64 << place)
             };
-            let expected = SpecialBytes {
+            let expected = DelimiterBits {
                 separators: bits(b",\n"),
                 line_feeds: bits(b"\n"),
                 others: bits(b"\"\r"),
             };
-            let block = bytes.first_chunk().expect("it is a block");
-            prop_assert_eq!(SpecialBytes::of(block), expected);
+            let block = bytes.first_chunk().expect("64 bytes");
+            prop_assert_eq!(DelimiterBits::scan(block), expected);
         }
     }
 }

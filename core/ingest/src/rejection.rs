@@ -1,105 +1,106 @@
-//! What is wrong with a file or with one row of it, and where; never what a cell holds.
+//! Rejections of a file and quarantine of a row: the reason and the place, never the content of a
+//! cell.
 
 use std::fmt;
 
-/// How many quarantined rows are kept with their line; all are counted.
+/// The most quarantined rows that are listed with their line; all are counted.
 const MAX_QUARANTINED_LISTED: usize = 100;
 
-/// Rows that were set aside, with the reason but never with their cells.
+/// Quarantined rows, with their reasons but never with their cells.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Quarantine {
-    /// How many there are.
+    /// The number of quarantined rows.
     pub rows: u64,
-    /// Some of them.
+    /// The first of them.
     pub listed: Vec<QuarantinedRow>,
 }
 
-/// One row that was set aside.
+/// One quarantined row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuarantinedRow {
     /// The file of the export, counted from 1.
     pub file: usize,
     /// The line on which the row begins, counted from 1.
     pub line: u64,
-    /// Why it was set aside.
+    /// The reason for the quarantine.
     pub reason: QuarantineReason,
 }
 
-/// Why a row was set aside.
+/// The reason why a row was quarantined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuarantineReason {
-    /// It has another number of cells than the header.
+    /// The row's width differs from the header's.
     Width {
         /// The number of cells.
         cells: usize,
-        /// That of the header.
+        /// The number of cells in the header.
         expected: usize,
     },
-    /// It is not valid UTF-8.
+    /// The row is not valid UTF-8.
     Encoding,
-    /// It is a header: that of the file again, or of another table within it.
+    /// The row is a header: that of the file again, or that of another table within the file.
     RepeatedHeader,
-    /// The cell that identifies its entity is empty.
+    /// The key cell is empty.
     NoKey,
-    /// The cell that identifies its entity has more than 256 bytes.
+    /// The key cell has more than 256 bytes.
     LongKey,
-    /// The cell that identifies its entity has a character that cannot be seen or is no text, so that two
-    /// keys could look like one.
+    /// The key cell has an invisible character or one that is not text, so that two keys could look
+    /// equal.
     InvisibleKey,
 }
 
-/// Why a file was refused, and where.
+/// The rejection of a file, with the place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Rejection {
     /// The line, counted from 1.
     pub line: u64,
     /// The cell within its row, counted from 1.
     pub column: usize,
-    /// Why.
-    pub reason: RefusalReason,
+    /// The reason.
+    pub reason: RejectionReason,
 }
 
-/// Why a file was refused.
+/// The reason why a file was rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RefusalReason {
-    /// It has no byte at all, or only blank lines.
+pub enum RejectionReason {
+    /// The file is empty, or has only blank lines.
     Empty,
-    /// It is UTF-16.
+    /// The file is UTF-16.
     Utf16,
-    /// It is a page of the web.
+    /// The file is an HTML page.
     Html,
-    /// It is XML.
+    /// The file is XML.
     Xml {
-        /// The code of an error of Amazon S3, where it is a known one.
+        /// The error code of Amazon S3, if it is a known one.
         code: Option<&'static str>,
     },
-    /// It is JSON.
+    /// The file is JSON.
     Json,
-    /// It is a PDF document.
+    /// The file is a PDF document.
     Pdf,
-    /// Within its compression it is compressed again.
+    /// The file is compressed twice.
     CompressedTwice,
-    /// A quote inside a cell that does not begin with one.
+    /// A quote inside a cell that does not begin with a quote.
     StrayQuote,
-    /// Something other than a separator after the quote that ends a cell.
+    /// Text between a closing quote and the next separator.
     TextAfterQuote,
-    /// The file ends inside quotes: it was cut.
+    /// The file ends inside quotes: it was truncated.
     Unterminated,
     /// A carriage return without a line feed.
     LoneCarriageReturn,
-    /// A cell has more than 1 MiB.
+    /// A cell of more than 1 MiB.
     CellTooLong,
-    /// A row has more than 16 MiB.
+    /// A row of more than 16 MiB.
     RowTooLong,
-    /// The header has more than 1,024 cells.
+    /// A header of more than 1,024 cells.
     TooManyColumns,
-    /// The header is not valid UTF-8, has a NUL, or names a column with nothing. The last name may be empty.
+    /// The header is not valid UTF-8, has a NUL, or has an empty name. The last name may be empty.
     BadHeader,
-    /// Two columns have one name.
+    /// Two columns have the same name.
     DuplicateColumn,
-    /// Something other than commas separates the columns.
+    /// The columns are not separated by commas.
     Delimiter {
-        /// What.
+        /// The delimiter's name.
         found: &'static str,
     },
 }
@@ -112,7 +113,7 @@ impl Quarantine {
         }
     }
 
-    /// Adds rows of the same files that were set aside elsewhere.
+    /// Merges quarantined rows of the same files.
     pub(crate) fn merge(&mut self, other: Self) {
         self.rows += other.rows;
         self.listed.extend(other.listed);
@@ -136,13 +137,13 @@ impl fmt::Display for QuarantineReason {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}: {}", self.line, self.column, self.reason)
     }
 }
 
-impl fmt::Display for RefusalReason {
+impl fmt::Display for RejectionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => {
@@ -191,4 +192,4 @@ impl fmt::Display for RefusalReason {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for Rejection {}

@@ -1,5 +1,5 @@
-//! The rows of an export as they may be mapped: decoded, counted and protected. Apart from the mapping,
-//! which may be on another thread.
+//! The first two stages of an export: decoding and redaction. Separate from the mapping, which may
+//! run on another thread.
 
 use core_model::step::Step;
 use core_privacy::protection::Protection;
@@ -9,31 +9,31 @@ use crate::batch::Batch;
 use crate::decoder::Decoder;
 use crate::header::ColumnMap;
 use crate::partition::Pattern;
-use crate::protected::Protector;
-use crate::refusal::Refusal;
+use crate::redaction::Redactor;
+use crate::rejection::Rejection;
 
-/// From bytes to batches.
-pub(super) struct Intake {
+/// Reads bytes and returns batches of redacted rows.
+pub(super) struct RowReader {
     step: &'static Step,
     decoder: Decoder,
-    /// What happens to rows that were decoded.
-    protector: Option<Protector>,
-    /// What the values of a column match in the current file.
+    /// Redacts the decoded rows.
+    redactor: Option<Redactor>,
+    /// The pattern that the values of a column must match in the current file.
     expected: Option<(String, Pattern)>,
-    /// Where the declared columns stand in the current file, once its header was read.
+    /// The positions of the declared columns in the current file, once its header was read.
     columns: Option<ColumnMap>,
-    /// Rows that are not what was expected.
+    /// Rows outside the part of their file.
     outside_partition: u64,
-    /// Rows that may not be read on.
+    /// Rows of erased people.
     suppressed: u64,
 }
 
-impl Intake {
+impl RowReader {
     pub(super) fn new(step: &'static Step) -> Self {
         Self {
             step,
             decoder: Decoder::default(),
-            protector: None,
+            redactor: None,
             expected: None,
             columns: None,
             outside_partition: 0,
@@ -42,7 +42,7 @@ impl Intake {
     }
 
     pub(super) fn with_protection(self, protection: Option<Protection>) -> Self {
-        Self { protector: protection.map(Protector::new), ..self }
+        Self { redactor: protection.map(Redactor::new), ..self }
     }
 
     pub(super) fn with_batch_rows(self, batch_rows: usize) -> Self {
@@ -54,56 +54,56 @@ impl Intake {
         self.expected = Some((column.to_owned(), pattern.clone()));
     }
 
-    /// The names of the columns; empty until the first line was read.
+    /// The column names; empty until the first line was read.
     pub(super) fn header(&self) -> &[String] {
         self.decoder.header()
     }
 
-    /// Reads bytes until they end or a batch is full, and returns how many were read.
-    pub(super) fn decode(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
+    /// Reads bytes until they end or a batch is full, and returns the number of bytes read.
+    pub(super) fn decode(&mut self, bytes: &[u8]) -> Result<usize, Rejection> {
         self.decoder.decode(bytes)
     }
 
-    /// Whether the batch must be taken before more is decoded.
+    /// Returns true if the batch must be taken before more is decoded.
     pub(super) fn is_full(&self) -> bool {
         self.decoder.is_full()
     }
 
-    /// The rows that were decoded since the last call and may be mapped.
+    /// Returns the rows that were decoded since the last call, redacted.
     pub(super) fn take_batch(&mut self) -> Batch {
         let mut batch = self.decoder.take_batch();
-        if self.expected.is_none() && self.protector.is_none() {
+        if self.expected.is_none() && self.redactor.is_none() {
             return batch;
         }
         let header = self.decoder.header();
-        let columns = self.columns.get_or_insert_with(|| ColumnMap::of_step(self.step, header));
+        let columns = self.columns.get_or_insert_with(|| ColumnMap::from_header(self.step, header));
         if let Some((column, pattern)) = &self.expected {
             let cells = batch.column(columns.position(column)).cells();
-            self.outside_partition += outside(pattern, cells);
+            self.outside_partition += count_outside(pattern, cells);
         }
-        if let Some(protector) = &mut self.protector {
-            self.suppressed += protector.apply(self.step, &mut batch, columns);
+        if let Some(redactor) = &mut self.redactor {
+            self.suppressed += redactor.apply(self.step, &mut batch, columns);
         }
         batch
     }
 
     /// Takes back a batch for its memory.
     pub(super) fn recycle(&mut self, mut batch: Batch) {
-        if let Some(protector) = &mut self.protector {
-            protector.recycle(&mut batch);
+        if let Some(redactor) = &mut self.redactor {
+            redactor.recycle(&mut batch);
         }
         self.decoder.recycle(batch);
     }
 
-    /// Ends the bytes of the current file: what is left is its last batch.
-    pub(super) fn end_bytes(&mut self) -> Result<(), Refusal> {
+    /// Ends the bytes of the current file; the remaining rows are its last batch.
+    pub(super) fn end_bytes(&mut self) -> Result<(), Rejection> {
         self.decoder.finish()
     }
 
-    /// Ends the current file, whose last batch was taken.
+    /// Ends the current file, after its last batch was taken.
     pub(super) fn end_file(&mut self) {
-        if let Some(protector) = &mut self.protector {
-            protector.end_file();
+        if let Some(redactor) = &mut self.redactor {
+            redactor.end_file();
         }
         self.expected = None;
         self.columns = None;
@@ -114,20 +114,21 @@ impl Intake {
         self.decoder.next_file();
     }
 
-    /// Ends the export: notes what was counted, and gives the protection as it is by now.
+    /// Ends the export: adds the counts to the account and returns the protection with everything
+    /// that is suppressed by now.
     pub(super) fn finish(self, account: &mut RowAccount) -> Option<Protection> {
         account.decoder = self.decoder.counts().clone();
         account.outside_partition = self.outside_partition;
         account.suppressed = self.suppressed;
-        let (protection, hashed_names) = self.protector?.finish();
+        let (protection, hashed_names) = self.redactor?.finish();
         account.hashed_names = hashed_names;
         Some(protection)
     }
 }
 
-/// How many values a pattern does not match.
-fn outside<'a>(pattern: &Pattern, values: impl Iterator<Item = &'a str>) -> u64 {
-    // Exports are often grouped, so the same value comes many times in a row.
+/// Counts the values that a pattern does not match.
+fn count_outside<'a>(pattern: &Pattern, values: impl Iterator<Item = &'a str>) -> u64 {
+    // Exports are often grouped, so the same value often repeats in consecutive rows.
     let mut last = ("", pattern.matches(""));
     let mut outside = 0;
     for value in values {

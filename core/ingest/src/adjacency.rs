@@ -1,37 +1,37 @@
-//! The targets of one source: a set of numbers, in two bytes each where that is possible.
+//! The adjacency set of one source: the numbers of its targets, in two bytes each where possible.
 
 use roaring::RoaringBitmap;
 
-/// What a list may hold; beyond it a bitmap is smaller, and quicker to insert into.
+/// The most numbers in a list; beyond it a bitmap is smaller, and faster to insert into.
 const MAX_LISTED: usize = 4096;
 
-/// A set of numbers that are near each other, a bit for each number up to the largest. Empty again after
-/// each use, with the room that it has got.
+/// A bitmap for numbers that are close to each other, with a bit for each number up to the largest.
+/// Empty again after each use, with its capacity kept.
 #[derive(Debug, Default)]
-pub(crate) struct Bits {
+pub(crate) struct ScratchBitmap {
     words: Vec<u64>,
 }
 
 /// A set of entity numbers.
 #[derive(Debug)]
-pub(crate) enum Targets {
-    /// In their order. Most sources have few targets with small numbers, and a bitmap of those takes four
-    /// times the memory.
+pub(crate) enum AdjacencySet {
+    /// A sorted list. Most sources have few targets with small numbers, for which a bitmap takes
+    /// four times the memory.
     Listed(Vec<u16>),
-    /// Anything else.
+    /// All other sets.
     Bitmap(Box<RoaringBitmap>),
 }
 
-impl Default for Targets {
+impl Default for AdjacencySet {
     fn default() -> Self {
         Self::Listed(Vec::new())
     }
 }
 
-impl Bits {
-    /// Whether so many numbers up to this one are near enough that looking at every bit is quicker than
-    /// to sort them.
-    pub(crate) fn suit(count: usize, largest: u32) -> bool {
+impl ScratchBitmap {
+    /// Returns true if this many numbers up to `largest` are so dense that scanning every bit is
+    /// faster than sorting them.
+    pub(crate) fn is_dense(count: usize, largest: u32) -> bool {
         largest as usize / 256 < count
     }
 
@@ -43,7 +43,7 @@ impl Bits {
         }
     }
 
-    /// Adds a number for which there is room. Returns whether it is new.
+    /// Adds a number for which there is room. Returns true if it is new.
     #[inline]
     fn insert(&mut self, number: u32) -> bool {
         let word = &mut self.words[number as usize / 64];
@@ -52,7 +52,7 @@ impl Bits {
         before != *word
     }
 
-    /// Takes all numbers out, in their order. None is larger than this one.
+    /// Removes all numbers in ascending order. None is larger than `largest`.
     #[inline]
     fn drain(&mut self, largest: u32, mut take: impl FnMut(u32)) {
         let words = &mut self.words[..=largest as usize / 64];
@@ -66,17 +66,17 @@ impl Bits {
     }
 }
 
-impl Targets {
-    /// The set of these numbers, of which each may be there more than once; `None` if it is better made
-    /// one by one. Tells for each number whether it is the first of its kind.
-    pub(crate) fn of_run(
+impl AdjacencySet {
+    /// Builds the set of these numbers, which may repeat; `None` if inserting them one by one is
+    /// better. Reports for each number whether it occurs for the first time.
+    pub(crate) fn from_run(
         numbers: impl Iterator<Item = u32> + Clone,
-        bits: &mut Bits,
-        mut tell: impl FnMut(bool),
+        bits: &mut ScratchBitmap,
+        mut report: impl FnMut(bool),
     ) -> Option<Self> {
-        let largest = numbers.clone().max().filter(|&it| u16::try_from(it).is_ok())?;
+        let largest = numbers.clone().max().filter(|&number| u16::try_from(number).is_ok())?;
         let mut count = numbers.clone().count();
-        if count > MAX_LISTED || !Bits::suit(count, largest) {
+        if count > MAX_LISTED || !ScratchBitmap::is_dense(count, largest) {
             return None;
         }
         bits.reach(largest);
@@ -84,14 +84,14 @@ impl Targets {
         for number in numbers {
             let is_new = bits.insert(number);
             count += usize::from(is_new);
-            tell(is_new);
+            report(is_new);
         }
         let mut list = Vec::with_capacity(count);
         bits.drain(largest, |number| list.extend(u16::try_from(number)));
         Some(Self::Listed(list))
     }
 
-    /// How many there are.
+    /// The number of targets.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Bitmap(bitmap) => usize::try_from(bitmap.len()).expect("numbers are u32"),
@@ -99,12 +99,12 @@ impl Targets {
         }
     }
 
-    /// Whether there are none.
+    /// Returns true if the set is empty.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Listed(list) if list.is_empty())
     }
 
-    /// Adds a number. Returns whether it is new.
+    /// Adds a number. Returns true if it is new.
     pub(crate) fn insert(&mut self, number: u32) -> bool {
         match self {
             Self::Bitmap(bitmap) => bitmap.insert(number),
@@ -114,7 +114,7 @@ impl Targets {
                 {
                     return insert_sorted(list, number);
                 }
-                let listed = list.iter().map(|&it| u32::from(it));
+                let listed = list.iter().map(|&number| u32::from(number));
                 let mut bitmap: RoaringBitmap = listed.collect();
                 let is_new = bitmap.insert(number);
                 *self = Self::Bitmap(Box::new(bitmap));
@@ -123,26 +123,33 @@ impl Targets {
         }
     }
 
-    /// Whether the number is here.
+    /// Returns true if the set has this number.
     pub(crate) fn contains(&self, number: u32) -> bool {
         match self {
             Self::Bitmap(bitmap) => bitmap.contains(number),
             Self::Listed(list) => {
-                u16::try_from(number).is_ok_and(|it| list.binary_search(&it).is_ok())
+                u16::try_from(number).is_ok_and(|small| list.binary_search(&small).is_ok())
             }
         }
     }
 
-    /// Appends what `rank` has for each number, in order. `rank` has another value for each.
-    pub(crate) fn append_ranks(&self, rank: &[u32], bits: &mut Bits, ranks: &mut Vec<u32>) {
+    /// Appends the `rank` of each number, in ascending order. Every rank is distinct.
+    pub(crate) fn append_ranks(
+        &self,
+        rank: &[u32],
+        bits: &mut ScratchBitmap,
+        ranks: &mut Vec<u32>,
+    ) {
         let start = ranks.len();
         match self {
-            Self::Bitmap(bitmap) => ranks.extend(bitmap.iter().map(|it| rank[it as usize])),
-            Self::Listed(list) => ranks.extend(list.iter().map(|&it| rank[usize::from(it)])),
+            Self::Bitmap(bitmap) => ranks.extend(bitmap.iter().map(|number| rank[number as usize])),
+            Self::Listed(list) => {
+                ranks.extend(list.iter().map(|&number| rank[usize::from(number)]));
+            }
         }
         let new = &mut ranks[start..];
         let largest = new.iter().max().copied().unwrap_or(0);
-        if !Bits::suit(new.len(), largest) {
+        if !ScratchBitmap::is_dense(new.len(), largest) {
             return new.sort_unstable();
         }
         bits.reach(largest);
@@ -158,7 +165,7 @@ impl Targets {
 }
 
 fn insert_sorted(list: &mut Vec<u16>, number: u16) -> bool {
-    // Where rows come in the order of their targets' numbers, the place is the end.
+    // Where rows come in the order of their targets' numbers, the position is the end.
     let place = if list.last().is_none_or(|&last| last < number) {
         list.len()
     } else {
@@ -166,7 +173,7 @@ fn insert_sorted(list: &mut Vec<u16>, number: u16) -> bool {
         place
     };
     if list.len() == list.capacity() {
-        // Doubling would leave a third of the memory of all lists unused.
+        // Doubling the capacity would leave a third of the memory of all lists unused.
         list.reserve_exact(8 + list.len() / 4);
     }
     list.insert(place, number);
@@ -183,57 +190,59 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_the_set_of_the_numbers_that_were_inserted(
+        fn the_set_holds_exactly_the_inserted_numbers(
             numbers in prop_oneof![
                 proptest::collection::vec(0..200_u32, 0..300),
                 proptest::collection::vec(0..20_000_u32, 0..9000),
                 proptest::collection::vec(65_000..66_000_u32, 0..600),
             ],
         ) {
-            let mut targets = Targets::default();
-            let mut plain = BTreeSet::new();
+            let mut targets = AdjacencySet::default();
+            let mut expected_set = BTreeSet::new();
             for number in numbers {
-                prop_assert_eq!(targets.insert(number), plain.insert(number));
+                prop_assert_eq!(targets.insert(number), expected_set.insert(number));
             }
             for number in 0..66_000 {
-                prop_assert_eq!(targets.contains(number), plain.contains(&number));
+                prop_assert_eq!(targets.contains(number), expected_set.contains(&number));
             }
             for spread in [1, 2, 900] {
-                let rank: Vec<u32> = (0..66_000).map(|it| spread * (66_000 - it)).collect();
+                let rank: Vec<u32> = (0..66_000).map(|number| spread * (66_000 - number)).collect();
                 let mut ranks = vec![7];
-                targets.append_ranks(&rank, &mut Bits::default(), &mut ranks);
-                let places = plain.iter().rev().map(|&it| rank[it as usize]);
+                targets.append_ranks(&rank, &mut ScratchBitmap::default(), &mut ranks);
+                let places = expected_set.iter().rev().map(|&number| rank[number as usize]);
                 let expected: Vec<u32> = std::iter::once(7).chain(places).collect();
                 prop_assert_eq!(ranks, expected);
             }
         }
 
         #[test]
-        fn a_run_is_the_set_that_its_numbers_make_one_by_one(
+        fn a_set_built_at_once_equals_one_built_by_insertion(
             runs in proptest::collection::vec(
                 proptest::collection::vec(prop_oneof![0..300_u32, 65_500..65_550_u32], 0..400),
                 1..4,
             ),
         ) {
-            let mut bits = Bits::default();
+            let mut bits = ScratchBitmap::default();
             for numbers in runs {
-                let (mut plain, mut new) = (BTreeSet::new(), Vec::new());
-                let tell = |is_new| new.push(is_new);
-                let Some(targets) = Targets::of_run(numbers.iter().copied(), &mut bits, tell) else {
+                let (mut expected_set, mut new) = (BTreeSet::new(), Vec::new());
+                let report = |is_new| new.push(is_new);
+                let numbers_of_run = numbers.iter().copied();
+                let Some(targets) = AdjacencySet::from_run(numbers_of_run, &mut bits, report) else {
                     prop_assert!(new.is_empty());
                     continue;
                 };
-                let expected: Vec<bool> = numbers.iter().map(|&it| plain.insert(it)).collect();
+                let inserted = numbers.iter().map(|&number| expected_set.insert(number));
+                let expected: Vec<bool> = inserted.collect();
                 prop_assert_eq!(new, expected);
                 for number in 0..66_000 {
-                    prop_assert_eq!(targets.contains(number), plain.contains(&number));
+                    prop_assert_eq!(targets.contains(number), expected_set.contains(&number));
                 }
             }
         }
     }
 
     #[test]
-    fn a_source_takes_no_more_than_a_list() {
-        assert_eq!(size_of::<Targets>(), size_of::<Vec<u16>>());
+    fn a_set_is_no_larger_than_a_vec() {
+        assert_eq!(size_of::<AdjacencySet>(), size_of::<Vec<u16>>());
     }
 }

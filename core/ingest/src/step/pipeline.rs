@@ -1,10 +1,10 @@
-//! Reading a file in three stages: its bytes, which mostly means to decompress them, batches of rows of
-//! those, protected, and what becomes of the rows.
+//! A pipeline of three stages for one file: read and decompress, decode and redact, map.
 //!
-//! Up to three threads share the stages, no more than there are processors: each takes what can be done
-//! next, what is nearest to the end of the file's way first. So none waits while anything can be done,
-//! whichever stage takes longest; what one has made is mostly used by the same one, while it is in the
-//! nearest cache; and hardly ever is one to be woken up, which takes as long as to decode a hundred rows.
+//! Up to three threads share the stages, no more than there are processors. A free thread takes the
+//! next runnable stage, the latest stage first. So no thread waits while there is work, whichever
+//! stage is slowest; a thread mostly continues with the data it has just produced, while that is in
+//! the nearest cache; and threads are rarely woken up, which takes as long as decoding a hundred
+//! rows.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -15,49 +15,49 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::account::IngestError;
-use super::intake::Intake;
+use super::row_reader::RowReader;
 use crate::batch::Batch;
 
-/// How many bytes a stage takes at once, or the rows that end in them.
+/// The number of bytes that a stage processes at once.
 const BLOCK_BYTES: usize = 256 * 1024;
 
-/// How many blocks may wait for the next stage, and how many times the rows of one. They even out what
-/// takes longer; more would leave the processor's cache before their turn.
+/// The most blocks, and batches of decoded blocks, that may wait for the next stage. They even out
+/// the speeds of the stages; more would leave the processor's cache before their turn.
 const WAITING_BLOCKS: usize = 2;
 
-/// Why a file was not read to its end.
+/// The reason why a file was not read to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// Its bytes cannot be had.
+    /// Its bytes cannot be read.
     #[error("the file cannot be read to its end")]
     Bytes(#[from] io::Error),
-    /// The export is refused.
+    /// The export is rejected.
     #[error(transparent)]
-    Refused(#[from] IngestError),
+    Rejected(#[from] IngestError),
 }
 
-/// The stages, in the order of a file's way through them.
+/// The stages, in the order in which data passes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
-    Bytes,
-    Rows,
-    Mapping,
+    Read,
+    Decode,
+    Map,
 }
 
-/// The first stage.
-struct Source<'a> {
+/// The resource of the first stage.
+struct ByteSource<'a> {
     bytes: &'a mut (dyn Read + Send),
 }
 
-/// The second stage.
-struct Decoding<'a> {
-    intake: &'a mut Intake,
-    /// For their memory.
+/// The resource of the second stage.
+struct DecodeStage<'a> {
+    row_reader: &'a mut RowReader,
+    /// Used batches, kept for their memory.
     spare: Vec<Batch>,
 }
 
-/// The last stage.
-type Apply<'a> = &'a mut (dyn FnMut(&[String], &Batch) -> Result<(), IngestError> + Send);
+/// The function of the last stage.
+type ApplyBatch<'a> = &'a mut (dyn FnMut(&[String], &Batch) -> Result<(), IngestError> + Send);
 
 /// The rows that end in a block.
 #[derive(Default)]
@@ -66,70 +66,74 @@ struct Rows {
     batches: Vec<Batch>,
 }
 
-/// A file on its way.
-struct Way<'a> {
+/// A file that several threads process.
+struct Pipeline<'a> {
     state: Mutex<State<'a>>,
-    /// There is something to do for one who waits, or nothing will be.
+    /// Signals to waiting threads that a stage is runnable, or that none will be.
     changed: Condvar,
 }
 
-/// The stages, and what lies between them.
+/// The stages, and the data that waits between them.
 struct State<'a> {
-    /// Nothing while somebody is at it, or if the bytes have ended.
-    source: Option<Source<'a>>,
-    /// Nothing while somebody is at it.
-    decoding: Option<Decoding<'a>>,
-    /// As above.
-    mapping: Option<Apply<'a>>,
+    /// `None` while a thread runs the stage, or after the last byte.
+    source: Option<ByteSource<'a>>,
+    /// `None` while a thread runs the stage.
+    decoding: Option<DecodeStage<'a>>,
+    /// `None` while a thread runs the stage.
+    mapping: Option<ApplyBatch<'a>>,
     blocks: VecDeque<Vec<u8>>,
     rows: VecDeque<Rows>,
-    /// What was used, for its memory.
+    /// Used buffers, kept for their memory.
     used_blocks: Vec<Vec<u8>>,
     used_rows: Vec<Rows>,
     n_bytes: u64,
     n_working: usize,
     n_waiting: usize,
-    /// What has failed last on the way, after which only later stages go on.
+    /// The failure of the latest stage that failed; earlier stages stop, later ones continue.
     failed: Option<(Stage, ReadError)>,
-    /// What a thread has panicked with.
-    defect: Option<Box<dyn Any + Send>>,
+    /// The payload of a thread's panic.
+    panic_payload: Option<Box<dyn Any + Send>>,
 }
 
-/// Something to be done at a stage, with what it needs.
+/// One run of a stage, with everything it needs.
 enum Task<'a> {
-    Read(Source<'a>, Vec<u8>),
-    Decode(Decoding<'a>, Vec<u8>, Rows),
-    Map(Apply<'a>, Rows),
+    Read(ByteSource<'a>, Vec<u8>),
+    Decode(DecodeStage<'a>, Vec<u8>, Rows),
+    Map(ApplyBatch<'a>, Rows),
 }
 
-/// What was done.
-enum Done<'a> {
-    Read(Option<Source<'a>>, Vec<u8>, io::Result<()>),
-    Decoded(Decoding<'a>, Vec<u8>, Rows, Result<(), IngestError>),
-    Mapped(Apply<'a>, Rows, Result<(), IngestError>),
+/// The result of a task.
+enum TaskResult<'a> {
+    Read(Option<ByteSource<'a>>, Vec<u8>, io::Result<()>),
+    Decoded(DecodeStage<'a>, Vec<u8>, Rows, Result<(), IngestError>),
+    Mapped(ApplyBatch<'a>, Rows, Result<(), IngestError>),
 }
 
-/// Gives all full batches of a file to `apply`, with the header, and returns how many bytes were read.
-/// What is left in the intake is the last batch.
-pub(super) fn read(
-    intake: &mut Intake,
+/// Passes all full batches of a file to `apply`, with the header, and returns the number of bytes
+/// read. The remaining rows in the intake are the last batch.
+pub(super) fn run(
+    row_reader: &mut RowReader,
     bytes: &mut (dyn Read + Send),
     mut apply: impl FnMut(&[String], &Batch) -> Result<(), IngestError> + Send,
 ) -> Result<u64, ReadError> {
-    let way = Way::new(Source { bytes }, Decoding { intake, spare: Vec::new() }, &mut apply);
+    let pipeline = Pipeline::new(
+        ByteSource { bytes },
+        DecodeStage { row_reader, spare: Vec::new() },
+        &mut apply,
+    );
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let others = threads.min(Stage::Mapping as usize + 1) - 1;
+    let others = threads.min(Stage::Map as usize + 1) - 1;
     thread::scope(|scope| {
         for _ in 0..others {
-            scope.spawn(|| way.work());
+            scope.spawn(|| pipeline.work());
         }
-        way.work();
+        pipeline.work();
     });
-    way.end()
+    pipeline.end()
 }
 
-impl<'a> Way<'a> {
-    fn new(source: Source<'a>, decoding: Decoding<'a>, mapping: Apply<'a>) -> Self {
+impl<'a> Pipeline<'a> {
+    fn new(source: ByteSource<'a>, decoding: DecodeStage<'a>, mapping: ApplyBatch<'a>) -> Self {
         let state = State {
             source: Some(source),
             decoding: Some(decoding),
@@ -142,12 +146,12 @@ impl<'a> Way<'a> {
             n_working: 0,
             n_waiting: 0,
             failed: None,
-            defect: None,
+            panic_payload: None,
         };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Does what can be done until nothing is left.
+    /// Runs tasks until none is left.
     fn work(&self) {
         let mut state = self.lock();
         loop {
@@ -166,12 +170,12 @@ impl<'a> Way<'a> {
                 self.changed.notify_one();
             }
             drop(state);
-            let done = panic::catch_unwind(AssertUnwindSafe(|| task.run()));
+            let result = panic::catch_unwind(AssertUnwindSafe(|| task.run()));
             state = self.lock();
             state.n_working -= 1;
-            match done {
-                Ok(done) => state.put_back(done),
-                Err(defect) => state.defect = Some(defect),
+            match result {
+                Ok(result) => state.put_back(result),
+                Err(panic_payload) => state.panic_payload = Some(panic_payload),
             }
         }
     }
@@ -182,68 +186,68 @@ impl<'a> Way<'a> {
 
     fn end(self) -> Result<u64, ReadError> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(defect) = state.defect {
-            panic::resume_unwind(defect);
+        if let Some(panic_payload) = state.panic_payload {
+            panic::resume_unwind(panic_payload);
         }
         state.failed.map_or(Ok(state.n_bytes), |(_, error)| Err(error))
     }
 }
 
 impl<'a> State<'a> {
-    /// The last stage at which something can be done.
+    /// Returns the latest runnable stage.
     fn next_stage(&self) -> Option<Stage> {
-        let may_go_on = |stage| self.failed.as_ref().is_none_or(|(failed, _)| stage > *failed);
+        let may_continue = |stage| self.failed.as_ref().is_none_or(|(failed, _)| stage > *failed);
         let can_map = self.mapping.is_some() && !self.rows.is_empty();
         let can_decode =
             self.decoding.is_some() && !self.blocks.is_empty() && self.rows.len() < WAITING_BLOCKS;
         let can_read = self.source.is_some() && self.blocks.len() < WAITING_BLOCKS;
-        let stages =
-            [(Stage::Mapping, can_map), (Stage::Rows, can_decode), (Stage::Bytes, can_read)];
-        let mut possible = stages.into_iter().filter(|(stage, can)| *can && may_go_on(*stage));
+        let stages = [(Stage::Map, can_map), (Stage::Decode, can_decode), (Stage::Read, can_read)];
+        let mut possible = stages.into_iter().filter(|(stage, can)| *can && may_continue(*stage));
         let (stage, _) = possible.next()?;
-        self.defect.is_none().then_some(stage)
+        self.panic_payload.is_none().then_some(stage)
     }
 
     fn next_task(&mut self) -> Option<Task<'a>> {
         match self.next_stage()? {
-            Stage::Mapping => Some(Task::Map(self.mapping.take()?, self.rows.pop_front()?)),
-            Stage::Rows => {
+            Stage::Map => Some(Task::Map(self.mapping.take()?, self.rows.pop_front()?)),
+            Stage::Decode => {
                 let rows = self.used_rows.pop().unwrap_or_default();
                 Some(Task::Decode(self.decoding.take()?, self.blocks.pop_front()?, rows))
             }
-            Stage::Bytes => {
+            Stage::Read => {
                 let block = self.used_blocks.pop().unwrap_or_default();
                 Some(Task::Read(self.source.take()?, block))
             }
         }
     }
 
-    fn put_back(&mut self, done: Done<'a>) {
-        match done {
-            Done::Read(source, block, result) => {
+    fn put_back(&mut self, result: TaskResult<'a>) {
+        match result {
+            TaskResult::Read(source, block, result) => {
                 self.n_bytes += block.len() as u64;
                 self.source = source;
-                // What came before a failure may be refused for something else.
+                // The rows before the failure may be rejected for another reason, so they are still
+                // passed on.
                 self.blocks.push_back(block);
-                self.note(Stage::Bytes, result);
+                self.record(Stage::Read, result);
             }
-            Done::Decoded(decoding, block, rows, result) => {
+            TaskResult::Decoded(decoding, block, rows, result) => {
                 self.decoding = Some(decoding);
                 self.used_blocks.push(block);
                 // As above.
                 self.rows.push_back(rows);
-                self.note(Stage::Rows, result);
+                self.record(Stage::Decode, result);
             }
-            Done::Mapped(mapping, rows, result) => {
+            TaskResult::Mapped(mapping, rows, result) => {
                 self.mapping = Some(mapping);
                 self.used_rows.push(rows);
-                self.note(Stage::Mapping, result);
+                self.record(Stage::Map, result);
             }
         }
     }
 
-    /// Who is further behind in the file comes first.
-    fn note(&mut self, stage: Stage, result: Result<(), impl Into<ReadError>>) {
+    /// Records a failure. That of a later stage wins, because it concerns earlier rows of the file.
+    fn record(&mut self, stage: Stage, result: Result<(), impl Into<ReadError>>) {
         if let Err(error) = result
             && self.failed.as_ref().is_none_or(|(failed, _)| stage > *failed)
         {
@@ -253,42 +257,42 @@ impl<'a> State<'a> {
 }
 
 impl<'a> Task<'a> {
-    fn run(self) -> Done<'a> {
+    fn run(self) -> TaskResult<'a> {
         match self {
             Self::Read(source, mut block) => {
                 block.resize(BLOCK_BYTES, 0);
                 let (n_read, result) = fill(source.bytes, &mut block);
                 block.truncate(n_read);
-                // Only the last one is not full.
-                Done::Read((n_read == BLOCK_BYTES).then_some(source), block, result)
+                // Only the last block is not full.
+                TaskResult::Read((n_read == BLOCK_BYTES).then_some(source), block, result)
             }
             Self::Decode(mut decoding, block, mut rows) => {
                 decoding.spare.append(&mut rows.batches);
                 let result = decoding.decode(&block, &mut rows.batches);
                 if rows.header.is_empty() {
-                    rows.header = decoding.intake.header().to_vec();
+                    rows.header = decoding.row_reader.header().to_vec();
                 }
-                Done::Decoded(decoding, block, rows, result)
+                TaskResult::Decoded(decoding, block, rows, result)
             }
             Self::Map(apply, rows) => {
                 let Rows { header, batches } = &rows;
                 let result = batches.iter().try_for_each(|batch| apply(header, batch));
-                Done::Mapped(apply, rows, result)
+                TaskResult::Mapped(apply, rows, result)
             }
         }
     }
 }
 
-impl Decoding<'_> {
+impl DecodeStage<'_> {
     /// Appends the full batches that end in a block.
     fn decode(&mut self, mut block: &[u8], batches: &mut Vec<Batch>) -> Result<(), IngestError> {
         while !block.is_empty() {
-            let n_decoded = self.intake.decode(block)?;
+            let n_decoded = self.row_reader.decode(block)?;
             block = &block[n_decoded..];
-            if self.intake.is_full() {
-                batches.push(self.intake.take_batch());
+            if self.row_reader.is_full() {
+                batches.push(self.row_reader.take_batch());
                 if let Some(batch) = self.spare.pop() {
-                    self.intake.recycle(batch);
+                    self.row_reader.recycle(batch);
                 }
             }
         }
@@ -296,8 +300,8 @@ impl Decoding<'_> {
     }
 }
 
-/// Reads until the bytes end or the block is full. Tells how many bytes there were, and why there are no
-/// more if they cannot be had.
+/// Reads until the bytes end or the block is full. Returns the number of bytes read, and the error
+/// that ended the reading.
 fn fill(bytes: &mut dyn Read, block: &mut [u8]) -> (usize, io::Result<()>) {
     let mut n_read = 0;
     while n_read < block.len() {
