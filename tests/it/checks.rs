@@ -124,6 +124,25 @@ fn each_thing_that_is_wrong_is_named_with_its_code() {
 }
 
 #[test]
+fn an_answer_that_is_not_nexthinks_is_refused_data_and_not_a_reason_to_try_later() {
+    let page = || Answer::of_status(200).with_header("content-type", "text/html");
+    let page = || FaultAction::Answer(page().with_body("<html><title>Sign in</title></html>"));
+    let table = [
+        (FaultPoint::Token, page(), "token"),
+        (FaultPoint::Status, page(), "permission"),
+        (FaultPoint::Status, FaultAction::Answer(Answer::of_status(400)), "permission"),
+        (FaultPoint::Execute, page(), "query devices"),
+        (FaultPoint::Execute, FaultAction::Answer(Answer::of_status(418)), "query devices"),
+    ];
+    for (point, action, name) in table {
+        let scene = scene();
+        scene.update(|settings| settings.faults = vec![Fault::new(point, action)]);
+        let checks = check(&scene, 5);
+        assert_eq!(of(&checks, name).0, "failed", "{point:?}: {checks:?}");
+    }
+}
+
+#[test]
 fn columns_that_a_query_lacks_are_a_warning_and_blank_queries_too() {
     let scene = scene();
     scene.configure(|it| it.text("queries.alerts", ""));

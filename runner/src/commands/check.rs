@@ -9,7 +9,7 @@ mod destination;
 mod place;
 
 use core_model::step::Step;
-use core_nexthink::{ErrorKind, NexthinkError};
+use core_nexthink::NexthinkError;
 use serde::Serialize;
 
 use crate::cli::Global;
@@ -173,12 +173,7 @@ impl Check {
     /// What Nexthink or the way to it made fail.
     fn failed_at_nexthink(name: impl Into<String>, error: &NexthinkError) -> Check {
         let detail = format!("{:#}", anyhow::Error::new(error.clone()));
-        // A check fetches nothing that could be refused as data.
-        let exit = match error.kind() {
-            ErrorKind::Data => Exit::Unreachable,
-            kind => exit_for(kind),
-        };
-        Check::failed(name, exit, detail)
+        Check::failed(name, exit_for(error.kind()), detail)
     }
 
     fn new(name: impl Into<String>, state: State, detail: impl Into<String>) -> Check {

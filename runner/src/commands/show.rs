@@ -204,6 +204,8 @@ pub(super) fn completions(shell: Shell) -> Exit {
 /// Prints JSON objects as rows.
 pub(super) fn rows(objects: &[Value], format: RowFormat) -> Result<Exit, Failure> {
     match format {
+        // No rows are no lines: not even an empty one, which a reader would take for a row.
+        RowFormat::Ndjson | RowFormat::Csv if objects.is_empty() => {}
         RowFormat::Ndjson => {
             let lines: Vec<String> = objects.iter().map(Value::to_string).collect();
             output::result(&lines.join("\n"));
