@@ -18,6 +18,7 @@ mod record;
 mod run;
 mod signals;
 mod steps;
+mod suggestion;
 mod system;
 mod telemetry;
 mod threads;

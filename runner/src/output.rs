@@ -101,7 +101,7 @@ pub(crate) fn count(number: impl TryInto<u64>, noun: &str) -> String {
 }
 
 /// The plural of a noun, or of the first noun of a phrase with `of` in it.
-fn plural(phrase: &str) -> String {
+pub(crate) fn plural(phrase: &str) -> String {
     let (noun, rest) = match phrase.split_once(" of ") {
         Some((noun, rest)) => (noun, format!(" of {rest}")),
         None => (phrase, String::new()),

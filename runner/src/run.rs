@@ -60,6 +60,7 @@ use crate::exit::{self, Exit, Failure, exit_for};
 use crate::ledger::{self, Event};
 use crate::privacy::{self, RunPrivacy};
 use crate::progress::Progress;
+use crate::suggestion;
 use crate::system::{self, Moment};
 
 /// What one run is asked to do beyond its configuration.
@@ -144,10 +145,7 @@ fn check_types(names: &[String]) -> Result<(), Failure> {
     let relationships = steps.iter().flat_map(|it| it.relationships).map(|it| it.type_name);
     let types: Vec<&str> = entities.chain(relationships).collect();
     match names.iter().find(|name| !types.contains(&name.as_str())) {
-        Some(name) => {
-            let types = types.join(", ");
-            Err(Failure::usage(format!("there is no type `{name}`; the types are {types}")))
-        }
+        Some(name) => Err(Failure::usage(suggestion::unknown("type", name, &types))),
         None => Ok(()),
     }
 }

@@ -101,6 +101,31 @@ const CONFIGURATION: &[Case] = &[
     ),
 ];
 
+/// What a new user types wrong, before the first run.
+const USAGE: &[Case] = &[
+    case("a misspelt command", |_| {}, &["querry", "select 1"]),
+    case("an unknown format", |_| {}, &["query", "--output", "yaml", "select 1"]),
+    case("a step by its short name", |_| {}, &["run", "--step", "devices"]),
+    case("a type by its short name", |_| {}, &["run", "--accept-shrink", "device"]),
+    case("a query by the name of its step", |_| {}, &["nql", "fetch-devices"]),
+    case("a report that there is not", |_| {}, &["audit", "report", "logins"]),
+    case("events before any were read", |_| {}, &["audit", "tail"]),
+    case("a delivery without a destination", |_| {}, &["sync", "jupiterone"]),
+    case(
+        "a folder of somebody else",
+        |scene| {
+            fs::create_dir(scene.path("mine")).expect("it is new");
+            scene.write("mine/notes", "mine");
+        },
+        &["export", "everything", "mine"],
+    ),
+    case("an erasure of nobody", |_| {}, &["privacy", "erase", "--yes"]),
+    case("a configuration that is there", |_| {}, &["init", "--tenant", "acme", "--region", "eu"]),
+    case("a period that is none", |_| {}, &["backfill", "audit", "--from", "yesterday"]),
+    case("an address of others", |_| {}, &["simulate", "--listen", "192.0.2.1:8480"]),
+    case("a day that is none", |_| {}, &["query", "--as-of", "last week", "select 1"]),
+];
+
 const NEXTHINK: &[Case] = &[
     case("a wrong secret", |scene| scene.write("secret", "canary-5e8f-but-wrong"), RUN),
     case(
@@ -209,6 +234,87 @@ fn without_number_after(marker: &str, text: &str) -> String {
         rest = format!("{rest}{marker}[number]{part}");
     }
     rest
+}
+
+#[test]
+fn a_mistake_in_a_command_is_told_with_what_to_write() {
+    let untouched = |scene: &Scene, name: &str| {
+        assert_eq!(scene.requests(), RequestCounts::default(), "{name}");
+    };
+    insta::assert_snapshot!(messages(USAGE, untouched), @r##"
+    # a misspelt command: 2
+    error: unrecognized subcommand 'querry'
+
+      tip: a similar subcommand exists: 'query'
+
+    Usage: nexthink-graph [OPTIONS] [COMMAND]
+
+    For more information, try '--help'.
+
+    # an unknown format: 2
+    error: invalid value 'yaml' for '--output <OUTPUT>'
+      [possible values: table, json, ndjson, csv]
+
+    For more information, try '--help'.
+
+    # a step by its short name: 2
+    error: there is no step `devices`; did you mean `fetch-devices`? The steps are fetch-account, fetch-alerts, fetch-device-users, fetch-devices, fetch-packages, fetch-users
+
+    # a type by its short name: 2
+    error: there is no type `device`; did you mean `nexthink_device`? The types are nexthink_account, nexthink_alert, nexthink_device, nexthink_package, nexthink_user, nexthink_device_has_alert, nexthink_user_has_alert, nexthink_user_uses_device, nexthink_account_has_device, nexthink_device_installed_package, nexthink_account_has_user
+
+    # a query by the name of its step: 2
+    error: there is no query `fetch-devices`; the queries are devices, users, packages, alerts, device_users, audit
+
+    # a report that there is not: 2
+    error: there is no report `logins`; did you mean `failed-logins`? The reports are failed-logins, new-power, support-access, outside-hours
+
+    # events before any were read: 2
+    error: there are no events of the audit trail yet: add `[audit]` to the configuration, and `run` reads them
+
+    # a delivery without a destination: 2
+    error: there is no destination: add `[destinations.jupiterone]` with `account` and `api_key` to the configuration
+
+    # a folder of somebody else: 2
+    error: mine is not empty, and nothing in it is overwritten: give a new folder
+
+    # an erasure of nobody: 2
+    error: the following required arguments were not provided:
+      --reason <WORD>
+      <--user <USER>|--device <DEVICE>>
+
+    Usage: nexthink-graph privacy erase --yes --reason <WORD> <--user <USER>|--device <DEVICE>>
+
+    For more information, try '--help'.
+
+    # a configuration that is there: 2
+    error: nexthink-graph.toml exists already: --force replaces it, or choose another file
+
+    # a period that is none: 2
+    error: there is no audit trail to read: `[audit]` configures it
+
+    # an address of others: 2
+    error: a simulated host must listen on a loopback address, such as 127.0.0.1:8480, not on 192.0.2.1:8480
+
+    # a day that is none: 2
+    error: `last week` names no generation: write an ID that `history` lists, `previous`, or a day such as 2026-03-01
+    "##);
+}
+
+#[test]
+fn a_wrong_configuration_is_told_to_programs_in_the_same_words() {
+    for Case { name, prepare, arguments } in CONFIGURATION {
+        if *arguments != RUN {
+            continue;
+        }
+        let scene = healthy();
+        prepare(&scene);
+        let ended = start(scene.folder(), &["run", "--quiet", "--output", "json"], &[]).wait();
+        let object: serde_json::Value = serde_json::from_str(&ended.stdout).expect("it is JSON");
+        assert_eq!(object["exitCode"].as_i64().map(i32::try_from), ended.exit.map(Ok), "{name}");
+        let error = object["error"].as_str().expect("it says why");
+        assert_eq!(ended.stderr.trim_end(), format!("error: {error}"), "{name}");
+    }
 }
 
 #[test]

@@ -27,6 +27,7 @@ use crate::exit::{Exit, Failure};
 use crate::ledger::{self, Event};
 use crate::output;
 use crate::run::{self, FetchedTable, Stop};
+use crate::suggestion;
 
 /// How often `--follow` looks for new events.
 const LOOK: Duration = Duration::from_secs(2);
@@ -273,10 +274,7 @@ fn print(batches: &[RecordBatch], format: Format) -> Result<bool, Failure> {
 async fn report(global: &Global, name: &str, format: RowFormat) -> Result<Exit, Failure> {
     let Some((_, sql)) = REPORTS.iter().find(|(known, _)| *known == name) else {
         let names: Vec<_> = REPORTS.iter().map(|(name, _)| *name).collect();
-        let names = names.join(", ");
-        return Err(Failure::usage(format!(
-            "there is no report `{name}`; the reports are {names}"
-        )));
+        return Err(Failure::usage(suggestion::unknown("report", name, &names)));
     };
     let tenant = super::tenant(global)?;
     let session = session(global, &tenant).await?;

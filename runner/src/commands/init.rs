@@ -15,7 +15,7 @@ use super::{check, show};
 use crate::cli::{Global, InitArguments};
 use crate::config::{self, Config, DEFAULT_FILE, Paths};
 use crate::exit::{Exit, Failure};
-use crate::{output, system};
+use crate::{output, suggestion, system};
 
 /// The variable that is suggested for the secret.
 const SECRET_VARIABLE: &str = "NEXTHINK_CLIENT_SECRET";
@@ -167,8 +167,7 @@ fn query_ids(flags: &[String]) -> Result<Vec<(&'static Query, String)>, Failure>
         let (field, id) = flag.split_once('=').unwrap_or((flag, ""));
         if !queries().any(|it| it.config_field == field) {
             let fields: Vec<_> = queries().map(|it| it.config_field).collect();
-            let fields = fields.join(", ");
-            return Err(Failure::usage(format!("there is no query `{field}`, only {fields}")));
+            return Err(Failure::usage(suggestion::unknown("query", field, &fields)));
         }
         if !id.is_empty() {
             id.parse::<QueryId>()?;

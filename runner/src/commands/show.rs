@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::cli::{Cli, DocsFormat, Global, Page, PlanFormat, RowFormat};
 use crate::config::{self, AuditTable, Config, PARAMETER};
 use crate::exit::{Exit, Failure};
-use crate::{output, run};
+use crate::{output, run, suggestion};
 
 /// The release notes of the page in JupiterOne's documentation.
 const RELEASE_NOTES: &str = include_str!("../../../CHANGELOG.md");
@@ -94,8 +94,7 @@ pub(super) fn nql_texts(
         if field != AUDIT && !queries().any(|(query, _)| query.config_field == field) {
             let known = queries().map(|(query, _)| query.config_field);
             let known: Vec<_> = known.chain([AUDIT]).collect();
-            let known = known.join(", ");
-            return Err(Failure::usage(format!("there is no query `{field}`, only {known}")));
+            return Err(Failure::usage(suggestion::unknown("query", field, &known)));
         }
     }
     let mut text = String::new();

@@ -61,7 +61,9 @@ pub(super) async fn simulate(
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
-    Failure::usage(format!("cannot listen on {address}: {error}"))
+    Failure::usage(format!(
+        "cannot listen on {address}: {error}; --listen names another address or port"
+    ))
 }
 
 async fn start_jupiterone(address: SocketAddr) -> Result<JupiterOne, Failure> {

@@ -16,7 +16,12 @@ struct Part {
 
 /// Compares every file of every generation and of the events with its checksum.
 pub(super) fn verify(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
-    let parts = parts(&super::tenant(global)?)?;
+    let tenant = super::tenant(global)?;
+    let parts = parts(&tenant)?;
+    if parts.is_empty() {
+        output::note(&format!("nothing is stored of tenant {}", tenant.name()));
+        return Ok(Exit::Complete);
+    }
     if format == RowFormat::Table {
         let rows = parts.iter().map(|part| {
             let result = match part.findings.as_slice() {

@@ -5,6 +5,7 @@ use core_model::step::Step;
 
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
+use crate::suggestion;
 
 /// The plan of a run with this configuration.
 pub(crate) fn plan(config: &Config, selected: &[String]) -> Result<Plan, Failure> {
@@ -16,10 +17,7 @@ pub(crate) fn plan(config: &Config, selected: &[String]) -> Result<Plan, Failure
     for name in selected {
         let Some(step) = steps.iter().find(|step| step.id == name) else {
             let known: Vec<_> = steps.iter().map(|step| step.id).collect();
-            let known = known.join(", ");
-            return Err(Failure::usage(format!(
-                "there is no step `{name}`; the steps are {known}"
-            )));
+            return Err(Failure::usage(suggestion::unknown("step", name, &known)));
         };
         if !has_query(step) {
             let field = step.query().map_or("", |it| it.config_field);
