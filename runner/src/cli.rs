@@ -2,6 +2,7 @@
 
 mod audit;
 mod destinations;
+mod graph;
 mod json;
 mod privacy;
 mod query;
@@ -20,6 +21,9 @@ pub(crate) use self::audit::{AuditCommand, BackfillArguments, BackfillSource, Ta
 pub(crate) use self::destinations::{
     DestinationName, DestroyArguments, EverythingArguments, ExportCommand, FolderArguments,
     PurgeArguments, SyncArguments, TableFormat,
+};
+pub(crate) use self::graph::{
+    GraphRead, NeighborsArguments, PathArguments, SearchArguments, ShowArguments,
 };
 pub(crate) use self::json::asks_for_json;
 pub(crate) use self::privacy::{
@@ -159,6 +163,33 @@ Examples:
 Names keep their case: osName, not osname. A table on a terminal is cut to its width; the other
 formats print everything.")]
     Query(QueryArguments),
+    /// Show an entity, its neighbors, alerts and history
+    #[command(after_help = "\
+Examples:
+  nexthink-graph show LAP-000002
+  nexthink-graph show LAP-000002 --output json
+
+A name that several entities have is answered with their keys.")]
+    Show(ShowArguments),
+    /// List the entities around one
+    #[command(after_help = "\
+Examples:
+  nexthink-graph neighbors LAP-000002
+  nexthink-graph neighbors LAP-000002 --depth 2 --limit 5
+
+Relationships are not followed beyond the account, to which everything is related.")]
+    Neighbors(NeighborsArguments),
+    /// Show a shortest path between two entities
+    #[command(after_help = "\
+Example:
+  nexthink-graph path LAP-000002 LAP-000003")]
+    Path(PathArguments),
+    /// Find entities by their names and identifiers
+    #[command(after_help = "\
+Examples:
+  nexthink-graph search lap-0000
+  nexthink-graph search zoom --type nexthink_package")]
+    Search(SearchArguments),
     /// Write a generation or all stored data as a folder
     #[command(subcommand)]
     Export(ExportCommand),

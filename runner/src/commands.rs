@@ -6,9 +6,11 @@ mod check;
 mod demo;
 mod destroy;
 mod everything;
+mod graph;
 mod history;
 mod init;
 mod jupiterone;
+mod kept;
 mod privacy;
 mod query;
 mod run;
@@ -51,6 +53,10 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Completions { shell }) => Ok(show::completions(shell)),
         Some(Command::Query(arguments)) if worker => query::query(&global, arguments).await,
         Some(Command::Query(arguments)) => query::worker::run(&arguments).await,
+        Some(Command::Show(arguments)) => graph::show(&global, &arguments).await,
+        Some(Command::Neighbors(arguments)) => graph::neighbors(&global, &arguments).await,
+        Some(Command::Path(arguments)) => graph::path(&global, &arguments).await,
+        Some(Command::Search(arguments)) => graph::search(&global, &arguments).await,
         Some(Command::Export(ExportCommand::JupiterOne(arguments))) => {
             jupiterone::export(&global, &arguments)
         }

@@ -49,6 +49,15 @@ pub(crate) enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         query: Option<String>,
     },
+    /// Somebody looks at single entities of a generation.
+    GraphRead {
+        /// The command: `show`, `neighbors`, `path` or `search`.
+        verb: &'a str,
+        generation: &'a str,
+        /// The HMAC of what was asked for; nothing where there is no key.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
     /// Somebody reads the events of the audit trail.
     AuditRead {
         /// `tail`, or the ready question.

@@ -6,6 +6,7 @@
 //! with their checksums, and a generation that has not been through every erasure cannot be opened.
 
 mod answers;
+mod changes;
 mod edges;
 mod entities;
 mod neighborhood;
@@ -18,6 +19,7 @@ pub use self::answers::{
     NeighborPage, Neighborhood, NeighborhoodLimits, Path, PathOptions, PlacedEntity, Properties,
     SearchHit, SearchPage,
 };
+pub use self::changes::{Appearance, ChangeKind, EntityChange, EntityHistory, PropertyChange};
 pub use self::search::SearchIndex;
 
 use core_j1ql::RelationshipTable;

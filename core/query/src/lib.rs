@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod format;
 pub mod graph;
+mod history;
 mod j1ql;
 mod planning;
 mod session;

@@ -46,6 +46,8 @@ pub enum ContentKind {
     AllEntities,
     /// All relationships.
     AllRelationships,
+    /// The rows of one type in several generations.
+    History,
 }
 
 /// A column of a table.

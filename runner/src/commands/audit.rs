@@ -430,7 +430,7 @@ fn span(settings: &Audit, kept_days: u64, arguments: &BackfillArguments) -> Resu
 }
 
 /// A date, a time by the clock of a zone, or a time with its zone.
-fn time(text: &str, zone: &TimeZone) -> Result<i64, Failure> {
+pub(super) fn time(text: &str, zone: &TimeZone) -> Result<i64, Failure> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(time.as_millisecond());
     }

@@ -113,16 +113,15 @@ impl EdgeTable {
         Ok(found)
     }
 
-    /// Reads rows, which must be in ascending order, with all columns.
-    pub(super) fn read(&self, rows: &[u64]) -> Result<RecordBatch, QueryError> {
+    /// Reads some columns of rows, which must be in ascending order. A column that is not stored is left
+    /// out.
+    pub(super) fn read(&self, rows: &[u64], columns: &[String]) -> Result<RecordBatch, QueryError> {
         if rows.is_empty() {
             return Ok(RecordBatch::new_empty(SchemaRef::new(Schema::empty())));
         }
         let mut batches = Vec::new();
         let groups = self.row_groups(End::From, &[])?;
-        let mut schema = None;
         for group in &groups {
-            schema.get_or_insert_with(|| Arc::clone(group.file.metadata.schema()));
             let start = rows.partition_point(|row| *row < group.rows.start);
             let end = rows.partition_point(|row| *row < group.rows.end);
             if start == end {
@@ -133,12 +132,14 @@ impl EdgeTable {
             let total = usize::try_from(group.rows.end - group.rows.start).unwrap_or(usize::MAX);
             let selection = RowSelection::from_consecutive_ranges(ranges, total);
             let reader = group.builder().map_err(|error| failed(&error))?;
-            let reader = reader.with_row_selection(selection).build();
+            let names = columns.iter().map(String::as_str);
+            let mask = ProjectionMask::columns(reader.parquet_schema(), names);
+            let reader = reader.with_projection(mask).with_row_selection(selection).build();
             for batch in reader.map_err(|error| failed(&error))? {
                 batches.push(batch.map_err(|error| QueryError::from_arrow(&error))?);
             }
         }
-        let schema = schema.ok_or(UNREADABLE)?;
+        let schema = batches.first().ok_or(UNREADABLE)?.schema();
         concat_batches(&schema, &batches).map_err(|error| QueryError::from_arrow(&error))
     }
 

@@ -24,16 +24,33 @@ impl GraphReader<'_> {
     /// Those of [`QuerySession::sql`](crate::QuerySession::sql) for files that cannot be read.
     pub async fn entity(self, key: &str) -> Result<Option<Entity>, QueryError> {
         let Some(type_name) = self.type_of(key).await? else { return Ok(None) };
-        let batches = self.select(&type_name, None, is_key(key)).await?;
-        let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) else {
-            return Ok(None);
-        };
-        let mut rows = rows_as_properties(&batch.slice(0, 1))?;
-        let Some(mut properties) = rows.pop() else { return Ok(None) };
-        properties.0.retain(|(name, _)| !REFERENCE.contains(&name.as_str()));
-        let reference = references(batch, &type_name, &self.classes(&type_name))?;
-        let Some(reference) = reference.into_iter().next() else { return Ok(None) };
-        Ok(Some(Entity { reference, properties, partial: self.is_partial(&type_name) }))
+        Ok(self.entities(&type_name, &[key.to_owned()]).await?.into_iter().next())
+    }
+
+    /// Returns the entities of a type with these keys, in the order of the table.
+    ///
+    /// # Errors
+    /// Those of [`QuerySession::sql`](crate::QuerySession::sql) for files that cannot be read.
+    pub async fn entities(
+        self,
+        type_name: &str,
+        keys: &[String],
+    ) -> Result<Vec<Entity>, QueryError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (classes, partial) = (self.classes(type_name), self.is_partial(type_name));
+        let mut entities = Vec::new();
+        for batch in self.select(type_name, None, is_one_of(keys)).await? {
+            let references = references(&batch, type_name, &classes)?;
+            for (reference, mut properties) in
+                references.into_iter().zip(rows_as_properties(&batch)?)
+            {
+                properties.0.retain(|(name, _)| !REFERENCE.contains(&name.as_str()));
+                entities.push(Entity { reference, properties, partial });
+            }
+        }
+        Ok(entities)
     }
 
     /// Returns the type of the entity with this key, if there is one.
@@ -65,9 +82,7 @@ impl GraphReader<'_> {
             .into_iter()
             .filter(|name| *name != "_class" && self.has_column(type_name, name))
             .collect();
-        let list = keys.iter().map(|key| lit(key.as_str())).collect();
-        let is_one = Expr::Column(Column::from_name("_key")).in_list(list, false);
-        let batches = self.select(type_name, Some(&columns), is_one).await?;
+        let batches = self.select(type_name, Some(&columns), is_one_of(keys)).await?;
         let classes = self.classes(type_name);
         let mut found = HashMap::new();
         for batch in &batches {
@@ -130,6 +145,11 @@ impl GraphReader<'_> {
 
 fn is_key(key: &str) -> Expr {
     Expr::Column(Column::from_name("_key")).eq(lit(key))
+}
+
+fn is_one_of(keys: &[String]) -> Expr {
+    let keys = keys.iter().map(|key| lit(key.as_str())).collect();
+    Expr::Column(Column::from_name("_key")).in_list(keys, false)
 }
 
 /// The rows of a batch as properties; those without a value are left out.

@@ -1,5 +1,6 @@
 //! The neighbors of one entity: how many there are in each group, and a page of one group.
 
+use core_j1ql::RelationshipTable;
 use datafusion::arrow::array::types::Int64Type;
 use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
@@ -9,6 +10,7 @@ use super::edges::EdgesAt;
 use super::entities::{rows_as_properties, texts};
 use super::{GraphReader, Group, blocking};
 use crate::error::QueryError;
+use crate::withheld::ColumnView;
 
 /// The neighbors of a page, at most.
 const MAX_PAGE: usize = 1_000;
@@ -137,6 +139,17 @@ impl GraphReader<'_> {
         Ok(EdgesAt { count, rows: (first_row..end).collect() })
     }
 
+    /// The stored columns of a relationship type, without those that the session withholds or changes.
+    fn shown_columns(self, relationship: &RelationshipTable) -> Vec<String> {
+        let names = relationship.properties.iter().map(|property| &property.name);
+        let is_shown = |name: &&String| {
+            let withholding = self.session.withholding.as_ref();
+            let view = withholding.map(|rule| rule.view(&relationship.name, name));
+            matches!(view, None | Some(ColumnView::Stored))
+        };
+        names.filter(is_shown).cloned().collect()
+    }
+
     /// Reads the edges of a group in these rows, which follow each other if they lead to events.
     pub(super) async fn read_edges(
         self,
@@ -146,7 +159,8 @@ impl GraphReader<'_> {
     ) -> Result<RecordBatch, QueryError> {
         if let Some(table) = self.edge_table(group.relationship) {
             let rows = rows.to_vec();
-            return blocking(move || table.read(&rows)).await;
+            let columns = self.shown_columns(group.relationship);
+            return blocking(move || table.read(&rows, &columns)).await;
         }
         let (table, near) = (&group.relationship.name, group.near_end());
         let sql = format!(

@@ -1,0 +1,253 @@
+//! `show`, `neighbors`, `path` and `search`: single entities of a generation and what they are related to.
+
+mod texts;
+
+use core_query::graph::{
+    Entity, EntityHistory, GraphReader, Lookup, Neighbor, NeighborGroup, NeighborhoodLimits,
+    PathOptions, SearchIndex, SearchPage,
+};
+use core_query::{QueryError, QuerySession, QuerySettings};
+use core_store::{Generation, TenantStore};
+use serde::Serialize;
+
+use super::kept;
+use crate::cli::{
+    Global, GraphRead, NeighborsArguments, PathArguments, ReportFormat, SearchArguments,
+    ShowArguments,
+};
+use crate::exit::{Exit, Failure};
+use crate::ledger::{self, Event};
+use crate::{output, privacy};
+
+/// The class of the neighbors that `show` lists.
+const ALERT_CLASS: &str = "Alert";
+/// The alerts that `show` lists, and the alerts that it reads to find the open ones among them.
+const SHOWN_ALERTS: usize = 10;
+const READ_ALERTS: usize = 1_000;
+/// The candidates that are named where a name does not say which entity is meant.
+const CANDIDATES: usize = 10;
+/// The entities of a neighborhood.
+const MAX_ENTITIES: usize = 10_000;
+
+/// A generation that is open for reading its graph.
+struct Opened {
+    tenant: TenantStore,
+    generation: Generation,
+    session: QuerySession,
+}
+
+/// What `show` tells about an entity.
+#[derive(Serialize)]
+struct Shown {
+    entity: Entity,
+    neighbors: Vec<NeighborGroup>,
+    alerts: Alerts,
+    history: EntityHistory,
+}
+
+/// The alerts of an entity, the open and newest first.
+#[derive(Serialize)]
+struct Alerts {
+    /// How many there are.
+    count: u64,
+    /// Some of them.
+    shown: Vec<Entity>,
+}
+
+impl Opened {
+    async fn open(global: &Global, read: &GraphRead) -> Result<Self, Failure> {
+        let tenant = super::tenant(global)?;
+        let generation = super::generation(&tenant, read.as_of.as_deref())?;
+        let session = QuerySession::empty(QuerySettings::default()).map_err(failure)?;
+        let mut session = if read.without_personal {
+            let remedy = "read without --without-personal";
+            session.withholding(privacy::withheld::personal_columns(remedy))
+        } else {
+            session
+        };
+        session.add_generation(&generation).await.map_err(failure)?;
+        super::audit::add_events(global, &mut session, &tenant).await?;
+        Ok(Self { tenant, generation, session })
+    }
+
+    fn reader(&self) -> GraphReader<'_> {
+        self.session.graph_reader()
+    }
+
+    /// Notes in the ledger that somebody reads the graph.
+    fn record(&self, global: &Global, verb: &str, text: &str) {
+        let text = privacy::ledger_token(global, text);
+        let generation = self.generation.id().as_str();
+        ledger::record_read(&self.tenant, &Event::GraphRead { verb, generation, text });
+    }
+
+    /// The entity that a key or name stands for.
+    async fn entity(&self, text: &str, format: ReportFormat) -> Result<Entity, Failure> {
+        if let Some(entity) = self.reader().entity(text).await.map_err(failure)? {
+            return Ok(entity);
+        }
+        let index = SearchIndex::load(&self.session).await.map_err(failure)?;
+        let lookup = self.reader().find(&index, text, CANDIDATES).await.map_err(failure)?;
+        let (page, reason) = match &lookup {
+            Lookup::Found(entity) => return Ok(Entity::clone(entity)),
+            Lookup::Ambiguous(page) => {
+                let count = page.hits.len() as u64 + page.more;
+                (page, format!("{count} entities are named {text}: name the one by its key"))
+            }
+            Lookup::NotFound(page) if page.hits.is_empty() => {
+                let reason = format!(
+                    "no entity has the key or name {text}: `search` finds entities by a part of a name"
+                );
+                return Err(Failure::usage(reason));
+            }
+            Lookup::NotFound(page) => {
+                (page, format!("no entity has the key or name {text}; these contain it"))
+            }
+        };
+        match format {
+            ReportFormat::Table => output::result(&texts::hits(page)),
+            ReportFormat::Json => print(&lookup)?,
+        }
+        Err(Failure::usage(reason))
+    }
+}
+
+/// Shows an entity with its neighbors by type, its alerts and its history.
+pub(super) async fn show(global: &Global, arguments: &ShowArguments) -> Result<Exit, Failure> {
+    let opened = Opened::open(global, &arguments.read).await?;
+    opened.record(global, "show", &arguments.entity);
+    let format = arguments.read.output;
+    let entity = opened.entity(&arguments.entity, format).await?;
+    let (key, type_name) = (&entity.reference.key, &entity.reference.type_name);
+    let reader = opened.reader();
+    let neighbors = reader.neighbor_groups(key).await.map_err(failure)?;
+    let alerts = alerts(&opened, key, &neighbors).await?;
+    let kept = kept::up_to(&opened.tenant, opened.generation.id(), None, global.quiet)?;
+    let history = reader.history(type_name, key, &kept).await.map_err(failure)?;
+    let shown = Shown { entity, neighbors, alerts, history };
+    match format {
+        ReportFormat::Table => output::result(&texts::shown(&shown)),
+        ReportFormat::Json => print(&shown)?,
+    }
+    Ok(Exit::Complete)
+}
+
+/// The alerts that an entity is related to.
+async fn alerts(opened: &Opened, key: &str, groups: &[NeighborGroup]) -> Result<Alerts, Failure> {
+    let reader = opened.reader();
+    let mut alerts = Alerts { count: 0, shown: Vec::new() };
+    let tables = &opened.session.graph().entities;
+    for group in groups {
+        let is_alert = tables.iter().any(|table| {
+            table.name == group.other_type && table.classes.iter().any(|class| class == ALERT_CLASS)
+        });
+        if !is_alert {
+            continue;
+        }
+        let page = reader.neighbors(key, &group.relationship, group.direction, 0, READ_ALERTS);
+        let page = page.await.map_err(failure)?;
+        alerts.count += page.count;
+        let keys: Vec<String> =
+            page.neighbors.into_iter().map(|Neighbor { entity, .. }| entity.key).collect();
+        alerts.shown.extend(reader.entities(&group.other_type, &keys).await.map_err(failure)?);
+    }
+    let order = |alert: &Entity| {
+        let is_open = alert.properties.get("open").and_then(serde_json::Value::as_bool);
+        let created = alert.properties.get("createdOn").map(ToString::to_string);
+        (is_open, created)
+    };
+    alerts.shown.sort_by_cached_key(|alert| std::cmp::Reverse(order(alert)));
+    alerts.shown.truncate(SHOWN_ALERTS);
+    Ok(alerts)
+}
+
+/// Lists the entities around one.
+pub(super) async fn neighbors(
+    global: &Global,
+    arguments: &NeighborsArguments,
+) -> Result<Exit, Failure> {
+    let opened = Opened::open(global, &arguments.read).await?;
+    opened.record(global, "neighbors", &arguments.entity);
+    let entity = opened.entity(&arguments.entity, arguments.read.output).await?;
+    let limits = NeighborhoodLimits {
+        depth: arguments.depth,
+        neighbors: usize::try_from(arguments.limit).unwrap_or(usize::MAX),
+        entities: MAX_ENTITIES,
+    };
+    let around = opened.reader().neighborhood(&entity.reference.key, limits).await;
+    let around = around.map_err(failure)?;
+    match arguments.read.output {
+        ReportFormat::Table => output::result(&texts::neighborhood(&around)),
+        ReportFormat::Json => print(&around)?,
+    }
+    Ok(Exit::Complete)
+}
+
+/// Shows a shortest path between two entities.
+pub(super) async fn path(global: &Global, arguments: &PathArguments) -> Result<Exit, Failure> {
+    let opened = Opened::open(global, &arguments.read).await?;
+    opened.record(global, "path", &format!("{}\n{}", arguments.from, arguments.to));
+    let format = arguments.read.output;
+    let from = opened.entity(&arguments.from, format).await?.reference;
+    let to = opened.entity(&arguments.to, format).await?.reference;
+    let options = PathOptions {
+        max_length: arguments.max_length,
+        through_accounts: arguments.through_account,
+        ..PathOptions::default()
+    };
+    let path =
+        opened.reader().shortest_path(&from.key, &to.key, &options).await.map_err(failure)?;
+    match (arguments.read.output, &path) {
+        (ReportFormat::Json, path) => print(path)?,
+        (ReportFormat::Table, Some(path)) => output::result(&texts::path(path)),
+        (ReportFormat::Table, None) => {
+            let others = if arguments.through_account {
+                ""
+            } else {
+                ", and not through the account: --through-account allows that"
+            };
+            output::result(&format!(
+                "no path of at most {} leads from {} to {}{others}",
+                output::count(arguments.max_length, "relationship"),
+                from.title(),
+                to.title()
+            ));
+        }
+    }
+    Ok(Exit::Complete)
+}
+
+/// Finds entities by their names and identifiers.
+pub(super) async fn search(global: &Global, arguments: &SearchArguments) -> Result<Exit, Failure> {
+    let opened = Opened::open(global, &arguments.read).await?;
+    let known = &opened.session.graph().entities;
+    for type_name in &arguments.types {
+        if !known.iter().any(|table| table.name == *type_name) {
+            let names: Vec<&str> = known.iter().map(|table| table.name.as_str()).collect();
+            return Err(Failure::usage(format!(
+                "there is no type {type_name}: the types are {}",
+                names.join(", ")
+            )));
+        }
+    }
+    opened.record(global, "search", &arguments.text);
+    let index = SearchIndex::load(&opened.session).await.map_err(failure)?;
+    let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
+    let page = opened.reader().search(&index, &arguments.text, &arguments.types, limit).await;
+    let page: SearchPage = page.map_err(failure)?;
+    match arguments.read.output {
+        ReportFormat::Table => output::result(&texts::hits(&page)),
+        ReportFormat::Json => print(&page)?,
+    }
+    Ok(Exit::Complete)
+}
+
+fn print(answer: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(answer);
+    output::result(&text.map_err(|error| Failure::new(Exit::Internal, error))?);
+    Ok(())
+}
+
+fn failure(error: QueryError) -> Failure {
+    super::query::failure(error, Exit::Internal)
+}
