@@ -16,6 +16,7 @@ mod destinations;
 mod examples;
 mod failures;
 mod faults;
+mod graph;
 mod hostile;
 mod integration_page;
 mod j1ql;

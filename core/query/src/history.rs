@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit}
 use crate::error::QueryError;
 use crate::session::QuerySession;
 use crate::tables::{self, ContentKind};
-use crate::{planning, stored};
+use crate::{error, planning, stored};
 
 /// What the name of a table of history ends with.
 const SUFFIX: &str = "_history";
@@ -91,6 +91,15 @@ impl QuerySession {
             Ok(references.iter().map(|reference| reference.table().to_owned()).collect())
         })
     }
+}
+
+/// The table of history that is meant by a name that no table has, if the name looks like one.
+pub(crate) fn similar_name(name: &str, tables: &[String]) -> Option<String> {
+    if !name.contains("_hist") {
+        return None;
+    }
+    let histories: Vec<String> = tables.iter().map(|table| format!("{table}{SUFFIX}")).collect();
+    error::most_similar(name, &histories).map(|best| histories[best].clone())
 }
 
 fn table<'a>(generation: &'a Generation, type_name: &str) -> Option<&'a Table> {

@@ -27,7 +27,7 @@ use crate::j1ql;
 use crate::stored::{self, StoredTable};
 use crate::tables::{self, ContentKind, TableInfo};
 use crate::withheld::Withholding;
-use crate::{bounded, complexity, planning};
+use crate::{bounded, complexity, history, planning};
 
 /// The part of the memory limit that one call of a function may return: its result is held beside what it
 /// was made from and what is made of it.
@@ -205,7 +205,8 @@ impl QuerySession {
         let unknown = references.into_iter().find(is_unknown)?;
         let name = unknown.to_string();
         let tables: Vec<_> = self.tables.iter().map(|table| table.name.clone()).collect();
-        let suggestion = error::most_similar(&name, &tables).map(|best| tables[best].clone());
+        let suggestion = history::similar_name(&name, &tables)
+            .or_else(|| error::most_similar(&name, &tables).map(|best| tables[best].clone()));
         Some(QueryError::UnknownTable { name, suggestion, tables })
     }
 

@@ -26,6 +26,9 @@ pub(crate) struct QueryArguments {
     /// Ask an older generation: an ID that `history` lists, `previous`, or a day such as 2026-03-01 (UTC)
     #[arg(long, visible_alias = "generation", value_name = "ID|DATE|previous")]
     pub(crate) as_of: Option<String>,
+    /// Begin tables such as `nexthink_device_history` here: a day such as 2026-03-01, or 7d for 7 days ago
+    #[arg(long, value_name = "TIME", requires = "query")]
+    pub(crate) since: Option<String>,
     /// Leave out what tells about people: names, addresses, free texts; times become days
     #[arg(long)]
     pub(crate) without_personal: bool,

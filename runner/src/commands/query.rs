@@ -9,9 +9,10 @@ use arrow_schema::Schema;
 use core_query::{
     Compiled, Format, QueryError, QueryResult, QuerySession, QuerySettings, ResultWriter,
 };
-use core_store::StoreError;
+use core_store::{Generation, GenerationId, StoreError, TenantStore};
 use serde_json::json;
 
+use super::kept;
 use crate::cli::{Global, QueryArguments, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::ledger::{self, Event};
@@ -44,9 +45,18 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
     }
     super::audit::add_events(global, &mut session, &tenant).await?;
     let format = arguments.output.output;
+    let last = generation.as_ref().map(Generation::id);
+    let past = Past { tenant: &tenant, last, since: arguments.since.as_deref() };
     match &arguments.query {
         Some(text) => {
-            let question = if core_query::is_j1ql(text) {
+            let is_j1ql = core_query::is_j1ql(text);
+            let has_history = !is_j1ql && add_history(global, &mut session, &past, text).await?;
+            if arguments.since.is_some() && !has_history {
+                return Err(Failure::usage(
+                    "--since is for tables of history, such as nexthink_device_history in SQL",
+                ));
+            }
+            let question = if is_j1ql {
                 let parameters = &arguments.parameters;
                 Question::J1ql(j1ql::translated(global, &session, text, parameters)?)
             } else {
@@ -63,6 +73,42 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
         }
         None => tables(&session, format),
     }
+}
+
+/// The generations that tables of history are made from.
+struct Past<'a> {
+    tenant: &'a TenantStore,
+    /// The last of them; none before the first is published.
+    last: Option<&'a GenerationId>,
+    since: Option<&'a str>,
+}
+
+/// Adds the tables of history that a query names. Returns whether it names any.
+async fn add_history(
+    global: &Global,
+    session: &mut QuerySession,
+    past: &Past<'_>,
+    sql: &str,
+) -> Result<bool, Failure> {
+    let Some(last) = past.last else { return Ok(false) };
+    // Text that is no SQL is explained when it is asked.
+    let types = session.types_with_history(sql).unwrap_or_default();
+    if types.is_empty() {
+        return Ok(false);
+    }
+    let since = past.since.map(kept::since).transpose()?;
+    let generations = kept::up_to(past.tenant, last, since, global.quiet)?;
+    let mut has_history = false;
+    for type_name in types {
+        let added = session.add_history(&type_name, &generations).await;
+        has_history |= added.map_err(|error| failure(error, Exit::Internal))?;
+    }
+    if !has_history && let Some(since) = past.since {
+        return Err(Failure::usage(format!(
+            "there is no generation since {since}: `history` lists those that are kept"
+        )));
+    }
+    Ok(has_history)
 }
 
 /// What a session is asked.

@@ -345,3 +345,91 @@ async fn a_path_leads_through_an_account_only_if_that_is_asked_for() -> Checked 
     assert_eq!(reader.shortest_path(one, two, &options).await?, None);
     Ok(())
 }
+
+/// Publishes three generations in which a device changes, goes and comes back.
+fn generations() -> Result<(Place, Vec<core_store::Generation>), Box<dyn std::error::Error>> {
+    let place = Place::new()?;
+    let devices = |rows: &[(&str, &str)]| {
+        let columns = vec![
+            ("_key", text(&rows.iter().map(|row| Some(row.0)).collect::<Vec<_>>())),
+            ("osName", text(&rows.iter().map(|row| Some(row.1)).collect::<Vec<_>>())),
+        ];
+        entity("d", &["Device"], RecordBatch::try_from_iter(columns).expect("of one length"))
+    };
+    let mut generations = Vec::new();
+    for (id, day, rows, is_partial) in [
+        ('A', 1, &[("d:1", "10"), ("d:2", "10")][..], false),
+        ('B', 2, &[("d:1", "11")], false),
+        ('C', 3, &[("d:1", "11"), ("d:2", "10")], false),
+        ('D', 4, &[("d:1", "11")], true),
+    ] {
+        let (declaration, batch, _) = devices(rows);
+        let id = format!("01JN7Z1M80000000000000000{id}");
+        let table = (declaration, batch, is_partial);
+        generations.push(place.publish_as(
+            &id,
+            &format!("2026-03-0{day}T08:00:00Z"),
+            vec![table],
+        )?);
+    }
+    Ok((place, generations))
+}
+
+#[tokio::test]
+async fn history_is_a_table_of_all_generations_that_are_given() -> Checked {
+    let (_place, generations) = generations()?;
+    let newest = generations.last().ok_or("there are some")?;
+    let mut session = QuerySession::open(newest, QuerySettings::default()).await?;
+    let sql = "select substr(_generation, 26, 1) g, _createdAt, _key, \"osName\" from d_history \
+               where _createdAt >= '2026-03-02' order by 1, 3";
+    assert_eq!(session.types_with_history(sql)?, ["d"]);
+    assert!(session.types_with_history("select * from d")?.is_empty());
+    assert!(session.add_history("d", &generations).await?);
+    assert_eq!(
+        crate::support::rows(&session, sql).await?,
+        [
+            "B,2026-03-02T08:00:00Z,d:1,11",
+            "C,2026-03-03T08:00:00Z,d:1,11",
+            "C,2026-03-03T08:00:00Z,d:2,10",
+            "D,2026-03-04T08:00:00Z,d:1,11",
+        ]
+    );
+    assert!(!session.add_history("nothing", &generations).await?);
+    let error = session.sql("select * from d_histori").err().ok_or("there is no such table")?;
+    assert!(error.to_string().starts_with("there is no table d_histori, did you mean d_history?"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_history_of_an_entity_tells_changes_and_does_not_take_ignorance_for_removal() -> Checked
+{
+    let (_place, generations) = generations()?;
+    let newest = generations.last().ok_or("there are some")?;
+    let session = QuerySession::open(newest, QuerySettings::default()).await?;
+    let history = async |key: &'static str| {
+        let history = session.graph_reader().history("d", key, &generations).await?;
+        let changes = history.changes.iter().map(|change| {
+            let properties = change.properties.iter().map(|property| property.after.to_string());
+            let properties: Vec<_> = properties.collect();
+            format!("{} {:?} {}", &change.at.created_at[..10], change.kind, properties.join(""))
+        });
+        let last = history.last_seen.as_ref().map(|at| at.created_at[..10].to_owned());
+        Ok::<_, QueryError>((changes.collect::<Vec<_>>(), last))
+    };
+    let (changes, last) = history("d:1").await?;
+    assert_eq!(changes, ["2026-03-01 Appeared ", "2026-03-02 Changed \"11\""]);
+    assert_eq!(last.as_deref(), Some("2026-03-04"));
+    let (changes, last) = history("d:2").await?;
+    let expected = [
+        "2026-03-01 Appeared ",
+        "2026-03-02 Removed ",
+        "2026-03-03 Appeared ",
+        "2026-03-04 Unknown ",
+    ];
+    assert_eq!(
+        (changes, last.as_deref()),
+        (expected.map(str::to_owned).to_vec(), Some("2026-03-03"))
+    );
+    assert_eq!(history("d:9").await?, (Vec::new(), None));
+    Ok(())
+}

@@ -39,10 +39,20 @@ impl Place {
         &self,
         tables: Vec<(TableDeclaration, RecordBatch, bool)>,
     ) -> Result<Generation, Box<dyn Error>> {
+        self.publish_as("01JN7Z1M80000000000000000A", "2026-03-01T08:00:00Z", tables)
+    }
+
+    /// The same as the generation with this ID and time.
+    pub(crate) fn publish_as(
+        &self,
+        id: &str,
+        created_at: &str,
+        tables: Vec<(TableDeclaration, RecordBatch, bool)>,
+    ) -> Result<Generation, Box<dyn Error>> {
         let path = self.folder.path().join(&self.name);
         let tenant = Store::open(Location::Folder(path))?.tenant("acme")?;
         let lock = tenant.lock("pid 1")?;
-        let staging = lock.stage(GenerationId::parse("01JN7Z1M80000000000000000A")?)?;
+        let staging = lock.stage(GenerationId::parse(id)?)?;
         let mut written = Vec::new();
         for (declaration, batch, partial) in tables {
             let mut table = write(&staging, declaration, &batch)?;
@@ -51,7 +61,7 @@ impl Place {
         }
         let draft = Draft {
             region: "eu".to_owned(),
-            created_at: "2026-03-01T08:00:00Z".to_owned(),
+            created_at: created_at.to_owned(),
             outcome: Outcome::Partial,
             privacy: None,
             tables: written,
