@@ -158,7 +158,7 @@ pub(crate) fn decide(
     let base = before.as_ref().map(|it| base(tenant, it)).transpose()?.flatten();
     let generation_erasures = generation.manifest().erasures.clone();
     let purge = withheld(&generation, before.as_ref(), options);
-    let steps = Step::of_generation();
+    let steps = Step::generation_steps();
     let contents = Contents::new(generation, &steps, before.as_ref(), options.extras);
     let contents = match new_events(tenant, before.as_ref(), options)? {
         Some(events) => contents.with_events(events),
@@ -398,7 +398,7 @@ fn base(tenant: &TenantStore, delivered: &Delivered) -> Result<Option<Contents>,
         Err(StoreError::GenerationNotFound { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let steps = Step::of_generation();
+    let steps = Step::generation_steps();
     let contents = Contents::new(generation, &steps, Some(delivered), delivered.extras);
     let purged_then: Vec<String> = delivered.purged.iter().cloned().collect();
     purged(contents, &purged_then).map(Some)
@@ -418,7 +418,7 @@ fn withheld(
         }
         // It is made of the users.
         let name = if name == USER_IS_PERSON { USER } else { name };
-        let steps = Step::of_generation();
+        let steps = Step::generation_steps();
         let step = steps.iter().find(|step| step.type_names().any(|it| it == name));
         step.is_none_or(|step| {
             outcomes.iter().any(|(id, outcome)| id == step.id && outcome == "skipped")

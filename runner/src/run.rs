@@ -140,7 +140,7 @@ impl Stop {
 
 /// Refuses names that no type has.
 fn check_types(names: &[String]) -> Result<(), Failure> {
-    let steps = Step::of_generation();
+    let steps = Step::generation_steps();
     let entities = steps.iter().flat_map(|it| it.entities).map(|it| it.type_name);
     let relationships = steps.iter().flat_map(|it| it.relationships).map(|it| it.type_name);
     let types: Vec<&str> = entities.chain(relationships).collect();

@@ -9,13 +9,13 @@ use core_model::step::Step;
 use core_simulator::SavedQuery;
 
 fn entities() -> Vec<&'static EntityType> {
-    Step::of_generation().into_iter().flat_map(|step| step.entities).copied().collect()
+    Step::generation_steps().into_iter().flat_map(|step| step.entities).copied().collect()
 }
 
 #[test]
 fn every_step_lists_the_columns_of_its_saved_query_in_their_order() {
     let mut n_exports = 0;
-    for step in Step::of_generation() {
+    for step in Step::generation_steps() {
         let Some(query) = step.query() else { continue };
         let saved = SavedQuery::from_id(query.suggested_id).expect("the tenant has it");
         assert_eq!(step.columns(), saved.columns(), "{}", step.id);
@@ -27,7 +27,7 @@ fn every_step_lists_the_columns_of_its_saved_query_in_their_order() {
 #[test]
 fn every_saved_query_begins_with_the_table_of_the_page() {
     let mut tables = Vec::new();
-    for step in Step::of_integration() {
+    for step in Step::integration_steps() {
         let (Some(query), Some(nql)) = (step.query(), step.nql()) else { continue };
         let words: Vec<&str> = nql.split_whitespace().collect();
         let (head, columns) = words.split_at(3);
@@ -46,7 +46,7 @@ fn every_saved_query_begins_with_the_table_of_the_page() {
 
 #[test]
 fn the_steps_are_named_and_configured_as_on_the_page() {
-    let exports = Step::of_integration().into_iter().filter(|step| step.query().is_some());
+    let exports = Step::integration_steps().into_iter().filter(|step| step.query().is_some());
     let names: Vec<_> = exports.map(|it| (it.name, it.query().map(|it| it.config_field))).collect();
     let expected = [
         ("Fetch Alerts", Some("alerts")),
@@ -77,7 +77,7 @@ fn the_entity_types_are_those_of_the_page() {
 #[test]
 fn the_relationship_types_are_those_of_the_page_in_its_order() {
     let plan =
-        Plan::new(&Step::of_integration(), |_| Decision::Run).expect("the steps make a plan");
+        Plan::new(&Step::integration_steps(), |_| Decision::Run).expect("the steps make a plan");
     let made = plan.steps().iter().flat_map(|it| it.step.relationships);
     let made = made.map(|it| (it.from.entity.type_name, it.class.name(), it.to.entity.type_name));
     let expected = [

@@ -28,7 +28,7 @@ const ONLY_OURS: [&str; 10] = [
 
 fn page() -> String {
     let plan =
-        Plan::new(&Step::of_integration(), |_| Decision::Run).expect("the steps make a plan");
+        Plan::new(&Step::integration_steps(), |_| Decision::Run).expect("the steps make a plan");
     integration_page(&plan, include_str!("../../CHANGELOG.md"))
 }
 

@@ -1,5 +1,5 @@
-//! Benchmarks: of the whole program, of the pass from bytes to tables, and of other programs that do
-//! the same. What is measured is built for release and runs in a process of its own each time; the
+//! Benchmarks of the whole program, of the pass from bytes to tables, and of other programs for the
+//! same task. The measured programs are built for release and run in a new process each time; the
 //! median counts.
 
 mod audit;
@@ -21,29 +21,30 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use self::built::Built;
 
-/// What is measured.
+/// The benchmark to run.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
-    /// Write the devices and packages of a simulated tenant as files, the same on every machine.
+    /// Write the devices and packages of a simulated tenant as files.
     #[command(
         after_help = "Example:\n  cargo xtask bench gen --size M --shuffled target/bench/mine"
     )]
     Gen {
         #[command(flatten)]
         what: Files,
-        /// Where to write; files of the same names are replaced.
+        /// The target folder; existing files of the same names are replaced.
         folder: PathBuf,
     },
-    /// Measure decoding, mapping and publishing of files in order and shuffled. On Linux only.
+    /// Measure decoding, mapping and publishing of ordered and shuffled files. Linux only.
     #[command(after_help = "Example:\n  cargo xtask bench micro --size S")]
     Micro {
-        /// How many devices and rows of packages; the files are made in `target/bench` once.
+        /// The number of devices and rows of packages; the files are generated once, in
+        /// `target/bench`.
         #[arg(long, default_value = "M", ignore_case = true)]
         size: Size,
         #[command(flatten)]
-        how: How,
+        options: MeasureOptions,
     },
-    /// Measure the whole program: from HTTP, which another process serves, to a published generation.
+    /// Measure the whole program: from HTTP to a published generation.
     #[command(
         after_help = "Example:\n  cargo xtask bench run --size M --against ./nexthink-graph-old"
     )]
@@ -51,8 +52,8 @@ pub(crate) enum Bench {
         #[command(flatten)]
         what: Files,
         #[command(flatten)]
-        how: How,
-        /// Measure another build beside it, in turns.
+        options: MeasureOptions,
+        /// Measure another build too, in turns.
         #[arg(long, value_name = "PROGRAM")]
         against: Option<PathBuf>,
     },
@@ -63,86 +64,86 @@ pub(crate) enum Bench {
         #[command(flatten)]
         what: Files,
         #[command(flatten)]
-        how: How,
-        /// Leave one out, such as the SDK, which takes minutes for M.
+        options: MeasureOptions,
+        /// Leave a program out, such as the SDK, which takes minutes for M.
         #[arg(long, value_name = "PEER")]
         without: Vec<peers::Peer>,
     },
-    /// Measure how the time and memory of the whole program grow from size to size.
+    /// Measure how time and memory of the whole program grow with size.
     #[command(after_help = "Example:\n  cargo xtask bench cost --up-to XL --runs 3")]
     Cost {
         /// The largest size.
         #[arg(long, default_value = "L", ignore_case = true)]
         up_to: Size,
-        /// Put the rows in an order that has nothing to do with devices.
+        /// Shuffle the rows.
         #[arg(long)]
         shuffled: bool,
         #[command(flatten)]
-        how: How,
+        options: MeasureOptions,
     },
-    /// Measure what pseudonyms add to a run, and an erasure from a store of many entities.
+    /// Measure the cost of pseudonyms, and of an erasure from a large store.
     #[command(after_help = "Example:\n  cargo xtask bench privacy --size S --entities 100000")]
     Privacy {
         #[command(flatten)]
         what: Files,
-        /// How many users, devices and alerts are in the store.
+        /// The number of users, devices and alerts in the store.
         #[arg(long, default_value_t = 1_000_000)]
         entities: u32,
         #[command(flatten)]
-        how: How,
+        options: MeasureOptions,
     },
-    /// Measure reading an audit trail for the first time, and a tenth and a hundredth of it.
+    /// Measure the first reading of audit trails of three sizes.
     #[command(after_help = "Example:\n  cargo xtask bench audit --lines 1000000 --runs 1")]
     Audit {
-        /// How many lines at least, up to 17 million: a line a second for 180 days.
+        /// The least number of lines, up to 17 million: a line a second for 180 days.
         #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(100..=17_000_000))]
         lines: u64,
         #[command(flatten)]
-        how: How,
+        options: MeasureOptions,
     },
-    /// Count the instructions of decoding, mapping and publishing: a number that a busy machine does
-    /// not change. Needs `valgrind` or `perf`.
+    /// Count the instructions of decoding, mapping and publishing: a number that is the same on a
+    /// busy machine. Needs `valgrind` or `perf`.
     #[command(after_help = "Example:\n  cargo xtask bench instructions --size S")]
     Instructions {
         #[command(flatten)]
         what: Files,
-        /// How the figures are printed.
+        /// The output format.
         #[arg(long, default_value = "table")]
         output: Output,
     },
 }
 
-/// Which files.
+/// The files to measure with.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Files {
-    /// How many devices and rows of packages.
+    /// The number of devices and rows of packages.
     #[arg(long, default_value = "M", ignore_case = true)]
     size: Size,
-    /// Put the rows in an order that has nothing to do with devices.
+    /// Shuffle the rows.
     #[arg(long)]
     shuffled: bool,
 }
 
-/// How to measure and to print.
+/// Options of the measurement and of the output.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct How {
-    /// How often each case runs; the median counts.
+pub(crate) struct MeasureOptions {
+    /// The number of runs of each case; the median counts.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
     runs: u8,
-    /// Measure this program in place of the one that is built from here for release.
+    /// Measure this program instead of building one for release.
     #[arg(long, value_name = "PROGRAM")]
     program: Option<PathBuf>,
-    /// How the figures are printed.
+    /// The output format.
     #[arg(long, default_value = "table")]
     output: Output,
 }
 
-/// How figures are printed.
+/// The format in which figures are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// For people.
     Table,
-    /// For programs: one JSON object for each table.
+    /// For programs: one JSON object per table.
     Json,
 }
 
@@ -165,35 +166,37 @@ pub(crate) enum Size {
 ///
 /// # Errors
 ///
-/// Something does not build, or a case of ours fails.
+/// A program does not build, or one of our cases fails.
 pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
-    let built = |how: Option<&How>| Built::new(root, how.and_then(|it| it.program.as_deref()));
+    let built = |options: Option<&MeasureOptions>| {
+        Built::new(root, options.and_then(|options| options.program.as_deref()))
+    };
     match bench {
         Bench::Gen { what, folder } => {
-            // The example starts in the root of the workspace, the person may be elsewhere.
+            // The example starts in the root of the workspace, the user may be elsewhere.
             let folder = std::path::absolute(folder).context("the folder has no full path")?;
             built(None)?.write_files(*what, &folder)
         }
-        Bench::Micro { size, how } => micro::run(&built(Some(how))?, *size, how),
-        Bench::Run { what, how, against } => {
-            whole::run(&built(Some(how))?, *what, how, against.as_deref())
+        Bench::Micro { size, options } => micro::run(&built(Some(options))?, *size, options),
+        Bench::Run { what, options, against } => {
+            whole::run(&built(Some(options))?, *what, options, against.as_deref())
         }
-        Bench::Peers { what, how, without } => {
-            peers::run(root, &built(Some(how))?, *what, how, without)
+        Bench::Peers { what, options, without } => {
+            peers::run(root, &built(Some(options))?, *what, options, without)
         }
-        Bench::Cost { up_to, shuffled, how } => {
-            growth::run(&built(Some(how))?, *up_to, *shuffled, how)
+        Bench::Cost { up_to, shuffled, options } => {
+            growth::run(&built(Some(options))?, *up_to, *shuffled, options)
         }
-        Bench::Privacy { what, entities, how } => {
-            privacy::run(&built(Some(how))?, *what, *entities, how)
+        Bench::Privacy { what, entities, options } => {
+            privacy::run(&built(Some(options))?, *what, *entities, options)
         }
-        Bench::Audit { lines, how } => audit::run(&built(Some(how))?, *lines, how),
+        Bench::Audit { lines, options } => audit::run(&built(Some(options))?, *lines, options),
         Bench::Instructions { what, output } => instructions::run(&built(None)?, *what, *output),
     }
 }
 
 impl Files {
-    /// Such as `m-shuffled`.
+    /// For example `m-shuffled`.
     fn name(self) -> String {
         format!("{}-{}", self.size.name(), if self.shuffled { "shuffled" } else { "grouped" })
     }
@@ -202,7 +205,7 @@ impl Files {
 impl Size {
     const ALL: [Self; 4] = [Self::S, Self::M, Self::L, Self::Xl];
 
-    /// As the example reads it, in lower case.
+    /// The name that the example reads, in lower case.
     const fn name(self) -> &'static str {
         match self {
             Self::S => "s",
@@ -212,7 +215,7 @@ impl Size {
         }
     }
 
-    /// Rows of both files together.
+    /// The number of rows of both files together.
     const fn rows(self) -> u32 {
         match self {
             Self::S => 101_250,

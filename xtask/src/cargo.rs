@@ -1,15 +1,15 @@
-//! Other programs that the commands start: cargo itself and rustfmt.
+//! Commands for cargo and other programs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-/// The folder of the workspace that the current folder is in.
+/// Returns the workspace of the current folder.
 pub(crate) fn workspace_root() -> anyhow::Result<PathBuf> {
     let output = Command::new("cargo")
         .args(["locate-project", "--workspace", "--message-format", "plain"])
-        // Cargo itself says best why there is no workspace here, or no sound one.
+        // Cargo's own message explains best why there is no valid workspace here.
         .stderr(Stdio::inherit())
         .output()
         .context("cargo does not start")?;
@@ -32,7 +32,7 @@ pub(crate) fn program(name: &str, root: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command, its output going where ours goes.
+/// Runs a command with our standard output and error.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The command as one would type it, without its environment.
+/// The command as a user would type it, without its environment.
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();

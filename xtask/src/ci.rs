@@ -1,5 +1,5 @@
-//! The gate: what must pass before a change is merged, on a developer's machine and on the build
-//! server alike.
+//! The gate: everything that must pass before a change is merged, on a developer's machine and on
+//! the build server.
 
 use std::path::Path;
 use std::time::Instant;
@@ -15,7 +15,7 @@ struct Stage {
     run: fn(&Path) -> anyhow::Result<()>,
 }
 
-/// The stages: fast ones first, so that a slip shows within seconds.
+/// The stages: fast ones first, so that a mistake shows within seconds.
 const STAGES: &[Stage] = &[
     Stage { name: "fmt", run: |root| run_command(&mut cargo(root, &["fmt", "--all", "--check"])) },
     Stage { name: "tidy", run: tidy::check },
@@ -29,7 +29,7 @@ const STAGES: &[Stage] = &[
 ///
 /// # Errors
 ///
-/// The first stage that fails.
+/// A stage fails.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let start = Instant::now();
     run_stages(STAGES, root)?;
@@ -61,7 +61,7 @@ fn doc(root: &Path) -> anyhow::Result<()> {
 }
 
 fn test(root: &Path) -> anyhow::Result<()> {
-    // A snapshot that differs fails; it is never written here.
+    // A changed snapshot fails; it is never updated here.
     let mut command = cargo(root, &["test", "--workspace"]);
     run_command(command.env("INSTA_UPDATE", "no").env("CI", "true"))
 }

@@ -1,6 +1,6 @@
-//! The generated pages below `docs/`: three follow from the declarations of the steps, one from the names of
-//! tests, and one from the texts in the sources. The table of steps in the README, between two markers, is
-//! generated too.
+//! The generated pages below `docs/`: three from the declarations of the steps, one from the names
+//! of tests, and one from the messages in the sources. The table of steps in the README, between
+//! two markers, is generated too.
 
 mod faults;
 mod messages;
@@ -20,7 +20,7 @@ const README: &str = "README.md";
 const START: &str = "<!-- steps:start -->";
 const END: &str = "<!-- steps:end -->";
 
-/// A generated file: its path from the root of the workspace, and what it should hold.
+/// A generated file: its path from the root of the workspace, and its content.
 struct Page {
     path: &'static str,
     text: String,
@@ -38,7 +38,7 @@ pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fails where a page is stale, and where a fault has neither a test nor a reason.
+/// Fails if a page is stale, or if a fault has neither a test nor a reason.
 pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     let sources = sources(root)?;
     faults::check(&sources)?;
@@ -70,13 +70,13 @@ fn pages(root: &Path, plan: &Plan, sources: &[SourceFile]) -> anyhow::Result<Vec
     ])
 }
 
-/// The pages whose file differs or is missing.
+/// Returns the pages whose file differs or is missing.
 fn stale(root: &Path, mut pages: Vec<Page>) -> Vec<Page> {
     pages.retain(|page| fs::read_to_string(root.join(page.path)).ok().as_ref() != Some(&page.text));
     pages
 }
 
-/// The README with the table between its markers.
+/// Returns the README with the table between its markers.
 fn with_table(readme: &str, table: &str) -> anyhow::Result<String> {
     let parts = readme
         .split_once(START)

@@ -26,34 +26,34 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make the crate of a new step: built, registered, documented, tested.
+    /// Make the crate of a new step, with documentation and tests.
     #[command(after_help = "Example:\n  cargo xtask new-step software_metering")]
     NewStep {
-        /// What the step fetches, in lower case with underscores: `software_metering`.
+        /// The subject of the step, in lower case with underscores: `software_metering`.
         name: String,
     },
-    /// Write the pages that follow from the declarations of the steps and from the names of tests.
+    /// Write the generated pages.
     #[command(after_help = "Example:\n  cargo xtask docs --check")]
     Docs {
-        /// Write nothing; fail where a page is stale or a fault has no test.
+        /// Write nothing; fail if a page is stale or a fault has no test.
         #[arg(long)]
         check: bool,
     },
     /// Check the rules on layers, steps, manifests, sources and licences.
     Tidy,
-    /// Measure the whole program, the parts of its pass, and other programs that do the same.
+    /// Measure the program, its parts, and other programs.
     Bench {
         #[command(subcommand)]
         bench: bench::Bench,
     },
-    /// Kill the program at its file operations, and have them fail.
+    /// Kill the program at its file operations, and make them fail.
     #[command(after_help = "Example:\n  cargo xtask torture --seconds 600")]
     Torture {
-        /// How long each test tries one operation after the other.
+        /// The duration of each test, in seconds.
         #[arg(long, default_value_t = 300)]
         seconds: u64,
     },
-    /// Run everything that must pass before a change is merged; stop at the first failure.
+    /// Run everything that must pass before a merge.
     Ci,
 }
 

@@ -1,5 +1,5 @@
-//! `cargo xtask new-step`: a step crate that builds, is registered, documented and tested, to be
-//! changed from there.
+//! `cargo xtask new-step`: makes a step crate that builds, is registered, documented and tested, as
+//! a starting point.
 
 mod manifests;
 
@@ -11,7 +11,7 @@ use core_model::step::Step;
 
 use crate::cargo::{cargo, program, run};
 
-/// The files of a step: where each goes, and its template.
+/// The files of a step: their paths and templates.
 const FILES: &[(&str, &str)] = &[
     ("Cargo.toml", include_str!("../templates/step/Cargo.toml.template")),
     ("README.md", include_str!("../templates/step/README.md.template")),
@@ -25,10 +25,10 @@ const PROGRAMS: &[&str] = &["runner/Cargo.toml", "xtask/Cargo.toml"];
 const WORKSPACE: &str = "Cargo.toml";
 const LINKED: &str = "runner/src/steps.rs";
 
-/// The longest name, in characters: the names made from it should still fit a line.
+/// The longest name, in characters, with which the derived names fit on a line.
 const MAX_NAME_LENGTH: usize = 32;
 
-/// The names of a step, all made from one.
+/// The names of a step, all derived from one.
 struct Names {
     /// `software_metering`
     name: String,
@@ -42,16 +42,16 @@ struct Names {
 ///
 /// # Errors
 ///
-/// The name is bad or taken, and nothing was written; or a later command failed, and what was
-/// written stays.
+/// The name is invalid or taken, and nothing was written; or a later command failed, and the
+/// written files stay.
 pub(crate) fn create(root: &Path, name: &str) -> anyhow::Result<()> {
     let names = Names::new(name)?;
     let folder = root.join(names.folder());
     ensure!(!folder.exists(), "the name is taken: {} exists", names.folder());
-    names.refuse_taken(&Step::all())?;
+    names.reject_taken(&Step::all())?;
 
-    // All new texts are made before the first is written, so that a file that cannot be read
-    // leaves no half of a step behind.
+    // All new texts are prepared before the first is written, so that an unreadable file leaves no
+    // partial step behind.
     for (path, text) in edits(root, &names)? {
         write(&root.join(path), &text)?;
     }
@@ -82,7 +82,7 @@ fn edits(root: &Path, names: &Names) -> anyhow::Result<Vec<(&'static str, String
     Ok(edits)
 }
 
-/// The list of linked steps with one more, in its place.
+/// Adds the step to the sorted list of linked steps.
 fn with_link(list: &str, package: &str) -> String {
     let link = format!("use {} as _;", package.replace('-', "_"));
     let mut lines: Vec<&str> = list.lines().collect();
@@ -92,16 +92,16 @@ fn with_link(list: &str, package: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Formats what was written, records the snapshots, and writes the generated pages.
+/// Formats the new files, records the snapshots, and writes the generated pages.
 fn finish(root: &Path, names: &Names) -> anyhow::Result<()> {
-    // The length of the name decides where lines break.
+    // Line breaks depend on the length of the name.
     let source = format!("{}/src/lib.rs", names.folder());
     run(&mut program("rustfmt", root, &["--edition", "2024", &source, LINKED]))?;
-    // The new crate enters the lock file; no other version changes, so no registry is asked.
+    // Adds the new crate to the lock file; no other version changes, so no registry is contacted.
     run(&mut cargo(root, &["update", "--workspace", "--offline", "--quiet"]))?;
     let test = ["test", "--quiet", "--package", &names.package];
     run(cargo(root, &test).env("INSTA_UPDATE", "always"))?;
-    // This program does not know the new step; one that is built anew does.
+    // The running program does not know the new step; a new build does.
     run(&mut cargo(root, &["run", "--quiet", "--package", "xtask", "--", "docs"]))
 }
 
@@ -124,15 +124,17 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 impl Names {
-    /// The names of a step.
+    /// Derives the names of a step.
     ///
     /// # Errors
     ///
     /// The name is not made of words in lower case, or it is too long.
     fn new(name: &str) -> anyhow::Result<Self> {
         let is_word = |word: &str| {
-            word.starts_with(|it: char| it.is_ascii_lowercase())
-                && word.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit())
+            word.starts_with(|character: char| character.is_ascii_lowercase())
+                && word
+                    .chars()
+                    .all(|character| character.is_ascii_lowercase() || character.is_ascii_digit())
         };
         if !name.split('_').all(is_word) {
             bail!(
@@ -144,7 +146,7 @@ impl Names {
             name.len() <= MAX_NAME_LENGTH,
             "`{name}` is too long: at most {MAX_NAME_LENGTH} characters"
         );
-        // The constant of the entity type would be that of the step.
+        // The constant of the entity type would collide with that of the step.
         ensure!(name != "step", "`step` says nothing about what the step fetches");
         let hyphenated = name.replace('_', "-");
         let package = format!("step-{hyphenated}");
@@ -152,14 +154,14 @@ impl Names {
     }
 
     /// Fails if a step of the program already uses one of the names.
-    fn refuse_taken(&self, steps: &[&'static Step]) -> anyhow::Result<()> {
+    fn reject_taken(&self, steps: &[&'static Step]) -> anyhow::Result<()> {
         let (id, type_name) = (self.id(), self.type_name());
         for step in steps {
             ensure!(step.id != id, "the name is taken: a step is called `{id}`");
-            if step.query().is_some_and(|it| it.config_field == self.name) {
+            if step.query().is_some_and(|query| query.config_field == self.name) {
                 bail!("the name is taken: `{}` has the field `queries.{}`", step.id, self.name);
             }
-            if step.entities.iter().any(|it| it.type_name == type_name) {
+            if step.entities.iter().any(|entity| entity.type_name == type_name) {
                 bail!("the name is taken: `{}` makes `{type_name}`", step.id);
             }
         }
@@ -190,7 +192,7 @@ impl Names {
         words.collect::<Vec<_>>().join(" ")
     }
 
-    /// A template with the names in the place of their marks.
+    /// Fills the names into a template.
     fn fill(&self, template: &str) -> String {
         template
             .replace("{{name}}", &self.name)
@@ -240,11 +242,11 @@ mod tests {
         ];
         for (name, reason) in table {
             let names = Names::new(name).expect("a name");
-            let error = names.refuse_taken(&Step::all()).expect_err("it is taken");
+            let error = names.reject_taken(&Step::all()).expect_err("it is taken");
             assert_eq!(error.to_string(), format!("the name is taken: {reason}"));
         }
         let free = Names::new("rehearsed_things").expect("a name");
-        assert!(free.refuse_taken(&Step::all()).is_ok());
+        assert!(free.reject_taken(&Step::all()).is_ok());
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The rules that neither the compiler nor clippy knows. Each module holds one kind of rule, as a
-//! function of what it looks at, so that its tests can feed it something wrong.
+//! The rules that neither the compiler nor clippy checks. Each module holds one kind of rule, as a
+//! function of its input, so that its tests can pass it a violation.
 
 mod arrows;
 mod layout;
@@ -17,24 +17,24 @@ use core_model::step::Step;
 
 use crate::workspace::Workspace;
 
-/// Something that breaks a rule.
+/// A violation of a rule.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
-    /// Where: a file, or a folder.
+    /// The file or folder.
     path: String,
-    /// What is wrong.
+    /// The problem.
     what: String,
-    /// How to mend it.
+    /// The remedy.
     mend: String,
 }
 
 impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}; {}", self.path, self.what, self.mend)
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}; {}", self.path, self.what, self.mend)
     }
 }
 
-/// Prints every violation on a line of its own, and fails if there is one.
+/// Prints every violation on its own line, and fails if there is one.
 pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     let workspace = Workspace::read(root)?;
     let read = |path: &str| {

@@ -1,10 +1,10 @@
-//! Kills the program at its file operations and has them fail, for longer than the gate does.
+//! Kills the program at its file operations and makes them fail, for longer than the gate does.
 
 use std::path::Path;
 
 use crate::cargo::{cargo, run as run_command};
 
-/// Runs the tests of `tests/it/crashes`, each for so many seconds.
+/// Runs the tests of `tests/it/crashes`, each for this many seconds.
 ///
 /// # Errors
 ///

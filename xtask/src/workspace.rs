@@ -1,4 +1,4 @@
-//! What the checks look at: the crates, their files, and the packages of the lock file, read once.
+//! The input of the checks, read once: the crates, their files, and the packages of the lock file.
 
 use std::fs;
 use std::path::Path;
@@ -9,14 +9,14 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 /// The folders that hold crates.
 const CRATE_FOLDERS: &[&str] = &["core", "steps", "runner", "xtask", "tests"];
 
-/// The workspace as the checks see it. Paths are relative to its root, with `/` between folders.
+/// The workspace for the checks. Paths are relative to its root, with `/` between folders.
 pub(crate) struct Workspace {
     pub(crate) crates: Vec<Crate>,
     pub(crate) packages: Vec<Package>,
     pub(crate) sources: Vec<SourceFile>,
     /// The folders below `steps/`.
     pub(crate) step_folders: Vec<String>,
-    /// The names of what is in the root.
+    /// The names of the entries in the root.
     pub(crate) top_level: Vec<String>,
 }
 
@@ -30,16 +30,16 @@ pub(crate) struct Crate {
     pub(crate) has_readme: bool,
 }
 
-/// What a crate depends on.
+/// A dependency of a crate.
 pub(crate) struct Dependency {
     pub(crate) name: String,
-    /// Whether the crate's tests alone need it.
+    /// True if only the crate's tests need it.
     pub(crate) is_for_tests: bool,
-    /// Whether it is a crate of the workspace.
+    /// True if it is a crate of the workspace.
     pub(crate) is_local: bool,
 }
 
-/// A package of the lock file, our own crates among them.
+/// A package of the lock file, including our own crates.
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
@@ -54,13 +54,13 @@ pub(crate) struct SourceFile {
 }
 
 impl Workspace {
-    /// Reads everything. Cargo is not told to stay offline: on a fresh clone it has yet to fetch
-    /// the packages of other systems, whose licences are checked too.
+    /// Reads everything. Cargo may go online: on a fresh clone it has to fetch the packages of
+    /// other systems, whose licences are checked too.
     pub(crate) fn read(root: &Path) -> anyhow::Result<Self> {
         let metadata = MetadataCommand::new().current_dir(root).exec().context("cargo metadata")?;
         let steps = root.join("steps");
         let mut step_folders = names(&steps)?;
-        step_folders.retain(|it| steps.join(it).is_dir());
+        step_folders.retain(|name| steps.join(name).is_dir());
         Ok(Self {
             crates: crates(root, &metadata)?,
             packages: packages(&metadata),
@@ -76,11 +76,12 @@ fn crates(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Crate>> {
     for package in metadata.workspace_packages() {
         let folder = package.manifest_path.parent().context("a manifest is in a folder")?;
         let relative = folder.strip_prefix(&metadata.workspace_root)?;
-        let components: Vec<_> = relative.components().map(|it| it.as_str()).collect();
-        let dependencies = package.dependencies.iter().map(|it| Dependency {
-            name: it.name.clone(),
-            is_for_tests: it.kind == DependencyKind::Development,
-            is_local: it.path.is_some(),
+        let components: Vec<_> =
+            relative.components().map(|component| component.as_str()).collect();
+        let dependencies = package.dependencies.iter().map(|dependency| Dependency {
+            name: dependency.name.clone(),
+            is_for_tests: dependency.kind == DependencyKind::Development,
+            is_local: dependency.path.is_some(),
         });
         crates.push(Crate {
             name: package.name.to_string(),
@@ -94,10 +95,10 @@ fn crates(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Crate>> {
 }
 
 fn packages(metadata: &Metadata) -> Vec<Package> {
-    let packages = metadata.packages.iter().map(|it| Package {
-        name: it.name.to_string(),
-        version: it.version.to_string(),
-        licence: it.license.clone(),
+    let packages = metadata.packages.iter().map(|package| Package {
+        name: package.name.to_string(),
+        version: package.version.to_string(),
+        licence: package.license.clone(),
     });
     packages.collect()
 }
@@ -117,14 +118,14 @@ fn read_sources(root: &Path, folder: &str, sources: &mut Vec<SourceFile>) -> any
         let file = root.join(&path);
         if file.is_dir() {
             read_sources(root, &path, sources)?;
-        } else if file.extension().is_some_and(|it| it == "rs") {
+        } else if file.extension().is_some_and(|extension| extension == "rs") {
             sources.push(SourceFile { text: read(&file)?, path });
         }
     }
     Ok(())
 }
 
-/// The names of what is in a folder, sorted; none for a folder that is not there.
+/// The sorted names of the entries in a folder; empty if the folder does not exist.
 fn names(folder: &Path) -> anyhow::Result<Vec<String>> {
     if !folder.exists() {
         return Ok(Vec::new());

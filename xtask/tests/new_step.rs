@@ -1,15 +1,15 @@
 //! Makes a step in a copy of this workspace and runs its checks there, so that the templates stay
-//! as good as the steps written by hand.
+//! as good as the hand-written steps.
 //!
-//! The copy and its build stay in cargo's folder for temporary files between two runs: only what
-//! has changed since is copied and built again.
+//! The copy and its build stay in cargo's folder for temporary files between two runs: only changed
+//! files are copied and built again.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What of the workspace is not copied.
+/// The entries of the workspace that are not copied.
 const NOT_COPIED: &[&str] = &[".git", "target"];
 
 #[test]
@@ -35,7 +35,7 @@ fn a_new_step_passes_every_check_without_an_edit_by_hand() {
 
     passes("cargo", &["test", "--package", "step-rehearsed-things"]);
     passes("cargo", &["fmt", "--package", "step-rehearsed-things", "--check"]);
-    // Built anew, with the step linked in.
+    // A new build, with the step linked in.
     passes("cargo", &["run", "--package", "xtask", "--", "tidy"]);
     passes("cargo", &["run", "--package", "xtask", "--", "docs", "--check"]);
     let page = fs::read_to_string(copy.join("docs/data-model.md")).expect("the page is written");
@@ -46,12 +46,12 @@ fn a_new_step_passes_every_check_without_an_edit_by_hand() {
     assert_eq!(again, (false, refusal.to_owned()));
 }
 
-/// Makes `copy` hold what `original` holds. A file that is the same already keeps its time, so that
-/// cargo does not build it again.
+/// Makes `copy` a mirror of `original`. An unchanged file keeps its time, so that cargo does not
+/// rebuild it.
 fn mirror(original: &Path, copy: &Path) {
     fs::create_dir_all(copy).expect("a folder can be made");
     let names: BTreeSet<_> = names(original).chain(names(copy)).collect();
-    for name in names.into_iter().filter(|it| !NOT_COPIED.contains(&it.as_str())) {
+    for name in names.into_iter().filter(|name| !NOT_COPIED.contains(&name.as_str())) {
         let (from, to) = (original.join(&name), copy.join(&name));
         if from.is_dir() {
             mirror(&from, &to);

@@ -21,7 +21,7 @@ pub enum Operation {
     Create,
     /// Opens an existing file.
     Open,
-    /// Writes bytes, or cuts a file.
+    /// Writes bytes, or truncates a file.
     Write,
     /// Makes a file or the entries of a folder durable.
     Sync,
@@ -41,7 +41,7 @@ pub fn checkpoint(operation: Operation, path: &Path) -> io::Result<()> {
     faults::pass(operation, path).map(drop)
 }
 
-/// The free bytes of a disk, unless a test says how many there are.
+/// Returns the free bytes of a disk, or the number that a test has set.
 #[inline]
 pub(crate) fn free_bytes(free: Option<u64>) -> Option<u64> {
     faults::free_bytes(free)
@@ -60,7 +60,7 @@ pub(crate) fn guarded<T>(
     result
 }
 
-/// Writes to a file between two checkpoints. A test may have only half of the bytes written.
+/// Writes to a file between two checkpoints. A test may let only half of the bytes be written.
 #[inline]
 pub(crate) fn guarded_write(
     path: &Path,

@@ -1,4 +1,4 @@
-//! The error of a file operation: what was tried, on which path, and the system's answer.
+//! The error of a file operation: the operation, the path, and the system's answer.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,11 @@ pub struct FileError {
 }
 
 impl FileError {
-    /// Returns a conversion for `map_err`.
-    pub(crate) fn of(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+    /// Returns a function for `map_err` that adds the operation and the path.
+    pub(crate) fn from_io(
+        action: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self { action, path, source }
     }

@@ -1,4 +1,4 @@
-//! A file handle whose operations pass the checkpoints, and the operations on whole files.
+//! A file handle whose operations pass the checkpoints, and operations on whole files.
 
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::checkpoint::{Operation, guarded, guarded_write};
 use crate::error::FileError;
 
-/// An open file. What it creates is readable and writable by its owner only.
+/// An open file. Files that it creates are readable and writable only by their owner.
 #[derive(Debug)]
 pub struct File {
     file: fs::File,
@@ -19,12 +19,12 @@ impl File {
     ///
     /// # Errors
     ///
-    /// There is a file of this name, or the system refuses.
+    /// The file exists, or the system refuses.
     pub fn create_new(path: &Path) -> Result<Self, FileError> {
         Self::open_with(path, private().create_new(true), Operation::Create)
     }
 
-    /// Creates a file, in place of one that is there.
+    /// Creates a file, or truncates an existing one.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl File {
     ///
     /// # Errors
     ///
-    /// There is none, or the system refuses.
+    /// The file does not exist, or the system refuses.
     pub fn open(path: &Path) -> Result<Self, FileError> {
         Self::open_with(path, OpenOptions::new().read(true), Operation::Open)
     }
@@ -59,33 +59,33 @@ impl File {
         let action =
             if operation == Operation::Create { "create the file" } else { "open the file" };
         let opened = guarded(operation, path, || options.open(path));
-        let file = opened.map_err(FileError::of(action, path))?;
+        let file = opened.map_err(FileError::from_io(action, path))?;
         Ok(Self { file, path: path.to_owned() })
     }
 
-    /// The path that it was opened by.
+    /// The path that the file was opened by.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes its bytes survive a loss of power.
+    /// Fsyncs the file, so that its bytes survive a loss of power.
     ///
     /// # Errors
     ///
-    /// The system refuses: then nothing is known about any byte that was written before.
+    /// The system refuses. Then any byte that was written before may be lost.
     pub fn sync(&self) -> Result<(), FileError> {
         let synced = guarded(Operation::Sync, &self.path, || self.file.sync_all());
-        synced.map_err(FileError::of("make durable", &self.path))
+        synced.map_err(FileError::from_io("make durable", &self.path))
     }
 
-    /// Cuts or extends it to a length.
+    /// Truncates or extends the file to a length.
     ///
     /// # Errors
     ///
     /// The system refuses.
     pub fn set_len(&self, length: u64) -> Result<(), FileError> {
         let cut = guarded(Operation::Write, &self.path, || self.file.set_len(length));
-        cut.map_err(FileError::of("cut", &self.path))
+        cut.map_err(FileError::from_io("cut", &self.path))
     }
 
     /// Writes all bytes.
@@ -94,7 +94,7 @@ impl File {
     ///
     /// The system refuses; some of the bytes may have been written.
     pub fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        let failed = FileError::of("write", &self.path);
+        let failed = FileError::from_io("write", &self.path);
         self.write_all(bytes).map_err(failed)
     }
 
@@ -113,10 +113,11 @@ impl File {
     ///
     /// The system refuses.
     pub fn lock(&self) -> Result<(), FileError> {
-        self.file.lock().map_err(FileError::of("lock the file", &self.path))
+        self.file.lock().map_err(FileError::from_io("lock the file", &self.path))
     }
 
-    /// The handle of the standard library, for other libraries. Its operations pass no checkpoint.
+    /// The handle of the standard library, for use by other libraries. Its operations pass no
+    /// checkpoint.
     pub fn into_std(self) -> fs::File {
         self.file
     }
@@ -145,7 +146,7 @@ impl Seek for File {
     }
 }
 
-/// Options under which a file that gets created belongs to its owner only.
+/// Options for files that only their owner may read and write.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
@@ -154,7 +155,7 @@ fn private() -> OpenOptions {
     options
 }
 
-/// Reads a whole file; none if there is no such file.
+/// Reads a whole file; `None` if it does not exist.
 ///
 /// # Errors
 ///
@@ -163,31 +164,31 @@ pub fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     match guarded(Operation::Open, path, || fs::read(path)) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(FileError::of("read", path)(error)),
+        Err(error) => Err(FileError::from_io("read", path)(error)),
     }
 }
 
-/// Renames a file or folder. A file that has the new name is replaced.
+/// Renames a file or folder. An existing file of the new name is replaced.
 ///
 /// # Errors
 ///
 /// The system refuses.
 pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
     let renamed = guarded(Operation::Rename, to, || fs::rename(from, to));
-    renamed.map_err(FileError::of("replace", to))
+    renamed.map_err(FileError::from_io("replace", to))
 }
 
 /// Removes a file.
 ///
 /// # Errors
 ///
-/// There is none, or the system refuses.
+/// The file does not exist, or the system refuses.
 pub fn remove_file(path: &Path) -> Result<(), FileError> {
     let removed = guarded(Operation::Remove, path, || fs::remove_file(path));
-    removed.map_err(FileError::of("remove", path))
+    removed.map_err(FileError::from_io("remove", path))
 }
 
-/// Removes a file if there is one.
+/// Removes a file if it exists.
 ///
 /// # Errors
 ///

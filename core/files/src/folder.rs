@@ -1,4 +1,4 @@
-//! Folders: private ones, the durability of their entries, and one that takes the place of another.
+//! Folders: private creation, durable entries, and atomic replacement.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
@@ -8,7 +8,7 @@ use crate::checkpoint::{self, Operation, guarded};
 use crate::error::FileError;
 use crate::file::rename;
 
-/// Creates a folder and those above it, for the owner only. An existing one stays as it is.
+/// Creates a folder and its parents, private to the owner. Existing ones are left as they are.
 ///
 /// # Errors
 ///
@@ -22,10 +22,11 @@ pub fn create_folder(path: &Path) -> Result<(), FileError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     let created = guarded(Operation::Create, path, || builder.create(path));
-    created.map_err(FileError::of("create the folder", path))
+    created.map_err(FileError::from_io("create the folder", path))
 }
 
-/// Does the same, and makes the entries of the new folders survive a loss of power.
+/// As [`create_folder`], and fsyncs the parents of the new folders, so that their entries survive a
+/// loss of power.
 ///
 /// # Errors
 ///
@@ -44,22 +45,23 @@ pub fn create_folder_durably(path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Makes the entries of a folder survive a loss of power: files that were created in it, renamed into it or
-/// removed from it.
+/// Fsyncs a folder, so that files created in it, renamed into it or removed from it survive a loss
+/// of power as such.
 ///
 /// # Errors
 ///
 /// The system refuses.
 pub fn sync_folder(path: &Path) -> Result<(), FileError> {
-    // Windows cannot open a folder as a file, and its file system logs renames itself.
+    // Windows cannot open a folder as a file, and its file system journals renames itself.
     if cfg!(windows) {
         return Ok(());
     }
     let synced = guarded(Operation::Sync, path, || fs::File::open(path)?.sync_all());
-    synced.map_err(FileError::of("make durable", path))
+    synced.map_err(FileError::from_io("make durable", path))
 }
 
-/// Returns the bytes that the disk of a folder has left for this user; none where the system does not tell.
+/// Returns the bytes that the disk of a folder has left for this user; `None` if the system does
+/// not tell.
 pub fn free_bytes(folder: &Path) -> Option<u64> {
     #[cfg(unix)]
     let free = rustix::fs::statvfs(folder).ok();
@@ -70,32 +72,32 @@ pub fn free_bytes(folder: &Path) -> Option<u64> {
     checkpoint::free_bytes(free)
 }
 
-/// Makes the entry of a file or folder survive a loss of power.
+/// Fsyncs the folder of a file or folder, so that its entry survives a loss of power.
 pub(crate) fn sync_parent(path: &Path) -> Result<(), FileError> {
     sync_folder(&parent_of(path)?)
 }
 
-/// The folder that an entry is in. A bare name is in the working folder.
+/// The folder of an entry. A bare name is in the working folder.
 pub(crate) fn parent_of(path: &Path) -> Result<PathBuf, FileError> {
-    let absolute = std::path::absolute(path).map_err(FileError::of("find", path))?;
+    let absolute = std::path::absolute(path).map_err(FileError::from_io("find", path))?;
     Ok(absolute.parent().map_or_else(|| absolute.clone(), Path::to_owned))
 }
 
-/// Removes a folder with all that is in it.
+/// Removes a folder and its content.
 ///
 /// # Errors
 ///
-/// There is none, or the system refuses; some of its content may be gone.
+/// The folder does not exist, or the system refuses; part of its content may be gone.
 pub fn remove_folder(path: &Path) -> Result<(), FileError> {
     let removed = guarded(Operation::Remove, path, || fs::remove_dir_all(path));
-    removed.map_err(FileError::of("remove", path))
+    removed.map_err(FileError::from_io("remove", path))
 }
 
-/// Removes a folder with all that is in it, if there is one.
+/// Removes a folder and its content, if it exists.
 ///
 /// # Errors
 ///
-/// The system refuses; some of its content may be gone.
+/// The system refuses; part of its content may be gone.
 pub fn remove_folder_if_present(path: &Path) -> Result<(), FileError> {
     match remove_folder(path) {
         Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(()),
@@ -103,21 +105,22 @@ pub fn remove_folder_if_present(path: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Removes a folder if there is nothing in it.
+/// Removes a folder if it is empty.
 pub fn remove_folder_if_empty(path: &Path) {
-    // Failing to remove an empty folder does no harm.
+    // An empty folder that stays does no harm.
     let _ = guarded(Operation::Remove, path, || fs::remove_dir(path));
 }
 
-/// Puts a finished folder in the place of another one, which is removed. Both are in the same folder.
+/// Replaces a folder by a finished one, which must be in the same parent folder, and removes the
+/// old one.
 ///
-/// Where the system can exchange two folders (Linux, macOS), there is a whole folder in the place at every
-/// moment. Elsewhere there is none between two renames: after a crash there, [`repair_folder`] puts the old
-/// one back.
+/// If the system can exchange two folders (Linux, macOS), a complete folder is in place at every
+/// moment. Elsewhere there is none between two renames: after a crash at that moment,
+/// [`repair_folder`] restores the old one.
 ///
 /// # Errors
 ///
-/// The system refuses: then the old folder is in its place.
+/// The system refuses: then the old folder is in place.
 pub fn replace_folder(finished: &Path, place: &Path) -> Result<(), FileError> {
     repair_folder(place)?;
     if !exists(place)? {
@@ -129,13 +132,13 @@ pub fn replace_folder(finished: &Path, place: &Path) -> Result<(), FileError> {
             sync_parent(place)?;
             remove_folder(finished)
         }
-        Err(error) if cannot_exchange(&error) => replace_in_two_steps(finished, place),
-        Err(error) => Err(FileError::of("replace", place)(error)),
+        Err(error) if cannot_exchange(&error) => replace_by_two_renames(finished, place),
+        Err(error) => Err(FileError::from_io("replace", place)(error)),
     }
 }
 
-/// Puts the old folder back if [`replace_folder`] was interrupted between its two renames, and removes it if
-/// the new one is in the place. Call it before the place is read or written.
+/// Restores the old folder if [`replace_folder`] was interrupted between its two renames, and
+/// removes it if the new one is in place. Must be called before the folder is read or written.
 ///
 /// # Errors
 ///
@@ -152,11 +155,11 @@ pub fn repair_folder(place: &Path) -> Result<(), FileError> {
     sync_parent(place)
 }
 
-fn replace_in_two_steps(finished: &Path, place: &Path) -> Result<(), FileError> {
+fn replace_by_two_renames(finished: &Path, place: &Path) -> Result<(), FileError> {
     let aside = aside_of(place)?;
     rename(place, &aside)?;
     if let Err(error) = rename(finished, place) {
-        // An old folder is better than none. If this fails too, the next call repairs it.
+        // An old folder is better than none. If this rename fails too, the next call repairs it.
         let _ = rename(&aside, place);
         return Err(error);
     }
@@ -164,9 +167,9 @@ fn replace_in_two_steps(finished: &Path, place: &Path) -> Result<(), FileError> 
     remove_folder(&aside)
 }
 
-/// The hidden name beside a folder under which it waits until its successor is in its place.
+/// The hidden name under which the old folder waits until the new one is in place.
 fn aside_of(place: &Path) -> Result<PathBuf, FileError> {
-    let absolute = std::path::absolute(place).map_err(FileError::of("find", place))?;
+    let absolute = std::path::absolute(place).map_err(FileError::from_io("find", place))?;
     let Some(name) = absolute.file_name() else {
         let source = io::Error::from(ErrorKind::InvalidInput);
         return Err(FileError { action: "replace", path: absolute, source });
@@ -175,7 +178,7 @@ fn aside_of(place: &Path) -> Result<PathBuf, FileError> {
 }
 
 fn exists(path: &Path) -> Result<bool, FileError> {
-    fs::exists(path).map_err(FileError::of("look at", path))
+    fs::exists(path).map_err(FileError::from_io("look at", path))
 }
 
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
@@ -189,9 +192,9 @@ fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// Whether the kernel or the file system does not know how to exchange two names.
+/// Returns true if the kernel or the file system cannot exchange two names.
 fn cannot_exchange(error: &io::Error) -> bool {
-    // EINVAL is what a file system without the flag answers.
+    // File systems without the flag answer EINVAL.
     matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput)
 }
 
@@ -222,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_takes_the_place_of_another_one() {
+    fn a_folder_replaces_another_one() {
         let (root, place, finished) = two_folders();
         replace_folder(&finished, &place).expect("it is replaced");
         assert_eq!(names(root.path()), ["place"]);
@@ -230,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_takes_a_place_that_is_free() {
+    fn a_folder_is_moved_to_a_free_name() {
         let (root, place, finished) = two_folders();
         remove_folder(&place).expect("it is there");
         replace_folder(&finished, &place).expect("it is put there");
@@ -238,9 +241,9 @@ mod tests {
     }
 
     #[test]
-    fn without_an_exchange_two_renames_do_the_same() {
+    fn two_renames_have_the_same_result_as_an_exchange() {
         let (root, place, finished) = two_folders();
-        replace_in_two_steps(&finished, &place).expect("it is replaced");
+        replace_by_two_renames(&finished, &place).expect("it is replaced");
         assert_eq!(names(root.path()), ["place"]);
         assert_eq!(names(&place), ["new"]);
     }
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_exchanged_is_told_from_other_failures() {
+    fn a_missing_exchange_is_distinguished_from_other_failures() {
         for (kind, expected) in [
             (ErrorKind::Unsupported, true),
             (ErrorKind::InvalidInput, true),
@@ -274,7 +277,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn folders_belong_to_their_owner_only() {
+    fn folders_are_private_to_their_owner() {
         use std::os::unix::fs::PermissionsExt as _;
         let root = TempDir::new().expect("a folder can be made");
         let folder = root.path().join("a/b");

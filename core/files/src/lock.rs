@@ -5,16 +5,18 @@ use std::path::Path;
 use crate::error::FileError;
 use crate::file::File;
 
-/// The sole right to change what a lock file stands for. It ends when it is dropped or the process dies.
+/// An exclusive lock on the resource of a lock file. It ends when it is dropped or the process
+/// dies.
 ///
-/// The file stays: removing it would let one process lock the removed file and another one a new file.
+/// The lock file is never removed: one process could then lock the removed file and another one a
+/// new file.
 #[derive(Debug)]
 pub struct FileLock {
     _file: File,
 }
 
 impl FileLock {
-    /// Waits for the lock. Creates the lock file if there is none.
+    /// Waits for the lock. Creates the lock file if it does not exist.
     ///
     /// # Errors
     ///
@@ -36,7 +38,7 @@ mod tests {
     use crate::{read_if_present, replace_file};
 
     #[test]
-    fn what_is_read_and_replaced_under_a_lock_loses_nothing() {
+    fn updates_under_a_lock_are_never_lost() {
         let folder = TempDir::new().expect("a folder can be made");
         let [lock, counter] = ["lock", "counter"].map(|name| folder.path().join(name));
         let count = || {

@@ -1,5 +1,5 @@
-//! Small files that are written as a whole, so that a reader sees the old or the new bytes and a loss of
-//! power takes neither.
+//! Atomic replacement of small files: a reader sees the old or the new bytes, and a loss of power
+//! leaves one of them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, TryLockError};
@@ -11,24 +11,26 @@ use crate::error::FileError;
 use crate::file::{File, remove_file, rename};
 use crate::folder::{parent_of, sync_folder};
 
-/// Follows a file's name in that of a temporary file; the process and a number come after it.
+/// The mark in the name of a temporary file: it follows the file's name, and the process and a
+/// number follow it.
 const TEMPORARY: &str = ".new-";
 
-/// How often a temporary name may be taken before the folder is given up: as often as a process number may
-/// have repeated with leftovers that cannot be removed.
+/// The most names that may be taken before the folder is given up: a process number may repeat this
+/// often and leave files that cannot be removed.
 const MAX_ATTEMPTS: usize = 1000;
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
-/// Replaces a file, or creates it. Several processes may do it at once: the last one wins.
+/// Replaces a file, or creates it. If several processes do it at the same time, the last one wins.
 ///
-/// The bytes go to a temporary file beside it, which is synced and renamed; then the folder is synced. When
-/// this returns, the bytes survive a loss of power. Temporary files that killed processes left are removed.
+/// The bytes go to a temporary file beside it, which is fsynced and renamed; then the folder is
+/// fsynced. When this returns, the bytes survive a loss of power. Temporary files of killed
+/// processes are removed.
 ///
 /// # Errors
 ///
-/// The system refuses: then the old bytes are in place and nothing is left behind, unless the last
-/// step failed, after which either may be there.
+/// The system refuses. Then the old bytes are in place and no temporary file is left, unless the
+/// last step failed, after which the old or the new bytes may be in place.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     remove_leftovers(path);
     let mut temporary = create_temporary(path)?;
@@ -41,12 +43,11 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     sync_folder(&parent_of(path)?)
 }
 
-/// Writes a file that is new, and makes its bytes durable. Its entry in the folder is durable after
-/// [`sync_folder`].
+/// Writes a new file and fsyncs it. Its entry in the folder is durable only after [`sync_folder`].
 ///
 /// # Errors
 ///
-/// There is a file of this name, or the system refuses.
+/// The file exists, or the system refuses.
 pub fn write_new_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_and_sync(&mut File::create_new(path)?, bytes)
 }
@@ -56,12 +57,13 @@ fn write_and_sync(file: &mut File, bytes: &[u8]) -> Result<(), FileError> {
     file.sync()
 }
 
-/// Removes the temporary files of a file that killed processes left. Those of running processes, which
-/// hold a lock on them, stay; so do those that cannot be removed, since none is ever in the way.
+/// Removes the temporary files that killed processes left beside a file. Those of running
+/// processes, which hold a lock on them, stay; so do those that cannot be removed, since they never
+/// block a later call.
 pub fn remove_leftovers(path: &Path) {
     let Some(name) = path.file_name() else { return };
     let Ok(entries) = parent_of(path)
-        .and_then(|folder| fs::read_dir(&folder).map_err(FileError::of("list", &folder)))
+        .and_then(|folder| fs::read_dir(&folder).map_err(FileError::from_io("list", &folder)))
     else {
         return;
     };
@@ -76,20 +78,20 @@ pub fn remove_leftovers(path: &Path) {
     }
 }
 
-/// Whether a name is that of a temporary file of a file: `<name>.new-<process>-<number>`, or, from earlier
-/// versions, `<name>.<process>.new`.
+/// Returns true for the name of a file's temporary file: `<name>.new-<process>-<number>`, or, from
+/// earlier versions, `<name>.<process>.new`.
 fn is_leftover(name: &OsStr, candidate: &OsStr) -> bool {
     let (Some(name), Some(candidate)) = (name.to_str(), candidate.to_str()) else { return false };
     let Some(rest) = candidate.strip_prefix(name) else { return false };
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let new = rest.strip_prefix(TEMPORARY).and_then(|rest| rest.split_once('-'));
     let old = rest.strip_prefix('.').and_then(|rest| rest.strip_suffix(".new"));
     new.is_some_and(|(process, number)| is_number(process) && is_number(number))
         || old.is_some_and(is_number)
 }
 
-/// Creates and locks a temporary file beside a file. Process numbers repeat, in containers with every start,
-/// so a name may be taken by what another process left.
+/// Creates and locks a temporary file beside a file. Process numbers repeat, in containers at every
+/// start, so a name may be taken by another process's leftover.
 fn create_temporary(path: &Path) -> Result<File, FileError> {
     let mut attempts = 0..MAX_ATTEMPTS;
     loop {
@@ -102,8 +104,8 @@ fn create_temporary(path: &Path) -> Result<File, FileError> {
             }
             created => created?,
         };
-        // Another process may take it for a leftover before it is locked, and remove it. Where the file
-        // system has no locks nobody does.
+        // Another process may remove it as a leftover before it is locked. On file systems without
+        // locks no process does that.
         let is_lost = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
         if !is_lost && temporary.exists() {
             return Ok(file);
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_replaced_and_nothing_else_is_left() {
+    fn a_replacement_leaves_no_other_file() {
         let folder = TempDir::new().expect("a folder can be made");
         let path = folder.path().join("key");
         for text in ["one", "two, which is longer", ""] {
@@ -147,7 +149,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_replaced_file_belongs_to_its_owner_only() {
+    fn a_replaced_file_is_private_to_its_owner() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = TempDir::new().expect("a folder can be made");
         let path = folder.path().join("key");
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_take_the_place_is_removed() {
+    fn a_temporary_file_that_cannot_be_renamed_is_removed() {
         let folder = TempDir::new().expect("a folder can be made");
         let path = folder.path().join("key");
         fs::create_dir(&path).expect("there is room");
@@ -168,11 +170,11 @@ mod tests {
     }
 
     #[test]
-    fn n6_leftovers_neither_block_nor_stay() {
+    fn n6_leftovers_do_not_block_and_are_removed() {
         let folder = TempDir::new().expect("a folder can be made");
         let path = folder.path().join("key");
         let process = std::process::id();
-        // What a process of the same number left, in a container, and the form of earlier versions.
+        // Leftovers of a process with the same number, as in a container, and of earlier versions.
         let mut left = vec![format!("key.{process}.new"), "key.1.new".to_owned()];
         left.extend((0..100).map(|number| format!("key.new-{process}-{number}")));
         for name in &left {
@@ -189,7 +191,7 @@ mod tests {
         let next = NEXT_NUMBER.load(Ordering::Relaxed);
         for number in next..next + 50 {
             let name = format!("key{TEMPORARY}{}-{number}", std::process::id());
-            // A folder is no file that can be removed.
+            // A folder cannot be removed as a file.
             fs::create_dir(folder.path().join(name)).expect("there is room");
         }
         replace_file(&path, b"new").expect("another name is free");
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn writers_at_once_leave_the_bytes_of_one() {
+    fn concurrent_writers_leave_the_bytes_of_one() {
         let folder = TempDir::new().expect("a folder can be made");
         let path = folder.path().join("state");
         thread::scope(|scope| {
@@ -226,7 +228,7 @@ mod tests {
                         replace_file(path, &[letter; 1000]).expect("nobody is in the way");
                         let bytes = fs::read(path).expect("it is there");
                         assert_eq!(
-                            (bytes.len(), bytes.iter().all(|it| *it == bytes[0])),
+                            (bytes.len(), bytes.iter().all(|byte| *byte == bytes[0])),
                             (1000, true)
                         );
                     }

@@ -362,7 +362,7 @@ mod tests {
     use core_model::class::{Class, RelationshipClass};
     use core_model::entity::EntityType;
     use core_model::property::text;
-    use core_model::relationship::row;
+    use core_model::relationship::by_column;
 
     use super::*;
 
@@ -371,7 +371,7 @@ mod tests {
         class: &[Class::Application],
         resource: "Box",
         key_column: "box.uid",
-        key_else: &[],
+        fallback_key_columns: &[],
         newest_by: &[],
         properties: &[
             text("name", &["box.uid"], "Name.").never_null(),
@@ -382,9 +382,9 @@ mod tests {
 
     static BOX_HAS_BOX: RelationshipType = RelationshipType {
         type_name: "shop_box_has_box",
-        from: row(&BOX, "box.uid"),
+        from: by_column(&BOX, "box.uid"),
         class: RelationshipClass::Has,
-        to: row(&BOX, "box.uid"),
+        to: by_column(&BOX, "box.uid"),
         properties: &[],
     }
     .checked();

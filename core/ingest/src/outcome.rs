@@ -94,8 +94,8 @@ impl Outcome {
 }
 
 impl fmt::Display for PartialReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
             Self::Truncated => {
                 "truncated by Nexthink at the maximum number of results of the licence; \
                  `nql --partitioned` prints the query that fetches it in parts"

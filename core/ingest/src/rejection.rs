@@ -123,29 +123,29 @@ impl Quarantine {
 }
 
 impl fmt::Display for QuarantineReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Width { cells, expected } => {
-                write!(f, "{cells} cells, the header has {expected}")
+                write!(formatter, "{cells} cells, the header has {expected}")
             }
-            Self::Encoding => f.write_str("not UTF-8"),
-            Self::RepeatedHeader => f.write_str("the header again"),
-            Self::NoKey => f.write_str("the key is empty"),
-            Self::LongKey => f.write_str("the key has more than 256 bytes"),
-            Self::InvisibleKey => f.write_str("the key has an invisible character"),
+            Self::Encoding => formatter.write_str("not UTF-8"),
+            Self::RepeatedHeader => formatter.write_str("the header again"),
+            Self::NoKey => formatter.write_str("the key is empty"),
+            Self::LongKey => formatter.write_str("the key has more than 256 bytes"),
+            Self::InvisibleKey => formatter.write_str("the key has an invisible character"),
         }
     }
 }
 
 impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}: {}", self.line, self.column, self.reason)
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}, column {}: {}", self.line, self.column, self.reason)
     }
 }
 
 impl fmt::Display for RejectionReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
             Self::Empty => {
                 "the file is empty, without even a header; run again, and if it stays so, look at \
                  the query in Nexthink"
@@ -157,7 +157,7 @@ impl fmt::Display for RejectionReason {
             }
             Self::Xml { code: Some(code) } => {
                 return write!(
-                    f,
+                    formatter,
                     "the file is XML, the storage's error {code}; run again for a new results link"
                 );
             }
@@ -183,7 +183,7 @@ impl fmt::Display for RejectionReason {
             Self::DuplicateColumn => "a column name that stands twice",
             Self::Delimiter { found } => {
                 return write!(
-                    f,
+                    formatter,
                     "the columns are separated by {found}, an export has commas; a program for \
                      spreadsheets may have saved the file"
                 );

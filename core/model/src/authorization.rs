@@ -1,4 +1,4 @@
-//! What a step may ask of Nexthink: the scope of its token and the addresses that it calls.
+//! The authorization of steps: the scope of the token and the endpoints that a step calls.
 //!
 //! Source: Nexthink NQL API 1.2.0 and its authentication page.
 
@@ -10,15 +10,15 @@ pub const EXPORT_SCOPE: &str = "service:integration";
 /// The OAuth scope that the audit trail needs, unless a local account reads it.
 pub const AUDIT_SCOPE: &str = "service:audit-trail";
 
-/// The permission of a role without which the table `platform.audit_logs` shows nothing (Nexthink,
-/// exporting audit logs).
+/// The role permission without which the table `platform.audit_logs` is empty (Nexthink, exporting
+/// audit logs).
 pub const AUDIT_PERMISSION: &str = "View audit logs in NQL";
 
-/// Where every run gets its token.
+/// The endpoint from which every run gets its token.
 pub const TOKEN_ENDPOINT: &str =
     "https://{tenantId}-login.{region}.nexthink.cloud/oauth2/default/v1/token";
 
-/// What `check` calls to see the columns of a query.
+/// The endpoint that `check` calls to see the columns of a query.
 pub const EXECUTE_ENDPOINT: &str =
     "https://{tenantId}.api.{region}.nexthink.cloud/api/v1/nql/execute";
 
@@ -33,7 +33,7 @@ const AUDIT_ENDPOINTS: &[&str] = &[
     "https://{tenantId}.{region}.nexthink.cloud/audit-trail/api/v1/engines/type/auditlog",
 ];
 
-/// The pages of Nexthink's documentation that setting up these scopes and queries needs.
+/// The pages of Nexthink's documentation that explain how to set up these scopes and queries.
 pub const DOCUMENTATION_LINKS: &[DocumentationLink] = &[
     DocumentationLink {
         title: "Getting an authentication token",
@@ -52,23 +52,23 @@ pub const DOCUMENTATION_LINKS: &[DocumentationLink] = &[
 /// A page of Nexthink's documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DocumentationLink {
-    /// What the page is about.
+    /// The subject of the page.
     pub title: &'static str,
-    /// Its address.
+    /// The address of the page.
     pub address: &'static str,
 }
 
-/// What one step may ask.
+/// The authorization of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Authorization {
     /// The OAuth scopes of its token.
     pub scopes: &'static [&'static str],
-    /// The addresses that it calls.
+    /// The endpoints that the step calls.
     pub endpoints: &'static [&'static str],
 }
 
 impl Step {
-    /// What the step may ask of Nexthink; `None` for a step that calls nothing.
+    /// The authorization of the step; `None` for a step that calls nothing.
     pub const fn authorization(&self) -> Option<Authorization> {
         match self.source {
             Source::Configuration => None,

@@ -1,12 +1,12 @@
-//! The grammar of cells that hold more than a plain text: lists, e-mail addresses, IP addresses, serial
-//! numbers.
+//! The grammar of cells that hold more than a plain text: lists, e-mail addresses, IP addresses,
+//! serial numbers.
 //!
-//! The mapping, the privacy policy and the list of erased people all read cells, and they must agree on
-//! what a cell says: a person whom the graph knows by one item of a list is erased by that item. So each
-//! rule stands here once, below all of them.
+//! The mapping, the privacy policy and the list of erased people all read cells, and they must
+//! agree on their content: a person whom the graph knows by one item of a list must be erased by
+//! that item. So each rule exists once, here, below all of them.
 //!
-//! An identity is never guessed. A cell is several items only where its form proves it; what cannot be read
-//! is reported as such and never repaired.
+//! An identity is never guessed. A cell is split only if its form proves that it is a list; an
+//! unreadable item is reported and never repaired.
 
 mod email;
 mod ip;

@@ -17,7 +17,7 @@ pub enum Class {
     User,
 }
 
-/// What an edge means.
+/// The meaning of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the variants are the names of the data model's own classes")]
 pub enum RelationshipClass {
@@ -26,7 +26,8 @@ pub enum RelationshipClass {
     Uses,
 }
 
-/// What every entity must have besides `_key`, `_type` and `_class`; neither is ever null.
+/// The properties that every entity must have besides `_key`, `_type` and `_class`; they are never
+/// null.
 pub const REQUIRED_OF_EVERY_ENTITY: &[&str] = &["name", "displayName"];
 
 const OPTIONAL_FOR_EVERY_ENTITY: &[&str] = &[
@@ -115,7 +116,7 @@ impl Class {
         }
     }
 
-    /// Whether the class itself defines the property, so that a type's own page leaves it out.
+    /// Returns true if the class itself defines the property, so that a type's own page omits it.
     pub const fn defines(self, property: &str) -> bool {
         text::is_one_of(property, REQUIRED_OF_EVERY_ENTITY)
             || text::is_one_of(property, OPTIONAL_FOR_EVERY_ENTITY)

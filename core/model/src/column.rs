@@ -1,47 +1,47 @@
-//! What the columns of an export tell about people: the class of each, and what its values are. The
-//! privacy profiles, the inventory and the pseudonyms follow from this.
+//! The privacy class of each column of an export, and the form of its values. The privacy profiles,
+//! the inventory and the pseudonyms derive from these declarations.
 //!
-//! A column means the same in every export, so each is declared once, by the step that describes its
-//! object. A column that nobody declared is read by nobody.
+//! A column means the same in every export, so it is declared once, by the step that describes its
+//! object. Undeclared columns are dropped.
 
-/// What a column tells about people.
+/// The relation of a column to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ColumnClass {
     /// Names a person: a user name, an e-mail address.
     DirectIdentifier,
     /// Stands for one person or device for as long as it exists: a SID, a uid, a serial number.
     PersistentIdentifier,
-    /// Points at a person together with other data: a department, an address of a network.
+    /// Points at a person together with other data: a department, a network address.
     QuasiIdentifier,
-    /// Says when or how somebody did something.
+    /// Records when or how a person did something.
     Behaviour,
     /// Technical data.
     Technical,
 }
 
-/// What the values of a column are, and so what can be done to them.
+/// The form of a column's values, which decides how they can be redacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnForm {
-    /// Identifiers of one family, which pseudonyms can stand for.
+    /// Identifiers of one family, which pseudonyms can replace.
     Identifier(Family),
     /// Points in time, which can be cut to their day.
     Time,
     /// Lists of IP addresses, which can be cut to their network.
     IpAddresses,
-    /// Words of a list, numbers, names of products: never what somebody typed.
+    /// Enumerations, numbers, product names: never a text that a person typed.
     Plain,
-    /// Whatever somebody typed or a program put together, which may name a person.
+    /// A text that a person typed or a program composed, which may name a person.
     FreeText,
 }
 
-/// Identifiers that mean the same wherever they stand. Equal ones get equal pseudonyms within a family
-/// and never across two.
+/// A family of identifiers that mean the same in every column. Equal identifiers get equal
+/// pseudonyms within a family and never across two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
-    /// The name that somebody logs in with, `DOMAIN\account`. One that has the form of an address
-    /// belongs to [`Family::Address`].
+    /// A login name, `DOMAIN\account`. One in the form of an address belongs to
+    /// [`Family::Address`].
     Login,
-    /// User principal names and e-mail addresses, which are mostly the same.
+    /// User principal names and e-mail addresses, which are usually the same.
     Address,
     /// The full name of a person.
     PersonName,
@@ -51,24 +51,25 @@ pub enum Family {
     UserUid,
     /// Nexthink's identifier of a device.
     DeviceUid,
-    /// The name of a device, which often has that of a person in it.
+    /// The name of a device, which often contains a person's name.
     DeviceName,
     /// Serial numbers of hardware.
     Serial,
     /// Nexthink's identifier of a Collector.
     CollectorUid,
-    /// The hash of a record of the audit trail: whoever can guess a record would know it again.
+    /// The hash of a record of the audit trail, by which anyone who guesses a record could
+    /// recognize it.
     AuditEvent,
 }
 
-/// One column, and what it tells about people.
+/// The declaration of one column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
-    /// The column, as NQL names it.
+    /// The name in NQL.
     pub name: &'static str,
-    /// What it tells about people.
+    /// The relation to a person.
     pub class: ColumnClass,
-    /// What its values are.
+    /// The form of the values.
     pub form: ColumnForm,
 }
 
@@ -93,7 +94,7 @@ pub const fn quasi(name: &'static str, form: ColumnForm) -> Column {
     Column { name, class: ColumnClass::QuasiIdentifier, form }
 }
 
-/// A column of the times at which somebody did something.
+/// A column of the times at which a person did something.
 pub const fn behaviour(name: &'static str) -> Column {
     Column { name, class: ColumnClass::Behaviour, form: ColumnForm::Time }
 }
@@ -103,17 +104,17 @@ pub const fn technical(name: &'static str) -> Column {
     Column { name, class: ColumnClass::Technical, form: ColumnForm::Plain }
 }
 
-/// A column of technical data that may hold what somebody typed.
+/// A column of technical data that may hold a text that a person typed.
 pub const fn free_text(name: &'static str) -> Column {
     Column { name, class: ColumnClass::Technical, form: ColumnForm::FreeText }
 }
 
 impl Column {
-    /// All declared columns of the steps that are linked into this program, by name.
+    /// Returns the declared columns of all steps that are linked into this program, by name.
     pub fn all() -> Vec<&'static Self> {
         let mut columns: Vec<&'static Self> =
-            inventory::iter::<Columns>().flat_map(|it| it.0).collect();
-        columns.sort_unstable_by_key(|it| it.name);
+            inventory::iter::<Columns>().flat_map(|declared| declared.0).collect();
+        columns.sort_unstable_by_key(|column| column.name);
         columns
     }
 }
@@ -132,7 +133,7 @@ impl ColumnClass {
 }
 
 impl Family {
-    /// Every family, in the order of declaration.
+    /// Every family, in declaration order.
     pub const ALL: [Self; 10] = [
         Self::Login,
         Self::Address,
@@ -146,7 +147,8 @@ impl Family {
         Self::AuditEvent,
     ];
 
-    /// The name in files and in the derivation of keys. Never changed: every pseudonym would be.
+    /// The name in files and in the derivation of keys. It must never change, because every
+    /// pseudonym would change with it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Login => "login",
@@ -162,8 +164,8 @@ impl Family {
         }
     }
 
-    /// The family of a name.
-    pub fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.name() == name)
+    /// Finds the family with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| family.name() == name)
     }
 }

@@ -1,7 +1,7 @@
-//! The generated pages: data model, authorization, personal data, the table of steps, and the page
-//! in the form of JupiterOne's integration pages.
+//! The generated pages: data model, authorization, personal data, the table of steps, and a page in
+//! the form of JupiterOne's integration pages.
 //!
-//! `cargo xtask docs` writes all but the last below `docs/`; its `--check` fails where one is stale.
+//! `cargo xtask docs` writes all but the last below `docs/`; its `--check` fails if one is stale.
 
 mod integration_page;
 
@@ -31,8 +31,8 @@ pub fn data_model(plan: &Plan) -> String {
     page.push_str("\n## Relationships\n\n");
     page.push_str("| Source entity `_type` | Relationship `_class` | Target entity `_type` | ");
     page.push_str("Relationship `_type` |\n| --- | --- | --- | --- |\n");
-    for it in plan.steps().iter().flat_map(|it| it.step.relationships) {
-        relationship_row(&mut page, it);
+    for relationship in plan.steps().iter().flat_map(|planned| planned.step.relationships) {
+        relationship_row(&mut page, relationship);
     }
     page.push_str("\n## Steps\n");
     for planned in plan.steps() {
@@ -42,8 +42,8 @@ pub fn data_model(plan: &Plan) -> String {
     page
 }
 
-/// One step of the data-model page: the query to save, then each entity type with its properties,
-/// then each relationship type.
+/// The section of one step on the data-model page: the query to save, each entity type with its
+/// properties, and each relationship type.
 pub fn step_section(step: &Step) -> String {
     let mut page = format!("### {} (`{}`)\n", step.name, step.id);
     if let (Some(query), Some(nql)) = (step.query(), step.nql()) {
@@ -58,15 +58,15 @@ pub fn step_section(step: &Step) -> String {
     }
     if !step.relationships.is_empty() {
         page.push_str("\n| Source | Class | Target | Type |\n| --- | --- | --- | --- |\n");
-        for it in step.relationships {
-            relationship_row(&mut page, it);
+        for relationship in step.relationships {
+            relationship_row(&mut page, relationship);
         }
-        for it in step.relationships {
-            for property in it.properties {
+        for relationship in step.relationships {
+            for property in relationship.properties {
                 let _ = writeln!(
                     page,
                     "\n`{}` also has `{}`: {}",
-                    it.type_name, property.name, property.description
+                    relationship.type_name, property.name, property.description
                 );
             }
         }
@@ -74,7 +74,7 @@ pub fn step_section(step: &Step) -> String {
     page
 }
 
-/// `docs/authorization.md`: the scopes and addresses that each step needs.
+/// `docs/authorization.md`: the scopes and endpoints that each step needs.
 pub fn authorization(plan: &Plan) -> String {
     let mut page = format!("{GENERATED}\n\n# Authorization\n\n");
     page.push_str("Every run that exports anything gets one token from\n\n");
@@ -95,19 +95,19 @@ pub fn authorization(plan: &Plan) -> String {
     );
     let _ = writeln!(
         page,
-        "\n`check` besides runs each query once for its first rows: `{EXECUTE_ENDPOINT}`. A results \
+        "\n`check` also runs each query once for its first rows: `{EXECUTE_ENDPOINT}`. A results \
          link is downloaded without any credential."
     );
     page
 }
 
-/// `docs/personal-data.md`: every property that tells something about a person.
+/// `docs/personal-data.md`: every property that relates to a person.
 pub fn personal_data(plan: &Plan) -> String {
     let mut page = format!("{GENERATED}\n\n# Personal data\n\n");
     page.push_str("*Direct* names a person, *indirect* points at one together with other data. ");
     page.push_str("A column that no declaration names is dropped before anything is written.\n\n");
     page.push_str("| Entity `_type` | Property | Class | Columns |\n| --- | --- | --- | --- |\n");
-    for entity in plan.steps().iter().flat_map(|it| it.step.entities) {
+    for entity in plan.steps().iter().flat_map(|planned| planned.step.entities) {
         for property in entity.properties {
             if property.personal == PersonalData::None {
                 continue;
@@ -131,9 +131,10 @@ pub fn steps_table(plan: &Plan) -> String {
     table.push_str("| --- | --- | --- | --- |\n");
     for planned in plan.steps() {
         let step = planned.step;
-        let waits: Vec<_> = step.depends_on.iter().map(|it| it.id).collect();
-        let entities: Vec<_> = step.entities.iter().map(|it| it.type_name).collect();
-        let relationships: Vec<_> = step.relationships.iter().map(|it| it.type_name).collect();
+        let waits: Vec<_> = step.depends_on.iter().map(|dependency| dependency.id).collect();
+        let entities: Vec<_> = step.entities.iter().map(|entity| entity.type_name).collect();
+        let relationships: Vec<_> =
+            step.relationships.iter().map(|relationship| relationship.type_name).collect();
         let _ = writeln!(
             table,
             "| `{}` | {} | {} | {} |",
@@ -148,7 +149,7 @@ pub fn steps_table(plan: &Plan) -> String {
 
 /// The entity types, by resource.
 fn entities_by_resource(plan: &Plan) -> Vec<&'static EntityType> {
-    let entities = plan.steps().iter().flat_map(|it| it.step.entities.iter().copied());
+    let entities = plan.steps().iter().flat_map(|planned| planned.step.entities.iter().copied());
     let mut entities: Vec<_> = entities.collect();
     entities.sort_unstable_by_key(|entity| entity.resource);
     entities
@@ -169,9 +170,9 @@ fn entities_table(plan: &Plan) -> String {
     table
 }
 
-/// One row for each step that calls anything, by name: the step, its scopes, its endpoints.
+/// One row for each step that calls an endpoint, by name: the step, its scopes, its endpoints.
 fn authorization_rows(plan: &Plan) -> String {
-    let mut steps: Vec<_> = plan.steps().iter().map(|it| it.step).collect();
+    let mut steps: Vec<_> = plan.steps().iter().map(|planned| planned.step).collect();
     steps.sort_unstable_by_key(|step| step.name);
     let mut rows = String::new();
     for step in steps {
@@ -196,13 +197,13 @@ fn entity_section(page: &mut String, entity: &EntityType) {
         class_list(entity),
         entity.key_column
     );
-    if !entity.key_else.is_empty() {
-        let columns = code_list(entity.key_else);
-        let _ = writeln!(page, "Where it is empty the key is made from {columns}.");
+    if !entity.fallback_key_columns.is_empty() {
+        let columns = code_list(entity.fallback_key_columns);
+        let _ = writeln!(page, "If it is empty, the key is derived from {columns}.");
     }
     if !entity.newest_by.is_empty() {
         let times = code_list(entity.newest_by);
-        let _ = writeln!(page, "Of rows that contradict each other the newest by {times} wins.");
+        let _ = writeln!(page, "If rows conflict, the newest by {times} wins.");
     }
     page.push('\n');
     page.push_str("| Property | Type | Columns | Personal data | Description |\n");
@@ -230,14 +231,14 @@ fn type_cell(property: &Property) -> String {
     property.documented_type().replace('|', "\\|")
 }
 
-fn relationship_row(page: &mut String, it: &RelationshipType) {
+fn relationship_row(page: &mut String, relationship: &RelationshipType) {
     let _ = writeln!(
         page,
         "| `{}` | {} | `{}` | `{}` |",
-        it.from.entity.type_name,
-        it.class.name(),
-        it.to.entity.type_name,
-        it.type_name
+        relationship.from.entity.type_name,
+        relationship.class.name(),
+        relationship.to.entity.type_name,
+        relationship.type_name
     );
 }
 
@@ -247,6 +248,6 @@ fn class_list(entity: &EntityType) -> String {
 }
 
 fn code_list(items: &[&str]) -> String {
-    let items: Vec<_> = items.iter().map(|it| format!("`{it}`")).collect();
+    let items: Vec<_> = items.iter().map(|item| format!("`{item}`")).collect();
     items.join(", ")
 }

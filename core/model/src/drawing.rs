@@ -1,5 +1,5 @@
-//! Drawings of a plan: as text for a terminal, as DOT for Graphviz, as Mermaid for Markdown, as
-//! JSON for programs.
+//! Drawings of a plan: text for a terminal, DOT for Graphviz, Mermaid for Markdown, JSON for
+//! programs.
 
 use std::fmt::Write as _;
 
@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::plan::{Decision, Plan, PlannedStep, SkipReason};
 
-/// The plan as text, one line a step: its wave, its name, what it comes after.
+/// Draws the plan as text, one line per step: its wave, its ID, and the steps before it.
 pub fn text(plan: &Plan) -> String {
-    let width = plan.steps().iter().map(|it| it.step.id.len()).max().unwrap_or(0);
+    let width = plan.steps().iter().map(|planned| planned.step.id.len()).max().unwrap_or(0);
     let mut drawing = String::new();
     for planned in plan.steps() {
         let (wave, id) = (planned.wave + 1, planned.step.id);
@@ -19,7 +19,7 @@ pub fn text(plan: &Plan) -> String {
     drawing
 }
 
-/// The plan in the DOT language.
+/// Draws the plan in the DOT language.
 pub fn dot(plan: &Plan) -> String {
     let mut drawing = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box];\n");
     for planned in plan.steps() {
@@ -37,7 +37,7 @@ pub fn dot(plan: &Plan) -> String {
     drawing
 }
 
-/// The plan as a Mermaid flow chart.
+/// Draws the plan as a Mermaid flow chart.
 pub fn mermaid(plan: &Plan) -> String {
     let mut drawing = String::from("flowchart LR\n");
     for planned in plan.steps() {
@@ -49,7 +49,7 @@ pub fn mermaid(plan: &Plan) -> String {
     drawing
 }
 
-/// The plan as a JSON array of steps in run order.
+/// Returns the plan as a JSON array of steps in run order.
 pub fn json(plan: &Plan) -> Value {
     let steps = plan.steps().iter().map(|planned| {
         let step = planned.step;
@@ -61,12 +61,12 @@ pub fn json(plan: &Plan) -> Value {
             "id": step.id,
             "name": step.name,
             "wave": planned.wave,
-            "dependsOn": step.depends_on.iter().map(|it| it.id).collect::<Vec<_>>(),
+            "dependsOn": step.depends_on.iter().map(|dependency| dependency.id).collect::<Vec<_>>(),
             "runs": planned.runs(),
             "skipReason": reason,
-            "entityTypes": step.entities.iter().map(|it| it.type_name).collect::<Vec<_>>(),
+            "entityTypes": step.entities.iter().map(|entity| entity.type_name).collect::<Vec<_>>(),
             "relationshipTypes":
-                step.relationships.iter().map(|it| it.type_name).collect::<Vec<_>>(),
+                step.relationships.iter().map(|relationship| relationship.type_name).collect::<Vec<_>>(),
         })
     });
     Value::Array(steps.collect())
@@ -78,7 +78,8 @@ fn remark(planned: &PlannedStep) -> String {
         Decision::Skip(reason) => format!("skipped: {reason}"),
         Decision::Run if planned.step.depends_on.is_empty() => "runs first".to_owned(),
         Decision::Run => {
-            let before: Vec<_> = planned.step.depends_on.iter().map(|it| it.id).collect();
+            let before: Vec<_> =
+                planned.step.depends_on.iter().map(|dependency| dependency.id).collect();
             format!("after {}", before.join(" and "))
         }
     }
@@ -86,9 +87,9 @@ fn remark(planned: &PlannedStep) -> String {
 
 /// The edges in run order of their targets.
 fn edges(plan: &Plan) -> Vec<(&'static str, &'static str)> {
-    let waits_for = |it: &PlannedStep| {
-        let id = it.step.id;
+    let incoming_edges = |planned: &PlannedStep| {
+        let id = planned.step.id;
         plan.graph().neighbors_directed(id, Direction::Incoming).map(move |before| (before, id))
     };
-    plan.steps().iter().flat_map(waits_for).collect()
+    plan.steps().iter().flat_map(incoming_edges).collect()
 }

@@ -11,31 +11,31 @@ pub struct EntityType {
     pub type_name: &'static str,
     /// The graph's `_class`: the classes that the type inherits from.
     pub class: &'static [Class],
-    /// What Nexthink calls the thing, for example `Device`.
+    /// Nexthink's name of the object, for example `Device`.
     pub resource: &'static str,
     /// The column whose value identifies an entity within its type.
     pub key_column: &'static str,
-    /// Columns that together identify an entity whose key cell is empty or not in the export. Its key is
-    /// then made from them. None: a row without a key is set aside.
-    pub key_else: &'static [&'static str],
-    /// Times that tell which of two rows that contradict each other is newer: the first property in
-    /// which they differ decides, the later time wins. Where none decides, the greater values win,
-    /// property by property, so that the order of the rows never matters.
+    /// Columns that together identify an entity whose key cell is empty or missing; its key is
+    /// derived from them. If there are none, a row without a key is quarantined.
+    pub fallback_key_columns: &'static [&'static str],
+    /// The times that show which of two conflicting rows is newer: the first property in which they
+    /// differ decides, and the later time wins. If none decides, the greater values win, property
+    /// by property, so that the order of the rows never matters.
     pub newest_by: &'static [&'static str],
-    /// The properties. Their order is that of the columns in the query to save.
+    /// The properties, in the order of the columns in the query to save.
     pub properties: &'static [Property],
 }
 
 impl EntityType {
-    /// Refuses, at compile time, a type whose properties clash, whose key is not among its columns,
-    /// or that lacks what its classes require.
+    /// Rejects, at compile time, a type whose properties clash, whose key is not among its columns,
+    /// or that lacks a property that its classes require.
     #[must_use]
     pub const fn checked(self) -> Self {
         self.checked_with_filled(&[])
     }
 
-    /// The same for a type with further columns that are never empty, because the run itself fills
-    /// them.
+    /// As [`Self::checked`], for a type with further columns that are never empty, because the run
+    /// itself fills them.
     #[must_use]
     pub const fn checked_with_filled(self, filled: &[&str]) -> Self {
         self.check_properties(filled);
@@ -49,11 +49,11 @@ impl EntityType {
         self
     }
 
-    /// The key of an entity, for example `nexthink_device:0f3a…`, in a form that no other entity
-    /// and no relationship key shares.
+    /// Appends the key of an entity, for example `nexthink_device:0f3a…`, in a form that no other
+    /// entity and no relationship key shares.
     ///
-    /// The separator of relationship keys and the percent sign are percent-encoded, and so are
-    /// control characters.
+    /// The separator of relationship keys, the percent sign and control characters are
+    /// percent-encoded.
     pub fn write_key(&self, uid: &str, key: &mut String) {
         use std::fmt::Write as _;
         key.push_str(self.type_name);
@@ -70,7 +70,7 @@ impl EntityType {
         }
     }
 
-    /// The uid within a key that [`Self::write_key`] wrote; `None` for the key of another type.
+    /// Returns the uid of a key that [`Self::write_key`] wrote; `None` for the key of another type.
     pub fn uid_of_key(&self, key: &str) -> Option<String> {
         let encoded = key.strip_prefix(self.type_name)?.strip_prefix(':')?;
         let mut uid = Vec::with_capacity(encoded.len());
@@ -86,11 +86,11 @@ impl EntityType {
         String::from_utf8(uid).ok()
     }
 
-    /// The property of this name.
+    /// Finds the property with this name.
     pub const fn property(&self, name: &str) -> Option<&'static Property> {
         let mut i = 0;
         while i < self.properties.len() {
-            if text::same(self.properties[i].name, name) {
+            if text::equal(self.properties[i].name, name) {
                 return Some(&self.properties[i]);
             }
             i += 1;
@@ -98,14 +98,14 @@ impl EntityType {
         None
     }
 
-    /// Whether a destination always gets the property, as null if need be.
+    /// Returns true if a destination always gets the property, as null if it has no value.
     pub fn requires(&self, property: &Property) -> bool {
         property.required
             || REQUIRED_OF_EVERY_ENTITY.contains(&property.name)
             || self.class.iter().any(|class| class.required_properties().contains(&property.name))
     }
 
-    /// Whether the type itself brings the property, rather than one of its classes.
+    /// Returns true if the property belongs to the type itself, not to one of its classes.
     pub fn owns(&self, property: &Property) -> bool {
         !self.class.iter().any(|class| class.defines(property.name))
     }
@@ -115,18 +115,18 @@ impl EntityType {
         let mut i = 0;
         while i < self.properties.len() {
             let property = &self.properties[i];
-            let reads_the_key = text::is_one_of(self.key_column, property.columns);
-            key_is_mapped |= reads_the_key;
-            let reads_a_filled = reads_the_key || text::share_one(filled, property.columns);
+            let reads_key = text::is_one_of(self.key_column, property.columns);
+            key_is_mapped |= reads_key;
+            let reads_filled = reads_key || text::intersect(filled, property.columns);
             assert!(
-                !property.never_null || property.kind.always_gives_a_value(reads_a_filled),
+                !property.never_null || property.kind.always_has_value(reads_filled),
                 "a property marked as never null can be null: add the key column or a default"
             );
             self.check_identifying(property);
             let mut j = 0;
             while j < i {
                 assert!(
-                    !text::same(property.name, self.properties[j].name),
+                    !text::equal(property.name, self.properties[j].name),
                     "two properties have one name"
                 );
                 j += 1;
@@ -136,8 +136,8 @@ impl EntityType {
         assert!(key_is_mapped, "the key column is not the column of any property");
     }
 
-    /// An identifying property that falls back from one column to the next needs a property for each of
-    /// them, which tells whether many entities share the column's value.
+    /// An identifying property that falls back from one column to the next needs a property for
+    /// each of them, to count how many entities share the column's value.
     const fn check_identifying(&self, property: &Property) {
         let mut i = 0;
         while property.identifying && property.columns.len() > 1 && i < property.columns.len() {
@@ -149,12 +149,12 @@ impl EntityType {
         }
     }
 
-    /// The place of the identifying property that reads this column alone.
+    /// The position of the identifying property that reads only this column.
     pub const fn identifying_of_column(&self, column: &str) -> Option<usize> {
         let mut i = 0;
         while i < self.properties.len() {
             let Property { columns, identifying, .. } = &self.properties[i];
-            if *identifying && columns.len() == 1 && text::same(columns[0], column) {
+            if *identifying && columns.len() == 1 && text::equal(columns[0], column) {
                 return Some(i);
             }
             i += 1;
@@ -201,7 +201,7 @@ mod tests {
         class: &[Class::Application],
         resource: "Thing",
         key_column: "thing.uid",
-        key_else: &[],
+        fallback_key_columns: &[],
         newest_by: &[],
         properties: &[
             text("name", &["thing.uid"], "Identifier.").never_null(),
@@ -211,7 +211,7 @@ mod tests {
     .checked();
 
     #[test]
-    fn a_key_gives_its_uid_back_and_has_no_separator_in_it() {
+    fn a_key_maps_back_to_its_uid_and_has_no_separator() {
         for uid in ["0f3a", "", "a|b", "100%", "%7C", "a\nb", "Büro:1", "|has|"] {
             let mut key = String::new();
             THING.write_key(uid, &mut key);

@@ -13,7 +13,7 @@ pub mod relationship;
 pub mod step;
 mod text;
 
-/// What the crate of a step imports.
+/// The imports of a step's crate.
 pub mod prelude {
     pub use crate::class::{Class, RelationshipClass};
     pub use crate::column::{
@@ -25,7 +25,7 @@ pub mod prelude {
         Constant, Conversion, Otherwise, PersonalData, Property, ValueType, constant, convert,
         integer, lookup, not_collected, text, timestamp,
     };
-    pub use crate::relationship::{EdgeProperty, End, RelationshipType, row, the};
+    pub use crate::relationship::{EdgeProperty, End, RelationshipType, by_column, singleton};
     pub use crate::step::{Query, Source, Step};
     pub use inventory;
 }

@@ -1,4 +1,4 @@
-//! The order in which steps run, and which are skipped and why.
+//! The order in which steps run, and the reasons to skip some of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,7 +9,7 @@ use petgraph::graphmap::DiGraphMap;
 
 use crate::step::Step;
 
-/// The steps of a run, each after all that it waits for.
+/// The steps of a run in an order that respects their dependencies.
 #[derive(Debug)]
 pub struct Plan {
     steps: Vec<PlannedStep>,
@@ -21,24 +21,24 @@ pub struct Plan {
 pub struct PlannedStep {
     /// The step.
     pub step: &'static Step,
-    /// How many steps the longest chain has that must be applied before it. Steps of one wave do
-    /// not wait for each other.
+    /// The length of the longest chain of steps that must be applied before this one. Steps of one
+    /// wave do not wait for each other.
     pub wave: usize,
-    /// Whether the step runs.
+    /// The decision to run or skip the step.
     pub decision: Decision,
 }
 
-/// Whether a step runs.
+/// The decision to run or skip a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// It runs. A step runs although one that it depends on is skipped: it then draws its edges to
-    /// what earlier generations know.
+    /// Run. A step runs even if one of its dependencies is skipped: it then draws its edges to the
+    /// entities of earlier generations.
     Run,
-    /// It does not.
+    /// Skip.
     Skip(SkipReason),
 }
 
-/// Why a step does not run.
+/// The reason why a step does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SkipReason {
     /// The configuration names no query for it.
@@ -51,21 +51,21 @@ pub enum SkipReason {
         /// The field that would hold the query ID.
         config_field: &'static str,
     },
-    /// The configuration has no such table.
+    /// The configuration has no table of this name.
     NoTable {
         /// The table.
         table: &'static str,
     },
     /// The command named other steps.
     NotSelected,
-    /// No step of the run fetches anything that belongs to it.
+    /// No step of the run fetches data that belongs to it.
     NothingFetched,
 }
 
-/// Why the linked steps make no plan.
+/// The reason why the linked steps do not form a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlanError {
-    /// Two steps have one ID.
+    /// Two steps have the same ID.
     DuplicateStep {
         /// The ID.
         id: &'static str,
@@ -77,12 +77,12 @@ pub enum PlanError {
         /// The step that it waits for.
         dependency: &'static str,
     },
-    /// Two steps make one type, so that neither alone could say what is gone.
+    /// Two steps make one type, so that neither alone can prove that an object is gone.
     TypeMadeTwice {
         /// The type.
         type_name: &'static str,
     },
-    /// A step waits for itself through others.
+    /// A step depends on itself through others.
     Cycle {
         /// A step of the cycle.
         id: &'static str,
@@ -101,7 +101,8 @@ impl Plan {
         mut decide: impl FnMut(&'static Step) -> Decision,
     ) -> Result<Self, PlanError> {
         let graph = dependency_graph(steps)?;
-        let order = toposort(&graph, None).map_err(|it| PlanError::Cycle { id: it.node_id() })?;
+        let order =
+            toposort(&graph, None).map_err(|cycle| PlanError::Cycle { id: cycle.node_id() })?;
         let mut waves: BTreeMap<&str, usize> = BTreeMap::new();
         for id in order {
             let before = graph.neighbors_directed(id, Direction::Incoming);
@@ -112,12 +113,13 @@ impl Plan {
             .iter()
             .map(|step| PlannedStep { step, wave: waves[step.id], decision: decide(step) })
             .collect();
-        // A topological order, since a step is always in a later wave than what it waits for.
-        planned.sort_by_key(|it| (it.wave, it.step.depends_on.len(), it.step.id));
+        // A topological order, since a step is always in a later wave than its dependencies.
+        planned
+            .sort_by_key(|planned| (planned.wave, planned.step.depends_on.len(), planned.step.id));
         Ok(Self { steps: planned, graph })
     }
 
-    /// The steps in run order: by wave, then by how many steps they wait for, then by ID.
+    /// The steps in run order: by wave, then by number of dependencies, then by ID.
     pub fn steps(&self) -> &[PlannedStep] {
         &self.steps
     }
@@ -129,37 +131,37 @@ impl Plan {
 }
 
 impl PlannedStep {
-    /// Whether the step runs.
+    /// Returns true if the step runs.
     pub fn runs(&self) -> bool {
         self.decision == Decision::Run
     }
 }
 
 impl fmt::Display for SkipReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoQueryId { config_field } => {
-                write!(f, "no query ID in `queries.{config_field}`")
+                write!(formatter, "no query ID in `queries.{config_field}`")
             }
             Self::Off { config_field } => {
-                write!(f, "off, until `queries.{config_field}` has a query ID")
+                write!(formatter, "off, until `queries.{config_field}` has a query ID")
             }
-            Self::NoTable { table } => write!(f, "no `[{table}]` in the configuration"),
-            Self::NotSelected => f.write_str("not among the steps asked for"),
-            Self::NothingFetched => f.write_str("no step fetches a part of a generation"),
+            Self::NoTable { table } => write!(formatter, "no `[{table}]` in the configuration"),
+            Self::NotSelected => formatter.write_str("not among the steps asked for"),
+            Self::NothingFetched => formatter.write_str("no step fetches a part of a generation"),
         }
     }
 }
 
 impl fmt::Display for PlanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DuplicateStep { id } => write!(f, "two steps are called `{id}`"),
+            Self::DuplicateStep { id } => write!(formatter, "two steps are called `{id}`"),
             Self::MissingStep { id, dependency } => {
-                write!(f, "step `{id}` waits for `{dependency}`, which is not linked in")
+                write!(formatter, "step `{id}` waits for `{dependency}`, which is not linked in")
             }
-            Self::TypeMadeTwice { type_name } => write!(f, "two steps make `{type_name}`"),
-            Self::Cycle { id } => write!(f, "step `{id}` waits for itself through others"),
+            Self::TypeMadeTwice { type_name } => write!(formatter, "two steps make `{type_name}`"),
+            Self::Cycle { id } => write!(formatter, "step `{id}` waits for itself through others"),
         }
     }
 }
@@ -215,11 +217,11 @@ mod tests {
     static THAT: Step = step("that", &[&THIS]);
 
     fn ids(plan: &Plan) -> Vec<(&'static str, usize)> {
-        plan.steps().iter().map(|it| (it.step.id, it.wave)).collect()
+        plan.steps().iter().map(|planned| (planned.step.id, planned.wave)).collect()
     }
 
     #[test]
-    fn a_step_comes_after_what_it_waits_for_whatever_its_name() {
+    fn a_step_comes_after_its_dependencies_whatever_its_name() {
         let plan = Plan::new(&[&ANTS, &ZEBRAS, &ACCOUNT], |_| Decision::Run).expect("acyclic");
         assert_eq!(ids(&plan), [("account", 0), ("zebras", 1), ("ants", 2)]);
     }
@@ -229,20 +231,25 @@ mod tests {
         let skip = Decision::Skip(SkipReason::NotSelected);
         let decide = |step: &Step| if step.id == "zebras" { skip.clone() } else { Decision::Run };
         let plan = Plan::new(&[&ANTS, &ZEBRAS, &ACCOUNT], decide).expect("acyclic");
-        let run: Vec<_> = plan.steps().iter().filter(|it| it.runs()).map(|it| it.step.id).collect();
+        let run: Vec<_> = plan
+            .steps()
+            .iter()
+            .filter(|planned| planned.runs())
+            .map(|planned| planned.step.id)
+            .collect();
         assert_eq!(run, ["account", "ants"]);
     }
 
     #[test]
-    fn steps_that_make_no_plan_are_refused_by_name() {
-        let refused = |steps: &[&'static Step]| {
-            Plan::new(steps, |_| Decision::Run).map(|it| ids(&it)).expect_err("no plan")
+    fn steps_that_form_no_plan_are_rejected_by_name() {
+        let rejected = |steps: &[&'static Step]| {
+            Plan::new(steps, |_| Decision::Run).map(|plan| ids(&plan)).expect_err("no plan")
         };
         assert_eq!(
-            refused(&[&ZEBRAS]),
+            rejected(&[&ZEBRAS]),
             PlanError::MissingStep { id: "zebras", dependency: "account" }
         );
-        assert_eq!(refused(&[&ACCOUNT, &ACCOUNT]), PlanError::DuplicateStep { id: "account" });
-        assert!(matches!(refused(&[&THIS, &THAT]), PlanError::Cycle { .. }));
+        assert_eq!(rejected(&[&ACCOUNT, &ACCOUNT]), PlanError::DuplicateStep { id: "account" });
+        assert!(matches!(rejected(&[&THIS, &THAT]), PlanError::Cycle { .. }));
     }
 }

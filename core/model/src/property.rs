@@ -1,58 +1,58 @@
-//! One property of an entity type: the only place where the columns of an export, the property that
-//! they become, its documentation, and its personal-data class are written down.
+//! One property of an entity type: the only declaration of the columns of an export, the property
+//! that they become, its documentation, and its personal-data class.
 
 use crate::text;
 
-/// One property of an entity type, and the columns that it comes from.
+/// One property of an entity type, and its columns.
 #[derive(Debug, Clone, Copy)]
 pub struct Property {
     /// The name in the graph, in lower camel case.
     pub name: &'static str,
-    /// The columns of the export, as NQL names them. Where there are several, the first that gives
-    /// a value is used, except for the conversions that join them.
+    /// The columns of the export, as NQL names them. If there are several, the first one with a
+    /// value is used, except for the conversions that join them.
     pub columns: &'static [&'static str],
-    /// How the cells are read.
+    /// The way the cells are read.
     pub kind: Kind,
     /// One sentence for the data-model page.
     pub description: &'static str,
-    /// Whether the value tells something about a person.
+    /// The relation of the value to a person.
     pub personal: PersonalData,
-    /// Whether a destination always gets the property, as null if need be. What a class requires
-    /// is required without this mark.
+    /// True if a destination always gets the property, as null if it has no value. Properties that
+    /// a class requires need no mark.
     pub required: bool,
-    /// Whether the value is never null. Checked against the kind by
+    /// True if the value is never null. Checked against the kind by
     /// [`EntityType::checked`](crate::entity::EntityType::checked).
     pub never_null: bool,
-    /// Whether the value identifies one entity, so that one that many entities have is null.
+    /// True if the value identifies one entity; a value that many entities share becomes null.
     pub identifying: bool,
 }
 
-/// How the cells of a property are read. Except where a kind says otherwise, an empty cell is null.
+/// The way the cells of a property are read. Unless a kind says otherwise, an empty cell is null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The cell as it stands.
+    /// The text of the cell.
     Text,
-    /// A whole number, null when the cell is none.
+    /// A whole number; null if the cell has another text.
     Integer,
-    /// A point in time, `2026-11-18 11:06:40` or `2026-11-18T11:06:40Z`, null when the cell is none or
-    /// stands for never, as `1970-01-01 00:00:00` does.
+    /// A point in time, `2026-11-18 11:06:40` or `2026-11-18T11:06:40Z`; null if the cell has
+    /// another text or means never, as `1970-01-01 00:00:00` does.
     Timestamp,
     /// The same value for every entity.
     Constant(Constant),
-    /// What a table says for the cell, upper and lower case alike.
+    /// The value that a table has for the cell, ignoring case.
     Lookup(&'static [(&'static str, Constant)], Otherwise),
     /// A named conversion with rules of its own.
     Convert(Conversion),
-    /// Required by the class, and in no column of the source: always null.
+    /// Required by the class, but in no column of the source: always null.
     NotCollected(ValueType),
 }
 
-/// What a lookup gives for a cell that is not in its table.
+/// The value of a lookup for a cell that is not in its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Otherwise {
     /// Null.
     Null,
-    /// This value, for an empty cell too.
+    /// This value, also for an empty cell.
     Value(Constant),
 }
 
@@ -63,31 +63,30 @@ pub enum Constant {
     Text(&'static str),
     /// A whole number.
     Integer(i64),
-    /// Yes or no.
+    /// True or false.
     Boolean(bool),
 }
 
 /// The type of a property's value in the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueType {
-    /// Text.
+    /// A text.
     Text,
     /// A whole number.
     Integer,
-    /// Yes or no.
+    /// True or false.
     Boolean,
     /// A point in time, milliseconds since 1970-01-01 UTC.
     Timestamp,
-    /// Texts; null rather than empty.
+    /// A list of texts; null instead of an empty list.
     TextList,
 }
 
-/// Conversions with rules of their own. `core-ingest` implements them, each as a pure function from
-/// the text of a cell to a value or nothing.
+/// Conversions with their own rules. `core-ingest` implements them, each as a pure function from
+/// the text of a cell to an optional value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conversion {
-    /// The text in lower case: for the words of an enumeration, which Nexthink writes in several
-    /// ways.
+    /// The text in lower case: for enumerations, which Nexthink writes in several cases.
     LowerCase,
     /// A version, with dots where Nexthink writes a list (`[10, 0, 22631]`).
     Version,
@@ -95,37 +94,37 @@ pub enum Conversion {
     List,
     /// The name in the first column and the version in the second, with this between them.
     NameAndVersion(&'static str),
-    /// The same, and the third column where both are empty.
+    /// The same, or the third column where both are empty.
     NameAndVersionElse(&'static str),
-    /// A legal host name of 2 to 63 letters, digits and inner hyphens; of a dotted name the first
-    /// label. Null for anything else.
+    /// A legal host name of 2 to 63 letters, digits and inner hyphens: the first label of a dotted
+    /// name. Null for anything else.
     HostName,
-    /// A dotted name whose labels are all legal, as a list of one; without the dot of the root at its end.
+    /// A dotted name whose labels are all legal, as a list of one, without a trailing root dot.
     DomainName,
-    /// A serial number, null for a placeholder that a manufacturer left in its place.
+    /// A serial number; null for a manufacturer's placeholder.
     SerialNumber,
     /// The IPv4 addresses of a list.
     Ipv4Addresses,
-    /// The IPv6 addresses of a list, without zone; an IPv4 address mapped into IPv6 is none.
+    /// The IPv6 addresses of a list, without zone; not an IPv4 address mapped into IPv6.
     Ipv6Addresses,
     /// The addresses of a list that are not routed on the internet.
     PrivateIpAddresses,
     /// The addresses of a list that are routed on the internet.
     PublicIpAddresses,
-    /// The legal e-mail addresses of a cell, in lower case; several only where its form proves a list. The
-    /// principal name of a guest is none, unless it proves the original address.
+    /// The legal e-mail addresses of a cell, in lower case; several only if its form proves a list.
+    /// The principal name of a guest counts only if it proves the original address.
     EmailAddresses,
     /// The domains of these addresses, in lower case, each once.
     EmailDomains,
-    /// The given name of `Jane Doe` or `Doe, Jane`; null where the form does not tell it.
+    /// The given name of `Jane Doe` or `Doe, Jane`; null if the form does not show it.
     FirstName,
-    /// The family name of `Jane Doe` or `Doe, Jane`; null where the form does not tell it.
+    /// The family name of `Jane Doe` or `Doe, Jane`; null if the form does not show it.
     LastName,
     /// The account part of `DOMAIN\account` or `account@domain`, as a list of one.
     LoginName,
 }
 
-/// Whether a value tells something about a person.
+/// The relation of a value to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PersonalData {
     /// Technical data.
@@ -136,7 +135,7 @@ pub enum PersonalData {
     Direct,
 }
 
-/// A text property: its name, its columns, its description.
+/// Declares a text property: its name, its columns, its description.
 pub const fn text(
     name: &'static str,
     columns: &'static [&'static str],
@@ -145,7 +144,7 @@ pub const fn text(
     property(Kind::Text, name, columns, description)
 }
 
-/// A property that is a whole number: its name, its columns, its description.
+/// Declares a property that is a whole number: its name, its columns, its description.
 pub const fn integer(
     name: &'static str,
     columns: &'static [&'static str],
@@ -154,7 +153,7 @@ pub const fn integer(
     property(Kind::Integer, name, columns, description)
 }
 
-/// A property that is a point in time: its name, its columns, its description.
+/// Declares a property that is a point in time: its name, its columns, its description.
 pub const fn timestamp(
     name: &'static str,
     columns: &'static [&'static str],
@@ -163,7 +162,7 @@ pub const fn timestamp(
     property(Kind::Timestamp, name, columns, description)
 }
 
-/// A property that a table translates: its name, its columns, the table and what is given for
+/// Declares a property that a table translates: its name, its columns, the table, the value for
 /// other cells, its description.
 pub const fn lookup(
     name: &'static str,
@@ -175,7 +174,7 @@ pub const fn lookup(
     property(Kind::Lookup(table, otherwise), name, columns, description)
 }
 
-/// A property with a conversion of its own: its name, its columns, the conversion, its description.
+/// Declares a property with a conversion: its name, its columns, the conversion, its description.
 pub const fn convert(
     name: &'static str,
     columns: &'static [&'static str],
@@ -185,12 +184,12 @@ pub const fn convert(
     property(Kind::Convert(conversion), name, columns, description)
 }
 
-/// A property that is the same for every entity: its name, the value, its description.
+/// Declares a property that is the same for every entity: its name, the value, its description.
 pub const fn constant(name: &'static str, value: Constant, description: &'static str) -> Property {
     property(Kind::Constant(value), name, &[], description)
 }
 
-/// A property that a class requires and that Nexthink does not deliver: its name, its type, its
+/// Declares a property that a class requires and Nexthink does not deliver: its name, its type, its
 /// description.
 pub const fn not_collected(
     name: &'static str,
@@ -240,14 +239,14 @@ const fn property(
 }
 
 impl Property {
-    /// States what the value tells about a person.
+    /// Sets the relation of the value to a person.
     #[must_use]
     pub const fn personal(mut self, class: PersonalData) -> Self {
         self.personal = class;
         self
     }
 
-    /// Marks a property of this type's own that a destination always gets, as null if need be.
+    /// Marks a property of this type that a destination always gets, as null if it has no value.
     #[must_use]
     pub const fn required(mut self) -> Self {
         self.required = true;
@@ -261,8 +260,8 @@ impl Property {
         self
     }
 
-    /// Marks a text that identifies one entity, such as a serial number. A value that more than a few
-    /// entities share identifies none of them and becomes null.
+    /// Marks a text that identifies one entity, such as a serial number. A value that more than a
+    /// few entities share identifies none of them and becomes null.
     #[must_use]
     pub const fn identifying(mut self) -> Self {
         assert!(
@@ -278,7 +277,7 @@ impl Property {
         self.kind.value_type()
     }
 
-    /// The type as documentation writes it, for example `string | null`.
+    /// The type in the documentation's notation, for example `string | null`.
     pub fn documented_type(&self) -> String {
         let name = match self.value_type() {
             ValueType::Text => "string",
@@ -291,7 +290,7 @@ impl Property {
 }
 
 impl Kind {
-    /// The type of the values that the kind gives.
+    /// The type of the kind's values.
     pub const fn value_type(self) -> ValueType {
         match self {
             Self::Text => ValueType::Text,
@@ -308,7 +307,7 @@ impl Kind {
         !matches!(self, Self::Constant(_) | Self::NotCollected(_))
     }
 
-    /// Refuses, at compile time, a lookup of mixed types.
+    /// Rejects, at compile time, a lookup of mixed types.
     const fn check(self) {
         let Self::Lookup(table, otherwise) = self else { return };
         assert!(!table.is_empty(), "a lookup table has at least one row");
@@ -329,15 +328,15 @@ impl Kind {
         }
     }
 
-    /// Whether the kind gives a value whatever its cells hold, given whether one of the property's
-    /// columns is never empty.
-    pub(crate) const fn always_gives_a_value(self, a_column_is_never_empty: bool) -> bool {
+    /// Returns true if the kind always has a value, given whether one of the property's columns is
+    /// never empty.
+    pub(crate) const fn always_has_value(self, has_filled_column: bool) -> bool {
         match self {
             Self::Constant(_) | Self::Lookup(_, Otherwise::Value(_)) => true,
             Self::Text
             | Self::Convert(
                 Conversion::LowerCase | Conversion::List | Conversion::NameAndVersionElse(_),
-            ) => a_column_is_never_empty,
+            ) => has_filled_column,
             _ => false,
         }
     }
@@ -355,7 +354,7 @@ impl Constant {
 }
 
 impl Conversion {
-    /// The type of the values that the conversion gives.
+    /// The type of the conversion's values.
     pub const fn value_type(self) -> ValueType {
         match self {
             Self::LowerCase

@@ -11,27 +11,27 @@ pub struct RelationshipType {
     /// The graph's `_type`: the type of the source, the class, and the type of the target without
     /// the leading words that it shares with the source. Checked at compile time.
     pub type_name: &'static str,
-    /// Where the edge starts.
+    /// The source of the edge.
     pub from: End,
-    /// What the edge means.
+    /// The meaning of the edge.
     pub class: RelationshipClass,
-    /// Where the edge ends.
+    /// The target of the edge.
     pub to: End,
-    /// What the edge repeats of its ends.
+    /// The properties that the edge copies from its target.
     pub properties: &'static [EdgeProperty],
 }
 
-/// One end of an edge: which entity a row points at.
+/// One end of an edge: the entity that a row points at.
 #[derive(Debug)]
 pub struct End {
     /// The type of the entity.
     pub entity: &'static EntityType,
-    /// The column that holds its key; `None` for a type with one entity only.
+    /// The column that holds its key; `None` for a type with only one entity.
     pub column: Option<&'static str>,
 }
 
-/// A property of an edge, which is always one of the entity at its target: so it costs no memory
-/// for each edge.
+/// A property of an edge. It is always a property of the target entity, so it takes no memory per
+/// edge.
 #[derive(Debug)]
 pub struct EdgeProperty {
     /// The name, which is that of the entity's property.
@@ -40,26 +40,26 @@ pub struct EdgeProperty {
     pub description: &'static str,
 }
 
-/// The end that is the only entity of its type.
-pub const fn the(entity: &'static EntityType) -> End {
+/// Declares an end that is the only entity of its type.
+pub const fn singleton(entity: &'static EntityType) -> End {
     End { entity, column: None }
 }
 
-/// The end that a column of the row names.
-pub const fn row(entity: &'static EntityType, column: &'static str) -> End {
+/// Declares an end that a column of the row names.
+pub const fn by_column(entity: &'static EntityType, column: &'static str) -> End {
     assert!(
-        text::same(entity.key_column, column),
+        text::equal(entity.key_column, column),
         "the end of an edge is named by the key column of its type"
     );
     End { entity, column: Some(column) }
 }
 
 impl RelationshipType {
-    /// Refuses, at compile time, a wrong type name and a property that the target does not have.
+    /// Rejects, at compile time, a wrong type name and a property that the target lacks.
     #[must_use]
     pub const fn checked(self) -> Self {
         assert!(
-            self.type_name_is_right(),
+            self.has_right_type_name(),
             "the type name is <from type>_<class>_<to type without the words both share>"
         );
         let mut i = 0;
@@ -73,12 +73,12 @@ impl RelationshipType {
         self
     }
 
-    /// The property of the target that an edge repeats.
+    /// The property of the target that an edge copies.
     pub fn target_property(&self, property: &EdgeProperty) -> &'static Property {
         self.to.entity.property(property.name).expect("checked at compile time")
     }
 
-    const fn type_name_is_right(&self) -> bool {
+    const fn has_right_type_name(&self) -> bool {
         let name = self.type_name.as_bytes();
         let from = self.from.entity.type_name.as_bytes();
         let class = self.class.lower_case_name().as_bytes();
@@ -86,16 +86,16 @@ impl RelationshipType {
         let rest = shared_words(from, to);
         let expected_len = from.len() + 1 + class.len() + 1 + (to.len() - rest);
         name.len() == expected_len
-            && text::same_at(name, 0, from, 0, from.len())
+            && text::equal_at(name, 0, from, 0, from.len())
             && name[from.len()] == b'_'
-            && text::same_at(name, from.len() + 1, class, 0, class.len())
+            && text::equal_at(name, from.len() + 1, class, 0, class.len())
             && name[from.len() + 1 + class.len()] == b'_'
-            && text::same_at(name, expected_len - (to.len() - rest), to, rest, to.len() - rest)
+            && text::equal_at(name, expected_len - (to.len() - rest), to, rest, to.len() - rest)
     }
 }
 
-/// How many leading bytes of `to` are whole words, with their underscore, that `from` begins with
-/// too.
+/// The number of leading bytes of `to` that are whole words, with their underscore, with which
+/// `from` begins too.
 const fn shared_words(from: &[u8], to: &[u8]) -> usize {
     let (mut shared, mut i) = (0, 0);
     while i < from.len() && i < to.len() && from[i] == to[i] {

@@ -1,20 +1,20 @@
-//! A step, and the registry that steps enter by being linked in.
+//! A step, and the registry that collects the linked steps.
 
 use crate::entity::EntityType;
 use crate::relationship::RelationshipType;
 
 /// One step of a run: the smallest unit that is enabled, ordered, fails, and is reported on.
 ///
-/// A step is a table. It does no input or output and never sees a row.
+/// A step is a table. It does no I/O and never sees a row.
 #[derive(Debug)]
 pub struct Step {
     /// The stable name, for example `fetch-devices`: in logs, in reports, on the command line.
     pub id: &'static str,
     /// The name for people.
     pub name: &'static str,
-    /// The steps whose rows are applied first. References, so that a wrong one does not compile.
+    /// The steps whose rows are applied first. References, so that a wrong name does not compile.
     pub depends_on: &'static [&'static Step],
-    /// Where the rows come from.
+    /// The source of the rows.
     pub source: Source,
     /// The entity types that the step creates.
     pub entities: &'static [&'static EntityType],
@@ -24,15 +24,15 @@ pub struct Step {
 
 inventory::collect!(&'static Step);
 
-/// Where the rows of a step come from.
+/// The source of a step's rows.
 #[derive(Debug)]
 pub enum Source {
-    /// One row, which the run makes from its configuration.
+    /// One row that the run makes from its configuration.
     Configuration,
-    /// An export of a query that is saved in Nexthink.
+    /// The export of a query that is saved in Nexthink.
     Export(Query),
-    /// The audit trail. What it makes are events: they only ever grow, are kept beside the generations
-    /// and are no part of them.
+    /// The audit trail. Its rows are events: they are only ever added, and are stored beside the
+    /// generations.
     AuditTrail,
 }
 
@@ -45,14 +45,14 @@ pub struct Query {
     pub suggested_id: &'static str,
     /// The NQL table.
     pub table: &'static str,
-    /// Other names that some tenants have for columns: the declared column, and the other name. They
-    /// are read where the declared column is missing, and never listed in the query to save.
+    /// Aliases that some tenants have for columns: the declared column, and the alias. An alias is
+    /// read if the declared column is missing, and never listed in the query to save.
     pub aliases: &'static [(&'static str, &'static str)],
-    /// The column by whose values the query is split into parts where its whole has more rows than
-    /// Nexthink exports: one that no row lacks and whose values spread evenly.
+    /// The column by whose values the query is split into parts if the whole has more rows than
+    /// Nexthink exports: no row lacks it, and its values spread evenly.
     pub partition_column: &'static str,
-    /// Whether the step is beyond what JupiterOne's own integration reads: off unless its field has a query ID,
-    /// and then nothing lacks without it.
+    /// True for a step beyond JupiterOne's own integration: it is off unless its field has a query
+    /// ID, and nothing depends on it.
     pub is_extra: bool,
 }
 
@@ -60,35 +60,36 @@ pub struct Query {
 const NQL_LINE_WIDTH: usize = 76;
 
 impl Step {
-    /// All steps that are linked into this program, by ID: the registry itself has no order.
+    /// Returns all steps that are linked into this program, by ID: the registry itself has no
+    /// order.
     pub fn all() -> Vec<&'static Self> {
         let mut steps: Vec<&'static Self> = inventory::iter::<&'static Self>().copied().collect();
         steps.sort_unstable_by_key(|step| step.id);
         steps
     }
 
-    /// The steps that make a generation: all but those of events.
-    pub fn of_generation() -> Vec<&'static Self> {
+    /// Returns the steps that make a generation: all except those of events.
+    pub fn generation_steps() -> Vec<&'static Self> {
         Self::all().into_iter().filter(|step| !step.makes_events()).collect()
     }
 
-    /// The steps of a generation whose types JupiterOne's own integration makes too.
-    pub fn of_integration() -> Vec<&'static Self> {
-        Self::of_generation().into_iter().filter(|step| !step.is_extra()).collect()
+    /// Returns the steps of a generation whose types JupiterOne's own integration makes too.
+    pub fn integration_steps() -> Vec<&'static Self> {
+        Self::generation_steps().into_iter().filter(|step| !step.is_extra()).collect()
     }
 
-    /// Whether the step is off unless it is configured; see [`Query::is_extra`].
+    /// Returns true if the step is off unless it is configured; see [`Query::is_extra`].
     pub fn is_extra(&self) -> bool {
         self.query().is_some_and(|query| query.is_extra)
     }
 
-    /// The types that the step makes: entities, then relationships.
+    /// Iterates over the types that the step makes: entities, then relationships.
     pub fn type_names(&self) -> impl Iterator<Item = &'static str> {
-        let entities = self.entities.iter().map(|it| it.type_name);
-        entities.chain(self.relationships.iter().map(|it| it.type_name))
+        let entities = self.entities.iter().map(|entity| entity.type_name);
+        entities.chain(self.relationships.iter().map(|relationship| relationship.type_name))
     }
 
-    /// Whether the step makes events, which are kept beside the generations.
+    /// Returns true if the step makes events, which are stored beside the generations.
     pub const fn makes_events(&self) -> bool {
         matches!(self.source, Source::AuditTrail)
     }
@@ -101,26 +102,31 @@ impl Step {
         }
     }
 
-    /// The columns that the step reads, each once: first those that only name the ends of edges,
-    /// then those of the properties.
+    /// Returns the columns that the step reads, each once: first those that only name the ends of
+    /// edges, then those of the properties.
     pub fn columns(&self) -> Vec<&'static str> {
-        let of_properties = || {
+        let property_columns = || {
             let properties = self.entities.iter().flat_map(|entity| entity.properties);
             properties.flat_map(|property| property.columns.iter().copied())
         };
         let mut columns: Vec<&'static str> = Vec::new();
-        let ends = self.relationships.iter().flat_map(|it| [&it.from, &it.to]);
+        let ends = self
+            .relationships
+            .iter()
+            .flat_map(|relationship| [&relationship.from, &relationship.to]);
         let end_columns = ends.filter_map(|end| end.column);
-        for column in end_columns.filter(|it| !of_properties().any(|of| of == *it)) {
+        for column in end_columns
+            .filter(|column| !property_columns().any(|property_column| property_column == *column))
+        {
             push_once(&mut columns, column);
         }
-        for column in of_properties() {
+        for column in property_columns() {
             push_once(&mut columns, column);
         }
         columns
     }
 
-    /// Other names of columns.
+    /// The aliases of columns.
     pub const fn aliases(&self) -> &'static [(&'static str, &'static str)] {
         match &self.source {
             Source::Export(query) => query.aliases,
@@ -128,19 +134,20 @@ impl Step {
         }
     }
 
-    /// The columns that are read where they are there and never listed in the query to save: what keys
-    /// are made from.
+    /// Returns the columns of derived keys that are read if present and never listed in the query
+    /// to save.
     pub fn unlisted_columns(&self) -> Vec<&'static str> {
         let listed = self.columns();
         let mut columns = Vec::new();
-        let of_keys = self.entities.iter().flat_map(|it| it.key_else.iter().copied());
-        for column in of_keys.filter(|it| !listed.contains(it)) {
+        let fallback_columns =
+            self.entities.iter().flat_map(|entity| entity.fallback_key_columns.iter().copied());
+        for column in fallback_columns.filter(|column| !listed.contains(column)) {
             push_once(&mut columns, column);
         }
         columns
     }
 
-    /// The columns without which the export is refused: the keys of the step's entities.
+    /// Returns the columns without which the export is rejected: the keys of the step's entities.
     pub fn key_columns(&self) -> Vec<&'static str> {
         let mut columns = Vec::new();
         for entity in self.entities {
@@ -149,14 +156,14 @@ impl Step {
         columns
     }
 
-    /// The NQL text to save in Nexthink, `None` for a step that reads no export.
+    /// Returns the NQL text to save in Nexthink; `None` for a step that reads no export.
     pub fn nql(&self) -> Option<String> {
         let query = self.query()?;
         Some(format!("{}\n{}", query.table, self.nql_list()))
     }
 
-    /// The NQL text to save beside it, under an ID of its own, for a query that is exported in parts:
-    /// each part asks for the values of [`Query::partition_column`] that match one pattern.
+    /// Returns the NQL text to save as another query for an export in parts: each part requests the
+    /// values of [`Query::partition_column`] that match one pattern.
     ///
     /// `parameter` is the name of the query's parameter, without its `$`.
     pub fn partitioned_nql(&self, parameter: &str) -> Option<String> {

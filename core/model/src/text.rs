@@ -17,12 +17,12 @@ pub(crate) const fn ends_with(text: &str, byte: u8) -> bool {
     !bytes.is_empty() && bytes[bytes.len() - 1] == byte
 }
 
-pub(crate) const fn same(a: &str, b: &str) -> bool {
-    a.len() == b.len() && same_at(a.as_bytes(), 0, b.as_bytes(), 0, b.len())
+pub(crate) const fn equal(a: &str, b: &str) -> bool {
+    a.len() == b.len() && equal_at(a.as_bytes(), 0, b.as_bytes(), 0, b.len())
 }
 
-/// Whether `a[a_start..]` and `b[b_start..]` begin with the same `len` bytes.
-pub(crate) const fn same_at(
+/// Returns true if `a[a_start..]` and `b[b_start..]` begin with the same `len` bytes.
+pub(crate) const fn equal_at(
     a: &[u8],
     a_start: usize,
     b: &[u8],
@@ -45,7 +45,7 @@ pub(crate) const fn same_at(
 pub(crate) const fn is_one_of(text: &str, list: &[&str]) -> bool {
     let mut i = 0;
     while i < list.len() {
-        if same(text, list[i]) {
+        if equal(text, list[i]) {
             return true;
         }
         i += 1;
@@ -53,8 +53,8 @@ pub(crate) const fn is_one_of(text: &str, list: &[&str]) -> bool {
     false
 }
 
-/// Whether a text stands in both lists.
-pub(crate) const fn share_one(a: &[&str], b: &[&str]) -> bool {
+/// Returns true if the lists share a text.
+pub(crate) const fn intersect(a: &[&str], b: &[&str]) -> bool {
     let mut i = 0;
     while i < a.len() {
         if is_one_of(a[i], b) {
@@ -65,7 +65,7 @@ pub(crate) const fn share_one(a: &[&str], b: &[&str]) -> bool {
     false
 }
 
-/// Letters and digits only, beginning with a lower-case letter.
+/// Returns true for letters and digits that begin with a lower-case letter.
 pub(crate) const fn is_lower_camel_case(text: &str) -> bool {
     let bytes = text.as_bytes();
     if bytes.is_empty() || !bytes[0].is_ascii_lowercase() {

@@ -384,7 +384,7 @@ impl TryFrom<String> for FamilyName {
     type Error = &'static str;
 
     fn try_from(name: String) -> Result<FamilyName, &'static str> {
-        Family::of_name(&name).map(FamilyName).ok_or("no family of identifiers has this name")
+        Family::from_name(&name).map(FamilyName).ok_or("no family of identifiers has this name")
     }
 }
 

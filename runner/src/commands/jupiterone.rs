@@ -28,7 +28,7 @@ pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exi
     let outcomes = outcomes_of(&generation);
     let tables = &generation.manifest().tables;
     let was_made = |step: &Step| tables.iter().any(|it| step.type_names().any(|of| of == it.name));
-    let steps: Vec<StepResult> = Step::of_generation()
+    let steps: Vec<StepResult> = Step::generation_steps()
         .into_iter()
         // An extra that is off is nothing to tell of.
         .filter(|step| !step.is_extra() || was_made(step))
@@ -43,7 +43,7 @@ pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exi
             StepResult { step, status }
         })
         .collect();
-    let contents = Contents::for_folder(generation, &Step::of_generation(), extras);
+    let contents = Contents::for_folder(generation, &Step::generation_steps(), extras);
     let report = export_folder(&contents, &steps, folder).map_err(deliver::failed)?;
     if arguments.output == ReportFormat::Json {
         output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);

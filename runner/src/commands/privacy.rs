@@ -95,7 +95,9 @@ fn inventory_of(policy: &Policy) -> Vec<(&'static Column, Action, Vec<String>)> 
         for entity in steps.iter().flat_map(|it| it.entities) {
             let read = entity.properties.iter().filter(|it| it.columns.contains(&column.name));
             goes_to.extend(read.map(|it| format!("{}.{}", entity.type_name, it.name)));
-            if entity.key_column == column.name || entity.key_else.contains(&column.name) {
+            if entity.key_column == column.name
+                || entity.fallback_key_columns.contains(&column.name)
+            {
                 goes_to.push(format!("{}._key", entity.type_name));
             }
         }

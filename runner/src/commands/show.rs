@@ -161,12 +161,12 @@ pub(super) fn docs(
             documentation::personal_data(&plan) + &core_privacy::page::columns_and_rights()
         }
         (None, Some(DocsFormat::Sdk)) => {
-            core_jupiterone::sdk_section(&Step::of_integration(), Extras::default())
+            core_jupiterone::sdk_section(&Step::integration_steps(), Extras::default())
                 .unwrap_or_default()
         }
         (None, _) => {
             // What JupiterOne's own page has.
-            let plan = plan_of(&Step::of_integration())?;
+            let plan = plan_of(&Step::integration_steps())?;
             documentation::integration_page(&plan, RELEASE_NOTES)
         }
     };
@@ -180,7 +180,7 @@ pub(super) fn docs(
     // JupiterOne's tool replaces a section of a page and leaves the rest alone.
     let ought = match format {
         Some(DocsFormat::Sdk) => {
-            core_jupiterone::document(&is, &Step::of_integration(), Extras::default()).ok()
+            core_jupiterone::document(&is, &Step::integration_steps(), Extras::default()).ok()
         }
         _ => Some(text),
     };

@@ -15,7 +15,7 @@ pub static STEP: Step = Step {
 inventory::submit!(&STEP);
 inventory::submit!(Columns(COLUMNS));
 
-/// What the columns tell about people.
+/// The privacy class of each column.
 pub static COLUMNS: &[Column] = &[
     technical("account.tenant_id"),
     technical("account.region"),
@@ -25,13 +25,13 @@ pub static COLUMNS: &[Column] = &[
     technical("account.url"),
 ];
 
-/// The tenant whose estate the graph shows.
+/// The tenant that the graph describes.
 pub static ACCOUNT: EntityType = EntityType {
     type_name: "nexthink_account",
     class: &[Class::Account],
     resource: "Account",
     key_column: "account.tenant_id",
-    key_else: &[],
+    fallback_key_columns: &[],
     newest_by: &[],
     properties: &[
         text("id", &["account.tenant_id"], "The Nexthink tenant.").never_null(),

@@ -24,7 +24,7 @@ pub static STEP: Step = Step {
 inventory::submit!(&STEP);
 inventory::submit!(Columns(COLUMNS));
 
-/// What the columns tell about people.
+/// The privacy class of each column.
 pub static COLUMNS: &[Column] = &[
     technical("alert.uid"),
     technical("alert.status"),
@@ -44,11 +44,11 @@ const TRIGGER_TIME: &[&str] = &["alert.trigger_time"];
 const PRIORITY: &[&str] = &["monitor.priority"];
 const BEST_NAME: &[&str] = &["monitor.name", "monitor.nql_id", "alert.uid"];
 
-/// What makes an alert the same alert where the tenant has no `alert.uid`.
+/// The columns that together identify an alert if the tenant has no `alert.uid`.
 const IDENTITY: &[&str] =
     &["monitor.nql_id", "monitor.name", "device.uid", "user.uid", "alert.trigger_time"];
 
-/// Nexthink's priorities as the severities that the Finding class knows.
+/// The Finding class's severity for each of Nexthink's priorities.
 const SEVERITIES: &[(&str, Constant)] = &[
     ("critical", Constant::Text("critical")),
     ("high", Constant::Text("high")),
@@ -70,8 +70,8 @@ pub static ALERT: EntityType = EntityType {
     class: &[Class::Alert, Class::Finding],
     resource: "Alert",
     key_column: "alert.uid",
-    key_else: IDENTITY,
-    // An alert that recovers keeps the time of its trigger; one that comes again has a later one.
+    fallback_key_columns: IDENTITY,
+    // A recovered alert keeps the time of its trigger; a recurring one has a later trigger time.
     newest_by: &["createdOn", "recoveredOn"],
     properties: &[
         text("id", &["alert.uid"], "Nexthink identifier of the alert.").never_null(),
@@ -142,9 +142,9 @@ pub static ALERT: EntityType = EntityType {
 /// A device has an alert.
 pub static DEVICE_HAS_ALERT: RelationshipType = RelationshipType {
     type_name: "nexthink_device_has_alert",
-    from: row(&DEVICE, "device.uid"),
+    from: by_column(&DEVICE, "device.uid"),
     class: RelationshipClass::Has,
-    to: row(&ALERT, "alert.uid"),
+    to: by_column(&ALERT, "alert.uid"),
     properties: &[],
 }
 .checked();
@@ -152,9 +152,9 @@ pub static DEVICE_HAS_ALERT: RelationshipType = RelationshipType {
 /// A user has an alert.
 pub static USER_HAS_ALERT: RelationshipType = RelationshipType {
     type_name: "nexthink_user_has_alert",
-    from: row(&USER, "user.uid"),
+    from: by_column(&USER, "user.uid"),
     class: RelationshipClass::Has,
-    to: row(&ALERT, "alert.uid"),
+    to: by_column(&ALERT, "alert.uid"),
     properties: &[],
 }
 .checked();
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(STEP.columns().join(","), header);
     }
 
-    /// The alerts of an export, of which the devices and users are unknown.
+    /// Lists the alerts of an export whose devices and users are unknown.
     fn alerts(rows: &str) -> String {
         let export = format!(
             "alert.uid,alert.status,alert.trigger_time,alert.recovery_time,monitor.priority,\
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn g10_words_are_kept_in_lower_case_and_unknown_ones_too() {
+    fn g10_known_and_unknown_words_are_stored_in_lower_case() {
         let listing =
             alerts("1,Closed,,,CRITICAL,Metric,Nexthink_Library\n2,paused,,,urgent,X,Y\n");
         for line in [
@@ -220,7 +220,11 @@ mod tests {
             "monitorPriority: \"urgent\"",
             "monitorType: \"x\"",
         ] {
-            assert_eq!(listing.lines().filter(|it| *it == line).count(), 1, "{line}: {listing}");
+            assert_eq!(
+                listing.lines().filter(|found| *found == line).count(),
+                1,
+                "{line}: {listing}"
+            );
         }
         assert_eq!(listing.matches("everity: ").count(), 2, "urgent is no severity");
     }
@@ -236,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn g16_an_alert_that_comes_again_is_what_its_latest_times_say() {
+    fn g16_the_row_with_the_latest_times_describes_a_recurring_alert() {
         let open = "1,open,2026-11-18 08:00:00,,,,\n";
         let closed = "1,closed,2026-11-18 08:00:00,2026-11-18 09:00:00,,,\n";
         let again = "1,open,2026-11-18 10:00:00,,high,,\n";
@@ -252,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn g17_an_open_alert_has_not_recovered_in_the_year_1() {
+    fn g17_a_recovery_time_that_means_never_is_null() {
         for never in ["0001-01-01T00:00:00Z", "1970-01-01 00:00:00"] {
             let listing = alerts(&format!("1,open,2026-11-18 08:20:00,{never},,,\n"));
             assert!(listing.contains("createdOn") && !listing.contains("recoveredOn"), "{listing}");

@@ -16,7 +16,7 @@ pub static STEP: Step = Step {
 inventory::submit!(&STEP);
 inventory::submit!(Columns(COLUMNS));
 
-/// What the columns tell about people.
+/// The privacy class of each column.
 pub static COLUMNS: &[Column] = &[
     persistent("audit.id", Family::AuditEvent),
     technical("audit.summary"),
@@ -36,13 +36,13 @@ pub static COLUMNS: &[Column] = &[
     free_text("audit.raw"),
 ];
 
-/// What somebody did in Nexthink.
+/// An action of a person or of the system in Nexthink.
 pub static AUDIT_EVENT: EntityType = EntityType {
     type_name: "nexthink_audit_event",
     class: &[Class::Record],
     resource: "Audit Event",
     key_column: "audit.id",
-    key_else: &[],
+    fallback_key_columns: &[],
     newest_by: &[],
     properties: &[
         text("id", &["audit.id"], "The hash of the record and its position among identical ones.")
@@ -76,12 +76,12 @@ pub static AUDIT_EVENT: EntityType = EntityType {
 }
 .checked_with_filled(&["audit.summary"]);
 
-/// The tenant in which it was done.
+/// The account has an audit event.
 pub static ACCOUNT_HAS_AUDIT_EVENT: RelationshipType = RelationshipType {
     type_name: "nexthink_account_has_audit_event",
-    from: the(&ACCOUNT),
+    from: singleton(&ACCOUNT),
     class: RelationshipClass::Has,
-    to: row(&AUDIT_EVENT, "audit.id"),
+    to: by_column(&AUDIT_EVENT, "audit.id"),
     properties: &[],
 }
 .checked();
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_did_something_is_personal_data() {
+    fn texts_that_may_name_a_person_are_direct_personal_data() {
         for name in ["account", "message", "details", "raw"] {
             let property = AUDIT_EVENT.property(name).expect("it is declared");
             assert_eq!(property.personal, PersonalData::Direct, "{name}");

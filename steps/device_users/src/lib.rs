@@ -4,7 +4,7 @@ use core_model::prelude::*;
 use step_devices::DEVICE;
 use step_users::USER;
 
-/// Fetches who uses which device.
+/// Fetches the devices that each user uses.
 pub static STEP: Step = Step {
     id: "fetch-device-users",
     name: "Fetch Device Users",
@@ -12,7 +12,8 @@ pub static STEP: Step = Step {
     source: Source::Export(Query {
         config_field: "device_users",
         suggested_id: "#j1_device_users",
-        // Event tables want a time frame; Nexthink keeps logins for 30 days (data resolution and retention).
+        // Event tables need a time frame; Nexthink keeps logins for 30 days (data resolution and
+        // retention).
         table: "session.logins during past 30d",
         aliases: &[],
         partition_column: "device.uid",
@@ -27,9 +28,9 @@ inventory::submit!(&STEP);
 /// A user uses a device.
 pub static USER_USES_DEVICE: RelationshipType = RelationshipType {
     type_name: "nexthink_user_uses_device",
-    from: row(&USER, "user.uid"),
+    from: by_column(&USER, "user.uid"),
     class: RelationshipClass::Uses,
-    to: row(&DEVICE, "device.uid"),
+    to: by_column(&DEVICE, "device.uid"),
     properties: &[],
 }
 .checked();
@@ -66,8 +67,8 @@ mod tests {
     }
 
     #[test]
-    fn is_no_part_of_what_jupiterones_own_integration_reads() {
+    fn is_not_a_step_of_jupiterones_own_integration() {
         let is_listed = |steps: &[&Step]| steps.iter().any(|step| step.id == STEP.id);
-        assert!(is_listed(&Step::of_generation()) && !is_listed(&Step::of_integration()));
+        assert!(is_listed(&Step::generation_steps()) && !is_listed(&Step::integration_steps()));
     }
 }

@@ -23,7 +23,7 @@ pub static STEP: Step = Step {
 inventory::submit!(&STEP);
 inventory::submit!(Columns(COLUMNS));
 
-/// What the columns tell about people.
+/// The privacy class of each column.
 pub static COLUMNS: &[Column] = &[
     persistent("device.uid", Family::DeviceUid),
     quasi("device.name", ColumnForm::Identifier(Family::DeviceName)),
@@ -52,14 +52,14 @@ const CHASSIS_ELSE_MACHINE: &[&str] =
     &["device.hardware.chassis_serial_number", "device.hardware.machine_serial_number"];
 const LOCAL_IP: &[&str] = &["device.connectivity.last_local_ip"];
 
-/// Nexthink's platforms as the values that the Device class knows.
+/// The Device class's value for each of Nexthink's platforms.
 const OS_TYPES: &[(&str, Constant)] = &[
     ("Windows", Constant::Text("windows")),
     ("macOS", Constant::Text("darwin")),
     ("Linux", Constant::Text("linux")),
 ];
 
-/// Nexthink's hardware types as the categories that the Device class knows.
+/// The Device class's category for each of Nexthink's hardware types.
 const CATEGORIES: &[(&str, Constant)] = &[
     ("laptop", Constant::Text("endpoint")),
     ("desktop", Constant::Text("endpoint")),
@@ -73,7 +73,7 @@ pub static DEVICE: EntityType = EntityType {
     class: &[Class::Device],
     resource: "Device",
     key_column: "device.uid",
-    key_else: &[],
+    fallback_key_columns: &[],
     newest_by: &["lastSeenOn"],
     properties: &[
         text("id", &["device.uid"], "Nexthink identifier of the device.").never_null(),
@@ -214,9 +214,9 @@ pub static DEVICE: EntityType = EntityType {
 /// The account has a device.
 pub static ACCOUNT_HAS_DEVICE: RelationshipType = RelationshipType {
     type_name: "nexthink_account_has_device",
-    from: the(&ACCOUNT),
+    from: singleton(&ACCOUNT),
     class: RelationshipClass::Has,
-    to: row(&DEVICE, "device.uid"),
+    to: by_column(&DEVICE, "device.uid"),
     properties: &[],
 }
 .checked();
@@ -254,11 +254,12 @@ mod tests {
     }
 
     #[test]
-    fn f12_every_column_may_be_missing_but_the_key() {
+    fn f12_every_column_except_the_key_may_be_missing() {
         let columns = STEP.columns();
         assert_eq!(columns.len(), 17);
         for missing in &columns {
-            let header: Vec<&str> = columns.iter().filter(|it| *it != missing).copied().collect();
+            let header: Vec<&str> =
+                columns.iter().filter(|name| *name != missing).copied().collect();
             let graph = Graph::default();
             let mut ingest = StepIngest::new(&STEP, &graph);
             ingest.push(header.join(",").as_bytes()).expect("a header");
@@ -290,12 +291,12 @@ mod tests {
             "hardwareType: \"toaster\"",
             "licenseType: \"server\"",
         ] {
-            assert_eq!(listing.lines().filter(|it| *it == line).count(), 1, "{line}");
+            assert_eq!(listing.lines().filter(|found| *found == line).count(), 1, "{line}");
         }
         assert_eq!(listing.matches("osType").count(), 1, "an unknown platform has no family");
     }
 
-    /// The devices of an export.
+    /// Builds the graph of an export of devices, and lists it.
     fn devices(export: &str) -> (Graph, String) {
         let account = include_str!("../../account/fixtures/account.csv");
         let exports = [(&step_account::STEP, account.as_bytes()), (&STEP, export.as_bytes())];
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn g19_an_identifier_that_more_than_three_devices_share_identifies_none() {
+    fn g19_an_identifier_that_more_than_three_devices_share_is_null() {
         use std::fmt::Write as _;
         let mut export = String::from(
             "device.uid,device.hardware.chassis_serial_number,\
@@ -313,7 +314,7 @@ mod tests {
         );
         for (chassis, devices) in [("DOCK-1", 4), ("TWIN-2", 3)] {
             for device in 0..devices {
-                // The case of letters does not count.
+                // Upper and lower case count as equal.
                 let chassis = if device == 0 { chassis.to_lowercase() } else { chassis.to_owned() };
                 let uid = format!("{chassis}{device}");
                 let _ = writeln!(export, "{uid},{chassis},M-{uid},S-1-5-21-7-{chassis}");
@@ -327,7 +328,7 @@ mod tests {
             "chassisSerialNumber: \"twin-2\"",
             "sid: \"S-1-5-21-7-TWIN-2\"",
         ] {
-            assert!(listing.lines().any(|it| it == line), "{line}: {listing}");
+            assert!(listing.lines().any(|found| found == line), "{line}: {listing}");
         }
         assert!(!listing.contains("\"DOCK-1\"") && !listing.contains("7-DOCK"), "{listing}");
         let table = graph.entity_table(DEVICE.type_name).expect("made");
@@ -336,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn g19_behind_a_placeholder_is_the_serial_number_of_the_machine() {
+    fn g19_the_machine_serial_number_replaces_a_placeholder() {
         let (_, listing) = devices(
             "device.uid,device.hardware.chassis_serial_number,\
              device.hardware.machine_serial_number\n\
@@ -347,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn g22_brackets_in_the_name_of_a_system_stay() {
+    fn g22_brackets_in_the_name_of_an_operating_system_are_kept() {
         let (_, listing) = devices(
             "device.uid,device.operating_system.name,device.operating_system.build\n\
              1,\"[Windows, IoT]\",\"[10, 0, 22631]\"\n",
@@ -356,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn g23_addresses_are_read_with_what_is_beside_them_and_the_rest_is_counted() {
+    fn g23_addresses_lose_their_prefixes_and_ports_and_unreadable_ones_are_counted() {
         let (graph, listing) = devices(
             "device.uid,device.name,device.connectivity.last_local_ip\n\
              1,lon1.acme.example.,\"10.0.0.5/24, [2001:db8::1]:443\"\n\
@@ -368,12 +369,12 @@ mod tests {
             "ipv4Addresses: [\"10.0.0.5\"]",
             "ipv6Addresses: [\"2001:db8::1\"]",
         ] {
-            assert!(listing.lines().any(|it| it == line), "{line}: {listing}");
+            assert!(listing.lines().any(|found| found == line), "{line}: {listing}");
         }
         let table = graph.entity_table(DEVICE.type_name).expect("made");
         let unreadable: Vec<_> = table.unreadable().collect();
         let properties =
             ["ipv4Addresses", "ipv6Addresses", "privateIpAddresses", "publicIpAddresses"];
-        assert_eq!(unreadable, properties.map(|it| (it, 1)));
+        assert_eq!(unreadable, properties.map(|property| (property, 1)));
     }
 }

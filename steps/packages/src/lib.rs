@@ -23,7 +23,7 @@ pub static STEP: Step = Step {
 inventory::submit!(&STEP);
 inventory::submit!(Columns(COLUMNS));
 
-/// What the columns tell about people.
+/// The privacy class of each column.
 pub static COLUMNS: &[Column] = &[
     technical("package.uid"),
     technical("package.name"),
@@ -33,13 +33,13 @@ pub static COLUMNS: &[Column] = &[
     technical("package.platform"),
 ];
 
-/// A piece of software that is installed on a device.
+/// Software that is installed on a device.
 pub static PACKAGE: EntityType = EntityType {
     type_name: "nexthink_package",
     class: &[Class::Application],
     resource: "Package",
     key_column: "package.uid",
-    key_else: &[],
+    fallback_key_columns: &[],
     newest_by: &[],
     properties: &[
         text("id", &["package.uid"], "Nexthink identifier of the package.").never_null(),
@@ -76,9 +76,9 @@ pub static PACKAGE: EntityType = EntityType {
 /// A device has a package installed.
 pub static DEVICE_INSTALLED_PACKAGE: RelationshipType = RelationshipType {
     type_name: "nexthink_device_installed_package",
-    from: row(&DEVICE, "device.uid"),
+    from: by_column(&DEVICE, "device.uid"),
     class: RelationshipClass::Installed,
-    to: row(&PACKAGE, "package.uid"),
+    to: by_column(&PACKAGE, "package.uid"),
     properties: &[EdgeProperty { name: "version", description: "Version of the package." }],
 }
 .checked();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn g22_brackets_in_the_name_of_a_package_stay() {
+    fn g22_brackets_in_the_name_of_a_package_are_kept() {
         let export = "device.uid,package.uid,package.name,package.version\n\
                       d,1,[Legacy] Print Deploy [server.acme.example],1.0\n\
                       d,2,[O'Reilly's Tool],\"[1, 2]\"\nd,3,[beta],[beta]\nd,4,,\n";

@@ -23,7 +23,7 @@ pub static STEP: Step = Step {
 inventory::submit!(&STEP);
 inventory::submit!(Columns(COLUMNS));
 
-/// What the columns tell about people.
+/// The privacy class of each column.
 pub static COLUMNS: &[Column] = &[
     persistent("user.uid", Family::UserUid),
     direct("user.name", Family::Login),
@@ -42,13 +42,13 @@ const EMAIL_ELSE_UPN: &[&str] = &["user.ad.email_address", "user.upn"];
 const FULL_NAME: &[&str] = &["user.ad.full_name"];
 const BEST_NAME: &[&str] = &["user.ad.full_name", "user.name", "user.upn", "user.uid"];
 
-/// Somebody who uses a managed device.
+/// A person or account that uses a managed device.
 pub static USER: EntityType = EntityType {
     type_name: "nexthink_user",
     class: &[Class::User],
     resource: "User",
     key_column: "user.uid",
-    key_else: &[],
+    fallback_key_columns: &[],
     newest_by: &["lastSeenOn"],
     properties: &[
         text("id", &["user.uid"], "Nexthink identifier of the user.")
@@ -124,9 +124,9 @@ pub static USER: EntityType = EntityType {
 /// The account has a user.
 pub static ACCOUNT_HAS_USER: RelationshipType = RelationshipType {
     type_name: "nexthink_account_has_user",
-    from: the(&ACCOUNT),
+    from: singleton(&ACCOUNT),
     class: RelationshipClass::Has,
-    to: row(&USER, "user.uid"),
+    to: by_column(&USER, "user.uid"),
     properties: &[],
 }
 .checked();
@@ -172,7 +172,7 @@ mod tests {
         assert!(listing.contains("userType: \"domain\"\n"), "{listing}");
     }
 
-    /// The users of an export with the columns uid, UPN, e-mail address and full name.
+    /// Lists the users of an export with the columns uid, UPN, e-mail address and full name.
     fn users(rows: &str) -> String {
         let header = "user.uid,user.upn,user.ad.email_address,user.ad.full_name";
         let export = format!("{header}\n{rows}");
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn g18_an_address_is_whole_and_a_list_of_them_is_read() {
+    fn g18_an_address_is_never_split_and_a_list_of_addresses_is_read() {
         for (row, expected) in [
             ("1,,O'Neill@acme.example,", "email: [\"o'neill@acme.example\"]\n"),
             ("1,m.o'brien@acme.example,,", "email: [\"m.o'brien@acme.example\"]\n"),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn g20_the_given_name_is_read_from_either_order() {
+    fn g20_a_full_name_is_read_in_either_order() {
         for name in ["Jane Doe", "\"Doe, Jane\"", "Jane   Doe (IT)"] {
             let listing = users(&format!("1,,,{name}"));
             assert!(listing.contains("firstName: \"Jane\"\nlastName: \"Doe\"\n"), "{listing}");
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn g21_the_principal_name_of_a_guest_is_no_mailbox_of_the_tenant() {
+    fn g21_a_guest_name_is_no_mailbox_of_the_tenant() {
         let tenant = "#EXT#@acme.onmicrosoft.com";
         let proven = users(&format!("1,jane_partner.example{tenant},,"));
         assert!(proven.contains("email: [\"jane@partner.example\"]\n"), "{proven}");

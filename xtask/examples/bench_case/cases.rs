@@ -1,4 +1,4 @@
-//! The cases: how far the pass from bytes to tables goes, and what comes after it.
+//! The cases: how far the data is processed, from bytes to published tables.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -15,10 +15,10 @@ use core_privacy::protection::Protection;
 use crate::people;
 use crate::publishing::{Threads, publish};
 
-/// Bytes that are read at once, as in the program.
+/// The number of bytes read at once, as in the program.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// What is done with the files.
+/// The processing of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Case {
     /// Decode plain CSV.
@@ -27,18 +27,18 @@ pub(crate) enum Case {
     DecodeZstd,
     /// Decode plain CSV and map it to entities and edges.
     Map,
-    /// The same, with pseudonyms in place of people.
+    /// The same, with pseudonyms for people.
     MapPseudonymous,
     /// The same, sorted, written as Parquet and published.
     Publish,
-    /// The same from Zstandard.
+    /// The same, from Zstandard.
     PublishZstd,
-    /// The same as the program reads it: threads decompress, decode and map, and two write tables.
+    /// The same with the program's threads: they decompress, decode and map, and two write tables.
     TwoThreads,
 }
 
 impl Case {
-    /// Runs the case and returns the rows that were read.
+    /// Runs the case and returns the number of rows read.
     pub(crate) fn run(self, folder: &Path) -> anyhow::Result<u64> {
         let suffix = match self {
             Self::Decode | Self::Map | Self::MapPseudonymous | Self::Publish => "csv",
@@ -70,8 +70,8 @@ impl Case {
         Ok(rows)
     }
 
-    /// Whether all is done by one thread.
-    pub(crate) fn is_one_thread(self) -> bool {
+    /// Returns true if a single thread does all the work.
+    pub(crate) fn is_single_threaded(self) -> bool {
         !matches!(self, Self::TwoThreads)
     }
 }

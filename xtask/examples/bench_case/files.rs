@@ -1,5 +1,5 @@
-//! The files of a benchmark: the devices and packages of a simulated tenant, plain and as Zstandard,
-//! in the order of the devices or shuffled. The same arguments give the same bytes.
+//! The files of a benchmark: the devices and packages of a simulated tenant, plain and as
+//! Zstandard, in the order of the devices or shuffled. The same arguments give the same bytes.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -10,13 +10,13 @@ use core_simulator::{Row, SavedQuery, Tenant, TenantSpec, push_csv_line, write_c
 
 use crate::shuffle::Shuffle;
 
-/// Packages of a device, on average.
+/// The average number of packages per device.
 const PACKAGES_PER_DEVICE: u32 = 80;
 
-/// The level of the simulator and, as far as is known, of a service that serves many.
+/// The compression level of the simulator and, presumably, of a service with many users.
 const ZSTD_LEVEL: i32 = 1;
 
-/// How large the tenant is.
+/// The size of the tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Size {
     /// 1,250 devices, 100,000 rows of packages.
@@ -51,7 +51,7 @@ impl Size {
 ///
 /// # Errors
 ///
-/// The folder cannot be written.
+/// The folder is not writable.
 pub(crate) fn write(size: Size, shuffled: bool, folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
     let tenant = size.tenant();
@@ -75,7 +75,7 @@ pub(crate) fn write(size: Size, shuffled: bool, folder: &Path) -> anyhow::Result
     Ok(())
 }
 
-/// Writes the header and then the rows in an order that has nothing to do with devices.
+/// Writes the header and then the rows in an order unrelated to devices.
 fn write_shuffled(tenant: &Tenant, query: SavedQuery, file: &mut impl io::Write) -> io::Result<()> {
     let mut line = Vec::new();
     push_csv_line(&mut line, query.columns().iter().copied());

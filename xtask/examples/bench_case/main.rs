@@ -1,5 +1,6 @@
-//! What `cargo xtask bench` starts in processes of their own: it writes the files, runs one case
-//! over them and prints what that took, or serves them. Apart from `xtask`, so that the chores build without Parquet.
+//! The subcommands that `cargo xtask bench` starts as separate processes: write the files, run one
+//! case on them and print its cost, or serve them. Separate from `xtask`, so that the other chores
+//! build without Parquet.
 
 #![expect(clippy::print_stdout, reason = "what it prints is read by the process that started it")]
 
@@ -19,7 +20,7 @@ use clap::{Parser, Subcommand};
 use cases::Case;
 use files::Size;
 
-/// Half of `cargo xtask bench`.
+/// The second half of `cargo xtask bench`.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -28,18 +29,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write the exports of the simulated tenant into a folder.
+    /// Write the exports of the simulated tenant to a folder.
     Gen {
         size: Size,
         folder: PathBuf,
         #[arg(long)]
         shuffled: bool,
     },
-    /// Run one case over the files of a folder and print its cost.
+    /// Run one case on the files of a folder and print its cost.
     Case { case: Case, folder: PathBuf },
-    /// Be a tenant whose results are the compressed files of a folder, until standard input ends.
+    /// Serve the compressed files of a folder as a tenant's results, until standard input ends.
     Serve { folder: PathBuf },
-    /// Be a small tenant with an audit trail of a line a second, until standard input ends.
+    /// Serve a small tenant with an audit trail of a line a second, until standard input ends.
     ServeAudit,
 }
 
@@ -53,7 +54,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn run_case(case: Case, folder: &Path) -> anyhow::Result<()> {
-    let start = meter::Meter::start(case.is_one_thread())?;
+    let start = meter::Meter::start(case.is_single_threaded())?;
     let rows = case.run(folder).with_context(|| format!("the case over {}", folder.display()))?;
     if rows == 0 {
         bail!("the files have no rows");

@@ -1,4 +1,4 @@
-//! Writes a graph as a generation of a store, as the program does.
+//! Publishes a graph as a generation of a store, as the program does.
 
 use std::fs;
 use std::panic::resume_unwind;
@@ -12,21 +12,21 @@ use core_store::{
     Draft, GenerationId, Location, Outcome, Staging, Store, Table, TableDeclaration, TableKind,
 };
 
-/// The tenant whose store it is.
+/// The tenant of the store.
 pub(crate) const TENANT: &str = "acme";
 
-/// How many threads do the work.
+/// The number of threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Threads {
     One,
     Two,
 }
 
-/// Publishes into a store of its own, which is empty before and stays to be looked at.
+/// Publishes to a new store, which is kept for inspection.
 ///
 /// # Errors
 ///
-/// The store cannot be written.
+/// The store is not writable.
 pub(crate) fn publish(graph: Graph, folder: &Path, threads: Threads) -> anyhow::Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
@@ -88,7 +88,8 @@ fn write_relationships(graph: &SortedGraph, staging: &Staging) -> anyhow::Result
     let mut tables = Vec::new();
     for edges in graph.edges() {
         let relationship = edges.relationship();
-        let ends = [&relationship.from, &relationship.to].map(|it| it.entity.type_name.to_owned());
+        let ends =
+            [&relationship.from, &relationship.to].map(|end| end.entity.type_name.to_owned());
         let mut writer = staging.table(TableDeclaration {
             kind: TableKind::Relationship,
             name: relationship.type_name.to_owned(),
@@ -106,6 +107,7 @@ fn write_relationships(graph: &SortedGraph, staging: &Staging) -> anyhow::Result
 }
 
 fn personal_columns(entity: &EntityType) -> Vec<String> {
-    let personal = entity.properties.iter().filter(|it| it.personal != PersonalData::None);
-    personal.map(|it| it.name.to_owned()).collect()
+    let personal =
+        entity.properties.iter().filter(|property| property.personal != PersonalData::None);
+    personal.map(|property| property.name.to_owned()).collect()
 }

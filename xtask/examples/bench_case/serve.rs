@@ -1,5 +1,5 @@
-//! A tenant whose results are files that are there already: nothing is made or compressed while it
-//! serves, so that what is measured beside it is the program.
+//! A tenant whose results are ready-made files: it generates and compresses nothing while it
+//! serves, so that a measurement sees only the program.
 
 use std::fs;
 use std::io::Read as _;
@@ -11,12 +11,12 @@ use core_simulator::{
     SimulatorConfig, TenantSpec,
 };
 
-/// Serves the two files of a folder, prints where (login and API, then files), and goes on until
-/// standard input ends.
+/// Serves the two files of a folder, prints the hosts (login and API, then files), and continues
+/// until standard input ends.
 ///
 /// # Errors
 ///
-/// A file cannot be read, or no port is free.
+/// A file is not readable, or no port is free.
 pub(crate) fn serve(folder: &Path) -> anyhow::Result<()> {
     let mut behaviour =
         Behaviour { polls_submitted: 0, polls_in_progress: 0, ..Behaviour::default() };
@@ -30,7 +30,7 @@ pub(crate) fn serve(folder: &Path) -> anyhow::Result<()> {
     serve_tenant(behaviour)
 }
 
-/// The same of a small tenant with an audit trail of a line a second.
+/// Serves a small tenant with an audit trail of a line a second, in the same way.
 ///
 /// # Errors
 ///

@@ -1,12 +1,12 @@
-//! An order of numbers that has nothing to do with theirs, worked out and not stored: 50 million rows
-//! are shuffled in the memory of one.
+//! A pseudo-random order of numbers that is computed and not stored, so that 50 million rows are
+//! shuffled in the memory of one.
 
-/// How often the halves change places. Four make a permutation that looks like chance (Luby and
-/// Rackoff, "How to construct pseudorandom permutations", 1988).
+/// The number of rounds. Four make a permutation that looks random (Luby and Rackoff, "How to
+/// construct pseudorandom permutations", 1988).
 const ROUNDS: u64 = 4;
 
-/// A permutation of the numbers below a bound: a Feistel network over the next power of four, walked
-/// until it comes back below the bound.
+/// A permutation of the numbers below a bound: a Feistel network over the next power of four,
+/// repeated until the result is below the bound.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shuffle {
     bound: u64,
@@ -14,16 +14,17 @@ pub(crate) struct Shuffle {
 }
 
 impl Shuffle {
-    /// A permutation of the numbers below `bound`, the same for each bound.
+    /// Returns the permutation of the numbers below `bound`, the same for each bound.
     pub(crate) fn new(bound: u64) -> Self {
         let bits = 64 - bound.saturating_sub(1).leading_zeros();
         Self { bound, half_bits: bits.div_ceil(2).max(1) }
     }
 
-    /// The number at a place, both below the bound.
+    /// The number at a position, both below the bound.
     pub(crate) fn at(self, place: u64) -> u64 {
         let mut number = self.permute(place);
-        // At most four times as many numbers as places, so this ends after four rounds on average.
+        // The domain has at most four times as many numbers, so this ends after four rounds on
+        // average.
         while number >= self.bound {
             number = self.permute(number);
         }
@@ -40,7 +41,7 @@ impl Shuffle {
     }
 }
 
-/// The last steps of `SplitMix64`.
+/// The finalizer of `SplitMix64`.
 fn mix(number: u64) -> u64 {
     let mut number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -65,7 +66,8 @@ mod tests {
     #[test]
     fn neighbours_are_not_neighbours_any_more() {
         let shuffle = Shuffle::new(100_000);
-        let near = (1..100_000).filter(|&it| shuffle.at(it - 1).abs_diff(shuffle.at(it)) < 100);
+        let near =
+            (1..100_000).filter(|&place| shuffle.at(place - 1).abs_diff(shuffle.at(place)) < 100);
         // 200 of 100,000 by chance.
         assert!((100..400).contains(&near.count()));
     }

@@ -1,22 +1,22 @@
-//! The first reading of an audit trail, by the whole program: what it costs, and that the peak of
-//! memory does not grow with the lines.
+//! The first reading of an audit trail by the whole program: its cost, and a check that the peak
+//! memory does not grow with the number of lines.
 
 use anyhow::{Context as _, ensure};
 
 use super::built::Built;
 use super::cost::{Case, in_turns};
 use super::served::{Profile, Served};
-use super::{How, table};
+use super::{MeasureOptions, table};
 
-/// Lines of the simulated trail in a day: one a second, and each tenth of them twice.
+/// Lines of the simulated trail per day: one a second, every tenth of them twice.
 const LINES_A_DAY: u64 = 24 * 3_600 * 11 / 10;
 
-/// Measures runs that read so many lines, a tenth and a hundredth of them.
+/// Measures runs that read this many lines, a tenth and a hundredth of them.
 ///
 /// # Errors
 ///
-/// Something does not build, or a run is not complete or reads less.
-pub(crate) fn run(built: &Built, lines: u64, how: &How) -> anyhow::Result<()> {
+/// A program does not build, or a run is incomplete or reads fewer lines.
+pub(crate) fn run(built: &Built, lines: u64, options: &MeasureOptions) -> anyhow::Result<()> {
     let program = built.program()?;
     let served = Served::start_audit(built)?;
     let sizes = [lines / 100, lines / 10, lines];
@@ -33,9 +33,9 @@ pub(crate) fn run(built: &Built, lines: u64, how: &How) -> anyhow::Result<()> {
         };
         Case { name: format!("{lines} lines, {days} days"), run: Box::new(run) }
     });
-    let measured = in_turns(cases.into(), how.runs, sizes.len())?;
-    let title = format!("an audit trail read for the first time, median of {}", how.runs);
-    table::print(&title, &measured, how.output);
+    let measured = in_turns(cases.into(), options.runs, sizes.len())?;
+    let title = format!("an audit trail read for the first time, median of {}", options.runs);
+    table::print(&title, &measured, options.output);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What is measured, built for release once, and the files that it reads, made once.
+//! The measured programs, built for release once, and their input files, generated once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    /// Builds the example; the program itself only when it is asked for.
+    /// Builds the example; the program itself only on request.
     ///
     /// # Errors
     ///
-    /// The example does not build, or there is no such program.
+    /// The example does not build, or the named program does not exist.
     pub(crate) fn new(root: &Path, program: Option<&Path>) -> anyhow::Result<Self> {
         let program = program.map(full_path).transpose()?;
         let metadata = MetadataCommand::new().current_dir(root).no_deps().exec();
@@ -33,7 +33,7 @@ impl Built {
         Ok(Self { root: root.to_owned(), target, program })
     }
 
-    /// The program to measure.
+    /// Returns the program to measure.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl Built {
             .join(format!("nexthink-graph{}", std::env::consts::EXE_SUFFIX)))
     }
 
-    /// The example, which writes files, runs a case, or serves.
+    /// A command for the example, which writes files, runs a case, or serves.
     pub(crate) fn example(&self) -> Command {
         let name = format!("bench_case{}", std::env::consts::EXE_SUFFIX);
         let mut command = Command::new(self.target.join("release/examples").join(name));
@@ -60,16 +60,16 @@ impl Built {
         command
     }
 
-    /// Everything that benchmarks keep.
+    /// The folder of everything that benchmarks keep.
     pub(crate) fn folder(&self) -> PathBuf {
         self.target.join("bench")
     }
 
-    /// The folder with these files, which are made if they are not there.
+    /// Returns the folder with these files, which are generated if they are missing.
     ///
     /// # Errors
     ///
-    /// They cannot be written.
+    /// The folder is not writable.
     pub(crate) fn files(&self, what: Files) -> anyhow::Result<PathBuf> {
         let folder = self.folder().join(what.name());
         let complete = folder.join("complete");
@@ -80,11 +80,11 @@ impl Built {
         Ok(folder)
     }
 
-    /// Writes the files into any folder.
+    /// Writes the files to any folder.
     ///
     /// # Errors
     ///
-    /// They cannot be written.
+    /// The folder is not writable.
     pub(crate) fn write_files(&self, what: Files, folder: &Path) -> anyhow::Result<()> {
         let mut command = self.example();
         command.args(["gen", what.size.name()]).arg(folder);
@@ -95,11 +95,11 @@ impl Built {
     }
 }
 
-/// The full path of a program that somebody named.
+/// Returns the full path of a program that the user named.
 ///
 /// # Errors
 ///
-/// There is no such file.
+/// The file does not exist.
 pub(crate) fn full_path(program: &Path) -> anyhow::Result<PathBuf> {
     fs::canonicalize(program).with_context(|| format!("there is no {}", program.display()))
 }

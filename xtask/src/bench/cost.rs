@@ -1,4 +1,4 @@
-//! What a process cost: time by the clock, time of processors, and memory at its peak.
+//! The cost of a process: wall-clock time, processor time, and peak memory.
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -7,27 +7,28 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use wait4::Wait4 as _;
 
-/// What one run took, as the system tells it of the whole process.
+/// The cost of one run, as the system reports it for the whole process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Cost {
     pub(crate) milliseconds: f64,
-    /// User and system time of all its threads.
+    /// User and system time of all threads.
     pub(crate) processor_milliseconds: f64,
     pub(crate) peak_mebibytes: f64,
 }
 
-/// Something that can be run again and again.
+/// A case that can be run repeatedly.
 pub(crate) struct Case<'a> {
     pub(crate) name: String,
     pub(crate) run: Box<dyn FnMut() -> anyhow::Result<Cost> + 'a>,
 }
 
-/// Runs all cases in turns, so that what else the machine does spoils all of them alike, and gives the
-/// medians of each. A case that may fail and does is left out of the rest, with a line that says why.
+/// Runs all cases in turns, so that other load on the machine affects them equally, and returns the
+/// medians of each. An optional case that fails is left out of the remaining turns, with a line
+/// that says why.
 ///
 /// # Errors
 ///
-/// A case fails that must not: the first `n_needed`.
+/// One of the first `n_needed` cases fails.
 pub(crate) fn in_turns(
     cases: Vec<Case<'_>>,
     runs: u8,
@@ -48,21 +49,21 @@ pub(crate) fn in_turns(
         }
         failed.into_iter().rev().for_each(|at| _ = running.remove(at));
     }
-    Ok(running.into_iter().map(|(case, costs)| (case.name, median_of(&costs))).collect())
+    Ok(running.into_iter().map(|(case, costs)| (case.name, medians(&costs))).collect())
 }
 
-/// Runs a command to its end and gives its cost and what it printed.
+/// Runs a command to its end and returns its cost and its output.
 ///
 /// # Errors
 ///
 /// It does not start, or it fails.
-pub(crate) fn of_command(command: &mut Command) -> anyhow::Result<(Cost, String)> {
+pub(crate) fn measure_command(command: &mut Command) -> anyhow::Result<(Cost, String)> {
     let program = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let start = Instant::now();
     let mut child = command.spawn().with_context(|| format!("{program} does not start"))?;
     let mut stderr = child.stderr.take().context("standard error is a pipe")?;
-    // Read beside the other pipe: a program that fills one of them waits.
+    // Both pipes are read at the same time: a program blocks when one of them is full.
     let errors = std::thread::spawn(move || {
         let mut bytes = Vec::new();
         stderr.read_to_end(&mut bytes).map(|_| bytes)
@@ -86,12 +87,12 @@ pub(crate) fn of_command(command: &mut Command) -> anyhow::Result<(Cost, String)
 }
 
 /// The medians of each figure.
-pub(crate) fn median_of(costs: &[Cost]) -> Cost {
+pub(crate) fn medians(costs: &[Cost]) -> Cost {
     let median = |figure: fn(&Cost) -> f64| median(costs.iter().map(figure).collect());
     Cost {
-        milliseconds: median(|it| it.milliseconds),
-        processor_milliseconds: median(|it| it.processor_milliseconds),
-        peak_mebibytes: median(|it| it.peak_mebibytes),
+        milliseconds: median(|cost| cost.milliseconds),
+        processor_milliseconds: median(|cost| cost.processor_milliseconds),
+        peak_mebibytes: median(|cost| cost.peak_mebibytes),
     }
 }
 

@@ -1,4 +1,4 @@
-//! How the cost of the whole program grows with the rows.
+//! The growth of the whole program's cost with the number of rows.
 
 use std::fs;
 use std::path::Path;
@@ -8,17 +8,22 @@ use serde_json::json;
 use super::built::Built;
 use super::cost::{Case, in_turns};
 use super::served::Served;
-use super::{Files, How, Output, Size};
+use super::{Files, MeasureOptions, Output, Size};
 
-/// Measures every size up to one.
+/// Measures every size up to this one.
 ///
 /// # Errors
 ///
-/// Something does not build, or a run is not complete.
-pub(crate) fn run(built: &Built, up_to: Size, shuffled: bool, how: &How) -> anyhow::Result<()> {
+/// A program does not build, or a run is incomplete.
+pub(crate) fn run(
+    built: &Built,
+    up_to: Size,
+    shuffled: bool,
+    options: &MeasureOptions,
+) -> anyhow::Result<()> {
     let program = built.program()?;
-    if how.output == Output::Table {
-        println!("HTTP to a generation, median of {}", how.runs);
+    if options.output == Output::Table {
+        println!("HTTP to a generation, median of {}", options.runs);
         println!(
             "{:14}{:>11}{:>10}{:>10}{:>9}{:>13}{:>10}{:>15}",
             "", "rows", "ms", "CPU ms", "ns/row", "CPU ns/row", "peak MiB", "generation MiB"
@@ -29,12 +34,13 @@ pub(crate) fn run(built: &Built, up_to: Size, shuffled: bool, how: &How) -> anyh
         let served = Served::start(built, &built.files(what)?)?;
         let run = || served.run(&program, size.rows());
         let cases = vec![Case { name: what.name(), run: Box::new(run) }];
-        let (name, cost) = in_turns(cases, how.runs, 1)?.remove(0);
+        let (name, cost) = in_turns(cases, options.runs, 1)?.remove(0);
         let rows = f64::from(size.rows());
-        let per_row = [cost.milliseconds, cost.processor_milliseconds].map(|it| it * 1e6 / rows);
+        let per_row = [cost.milliseconds, cost.processor_milliseconds]
+            .map(|milliseconds| milliseconds * 1e6 / rows);
         #[expect(clippy::cast_precision_loss, reason = "a store has less than 4 PiB")]
         let written = bytes_below(&served.store())? as f64 / 1024.0 / 1024.0;
-        if how.output == Output::Json {
+        if options.output == Output::Json {
             let figures = json!({
                 "name": name,
                 "rows": size.rows(),

@@ -1,4 +1,4 @@
-//! Instructions of each case: what a change of code changes and a busy machine does not.
+//! The number of instructions of each case, which depends on the code and not on other load.
 
 use std::process::{Command, Stdio};
 
@@ -19,9 +19,10 @@ enum Counter {
 ///
 /// # Errors
 ///
-/// There is nothing to count with, or a case fails.
+/// No counter is installed, or a case fails.
 pub(crate) fn run(built: &Built, what: Files, output: Output) -> anyhow::Result<()> {
-    let Some(counter) = [Counter::Callgrind, Counter::Perf].into_iter().find(|it| it.is_there())
+    let Some(counter) =
+        [Counter::Callgrind, Counter::Perf].into_iter().find(|counter| counter.is_installed())
     else {
         bail!("neither `valgrind` nor `perf` is installed, so instructions cannot be counted");
     };
@@ -52,14 +53,14 @@ pub(crate) fn run(built: &Built, what: Files, output: Output) -> anyhow::Result<
 }
 
 impl Counter {
-    fn is_there(self) -> bool {
+    fn is_installed(self) -> bool {
         let name = if self == Self::Callgrind { "valgrind" } else { "perf" };
         let mut command = Command::new(name);
         command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|it| it.success())
+        command.status().is_ok_and(|status| status.success())
     }
 
-    /// The counter, to which program and arguments are appended.
+    /// The counter's command, to which program and arguments are appended.
     fn command(self) -> Command {
         let (name, arguments) = match self {
             Self::Callgrind => {
@@ -72,7 +73,7 @@ impl Counter {
         command
     }
 
-    /// The count in what was printed: `==7== Collected : 123` or `123,,instructions:u,…`.
+    /// Parses the count in the output: `==7== Collected : 123` or `123,,instructions:u,…`.
     fn read(self, printed: &str) -> Option<f64> {
         let count = match self {
             Self::Callgrind => printed.lines().find_map(|line| line.split_once("Collected : "))?.1,

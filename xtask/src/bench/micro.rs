@@ -1,15 +1,14 @@
-//! What each part of the pass from bytes to tables costs, on one thread and without a network.
+//! The cost of each part of the pass from bytes to tables, on one thread and without a network.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
 use super::built::Built;
-use super::cost::{Case, Cost, in_turns, of_command};
-use super::{Files, How, Size, table};
+use super::cost::{Case, Cost, in_turns, measure_command};
+use super::{Files, MeasureOptions, Size, table};
 
-/// The cases of the example, and what they are called in the table. The first one is the measure of
-/// the others.
+/// The cases of the example, and their names in the table. The first one is the baseline.
 pub(crate) const CASES: [(&str, &str); 6] = [
     ("decode", "decode"),
     ("decode-zstd", "decode, from zstd"),
@@ -19,24 +18,24 @@ pub(crate) const CASES: [(&str, &str); 6] = [
     ("publish-zstd", "to a generation, from zstd"),
 ];
 
-/// Measures all cases over rows in order and shuffled.
+/// Measures all cases with ordered and shuffled rows.
 ///
 /// # Errors
 ///
 /// A case fails.
-pub(crate) fn run(built: &Built, size: Size, how: &How) -> anyhow::Result<()> {
+pub(crate) fn run(built: &Built, size: Size, options: &MeasureOptions) -> anyhow::Result<()> {
     for shuffled in [false, true] {
         let what = Files { size, shuffled };
         let folder = built.files(what)?;
         let cases = CASES.map(|(case, name)| self::case(built, case, name, &folder));
-        let measured = in_turns(cases.into(), how.runs, CASES.len())?;
-        let title = format!("{}, one thread, median of {}", what.name(), how.runs);
-        table::print(&title, &measured, how.output);
+        let measured = in_turns(cases.into(), options.runs, CASES.len())?;
+        let title = format!("{}, one thread, median of {}", what.name(), options.runs);
+        table::print(&title, &measured, options.output);
     }
     Ok(())
 }
 
-/// One case, which measures itself: the process without its start.
+/// One case, which measures itself, without the start of the process.
 pub(crate) fn case<'a>(
     built: &'a Built,
     case: &'static str,
@@ -44,13 +43,13 @@ pub(crate) fn case<'a>(
     folder: &'a Path,
 ) -> Case<'a> {
     let run = move || {
-        let (_, printed) = of_command(built.example().args(["case", case]).arg(folder))?;
+        let (_, printed) = measure_command(built.example().args(["case", case]).arg(folder))?;
         read_cost(&printed)
     };
     Case { name: name.to_owned(), run: Box::new(run) }
 }
 
-/// What a case prints: its rows, milliseconds, milliseconds of a processor, and KiB at the peak.
+/// Parses the output of a case: its rows, milliseconds, processor milliseconds, and peak KiB.
 fn read_cost(line: &str) -> anyhow::Result<Cost> {
     let figures: Result<Vec<f64>, _> = line.split_ascii_whitespace().map(str::parse).collect();
     let figures = figures.with_context(|| format!("a case printed `{line}`"))?;

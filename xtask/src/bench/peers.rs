@@ -1,5 +1,5 @@
-//! Other programs that make the same tables from the same rows, and ours. What each does and does not
-//! do is at the head of its script in `xtask/peers`.
+//! Other programs that make the same tables from the same rows, and ours. The head of each script
+//! in `xtask/peers` describes what it covers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 
 use super::built::Built;
-use super::cost::{Case, Cost, in_turns, of_command};
+use super::cost::{Case, Cost, in_turns, measure_command};
 use super::served::Served;
-use super::{Files, How, table};
+use super::{Files, MeasureOptions, table};
 use crate::cargo::program;
 
-/// What is installed from `PyPI`.
+/// The packages from `PyPI`.
 const PYTHON_PACKAGES: [&str; 2] = ["duckdb==2.0.0", "polars==2.1.0"];
 
 /// The steps of the integration, all of which must succeed.
@@ -31,16 +31,16 @@ pub(crate) enum Peer {
     Sdk,
 }
 
-/// Measures our program and, beside it, whatever can be installed.
+/// Measures our program and every other program that can be installed.
 ///
 /// # Errors
 ///
-/// Our program does not build or does not run. What a peer lacks is said on standard error.
+/// Our program does not build or does not run. A failed installation is reported on standard error.
 pub(crate) fn run(
     root: &Path,
     built: &Built,
     what: Files,
-    how: &How,
+    options: &MeasureOptions,
     without: &[Peer],
 ) -> anyhow::Result<()> {
     let ours = built.program()?;
@@ -53,26 +53,26 @@ pub(crate) fn run(
     let export = || served.export(&ours);
     let mut cases = vec![
         Case { name: "this program, from HTTP and zstd".to_owned(), run: Box::new(run) },
-        // Of what the run before it has published.
+        // It exports what the run before it has published.
         Case {
             name: "this program, JupiterOne's folder of that".to_owned(),
             run: Box::new(export),
         },
     ];
-    for peer in Peer::value_variants().iter().filter(|it| !without.contains(it)) {
+    for peer in Peer::value_variants().iter().filter(|peer| !without.contains(peer)) {
         match peer.cases(&scripts, &place, &files) {
             Ok(of_peer) => cases.extend(of_peer),
             Err(error) => eprintln!("{peer:?} is left out: {error:#}"),
         }
     }
-    let measured = in_turns(cases, how.runs, 1)?;
-    let title = format!("{}, whole processes, median of {}", what.name(), how.runs);
-    table::print(&title, &measured, how.output);
+    let measured = in_turns(cases, options.runs, 1)?;
+    let title = format!("{}, whole processes, median of {}", what.name(), options.runs);
+    table::print(&title, &measured, options.output);
     Ok(())
 }
 
 impl Peer {
-    /// What to run of it, once it is installed.
+    /// Returns the cases of the program, once it is installed.
     fn cases(
         self,
         scripts: &Path,
@@ -92,7 +92,7 @@ impl Peer {
             let run = move || {
                 let mut command = Command::new(&python);
                 command.arg(&script).arg(&files).arg(empty(&out)?).arg(keys);
-                Ok(of_command(&mut command)?.0)
+                Ok(measure_command(&mut command)?.0)
             };
             let name = format!("{self:?}, local plain CSV, keys as {keys}");
             Case { name, run: Box::new(run) }
@@ -101,7 +101,7 @@ impl Peer {
     }
 }
 
-/// The interpreter of a virtual environment that has the packages.
+/// Returns the interpreter of a virtual environment with the packages.
 fn python(place: &Path) -> anyhow::Result<PathBuf> {
     let environment = place.join("python");
     let folder = if cfg!(windows) { "Scripts" } else { "bin" };
@@ -109,13 +109,13 @@ fn python(place: &Path) -> anyhow::Result<PathBuf> {
     if !python.exists() {
         quietly(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
     }
-    // Does nothing, and asks nobody, where they are installed already.
+    // Does nothing, and makes no request, if they are already installed.
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     quietly(Command::new(&python).args(pip).args(PYTHON_PACKAGES))?;
     Ok(python)
 }
 
-/// The integration, `collect`ed by the SDK's own command.
+/// Returns the integration, run by the SDK's own `collect` command.
 fn sdk(project: &Path, place: &Path, files: &Path) -> anyhow::Result<Case<'static>> {
     let copy = place.join("sdk");
     fs::create_dir_all(copy.join("src"))?;
@@ -133,7 +133,7 @@ fn sdk(project: &Path, place: &Path, files: &Path) -> anyhow::Result<Case<'stati
         command.current_dir(&copy).args(["collect", "--disable-schema-validation"]);
         command.env("EXPORTS", &files).env("NODE_OPTIONS", "--max-old-space-size=16384");
         empty(&copy.join(".j1-integration"))?;
-        let (cost, _) = of_command(&mut command)?;
+        let (cost, _) = measure_command(&mut command)?;
         let summary = fs::read_to_string(copy.join(".j1-integration/summary.json"))?;
         if summary.matches("\"status\":\"success\"").count() != SDK_STEPS {
             bail!("a step of the integration failed");
@@ -143,7 +143,7 @@ fn sdk(project: &Path, place: &Path, files: &Path) -> anyhow::Result<Case<'stati
     Ok(Case { name: "JupiterOne SDK, local plain CSV, collect".to_owned(), run: Box::new(run) })
 }
 
-/// A folder with nothing in it.
+/// Returns the folder after emptying it.
 fn empty(folder: &Path) -> anyhow::Result<&Path> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
@@ -152,7 +152,7 @@ fn empty(folder: &Path) -> anyhow::Result<&Path> {
     Ok(folder)
 }
 
-/// Runs an installer; what it says is shown only where it fails.
+/// Runs an installer; its output is shown only if it fails.
 fn quietly(command: &mut Command) -> anyhow::Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output();

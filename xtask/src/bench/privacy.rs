@@ -1,5 +1,5 @@
-//! What the care for people costs: pseudonyms beside a run that keeps everything, and an erasure from a
-//! store of many entities, from the request to the certificate.
+//! The cost of privacy: pseudonyms compared to a full run, and an erasure from a store of many
+//! entities, from the request to the certificate.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -9,16 +9,21 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use anyhow::{Context as _, ensure};
 
 use super::built::Built;
-use super::cost::{Case, in_turns, of_command};
+use super::cost::{Case, in_turns, measure_command};
 use super::served::{Profile, Served};
-use super::{Files, How, table};
+use super::{Files, MeasureOptions, table};
 
 /// Measures both.
 ///
 /// # Errors
 ///
-/// Something does not build, a run is not complete, or an erasure fails.
-pub(crate) fn run(built: &Built, what: Files, entities: u32, how: &How) -> anyhow::Result<()> {
+/// A program does not build, a run is incomplete, or an erasure fails.
+pub(crate) fn run(
+    built: &Built,
+    what: Files,
+    entities: u32,
+    options: &MeasureOptions,
+) -> anyhow::Result<()> {
     let program = built.program()?;
     let files = built.files(what)?;
     let served = Served::start(built, &files)?;
@@ -28,22 +33,22 @@ pub(crate) fn run(built: &Built, what: Files, entities: u32, how: &How) -> anyho
         let run = move || served.run_as(program, what.size.rows(), profile);
         Case { name: profile.name().to_owned(), run: Box::new(run) }
     });
-    let measured = in_turns(cases.into(), how.runs, Profile::ALL.len())?;
-    let title = format!("{}, HTTP to a generation, median of {}", what.name(), how.runs);
-    table::print(&title, &measured, how.output);
+    let measured = in_turns(cases.into(), options.runs, Profile::ALL.len())?;
+    let title = format!("{}, HTTP to a generation, median of {}", what.name(), options.runs);
+    table::print(&title, &measured, options.output);
     drop(served);
 
     let store = Store::make(built, &program, entities)?;
-    let mut users = store.users(usize::from(how.runs))?.into_iter();
+    let mut users = store.users(usize::from(options.runs))?.into_iter();
     let erase = move || {
         let user = users.next().context("there are fewer users than runs")?;
         let arguments = ["privacy", "erase", "--reason", "benchmark", "--yes", "--user", &user];
-        Ok(of_command(store.command().args(arguments))?.0)
+        Ok(measure_command(store.command().args(arguments))?.0)
     };
     let cases = vec![Case { name: "privacy erase".to_owned(), run: Box::new(erase) }];
-    let measured = in_turns(cases, how.runs, 1)?;
-    let title = format!("one of {entities} entities, median of {}", how.runs);
-    table::print(&title, &measured, how.output);
+    let measured = in_turns(cases, options.runs, 1)?;
+    let title = format!("one of {entities} entities, median of {}", options.runs);
+    table::print(&title, &measured, options.output);
     Ok(())
 }
 
@@ -56,12 +61,13 @@ struct Store {
 /// A simulated tenant, until it is dropped.
 struct Tenant {
     process: Child,
-    /// Where it says something, which must stay open.
+    /// The tenant's output, which must stay open.
     _said: BufReader<ChildStderr>,
 }
 
 impl Store {
-    /// Runs the program once against a tenant of which half are users, a third devices, the rest alerts.
+    /// Runs the program once against a tenant with this many entities: half users, a third devices,
+    /// the rest alerts.
     fn make(built: &Built, program: &Path, entities: u32) -> anyhow::Result<Self> {
         let folder = built.folder().join("erase");
         if folder.exists() {
@@ -76,9 +82,9 @@ impl Store {
             ("--alerts", entities - users - devices),
             ("--packages-per-device", 5),
         ])?;
-        of_command(store.command().args(["run", "--quiet"]))?;
+        measure_command(store.command().args(["run", "--quiet"]))?;
         drop(tenant);
-        of_command(store.command().args(["privacy", "key", "new"]))?;
+        measure_command(store.command().args(["privacy", "key", "new"]))?;
         Ok(store)
     }
 
@@ -96,19 +102,20 @@ impl Store {
         let mut process = command.stderr(Stdio::piped()).spawn()?;
         let said = process.stderr.take().context("standard error is a pipe")?;
         let mut said = BufReader::new(said);
-        // The last thing that it says once it serves.
+        // The last line before it serves.
         let mut lines = said.by_ref().lines();
-        let serves = lines.any(|line| line.is_ok_and(|it| it.contains("now run")));
+        let serves = lines.any(|line| line.is_ok_and(|text| text.contains("now run")));
         ensure!(serves, "the simulated tenant does not start");
         Ok(Tenant { process, _said: said })
     }
 
-    /// Some of those who are in the store.
+    /// The identifiers of some users in the store.
     fn users(&self, number: usize) -> anyhow::Result<Vec<String>> {
         let sql = format!("select id from nexthink_user order by id limit {number}");
-        let (_, printed) = of_command(self.command().args(["query", "--output", "json", &sql]))?;
+        let (_, printed) =
+            measure_command(self.command().args(["query", "--output", "json", &sql]))?;
         let rows: Vec<serde_json::Value> = serde_json::from_str(&printed)?;
-        Ok(rows.iter().filter_map(|it| it["id"].as_str().map(str::to_owned)).collect())
+        Ok(rows.iter().filter_map(|row| row["id"].as_str().map(str::to_owned)).collect())
     }
 }
 

@@ -1,4 +1,4 @@
-//! A simulated tenant in a process of its own, and the program run against it into a fresh store.
+//! A simulated tenant in another process, and runs of the program against it into a new store.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -8,17 +8,17 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, ensure};
 
 use super::built::Built;
-use super::cost::{Cost, of_command};
+use super::cost::{Cost, measure_command};
 
-/// A tenant that serves ready-made files, and a folder in which programs run against it.
+/// A tenant that serves ready-made files, and the working folder of the runs against it.
 pub(crate) struct Served {
     server: Child,
     folder: PathBuf,
-    /// Where the API is, and the files.
+    /// The hosts of the API and of the files.
     hosts: [String; 2],
 }
 
-/// How much of people a run keeps.
+/// The privacy profile of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
     Full,
@@ -28,7 +28,7 @@ pub(crate) enum Profile {
 impl Profile {
     pub(crate) const ALL: [Self; 2] = [Self::Full, Self::Pseudonymous];
 
-    /// The word in the configuration.
+    /// The name in the configuration.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -49,7 +49,7 @@ impl Served {
     ///
     /// # Errors
     ///
-    /// The server does not start, or the configuration cannot be written.
+    /// The server does not start, or the configuration is not writable.
     pub(crate) fn start(built: &Built, files: &Path) -> anyhow::Result<Self> {
         let mut command = built.example();
         command.arg("serve").arg(files);
@@ -60,7 +60,7 @@ impl Served {
     ///
     /// # Errors
     ///
-    /// Those of [`Served::start`].
+    /// As [`Served::start`].
     pub(crate) fn start_audit(built: &Built) -> anyhow::Result<Self> {
         let mut command = built.example();
         command.arg("serve-audit");
@@ -82,11 +82,11 @@ impl Served {
         Ok(this)
     }
 
-    /// Writes the configurations, with more at their ends.
+    /// Writes the configurations, each followed by `more`.
     ///
     /// # Errors
     ///
-    /// A file cannot be written.
+    /// A file is not writable.
     pub(crate) fn configure(&self, more: &str) -> anyhow::Result<()> {
         for profile in Profile::ALL {
             let path = self.folder.join(profile.configuration());
@@ -95,7 +95,7 @@ impl Served {
         Ok(())
     }
 
-    /// Where the API is.
+    /// The address of the API.
     pub(crate) fn api(&self) -> &str {
         &self.hosts[0]
     }
@@ -104,16 +104,16 @@ impl Served {
     ///
     /// # Errors
     ///
-    /// The run is not complete, or has read other than `rows`.
+    /// The run is incomplete, or did not read `rows` rows.
     pub(crate) fn run(&self, program: &Path, rows: u32) -> anyhow::Result<Cost> {
         self.run_as(program, rows, Profile::Full)
     }
 
-    /// The same under a privacy profile, for which [`Served::make_key`] was called.
+    /// As [`Served::run`], under a privacy profile, for which [`Served::make_key`] was called.
     ///
     /// # Errors
     ///
-    /// Those of [`Served::run`].
+    /// As [`Served::run`].
     pub(crate) fn run_as(
         &self,
         program: &Path,
@@ -122,17 +122,17 @@ impl Served {
     ) -> anyhow::Result<Cost> {
         let (cost, report) = self.run_and_report(program, profile)?;
         let steps = report["steps"].as_array().into_iter().flatten();
-        let read: u64 = steps.filter_map(|it| it["rows"]["read"].as_u64()).sum();
+        let read: u64 = steps.filter_map(|step| step["rows"]["read"].as_u64()).sum();
         // The account is a row too.
         ensure!(read == u64::from(rows) + 1, "it read {read} rows, not {rows} and the account");
         Ok(cost)
     }
 
-    /// The same, with its report and whatever it has read.
+    /// As [`Served::run`], but returns the report and accepts any number of rows.
     ///
     /// # Errors
     ///
-    /// The run is not complete.
+    /// The run is incomplete.
     pub(crate) fn run_and_report(
         &self,
         program: &Path,
@@ -145,15 +145,15 @@ impl Served {
         let mut command = Command::new(program);
         command.current_dir(&self.folder).args(["run", "--quiet", "--output", "json"]);
         command.args(["--config", profile.configuration()]);
-        let (cost, report) = of_command(&mut command)?;
+        let (cost, report) = measure_command(&mut command)?;
         Ok((cost, serde_json::from_str(&report).context("its report")?))
     }
 
-    /// Writes what the last run has published as the folder that JupiterOne's tools read.
+    /// Exports what the last run has published as the folder that JupiterOne's tools read.
     ///
     /// # Errors
     ///
-    /// Nothing was published, or the folder cannot be written.
+    /// No generation is published, or the folder is not writable.
     pub(crate) fn export(&self, program: &Path) -> anyhow::Result<Cost> {
         let folder = self.folder.join("collected");
         if folder.exists() {
@@ -162,14 +162,14 @@ impl Served {
         let mut command = Command::new(program);
         command.current_dir(&self.folder).args(["export", "jupiterone", "collected", "--quiet"]);
         command.args(["--config", Profile::Full.configuration()]);
-        Ok(of_command(&mut command)?.0)
+        Ok(measure_command(&mut command)?.0)
     }
 
-    /// Makes the key that pseudonyms need, unless it is there.
+    /// Makes the key that pseudonyms need, unless it exists.
     ///
     /// # Errors
     ///
-    /// It cannot be made.
+    /// The key cannot be created.
     pub(crate) fn make_key(&self, program: &Path) -> anyhow::Result<()> {
         if self.folder.join("nexthink-graph.key").exists() {
             return Ok(());
@@ -177,10 +177,10 @@ impl Served {
         let mut command = Command::new(program);
         command.current_dir(&self.folder).args(["privacy", "key", "new"]);
         command.args(["--config", Profile::Pseudonymous.configuration()]);
-        of_command(&mut command).map(drop)
+        measure_command(&mut command).map(drop)
     }
 
-    /// The store that the last run has made.
+    /// The store of the last run.
     pub(crate) fn store(&self) -> PathBuf {
         self.folder.join("store")
     }
@@ -188,7 +188,7 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // Its standard input ends here, and it with that; killed, it cannot linger either.
+        // It ends with its standard input. It is killed as well, so that it cannot linger.
         drop(self.server.stdin.take());
         let _ = self.server.kill();
         let _ = self.server.wait();
@@ -225,7 +225,7 @@ profile = "{profile}"
     )
 }
 
-/// Writes what the program reads only if nobody else can.
+/// Writes a file that the program reads only if other users cannot.
 fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);

@@ -1,11 +1,11 @@
-//! Figures for people and for programs.
+//! Output of figures for people and for programs.
 
 use serde_json::json;
 
 use super::Output;
 use super::cost::Cost;
 
-/// Prints a table of cases. The first row is the measure of the others.
+/// Prints a table of cases. The first row is the baseline.
 pub(crate) fn print(title: &str, measured: &[(String, Cost)], output: Output) {
     let Some((_, measure)) = measured.first() else { return };
     if output == Output::Json {

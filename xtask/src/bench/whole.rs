@@ -1,21 +1,21 @@
-//! The whole program, from HTTP to a published generation, beside decoding alone.
+//! The whole program, from HTTP to a published generation, compared to decoding alone.
 
 use std::path::Path;
 
 use super::built::{Built, full_path};
 use super::cost::{Case, in_turns};
 use super::served::Served;
-use super::{Files, How, micro, table};
+use super::{Files, MeasureOptions, micro, table};
 
-/// Measures the program, and another one beside it.
+/// Measures the program, and another one with it.
 ///
 /// # Errors
 ///
-/// Something does not build, or a run is not complete.
+/// A program does not build, or a run is incomplete.
 pub(crate) fn run(
     built: &Built,
     what: Files,
-    how: &How,
+    options: &MeasureOptions,
     against: Option<&Path>,
 ) -> anyhow::Result<()> {
     let program = built.program()?;
@@ -32,8 +32,8 @@ pub(crate) fn run(
         cases.push(Case { name, run: Box::new(run) });
     }
     let n_cases = cases.len();
-    let measured = in_turns(cases, how.runs, n_cases)?;
-    let title = format!("{}, HTTP to a generation, median of {}", what.name(), how.runs);
-    table::print(&title, &measured, how.output);
+    let measured = in_turns(cases, options.runs, n_cases)?;
+    let title = format!("{}, HTTP to a generation, median of {}", what.name(), options.runs);
+    table::print(&title, &measured, options.output);
     Ok(())
 }

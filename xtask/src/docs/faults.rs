@@ -1,5 +1,5 @@
-//! `docs/faults.md`: the catalogue of what goes wrong, and the tests of each of its rows, found by
-//! their names. A test belongs to the rows that its name begins with: `b11_b12_…` to B11 and B12.
+//! `docs/faults.md`: the catalogue of faults, and the tests of each, found by their names. A test
+//! belongs to the rows with which its name begins: `b11_b12_…` to B11 and B12.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,8 +8,8 @@ use anyhow::bail;
 
 use crate::workspace::SourceFile;
 
-/// The rows, a line each: the ID, the fault, the right behaviour, and what is not tested and why if
-/// there is such. A line with `#` begins a section.
+/// The rows, one per line: the ID, the fault, the right behaviour, and optionally what is not
+/// tested and why. A line with `#` begins a section.
 const CATALOGUE: &str = include_str!("faults.txt");
 
 /// One row of the catalogue.
@@ -17,17 +17,17 @@ struct Row<'a> {
     id: &'a str,
     fault: &'a str,
     right: &'a str,
-    /// What is not tested, and why.
+    /// The untested part, and why.
     untested: Option<&'a str>,
 }
 
-/// A test that is about rows of the catalogue.
+/// A test of rows of the catalogue.
 struct Test<'a> {
     name: &'a str,
     path: &'a str,
 }
 
-/// The tests by the row that they are about.
+/// The tests of each row.
 type Tests<'a> = BTreeMap<String, Vec<Test<'a>>>;
 
 /// The text of the page.
@@ -35,9 +35,9 @@ pub(super) fn page(sources: &[SourceFile]) -> String {
     page_of(CATALOGUE, &tests(sources))
 }
 
-/// Fails where a row has neither a test nor a reason, or where a test is about no row.
+/// Fails if a row has neither a test nor a reason, or if a test names no row.
 pub(super) fn check(sources: &[SourceFile]) -> anyhow::Result<()> {
-    check_of(CATALOGUE, &tests(sources))
+    check_catalogue(CATALOGUE, &tests(sources))
 }
 
 fn page_of(catalogue: &str, tests: &Tests<'_>) -> String {
@@ -60,15 +60,15 @@ fn page_of(catalogue: &str, tests: &Tests<'_>) -> String {
             let links = tests.get(id).into_iter().flatten();
             let links = links.map(|Test { name, path }| format!("[`{name}`](../{path})"));
             let cells: Vec<String> =
-                links.chain(untested.map(|it| format!("Not tested: {it}"))).collect();
+                links.chain(untested.map(|reason| format!("Not tested: {reason}"))).collect();
             let _ = writeln!(page, "| {id} | {fault} | {right} | {} |", cells.join("<br>"));
         }
     }
     page
 }
 
-fn check_of(catalogue: &str, tests: &Tests<'_>) -> anyhow::Result<()> {
-    let bare = rows(catalogue).filter(|it| it.untested.is_none() && !tests.contains_key(it.id));
+fn check_catalogue(catalogue: &str, tests: &Tests<'_>) -> anyhow::Result<()> {
+    let bare = rows(catalogue).filter(|row| row.untested.is_none() && !tests.contains_key(row.id));
     let bare: Vec<&str> = bare.map(|row| row.id).collect();
     if !bare.is_empty() {
         bail!("faults without a test, and without a reason for it: {}", bare.join(", "));
@@ -118,13 +118,13 @@ fn function(line: &str) -> Option<&str> {
     line.split(['(', '<']).next()
 }
 
-/// The rows that the name of a test begins with.
+/// The rows with which the name of a test begins.
 fn ids(name: &str) -> impl Iterator<Item = String> {
     name.split('_').map_while(|part| {
         let (letter, number) = part.split_at_checked(1)?;
         let is_number =
-            (1..=2).contains(&number.len()) && number.bytes().all(|it| it.is_ascii_digit());
-        let is_id = is_number && letter.bytes().all(|it| it.is_ascii_lowercase());
+            (1..=2).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+        let is_id = is_number && letter.bytes().all(|byte| byte.is_ascii_lowercase());
         is_id.then(|| part.to_uppercase())
     })
 }
@@ -136,7 +136,7 @@ mod tests {
     const SMALL: &str =
         "# A: First\nA1 | it breaks | it is mended\nA2 | it burns | it is put out\n";
 
-    /// A source with tests of these names, and a helper that is none.
+    /// A source with tests of these names, and a helper function.
     fn source(names: &[&str]) -> Vec<SourceFile> {
         let tests =
             names.iter().map(|name| format!("    #[tokio::test(x)]\n    async fn {name}() {{}}\n"));
@@ -157,18 +157,18 @@ mod tests {
     #[test]
     fn a_row_needs_a_test_or_a_reason() {
         let sources = source(&["a1_it_is_mended"]);
-        let error = check_of(SMALL, &tests(&sources)).expect_err("A2 has neither");
+        let error = check_catalogue(SMALL, &tests(&sources)).expect_err("A2 has neither");
         assert!(error.to_string().ends_with(": A2"), "{error}");
         let with_reason = SMALL.replace("put out", "put out | no fire in tests");
-        assert!(check_of(&with_reason, &tests(&sources)).is_ok());
+        assert!(check_catalogue(&with_reason, &tests(&sources)).is_ok());
         let sources = source(&["a1_a2_it_is_mended"]);
-        assert!(check_of(SMALL, &tests(&sources)).is_ok());
+        assert!(check_catalogue(SMALL, &tests(&sources)).is_ok());
     }
 
     #[test]
     fn a_test_of_an_unknown_row_is_refused() {
         let sources = source(&["a1_a2_it_is_mended", "a3_it_floats"]);
-        let error = check_of(SMALL, &tests(&sources)).expect_err("there is no A3");
+        let error = check_catalogue(SMALL, &tests(&sources)).expect_err("there is no A3");
         assert!(error.to_string().contains("a3_it_floats"), "{error}");
     }
 
@@ -192,7 +192,7 @@ mod tests {
         assert!(
             lines
                 .clone()
-                .all(|line| row(line).is_some_and(|it| ids(&it.id.to_lowercase()).count() == 1))
+                .all(|line| row(line).is_some_and(|row| ids(&row.id.to_lowercase()).count() == 1))
         );
         let mut found: Vec<&str> = rows(CATALOGUE).map(|row| row.id).collect();
         let all = found.len();

@@ -1,20 +1,21 @@
-//! Adds a step crate to manifests, leaving the rest of their text as it is.
+//! Adds a step crate to manifests and preserves the rest of their text.
 
 use anyhow::Context as _;
 use toml_edit::{DocumentMut, InlineTable, Item, Table, value};
 
-/// The workspace's manifest with the crate among its dependencies.
+/// Returns the workspace's manifest with the crate among its dependencies.
 ///
 /// # Errors
 ///
-/// The text is no manifest of a workspace.
+/// The text is not the manifest of a workspace.
 pub(super) fn with_workspace_dependency(
     manifest: &str,
     package: &str,
     folder: &str,
 ) -> anyhow::Result<String> {
     let mut manifest: DocumentMut = manifest.parse()?;
-    let table = manifest.get_mut("workspace").and_then(|it| it.get_mut("dependencies"));
+    let table =
+        manifest.get_mut("workspace").and_then(|workspace| workspace.get_mut("dependencies"));
     let table = table.and_then(Item::as_table_mut).context("no `[workspace.dependencies]`")?;
     let mut entry = InlineTable::new();
     entry.insert("path", folder.into());
@@ -22,11 +23,11 @@ pub(super) fn with_workspace_dependency(
     Ok(manifest.to_string())
 }
 
-/// A crate's manifest with the crate among its dependencies.
+/// Returns a crate's manifest with the crate among its dependencies.
 ///
 /// # Errors
 ///
-/// The text is no manifest with dependencies.
+/// The text is not a manifest with dependencies.
 pub(super) fn with_dependency(manifest: &str, package: &str) -> anyhow::Result<String> {
     let mut manifest: DocumentMut = manifest.parse()?;
     let table = manifest.get_mut("dependencies").and_then(Item::as_table_mut);
@@ -37,7 +38,7 @@ pub(super) fn with_dependency(manifest: &str, package: &str) -> anyhow::Result<S
     Ok(manifest.to_string())
 }
 
-/// Inserts among the other steps in order, and moves nothing else.
+/// Inserts the crate among the other steps in order, and moves nothing else.
 fn insert(table: &mut Table, package: &str, entry: Item) {
     let mut order: Vec<String> = table.iter().map(|(name, _)| name.to_owned()).collect();
     let is_step = |name: &String| name.starts_with("step-");
@@ -45,7 +46,7 @@ fn insert(table: &mut Table, package: &str, entry: Item) {
     let later_step = order.iter().position(|name| is_step(name) && name.as_str() > package);
     order.insert(later_step.unwrap_or(after_steps), package.to_owned());
     table.insert(package, entry);
-    let place = |name: &str| order.iter().position(|it| it == name);
+    let place = |name: &str| order.iter().position(|key| key == name);
     table.sort_values_by(|a, _, b, _| place(a.get()).cmp(&place(b.get())));
 }
 

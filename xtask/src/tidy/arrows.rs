@@ -1,19 +1,19 @@
-//! Which crate may depend on which.
+//! The allowed dependencies among crates.
 
 use crate::tidy::Violation;
 use crate::workspace::{Crate, Dependency};
 
-/// A dependency that the layers allow. A `*` at the end stands for any rest of a name.
+/// A dependency that the layers allow. A `*` at the end stands for any suffix.
 struct Arrow {
     from: &'static str,
     to: &'static str,
-    /// Whether only the tests of `from` may use it.
+    /// True if only the tests of `from` may use it.
     for_tests: bool,
-    /// Why the arrow is there.
+    /// The reason for the arrow.
     reason: &'static str,
 }
 
-/// All that crates of the workspace may depend on each other.
+/// All allowed dependencies among crates of the workspace.
 const ARROWS: &[Arrow] = &[
     arrow("runner", "core-*", "the program puts the layers together"),
     arrow("runner", "step-*", "a step that is not linked does not exist"),
@@ -26,33 +26,33 @@ const ARROWS: &[Arrow] = &[
     arrow("step-*", "step-*", "a step names the steps that it waits for"),
     arrow_of_tests("step-*", "core-ingest", "the test of a step ingests its fixture"),
     arrow("core-ingest", "core-model", "rows are mapped as declared"),
-    arrow("core-ingest", "core-privacy", "values are protected before anything is written"),
+    arrow("core-ingest", "core-privacy", "values are redacted before anything is written"),
     arrow(
         "core-jupiterone",
         "core-model",
         "the shapes of a destination come from the declarations",
     ),
-    arrow("core-jupiterone", "core-store", "what is delivered is a published generation"),
+    arrow("core-jupiterone", "core-store", "it delivers a published generation"),
     arrow_of_tests(
         "core-jupiterone",
         "core-simulator",
         "its tests deliver to a simulated JupiterOne",
     ),
     arrow("core-nexthink", "core-model", "scopes and addresses are declared"),
-    arrow("core-privacy", "core-model", "what happens to a column follows from its declaration"),
+    arrow("core-privacy", "core-model", "the redaction of a column follows from its declaration"),
     arrow("core-query", "core-model", "tables are named after the types"),
     arrow("core-query", "core-j1ql", "questions are translated into SQL"),
-    arrow("core-query", "core-store", "what is queried is a published generation"),
+    arrow("core-query", "core-store", "it queries a published generation"),
     arrow("core-simulator", "core-model", "the simulated tenant knows the columns of the steps"),
     arrow("core-jupiterone", "core-files", "a folder is replaced in one step"),
-    arrow("core-jupiterone", "core-http", "calls are bounded and repeated in one way"),
-    arrow("core-nexthink", "core-http", "calls are bounded and repeated in one way"),
-    arrow("core-store", "core-files", "what is published is durable"),
+    arrow("core-jupiterone", "core-http", "calls are limited and retried in one way"),
+    arrow("core-nexthink", "core-http", "calls are limited and retried in one way"),
+    arrow("core-store", "core-files", "published files are durable"),
     arrow("core-store", "core-model", "a generation is made of the declared types"),
 ];
 
-/// The packages from elsewhere that a step may use, so that it stays a table: nothing that waits,
-/// talks or serialises.
+/// The external packages that a step may use, so that it stays a table: none of them waits, talks
+/// or serializes.
 const PACKAGES_OF_STEPS: &[&str] = &["inventory"];
 
 /// The same for the tests of a step.
@@ -66,19 +66,21 @@ const fn arrow_of_tests(from: &'static str, to: &'static str, reason: &'static s
     Arrow { from, to, for_tests: true, reason }
 }
 
-/// Every dependency that points the wrong way.
+/// Returns every forbidden dependency.
 pub(super) fn check(crates: &[Crate]) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for it in crates {
-        for dependency in it.dependencies.iter().filter(|dependency| !allows(it, dependency)) {
+    for package in crates {
+        for dependency in
+            package.dependencies.iter().filter(|dependency| !allows(package, dependency))
+        {
             let kind = if dependency.is_for_tests { "its tests depend" } else { "it depends" };
             let mend = if dependency.is_local {
-                format!("move the code to where it may go: {}", allowed_of(it))
+                format!("move the code; this crate may use {}", allowed_dependencies(package))
             } else {
                 "a step is a table: move what needs the package to core/ingest".to_owned()
             };
             violations.push(Violation {
-                path: format!("{}/Cargo.toml", it.folder),
+                path: format!("{}/Cargo.toml", package.folder),
                 what: format!("{kind} on `{}`, against the layers", dependency.name),
                 mend,
             });
@@ -103,10 +105,10 @@ fn allows(from: &Crate, dependency: &Dependency) -> bool {
 }
 
 /// The crates that a crate may depend on, each with the reason.
-fn allowed_of(from: &Crate) -> String {
+fn allowed_dependencies(from: &Crate) -> String {
     let arrows = ARROWS.iter().filter(|arrow| matches(arrow.from, &from.name));
-    let allowed: Vec<_> = arrows.map(|it| format!("{} ({})", it.to, it.reason)).collect();
-    if allowed.is_empty() { "it depends on no crate".to_owned() } else { allowed.join(", ") }
+    let allowed: Vec<_> = arrows.map(|arrow| format!("{} ({})", arrow.to, arrow.reason)).collect();
+    if allowed.is_empty() { "no other crate".to_owned() } else { allowed.join(", ") }
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
@@ -125,14 +127,14 @@ mod tests {
             .iter()
             .any(|start| dependency.starts_with(start));
         let dependency = Dependency { name: dependency.to_owned(), is_for_tests, is_local };
-        let it = Crate {
+        let package = Crate {
             name: name.to_owned(),
             folder: name.to_owned(),
             manifest: String::new(),
             dependencies: vec![dependency],
             has_readme: true,
         };
-        check(&[it]).is_empty()
+        check(&[package]).is_empty()
     }
 
     #[test]
@@ -178,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_violation_names_the_manifest_the_dependency_and_what_is_allowed() {
-        let it = Crate {
+        let package = Crate {
             name: "core-store".to_owned(),
             folder: "core/store".to_owned(),
             manifest: String::new(),
@@ -190,9 +192,9 @@ mod tests {
             has_readme: true,
         };
         assert_eq!(
-            crate::tidy::lines(&check(&[it])),
+            crate::tidy::lines(&check(&[package])),
             ["core/store/Cargo.toml: it depends on `core-query`, against the layers; move the \
-              code to where it may go: core-files (what is published is durable), core-model (a \
+              code; this crate may use core-files (published files are durable), core-model (a \
               generation is made of the declared types)"]
         );
     }

@@ -1,9 +1,9 @@
-//! What is where: the top level of the repository, and what every crate has.
+//! The layout of the repository: its top level, and the files of every crate.
 
 use crate::tidy::Violation;
 use crate::workspace::{Crate, SourceFile};
 
-/// All that the top level holds.
+/// All entries of the top level.
 const TOP_LEVEL: &[&str] = &[
     ".cargo",
     ".ci",
@@ -27,15 +27,16 @@ const TOP_LEVEL: &[&str] = &[
     "xtask",
 ];
 
-/// How the root file of a library begins, so that its README is its documentation.
+/// The first line of a library's root file, which makes its README its documentation.
 pub(super) const README_AS_DOCS: &str = "#![doc = include_str!(\"../README.md\")]";
 
-/// Everything at the top level that has no place there. What git is told to ignore by its name is
-/// not part of the repository.
+/// Returns every unexpected entry of the top level. Entries that `.gitignore` lists by name are not
+/// part of the repository.
 pub(super) fn check_top_level(names: &[String], gitignore: &str) -> Vec<Violation> {
-    let is_ignored = |name: &str| gitignore.lines().any(|it| it.trim_matches('/') == name);
-    let strangers =
-        names.iter().filter(|it| !TOP_LEVEL.contains(&it.as_str()) && !is_ignored(it.as_str()));
+    let is_ignored = |name: &str| gitignore.lines().any(|line| line.trim_matches('/') == name);
+    let strangers = names
+        .iter()
+        .filter(|name| !TOP_LEVEL.contains(&name.as_str()) && !is_ignored(name.as_str()));
     let violation = |name: &String| Violation {
         path: name.clone(),
         what: "it has no place at the top level".to_owned(),
@@ -44,19 +45,20 @@ pub(super) fn check_top_level(names: &[String], gitignore: &str) -> Vec<Violatio
     strangers.map(violation).collect()
 }
 
-/// Every crate without a README, and every library whose README is not its documentation.
+/// Returns every crate without a README, and every library whose README is not its documentation.
 pub(super) fn check_crates(crates: &[Crate], sources: &[SourceFile]) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for it in crates {
-        if !it.has_readme {
+    for package in crates {
+        if !package.has_readme {
             violations.push(Violation {
-                path: it.folder.clone(),
+                path: package.folder.clone(),
                 what: "the crate has no README.md".to_owned(),
                 mend: "say what the crate is for and what it is not".to_owned(),
             });
         }
-        let is_library = it.folder.starts_with("core/") || it.folder.starts_with("steps/");
-        let root = format!("{}/src/lib.rs", it.folder);
+        let is_library =
+            package.folder.starts_with("core/") || package.folder.starts_with("steps/");
+        let root = format!("{}/src/lib.rs", package.folder);
         let text = sources.iter().find(|file| file.path == root).map_or("", |file| &file.text);
         if is_library && !text.starts_with(README_AS_DOCS) {
             violations.push(Violation {

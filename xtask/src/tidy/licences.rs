@@ -1,5 +1,5 @@
-//! The licence of every package of the lock file is one that `deny.toml` allows. `cargo deny` looks
-//! at more, and is not installed everywhere; this costs nothing.
+//! A check that `deny.toml` allows the licence of every package of the lock file. `cargo deny`
+//! checks more, but is not installed everywhere; this costs nothing.
 
 use anyhow::Context as _;
 use toml_edit::DocumentMut;
@@ -14,15 +14,18 @@ pub(super) const POLICY: &str = "deny.toml";
 ///
 /// # Errors
 ///
-/// The policy is no TOML, or it has no list `licenses.allow`.
+/// The policy is not TOML, or it has no list `licenses.allow`.
 pub(super) fn allowed(policy: &str) -> anyhow::Result<Vec<String>> {
     let policy: DocumentMut = policy.parse().context(POLICY)?;
-    let list = policy.get("licenses").and_then(|it| it.get("allow")).and_then(|it| it.as_array());
+    let list = policy
+        .get("licenses")
+        .and_then(|table| table.get("allow"))
+        .and_then(|list| list.as_array());
     let list = list.with_context(|| format!("{POLICY} has no list `licenses.allow`"))?;
-    Ok(list.iter().filter_map(|it| it.as_str()).map(str::to_owned).collect())
+    Ok(list.iter().filter_map(|item| item.as_str()).map(str::to_owned).collect())
 }
 
-/// Every package whose licence is not among the allowed ones.
+/// Returns every package whose licence is not allowed.
 pub(super) fn check(packages: &[Package], allowed: &[String]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for package in packages {
@@ -41,7 +44,7 @@ pub(super) fn check(packages: &[Package], allowed: &[String]) -> Vec<Violation> 
     violations
 }
 
-/// Whether an SPDX expression can be met with the allowed licences alone. The old way of writing
+/// Returns true if the allowed licences satisfy an SPDX expression. The old notation
 /// `MIT/Apache-2.0` means a choice.
 fn allows(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
@@ -51,14 +54,14 @@ fn allows(expression: &str, allowed: &[String]) -> bool {
     is_allowed && expression.words.is_empty()
 }
 
-/// What is left to read of an expression.
+/// The unread rest of an expression.
 struct Expression<'a> {
     words: &'a [&'a str],
     allowed: &'a [String],
 }
 
 impl Expression<'_> {
-    /// Reads operands with `OR` between them, which binds less than `AND`.
+    /// Reads operands joined by `OR`, which binds less than `AND`.
     fn any(&mut self) -> bool {
         let mut is_allowed = self.all();
         while self.skip("OR") {
@@ -83,7 +86,7 @@ impl Expression<'_> {
         let Some((licence, rest)) = self.words.split_first() else { return false };
         self.words = rest;
         if !self.skip("WITH") {
-            return self.allowed.iter().any(|it| it == licence);
+            return self.allowed.iter().any(|known| known == licence);
         }
         let Some((exception, rest)) = self.words.split_first() else { return false };
         self.words = rest;
@@ -142,7 +145,7 @@ mod tests {
         };
         let packages = [package(Some("MIT")), package(Some("AGPL-3.0-only")), package(None)];
         let violations = check(&packages, &policy());
-        let what: Vec<_> = violations.iter().map(|it| it.what.as_str()).collect();
+        let what: Vec<_> = violations.iter().map(|violation| violation.what.as_str()).collect();
         assert_eq!(
             what,
             [

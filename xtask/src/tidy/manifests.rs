@@ -1,4 +1,4 @@
-//! The manifests: what the workspace says once, no crate says again.
+//! The manifests: settings that the workspace states once must not be repeated by crates.
 
 use anyhow::Context as _;
 use toml_edit::{DocumentMut, Item};
@@ -6,21 +6,21 @@ use toml_edit::{DocumentMut, Item};
 use crate::tidy::Violation;
 use crate::workspace::Crate;
 
-/// What a crate takes from `[workspace.package]`.
+/// The fields that a crate inherits from `[workspace.package]`.
 const INHERITED: &[&str] = &["version", "edition", "rust-version", "license", "publish"];
 
 const DEPENDENCIES: &[&str] = &["dependencies", "dev-dependencies", "build-dependencies"];
 
-/// Every manifest that says something of its own where the workspace speaks for all.
+/// Returns every manifest with its own setting where the workspace has one for all.
 ///
 /// # Errors
 ///
-/// A manifest is no TOML.
+/// A manifest is not TOML.
 pub(super) fn check(crates: &[Crate]) -> anyhow::Result<Vec<Violation>> {
     let mut violations = Vec::new();
-    for it in crates {
-        let path = format!("{}/Cargo.toml", it.folder);
-        let manifest: DocumentMut = it.manifest.parse().with_context(|| path.clone())?;
+    for package in crates {
+        let path = format!("{}/Cargo.toml", package.folder);
+        let manifest: DocumentMut = package.manifest.parse().with_context(|| path.clone())?;
         for wrong in wrong_entries(manifest.as_item()) {
             violations.push(Violation {
                 path: path.clone(),
@@ -35,7 +35,8 @@ pub(super) fn check(crates: &[Crate]) -> anyhow::Result<Vec<Violation>> {
 fn wrong_entries(manifest: &Item) -> Vec<String> {
     let mut wrong = Vec::new();
     for field in INHERITED {
-        if !manifest.get("package").and_then(|it| it.get(field)).is_some_and(is_inherited) {
+        if !manifest.get("package").and_then(|package| package.get(field)).is_some_and(is_inherited)
+        {
             wrong.push(format!("package.{field}"));
         }
     }
@@ -44,18 +45,18 @@ fn wrong_entries(manifest: &Item) -> Vec<String> {
     }
     wrong.extend(own_dependencies(manifest, ""));
     let targets = manifest.get("target").and_then(Item::as_table_like);
-    for (target, table) in targets.into_iter().flat_map(|it| it.iter()) {
+    for (target, table) in targets.into_iter().flat_map(|table| table.iter()) {
         wrong.extend(own_dependencies(table, &format!("target.'{target}'.")));
     }
     wrong
 }
 
-/// The dependencies that a table gives a version or a path of its own.
+/// The dependencies with their own version or path in a table.
 fn own_dependencies(table: &Item, prefix: &str) -> Vec<String> {
     let mut own = Vec::new();
     for kind in DEPENDENCIES {
         let entries = table.get(kind).and_then(Item::as_table_like);
-        for (name, entry) in entries.into_iter().flat_map(|it| it.iter()) {
+        for (name, entry) in entries.into_iter().flat_map(|table| table.iter()) {
             if !is_inherited(entry) {
                 own.push(format!("{prefix}{kind}.{name}"));
             }
@@ -90,14 +91,14 @@ workspace = true
 "#;
 
     fn check_text(manifest: &str) -> Vec<String> {
-        let it = Crate {
+        let package = Crate {
             name: "core-thing".to_owned(),
             folder: "core/thing".to_owned(),
             manifest: manifest.to_owned(),
             dependencies: Vec::new(),
             has_readme: true,
         };
-        crate::tidy::lines(&check(&[it]).expect("it is TOML"))
+        crate::tidy::lines(&check(&[package]).expect("it is TOML"))
     }
 
     #[test]

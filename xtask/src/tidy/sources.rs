@@ -1,34 +1,34 @@
-//! The Rust files: how they begin, how long they are, and what must not be in them.
+//! The Rust files: their first line, their length, and texts that they must not contain.
 
 use crate::tidy::Violation;
 use crate::tidy::layout::README_AS_DOCS;
 use crate::workspace::SourceFile;
 
-/// The most lines that a file has, its tests included.
+/// The most lines in a file, including its tests.
 const MAX_LINES: usize = 500;
 
-/// A text that must not be in a Rust file.
+/// A text that Rust files must not contain.
 struct Gate {
-    /// The texts; any of them breaks the rule. In two parts, so that this file passes.
+    /// The forbidden texts, each in two parts, so that this file passes.
     texts: &'static [&'static str],
-    /// Where it is looked for.
+    /// The lines that are searched.
     scope: Scope,
-    /// The beginnings of the paths that are exempt.
+    /// The beginnings of the exempt paths.
     except: &'static [&'static str],
-    /// What may follow all the same.
+    /// The texts after which an occurrence is allowed.
     unless_followed_by: &'static [&'static str],
     mend: &'static str,
 }
 
-/// Which lines of a file a gate looks at.
+/// The lines of a file that a gate searches.
 #[derive(Clone, Copy)]
 enum Scope {
-    /// All of them.
+    /// All lines.
     Everything,
-    /// Those that are no comment.
+    /// Lines that are not comments.
     Code,
-    /// Those that are no comment, outside tests.
-    CodeThatShips,
+    /// Lines that are not comments, outside tests.
+    ShippedCode,
 }
 
 const GATES: &[Gate] = &[
@@ -54,7 +54,7 @@ const GATES: &[Gate] = &[
         mend: "finish it, or leave it out",
     },
     Gate {
-        // `eprint` ends with the same.
+        // `eprint` has the same ending.
         texts: &[concat!("print", "!("), concat!("println", "!(")],
         scope: Scope::Code,
         except: &["runner/src/output", "xtask/"],
@@ -64,13 +64,14 @@ const GATES: &[Gate] = &[
     Gate {
         texts: &[concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!(r"C:\Us", "ers")],
         scope: Scope::Everything,
-        // Its cases are paths of invented people in texts.
+        // Its cases contain paths of invented people.
         except: &["core/privacy/tests/mentions"],
         unless_followed_by: &[],
         mend: "use a path relative to the crate, or a temporary folder",
     },
     Gate {
-        // Half a file, a file that others can read, or one that a loss of power takes.
+        // These calls can leave half a file, a file that others can read, or one that is lost with
+        // the power.
         texts: &[
             concat!("fs::", "write("),
             concat!("fs::", "rename("),
@@ -85,24 +86,24 @@ const GATES: &[Gate] = &[
             concat!(".sync_", "all("),
             concat!(".sync_", "data("),
         ],
-        scope: Scope::CodeThatShips,
+        scope: Scope::ShippedCode,
         except: &["core/files/", "core/simulator/", "xtask/"],
         unless_followed_by: &[],
         mend: "write through core/files, which makes files private, whole and durable",
     },
     Gate {
         texts: &[concat!("http:", "//")],
-        scope: Scope::CodeThatShips,
+        scope: Scope::ShippedCode,
         // It serves plain HTTP on a loopback port, to programs on the same machine.
         except: &["core/simulator/"],
-        // Loopback addresses, the bare scheme to compare with, the names of XML vocabularies, and how
-        // the address of a proxy is written.
+        // Loopback addresses, the bare scheme to compare with, the names of XML vocabularies, and
+        // the notation for the address of a proxy.
         unless_followed_by: &["127.0.0.1", "[::1]", "localhost", "\"", "www.w3.org/", "host:port"],
         mend: "use https",
     },
 ];
 
-/// Every file that breaks a rule.
+/// Returns every file that breaks a rule.
 pub(super) fn check(sources: &[SourceFile]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for file in sources {
@@ -129,11 +130,11 @@ pub(super) fn check(sources: &[SourceFile]) -> Vec<Violation> {
 }
 
 fn check_gate(gate: &Gate, file: &SourceFile, violations: &mut Vec<Violation>) {
-    if gate.except.iter().any(|it| file.path.starts_with(it)) {
+    if gate.except.iter().any(|prefix| file.path.starts_with(prefix)) {
         return;
     }
     let end = match gate.scope {
-        Scope::CodeThatShips => lines_that_ship(file),
+        Scope::ShippedCode => shipped_lines(file),
         Scope::Everything | Scope::Code => usize::MAX,
     };
     for (number, line) in file.text.lines().enumerate().take(end) {
@@ -154,12 +155,12 @@ fn check_gate(gate: &Gate, file: &SourceFile, violations: &mut Vec<Violation>) {
 fn contains(line: &str, text: &str, gate: &Gate) -> bool {
     line.match_indices(text).any(|(at, _)| {
         let rest = &line[at + text.len()..];
-        !gate.unless_followed_by.iter().any(|it| rest.starts_with(it))
+        !gate.unless_followed_by.iter().any(|exception| rest.starts_with(exception))
     })
 }
 
-/// How many lines come before the tests: none in a test file.
-fn lines_that_ship(file: &SourceFile) -> usize {
+/// The number of lines before the tests: none in a test file.
+fn shipped_lines(file: &SourceFile) -> usize {
     let path = file.path.as_str();
     if path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs") {
         return 0;
@@ -174,7 +175,7 @@ fn lines_that_ship(file: &SourceFile) -> usize {
 mod tests {
     use super::*;
 
-    /// What is found in a file of this path and text, after a good first line.
+    /// The violations in a file of this path and text, after a valid first line.
     fn found(path: &str, text: &str) -> Vec<String> {
         let text = format!("//! Purpose.\n{text}");
         crate::tidy::lines(&check(&[SourceFile { path: path.to_owned(), text }]))

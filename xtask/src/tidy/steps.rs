@@ -1,5 +1,5 @@
-//! The crates of the steps and the steps themselves are one and the same graph, and none is lost
-//! between its folder and the program.
+//! A check that the crates of the steps and the steps themselves form the same graph, and that no
+//! step is missing between its folder and the program.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use core_model::step::Step;
 use crate::tidy::Violation;
 use crate::workspace::Crate;
 
-/// Where the program names the step crates that are part of it.
+/// The program's list of linked step crates.
 pub(super) const LINKED: &str = "runner/src/steps.rs";
 
-/// Holds folders, crates, the program's list, and the registered steps against each other.
+/// Compares folders, crates, the program's list, and the registered steps.
 pub(super) fn check(
     steps: &[&'static Step],
     crates: &[Crate],
@@ -19,10 +19,10 @@ pub(super) fn check(
     linked: &str,
 ) -> Vec<Violation> {
     let step_crates: Vec<&Crate> =
-        crates.iter().filter(|it| it.folder.starts_with("steps/")).collect();
+        crates.iter().filter(|package| package.folder.starts_with("steps/")).collect();
     let mut violations = Vec::new();
-    for folder in folders.iter().map(|it| format!("steps/{it}")) {
-        if !step_crates.iter().any(|it| it.folder == folder) {
+    for folder in folders.iter().map(|name| format!("steps/{name}")) {
+        if !step_crates.iter().any(|package| package.folder == folder) {
             violations.push(Violation {
                 path: folder,
                 what: "the folder is no package of the workspace".to_owned(),
@@ -30,12 +30,12 @@ pub(super) fn check(
             });
         }
     }
-    for it in &step_crates {
-        check_name(it, &mut violations);
-        check_registration(it, steps, linked, &mut violations);
+    for package in &step_crates {
+        check_name(package, &mut violations);
+        check_registration(package, steps, linked, &mut violations);
     }
     for step in steps {
-        if !step_crates.iter().any(|it| step_id(it) == step.id) {
+        if !step_crates.iter().any(|package| step_id(package) == step.id) {
             violations.push(Violation {
                 path: "steps".to_owned(),
                 what: format!("the step `{}` is registered by no crate of its name", step.id),
@@ -46,62 +46,63 @@ pub(super) fn check(
     violations
 }
 
-/// The ID of the step that a crate is for.
-fn step_id(it: &Crate) -> String {
-    it.name.replacen("step-", "fetch-", 1)
+/// The ID of a crate's step.
+fn step_id(package: &Crate) -> String {
+    package.name.replacen("step-", "fetch-", 1)
 }
 
-fn check_name(it: &Crate, violations: &mut Vec<Violation>) {
-    let expected = it.folder.replace("steps/", "step-").replace('_', "-");
-    if it.name != expected {
+fn check_name(package: &Crate, violations: &mut Vec<Violation>) {
+    let expected = package.folder.replace("steps/", "step-").replace('_', "-");
+    if package.name != expected {
         violations.push(Violation {
-            path: format!("{}/Cargo.toml", it.folder),
-            what: format!("the package is called `{}`", it.name),
+            path: format!("{}/Cargo.toml", package.folder),
+            what: format!("the package is called `{}`", package.name),
             mend: format!("call it `{expected}`, after its folder"),
         });
     }
 }
 
 fn check_registration(
-    it: &Crate,
+    package: &Crate,
     steps: &[&'static Step],
     linked: &str,
     violations: &mut Vec<Violation>,
 ) {
-    let line = format!("use {} as _;", it.name.replace('-', "_"));
-    if !linked.lines().any(|of| of == line) {
+    let line = format!("use {} as _;", package.name.replace('-', "_"));
+    if !linked.lines().any(|linked_line| linked_line == line) {
         violations.push(Violation {
             path: LINKED.to_owned(),
-            what: format!("`{}` is not linked into the program", it.name),
+            what: format!("`{}` is not linked into the program", package.name),
             mend: format!("add `{line}`"),
         });
     }
-    let id = step_id(it);
+    let id = step_id(package);
     let own: Vec<_> = steps.iter().filter(|step| step.id == id).collect();
     let [step] = own[..] else {
         violations.push(Violation {
-            path: format!("{}/src/lib.rs", it.folder),
+            path: format!("{}/src/lib.rs", package.folder),
             what: format!("{} steps called `{id}` are registered", own.len()),
             mend: "register exactly one with `inventory::submit!(&STEP);`".to_owned(),
         });
         return;
     };
-    let declared: BTreeSet<_> = step.depends_on.iter().map(|of| of.id.to_owned()).collect();
-    let of_cargo: BTreeSet<_> = it
+    let declared: BTreeSet<_> =
+        step.depends_on.iter().map(|dependency| dependency.id.to_owned()).collect();
+    let in_manifest: BTreeSet<_> = package
         .dependencies
         .iter()
-        .filter(|of| !of.is_for_tests)
-        .filter_map(|of| of.name.strip_prefix("step-"))
+        .filter(|dependency| !dependency.is_for_tests)
+        .filter_map(|dependency| dependency.name.strip_prefix("step-"))
         .map(|name| format!("fetch-{name}"))
         .collect();
-    for id in declared.symmetric_difference(&of_cargo) {
+    for id in declared.symmetric_difference(&in_manifest) {
         let what = if declared.contains(id) {
-            "is waited for without a dependency in Cargo.toml"
+            "is in `depends_on` but not a dependency in Cargo.toml"
         } else {
             "is a dependency in Cargo.toml that `depends_on` does not name"
         };
         violations.push(Violation {
-            path: format!("{}/src/lib.rs", it.folder),
+            path: format!("{}/src/lib.rs", package.folder),
             what: format!("`{id}` {what}"),
             mend: "name the same steps in both".to_owned(),
         });

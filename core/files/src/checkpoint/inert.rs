@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Operation;
 
-/// An operation that may go ahead.
+/// An operation that may proceed.
 pub(super) struct Passed;
 
 #[inline]

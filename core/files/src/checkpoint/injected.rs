@@ -1,5 +1,5 @@
-//! The checkpoint of a program under test: counts the operations of all threads and injects the fault that
-//! the environment asks for.
+//! The checkpoint of a program under test: counts the operations of all threads and injects the
+//! fault that the environment requests.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Operation;
 
-/// The fault, as the README describes it.
+/// The variable with the fault, in the form that the README describes.
 const FAULT: &str = "FILE_FAULT";
-/// The file that gets a line for each operation.
+/// The variable with the file that gets a line for each operation.
 const LOG: &str = "FILE_OPERATIONS";
-/// The free bytes of every disk.
+/// The variable with the free bytes of every disk.
 const FREE: &str = "FILE_FREE_BYTES";
 /// `ENOSPC` and `EIO` on every Unix.
 const NO_SPACE: i32 = 28;
@@ -30,13 +30,13 @@ struct Settings {
     free_bytes: Option<u64>,
 }
 
-/// A fault and when it happens.
+/// A fault and the operations that it hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Fault {
     kind: Kind,
     /// The first operation that it hits, counted from 1.
     first: usize,
-    /// Whether it hits all later ones too.
+    /// True if it hits all later operations too.
     lasts: bool,
 }
 
@@ -52,7 +52,7 @@ impl Settings {
     #[expect(clippy::disallowed_methods, reason = "a switch for tests, not a setting of users")]
     fn read() -> Self {
         let fault = std::env::var(FAULT).ok().map(|text| {
-            // A test that asks for an unknown fault would otherwise pass without testing anything.
+            // A test that requests an unknown fault would otherwise pass without testing anything.
             Fault::parse(&text).unwrap_or_else(|| panic!("{FAULT} is not a fault: {text}"))
         });
         Self {
@@ -84,9 +84,9 @@ impl Fault {
     }
 }
 
-/// An operation that may go ahead.
+/// An operation that may proceed.
 pub(super) struct Passed {
-    /// What happens during the operation, if anything does.
+    /// The fault during the operation, if any.
     kind: Option<Kind>,
 }
 
@@ -97,7 +97,7 @@ pub(super) fn pass(operation: Operation, path: &Path) -> io::Result<Passed> {
     }
     match SETTINGS.fault.filter(|fault| fault.hits(number)).map(|fault| fault.kind) {
         Some(Kind::Kill) => std::process::abort(),
-        // Half of what is no write: none of it.
+        // Only a write can be torn; any other operation does nothing.
         Some(Kind::Torn) if operation != Operation::Write => std::process::abort(),
         // Removing and opening need no space.
         Some(Kind::Error(NO_SPACE)) if matches!(operation, Operation::Remove | Operation::Open) => {
@@ -124,7 +124,7 @@ impl Passed {
     }
 }
 
-/// One write for each line, so that lines of two threads are not mixed.
+/// Appends a line with one write call, so that lines of several threads are not mixed.
 fn write_line(log: &Path, number: usize, operation: Operation, path: &Path) -> io::Result<()> {
     let mut line = String::new();
     let written = writeln!(line, "{number} {operation:?} {}", path.display());
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_a_kind_a_place_and_whether_it_lasts() {
+    fn a_fault_has_a_kind_a_position_and_a_duration() {
         let fault = |kind, first, lasts| Some(Fault { kind, first, lasts });
         for (text, expected) in [
             ("kill@1", fault(Kind::Kill, 1, false)),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_lasts_hits_all_later_operations() {
+    fn a_lasting_fault_hits_all_later_operations() {
         let once = Fault { kind: Kind::Kill, first: 3, lasts: false };
         let lasting = Fault { lasts: true, ..once };
         let hits = |fault: Fault| (1..=5).filter(|number| fault.hits(*number)).collect::<Vec<_>>();

@@ -166,11 +166,11 @@ impl Mapper {
         for (entity, derived) in self.step.entities.iter().zip(derived_keys) {
             derived.clear();
             let keys = batch.column(columns.position(entity.key_column));
-            if entity.key_else.is_empty() || keys.cells().all(|cell| !cell.is_empty()) {
+            if entity.fallback_key_columns.is_empty() || keys.cells().all(|cell| !cell.is_empty()) {
                 continue;
             }
             let parts: Vec<Column<'_>> = entity
-                .key_else
+                .fallback_key_columns
                 .iter()
                 .map(|column| batch.column(columns.position(column)))
                 .collect();

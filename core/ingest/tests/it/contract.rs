@@ -181,7 +181,7 @@ proptest! {
         };
         let file = |order: &[usize]| {
             let header = line(order, &|index| names[index].to_owned());
-            format!("{header}\n{}\n", line(order, &|it| cells[it].clone()))
+            format!("{header}\n{}\n", line(order, &|index| cells[index].clone()))
         };
         let declared: Vec<usize> = (0..columns.len()).collect();
         prop_assert_eq!(listed(&PARCELS, &file(&order)), listed(&PARCELS, &file(&declared)));

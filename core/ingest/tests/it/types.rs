@@ -5,7 +5,7 @@ use core_model::entity::EntityType;
 use core_model::property::{
     Constant, Conversion, Otherwise, Property, convert, integer, lookup, text, timestamp,
 };
-use core_model::relationship::{EdgeProperty, RelationshipType, row};
+use core_model::relationship::{EdgeProperty, RelationshipType, by_column};
 use core_model::step::{Query, Source, Step};
 
 const fn display_name(columns: &'static [&'static str]) -> Property {
@@ -17,7 +17,7 @@ pub(crate) static SHELF: EntityType = EntityType {
     class: &[Class::Application],
     resource: "Shelf",
     key_column: "shelf.uid",
-    key_else: &[],
+    fallback_key_columns: &[],
     newest_by: &[],
     properties: &[text("name", &["shelf.uid"], "Name.").never_null(), display_name(&["shelf.uid"])],
 }
@@ -28,7 +28,7 @@ pub(crate) static THING: EntityType = EntityType {
     class: &[Class::Application],
     resource: "Thing",
     key_column: "thing.uid",
-    key_else: &["thing.serial", "thing.maker"],
+    fallback_key_columns: &["thing.serial", "thing.maker"],
     newest_by: &[],
     properties: &[
         text("name", &["thing.name", "thing.uid"], "Name.").never_null(),
@@ -44,7 +44,7 @@ pub(crate) static PARCEL: EntityType = EntityType {
     class: &[Class::Application],
     resource: "Parcel",
     key_column: "parcel.uid",
-    key_else: &[],
+    fallback_key_columns: &[],
     newest_by: &["seenOn", "sentOn"],
     properties: &[
         text("name", &["parcel.name", "parcel.uid"], "Name.").never_null(),
@@ -67,9 +67,9 @@ pub(crate) static PARCEL: EntityType = EntityType {
 
 pub(crate) static SHELF_HAS_THING: RelationshipType = RelationshipType {
     type_name: "shop_shelf_has_thing",
-    from: row(&SHELF, "shelf.uid"),
+    from: by_column(&SHELF, "shelf.uid"),
     class: RelationshipClass::Has,
-    to: row(&THING, "thing.uid"),
+    to: by_column(&THING, "thing.uid"),
     properties: &[EdgeProperty { name: "label", description: "Label." }],
 }
 .checked();

@@ -43,7 +43,7 @@ const fn entity(
         class,
         resource,
         key_column,
-        key_else: &[],
+        fallback_key_columns: &[],
         newest_by: &[],
         properties: &[],
     }
@@ -56,16 +56,16 @@ static ALERT: EntityType =
 
 static ACCOUNT_HAS_DEVICE: RelationshipType = RelationshipType {
     type_name: "nexthink_account_has_device",
-    from: the(&ACCOUNT),
+    from: singleton(&ACCOUNT),
     class: RelationshipClass::Has,
-    to: row(&DEVICE, "device.uid"),
+    to: by_column(&DEVICE, "device.uid"),
     properties: &[],
 };
 static DEVICE_HAS_ALERT: RelationshipType = RelationshipType {
     type_name: "nexthink_device_has_alert",
-    from: row(&DEVICE, "device.uid"),
+    from: by_column(&DEVICE, "device.uid"),
     class: RelationshipClass::Has,
-    to: row(&ALERT, "alert.uid"),
+    to: by_column(&ALERT, "alert.uid"),
     properties: &[],
 };
 

@@ -2,7 +2,8 @@
 
 use super::list::{enclosed_list, list_items};
 
-/// What stands in the user principal name of a guest in Microsoft Entra, behind the original address.
+/// The mark that follows the original address in the user principal name of a Microsoft Entra
+/// guest.
 const GUEST_MARK: &str = "#ext#@";
 
 /// The e-mail addresses of a cell.
@@ -10,24 +11,24 @@ const GUEST_MARK: &str = "#ext#@";
 pub struct Emails {
     /// The addresses in lower case, in the order of the cell, each once.
     pub addresses: Vec<String>,
-    /// Whether something in the cell is neither an address nor a known name without a mailbox.
+    /// True if an item of the cell is neither an address nor a known name without a mailbox.
     pub unreadable: bool,
 }
 
-/// What an item of a cell of addresses is.
+/// One item of a cell of addresses.
 enum Item {
     Address(String),
-    /// A name that has no mailbox, or none that its form proves.
+    /// A name without a mailbox, or without one that its form proves.
     NoMailbox,
     Unreadable,
 }
 
-/// The e-mail addresses that a cell certainly holds.
+/// Returns the e-mail addresses that a cell certainly holds.
 ///
-/// Legal is what JupiterOne's data model accepts: an unquoted local part and a domain of at least two
-/// labels. Items stand between commas or semicolons; between white space only if each of them is an address,
-/// so that `john smith@acme.example` never becomes the address of another person. Of a list without brackets
-/// all items must be addresses, for the same reason.
+/// An address is legal if JupiterOne's data model accepts it: an unquoted local part and a domain
+/// of at least two labels. Commas and semicolons separate items; white space does so only if each
+/// part is an address, so that `john smith@acme.example` never becomes the address of another
+/// person. For the same reason all items of a list without brackets must be addresses.
 pub fn emails(cell: &str) -> Emails {
     let mut found = Emails::default();
     for item in list_items(cell) {
@@ -48,12 +49,12 @@ pub fn email_domain(address: &str) -> &str {
     address.rsplit_once('@').map_or("", |(_, domain)| domain)
 }
 
-/// Whether a text is a label of a domain: letters, digits and inner hyphens, at most 63.
+/// Returns true for a label of a domain: letters, digits and inner hyphens, at most 63.
 pub fn is_domain_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
         && !label.starts_with('-')
         && !label.ends_with('-')
-        && label.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 impl Emails {
@@ -70,7 +71,7 @@ impl Emails {
             Item::NoMailbox | Item::Unreadable => None,
         });
         match words.collect::<Option<Vec<String>>>() {
-            Some(addresses) => addresses.into_iter().for_each(|it| self.add(it)),
+            Some(addresses) => addresses.into_iter().for_each(|address| self.add(address)),
             None => self.unreadable = true,
         }
     }
@@ -79,7 +80,7 @@ impl Emails {
 fn read_item(item: &str) -> Item {
     let address = item.to_ascii_lowercase();
     if let Some((original, tenant)) = address.split_once(GUEST_MARK) {
-        // Whatever it is, the mailbox of the tenant's domain it is not.
+        // The name is not a mailbox of the tenant's domain, whatever else it is.
         return match original_address(original) {
             Some(address) if is_domain(tenant) => Item::Address(address),
             _ => Item::NoMailbox,
@@ -88,12 +89,13 @@ fn read_item(item: &str) -> Item {
     if !is_legal(&address) {
         return Item::Unreadable;
     }
-    // The account of a computer has the form of an address and no mailbox.
+    // The account of a computer has the form of an address but no mailbox.
     if address.contains("$@") { Item::NoMailbox } else { Item::Address(address) }
 }
 
-/// The address with which a guest was invited. Entra writes `_` for its `@`, and also for characters that a
-/// user principal name cannot have, so that only a single one proves where the domain begins.
+/// Returns the address with which a guest was invited. Entra replaces its `@` by `_`, and also
+/// characters that a user principal name cannot have, so only a single `_` proves where the domain
+/// begins.
 fn original_address(name: &str) -> Option<String> {
     let (local, domain) = name.split_once('_').filter(|(_, domain)| !domain.contains('_'))?;
     let address = format!("{local}@{domain}");
@@ -103,7 +105,7 @@ fn original_address(name: &str) -> Option<String> {
 fn is_legal(address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
     address.len() <= 254
-        && local.split('.').all(|it| !it.is_empty() && it.bytes().all(is_local_byte))
+        && local.split('.').all(|part| !part.is_empty() && part.bytes().all(is_local_byte))
         && is_domain(domain)
 }
 
@@ -121,7 +123,7 @@ mod tests {
 
     fn assert_read(table: &[(&str, &[&str], bool)]) {
         for (cell, addresses, unreadable) in table {
-            let addresses = addresses.iter().map(|&it| it.to_owned()).collect();
+            let addresses = addresses.iter().map(|&address| address.to_owned()).collect();
             assert_eq!(emails(cell), Emails { addresses, unreadable: *unreadable }, "{cell}");
         }
     }
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn g18_a_list_of_addresses_is_read_in_every_certain_form() {
+    fn g18_a_list_of_addresses_is_read_in_every_unambiguous_form() {
         let both: &[&str] = &["a@b.example", "o'neill@b.example"];
         for cell in [
             "a@b.example; O'Neill@B.example",
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn g21_the_name_of_a_guest_is_no_mailbox_unless_it_proves_the_original_one() {
+    fn g21_a_guest_name_is_no_mailbox_unless_it_proves_the_original_address() {
         let tenant = "#EXT#@acme.onmicrosoft.com";
         for (name, expected) in [
             ("jane.doe_partner.example", Some("jane.doe@partner.example")),
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_domain_is_what_follows_the_sign() {
+    fn the_domain_follows_the_at_sign() {
         assert_eq!(email_domain("jane@acme.example"), "acme.example");
     }
 }

@@ -2,21 +2,22 @@
 
 use std::net::{IpAddr, SocketAddrV4};
 
-/// The addresses of a cell, in its order; `None` for an item that is none. Items stand between white space,
-/// commas or semicolons, none of which an address has.
+/// Returns the addresses of a cell, in its order; `None` for an item that is not an address. White
+/// space, commas and semicolons, which an address never contains, separate items.
 ///
-/// An IPv4 address that is mapped into IPv6 counts as IPv4. The length of a prefix, a zone and a port, which
-/// tell more than the address, are cut off: `10.0.0.5/24`, `fe80::1%eth0`, `[2001:db8::1]:443`.
+/// An IPv4 address mapped into IPv6 counts as IPv4. A prefix length, a zone and a port are cut off:
+/// `10.0.0.5/24`, `fe80::1%eth0`, `[2001:db8::1]:443`.
 pub fn ip_addresses(cell: &str) -> impl Iterator<Item = Option<IpAddr>> {
-    let separates = |it: char| it.is_whitespace() || matches!(it, ',' | ';' | '\'' | '"');
-    let items = cell.split(separates).filter(|it| !it.trim_matches(['[', ']']).is_empty());
+    let separates =
+        |character: char| character.is_whitespace() || matches!(character, ',' | ';' | '\'' | '"');
+    let items = cell.split(separates).filter(|item| !item.trim_matches(['[', ']']).is_empty());
     items.map(read)
 }
 
 fn read(item: &str) -> Option<IpAddr> {
     let item = item.strip_prefix('[').unwrap_or(item);
     let item = match item.split_once(']') {
-        // The end of the list too, if the address is its last item.
+        // The second bracket ends the list, if the address is its last item.
         Some((address, "" | "]")) => address,
         Some((address, rest)) => {
             rest.trim_end_matches(']').strip_prefix(':')?.parse::<u16>().ok()?;
@@ -34,7 +35,7 @@ fn read(item: &str) -> Option<IpAddr> {
         Err(_) => address.parse::<IpAddr>().ok()?,
     };
     let longest = if address.is_ipv4() { 32 } else { 128 };
-    prefix.is_none_or(|it| it <= longest).then(|| address.to_canonical())
+    prefix.is_none_or(|prefix| prefix <= longest).then(|| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -65,14 +66,15 @@ mod tests {
             ("laptop", None),
         ];
         for (cell, expected) in table {
-            let expected = vec![expected.map(|it| it.parse::<IpAddr>().expect("an address"))];
+            let expected =
+                vec![expected.map(|expected| expected.parse::<IpAddr>().expect("an address"))];
             assert_eq!(ip_addresses(cell).collect::<Vec<_>>(), expected, "{cell}");
         }
     }
 
     #[test]
     fn a_list_of_addresses_is_read_however_it_is_written() {
-        let both = ["10.0.0.5", "fe80::1"].map(|it| it.parse::<IpAddr>().ok());
+        let both = ["10.0.0.5", "fe80::1"].map(|address| address.parse::<IpAddr>().ok());
         for cell in [
             "10.0.0.5 fe80::1",
             "10.0.0.5,fe80::1",

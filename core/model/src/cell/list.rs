@@ -1,20 +1,22 @@
-//! Lists: how Nexthink writes one into an export is not documented, so every certain form is read.
+//! Lists. Nexthink does not document how an export writes them, so every unambiguous form is read.
 
-/// The inside of a cell that is enclosed in brackets, which proves that it is a list.
+/// Returns the content of a cell in brackets, which prove that it is a list.
 pub fn enclosed_list(cell: &str) -> Option<&str> {
     cell.trim().strip_prefix('[')?.strip_suffix(']')
 }
 
-/// The items of a cell, between commas or semicolons, without the brackets around the list and without the
-/// quotes around an item. An apostrophe inside an item belongs to it.
+/// Iterates over the items of a cell, separated by commas or semicolons, without the brackets of
+/// the list and without the quotes of an item. An apostrophe inside an item belongs to the item.
 ///
-/// Only [`enclosed_list`] and quotes prove that the cell is a list. Without them the caller decides by the
-/// items: a comma may be a part of a single value.
+/// Only brackets, see [`enclosed_list`], and quotes prove that the cell is a list. Without them the
+/// caller decides by the items: a comma may be part of a single value.
 pub fn list_items(cell: &str) -> impl Iterator<Item = &str> {
     let mut rest = enclosed_list(cell).unwrap_or(cell);
     std::iter::from_fn(move || {
         loop {
-            rest = rest.trim_start_matches(|it: char| it.is_whitespace() || is_separator(it));
+            rest = rest.trim_start_matches(|character: char| {
+                character.is_whitespace() || is_separator(character)
+            });
             if rest.is_empty() {
                 return None;
             }
@@ -30,10 +32,10 @@ pub fn list_items(cell: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// An item in quotes and what follows it. The closing quote is the first one that ends the item: that of
-/// `'o'neill@acme.example'` is the last.
+/// Returns an item in quotes and the text after it. The closing quote is the first one at the end
+/// of the item: in `'o'neill@acme.example'` that is the last one.
 fn quoted_item(text: &str) -> Option<(&str, &str)> {
-    let quote = text.chars().next().filter(|it| matches!(it, '\'' | '"'))?;
+    let quote = text.chars().next().filter(|character| matches!(character, '\'' | '"'))?;
     let content = &text[1..];
     content.match_indices(quote).find_map(|(end, _)| {
         let after = content[end + 1..].trim_start();
@@ -51,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn g18_a_list_is_read_in_every_certain_form_and_an_item_is_never_split() {
+    fn g18_a_list_is_read_in_every_unambiguous_form_and_an_item_is_never_split() {
         let table: &[(&str, &[&str])] = &[
             ("a,b", &["a", "b"]),
             ("a; b", &["a", "b"]),

@@ -1,6 +1,6 @@
-//! Serial numbers, and what manufacturers leave in their place.
+//! Serial numbers, and the placeholders that manufacturers leave in their place.
 
-/// Placeholders, in lower case, letters and digits alone.
+/// Placeholders, in lower case, reduced to letters and digits.
 const PLACEHOLDERS: &[&str] = &[
     "",
     "asset",
@@ -34,8 +34,8 @@ const PLACEHOLDERS: &[&str] = &[
     "0123456789abcdef",
 ];
 
-/// What no serial number contains, written as [`PLACEHOLDERS`]. Firmware cuts these texts off at any
-/// length and puts others around them.
+/// Parts that no serial number contains, written as [`PLACEHOLDERS`]. Firmware truncates these
+/// texts and puts others around them.
 const PLACEHOLDER_PARTS: &[&str] = &[
     "assettag",
     "badindex",
@@ -52,28 +52,29 @@ const PLACEHOLDER_PARTS: &[&str] = &[
     "tobefilled",
 ];
 
-/// The fewest digits that are a placeholder when they only count up.
+/// The fewest digits that are a placeholder if they only count up.
 const MIN_COUNTED_DIGITS: usize = 6;
 
-/// Whether a text stands in the place of a serial number, whatever its case, punctuation and white space:
-/// `To be filled by O.E.M`, `SystemSerialNumb`, `0123456789`, `................`.
+/// Returns true for a placeholder, whatever its case, punctuation and white space: `To be filled by
+/// O.E.M`, `SystemSerialNumb`, `0123456789`, `................`.
 pub fn is_placeholder_serial(text: &str) -> bool {
-    let characters = text.chars().filter(|it| it.is_alphanumeric());
-    let plain: String = characters.flat_map(char::to_lowercase).collect();
-    PLACEHOLDERS.contains(&plain.as_str())
-        || is_filler(&plain)
-        || counts_up(&plain)
-        || PLACEHOLDER_PARTS.iter().any(|it| plain.contains(it))
+    let characters = text.chars().filter(|character| character.is_alphanumeric());
+    let normalized: String = characters.flat_map(char::to_lowercase).collect();
+    PLACEHOLDERS.contains(&normalized.as_str())
+        || is_filler(&normalized)
+        || counts_up(&normalized)
+        || PLACEHOLDER_PARTS.iter().any(|part| normalized.contains(part))
 }
 
-/// Whether a text is a row of `0` and `x`, or of `f` alone.
-fn is_filler(plain: &str) -> bool {
-    plain.bytes().all(|it| matches!(it, b'0' | b'x')) || plain.bytes().all(|it| it == b'f')
+/// Returns true for a text of `0` and `x`, or of `f` alone.
+fn is_filler(normalized: &str) -> bool {
+    normalized.bytes().all(|byte| matches!(byte, b'0' | b'x'))
+        || normalized.bytes().all(|byte| byte == b'f')
 }
 
-/// Whether a text is a row of digits each of which is one more than the one before; 0 follows 9.
-fn counts_up(plain: &str) -> bool {
-    let digits = plain.as_bytes();
+/// Returns true for digits each of which is one more than the previous one; 0 follows 9.
+fn counts_up(normalized: &str) -> bool {
+    let digits = normalized.as_bytes();
     digits.len() >= MIN_COUNTED_DIGITS
         && digits.iter().all(u8::is_ascii_digit)
         && digits.windows(2).all(|pair| pair[1] - b'0' == (pair[0] - b'0' + 1) % 10)
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn g19_placeholders_are_known_however_they_are_written() {
+    fn g19_placeholders_are_recognized_in_every_spelling() {
         for text in [
             "To be filled by O.E.M.",
             "To be filled by O.E.M",
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn g19_a_serial_number_is_no_placeholder() {
+    fn g19_a_serial_number_is_not_a_placeholder() {
         for text in [
             "7G5K2X3",
             "1111111",

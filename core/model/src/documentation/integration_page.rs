@@ -1,5 +1,5 @@
-//! The page in the form of JupiterOne's integration pages: installation, authorization, data model, types,
-//! release notes.
+//! A page in the form of JupiterOne's integration pages: installation, authorization, data model,
+//! types, release notes.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use crate::entity::EntityType;
 use crate::plan::Plan;
 use crate::property::{Property, ValueType};
 
-/// What an administrator does before the first run.
+/// The steps of an administrator before the first run.
 const INSTALLATION: &str = "
 ## Installation
 
@@ -29,12 +29,12 @@ letters, digits and underscores, such as `#j1_devices`. You can adjust the queri
 fields are present. If the result is larger than your license allows, it is truncated and reported.
 ";
 
-/// The page of JupiterOne's documentation for these steps, as Markdown.
+/// Returns the page of JupiterOne's documentation for these steps, as Markdown.
 ///
-/// Entities and types come by resource, relationships in run order, steps by name. A type lists the
-/// properties that it brings itself ([`EntityType::owns`]): first those that it requires, marked
-/// with `*`, then the others, each by name. What it inherits is on the pages of its classes. The release
-/// notes are Markdown whose headings begin with `##`, below a title.
+/// Entities and types are listed by resource, relationships in run order, steps by name. A type
+/// lists its own properties ([`EntityType::owns`]): first the required ones, marked with `*`, then
+/// the others, each by name. Inherited properties are on the pages of its classes. The release
+/// notes are Markdown with a title and headings that begin with `##`.
 pub fn integration_page(plan: &Plan, release_notes: &str) -> String {
     let mut page = String::from("# Nexthink\n");
     installation_section(&mut page, plan);
@@ -50,9 +50,12 @@ pub fn integration_page(plan: &Plan, release_notes: &str) -> String {
     page
 }
 
-/// Nothing for steps of which none reads a query.
+/// Writes nothing if no step reads a query.
 fn installation_section(page: &mut String, plan: &Plan) {
-    let queries = plan.steps().iter().filter_map(|it| Some((it.step.query()?, it.step.nql()?)));
+    let queries = plan
+        .steps()
+        .iter()
+        .filter_map(|planned| Some((planned.step.query()?, planned.step.nql()?)));
     let mut queries = queries.peekable();
     if queries.peek().is_none() {
         return;
@@ -75,7 +78,7 @@ fn installation_section(page: &mut String, plan: &Plan) {
     }
 }
 
-/// Nothing where there are no notes.
+/// Writes nothing if there are no notes.
 fn release_notes_section(page: &mut String, notes: &str) {
     let mut lines = notes.lines().skip_while(|line| !line.starts_with("## ")).peekable();
     if lines.peek().is_none() {
@@ -88,15 +91,17 @@ fn release_notes_section(page: &mut String, notes: &str) {
     }
 }
 
-/// Nothing for steps of which none calls anything.
+/// Writes nothing if no step calls an endpoint.
 fn authorization_section(page: &mut String, plan: &Plan) {
-    let asked = || plan.steps().iter().filter_map(|it| it.step.authorization());
-    let scopes: BTreeSet<&str> = asked().flat_map(|it| it.scopes).copied().collect();
-    let mut endpoints: BTreeSet<&str> = asked().flat_map(|it| it.endpoints).copied().collect();
+    let authorizations = || plan.steps().iter().filter_map(|planned| planned.step.authorization());
+    let scopes: BTreeSet<&str> =
+        authorizations().flat_map(|authorization| authorization.scopes).copied().collect();
+    let mut endpoints: BTreeSet<&str> =
+        authorizations().flat_map(|authorization| authorization.endpoints).copied().collect();
     if endpoints.is_empty() {
         return;
     }
-    // It is the run that gets the token, and no step.
+    // The run gets the token, not a step.
     endpoints.insert(TOKEN_ENDPOINT);
 
     page.push_str("\n## Authorization\n\n### OAuth Scopes\n\n");
@@ -120,22 +125,24 @@ fn authorization_section(page: &mut String, plan: &Plan) {
     page.push_str(&authorization_rows(plan));
 }
 
-/// Nothing for steps that draw no edge.
+/// Writes nothing if no step draws an edge.
 fn relationships_section(page: &mut String, plan: &Plan) {
-    let mut relationships = plan.steps().iter().flat_map(|it| it.step.relationships).peekable();
+    let mut relationships =
+        plan.steps().iter().flat_map(|planned| planned.step.relationships).peekable();
     if relationships.peek().is_none() {
         return;
     }
     page.push_str("\n### Relationships\n\nThe following relationships are created:\n\n");
     page.push_str("| Source Entity `_type` | Relationship `_class` | Target Entity `_type` |\n");
     page.push_str("| --- | --- | --- |\n");
-    for it in relationships {
-        let (from, to) = (it.from.entity.type_name, it.to.entity.type_name);
-        let _ = writeln!(page, "| `{from}` | {} | `{to}` |", it.class.name());
+    for relationship in relationships {
+        let from = relationship.from.entity.type_name;
+        let to = relationship.to.entity.type_name;
+        let _ = writeln!(page, "| `{from}` | {} | `{to}` |", relationship.class.name());
     }
 }
 
-/// One type: its classes, and the properties that it brings itself. No table where it brings none.
+/// Writes one type: its classes, and a table of its own properties, if it has any.
 fn type_section(page: &mut String, entity: &EntityType) {
     let classes: Vec<_> = entity.class.iter().map(|class| class.name()).collect();
     let _ = writeln!(
@@ -166,7 +173,7 @@ fn type_section(page: &mut String, entity: &EntityType) {
     }
 }
 
-/// What JupiterOne's schemas say of a value besides its type: that a number is a point in time.
+/// JupiterOne's specification of a value besides its type: that a number is a point in time.
 ///
 /// Source: npm `@jupiterone/data-model` 0.64.2, for example `createdOn` of `Entity`.
 fn specification(property: &Property) -> &'static str {
@@ -182,7 +189,7 @@ mod tests {
     use crate::class::{Class, RelationshipClass};
     use crate::plan::Decision;
     use crate::property::{text, timestamp};
-    use crate::relationship::{RelationshipType, row, the};
+    use crate::relationship::{RelationshipType, by_column, singleton};
     use crate::step::{Query, Source, Step};
 
     static ZOO: EntityType = EntityType {
@@ -190,7 +197,7 @@ mod tests {
         class: &[Class::Alert, Class::Application],
         resource: "Zoo",
         key_column: "zoo.uid",
-        key_else: &[],
+        fallback_key_columns: &[],
         newest_by: &[],
         properties: &[
             text("name", &["zoo.uid"], "Identifier.").never_null(),
@@ -204,7 +211,7 @@ mod tests {
         class: &[Class::Application],
         resource: "Ant",
         key_column: "ant.uid",
-        key_else: &[],
+        fallback_key_columns: &[],
         newest_by: &[],
         properties: &[
             text("name", &["ant.uid"], "Identifier.").never_null(),
@@ -220,9 +227,9 @@ mod tests {
 
     static ZOO_HAS_ANT: RelationshipType = RelationshipType {
         type_name: "nexthink_zoo_has_ant",
-        from: the(&ZOO),
+        from: singleton(&ZOO),
         class: RelationshipClass::Has,
-        to: row(&ANT, "ant.uid"),
+        to: by_column(&ANT, "ant.uid"),
         properties: &[],
     }
     .checked();
