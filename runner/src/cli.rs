@@ -2,6 +2,7 @@
 
 mod audit;
 mod destinations;
+mod diff;
 mod graph;
 mod json;
 mod privacy;
@@ -22,6 +23,7 @@ pub(crate) use self::destinations::{
     DestinationName, DestroyArguments, EverythingArguments, ExportCommand, FolderArguments,
     PurgeArguments, SyncArguments, TableFormat,
 };
+pub(crate) use self::diff::{DiffArguments, DiffFormat};
 pub(crate) use self::graph::{
     GraphRead, NeighborsArguments, PathArguments, SearchArguments, ShowArguments,
 };
@@ -190,6 +192,16 @@ Examples:
   nexthink-graph search lap-0000
   nexthink-graph search zoom --type nexthink_package")]
     Search(SearchArguments),
+    /// Show what changed between two generations
+    #[command(after_help = "\
+Examples:
+  nexthink-graph diff
+  nexthink-graph diff --names --type nexthink_package
+  nexthink-graph diff --rows --property osVersion --output csv > changes.csv
+
+Without arguments it compares the published generation with the one before it. What is not in a
+partial table is unknown, not removed. Properties that change with every run are ignored.")]
+    Diff(DiffArguments),
     /// Write a generation or all stored data as a folder
     #[command(subcommand)]
     Export(ExportCommand),

@@ -5,6 +5,7 @@ mod audit;
 mod check;
 mod demo;
 mod destroy;
+mod diff;
 mod everything;
 mod graph;
 mod history;
@@ -57,6 +58,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Neighbors(arguments)) => graph::neighbors(&global, &arguments).await,
         Some(Command::Path(arguments)) => graph::path(&global, &arguments).await,
         Some(Command::Search(arguments)) => graph::search(&global, &arguments).await,
+        Some(Command::Diff(arguments)) => diff::diff(&global, &arguments),
         Some(Command::Export(ExportCommand::JupiterOne(arguments))) => {
             jupiterone::export(&global, &arguments)
         }

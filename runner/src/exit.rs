@@ -18,6 +18,7 @@ pub(crate) enum Exit {
     DestinationFailed = 6,
     Partial = 7,
     Locked = 9,
+    Different = 10,
     Deferred = 75,
     Interrupted = 130,
     Terminated = 143,
@@ -25,7 +26,7 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// All of them.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Complete,
         Self::Internal,
         Self::Configuration,
@@ -35,6 +36,7 @@ impl Exit {
         Self::DestinationFailed,
         Self::Partial,
         Self::Locked,
+        Self::Different,
         Self::Deferred,
         Self::Interrupted,
         Self::Terminated,
@@ -57,6 +59,7 @@ impl Exit {
             Self::DestinationFailed => "a destination failed; what was published is safe",
             Self::Partial => "what was read is not complete",
             Self::Locked => "another run holds the lock",
+            Self::Different => "the generations differ",
             Self::Deferred => "deferred; try later",
             Self::Interrupted | Self::Terminated => "stopped by a signal",
         }
@@ -75,6 +78,7 @@ Exit codes:
   6    a destination failed; what was published is safe
   7    published, but partial
   9    another run holds the lock
+  10   the generations differ (diff --exit-code)
   75   deferred: Nexthink's quota, or another job at the destination
   130  stopped by Ctrl-C (143: by a termination signal)";
 

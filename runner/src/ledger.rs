@@ -58,6 +58,8 @@ pub(crate) enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<String>,
     },
+    /// Two generations are compared.
+    Diff { before: &'a str, after: &'a str },
     /// Somebody reads the events of the audit trail.
     AuditRead {
         /// `tail`, or the ready question.

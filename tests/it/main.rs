@@ -13,6 +13,7 @@ mod damage;
 mod deletion;
 mod demo;
 mod destinations;
+mod diff;
 mod examples;
 mod failures;
 mod faults;

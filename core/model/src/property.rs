@@ -5,6 +5,7 @@ use crate::text;
 
 /// One property of an entity type, and its columns.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a mark that a declaration may have")]
 pub struct Property {
     /// The name in the graph, in lower camel case.
     pub name: &'static str,
@@ -25,6 +26,8 @@ pub struct Property {
     pub never_null: bool,
     /// True if the value identifies one entity; a value that many entities share becomes null.
     pub identifying: bool,
+    /// Whether the value changes with nearly every run, so that a comparison of two runs ignores it.
+    pub volatile: bool,
 }
 
 /// The way the cells of a property are read. Unless a kind says otherwise, an empty cell is null.
@@ -235,6 +238,7 @@ const fn property(
         required: false,
         never_null: false,
         identifying: false,
+        volatile: false,
     }
 }
 
@@ -269,6 +273,13 @@ impl Property {
             "only a text that may be null can identify an entity"
         );
         self.identifying = true;
+        self
+    }
+
+    /// Marks a property whose value changes with nearly every run, such as when a device was last seen.
+    #[must_use]
+    pub const fn volatile(mut self) -> Self {
+        self.volatile = true;
         self
     }
 

@@ -79,6 +79,15 @@ pub enum QueryError {
         /// What to do to see it.
         remedy: String,
     },
+    /// Two generations cannot be compared, since they show people in two ways.
+    #[error(
+        "the generations show people in two ways, so that everyone would look changed: {difference}; \
+         choose two that `[privacy]` was the same for"
+    )]
+    IncomparablePrivacy {
+        /// How they differ.
+        difference: String,
+    },
     /// The query is longer than any that a person or a program has reason to write.
     #[error(
         "the query has {bytes} bytes, more than {MAX_BYTES}: ask in parts, or join a list of values \
@@ -125,6 +134,9 @@ pub enum QueryError {
 }
 
 impl QueryError {
+    /// A table is not what this program writes.
+    pub(crate) const NOT_SORTED: Self =
+        Self::Execution { reason: "a stored table is not in the order of its keys" };
     /// The engine has panicked; the message of the panic may show a cell.
     pub(crate) const PANICKED: Self =
         Self::Execution { reason: "the engine gave up on it; write it in another way" };
@@ -147,6 +159,13 @@ impl QueryError {
                 other => Self::invalid(&other.to_string()),
             },
             DataFusionError::ResourcesExhausted(_) => Self::MemoryLimit { limit_bytes },
+            // A comparison of generations runs below the engine.
+            DataFusionError::External(inner) => match inner.downcast_ref::<Self>() {
+                Some(Self::Execution { reason }) => Self::Execution { reason },
+                _ => Self::Execution {
+                    reason: "a generation cannot be read, `store verify` says why",
+                },
+            },
             DataFusionError::ArrowError(arrow, _) => Self::from_arrow(arrow),
             DataFusionError::ParquetError(_)
             | DataFusionError::ObjectStore(_)

@@ -12,7 +12,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::Schema;
 use serde_json::{Map, Value};
 
-use self::cells::Cells;
+pub(crate) use self::cells::Cells;
 pub use self::escape::{escape_for_csv, escape_for_terminal, escape_in_json};
 use self::json::JsonLines;
 use self::table::TextTable;

@@ -2,6 +2,7 @@
 
 mod bounded;
 mod complexity;
+mod diff;
 mod error;
 mod events;
 mod format;
@@ -15,6 +16,7 @@ mod tables;
 mod withheld;
 
 pub use core_j1ql::{Compiled, Environment, J1qlError, Warning, is_j1ql};
+pub use diff::{DiffDetail, DiffReport, DiffRequest, TypeDiff};
 pub use error::QueryError;
 pub use events::{EventOwner, EventTables};
 pub use format::{Format, ResultWriter, escape_for_csv, escape_for_terminal, escape_in_json};

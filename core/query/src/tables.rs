@@ -48,6 +48,8 @@ pub enum ContentKind {
     AllRelationships,
     /// The rows of one type in several generations.
     History,
+    /// What changed between two generations.
+    Changes,
 }
 
 /// A column of a table.

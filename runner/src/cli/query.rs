@@ -29,6 +29,9 @@ pub(crate) struct QueryArguments {
     /// Begin tables such as `nexthink_device_history` here: a day such as 2026-03-01, or 7d for 7 days ago
     #[arg(long, value_name = "TIME", requires = "query")]
     pub(crate) since: Option<String>,
+    /// Add the tables `diff_entities` and `diff_relationships`: what changed between two generations
+    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], requires = "query")]
+    pub(crate) diff: Vec<String>,
     /// Leave out what tells about people: names, addresses, free texts; times become days
     #[arg(long)]
     pub(crate) without_personal: bool,

@@ -11,6 +11,8 @@ use crate::exit::Failure;
 #[derive(Debug, PartialEq, Eq)]
 enum AsOf {
     Id(GenerationId),
+    /// The published one.
+    Current,
     /// The one before the published one.
     Previous,
     /// The newest one from before a time.
@@ -41,8 +43,10 @@ pub(super) fn open(tenant: &TenantStore, text: &str) -> Result<Generation, Failu
 
 impl AsOf {
     fn parse(text: &str) -> Result<Self, Failure> {
-        if text == "previous" {
-            return Ok(Self::Previous);
+        match text {
+            "current" => return Ok(Self::Current),
+            "previous" => return Ok(Self::Previous),
+            _ => {}
         }
         if let Ok(id) = text.parse() {
             return Ok(Self::Id(id));
@@ -54,7 +58,7 @@ impl AsOf {
         // A time begins with a day, so it is tried first.
         time().or(day).map(Self::Before).map_err(|_| {
             Failure::usage(format!(
-                "`{text}` names no generation: write an ID that `history` lists, `previous`, or a day \
+                "`{text}` names no generation: write an ID that `history` lists, `previous`, `current`, or a day \
                  such as 2026-03-01"
             ))
         })
@@ -64,6 +68,7 @@ impl AsOf {
     fn choose(self, generations: &[(GenerationId, Option<Timestamp>)]) -> Option<GenerationId> {
         match self {
             Self::Id(id) => Some(id),
+            Self::Current => generations.first().map(|(id, _)| id.clone()),
             Self::Previous => generations.get(1).map(|(id, _)| id.clone()),
             Self::Before(end) => {
                 let is_before =
@@ -92,6 +97,7 @@ mod tests {
         let table = [
             (OLD, Some(OLD)),
             ("previous", Some(OLD)),
+            ("current", Some(NEW)),
             ("2026-03-04", Some(NEW)),
             ("2026-03-03", Some(NEW)),
             ("2026-03-02", Some(OLDEST)),

@@ -44,6 +44,7 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
         session.add_generation(generation).await.map_err(internal)?;
     }
     super::audit::add_events(global, &mut session, &tenant).await?;
+    super::diff::add_tables(&mut session, &tenant, &arguments.diff)?;
     let format = arguments.output.output;
     let last = generation.as_ref().map(Generation::id);
     let past = Past { tenant: &tenant, last, since: arguments.since.as_deref() };

@@ -70,7 +70,7 @@ fn section(page: &mut String, name: &str, rows: &[Value]) {
 }
 
 /// A text as HTML shows it, whatever it holds.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for it in core_query::escape_for_terminal(text).chars() {
         match it {

@@ -178,6 +178,7 @@ pub static DEVICE: EntityType = EntityType {
         )
         .required(),
         timestamp("lastSeenOn", &["device.last_seen"], "When the device last reported.")
+            .volatile()
             .personal(PersonalData::Indirect),
         timestamp("createdOn", &["device.first_seen"], "When the device first reported.")
             .personal(PersonalData::Indirect),
@@ -189,8 +190,10 @@ pub static DEVICE: EntityType = EntityType {
             .identifying()
             .personal(PersonalData::Indirect),
         convert("ipv4Addresses", LOCAL_IP, Conversion::Ipv4Addresses, "Last local IPv4 addresses.")
+            .volatile()
             .personal(PersonalData::Indirect),
         convert("ipv6Addresses", LOCAL_IP, Conversion::Ipv6Addresses, "Last local IPv6 addresses.")
+            .volatile()
             .personal(PersonalData::Indirect),
         convert(
             "privateIpAddresses",
@@ -198,6 +201,7 @@ pub static DEVICE: EntityType = EntityType {
             Conversion::PrivateIpAddresses,
             "Last local addresses that are not routed on the internet.",
         )
+        .volatile()
         .personal(PersonalData::Indirect),
         convert(
             "publicIpAddresses",
@@ -205,6 +209,7 @@ pub static DEVICE: EntityType = EntityType {
             Conversion::PublicIpAddresses,
             "Last local addresses that are routed on the internet.",
         )
+        .volatile()
         .personal(PersonalData::Indirect),
         not_collected("macAddresses", ValueType::TextList, "Not in the export."),
     ],

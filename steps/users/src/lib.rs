@@ -80,6 +80,7 @@ pub static USER: EntityType = EntityType {
         )
         .required(),
         timestamp("lastSeenOn", &["user.last_seen"], "When the user was last active.")
+            .volatile()
             .personal(PersonalData::Indirect),
         timestamp("createdOn", &["user.first_seen"], "When the user was first active.")
             .personal(PersonalData::Indirect),

@@ -1,6 +1,7 @@
 //! Questions and answers on small invented generations.
 
 mod asking;
+mod diff;
 mod graph;
 mod refusing;
 mod support;

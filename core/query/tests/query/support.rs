@@ -11,7 +11,8 @@ use arrow::array::{
 };
 use core_query::{Format, QuerySession, QuerySettings, ResultWriter};
 use core_store::{
-    Draft, Generation, GenerationId, Location, Outcome, Staging, Store, TableDeclaration, TableKind,
+    Draft, Generation, GenerationId, Location, Outcome, PrivacyMark, Staging, Store,
+    TableDeclaration, TableKind,
 };
 use tempfile::TempDir;
 
@@ -49,6 +50,26 @@ impl Place {
         created_at: &str,
         tables: Vec<(TableDeclaration, RecordBatch, bool)>,
     ) -> Result<Generation, Box<dyn Error>> {
+        self.publish_draft(id, created_at, None, tables)
+    }
+
+    /// The same as the generation with this ID, which shows people in some way.
+    pub(crate) fn publish_marked(
+        &self,
+        id: &str,
+        privacy: Option<PrivacyMark>,
+        tables: Vec<(TableDeclaration, RecordBatch, bool)>,
+    ) -> Result<Generation, Box<dyn Error>> {
+        self.publish_draft(id, "2026-03-01T08:00:00Z", privacy, tables)
+    }
+
+    fn publish_draft(
+        &self,
+        id: &str,
+        created_at: &str,
+        privacy: Option<PrivacyMark>,
+        tables: Vec<(TableDeclaration, RecordBatch, bool)>,
+    ) -> Result<Generation, Box<dyn Error>> {
         let path = self.folder.path().join(&self.name);
         let tenant = Store::open(Location::Folder(path))?.tenant("acme")?;
         let lock = tenant.lock("pid 1")?;
@@ -63,7 +84,7 @@ impl Place {
             region: "eu".to_owned(),
             created_at: created_at.to_owned(),
             outcome: Outcome::Partial,
-            privacy: None,
+            privacy,
             tables: written,
         };
         Ok(staging.publish(draft, &[])?)
