@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use step_audit::AUDIT_EVENT;
 
 pub(crate) use self::protected::ProtectedEvents;
-pub(crate) use self::report::{AuditReport, Gap, clock_difference};
+pub(crate) use self::report::{AuditReport, Gap};
 pub(crate) use self::table::columns as table_columns;
 pub(crate) use self::trails::{client, name_of};
 use crate::config::{Audit, AuditSource, Config};

@@ -226,7 +226,7 @@ pub(crate) async fn deliver(
     let events = events(&generation, client);
     let (tenant, id, asked) = (lock.tenant().clone(), generation.id().clone(), options.clone());
     let decided = tokio::task::spawn_blocking(move || decide(&tenant, generation, &asked));
-    let decision = decided.await.map_err(|_| anyhow::anyhow!("the program has a defect"))??;
+    let decision = run::joined(decided.await)??;
     let DeliveryDecision {
         plan,
         reason,

@@ -1,7 +1,6 @@
 //! Which time it is at Nexthink, as far as the known clocks agree.
 
-/// How far apart two clocks may be and still agree: minutes, as between hosts that are synchronised.
-pub const CLOCK_TOLERANCE_MS: i64 = 5 * 60_000;
+use core_clock::ClockOffset;
 
 /// What the known clocks said when an answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,17 +20,17 @@ impl Clocks {
     /// confirms may itself be the wrong one: then it is some time between the two clocks.
     pub fn bounds(&self) -> (i64, i64) {
         let Some(server_ms) = self.server_ms() else { return (self.local_ms, self.local_ms) };
-        let confirms = |ms: i64| ms.abs_diff(server_ms) <= CLOCK_TOLERANCE_MS.unsigned_abs();
+        let confirms = |ms: i64| ms.abs_diff(server_ms) <= ClockOffset::TOLERANCE_MS;
         if confirms(self.local_ms) || self.witness_ms().is_some_and(confirms) {
             return (server_ms, server_ms);
         }
         (self.local_ms.min(server_ms), self.local_ms.max(server_ms))
     }
 
-    /// Returns by how much Nexthink is ahead of this machine, in milliseconds, if the two disagree.
-    pub fn disagreement_ms(&self) -> Option<i64> {
+    /// Returns how far Nexthink is ahead of this machine, if the two disagree.
+    pub fn disagreement(&self) -> Option<ClockOffset> {
         let ahead_ms = self.server_ms()?.saturating_sub(self.local_ms);
-        (ahead_ms.unsigned_abs() > CLOCK_TOLERANCE_MS.unsigned_abs()).then_some(ahead_ms)
+        Some(ClockOffset::from_ahead_ms(ahead_ms)).filter(|offset| offset.is_disagreement())
     }
 
     /// The clock of Nexthink: that of the answer, else that of the login host, which alone confirms
@@ -61,8 +60,11 @@ mod tests {
         for (server, login, earliest, latest, warns) in [
             (None, None, 0, 0, false),
             (Some(0), None, 0, 0, false),
-            (Some(4 * MINUTE), None, 4 * MINUTE, 4 * MINUTE, false),
-            (Some(-4 * MINUTE), Some(HOUR), -4 * MINUTE, -4 * MINUTE, false),
+            (Some(2 * MINUTE), None, 2 * MINUTE, 2 * MINUTE, false),
+            (Some(-2 * MINUTE), Some(HOUR), -2 * MINUTE, -2 * MINUTE, false),
+            (Some(2 * MINUTE + 1), None, 0, 2 * MINUTE + 1, true),
+            (Some(4 * MINUTE), None, 0, 4 * MINUTE, true),
+            (Some(4 * MINUTE), Some(3 * MINUTE), 4 * MINUTE, 4 * MINUTE, true),
             // Two hosts of Nexthink agree, so that it is this machine that is wrong.
             (Some(HOUR), Some(HOUR), HOUR, HOUR, true),
             (Some(-HOUR), Some(MINUTE - HOUR), -HOUR, -HOUR, true),
@@ -81,7 +83,7 @@ mod tests {
             };
             let case = format!("{server:?} {login:?}");
             assert_eq!(clocks.bounds(), (NOW + earliest, NOW + latest), "{case}");
-            assert_eq!(clocks.disagreement_ms().is_some(), warns, "{case}");
+            assert_eq!(clocks.disagreement().is_some(), warns, "{case}");
         }
     }
 }

@@ -7,7 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::clocks::{CLOCK_TOLERANCE_MS, Clocks};
+use core_clock::ClockOffset;
+
+use crate::clocks::Clocks;
 use crate::span::{Span, add, subtract};
 use crate::window::{Window, WindowSettings};
 
@@ -144,11 +146,8 @@ impl Coverage {
     /// and what has come since the last run whose clock was not.
     fn drop_wrong_claims(&mut self, now_ms: i64, local_ms: i64, settings: &WindowSettings) {
         let last_ms = self.read_at_ms.last().copied();
-        while self
-            .read_at_ms
-            .last()
-            .is_some_and(|read_at_ms| *read_at_ms > now_ms + CLOCK_TOLERANCE_MS)
-        {
+        let latest_ms = now_ms.saturating_add_unsigned(ClockOffset::TOLERANCE_MS);
+        while self.read_at_ms.last().is_some_and(|read_at_ms| *read_at_ms > latest_ms) {
             self.read_at_ms.pop();
         }
         let mut trusted_until_ms = now_ms;
@@ -158,7 +157,7 @@ impl Coverage {
         // The offset between both clocks fell: by today's, the last run was earlier than it claimed.
         if let (Some(last_ms), Some(last_local_ms)) = (last_ms, self.read_at_local_ms) {
             let restated_ms = now_ms - (local_ms - last_local_ms);
-            if restated_ms < last_ms - CLOCK_TOLERANCE_MS {
+            if restated_ms < last_ms.saturating_sub_unsigned(ClockOffset::TOLERANCE_MS) {
                 trusted_until_ms = trusted_until_ms.min(restated_ms);
             }
         }

@@ -13,7 +13,7 @@ mod span;
 mod time;
 mod window;
 
-pub use clocks::{CLOCK_TOLERANCE_MS, Clocks};
+pub use clocks::Clocks;
 pub use codes::{Action, KnownCode};
 pub use coverage::Coverage;
 pub use event::{AuditEvent, parse};

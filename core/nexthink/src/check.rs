@@ -6,10 +6,10 @@ use reqwest::StatusCode;
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::clock_offset::ClockOffset;
 use crate::error::{Endpoint, NexthinkError};
 use crate::identity::ExportId;
 use crate::transport::ApiCall;
+use core_clock::ClockOffset;
 
 /// What the login host's acceptance of a credential tells besides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,6 @@ mod absence;
 mod audit;
 mod check;
 mod client;
-mod clock_offset;
 mod download;
 mod endpoints;
 mod error;
@@ -33,7 +32,7 @@ pub use audit::{
 };
 pub use check::CredentialCheck;
 pub use client::Client;
-pub use clock_offset::ClockOffset;
+pub use core_clock::ClockOffset;
 pub use core_http::{ProxySettings, RetryPolicy, Secret, Trust, UnreachableCause};
 pub use download::Download;
 pub use endpoints::{EndpointOverrides, Endpoints};

@@ -143,7 +143,7 @@ impl QuotaLedger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock_offset::ClockOffset;
+    use core_clock::ClockOffset;
 
     const HOUR: u64 = 3_600_000;
     const NOW: u64 = 1_000 * DAY_MS;

@@ -1,7 +1,7 @@
 //! What reading the audit trail has done.
 
 use core_audit::{Clocks, Coverage, Span};
-use core_nexthink::NexthinkError;
+use core_nexthink::{ClockOffset, NexthinkError};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -130,9 +130,9 @@ impl AuditReport {
             }));
             remarks.extend(trail.clock_ahead_seconds.map(|ahead| {
                 format!(
-                    "audit trail {name}: this machine's clock is {}: set it; what is not over by both \
-                     clocks counts as read only where Nexthink's login host confirms the time",
-                    clock_difference(ahead)
+                    "audit trail {name}: {}: set it; what is not over by both clocks counts as read only \
+                     where Nexthink's login host confirms the time",
+                    ClockOffset::from_ahead_ms(ahead.saturating_mul(1_000))
                 )
             }));
             if let Some(reason) = &trail.reason {
@@ -154,19 +154,6 @@ impl AuditReport {
         }
         remarks
     }
-}
-
-/// Says how far this machine's clock is from Nexthink's, which is ahead of it by so many seconds.
-pub(crate) fn clock_difference(ahead_seconds: i64) -> String {
-    let way = if ahead_seconds > 0 { "behind" } else { "ahead of" };
-    let seconds = ahead_seconds.unsigned_abs();
-    let by = match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7_199 => format!("{} min", seconds / 60),
-        7_200..=172_799 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    };
-    format!("{by} {way} Nexthink's")
 }
 
 fn count(number: u64, what: &str) -> String {
@@ -197,7 +184,7 @@ impl TrailReport {
 
     /// Notes by how much the clocks disagree.
     pub(super) fn notice_clocks(&mut self, clocks: &Clocks) {
-        let ahead = clocks.disagreement_ms().map(|ms| ms / 1_000);
+        let ahead = clocks.disagreement().map(|offset| offset.ahead_ms() / 1_000);
         self.clock_ahead_seconds = self.clock_ahead_seconds.or(ahead);
     }
 

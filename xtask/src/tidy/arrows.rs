@@ -38,6 +38,8 @@ const ARROWS: &[Arrow] = &[
         "core-simulator",
         "its tests deliver to a simulated JupiterOne",
     ),
+    arrow("core-audit", "core-clock", "clocks disagree by one rule"),
+    arrow("core-nexthink", "core-clock", "clocks disagree by one rule"),
     arrow("core-nexthink", "core-model", "scopes and addresses are declared"),
     arrow("core-privacy", "core-model", "the redaction of a column follows from its declaration"),
     arrow("core-query", "core-model", "tables are named after the types"),
@@ -126,12 +128,18 @@ mod tests {
         let is_local = ["core-", "step-", "runner", "xtask", "tests"]
             .iter()
             .any(|start| dependency.starts_with(start));
-        let dependency = Dependency { name: dependency.to_owned(), is_for_tests, is_local };
+        let dependency = Dependency {
+            name: dependency.to_owned(),
+            is_for_tests,
+            is_local,
+            features: Vec::new(),
+        };
         let package = Crate {
             name: name.to_owned(),
             folder: name.to_owned(),
             manifest: String::new(),
             dependencies: vec![dependency],
+            forwarded_features: Vec::new(),
             has_readme: true,
         };
         check(&[package]).is_empty()
@@ -188,7 +196,9 @@ mod tests {
                 name: "core-query".to_owned(),
                 is_for_tests: false,
                 is_local: true,
+                features: Vec::new(),
             }],
+            forwarded_features: Vec::new(),
             has_readme: true,
         };
         assert_eq!(

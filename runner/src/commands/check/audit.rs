@@ -72,15 +72,9 @@ async fn check_trails(config: &Config, source: &AuditTrails, checks: &mut Checks
 /// be over does not count as read.
 fn answered(name: String, server_ms: Option<i64>) -> Check {
     let clocks = Clocks { local_ms: audit::now_ms(), server_ms, witness_ahead_ms: None };
-    match clocks.disagreement_ms() {
+    match clocks.disagreement() {
         None => Check::ok(name, "it answers, and takes the account"),
-        Some(ahead_ms) => {
-            let difference = audit::clock_difference(ahead_ms / 1_000);
-            Check::warning(
-                name,
-                format!("it answers, but this machine's clock is {difference}: set it"),
-            )
-        }
+        Some(offset) => Check::warning(name, format!("it answers, but {offset}: set it")),
     }
 }
 

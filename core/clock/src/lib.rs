@@ -1,15 +1,6 @@
-//! The difference between Nexthink's clock and this machine's: the one notion of it in the workspace.
-//!
-//! Times of the quota and of the audit trail mean something to Nexthink alone, so a machine whose
-//! clock is wrong must not decide by it what a day is, or what was read.
+#![doc = include_str!("../README.md")]
 
 use std::fmt;
-
-/// A larger difference than this is a disagreement, in milliseconds.
-///
-/// A `Date` header is exact to a second, and the answer that carries it may take a minute to come: less
-/// says nothing about either clock.
-const TOLERANCE_MS: u64 = 2 * 60 * 1000;
 
 /// How far Nexthink's clock is ahead of this machine's, exact to some seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +9,19 @@ pub struct ClockOffset {
 }
 
 impl ClockOffset {
+    /// A larger difference than this is a disagreement, in milliseconds: the one tolerance for quota, exports
+    /// and the audit trail.
+    ///
+    /// A `Date` header is exact to a second, and the answer that carries it may take a minute to come, so a
+    /// smaller difference says nothing about either clock. Hosts that synchronise their clocks are within
+    /// seconds of each other, so a larger one means that a clock is wrong.
+    pub const TOLERANCE_MS: u64 = 2 * 60 * 1000;
+
+    /// An offset that is known, in milliseconds.
+    pub fn from_ahead_ms(ahead_ms: i64) -> Self {
+        Self { ahead_ms }
+    }
+
     /// Compares two readings of one moment, both in milliseconds since 1970-01-01 UTC: `server_ms` by
     /// Nexthink's clock, `local_ms` by this machine's. Returns nothing for readings that no calendar
     /// reaches.
@@ -32,7 +36,7 @@ impl ClockOffset {
 
     /// Returns whether one of the two clocks must be wrong: they differ by more than two minutes.
     pub fn is_disagreement(self) -> bool {
-        self.ahead_ms.unsigned_abs() > TOLERANCE_MS
+        self.ahead_ms.unsigned_abs() > Self::TOLERANCE_MS
     }
 
     /// The time that counts at Nexthink when this machine's clock says `local_ms`, both in
