@@ -33,6 +33,8 @@ pub(crate) struct EverythingReport {
     pub(crate) files: Vec<String>,
     /// Generations that could not be exported, with the reason.
     pub(crate) unreadable: BTreeMap<String, String>,
+    /// Files of events that are damaged and not exported, with what is wrong with each.
+    pub(crate) unreadable_events: Vec<String>,
     /// Files that are left out: locks, and downloads of a run that has not published yet.
     pub(crate) left_out: Vec<String>,
 }
@@ -138,9 +140,18 @@ impl Export<'_> {
         Ok(())
     }
 
-    /// Writes the events of the audit trail.
+    /// Writes the events of the audit trail, without those in files that are damaged.
     fn write_events(&mut self) -> anyhow::Result<()> {
-        let log = self.tenant.events(audit::LOG)?;
+        let log = match self.tenant.events(audit::LOG) {
+            Ok(log) => log,
+            Err(error) if error.is_damage() => {
+                self.report.unreadable_events.push(error.to_string());
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let (log, damaged) = log.without_damaged()?;
+        self.report.unreadable_events = damaged;
         if log.files().is_empty() {
             return Ok(());
         }

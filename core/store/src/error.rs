@@ -221,6 +221,7 @@ impl StoreError {
             | Self::ForeignManifest { .. }
             | Self::GenerationNotFound { .. }
             | Self::Damaged { .. }
+            | Self::BrokenEvents { .. }
             | Self::Parquet { .. } => true,
             Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
             _ => false,

@@ -187,6 +187,20 @@ impl EventLog {
         self.checksums.check(&entries, thoroughness)
     }
 
+    /// Leaves out the files that are damaged; returns a line for each of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when a file cannot be read although it is there.
+    pub fn without_damaged(mut self) -> Result<(Self, Vec<String>), StoreError> {
+        let (mut whole, mut damaged) = (Vec::new(), Vec::new());
+        for file in std::mem::take(&mut self.state.files) {
+            let findings = self.checksums.findings([&file.entry()], Thoroughness::Full)?;
+            if findings.is_empty() { whole.push(file) } else { damaged.extend(findings) }
+        }
+        self.state.files = whole;
+        Ok((self, damaged))
+    }
+
     /// Opens its files, each compared with its checksum when its turn comes.
     pub fn open_files(&self) -> impl Iterator<Item = Result<File, StoreError>> {
         self.state.files.iter().map(|file| self.checksums.open(&file.entry()))

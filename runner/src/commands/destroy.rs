@@ -28,7 +28,8 @@ pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<E
     let config = super::configured(global)?;
     let store = Store::open(config.store.clone())?;
     if let Some(interrupted) = store.interrupted_destruction(name, &run::owner())? {
-        return finish(arguments, interrupted);
+        finish(arguments, interrupted)?;
+        return check_gone(&store, arguments);
     }
     let tenant = existing(&store, name)?;
     let lock = run::lock_tenant(&tenant)?;
@@ -54,6 +55,21 @@ pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<E
     let draft = destruction::draft(&tenant, files, copies, remaining)?;
     let bytes = serde_json::to_vec_pretty(&draft).map_err(anyhow::Error::new)?;
     finish(arguments, lock.begin_destruction(deliveries, &bytes)?)
+}
+
+/// Refuses to call a tenant removed of which a run has stored something since its destruction was interrupted.
+fn check_gone(store: &Store, arguments: &DestroyArguments) -> Result<Exit, Failure> {
+    let name = &arguments.tenant;
+    if store.tenant(name)?.files()?.is_empty() {
+        return Ok(Exit::Complete);
+    }
+    let finished = if arguments.dry_run { "is not finished" } else { "is finished" };
+    let error = anyhow::anyhow!(
+        "the interrupted destruction {finished}, and tenant {name} is stored again: a run has fetched it since. \
+         `{} destroy --tenant {name}` removes it again; remove its configuration too, so that no run fetches it",
+        system::own_command()
+    );
+    Err(Failure::new(Exit::DataRefused, error))
 }
 
 /// The tenant, if anything is stored of it.

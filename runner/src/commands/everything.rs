@@ -18,7 +18,10 @@ pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result
         )));
     }
     // Events that may show an erased person are refused before anything is written.
-    tenant.events(crate::audit::LOG)?;
+    match tenant.events(crate::audit::LOG) {
+        Err(error) if !error.is_damage() => return Err(error.into()),
+        _ => {}
+    }
     // Nothing may be added or removed while it is written.
     let lock = run::lock_tenant(&tenant)?;
     let generations = tenant.history()?.len();
@@ -41,10 +44,14 @@ pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result
     Ok(note_unreadable(&report))
 }
 
-/// Names the generations that are missing: a data return that lacks something must never look whole.
+/// Names what is missing: a data return that lacks something must never look whole.
 fn note_unreadable(report: &EverythingReport) -> Exit {
     for (generation, reason) in &report.unreadable {
         output::note(&format!("error: generation {generation} could not be exported: {reason}"));
     }
-    if report.unreadable.is_empty() { Exit::Complete } else { Exit::DataRefused }
+    for finding in &report.unreadable_events {
+        output::note(&format!("error: a part of the events could not be exported: {finding}"));
+    }
+    let is_whole = report.unreadable.is_empty() && report.unreadable_events.is_empty();
+    if is_whole { Exit::Complete } else { Exit::DataRefused }
 }

@@ -48,6 +48,12 @@ pub(super) fn text(report: &EverythingReport, format: TableFormat) -> String {
             let _ = writeln!(text, "- {generation}: {reason}");
         }
     }
+    if !report.unreadable_events.is_empty() {
+        text.push_str("\n## Events that could not be exported\n\n");
+        for finding in &report.unreadable_events {
+            let _ = writeln!(text, "- {finding}");
+        }
+    }
     text.push_str(
         "\n## Not in this folder\n\n\
          - The key file and the secrets of the configuration: they are not data of the tenant.\n\

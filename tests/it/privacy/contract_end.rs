@@ -104,6 +104,75 @@ fn a_damaged_generation_is_named_and_keeps_no_other_from_being_returned() {
 }
 
 #[test]
+fn a_damaged_file_of_events_is_named_and_keeps_nothing_else_from_being_returned() {
+    let place = Place::with("full", |scene, configuration| {
+        configuration
+            .text("audit.host", scene.api())
+            .text("audit.account", "demo")
+            .set("audit.password", "{ file = \"secret\" }")
+            .set("audit.since_days", "3")
+    });
+    place.scene.run_completely();
+    let log = place.scene.path("store").join(TENANT).join("events/audit");
+    let events =
+        files(&log).into_iter().filter(|path| path.extension().is_some_and(|it| it == "parquet"));
+    let [damaged, _, ..] = &events.collect::<Vec<_>>()[..] else { panic!("several days") };
+    let all = place.scene.query("select count(*) n from nexthink_audit_event")[0]["n"].as_u64();
+    let all = all.expect("a number");
+    let mut bytes = fs::read(damaged).expect("it can be read");
+    bytes[40] ^= 1;
+    fs::write(damaged, bytes).expect("the store is ours");
+    for format in ["csv", "parquet"] {
+        let export = ["export", "everything", format, "--format", format, "--output", "json"];
+        let exported = place.scene.program(&export);
+        assert_eq!(exported.exit, Some(5), "{}", exported.stderr);
+        let report = json(&exported);
+        let name = damaged.strip_prefix(&log).expect("it is below").display().to_string();
+        let finding = report["unreadableEvents"][0].as_str().unwrap_or_default();
+        assert!(finding.contains(&name) && exported.stderr.contains(&name), "{report}");
+        assert!(
+            report["tables"]["generations"].is_null()
+                && report["tables"].as_object().is_some_and(|it| it.len() > 5)
+        );
+        let readme = fs::read_to_string(place.scene.path(format).join("README.md"));
+        assert!(readme.expect("it is there").contains(&name));
+        assert!(names(&place.scene, format).iter().any(|name| name == "ledger/entries.ndjson"));
+        assert!(!names(&place.scene, format).iter().any(|name| name == "INCOMPLETE"));
+    }
+    let rows = fs::read_to_string(place.scene.path("csv/events/audit.csv")).expect("it is there");
+    let rows = csv::Reader::from_reader(rows.as_bytes()).into_records().count() as u64;
+    assert!(0 < rows && rows < all, "{rows} of {all}");
+
+    // A log of which not even the list of files can be read.
+    fs::write(log.join("state.json"), "{").expect("the store is ours");
+    let exported = place.scene.program(&["export", "everything", "rest", "--output", "json"]);
+    assert_eq!(exported.exit, Some(5), "{}", exported.stderr);
+    assert!(json(&exported)["unreadableEvents"][0].is_string(), "{}", exported.stdout);
+}
+
+#[test]
+fn a_tenant_that_is_fetched_again_is_not_called_removed() {
+    let place = Place::new("full");
+    let scene = &place.scene;
+    let destroy = ["destroy", "--tenant", TENANT, "--yes"];
+    scene.run_completely();
+    let operations = scene.operations_of(&destroy);
+    let is_renaming = |line: &String| line.starts_with("Rename") && line.contains(".destroying-");
+    let renamed = operations.iter().position(is_renaming).expect("the folder is renamed") + 1;
+    scene.run_completely();
+    let killed = scene.program_with_fault(&destroy, &format!("kill-after@{renamed}"));
+    assert_eq!(killed.exit, None, "{}", killed.stderr);
+    scene.run_completely();
+    let finished = scene.program(&destroy);
+    assert_eq!(finished.exit, Some(5), "{}", finished.stderr);
+    assert!(finished.stdout.contains("destruction d-"), "{}", finished.stdout);
+    assert!(finished.stderr.contains("is stored again"), "{}", finished.stderr);
+    place.done(&destroy);
+    let again = scene.program(&destroy);
+    assert_eq!(again.exit, Some(2), "{}", again.stderr);
+}
+
+#[test]
 fn a_destruction_removes_all_that_is_stored_and_certifies_it() {
     let place = Place::new("pseudonymous");
     let scene = &place.scene;
