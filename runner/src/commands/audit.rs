@@ -17,6 +17,7 @@ use step_audit::{ACCOUNT_HAS_AUDIT_EVENT, AUDIT_EVENT};
 
 use super::check;
 use super::query::Question;
+use super::query::again::{Progress, despite_compaction};
 use super::run::{RUN, interruptible};
 use crate::audit::{self, AuditReport, Collection, Gap, LOG, Notes};
 use crate::cli::{
@@ -134,11 +135,17 @@ async fn tail(global: &Global, arguments: &TailArguments) -> Result<Exit, Failur
         ledger::record_read(&tenant, &Event::AuditRead { question: "tail" });
     }
     if has_events || !arguments.follow {
-        let session = session(global, &tenant).await?;
-        let latest = rows(&session, &sql).await?;
-        if arguments.follow {
-            seen = keys(&rows(&session, &recent("true")).await?);
-        }
+        let ask = || async {
+            let session = session(global, &tenant).await?;
+            let latest = rows(&session, &sql).await?;
+            if !arguments.follow {
+                return Ok((latest, HashSet::new()));
+            }
+            let recent = rows(&session, &recent(&filter)).await?;
+            Ok((latest, keys(&recent)))
+        };
+        let latest;
+        (latest, seen) = despite_compaction(&tenant, &Progress::default(), ask).await?;
         if !print(&latest, format)? {
             return Ok(Exit::Complete);
         }
@@ -236,16 +243,19 @@ fn keys_of(batch: &RecordBatch) -> Vec<String> {
     texts.unwrap_or_else(plain)
 }
 
-/// The rows whose keys were not seen, which they now are.
+/// The rows whose keys were not seen. What was seen are these rows from now on: others of before are out of the
+/// period that is looked at, so that the keys do not become more and more.
 fn unseen(batches: Vec<RecordBatch>, seen: &mut HashSet<String>) -> Vec<RecordBatch> {
     let mut new = Vec::new();
+    let mut now = HashSet::new();
     for batch in batches {
         for (row, key) in keys_of(&batch).into_iter().enumerate() {
-            if seen.insert(key) {
+            if now.insert(key.clone()) && !seen.contains(&key) {
                 new.push(batch.slice(row, 1));
             }
         }
     }
+    *seen = now;
     new
 }
 
@@ -277,10 +287,16 @@ async fn report(global: &Global, name: &str, format: RowFormat) -> Result<Exit, 
         return Err(Failure::usage(suggestion::unknown("report", name, &names)));
     };
     let tenant = super::tenant(global)?;
-    let session = session(global, &tenant).await?;
-    ledger::record_read(&tenant, &Event::AuditRead { question: name });
-    let question = Question::Sql(sql);
-    super::query::answered(global, &session, &question, format.into()).await
+    let progress = Progress::default();
+    let ask = || async {
+        let session = session(global, &tenant).await?;
+        if !progress.is_recorded.replace(true) {
+            ledger::record_read(&tenant, &Event::AuditRead { question: name });
+        }
+        let question = Question::Sql(sql);
+        super::query::answered(global, &session, &question, format.into(), &progress).await
+    };
+    despite_compaction(&tenant, &progress, ask).await
 }
 
 /// Lists the ready reports.
@@ -446,4 +462,31 @@ pub(super) fn time(text: &str, zone: &TimeZone) -> Result<i64, Failure> {
              days ago"
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn each_event_is_followed_once_and_keys_of_past_periods_are_let_go_of() {
+        let mut seen = HashSet::new();
+        for (window, expected) in [
+            (vec!["a", "b"], vec!["a", "b"]),
+            (vec!["a", "b", "c"], vec!["c"]),
+            (vec!["b", "c", "d", "d"], vec!["d"]),
+            (vec!["d"], vec![]),
+        ] {
+            let column: ArrayRef = Arc::new(StringArray::from(window.clone()));
+            let batch = RecordBatch::try_from_iter([("_key", column)]).expect("one column");
+            let new: Vec<String> =
+                unseen(vec![batch], &mut seen).iter().flat_map(keys_of).collect();
+            assert_eq!(new, expected);
+            assert_eq!(seen, window.into_iter().map(str::to_owned).collect());
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! `query`: SQL and J1QL over a generation.
 
+pub(super) mod again;
 mod j1ql;
 pub(super) mod worker;
 
@@ -12,6 +13,7 @@ use core_query::{
 use core_store::{Generation, GenerationId, StoreError, TenantStore};
 use serde_json::json;
 
+use self::again::{Progress, despite_compaction};
 use super::kept;
 use crate::cli::{Global, QueryArguments, RowFormat};
 use crate::exit::{Exit, Failure};
@@ -24,6 +26,16 @@ const COLUMNS_A_LINE: usize = 6;
 /// Answers a query, or lists what can be asked.
 pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<Exit, Failure> {
     let tenant = super::tenant(global)?;
+    let progress = Progress::default();
+    despite_compaction(&tenant, &progress, || ask(global, &arguments, &tenant, &progress)).await
+}
+
+async fn ask(
+    global: &Global,
+    arguments: &QueryArguments,
+    tenant: &TenantStore,
+    progress: &Progress,
+) -> Result<Exit, Failure> {
     // Events are there before the first generation is.
     let has_events_alone = arguments.as_of.is_none()
         && tenant.current()?.is_none()
@@ -31,7 +43,7 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
     let generation = if has_events_alone {
         None
     } else {
-        Some(super::generation(&tenant, arguments.as_of.as_deref())?)
+        Some(super::generation(tenant, arguments.as_of.as_deref())?)
     };
     let settings = QuerySettings { memory_limit_bytes: arguments.memory_limit_bytes() };
     let internal = |error| failure(error, Exit::Internal);
@@ -43,11 +55,11 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
     if let Some(generation) = &generation {
         session.add_generation(generation).await.map_err(internal)?;
     }
-    super::audit::add_events(global, &mut session, &tenant).await?;
-    super::diff::add_tables(&mut session, &tenant, &arguments.diff)?;
+    super::audit::add_events(global, &mut session, tenant).await?;
+    super::diff::add_tables(&mut session, tenant, &arguments.diff)?;
     let format = arguments.output.output;
     let last = generation.as_ref().map(Generation::id);
-    let past = Past { tenant: &tenant, last, since: arguments.since.as_deref() };
+    let past = Past { tenant, last, since: arguments.since.as_deref() };
     match &arguments.query {
         Some(text) => {
             let is_j1ql = core_query::is_j1ql(text);
@@ -68,9 +80,11 @@ pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<
                 return Ok(Exit::Complete);
             }
             let id = generation.as_ref().map_or("none", |it| it.id().as_str());
-            let query = privacy::ledger_token(global, text);
-            ledger::record_read(&tenant, &Event::Query { generation: id, query });
-            answered(global, &session, &question, format.into()).await
+            if !progress.is_recorded.replace(true) {
+                let query = privacy::ledger_token(global, text);
+                ledger::record_read(tenant, &Event::Query { generation: id, query });
+            }
+            answered(global, &session, &question, format.into(), progress).await
         }
         None => tables(&session, format),
     }
@@ -142,8 +156,9 @@ pub(super) async fn answered(
     session: &QuerySession,
     question: &Question<'_>,
     format: Format,
+    progress: &Progress,
 ) -> Result<Exit, Failure> {
-    match answer(session, question, format).await {
+    match answer(session, question, format, progress).await {
         Err(QueryError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             Ok(Exit::Complete)
         }
@@ -185,11 +200,16 @@ async fn answer(
     session: &QuerySession,
     question: &Question<'_>,
     format: Format,
+    progress: &Progress,
 ) -> Result<Vec<String>, QueryError> {
     let mut result = question.ask(session)?;
+    // The first rows come before anything is printed: until then a failure can be mended by asking again.
+    let mut batch = result.next().await?;
+    progress.is_printed.set(true);
     let mut writer = writer(format, &result.schema())?;
-    while let Some(batch) = result.next().await? {
-        writer.write(&batch)?;
+    while let Some(rows) = batch {
+        writer.write(&rows)?;
+        batch = result.next().await?;
     }
     writer.finish()?;
     Ok(result.partial_tables().to_vec())
