@@ -2,6 +2,7 @@
 //! function of its input, so that its tests can pass it a violation.
 
 mod arrows;
+mod features;
 mod layout;
 mod licences;
 mod manifests;
@@ -47,6 +48,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
         &workspace.step_folders,
         &read(steps::LINKED)?,
     ));
+    violations.extend(features::check(&workspace.crates));
     violations.extend(manifests::check(&workspace.crates)?);
     violations.extend(sources::check(&workspace.sources));
     violations.extend(layout::check_crates(&workspace.crates, &workspace.sources));

@@ -27,6 +27,8 @@ pub(crate) struct Crate {
     /// The text of its `Cargo.toml`.
     pub(crate) manifest: String,
     pub(crate) dependencies: Vec<Dependency>,
+    /// The features of dependencies that its own features enable, `core-files/fault-injection`.
+    pub(crate) forwarded_features: Vec<String>,
     pub(crate) has_readme: bool,
 }
 
@@ -37,6 +39,8 @@ pub(crate) struct Dependency {
     pub(crate) is_for_tests: bool,
     /// True if it is a crate of the workspace.
     pub(crate) is_local: bool,
+    /// The features that are asked for.
+    pub(crate) features: Vec<String>,
 }
 
 /// A package of the lock file, including our own crates.
@@ -82,12 +86,14 @@ fn crates(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Crate>> {
             name: dependency.name.clone(),
             is_for_tests: dependency.kind == DependencyKind::Development,
             is_local: dependency.path.is_some(),
+            features: dependency.features.clone(),
         });
         crates.push(Crate {
             name: package.name.to_string(),
             folder: components.join("/"),
             manifest: read(package.manifest_path.as_std_path())?,
             dependencies: dependencies.collect(),
+            forwarded_features: package.features.values().flatten().cloned().collect(),
             has_readme: root.join(relative).join("README.md").is_file(),
         });
     }

@@ -82,6 +82,7 @@ mod tests {
             folder: folder.to_owned(),
             manifest: String::new(),
             dependencies: Vec::new(),
+            forwarded_features: Vec::new(),
             has_readme,
         }
     }

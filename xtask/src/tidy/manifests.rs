@@ -96,6 +96,7 @@ workspace = true
             folder: "core/thing".to_owned(),
             manifest: manifest.to_owned(),
             dependencies: Vec::new(),
+            forwarded_features: Vec::new(),
             has_readme: true,
         };
         crate::tidy::lines(&check(&[package]).expect("it is TOML"))

@@ -139,12 +139,14 @@ mod tests {
             name: (*name).to_owned(),
             is_for_tests: false,
             is_local: true,
+            features: Vec::new(),
         });
         Crate {
             name: name.to_owned(),
             folder: folder.to_owned(),
             manifest: String::new(),
             dependencies: dependencies.collect(),
+            forwarded_features: Vec::new(),
             has_readme: true,
         }
     }
