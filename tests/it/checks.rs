@@ -69,7 +69,7 @@ fn a_tenant_that_is_ready_passes_every_check_without_an_export() {
 fn each_thing_that_is_wrong_is_named_with_its_code() {
     type Change = fn(&Scene);
     let at_token =
-        |status| Fault::new(FaultPoint::Token, FaultAction::Answer(Answer::of_status(status)));
+        |status| Fault::new(FaultPoint::Token, FaultAction::Answer(Answer::from_status(status)));
     let table: [(&str, i32, Change, &str); 6] = [
         ("token", 3, |it| it.write("secret", "another"), "refused client id"),
         (
@@ -125,14 +125,14 @@ fn each_thing_that_is_wrong_is_named_with_its_code() {
 
 #[test]
 fn an_answer_that_is_not_nexthinks_is_refused_data_and_not_a_reason_to_try_later() {
-    let page = || Answer::of_status(200).with_header("content-type", "text/html");
+    let page = || Answer::from_status(200).with_header("content-type", "text/html");
     let page = || FaultAction::Answer(page().with_body("<html><title>Sign in</title></html>"));
     let table = [
         (FaultPoint::Token, page(), "token"),
         (FaultPoint::Status, page(), "permission"),
-        (FaultPoint::Status, FaultAction::Answer(Answer::of_status(400)), "permission"),
+        (FaultPoint::Status, FaultAction::Answer(Answer::from_status(400)), "permission"),
         (FaultPoint::Execute, page(), "query devices"),
-        (FaultPoint::Execute, FaultAction::Answer(Answer::of_status(418)), "query devices"),
+        (FaultPoint::Execute, FaultAction::Answer(Answer::from_status(418)), "query devices"),
     ];
     for (point, action, name) in table {
         let scene = scene();

@@ -302,7 +302,7 @@ fn a_run_that_is_killed_among_its_parts_pays_for_none_of_them_again() {
 fn a_part_that_fails_costs_only_itself_when_it_is_tried_again() {
     let scene = truncated(300);
     scene.update(|it| {
-        let fault = Fault::new(FaultPoint::File, FaultAction::Answer(Answer::of_status(503)));
+        let fault = Fault::new(FaultPoint::File, FaultAction::Answer(Answer::from_status(503)));
         it.faults = vec![Fault { query: Some(PART.to_owned()), after: 4, ..fault }];
     });
     configure(&scene, "query = \"#j1_packages_part\"");

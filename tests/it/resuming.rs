@@ -92,7 +92,7 @@ fn d10_files_that_are_here_are_not_asked_for_again() {
 fn what_a_partial_run_could_not_use_is_paid_for_once_all_the_same() {
     let scene = scene();
     scene.update(|it| {
-        let fault = Fault::new(FaultPoint::File, FaultAction::Answer(Answer::of_status(503)));
+        let fault = Fault::new(FaultPoint::File, FaultAction::Answer(Answer::from_status(503)));
         it.faults = vec![Fault { query: Some("#j1_users".to_owned()), ..fault }];
     });
     let run = scene.run(&[]);
@@ -109,7 +109,7 @@ fn what_a_partial_run_could_not_use_is_paid_for_once_all_the_same() {
 fn a_firewall_before_the_file_host_costs_no_further_export() {
     let scene = scene();
     scene.update(|it| {
-        let page = Answer::of_status(403).with_body("<html>blocked</html>");
+        let page = Answer::from_status(403).with_body("<html>blocked</html>");
         it.faults = vec![Fault::new(FaultPoint::File, FaultAction::Answer(page))];
     });
     let run = scene.run(&[]);

@@ -1,6 +1,6 @@
-//! The audit trail of the simulated tenant: lines that follow from the second they are of, so that
-//! any part of it is known without the rest. The form of the messages is documented, that of the
-//! times before them is not.
+//! The audit trail of the simulated tenant. Each line is a function of its second, so any part of
+//! the trail is known without the rest. The form of the messages is documented; that of the times
+//! before them is not.
 
 use std::collections::BTreeSet;
 
@@ -13,27 +13,29 @@ use crate::server::clock::{Parts, iso_date, syslog_date};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditSpec {
-    /// Lines an hour of each log; at most 3600. None makes a tenant without a trail.
+    /// The number of lines per hour in each log, at most 3600. Zero makes a tenant without a trail.
     pub lines_per_hour: u32,
     /// The Engines.
     pub engines: BTreeSet<String>,
-    /// Engines that cannot be reached: HTTP 500 for themselves and for all Engines together.
+    /// Unreachable Engines: HTTP 500 for their own log and for that of all Engines together.
     pub unreachable: BTreeSet<String>,
-    /// How a line tells its time.
+    /// The form of the time in a line.
     pub times: LineTime,
-    /// By how much the clock of the trail is ahead of UTC, in the lines and in `before_date`. Minutes.
+    /// The number of minutes by which the clock of the trail is ahead of UTC, in the lines and in
+    /// `before_date`.
     pub zone_minutes: i32,
-    /// Whether the log is rotated at midnight, which costs the first line of a day its beginning.
+    /// True if the log is rotated at midnight, which truncates the beginning of the first line of a
+    /// day.
     pub rotates: bool,
-    /// Nothing is kept from before this, in seconds since 1970-01-01 UTC.
+    /// The start of the trail, in seconds since 1970-01-01 UTC.
     pub begins: u64,
-    /// Text in place of all lines.
+    /// A text that replaces all lines.
     pub content: Option<String>,
-    /// How many hours the saved query of the table `platform.audit_logs` looks back.
+    /// The number of hours that the saved query of the table `platform.audit_logs` looks back.
     pub table_hours: u64,
 }
 
-/// How a line of the trail tells its time.
+/// The form of the time in a line of the trail.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LineTime {
@@ -44,21 +46,21 @@ pub enum LineTime {
     Syslog,
     /// `1772359200`
     Epoch,
-    /// Not at all.
+    /// No time.
     None,
 }
 
-/// One of the logs.
+/// A log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SimulatedTrail {
-    /// That of the web interface.
+    /// The log of the web interface.
     Portal,
-    /// That of an Engine.
+    /// The log of an Engine.
     Engine(String),
 }
 
 impl Default for AuditSpec {
-    /// Two Engines, six lines an hour each.
+    /// Two Engines, and six lines per hour in each log.
     fn default() -> Self {
         Self {
             lines_per_hour: 6,
@@ -74,7 +76,7 @@ impl Default for AuditSpec {
     }
 }
 
-/// What the web interface logs in turn; `#` stands for a user.
+/// The messages of the web interface, in turn; `#` stands for a user.
 const PORTAL: [&str; 8] = [
     "[Portal|LOGIN|20101|#] User account logged with session id 4711",
     "[Portal|LOGIN|20103|*system] User account failed login attempts - wrong password of #",
@@ -86,14 +88,15 @@ const PORTAL: [&str; 8] = [
     "[Infinity|RA|94011|#] Remote action triggered manually, name=\"Clean disk\"\n  devices: 2\n  reason: slow",
 ];
 
-/// The same of an Engine; `@` stands for its name.
+/// The messages of an Engine, in turn; `@` stands for its name.
 const ENGINE: [&str; 2] = [
     "[@|General|10001|nxengine] Engine is up and running",
     "[@|Communication|10006|#] Finder user logged in:[125]",
 ];
 
 impl AuditSpec {
-    /// The lines of a log from one second to before another, since 1970-01-01 UTC.
+    /// Returns the lines of a log in a period, whose end is exclusive, in seconds since 1970-01-01
+    /// UTC.
     pub fn lines(&self, trail: &SimulatedTrail, from: u64, to: u64) -> Vec<String> {
         let from = from.max(self.begins);
         if let Some(content) = &self.content {
@@ -108,13 +111,13 @@ impl AuditSpec {
         numbers.flat_map(|number| self.lines_of(trail, number * step, number, step)).collect()
     }
 
-    /// The rows of the table from one second to before another: what the log of the web interface has,
-    /// cell by cell as the saved query lists them.
+    /// Returns the rows of the table in a period, whose end is exclusive: the log of the web
+    /// interface, with the cells that the saved query lists.
     pub fn rows(&self, from: u64, to: u64) -> Vec<[String; 4]> {
         let bare = Self { times: LineTime::None, rotates: false, content: None, ..self.clone() };
         let (from, step) = (from.max(self.begins), bare.step());
-        let numbers =
-            (from.div_ceil(step)..).take_while(|it| self.lines_per_hour > 0 && it * step < to);
+        let numbers = (from.div_ceil(step)..)
+            .take_while(|number| self.lines_per_hour > 0 && number * step < to);
         let rows = numbers.flat_map(|number| {
             let lines = bare.lines_of(&SimulatedTrail::Portal, number * step, number, step);
             lines.into_iter().map(move |line| row(&line, &iso_date(number * step)))
@@ -122,11 +125,11 @@ impl AuditSpec {
         rows.collect()
     }
 
-    /// The results file of the saved query at a second since 1970-01-01 UTC, and whether a cap has cut
-    /// rows off.
+    /// Returns the results file of the saved query at a second since 1970-01-01 UTC, and true if a
+    /// cap has truncated it.
     pub(crate) fn table(&self, now: u64, row_cap: Option<u64>) -> (Vec<u8>, bool) {
         let rows = self.rows(now.saturating_sub(self.table_hours * 3_600), now + 1);
-        let cap = row_cap.and_then(|it| usize::try_from(it).ok()).unwrap_or(usize::MAX);
+        let cap = row_cap.and_then(|cap| usize::try_from(cap).ok()).unwrap_or(usize::MAX);
         let mut csv = Vec::new();
         push_csv_line(&mut csv, SavedQuery::AuditLogs.columns().iter().copied());
         for row in rows.iter().take(cap) {
@@ -139,7 +142,7 @@ impl AuditSpec {
         (3_600 / u64::from(self.lines_per_hour.max(1))).max(1)
     }
 
-    /// The line of a second, or two: some things happen twice.
+    /// Returns the line of a second, or two: some actions happen twice.
     fn lines_of(&self, trail: &SimulatedTrail, at: u64, number: u64, step: u64) -> Vec<String> {
         let (texts, name): (&[&str], &str) = match trail {
             SimulatedTrail::Portal => (&PORTAL, "portal"),
@@ -147,7 +150,7 @@ impl AuditSpec {
         };
         let place = usize::try_from(number % texts.len() as u64).unwrap_or_default();
         let user = format!("user{:02}@corp.example", number * 7 % 23);
-        // The name first: a user has the same sign in it.
+        // The name first: a user contains the same sign.
         let text = texts[place].replace("[@|", &format!("[{name}|")).replace('#', &user);
         let mut line = format!("{}{text}", self.prefix(at, name));
         let local = self.local(at);
@@ -172,7 +175,7 @@ impl AuditSpec {
         at.saturating_add_signed(i64::from(self.zone_minutes) * 60)
     }
 
-    /// The second that a `before_date` names: a day, or a day with a time.
+    /// Returns the second of a `before_date`: a day, or a day with a time.
     pub(crate) fn second_of(&self, text: &str) -> Option<u64> {
         let (day, time) = text.split_once('T').unwrap_or((text, "00:00:00"));
         let numbers = |text: &str, separator| -> Option<Vec<u64>> {
@@ -201,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_of_a_trail_is_the_same_whatever_it_is_asked_with() {
+    fn a_part_of_a_trail_does_not_depend_on_the_requested_period() {
         let spec = AuditSpec::default();
         for trail in [SimulatedTrail::Portal, SimulatedTrail::Engine("engine-01".to_owned())] {
             let whole = spec.lines(&trail, 1_772_359_200, 1_772_395_200);
@@ -213,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_of_the_clock_of_the_trail() {
+    fn a_date_follows_the_clock_of_the_trail() {
         let mut spec = AuditSpec::default();
         assert_eq!(spec.second_of("2026-03-01T10:00:00"), Some(1_772_359_200));
         assert_eq!(spec.second_of("2026-03-01"), Some(1_772_323_200));

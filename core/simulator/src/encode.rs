@@ -7,10 +7,11 @@ use flate2::write::GzEncoder;
 use crate::exports::{SavedQuery, Written, write_csv};
 use crate::tenant::Tenant;
 
-/// Speed before size: a simulated export is made twice, once to know its length and once to send it.
+/// Fast rather than small: a simulated export is generated twice, once to know its length and once
+/// to send it.
 const ZSTD_LEVEL: i32 = 1;
 
-/// How a results file is compressed (Nexthink NQL API 1.2.0, export, `compression`).
+/// The compression of a results file (Nexthink NQL API 1.2.0, export, `compression`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     /// Plain CSV.
@@ -19,13 +20,13 @@ pub enum Compression {
     Gzip,
     /// One Zstandard frame.
     Zstd {
-        /// Whether the frame ends with a checksum of its content.
+        /// True if the frame ends with a checksum of its content.
         checksum: bool,
     },
 }
 
 impl Compression {
-    /// What the name of a results file ends with.
+    /// The suffix of a results file's name.
     pub(crate) const fn suffix(self) -> &'static str {
         match self {
             Self::None => "csv",
@@ -34,9 +35,10 @@ impl Compression {
         }
     }
 
-    /// Compresses what `write` writes.
+    /// Compresses the output of `write`.
     ///
     /// # Errors
+    ///
     /// Those of `sink`.
     pub(crate) fn encode<W: Write>(
         self,
@@ -69,6 +71,7 @@ impl Compression {
 /// Writes the results file of `query`. The same arguments give the same bytes.
 ///
 /// # Errors
+///
 /// Those of `sink`.
 pub fn write_results<W: Write>(
     tenant: &Tenant,

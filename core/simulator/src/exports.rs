@@ -23,10 +23,10 @@ pub enum SavedQuery {
     /// `#j1_alerts`
     #[serde(rename = "#j1_alerts")]
     Alerts,
-    /// `#j1_device_users`, which no page suggests: who logged in where
+    /// `#j1_device_users`, which no page suggests: the devices to which users logged in
     #[serde(rename = "#j1_device_users")]
     DeviceUsers,
-    /// `#j1_audit`, which is none of the integration page's: the table of the audit trail.
+    /// `#j1_audit`, which the integration page lacks: the table of the audit trail.
     #[serde(rename = "#j1_audit")]
     AuditLogs,
 }
@@ -54,7 +54,7 @@ impl SavedQuery {
         all.find(|query| query.id() == id)
     }
 
-    /// The table that the query reads.
+    /// The table of the query.
     pub(crate) const fn table(self) -> &'static str {
         match self {
             Self::Devices => "devices",
@@ -132,21 +132,22 @@ impl SavedQuery {
     }
 }
 
-/// What an export wrote.
+/// The size of a written export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
-    /// Rows, the header not counted.
+    /// The number of rows, without the header.
     pub rows: u64,
-    /// Whether `row_cap` left rows out.
+    /// True if `row_cap` left rows out.
     pub truncated: bool,
 }
 
-/// Bytes handed to the sink at once.
+/// The number of bytes passed to the sink at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Writes the export of `query` as CSV, at most `row_cap` rows, without keeping any of it.
 ///
 /// # Errors
+///
 /// Those of `sink`.
 pub fn write_csv<W: Write>(
     tenant: &Tenant,

@@ -1,4 +1,4 @@
-//! A byte-level proxy that spoils connections of any TCP protocol, with the toxics of the field:
+//! A byte-level proxy that disturbs connections of any TCP protocol, with the usual toxics:
 //! latency, bandwidth, slices, limit, reset, half close, black hole.
 
 use std::io;
@@ -12,39 +12,40 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Most bytes that are passed on at once.
+/// The most bytes that are forwarded at once.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// What is done to the bytes on their way from the upstream server to the client. The other way is
-/// left alone. `Default` is nothing.
+/// The disturbances of the bytes from the upstream server to the client. The other direction is
+/// unchanged. `Default` disturbs nothing.
 ///
-/// `limit`, `reset_after` and `half_close_after` count the bytes of one connection; whichever is
-/// reached first ends it.
+/// `limit`, `reset_after` and `half_close_after` count the bytes of one connection; the first one
+/// that is reached ends it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Toxics {
-    /// A pause before each piece, of at most 16 KiB, is passed on.
+    /// A pause before each forwarded piece of at most 16 KiB.
     pub latency: Duration,
-    /// How fast the bytes come.
+    /// The bandwidth.
     pub bytes_per_second: Option<u64>,
     /// Smaller pieces.
     pub slices: Option<Slices>,
-    /// The connection is closed (TCP FIN both ways) after so many bytes.
+    /// The number of bytes after which the connection is closed (TCP FIN in both directions).
     pub limit: Option<u64>,
-    /// The connection is reset (TCP RST) after so many bytes.
+    /// The number of bytes after which the connection is reset (TCP RST).
     pub reset_after: Option<u64>,
-    /// The way to the client is closed after so many bytes, while the proxy goes on to listen.
+    /// The number of bytes after which the direction to the client is closed, while the proxy
+    /// continues to read.
     pub half_close_after: Option<u64>,
-    /// The connection is accepted, and nothing ever comes of it.
+    /// True if connections are accepted and then ignored.
     pub black_hole: bool,
-    /// Only so many connections meet all this, the others nothing. Counted from the last change;
-    /// `None` is all.
+    /// The number of connections that are disturbed, counted from the last change; later ones are
+    /// not. `None` means all.
     pub connections: Option<u64>,
 }
 
 /// Pieces with pauses between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slices {
-    /// Most bytes of a piece; at least one.
+    /// The most bytes in a piece; at least one.
     pub bytes: usize,
     /// The pause before each.
     pub pause: Duration,
@@ -63,15 +64,16 @@ struct Shared {
     upstream: SocketAddr,
     toxics: Mutex<Toxics>,
     n_connections: AtomicU64,
-    /// Those since the toxics were changed.
+    /// The connections since the last change of the toxics.
     n_since_change: AtomicU64,
 }
 
 impl FaultProxy {
-    /// Listens on a free loopback port and passes everything on to `upstream`.
+    /// Listens on a free loopback port and forwards everything to `upstream`.
     ///
     /// # Errors
-    /// There is no port to listen on.
+    ///
+    /// No port is available.
     pub async fn start(upstream: SocketAddr, toxics: Toxics) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -85,18 +87,18 @@ impl FaultProxy {
         Ok(Self { address, shared, listener })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Changes what it does, from the next piece of every connection on.
+    /// Changes the toxics, from the next piece of every connection on.
     pub fn update(&self, change: impl FnOnce(&mut Toxics)) {
         change(&mut self.shared.toxics.lock().unwrap_or_else(PoisonError::into_inner));
         self.shared.n_since_change.store(0, Ordering::Relaxed);
     }
 
-    /// How many connections it has accepted.
+    /// The number of accepted connections.
     pub fn connections(&self) -> u64 {
         self.shared.n_connections.load(Ordering::Relaxed)
     }
@@ -128,7 +130,7 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
                 connections.spawn(connect(client, Arc::clone(&shared)));
             }
             Err(error) => {
-                // Such as no file descriptor being left, which passes.
+                // For example no file descriptor is left, which is temporary.
                 tracing::debug!(%error, "connection was not accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -143,7 +145,7 @@ async fn connect(client: TcpStream, shared: Arc<Shared>) {
     if is_spoilt && toxics.black_hole {
         std::future::pending::<()>().await;
     }
-    // Without an upstream the client's connection closes, as a proxy's does.
+    // Without an upstream the client's connection closes, as that of a real proxy does.
     let Ok(server) = TcpStream::connect(shared.upstream).await else {
         return;
     };
@@ -162,15 +164,15 @@ async fn connect(client: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-/// How the way to the client ended.
+/// The end of the direction to the client.
 enum End {
     Closed,
-    /// Kept, so that the client's own way stays open.
+    /// Kept, so that the client's own direction stays open.
     HalfClosed(OwnedWriteHalf),
 }
 
 async fn pass_on(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-    // An error is the end of the connection, which the other way sees too.
+    // An error ends the connection, which the other direction notices too.
     _ = tokio::io::copy(&mut from, &mut to).await;
     _ = to.shutdown().await;
 }
@@ -186,9 +188,9 @@ async fn spoil(
     loop {
         let toxics = if is_spoilt { shared.toxics() } else { Toxics::default() };
         if toxics.reset_after.is_some_and(|after| n_passed >= after) {
-            // A socket that is gone already needs no reset.
+            // A closed socket needs no reset.
             _ = to.as_ref().set_zero_linger();
-            // Its shutdown would be orderly.
+            // Its shutdown would be an orderly one.
             to.forget();
             return End::Closed;
         }
@@ -212,19 +214,19 @@ async fn spoil(
     }
 }
 
-/// How much may be passed on before the next thing happens.
+/// The number of bytes that may be forwarded before the next event.
 fn piece_size(toxics: &Toxics, n_passed: u64) -> usize {
     let ends = [toxics.limit, toxics.reset_after, toxics.half_close_after];
     let left = ends.into_iter().flatten().map(|end| end - n_passed).min();
     let left = left.map_or(PIECE_BYTES, |left| usize::try_from(left).unwrap_or(usize::MAX));
     let slice = toxics.slices.as_ref().map_or(PIECE_BYTES, |slices| slices.bytes.max(1));
-    // A tenth of a second at most, so that a slow client does not wait long for its first bytes.
+    // At most a tenth of a second, so that a slow client does not wait long for its first bytes.
     let tenth = toxics.bytes_per_second.map_or(u64::MAX, |rate| (rate / 10).max(1));
     let tenth = usize::try_from(tenth).unwrap_or(usize::MAX);
     PIECE_BYTES.min(left).min(slice).min(tenth)
 }
 
-/// How long a piece takes.
+/// The duration of a piece.
 fn pause(toxics: &Toxics, bytes: u64) -> Duration {
     let slices = toxics.slices.as_ref().map_or(Duration::ZERO, |slices| slices.pause);
     let nanoseconds = |rate: u64| bytes.saturating_mul(1_000_000_000) / rate.max(1);

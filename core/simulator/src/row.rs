@@ -2,11 +2,11 @@
 
 use std::fmt::{self, Write};
 
-/// The cells of one row. An empty cell is a null: a Nexthink export does not tell them apart.
+/// The cells of one row. An empty cell is a null: a Nexthink export does not distinguish them.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Row {
     text: String,
-    /// Where each cell ends in `text`.
+    /// The end of each cell in `text`.
     ends: Vec<usize>,
 }
 
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_come_back_in_order_and_an_empty_one_stays() {
+    fn cells_keep_their_order_and_empty_ones_are_kept() {
         let mut row = Row::new();
         row.text("a");
         row.null();

@@ -1,5 +1,4 @@
-//! Which rows of the tenant an export or an execution gives: those of a query that match its
-//! parameter, up to a cap.
+//! The rows of an export or an execution: those of a query that match its parameter, up to a cap.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -20,12 +19,12 @@ pub(crate) struct Selection {
 #[derive(Debug, Clone)]
 pub(crate) struct Filter {
     column: usize,
-    /// In lower case.
+    /// The pattern in lower case.
     pattern: Vec<char>,
 }
 
 impl Filter {
-    /// None if the query has no such column.
+    /// Returns `None` if the query has no such column.
     pub(crate) fn new(query: SavedQuery, column: &str, value: &str) -> Option<Self> {
         let column = query.columns().iter().position(|name| *name == column)?;
         let pattern = value.chars().flat_map(char::to_lowercase).collect();
@@ -38,11 +37,12 @@ impl Filter {
 }
 
 impl Selection {
-    /// Gives each row to `visit`, one after the other, and keeps none. A device that the filter
-    /// leaves out is skipped as a whole, so sixteen parts of the packages cost little more than all
+    /// Passes each row to `visit`, one after the other, and keeps none. A device that the filter
+    /// excludes is skipped as a whole, so sixteen parts of the packages cost little more than all
     /// of them at once.
     ///
     /// # Errors
+    ///
     /// Those of `visit`.
     pub(crate) fn for_each(
         &self,
@@ -69,7 +69,7 @@ impl Selection {
         Ok(written)
     }
 
-    /// Makes the row at a slot, or says where to look next.
+    /// Makes the row at a slot, or returns the slot to continue at.
     fn look(&self, tenant: &Tenant, slot: u64, row: &mut Row) -> ControlFlow<u64> {
         if !tenant.row(self.query, slot, row) {
             return ControlFlow::Break(slot + 1);
@@ -89,18 +89,18 @@ impl Selection {
     }
 }
 
-/// Whether `text` is like a pattern in lower case. Takes time in proportion to their product at
-/// worst, and no memory.
+/// Returns true if `text` matches a pattern in lower case. The time is at most proportional to the
+/// product of their lengths, and no memory is allocated.
 fn is_like(pattern: &[char], text: &str) -> bool {
     let mut text = text.chars().flat_map(char::to_lowercase);
     let mut position = 0;
-    // Where the last `*` is and what it has not taken yet; to go back there and let it take more.
+    // The position of the last `*` and the text that it has not taken yet, for backtracking.
     let mut star = None;
     loop {
         let rest = text.clone();
         let character = text.next();
         match (pattern.get(position), character) {
-            // It takes the rest, whatever that is.
+            // A final `*` takes the rest.
             (Some('*'), _) if position + 1 == pattern.len() => return true,
             (Some('*'), _) => {
                 star = Some((position, rest.clone()));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_like_a_text_as_in_nql() {
+    fn a_pattern_matches_a_text_as_in_nql() {
         for (pattern, text, expected) in [
             ("*", "", true),
             ("*", "anything", true),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_by_device_are_disjoint_and_together_all_rows() {
+    fn parts_by_device_are_disjoint_and_cover_all_rows() {
         let spec = TenantSpec {
             devices: 61,
             dangling_rows: 5,
@@ -179,7 +179,7 @@ mod tests {
                 selection.filter = Filter::new(query, "device.uid", &format!("{digit}*"));
                 let part = rows(&tenant, &selection);
                 let is_ours =
-                    |row: &&Row| row.cells().next().is_some_and(|it| it.starts_with(digit));
+                    |row: &&Row| row.cells().next().is_some_and(|cell| cell.starts_with(digit));
                 assert_eq!(part, all.iter().filter(is_ours).cloned().collect::<Vec<_>>());
                 n_together += part.len();
             }
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cap_counts_what_the_filter_leaves() {
+    fn a_cap_counts_only_rows_that_pass_the_filter() {
         let tenant = Tenant::new(TenantSpec::default());
         let query = SavedQuery::Devices;
         let filter = Filter::new(query, "device.operating_system.platform", "macos");

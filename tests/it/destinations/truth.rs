@@ -292,7 +292,7 @@ fn run_with(delivery: &Delivery, query: SavedQuery, ending: Ending) -> Run {
             Ending::Truncated => _ = it.row_caps.insert(query, cap as u64),
             Ending::Failed => _ = it.failing.insert(query, "out of memory".to_owned()),
             Ending::Deferred => {
-                let mut answer = Answer::of_status(429);
+                let mut answer = Answer::from_status(429);
                 answer.headers.insert("retry-after".to_owned(), "3600".to_owned());
                 let fault = Fault::new(FaultPoint::Start, FaultAction::Answer(answer));
                 // The others have started by then.

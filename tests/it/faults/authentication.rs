@@ -17,7 +17,7 @@ fn at_token(answer: Answer) -> Fault {
 #[test]
 fn a1_a2_a_token_that_is_refused_in_mid_run_is_renewed() {
     for after in [0, 2, 5] {
-        let refusal = FaultAction::Answer(Answer::of_status(401));
+        let refusal = FaultAction::Answer(Answer::from_status(401));
         let fault = Fault { after, times: Some(1), ..Fault::new(FaultPoint::Status, refusal) };
         let case = Case::new().fault(|it| it.faults = vec![fault]);
         case.run(0);
@@ -40,7 +40,7 @@ fn a3_four_steps_share_one_slow_token() {
 #[test]
 fn a4_a_refused_credential_ends_the_run_before_any_export() {
     for (status, body) in [(400, r#"{"error":"invalid_client"}"#), (401, "")] {
-        let answer = Answer::of_status(status).with_body(body);
+        let answer = Answer::from_status(status).with_body(body);
         let case = Case::new().fault(|it| it.faults = vec![at_token(answer)]);
         let run = case.run(3);
         assert!(run.ended.stderr.contains("client id \"demo\""), "{}", run.ended.stderr);
@@ -51,11 +51,11 @@ fn a4_a_refused_credential_ends_the_run_before_any_export() {
 
 #[test]
 fn a5_a_login_host_in_trouble_is_asked_again_and_then_left_for_later() {
-    let passing = Fault { times: Some(1), ..at_token(Answer::of_status(503)) };
+    let passing = Fault { times: Some(1), ..at_token(Answer::from_status(503)) };
     let case = Case::new().fault(|it| it.faults = vec![passing]);
     case.run(0);
     case.recovers();
-    let case = Case::new().fault(|it| it.faults = vec![at_token(Answer::of_status(503))]);
+    let case = Case::new().fault(|it| it.faults = vec![at_token(Answer::from_status(503))]);
     case.run(4);
     case.recovers();
 }
@@ -66,7 +66,7 @@ fn a6_a_token_without_a_sensible_life_is_used_all_the_same() {
         let case = Case::new();
         let token = case.token();
         let body = format!(r#"{{"access_token":"{token}","token_type":"Bearer"{life}}}"#);
-        let answer = Answer::of_status(200).with_body(body);
+        let answer = Answer::from_status(200).with_body(body);
         let case = case.fault(|it| it.faults = vec![at_token(answer)]);
         case.run(0);
         case.recovers();
@@ -78,7 +78,7 @@ fn a7_an_answer_that_is_no_token_is_refused_and_not_shown() {
     let nested = "[".repeat(30_000);
     let long = format!(r#"{{"access_token":"{}"}}"#, "a".repeat(100_000));
     for body in ["<html>SIGN IN</html>", "", "null", nested.as_str(), long.as_str()] {
-        let answer = Answer::of_status(200).with_body(body.to_owned());
+        let answer = Answer::from_status(200).with_body(body.to_owned());
         let case = Case::new().fault(|it| it.faults = vec![at_token(answer)]);
         let run = case.run(5);
         let start = &body[..body.len().min(12)];
@@ -100,7 +100,7 @@ fn a8_a_query_without_permission_leaves_the_others_alone() {
 #[test]
 fn a9_a_token_of_another_scope_says_which_is_missing() {
     let body = r#"{"access_token":"abc","expires_in":900,"scope":"service:other"}"#;
-    let answer = Answer::of_status(200).with_body(body);
+    let answer = Answer::from_status(200).with_body(body);
     let case = Case::new().fault(|it| it.faults = vec![at_token(answer)]);
     let run = case.run(3);
     assert!(run.ended.stderr.contains("service:integration"), "{}", run.ended.stderr);
@@ -135,7 +135,7 @@ fn a10_a_secret_that_is_replaced_while_the_program_runs_is_read_again() {
 #[test]
 fn a11_a_token_that_would_break_a_header_is_refused() {
     for token in [r"a\r\nX-Evil: b", r"a\u0000b", "a b"] {
-        let answer = Answer::of_status(200).with_body(format!(r#"{{"access_token":"{token}"}}"#));
+        let answer = Answer::from_status(200).with_body(format!(r#"{{"access_token":"{token}"}}"#));
         let case = Case::new().fault(|it| it.faults = vec![at_token(answer)]);
         case.run(5);
         assert!(case.scene().recorded().iter().all(|it| it.target.starts_with("/oauth2/")));

@@ -28,7 +28,7 @@ pub(crate) fn once(fault: Fault) -> Fault {
 }
 
 pub(crate) fn throttled(wait: Option<&str>) -> Answer {
-    let answer = Answer::of_status(429);
+    let answer = Answer::from_status(429);
     match wait {
         Some(wait) => answer.with_header("retry-after", wait),
         None => answer,
@@ -36,7 +36,7 @@ pub(crate) fn throttled(wait: Option<&str>) -> Answer {
 }
 
 pub(crate) fn ok(body: impl Into<String>) -> Answer {
-    Answer::of_status(200).with_body(body.into())
+    Answer::from_status(200).with_body(body.into())
 }
 
 pub(crate) fn n_exports(case: &Case) -> u64 {

@@ -32,7 +32,7 @@ fn at_file_later(answer: Answer) -> Fault {
 /// A refusal as Amazon S3 writes it.
 fn refusal(status: u16, code: &str) -> Answer {
     let body = format!("<Error><Code>{code}</Code><Message>canary-of-s3</Message></Error>");
-    Answer::of_status(status).with_body(body)
+    Answer::from_status(status).with_body(body)
 }
 
 /// The devices export is handed out like this.

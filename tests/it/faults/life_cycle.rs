@@ -162,7 +162,7 @@ fn d8_exports_wait_for_their_turn() {
     // Or they are started one by one.
     let case = case.configured(|it| it.set("nexthink.parallel_exports", "1"));
     assert_eq!(waits_ms(&case.run(0)), [0; 0]);
-    assert_eq!(case.scene().requests().most_running_exports, 1);
+    assert_eq!(case.scene().requests().max_running_exports, 1);
     case.recovers();
 }
 

@@ -94,7 +94,7 @@ fn b4_a_daily_limit_defers_the_run_and_the_next_one_does_not_even_call() {
 
 #[test]
 fn b6_server_errors_that_pass_cost_nothing_and_those_that_stay_are_told() {
-    let at = |at, status| Fault::new(at, FaultAction::Answer(Answer::of_status(status)));
+    let at = |at, status| Fault::new(at, FaultAction::Answer(Answer::from_status(status)));
     let (token, start) = (at(FaultPoint::Token, 500), at(FaultPoint::Start, 502));
     let (status, file) = (at(FaultPoint::Status, 503), at(FaultPoint::File, 504));
     let passing = [&token, &start, &status, &file].map(|it| once(it.clone())).to_vec();
@@ -128,7 +128,7 @@ fn b7_a_query_that_nobody_has_saved_is_named_with_the_place_to_save_it() {
 
 #[test]
 fn b8_d13_an_export_that_stays_unknown_is_started_again_once() {
-    let unknown = answers(USERS, FaultPoint::Status, Answer::of_status(404));
+    let unknown = answers(USERS, FaultPoint::Status, Answer::from_status(404));
     let case = Case::new().fault(|it| it.faults = vec![once(unknown)]);
     case.run(0);
     assert_eq!(case.scene().requests().exports[&SavedQuery::Users], 1, "it turns up");
@@ -145,7 +145,7 @@ fn b8_d13_an_export_that_stays_unknown_is_started_again_once() {
 fn b9_refusals_are_not_repeated() {
     let refusals = [(DEVICES, 406), (USERS, 415), (PACKAGES, 422), (ALERTS, 418)];
     let faults = refusals
-        .map(|(query, status)| answers(query, FaultPoint::Start, Answer::of_status(status)));
+        .map(|(query, status)| answers(query, FaultPoint::Start, Answer::from_status(status)));
     let case = Case::new().fault(|it| it.faults = faults.to_vec());
     let run = case.run(5);
     let words = "a refusal, which will not change by trying again";
@@ -184,7 +184,7 @@ fn b11_b12_successes_without_a_result_are_refused() {
     let case = Case::new().fault(|it| {
         it.faults = vec![
             answers(DEVICES, FaultPoint::Start, ok(error)),
-            answers(USERS, FaultPoint::Start, Answer::of_status(204)),
+            answers(USERS, FaultPoint::Start, Answer::from_status(204)),
             answers(PACKAGES, FaultPoint::Status, ok("")),
             answers(ALERTS, FaultPoint::Status, ok(error)),
         ];
@@ -201,7 +201,7 @@ fn b11_b12_successes_without_a_result_are_refused() {
 #[test]
 fn b13_redirects_are_never_followed() {
     let trap = Trap::set();
-    let redirect = |status| Answer::of_status(status).with_header("location", &trap.url());
+    let redirect = |status| Answer::from_status(status).with_header("location", &trap.url());
     let case = Case::new().fault(|it| {
         it.faults = vec![
             answers(DEVICES, FaultPoint::Start, redirect(301)),

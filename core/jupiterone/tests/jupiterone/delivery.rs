@@ -65,7 +65,7 @@ async fn k14_k15_a_slow_receiver_is_not_flooded_and_gets_no_key_twice() -> Check
     let contents = place.contents(FIRST, &Estate::of(120))?;
     let report = deliver_with(&client(&server, settings)?, contents, &[], |_| ()).await?;
     assert!(report.uploads.requests > 20);
-    let most = server.most_uploads_in_flight();
+    let most = server.max_uploads_in_flight();
     assert!((2..=6).contains(&most), "{most}");
     assert_eq!(server.jobs()[0].repeated, 0);
     Ok(())

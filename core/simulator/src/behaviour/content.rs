@@ -1,11 +1,11 @@
-//! Bytes that a scenario gives: text, or base64 for what is not text.
+//! Bytes of a scenario: text, or base64 for other bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
 
-/// Bytes to serve as they are. As TOML `{ text = "…" }` or `{ base64 = "…" }`.
+/// Bytes that are served unchanged. As TOML `{ text = "…" }` or `{ base64 = "…" }`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct Content(pub(crate) Bytes);

@@ -1,4 +1,4 @@
-//! How the file host misbehaves with the results files of one query.
+//! Misbehaviour of the file host with the results files of one query.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,27 +7,27 @@ use serde::Deserialize;
 
 use super::scenario::{headers, seconds};
 
-/// How results files of one query are handed out. `Default` is as S3 does.
+/// The delivery of one query's results files. `Default` behaves like S3.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Download {
-    /// The results link to give in place of the signed one.
+    /// The results link that replaces the signed one.
     pub link: Option<String>,
-    /// Whether each status call gives the first link again, expired or not.
+    /// True if each status call returns the first link again, even an expired one.
     pub same_link_again: bool,
-    /// Where the connection is closed in the middle of an answer.
+    /// The point at which the connection is closed in the middle of an answer.
     pub cut: Option<Cut>,
-    /// What is said about the length.
+    /// The announced length.
     pub announced_length: AnnouncedLength,
-    /// What is said about the version.
+    /// The announced version.
     pub etag: Etag,
-    /// What `Range` does.
+    /// The answer to `Range`.
     pub range: RangeAnswer,
-    /// How slowly the bytes come.
+    /// The speed of the bytes.
     pub pace: Option<Pace>,
     /// `Content-Type` in place of `binary/octet-stream`.
     pub content_type: Option<String>,
-    /// A `Content-Encoding` to claim; the bytes stay as they are.
+    /// A false `Content-Encoding`; the bytes stay unchanged.
     pub content_encoding: Option<String>,
     /// Further headers.
     #[serde(deserialize_with = "headers")]
@@ -38,56 +38,56 @@ pub struct Download {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cut {
-    /// Bytes of the body that are sent before.
+    /// The number of bytes of the body that are sent before.
     pub at: u64,
-    /// How many downloads end so, after which they are whole. Counted from the last change of the
-    /// behaviour of queries; `None` is all.
+    /// The number of downloads that end like this, after which they are complete. Counted from the
+    /// last change of the behaviour of queries; `None` means all.
     pub times: Option<u64>,
 }
 
-/// What an answer says about the length of its body.
+/// The announced length of a body.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnnouncedLength {
     /// The right `Content-Length`.
     #[default]
     Right,
-    /// Nothing: the body is sent in chunks.
+    /// No length: the body is sent in chunks.
     Chunked,
-    /// Nothing: the body ends with the connection, as in HTTP/1.0.
+    /// No length: the body ends with the connection, as in HTTP/1.0.
     None,
-    /// This `Content-Length`. With a larger one than the body has, the connection closes too early;
-    /// with a smaller one, the rest is not sent.
+    /// This `Content-Length`. If it is larger than the body, the connection closes too early; if it
+    /// is smaller, the rest is not sent.
     Literal(u64),
 }
 
-/// What an answer says about the version of the file.
+/// The announced version of a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Etag {
     /// The same for the same bytes.
     #[default]
     Strong,
-    /// The same with `W/`, which no `If-Match` matches.
+    /// The same with `W/`, which never matches `If-Match`.
     Weak,
-    /// Another with each answer, and conditions are ignored.
+    /// Another one with each answer; conditions are ignored.
     Changing,
-    /// No `ETag`, and conditions are ignored.
+    /// No `ETag`; conditions are ignored.
     None,
 }
 
-/// What `Range` does.
+/// The answer to `Range`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RangeAnswer {
-    /// One range is answered with 206 and those bytes.
+    /// 206 with the bytes of one range.
     #[default]
     Honoured,
-    /// It is ignored: 200 with the whole file.
+    /// The header is ignored: 200 with the whole file.
     Ignored,
-    /// It is answered with 206 and a range that was not asked: from the beginning.
+    /// 206 with another range than requested: from the beginning.
     Wrong,
-    /// Even a request without it is answered with 206.
+    /// 206 even for a request without the header.
     Unasked,
 }
 
@@ -95,7 +95,7 @@ pub enum RangeAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pace {
-    /// Most bytes of a piece; at least one.
+    /// The most bytes in a piece; at least one.
     pub bytes: usize,
     /// The pause before each piece.
     #[serde(rename = "pause_seconds", deserialize_with = "seconds")]

@@ -1,4 +1,5 @@
-//! Scripted faults: which requests are answered otherwise than by the tenant, and how.
+//! Scripted faults: the requests that the tenant does not answer normally, and what they get
+//! instead.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,38 +9,38 @@ use serde::{Deserialize, Deserializer, de};
 use super::content::Content;
 use super::scenario::{headers, seconds};
 
-/// Something that happens to some requests. Every fault counts the requests that it is about for
-/// itself, from the last change of the list on, whether or not another fault took them.
+/// A fault of some requests. Each fault counts the requests that match it, from the last change of
+/// the list on, even those that another fault has taken.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// The kind of request.
     pub at: FaultPoint,
-    /// Only those about the query with this ID. `None` is any, and a request of which the query is
-    /// not known.
+    /// Only requests for the query with this ID. `None` matches any query, and requests whose query
+    /// is unknown.
     #[serde(default)]
     pub query: Option<String>,
-    /// So many of them are left alone first.
+    /// The number of matching requests that are left alone first.
     #[serde(default)]
     pub after: u64,
-    /// So many then meet the fault; `None` is all.
+    /// The number of requests that then meet the fault; `None` means all.
     #[serde(default)]
     pub times: Option<u64>,
-    /// How long it takes until it happens.
+    /// The delay before the fault happens.
     #[serde(default, rename = "delay_seconds", deserialize_with = "seconds")]
     pub delay: Duration,
-    /// What happens.
+    /// The effect.
     #[serde(default, rename = "does")]
     pub action: FaultAction,
 }
 
 impl Fault {
-    /// A fault of every such request.
+    /// Makes a fault of every matching request.
     pub const fn new(at: FaultPoint, action: FaultAction) -> Self {
         Self { at, query: None, after: 0, times: None, delay: Duration::ZERO, action }
     }
 
-    /// Whether it happens at the request before which it had seen so many.
+    /// Returns true if the fault happens at the request after this many.
     pub(crate) fn happens_after(&self, n_seen: u64) -> bool {
         let end = self.times.map_or(u64::MAX, |times| self.after.saturating_add(times));
         (self.after..end).contains(&n_seen)
@@ -50,74 +51,74 @@ impl Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultPoint {
-    /// For a token.
+    /// Requests for a token.
     Token,
-    /// That start an export.
+    /// Requests that start an export.
     Start,
-    /// For the status of an export.
+    /// Requests for the status of an export.
     Status,
-    /// That execute a query without an export.
+    /// Requests that execute a query without an export.
     Execute,
-    /// For a results file.
+    /// Requests for a results file.
     File,
-    /// For a part of the audit trail.
+    /// Requests for a part of the audit trail.
     Audit,
 }
 
-/// What happens to a request.
+/// The effect of a fault.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultAction {
-    /// The tenant handles it; its answer comes after the delay.
+    /// The tenant handles the request; its answer comes after the delay.
     #[default]
     Pass,
-    /// The tenant handles it and the connection is closed in place of the answer.
+    /// The tenant handles the request, and the connection is closed without the answer.
     Lose,
     /// The connection is closed without an answer.
     Close,
     /// The connection is reset (TCP RST) without an answer.
     Reset,
-    /// There is never an answer, and the connection stays open.
+    /// No answer ever comes, and the connection stays open.
     Hang,
-    /// An answer is made up.
+    /// This answer.
     Answer(Answer),
     /// 307 with this `Location`.
     Redirect(String),
-    /// These bytes are sent as they are, no HTTP added, and the connection is closed.
+    /// These bytes, without any HTTP around them; then the connection is closed.
     Raw(Content),
-    /// These bytes are sent as they are, no HTTP added, and nothing follows.
+    /// These bytes, without any HTTP around them; then nothing follows.
     RawThenHang(Content),
 }
 
-/// A made-up answer.
+/// A scripted answer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
-    /// From 200 to 999; what is below needs [`FaultAction::Raw`].
+    /// The status, from 200 to 999; lower ones need [`FaultAction::Raw`].
     #[serde(deserialize_with = "status")]
     pub status: u16,
-    /// Its headers; there is no `Content-Type` unless it is here.
+    /// The headers; there is no `Content-Type` unless it is here.
     #[serde(default, deserialize_with = "headers")]
     pub headers: BTreeMap<String, String>,
-    /// Its body.
+    /// The body.
     #[serde(default)]
     pub body: Content,
 }
 
 impl Answer {
-    /// An empty answer.
-    pub const fn of_status(status: u16) -> Self {
+    /// Makes an empty answer.
+    pub const fn from_status(status: u16) -> Self {
         Self { status, headers: BTreeMap::new(), body: Content(bytes::Bytes::new()) }
     }
 
-    /// The same with a header.
+    /// Adds a header.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// The same with a body.
+    /// Sets the body.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Content>) -> Self {
         self.body = body.into();
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_happens_after_so_many_and_so_many_times() {
+    fn a_fault_happens_after_a_number_of_requests_for_a_number_of_times() {
         for (after, times, expected) in [
             (0, None, [true, true, true, true]),
             (2, None, [false, false, true, true]),

@@ -1,4 +1,4 @@
-//! The switches of a running simulator: what it holds, how long it takes, and what it refuses.
+//! The switches of a running simulator: its content, its delays and its refusals.
 
 mod content;
 mod download;
@@ -21,82 +21,83 @@ pub use query::{FailingExports, Parameter, QueryBehaviour, Results, ResultsCompr
 pub use scenario::{Scenario, ScenarioError};
 use scenario::{seconds, seconds_by_query};
 
-/// How the simulated tenant behaves. `Default` is a healthy one.
+/// The behaviour of the simulated tenant. `Default` is a healthy one.
 ///
-/// A change reaches the next request. An export keeps the tenant, the row cap, the preparation time
-/// and the results file it was started with.
+/// A change applies from the next request on. A running export keeps its tenant, row cap,
+/// preparation time and results file.
 ///
 /// As TOML (see [`Scenario`]) each field is a key of the same name, a time is a number of seconds
 /// under a key that ends in `_seconds`, and a query is named by its ID.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Behaviour {
-    /// What the tenant holds.
+    /// The content of the tenant.
     pub tenant: TenantSpec,
-    /// Most rows of any export; more are cut off and the status call answers 206. `None` is no cap.
+    /// The most rows of any export; more are truncated and the status call answers 206. `None` is
+    /// no cap.
     pub row_cap: Option<u64>,
-    /// Row caps of single queries, which win over `row_cap`. Those that answer the same as such a
-    /// query have its cap too.
+    /// Row caps of single queries, which override `row_cap`. Queries with the same rows share their
+    /// cap.
     pub row_caps: BTreeMap<SavedQuery, u64>,
     /// Queries that the credentials may not run: 403 at the start of an export.
     pub forbidden: BTreeSet<SavedQuery>,
-    /// Queries that nobody has saved: 404 at the start of an export.
+    /// Queries that are not saved: 404 at the start of an export.
     pub missing: BTreeSet<SavedQuery>,
-    /// Queries whose exports end in `ERROR`, with the error description to give.
+    /// Queries whose exports end in `ERROR`, with the error description.
     pub failing: BTreeMap<SavedQuery, String>,
-    /// Status calls answered `SUBMITTED` before any other answer.
+    /// The number of status calls that are answered `SUBMITTED` first.
     pub polls_submitted: u32,
-    /// Status calls answered `IN_PROGRESS` after those, before the export may be `COMPLETED`. There
-    /// are more of them while the results file is still being measured.
+    /// The number of status calls that are then answered `IN_PROGRESS`, before the export may be
+    /// `COMPLETED`. There are more of them while the results file is still being measured.
     pub polls_in_progress: u32,
-    /// Shortest time from the start of an export to `COMPLETED`.
+    /// The shortest time from the start of an export to `COMPLETED`.
     #[serde(rename = "preparation_seconds", deserialize_with = "seconds")]
     pub preparation: Duration,
-    /// Shortest times of single queries, which win over `preparation`.
+    /// The shortest times of single queries, which override `preparation`.
     #[serde(rename = "preparations_seconds", deserialize_with = "seconds_by_query")]
     pub preparations: BTreeMap<SavedQuery, Duration>,
-    /// Whether `GET /api/v1/nql/export` starts an export as `POST` does; otherwise it is a 405.
+    /// True if `GET /api/v1/nql/export` starts an export as `POST` does; otherwise it is a 405.
     pub accepts_get_export: bool,
-    /// A status with which the token endpoint refuses everybody.
+    /// The status with which the token endpoint refuses every request.
     pub token_status: Option<u16>,
-    /// How long a new token is accepted, in whole seconds.
+    /// The lifetime of a new token, in whole seconds.
     #[serde(rename = "token_lifetime_seconds", deserialize_with = "seconds")]
     pub token_lifetime: Duration,
-    /// How long a new results link is accepted, in whole seconds.
+    /// The lifetime of a new results link, in whole seconds.
     #[serde(rename = "link_lifetime_seconds", deserialize_with = "seconds")]
     pub link_lifetime: Duration,
-    /// Base URL that results links begin with in place of the file host's own, such as that of a
+    /// The base URL of results links, if it is not the file host's own, for example that of a
     /// [`FaultProxy`](crate::FaultProxy) in front of it.
     pub files_url: Option<String>,
-    /// Most exports that may be started, after which the start is a 429. Counted from the start of
-    /// the simulator; its day does not end.
+    /// The most exports that may be started; further ones get a 429. Counted from the start of the
+    /// simulator; its day does not end.
     pub daily_export_limit: Option<u64>,
-    /// How long `retry-after` asks to wait with that 429, in whole seconds.
+    /// The wait in `retry-after` of that 429, in whole seconds.
     #[serde(rename = "retry_after_seconds", deserialize_with = "seconds")]
     pub retry_after: Duration,
-    /// Most exports that may run at once, after which the start is a 429. An export runs until a
-    /// status call has said its end, and for the lifetime of a link if nobody asks.
+    /// The most exports that may run at the same time; further ones get a 429. An export runs until
+    /// a status call has reported its end, or for the lifetime of a link if no status call comes.
     pub concurrent_exports: Option<u64>,
-    /// How long `retry-after` asks to wait with that 429, in whole seconds.
+    /// The wait in `retry-after` of that 429, in whole seconds.
     #[serde(rename = "concurrent_retry_after_seconds", deserialize_with = "seconds")]
     pub concurrent_retry_after: Duration,
-    /// How `retry-after` is written.
+    /// The form of `retry-after`.
     pub retry_after_form: RetryAfterForm,
-    /// Seconds by which the tenant's clock is ahead of this machine's, in the `Date` header and in
-    /// the dates of `retry-after`.
+    /// The number of seconds by which the tenant's clock is ahead of this machine's, in the `Date`
+    /// header and in the dates of `retry-after`.
     pub clock_offset_seconds: i64,
-    /// Whether a Zstandard results file ends with a checksum of its content.
+    /// True if a Zstandard results file ends with a checksum of its content.
     pub zstd_checksum: bool,
-    /// What is special about a query, by its ID; also makes queries under further IDs.
+    /// The behaviour of single queries, by ID; also adds queries with further IDs.
     pub queries: BTreeMap<String, QueryBehaviour>,
     /// The audit trail.
     pub audit: AuditSpec,
-    /// Requests that are answered otherwise than by the tenant. The first that applies wins.
+    /// Requests that the tenant does not answer normally. The first fault that matches wins.
     pub faults: Vec<Fault>,
 }
 
-/// How a `retry-after` header is written. The source calls it a date and time, HTTP knows seconds
-/// and three forms of date (RFC 9110, sections 5.6.7 and 10.2.3).
+/// The form of a `retry-after` header. Nexthink calls it a date and time; HTTP has seconds and
+/// three forms of date (RFC 9110, sections 5.6.7 and 10.2.3).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryAfterForm {
@@ -111,9 +112,9 @@ pub enum RetryAfterForm {
     Asctime,
     /// `1994-11-06T08:49:37Z`
     Iso8601,
-    /// No such header.
+    /// No header.
     None,
-    /// This text, whatever it means.
+    /// This text, with any meaning.
     Literal(String),
 }
 
@@ -151,7 +152,7 @@ impl Default for Behaviour {
 }
 
 impl Behaviour {
-    /// The query saved under an ID; none if nobody saved one.
+    /// Returns the query saved under an ID; `None` if there is none.
     pub(crate) fn saved_query(&self, query_id: &str) -> Option<SavedQuery> {
         let own = SavedQuery::from_id(query_id);
         if own.is_some_and(|own| self.missing.contains(&own)) {

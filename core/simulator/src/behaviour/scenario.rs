@@ -9,21 +9,24 @@ use serde::{Deserialize, Deserializer, de};
 use super::Behaviour;
 use crate::exports::SavedQuery;
 
-/// A scenario file. Its keys are the fields of [`Behaviour`]; what it leaves out is healthy.
+/// A scenario file. Its keys are the fields of [`Behaviour`]; missing ones have their healthy
+/// defaults.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario;
 
-/// Why a scenario file cannot be used.
+/// The reason why a scenario file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// It is not TOML, or not a scenario. The source says what is wrong, with line and column.
+    /// It is not TOML, or not a scenario. The source has the reason, with line and column.
     #[error("scenario cannot be read")]
     Unreadable(#[from] toml::de::Error),
-    /// A query ID is none of the four and does not say what its rows are.
-    #[error("query {0} of the scenario needs same_as, since it is none of the tenant's own")]
+    /// A query ID is not one of the tenant's own and has no `same_as`.
+    #[error("query {0} of the scenario is not one of the tenant's own; set its same_as")]
     UnknownQuery(String),
-    /// A query has a parameter for a column that is not in its rows.
-    #[error("parameter of query {query} is compared with {column}, which is none of its columns")]
+    /// A query has a parameter for a column that its rows lack.
+    #[error(
+        "parameter of query {query} is compared with {column}, which is not one of its columns"
+    )]
     UnknownColumn {
         /// The ID of the query.
         query: String,
@@ -33,9 +36,10 @@ pub enum ScenarioError {
 }
 
 impl Scenario {
-    /// Reads a scenario.
+    /// Parses a scenario.
     ///
     /// # Errors
+    ///
     /// The text is not a scenario.
     pub fn parse(text: &str) -> Result<Behaviour, ScenarioError> {
         let behaviour: Behaviour = toml::from_str(text)?;
@@ -76,7 +80,7 @@ pub(super) fn seconds_by_query<'de, D: Deserializer<'de>>(
     Ok(times.into_iter().map(|(query, seconds)| (query, seconds.0)).collect())
 }
 
-/// Headers that HTTP can carry.
+/// Headers that are valid in HTTP.
 pub(super) fn headers<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {

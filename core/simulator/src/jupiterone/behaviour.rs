@@ -1,27 +1,28 @@
-//! The switches of a simulated JupiterOne: what it refuses, how long it takes, when it breaks.
+//! The switches of a simulated JupiterOne: its refusals, its delays and its faults.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How the simulated JupiterOne behaves. `Default` is a healthy one.
+/// The behaviour of the simulated JupiterOne. `Default` is a healthy one.
 #[derive(Debug, Clone)]
 pub struct JupiterOneBehaviour {
-    /// How long every answer takes at least.
+    /// The shortest time before every answer.
     pub latency: Duration,
     /// The largest upload in bytes of JSON; a larger one is answered with 413.
     pub max_upload_bytes: usize,
-    /// Whether objects are only counted, by their keys: neither looked at nor kept. For deliveries that
-    /// are larger than its memory.
+    /// True if objects are only counted by their keys, not checked or kept. For deliveries that are
+    /// larger than the memory.
     pub only_counts: bool,
-    /// Keys of objects that are not acceptable: an upload with one of them is answered with 400.
+    /// Keys of unacceptable objects: an upload with one of them is answered with 400.
     pub refused_keys: BTreeSet<String>,
-    /// Whether a second job of the same source and scope is answered with 409 while one awaits uploads.
+    /// True if a second job of the same source and scope is answered with 409 while one awaits
+    /// uploads.
     pub one_job_at_a_time: bool,
     /// The state in which a finalized job ends; only `FINISHED` changes the graph.
     pub ends_as: &'static str,
-    /// What goes wrong.
+    /// The faults.
     pub faults: Vec<JobFault>,
-    /// When it falls silent, if ever.
+    /// The point from which no request is answered, if any.
     pub silence: Option<Silence>,
 }
 
@@ -40,17 +41,17 @@ impl Default for JupiterOneBehaviour {
     }
 }
 
-/// From some request on nothing is answered any more, whatever the call.
+/// A point from which no request is answered, whatever the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Silence {
-    /// How many more requests are answered.
+    /// The number of requests that are still answered.
     pub after: u32,
-    /// Whether the first one that is not answered is carried out all the same.
+    /// True if the first unanswered request is still carried out.
     pub hears_one: bool,
 }
 
 impl Silence {
-    /// What happens to the next request; nothing while there are answers.
+    /// Returns the effect on the next request; `None` while requests are answered.
     pub(super) fn strike(&mut self) -> Option<JobFaultKind> {
         if self.after > 0 {
             self.after -= 1;
@@ -61,55 +62,55 @@ impl Silence {
     }
 }
 
-/// Something that goes wrong with some calls.
+/// A fault of some calls.
 #[derive(Debug, Clone)]
 pub struct JobFault {
-    /// With which call.
+    /// The call.
     pub call: JobCall,
-    /// How many of these calls still work before.
+    /// The number of these calls that still work before.
     pub after: u32,
-    /// With how many of them it goes wrong then.
+    /// The number of these calls that fail then.
     pub times: u32,
-    /// What goes wrong.
+    /// The effect.
     pub kind: JobFaultKind,
 }
 
-/// What goes wrong with a call.
+/// The effect of a fault on a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobFaultKind {
-    /// It is answered with this status and not carried out.
+    /// Answered with this status and not carried out.
     Status(u16),
-    /// It is answered with 429 and this many seconds to wait.
+    /// Answered with 429 and this many seconds to wait.
     Throttled(u64),
-    /// It is carried out, and the answer never comes.
+    /// Carried out, but the answer never comes.
     LostAnswer,
-    /// It is not carried out, and no answer comes.
+    /// Not carried out, and no answer comes.
     Unheard,
-    /// It is not carried out, and answered with 200 and JSON that is not about the job.
+    /// Not carried out, and answered with 200 and JSON that is not about the job.
     AnswersOk,
-    /// It is not carried out, and answered with this status and a page to log in on, as by a proxy.
+    /// Not carried out, and answered with this status and a login page, as by a proxy.
     WebPage(u16),
-    /// It is not carried out, and answered with 200 and the job as it is.
+    /// Not carried out, and answered with 200 and the unchanged job.
     StoresNothing,
-    /// The job is ended as aborted first.
+    /// The job is aborted first.
     JobEnded,
 }
 
 /// The calls of the synchronization interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum JobCall {
-    /// Creating a job.
+    /// Create a job.
     Create,
-    /// Asking for a job.
+    /// Get a job.
     Get,
-    /// Uploading entities.
+    /// Upload entities.
     Entities,
-    /// Uploading relationships.
+    /// Upload relationships.
     Relationships,
-    /// Writing to the job's log.
+    /// Write to the job's log.
     Events,
-    /// Finalizing.
+    /// Finalize a job.
     Finalize,
-    /// Giving up.
+    /// Abort a job.
     Abort,
 }

@@ -1,4 +1,4 @@
-//! What a simulated JupiterOne keeps, and what a job with `DIFF` makes of it.
+//! The graph of a simulated JupiterOne, and the effect of a job with `DIFF` on it.
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -14,7 +14,7 @@ pub struct KeptGraph {
     pub relationships: BTreeMap<String, Value>,
 }
 
-/// What a job did.
+/// The changes of a job.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Changes {
     pub(super) entities: Counts,
@@ -23,7 +23,7 @@ pub(super) struct Changes {
     pub(super) create_errors: u64,
 }
 
-/// What a job did to one kind of objects.
+/// The changes of a job to one kind of objects.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
     pub(super) created: u64,
@@ -32,11 +32,12 @@ pub(super) struct Counts {
 }
 
 impl KeptGraph {
-    /// Takes over what was uploaded; deletes what was not, but for the partial types.
+    /// Applies an upload: keeps what was uploaded, and deletes everything else except objects of
+    /// the partial types.
     pub(super) fn take_over(&mut self, uploaded: Self, partial: &BTreeSet<String>) -> Changes {
         let mut changes = Changes::default();
         let is_kept = |kept: &Value, uploaded: Option<&Value>| {
-            uploaded.is_some() || kept["_type"].as_str().is_some_and(|it| partial.contains(it))
+            uploaded.is_some() || kept["_type"].as_str().is_some_and(|kind| partial.contains(kind))
         };
         let before = self.entities.len();
         self.entities.retain(|key, kept| is_kept(kept, uploaded.entities.get(key)));
@@ -45,7 +46,7 @@ impl KeptGraph {
 
         let mut sound = uploaded.relationships;
         let n_uploaded = sound.len();
-        sound.retain(|_, it| ends_exist(it, &self.entities));
+        sound.retain(|_, relationship| ends_exist(relationship, &self.entities));
         changes.create_errors = (n_uploaded - sound.len()) as u64;
         let before = self.relationships.len();
         let entities = &self.entities;
@@ -73,8 +74,8 @@ fn put(kept: &mut BTreeMap<String, Value>, new: BTreeMap<String, Value>, counts:
     }
 }
 
-/// Whether the ends of a relationship are there. Of a mapped one that is its source: its target is looked up
-/// later on, in the whole account.
+/// Returns true if the ends of a relationship exist. For a mapped one only the source counts:
+/// JupiterOne looks the target up later, in the whole account.
 fn ends_exist(relationship: &Value, entities: &BTreeMap<String, Value>) -> bool {
     let exists = |end: &Value| end.as_str().is_some_and(|key| entities.contains_key(key));
     match relationship.get("_mapping") {
@@ -83,15 +84,16 @@ fn ends_exist(relationship: &Value, entities: &BTreeMap<String, Value>) -> bool 
     }
 }
 
-/// How many objects an upload has. In a text of an object the quotation marks would be escaped.
+/// Counts the objects of an upload. Inside a text the quotation marks would be escaped.
 pub(super) fn count_keys(json: &[u8]) -> u64 {
     const KEY: &[u8] = b"\"_key\":";
-    json.windows(KEY.len()).filter(|it| it == &KEY).count() as u64
+    json.windows(KEY.len()).filter(|window| window == &KEY).count() as u64
 }
 
-/// Why an object is not acceptable, by the rules of the interface: a key, a type and a class; no property
-/// of ours that begins with an underscore; values that are plain or lists of one plain kind.
-pub(super) fn fault_of(object: &Value) -> Option<&'static str> {
+/// Returns the reason why the interface rejects an object: it needs a key, a type and a class; none
+/// of our properties may begin with an underscore; values must be scalars or lists of one scalar
+/// kind.
+pub(super) fn object_defect(object: &Value) -> Option<&'static str> {
     const KNOWN: [&str; 7] =
         ["_key", "_type", "_class", "_fromEntityKey", "_toEntityKey", "_rawData", "_mapping"];
     let Some(members) = object.as_object() else { return Some("an object is expected") };
@@ -108,7 +110,7 @@ pub(super) fn fault_of(object: &Value) -> Option<&'static str> {
             _ if name == "_mapping" => is_mapping(value),
             Value::Array(items) => {
                 let kind = std::mem::discriminant(items.first().unwrap_or(&Value::Null));
-                items.iter().all(|it| !it.is_object() && std::mem::discriminant(it) == kind)
+                items.iter().all(|item| !item.is_object() && std::mem::discriminant(item) == kind)
             }
             Value::Object(_) => false,
             _ => true,
@@ -120,14 +122,14 @@ pub(super) fn fault_of(object: &Value) -> Option<&'static str> {
     None
 }
 
-/// Whether this is a list of named records.
+/// Returns true for a list of named records.
 fn is_raw_data(value: &Value) -> bool {
-    let is_record = |it: &Value| it["name"].is_string() && it["rawData"].is_object();
+    let is_record = |record: &Value| record["name"].is_string() && record["rawData"].is_object();
     value.as_array().is_some_and(|records| !records.is_empty() && records.iter().all(is_record))
 }
 
-/// Whether this says from which entity a mapped relationship goes which way, and by which properties its
-/// target is found.
+/// Returns true if the value names the source entity and the direction of a mapped relationship,
+/// and the properties by which its target is found.
 fn is_mapping(value: &Value) -> bool {
     let is_way = matches!(value["relationshipDirection"].as_str(), Some("FORWARD" | "REVERSE"));
     let target = &value["targetEntity"];

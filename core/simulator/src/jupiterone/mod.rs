@@ -1,7 +1,7 @@
 //! A simulated JupiterOne: the synchronization interface over real HTTP, with the graph behind it.
 //!
-//! It checks what is uploaded by the rules of the interface, not by the data model. It offers the mode
-//! `DIFF` alone, and keeps everything in memory.
+//! It checks uploads by the rules of the interface, not by the data model. It supports only the
+//! mode `DIFF`, and keeps everything in memory.
 
 mod behaviour;
 mod graph;
@@ -29,16 +29,16 @@ pub use graph::KeptGraph;
 pub use state::{JobRequest, JobView};
 use state::{Refusal, State};
 
-/// Where the simulated JupiterOne listens and whom it lets in.
+/// The address and the credentials of the simulated JupiterOne.
 #[derive(Clone)]
 pub struct JupiterOneConfig {
-    /// Its address; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free one.
     pub address: SocketAddr,
-    /// The one known account.
+    /// The only known account.
     pub account: String,
     /// Its API key.
     pub api_key: String,
-    /// How it behaves at first.
+    /// The initial behaviour.
     pub behaviour: JupiterOneBehaviour,
 }
 
@@ -77,7 +77,8 @@ impl JupiterOne {
     /// Listens until it is dropped.
     ///
     /// # Errors
-    /// An address that cannot be listened on.
+    ///
+    /// The address is not available.
     pub async fn start(config: JupiterOneConfig) -> io::Result<Self> {
         let listener = TcpListener::bind(config.address).await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -91,22 +92,22 @@ impl JupiterOne {
         Ok(Self { state, url, listener })
     }
 
-    /// Its base URL, `http://address:port` without a slash at the end.
+    /// The base URL, `http://address:port` without a trailing slash.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Changes how it behaves from the next request on.
+    /// Changes the behaviour from the next request on.
     pub fn update(&self, change: impl FnOnce(&mut JupiterOneBehaviour)) {
         change(&mut self.state.shared().behaviour);
     }
 
-    /// What it keeps for a source, such as `api`, and its scope or integration instance.
+    /// The graph of a source, such as `api`, and its scope or integration instance.
     pub fn graph(&self, source: &str, scope: &str) -> KeptGraph {
         self.state.shared().graphs.get(&format!("{source} {scope}")).cloned().unwrap_or_default()
     }
 
-    /// Forgets everything it keeps, as if somebody had deleted it by hand.
+    /// Deletes all graphs, as an administrator could.
     pub fn clear(&self) {
         self.state.shared().graphs.clear();
     }
@@ -116,18 +117,19 @@ impl JupiterOne {
         self.state.shared().views()
     }
 
-    /// All requests that were let in, oldest first.
+    /// All authorized requests, oldest first.
     pub fn requests(&self) -> Vec<JobRequest> {
         self.state.shared().requests.clone()
     }
 
-    /// How many requests will never be answered. Those of them that are carried out have been.
+    /// The number of requests that will never be answered. Those of them that are carried out have
+    /// been.
     pub fn unanswered(&self) -> usize {
         self.state.shared().unanswered
     }
 
-    /// The most uploads that were under way at a time.
-    pub fn most_uploads_in_flight(&self) -> usize {
+    /// The most uploads that were in flight at the same time.
+    pub fn max_uploads_in_flight(&self) -> usize {
         self.state.shared().most_in_flight
     }
 }
@@ -159,7 +161,7 @@ async fn call_job(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let part = |name: &str| path.iter().find(|(it, _)| it == name).map_or("", |(_, value)| value);
+    let part = |name: &str| path.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
     let call = match (method, part("call")) {
         (Method::GET, _) => JobCall::Get,
         (_, "entities") => JobCall::Entities,
@@ -172,7 +174,7 @@ async fn call_job(
     answer(&state, call, part("id"), &headers, &body).await
 }
 
-/// Lets the caller in, lets the fault strike, carries the call out.
+/// Checks the credentials, applies the fault, and carries out the call.
 async fn answer(
     state: &State,
     call: JobCall,
@@ -192,7 +194,9 @@ async fn answer(
         let correlation_id = headers.get("JupiterOne-Correlation-Id");
         shared.requests.push(JobRequest {
             call,
-            correlation_id: correlation_id.and_then(|it| it.to_str().ok()).map(ToOwned::to_owned),
+            correlation_id: correlation_id
+                .and_then(|value| value.to_str().ok())
+                .map(ToOwned::to_owned),
             sent_bytes: body.len(),
             json_bytes: json.len(),
         });
@@ -220,7 +224,7 @@ async fn answer(
         }
         Some(JobFaultKind::StoresNothing) => carry_out(state, JobCall::Get, id, &json),
         Some(JobFaultKind::JobEnded) => {
-            // That the job is there is seen by the call itself.
+            // The call itself fails if the job does not exist.
             drop(state.shared().abort(id));
             carry_out(state, call, id, &json)
         }
@@ -233,7 +237,7 @@ async fn never_answer(state: &State) -> Response {
     std::future::pending().await
 }
 
-/// Counts an upload out, also when its connection broke.
+/// Counts an upload as finished, even when its connection broke.
 struct Leaving<'a> {
     state: &'a State,
     is_upload: bool,
@@ -261,9 +265,11 @@ fn carry_out(state: &State, call: JobCall, id: &str, json: &[u8]) -> Response {
     let done = match call {
         JobCall::Create => shared.create(&body),
         JobCall::Get => shared.ask(id),
-        JobCall::Entities => objects(&body, "entities").and_then(|it| shared.upload(id, call, it)),
+        JobCall::Entities => {
+            objects(&body, "entities").and_then(|objects| shared.upload(id, call, objects))
+        }
         JobCall::Relationships => {
-            objects(&body, "relationships").and_then(|it| shared.upload(id, call, it))
+            objects(&body, "relationships").and_then(|objects| shared.upload(id, call, objects))
         }
         JobCall::Events => shared.log(id, &body),
         JobCall::Finalize => shared.finalize(id, &body),
@@ -279,14 +285,14 @@ fn objects(body: &Value, name: &str) -> Result<Vec<Value>, Refusal> {
     let Some(objects) = body[name].as_array() else {
         return Err((400, "ENTITY_IS_NOT_ARRAY", "an array is expected"));
     };
-    match objects.iter().find_map(graph::fault_of) {
+    match objects.iter().find_map(graph::object_defect) {
         Some(fault) => Err((400, "VALIDATION_FAILED", fault)),
         None => Ok(objects.clone()),
     }
 }
 
 fn refuse_stranger(state: &State, headers: &HeaderMap) -> Option<Refusal> {
-    let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if header(AUTHORIZATION.as_str()) != Some(&format!("Bearer {}", state.api_key)) {
         return Some((401, "UNAUTHORIZED", "the API key is not known"));
     }
@@ -299,7 +305,7 @@ fn refuse_stranger(state: &State, headers: &HeaderMap) -> Option<Refusal> {
 }
 
 fn decompressed(headers: &HeaderMap, body: &Bytes) -> Option<Vec<u8>> {
-    if headers.get(CONTENT_ENCODING).is_none_or(|it| it != "gzip") {
+    if headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding != "gzip") {
         return Some(body.to_vec());
     }
     let mut json = Vec::new();

@@ -1,4 +1,4 @@
-//! What the handlers share: the jobs, the graph, and a record of every request.
+//! The state that the handlers share: the jobs, the graph, and a record of every request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,25 +8,25 @@ use serde_json::{Value, json};
 use super::behaviour::{JobCall, JobFaultKind, JupiterOneBehaviour, Silence};
 use super::graph::{Changes, KeptGraph};
 
-/// A request as the simulated JupiterOne saw it.
+/// A request that the simulated JupiterOne received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRequest {
-    /// Which call.
+    /// The call.
     pub call: JobCall,
-    /// The correlation id that came with it.
+    /// The correlation id of the request.
     pub correlation_id: Option<String>,
-    /// Bytes of the body as they came.
+    /// The size of the body as sent, in bytes.
     pub sent_bytes: usize,
-    /// Bytes of the body after decompression.
+    /// The size of the body after decompression, in bytes.
     pub json_bytes: usize,
 }
 
-/// A job for whoever looks on.
+/// The public view of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobView {
-    /// Its id.
+    /// The ID.
     pub id: String,
-    /// Where it stands.
+    /// The status.
     pub status: String,
     /// The types that were declared partial.
     pub partial_types: Vec<String>,
@@ -45,8 +45,8 @@ pub(super) struct Job {
     scope: String,
     ignore_duplicates: bool,
     uploaded: KeptGraph,
-    /// Entities and relationships that were uploaded and are not in `uploaded`: they were counted only, or
-    /// the graph has them.
+    /// The number of uploaded entities and relationships that are not in `uploaded`: they were only
+    /// counted, or the graph has them.
     counted: [u64; 2],
     changes: Changes,
 }
@@ -68,7 +68,7 @@ pub(super) struct Shared {
     pub(super) unanswered: usize,
 }
 
-/// Why a call is refused: status, code, message.
+/// The refusal of a call: status, code, message.
 pub(super) type Refusal = (u16, &'static str, &'static str);
 
 const ENDED: Refusal = (400, "JOB_NOT_AWAITING_UPLOADS", "the job does not await uploads");
@@ -94,13 +94,14 @@ impl State {
 }
 
 impl Shared {
-    /// The fault that strikes this call, if any does.
+    /// Returns the fault of this call, if there is one.
     pub(super) fn strike(&mut self, call: JobCall) -> Option<JobFaultKind> {
         let silence = self.behaviour.silence.as_mut().and_then(Silence::strike);
         if silence.is_some() {
             return silence;
         }
-        let fault = self.behaviour.faults.iter_mut().find(|it| it.call == call && it.times > 0)?;
+        let fault =
+            self.behaviour.faults.iter_mut().find(|fault| fault.call == call && fault.times > 0)?;
         if fault.after > 0 {
             fault.after -= 1;
             return None;
@@ -120,12 +121,13 @@ impl Shared {
         let (Some(scope), None) = (text(needed), text(forbidden)) else {
             return Err((400, "BAD_REQUEST", "scope and instance do not fit the source"));
         };
-        // Without a mode it is DIFF.
-        if text("syncMode").is_some_and(|it| it != "DIFF") {
+        // The default mode is DIFF.
+        if text("syncMode").is_some_and(|mode| mode != "DIFF") {
             return Err((400, "BAD_REQUEST", "the mode is not simulated"));
         }
-        let is_taken = |it: &Job| it.scope == scope && it.source == source && it.is_open();
-        if self.behaviour.one_job_at_a_time && self.jobs.iter().any(is_taken) {
+        let is_conflicting =
+            |job: &Job| job.scope == scope && job.source == source && job.is_open();
+        if self.behaviour.one_job_at_a_time && self.jobs.iter().any(is_conflicting) {
             return Err((409, "JOB_ACTIVE", "another job is active"));
         }
         let view = JobView {
@@ -150,7 +152,7 @@ impl Shared {
         Ok(description)
     }
 
-    /// A job's state; asking moves a finalized one on.
+    /// Returns a job's state; each request for it moves a finalized job on.
     pub(super) fn ask(&mut self, id: &str) -> Result<Value, Refusal> {
         let ends_as = self.behaviour.ends_as;
         let job = self.job(id)?;
@@ -172,7 +174,10 @@ impl Shared {
         objects: Vec<Value>,
     ) -> Result<Value, Refusal> {
         let refused = &self.behaviour.refused_keys;
-        if objects.iter().any(|it| it["_key"].as_str().is_some_and(|key| refused.contains(key))) {
+        if objects
+            .iter()
+            .any(|object| object["_key"].as_str().is_some_and(|key| refused.contains(key)))
+        {
             return Err((400, "VALIDATION_FAILED", "an object is not acceptable"));
         }
         let job = self.awaiting(id)?;
@@ -182,17 +187,18 @@ impl Shared {
         }
         let uploaded = &mut job.uploaded;
         let list = if is_entity { &mut uploaded.entities } else { &mut uploaded.relationships };
-        let key = |it: &Value| it["_key"].as_str().unwrap_or_default().to_owned();
-        let repeated = objects.iter().filter(|it| list.contains_key(&key(it))).count() as u64;
+        let key = |object: &Value| object["_key"].as_str().unwrap_or_default().to_owned();
+        let repeated =
+            objects.iter().filter(|object| list.contains_key(&key(object))).count() as u64;
         if repeated > 0 && !job.ignore_duplicates {
             return Err((400, "DUPLICATE_KEY", "a key was uploaded before"));
         }
         job.view.repeated += repeated;
-        list.extend(objects.into_iter().map(|it| (key(&it), it)));
+        list.extend(objects.into_iter().map(|object| (key(&object), object)));
         Ok(job.description())
     }
 
-    /// An upload of which the objects are not kept.
+    /// Counts an upload whose objects are not kept.
     pub(super) fn count(
         &mut self,
         id: &str,
@@ -210,7 +216,9 @@ impl Shared {
             return Err((400, "BAD_REQUEST", "the job has no log"));
         }
         let events = body["events"].as_array().into_iter().flatten();
-        job.view.events.extend(events.filter_map(|it| it["name"].as_str().map(ToOwned::to_owned)));
+        job.view
+            .events
+            .extend(events.filter_map(|event| event["name"].as_str().map(ToOwned::to_owned)));
         Ok(json!({}))
     }
 
@@ -218,7 +226,7 @@ impl Shared {
         let ends_well = self.behaviour.ends_as == "FINISHED";
         let types = body["partialDatasets"]["types"].as_array().into_iter().flatten();
         let partial: BTreeSet<_> =
-            types.filter_map(|it| it.as_str().map(ToOwned::to_owned)).collect();
+            types.filter_map(|name| name.as_str().map(ToOwned::to_owned)).collect();
         let job = self.awaiting(id)?;
         job.view.partial_types = partial.iter().cloned().collect();
         "FINALIZE_PENDING".clone_into(&mut job.view.status);
@@ -230,7 +238,7 @@ impl Shared {
             let changes = self.graphs.entry(graph).or_default().take_over(uploaded, &partial);
             self.job(id)?.changes = changes;
         }
-        self.job(id).map(|it| it.description())
+        self.job(id).map(|job| job.description())
     }
 
     pub(super) fn abort(&mut self, id: &str) -> Result<Value, Refusal> {
@@ -241,11 +249,11 @@ impl Shared {
     }
 
     pub(super) fn views(&self) -> Vec<JobView> {
-        self.jobs.iter().map(|it| it.view.clone()).collect()
+        self.jobs.iter().map(|job| job.view.clone()).collect()
     }
 
     fn job(&mut self, id: &str) -> Result<&mut Job, Refusal> {
-        self.jobs.iter_mut().find(|it| it.view.id == id).ok_or(UNKNOWN)
+        self.jobs.iter_mut().find(|job| job.view.id == id).ok_or(UNKNOWN)
     }
 
     fn awaiting(&mut self, id: &str) -> Result<&mut Job, Refusal> {
@@ -259,7 +267,7 @@ impl Job {
         self.view.status == "AWAITING_UPLOADS"
     }
 
-    /// The job as the interface describes it, before anything that asking for it changes.
+    /// Describes the job as the interface does, before this request changes it.
     fn description(&self) -> Value {
         let is_api = self.source == "api";
         let (entities, relationships) = (&self.changes.entities, &self.changes.relationships);

@@ -13,7 +13,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::clock::retry_after;
-use super::request::{Asked, Granted, RequestedCompression, error, is_authorized, read_post};
+use super::request::{
+    Granted, RequestedCompression, RequestedQuery, error, is_authorized, read_post,
+};
 use super::state::{Export, Progress, Shared, State};
 use super::stream::measure;
 use crate::behaviour::ResultsCompression;
@@ -45,13 +47,13 @@ pub(crate) async fn start_by_get(
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let parameter = |name| parameters.get(name).map(String::as_str);
-    match Asked::new(parameter("queryId"), parameter("compression"), BTreeMap::new()) {
+    match RequestedQuery::new(parameter("queryId"), parameter("compression"), BTreeMap::new()) {
         Ok(asked) => start(&state, &asked),
         Err(message) => error(StatusCode::BAD_REQUEST, 400, message),
     }
 }
 
-fn start(state: &Arc<State>, asked: &Asked) -> Response {
+fn start(state: &Arc<State>, asked: &RequestedQuery) -> Response {
     let now = state.now();
     let mut shared = state.shared();
     let mut granted = match asked.grant(&mut shared) {
@@ -59,7 +61,7 @@ fn start(state: &Arc<State>, asked: &Asked) -> Response {
         Err(refusal) => return refusal,
     };
     let today = state.clock.calendar(shared.behaviour.clock_offset_seconds);
-    Asked::add_audit_table(&mut granted, &shared.behaviour, today);
+    RequestedQuery::add_audit_table(&mut granted, &shared.behaviour, today);
     let n_exports: u64 = shared.requests.exports.values().sum();
     if shared.behaviour.daily_export_limit.is_some_and(|limit| n_exports >= limit) {
         return too_many(state, &shared, shared.behaviour.retry_after);
@@ -70,7 +72,7 @@ fn start(state: &Arc<State>, asked: &Asked) -> Response {
     }
     let requests = &mut shared.requests;
     *requests.exports.entry(asked.counted_query(&granted)).or_default() += 1;
-    requests.most_running_exports = requests.most_running_exports.max(n_running);
+    requests.max_running_exports = requests.max_running_exports.max(n_running);
     let starts = requests.export_starts.entry(asked.query_id.clone()).or_default();
     let n_before = starts.values().sum();
     *starts.entry(granted.value.clone()).or_default() += 1;
@@ -88,7 +90,7 @@ fn start(state: &Arc<State>, asked: &Asked) -> Response {
 
 fn new_export(
     shared: &mut Shared,
-    asked: &Asked,
+    asked: &RequestedQuery,
     granted: Granted,
     n_before: u64,
     now: Duration,
@@ -126,14 +128,14 @@ fn too_many(state: &State, shared: &Shared, wait: Duration) -> Response {
     let now = state.clock.calendar(shared.behaviour.clock_offset_seconds);
     let mut answer = StatusCode::TOO_MANY_REQUESTS.into_response();
     let when = retry_after(&shared.behaviour.retry_after_form, now, wait);
-    // A text that no header can carry is left out.
+    // A text that is no valid header value is left out.
     if let Some(when) = when.and_then(|when| HeaderValue::try_from(when).ok()) {
         answer.headers_mut().insert(RETRY_AFTER, when);
     }
     answer
 }
 
-/// Measures the results file on a thread of its own; the export is complete only after that.
+/// Measures the results file on its own thread; the export is complete only after that.
 fn prepare(state: Arc<State>, name: String, export: Export) {
     tokio::task::spawn_blocking(move || {
         match measure(&state, &export) {
@@ -142,7 +144,8 @@ fn prepare(state: Arc<State>, name: String, export: Export) {
                     export.file = Some(file);
                 }
             }
-            // Only a stopping simulator interrupts the measuring; nobody asks for the export again.
+            // Only a stopping simulator interrupts the measurement, and then no client waits for
+            // it.
             Err(error) => tracing::debug!(name, %error, "export was not prepared"),
         }
     });

@@ -48,7 +48,7 @@ pub(crate) async fn engines(
     })
 }
 
-/// The logs one after the other, or the documented error if they cannot be had.
+/// The logs one after the other, or the documented error if one is unreachable.
 fn answer(
     state: &State,
     headers: &HeaderMap,

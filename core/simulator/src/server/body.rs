@@ -1,4 +1,4 @@
-//! Bodies that do not come as fast or as whole as they could.
+//! Bodies that come more slowly or less completely than possible.
 
 use std::io;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use crate::behaviour::Pace;
 /// The bytes of a body.
 pub(crate) type Pieces = BoxStream<'static, io::Result<Bytes>>;
 
-/// Ends a body after so many bytes by closing the connection. All of them are sent, none further.
+/// Ends a body after this many bytes by closing the connection. All of them are sent, and none
+/// after them.
 pub(crate) fn cut(pieces: Pieces, at: u64, wire: Wire) -> Pieces {
     let first = stream::unfold((pieces, at), |(mut pieces, left)| async move {
         if left == 0 {
@@ -26,7 +27,7 @@ pub(crate) fn cut(pieces: Pieces, at: u64, wire: Wire) -> Pieces {
         let left = left - piece.as_ref().map_or(0, |bytes| bytes.len() as u64);
         Some((piece, (pieces, left)))
     });
-    // The HTTP server sends what it holds while it waits for the rest, which does not come.
+    // The HTTP server sends its buffer while it waits for the rest, which does not come.
     let closing = stream::once(async move {
         wire.close_after_flush();
         std::future::pending().await
@@ -34,7 +35,7 @@ pub(crate) fn cut(pieces: Pieces, at: u64, wire: Wire) -> Pieces {
     first.chain(closing).boxed()
 }
 
-/// Gives a body in pieces with a pause before each.
+/// Sends a body in pieces with a pause before each.
 pub(crate) fn slow_down(pieces: Pieces, pace: &Pace) -> Pieces {
     let (size, pause): (usize, Duration) = (pace.bytes.max(1), pace.pause);
     let start = (pieces, BytesMut::new());
@@ -56,7 +57,7 @@ pub(crate) fn slow_down(pieces: Pieces, pace: &Pace) -> Pieces {
     slow.boxed()
 }
 
-/// A stream as the bytes of a body.
+/// Converts a stream to the bytes of a body.
 pub(crate) fn pieces(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Pieces {
     stream.boxed()
 }

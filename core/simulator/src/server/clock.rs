@@ -1,4 +1,4 @@
-//! The tenant's own clock, and the ways to write a date of it.
+//! The tenant's own clock, and the forms of its dates.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use crate::behaviour::RetryAfterForm;
 use crate::row::civil_date;
 
-/// Tells the time since the start, and what a calendar would say. It moves with tokio's time, so a
-/// test that pauses the one pauses the other.
+/// A clock with the time since the start and the calendar time. It follows tokio's time, so a test
+/// that pauses the one pauses the other.
 #[derive(Debug)]
 pub(crate) struct Clock {
     started: Instant,
@@ -31,13 +31,13 @@ impl Clock {
         self.started.elapsed()
     }
 
-    /// Seconds since 1970, by a clock that is so many seconds ahead.
+    /// The seconds since 1970 by a clock that is this many seconds ahead.
     pub(crate) fn calendar(&self, offset_seconds: i64) -> u64 {
         (self.started_at + self.now()).as_secs().saturating_add_signed(offset_seconds)
     }
 }
 
-/// What `retry-after` says when it asks to wait from `now`, in seconds since 1970.
+/// The value of a `retry-after` that requests a wait from `now`, in seconds since 1970.
 pub(crate) fn retry_after(form: &RetryAfterForm, now: u64, wait: Duration) -> Option<String> {
     let then = now.saturating_add(wait.as_secs());
     Some(match form {
@@ -69,7 +69,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Of seconds since 1970.
+    /// Splits seconds since 1970 into the parts of a date.
     pub(crate) fn new(seconds: u64) -> Self {
         let days = seconds / 86_400;
         let (year, month, day) = civil_date(days);
@@ -89,9 +89,10 @@ impl Parts {
         }
     }
 
-    /// The days from 1970 to a date, if there is such a date.
+    /// The days from 1970 to a date, if the date exists.
     pub(crate) fn days_to(year: u64, month: u64, day: u64) -> Option<u64> {
-        // A year is at most so many days, and a date is looked for from the year's first possible one.
+        // No year is longer, so this is at or before the year's first day; the search goes on from
+        // here.
         let first = year.checked_sub(1970)? * 365;
         let leap_days = (year - 1970) / 4 + 1;
         (first..first + 366 + leap_days).find(|days| civil_date(*days) == (year, month, day))
@@ -104,33 +105,33 @@ impl Parts {
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
 pub(crate) fn imf_date(seconds: u64) -> String {
-    let it = Parts::new(seconds);
-    let (day_name, time) = (&it.day_name[..3], it.time_of_day());
-    format!("{day_name}, {:02} {} {:04} {time} GMT", it.day, it.month_name, it.year)
+    let date = Parts::new(seconds);
+    let (day_name, time) = (&date.day_name[..3], date.time_of_day());
+    format!("{day_name}, {:02} {} {:04} {time} GMT", date.day, date.month_name, date.year)
 }
 
 fn rfc850_date(seconds: u64) -> String {
-    let it = Parts::new(seconds);
-    let (day_name, time) = (it.day_name, it.time_of_day());
-    format!("{day_name}, {:02}-{}-{:02} {time} GMT", it.day, it.month_name, it.year % 100)
+    let date = Parts::new(seconds);
+    let (day_name, time) = (date.day_name, date.time_of_day());
+    format!("{day_name}, {:02}-{}-{:02} {time} GMT", date.day, date.month_name, date.year % 100)
 }
 
 fn asctime_date(seconds: u64) -> String {
-    let it = Parts::new(seconds);
-    let (day_name, time) = (&it.day_name[..3], it.time_of_day());
-    format!("{day_name} {} {:2} {time} {:04}", it.month_name, it.day, it.year)
+    let date = Parts::new(seconds);
+    let (day_name, time) = (&date.day_name[..3], date.time_of_day());
+    format!("{day_name} {} {:2} {time} {:04}", date.month_name, date.day, date.year)
 }
 
 /// `Nov  6 08:49:37`, without a year or a zone.
 pub(crate) fn syslog_date(seconds: u64) -> String {
-    let it = Parts::new(seconds);
-    format!("{} {:2} {}", it.month_name, it.day, it.time_of_day())
+    let date = Parts::new(seconds);
+    format!("{} {:2} {}", date.month_name, date.day, date.time_of_day())
 }
 
 /// `1994-11-06T08:49:37`, without a zone.
 pub(crate) fn iso_date(seconds: u64) -> String {
-    let it = Parts::new(seconds);
-    format!("{:04}-{:02}-{:02}T{}", it.year, it.month, it.day, it.time_of_day())
+    let date = Parts::new(seconds);
+    format!("{:04}-{:02}-{:02}T{}", date.year, date.month, date.day, date.time_of_day())
 }
 
 #[cfg(test)]

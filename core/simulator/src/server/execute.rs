@@ -12,15 +12,15 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::clock::{Parts, iso_date};
-use super::request::{Asked, Granted, error, is_authorized, read_post};
+use super::request::{Granted, RequestedQuery, error, is_authorized, read_post};
 use super::state::State;
 use crate::exports::write_rows;
 use crate::tenant::Tenant;
 
-/// What a real tenant gives at most (help of the public PowerShell client).
-const MOST_ROWS: u64 = 1_000;
+/// The most rows that a real tenant returns (help of the public PowerShell client).
+const MAX_ROWS: u64 = 1_000;
 
-/// Dates as an object and rows as arrays.
+/// Version 1: dates as an object and rows as arrays.
 pub(crate) async fn version_1(
     Extract(state): Extract<Arc<State>>,
     headers: HeaderMap,
@@ -41,7 +41,7 @@ pub(crate) async fn version_1(
     Json(answer).into_response()
 }
 
-/// Dates as text and rows as objects.
+/// Version 2: dates as text and rows as objects.
 pub(crate) async fn version_2(
     Extract(state): Extract<Arc<State>>,
     headers: HeaderMap,
@@ -64,20 +64,20 @@ pub(crate) async fn version_2(
 struct Rows {
     query_id: String,
     text: String,
-    /// In seconds since 1970.
+    /// The time of the execution, in seconds since 1970.
     executed_at: u64,
     columns: Vec<String>,
     cells: Vec<Vec<Value>>,
 }
 
 impl Rows {
-    /// What both versions of the answer share.
+    /// The members that both versions of the answer share.
     fn common(&self) -> Value {
         json!({ "queryId": self.query_id, "executedQuery": self.text, "rows": self.cells.len() })
     }
 }
 
-/// The rows, or the answer if that is no JSON.
+/// Returns the rows, or the error answer.
 async fn execute(state: &State, headers: &HeaderMap, body: &Bytes) -> Result<Rows, Response> {
     if !is_authorized(state, headers) {
         return Err(StatusCode::UNAUTHORIZED.into_response());
@@ -93,7 +93,7 @@ async fn execute(state: &State, headers: &HeaderMap, body: &Bytes) -> Result<Row
         let mut granted = asked.grant(&mut shared)?;
         shared.requests.executions += 1;
         let executed_at = state.clock.calendar(shared.behaviour.clock_offset_seconds);
-        Asked::add_audit_table(&mut granted, &shared.behaviour, executed_at);
+        RequestedQuery::add_audit_table(&mut granted, &shared.behaviour, executed_at);
         (granted, shared.tenant(), executed_at)
     };
     let query = granted.selection.query;
@@ -104,7 +104,7 @@ async fn execute(state: &State, headers: &HeaderMap, body: &Bytes) -> Result<Row
             });
         format!("{}{condition} | list {}", query.table(), query.columns().join(", "))
     });
-    // The rows that match may be far apart.
+    // Blocking: the matching rows may be far apart.
     let csv = tokio::task::spawn_blocking(move || first_rows(&tenant, granted)).await;
     let csv = csv.ok().and_then(Result::ok).unwrap_or_default();
     if wants_csv {
@@ -116,13 +116,13 @@ async fn execute(state: &State, headers: &HeaderMap, body: &Bytes) -> Result<Row
     Ok(Rows { query_id: asked.query_id, text, executed_at, columns, cells })
 }
 
-/// As CSV.
+/// Returns the first rows as CSV.
 fn first_rows(tenant: &Tenant, granted: Granted) -> io::Result<Vec<u8>> {
     if let Some(results) = granted.behaviour.results {
         return Ok(results.content.0.to_vec());
     }
     let mut selection = granted.selection;
-    selection.row_cap = Some(selection.row_cap.unwrap_or(MOST_ROWS).min(MOST_ROWS));
+    selection.row_cap = Some(selection.row_cap.unwrap_or(MAX_ROWS).min(MAX_ROWS));
     let mut csv = Vec::new();
     write_rows(tenant, &selection, &mut csv)?;
     Ok(csv)
@@ -132,7 +132,7 @@ fn cells(csv: &[u8]) -> csv::Result<(Vec<String>, Vec<Vec<Value>>)> {
     let mut reader = csv::Reader::from_reader(csv);
     let columns = reader.headers()?.iter().map(ToOwned::to_owned).collect();
     let value = |cell: &str| if cell.is_empty() { Value::Null } else { cell.into() };
-    let rows = reader.records().take(usize::try_from(MOST_ROWS).unwrap_or(usize::MAX));
+    let rows = reader.records().take(usize::try_from(MAX_ROWS).unwrap_or(usize::MAX));
     let cells = rows.map(|row| Ok(row?.iter().map(value).collect()));
     Ok((columns, cells.collect::<csv::Result<_>>()?))
 }

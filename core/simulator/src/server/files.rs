@@ -1,4 +1,4 @@
-//! The file host: results files behind signed links, with S3's refusals.
+//! The file host: results files behind signed links, with S3's errors.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ pub(crate) async fn download(
     answer
 }
 
-/// The export that a link is for, once its file is measured.
+/// The export of a link, once its file is measured.
 fn find(state: &State, uri: &Uri) -> Option<(Export, ResultsFile)> {
     let name = uri.path().split('/').nth(2)?;
     let export = state.shared().exports.get(name)?.clone();
@@ -72,14 +72,14 @@ fn find(state: &State, uri: &Uri) -> Option<(Export, ResultsFile)> {
     Some((export, file))
 }
 
-/// Start and length of what is asked for; none is the whole file without a word about ranges.
+/// The start and length of the requested range; `None` is the whole file.
 #[expect(clippy::result_large_err, reason = "the error is the answer, made once per request")]
 fn asked_range(
     headers: &HeaderMap,
     file: &ResultsFile,
     behaviour: &Download,
 ) -> Result<Option<(u64, u64)>, Response> {
-    // Neither is ever equal to an ETag of the other kind (RFC 9110, section 8.8.3.2).
+    // Strong and weak ETags never compare equal here (RFC 9110, section 8.8.3.2).
     let known = match behaviour.etag {
         Etag::Strong => Some(file.etag.as_str()),
         Etag::Weak => Some(""),
@@ -109,7 +109,7 @@ fn asked_range(
     })
 }
 
-/// Everything but the body. `number` counts the downloads.
+/// The status and headers. `number` counts the downloads.
 fn head(
     file: &ResultsFile,
     behaviour: &Download,
@@ -117,7 +117,7 @@ fn head(
     number: u64,
 ) -> Response {
     let mut answer = StatusCode::OK.into_response();
-    // What HTTP cannot carry is left out; a scenario file has been checked for it.
+    // Invalid header values are left out; a scenario file has been checked for them.
     let mut insert = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::try_from(value) {
             answer.headers_mut().insert(name, value);
@@ -153,19 +153,19 @@ fn head(
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     if behaviour.announced_length == AnnouncedLength::None {
-        // The HTTP server ends a body of unknown length with the connection if it speaks 1.0.
+        // An HTTP/1.0 server ends a body of unknown length with the connection.
         *answer.version_mut() = Version::HTTP_10;
     }
     answer
 }
 
-/// The body up to where the connection is to close early, if it is.
+/// Cuts the body at the point where the connection is to close early, if it is.
 fn shorten(body: Pieces, behaviour: &Download, length: u64, number: u64, wire: Wire) -> Pieces {
-    let cut_at = behaviour.cut.as_ref().filter(|cut| cut.times.is_none_or(|it| number <= it));
+    let cut_at = behaviour.cut.as_ref().filter(|cut| cut.times.is_none_or(|times| number <= times));
     let cut_at = cut_at.map(|cut| cut.at);
     match (cut_at, &behaviour.announced_length) {
         (Some(at), _) if at < length => cut(body, at, wire),
-        // There is nothing more to send, though more was announced.
+        // The body is complete, though a larger length was announced.
         (_, AnnouncedLength::Literal(bytes)) if *bytes > length => cut(body, length, wire),
         _ => body,
     }
@@ -187,12 +187,12 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The range cannot be served since it starts after the end.
+/// The range starts after the end of the file.
 #[derive(Debug, PartialEq, Eq)]
 struct Unsatisfiable;
 
-/// Start and length of the one range asked for; `None` answers with the whole file, as a server may
-/// for several ranges, a suffix, or what it does not understand (RFC 9110, section 14.2).
+/// The start and length of a single range; `None` answers with the whole file, as a server may for
+/// several ranges, a suffix, or an unknown form (RFC 9110, section 14.2).
 fn parse_range(header: &str, bytes: u64) -> Result<Option<(u64, u64)>, Unsatisfiable> {
     let Some((start, end)) = header.strip_prefix("bytes=").and_then(|range| range.split_once('-'))
     else {
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_range_is_understood_and_anything_else_gives_the_whole_file() {
+    fn one_range_is_served_and_any_other_form_gets_the_whole_file() {
         for (header, expected) in [
             ("bytes=0-", Ok(Some((0, 100)))),
             ("bytes=40-", Ok(Some((40, 60)))),

@@ -1,4 +1,4 @@
-//! What every request passes first: it is recorded, and may meet a scripted fault.
+//! The first stage of every request: it is recorded, and may meet a scripted fault.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use super::state::{Shared, State};
 use super::wire::Wire;
 use crate::behaviour::{Answer, FaultAction, FaultPoint};
 
-/// Most bytes of a request body; the API's own requests are a thousandth of it.
-const MOST_BODY_BYTES: usize = 1024 * 1024;
+/// The most bytes of a request body; the API's own requests have a thousandth of it.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// Of the API and the token endpoint.
+/// Passes requests of the API and the token endpoint.
 pub(crate) async fn pass(
     Extract(state): Extract<Arc<State>>,
     ConnectInfo(wire): ConnectInfo<Wire>,
@@ -46,7 +46,7 @@ pub(crate) async fn pass(
     answer
 }
 
-/// Of the file host.
+/// Passes requests of the file host.
 pub(crate) async fn pass_to_files(
     Extract(state): Extract<Arc<State>>,
     ConnectInfo(wire): ConnectInfo<Wire>,
@@ -69,7 +69,7 @@ async fn record(
     request: Request,
 ) -> Result<(Parts, Bytes), Response> {
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MOST_BODY_BYTES).await else {
+    let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
         return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
     };
     let recorded = RecordedRequest::new(is_for_files, &parts, &body);
@@ -87,7 +87,7 @@ fn api_point(parts: &Parts) -> Option<FaultPoint> {
     }
 }
 
-/// The ID of the query that a request is about, as far as it can be told.
+/// The ID of the requested query, if it can be determined.
 fn query_of_api(
     shared: &Shared,
     point: Option<FaultPoint>,
@@ -156,13 +156,13 @@ async fn meet(
             state.until_stopping().await;
             wire.close();
         }
-        FaultAction::Answer(answer) => return made_up(answer),
+        FaultAction::Answer(answer) => return scripted_response(answer),
         FaultAction::Redirect(target) => {
-            let answer = Answer::of_status(StatusCode::TEMPORARY_REDIRECT.as_u16());
-            return made_up(answer.with_header(LOCATION.as_str(), &target));
+            let answer = Answer::from_status(StatusCode::TEMPORARY_REDIRECT.as_u16());
+            return scripted_response(answer.with_header(LOCATION.as_str(), &target));
         }
         FaultAction::Raw(content) => {
-            // A client that has gone needs no bytes.
+            // A disconnected client needs no bytes.
             _ = wire.send(&content.0).await;
             wire.close();
         }
@@ -175,8 +175,9 @@ async fn meet(
     handled.unwrap_or_else(|| StatusCode::OK.into_response())
 }
 
-/// What HTTP cannot carry of an answer is left out; a scenario file has been checked for it.
-fn made_up(answer: Answer) -> Response {
+/// Builds a scripted answer. Invalid headers are left out; a scenario file has been checked for
+/// them.
+fn scripted_response(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = Response::new(Body::from(answer.body.0));
     *response.status_mut() = status;

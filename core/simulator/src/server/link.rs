@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use crate::row::civil_date;
 
-/// 2026-06-01 00:00:00 UTC in seconds since 1970: what the links call the start of the simulator,
-/// so that they are the same in each run.
+/// 2026-06-01 00:00:00 UTC in seconds since 1970: the start of the simulator according to its
+/// links, so that they are the same in each run.
 const START: u64 = 1_780_272_000;
 
 const SIGNATURE: &str = "&X-Amz-Signature=";
 
-/// Makes and checks results links, and names what must not be guessed.
+/// Makes and checks results links, and derives names that must not be guessable.
 pub(crate) struct LinkSigner {
     key: [u8; 32],
     files_url: String,
 }
 
-/// What is wrong with a link.
+/// The defect of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadLink {
-    /// Signed by somebody else, changed, or not signed at all.
+    /// Signed with another key, changed, or not signed.
     Signature,
     Expired,
 }
@@ -36,8 +36,8 @@ impl LinkSigner {
         blake3::keyed_hash(&self.key, format!("{purpose} {number}").as_bytes()).to_hex().to_string()
     }
 
-    /// A link to `path` that is accepted from `now` for `lifetime`. It begins with `files_url`, or
-    /// with the file host's own address.
+    /// Signs a link to `path` that is valid from `now` for `lifetime`. It begins with `files_url`,
+    /// or with the file host's own address.
     pub(crate) fn sign(
         &self,
         files_url: Option<&str>,
@@ -80,7 +80,7 @@ impl LinkSigner {
     }
 }
 
-/// The value of a query parameter, not decoded.
+/// The raw value of a query parameter.
 fn parameter<'a>(target: &'a str, name: &str) -> Option<&'a str> {
     let (_, query) = target.split_once('?')?;
     query
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_accepted_until_its_lifetime_is_over() {
+    fn a_link_is_valid_until_its_lifetime_ends() {
         let (signer, lifetime) = (signer(), Duration::from_mins(15));
         let signed_at = Duration::from_secs(31 * 86_400 + 59);
         let link = signer.sign(None, "/exports/one.csv", signed_at, lifetime);

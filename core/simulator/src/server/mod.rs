@@ -1,4 +1,4 @@
-//! The simulator as a process part: two listeners, their start and their stop.
+//! The running simulator: two listeners, their start and their stop.
 
 mod api;
 mod audit_trail;
@@ -36,18 +36,18 @@ pub use state::RequestCounts;
 use state::State;
 use wire::{Wire, WireListener};
 
-/// Where the simulator listens and whom it lets in.
+/// The addresses and the credentials of the simulator.
 #[derive(Clone)]
 pub struct SimulatorConfig {
     /// Address of the token endpoint and the NQL API; port 0 takes a free one.
     pub api_address: SocketAddr,
     /// Address of the file host; port 0 takes a free one.
     pub files_address: SocketAddr,
-    /// The one known client ID.
+    /// The only known client ID.
     pub client_id: String,
     /// Its secret.
     pub client_secret: String,
-    /// How the tenant behaves at first.
+    /// The initial behaviour of the tenant.
     pub behaviour: Behaviour,
 }
 
@@ -78,19 +78,19 @@ impl fmt::Debug for SimulatorConfig {
     }
 }
 
-/// Base URLs of a running simulator, `http://address:port` without a slash at the end.
+/// The base URLs of a running simulator, `http://address:port` without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Takes the place of `https://{tenantId}-login.{region}.nexthink.cloud`.
+    /// Replaces `https://{tenantId}-login.{region}.nexthink.cloud`.
     pub login: String,
-    /// Takes the place of `https://{tenantId}.api.{region}.nexthink.cloud`; the same listener.
+    /// Replaces `https://{tenantId}.api.{region}.nexthink.cloud`; the same listener.
     pub api: String,
-    /// Takes the place of the file host that results links name; a port of its own.
+    /// Replaces the file host of results links; its own port.
     pub files: String,
 }
 
-/// A running simulated tenant. Dropping it closes its ports; [`Simulator::stop`] first lets the
-/// open answers finish.
+/// A running simulated tenant. Dropping it closes its ports; [`Simulator::stop`] first lets pending
+/// answers finish.
 #[derive(Debug)]
 pub struct Simulator {
     state: Arc<State>,
@@ -98,14 +98,15 @@ pub struct Simulator {
     listeners: [JoinHandle<()>; 2],
 }
 
-/// How long open answers may take to finish once the simulator is asked to stop.
+/// The time that pending answers have to finish once the simulator stops.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
 impl Simulator {
     /// Opens both listeners and serves until [`Simulator::stop`] or drop.
     ///
     /// # Errors
-    /// An address that cannot be listened on.
+    ///
+    /// An address is not available.
     pub async fn start(config: SimulatorConfig) -> io::Result<Self> {
         let api = TcpListener::bind(config.api_address).await?;
         let files = TcpListener::bind(config.files_address).await?;
@@ -122,44 +123,45 @@ impl Simulator {
         Ok(Self { state, endpoints, listeners })
     }
 
-    /// Where to reach it.
+    /// The base URLs.
     pub const fn endpoints(&self) -> &Endpoints {
         &self.endpoints
     }
 
-    /// Changes how it behaves from the next request on.
+    /// Changes the behaviour from the next request on.
     pub fn update(&self, change: impl FnOnce(&mut Behaviour)) {
         self.state.update(change);
     }
 
-    /// The lines of a trail that the tenant would give for this time, in seconds since 1970-01-01 UTC.
+    /// The lines of a log in a period, in seconds since 1970-01-01 UTC.
     pub fn audit_lines(&self, trail: &SimulatedTrail, from: u64, to: u64) -> Vec<String> {
         self.state.behaviour().audit.lines(trail, from, to)
     }
 
-    /// The rows of the audit trail's table for this time, in seconds since 1970-01-01 UTC: time, account,
-    /// code, message.
+    /// The rows of the audit trail's table in a period, in seconds since 1970-01-01 UTC: time,
+    /// account, code, message.
     pub fn audit_rows(&self, from: u64, to: u64) -> Vec<[String; 4]> {
         self.state.behaviour().audit.rows(from, to)
     }
 
-    /// What the tenant holds now; walks it once.
+    /// Counts the content of the tenant, by generating all of it once.
     pub fn counts(&self) -> TenantCounts {
         Tenant::new(self.state.behaviour().tenant).counts()
     }
 
-    /// The requests that have arrived so far.
+    /// The counts of the requests so far.
     pub fn requests(&self) -> RequestCounts {
         self.state.requests()
     }
 
-    /// What has arrived, the oldest first, for whoever looks for what should not have. Of more than
-    /// 16 MiB the oldest is gone.
+    /// The received requests, the oldest first, for tests that search them for secrets. Beyond 16
+    /// MiB the oldest are dropped.
     pub fn recorded_requests(&self) -> Vec<RecordedRequest> {
         self.state.shared().recording.requests()
     }
 
-    /// Takes no more requests, lets open answers finish for a short while, and closes the ports.
+    /// Accepts no more requests, lets pending answers finish for a short time, and closes the
+    /// ports.
     pub async fn stop(mut self) {
         self.state.begin_stop();
         let deadline = tokio::time::Instant::now() + STOP_GRACE;

@@ -1,4 +1,5 @@
-//! What has arrived, kept for whoever looks for secrets and names in the wrong place.
+//! A record of the received requests, for tests that search them for secrets and names in the wrong
+//! place.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,26 +7,26 @@ use std::fmt;
 use axum::http::request::Parts;
 use bytes::Bytes;
 
-/// Most bytes that are kept.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// The most bytes that are kept.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// A request as it arrived.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RecordedRequest {
-    /// Whether the file host received it, and not the API.
+    /// True if the file host received it, false for the API.
     pub is_for_files: bool,
-    /// Its method.
+    /// The method.
     pub method: String,
-    /// Path and query, not decoded.
+    /// The raw path and query.
     pub target: String,
-    /// Names in lower case and values, in the order of arrival where a name occurs once.
+    /// Names in lower case and values, in the order of arrival if a name occurs once.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// Its body.
+    /// The body.
     pub body: Vec<u8>,
 }
 
 impl fmt::Debug for RecordedRequest {
-    /// Leaves out whatever may be a credential: the query of a signed link, headers, body.
+    /// Omits everything that may be a credential: the query of a signed link, headers, body.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.target.split('?').next().unwrap_or_default();
         formatter
@@ -44,7 +45,9 @@ impl RecordedRequest {
             is_for_files,
             method: parts.method.to_string(),
             target: parts.uri.to_string(),
-            headers: headers.map(|it| (it.0.to_string(), it.1.as_bytes().to_vec())).collect(),
+            headers: headers
+                .map(|header| (header.0.to_string(), header.1.as_bytes().to_vec()))
+                .collect(),
             body: body.to_vec(),
         }
     }
@@ -66,7 +69,7 @@ impl Recording {
     pub(crate) fn add(&mut self, request: RecordedRequest) {
         self.bytes += request.bytes();
         self.requests.push_back(request);
-        while self.bytes > MOST_BYTES {
+        while self.bytes > MAX_BYTES {
             let Some(oldest) = self.requests.pop_front() else { break };
             self.bytes -= oldest.bytes();
         }
@@ -82,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_requests_make_room_for_the_latest() {
+    fn the_oldest_requests_are_dropped_for_the_latest() {
         let mut recording = Recording::default();
         for number in 0..20_u8 {
             recording.add(RecordedRequest {

@@ -1,4 +1,4 @@
-//! What the requests of the NQL API must look like, and who may send them.
+//! The validation and authorization of NQL API requests.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use crate::behaviour::{Behaviour, QueryBehaviour, Results, ResultsCompression};
 use crate::exports::SavedQuery;
 use crate::selection::{Filter, Selection};
 
-/// The code that a real tenant was seen to give with an unknown query.
+/// The code that a real tenant returned for an unknown query.
 const UNKNOWN_QUERY_CODE: u16 = 100;
 
-/// A query that a request names, and the values it sends.
-pub(crate) struct Asked {
+/// A requested query, and the values of its parameters.
+pub(crate) struct RequestedQuery {
     pub(crate) query_id: String,
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) compression: RequestedCompression,
@@ -36,11 +36,11 @@ pub(crate) struct Granted {
     pub(crate) selection: Selection,
     /// The value of the query's parameter; empty without one.
     pub(crate) value: String,
-    /// Whether the rows in place of the tenant's were cut off at the row cap.
+    /// True if the rows in place of the tenant's were truncated at the row cap.
     pub(crate) is_cut: bool,
 }
 
-/// Whether the bearer token is one of ours. The refusal is documented as a 401 without a body.
+/// Returns true for a valid bearer token. The refusal is documented as a 401 without a body.
 pub(crate) fn is_authorized(state: &State, headers: &HeaderMap) -> bool {
     let token = headers
         .get(AUTHORIZATION)
@@ -49,14 +49,14 @@ pub(crate) fn is_authorized(state: &State, headers: &HeaderMap) -> bool {
     token.is_some_and(|token| state.shared().accepts_token(token, state.now()))
 }
 
-/// Reads the body of a POST. Members other than the `known` ones are counted and ignored.
+/// Parses the body of a POST. Members other than the `known` ones are counted and ignored.
 #[expect(clippy::result_large_err, reason = "the error is the answer, made once per request")]
 pub(crate) fn read_post(
     state: &State,
     headers: &HeaderMap,
     body: &[u8],
     known: &[&str],
-) -> Result<Asked, Response> {
+) -> Result<RequestedQuery, Response> {
     let is_json = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -87,11 +87,11 @@ pub(crate) fn read_post(
         Some(_) => Some(""),
     };
     let query_id = members.get("queryId").and_then(Value::as_str);
-    let asked = Asked::new(query_id, compression, parameters);
+    let asked = RequestedQuery::new(query_id, compression, parameters);
     asked.map_err(refuse)
 }
 
-impl Asked {
+impl RequestedQuery {
     pub(crate) fn new(
         query_id: Option<&str>,
         compression: Option<&str>,
@@ -108,7 +108,7 @@ impl Asked {
         Ok(Self { query_id: query_id.to_owned(), parameters, compression })
     }
 
-    /// Finds the query, and the rows of it that the parameters leave.
+    /// Finds the query, and its rows that match the parameters.
     #[expect(clippy::result_large_err, reason = "the error is the answer, made once per request")]
     pub(crate) fn grant(&self, shared: &mut Shared) -> Result<Granted, Response> {
         let Some(query) = shared.behaviour.saved_query(&self.query_id) else {
@@ -121,7 +121,7 @@ impl Asked {
         }
         let behaviour = shared.behaviour.query(&self.query_id);
         let declared = behaviour.parameter.as_ref();
-        let value = declared.and_then(|it| self.parameters.get(&it.name)).cloned();
+        let value = declared.and_then(|parameter| self.parameters.get(&parameter.name)).cloned();
         let n_unknown = self.parameters.len() - usize::from(value.is_some());
         shared.requests.unknown_parameters += n_unknown as u64;
         let filter = match (declared, &value) {
@@ -141,7 +141,7 @@ impl Asked {
         Ok(Granted { behaviour, selection, value: value.unwrap_or_default(), is_cut: false })
     }
 
-    /// Lets a query of the audit trail's table give its rows of now, in seconds since 1970-01-01 UTC.
+    /// Sets the current rows of the audit trail's table, in seconds since 1970-01-01 UTC.
     pub(crate) fn add_audit_table(granted: &mut Granted, behaviour: &Behaviour, now: u64) {
         let Selection { query, row_cap, .. } = granted.selection;
         if query != SavedQuery::AuditLogs || granted.behaviour.results.is_some() {
@@ -153,7 +153,7 @@ impl Asked {
         granted.behaviour.results = Some(Results { content: csv.into(), compression });
     }
 
-    /// The query that counts for: the tenant's own of this ID, or the one that it is the same as.
+    /// The query to count: the tenant's own with this ID, or the one whose rows it returns.
     pub(crate) fn counted_query(&self, granted: &Granted) -> SavedQuery {
         SavedQuery::from_id(&self.query_id).unwrap_or(granted.selection.query)
     }

@@ -1,4 +1,5 @@
-//! What the handlers share: the behaviour, the tokens and exports given out, and the counters.
+//! The state that the handlers share: the behaviour, the issued tokens and exports, and the
+//! counters.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -20,30 +21,29 @@ use crate::exports::SavedQuery;
 use crate::selection::Selection;
 use crate::tenant::Tenant;
 
-/// The requests that have arrived since the start.
+/// The number of requests since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestCounts {
-    /// Requests to the token endpoint, refused ones included.
+    /// Requests to the token endpoint, including refused ones.
     pub tokens: u64,
-    /// Exports started, by query. One under a further ID counts for the query that it is the same
-    /// as.
+    /// Exports started, by query. One with a further ID counts for the query whose rows it returns.
     pub exports: BTreeMap<SavedQuery, u64>,
     /// Exports started, by query ID and by the value of the query's parameter, which is empty for a
     /// query without one.
     pub export_starts: BTreeMap<String, BTreeMap<String, u64>>,
-    /// The largest number of exports that ran at once.
-    pub most_running_exports: u64,
+    /// The largest number of exports that ran at the same time.
+    pub max_running_exports: u64,
     /// Queries executed without an export.
     pub executions: u64,
     /// Status calls with an accepted token.
     pub polls: u64,
     /// Results files of which at least the beginning was sent.
     pub downloads: u64,
-    /// Requests that the file host refused since they carried an `Authorization` header.
+    /// Requests that the file host refused because of an `Authorization` header.
     pub authorized_downloads: u64,
-    /// Requests that the NQL API refused with 401, those that a fault refused included.
+    /// Requests that the NQL API refused with 401, including those that a fault refused.
     pub unauthorized: u64,
-    /// Members of request bodies that the NQL API does not know and ignored.
+    /// Unknown members of request bodies, which the NQL API ignored.
     pub unknown_members: u64,
     /// Values sent for parameters that the query does not have.
     pub unknown_parameters: u64,
@@ -57,38 +57,38 @@ pub(crate) struct Export {
     pub(crate) query_id: String,
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) selection: Selection,
-    /// What the file holds in place of the selection.
+    /// The content of the file, in place of the selection.
     pub(crate) content: Option<Bytes>,
-    /// Whether that was cut off at the row cap.
+    /// True if the content was truncated at the row cap.
     pub(crate) is_cut: bool,
-    /// Of the file as it is.
+    /// The actual compression of the file.
     pub(crate) compression: Compression,
-    /// Of the file as its name says.
+    /// The suffix of the file's name.
     pub(crate) suffix: &'static str,
     pub(crate) started: Duration,
     pub(crate) preparation: Duration,
-    /// How many exports of the query there were before.
+    /// The number of earlier exports of the query.
     pub(crate) n_before: u64,
     pub(crate) progress: Progress,
-    /// None while it is being measured.
+    /// `None` while it is being measured.
     pub(crate) file: Option<ResultsFile>,
 }
 
-/// What the status calls of an export have said so far.
+/// The answers of an export's status calls so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Progress {
     pub(crate) polls: u32,
-    /// Answers `COMPLETED`.
+    /// The number of `COMPLETED` answers.
     pub(crate) n_completed: u32,
-    /// Answers of another kind after the first of those.
+    /// The number of other answers after the first `COMPLETED`.
     pub(crate) n_back: usize,
-    /// Whether the end was told, good or bad.
+    /// True if a status call has reported the end, good or bad.
     pub(crate) has_ended: bool,
-    /// The first link that was given.
+    /// The first link.
     pub(crate) link: Option<String>,
 }
 
-/// What a results file will be, known before a byte of it is sent.
+/// The properties of a results file, known before any of it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResultsFile {
     pub(crate) bytes: u64,
@@ -112,17 +112,17 @@ pub(crate) struct Shared {
     pub(crate) behaviour: Behaviour,
     pub(crate) requests: RequestCounts,
     pub(crate) recording: Recording,
-    /// By a name of our own that is in the results links.
+    /// Exports by an internal name, which is in the results links.
     pub(crate) exports: HashMap<String, Export>,
-    /// That name, by the ID that clients know.
+    /// The internal name, by the ID that clients know.
     pub(crate) export_names: HashMap<String, String>,
     /// Downloads by query ID, since the last change of the behaviour of queries.
     pub(crate) downloads: BTreeMap<String, u64>,
-    /// How many requests each fault has seen.
+    /// The number of requests that each fault has matched.
     fault_calls: Vec<u64>,
-    /// Tokens and when they end.
+    /// Tokens and their expiry.
     tokens: HashMap<String, Duration>,
-    /// The tenant of the last export, with which the next one probably shares its spec.
+    /// The tenant of the last export, whose spec the next export probably shares.
     tenant: Arc<Tenant>,
 }
 
@@ -157,7 +157,7 @@ impl State {
     }
 
     pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
-        // A panic in a caller's `update` must not take the other requests with it.
+        // A panic in a caller's `update` must not affect other requests.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -187,7 +187,7 @@ impl State {
     }
 
     pub(crate) async fn until_stopping(&self) {
-        // The sender is ours, so it is not gone.
+        // The sender is our own field, so it exists.
         _ = self.stopping.subscribe().wait_for(|is_stopping| *is_stopping).await;
     }
 
@@ -197,10 +197,11 @@ impl State {
     }
 
     /// # Errors
-    /// The simulator has stopped, so nobody waits for what is being made.
+    ///
+    /// The simulator has stopped, so no client waits for the data.
     pub(crate) fn check_running(&self) -> io::Result<()> {
         if self.is_stopped.load(Ordering::Relaxed) {
-            // Not `Interrupted`: `write_all` would try that one again.
+            // Not `Interrupted`, because `write_all` would retry it.
             return Err(io::Error::other("the simulated tenant has stopped"));
         }
         Ok(())
@@ -208,7 +209,7 @@ impl State {
 }
 
 impl fmt::Debug for State {
-    /// Leaves secret, tokens and signing key out.
+    /// Omits the secret, the tokens and the signing key.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("State").field("client_id", &self.client_id).finish_non_exhaustive()
     }
@@ -224,7 +225,7 @@ impl Shared {
         self.tokens.get(token).is_some_and(|end| *end > now)
     }
 
-    /// The tenant as the behaviour has it now.
+    /// The tenant of the current behaviour.
     pub(crate) fn tenant(&mut self) -> Arc<Tenant> {
         if *self.tenant.spec() != self.behaviour.tenant {
             self.tenant = Arc::new(Tenant::new(self.behaviour.tenant.clone()));
@@ -232,8 +233,8 @@ impl Shared {
         Arc::clone(&self.tenant)
     }
 
-    /// Exports whose end nobody has heard of yet. One that nobody asks for any more runs for as long
-    /// as a link would live.
+    /// The number of exports whose end no client has seen. One that no client asks for runs for the
+    /// lifetime of a link.
     pub(crate) fn n_running(&self, now: Duration) -> u64 {
         let lifetime = self.behaviour.link_lifetime;
         let is_running = |export: &&Export| {
@@ -242,7 +243,8 @@ impl Shared {
         self.exports.values().filter(is_running).count() as u64
     }
 
-    /// Lets every fault see a request, and gives the first that takes it: its delay and its action.
+    /// Counts a request for every fault, and returns the delay and action of the first fault that
+    /// takes it.
     pub(crate) fn fault(
         &mut self,
         at: FaultPoint,

@@ -13,8 +13,8 @@ use super::request::{error, is_authorized};
 use super::state::{Export, ResultsFile, Shared, State};
 use crate::behaviour::{Behaviour, QueryBehaviour};
 
-/// What a status call says.
-enum Said {
+/// The answer of a status call.
+enum StatusAnswer {
     Forgotten,
     Progress(String),
     Error(String),
@@ -43,33 +43,42 @@ pub(crate) async fn status(
     let said = next(export, behaviour, &query, now);
     let link = |export: &mut Export| link(&state, behaviour, &query, name, export, now);
     match said {
-        Said::Forgotten => not_found(),
-        Said::Progress(status) => {
+        StatusAnswer::Forgotten => not_found(),
+        StatusAnswer::Progress(status) => {
             let has_link = query.has_link_in_progress && export.file.is_some();
             let link = has_link.then(|| link(export));
             answer(StatusCode::OK, &status, link.as_deref(), None)
         }
-        Said::Error(description) => answer(StatusCode::OK, "ERROR", None, Some(&description)),
-        Said::CompletedWithoutLink(file) => answer(code(&file, &query), "COMPLETED", None, None),
-        Said::Completed(file) => {
+        StatusAnswer::Error(description) => {
+            answer(StatusCode::OK, "ERROR", None, Some(&description))
+        }
+        StatusAnswer::CompletedWithoutLink(file) => {
+            answer(code(&file, &query), "COMPLETED", None, None)
+        }
+        StatusAnswer::Completed(file) => {
             let link = link(export);
             answer(code(&file, &query), "COMPLETED", Some(&link), None)
         }
     }
 }
 
-/// Moves an export one status call on.
-fn next(export: &mut Export, behaviour: &Behaviour, query: &QueryBehaviour, now: Duration) -> Said {
+/// Advances an export by one status call.
+fn next(
+    export: &mut Export,
+    behaviour: &Behaviour,
+    query: &QueryBehaviour,
+    now: Duration,
+) -> StatusAnswer {
     let progress = &mut export.progress;
     if query.forgotten_after.is_some_and(|polls| progress.polls >= polls) {
         progress.has_ended = true;
-        return Said::Forgotten;
+        return StatusAnswer::Forgotten;
     }
     progress.polls = progress.polls.saturating_add(1);
     if let Some(before_end) = status_before_end(progress.polls, behaviour, query) {
-        return Said::Progress(before_end);
+        return StatusAnswer::Progress(before_end);
     }
-    let in_progress = Said::Progress("IN_PROGRESS".to_owned());
+    let in_progress = StatusAnswer::Progress("IN_PROGRESS".to_owned());
     if now < export.started + export.preparation {
         return in_progress;
     }
@@ -78,7 +87,7 @@ fn next(export: &mut Export, behaviour: &Behaviour, query: &QueryBehaviour, now:
     let description = description.or_else(|| behaviour.failing.get(&export.selection.query));
     if let Some(description) = description {
         progress.has_ended = true;
-        return Said::Error(description.clone());
+        return StatusAnswer::Error(description.clone());
     }
     let Some(file) = export.file.clone() else {
         return in_progress;
@@ -87,17 +96,17 @@ fn next(export: &mut Export, behaviour: &Behaviour, query: &QueryBehaviour, now:
         && let Some(back) = query.statuses_after_completion.get(progress.n_back)
     {
         progress.n_back += 1;
-        return Said::Progress(back.clone());
+        return StatusAnswer::Progress(back.clone());
     }
     progress.has_ended = true;
     progress.n_completed = progress.n_completed.saturating_add(1);
     if progress.n_completed <= query.completed_without_link {
-        return Said::CompletedWithoutLink(file);
+        return StatusAnswer::CompletedWithoutLink(file);
     }
-    Said::Completed(file)
+    StatusAnswer::Completed(file)
 }
 
-/// What the so-manieth status call says before it looks at the export at all.
+/// The answer of this status call, if it does not depend on the export.
 fn status_before_end(poll: u32, behaviour: &Behaviour, query: &QueryBehaviour) -> Option<String> {
     if !query.statuses.is_empty() {
         let position = usize::try_from(poll).unwrap_or(usize::MAX) - 1;

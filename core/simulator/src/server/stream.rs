@@ -1,5 +1,5 @@
-//! Makes results files on blocking threads: once to measure one, once more for each download. No
-//! file is ever held in memory.
+//! Generation of results files on blocking threads: once to measure one, and again for each
+//! download. A file is never in memory as a whole.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -11,14 +11,16 @@ use tokio::sync::mpsc;
 use super::state::{Export, ResultsFile, State};
 use crate::exports::{Written, write_rows};
 
-/// Bytes in one message between the blocking thread and the connection.
+/// The number of bytes in one message from the blocking thread to the connection.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Messages that may wait for the connection.
+/// The most messages that may wait for the connection.
 const CHUNKS_WAITING: usize = 4;
 
-/// Makes the file without keeping it, to learn its length, its `ETag` and whether it is truncated.
+/// Generates the file without keeping it, to determine its length, its `ETag` and whether it is
+/// truncated.
 ///
 /// # Errors
+///
 /// The simulator has stopped.
 pub(crate) fn measure(state: &State, export: &Export) -> io::Result<ResultsFile> {
     let mut meter = Meter { state, hasher: blake3::Hasher::new(), bytes: 0 };
@@ -57,8 +59,8 @@ impl Write for Meter<'_> {
     }
 }
 
-/// Makes the file again and gives `length` bytes of it from `start` on, fewer once the simulator
-/// stops.
+/// Generates the file again and sends `length` bytes of it from `start` on, fewer once the
+/// simulator stops.
 pub(crate) fn produce(
     state: Arc<State>,
     export: Export,
@@ -83,7 +85,7 @@ pub(crate) fn produce(
     })
 }
 
-/// Sends the part of what is written that lies between `skip` and `skip + left`.
+/// Sends the part of the output between `skip` and `skip + left`.
 struct Window {
     state: Arc<State>,
     sender: mpsc::Sender<Bytes>,

@@ -1,5 +1,5 @@
-//! The token endpoint: OAuth 2.0 client credentials with Basic authentication. Its refusals are in
-//! Okta's shape, since the source does not document its own.
+//! The token endpoint: OAuth 2.0 client credentials with Basic authentication. Its errors have
+//! Okta's form, since Nexthink does not document its own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::state::State;
 
-/// The scopes that a token may be for.
+/// The scopes of tokens.
 const SCOPES: [&str; 2] = ["service:integration", "service:audit-trail"];
 
 pub(crate) async fn issue(
@@ -58,7 +58,8 @@ pub(crate) async fn issue(
     ([(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-/// Whether the request has the client ID and the client secret, as in HTTP Basic authentication.
+/// Returns true if the request has the client ID and the client secret, as in HTTP Basic
+/// authentication.
 pub(crate) fn is_known_client(state: &State, headers: &HeaderMap) -> bool {
     let Some(encoded) = headers
         .get(AUTHORIZATION)

@@ -1,4 +1,4 @@
-//! Connections that a handler can break: below HTTP, where a server that keeps the rules cannot.
+//! Connections that a handler can break below HTTP, where a correct HTTP server cannot.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,19 +16,19 @@ use tokio::net::{TcpListener, TcpStream};
 /// A listener whose connections can be broken.
 pub(crate) struct WireListener(pub(crate) TcpListener);
 
-/// One connection. The HTTP server reads and writes it; a handler that holds a clone can send bytes
-/// around the HTTP server, and close it.
+/// One connection. The HTTP server reads and writes it; a handler with a clone can send bytes
+/// around the HTTP server, and close the connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Wire {
     stream: Arc<TcpStream>,
     end: Arc<AtomicU8>,
 }
 
-/// Nothing was asked.
+/// No close was requested.
 const OPEN: u8 = 0;
-/// What the HTTP server still holds is sent, then the connection is closed.
+/// The HTTP server's buffer is sent, then the connection is closed.
 const AFTER_FLUSH: u8 = 1;
-/// Nothing that the HTTP server still holds is sent.
+/// The connection is closed without sending the HTTP server's buffer.
 const AT_ONCE: u8 = 2;
 
 impl Wire {
@@ -37,9 +37,9 @@ impl Wire {
         self.end.store(AT_ONCE, Ordering::Relaxed);
     }
 
-    /// The same with a TCP reset in place of an orderly end.
+    /// As [`Self::close`], with a TCP reset instead of an orderly end.
     pub(crate) fn reset(&self) {
-        // A socket that is gone already needs no reset.
+        // A closed socket needs no reset.
         _ = self.stream.set_zero_linger();
         self.close();
     }
@@ -49,10 +49,11 @@ impl Wire {
         self.end.store(AFTER_FLUSH, Ordering::Relaxed);
     }
 
-    /// Sends bytes that the HTTP server knows nothing of.
+    /// Sends bytes around the HTTP server.
     ///
     /// # Errors
-    /// The client has gone.
+    ///
+    /// The client has disconnected.
     pub(crate) async fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             self.stream.writable().await?;
@@ -85,7 +86,7 @@ impl Listener for WireListener {
                     return (Wire { stream: Arc::new(stream), end }, address);
                 }
                 Err(error) => {
-                    // Such as no file descriptor being left, which passes.
+                    // For example no file descriptor is left, which is temporary.
                     tracing::debug!(%error, "connection was not accepted");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
@@ -140,13 +141,13 @@ impl AsyncWrite for Wire {
         }
     }
 
-    /// The HTTP server asks for it when it holds nothing any more.
+    /// The HTTP server calls this when its buffer is empty.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.check(AFTER_FLUSH))
     }
 
-    /// The socket is shut when the last clone is dropped; a handler with a clone has an answer of
-    /// its own on the way.
+    /// The socket is shut down when the last clone is dropped: a handler with a clone is still
+    /// sending its own answer.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -47,7 +47,7 @@ const MONITORS: &[Monitor] = &[
     monitor("Unsigned monitor", "unsigned_monitor", "medium", "", ""),
 ];
 
-/// What an alert is about. An alert of an aggregate monitor is about neither.
+/// The subject of an alert. An alert of an aggregate monitor has neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Subject {
     pub(crate) device: Option<u64>,
@@ -73,7 +73,7 @@ impl Tenant {
 
     pub(crate) fn alert_row(&self, alert: u64, is_dangling: bool, row: &mut Row) {
         let seed = self.spec.seed;
-        // The first three numbers of these dice are the subject's.
+        // The first three numbers of these dice belong to the subject.
         let mut dice = Dice::new(seed, Kind::Alert, alert);
         (0..3).for_each(|_| _ = dice.number());
         let triggered = NOW - DAY - dice.below(29 * DAY);

@@ -14,14 +14,14 @@ pub(crate) struct Title {
     pub(crate) platform: &'static str,
 }
 
-/// Where the titles of one platform lie in the catalogue, and how devices draw from them.
+/// The titles of one platform in the catalogue, and the way devices draw from them.
 ///
 /// A device draws one title from each of several neighbouring ranges, so its titles are distinct
-/// without remembering any. The ranges widen towards the end, which makes the first titles popular
-/// and the last ones rare, as in a real estate (roughly Zipf's law).
+/// without a record of earlier draws. The ranges widen towards the end, which makes the first
+/// titles popular and the last ones rare, as in a real estate (roughly Zipf's law).
 #[derive(Debug)]
 pub(crate) struct Shelf {
-    /// Where each range begins, and at the end where the last one stops.
+    /// The beginning of each range, and the end of the last one.
     bounds: Vec<usize>,
 }
 
@@ -37,7 +37,7 @@ impl Shelf {
         Self { bounds: bounds.collect() }
     }
 
-    /// The title that draw `position` of `count` takes; `random` chooses within the range.
+    /// The title of draw `position` of `count`; `random` chooses within the range.
     pub(crate) fn title(&self, position: u64, count: u64, random: u64) -> usize {
         let ranges = self.bounds.len() as u64 - 1;
         let range = usize::try_from(position * ranges / count).expect("less than a length");
@@ -57,7 +57,7 @@ pub(crate) struct Catalogue {
 
 impl Catalogue {
     pub(crate) fn new(seed: u64, packages_per_device: u32) -> Self {
-        // The most that a device can hold: one and a half times the mean.
+        // The most titles of a device: one and a half times the mean.
         let ranges = packages_per_device + packages_per_device / 2;
         let windows = packages_per_device.saturating_mul(24).min(4_000).max(ranges * 2);
         let mac = (windows / 4).max(ranges);
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_titles_share_a_uid_or_what_it_stands_for() {
+    fn no_two_titles_share_a_uid_or_a_name() {
         for packages_per_device in [1, 2, 20, 150, 3_000] {
             let catalogue = Catalogue::new(1, packages_per_device);
             let mut uids = HashSet::new();

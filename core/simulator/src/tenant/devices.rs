@@ -13,7 +13,7 @@ pub(crate) enum Platform {
     Unknown,
 }
 
-/// What manufacturers leave in firmware that nobody filled in.
+/// Placeholders that manufacturers leave in unfilled firmware fields.
 const PLACEHOLDERS: &[&str] = &[
     "To be filled by O.E.M.",
     "Default string",
@@ -39,7 +39,7 @@ impl Tenant {
 
     pub(crate) fn device_row(&self, device: u64, row: &mut Row) {
         let seed = self.spec.seed;
-        // The first number of these dice is the platform's.
+        // The first number of these dice belongs to the platform.
         let mut dice = Dice::new(seed, Kind::Device, device);
         dice.number();
         let platform = self.platform(device);
@@ -65,7 +65,7 @@ impl Tenant {
     }
 }
 
-/// Mostly legal host names; some that only a person or a sloppy image could have chosen.
+/// Mostly legal host names; a few as a person or a careless image would choose them.
 fn push_name(dice: &mut Dice, device: u64, row: &mut Row) {
     match dice.below(64) {
         0 => row.format(format_args!("ws-{device:05}.acme.example")),

@@ -1,7 +1,7 @@
-//! Numbers from a place in the tenant instead of from a sequence: the same place always gives the
-//! same number, so any row can be made without the rows before it.
+//! Pseudo-random numbers from a place in the tenant instead of from a sequence: the same place
+//! always gives the same number, so any row can be generated without the rows before it.
 
-/// What a number is drawn for. Two kinds never share numbers.
+/// The purpose of a number. Two kinds never share numbers.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Device = 1,
@@ -41,12 +41,12 @@ impl Dice {
         mix(self.0)
     }
 
-    /// A number from 0 to `bound - 1`; `bound` is not 0.
+    /// Returns a number from 0 to `bound - 1`; `bound` is not 0.
     pub(crate) const fn below(&mut self, bound: u64) -> u64 {
         self.number() % bound
     }
 
-    /// True once in `n` draws on average.
+    /// Returns true once in `n` draws on average.
     pub(crate) const fn once_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
@@ -55,13 +55,13 @@ impl Dice {
         choices[self.index(choices.len())]
     }
 
-    /// A position in something of `length`, which is not 0.
+    /// Returns a position in a list of `length`, which is not 0.
     pub(crate) fn index(&mut self, length: usize) -> usize {
         position(self.number(), length)
     }
 }
 
-/// The position in something of `length` that a random number stands for; `length` is not 0.
+/// The position in a list of `length` for a random number; `length` is not 0.
 pub(crate) fn position(random: u64, length: usize) -> usize {
     usize::try_from(random % length as u64).expect("a position is less than a length")
 }

@@ -1,4 +1,4 @@
-//! Which packages are on which device: the rows of the packages export, grouped by device.
+//! The packages of each device: the rows of the packages export, grouped by device.
 
 use super::Tenant;
 use super::catalogue::Title;
@@ -14,8 +14,9 @@ pub(crate) struct Install {
 }
 
 impl Tenant {
-    /// Two neighbouring devices hold twice the mean together, one as many fewer as the other has
-    /// more. So the place of a device's first row follows from its number alone.
+    /// The number of slots. Two neighbouring devices have twice the mean together, one as many
+    /// fewer as the other has more, so the slot of a device's first row follows from its number
+    /// alone.
     pub(crate) fn install_slots(&self) -> u64 {
         let mean = u64::from(self.spec.packages_per_device);
         let devices = u64::from(self.spec.devices);
@@ -58,7 +59,7 @@ impl Tenant {
         }
     }
 
-    /// The title that dangling row `index` names: one of the least popular.
+    /// The title of dangling row `index`: one of the least popular.
     pub(crate) fn dangling_title(&self, index: u64) -> usize {
         let titles = self.catalogue.titles.len();
         titles - 1 - dice::position(index, titles)
@@ -78,7 +79,7 @@ impl Tenant {
         push_title(&self.catalogue.titles[self.dangling_title(index)], row);
     }
 
-    /// By how much the devices of a pair differ from the mean.
+    /// The difference of the devices of a pair from the mean.
     fn spread(&self, pair: u64) -> u64 {
         let half = u64::from(self.spec.packages_per_device) / 2;
         Dice::new(self.spec.seed, Kind::InstallCount, pair).below(half + 1)

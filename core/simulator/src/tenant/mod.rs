@@ -1,5 +1,5 @@
-//! A tenant of any size whose rows are functions of their place: nothing is stored per row, so ten
-//! million rows need no more memory than ten.
+//! A tenant of any size whose rows are functions of their position: nothing is stored per row, so
+//! ten million rows need no more memory than ten.
 
 mod alerts;
 mod catalogue;
@@ -20,11 +20,11 @@ use crate::exports::SavedQuery;
 use crate::row::Row;
 use catalogue::Catalogue;
 
-/// What the tenant holds. Two equal specs give the same bytes.
+/// The content of the tenant. Equal specs give the same bytes.
 ///
 /// A larger estate contains the smaller one: with `devices` raised from 50 to 60, the first 50
-/// devices and their packages stay as they are. But alerts may then be about other devices, and
-/// another `packages_per_device` makes another catalogue.
+/// devices and their packages stay the same. But alerts may then concern other devices, and another
+/// `packages_per_device` makes another catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TenantSpec {
@@ -35,19 +35,20 @@ pub struct TenantSpec {
     /// Users in the estate.
     pub users: u32,
     /// Distinct packages on a device, on average; a device has between half and one and a half
-    /// times as many. The size of the package catalogue follows from it.
+    /// times as many. It determines the size of the package catalogue.
     pub packages_per_device: u32,
     /// Alerts in the estate.
     pub alerts: u32,
-    /// The first so many titles of the catalogue, the most popular ones for Windows, have gone from
-    /// every device.
+    /// The number of titles that are removed from every device: the first of the catalogue, which
+    /// are the most popular ones for Windows.
     pub retired_packages: u32,
-    /// Nobody logged in to the first so many devices.
+    /// The number of devices without any login: the first of the estate.
     pub idle_devices: u32,
-    /// So many further rows of the packages export, and of the alerts export, name a device that
-    /// is in no devices export. (Without `packages_per_device` there is no package to name.)
+    /// The number of further rows of the packages export, and of the alerts export, that name a
+    /// device that no devices export has. (Without `packages_per_device` there is no package to
+    /// name.)
     pub dangling_rows: u32,
-    /// Each export ends with a repetition of its first so many rows, as one does whose query joins
+    /// The number of rows that each export repeats at its end, as an export does whose query joins
     /// events.
     pub duplicate_rows: u32,
 }
@@ -69,7 +70,7 @@ impl Default for TenantSpec {
     }
 }
 
-/// A tenant that can be asked for any row.
+/// A tenant that generates any of its rows.
 #[derive(Debug)]
 pub struct Tenant {
     spec: TenantSpec,
@@ -77,8 +78,8 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// The tenant of a spec. Costs as much as its package catalogue, a few thousand titles at most
-    /// unless `packages_per_device` is larger than that.
+    /// Makes the tenant of a spec. The cost is that of its package catalogue, a few thousand titles
+    /// at most unless `packages_per_device` is larger than that.
     pub fn new(spec: TenantSpec) -> Self {
         let catalogue = Catalogue::new(spec.seed, spec.packages_per_device);
         Self { spec, catalogue }
@@ -89,15 +90,15 @@ impl Tenant {
         &self.spec
     }
 
-    /// How many places for a row the export of `query` has. Only a place of the packages export can
-    /// be empty: that of a retired package.
+    /// The number of slots of the export of `query`. Only a slot of the packages export can be
+    /// empty: that of a retired package.
     pub fn slots(&self, query: SavedQuery) -> u64 {
         let dangling = self.dangling_slots(query);
         let once = self.own_slots(query) + dangling;
         once + once.min(u64::from(self.spec.duplicate_rows))
     }
 
-    /// Makes the row at `slot` and says whether there is one. No other row is looked at.
+    /// Generates the row at `slot` and returns true if there is one. No other row is generated.
     pub fn row(&self, query: SavedQuery, slot: u64, row: &mut Row) -> bool {
         row.clear();
         let own = self.own_slots(query);
@@ -110,13 +111,13 @@ impl Tenant {
             SavedQuery::Packages if slot >= own => self.dangling_install_row(slot - own, row),
             SavedQuery::Packages => return self.install_row(slot, row),
             SavedQuery::DeviceUsers => self.login_row(slot, row),
-            // Its rows are of a time, and no part of the estate.
+            // Its rows depend on the time, and are not part of the estate.
             SavedQuery::AuditLogs => return false,
         }
         true
     }
 
-    /// The place in the packages export after `slot` at which the rows of another device may begin.
+    /// The slot in the packages export after `slot` at which the rows of another device may begin.
     pub(crate) fn next_device_slot(&self, slot: u64) -> u64 {
         let own = self.own_slots(SavedQuery::Packages);
         let once = own + self.dangling_slots(SavedQuery::Packages);
@@ -127,7 +128,7 @@ impl Tenant {
         first + self.end_of_device(slot - first)
     }
 
-    /// Places for rows of known devices, users, packages and alerts.
+    /// The number of slots for rows of known devices, users, packages and alerts.
     fn own_slots(&self, query: SavedQuery) -> u64 {
         match query {
             SavedQuery::Devices => self.spec.devices.into(),
@@ -154,7 +155,7 @@ impl Tenant {
     }
 }
 
-/// 2026-06-01 00:00:00 UTC, the moment at which the estate is seen, in seconds since 1970.
+/// 2026-06-01 00:00:00 UTC, the reference time of the estate, in seconds since 1970.
 const NOW: u64 = 1_780_272_000;
 const DAY: u64 = 86_400;
 
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_does_not_depend_on_the_rows_made_before_it() {
+    fn a_row_does_not_depend_on_earlier_rows() {
         let spec = TenantSpec { dangling_rows: 3, duplicate_rows: 5, ..TenantSpec::default() };
         let streamed = Tenant::new(spec.clone());
         let asked = Tenant::new(spec);

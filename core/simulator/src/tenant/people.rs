@@ -1,8 +1,8 @@
-//! Invented people: how a user's names are spelled in the places where a tenant shows them.
+//! Invented people: the spellings of a user's names in the columns of a tenant.
 
 use super::dice::Dice;
 
-/// Given name, its ASCII spelling.
+/// Given name and ASCII spelling.
 const GIVEN: &[(&str, &str)] = &[
     ("Jane", "jane"),
     ("John", "john"),
@@ -22,7 +22,7 @@ const GIVEN: &[(&str, &str)] = &[
     ("Ingrid", "ingrid"),
 ];
 
-/// Family name, its ASCII spelling.
+/// Family name and ASCII spelling.
 const FAMILY: &[(&str, &str)] = &[
     ("Doe", "doe"),
     ("Roe", "roe"),
@@ -61,12 +61,12 @@ impl Person {
         format!("{} {}", self.given.0, self.family.0)
     }
 
-    /// `remi.lefevre12`, unlike that of any other person.
+    /// `remi.lefevre12`, unique in the estate.
     pub(crate) fn mailbox(&self) -> String {
         format!("{}.{}{}", self.given.1, self.family.1, self.number)
     }
 
-    /// `rlefevre12`, unlike that of any other person.
+    /// `rlefevre12`, unique in the estate.
     pub(crate) fn account(&self) -> String {
         format!("{}{}{}", &self.given.1[..1], self.family.1, self.number)
     }

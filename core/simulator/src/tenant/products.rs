@@ -1,5 +1,5 @@
-//! The products behind the catalogue: well-known names, names that have broken somebody's parser,
-//! and invented ones to fill a shelf.
+//! The products of the catalogue: well-known names, names that have broken parsers, and invented
+//! ones to fill it up.
 
 use std::borrow::Cow;
 
@@ -14,14 +14,14 @@ pub(crate) struct Product {
     pub(crate) platform_known: bool,
 }
 
-/// How a product's versions look.
+/// The form of a product's versions.
 #[derive(Debug, Clone, Copy)]
 enum Numbering {
     /// `14.38.9300`
     Semantic(usize),
     /// `10.0.21998.71`
     Build(usize),
-    /// `[4, 2, 71]`, the list-like text that some fields of the source hold.
+    /// `[4, 2, 71]`, the list-like text of some fields of the source.
     List(usize),
     /// An update: the article number is in the name.
     Article,
@@ -33,7 +33,7 @@ impl Product {
         let name = &self.name;
         match self.numbering {
             Numbering::Semantic(major) => {
-                // Minor and the last digits of the patch tell the ages apart.
+                // The minor version and the last digits of the patch depend on the age.
                 let (minor, patch) = (40 - age % 41, dice.below(100) * 100 + age / 41);
                 (name.to_string(), format!("{major}.{minor}.{patch}"))
             }
@@ -60,7 +60,7 @@ const fn product(name: &'static str, publisher: &'static str, numbering: Numberi
     Product { name: Cow::Borrowed(name), publisher, numbering, platform_known: true }
 }
 
-const fn of_unknown_platform(name: &'static str) -> Product {
+const fn unknown_platform(name: &'static str) -> Product {
     let numbering = Numbering::Semantic(1);
     Product { name: Cow::Borrowed(name), publisher: "", numbering, platform_known: false }
 }
@@ -76,10 +76,10 @@ pub(crate) fn invented(index: usize) -> Product {
     }
 }
 
-/// How many different products [`invented`] knows.
+/// The number of different products of [`invented`].
 pub(crate) const N_INVENTED: usize = MAKERS.len() * PURPOSES.len();
 
-/// First word of an invented product, and its publisher.
+/// The first word of an invented product, and its publisher.
 const MAKERS: &[(&str, &str)] = &[
     ("Contoso", "Contoso Ltd"),
     ("Fabrikam", "Fabrikam, Inc."),
@@ -170,7 +170,7 @@ pub(crate) const WINDOWS: &[Product] = &[
     product(" Scanner Utility ", " Northwind Traders ", Numbering::List(4)),
     product("Café ☕ Timer", "Jane's \"Tiny\" Tools", Numbering::Semantic(1)),
     product("CAD Workbench 2026", "Litware, Inc.", Numbering::List(26)),
-    of_unknown_platform("Unattributed Helper"),
+    unknown_platform("Unattributed Helper"),
 ];
 
 pub(crate) const MAC: &[Product] = &[
@@ -185,7 +185,7 @@ pub(crate) const MAC: &[Product] = &[
     product("iTerm", "George Nachman", Numbering::Semantic(3)),
     product("Übersicht – Schreibtisch", "Beispiel e.K.", Numbering::Semantic(1)),
     product("Visual Studio Code", "Microsoft Corporation", Numbering::Semantic(1)),
-    of_unknown_platform("Design \"Quick Look\", Plug-in"),
+    unknown_platform("Design \"Quick Look\", Plug-in"),
 ];
 
 pub(crate) const LINUX: &[Product] = &[

@@ -34,7 +34,7 @@ impl Tenant {
             15 => row.format(format_args!("ACME\\{}", person.full_name())),
             16 => row.format(format_args!("LAP-{user:06}\\Administrator")),
             17 => row.format(format_args!("kiosk{user}@LAP-{user:06}")),
-            // The Collector of some devices sends a hash in place of the name.
+            // The Collector of some devices sends a hash instead of the name.
             _ => row.format(format_args!("{:016x}{:016x}", dice.number(), dice.number())),
         }
         if is_local || dice.once_in(8) {

@@ -1,4 +1,4 @@
-//! Results files that are handed out wrongly.
+//! Misbehaviour in the delivery of results files.
 
 use std::io::Read;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn set(tester: &Tester, download: Download) {
     });
 }
 
-/// The bytes up to the end or the first error, and whether there was one.
+/// The bytes up to the end or the first error, and true if there was an error.
 async fn read(mut response: Response) -> (Bytes, bool) {
     let mut bytes = Vec::new();
     loop {
@@ -54,7 +54,7 @@ async fn file(tester: &Tester) -> (Bytes, String) {
 }
 
 #[tokio::test]
-async fn a_cut_sends_exactly_so_many_bytes_and_then_closes() {
+async fn a_cut_sends_exactly_its_bytes_and_then_closes() {
     for announced_length in
         [AnnouncedLength::Right, AnnouncedLength::Chunked, AnnouncedLength::None]
     {
@@ -94,15 +94,16 @@ async fn a_length_can_be_missing_or_wrong() {
         set(&tester, Download { announced_length, ..Download::default() });
         let response = tester.get(&link).await;
         let headers = response.headers();
-        let got = headers.get(CONTENT_LENGTH).map(|it| it.to_str().expect("a number").to_owned());
-        assert_eq!(got, announced.map(|it| it.to_string()));
+        let got =
+            headers.get(CONTENT_LENGTH).map(|value| value.to_str().expect("a number").to_owned());
+        assert_eq!(got, announced.map(|length| length.to_string()));
         assert_eq!(headers.contains_key(TRANSFER_ENCODING), has_chunks);
         assert!(read(response).await == expected, "{announced:?}");
     }
 }
 
 #[tokio::test]
-async fn an_etag_can_be_weak_missing_or_another_each_time() {
+async fn an_etag_can_be_weak_missing_or_changing() {
     let tester = with_download(Download::default()).await;
     let (_, link) = file(&tester).await;
     let strong = tester.get(&link).await.headers()[ETAG].to_str().expect("text").to_owned();
@@ -112,7 +113,7 @@ async fn an_etag_can_be_weak_missing_or_another_each_time() {
     ] {
         set(&tester, Download { etag, ..Download::default() });
         let got = tester.get(&link).await.headers().get(ETAG).cloned();
-        assert_eq!(got.map(|it| it.to_str().expect("text").to_owned()), expected);
+        assert_eq!(got.map(|value| value.to_str().expect("text").to_owned()), expected);
         let known = expected.unwrap_or_else(|| strong.clone());
         let request = tester.http.get(&link).header(RANGE, "bytes=5-").header(IF_MATCH, known);
         let response = request.send().await.expect("the file host answers");
@@ -127,7 +128,7 @@ async fn an_etag_can_be_weak_missing_or_another_each_time() {
 }
 
 #[tokio::test]
-async fn a_range_can_be_ignored_mistaken_or_forced() {
+async fn a_range_can_be_ignored_wrong_or_unrequested() {
     let tester = with_download(Download::default()).await;
     let (whole, link) = file(&tester).await;
     let all = format!("bytes 0-{}/{}", whole.len() - 1, whole.len());
@@ -144,14 +145,14 @@ async fn a_range_can_be_ignored_mistaken_or_forced() {
         }
         let response = request.send().await.expect("the file host answers");
         assert_eq!(response.status().as_u16(), status, "{range:?}");
-        let got = response.headers().get(CONTENT_RANGE).map(|it| it.to_str().expect("text"));
+        let got = response.headers().get(CONTENT_RANGE).map(|value| value.to_str().expect("text"));
         assert_eq!(got, content_range.map(String::as_str), "{range:?}");
         assert_eq!(bytes_of(response).await, whole, "{range:?}");
     }
 }
 
 #[tokio::test]
-async fn a_slow_file_comes_in_pieces_and_is_whole() {
+async fn a_slow_file_comes_in_pieces_and_is_complete() {
     let content = "device.uid\n".repeat(10);
     let pace = Some(Pace { bytes: 11, pause: Duration::from_millis(20) });
     let tester = with_download(Download { pace, ..Download::default() }).await;
@@ -164,7 +165,7 @@ async fn a_slow_file_comes_in_pieces_and_is_whole() {
 }
 
 #[tokio::test]
-async fn headers_can_claim_what_is_not() {
+async fn headers_can_be_false() {
     let download = Download {
         content_type: Some("text/html".to_owned()),
         content_encoding: Some("gzip".to_owned()),
@@ -188,7 +189,7 @@ fn give(tester: &Tester, content: &str, compression: ResultsCompression) {
 }
 
 #[tokio::test]
-async fn given_results_are_compressed_as_told_and_served_as_any_file() {
+async fn given_results_are_compressed_as_configured_and_served_like_any_file() {
     let tester = with_download(Download::default()).await;
     let content = "device.uid\nabc\n";
     for (compression, requested, magic) in [
@@ -220,7 +221,7 @@ async fn given_results_are_compressed_as_told_and_served_as_any_file() {
 }
 
 #[tokio::test]
-async fn a_link_can_be_any_text_begin_anywhere_and_stay_the_same() {
+async fn a_link_can_be_any_text_have_any_host_and_never_change() {
     let hostile = "http://169.254.169.254/latest/meta-data";
     let tester =
         with_download(Download { link: Some(hostile.to_owned()), ..Download::default() }).await;
@@ -234,7 +235,7 @@ async fn a_link_can_be_any_text_begin_anywhere_and_stay_the_same() {
     let token = tester.token().await;
     let export_id = tester.export_id(&token, SavedQuery::Packages, "NONE").await;
     let first = tester.last_status(&token, &export_id).await.1["resultsFileUrl"].clone();
-    assert!(first.as_str().is_some_and(|it| it.starts_with("http://proxy.example/")));
+    assert!(first.as_str().is_some_and(|link| link.starts_with("http://proxy.example/")));
     tester.simulator.update(|behaviour| behaviour.link_lifetime = Duration::from_mins(1));
     assert_eq!(tester.status(&token, &export_id).await.1["resultsFileUrl"], first);
 }

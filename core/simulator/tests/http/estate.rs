@@ -1,4 +1,4 @@
-//! What the exports say, read the slow and obvious way.
+//! The content of the exports, computed the slow and obvious way.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -58,7 +58,7 @@ async fn assert_counts_are_right(spec: TenantSpec) {
 }
 
 #[tokio::test]
-async fn the_counts_are_what_the_exports_say() {
+async fn the_counts_equal_those_of_the_exports() {
     let plain = TenantSpec::default();
     for spec in [
         plain.clone(),
@@ -87,7 +87,7 @@ async fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
 }
 
 #[tokio::test]
-async fn retired_packages_go_from_every_device_and_nothing_else_does() {
+async fn retired_packages_are_removed_from_every_device_and_nothing_else_is() {
     let tester = Tester::with_tenant(TenantSpec::default()).await;
     let before = exports(&tester).await;
     tester.simulator.update(|behaviour| behaviour.tenant.retired_packages = 4);
@@ -104,7 +104,7 @@ async fn retired_packages_go_from_every_device_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn rows_come_grouped_by_device_and_a_package_is_the_same_everywhere() {
+async fn rows_are_grouped_by_device_and_a_package_is_equal_on_all_devices() {
     let tester = Tester::with_tenant(TenantSpec::default()).await;
     let packages = exports(&tester).await.remove(&SavedQuery::Packages).expect("it was exported");
     let groups = packages.chunk_by(|left, right| left[0] == right[0]).count();

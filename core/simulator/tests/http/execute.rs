@@ -38,13 +38,13 @@ async fn both_versions_give_the_first_thousand_rows_of_the_export() {
         }
     }
     assert!(first["executionDateTime"]["year"].is_number());
-    assert!(second["executionDateTime"].as_str().is_some_and(|it| it.len() == 19));
+    assert!(second["executionDateTime"].as_str().is_some_and(|text| text.len() == 19));
     let requests = tester.simulator.requests();
     assert_eq!((requests.executions, requests.exports[&SavedQuery::Packages]), (2, 1));
 }
 
 #[tokio::test]
-async fn rows_come_as_csv_too_and_as_nothing_else() {
+async fn rows_can_be_csv_and_no_other_format() {
     let tester = Tester::start(Behaviour::default()).await;
     let body = json!({ "queryId": "#j1_users" });
     let csv = execute(&tester, 2, "text/csv", &body).await;
@@ -56,7 +56,7 @@ async fn rows_come_as_csv_too_and_as_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_execution_is_refused_as_an_export_is() {
+async fn an_execution_is_refused_like_an_export() {
     let parameter = Some(Parameter { name: "p".to_owned(), column: "user.name".to_owned() });
     let with_parameter =
         QueryBehaviour { same_as: Some(SavedQuery::Users), parameter, ..QueryBehaviour::default() };
@@ -82,7 +82,7 @@ async fn an_execution_is_refused_as_an_export_is() {
 }
 
 #[tokio::test]
-async fn given_results_are_what_is_executed() {
+async fn an_execution_returns_the_given_results() {
     let tester = Tester::start(Behaviour::default()).await;
     for (content, expected) in
         [("a,b\n1,\n", Ok(json!({ "a": "1", "b": null }))), ("a\n1,2\n", Err(500))]

@@ -74,7 +74,7 @@ async fn a_row_cap_truncates_to_exactly_its_rows_and_answers_206() {
 }
 
 #[tokio::test]
-async fn forbidden_missing_and_failing_queries_say_so() {
+async fn forbidden_missing_and_failing_queries_return_their_errors() {
     let mut behaviour = Behaviour::default();
     behaviour.forbidden.insert(SavedQuery::Users);
     behaviour.missing.insert(SavedQuery::Alerts);
@@ -128,7 +128,7 @@ async fn a_malformed_request_is_a_400_and_an_unknown_member_is_counted() {
 }
 
 #[tokio::test]
-async fn starting_an_export_by_get_is_a_switch() {
+async fn starting_an_export_by_get_can_be_allowed() {
     let tester = Tester::start(Behaviour::default()).await;
     let token = tester.token().await;
     let api = &tester.simulator.endpoints().api;
@@ -141,7 +141,7 @@ async fn starting_an_export_by_get_is_a_switch() {
 }
 
 #[tokio::test]
-async fn the_daily_limit_refuses_further_exports_and_says_when_to_come_back() {
+async fn the_daily_limit_refuses_further_exports_with_a_retry_after() {
     let behaviour = Behaviour { daily_export_limit: Some(2), ..Behaviour::default() };
     let tester = Tester::start(behaviour).await;
     let token = tester.token().await;

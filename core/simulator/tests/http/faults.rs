@@ -1,4 +1,4 @@
-//! Scripted faults: the right requests meet them, and what they then see.
+//! Scripted faults: the requests that meet them, and the effects.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use crate::support::{Tester, bytes_of};
 
 fn answer(status: u16) -> FaultAction {
-    FaultAction::Answer(Answer::of_status(status))
+    FaultAction::Answer(Answer::from_status(status))
 }
 
 async fn with_faults(faults: Vec<Fault>) -> Tester {
@@ -42,7 +42,7 @@ async fn the_third_status_call_of_one_query_answers_401() {
 }
 
 #[tokio::test]
-async fn faults_of_the_same_point_count_for_themselves_and_from_the_last_change() {
+async fn faults_of_the_same_point_count_independently_from_the_last_change() {
     let mut first = Fault::new(FaultPoint::Start, answer(503));
     first.times = Some(2);
     let mut second = Fault::new(FaultPoint::Start, answer(500));
@@ -64,7 +64,7 @@ async fn faults_of_the_same_point_count_for_themselves_and_from_the_last_change(
 
 #[tokio::test]
 async fn every_point_can_be_refused_with_any_answer() {
-    let made_up = Answer::of_status(200)
+    let made_up = Answer::from_status(200)
         .with_header("content-type", "text/html")
         .with_body("<html>maintenance</html>");
     for (point, path) in [
@@ -103,7 +103,7 @@ async fn a_redirect_names_its_target() {
     assert!(answer.contains("location: http://127.0.0.1:9/elsewhere\r\n"), "{answer}");
 }
 
-/// What comes back to the end of the connection.
+/// The bytes of the answer up to the end of the connection.
 async fn raw_request(url: &str, request: &str) -> std::io::Result<Vec<u8>> {
     let address = url.strip_prefix("http://").expect("the simulator speaks HTTP");
     let mut stream = TcpStream::connect(address).await?;
@@ -119,13 +119,13 @@ async fn a_connection_ends_without_an_answer_in_order_or_by_a_reset() {
     let tester = with_faults(vec![Fault::new(FaultPoint::File, FaultAction::Close)]).await;
     let files = tester.simulator.endpoints().files.clone();
     assert_eq!(raw_request(&files, GET).await.expect("it ends in order"), b"");
-    tester.simulator.update(|it| it.faults[0].action = FaultAction::Reset);
+    tester.simulator.update(|behaviour| behaviour.faults[0].action = FaultAction::Reset);
     let reset = raw_request(&files, GET).await.expect_err("it is reset");
     assert_eq!(reset.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]
-async fn raw_bytes_are_sent_as_they_are() {
+async fn raw_bytes_are_sent_unchanged() {
     let bytes = "HTTP/1.1 100 Continue\r\n\r\n".repeat(2_000);
     let action = FaultAction::Raw(bytes.clone().into());
     let tester = with_faults(vec![Fault::new(FaultPoint::File, action)]).await;
@@ -134,7 +134,7 @@ async fn raw_bytes_are_sent_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_hanging_answer_never_comes_and_does_not_hold_up_the_stop() {
+async fn a_hanging_answer_never_comes_and_does_not_delay_the_stop() {
     for action in [FaultAction::Hang, FaultAction::RawThenHang("HTTP/1.1 200 OK\r\n".into())] {
         let is_raw = action != FaultAction::Hang;
         let tester = with_faults(vec![Fault::new(FaultPoint::File, action)]).await;
@@ -149,7 +149,7 @@ async fn a_hanging_answer_never_comes_and_does_not_hold_up_the_stop() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_belongs_to_an_export_that_was_started() {
+async fn a_lost_answer_leaves_a_started_export() {
     let mut fault = Fault::new(FaultPoint::Start, FaultAction::Lose);
     fault.times = Some(1);
     let tester = with_faults(vec![fault]).await;
@@ -175,7 +175,7 @@ async fn a_late_answer_is_the_tenants_own() {
 #[tokio::test]
 async fn a_status_call_returns_exactly_this_json() {
     let body = r#"{"status":null,"status":"COMPLETED", "resultsFileUrl":7}"#;
-    let made_up = Answer::of_status(206).with_body(body);
+    let made_up = Answer::from_status(206).with_body(body);
     let fault = Fault::new(FaultPoint::Status, FaultAction::Answer(made_up));
     let tester = with_faults(vec![fault]).await;
     let url = format!("{}/api/v1/nql/status/any", tester.simulator.endpoints().api);

@@ -1,4 +1,4 @@
-//! The file host: what it sends, and what it refuses as S3 does.
+//! The file host: its answers, and its S3-like errors.
 
 use std::io::Read;
 use std::time::Duration;
@@ -31,14 +31,14 @@ async fn each_compression_decodes_to_the_plain_csv() {
 }
 
 #[tokio::test]
-async fn a_zstandard_file_without_checksum_is_a_switch() {
+async fn a_zstandard_file_can_lack_its_checksum() {
     let tester = Tester::start(Behaviour { zstd_checksum: false, ..Behaviour::default() }).await;
     let zstd = tester.download(SavedQuery::Devices, "ZSTD").await;
     assert_eq!(zstd[4] & 0b100, 0);
 }
 
 #[tokio::test]
-async fn length_and_etag_are_known_and_the_same_for_the_same_bytes() {
+async fn length_and_etag_are_known_and_equal_for_equal_bytes() {
     let tester = Tester::start(Behaviour::default()).await;
     let mut seen = Vec::new();
     for _ in 0..2 {
@@ -102,7 +102,7 @@ async fn a_tampered_or_unsigned_link_is_refused() {
 }
 
 #[tokio::test]
-async fn a_range_is_the_same_part_of_the_whole_file() {
+async fn a_range_equals_that_part_of_the_whole_file() {
     let tester = Tester::start(Behaviour::default()).await;
     let link = tester.link(SavedQuery::Packages, "NONE").await;
     let response = tester.get(&link).await;

@@ -1,4 +1,4 @@
-//! Exports whose life is not as documented.
+//! Exports whose life differs from the documentation.
 
 use core_simulator::{Behaviour, FailingExports, QueryBehaviour, SavedQuery};
 use reqwest::StatusCode;
@@ -16,7 +16,7 @@ fn texts(texts: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn statuses_are_played_word_by_word() {
+async fn statuses_are_returned_verbatim() {
     let played = ["SUBMITTED", "CANCELLED", "in_progress", ""];
     let statuses = texts(&played);
     let tester = with_users(QueryBehaviour { statuses, ..QueryBehaviour::default() }).await;
@@ -31,7 +31,7 @@ async fn statuses_are_played_word_by_word() {
 }
 
 #[tokio::test]
-async fn a_completed_export_has_no_link_so_many_times_and_may_go_back() {
+async fn a_completed_export_may_lack_a_link_and_may_go_back() {
     let query = QueryBehaviour {
         completed_without_link: 2,
         statuses_after_completion: texts(&["IN_PROGRESS", "SUBMITTED"]),
@@ -74,7 +74,7 @@ async fn a_link_may_come_before_the_end() {
 }
 
 #[tokio::test]
-async fn an_export_is_forgotten_after_so_many_polls() {
+async fn an_export_is_forgotten_after_a_number_of_polls() {
     let query = QueryBehaviour { forgotten_after: Some(2), ..QueryBehaviour::default() };
     let tester = with_users(query).await;
     let (token, export_id) = (tester.token().await, "export-1");
@@ -89,7 +89,7 @@ async fn an_export_is_forgotten_after_so_many_polls() {
 }
 
 #[tokio::test]
-async fn the_first_exports_fail_and_the_next_is_good() {
+async fn the_first_exports_fail_and_the_next_succeeds() {
     let failing = Some(FailingExports { times: 2, description: "try again".to_owned() });
     let tester = with_users(QueryBehaviour { failing, ..QueryBehaviour::default() }).await;
     let token = tester.token().await;
@@ -126,7 +126,7 @@ async fn an_id_can_be_any_text_and_the_same_for_two_queries() {
 }
 
 #[tokio::test]
-async fn the_results_of_another_query_can_come_under_an_id() {
+async fn a_query_id_can_return_the_results_of_another_query() {
     let same_as = Some(SavedQuery::Devices);
     let tester = with_users(QueryBehaviour { same_as, ..QueryBehaviour::default() }).await;
     let csv = tester.download(SavedQuery::Users, "NONE").await;
@@ -135,7 +135,7 @@ async fn the_results_of_another_query_can_come_under_an_id() {
 }
 
 #[tokio::test]
-async fn results_can_be_said_to_be_truncated() {
+async fn results_can_be_reported_as_truncated() {
     let tester =
         with_users(QueryBehaviour { says_truncated: true, ..QueryBehaviour::default() }).await;
     let token = tester.token().await;

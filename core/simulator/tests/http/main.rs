@@ -1,4 +1,4 @@
-//! The simulator as a client meets it: over HTTP, knowing only the documented API.
+//! The simulator as a client sees it: over HTTP, knowing only the documented API.
 
 mod downloads;
 mod estate;

@@ -33,7 +33,7 @@ async fn part(tester: &Tester, token: &str, parameters: &Value) -> (u16, Vec<csv
 }
 
 #[tokio::test]
-async fn sixteen_parts_are_whole_where_the_export_is_truncated() {
+async fn sixteen_parts_are_complete_where_the_export_is_truncated() {
     let tenant = TenantSpec { devices: 400, ..TenantSpec::default() };
     let tester = Tester::start(partitioned(tenant, Some(2_000))).await;
     let expected = tester.simulator.counts().rows[&SavedQuery::Packages];
@@ -81,14 +81,17 @@ async fn a_missing_value_is_refused_and_another_is_counted() {
         let body = json!({ "queryId": PARTS, "parameters": parameters });
         let (status, answer) = json_answer(tester.start_export(&token, &body).await).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
-        assert!(answer["message"].as_str().is_some_and(|it| it.contains("$p")), "{answer}");
+        assert!(
+            answer["message"].as_str().is_some_and(|message| message.contains("$p")),
+            "{answer}"
+        );
     }
     part(&tester, &token, &json!({ "p": "0*", "q": "0*" })).await;
     assert_eq!(tester.simulator.requests().unknown_parameters, 2);
 }
 
 #[tokio::test]
-async fn a_query_that_ignores_its_parameter_gives_all_rows() {
+async fn a_query_that_ignores_its_parameter_returns_all_rows() {
     let mut behaviour = partitioned(TenantSpec::default(), None);
     behaviour.queries.get_mut(PARTS).expect("it is there").ignores_parameters = true;
     let tester = Tester::start(behaviour).await;

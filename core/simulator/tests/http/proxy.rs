@@ -1,4 +1,4 @@
-//! The byte-level proxy, in front of a server that sends what it is told to.
+//! The byte-level proxy, in front of a server with known output.
 
 use std::io::{ErrorKind, Result};
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::support::{Tester, bytes_of};
 /// More than the buffers of a connection hold.
 const BYTES: usize = 8 * 1024 * 1024;
 
-/// A server that waits for one byte, sends `BYTES`, and tells what else it reads to the end.
+/// A server that waits for one byte, sends `BYTES`, and reports the rest of its input.
 async fn server() -> (SocketAddr, mpsc::UnboundedReceiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
@@ -44,7 +44,7 @@ async fn connect(proxy: &FaultProxy) -> TcpStream {
     client
 }
 
-/// How many bytes come, and the error at the end if there is one.
+/// The number of bytes, and the error at the end if there is one.
 async fn read(mut client: TcpStream) -> (usize, Option<ErrorKind>) {
     let mut bytes = Vec::new();
     let end = client.read_to_end(&mut bytes).await.err();
@@ -64,7 +64,7 @@ async fn without_toxics_everything_passes() {
 }
 
 #[tokio::test]
-async fn a_limit_ends_in_order_after_exactly_so_many_bytes() {
+async fn a_limit_closes_in_order_after_exactly_its_bytes() {
     for limit in [0, 1, 16_385, BYTES as u64 - 1] {
         let proxy = proxy(Toxics { limit: Some(limit), ..Toxics::default() }).await;
         let (bytes, error) = read(connect(&proxy).await).await;
@@ -73,7 +73,7 @@ async fn a_limit_ends_in_order_after_exactly_so_many_bytes() {
 }
 
 #[tokio::test]
-async fn a_reset_is_seen_as_one() {
+async fn the_client_sees_a_reset() {
     let proxy = proxy(Toxics { reset_after: Some(1_000), ..Toxics::default() }).await;
     let (bytes, error) = read(connect(&proxy).await).await;
     assert_eq!(error, Some(ErrorKind::ConnectionReset));
@@ -91,7 +91,7 @@ async fn a_half_closed_connection_still_takes_bytes() {
     assert_eq!(bytes.len(), 10);
     client.write_all(b"still here").await.expect("the other way is open");
     client.shutdown().await.expect("the other way is open");
-    // The server cannot send all, so it hears the rest once its own way is gone.
+    // The server cannot send everything, so it reads the rest once its own direction is closed.
     assert_eq!(received.recv().await.as_deref(), Some(&b"still here"[..]));
 }
 
@@ -121,7 +121,7 @@ async fn bytes_come_late_slowly_and_in_slices() {
 }
 
 #[tokio::test]
-async fn toxics_change_while_it_runs_and_may_be_for_some_connections_only() {
+async fn toxics_can_change_at_run_time_and_apply_to_some_connections_only() {
     let proxy = proxy(Toxics { limit: Some(5), connections: Some(1), ..Toxics::default() }).await;
     assert_eq!(read(connect(&proxy).await).await.0, 5);
     assert_eq!(read(connect(&proxy).await).await.0, BYTES);
@@ -132,10 +132,10 @@ async fn toxics_change_while_it_runs_and_may_be_for_some_connections_only() {
 }
 
 #[tokio::test]
-async fn a_results_link_can_lead_through_it() {
+async fn a_results_link_can_lead_through_the_proxy() {
     let tester = Tester::start(Behaviour::default()).await;
     let files = tester.simulator.endpoints().files.clone();
-    let upstream = files.strip_prefix("http://").and_then(|it| it.parse().ok());
+    let upstream = files.strip_prefix("http://").and_then(|address| address.parse().ok());
     let upstream = upstream.expect("the file host has an address");
     let proxy = FaultProxy::start(upstream, Toxics::default()).await.expect("a port is free");
     let through = format!("http://{}", proxy.address());

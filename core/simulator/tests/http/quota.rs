@@ -1,4 +1,4 @@
-//! Limits on exports, and how the wait is told.
+//! Limits on exports, and the announced waits.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::{Tester, json_answer};
 
 #[tokio::test]
-async fn the_wait_is_told_in_each_form_by_the_tenants_own_clock() {
+async fn retry_after_has_each_form_by_the_tenants_own_clock() {
     let tester = Tester::start(Behaviour {
         daily_export_limit: Some(0),
         retry_after: Duration::ZERO,
@@ -39,7 +39,7 @@ async fn the_wait_is_told_in_each_form_by_the_tenants_own_clock() {
     ] {
         tester.simulator.update(|behaviour| behaviour.retry_after_form = form);
         let response = tester.start_export(&token, &json!({ "queryId": "#j1_users" })).await;
-        let when = response.headers().get(RETRY_AFTER).map(|it| it.to_str().expect("text"));
+        let when = response.headers().get(RETRY_AFTER).map(|value| value.to_str().expect("text"));
         assert_eq!(when, expected);
     }
 }
@@ -58,7 +58,7 @@ async fn the_tenants_clock_can_be_wrong() {
 }
 
 #[tokio::test]
-async fn a_further_export_waits_until_one_has_ended() {
+async fn an_export_above_the_limit_waits_until_another_has_ended() {
     let behaviour = Behaviour { concurrent_exports: Some(2), ..Behaviour::default() };
     let tester = Tester::start(behaviour).await;
     tester.simulator.update(|behaviour| {
@@ -79,11 +79,11 @@ async fn a_further_export_waits_until_one_has_ended() {
         tester.last_status(&token, &second).await;
         tester.last_status(&token, third).await;
     }
-    assert_eq!(tester.simulator.requests().most_running_exports, 2);
+    assert_eq!(tester.simulator.requests().max_running_exports, 2);
 }
 
 #[tokio::test]
-async fn an_export_that_nobody_asks_for_does_not_run_for_ever() {
+async fn an_export_without_status_calls_does_not_run_forever() {
     let behaviour = Behaviour {
         concurrent_exports: Some(1),
         link_lifetime: Duration::ZERO,

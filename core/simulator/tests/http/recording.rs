@@ -1,4 +1,4 @@
-//! What the simulator has received.
+//! The record of received requests.
 
 use core_simulator::{Behaviour, SavedQuery};
 use serde_json::{Value, json};
@@ -19,13 +19,16 @@ async fn every_request_is_recorded_as_it_arrived() {
         ("POST", "/oauth2/default/v1/token")
     );
     assert_eq!(first.body, b"grant_type=client_credentials&scope=service%3Aintegration");
-    let start = requests.iter().find(|it| it.target == "/api/v1/nql/export").expect("it is there");
+    let start = requests
+        .iter()
+        .find(|request| request.target == "/api/v1/nql/export")
+        .expect("it is there");
     assert_eq!(serde_json::from_slice::<Value>(&start.body).expect("it is JSON"), body);
     let bearer = start.headers.iter().find(|(name, _)| name == "authorization");
     assert!(bearer.is_some_and(|(_, value)| value.starts_with(b"Bearer ")));
     let last = requests.last().expect("it is there");
     assert!(last.is_for_files && link.ends_with(&last.target), "{last:?}");
-    assert!(requests[..requests.len() - 1].iter().all(|it| !it.is_for_files));
+    assert!(requests[..requests.len() - 1].iter().all(|request| !request.is_for_files));
 }
 
 #[tokio::test]

@@ -57,12 +57,12 @@ fn the_documented_scenario_uses_every_switch() {
 }
 
 #[test]
-fn a_scenario_says_what_the_struct_says() {
+fn a_scenario_equals_the_struct() {
     let behaviour = documented();
     assert_eq!(behaviour.preparation, Duration::from_millis(500));
     assert_eq!(behaviour.preparations[&SavedQuery::Packages], Duration::from_secs(2));
     assert_eq!(behaviour.queries["#j1_devices"].download.etag, Etag::Changing);
-    let answer = Answer::of_status(401).with_header("retry-after", "7").with_body("no");
+    let answer = Answer::from_status(401).with_header("retry-after", "7").with_body("no");
     let mut first = Fault::new(FaultPoint::Status, FaultAction::Answer(answer));
     first.query = Some("#j1_packages".to_owned());
     (first.after, first.times, first.delay) = (2, Some(1), Duration::from_millis(100));
@@ -93,7 +93,7 @@ fn every_form_of_a_switch_can_be_written() {
 }
 
 #[test]
-fn a_mistake_is_named_with_its_line() {
+fn an_error_names_the_line() {
     for (text, line, expected) in [
         ("\nrow_kap = 1", 2, "row_kap"),
         ("row_cap = 'many'", 1, "many"),
@@ -114,7 +114,7 @@ fn a_mistake_is_named_with_its_line() {
 }
 
 #[test]
-fn a_query_of_nothing_known_is_refused() {
+fn a_query_without_known_rows_is_refused() {
     let unknown = Scenario::parse("[queries.'#mine']");
     assert!(matches!(unknown, Err(ScenarioError::UnknownQuery(id)) if id == "#mine"));
     let text = "[queries.'#j1_users']\nparameter = { name = 'p', column = 'device.uid' }";

@@ -1,4 +1,4 @@
-//! A client that does as the documentation says and gives back what it saw.
+//! A client that follows the documentation and returns what it received.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
-/// Installs the TLS provider that reqwest wants even for plain HTTP.
+/// A client, after installing the TLS provider that reqwest needs even for plain HTTP.
 fn client() -> Client {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
@@ -78,7 +78,7 @@ impl Tester {
         answer["exportId"].as_str().expect("an export ID is text").to_owned()
     }
 
-    /// Polls to the end and gives the status code and body of the last call.
+    /// Polls to the end and returns the status code and body of the last call.
     pub(crate) async fn last_status(&self, token: &str, export_id: &str) -> (StatusCode, Value) {
         loop {
             let (status, answer) = self.status(token, export_id).await;
@@ -119,7 +119,7 @@ pub(crate) async fn json_answer(response: Response) -> (StatusCode, Value) {
     (status, serde_json::from_slice(&bytes_of(response).await).unwrap_or(Value::Null))
 }
 
-/// Rows of a CSV, the header not among them.
+/// The rows of a CSV, without the header.
 pub(crate) fn parse(csv: &[u8]) -> (csv::StringRecord, Vec<csv::StringRecord>) {
     let mut reader = csv::Reader::from_reader(csv);
     let header = reader.headers().expect("the header is UTF-8").clone();

@@ -1,4 +1,4 @@
-//! Who gets a token, and how long it is good for.
+//! Tokens: who gets one, and its lifetime.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn a_token_request_is_refused_with_its_reason() {
 }
 
 #[tokio::test]
-async fn the_token_endpoint_refuses_everybody_when_told_to() {
+async fn the_token_endpoint_refuses_every_client_if_configured() {
     let behaviour = Behaviour { token_status: Some(503), ..Behaviour::default() };
     let tester = Tester::start(behaviour).await;
     assert_eq!(tester.ask_token("demo-secret", GOOD).await.0, StatusCode::SERVICE_UNAVAILABLE);
