@@ -1,19 +1,19 @@
-//! The one form in which identifiers are compared: a person is one person, however a column writes the
-//! name.
+//! The canonical form in which identifiers are compared, so that all spellings of a name mean one
+//! person.
 
 use core_model::cell::is_placeholder_serial;
 use core_model::column::Family;
 use unicode_normalization::UnicodeNormalization as _;
 
-/// The family and the form by which an identifier is compared.
+/// Returns the family and the canonical form of an identifier.
 ///
-/// The white space around it goes, Unicode's compatible characters become one (NFKC), and upper and
-/// lower case are alike, but for a person's name also inner white space. SIDs are upper case because
-/// Windows writes them so. A login name of the form of an address is compared as one: so a user whose
-/// user name is the UPN joins with the UPN and the e-mail address.
+/// Surrounding white space is removed, Unicode's compatible characters are unified (NFKC), and case
+/// is folded; in a person's name inner white space is collapsed too. SIDs are upper case because
+/// Windows writes them so. A login name in the form of an address is compared as an address, so a
+/// user whose user name is the UPN matches the UPN and the e-mail address.
 ///
-/// Nothing if there is no identifier. What stands in the place of a serial number and a SID that every
-/// Windows has identify nobody.
+/// `None` if the value is not an identifier: placeholders of serial numbers and well-known SIDs
+/// identify nobody.
 pub fn canonical(family: Family, value: &str) -> Option<(Family, String)> {
     let value = value.trim_matches(is_blank);
     if value.is_empty() {
@@ -37,36 +37,37 @@ pub fn canonical(family: Family, value: &str) -> Option<(Family, String)> {
     })
 }
 
-/// Whether a user name looks like the hash that a Collector reports instead of one where it is told to
-/// (Nexthink documentation, Collector level anonymization): the form is not documented, so anything
-/// counts that is nothing but hexadecimal digits of a common hash's length.
+/// Returns true if a user name looks like the hash that a Collector reports instead of a name if
+/// configured so (Nexthink documentation, Collector level anonymization). The form is not
+/// documented, so any text of hexadecimal digits with the length of a common hash counts.
 pub fn looks_hashed(value: &str) -> bool {
     let value = value.trim();
     matches!(value.len(), 32 | 40 | 56 | 64 | 96 | 128)
-        && value.bytes().all(|it| it.is_ascii_hexdigit())
+        && value.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether a character around an identifier is no part of it: white space, or the mark that the decoder puts
-/// in the place of a NUL, with which some programs fill up a name.
+/// Returns true for a character that surrounds an identifier but is no part of it: white space, or
+/// the replacement character that the decoder writes for a NUL, with which some programs pad names.
 fn is_blank(character: char) -> bool {
     character.is_whitespace() || character == char::REPLACEMENT_CHARACTER
 }
 
-/// Whether a SID, in lower case, is the same on every machine, such as that of the account `SYSTEM`. Those of
-/// accounts and machines begin with `s-1-5-21-`, those of Microsoft Entra with `s-1-12-1-`.
+/// Returns true if a SID, in lower case, is the same on every machine, such as that of the account
+/// `SYSTEM`. SIDs of accounts and machines begin with `s-1-5-21-`, those of Microsoft Entra with
+/// `s-1-12-1-`.
 fn is_well_known_sid(sid: &str) -> bool {
     let is_universal =
-        ["s-1-0-", "s-1-1-", "s-1-2-", "s-1-3-"].iter().any(|it| sid.starts_with(it));
+        ["s-1-0-", "s-1-1-", "s-1-2-", "s-1-3-"].iter().any(|prefix| sid.starts_with(prefix));
     is_universal || (sid.starts_with("s-1-5-") && !sid.starts_with("s-1-5-21-"))
 }
 
-/// The text with compatible characters made one and without difference between upper and lower case.
+/// Unifies compatible characters and folds case.
 fn fold(value: &str) -> String {
     if value.is_ascii() {
         return value.to_ascii_lowercase();
     }
     let composed: String = value.nfkc().collect();
-    // By way of upper case, so that `ß`, `ẞ` and `ss`, and the two lower-case forms of sigma, are alike.
+    // Via upper case, so that `ß`, `ẞ` and `ss`, and the two lower-case forms of sigma, are equal.
     let folded = composed.to_lowercase().to_uppercase().to_lowercase().replace('ς', "σ");
     folded.nfkc().collect()
 }
@@ -74,8 +75,8 @@ fn fold(value: &str) -> String {
 fn is_address(value: &str) -> bool {
     let mut parts = value.split('@');
     let (account, host) = (parts.next(), parts.next());
-    let is_there = |part: Option<&str>| part.is_some_and(|it| !it.is_empty());
-    is_there(account) && is_there(host) && parts.next().is_none() && !value.contains('\\')
+    let is_present = |part: Option<&str>| part.is_some_and(|text| !text.is_empty());
+    is_present(account) && is_present(host) && parts.next().is_none() && !value.contains('\\')
 }
 
 #[cfg(test)]
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_ways_to_write_an_identifier_are_one() {
+    fn all_spellings_of_an_identifier_have_one_canonical_form() {
         let table: &[(Family, &[&str], (Family, &str))] = &[
             (
                 Family::Address,
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_is_its_own_form() {
+    fn canonicalization_is_idempotent() {
         for value in ["Straße", "İstanbul", "ﬁnn", "ŉ", "ΐ", "ǰ", "ﬀ@x", "Å", "ẞ", "ſ"]
         {
             let (family, once) = canonical(Family::DeviceName, value).expect("not empty");
@@ -128,14 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_empty_is_no_identifier() {
+    fn an_empty_text_is_not_an_identifier() {
         for value in ["", " ", "\t\u{a0}\u{3000}"] {
             assert_eq!(canonical(Family::Login, value), None);
         }
     }
 
     #[test]
-    fn g19_what_many_share_is_no_identifier() {
+    fn g19_shared_placeholders_are_not_identifiers() {
         for (family, value) in [
             (Family::Serial, "To be filled by O.E.M"),
             (Family::Serial, "Default string"),
@@ -157,13 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_for_a_nul_around_an_identifier_is_no_part_of_it() {
+    fn replacement_characters_around_an_identifier_are_trimmed() {
         let padded = canonical(Family::Login, "ACME\\jdoe\u{fffd}\u{fffd}");
         assert_eq!(padded, canonical(Family::Login, "ACME\\jdoe"));
     }
 
     #[test]
-    fn two_different_identifiers_stay_two() {
+    fn different_identifiers_stay_different() {
         let table = [
             (Family::Login, "ACME\\jdoe", "OTHER\\jdoe"),
             (Family::Login, "jdoe", "jdoe@acme.example"),
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn hashes_are_told_from_names() {
+    fn hashes_are_distinguished_from_names() {
         let table = [
             ("5f4dcc3b5aa765d61d8327deb882cf99", true),
             ("E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855", true),

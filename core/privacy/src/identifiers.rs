@@ -1,5 +1,5 @@
-//! What is found of the values of a column. A pseudonym costs an HMAC, so it is remembered, for a bounded
-//! number of values: some tens of megabytes.
+//! A cache of the treatment of a column's values. A pseudonym costs an HMAC, so it is cached, for a
+//! bounded number of values: some tens of megabytes.
 
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
@@ -14,47 +14,43 @@ use crate::pseudonym::{LIST_SEPARATOR, Pseudonyms};
 use crate::reuse::Families;
 use crate::suppression::Suppressions;
 
-/// How many values of a column are remembered before all are forgotten.
-pub(crate) const MAX_KNOWN: usize = 1 << 18;
+/// The number of cached values of a column after which all are dropped.
+pub(crate) const MAX_CACHED: usize = 1 << 18;
 
-/// A column whose values are remembered with what was found of them.
-pub(crate) struct Identifiers {
+/// A column with its cache.
+pub(crate) struct IdentifierCache {
     family: Family,
     action: Action,
     pseudonyms: Option<Arc<Pseudonyms>>,
-    /// Places in `found` by the hashes of the values.
+    /// Positions in `found`, by the hash of the value.
     known: HashTable<usize>,
     found: Vec<Known>,
-    /// Each value, and what stands in its place after it.
+    /// Each value, followed by its replacement.
     text: String,
 }
 
 struct Known {
-    /// Where the value begins in `text`, and where it and what stands in its place end.
+    /// The start of the value in `text`, its end, and the end of its replacement.
     start: usize,
     ends: [usize; 2],
     suppressed_unless: Option<Families>,
 }
 
-/// What is done with a value.
-pub(crate) enum Found<'a> {
-    /// It stays.
+/// The treatment of a value.
+pub(crate) enum Treatment<'a> {
+    /// The value is kept.
     Kept,
-    /// This stands in its place.
+    /// This pseudonym replaces the value.
     Pseudonym(&'a str),
-    /// It belongs to somebody who was erased, unless the row has another identifier of these families;
-    /// then this stands in its place, if anything does.
+    /// The value belongs to an erased person, unless the row has another identifier of these
+    /// families; then this text replaces it, if there is one.
     Suppressed(Families, Option<&'a str>),
 }
 
-impl Identifiers {
-    pub(crate) fn new(
-        family: Family,
-        action: Action,
-        pseudonyms: Option<Arc<Pseudonyms>>,
-    ) -> Identifiers {
+impl IdentifierCache {
+    pub(crate) fn new(family: Family, action: Action, pseudonyms: Option<Arc<Pseudonyms>>) -> Self {
         let (known, found, text) = (HashTable::new(), Vec::new(), String::new());
-        Identifiers { family, action, pseudonyms, known, found, text }
+        Self { family, action, pseudonyms, known, found, text }
     }
 
     pub(crate) fn family(&self) -> Family {
@@ -65,15 +61,19 @@ impl Identifiers {
         self.action
     }
 
-    /// What was found of a value, and whether it is a new one.
-    pub(crate) fn find(&mut self, cell: &str, suppressions: &Suppressions) -> (Found<'_>, bool) {
+    /// Returns the treatment of a value, and true if the value was not cached.
+    pub(crate) fn find(
+        &mut self,
+        cell: &str,
+        suppressions: &Suppressions,
+    ) -> (Treatment<'_>, bool) {
         let (number, is_new) = self.number(cell, suppressions);
         let Known { ends: [start, end], suppressed_unless, .. } = self.found[number];
         let found = match (suppressed_unless, self.action) {
-            (Some(unless), Action::Keep) => Found::Suppressed(unless, None),
-            (Some(unless), _) => Found::Suppressed(unless, Some(&self.text[start..end])),
-            (None, Action::Keep) => Found::Kept,
-            (None, _) => Found::Pseudonym(&self.text[start..end]),
+            (Some(unless), Action::Keep) => Treatment::Suppressed(unless, None),
+            (Some(unless), _) => Treatment::Suppressed(unless, Some(&self.text[start..end])),
+            (None, Action::Keep) => Treatment::Kept,
+            (None, _) => Treatment::Pseudonym(&self.text[start..end]),
         };
         (found, is_new)
     }
@@ -84,12 +84,12 @@ impl Identifiers {
         if let Some(&number) = self.known.find(hash, is_it) {
             return (number, false);
         }
-        if self.found.len() >= MAX_KNOWN {
+        if self.found.len() >= MAX_CACHED {
             self.forget();
         }
         let items = other_items(self.family, cell);
         let pseudonyms = self.pseudonyms(cell, &items);
-        // In a store of pseudonyms somebody may be known by nothing but one of those.
+        // In a store of pseudonyms a person may be known only by a pseudonym.
         let mut values = items.iter().chain(&pseudonyms).map(String::as_str).chain([cell]);
         let suppressed_unless = values.find_map(|value| suppressions.find(self.family, value));
         let (number, start) = (self.found.len(), self.text.len());
@@ -107,15 +107,15 @@ impl Identifiers {
         (number, true)
     }
 
-    /// The pseudonyms that stand for a cell: one, or that of each item of a list.
+    /// The pseudonyms of a cell: one, or one for each item of a list.
     fn pseudonyms(&self, cell: &str, items: &[String]) -> Vec<String> {
         let (Action::Pseudonym, Some(pseudonyms)) = (self.action, &self.pseudonyms) else {
             return Vec::new();
         };
-        // The name of a guest is no list: its item is another identifier of the same person.
+        // The name of a guest is not a list: its item is another identifier of the same person.
         let is_list = items.len() > 1 || list_items(cell).next() != Some(cell);
         if is_list && !items.is_empty() {
-            return items.iter().filter_map(|it| pseudonyms.of(self.family, it)).collect();
+            return items.iter().filter_map(|item| pseudonyms.of(self.family, item)).collect();
         }
         pseudonyms.of(self.family, cell).into_iter().collect()
     }
@@ -125,7 +125,7 @@ impl Identifiers {
         &self.text[start..end]
     }
 
-    /// Forgets all values.
+    /// Drops all cached values.
     pub(crate) fn forget(&mut self) {
         self.known.clear();
         self.found.clear();
@@ -133,13 +133,13 @@ impl Identifiers {
     }
 }
 
-/// The identifiers that the graph makes of a cell besides its whole text: the addresses of a list, and the
-/// one with which a guest was invited.
+/// The identifiers that the graph makes of a cell besides its whole text: the addresses of a list,
+/// and the address with which a guest was invited.
 fn other_items(family: Family, cell: &str) -> Vec<String> {
     match family {
         Family::Address => {
             let mut items = emails(cell).addresses;
-            items.retain(|it| !it.eq_ignore_ascii_case(cell));
+            items.retain(|item| !item.eq_ignore_ascii_case(cell));
             items
         }
         _ => Vec::new(),

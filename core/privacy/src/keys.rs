@@ -1,9 +1,9 @@
-//! The keys of an installation: one that pseudonyms are made with, those that made earlier ones, and
-//! one that never changes, for suppressions and the ledger.
+//! The keys of an installation: one that makes pseudonyms, those that made earlier ones, and one
+//! that never changes, for suppressions and the ledger.
 //!
-//! Nothing is encrypted or authenticated with a key itself. Each use has a subkey of its own, derived
-//! by HKDF-SHA-256 (RFC 5869) from the purpose, the tenant and the family of identifiers, so that two
-//! tenants never share a pseudonym and what one purpose discloses is of no use to another.
+//! No key encrypts or authenticates anything directly. Each use has its own subkey, derived by
+//! HKDF-SHA-256 (RFC 5869) from the purpose, the tenant and the family of identifiers, so that two
+//! tenants never share a pseudonym and a disclosure for one purpose is useless for another.
 
 use core_model::column::Family;
 use data_encoding::HEXLOWER_PERMISSIVE;
@@ -18,20 +18,23 @@ use crate::pseudonym::base32;
 /// The version of the key file that this program writes, and the highest it reads.
 const VERSION: u32 = 1;
 
-/// What every derivation begins with. Never changed: every pseudonym would be.
+/// The prefix of every derivation. It must never change, because every pseudonym would change with
+/// it.
 const CONTEXT: &str = "nexthink-graph/1";
 
 /// The length of a key and of a subkey, in bytes.
 pub const KEY_BYTES: usize = 32;
 
-/// How many random bytes a new key ring takes.
+/// The number of random bytes for a new key ring.
 pub const NEW_RING_BYTES: usize = 2 * KEY_BYTES;
 
-/// All keys of an installation. Shows nothing of them, and wipes them when it is dropped.
+/// All keys of an installation. Its `Debug` shows nothing of them, and they are wiped when it is
+/// dropped.
 pub struct KeyRing {
-    /// For what must still be known after every rotation: suppressions, the ledger.
+    /// The key of everything that must survive each rotation: suppressions, the ledger.
     lasting: Key,
-    /// For pseudonyms, the oldest first. Invariant: the last one is active and has its secret.
+    /// The keys of pseudonyms, the oldest first. Invariant: the last one is active and has its
+    /// secret.
     pseudonym: Vec<Key>,
 }
 
@@ -39,46 +42,47 @@ pub struct KeyRing {
 struct Key {
     id: String,
     created: String,
-    /// Nothing once the key is retired.
+    /// `None` once the key is retired.
     secret: Option<Zeroizing<[u8; KEY_BYTES]>>,
 }
 
-/// What is known of a key besides its secret.
+/// The description of a key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyDescription<'a> {
-    /// The id, which stands in every pseudonym that the key makes.
+    /// The id, which is part of every pseudonym that the key makes.
     pub id: &'a str,
-    /// When it was made, RFC 3339, as the caller said.
+    /// The time of its creation, RFC 3339, according to the caller.
     pub created: &'a str,
-    /// What it is for.
+    /// Its state.
     pub state: KeyState,
 }
 
-/// What a key is for.
+/// The state of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyState {
     /// It makes the pseudonyms.
     Active,
-    /// It made earlier ones, and can make them again to find somebody in what is older.
+    /// It made earlier pseudonyms, and can make them again to find a person in older data.
     Earlier,
-    /// Its secret is gone, and with it the way back from its pseudonyms.
+    /// Its secret was erased, so its pseudonyms cannot be made again.
     Retired,
-    /// It knows the suppressed and seals the ledger. It is never rotated.
+    /// It identifies suppressed people and seals the ledger. It is never rotated.
     Lasting,
 }
 
-/// What a subkey is for.
+/// The purpose of a subkey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Pseudonyms of one family of identifiers.
     Pseudonym(Family),
-    /// The suppressed of one family of identifiers.
+    /// Suppressions of one family of identifiers.
     Suppression(Family),
     /// The ledger of what was done with the data.
     Ledger,
 }
 
-/// A key for one purpose and one tenant. Shows nothing, and is wiped when it is dropped.
+/// A key for one purpose and one tenant. Its `Debug` shows nothing, and it is wiped when it is
+/// dropped.
 pub struct Subkey(Zeroizing<[u8; KEY_BYTES]>);
 
 /// The key file.
@@ -105,23 +109,23 @@ struct Version {
 }
 
 impl KeyRing {
-    /// A new ring out of random bytes, which the caller wipes.
-    pub fn new(created: &str, random: &[u8; NEW_RING_BYTES]) -> KeyRing {
+    /// Makes a new ring from random bytes, which the caller wipes.
+    pub fn new(created: &str, random: &[u8; NEW_RING_BYTES]) -> Self {
         let (lasting, pseudonym) = random.split_at(KEY_BYTES);
-        let half = |it: &[u8]| Zeroizing::new(it.try_into().expect("half of the bytes"));
-        KeyRing {
+        let half = |bytes: &[u8]| Zeroizing::new(bytes.try_into().expect("half of the bytes"));
+        Self {
             lasting: Key::new(created, half(lasting)),
             pseudonym: vec![Key::new(created, half(pseudonym))],
         }
     }
 
-    /// Reads a key file.
+    /// Parses a key file.
     ///
     /// # Errors
     ///
-    /// [`PrivacyError::KeyFile`] when it is damaged, and [`PrivacyError::NewerVersion`].
-    pub fn parse(text: &str) -> Result<KeyRing, PrivacyError> {
-        // The source would show the secret that it stumbled on.
+    /// [`PrivacyError::KeyFile`] if it is damaged, and [`PrivacyError::NewerVersion`].
+    pub fn parse(text: &str) -> Result<Self, PrivacyError> {
+        // The parser's error could show the secret at which it failed.
         let broken = |_| PrivacyError::KeyFile { reason: "it has not the form of one" };
         let Version { version } = serde_json::from_str(text).map_err(broken)?;
         if version > VERSION {
@@ -135,14 +139,14 @@ impl KeyRing {
         let lasting = Key::read(file.lasting)?;
         let entries = file.pseudonym.into_iter();
         let pseudonym = entries.map(Key::read).collect::<Result<Vec<_>, _>>()?;
-        let is_usable = |key: Option<&Key>| key.is_some_and(|it| it.secret.is_some());
+        let is_usable = |key: Option<&Key>| key.is_some_and(|key| key.secret.is_some());
         if !is_usable(Some(&lasting)) || !is_usable(pseudonym.last()) {
             return Err(PrivacyError::KeyFile { reason: "a key that is in use has no secret" });
         }
-        Ok(KeyRing { lasting, pseudonym })
+        Ok(Self { lasting, pseudonym })
     }
 
-    /// The text of the key file, to be kept where only its owner can read it.
+    /// Returns the text of the key file, which only its owner may be able to read.
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut file = KeyFile {
             version: VERSION,
@@ -161,7 +165,7 @@ impl KeyRing {
         &self.active().id
     }
 
-    /// The id of the key that knows the suppressed.
+    /// The id of the key that identifies suppressed people.
     pub fn lasting_id(&self) -> &str {
         &self.lasting.id
     }
@@ -173,17 +177,17 @@ impl KeyRing {
             Some(_) if key.id == self.active().id => KeyState::Active,
             Some(_) => KeyState::Earlier,
         };
-        let pseudonym = self.pseudonym.iter().map(|it| it.describe(state(it)));
+        let pseudonym = self.pseudonym.iter().map(|key| key.describe(state(key)));
         pseudonym.chain([self.lasting.describe(KeyState::Lasting)]).collect()
     }
 
-    /// Lets a new key make the pseudonyms from now on. The earlier ones stay until they are retired.
+    /// Makes a new key the active one. The earlier keys stay until they are retired.
     pub fn rotate(&mut self, created: &str, random: &[u8; KEY_BYTES]) -> &str {
         self.pseudonym.push(Key::new(created, Zeroizing::new(*random)));
         self.active_id()
     }
 
-    /// Forgets the secret of an earlier key: nobody can make its pseudonyms again.
+    /// Erases the secret of an earlier key: its pseudonyms cannot be made again.
     ///
     /// # Errors
     ///
@@ -193,13 +197,13 @@ impl KeyRing {
             return Err(PrivacyError::KeyInUse { id: id.to_owned() });
         }
         let unknown = || PrivacyError::UnknownKey { id: id.to_owned() };
-        let key = self.pseudonym.iter_mut().find(|it| it.id == id).ok_or_else(unknown)?;
+        let key = self.pseudonym.iter_mut().find(|key| key.id == id).ok_or_else(unknown)?;
         key.secret = None;
         Ok(())
     }
 
-    /// The active key's subkey, or for suppressions and the ledger the lasting key's. `tenant` names
-    /// the tenant as nothing else does, with its region.
+    /// Derives a subkey of the active key, or for suppressions and the ledger of the lasting key.
+    /// `tenant` is the unique name of the tenant, including its region.
     pub fn subkey(&self, purpose: Purpose, tenant: &str) -> Subkey {
         let key = match purpose {
             Purpose::Pseudonym(_) => self.active(),
@@ -209,7 +213,7 @@ impl KeyRing {
         Subkey::derive(secret, purpose, tenant)
     }
 
-    /// A subkey for the pseudonyms of an earlier key, to find somebody in what is older.
+    /// Derives a subkey for the pseudonyms of an earlier key, to find a person in older data.
     ///
     /// # Errors
     ///
@@ -221,7 +225,7 @@ impl KeyRing {
         tenant: &str,
     ) -> Result<Subkey, PrivacyError> {
         let unknown = || PrivacyError::UnknownKey { id: id.to_owned() };
-        let key = self.pseudonym.iter().find(|it| it.id == id).ok_or_else(unknown)?;
+        let key = self.pseudonym.iter().find(|key| key.id == id).ok_or_else(unknown)?;
         let retired = || PrivacyError::RetiredKey { id: id.to_owned() };
         let secret = key.secret.as_deref().ok_or_else(retired)?;
         Ok(Subkey::derive(secret, Purpose::Pseudonym(family), tenant))
@@ -233,14 +237,14 @@ impl KeyRing {
 }
 
 impl Key {
-    fn new(created: &str, secret: Zeroizing<[u8; KEY_BYTES]>) -> Key {
-        Key { id: id_of(&secret), created: created.to_owned(), secret: Some(secret) }
+    fn new(created: &str, secret: Zeroizing<[u8; KEY_BYTES]>) -> Self {
+        Self { id: id_of(&secret), created: created.to_owned(), secret: Some(secret) }
     }
 
-    fn read(entry: KeyEntry) -> Result<Key, PrivacyError> {
+    fn read(entry: KeyEntry) -> Result<Self, PrivacyError> {
         let KeyEntry { id, created, secret } = entry;
         let Some(secret) = secret.map(Zeroizing::new) else {
-            return Ok(Key { id, created, secret: None });
+            return Ok(Self { id, created, secret: None });
         };
         let broken = |reason| PrivacyError::KeyFile { reason };
         let bytes = HEXLOWER_PERMISSIVE.decode(secret.as_bytes());
@@ -248,15 +252,15 @@ impl Key {
         let bytes: [u8; KEY_BYTES] =
             bytes.as_slice().try_into().map_err(|_| broken("a secret has not 32 bytes"))?;
         let secret = Zeroizing::new(bytes);
-        // The id follows from the secret, so one changed digit is noticed before it does harm.
+        // The id derives from the secret, so a single changed digit is noticed before it does harm.
         if id_of(&secret) != id {
             return Err(broken("an id does not belong to its secret"));
         }
-        Ok(Key { id, created, secret: Some(secret) })
+        Ok(Self { id, created, secret: Some(secret) })
     }
 
     fn entry(&self) -> KeyEntry {
-        let secret = self.secret.as_deref().map(|it| HEXLOWER_PERMISSIVE.encode(it));
+        let secret = self.secret.as_deref().map(|secret| HEXLOWER_PERMISSIVE.encode(secret));
         KeyEntry { id: self.id.clone(), created: self.created.clone(), secret }
     }
 
@@ -266,28 +270,28 @@ impl Key {
 }
 
 impl Subkey {
-    fn derive(secret: &[u8; KEY_BYTES], purpose: Purpose, tenant: &str) -> Subkey {
+    fn derive(secret: &[u8; KEY_BYTES], purpose: Purpose, tenant: &str) -> Self {
         let (purpose, family) = match purpose {
             Purpose::Pseudonym(family) => ("pseudonym", family.name()),
             Purpose::Suppression(family) => ("suppression", family.name()),
             Purpose::Ledger => ("ledger", ""),
         };
-        Subkey(expand(secret, &[CONTEXT, purpose, tenant, family]))
+        Self(expand(secret, &[CONTEXT, purpose, tenant, family]))
     }
 
-    /// The key itself, for an HMAC.
+    /// The bytes of the key, for an HMAC.
     pub fn bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
 }
 
-/// The id of a key: it tells nothing of the key, and no other key has it.
+/// The id of a key: it reveals nothing of the key, and no other key has it.
 fn id_of(secret: &[u8; KEY_BYTES]) -> String {
     let id = expand(secret, &[CONTEXT, "id"]);
     base32(&id[..5])
 }
 
-/// HKDF-SHA-256 without salt, since the keys are random; each part of the context ends with a NUL,
+/// HKDF-SHA-256 without salt, since the keys are random. Each part of the context ends with a NUL,
 /// which none of them contains.
 fn expand(secret: &[u8; KEY_BYTES], context: &[&str]) -> Zeroizing<[u8; KEY_BYTES]> {
     let mut info = String::new();
@@ -307,11 +311,11 @@ mod tests {
     use super::*;
 
     fn ring() -> KeyRing {
-        KeyRing::new("2026-11-22T10:00:00Z", &std::array::from_fn(|it| it.to_le_bytes()[0]))
+        KeyRing::new("2026-11-22T10:00:00Z", &std::array::from_fn(|index| index.to_le_bytes()[0]))
     }
 
     #[test]
-    fn hkdf_gives_the_first_vector_of_rfc_5869() {
+    fn hkdf_matches_the_first_vector_of_rfc_5869() {
         let salt: Vec<u8> = (0..=0x0c).collect();
         let info: Vec<u8> = (0xf0..=0xf9).collect();
         let mut key = [0; 42];
@@ -323,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn hkdf_gives_the_third_vector_of_rfc_5869_which_has_neither_salt_nor_context() {
+    fn hkdf_matches_the_third_vector_of_rfc_5869_without_salt_or_context() {
         let mut key = [0; 42];
         let hkdf = Hkdf::<Sha256>::new(None, &[0x0b; 22]);
         hkdf.expand(&[], &mut key).expect("42 bytes");
@@ -333,14 +337,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_key_file_round_trips() {
         let mut ring = ring();
         let first = ring.active_id().to_owned();
         ring.rotate("2026-12-01T10:00:00Z", &[7; KEY_BYTES]);
         ring.retire(&first).expect("it is not active any more");
         let again = KeyRing::parse(&ring.to_text()).expect("it was written just now");
         assert_eq!(again.describe(), ring.describe());
-        let states: Vec<KeyState> = again.describe().iter().map(|it| it.state).collect();
+        let states: Vec<KeyState> = again.describe().iter().map(|key| key.state).collect();
         assert_eq!(states, [KeyState::Retired, KeyState::Active, KeyState::Lasting]);
         let purpose = Purpose::Pseudonym(Family::Sid);
         assert_eq!(
@@ -350,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn every_purpose_family_tenant_and_key_has_a_subkey_of_its_own() {
+    fn every_purpose_family_tenant_and_key_has_its_own_subkey() {
         let mut ring = ring();
         let mut subkeys = Vec::new();
         for _ in 0..2 {
@@ -374,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_leaves_the_suppressions_as_they_were() {
+    fn a_rotation_does_not_change_the_suppressions() {
         let mut ring = ring();
         let purpose = Purpose::Suppression(Family::UserUid);
         let before = *ring.subkey(purpose, "acme.eu").bytes();
@@ -398,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_key_file_is_refused_without_showing_it() {
+    fn a_damaged_key_file_is_rejected_without_showing_its_content() {
         let text = ring().to_text();
         let secret =
             HEXLOWER_PERMISSIVE.encode(&ring().pseudonym[0].secret.as_deref().expect("new")[..]);

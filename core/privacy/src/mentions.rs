@@ -1,10 +1,11 @@
-//! The rule that decides whether a text names somebody: one rule for suppression, cleansing and search.
+//! The rule that decides whether a text names a person: one rule for suppression, cleansing and
+//! search.
 //!
-//! A text names somebody only where it leaves no doubt. A *full form* tells one account from all others
-//! and counts wherever it stands. A *bare name*, such as a login without its domain, is often a word of
-//! the language (`will`, `office`, `portal`) and counts only where its place makes it a name.
+//! A text names a person only if it leaves no doubt. A *full form* tells one account from all
+//! others and counts anywhere. A *bare name*, such as a login without its domain, is often a word
+//! of the language (`will`, `office`, `portal`) and counts only where its context makes it a name.
 //!
-//! | What | Is named by a text that has it | Is not named by |
+//! | Identifier | Named by a text that has it | Not named by |
 //! | --- | --- | --- |
 //! | e-mail address, UPN | as a whole address, whatever surrounds it: `<…>`, `“…”`, `/u/…/x`, `?u=…&a=1`; also with a tag (`zoe+news@`) | a longer local part (`o'neill@` for `neill@`, `jane.doe2@` for `jane.doe@`), a longer domain |
 //! | `DOMAIN\login` | as a whole pair, also inside a path | a longer login or domain |
@@ -15,16 +16,16 @@
 //! | device name | after `\\`, `://`, `host=`, as the whole text | the same word anywhere else |
 //! | full name, serial number | never: others may share it | – |
 //!
-//! File names: a known file extension may follow a full form (`zoe@acme.example.ost`), and then `log_` or
-//! `log-` may precede it. Before `DOMAIN\login` such a prefix may stand anywhere if it has no capital and
-//! the domain no small letter (`backup-ACME\zoe`).
+//! File names: a known file extension may follow a full form (`zoe@acme.example.ost`), and then
+//! `log_` or `log-` may precede it. Before `DOMAIN\login` such a prefix may have any text without
+//! capitals if the domain has no small letter (`backup-ACME\zoe`).
 //!
-//! Upper and lower case are alike. The rule also reads what a text says once it is decoded: see
-//! [`readings()`]. Everything else that contains an identifier between other words is *possible*: nothing is
-//! done about it, and `privacy erase --review` lists the places for a person to decide.
+//! Case is ignored. The rule also reads decoded forms of a text: see [`readings()`]. An identifier
+//! between other words that this rule does not match is only *possible*: it is left alone, and
+//! `privacy erase --review` lists the places for a person to decide.
 //!
-//! `tests/mentions.rs` states the same rule as a judgement about one place in a text; property tests hold
-//! both equal.
+//! `tests/mentions.rs` states the same rule as a judgement about one place in a text; property
+//! tests keep both equal.
 
 mod marks;
 pub mod readings;
@@ -34,19 +35,19 @@ use core_model::column::Family;
 use self::readings::{Doubt, readings};
 use crate::pseudonym::PREFIX;
 
-/// The shortest uid that is looked for inside texts.
+/// The shortest uid that is searched inside texts.
 const MIN_UID: usize = 6;
 
 /// The length of a UUID with hyphens.
 const UUID: usize = 36;
 
-/// Words that a login name with spaces may have.
+/// The most words of a login name with spaces.
 const MAX_LOGIN_WORDS: usize = 4;
 
-/// How many prefixes joined by `-` or `_` are taken off.
+/// The most prefixes joined by `-` or `_` that are removed.
 const MAX_JOINTS: usize = 8;
 
-/// Extensions of files that are no top-level domains, so that a domain cannot end in one.
+/// File extensions that are not top-level domains, so that no domain ends in one.
 const FILE_EXTENSIONS: [&str; 48] = [
     "7z", "bak", "bat", "bin", "bmp", "cab", "cer", "cfg", "cmd", "conf", "contact", "csv", "dat",
     "dmp", "doc", "docx", "eml", "etl", "evtx", "exe", "gz", "htm", "html", "ini", "jpeg", "jpg",
@@ -54,19 +55,20 @@ const FILE_EXTENSIONS: [&str; 48] = [
     "tar", "tmp", "txt", "vcf", "xls", "xlsx", "xml", "yaml", "yml",
 ];
 
-/// Where a text stands.
+/// The kind of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
-    /// Who did something: the whole text is the name of an account.
+    /// An actor: the whole text is the name of an account.
     Account,
-    /// What somebody typed or a program put together.
+    /// A text that a person typed or a program composed.
     Text,
-    /// A word of a list, such as the source of an event: as a whole it is never a bare name.
+    /// A word of an enumeration, such as the source of an event: the whole text is never a bare
+    /// name.
     Label,
 }
 
-/// Hands out everything in a text that names somebody if it is their identifier. What is handed out has
-/// any case; [`crate::canonical::canonical`] compares it.
+/// Passes every part of a text that would name a person if it is their identifier to `take`, in its
+/// original case; [`crate::canonical::canonical`] compares it.
 pub fn each_mention(position: Position, text: &str, take: &mut dyn FnMut(Family, &str)) {
     whole(position, text, take);
     for reading in readings(text, Doubt::Excluded) {
@@ -78,8 +80,8 @@ pub fn each_mention(position: Position, text: &str, take: &mut dyn FnMut(Family,
     }
 }
 
-/// Whether a text may name somebody by one of their texts, in any place and reading: it stands there, and
-/// not inside a longer word. `needles` are in lower case.
+/// Returns true if a text may name a person by one of their identifiers, in any position and
+/// reading: the identifier occurs, and not inside a longer word. `needles` are in lower case.
 pub fn may_mention<'a, Needles>(text: &str, needles: &'a Needles) -> bool
 where
     Needles: ?Sized,
@@ -103,11 +105,11 @@ fn stands_alone(text: &str, needle: &str) -> bool {
     !needle.is_empty() && text.match_indices(needle).any(is_alone)
 }
 
-/// The whole text as an identifier.
+/// Passes the whole text as an identifier.
 fn whole(position: Position, text: &str, take: &mut dyn FnMut(Family, &str)) {
     let text = text.trim();
     let text = match position {
-        // The mark of an account of the system is no part of its name.
+        // The mark of a system account is no part of its name.
         Position::Account => text.strip_prefix('*').unwrap_or(text),
         Position::Text => text,
         Position::Label => "",
@@ -124,11 +126,11 @@ fn whole(position: Position, text: &str, take: &mut dyn FnMut(Family, &str)) {
     }
 }
 
-/// Every `local@domain`.
+/// Passes every `local@domain`.
 fn addresses(text: &str, take: &mut dyn FnMut(Family, &str)) {
     for (at, _) in text.match_indices('@') {
-        let local = last_run(&text[..at], is_of_login).trim_start_matches(is_mark);
-        let domain = first_run(&text[at + 1..], is_of_domain).trim_end_matches(is_mark);
+        let local = last_run(&text[..at], is_login_character).trim_start_matches(is_mark);
+        let domain = first_run(&text[at + 1..], is_mail_domain_character).trim_end_matches(is_mark);
         if local.is_empty() || domain.is_empty() {
             continue;
         }
@@ -145,23 +147,28 @@ fn addresses(text: &str, take: &mut dyn FnMut(Family, &str)) {
             mention(start, stem);
             joints(local).for_each(|joint| mention(start + joint, stem));
         }
-        // Mail allows separators in a local part, so each longer piece may be one too.
-        let longest = last_run(&text[..at], |it| is_of_login(it) || is_of_mail(it));
-        let starts = longest.char_indices().rev().filter(|(_, it)| is_of_mail(*it));
-        let starts = starts.map(|(place, it)| at - longest.len() + place + it.len_utf8());
-        let starts = starts.chain([at - longest.len()]).filter(|it| *it < start);
+        // Mail allows separators in a local part, so each longer piece may be a local part too.
+        let longest = last_run(&text[..at], |character| {
+            is_login_character(character) || is_mail_character(character)
+        });
+        let starts =
+            longest.char_indices().rev().filter(|(_, character)| is_mail_character(*character));
+        let starts =
+            starts.map(|(place, character)| at - longest.len() + place + character.len_utf8());
+        let starts = starts.chain([at - longest.len()]).filter(|longer| *longer < start);
         for start in starts.take(MAX_JOINTS) {
             mention(start, domain);
         }
     }
 }
 
-/// Every `DOMAIN\login`.
+/// Passes every `DOMAIN\login`.
 fn accounts(text: &str, take: &mut dyn FnMut(Family, &str)) {
     for (slash, _) in text.match_indices('\\') {
-        let domain = last_run(&text[..slash], is_of_domain_name).trim_start_matches(is_mark);
+        let domain =
+            last_run(&text[..slash], is_windows_domain_character).trim_start_matches(is_mark);
         let rest = &text[slash + 1..];
-        let login = trimmed_login(first_run(rest, is_of_login));
+        let login = trimmed_login(first_run(rest, is_login_character));
         let is_machine = rest[login.len()..].starts_with('$');
         if domain.is_empty() || login.is_empty() || is_machine {
             continue;
@@ -192,7 +199,7 @@ fn accounts(text: &str, take: &mut dyn FnMut(Family, &str)) {
     }
 }
 
-/// Every SID.
+/// Passes every SID.
 fn sids(text: &str, take: &mut dyn FnMut(Family, &str)) {
     let bytes = text.as_bytes();
     let mut start = 0;
@@ -203,7 +210,9 @@ fn sids(text: &str, take: &mut dyn FnMut(Family, &str)) {
         if !is_sid || text[..place].ends_with(char::is_alphanumeric) {
             continue;
         }
-        let sid = first_run(&text[place + 1..], |it| it == '-' || it.is_ascii_digit());
+        let sid = first_run(&text[place + 1..], |character| {
+            character == '-' || character.is_ascii_digit()
+        });
         let end = place + 1 + sid.trim_end_matches('-').len();
         if !text[end..].starts_with(char::is_alphanumeric) {
             take(Family::Sid, &text[place..end]);
@@ -211,9 +220,9 @@ fn sids(text: &str, take: &mut dyn FnMut(Family, &str)) {
     }
 }
 
-/// Every uid and pseudonym.
+/// Passes every uid and pseudonym.
 fn tokens(text: &str, take: &mut dyn FnMut(Family, &str)) {
-    for token in text.split(|it| !is_of_token(it)) {
+    for token in text.split(|character| !is_token_character(character)) {
         let token = token.trim_matches(['-', '_']);
         if token.len() < MIN_UID || !token.is_ascii() {
             continue;
@@ -234,23 +243,23 @@ fn tokens(text: &str, take: &mut dyn FnMut(Family, &str)) {
     }
 }
 
-/// Whether a uid could hardly be a word or a number.
+/// Returns true if a uid can hardly be a word or a number.
 fn is_strong_uid(token: &str) -> bool {
     token.len() >= MIN_UID
-        && token.contains(|it: char| it.is_ascii_digit())
-        && token.contains(|it: char| it.is_ascii_alphabetic())
+        && token.contains(|character: char| character.is_ascii_digit())
+        && token.contains(|character: char| character.is_ascii_alphabetic())
 }
 
-/// The UUIDs inside a longer token.
+/// Passes the UUIDs inside a longer token.
 fn each_uuid(token: &str, take: &mut dyn FnMut(&str)) {
-    let is_joint = |it: Option<&u8>| it.is_none_or(|it| !it.is_ascii_alphanumeric());
+    let is_joint = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
     let bytes = token.as_bytes();
     for (start, window) in bytes.windows(UUID).enumerate() {
-        let is_uuid = window.iter().enumerate().all(|(place, it)| match place {
-            8 | 13 | 18 | 23 => *it == b'-',
-            _ => it.is_ascii_hexdigit(),
+        let is_uuid = window.iter().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
         });
-        let before = start.checked_sub(1).and_then(|it| bytes.get(it));
+        let before = start.checked_sub(1).and_then(|index| bytes.get(index));
         let is_whole = bytes.len() == UUID;
         if is_uuid && !is_whole && is_joint(before) && is_joint(bytes.get(start + UUID)) {
             take(&token[start..start + UUID]);
@@ -258,40 +267,40 @@ fn each_uuid(token: &str, take: &mut dyn FnMut(&str)) {
     }
 }
 
-/// The pseudonym that a token ends with.
+/// Returns the pseudonym at the end of a token.
 fn pseudonym_in(token: &str) -> Option<&str> {
     let lower = token.to_ascii_lowercase();
     let start = lower.find(PREFIX)?;
-    let is_joined = token[..start].ends_with(|it: char| it.is_ascii_alphanumeric());
+    let is_joined = token[..start].ends_with(|character: char| character.is_ascii_alphanumeric());
     (!is_joined).then_some(&token[start..])
 }
 
-/// The login names with spaces that a text may begin with.
+/// Iterates over the login names with spaces with which a text may begin.
 fn with_spaces(text: &str) -> impl Iterator<Item = &str> {
-    let piece = first_run(text, |it| is_of_login(it) || it == ' ');
+    let piece = first_run(text, |character| is_login_character(character) || character == ' ');
     let ends = piece.match_indices(' ').map(|(end, _)| end).chain([piece.len()]);
     let longer = ends.skip(1).take(MAX_LOGIN_WORDS).map(|end| trimmed_login(&piece[..end]));
-    longer.filter(|it| it.contains(' '))
+    longer.filter(|login| login.contains(' '))
 }
 
-/// A login name without the punctuation and the possessive after it.
+/// Removes punctuation and a possessive from the end of a login name.
 fn trimmed_login(login: &str) -> &str {
-    let login = login.trim_end_matches(|it| is_mark(it) || it == ' ');
+    let login = login.trim_end_matches(|character| is_mark(character) || character == ' ');
     let owner = login.strip_suffix("'s").or_else(|| login.strip_suffix("’s"));
     owner.unwrap_or(login).trim_end_matches(is_mark)
 }
 
-/// The places behind each `-` or `_` of a name, the first ones only.
+/// The positions after each `-` or `_` of a name, up to a limit.
 fn joints(name: &str) -> impl Iterator<Item = usize> {
     let joints = name.match_indices(['-', '_']).map(|(place, _)| place + 1);
     joints.filter(|place| name[*place..].starts_with(char::is_alphanumeric)).take(MAX_JOINTS)
 }
 
-/// A name without the extensions of a file.
+/// Removes file extensions from a name.
 fn without_extensions(name: &str) -> &str {
     let mut stem = name;
     while let Some((front, extension)) = stem.rsplit_once('.') {
-        let is_known = FILE_EXTENSIONS.iter().any(|it| it.eq_ignore_ascii_case(extension));
+        let is_known = FILE_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension));
         if !is_known || front.is_empty() {
             break;
         }
@@ -300,40 +309,41 @@ fn without_extensions(name: &str) -> &str {
     stem
 }
 
-/// The longest start of a text of such characters.
+/// The longest prefix of such characters.
 fn first_run(text: &str, is_of: impl Fn(char) -> bool) -> &str {
-    text.find(|it| !is_of(it)).map_or(text, |end| &text[..end])
+    text.find(|character| !is_of(character)).map_or(text, |end| &text[..end])
 }
 
-/// The longest end of a text of such characters.
+/// The longest suffix of such characters.
 fn last_run(text: &str, is_of: impl Fn(char) -> bool) -> &str {
     &text[text.trim_end_matches(is_of).len()..]
 }
 
-/// What local parts and login names are made of. Mail allows more, which is nearly always a separator.
-fn is_of_login(it: char) -> bool {
-    it.is_alphanumeric() || is_mark(it)
+/// Returns true for characters of local parts and login names. Mail allows more, but they are
+/// nearly always separators.
+fn is_login_character(character: char) -> bool {
+    character.is_alphanumeric() || is_mark(character)
 }
 
-/// What the local part of an address may have besides (RFC 5322).
-fn is_of_mail(it: char) -> bool {
-    "!#$%&*/=?^`{|}~".contains(it)
+/// Returns true for further characters of the local part of an address (RFC 5322).
+fn is_mail_character(character: char) -> bool {
+    "!#$%&*/=?^`{|}~".contains(character)
 }
 
-fn is_of_domain(it: char) -> bool {
-    it.is_alphanumeric() || matches!(it, '.' | '-')
+fn is_mail_domain_character(character: char) -> bool {
+    character.is_alphanumeric() || matches!(character, '.' | '-')
 }
 
-/// Windows allows `_` in the names of domains.
-fn is_of_domain_name(it: char) -> bool {
-    is_of_domain(it) || it == '_'
+/// Returns true for characters of domain names. Windows allows `_` there.
+fn is_windows_domain_character(character: char) -> bool {
+    is_mail_domain_character(character) || character == '_'
 }
 
-fn is_of_token(it: char) -> bool {
-    it.is_alphanumeric() || matches!(it, '-' | '_')
+fn is_token_character(character: char) -> bool {
+    character.is_alphanumeric() || matches!(character, '-' | '_')
 }
 
-/// Punctuation that may stand inside a name, and around one.
-fn is_mark(it: char) -> bool {
-    matches!(it, '.' | '_' | '-' | '+' | '\'' | '’')
+/// Returns true for punctuation that may occur inside and around a name.
+fn is_mark(character: char) -> bool {
+    matches!(character, '.' | '_' | '-' | '+' | '\'' | '’')
 }

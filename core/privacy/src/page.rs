@@ -1,5 +1,4 @@
-//! The parts of `docs/personal-data.md` that are about columns, with what the profiles do to each, and
-//! about what can be done for the people in them.
+//! The parts of `docs/personal-data.md` about columns and profiles, and about the rights of people.
 
 use std::fmt::Write as _;
 
@@ -8,13 +7,13 @@ use core_model::step::Step;
 
 use crate::profile::Profile;
 
-/// How people are erased and looked up, how long things are kept, the ledger, the keys.
+/// Erasure and retrieval, retention, the ledger, the keys.
 const RIGHTS: &str = include_str!("rights.md");
 
-/// The columns of the linked steps with their classes and what each profile does to them, and after it
-/// what can be done for the people in them.
+/// Returns the table of the linked steps' columns with their classes and the actions of each
+/// profile, followed by the rights of people.
 pub fn columns_and_rights() -> String {
-    let keys: Vec<&str> = Step::all().iter().flat_map(|it| it.key_columns()).collect();
+    let keys: Vec<&str> = Step::all().iter().flat_map(|step| step.key_columns()).collect();
     let mut page = String::from(
         "\n## Columns\n\nWhat `[privacy] profile` does to each column before anything is kept of it; \
          `[privacy.columns]` changes single ones.\n\n| Column | Class | `full` | `pseudonymous` | \
@@ -22,7 +21,8 @@ pub fn columns_and_rights() -> String {
     );
     for column in Column::all() {
         let is_key = keys.contains(&column.name);
-        let [full, pseudonymous, minimal] = Profile::ALL.map(|it| it.action(column, is_key));
+        let [full, pseudonymous, minimal] =
+            Profile::ALL.map(|profile| profile.action(column, is_key));
         let _ = writeln!(
             page,
             "| `{}` | {} | {full} | {pseudonymous} | {minimal} |",

@@ -1,5 +1,5 @@
-//! Profiles: what happens to each column before its first byte is kept, decided by what the column
-//! tells about people, and changed column by column where the operator says so.
+//! Profiles: the redaction of each column before its first byte is stored. It derives from the
+//! column's relation to people, and the operator can override it column by column.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,82 +7,82 @@ use std::str::FromStr;
 
 use core_model::column::{Column, ColumnClass, ColumnForm, Family};
 
-/// How much of people an installation keeps.
+/// The amount of personal data that an installation stores.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Profile {
-    /// Everything that is declared.
+    /// All declared columns.
     #[default]
     Full,
-    /// Pseudonyms for identifiers, days for times, networks for addresses; no full names and no free
-    /// text.
+    /// Pseudonyms for identifiers, days for times, networks for addresses; no full names and no
+    /// free text.
     Pseudonymous,
-    /// Technical data, under pseudonyms of what rows are identified by.
+    /// Technical data, and pseudonyms for the keys of rows.
     Minimal,
 }
 
-/// What happens to the values of a column.
+/// The redaction of a column's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// They stay as they are.
+    /// The values are kept.
     Keep,
-    /// They are empty.
+    /// The values are dropped.
     Drop,
-    /// Pseudonyms stand for them.
+    /// Pseudonyms replace the values.
     Pseudonym,
-    /// Of a point in time, the day.
+    /// Times are reduced to their day.
     Day,
-    /// Of an IP address, the network: 24 bits of IPv4, 48 of IPv6.
+    /// IP addresses are reduced to their network: 24 bits of IPv4, 48 of IPv6.
     Network,
 }
 
-/// What happens to every column.
+/// The redaction of all columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     profile: Profile,
     columns: BTreeMap<&'static str, (&'static Column, Action)>,
-    /// What the operator changed.
+    /// The operator's overrides.
     overrides: BTreeMap<&'static str, Action>,
 }
 
-/// Why an action cannot be that of a column.
+/// The reason why an action is not possible for a column.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OverrideError {
     /// No step declares the column.
-    #[error("is no column that a step reads; `privacy inventory` lists them")]
+    #[error("is not a column of any step; `privacy inventory` lists the columns")]
     UnknownColumn,
-    /// The rows could not be told apart without it.
-    #[error("identifies the rows, so it cannot be dropped; `pseudonym` or `keep` can stand there")]
+    /// Without the column rows could not be distinguished.
+    #[error("identifies the rows, so it cannot be dropped; use `pseudonym` or `keep`")]
     Key,
     /// A key of technical objects.
-    #[error("identifies technical objects, so it is kept")]
+    #[error("identifies technical objects, so it must be kept")]
     TechnicalKey,
     /// The action needs values of another form.
     #[error("cannot be `{action}`: {needs}")]
     Form {
         /// The action.
         action: Action,
-        /// What its values would have to be.
+        /// The form that the values would need.
         needs: &'static str,
     },
 }
 
 impl Policy {
-    /// What a profile does to the declared columns, changed by `overrides`. `keys` are the columns that
-    /// identify rows.
+    /// Makes the policy of a profile for the declared columns, changed by `overrides`. `keys` are
+    /// the columns that identify rows.
     ///
     /// # Errors
     ///
-    /// Each override that makes no sense, with its column.
+    /// Each impossible override, with its column.
     pub fn new(
         profile: Profile,
         declared: &[&'static Column],
         keys: &[&str],
         overrides: &[(String, Action)],
-    ) -> Result<Policy, Vec<(String, OverrideError)>> {
-        let defaults =
-            declared.iter().map(|&it| (it.name, (it, profile.action(it, keys.contains(&it.name)))));
-        let mut policy =
-            Policy { profile, columns: defaults.collect(), overrides: BTreeMap::new() };
+    ) -> Result<Self, Vec<(String, OverrideError)>> {
+        let defaults = declared.iter().map(|&column| {
+            (column.name, (column, profile.action(column, keys.contains(&column.name))))
+        });
+        let mut policy = Self { profile, columns: defaults.collect(), overrides: BTreeMap::new() };
         let mut errors = Vec::new();
         for (name, action) in overrides {
             match policy.columns.get_mut(name.as_str()) {
@@ -103,37 +103,37 @@ impl Policy {
         if errors.is_empty() { Ok(policy) } else { Err(errors) }
     }
 
-    /// The profile that the policy began with.
+    /// The profile of the policy.
     pub fn profile(&self) -> Profile {
         self.profile
     }
 
-    /// What the operator changed, by column; nothing that says what the profile says anyway.
+    /// The operator's overrides, by column, without those that equal the profile.
     pub fn overrides(&self) -> impl Iterator<Item = (&'static str, Action)> {
         self.overrides.iter().map(|(name, action)| (*name, *action))
     }
 
-    /// Every declared column with what happens to it, by name.
+    /// Every declared column with its action, by name.
     pub fn columns(&self) -> impl Iterator<Item = (&'static Column, Action)> {
         self.columns.values().copied()
     }
 
-    /// What happens to a column; one that nobody declared is dropped.
+    /// The action of a column; undeclared columns are dropped.
     pub fn action(&self, column: &str) -> Action {
         self.columns.get(column).map_or(Action::Drop, |(_, action)| *action)
     }
 
-    /// A declared column.
+    /// Finds a declared column.
     pub fn column(&self, name: &str) -> Option<&'static Column> {
         self.columns.get(name).map(|(column, _)| *column)
     }
 
-    /// Whether any value is changed.
+    /// Returns true if the policy changes any value.
     pub fn changes_anything(&self) -> bool {
         self.columns.values().any(|(_, action)| *action != Action::Keep)
     }
 
-    /// Whether pseudonyms are made, so that a key is needed.
+    /// Returns true if the policy makes pseudonyms, so that a key is needed.
     pub fn needs_key(&self) -> bool {
         self.columns.values().any(|(_, action)| *action == Action::Pseudonym)
     }
@@ -141,30 +141,30 @@ impl Policy {
 
 impl Profile {
     /// Every profile.
-    pub const ALL: [Profile; 3] = [Profile::Full, Profile::Pseudonymous, Profile::Minimal];
+    pub const ALL: [Self; 3] = [Self::Full, Self::Pseudonymous, Self::Minimal];
 
-    /// The word in the configuration.
+    /// The name in the configuration.
     pub const fn name(self) -> &'static str {
         match self {
-            Profile::Full => "full",
-            Profile::Pseudonymous => "pseudonymous",
-            Profile::Minimal => "minimal",
+            Self::Full => "full",
+            Self::Pseudonymous => "pseudonymous",
+            Self::Minimal => "minimal",
         }
     }
 
-    /// What happens to a column of which nothing else is said.
+    /// The action of a column without an override.
     pub fn action(self, column: &Column, is_key: bool) -> Action {
         match self {
-            Profile::Full => Action::Keep,
-            Profile::Pseudonymous => pseudonymous(column),
-            Profile::Minimal => minimal(column, is_key),
+            Self::Full => Action::Keep,
+            Self::Pseudonymous => pseudonymous(column),
+            Self::Minimal => minimal(column, is_key),
         }
     }
 }
 
 fn pseudonymous(column: &Column) -> Action {
     match (column.class, column.form) {
-        // Nothing joins by a full name, so that its pseudonym would only add risk.
+        // Nothing joins by a full name, so its pseudonym would only add risk.
         (_, ColumnForm::Identifier(Family::PersonName) | ColumnForm::FreeText) => Action::Drop,
         (_, ColumnForm::Identifier(_)) => Action::Pseudonym,
         (ColumnClass::Behaviour, ColumnForm::Time) => Action::Day,
@@ -176,14 +176,14 @@ fn pseudonymous(column: &Column) -> Action {
 fn minimal(column: &Column, is_key: bool) -> Action {
     match (column.class, column.form) {
         (_, ColumnForm::Identifier(_)) if is_key => Action::Pseudonym,
-        // Without it, what is gone cannot be told from what is there.
+        // Without these times, removed objects could not be told from present ones.
         (ColumnClass::Behaviour, ColumnForm::Time) => Action::Day,
         (ColumnClass::Technical, ColumnForm::Time | ColumnForm::Plain) => Action::Keep,
         _ => Action::Drop,
     }
 }
 
-/// Whether an action can be that of a column.
+/// Checks that an action is possible for a column.
 fn check(column: &Column, action: Action, is_key: bool) -> Result<(), OverrideError> {
     let is_identifier = matches!(column.form, ColumnForm::Identifier(_));
     if is_key && !is_identifier && action != Action::Keep {
@@ -202,14 +202,14 @@ fn check(column: &Column, action: Action, is_key: bool) -> Result<(), OverrideEr
 }
 
 impl Action {
-    /// The word in the configuration.
+    /// The name in the configuration.
     pub const fn name(self) -> &'static str {
         match self {
-            Action::Keep => "keep",
-            Action::Drop => "drop",
-            Action::Pseudonym => "pseudonym",
-            Action::Day => "day",
-            Action::Network => "prefix/24",
+            Self::Keep => "keep",
+            Self::Drop => "drop",
+            Self::Pseudonym => "pseudonym",
+            Self::Day => "day",
+            Self::Network => "prefix/24",
         }
     }
 }
@@ -223,9 +223,9 @@ impl fmt::Display for Action {
 impl FromStr for Action {
     type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Action, &'static str> {
-        let all = [Action::Keep, Action::Drop, Action::Pseudonym, Action::Day, Action::Network];
-        let action = all.into_iter().find(|it| it.name() == text);
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let all = [Self::Keep, Self::Drop, Self::Pseudonym, Self::Day, Self::Network];
+        let action = all.into_iter().find(|action| action.name() == text);
         action.ok_or("the actions are keep, drop, pseudonym, day and prefix/24")
     }
 }
@@ -233,8 +233,8 @@ impl FromStr for Action {
 impl FromStr for Profile {
     type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Profile, &'static str> {
-        let profile = Profile::ALL.into_iter().find(|it| it.name() == text);
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let profile = Self::ALL.into_iter().find(|profile| profile.name() == text);
         profile.ok_or("the profiles are full, pseudonymous and minimal")
     }
 }
@@ -262,12 +262,13 @@ mod tests {
         overrides: &[(&str, Action)],
     ) -> Result<Policy, Vec<(String, OverrideError)>> {
         let declared: Vec<&'static Column> = COLUMNS.iter().collect();
-        let overrides: Vec<_> = overrides.iter().map(|(it, to)| ((*it).to_owned(), *to)).collect();
+        let overrides: Vec<_> =
+            overrides.iter().map(|(name, to)| ((*name).to_owned(), *to)).collect();
         Policy::new(profile, &declared, &["user.uid", "package.uid"], &overrides)
     }
 
     #[test]
-    fn a_profile_follows_from_the_classes() {
+    fn a_profile_derives_from_the_column_classes() {
         use Action::{Day, Drop, Keep, Network, Pseudonym};
         let table = [
             ("user.uid", Pseudonym, Pseudonym),
@@ -282,7 +283,7 @@ mod tests {
             ("nobody.declared_this", Drop, Drop),
         ];
         let [full, pseudonymous, minimal] =
-            Profile::ALL.map(|it| policy(it, &[]).expect("nothing is overridden"));
+            Profile::ALL.map(|profile| policy(profile, &[]).expect("nothing is overridden"));
         for (column, in_pseudonymous, in_minimal) in table {
             assert_eq!(pseudonymous.action(column), in_pseudonymous, "{column}");
             assert_eq!(minimal.action(column), in_minimal, "{column}");
@@ -294,11 +295,11 @@ mod tests {
     }
 
     #[test]
-    fn an_override_that_makes_no_sense_is_refused_with_its_reason() {
+    fn an_impossible_override_is_rejected_with_its_reason() {
         let table = [
-            ("user.nane", Action::Drop, "is no column that a step reads"),
+            ("user.nane", Action::Drop, "is not a column of any step"),
             ("user.uid", Action::Drop, "cannot be dropped"),
-            ("package.uid", Action::Drop, "it is kept"),
+            ("package.uid", Action::Drop, "it must be kept"),
             ("user.ad.department", Action::Pseudonym, "no identifiers"),
             ("user.name", Action::Day, "no times"),
             ("user.name", Action::Network, "cannot be `prefix/24`: its values are no IP addresses"),
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_are_told_at_once_and_what_says_nothing_new_is_no_override() {
+    fn all_errors_are_reported_at_once_and_a_redundant_override_is_dropped() {
         let wrong = [("user.nane", Action::Drop), ("user.uid", Action::Drop)];
         assert_eq!(policy(Profile::Full, &wrong).expect_err("both are wrong").len(), 2);
         let overrides = [("user.name", Action::Pseudonym), ("user.last_seen", Action::Drop)];
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_read_as_they_are_written() {
+    fn names_round_trip() {
         for action in ["keep", "drop", "pseudonym", "day", "prefix/24"] {
             assert_eq!(action.parse::<Action>().map(Action::name), Ok(action));
         }

@@ -1,4 +1,4 @@
-//! Protection: what a policy does to one export, cell by cell, and whose rows are not read at all.
+//! Protection: the redaction of one export, cell by cell, and the suppression of rows.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use core_model::column::{ColumnForm, Family};
 
 use crate::canonical::looks_hashed;
 use crate::error::PrivacyError;
-use crate::identifiers::{Found, Identifiers};
+use crate::identifiers::{IdentifierCache, Treatment};
 use crate::keys::KeyRing;
 use crate::mentions::Position;
 use crate::profile::{Action, Policy};
@@ -16,21 +16,21 @@ use crate::pseudonym::Pseudonyms;
 use crate::reuse::{Families, is_lasting};
 use crate::suppression::{MentionCache, Suppressions};
 
-/// What a run does to the rows of people.
+/// The redaction of a run.
 #[derive(Clone)]
 pub struct Protection {
     policy: Arc<Policy>,
-    /// Nothing if the policy makes none.
+    /// `None` if the policy makes no pseudonyms.
     pseudonyms: Option<Arc<Pseudonyms>>,
     suppressions: Suppressions,
-    /// What was found of the keys of entities, which later exports name again.
-    kept: Arc<Mutex<Vec<Identifiers>>>,
+    /// The caches of the keys of entities, which later exports name again.
+    kept: Arc<Mutex<Vec<IdentifierCache>>>,
 }
 
-/// What happens to the cells of one column of one export.
+/// The redaction of one column of one export.
 pub struct ColumnProtection {
     rule: Rule,
-    /// How values of whose kind were seen: those that look like hashes, and all.
+    /// Counts of the distinct values: those that look like hashes, and all.
     hashed: u64,
     distinct: u64,
 }
@@ -40,43 +40,44 @@ enum Rule {
     Drop,
     Day,
     Network,
-    /// What names somebody who was erased is empty.
+    /// Texts that name an erased person become empty.
     FreeText,
-    Identify(Box<Identifiers>),
+    Identify(Box<IdentifierCache>),
 }
 
-/// A cell after the policy was applied.
+/// A cell after redaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cell<'a> {
     /// This text.
     Text(&'a str),
-    /// The row is of somebody who was erased, unless it is of the next owner of the identifier.
+    /// The row belongs to an erased person, unless the identifier has a new owner.
     Suppressed {
-        /// It is if it has another identifier of one of these families.
+        /// It has a new owner if the row has another identifier of one of these families.
         unless: Families,
-        /// What stands in the place of the cell in the row of the next owner.
+        /// The replacement of the cell in a row of the new owner.
         text: &'a str,
     },
 }
 
 impl Protection {
-    /// Whether the rows of anybody are to be left out.
+    /// Returns true if any person's rows are suppressed.
     pub fn suppresses(&self) -> bool {
         !self.suppressions.is_empty()
     }
 
-    /// Applies a policy with the keys of an installation. `tenant` names the tenant as nothing else
-    /// does, with its region. Nothing is given if nothing is to be done.
+    /// Makes the protection of a policy with the keys of an installation. `tenant` is the unique
+    /// name of the tenant, including its region. `None` if the policy changes and suppresses
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// [`PrivacyError::NoKey`] when the policy makes pseudonyms and there are no keys.
+    /// [`PrivacyError::NoKey`] if the policy makes pseudonyms and there are no keys.
     pub fn new(
         policy: Policy,
         keys: Option<&KeyRing>,
         tenant: &str,
         suppressions: Suppressions,
-    ) -> Result<Option<Protection>, PrivacyError> {
+    ) -> Result<Option<Self>, PrivacyError> {
         if !policy.changes_anything() && suppressions.is_empty() {
             return Ok(None);
         }
@@ -85,24 +86,19 @@ impl Protection {
             (true, Some(keys)) => Some(Arc::new(Pseudonyms::new(keys, tenant))),
             (true, None) => return Err(PrivacyError::NoKey),
         };
-        Ok(Some(Protection {
-            policy: Arc::new(policy),
-            pseudonyms,
-            suppressions,
-            kept: Arc::default(),
-        }))
+        Ok(Some(Self { policy: Arc::new(policy), pseudonyms, suppressions, kept: Arc::default() }))
     }
 
-    /// What happens to a column. One that nobody declared is dropped.
+    /// The redaction of a column. An undeclared column is dropped.
     pub fn column(&self, name: &str) -> ColumnProtection {
         let action = self.policy.action(name);
-        let form = self.policy.column(name).map(|it| it.form);
+        let form = self.policy.column(name).map(|column| column.form);
         let rule = match (form, action) {
             (Some(ColumnForm::Identifier(family)), action)
                 if action == Action::Pseudonym || !self.suppressions.is_empty() =>
             {
                 let kept = self.take_kept(family);
-                let new = || Identifiers::new(family, action, self.pseudonyms.clone());
+                let new = || IdentifierCache::new(family, action, self.pseudonyms.clone());
                 Rule::Identify(Box::new(kept.unwrap_or_else(new)))
             }
             (Some(ColumnForm::FreeText), Action::Keep) if !self.suppressions.is_empty() => {
@@ -116,9 +112,10 @@ impl Protection {
         ColumnProtection { rule, hashed: 0, distinct: 0 }
     }
 
-    /// Keeps what was found in a column for later exports, if that helps them.
+    /// Keeps the cache of a column for later exports, if it helps them.
     pub fn keep(&self, column: ColumnProtection) {
-        // Whom to suppress is learnt from export to export, so nothing found before is to be trusted then.
+        // A run learns further suppressions from export to export, which would invalidate the
+        // cache.
         if let Rule::Identify(identifiers) = column.rule
             && matches!(identifiers.family(), Family::UserUid | Family::DeviceUid)
             && !self.suppresses()
@@ -127,16 +124,16 @@ impl Protection {
         }
     }
 
-    fn take_kept(&self, family: Family) -> Option<Identifiers> {
+    fn take_kept(&self, family: Family) -> Option<IdentifierCache> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = kept.iter().position(|it| it.family() == family)?;
+        let place = kept.iter().position(|known| known.family() == family)?;
         Some(kept.swap_remove(place))
     }
 
-    /// Suppresses, for the rest of the run, what a suppressed row is identified by: rows of later
-    /// exports name the same person by nothing else. Returns whether that is new.
+    /// Suppresses, for the rest of the run, the key of a suppressed row: rows of later exports name
+    /// the same person only by that key. Returns true if the key is new.
     pub fn suppress(&mut self, column: &str, value: &str) -> bool {
-        match self.policy.column(column).map(|it| it.form) {
+        match self.policy.column(column).map(|column| column.form) {
             Some(ColumnForm::Identifier(family)) => self.suppressions.add(family, value),
             _ => false,
         }
@@ -144,21 +141,21 @@ impl Protection {
 }
 
 impl ColumnProtection {
-    /// Whether cells stay as they are.
+    /// Returns true if cells are kept unchanged.
     pub fn keeps(&self) -> bool {
         match &self.rule {
             Rule::Keep => true,
-            Rule::Identify(it) => it.action() == Action::Keep,
+            Rule::Identify(cache) => cache.action() == Action::Keep,
             _ => false,
         }
     }
 
-    /// Whether nothing stays of any cell.
+    /// Returns true if all cells are dropped.
     pub fn drops(&self) -> bool {
         matches!(self.rule, Rule::Drop)
     }
 
-    /// Whether a cell may show that its row is of somebody who was erased.
+    /// Returns true if a cell may show that its row belongs to an erased person.
     pub fn identifies(&self) -> bool {
         matches!(self.rule, Rule::Identify(_))
     }
@@ -166,19 +163,19 @@ impl ColumnProtection {
     /// The family of the column, if its values are lasting identifiers.
     pub fn lasting_family(&self) -> Option<Family> {
         match &self.rule {
-            Rule::Identify(it) => Some(it.family()).filter(|it| is_lasting(*it)),
+            Rule::Identify(cache) => Some(cache.family()).filter(|family| is_lasting(*family)),
             _ => None,
         }
     }
 
-    /// Forgets what was found of values, because more is to be suppressed by now.
+    /// Drops the cache, because more identifiers are suppressed by now.
     pub fn forget(&mut self) {
         if let Rule::Identify(identifiers) = &mut self.rule {
             identifiers.forget();
         }
     }
 
-    /// What becomes of a cell. `buffer` may hold the text for as long as it is used.
+    /// Redacts a cell. The result may borrow from `buffer`.
     pub fn apply<'a>(
         &'a mut self,
         cell: &'a str,
@@ -192,7 +189,7 @@ impl ColumnProtection {
             Rule::Day => Cell::Text(day(cell, buffer)),
             Rule::Network => Cell::Text(networks(cell, buffer)),
             Rule::FreeText => {
-                // Nothing is remembered: whom to suppress is still being learnt.
+                // Nothing is cached, because the run is still learning suppressions.
                 let suppressions = &protection.suppressions;
                 let cache = &mut MentionCache::default();
                 let is_named = suppressions.are_named_in(Position::Text, cell, cache);
@@ -206,21 +203,21 @@ impl ColumnProtection {
                     self.hashed += u64::from(looks_hashed(cell));
                 }
                 match found {
-                    Found::Suppressed(unless, text) => {
+                    Treatment::Suppressed(unless, text) => {
                         Cell::Suppressed { unless, text: text.unwrap_or(cell) }
                     }
-                    Found::Kept => Cell::Text(cell),
-                    Found::Pseudonym(text) => Cell::Text(text),
+                    Treatment::Kept => Cell::Text(cell),
+                    Treatment::Pseudonym(text) => Cell::Text(text),
                 }
             }
         }
     }
 
-    /// How many of the distinct login names look like hashes, and how many there are in all; nothing
-    /// for other columns. One that was forgotten counts again.
+    /// The number of distinct login names that look like hashes, and of all login names; `None` for
+    /// other columns. A name counts again after it was dropped from the cache.
     pub fn hashed_names(&self) -> Option<(u64, u64)> {
         match &self.rule {
-            Rule::Identify(it) if matches!(it.family(), Family::Login) => {
+            Rule::Identify(cache) if matches!(cache.family(), Family::Login) => {
                 Some((self.hashed, self.distinct))
             }
             _ => None,
@@ -228,14 +225,13 @@ impl ColumnProtection {
     }
 }
 
-/// The day of a point in time, as its first second in the zone it is written in; nothing of what is no
-/// time.
+/// The day of a point in time, as its first second in its own zone; empty for other texts.
 fn day<'a>(cell: &str, buffer: &'a mut String) -> &'a str {
     let cell = cell.trim_ascii();
     let (Some(date), Some(rest)) = (cell.get(..10), cell.get(10..)) else { return "" };
-    let is_date = date.bytes().enumerate().all(|(place, it)| match place {
-        4 | 7 => it == b'-',
-        _ => it.is_ascii_digit(),
+    let is_date = date.bytes().enumerate().all(|(place, byte)| match place {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
     });
     if !is_date {
         return "";
@@ -256,7 +252,7 @@ fn is_of_offset(byte: u8) -> bool {
     byte.is_ascii_digit() || byte == b':'
 }
 
-/// The networks of a list of IP addresses, each once; what is no address is left out.
+/// The networks of a list of IP addresses, each once; other items are left out.
 fn networks<'a>(cell: &str, buffer: &'a mut String) -> &'a str {
     let mut networks: Vec<IpAddr> = Vec::new();
     for address in ip_addresses(cell).flatten() {
@@ -274,12 +270,12 @@ fn networks<'a>(cell: &str, buffer: &'a mut String) -> &'a str {
     buffer
 }
 
-/// The network of an address: the first 24 bits of IPv4, the first 48 of IPv6, which is what one site
-/// has (RFC 6177).
+/// The network of an address: the first 24 bits of IPv4, the first 48 of IPv6, which is the size of
+/// one site (RFC 6177).
 fn network(address: IpAddr) -> IpAddr {
     match address {
-        IpAddr::V4(it) => Ipv4Addr::from_bits(it.to_bits() & (u32::MAX << 8)).into(),
-        IpAddr::V6(it) => Ipv6Addr::from_bits(it.to_bits() & (u128::MAX << 80)).into(),
+        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << 8)).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80)).into(),
     }
 }
 
@@ -288,7 +284,7 @@ mod tests {
     use core_model::column::{Column, behaviour, direct, free_text, persistent, technical};
 
     use super::*;
-    use crate::identifiers::MAX_KNOWN;
+    use crate::identifiers::MAX_CACHED;
     use crate::profile::Profile;
     use crate::suppression::{Erasure, SuppressionList};
 
@@ -322,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_done_where_nothing_is_to_be_done() {
+    fn a_full_profile_without_suppressions_needs_no_protection() {
         assert!(protection(Profile::Full, &[]).is_none());
         let protection = protection(Profile::Pseudonymous, &[]).expect("there is much to be done");
         assert!(protection.column("user.type").keeps());
@@ -330,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn each_column_gets_its_own() {
+    fn each_column_is_redacted_by_its_own_action() {
         let protection = protection(Profile::Pseudonymous, &[]).expect("there is much to be done");
         let upn =
             applied(&protection, "user.upn", "jane.doe@acme.example").expect("not suppressed");
@@ -348,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_somebody_who_was_erased_are_known_in_every_profile() {
+    fn rows_of_an_erased_person_are_recognized_under_every_profile() {
         for profile in Profile::ALL {
             let mut protection = protection(profile, &[(Family::Address, "jane.doe@acme.example")])
                 .expect("somebody is suppressed");
@@ -362,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn g18_somebody_who_was_erased_is_known_by_each_address_of_a_list() {
+    fn g18_an_erased_person_is_recognized_by_each_address_of_a_list() {
         let jane = [(Family::Address, "jane.doe@acme.example")];
         for profile in Profile::ALL {
             let protection = protection(profile, &jane).expect("somebody is suppressed");
@@ -386,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn g18_each_address_of_a_list_has_the_pseudonym_that_it_has_alone() {
+    fn g18_each_address_of_a_list_has_its_own_pseudonym() {
         let protection = protection(Profile::Pseudonymous, &[]).expect("there is much to be done");
         let pseudonym = |cell| applied(&protection, "user.upn", cell).expect("not suppressed");
         let [jane, joe] = ["jane@acme.example", "joe@acme.example"].map(pseudonym);
@@ -397,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_free_text_that_names_somebody_who_was_erased_is_empty() {
+    fn a_free_text_that_names_an_erased_person_becomes_empty() {
         let suppressed = [(Family::Address, "jane.doe@acme.example")];
         let protection = protection(Profile::Full, &suppressed).expect("somebody is suppressed");
         let text = |cell| applied(&protection, "alert.trigger_value", cell);
@@ -406,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_the_same_the_second_time() {
+    fn a_cached_value_is_treated_the_same() {
         let protection = protection(Profile::Pseudonymous, &[(Family::Login, "ACME\\gone")]);
         let protection = protection.expect("there is much to be done");
         let mut column = protection.column("user.name");
@@ -426,7 +422,7 @@ mod tests {
             "ACME\\jdoe",
             "acme\\gone",
         ];
-        let read: Vec<String> = cells.iter().map(|it| read(it)).collect();
+        let read: Vec<String> = cells.iter().map(|cell| read(cell)).collect();
         assert_eq!([&read[1], &read[5]], [&read[0]; 2]);
         assert_eq!(
             (read[2].as_str(), read[3].as_str(), read[6].as_str()),
@@ -440,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_was_forgotten_gets_the_same_pseudonym() {
+    fn a_value_dropped_from_the_cache_gets_the_same_pseudonym() {
         let protection = protection(Profile::Pseudonymous, &[]).expect("there is much to be done");
         let mut column = protection.column("user.name");
         let mut read = |cell: &str| match column.apply(cell, &protection, &mut String::new()) {
@@ -448,12 +444,12 @@ mod tests {
             Cell::Suppressed { .. } => "suppressed".to_owned(),
         };
         let [first, empty] = ["ACME\\jdoe", ""].map(&mut read);
-        (0..=MAX_KNOWN).for_each(|number| _ = read(&format!("u{number}")));
+        (0..=MAX_CACHED).for_each(|number| _ = read(&format!("u{number}")));
         assert_eq!(["ACME\\jdoe", ""].map(&mut read), [first, empty]);
     }
 
     #[test]
-    fn times_are_cut_to_their_day_in_their_own_zone() {
+    fn times_are_reduced_to_their_day_in_their_own_zone() {
         let table = [
             ("2026-11-18 11:06:40", "2026-11-18T00:00:00"),
             ("2026-11-18T11:06:40Z", "2026-11-18T00:00:00Z"),
@@ -472,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_cut_to_their_network() {
+    fn addresses_are_reduced_to_their_network() {
         let table = [
             ("10.20.30.40", "10.20.30.0"),
             ("10.20.30.40, 10.20.30.41; 10.20.31.1", "10.20.30.0 10.20.31.0"),

@@ -1,10 +1,9 @@
-//! What stands for an identifier: the same on every run and every machine that has the key, and for
-//! nobody else a way back.
+//! Pseudonyms: the same on every run and every machine with the key, and irreversible without it.
 //!
-//! A pseudonym is the HMAC-SHA-256 of the identifier's canonical form under a subkey of its family and
-//! tenant, cut to 128 bits. It is keyed because names can be guessed: whoever has a list of them would
-//! undo a plain hash. `p1-<key>-<26 letters and digits>` is a legal host name, so that the name of a
-//! device stays one.
+//! A pseudonym is the HMAC-SHA-256 of the identifier's canonical form under a subkey of its family
+//! and tenant, cut to 128 bits. It is keyed because names can be guessed: anyone with a list of
+//! them could reverse a plain hash. `p1-<key>-<26 letters and digits>` is a legal host name, so
+//! that the pseudonym of a device name is one too.
 
 use core_model::column::Family;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
@@ -15,53 +14,54 @@ use crate::canonical::canonical;
 use crate::error::PrivacyError;
 use crate::keys::{KeyRing, Purpose, Subkey};
 
-/// What every pseudonym begins with: the version of its form.
+/// The prefix of every pseudonym: the version of its form.
 pub const PREFIX: &str = "p1-";
 
-/// Stands between the pseudonyms of the items of a list.
+/// The separator between the pseudonyms of a list's items.
 pub const LIST_SEPARATOR: &str = "; ";
 
-/// How much of the HMAC a pseudonym has, in bytes. Of a thousand million people two share one with a
-/// chance of one in 10^21.
+/// The number of HMAC bytes in a pseudonym. Among a thousand million people two share one with a
+/// probability of one in 10^21.
 const TOKEN_BYTES: usize = 16;
 
-/// Makes the pseudonyms of one tenant under one key.
+/// Makes the pseudonyms of one tenant with one key.
 pub struct Pseudonyms {
     key_id: String,
-    /// For each family.
+    /// The HMAC of each family.
     keyed: [Keyed; Family::ALL.len()],
 }
 
-/// An HMAC that knows its key already. Shows nothing; it is wiped when it is dropped.
+/// An HMAC that is already keyed. Its `Debug` shows nothing; it is wiped when it is dropped.
 pub(crate) struct Keyed(Hmac<Sha256>);
 
 impl Pseudonyms {
-    /// Those of the active key. `tenant` names the tenant as nothing else does, with its region.
-    pub fn new(keys: &KeyRing, tenant: &str) -> Pseudonyms {
+    /// Makes pseudonyms with the active key. `tenant` is the unique name of the tenant, including
+    /// its region.
+    pub fn new(keys: &KeyRing, tenant: &str) -> Self {
         let subkey = |family| keys.subkey(Purpose::Pseudonym(family), tenant);
         let keyed = Family::ALL.map(|family| Keyed::new(&subkey(family)));
-        Pseudonyms { key_id: keys.active_id().to_owned(), keyed }
+        Self { key_id: keys.active_id().to_owned(), keyed }
     }
 
-    /// Those of an earlier key, to find somebody in what is older.
+    /// Makes pseudonyms with an earlier key, to find a person in older data.
     ///
     /// # Errors
     ///
     /// [`PrivacyError::UnknownKey`], [`PrivacyError::RetiredKey`].
-    pub fn earlier(keys: &KeyRing, id: &str, tenant: &str) -> Result<Pseudonyms, PrivacyError> {
+    pub fn earlier(keys: &KeyRing, id: &str, tenant: &str) -> Result<Self, PrivacyError> {
         let subkey = |family| keys.earlier_subkey(id, family, tenant);
-        let keyed = Family::ALL.into_iter().map(|it| Ok(Keyed::new(&subkey(it)?)));
+        let keyed = Family::ALL.into_iter().map(|family| Ok(Keyed::new(&subkey(family)?)));
         let keyed: Vec<Keyed> = keyed.collect::<Result<_, PrivacyError>>()?;
         let keyed = keyed.try_into().ok().expect("one for each family");
-        Ok(Pseudonyms { key_id: id.to_owned(), keyed })
+        Ok(Self { key_id: id.to_owned(), keyed })
     }
 
-    /// The id of the key that makes them.
+    /// The id of the key.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The pseudonym of an identifier; nothing for none.
+    /// Returns the pseudonym of an identifier; `None` if the value is not an identifier.
     pub fn of(&self, family: Family, value: &str) -> Option<String> {
         let (family, canonical) = canonical(family, value)?;
         let token = self.keyed[family as usize].token(canonical.as_bytes());
@@ -70,9 +70,9 @@ impl Pseudonyms {
 }
 
 impl Keyed {
-    pub(crate) fn new(subkey: &Subkey) -> Keyed {
+    pub(crate) fn new(subkey: &Subkey) -> Self {
         let hmac = Hmac::new_from_slice(subkey.bytes());
-        Keyed(hmac.expect("HMAC takes keys of any length"))
+        Self(hmac.expect("HMAC takes keys of any length"))
     }
 
     /// The first 128 bits of the HMAC.
@@ -80,12 +80,12 @@ impl Keyed {
         let mut hmac = self.0.clone();
         hmac.update(message);
         let whole = hmac.finalize().into_bytes();
-        std::array::from_fn(|it| whole[it])
+        std::array::from_fn(|index| whole[index])
     }
 }
 
-/// What stands for a text in the ledger, such as that of a query, which may name a person: its HMAC under
-/// the key that never changes. Without the key nobody can try out which text it was.
+/// Returns the token of a text in the ledger, such as a query, which may name a person: its HMAC
+/// under the key that never changes. Without the key nobody can test which text it was.
 pub fn ledger_token(keys: &KeyRing, tenant: &str, text: &str) -> String {
     let keyed = Keyed::new(&keys.subkey(Purpose::Ledger, tenant));
     format!("hmac-sha256-128:{}", HEXLOWER.encode(&keyed.token(text.as_bytes())))
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn hmac_gives_the_vectors_of_rfc_4231() {
+    fn hmac_matches_the_vectors_of_rfc_4231() {
         let table: [(&[u8], &[u8], &str); 4] = [
             (
                 &[0x0b; 20],
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn base32_gives_the_vectors_of_rfc_4648() {
+    fn base32_matches_the_vectors_of_rfc_4648() {
         for (bytes, expected) in
             [("", ""), ("f", "my"), ("foob", "mzxw6yq"), ("foobar", "mzxw6ytboi")]
         {
@@ -152,12 +152,13 @@ mod tests {
         let pseudonym = pseudonym.expect("not empty");
         assert_eq!(pseudonym.len(), "p1-".len() + 8 + 1 + 26);
         assert!(pseudonym.len() <= 63 && !pseudonym.ends_with('-'));
-        let is_legal = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
+        let is_legal =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         assert!(pseudonym.bytes().all(is_legal), "{pseudonym}");
     }
 
     #[test]
-    fn a_person_is_one_however_the_name_is_written() {
+    fn all_spellings_of_a_name_have_one_pseudonym() {
         let pseudonyms = Pseudonyms::new(&ring(1), "acme.eu");
         let upn = pseudonyms.of(Family::Address, "jane.doe@acme.example");
         assert!(upn.is_some());
@@ -181,11 +182,11 @@ mod tests {
         ];
         let mut all = Vec::new();
         for maker in &makers {
-            for family in Family::ALL.into_iter().filter(|it| *it != Family::Login) {
+            for family in Family::ALL.into_iter().filter(|family| *family != Family::Login) {
                 all.extend(maker.of(family, "jane.doe@acme.example"));
             }
         }
-        let tokens = |it: &String| it.rsplit('-').next().map(str::to_owned);
+        let tokens = |pseudonym: &String| pseudonym.rsplit('-').next().map(str::to_owned);
         let mut tokens: Vec<_> = all.iter().filter_map(tokens).collect();
         tokens.sort_unstable();
         tokens.dedup();
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_in_the_ledger_is_the_same_after_a_rotation_and_another_elsewhere() {
+    fn a_ledger_token_survives_a_rotation_and_differs_between_tenants() {
         let mut keys = ring(1);
         let token = ledger_token(&keys, "acme.eu", "select 1");
         keys.rotate("2026-12-01T10:00:00Z", &[9; 32]);
@@ -210,8 +211,8 @@ mod tests {
         }
     }
 
-    /// Computed by another implementation (Python's hmac and hashlib). To change them would cut every
-    /// graph off from what was published before.
+    /// Computed by another implementation (Python's hmac and hashlib). Changing them would separate
+    /// every graph from earlier published data.
     #[test]
     fn known_answers() {
         let pseudonyms = Pseudonyms::new(&ring(1), "acme.eu");

@@ -1,9 +1,8 @@
-//! Who was erased, so that the next run does not bring them back: HMACs of their identifiers under a
-//! key of their own, and no names.
+//! The suppression list: the erased people, so that the next run does not read them again. It has
+//! HMACs of their identifiers under their own key, and no names.
 //!
-//! To keep this minimum is what an erasure needs to last. The list is a file of JSON, read and written
-//! by the caller.
-//! `reuse` is the rule for identifiers that change hands.
+//! This minimum is necessary to make an erasure last. The list is a JSON file, read and written by
+//! the caller. [`crate::reuse`] has the rule for reused identifiers.
 
 use std::collections::BTreeSet;
 
@@ -22,31 +21,32 @@ use crate::reuse::{Families, is_lasting, is_reusable, proves_another_owner};
 /// The version of the list that this program writes, and the highest it reads.
 const VERSION: u32 = 2;
 
-/// How many mentions of each family are remembered: some megabytes.
+/// The number of cached mentions per family: some megabytes.
 const MAX_CACHED_MENTIONS: usize = 1 << 14;
 
-/// The list of those who were erased.
+/// The list of the erased people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SuppressionList {
     key_id: String,
     entries: Vec<Suppression>,
 }
 
-/// One identifier of somebody who was erased.
+/// One identifier of an erased person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suppression {
-    /// The erasure that it belongs to; one erasure has an entry for each identifier.
+    /// The erasure that it belongs to; an erasure has an entry for each identifier.
     pub erasure: String,
-    /// What kind of identifier it is.
+    /// The family of the identifier.
     pub family: FamilyName,
-    /// Its HMAC, in hexadecimal.
+    /// The HMAC of the identifier, in hexadecimal.
     pub token: String,
-    /// When it was suppressed, RFC 3339.
+    /// The time of the suppression, RFC 3339.
     pub since: String,
-    /// Why, by the word that the operator gave; no name belongs here.
+    /// The operator's reason, in a word; it must not contain a name.
     pub reason: String,
-    /// The families of lasting identifiers that tell the owner from a successor; none for a lasting one.
+    /// The families of lasting identifiers that distinguish the owner from a successor; empty for a
+    /// lasting identifier.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owner_has: Vec<FamilyName>,
 }
@@ -56,33 +56,34 @@ pub struct Suppression {
 #[serde(try_from = "String", into = "String")]
 pub struct FamilyName(pub Family);
 
-/// What one erasure says of each of its entries.
+/// The properties that all entries of an erasure share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Erasure<'a> {
-    /// Its id.
+    /// The id.
     pub id: &'a str,
-    /// When it was asked for, RFC 3339.
+    /// The time of the request, RFC 3339.
     pub since: &'a str,
-    /// Why, in a word; no name belongs here.
+    /// The reason, in a word; it must not contain a name.
     pub reason: &'a str,
 }
 
-/// Knows those who were erased by their identifiers.
+/// Recognizes erased people by their identifiers.
 #[derive(Clone, Default)]
 pub struct Suppressions {
     keyed: Vec<KeyedFamily>,
-    /// The suppressed identifiers, each with the families by which its owner is told from a successor.
+    /// The suppressed identifiers, each with the families that distinguish its owner from a
+    /// successor.
     tokens: FxHashMap<(Family, [u8; 16]), Families>,
     /// The families of the tokens.
     families: Families,
 }
 
-/// The mentions that were looked up, with whether each is suppressed: texts repeat most of theirs.
-/// Belongs to one state of the suppressions.
+/// A cache of mentions, each with the result: texts repeat most of theirs. It belongs to one state
+/// of the suppressions.
 #[derive(Default)]
 pub struct MentionCache([FxHashMap<String, bool>; Family::ALL.len()]);
 
-/// The HMAC of a family, kept only while somebody is suppressed.
+/// The HMAC of a family, kept only while the list has entries.
 #[derive(Clone)]
 struct KeyedFamily(std::sync::Arc<Keyed>);
 
@@ -100,17 +101,17 @@ struct Version {
 }
 
 impl SuppressionList {
-    /// A list without entries, for the lasting key.
-    pub fn new(keys: &KeyRing) -> SuppressionList {
-        SuppressionList { key_id: keys.lasting_id().to_owned(), entries: Vec::new() }
+    /// Makes an empty list for the lasting key.
+    pub fn new(keys: &KeyRing) -> Self {
+        Self { key_id: keys.lasting_id().to_owned(), entries: Vec::new() }
     }
 
-    /// Reads a list.
+    /// Parses a list.
     ///
     /// # Errors
     ///
     /// [`PrivacyError::SuppressionList`], [`PrivacyError::NewerVersion`].
-    pub fn parse(text: &str) -> Result<SuppressionList, PrivacyError> {
+    pub fn parse(text: &str) -> Result<Self, PrivacyError> {
         let broken = |reason| PrivacyError::SuppressionList { reason };
         let no_list = |_| broken("it has not the form of one");
         let Version { version } = serde_json::from_str(text).map_err(no_list)?;
@@ -122,10 +123,10 @@ impl SuppressionList {
             });
         }
         let file: ListFile = serde_json::from_str(text).map_err(no_list)?;
-        if file.entries.iter().any(|it| token_of(&it.token).is_none()) {
+        if file.entries.iter().any(|entry| token_of(&entry.token).is_none()) {
             return Err(broken("an entry has no HMAC of 128 bits"));
         }
-        Ok(SuppressionList { key_id: file.key, entries: file.entries })
+        Ok(Self { key_id: file.key, entries: file.entries })
     }
 
     /// The text of the list.
@@ -140,8 +141,8 @@ impl SuppressionList {
         &self.entries
     }
 
-    /// Adds the identifiers of one person or device; returns how many are new. Those that are suppressed
-    /// for good already are not.
+    /// Adds the identifiers of one person or device and returns the number of new ones. Identifiers
+    /// that are already suppressed permanently are not new.
     ///
     /// # Errors
     ///
@@ -157,14 +158,14 @@ impl SuppressionList {
         let before = self.entries.len();
         let identifiers = identifiers.into_iter();
         let identifiers: Vec<_> =
-            identifiers.filter_map(|(it, text)| canonical(it, text)).collect();
+            identifiers.filter_map(|(family, text)| canonical(family, text)).collect();
         let owner_has = lasting_in_clear(&identifiers);
         for (family, canonical) in identifiers {
             let keyed = Keyed::new(&keys.subkey(Purpose::Suppression(family), tenant));
             let token = HEXLOWER.encode(&keyed.token(canonical.as_bytes()));
-            // One that expires is suppressed anew.
-            let is_known = |it: &Suppression| {
-                it.family.0 == family && it.token == token && it.owner_has.is_empty()
+            // An entry that expires is renewed.
+            let is_known = |entry: &Suppression| {
+                entry.family.0 == family && entry.token == token && entry.owner_has.is_empty()
             };
             if !self.entries.iter().any(is_known) {
                 self.entries.push(Suppression {
@@ -180,13 +181,13 @@ impl SuppressionList {
         Ok(self.entries.len() - before)
     }
 
-    /// Takes over the entries of a copy that are not here, so that an older list brings nobody back;
-    /// how many there were.
+    /// Adds the missing entries of a copy, so that an older list cannot bring an erased person
+    /// back, and returns their number.
     ///
     /// # Errors
     ///
-    /// [`PrivacyError::OtherSuppressionKey`] when the copy was made under another key.
-    pub fn merge(&mut self, copy: SuppressionList) -> Result<usize, PrivacyError> {
+    /// [`PrivacyError::OtherSuppressionKey`] if the copy was made under another key.
+    pub fn merge(&mut self, copy: Self) -> Result<usize, PrivacyError> {
         if copy.key_id != self.key_id {
             let (found, expected) = (copy.key_id, self.key_id.clone());
             return Err(PrivacyError::OtherSuppressionKey { found, expected });
@@ -200,25 +201,26 @@ impl SuppressionList {
         Ok(self.entries.len() - before)
     }
 
-    /// Lifts all entries of an erasure, so that the next run reads that person again; how many there
-    /// were.
+    /// Removes all entries of an erasure, so that the next run reads that person again, and returns
+    /// their number.
     pub fn lift(&mut self, erasure: &str) -> usize {
         let before = self.entries.len();
-        self.entries.retain(|it| it.erasure != erasure);
+        self.entries.retain(|entry| entry.erasure != erasure);
         before - self.entries.len()
     }
 
-    /// The entries by which some erasures are searched for: theirs, and those of others that count for good.
+    /// Returns the entries for a search by some erasures: theirs, and the permanent ones of others.
     /// A reusable identifier of another erasure may have a new owner by now.
     #[must_use]
-    pub fn of_erasures(&self, erasures: &BTreeSet<String>) -> SuppressionList {
-        let belongs = |it: &&Suppression| it.owner_has.is_empty() || erasures.contains(&it.erasure);
+    pub fn of_erasures(&self, erasures: &BTreeSet<String>) -> Self {
+        let belongs =
+            |entry: &&Suppression| entry.owner_has.is_empty() || erasures.contains(&entry.erasure);
         let entries = self.entries.iter().filter(belongs).cloned().collect();
-        SuppressionList { key_id: self.key_id.clone(), entries }
+        Self { key_id: self.key_id.clone(), entries }
     }
 
-    /// Returns what knows the suppressed while rows are read. Reusable identifiers whose owner is known
-    /// by a lasting one count only if they were suppressed after `reusable_from` (RFC 3339, UTC).
+    /// Makes the matcher for rows. A reusable identifier whose owner is known by a lasting one
+    /// counts only if it was suppressed after `reusable_from` (RFC 3339, UTC).
     ///
     /// # Errors
     ///
@@ -234,15 +236,16 @@ impl SuppressionList {
             return Ok(Suppressions::default());
         }
         let subkey = |family| keys.subkey(Purpose::Suppression(family), tenant);
-        let keyed = Family::ALL.map(|it| KeyedFamily(Keyed::new(&subkey(it)).into()));
+        let keyed = Family::ALL.map(|family| KeyedFamily(Keyed::new(&subkey(family)).into()));
         let mut suppressions = Suppressions { keyed: keyed.to_vec(), ..Suppressions::default() };
-        // Times of one form compare as texts do.
-        let is_in_force =
-            |it: &&Suppression| it.owner_has.is_empty() || it.since.as_str() >= reusable_from;
+        // Times in the same form compare like texts.
+        let is_in_force = |entry: &&Suppression| {
+            entry.owner_has.is_empty() || entry.since.as_str() >= reusable_from
+        };
         for entry in self.entries.iter().filter(is_in_force) {
             let Some(token) = token_of(&entry.token) else { continue };
             let family = entry.family.0;
-            let owner_has = entry.owner_has.iter().map(|it| it.0);
+            let owner_has = entry.owner_has.iter().map(|family| family.0);
             let owner_has = owner_has.filter(|lasting| proves_another_owner(family, *lasting));
             suppressions.insert((family, token), Families::new(owner_has));
         }
@@ -259,18 +262,18 @@ impl SuppressionList {
 }
 
 impl Suppressions {
-    /// Whether nobody is suppressed.
+    /// Returns true if no identifier is suppressed.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
     }
 
-    /// Whether an identifier, or the pseudonym in its place, is that of somebody who was erased.
+    /// Returns true if an identifier, or its pseudonym, belongs to an erased person.
     pub fn has(&self, family: Family, value: &str) -> bool {
         self.find(family, value).is_some()
     }
 
-    /// Finds an identifier of somebody who was erased. A row that has it is not theirs if it also has
-    /// another identifier of one of the returned families; see the module.
+    /// Finds an identifier of an erased person. A row with it belongs to another person if it also
+    /// has another identifier of one of the returned families; see [`crate::reuse`].
     pub fn find(&self, family: Family, value: &str) -> Option<Families> {
         if !self.may_have(family) {
             return None;
@@ -278,27 +281,29 @@ impl Suppressions {
         self.tokens.get(&self.token(family, value)?).copied()
     }
 
-    /// Returns whether a row has an identifier that belonged to somebody who was erased and is another
-    /// one's now.
+    /// Returns true if a row has an identifier of an erased person that belongs to another person
+    /// now.
     pub fn has_next_owner<'a>(&self, row: impl Iterator<Item = (Family, &'a str)> + Clone) -> bool {
         row.clone().any(|(family, text)| self.has(family, text)) && !self.has_row(row)
     }
 
-    /// Whether the identifiers of one row, a family and a value each, are those of somebody who was
-    /// erased.
+    /// Returns true if the identifiers of one row, a family and a value each, belong to an erased
+    /// person.
     pub fn has_row<'a>(&self, row: impl Iterator<Item = (Family, &'a str)> + Clone) -> bool {
         let mut unless =
             row.clone().filter_map(|(family, text)| self.find(family, text)).peekable();
         unless.peek().is_some() && {
-            let is_other = |it: &(Family, &str)| {
-                is_lasting(it.0) && !it.1.trim().is_empty() && !self.has(it.0, it.1)
+            let is_other = |identifier: &(Family, &str)| {
+                is_lasting(identifier.0)
+                    && !identifier.1.trim().is_empty()
+                    && !self.has(identifier.0, identifier.1)
             };
             let others = Families::new(row.filter(is_other).map(|(family, _)| family));
-            unless.any(|it| !it.overlaps(others))
+            unless.any(|families| !families.overlaps(others))
         }
     }
 
-    /// Whether a text names somebody who was erased, by the rule of [`crate::mentions`].
+    /// Returns true if a text names an erased person, by the rule of [`crate::mentions`].
     pub fn are_named_in(&self, position: Position, text: &str, cache: &mut MentionCache) -> bool {
         if self.is_empty() {
             return false;
@@ -312,15 +317,16 @@ impl Suppressions {
         is_named
     }
 
-    /// Whether anybody is suppressed by an identifier of this family: an HMAC costs more than to look.
+    /// Returns true if the list has any identifier of this family: an HMAC costs more than this
+    /// check.
     fn may_have(&self, family: Family) -> bool {
         // A login name may have the form of an address.
         let as_address = family == Family::Login && self.families.has(Family::Address);
         as_address || self.families.has(family)
     }
 
-    /// Suppresses an identifier for the rest of a run: the uid of somebody who was known by the name.
-    /// Returns whether it was not.
+    /// Suppresses an identifier for the rest of a run, for example the uid of a person who was
+    /// known by name. Returns true if it was not suppressed before.
     pub fn add(&mut self, family: Family, value: &str) -> bool {
         let Some(token) = self.token(family, value) else { return false };
         let is_new = !self.tokens.contains_key(&token);
@@ -328,7 +334,7 @@ impl Suppressions {
         is_new
     }
 
-    /// Suppresses an identifier. One that several erasures have counts in every case that one of them says.
+    /// Suppresses an identifier. If several erasures have it, the cases of all of them apply.
     fn insert(&mut self, token: (Family, [u8; 16]), owner_has: Families) {
         self.families = self.families.with(token.0);
         let known = self.tokens.entry(token).or_insert(owner_has);
@@ -360,14 +366,14 @@ impl MentionCache {
     }
 }
 
-/// The families of the lasting identifiers that are no pseudonyms. A text that may be a reusable one just
-/// as well, because nothing stored tells what the operator typed, is no proof.
+/// The families of the lasting identifiers that are not pseudonyms. A text that may be a reusable
+/// identifier as well proves nothing, because the operator's input does not tell.
 fn lasting_in_clear(identifiers: &[(Family, String)]) -> Vec<FamilyName> {
     // SIDs are compared in upper case, and so are their pseudonyms.
     let is_clear = |text: &str| !text.to_lowercase().starts_with(PREFIX);
     let is_doubtful = |text: &str| {
         let mut reusable = identifiers.iter().filter(|(family, _)| is_reusable(*family));
-        reusable.any(|(_, it)| it.to_lowercase() == text.to_lowercase())
+        reusable.any(|(_, known)| known.to_lowercase() == text.to_lowercase())
     };
     let mut families: Vec<FamilyName> = Vec::new();
     for (family, text) in identifiers {
@@ -383,13 +389,13 @@ fn lasting_in_clear(identifiers: &[(Family, String)]) -> Vec<FamilyName> {
 impl TryFrom<String> for FamilyName {
     type Error = &'static str;
 
-    fn try_from(name: String) -> Result<FamilyName, &'static str> {
-        Family::from_name(&name).map(FamilyName).ok_or("no family of identifiers has this name")
+    fn try_from(name: String) -> Result<Self, &'static str> {
+        Family::from_name(&name).map(Self).ok_or("no family of identifiers has this name")
     }
 }
 
 impl From<FamilyName> for String {
-    fn from(family: FamilyName) -> String {
+    fn from(family: FamilyName) -> Self {
         family.0.name().to_owned()
     }
 }

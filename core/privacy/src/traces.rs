@@ -1,40 +1,43 @@
-//! The forms in which an identifier may have been left somewhere: what an erasure looks for in every
-//! byte of a store once it is done.
+//! The encodings in which an identifier may remain somewhere: an erasure searches every byte of a
+//! store for them at its end.
 
 use std::collections::BTreeSet;
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use unicode_normalization::UnicodeNormalization as _;
 
-/// The shortest piece of base64 that says something; shorter ones are found by chance.
+/// The shortest piece of base64 that is significant; shorter ones occur by chance.
 const MIN_BASE64: usize = 8;
 
-/// The forms of a text: as it is, composed and decomposed, in upper and lower case, escaped as in JSON
-/// and in addresses, in UTF-16 of both byte orders, in hexadecimal digits, and in base64 wherever in a
-/// longer text it may have been.
+/// Returns the encodings of a text: unchanged, composed and decomposed, in upper and lower case,
+/// escaped as in JSON and in addresses, in UTF-16 of both byte orders, in hexadecimal digits, and
+/// in base64 at any offset of a longer text.
 ///
-/// Whether ASCII letters are in upper or lower case is left to the search.
+/// The search itself ignores the case of ASCII letters.
 pub fn forms(text: &str) -> BTreeSet<Vec<u8>> {
     let mut forms = readable_forms(text);
     forms.extend(opaque_forms(text));
     forms
 }
 
-/// The forms that can be read as a text: as it is, and escaped.
+/// Returns the encodings that are readable as text: unchanged, and escaped.
 pub fn readable_forms(text: &str) -> BTreeSet<Vec<u8>> {
-    let mut forms: BTreeSet<Vec<u8>> = spellings(text).iter().flat_map(|it| escaped(it)).collect();
+    let mut forms: BTreeSet<Vec<u8>> =
+        spellings(text).iter().flat_map(|spelling| escaped(spelling)).collect();
     forms.extend(spellings(text).into_iter().map(String::into_bytes));
     forms
 }
 
-/// The forms that are digits or no UTF-8.
+/// Returns the encodings that are digits or not UTF-8.
 pub fn opaque_forms(text: &str) -> BTreeSet<Vec<u8>> {
-    spellings(text).iter().flat_map(|it| encoded(it)).collect()
+    spellings(text).iter().flat_map(|spelling| encoded(spelling)).collect()
 }
 
 fn spellings(text: &str) -> BTreeSet<String> {
     let spellings = [text.to_owned(), text.nfc().collect(), text.nfd().collect()];
-    let cases = spellings.iter().flat_map(|it| [it.clone(), it.to_lowercase(), it.to_uppercase()]);
+    let cases = spellings
+        .iter()
+        .flat_map(|spelling| [spelling.clone(), spelling.to_lowercase(), spelling.to_uppercase()]);
     cases.collect()
 }
 
@@ -43,7 +46,7 @@ fn encoded(text: &str) -> Vec<Vec<u8>> {
     for shift in 0..3 {
         let shifted = [&vec![0; shift], text.as_bytes()].concat();
         for encoded in [BASE64_NOPAD.encode(&shifted), BASE64URL_NOPAD.encode(&shifted)] {
-            // The first and the last characters depend on what stands beside.
+            // The first and the last characters depend on the neighbouring bytes.
             let inner = encoded.get(4..encoded.len().saturating_sub(4)).unwrap_or("");
             if inner.len() >= MIN_BASE64 {
                 forms.push(inner.as_bytes().to_vec());
@@ -84,12 +87,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_found_in_every_form() {
+    fn a_text_is_found_in_every_encoding() {
         let forms = forms("Zoé/quux@acme.example");
         let found = |text: &[u8]| {
-            forms
-                .iter()
-                .any(|form| text.windows(form.len()).any(|it| it.eq_ignore_ascii_case(form)))
+            forms.iter().any(|form| {
+                text.windows(form.len()).any(|window| window.eq_ignore_ascii_case(form))
+            })
         };
         let long = "xZoé/quux@acme.example and more";
         let texts: [Vec<u8>; 10] = [

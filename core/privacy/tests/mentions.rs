@@ -1,5 +1,5 @@
-//! The rule that decides whether a text names somebody: a table, a plain twin, and planted positives and
-//! look-alikes.
+//! The rule that decides whether a text names a person: a table, a plain twin, and planted
+//! positives and look-alikes.
 
 use core_model::column::Family;
 use core_privacy::canonical::canonical;
@@ -13,7 +13,7 @@ const SID: &str = "S-1-5-21-777888999-1-2-7777";
 const UID: &str = "u-0009";
 const UUID: &str = "7d0c5a52-9c1f-44de-8b1a-0123456789ab";
 
-/// Whether a text names whoever has an identifier.
+/// Returns true if a text names the owner of an identifier.
 fn names(text: &str, family: Family, identifier: &str) -> bool {
     let expected = canonical(family, identifier);
     let mut is_named = false;
@@ -82,7 +82,7 @@ fn a_full_form_is_found_anywhere_in_a_text() {
 }
 
 #[test]
-fn m3_a_look_alike_is_somebody_else() {
+fn m3_a_look_alike_is_another_person() {
     let table = [
         (
             Family::Address,
@@ -112,7 +112,7 @@ fn m3_a_look_alike_is_somebody_else() {
 }
 
 #[test]
-fn a_bare_login_counts_where_its_place_makes_it_one() {
+fn a_bare_login_counts_where_its_context_marks_it() {
     let named = [
         "jdoe",
         " JDOE ",
@@ -170,7 +170,7 @@ fn a_bare_login_counts_where_its_place_makes_it_one() {
 }
 
 #[test]
-fn a_device_name_counts_where_its_place_makes_it_one() {
+fn a_device_name_counts_where_its_context_marks_it() {
     for text in [
         "portal",
         "\\\\PORTAL\\share",
@@ -193,7 +193,7 @@ fn a_device_name_counts_where_its_place_makes_it_one() {
 }
 
 #[test]
-fn what_is_only_possible_is_told_from_what_is_certain() {
+fn possible_mentions_are_distinguished_from_certain_ones() {
     let table = [
         ("report of zoe.quuxberg@acme.example.com", MAIL, true),
         ("anne_zoe.quuxberg@acme.example", MAIL, true),
@@ -211,11 +211,11 @@ fn what_is_only_possible_is_told_from_what_is_certain() {
     }
 }
 
-/// The rule for addresses and accounts as a judgement about each place where an identifier stands, in texts
+/// The rule for addresses and accounts as a judgement about each place of an identifier, in texts
 /// that are not encoded.
 mod twin {
     fn edge(run: &str) -> &str {
-        run.trim_matches(|it| "._-+'".contains(it))
+        run.trim_matches(|character| "._-+'".contains(character))
     }
 
     fn is_file(run: &str) -> bool {
@@ -223,11 +223,12 @@ mod twin {
         extensions.next() == Some("") && {
             let mut extensions = extensions.peekable();
             extensions.peek().is_some()
-                && extensions.all(|it| ["txt", "ost", "gz", "tar", "log"].contains(&it))
+                && extensions
+                    .all(|extension| ["txt", "ost", "gz", "tar", "log"].contains(&extension))
         }
     }
 
-    /// What follows, without the punctuation and the possessive at its end.
+    /// The following text, without punctuation and a possessive at its end.
     fn tail(run: &str, is_address: bool) -> &str {
         if is_address {
             return run.trim_end_matches(['.', '-']);
@@ -242,14 +243,18 @@ mod twin {
         let places = text.match_indices(identifier);
         places.into_iter().any(|(start, found)| {
             let (before, after) = (&text[..start], &text[start + found.len()..]);
-            let left = |it: char| {
-                it.is_alphanumeric() || ".-_".contains(it) || (is_address && "+'".contains(it))
+            let left = |character: char| {
+                character.is_alphanumeric()
+                    || ".-_".contains(character)
+                    || (is_address && "+'".contains(character))
             };
-            let right = |it: char| {
-                it.is_alphanumeric() || ".-".contains(it) || (!is_address && "_+'".contains(it))
+            let right = |character: char| {
+                character.is_alphanumeric()
+                    || ".-".contains(character)
+                    || (!is_address && "_+'".contains(character))
             };
             let left = &before[before.trim_end_matches(left).len()..];
-            let right = &after[..after.find(|it| !right(it)).unwrap_or(after.len())];
+            let right = &after[..after.find(|character| !right(character)).unwrap_or(after.len())];
             let right = tail(right, is_address);
             let file = is_file(right);
             let ends = right.is_empty() || file;
@@ -269,7 +274,7 @@ fn around() -> impl Strategy<Value = String> {
         " ", "a", "B", "7", ".", "-", "_", "'", "'s", "/", "(", "=", ",", ".txt", ".ost", ".com",
         "\"", "x-", "log_", ":", ";", "é", "“", "",
     ]);
-    proptest::collection::vec(piece, 0..4).prop_map(|it| it.concat())
+    proptest::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
 }
 
 proptest! {
@@ -278,7 +283,7 @@ proptest! {
         let (family, identifier) =
             if is_mail { (Family::Address, "zoe.q@acme.example") } else { (Family::Login, "ACME\\zoeq") };
         let text = format!("{before}{identifier}{after}");
-        // A home folder, a `~` and the like are not in the pieces, so that only full forms decide.
+        // The pieces have no home folder, `~` or the like, so only full forms decide.
         prop_assert_eq!(names(&text, family, identifier), twin::names(&text, identifier), "{}", text);
     }
 

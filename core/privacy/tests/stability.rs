@@ -1,5 +1,5 @@
-//! Pseudonyms over many values: the same on every run and every machine with the key, shared by no two
-//! tenants and by no two values.
+//! Pseudonyms of many values: the same on every run and every machine with the key, and different
+//! for any two tenants and any two values.
 
 use std::collections::HashSet;
 
@@ -33,7 +33,9 @@ fn many_values_have_the_same_pseudonyms_on_three_runs_and_two_machines() {
 #[test]
 fn two_tenants_share_none() {
     let keys = KeyRing::new("2026-11-22T10:00:00Z", &[3; 64]);
-    // The key is part of a pseudonym and the same here, so this is about the token.
+    // The key is part of a pseudonym and the same here, so this compares the tokens.
     let one: HashSet<String> = all(&Pseudonyms::new(&keys, "acme.eu")).into_iter().collect();
-    assert!(all(&Pseudonyms::new(&keys, "acme.us")).iter().all(|it| !one.contains(it)));
+    assert!(
+        all(&Pseudonyms::new(&keys, "acme.us")).iter().all(|pseudonym| !one.contains(pseudonym))
+    );
 }

@@ -1,10 +1,10 @@
-//! The places that make a bare word the name of an account or of a device.
+//! The contexts that make a bare word the name of an account or of a device.
 
 use core_model::column::Family;
 
-use super::{first_run, is_mark, is_of_login, last_run, trimmed_login, without_extensions};
+use super::{first_run, is_login_character, is_mark, last_run, trimmed_login, without_extensions};
 
-/// Folders whose folders bear the names of accounts.
+/// Folders whose subfolders are named after accounts.
 const HOMES: [&str; 9] = [
     "documents and settings",
     "home",
@@ -17,11 +17,11 @@ const HOMES: [&str; 9] = [
     "users",
 ];
 
-/// What a setting is called whose value is an account; its name may end in one of these.
+/// Names of settings whose value is an account; a setting's name may end in one of these.
 const ACCOUNT_KEYS: [&str; 8] =
     ["account", "accountname", "login", "loginname", "logon", "uid", "user", "username"];
 
-/// What a setting is called whose value is a device.
+/// Names of settings whose value is a device.
 const DEVICE_KEYS: [&str; 9] = [
     "computer",
     "computername",
@@ -34,17 +34,17 @@ const DEVICE_KEYS: [&str; 9] = [
     "workstation",
 ];
 
-/// Options of commands that an account follows.
+/// Command options that an account follows.
 const ACCOUNT_OPTIONS: [&str; 5] = ["-U", "-u", "--login", "--user", "--username"];
 
 /// Commands that take `login@host`.
 const REMOTE_COMMANDS: [&str; 7] = ["ftp", "mosh", "rsync", "scp", "sftp", "ssh", "ssh-copy-id"];
 
-/// Hands out each bare name that its place marks as one.
+/// Passes each bare name that its context marks as one.
 pub(super) fn each_bare_name(text: &str, take: &mut dyn FnMut(Family, &str)) {
     let mut end = 0;
-    while let Some(start) = text[end..].find(is_of_login).map(|it| end + it) {
-        let run = first_run(&text[start..], is_of_login);
+    while let Some(start) = text[end..].find(is_login_character).map(|offset| end + offset) {
+        let run = first_run(&text[start..], is_login_character);
         end = start + run.len();
         let name = trimmed_login(run.trim_start_matches(is_mark));
         if name.is_empty() {
@@ -60,53 +60,54 @@ pub(super) fn each_bare_name(text: &str, take: &mut dyn FnMut(Family, &str)) {
             take(Family::DeviceName, name);
         }
         if is_home(before) {
-            folders_with_spaces(&text[before.len()..]).for_each(|it| take(Family::Login, it));
+            folders_with_spaces(&text[before.len()..])
+                .for_each(|folder| take(Family::Login, folder));
         }
     }
 }
 
-/// Whether what stands around a word makes it the name of an account.
+/// Returns true if the text around a word makes it the name of an account.
 fn is_account(before: &str, after: &str) -> bool {
     if after.starts_with('@') {
         return before.ends_with("://") || is_remote_command(before, after);
     }
-    let has_password = || after.split(['/', ' ']).next().is_some_and(|it| it.contains('@'));
+    let has_password = || after.split(['/', ' ']).next().is_some_and(|host| host.contains('@'));
     if before.ends_with("://") {
         return after.starts_with(':') && has_password();
     }
     let is_after_tilde =
-        before.strip_suffix('~').is_some_and(|it| !it.ends_with(char::is_alphanumeric));
+        before.strip_suffix('~').is_some_and(|rest| !rest.ends_with(char::is_alphanumeric));
     is_after_tilde
         || is_home(before)
         || is_value_of(before, &ACCOUNT_KEYS)
         || ACCOUNT_OPTIONS.contains(&last_word(before))
 }
 
-/// Whether what stands around a word makes it the name of a device.
+/// Returns true if the text around a word makes it the name of a device.
 fn is_device(before: &str, after: &str) -> bool {
     let ends = after.starts_with(['/', '\\', ':']) || after.is_empty();
-    let is_share = before
-        .strip_suffix("\\\\")
-        .is_some_and(|it| !it.ends_with(|it: char| it.is_alphanumeric() || it == '\\'));
+    let is_share = before.strip_suffix("\\\\").is_some_and(|rest| {
+        !rest.ends_with(|character: char| character.is_alphanumeric() || character == '\\')
+    });
     ((is_share || before.ends_with("://")) && ends) || is_value_of(before, &DEVICE_KEYS)
 }
 
-/// Whether the next part of a path is the home of an account.
+/// Returns true if the next part of a path is the home of an account.
 fn is_home(before: &str) -> bool {
     let Some(folders) = before.strip_suffix(['/', '\\']) else { return false };
     let folders = folders.trim_end_matches(['/', '\\']);
     HOMES.iter().any(|home| {
         let split = folders.len().checked_sub(home.len());
-        let parts = split.and_then(|it| folders.split_at_checked(it));
+        let parts = split.and_then(|place| folders.split_at_checked(place));
         parts.is_some_and(|(parent, folder)| {
             folder.eq_ignore_ascii_case(home) && parent.ends_with(['/', '\\'])
         })
     })
 }
 
-/// The names of folders that a path may go on with, if they have spaces.
+/// Iterates over the folder names with spaces with which a path may continue.
 fn folders_with_spaces(path: &str) -> impl Iterator<Item = &str> {
-    let folder = first_run(path, |it| is_of_login(it) || it == ' ');
+    let folder = first_run(path, |character| is_login_character(character) || character == ' ');
     let is_folder = path[folder.len()..].starts_with(['/', '\\', '"', '\'']);
     let folder = folder.trim();
     (folder.contains(' ') && (is_folder || path.len() == folder.len()))
@@ -114,9 +115,10 @@ fn folders_with_spaces(path: &str) -> impl Iterator<Item = &str> {
         .into_iter()
 }
 
-/// Whether `before` ends in a setting of one of these names: `user=`, `"user": "`, `/user:`.
+/// Returns true if `before` ends in a setting of one of these names: `user=`, `"user": "`,
+/// `/user:`.
 fn is_value_of(before: &str, keys: &[&str]) -> bool {
-    let quote = |it: char| matches!(it, '"' | '\'' | '“' | '‘');
+    let quote = |character: char| matches!(character, '"' | '\'' | '“' | '‘');
     let unquoted = before.strip_suffix(quote);
     let sign = unquoted.unwrap_or(before);
     let key = sign.trim_end_matches(' ');
@@ -126,24 +128,25 @@ fn is_value_of(before: &str, keys: &[&str]) -> bool {
         (None, Some(key)) if unquoted.is_some() || sign.ends_with(':') => key,
         _ => return false,
     };
-    let name =
-        last_run(key.trim_end_matches(['"', '\'', '”', '’']), |it| it.is_ascii_alphabetic());
-    keys.iter().any(|it| {
-        let split = name.len().checked_sub(it.len());
-        split.is_some_and(|split| name[split..].eq_ignore_ascii_case(it))
+    let name = last_run(key.trim_end_matches(['"', '\'', '”', '’']), |character| {
+        character.is_ascii_alphabetic()
+    });
+    keys.iter().any(|known| {
+        let split = name.len().checked_sub(known.len());
+        split.is_some_and(|split| name[split..].eq_ignore_ascii_case(known))
     })
 }
 
-/// Whether a command for another host takes `login@host` here: options may stand in between.
+/// Returns true if a command for another host takes `login@host` here: options may be in between.
 fn is_remote_command(before: &str, after: &str) -> bool {
     let clause = before.rsplit(['\n', ';', '|', '&']).next().unwrap_or(before);
     let words: Vec<&str> = clause.split_whitespace().collect();
     let is_command = |word: &str| {
         let name = word.rsplit(['/', '\\', '"', '\'', '(', '`']).next().unwrap_or(word);
         let name = name.strip_suffix(".exe").unwrap_or(name);
-        REMOTE_COMMANDS.iter().any(|it| it.eq_ignore_ascii_case(name))
+        REMOTE_COMMANDS.iter().any(|command| command.eq_ignore_ascii_case(name))
     };
-    let Some(command) = words.iter().rposition(|it| is_command(it)) else { return false };
+    let Some(command) = words.iter().rposition(|word| is_command(word)) else { return false };
     let host = after[1..].split(char::is_whitespace).next().unwrap_or("");
     let mut is_option_value = false;
     let only_options = words[command + 1..].iter().all(|word| {

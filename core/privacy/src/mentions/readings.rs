@@ -1,16 +1,16 @@
-//! What a text says once it is decoded: percent-encoding, HTML entities, JSON escapes, base64 and
-//! hexadecimal digits, compatible and invisible characters, one inside the other.
+//! Decoded readings of a text: percent-encoding, HTML entities, JSON escapes, base64 and
+//! hexadecimal digits, compatible and invisible characters, also nested.
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use unicode_normalization::UnicodeNormalization as _;
 
-/// How many readings of a text are looked at.
+/// The most readings of a text.
 const MAX_READINGS: usize = 16;
 
-/// The shortest word that is taken for an encoded one.
+/// The shortest word that is decoded.
 const MIN_ENCODED: usize = 8;
 
-/// The named entities of HTML that can stand in an identifier or beside one.
+/// The named HTML entities that can occur in an identifier or beside one.
 const ENTITIES: [(&str, char); 17] = [
     ("amp", '&'),
     ("apos", '\''),
@@ -31,16 +31,16 @@ const ENTITIES: [(&str, char); 17] = [
     ("sol", '/'),
 ];
 
-/// Whether readings count that are only possible.
+/// The treatment of uncertain readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
-    /// `\n` in a path is no line end, so such a reading is left out.
+    /// They are left out: `\n` in a path is no line end.
     Excluded,
-    /// All readings.
+    /// All readings count.
     Included,
 }
 
-/// The text itself, and what it says in each encoding that it may have.
+/// Returns the text itself, and its content in each encoding that it may have.
 pub fn readings(text: &str, doubt: Doubt) -> Vec<String> {
     let mut readings = vec![text.to_owned()];
     let mut place = 0;
@@ -58,7 +58,8 @@ pub fn readings(text: &str, doubt: Doubt) -> Vec<String> {
     readings
 }
 
-/// Whether a text has a sign of an encoding that may hide an identifier from a search for its bytes.
+/// Returns true if a text has a sign of an encoding that may hide an identifier from a search for
+/// its bytes.
 pub fn may_be_encoded(text: &[u8]) -> bool {
     memchr::memchr3(b'%', b'&', b'\\', text).is_some() || !text.is_ascii()
 }
@@ -66,7 +67,7 @@ pub fn may_be_encoded(text: &[u8]) -> bool {
 fn decoded(text: &str, doubt: Doubt) -> Vec<String> {
     let mut decoded = Vec::new();
     if !text.is_ascii() {
-        decoded.push(text.nfkc().filter(|it| !is_invisible(*it)).collect());
+        decoded.push(text.nfkc().filter(|character| !is_invisible(*character)).collect());
     }
     if text.contains('%') {
         decoded.extend(without_percents(text));
@@ -80,29 +81,30 @@ fn decoded(text: &str, doubt: Doubt) -> Vec<String> {
             decoded.push(with_single_backslashes(text));
         }
     }
-    // All in one, so that a long text with many words is one reading more and not hundreds.
-    let of_words: Vec<String> =
-        words(text).filter(|it| it.len() >= MIN_ENCODED).flat_map(of_digits).collect();
-    if !of_words.is_empty() {
-        decoded.push(of_words.join("\n"));
+    // Joined into one text, so that a long text with many words adds one reading and not hundreds.
+    let decoded_words: Vec<String> =
+        words(text).filter(|word| word.len() >= MIN_ENCODED).flat_map(decode_word).collect();
+    if !decoded_words.is_empty() {
+        decoded.push(decoded_words.join("\n"));
     }
     decoded
 }
 
-/// Characters that show nothing, and so hide nothing from a reader.
-fn is_invisible(it: char) -> bool {
-    matches!(it, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(it, '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// Returns true for characters that show nothing, and so hide nothing from a reader.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(character, '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The text in which `%40` stands for `@`; none if that makes no text.
+/// Decodes percent-encoding (`%40` to `@`); `None` if the result is not a text.
 fn without_percents(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut pieces = text.split('%');
     bytes.extend_from_slice(pieces.next()?.as_bytes());
     for piece in pieces {
-        let digits = piece.get(..2).filter(|it| it.bytes().all(|it| it.is_ascii_hexdigit()));
-        let byte = digits.and_then(|it| u8::from_str_radix(it, 16).ok());
+        let digits =
+            piece.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         if let Some(byte) = byte {
             bytes.push(byte);
             bytes.extend_from_slice(&piece.as_bytes()[2..]);
@@ -114,7 +116,7 @@ fn without_percents(text: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The text in which `&#64;` and `&commat;` stand for `@`.
+/// Decodes HTML entities (`&#64;` and `&commat;` to `@`).
 fn without_entities(text: &str) -> String {
     let mut decoded = String::with_capacity(text.len());
     let mut pieces = text.split('&');
@@ -140,64 +142,75 @@ fn entity(name: &str) -> Option<char> {
         };
         return char::from_u32(code.ok()?);
     }
-    ENTITIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, it)| *it)
+    ENTITIES
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, character)| *character)
 }
 
-/// The text without the escapes of JSON; none if it has other ones. One that has no escape but `\n` and
-/// its like may be a path as well.
+/// Decodes JSON escapes; `None` if the text has other escapes. A text with only `\n` and the like
+/// may be a path as well.
 fn without_escapes(text: &str, doubt: Doubt) -> Option<String> {
     let is_json = |escape: &str| text.contains(escape);
-    if doubt == Doubt::Excluded && !["\\\\", "\\\"", "\\/", "\\u"].iter().any(|it| is_json(it)) {
+    if doubt == Doubt::Excluded
+        && !["\\\\", "\\\"", "\\/", "\\u"].iter().any(|escape| is_json(escape))
+    {
         return None;
     }
     let mut quoted = String::with_capacity(text.len() + 2);
     let mut is_escaped = false;
-    for it in text.chars() {
-        match it {
+    for character in text.chars() {
+        match character {
             '"' if !is_escaped => quoted.push_str("\\\""),
-            it if it.is_control() => quoted.push(' '),
-            it => quoted.push(it),
+            character if character.is_control() => quoted.push(' '),
+            character => quoted.push(character),
         }
-        is_escaped = it == '\\' && !is_escaped;
+        is_escaped = character == '\\' && !is_escaped;
     }
     serde_json::from_str(&format!("\"{quoted}\"")).ok()
 }
 
-/// The text in which backslashes are not doubled.
+/// Replaces double backslashes by single ones.
 fn with_single_backslashes(text: &str) -> String {
     let mut single = String::with_capacity(text.len());
-    for it in text.chars() {
-        if it != '\\' || !single.ends_with('\\') {
-            single.push(it);
+    for character in text.chars() {
+        if character != '\\' || !single.ends_with('\\') {
+            single.push(character);
         }
     }
     single
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|it: char| !it.is_ascii_alphanumeric() && !matches!(it, '+' | '/' | '_' | '-'))
+    text.split(|character: char| {
+        !character.is_ascii_alphanumeric() && !matches!(character, '+' | '/' | '_' | '-')
+    })
 }
 
-/// What a word says in hexadecimal digits or in base64, and there in UTF-8 or UTF-16; nothing for most.
-fn of_digits(word: &str) -> Vec<String> {
+/// Decodes a word of hexadecimal digits or base64, in UTF-8 or UTF-16; empty for most words.
+fn decode_word(word: &str) -> Vec<String> {
     let digits = word.strip_prefix("0x").unwrap_or(word);
     let base64 = if word.contains(['-', '_']) { BASE64URL_NOPAD } else { BASE64_NOPAD };
     let bytes = [HEXLOWER_PERMISSIVE.decode(digits.as_bytes()), base64.decode(word.as_bytes())];
     bytes.into_iter().flatten().flat_map(texts).collect()
 }
 
-/// The texts that bytes may be, if there is anything in them that an identifier has.
+/// Returns the texts that bytes may be, if they have characters of an identifier.
 fn texts(bytes: Vec<u8>) -> Vec<String> {
     let mut texts = Vec::new();
     if bytes.len().is_multiple_of(2) {
-        for of in [u16::from_le_bytes, u16::from_be_bytes] {
-            let units: Vec<u16> = bytes.chunks_exact(2).map(|it| of([it[0], it[1]])).collect();
+        for from_bytes in [u16::from_le_bytes, u16::from_be_bytes] {
+            let units: Vec<u16> =
+                bytes.chunks_exact(2).map(|pair| from_bytes([pair[0], pair[1]])).collect();
             texts.extend(String::from_utf16(&units));
         }
     }
     texts.extend(String::from_utf8(bytes));
-    let is_text = |it: char| it.is_ascii_alphanumeric() || it.is_ascii_punctuation();
-    texts.retain(|it| it.chars().filter(|it| is_text(*it)).count() * 2 > it.chars().count());
+    let is_text =
+        |character: char| character.is_ascii_alphanumeric() || character.is_ascii_punctuation();
+    texts.retain(|text| {
+        text.chars().filter(|character| is_text(*character)).count() * 2 > text.chars().count()
+    });
     texts
 }
 
@@ -206,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_encoded_text_is_read() {
+    fn an_encoded_text_is_decoded() {
         let name = "zoé/quux@acme.example";
         let wide: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = name.encode_utf16().flat_map(u16::to_be_bytes).collect();
@@ -226,19 +239,19 @@ mod tests {
         ];
         for text in table {
             let readings = readings(&text, Doubt::Excluded);
-            assert!(readings.iter().any(|it| it.contains(name)), "{text}: {readings:?}");
+            assert!(readings.iter().any(|reading| reading.contains(name)), "{text}: {readings:?}");
         }
     }
 
     #[test]
-    fn a_text_that_is_not_encoded_is_read_as_it_is() {
+    fn a_text_without_encoding_has_one_reading() {
         for text in
             ["", "Microsoft Teams", "C:\\Users\\nzoe", "50 % & more", "ACME\\bob", "%4", "%zz"]
         {
             assert_eq!(readings(text, Doubt::Excluded), [text], "{text}");
         }
         let doubtful = readings("C:\\nzoe@acme.example", Doubt::Included);
-        assert!(doubtful.iter().any(|it| it == "C:\nzoe@acme.example"), "{doubtful:?}");
+        assert!(doubtful.iter().any(|reading| reading == "C:\nzoe@acme.example"), "{doubtful:?}");
     }
 
     #[test]

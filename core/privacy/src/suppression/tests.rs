@@ -1,9 +1,10 @@
-//! Tests of the suppression list and of what it knows.
+//! Tests of the suppression list and its matcher.
 
 use super::*;
 use crate::pseudonym::Pseudonyms;
 
-/// Identifiers of an erasure, when a row was first seen, its identifiers, and whether it is suppressed.
+/// The identifiers of an erasure, the time when a row was first seen, the row's identifiers, and
+/// true if it is suppressed.
 type Case<'a> = (&'a [(Family, &'a str)], &'a str, &'a [(Family, &'a str)], bool);
 
 const ERASURE: Erasure<'_> =
@@ -22,7 +23,7 @@ fn of_jane(keys: &KeyRing) -> SuppressionList {
 }
 
 #[test]
-fn somebody_who_was_erased_is_known_by_any_identifier() {
+fn an_erased_person_is_recognized_by_any_identifier() {
     let keys = ring(1);
     let known = of_jane(&keys).matcher(&keys, "acme.eu", "").expect("the same key");
     let table = [
@@ -41,25 +42,28 @@ fn somebody_who_was_erased_is_known_by_any_identifier() {
 }
 
 #[test]
-fn a_list_is_read_as_it_was_written_and_has_no_name() {
+fn a_list_round_trips_and_contains_no_name() {
     let keys = ring(1);
     let list = of_jane(&keys);
     let text = list.to_text();
     assert_eq!(SuppressionList::parse(&text), Ok(list));
     assert!(!text.contains("jane") && !text.contains("u-1"), "{text}");
     let pseudonym = Pseudonyms::new(&keys, "acme.eu").of(Family::UserUid, "u-1");
-    let token = pseudonym.as_deref().and_then(|it| it.rsplit('-').next()).expect("there is one");
+    let token = pseudonym
+        .as_deref()
+        .and_then(|pseudonym| pseudonym.rsplit('-').next())
+        .expect("there is one");
     assert!(!text.contains(token), "a pseudonym must not lead to the suppressed");
 }
 
 #[test]
-fn a_list_holds_each_lasting_identifier_once_and_survives_a_rotation() {
+fn a_list_has_each_lasting_identifier_once_and_survives_a_rotation() {
     let mut keys = ring(1);
     let mut list = of_jane(&keys);
     keys.rotate("2026-12-01T10:00:00Z", &[9; 32]);
     let again = [(Family::Address, "JANE.DOE@ACME.EXAMPLE"), (Family::UserUid, "u-7")];
     let erasure = Erasure { id: "e-2", ..ERASURE };
-    // The time of a reusable identifier begins anew; a lasting one is there once.
+    // The period of a reusable identifier starts again; a lasting one is listed once.
     assert_eq!(list.suppress(&keys, "acme.eu", erasure, again), Ok(2));
     assert_eq!(list.suppress(&keys, "acme.eu", erasure, [(Family::UserUid, "u-1")]), Ok(0));
     assert!(list.matcher(&keys, "acme.eu", "").expect("lasting").has(Family::UserUid, "u-1"));
@@ -68,7 +72,7 @@ fn a_list_holds_each_lasting_identifier_once_and_survives_a_rotation() {
 }
 
 #[test]
-fn the_list_of_another_key_is_refused_rather_than_useless() {
+fn the_list_of_another_key_is_rejected() {
     let list = of_jane(&ring(1));
     let other = ring(2);
     let refused = list.matcher(&other, "acme.eu", "").err();
@@ -77,7 +81,7 @@ fn the_list_of_another_key_is_refused_rather_than_useless() {
 }
 
 #[test]
-fn what_is_no_list_is_refused() {
+fn a_file_that_is_not_a_list_is_rejected() {
     let text = of_jane(&ring(1)).to_text();
     let table = [
         String::new(),
@@ -91,7 +95,7 @@ fn what_is_no_list_is_refused() {
 }
 
 #[test]
-fn a_text_is_read_in_clear_and_encoded() {
+fn a_text_is_checked_in_clear_and_encoded() {
     let keys = ring(1);
     let mut list = of_jane(&keys);
     let logins = [(Family::Login, "ACME\\jdoe"), (Family::Login, "jdoe")];
@@ -115,7 +119,7 @@ fn a_text_is_read_in_clear_and_encoded() {
 }
 
 #[test]
-fn a_device_is_no_account_of_its_name() {
+fn a_device_name_is_not_an_account_name() {
     let keys = ring(1);
     let mut list = SuppressionList::new(&keys);
     let portal = [(Family::DeviceName, "PORTAL")];
@@ -145,7 +149,7 @@ fn a_reusable_identifier_does_not_suppress_its_next_owner() {
     let (other, empty) = ((Family::UserUid, "u-2"), (Family::Sid, ""));
     let (before, after) = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
     let table: &[Case<'_>] = &[
-        // The owner, by anything that is known of them.
+        // The owner, by anything known.
         (&[uid, sid, login], before, &[uid, login], true),
         (&[uid, sid, login], after, &[uid], true),
         (&[uid, sid, login], before, &[other, sid, login], true),
@@ -160,13 +164,13 @@ fn a_reusable_identifier_does_not_suppress_its_next_owner() {
         (&[uid, sid, address], before, &[(Family::Sid, "S-1-5-21-8"), address], false),
         (&[uid, address], before, &[(Family::Sid, "S-1-5-21-8"), address], true),
         (&[uid, sid, address], after, &[other, address], false),
-        // A row that does not tell, after the time.
+        // A row without a lasting identifier, after the period.
         (&[uid, sid, login], after, &[login], false),
-        // Nothing lasting was known of the owner.
+        // No lasting identifier of the owner was known.
         (&[login], before, &[other, login], true),
         (&[login], after, &[other, login], true),
         (&[(Family::UserUid, &pseudonym), login], after, &[other, login], true),
-        // What was typed may be a uid or a login.
+        // The operator's text may be a uid or a login.
         (
             &[(Family::UserUid, "jdoe"), (Family::Login, "jdoe")],
             before,
@@ -181,7 +185,7 @@ fn a_reusable_identifier_does_not_suppress_its_next_owner() {
 }
 
 #[test]
-fn a_uid_that_a_run_comes_upon_is_suppressed_for_the_rest_of_it() {
+fn a_uid_learned_during_a_run_is_suppressed_for_the_rest_of_it() {
     let keys = ring(1);
     let mut known = of_jane(&keys).matcher(&keys, "acme.eu", "").expect("the same key");
     known.add(Family::UserUid, "u-99");
