@@ -7,6 +7,7 @@ mod graph;
 mod json;
 mod privacy;
 mod query;
+mod rules;
 mod run;
 mod setup;
 mod store;
@@ -33,6 +34,10 @@ pub(crate) use self::privacy::{
     RetrieveArguments, SubjectArguments, SuppressionCommand,
 };
 pub(crate) use self::query::{Parameter, QueryArguments};
+pub(crate) use self::rules::{
+    FindingsCommand, FindingsListArguments, RulesCommand, RulesRunArguments, SeverityName,
+    SilenceArguments, StateName,
+};
 pub(crate) use self::run::RunArguments;
 pub(crate) use self::setup::{InitArguments, SimulateArguments};
 pub(crate) use self::store::StoreCommand;
@@ -59,6 +64,9 @@ impl Cli {
         match &self.command {
             Some(Command::Query(arguments)) if self.worker => {
                 Some(arguments.memory_limit_bytes() as u64)
+            }
+            Some(Command::Rules(RulesCommand::Evaluate { .. })) if self.worker => {
+                Some(crate::commands::RULES_MEMORY_BYTES)
             }
             _ => None,
         }
@@ -94,8 +102,10 @@ Examples:
   nexthink-graph run --output json > report.json
   nexthink-graph run --step fetch-devices --step fetch-users
   nexthink-graph run --accept-shrink nexthink_device
+  nexthink-graph run --fail-on critical
 
-If a destination is configured, the generation is delivered to it.")]
+If a destination is configured, the generation is delivered to it. Then the rules that are on are
+evaluated (`nexthink-graph rules list`).")]
     Run(RunArguments),
     /// Write a configuration and print the queries to save
     #[command(after_help = "\
@@ -202,6 +212,12 @@ Examples:
 Without arguments it compares the published generation with the one before it. What is not in a
 partial table is unknown, not removed. Properties that change with every run are ignored.")]
     Diff(DiffArguments),
+    /// Look for conditions in each generation
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Show and handle what rules have found
+    #[command(subcommand)]
+    Findings(FindingsCommand),
     /// Write a generation or all stored data as a folder
     #[command(subcommand)]
     Export(ExportCommand),

@@ -7,6 +7,7 @@ mod demo;
 mod destroy;
 mod diff;
 mod everything;
+mod findings;
 mod graph;
 mod history;
 mod init;
@@ -14,6 +15,7 @@ mod jupiterone;
 mod kept;
 mod privacy;
 mod query;
+mod rules;
 mod run;
 mod show;
 mod simulate;
@@ -29,6 +31,11 @@ use crate::cli::{
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::{output, system};
+
+pub(crate) use self::rules::findings_table;
+
+/// What the queries of rules may hold in memory, in a process of their own.
+pub(crate) const RULES_MEMORY_BYTES: u64 = rules::worker::MEMORY_BYTES as u64;
 
 /// Does what the command line says.
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
@@ -59,6 +66,8 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Path(arguments)) => graph::path(&global, &arguments).await,
         Some(Command::Search(arguments)) => graph::search(&global, &arguments).await,
         Some(Command::Diff(arguments)) => diff::diff(&global, &arguments),
+        Some(Command::Rules(command)) => Box::pin(rules::dispatch(&global, command)).await,
+        Some(Command::Findings(command)) => findings::dispatch(&global, command).await,
         Some(Command::Export(ExportCommand::JupiterOne(arguments))) => {
             jupiterone::export(&global, &arguments)
         }

@@ -35,7 +35,7 @@ pub(crate) use self::privacy::{Privacy, policy};
 pub(crate) use self::queries::{PARAMETER, Partition, SavedQuery};
 pub(crate) use self::secret::SecretReference;
 pub(crate) use self::secret_command::kill_running as kill_secret_commands;
-pub(crate) use self::source::{DEFAULT_FILE, VARIABLE_PREFIX, find, invalid};
+pub(crate) use self::source::{DEFAULT_FILE, Source, VARIABLE_PREFIX, find, invalid};
 
 /// How many exports Nexthink allows a day (exporting audit logs, Nexthink documentation). Other
 /// programs of the tenant use the same.

@@ -17,6 +17,7 @@ pub(crate) enum Exit {
     DataRefused = 5,
     DestinationFailed = 6,
     Partial = 7,
+    RuleFired = 8,
     Locked = 9,
     Different = 10,
     Deferred = 75,
@@ -26,7 +27,7 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// All of them.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Complete,
         Self::Internal,
         Self::Configuration,
@@ -35,6 +36,7 @@ impl Exit {
         Self::DataRefused,
         Self::DestinationFailed,
         Self::Partial,
+        Self::RuleFired,
         Self::Locked,
         Self::Different,
         Self::Deferred,
@@ -58,6 +60,7 @@ impl Exit {
             Self::DataRefused => "data was refused",
             Self::DestinationFailed => "a destination failed; what was published is safe",
             Self::Partial => "what was read is not complete",
+            Self::RuleFired => "a finding is as grave as --fail-on says",
             Self::Locked => "another run holds the lock",
             Self::Different => "the generations differ",
             Self::Deferred => "deferred; try later",
@@ -77,6 +80,7 @@ Exit codes:
   5    data refused, nothing published; or what is stored is damaged
   6    a destination failed; what was published is safe
   7    published, but partial
+  8    a finding is as grave as --fail-on says
   9    another run holds the lock
   10   the generations differ (diff --exit-code)
   75   deferred: Nexthink's quota, or another job at the destination

@@ -65,6 +65,18 @@ pub(crate) enum Event<'a> {
         /// `tail`, or the ready question.
         question: &'a str,
     },
+    /// Somebody reads findings.
+    FindingsRead {
+        /// `list`, `show` or `history`.
+        what: &'a str,
+    },
+    /// Somebody takes findings on, gives them back, or silences them.
+    FindingsChanged {
+        /// What was done.
+        action: &'a str,
+        /// How many findings it is about.
+        findings: usize,
+    },
     /// Somebody has a part of the audit trail read again.
     Backfill {
         source: &'a str,

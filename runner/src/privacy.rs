@@ -3,6 +3,7 @@
 mod cleansing;
 pub(crate) mod damage;
 pub(crate) mod erasure;
+mod findings;
 mod identifiers;
 mod key_file;
 mod list_search;
@@ -299,7 +300,9 @@ fn cleanse_without_damaged(
     }
     let closed = lock.tenant().closed_by_damage()?;
     damage::refuse_published(&closed)?;
-    let has_come_back = !is_known || lock.tenant().is_anything_uncleansed(audit::LOG)?;
+    let has_come_back = !is_known
+        || lock.tenant().is_anything_uncleansed(audit::LOG)?
+        || findings::is_uncleansed(lock.tenant());
     let cleansed = if has_come_back {
         // What comes back is from before the erasures, so every identifier counts whatever its age.
         let suppressions = suppressions_from(config, lock.tenant(), "")?;

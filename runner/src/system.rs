@@ -128,6 +128,15 @@ pub(crate) fn this_command(flag: &str) -> io::Result<Command> {
     Ok(command)
 }
 
+/// This program, to be run in another process.
+///
+/// # Errors
+///
+/// The system does not say where the program lies.
+pub(crate) fn own_program() -> io::Result<Command> {
+    Ok(Command::new(std::env::current_exe()?))
+}
+
 /// Limits the memory that this process can allocate, and ends it when its parent ends. A failed allocation
 /// aborts the process. Systems that know neither leave it as it is.
 pub(crate) fn become_worker(memory_bytes: u64) {

@@ -15,8 +15,9 @@ use crate::kit::{Scene, start};
 const README: &str = include_str!("../../README.md");
 
 /// The pages for users, in an order in which one can go on from the one before.
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 6] = [
     ("docs/j1ql.md", include_str!("../../docs/j1ql.md")),
+    ("docs/rules.md", include_str!("../../docs/rules.md")),
     ("docs/jupiterone.md", include_str!("../../docs/jupiterone.md")),
     ("docs/audit-trail.md", include_str!("../../docs/audit-trail.md")),
     ("docs/privacy.md", include_str!("../../docs/privacy.md")),
@@ -229,10 +230,12 @@ fn p9_every_example_of_the_help_runs_as_printed() {
         let groups = [
             "",
             "export",
+            "findings",
             "privacy",
             "privacy key",
             "privacy ledger",
             "privacy suppression",
+            "rules",
             "store",
         ];
         assert!(

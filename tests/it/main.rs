@@ -30,6 +30,7 @@ mod privacy;
 mod queries;
 mod repetition;
 mod resuming;
+mod rules;
 mod waiting;
 
 // A step that nothing names is not linked in, and `Step::all` would not have it.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod added;
 mod bounded;
 mod complexity;
 mod diff;
@@ -15,6 +16,7 @@ mod stored;
 mod tables;
 mod withheld;
 
+pub use added::AddedTable;
 pub use core_j1ql::{Compiled, Environment, J1qlError, Warning, is_j1ql};
 pub use diff::{DiffDetail, DiffReport, DiffRequest, TypeDiff};
 pub use error::QueryError;

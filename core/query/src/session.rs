@@ -174,26 +174,27 @@ impl QuerySession {
     }
 
     async fn execute(&self, plan: LogicalPlan) -> Result<QueryResult, QueryError> {
-        let partial_tables = self.check_files(&plan)?;
+        let (tables, partial_tables) = self.check_files(&plan)?;
         let answer = self.context.execute_logical_plan(plan).await;
         let answer = answer.map_err(|error| self.error(&error))?;
         let stream = answer.execute_stream().await.map_err(|error| self.error(&error))?;
-        Ok(QueryResult { stream, settings: self.settings, partial_tables })
+        Ok(QueryResult { stream, settings: self.settings, tables, partial_tables })
     }
 
-    /// Compares the files that a plan reads with their checksums. Returns the partial tables among those
-    /// that it reads.
-    fn check_files(&self, plan: &LogicalPlan) -> Result<Vec<String>, QueryError> {
-        let mut partial = Vec::new();
+    /// Compares the files that a plan reads with their checksums. Returns the tables that it reads, and the
+    /// partial ones among them.
+    fn check_files(&self, plan: &LogicalPlan) -> Result<(Vec<String>, Vec<String>), QueryError> {
+        let (mut tables, mut partial) = (Vec::new(), Vec::new());
         for name in stored::scanned_tables(plan).map_err(|error| self.error(&error))? {
             if let Some(table) = self.stored.get(&name) {
                 table.check(&name)?;
             }
             if self.tables.iter().any(|table| table.name == name && table.partial) {
-                partial.push(name);
+                partial.push(name.clone());
             }
+            tables.push(name);
         }
-        Ok(partial)
+        Ok((tables, partial))
     }
 
     /// The tables a statement names and the session does not have: the first of them.
@@ -287,6 +288,7 @@ impl QuerySession {
 pub struct QueryResult {
     stream: SendableRecordBatchStream,
     settings: QuerySettings,
+    tables: Vec<String>,
     partial_tables: Vec<String>,
 }
 
@@ -294,6 +296,11 @@ impl QueryResult {
     /// The columns of the answer.
     pub fn schema(&self) -> SchemaRef {
         self.stream.schema()
+    }
+
+    /// The tables that the answer was made from.
+    pub fn tables(&self) -> &[String] {
+        &self.tables
     }
 
     /// The tables that the answer was made from and that may lack rows or hold rows of an earlier

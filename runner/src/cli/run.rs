@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::ReportFormat;
+use super::{ReportFormat, SeverityName};
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RunArguments {
@@ -12,6 +12,9 @@ pub(crate) struct RunArguments {
     /// Accept once that this type loses many objects; may be repeated
     #[arg(long = "accept-shrink", value_name = "TYPE")]
     pub(crate) accept_shrink: Vec<String>,
+    /// End with exit code 8 if a finding of this severity or a graver one is open
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<SeverityName>,
     /// Print the report in this form
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,

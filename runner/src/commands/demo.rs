@@ -6,7 +6,7 @@ use std::path::Path;
 use core_nexthink::Secret;
 use core_simulator::{Simulator, SimulatorConfig, TenantSpec};
 
-use super::run::{RUN, interruptible, print, tell_shortfall};
+use super::run::{RULES, RUN, after_rules, evaluate, interruptible, print, tell_shortfall};
 use super::simulate::{CLIENT_SECRET, configuration};
 use crate::cli::Global;
 use crate::config::{Config, Paths};
@@ -51,12 +51,13 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
     progress.finish();
     simulator.stop().await;
     let finished = finished?;
-    print(global, &finished);
+    let evaluated = interruptible(evaluate(global, &config), &stop, RULES).await;
+    print(global, &finished, evaluated.as_ref().ok());
     tell_shortfall(&finished);
     if !global.quiet {
         output::note(&next(system::own_command()));
     }
-    Ok(finished.exit)
+    after_rules(finished.exit, evaluated, None)
 }
 
 /// Three commands to try next, and the way to a tenant of one's own.

@@ -57,6 +57,10 @@ async fn ask(
     }
     super::audit::add_events(global, &mut session, tenant).await?;
     super::diff::add_tables(&mut session, tenant, &arguments.diff)?;
+    if let Some(book) = super::rules::read_book(tenant)? {
+        let added = session.add_table(super::rules::findings_table::table(&book)?);
+        added.map_err(|error| failure(error, Exit::Internal))?;
+    }
     let format = arguments.output.output;
     let last = generation.as_ref().map(Generation::id);
     let past = Past { tenant, last, since: arguments.since.as_deref() };

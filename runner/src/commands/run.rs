@@ -6,8 +6,9 @@ use core_jupiterone::ErrorKind;
 use core_store::{LedgerHead, Store, StoreError};
 use serde_json::json;
 
-use super::jupiterone;
-use crate::cli::{Global, ReportFormat, RunArguments};
+use super::rules::RulesReport;
+use super::{jupiterone, rules};
+use crate::cli::{Global, ReportFormat, RunArguments, SeverityName};
 use crate::config::{Config, JupiterOne};
 use crate::deliver::{self, DeliveryOptions, DeliveryResult};
 use crate::exit::{Exit, Failure};
@@ -47,34 +48,83 @@ pub(super) async fn run(
     progress.finish();
     let mut finished = finished?;
     let delivered = deliver(config, &mut finished, global.quiet, &stop).await;
+    let evaluated = interruptible(evaluate(global, config), &stop, RULES).await;
+    let rules = evaluated.as_ref().ok();
     match arguments.output {
-        ReportFormat::Table => print(global, &finished),
-        ReportFormat::Json => {
-            let report = serde_json::to_string_pretty(&finished.report);
-            output::result(&report.map_err(anyhow::Error::new)?);
-        }
+        ReportFormat::Table => print(global, &finished, rules),
+        ReportFormat::Json => print_json(&finished, rules)?,
     }
+    let exit = end(global, &finished, delivered);
+    after_rules(exit, evaluated, arguments.fail_on)
+}
+
+/// Evaluates the rules on what is published, and tells what they have found. This comes last: it cannot
+/// hurt the generation or its delivery.
+pub(super) async fn evaluate(global: &Global, config: &Config) -> Result<RulesReport, Failure> {
+    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
+    rules::evaluate(global, &tenant, &[]).await.map_err(rules::failure_of)
+}
+
+/// The exit code of a run whose rules were evaluated. What the run itself has to say comes first, but for a
+/// partial generation, which `--fail-on` was asked to look beyond.
+pub(super) fn after_rules(
+    exit: Exit,
+    evaluated: Result<RulesReport, Failure>,
+    fail_on: Option<SeverityName>,
+) -> Result<Exit, Failure> {
+    match evaluated {
+        Err(failure) if exit == Exit::Complete => Err(failure),
+        Err(failure) => {
+            output::error(&failure.error);
+            Ok(exit)
+        }
+        Ok(report) => match report.exit_code(fail_on) {
+            Some((fired, message)) => {
+                output::error_text(&message);
+                Ok(if matches!(exit, Exit::Complete | Exit::Partial) { fired } else { exit })
+            }
+            None => Ok(exit),
+        },
+    }
+}
+
+fn print_json(finished: &Finished, rules: Option<&RulesReport>) -> Result<(), Failure> {
+    let mut report = serde_json::to_value(&finished.report).map_err(anyhow::Error::new)?;
+    if let Some(rules) = rules.filter(|rules| !rules.is_empty()) {
+        report["rules"] = serde_json::to_value(rules).map_err(anyhow::Error::new)?;
+    }
+    let text = serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?;
+    output::result(&text);
+    Ok(())
+}
+
+/// Tells how a run and its delivery have ended.
+fn end(
+    global: &Global,
+    finished: &Finished,
+    delivered: Option<Result<DeliveryResult, Failure>>,
+) -> Exit {
     match delivered {
         Some(Ok(delivered)) => {
-            tell_shortfall(&finished);
+            tell_shortfall(finished);
             jupiterone::print(global, &delivered);
-            Ok(match jupiterone::exit_of(&delivered) {
+            match jupiterone::exit_of(&delivered) {
                 Exit::Complete => finished.exit,
                 failed => failed,
-            })
+            }
         }
         Some(Err(failure)) => {
-            tell_shortfall(&finished);
+            tell_shortfall(finished);
             let program = system::own_command();
             output::error(&failure.error.context(format!(
                 "the generation is published, but it was not delivered; `{program} sync jupiterone` \
                  delivers it"
             )));
-            Ok(failure.exit)
+            failure.exit
         }
         None => {
-            tell_shortfall(&finished);
-            Ok(finished.exit)
+            tell_shortfall(finished);
+            finished.exit
         }
     }
 }
@@ -184,7 +234,7 @@ fn ledger_head(config: &Config) -> Result<Option<LedgerHead>, StoreError> {
 }
 
 /// Prints the summary to standard output and the remarks to standard error.
-pub(super) fn print(global: &Global, finished: &Finished) {
+pub(super) fn print(global: &Global, finished: &Finished, rules: Option<&RulesReport>) {
     if !finished.report.steps.is_empty() {
         output::result(&finished.report.table());
     }
@@ -199,6 +249,9 @@ pub(super) fn print(global: &Global, finished: &Finished) {
     }
     if let (Some(head), Some(_)) = (&finished.report.ledger, &finished.generation) {
         output::note(&format!("ledger head {head}"));
+    }
+    if let Some(rules) = rules {
+        rules.note();
     }
 }
 
@@ -219,6 +272,12 @@ pub(super) const RUN: Told =
 pub(super) const DELIVERY: Told = Told {
     ended: "the job was given up before it changed anything at JupiterOne; the next delivery delivers",
     cut_off: "the job may go on at JupiterOne; the next delivery asks what became of it",
+};
+
+/// Of the rules.
+pub(super) const RULES: Told = Told {
+    ended: "the generation is published, and the rules were not evaluated",
+    cut_off: "the generation is published, and the rules were not evaluated",
 };
 
 /// Does something until it is done. A signal asks it to stop: it is then given some seconds, since

@@ -19,6 +19,7 @@ use core_privacy::mentions::Position;
 use core_privacy::suppression::{MentionCache, Suppressions};
 use core_store::{CleansedGeneration, Cleansing, RunLock, Table, TableKind};
 
+use super::findings;
 use super::identifiers::{self, Identifying, each_text, key};
 use crate::exit::{Exit, Failure};
 use crate::{audit, run, system};
@@ -34,6 +35,8 @@ pub(crate) struct Cleansed {
     /// Free texts of others that named somebody.
     pub(crate) texts: u64,
     pub(crate) events: u64,
+    /// Findings of rules.
+    pub(crate) findings: u64,
     /// Files with rows as they came, which were removed.
     pub(crate) raw_files: usize,
     /// The keys of the entities that went.
@@ -56,6 +59,7 @@ pub(crate) fn cleanse(lock: &RunLock, suppressions: &Suppressions) -> Result<Cle
     let cleanser = Cleanser::new(suppressions);
     // A generation that has not been through all erasures is what tells, after a crash, that this has to
     // be done again: so these come last.
+    let findings = findings::cleanse(lock, suppressions)?;
     let events = cleanse_events(lock, &cleanser)?;
     let generations = lock.cleanse(&Cleansing {
         personal_columns: &personal_columns,
@@ -63,7 +67,7 @@ pub(crate) fn cleanse(lock: &RunLock, suppressions: &Suppressions) -> Result<Cle
     })?;
     let texts = cleanser.emptied_texts();
     let keys = cleanser.removed.into_inner().into_iter().collect();
-    Ok(Cleansed { generations, texts, events, raw_files, keys })
+    Ok(Cleansed { generations, texts, events, findings, raw_files, keys })
 }
 
 impl Cleansed {

@@ -56,6 +56,8 @@ pub(crate) struct Certificate {
     /// Free texts of other objects that named it, which are empty now.
     pub(crate) texts_emptied: u64,
     pub(crate) events_removed: u64,
+    /// Findings of rules that were about it.
+    pub(crate) findings_removed: u64,
     /// Generations that could not be read and were removed as a whole.
     pub(crate) damaged_generations_removed: Vec<String>,
     /// Places that may name it by a word that may mean something else, for a person to decide. They have
@@ -199,6 +201,7 @@ pub(crate) fn erase(
         generations: cleansed.generations,
         texts_emptied: cleansed.texts,
         events_removed: cleansed.events,
+        findings_removed: cleansed.findings,
         damaged_generations_removed,
         possible_mentions: found.possible.to_json(),
         raw_files_removed: cleansed.raw_files,

@@ -47,6 +47,7 @@ pub(crate) fn html(retrieval: &Retrieval) -> String {
     }
     page.push_str("<h2>Audit trail</h2>\n");
     section(&mut page, "Events", &retrieval.audit_events);
+    section(&mut page, "Findings", &retrieval.findings);
     page.push_str("<h2>History</h2>\n");
     let held = retrieval.history.iter().map(|it| serde_json::to_value(it).unwrap_or_default());
     section(&mut page, "Kept generations", &held.collect::<Vec<_>>());

@@ -45,6 +45,9 @@ pub(crate) struct Retrieval {
     pub(crate) entities: BTreeMap<String, Vec<Value>>,
     pub(crate) relationships: BTreeMap<String, Vec<Value>>,
     pub(crate) audit_events: Vec<Value>,
+    /// What rules have found about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) findings: Vec<Value>,
     /// Generations that cannot be read, so that it is not known whether they have it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) unreadable_generations: Vec<String>,
@@ -87,6 +90,7 @@ pub(crate) fn retrieve(
         entities: BTreeMap::new(),
         relationships: BTreeMap::new(),
         audit_events: Vec::new(),
+        findings: Vec::new(),
         unreadable_generations: subject.damaged.iter().map(|it| it.id.to_string()).collect(),
         history: Vec::new(),
         deliveries: Vec::new(),
@@ -97,6 +101,10 @@ pub(crate) fn retrieve(
         retrieval.take_objects(&generation, kind, subject)?;
     }
     retrieval.take_events(tenant, subject)?;
+    retrieval.findings = super::findings::of_subject(tenant, subject)?;
+    for finding in &mut retrieval.findings {
+        redact(finding, subject, "");
+    }
     retrieval.take_history(config, tenant, subject)?;
     Ok(retrieval)
 }

@@ -125,6 +125,7 @@ fn certificate_of(
         damaged_generations_removed: progress.removed.to_vec(),
         // Nobody knows the names any more, so nothing was looked for.
         possible_mentions: Value::Null,
+        findings_removed: cleansed.map_or(0, |cleansed| cleansed.findings),
         raw_files_removed: cleansed.map_or(0, |cleansed| cleansed.raw_files),
         files_scanned: found.scanned_files,
         tables_scanned: found.scanned_tables,

@@ -12,6 +12,8 @@ use core_model::step::Step;
 use core_privacy::profile::{Action, Profile};
 use core_query::{ColumnView, Withholding};
 
+use crate::commands::findings_table::{PLAIN_COLUMNS, TYPE as FINDING};
+
 /// The properties that a run gives to every entity begin with this.
 const TAG: &str = "tag.";
 
@@ -22,6 +24,8 @@ pub(crate) fn personal_columns(remedy: &str) -> Withholding {
     let rule = move |type_name: &str, column: &str| match views.get(&(type_name, column)) {
         Some(view) => *view,
         None if column.starts_with(TAG) => ColumnView::Stored,
+        // The texts of findings show rows.
+        None if type_name == FINDING && PLAIN_COLUMNS.contains(&column) => ColumnView::Stored,
         None => ColumnView::Withheld,
     };
     Withholding::new(rule, remedy)

@@ -26,7 +26,7 @@ use crate::output;
 use crate::system::Moment;
 
 /// The report in the folder of its generation.
-pub(super) const FILE: &str = "run.json";
+pub(crate) const FILE: &str = "run.json";
 
 /// The report of one run.
 #[derive(Debug, Clone, Serialize)]

@@ -45,6 +45,8 @@ const ARROWS: &[Arrow] = &[
     arrow("core-query", "core-model", "tables are named after the types"),
     arrow("core-query", "core-j1ql", "questions are translated into SQL"),
     arrow("core-query", "core-store", "it queries a published generation"),
+    arrow("core-rules", "core-files", "the switches of rules are a small file"),
+    arrow("core-rules", "core-store", "findings are kept beside the generations"),
     arrow("core-simulator", "core-model", "the simulated tenant knows the columns of the steps"),
     arrow("core-jupiterone", "core-files", "a folder is replaced in one step"),
     arrow("core-jupiterone", "core-http", "calls are limited and retried in one way"),

@@ -1,0 +1,353 @@
+//! The book of findings of one tenant: what every rule has found, and what is to be told of it.
+//!
+//! The book is one file, `findings.json`, which is replaced in one step: state and outbox can never
+//! disagree. Everything here is pure; the caller gives rows, times and names.
+
+mod evaluate;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::evaluate::{Outcome, RuleReport, When};
+pub use self::state::{BookError, FILE};
+use crate::finding::{Acknowledgement, Finding, Happening, State, Told};
+use crate::fingerprint::FindingId;
+use crate::lifecycle::{Phase, Reason};
+use crate::outbox::{Outbox, Transition};
+use crate::rule::{Rule, Severity};
+use crate::silence::Silence;
+
+/// The form of the file.
+const VERSION: u32 = 1;
+/// How long a silence is listed after its end, milliseconds.
+const SILENCE_KEPT_MS: u64 = 30 * 24 * 3_600 * 1_000;
+
+/// All findings of a tenant.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Book {
+    pub(crate) version: u32,
+    /// How the findings show people: findings of two ways are never compared.
+    pub(crate) privacy: String,
+    /// The erasures that the book has been through.
+    pub(crate) erasures: BTreeSet<String>,
+    pub(crate) rules: BTreeMap<String, RuleRecord>,
+    pub(crate) findings: BTreeMap<FindingId, Finding>,
+    #[serde(default)]
+    pub(crate) silences: Vec<Silence>,
+    #[serde(default)]
+    pub(crate) outbox: Outbox,
+}
+
+/// What is known of a rule that was evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleRecord {
+    /// The version of its question.
+    pub version: String,
+    /// Its title.
+    pub title: String,
+    /// How grave its findings are.
+    pub severity: Severity,
+    /// Its labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Whether its first complete evaluation is behind it.
+    pub has_baseline: bool,
+    /// When it was last evaluated, milliseconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// The generation it was last evaluated on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<String>,
+    /// The tables that it reads.
+    #[serde(default)]
+    pub reads: Vec<String>,
+    /// What came of the last evaluation.
+    pub result: RuleResult,
+}
+
+/// What came of an evaluation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "lowercase")]
+pub enum RuleResult {
+    /// Everything that it reads is complete.
+    Complete,
+    /// Types that it reads are not complete, so that nothing is resolved.
+    Unknown {
+        /// These types.
+        partial: Vec<String>,
+    },
+    /// It could not be evaluated.
+    Failed {
+        /// Why, without a value.
+        reason: String,
+    },
+}
+
+impl Book {
+    /// A book without findings.
+    pub fn new(privacy: &str, erasures: BTreeSet<String>) -> Self {
+        Self { version: VERSION, privacy: privacy.to_owned(), erasures, ..Self::default() }
+    }
+
+    /// The findings, by id.
+    pub fn findings(&self) -> &BTreeMap<FindingId, Finding> {
+        &self.findings
+    }
+
+    /// A finding.
+    pub fn finding(&self, id: FindingId) -> Option<&Finding> {
+        self.findings.get(&id)
+    }
+
+    /// The ids that begin with a text.
+    pub fn ids(&self, prefix: &str) -> Vec<FindingId> {
+        self.findings.keys().filter(|id| id.to_string().starts_with(prefix)).copied().collect()
+    }
+
+    /// What is known of a rule.
+    pub fn rule(&self, id: &str) -> Option<&RuleRecord> {
+        self.rules.get(id)
+    }
+
+    /// The silences, those that are over included.
+    pub fn silences(&self) -> &[Silence] {
+        &self.silences
+    }
+
+    /// What is to be told.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The same, to change it.
+    pub fn outbox_mut(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// How grave a finding is.
+    pub fn severity(&self, finding: &Finding) -> Severity {
+        self.rules.get(&finding.rule).map_or(Severity::Low, |rule| rule.severity)
+    }
+
+    /// The silence that a finding is under.
+    pub fn silence_of(&self, id: FindingId, now: u64) -> Option<&Silence> {
+        let finding = self.findings.get(&id)?;
+        silence_of(&self.silences, &self.rules, id, finding, now)
+    }
+
+    /// The number of active findings by severity, the gravest last.
+    pub fn counts(&self) -> BTreeMap<Severity, u64> {
+        let mut counts: BTreeMap<Severity, u64> =
+            Severity::ALL.into_iter().map(|severity| (severity, 0)).collect();
+        for finding in self.findings.values().filter(|finding| finding.life.is_active()) {
+            *counts.entry(self.severity(finding)).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The gravest open finding that nobody has taken on or silenced.
+    pub fn gravest(&self, now: u64) -> Option<Severity> {
+        let open = self.findings.iter().filter(|(id, finding)| {
+            let is_open = matches!(finding.state(), State::Open | State::Clearing);
+            is_open && finding.acknowledged.is_none() && self.silence_of(**id, now).is_none()
+        });
+        open.map(|(_, finding)| self.severity(finding)).max()
+    }
+
+    /// Takes a finding on; returns false if it is over.
+    pub fn acknowledge(&mut self, id: FindingId, acknowledgement: Acknowledgement) -> bool {
+        let Some(finding) = self.findings.get_mut(&id) else { return false };
+        if finding.life.phase == Phase::Resolved {
+            return false;
+        }
+        finding.note(acknowledgement.at, Happening::Acknowledged, &acknowledgement.by);
+        finding.acknowledged = Some(acknowledgement);
+        true
+    }
+
+    /// Gives a finding back; returns false if nobody had it.
+    pub fn unacknowledge(&mut self, id: FindingId, at: u64, by: &str) -> bool {
+        let Some(finding) = self.findings.get_mut(&id) else { return false };
+        if finding.acknowledged.take().is_none() {
+            return false;
+        }
+        finding.note(at, Happening::Unacknowledged, by);
+        true
+    }
+
+    /// Adds a silence.
+    pub fn silence(&mut self, silence: Silence) {
+        self.silences.push(silence);
+    }
+
+    /// Ends a silence now; returns false if there is none of this id.
+    pub fn end_silence(&mut self, id: &str, now: u64) -> bool {
+        let found =
+            self.silences.iter_mut().find(|silence| silence.id == id && silence.until > now);
+        found.map(|silence| silence.until = now).is_some()
+    }
+
+    /// Closes the findings of rules that are not there or not on any more. Nobody is told.
+    pub fn close_rules(
+        &mut self,
+        is_known: impl Fn(&str) -> bool,
+        is_on: impl Fn(&str) -> bool,
+        when: &When<'_>,
+    ) {
+        for finding in self.findings.values_mut() {
+            if finding.life.phase == Phase::Resolved || is_on(&finding.rule) {
+                continue;
+            }
+            let known = is_known(&finding.rule);
+            let reason = if known { Reason::RuleDisabled } else { Reason::RuleRemoved };
+            finding.resolve(reason, when.at, when.run);
+        }
+        for (_, record) in self.rules.iter_mut().filter(|(id, _)| !is_on(id)) {
+            record.has_baseline = false;
+        }
+    }
+
+    /// Begins anew if people are shown in another way than before: what was found is closed, and its
+    /// texts go, since they show people as they must not be shown any more.
+    pub fn show_people_as(&mut self, privacy: &str, when: &When<'_>) {
+        if self.privacy == privacy {
+            return;
+        }
+        privacy.clone_into(&mut self.privacy);
+        for finding in self.findings.values_mut() {
+            if finding.life.phase != Phase::Resolved {
+                finding.resolve(Reason::PrivacyChanged, when.at, when.run);
+            }
+            "removed, since the privacy settings have changed".clone_into(&mut finding.text);
+            finding.values.clear();
+            (finding.entity, finding.group) = (None, None);
+        }
+        self.rules.values_mut().for_each(|record| record.has_baseline = false);
+        self.outbox.clear();
+    }
+
+    /// Puts what receivers do not know yet into the outbox. `channels` says who is to be told of a
+    /// transition of a finding; it is asked once for each.
+    pub fn tell(
+        &mut self,
+        now: u64,
+        mut channels: impl FnMut(FindingId, &Finding, &RuleRecord, Transition) -> Vec<String>,
+    ) -> usize {
+        let mut told = 0;
+        for (id, finding) in &mut self.findings {
+            let is_silenced =
+                || silence_of(&self.silences, &self.rules, *id, finding, now).is_some();
+            let Some((transition, belief)) = due(finding) else { continue };
+            if transition.is_for_people() && is_silenced() {
+                continue;
+            }
+            let Some(record) = self.rules.get(&finding.rule) else { continue };
+            for channel in channels(*id, finding, record, transition) {
+                self.outbox.add(&channel, *id, transition, now);
+                told += 1;
+            }
+            finding.told = belief;
+        }
+        told
+    }
+
+    /// Forgets findings that were resolved before a time, and silences that are long over.
+    pub fn forget(&mut self, resolved_before: u64, now: u64) {
+        let told_of = self.outbox.findings();
+        self.findings.retain(|id, finding| {
+            finding.life.phase != Phase::Resolved
+                || finding.resolved.unwrap_or(0) >= resolved_before
+                || told_of.contains(id)
+        });
+        self.silences.retain(|silence| silence.until.saturating_add(SILENCE_KEPT_MS) > now);
+        let used: BTreeSet<&str> = self.findings.values().map(|it| it.rule.as_str()).collect();
+        self.rules.retain(|id, record| used.contains(id.as_str()) || record.has_baseline);
+    }
+
+    /// Removes the findings that a judgement is about, with their texts and what was to be told of them.
+    /// Returns how many there were.
+    pub fn erase(
+        &mut self,
+        is_theirs: &dyn Fn(&Finding) -> bool,
+        erasures: BTreeSet<String>,
+    ) -> usize {
+        let before = self.findings.len();
+        let outbox = &mut self.outbox;
+        self.findings.retain(|id, finding| {
+            let stays = !is_theirs(finding);
+            if !stays {
+                outbox.erase(*id);
+            }
+            stays
+        });
+        let is_left = |silence: &Silence| {
+            silence.matcher.finding.is_none_or(|id| self.findings.contains_key(&id))
+        };
+        self.silences.retain(is_left);
+        self.erasures = erasures;
+        before - self.findings.len()
+    }
+
+    fn record(&mut self, rule: &Rule, when: &When<'_>) -> &mut RuleRecord {
+        let record = self.rules.entry(rule.id.clone()).or_insert_with(|| RuleRecord {
+            version: rule.version(),
+            title: String::new(),
+            severity: rule.severity,
+            labels: BTreeMap::new(),
+            has_baseline: false,
+            at: 0,
+            generation: None,
+            reads: Vec::new(),
+            result: RuleResult::Complete,
+        });
+        record.title.clone_from(&rule.title);
+        record.labels.clone_from(&rule.labels);
+        record.severity = rule.severity;
+        record.at = when.at;
+        record.generation = when.generation.map(str::to_owned);
+        record
+    }
+}
+
+fn silence_of<'a>(
+    silences: &'a [Silence],
+    rules: &BTreeMap<String, RuleRecord>,
+    id: FindingId,
+    finding: &Finding,
+    now: u64,
+) -> Option<&'a Silence> {
+    let rule = rules.get(&finding.rule);
+    silences
+        .iter()
+        .find(|silence| silence.until > now && silence.matcher.matches(id, finding, rule))
+}
+
+/// What receivers are to be told of a finding, and what they believe then.
+fn due(finding: &Finding) -> Option<(Transition, Told)> {
+    let life = &finding.life;
+    if life.is_unknown || finding.is_quiet {
+        return None;
+    }
+    match (finding.told, life.phase) {
+        (told, Phase::Open | Phase::Clearing) if told != Told::Open => {
+            // Who has taken it on knows of it.
+            let is_news = finding.acknowledged.is_none() && life.phase == Phase::Open;
+            let first = told == Told::Nothing;
+            let transition = if first { Transition::Opened } else { Transition::Reopened };
+            is_news.then_some((transition, Told::Open))
+        }
+        (Told::Open, Phase::Resolved) => {
+            let transition = match life.reason {
+                Some(Reason::Cleared) => Transition::Resolved,
+                _ => Transition::Closed,
+            };
+            Some((transition, Told::Resolved))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,77 @@
+//! The book in the store: reading it, and refusing one that may show somebody who was erased.
+
+use core_store::{StoreError, TenantStore};
+use serde::Deserialize;
+
+use super::{Book, VERSION};
+
+/// The name of the file in the tenant's folder, without its extension.
+pub const FILE: &str = "findings";
+
+/// A reason why the book cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BookError {
+    /// The store refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file is not what this program writes.
+    #[error(
+        "{FILE}.json in the tenant's folder cannot be read: put it back from a backup, or remove it to begin anew"
+    )]
+    Broken {
+        /// The place of the mistake.
+        source: serde_json::Error,
+    },
+    /// A newer program has written it.
+    #[error(
+        "{FILE}.json has format {found}, and this program reads {VERSION}: use a newer program"
+    )]
+    Newer {
+        /// Its format.
+        found: u32,
+    },
+    /// It is older than the last erasure.
+    #[error(
+        "{FILE}.json is older than the last erasure, so somebody who was erased may be in it: `privacy suppression apply` takes them out again"
+    )]
+    NotCleansed,
+}
+
+impl Book {
+    /// Reads the book of a tenant; nothing if there is none yet.
+    ///
+    /// # Errors
+    /// [`BookError::NotCleansed`] if it has not been through every erasure, and the others.
+    pub fn read(tenant: &TenantStore) -> Result<Option<Self>, BookError> {
+        let Some(book) = Self::read_uncleansed(tenant)? else { return Ok(None) };
+        if tenant.erasures()?.is_subset(&book.erasures) {
+            return Ok(Some(book));
+        }
+        Err(BookError::NotCleansed)
+    }
+
+    /// Reads the book, though somebody who was erased may be in it.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub fn read_uncleansed(tenant: &TenantStore) -> Result<Option<Self>, BookError> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let Some(bytes) = tenant.state(FILE)? else { return Ok(None) };
+        let broken = |source| BookError::Broken { source };
+        let Version { version } = serde_json::from_slice(&bytes).map_err(broken)?;
+        if version > VERSION {
+            return Err(BookError::Newer { found: version });
+        }
+        serde_json::from_slice(&bytes).map(Some).map_err(broken)
+    }
+
+    /// The bytes of the file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(self).expect("a book is plain data");
+        bytes.push(b'\n');
+        bytes
+    }
+}

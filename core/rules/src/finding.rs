@@ -1,0 +1,215 @@
+//! A finding as it is stored, and what happened to it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::lifecycle::{Life, Phase, Reason};
+use crate::observation::Observation;
+
+/// The entries of a finding's history; older ones go, but the first stays.
+const MAX_HISTORY: usize = 40;
+
+/// A finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// The rule's id.
+    pub rule: String,
+    /// Where it is in its life.
+    #[serde(flatten)]
+    pub life: Life,
+    /// The `_key` of the entity that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
+    /// Its text, one line.
+    pub text: String,
+    /// The row, as a JSON object.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub values: String,
+    /// The values that put findings into one message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The evaluation that moved it last: a generation, or a run.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub counted_in: String,
+    /// When its row was first seen, milliseconds since 1970-01-01 UTC.
+    pub first_seen: u64,
+    /// When it was last opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<u64>,
+    /// When it was last resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<u64>,
+    /// Who has taken it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledgement>,
+    /// What receivers were told last.
+    #[serde(default)]
+    pub told: Told,
+    /// Whether nobody is to be told: it was there when its rule was new.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_quiet: bool,
+    /// What happened to it, the oldest first.
+    pub history: Vec<HistoryEntry>,
+}
+
+/// Who has taken a finding on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// Who.
+    pub by: String,
+    /// When, milliseconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// What receivers believe of a finding.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Told {
+    /// They do not know of it.
+    #[default]
+    Nothing,
+    /// It is open.
+    Open,
+    /// It is over.
+    Resolved,
+}
+
+/// Something that happened to a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// When, milliseconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// What.
+    pub what: Happening,
+    /// The generation or run that showed it, or who did it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// Why it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// What can happen to a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Happening {
+    /// Its row was seen.
+    Seen,
+    /// It was opened.
+    Opened,
+    /// It was opened after it had been resolved.
+    Reopened,
+    /// It did not hold any more for the first time.
+    Clearing,
+    /// It held again before it was resolved.
+    Returned,
+    /// It is over.
+    Resolved,
+    /// Somebody took it on.
+    Acknowledged,
+    /// Somebody gave it back.
+    Unacknowledged,
+}
+
+/// The state of a finding as people see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It holds, and not for long enough yet.
+    Pending,
+    /// It holds.
+    Open,
+    /// It holds, and somebody has taken it on.
+    Acknowledged,
+    /// It does not hold any more, and not for long enough yet.
+    Clearing,
+    /// It is over.
+    Resolved,
+}
+
+impl State {
+    /// All states, in the order of a life.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Open, Self::Acknowledged, Self::Clearing, Self::Resolved];
+
+    /// The name in outputs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Open => "open",
+            Self::Acknowledged => "acknowledged",
+            Self::Clearing => "clearing",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+impl Finding {
+    /// A finding that was seen for the first time.
+    pub fn new(
+        rule: &str,
+        life: Life,
+        observation: Observation,
+        at: u64,
+        counted_in: &str,
+    ) -> Self {
+        let mut finding = Self {
+            rule: rule.to_owned(),
+            life,
+            entity: None,
+            text: String::new(),
+            values: String::new(),
+            group: None,
+            counted_in: counted_in.to_owned(),
+            first_seen: at,
+            opened: None,
+            resolved: None,
+            acknowledged: None,
+            told: Told::Nothing,
+            is_quiet: false,
+            history: Vec::new(),
+        };
+        finding.describe(observation);
+        let what = if life.is_active() { Happening::Opened } else { Happening::Seen };
+        finding.note(at, what, counted_in);
+        finding.opened = life.is_active().then_some(at);
+        finding
+    }
+
+    /// Takes over what the newest row says.
+    pub fn describe(&mut self, observation: Observation) {
+        let Observation { entity, text, values, group } = observation;
+        (self.entity, self.text, self.group) = (entity, text, group);
+        self.values = serde_json::to_string(&values).unwrap_or_default();
+    }
+
+    /// The state as people see it.
+    pub fn state(&self) -> State {
+        match self.life.phase {
+            Phase::Pending => State::Pending,
+            Phase::Open if self.acknowledged.is_some() => State::Acknowledged,
+            Phase::Open => State::Open,
+            Phase::Clearing => State::Clearing,
+            Phase::Resolved => State::Resolved,
+        }
+    }
+
+    /// Ends it.
+    pub fn resolve(&mut self, reason: Reason, at: u64, by: &str) {
+        self.life.resolve(reason);
+        self.note(at, Happening::Resolved, by);
+        self.resolved = Some(at);
+    }
+
+    /// Adds to its history.
+    pub fn note(&mut self, at: u64, what: Happening, by: &str) {
+        if self.history.len() >= MAX_HISTORY {
+            self.history.remove(1);
+        }
+        let reason = self.life.reason.filter(|_| what == Happening::Resolved);
+        self.history.push(HistoryEntry { at, what, by: by.to_owned(), reason });
+    }
+}

@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+pub mod book;
+pub mod document;
+pub mod finding;
+pub mod fingerprint;
+pub mod library;
+pub mod lifecycle;
+pub mod observation;
+pub mod outbox;
+pub mod rule;
+pub mod rule_file;
+pub mod rule_test;
+pub mod silence;
+pub mod template;

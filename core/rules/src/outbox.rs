@@ -1,0 +1,292 @@
+//! The outbox: what each channel is still to be told.
+//!
+//! A row is one transition of one finding for one channel. Rows are put into messages, whose ids and texts
+//! are fixed before they are sent for the first time: a receiver that gets one twice knows it by its id.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fingerprint::FindingId;
+use crate::rule::Severity;
+
+/// The findings that a message tells one by one; of others it has the number.
+pub const MAX_LISTED: usize = 20;
+/// How long a message is tried, milliseconds.
+pub const MAX_AGE_MS: u64 = 7 * 24 * 3_600 * 1_000;
+/// The waits before each further attempt, seconds; the last one is repeated.
+const WAITS_S: [u64; 8] = [30, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 86_400];
+/// Messages that were given up and are still listed.
+const MAX_DEAD: usize = 200;
+
+/// A change that receivers are told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transition {
+    /// A finding was opened.
+    Opened,
+    /// A finding was opened again.
+    Reopened,
+    /// It does not hold any more.
+    Resolved,
+    /// It is not watched any more. Only receivers that keep a state of their own are told.
+    Closed,
+}
+
+impl Transition {
+    /// The name in outputs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Reopened => "reopened",
+            Self::Resolved => "resolved",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// Returns whether people are told.
+    pub fn is_for_people(self) -> bool {
+        self != Self::Closed
+    }
+
+    /// Returns whether the finding is open afterwards.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Opened | Self::Reopened)
+    }
+}
+
+/// What is to be told.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Outbox {
+    /// Rows that are in no message yet, by channel.
+    pub(crate) rows: BTreeMap<String, Vec<Row>>,
+    /// Messages that were not delivered yet, the oldest first.
+    pub(crate) messages: Vec<Message>,
+    /// Messages that were given up, the oldest first.
+    pub(crate) dead: Vec<Message>,
+    /// The number of messages that were ever given up.
+    pub(crate) given_up: u64,
+    /// When each channel got its last overview, milliseconds since 1970-01-01 UTC.
+    pub(crate) overviews: BTreeMap<String, u64>,
+}
+
+/// One transition of one finding, for one channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The finding.
+    #[serde(rename = "f")]
+    pub finding: FindingId,
+    /// What happened.
+    #[serde(rename = "t")]
+    pub transition: Transition,
+    /// When, milliseconds since 1970-01-01 UTC.
+    #[serde(rename = "a")]
+    pub at: u64,
+}
+
+/// A message to one channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    /// Its id, the same at every attempt.
+    pub id: String,
+    /// The channel's name.
+    pub channel: String,
+    /// The tenant that it is about.
+    pub tenant: String,
+    /// When it was made, milliseconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// What it says of findings, the gravest first.
+    pub items: Vec<Item>,
+    /// The transitions that it is about, those without an item included.
+    pub total: usize,
+    /// Those of them after which a finding is open.
+    pub opened: usize,
+    /// The same by severity.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub severities: BTreeMap<Severity, usize>,
+    /// The numbers of open findings, if it is an overview.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overview: Option<BTreeMap<Severity, u64>>,
+    /// Attempts that failed.
+    #[serde(default)]
+    pub attempts: u32,
+    /// When it may be tried, milliseconds since 1970-01-01 UTC.
+    #[serde(default)]
+    pub next: u64,
+    /// Why the last attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What a message says of one finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Item {
+    /// The finding.
+    pub finding: FindingId,
+    /// What happened.
+    pub transition: Transition,
+    /// When, milliseconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// The rule.
+    pub rule: String,
+    /// The rule's title.
+    pub title: String,
+    /// How grave it is.
+    pub severity: Severity,
+    /// The finding's text.
+    pub text: String,
+    /// The entity's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
+    /// The rule's labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// When it was opened, milliseconds since 1970-01-01 UTC.
+    pub opened: u64,
+}
+
+/// What came of sending a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempt {
+    /// The receiver has it.
+    Delivered,
+    /// It may be tried again.
+    Failed {
+        /// Why, without a secret or a value.
+        reason: String,
+        /// The wait that the receiver asks for, milliseconds.
+        retry_after_ms: Option<u64>,
+    },
+    /// Trying again would change nothing.
+    Refused {
+        /// Why, without a secret or a value.
+        reason: String,
+    },
+}
+
+impl Outbox {
+    /// Returns whether nothing is to be told.
+    pub fn is_empty(&self) -> bool {
+        self.rows.values().all(Vec::is_empty) && self.messages.is_empty()
+    }
+
+    /// The messages that were not delivered yet.
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// The last messages that were given up.
+    pub fn dead(&self) -> &[Message] {
+        &self.dead
+    }
+
+    /// The number of messages that were ever given up.
+    pub fn given_up(&self) -> u64 {
+        self.given_up
+    }
+
+    /// The transitions that are in no message yet, of one channel.
+    pub fn waiting(&self, channel: &str) -> usize {
+        self.rows.get(channel).map_or(0, Vec::len)
+    }
+
+    /// Adds a row.
+    pub(crate) fn add(
+        &mut self,
+        channel: &str,
+        finding: FindingId,
+        transition: Transition,
+        at: u64,
+    ) {
+        let row = Row { finding, transition, at };
+        match self.rows.get_mut(channel) {
+            Some(rows) => rows.push(row),
+            None => _ = self.rows.insert(channel.to_owned(), vec![row]),
+        }
+    }
+
+    /// The findings that are in no message yet.
+    pub(crate) fn findings(&self) -> HashSet<FindingId> {
+        self.rows.values().flatten().map(|row| row.finding).collect()
+    }
+
+    /// Removes everything about a finding.
+    pub(crate) fn erase(&mut self, finding: FindingId) {
+        self.rows.values_mut().for_each(|rows| rows.retain(|row| row.finding != finding));
+        for message in self.messages.iter_mut().chain(&mut self.dead) {
+            let before = message.items.len();
+            message.items.retain(|item| item.finding != finding);
+            message.total = message.total.saturating_sub(before - message.items.len());
+        }
+        let says_something = |message: &Message| message.total > 0 || message.overview.is_some();
+        self.messages.retain(says_something);
+        self.dead.retain(says_something);
+    }
+
+    /// Removes everything.
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+        self.messages.clear();
+        self.dead.clear();
+    }
+
+    /// Gives up what is for channels that are not there any more. Returns how many transitions that were.
+    pub fn drop_channels(&mut self, is_known: impl Fn(&str) -> bool) -> usize {
+        let mut dropped = 0;
+        self.rows.retain(|channel, rows| {
+            let stays = is_known(channel);
+            dropped += if stays { 0 } else { rows.len() };
+            stays
+        });
+        self.messages.retain(|message| {
+            let stays = is_known(&message.channel);
+            dropped += if stays { 0 } else { message.total };
+            stays
+        });
+        self.overviews.retain(|channel, _| is_known(channel));
+        dropped
+    }
+
+    /// The messages of a channel that may be sent now, the oldest first, up to a number. None overtakes
+    /// another one, so that a receiver never hears of an end before the beginning.
+    pub fn due(&self, channel: &str, now: u64, limit: usize) -> Vec<Message> {
+        let of_channel = self.messages.iter().filter(|message| message.channel == channel);
+        // A clock that was set back must not hold a message for longer than its wait.
+        let longest = WAITS_S.last().copied().unwrap_or_default() * 1_000;
+        let is_due = |message: &&Message| message.next <= now || message.next > now + longest;
+        of_channel.take_while(is_due).take(limit).cloned().collect()
+    }
+
+    /// Notes what came of sending a message. One that was erased meanwhile is not there any more.
+    pub fn note(&mut self, id: &str, attempt: &Attempt, now: u64) {
+        let Some(place) = self.messages.iter().position(|message| message.id == id) else { return };
+        let (reason, wait) = match attempt {
+            Attempt::Delivered => {
+                self.messages.remove(place);
+                return;
+            }
+            Attempt::Failed { reason, retry_after_ms } => (reason, Some(*retry_after_ms)),
+            Attempt::Refused { reason } => (reason, None),
+        };
+        let message = &mut self.messages[place];
+        message.error = Some(reason.clone());
+        let waits = usize::try_from(message.attempts).unwrap_or(usize::MAX);
+        message.attempts += 1;
+        let is_old = now.saturating_sub(message.at) > MAX_AGE_MS;
+        let Some(asked) = wait.filter(|_| !is_old) else {
+            let message = self.messages.remove(place);
+            self.given_up += 1;
+            self.dead.push(message);
+            let excess = self.dead.len().saturating_sub(MAX_DEAD);
+            self.dead.drain(..excess);
+            return;
+        };
+        let planned = WAITS_S.get(waits).or(WAITS_S.last()).copied().unwrap_or_default() * 1_000;
+        // A receiver that asks for a month is asked again tomorrow.
+        let asked = asked.unwrap_or(0).min(24 * 3_600 * 1_000);
+        message.next = now.saturating_add(planned.max(asked));
+    }
+}

@@ -1,0 +1,266 @@
+//! The arguments of `rules` and `findings`.
+
+use std::str::FromStr;
+
+use clap::{Args, Subcommand, ValueEnum};
+use core_rules::rule::Severity;
+
+use super::{Output, ReportFormat};
+
+/// `rules` and what follows it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// List the rules, and which are on
+    #[command(after_help = "\
+Examples:
+  nexthink-graph rules list
+  nexthink-graph rules list --output json")]
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show a rule, what it reads and its last result
+    #[command(after_help = "\
+Examples:
+  nexthink-graph rules explain device-silent-for-14-days
+  nexthink-graph rules explain device-silent-for-14-days --file > my-rule.toml")]
+    Explain {
+        /// Show the rule with this ID
+        id: String,
+        /// Print its file, to begin a rule of your own with
+        #[arg(long)]
+        file: bool,
+        /// Print the rule in this form
+        #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+        output: ReportFormat,
+    },
+    /// Switch rules on for the next run
+    #[command(after_help = "\
+Examples:
+  nexthink-graph rules enable critical-alert-open device-silent-for-14-days
+  nexthink-graph rules enable 'program-*'
+
+`*` stands for any text. The switches are in rules/switches.toml beside the configuration.")]
+    Enable {
+        /// Switch on the rules with these IDs
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Switch rules off and close their findings
+    #[command(after_help = "Example:\n  nexthink-graph rules disable critical-alert-open")]
+    Disable {
+        /// Switch off the rules with these IDs
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Run the tests in rule files
+    #[command(after_help = "\
+Examples:
+  nexthink-graph rules test
+  nexthink-graph rules test device-silent-for-14-days
+
+Without an ID it runs the tests of all rules. A test has rows as the query would return them, and the
+texts of the findings that they are. Exit code 2 if one fails or a file has a mistake.")]
+    Test {
+        /// Run the tests of these rules
+        ids: Vec<String>,
+        /// Print the results in this form
+        #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+        output: ReportFormat,
+    },
+    /// Evaluate rules on the published generation now
+    #[command(after_help = "\
+Examples:
+  nexthink-graph rules run
+  nexthink-graph rules run --fail-on critical
+  nexthink-graph rules run --dry-run device-silent-for-14-days
+
+Runs do the same after they have published. With --dry-run it evaluates any rule, prints what it would
+find and changes nothing.")]
+    Run(RulesRunArguments),
+    /// Print the rows of rules for the process that has started this one
+    #[command(hide = true)]
+    Evaluate {
+        /// Evaluate the rules with these IDs
+        ids: Vec<String>,
+    },
+}
+
+/// What `rules run` takes.
+#[derive(Debug, Args)]
+pub(crate) struct RulesRunArguments {
+    /// Evaluate only the rules with these IDs
+    pub(crate) ids: Vec<String>,
+    /// Print what would be found, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// End with exit code 8 if a finding of this severity or a graver one is open
+    #[arg(long, value_name = "SEVERITY", conflicts_with = "dry_run")]
+    pub(crate) fail_on: Option<SeverityName>,
+    /// Print the report in this form
+    #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) output: ReportFormat,
+}
+
+/// `findings` and what follows it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FindingsCommand {
+    /// List findings, the gravest first
+    #[command(after_help = "\
+Examples:
+  nexthink-graph findings list
+  nexthink-graph findings list --severity high --output json
+  nexthink-graph findings list --state resolved --rule 'device-*'")]
+    List(FindingsListArguments),
+    /// Show a finding with its row and its history
+    #[command(after_help = "\
+Example:
+  finding=$(nexthink-graph query -o csv \"select _key from nexthink_finding\" | tail -n 1)
+  nexthink-graph findings show \"$finding\"")]
+    Show {
+        /// Show the finding whose ID begins with this
+        id: String,
+        /// Print the finding in this form
+        #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+        output: ReportFormat,
+    },
+    /// Take a finding on, so that others know
+    #[command(after_help = "\
+Example:
+  finding=$(nexthink-graph query -o csv \"select _key from nexthink_finding\" | tail -n 1)
+  nexthink-graph findings ack \"$finding\" --note 'ordered a new disk'
+  nexthink-graph findings ack \"$finding\" --undo")]
+    Ack {
+        /// Take on the findings whose IDs begin with these
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Add a remark
+        #[arg(long, value_name = "TEXT", conflicts_with = "undo")]
+        note: Option<String>,
+        /// Give it back instead
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Send no messages about some findings for a time
+    #[command(after_help = "\
+Examples:
+  nexthink-graph findings silence --rule 'device-*' --for 7d --why 'office move'
+  nexthink-graph findings silence
+
+Without a matcher it lists the silences. What is still open at the end of a silence is told then.")]
+    Silence(SilenceArguments),
+    /// List what happened to findings, the newest first
+    #[command(after_help = "\
+Examples:
+  nexthink-graph findings history
+  nexthink-graph findings history --output ndjson")]
+    History {
+        /// List only what happened to the finding whose ID begins with this
+        id: Option<String>,
+        /// List at most this many entries
+        #[arg(long, short = 'n', default_value_t = 50)]
+        lines: usize,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// What `findings list` takes.
+#[derive(Debug, Args)]
+pub(crate) struct FindingsListArguments {
+    /// List findings in this state; may be repeated [default: open, acknowledged, clearing]
+    #[arg(long = "state", value_enum, value_name = "STATE")]
+    pub(crate) states: Vec<StateName>,
+    /// List findings of this severity and graver ones
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) severity: Option<SeverityName>,
+    /// List findings of rules of this name; * stands for any text
+    #[arg(long, value_name = "RULE")]
+    pub(crate) rule: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What `findings silence` takes.
+#[derive(Debug, Args)]
+pub(crate) struct SilenceArguments {
+    /// Silence the finding whose ID begins with this
+    #[arg(long, value_name = "ID")]
+    pub(crate) finding: Option<String>,
+    /// Silence the findings of rules of this name; * stands for any text
+    #[arg(long, value_name = "RULE")]
+    pub(crate) rule: Option<String>,
+    /// Silence the findings about the entity with this key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) entity: Option<String>,
+    /// Silence the findings of rules with this label
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) label: Option<String>,
+    /// Silence them for this long: 90m, 12h, 7d
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) duration: Option<Days>,
+    /// Record why
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
+    /// End the silence with this ID now
+    #[arg(long, value_name = "ID", conflicts_with_all = ["finding", "rule", "entity", "label", "duration", "why"])]
+    pub(crate) end: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// A severity on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SeverityName(pub(crate) Severity);
+
+impl FromStr for SeverityName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Severity::ALL.into_iter().find(|severity| severity.name() == text);
+        found.map(Self).ok_or_else(|| {
+            let names: Vec<&str> = Severity::ALL.iter().map(|severity| severity.name()).collect();
+            format!("write one of {}", names.join(", "))
+        })
+    }
+}
+
+/// A state of findings on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StateName {
+    /// Holds, and not for long enough yet
+    Pending,
+    /// Holds
+    Open,
+    /// Holds, and somebody has taken it on
+    Acknowledged,
+    /// Does not hold any more, and not for long enough yet
+    Clearing,
+    /// Over
+    Resolved,
+}
+
+/// A length of time: `90m`, `12h`, `7d`. Milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Days(pub(crate) u64);
+
+impl FromStr for Days {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "write a time such as 90m, 12h or 7d";
+        let unit = text.chars().last().ok_or(wrong)?;
+        let minutes = match unit {
+            'm' => 1,
+            'h' => 60,
+            'd' => 24 * 60,
+            'w' => 7 * 24 * 60,
+            _ => return Err(wrong),
+        };
+        let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong)?;
+        if number == 0 || number > 10_000 {
+            return Err(wrong);
+        }
+        Ok(Self(number * minutes * 60_000))
+    }
+}

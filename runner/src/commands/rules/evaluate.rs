@@ -1,0 +1,176 @@
+//! Evaluating rules: rows from another process, findings into the store.
+
+use std::collections::BTreeSet;
+
+use core_privacy::pseudonym::ledger_token;
+use core_rules::book::{Book, FILE, Outcome, When};
+use core_rules::fingerprint::Fingerprints;
+use core_rules::library::{KnownRule, Library};
+use core_rules::rule::Rule;
+use core_store::{Generation, PrivacyMark, TenantStore};
+use serde_json::{Value, json};
+
+use super::report::RuleLine;
+use super::worker::Answers;
+use super::{RulesReport, worker};
+use crate::cli::{Global, ReportFormat, RulesRunArguments};
+use crate::config::{self, Config};
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::privacy::{load_keys, tenant_name};
+use crate::system::{self, Moment};
+
+/// How long a finding that is over is kept, milliseconds.
+const KEPT_MS: u64 = 90 * 24 * 3_600 * 1_000;
+/// What the key of the ids is made from.
+const ID_PURPOSE: &str = "the ids of findings";
+
+/// Evaluates the rules that are on, or some of them, and keeps what they find.
+pub(in crate::commands) async fn evaluate(
+    global: &Global,
+    tenant: &TenantStore,
+    only: &[String],
+) -> Result<RulesReport, Failure> {
+    let library = super::library(global);
+    let mut report = RulesReport::new(&library);
+    let on: Vec<&KnownRule> = library.rules.iter().filter(|known| known.is_on).collect();
+    if on.is_empty() && tenant.state(FILE)?.is_none() {
+        return Ok(report);
+    }
+    let lock = super::lock_findings(tenant).await?;
+    let generation = tenant.current()?;
+    let mark = privacy_mark(generation.as_ref());
+    let fingerprints = fingerprints(global, tenant, &mark)?;
+    let chosen: Vec<&Rule> = on
+        .iter()
+        .map(|known| &known.rule)
+        .filter(|rule| only.is_empty() || only.contains(&rule.id))
+        .collect();
+    let mut answers = worker::ask(global, &chosen, &fingerprints).await;
+    let privacy = serde_json::to_string(&mark).map_err(anyhow::Error::new)?;
+    let book = super::read_book(tenant)?;
+    let mut book = match book {
+        Some(book) => book,
+        None => Book::new(&privacy, tenant.erasures()?),
+    };
+    let now = Moment::now();
+    let run = system::new_run_id(now)?;
+    let id = generation.as_ref().map(|generation| generation.id().to_string());
+    let when = When { at: now.0, generation: id.as_deref(), run: &run };
+    if generation.is_some() {
+        book.show_people_as(&privacy, &when);
+    }
+    if library.problems.is_empty() {
+        let ids: BTreeSet<&str> = on.iter().map(|known| known.rule.id.as_str()).collect();
+        book.close_rules(|id| library.find(id).is_some(), |id| ids.contains(id), &when);
+    }
+    for rule in chosen {
+        let outcome = answers.take(&rule.id);
+        let counts = book.evaluate(rule, outcome, &fingerprints, &when);
+        report.rules.push(RuleLine::new(rule, &book, counts));
+    }
+    book.tell(now.0, |_, _, _, _| Vec::new());
+    book.forget(now.0.saturating_sub(KEPT_MS), now.0);
+    super::save(&lock, &book)?;
+    report.sum_up(&book, now.0);
+    Ok(report)
+}
+
+/// The failure of an evaluation after a run that has published.
+pub(in crate::commands) fn failure_of(failure: Failure) -> Failure {
+    let program = system::own_command();
+    let error = failure.error.context(format!(
+        "the rules could not be evaluated, and what they have found stays as it was; `{program} rules run` \
+         evaluates them"
+    ));
+    Failure { error, ..failure }
+}
+
+/// Evaluates rules as they are, and changes nothing.
+pub(super) async fn dry_run(
+    global: &Global,
+    tenant: &TenantStore,
+    library: &Library,
+    arguments: &RulesRunArguments,
+) -> Result<Exit, Failure> {
+    let mark = privacy_mark(tenant.current()?.as_ref());
+    let fingerprints = fingerprints(global, tenant, &mark)?;
+    let is_chosen = |known: &&KnownRule| match &arguments.ids[..] {
+        [] => known.is_on,
+        ids => ids.contains(&known.rule.id),
+    };
+    let chosen: Vec<&Rule> =
+        library.rules.iter().filter(is_chosen).map(|known| &known.rule).collect();
+    let mut answers: Answers = worker::ask(global, &chosen, &fingerprints).await;
+    let mut results = Vec::new();
+    for rule in chosen {
+        let value = match answers.take(&rule.id) {
+            Outcome::Failed { reason } => json!({ "rule": rule.id, "failed": reason }),
+            Outcome::Rows { observed, reads, partial } => {
+                let mut texts: Vec<&str> =
+                    observed.findings.values().flatten().map(|row| row.text.as_str()).collect();
+                texts.sort_unstable();
+                json!({
+                    "rule": rule.id,
+                    "rows": observed.too_many.unwrap_or(observed.findings.len()),
+                    "reads": reads,
+                    "notComplete": partial,
+                    "findings": texts,
+                })
+            }
+        };
+        results.push(value);
+    }
+    if arguments.output == ReportFormat::Json {
+        let text = serde_json::to_string_pretty(&Value::from(results));
+        output::result(&text.map_err(anyhow::Error::new)?);
+        return Ok(Exit::Complete);
+    }
+    for result in &results {
+        print_dry(result);
+    }
+    Ok(Exit::Complete)
+}
+
+fn print_dry(result: &Value) {
+    let rule = result["rule"].as_str().unwrap_or_default();
+    if let Some(reason) = result["failed"].as_str() {
+        output::result(&format!("{rule}: failed: {reason}"));
+        return;
+    }
+    let rows = output::count(result["rows"].as_u64().unwrap_or(0), "row");
+    output::result(&format!("{rule}: {rows}"));
+    for text in result["findings"].as_array().into_iter().flatten() {
+        output::result(&format!("  {}", text.as_str().unwrap_or_default()));
+    }
+    let partial: Vec<&str> =
+        result["notComplete"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if !partial.is_empty() {
+        output::note(&format!(
+            "{rule} reads types that are not complete ({}), so that a run would change nothing",
+            partial.join(", ")
+        ));
+    }
+}
+
+/// How a generation shows people.
+fn privacy_mark(generation: Option<&Generation>) -> PrivacyMark {
+    generation.and_then(|it| it.manifest().privacy.clone()).unwrap_or_default()
+}
+
+/// The ids of findings: keyed where people are shown by pseudonyms, since the identity of a finding may be
+/// guessed.
+fn fingerprints(
+    global: &Global,
+    tenant: &TenantStore,
+    mark: &PrivacyMark,
+) -> Result<Fingerprints, Failure> {
+    let source = config::find(global.config.as_deref());
+    let Some(source) = source.filter(|_| mark.key.is_some()) else {
+        return Ok(Fingerprints::new(tenant.name(), None));
+    };
+    let config = Config::load(&source)?;
+    let keys = load_keys(&config.privacy.key_file)?;
+    let token = ledger_token(&keys, &tenant_name(&config), ID_PURPOSE);
+    Ok(Fingerprints::new(tenant.name(), Some(core_rules::fingerprint::key_from(&token))))
+}

@@ -1,0 +1,204 @@
+//! The table `program_status`: what there is to say about this program's own work, for rules about it.
+//!
+//! Each row is a fact: a check, what it is about, a sentence, and a number. Which numbers are too high is
+//! for the rules to say.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
+use core_query::AddedTable;
+use core_rules::book::{Book, FILE};
+use core_store::{ClockVerdict, Generation, Outcome, Retention, TenantStore};
+use serde_json::Value;
+
+use crate::audit::{LOG, Notes};
+use crate::cli::Global;
+use crate::config::{self, Config};
+use crate::privacy::load_keys;
+use crate::run::quota::{self, QuotaClock};
+use crate::run::report;
+use crate::system::Moment;
+
+/// The name of the table.
+const TABLE: &str = "program_status";
+const CLASS: &str = "Record";
+const DAY_MS: u64 = 24 * 3_600 * 1_000;
+/// The days of what never happened.
+const NEVER: f64 = 99_999.0;
+/// The state of the last delivery.
+const DELIVERED: &str = "delivered-jupiterone";
+
+struct Fact {
+    check: &'static str,
+    subject: String,
+    detail: String,
+    value: f64,
+}
+
+impl Fact {
+    fn new(check: &'static str, subject: &str, detail: String, value: f64) -> Self {
+        Self { check, subject: subject.to_owned(), detail, value }
+    }
+}
+
+/// The facts as a table. What cannot be read is no fact: the command that needs it says why.
+pub(super) fn table(global: &Global, tenant: &TenantStore) -> AddedTable {
+    let config =
+        config::find(global.config.as_deref()).and_then(|source| Config::load(&source).ok());
+    let facts = facts(config.as_ref(), tenant, Moment::now().0);
+    let texts = |text: &dyn Fn(&Fact) -> String| -> ArrayRef {
+        Arc::new(facts.iter().map(|fact| Some(text(fact))).collect::<StringArray>())
+    };
+    let columns: [ArrayRef; 5] = [
+        texts(&|fact| format!("{}|{}", fact.check, fact.subject)),
+        texts(&|fact| fact.check.to_owned()),
+        texts(&|fact| fact.subject.clone()),
+        texts(&|fact| fact.detail.clone()),
+        Arc::new(facts.iter().map(|fact| Some(fact.value)).collect::<Float64Array>()),
+    ];
+    let text = |name| Field::new(name, DataType::Utf8, false);
+    let schema = Arc::new(Schema::new(vec![
+        text("_key"),
+        text("check"),
+        text("subject"),
+        text("detail"),
+        Field::new("value", DataType::Float64, false),
+    ]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns.to_vec());
+    let batches = vec![batch.expect("each column has a cell for each fact")];
+    AddedTable { name: TABLE.to_owned(), class: CLASS.to_owned(), schema, batches }
+}
+
+fn facts(config: Option<&Config>, tenant: &TenantStore, now_ms: u64) -> Vec<Fact> {
+    let mut facts = vec![last_complete_run(tenant, now_ms)];
+    let current = tenant.current().ok().flatten();
+    facts.extend(current.iter().flat_map(steps));
+    facts.extend(audit_gaps(tenant));
+    facts.extend(given_up(tenant));
+    facts.extend(not_delivered(tenant, current.as_ref()));
+    if let Some(config) = config {
+        facts.extend(exports(config, tenant));
+        facts.extend(keys(config, now_ms));
+        facts.extend(retention(config, tenant, now_ms));
+    }
+    facts
+}
+
+/// The days since the last run in which every step was complete.
+fn last_complete_run(tenant: &TenantStore, now_ms: u64) -> Fact {
+    let history = tenant.history().unwrap_or_default();
+    let is_complete = |entry: &&core_store::HistoryEntry| {
+        entry.manifest.as_ref().is_ok_and(|manifest| manifest.outcome == Outcome::Complete)
+    };
+    let newest = history.iter().find(is_complete).map(|entry| entry.id.time_ms());
+    let days = newest.map_or(NEVER, |at| whole_days(now_ms.saturating_sub(at)));
+    Fact::new("last-complete-run", "run", String::new(), days)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "days are few")]
+fn whole_days(milliseconds: u64) -> f64 {
+    (milliseconds / DAY_MS) as f64
+}
+
+/// The steps of the published generation that are not complete.
+fn steps(generation: &Generation) -> Vec<Fact> {
+    let report = generation.attachment(report::FILE).ok().flatten().unwrap_or_default();
+    let report: Value = serde_json::from_slice(&report).unwrap_or_default();
+    let steps = report["steps"].as_array().cloned().unwrap_or_default();
+    let fact = |step: &Value| {
+        let (id, outcome) = (step["id"].as_str()?, step["outcome"].as_str()?);
+        if matches!(outcome, "complete" | "skipped") {
+            return None;
+        }
+        let reason = step["reason"].as_str().unwrap_or("the report of the run says why");
+        Some(Fact::new("step-not-complete", id, format!("{outcome}: {reason}"), 1.0))
+    };
+    steps.iter().filter_map(fact).collect()
+}
+
+/// Periods of the audit trail that will never be read.
+fn audit_gaps(tenant: &TenantStore) -> Vec<Fact> {
+    let notes = tenant.events(LOG).ok().and_then(|log| Notes::of(&log).ok()).unwrap_or_default();
+    let mut facts = Vec::new();
+    for (trail, coverage) in &notes.trails {
+        for span in coverage.lost() {
+            let gap = crate::audit::Gap::of(span);
+            let subject = format!("{trail} {}", span.from_ms);
+            let detail = format!("{trail}: lost from {} to {}", gap.from, gap.to);
+            facts.push(Fact::new("audit-gap", &subject, detail, 1.0));
+        }
+    }
+    facts
+}
+
+/// Channels that did not take messages.
+fn given_up(tenant: &TenantStore) -> Vec<Fact> {
+    if !matches!(tenant.state(FILE), Ok(Some(_))) {
+        return Vec::new();
+    }
+    let book = Book::read(tenant).ok().flatten().unwrap_or_default();
+    let mut channels: Vec<&str> =
+        book.outbox().dead().iter().map(|message| message.channel.as_str()).collect();
+    channels.dedup();
+    channels.sort_unstable();
+    channels.dedup();
+    let fact = |channel: &&str| {
+        let dead = book.outbox().dead().iter().filter(|message| message.channel == **channel);
+        let count = crate::output::count(dead.count(), "message");
+        let detail = format!("{count} to {channel} could not be delivered");
+        Fact::new("message-given-up", channel, detail, 1.0)
+    };
+    channels.iter().map(fact).collect()
+}
+
+/// Destinations that have another generation than the published one.
+fn not_delivered(tenant: &TenantStore, current: Option<&Generation>) -> Option<Fact> {
+    let current = current?;
+    let delivered: Value = serde_json::from_slice(&tenant.state(DELIVERED).ok()??).ok()?;
+    let is_current = delivered["generation"].as_str() == Some(current.id().as_str());
+    if is_current && delivered["whole"].as_bool() == Some(true) {
+        return None;
+    }
+    let detail = "jupiterone does not have the published generation".to_owned();
+    Some(Fact::new("not-delivered", "jupiterone", detail, 1.0))
+}
+
+/// The part of the day's exports that is used, in percent.
+fn exports(config: &Config, tenant: &TenantStore) -> Option<Fact> {
+    let left = quota::left(tenant, config.daily_exports, QuotaClock::read(None)).ok()?;
+    let used = left.of.saturating_sub(left.exports);
+    let detail = format!("{used} of {} exports of the day are used", left.of);
+    let percent = f64::from(used) * 100.0 / f64::from(left.of.max(1));
+    Some(Fact::new("exports-used", "exports", detail, percent.floor()))
+}
+
+/// The age of the key that makes the pseudonyms, in days.
+fn keys(config: &Config, now_ms: u64) -> Option<Fact> {
+    if !config.privacy.policy.needs_key() {
+        return None;
+    }
+    let keys = load_keys(&config.privacy.key_file).ok()?;
+    let active = keys.active_id();
+    let created = keys.describe().into_iter().find(|key| key.id == active)?;
+    let created: jiff::Timestamp = created.created.parse().ok()?;
+    let created = u64::try_from(created.as_millisecond()).ok()?;
+    let days = whole_days(now_ms.saturating_sub(created));
+    Some(Fact::new("key-age", active, String::new(), days))
+}
+
+/// What is kept for longer than it may be, since the clock is not believed.
+fn retention(config: &Config, tenant: &TenantStore, now_ms: u64) -> Option<Fact> {
+    let pinned = crate::deliver::compared_with(tenant);
+    let look = |accept_clock| {
+        let windows = &config.retention;
+        tenant.plan_retention(Retention { windows, pinned: &pinned, now_ms, accept_clock }).ok()
+    };
+    if look(false)?.clock == ClockVerdict::Steady {
+        return None;
+    }
+    let waiting = look(true)?.removals.len();
+    let count = crate::output::count(waiting, "item");
+    let detail = format!("{count} past their retention period: the clock is not believed");
+    (waiting > 0).then(|| Fact::new("retention-overdue", "retention", detail, 1.0))
+}
