@@ -1,12 +1,13 @@
-//! Compares files with the checksums in a manifest or in an event log's state before they are read.
+//! Verification of files against the checksums in a manifest or in an event log's state before they
+//! are read.
 //!
-//! Parquet notices a changed byte in its footer, not one in a value. So every reader of this crate gets a
-//! file that was compared first, and a flipped bit ends in an error instead of a wrong name.
+//! Parquet notices a changed byte in its footer, not one in a value. So every reader of this crate
+//! gets a file that was verified first, and a flipped bit ends in an error instead of a wrong name.
 //!
 //! Hashing a large file can take longer than the query that reads it. A file larger than
-//! [`SMALL_BYTES`] is therefore compared once, and again after its size, its times or its inode changed:
-//! the file `verified.json` of the tenant keeps these facts of each large file that matched. It is a
-//! cache. Losing it costs time only, and a store that cannot be written to works without it.
+//! [`SMALL_BYTES`] is therefore verified once, and again after its size, its times or its inode
+//! changed: the file `verified.json` of the tenant records these facts for each large file that
+//! matched. It is a cache. Losing it only costs time, and a read-only store works without it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,34 +19,34 @@ use crate::error::StoreError;
 use crate::manifest::FileEntry;
 use crate::platform::{self, FileStamp};
 
-/// The size up to which a file is compared by every process that reads it. BLAKE3 hashes 4 GB/s on one
+/// The size up to which every process that reads a file verifies it. BLAKE3 hashes 4 GB/s on one
 /// core: two milliseconds for this much, where a query that reads as much takes a hundred.
 const SMALL_BYTES: u64 = 8 * 1024 * 1024;
 
-/// The cache of comparisons, in the tenant's folder.
+/// The cache of verified files, in the tenant's folder.
 const CACHE_FILE: &str = "verified.json";
 
 /// The stamps of files that matched, by their path below the tenant's folder.
 type Stamps = BTreeMap<String, FileStamp>;
 
-/// Which files a comparison may skip.
+/// The files that a verification may skip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Thoroughness {
-    /// Those that matched before and have not changed since.
+    /// Files that matched before and have not changed since.
     Cached,
-    /// None.
+    /// No files.
     Full,
 }
 
-/// The files of one generation or event log, to be compared when they are read.
+/// The files of one generation or event log, to be verified when they are read.
 #[derive(Debug, Clone)]
 pub(crate) struct Checksums {
-    /// What the files belong to, for messages: "generation 01JN…".
+    /// The generation or log, for messages: "generation 01JN…".
     owner: String,
-    /// The folder that the paths of files are relative to; below the tenant's.
+    /// The folder that the paths of files are relative to, below the tenant's.
     folder: PathBuf,
     tenant: PathBuf,
-    /// The files that this process has compared.
+    /// The files that this process has verified.
     compared: Arc<Mutex<Stamps>>,
 }
 
@@ -59,9 +60,10 @@ impl Checksums {
         &self.folder
     }
 
-    /// Opens a file for reading, if its content is what it must be.
+    /// Opens a file for reading after verifying it.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Damaged`], [`StoreError::Io`].
     pub(crate) fn open(&self, entry: &FileEntry) -> Result<File, StoreError> {
         let path = self.folder.join(&entry.path);
@@ -71,10 +73,11 @@ impl Checksums {
         }
     }
 
-    /// Compares files; returns a line for each that is damaged.
+    /// Verifies files and returns a line for each damaged one.
     ///
     /// # Errors
-    /// [`StoreError::Io`] when a file cannot be read although it is there.
+    ///
+    /// [`StoreError::Io`] if an existing file cannot be read.
     pub(crate) fn findings<'a>(
         &self,
         entries: impl IntoIterator<Item = &'a FileEntry>,
@@ -84,9 +87,10 @@ impl Checksums {
         compared.filter_map(Result::transpose).collect()
     }
 
-    /// Compares files.
+    /// Verifies files.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Damaged`] with all findings, [`StoreError::Io`].
     pub(crate) fn check<'a>(
         &self,
@@ -101,7 +105,7 @@ impl Checksums {
         StoreError::Damaged { owner: self.owner.clone(), findings }
     }
 
-    /// Says what is wrong with a file, if anything.
+    /// Returns the defect of a file, if it has one.
     fn compare(
         &self,
         entry: &FileEntry,
@@ -135,7 +139,7 @@ impl Checksums {
     }
 
     fn name_in_cache(&self, path: &Path) -> String {
-        // The names below a tenant's folder are ours, and plain.
+        // The names below a tenant's folder are our own, and plain.
         path.strip_prefix(&self.tenant).unwrap_or(path).to_string_lossy().into_owned()
     }
 
@@ -158,7 +162,7 @@ impl Checksums {
             cache.insert(name.clone(), stamp.clone());
             let text = serde_json::to_vec(&cache).expect("a map of texts is JSON");
             if let Err(error) = core_files::replace_file(&self.tenant.join(CACHE_FILE), &text) {
-                // A copy of a store may be read-only; the next reader compares again.
+                // A copy of a store may be read-only; the next reader verifies again.
                 tracing::debug!(%error, "the cache of compared files is not written");
             }
         }
@@ -178,7 +182,7 @@ mod tests {
 
     const OLD: &[u8] = b"0123456789";
 
-    /// A file of this many bytes, and what a manifest says about it.
+    /// A file of this many bytes, and its entry in a manifest.
     fn file(tenant: &Path, bytes: usize) -> Result<(Checksums, FileEntry), std::io::Error> {
         let content: Vec<u8> = OLD.iter().copied().cycle().take(bytes).collect();
         let folder = tenant.join("generations/1");
@@ -193,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_match_is_not_opened() -> Result<(), Box<dyn std::error::Error>> {
+    fn a_file_that_does_not_match_is_not_opened() -> Result<(), Box<dyn std::error::Error>> {
         let place = tempfile::tempdir()?;
         let (checksums, entry) = file(place.path(), 10)?;
         checksums.open(&entry)?;
@@ -220,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn a_large_file_is_compared_once_until_it_changes() -> Result<(), Box<dyn std::error::Error>> {
+    fn a_large_file_is_verified_once_until_it_changes() -> Result<(), Box<dyn std::error::Error>> {
         let place = tempfile::tempdir()?;
         let large = usize::try_from(SMALL_BYTES)? + 1;
         let (checksums, mut entry) = file(place.path(), large)?;
         let another_process = || Checksums { compared: Arc::default(), ..checksums.clone() };
         checksums.open(&entry)?;
 
-        // As if another file had been compared: only the cache can say that this one matches.
+        // As if another file had been verified: only the cache can report that this one matches.
         let right = std::mem::replace(&mut entry.blake3, "0".repeat(64));
         another_process().open(&entry)?;
         assert!(another_process().check([&entry], Thoroughness::Full).is_err());
@@ -242,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_file_is_compared_by_every_process() -> Result<(), Box<dyn std::error::Error>> {
+    fn a_small_file_is_verified_by_every_process() -> Result<(), Box<dyn std::error::Error>> {
         let place = tempfile::tempdir()?;
         let (checksums, mut entry) = file(place.path(), 10)?;
         checksums.open(&entry)?;

@@ -1,8 +1,8 @@
-//! Removes a tenant with everything that is stored of it.
+//! Removal of a tenant with all its stored data.
 //!
-//! The tenant's folder is renamed first, so that no reader sees half of a tenant and no run adds to it. The
-//! draft of the certificate goes along in the renamed folder and is removed last, so that a removal that was
-//! interrupted can be finished and certified with the right numbers.
+//! The tenant's folder is renamed first, so that no reader sees a partial tenant and no run adds to
+//! it. The draft of the certificate is in the renamed folder and is removed last, so that an
+//! interrupted removal can be finished and certified with the right numbers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,28 +15,29 @@ use crate::error::StoreError;
 use crate::names;
 use crate::tenant::{DeliveryLock, RunLock, Store, TenantStore, folder_names};
 
-/// Begins the name of a tenant's folder while it is removed. No tenant has such a name.
+/// The prefix of a tenant's folder while it is removed. No tenant has such a name.
 const PREFIX: &str = ".destroying-";
 /// The draft of the certificate.
 const DRAFT: &str = "destruction.json";
-/// The file that a removal keeps locked to its end.
+/// The file that is locked until the removal ends.
 const LOCK: &str = "lock";
-/// What the files directly in a tenant's folder are counted as.
+/// The category of the files directly in a tenant's folder.
 const SMALL_FILES: &str = "small files";
 
-/// Files of one kind.
+/// The number and size of the files of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileCount {
-    /// How many.
+    /// The number of files.
     pub files: u64,
-    /// Their bytes.
+    /// Their size in bytes.
     pub bytes: u64,
 }
 
 impl TenantStore {
-    /// Counts the files of this tenant, by the folder that they are in.
+    /// Counts the files of this tenant by folder.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`].
     pub fn inventory(&self) -> Result<BTreeMap<String, FileCount>, StoreError> {
         let mut inventory: BTreeMap<String, FileCount> = BTreeMap::new();
@@ -51,21 +52,22 @@ impl TenantStore {
     }
 }
 
-/// A tenant that is out of the store and whose files are being removed.
+/// A tenant that was taken out of the store and whose files are being removed.
 #[derive(Debug)]
 pub struct Destruction {
     store: PathBuf,
     folder: PathBuf,
     draft: Option<Vec<u8>>,
-    // Held so that nobody else removes the same folder.
+    // Held so that no other process removes the same folder.
     _lock: RunLock,
 }
 
 impl RunLock {
-    /// Takes the tenant out of the store, in one step. `draft` is what [`Destruction::draft`] returns, also
-    /// after an interruption. No delivery may be under way.
+    /// Takes the tenant out of the store, in one step. [`Destruction::draft`] returns the `draft`,
+    /// even after an interruption. No delivery may be in progress.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`]; then the tenant is still in the store.
     pub fn begin_destruction(
         self,
@@ -84,11 +86,12 @@ impl RunLock {
 }
 
 impl Store {
-    /// The destruction of a tenant that was interrupted, if there is one. `owner` is shown to whoever wants
-    /// to finish it at the same time.
+    /// Returns the interrupted destruction of a tenant, if there is one. `owner` is shown to
+    /// another process that tries to finish it at the same time.
     ///
     /// # Errors
-    /// [`StoreError::InvalidName`], [`StoreError::Locked`] while another process is at it,
+    ///
+    /// [`StoreError::InvalidName`], [`StoreError::Locked`] while another process finishes it,
     /// [`StoreError::Io`].
     pub fn interrupted_destruction(
         &self,
@@ -108,15 +111,16 @@ impl Store {
 }
 
 impl Destruction {
-    /// The draft of the certificate; none if the certificate is written already.
+    /// The draft of the certificate; `None` if the certificate is already written.
     pub fn draft(&self) -> Option<&[u8]> {
         self.draft.as_deref()
     }
 
-    /// Removes every file but the draft.
+    /// Removes every file except the draft.
     ///
     /// # Errors
-    /// [`StoreError::Io`]; what is left is removed by [`Store::interrupted_destruction`].
+    ///
+    /// [`StoreError::Io`]; [`Store::interrupted_destruction`] removes the rest.
     pub fn remove_content(&self) -> Result<(), StoreError> {
         for name in folder_names(&self.folder)? {
             let path = self.folder.join(&name);
@@ -129,9 +133,11 @@ impl Destruction {
         Ok(core_files::sync_folder(&self.folder)?)
     }
 
-    /// Writes the certificate beside the tenants, then removes what is left. Returns the certificate's path.
+    /// Writes the certificate beside the tenants, then removes the rest. Returns the certificate's
+    /// path.
     ///
     /// # Errors
+    ///
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn finish(self, name: &str, certificate: &[u8]) -> Result<PathBuf, StoreError> {
         names::check_file(name)?;
@@ -141,9 +147,10 @@ impl Destruction {
         Ok(path)
     }
 
-    /// Removes what is left of a destruction that is certified already.
+    /// Removes the rest of a destruction that is already certified.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`].
     pub fn discard(self) -> Result<(), StoreError> {
         remove_file_if_present(&self.folder.join(DRAFT))?;

@@ -1,11 +1,12 @@
-//! Writes a table all of whose columns are texts by number, as edges are: the numbers are packed into
-//! Parquet's dictionary pages as they stand, and no text is looked at for each row.
+//! A Parquet writer for tables whose columns are all dictionaries of texts, as edges are: it packs
+//! the dictionary numbers directly into Parquet's data pages, without looking at a text per row.
 //!
-//! The Parquet library's own writer takes dictionaries, but looks up each row's text in one that it
-//! makes itself. What is written here is what the format calls `RLE_DICTIONARY` in pages of version 1
-//! (Apache Parquet format, "Encodings"); the library makes the page headers and the file's end.
+//! The Parquet library's own writer accepts dictionaries, but looks each row's text up in a
+//! dictionary that it builds itself. This writer produces what the format calls `RLE_DICTIONARY` in
+//! pages of version 1 (Apache Parquet format, "Encodings"); the library makes the page headers and
+//! the footer.
 //!
-//! The dictionary of a row group has the texts that its rows have, each once, in byte order, so that the
+//! The dictionary of a row group has the texts of its rows, each once, in byte order, so that the
 //! same rows give the same bytes whatever dictionaries they came with.
 
 use std::io::Write;
@@ -31,45 +32,47 @@ use parquet::schema::types::ColumnDescPtr;
 
 use crate::packing;
 
-/// Rows of a row group. More than of other tables, because each row group repeats its dictionaries.
+/// The number of rows in a row group. More than in other tables, because each row group repeats its
+/// dictionaries.
 const ROWS_PER_ROW_GROUP: usize = 1024 * 1024;
-/// Rows of a page: what a reader decompresses at a time.
+/// The number of rows in a page: the unit that a reader decompresses.
 const ROWS_PER_PAGE: usize = 128 * 1024;
-/// Smallest and largest texts that are longer are not stored.
+/// The longest text that is stored as the smallest or largest one.
 const MAX_STATISTICS_BYTES: usize = 64;
 
 /// Writes rows whose columns are dictionaries.
 pub(crate) struct DictionaryWriter<W: Write + Send> {
     writer: SerializedFileWriter<W>,
     columns: Vec<Pending>,
-    /// The rows that wait in `columns`.
+    /// The number of rows that wait in `columns`.
     rows: usize,
 }
 
-/// One column of the row group in the making.
+/// One column of the current row group.
 struct Pending {
     description: ColumnDescPtr,
     has_statistics: bool,
-    /// The dictionaries that the rows came with, and the number of the first text of each.
+    /// The dictionaries of the rows, and the number of the first text of each.
     dictionaries: Vec<(u32, ArrayRef)>,
-    /// How many texts those have.
+    /// The number of texts in them.
     texts: u32,
     /// The number of the text of each row that has one.
     numbers: Vec<u32>,
-    /// Whether each row has a text; empty while all have one.
+    /// True for each row with a text; empty while all rows have one.
     present: Vec<bool>,
 }
 
 impl<W: Write + Send> DictionaryWriter<W> {
-    /// Whether tables of this schema are written here.
-    pub(crate) fn takes(schema: &Schema) -> bool {
-        let is_text = |it: &DataType| match it {
+    /// Returns true if this writer accepts tables of this schema.
+    pub(crate) fn accepts(schema: &Schema) -> bool {
+        let is_text = |data_type: &DataType| match data_type {
             DataType::Dictionary(key, value) => {
                 **key == DataType::UInt32 && **value == DataType::Utf8
             }
             _ => false,
         };
-        !schema.fields().is_empty() && schema.fields().iter().all(|it| is_text(it.data_type()))
+        !schema.fields().is_empty()
+            && schema.fields().iter().all(|field| is_text(field.data_type()))
     }
 
     pub(crate) fn new(
@@ -122,12 +125,14 @@ impl<W: Write + Send> DictionaryWriter<W> {
         if rows == 0 {
             return Ok(());
         }
-        // Packing and compressing is most of the work, and a row group has a million rows.
+        // Packing and compressing is most of the work, and a row group has a million rows, so each
+        // column gets a thread.
         let encoded: Vec<_> = thread::scope(|scope| {
             let columns = self.columns.iter_mut();
-            let encoding: Vec<_> = columns.map(|it| scope.spawn(move || it.encode(rows))).collect();
+            let encoding: Vec<_> =
+                columns.map(|column| scope.spawn(move || column.encode(rows))).collect();
             let encoded = encoding.into_iter().map(ScopedJoinHandle::join);
-            encoded.map(|it| it.unwrap_or_else(|defect| resume_unwind(defect))).collect()
+            encoded.map(|chunk| chunk.unwrap_or_else(|panic| resume_unwind(panic))).collect()
         });
         let mut row_group = self.writer.next_row_group()?;
         for column in encoded {
@@ -140,24 +145,24 @@ impl<W: Write + Send> DictionaryWriter<W> {
 }
 
 impl Pending {
-    /// Appends the rows of a column to those that are here, which are `rows`.
+    /// Appends a column of new rows to the `rows` that are already here.
     fn push(&mut self, column: &ArrayRef, rows: usize) {
         let column = column.as_dictionary::<UInt32Type>();
         let base = self.base_of(column.values());
         let numbers = column.keys().values();
         // A null may also be a text of the dictionary.
-        let Some(nulls) = column.logical_nulls().filter(|it| it.null_count() > 0) else {
+        let Some(nulls) = column.logical_nulls().filter(|nulls| nulls.null_count() > 0) else {
             if !self.present.is_empty() {
                 self.present.resize(rows + numbers.len(), true);
             }
-            return self.numbers.extend(numbers.iter().map(|it| base + it));
+            return self.numbers.extend(numbers.iter().map(|number| base + number));
         };
         self.present.resize(rows, true);
         self.present.extend(nulls.iter());
         self.numbers.extend(nulls.valid_indices().map(|row| base + numbers[row]));
     }
 
-    /// The number of the first text of a dictionary. Batches of one table mostly share theirs.
+    /// The number of the first text of a dictionary. Batches of one table usually share theirs.
     fn base_of(&mut self, texts: &ArrayRef) -> u32 {
         if let Some((base, known)) = self.dictionaries.last()
             && Arc::ptr_eq(known, texts)
@@ -170,9 +175,9 @@ impl Pending {
         base
     }
 
-    /// The column as it stands in a file, and what the file's end says of it. Forgets the rows.
+    /// Encodes the column, with its metadata for the footer, and drops the rows.
     fn encode(&mut self, rows: usize) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
-        let texts = self.number_anew();
+        let texts = self.renumber();
         let mut chunk = Chunk::default();
         chunk.write_dictionary(&texts)?;
         let width = packing::width_of(texts.len());
@@ -180,7 +185,8 @@ impl Pending {
         for start in (0..rows).step_by(ROWS_PER_PAGE) {
             let rows = ROWS_PER_PAGE.min(rows - start);
             let present = self.present.get(start..start + rows);
-            let n_numbers = present.map_or(rows, |it| it.iter().filter(|it| **it).count());
+            let n_numbers = present
+                .map_or(rows, |present| present.iter().filter(|is_present| **is_present).count());
             let page;
             (page, numbers) = numbers.split_at(n_numbers);
             chunk.write_page(rows, self.levels(rows, present), page, width)?;
@@ -195,8 +201,8 @@ impl Pending {
         encoded
     }
 
-    /// Gives the texts that rows have the numbers of their byte order, and returns them in it.
-    fn number_anew(&mut self) -> Vec<String> {
+    /// Renumbers the texts of the rows in byte order, and returns them in it.
+    fn renumber(&mut self) -> Vec<String> {
         const UNUSED: u32 = u32::MAX;
         let mut places = vec![UNUSED; self.texts as usize];
         for &number in &self.numbers {
@@ -224,13 +230,13 @@ impl Pending {
         distinct
     }
 
-    /// The definition levels of a page, for a column that may have nulls.
+    /// The definition levels of a page, for a nullable column.
     fn levels(&self, rows: usize, present: Option<&[bool]>) -> Vec<u8> {
         if self.description.max_def_level() == 0 {
             return Vec::new();
         }
         let levels: Vec<u32> = match present {
-            Some(present) => present.iter().map(|&it| u32::from(it)).collect(),
+            Some(present) => present.iter().map(|&is_present| u32::from(is_present)).collect(),
             None => vec![1; rows],
         };
         let mut packed = Vec::new();
@@ -240,7 +246,7 @@ impl Pending {
     }
 }
 
-/// A column chunk in the making, in memory.
+/// An unfinished column chunk, in memory.
 #[derive(Default)]
 struct Chunk {
     bytes: Vec<u8>,
@@ -251,13 +257,13 @@ struct Chunk {
 
 impl Chunk {
     fn write_dictionary(&mut self, texts: &[String]) -> Result<(), ParquetError> {
-        let mut plain = Vec::new();
+        let mut page = Vec::new();
         for text in texts {
             let length = u32::try_from(text.len()).expect("a text has at most some kilobytes");
-            plain.extend_from_slice(&length.to_le_bytes());
-            plain.extend_from_slice(text.as_bytes());
+            page.extend_from_slice(&length.to_le_bytes());
+            page.extend_from_slice(text.as_bytes());
         }
-        self.append(&plain, |buf| Page::DictionaryPage {
+        self.append(&page, |buf| Page::DictionaryPage {
             buf,
             num_values: u32::try_from(texts.len()).expect("numbers of texts are 32 bits"),
             encoding: Encoding::PLAIN,
@@ -272,12 +278,12 @@ impl Chunk {
         numbers: &[u32],
         width: u8,
     ) -> Result<(), ParquetError> {
-        let mut plain = levels;
-        plain.push(width);
-        packing::pack(numbers, width, &mut plain);
+        let mut page = levels;
+        page.push(width);
+        packing::pack(numbers, width, &mut page);
         self.data_page_offset.get_or_insert(self.bytes.len());
         self.pages += 1;
-        self.append(&plain, |buf| Page::DataPage {
+        self.append(&page, |buf| Page::DataPage {
             buf,
             num_values: u32::try_from(rows).expect("a page is small"),
             encoding: Encoding::RLE_DICTIONARY,
@@ -289,11 +295,11 @@ impl Chunk {
 
     fn append(
         &mut self,
-        plain: &[u8],
+        content: &[u8],
         page: impl FnOnce(Bytes) -> Page,
     ) -> Result<(), ParquetError> {
-        let compressed = zstd::bulk::compress(plain, crate::table::ZSTD_LEVEL)?;
-        let page = CompressedPage::new(page(compressed.into()), plain.len());
+        let compressed = zstd::bulk::compress(content, crate::table::ZSTD_LEVEL)?;
+        let page = CompressedPage::new(page(compressed.into()), content.len());
         let mut sink = TrackedWrite::new(&mut self.bytes);
         let written = SerializedPageWriter::new(&mut sink).write_page(page)?;
         sink.flush()?;
@@ -336,13 +342,13 @@ impl Chunk {
     }
 }
 
-/// What the file's end says of the texts, if they are short.
+/// The statistics of the texts for the footer, if they are short.
 fn statistics(sorted: &[String], nulls: u64) -> Option<Statistics> {
     let (first, last) = (sorted.first()?, sorted.last()?);
     if first.len().max(last.len()) > MAX_STATISTICS_BYTES {
         return None;
     }
-    let [first, last] = [first, last].map(|it| Some(it.as_str().into()));
+    let [first, last] = [first, last].map(|text| Some(text.as_str().into()));
     Some(Statistics::byte_array(first, last, None, Some(nulls), false))
 }
 
@@ -367,7 +373,7 @@ mod tests {
         Arc::new(DictionaryArray::new(keys, values))
     }
 
-    /// Rows in which single texts, runs and nulls of both kinds take turns.
+    /// Rows with alternating single texts, runs and nulls of both kinds.
     fn batch(rows: u32, texts: [&[Option<&str>]; 2]) -> RecordBatch {
         let n_texts = |column: usize| u32::try_from(texts[column].len()).expect("few");
         let [first, second] = [n_texts(0), n_texts(1)];
@@ -389,7 +395,7 @@ mod tests {
         writer.finish().expect("memory takes everything").into()
     }
 
-    /// All rows as texts, and the schema that is read.
+    /// Reads all rows as texts, and the schema.
     fn read(file: Bytes) -> (Arc<Schema>, Vec<[Option<String>; 2]>) {
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("it is Parquet");
         let schema = Arc::clone(reader.schema());
@@ -405,16 +411,16 @@ mod tests {
         let text = |column: usize, row: usize| {
             let column = batch.column(column).as_dictionary::<UInt32Type>();
             let texts = column.values().as_string::<i32>();
-            let place = column.key(row).filter(|&it| texts.is_valid(it))?;
+            let place = column.key(row).filter(|&place| texts.is_valid(place))?;
             Some(texts.value(place).to_owned())
         };
         (0..batch.num_rows()).map(move |row| [text(0, row), text(1, row)])
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
-        let many: Vec<String> = (0..5000).map(|it| format!("text {it}")).collect();
-        let many: Vec<Option<&str>> = many.iter().map(|it| Some(it.as_str())).collect();
+    fn rows_round_trip() {
+        let many: Vec<String> = (0..5000).map(|number| format!("text {number}")).collect();
+        let many: Vec<Option<&str>> = many.iter().map(|text| Some(text.as_str())).collect();
         let cases: [(u32, [&[Option<&str>]; 2]); 6] = [
             (0, [&[Some("a"), Some("b")], &[Some("c")]]),
             (1, [&[Some("a"), Some("b")], &[Some("c")]]),
@@ -444,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_come_with_other_dictionaries_give_the_same_bytes() {
+    fn rows_with_other_dictionaries_give_the_same_bytes() {
         let whole = batch(4000, [&[Some("a"), Some("b"), Some("c")], &[Some("d"), Some("e")]]);
         let expected = written(std::slice::from_ref(&whole));
         let pieces: Vec<RecordBatch> = (0..4000)
@@ -471,7 +477,8 @@ mod tests {
         let of = |column: usize| {
             let statistics = reader.metadata().row_group(0).column(column).statistics();
             let statistics = statistics.expect("they were not switched off");
-            let text = |it: Option<&[u8]>| String::from_utf8_lossy(it.unwrap_or(b"-")).into_owned();
+            let text =
+                |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"-")).into_owned();
             let (first, last) = (statistics.min_bytes_opt(), statistics.max_bytes_opt());
             (text(first), text(last), statistics.null_count_opt())
         };
@@ -480,12 +487,12 @@ mod tests {
     }
 
     #[test]
-    fn only_texts_by_number_are_taken() {
+    fn only_dictionaries_of_texts_are_accepted() {
         type Writer = DictionaryWriter<Vec<u8>>;
-        assert!(Writer::takes(&schema()));
-        let plain = Field::new("plain", DataType::Utf8, false);
-        let mixed = [schema().fields().to_vec(), vec![Arc::new(plain)]].concat();
-        assert!(!Writer::takes(&Schema::new(mixed)));
-        assert!(!Writer::takes(&Schema::empty()));
+        assert!(Writer::accepts(&schema()));
+        let page = Field::new("plain", DataType::Utf8, false);
+        let mixed = [schema().fields().to_vec(), vec![Arc::new(page)]].concat();
+        assert!(!Writer::accepts(&Schema::new(mixed)));
+        assert!(!Writer::accepts(&Schema::empty()));
     }
 }

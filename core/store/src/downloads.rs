@@ -1,5 +1,5 @@
-//! Downloads that outlive the run that began them: an export is paid for once, so what a killed run
-//! had fetched is there for the next one.
+//! Downloads that survive the run that began them: an export counts against the quota once, so the
+//! next run continues the downloads of a killed one.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use crate::error::StoreError;
 use crate::names;
 use crate::tenant::RunLock;
 
-/// What the note on a download is called, after the download's own name.
+/// The suffix of the note on a download, after the download's own name.
 const NOTE_SUFFIX: &str = ".json";
 
-/// The downloads of a tenant, each a file and a note about it. Holds the lock.
+/// The downloads of a tenant, each a file and its note. Holds the lock.
 #[derive(Debug, Clone)]
 pub struct Downloads {
     _lock: RunLock,
@@ -25,9 +25,10 @@ impl Downloads {
         Ok(Self { _lock: lock, folder })
     }
 
-    /// Opens a download to go on with it, readable and writable; it is made if it is not there.
+    /// Opens a download to continue it, readable and writable; creates it if it does not exist.
     ///
     /// # Errors
+    ///
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn resume(&self, name: &str) -> Result<File, StoreError> {
         Ok(core_files::File::open_or_create(&self.path(name)?)?.into_std())
@@ -36,50 +37,57 @@ impl Downloads {
     /// Opens a download for reading, from its start.
     ///
     /// # Errors
-    /// [`StoreError::InvalidName`], [`StoreError::Io`] when there is none of this name.
+    ///
+    /// [`StoreError::InvalidName`], [`StoreError::Io`] if it does not exist.
     pub fn read(&self, name: &str) -> Result<File, StoreError> {
         Ok(core_files::File::open(&self.path(name)?)?.into_std())
     }
 
-    /// What was noted about a download; nothing if there is no note.
+    /// Reads the note on a download; `None` if there is none.
     ///
     /// # Errors
+    ///
     /// [`StoreError::InvalidName`], [`StoreError::Io`].
     pub fn note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(core_files::read_if_present(&self.note_path(name)?)?)
     }
 
-    /// Replaces the note about a download in one step, durably.
+    /// Replaces the note on a download atomically and durably.
     ///
     /// # Errors
+    ///
     /// [`StoreError::InvalidName`], [`StoreError::Io`].
     pub fn set_note(&self, name: &str, note: &[u8]) -> Result<(), StoreError> {
         Ok(core_files::replace_file(&self.note_path(name)?, note)?)
     }
 
-    /// Removes a download with its note. That there is none is no error.
+    /// Removes a download and its note, if they exist.
     ///
     /// # Errors
+    ///
     /// [`StoreError::InvalidName`], [`StoreError::Io`].
     pub fn remove(&self, name: &str) -> Result<(), StoreError> {
-        // The note first: a file without a note is of no use, a note without its file would lie.
+        // The note first: a file without a note is merely useless, a note without its file would be
+        // wrong.
         core_files::remove_file_if_present(&self.note_path(name)?)?;
         Ok(core_files::remove_file_if_present(&self.path(name)?)?)
     }
 
-    /// Removes the note about a download, which then starts anew. That there is none is no error.
+    /// Removes the note on a download, if it exists; the download then starts again.
     ///
     /// # Errors
+    ///
     /// [`StoreError::InvalidName`], [`StoreError::Io`].
     pub fn remove_note(&self, name: &str) -> Result<(), StoreError> {
         Ok(core_files::remove_file_if_present(&self.note_path(name)?)?)
     }
 
-    /// Removes the downloads of which `keep` says no, with their notes, and whatever else lies in
-    /// their folder. What cannot be removed stays, and is told in the log.
+    /// Removes the downloads for which `keep` returns false, with their notes, and everything else
+    /// in their folder. Files that cannot be removed stay, and are logged.
     ///
     /// # Errors
-    /// [`StoreError::Io`] when the folder cannot be listed.
+    ///
+    /// [`StoreError::Io`] if the folder cannot be listed.
     pub fn clear_except(&self, keep: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         for name in file_names(&self.folder)? {
             let download = name.strip_suffix(NOTE_SUFFIX).unwrap_or(&name);
@@ -93,7 +101,7 @@ impl Downloads {
         Ok(())
     }
 
-    /// Bytes that the disk of the downloads has left for this user; unknown on some systems.
+    /// The bytes that the disk of the downloads has left for this user; unknown on some systems.
     pub fn free_bytes(&self) -> Option<u64> {
         core_files::free_bytes(&self.folder)
     }
@@ -110,8 +118,8 @@ impl Downloads {
     }
 }
 
-/// The notes in a folder of downloads, by name; none if there is no such folder. Files whose name is
-/// none of ours, such as those that some systems put beside others, are left out.
+/// Reads the notes in a folder of downloads, by name; empty if the folder does not exist. Files
+/// with other names, such as those that some systems put beside others, are ignored.
 pub(crate) fn notes(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
     let mut notes = Vec::new();
     if !folder.exists() {
@@ -125,7 +133,7 @@ pub(crate) fn notes(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, StoreError>
         let path = folder.join(&name);
         match fs::read(&path) {
             Ok(note) => notes.push((download.to_owned(), note)),
-            // It has gone since, or is none.
+            // It was removed meanwhile, or is not a file.
             Err(_) if !path.is_file() => {}
             Err(source) => return Err(StoreError::Io { action: "read", path, source }),
         }
@@ -134,13 +142,13 @@ pub(crate) fn notes(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, StoreError>
     Ok(notes)
 }
 
-/// The bytes of all files in a folder of downloads.
+/// The size of all files in a folder of downloads, in bytes.
 pub(crate) fn bytes(folder: &Path) -> Result<u64, StoreError> {
     if !folder.exists() {
         return Ok(0);
     }
     let sizes = file_names(folder)?.into_iter().filter_map(|name| {
-        // It may have gone since.
+        // It may have been removed meanwhile.
         Some(folder.join(name).metadata().ok()?.len())
     });
     Ok(sizes.sum())

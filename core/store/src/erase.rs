@@ -1,11 +1,11 @@
-//! Takes rows out of generations that are published already: of all of them, the kept ones too.
+//! Removal of rows from published generations, including the kept ones.
 //!
-//! A generation never changes but for this. Its tables are written anew under other names, then its
-//! manifest is replaced in one step, then the old tables go; a crash in between leaves either manifest
-//! with all of its tables, and the next attempt clears away what neither names. Which erasures are in
-//! force is written down before anything else, and a generation that does not say it has been through
-//! all of them is not opened: so neither a crash nor an older copy that was put back serves anybody who
-//! was erased.
+//! This is the only change to a published generation. Its tables are rewritten under other names,
+//! then its manifest is replaced in one step, then the old tables are removed; after a crash in
+//! between either manifest has all of its tables, and the next attempt removes the files that
+//! neither names. The erasures in force are recorded before anything else, and a generation that
+//! has not been through all of them is not opened. So neither a crash nor a restored older copy can
+//! show an erased person.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,35 +29,35 @@ use crate::tenant::{HistoryEntry, RunLock, TenantStore};
 /// The ids of the erasures in force, beside the generations.
 const IN_FORCE: &str = "erasures";
 
-/// What decides about rows. Both must answer alike when they are asked again.
+/// The functions that decide about rows. Both must be deterministic.
 pub struct Cleansing<'a> {
-    /// The columns of a table that tell something about a person.
+    /// The columns of a table that relate to a person.
     pub personal_columns: &'a dyn Fn(&Table) -> Vec<String>,
-    /// What stays of a batch; none if all of it stays as it is.
+    /// The remaining rows of a batch; `None` if the batch does not change.
     pub keep: &'a dyn Fn(&Table, &RecordBatch) -> Option<RecordBatch>,
 }
 
-/// What an erasure did to one generation.
+/// The effect of an erasure on one generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CleansedGeneration {
     /// The generation.
     pub generation: GenerationId,
-    /// The tables that were written anew, with how many rows went.
+    /// The rewritten tables, with the number of removed rows.
     pub tables: Vec<(String, u64)>,
-    /// Whether it could not be read: then it stays as it was, and is not opened.
+    /// True if the generation could not be read: then it is unchanged, and not opened.
     pub damaged: bool,
 }
 
-/// A generation that cannot be read, so that no row can be taken out of it.
+/// A generation that cannot be read, so that no row can be removed from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DamagedGeneration {
     /// The generation.
     pub id: GenerationId,
-    /// Whether it is the published one.
+    /// True for the published generation.
     pub is_current: bool,
-    /// The entities and relationships that it has by its manifest, if that can be read.
+    /// The number of entities and relationships according to its manifest, if that can be read.
     pub rows: Option<u64>,
-    /// What is wrong with it.
+    /// The defect.
     pub reason: String,
 }
 
@@ -65,6 +65,7 @@ impl TenantStore {
     /// The erasures that every generation must have been through, by id.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`], [`StoreError::BrokenState`].
     pub fn erasures(&self) -> Result<BTreeSet<String>, StoreError> {
         let Some(bytes) = self.state(IN_FORCE)? else { return Ok(BTreeSet::new()) };
@@ -72,12 +73,13 @@ impl TenantStore {
             .map_err(|source| StoreError::BrokenState { name: IN_FORCE, source })
     }
 
-    /// The erasures that anything in the store names: those in force, and those that the published generation
-    /// has been through, some of which may have been lifted since. A generation that cannot be read names none.
+    /// The erasures that the store names anywhere: those in force, and those that the published
+    /// generation has been through, some of which may have been lifted since. An unreadable
+    /// generation names none.
     ///
     /// # Errors
     ///
-    /// Those of [`TenantStore::erasures`].
+    /// As [`TenantStore::erasures`].
     pub fn erasures_named(&self) -> Result<BTreeSet<String>, StoreError> {
         let mut named = self.erasures()?;
         if let Ok(Some(current)) = self.current_id()
@@ -88,12 +90,12 @@ impl TenantStore {
         Ok(named)
     }
 
-    /// Returns whether a generation that can be read, or the events, have not been through all erasures in
-    /// force. Those that cannot be read are in [`TenantStore::closed_by_damage`].
+    /// Returns true if a readable generation, or the events, have not been through all erasures in
+    /// force. Unreadable ones are in [`TenantStore::closed_by_damage`].
     ///
     /// # Errors
     ///
-    /// [`StoreError::Io`] when the generations cannot be read.
+    /// [`StoreError::Io`] if the generations cannot be read.
     pub fn is_anything_uncleansed(&self, log: &str) -> Result<bool, StoreError> {
         if matches!(self.events(log), Err(StoreError::EventsNotCleansed { .. })) {
             return Ok(true);
@@ -106,22 +108,24 @@ impl TenantStore {
         Ok(false)
     }
 
-    /// The damaged generations among those that have not been through all erasures in force. Nobody can be
-    /// taken out of them, so they stay closed until they are restored or removed.
+    /// The damaged generations among those that have not been through all erasures in force. No row
+    /// can be removed from them, so they stay closed until they are restored or removed.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Io`] when the generations cannot be read.
+    /// [`StoreError::Io`] if the generations cannot be read.
     pub fn closed_by_damage(&self) -> Result<Vec<DamagedGeneration>, StoreError> {
         let history = self.history()?;
-        let damages = history.iter().filter(|entry| is_closed(entry)).map(|it| self.damage_of(it));
+        let damages =
+            history.iter().filter(|entry| is_closed(entry)).map(|entry| self.damage_of(entry));
         damages.filter_map(Result::transpose).collect()
     }
 
-    /// Every file of this tenant, by its path below the tenant's folder: whoever was erased must be in
-    /// none of them. Temporary files of a writer that works beside may be among them.
+    /// Every file of this tenant, by its path below the tenant's folder, for the check that none of
+    /// them contains an erased person. Temporary files of a concurrent writer may be among them.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`].
     pub fn files(&self) -> Result<Vec<(String, PathBuf)>, StoreError> {
         let mut names = Vec::new();
@@ -132,34 +136,35 @@ impl TenantStore {
         Ok(names.into_iter().map(|name| (name.clone(), self.folder().join(name))).collect())
     }
 
-    /// Reads every file of every generation, and returns those that are damaged.
+    /// Reads every file of every generation, and returns the damaged generations.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`], [`StoreError::NewerFormat`], [`StoreError::BrokenPointer`].
     pub fn damaged_generations(&self) -> Result<Vec<DamagedGeneration>, StoreError> {
         let history = self.history()?;
         history.iter().filter_map(|entry| self.damage_of(entry).transpose()).collect()
     }
 
-    /// Reads every file of a generation and compares it with its checksum. The generation may show somebody
-    /// who was erased; nothing of it is returned.
+    /// Reads every file of a generation and verifies its checksum. The generation may contain an
+    /// erased person; nothing of it is returned.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Damaged`] with all findings, [`StoreError::NotCleansed`] if it is whole but closed, and
-    /// what [`TenantStore::generation`] answers.
+    /// [`StoreError::Damaged`] with all findings, [`StoreError::NotCleansed`] if it is intact but
+    /// closed, and the errors of [`TenantStore::generation`].
     pub fn verify(&self, id: &GenerationId) -> Result<(), StoreError> {
         let generation = self.uncleansed_generation(id)?;
         generation.verify()?;
         self.check_cleansed(&generation)
     }
 
-    /// Says what is wrong with a generation, if it cannot be read.
+    /// Returns the damage of a generation, if it cannot be read.
     fn damage_of(&self, entry: &HistoryEntry) -> Result<Option<DamagedGeneration>, StoreError> {
         let generation = self.uncleansed_generation(&entry.id);
-        let tables = generation.as_ref().ok().map(|it| it.manifest().tables.iter());
+        let tables = generation.as_ref().ok().map(|generation| generation.manifest().tables.iter());
         let rows = tables.map(|tables| tables.map(|table| table.rows).sum());
-        match generation.and_then(|it| it.verify()) {
+        match generation.and_then(|generation| generation.verify()) {
             Ok(()) => Ok(None),
             Err(error) if error.is_damage() => Ok(Some(DamagedGeneration {
                 id: entry.id.clone(),
@@ -171,7 +176,7 @@ impl TenantStore {
         }
     }
 
-    /// Refuses a generation that may show somebody who was erased.
+    /// Rejects a generation that may contain an erased person.
     pub(crate) fn check_cleansed(&self, generation: &Generation) -> Result<(), StoreError> {
         let erasures = self.erasures()?;
         if erasures.is_subset(&generation.manifest().erasures) {
@@ -182,19 +187,21 @@ impl TenantStore {
 }
 
 impl RunLock {
-    /// Says which erasures are in force, before [`RunLock::cleanse`] and after one was lifted.
+    /// Records the erasures in force, before [`RunLock::cleanse`] and after one was lifted.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`].
     pub fn set_erasures(&self, erasures: &BTreeSet<String>) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(erasures).expect("texts are JSON");
         self.set_state(IN_FORCE, &bytes)
     }
 
-    /// Removes what holds rows as they came: downloads, generations that were not finished, and rows that
-    /// were set aside. How many files there were.
+    /// Removes all files with unredacted rows: downloads, unfinished generations, and quarantined
+    /// rows. Returns the number of files.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`].
     pub fn remove_raw(&self) -> Result<usize, StoreError> {
         let mut removed = 0;
@@ -211,16 +218,17 @@ impl RunLock {
         Ok(removed)
     }
 
-    /// Takes rows out of every generation, the newest first, and marks each as having been through all
-    /// erasures in force. One that was before is gone through again.
+    /// Removes rows from every generation, the newest first, and marks each as having been through
+    /// all erasures in force. Generations that are already marked are processed again.
     ///
-    /// A generation that cannot be read cannot be cleansed either, so it stays closed. A reader that has
+    /// A generation that cannot be read cannot be cleansed, so it stays closed. A reader that has
     /// opened a generation may find files of it missing.
     ///
     /// # Errors
+    ///
     /// [`StoreError::NewerFormat`], [`StoreError::BrokenManifest`] of the published generation,
-    /// [`StoreError::Io`], [`StoreError::Parquet`]: then the generations that were not reached are
-    /// not opened until this was done again.
+    /// [`StoreError::Io`], [`StoreError::Parquet`]: then the remaining generations are not opened
+    /// until cleansing succeeds.
     pub fn cleanse(
         &self,
         cleansing: &Cleansing<'_>,
@@ -229,7 +237,9 @@ impl RunLock {
         let mut done = Vec::new();
         for entry in self.tenant().history()? {
             let generation = self.tenant().uncleansed_generation(&entry.id);
-            match generation.and_then(|it| self.cleanse_one(&it, &erasures, cleansing)) {
+            match generation
+                .and_then(|generation| self.cleanse_one(&generation, &erasures, cleansing))
+            {
                 Ok(cleansed) => done.push(cleansed),
                 Err(error) if error.is_damage() && !entry.is_current => {
                     tracing::warn!(
@@ -245,9 +255,10 @@ impl RunLock {
         Ok(done)
     }
 
-    /// Removes a damaged generation with everything in it.
+    /// Removes a damaged generation and its content.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Damaged`] for the published one, which readers need; [`StoreError::Io`].
     pub fn remove_damaged(&self, damaged: &DamagedGeneration) -> Result<(), StoreError> {
         if damaged.is_current {
@@ -286,12 +297,14 @@ impl RunLock {
     }
 }
 
-/// Whether a generation has not been through all erasures in force, by its manifest.
+/// Returns true if a generation has not been through all erasures in force, according to its
+/// manifest.
 fn is_closed(entry: &HistoryEntry) -> bool {
     matches!(entry.manifest, Err(StoreError::NotCleansed { .. }))
 }
 
-/// Writes a table anew if rows of it go or change; how many went, none if it stays as it is.
+/// Rewrites a table if rows of it are removed or change. Returns the number of removed rows; `None`
+/// if the table does not change.
 fn cleanse_table(
     generation: &Generation,
     table: &mut Table,
@@ -344,7 +357,7 @@ fn schema_of(path: &Path) -> Result<SchemaRef, StoreError> {
     Ok(reader.map_err(StoreError::parquet("read", path))?.schema().clone())
 }
 
-/// The name of a table's file that is not taken: `part-00000.parquet`, `part-00001.parquet` and on.
+/// A free name for a table's file: `part-00000.parquet`, `part-00001.parquet` and so on.
 fn unused_name(folder: &Path, first: &str) -> String {
     let number = |number: u32| first.replace("part-00000", &format!("part-{number:05}"));
     (0..=u32::MAX).map(number).find(|name| !folder.join(name).exists()).expect("one is free")

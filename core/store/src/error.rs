@@ -1,4 +1,4 @@
-//! The one error type of this crate. It names files, tables and ids, and holds no cell value.
+//! The error type of this crate. It names files, tables and ids, and contains no cell value.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,51 +8,51 @@ use parquet::errors::ParquetError;
 
 use crate::manifest::FORMAT_VERSION;
 
-/// What can go wrong when a store is read or written.
+/// An error of reading or writing a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The operating system refused something; `source` says what.
+    /// A system call failed.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// What was tried, for example "create the file".
+        /// The operation, for example "create the file".
         action: &'static str,
-        /// The file or folder it was tried on.
+        /// The file or folder.
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
     },
-    /// The place of the store cannot be used.
+    /// The location of the store is not supported.
     #[error(
         "a store on {scheme}:// is not supported yet: give a folder, as a path or as a file:// URL"
     )]
     UnsupportedLocation {
-        /// The scheme of the address; the rest may hold credentials and is left out.
+        /// The scheme of the address; the rest may contain credentials and is left out.
         scheme: String,
     },
-    /// The place of the store is empty, or a `file://` address that names no folder.
+    /// The location of the store is empty, or a `file://` address without a folder.
     #[error("the place of the store is not a folder: give a path or an absolute file:// URL")]
     InvalidLocation,
-    /// A name that would become part of a path is refused.
+    /// A name that would become part of a path is invalid.
     #[error("{what} {name:?} is not a valid name: {rule}")]
     InvalidName {
-        /// What the name is for.
+        /// The purpose of the name.
         what: &'static str,
-        /// The name as it was given.
+        /// The given name.
         name: String,
-        /// What a valid name looks like.
+        /// The rule for valid names.
         rule: &'static str,
     },
     /// Another run writes to this tenant.
     #[error("another run holds the lock: {owner}")]
     Locked {
-        /// What the other run wrote about itself.
+        /// The other run's own description.
         owner: String,
     },
-    /// Another delivery to the same destination is under way.
+    /// Another delivery to the same destination is in progress.
     #[error("another delivery is under way: {owner}")]
     Delivering {
-        /// What the other delivery wrote about itself.
+        /// The other delivery's own description.
         owner: String,
     },
     /// A generation with this id was published before.
@@ -67,26 +67,26 @@ pub enum StoreError {
         /// The id.
         id: String,
     },
-    /// The pointer to the published generation holds something else than an id.
+    /// The pointer to the published generation does not contain an id.
     #[error("{} does not hold the id of a generation", path.display())]
     BrokenPointer {
         /// The pointer's file.
         path: PathBuf,
     },
-    /// The manifest cannot be read as one.
+    /// The manifest cannot be parsed.
     #[error("{} is not a manifest", path.display())]
     BrokenManifest {
         /// The manifest's file.
         path: PathBuf,
-        /// Where the text stops making sense.
+        /// The parse error.
         source: serde_json::Error,
     },
-    /// The manifest can be read, but what it says cannot be right.
+    /// The manifest can be parsed, but its content is inconsistent.
     #[error("{} is not the manifest of this generation: {reason}", path.display())]
     ForeignManifest {
         /// The manifest's file.
         path: PathBuf,
-        /// What does not fit.
+        /// The inconsistency.
         reason: &'static str,
     },
     /// The generation was written by a newer version of the program.
@@ -99,15 +99,15 @@ pub enum StoreError {
         /// The format version in its manifest.
         found: u32,
     },
-    /// The state of a log of events cannot be read as one.
+    /// The state of an event log cannot be parsed.
     #[error("{} is not the state of a log of events", path.display())]
     BrokenEvents {
         /// The state's file.
         path: PathBuf,
-        /// Where the text stops making sense.
+        /// The parse error.
         source: serde_json::Error,
     },
-    /// The log of events was written by a newer version of the program.
+    /// The event log was written by a newer version of the program.
     #[error("the events of {name} have format version {found}: use a newer version")]
     NewerEvents {
         /// The log.
@@ -131,7 +131,7 @@ pub enum StoreError {
     TableNotFound {
         /// The generation.
         id: String,
-        /// The table asked for.
+        /// The requested table.
         name: String,
     },
     /// A table's declaration or its rows contradict it.
@@ -139,33 +139,33 @@ pub enum StoreError {
     InvalidTable {
         /// The table.
         name: String,
-        /// What is wrong with it.
+        /// The contradiction.
         reason: String,
     },
-    /// The draft's tables are not the tables that were written.
+    /// The tables of a draft differ from the written ones.
     #[error("the draft does not list what was written: {reason}")]
     InvalidDraft {
         /// The first difference.
         reason: String,
     },
-    /// A table cannot be written to or read from its file.
+    /// A table cannot be written to its file, or read from it.
     #[error("cannot {action} the table file {}", path.display())]
     Parquet {
         /// "write" or "read".
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the Parquet library says.
+        /// The Parquet library's error.
         source: ParquetError,
     },
-    /// An entry of the ledger is longer than one can be.
+    /// An entry of the ledger is too long.
     #[error("an entry of the ledger would have {bytes} bytes, which is too many")]
     LedgerEntryTooLong {
         /// Its length.
         bytes: usize,
     },
-    /// A generation may show somebody who was erased: an erasure was interrupted, or an older copy put
-    /// back.
+    /// A generation may contain an erased person: an erasure was interrupted, or an older copy was
+    /// restored.
     #[error(
         "generation {id} may show somebody who was erased, since an erasure was not finished or an \
          older copy was put back: the next run finishes it, and `privacy suppression apply` says if \
@@ -175,7 +175,8 @@ pub enum StoreError {
         /// The generation.
         id: String,
     },
-    /// Events may show somebody who was erased: an erasure was interrupted, or an older copy put back.
+    /// Events may contain an erased person: an erasure was interrupted, or an older copy was
+    /// restored.
     #[error(
         "the events of {name} may show somebody who was erased, since an erasure was not finished or an \
          older copy was put back: the next run finishes it"
@@ -184,24 +185,24 @@ pub enum StoreError {
         /// The log.
         name: String,
     },
-    /// A small file of ours cannot be read as what it should be.
+    /// A small state file cannot be parsed.
     #[error(
         "the file {name}.json of the tenant is damaged; without it the store is looked at anew"
     )]
     BrokenState {
         /// Its name without the extension.
         name: &'static str,
-        /// Where the text stops making sense.
+        /// The parse error.
         source: serde_json::Error,
     },
-    /// The place of the store is not safe to keep personal data in.
+    /// The location of the store is not safe for personal data.
     #[error("{} {reason}: {fix}", path.display())]
     UnsafePlace {
         /// The folder.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The defect.
         reason: &'static str,
-        /// What to do.
+        /// The remedy.
         fix: String,
     },
 }
@@ -214,7 +215,7 @@ impl From<FileError> for StoreError {
 }
 
 impl StoreError {
-    /// Returns whether what is stored cannot be read, though the system lets it be read.
+    /// Returns true if stored data is damaged, rather than inaccessible.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::BrokenManifest { .. }
@@ -228,13 +229,13 @@ impl StoreError {
         }
     }
 
-    /// Makes the conversion for one `io::Error`: what was tried, and on which path.
+    /// Returns a function for `map_err` that adds the operation and the path to an `io::Error`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
     }
 
-    /// Makes the conversion for one `ParquetError`.
+    /// Returns a function for `map_err` that adds the operation and the path to a `ParquetError`.
     pub(crate) fn parquet(
         action: &'static str,
         path: &Path,

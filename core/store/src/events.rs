@@ -1,6 +1,7 @@
-//! Events: what only ever grows, kept apart from the generations in files by day, with a retention of
-//! its own. A small state file lists the files that count; it is replaced in one step together with
-//! the caller's notes on what was read, so that no crash loses an event or keeps it twice.
+//! Event logs: data that is only ever added, stored apart from the generations in files by day,
+//! with its own retention. A small state file lists the valid files; it is replaced atomically
+//! together with the caller's notes on its reading position, so that no crash loses an event or
+//! stores it twice.
 
 mod append;
 mod keys;
@@ -24,35 +25,35 @@ use crate::{leftovers, names};
 /// The folder beside the generations.
 const FOLDER: &str = "events";
 const STATE_FILE: &str = "state.json";
-/// The folder of files that do not count yet.
+/// The folder of files that are not committed yet.
 pub(crate) const STAGING: &str = "staging";
 /// The version this program writes, and the highest it reads.
 const FORMAT_VERSION: u32 = 1;
 
-/// What the events of a log are.
+/// The declaration of a log's events.
 #[derive(Debug, Clone)]
 pub struct EventDeclaration {
     /// Their columns; `_key` is among them and identifies an event.
     pub schema: SchemaRef,
-    /// Columns for which no smallest and largest values are stored.
+    /// Columns without stored minimum and maximum.
     pub personal_columns: Vec<String>,
     /// The column with the time by which events are kept and removed: milliseconds, never null.
     pub time_column: &'static str,
-    /// The column with an event's own time, if it has one. The time by which an event is kept that has
-    /// none is a guess, so that it is looked for in the days around it too.
+    /// The column with an event's own time, if it has one. The retention time of an event without
+    /// its own time is a guess, so duplicates are searched in the days around it too.
     pub own_time_column: &'static str,
 }
 
 /// A file of events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventFile {
-    /// The day of its events by UTC, `2026-03-01`.
+    /// The UTC day of its events, `2026-03-01`.
     pub day: String,
-    /// Its path inside the log, `date=2026-03-01/part-00000007.parquet`.
+    /// Its path in the log, `date=2026-03-01/part-00000007.parquet`.
     pub path: String,
-    /// Events in it.
+    /// The number of events in it.
     pub rows: u64,
-    /// Its length.
+    /// Its size in bytes.
     pub bytes: u64,
     /// The BLAKE3 hash of its content, in hexadecimal.
     pub blake3: String,
@@ -60,13 +61,13 @@ pub struct EventFile {
     pub from_ms: i64,
     /// The latest time in it.
     pub to_ms: i64,
-    /// The number of the latest file that its events were written to first, from which
-    /// [`EventLog::events_since`] tells whether any of them are new.
+    /// The number of the latest file to which its events were first written, by which
+    /// [`EventLog::events_since`] finds new ones.
     #[serde(default)]
     pub newest_part: u64,
 }
 
-/// A log as it is now. What it lists is removed only by a retention or a compaction.
+/// A snapshot of a log. Only retention and compaction remove its files.
 #[derive(Debug, Clone)]
 pub struct EventLog {
     folder: PathBuf,
@@ -75,7 +76,7 @@ pub struct EventLog {
 }
 
 impl EventFile {
-    /// What its content must be.
+    /// The expected content of the file.
     fn entry(&self) -> FileEntry {
         let (path, blake3) = (self.path.clone(), self.blake3.clone());
         FileEntry { path, bytes: self.bytes, blake3 }
@@ -85,7 +86,7 @@ impl EventFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct State {
     format_version: u32,
-    /// The number of the next file, so that no name is given twice.
+    /// The number of the next file, so that no name is used twice.
     next_part: u64,
     /// By day, then in the order in which they were written.
     files: Vec<EventFile>,
@@ -109,33 +110,34 @@ impl EventLog {
         &self.state.files
     }
 
-    /// How many events there are.
+    /// The number of events.
     pub fn rows(&self) -> u64 {
         self.state.files.iter().map(|file| file.rows).sum()
     }
 
-    /// What the writer noted with its last commit; null before the first.
+    /// The writer's notes of its last commit; null before the first.
     pub fn notes(&self) -> &Value {
         &self.state.notes
     }
 
-    /// The number of the next file: what is stored from now on is what there will be since then.
+    /// The number of the next file, as a position for [`EventLog::events_since`].
     pub fn next_part(&self) -> u64 {
         self.state.next_part
     }
 
-    /// How many events there are in files that have some of those stored since a number of
-    /// [`EventLog::next_part`], and these events themselves. Where small files were made into one
-    /// meanwhile, older events are among them.
+    /// Returns the number of events in the files that have any events stored since a value of
+    /// [`EventLog::next_part`], and these events. If small files were merged meanwhile, older
+    /// events are among them.
     pub fn events_since(&self, part: u64) -> (u64, Batches) {
-        let new = || self.state.files.iter().filter(|it| it.newest_part >= part);
+        let new = || self.state.files.iter().filter(|file| file.newest_part >= part);
         (new().map(|file| file.rows).sum(), self.batches(new()))
     }
 
-    /// How many events are from before a time, by this column of times.
+    /// Counts the events from before a time, by this column of times.
     ///
     /// # Errors
-    /// [`StoreError::Parquet`] or [`StoreError::Io`] when a file cannot be read.
+    ///
+    /// [`StoreError::Parquet`] or [`StoreError::Io`] if a file cannot be read.
     pub fn rows_before(&self, time_column: &str, ms: i64) -> Result<u64, StoreError> {
         let (mut rows, mut partly) = (0, Vec::new());
         for file in &self.state.files {
@@ -147,12 +149,12 @@ impl EventLog {
         }
         for batch in self.batches(partly) {
             let times = append::times(&batch?, time_column).clone();
-            rows += times.values().iter().filter(|it| **it < ms).count() as u64;
+            rows += times.values().iter().filter(|time| **time < ms).count() as u64;
         }
         Ok(rows)
     }
 
-    /// Removes files that are not listed.
+    /// Removes unlisted files.
     fn remove_leftovers(&self) -> Result<(), StoreError> {
         let files = self.state.files.iter();
         let listed: HashSet<PathBuf> = files.map(|file| self.folder.join(&file.path)).collect();
@@ -165,18 +167,20 @@ impl EventLog {
         &self.folder
     }
 
-    /// Compares its files with their checksums, for an engine that reads them itself. Large files that
-    /// matched before and have not changed since are not read again.
+    /// Verifies its files, for an engine that reads them itself. Large files that matched before
+    /// and have not changed since are not read again.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Damaged`] with all findings, [`StoreError::Io`].
     pub fn check(&self) -> Result<(), StoreError> {
         self.compare(Thoroughness::Cached)
     }
 
-    /// Reads every file and compares it with its checksum.
+    /// Reads every file and verifies its checksum.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Damaged`] with all findings, [`StoreError::Io`].
     pub fn verify(&self) -> Result<(), StoreError> {
         self.compare(Thoroughness::Full)
@@ -187,10 +191,11 @@ impl EventLog {
         self.checksums.check(&entries, thoroughness)
     }
 
-    /// Leaves out the files that are damaged; returns a line for each of them.
+    /// Leaves out damaged files, and returns a line for each of them.
     ///
     /// # Errors
-    /// [`StoreError::Io`] when a file cannot be read although it is there.
+    ///
+    /// [`StoreError::Io`] if an existing file cannot be read.
     pub fn without_damaged(mut self) -> Result<(Self, Vec<String>), StoreError> {
         let (mut whole, mut damaged) = (Vec::new(), Vec::new());
         for file in std::mem::take(&mut self.state.files) {
@@ -201,18 +206,18 @@ impl EventLog {
         Ok((self, damaged))
     }
 
-    /// Opens its files, each compared with its checksum when its turn comes.
+    /// Opens its files, each verified when its turn comes.
     pub fn open_files(&self) -> impl Iterator<Item = Result<File, StoreError>> {
         self.state.files.iter().map(|file| self.checksums.open(&file.entry()))
     }
 
-    /// The events of some files, one file after the other.
+    /// Iterates over the events of some files, one file after the other.
     fn batches<'a>(&self, files: impl IntoIterator<Item = &'a EventFile>) -> Batches {
         let entries = files.into_iter().map(EventFile::entry).collect();
         Batches::new(entries, self.checksums.clone())
     }
 
-    /// The events of the days from one on, by day and then in the order in which they were stored.
+    /// Iterates over the events from a day on, by day and then in the order of storage.
     pub fn batches_from(&self, day: &str) -> Batches {
         self.batches(self.state.files.iter().filter(|file| file.day.as_str() >= day))
     }
@@ -251,8 +256,8 @@ impl State {
     }
 }
 
-/// Removes what killed processes left of every log. A log whose state cannot be read lists nothing, so
-/// nothing of it is a leftover.
+/// Removes what killed processes left in every log. A log with an unreadable state lists nothing,
+/// so none of its files count as leftovers.
 pub(crate) fn remove_leftovers(tenant: &TenantStore) -> Result<(), StoreError> {
     for name in folder_names(&tenant.folder().join(FOLDER))? {
         if let Ok(log) = tenant.uncleansed_events(&name) {
@@ -262,18 +267,18 @@ pub(crate) fn remove_leftovers(tenant: &TenantStore) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Returns whether a name is that of the folder of a day, `date=2026-03-01`.
+/// Returns true for the name of a day's folder, `date=2026-03-01`.
 pub(crate) fn is_day_folder(name: &str) -> bool {
     name.strip_prefix("date=").is_some_and(is_day)
 }
 
-/// Whether a path is that of a file of events.
+/// Returns true for the path of a file of events.
 fn is_inside(path: &str) -> bool {
     let Some((folder, file)) = path.split_once('/') else { return false };
     is_day_folder(folder) && names::check_file(file).is_ok()
 }
 
-/// Whether a text is a day, `2026-03-01`.
+/// Returns true for a day, `2026-03-01`.
 fn is_day(text: &str) -> bool {
     text.len() == 10
         && text.bytes().enumerate().all(|(i, byte)| match i {
@@ -283,12 +288,13 @@ fn is_day(text: &str) -> bool {
 }
 
 impl TenantStore {
-    /// A log of events, an empty one if nothing was ever appended. Reading needs no lock.
+    /// Opens an event log, which is empty if nothing was ever appended. Reading needs no lock.
     ///
     /// # Errors
     ///
-    /// [`StoreError::EventsNotCleansed`] if an erasure was interrupted or an older copy was put back;
-    /// [`StoreError::InvalidName`], [`StoreError::NewerEvents`], [`StoreError::BrokenEvents`].
+    /// [`StoreError::EventsNotCleansed`] if an erasure was interrupted or an older copy was
+    /// restored; [`StoreError::InvalidName`], [`StoreError::NewerEvents`],
+    /// [`StoreError::BrokenEvents`].
     pub fn events(&self, name: &str) -> Result<EventLog, StoreError> {
         let log = self.uncleansed_events(name)?;
         if log.state.files.is_empty() || self.erasures()?.is_subset(&log.state.erasures) {
@@ -297,23 +303,24 @@ impl TenantStore {
         Err(StoreError::EventsNotCleansed { name: name.to_owned() })
     }
 
-    /// The same log, though it may show people who were erased: to cleanse it, to count it, never to show
-    /// it.
+    /// As [`TenantStore::events`], even if the log may contain erased people: to cleanse or count
+    /// it, never to show it.
     ///
     /// # Errors
     ///
-    /// Those of [`TenantStore::events`] but the first.
+    /// As [`TenantStore::events`], except the first.
     pub fn uncleansed_events(&self, name: &str) -> Result<EventLog, StoreError> {
         EventLog::open(self, name)
     }
 }
 
 impl RunLock {
-    /// Opens a log of events to append to it. Removes what killed runs left.
+    /// Opens an event log for appending. Removes what killed runs left.
     ///
     /// # Errors
-    /// Those of [`TenantStore::events`], and [`StoreError::InvalidTable`] for columns that cannot be
-    /// events.
+    ///
+    /// As [`TenantStore::events`], and [`StoreError::InvalidTable`] for columns that events cannot
+    /// have.
     pub fn append_events(
         &self,
         name: &str,

@@ -1,4 +1,4 @@
-//! Reads one generation. What it reads never changes, whatever runs publish meanwhile.
+//! Reading of one generation, whose content never changes, whatever runs publish meanwhile.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,10 +13,10 @@ use crate::error::StoreError;
 use crate::manifest::{FileEntry, Manifest, Table, TableKind};
 use crate::names::{self, GenerationId};
 
-/// Rows of the batches that [`Batches`] hands out.
+/// The number of rows in a batch of [`Batches`].
 const ROWS_PER_BATCH: usize = 8 * 1024;
 
-/// A generation whose manifest has been read.
+/// A generation whose manifest was read.
 #[derive(Debug, Clone)]
 pub struct Generation {
     manifest: Manifest,
@@ -32,25 +32,26 @@ impl Generation {
         Ok(Self { manifest, checksums })
     }
 
-    /// What it holds.
+    /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Its id.
+    /// The id.
     pub fn id(&self) -> &GenerationId {
         &self.manifest.id
     }
 
-    /// Its folder, which the paths in its manifest are relative to.
+    /// The folder, which the paths in the manifest are relative to.
     pub fn folder(&self) -> &Path {
         self.checksums.folder()
     }
 
-    /// The rows of a table in their stored order. Each file is compared with its checksum and opened when
-    /// its turn comes.
+    /// The rows of a table in their stored order. Each file is verified and opened when its turn
+    /// comes.
     ///
     /// # Errors
+    ///
     /// [`StoreError::TableNotFound`].
     pub fn batches(&self, kind: TableKind, name: &str) -> Result<Batches, StoreError> {
         let files = self.table(kind, name)?.files.iter();
@@ -58,9 +59,10 @@ impl Generation {
         Ok(Batches::new(files, self.checksums.clone()))
     }
 
-    /// Opens the files of a table, each compared with its checksum when its turn comes.
+    /// Opens the files of a table, each verified when its turn comes.
     ///
     /// # Errors
+    ///
     /// [`StoreError::TableNotFound`].
     pub fn open_files(
         &self,
@@ -71,18 +73,20 @@ impl Generation {
         Ok(files.map(|file| self.checksums.open(&file.file)))
     }
 
-    /// Compares the files of a table with their checksums, for an engine that reads them itself.
+    /// Verifies the files of a table, for an engine that reads them itself.
     ///
     /// # Errors
+    ///
     /// [`StoreError::TableNotFound`], [`StoreError::Damaged`], [`StoreError::Io`].
     pub fn check_table(&self, kind: TableKind, name: &str) -> Result<(), StoreError> {
         let files = self.table(kind, name)?.files.iter().map(|file| &file.file);
         self.checksums.check(files, Thoroughness::Cached)
     }
 
-    /// The bytes of an attachment, or none if there is none of this name.
+    /// Reads an attachment; `None` if there is none of this name.
     ///
     /// # Errors
+    ///
     /// [`StoreError::InvalidName`], [`StoreError::Damaged`], [`StoreError::Io`].
     pub fn attachment(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         names::check_file(name)?;
@@ -95,18 +99,20 @@ impl Generation {
         Ok(Some(bytes))
     }
 
-    /// Reads every file and compares it with its checksum.
+    /// Reads every file and verifies its checksum.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Damaged`] with all findings, [`StoreError::Io`].
     pub fn verify(&self) -> Result<(), StoreError> {
         self.checksums.check(self.manifest.files(), Thoroughness::Full)
     }
 
-    /// Says which files are damaged, a line each. Large files that matched before and have not changed
+    /// Returns a line for each damaged file. Large files that matched before and have not changed
     /// since are not read again.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`].
     pub fn find_damage(&self) -> Result<Vec<String>, StoreError> {
         self.checksums.findings(self.manifest.files(), Thoroughness::Cached)
@@ -153,7 +159,7 @@ impl Iterator for Batches {
 }
 
 impl Batches {
-    /// The rows of these files, one file after the other.
+    /// Iterates over the rows of these files, one file after the other.
     pub(crate) fn new(files: VecDeque<FileEntry>, checksums: Checksums) -> Self {
         Self { waiting: files, checksums, open: None }
     }

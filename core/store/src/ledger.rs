@@ -1,5 +1,5 @@
-//! The ledger of a tenant: who did what with its data and when, one line an entry, only ever added to.
-//! Here are its file and its lock; `chain` is what its lines mean.
+//! The ledger of a tenant: who did what with its data and when, one line per entry, append-only.
+//! This module has its file and its lock; `chain` has the meaning of its lines.
 
 mod chain;
 
@@ -13,38 +13,39 @@ pub use self::chain::{Deed, LedgerEntry, LedgerFinding, LedgerHead, Verification
 use crate::error::StoreError;
 use crate::tenant::TenantStore;
 
-/// The file of the entries, and the one that is locked while something is added.
+/// The file of the entries, which is locked during an append.
 const ENTRIES: &str = "entries.ndjson";
 const LOCK: &str = "lock";
-/// The longest line that is written.
+/// The longest line.
 const MAX_LINE: usize = 64 * 1024;
 
-/// The ledger of one tenant. Reading needs no lock; adding takes it for as long as a write takes.
+/// The ledger of one tenant. Reading needs no lock; an append takes it for the duration of a write.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     tenant: TenantStore,
     folder: PathBuf,
 }
 
-/// What the oldest entries were removed for.
+/// The result of a trim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trimmed {
-    /// How many were removed.
+    /// The number of removed entries.
     pub removed: usize,
     /// The entry that accounts for them.
     pub head: LedgerHead,
 }
 
 impl TenantStore {
-    /// The ledger of this tenant, whether or not anything is in it yet.
+    /// The ledger of this tenant, which may be empty.
     pub fn ledger(&self) -> Ledger {
         Ledger { tenant: self.clone(), folder: self.folder().join("ledger") }
     }
 
-    /// The heads that the kept generations name: what the ledger must hold still.
+    /// The heads that the kept generations name, which the ledger must still have.
     ///
     /// # Errors
-    /// [`StoreError::Io`] when the generations cannot be listed.
+    ///
+    /// [`StoreError::Io`] if the generations cannot be listed.
     pub fn known_ledger_heads(&self) -> Result<Vec<LedgerHead>, StoreError> {
         let manifests = self.history()?.into_iter().filter_map(|entry| entry.manifest.ok());
         Ok(manifests.filter_map(|manifest| manifest.ledger).collect())
@@ -52,48 +53,55 @@ impl TenantStore {
 }
 
 impl Ledger {
-    /// Adds an entry, durably, and returns its place. What a crash has left of a line is repaired
+    /// Appends an entry, durably, and returns its head. A line that a crash has torn is repaired
     /// first, and the repair is an entry too.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`]; [`StoreError::LedgerEntryTooLong`].
     pub fn append(&self, deed: &Deed) -> Result<LedgerHead, StoreError> {
         let _lock = self.lock()?;
         self.append_locked(deed)
     }
 
-    /// All entries that can be read, the oldest first.
+    /// Returns all readable entries, the oldest first.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`].
     pub fn entries(&self) -> Result<Vec<LedgerEntry>, StoreError> {
         let bytes = self.read()?;
-        Ok(bytes.split(|it| *it == b'\n').filter_map(|line| chain::unseal(line).ok()).collect())
+        Ok(bytes.split(|byte| *byte == b'\n').filter_map(|line| chain::unseal(line).ok()).collect())
     }
 
-    /// The last entry's place; none if there is no entry, or if the last line is damaged.
+    /// Returns the head of the last entry; `None` if there is no entry, or if the last line is
+    /// damaged.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`].
     pub fn head(&self) -> Result<Option<LedgerHead>, StoreError> {
         let bytes = self.read()?;
-        let last = bytes.strip_suffix(b"\n").and_then(|it| it.rsplit(|it| *it == b'\n').next());
+        let last =
+            bytes.strip_suffix(b"\n").and_then(|lines| lines.rsplit(|byte| *byte == b'\n').next());
         Ok(last.and_then(|line| chain::unseal(line).ok()).map(|entry| entry.head()))
     }
 
-    /// Verifies every line, and that the heads that are known from elsewhere are in the ledger.
+    /// Verifies every line, and that the ledger has the heads that are known from elsewhere.
     ///
     /// # Errors
-    /// [`StoreError::Io`]; what is wrong with the ledger is no error but a finding.
+    ///
+    /// [`StoreError::Io`]; damage of the ledger is not an error but a finding.
     pub fn verify(&self, known: &[LedgerHead]) -> Result<Verification, StoreError> {
         Ok(chain::verify(&self.read()?, known))
     }
 
-    /// Removes the entries up to this number, and adds one that accounts for them, so that what is left
-    /// can be verified still. None if no such entry is there any more, or if the ledger is damaged:
-    /// then everything is kept until somebody has looked.
+    /// Removes the entries up to this number, and adds one that accounts for them, so that the rest
+    /// can still be verified. `None` if there is no such entry any more, or if the ledger is
+    /// damaged: then everything is kept for an investigation.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`].
     pub fn trim(&self, through: u64, deed: &Deed) -> Result<Option<Trimmed>, StoreError> {
         let _lock = self.lock()?;
@@ -111,7 +119,7 @@ impl Ledger {
         let deed = Deed { event, facts: Map::from_iter(facts), ..deed.clone() };
         let head = self.append_locked(&deed)?;
         let bytes = self.read()?;
-        let lines = bytes.split_inclusive(|it| *it == b'\n');
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n');
         let kept: Vec<u8> = lines.skip(removed).flatten().copied().collect();
         core_files::replace_file(&self.path(), &kept)?;
         Ok(Some(Trimmed { removed, head }))
@@ -134,21 +142,21 @@ impl Ledger {
         Ok(head)
     }
 
-    /// The place of the last whole line, and what stands after its line end.
+    /// The head of the last complete line, and the bytes after its line end.
     fn tail(&self, file: &mut File) -> Result<(Option<LedgerHead>, Vec<u8>), StoreError> {
         let path = self.path();
         let failed = || StoreError::io("read", &path);
         let length = file.seek(SeekFrom::End(0)).map_err(failed())?;
-        // A torn line, and the whole one before it.
+        // Enough for a torn line and the complete one before it.
         let start = length.saturating_sub(2 * MAX_LINE as u64 + 2);
         file.seek(SeekFrom::Start(start)).map_err(failed())?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed())?;
-        let torn_from = bytes.iter().rposition(|it| *it == b'\n').map_or(0, |it| it + 1);
+        let torn_from = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
         let torn = bytes.split_off(torn_from);
         let Some(whole) = bytes.strip_suffix(b"\n") else { return Ok((None, torn)) };
-        let last = whole.rsplit(|it| *it == b'\n').next().unwrap_or_default();
-        let (head, is_whole) = chain::head_of(last, 0);
+        let last = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let (head, is_whole) = chain::head_after(last, 0);
         if is_whole {
             return Ok((Some(head), torn));
         }
@@ -156,7 +164,7 @@ impl Ledger {
             "the last entry of the ledger is damaged: `privacy ledger verify` tells more"
         );
         let verification = self.verify(&[])?;
-        let sequence = verification.head.map_or(0, |it| it.sequence);
+        let sequence = verification.head.map_or(0, |head| head.sequence);
         let sequence = if torn.is_empty() { sequence } else { sequence.saturating_sub(1) };
         Ok((Some(LedgerHead { sequence, ..head }), torn))
     }
@@ -181,8 +189,8 @@ impl Ledger {
     }
 }
 
-/// Mends a line that a crash has cut off: one that lacks nothing but its end gets that, any other is
-/// taken away. Either way an entry says so.
+/// Repairs a line that a crash has truncated: a line that lacks only its end gets it, any other is
+/// removed. Either way an entry records the repair.
 fn repair(
     file: &mut File,
     path: &Path,
@@ -190,7 +198,7 @@ fn repair(
     torn: &[u8],
     deed: &Deed,
 ) -> Result<LedgerHead, StoreError> {
-    let follows = |entry: &LedgerEntry| entry.sequence == after.map_or(0, |it| it.sequence) + 1;
+    let follows = |entry: &LedgerEntry| entry.sequence == after.map_or(0, |head| head.sequence) + 1;
     let whole = chain::unseal(torn).ok().filter(follows).map(|entry| entry.head());
     let lost = if whole.is_some() { 0 } else { torn.len() };
     if whole.is_some() {

@@ -1,6 +1,6 @@
-//! Removes what killed processes left: generations that were never published, files that no manifest and no
-//! state names, unfinished generations. Some of it may show people who have been erased since, so every
-//! command that takes the lock removes it.
+//! Removal of the leftovers of killed processes: generations that were never published, files that
+//! no manifest and no state lists, unfinished generations. Some of them may contain people who have
+//! been erased since, so every command that takes the lock removes them.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
@@ -14,18 +14,18 @@ use crate::names::GenerationId;
 use crate::staging::collect_files;
 use crate::tenant::{RunLock, TenantStore, folder_names};
 
-/// Small files that are replaced as a whole have this in the names of their temporary files.
+/// The mark in the names of temporary files of atomically replaced files.
 const TEMPORARY: &str = ".new";
 
-/// Removes everything that is neither published nor being written. The caller has just taken the lock.
-/// `tell` hears of each generation before it goes.
+/// Removes everything that is neither published nor being written. The caller has just taken the
+/// lock. `tell` gets each generation before it is removed.
 pub(crate) fn remove_all(
     lock: &RunLock,
     tell: &mut dyn FnMut(&GenerationId) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let tenant = lock.tenant();
     let ids = tenant.generation_ids()?;
-    // A manifest that cannot be read names nothing, so nothing of its generation is a leftover.
+    // An unreadable manifest lists nothing, so no file of its generation counts as a leftover.
     let readable = ids.iter().filter_map(|id| tenant.uncleansed_generation(id).ok());
     let is_only_one = ids.len() == 1;
     let current = tenant.current_id()?;
@@ -48,8 +48,8 @@ pub(crate) fn remove_all(
     remove_temporary_files(tenant)
 }
 
-/// Returns whether a generation was moved to its place but never published: its predecessor is still the
-/// published generation. Before the first one is published, it is the only generation there is; several
+/// Returns true if a generation was moved to its place but never published: its predecessor is
+/// still the published generation. Before the first publication it is the only generation; several
 /// without a published one mean that the pointer was lost, and then none of them may be removed.
 fn is_unpublished(
     generation: &Generation,
@@ -60,7 +60,7 @@ fn is_unpublished(
     is_successor && (current.is_some() || is_only_one)
 }
 
-/// Removes the files of a generation's folder that its manifest does not name.
+/// Removes the files of a generation's folder that its manifest does not list.
 pub(crate) fn remove_unlisted(folder: &Path, manifest: &Manifest) -> Result<(), StoreError> {
     let listed: BTreeSet<&str> = manifest.files().map(|file| file.path.as_str()).collect();
     let mut present = Vec::new();
@@ -75,7 +75,7 @@ pub(crate) fn remove_unlisted(folder: &Path, manifest: &Manifest) -> Result<(), 
     Ok(())
 }
 
-/// Removes unfinished generations and those that were being removed. Downloads stay.
+/// Removes unfinished generations and those whose removal was interrupted. Downloads stay.
 pub(crate) fn remove_staging(tenant: &TenantStore) -> Result<(), StoreError> {
     for path in entries(&tenant.staging())? {
         if path == tenant.downloads() {
@@ -91,7 +91,7 @@ pub(crate) fn remove_staging(tenant: &TenantStore) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes files of a log of events that its state does not list.
+/// Removes files of an event log that its state does not list.
 pub(crate) fn remove_unlisted_events(
     folder: &Path,
     listed: &HashSet<PathBuf>,
@@ -111,8 +111,8 @@ pub(crate) fn remove_unlisted_events(
     Ok(())
 }
 
-/// Removes the temporary files of small files, whoever was writing them. Deliveries write theirs under a lock
-/// of their own, so those that are in use stay.
+/// Removes all temporary files of atomically replaced files. Deliveries write theirs under their
+/// own lock, so files in use stay.
 fn remove_temporary_files(tenant: &TenantStore) -> Result<(), StoreError> {
     for name in folder_names(tenant.folder())? {
         if let Some(name) = name.strip_suffix(TEMPORARY) {

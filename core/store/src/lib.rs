@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod arrow_writer;
 mod checksum;
 mod destroy;
 mod dictionary;
@@ -14,7 +15,6 @@ mod location;
 mod manifest;
 mod names;
 mod packing;
-mod plain;
 mod platform;
 mod retention;
 mod staging;

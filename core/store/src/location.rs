@@ -1,4 +1,4 @@
-//! Where a store lies. Today a local folder; the address form leaves room for object stores.
+//! The location of a store: today a local folder; the address form leaves room for object stores.
 
 use std::path::PathBuf;
 
@@ -6,18 +6,19 @@ use url::Url;
 
 use crate::error::StoreError;
 
-/// The place of a store.
+/// The location of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Location {
-    /// A folder of this machine. It need not exist; the first run makes it.
+    /// A local folder. It need not exist; the first run creates it.
     Folder(PathBuf),
 }
 
 impl Location {
-    /// Reads a path (`./store`) or an address (`file:///srv/store`).
+    /// Parses a path (`./store`) or an address (`file:///srv/store`).
     ///
     /// # Errors
+    ///
     /// [`StoreError::UnsupportedLocation`] for every other scheme, `s3://` for example, and
     /// [`StoreError::InvalidLocation`] for an empty text or a `file://` address of another host.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
@@ -52,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_are_refused_without_repeating_the_address() {
+    fn other_schemes_are_rejected_without_showing_the_address() {
         let error = Location::parse("s3://key:secret@bucket/store").expect_err("not supported");
         assert_eq!(
             error.to_string(),

@@ -1,5 +1,4 @@
-//! The manifest: what a generation holds, and enough about it to read it without the program that
-//! wrote it.
+//! The manifest: the content of a generation, and enough metadata to read it without this program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,10 +16,10 @@ pub(crate) const MANIFEST_FILE: &str = "manifest.json";
 /// The version this program writes, and the highest it reads.
 pub(crate) const FORMAT_VERSION: u32 = 1;
 
-/// What a generation holds.
+/// The content of a generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Version of this format; 1.
+    /// The version of this format; 1.
     pub format_version: u32,
     /// The generation.
     pub id: GenerationId,
@@ -30,46 +29,46 @@ pub struct Manifest {
     pub tenant: String,
     /// The tenant's region, as the caller names it.
     pub region: String,
-    /// When the caller made it, RFC 3339.
+    /// The time of its creation according to the caller, RFC 3339.
     pub created_at: String,
-    /// Whether every table is complete.
+    /// The completeness of the tables.
     pub outcome: Outcome,
-    /// How the generation shows people; nothing where an older program wrote it.
+    /// The redaction of the generation; `None` if an older program wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy: Option<PrivacyMark>,
     /// Entity tables, then relationship tables, each sorted by name.
     pub tables: Vec<Table>,
     /// Other files, sorted by path, for example `run.json`.
     pub attachments: Vec<FileEntry>,
-    /// The erasures that it has been through, by id.
+    /// The erasures that the generation has been through, by id.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub erasures: BTreeSet<String>,
-    /// The ledger's last entry when this was published: it must be in the ledger still.
+    /// The ledger's last entry at the time of publication, which the ledger must still have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerHead>,
 }
 
-/// How a generation shows people. Objects of two generations that differ in this are never in one.
+/// The redaction of a generation. Objects of generations that differ in it are never combined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrivacyMark {
     /// The privacy profile, by its name in the configuration.
     pub profile: String,
-    /// The id of the key that made its pseudonyms, if it has any.
+    /// The id of the key of its pseudonyms, if it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// What the operator changed of the profile: the action of each column.
+    /// The operator's overrides: the action of each column.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, String>,
 }
 
 impl Default for PrivacyMark {
-    /// Everything as the source has it.
+    /// No redaction.
     fn default() -> Self {
         Self { profile: "full".to_owned(), key: None, columns: BTreeMap::new() }
     }
 }
 
-/// How far a generation can be trusted to be the whole estate.
+/// The completeness of a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -79,7 +78,7 @@ pub enum Outcome {
     Partial,
 }
 
-/// What the rows of a table are.
+/// The kind of a table's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TableKind {
@@ -90,7 +89,7 @@ pub enum TableKind {
 }
 
 impl TableKind {
-    /// The folder of a generation that holds the tables of this kind.
+    /// The folder of a generation with the tables of this kind.
     pub(crate) fn folder(self) -> &'static str {
         match self {
             Self::Entity => "entities",
@@ -108,15 +107,15 @@ pub struct Table {
     pub name: String,
     /// The `_class` of its rows. A relationship has exactly one.
     pub class: Vec<String>,
-    /// The entity type a relationship starts at; none for entities.
+    /// The entity type at which a relationship starts; `None` for entities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_type: Option<String>,
-    /// The entity type a relationship ends at; none for entities.
+    /// The entity type at which a relationship ends; `None` for entities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_type: Option<String>,
-    /// Rows in all its files.
+    /// The number of rows in all its files.
     pub rows: u64,
-    /// Whether rows may be missing, or carried over from an earlier generation.
+    /// True if rows may be missing, or were carried over from an earlier generation.
     pub partial: bool,
     /// The stored columns, in order.
     pub columns: Vec<Column>,
@@ -127,43 +126,43 @@ pub struct Table {
 /// One stored column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its Arrow type, as text for people; the Parquet file holds the type itself.
+    /// The Arrow type, as text for people; the Parquet file has the type itself.
     #[serde(rename = "type")]
     pub data_type: String,
-    /// Whether it may be empty.
+    /// True if the column may be null.
     pub nullable: bool,
 }
 
 /// One file of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableFile {
-    /// Rows in it.
+    /// The number of rows in it.
     pub rows: u64,
     /// The file.
     #[serde(flatten)]
     pub file: FileEntry,
 }
 
-/// A file, and what its content must be.
+/// A file and its expected content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
-    /// Its path inside the generation, with `/` between the parts.
+    /// The path in the generation, with `/` between the parts.
     pub path: String,
-    /// Its length.
+    /// The size in bytes.
     pub bytes: u64,
     /// The BLAKE3 hash of its content, in hexadecimal.
     pub blake3: String,
 }
 
 impl Manifest {
-    /// The table of this kind and name.
+    /// Finds the table of this kind and name.
     pub fn table(&self, kind: TableKind, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.kind == kind && table.name == name)
     }
 
-    /// All files that the manifest vouches for.
+    /// Iterates over all files that the manifest lists.
     pub fn files(&self) -> impl Iterator<Item = &FileEntry> {
         let tables = self.tables.iter().flat_map(|table| &table.files).map(|file| &file.file);
         tables.chain(&self.attachments)

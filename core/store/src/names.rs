@@ -1,4 +1,4 @@
-//! Names that become part of a path: what they may look like, so that none can leave its folder.
+//! Names that become part of a path, and their rules, so that no name can leave its folder.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,10 +9,10 @@ use crate::error::StoreError;
 
 /// The digits of a ULID, Crockford's base 32: no I, L, O and U.
 const ULID_DIGITS: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-/// Characters of a ULID, and how many of them are the time.
+/// The number of characters of a ULID, of which some are the time.
 const ULID_LENGTH: usize = 26;
 const ULID_TIME_LENGTH: usize = 10;
-/// Device names that Windows keeps for itself in every folder, with any extension.
+/// Device names that Windows reserves in every folder, with any extension.
 const WINDOWS_DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
 
 /// The id of a generation: a ULID, made by the caller. Ids sort by time.
@@ -24,10 +24,11 @@ pub struct GenerationId(
 );
 
 impl GenerationId {
-    /// Reads an id: 26 characters, upper case.
+    /// Parses an id: 26 characters, upper case.
     ///
     /// # Errors
-    /// [`StoreError::InvalidName`] when the text is no ULID.
+    ///
+    /// [`StoreError::InvalidName`] if the text is not a ULID.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
         let valid = text.len() == ULID_LENGTH
             && text.starts_with(|first: char| ('0'..='7').contains(&first))
@@ -84,7 +85,7 @@ impl From<GenerationId> for String {
     }
 }
 
-/// Accepts the name of a tenant: a label as in a host name, in lower case.
+/// Checks the name of a tenant: a label as in a host name, in lower case.
 pub(crate) fn check_tenant(name: &str) -> Result<(), StoreError> {
     let valid = (1..=63).contains(&name.len())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
@@ -95,7 +96,7 @@ pub(crate) fn check_tenant(name: &str) -> Result<(), StoreError> {
     accept(valid, "tenant", name, rule)
 }
 
-/// Accepts the name of a table, which is an entity's or relationship's `_type`.
+/// Checks the name of a table, which is an entity's or relationship's `_type`.
 pub(crate) fn check_table(name: &str) -> Result<(), StoreError> {
     let valid = (1..=120).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -105,7 +106,7 @@ pub(crate) fn check_table(name: &str) -> Result<(), StoreError> {
     accept(valid, "table", name, rule)
 }
 
-/// Accepts the name of a file inside a folder of ours: a download or an attachment.
+/// Checks the name of a file in one of our folders: a download or an attachment.
 pub(crate) fn check_file(name: &str) -> Result<(), StoreError> {
     let valid = (1..=120).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -117,7 +118,7 @@ pub(crate) fn check_file(name: &str) -> Result<(), StoreError> {
     accept(valid, "file", name, rule)
 }
 
-/// Whether a path from a manifest stays inside its generation.
+/// Returns true if a path from a manifest stays inside its generation.
 pub(crate) fn is_inside(path: &str) -> bool {
     path.split('/').all(|part| check_file(part).is_ok())
 }

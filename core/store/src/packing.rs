@@ -1,10 +1,11 @@
-//! Small numbers in few bits: Parquet's hybrid of runs and packed groups of eight (Apache Parquet format,
-//! "Run Length Encoding / Bit-Packing Hybrid").
+//! Bit packing of small numbers: Parquet's hybrid of runs and packed groups of eight (Apache
+//! Parquet format, "Run Length Encoding / Bit-Packing Hybrid").
 
 /// The shortest run of one number that is written as a run.
 const MIN_RUN: usize = 16;
 
-/// How many bits hold every number below this one. At least one, since not every reader expects none.
+/// The number of bits for every number below this one. At least one, since not every reader accepts
+/// zero.
 pub(crate) fn width_of(numbers: usize) -> u8 {
     let largest = numbers.saturating_sub(1).max(1);
     u8::try_from(usize::BITS - largest.leading_zeros()).expect("at most 64")
@@ -16,8 +17,9 @@ pub(crate) fn pack(numbers: &[u32], width: u8, packed: &mut Vec<u8>) {
     let (mut at, mut group_start) = (0, 0);
     while at < numbers.len() {
         let number = numbers[at];
-        let run = numbers[at..].iter().take_while(|it| **it == number).count();
-        // Groups are of eight, so that the first numbers of a run may have to fill the last one.
+        let run = numbers[at..].iter().take_while(|other| **other == number).count();
+        // Groups have eight numbers, so the first numbers of a run may have to fill up the last
+        // group.
         let fill = (group_start..at).len().next_multiple_of(8) - (at - group_start);
         if run >= MIN_RUN {
             push_groups(&numbers[group_start..at + fill], width, packed);
@@ -30,7 +32,7 @@ pub(crate) fn pack(numbers: &[u32], width: u8, packed: &mut Vec<u8>) {
     push_groups(&numbers[group_start..], width, packed);
 }
 
-/// Appends numbers side by side; what is missing of the last eight is zero.
+/// Appends packed numbers; the last group of eight is filled up with zeros.
 fn push_groups(numbers: &[u32], width: u8, packed: &mut Vec<u8>) {
     if numbers.is_empty() {
         return;
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_the_format_is_packed_as_it_says() {
+    fn the_example_of_the_specification_is_packed_as_documented() {
         let numbers: Vec<u32> = (0..8).collect();
         assert_eq!(packed(&numbers, 3), [0b11, 0b1000_1000, 0b1100_0110, 0b1111_1010]);
     }
@@ -85,7 +87,7 @@ mod tests {
     #[test]
     fn a_run_fills_the_group_before_it() {
         let numbers = [[1, 0, 1].as_slice(), &[1; 20]].concat();
-        // Eight numbers packed, then the fifteen that are left.
+        // Eight numbers packed, then the remaining fifteen.
         assert_eq!(packed(&numbers, 1), [0b11, 0b1111_1101, 30, 1]);
     }
 

@@ -1,5 +1,5 @@
-//! What is special to one operating system: who may change a folder. Systems without modes get the
-//! access rules of the folder that holds the store.
+//! Operating-system specifics: who may change a folder. Systems without modes get the access rules
+//! of the folder that contains the store.
 
 use std::fs::Metadata;
 use std::path::Path;
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 
-/// Refuses a folder of ours that others could have put there or may change: a link, one that belongs to
-/// another user, or one that others may write to. One that is not there is safe.
+/// Rejects a folder that other users could have created or may change: a link, one that belongs to
+/// another user, or one that others may write to. A missing folder is safe.
 pub(crate) fn check_folder(path: &Path) -> Result<(), StoreError> {
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -37,8 +37,8 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What tells that a file may have changed: its size, its times, and which file it is. The time of the
-/// last change of its metadata is among them, which no program can set back.
+/// The facts that reveal a changed file: its size, its times, and its identity. They include the
+/// time of the last metadata change, which no program can set back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileStamp {
     bytes: u64,

@@ -1,5 +1,5 @@
-//! How long everything in a store is kept. `plan` decides from names and times alone, `generations`
-//! is the rule for the history, and what is here finds the items on the disk and removes them.
+//! Retention of everything in a store. `plan` decides by names and times alone, `generations` has
+//! the rule for the history, and this module finds the items on the disk and removes them.
 
 mod clock;
 mod generations;
@@ -18,26 +18,27 @@ use crate::ledger::Deed;
 use crate::names::GenerationId;
 use crate::tenant::{RunLock, TenantStore, folder_names};
 
-/// What retention remembers between runs, beside the generations.
+/// The state of retention between runs, beside the generations.
 const STATE: &str = "retention";
 
-/// Removes and plans by a clock that the caller reads.
+/// The inputs of a retention; the caller reads the clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention<'a> {
-    /// How long everything is kept.
+    /// The retention periods.
     pub windows: &'a Windows,
-    /// Generations that stay however old they are, besides the published one.
+    /// Generations that stay whatever their age, besides the published one.
     pub pinned: &'a [GenerationId],
-    /// The time, milliseconds since 1970-01-01 UTC.
+    /// The time, in milliseconds since 1970-01-01 UTC.
     pub now_ms: u64,
-    /// Whether that time is right although it is behind an earlier one or far ahead of it.
+    /// True if that time is right although it is behind an earlier one or far ahead of it.
     pub accept_clock: bool,
 }
 
 impl TenantStore {
-    /// What would be removed now. Changes nothing.
+    /// Plans the removals without changing anything.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`]; [`StoreError::BrokenState`].
     pub fn plan_retention(&self, retention: Retention<'_>) -> Result<RetentionPlan, StoreError> {
         let state = match self.state(STATE)? {
@@ -64,27 +65,28 @@ impl TenantStore {
             kind: ItemKind::Generation,
             name: format!("generations/{}", entry.id),
             own_ms: entry.id.time_ms(),
-            // A generation of a newer format is whole; only this program cannot read it.
+            // A generation of a newer format is intact; only this program cannot read it.
             is_whole: matches!(entry.manifest, Ok(_) | Err(StoreError::NewerFormat { .. })),
         };
         Ok(self.history()?.into_iter().map(item).collect())
     }
 
-    /// What lies in a folder, by when it was last written to.
+    /// The items of a folder, by the time of their last change.
     fn dated_items(&self, kind: ItemKind, folder: &str) -> Result<Vec<Item>, StoreError> {
         let path = self.folder().join(folder);
         let mut items = Vec::new();
         for name in folder_names(&path)? {
             let path = path.join(&name);
-            // The folder of downloads stays; what is in it has a time of its own.
+            // The folder of downloads stays; each download in it has its own time.
             if folder == "staging" && name == "downloads" {
                 continue;
             }
-            let modified = match fs::symlink_metadata(&path).and_then(|it| it.modified()) {
-                Ok(modified) => modified,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(source) => return Err(StoreError::Io { action: "read", path, source }),
-            };
+            let modified =
+                match fs::symlink_metadata(&path).and_then(|metadata| metadata.modified()) {
+                    Ok(modified) => modified,
+                    Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                    Err(source) => return Err(StoreError::Io { action: "read", path, source }),
+                };
             let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
             let own_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
             items.push(Item { kind, name: format!("{folder}/{name}"), own_ms, is_whole: true });
@@ -94,14 +96,15 @@ impl TenantStore {
 }
 
 impl RunLock {
-    /// Removes what was kept long enough, and remembers what was seen when. Every removal is told in the
-    /// log; `deed` is what the ledger says where its own oldest entries go.
+    /// Removes expired items, and records when the others were first seen. Every removal is logged;
+    /// `deed` is the ledger entry for its own expired entries.
     ///
     /// A reader that has opened an older generation but not yet its files finds them missing
     /// afterwards.
     ///
     /// # Errors
-    /// [`StoreError::Io`]; what was removed before stays removed, and the rest goes the next time.
+    ///
+    /// [`StoreError::Io`]; earlier removals remain, and the next call continues.
     pub fn retain(
         &self,
         retention: Retention<'_>,
@@ -131,7 +134,7 @@ impl RunLock {
     }
 }
 
-/// Removes a file, a folder with all that is in it, or a link. That it is not there is no error.
+/// Removes a file, a folder with its content, or a link, if it exists.
 fn remove_anything(path: &Path) -> Result<(), StoreError> {
     let removed = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => core_files::remove_folder_if_present(path),

@@ -1,4 +1,4 @@
-//! A generation while it is written, and the steps that publish it.
+//! An unfinished generation, and its publication.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,22 +15,23 @@ use crate::names::{self, GenerationId};
 use crate::table::{TableDeclaration, TableWriter};
 use crate::tenant::RunLock;
 
-/// What the caller says about a generation when it is published.
+/// The caller's metadata of a generation to publish.
 #[derive(Debug, Clone)]
 pub struct Draft {
     /// The tenant's region.
     pub region: String,
     /// The time, RFC 3339.
     pub created_at: String,
-    /// Whether the generation is complete.
+    /// The completeness of the generation.
     pub outcome: Outcome,
-    /// How it shows people.
+    /// The redaction of the generation.
     pub privacy: Option<PrivacyMark>,
-    /// What [`TableWriter::finish`] returned, for every table that was started.
+    /// The results of [`TableWriter::finish`], for every table that was started.
     pub tables: Vec<Table>,
 }
 
-/// A generation in the making. Holds the lock; dropped without being published it is removed.
+/// An unfinished generation. Holds the lock; it is removed if it is dropped without being
+/// published.
 #[derive(Debug)]
 pub struct Staging {
     lock: RunLock,
@@ -61,8 +62,9 @@ impl Staging {
     /// Starts a table. Writers are independent of each other and of this value.
     ///
     /// # Errors
-    /// [`StoreError::InvalidName`] and [`StoreError::InvalidTable`] for what cannot be declared,
-    /// [`StoreError::Io`] when the table was started before.
+    ///
+    /// [`StoreError::InvalidName`] and [`StoreError::InvalidTable`] for an invalid declaration,
+    /// [`StoreError::Io`] if the table was started before.
     pub fn table(&self, declaration: TableDeclaration) -> Result<TableWriter, StoreError> {
         declaration.check()?;
         let path = self.generation_folder().join(declaration.file_path());
@@ -70,14 +72,15 @@ impl Staging {
         TableWriter::new(declaration, File::create_new(&path)?)
     }
 
-    /// Makes everything durable, then publishes it with one rename. Whatever happens before that
-    /// rename, readers keep seeing the generation that was published before.
+    /// Makes everything durable, then publishes it with one rename. Until that rename readers see
+    /// the previously published generation.
     ///
     /// `attachments` are further files with their content, for example `run.json`.
     ///
     /// # Errors
-    /// [`StoreError::InvalidDraft`] when the draft's tables are not exactly what was written;
-    /// [`StoreError::Io`], after which the generation must be made again.
+    ///
+    /// [`StoreError::InvalidDraft`] if the draft's tables differ from the written ones;
+    /// [`StoreError::Io`], after which the generation must be staged again.
     pub fn publish(
         self,
         draft: Draft,
@@ -123,8 +126,8 @@ impl Staging {
             privacy: draft.privacy,
             tables,
             attachments,
-            // What was carried over comes from a generation that has been through them, and whoever
-            // reads rows under this lock leaves out those who were erased.
+            // Carried-over objects come from a generation that has been through these erasures, and
+            // a run under this lock leaves out erased people.
             erasures: self.lock.tenant().erasures()?,
             ledger: self.lock.tenant().ledger().head()?,
         })
@@ -153,8 +156,8 @@ fn write_attachment(folder: &Path, name: &str, bytes: &[u8]) -> Result<FileEntry
     Ok(FileEntry { path: name.to_owned(), bytes: bytes.len() as u64, blake3 })
 }
 
-/// The files that are there must be those the manifest lists: a table that was forgotten, listed
-/// twice or never finished is found here.
+/// Checks that the existing files are those that the manifest lists: finds a table that was
+/// forgotten, listed twice or never finished.
 fn check_files(folder: &Path, manifest: &Manifest) -> Result<(), StoreError> {
     let mut listed: Vec<_> = manifest.files().map(|file| file.path.clone()).collect();
     listed.sort_unstable();
@@ -191,7 +194,7 @@ pub(crate) fn collect_files(
     Ok(())
 }
 
-/// Makes the entries of a folder and of those below it durable; the files themselves are already.
+/// Fsyncs a folder and those below it; the files themselves are already durable.
 fn sync_tree(folder: &Path) -> Result<(), StoreError> {
     for entry in fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
         let path = entry.map_err(StoreError::io("list", folder))?.path();

@@ -1,5 +1,5 @@
-//! Writes one table as Parquet, so that the same rows give the same bytes whatever batches they came
-//! in, on every run.
+//! Writing of one table as Parquet. The same rows give the same bytes on every run, whatever their
+//! batches.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,18 +13,18 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
+use crate::arrow_writer::ArrowTableWriter;
 use crate::dictionary::DictionaryWriter;
 use crate::error::StoreError;
 use crate::manifest::{Column, FileEntry, Table, TableFile, TableKind};
 use crate::names;
-use crate::plain::PlainWriter;
 
 /// Fixed, so that an update of the Parquet library alone does not look like a change.
 const CREATED_BY: &str = "nexthink-graph";
 /// Higher levels take several times as long for files that are hardly smaller.
 pub(crate) const ZSTD_LEVEL: i32 = 1;
 
-/// A table to write.
+/// The declaration of a table to write.
 #[derive(Debug, Clone)]
 pub struct TableDeclaration {
     /// Entities or relationships.
@@ -33,17 +33,17 @@ pub struct TableDeclaration {
     pub name: String,
     /// The `_class` of its rows; exactly one for a relationship.
     pub class: Vec<String>,
-    /// For a relationship the entity types it starts and ends at.
+    /// For a relationship the entity types at which it starts and ends.
     pub ends: Option<(String, String)>,
     /// The stored columns. Metadata in it is not stored.
     pub schema: SchemaRef,
-    /// Columns for which no smallest and largest values are stored, because they would show a cell
-    /// to whoever reads only the file's end.
+    /// Columns without stored minimum and maximum, which would show a cell to a reader of the
+    /// footer.
     pub personal_columns: Vec<String>,
 }
 
 impl TableDeclaration {
-    /// Refuses a name that is no folder's name, and what contradicts the kind.
+    /// Rejects a name that is not a valid folder name, and declarations that contradict the kind.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         names::check_table(&self.name)?;
         let invalid = |reason: &str| {
@@ -62,13 +62,13 @@ impl TableDeclaration {
         Ok(())
     }
 
-    /// The path of its file inside the generation.
+    /// The path of its file in the generation.
     pub(crate) fn file_path(&self) -> String {
         format!("{}/{}/part-00000.parquet", self.kind.folder(), self.name)
     }
 }
 
-/// Writes the rows of one table. Dropping it unfinished leaves a file that cannot be published.
+/// Writes the rows of one table. An unfinished file cannot be published.
 pub struct TableWriter {
     declaration: TableDeclaration,
     schema: SchemaRef,
@@ -77,14 +77,14 @@ pub struct TableWriter {
     encoder: Encoder,
 }
 
-/// What makes Parquet of the rows, by the table's columns.
+/// The Parquet encoder, chosen by the table's columns.
 enum Encoder {
-    Plain(Box<PlainWriter<HashingFile>>),
+    Plain(Box<ArrowTableWriter<HashingFile>>),
     Dictionaries(Box<DictionaryWriter<HashingFile>>),
 }
 
 impl TableWriter {
-    /// Starts a table in a file that is open and empty.
+    /// Starts a table in an open, empty file.
     pub(crate) fn new(declaration: TableDeclaration, file: File) -> Result<Self, StoreError> {
         let path = file.path().to_owned();
         let schema = without_metadata(&declaration.schema);
@@ -98,7 +98,8 @@ impl TableWriter {
     /// Appends rows.
     ///
     /// # Errors
-    /// [`StoreError::InvalidTable`] when the columns are not the declared ones.
+    ///
+    /// [`StoreError::InvalidTable`] if the columns differ from the declared ones.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), batch.columns().to_vec())
             .map_err(|error| self.invalid(&error))?;
@@ -109,7 +110,8 @@ impl TableWriter {
     /// Ends the file and makes it durable. The caller decides whether the table is partial.
     ///
     /// # Errors
-    /// [`StoreError::Parquet`] or [`StoreError::Io`] when the file cannot be written to its end.
+    ///
+    /// [`StoreError::Parquet`] or [`StoreError::Io`] if the file cannot be completed.
     pub fn finish(self) -> Result<Table, StoreError> {
         let sink = self.encoder.finish().map_err(StoreError::parquet("write", &self.path))?;
         sink.file.sync()?;
@@ -139,7 +141,7 @@ impl TableWriter {
     }
 
     fn invalid(&self, error: &ArrowError) -> StoreError {
-        // The library's text names columns and types; it compares no values here.
+        // The library's text names columns and types, and no values.
         StoreError::InvalidTable { name: self.declaration.name.clone(), reason: error.to_string() }
     }
 }
@@ -149,33 +151,34 @@ impl Encoder {
         sink: HashingFile,
         schema: &SchemaRef,
         properties: WriterProperties,
-    ) -> Result<Encoder, ParquetError> {
-        if DictionaryWriter::<HashingFile>::takes(schema) {
+    ) -> Result<Self, ParquetError> {
+        if DictionaryWriter::<HashingFile>::accepts(schema) {
             let writer = DictionaryWriter::new(sink, schema, properties)?;
-            return Ok(Encoder::Dictionaries(Box::new(writer)));
+            return Ok(Self::Dictionaries(Box::new(writer)));
         }
-        Ok(Encoder::Plain(Box::new(PlainWriter::new(sink, schema, properties))))
+        Ok(Self::Plain(Box::new(ArrowTableWriter::new(sink, schema, properties))))
     }
 
     fn write(&mut self, batch: RecordBatch) -> Result<(), ParquetError> {
         match self {
-            Encoder::Dictionaries(writer) => writer.write(&batch),
-            Encoder::Plain(writer) => writer.write(batch),
+            Self::Dictionaries(writer) => writer.write(&batch),
+            Self::Plain(writer) => writer.write(batch),
         }
     }
 
     fn finish(self) -> Result<HashingFile, ParquetError> {
         match self {
-            Encoder::Dictionaries(writer) => writer.finish(),
-            Encoder::Plain(writer) => writer.finish(),
+            Self::Dictionaries(writer) => writer.finish(),
+            Self::Plain(writer) => writer.finish(),
         }
     }
 }
 
-/// The same columns without metadata: a map without order, it would make bytes differ between runs.
+/// The same columns without metadata, which is an unordered map and would change the bytes between
+/// runs.
 fn without_metadata(schema: &Schema) -> SchemaRef {
-    let plain = |field: &Arc<Field>| field.as_ref().clone().with_metadata([].into());
-    Arc::new(Schema::new(schema.fields().iter().map(plain).collect::<Fields>()))
+    let arrow_writer = |field: &Arc<Field>| field.as_ref().clone().with_metadata([].into());
+    Arc::new(Schema::new(schema.fields().iter().map(arrow_writer).collect::<Fields>()))
 }
 
 fn writer_properties(
@@ -197,7 +200,7 @@ fn writer_properties(
     Ok(builder.build())
 }
 
-/// A file that counts and hashes what is written to it.
+/// A file that counts and hashes the bytes written to it.
 struct HashingFile {
     file: File,
     hasher: blake3::Hasher,

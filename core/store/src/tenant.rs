@@ -1,4 +1,4 @@
-//! A store, its tenants, the lock that lets one run write at a time, and the history of a tenant.
+//! A store, its tenants, the lock that serializes runs, and the history of a tenant.
 
 use std::fs::{self, TryLockError};
 use std::io::{ErrorKind, Read, Seek};
@@ -18,13 +18,14 @@ use crate::names::{self, GenerationId};
 use crate::platform;
 use crate::staging::Staging;
 
-/// Characters of an owner's text that are repeated to whoever finds the lock taken.
+/// The number of characters of an owner's text that are shown to a process that finds the lock
+/// taken.
 const MAX_OWNER_LENGTH: usize = 200;
 
-/// How long [`TenantStore::lock_owner`] may hold the lock, at the very most.
-const SOMEBODY_ASKS: Duration = Duration::from_millis(20);
+/// The longest time for which [`TenantStore::lock_owner`] may hold the lock.
+const MAX_OWNER_CHECK: Duration = Duration::from_millis(20);
 
-/// A store. Opening one changes nothing; the first lock makes the folders.
+/// A store. Opening one changes nothing; the first lock creates the folders.
 #[derive(Debug, Clone)]
 pub struct Store {
     // Invariant: absolute.
@@ -32,19 +33,21 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store at a place. It need not exist yet; then it is empty.
+    /// Opens the store at a location. It need not exist yet; then it is empty.
     ///
     /// # Errors
-    /// [`StoreError::Io`] when a relative path cannot be completed.
+    ///
+    /// [`StoreError::Io`] if a relative path cannot be resolved.
     pub fn open(location: Location) -> Result<Self, StoreError> {
         let Location::Folder(path) = location;
         let folder = std::path::absolute(&path).map_err(StoreError::io("find", &path))?;
         Ok(Self { folder })
     }
 
-    /// One tenant's part of the store, whether or not there is one yet.
+    /// Returns one tenant's part of the store, which need not exist yet.
     ///
     /// # Errors
+    ///
     /// [`StoreError::InvalidName`] unless the name is a label as in a host name, in lower case.
     pub fn tenant(&self, name: &str) -> Result<TenantStore, StoreError> {
         names::check_tenant(name)?;
@@ -62,7 +65,7 @@ impl Store {
     pub fn tenants(&self) -> Result<Vec<TenantStore>, StoreError> {
         let mut tenants = Vec::new();
         for name in folder_names(&self.folder)? {
-            // Anything else in the folder is not ours.
+            // Other entries of the folder are not ours.
             if let Ok(tenant) = self.tenant(&name)
                 && tenant.folder.is_dir()
             {
@@ -73,7 +76,7 @@ impl Store {
     }
 }
 
-/// One tenant's generations. Reading needs no lock.
+/// One tenant's part of a store. Reading needs no lock.
 #[derive(Debug, Clone)]
 pub struct TenantStore {
     name: String,
@@ -91,22 +94,25 @@ impl TenantStore {
         &self.name
     }
 
-    /// Takes the right to write, and removes what killed processes left. It lasts until the lock and every
-    /// staging made from it are dropped, or the process dies.
+    /// Takes the lock for writing, and removes leftovers of killed processes. It lasts until the
+    /// lock and every staging made from it are dropped, or the process dies.
     ///
-    /// `owner` is shown to whoever comes second, for example "pid 4711, started 2026-03-01T08:00:00Z".
+    /// `owner` is shown to other processes that try to take it, for example "pid 4711, started
+    /// 2026-03-01T08:00:00Z".
     ///
     /// # Errors
-    /// [`StoreError::Locked`] when another run has it.
+    ///
+    /// [`StoreError::Locked`] if another run holds it.
     pub fn lock(&self, owner: &str) -> Result<RunLock, StoreError> {
         self.lock_and_tell(owner, &mut |_| Ok(()))
     }
 
-    /// The same, and tells of each generation that was made and never published before it is removed, so that
-    /// its removal can be put on record.
+    /// As [`TenantStore::lock`], and passes each generation that was made and never published to
+    /// `tell` before it is removed, so that its removal can be recorded.
     ///
     /// # Errors
-    /// Those of [`TenantStore::lock`] and of `tell`; then nothing is removed.
+    ///
+    /// As [`TenantStore::lock`], and the errors of `tell`; then nothing is removed.
     pub fn lock_and_tell(
         &self,
         owner: &str,
@@ -121,20 +127,22 @@ impl TenantStore {
         Ok(lock)
     }
 
-    /// The same for a folder that is being removed: nothing is made in it.
+    /// As [`TenantStore::lock`], for a folder that is being removed: creates nothing in it.
     pub(crate) fn lock_as_it_is(&self, owner: &str) -> Result<RunLock, StoreError> {
         self.check_place()?;
         let file = self.lock_file("lock", owner, |owner| StoreError::Locked { owner })?;
         Ok(RunLock { tenant: self.clone(), _file: Arc::new(file) })
     }
 
-    /// Takes the right to deliver to one destination, until the lock is dropped or the process dies. Runs
-    /// go on beside it: what they publish is for the next delivery.
+    /// Takes the lock for deliveries to one destination, until it is dropped or the process dies.
+    /// Runs continue at the same time; the next delivery takes what they publish.
     ///
-    /// `destination` is part of a file name; `owner` is shown to whoever comes second.
+    /// `destination` is part of a file name; `owner` is shown to other processes that try to take
+    /// it.
     ///
     /// # Errors
-    /// [`StoreError::Delivering`] when another delivery to it is under way.
+    ///
+    /// [`StoreError::Delivering`] if another delivery to it is in progress.
     pub fn lock_delivery(
         &self,
         destination: &str,
@@ -147,7 +155,7 @@ impl TenantStore {
         Ok(DeliveryLock { tenant: self.clone(), _file: file })
     }
 
-    /// Takes the lock that a file stands for, and writes down whose it is.
+    /// Takes the lock of a lock file, and records its owner in it.
     fn lock_file(
         &self,
         name: &str,
@@ -157,9 +165,9 @@ impl TenantStore {
         let path = self.folder.join(name);
         let mut file = File::open_or_create(&path)?;
         let locked = match file.try_lock() {
-            // Somebody may only have asked whose it is.
+            // Another process may hold it briefly, only to read its owner.
             Err(TryLockError::WouldBlock) => {
-                std::thread::sleep(SOMEBODY_ASKS);
+                std::thread::sleep(MAX_OWNER_CHECK);
                 file.try_lock()
             }
             locked => locked,
@@ -177,26 +185,28 @@ impl TenantStore {
         Ok(file)
     }
 
-    /// The published generation, if there is one.
+    /// Opens the published generation, if there is one.
     ///
     /// # Errors
-    /// [`StoreError::BrokenPointer`], and what [`TenantStore::generation`] answers.
+    ///
+    /// [`StoreError::BrokenPointer`], and the errors of [`TenantStore::generation`].
     pub fn current(&self) -> Result<Option<Generation>, StoreError> {
         self.current_id()?.map(|id| self.generation(&id)).transpose()
     }
 
-    /// One generation.
+    /// Opens one generation.
     ///
     /// # Errors
-    /// [`StoreError::GenerationNotFound`], [`StoreError::NewerFormat`], [`StoreError::BrokenManifest`],
-    /// [`StoreError::NotCleansed`].
+    ///
+    /// [`StoreError::GenerationNotFound`], [`StoreError::NewerFormat`],
+    /// [`StoreError::BrokenManifest`], [`StoreError::NotCleansed`].
     pub fn generation(&self, id: &GenerationId) -> Result<Generation, StoreError> {
         let generation = self.uncleansed_generation(id)?;
         self.check_cleansed(&generation)?;
         Ok(generation)
     }
 
-    /// The same, though it may show somebody who was erased.
+    /// As [`TenantStore::generation`], even if it may contain an erased person.
     pub(crate) fn uncleansed_generation(
         &self,
         id: &GenerationId,
@@ -205,10 +215,11 @@ impl TenantStore {
         Generation::open(&self.generations().join(id.as_str()), &self.name, id)
     }
 
-    /// All generations, newest first, those that cannot be read included.
+    /// All generations, newest first, including unreadable ones.
     ///
     /// # Errors
-    /// [`StoreError::Io`] when the folder cannot be listed, [`StoreError::BrokenPointer`].
+    ///
+    /// [`StoreError::Io`] if the folder cannot be listed, [`StoreError::BrokenPointer`].
     pub fn history(&self) -> Result<Vec<HistoryEntry>, StoreError> {
         let current = self.current_id()?;
         let mut entries = Vec::new();
@@ -225,26 +236,28 @@ impl TenantStore {
         Ok(names.iter().filter_map(|name| GenerationId::parse(name).ok()).collect())
     }
 
-    /// What the small file `<name>.json` beside the generations holds; nothing if it was never
+    /// Reads the small state file `<name>.json` beside the generations; `None` if it was never
     /// written. Reading needs no lock.
     ///
     /// # Errors
+    ///
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn state(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(core_files::read_if_present(&self.state_path(name)?)?)
     }
 
-    /// Refuses a place where others could have put what is there, or may change it.
+    /// Rejects a location whose content other users could have created or may change.
     ///
     /// # Errors
-    /// [`StoreError::UnsafePlace`], with what to do.
+    ///
+    /// [`StoreError::UnsafePlace`], with the remedy.
     pub fn check_place(&self) -> Result<(), StoreError> {
         let store = self.folder.parent().expect("a tenant is in a store");
         platform::check_folder(store)?;
         platform::check_folder(&self.folder)
     }
 
-    /// The id that the pointer holds.
+    /// The id in the pointer.
     pub(crate) fn current_id(&self) -> Result<Option<GenerationId>, StoreError> {
         self.check_place()?;
         let path = self.current_path();
@@ -276,15 +289,16 @@ impl TenantStore {
         self.staging().join("downloads")
     }
 
-    /// The notes on downloads that runs have left, by name. Reading needs no lock.
+    /// The notes on the downloads of earlier runs, by name. Reading needs no lock.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`].
     pub fn download_notes(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         downloads::notes(&self.downloads())
     }
 
-    /// The bytes of the downloads that runs have left. Reading needs no lock.
+    /// The size of the downloads of earlier runs, in bytes. Reading needs no lock.
     ///
     /// # Errors
     ///
@@ -293,10 +307,11 @@ impl TenantStore {
         downloads::bytes(&self.downloads())
     }
 
-    /// Whose run it is that holds the lock now, if there is one. It changes nothing; a run that starts
-    /// at this very moment may be refused.
+    /// The owner of the lock, if a run holds it now. Changes nothing; a run that starts at this
+    /// very moment may be refused.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`].
     pub fn lock_owner(&self) -> Result<Option<String>, StoreError> {
         let path = self.folder.join("lock");
@@ -314,8 +329,8 @@ impl TenantStore {
         }
     }
 
-    /// Bytes that the disk of the store has left for this user; unknown on some systems. Of a store
-    /// that is not there yet, those of the folder it will be in.
+    /// The bytes that the disk of the store has left for this user; unknown on some systems. If the
+    /// store does not exist yet, those of its future parent folder.
     pub fn free_bytes(&self) -> Option<u64> {
         let there = self.folder.ancestors().find(|folder| folder.is_dir())?;
         core_files::free_bytes(there)
@@ -337,21 +352,21 @@ impl TenantStore {
 pub struct HistoryEntry {
     /// The generation.
     pub id: GenerationId,
-    /// Whether it is the published one.
+    /// True for the published generation.
     pub is_current: bool,
-    /// Its manifest, or why that cannot be read.
+    /// Its manifest, or the reason why it cannot be read.
     pub manifest: Result<Manifest, StoreError>,
 }
 
-/// The right to write to one tenant.
+/// The lock for writing to one tenant.
 #[derive(Debug, Clone)]
 pub struct RunLock {
     tenant: TenantStore,
-    // Held for its lock, which ends when the last clone is dropped and the file closed.
+    // Held for its lock, which ends when the last clone is dropped and the file is closed.
     _file: Arc<File>,
 }
 
-/// The right to deliver one tenant's generations to one destination.
+/// The lock for deliveries of one tenant's generations to one destination.
 #[derive(Debug)]
 pub struct DeliveryLock {
     tenant: TenantStore,
@@ -365,9 +380,10 @@ impl DeliveryLock {
         &self.tenant
     }
 
-    /// Replaces the small file `<name>.json` beside the generations in one step, durably.
+    /// Replaces the small state file `<name>.json` beside the generations atomically and durably.
     ///
     /// # Errors
+    ///
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn set_state(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         Ok(core_files::replace_file(&self.tenant.state_path(name)?, bytes)?)
@@ -380,33 +396,37 @@ impl RunLock {
         &self.tenant
     }
 
-    /// Starts a generation. Removes what earlier runs left when they were killed.
+    /// Starts a generation. Removes the leftovers of killed runs.
     ///
     /// # Errors
+    ///
     /// [`StoreError::GenerationExists`], [`StoreError::Io`].
     pub fn stage(&self, id: GenerationId) -> Result<Staging, StoreError> {
         Staging::start(self.clone(), id)
     }
 
-    /// The downloads, those that earlier runs left included.
+    /// The downloads, including those of earlier runs.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Io`].
     pub fn downloads(&self) -> Result<Downloads, StoreError> {
         Downloads::open(self.clone())
     }
 
-    /// Replaces the small file `<name>.json` beside the generations in one step, durably.
+    /// Replaces the small state file `<name>.json` beside the generations atomically and durably.
     ///
     /// # Errors
+    ///
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn set_state(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         Ok(core_files::replace_file(&self.tenant.state_path(name)?, bytes)?)
     }
 
-    /// Removes the small file `<name>.json` beside the generations, durably, if it is there.
+    /// Removes the small state file `<name>.json` beside the generations durably, if it exists.
     ///
     /// # Errors
+    ///
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn remove_state(&self, name: &str) -> Result<(), StoreError> {
         core_files::remove_file_if_present(&self.tenant.state_path(name)?)?;
@@ -414,7 +434,7 @@ impl RunLock {
     }
 
     /// Moves a generation out of the history in one step before deleting it, so that a crash leaves
-    /// either the whole or none of it.
+    /// either all or nothing of it.
     pub(crate) fn remove_generation(&self, id: &GenerationId) -> Result<(), StoreError> {
         let generation = self.tenant.generations().join(id.as_str());
         let doomed = self.tenant.staging().join(format!("removed-{id}"));
@@ -428,7 +448,8 @@ impl RunLock {
 
 fn read_owner(file: &mut impl Read) -> String {
     let mut text = String::new();
-    // Windows refuses to read what another process has locked; the message does without it then.
+    // Windows refuses to read a file that another process has locked; the message then lacks the
+    // owner.
     let is_known = file.read_to_string(&mut text).is_ok() && !text.trim().is_empty();
     if !is_known {
         return "its owner is unknown".to_owned();
@@ -436,7 +457,7 @@ fn read_owner(file: &mut impl Read) -> String {
     text.trim_end().chars().filter(|c| !c.is_control()).take(MAX_OWNER_LENGTH).collect()
 }
 
-/// The names in a folder that are text, sorted; none if there is no such folder.
+/// The sorted names in a folder that are valid text; empty if the folder does not exist.
 pub(crate) fn folder_names(folder: &Path) -> Result<Vec<String>, StoreError> {
     let failed = |source| StoreError::Io { action: "list", path: folder.to_owned(), source };
     let entries = match fs::read_dir(folder) {

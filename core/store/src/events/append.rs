@@ -1,4 +1,4 @@
-//! Writes events: into files that count for nothing until they are committed.
+//! Writing of events to files that count only once they are committed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -17,23 +17,23 @@ use crate::manifest::TableKind;
 use crate::table::{TableDeclaration, TableWriter};
 use crate::tenant::RunLock;
 
-/// A day with more files than this is made into one file.
+/// The number of files of a day above which they are merged into one.
 const MAX_FILES_OF_A_DAY: usize = 8;
-/// How many days are written at once: those of the longest window with its margins. Each holds a row group
-/// in memory.
+/// The number of days that are written at the same time: those of the longest window with its
+/// margins. Each holds a row group in memory.
 const OPEN_DAYS: usize = 8;
-/// How many files may be written between two commits. Events in the order of time make one for each day;
-/// events of many days in no order would make one for each event.
+/// The most files between two commits. Events in the order of time make one file per day; events of
+/// many days in random order would make one file per event.
 const MAX_STAGED_FILES: usize = 1_000;
 
-/// Appends to a log of events. Holds the lock.
+/// Appends to an event log. Holds the lock.
 pub struct EventAppender {
     lock: RunLock,
     log: EventLog,
     declaration: EventDeclaration,
-    /// The files being written, by day.
+    /// The open files, by day.
     open: BTreeMap<String, OpenFile>,
-    /// The files that are written and not committed.
+    /// The files that are written but not committed.
     staged: Vec<EventFile>,
     keys: Keys,
     /// The number of the first file that this appender has written.
@@ -73,16 +73,18 @@ impl EventAppender {
         Ok(appender)
     }
 
-    /// The log as it was committed last.
+    /// The log as of the last commit.
     pub fn log(&self) -> &EventLog {
         &self.log
     }
 
-    /// Whether there is no event of this key that is kept by this time, which there then is. Where the
-    /// time is a guess, because the event has another itself or none, the days around are looked at too.
+    /// Records the key of an event that is kept by this time, and returns true if the key was new.
+    /// If the time is a guess, because the event has another time or none, the days around it are
+    /// searched too.
     ///
     /// # Errors
-    /// [`StoreError::Parquet`] or [`StoreError::Io`] when a file of the day cannot be read.
+    ///
+    /// [`StoreError::Parquet`] or [`StoreError::Io`] if a file of the day cannot be read.
     pub fn is_new(
         &mut self,
         kept_ms: i64,
@@ -90,10 +92,10 @@ impl EventAppender {
         key: &str,
     ) -> Result<bool, StoreError> {
         let key = keys::hash(key);
-        let slot = Slot::of(kept_ms, own_ms);
+        let slot = Slot::from_times(kept_ms, own_ms);
         if matches!(slot, Slot::Guessed(_)) {
             for near_ms in [kept_ms.saturating_sub(DAY_MS), kept_ms.saturating_add(DAY_MS)] {
-                if self.keys_of(Slot::of(near_ms, None))?.contains(&key) {
+                if self.keys_of(Slot::from_times(near_ms, None))?.contains(&key) {
                     return Ok(false);
                 }
             }
@@ -104,8 +106,9 @@ impl EventAppender {
     /// Writes events of one day.
     ///
     /// # Errors
-    /// [`StoreError::InvalidName`] unless the day is one, [`StoreError::InvalidTable`] when the
-    /// columns are not the declared ones.
+    ///
+    /// [`StoreError::InvalidName`] unless the day is valid, [`StoreError::InvalidTable`] if the
+    /// columns differ from the declared ones.
     pub fn write(&mut self, day: &str, batch: &RecordBatch) -> Result<(), StoreError> {
         if batch.num_rows() == 0 {
             return Ok(());
@@ -135,10 +138,11 @@ impl EventAppender {
         Ok(())
     }
 
-    /// Makes everything that was written count, with the caller's notes, in one step.
+    /// Commits everything written, together with the caller's notes, atomically.
     ///
     /// # Errors
-    /// [`StoreError::Io`], after which nothing of it counts.
+    ///
+    /// [`StoreError::Io`]; then nothing of it is committed.
     pub fn commit(&mut self, notes: Value) -> Result<(), StoreError> {
         self.close_all()?;
         let staged = std::mem::take(&mut self.staged);
@@ -147,20 +151,21 @@ impl EventAppender {
         }
         let mut state = self.log.state.clone();
         if state.files.is_empty() {
-            // Whoever appends leaves out those who were erased, and there is nothing from before.
+            // The appending run leaves out erased people, and the log has no earlier events.
             state.erasures = self.lock.tenant().erasures()?;
         }
         state.files.extend(staged);
         state.notes = notes;
         self.replace_state(state)?;
-        self.keys.forget_put_down(&self.staging());
+        self.keys.remove_spilled(&self.staging());
         Ok(())
     }
 
-    /// Forgets everything that was written since the last commit.
+    /// Discards everything written since the last commit.
     ///
     /// # Errors
-    /// [`StoreError::Io`] when its files cannot be removed.
+    ///
+    /// [`StoreError::Io`] if its files cannot be removed.
     pub fn discard(&mut self) -> Result<(), StoreError> {
         self.open.clear();
         self.staged.clear();
@@ -168,11 +173,12 @@ impl EventAppender {
         self.log.remove_leftovers()
     }
 
-    /// Removes every event from before a time, in milliseconds since 1970-01-01 UTC. Returns how many
-    /// events were removed.
+    /// Removes every event from before a time, in milliseconds since 1970-01-01 UTC. Returns the
+    /// number of removed events.
     ///
     /// # Errors
-    /// [`StoreError::Io`] or [`StoreError::Parquet`]; a file is then as it was.
+    ///
+    /// [`StoreError::Io`] or [`StoreError::Parquet`]; the affected file is then unchanged.
     pub fn retain_from(&mut self, from_ms: i64) -> Result<u64, StoreError> {
         let mut removed = 0;
         for (day, files) in self.by_day()? {
@@ -184,7 +190,7 @@ impl EventAppender {
             let time_column = self.declaration.time_column;
             let keep = |batch: &RecordBatch| {
                 let times = times(batch, time_column);
-                times.iter().map(|it| Some(it? >= from_ms)).collect()
+                times.iter().map(|time| Some(time? >= from_ms)).collect()
             };
             let read: Vec<EventFile> =
                 old.iter().filter(|file| file.to_ms >= from_ms).cloned().collect();
@@ -193,11 +199,12 @@ impl EventAppender {
         Ok(removed)
     }
 
-    /// Makes days of many files into one file each. What this appender has written stays as it is until
-    /// the next one: somebody may want to know what is new.
+    /// Merges the files of days with many files. Files of this appender stay until the next one, so
+    /// that a reader can still tell which events are new.
     ///
     /// # Errors
-    /// Those of [`EventAppender::retain_from`].
+    ///
+    /// As [`EventAppender::retain_from`].
     pub fn compact(&mut self) -> Result<(), StoreError> {
         for (day, mut files) in self.by_day()? {
             files.retain(|file| file.newest_part < self.opened_at);
@@ -219,11 +226,13 @@ impl EventAppender {
         Ok(by_day)
     }
 
-    /// Removes the events of which `keep` says no, marks the log as having been through all erasures in
-    /// force, and returns how many events there were. Days that lose nothing stay as they are.
+    /// Removes the events for which `keep` returns false, marks the log as having been through all
+    /// erasures in force, and returns the number of removed events. Days that lose no event are not
+    /// rewritten.
     ///
     /// # Errors
-    /// Those of [`EventAppender::retain_from`].
+    ///
+    /// As [`EventAppender::retain_from`].
     pub fn retain_where(
         &mut self,
         keep: &dyn Fn(&RecordBatch) -> BooleanArray,
@@ -246,7 +255,7 @@ impl EventAppender {
         Ok(removed)
     }
 
-    /// Puts one file in the place of several of a day, with the events of those in `read` that are kept.
+    /// Replaces several files of a day by one, with the kept events of those in `read`.
     fn rewrite(
         &mut self,
         day: &str,
@@ -292,19 +301,19 @@ impl EventAppender {
         Ok(())
     }
 
-    /// The keys of a slot: of the events that were committed, and those that came since.
+    /// The keys of a slot: of the committed events, and of those added since.
     fn keys_of(&mut self, slot: Slot) -> Result<&mut HashSet<u128>, StoreError> {
         let staging = self.staging();
-        if self.keys.get(slot).is_none() && !self.keys.take_up(slot, &staging)? {
+        if self.keys.get(slot).is_none() && !self.keys.load(slot, &staging)? {
             let times = slot.times();
             let mut keys = HashSet::new();
             let files = self.log.state.files.iter();
-            for file in files.filter(|it| it.from_ms < times.end && it.to_ms >= times.start) {
+            for file in files.filter(|file| file.from_ms < times.end && file.to_ms >= times.start) {
                 let opened = self.log.checksums.open(&file.entry())?;
                 let path = self.log.folder.join(&file.path);
                 keys::read(opened, &path, &self.declaration, slot, &mut keys)?;
             }
-            self.keys.hold(slot, keys, &staging)?;
+            self.keys.insert(slot, keys, &staging)?;
         }
         Ok(self.keys.get(slot).expect("it is held now"))
     }

@@ -1,10 +1,10 @@
-//! The chain of a ledger, without files: how an entry becomes a line, what a line must look like, and
-//! what is wrong with a list of lines.
+//! The chain of a ledger, without files: the encoding of an entry as a line, and the verification
+//! of a list of lines.
 //!
-//! A line is a JSON object whose last member is the BLAKE3 hash of everything before it. Every entry
-//! repeats the hash of the line before it, so that a change, a cut or another order breaks the chain
-//! at that place. The hash has no key: who may write to the store can make a whole new chain, and only
-//! a head that is kept elsewhere shows that.
+//! A line is a JSON object whose last member is the BLAKE3 hash of everything before it. Every
+//! entry repeats the hash of the previous line, so that a change, a deletion or a reordering breaks
+//! the chain at that place. The hash has no key: a user who may write to the store can make a
+//! completely new chain, and only a head that is kept elsewhere reveals that.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,17 +12,18 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What stands before the hash in a line, and after it.
+/// The bytes before the hash in a line.
 const BEFORE_HASH: &[u8] = b",\"hash\":\"";
 const AFTER_HASH: &[u8] = b"\"}";
-/// Digits of a hash in hexadecimal.
+/// The number of hexadecimal digits of a hash.
 const HASH_LENGTH: usize = 64;
-/// What the first entry of a ledger names as the hash before it.
+/// The previous hash in the first entry of a ledger.
 const NOTHING_BEFORE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-/// The event of the entry that takes the place of entries that are too old to be kept.
+/// The event of the entry that replaces expired entries.
 pub(super) const CHECKPOINT: &str = "checkpoint";
 
-/// A place in a ledger. Whoever keeps it elsewhere can tell later that nothing up to it has changed.
+/// A position in a ledger. A copy that is kept elsewhere proves later that nothing up to it has
+/// changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LedgerHead {
     /// The number of the entry, from 1.
@@ -38,26 +39,26 @@ impl fmt::Display for LedgerHead {
 }
 
 impl LedgerHead {
-    /// Reads what `Display` writes: a number, a colon, 64 digits. None if it is something else.
+    /// Parses the output of `Display`: a number, a colon, 64 digits. `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let (sequence, hash) = text.split_once(':')?;
-        let sequence = sequence.parse().ok().filter(|it| *it > 0)?;
+        let sequence = sequence.parse().ok().filter(|number| *number > 0)?;
         is_hash(hash).then(|| Self { sequence, hash: hash.to_owned() })
     }
 }
 
-/// What is written to a ledger, by whom and when.
+/// The content of a ledger entry: who did what, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deed {
     /// The time, RFC 3339 in UTC.
     pub at: String,
-    /// The same in milliseconds since 1970-01-01 UTC.
+    /// The same time in milliseconds since 1970-01-01 UTC.
     pub at_ms: u64,
     /// The user of the operating system.
     pub who: String,
-    /// What was done, one word, for example `run`.
+    /// The action, in one word, for example `run`.
     pub event: String,
-    /// What else is known of it. No cell value and no name of a person.
+    /// Further facts. They contain no cell value and no name of a person.
     pub facts: Map<String, Value>,
 }
 
@@ -68,46 +69,46 @@ pub struct LedgerEntry {
     pub sequence: u64,
     /// The hash of the entry before it.
     pub previous: String,
-    /// What was done.
+    /// The content.
     #[serde(flatten)]
     pub deed: Deed,
-    /// The hash of all this.
+    /// The hash of all of the above.
     #[serde(default)]
     pub hash: String,
 }
 
 impl LedgerEntry {
-    /// Its place.
+    /// The position of this entry.
     pub fn head(&self) -> LedgerHead {
         LedgerHead { sequence: self.sequence, hash: self.hash.clone() }
     }
 }
 
-/// Something that is wrong with a ledger.
+/// A defect of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LedgerFinding {
-    /// The line, from 1; none if it is about what is not there.
+    /// The line, from 1; `None` if the defect is a missing line.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// The defect.
     pub reason: String,
 }
 
-/// What came of verifying a ledger.
+/// The result of verifying a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verification {
-    /// Lines.
+    /// The number of lines.
     pub entries: usize,
-    /// The last entry; none of an empty ledger.
+    /// The last entry; `None` for an empty ledger.
     pub head: Option<LedgerHead>,
-    /// How many of the known heads were found.
+    /// The number of known heads that were found.
     pub known_found: usize,
-    /// How many of them are older than the first entry that is kept.
+    /// The number of known heads that are older than the first kept entry.
     pub known_expired: usize,
-    /// Everything that is wrong; nothing if the ledger is whole.
+    /// All defects; empty if the ledger is intact.
     pub findings: Vec<LedgerFinding>,
 }
 
-/// Makes the line of an entry, with its line end.
+/// Encodes an entry as a line, with its line end.
 pub(super) fn seal(after: Option<&LedgerHead>, deed: &Deed) -> (Vec<u8>, LedgerHead) {
     #[derive(Serialize)]
     struct Unsealed<'a> {
@@ -116,8 +117,8 @@ pub(super) fn seal(after: Option<&LedgerHead>, deed: &Deed) -> (Vec<u8>, LedgerH
         #[serde(flatten)]
         deed: &'a Deed,
     }
-    let sequence = after.map_or(0, |it| it.sequence) + 1;
-    let previous = after.map_or(NOTHING_BEFORE, |it| &it.hash);
+    let sequence = after.map_or(0, |head| head.sequence) + 1;
+    let previous = after.map_or(NOTHING_BEFORE, |head| &head.hash);
     let unsealed = Unsealed { sequence, previous, deed };
     let mut line = serde_json::to_vec(&unsealed).expect("an entry is plain data");
     line.pop();
@@ -129,13 +130,13 @@ pub(super) fn seal(after: Option<&LedgerHead>, deed: &Deed) -> (Vec<u8>, LedgerH
     (line, LedgerHead { sequence, hash })
 }
 
-/// Reads a line without its line end; an error says why it is not one that this module has made.
+/// Decodes a line without its line end; the error is the reason why this module has not written it.
 pub(super) fn unseal(line: &[u8]) -> Result<LedgerEntry, &'static str> {
     const SEAL: usize = BEFORE_HASH.len() + HASH_LENGTH + AFTER_HASH.len();
     let not_sealed = "is not an entry";
     let split = line.len().checked_sub(SEAL).ok_or(not_sealed)?;
     let (content, seal) = line.split_at(split);
-    let hash = seal.strip_prefix(BEFORE_HASH).and_then(|it| it.strip_suffix(AFTER_HASH));
+    let hash = seal.strip_prefix(BEFORE_HASH).and_then(|rest| rest.strip_suffix(AFTER_HASH));
     let hash = hash.ok_or(not_sealed)?;
     if blake3::hash(content).to_hex().as_bytes() != hash {
         return Err("was changed after it was written");
@@ -143,9 +144,10 @@ pub(super) fn unseal(line: &[u8]) -> Result<LedgerEntry, &'static str> {
     serde_json::from_slice(line).map_err(|_| not_sealed)
 }
 
-/// The place after which the next entry goes, by the last line and the number that it has if it cannot
-/// be read: the chain goes on from its bytes, so that the damage stays visible and the work goes on.
-pub(super) fn head_of(line: &[u8], number_if_broken: u64) -> (LedgerHead, bool) {
+/// The head after which the next entry follows, by the last line and the number that it has if it
+/// cannot be read: the chain continues from its bytes, so that the damage stays visible and appends
+/// still work.
+pub(super) fn head_after(line: &[u8], number_if_broken: u64) -> (LedgerHead, bool) {
     match unseal(line) {
         Ok(entry) => (entry.head(), true),
         Err(_) => (broken_head(line, number_if_broken), false),
@@ -156,14 +158,14 @@ fn broken_head(line: &[u8], sequence: u64) -> LedgerHead {
     LedgerHead { sequence, hash: blake3::hash(line).to_hex().to_string() }
 }
 
-/// Verifies the bytes of a ledger, and that the heads that are known from elsewhere are in it.
+/// Verifies the bytes of a ledger, and that it has the heads that are known from elsewhere.
 pub(super) fn verify(bytes: &[u8], known: &[LedgerHead]) -> Verification {
     let mut findings = Vec::new();
     let whole = bytes.strip_suffix(b"\n");
     let lines: Vec<&[u8]> = match (whole, bytes.is_empty()) {
         (_, true) => Vec::new(),
-        (Some(whole), _) => whole.split(|it| *it == b'\n').collect(),
-        (None, _) => bytes.split(|it| *it == b'\n').collect(),
+        (Some(whole), _) => whole.split(|byte| *byte == b'\n').collect(),
+        (None, _) => bytes.split(|byte| *byte == b'\n').collect(),
     };
     let mut note = |line: Option<usize>, reason: String| {
         findings.push(LedgerFinding { line, reason });
@@ -181,14 +183,14 @@ pub(super) fn verify(bytes: &[u8], known: &[LedgerHead]) -> Verification {
             Ok(entry) => entry,
             Err(reason) => {
                 note(Some(number), reason.to_owned());
-                let sequence = before.as_ref().map_or(0, |it| it.sequence) + 1;
+                let sequence = before.as_ref().map_or(0, |head| head.sequence) + 1;
                 before = Some(broken_head(line, sequence));
                 continue;
             }
         };
         match &before {
-            None if index == 0 => first = start_of(&entry),
-            Some(it) if it.sequence + 1 == entry.sequence && it.hash == entry.previous => {}
+            None if index == 0 => first = entry_before(&entry),
+            Some(head) if head.sequence + 1 == entry.sequence && head.hash == entry.previous => {}
             _ => note(
                 Some(number),
                 "does not follow the entry before it: one was removed, added or moved".to_owned(),
@@ -213,15 +215,17 @@ pub(super) fn verify(bytes: &[u8], known: &[LedgerHead]) -> Verification {
             Some(hash) if *hash == head.hash => known_found += 1,
             Some(_) => note(None, format!("entry {sequence} is not the one that is known")),
             None if first.as_ref() == Some(head) => known_found += 1,
-            None if first.as_ref().is_some_and(|it| sequence < it.sequence) => known_expired += 1,
+            None if first.as_ref().is_some_and(|head| sequence < head.sequence) => {
+                known_expired += 1;
+            }
             None => note(None, format!("entry {sequence} is known and not there")),
         }
     }
     Verification { entries: lines.len(), head: before, known_found, known_expired, findings }
 }
 
-/// What is missing before an entry that is the first in its file; none if it is the first of all.
-fn start_of(entry: &LedgerEntry) -> Option<LedgerHead> {
+/// The missing entry before the first one in the file; `None` if it is the first of all.
+fn entry_before(entry: &LedgerEntry) -> Option<LedgerHead> {
     let is_first_of_all = entry.sequence == 1 && entry.previous == NOTHING_BEFORE;
     let sequence = entry.sequence.saturating_sub(1);
     (!is_first_of_all).then(|| LedgerHead { sequence, hash: entry.previous.clone() })
@@ -236,7 +240,7 @@ fn removed_by(entry: &LedgerEntry) -> Option<LedgerHead> {
 }
 
 fn is_hash(text: &str) -> bool {
-    text.len() == HASH_LENGTH && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == HASH_LENGTH && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]

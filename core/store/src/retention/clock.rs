@@ -1,48 +1,50 @@
-//! Whether the clock can be believed: data is removed by age, so a clock that is wrong would remove it
-//! early or keep it too long.
+//! Plausibility of the clock: data is removed by age, so a wrong clock would remove it too early or
+//! keep it too long.
 
 use serde::{Deserialize, Serialize};
 
 pub(super) const HOUR_MS: u64 = 60 * 60 * 1000;
 pub(super) const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// How far behind an earlier time the clock may be: systems correct theirs by seconds.
+/// The most milliseconds by which the clock may be behind an earlier time: systems correct theirs
+/// by seconds.
 const BEHIND_MS: u64 = 10 * 60 * 1000;
-/// How far ahead of an earlier time it may be without question: a run a day of which one is missing.
+/// The most milliseconds by which it may be ahead of an earlier time without confirmation: a daily
+/// run of which one was missed.
 const AHEAD_MS: u64 = 60 * HOUR_MS;
-/// How much later a second look must be that confirms a time far ahead.
+/// The milliseconds after which a second observation confirms a time far ahead.
 const CONFIRMED_MS: u64 = 12 * HOUR_MS;
 
-/// What is thought of the clock.
+/// The verdict on the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "clock")]
 pub enum ClockVerdict {
-    /// It goes on from the time that was seen last.
+    /// It continues from the last observed time.
     Steady,
-    /// It is behind a time that was seen before, so nothing is removed.
+    /// It is behind an observed time, so nothing is removed.
     Behind {
-        /// That time, milliseconds since 1970-01-01 UTC.
+        /// That time, in milliseconds since 1970-01-01 UTC.
         seen_ms: u64,
     },
-    /// It is far ahead of the time that was seen last, so nothing is removed until it is seen to go
-    /// on from there. After a long pause that is what happens with the second run.
+    /// It is far ahead of the last observed time, so nothing is removed until it is observed to
+    /// continue from there. After a long pause that happens with the second run.
     Jumped {
-        /// The time that was seen last, milliseconds since 1970-01-01 UTC.
+        /// The last observed time, in milliseconds since 1970-01-01 UTC.
         seen_ms: u64,
     },
 }
 
-/// The times that were seen.
+/// The observed times.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SeenTimes {
-    /// The latest that was believed.
+    /// The latest plausible time.
     pub(super) believed_ms: Option<u64>,
-    /// One far ahead of it that was not believed yet.
+    /// A time far ahead of it that is not confirmed yet.
     pub(super) jumped_to_ms: Option<u64>,
 }
 
-/// Judges a time, and remembers it. `newest_ms` is the newest time in the store, for a store that was
-/// never looked at before.
+/// Judges a time, and records it. `newest_ms` is the newest time in the store, for a store without
+/// a record.
 pub(super) fn judge(
     seen: SeenTimes,
     newest_ms: u64,
@@ -70,7 +72,7 @@ pub(super) fn judge(
         Some(before) if now_ms >= before.saturating_add(CONFIRMED_MS) => {
             (ClockVerdict::Steady, believed)
         }
-        // Seen again too early to tell: the first look counts.
+        // Observed again too early to confirm: the first observation counts.
         Some(before) if now_ms >= before => (ClockVerdict::Jumped { seen_ms }, seen),
         _ => (ClockVerdict::Jumped { seen_ms }, SeenTimes { jumped_to_ms: Some(now_ms), ..seen }),
     }
@@ -87,12 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_believed_while_it_goes_on_from_where_it_was() {
+    fn a_clock_that_continues_from_its_last_time_is_steady() {
         let jumped = ClockVerdict::Jumped { seen_ms: DAY };
         let behind = ClockVerdict::Behind { seen_ms: DAY };
         let steady = ClockVerdict::Steady;
         let far = DAY + 10 * DAY_MS;
-        // What was seen, what it is now, the verdict, what is remembered.
+        // The observed time, the time now, the verdict, the record.
         let table = [
             (SeenTimes::default(), DAY, steady, seen(DAY, None)),
             (seen(DAY, None), DAY + HOUR_MS, steady, seen(DAY + HOUR_MS, None)),
@@ -112,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_was_never_looked_at_is_newer_than_a_clock_that_is_behind() {
+    fn a_clock_behind_the_newest_item_of_a_new_store_is_detected() {
         let (verdict, after) = judge(SeenTimes::default(), DAY, DAY - DAY_MS, false);
         assert_eq!(verdict, ClockVerdict::Behind { seen_ms: DAY });
         assert_eq!(after, SeenTimes::default());
     }
 
     #[test]
-    fn a_clock_that_is_accepted_is_believed() {
+    fn an_accepted_clock_is_steady() {
         let far = DAY + 10 * DAY_MS;
         for now in [DAY - DAY_MS, far] {
             let judged = judge(seen(DAY, Some(far)), DAY, now, true);

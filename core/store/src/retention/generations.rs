@@ -1,15 +1,17 @@
-//! Which generations to keep: all of the last days, then one a day, then none. Never the published one.
+//! The generations to keep: all of the last days, then one a day, then none. Never removes the
+//! published one.
 
 use std::collections::HashSet;
 
 use super::clock::DAY_MS;
 
-/// How long generations are kept.
+/// The retention of generations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionPolicy {
-    /// Older generations than this are removed. Days.
+    /// The age above which generations are removed, in days.
     pub keep_days: u64,
-    /// Up to this age every generation is kept, after it the last one of each UTC day. Days.
+    /// The age up to which every generation is kept; after it the last one of each UTC day. In
+    /// days.
     pub keep_all_days: u64,
 }
 
@@ -20,14 +22,14 @@ impl Default for RetentionPolicy {
     }
 }
 
-/// A generation as this rule sees it.
+/// A generation for this rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Dated<'a> {
-    /// Its name; of two of the same time the greater is the newer.
+    /// Its name; of two with the same time the greater one is newer.
     pub(super) name: &'a str,
-    /// How old it counts as, milliseconds since 1970-01-01 UTC.
+    /// Its effective time, in milliseconds since 1970-01-01 UTC.
     pub(super) at_ms: u64,
-    /// Whether it can be read. One that cannot never stands in for its day.
+    /// True if it can be read. An unreadable one never represents its day.
     pub(super) is_whole: bool,
 }
 
@@ -39,7 +41,8 @@ pub(super) fn choose_removals<'a>(
     now_ms: u64,
 ) -> Vec<Dated<'a>> {
     let mut newest_first: Vec<_> = generations.iter().collect();
-    newest_first.sort_unstable_by_key(|it| std::cmp::Reverse((it.at_ms, it.name)));
+    newest_first
+        .sort_unstable_by_key(|generation| std::cmp::Reverse((generation.at_ms, generation.name)));
 
     let mut days_with_one = HashSet::new();
     let mut removals = Vec::new();
@@ -63,7 +66,7 @@ mod tests {
 
     const NOW_MS: u64 = 1_000 * DAY_MS;
 
-    /// A generation from so many hours before now.
+    /// A generation from this many hours before now.
     fn hours_ago(hours: u64, name: &str, is_whole: bool) -> Dated<'_> {
         Dated { name, at_ms: NOW_MS - hours * 60 * 60 * 1000, is_whole }
     }
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_generation_stays_however_old() {
+    fn the_published_generation_stays_at_any_age() {
         let generations = [hours_ago(24 * 500, "a", false), hours_ago(24 * 400, "b", true)];
         let removals = choose_removals(&generations, Some("a"), RetentionPolicy::default(), NOW_MS);
         assert_eq!(removals, [generations[1]]);

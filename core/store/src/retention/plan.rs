@@ -1,9 +1,10 @@
-//! What goes at a time: pure, from the names of what there is, the times that it bears, and when it was
-//! seen first.
+//! The retention plan: pure, from the names of the items, their own times, and the times when they
+//! were first seen.
 //!
-//! An item bears a time of its own, which a wrong clock may have given it. So each is dated when it is
-//! first seen: by its own time if that lies between the last look and this one, else by this one. It
-//! is then never removed early, and kept too long by no more than the time between two looks.
+//! An item's own time may come from a wrong clock. So each item is dated when it is first seen: by
+//! its own time if that lies between the last observation and this one, else by this one. It is
+//! then never removed too early, and kept too long by no more than the time between two
+//! observations.
 
 use std::collections::BTreeMap;
 
@@ -14,25 +15,25 @@ use super::clock::{self, ClockVerdict, DAY_MS, HOUR_MS, SeenTimes};
 use super::generations::{Dated, RetentionPolicy, choose_removals};
 use crate::names::GenerationId;
 
-/// How long everything is kept.
+/// The retention periods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Windows {
     /// Generations.
     pub generations: RetentionPolicy,
-    /// Rows that were set aside. Days.
+    /// Quarantined rows, in days.
     pub quarantine_days: u64,
-    /// Downloads and half-made generations that a killed run has left. Hours.
+    /// Downloads and unfinished generations of killed runs, in hours.
     pub staging_hours: u64,
-    /// Logs that are kept in the store. Days.
+    /// Logs in the store, in days.
     pub logs_days: u64,
-    /// Entries of the ledger. Days.
+    /// Entries of the ledger, in days.
     pub ledger_days: u64,
-    /// Events. Days.
+    /// Events, in days.
     pub events_days: u64,
 }
 
 impl Default for Windows {
-    /// Ninety days of generations and 180 of events, as Nexthink keeps its own.
+    /// Ninety days of generations and 180 days of events, which is Nexthink's own retention.
     fn default() -> Self {
         Self {
             generations: RetentionPolicy::default(),
@@ -45,45 +46,45 @@ impl Default for Windows {
     }
 }
 
-/// What can be kept for a time.
+/// The kind of an item with a retention period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ItemKind {
     /// A generation.
     Generation,
-    /// Rows that were set aside.
+    /// Quarantined rows.
     Quarantine,
-    /// What a run has not finished.
+    /// The unfinished work of a run.
     Staging,
     /// A log.
     Log,
 }
 
-/// Something in a store that is kept for a time.
+/// An item of a store with a retention period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// What it is.
+    /// The kind.
     pub kind: ItemKind,
-    /// Its path below the tenant's folder.
+    /// The path below the tenant's folder.
     pub name: String,
-    /// The time that it bears, milliseconds since 1970-01-01 UTC.
+    /// The item's own time, in milliseconds since 1970-01-01 UTC.
     pub own_ms: u64,
-    /// Whether it can be read.
+    /// True if it can be read.
     pub is_whole: bool,
 }
 
-/// Something that goes.
+/// An item to remove.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Removal {
-    /// What it is.
+    /// The kind.
     pub kind: ItemKind,
-    /// Its path below the tenant's folder.
+    /// The path below the tenant's folder.
     pub name: String,
-    /// How old it counts as, milliseconds since 1970-01-01 UTC.
+    /// The effective time, in milliseconds since 1970-01-01 UTC.
     pub dated_ms: u64,
 }
 
-/// What is remembered from one look to the next.
+/// The record that is kept between two observations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetentionState {
     #[serde(flatten)]
@@ -94,32 +95,33 @@ pub struct RetentionState {
     ledger: BTreeMap<u64, u64>,
 }
 
-/// When an item was first seen.
+/// The first observation of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
-    /// The time that it bore.
+    /// The item's own time at that moment.
     own_ms: u64,
-    /// How old it counts as.
+    /// The effective time.
     dated_ms: u64,
 }
 
-/// What goes, and what is remembered once it has gone.
+/// The removals, and the record to keep once they are done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionPlan {
-    /// Whether the clock is believed; nothing goes unless it is.
+    /// The verdict on the clock; nothing is removed unless it is steady.
     pub clock: ClockVerdict,
-    /// What goes, sorted by name.
+    /// The items to remove, sorted by name.
     pub removals: Vec<Removal>,
-    /// The last entry of the ledger that goes with all before it.
+    /// The last entry of the ledger to remove, with all before it.
     pub ledger_through: Option<u64>,
-    /// Events from before this go, milliseconds since 1970-01-01 UTC; by their own times, which are
-    /// those of another clock. The caller removes them, who knows their columns.
+    /// Events from before this time are removed, in milliseconds since 1970-01-01 UTC, by their own
+    /// times, which come from another clock. The caller removes them, because it knows their
+    /// columns.
     pub events_from_ms: Option<u64>,
-    /// What is to be remembered.
+    /// The record to keep.
     pub state: RetentionState,
 }
 
-/// Decides what goes. `ledger_head` is the number of the ledger's last entry.
+/// Plans the removals. `ledger_head` is the number of the ledger's last entry.
 pub(super) fn plan(
     mut state: RetentionState,
     items: &[Item],
@@ -128,9 +130,9 @@ pub(super) fn plan(
     retention: Retention<'_>,
 ) -> RetentionPlan {
     let Retention { windows, pinned, now_ms, accept_clock } = retention;
-    let newest = items.iter().filter(|it| it.kind == ItemKind::Generation);
-    let newest_ms = newest.map(|it| it.own_ms).max().unwrap_or(0);
-    let last_look = state.times.believed_ms;
+    let newest = items.iter().filter(|item| item.kind == ItemKind::Generation);
+    let newest_ms = newest.map(|item| item.own_ms).max().unwrap_or(0);
+    let last_observation = state.times.believed_ms;
     let (clock, times) = clock::judge(state.times, newest_ms, now_ms, accept_clock);
     state.times = times;
     if clock != ClockVerdict::Steady {
@@ -139,7 +141,7 @@ pub(super) fn plan(
     }
     let dated: Vec<(&Item, u64)> = items
         .iter()
-        .map(|item| (item, date_of(item, state.items.get(&item.name), last_look, now_ms)))
+        .map(|item| (item, date_of(item, state.items.get(&item.name), last_observation, now_ms)))
         .collect();
     let mut removals = expired_generations(&dated, current, pinned, windows.generations, now_ms);
     removals.extend(dated.iter().filter_map(|(item, dated_ms)| {
@@ -160,14 +162,15 @@ pub(super) fn plan(
     RetentionPlan { clock, removals, ledger_through, events_from_ms, state }
 }
 
-/// How old an item counts as.
-fn date_of(item: &Item, seen: Option<&Seen>, last_look: Option<u64>, now_ms: u64) -> u64 {
+/// The effective time of an item.
+fn date_of(item: &Item, seen: Option<&Seen>, last_observation: Option<u64>, now_ms: u64) -> u64 {
     if let Some(seen) = seen
         && seen.own_ms == item.own_ms
     {
         return seen.dated_ms;
     }
-    let is_possible = item.own_ms <= now_ms && last_look.is_none_or(|last| item.own_ms >= last);
+    let is_possible =
+        item.own_ms <= now_ms && last_observation.is_none_or(|last| item.own_ms >= last);
     if is_possible { item.own_ms } else { now_ms }
 }
 
@@ -201,17 +204,17 @@ fn expired_generations(
     let pinned: Vec<String> = pinned.iter().map(name_of).collect();
     let gone = choose_removals(&generations, current.as_deref(), policy, now_ms);
     gone.into_iter()
-        .filter(|it| !pinned.iter().any(|name| name == it.name))
-        .map(|it| Removal {
+        .filter(|generation| !pinned.iter().any(|name| name == generation.name))
+        .map(|generation| Removal {
             kind: ItemKind::Generation,
-            name: it.name.to_owned(),
-            dated_ms: it.at_ms,
+            name: generation.name.to_owned(),
+            dated_ms: generation.at_ms,
         })
         .collect()
 }
 
-/// The last entry that was there already when the window began. Entries are dated by when the ledger
-/// was looked at, not by the times in them, which a wrong clock may have given them.
+/// The last entry that already existed when the period began. Entries are dated by the observations
+/// of the ledger, not by their own times, which a wrong clock may have set.
 fn expired_entries(
     marks: &mut BTreeMap<u64, u64>,
     head: Option<u64>,
@@ -220,13 +223,13 @@ fn expired_entries(
 ) -> Option<u64> {
     let window_ms = windows.ledger_days * DAY_MS;
     let through =
-        marks.iter().rfind(|(_, at)| now_ms.saturating_sub(**at) > window_ms).map(|it| *it.0);
+        marks.iter().rfind(|(_, at)| now_ms.saturating_sub(**at) > window_ms).map(|mark| *mark.0);
     if let Some(through) = through {
         marks.retain(|sequence, _| *sequence > through);
     }
     let last = marks.last_key_value().map(|(sequence, at)| (*sequence, *at));
     if let Some(head) = head
-        // Some hours less than a day, since a daily run is not always at the same minute.
+        // Some hours less than a day, since a daily run does not always start at the same minute.
         && last.is_none_or(|(sequence, at)| sequence < head && now_ms >= at + 20 * HOUR_MS)
     {
         marks.insert(head, now_ms);

@@ -1,5 +1,5 @@
-//! A run that is killed at any point leaves the published generation as it was, and the next run
-//! clears up after it.
+//! A run that is killed at any point leaves the published generation unchanged, and the next run
+//! removes its leftovers.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ fn current_keys(place: &Place) -> Result<Vec<String>, Box<dyn std::error::Error>
 }
 
 #[test]
-fn j5_killed_while_writing_leaves_the_old_generation_and_is_cleared() -> Checked {
+fn j5_killed_while_writing_leaves_the_old_generation_and_is_cleaned_up() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "old")?;
     let left = place.path(&format!("staging/{SECOND}/generation/entities"));
@@ -77,7 +77,7 @@ fn killed_before_the_first_pointer_leaves_an_empty_tenant() -> Checked {
 }
 
 #[test]
-fn j5_killed_while_removing_leaves_no_half_generation() -> Checked {
+fn j5_killed_while_removing_leaves_no_partial_generation() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "old")?;
     let doomed = place.path(&format!("staging/removed-{THIRD}"));

@@ -1,4 +1,4 @@
-//! Damage: a file whose content is not what was written is not read, whoever reads it.
+//! Damage: no reader reads a file with changed content.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::support::{Checked, FIRST, Place, device_keys};
 
 const DEVICES: &str = "entities/nexthink_device/part-00000.parquet";
 
-/// Changes one bit, and nothing that Parquet looks at.
+/// Changes one bit that Parquet does not check.
 fn flip_a_bit(path: &Path) -> Checked {
     let mut bytes = fs::read(path)?;
     bytes[20] ^= 1;
@@ -30,7 +30,7 @@ fn j7_a_damaged_table_is_not_read() -> Checked {
 }
 
 #[test]
-fn j7_damage_is_found_though_the_time_of_the_last_change_is_set_back() -> Checked {
+fn j7_damage_is_found_even_if_the_modification_time_is_reset() -> Checked {
     let place = Place::new()?;
     let generation = place.publish(FIRST, "a")?;
     let path = generation.folder().join(DEVICES);
@@ -56,7 +56,7 @@ fn j7_a_damaged_attachment_is_not_read() -> Checked {
 }
 
 #[test]
-fn j7_an_erasure_gives_no_damaged_table_a_checksum_that_fits() -> Checked {
+fn j7_an_erasure_never_gives_a_damaged_table_a_matching_checksum() -> Checked {
     let place = Place::new()?;
     let generation = place.publish(FIRST, "a")?;
     flip_a_bit(&generation.folder().join(DEVICES))?;

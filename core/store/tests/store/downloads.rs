@@ -1,4 +1,4 @@
-//! Downloads outlive the run that began them, and stay in their folder.
+//! Downloads survive the run that began them, and stay in their folder.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -8,7 +8,7 @@ use core_store::{GenerationId, StoreError};
 use crate::support::{Checked, FIRST, Place};
 
 #[test]
-fn a_download_is_there_for_the_next_run_with_what_was_noted() -> Checked {
+fn a_download_and_its_note_are_there_for_the_next_run() -> Checked {
     let place = Place::new()?;
     {
         let lock = place.lock()?;
@@ -32,7 +32,7 @@ fn a_download_is_there_for_the_next_run_with_what_was_noted() -> Checked {
 }
 
 #[test]
-fn what_is_not_kept_goes_with_its_note_and_with_what_lies_about() -> Checked {
+fn other_downloads_are_removed_with_their_notes_and_stray_files() -> Checked {
     let place = Place::new()?;
     let downloads = place.lock()?.downloads()?;
     for name in ["devices", "users", "packages"] {
@@ -44,7 +44,8 @@ fn what_is_not_kept_goes_with_its_note_and_with_what_lies_about() -> Checked {
     downloads.remove("packages")?;
     fs::write(place.path("staging/downloads/._users.json"), "?")?;
     fs::create_dir(place.path("staging/downloads/folder.json"))?;
-    let names: Vec<String> = place.tenant.download_notes()?.into_iter().map(|it| it.0).collect();
+    let names: Vec<String> =
+        place.tenant.download_notes()?.into_iter().map(|note| note.0).collect();
     assert_eq!(names, ["devices", "users"]);
     downloads.clear_except(|name| name == "devices")?;
     let mut left = Vec::new();
@@ -52,7 +53,7 @@ fn what_is_not_kept_goes_with_its_note_and_with_what_lies_about() -> Checked {
         left.push(entry?.file_name().into_string().map_err(|_| "a name that is no text")?);
     }
     left.sort_unstable();
-    // A folder is none of ours; it stays, and hurts nobody.
+    // A folder is not ours; it stays, and does no harm.
     assert_eq!(left, ["devices", "devices.json", "folder.json"]);
     Ok(())
 }
@@ -80,7 +81,7 @@ fn names_of_downloads_and_of_state_stay_in_their_folder() -> Checked {
 }
 
 #[test]
-fn state_is_read_as_it_was_last_written() -> Checked {
+fn state_is_read_as_last_written() -> Checked {
     let place = Place::new()?;
     assert_eq!(place.tenant.state("quota")?, None);
     let lock = place.lock()?;
@@ -93,14 +94,14 @@ fn state_is_read_as_it_was_last_written() -> Checked {
 
 #[cfg(unix)]
 #[test]
-fn the_disk_says_what_is_left() -> Checked {
+fn the_free_bytes_of_the_disk_are_reported() -> Checked {
     let place = Place::new()?;
     assert!(place.lock()?.downloads()?.free_bytes().is_some_and(|free| free > 0));
     Ok(())
 }
 
 #[test]
-fn the_owner_of_the_lock_is_told_without_taking_it() -> Checked {
+fn the_owner_of_the_lock_is_reported_without_taking_it() -> Checked {
     let place = Place::new()?;
     assert_eq!(place.tenant.lock_owner()?, None);
     assert!(!place.path("lock").exists(), "asking makes nothing");

@@ -1,4 +1,4 @@
-//! Rows that go from generations that are published already, and what a crash or an old copy leaves.
+//! Removal of rows from published generations, and recovery from crashes and restored copies.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,14 +15,14 @@ use crate::support::{
     installations, write,
 };
 
-/// Everything but one device, and nothing in another type.
+/// Everything except one device, and nothing in another type.
 fn without(key: &'static str) -> impl Fn(&Table, &RecordBatch) -> Option<RecordBatch> {
     move |table, batch| {
         if table.name != "nexthink_device" {
             return None;
         }
         let keys = batch.column(0).as_string::<i32>();
-        let kept: Vec<&str> = keys.iter().flatten().filter(|it| *it != key).collect();
+        let kept: Vec<&str> = keys.iter().flatten().filter(|other| *other != key).collect();
         (kept.len() < batch.num_rows()).then(|| device_batch(&kept))
     }
 }
@@ -81,7 +81,7 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 #[test]
-fn rows_go_from_every_generation_and_nothing_else_changes() -> Checked {
+fn rows_are_removed_from_every_generation_and_nothing_else_changes() -> Checked {
     let place = two_generations()?;
     let other = format!(
         "generations/{FIRST}/relationships/nexthink_device_installed_package/part-00000.parquet"
@@ -90,24 +90,28 @@ fn rows_go_from_every_generation_and_nothing_else_changes() -> Checked {
     let lock = place.lock()?;
     lock.set_erasures(&ids(&["e-1"]))?;
     let done = cleanse(&lock, "a")?;
-    let counts: Vec<_> = done.iter().map(|it| (it.generation.as_str(), &it.tables[..])).collect();
+    let counts: Vec<_> =
+        done.iter().map(|cleansed| (cleansed.generation.as_str(), &cleansed.tables[..])).collect();
     let one = [("nexthink_device".to_owned(), 1)];
     assert_eq!(counts, [(SECOND, &one[..]), (FIRST, &one[..])]);
     assert_eq!(keys(&place, FIRST)?, ["b"]);
     assert_eq!(keys(&place, SECOND)?, ["b", "c"]);
-    assert_eq!(place.tenant.current()?.map(|it| it.id().to_string()).as_deref(), Some(SECOND));
+    assert_eq!(
+        place.tenant.current()?.map(|generation| generation.id().to_string()).as_deref(),
+        Some(SECOND)
+    );
     assert_eq!(fs::read(place.path(&other))?, before);
     for id in [FIRST, SECOND] {
         let folder = place.path(&format!("generations/{id}/entities/nexthink_device"));
         assert_eq!(fs::read_dir(folder)?.count(), 1, "the old file has gone");
     }
-    // Nothing is left to do, and doing it again does no harm.
-    assert!(cleanse(&lock, "a")?.iter().all(|it| it.tables.is_empty()));
+    // Nothing is left to do, and repeating it does no harm.
+    assert!(cleanse(&lock, "a")?.iter().all(|cleansed| cleansed.tables.is_empty()));
     Ok(())
 }
 
 #[test]
-fn an_interrupted_erasure_serves_nothing_until_it_is_done() -> Checked {
+fn an_interrupted_erasure_closes_everything_until_it_is_finished() -> Checked {
     let place = two_generations()?;
     let lock = place.lock()?;
     lock.set_erasures(&ids(&["e-1"]))?;
@@ -128,7 +132,7 @@ fn an_interrupted_erasure_serves_nothing_until_it_is_done() -> Checked {
 }
 
 #[test]
-fn an_older_copy_that_is_put_back_is_not_served_before_it_is_cleansed() -> Checked {
+fn a_restored_older_copy_is_closed_until_it_is_cleansed() -> Checked {
     let place = two_generations()?;
     let (kept, backup) = (place.path(&format!("generations/{SECOND}")), place.path("../../backup"));
     copy(&kept, &backup)?;
@@ -146,7 +150,7 @@ fn an_older_copy_that_is_put_back_is_not_served_before_it_is_cleansed() -> Check
 }
 
 #[test]
-fn a_lifted_erasure_asks_nothing_of_a_generation() -> Checked {
+fn a_lifted_erasure_requires_nothing_of_a_generation() -> Checked {
     let place = two_generations()?;
     let lock = place.lock()?;
     lock.set_erasures(&ids(&["e-1", "e-2"]))?;
@@ -181,7 +185,7 @@ fn a_damaged_generation_stays_closed_until_it_is_removed_by_name() -> Checked {
         let lock = place.lock()?;
         lock.set_erasures(&ids(&["e-1"]))?;
         let done = cleanse(&lock, "a")?;
-        assert_eq!(done.iter().filter(|it| it.damaged).count(), 1, "{broken}");
+        assert_eq!(done.iter().filter(|cleansed| cleansed.damaged).count(), 1, "{broken}");
         assert_eq!(keys(&place, SECOND)?, ["b", "c"], "the others are cleansed");
         assert!(folder.exists() && place.tenant.generation(&FIRST.parse()?).is_err());
         let damaged = place.tenant.damaged_generations()?;
@@ -194,7 +198,7 @@ fn a_damaged_generation_stays_closed_until_it_is_removed_by_name() -> Checked {
 }
 
 #[test]
-fn the_published_generation_is_not_removed_though_it_is_damaged() -> Checked {
+fn a_damaged_published_generation_is_not_removed() -> Checked {
     let place = two_generations()?;
     fs::write(place.path(&format!("generations/{SECOND}/manifest.json")), "{")?;
     let lock = place.lock()?;

@@ -1,4 +1,4 @@
-//! Events: appended whole or not at all, each once, by day, and gone when they are too old.
+//! Events: appended completely or not at all, each once, by day, and removed when they expire.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,11 +23,12 @@ struct Place {
 }
 
 impl Place {
-    fn new() -> Place {
+    fn new() -> Self {
         let folder = TempDir::new().expect("a folder can be made");
         let store = Store::open(Location::Folder(folder.path().to_owned())).expect("a folder");
-        let lock = store.tenant("acme").and_then(|it| it.lock("a test")).expect("it is free");
-        Place { folder, lock }
+        let lock =
+            store.tenant("acme").and_then(|tenant| tenant.lock("a test")).expect("it is free");
+        Self { folder, lock }
     }
 
     fn appender(&self) -> EventAppender {
@@ -44,7 +45,7 @@ impl Place {
         self.folder.path().join("acme/events/audit")
     }
 
-    /// Key and time of every event, by what the state lists.
+    /// The key and time of every event in the listed files.
     fn events(&self) -> Vec<(String, i64)> {
         let log = self.lock.tenant().events("audit").expect("the log is whole");
         let mut events = Vec::new();
@@ -59,7 +60,7 @@ impl Place {
     }
 }
 
-/// The day of a time within the months that these tests are about.
+/// The day of a time within the months of these tests.
 fn day(ms: i64) -> String {
     let month_lengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let mut day = (ms - START_MS) / DAY_MS;
@@ -72,7 +73,7 @@ fn day(ms: i64) -> String {
     unreachable!("not within a year")
 }
 
-/// Appends events that have a time of their own.
+/// Appends events with their own times.
 fn append(appender: &mut EventAppender, events: &[(&str, i64)]) {
     for (key, ms) in events {
         append_one(appender, key, *ms, Some(*ms));
@@ -103,7 +104,7 @@ fn parquet_files(folder: &Path) -> BTreeSet<PathBuf> {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             files.extend(parquet_files(&path));
-        } else if path.extension().is_some_and(|it| it == "parquet") {
+        } else if path.extension().is_some_and(|extension| extension == "parquet") {
             files.insert(path);
         }
     }
@@ -111,7 +112,7 @@ fn parquet_files(folder: &Path) -> BTreeSet<PathBuf> {
 }
 
 #[test]
-fn an_event_is_kept_once_however_often_it_comes() {
+fn an_event_is_stored_once_however_often_it_comes() {
     let place = Place::new();
     for run in 0..3 {
         let mut appender = place.appender();
@@ -126,13 +127,13 @@ fn an_event_is_kept_once_however_often_it_comes() {
 }
 
 #[test]
-fn what_was_not_committed_counts_for_nothing_and_is_removed() {
+fn uncommitted_events_do_not_count_and_are_removed() {
     let place = Place::new();
     let mut appender = place.appender();
     append(&mut appender, &[("a", START_MS)]);
     appender.commit(json!(1)).expect("it is committed");
     append(&mut appender, &[("b", START_MS)]);
-    // Killed in the midst of a commit: one file is in its place, and the state does not list it.
+    // Killed during a commit: one file is in its place, and the state does not list it.
     drop(appender);
     let stray = place.log_folder().join("date=2026-01-01/part-00000099.parquet");
     fs::copy(parquet_files(&place.log_folder()).first().expect("a file"), &stray).expect("copied");
@@ -150,7 +151,7 @@ fn what_was_not_committed_counts_for_nothing_and_is_removed() {
 }
 
 #[test]
-fn days_that_come_in_any_order_are_each_kept_once() {
+fn days_in_any_order_are_each_stored_once() {
     let place = Place::new();
     let mut appender = place.appender();
     let key = |i: i64| format!("key-{i}");
@@ -168,7 +169,7 @@ fn days_that_come_in_any_order_are_each_kept_once() {
 }
 
 #[test]
-fn an_event_whose_time_is_a_guess_is_known_again_a_day_off_and_no_further() {
+fn an_event_with_a_guessed_time_is_recognized_a_day_off_and_no_further() {
     let place = Place::new();
     let days = [5, 4, 6, 9];
     for is_again in [false, true] {
@@ -186,11 +187,11 @@ fn an_event_whose_time_is_a_guess_is_known_again_a_day_off_and_no_further() {
 }
 
 #[test]
-fn events_of_many_hours_are_known_again_before_and_after_they_count() {
+fn events_of_many_hours_are_recognized_before_and_after_their_commit() {
     let place = Place::new();
     let mut appender = place.appender();
     let keys: Vec<String> = (0..100).map(|i| format!("key-{i}")).collect();
-    // Engines one after the other: each goes through all the hours again.
+    // Engines one after the other: each covers all the hours again.
     let all = |appender: &mut EventAppender| {
         for (i, key) in (0_i64..).zip(&keys) {
             append(appender, &[(key, START_MS + i * 17 % 100 * 1_700_000)]);
@@ -214,7 +215,7 @@ fn events_of_many_hours_are_known_again_before_and_after_they_count() {
 fn after_181_days_nothing_older_than_180_days_is_in_any_file() {
     let place = Place::new();
     let mut stored_hours = 0;
-    // A run a day, and on the last day one an hour, which makes a day of many files.
+    // One run a day, and on the last day one an hour, which makes a day of many files.
     let hours = (1..=181 * 24_i64).filter(|hour| hour % 24 == 0 || *hour > 180 * 24);
     for hour in hours {
         let mut appender = place.appender();
@@ -230,7 +231,7 @@ fn after_181_days_nothing_older_than_180_days_is_in_any_file() {
     let events = place.events();
     let oldest = events.iter().map(|(_, ms)| *ms).min().expect("there are events");
     assert_eq!(oldest, now_ms - 180 * DAY_MS);
-    // Nothing was removed early either, and no file but the listed ones is there.
+    // Nothing was removed too early either, and only listed files exist.
     assert_eq!(events.len(), 180 * 48);
     let log = place.lock.tenant().events("audit").expect("the log is whole");
     let listed: BTreeSet<PathBuf> =
@@ -241,7 +242,7 @@ fn after_181_days_nothing_older_than_180_days_is_in_any_file() {
 }
 
 #[test]
-fn a_state_that_cannot_be_right_is_refused() {
+fn an_inconsistent_state_is_rejected() {
     for (text, expected) in [
         ("{", "is not the state of a log of events"),
         ("{\"format_version\": 2}", "have format version 2"),
@@ -263,7 +264,7 @@ fn a_state_that_cannot_be_right_is_refused() {
 #[test]
 fn events_that_have_not_been_through_an_erasure_are_not_opened() {
     let place = Place::new();
-    let ids = |ids: &[&str]| ids.iter().map(|it| (*it).to_owned()).collect::<BTreeSet<String>>();
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<String>>();
     let open = || place.lock.tenant().events("audit");
     place.lock.set_erasures(&ids(&["e-1"])).expect("there is room");
     assert!(open().is_ok(), "a log without events shows nobody");
@@ -286,7 +287,7 @@ fn events_that_have_not_been_through_an_erasure_are_not_opened() {
 }
 
 #[test]
-fn j7_a_damaged_file_of_events_is_not_read_not_even_for_its_keys() {
+fn j7_a_damaged_file_of_events_is_not_read_even_for_its_keys() {
     let place = Place::new();
     let mut appender = place.appender();
     append(&mut appender, &[("a", START_MS)]);

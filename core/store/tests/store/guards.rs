@@ -1,4 +1,4 @@
-//! Who may write, where, and under which names.
+//! Locks, locations and names.
 
 use std::fs;
 
@@ -27,7 +27,7 @@ fn a_second_run_is_told_who_holds_the_lock() -> Checked {
 }
 
 #[test]
-fn reading_makes_no_folders() -> Checked {
+fn reading_creates_no_folders() -> Checked {
     let place = Place::new()?;
     assert!(place.tenant.current()?.is_none());
     assert!(place.tenant.history()?.is_empty());
@@ -66,7 +66,7 @@ fn attachments_stay_in_their_folder() -> Checked {
 }
 
 #[test]
-fn tables_that_contradict_themselves_are_refused() -> Checked {
+fn contradictory_declarations_are_rejected() -> Checked {
     let place = Place::new()?;
     let staging = place.lock()?.stage(GenerationId::parse(FIRST)?)?;
     let mut unnamed = devices();
@@ -88,7 +88,7 @@ fn tables_that_contradict_themselves_are_refused() -> Checked {
 }
 
 #[test]
-fn rows_of_another_shape_are_refused_without_showing_them() -> Checked {
+fn rows_of_another_schema_are_rejected_without_showing_them() -> Checked {
     let place = Place::new()?;
     let staging = place.lock()?.stage(GenerationId::parse(FIRST)?)?;
     let mut writer = staging.table(devices())?;
@@ -100,7 +100,7 @@ fn rows_of_another_shape_are_refused_without_showing_them() -> Checked {
 }
 
 #[test]
-fn a_pointer_that_holds_no_id_is_an_error_and_not_an_empty_store() -> Checked {
+fn a_pointer_without_an_id_is_an_error_and_not_an_empty_store() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "a")?;
     fs::write(place.path("CURRENT"), "../../elsewhere\n")?;
@@ -111,7 +111,7 @@ fn a_pointer_that_holds_no_id_is_an_error_and_not_an_empty_store() -> Checked {
 }
 
 #[test]
-fn a_store_lies_where_its_address_says() -> Checked {
+fn a_store_is_at_its_address() -> Checked {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("with space");
     let address = url::Url::from_file_path(&path).map_err(|()| "not absolute")?;
@@ -123,7 +123,7 @@ fn a_store_lies_where_its_address_says() -> Checked {
 
 #[cfg(unix)]
 #[test]
-fn folders_and_files_are_for_the_owner_only() -> Checked {
+fn folders_and_files_are_private_to_their_owner() -> Checked {
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
 
@@ -157,7 +157,7 @@ fn folders_and_files_are_for_the_owner_only() -> Checked {
 
 #[cfg(unix)]
 #[test]
-fn j16_a_store_that_others_may_change_is_refused_with_what_to_do() -> Checked {
+fn j16_a_store_that_others_may_change_is_rejected_with_the_remedy() -> Checked {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     let place = Place::new()?;
     place.publish(FIRST, "a")?;

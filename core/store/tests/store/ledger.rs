@@ -1,4 +1,4 @@
-//! The ledger on a disk: crashes, several writers, entries that have become too old.
+//! The ledger on a disk: crashes, concurrent writers, expired entries.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use core_store::LedgerHead;
 use crate::support::{Checked, FIRST, Place, deed};
 
 #[test]
-fn entries_follow_each_other_and_are_for_the_owner_only() -> Checked {
+fn entries_form_a_chain_in_a_private_file() -> Checked {
     let place = Place::new()?;
     let ledger = place.tenant.ledger();
     assert_eq!(ledger.head()?, None);
@@ -17,7 +17,7 @@ fn entries_follow_each_other_and_are_for_the_owner_only() -> Checked {
     assert_eq!((first.sequence, second.sequence), (1, 2));
     assert_eq!(ledger.head()?, Some(second.clone()));
     assert_eq!(ledger.verify(&[first, second])?.findings, []);
-    let events: Vec<String> = ledger.entries()?.into_iter().map(|it| it.deed.event).collect();
+    let events: Vec<String> = ledger.entries()?.into_iter().map(|entry| entry.deed.event).collect();
     assert_eq!(events, ["run", "query"]);
     #[cfg(unix)]
     {
@@ -29,22 +29,23 @@ fn entries_follow_each_other_and_are_for_the_owner_only() -> Checked {
 }
 
 #[test]
-fn a_line_cut_off_anywhere_is_repaired_and_that_is_recorded() -> Checked {
+fn a_line_truncated_anywhere_is_repaired_and_the_repair_is_recorded() -> Checked {
     let place = Place::new()?;
     let ledger = place.tenant.ledger();
     ledger.append(&deed("run"))?;
     ledger.append(&deed("query"))?;
     let path = place.path("ledger/entries.ndjson");
     let whole = fs::read(&path)?;
-    let second = whole.iter().position(|it| *it == b'\n').ok_or("there are two lines")? + 1;
+    let second = whole.iter().position(|byte| *byte == b'\n').ok_or("there are two lines")? + 1;
     for length in second + 1..whole.len() {
         fs::write(&path, &whole[..length])?;
         assert_eq!(ledger.verify(&[])?.findings.len(), 1 + usize::from(length < whole.len() - 1));
         ledger.append(&deed("run"))?;
         let verification = ledger.verify(&[])?;
         assert_eq!(verification.findings, [], "cut at {length}");
-        let events: Vec<String> = ledger.entries()?.into_iter().map(|it| it.deed.event).collect();
-        // What lacks nothing but its line end was written.
+        let events: Vec<String> =
+            ledger.entries()?.into_iter().map(|entry| entry.deed.event).collect();
+        // A line that lacks only its line end counts as written.
         let is_kept = length == whole.len() - 1;
         let expected: &[&str] =
             if is_kept { &["run", "query", "repair", "run"] } else { &["run", "repair", "run"] };
@@ -54,7 +55,7 @@ fn a_line_cut_off_anywhere_is_repaired_and_that_is_recorded() -> Checked {
 }
 
 #[test]
-fn a_first_line_cut_off_is_repaired_too() -> Checked {
+fn a_truncated_first_line_is_repaired_too() -> Checked {
     let place = Place::new()?;
     let ledger = place.tenant.ledger();
     ledger.append(&deed("run"))?;
@@ -67,7 +68,7 @@ fn a_first_line_cut_off_is_repaired_too() -> Checked {
 }
 
 #[test]
-fn damage_stays_visible_and_does_not_stop_the_work() -> Checked {
+fn damage_stays_visible_and_does_not_prevent_appends() -> Checked {
     let place = Place::new()?;
     let ledger = place.tenant.ledger();
     ledger.append(&deed("run"))?;
@@ -84,7 +85,7 @@ fn damage_stays_visible_and_does_not_stop_the_work() -> Checked {
 }
 
 #[test]
-fn many_writers_at_once_make_one_chain() -> Checked {
+fn concurrent_writers_make_one_chain() -> Checked {
     let place = Place::new()?;
     let ledger = place.tenant.ledger();
     std::thread::scope(|scope| {
@@ -98,7 +99,7 @@ fn many_writers_at_once_make_one_chain() -> Checked {
 }
 
 #[test]
-fn what_is_left_of_a_trimmed_ledger_can_be_verified() -> Checked {
+fn a_trimmed_ledger_can_be_verified() -> Checked {
     let place = Place::new()?;
     let ledger = place.tenant.ledger();
     let heads: Vec<LedgerHead> =
@@ -106,12 +107,12 @@ fn what_is_left_of_a_trimmed_ledger_can_be_verified() -> Checked {
     assert_eq!(ledger.trim(0, &deed("retention"))?, None);
     let trimmed = ledger.trim(4, &deed("retention"))?.ok_or("four entries go")?;
     assert_eq!((trimmed.removed, trimmed.head.sequence), (4, 11));
-    assert_eq!(ledger.entries()?.first().map(|it| it.sequence), Some(5));
+    assert_eq!(ledger.entries()?.first().map(|entry| entry.sequence), Some(5));
     ledger.append(&deed("run"))?;
     let verification = ledger.verify(&heads)?;
     assert_eq!(verification.findings, []);
     assert_eq!((verification.known_found, verification.known_expired), (7, 3));
-    // Once more, which takes away the first checkpoint too.
+    // Once more, which removes the first checkpoint too.
     ledger.trim(11, &deed("retention"))?;
     assert_eq!(ledger.verify(&heads)?.findings, []);
     Ok(())

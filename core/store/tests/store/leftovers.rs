@@ -1,4 +1,4 @@
-//! What killed processes leave is removed by whoever takes the lock next.
+//! The next process that takes the lock removes the leftovers of killed ones.
 
 use std::fs;
 
@@ -11,11 +11,12 @@ fn ids(place: &Place) -> Result<Vec<String>, StoreError> {
 }
 
 #[test]
-fn n1_n3_files_that_no_manifest_names_are_removed_from_every_generation() -> Checked {
+fn n1_n3_files_that_no_manifest_lists_are_removed_from_every_generation() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "old")?;
     place.publish(SECOND, "new")?;
-    // What an erasure leaves that is killed before it removes a replaced table, or a replaced manifest.
+    // The leftovers of an erasure that is killed before it removes a replaced table, or a replaced
+    // manifest.
     let left = [FIRST, SECOND].map(|id| {
         ["entities/nexthink_device/part-00007.parquet", "manifest.json.new-1-0"]
             .map(|name| place.path(&format!("generations/{id}/{name}")))
@@ -23,7 +24,7 @@ fn n1_n3_files_that_no_manifest_names_are_removed_from_every_generation() -> Che
     for path in left.as_flattened() {
         fs::write(path, "somebody who was erased")?;
     }
-    // An erasure that is not finished hides the generations, but not what is left in them.
+    // An unfinished erasure hides the generations, but not their leftovers.
     fs::write(place.path("erasures.json"), "[\"e-1\"]")?;
     place.lock()?;
     for path in left.as_flattened() {
@@ -37,7 +38,7 @@ fn n1_n3_files_that_no_manifest_names_are_removed_from_every_generation() -> Che
 }
 
 #[test]
-fn a_generation_with_a_manifest_that_cannot_be_read_keeps_its_files() -> Checked {
+fn a_generation_with_an_unreadable_manifest_keeps_its_files() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "old")?;
     place.publish(SECOND, "new")?;
@@ -49,7 +50,7 @@ fn a_generation_with_a_manifest_that_cannot_be_read_keeps_its_files() -> Checked
 }
 
 #[test]
-fn n1_what_a_first_run_did_not_publish_does_not_stay_in_the_history() -> Checked {
+fn n1_an_unpublished_first_generation_does_not_stay_in_the_history() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "never published")?;
     fs::remove_file(place.path("CURRENT"))?;
@@ -62,7 +63,7 @@ fn n1_what_a_first_run_did_not_publish_does_not_stay_in_the_history() -> Checked
 }
 
 #[test]
-fn n1_a_generation_that_was_never_published_is_told_of_before_it_is_removed() -> Checked {
+fn n1_an_unpublished_generation_is_reported_before_it_is_removed() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "published")?;
     place.publish(SECOND, "killed before it was published")?;
@@ -82,7 +83,7 @@ fn n1_a_generation_that_was_never_published_is_told_of_before_it_is_removed() ->
 }
 
 #[test]
-fn a_lost_pointer_costs_no_generation() -> Checked {
+fn a_lost_pointer_removes_no_generation() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "a")?;
     place.publish(SECOND, "b")?;

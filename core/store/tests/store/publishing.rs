@@ -1,4 +1,4 @@
-//! What is published can be read back, and the same rows give the same bytes.
+//! Published data can be read back, and the same rows give the same bytes.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -55,7 +55,7 @@ fn a_published_generation_is_current_and_reads_back() -> Checked {
 }
 
 #[test]
-fn the_manifest_is_text_that_says_what_is_where() -> Checked {
+fn the_manifest_is_text_with_the_location_of_everything() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "a")?;
     let text = fs::read_to_string(place.path(&format!("generations/{FIRST}/manifest.json")))?;
@@ -107,7 +107,7 @@ fn written(batches: &[RecordBatch]) -> Result<(Vec<u8>, String), Box<dyn Error>>
 }
 
 #[test]
-fn the_same_rows_give_the_same_bytes_in_whatever_batches() -> Checked {
+fn the_same_rows_give_the_same_bytes_in_any_batches() -> Checked {
     // Enough rows for several pages and two row groups.
     let pairs: Vec<_> = (0..150_000)
         .map(|n| (format!("device-{}", n / 50), format!("package-{}", n % 97)))
@@ -174,7 +174,7 @@ fn a_reader_keeps_its_generation_while_the_next_is_published() -> Checked {
     Ok(())
 }
 
-/// Why a draft with what `tables` returns is refused.
+/// The reason why a draft with the tables that `tables` returns is rejected.
 fn refusal(
     place: &Place,
     tables: impl Fn(&Staging) -> Result<Vec<Table>, StoreError>,
@@ -210,7 +210,7 @@ fn a_draft_must_list_exactly_what_was_written() -> Checked {
 }
 
 #[test]
-fn j11_a_reader_sees_one_whole_generation_while_others_are_published() -> Checked {
+fn j11_a_reader_sees_one_complete_generation_while_others_are_published() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "key 0")?;
     let done = std::sync::atomic::AtomicBool::new(false);

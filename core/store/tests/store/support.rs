@@ -1,4 +1,4 @@
-//! A small invented estate, and the steps that publish it.
+//! A small invented estate, and its publication.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub(crate) const FIRST: &str = "01JN7Z1M80000000000000000A";
 pub(crate) const SECOND: &str = "01JN9Y1M80000000000000000B";
 pub(crate) const THIRD: &str = "01JNBX1M80000000000000000C";
 
-/// A store of its own, removed afterwards.
+/// A temporary store.
 pub(crate) struct Place {
     folder: TempDir,
     pub(crate) store: Store,
@@ -52,7 +52,7 @@ impl Place {
     }
 }
 
-/// Something for the ledger.
+/// A record for the ledger.
 pub(crate) fn deed(event: &str) -> Deed {
     Deed {
         at: "2026-03-01T08:00:00Z".to_owned(),

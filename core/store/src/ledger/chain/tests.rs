@@ -1,4 +1,4 @@
-//! What a change to a ledger looks like: every one of more than a thousand is found.
+//! Tampering with a ledger: each of more than a thousand changes is found.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn deed(number: u64) -> Deed {
     }
 }
 
-/// The lines of a ledger, each with its line end, and the last one's place.
+/// The lines of a ledger, each with its line end, and the head of the last one.
 fn ledger(after: Option<LedgerHead>, entries: u64) -> (Vec<Vec<u8>>, LedgerHead) {
     let mut head = after;
     let mut lines = Vec::new();
@@ -33,7 +33,7 @@ fn findings(lines: &[Vec<u8>], known: &[LedgerHead]) -> Vec<LedgerFinding> {
 }
 
 #[test]
-fn a_whole_ledger_has_no_findings_and_a_head() {
+fn an_intact_ledger_has_no_findings_and_a_head() {
     let (lines, head) = ledger(None, ENTRIES);
     let verification = verify(&lines.concat(), std::slice::from_ref(&head));
     assert_eq!(verification.findings, []);
@@ -44,7 +44,7 @@ fn a_whole_ledger_has_no_findings_and_a_head() {
 }
 
 #[test]
-fn an_entry_is_read_as_it_was_written() {
+fn an_entry_round_trips() {
     let (lines, _) = ledger(None, 3);
     let line = lines[2].strip_suffix(b"\n").expect("a line has an end");
     let entry = unseal(line).expect("it is whole");
@@ -57,7 +57,7 @@ fn more_than_a_thousand_changes_of_one_line_are_all_found() {
     let known = [head];
     let mut changes = 0;
     for line in 0..lines.len() {
-        // One bit of a byte anywhere in the line, the line end included.
+        // One bit of a byte anywhere in the line, including the line end.
         for place in (0..lines[line].len()).step_by(7).chain([lines[line].len() - 1]) {
             let mut damaged = lines.clone();
             damaged[line][place] ^= 1;
@@ -69,7 +69,7 @@ fn more_than_a_thousand_changes_of_one_line_are_all_found() {
 }
 
 #[test]
-fn every_cut_copy_and_other_order_is_found() {
+fn every_deletion_duplication_and_reordering_is_found() {
     let (lines, head) = ledger(None, ENTRIES);
     let known = [head];
     let mut changes = 0;
@@ -90,13 +90,13 @@ fn every_cut_copy_and_other_order_is_found() {
         }
         changes += 4;
     }
-    // The last line cut off leaves the whole ledger but for the known head.
+    // Without its last line the ledger is intact except for the known head.
     assert_eq!(findings(&lines[..lines.len() - 1], &[]), []);
     assert!(changes > 900, "{changes}");
 }
 
 #[test]
-fn a_ledger_made_anew_is_found_by_a_head_kept_elsewhere() {
+fn a_replaced_ledger_is_found_by_a_head_kept_elsewhere() {
     let (_, head) = ledger(None, ENTRIES);
     let start = LedgerHead { sequence: 1, hash: "0".repeat(64) };
     let (forged, _) = ledger(Some(start), ENTRIES - 1);
@@ -109,7 +109,7 @@ fn a_ledger_made_anew_is_found_by_a_head_kept_elsewhere() {
 }
 
 #[test]
-fn entries_may_go_only_if_a_checkpoint_accounts_for_them() {
+fn entries_may_be_removed_only_if_a_checkpoint_accounts_for_them() {
     let (mut lines, head) = ledger(None, 10);
     let entry = |line: &Vec<u8>| unseal(&line[..line.len() - 1]).expect("it is whole");
     let through = entry(&lines[5]).head();
@@ -125,10 +125,10 @@ fn entries_may_go_only_if_a_checkpoint_accounts_for_them() {
 }
 
 #[test]
-fn a_damaged_line_stays_visible_while_the_ledger_goes_on() {
+fn a_damaged_line_stays_visible_while_entries_are_appended() {
     let (mut lines, _) = ledger(None, 3);
     lines[2] = b"overwritten\n".to_vec();
-    let (head, is_whole) = head_of(b"overwritten", 3);
+    let (head, is_whole) = head_after(b"overwritten", 3);
     assert!(!is_whole);
     lines.push(seal(Some(&head), &deed(4)).0);
     let reason = "is not an entry".to_owned();
@@ -136,7 +136,7 @@ fn a_damaged_line_stays_visible_while_the_ledger_goes_on() {
 }
 
 #[test]
-fn heads_are_a_number_and_a_hash() {
+fn a_head_is_a_number_and_a_hash() {
     let hash = "0a".repeat(32);
     assert!(LedgerHead::parse(&format!("12:{hash}")).is_some());
     for text in ["", "12", "12:", "0:", &hash, &format!("0:{hash}"), &format!("12:{}", &hash[1..])]

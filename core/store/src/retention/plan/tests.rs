@@ -1,4 +1,4 @@
-//! Four hundred days with clocks that go wrong, against what was really made when.
+//! Four hundred days with clocks that go wrong, compared with the real ages.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn id_at(time_ms: u64, last: char) -> GenerationId {
     GenerationId::parse(&format!("{time}000000000000000{last}")).expect("made of digits")
 }
 
-/// What there is, with the time at which it was really made.
+/// The items, with the real times of their creation.
 struct Made {
     item: Item,
     really_ms: u64,
@@ -25,12 +25,13 @@ fn make(kind: ItemKind, name: String, own_ms: u64, really_ms: u64) -> Made {
     Made { item: Item { kind, name, own_ms, is_whole: true }, really_ms }
 }
 
-/// A window, in milliseconds. Every generation is kept to its end, so that there is one to compare with.
+/// A period, in milliseconds. Every generation is kept to its end, so that there is only one to
+/// compare with.
 fn window(windows: &Windows, kind: ItemKind) -> u64 {
     window_ms(windows, kind).unwrap_or(windows.generations.keep_days * DAY_MS)
 }
 
-/// How wrong the clock is on a day: thirty hours behind, ten years ahead, two years behind.
+/// The error of the clock on a day: thirty hours behind, ten years ahead, two years behind.
 fn clock(day: u64, really_ms: u64) -> u64 {
     match day {
         60 => really_ms - HOUR_MS * 30,
@@ -41,7 +42,7 @@ fn clock(day: u64, really_ms: u64) -> u64 {
 }
 
 #[test]
-fn j15_nothing_is_kept_a_day_too_long_or_removed_early_whatever_the_clock_does() {
+fn j15_no_clock_error_keeps_an_item_a_day_too_long_or_removes_it_early() {
     let generations = RetentionPolicy { keep_days: 90, keep_all_days: 90 };
     let windows = Windows { generations, ..Windows::default() };
     let mut state = RetentionState::default();
@@ -61,20 +62,20 @@ fn j15_nothing_is_kept_a_day_too_long_or_removed_early_whatever_the_clock_does()
             there.push(make(kind, format!("{folder}/{day}"), now_ms, really_ms));
         }
 
-        let items: Vec<Item> = there.iter().map(|it| it.item.clone()).collect();
+        let items: Vec<Item> = there.iter().map(|made| made.item.clone()).collect();
         let retention = Retention { windows: &windows, pinned: &[], now_ms, accept_clock: false };
         let plan = plan(state, &items, Some(&current), None, retention);
         state = plan.state;
         refused += u64::from(plan.clock != ClockVerdict::Steady);
         removed += plan.removals.len();
-        let gone: Vec<&str> = plan.removals.iter().map(|it| it.name.as_str()).collect();
-        for made in there.iter().filter(|it| gone.contains(&it.item.name.as_str())) {
+        let gone: Vec<&str> = plan.removals.iter().map(|removal| removal.name.as_str()).collect();
+        for made in there.iter().filter(|made| gone.contains(&made.item.name.as_str())) {
             let age = really_ms.saturating_sub(made.really_ms);
             let window = window(&windows, made.item.kind);
             assert!(age > window, "day {day}: {} went early", made.item.name);
         }
         there.retain(|made| !gone.contains(&made.item.name.as_str()));
-        // A clock that is known to be wrong removes nothing; the first good day makes up for it.
+        // A clock that is known to be wrong removes nothing; the first good day catches up.
         if plan.clock == ClockVerdict::Steady {
             for made in &there {
                 let age = really_ms.saturating_sub(made.really_ms);
@@ -89,7 +90,7 @@ fn j15_nothing_is_kept_a_day_too_long_or_removed_early_whatever_the_clock_does()
 }
 
 #[test]
-fn the_ledger_keeps_its_entries_for_the_window_and_a_day_at_most() {
+fn the_ledger_keeps_its_entries_for_the_period_and_a_day_at_most() {
     let windows = Windows { ledger_days: 30, ..Windows::default() };
     let mut state = RetentionState::default();
     let mut first = 1;
@@ -107,7 +108,8 @@ fn the_ledger_keeps_its_entries_for_the_window_and_a_day_at_most() {
         }
         if plan.clock == ClockVerdict::Steady {
             let day_of_first = (first - 1) / 3;
-            // The window, the day until the look that dates it, the day that it must be older.
+            // The period, the day until the observation that dates it, the day that it must be
+            // older.
             assert!(day - day_of_first <= 32, "day {day}: entry {first} is there still");
         }
     }

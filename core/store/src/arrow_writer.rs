@@ -1,8 +1,9 @@
-//! Writes a table of columns of any type, by the Parquet library's own writer.
+//! A Parquet writer for tables with columns of any type, on top of the Parquet library's own
+//! writer.
 //!
-//! The library makes a dictionary of each column that may have one. Where nearly every value differs,
-//! as in keys and names, it would hold a megabyte for each of them and then give up. So the first rows
-//! decide which columns get none.
+//! The library builds a dictionary for each column that may have one. If nearly every value
+//! differs, as in keys and names, it would buffer a megabyte per column and then give up. So the
+//! first rows decide which columns get no dictionary.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -17,21 +18,21 @@ use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
-/// Rows of the batches that reach the encoder. Fixed, because page limits are checked per batch.
+/// The number of rows in a batch for the encoder. Fixed, because page limits are checked per batch.
 const ROWS_PER_BATCH: usize = 8 * 1024;
-/// Rows of a row group: what one reader thread takes at a time, and what is held in memory.
+/// The number of rows in a row group: the unit of one reader thread, and the rows held in memory.
 const ROWS_PER_ROW_GROUP: usize = 4 * ROWS_PER_BATCH;
 
 /// Writes rows of any columns.
-pub(crate) struct PlainWriter<W: Write + Send> {
+pub(crate) struct ArrowTableWriter<W: Write + Send> {
     schema: SchemaRef,
     coalescer: BatchCoalescer,
-    /// What the library's writer is made of, until the first rows are here.
+    /// The inputs of the library's writer, until the first rows are here.
     waiting: Option<(W, WriterProperties)>,
     writer: Option<ArrowWriter<W>>,
 }
 
-impl<W: Write + Send> PlainWriter<W> {
+impl<W: Write + Send> ArrowTableWriter<W> {
     pub(crate) fn new(sink: W, schema: &SchemaRef, properties: WriterProperties) -> Self {
         let builder = properties.into_builder();
         let properties = builder.set_max_row_group_row_count(Some(ROWS_PER_ROW_GROUP)).build();
@@ -46,7 +47,7 @@ impl<W: Write + Send> PlainWriter<W> {
     /// Appends rows of the schema.
     pub(crate) fn write(&mut self, batch: RecordBatch) -> Result<(), ParquetError> {
         if batch.num_rows() == ROWS_PER_BATCH && self.coalescer.is_empty() {
-            // As it would come out again, after a copy of every value.
+            // The result would be equal, after a copy of every value.
             return self.encode(&batch);
         }
         self.coalescer.push_batch(batch)?;
@@ -73,23 +74,23 @@ impl<W: Write + Send> PlainWriter<W> {
         self.writer.as_mut().ok_or_else(not_started)?.write(batch)
     }
 
-    /// Starts the library's writer with what the first rows tell, if it is not.
+    /// Creates the library's writer, configured by the first rows, if it does not exist.
     fn start(&mut self, first: &RecordBatch) -> Result<(), ParquetError> {
         let Some((sink, properties)) = self.waiting.take() else { return Ok(()) };
-        let properties = without_vain_dictionaries(properties, first)?;
+        let properties = without_useless_dictionaries(properties, first)?;
         let schema = SchemaRef::clone(&self.schema);
         self.writer = Some(ArrowWriter::try_new(sink, schema, Some(properties))?);
         Ok(())
     }
 }
 
-/// For who goes on after an error.
+/// The error of a write after an error.
 fn not_started() -> ParquetError {
     ParquetError::General("the table could not be started".to_owned())
 }
 
-/// The properties with no dictionary for columns in which most values of these rows differ.
-fn without_vain_dictionaries(
+/// The properties without dictionaries for columns in which most of these values are distinct.
+fn without_useless_dictionaries(
     properties: WriterProperties,
     rows: &RecordBatch,
 ) -> Result<WriterProperties, ParquetError> {
@@ -98,31 +99,32 @@ fn without_vain_dictionaries(
     for leaf in parquet.columns() {
         // No table has structures, so a leaf is its column, or the items of its lists.
         let column = rows.column_by_name(&leaf.path().parts()[0]);
-        if column.is_some_and(|it| mostly_differ(it)) {
+        if column.is_some_and(|column| are_mostly_distinct(column)) {
             builder = builder.set_column_dictionary_enabled(leaf.path().clone(), false);
         }
     }
     Ok(builder.build())
 }
 
-/// Whether more than half of the values are there once only, or first.
-fn mostly_differ(column: &dyn Array) -> bool {
+/// Returns true if more than half of the values are distinct.
+fn are_mostly_distinct(column: &dyn Array) -> bool {
     let distinct = match column.data_type() {
         DataType::Utf8 => count_distinct(column.as_string::<i32>().iter().flatten()),
         DataType::Int64 => count_distinct(column.as_primitive::<Int64Type>().iter().flatten()),
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             count_distinct(column.as_primitive::<TimestampMillisecondType>().iter().flatten())
         }
-        DataType::List(_) => return mostly_differ(&items(column.as_list())),
+        DataType::List(_) => return are_mostly_distinct(&items(column.as_list())),
         _ => return false,
     };
     distinct > (column.len() - column.null_count()) / 2
 }
 
-/// The items of these lists alone: the rows may be a part of others.
+/// The items of only these lists: they may be a slice of a larger array.
 fn items(lists: &ListArray) -> ArrayRef {
     let offsets = lists.value_offsets();
-    let place = |it: Option<&i32>| it.and_then(|it| usize::try_from(*it).ok()).unwrap_or(0);
+    let place =
+        |offset: Option<&i32>| offset.and_then(|offset| usize::try_from(*offset).ok()).unwrap_or(0);
     let (start, end) = (place(offsets.first()), place(offsets.last()));
     lists.values().slice(start, end - start)
 }
@@ -142,22 +144,22 @@ mod tests {
 
     use super::*;
 
-    /// Rows of which the first two columns differ and the others repeat.
+    /// Rows with distinct values in the first two columns and repeated ones in the others.
     fn rows(range: std::ops::Range<i64>) -> RecordBatch {
         let texts =
-            |it: &dyn Fn(i64) -> String| StringArray::from_iter_values(range.clone().map(it));
-        let lists = range.clone().map(|it| Some([Some(it)]));
+            |text: &dyn Fn(i64) -> String| StringArray::from_iter_values(range.clone().map(text));
+        let lists = range.clone().map(|number| Some([Some(number)]));
         let columns: [(&str, ArrayRef); 4] = [
-            ("key", Arc::new(texts(&|it| format!("key {it}")))),
+            ("key", Arc::new(texts(&|number| format!("key {number}")))),
             ("lists", Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists))),
-            ("city", Arc::new(texts(&|it| format!("city {}", it % 100)))),
-            ("size", Arc::new(range.clone().map(|it| it % 10).collect::<Int64Array>())),
+            ("city", Arc::new(texts(&|number| format!("city {}", number % 100)))),
+            ("size", Arc::new(range.clone().map(|number| number % 10).collect::<Int64Array>())),
         ];
         RecordBatch::try_from_iter(columns).expect("the columns are equally long")
     }
 
     fn written(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Bytes {
-        let mut writer = PlainWriter::new(Vec::new(), schema, WriterProperties::default());
+        let mut writer = ArrowTableWriter::new(Vec::new(), schema, WriterProperties::default());
         for batch in batches {
             writer.write(batch).expect("memory takes everything");
         }
@@ -165,17 +167,20 @@ mod tests {
     }
 
     #[test]
-    fn columns_in_which_most_values_differ_get_no_dictionary() {
+    fn columns_with_mostly_distinct_values_get_no_dictionary() {
         let rows = rows(0..50_000);
         let file = written(rows.schema_ref(), vec![rows.clone()]);
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("it is Parquet");
         for group in reader.metadata().row_groups() {
             let columns = group.columns().iter();
-            let dictionaries = columns.map(|it| it.dictionary_page_offset().is_some());
+            let dictionaries = columns.map(|column| column.dictionary_page_offset().is_some());
             assert_eq!(dictionaries.collect::<Vec<_>>(), [false, false, true, true]);
         }
-        let read: Vec<RecordBatch> =
-            reader.build().expect("it is Parquet").map(|it| it.expect("it is whole")).collect();
+        let read: Vec<RecordBatch> = reader
+            .build()
+            .expect("it is Parquet")
+            .map(|batch| batch.expect("it is whole"))
+            .collect();
         let read = arrow_select::concat::concat_batches(rows.schema_ref(), &read);
         assert_eq!(read.expect("the same columns"), rows);
     }
@@ -186,13 +191,13 @@ mod tests {
         let expected = written(whole.schema_ref(), vec![whole.clone()]);
         for rows in [7_001, ROWS_PER_BATCH, 3 * ROWS_PER_BATCH] {
             let starts = (0..50_000).step_by(rows);
-            let pieces = starts.map(|it| whole.slice(it, rows.min(50_000 - it)));
+            let pieces = starts.map(|start| whole.slice(start, rows.min(50_000 - start)));
             assert!(written(whole.schema_ref(), pieces.collect()) == expected, "{rows} rows");
         }
     }
 
     #[test]
-    fn a_table_without_rows_is_a_table() {
+    fn an_empty_table_is_valid() {
         let schema: SchemaRef =
             Arc::new(Schema::new(vec![Field::new("key", DataType::Utf8, false)]));
         let reader = ParquetRecordBatchReaderBuilder::try_new(written(&schema, Vec::new()));
