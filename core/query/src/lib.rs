@@ -7,6 +7,7 @@ mod diff;
 mod error;
 mod events;
 mod format;
+mod functions;
 pub mod graph;
 mod history;
 mod j1ql;

@@ -27,7 +27,7 @@ use crate::j1ql;
 use crate::stored::{self, StoredTable};
 use crate::tables::{self, ContentKind, TableInfo};
 use crate::withheld::Withholding;
-use crate::{bounded, complexity, history, planning};
+use crate::{bounded, complexity, functions, history, planning};
 
 /// The part of the memory limit that one call of a function may return: its result is held beside what it
 /// was made from and what is made of it.
@@ -343,6 +343,7 @@ fn new_context(settings: QuerySettings) -> Result<SessionContext, DataFusionErro
         .with_disk_manager_builder(no_files)
         .build_arc()?;
     let context = SessionContext::new_with_config_rt(config, runtime);
+    functions::register(&context);
     bounded::bound_functions(&context, settings.memory_limit_bytes / FUNCTION_SHARE)?;
     Ok(context)
 }
