@@ -1,5 +1,6 @@
 //! The command line.
 
+mod ask;
 mod audit;
 mod destinations;
 mod diff;
@@ -19,6 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use core_query::Format;
 
+pub(crate) use self::ask::AskArguments;
 pub(crate) use self::audit::{AuditCommand, BackfillArguments, BackfillSource, TailArguments};
 pub(crate) use self::destinations::{
     DestinationName, DestroyArguments, EverythingArguments, ExportCommand, FolderArguments,
@@ -33,7 +35,7 @@ pub(crate) use self::privacy::{
     EraseArguments, KeyCommand, LedgerCommand, PrivacyCommand, RetentionArguments, RetrievalFormat,
     RetrieveArguments, SubjectArguments, SuppressionCommand,
 };
-pub(crate) use self::query::{Parameter, QueryArguments};
+pub(crate) use self::query::{Limits, QueryArguments, values};
 pub(crate) use self::rules::{
     FindingsCommand, FindingsListArguments, RulesCommand, RulesRunArguments, SeverityName,
     SilenceArguments, StateName,
@@ -62,9 +64,10 @@ impl Cli {
     /// The memory for a query, if this is the process that answers it.
     pub(crate) fn worker_memory_bytes(&self) -> Option<u64> {
         match &self.command {
-            Some(Command::Query(arguments)) if self.worker => {
-                Some(arguments.memory_limit_bytes() as u64)
-            }
+            Some(
+                Command::Query(QueryArguments { limits, .. })
+                | Command::Ask(AskArguments { limits, .. }),
+            ) if self.worker => Some(limits.memory_limit_bytes() as u64),
             Some(Command::Rules(RulesCommand::Evaluate { .. })) if self.worker => {
                 Some(crate::commands::RULES_MEMORY_BYTES)
             }
@@ -175,6 +178,16 @@ Examples:
 Names keep their case: osName, not osname. A table on a terminal is cut to its width; the other
 formats print everything.")]
     Query(QueryArguments),
+    /// Ask a saved question, or list the questions
+    #[command(after_help = "\
+Examples:
+  nexthink-graph ask
+  nexthink-graph ask --tag software
+  nexthink-graph ask silent-devices
+  nexthink-graph ask package-below-version --param package=Zoom --param version=6.0
+
+Files *.toml in the folder `questions` beside the configuration are your own questions.")]
+    Ask(AskArguments),
     /// Show an entity, its neighbors, alerts and history
     #[command(after_help = "\
 Examples:

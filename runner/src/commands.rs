@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 mod as_of;
+mod ask;
 mod audit;
 mod check;
 mod demo;
@@ -60,7 +61,14 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Docs { page, format, check }) => show::docs(page, format, check.as_deref()),
         Some(Command::Completions { shell }) => Ok(show::completions(shell)),
         Some(Command::Query(arguments)) if worker => query::query(&global, arguments).await,
-        Some(Command::Query(arguments)) => query::worker::run(&arguments).await,
+        Some(Command::Query(arguments)) => query::worker::run(&arguments.limits).await,
+        Some(Command::Ask(arguments)) if worker && arguments.question.is_some() => {
+            ask::ask(&global, &arguments).await
+        }
+        Some(Command::Ask(arguments)) if arguments.question.is_some() => {
+            query::worker::run(&arguments.limits).await
+        }
+        Some(Command::Ask(arguments)) => ask::list(&global, &arguments),
         Some(Command::Show(arguments)) => graph::show(&global, &arguments).await,
         Some(Command::Neighbors(arguments)) => graph::neighbors(&global, &arguments).await,
         Some(Command::Path(arguments)) => graph::path(&global, &arguments).await,

@@ -18,7 +18,7 @@ const RULES: [&str; 5] = [
 ];
 
 /// The queries of the questions, whose lines are indented below `query: |-`.
-fn questions() -> Vec<String> {
+pub(crate) fn questions() -> Vec<String> {
     let mut queries: Vec<String> = Vec::new();
     let mut indent = None;
     for line in QUESTIONS.lines() {

@@ -28,6 +28,7 @@ mod lock;
 mod parts;
 mod privacy;
 mod queries;
+mod questions;
 mod repetition;
 mod resuming;
 mod rules;

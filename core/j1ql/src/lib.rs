@@ -9,6 +9,7 @@ mod plan;
 mod sql;
 pub mod syntax;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 pub use self::diagnostic::{J1qlError, Span, Warning};
@@ -23,6 +24,8 @@ pub struct Compiled {
     pub sql: String,
     /// The tables that it reads.
     pub tables: BTreeSet<String>,
+    /// The parameters that it takes, by name.
+    pub parameters: BTreeSet<String>,
     /// What is remarkable about the query.
     pub warnings: Vec<Warning>,
 }
@@ -39,7 +42,8 @@ pub fn compile(
 ) -> Result<Compiled, J1qlError> {
     let (parsed, mut warnings) = parse(query)?;
     let plan = plan::Plan::new(&parsed, graph, &mut warnings)?;
-    let mut context = sql::Context { environment, warnings };
+    let mut context = sql::Context { environment, parameters: RefCell::default(), warnings };
     let sql = sql::write(&parsed, &plan, &mut context)?;
-    Ok(Compiled { sql, tables: plan.tables(), warnings: context.warnings })
+    let (parameters, warnings) = (context.parameters.into_inner(), context.warnings);
+    Ok(Compiled { sql, tables: plan.tables(), parameters, warnings })
 }

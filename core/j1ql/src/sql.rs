@@ -8,7 +8,8 @@ mod condition;
 mod paths;
 mod returns;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use self::condition::Reference;
@@ -30,6 +31,8 @@ pub struct Environment<'a> {
 /// What is written to while a query is translated.
 pub(crate) struct Context<'a> {
     pub(crate) environment: Environment<'a>,
+    /// The parameters that were asked for.
+    pub(crate) parameters: RefCell<BTreeSet<String>>,
     pub(crate) warnings: Vec<Warning>,
 }
 

@@ -112,6 +112,32 @@ pub enum QueryError {
         /// What the engine says about it.
         message: String,
     },
+    /// A parameter of the query has no value.
+    #[error("the parameter {name} has no value: --param \"{name}=VALUE\" gives it one")]
+    MissingParameter {
+        /// The parameter.
+        name: String,
+    },
+    /// A value was given for a parameter that the query does not have.
+    #[error(
+        "the query has no parameter {name}{}",
+        if known.is_empty() { format!(": write ${name} in SQL, or '{{{{{name}}}}}' in J1QL") }
+        else { format!("; its parameters are {}", known.join(", ")) }
+    )]
+    UnknownParameter {
+        /// The parameter.
+        name: String,
+        /// Those that the query has.
+        known: Vec<String>,
+    },
+    /// The value of a parameter is not of the type that the query needs.
+    #[error("the parameter {name} has to be of the type {expected}")]
+    InvalidParameter {
+        /// The parameter.
+        name: String,
+        /// The type, in plain words.
+        expected: String,
+    },
     /// The query needs more memory than it may use.
     #[error(
         "the query needs more than its memory limit of {} MiB: ask for fewer rows or columns, or raise \

@@ -3,6 +3,8 @@
 //! Opening ninety generations takes longer than most queries, so only the tables that a query names are
 //! made. Their files are compared with their checksums when the table is made.
 
+use std::collections::BTreeSet;
+
 use core_store::{Generation, Table};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{Column, ScalarValue};
@@ -31,7 +33,7 @@ impl QuerySession {
         let names = self.named_tables(sql)?.into_iter();
         let names = names.filter(|name| !self.tables().iter().any(|table| table.name == *name));
         let types = names.filter_map(|name| Some(name.strip_suffix(SUFFIX)?.to_owned()));
-        Ok(types.collect())
+        Ok(types.collect::<BTreeSet<_>>().into_iter().collect())
     }
 
     /// Adds `<type>_history`: the rows of the type in some generations, with `_generation` and

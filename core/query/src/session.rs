@@ -1,7 +1,7 @@
 //! A session on one generation: registers its tables, takes SQL that only reads, hands out the answer
 //! in batches.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -24,10 +24,11 @@ use futures::{FutureExt as _, StreamExt as _};
 
 use crate::error::{self, QueryError};
 use crate::j1ql;
+use crate::parameters::ParameterValue;
 use crate::stored::{self, StoredTable};
 use crate::tables::{self, ContentKind, TableInfo};
 use crate::withheld::Withholding;
-use crate::{bounded, complexity, functions, history, planning};
+use crate::{bounded, complexity, functions, history, parameters, planning};
 
 /// The part of the memory limit that one call of a function may return: its result is held beside what it
 /// was made from and what is made of it.
@@ -128,8 +129,24 @@ impl QuerySession {
     /// # Panics
     /// Outside of a Tokio runtime.
     pub fn sql(&self, sql: &str) -> Result<QueryResult, QueryError> {
+        self.sql_with(sql, &BTreeMap::new())
+    }
+
+    /// The same with values for parameters such as `$days`.
+    ///
+    /// # Errors
+    /// As [`QuerySession::sql`], and [`QueryError::MissingParameter`], [`QueryError::UnknownParameter`],
+    /// [`QueryError::InvalidParameter`].
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn sql_with(
+        &self,
+        sql: &str,
+        parameters: &BTreeMap<String, ParameterValue>,
+    ) -> Result<QueryResult, QueryError> {
         complexity::check(sql)?;
-        planning::on_deep_stack(|| self.start(sql))
+        planning::on_deep_stack(|| self.start(sql, parameters))
     }
 
     /// The same for a translated J1QL query.
@@ -140,11 +157,21 @@ impl QuerySession {
     /// # Panics
     /// Outside of a Tokio runtime.
     pub fn j1ql(&self, query: &Compiled) -> Result<QueryResult, QueryError> {
-        complexity::check_length(&query.sql)?;
-        planning::on_deep_stack(|| self.start(&query.sql))
+        self.translated(&query.sql)
     }
 
-    async fn start(&self, sql: &str) -> Result<QueryResult, QueryError> {
+    /// Asks the SQL that J1QL was translated into.
+    pub(crate) fn translated(&self, sql: &str) -> Result<QueryResult, QueryError> {
+        complexity::check_length(sql)?;
+        let none = BTreeMap::new();
+        planning::on_deep_stack(|| self.start(sql, &none))
+    }
+
+    async fn start(
+        &self,
+        sql: &str,
+        parameters: &BTreeMap<String, ParameterValue>,
+    ) -> Result<QueryResult, QueryError> {
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
         let statement =
@@ -165,7 +192,7 @@ impl QuerySession {
         if read_only.verify_plan(&plan).is_err() {
             return Err(QueryError::ReadOnly { statement: "a query that writes".to_owned() });
         }
-        self.execute(plan).await
+        self.execute(parameters::bind(plan, parameters)?).await
     }
 
     /// Runs a plan that this crate has made, through the same check of files as a query.

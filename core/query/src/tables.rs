@@ -72,7 +72,8 @@ pub(crate) fn column_infos(schema: &Schema) -> Vec<ColumnInfo> {
         .collect()
 }
 
-fn type_name(data_type: &DataType) -> String {
+/// The name of a type, in plain words.
+pub(crate) fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
         DataType::Dictionary(_, values) => type_name(values),

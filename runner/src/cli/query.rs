@@ -1,5 +1,6 @@
 //! What can be typed after `query`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -35,21 +36,39 @@ pub(crate) struct QueryArguments {
     /// Leave out what tells about people: names, addresses, free texts; times become days
     #[arg(long)]
     pub(crate) without_personal: bool,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What a query may take.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Limits {
     /// Stop after this time, such as 90s or 10m; 0 for no limit
     #[arg(long, value_name = "TIME", default_value = "5m")]
     pub(crate) timeout: Timeout,
     /// Stop when the query needs more memory than this, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = value_parser!(u64).range(64..=1_048_576))]
     pub(crate) memory_limit: u64,
-    #[command(flatten)]
-    pub(crate) output: Output,
 }
 
-impl QueryArguments {
+impl Limits {
     /// The memory limit in bytes.
     pub(crate) fn memory_limit_bytes(&self) -> usize {
         usize::try_from(self.memory_limit * 1024 * 1024).unwrap_or(usize::MAX)
     }
+}
+
+/// Returns the values of parameters by name; none may be given twice.
+pub(crate) fn values(parameters: &[Parameter]) -> Result<BTreeMap<String, String>, String> {
+    let mut values = BTreeMap::new();
+    for Parameter { name, value } in parameters {
+        if values.insert(name.clone(), value.clone()).is_some() {
+            return Err(format!("the parameter {name} is given twice: give it one value"));
+        }
+    }
+    Ok(values)
 }
 
 /// The value of a parameter: `name=value`.

@@ -1,6 +1,6 @@
 //! `audit` and `backfill`: the events of the audit trail that the runs have kept.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::time::Duration;
 
@@ -293,7 +293,7 @@ async fn report(global: &Global, name: &str, format: RowFormat) -> Result<Exit, 
         if !progress.is_recorded.replace(true) {
             ledger::record_read(&tenant, &Event::AuditRead { question: name });
         }
-        let question = Question::Sql(sql);
+        let question = Question::Sql(sql, BTreeMap::new());
         super::query::answered(global, &session, &question, format.into(), &progress).await
     };
     despite_compaction(&tenant, &progress, ask).await

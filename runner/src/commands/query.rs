@@ -1,21 +1,23 @@
 //! `query`: SQL and J1QL over a generation.
 
 pub(super) mod again;
-mod j1ql;
+pub(super) mod j1ql;
 pub(super) mod worker;
 
+use std::collections::BTreeMap;
 use std::io;
 
 use arrow_schema::Schema;
 use core_query::{
-    Compiled, Format, QueryError, QueryResult, QuerySession, QuerySettings, ResultWriter,
+    Compiled, Format, ParameterValue, QueryError, QueryResult, QuerySession, QuerySettings,
+    ResultWriter,
 };
 use core_store::{Generation, GenerationId, StoreError, TenantStore};
 use serde_json::json;
 
 use self::again::{Progress, despite_compaction};
 use super::kept;
-use crate::cli::{Global, QueryArguments, RowFormat};
+use crate::cli::{self, Global, QueryArguments, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::ledger::{self, Event};
 use crate::{output, privacy};
@@ -36,26 +38,12 @@ async fn ask(
     tenant: &TenantStore,
     progress: &Progress,
 ) -> Result<Exit, Failure> {
-    // Events are there before the first generation is.
-    let has_events_alone = arguments.as_of.is_none()
-        && tenant.current()?.is_none()
-        && !tenant.events(crate::audit::LOG)?.files().is_empty();
-    let generation = if has_events_alone {
-        None
-    } else {
-        Some(super::generation(tenant, arguments.as_of.as_deref())?)
+    let opening = Opening {
+        as_of: arguments.as_of.as_deref(),
+        without_personal: arguments.without_personal,
+        memory_limit_bytes: arguments.limits.memory_limit_bytes(),
     };
-    let settings = QuerySettings { memory_limit_bytes: arguments.memory_limit_bytes() };
-    let internal = |error| failure(error, Exit::Internal);
-    let mut session = QuerySession::empty(settings).map_err(internal)?;
-    if arguments.without_personal {
-        let remedy = "ask without --without-personal";
-        session = session.withholding(privacy::withheld::personal_columns(remedy));
-    }
-    if let Some(generation) = &generation {
-        session.add_generation(generation).await.map_err(internal)?;
-    }
-    super::audit::add_events(global, &mut session, tenant).await?;
+    let (generation, mut session) = opening.open(global, tenant).await?;
     super::diff::add_tables(&mut session, tenant, &arguments.diff)?;
     if let Some(book) = super::rules::read_book(tenant)? {
         let added = session.add_table(super::rules::findings_table::table(&book)?);
@@ -67,6 +55,7 @@ async fn ask(
     match &arguments.query {
         Some(text) => {
             let is_j1ql = core_query::is_j1ql(text);
+            let parameters = cli::values(&arguments.parameters).map_err(Failure::usage)?;
             let has_history = !is_j1ql && add_history(global, &mut session, &past, text).await?;
             if arguments.since.is_some() && !has_history {
                 return Err(Failure::usage(
@@ -74,10 +63,10 @@ async fn ask(
                 ));
             }
             let question = if is_j1ql {
-                let parameters = &arguments.parameters;
-                Question::J1ql(j1ql::translated(global, &session, text, parameters)?)
+                Question::J1ql(j1ql::translated(global, &session, text, &parameters)?)
             } else {
-                Question::Sql(text)
+                let written = |(name, value)| (name, ParameterValue::Written(value));
+                Question::Sql(text, parameters.into_iter().map(written).collect())
             };
             if arguments.explain {
                 output::result(question.sql());
@@ -94,16 +83,50 @@ async fn ask(
     }
 }
 
+/// What is asked, and how.
+pub(super) struct Opening<'a> {
+    pub(super) as_of: Option<&'a str>,
+    pub(super) without_personal: bool,
+    pub(super) memory_limit_bytes: usize,
+}
+
+impl Opening<'_> {
+    /// Opens the tables of a generation and the events. There may be events before the first generation.
+    pub(super) async fn open(
+        &self,
+        global: &Global,
+        tenant: &TenantStore,
+    ) -> Result<(Option<Generation>, QuerySession), Failure> {
+        let has_events_alone = self.as_of.is_none()
+            && tenant.current()?.is_none()
+            && !tenant.events(crate::audit::LOG)?.files().is_empty();
+        let generation =
+            if has_events_alone { None } else { Some(super::generation(tenant, self.as_of)?) };
+        let settings = QuerySettings { memory_limit_bytes: self.memory_limit_bytes };
+        let internal = |error| failure(error, Exit::Internal);
+        let mut session = QuerySession::empty(settings).map_err(internal)?;
+        if self.without_personal {
+            let remedy = "ask without --without-personal";
+            session = session.withholding(privacy::withheld::personal_columns(remedy));
+        }
+        if let Some(generation) = &generation {
+            session.add_generation(generation).await.map_err(internal)?;
+        }
+        super::audit::add_events(global, &mut session, tenant).await?;
+        Ok((generation, session))
+    }
+}
+
 /// The generations that tables of history are made from.
-struct Past<'a> {
-    tenant: &'a TenantStore,
+pub(super) struct Past<'a> {
+    pub(super) tenant: &'a TenantStore,
     /// The last of them; none before the first is published.
-    last: Option<&'a GenerationId>,
-    since: Option<&'a str>,
+    pub(super) last: Option<&'a GenerationId>,
+    pub(super) since: Option<&'a str>,
 }
 
 /// Adds the tables of history that a query names. Returns whether it names any.
-async fn add_history(
+pub(super) async fn add_history(
     global: &Global,
     session: &mut QuerySession,
     past: &Past<'_>,
@@ -132,8 +155,8 @@ async fn add_history(
 
 /// What a session is asked.
 pub(super) enum Question<'a> {
-    /// SQL as a user or this program wrote it.
-    Sql(&'a str),
+    /// SQL as a user or this program wrote it, and the values of its parameters.
+    Sql(&'a str, BTreeMap<String, ParameterValue>),
     /// A translated J1QL query.
     J1ql(Compiled),
 }
@@ -141,14 +164,14 @@ pub(super) enum Question<'a> {
 impl Question<'_> {
     fn sql(&self) -> &str {
         match self {
-            Self::Sql(sql) => sql,
+            Self::Sql(sql, _) => sql,
             Self::J1ql(compiled) => &compiled.sql,
         }
     }
 
     fn ask(&self, session: &QuerySession) -> Result<QueryResult, QueryError> {
         match self {
-            Self::Sql(sql) => session.sql(sql),
+            Self::Sql(sql, parameters) => session.sql_with(sql, parameters),
             Self::J1ql(compiled) => session.j1ql(compiled),
         }
     }
@@ -162,7 +185,21 @@ pub(super) async fn answered(
     format: Format,
     progress: &Progress,
 ) -> Result<Exit, Failure> {
-    match answer(session, question, format, progress).await {
+    printed(global, answer(question.ask(session), format, progress).await)
+}
+
+/// Prints the answer that a question has, or tells why it has none.
+pub(super) async fn print_answer(
+    global: &Global,
+    result: QueryResult,
+    format: Format,
+    progress: &Progress,
+) -> Result<Exit, Failure> {
+    printed(global, answer(Ok(result), format, progress).await)
+}
+
+fn printed(global: &Global, answered: Result<Vec<String>, QueryError>) -> Result<Exit, Failure> {
+    match answered {
         Err(QueryError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             Ok(Exit::Complete)
         }
@@ -201,12 +238,11 @@ pub(super) fn writer(
 
 /// Prints the answer. Returns the partial tables that it is made from.
 async fn answer(
-    session: &QuerySession,
-    question: &Question<'_>,
+    result: Result<QueryResult, QueryError>,
     format: Format,
     progress: &Progress,
 ) -> Result<Vec<String>, QueryError> {
-    let mut result = question.ask(session)?;
+    let mut result = result?;
     // The first rows come before anything is printed: until then a failure can be mended by asking again.
     let mut batch = result.next().await?;
     progress.is_printed.set(true);

@@ -50,6 +50,14 @@ impl Source {
         }
     }
 
+    /// The folder that other files of the user are looked up in: the one that the configuration is in.
+    pub(crate) fn folder(&self) -> &Path {
+        match self {
+            Self::File(path) => path.parent().unwrap_or(Path::new("")),
+            Self::Environment => Path::new(""),
+        }
+    }
+
     fn read(&self) -> Result<(String, Paths), Failure> {
         let Self::File(path) = self else {
             return Ok((String::new(), Paths::new(Path::new(""))));

@@ -249,6 +249,7 @@ fn typed(text: &str, kind: Kind) -> Option<Constant> {
 }
 
 fn parameter<'a>(name: &str, span: Span, context: &Context<'a>) -> Result<&'a str, J1qlError> {
+    context.parameters.borrow_mut().insert(name.to_owned());
     let value = context.environment.parameters.get(name).map(String::as_str);
     value.ok_or_else(|| {
         let error = J1qlError::new(span, format!("the parameter {name} has no value"));

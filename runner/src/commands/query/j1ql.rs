@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use core_query::{Compiled, Environment, QuerySession};
+use core_query::{Compiled, Environment, QueryError, QuerySession};
 
-use crate::cli::{Global, Parameter};
+use crate::cli::Global;
 use crate::exit::Failure;
 use crate::output;
 use crate::system::Moment;
@@ -14,19 +14,26 @@ pub(super) fn translated(
     global: &Global,
     session: &QuerySession,
     query: &str,
-    parameters: &[Parameter],
+    parameters: &BTreeMap<String, String>,
 ) -> Result<Compiled, Failure> {
-    let parameters: BTreeMap<String, String> =
-        parameters.iter().map(|given| (given.name.clone(), given.value.clone())).collect();
-    let now_ms = i64::try_from(Moment::now().0).unwrap_or(i64::MAX);
-    let environment = Environment { now_ms, parameters: &parameters };
+    let environment = Environment { now_ms: now_ms(), parameters };
     let compiled = session
         .compile_j1ql(query, environment)
         .map_err(|error| Failure::usage(error.render(query)))?;
+    if let Some(name) = parameters.keys().find(|name| !compiled.parameters.contains(*name)) {
+        let known = compiled.parameters.iter().cloned().collect();
+        let error = QueryError::UnknownParameter { name: name.clone(), known };
+        return Err(Failure::usage(error));
+    }
     if !global.quiet {
         for warning in &compiled.warnings {
             output::note(&format!("note: {}", warning.render(query)));
         }
     }
     Ok(compiled)
+}
+
+/// Now, in milliseconds since 1970-01-01 UTC.
+pub(in crate::commands) fn now_ms() -> i64 {
+    i64::try_from(Moment::now().0).unwrap_or(i64::MAX)
 }

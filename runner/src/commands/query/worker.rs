@@ -9,7 +9,7 @@ use std::io;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
-use crate::cli::QueryArguments;
+use crate::cli::Limits;
 use crate::commands::run::signal;
 use crate::exit::{Exit, Failure};
 use crate::{output, system};
@@ -41,14 +41,14 @@ impl Drop for Worker {
 
 /// Runs the command line of this process in a worker and waits for its end. The worker prints the answer
 /// and its own errors.
-pub(crate) async fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
+pub(crate) async fn run(limits: &Limits) -> Result<Exit, Failure> {
     let worker = system::this_command("--worker").and_then(|mut command| command.spawn());
     let mut worker = Worker(worker.map_err(|error| {
         let error = anyhow::Error::new(error).context("cannot start a process for the query");
         Failure::new(Exit::Internal, error)
     })?);
     let time_out = async {
-        match arguments.timeout.limit() {
+        match limits.timeout.limit() {
             Some(limit) => tokio::time::sleep(limit).await,
             None => std::future::pending().await,
         }
@@ -59,15 +59,15 @@ pub(crate) async fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
         exit = signal() => {
             Err(Failure { exit, error: anyhow::anyhow!("stopped by a signal; a query changes nothing") })
         }
-        status = worker.ended() => exit_of(status, arguments),
+        status = worker.ended() => exit_of(status, limits),
         () = time_out => Err(Failure::usage(format!(
             "the query took longer than {}: ask for less, or give it more time with --timeout",
-            arguments.timeout
+            limits.timeout
         ))),
     }
 }
 
-fn exit_of(status: io::Result<ExitStatus>, arguments: &QueryArguments) -> Result<Exit, Failure> {
+fn exit_of(status: io::Result<ExitStatus>, limits: &Limits) -> Result<Exit, Failure> {
     let status = status.map_err(|error| Failure::new(Exit::Internal, error))?;
     match status.code() {
         Some(code) => {
@@ -80,7 +80,7 @@ fn exit_of(status: io::Result<ExitStatus>, arguments: &QueryArguments) -> Result
         None => Err(Failure::usage(format!(
             "the query needs more memory than its limit of {} MiB, or is too deep: ask for fewer rows or \
              columns, write it in a simpler way, or raise --memory-limit",
-            arguments.memory_limit
+            limits.memory_limit
         ))),
     }
 }

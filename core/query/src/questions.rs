@@ -1,0 +1,435 @@
+//! Saved questions: queries with a title, parameters and a way to show the answer, in TOML files.
+//!
+//! Shipped questions are part of the program; those of the user are read from a folder. The explorer,
+//! rules and other readers ask them as the command line does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use core_j1ql::Environment;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{QueryError, most_similar};
+use crate::parameters::ParameterValue;
+use crate::session::{QueryResult, QuerySession};
+
+/// The shipped files.
+const SHIPPED: [(&str, &str); 5] = [
+    ("estate.toml", include_str!("../questions/estate.toml")),
+    ("devices.toml", include_str!("../questions/devices.toml")),
+    ("software.toml", include_str!("../questions/software.toml")),
+    ("alerts.toml", include_str!("../questions/alerts.toml")),
+    ("users.toml", include_str!("../questions/users.toml")),
+];
+
+/// The form of a file: `[[question]]` for each.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QuestionFile {
+    question: Vec<Question>,
+}
+
+/// A saved question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// Its name: lower-case words with hyphens.
+    pub id: String,
+    /// The question in one sentence.
+    pub title: String,
+    /// What the answer holds and what it does not.
+    #[serde(default)]
+    pub description: String,
+    /// What it is about; the first tag is its group.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// The language of the query.
+    pub language: Language,
+    /// The query.
+    pub query: String,
+    /// How to show the answer.
+    #[serde(default)]
+    pub show: Show,
+    /// What has to be said besides.
+    #[serde(default)]
+    pub parameters: Vec<Parameter>,
+    /// Whether it comes with the program.
+    #[serde(skip_deserializing)]
+    pub is_shipped: bool,
+}
+
+/// A language of queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// SQL with parameters such as `$days`.
+    Sql,
+    /// J1QL with parameters such as `{{days}}`.
+    J1ql,
+}
+
+/// How to show an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Show {
+    /// As a table.
+    #[default]
+    Table,
+    /// The only value of the only row, large.
+    Number,
+    /// A bar for each row: text columns name it, the last number is its length.
+    Bar,
+    /// A line over the first column, which is a time.
+    Line,
+}
+
+/// A parameter of a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// Its name in the query.
+    pub name: String,
+    /// What its values are.
+    #[serde(rename = "type")]
+    pub kind: ParameterKind,
+    /// The value if none is given, as text. Without one, a value must be given.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// What the values of a parameter are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ParameterKind {
+    /// Text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+}
+
+/// A question that cannot be read or asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuestionError {
+    /// A file cannot be read.
+    #[error("cannot read the questions in {path}")]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is no file of questions.
+    #[error("{file} is no file of questions: {reason}")]
+    Invalid {
+        /// The file.
+        file: String,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// There is no such question.
+    #[error(
+        "there is no question {id}{}; `ask` lists them",
+        suggestion.as_ref().map(|other| format!(", did you mean {other}?")).unwrap_or_default()
+    )]
+    Unknown {
+        /// The name that was given.
+        id: String,
+        /// The most similar name, if one is similar.
+        suggestion: Option<String>,
+    },
+    /// A value was given for a parameter that the question does not have.
+    #[error(
+        "the question {id} has no parameter {name}{}",
+        if known.is_empty() { ": it takes none".to_owned() }
+        else { format!("; its parameters are {}", known.join(", ")) }
+    )]
+    UnknownParameter {
+        /// The question.
+        id: String,
+        /// The parameter.
+        name: String,
+        /// Those that it has.
+        known: Vec<String>,
+    },
+    /// A parameter has no value.
+    #[error("the question {id} needs a value for {name}: --param \"{name}=VALUE\"")]
+    MissingParameter {
+        /// The question.
+        id: String,
+        /// The parameter.
+        name: String,
+    },
+    /// A value is not of the parameter's type.
+    #[error("the parameter {name} has to be {expected}")]
+    InvalidParameter {
+        /// The parameter.
+        name: String,
+        /// What it has to be.
+        expected: &'static str,
+    },
+    /// The query is no J1QL or does not fit the generation.
+    #[error("the question {id} cannot be asked: {message}")]
+    J1ql {
+        /// The question.
+        id: String,
+        /// What is wrong, with the place in the query.
+        message: String,
+    },
+    /// The query has no answer.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+}
+
+/// Questions by their names.
+#[derive(Debug, Clone, Default)]
+pub struct Questions {
+    questions: Vec<Question>,
+}
+
+impl Questions {
+    /// Returns the shipped questions.
+    ///
+    /// # Errors
+    /// [`QuestionError::Invalid`].
+    pub fn shipped() -> Result<Self, QuestionError> {
+        let mut all = Self::default();
+        for (file, text) in SHIPPED {
+            all.add(file, text, true)?;
+        }
+        Ok(all)
+    }
+
+    /// Returns the questions in the `*.toml` files of a folder, if it exists, and the shipped ones. A
+    /// question of the folder takes the place of a shipped one with the same name.
+    ///
+    /// # Errors
+    /// [`QuestionError::Unreadable`], [`QuestionError::Invalid`].
+    pub fn load(folder: &Path) -> Result<Self, QuestionError> {
+        let unreadable = |path: &Path| {
+            let path = path.to_owned();
+            move |source| QuestionError::Unreadable { path, source }
+        };
+        let mut all = Self::default();
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries.collect::<Result<Vec<_>, _>>().map_err(unreadable(folder))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(unreadable(folder)(error)),
+        };
+        let mut paths: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+        paths.sort();
+        for path in paths {
+            let text = fs::read_to_string(&path).map_err(unreadable(&path))?;
+            all.add(&path.display().to_string(), &text, false)?;
+        }
+        for question in Self::shipped()?.questions {
+            if all.get(&question.id).is_none() {
+                all.questions.push(question);
+            }
+        }
+        Ok(all)
+    }
+
+    fn add(&mut self, file: &str, text: &str, is_shipped: bool) -> Result<(), QuestionError> {
+        let invalid = |reason: String| QuestionError::Invalid { file: file.to_owned(), reason };
+        let parsed: QuestionFile =
+            toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        for mut question in parsed.question {
+            question.is_shipped = is_shipped;
+            question
+                .check()
+                .map_err(|reason| invalid(format!("question {}: {reason}", question.id)))?;
+            if self.get(&question.id).is_some() {
+                return Err(invalid(format!("there are two questions {}", question.id)));
+            }
+            self.questions.push(question);
+        }
+        Ok(())
+    }
+
+    /// Returns all questions, or those with a tag, those of the user first.
+    pub fn list<'a>(&'a self, tag: Option<&'a str>) -> impl Iterator<Item = &'a Question> {
+        let is_meant = move |question: &&Question| {
+            tag.is_none_or(|tag| question.tags.iter().any(|known| known == tag))
+        };
+        self.questions.iter().filter(is_meant)
+    }
+
+    /// Returns the tags of all questions.
+    pub fn tags(&self) -> BTreeSet<&str> {
+        self.questions.iter().flat_map(|question| &question.tags).map(String::as_str).collect()
+    }
+
+    fn get(&self, id: &str) -> Option<&Question> {
+        self.questions.iter().find(|question| question.id == id)
+    }
+
+    /// Returns the question with this name.
+    ///
+    /// # Errors
+    /// [`QuestionError::Unknown`], with the most similar name.
+    pub fn find(&self, id: &str) -> Result<&Question, QuestionError> {
+        self.get(id).ok_or_else(|| {
+            let ids: Vec<String> = self.questions.iter().map(|known| known.id.clone()).collect();
+            let suggestion = most_similar(id, &ids).map(|best| ids[best].clone());
+            QuestionError::Unknown { id: id.to_owned(), suggestion }
+        })
+    }
+}
+
+impl Question {
+    /// Says what is wrong with the question itself.
+    fn check(&self) -> Result<(), String> {
+        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+        // JupiterOne's names of some queries are in camel case.
+        let is_name = |c: char| is_part(c) || c.is_ascii_uppercase();
+        if self.id.is_empty() || !self.id.chars().all(is_name) {
+            return Err("its id has to be letters, digits and hyphens".to_owned());
+        }
+        if self.title.trim().is_empty() {
+            return Err("it needs a title".to_owned());
+        }
+        let mut names = BTreeSet::new();
+        for parameter in &self.parameters {
+            if !names.insert(comparable(&parameter.name)) {
+                return Err(format!("there are two parameters {}", parameter.name));
+            }
+            if let Some(default) = &parameter.default {
+                parameter.value(default).map_err(|error| format!("the default: {error}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the values of all parameters: those that are given, else the defaults. `_` and `-` stand
+    /// for a space in the name of a parameter.
+    ///
+    /// # Errors
+    /// [`QuestionError::UnknownParameter`], [`QuestionError::MissingParameter`],
+    /// [`QuestionError::InvalidParameter`].
+    pub fn values(
+        &self,
+        given: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, ParameterValue>, QuestionError> {
+        let is_known = |name: &String| {
+            self.parameters.iter().any(|known| comparable(&known.name) == comparable(name))
+        };
+        if let Some(name) = given.keys().find(|name| !is_known(name)) {
+            let known = self.parameters.iter().map(|known| known.name.clone()).collect();
+            return Err(QuestionError::UnknownParameter {
+                id: self.id.clone(),
+                name: name.clone(),
+                known,
+            });
+        }
+        let mut values = BTreeMap::new();
+        for parameter in &self.parameters {
+            let mut given = given.iter();
+            let is_meant =
+                |(name, _): &(&String, &String)| comparable(name) == comparable(&parameter.name);
+            let text = given.find(is_meant).map(|(_, value)| value);
+            let text = text.or(parameter.default.as_ref()).ok_or_else(|| {
+                let (id, name) = (self.id.clone(), parameter.name.clone());
+                QuestionError::MissingParameter { id, name }
+            })?;
+            values.insert(parameter.name.clone(), parameter.value(text)?);
+        }
+        Ok(values)
+    }
+}
+
+impl Parameter {
+    fn value(&self, text: &str) -> Result<ParameterValue, QuestionError> {
+        let value = match self.kind {
+            ParameterKind::Text => Some(ParameterValue::Text(text.to_owned())),
+            ParameterKind::Integer => text.trim().parse().ok().map(ParameterValue::Integer),
+            ParameterKind::Number => text.trim().parse().ok().map(ParameterValue::Number),
+            ParameterKind::Boolean => text.trim().parse().ok().map(ParameterValue::Boolean),
+        };
+        let expected = match self.kind {
+            ParameterKind::Text => "a text",
+            ParameterKind::Integer => "a whole number",
+            ParameterKind::Number => "a number",
+            ParameterKind::Boolean => "true or false",
+        };
+        value.ok_or_else(|| QuestionError::InvalidParameter { name: self.name.clone(), expected })
+    }
+}
+
+impl QuerySession {
+    /// Asks a saved question. `now_ms` is the time that dates in J1QL are relative to, in milliseconds
+    /// since 1970-01-01 UTC. History that the question names must have been added before.
+    ///
+    /// # Errors
+    /// [`QuestionError::J1ql`], [`QuestionError::Query`], and for parameters those of
+    /// [`Question::values`].
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn ask(
+        &self,
+        question: &Question,
+        given: &BTreeMap<String, String>,
+        now_ms: i64,
+    ) -> Result<QueryResult, QuestionError> {
+        let values = question.values(given)?;
+        match question.language {
+            Language::Sql => Ok(self.sql_with(&question.query, &values)?),
+            Language::J1ql => {
+                let sql = self.question_sql(question, given, now_ms)?;
+                Ok(self.translated(&sql)?)
+            }
+        }
+    }
+
+    /// Returns the SQL of a saved question; parameters of a question in SQL stand in it by their names.
+    ///
+    /// # Errors
+    /// [`QuestionError::J1ql`], and for parameters those of [`Question::values`].
+    pub fn question_sql(
+        &self,
+        question: &Question,
+        given: &BTreeMap<String, String>,
+        now_ms: i64,
+    ) -> Result<String, QuestionError> {
+        let values = question.values(given)?;
+        if question.language == Language::Sql {
+            return Ok(question.query.clone());
+        }
+        let parameters = values.into_iter().map(|(name, value)| (name, value.to_text())).collect();
+        let environment = Environment { now_ms, parameters: &parameters };
+        let compiled = self.compile_j1ql(&question.query, environment);
+        let compiled = compiled.map_err(|error| QuestionError::J1ql {
+            id: question.id.clone(),
+            message: error.render(&question.query),
+        })?;
+        Ok(compiled.sql)
+    }
+}
+
+impl ParameterValue {
+    /// The value as J1QL takes it.
+    fn to_text(&self) -> String {
+        match self {
+            Self::Text(text) | Self::Written(text) => text.clone(),
+            Self::Integer(number) => number.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Boolean(value) => value.to_string(),
+        }
+    }
+}
+
+/// The name of a parameter as two of them are compared.
+fn comparable(name: &str) -> String {
+    name.replace([' ', '-'], "_")
+}

@@ -1,0 +1,114 @@
+//! `ask`: saved questions.
+
+use std::collections::BTreeMap;
+
+use core_query::questions::{Language, Question, QuestionError, Questions};
+use core_store::{Generation, TenantStore};
+use serde_json::Value;
+
+use super::query::again::{Progress, despite_compaction};
+use super::query::{self, Opening, Past, add_history, j1ql};
+use crate::cli::{self, AskArguments, Global, RowFormat};
+use crate::exit::{Exit, Failure};
+use crate::ledger::{self, Event};
+use crate::{config, output, privacy};
+
+/// The folder of the user's own questions, beside the configuration.
+const FOLDER: &str = "questions";
+
+/// Lists the questions, group by group.
+pub(super) fn list(global: &Global, arguments: &AskArguments) -> Result<Exit, Failure> {
+    let questions = questions(global)?;
+    let tag = arguments.tag.as_deref();
+    let mut found: Vec<&Question> = questions.list(tag).collect();
+    if let Some(tag) = tag.filter(|_| found.is_empty()) {
+        let tags: Vec<&str> = questions.tags().into_iter().collect();
+        return Err(Failure::usage(format!(
+            "there is no question with the tag {tag}: the tags are {}",
+            tags.join(", ")
+        )));
+    }
+    found.sort_by(|one, two| (one.tags.first(), &one.id).cmp(&(two.tags.first(), &two.id)));
+    if arguments.format() != RowFormat::Table {
+        let rows: Result<Vec<Value>, _> = found.iter().map(serde_json::to_value).collect();
+        let rows = rows.map_err(|error| Failure::new(Exit::Internal, error))?;
+        return super::show::rows(&rows, arguments.format());
+    }
+    let rows = found.iter().map(|question| {
+        let parameters = question.parameters.iter().map(|parameter| match &parameter.default {
+            Some(default) => format!("{}={default}", parameter.name),
+            None => parameter.name.clone(),
+        });
+        [
+            question.tags.first().cloned().unwrap_or_default(),
+            question.id.clone(),
+            question.title.clone(),
+            parameters.collect::<Vec<_>>().join(", "),
+        ]
+    });
+    output::result(&output::table(["about", "question", "answers", "parameters"], rows, 4));
+    Ok(Exit::Complete)
+}
+
+/// Asks one question.
+pub(super) async fn ask(global: &Global, arguments: &AskArguments) -> Result<Exit, Failure> {
+    let questions = questions(global)?;
+    let id = arguments.question.as_deref().unwrap_or_default();
+    let question = questions.find(id).map_err(failure)?;
+    let given = cli::values(&arguments.parameters).map_err(Failure::usage)?;
+    // Before anything is opened, which takes longer.
+    question.values(&given).map_err(failure)?;
+    let tenant = super::tenant(global)?;
+    let progress = Progress::default();
+    let answered = || answered(global, arguments, question, &given, &tenant, &progress);
+    despite_compaction(&tenant, &progress, answered).await
+}
+
+async fn answered(
+    global: &Global,
+    arguments: &AskArguments,
+    question: &Question,
+    given: &BTreeMap<String, String>,
+    tenant: &TenantStore,
+    progress: &Progress,
+) -> Result<Exit, Failure> {
+    let opening = Opening {
+        as_of: arguments.as_of.as_deref(),
+        without_personal: arguments.without_personal,
+        memory_limit_bytes: arguments.limits.memory_limit_bytes(),
+    };
+    let (generation, mut session) = opening.open(global, tenant).await?;
+    let last = generation.as_ref().map(Generation::id);
+    if question.language == Language::Sql {
+        let past = Past { tenant, last, since: None };
+        add_history(global, &mut session, &past, &question.query).await?;
+    }
+    let now_ms = j1ql::now_ms();
+    if arguments.explain {
+        let sql = session.question_sql(question, given, now_ms).map_err(failure)?;
+        output::result(&sql);
+        return Ok(Exit::Complete);
+    }
+    if !progress.is_recorded.replace(true) {
+        let id = last.map_or("none", core_store::GenerationId::as_str);
+        let query = privacy::ledger_token(global, &question.query);
+        ledger::record_read(tenant, &Event::Query { generation: id, query });
+    }
+    let result = session.ask(question, given, now_ms).map_err(failure)?;
+    query::print_answer(global, result, arguments.format().into(), progress).await
+}
+
+/// The questions of the user and the shipped ones.
+fn questions(global: &Global) -> Result<Questions, Failure> {
+    match config::find(global.config.as_deref()) {
+        Some(source) => Questions::load(&source.folder().join(FOLDER)).map_err(failure),
+        None => Questions::shipped().map_err(failure),
+    }
+}
+
+fn failure(error: QuestionError) -> Failure {
+    match error {
+        QuestionError::Query(error) => query::failure(error, Exit::Configuration),
+        error => Failure::new(Exit::Configuration, error),
+    }
+}
