@@ -10,6 +10,7 @@ mod privacy;
 mod query;
 mod rules;
 mod run;
+mod serve;
 mod setup;
 mod store;
 
@@ -41,6 +42,7 @@ pub(crate) use self::rules::{
     SilenceArguments, StateName,
 };
 pub(crate) use self::run::RunArguments;
+pub(crate) use self::serve::{ServeArguments, ServeCommand, TokenCommand};
 pub(crate) use self::setup::{InitArguments, SimulateArguments};
 pub(crate) use self::store::StoreCommand;
 use crate::exit::EXIT_CODES;
@@ -70,6 +72,9 @@ impl Cli {
             ) if self.worker => Some(limits.memory_limit_bytes() as u64),
             Some(Command::Rules(RulesCommand::Evaluate { .. })) if self.worker => {
                 Some(crate::commands::RULES_MEMORY_BYTES)
+            }
+            Some(Command::Serve(arguments)) if self.worker => {
+                Some(arguments.memory_limit_bytes() as u64)
             }
             _ => None,
         }
@@ -231,6 +236,15 @@ partial table is unknown, not removed. Properties that change with every run are
     /// Show and handle what rules have found
     #[command(subcommand)]
     Findings(FindingsCommand),
+    /// Show the published generation in a browser
+    #[command(after_help = "\
+Examples:
+  nexthink-graph serve
+  nexthink-graph serve --open
+
+It prints an address that can be used once. Ctrl-C stops it. Everything is read on this machine: devices,
+users, packages and alerts, the graph between them, queries, runs.")]
+    Serve(ServeArguments),
     /// Write a generation or all stored data as a folder
     #[command(subcommand)]
     Export(ExportCommand),

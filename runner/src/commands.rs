@@ -18,6 +18,7 @@ mod privacy;
 mod query;
 mod rules;
 mod run;
+mod serve;
 mod show;
 mod simulate;
 mod store;
@@ -76,6 +77,10 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Diff(arguments)) => diff::diff(&global, &arguments),
         Some(Command::Rules(command)) => Box::pin(rules::dispatch(&global, command)).await,
         Some(Command::Findings(command)) => findings::dispatch(&global, command).await,
+        Some(Command::Serve(arguments)) if worker => {
+            serve::worker::answer(&global, &arguments).await
+        }
+        Some(Command::Serve(arguments)) => Box::pin(serve::serve(&global, &arguments)).await,
         Some(Command::Export(ExportCommand::JupiterOne(arguments))) => {
             jupiterone::export(&global, &arguments)
         }

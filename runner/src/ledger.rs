@@ -60,6 +60,23 @@ pub(crate) enum Event<'a> {
     },
     /// Two generations are compared.
     Diff { before: &'a str, after: &'a str },
+    /// A user of the explorer asks a generation in SQL or J1QL.
+    ExplorerQuery {
+        generation: &'a str,
+        /// The HMAC of the query's text, which may name a person; nothing where there is no key.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        query: Option<String>,
+        /// The name of the user's token, or `browser`.
+        user: &'a str,
+    },
+    /// A user of the explorer looks at something with personal data.
+    ExplorerRead {
+        /// The page.
+        view: &'a str,
+        /// The name of the user's token, or `browser`.
+        user: &'a str,
+        generation: Option<&'a str>,
+    },
     /// Somebody reads the events of the audit trail.
     AuditRead {
         /// `tail`, or the ready question.

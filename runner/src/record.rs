@@ -175,7 +175,8 @@ fn category(entity: &'static EntityType, generation: Option<&Generation>) -> Opt
     Some(Category { type_name: entity.type_name, direct, indirect, objects })
 }
 
-fn kept(config: &Config) -> Vec<Kept> {
+/// What is kept, and for how long.
+pub(crate) fn kept(config: &Config) -> Vec<Kept> {
     let windows = &config.retention;
     let days = |days: u64| format!("{days} days");
     let generations = format!(

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::num::NonZero;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -176,6 +176,18 @@ fn name_of(id: &str, list: &str) -> Option<String> {
     let mut users = list.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let user = users.find(|fields| fields.get(2) == Some(&id))?;
     user.first().map(|name| (*name).to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Opens an address in the user's browser. Returns whether a program for that was started.
+pub(crate) fn open_in_browser(url: &str) -> bool {
+    let opener = match std::env::consts::OS {
+        "macos" => "open",
+        "windows" => "explorer",
+        _ => "xdg-open",
+    };
+    let mut command = Command::new(opener);
+    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().is_ok()
 }
 
 /// What the user types to start this program: within a checkout that is Cargo.

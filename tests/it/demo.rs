@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use core_simulator::TenantSpec;
 use tempfile::TempDir;
 
-use crate::kit::{Ended, Scene, is_played, start, table_files};
+use crate::kit::{Ended, Scene, is_played, start, table_files, until};
 
 const STORE: &str = "nexthink-graph-demo";
+
+/// How long the explorer may take to start.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn program(folder: &TempDir, arguments: &[&str]) -> Ended {
     start(folder.path(), arguments, &[]).wait()
@@ -43,7 +47,7 @@ fn split(command: &str) -> Vec<String> {
 }
 
 #[test]
-fn nothing_configured_gives_a_graph_and_three_commands_that_work() {
+fn nothing_configured_gives_a_graph_an_explorer_and_commands_that_work() {
     // Cargo sets this variable for what it runs.
     assert_demo_works("cargo run -p runner -- ", &[("CARGO_MANIFEST_DIR", "runner")]);
 }
@@ -79,18 +83,27 @@ fn assert_demo_works(name: &str, variables: &[(&str, &str)]) {
 
     let commands = suggested(&demo.stderr, name);
     let first_words: Vec<&str> = commands.iter().map(|words| words[0].as_str()).collect();
-    assert_eq!(first_words, ["query", "query", "plan"]);
-    let answers = commands.iter().map(|words| {
+    assert_eq!(first_words, ["serve", "query", "plan"]);
+    assert_explorer_opens(&folder);
+    let answers = commands.iter().skip(1).map(|words| {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let ended = program(&folder, &words);
         assert_eq!(ended.exit, Some(0), "{words:?}: {}", ended.stderr);
         ended.stdout
     });
     let answers: Vec<String> = answers.collect();
-    assert!(answers[0].contains("nexthink_device_installed_package"), "{}", answers[0]);
     // Five rows between the head and the lower line.
-    assert_eq!(answers[1].lines().count(), 3 + 5 + 1, "{}", answers[1]);
-    assert!(answers[2].contains("fetch-packages"), "{}", answers[2]);
+    assert_eq!(answers[0].lines().count(), 3 + 5 + 1, "{}", answers[0]);
+    assert!(answers[1].contains("fetch-packages"), "{}", answers[1]);
+}
+
+/// The suggested explorer, on a port of the system's choice and without a browser.
+fn assert_explorer_opens(folder: &TempDir) {
+    let explorer = start(folder.path(), &["serve", "--listen", "127.0.0.1:0"], &[]);
+    let printed = until(PATIENCE, || explorer.printed().contains("/session?token=").then_some(()));
+    explorer.signal("INT");
+    let ended = explorer.wait();
+    assert_eq!((printed, ended.exit), (Some(()), Some(0)), "{}", ended.stderr);
 }
 
 #[test]

@@ -15,7 +15,8 @@ use crate::kit::{Scene, start};
 const README: &str = include_str!("../../README.md");
 
 /// The pages for users, in an order in which one can go on from the one before.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
+    ("docs/explorer.md", include_str!("../../docs/explorer.md")),
     ("docs/j1ql.md", include_str!("../../docs/j1ql.md")),
     ("docs/rules.md", include_str!("../../docs/rules.md")),
     ("docs/jupiterone.md", include_str!("../../docs/jupiterone.md")),
@@ -34,6 +35,8 @@ program="$(dirname "$0")/program"
 [ -L "$program" ] || exit 99
 case " $* " in
 *" --help "*) exec "$program" "$@" ;;
+" serve token "*) exec "$program" "$@" ;;
+" serve "*) timeout -s INT 3 "$program" "$@" --listen 127.0.0.1:0 || [ $? = 124 ]; exit ;;
 *" --follow "*) timeout -s INT 2 "$program" "$@"; exit 0 ;;
 " simulate "*)
     arguments=()
@@ -236,6 +239,7 @@ fn p9_every_example_of_the_help_runs_as_printed() {
             "privacy ledger",
             "privacy suppression",
             "rules",
+            "serve token",
             "store",
         ];
         assert!(

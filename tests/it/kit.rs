@@ -401,6 +401,11 @@ impl Running {
         self.stderr.as_ref().is_some_and(|it| it.so_far().contains(text))
     }
 
+    /// What it has printed to standard output by now.
+    pub(crate) fn printed(&self) -> String {
+        self.stdout.as_ref().map(Gathering::so_far).unwrap_or_default()
+    }
+
     /// The number of its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

@@ -15,6 +15,7 @@ mod demo;
 mod destinations;
 mod diff;
 mod examples;
+mod explorer;
 mod failures;
 mod faults;
 mod graph;

@@ -1,7 +1,8 @@
 //! The generated pages below `docs/`: three from the declarations of the steps, one from the names
 //! of tests, and one from the messages in the sources. The table of steps in the README, between
-//! two markers, is generated too.
+//! two markers, and the table of the explorer's files are generated too.
 
+mod assets;
 mod faults;
 mod messages;
 
@@ -66,6 +67,7 @@ fn pages(root: &Path, plan: &Plan, sources: &[SourceFile]) -> anyhow::Result<Vec
         },
         Page { path: "docs/faults.md", text: faults::page(sources) },
         Page { path: "docs/messages.md", text: messages::page(sources)? },
+        Page { path: assets::PATH, text: assets::table(root)? },
         Page { path: README, text: with_table(&readme, &documentation::steps_table(plan))? },
     ])
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people at a terminal")]
 
 mod bench;
+mod browser;
 mod cargo;
 mod ci;
 mod docs;
@@ -53,6 +54,9 @@ enum Command {
         #[arg(long, default_value_t = 300)]
         seconds: u64,
     },
+    /// Look at the explorer's pages in a real browser.
+    #[command(after_help = "Example:\n  cargo xtask browser --pictures target/pictures")]
+    Browser(browser::BrowserArguments),
     /// Run everything that must pass before a merge.
     Ci,
 }
@@ -84,6 +88,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Tidy => tidy::check(&root),
         Command::Bench { bench } => bench::run(&root, &bench),
         Command::Torture { seconds } => torture::run(&root, seconds),
+        Command::Browser(arguments) => browser::run(&root, &arguments),
         Command::Ci => ci::run(&root),
     }
 }

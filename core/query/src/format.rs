@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 pub(crate) use self::cells::Cells;
 pub use self::escape::{escape_for_csv, escape_for_terminal, escape_in_json};
 use self::json::JsonLines;
+pub(crate) use self::json::with_unique_names;
 use self::table::TextTable;
 use crate::error::QueryError;
 

@@ -27,5 +27,5 @@ pub use events::{EventOwner, EventTables};
 pub use format::{Format, ResultWriter, escape_for_csv, escape_for_terminal, escape_in_json};
 pub use parameters::ParameterValue;
 pub use session::{QueryResult, QuerySession, QuerySettings};
-pub use tables::{ColumnInfo, ContentKind, TableInfo};
+pub use tables::{ColumnInfo, ContentKind, TableInfo, columns};
 pub use withheld::{ColumnView, Withholding};

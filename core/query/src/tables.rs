@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, cast, lit,
 };
 
+use crate::format::with_unique_names;
 use crate::withheld::{ColumnView, Withholding};
 
 /// The columns of the table `entities`, and of `relationships`.
@@ -59,6 +60,11 @@ pub struct ColumnInfo {
     pub name: String,
     /// Its type, in plain words: text, integer, number, boolean, timestamp, list of text.
     pub data_type: String,
+}
+
+/// Returns the columns of an answer, for people, each with the name that its values have in JSON.
+pub fn columns(schema: &Schema) -> Vec<ColumnInfo> {
+    column_infos(&with_unique_names(schema))
 }
 
 /// The columns of a plan or file, for people.

@@ -60,13 +60,16 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
     after_rules(finished.exit, evaluated, None)
 }
 
-/// Three commands to try next, and the way to a tenant of one's own.
+/// Commands to try next, the explorer first, and the way to a tenant of one's own.
 fn next(program: &str) -> String {
     format!(
         "
-The graph is in the folder {STORE}. Try next:
+The graph is in the folder {STORE}. Open it in the browser:
 
-  {program} query --tables
+  {program} serve --open
+
+or ask it:
+
   {program} query \"{QUESTION}\"
   {program} plan
 

@@ -47,6 +47,8 @@ const ARROWS: &[Arrow] = &[
     arrow("core-query", "core-store", "it queries a published generation"),
     arrow("core-rules", "core-files", "the switches of rules are a small file"),
     arrow("core-rules", "core-store", "findings are kept beside the generations"),
+    arrow("core-explorer", "core-query", "the pages show answers"),
+    arrow("core-explorer", "core-store", "the pages show what is published"),
     arrow("core-simulator", "core-model", "the simulated tenant knows the columns of the steps"),
     arrow("core-jupiterone", "core-files", "a folder is replaced in one step"),
     arrow("core-jupiterone", "core-http", "calls are limited and retried in one way"),

@@ -47,7 +47,7 @@ impl JsonLines {
 
 /// An answer may have a column name twice (`select a.name, b.name`), an object may not: the second
 /// `name` becomes `name_2`.
-fn with_unique_names(schema: &Schema) -> SchemaRef {
+pub(crate) fn with_unique_names(schema: &Schema) -> SchemaRef {
     let mut used = HashSet::new();
     let mut fields = Vec::new();
     for field in schema.fields() {

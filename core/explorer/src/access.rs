@@ -1,0 +1,193 @@
+//! Who may use the explorer: a one-time address for the person at the machine, tokens for others, and the
+//! sessions that both become. Only hashes of tokens and sessions are held.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use axum::http::{HeaderMap, header};
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use crate::host::Host;
+
+/// How long a session lasts. Milliseconds.
+const SESSION_MS: u64 = 12 * 60 * 60 * 1000;
+
+/// The most sessions at once. When there are more, the oldest ends.
+const MAX_SESSIONS: usize = 1000;
+
+/// The bytes of a token or session, which nobody can guess.
+const SECRET_BYTES: usize = 24;
+
+/// What a user may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Everything but personal data.
+    Viewer,
+    /// Everything.
+    Analyst,
+}
+
+/// A token that was given to a person or a script. The token itself is kept nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessToken {
+    /// Whose it is, for the ledger.
+    pub name: String,
+    /// What its user may see.
+    pub role: Role,
+    /// The BLAKE3 hash of the token, in hexadecimal.
+    pub hash: String,
+}
+
+impl AccessToken {
+    /// Makes a token. Returns its text, which is shown once, and what is kept of it.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn new(name: &str, role: Role, host: &dyn Host) -> io::Result<(String, Self)> {
+        let token = random_text(host)?;
+        let hash = hash(&token);
+        Ok((token, Self { name: name.to_owned(), role, hash }))
+    }
+}
+
+/// A user whose request was authenticated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+}
+
+/// A header that a reverse proxy sets to the name of the user that it has authenticated.
+#[derive(Debug, Clone)]
+pub struct ProxyUsers {
+    /// The header, in lower case.
+    pub header: String,
+    /// What these users may see.
+    pub role: Role,
+}
+
+struct Session {
+    user: User,
+    ends_ms: u64,
+}
+
+/// Authenticates requests.
+pub(crate) struct Access {
+    cookie: String,
+    is_secure: bool,
+    tokens: Vec<AccessToken>,
+    proxy_users: Option<ProxyUsers>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The hash of the token in the printed address, until it is used.
+    first_token: Option<String>,
+    sessions: HashMap<String, Session>,
+}
+
+impl Access {
+    /// `port` is part of the cookie's name, since a browser sends the cookies of a host to all its ports.
+    pub(crate) fn new(
+        port: u16,
+        is_secure: bool,
+        tokens: Vec<AccessToken>,
+        proxy_users: Option<ProxyUsers>,
+    ) -> Self {
+        let cookie = format!("nexthink-graph-{port}");
+        Self { cookie, is_secure, tokens, proxy_users, state: Mutex::default() }
+    }
+
+    /// Makes the token of the printed address, which can be used once.
+    pub(crate) fn issue_first_token(&self, host: &dyn Host) -> io::Result<String> {
+        let token = random_text(host)?;
+        self.state().first_token = Some(hash(&token));
+        Ok(token)
+    }
+
+    /// Starts a session for a token. Returns the value of the `Set-Cookie` header; none if there is no such
+    /// token.
+    pub(crate) fn exchange(&self, token: &str, host: &dyn Host) -> io::Result<Option<String>> {
+        let hashed = hash(token);
+        let user = {
+            let mut state = self.state();
+            if state.first_token.as_ref() == Some(&hashed) {
+                state.first_token = None;
+                Some(User { name: "browser".to_owned(), role: Role::Analyst })
+            } else {
+                self.user_of_token(&hashed)
+            }
+        };
+        let Some(user) = user else { return Ok(None) };
+        let session = random_text(host)?;
+        let now_ms = host.now_ms();
+        let mut state = self.state();
+        state.sessions.retain(|_, session| session.ends_ms > now_ms);
+        if state.sessions.len() >= MAX_SESSIONS {
+            let oldest = state.sessions.iter().min_by_key(|(_, session)| session.ends_ms);
+            if let Some(oldest) = oldest.map(|(hash, _)| hash.clone()) {
+                state.sessions.remove(&oldest);
+            }
+        }
+        let ends_ms = now_ms.saturating_add(SESSION_MS);
+        state.sessions.insert(hash(&session), Session { user, ends_ms });
+        let secure = if self.is_secure { "; Secure" } else { "" };
+        let seconds = SESSION_MS / 1000;
+        Ok(Some(format!(
+            "{}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}",
+            self.cookie
+        )))
+    }
+
+    /// Returns the user of a request; none if it has no session, token or header of the proxy.
+    pub(crate) fn authenticate(&self, headers: &HeaderMap, now_ms: u64) -> Option<User> {
+        if let Some(session) = self.cookie_of(headers) {
+            let state = self.state();
+            let session = state.sessions.get(&hash(session));
+            if let Some(session) = session.filter(|session| session.ends_ms > now_ms) {
+                return Some(session.user.clone());
+            }
+        }
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(token) = text("authorization").and_then(|value| value.strip_prefix("Bearer ")) {
+            return self.user_of_token(&hash(token.trim()));
+        }
+        let proxy = self.proxy_users.as_ref()?;
+        let name = text(&proxy.header).map(str::trim).filter(|name| !name.is_empty())?;
+        Some(User { name: name.chars().take(100).collect(), role: proxy.role })
+    }
+
+    fn user_of_token(&self, hash: &str) -> Option<User> {
+        let token = self.tokens.iter().find(|token| token.hash == hash)?;
+        Some(User { name: token.name.clone(), role: token.role })
+    }
+
+    fn cookie_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let values = headers.get_all(header::COOKIE).into_iter().filter_map(|it| it.to_str().ok());
+        let mut cookies = values
+            .flat_map(|value| value.split(';'))
+            .filter_map(|cookie| cookie.trim().split_once('='));
+        cookies.find(|(name, _)| *name == self.cookie).map(|(_, value)| value)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn random_text(host: &dyn Host) -> io::Result<String> {
+    let mut bytes = [0; SECRET_BYTES];
+    host.fill_random(&mut bytes)?;
+    Ok(HEXLOWER.encode(&bytes))
+}
+
+/// Tokens are random and long, so that a plain hash cannot be reversed, and comparing hashes tells nothing by
+/// its time.
+fn hash(secret: &str) -> String {
+    blake3::hash(secret.as_bytes()).to_hex().to_string()
+}

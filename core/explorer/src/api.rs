@@ -1,0 +1,172 @@
+//! The API, version 1: what the page reads, and scripts can. Each call is one row of a table, from which its
+//! route and its description follow.
+
+mod endpoint;
+mod graph;
+mod overview;
+mod privacy;
+mod query;
+mod runs;
+mod session;
+mod tables;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use core_store::{Generation, TenantStore};
+use serde::de::DeserializeOwned;
+
+pub(crate) use self::endpoint::{Answer, Endpoint, Location};
+use crate::Explorer;
+use crate::access::User;
+use crate::error::ApiError;
+use crate::host::Read;
+
+/// The longest body of a request.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// How long the body of a request may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long further reads of the same kind by the same user are part of one entry of the ledger.
+const READ_MS: u64 = 60_000;
+
+/// All calls.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    [
+        session::endpoints(),
+        overview::endpoints(),
+        runs::endpoints(),
+        tables::endpoints(),
+        graph::endpoints(),
+        privacy::endpoints(),
+        query::endpoints(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The routes of all calls.
+pub(crate) fn router() -> Router<Arc<Explorer>> {
+    endpoints()
+        .into_iter()
+        .fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.route))
+}
+
+/// Lets a request pass that is from a user, with the user for its handler.
+pub(crate) async fn authenticate(
+    State(explorer): State<Arc<Explorer>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let now_ms = explorer.host.now_ms();
+    match explorer.access.authenticate(request.headers(), now_ms) {
+        Some(user) => {
+            request.extensions_mut().insert(user);
+            next.run(request).await
+        }
+        None => ApiError::unauthorized().into_response(),
+    }
+}
+
+/// The JSON body of a request.
+pub(crate) async fn body_of<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+    let content_type = request.headers().get("content-type").and_then(|value| value.to_str().ok());
+    // A form of another site can send text, but no JSON.
+    if !content_type.is_some_and(|value| value.starts_with("application/json")) {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "type",
+            "send the body as application/json",
+        ));
+    }
+    let body = to_bytes(request.into_body(), MAX_BODY_BYTES);
+    let too_slow =
+        || ApiError::new(StatusCode::REQUEST_TIMEOUT, "slow", "the body came too slowly");
+    let body = tokio::time::timeout(BODY_TIMEOUT, body).await.map_err(|_| too_slow())?;
+    let body = body.map_err(|_| {
+        let message = format!("the body is longer than {MAX_BODY_BYTES} bytes");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "size", message)
+    })?;
+    serde_json::from_slice(&body).map_err(|error| {
+        ApiError::bad_request(format!("the body is not what this call takes: {error}"))
+    })
+}
+
+/// Does something that waits for the disk, beside the threads that answer requests. It is not another thread
+/// from a pool, so that what it borrows need not be copied.
+pub(crate) async fn blocking<T, F>(work: F) -> Result<T, ApiError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, ApiError> + Send,
+{
+    tokio::task::block_in_place(work)
+}
+
+/// A generation: that of an ID, else the published one.
+pub(crate) fn generation_of(
+    tenant: &TenantStore,
+    id: Option<&str>,
+) -> Result<Generation, ApiError> {
+    let Some(id) = id else {
+        return tenant.current()?.ok_or_else(|| {
+            let name = tenant.name();
+            ApiError::not_found(format!(
+                "tenant {name} has no generation yet: `nexthink-graph run` publishes one"
+            ))
+        });
+    };
+    let id = id
+        .parse()
+        .map_err(|_| ApiError::bad_request(format!("{id:?} is not the ID of a generation")))?;
+    Ok(tenant.generation(&id)?)
+}
+
+impl Explorer {
+    /// The tenant of a name.
+    pub(crate) fn tenant(&self, name: &str) -> Result<TenantStore, ApiError> {
+        let mut tenants = self.host.tenants()?.into_iter();
+        tenants
+            .find(|tenant| tenant.name() == name)
+            .ok_or_else(|| ApiError::not_found(format!("there is no tenant {name:?} in the store")))
+    }
+
+    /// Notes a read of personal data, once a minute for each user, tenant and view.
+    pub(crate) fn note_read(
+        &self,
+        tenant: &TenantStore,
+        user: &User,
+        view: &'static str,
+        generation: Option<&str>,
+    ) {
+        let now_ms = self.host.now_ms();
+        let is_new = self.reads.notice(tenant.name(), &user.name, view, now_ms);
+        if is_new {
+            self.host.record_read(tenant, &Read { view, user: &user.name, generation });
+        }
+    }
+}
+
+/// The reads that were noted lately.
+#[derive(Default)]
+pub(crate) struct RecentReads(Mutex<HashMap<(String, String, &'static str), u64>>);
+
+impl RecentReads {
+    /// Says whether a read is to be noted, and remembers that it was.
+    fn notice(&self, tenant: &str, user: &str, view: &'static str, now_ms: u64) -> bool {
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.retain(|_, at_ms| now_ms.abs_diff(*at_ms) < READ_MS);
+        let key = (tenant.to_owned(), user.to_owned(), view);
+        let is_new = !recent.contains_key(&key);
+        recent.entry(key).or_insert(now_ms);
+        is_new
+    }
+}

@@ -1,0 +1,194 @@
+//! The state of a tenant at a glance: what there is, how it grew, what is incomplete and why.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::routing::get;
+use core_store::{HistoryEntry, Manifest, Outcome, TableKind};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::runs::{StepSummary, steps_of};
+use super::{Endpoint, blocking};
+use crate::Explorer;
+use crate::error::ApiError;
+use crate::host::TenantStatus;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::get(
+        "/api/v1/tenants/{tenant}/overview",
+        "Counts by type with their history, the last run by step, and what is incomplete.",
+        "Overview",
+        get(overview),
+    )]
+}
+
+/// The state of a tenant.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Overview {
+    tenant: String,
+    /// The published generation; none before the first run.
+    generation: Option<GenerationSummary>,
+    types: Vec<TypeSummary>,
+    /// The steps of the run that made the published generation.
+    steps: Vec<StepSummary>,
+    /// The kept generations, the oldest first, with the number of objects of each type.
+    history: Vec<HistoryPoint>,
+    status: TenantStatus,
+}
+
+/// A generation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct GenerationSummary {
+    pub(super) id: String,
+    /// RFC 3339.
+    pub(super) created_at: String,
+    /// `complete` or `partial`.
+    pub(super) outcome: &'static str,
+    pub(super) region: String,
+    /// The privacy profile that it was made under.
+    pub(super) profile: Option<String>,
+    /// Columns that the configuration treats otherwise than the profile does.
+    pub(super) columns: BTreeMap<String, String>,
+    /// The ID of the key of its pseudonyms.
+    pub(super) key: Option<String>,
+}
+
+/// A type of the published generation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TypeSummary {
+    /// The `_type`.
+    #[serde(rename = "type")]
+    type_name: String,
+    /// `entity` or `relationship`.
+    kind: &'static str,
+    class: Vec<String>,
+    /// For a relationship: the types of its ends.
+    from_type: Option<String>,
+    to_type: Option<String>,
+    objects: u64,
+    /// In the generation before.
+    objects_before: Option<u64>,
+    /// Whether objects may be missing or of an earlier generation.
+    partial: bool,
+    /// Why it is partial, if the last run tells.
+    reason: Option<String>,
+}
+
+/// The number of objects of a generation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HistoryPoint {
+    id: String,
+    created_at: String,
+    outcome: &'static str,
+    objects: BTreeMap<String, u64>,
+}
+
+async fn overview(
+    State(explorer): State<Arc<Explorer>>,
+    Path(tenant): Path<String>,
+) -> Result<Json<Overview>, ApiError> {
+    blocking(|| {
+        let tenant = explorer.tenant(&tenant)?;
+        let status = explorer.host.status(&tenant)?;
+        let mut history = tenant.history()?;
+        // Newer ones than the published one are being published, or never were.
+        let newest = history.iter().position(|entry| entry.is_current).unwrap_or(history.len());
+        history.drain(..newest);
+        let current = match history.first() {
+            Some(entry) => Some(tenant.generation(&entry.id)?),
+            None => None,
+        };
+        let report = match &current {
+            Some(generation) => report_of(generation)?,
+            None => Value::Null,
+        };
+        let steps = steps_of(&report, &*explorer.host);
+        let manifest = current.as_ref().map(core_store::Generation::manifest);
+        let before = history.iter().skip(1).find_map(|entry| entry.manifest.as_ref().ok());
+        let types = manifest.map(|manifest| types(manifest, before, &steps)).unwrap_or_default();
+        Ok(Json(Overview {
+            tenant: tenant.name().to_owned(),
+            generation: manifest.map(summary),
+            types,
+            steps,
+            history: history.iter().rev().filter_map(point).collect(),
+            status,
+        }))
+    })
+    .await
+}
+
+/// The report of the run that made a generation; null if it has none.
+pub(super) fn report_of(generation: &core_store::Generation) -> Result<Value, ApiError> {
+    let report = generation.attachment("run.json")?;
+    let report = report.map(|bytes| serde_json::from_slice(&bytes)).transpose();
+    Ok(report.ok().flatten().unwrap_or_default())
+}
+
+pub(super) fn summary(manifest: &Manifest) -> GenerationSummary {
+    let privacy = manifest.privacy.as_ref();
+    GenerationSummary {
+        id: manifest.id.to_string(),
+        created_at: manifest.created_at.clone(),
+        outcome: outcome(manifest),
+        region: manifest.region.clone(),
+        profile: privacy.map(|mark| mark.profile.clone()),
+        columns: privacy.map(|mark| mark.columns.clone()).unwrap_or_default(),
+        key: privacy.and_then(|mark| mark.key.clone()),
+    }
+}
+
+pub(super) fn outcome(manifest: &Manifest) -> &'static str {
+    match manifest.outcome {
+        Outcome::Complete => "complete",
+        Outcome::Partial => "partial",
+    }
+}
+
+pub(super) fn kind(kind: TableKind) -> &'static str {
+    match kind {
+        TableKind::Entity => "entity",
+        TableKind::Relationship => "relationship",
+    }
+}
+
+fn types(
+    manifest: &Manifest,
+    before: Option<&Manifest>,
+    steps: &[StepSummary],
+) -> Vec<TypeSummary> {
+    let tables = manifest.tables.iter().map(|table| {
+        let before = before.and_then(|before| before.table(table.kind, &table.name));
+        let maker = steps.iter().find(|step| step.types.contains(&table.name));
+        TypeSummary {
+            type_name: table.name.clone(),
+            kind: kind(table.kind),
+            class: table.class.clone(),
+            from_type: table.from_type.clone(),
+            to_type: table.to_type.clone(),
+            objects: table.rows,
+            objects_before: before.map(|before| before.rows),
+            partial: table.partial,
+            reason: maker.filter(|_| table.partial).and_then(|step| step.reason.clone()),
+        }
+    });
+    tables.collect()
+}
+
+fn point(entry: &HistoryEntry) -> Option<HistoryPoint> {
+    let manifest = entry.manifest.as_ref().ok()?;
+    let objects = manifest.tables.iter().map(|table| (table.name.clone(), table.rows));
+    Some(HistoryPoint {
+        id: entry.id.to_string(),
+        created_at: manifest.created_at.clone(),
+        outcome: outcome(manifest),
+        objects: objects.collect(),
+    })
+}

@@ -1,0 +1,150 @@
+//! Queries in SQL and J1QL.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use futures::stream;
+use serde::Deserialize;
+
+use super::{Endpoint, blocking, body_of};
+use crate::Explorer;
+use crate::access::User;
+use crate::error::ApiError;
+use crate::worker::{self, AnswerFormat, WorkerRequest};
+
+/// The most rows of an answer in JSON.
+const MAX_ROWS: usize = 10_000;
+
+/// The rows of an answer in JSON, unless the request says otherwise.
+const DEFAULT_ROWS: usize = 1_000;
+
+/// The longest answer in JSON that is held in memory. Bytes. The process that makes it stops adding rows before.
+const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::post(
+            "/api/v1/tenants/{tenant}/query",
+            "Answers a query in SQL or J1QL: its first rows, and the number of all.",
+            "QueryBody",
+            "QueryAnswer",
+            post(query),
+        ),
+        Endpoint::get(
+            "/api/v1/tenants/{tenant}/query.csv",
+            "Answers a query in SQL or J1QL with all rows as CSV.",
+            "any",
+            get(csv),
+        )
+        .csv()
+        .required("query", "The query.")
+        .optional("asOf", "The generation: an ID, a day or `previous`.")
+        .optional("compareWith", "The older generation that `diff_entities` compares with.")
+        .optional("parameters", "The parameters of a J1QL query, a JSON object of texts."),
+    ]
+}
+
+/// A query.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct QueryBody {
+    /// SQL that begins with SELECT, or J1QL that begins with FIND.
+    query: String,
+    /// The values of the parameters of a J1QL query.
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
+    /// The generation: an ID, a day or `previous`; the published one if it is missing.
+    as_of: Option<String>,
+    /// The older generation that the tables `diff_entities` and `diff_relationships` compare with.
+    compare_with: Option<String>,
+    /// How many rows to answer, at most 10,000; 1,000 if it is missing.
+    limit: Option<usize>,
+}
+
+async fn query(
+    State(explorer): State<Arc<Explorer>>,
+    Path(tenant): Path<String>,
+    Extension(user): Extension<User>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let body: QueryBody = body_of(request).await?;
+    let limit = body.limit.unwrap_or(DEFAULT_ROWS).min(MAX_ROWS);
+    let request = WorkerRequest {
+        tenant: checked(&explorer, tenant).await?,
+        query: body.query,
+        parameters: body.parameters,
+        as_of: body.as_of,
+        compare_with: body.compare_with,
+        format: AnswerFormat::Json { limit },
+        user: user.name,
+        role: user.role,
+    };
+    let mut answer = worker::ask(&explorer, request).await?;
+    let mut body = Vec::new();
+    while let Some(piece) = answer.next().await? {
+        if body.len() + piece.len() > MAX_ANSWER_BYTES {
+            return Err(ApiError::bad_request(
+                "the answer is too large for a page: select fewer columns, or read it as CSV",
+            ));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// The parameters of an answer in CSV.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CsvParameters {
+    query: String,
+    as_of: Option<String>,
+    compare_with: Option<String>,
+    parameters: Option<String>,
+}
+
+async fn csv(
+    State(explorer): State<Arc<Explorer>>,
+    Path(tenant): Path<String>,
+    Extension(user): Extension<User>,
+    Query(parameters): Query<CsvParameters>,
+) -> Result<Response, ApiError> {
+    let values = parameters.parameters.as_deref().map(serde_json::from_str).transpose();
+    let values =
+        values.map_err(|_| ApiError::bad_request("`parameters` is not a JSON object of texts"))?;
+    let request = WorkerRequest {
+        tenant: checked(&explorer, tenant).await?,
+        query: parameters.query,
+        parameters: values.unwrap_or_default(),
+        as_of: parameters.as_of,
+        compare_with: parameters.compare_with,
+        format: AnswerFormat::Csv,
+        user: user.name,
+        role: user.role,
+    };
+    let answer = worker::ask(&explorer, request).await?;
+    // What fails from here on cuts the answer off, so that nobody takes a part for the whole.
+    let pieces = stream::unfold(Some(answer), |answer| async {
+        let mut answer = answer?;
+        match answer.next().await {
+            Ok(Some(piece)) => Some((Ok(piece), Some(answer))),
+            Ok(None) => None,
+            Err(_) => Some((Err("the query was ended by its limits"), None)),
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"nexthink-graph.csv\""),
+    ];
+    Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+/// The name of a tenant that there is.
+async fn checked(explorer: &Explorer, tenant: String) -> Result<String, ApiError> {
+    blocking(|| explorer.tenant(&tenant).map(|tenant| tenant.name().to_owned())).await
+}

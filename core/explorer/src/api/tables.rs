@@ -1,0 +1,67 @@
+//! The tables that queries can name, for completion.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::routing::get;
+use serde::Serialize;
+
+use super::overview::kind;
+use super::{Endpoint, blocking};
+use crate::Explorer;
+use crate::error::ApiError;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::get(
+        "/api/v1/tenants/{tenant}/tables",
+        "Lists the tables of the published generation with their columns.",
+        "[TableInfo]",
+        get(tables),
+    )]
+}
+
+/// A table.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TableInfo {
+    name: String,
+    /// `entity` or `relationship`.
+    kind: &'static str,
+    /// The classes, by which J1QL can name it too.
+    class: Vec<String>,
+    from_type: Option<String>,
+    to_type: Option<String>,
+    rows: u64,
+    columns: Vec<String>,
+    /// The columns that hold personal data.
+    personal: Vec<String>,
+}
+
+async fn tables(
+    State(explorer): State<Arc<Explorer>>,
+    Path(tenant): Path<String>,
+) -> Result<Json<Vec<TableInfo>>, ApiError> {
+    blocking(|| {
+        let tenant = explorer.tenant(&tenant)?;
+        let Some(generation) = tenant.current()? else { return Ok(Json(Vec::new())) };
+        let personal = explorer.host.status(&tenant)?.privacy.personal;
+        let tables = generation.manifest().tables.iter().map(|table| {
+            let personal = personal.iter().filter(|it| it.type_name == table.name);
+            TableInfo {
+                name: table.name.clone(),
+                kind: kind(table.kind),
+                class: table.class.clone(),
+                from_type: table.from_type.clone(),
+                to_type: table.to_type.clone(),
+                rows: table.rows,
+                columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+                personal: personal
+                    .flat_map(|it| it.direct.iter().chain(&it.indirect).cloned())
+                    .collect(),
+            }
+        });
+        Ok(Json(tables.collect()))
+    })
+    .await
+}

@@ -1,0 +1,46 @@
+//! The table of files, made by `cargo xtask docs` from the folder `web`.
+
+use super::Asset;
+
+/// Every file of the page, by path.
+#[rustfmt::skip]
+pub(super) static ASSETS: [Asset; 38] = [
+    Asset::new("css/base.css", include_bytes!("../../web/css/base.css")),
+    Asset::new("css/graph.css", include_bytes!("../../web/css/graph.css")),
+    Asset::new("css/layout.css", include_bytes!("../../web/css/layout.css")),
+    Asset::new("css/parts.css", include_bytes!("../../web/css/parts.css")),
+    Asset::new("icon.svg", include_bytes!("../../web/icon.svg")),
+    Asset::new("index.html", include_bytes!("../../web/index.html")),
+    Asset::new("js/api.js", include_bytes!("../../web/js/api.js")),
+    Asset::new("js/app.js", include_bytes!("../../web/js/app.js")),
+    Asset::new("js/chart.js", include_bytes!("../../web/js/chart.js")),
+    Asset::new("js/complete.js", include_bytes!("../../web/js/complete.js")),
+    Asset::new("js/dom.js", include_bytes!("../../web/js/dom.js")),
+    Asset::new("js/frame.js", include_bytes!("../../web/js/frame.js")),
+    Asset::new("js/graph/layout.js", include_bytes!("../../web/js/graph/layout.js")),
+    Asset::new("js/graph/model.js", include_bytes!("../../web/js/graph/model.js")),
+    Asset::new("js/graph/picture.js", include_bytes!("../../web/js/graph/picture.js")),
+    Asset::new("js/graph/view.js", include_bytes!("../../web/js/graph/view.js")),
+    Asset::new("js/keys.js", include_bytes!("../../web/js/keys.js")),
+    Asset::new("js/main.js", include_bytes!("../../web/js/main.js")),
+    Asset::new("js/pages.js", include_bytes!("../../web/js/pages.js")),
+    Asset::new("js/pages/audit.js", include_bytes!("../../web/js/pages/audit.js")),
+    Asset::new("js/pages/diff.js", include_bytes!("../../web/js/pages/diff.js")),
+    Asset::new("js/pages/entity.js", include_bytes!("../../web/js/pages/entity.js")),
+    Asset::new("js/pages/graph.js", include_bytes!("../../web/js/pages/graph.js")),
+    Asset::new("js/pages/overview.js", include_bytes!("../../web/js/pages/overview.js")),
+    Asset::new("js/pages/privacy.js", include_bytes!("../../web/js/pages/privacy.js")),
+    Asset::new("js/pages/query.js", include_bytes!("../../web/js/pages/query.js")),
+    Asset::new("js/pages/questions.js", include_bytes!("../../web/js/pages/questions.js")),
+    Asset::new("js/pages/runs.js", include_bytes!("../../web/js/pages/runs.js")),
+    Asset::new("js/pages/search.js", include_bytes!("../../web/js/pages/search.js")),
+    Asset::new("js/parts.js", include_bytes!("../../web/js/parts.js")),
+    Asset::new("js/router.js", include_bytes!("../../web/js/router.js")),
+    Asset::new("js/searchbox.js", include_bytes!("../../web/js/searchbox.js")),
+    Asset::new("js/signin.js", include_bytes!("../../web/js/signin.js")),
+    Asset::new("js/table.js", include_bytes!("../../web/js/table.js")),
+    Asset::new("js/text.js", include_bytes!("../../web/js/text.js")),
+    Asset::new("vendor/hooks.js", include_bytes!("../../web/vendor/hooks.js")),
+    Asset::new("vendor/htm.js", include_bytes!("../../web/vendor/htm.js")),
+    Asset::new("vendor/preact.js", include_bytes!("../../web/vendor/preact.js")),
+];

@@ -1,0 +1,169 @@
+//! What the program around the server gives to it: the clock, randomness, the store, the ledger, and
+//! processes that answer queries. This crate reads none of them by itself.
+
+use std::error::Error;
+use std::io;
+use std::process::Child;
+
+use core_query::QuerySession;
+use core_store::{Generation, TenantStore};
+use futures::future::BoxFuture;
+use serde::Serialize;
+
+use crate::access::Role;
+
+/// Why the host could not do what it was asked for. Its text is shown to the user of the page.
+pub type HostError = Box<dyn Error + Send + Sync>;
+
+/// A session that is being opened.
+pub type SessionFuture<'a> = BoxFuture<'a, Result<QuerySession, HostError>>;
+
+/// The program around the server. Its methods may block.
+pub trait Host: Send + Sync + 'static {
+    /// Returns the tenants of the store, the configured one first.
+    ///
+    /// # Errors
+    /// The store cannot be read, or it may show an erased person.
+    fn tenants(&self) -> Result<Vec<TenantStore>, HostError>;
+
+    /// Returns what the store has besides generations.
+    ///
+    /// # Errors
+    /// A state file cannot be read.
+    fn status(&self, tenant: &TenantStore) -> Result<TenantStatus, HostError>;
+
+    /// Returns the types that a step makes.
+    fn types_of_step(&self, step: &str) -> Vec<String>;
+
+    /// Returns the time, in milliseconds since 1970-01-01 UTC.
+    fn now_ms(&self) -> u64;
+
+    /// Fills a buffer with random bytes.
+    ///
+    /// # Errors
+    /// The system has none.
+    fn fill_random(&self, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Adds an entry to the tenant's ledger: a user of the explorer has read personal data.
+    fn record_read(&self, tenant: &TenantStore, read: &Read<'_>);
+
+    /// Opens a generation for look-ups by users of a role. A viewer gets no personal columns.
+    ///
+    /// # Errors
+    /// A file cannot be opened.
+    fn open_session<'a>(&'a self, generation: &'a Generation, role: Role) -> SessionFuture<'a>;
+
+    /// Starts a process that reads a [`WorkerRequest`](crate::WorkerRequest) from its standard input and
+    /// writes the answer to its standard output.
+    ///
+    /// # Errors
+    /// The system starts no process.
+    fn start_worker(&self) -> io::Result<Child>;
+}
+
+/// A read of personal data.
+#[derive(Debug, Clone, Copy)]
+pub struct Read<'a> {
+    /// The page or call: `audit`, `entity`, `search`.
+    pub view: &'a str,
+    /// The user: the name of a token, or `browser` for the one-time address.
+    pub user: &'a str,
+    /// The generation that was read; none if the events were.
+    pub generation: Option<&'a str>,
+}
+
+/// The state of a tenant besides its generations.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantStatus {
+    /// The day's exports; none if no tenant is configured.
+    pub quota: Option<Quota>,
+    /// The process that runs now, as its lock describes it.
+    pub running: Option<String>,
+    /// The trails of the audit log and what is missing of each.
+    pub trails: Vec<Trail>,
+    /// The number of stored audit events.
+    pub events: u64,
+    /// The privacy settings and retention.
+    pub privacy: PrivacyStatus,
+}
+
+/// The exports of the last 24 hours.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Quota {
+    /// How many are left.
+    pub left: u32,
+    /// How many a day has.
+    pub of: u32,
+    /// Until when Nexthink asked not to be called, RFC 3339.
+    pub deferred_until: Option<String>,
+}
+
+/// One trail of the audit log.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trail {
+    /// The name of the engine, or `table`.
+    pub name: String,
+    /// The time of the newest event, RFC 3339.
+    pub newest_event: Option<String>,
+    /// Periods that the next run reads.
+    pub gaps: Vec<Period>,
+    /// Periods that Nexthink no longer keeps.
+    pub lost: Vec<Period>,
+}
+
+/// A period of time.
+#[derive(Debug, Clone, Serialize)]
+pub struct Period {
+    /// Its start, RFC 3339.
+    pub from: String,
+    /// Its end, RFC 3339.
+    pub to: String,
+}
+
+/// What is kept of people, and for how long.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PrivacyStatus {
+    /// What is kept and for how long, in words: `generations`, `90 days`.
+    pub windows: Vec<Window>,
+    /// What the next run removes: the item and since when it is kept.
+    pub due: Vec<Due>,
+    /// Why nothing is removed although it is due, if the clock is not trusted.
+    pub clock: Option<String>,
+    /// The properties that hold personal data, by type.
+    pub personal: Vec<PersonalProperties>,
+}
+
+/// How long something is kept.
+#[derive(Debug, Clone, Serialize)]
+pub struct Window {
+    /// What is kept.
+    pub what: String,
+    /// How long.
+    pub kept: String,
+}
+
+/// An item that retention removes next.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Due {
+    /// The item.
+    pub item: String,
+    /// Since when it is kept, RFC 3339.
+    pub kept_since: String,
+}
+
+/// The properties of a type that hold personal data.
+#[derive(Debug, Clone, Serialize)]
+pub struct PersonalProperties {
+    /// The `_type`.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Those that name a person.
+    pub direct: Vec<String>,
+    /// Those that point at a person together with other data.
+    pub indirect: Vec<String>,
+}

@@ -1,0 +1,106 @@
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod api;
+mod assets;
+mod error;
+mod guard;
+mod host;
+mod openapi;
+mod server;
+mod sessions;
+mod shell;
+mod worker;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use tokio::sync::Semaphore;
+
+use self::access::Access;
+pub use self::access::{AccessToken, ProxyUsers, Role};
+use self::assets::Assets;
+pub use self::host::{
+    Due, Host, HostError, Period, PersonalProperties, PrivacyStatus, Quota, Read, SessionFuture,
+    TenantStatus, Trail, Window,
+};
+pub use self::openapi::openapi;
+pub use self::server::{Stopped, serve};
+use self::sessions::Sessions;
+pub use self::worker::{AnswerFormat, AnswerHead, WorkerRequest};
+
+/// How the explorer is served.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The values of `Host` that are answered, in lower case, each with its port.
+    pub hosts: Vec<String>,
+    /// The port that it listens on.
+    pub port: u16,
+    /// Whether browsers reach it over TLS only.
+    pub is_secure: bool,
+    /// The tokens that were given out.
+    pub tokens: Vec<AccessToken>,
+    /// The header by which a reverse proxy names users; none if there is no proxy.
+    pub proxy_users: Option<ProxyUsers>,
+    /// The time that a query may take.
+    pub query_timeout: Duration,
+    /// How many queries are answered at once; others wait.
+    pub parallel_queries: usize,
+    /// The folder that the page is read from, for those who change it; else it is part of the program.
+    pub web_folder: Option<PathBuf>,
+}
+
+/// The explorer: answers requests, knows sessions.
+pub struct Explorer {
+    host: Arc<dyn Host>,
+    settings: Settings,
+    access: Access,
+    assets: Assets,
+    queries: Arc<Semaphore>,
+    reads: api::RecentReads,
+    sessions: Sessions,
+}
+
+impl Explorer {
+    /// An explorer that listens nowhere yet.
+    pub fn new(host: Arc<dyn Host>, settings: Settings) -> Self {
+        let access = Access::new(
+            settings.port,
+            settings.is_secure,
+            settings.tokens.clone(),
+            settings.proxy_users.clone(),
+        );
+        let assets = Assets::new(settings.web_folder.clone());
+        let queries = Arc::new(Semaphore::new(settings.parallel_queries));
+        let reads = api::RecentReads::default();
+        let sessions = Sessions::default();
+        Self { host, settings, access, assets, queries, reads, sessions }
+    }
+
+    /// Makes the token of the address that is printed. It can be used once; a new one replaces it.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn issue_first_token(&self) -> io::Result<String> {
+        self.access.issue_first_token(&*self.host)
+    }
+
+    /// Returns the service that answers requests.
+    pub fn router(self: Arc<Self>) -> Router {
+        let api = api::router().layer(from_fn_with_state(Arc::clone(&self), api::authenticate));
+        Router::new()
+            .merge(api)
+            .route("/session", get(shell::open_session).post(shell::sign_in))
+            .route("/assets/{version}/{*path}", get(shell::asset))
+            .route("/favicon.ico", get(shell::icon))
+            .fallback(shell::page)
+            .layer(from_fn_with_state(Arc::clone(&self), guard::guard))
+            .layer(from_fn(server::hide_panics))
+            .with_state(self)
+    }
+}

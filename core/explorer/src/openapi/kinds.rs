@@ -1,0 +1,255 @@
+//! The kinds of objects that the API takes and answers, with what each field means.
+
+/// A field: its name, its kind, and its meaning.
+pub(super) type Field = (&'static str, &'static str, &'static str);
+
+/// A kind of objects: its name, what it is, its fields.
+type Kind = (&'static str, &'static str, &'static [Field]);
+
+/// All kinds.
+#[rustfmt::skip]
+pub(super) const KINDS: &[Kind] = &[
+    ("ProblemBody", "Why there is no answer.", &[("error", "Problem", "What went wrong.")]),
+    ("Problem", "What went wrong.", &[
+        ("code", "text", "A word for programs, such as `not-found`."),
+        ("message", "text", "What happened and what to do. It may have several lines."),
+    ]),
+    ("SessionInfo", "Who is signed in, and what there is to see.", &[
+        ("user", "text", "The name of the token, or `browser`."),
+        ("role", "text", "`viewer` or `analyst`."),
+        ("version", "text", "The version of the program."),
+        ("tenants", "[TenantInfo]", "The tenants of the store."),
+    ]),
+    ("TenantInfo", "A tenant of the store.", &[
+        ("name", "text", "Its name."),
+        ("generation", "text?", "The ID of the published generation; none before the first run."),
+    ]),
+    ("Overview", "The state of a tenant.", &[
+        ("tenant", "text", "Its name."),
+        ("generation", "GenerationSummary?", "The published generation; none before the first run."),
+        ("types", "[TypeSummary]", "The types of the published generation."),
+        ("steps", "[StepSummary]", "The steps of the run that made it."),
+        ("history", "[HistoryPoint]", "The kept generations, the oldest first."),
+        ("status", "TenantStatus", "What the store has besides generations."),
+    ]),
+    ("GenerationSummary", "A generation.", &[
+        ("id", "text", "Its ID, which is that of its run too."),
+        ("createdAt", "text", "When it was published, RFC 3339."),
+        ("outcome", "text", "`complete` or `partial`."),
+        ("region", "text", "The region of the tenant."),
+        ("profile", "text?", "The privacy profile that it was made under."),
+        ("columns", "{text}", "Columns that the configuration treats otherwise than the profile does."),
+        ("key", "text?", "The ID of the key of its pseudonyms."),
+    ]),
+    ("TypeSummary", "A type of a generation.", &[
+        ("type", "text", "The `_type`."),
+        ("kind", "text", "`entity` or `relationship`."),
+        ("class", "[text]", "The `_class`."),
+        ("fromType", "text?", "Of a relationship: the type of the entities where it begins."),
+        ("toType", "text?", "Of a relationship: the type of the entities where it ends."),
+        ("objects", "integer", "How many there are."),
+        ("objectsBefore", "integer?", "How many the generation before had."),
+        ("partial", "boolean", "Whether objects may be missing or of an earlier generation."),
+        ("reason", "text?", "Why it is partial, if the run tells."),
+    ]),
+    ("HistoryPoint", "The number of objects of a generation.", &[
+        ("id", "text", "The generation."),
+        ("createdAt", "text", "When it was published, RFC 3339."),
+        ("outcome", "text", "`complete` or `partial`."),
+        ("objects", "{integer}", "The number of objects by type."),
+    ]),
+    ("TenantStatus", "The state of a tenant besides its generations.", &[
+        ("quota", "Quota?", "The day's exports; none if the tenant is not configured."),
+        ("running", "text?", "The process that runs now, as its lock describes it."),
+        ("trails", "[Trail]", "The trails of the audit log and what is missing of each."),
+        ("events", "integer", "The number of stored audit events."),
+        ("privacy", "PrivacyStatus", "What is kept of people, and for how long."),
+    ]),
+    ("Quota", "The exports of the last 24 hours.", &[
+        ("left", "integer", "How many are left."),
+        ("of", "integer", "How many a day has."),
+        ("deferredUntil", "text?", "Until when Nexthink asked not to be called, RFC 3339."),
+    ]),
+    ("Trail", "A trail of the audit log.", &[
+        ("name", "text", "The name of the engine, or `table`."),
+        ("newestEvent", "text?", "The time of the newest event, RFC 3339."),
+        ("gaps", "[Period]", "Periods that the next run reads."),
+        ("lost", "[Period]", "Periods that Nexthink no longer keeps."),
+    ]),
+    ("Period", "A period of time.", &[
+        ("from", "text", "Its start, RFC 3339."),
+        ("to", "text", "Its end, RFC 3339."),
+    ]),
+    ("PrivacyStatus", "What is kept of people, and for how long.", &[
+        ("windows", "[Window]", "How long each thing is kept."),
+        ("due", "[Due]", "What the next run removes."),
+        ("clock", "text?", "Why nothing is removed, if the clock is not trusted."),
+        ("personal", "[PersonalProperties]", "The properties that hold personal data, by type."),
+    ]),
+    ("Window", "How long something is kept.", &[
+        ("what", "text", "What is kept."),
+        ("kept", "text", "How long."),
+    ]),
+    ("Due", "An item that retention removes next.", &[
+        ("item", "text", "The item."),
+        ("keptSince", "text", "Since when it is kept, RFC 3339."),
+    ]),
+    ("PersonalProperties", "The properties of a type that hold personal data.", &[
+        ("type", "text", "The `_type`."),
+        ("direct", "[text]", "Those that name a person."),
+        ("indirect", "[text]", "Those that point at a person together with other data."),
+    ]),
+    ("Run", "A run.", &[
+        ("id", "text", "Its ID, which is that of its generation too."),
+        ("published", "boolean", "Whether its generation is the published one."),
+        ("generation", "GenerationSummary?", "The generation; none if it cannot be read."),
+        ("problem", "text?", "Why it cannot be read."),
+        ("startedAt", "text?", "RFC 3339."),
+        ("finishedAt", "text?", "RFC 3339."),
+        ("steps", "[StepSummary]", "Its steps."),
+        ("entities", "integer", "The entities of its generation."),
+        ("relationships", "integer", "The relationships of its generation."),
+    ]),
+    ("StepSummary", "What became of one step of a run.", &[
+        ("id", "text", "The step."),
+        ("name", "text", "Its name for people."),
+        ("outcome", "text", "`complete`, `partial`, `failed`, `skipped` or `deferred`."),
+        ("reason", "text?", "Why it is not complete."),
+        ("rows", "RowCounts", "What became of its rows."),
+        ("entities", "integer", "Entities of its types, carried-over ones included."),
+        ("relationships", "integer", "Relationships of its types, carried-over ones included."),
+        ("carriedOver", "integer", "Objects of an earlier generation."),
+        ("bytes", "integer", "The size of its download."),
+        ("fetchMs", "integer", "How long the export took, in milliseconds."),
+        ("applyMs", "integer", "How long its rows took, in milliseconds."),
+        ("types", "[text]", "The types that it makes."),
+    ]),
+    ("RowCounts", "What became of the rows of a step. Read is the sum of the others.", &[
+        ("read", "integer", "All rows."),
+        ("used", "integer", "Rows that made an object."),
+        ("merged", "integer", "Rows that described an object again."),
+        ("quarantined", "integer", "Rows that could not be used."),
+        ("suppressed", "integer", "Rows of erased people."),
+    ]),
+    ("TableInfo", "A table that queries can name.", &[
+        ("name", "text", "Its name."),
+        ("kind", "text", "`entity` or `relationship`."),
+        ("class", "[text]", "The classes, by which J1QL can name it too."),
+        ("fromType", "text?", "Of a relationship: the type of the entities where it begins."),
+        ("toType", "text?", "Of a relationship: the type of the entities where it ends."),
+        ("rows", "integer", "The number of its rows."),
+        ("columns", "[text]", "Its columns."),
+        ("personal", "[text]", "The columns that hold personal data."),
+    ]),
+    ("QueryBody", "A query.", &[
+        ("query", "text", "SQL that begins with SELECT, or J1QL that begins with FIND."),
+        ("parameters", "{text}?", "The values of the parameters of a J1QL query."),
+        ("asOf", "text?", "The generation: an ID, a day or `previous`; the published one if it is missing."),
+        ("compareWith", "text?", "The older generation that the tables `diff_entities` and `diff_relationships` compare with."),
+        ("limit", "integer?", "How many rows to answer, at most 10,000; 1,000 if it is missing."),
+    ]),
+    ("QueryAnswer", "The answer to a query.", &[
+        ("columns", "[QueryColumn]", "The columns, in order."),
+        ("rows", "[{any}]", "The first rows. Timestamps are RFC 3339."),
+        ("total", "integer", "The number of all rows."),
+        ("sql", "text", "The SQL that was run."),
+        ("warnings", "[text]", "Remarks on what may not be meant."),
+        ("partialTables", "[text]", "The partial tables that the answer is made from."),
+        ("generation", "text?", "The ID of the generation that was asked."),
+    ]),
+    ("QueryColumn", "A column of an answer.", &[
+        ("name", "text", "Its name."),
+        ("type", "text", "text, integer, number, boolean, timestamp or list of text."),
+    ]),
+    ("Privacy", "What is kept of people.", &[
+        ("generation", "GenerationSummary?", "The published generation; none before the first run."),
+        ("status", "PrivacyStatus", "What is kept, and for how long."),
+        ("ledger", "[LedgerEntry]", "The newest entries of the ledger, the newest first."),
+        ("entries", "integer", "How many entries the ledger has."),
+    ]),
+    ("LedgerEntry", "An entry of the ledger.", &[
+        ("sequence", "integer", "Its number."),
+        ("at", "text", "When it was made, RFC 3339."),
+        ("who", "text", "The user of the operating system."),
+        ("event", "text", "What was done."),
+        ("facts", "{any}", "What else is known of it. No value of a person."),
+    ]),
+    ("EntityRef", "An entity by its key, type and names.", &[
+        ("_key", "text", "Its `_key`."),
+        ("_type", "text", "Its `_type`."),
+        ("_class", "[text]", "Its `_class`."),
+        ("name", "text?", "Its name."),
+        ("displayName", "text?", "Its name for people."),
+    ]),
+    ("SearchPage", "The best answers to a search.", &[
+        ("hits", "[SearchHit]", "The entities, the best first."),
+        ("more", "integer", "How many more entities contain the text."),
+    ]),
+    ("SearchHit", "An entity that a search has found.", &[
+        ("_key", "text", "Its `_key`."),
+        ("_type", "text", "Its `_type`."),
+        ("_class", "[text]", "Its `_class`."),
+        ("name", "text?", "Its name."),
+        ("displayName", "text?", "Its name for people."),
+        ("property", "text", "The property in which the text was found."),
+        ("value", "text", "The value of the property; in lower case, unless it is a key or a name."),
+        ("kind", "text", "`exact`, `prefix` or `substring`."),
+    ]),
+    ("EntityAnswer", "An entity, or those that a name may stand for.", &[
+        ("generation", "text", "The ID of the generation that was read."),
+        ("lookup", "Lookup", "What the key or name stands for."),
+        ("groups", "[NeighborGroup]", "The groups of its neighbors."),
+    ]),
+    ("Lookup", "What a key or name stands for.", &[
+        ("result", "text", "`found`, `ambiguous` or `notFound`."),
+        ("value", "any", "If found, the entity with its `properties`; else a `SearchPage` of those that may be meant."),
+    ]),
+    ("NeighborGroup", "The neighbors of an entity over one type of relationships in one direction.", &[
+        ("relationship", "text", "The `_type` of the relationships."),
+        ("class", "text", "Their `_class`."),
+        ("direction", "text", "`out` if they begin at the entity, `in` if they end there."),
+        ("otherType", "text", "The `_type` of the neighbors."),
+        ("count", "integer", "How many there are."),
+        ("partial", "boolean", "Whether there may be more."),
+    ]),
+    ("NeighborPage", "Some neighbors of one group.", &[
+        ("neighbors", "[Neighbor]", "The neighbors, ordered by their keys."),
+        ("count", "integer", "How many the whole group has."),
+        ("next", "integer?", "What to pass as `from` to get the next ones."),
+    ]),
+    ("Neighbor", "A neighbor of an entity.", &[
+        ("entity", "EntityRef", "The entity at the other end."),
+        ("properties", "{any}", "The properties of the relationship."),
+    ]),
+    ("EntityHistory", "What became of an entity, as far as the kept generations show.", &[
+        ("firstSeen", "Appearance?", "The first generation that has it."),
+        ("lastSeen", "Appearance?", "The last generation that has it."),
+        ("generations", "integer", "How many generations were looked at."),
+        ("changes", "[EntityChange]", "What changed, the oldest change first."),
+    ]),
+    ("Appearance", "A generation, by its ID and its time.", &[
+        ("generation", "text", "Its ID."),
+        ("createdAt", "text", "When it was made, RFC 3339."),
+    ]),
+    ("EntityChange", "What is different in a generation from the one before.", &[
+        ("generation", "text", "The ID of the generation."),
+        ("createdAt", "text", "When it was made, RFC 3339."),
+        ("kind", "text", "`appeared`, `changed`, `removed`, or `unknown` if its type was partial."),
+        ("properties", "[PropertyChange]", "The properties that changed."),
+    ]),
+    ("PropertyChange", "A property that has another value than before.", &[
+        ("name", "text", "Its name."),
+        ("before", "any", "The value before; null if it had none."),
+        ("after", "any", "The value now; null if it has none."),
+    ]),
+    ("GraphPath", "A way from one entity to another.", &[
+        ("entities", "[EntityRef]", "The entities, both ends included."),
+        ("edges", "[Edge]", "The relationships between each and the next; they may point either way."),
+    ]),
+    ("Edge", "A relationship.", &[
+        ("_type", "text", "Its `_type`."),
+        ("_class", "text", "Its `_class`."),
+        ("_fromEntityKey", "text", "The key of the entity where it begins."),
+        ("_toEntityKey", "text", "The key of the entity where it ends."),
+    ]),
+];

@@ -1,0 +1,106 @@
+//! Connections: how many at once, how long a request may take to arrive, plain or over TLS.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::error::ApiError;
+
+/// The most connections at once; others wait in the system's queue.
+const MAX_CONNECTIONS: usize = 256;
+
+/// How long the head of a request may take to arrive, and how long a connection may be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most bytes of a request's head.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// How long answers may take to end when the server stops.
+const SHUTDOWN: Duration = Duration::from_secs(2);
+
+/// How long to wait after the system has refused a connection, for want of file descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The end of a server that was asked to stop.
+#[derive(Debug)]
+pub struct Stopped;
+
+/// Answers requests until `stop` ends.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) -> Stopped {
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut tasks = JoinSet::new();
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = async {
+            let permit = Arc::clone(&connections).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            () = &mut stop => break,
+            accepted = accepted => accepted,
+        };
+        // Ended connections leave their results behind.
+        while tasks.try_join_next().is_some() {}
+        match accepted {
+            Ok((stream, _)) => {
+                let router = router.clone();
+                tasks.spawn(async move {
+                    let _permit = permit;
+                    // Small answers must not wait for more to send.
+                    let _ = stream.set_nodelay(true);
+                    answer(stream, router).await;
+                });
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a connection was not accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    // What takes longer is cut off: a reader sees that its answer is not whole.
+    let _ = tokio::time::timeout(SHUTDOWN, ended).await;
+    Stopped
+}
+
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // A client that goes away, or sends something else than HTTP, is no concern of ours.
+    if let Err(error) = served.await {
+        tracing::debug!(%error, "a connection has ended");
+    }
+}
+
+/// Answers 500 where the program has a defect, so that one request cannot end the server.
+pub(crate) async fn hide_panics(request: Request, next: Next) -> Response {
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    answered.unwrap_or_else(|_| {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        ApiError::new(status, "defect", "a defect of the program; its log has the place")
+            .into_response()
+    })
+}

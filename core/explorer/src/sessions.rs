@@ -1,0 +1,70 @@
+//! The generations that are open for look-ups: one for each role, until a newer one is published.
+//!
+//! Look-ups run in this process, unlike queries: their plans are ours, so that they have a bound.
+
+use std::sync::Arc;
+
+use core_query::graph::SearchIndex;
+use core_query::{QueryError, QuerySession};
+use core_store::Generation;
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::Explorer;
+use crate::access::Role;
+use crate::error::ApiError;
+
+/// The most generations that are open at once: the published one for both roles, and one before it.
+const MAX_OPEN: usize = 3;
+
+/// An open generation.
+pub(crate) struct OpenGeneration {
+    tenant: String,
+    id: String,
+    role: Role,
+    pub(crate) session: QuerySession,
+    index: OnceCell<SearchIndex>,
+}
+
+impl OpenGeneration {
+    /// The names to search, read when they are first asked for.
+    pub(crate) async fn index(&self) -> Result<&SearchIndex, QueryError> {
+        self.index.get_or_try_init(|| SearchIndex::load(&self.session)).await
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// The open generations, the one that was used last at the end.
+#[derive(Default)]
+pub(crate) struct Sessions(Mutex<Vec<Arc<OpenGeneration>>>);
+
+impl Explorer {
+    /// Opens a generation for a role, unless it is open.
+    pub(crate) async fn open(
+        &self,
+        generation: &Generation,
+        role: Role,
+    ) -> Result<Arc<OpenGeneration>, ApiError> {
+        let (tenant, id) = (generation.manifest().tenant.clone(), generation.id().to_string());
+        // Held while one is opened, so that it is opened once.
+        let mut open = self.sessions.0.lock().await;
+        let place = open
+            .iter()
+            .position(|known| known.tenant == tenant && known.id == id && known.role == role);
+        if let Some(place) = place {
+            let found = open.remove(place);
+            open.push(Arc::clone(&found));
+            return Ok(found);
+        }
+        let session = self.host.open_session(generation, role).await?;
+        let index = OnceCell::new();
+        let opened = Arc::new(OpenGeneration { tenant, id, role, session, index });
+        if open.len() >= MAX_OPEN {
+            open.remove(0);
+        }
+        open.push(Arc::clone(&opened));
+        Ok(opened)
+    }
+}

@@ -1,0 +1,100 @@
+//! The page itself, its files, and the way to a session.
+//!
+//! The page shows nothing without a session, so that everybody may load it: a link that was sent to somebody
+//! works although browsers keep a strict cookie back when a link comes from elsewhere.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+
+use crate::Explorer;
+use crate::api::{blocking, body_of};
+use crate::error::ApiError;
+
+/// What is shown for a moment after the printed address was opened. Going on by itself, and not by a redirect,
+/// makes the next request one of our own page, so that it has the cookie.
+const SIGNED_IN: &str = "<!doctype html><html lang=\"en\"><title>Nexthink Graph</title>\
+    <meta http-equiv=\"refresh\" content=\"0;url=/\"><p><a href=\"/\">Go on to the explorer</a></html>";
+
+/// What is shown for an address that was used.
+const USED: &str = "<!doctype html><html lang=\"en\"><title>Nexthink Graph</title>\
+    <p>This address was used already, or is of an earlier start of the program. A browser that has used it \
+    goes on at <a href=\"/\">the explorer</a>; for another one, start <code>serve</code> again, or make a \
+    token with <code>serve token new</code>.</html>";
+
+/// The page, for every address that is no file and no call.
+pub(crate) async fn page(State(explorer): State<Arc<Explorer>>, request: Request) -> Response {
+    let path = request.uri().path();
+    if !matches!(*request.method(), Method::GET | Method::HEAD) || path.starts_with("/api") {
+        return ApiError::not_found("there is no such call; /api/v1/openapi.json lists them")
+            .into_response();
+    }
+    if path != "/" && !path.starts_with("/t/") {
+        return ApiError::not_found("there is no such page").into_response();
+    }
+    match explorer.assets.page() {
+        Ok(page) => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// A file of the page.
+pub(crate) async fn asset(
+    State(explorer): State<Arc<Explorer>>,
+    Path((version, path)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    explorer.assets.answer(&version, &path, &headers)
+}
+
+/// No icon of its own address: the page names one.
+pub(crate) async fn icon() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+/// Starts a session with the token of the printed address.
+pub(crate) async fn open_session(
+    State(explorer): State<Arc<Explorer>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    let token = query.get("token").cloned().unwrap_or_default();
+    let html = (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned());
+    match exchange(&explorer, &token) {
+        Ok(Some(cookie)) => ([html, (header::SET_COOKIE, cookie)], SIGNED_IN).into_response(),
+        Ok(None) => (StatusCode::UNAUTHORIZED, [html], USED).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// A token to sign in with.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignIn {
+    token: String,
+}
+
+/// Starts a session with a token that was given to a person.
+pub(crate) async fn sign_in(
+    State(explorer): State<Arc<Explorer>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let SignIn { token } = body_of(request).await?;
+    let cookie = blocking(move || exchange(&explorer, token.trim())).await?;
+    let refused = ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        "token",
+        "there is no such token; `serve token new` makes one, and the server must be started after that",
+    );
+    let cookie = cookie.ok_or(refused)?;
+    Ok(([(header::SET_COOKIE, cookie)], Json(serde_json::json!({}))).into_response())
+}
+
+fn exchange(explorer: &Explorer, token: &str) -> Result<Option<String>, ApiError> {
+    let exchanged = explorer.access.exchange(token, &*explorer.host);
+    exchanged.map_err(|error| ApiError::internal(&error))
+}

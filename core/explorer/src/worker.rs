@@ -1,0 +1,206 @@
+//! Queries, each in a process of its own: SQL may allocate, recurse or compute without an end, and only a process
+//! can be limited and ended from outside. One process for each query, and no pool of them: a start costs about 0.1
+//! seconds, and nothing of one query is left for the next.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, ChildStdout};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
+
+use crate::Explorer;
+use crate::access::Role;
+use crate::error::ApiError;
+
+/// The pieces in which an answer is handed on. Bytes.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// How many pieces wait for a slow reader.
+const PIECES: usize = 8;
+
+/// The longest first line of an answer.
+const MAX_HEAD_BYTES: u64 = 64 * 1024;
+
+/// A query, as the process that answers it reads it: one JSON object, the whole of its standard input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerRequest {
+    /// The tenant.
+    pub tenant: String,
+    /// SQL or J1QL.
+    pub query: String,
+    /// The values of the parameters of a J1QL query.
+    pub parameters: BTreeMap<String, String>,
+    /// The generation: an ID, a day or `previous`; none for the published one.
+    pub as_of: Option<String>,
+    /// The older generation that `diff_entities` and `diff_relationships` compare with, if they are asked.
+    pub compare_with: Option<String>,
+    /// The form of the answer.
+    pub format: AnswerFormat,
+    /// Who asks, for the ledger.
+    pub user: String,
+    /// What they may see.
+    pub role: Role,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerFormat {
+    /// The first rows and the number of all, as one JSON object.
+    Json {
+        /// How many rows at most.
+        limit: usize,
+    },
+    /// All rows as CSV.
+    Csv,
+}
+
+/// The first line of what the process answers; the body follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerHead {
+    /// Whether the body is an answer; else it says why there is none.
+    pub ok: bool,
+}
+
+/// The answer of a process: its body comes in pieces.
+pub(crate) struct WorkerAnswer {
+    pub(crate) pieces: mpsc::Receiver<io::Result<Bytes>>,
+    process: Process,
+    deadline: Instant,
+    timeout: Duration,
+}
+
+/// A process, which is killed when nobody wants its answer any more.
+struct Process {
+    child: Child,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only for one that has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl WorkerAnswer {
+    /// Returns the next piece of the body; none at its end.
+    ///
+    /// # Errors
+    /// The process was ended by its limits, so that the body is not whole.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let piece = tokio::time::timeout_at(self.deadline, self.pieces.recv()).await;
+        match piece {
+            Err(_) => Err(timed_out(self.timeout)),
+            Ok(Some(Ok(piece))) => Ok(Some(piece)),
+            Ok(Some(Err(error))) => Err(ApiError::internal(&error)),
+            Ok(None) => self.check_end().map(|()| None),
+        }
+    }
+
+    /// The pipe is closed, so that the process has ended or is about to.
+    fn check_end(&mut self) -> Result<(), ApiError> {
+        let status = self.process.child.wait().map_err(|error| ApiError::internal(&error))?;
+        if status.success() { Ok(()) } else { Err(out_of_memory()) }
+    }
+}
+
+/// Has a query answered by a process.
+///
+/// # Errors
+/// The query was refused, failed, or was ended by its limits before its first row.
+pub(crate) async fn ask(
+    explorer: &Explorer,
+    request: WorkerRequest,
+) -> Result<WorkerAnswer, ApiError> {
+    let timeout = explorer.settings.query_timeout;
+    let deadline = Instant::now() + timeout;
+    let permit = tokio::time::timeout_at(deadline, Arc::clone(&explorer.queries).acquire_owned());
+    let permit = permit.await.map_err(|_| {
+        let message = "too many other queries are being answered; try again later";
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+    })?;
+    let permit = permit.map_err(|error| ApiError::internal(&error))?;
+    let host = Arc::clone(&explorer.host);
+    let (sender, pieces) = mpsc::channel(PIECES);
+    let started = tokio::task::spawn_blocking(move || {
+        let child = host.start_worker()?;
+        let mut process = Process { child, _permit: permit };
+        let output = process.child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let mut input = process.child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        input.write_all(&serde_json::to_vec(&request)?)?;
+        drop(input);
+        tokio::task::spawn_blocking(move || forward(output, &sender));
+        io::Result::Ok(process)
+    });
+    let started = started.await.map_err(|error| ApiError::internal(&error))?;
+    let process = started.map_err(|error| ApiError::internal(&error))?;
+    let mut answer = WorkerAnswer { pieces, process, deadline, timeout };
+    let Some(head) = answer.next().await? else { return Err(out_of_memory()) };
+    let head: AnswerHead =
+        serde_json::from_slice(&head).map_err(|error| ApiError::internal(&error))?;
+    if head.ok {
+        return Ok(answer);
+    }
+    let mut message = Vec::new();
+    while let Some(piece) = answer.next().await? {
+        message.extend_from_slice(&piece);
+    }
+    let message = String::from_utf8_lossy(&message).trim_end().to_owned();
+    Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "query", message))
+}
+
+/// Hands on the first line as one piece, then the rest. It ends with the process, or when nobody listens.
+fn forward(output: ChildStdout, sender: &mpsc::Sender<io::Result<Bytes>>) {
+    let mut output = BufReader::with_capacity(PIECE_BYTES, output);
+    let mut head = Vec::new();
+    if let Err(error) = output.by_ref().take(MAX_HEAD_BYTES).read_until(b'\n', &mut head) {
+        let _ = sender.blocking_send(Err(error));
+        return;
+    }
+    if head.is_empty() || sender.blocking_send(Ok(head.into())).is_err() {
+        return;
+    }
+    loop {
+        let piece = match output.fill_buf() {
+            Ok([]) => return,
+            Ok(piece) => Ok(Bytes::copy_from_slice(piece)),
+            Err(error) => Err(error),
+        };
+        let length = piece.as_ref().map_or(0, Bytes::len);
+        output.consume(length);
+        if sender.blocking_send(piece).is_err() || length == 0 {
+            return;
+        }
+    }
+}
+
+fn timed_out(timeout: Duration) -> ApiError {
+    let seconds = timeout.as_secs();
+    ApiError::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "timeout",
+        format!(
+            "the query took longer than {seconds} seconds: ask for less, or start `serve` with a longer \
+             --timeout"
+        ),
+    )
+}
+
+/// A failed allocation and a stack overflow abort a process.
+fn out_of_memory() -> ApiError {
+    ApiError::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "memory",
+        "the query needs more memory than its limit, or is too deep: ask for fewer rows or columns, write it \
+         in a simpler way, or start `serve` with a higher --memory-limit",
+    )
+}

@@ -1,0 +1,196 @@
+//! What the calls answer.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use serde_json::Value;
+
+use crate::kit::{HOST, Served, served, served_with, text};
+
+async fn query(served: &Served) -> (StatusCode, Value) {
+    let request = Request::post("/api/v1/tenants/acme/query").header("host", HOST);
+    let request = request
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {}", served.viewer));
+    let request = request.body(Body::from("{\"query\":\"select 1\"}")).expect("a request");
+    let response = served.send(request).await;
+    (response.status(), serde_json::from_str(&text(response).await).unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_overview_and_the_runs_are_those_of_the_store() {
+    let served = served();
+    let (status, overview) = served.get("/api/v1/tenants/acme/overview").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(overview["generation"]["createdAt"], "2026-03-01T08:00:00Z");
+    assert_eq!(overview["history"].as_array().map(Vec::len), Some(1));
+    let (status, runs) = served.get("/api/v1/tenants/acme/runs").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(runs[0]["published"], true);
+    let (status, _) = served.get("/api/v1/tenants/acme/runs/01JN7Z1M80000000000000000B").await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "a generation that is not there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_is_answered_refused_or_ended() {
+    let answer = served_with("cat > /dev/null; printf '{\"ok\":true}\\n{\"total\":7}'");
+    assert_eq!(query(&answer).await, (StatusCode::OK, serde_json::json!({ "total": 7 })));
+
+    let refusal = served_with("cat > /dev/null; printf '{\"ok\":false}\\nno such table\\n  ^'");
+    let (status, body) = query(&refusal).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(body["error"]["message"], "no such table\n  ^");
+
+    for (what, worker, code) in [
+        ("ended before it has begun", "cat > /dev/null; kill -9 $$", "memory"),
+        (
+            "ended in the middle",
+            "cat > /dev/null; printf '{\"ok\":true}\\n{'; kill -9 $$",
+            "memory",
+        ),
+        ("without an end", "cat > /dev/null; exec sleep 60", "timeout"),
+        (
+            "without an end in the middle",
+            "cat > /dev/null; printf '{\"ok\":true}\\n{'; exec sleep 60",
+            "timeout",
+        ),
+    ] {
+        let (status, body) = query(&served_with(worker)).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{what}");
+        assert_eq!(body["error"]["code"], code, "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_has_every_call() {
+    let served = served();
+    let (status, openapi) = served.get("/api/v1/openapi.json").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(openapi["openapi"], "3.1.0");
+    let paths = openapi["paths"].as_object().expect("calls");
+    assert!(paths.contains_key("/api/v1/tenants/{tenant}/query"));
+    for (path, calls) in paths {
+        for call in calls.as_object().expect("calls").values() {
+            assert!(call["summary"].as_str().is_some_and(|text| text.ends_with('.')), "{path}");
+            let named: Vec<&str> = call["parameters"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|parameter| parameter["in"] == "path")
+                .filter_map(|parameter| parameter["name"].as_str())
+                .collect();
+            assert_eq!(path.matches('{').count(), named.len(), "{path}");
+        }
+    }
+    let text = openapi.to_string();
+    for part in text.split("#/components/schemas/").skip(1) {
+        let name = part.split('"').next().unwrap_or_default();
+        assert!(openapi["components"]["schemas"].get(name).is_some(), "{name} is not described");
+    }
+}
+
+/// What is wrong with a value, by a schema of the description.
+fn faults(value: &Value, schema: &Value, openapi: &Value, place: &str) -> Vec<String> {
+    if let Some(name) = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next()) {
+        return faults(value, &openapi["components"]["schemas"][name], openapi, place);
+    }
+    if let Some(alternatives) = schema["oneOf"].as_array() {
+        let found = alternatives.iter().map(|it| faults(value, it, openapi, place));
+        return found.min_by_key(Vec::len).unwrap_or_default();
+    }
+    let is_right = match schema["type"].as_str() {
+        Some("string") => value.is_string(),
+        Some("integer") => value.is_u64() || value.is_i64(),
+        Some("boolean") => value.is_boolean(),
+        Some("null") => value.is_null(),
+        Some("array") => value.is_array(),
+        Some("object") => value.is_object(),
+        _ => true,
+    };
+    if !is_right {
+        return vec![format!("{place} is {value}, and not as {schema} says")];
+    }
+    let mut found = Vec::new();
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        found.extend(faults(item, &schema["items"], openapi, &format!("{place}[{index}]")));
+    }
+    let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    for name in required {
+        if value.get(name).is_none() {
+            found.push(format!("{place} has no {name}"));
+        }
+    }
+    for (name, item) in value.as_object().into_iter().flatten() {
+        let known = schema["properties"].get(name).or(schema.get("additionalProperties"));
+        match known {
+            Some(schema) => found.extend(faults(item, schema, openapi, &format!("{place}.{name}"))),
+            None if schema.get("properties").is_some() => {
+                found.push(format!("{place}.{name} is not described"));
+            }
+            None => {}
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_as_described() {
+    let served = served();
+    let (_, openapi) = served.get("/api/v1/openapi.json").await;
+    let key = "device-1%20%3Cb%3E";
+    for (path, call) in [
+        ("session".to_owned(), "session"),
+        ("tenants/acme/overview".to_owned(), "tenants/{tenant}/overview"),
+        ("tenants/acme/runs".to_owned(), "tenants/{tenant}/runs"),
+        ("tenants/acme/tables".to_owned(), "tenants/{tenant}/tables"),
+        ("tenants/acme/privacy".to_owned(), "tenants/{tenant}/privacy"),
+        ("tenants/acme/search?text=device".to_owned(), "tenants/{tenant}/search"),
+        (format!("tenants/acme/entity?key={key}"), "tenants/{tenant}/entity"),
+        ("tenants/acme/entity?key=nothing".to_owned(), "tenants/{tenant}/entity"),
+        (
+            format!(
+                "tenants/acme/neighbors?key={key}&direction=out&limit=1\
+                 &relationship=nexthink_device_installed_package"
+            ),
+            "tenants/{tenant}/neighbors",
+        ),
+        (format!("tenants/acme/path?from={key}&to=package-1"), "tenants/{tenant}/path"),
+        (format!("tenants/acme/path?from={key}&to=nothing"), "tenants/{tenant}/path"),
+        (
+            format!("tenants/acme/history?key={key}&type=nexthink_device"),
+            "tenants/{tenant}/history",
+        ),
+    ] {
+        let (status, answer) = served.get(&format!("/api/v1/{path}")).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        let call = &openapi["paths"][format!("/api/v1/{call}")]["get"];
+        let schema = &call["responses"]["200"]["content"]["application/json"]["schema"];
+        assert!(schema.is_object(), "{path} is not described");
+        assert_eq!(faults(&answer, schema, &openapi, "answer"), [""; 0], "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_graph_is_searched_and_followed() {
+    let served = served();
+    let (_, found) = served.get("/api/v1/tenants/acme/search?text=DEVICE%20one").await;
+    assert_eq!(found["hits"][0]["_key"], "device-1 <b>");
+    let (_, entity) = served.get("/api/v1/tenants/acme/entity?key=device%20one").await;
+    assert_eq!(entity["lookup"]["result"], "found", "a name is as good as a key");
+    assert_eq!(entity["groups"][0]["count"], 2);
+    let path = "/api/v1/tenants/acme/neighbors?key=package-1&direction=in&limit=1\
+                &relationship=nexthink_device_installed_package";
+    let (_, first) = served.get(path).await;
+    assert_eq!(
+        (first["count"].as_u64(), first["neighbors"].as_array().map(Vec::len)),
+        (Some(2), Some(1))
+    );
+    let (_, second) = served.get(&format!("{path}&from={}", first["next"])).await;
+    assert_ne!(first["neighbors"], second["neighbors"]);
+    assert_eq!(second["next"], Value::Null);
+    let (_, way) = served.get("/api/v1/tenants/acme/path?from=package-2&to=device-2").await;
+    assert_eq!(way["edges"].as_array().map(Vec::len), Some(3), "{way}");
+    let (status, _) = served
+        .get("/api/v1/tenants/acme/neighbors?key=package-1&direction=in&relationship=no")
+        .await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}

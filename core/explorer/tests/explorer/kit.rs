@@ -1,0 +1,206 @@
+//! A server without a network, over a small store.
+
+use std::io;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, StringArray};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, Response, StatusCode};
+use core_explorer::{
+    AccessToken, Explorer, Host, HostError, Read, Role, SessionFuture, Settings, TenantStatus,
+};
+use core_query::{QuerySession, QuerySettings};
+use core_store::{
+    Draft, Generation, Location, Outcome, Staging, Store, Table, TableDeclaration, TableKind,
+    TenantStore,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+/// The host that requests name.
+pub(crate) const HOST: &str = "127.0.0.1:8490";
+
+/// A host with a clock that stands still, and random numbers that count.
+pub(crate) struct TestHost {
+    store: Store,
+    pub(crate) now_ms: AtomicU64,
+    counter: AtomicU64,
+    pub(crate) reads: Mutex<Vec<String>>,
+    /// What a shell does in place of a process that answers a query.
+    worker: &'static str,
+}
+
+impl Host for TestHost {
+    fn tenants(&self) -> Result<Vec<TenantStore>, HostError> {
+        Ok(self.store.tenants()?)
+    }
+
+    fn status(&self, _: &TenantStore) -> Result<TenantStatus, HostError> {
+        Ok(TenantStatus::default())
+    }
+
+    fn types_of_step(&self, _: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.now_ms.load(Ordering::Relaxed)
+    }
+
+    fn fill_random(&self, buffer: &mut [u8]) -> io::Result<()> {
+        let number = self.counter.fetch_add(1, Ordering::Relaxed);
+        buffer.fill(u8::try_from(number % 251).expect("small"));
+        Ok(())
+    }
+
+    fn record_read(&self, tenant: &TenantStore, read: &Read<'_>) {
+        let line = format!("{} {} {}", tenant.name(), read.user, read.view);
+        self.reads.lock().expect("no test panics with it").push(line);
+    }
+
+    fn open_session<'a>(&'a self, generation: &'a Generation, _: Role) -> SessionFuture<'a> {
+        Box::pin(async { Ok(QuerySession::open(generation, QuerySettings::default()).await?) })
+    }
+
+    fn start_worker(&self) -> io::Result<Child> {
+        let mut command = Command::new("sh");
+        command.args(["-c", self.worker]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
+    }
+}
+
+/// A server.
+pub(crate) struct Served {
+    pub(crate) router: Router,
+    pub(crate) host: Arc<TestHost>,
+    pub(crate) first_token: String,
+    pub(crate) viewer: String,
+    _folder: TempDir,
+}
+
+/// A server over a store with a small generation.
+pub(crate) fn served() -> Served {
+    served_with("cat > /dev/null; printf '{\"ok\":true}\\n{\"rows\":[],\"total\":0}'")
+}
+
+/// The same with another shell command in place of the process of a query.
+pub(crate) fn served_with(worker: &'static str) -> Served {
+    let folder = TempDir::new().expect("a folder can be made");
+    let store = Store::open(Location::Folder(folder.path().join("store"))).expect("opened");
+    let tenant = store.tenant("acme").expect("a name");
+    let lock = tenant.lock("a test").expect("free");
+    let id = "01JN7Z1M80000000000000000A".parse().expect("an ID");
+    let staging = lock.stage(id).expect("staged");
+    let draft = Draft {
+        region: "eu".to_owned(),
+        created_at: "2026-03-01T08:00:00Z".to_owned(),
+        outcome: Outcome::Complete,
+        privacy: None,
+        tables: tables(&staging),
+    };
+    staging.publish(draft, &[]).expect("published");
+    drop(lock);
+    let host = Arc::new(TestHost {
+        store,
+        now_ms: AtomicU64::new(1_000_000),
+        counter: AtomicU64::new(1),
+        reads: Mutex::default(),
+        worker,
+    });
+    let (viewer, token) = AccessToken::new("helpdesk", Role::Viewer, &*host).expect("random");
+    let settings = Settings {
+        hosts: vec![HOST.to_owned(), "localhost:8490".to_owned()],
+        port: 8490,
+        is_secure: false,
+        tokens: vec![token],
+        proxy_users: None,
+        query_timeout: Duration::from_millis(400),
+        parallel_queries: 2,
+        web_folder: None,
+    };
+    let explorer = Arc::new(Explorer::new(Arc::clone(&host) as Arc<dyn Host>, settings));
+    let first_token = explorer.issue_first_token().expect("random");
+    Served { router: explorer.router(), host, first_token, viewer, _folder: folder }
+}
+
+/// Two devices and two packages.
+fn tables(staging: &Staging) -> Vec<Table> {
+    let text = |values: &[&str]| -> ArrayRef { Arc::new(StringArray::from_iter_values(values)) };
+    let named = |keys: &[&str], names: &[&str]| {
+        let columns = [("_key", text(keys)), ("name", text(names)), ("displayName", text(names))];
+        RecordBatch::try_from_iter(columns).expect("columns of one length")
+    };
+    let devices = named(&["device-1 <b>", "device-2"], &["device one", "device two"]);
+    let packages = named(&["package-1", "package-2"], &["one", "two"]);
+    let coded = |keys: [&str; 3]| -> ArrayRef {
+        Arc::new(keys.into_iter().collect::<DictionaryArray<Int32Type>>())
+    };
+    let ends = [
+        ("_fromEntityKey", coded(["device-1 <b>", "device-1 <b>", "device-2"])),
+        ("_toEntityKey", coded(["package-1", "package-2", "package-1"])),
+    ];
+    let installed = RecordBatch::try_from_iter(ends).expect("columns of one length");
+    let edges = Some(("nexthink_device".to_owned(), "nexthink_package".to_owned()));
+    [
+        (TableKind::Entity, "nexthink_device", "Device", None, devices),
+        (TableKind::Entity, "nexthink_package", "Application", None, packages),
+        (
+            TableKind::Relationship,
+            "nexthink_device_installed_package",
+            "INSTALLED",
+            edges,
+            installed,
+        ),
+    ]
+    .map(|(kind, name, class, ends, rows)| {
+        let declaration = TableDeclaration {
+            kind,
+            name: name.to_owned(),
+            class: vec![class.to_owned()],
+            ends,
+            schema: rows.schema(),
+            personal_columns: Vec::new(),
+        };
+        let mut writer = staging.table(declaration).expect("a table");
+        writer.write(&rows).expect("written");
+        writer.finish().expect("finished")
+    })
+    .into()
+}
+
+impl Served {
+    /// Sends a request.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.expect("a router always answers")
+    }
+
+    /// Reads an address as the user of the viewer's token.
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let request = Request::get(path).header("host", HOST);
+        let request = request.header("authorization", format!("Bearer {}", self.viewer));
+        let response = self.send(request.body(Body::empty()).expect("a request")).await;
+        let status = response.status();
+        (status, serde_json::from_str(&text(response).await).unwrap_or_default())
+    }
+
+    /// Opens the printed address. Returns the cookie.
+    pub(crate) async fn sign_in(&self) -> String {
+        let path = format!("/session?token={}", self.first_token);
+        let request = Request::get(path).header("host", HOST).body(Body::empty());
+        let response = self.send(request.expect("a request")).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let cookie = response.headers()["set-cookie"].to_str().expect("text").to_owned();
+        cookie.split(';').next().expect("a pair").to_owned()
+    }
+}
+
+/// The body of an answer.
+pub(crate) async fn text(response: Response<Body>) -> String {
+    let bytes = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+    String::from_utf8(bytes.to_vec()).expect("text")
+}

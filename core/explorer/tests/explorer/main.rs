@@ -1,0 +1,7 @@
+//! The server in process: who is refused, what is answered, and what the files of the page are.
+
+mod answers;
+mod files;
+mod kit;
+mod refused;
+mod sessions;

@@ -1,0 +1,62 @@
+//! Tokens, the one-time address, and the sessions that they become.
+
+use std::sync::atomic::Ordering;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+
+use crate::kit::{HOST, served, text};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_address_opens_one_session_and_no_second_one() {
+    let served = served();
+    let cookie = served.sign_in().await;
+    let ask = |cookie: String| {
+        let request = Request::get("/api/v1/session").header("host", HOST).header("cookie", cookie);
+        served.send(request.body(Body::empty()).expect("a request"))
+    };
+    let response = ask(cookie.clone()).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let session = text(response).await;
+    assert!(session.contains("\"role\":\"analyst\""), "{session}");
+    assert!(session.contains("\"name\":\"acme\""), "{session}");
+
+    let path = format!("/session?token={}", served.first_token);
+    let request = Request::get(path).header("host", HOST).body(Body::empty()).expect("a request");
+    let response = served.send(request).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert!(!response.headers().contains_key("set-cookie"));
+
+    served.host.now_ms.fetch_add(13 * 60 * 60 * 1000, Ordering::Relaxed);
+    assert_eq!(ask(cookie).await.status(), StatusCode::UNAUTHORIZED, "a session ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_a_strict_cookie_that_scripts_cannot_read() {
+    let served = served();
+    let path = format!("/session?token={}", served.first_token);
+    let request = Request::get(path).header("host", HOST).body(Body::empty()).expect("a request");
+    let response = served.send(request).await;
+    let cookie = response.headers()["set-cookie"].to_str().expect("text").to_owned();
+    assert!(cookie.starts_with("nexthink-graph-8490="), "{cookie}");
+    for attribute in ["; Path=/", "; HttpOnly", "; SameSite=Strict"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    assert!(!cookie.contains(&served.first_token), "the session is not the token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_signs_in_with_its_role() {
+    let served = served();
+    let (status, session) = served.get("/api/v1/session").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(session["role"], "viewer");
+    assert_eq!(session["user"], "helpdesk");
+
+    let body = format!("{{\"token\":\"{}\"}}", served.viewer);
+    let request = Request::post("/session").header("host", HOST);
+    let request = request.header("content-type", "application/json").body(Body::from(body));
+    let response = served.send(request.expect("a request")).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(response.headers().contains_key("set-cookie"));
+}

@@ -1,0 +1,88 @@
+//! What can be typed after `serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum, value_parser};
+use core_explorer::Role;
+
+use super::query::Timeout;
+
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ServeArguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<ServeCommand>,
+    /// Listen on this loopback address
+    #[arg(long, default_value = "127.0.0.1:8490", value_name = "ADDR:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// Open the explorer in the browser
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// Stop a query after this time, such as 90s or 10m
+    #[arg(long, value_name = "TIME", default_value = "1m")]
+    pub(crate) timeout: Timeout,
+    /// Stop a query that needs more memory than this, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = value_parser!(u64).range(64..=1_048_576))]
+    pub(crate) memory_limit: u64,
+    /// Accept the tokens in this file [default: nexthink-graph-tokens.json beside the configuration]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// Read the page from this folder instead of the program
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(crate) web: Option<PathBuf>,
+}
+
+impl ServeArguments {
+    /// The memory limit of a query in bytes.
+    pub(crate) fn memory_limit_bytes(&self) -> usize {
+        usize::try_from(self.memory_limit * 1024 * 1024).unwrap_or(usize::MAX)
+    }
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ServeCommand {
+    /// Manage the tokens of people and scripts
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token and print it once
+    #[command(after_help = "\
+Examples:
+  nexthink-graph serve token new --name helpdesk --role viewer
+  nexthink-graph serve token new --name dashboard --role analyst
+
+Only a hash of the token is kept. A server that runs already must be started again to accept it.")]
+    New {
+        /// Name the user or script, for the ledger
+        #[arg(long)]
+        name: String,
+        /// Show this much
+        #[arg(long, value_enum)]
+        role: RoleName,
+        /// Keep the hash in this file [default: nexthink-graph-tokens.json beside the configuration]
+        #[arg(long, value_name = "FILE")]
+        tokens: Option<PathBuf>,
+    },
+}
+
+/// What the user of a token may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleName {
+    /// Everything but personal data
+    Viewer,
+    /// Everything
+    Analyst,
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Viewer => Self::Viewer,
+            RoleName::Analyst => Self::Analyst,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What the explorer gets from the program: clock, randomness, the store and its state, the ledger.
+
+use std::io;
+use std::process::{Child, Stdio};
+
+use core_audit::Span;
+use core_explorer::{
+    Due, Host, HostError, Period, PersonalProperties, PrivacyStatus, Quota, Read, Role,
+    SessionFuture, TenantStatus, Trail, Window,
+};
+use core_model::property::PersonalData;
+use core_model::step::Step;
+use core_query::QuerySettings;
+use core_store::{ClockVerdict, Generation, Location, Retention, Store, TenantStore};
+
+use super::session;
+use crate::audit::{self, Gap, LOG, Notes};
+use crate::cli::Global;
+use crate::commands::{demo, tenant};
+use crate::config::{self, Config};
+use crate::deliver;
+use crate::exit::Failure;
+use crate::ledger::{self, Event};
+use crate::record;
+use crate::run::quota::{self, QuotaClock};
+use crate::system::{self, Moment};
+
+/// The memory of look-ups, which read a few columns at a time.
+const LOOK_UPS: QuerySettings = QuerySettings { memory_limit_bytes: 512 * 1024 * 1024 };
+
+/// This program, for the explorer.
+pub(super) struct ProgramHost {
+    /// None if nothing is configured.
+    config: Option<Config>,
+    store: Option<Store>,
+    global: Option<Global>,
+    /// The tenant that is shown first.
+    first: String,
+}
+
+impl ProgramHost {
+    /// The host of the configured store, or of the demo's where nothing is configured.
+    pub(super) fn new(global: &Global) -> Result<Self, Failure> {
+        // Says what to do if there is nothing to read.
+        let first = tenant(global)?.name().to_owned();
+        let source = config::find(global.config.as_deref());
+        let config = source.map(|source| Config::load(&source)).transpose()?;
+        let location = match &config {
+            Some(config) => config.store.clone(),
+            None => Location::Folder(demo::STORE.into()),
+        };
+        let store = Some(Store::open(location)?);
+        Ok(Self { config, store, global: Some(global.clone()), first })
+    }
+
+    /// A host of nothing but the clock and randomness.
+    pub(super) fn without_store() -> Self {
+        Self { config: None, store: None, global: None, first: String::new() }
+    }
+
+    fn configured(&self, tenant: &TenantStore) -> Option<&Config> {
+        self.config.as_ref().filter(|config| config.tenant.as_str() == tenant.name())
+    }
+
+    fn quota(&self, tenant: &TenantStore) -> Result<Option<Quota>, Failure> {
+        let Some(config) = self.configured(tenant) else { return Ok(None) };
+        let left = quota::left(tenant, config.daily_exports, QuotaClock::read(None))?;
+        Ok(Some(Quota {
+            left: left.exports,
+            of: left.of,
+            deferred_until: left.deferred_until.map(Moment::to_rfc3339),
+        }))
+    }
+
+    fn privacy(&self, tenant: &TenantStore) -> Result<PrivacyStatus, Failure> {
+        let mut status = PrivacyStatus { personal: personal(), ..PrivacyStatus::default() };
+        let Some(config) = self.configured(tenant) else { return Ok(status) };
+        status.windows = record::kept(config)
+            .into_iter()
+            .map(|kept| Window { what: kept.what.to_owned(), kept: kept.window })
+            .collect();
+        let pinned = deliver::compared_with(tenant);
+        let plan = tenant.plan_retention(Retention {
+            windows: &config.retention,
+            pinned: &pinned,
+            now_ms: Moment::now().0,
+            accept_clock: false,
+        })?;
+        let due = plan.removals.into_iter().map(|removal| Due {
+            item: removal.name,
+            kept_since: Moment(removal.dated_ms).to_rfc3339(),
+        });
+        status.due = due.collect();
+        status.clock = match plan.clock {
+            ClockVerdict::Steady => None,
+            ClockVerdict::Behind { seen_ms } | ClockVerdict::Jumped { seen_ms } => Some(format!(
+                "the clock has been at {} before, and does not fit that; `privacy retention` says what to do",
+                Moment(seen_ms).to_rfc3339()
+            )),
+        };
+        Ok(status)
+    }
+}
+
+impl Host for ProgramHost {
+    fn tenants(&self) -> Result<Vec<TenantStore>, HostError> {
+        let Some(store) = &self.store else { return Ok(Vec::new()) };
+        let first = store.tenant(&self.first)?;
+        if let Some(config) = self.configured(&first) {
+            crate::privacy::check_erasures(config, &first).map_err(|failure| failure.error)?;
+        }
+        let others = store.tenants()?.into_iter().filter(|tenant| tenant.name() != self.first);
+        Ok([first].into_iter().chain(others).collect())
+    }
+
+    fn status(&self, tenant: &TenantStore) -> Result<TenantStatus, HostError> {
+        let log = tenant.events(LOG)?;
+        let now_ms = audit::now_ms();
+        let time = |ms: i64| Gap::of(&Span { from_ms: ms, to_ms: ms }).from;
+        let periods = |spans: &[Span]| -> Vec<Period> {
+            let gaps = spans.iter().map(Gap::of);
+            gaps.map(|gap| Period { from: gap.from, to: gap.to }).collect()
+        };
+        let trails = Notes::of(&log)?.trails.into_iter().map(|(name, coverage)| Trail {
+            name,
+            newest_event: coverage.newest_event_ms().map(time),
+            gaps: periods(&coverage.gaps(now_ms)),
+            lost: periods(coverage.lost()),
+        });
+        Ok(TenantStatus {
+            quota: self.quota(tenant).map_err(|failure| failure.error)?,
+            running: tenant.lock_owner()?,
+            trails: trails.collect(),
+            events: log.rows(),
+            privacy: self.privacy(tenant).map_err(|failure| failure.error)?,
+        })
+    }
+
+    fn types_of_step(&self, step: &str) -> Vec<String> {
+        let steps = Step::all().into_iter().filter(|known| known.id == step);
+        let names = steps.flat_map(|step| {
+            let entities = step.entities.iter().map(|entity| entity.type_name);
+            entities.chain(step.relationships.iter().map(|relationship| relationship.type_name))
+        });
+        names.map(str::to_owned).collect()
+    }
+
+    fn now_ms(&self) -> u64 {
+        Moment::now().0
+    }
+
+    fn fill_random(&self, buffer: &mut [u8]) -> io::Result<()> {
+        system::fill_random(buffer).map_err(io::Error::other)
+    }
+
+    fn record_read(&self, tenant: &TenantStore, read: &Read<'_>) {
+        let Read { view, user, generation } = *read;
+        ledger::record_read(tenant, &Event::ExplorerRead { view, user, generation });
+    }
+
+    fn open_session<'a>(&'a self, generation: &'a Generation, role: Role) -> SessionFuture<'a> {
+        Box::pin(async move {
+            let (Some(store), Some(global)) = (&self.store, &self.global) else {
+                return Err("there is no store".into());
+            };
+            let tenant = store.tenant(&generation.manifest().tenant)?;
+            let session = session::open(global, &tenant, Some(generation), role, LOOK_UPS).await;
+            Ok(session.map_err(|failure| failure.error)?)
+        })
+    }
+
+    fn start_worker(&self) -> io::Result<Child> {
+        let mut command = system::this_command("--worker")?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
+    }
+}
+
+/// The properties that hold personal data, as the steps declare them.
+fn personal() -> Vec<PersonalProperties> {
+    let entities = Step::all().into_iter().flat_map(|step| step.entities);
+    let types = entities.map(|entity| {
+        let of = |class: PersonalData| {
+            let properties = entity.properties.iter().filter(|it| it.personal == class);
+            properties.map(|property| property.name.to_owned()).collect()
+        };
+        PersonalProperties {
+            type_name: entity.type_name.to_owned(),
+            direct: of(PersonalData::Direct),
+            indirect: of(PersonalData::Indirect),
+        }
+    });
+    types.filter(|it| !(it.direct.is_empty() && it.indirect.is_empty())).collect()
+}

@@ -1,0 +1,206 @@
+//! The process that answers one query of the explorer: reads the query from standard input and writes the answer
+//! to standard output. Its parent limits its time, and the system its memory.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _, Write};
+
+use core_explorer::{AnswerFormat, AnswerHead, WorkerRequest};
+use core_query::{
+    ColumnInfo, Format, QueryError, QueryResult, QuerySession, QuerySettings, ResultWriter,
+};
+use core_store::{Generation, Store, TenantStore};
+use serde_json::{Value, json};
+
+use super::session;
+use crate::cli::{Global, ServeArguments};
+use crate::commands::{as_of, demo, diff, kept, query};
+use crate::config::{self, Config};
+use crate::exit::{Exit, Failure};
+use crate::ledger::{self, Event};
+use crate::system::Moment;
+use crate::{output, privacy};
+
+/// The longest request. Bytes.
+const MAX_REQUEST_BYTES: u64 = 1024 * 1024;
+
+/// The most bytes of rows in an answer in JSON.
+const MAX_ROW_BYTES: usize = 16 * 1024 * 1024;
+
+/// Answers the query on standard input.
+pub(in crate::commands) async fn answer(
+    global: &Global,
+    arguments: &ServeArguments,
+) -> Result<Exit, Failure> {
+    let mut text = String::new();
+    let input = io::stdin().lock().take(MAX_REQUEST_BYTES).read_to_string(&mut text);
+    input.map_err(anyhow::Error::new)?;
+    let request: WorkerRequest = serde_json::from_str(&text).map_err(anyhow::Error::new)?;
+    let mut out = output::writer();
+    if let Err(failure) = answered(global, arguments, &request, &mut out).await {
+        // The parent shows the error on the page; the exit code only says that this process has ended as it
+        // should.
+        let written = head(&mut out, false).and_then(|()| write!(out, "{:#}", failure.error));
+        written.and_then(|()| out.flush()).map_err(anyhow::Error::new)?;
+    }
+    Ok(Exit::Complete)
+}
+
+async fn answered(
+    global: &Global,
+    arguments: &ServeArguments,
+    request: &WorkerRequest,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let tenant = tenant(global, &request.tenant)?;
+    let generation = generation(&tenant, request.as_of.as_deref())?;
+    let settings = QuerySettings { memory_limit_bytes: arguments.memory_limit_bytes() };
+    let mut session =
+        session::open(global, &tenant, generation.as_ref(), request.role, settings).await?;
+    if let Some(generation) = &generation {
+        add_history(&mut session, &tenant, generation, &request.query).await?;
+        if let Some(before) = &request.compare_with {
+            let names = [before.clone(), generation.id().to_string()];
+            diff::add_tables(&mut session, &tenant, &names)?;
+        }
+    }
+    let id = generation.as_ref().map(|generation| generation.id().as_str());
+    let text = &request.query;
+    let event = Event::ExplorerQuery {
+        generation: id.unwrap_or("none"),
+        query: privacy::ledger_token(global, text),
+        user: &request.user,
+    };
+    let refused = |error| query::failure(error, Exit::Configuration);
+    let (sql, warnings, result) = if core_query::is_j1ql(text) {
+        let environment = core_query::Environment {
+            now_ms: i64::try_from(Moment::now().0).unwrap_or(i64::MAX),
+            parameters: &request.parameters,
+        };
+        let compiled = session
+            .compile_j1ql(text, environment)
+            .map_err(|error| Failure::usage(error.render(text)))?;
+        let warnings = compiled.warnings.iter().map(|warning| warning.render(text)).collect();
+        ledger::record_read(&tenant, &event);
+        let result = session.j1ql(&compiled).map_err(refused)?;
+        (compiled.sql, warnings, result)
+    } else {
+        ledger::record_read(&tenant, &event);
+        (text.clone(), Vec::new(), session.sql(text).map_err(refused)?)
+    };
+    let facts = Facts { sql, warnings, generation: id.map(str::to_owned) };
+    match request.format {
+        AnswerFormat::Csv => csv(result, out).await,
+        AnswerFormat::Json { limit } => rows(result, limit, facts, out).await,
+    }
+    .map_err(refused)
+}
+
+/// Adds the tables of history that a query in SQL names.
+async fn add_history(
+    session: &mut QuerySession,
+    tenant: &TenantStore,
+    generation: &Generation,
+    text: &str,
+) -> Result<(), Failure> {
+    // Text that is no SQL is explained when it is asked.
+    let types = session.types_with_history(text).unwrap_or_default();
+    if core_query::is_j1ql(text) || types.is_empty() {
+        return Ok(());
+    }
+    let generations = kept::up_to(tenant, generation.id(), None, true)?;
+    for type_name in types {
+        let added = session.add_history(&type_name, &generations).await;
+        added.map_err(|error| query::failure(error, Exit::Internal))?;
+    }
+    Ok(())
+}
+
+/// What an answer says besides its rows.
+struct Facts {
+    sql: String,
+    warnings: Vec<String>,
+    generation: Option<String>,
+}
+
+fn head(out: &mut impl Write, ok: bool) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &AnswerHead { ok })?;
+    out.write_all(b"\n")
+}
+
+async fn csv(mut result: QueryResult, out: &mut impl Write) -> Result<(), QueryError> {
+    // The first rows show most errors, before the answer has begun.
+    let first = result.next().await?;
+    head(out, true)?;
+    let mut writer = ResultWriter::new(Format::Csv, &result.schema(), &mut *out)?;
+    let mut next = first;
+    while let Some(batch) = next {
+        writer.write(&batch)?;
+        next = result.next().await?;
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+/// Writes the first rows and counts the others.
+async fn rows(
+    mut result: QueryResult,
+    limit: usize,
+    facts: Facts,
+    out: &mut impl Write,
+) -> Result<(), QueryError> {
+    let schema = result.schema();
+    let mut writer = ResultWriter::new(Format::Ndjson, &schema, Vec::new())?;
+    let (mut written, mut total, mut bytes) = (0, 0_u64, 0);
+    while let Some(batch) = result.next().await? {
+        total += batch.num_rows() as u64;
+        let room = if bytes < MAX_ROW_BYTES { limit - written } else { 0 };
+        let batch = batch.slice(0, room.min(batch.num_rows()));
+        if batch.num_rows() > 0 {
+            bytes += batch.get_array_memory_size();
+            writer.write(&batch)?;
+            written += batch.num_rows();
+        }
+    }
+    let rows = writer.finish()?;
+    let rows: Vec<&[u8]> =
+        rows.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    let columns = core_query::columns(&schema);
+    let columns = columns
+        .iter()
+        .map(|ColumnInfo { name, data_type }| json!({ "name": name, "type": data_type }));
+    let facts = BTreeMap::from([
+        ("columns", Value::Array(columns.collect())),
+        ("generation", json!(facts.generation)),
+        ("partialTables", json!(result.partial_tables())),
+        ("sql", json!(facts.sql)),
+        ("total", json!(total)),
+        ("warnings", json!(facts.warnings)),
+    ]);
+    head(out, true)?;
+    out.write_all(b"{")?;
+    for (name, value) in facts {
+        write!(out, "\"{name}\":{value},")?;
+    }
+    out.write_all(b"\"rows\":[")?;
+    out.write_all(&rows.join(&b','))?;
+    out.write_all(b"]}\n")?;
+    out.flush()?;
+    Ok(())
+}
+
+/// A tenant of the store by its name. The parent has checked that it may be shown.
+fn tenant(global: &Global, name: &str) -> Result<TenantStore, Failure> {
+    let location = match config::find(global.config.as_deref()) {
+        Some(source) => Config::load(&source)?.store,
+        None => core_store::Location::Folder(demo::STORE.into()),
+    };
+    Ok(Store::open(location)?.tenant(name)?)
+}
+
+/// The generation to ask; none if there is none yet, but events.
+fn generation(tenant: &TenantStore, as_of: Option<&str>) -> Result<Option<Generation>, Failure> {
+    match as_of {
+        Some(as_of) => as_of::open(tenant, as_of).map(Some),
+        None => Ok(tenant.current()?),
+    }
+}

@@ -1,0 +1,172 @@
+//! The explorer of the built program, over HTTP as a browser and as a script use it.
+#![cfg(unix)]
+
+use std::time::Duration;
+
+use core_simulator::TenantSpec;
+use serde_json::{Value, json};
+
+use crate::kit::{Running, Scene, ask, until};
+
+/// How long the explorer may take to start.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A running explorer.
+struct Explorer {
+    running: Running,
+    address: String,
+    first_token: String,
+}
+
+/// An answer over HTTP.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
+    }
+}
+
+impl Explorer {
+    fn start(scene: &Scene) -> Self {
+        let running = scene.start(&["serve", "--listen", "127.0.0.1:0", "--timeout", "20s"]);
+        let printed = until(PATIENCE, || {
+            let line = running.printed();
+            line.contains('\n').then(|| line.trim().to_owned())
+        });
+        let printed = printed.expect("it prints its address");
+        let (address, first_token) = printed.split_once("/session?token=").expect("a token");
+        let address = address.trim_start_matches("http://").to_owned();
+        Self { running, address, first_token: first_token.to_owned() }
+    }
+
+    fn send(&self, line: &str, headers: &[String], body: &str) -> Answer {
+        let headers: String = headers.iter().flat_map(|header| [header.as_str(), "\r\n"]).collect();
+        let request = format!("{line} HTTP/1.0\r\n{headers}Content-Length: {}", body.len());
+        let answer = ask(&self.address, &request, body);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Answer { status: status.unwrap_or(0), head: head.to_owned(), body: body.to_owned() }
+    }
+
+    fn get(&self, token: &str, path: &str) -> Answer {
+        let user = format!("Authorization: Bearer {token}");
+        self.send(&format!("GET /api/v1/tenants/acme/{path}"), &[user], "")
+    }
+
+    fn query(&self, token: &str, query: &str) -> Answer {
+        let user = format!("Authorization: Bearer {token}");
+        let json = "Content-Type: application/json".to_owned();
+        let body = json!({ "query": query, "limit": 3 }).to_string();
+        self.send("POST /api/v1/tenants/acme/query", &[user, json], &body)
+    }
+}
+
+fn token(scene: &Scene, name: &str, role: &str) -> String {
+    let made = scene.program(&["serve", "token", "new", "--name", name, "--role", role]);
+    assert_eq!(made.exit, Some(0), "{}", made.stderr);
+    made.stdout.trim().to_owned()
+}
+
+#[test]
+fn the_estate_is_searched_looked_up_and_queried_in_a_browser() {
+    let scene =
+        Scene::of(TenantSpec { devices: 30, users: 12, alerts: 8, ..TenantSpec::default() });
+    scene.run_completely();
+    let (analyst, viewer) =
+        (token(&scene, "analyst", "analyst"), token(&scene, "viewer", "viewer"));
+    let kept = std::fs::read_to_string(scene.path("nexthink-graph-tokens.json")).expect("written");
+    assert!(!kept.contains(&analyst) && !kept.contains(&viewer), "only hashes are kept");
+    let explorer = Explorer::start(&scene);
+
+    let opened = explorer.send(&format!("GET /session?token={}", explorer.first_token), &[], "");
+    assert_eq!(opened.status, 200, "{}", opened.head);
+    assert!(opened.head.to_lowercase().contains("samesite=strict"), "{}", opened.head);
+    let again = explorer.send(&format!("GET /session?token={}", explorer.first_token), &[], "");
+    assert_eq!(again.status, 401, "the address is used");
+
+    let overview = explorer.get(&analyst, "overview").json();
+    let devices = overview["types"].as_array().into_iter().flatten();
+    let devices = devices.filter(|kind| kind["type"] == "nexthink_device");
+    assert_eq!(devices.map(|kind| kind["objects"].clone()).collect::<Vec<_>>(), [json!(30)]);
+
+    let rows = explorer.query(&analyst, "select name from nexthink_device order by name").json();
+    assert_eq!(
+        (rows["total"].clone(), rows["rows"].as_array().map(Vec::len)),
+        (json!(30), Some(3))
+    );
+    let name = rows["rows"][0]["name"].as_str().expect("a name").to_owned();
+
+    let found = explorer.get(&analyst, &format!("search?text={name}")).json();
+    let key = found["hits"][0]["_key"].as_str().expect("a key").to_owned();
+    let entity = explorer.get(&analyst, &format!("entity?key={key}")).json();
+    assert_eq!(entity["lookup"]["value"]["name"], json!(name));
+    let groups = entity["groups"].as_array().expect("groups");
+    let packages = groups.iter().find(|group| group["otherType"] == "nexthink_package");
+    let group = packages.expect("a device has packages");
+    let path = format!(
+        "neighbors?key={key}&relationship={}&direction=out&limit=2",
+        group["relationship"].as_str().expect("a name")
+    );
+    let page = explorer.get(&analyst, &path).json();
+    assert_eq!(page["count"], group["count"]);
+    let package = page["neighbors"][0]["entity"]["_key"].as_str().expect("a key");
+    let path = explorer.get(&analyst, &format!("path?from={package}&to={key}")).json();
+    assert_eq!(path["edges"].as_array().map(Vec::len), Some(1), "{path}");
+
+    let csv = explorer.get(&analyst, "query.csv?query=select%20name%20from%20nexthink_device");
+    assert_eq!(csv.body.matches("\r\n").count(), 31, "{}", csv.body);
+
+    // A viewer has no personal columns, wherever they could show.
+    let refused = explorer.query(&viewer, "select email from nexthink_user");
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("analyst"), "{}", refused.body);
+    let seen = explorer.get(&viewer, &format!("entity?key={key}"));
+    assert!(!seen.body.contains(&format!("\"{name}\"")), "{}", seen.body);
+    let found = explorer.get(&viewer, &format!("search?text={name}")).json();
+    assert_eq!(found["hits"], json!([]));
+
+    explorer.running.signal("INT");
+    let ended = explorer.running.wait();
+    assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+    let ledger = scene.store().ledger().entries().expect("a ledger");
+    let lines = ledger.iter().map(|entry| {
+        format!("{} {}", entry.deed.event, entry.deed.facts.get("user").unwrap_or(&Value::Null))
+    });
+    let lines: Vec<String> = lines.filter(|line| line.starts_with("explorer")).collect();
+    for expected in
+        ["explorer_query \"analyst\"", "explorer_query \"viewer\"", "explorer_read \"analyst\""]
+    {
+        assert!(lines.iter().any(|line| line == expected), "{expected} is not in {lines:?}");
+    }
+    assert!(!lines.contains(&"explorer_read \"viewer\"".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn a_query_that_cannot_be_answered_says_why_and_costs_nobody_else_anything() {
+    let scene = Scene::of(TenantSpec { devices: 10, users: 4, alerts: 2, ..TenantSpec::default() });
+    scene.run_completely();
+    let analyst = token(&scene, "analyst", "analyst");
+    let explorer = Explorer::start(&scene);
+    for (query, part) in [
+        ("FIND Device WITH", "^"),
+        ("select nothing from nexthink_device", "no column nothing"),
+        ("select * from nothing", "no table nothing"),
+        ("drop table nexthink_device", "read-only"),
+        (
+            "select count(*) from range(100000000) a, range(100000000) b where a.value * b.value = 7",
+            "longer than 20 seconds",
+        ),
+        ("select array_agg(repeat('x', 100000)) from range(100000000)", "memory"),
+    ] {
+        let refused = explorer.query(&analyst, query);
+        assert_eq!(refused.status, 422, "{query}: {}", refused.body);
+        let message = refused.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(message.contains(part), "{query}: {message}");
+    }
+    assert_eq!(explorer.query(&analyst, "select 1 one").json()["rows"], json!([{ "one": 1 }]));
+}
