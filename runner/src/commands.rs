@@ -32,6 +32,7 @@ use crate::cli::{
 };
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
+use crate::host::engine;
 use crate::{output, system};
 
 pub(crate) use self::rules::findings_table;
@@ -132,7 +133,7 @@ fn tenant(global: &Global) -> Result<TenantStore, Failure> {
         Some(source) => {
             let config = Config::load(&source)?;
             let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-            crate::privacy::check_erasures(&config, &tenant)?;
+            core_engine::privacy::check_erasures(engine(&config), &tenant)?;
             return Ok(tenant);
         }
         None if Path::new(demo::STORE).exists() => {
@@ -163,5 +164,14 @@ fn generation(tenant: &TenantStore, as_of: Option<&str>) -> Result<Generation, F
             "tenant {} has no generation yet: `{program} run` publishes one",
             tenant.name()
         ))
+    })
+}
+
+/// Returns what stands for the text of a question in the ledger; nothing where there are no keys.
+fn ledger_token(global: &Global, text: &str) -> Option<String> {
+    let config = Config::load(&config::find(global.config.as_deref())?).ok()?;
+    core_engine::privacy::ledger_token(engine(&config), text).unwrap_or_else(|failure| {
+        output::note(&format!("the ledger cannot tell this query: {:#}", failure.error));
+        None
     })
 }

@@ -18,24 +18,24 @@ mod source;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
-use core_nexthink::{
-    EndpointOverrides, Endpoints, PollSchedule, Region, RetryPolicy, TenantId, Timeouts,
-};
-use core_store::{Location, Windows};
+use core_engine::settings::{Account, Settings};
+use core_http::{ProxySettings, RetryPolicy, Secret, Trust};
+use core_nexthink::{EndpointOverrides, Endpoints, PollSchedule, Region, TenantId, Timeouts};
+use core_store::Location;
 use jiff::tz::TimeZone;
 
-pub(crate) use self::audit::{Audit, AuditSource, AuditTable, AuditTrails};
-pub(crate) use self::destinations::JupiterOne;
 pub(crate) use self::flat::Problem;
-use self::flat::Settings;
+use self::flat::Values;
 pub(crate) use self::paths::Paths;
-pub(crate) use self::privacy::{Privacy, policy};
-pub(crate) use self::queries::{PARAMETER, Partition, SavedQuery};
-pub(crate) use self::secret::SecretReference;
+pub(crate) use self::queries::PARAMETER;
+pub(crate) use self::record::RecordOfProcessing;
 pub(crate) use self::secret_command::kill_running as kill_secret_commands;
 pub(crate) use self::source::{DEFAULT_FILE, Source, VARIABLE_PREFIX, find, invalid};
+use crate::system;
 
 /// How many exports Nexthink allows a day (exporting audit logs, Nexthink documentation). Other
 /// programs of the tenant use the same.
@@ -45,60 +45,34 @@ const DAILY_EXPORTS: u32 = 50;
 /// not documented.
 const PARALLEL_EXPORTS: usize = 4;
 
-/// A configuration whose every value is valid. Secrets are references until a run needs them.
+/// A configuration whose every value is valid.
 #[derive(Debug)]
 pub(crate) struct Config {
-    pub(crate) account: Account,
-    pub(crate) tenant: TenantId,
-    pub(crate) region: Region,
-    pub(crate) client_id: String,
-    pub(crate) client_secret: SecretReference,
-    pub(crate) endpoints: Endpoints,
-    /// The zone of times that name none.
-    pub(crate) time_zone: TimeZone,
-    /// Certificates of a company's own authority, PEM.
-    pub(crate) extra_ca_pem: Option<Vec<u8>>,
-    pub(crate) proxy: Proxy,
-    pub(crate) poll: PollSchedule,
-    pub(crate) retry: RetryPolicy,
-    pub(crate) timeouts: Timeouts,
-    /// How many exports may be started within 24 hours.
-    pub(crate) daily_exports: u32,
-    /// How many exports may run at once.
-    pub(crate) parallel_exports: usize,
-    /// The saved queries by configuration field; a field that is blank is not here.
-    pub(crate) queries: BTreeMap<&'static str, SavedQuery>,
-    pub(crate) store: Location,
-    /// What is kept of people.
-    pub(crate) privacy: Privacy,
-    /// Where generations are sent.
-    pub(crate) jupiterone: Option<JupiterOne>,
-    /// The audit trail, if it is to be read.
-    pub(crate) audit: Option<Audit>,
-    /// How long everything in the store is kept.
-    pub(crate) retention: Windows,
+    /// What the engine works with. Secrets are references until they are needed.
+    pub(crate) settings: Settings,
+    /// What people have written for the record of processing.
+    pub(crate) record: RecordOfProcessing,
     /// What is allowed and probably not meant, for `check`.
     pub(crate) warnings: Vec<String>,
 }
 
+impl Deref for Config {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
 /// How Nexthink's hosts are reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Proxy {
+enum ProxyChoice {
     /// Through the proxy that the variables `HTTPS_PROXY` and `NO_PROXY` name, if they do.
     FromEnvironment,
     /// Through this one.
     At(String),
     /// Without one, whatever the environment says.
     None,
-}
-
-/// How the account is shown.
-#[derive(Debug, Default)]
-pub(crate) struct Account {
-    pub(crate) name: Option<String>,
-    pub(crate) description: Option<String>,
-    /// Whether every entity gets the name as `tag.AccountName`.
-    pub(crate) tag_entities: bool,
 }
 
 impl Config {
@@ -108,28 +82,28 @@ impl Config {
         variables: &BTreeMap<String, String>,
         paths: &Paths,
     ) -> Result<Config, Vec<Problem>> {
-        let mut settings = Settings::parse(text, variables)?;
-        let account = read_account(&mut settings);
-        let endpoints = read_endpoints(&mut settings);
-        let (tenant, region) = instance::read(&mut settings, endpoints.is_some());
-        let client_id = settings.required_text("nexthink.client_id");
-        let client_secret = secret::read(&mut settings, paths, "nexthink.client_secret");
-        let time_zone = read_time_zone(&mut settings);
-        let extra_ca_pem = read_ca_file(&mut settings, paths);
-        let proxy = read_proxy(&mut settings);
-        let poll = read_poll(&mut settings);
-        let retry = read_retry(&mut settings);
-        let timeouts = read_timeouts(&mut settings);
-        let daily_exports = settings.integer("nexthink.daily_exports", 1..=10_000);
-        let parallel_exports = settings.integer("nexthink.parallel_exports", 1..=64);
-        let queries = queries::read(&mut settings);
-        let store = read_store(&mut settings, paths);
-        let privacy = privacy::read(&mut settings, paths);
+        let mut values = Values::parse(text, variables)?;
+        let account = read_account(&mut values);
+        let endpoints = read_endpoints(&mut values);
+        let (tenant, region) = instance::read(&mut values, endpoints.is_some());
+        let client_id = values.required_text("nexthink.client_id");
+        let client_secret = secret::read(&mut values, paths, "nexthink.client_secret");
+        let time_zone = read_time_zone(&mut values);
+        let extra_ca_pem = read_ca_file(&mut values, paths);
+        let proxy = read_proxy(&mut values).resolve();
+        let poll = read_poll(&mut values);
+        let retry = read_retry(&mut values);
+        let timeouts = read_timeouts(&mut values);
+        let daily_exports = values.integer("nexthink.daily_exports", 1..=10_000);
+        let parallel_exports = values.integer("nexthink.parallel_exports", 1..=64);
+        let queries = queries::read(&mut values);
+        let store = read_store(&mut values, paths);
+        let (privacy, record) = privacy::read(&mut values, paths);
         let named = name_with_region(tenant.as_ref(), region.as_ref());
-        let jupiterone = destinations::read_jupiterone(&mut settings, paths, named.as_deref());
-        let retention = retention::read(&mut settings);
+        let jupiterone = destinations::read_jupiterone(&mut values, paths, named.as_deref());
+        let retention = retention::read(&mut values);
         let audit = audit::read(
-            &mut settings,
+            &mut values,
             paths,
             tenant.as_ref(),
             region.as_ref(),
@@ -147,22 +121,22 @@ impl Config {
             Some(store),
         ) = read
         else {
-            return Err(settings.finish());
+            return Err(values.finish());
         };
-        let warnings = std::mem::take(&mut settings.warnings);
-        let problems = settings.finish();
+        let warnings = std::mem::take(&mut values.warnings);
+        let problems = values.finish();
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Config {
+        let settings = Settings {
             endpoints: endpoints.unwrap_or_else(|| Endpoints::for_tenant(&tenant, &region)),
             account,
             tenant,
             region,
             client_id,
-            client_secret,
+            client_secret: Arc::new(client_secret),
             time_zone,
-            extra_ca_pem,
+            trust: Trust { extra_ca_pem },
             proxy,
             poll,
             retry,
@@ -175,13 +149,23 @@ impl Config {
             jupiterone,
             audit,
             retention,
-            warnings,
-        })
+        };
+        Ok(Config { settings, record, warnings })
     }
+}
 
-    /// The address of the tenant's web interface.
-    pub(crate) fn web_address(&self) -> String {
-        format!("https://{}.{}.nexthink.cloud", self.tenant.as_str(), self.region.as_str())
+impl ProxyChoice {
+    /// Returns the proxy to go through, if any. The password that a variable may hold stays within a secret.
+    fn resolve(&self) -> Option<ProxySettings> {
+        let first = |names: [&str; 2]| names.into_iter().find_map(system::variable);
+        let url = match self {
+            Self::None => return None,
+            Self::At(url) => url.clone(),
+            Self::FromEnvironment => {
+                first(["HTTPS_PROXY", "https_proxy"]).filter(|url| !url.is_empty())?
+            }
+        };
+        Some(ProxySettings { url: Secret::new(url), no_proxy: first(["NO_PROXY", "no_proxy"]) })
     }
 }
 
@@ -191,75 +175,75 @@ fn name_with_region(tenant: Option<&TenantId>, region: Option<&Region>) -> Optio
     named.map(|(tenant, region)| format!("{}-{}", tenant.as_str(), region.as_str()))
 }
 
-fn read_account(settings: &mut Settings) -> Account {
-    let name = settings.text("account.name");
-    let tag_entities = settings.flag("account.tag_entities").unwrap_or(false);
+fn read_account(values: &mut Values) -> Account {
+    let name = values.text("account.name");
+    let tag_entities = values.flag("account.tag_entities").unwrap_or(false);
     if tag_entities && name.is_none() {
-        settings.problem("account.tag_entities", "needs `account.name` to tag entities with");
+        values.problem("account.tag_entities", "needs `account.name` to tag entities with");
     }
-    Account { name, description: settings.text("account.description"), tag_entities }
+    Account { name, description: values.text("account.description"), tag_entities }
 }
 
 /// The overrides, if the table is there; all three addresses belong together.
-fn read_endpoints(settings: &mut Settings) -> Option<Endpoints> {
-    if !settings.has_table("nexthink.endpoints") {
+fn read_endpoints(values: &mut Values) -> Option<Endpoints> {
+    if !values.has_table("nexthink.endpoints") {
         return None;
     }
     let names = ["login", "api", "files"];
     let [login, api, files] =
-        names.map(|it| settings.required_text(&format!("nexthink.endpoints.{it}")));
+        names.map(|it| values.required_text(&format!("nexthink.endpoints.{it}")));
     let overrides = EndpointOverrides { login: login?, api: api?, files: files? };
-    settings.checked("nexthink.endpoints", Endpoints::overridden(&overrides))
+    values.checked("nexthink.endpoints", Endpoints::overridden(&overrides))
 }
 
-fn read_ca_file(settings: &mut Settings, paths: &Paths) -> Option<Vec<u8>> {
-    let path = settings.path("nexthink.ca_file", paths)?;
+fn read_ca_file(values: &mut Values, paths: &Paths) -> Option<Vec<u8>> {
+    let path = values.path("nexthink.ca_file", paths)?;
     let read = std::fs::read(&path);
-    settings.checked("nexthink.ca_file", read.map_err(|it| format!("{}: {it}", path.display())))
+    values.checked("nexthink.ca_file", read.map_err(|it| format!("{}: {it}", path.display())))
 }
 
-fn read_proxy(settings: &mut Settings) -> Proxy {
-    match settings.text("nexthink.proxy").as_deref() {
-        None | Some("environment") => Proxy::FromEnvironment,
-        Some("none") => Proxy::None,
+fn read_proxy(values: &mut Values) -> ProxyChoice {
+    match values.text("nexthink.proxy").as_deref() {
+        None | Some("environment") => ProxyChoice::FromEnvironment,
+        Some("none") => ProxyChoice::None,
         Some(url) if url.contains('@') => {
             let message = "must not hold a password; name this proxy in the variable HTTPS_PROXY";
-            settings.problem("nexthink.proxy", message);
-            Proxy::None
+            values.problem("nexthink.proxy", message);
+            ProxyChoice::None
         }
-        Some(url) => Proxy::At(url.to_owned()),
+        Some(url) => ProxyChoice::At(url.to_owned()),
     }
 }
 
 /// The zone of times that name none.
-fn read_time_zone(settings: &mut Settings) -> Option<TimeZone> {
+fn read_time_zone(values: &mut Values) -> Option<TimeZone> {
     let path = "nexthink.time_zone";
-    let zone = settings.text(path).unwrap_or_else(|| "UTC".to_owned());
-    settings.checked(path, TimeZone::get(&zone))
+    let zone = values.text(path).unwrap_or_else(|| "UTC".to_owned());
+    values.checked(path, TimeZone::get(&zone))
 }
 
-fn read_poll(settings: &mut Settings) -> PollSchedule {
+fn read_poll(values: &mut Values) -> PollSchedule {
     let mut poll = PollSchedule::default();
-    if let Some(milliseconds) = settings.integer("nexthink.polling.first_ms", 1..=600_000) {
+    if let Some(milliseconds) = values.integer("nexthink.polling.first_ms", 1..=600_000) {
         poll.first = Duration::from_millis(milliseconds);
         // A tenant that is asked more often shows sooner what it has.
         poll.gone_after = poll.gone_after.min(poll.first * 60);
     }
-    if let Some(milliseconds) = settings.integer("nexthink.polling.longest_ms", 1..=600_000) {
+    if let Some(milliseconds) = values.integer("nexthink.polling.longest_ms", 1..=600_000) {
         poll.cap = Duration::from_millis(milliseconds);
     }
-    if let Some(seconds) = settings.integer("nexthink.polling.deadline_s", 1..=86_400) {
+    if let Some(seconds) = values.integer("nexthink.polling.deadline_s", 1..=86_400) {
         poll.deadline = Duration::from_secs(seconds);
     }
     poll
 }
 
-fn read_retry(settings: &mut Settings) -> RetryPolicy {
+fn read_retry(values: &mut Values) -> RetryPolicy {
     let mut retry = RetryPolicy::default();
-    if let Some(attempts) = settings.integer("nexthink.retry.attempts", 1..=100) {
+    if let Some(attempts) = values.integer("nexthink.retry.attempts", 1..=100) {
         retry.max_attempts = u32::try_from(attempts).unwrap_or(retry.max_attempts);
     }
-    if let Some(milliseconds) = settings.integer("nexthink.retry.longest_ms", 1..=600_000) {
+    if let Some(milliseconds) = values.integer("nexthink.retry.longest_ms", 1..=600_000) {
         retry.max_wait = Duration::from_millis(milliseconds);
         retry.first_wait = retry.first_wait.min(retry.max_wait);
         retry.max_throttled_wait = retry.max_wait;
@@ -268,10 +252,10 @@ fn read_retry(settings: &mut Settings) -> RetryPolicy {
     retry
 }
 
-fn read_timeouts(settings: &mut Settings) -> Timeouts {
+fn read_timeouts(values: &mut Values) -> Timeouts {
     let defaults = Timeouts::default();
     let mut read = |name: &str, default: Duration| {
-        let seconds = settings.integer(&format!("nexthink.timeouts.{name}"), 1..=3_600);
+        let seconds = values.integer(&format!("nexthink.timeouts.{name}"), 1..=3_600);
         seconds.map_or(default, Duration::from_secs)
     };
     Timeouts {
@@ -287,12 +271,12 @@ fn number<T: TryFrom<u64>>(read: Option<u64>) -> Option<T> {
 }
 
 /// The place of the store; nothing and a problem if its location cannot be used.
-fn read_store(settings: &mut Settings, paths: &Paths) -> Option<Location> {
+fn read_store(values: &mut Values, paths: &Paths) -> Option<Location> {
     const LOCATION: &str = "store.location";
-    let text = settings.text(LOCATION).unwrap_or_else(|| "nexthink-graph-store".to_owned());
-    match settings.checked(LOCATION, Location::parse(&text))? {
+    let text = values.text(LOCATION).unwrap_or_else(|| "nexthink-graph-store".to_owned());
+    match values.checked(LOCATION, Location::parse(&text))? {
         Location::Folder(_) if !text.contains("://") => {
-            settings.checked(LOCATION, paths.resolve(&text)).map(Location::Folder)
+            values.checked(LOCATION, paths.resolve(&text)).map(Location::Folder)
         }
         location => Some(location),
     }

@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use core_engine::deliver;
+use core_engine::ledger::{self, Event};
+use core_engine::privacy;
 use core_files::{remove_file_if_present, remove_leftovers};
 use core_store::{Destruction, FileCount, LedgerHead, TenantStore};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::ledger::{self, Event};
-use crate::system::{self, Moment};
-use crate::{deliver, privacy};
+use crate::host::{engine, host};
+use crate::system;
 
 /// What was removed. It names no person.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -46,7 +48,8 @@ pub(crate) fn copies(config: &Config, tenant: &TenantStore) -> Result<Vec<PathBu
     }
     let manifests = tenant.history()?.into_iter().filter_map(|entry| entry.manifest.ok());
     regions.extend(manifests.map(|manifest| manifest.region));
-    let paths = regions.iter().map(|region| privacy::copy_of(config, tenant.name(), region));
+    let paths =
+        regions.iter().map(|region| privacy::copy_of(engine(config), tenant.name(), region));
     Ok(paths.filter(|path| path.exists()).collect())
 }
 
@@ -82,11 +85,12 @@ pub(crate) fn draft(
     copies: Vec<PathBuf>,
     remaining: Vec<String>,
 ) -> Result<Certificate, Failure> {
-    let now = Moment::now();
-    let id = format!("d-{}", system::new_run_id(now)?);
+    let now = system::now();
+    let id = format!("d-{}", crate::host::host().new_id(now)?);
     let generations = tenant.history()?.into_iter().map(|entry| entry.id.to_string()).collect();
     let count = files.values().map(|count| count.files).sum();
-    let ledger = ledger::record(tenant, &Event::Destruction { destruction: &id, files: count })?;
+    let ledger =
+        ledger::record(host(), tenant, &Event::Destruction { destruction: &id, files: count })?;
     Ok(Certificate {
         id,
         tenant: tenant.name().to_owned(),
@@ -116,7 +120,7 @@ pub(crate) fn finish(
     }
     destruction.remove_content()?;
     let certificate = Certificate {
-        ended_at: Some(Moment::now().to_rfc3339()),
+        ended_at: Some(system::now().to_rfc3339()),
         copies_removed: draft.copies.len(),
         copies: Vec::new(),
         ..draft

@@ -8,11 +8,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use core_engine::audit;
 use core_files::{File, create_folder, read_if_present, remove_file, sync_folder, write_new_file};
 use core_store::{Generation, RunLock, StoreError, TenantStore};
 use serde::Serialize;
 
-use crate::audit;
 use crate::cli::TableFormat;
 use crate::exit::Failure;
 

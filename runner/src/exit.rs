@@ -1,8 +1,9 @@
 //! The exit codes, and which failure has which. Schedulers rely on them.
 
-use std::{fmt, io};
+use std::fmt;
 
-use core_nexthink::{ErrorKind, NexthinkError};
+use core_engine::{Ending, FailureKind, StopReason};
+use core_nexthink::NexthinkError;
 use core_store::StoreError;
 
 /// How the program ends.
@@ -122,102 +123,59 @@ pub(crate) fn failure_json(exit_code: u8, error: &str) -> String {
     format!("{report:#}")
 }
 
-/// The exit code for an error at Nexthink that ends a run.
-pub(crate) fn exit_for(kind: ErrorKind) -> Exit {
-    match kind {
-        ErrorKind::Configuration | ErrorKind::Query => Exit::Configuration,
-        ErrorKind::Credentials => Exit::Credentials,
-        ErrorKind::Unreachable => Exit::Unreachable,
-        ErrorKind::Data => Exit::DataRefused,
-        ErrorKind::Deferred => Exit::Deferred,
-        ErrorKind::Local => Exit::Internal,
+impl From<Ending> for Exit {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Complete => Self::Complete,
+            Ending::Partial => Self::Partial,
+            Ending::Failed(kind) => kind.into(),
+        }
+    }
+}
+
+impl From<FailureKind> for Exit {
+    fn from(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::Internal => Self::Internal,
+            FailureKind::Configuration => Self::Configuration,
+            FailureKind::Credentials => Self::Credentials,
+            FailureKind::Unreachable => Self::Unreachable,
+            FailureKind::DataRefused => Self::DataRefused,
+            FailureKind::DestinationFailed => Self::DestinationFailed,
+            FailureKind::Locked => Self::Locked,
+            FailureKind::Deferred => Self::Deferred,
+            FailureKind::Stopped(StopReason::Interrupted) => Self::Interrupted,
+            FailureKind::Stopped(StopReason::Terminated) => Self::Terminated,
+        }
+    }
+}
+
+impl From<StopReason> for Exit {
+    fn from(reason: StopReason) -> Self {
+        FailureKind::Stopped(reason).into()
+    }
+}
+
+impl From<core_engine::Failure> for Failure {
+    fn from(failure: core_engine::Failure) -> Self {
+        Self { exit: failure.kind.into(), error: failure.error }
     }
 }
 
 impl From<NexthinkError> for Failure {
-    fn from(error: NexthinkError) -> Failure {
-        Failure::new(exit_for(error.kind()), error)
+    fn from(error: NexthinkError) -> Self {
+        core_engine::Failure::from(error).into()
     }
 }
 
 impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Failure {
-        let exit = match &error {
-            StoreError::Locked { .. } | StoreError::Delivering { .. } => Exit::Locked,
-            StoreError::Damaged { .. } => Exit::DataRefused,
-            StoreError::UnsupportedLocation { .. }
-            | StoreError::InvalidLocation
-            | StoreError::InvalidName { .. }
-            | StoreError::NewerFormat { .. }
-            | StoreError::UnsafePlace { .. }
-            | StoreError::GenerationNotFound { .. } => Exit::Configuration,
-            StoreError::NotCleansed { .. } | StoreError::EventsNotCleansed { .. } => {
-                Exit::DataRefused
-            }
-            _ => Exit::Internal,
-        };
-        Failure::new(exit, error)
+    fn from(error: StoreError) -> Self {
+        core_engine::Failure::from(error).into()
     }
-}
-
-/// The failure to lock a store or to tidy it up. A place that is missing, forbidden or no folder is configured
-/// wrong; a full disk and one that fails are not.
-pub(crate) fn failure_of_place(error: StoreError) -> Failure {
-    let is_wrong = match &error {
-        StoreError::Io { source, .. } => is_wrong_place(source.kind()),
-        _ => false,
-    };
-    if is_wrong { Failure::new(Exit::Configuration, error) } else { error.into() }
-}
-
-fn is_wrong_place(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{
-        AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,
-        PermissionDenied, ReadOnlyFilesystem, Unsupported,
-    };
-    matches!(
-        kind,
-        AlreadyExists
-            | InvalidFilename
-            | InvalidInput
-            | IsADirectory
-            | NotADirectory
-            | NotFound
-            | PermissionDenied
-            | ReadOnlyFilesystem
-            | Unsupported
-    )
 }
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Failure {
         Failure { exit: Exit::Internal, error }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_disk_that_fails_is_no_wrong_configuration() {
-        let table = [
-            (libc_error(2), Exit::Configuration, "no such folder"),
-            (libc_error(13), Exit::Configuration, "no permission"),
-            (libc_error(20), Exit::Configuration, "no folder"),
-            (libc_error(30), Exit::Configuration, "read-only"),
-            (libc_error(5), Exit::Internal, "the disk fails"),
-            (libc_error(28), Exit::Internal, "the disk is full"),
-            (libc_error(24), Exit::Internal, "too many open files"),
-        ];
-        for (source, expected, case) in table {
-            let error = StoreError::Io { action: "write", path: "store".into(), source };
-            assert_eq!(failure_of_place(error).exit, expected, "{case}");
-        }
-    }
-
-    /// The error with a number that every Unix gives it.
-    fn libc_error(number: i32) -> io::Error {
-        io::Error::from_raw_os_error(number)
     }
 }

@@ -1,27 +1,22 @@
 #![doc = include_str!("../README.md")]
 #![deny(unused_crate_dependencies)]
 
-mod audit;
 mod cli;
 mod commands;
 mod config;
-mod deliver;
 mod destruction;
 mod everything;
 mod exit;
-mod ledger;
+mod host;
 mod output;
-mod privacy;
-mod private_file;
 mod progress;
 mod record;
-mod run;
 mod signals;
 mod steps;
-mod suggestion;
 mod system;
 mod telemetry;
 mod threads;
+mod withheld;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use core_engine::ProgressEvent;
+use core_engine::run::report::StepReport;
+use core_engine::text::bytes;
 use core_nexthink::ExportEvent;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output;
-use crate::run::report::{StepReport, bytes};
 
 /// Tells the user what the steps of a run are doing.
 #[derive(Debug, Clone)]
@@ -38,8 +40,24 @@ impl Progress {
         }
     }
 
+    /// Returns the receiver of the engine's events.
+    pub(crate) fn observer(&self) -> core_engine::Progress {
+        let progress = self.clone();
+        core_engine::Progress::new(move |event| progress.receive(&event))
+    }
+
+    fn receive(&self, event: &ProgressEvent<'_>) {
+        match event {
+            ProgressEvent::Export { step, event } => self.export(step, event),
+            ProgressEvent::Applying { step } => self.applying(step),
+            ProgressEvent::Applied(report) => self.applied(report),
+            ProgressEvent::Publishing => self.tell("publish", "writing the generation"),
+            ProgressEvent::Note { subject, message } => self.tell(subject, message),
+        }
+    }
+
     /// An export has gone on.
-    pub(crate) fn export(&self, step: &'static str, event: &ExportEvent) {
+    fn export(&self, step: &'static str, event: &ExportEvent) {
         let message = match event {
             ExportEvent::Started { .. } => "export started".to_owned(),
             ExportEvent::Resumed { .. } => "export of an earlier run taken up".to_owned(),
@@ -58,15 +76,14 @@ impl Progress {
     }
 
     /// The rows of a step are being applied.
-    pub(crate) fn applying(&self, step: &'static str) {
+    fn applying(&self, step: &'static str) {
         if let Progress::Bars(bars) = self {
             bars.bar(step).set_message("applying");
         }
     }
 
     /// A step has ended.
-    pub(crate) fn applied(&self, report: Option<&StepReport>) {
-        let Some(report) = report else { return };
+    fn applied(&self, report: &StepReport) {
         let message = match &report.reason {
             Some(reason) => format!("{}: {reason}", report.outcome),
             None => format!("{}: {} rows", report.outcome, report.rows.read),
@@ -75,11 +92,6 @@ impl Progress {
             Progress::Bars(bars) => bars.bar(report.id).finish_with_message(message),
             _ => self.tell(report.id, &message),
         }
-    }
-
-    /// The generation is being written.
-    pub(crate) fn publishing(&self) {
-        self.tell("publish", "writing the generation");
     }
 
     /// The run is over: bars go away, so that what is printed next stands alone.
@@ -95,7 +107,7 @@ impl Progress {
     }
 
     /// Something else has changed for a step.
-    pub(crate) fn tell(&self, step: &'static str, message: &str) {
+    fn tell(&self, step: &'static str, message: &str) {
         match self {
             Progress::Quiet => {}
             Progress::Lines => output::note(&format!("{step}: {message}")),

@@ -12,7 +12,7 @@ use core_store::{Generation, TableKind};
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::system::Moment;
+use crate::system;
 
 /// What JupiterOne's hosts look like: `api.eu.jupiterone.io`.
 const JUPITERONE_HOST: (&str, &str) = ("api.", ".jupiterone.io");
@@ -94,14 +94,14 @@ pub(crate) struct Kept {
 impl Record {
     /// The record for a configuration, with the counts of a generation.
     pub(crate) fn of(config: &Config, generation: Option<&Generation>) -> Record {
-        let written = config.privacy.record.clone();
+        let written = config.record.clone();
         let entities = Step::all().into_iter().flat_map(|step| step.entities);
         let policy = &config.privacy.policy;
         let mark = generation.and_then(|generation| generation.manifest().privacy.as_ref());
         let overrides = policy.overrides();
         let employees = || vec!["employees and others who use devices of the estate".to_owned()];
         Record {
-            printed_at: Moment::now().to_rfc3339(),
+            printed_at: system::now().to_rfc3339(),
             controller: written.controller,
             officer: written.officer,
             purposes: written.purposes,

@@ -9,37 +9,18 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context as _;
+use core_engine::Moment;
 
-/// A point in time, milliseconds since 1970-01-01 UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(pub(crate) u64);
+/// Returns the time by the clock of this machine.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+pub(crate) fn now() -> Moment {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Moment(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
 
-impl Moment {
-    /// Now, by the clock of this machine.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
-    pub(crate) fn now() -> Moment {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Moment(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    /// This much later.
-    pub(crate) fn after(self, wait: Duration) -> Moment {
-        Moment(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
-    }
-
-    /// The same as a timestamp; the last there is for one beyond the calendar.
-    pub(crate) fn to_timestamp(self) -> jiff::Timestamp {
-        let milliseconds = i64::try_from(self.0).unwrap_or(i64::MAX);
-        jiff::Timestamp::from_millisecond(milliseconds).unwrap_or(jiff::Timestamp::MAX)
-    }
-
-    /// RFC 3339, to the second.
-    pub(crate) fn to_rfc3339(self) -> String {
-        let milliseconds = i64::try_from(self.0).unwrap_or(i64::MAX);
-        let moment = jiff::Timestamp::from_millisecond(milliseconds);
-        moment.map_or_else(|_| "out of range".to_owned(), |it| format!("{it:.0}"))
-    }
+/// Returns the same in milliseconds since 1970-01-01 UTC.
+pub(crate) fn now_ms() -> i64 {
+    i64::try_from(now().0).unwrap_or(i64::MAX)
 }
 
 /// How many threads can work at the same time; one if the system does not say.
@@ -47,32 +28,13 @@ pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// A random number.
-///
-/// # Errors
-///
-/// The system has none to give.
-pub(crate) fn random() -> anyhow::Result<u64> {
-    getrandom::u64().context("the system gives no random numbers")
-}
-
 /// Fills a buffer with random bytes.
 ///
 /// # Errors
 ///
 /// The system has none to give.
-pub(crate) fn fill_random(buffer: &mut [u8]) -> anyhow::Result<()> {
-    getrandom::fill(buffer).context("the system gives no random numbers")
-}
-
-/// A new identifier for a run, which sorts by time.
-///
-/// # Errors
-///
-/// The system has no random numbers to give.
-pub(crate) fn new_run_id(now: Moment) -> anyhow::Result<String> {
-    let random = u128::from(random()?) << 64 | u128::from(random()?);
-    Ok(ulid::Ulid::from_parts(now.0, random).to_string())
+pub(crate) fn fill_random(buffer: &mut [u8]) -> io::Result<()> {
+    getrandom::fill(buffer).map_err(io::Error::other)
 }
 
 /// The variables whose names begin with a prefix, and their values. One that is no text is left out.

@@ -37,9 +37,10 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 13] = [
+const OWN_CRATES: [&str; 14] = [
     "runner",
     "core_audit",
+    "core_engine",
     "core_files",
     "core_http",
     "core_ingest",

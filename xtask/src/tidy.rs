@@ -41,7 +41,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     let read = |path: &str| {
         fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"))
     };
-    let mut violations = arrows::check(&workspace.crates);
+    let mut violations = arrows::check(&read(arrows::PAGE)?, &workspace.crates);
     violations.extend(steps::check(
         &Step::all(),
         &workspace.crates,

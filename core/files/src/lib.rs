@@ -5,6 +5,7 @@ mod error;
 mod file;
 mod folder;
 mod lock;
+mod private_file;
 mod replace;
 
 pub use checkpoint::{Operation, checkpoint};
@@ -15,4 +16,5 @@ pub use folder::{
     remove_folder_if_present, repair_folder, replace_folder, sync_folder,
 };
 pub use lock::FileLock;
+pub use private_file::{PrivateFileError, ensure_private};
 pub use replace::{remove_leftovers, replace_file, write_new_file};

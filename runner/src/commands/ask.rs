@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use core_engine::ledger::Event;
 use core_query::questions::{Language, Question, QuestionError, Questions};
 use core_store::{Generation, TenantStore};
 use serde_json::Value;
@@ -10,8 +11,8 @@ use super::query::again::{Progress, despite_compaction};
 use super::query::{self, Opening, Past, add_history, j1ql};
 use crate::cli::{self, AskArguments, Global, RowFormat};
 use crate::exit::{Exit, Failure};
-use crate::ledger::{self, Event};
-use crate::{config, output, privacy};
+use crate::host;
+use crate::{config, output};
 
 /// The folder of the user's own questions, beside the configuration.
 const FOLDER: &str = "questions";
@@ -91,8 +92,8 @@ async fn answered(
     }
     if !progress.is_recorded.replace(true) {
         let id = last.map_or("none", core_store::GenerationId::as_str);
-        let query = privacy::ledger_token(global, &question.query);
-        ledger::record_read(tenant, &Event::Query { generation: id, query });
+        let query = super::ledger_token(global, &question.query);
+        host::record_read(tenant, &Event::Query { generation: id, query });
     }
     let result = session.ask(question, given, now_ms).map_err(failure)?;
     query::print_answer(global, result, arguments.format().into(), progress).await

@@ -7,6 +7,13 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
 use core_audit::{Coverage, HOUR_MS, Span};
+use core_engine::Cancellation;
+use core_engine::audit::{self, AuditReport, Collection, Gap, LOG, Notes};
+use core_engine::ledger::{self, Event};
+use core_engine::run::{self, FetchedTable};
+use core_engine::settings::Audit;
+use core_engine::suggestion;
+use core_engine::text::count;
 use core_query::{EventOwner, EventTables, Format, QueryError, QuerySession, QuerySettings};
 use core_store::{EventLog, RunLock, TenantStore};
 use jiff::civil::{Date, DateTime};
@@ -19,16 +26,15 @@ use super::check;
 use super::query::Question;
 use super::query::again::{Progress, despite_compaction};
 use super::run::{RUN, interruptible};
-use crate::audit::{self, AuditReport, Collection, Gap, LOG, Notes};
 use crate::cli::{
     AuditCommand, BackfillArguments, BackfillSource, Global, ReportFormat, RowFormat, TailArguments,
 };
-use crate::config::{self, Audit, Config};
+use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
-use crate::ledger::{self, Event};
+use crate::host;
+use crate::host::{engine, host};
 use crate::output;
-use crate::run::{self, FetchedTable, Stop};
-use crate::suggestion;
+use crate::system;
 
 /// How often `--follow` looks for new events.
 const LOOK: Duration = Duration::from_secs(2);
@@ -73,14 +79,14 @@ pub(super) async fn add_events(
 
 /// The events as tables.
 fn tables(global: &Global, tenant: &str, log: &EventLog) -> Result<EventTables, Failure> {
-    let now_ms = audit::now_ms();
+    let now_ms = system::now_ms();
     let notes = Notes::of(log)?;
     let partial = notes.trails.values().any(|coverage| lacks_events(coverage, now_ms));
     let mut from_key = String::new();
     ACCOUNT.write_key(tenant, &mut from_key);
     let [class] = AUDIT_EVENT.class else { unreachable!("an event has one class") };
     let config = config::find(global.config.as_deref()).map(|source| Config::load(&source));
-    let tags = config.transpose()?.map(|config| run::tags(&config)).unwrap_or_default();
+    let tags = config.transpose()?.map(|config| config.tags()).unwrap_or_default();
     Ok(EventTables {
         name: AUDIT_EVENT.type_name.to_owned(),
         class: class.name().to_owned(),
@@ -132,7 +138,7 @@ async fn tail(global: &Global, arguments: &TailArguments) -> Result<Exit, Failur
     let mut seen = HashSet::new();
     let has_events = !tenant.events(LOG)?.files().is_empty();
     if has_events || arguments.follow {
-        ledger::record_read(&tenant, &Event::AuditRead { question: "tail" });
+        host::record_read(&tenant, &Event::AuditRead { question: "tail" });
     }
     if has_events || !arguments.follow {
         let ask = || async {
@@ -191,7 +197,7 @@ async fn follow(
 
 /// The events of the last days that match.
 fn recent(filter: &str) -> String {
-    let from = jiff::Timestamp::from_millisecond(audit::now_ms() - FOLLOWED_MS);
+    let from = jiff::Timestamp::from_millisecond(system::now_ms() - FOLLOWED_MS);
     let from = from.unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     format!(
         "select _key, \"occurredOn\", code, action, account, source, message, \"observedOn\" from {} \
@@ -291,7 +297,7 @@ async fn report(global: &Global, name: &str, format: RowFormat) -> Result<Exit, 
     let ask = || async {
         let session = session(global, &tenant).await?;
         if !progress.is_recorded.replace(true) {
-            ledger::record_read(&tenant, &Event::AuditRead { question: name });
+            host::record_read(&tenant, &Event::AuditRead { question: name });
         }
         let question = Question::Sql(sql, BTreeMap::new());
         super::query::answered(global, &session, &question, format.into(), &progress).await
@@ -317,7 +323,7 @@ fn status(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
     let tenant = super::tenant(global)?;
     let log = tenant.events(LOG)?;
     let notes = Notes::of(&log)?;
-    let now_ms = audit::now_ms();
+    let now_ms = system::now_ms();
     let time = |ms: i64| Gap::of(&Span { from_ms: ms, to_ms: ms }).from;
     let spans = |spans: &[Span]| -> Vec<String> {
         let gaps = spans.iter().map(Gap::of);
@@ -344,8 +350,8 @@ fn status(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
     });
     let header = ["trail", "newest event", "not read yet", "never read, and gone"];
     output::result(&output::table(header, rows, header.len()));
-    let files = output::count(log.files().len(), "file");
-    output::note(&format!("{} in {files}", output::count(log.rows(), "event")));
+    let files = count(log.files().len(), "file");
+    output::note(&format!("{} in {files}", count(log.rows(), "event")));
     Ok(Exit::Complete)
 }
 
@@ -359,20 +365,20 @@ pub(super) async fn backfill(
         return Err(Failure::usage("there is no audit trail to read: `[audit]` configures it"));
     };
     let span = span(settings, config.retention.events_days, arguments)?;
-    let stop = Stop::default();
-    let lock = run::lock(config)?;
+    let stop = Cancellation::default();
+    let lock = engine(config).lock()?;
     let mut removed = None;
     let reading =
         read_again(config, settings, &lock, (arguments.start_over, span), &stop, &mut removed);
     let read = interruptible(Box::pin(reading), &stop, RUN).await;
     let (exit, added) = match &read {
-        Ok(report) => (report.exit(), report.added()),
+        Ok(report) => (Exit::from(report.ending()), report.added()),
         Err(failure) => (failure.exit, 0),
     };
     let Gap { from, to } = Gap::of(&span);
     let (from, to) = (from.as_str(), to.as_str());
     let event = Event::Backfill { source: LOG, from, to, removed, added, exit_code: exit as u8 };
-    let recorded = ledger::record(lock.tenant(), &event);
+    let recorded = ledger::record(host(), lock.tenant(), &event);
     let report = read?;
     recorded?;
     match arguments.output {
@@ -392,7 +398,7 @@ async fn read_again(
     audit: &Audit,
     lock: &RunLock,
     (starts_over, span): (bool, Span),
-    stop: &Stop,
+    stop: &Cancellation,
     removed: &mut Option<u64>,
 ) -> Result<AuditReport, Failure> {
     if starts_over {
@@ -401,7 +407,7 @@ async fn read_again(
     let fetched = match audit.table() {
         None => None,
         Some(table) => {
-            let fetched = run::fetch_table(config, table, lock).await?;
+            let fetched = run::fetch_table(engine(config), table, lock).await?;
             match fetched.result {
                 Err(error) if starts_over => return Err(error.into()),
                 result => Some(FetchedTable { result, ..fetched }),
@@ -411,10 +417,12 @@ async fn read_again(
     if starts_over {
         let events = audit::start_over(lock)?;
         *removed = Some(events);
-        output::note(&format!("{} removed", output::count(events, "event")));
+        output::note(&format!("{} removed", count(events, "event")));
     }
     let login_ahead_ms = fetched.as_ref().and_then(FetchedTable::login_ahead_ms);
-    let reading = Collection { config, audit, lock, again: Some(span), login_ahead_ms, stop };
+    let engine = engine(config);
+    let (again, cancellation) = (Some(span), stop);
+    let reading = Collection { engine, audit, lock, again, login_ahead_ms, cancellation };
     Ok(reading.read(fetched).await)
 }
 
@@ -422,20 +430,20 @@ fn span(settings: &Audit, kept_days: u64, arguments: &BackfillArguments) -> Resu
     let from_ms = time(&arguments.from, &settings.time_zone)?;
     let to_ms = match &arguments.to {
         Some(to) => time(to, &settings.time_zone)?,
-        None => audit::now_ms(),
+        None => system::now_ms(),
     };
     if from_ms >= to_ms {
         return Err(Failure::usage("--from must be before --to, and before now"));
     }
     let kept_ms = 24 * HOUR_MS * i64::try_from(kept_days).unwrap_or(i64::MAX / 1000);
-    let oldest_ms = audit::now_ms().saturating_sub(kept_ms);
+    let oldest_ms = system::now_ms().saturating_sub(kept_ms);
     if to_ms <= oldest_ms {
         return Err(Failure::usage(format!(
             "--to is more than {kept_days} days ago: such events would be removed at once \
              (`retention.audit_days`)"
         )));
     }
-    let span = Span { from_ms: from_ms.max(oldest_ms), to_ms: to_ms.min(audit::now_ms()) };
+    let span = Span { from_ms: from_ms.max(oldest_ms), to_ms: to_ms.min(system::now_ms()) };
     if from_ms < oldest_ms {
         let from = Gap::of(&span).from;
         output::note(&format!(
@@ -451,7 +459,7 @@ pub(super) fn time(text: &str, zone: &TimeZone) -> Result<i64, Failure> {
         return Ok(time.as_millisecond());
     }
     if let Some(days) = text.strip_suffix('d').and_then(|days| days.parse::<u16>().ok()) {
-        return Ok(audit::now_ms() - i64::from(days) * 24 * HOUR_MS);
+        return Ok(system::now_ms() - i64::from(days) * 24 * HOUR_MS);
     }
     let date = || text.parse::<Date>().map(|date| date.to_datetime(jiff::civil::Time::midnight()));
     let local = text.parse::<DateTime>().or_else(|_| date());

@@ -8,13 +8,14 @@ mod contents;
 mod destination;
 mod place;
 
+use core_engine::text::count;
 use core_model::step::Step;
 use core_nexthink::NexthinkError;
 use serde::Serialize;
 
 use crate::cli::Global;
 use crate::config::{self, Config};
-use crate::exit::{Exit, Failure, exit_for};
+use crate::exit::{Exit, Failure};
 use crate::{output, record};
 
 /// What was found out.
@@ -142,7 +143,7 @@ impl Checks {
     fn failed(&self) -> Option<String> {
         let failed = self.0.iter().filter(|it| it.state == State::Failed);
         let names: Vec<&str> = failed.map(|check| check.name.as_str()).collect();
-        let (count, all) = (names.len(), output::count(self.0.len(), "check"));
+        let (count, all) = (names.len(), count(self.0.len(), "check"));
         (count > 0).then(|| format!("{count} of {all} failed: {}", names.join(", ")))
     }
 
@@ -173,7 +174,7 @@ impl Check {
     /// What Nexthink or the way to it made fail.
     fn failed_at_nexthink(name: impl Into<String>, error: &NexthinkError) -> Check {
         let detail = format!("{:#}", anyhow::Error::new(error.clone()));
-        Check::failed(name, exit_for(error.kind()), detail)
+        Check::failed(name, core_engine::FailureKind::from(error.kind()).into(), detail)
     }
 
     fn new(name: impl Into<String>, state: State, detail: impl Into<String>) -> Check {

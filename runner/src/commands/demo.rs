@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use core_engine::Cancellation;
+use core_engine::run::{self, RunOptions};
 use core_nexthink::Secret;
 use core_simulator::{Simulator, SimulatorConfig, TenantSpec};
 
@@ -11,8 +13,8 @@ use super::simulate::{CLIENT_SECRET, configuration};
 use crate::cli::Global;
 use crate::config::{Config, Paths};
 use crate::exit::{Exit, Failure};
+use crate::host::engine;
 use crate::progress::Progress;
-use crate::run::{self, RunOptions, Stop};
 use crate::{output, system};
 
 /// The folder of the demo's store, in the current folder.
@@ -44,9 +46,10 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
     let config = Config::parse(&text, &BTreeMap::new(), &Paths::new(Path::new("")))
         .map_err(|problems| anyhow::anyhow!("the demo's configuration is wrong: {problems:?}"))?;
     let progress = Progress::new(global.quiet);
-    let (options, stop) = (RunOptions::default(), Stop::default());
+    let (options, stop) = (RunOptions::default(), Cancellation::default());
     let secret = Secret::new(CLIENT_SECRET.to_owned());
-    let running = run::run(&config, secret, &options, &progress, &stop);
+    let observer = progress.observer();
+    let running = run::run(engine(&config), secret, &options, &observer, &stop);
     let finished = interruptible(running, &stop, RUN).await;
     progress.finish();
     simulator.stop().await;
@@ -57,7 +60,7 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
     if !global.quiet {
         output::note(&next(system::own_command()));
     }
-    after_rules(finished.exit, evaluated, None)
+    after_rules(finished.ending.into(), evaluated, None)
 }
 
 /// Commands to try next, the explorer first, and the way to a tenant of one's own.

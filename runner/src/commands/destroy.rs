@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, IsTerminal as _};
 
+use core_engine::deliver;
+use core_engine::run;
 use core_store::{Destruction, FileCount, Store, TenantStore};
 use serde::Serialize;
 
 use crate::cli::{DestroyArguments, Global, ReportFormat};
 use crate::destruction::{self, Certificate};
 use crate::exit::{Exit, Failure};
-use crate::{deliver, output, run, system};
+use crate::host;
+use crate::{output, system};
 
 /// What a destruction would remove.
 #[derive(Debug, Serialize)]
@@ -27,13 +30,13 @@ pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<E
     let DestroyArguments { tenant: name, dry_run, output, .. } = arguments;
     let config = super::configured(global)?;
     let store = Store::open(config.store.clone())?;
-    if let Some(interrupted) = store.interrupted_destruction(name, &run::owner())? {
+    if let Some(interrupted) = store.interrupted_destruction(name, &host::host().lock_owner())? {
         finish(arguments, interrupted)?;
         return check_gone(&store, arguments);
     }
     let tenant = existing(&store, name)?;
-    let lock = run::lock_tenant(&tenant)?;
-    let deliveries = tenant.lock_delivery(deliver::NAME, &run::owner())?;
+    let lock = run::lock_tenant(host::host(), &tenant)?;
+    let deliveries = tenant.lock_delivery(deliver::NAME, &host::host().lock_owner())?;
     let files = tenant.inventory()?;
     let copies = destruction::copies(&config, &tenant)?;
     let remaining = destruction::remaining(&config, &tenant);
@@ -89,7 +92,7 @@ fn show(preview: &Preview<'_>, format: ReportFormat) -> Result<(), Failure> {
         return Ok(());
     }
     let rows = preview.files.iter().map(|(kind, count)| {
-        [kind.clone(), count.files.to_string(), run::report::bytes(count.bytes)]
+        [kind.clone(), count.files.to_string(), core_engine::text::bytes(count.bytes)]
     });
     output::result(&output::table(["stored", "files", "size"], rows, 1));
     for path in preview.copies {

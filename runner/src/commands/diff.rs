@@ -5,6 +5,7 @@ mod summary;
 
 use std::io::{self, Write};
 
+use core_engine::ledger::Event;
 use core_model::step::Step;
 use core_query::{DiffDetail, DiffReport, DiffRequest, QueryError, QuerySession};
 use core_store::{Generation, TenantStore};
@@ -12,8 +13,8 @@ use core_store::{Generation, TenantStore};
 use crate::cli::{DiffArguments, DiffFormat, Global};
 use crate::commands::query::{failure, writer};
 use crate::exit::{Exit, Failure};
-use crate::ledger::{self, Event};
-use crate::{output, privacy};
+use crate::host;
+use crate::output;
 
 /// Compares two generations.
 pub(super) fn diff(global: &Global, arguments: &DiffArguments) -> Result<Exit, Failure> {
@@ -23,9 +24,9 @@ pub(super) fn diff(global: &Global, arguments: &DiffArguments) -> Result<Exit, F
     request.properties.clone_from(&arguments.properties);
     if arguments.without_personal {
         let remedy = "compare without --without-personal";
-        request.withholding = Some(privacy::withheld::personal_columns(remedy));
+        request.withholding = Some(crate::withheld::personal_columns(remedy));
     }
-    ledger::record_read(
+    host::record_read(
         &tenant,
         &Event::Diff { before: request.before.id().as_str(), after: request.after.id().as_str() },
     );

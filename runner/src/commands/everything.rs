@@ -1,10 +1,13 @@
 //! `export everything`: the data return.
 
+use core_engine::ledger::{self, Event};
+use core_engine::run;
+
 use crate::cli::{EverythingArguments, Global, ReportFormat};
 use crate::everything::{self, EverythingReport};
 use crate::exit::{Exit, Failure};
-use crate::ledger::{self, Event};
-use crate::{output, run};
+use crate::host::host;
+use crate::output;
 
 /// Writes all that is stored of the tenant.
 pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result<Exit, Failure> {
@@ -18,14 +21,14 @@ pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result
         )));
     }
     // Events that may show an erased person are refused before anything is written.
-    match tenant.events(crate::audit::LOG) {
+    match tenant.events(core_engine::audit::LOG) {
         Err(error) if !error.is_damage() => return Err(error.into()),
         _ => {}
     }
     // Nothing may be added or removed while it is written.
-    let lock = run::lock_tenant(&tenant)?;
+    let lock = run::lock_tenant(crate::host::host(), &tenant)?;
     let generations = tenant.history()?.len();
-    ledger::record(&tenant, &Event::DataReturn { generations })?;
+    ledger::record(host(), &tenant, &Event::DataReturn { generations })?;
     let report = everything::export(&lock, folder, *format)?;
     if *output == ReportFormat::Json {
         output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);

@@ -1,5 +1,8 @@
 //! `findings`: what the rules have found.
 
+use core_engine::Moment;
+use core_engine::ledger::{self, Event};
+use core_engine::text::count;
 use core_rules::book::Book;
 use core_rules::finding::{Acknowledgement, Finding, HistoryEntry, State};
 use core_rules::fingerprint::FindingId;
@@ -13,9 +16,10 @@ use crate::cli::{
     StateName,
 };
 use crate::exit::{Exit, Failure};
-use crate::ledger::{self, Event};
+use crate::host;
+use crate::host::host;
 use crate::output;
-use crate::system::{self, Moment};
+use crate::system;
 
 /// The characters of an id in lists.
 const SHORT_ID: usize = 12;
@@ -87,8 +91,8 @@ fn list(
     arguments: &FindingsListArguments,
 ) -> Result<Exit, Failure> {
     let book = book(tenant)?;
-    ledger::record_read(tenant, &Event::FindingsRead { what: "list" });
-    let now = Moment::now().0;
+    host::record_read(tenant, &Event::FindingsRead { what: "list" });
+    let now = system::now().0;
     let is_wanted = |finding: &Finding| {
         let state = finding.state();
         let is_state = match &arguments.states[..] {
@@ -136,7 +140,7 @@ fn list(
     let header = ["finding", "severity", "state", "since", "rule", "what"];
     output::result(&output::table(header, rows, header.len()));
     if !global.quiet {
-        output::note(&output::count(found.len(), "finding"));
+        output::note(&count(found.len(), "finding"));
     }
     Ok(Exit::Complete)
 }
@@ -183,8 +187,8 @@ fn show(tenant: &TenantStore, text: &str, format: ReportFormat) -> Result<Exit, 
     let book = book(tenant)?;
     let id = named(&book, text)?;
     let Some(finding) = book.finding(id) else { unreachable!("it was just found") };
-    ledger::record_read(tenant, &Event::FindingsRead { what: "show" });
-    let now = Moment::now().0;
+    host::record_read(tenant, &Event::FindingsRead { what: "show" });
+    let now = system::now().0;
     let values: Value = serde_json::from_str(&finding.values).unwrap_or(Value::Null);
     let mut object = row(&book, id, finding, now);
     object["row"] = values;
@@ -257,7 +261,7 @@ async fn acknowledge(
 ) -> Result<Exit, Failure> {
     let lock = lock_findings(tenant).await?;
     let mut book = book(tenant)?;
-    let (now, by) = (Moment::now().0, system::user());
+    let (now, by) = (system::now().0, system::user());
     let note = note.map(|note| core_rules::template::one_line(note, MAX_NOTE));
     let mut done = Vec::new();
     for text in texts {
@@ -275,7 +279,7 @@ async fn acknowledge(
     }
     save(&lock, &book)?;
     let action = if undo { "unacknowledge" } else { "acknowledge" };
-    ledger::record(tenant, &Event::FindingsChanged { action, findings: done.len() })?;
+    ledger::record(host(), tenant, &Event::FindingsChanged { action, findings: done.len() })?;
     for id in done {
         let word = if undo { "given back" } else { "taken on" };
         output::result(&format!("{word}: {}", short(id)));
@@ -286,13 +290,17 @@ async fn acknowledge(
 async fn silence(tenant: &TenantStore, arguments: &SilenceArguments) -> Result<Exit, Failure> {
     let lock = lock_findings(tenant).await?;
     let mut book = book(tenant)?;
-    let now = Moment::now();
+    let now = system::now();
     if let Some(id) = &arguments.end {
         if !book.end_silence(id, now.0) {
             return Err(Failure::usage(format!("there is no silence `{id}` in force")));
         }
         save(&lock, &book)?;
-        ledger::record(tenant, &Event::FindingsChanged { action: "end-silence", findings: 0 })?;
+        ledger::record(
+            host(),
+            tenant,
+            &Event::FindingsChanged { action: "end-silence", findings: 0 },
+        )?;
         output::result(&format!("ended: {id}"));
         return Ok(Exit::Complete);
     }
@@ -306,14 +314,14 @@ async fn silence(tenant: &TenantStore, arguments: &SilenceArguments) -> Result<E
         ));
     };
     let silence = Silence {
-        id: format!("s-{}", system::new_run_id(now)?).to_lowercase(),
+        id: format!("s-{}", host().new_id(now)?).to_lowercase(),
         matcher,
         until: now.0.saturating_add(duration.0),
         at: now.0,
         by: system::user(),
         why: core_rules::template::one_line(why, MAX_NOTE),
     };
-    let count = book
+    let matching = book
         .findings()
         .iter()
         .filter(|(id, finding)| {
@@ -326,11 +334,15 @@ async fn silence(tenant: &TenantStore, arguments: &SilenceArguments) -> Result<E
         time(silence.until),
         silence.id,
         silence.matcher.describe(),
-        output::count(count, "open finding")
+        count(matching, "open finding")
     );
     book.silence(silence);
     save(&lock, &book)?;
-    ledger::record(tenant, &Event::FindingsChanged { action: "silence", findings: count })?;
+    ledger::record(
+        host(),
+        tenant,
+        &Event::FindingsChanged { action: "silence", findings: matching },
+    )?;
     output::result(&text);
     Ok(Exit::Complete)
 }
@@ -384,7 +396,7 @@ fn history(
 ) -> Result<Exit, Failure> {
     let book = book(tenant)?;
     let only = text.map(|text| named(&book, text)).transpose()?;
-    ledger::record_read(tenant, &Event::FindingsRead { what: "history" });
+    host::record_read(tenant, &Event::FindingsRead { what: "history" });
     let mut entries: Vec<(FindingId, &Finding, &HistoryEntry)> = Vec::new();
     for (id, finding) in book.findings() {
         if only.is_none_or(|only| only == *id) {

@@ -2,6 +2,8 @@
 
 mod texts;
 
+use core_engine::ledger::Event;
+use core_engine::text::count;
 use core_query::graph::{
     Entity, EntityHistory, GraphReader, Lookup, Neighbor, NeighborGroup, NeighborhoodLimits,
     PathOptions, SearchIndex, SearchPage,
@@ -16,8 +18,9 @@ use crate::cli::{
     ShowArguments,
 };
 use crate::exit::{Exit, Failure};
-use crate::ledger::{self, Event};
-use crate::{output, privacy};
+use crate::host;
+use crate::output;
+use crate::withheld;
 
 /// The class of the neighbors that `show` lists.
 const ALERT_CLASS: &str = "Alert";
@@ -61,7 +64,7 @@ impl Opened {
         let session = QuerySession::empty(QuerySettings::default()).map_err(failure)?;
         let mut session = if read.without_personal {
             let remedy = "read without --without-personal";
-            session.withholding(privacy::withheld::personal_columns(remedy))
+            session.withholding(withheld::personal_columns(remedy))
         } else {
             session
         };
@@ -76,9 +79,9 @@ impl Opened {
 
     /// Notes in the ledger that somebody reads the graph.
     fn record(&self, global: &Global, verb: &str, text: &str) {
-        let text = privacy::ledger_token(global, text);
+        let text = super::ledger_token(global, text);
         let generation = self.generation.id().as_str();
-        ledger::record_read(&self.tenant, &Event::GraphRead { verb, generation, text });
+        host::record_read(&self.tenant, &Event::GraphRead { verb, generation, text });
     }
 
     /// The entity that a key or name stands for.
@@ -208,7 +211,7 @@ pub(super) async fn path(global: &Global, arguments: &PathArguments) -> Result<E
             };
             output::result(&format!(
                 "no path of at most {} leads from {} to {}{others}",
-                output::count(arguments.max_length, "relationship"),
+                count(arguments.max_length, "relationship"),
                 from.title(),
                 to.title()
             ));

@@ -7,6 +7,7 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use core_engine::suggestion;
 use core_model::step::{Query, Step};
 use core_nexthink::{QueryId, Region, TenantAddress, TenantId};
 
@@ -15,7 +16,7 @@ use super::{check, show};
 use crate::cli::{Global, InitArguments};
 use crate::config::{self, Config, DEFAULT_FILE, Paths};
 use crate::exit::{Exit, Failure};
-use crate::{output, suggestion, system};
+use crate::{output, system};
 
 /// The variable that is suggested for the secret.
 const SECRET_VARIABLE: &str = "NEXTHINK_CLIENT_SECRET";

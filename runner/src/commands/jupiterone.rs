@@ -2,20 +2,24 @@
 
 mod messages;
 
+use core_engine::Cancellation;
+use core_engine::deliver::{self, DeliveryOptions};
+use core_engine::ledger::Event;
+use core_engine::run::RunState;
+use core_engine::run::report::StepOutcome;
+use core_engine::text::bytes;
+use core_engine::text::count;
 use core_jupiterone::{Contents, Extras, StepResult, StepStatus, export_folder};
 use core_model::step::Step;
 use serde_json::json;
 
 pub(super) use self::messages::delivery as print;
 use crate::cli::{FolderArguments, Global, PurgeArguments, ReportFormat, SyncArguments};
-use crate::config::{Config, JupiterOne};
-use crate::deliver::{self, DeliveryOptions, DeliveryResult};
 use crate::exit::{Exit, Failure};
-use crate::ledger::{self, Event};
+use crate::host;
+use crate::host::{engine, host};
 use crate::output;
 use crate::progress::Progress;
-use crate::run::report::{bytes, outcomes_of};
-use crate::run::{self, Stop};
 
 /// Writes the folder that JupiterOne's own command line reads.
 pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exit, Failure> {
@@ -24,8 +28,8 @@ pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exi
     let tenant = super::tenant(global)?;
     let generation = super::generation(&tenant, arguments.generation.as_deref())?;
     let id = generation.id().as_str();
-    ledger::record_read(&tenant, &Event::Export { destination: "jupiterone", generation: id });
-    let outcomes = outcomes_of(&generation);
+    host::record_read(&tenant, &Event::Export { destination: "jupiterone", generation: id });
+    let ended_steps = RunState::read(&generation).steps;
     let tables = &generation.manifest().tables;
     let was_made = |step: &Step| tables.iter().any(|it| step.type_names().any(|of| of == it.name));
     let steps: Vec<StepResult> = Step::generation_steps()
@@ -33,12 +37,12 @@ pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exi
         // An extra that is off is nothing to tell of.
         .filter(|step| !step.is_extra() || was_made(step))
         .map(|step| {
-            let outcome = outcomes.iter().find(|(id, _)| id == step.id);
-            let status = match outcome.map(|(_, outcome)| outcome.as_str()) {
-                Some("complete") => StepStatus::Success,
-                Some("partial") => StepStatus::PartialSuccessDueToDependencyFailure,
-                Some("failed" | "deferred") => StepStatus::Failure,
-                _ => StepStatus::Disabled,
+            let ended = ended_steps.iter().find(|state| state.id == step.id);
+            let status = match ended.map(|state| state.outcome) {
+                Some(StepOutcome::Complete) => StepStatus::Success,
+                Some(StepOutcome::Partial) => StepStatus::PartialSuccessDueToDependencyFailure,
+                Some(StepOutcome::Failed | StepOutcome::Deferred) => StepStatus::Failure,
+                Some(StepOutcome::Skipped) | None => StepStatus::Disabled,
             };
             StepResult { step, status }
         })
@@ -56,7 +60,7 @@ pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exi
         output::note(&format!(
             "wrote {} ({}, {}); for example: j1-integration visualize -p {0}",
             folder.display(),
-            output::count(report.files, "file"),
+            count(report.files, "file"),
             bytes(report.bytes)
         ));
     }
@@ -86,13 +90,13 @@ async fn deliver(
     dry_run: bool,
     format: ReportFormat,
 ) -> Result<Exit, Failure> {
-    let stop = Stop::default();
+    let stop = Cancellation::default();
     let done = Box::pin(deliver_or_preview(global, options, dry_run, format, &stop)).await;
     if let (Err(failure), ReportFormat::Json) = (&done, format) {
         let report = json!({
             "result": "failed",
             "reason": format!("{:#}", failure.error),
-            "exitCode": stop.exit_after(failure) as u8,
+            "exitCode": failure.exit as u8,
         });
         output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
     }
@@ -104,7 +108,7 @@ async fn deliver_or_preview(
     options: DeliveryOptions,
     dry_run: bool,
     format: ReportFormat,
-    stop: &Stop,
+    stop: &Cancellation,
 ) -> Result<Exit, Failure> {
     let config = super::configured(global)?;
     let Some(jupiterone) = &config.jupiterone else {
@@ -116,21 +120,23 @@ async fn deliver_or_preview(
     let options = DeliveryOptions {
         extras: jupiterone.extras,
         audit: jupiterone.audit,
-        tags: run::tags(&config),
+        tags: config.tags(),
         ..options
     };
     let tenant = super::tenant(global)?;
-    deliver::check_destination(&tenant, jupiterone, options.accept_destination)?;
+    deliver::check_destination(host(), &tenant, jupiterone, options.accept_destination)?;
     if dry_run {
         let generation = super::generation(&tenant, None)?;
         return messages::decision(&deliver::decide(&tenant, generation, &options)?, format);
     }
     let progress = Progress::new(global.quiet);
-    let delivering = deliver_published(&config, jupiterone, &options, &progress, stop);
+    let observer = progress.observer();
+    let delivering =
+        deliver::deliver_published(engine(&config), jupiterone, &options, &observer, stop);
     let delivered = super::run::interruptible(delivering, stop, super::run::DELIVERY).await;
     progress.finish();
     let delivered = delivered?;
-    let exit = exit_of(&delivered);
+    let exit = Exit::from(delivered.ending());
     if format == ReportFormat::Json {
         let mut report = json!(delivered);
         report["exitCode"] = json!(exit as u8);
@@ -138,48 +144,4 @@ async fn deliver_or_preview(
     }
     print(global, &delivered);
     Ok(exit)
-}
-
-/// Delivers what is published, with the lock of the destination.
-pub(super) async fn deliver_published(
-    config: &Config,
-    jupiterone: &JupiterOne,
-    options: &DeliveryOptions,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<DeliveryResult, Failure> {
-    let client = deliver::client(config, jupiterone, |_| {})?;
-    let lock = deliver::lock(config)?;
-    let generation = super::generation(lock.tenant(), None)?;
-    let (destination, id) = ("jupiterone", generation.id().to_string());
-    let account = &jupiterone.destination.identity().account;
-    let started = Event::DeliveryStarted { destination, account, generation: &id };
-    ledger::record(lock.tenant(), &started)?;
-    let delivering = deliver::deliver(&client, &lock, generation, options, progress, stop);
-    let ended = Box::pin(delivering).await;
-    let (job, exit) = match &ended {
-        Ok(delivered @ DeliveryResult::Delivered { report, .. }) => {
-            (Some(report.job.to_string()), exit_of(delivered))
-        }
-        Ok(DeliveryResult::NothingChanged { .. }) => (None, Exit::Complete),
-        Err(failure) => (None, stop.exit_after(failure)),
-    };
-    let event = Event::DeliveryEnded { destination, generation: &id, job, exit_code: exit as u8 };
-    if let Err(error) = ledger::record(lock.tenant(), &event) {
-        tracing::error!(%error, "the end of the delivery is not in the ledger");
-    }
-    ended
-}
-
-/// Objects that JupiterOne did not take, or deleted unasked, make a delivery a failed one, though most
-/// of it is there.
-pub(super) fn exit_of(delivered: &DeliveryResult) -> Exit {
-    match delivered {
-        DeliveryResult::Delivered { report, unexpected_deletes, .. }
-            if !report.is_whole() || *unexpected_deletes > 0 =>
-        {
-            Exit::DestinationFailed
-        }
-        _ => Exit::Complete,
-    }
 }

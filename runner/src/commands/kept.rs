@@ -1,5 +1,6 @@
 //! The kept generations that a question about the past is answered from.
 
+use core_engine::text::count;
 use core_store::{Generation, GenerationId, TenantStore};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -33,7 +34,7 @@ pub(super) fn up_to(
     if unreadable > 0 && !is_quiet {
         output::note(&format!(
             "{} cannot be read and left out of the history: `history` says why",
-            output::count(unreadable, "generation")
+            count(unreadable, "generation")
         ));
     }
     Ok(generations)

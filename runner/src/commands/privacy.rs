@@ -2,10 +2,14 @@
 
 mod erase;
 mod ledger;
+pub(super) mod page;
 mod record;
 mod retention;
 mod retrieve;
 
+use core_engine::ledger::Event;
+use core_engine::privacy;
+use core_engine::privacy::LockedKeyFile;
 use core_model::column::Column;
 use core_model::step::Step;
 use core_privacy::keys::{KEY_BYTES, KeyRing, KeyState, NEW_RING_BYTES};
@@ -20,10 +24,9 @@ use crate::cli::{
 };
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
-use crate::ledger::Event;
-use crate::privacy::LockedKeyFile;
-use crate::system::{self, Moment};
-use crate::{output, privacy};
+use crate::host::{engine, host};
+use crate::output;
+use crate::system;
 
 /// Does what stands after `privacy`.
 pub(super) fn dispatch(global: &Global, command: PrivacyCommand) -> Result<Exit, Failure> {
@@ -60,8 +63,8 @@ pub(super) fn dispatch(global: &Global, command: PrivacyCommand) -> Result<Exit,
 /// Lists every column; under the full profile where nothing is configured.
 fn inventory(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
     let policy = match config::find(global.config.as_deref()) {
-        Some(path) => Config::load(&path)?.privacy.policy,
-        None => config::policy(Profile::Full, &[]).expect("nothing is overridden"),
+        Some(source) => Config::load(&source)?.settings.privacy.policy,
+        None => core_engine::privacy::policy(Profile::Full, &[]).expect("nothing is overridden"),
     };
     let lines = inventory_of(&policy);
     if format != RowFormat::Table {
@@ -107,7 +110,7 @@ fn inventory_of(policy: &Policy) -> Vec<(&'static Column, Action, Vec<String>)> 
 }
 
 fn new_keys(config: &Config) -> Result<Exit, Failure> {
-    let file = LockedKeyFile::lock(&config.privacy.key_file)?;
+    let file = LockedKeyFile::lock(engine(config))?;
     let shown = config.privacy.key_file.display();
     if file.exists() {
         return Err(Failure::usage(format!(
@@ -117,8 +120,8 @@ fn new_keys(config: &Config) -> Result<Exit, Failure> {
         )));
     }
     let mut random = Zeroizing::new([0; NEW_RING_BYTES]);
-    system::fill_random(random.as_mut_slice())?;
-    let keys = KeyRing::new(&Moment::now().to_rfc3339(), &random);
+    host().fill_random(random.as_mut_slice())?;
+    let keys = KeyRing::new(&system::now().to_rfc3339(), &random);
     record_key(config, "made", keys.active_id())?;
     file.save(&keys)?;
     output::result(&format!("made key {} in {shown}", keys.active_id()));
@@ -127,7 +130,7 @@ fn new_keys(config: &Config) -> Result<Exit, Failure> {
 }
 
 fn list_keys(config: &Config, format: RowFormat) -> Result<Exit, Failure> {
-    let keys = privacy::load_keys(&config.privacy.key_file)?;
+    let keys = privacy::load_keys(engine(config))?;
     let keys = keys.describe();
     if format != RowFormat::Table {
         let objects: Vec<Value> = keys
@@ -152,11 +155,11 @@ fn state(state: KeyState) -> &'static str {
 }
 
 fn rotate(config: &Config) -> Result<Exit, Failure> {
-    let file = LockedKeyFile::lock(&config.privacy.key_file)?;
+    let file = LockedKeyFile::lock(engine(config))?;
     let mut keys = file.load()?;
     let mut random = Zeroizing::new([0; KEY_BYTES]);
-    system::fill_random(random.as_mut_slice())?;
-    keys.rotate(&Moment::now().to_rfc3339(), &random);
+    host().fill_random(random.as_mut_slice())?;
+    keys.rotate(&system::now().to_rfc3339(), &random);
     record_key(config, "rotated", keys.active_id())?;
     file.save(&keys)?;
     output::result(&format!("the next run makes its pseudonyms with key {}", keys.active_id()));
@@ -165,7 +168,7 @@ fn rotate(config: &Config) -> Result<Exit, Failure> {
 }
 
 fn retire(config: &Config, id: &str) -> Result<Exit, Failure> {
-    let file = LockedKeyFile::lock(&config.privacy.key_file)?;
+    let file = LockedKeyFile::lock(engine(config))?;
     let mut keys = file.load()?;
     let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
     if let Some(published) = tenant.current()?
@@ -187,6 +190,6 @@ fn retire(config: &Config, id: &str) -> Result<Exit, Failure> {
 /// Tells the ledger what is about to be done with a key.
 fn record_key(config: &Config, action: &str, key: &str) -> Result<(), Failure> {
     let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-    crate::ledger::record(&tenant, &Event::Key { action, key })?;
+    core_engine::ledger::record(host(), &tenant, &Event::Key { action, key })?;
     Ok(())
 }

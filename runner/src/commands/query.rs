@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use arrow_schema::Schema;
+use core_engine::ledger::Event;
 use core_query::{
     Compiled, Format, ParameterValue, QueryError, QueryResult, QuerySession, QuerySettings,
     ResultWriter,
@@ -19,8 +20,8 @@ use self::again::{Progress, despite_compaction};
 use super::kept;
 use crate::cli::{self, Global, QueryArguments, RowFormat};
 use crate::exit::{Exit, Failure};
-use crate::ledger::{self, Event};
-use crate::{output, privacy};
+use crate::host;
+use crate::output;
 
 /// How many names of columns stand in one line of the list of tables.
 const COLUMNS_A_LINE: usize = 6;
@@ -74,8 +75,8 @@ async fn ask(
             }
             let id = generation.as_ref().map_or("none", |it| it.id().as_str());
             if !progress.is_recorded.replace(true) {
-                let query = privacy::ledger_token(global, text);
-                ledger::record_read(tenant, &Event::Query { generation: id, query });
+                let query = super::ledger_token(global, text);
+                host::record_read(tenant, &Event::Query { generation: id, query });
             }
             answered(global, &session, &question, format.into(), progress).await
         }
@@ -99,7 +100,7 @@ impl Opening<'_> {
     ) -> Result<(Option<Generation>, QuerySession), Failure> {
         let has_events_alone = self.as_of.is_none()
             && tenant.current()?.is_none()
-            && !tenant.events(crate::audit::LOG)?.files().is_empty();
+            && !tenant.events(core_engine::audit::LOG)?.files().is_empty();
         let generation =
             if has_events_alone { None } else { Some(super::generation(tenant, self.as_of)?) };
         let settings = QuerySettings { memory_limit_bytes: self.memory_limit_bytes };
@@ -107,7 +108,7 @@ impl Opening<'_> {
         let mut session = QuerySession::empty(settings).map_err(internal)?;
         if self.without_personal {
             let remedy = "ask without --without-personal";
-            session = session.withholding(privacy::withheld::personal_columns(remedy));
+            session = session.withholding(crate::withheld::personal_columns(remedy));
         }
         if let Some(generation) = &generation {
             session.add_generation(generation).await.map_err(internal)?;

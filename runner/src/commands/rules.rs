@@ -9,6 +9,7 @@ pub(super) mod worker;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use core_engine::text::count;
 use core_rules::book::{Book, BookError, FILE};
 use core_rules::library::{KnownRule, Library, Origin, SwitchError};
 use core_rules::rule::RuleQuery;
@@ -20,7 +21,8 @@ pub(super) use self::report::RulesReport;
 use crate::cli::{Global, ReportFormat, RowFormat, RulesCommand, RulesRunArguments};
 use crate::config::{self, Source};
 use crate::exit::{Exit, Failure};
-use crate::{output, run};
+use crate::host;
+use crate::output;
 
 /// The folder with rules, beside the configuration.
 const FOLDER: &str = "rules";
@@ -83,7 +85,7 @@ pub(super) fn book_failure(error: BookError) -> Failure {
 pub(super) async fn lock_findings(tenant: &TenantStore) -> Result<DeliveryLock, Failure> {
     let mut waited = Duration::ZERO;
     loop {
-        match tenant.lock_delivery(FILE, &run::owner()) {
+        match tenant.lock_delivery(FILE, &host::host().lock_owner()) {
             Err(StoreError::Delivering { owner }) if waited >= PATIENCE => {
                 return Err(Failure::new(
                     Exit::Locked,
@@ -277,11 +279,11 @@ fn test(global: &Global, ids: &[String], format: ReportFormat) -> Result<Exit, F
                 output::result(&format!("{file}: {name}: {reason}"));
             }
         }
-        let passed = output::count(results.len() - failed, "test");
+        let passed = count(results.len() - failed, "test");
         output::result(&format!("{passed} passed, {failed} failed"));
     }
     if failed > 0 {
-        return Err(Failure::usage(format!("{} failed", output::count(failed, "test"))));
+        return Err(Failure::usage(format!("{} failed", count(failed, "test"))));
     }
     Ok(Exit::Complete)
 }

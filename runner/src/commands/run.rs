@@ -1,7 +1,13 @@
 //! `run`: fetches everything and publishes a new generation.
 
+mod table;
+
 use std::time::Duration;
 
+use core_engine::deliver::{self, DeliveryOptions, DeliveryResult};
+use core_engine::run::{self, Finished, RunOptions};
+use core_engine::settings::JupiterOne;
+use core_engine::{Cancellation, Ending, FailureKind};
 use core_jupiterone::ErrorKind;
 use core_store::{LedgerHead, Store, StoreError};
 use serde_json::json;
@@ -9,11 +15,10 @@ use serde_json::json;
 use super::rules::RulesReport;
 use super::{jupiterone, rules};
 use crate::cli::{Global, ReportFormat, RunArguments, SeverityName};
-use crate::config::{Config, JupiterOne};
-use crate::deliver::{self, DeliveryOptions, DeliveryResult};
+use crate::config::Config;
 use crate::exit::{Exit, Failure};
+use crate::host::{engine, host};
 use crate::progress::Progress;
-use crate::run::{self, Finished, RunOptions, Stop};
 pub(super) use crate::signals::signal;
 use crate::{output, record, system};
 
@@ -29,7 +34,7 @@ pub(super) async fn run(
     config: &Config,
     arguments: &RunArguments,
 ) -> Result<Exit, Failure> {
-    let secret = config.client_secret.resolve();
+    let secret = config.read_client_secret();
     let secret = secret.map_err(|error| Failure { exit: Exit::Configuration, error })?;
     let options = RunOptions {
         steps: arguments.steps.clone(),
@@ -39,11 +44,12 @@ pub(super) async fn run(
         output::note(&warning);
     }
     let progress = Progress::new(global.quiet);
-    let stop = Stop::default();
+    let stop = Cancellation::default();
     if let Some(jupiterone) = destination(config) {
         probe(config, jupiterone).await?;
     }
-    let running = run::run(config, secret, &options, &progress, &stop);
+    let observer = progress.observer();
+    let running = run::run(engine(config), secret, &options, &observer, &stop);
     let finished = interruptible(running, &stop, RUN).await;
     progress.finish();
     let mut finished = finished?;
@@ -108,8 +114,8 @@ fn end(
         Some(Ok(delivered)) => {
             tell_shortfall(finished);
             jupiterone::print(global, &delivered);
-            match jupiterone::exit_of(&delivered) {
-                Exit::Complete => finished.exit,
+            match Exit::from(delivered.ending()) {
+                Exit::Complete => finished.ending.into(),
                 failed => failed,
             }
         }
@@ -124,18 +130,18 @@ fn end(
         }
         None => {
             tell_shortfall(finished);
-            finished.exit
+            finished.ending.into()
         }
     }
 }
 
 /// Tells why a run is not complete, whatever else is printed: a scheduler's log may be all that is read.
 pub(super) fn tell_shortfall(finished: &Finished) {
-    if finished.exit == Exit::Complete {
+    if finished.ending == Ending::Complete {
         return;
     }
     let what = match &finished.generation {
-        Some(_) if finished.exit == Exit::DataRefused => {
+        Some(_) if finished.ending == Ending::Failed(FailureKind::DataRefused) => {
             "the generation is published, but erased people may be in what is stored"
         }
         Some(_) => "the generation is published, but partial",
@@ -159,14 +165,14 @@ fn destination(config: &Config) -> Option<&JupiterOne> {
 /// That it cannot be reached now is no reason not to fetch: the delivery may be made up for.
 async fn probe(config: &Config, jupiterone: &JupiterOne) -> Result<(), Failure> {
     let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-    deliver::check_destination(&tenant, jupiterone, false)?;
-    let client = deliver::client(config, jupiterone, |settings| {
+    deliver::check_destination(host(), &tenant, jupiterone, false)?;
+    let client = deliver::client(engine(config), jupiterone, |settings| {
         settings.retry.max_attempts = 1;
         settings.timeouts.connect = PROBE;
         settings.timeouts.answer = PROBE;
     })?;
     match client.probe().await {
-        Err(error) if error.kind() == ErrorKind::Credentials => Err(deliver::failed(error)),
+        Err(error) if error.kind() == ErrorKind::Credentials => Err(deliver::failed(error).into()),
         Err(error) => {
             let error = anyhow::Error::new(error);
             output::note(&format!(
@@ -185,7 +191,7 @@ async fn deliver(
     config: &Config,
     finished: &mut Finished,
     quiet: bool,
-    stop: &Stop,
+    stop: &Cancellation,
 ) -> Option<Result<DeliveryResult, Failure>> {
     let jupiterone = destination(config)?;
     if finished.generation.is_none() && !is_anything_published(config) {
@@ -195,10 +201,12 @@ async fn deliver(
     let options = DeliveryOptions {
         extras: jupiterone.extras,
         audit: jupiterone.audit,
-        tags: run::tags(config),
+        tags: config.tags(),
         ..DeliveryOptions::default()
     };
-    let delivering = jupiterone::deliver_published(config, jupiterone, &options, &progress, stop);
+    let observer = progress.observer();
+    let delivering =
+        deliver::deliver_published(engine(config), jupiterone, &options, &observer, stop);
     let delivered = interruptible(delivering, stop, DELIVERY).await;
     progress.finish();
     // The generation is published whatever comes of this: schedulers must not take it for deferred or
@@ -208,7 +216,7 @@ async fn deliver(
         _ => Failure { exit: Exit::DestinationFailed, ..failure },
     });
     finished.report.exit_code = match &delivered {
-        Ok(delivered) if jupiterone::exit_of(delivered) == Exit::Complete => finished.exit,
+        Ok(delivered) if delivered.ending() == Ending::Complete => finished.ending.into(),
         Ok(_) => Exit::DestinationFailed,
         Err(failure) => failure.exit,
     } as u8;
@@ -236,7 +244,7 @@ fn ledger_head(config: &Config) -> Result<Option<LedgerHead>, StoreError> {
 /// Prints the summary to standard output and the remarks to standard error.
 pub(super) fn print(global: &Global, finished: &Finished, rules: Option<&RulesReport>) {
     if !finished.report.steps.is_empty() {
-        output::result(&finished.report.table());
+        output::result(&table::table(&finished.report));
     }
     if global.quiet {
         return;
@@ -282,26 +290,27 @@ pub(super) const RULES: Told = Told {
 
 /// Does something until it is done. A signal asks it to stop: it is then given some seconds, since
 /// what is being published may be done yet. A second signal ends it at once.
-pub(super) async fn interruptible<T>(
-    doing: impl Future<Output = Result<T, Failure>>,
-    stop: &Stop,
+pub(super) async fn interruptible<T, E: Into<Failure>>(
+    doing: impl Future<Output = Result<T, E>>,
+    stop: &Cancellation,
     told: Told,
 ) -> Result<T, Failure> {
     let mut doing = std::pin::pin!(doing);
-    let exit = tokio::select! {
+    let reason = tokio::select! {
         // Signals first, so that they are listened for before anything is done.
         biased;
-        exit = signal() => exit,
-        done = &mut doing => return done,
+        reason = signal() => reason,
+        done = &mut doing => return done.map_err(Into::into),
     };
-    stop.request(exit);
+    stop.request(reason);
+    let exit = Exit::from(reason);
     let stopped = tokio::select! {
-        done = tokio::time::timeout(GRACE, doing) => done,
-        _ = signal() => Ok(Err(anyhow::anyhow!("stopped at once").into())),
+        done = tokio::time::timeout(GRACE, doing) => done.map(Result::ok),
+        _ = signal() => Ok(None),
     };
     match stopped {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(_)) => {
+        Ok(Some(done)) => Ok(done),
+        Ok(None) => {
             let error = anyhow::anyhow!("stopped by a signal; {}", told.ended);
             Err(Failure { exit, error })
         }

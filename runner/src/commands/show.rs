@@ -7,6 +7,9 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use clap::CommandFactory as _;
 use clap_complete::Shell;
+use core_engine::run;
+use core_engine::settings::AuditTable;
+use core_engine::suggestion;
 use core_jupiterone::Extras;
 use core_model::plan::{Decision, Plan};
 use core_model::step::Step;
@@ -15,9 +18,10 @@ use core_query::{Format, ResultWriter};
 use serde_json::{Value, json};
 
 use crate::cli::{Cli, DocsFormat, Global, Page, PlanFormat, RowFormat};
-use crate::config::{self, AuditTable, Config, PARAMETER};
+use crate::config::{self, Config, PARAMETER};
 use crate::exit::{Exit, Failure};
-use crate::{output, run, suggestion};
+use crate::host::engine;
+use crate::output;
 
 /// The release notes of the page in JupiterOne's documentation.
 const RELEASE_NOTES: &str = include_str!("../../../CHANGELOG.md");
@@ -31,8 +35,8 @@ pub(super) fn plan(global: &Global, format: PlanFormat) -> Result<Exit, Failure>
     let (plan, cost) = match config::find(global.config.as_deref()) {
         Some(source) => {
             let config = Config::load(&source)?;
-            let plan = run::plan(&config, &[])?;
-            let cost = run::cost(&plan, &config, None)?;
+            let plan = run::plan(engine(&config), &[])?;
+            let cost = run::cost(&plan, engine(&config), None)?;
             (plan, Some(cost))
         }
         None => (whole_plan()?, None),

@@ -1,9 +1,9 @@
 //! `store verify`: compares what is stored with its checksums.
 
+use core_engine::audit::LOG;
 use core_store::{StoreError, TenantStore};
 use serde_json::{Value, json};
 
-use crate::audit::LOG;
 use crate::cli::{Global, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::output;

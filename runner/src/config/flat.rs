@@ -41,8 +41,8 @@ enum Value {
 
 /// The settings that were not read yet, and the mistakes found so far.
 #[derive(Debug)]
-pub(crate) struct Settings {
-    values: BTreeMap<String, (Value, Place)>,
+pub(crate) struct Values {
+    entries: BTreeMap<String, (Value, Place)>,
     /// Tables with nothing in them. They set nothing, so that one whose lines are all comments is as good
     /// as none.
     empty_tables: BTreeMap<String, Place>,
@@ -56,25 +56,25 @@ pub(crate) struct Settings {
     pub(super) warnings: Vec<String>,
 }
 
-impl Settings {
+impl Values {
     /// Reads a file and the variables that override it.
     pub(crate) fn parse(
         text: &str,
         variables: &BTreeMap<String, String>,
-    ) -> Result<Settings, Vec<Problem>> {
+    ) -> Result<Values, Vec<Problem>> {
         let table = DeTable::parse(text).map_err(|error| {
             let place = error.span().map_or(Place::Nowhere, |span| place(text, span.start));
             vec![Problem { place, message: error.message().to_owned() }]
         })?;
-        let (mut values, mut empty_tables) = (BTreeMap::new(), BTreeMap::new());
-        flatten(text, table.get_ref(), "", &mut values, &mut empty_tables);
+        let (mut entries, mut empty_tables) = (BTreeMap::new(), BTreeMap::new());
+        flatten(text, table.get_ref(), "", &mut entries, &mut empty_tables);
         for (name, value) in variables {
             let path = name[VARIABLE_PREFIX.len()..].replace("__", ".").to_lowercase();
             empty_tables.remove(&path);
-            values.insert(path, (Value::Text(value.clone()), Place::Variable(name.clone())));
+            entries.insert(path, (Value::Text(value.clone()), Place::Variable(name.clone())));
         }
-        Ok(Settings {
-            values,
+        Ok(Values {
+            entries,
             empty_tables,
             places: BTreeMap::new(),
             known: BTreeSet::new(),
@@ -86,19 +86,19 @@ impl Settings {
 
     /// Whether a value is set at a path.
     pub(crate) fn has(&self, path: &str) -> bool {
-        self.values.contains_key(path)
+        self.entries.contains_key(path)
     }
 
     /// Whether a value is set at a path that is a blank text.
     pub(crate) fn is_blank(&self, path: &str) -> bool {
-        matches!(self.values.get(path), Some((Value::Text(text), _)) if text.trim().is_empty())
+        matches!(self.entries.get(path), Some((Value::Text(text), _)) if text.trim().is_empty())
     }
 
     /// Whether anything is set below a path.
     pub(crate) fn has_table(&mut self, path: &str) -> bool {
         self.known_tables.insert(path.to_owned());
         let below = format!("{path}.");
-        self.values.keys().chain(self.empty_tables.keys()).any(|it| it.starts_with(&below))
+        self.entries.keys().chain(self.empty_tables.keys()).any(|it| it.starts_with(&below))
     }
 
     /// Whether there is a table at a path, be it an empty one, which is then taken out.
@@ -116,7 +116,7 @@ impl Settings {
     pub(super) fn names_below(&mut self, path: &str) -> Vec<String> {
         self.known_tables.insert(path.to_owned());
         let below = format!("{path}.");
-        self.values.keys().filter_map(|it| Some(it.strip_prefix(&below)?.to_owned())).collect()
+        self.entries.keys().filter_map(|it| Some(it.strip_prefix(&below)?.to_owned())).collect()
     }
 
     /// A text; nothing if it is not there or blank.
@@ -154,7 +154,7 @@ impl Settings {
     /// A list of texts. A variable of the environment holds it as the file would, `["a", "b"]`, or one
     /// item as it is.
     pub(crate) fn texts(&mut self, path: &str) -> Option<Vec<String>> {
-        if let Some((value @ Value::Text(_), Place::Variable(_))) = self.values.get_mut(path) {
+        if let Some((value @ Value::Text(_), Place::Variable(_))) = self.entries.get_mut(path) {
             *value = list_of(value);
         }
         match self.take(path, "a list of texts", |it| matches!(it, Value::Texts(_)))? {
@@ -209,9 +209,9 @@ impl Settings {
     pub(super) fn let_variables_replace(&mut self, path: &str) {
         let below = format!("{path}.");
         let is_below = |it: &str| it == path || it.starts_with(&below);
-        let mut from_variables = self.values.iter().filter(|(it, _)| is_below(it));
+        let mut from_variables = self.entries.iter().filter(|(it, _)| is_below(it));
         if from_variables.any(|(_, (_, place))| matches!(place, Place::Variable(_))) {
-            self.values
+            self.entries
                 .retain(|it, (_, place)| !is_below(it) || matches!(place, Place::Variable(_)));
         }
     }
@@ -219,13 +219,13 @@ impl Settings {
     /// Forgets what is set below a path about which enough has been said.
     pub(super) fn ignore_below(&mut self, path: &str) {
         let below = format!("{path}.");
-        self.values.retain(|it, _| !it.starts_with(&below));
+        self.entries.retain(|it, _| !it.starts_with(&below));
         self.empty_tables.retain(|it, _| !it.starts_with(&below));
     }
 
     /// All mistakes, what nobody asked for included.
     pub(crate) fn finish(mut self) -> Vec<Problem> {
-        let unknown = std::mem::take(&mut self.values);
+        let unknown = std::mem::take(&mut self.entries);
         let unknown = unknown.into_iter().map(|(path, (_, place))| (path, place));
         let empty_tables = std::mem::take(&mut self.empty_tables);
         let unknown_tables = empty_tables.into_iter().filter(|(path, _)| !self.is_table(path));
@@ -265,7 +265,7 @@ impl Settings {
             self.problem(path, &format!("must be {expected}, not an empty table"));
             return None;
         }
-        let (value, place) = self.values.remove(path)?;
+        let (value, place) = self.entries.remove(path)?;
         self.places.insert(path.to_owned(), place);
         if is_right(&value) {
             return Some(value);

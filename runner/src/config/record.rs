@@ -1,6 +1,6 @@
 //! What the record of processing says that only its controller knows.
 
-use super::flat::Settings;
+use super::flat::Values;
 
 /// The part of the record of processing that is written by people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,14 +20,14 @@ pub(crate) struct RecordOfProcessing {
 }
 
 /// Reads `[privacy.record]`; all of it may be left out.
-pub(super) fn read(settings: &mut Settings) -> RecordOfProcessing {
+pub(super) fn read(values: &mut Values) -> RecordOfProcessing {
     let path = |name: &str| format!("privacy.record.{name}");
     RecordOfProcessing {
-        controller: settings.text(&path("controller")),
-        officer: settings.text(&path("officer")),
-        purposes: settings.texts(&path("purposes")).unwrap_or_default(),
-        legal_basis: settings.text(&path("legal_basis")),
-        subjects: settings.texts(&path("subjects")).unwrap_or_default(),
-        measures: settings.texts(&path("measures")).unwrap_or_default(),
+        controller: values.text(&path("controller")),
+        officer: values.text(&path("officer")),
+        purposes: values.texts(&path("purposes")).unwrap_or_default(),
+        legal_basis: values.text(&path("legal_basis")),
+        subjects: values.texts(&path("subjects")).unwrap_or_default(),
+        measures: values.texts(&path("measures")).unwrap_or_default(),
     }
 }

@@ -2,16 +2,16 @@
 
 use core_store::{RetentionPolicy, Windows};
 
-use super::flat::Settings;
+use super::flat::Values;
 
 /// A hundred years: as good as for ever, and far from any overflow.
 const MAX_DAYS: u64 = 36_500;
 
 /// Reads the windows; each has a default.
-pub(super) fn read(settings: &mut Settings) -> Windows {
+pub(super) fn read(values: &mut Values) -> Windows {
     let defaults = Windows::default();
     let mut read = |name: &str, default: u64| {
-        settings.integer(&format!("retention.{name}"), 1..=MAX_DAYS).unwrap_or(default)
+        values.integer(&format!("retention.{name}"), 1..=MAX_DAYS).unwrap_or(default)
     };
     let generations = RetentionPolicy {
         keep_days: read("generations_days", defaults.generations.keep_days),

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use core_nexthink::Secret;
+use core_engine::settings::SecretSource;
+use core_files::ensure_private;
+use core_http::Secret;
 use zeroize::Zeroizing;
 
-use super::flat::Settings;
+use super::flat::Values;
 use super::paths::Paths;
 use super::{secret_command, secret_text};
-use crate::private_file::ensure_private;
 use crate::system;
 
 /// The largest secret, in bytes.
@@ -39,41 +40,48 @@ pub(crate) enum SecretReference {
 }
 
 /// Reads the reference to a secret.
-pub(super) fn read(settings: &mut Settings, paths: &Paths, path: &str) -> Option<SecretReference> {
-    settings.let_variables_replace(path);
-    settings.take_empty_table(path);
+pub(super) fn read(values: &mut Values, paths: &Paths, path: &str) -> Option<SecretReference> {
+    values.let_variables_replace(path);
+    values.take_empty_table(path);
     let how = "give a reference: { env = \"NAME\" }, { file = \"PATH\" } or { command = [\"…\"] }";
-    if settings.text(path).is_some() {
-        settings.problem(path, &format!("must not hold the secret itself; {how}"));
-        settings.ignore_below(path);
+    if values.text(path).is_some() {
+        values.problem(path, &format!("must not hold the secret itself; {how}"));
+        values.ignore_below(path);
         return None;
     }
-    let variable = settings.text(&format!("{path}.env")).map(SecretReference::Variable);
-    let file = settings.path(&format!("{path}.file"), paths).map(SecretReference::File);
-    let command = settings.texts(&format!("{path}.command"));
+    let variable = values.text(&format!("{path}.env")).map(SecretReference::Variable);
+    let file = values.path(&format!("{path}.file"), paths).map(SecretReference::File);
+    let command = values.texts(&format!("{path}.command"));
     let command = command.filter(|words| !words.is_empty()).map(|words| {
-        let limit = settings.integer(&format!("{path}.timeout_s"), 1..=3_600);
+        let limit = values.integer(&format!("{path}.timeout_s"), 1..=3_600);
         let timeout = limit.map_or(secret_command::DEFAULT_TIMEOUT, Duration::from_secs);
         SecretReference::Command { words, timeout }
     });
     let mut given: Vec<SecretReference> = [variable, file, command].into_iter().flatten().collect();
     if given.len() != 1 {
         let found = if given.is_empty() { "is missing" } else { "is given more than once" };
-        settings.problem(path, &format!("{found}; {how}"));
+        values.problem(path, &format!("{found}; {how}"));
         return None;
     }
     given.pop()
 }
 
 impl SecretReference {
-    /// Fetches the client secret.
-    pub(crate) fn resolve(&self) -> anyhow::Result<Secret> {
-        self.resolve_as("the client secret")
+    /// The place of the secret, for messages.
+    fn place(&self) -> String {
+        match self {
+            SecretReference::Variable(name) => format!("the environment variable {name}"),
+            SecretReference::File(path) => format!("the file {}", path.display()),
+            SecretReference::Command { words, .. } => {
+                format!("the output of {}", words.first().map_or("", String::as_str))
+            }
+        }
     }
+}
 
-    /// Fetches a secret, which is named `what` where it is missing. Surrounding line ends and spaces
-    /// do not belong to it.
-    pub(crate) fn resolve_as(&self, what: &str) -> anyhow::Result<Secret> {
+impl SecretSource for SecretReference {
+    /// Surrounding line ends and spaces do not belong to the secret.
+    fn read(&self, what: &str) -> anyhow::Result<Secret> {
         let secret = match self {
             SecretReference::Variable(name) => {
                 let missing =
@@ -94,17 +102,6 @@ impl SecretReference {
             );
         }
         Ok(Secret::new(trimmed.to_owned()))
-    }
-
-    /// The place of the secret, for messages.
-    fn place(&self) -> String {
-        match self {
-            SecretReference::Variable(name) => format!("the environment variable {name}"),
-            SecretReference::File(path) => format!("the file {}", path.display()),
-            SecretReference::Command { words, .. } => {
-                format!("the output of {}", words.first().map_or("", String::as_str))
-            }
-        }
     }
 }
 
@@ -128,7 +125,7 @@ mod tests {
     fn a_command_gives_the_secret_without_its_line_end() {
         let words = ["cargo", "--version"].map(str::to_owned).to_vec();
         let reference = SecretReference::Command { words, timeout: Duration::from_mins(1) };
-        let secret = reference.resolve().expect("cargo runs these tests");
+        let secret = reference.read("the client secret").expect("cargo runs these tests");
         assert!(secret.expose().starts_with("cargo ") && !secret.expose().ends_with('\n'));
     }
 
@@ -155,7 +152,7 @@ mod tests {
             ),
         ];
         for (reference, expected) in table {
-            let error = reference.resolve().map(drop).expect_err(expected);
+            let error = reference.read("the client secret").map(drop).expect_err(expected);
             assert_eq!(error.to_string(), expected);
         }
     }
@@ -168,9 +165,9 @@ mod tests {
         let path = folder.path().join("secret");
         core_files::replace_file(&path, b" s3cret\n").expect("written");
         let reference = SecretReference::File(path.clone());
-        assert_eq!(reference.resolve().expect("private").expose(), "s3cret");
+        assert_eq!(reference.read("the client secret").expect("private").expose(), "s3cret");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("changed");
-        let error = reference.resolve().map(drop).expect_err("others can read it");
+        let error = reference.read("the client secret").map(drop).expect_err("others can read it");
         assert!(error.to_string().contains("can be read by others: run `chmod 600"), "{error}");
     }
 }

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use core_audit::Clocks;
+use core_engine::audit;
+use core_engine::settings::{AuditSource, AuditTable, AuditTrails};
 use core_nexthink::{AuditRequest, Client, NexthinkError, Trail};
 
 use super::columns::run_query;
 use super::connection::{self, impatient};
 use super::{Check, Checks, State};
-use crate::audit;
-use crate::config::{AuditSource, AuditTable, AuditTrails, Config};
+use crate::config::Config;
 use crate::exit::{Exit, Failure};
+use crate::host::engine;
+use crate::system;
 
 /// Checks the audit trail, if it is to be read. `client` is there if the API was reached.
 pub(super) async fn check(config: &Config, client: Option<&Client>, checks: &mut Checks) {
@@ -41,9 +44,10 @@ pub(in crate::commands) async fn require(config: &Config) -> Result<(), Failure>
 
 /// Asks for the last hour of each trail.
 async fn check_trails(config: &Config, source: &AuditTrails, checks: &mut Checks) {
-    let client = match audit::client(config, source, impatient) {
+    let client = match audit::client(engine(config), source, impatient) {
         Ok(client) => client,
         Err(failure) => {
+            let failure = Failure::from(failure);
             let detail = format!("{:#}", failure.error);
             return checks.push(Check::failed("audit trail", failure.exit, detail));
         }
@@ -71,7 +75,7 @@ async fn check_trails(config: &Config, source: &AuditTrails, checks: &mut Checks
 /// The check of a trail that answers. A clock that disagrees is a warning: what both clocks do not show to
 /// be over does not count as read.
 fn answered(name: String, server_ms: Option<i64>) -> Check {
-    let clocks = Clocks { local_ms: audit::now_ms(), server_ms, witness_ahead_ms: None };
+    let clocks = Clocks { local_ms: system::now_ms(), server_ms, witness_ahead_ms: None };
     match clocks.disagreement() {
         None => Check::ok(name, "it answers, and takes the account"),
         Some(offset) => Check::warning(name, format!("it answers, but {offset}: set it")),

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use core_engine::run::narrowing::Narrowing;
+use core_engine::settings::SavedQuery;
 use core_ingest::header::{ColumnMap, near_names};
 use core_ingest::outcome::PartialReason;
 use core_model::step::Step;
 use core_nexthink::{Client, ExecuteAnswer, NexthinkError, QueryId};
 
 use super::{Check, Checks};
-use crate::config::SavedQuery;
 use crate::exit::Exit;
-use crate::run::narrowing::Narrowing;
 use crate::system;
 
 /// A value that no identifier has, so that a query of parts must give no rows for it.

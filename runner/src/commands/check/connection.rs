@@ -3,33 +3,38 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use core_engine::run;
 use core_nexthink::{Client, ClockOffset, NexthinkError, UnreachableCause};
 
 use super::{Check, Checks};
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::run;
-use crate::system::Moment;
+use crate::host::engine;
+use crate::system;
 
 /// How often a call is made: somebody is waiting for the answer.
 const ATTEMPTS: u32 = 2;
 
 /// The client, if the secret is there.
 pub(super) fn client(config: &Config, checks: &mut Checks) -> Option<Arc<Client>> {
-    let secret = match config.client_secret.resolve() {
+    let secret = match config.read_client_secret() {
         Ok(secret) => secret,
         Err(error) => {
             checks.push(Check::failed("secret", Exit::Configuration, format!("{error:#}")));
             return None;
         }
     };
-    match run::client(config, secret, impatient) {
+    match run::client(engine(config), secret, impatient) {
         Ok(client) => {
             checks.push(Check::ok("secret", "it is there"));
             Some(client)
         }
         Err(failure) => {
-            checks.push(Check::failed("secret", failure.exit, format!("{:#}", failure.error)));
+            checks.push(Check::failed(
+                "secret",
+                Exit::from(failure.kind),
+                format!("{:#}", failure.error),
+            ));
             None
         }
     }
@@ -48,7 +53,7 @@ pub(super) async fn check(
     client: &Client,
     checks: &mut Checks,
 ) -> (bool, Option<ClockOffset>) {
-    let checked = client.check_credentials(|| Moment::now().0).await;
+    let checked = client.check_credentials(|| system::now().0).await;
     if let Err(error) = &checked {
         push_stages(config, Some(error), checks);
         for name in ["clock", "permission"] {

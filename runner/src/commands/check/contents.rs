@@ -1,13 +1,16 @@
 //! What the store holds against what the configuration says now: a run refuses what does not fit, so that
 //! `check` has to say so first.
 
+use core_engine::audit;
+use core_engine::privacy;
+use core_engine::run::{self, RunOptions};
 use core_store::{Location, Store, TenantStore};
 
 use super::{Check, Checks};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::run::{self, RunOptions};
-use crate::{audit, privacy, system};
+use crate::host::engine;
+use crate::system;
 
 /// Checks whether the store can be written to, and whether a run may go on from what it holds. What
 /// cannot be read was told by the checks of the store itself.
@@ -59,24 +62,25 @@ fn check_writing(config: &Config) -> Check {
 }
 
 fn check_plan(config: &Config, _: &TenantStore) -> Result<Option<String>, Failure> {
-    run::checked_plan(config, &RunOptions::default()).map(|_| None)
+    run::checked_plan(engine(config), &RunOptions::default())?;
+    Ok(None)
 }
 
 fn check_region(config: &Config, tenant: &TenantStore) -> Result<Option<String>, Failure> {
     let Ok(Some(published)) = tenant.current() else { return Ok(None) };
-    run::check_region(config, &published)?;
+    run::check_region(engine(config), &published)?;
     Ok(Some(format!("it holds data of region {}, as configured", config.region)))
 }
 
 /// Whether the key is there that the profile needs, and whether a run may replace what was published
 /// under other settings.
 fn check_privacy(config: &Config, tenant: &TenantStore) -> Result<Option<String>, Failure> {
-    let mark = privacy::of_run(config, tenant)?.mark;
+    let mark = privacy::of_run(engine(config), tenant)?.mark;
     let Ok(Some(published)) = tenant.current() else { return Ok(Some(shown(&mark.profile))) };
     if privacy::is_like(&published, &mark) {
         return Ok(Some(shown(&mark.profile)));
     }
-    privacy::check_replaces_all(&published, &run::plan(config, &[])?)?;
+    privacy::check_replaces_all(&published, &run::plan(engine(config), &[])?)?;
     Ok(Some(format!(
         "profile {}; it or the key has changed, so that the next run replaces everything",
         mark.profile
@@ -91,6 +95,6 @@ fn check_events(config: &Config, tenant: &TenantStore) -> Result<Option<String>,
     if config.audit.is_none() {
         return Ok(None);
     }
-    audit::check_settings(config, tenant)?;
+    audit::check_settings(engine(config), tenant)?;
     Ok(Some("the stored events show people as the settings say".to_owned()))
 }

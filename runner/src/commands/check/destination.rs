@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
+use core_engine::deliver;
+use core_engine::settings::JupiterOne;
 use core_jupiterone::{ErrorKind, JupiterOneError};
 use core_store::Store;
 
 use super::{Check, Checks};
-use crate::config::{Config, JupiterOne};
-use crate::deliver;
+use crate::config::Config;
 use crate::exit::Failure;
+use crate::host::{engine, host};
 
 const ACCOUNT: &str = "JupiterOne account";
 const REACHED: &str = "JupiterOne";
@@ -30,20 +32,20 @@ pub(super) async fn check(config: &Config, checks: &mut Checks) {
     }
     let destination = &jupiterone.destination;
     checks.push(Check::ok(ACCOUNT, destination.to_string()));
-    let client = deliver::client(config, jupiterone, |settings| {
+    let client = deliver::client(engine(config), jupiterone, |settings| {
         settings.retry.max_attempts = 2;
         settings.timeouts.connect = PATIENCE;
         settings.timeouts.answer = PATIENCE;
     });
     let client = match client {
         Ok(client) => client,
-        Err(failure) => return checks.push(failed(REACHED, &failure)),
+        Err(failure) => return checks.push(failed(REACHED, &failure.into())),
     };
     checks.push(match client.probe().await {
         Ok(()) => Check::ok(REACHED, "it answers and accepts the API key"),
         Err(error) => {
             let fix = fix_of(&error);
-            let Failure { exit, error } = deliver::failed(error);
+            let Failure { exit, error } = deliver::failed(error).into();
             Check::failed(REACHED, exit, format!("{error:#}{fix}"))
         }
     });
@@ -51,7 +53,7 @@ pub(super) async fn check(config: &Config, checks: &mut Checks) {
 
 fn check_account(config: &Config, jupiterone: &JupiterOne) -> Result<(), Failure> {
     let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-    deliver::check_destination(&tenant, jupiterone, false)
+    Ok(deliver::check_destination(host(), &tenant, jupiterone, false)?)
 }
 
 /// What to do about it, where that is known.

@@ -1,14 +1,15 @@
 //! What a run needs on this machine: the store, its lock, room on the disk, and exports left.
 
+use core_engine::run;
+use core_engine::run::space::Space;
+use core_engine::text::bytes;
 use core_nexthink::ClockOffset;
 use core_store::{Store, StoreError, TenantStore};
 
 use super::{Check, Checks};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::run;
-use crate::run::report::bytes;
-use crate::run::space::Space;
+use crate::host::engine;
 
 /// Below this there is hardly room for a large export and a generation, in bytes.
 const LITTLE_ROOM: u64 = 2_000_000_000;
@@ -31,11 +32,14 @@ pub(super) fn check(config: &Config) -> Checks {
 
 /// Checks whether a run could start its exports now. Where the clocks disagree, Nexthink's counts.
 pub(super) fn check_quota(config: &Config, offset: Option<ClockOffset>, checks: &mut Checks) {
-    let cost = run::plan(config, &[]).and_then(|plan| run::cost(&plan, config, offset));
+    let cost =
+        run::plan(engine(config), &[]).and_then(|plan| run::cost(&plan, engine(config), offset));
     checks.push(match cost {
         Ok(cost) if cost.is_affordable() => Check::ok("quota", cost.to_string()),
         Ok(cost) => Check::failed("quota", Exit::Deferred, cost.to_string()),
-        Err(Failure { exit, error }) => Check::failed("quota", exit, format!("{error:#}")),
+        Err(core_engine::Failure { kind, error }) => {
+            Check::failed("quota", kind.into(), format!("{error:#}"))
+        }
     });
 }
 
@@ -48,11 +52,13 @@ fn check_lock(tenant: &TenantStore, checks: &mut Checks) {
 }
 
 fn check_disk(config: &Config) -> Check {
-    let space = Space::of(config).and_then(|space| space.check().map(|()| space));
+    let space = Space::of(engine(config)).and_then(|space| space.check().map(|()| space));
     let (needed, free) = match space {
         Ok(Space { needed, free: Some(free) }) => (needed, free),
         Ok(_) => return Check::skipped("disk", "this system does not tell what is free"),
-        Err(Failure { exit, error }) => return Check::failed("disk", exit, format!("{error:#}")),
+        Err(core_engine::Failure { kind, error }) => {
+            return Check::failed("disk", kind.into(), format!("{error:#}"));
+        }
     };
     match needed {
         // Nothing tells what the first run will take.

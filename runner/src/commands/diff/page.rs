@@ -7,7 +7,7 @@ use arrow_array::{Array as _, RecordBatch};
 use core_query::{DiffDetail, DiffReport, QueryError};
 
 use super::summary;
-use crate::privacy::page::escaped;
+use crate::commands::privacy::page::escaped;
 
 const STYLE: &str = "body{font:16px/1.5 sans-serif;margin:2rem auto;max-width:80rem;padding:0 1rem}\
 table{border-collapse:collapse;margin:0 0 1.5rem;width:100%}\

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use core_engine::text::count;
 use core_query::graph::{
     ChangeKind, Direction, Edge, Entity, EntityChange, EntityHistory, EntityRef, NeighborGroup,
     Neighborhood, Path, SearchPage,
@@ -30,7 +31,7 @@ pub(super) fn shown(shown: &Shown) -> String {
     text.push('\n');
     text.push_str(&groups(&shown.neighbors));
     if shown.alerts.count > 0 {
-        let _ = writeln!(text, "\n{}", output::count(shown.alerts.count, "alert"));
+        let _ = writeln!(text, "\n{}", count(shown.alerts.count, "alert"));
         let rows = shown.alerts.shown.iter().map(|alert| {
             let value = |name| alert.properties.get(name).map(plain).unwrap_or_default();
             let state = if value("open") == "true" { "open" } else { "closed" };
@@ -84,7 +85,7 @@ fn history(history: &EntityHistory) -> String {
     let changes: Vec<_> = history.changes.iter().filter(is_shown).collect();
     let older = changes.len().saturating_sub(SHOWN_CHANGES);
     if older > 0 {
-        let _ = writeln!(text, "{} before these", output::count(older as u64, "change"));
+        let _ = writeln!(text, "{} before these", count(older as u64, "change"));
     }
     for change in &changes[older..] {
         let what = match change.kind {
@@ -136,7 +137,7 @@ pub(super) fn neighborhood(around: &Neighborhood) -> String {
         let _ = writeln!(
             text,
             "{} not shown: --limit raises the number for each entity and type",
-            output::count(hidden, "relationship")
+            count(hidden, "relationship")
         );
     }
     text

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use core_engine::deliver::{DeliveryDecision, DeliveryResult};
+use core_engine::text::bytes;
 use core_jupiterone::{DeliveryReport, Finding, Remedy};
 use serde_json::json;
 
 use crate::cli::{Global, ReportFormat};
-use crate::deliver::{DeliveryDecision, DeliveryResult};
 use crate::exit::{Exit, Failure};
 use crate::output;
-use crate::run::report::bytes;
 
 /// Says what came of a delivery. With `--quiet` only what went wrong.
 pub(in crate::commands) fn delivery(global: &Global, delivered: &DeliveryResult) {

@@ -2,6 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use core_engine::ledger::{self, Event};
+use core_engine::privacy;
+use core_engine::privacy::Recleansing;
+use core_engine::privacy::damage;
+use core_engine::privacy::erasure::{self, Certificate, Request};
+use core_engine::privacy::search::Findings;
+use core_engine::privacy::subject::{Kind, Subject};
 use core_model::column::Family;
 use core_privacy::canonical::canonical;
 use core_privacy::pseudonym::PREFIX;
@@ -14,13 +21,8 @@ use crate::cli::{EraseArguments, Global, ReportFormat, RowFormat, SubjectArgumen
 use crate::commands;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::ledger::{self, Event};
-use crate::privacy::Recleansing;
-use crate::privacy::damage;
-use crate::privacy::erasure::{self, Certificate, Request};
-use crate::privacy::search::Findings;
-use crate::privacy::subject::{Kind, Subject};
-use crate::{output, privacy, run, system};
+use crate::host::{engine, host};
+use crate::{output, system};
 
 /// Erases, or only shows what would go or stay.
 pub(super) fn erase(global: &Global, arguments: &EraseArguments) -> Result<Exit, Failure> {
@@ -28,16 +30,16 @@ pub(super) fn erase(global: &Global, arguments: &EraseArguments) -> Result<Exit,
     reason.map_or(Ok(()), check_reason)?;
     let config = commands::configured(global)?;
     let (kind, typed) = subject_of(&arguments.subject);
-    let keys = privacy::load_keys(&config.privacy.key_file)?;
-    let lock = run::lock(&config)?;
+    let keys = privacy::load_keys(engine(&config))?;
+    let lock = engine(&config).lock()?;
     let reason = reason.unwrap_or_default();
     let request = Request { kind, typed, reason, removes_damaged: arguments.remove_damaged };
-    let (subject, shortfalls) = erasure::subject(&config, &lock, &keys, &request)?;
+    let (subject, shortfalls) = erasure::subject(engine(&config), &lock, &keys, &request)?;
     for shortfall in &shortfalls {
         output::note(shortfall);
     }
     if arguments.review || !arguments.yes {
-        let findings = erasure::preview(&config, &lock, &keys, &subject)?;
+        let findings = erasure::preview(engine(&config), &lock, &keys, &subject)?;
         record_preview(&lock, kind, &findings)?;
         note_damaged(&subject);
         if arguments.review {
@@ -54,7 +56,7 @@ pub(super) fn erase(global: &Global, arguments: &EraseArguments) -> Result<Exit,
     if arguments.dry_run {
         return Err(Failure::usage("`--dry-run` and `--yes` contradict each other"));
     }
-    let erased = erasure::erase(&config, &lock, &keys, &request, &subject)?;
+    let erased = erasure::erase(engine(&config), &lock, &keys, &request, &subject)?;
     match arguments.output {
         ReportFormat::Json => output::result(&pretty(&json!(erased.certificate))?),
         ReportFormat::Table => print(&erased.certificate),
@@ -73,7 +75,7 @@ fn record_preview(lock: &RunLock, kind: Kind, findings: &Findings) -> Result<(),
         events: findings.events,
         possible: findings.possible.rows(),
     };
-    ledger::record(lock.tenant(), &event)?;
+    ledger::record(host(), lock.tenant(), &event)?;
     Ok(())
 }
 
@@ -247,7 +249,7 @@ fn note_shared(shared: usize) {
 pub(super) fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
     let config = commands::configured(global)?;
     let tenant = commands::tenant(global)?;
-    let list = privacy::all_suppressions(&config, &tenant)?;
+    let list = privacy::all_suppressions(engine(&config), &tenant)?;
     let erasures = list.iter().flat_map(by_erasure).collect::<Vec<_>>();
     if format != RowFormat::Table {
         return commands::show::rows(&erasures, format);
@@ -277,12 +279,12 @@ fn by_erasure(list: &SuppressionList) -> Vec<Value> {
 pub(super) fn lift(global: &Global, id: &str, reason: &str) -> Result<Exit, Failure> {
     check_reason(reason)?;
     let config = commands::configured(global)?;
-    let lock = run::lock(&config)?;
-    let recleansing = privacy::cleanse_what_came_back(&config, &lock)?;
+    let lock = engine(&config).lock()?;
+    let recleansing = privacy::cleanse_what_came_back(engine(&config), &lock)?;
     for shortfall in &recleansing.shortfalls {
         output::note(shortfall);
     }
-    let list = privacy::all_suppressions(&config, lock.tenant())?;
+    let list = privacy::all_suppressions(engine(&config), lock.tenant())?;
     let lifted = list.map(|mut list| (list.lift(id), list)).filter(|(lifted, _)| *lifted > 0);
     let Some((lifted, list)) = lifted else {
         return Err(Failure::usage(format!(
@@ -290,11 +292,11 @@ pub(super) fn lift(global: &Global, id: &str, reason: &str) -> Result<Exit, Fail
             system::own_command()
         )));
     };
-    ledger::record(lock.tenant(), &Event::SuppressionLifted { erasure: id, reason })?;
+    ledger::record(host(), lock.tenant(), &Event::SuppressionLifted { erasure: id, reason })?;
     // In this order a crash in between leaves the erasure in force, and not a store that names an erasure of
     // which no list knows whom it was about.
     lock.set_erasures(&privacy::erasure_ids(&list))?;
-    privacy::save_suppressions(&config, &lock, &list)?;
+    privacy::save_suppressions(engine(&config), &lock, &list)?;
     output::result(&format!(
         "erasure {id} is lifted: {lifted} identifiers are read again from the next run on"
     ));
@@ -304,18 +306,18 @@ pub(super) fn lift(global: &Global, id: &str, reason: &str) -> Result<Exit, Fail
 /// Takes out again who came back with an older store, and finishes erasures that were interrupted.
 pub(super) fn apply(global: &Global, removes_damaged: bool) -> Result<Exit, Failure> {
     let config: Config = commands::configured(global)?;
-    let lock = run::lock(&config)?;
+    let lock = engine(&config).lock()?;
     let (removed, recleansing) = if removes_damaged {
-        privacy::remove_damaged_and_cleanse(&config, &lock)?
+        privacy::remove_damaged_and_cleanse(engine(&config), &lock)?
     } else {
-        (Vec::new(), privacy::cleanse_what_came_back(&config, &lock)?)
+        (Vec::new(), privacy::cleanse_what_came_back(engine(&config), &lock)?)
     };
     for generation in &removed {
         output::note(&format!("generation {generation} could not be read and is removed"));
     }
     let Recleansing { has_come_back, shortfalls } = recleansing;
     if has_come_back {
-        ledger::record(lock.tenant(), &Event::SuppressionsApplied {})?;
+        ledger::record(host(), lock.tenant(), &Event::SuppressionsApplied {})?;
     }
     output::result(if has_come_back {
         "everybody who was erased is taken out again"

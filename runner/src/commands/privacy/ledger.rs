@@ -1,11 +1,13 @@
 //! `privacy ledger`: lists and verifies who did what with the data.
 
+use core_engine::deliver;
+use core_engine::text::count;
 use core_store::{LedgerEntry, LedgerHead, Verification};
 use serde_json::{Value, json};
 
 use crate::cli::{Global, ReportFormat, RowFormat};
 use crate::exit::{Exit, Failure};
-use crate::{commands, deliver, output};
+use crate::{commands, output};
 
 /// Lists the entries, the oldest first.
 pub(super) fn list(global: &Global, events: &[String], format: RowFormat) -> Result<Exit, Failure> {
@@ -73,10 +75,10 @@ fn for_people(verification: &Verification, known: usize) -> String {
         })
         .collect();
     lines.push(if findings.is_empty() {
-        format!("the ledger is whole: {}", output::count(*entries, "entry"))
+        format!("the ledger is whole: {}", count(*entries, "entry"))
     } else {
-        let findings = output::count(findings.len(), "finding");
-        format!("the ledger is NOT whole: {findings} in {}", output::count(*entries, "entry"))
+        let findings = count(findings.len(), "finding");
+        format!("the ledger is NOT whole: {findings} in {}", count(*entries, "entry"))
     });
     if known > 0 {
         lines.push(format!(

@@ -1,19 +1,24 @@
 //! `privacy retention`: removes what was kept long enough, or shows what would go.
 
+use core_engine::Moment;
+use core_engine::audit;
+use core_engine::deliver;
+use core_engine::ledger;
+use core_engine::text::count;
 use core_store::{ClockVerdict, Retention, RetentionPlan};
 use serde_json::json;
 
 use crate::cli::{Global, ReportFormat, RetentionArguments};
 use crate::exit::{Exit, Failure};
-use crate::ledger;
-use crate::system::{self, Moment};
-use crate::{audit, commands, deliver, output, run};
+use crate::host::{engine, host};
+use crate::system;
+use crate::{commands, output};
 
 /// Removes, or only shows what would go.
 pub(super) fn retention(global: &Global, arguments: RetentionArguments) -> Result<Exit, Failure> {
     let config = commands::configured(global)?;
     let RetentionArguments { dry_run, accept_clock, output } = arguments;
-    let now_ms = Moment::now().0;
+    let now_ms = system::now().0;
     let pinned = deliver::compared_with(&commands::tenant(global)?);
     let retention = Retention { windows: &config.retention, pinned: &pinned, now_ms, accept_clock };
     let (plan, events) = if dry_run {
@@ -22,7 +27,7 @@ pub(super) fn retention(global: &Global, arguments: RetentionArguments) -> Resul
         let events = plan.events_from_ms.map_or(Ok(0), |it| audit::older_than(&tenant, it))?;
         (plan, events)
     } else {
-        ledger::retain(&run::lock(&config)?, retention)?
+        ledger::retain(host(), &engine(&config).lock()?, retention)?
     };
     match output {
         ReportFormat::Json => {
@@ -52,9 +57,9 @@ fn print(plan: &RetentionPlan, events: u64, dry_run: bool) {
         output::result(&output::table(["item", "kept since"], rows, 2));
     }
     let verb = if dry_run { "would be removed" } else { "removed" };
-    output::note(&format!("{} {verb}", output::count(plan.removals.len(), "item")));
+    output::note(&format!("{} {verb}", count(plan.removals.len(), "item")));
     if events > 0 {
-        let events = output::count(events, "event of the audit trail");
+        let events = count(events, "event of the audit trail");
         output::note(&format!("{events} {verb}"));
     }
     if let Some(through) = plan.ledger_through {

@@ -1,12 +1,15 @@
 //! `privacy retrieve`: everything that is known of a person or device.
 
+use core_engine::ledger::{self, Event};
+use core_engine::privacy;
+use core_engine::privacy::subject::{self, AllPseudonyms};
+use core_engine::privacy::{damage, retrieval};
+
 use crate::cli::{Global, RetrievalFormat, RetrieveArguments};
 use crate::exit::{Exit, Failure};
-use crate::ledger::{self, Event};
-use crate::privacy::subject::{self, AllPseudonyms};
-use crate::privacy::{damage, retrieval};
-use crate::system::Moment;
-use crate::{commands, output, privacy};
+use crate::host::{engine, host};
+use crate::system;
+use crate::{commands, output};
 
 /// Prints it, and tells the ledger first.
 pub(super) fn retrieve(global: &Global, arguments: &RetrieveArguments) -> Result<Exit, Failure> {
@@ -14,22 +17,22 @@ pub(super) fn retrieve(global: &Global, arguments: &RetrieveArguments) -> Result
     let tenant = commands::tenant(global)?;
     let (kind, typed) = super::erase::subject_of(&arguments.subject);
     let pseudonyms = if config.privacy.key_file.exists() {
-        let keys = privacy::load_keys(&config.privacy.key_file)?;
-        AllPseudonyms::new(&keys, &privacy::tenant_name(&config))
+        let keys = privacy::load_keys(engine(&config))?;
+        AllPseudonyms::new(&keys, &privacy::tenant_name(engine(&config)))
     } else {
         AllPseudonyms::none()
     };
     let subject = subject::find(&tenant, kind, typed, &pseudonyms)?;
-    let now = Moment::now().to_rfc3339();
-    let retrieval = retrieval::retrieve(&config, &tenant, kind, &subject, now)?;
+    let now = system::now().to_rfc3339();
+    let retrieval = retrieval::retrieve(engine(&config), &tenant, kind, &subject, now)?;
     let (rows, events) = (retrieval.rows(), retrieval.audit_events.len());
     let event = Event::Retrieval { kind: kind.name(), rows, events };
-    ledger::record(&tenant, &event)?;
+    ledger::record(host(), &tenant, &event)?;
     match arguments.output {
         RetrievalFormat::Json => {
             output::result(&serde_json::to_string_pretty(&retrieval).map_err(anyhow::Error::new)?);
         }
-        RetrievalFormat::Html => output::result(&privacy::page::html(&retrieval)),
+        RetrievalFormat::Html => output::result(&super::page::html(&retrieval)),
     }
     for damaged in &subject.damaged {
         output::note(&format!(

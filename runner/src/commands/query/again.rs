@@ -7,9 +7,9 @@
 use std::cell::Cell;
 use std::future::Future;
 
+use core_engine::audit::LOG;
 use core_store::{EventFile, TenantStore};
 
-use crate::audit::LOG;
 use crate::exit::Failure;
 
 /// How often a query is asked before its failure counts. Each further time needs another run to have replaced

@@ -7,7 +7,7 @@ use core_query::{Compiled, Environment, QueryError, QuerySession};
 use crate::cli::Global;
 use crate::exit::Failure;
 use crate::output;
-use crate::system::Moment;
+use crate::system;
 
 /// Translates a query into SQL. Prints its warnings, unless the user wants quiet.
 pub(super) fn translated(
@@ -35,5 +35,5 @@ pub(super) fn translated(
 
 /// Now, in milliseconds since 1970-01-01 UTC.
 pub(in crate::commands) fn now_ms() -> i64 {
-    i64::try_from(Moment::now().0).unwrap_or(i64::MAX)
+    system::now_ms()
 }

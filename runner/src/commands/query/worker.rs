@@ -56,7 +56,8 @@ pub(crate) async fn run(limits: &Limits) -> Result<Exit, Failure> {
     tokio::select! {
         // Signals first, so that they are listened for before anything else.
         biased;
-        exit = signal() => {
+        reason = signal() => {
+            let exit = Exit::from(reason);
             Err(Failure { exit, error: anyhow::anyhow!("stopped by a signal; a query changes nothing") })
         }
         status = worker.ended() => exit_of(status, limits),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use core_engine::privacy::{load_keys, tenant_name};
+use core_engine::text::count;
 use core_privacy::pseudonym::ledger_token;
 use core_rules::book::{Book, FILE, Outcome, When};
 use core_rules::fingerprint::Fingerprints;
@@ -16,9 +18,9 @@ use super::{RulesReport, worker};
 use crate::cli::{Global, ReportFormat, RulesRunArguments};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
+use crate::host::{engine, host};
 use crate::output;
-use crate::privacy::{load_keys, tenant_name};
-use crate::system::{self, Moment};
+use crate::system;
 
 /// How long a finding that is over is kept, milliseconds.
 const KEPT_MS: u64 = 90 * 24 * 3_600 * 1_000;
@@ -53,8 +55,8 @@ pub(in crate::commands) async fn evaluate(
         Some(book) => book,
         None => Book::new(&privacy, tenant.erasures()?),
     };
-    let now = Moment::now();
-    let run = system::new_run_id(now)?;
+    let now = system::now();
+    let run = host().new_id(now)?;
     let id = generation.as_ref().map(|generation| generation.id().to_string());
     let when = When { at: now.0, generation: id.as_deref(), run: &run };
     if generation.is_some() {
@@ -138,7 +140,7 @@ fn print_dry(result: &Value) {
         output::result(&format!("{rule}: failed: {reason}"));
         return;
     }
-    let rows = output::count(result["rows"].as_u64().unwrap_or(0), "row");
+    let rows = count(result["rows"].as_u64().unwrap_or(0), "row");
     output::result(&format!("{rule}: {rows}"));
     for text in result["findings"].as_array().into_iter().flatten() {
         output::result(&format!("  {}", text.as_str().unwrap_or_default()));
@@ -170,7 +172,7 @@ fn fingerprints(
         return Ok(Fingerprints::new(tenant.name(), None));
     };
     let config = Config::load(&source)?;
-    let keys = load_keys(&config.privacy.key_file)?;
-    let token = ledger_token(&keys, &tenant_name(&config), ID_PURPOSE);
+    let keys = load_keys(engine(&config))?;
+    let token = ledger_token(&keys, &tenant_name(engine(&config)), ID_PURPOSE);
     Ok(Fingerprints::new(tenant.name(), Some(core_rules::fingerprint::key_from(&token))))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use core_engine::text::count;
 use core_rules::book::{Book, RuleRecord, RuleReport, RuleResult};
 use core_rules::library::Library;
 use core_rules::rule::{FirstRun, Rule, RuleKind, Severity};
@@ -125,8 +126,8 @@ impl RulesReport {
         if !self.rules.is_empty() {
             output::note(&format!(
                 "{}: {} open{grave}, {opened} opened, {resolved} resolved",
-                output::count(self.rules.len(), "rule"),
-                output::count(open, "finding"),
+                count(self.rules.len(), "rule"),
+                count(open, "finding"),
             ));
         }
         self.note_reasons();
@@ -182,7 +183,7 @@ fn reason(result: &RuleResult) -> Option<String> {
 
 /// How findings of a rule open and close, in a sentence.
 pub(super) fn life_text(rule: &Rule) -> String {
-    let generations = |count| output::count(count, "complete generation");
+    let generations = |number: u32| count(number, "complete generation");
     let life = match rule.kind {
         RuleKind::Event => "Each event is told once.".to_owned(),
         RuleKind::Program | RuleKind::State => format!(
@@ -201,7 +202,7 @@ pub(super) fn life_text(rule: &Rule) -> String {
 
 /// The last evaluation of a rule, in a sentence.
 pub(super) fn record_text(record: &RuleRecord) -> String {
-    let at = crate::system::Moment(record.at).to_rfc3339();
+    let at = core_engine::Moment(record.at).to_rfc3339();
     let reads =
         if record.reads.is_empty() { "nothing".to_owned() } else { record.reads.join(", ") };
     let reason = reason(&record.result).map(|reason| format!(": {reason}")).unwrap_or_default();

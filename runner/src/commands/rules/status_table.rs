@@ -7,18 +7,20 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
+use core_engine::audit::{LOG, Notes};
+use core_engine::privacy::load_keys;
+use core_engine::run::quota::{self, QuotaClock};
+use core_engine::run::{RunState, StepState};
+use core_engine::text::count;
 use core_query::AddedTable;
 use core_rules::book::{Book, FILE};
 use core_store::{ClockVerdict, Generation, Outcome, Retention, TenantStore};
 use serde_json::Value;
 
-use crate::audit::{LOG, Notes};
 use crate::cli::Global;
 use crate::config::{self, Config};
-use crate::privacy::load_keys;
-use crate::run::quota::{self, QuotaClock};
-use crate::run::report;
-use crate::system::Moment;
+use crate::host::{engine, host};
+use crate::system;
 
 /// The name of the table.
 const TABLE: &str = "program_status";
@@ -46,7 +48,7 @@ impl Fact {
 pub(super) fn table(global: &Global, tenant: &TenantStore) -> AddedTable {
     let config =
         config::find(global.config.as_deref()).and_then(|source| Config::load(&source).ok());
-    let facts = facts(config.as_ref(), tenant, Moment::now().0);
+    let facts = facts(config.as_ref(), tenant, system::now().0);
     let texts = |text: &dyn Fn(&Fact) -> String| -> ArrayRef {
         Arc::new(facts.iter().map(|fact| Some(text(fact))).collect::<StringArray>())
     };
@@ -103,18 +105,13 @@ fn whole_days(milliseconds: u64) -> f64 {
 
 /// The steps of the published generation that are not complete.
 fn steps(generation: &Generation) -> Vec<Fact> {
-    let report = generation.attachment(report::FILE).ok().flatten().unwrap_or_default();
-    let report: Value = serde_json::from_slice(&report).unwrap_or_default();
-    let steps = report["steps"].as_array().cloned().unwrap_or_default();
-    let fact = |step: &Value| {
-        let (id, outcome) = (step["id"].as_str()?, step["outcome"].as_str()?);
-        if matches!(outcome, "complete" | "skipped") {
-            return None;
-        }
-        let reason = step["reason"].as_str().unwrap_or("the report of the run says why");
-        Some(Fact::new("step-not-complete", id, format!("{outcome}: {reason}"), 1.0))
+    let steps = RunState::read(generation).steps.into_iter();
+    let lacking = steps.filter(|step| !step.outcome.lacks_nothing());
+    let fact = |step: StepState| {
+        let reason = step.reason.as_deref().unwrap_or("the report of the run says why");
+        Fact::new("step-not-complete", &step.id, format!("{}: {reason}", step.outcome), 1.0)
     };
-    steps.iter().filter_map(fact).collect()
+    lacking.map(fact).collect()
 }
 
 /// Periods of the audit trail that will never be read.
@@ -123,7 +120,7 @@ fn audit_gaps(tenant: &TenantStore) -> Vec<Fact> {
     let mut facts = Vec::new();
     for (trail, coverage) in &notes.trails {
         for span in coverage.lost() {
-            let gap = crate::audit::Gap::of(span);
+            let gap = core_engine::audit::Gap::of(span);
             let subject = format!("{trail} {}", span.from_ms);
             let detail = format!("{trail}: lost from {} to {}", gap.from, gap.to);
             facts.push(Fact::new("audit-gap", &subject, detail, 1.0));
@@ -145,7 +142,7 @@ fn given_up(tenant: &TenantStore) -> Vec<Fact> {
     channels.dedup();
     let fact = |channel: &&str| {
         let dead = book.outbox().dead().iter().filter(|message| message.channel == **channel);
-        let count = crate::output::count(dead.count(), "message");
+        let count = count(dead.count(), "message");
         let detail = format!("{count} to {channel} could not be delivered");
         Fact::new("message-given-up", channel, detail, 1.0)
     };
@@ -166,7 +163,7 @@ fn not_delivered(tenant: &TenantStore, current: Option<&Generation>) -> Option<F
 
 /// The part of the day's exports that is used, in percent.
 fn exports(config: &Config, tenant: &TenantStore) -> Option<Fact> {
-    let left = quota::left(tenant, config.daily_exports, QuotaClock::read(None)).ok()?;
+    let left = quota::left(tenant, config.daily_exports, QuotaClock::read(host(), None)).ok()?;
     let used = left.of.saturating_sub(left.exports);
     let detail = format!("{used} of {} exports of the day are used", left.of);
     let percent = f64::from(used) * 100.0 / f64::from(left.of.max(1));
@@ -178,7 +175,7 @@ fn keys(config: &Config, now_ms: u64) -> Option<Fact> {
     if !config.privacy.policy.needs_key() {
         return None;
     }
-    let keys = load_keys(&config.privacy.key_file).ok()?;
+    let keys = load_keys(engine(config)).ok()?;
     let active = keys.active_id();
     let created = keys.describe().into_iter().find(|key| key.id == active)?;
     let created: jiff::Timestamp = created.created.parse().ok()?;
@@ -189,7 +186,7 @@ fn keys(config: &Config, now_ms: u64) -> Option<Fact> {
 
 /// What is kept for longer than it may be, since the clock is not believed.
 fn retention(config: &Config, tenant: &TenantStore, now_ms: u64) -> Option<Fact> {
-    let pinned = crate::deliver::compared_with(tenant);
+    let pinned = core_engine::deliver::compared_with(tenant);
     let look = |accept_clock| {
         let windows = &config.retention;
         tenant.plan_retention(Retention { windows, pinned: &pinned, now_ms, accept_clock }).ok()
@@ -198,7 +195,7 @@ fn retention(config: &Config, tenant: &TenantStore, now_ms: u64) -> Option<Fact>
         return None;
     }
     let waiting = look(true)?.removals.len();
-    let count = crate::output::count(waiting, "item");
+    let count = count(waiting, "item");
     let detail = format!("{count} past their retention period: the clock is not believed");
     (waiting > 0).then(|| Fact::new("retention-overdue", "retention", detail, 1.0))
 }

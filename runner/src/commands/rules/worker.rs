@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::status_table;
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};
-use crate::system::{self, Moment};
+use crate::system;
 use crate::{commands, output};
 
 /// What the queries of rules may hold in memory together.
@@ -281,7 +281,7 @@ fn start_query(session: &QuerySession, rule: &Rule) -> Result<QueryResult, Strin
     match &rule.query {
         RuleQuery::Text { language: Language::Sql, text } => session.sql(text).map_err(said),
         RuleQuery::Text { language: Language::J1ql, text } => {
-            let now_ms = i64::try_from(Moment::now().0).unwrap_or(i64::MAX);
+            let now_ms = i64::try_from(system::now().0).unwrap_or(i64::MAX);
             let parameters = BTreeMap::new();
             let environment = core_query::Environment { now_ms, parameters: &parameters };
             let compiled = session.compile_j1ql(text, environment);

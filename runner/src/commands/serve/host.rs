@@ -4,6 +4,11 @@ use std::io;
 use std::process::{Child, Stdio};
 
 use core_audit::Span;
+use core_engine::Moment;
+use core_engine::audit::{Gap, LOG, Notes};
+use core_engine::deliver;
+use core_engine::ledger::Event;
+use core_engine::run::quota::{self, QuotaClock};
 use core_explorer::{
     Due, Host, HostError, Period, PersonalProperties, PrivacyStatus, Quota, Read, Role,
     SessionFuture, TenantStatus, Trail, Window,
@@ -14,16 +19,14 @@ use core_query::QuerySettings;
 use core_store::{ClockVerdict, Generation, Location, Retention, Store, TenantStore};
 
 use super::session;
-use crate::audit::{self, Gap, LOG, Notes};
 use crate::cli::Global;
 use crate::commands::{demo, tenant};
 use crate::config::{self, Config};
-use crate::deliver;
 use crate::exit::Failure;
-use crate::ledger::{self, Event};
+use crate::host;
+use crate::host::engine;
 use crate::record;
-use crate::run::quota::{self, QuotaClock};
-use crate::system::{self, Moment};
+use crate::system;
 
 /// The memory of look-ups, which read a few columns at a time.
 const LOOK_UPS: QuerySettings = QuerySettings { memory_limit_bytes: 512 * 1024 * 1024 };
@@ -64,7 +67,8 @@ impl ProgramHost {
 
     fn quota(&self, tenant: &TenantStore) -> Result<Option<Quota>, Failure> {
         let Some(config) = self.configured(tenant) else { return Ok(None) };
-        let left = quota::left(tenant, config.daily_exports, QuotaClock::read(None))?;
+        let left =
+            quota::left(tenant, config.daily_exports, QuotaClock::read(crate::host::host(), None))?;
         Ok(Some(Quota {
             left: left.exports,
             of: left.of,
@@ -83,7 +87,7 @@ impl ProgramHost {
         let plan = tenant.plan_retention(Retention {
             windows: &config.retention,
             pinned: &pinned,
-            now_ms: Moment::now().0,
+            now_ms: system::now().0,
             accept_clock: false,
         })?;
         let due = plan.removals.into_iter().map(|removal| Due {
@@ -107,7 +111,8 @@ impl Host for ProgramHost {
         let Some(store) = &self.store else { return Ok(Vec::new()) };
         let first = store.tenant(&self.first)?;
         if let Some(config) = self.configured(&first) {
-            crate::privacy::check_erasures(config, &first).map_err(|failure| failure.error)?;
+            core_engine::privacy::check_erasures(engine(config), &first)
+                .map_err(|failure| failure.error)?;
         }
         let others = store.tenants()?.into_iter().filter(|tenant| tenant.name() != self.first);
         Ok([first].into_iter().chain(others).collect())
@@ -115,7 +120,7 @@ impl Host for ProgramHost {
 
     fn status(&self, tenant: &TenantStore) -> Result<TenantStatus, HostError> {
         let log = tenant.events(LOG)?;
-        let now_ms = audit::now_ms();
+        let now_ms = crate::system::now_ms();
         let time = |ms: i64| Gap::of(&Span { from_ms: ms, to_ms: ms }).from;
         let periods = |spans: &[Span]| -> Vec<Period> {
             let gaps = spans.iter().map(Gap::of);
@@ -146,7 +151,7 @@ impl Host for ProgramHost {
     }
 
     fn now_ms(&self) -> u64 {
-        Moment::now().0
+        system::now().0
     }
 
     fn fill_random(&self, buffer: &mut [u8]) -> io::Result<()> {
@@ -155,7 +160,7 @@ impl Host for ProgramHost {
 
     fn record_read(&self, tenant: &TenantStore, read: &Read<'_>) {
         let Read { view, user, generation } = *read;
-        ledger::record_read(tenant, &Event::ExplorerRead { view, user, generation });
+        host::record_read(tenant, &Event::ExplorerRead { view, user, generation });
     }
 
     fn open_session<'a>(&'a self, generation: &'a Generation, role: Role) -> SessionFuture<'a> {

@@ -7,7 +7,6 @@ use core_store::{Generation, TenantStore};
 use crate::cli::Global;
 use crate::commands::{audit, query, rules};
 use crate::exit::{Exit, Failure};
-use crate::privacy;
 
 /// What a viewer is told who asks for personal data.
 const REMEDY: &str = "sign in with a token of the role `analyst` to see it";
@@ -23,7 +22,7 @@ pub(super) async fn open(
     let internal = |error| query::failure(error, Exit::Internal);
     let mut session = QuerySession::empty(settings).map_err(internal)?;
     if role == Role::Viewer {
-        session = session.withholding(privacy::withheld::personal_columns(REMEDY));
+        session = session.withholding(crate::withheld::personal_columns(REMEDY));
     }
     if let Some(generation) = generation {
         session.add_generation(generation).await.map_err(internal)?;

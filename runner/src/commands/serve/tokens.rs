@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use core_explorer::{AccessToken, Role};
 use core_files::FileLock;
+use core_files::ensure_private;
 use serde::{Deserialize, Serialize};
 
 use super::host::ProgramHost;
@@ -13,7 +14,6 @@ use crate::cli::Global;
 use crate::config::{self, Source};
 use crate::exit::{Exit, Failure};
 use crate::output;
-use crate::private_file::ensure_private;
 
 /// The file beside the configuration.
 const FILE: &str = "nexthink-graph-tokens.json";

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write};
 
+use core_engine::ledger::Event;
 use core_explorer::{AnswerFormat, AnswerHead, WorkerRequest};
 use core_query::{
     ColumnInfo, Format, QueryError, QueryResult, QuerySession, QuerySettings, ResultWriter,
@@ -16,9 +17,9 @@ use crate::cli::{Global, ServeArguments};
 use crate::commands::{as_of, demo, diff, kept, query};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
-use crate::ledger::{self, Event};
-use crate::system::Moment;
-use crate::{output, privacy};
+use crate::host;
+use crate::output;
+use crate::system;
 
 /// The longest request. Bytes.
 const MAX_REQUEST_BYTES: u64 = 1024 * 1024;
@@ -67,24 +68,24 @@ async fn answered(
     let text = &request.query;
     let event = Event::ExplorerQuery {
         generation: id.unwrap_or("none"),
-        query: privacy::ledger_token(global, text),
+        query: crate::commands::ledger_token(global, text),
         user: &request.user,
     };
     let refused = |error| query::failure(error, Exit::Configuration);
     let (sql, warnings, result) = if core_query::is_j1ql(text) {
         let environment = core_query::Environment {
-            now_ms: i64::try_from(Moment::now().0).unwrap_or(i64::MAX),
+            now_ms: i64::try_from(system::now().0).unwrap_or(i64::MAX),
             parameters: &request.parameters,
         };
         let compiled = session
             .compile_j1ql(text, environment)
             .map_err(|error| Failure::usage(error.render(text)))?;
         let warnings = compiled.warnings.iter().map(|warning| warning.render(text)).collect();
-        ledger::record_read(&tenant, &event);
+        host::record_read(&tenant, &event);
         let result = session.j1ql(&compiled).map_err(refused)?;
         (compiled.sql, warnings, result)
     } else {
-        ledger::record_read(&tenant, &event);
+        host::record_read(&tenant, &event);
         (text.clone(), Vec::new(), session.sql(text).map_err(refused)?)
     };
     let facts = Facts { sql, warnings, generation: id.map(str::to_owned) };
@@ -191,7 +192,7 @@ async fn rows(
 /// A tenant of the store by its name. The parent has checked that it may be shown.
 fn tenant(global: &Global, name: &str) -> Result<TenantStore, Failure> {
     let location = match config::find(global.config.as_deref()) {
-        Some(source) => Config::load(&source)?.store,
+        Some(source) => Config::load(&source)?.settings.store,
         None => core_store::Location::Folder(demo::STORE.into()),
     };
     Ok(Store::open(location)?.tenant(name)?)

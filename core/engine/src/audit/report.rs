@@ -1,0 +1,199 @@
+//! What reading the audit trail has done.
+
+use core_audit::{Clocks, Coverage, Span};
+use core_nexthink::{ClockOffset, NexthinkError};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::intake::Counts;
+use crate::failure::{Ending, Failure, FailureKind};
+use crate::text::count as count_of;
+
+/// The report on all trails.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditReport {
+    /// The trails, in the order in which they were read.
+    pub trails: Vec<TrailReport>,
+    /// Why nothing was read, or not all.
+    pub reason: Option<String>,
+    /// The kind of that failure.
+    #[serde(skip)]
+    kind: Option<FailureKind>,
+    /// Events in the store.
+    pub events: u64,
+}
+
+/// What became of one trail.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrailReport {
+    pub name: String,
+    pub windows: u64,
+    pub bytes: u64,
+    pub records: u64,
+    /// Records that were new; the others had been read before.
+    pub added: u64,
+    pub unparsed: u64,
+    /// Records that name somebody who was erased, and were not kept.
+    pub suppressed: u64,
+    pub late: u64,
+    /// Records whose time is far outside of what was asked for: they are kept at the end of the window.
+    pub implausible: u64,
+    /// By how many seconds Nexthink's clock is ahead of this machine's, if they disagree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_seconds: Option<i64>,
+    pub reason: Option<String>,
+    /// The kind of that failure.
+    #[serde(skip)]
+    kind: Option<FailureKind>,
+    /// What could not be read, and will be asked for again.
+    pub gaps: Vec<Gap>,
+    /// What was never read, and that Nexthink does not keep any more.
+    pub lost: Vec<Gap>,
+}
+
+/// A time without events, RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// Its first moment.
+    pub from: String,
+    /// The moment after its last.
+    pub to: String,
+}
+
+impl Gap {
+    /// Writes a span of milliseconds as times.
+    pub fn of(span: &Span) -> Gap {
+        let text = |ms| {
+            Timestamp::from_millisecond(ms).map_or_else(|_| "?".to_owned(), |it| format!("{it:.0}"))
+        };
+        Gap { from: text(span.from_ms), to: text(span.to_ms) }
+    }
+}
+
+impl AuditReport {
+    pub(super) fn fail(&mut self, failure: &Failure) {
+        self.reason = Some(format!("{:#}", failure.error));
+        self.kind = Some(failure.kind);
+    }
+
+    /// Returns how a run ended that has read nothing but this.
+    pub fn ending(&self) -> Ending {
+        if self.is_complete() {
+            return Ending::Complete;
+        }
+        let was_read = self.trails.iter().any(|trail| trail.windows > 0);
+        let of_trails = self.trails.iter().find_map(|trail| trail.kind);
+        match self.kind.or(of_trails) {
+            Some(kind) if !was_read => Ending::Failed(kind),
+            _ => Ending::Partial,
+        }
+    }
+
+    /// Returns how many events were new.
+    pub fn added(&self) -> u64 {
+        self.trails.iter().map(|trail| trail.added).sum()
+    }
+
+    /// Whether everything that is wanted and can be had was read.
+    pub fn is_complete(&self) -> bool {
+        self.reason.is_none()
+            && self.trails.iter().all(|it| it.reason.is_none() && it.gaps.is_empty())
+    }
+
+    /// Why not everything was read, a line each.
+    pub fn shortfalls(&self) -> Vec<String> {
+        let of_all = self.reason.iter().map(|reason| format!("audit trail: {reason}"));
+        let of_trails = self.trails.iter().filter_map(|trail| {
+            let gaps = count_of(trail.gaps.len(), "period");
+            let unread = || (!trail.gaps.is_empty()).then(|| format!("{gaps} not read yet"));
+            let reason = trail.reason.clone().or_else(unread)?;
+            Some(format!("audit trail {}: {reason}", trail.name))
+        });
+        of_all.chain(of_trails).collect()
+    }
+
+    /// What people should know, a line each.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if let Some(reason) = &self.reason {
+            remarks.push(format!("audit trail: {reason}"));
+        }
+        for trail in &self.trails {
+            let TrailReport { name, added, records, unparsed, late, implausible, .. } = trail;
+            let is_unread = trail.windows == 0 && trail.reason.is_some();
+            remarks.extend((!is_unread).then(|| {
+                format!(
+                    "audit trail {name}: {} added of {records} read{}{}{}",
+                    count_of(*added, "event"),
+                    count(*unparsed, "of another form, kept as they are"),
+                    count(*late, "came late"),
+                    count(*implausible, "with a time far outside of what was asked for"),
+                )
+            }));
+            remarks.extend(trail.clock_ahead_seconds.map(|ahead| {
+                format!(
+                    "audit trail {name}: {}: set it; what is not over by both clocks counts as read only \
+                     where Nexthink's login host confirms the time",
+                    ClockOffset::from_ahead_ms(ahead.saturating_mul(1_000))
+                )
+            }));
+            if let Some(reason) = &trail.reason {
+                remarks.push(format!("audit trail {name}: {reason}"));
+            }
+            for gap in &trail.gaps {
+                remarks.push(format!(
+                    "audit trail {name}: not read from {} to {}; the next run asks again",
+                    gap.from, gap.to
+                ));
+            }
+            for gap in &trail.lost {
+                remarks.push(format!(
+                    "audit trail {name}: never read from {} to {}, and Nexthink does not keep it \
+                     any more",
+                    gap.from, gap.to
+                ));
+            }
+        }
+        remarks
+    }
+}
+
+fn count(number: u64, what: &str) -> String {
+    if number == 0 { String::new() } else { format!(", {number} {what}") }
+}
+
+impl TrailReport {
+    pub(super) fn new(name: &str) -> TrailReport {
+        TrailReport { name: name.to_owned(), ..TrailReport::default() }
+    }
+
+    pub(super) fn add(&mut self, counts: &Counts, bytes: u64) {
+        self.windows += 1;
+        self.bytes += bytes;
+        self.records += counts.records;
+        self.added += counts.added;
+        self.unparsed += counts.unparsed;
+        self.suppressed += counts.suppressed;
+        self.late += counts.late;
+        self.implausible += counts.implausible;
+    }
+
+    /// Notes the kind of what kept a part from being read.
+    pub(super) fn fail(&mut self, error: &anyhow::Error) {
+        let kind = error.downcast_ref::<NexthinkError>().map(NexthinkError::kind);
+        self.kind = self.kind.or(Some(kind.map_or(FailureKind::Internal, FailureKind::from)));
+    }
+
+    /// Notes by how much the clocks disagree.
+    pub(super) fn notice_clocks(&mut self, clocks: &Clocks) {
+        let ahead = clocks.disagreement().map(|offset| offset.ahead_ms() / 1_000);
+        self.clock_ahead_seconds = self.clock_ahead_seconds.or(ahead);
+    }
+
+    pub(super) fn describe(&mut self, coverage: &Coverage, now_ms: i64) {
+        self.gaps = coverage.gaps(now_ms).iter().map(Gap::of).collect();
+        self.lost = coverage.lost().iter().map(Gap::of).collect();
+    }
+}

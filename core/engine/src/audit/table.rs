@@ -1,0 +1,223 @@
+//! The table `platform.audit_logs`: the rows of one export, which hold all of the latest days.
+
+use core_audit::{Clocks, HOUR_MS, Span, TableRow, TrailKind, Window, WindowSettings};
+use core_ingest::batch::Batch;
+use core_ingest::decoder::Decoder;
+use core_store::EventAppender;
+
+use super::intake::{Counts, Intake};
+use super::report::TrailReport;
+use super::{Notes, People, commit};
+use crate::cancellation::Cancellation;
+use crate::failure::{Failure, joined};
+use crate::run::{FetchedTable, for_each_chunk, is_local};
+use crate::settings::{Audit, AuditTable};
+
+/// The name of the trail in notes, reports and events.
+const NAME: &str = "table";
+
+/// The table being read.
+pub(super) struct Reading<'a> {
+    pub(super) audit: &'a Audit,
+    pub(super) table: &'a AuditTable,
+    pub(super) cancellation: &'a Cancellation,
+    pub(super) again: Option<Span>,
+    pub(super) people: People,
+}
+
+/// What the file of an export held.
+struct File {
+    counts: Counts,
+    bytes: u64,
+    /// Why rows may be missing.
+    lacking: Option<String>,
+}
+
+impl Reading<'_> {
+    /// Keeps what is new among the rows. Only an answer that has them all counts as read.
+    pub(super) async fn read(
+        &self,
+        fetched: FetchedTable,
+        mut appender: EventAppender,
+        mut notes: Notes,
+    ) -> Result<(EventAppender, TrailReport), Failure> {
+        let mut report = TrailReport::new(NAME);
+        let coverage = notes.trails.entry(NAME.to_owned()).or_default();
+        let window = self.window(&fetched);
+        // No clock but that of the login host tells Nexthink's time, so that nothing confirms it.
+        let (local_ms, witness_ahead_ms) = (fetched.started_ms, fetched.login_ahead_ms());
+        let clocks = Clocks { local_ms, server_ms: None, witness_ahead_ms };
+        let windows = self.settings(&window, &clocks);
+        coverage.begin(fetched.started_ms, &windows);
+        if let Some(span) = self.again {
+            coverage.want(span);
+        }
+        let started_ms = fetched.started_ms;
+        let (downloads, name) = (fetched.files.downloads().clone(), fetched.name);
+        let was_fetched = fetched.result.is_ok();
+        let is_spent;
+        match self.read_file(fetched, window, clocks, appender, &notes).await? {
+            (read, Ok(file)) => {
+                appender = read;
+                let coverage = notes.trails.entry(NAME.to_owned()).or_default();
+                if file.lacking.is_none() {
+                    coverage.answered(&window, &clocks, &windows);
+                }
+                if let Some(newest_ms) = file.counts.newest_ms {
+                    coverage.saw_event(newest_ms);
+                }
+                report.add(&file.counts, file.bytes);
+                report.notice_clocks(&clocks);
+                report.reason = file.lacking;
+                is_spent = true;
+            }
+            (read, Err(failure)) => {
+                appender = read;
+                appender.discard()?;
+                // What was refused once is refused again, so the next run must not take it up.
+                is_spent =
+                    was_fetched && self.cancellation.check().is_ok() && !is_local(&failure.error);
+                report.fail(&failure.error);
+                report.reason = Some(format!("{:#}", failure.error));
+            }
+        }
+        let coverage = notes.trails.entry(NAME.to_owned()).or_default();
+        report.describe(coverage, started_ms);
+        commit(&mut appender, &notes)?;
+        // Not before: until its events count, they are there only.
+        if is_spent && let Err(error) = downloads.remove(name) {
+            tracing::warn!(%error, "the download of the audit trail's table was not removed");
+        }
+        Ok((appender, report))
+    }
+
+    /// What an answer holds in any case, from the latest moment at which its rows may begin to the
+    /// earliest at which they may end. The query names no dates, so this is by Nexthink's own clock.
+    fn window(&self, fetched: &FetchedTable) -> Window {
+        // A clock that went back in between makes the answer no longer.
+        let ended_ms = fetched.ended_ms.max(fetched.started_ms);
+        let from_ms = ended_ms - self.audit.windows.source_retention_ms;
+        let to_ms = fetched.started_ms.max(from_ms + HOUR_MS);
+        Window { span: Span { from_ms, to_ms }, is_newest: true }
+    }
+
+    /// How far back is wanted: no more than this answer shows, so that the seconds that it took are no
+    /// gap. Where the clocks are so far apart that it proves nothing, all of it stays wanted.
+    fn settings(&self, window: &Window, clocks: &Clocks) -> WindowSettings {
+        let windows = self.audit.windows;
+        let (earliest_ms, latest_ms) = clocks.bounds();
+        let shown_ms = window.span.length_ms() - (latest_ms - earliest_ms);
+        if shown_ms <= 0 {
+            return windows;
+        }
+        WindowSettings {
+            since_ms: windows.since_ms.min(shown_ms),
+            source_retention_ms: windows.source_retention_ms.min(shown_ms),
+            ..windows
+        }
+    }
+
+    async fn read_file(
+        &self,
+        fetched: FetchedTable,
+        window: Window,
+        clocks: Clocks,
+        mut appender: EventAppender,
+        notes: &Notes,
+    ) -> Result<(EventAppender, Result<File, Failure>), Failure> {
+        let (table, cancellation) = (self.table.clone(), self.cancellation.clone());
+        let (zone, people) = (self.audit.time_zone.clone(), self.people.clone());
+        let coverage = notes.trails.get(NAME).cloned().unwrap_or_default();
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut intake =
+                Intake::new(&mut appender, &coverage, TrailKind::Table, NAME, &window, zone);
+            intake.protect(&people);
+            intake.start(&clocks);
+            let file = read_rows(fetched, &table, intake, &cancellation);
+            (appender, file)
+        });
+        joined(reading.await)
+    }
+}
+
+/// Reads every row of the file.
+fn read_rows(
+    fetched: FetchedTable,
+    table: &AuditTable,
+    mut intake: Intake<'_>,
+    cancellation: &Cancellation,
+) -> Result<File, Failure> {
+    let export = fetched.result?;
+    let mut decoder = Decoder::default();
+    let mut bytes = 0;
+    for_each_chunk(&fetched.files, fetched.name, export.bytes, cancellation, |mut chunk| {
+        bytes += chunk.len() as u64;
+        while !chunk.is_empty() {
+            let read = decoder.decode(chunk)?;
+            chunk = &chunk[read..];
+            if decoder.is_full() {
+                take_rows(&mut decoder, table, &mut intake)?;
+            }
+        }
+        Ok(())
+    })?;
+    decoder.finish().map_err(anyhow::Error::new)?;
+    take_rows(&mut decoder, table, &mut intake)?;
+    let counts = intake.finish().map_err(anyhow::Error::new)?;
+    let refused = decoder.counts().quarantine.rows;
+    let lacking = if export.truncated {
+        Some(format!(
+            "the answer is truncated, so nobody knows which events it lacks: save {} with fewer hours \
+             than {} and set `audit.hours` to them",
+            table.query, table.hours
+        ))
+    } else if refused > 0 {
+        Some(format!("{refused} rows of the export cannot be read"))
+    } else if !export.length_proven {
+        Some("the file host did not say how long the export is".to_owned())
+    } else {
+        None
+    };
+    Ok(File { counts, bytes, lacking })
+}
+
+fn take_rows(
+    decoder: &mut Decoder,
+    table: &AuditTable,
+    intake: &mut Intake<'_>,
+) -> anyhow::Result<()> {
+    let batch = decoder.take_batch();
+    let [time, account, code, message] = columns(table, decoder.header())?;
+    let cells = |batch: &Batch, column, row| batch.column(Some(column)).cell(row).to_owned();
+    for row in 0..batch.len() {
+        let [time, account, code, message] =
+            [time, account, code, message].map(|column| cells(&batch, column, row));
+        let row = TableRow { time: &time, account: &account, code: &code, message: &message };
+        intake.row(&row)?;
+    }
+    decoder.recycle(batch);
+    Ok(())
+}
+
+/// Where the configured columns are.
+///
+/// # Errors
+/// One of them is not in the header. Its name is said, and no other: what should be the header of a
+/// file may be a row of it.
+pub fn columns(table: &AuditTable, header: &[String]) -> anyhow::Result<[usize; 4]> {
+    let mut places = [0; 4];
+    for (place, column) in places.iter_mut().zip(table.columns()) {
+        let found = header.iter().position(|it| it.eq_ignore_ascii_case(column));
+        *place = found.ok_or_else(|| {
+            anyhow::anyhow!(
+                "the export of {} has no column `{column}`: list it in the query, or say in \
+                 `audit.columns` what it is called",
+                table.query
+            )
+        })?;
+    }
+    Ok(places)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! The classic interface: the trail of the web interface and those of Engines, window by window.
+
+use std::time::Duration;
+
+use core_audit::{Clocks, Span, TrailKind, Window};
+use core_nexthink::{
+    AuditAccess, AuditAnswer, AuditClient, AuditPiece, AuditRequest, Credentials, ErrorKind,
+    NexthinkError, Trail,
+};
+use core_store::EventAppender;
+
+use super::intake::{Counts, Intake};
+use super::report::{AuditReport, TrailReport};
+use super::{Notes, People, commit};
+use crate::cancellation::Cancellation;
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::settings::{Audit, AuditTrails};
+
+/// How long a window that cannot be read is tried: the run waits for it, and a later one makes up for it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the name of a trail begins with that is one Engine's.
+pub(super) const ENGINE: &str = "engine/";
+
+/// How often it is tried.
+const ATTEMPTS: u32 = 4;
+
+/// The trails of the classic interface.
+pub(super) struct Trails<'a> {
+    pub(super) engine: Engine<'a>,
+    pub(super) audit: &'a Audit,
+    pub(super) source: &'a AuditTrails,
+    pub(super) again: Option<Span>,
+    pub(super) cancellation: &'a Cancellation,
+    pub(super) people: People,
+    /// By how much the login host is ahead of this machine. Milliseconds.
+    pub(super) login_ahead_ms: Option<i64>,
+}
+
+impl Trails<'_> {
+    /// Reads what is new of every trail, and what is wanted again.
+    pub(super) async fn read(
+        &self,
+        appender: &mut EventAppender,
+        notes: &mut Notes,
+        report: &mut AuditReport,
+    ) -> Result<(), Failure> {
+        let client = client(self.engine, self.source, |settings| {
+            settings.retry.budget = settings.retry.budget.min(PATIENCE);
+            settings.retry.max_attempts = settings.retry.max_attempts.min(ATTEMPTS);
+        })?;
+        let mut failed_for_all = None;
+        for trail in &self.source.trails {
+            let name = name_of(trail);
+            let coverage = notes.trails.entry(name.clone()).or_default();
+            coverage.begin(self.engine.host.now_ms(), &self.audit.windows);
+            if let Some(span) = self.again {
+                coverage.want(span);
+            }
+            if let Some(first) = &failed_for_all {
+                let mut skipped = TrailReport::new(&name);
+                skipped.reason = Some(format!("not asked for, since it would fail like {first}"));
+                skipped.describe(coverage, self.engine.host.now_ms());
+                report.trails.push(skipped);
+                continue;
+            }
+            let mut reading = Reading { trails: self, client: &client, trail, name: &name };
+            let (trail_report, fails_for_all) = reading.read(appender, notes).await?;
+            report.trails.push(trail_report);
+            failed_for_all = fails_for_all.then_some(name);
+        }
+        // What is wanted of trails that were not asked for is on record too.
+        commit(appender, notes)
+    }
+}
+
+/// One trail being read.
+struct Reading<'a> {
+    trails: &'a Trails<'a>,
+    client: &'a AuditClient,
+    trail: &'a Trail,
+    name: &'a str,
+}
+
+impl Reading<'_> {
+    /// Reads windows until nothing is missing but what has failed. Says whether what failed would fail
+    /// for every other trail too.
+    async fn read(
+        &mut self,
+        appender: &mut EventAppender,
+        notes: &mut Notes,
+    ) -> Result<(TrailReport, bool), Failure> {
+        let began_ms = self.trails.engine.host.now_ms();
+        let mut report = TrailReport::new(self.name);
+        let mut failed: Vec<Span> = Vec::new();
+        let mut fails_for_all = false;
+        loop {
+            let coverage = notes.trails.entry(self.name.to_owned()).or_default();
+            let next = coverage.next_window(began_ms, &self.trails.audit.windows, &failed);
+            let Some(window) = next else { break };
+            self.trails.cancellation.check()?;
+            let reason = match self.read_window(&window, appender, notes, &mut report).await {
+                Ok(None) => continue,
+                // Its events are kept, but nobody knows whether there are more.
+                Ok(Some(reason)) => reason.to_owned(),
+                Err(failure) => {
+                    appender.discard()?;
+                    fails_for_all = is_for_all(&failure.error);
+                    report.fail(&failure.error);
+                    format!("{:#}", failure.error)
+                }
+            };
+            tracing::warn!(trail = self.name, reason, "window not read");
+            report.reason.get_or_insert(reason);
+            failed.push(window.span);
+            // The next window would fail alike, after as long a wait.
+            if fails_for_all || failed.len() >= 2 || report.windows == 0 {
+                break;
+            }
+        }
+        let coverage = notes.trails.entry(self.name.to_owned()).or_default();
+        report.describe(coverage, began_ms);
+        // What failed is on record too: that it is wanted, and what is lost for good.
+        commit(appender, notes)?;
+        Ok((report, fails_for_all))
+    }
+
+    /// Reads a window and keeps what is new in it. Returns why it does not count as read, if so.
+    async fn read_window(
+        &self,
+        window: &Window,
+        appender: &mut EventAppender,
+        notes: &mut Notes,
+        report: &mut TrailReport,
+    ) -> Result<Option<&'static str>, Failure> {
+        let Trails { engine, audit, cancellation, people, login_ahead_ms, .. } = self.trails;
+        let (before, elapsed_hours) = window.parameters(&audit.time_zone);
+        let before = before.map(|it| it.strftime("%Y-%m-%dT%H:%M:%S").to_string());
+        let request = AuditRequest { trail: self.trail.clone(), before, elapsed_hours };
+        let kind = match self.trail {
+            Trail::Portal => TrailKind::Portal,
+            Trail::Engine(_) | Trail::Engines => TrailKind::Engine,
+        };
+        let mut coverage = notes.trails.get(self.name).cloned().unwrap_or_default();
+        let zone = audit.time_zone.clone();
+        let mut intake = Intake::new(appender, &coverage, kind, self.name, window, zone);
+        intake.protect(people);
+        let at = |server_ms| {
+            let (local_ms, witness_ahead_ms) = (engine.host.now_ms(), *login_ahead_ms);
+            Clocks { local_ms, server_ms, witness_ahead_ms }
+        };
+        let mut clocks = at(None);
+        let answer = self.client.read(&request, |piece| match piece {
+            AuditPiece::Begin { server_ms } => {
+                clocks = at(server_ms);
+                intake.begin(&clocks)
+            }
+            AuditPiece::Bytes(bytes) => intake.take(bytes),
+        });
+        let answer = cancellation.or_stop(async { Ok(answer.await?) }).await?;
+        let counts = intake.finish().map_err(anyhow::Error::new)?;
+        let lacking = lacking(&answer, &counts);
+        if lacking.is_none() {
+            coverage.answered(window, &clocks, &audit.windows);
+        }
+        if let Some(newest_ms) = counts.newest_ms {
+            coverage.saw_event(newest_ms);
+        }
+        notes.trails.insert(self.name.to_owned(), coverage);
+        commit(appender, notes)?;
+        report.add(&counts, answer.bytes);
+        report.notice_clocks(&clocks);
+        Ok(lacking)
+    }
+}
+
+/// Returns why lines may be missing from an answer that came to its end, if so.
+fn lacking(answer: &AuditAnswer, counts: &Counts) -> Option<&'static str> {
+    if !answer.end_proven {
+        Some(
+            "the host announced no length and hung up, so that lines may be missing: what came is kept, \
+             and asked for again",
+        )
+    } else if counts.is_cut {
+        Some(
+            "the last line has no end, so that the answer was cut: what came before it is kept, and the \
+             rest asked for again",
+        )
+    } else if counts.records > 0 && counts.shapeless == counts.records {
+        Some(
+            "no line of the answer begins with a time or has the documented form, so that it may be no \
+             trail: what came is kept, and asked for again",
+        )
+    } else {
+        None
+    }
+}
+
+/// Whether the host or the account is the reason: an account that is refused again and again is locked.
+fn is_for_all(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<NexthinkError>() {
+        None | Some(NexthinkError::AuditTrailFailed { .. }) => false,
+        Some(error) => matches!(
+            error.kind(),
+            ErrorKind::Credentials | ErrorKind::Unreachable | ErrorKind::Deferred
+        ),
+    }
+}
+
+/// A client with the configured account, with other bounds than the configured ones where `adjust`
+/// sets them.
+pub fn client(
+    engine: Engine<'_>,
+    audit: &AuditTrails,
+    adjust: impl FnOnce(&mut core_nexthink::Settings),
+) -> Result<AuditClient, Failure> {
+    let password = audit.password.read("the password of the audit trail")?;
+    let credentials = Credentials::new(&audit.account, password)?;
+    let access = if audit.is_oauth {
+        AuditAccess::OAuth(credentials)
+    } else {
+        AuditAccess::Basic(credentials)
+    };
+    let mut settings = core_nexthink::Settings::new(engine.host.random()?);
+    settings.retry = engine.settings.retry.clone();
+    settings.timeouts = engine.settings.timeouts.clone();
+    settings.trust = engine.settings.trust.clone();
+    settings.proxy.clone_from(&engine.settings.proxy);
+    adjust(&mut settings);
+    Ok(AuditClient::new(&audit.host, &engine.settings.endpoints, access, settings)?)
+}
+
+/// The name of a trail in notes, reports and events.
+pub fn name_of(trail: &Trail) -> String {
+    match trail {
+        Trail::Portal => "portal".to_owned(),
+        Trail::Engines => "engines".to_owned(),
+        Trail::Engine(name) => format!("{ENGINE}{}", name.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l12_an_answer_that_may_lack_lines_does_not_count_as_read() {
+        let whole = Counts { records: 5, shapeless: 4, ..Counts::default() };
+        for (end_proven, counts, is_lacking) in [
+            (true, whole, false),
+            (true, Counts::default(), false),
+            (false, whole, true),
+            (false, Counts::default(), true),
+            (true, Counts { is_cut: true, ..whole }, true),
+            // A page of text has no line that anybody would recognise.
+            (true, Counts { shapeless: 5, ..whole }, true),
+        ] {
+            let answer = AuditAnswer { bytes: 1, server_ms: None, end_proven };
+            assert_eq!(lacking(&answer, &counts).is_some(), is_lacking, "{counts:?}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! A request to stop, seen by tasks and by work on other threads.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::failure::{Ending, Failure, FailureKind, StopReason};
+
+/// A request to stop, seen by tasks and by work on other threads.
+#[derive(Debug, Clone, Default)]
+pub struct Cancellation {
+    token: CancellationToken,
+    reason: Arc<OnceLock<StopReason>>,
+}
+
+impl Cancellation {
+    /// Asks to stop.
+    pub fn request(&self, reason: StopReason) {
+        self.reason.get_or_init(|| reason);
+        self.token.cancel();
+    }
+
+    /// A child: cancelled with its parent, or alone.
+    pub(crate) fn child(&self) -> Self {
+        Self { token: self.token.child_token(), reason: Arc::default() }
+    }
+
+    /// Cancels without a reason, for a child whose work is not wanted any more.
+    pub(crate) fn cancel(&self) {
+        self.token.cancel();
+    }
+
+    /// Returns how work ended that failed: once a stop was asked for, that is why.
+    pub fn ending_after(&self, failure: &Failure) -> Ending {
+        let stopped = self.reason.get().map(|reason| FailureKind::Stopped(*reason));
+        Ending::Failed(stopped.unwrap_or(failure.kind))
+    }
+
+    /// Waits until a stop is asked for.
+    pub async fn requested(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// Fails if a stop was asked for.
+    ///
+    /// # Errors
+    /// A stop was asked for.
+    pub fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.token.is_cancelled(), "the run was stopped");
+        Ok(())
+    }
+
+    /// Awaits `work`, or returns nothing once a stop is asked for.
+    pub(crate) async fn run_until<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.token.run_until_cancelled(work).await
+    }
+
+    /// Awaits `work` until it is done or a stop is asked for.
+    ///
+    /// # Errors
+    /// Those of `work`, or a stop was asked for.
+    pub async fn or_stop<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let done = self.run_until(work).await;
+        done.unwrap_or_else(|| Err(anyhow::anyhow!("the run was stopped").into()))
+    }
+}

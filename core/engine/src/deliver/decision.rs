@@ -1,0 +1,186 @@
+//! What a delivery would do, and why. Deleting needs proof here too: a type is complete at a destination only if the
+//! generation says so, and after an erasure only what the delivery before can prove is deleted.
+
+use std::collections::BTreeSet;
+
+use core_jupiterone::{
+    Contents, Delivered, DeliveryPlan, Events, JobId, SHAPE_VERSION, USER, USER_IS_PERSON,
+};
+use core_model::step::Step;
+use core_store::{Generation, StoreError, TenantStore};
+
+use super::{DeliveryOptions, failed, record};
+use crate::audit;
+use crate::declared;
+use crate::failure::Failure;
+use crate::privacy;
+use crate::run::RunState;
+use crate::run::report::StepOutcome;
+
+/// What a delivery would do, and why.
+#[derive(Debug)]
+pub struct DeliveryDecision {
+    /// What would change at the destination.
+    pub plan: DeliveryPlan,
+    /// Why there is a job; none if nothing changed.
+    pub reason: Option<&'static str>,
+    /// The job of an interrupted delivery, whose end is asked for before the next one.
+    pub unresolved_job: Option<JobId>,
+    /// The types of which nothing is deleted.
+    pub partial_datasets: BTreeSet<String>,
+    pub(super) contents: Contents,
+    /// Types in which somebody who was erased may still be at the destination after this delivery.
+    pub still_held: BTreeSet<String>,
+    /// Whether somebody was erased since the last delivery.
+    pub(super) after_erasure: bool,
+    /// What this destination got last.
+    pub(super) before: Option<Delivered>,
+    /// Whether the generation that it got is here to be compared with.
+    pub(super) has_base: bool,
+}
+
+/// What a delivery would do now, without asking anybody. Blocks.
+pub fn decide(
+    tenant: &TenantStore,
+    generation: Generation,
+    options: &DeliveryOptions,
+) -> Result<DeliveryDecision, Failure> {
+    let record = record::read(tenant)?;
+    let unresolved_job = record.as_ref().and_then(|record| record.pending.clone());
+    let before = record.filter(|it| !options.accept_destination && !it.types.is_empty());
+    let base = before.as_ref().map(|it| base(tenant, it)).transpose()?.flatten();
+    let generation_erasures = generation.manifest().erasures.clone();
+    let purge = withheld(&generation, before.as_ref(), options);
+    let steps = Step::generation_steps();
+    let contents = Contents::new(generation, &steps, before.as_ref(), options.extras);
+    let contents = match new_events(tenant, before.as_ref(), options)? {
+        Some(events) => contents.with_events(events),
+        None => contents,
+    };
+    let contents = purged(contents, &purge)?;
+    let plan = DeliveryPlan::between(base.as_ref(), &contents).map_err(failed)?;
+    let after_erasure =
+        before.as_ref().is_some_and(|it| !generation_erasures.is_subset(&it.erasures));
+    let contents = match &before {
+        Some(before) if after_erasure => {
+            contents.with_complete(&safely_complete(&plan, before, base.is_some()))
+        }
+        _ => contents,
+    };
+    let still_held =
+        if after_erasure { held_back(&contents, before.as_ref()) } else { BTreeSet::new() };
+    let has_base = base.is_some();
+    let reason = match &before {
+        Some(before) => reason_after(before, has_base, after_erasure, &plan)
+            .or_else(|| options.full.then_some("it was asked for with --full")),
+        None => Some("it is the first delivery to this destination, which deletes nothing"),
+    };
+    let partial_datasets = contents.partial_datasets().clone();
+    Ok(DeliveryDecision {
+        plan,
+        reason,
+        unresolved_job,
+        partial_datasets,
+        contents,
+        still_held,
+        after_erasure,
+        before,
+        has_base,
+    })
+}
+
+/// Why there is a job after an earlier delivery; none if JupiterOne has all of it already.
+fn reason_after(
+    before: &Delivered,
+    has_base: bool,
+    after_erasure: bool,
+    plan: &DeliveryPlan,
+) -> Option<&'static str> {
+    let reasons = [
+        (!before.whole, "the last delivery is not known to be complete"),
+        (!has_base, "the generation of the last delivery is no longer stored"),
+        (before.shape != SHAPE_VERSION, "this version of the program writes objects differently"),
+        (after_erasure, "people or devices were erased since the last delivery"),
+        (!plan.is_empty(), "the graph has changed"),
+    ];
+    reasons.into_iter().find_map(|(applies, reason)| applies.then_some(reason))
+}
+
+/// The events that the destination does not have yet, if it is to have any.
+fn new_events(
+    tenant: &TenantStore,
+    before: Option<&Delivered>,
+    options: &DeliveryOptions,
+) -> Result<Option<Events>, Failure> {
+    let log = tenant.events(audit::LOG)?;
+    if !options.audit || log.files().is_empty() {
+        return Ok(None);
+    }
+    let event_type = declared::event_type();
+    let since = before.and_then(|it| it.events.get(event_type.type_name)).copied();
+    let mut account = String::new();
+    declared::account_type().write_key(tenant.name(), &mut account);
+    let since = since.unwrap_or_default();
+    let tags = options.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect();
+    Ok(Some(Events::new(log, since, event_type, declared::account_has_event(), account, tags)))
+}
+
+/// The partial types that may be named complete after an erasure: those of which JupiterOne had exactly
+/// what was delivered last, and all of that, but for who was erased, is delivered again.
+fn safely_complete(plan: &DeliveryPlan, before: &Delivered, has_base: bool) -> BTreeSet<String> {
+    let Some(partial_then) = before.partial.as_ref().filter(|_| before.whole && has_base) else {
+        return BTreeSet::new();
+    };
+    let types = plan.types.iter().filter(|it| it.kept == 0);
+    let names = types.map(|it| it.type_name.clone());
+    names.filter(|name| !partial_then.contains(name) && privacy::may_be_erased(name)).collect()
+}
+
+/// The types of which nothing is deleted although somebody who was erased may be among what is there.
+fn held_back(contents: &Contents, before: Option<&Delivered>) -> BTreeSet<String> {
+    let delivered = before.into_iter().flat_map(|it| it.types.keys());
+    let held = delivered.filter(|name| privacy::may_be_erased(name));
+    held.filter(|name| contents.partial_datasets().contains(*name)).cloned().collect()
+}
+
+/// The contents that were delivered last, if their generation is kept still.
+fn base(tenant: &TenantStore, delivered: &Delivered) -> Result<Option<Contents>, Failure> {
+    let generation = match tenant.generation(&delivered.generation) {
+        Ok(generation) => generation,
+        Err(StoreError::GenerationNotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let steps = Step::generation_steps();
+    let contents = Contents::new(generation, &steps, Some(delivered), delivered.extras);
+    let purged_then: Vec<String> = delivered.purged.iter().cloned().collect();
+    purged(contents, &purged_then).map(Some)
+}
+
+/// The types that are not delivered: those that are purged now, and those that were and whose step has
+/// not seen them since.
+fn withheld(
+    generation: &Generation,
+    before: Option<&Delivered>,
+    options: &DeliveryOptions,
+) -> Vec<String> {
+    let states = RunState::read(generation).steps;
+    let is_skipped = |name: &str| {
+        if options.audit && declared::event_step().type_names().any(|it| it == name) {
+            return false;
+        }
+        // It is made of the users.
+        let name = if name == USER_IS_PERSON { USER } else { name };
+        let steps = Step::generation_steps();
+        let step = steps.iter().find(|step| step.type_names().any(|it| it == name));
+        step.is_none_or(|step| {
+            states.iter().any(|state| state.id == step.id && state.outcome == StepOutcome::Skipped)
+        })
+    };
+    let kept = before.into_iter().flat_map(|it| &it.purged).filter(|name| is_skipped(name));
+    kept.chain(&options.purge).cloned().collect()
+}
+
+fn purged(contents: Contents, types: &[String]) -> Result<Contents, Failure> {
+    let types: Vec<&str> = types.iter().map(String::as_str).collect();
+    contents.purge(&types).map_err(failed)
+}

@@ -1,0 +1,83 @@
+//! The record of the last delivery to JupiterOne, in the tenant's part of the store.
+
+use core_jupiterone::{Delivered, Settled, SyncClient};
+use core_store::{DeliveryLock, LedgerHead, TenantStore};
+use serde::{Deserialize, Serialize};
+
+use super::{DeliveryOptions, failed};
+use crate::failure::{Failure, FailureKind};
+
+/// The name of its file.
+const FILE: &str = "delivered-jupiterone";
+
+/// The content of the file.
+#[derive(Serialize)]
+struct Record<'a> {
+    #[serde(flatten)]
+    delivered: &'a Delivered,
+    ledger: Option<LedgerHead>,
+}
+
+/// Reads the record; none if nothing was ever delivered.
+pub(super) fn read(tenant: &TenantStore) -> Result<Option<Delivered>, Failure> {
+    let Some(bytes) = tenant.state(FILE)? else { return Ok(None) };
+    let read = serde_json::from_slice(&bytes).map_err(|error| {
+        anyhow::Error::new(error).context(format!(
+            "the file {FILE}.json of tenant {} is damaged; without it the next delivery is taken for \
+             the first one there, and deletes nothing",
+            tenant.name()
+        ))
+    });
+    Ok(Some(read?))
+}
+
+/// Replaces the record, durably.
+pub(super) fn write(lock: &DeliveryLock, delivered: &Delivered) -> Result<(), Failure> {
+    let ledger = lock.tenant().ledger().head()?;
+    let bytes = serde_json::to_vec(&Record { delivered, ledger }).map_err(anyhow::Error::new)?;
+    Ok(lock.set_state(FILE, &bytes)?)
+}
+
+/// Finds out what became of the job of a delivery whose end is not on record, and writes it down.
+pub(super) async fn resolve(
+    client: &SyncClient,
+    lock: &DeliveryLock,
+    options: &DeliveryOptions,
+) -> Result<(), Failure> {
+    let Some(delivered) = read(lock.tenant())? else { return Ok(()) };
+    if !options.accept_destination {
+        delivered.check(client.destination()).map_err(failed)?;
+    }
+    let Some(job) = delivered.pending.clone() else { return Ok(()) };
+    // The job of another destination is none of this one's, and nothing is built on what it did.
+    let found = match delivered.check(client.destination()) {
+        Ok(()) => client.settle(&job).await.map_err(failed)?,
+        Err(_) => Settled::Gone,
+    };
+    if matches!(found, Settled::Running) {
+        let error = anyhow::anyhow!(
+            "job {job} of an earlier delivery is not done yet, and a second one beside it could undo \
+             what it does: try again later"
+        );
+        return Err(Failure { kind: FailureKind::DestinationFailed, error });
+    }
+    tracing::info!(job = job.as_str(), "the job of an interrupted delivery is resolved");
+    write(lock, &delivered.resolve(&found))
+}
+
+/// The ledger's head when a delivery was last written down, which the ledger must still hold.
+pub fn known_ledger_head(tenant: &TenantStore) -> Result<Option<LedgerHead>, Failure> {
+    #[derive(Deserialize)]
+    struct Head {
+        ledger: Option<LedgerHead>,
+    }
+    let Some(bytes) = tenant.state(FILE)? else { return Ok(None) };
+    // A damaged record is an error of the next delivery.
+    Ok(serde_json::from_slice::<Head>(&bytes).ok().and_then(|record| record.ledger))
+}
+
+/// The account that the last delivery went to, if there was one.
+pub fn last_account(tenant: &TenantStore) -> Option<String> {
+    let delivered = read(tenant).ok().flatten()?;
+    Some(delivered.destination.account)
+}

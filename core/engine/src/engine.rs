@@ -1,0 +1,36 @@
+//! The engine of one tenant.
+
+use core_store::{RunLock, Store, TenantStore};
+
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::run::lock_tenant;
+use crate::settings::Settings;
+
+/// One tenant as the engine works for it: its settings, and the host that it runs on. Several may work side by side
+/// in one process.
+#[derive(Debug, Clone, Copy)]
+pub struct Engine<'a> {
+    /// The settings of the tenant.
+    pub settings: &'a Settings,
+    /// The clock, randomness and process.
+    pub host: &'a Host,
+}
+
+impl Engine<'_> {
+    /// Opens the tenant's part of the store.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub fn tenant(self) -> Result<TenantStore, Failure> {
+        Ok(Store::open(self.settings.store.clone())?.tenant(self.settings.tenant.as_str())?)
+    }
+
+    /// Takes the right to write to the tenant's part of the store.
+    ///
+    /// # Errors
+    /// Another process has it, or the store cannot be used.
+    pub fn lock(self) -> Result<RunLock, Failure> {
+        lock_tenant(self.host, &self.tenant()?)
+    }
+}

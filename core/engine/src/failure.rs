@@ -1,0 +1,185 @@
+//! Why work ended as it did, in kinds that a caller can decide by.
+
+use std::{fmt, io};
+
+use core_nexthink::{ErrorKind, NexthinkError};
+use core_store::StoreError;
+
+/// How work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything that was to be done is done.
+    Complete,
+    /// Something was published, but not all that was wanted.
+    Partial,
+    /// It failed.
+    Failed(FailureKind),
+}
+
+/// The kind of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// This program or this machine failed.
+    Internal,
+    /// The settings, or what was asked for, cannot be used.
+    Configuration,
+    /// The credentials were refused.
+    Credentials,
+    /// The source cannot be reached; try later.
+    Unreachable,
+    /// Data was refused: nothing was published, or what is stored is damaged.
+    DataRefused,
+    /// A destination failed; what was published is safe.
+    DestinationFailed,
+    /// Another process holds the lock.
+    Locked,
+    /// Not now: the source or the destination asks to wait.
+    Deferred,
+    /// The caller asked to stop.
+    Stopped(StopReason),
+}
+
+/// Why the caller asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// A person interrupted it.
+    Interrupted,
+    /// The system is to end the process.
+    Terminated,
+}
+
+/// Why something failed: its kind, and an error whose chain says what happened, why, and what to do.
+#[derive(Debug)]
+pub struct Failure {
+    /// The kind.
+    pub kind: FailureKind,
+    /// The chain of causes.
+    pub error: anyhow::Error,
+}
+
+impl Failure {
+    /// A failure of this kind.
+    pub fn new(kind: FailureKind, error: impl Into<anyhow::Error>) -> Self {
+        Self { kind, error: error.into() }
+    }
+
+    /// A failure of the settings or of what was asked for.
+    pub fn configuration(message: impl fmt::Display + fmt::Debug + Send + Sync + 'static) -> Self {
+        Self { kind: FailureKind::Configuration, error: anyhow::Error::msg(message) }
+    }
+
+    /// The failure that a panic stands for. What the panic says stays unsaid, since it may show a cell.
+    pub fn defect() -> Self {
+        anyhow::anyhow!("the program has a defect and stopped; please report this").into()
+    }
+}
+
+impl From<ErrorKind> for FailureKind {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Configuration | ErrorKind::Query => Self::Configuration,
+            ErrorKind::Credentials => Self::Credentials,
+            ErrorKind::Unreachable => Self::Unreachable,
+            ErrorKind::Data => Self::DataRefused,
+            ErrorKind::Deferred => Self::Deferred,
+            ErrorKind::Local => Self::Internal,
+        }
+    }
+}
+
+impl From<&StoreError> for FailureKind {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::Locked { .. } | StoreError::Delivering { .. } => Self::Locked,
+            StoreError::UnsupportedLocation { .. }
+            | StoreError::InvalidLocation
+            | StoreError::InvalidName { .. }
+            | StoreError::NewerFormat { .. }
+            | StoreError::UnsafePlace { .. }
+            | StoreError::GenerationNotFound { .. } => Self::Configuration,
+            StoreError::Damaged { .. }
+            | StoreError::NotCleansed { .. }
+            | StoreError::EventsNotCleansed { .. } => Self::DataRefused,
+            _ => Self::Internal,
+        }
+    }
+}
+
+impl From<NexthinkError> for Failure {
+    fn from(error: NexthinkError) -> Self {
+        Self::new(error.kind().into(), error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new((&error).into(), error)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { kind: FailureKind::Internal, error }
+    }
+}
+
+/// Returns the result of work on another thread. A panic there is a defect.
+pub(crate) fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, Failure> {
+    result.map_err(|_| Failure::defect())
+}
+
+/// Returns the failure to lock a store or to tidy it up. A place that is missing, forbidden or no folder is
+/// configured wrong; a full disk and one that fails are not.
+pub(crate) fn failure_of_place(error: StoreError) -> Failure {
+    let is_wrong = match &error {
+        StoreError::Io { source, .. } => is_wrong_place(source.kind()),
+        _ => false,
+    };
+    if is_wrong { Failure::new(FailureKind::Configuration, error) } else { error.into() }
+}
+
+fn is_wrong_place(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,
+        PermissionDenied, ReadOnlyFilesystem, Unsupported,
+    };
+    matches!(
+        kind,
+        AlreadyExists
+            | InvalidFilename
+            | InvalidInput
+            | IsADirectory
+            | NotADirectory
+            | NotFound
+            | PermissionDenied
+            | ReadOnlyFilesystem
+            | Unsupported
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_fails_is_no_wrong_configuration() {
+        let table = [
+            (libc_error(2), FailureKind::Configuration, "no such folder"),
+            (libc_error(13), FailureKind::Configuration, "no permission"),
+            (libc_error(20), FailureKind::Configuration, "no folder"),
+            (libc_error(30), FailureKind::Configuration, "read-only"),
+            (libc_error(5), FailureKind::Internal, "the disk fails"),
+            (libc_error(28), FailureKind::Internal, "the disk is full"),
+            (libc_error(24), FailureKind::Internal, "too many open files"),
+        ];
+        for (source, expected, case) in table {
+            let error = StoreError::Io { action: "write", path: "store".into(), source };
+            assert_eq!(failure_of_place(error).kind, expected, "{case}");
+        }
+    }
+
+    /// The error with a number that every Unix gives it.
+    fn libc_error(number: i32) -> io::Error {
+        io::Error::from_raw_os_error(number)
+    }
+}

@@ -1,0 +1,82 @@
+//! What the engine gets from outside: the clock, randomness, and the process that it runs in.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::failure::Ending;
+use crate::moment::Moment;
+
+/// Fills a buffer with random bytes.
+pub type RandomSource = Arc<dyn Fn(&mut [u8]) -> io::Result<()> + Send + Sync>;
+
+/// The clock, randomness and process that the engine runs with. The engine reads neither by itself.
+#[derive(Clone)]
+pub struct Host {
+    /// Reads the clock.
+    pub clock: Arc<dyn Fn() -> Moment + Send + Sync>,
+    /// Fills a buffer with random bytes.
+    pub random: RandomSource,
+    /// How many threads can work at the same time.
+    pub processors: usize,
+    /// The process, as whoever finds a lock taken is told: `process 17`.
+    pub process: String,
+    /// Who runs it, for the ledger.
+    pub user: String,
+    /// What a person types to start the program, for messages that say what to do.
+    pub program: String,
+    /// The code with which the process ends, for reports and the ledger. The engine decides nothing by it.
+    pub exit_code: fn(Ending) -> u8,
+}
+
+impl Host {
+    /// Reads the clock.
+    pub fn now(&self) -> Moment {
+        (self.clock)()
+    }
+
+    /// Reads the clock, in milliseconds since 1970-01-01 UTC.
+    pub fn now_ms(&self) -> i64 {
+        i64::try_from(self.now().0).unwrap_or(i64::MAX)
+    }
+
+    /// Returns a random number.
+    ///
+    /// # Errors
+    /// The system has none to give.
+    pub fn random(&self) -> anyhow::Result<u64> {
+        let mut bytes = [0; 8];
+        self.fill_random(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// Fills a buffer with random bytes.
+    ///
+    /// # Errors
+    /// The system has none to give.
+    pub fn fill_random(&self, buffer: &mut [u8]) -> anyhow::Result<()> {
+        (self.random)(buffer).context("the system gives no random numbers")
+    }
+
+    /// Returns a new identifier, which sorts by time.
+    ///
+    /// # Errors
+    /// The system has no random numbers to give.
+    pub fn new_id(&self, now: Moment) -> anyhow::Result<String> {
+        let random = u128::from(self.random()?) << 64 | u128::from(self.random()?);
+        Ok(ulid::Ulid::from_parts(now.0, random).to_string())
+    }
+
+    /// Returns who takes a lock, for whoever finds it taken.
+    pub fn lock_owner(&self) -> String {
+        format!("{}, since {}", self.process, self.now().to_rfc3339())
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Host").field("process", &self.process).finish_non_exhaustive()
+    }
+}

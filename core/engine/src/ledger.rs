@@ -1,0 +1,304 @@
+//! What this program does with a tenant's data, written to the ledger of its store: runs, deliveries,
+//! reads, removals. Never what was read.
+
+use std::collections::BTreeMap;
+
+use core_store::{
+    Deed, LedgerHead, Removal, Retention, RetentionPlan, RunLock, StoreError, TenantStore,
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::audit;
+use crate::host::Host;
+
+/// One thing that was done. The names of the variants and fields are those of the ledger.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum Event<'a> {
+    /// A run begins; one that has no end was killed.
+    RunStarted {
+        /// The steps that were asked for; all if empty.
+        steps: &'a [String],
+    },
+    /// A run has ended.
+    RunEnded {
+        /// Nothing if it ended before it had one.
+        run: Option<&'a str>,
+        /// What it has published.
+        generation: Option<String>,
+        /// How many exports it has started.
+        exports: u32,
+        /// The code with which the process ended.
+        exit_code: u8,
+    },
+    /// A delivery begins; one that has no end was killed.
+    DeliveryStarted {
+        /// The destination.
+        destination: &'a str,
+        /// The account there.
+        account: &'a str,
+        /// The generation.
+        generation: &'a str,
+    },
+    /// A delivery has ended.
+    DeliveryEnded {
+        /// The destination.
+        destination: &'a str,
+        /// The generation.
+        generation: &'a str,
+        /// The job, unless nothing had changed or it failed.
+        job: Option<String>,
+        /// The code with which the process ended.
+        exit_code: u8,
+    },
+    /// Somebody asks a generation in SQL.
+    Query {
+        /// The generation.
+        generation: &'a str,
+        /// The HMAC of the query's text, which may name a person; nothing where there is no key.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        query: Option<String>,
+    },
+    /// Somebody looks at single entities of a generation.
+    GraphRead {
+        /// The command: `show`, `neighbors`, `path` or `search`.
+        verb: &'a str,
+        /// The generation.
+        generation: &'a str,
+        /// The HMAC of what was asked for; nothing where there is no key.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
+    /// Two generations are compared.
+    Diff {
+        /// The older generation.
+        before: &'a str,
+        /// The newer one.
+        after: &'a str,
+    },
+    /// A user of the explorer asks a generation in SQL or J1QL.
+    ExplorerQuery {
+        /// The generation.
+        generation: &'a str,
+        /// The HMAC of the query's text, which may name a person; nothing where there is no key.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        query: Option<String>,
+        /// The name of the user's token, or `browser`.
+        user: &'a str,
+    },
+    /// A user of the explorer looks at something with personal data.
+    ExplorerRead {
+        /// The page.
+        view: &'a str,
+        /// The name of the user's token, or `browser`.
+        user: &'a str,
+        /// The generation.
+        generation: Option<&'a str>,
+    },
+    /// Somebody reads the events of the audit trail.
+    AuditRead {
+        /// `tail`, or the ready question.
+        question: &'a str,
+    },
+    /// Somebody reads findings.
+    FindingsRead {
+        /// `list`, `show` or `history`.
+        what: &'a str,
+    },
+    /// Somebody takes findings on, gives them back, or silences them.
+    FindingsChanged {
+        /// What was done.
+        action: &'a str,
+        /// How many findings it is about.
+        findings: usize,
+    },
+    /// Somebody has a part of the audit trail read again.
+    Backfill {
+        /// What is read again.
+        source: &'a str,
+        /// The start of the period.
+        from: &'a str,
+        /// Its end.
+        to: &'a str,
+        /// How many events were removed before, with `--start-over`.
+        removed: Option<u64>,
+        /// How many events were added.
+        added: u64,
+        /// The code with which the process ended.
+        exit_code: u8,
+    },
+    /// Somebody writes a generation as a folder.
+    Export {
+        /// The destination that reads the folder.
+        destination: &'a str,
+        /// The generation.
+        generation: &'a str,
+    },
+    /// Somebody writes all that is stored as a folder.
+    DataReturn {
+        /// How many generations.
+        generations: usize,
+    },
+    /// Somebody removes all that is stored, this ledger too.
+    Destruction {
+        /// The ID of the destruction.
+        destruction: &'a str,
+        /// How many files.
+        files: u64,
+    },
+    /// A key is made, rotated in or retired.
+    Key {
+        /// What is done with the key.
+        action: &'a str,
+        /// Its id, which tells nothing of it.
+        key: &'a str,
+    },
+    /// Somebody or something was erased.
+    Erasure {
+        /// The ID of the erasure.
+        erasure: &'a str,
+        /// `user` or `device`.
+        kind: &'a str,
+        /// The operator's word.
+        reason: &'a str,
+        /// How many rows went.
+        rows: u64,
+        /// How many events went.
+        events: u64,
+        /// In how many places there was something afterwards; 0 unless it failed.
+        found_afterwards: usize,
+    },
+    /// What an erasure would take out is shown, or the places that it would leave to be decided.
+    ErasurePreview {
+        /// `user` or `device`.
+        kind: &'a str,
+        /// How many rows, texts and events it would take out.
+        rows: u64,
+        /// How many texts it would empty.
+        texts: u64,
+        /// How many events it would take out.
+        events: u64,
+        /// How many rows may name the subject.
+        possible: u64,
+    },
+    /// A generation that cannot be read is removed, since nobody can be taken out of it.
+    DamageRemoved {
+        /// The generation.
+        generation: &'a str,
+    },
+    /// A generation that a killed run has made and not published is removed.
+    UnpublishedRemoved {
+        /// The generation.
+        generation: &'a str,
+    },
+    /// The suppressions of an erasure are lifted, so that the next run reads the subject again.
+    SuppressionLifted {
+        /// The ID of the erasure.
+        erasure: &'a str,
+        /// The operator's reason.
+        reason: &'a str,
+    },
+    /// An older store was put back, and what had come back with it was taken out again.
+    SuppressionsApplied {},
+    /// Everything that is known of a person or device is shown.
+    Retrieval {
+        /// `user` or `device`.
+        kind: &'a str,
+        /// How many rows of the published generation.
+        rows: usize,
+        /// How many events of the audit trail.
+        events: usize,
+    },
+    /// What was kept long enough is about to be removed.
+    Retention {
+        /// How many of each kind.
+        removed: Map<String, Value>,
+        /// Whether the clock was declared right although it had jumped.
+        clock_accepted: bool,
+    },
+}
+
+/// Adds an entry to the ledger, durably.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn record(
+    host: &Host,
+    tenant: &TenantStore,
+    event: &Event<'_>,
+) -> Result<LedgerHead, StoreError> {
+    tenant.ledger().append(&entry(host, event))
+}
+
+/// Removes what was kept long enough, events too. Returns the items and the number of events.
+///
+/// The ledger has its entry before anything is removed: after a crash it may name what is still there and goes
+/// next time, but nothing is gone without an entry.
+///
+/// # Errors
+/// [`StoreError::Io`]: nothing is removed if the ledger cannot be written.
+pub fn retain(
+    host: &Host,
+    lock: &RunLock,
+    retention: Retention<'_>,
+) -> Result<(RetentionPlan, u64), StoreError> {
+    let clock_accepted = retention.accept_clock;
+    let plan = lock.tenant().plan_retention(retention)?;
+    let expired = |from_ms| audit::older_than(lock.tenant(), from_ms);
+    let events = plan.events_from_ms.map_or(Ok(0), expired)?;
+    if clock_accepted || !plan.removals.is_empty() || events > 0 {
+        let mut removed = count(&plan.removals);
+        if events > 0 {
+            removed.insert("event".to_owned(), events.into());
+        }
+        record(host, lock.tenant(), &Event::Retention { removed, clock_accepted })?;
+    }
+    let nothing = Event::Retention { removed: Map::new(), clock_accepted };
+    let plan = lock.retain(retention, &entry(host, &nothing))?;
+    let events = plan.events_from_ms.map_or(Ok(0), |from_ms| audit::retain(lock, from_ms))?;
+    Ok((plan, events))
+}
+
+/// How many of each kind are removed.
+pub fn count(removals: &[Removal]) -> Map<String, Value> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for removal in removals {
+        let kind = serde_json::to_value(removal.kind).expect("a kind is a word");
+        *counts.entry(kind.as_str().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    counts.into_iter().map(|(kind, count)| (kind, Value::from(count))).collect()
+}
+
+/// Returns the entry for an event that happens now.
+pub fn entry(host: &Host, event: &Event<'_>) -> Deed {
+    let now = host.now();
+    let facts = serde_json::to_value(event).expect("an event is plain data");
+    let Value::Object(mut facts) = facts else { unreachable!("an event is an object") };
+    let event = facts.remove("event").and_then(|it| it.as_str().map(str::to_owned));
+    facts.insert("program".to_owned(), Value::from(env!("CARGO_PKG_VERSION")));
+    Deed {
+        at: now.to_rfc3339(),
+        at_ms: now.0,
+        who: host.user.clone(),
+        event: event.expect("an event has a name"),
+        facts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_a_name_and_facts() {
+        let query = Some("hmac-sha256-128:00".to_owned());
+        let entry = entry(
+            &crate::testing::host(),
+            &Event::Query { generation: "01JN7Z1M80000000000000000A", query },
+        );
+        assert_eq!(entry.event, "query");
+        let names: Vec<&str> = entry.facts.keys().map(String::as_str).collect();
+        assert_eq!(names, ["generation", "program", "query"]);
+    }
+}

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+pub mod audit;
+mod cancellation;
+mod declared;
+pub mod deliver;
+mod engine;
+mod failure;
+mod host;
+pub mod ledger;
+mod moment;
+pub mod privacy;
+mod progress;
+pub mod run;
+pub mod settings;
+pub mod suggestion;
+#[cfg(test)]
+mod testing;
+pub mod text;
+
+pub use cancellation::Cancellation;
+pub use engine::Engine;
+pub use failure::{Ending, Failure, FailureKind, StopReason};
+pub use host::{Host, RandomSource};
+pub use moment::Moment;
+pub use progress::{Progress, ProgressEvent};

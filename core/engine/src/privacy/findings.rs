@@ -1,0 +1,137 @@
+//! The findings of rules, when somebody is erased or asks what is stored about them.
+
+use std::time::Duration;
+
+use core_model::column::Family;
+use core_privacy::canonical::canonical;
+use core_privacy::mentions::{Position, each_mention};
+use core_privacy::suppression::{MentionCache, Suppressions};
+use core_rules::book::{Book, BookError, FILE};
+use core_rules::finding::Finding;
+use core_store::{DeliveryLock, RunLock, StoreError, TenantStore};
+use serde_json::{Value, json};
+
+use super::subject::Subject;
+use crate::failure::{Failure, FailureKind};
+use crate::host::Host;
+use crate::moment::Moment;
+
+/// How long a command that changes findings may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(50);
+/// The families of the identifiers in keys of entities.
+const KEY_FAMILIES: [Family; 2] = [Family::UserUid, Family::DeviceUid];
+
+/// Takes the findings about erased people out, with their texts and what was to be sent of them. Returns how
+/// many there were.
+///
+/// # Errors
+/// [`FailureKind::DataRefused`] if the findings cannot be read.
+pub(super) fn cleanse(
+    host: &Host,
+    lock: &RunLock,
+    suppressions: &Suppressions,
+) -> Result<u64, Failure> {
+    let tenant = lock.tenant();
+    if tenant.state(FILE)?.is_none() {
+        return Ok(0);
+    }
+    // Else a command that has read them could write them back.
+    let _lock = lock_findings(host, tenant)?;
+    let Some(mut book) = Book::read_uncleansed(tenant).map_err(failure)? else { return Ok(0) };
+    let cache = std::cell::RefCell::new(MentionCache::default());
+    let is_named = |finding: &Finding| {
+        let mut is_named = false;
+        each_text(finding, &mut |text| {
+            is_named = is_named
+                || suppressions.are_named_in(Position::Text, text, &mut cache.borrow_mut())
+                || uid(text).is_some_and(|uid| {
+                    KEY_FAMILIES.iter().any(|family| suppressions.has(*family, uid))
+                });
+        });
+        is_named
+    };
+    let gone = book.erase(&is_named, tenant.erasures()?);
+    lock.set_state(FILE, &book.to_bytes())?;
+    Ok(gone as u64)
+}
+
+/// Returns whether the findings have not been through every erasure in force.
+pub(super) fn is_uncleansed(tenant: &TenantStore) -> bool {
+    matches!(Book::read(tenant), Err(BookError::NotCleansed))
+}
+
+/// The findings about a subject, for an answer to a request for access.
+pub(super) fn of_subject(tenant: &TenantStore, subject: &Subject) -> Result<Vec<Value>, Failure> {
+    let Some(book) = Book::read(tenant).map_err(failure)? else { return Ok(Vec::new()) };
+    let is_theirs = |finding: &&Finding| {
+        let mut is_theirs = false;
+        each_text(finding, &mut |text| {
+            is_theirs |= subject.keys.contains(text);
+            each_mention(Position::Text, text, &mut |family, mention| {
+                let form = canonical(family, mention);
+                is_theirs |= form.is_some_and(|form| subject.identifiers.contains(&form));
+            });
+        });
+        is_theirs
+    };
+    let found = book.findings().values().filter(is_theirs);
+    let object = |finding: &Finding| {
+        let values: Value = serde_json::from_str(&finding.values).unwrap_or(Value::Null);
+        json!({
+            "rule": finding.rule,
+            "state": finding.state(),
+            "text": finding.text,
+            "entity": finding.entity,
+            "row": values,
+            "firstSeen": Moment(finding.first_seen).to_rfc3339(),
+        })
+    };
+    Ok(found.map(object).collect())
+}
+
+/// Hands out every text of a finding.
+fn each_text(finding: &Finding, take: &mut dyn FnMut(&str)) {
+    take(&finding.text);
+    finding.entity.iter().for_each(|entity| take(entity));
+    finding.group.iter().for_each(|group| take(group));
+    finding.acknowledged.iter().filter_map(|ack| ack.note.as_ref()).for_each(|note| take(note));
+    let values: Value = serde_json::from_str(&finding.values).unwrap_or(Value::Null);
+    each_value(&values, take);
+}
+
+fn each_value(value: &Value, take: &mut dyn FnMut(&str)) {
+    match value {
+        Value::String(text) => take(text),
+        Value::Array(items) => items.iter().for_each(|item| each_value(item, take)),
+        Value::Object(members) => members.values().for_each(|member| each_value(member, take)),
+        _ => {}
+    }
+}
+
+/// The uid in the key of an entity.
+fn uid(text: &str) -> Option<&str> {
+    let (type_name, uid) = text.split_once(':')?;
+    (super::identifiers::entity(type_name).is_some() && !uid.is_empty()).then_some(uid)
+}
+
+fn failure(error: BookError) -> Failure {
+    match error {
+        BookError::Store(error) => error.into(),
+        error => Failure::new(FailureKind::DataRefused, error),
+    }
+}
+
+/// Waits for commands that change findings.
+fn lock_findings(host: &Host, tenant: &TenantStore) -> Result<DeliveryLock, Failure> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match tenant.lock_delivery(FILE, &host.lock_owner()) {
+            Err(StoreError::Delivering { .. }) if waited < PATIENCE => {
+                std::thread::sleep(LOOK);
+                waited += LOOK;
+            }
+            locked => return Ok(locked?),
+        }
+    }
+}

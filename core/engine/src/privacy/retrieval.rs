@@ -1,0 +1,428 @@
+//! Everything that is known of one person or device, for an answer to a request for access. Others who
+//! turn up beside are not named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::json::writer::{LineDelimited, WriterBuilder};
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_select::filter::filter_record_batch;
+use core_ingest::values::{FROM_KEY, TO_KEY};
+use core_model::column::Family;
+use core_privacy::canonical::canonical;
+use core_privacy::mentions::{Position, each_mention};
+use core_store::{Generation, LedgerEntry, Table, TableKind, TenantStore};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::cleansing::EVENT_TEXTS;
+use super::identifiers::{Identifying, each_text, identifying};
+use super::search::Search;
+use super::subject::{Kind, Subject};
+use crate::audit;
+use crate::engine::Engine;
+use crate::failure::Failure;
+
+/// What stands in the place of somebody else.
+const REDACTED: &str = "[somebody else]";
+
+/// What the key of a user begins with.
+const USER_KEY: &str = "nexthink_user:";
+
+/// The answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retrieval {
+    /// The tenant.
+    pub tenant: String,
+    /// Its region.
+    pub region: String,
+    /// When it was made, RFC 3339.
+    pub at: String,
+    /// `user` or `device`.
+    pub kind: &'static str,
+    /// The published generation that objects are shown of.
+    pub generation: Option<String>,
+    /// What the subject is known by.
+    pub identifiers: BTreeSet<String>,
+    /// By type.
+    pub entities: BTreeMap<String, Vec<Value>>,
+    /// The relationships of the subject, by type.
+    pub relationships: BTreeMap<String, Vec<Value>>,
+    /// The events of the audit trail that name the subject.
+    pub audit_events: Vec<Value>,
+    /// What rules have found about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Value>,
+    /// Generations that cannot be read, so that it is not known whether they have it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable_generations: Vec<String>,
+    /// Every kept generation that has it.
+    pub history: Vec<Held>,
+    /// Who got it.
+    pub deliveries: Vec<Value>,
+    /// How long everything is kept.
+    pub retention: Value,
+}
+
+/// A generation that has the subject.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// The generation.
+    pub generation: String,
+    /// The run that has published it, as far as the ledger goes back.
+    pub run: Option<String>,
+    /// When it was made, RFC 3339.
+    pub created_at: String,
+    /// The day on which it goes, unless an earlier one does.
+    pub kept_until: String,
+    /// The privacy profile it was made under.
+    pub profile: String,
+    /// How many objects of the subject it holds.
+    pub objects: u64,
+}
+
+/// Puts everything together.
+pub fn retrieve(
+    engine: Engine<'_>,
+    tenant: &TenantStore,
+    kind: Kind,
+    subject: &Subject,
+    at: String,
+) -> Result<Retrieval, Failure> {
+    let mut retrieval = Retrieval {
+        tenant: engine.settings.tenant.as_str().to_owned(),
+        region: engine.settings.region.as_str().to_owned(),
+        at,
+        kind: kind.name(),
+        generation: None,
+        identifiers: subject.texts.clone(),
+        entities: BTreeMap::new(),
+        relationships: BTreeMap::new(),
+        audit_events: Vec::new(),
+        findings: Vec::new(),
+        unreadable_generations: subject.damaged.iter().map(|it| it.id.to_string()).collect(),
+        history: Vec::new(),
+        deliveries: Vec::new(),
+        retention: retention(engine),
+    };
+    if let Some(generation) = tenant.current()? {
+        retrieval.generation = Some(generation.id().to_string());
+        retrieval.take_objects(&generation, kind, subject)?;
+    }
+    retrieval.take_events(tenant, subject)?;
+    retrieval.findings = super::findings::of_subject(tenant, subject)?;
+    for finding in &mut retrieval.findings {
+        redact(finding, subject, "");
+    }
+    retrieval.take_history(engine, tenant, subject)?;
+    Ok(retrieval)
+}
+
+impl Retrieval {
+    /// How many rows of the published generation there are.
+    pub fn rows(&self) -> usize {
+        self.entities.values().chain(self.relationships.values()).map(Vec::len).sum()
+    }
+
+    fn take_objects(
+        &mut self,
+        generation: &Generation,
+        kind: Kind,
+        subject: &Subject,
+    ) -> Result<(), Failure> {
+        let mut keys = subject.keys.clone();
+        let tables = &generation.manifest().tables;
+        for table in tables.iter().filter(|it| it.kind == TableKind::Entity) {
+            let rows = rows_of(generation, table, |batch| {
+                let identifying = Identifying::of(&table.name, batch);
+                let is_its = |row: usize| {
+                    let mut is_its = false;
+                    identifying.each(batch, row, |family, text| {
+                        let form = canonical(family, text);
+                        is_its |= form.is_some_and(|it| subject.identifiers.contains(&it));
+                    });
+                    is_its
+                };
+                (0..batch.num_rows()).map(is_its).collect()
+            })?;
+            keys.extend(rows.iter().filter_map(|row| row["_key"].as_str().map(str::to_owned)));
+            if !rows.is_empty() {
+                self.entities.insert(table.name.clone(), rows);
+            }
+        }
+        for (name, rows) in &mut self.entities {
+            let others = if name == kind.type_name() { Vec::new() } else { identifying(name) };
+            for row in rows {
+                // An alert on a shared device may name another user in its text.
+                redact(row, subject, "");
+                redact_whole(row, &others, |text| is_its(text, subject));
+            }
+        }
+        for table in tables.iter().filter(|it| it.kind == TableKind::Relationship) {
+            let rows = rows_of(generation, table, |batch| {
+                let mut is_its = vec![false; batch.num_rows()];
+                for column in [FROM_KEY, TO_KEY].iter().filter_map(|it| batch.column_by_name(it)) {
+                    for (row, is_its) in is_its.iter_mut().enumerate() {
+                        each_text(column.as_ref(), row, &mut |key| *is_its |= keys.contains(key));
+                    }
+                }
+                is_its
+            })?;
+            if !rows.is_empty() {
+                let rows = self.relationships.entry(table.name.clone()).or_insert(rows);
+                let is_user = |key: &str| key.starts_with(USER_KEY);
+                for row in rows {
+                    redact_whole(row, &[FROM_KEY, TO_KEY], |it| !is_user(it) || keys.contains(it));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_events(&mut self, tenant: &TenantStore, subject: &Subject) -> Result<(), Failure> {
+        let search = Search::new(subject)?;
+        for batch in tenant.events(audit::LOG)?.batches_from("") {
+            let batch = batch?;
+            let mut is_its = vec![false; batch.num_rows()];
+            for (name, position) in EVENT_TEXTS {
+                if let Some(column) = batch.column_by_name(name) {
+                    search.mark_rows(column.as_ref(), position, &mut is_its);
+                }
+            }
+            for mut row in json_rows(&chosen(&batch, is_its))? {
+                let account = row["account"].as_str().unwrap_or("").to_owned();
+                redact(&mut row, subject, &account);
+                self.audit_events.push(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_history(
+        &mut self,
+        engine: Engine<'_>,
+        tenant: &TenantStore,
+        subject: &Subject,
+    ) -> Result<(), Failure> {
+        let entries = tenant.ledger().entries()?;
+        let fact = |entry: &LedgerEntry, name| {
+            entry.deed.facts.get(name).and_then(Value::as_str).map(str::to_owned)
+        };
+        let ended = entries.iter().filter(|it| it.deed.event == "run_ended");
+        let runs: BTreeMap<_, _> =
+            ended.filter_map(|it| Some((fact(it, "generation")?, fact(it, "run")?))).collect();
+        for (id, objects) in subject.rows.iter().filter(|(_, objects)| **objects > 0) {
+            let generation = tenant.generation(&id.parse()?)?;
+            let manifest = generation.manifest();
+            let profile = manifest.privacy.as_ref().map_or("full", |it| it.profile.as_str());
+            self.history.push(Held {
+                generation: id.clone(),
+                run: runs.get(id).cloned(),
+                created_at: manifest.created_at.clone(),
+                kept_until: days_after(
+                    &manifest.created_at,
+                    engine.settings.retention.generations.keep_days,
+                ),
+                profile: profile.to_owned(),
+                objects: *objects,
+            });
+        }
+        let has_it = |entry: &LedgerEntry| {
+            let rows = fact(entry, "generation").and_then(|it| subject.rows.get(&it).copied());
+            rows.is_some_and(|rows| rows > 0)
+        };
+        let recipients = ["delivery_started", "delivery_ended", "export"];
+        let deliveries = entries
+            .iter()
+            .filter(|it| recipients.contains(&it.deed.event.as_str()) && has_it(it))
+            .map(|it| json!({ "event": it.deed.event, "at": it.deed.at, "facts": it.deed.facts }));
+        self.deliveries = deliveries.collect();
+        Ok(())
+    }
+}
+
+/// The rows of a table that are chosen, as JSON objects.
+fn rows_of(
+    generation: &Generation,
+    table: &Table,
+    choose: impl Fn(&RecordBatch) -> Vec<bool>,
+) -> Result<Vec<Value>, Failure> {
+    let mut rows = Vec::new();
+    for batch in generation.batches(table.kind, &table.name)? {
+        let batch = batch?;
+        rows.extend(json_rows(&chosen(&batch, choose(&batch)))?);
+    }
+    Ok(rows)
+}
+
+/// The rows of a batch that are marked.
+fn chosen(batch: &RecordBatch, marks: Vec<bool>) -> RecordBatch {
+    let chosen = filter_record_batch(batch, &BooleanArray::from(marks));
+    chosen.expect("there is one decision for each row")
+}
+
+/// The rows of a batch as JSON objects.
+fn json_rows(batch: &RecordBatch) -> anyhow::Result<Vec<Value>> {
+    if batch.num_rows() == 0 {
+        return Ok(Vec::new());
+    }
+    let builder = WriterBuilder::new().with_explicit_nulls(true);
+    let mut writer = builder.build::<_, LineDelimited>(Vec::new());
+    writer.write(batch)?;
+    writer.finish()?;
+    let text = writer.into_inner();
+    let lines = text.split(|it| *it == b'\n').filter(|it| !it.is_empty());
+    Ok(lines.map(serde_json::from_slice).collect::<Result<_, _>>()?)
+}
+
+/// Takes the addresses and accounts of others out of every text of a row; `account` is whoever did what
+/// an event tells.
+fn redact(value: &mut Value, subject: &Subject, account: &str) {
+    match value {
+        Value::String(text) => *text = redacted(text, subject, account),
+        Value::Array(items) => items.iter_mut().for_each(|it| redact(it, subject, account)),
+        Value::Object(members) => {
+            members.values_mut().for_each(|it| redact(it, subject, account));
+        }
+        _ => {}
+    }
+}
+
+/// Takes whole texts out of a row, unless they may stay.
+fn redact_whole(row: &mut Value, names: &[&str], may_stay: impl Fn(&str) -> bool) {
+    for name in names {
+        if row[*name].as_str().is_some_and(|it| !may_stay(it)) {
+            row[*name] = Value::from(REDACTED);
+        }
+    }
+}
+
+fn redacted(text: &str, subject: &Subject, account: &str) -> String {
+    let is_others = !account.is_empty() && !is_its(account, subject);
+    let mut others = BTreeSet::new();
+    if is_others {
+        others.insert(account.to_owned());
+    }
+    each_other(text, subject, &mut |other| _ = others.insert(other.to_owned()));
+    let mut places: Vec<(usize, usize)> = Vec::new();
+    for other in &others {
+        let found = places_of(text, other);
+        // Somebody is named in an encoded form, so there is no place to cut.
+        if found.is_empty() && other != account && !text.contains(other.as_str()) {
+            return REDACTED.to_owned();
+        }
+        places.extend(found);
+    }
+    // The longest of those that begin at the same place comes first.
+    places.sort_unstable_by_key(|(start, end)| (*start, usize::MAX - end));
+    let (mut redacted, mut shown) = (String::new(), 0);
+    for (start, end) in places.into_iter().filter(|(start, end)| start < end) {
+        if start >= shown {
+            redacted.push_str(&text[shown..start]);
+            redacted.push_str(REDACTED);
+            shown = end;
+        }
+    }
+    redacted + &text[shown..]
+}
+
+/// Hands out the addresses and accounts in a text that are somebody else's.
+fn each_other(text: &str, subject: &Subject, take: &mut dyn FnMut(&str)) {
+    let is_of_name = |it: char| it.is_alphanumeric() || "._-+'’@\\".contains(it);
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    each_mention(Position::Text, text, &mut |family, mention| {
+        let is_full_form = match family {
+            Family::Address => mention.matches('@').count() == 1,
+            // A backslash before it makes it a part of a path.
+            Family::Login => mention.contains('\\') && !text.contains(&format!("\\{mention}")),
+            _ => false,
+        };
+        if !is_full_form || !mention.chars().all(is_of_name) {
+            return;
+        }
+        let mut is_subject = false;
+        each_mention(Position::Text, mention, &mut |family, it| {
+            let form = canonical(family, it);
+            is_subject |=
+                form.is_some_and(|it| subject.identifiers.contains(&it)) || is_its(it, subject);
+        });
+        let mentions = if is_subject { &mut own } else { &mut others };
+        mentions.push(mention.to_owned());
+    });
+    // In `log_zoe@acme.example.txt` the extension tells that Zoe is meant, which is lost where it is cut off.
+    let is_piece_of_own = |mention: &String| {
+        let has_subject = || {
+            let mention = mention.to_lowercase();
+            subject.texts.iter().any(|known| mention.contains(&known.to_lowercase()))
+        };
+        own.iter().any(|whole| whole.starts_with(mention.as_str())) && has_subject()
+    };
+    others.iter().filter(|mention| !is_piece_of_own(mention)).for_each(|mention| take(mention));
+}
+
+/// Where a name stands in a text and is not a piece of a longer one.
+fn places_of(text: &str, name: &str) -> Vec<(usize, usize)> {
+    let is_of_name = |it: char| it.is_alphanumeric() || matches!(it, '_' | '-' | '\'' | '’');
+    let places = text.match_indices(name).map(|(start, _)| (start, start + name.len()));
+    let is_whole = |(start, end): &(usize, usize)| {
+        !text[..*start].ends_with(|it| is_of_name(it) || it == '.')
+            && !text[*end..].starts_with(is_of_name)
+    };
+    places.filter(is_whole).collect()
+}
+
+fn is_its(word: &str, subject: &Subject) -> bool {
+    subject.texts.iter().any(|it| it.to_lowercase() == word.to_lowercase())
+}
+
+/// The day that is so many days after a time; empty if that is none.
+fn days_after(time: &str, days: u64) -> String {
+    let day = time.parse::<jiff::Timestamp>().ok().and_then(|it| {
+        let hours = i64::try_from(days).ok()?.checked_mul(24)?;
+        it.checked_add(jiff::SignedDuration::from_hours(hours)).ok()
+    });
+    day.map_or_else(String::new, |it| it.strftime("%Y-%m-%d").to_string())
+}
+
+fn retention(engine: Engine<'_>) -> Value {
+    let windows = &engine.settings.retention;
+    let mut retention = Map::new();
+    retention.insert("generationsDays".to_owned(), json!(windows.generations.keep_days));
+    retention.insert("ledgerDays".to_owned(), json!(windows.ledger_days));
+    if engine.settings.audit.is_some() {
+        retention.insert("auditDays".to_owned(), json!(windows.events_days));
+    }
+    Value::Object(retention)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_are_taken_out_word_by_word() {
+        let texts = BTreeSet::from(["mara@acme.example".to_owned()]);
+        let mara = Subject { texts, ..Subject::default() };
+        let table = [
+            ("mara@acme.example at level 3", "eve", "mara@acme.example at level 3"),
+            ("eve, by eve@acme.example.", "eve", "[somebody else], by [somebody else]."),
+            ("by ACME\\Jane Doe (eve)", "ACME\\Jane Doe", "by [somebody else] (eve)"),
+            ("Mara@acme.example|x", "Mara@acme.example", "Mara@acme.example|x"),
+            ("o'mara@acme.example, mara@acme.example", "", "[somebody else], mara@acme.example"),
+            ("log_mara@acme.example.txt", "", "log_mara@acme.example.txt"),
+            ("u=eve%40acme.example", "", "[somebody else]"),
+            ("C:\\Users\\mara\\x, ACME\\eve", "", "C:\\Users\\mara\\x, [somebody else]"),
+            ("", "", ""),
+        ];
+        for (text, account, expected) in table {
+            assert_eq!(redacted(text, &mara, account), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_for_days_is_kept_until_a_day() {
+        assert_eq!(days_after("2026-11-22T10:00:00Z", 90), "2027-02-20");
+        assert_eq!(days_after("2026-11-22T10:00:00Z", u64::MAX), "");
+    }
+}

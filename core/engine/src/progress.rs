@@ -1,0 +1,80 @@
+//! The stream of events that tells a caller what a run or a delivery is doing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use core_nexthink::ExportEvent;
+
+use crate::run::report::StepReport;
+
+/// Something that has changed while the engine works.
+#[derive(Debug)]
+pub enum ProgressEvent<'a> {
+    /// An export has gone on.
+    Export {
+        /// The step.
+        step: &'static str,
+        /// What has changed.
+        event: &'a ExportEvent,
+    },
+    /// The rows of a step are being applied.
+    Applying {
+        /// The step.
+        step: &'static str,
+    },
+    /// A step has ended.
+    Applied(&'a StepReport),
+    /// The generation is being written.
+    Publishing,
+    /// Something else has changed for a step or a destination.
+    Note {
+        /// The step or destination.
+        subject: &'static str,
+        /// What has changed, in words.
+        message: &'a str,
+    },
+}
+
+/// Receives the events of one run or delivery. It is called from several threads and must not block.
+#[derive(Clone)]
+pub struct Progress(Arc<dyn Fn(ProgressEvent<'_>) + Send + Sync>);
+
+impl Progress {
+    /// Gives every event to `receive`.
+    pub fn new(receive: impl Fn(ProgressEvent<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(receive))
+    }
+
+    /// Drops every event.
+    pub fn none() -> Self {
+        Self::new(|_| ())
+    }
+
+    pub(crate) fn export(&self, step: &'static str, event: &ExportEvent) {
+        (self.0)(ProgressEvent::Export { step, event });
+    }
+
+    pub(crate) fn applying(&self, step: &'static str) {
+        (self.0)(ProgressEvent::Applying { step });
+    }
+
+    pub(crate) fn applied(&self, report: Option<&StepReport>) {
+        if let Some(report) = report {
+            (self.0)(ProgressEvent::Applied(report));
+        }
+    }
+
+    pub(crate) fn publishing(&self) {
+        (self.0)(ProgressEvent::Publishing);
+    }
+
+    pub(crate) fn tell(&self, subject: &'static str, message: &str) {
+        (self.0)(ProgressEvent::Note { subject, message });
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Progress")
+    }
+}

@@ -1,0 +1,413 @@
+//! One run, from the lock to the published generation.
+//!
+//! All exports start at once, because waiting is what takes minutes. Each is applied as soon as it
+//! is here and all that its step depends on has been applied.
+
+mod apply;
+mod audit_table;
+mod background_tables;
+mod connect;
+mod cost;
+mod encrypted_downloads;
+mod events;
+mod exports;
+pub mod narrowing;
+mod parts;
+mod planning;
+mod publish;
+pub mod quota;
+mod read;
+mod remarks;
+pub mod report;
+mod resumable_exports;
+mod retain;
+pub mod space;
+mod state;
+mod store;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use core_model::plan::{Plan, PlannedStep};
+use core_model::step::{Source, Step};
+use core_nexthink::{Client, ClockOffset, Secret};
+use core_privacy::protection::Protection;
+use core_store::{Generation, GenerationId, PrivacyMark, RunLock, TenantStore};
+use tokio::task::JoinSet;
+
+pub use self::apply::is_local;
+use self::apply::{Applier, Base};
+pub use self::audit_table::{FetchedTable, fetch_table, for_each_chunk};
+use self::background_tables::BackgroundTableWriter;
+pub use self::connect::client;
+use self::connect::clock_offset;
+pub use self::cost::{Cost, cost};
+pub use self::encrypted_downloads::Files;
+use self::events::Events;
+use self::exports::{Fetched, Fetcher};
+pub use self::planning::plan;
+use self::publish::PublishContext;
+pub use self::publish::{personal_columns, personal_ends};
+use self::quota::{Quota, QuotaClock};
+use self::read::Reading;
+use self::report::{RunReport, StepReport};
+use self::resumable_exports::ResumableExports;
+use self::space::Space;
+pub use self::state::{RunState, StepState};
+use self::store::{OpenedStore, open_store};
+pub use self::store::{check_region, lock_tenant};
+use crate::cancellation::Cancellation;
+use crate::engine::Engine;
+use crate::failure::{Ending, Failure, FailureKind, joined};
+use crate::host::Host;
+use crate::ledger::{self, Event};
+use crate::moment::Moment;
+use crate::privacy::{self, RunPrivacy};
+use crate::progress::Progress;
+use crate::suggestion;
+
+/// What one run is asked to do beyond its configuration.
+#[derive(Debug, Default, Clone)]
+pub struct RunOptions {
+    /// The steps to run; all if empty.
+    pub steps: Vec<String>,
+    /// Types that may shrink by more than a run may without being told.
+    pub accept_shrink: Vec<String>,
+}
+
+/// What a run has done.
+pub struct Finished {
+    /// What it has published; nothing if no export gave any rows.
+    pub generation: Option<GenerationId>,
+    /// What it has done, in detail.
+    pub report: RunReport,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+impl Finished {
+    /// Notes why erasures are not finished, and has the exit code say so: stored data of erased people is
+    /// graver than an incomplete read.
+    fn note_unfinished(&mut self, erasures: Vec<String>, host: &Host) {
+        if !erasures.is_empty() && matches!(self.ending, Ending::Complete | Ending::Partial) {
+            self.ending = Ending::Failed(FailureKind::DataRefused);
+            self.report.exit_code = (host.exit_code)(self.ending);
+        }
+        self.report.unfinished_erasures = erasures;
+    }
+}
+
+/// Refuses names that no type has.
+fn check_types(names: &[String]) -> Result<(), Failure> {
+    let steps = Step::generation_steps();
+    let entities = steps.iter().flat_map(|it| it.entities).map(|it| it.type_name);
+    let relationships = steps.iter().flat_map(|it| it.relationships).map(|it| it.type_name);
+    let types: Vec<&str> = entities.chain(relationships).collect();
+    match names.iter().find(|name| !types.contains(&name.as_str())) {
+        Some(name) => Err(Failure::configuration(suggestion::unknown("type", name, &types))),
+        None => Ok(()),
+    }
+}
+
+/// Runs all steps of the plan and publishes what they made. The ledger has its beginning and its end.
+pub async fn run(
+    engine: Engine<'_>,
+    secret: Secret,
+    options: &RunOptions,
+    progress: &Progress,
+    cancellation: &Cancellation,
+) -> Result<Finished, Failure> {
+    let plan = checked_plan(engine, options)?;
+    let started = engine.host.now();
+    if !plan.steps().iter().any(|it| it.runs() && it.step.query().is_some()) {
+        return events::run_alone(engine, started, options, cancellation).await;
+    }
+    let client = client(engine, secret, |_| {})?;
+    let before = Before::open(engine, &plan)?;
+    let tenant = before.lock.tenant().clone();
+    ledger::record(engine.host, &tenant, &Event::RunStarted { steps: &options.steps })?;
+    let unfinished = before.unfinished_erasures.clone();
+    let opened = Opened { plan, client, before, started };
+    let mut ended = Box::pin(run_steps(engine, opened, options, progress, cancellation)).await;
+    if let Ok(finished) = &mut ended {
+        finished.note_unfinished(unfinished, engine.host);
+    }
+    let exports = |finished: &Finished| finished.report.steps.iter().map(|step| step.exports).sum();
+    let exports = ended.as_ref().map_or(0, exports);
+    record_end(engine.host, &tenant, &mut ended, exports, cancellation);
+    ended
+}
+
+/// Records the end of a run in the ledger, with the exports that it has started.
+fn record_end(
+    host: &Host,
+    tenant: &TenantStore,
+    ended: &mut Result<Finished, Failure>,
+    exports: u32,
+    cancellation: &Cancellation,
+) {
+    let event = match &*ended {
+        Ok(finished) => Event::RunEnded {
+            run: Some(&finished.report.run_id),
+            generation: finished.generation.as_ref().map(ToString::to_string),
+            exports,
+            exit_code: (host.exit_code)(finished.ending),
+        },
+        Err(failure) => Event::RunEnded {
+            run: None,
+            generation: None,
+            exports: 0,
+            exit_code: (host.exit_code)(cancellation.ending_after(failure)),
+        },
+    };
+    match (ledger::record(host, tenant, &event), ended) {
+        (Ok(head), Ok(finished)) => finished.report.ledger = Some(head),
+        (Ok(_), Err(_)) => {}
+        (Err(error), _) => tracing::error!(%error, "the end of the run is not in the ledger"),
+    }
+}
+
+/// What a run begins with.
+struct Opened {
+    plan: Plan,
+    client: Arc<Client>,
+    before: Before,
+    started: Moment,
+}
+
+/// The plan of a run, if there is anything to fetch and all types that were named exist.
+pub fn checked_plan(engine: Engine<'_>, options: &RunOptions) -> Result<Plan, Failure> {
+    let plan = plan(engine, &options.steps)?;
+    check_types(&options.accept_shrink)?;
+    if !plan.steps().iter().any(PlannedStep::runs) {
+        let hint = "no step would fetch anything: set a query ID in `[queries]`, or configure the audit \
+                    trail in `[audit]`";
+        return Err(Failure::configuration(hint));
+    }
+    Ok(plan)
+}
+
+async fn run_steps(
+    engine: Engine<'_>,
+    opened: Opened,
+    options: &RunOptions,
+    progress: &Progress,
+    cancellation: &Cancellation,
+) -> Result<Finished, Failure> {
+    let Opened { plan, client, before, started } = opened;
+    let Before { lock, previous, protection, mark, replaces_all, .. } = before;
+    let quota = Quota::open(&lock, engine.settings.daily_exports, engine.host)?;
+    if lock.tenant().download_notes()?.is_empty() {
+        // Else the run may need no export at all.
+        quota.check_deferral()?;
+    }
+    let offset = cancellation.or_stop(clock_offset(&client, engine.host)).await?;
+    let clock = quota.set_clock(offset)?;
+    let is_encrypted = protection.is_some();
+    let (files, resumable) =
+        downloads(&lock, previous.as_ref(), is_encrypted, options, clock, engine.host)?;
+    let parts_before = RunState::before(previous.as_ref()).parts;
+    let estimates = exports::estimates(&plan, engine, &resumable, &parts_before);
+    quota.check_run(exports::sum(&estimates))?;
+    Space::after(previous.as_ref(), lock.tenant())?.check()?;
+    let run_id = engine.host.new_id(clock.now())?;
+    let staging = lock.stage(run_id.parse()?)?;
+    tracing::info!(run_id, tenant = engine.settings.tenant.as_str(), "run started");
+
+    let zone = engine.settings.time_zone.clone();
+    let applier = Applier::new(
+        Base { previous, replaces_all, parts: parts_before },
+        Reading { zone, files: files.clone(), protection },
+        options.accept_shrink.clone(),
+        BackgroundTableWriter::start(staging, &plan, engine.settings.tags(), cancellation),
+        cancellation.clone(),
+        engine.host.clone(),
+    );
+    let fetcher =
+        Fetcher::new(engine, client, files.clone(), resumable, quota.clone(), progress.clone());
+    let (fetching, reservation) = fetcher.start_all(&plan, engine, &estimates);
+    let mut table = audit_table::Fetching::start(&plan, engine, &fetcher, reservation, offset);
+    let login_ahead_ms = offset.map(ClockOffset::ahead_ms);
+    let events = Events { engine, plan: &plan, lock: &lock, login_ahead_ms, cancellation };
+    let ended = apply_all(&plan, engine, fetching, applier, progress, cancellation).await;
+    if ended.is_err() {
+        table.shutdown().await;
+    }
+    let mut applier = ended?;
+    // They were applied as they came; people read them in run order.
+    let place = |report: &StepReport| plan.steps().iter().position(|it| it.step.id == report.id);
+    applier.reports.sort_by_key(place);
+    let mut report = RunReport::new(engine, run_id, started);
+    report.clock_offset_ms = offset.filter(|it| it.is_disagreement()).map(ClockOffset::ahead_ms);
+    report.not_before = quota.deferred_until().map(Moment::to_rfc3339);
+    if let Some(kind) = applier.gravest_failure()
+        && !applier.anything_fetched()
+    {
+        let ending = Ending::Failed(kind.into());
+        report.finish(applier.reports, ending, engine.host);
+        report.audit = events.read(table.ended(cancellation).await).await;
+        retain::retain(engine, &lock, files.downloads(), &BTreeSet::new());
+        return Ok(Finished { generation: None, report, ending });
+    }
+    if let Some(step) = applier.keeps_from_replacing() {
+        return Err(not_replaced(step));
+    }
+    let ending = if applier.all_complete() { Ending::Complete } else { Ending::Partial };
+    progress.publishing();
+    let context = PublishContext::new(engine, mark);
+    let used = std::mem::take(&mut applier.used);
+    let (generation, mut report) = publish(applier, context, report, ending, cancellation).await?;
+    // After the generation, which it cannot hurt.
+    report.audit = events.read(table.ended(cancellation).await).await;
+    retain::retain(engine, &lock, files.downloads(), &used);
+    let lacks_events = report.audit.as_ref().is_some_and(|it| !it.is_complete());
+    let ending = if ending == Ending::Complete && lacks_events { Ending::Partial } else { ending };
+    report.exit_code = (engine.host.exit_code)(ending);
+    Ok(Finished { generation: Some(generation), report, ending })
+}
+
+/// Publishes what the steps have made, on a thread that may block.
+async fn publish(
+    applier: Applier,
+    context: PublishContext,
+    mut report: RunReport,
+    ending: Ending,
+    cancellation: &Cancellation,
+) -> Result<(GenerationId, RunReport), Failure> {
+    let cancellation = cancellation.clone();
+    let publishing = tokio::task::spawn_blocking(move || {
+        publish::publish(applier, &context, &mut report, ending, &cancellation)
+            .map(|generation| (generation.id().clone(), report))
+    });
+    joined(publishing.await)?
+}
+
+/// What is there before a run.
+struct Before {
+    lock: RunLock,
+    previous: Option<Generation>,
+    protection: Option<Protection>,
+    mark: PrivacyMark,
+    /// Whether `previous` shows people otherwise, so that nothing of it may stay.
+    replaces_all: bool,
+    /// Why erasures are not finished, a sentence each.
+    unfinished_erasures: Vec<String>,
+}
+
+impl Before {
+    fn open(engine: Engine<'_>, plan: &Plan) -> Result<Before, Failure> {
+        let OpenedStore { lock, previous, unfinished_erasures } = open_store(engine)?;
+        let RunPrivacy { protection, mark } = privacy::of_run(engine, lock.tenant())?;
+        let replaces_all = previous.as_ref().is_some_and(|it| !privacy::is_like(it, &mark));
+        if let Some(previous) = previous.as_ref().filter(|_| replaces_all) {
+            privacy::check_replaces_all(previous, plan)?;
+        }
+        Ok(Before { lock, previous, protection, mark, replaces_all, unfinished_erasures })
+    }
+}
+
+/// The downloads of a run, and the exports that earlier runs have left in them; the rest is removed.
+fn downloads(
+    lock: &RunLock,
+    previous: Option<&Generation>,
+    is_encrypted: bool,
+    options: &RunOptions,
+    clock: QuotaClock,
+    host: &Host,
+) -> Result<(Files, Arc<ResumableExports>), Failure> {
+    let mut resumable = if is_encrypted {
+        ResumableExports::none()
+    } else {
+        ResumableExports::of(lock.tenant().download_notes()?, clock)
+    };
+    if options.accept_shrink.is_empty() {
+        resumable.drop_held(&RunState::before(previous).held);
+    }
+    let downloads = lock.downloads()?;
+    downloads.clear_except(|name| resumable.has(name))?;
+    Ok((Files::new(downloads, is_encrypted, host), Arc::new(resumable)))
+}
+
+/// Why a run whose privacy settings are others than before publishes nothing.
+fn not_replaced(step: &StepReport) -> Failure {
+    let reason = step.reason.as_deref().unwrap_or("it is not known why");
+    let error = anyhow::anyhow!(
+        "step {} is not complete ({}): {reason}. The privacy settings or the key have changed, so that nothing can be \
+         carried over and everything must be replaced at once: nothing is published until every step \
+         is complete",
+        step.id,
+        step.outcome
+    );
+    Failure { kind: FailureKind::DataRefused, error }
+}
+
+/// Fetches all exports and applies each as soon as it may be applied.
+async fn apply_all(
+    plan: &Plan,
+    engine: Engine<'_>,
+    mut fetching: JoinSet<Fetched>,
+    applier: Applier,
+    progress: &Progress,
+    cancellation: &Cancellation,
+) -> Result<Applier, Failure> {
+    let ended = apply_each(plan, engine, &mut fetching, applier, progress, cancellation).await;
+    if ended.is_err() {
+        // Tasks that are aborted and not awaited hold the lock of the store for a moment longer.
+        fetching.shutdown().await;
+    }
+    ended
+}
+
+async fn apply_each(
+    plan: &Plan,
+    engine: Engine<'_>,
+    fetching: &mut JoinSet<Fetched>,
+    mut applier: Applier,
+    progress: &Progress,
+    cancellation: &Cancellation,
+) -> Result<Applier, Failure> {
+    let of_generation = plan.steps().iter().filter(|it| !it.step.makes_events());
+    let mut waiting: Vec<PlannedStep> = of_generation.cloned().collect();
+    let mut arrived: Vec<Fetched> = Vec::new();
+    let mut settled: BTreeSet<&'static str> = BTreeSet::new();
+    while !waiting.is_empty() {
+        let ready = waiting.iter().position(|planned| is_ready(planned, &settled, &arrived));
+        let Some(ready) = ready else {
+            let next = cancellation.or_stop(async { Ok(fetching.join_next().await) }).await?;
+            let next = next.ok_or_else(|| anyhow::anyhow!("an export was lost"))?;
+            let next = joined(next)?;
+            if let Err(error) = &next.result
+                && error.is_credentials()
+            {
+                // A credential that is refused for one export is refused for all.
+                return Err(Failure::from(error.clone()));
+            }
+            arrived.push(next);
+            continue;
+        };
+        let planned = waiting.remove(ready);
+        let step = planned.step;
+        let export = arrived.iter().position(|it| it.step_id == step.id);
+        let export = export.map(|it| arrived.swap_remove(it));
+        let row = matches!(step.source, Source::Configuration)
+            .then(|| apply::account_row(engine.settings));
+        progress.applying(step.id);
+        let applying = tokio::task::spawn_blocking(move || {
+            applier.apply(&planned, export, row.as_deref()).map(|()| applier)
+        });
+        // Awaited even after a stop, which the thread sees by itself: it holds the lock of the store.
+        applier = joined(applying.await)?.map_err(Failure::from)?;
+        progress.applied(applier.report(step.id));
+        settled.insert(step.id);
+    }
+    Ok(applier)
+}
+
+/// Whether a step's rows are here and everything that it depends on has been applied.
+fn is_ready(planned: &PlannedStep, settled: &BTreeSet<&str>, fetched: &[Fetched]) -> bool {
+    let step = planned.step;
+    let is_here = !planned.runs()
+        || matches!(step.source, Source::Configuration)
+        || fetched.iter().any(|it| it.step_id == step.id);
+    is_here && step.depends_on.iter().all(|it| settled.contains(it.id))
+}

@@ -1,0 +1,430 @@
+//! Applying: from the files of a step to the tables of the graph, and what a step's outcome means for
+//! the types that it makes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use arrow_array::RecordBatch;
+use core_ingest::edges::Edges;
+use core_ingest::graph::Graph;
+use core_ingest::outcome::{Outcome, PartialReason, ShrinkGuard};
+use core_ingest::step::ingest_row;
+use core_model::entity::EntityType;
+use core_model::plan::{Decision, PlannedStep, SkipReason};
+use core_model::step::Step;
+use core_nexthink::ErrorKind;
+use core_store::{Generation, TableKind};
+
+use super::background_tables::BackgroundTableWriter;
+use super::exports::Fetched;
+use super::parts;
+use super::read::{Reader, Reading, Unreadable};
+use super::report::{StepOutcome, StepReport};
+use crate::cancellation::Cancellation;
+use crate::host::Host;
+use crate::settings::Settings;
+
+/// The graph while it grows, and what became of each step.
+pub(super) struct Applier {
+    pub(super) graph: Graph,
+    pub(super) previous: Option<Generation>,
+    accept_shrink: Vec<String>,
+    reading: Reading,
+    /// Whether the generation before shows people otherwise, so that nothing of it may stay.
+    replaces_all: bool,
+    /// The tables of the entities of steps that were applied.
+    pub(super) tables_writer: BackgroundTableWriter,
+    cancellation: Cancellation,
+    /// Whether each type may lose objects.
+    pub(super) may_lose: BTreeMap<&'static str, bool>,
+    pub(super) reports: Vec<StepReport>,
+    /// What kinds of failures there were.
+    failures: Vec<ErrorKind>,
+    /// How many parts each step needed when it was last not lacking any.
+    pub(super) parts: BTreeMap<String, u32>,
+    /// The downloads that are in the graph. Those of a step that lacks something stay for the next run.
+    pub(super) used: BTreeSet<String>,
+    /// The downloads of steps that would have removed too much.
+    pub(super) held: Vec<String>,
+    host: Host,
+}
+
+/// What a run builds on.
+pub(super) struct Base {
+    /// The published generation.
+    pub(super) previous: Option<Generation>,
+    /// Whether it shows people otherwise, so that nothing of it may stay.
+    pub(super) replaces_all: bool,
+    /// How many parts each step needed when it was last not lacking any.
+    pub(super) parts: BTreeMap<String, u32>,
+}
+
+impl Applier {
+    pub(super) fn new(
+        base: Base,
+        reading: Reading,
+        accept_shrink: Vec<String>,
+        tables_writer: BackgroundTableWriter,
+        cancellation: Cancellation,
+        host: Host,
+    ) -> Applier {
+        let Base { previous, replaces_all, parts } = base;
+        Applier {
+            graph: Graph::default(),
+            previous,
+            accept_shrink,
+            reading,
+            replaces_all,
+            tables_writer,
+            cancellation,
+            may_lose: BTreeMap::new(),
+            reports: Vec::new(),
+            failures: Vec::new(),
+            parts,
+            used: BTreeSet::new(),
+            held: Vec::new(),
+            host,
+        }
+    }
+
+    /// Applies one step: its export, its row, or nothing if it was skipped or failed.
+    pub(super) fn apply(
+        &mut self,
+        planned: &PlannedStep,
+        export: Option<Fetched>,
+        row: Option<&[(&'static str, String)]>,
+    ) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let step = planned.step;
+        if matches!(planned.decision, Decision::Skip(SkipReason::Off { .. }))
+            && !self.was_made(step)
+        {
+            return Ok(());
+        }
+        let mut report = StepReport::new(step);
+        let outcome = match (&planned.decision, export, row) {
+            (Decision::Skip(reason), ..) => {
+                report.reason = Some(reason.to_string());
+                self.graph.add_empty(step);
+                Outcome::Skipped
+            }
+            (Decision::Run, _, Some(row)) => self.apply_row(step, row, &mut report)?,
+            (Decision::Run, Some(fetched), None) => {
+                self.apply_fetched(step, fetched, &mut report)?
+            }
+            (Decision::Run, None, ..) => anyhow::bail!("step {} has no rows to apply", step.id),
+        };
+        let outcome = self.guard(step, outcome, &mut report)?;
+        self.settle(step, outcome)?;
+        report.describe(step, outcome, &self.graph, started.elapsed(), self.host.now());
+        tracing::info!(
+            step_id = step.id,
+            outcome = outcome.name(),
+            n_rows = report.rows.read,
+            n_entities = report.entities,
+            n_relationships = report.relationships,
+            n_dangling = report.dangling,
+            "step ended"
+        );
+        self.reports.push(report);
+        let closed = step.entities.iter().filter_map(|it| self.graph.close(it.type_name));
+        closed.for_each(|entities| self.tables_writer.write(entities));
+        Ok(())
+    }
+
+    /// Whether the generation before has a type of a step.
+    fn was_made(&self, step: &Step) -> bool {
+        let previous = self.previous.iter().flat_map(|it| &it.manifest().tables);
+        previous.into_iter().any(|table| step.type_names().any(|name| name == table.name))
+    }
+
+    /// The report of a step that was applied.
+    pub(super) fn report(&self, step_id: &str) -> Option<&StepReport> {
+        self.reports.iter().find(|it| it.id == step_id)
+    }
+
+    /// Whether any export gave rows.
+    pub(super) fn anything_fetched(&self) -> bool {
+        let mut exports = self.reports.iter().filter(|it| it.query_id.is_some());
+        exports.any(|it| matches!(it.outcome, StepOutcome::Complete | StepOutcome::Partial))
+    }
+
+    /// Whether every step that was to run is complete.
+    pub(super) fn all_complete(&self) -> bool {
+        self.reports.iter().all(|report| report.outcome.lacks_nothing())
+    }
+
+    /// The first step because of which not everything of the generation before is replaced, though
+    /// nothing of it may stay.
+    pub(super) fn keeps_from_replacing(&self) -> Option<&StepReport> {
+        if !self.replaces_all {
+            return None;
+        }
+        // A skipped step has nothing to replace: that was checked before the run.
+        self.reports.iter().find(|report| !report.outcome.lacks_nothing())
+    }
+
+    /// The kind of failure that a run in which nothing was fetched is told by: the one that needs
+    /// somebody to act comes before the one that may pass.
+    pub(super) fn gravest_failure(&self) -> Option<ErrorKind> {
+        self.failures.iter().copied().min_by_key(|kind| match kind {
+            ErrorKind::Credentials => 0,
+            ErrorKind::Configuration => 1,
+            ErrorKind::Query => 2,
+            ErrorKind::Data => 3,
+            ErrorKind::Local => 4,
+            ErrorKind::Unreachable => 5,
+            ErrorKind::Deferred => 6,
+        })
+    }
+
+    fn apply_row(
+        &mut self,
+        step: &'static Step,
+        row: &[(&'static str, String)],
+        report: &mut StepReport,
+    ) -> anyhow::Result<Outcome> {
+        let row: Vec<(&str, &str)> = row.iter().map(|(name, it)| (*name, it.as_str())).collect();
+        let tables = ingest_row(step, &self.graph, &row)?;
+        report.account(&tables.account);
+        self.graph.add(tables);
+        Ok(Outcome::Complete)
+    }
+
+    fn apply_fetched(
+        &mut self,
+        step: &'static Step,
+        fetched: Fetched,
+        report: &mut StepReport,
+    ) -> anyhow::Result<Outcome> {
+        report.query_id = Some(fetched.query_id);
+        report.fetch_ms = fetched.took.as_millis();
+        report.exports = fetched.exports;
+        let delivery = match fetched.result {
+            Ok(delivery) => delivery,
+            Err(error) => {
+                let deferred = error.kind() == ErrorKind::Deferred;
+                let message = format!("{:#}", anyhow::Error::new(error.clone()));
+                self.fail(step, error.kind(), message, report);
+                return Ok(if deferred { Outcome::Deferred } else { Outcome::Failed });
+            }
+        };
+        report.deliver(&delivery);
+        let reader = Reader { step, reading: &self.reading, cancellation: &self.cancellation };
+        match reader.read(&self.graph, &delivery) {
+            Ok(mut read) => {
+                report.read(&read);
+                self.reading.protection = read.tables.protection.take();
+                self.graph.add(read.tables);
+                if delivery.lacking.is_none() {
+                    self.parts.insert(step.id.to_owned(), delivery.parts);
+                    self.used.extend(delivery.downloads().map(str::to_owned));
+                }
+                Ok(read.outcome)
+            }
+            Err(Unreadable { download, error }) => {
+                self.cancellation.check()?;
+                let kind = if is_local(&error) { ErrorKind::Local } else { ErrorKind::Data };
+                // What was refused once is refused again, so the next run must not take it up.
+                if let Some(download) = download.filter(|_| kind == ErrorKind::Data) {
+                    self.reading.files.downloads().remove(&download)?;
+                }
+                let query = report.query_id.as_deref().unwrap_or("");
+                let message = format!("the export of query {query} was refused: {error:#}");
+                self.fail(step, kind, message, report);
+                Ok(Outcome::Failed)
+            }
+        }
+    }
+
+    fn fail(
+        &mut self,
+        step: &'static Step,
+        kind: ErrorKind,
+        message: String,
+        report: &mut StepReport,
+    ) {
+        tracing::info!(step_id = step.id, error = message, "step failed");
+        self.graph.add_empty(step);
+        report.reason = Some(message);
+        self.failures.push(kind);
+    }
+
+    /// Takes a complete step for partial if it would remove too much without being told.
+    fn guard(
+        &mut self,
+        step: &'static Step,
+        outcome: Outcome,
+        report: &mut StepReport,
+    ) -> anyhow::Result<Outcome> {
+        report.reason = report.reason.take().or_else(|| match outcome {
+            Outcome::Partial(reason) => Some(reason.to_string()),
+            _ => None,
+        });
+        if outcome != Outcome::Complete {
+            return Ok(outcome);
+        }
+        // Who was erased was taken out on purpose; a row may have been an object of each type.
+        let suppressed = report.rows.suppressed;
+        let removals = self.removals(step)?;
+        let mut refused = removals.clone();
+        refused.retain(|(type_name, before, removed)| {
+            let is_accepted = self.accept_shrink.iter().any(|it| it == type_name);
+            let removed = removed.saturating_sub(suppressed);
+            ShrinkGuard::default().rejects(*before, removed) && !is_accepted
+        });
+        if refused.is_empty() {
+            report.note_removals(&removals);
+            return Ok(outcome);
+        }
+        let shrinking = refused.iter().map(|(type_name, before, removed)| {
+            format!("{removed} of {before} `{type_name}` would be removed")
+        });
+        let flags = refused.iter().map(|(type_name, ..)| format!("--accept-shrink {type_name}"));
+        // The same rows are of use again once somebody has said that it is right.
+        let of_parts = parts::download_prefix(step.id);
+        self.held.extend(self.used.extract_if(.., |it| it == step.id || it.starts_with(&of_parts)));
+        report.reason = Some(format!(
+            "{}; if that is right, run once with {}",
+            shrinking.collect::<Vec<_>>().join(" and "),
+            flags.collect::<Vec<_>>().join(" ")
+        ));
+        Ok(Outcome::Partial(PartialReason::Shrunk))
+    }
+
+    /// How many objects of each of the step's types the generation before had, and how many of them
+    /// a complete outcome would remove. An edge that goes with an end of another step is not counted:
+    /// that step's removal of the end is.
+    fn removals(&self, step: &Step) -> anyhow::Result<Vec<(&'static str, u64, u64)>> {
+        let mut removals = Vec::new();
+        if self.replaces_all {
+            return Ok(self.losses(step));
+        }
+        for entity in step.entities {
+            let (mut before, mut removed) = (0, 0);
+            for batch in self.before(TableKind::Entity, entity.type_name)? {
+                let batch = batch?;
+                before += batch.num_rows() as u64;
+                removed += self.graph.count_missing(entity, &batch)?;
+            }
+            removals.push((entity.type_name, before, removed));
+        }
+        for relationship in step.relationships {
+            let (mut before, mut removed) = (0, 0);
+            for batch in self.before(TableKind::Relationship, relationship.type_name)? {
+                self.cancellation.check()?;
+                let batch = batch?;
+                before += batch.num_rows() as u64;
+                removed += self.graph.count_missing_edges(step, relationship, &batch)?;
+            }
+            removals.push((relationship.type_name, before, removed));
+        }
+        Ok(removals)
+    }
+
+    /// The same where all keys are others than before, so that only the numbers can be compared.
+    fn losses(&self, step: &Step) -> Vec<(&'static str, u64, u64)> {
+        let before = |kind, name: &str| {
+            let previous = self.previous.as_ref().map(Generation::manifest);
+            previous.and_then(|it| it.table(kind, name)).map_or(0, |it| it.rows)
+        };
+        let entities = step.entities.iter().map(|it| {
+            let now = self.graph.entity_table(it.type_name).map_or(0, |it| it.len() as u64);
+            (it.type_name, before(TableKind::Entity, it.type_name), now)
+        });
+        let relationships = step.relationships.iter().map(|it| {
+            let now = self.graph.edges(it.type_name).map_or(0, Edges::len);
+            (it.type_name, before(TableKind::Relationship, it.type_name), now)
+        });
+        let all = entities.chain(relationships);
+        all.map(|(name, before, now)| (name, before, before.saturating_sub(now))).collect()
+    }
+
+    /// Carries over what the step's types may not lose.
+    fn settle(&mut self, step: &'static Step, outcome: Outcome) -> anyhow::Result<()> {
+        for entity in step.entities {
+            self.keep_doubtful(entity)?;
+            self.may_lose.insert(entity.type_name, outcome.may_remove_entities());
+            if outcome.may_remove_entities() {
+                continue;
+            }
+            for batch in self.before(TableKind::Entity, entity.type_name)? {
+                self.cancellation.check()?;
+                self.graph.carry_over_entities(entity, &batch?)?;
+            }
+        }
+        for relationship in step.relationships {
+            let [from, to] = [&relationship.from, &relationship.to]
+                .map(|end| self.may_lose.get(end.entity.type_name) == Some(&true));
+            let may_lose = outcome.may_remove_edges(from, to);
+            self.may_lose.insert(relationship.type_name, may_lose);
+            if may_lose {
+                continue;
+            }
+            for batch in self.before(TableKind::Relationship, relationship.type_name)? {
+                self.cancellation.check()?;
+                self.graph.carry_over_edges(relationship, &batch?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets properties of which the export says nothing keep their values.
+    fn keep_doubtful(&mut self, entity: &'static EntityType) -> anyhow::Result<()> {
+        let table = self.graph.entity_table(entity.type_name);
+        if table.is_none_or(|it| it.is_empty() || it.unreliable_properties().next().is_none()) {
+            return Ok(());
+        }
+        let before = self.before(TableKind::Entity, entity.type_name)?;
+        let before = before.collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(self.graph.restore_unreliable(entity, &before)?)
+    }
+
+    /// The rows of a type in the generation before, none if there is no such table.
+    fn before(
+        &self,
+        kind: TableKind,
+        name: &str,
+    ) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<RecordBatch>>>> {
+        let previous = self.previous.as_ref().filter(|_| !self.replaces_all);
+        let Some(previous) = previous else { return Ok(Box::new(std::iter::empty())) };
+        if previous.manifest().table(kind, name).is_none() {
+            return Ok(Box::new(std::iter::empty()));
+        }
+        let id = previous.id().to_string();
+        let unreadable = move || {
+            format!(
+                "generation {id}, which this run builds on, cannot be read; to build on an older \
+                 one, write its ID into the file CURRENT of the tenant's folder"
+            )
+        };
+        let batches = previous.batches(kind, name).with_context(&unreadable)?;
+        Ok(Box::new(batches.map(move |batch| batch.with_context(&unreadable))))
+    }
+}
+
+/// Whether reading failed on this machine rather than for what was read: the operating system
+/// gives its own failures a number.
+pub fn is_local(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|it| it.downcast_ref::<io::Error>())
+        .any(|it| it.raw_os_error().is_some())
+}
+
+/// The one row of the account step.
+pub(super) fn account_row(settings: &Settings) -> Vec<(&'static str, String)> {
+    let (tenant, region) = (settings.tenant.as_str(), settings.region.as_str());
+    let name = settings.account.name.clone();
+    let display_name = name.clone().unwrap_or_else(|| format!("Nexthink {tenant} ({region})"));
+    vec![
+        ("account.tenant_id", tenant.to_owned()),
+        ("account.region", region.to_owned()),
+        ("account.name", name.unwrap_or_default()),
+        ("account.display_name", display_name),
+        ("account.description", settings.account.description.clone().unwrap_or_default()),
+        ("account.url", settings.web_address()),
+    ]
+}

@@ -1,0 +1,176 @@
+//! The export of the table of the audit trail: fetched beside those of the steps, read after the
+//! generation is published.
+
+use std::io::{BufReader, Read as _};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use core_ingest::decompress::{self, Caps};
+use core_model::plan::Plan;
+use core_nexthink::{Client, ClockOffset, Compression, ExportOrder, FinishedExport, NexthinkError};
+use core_store::RunLock;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use super::client;
+use super::connect::clock_offset;
+use super::encrypted_downloads::Files;
+use super::events::reads_events;
+use super::exports::Fetcher;
+use super::quota::{ExportEstimate, Quota, QuotaReservation};
+use super::resumable_exports::ResumableExports;
+use crate::cancellation::Cancellation;
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::progress::Progress;
+use crate::settings::AuditTable;
+
+/// The name of its download, and of the step that makes the events.
+pub(super) const NAME: &str = "fetch-audit";
+
+/// How much of a file is read at once, in bytes.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// What became of the export.
+pub struct FetchedTable {
+    /// The export, or why there is none.
+    pub result: Result<FinishedExport, NexthinkError>,
+    /// The downloads.
+    pub files: Files,
+    /// The name of the download.
+    pub name: &'static str,
+    /// When it was started, maybe by an earlier run. Milliseconds since 1970-01-01 UTC by this machine's
+    /// clock, as below.
+    pub started_ms: i64,
+    /// When it was here.
+    pub ended_ms: i64,
+    /// How far Nexthink's clock is ahead of ours.
+    pub clock_offset: Option<ClockOffset>,
+}
+
+impl FetchedTable {
+    /// By how much the login host is ahead of this machine. Milliseconds.
+    pub fn login_ahead_ms(&self) -> Option<i64> {
+        self.clock_offset.map(ClockOffset::ahead_ms)
+    }
+}
+
+/// The export while it is fetched. Dropped, it stops.
+pub(super) struct Fetching(JoinSet<FetchedTable>);
+
+/// What fetching the table will start.
+pub(super) fn estimate(
+    plan: &Plan,
+    engine: Engine<'_>,
+    resumable: &ResumableExports,
+) -> Option<ExportEstimate> {
+    let order = order(table(plan, engine)?);
+    Some(ExportEstimate { wholes: u32::from(!resumable.is_paid(NAME, &order)), parts: 0 })
+}
+
+/// The table, if a run of this plan reads it.
+fn table<'a>(plan: &Plan, engine: Engine<'a>) -> Option<&'a AuditTable> {
+    engine.settings.audit.as_ref().filter(|_| reads_events(plan))?.table()
+}
+
+impl Fetching {
+    /// Starts to fetch, if the audit trail is read from the table.
+    pub(super) fn start(
+        plan: &Plan,
+        engine: Engine<'_>,
+        fetcher: &Fetcher,
+        reservation: QuotaReservation,
+        clock_offset: Option<ClockOffset>,
+    ) -> Fetching {
+        let mut fetching = JoinSet::new();
+        if let Some(table) = table(plan, engine) {
+            let (fetcher, order) = (fetcher.clone(), order(table));
+            let span =
+                tracing::info_span!("export", step_id = NAME, query_id = table.query.as_str());
+            let host = engine.host.clone();
+            let fetch =
+                async move { fetch(&fetcher, &order, reservation, clock_offset, &host).await };
+            fetching.spawn(fetch.instrument(span));
+        }
+        Fetching(fetching)
+    }
+
+    /// Stops the export and waits until it has ended.
+    pub(super) async fn shutdown(&mut self) {
+        self.0.shutdown().await;
+    }
+
+    /// Waits for the export; nothing if there is none, or a stop is asked for.
+    pub(super) async fn ended(&mut self, cancellation: &Cancellation) -> Option<FetchedTable> {
+        cancellation.run_until(self.0.join_next()).await??.ok()
+    }
+}
+
+/// Fetches the table outside of a run.
+pub async fn fetch_table(
+    engine: Engine<'_>,
+    table: &AuditTable,
+    lock: &RunLock,
+) -> Result<FetchedTable, Failure> {
+    let client: Arc<Client> = client(engine, engine.settings.read_client_secret()?, |_| {})?;
+    let quota = Quota::open(lock, engine.settings.daily_exports, engine.host)?;
+    let clock_offset = clock_offset(&client, engine.host).await?;
+    let clock = quota.set_clock(clock_offset)?;
+    let resumable = ResumableExports::of(lock.tenant().download_notes()?, clock);
+    let order = order(table);
+    let estimate = u32::from(!resumable.is_paid(NAME, &order));
+    quota.check_run(ExportEstimate { wholes: estimate, parts: 0 })?;
+    let is_encrypted = engine.settings.privacy.policy.changes_anything();
+    let files = Files::new(lock.downloads()?, is_encrypted, engine.host);
+    let reservation = quota.reserve_up_to(estimate);
+    let fetcher = Fetcher::new(engine, client, files, Arc::new(resumable), quota, Progress::none());
+    Ok(fetch(&fetcher, &order, reservation, clock_offset, engine.host).await)
+}
+
+async fn fetch(
+    fetcher: &Fetcher,
+    order: &ExportOrder,
+    reservation: QuotaReservation,
+    clock_offset: Option<ClockOffset>,
+    host: &Host,
+) -> FetchedTable {
+    let local = |paid_ms| clock_offset.map_or(paid_ms, |offset| offset.local_ms(paid_ms));
+    let started = fetcher.paid_at(NAME, order).map_or_else(|| host.now().0, local);
+    let progress = fetcher.progress.clone();
+    let result =
+        fetcher.export(NAME, order, reservation, |event| progress.export(NAME, event)).await;
+    let ms = |time| i64::try_from(time).unwrap_or(i64::MAX);
+    FetchedTable {
+        result,
+        files: fetcher.files().clone(),
+        name: NAME,
+        started_ms: ms(started),
+        ended_ms: ms(host.now().0),
+        clock_offset,
+    }
+}
+
+fn order(table: &AuditTable) -> ExportOrder {
+    ExportOrder::new(table.query.clone(), Compression::Zstd)
+}
+
+/// Gives all bytes of a download to `push`, decompressed.
+pub fn for_each_chunk(
+    files: &Files,
+    name: &str,
+    length: u64,
+    cancellation: &Cancellation,
+    mut push: impl FnMut(&[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let (_, mut bytes) =
+        decompress::reader(BufReader::new(files.read(name)?), length, Caps::default())?;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        cancellation.check()?;
+        match bytes.read(&mut chunk).context("the file cannot be read to its end")? {
+            0 => return Ok(()),
+            n_read => push(&chunk[..n_read])?,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The way to Nexthink: a client as the configuration wants it, and what its first call tells.
+
+use std::sync::Arc;
+
+use core_http::Secret;
+use core_nexthink::{Client, ClockOffset, Credentials, SecretSource};
+
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::host::Host;
+
+/// Makes a client for the tenant; `adjust` may set other bounds than the settings do.
+///
+/// # Errors
+/// The settings or the secret cannot be used.
+pub fn client(
+    engine: Engine<'_>,
+    secret: Secret,
+    adjust: impl FnOnce(&mut core_nexthink::Settings),
+) -> Result<Arc<Client>, Failure> {
+    let reference = engine.settings.client_secret.clone();
+    let again: SecretSource = Arc::new(move || Ok(reference.read("the client secret")?));
+    let credentials = Credentials::new(&engine.settings.client_id, secret)?.with_source(again);
+    let mut settings = core_nexthink::Settings::new(engine.host.random()?);
+    settings.poll = engine.settings.poll.clone();
+    settings.retry = engine.settings.retry.clone();
+    settings.wait_for_new_export = settings.wait_for_new_export.min(engine.settings.retry.max_wait);
+    settings.timeouts = engine.settings.timeouts.clone();
+    settings.trust = engine.settings.trust.clone();
+    settings.proxy.clone_from(&engine.settings.proxy);
+    adjust(&mut settings);
+    Ok(Arc::new(Client::new(&engine.settings.endpoints, credentials, settings)?))
+}
+
+/// How far Nexthink's clock is ahead of this machine's, if it tells; a large difference is told the user.
+///
+/// It is the first call of a run, so that credentials that are refused, and a host that cannot be reached,
+/// cost no export.
+pub(super) async fn clock_offset(
+    client: &Client,
+    host: &Host,
+) -> Result<Option<ClockOffset>, Failure> {
+    let offset = client.check_credentials(|| host.now().0).await?.clock_offset;
+    if let Some(offset) = offset.filter(|offset| offset.is_disagreement()) {
+        tracing::warn!(
+            "{offset}, which counts for the day's exports: set the clock of this machine"
+        );
+    }
+    Ok(offset)
+}

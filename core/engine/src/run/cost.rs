@@ -1,0 +1,69 @@
+//! What a run would cost, before anything of it is spent.
+
+use std::fmt;
+
+use core_model::plan::Plan;
+use core_nexthink::ClockOffset;
+
+use super::quota::{self, ExportEstimate, Left, QuotaClock};
+use super::resumable_exports::ResumableExports;
+use super::{RunState, exports};
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::moment::Moment;
+
+/// What a run would cost, and what is left for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    estimate: ExportEstimate,
+    left: Left,
+}
+
+/// What a run of this plan would cost now, by a clock that may be corrected by Nexthink's.
+pub fn cost(plan: &Plan, engine: Engine<'_>, offset: Option<ClockOffset>) -> Result<Cost, Failure> {
+    let clock = QuotaClock::read(engine.host, offset);
+    let tenant = engine.tenant()?;
+    let parts_before = RunState::before(tenant.current()?.as_ref()).parts;
+    let resumable = ResumableExports::of(tenant.download_notes()?, clock);
+    let estimate = exports::sum(&exports::estimates(plan, engine, &resumable, &parts_before));
+    Ok(Cost { estimate, left: quota::left(&tenant, engine.settings.daily_exports, clock)? })
+}
+
+impl Cost {
+    /// Whether a run could start now.
+    pub fn is_affordable(self) -> bool {
+        let (needed, left) = (self.estimate.all(), self.left);
+        needed == 0 || (needed <= left.exports && left.deferred_until.is_none())
+    }
+
+    /// For programs.
+    pub fn to_json(self) -> serde_json::Value {
+        let Left { exports, of, deferred_until } = self.left;
+        serde_json::json!({
+            "needed": self.estimate.all(),
+            "ofParts": self.estimate.parts,
+            "left": exports,
+            "daily": of,
+            "notBefore": deferred_until.map(Moment::to_rfc3339),
+        })
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Left { exports, of, deferred_until } = self.left;
+        let needed = self.estimate.all();
+        let plural = if needed == 1 { "" } else { "s" };
+        write!(f, "costs {needed} export{plural}; {exports} of {of} a day are left")?;
+        if needed > of {
+            write!(
+                f,
+                ", which can never be enough: split into fewer parts, or run fewer steps at once"
+            )?;
+        }
+        match deferred_until {
+            Some(until) => write!(f, ", not before {}", until.to_rfc3339()),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The events of a run: they come after everything else, or alone.
+
+use std::collections::BTreeSet;
+
+use core_model::plan::Plan;
+use core_store::RunLock;
+
+use super::report::RunReport;
+use super::{
+    FetchedTable, Finished, OpenedStore, RunOptions, fetch_table, open_store, record_end, retain,
+};
+use crate::audit::{AuditReport, Collection};
+use crate::cancellation::Cancellation;
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::ledger::{self, Event};
+use crate::moment::Moment;
+
+/// The events of a run, which come after everything else.
+pub(super) struct Events<'a> {
+    pub(super) engine: Engine<'a>,
+    pub(super) plan: &'a Plan,
+    pub(super) lock: &'a RunLock,
+    /// By how much the login host is ahead of this machine. Milliseconds.
+    pub(super) login_ahead_ms: Option<i64>,
+    pub(super) cancellation: &'a Cancellation,
+}
+
+impl Events<'_> {
+    /// Reads the audit trail, if the plan says so.
+    pub(super) async fn read(&self, fetched: Option<FetchedTable>) -> Option<AuditReport> {
+        let Events { engine, lock, login_ahead_ms, cancellation, .. } = *self;
+        let audit = engine.settings.audit.as_ref().filter(|_| reads_events(self.plan))?;
+        let reading = Collection { engine, audit, lock, again: None, login_ahead_ms, cancellation };
+        Some(Box::pin(reading.read(fetched)).await)
+    }
+}
+
+/// Returns whether a run of this plan reads events.
+pub(super) fn reads_events(plan: &Plan) -> bool {
+    plan.steps().iter().any(|it| it.runs() && it.step.makes_events())
+}
+
+/// Reads the events and nothing else: `--step fetch-audit`, or a configuration without queries. It publishes
+/// no generation, so that what is published stays as it is. The ledger has the run's beginning and its end.
+pub(super) async fn run_alone(
+    engine: Engine<'_>,
+    started: Moment,
+    options: &RunOptions,
+    cancellation: &Cancellation,
+) -> Result<Finished, Failure> {
+    let OpenedStore { lock, unfinished_erasures, .. } = open_store(engine)?;
+    let tenant = lock.tenant().clone();
+    ledger::record(engine.host, &tenant, &Event::RunStarted { steps: &options.steps })?;
+    let reading = async {
+        let audit = engine.settings.audit.as_ref();
+        let audit = audit.ok_or_else(|| Failure::configuration("`[audit]` is not configured"))?;
+        let fetched = match audit.table() {
+            Some(table) => {
+                Some(cancellation.or_stop(Box::pin(fetch_table(engine, table, &lock))).await?)
+            }
+            None => None,
+        };
+        let (login_ahead_ms, exports) = match &fetched {
+            Some(fetched) => (fetched.login_ahead_ms(), u32::from(fetched.result.is_ok())),
+            None => (None, 0),
+        };
+        let reading =
+            Collection { engine, audit, lock: &lock, again: None, login_ahead_ms, cancellation };
+        let read = reading.read(fetched).await;
+        retain::retain(engine, &lock, &lock.downloads()?, &BTreeSet::new());
+        let mut report = RunReport::new(engine, engine.host.new_id(started)?, started);
+        let ending = read.ending();
+        report.audit = Some(read);
+        report.finish(Vec::new(), ending, engine.host);
+        Ok::<_, Failure>((Finished { generation: None, report, ending }, exports))
+    };
+    let ended = Box::pin(reading).await;
+    let exports = ended.as_ref().map_or(0, |(_, exports)| *exports);
+    let mut ended = ended.map(|(finished, _)| finished);
+    if let Ok(finished) = &mut ended {
+        finished.note_unfinished(unfinished_erasures, engine.host);
+    }
+    record_end(engine.host, &tenant, &mut ended, exports, cancellation);
+    ended
+}

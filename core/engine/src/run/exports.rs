@@ -1,0 +1,310 @@
+//! Fetching: the exports of a plan at once, as many as may run together, each into a file that the
+//! next run can go on with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use core_ingest::partition::Pattern;
+use core_model::plan::{Plan, PlannedStep};
+use core_model::step::Step;
+use core_nexthink::{
+    Client, Compression, Endpoint, ExportEvent, ExportOrder, FinishedExport, NexthinkError, QueryId,
+};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use super::encrypted_downloads::Files;
+use super::narrowing::Narrowing;
+use super::quota::{ExportEstimate, Quota, QuotaReservation};
+use super::resumable_exports::ResumableExports;
+use super::{audit_table, parts};
+use crate::engine::Engine;
+use crate::progress::Progress;
+use crate::settings::SavedQuery;
+
+/// How long a query may take that is run at once, only for its text.
+const EXECUTE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Fetches exports for the steps of one run.
+#[derive(Clone)]
+pub(super) struct Fetcher {
+    client: Arc<Client>,
+    files: Files,
+    resumable: Arc<ResumableExports>,
+    pub(super) quota: Quota,
+    /// One permit for each export that may run now.
+    slots: Arc<Semaphore>,
+    /// The permit to run a query at once: Nexthink takes one a second.
+    executing: Arc<Semaphore>,
+    pub(super) progress: Progress,
+}
+
+/// What became of the export of one step, its parts included.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub step_id: &'static str,
+    pub query_id: String,
+    pub result: Result<FetchedFiles, NexthinkError>,
+    /// How many exports this run has started for it.
+    pub exports: u32,
+    pub took: Duration,
+}
+
+/// The files of one step.
+#[derive(Debug, Default)]
+pub(super) struct FetchedFiles {
+    /// The files that make up the dataset: the whole, or its parts.
+    pub files: Vec<FetchedFile>,
+    /// The truncated files for which those parts were fetched: all of their rows must belong to one.
+    pub truncated: Vec<FetchedFile>,
+    /// Why the parts are not all of the dataset.
+    pub lacking: Option<String>,
+    /// How many parts were exported, those included that were split further.
+    pub parts: u32,
+    /// What the saved queries leave out, as far as Nexthink tells.
+    pub narrowing: Narrowing,
+}
+
+/// A file of results that is here.
+#[derive(Debug)]
+pub(super) struct FetchedFile {
+    /// The name of the download.
+    pub download: String,
+    /// Which values of the partition's column it was asked for.
+    pub pattern: Option<Pattern>,
+    pub export: FinishedExport,
+}
+
+impl Fetcher {
+    pub(super) fn new(
+        engine: Engine<'_>,
+        client: Arc<Client>,
+        files: Files,
+        resumable: Arc<ResumableExports>,
+        quota: Quota,
+        progress: Progress,
+    ) -> Fetcher {
+        let slots = Arc::new(Semaphore::new(engine.settings.parallel_exports));
+        let executing = Arc::new(Semaphore::new(1));
+        Fetcher { client, files, resumable, quota, slots, executing, progress }
+    }
+
+    /// Starts to fetch for all steps that run, each with what it will need of the day's exports.
+    /// Dropping the set stops it. The promise is what the table of the audit trail may start.
+    pub(super) fn start_all(
+        &self,
+        plan: &Plan,
+        engine: Engine<'_>,
+        estimates: &BTreeMap<&'static str, ExportEstimate>,
+    ) -> (JoinSet<Fetched>, QuotaReservation) {
+        let mut fetching = JoinSet::new();
+        let mut reservations = self.reservations(estimates);
+        let mut reservation_of =
+            |name| reservations.remove(name).unwrap_or_else(|| self.quota.reserve_up_to(0));
+        for PlannedStep { step, .. } in plan.steps().iter().filter(|it| it.runs()) {
+            let Some(query) = step.query() else { continue };
+            let (fetcher, step, step_id) = (self.clone(), *step, step.id);
+            let query = engine.settings.queries[query.config_field].clone();
+            let reservation = reservation_of(step_id);
+            let span = tracing::info_span!("export", step_id, query_id = query.id.as_str());
+            let fetch = async move {
+                let (started, exports) = (Instant::now(), Arc::default());
+                let result = fetcher.fetch(step, &query, reservation, &exports).await;
+                Fetched {
+                    step_id,
+                    query_id: query.id.as_str().to_owned(),
+                    result,
+                    exports: exports.load(Ordering::Relaxed),
+                    took: started.elapsed(),
+                }
+            };
+            fetching.spawn(fetch.instrument(span));
+        }
+        (fetching, reservation_of(audit_table::NAME))
+    }
+
+    /// What each step may start. The wholes come first: parts are a guess, and must not take what another
+    /// step is sure to need.
+    fn reservations(
+        &self,
+        estimates: &BTreeMap<&'static str, ExportEstimate>,
+    ) -> BTreeMap<&'static str, QuotaReservation> {
+        let wholes = estimates.iter().map(|(id, it)| (*id, self.quota.reserve_up_to(it.wholes)));
+        let mut reservations: BTreeMap<_, _> = wholes.collect();
+        for (reservation, estimate) in reservations.values_mut().zip(estimates.values()) {
+            reservation.add(self.quota.reserve_up_to(estimate.parts));
+        }
+        reservations
+    }
+
+    /// Fetches the whole, and its parts if it is truncated and may be split.
+    async fn fetch(
+        &self,
+        step: &'static Step,
+        query: &SavedQuery,
+        mut reservation: QuotaReservation,
+        exports: &Arc<AtomicU32>,
+    ) -> Result<FetchedFiles, NexthinkError> {
+        let step_id = step.id;
+        let observer = |event: &ExportEvent| {
+            count_start(exports, event);
+            self.progress.export(step_id, event);
+        };
+        let order = whole_order(query);
+        let own = reservation.take(u32::from(!self.is_paid(step_id, &order)));
+        let exporting = self.export(step_id, &order, own, observer);
+        // While the export runs, so that this takes no time of its own.
+        let (export, mut narrowing) =
+            tokio::join!(exporting, self.narrowing(step, &query.id, &order.parameters));
+        let export = export?;
+        let is_truncated = export.truncated;
+        let whole = FetchedFile { download: step_id.to_owned(), pattern: None, export };
+        let mut delivery = match query.partition.as_ref().filter(|_| is_truncated) {
+            Some(partition) => {
+                let part = partition.values.iter().take(1);
+                let part = part.map(|it| (partition.parameter.clone(), it.to_string())).collect();
+                narrowing.add(self.narrowing(step, &partition.query, &part).await);
+                parts::fetch(self, step, whole, partition, reservation, exports).await?
+            }
+            None => FetchedFiles::whole(whole),
+        };
+        delivery.narrowing = narrowing;
+        Ok(delivery)
+    }
+
+    /// What a saved query leaves out, by the text that Nexthink runs. That it cannot be found out is no
+    /// reason to do without the export: a query over much data takes longer than Nexthink allows here.
+    async fn narrowing(
+        &self,
+        step: &'static Step,
+        query: &QueryId,
+        parameters: &BTreeMap<String, String>,
+    ) -> Narrowing {
+        let executing = async {
+            let _permit = self.executing.acquire().await.expect("the semaphore is never closed");
+            self.client.execute(query, parameters).await
+        };
+        match tokio::time::timeout(EXECUTE_PATIENCE, executing).await {
+            Ok(Ok(answer)) => answer.limits.map(|it| Narrowing::new(step, it)).unwrap_or_default(),
+            Ok(Err(error)) => {
+                tracing::info!(%query, %error, "the text of the query is not known");
+                Narrowing::default()
+            }
+            Err(_) => {
+                tracing::info!(%query, "the text of the query is not known in time");
+                Narrowing::default()
+            }
+        }
+    }
+
+    /// Runs one export into its download, when there is room for one more.
+    pub(super) async fn export(
+        &self,
+        download: &str,
+        order: &ExportOrder,
+        reservation: QuotaReservation,
+        observer: impl Fn(&ExportEvent),
+    ) -> Result<FinishedExport, NexthinkError> {
+        let (record, mut journal) =
+            self.resumable.take_up(&self.files, download, order, reservation);
+        let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
+        let file = self.files.write(download);
+        let mut file = file.map_err(|error| NexthinkError::Sink { source: Arc::new(error) })?;
+        let finished = self
+            .client
+            .run_export(order, record, &mut journal, &mut file, |event| observer(&event))
+            .await;
+        if let Err(NexthinkError::Deferred { endpoint: Endpoint::StartExport, wait }) = &finished {
+            self.quota.defer(*wait);
+        }
+        finished
+    }
+
+    /// Whether an export needs no start, since an earlier run has paid for it.
+    pub(super) fn is_paid(&self, download: &str, order: &ExportOrder) -> bool {
+        self.resumable.is_paid(download, order)
+    }
+
+    /// When an export that an earlier run has paid for was started, in milliseconds since 1970-01-01
+    /// UTC by the clock of the quota.
+    pub(super) fn paid_at(&self, download: &str, order: &ExportOrder) -> Option<u64> {
+        self.resumable.paid_at(download, order)
+    }
+
+    /// The downloads.
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+}
+
+impl FetchedFiles {
+    /// The dataset in one file.
+    fn whole(whole: FetchedFile) -> FetchedFiles {
+        FetchedFiles { files: vec![whole], ..FetchedFiles::default() }
+    }
+
+    /// What the values of the parts match.
+    pub(super) fn patterns(&self) -> Vec<Pattern> {
+        self.files.iter().filter_map(|it| it.pattern.clone()).collect()
+    }
+
+    /// The names of all downloads.
+    pub(super) fn downloads(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().chain(&self.truncated).map(|it| it.download.as_str())
+    }
+}
+
+/// What each step will start, as far as that can be known: the export of its query unless an earlier
+/// run has left it, and its parts if the last complete run needed them or one has begun with them.
+pub(super) fn estimates(
+    plan: &Plan,
+    engine: Engine<'_>,
+    resumable: &ResumableExports,
+    parts_before: &BTreeMap<String, u32>,
+) -> BTreeMap<&'static str, ExportEstimate> {
+    let mut estimates = BTreeMap::new();
+    if let Some(estimate) = audit_table::estimate(plan, engine, resumable) {
+        estimates.insert(audit_table::NAME, estimate);
+    }
+    for PlannedStep { step, .. } in plan.steps().iter().filter(|it| it.runs()) {
+        let Some(query) = step.query().and_then(|it| engine.settings.queries.get(it.config_field))
+        else {
+            continue;
+        };
+        let wholes = u32::from(!resumable.is_paid(step.id, &whole_order(query)));
+        let parts = query.partition.as_ref().map_or(0, |partition| {
+            let paid = resumable.count(&parts::download_prefix(step.id), &partition.query);
+            let values = u32::try_from(partition.values.len()).unwrap_or(u32::MAX);
+            let before = parts_before.get(step.id).copied().unwrap_or(0);
+            let expected = if paid > 0 { before.max(values) } else { before };
+            expected.saturating_sub(paid)
+        });
+        estimates.insert(step.id, ExportEstimate { wholes, parts });
+    }
+    estimates
+}
+
+/// What a run will start in all.
+pub(super) fn sum(estimates: &BTreeMap<&'static str, ExportEstimate>) -> ExportEstimate {
+    estimates.values().fold(ExportEstimate::default(), |sum, it| ExportEstimate {
+        wholes: sum.wholes + it.wholes,
+        parts: sum.parts.saturating_add(it.parts),
+    })
+}
+
+pub(super) fn count_start(exports: &AtomicU32, event: &ExportEvent) {
+    if matches!(event, ExportEvent::Started { .. }) {
+        exports.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn whole_order(query: &SavedQuery) -> ExportOrder {
+    ExportOrder {
+        query: query.id.clone(),
+        parameters: query.whole(),
+        compression: Compression::Zstd,
+    }
+}

@@ -1,0 +1,70 @@
+//! Saved queries that leave rows out: whoever edits one in Nexthink changes what a complete export is.
+
+use core_model::step::Step;
+use core_nexthink::QueryLimits;
+use serde::Serialize;
+
+/// The clauses by which the saved query of a step leaves rows out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Narrowing {
+    /// The cap on the number of rows: what lies beyond it is missing and not gone.
+    pub limit: Option<String>,
+    /// The clauses that select rows: what they leave out is not part of the estate that was asked for.
+    pub filters: Vec<String>,
+}
+
+impl Narrowing {
+    /// What remains of the clauses of a query when those are left out that its step expects: the
+    /// parameter of its parts, and the time frame of a table of events.
+    pub fn new(step: &Step, limits: QueryLimits) -> Narrowing {
+        let Some(query) = step.query() else { return Narrowing::default() };
+        let QueryLimits { limit, time_frame, filters } =
+            limits.without_parameter(query.partition_column);
+        let is_of_events = query.table.contains(' ') || query.table == "alerts";
+        let time_frame = time_frame.filter(|_| !is_of_events);
+        Narrowing { limit, filters: time_frame.into_iter().chain(filters).collect() }
+    }
+
+    /// Adds what another query of the same step leaves out.
+    pub fn add(&mut self, other: Narrowing) {
+        self.limit = self.limit.take().or(other.limit);
+        let new = other.filters.into_iter().filter(|it| !self.filters.contains(it));
+        let new: Vec<String> = new.collect();
+        self.filters.extend(new);
+    }
+
+    /// The clauses in quotes, for people; nothing if there are none.
+    pub fn clauses(&self) -> Option<String> {
+        let all: Vec<String> =
+            self.limit.iter().chain(&self.filters).map(|clause| format!("`{clause}`")).collect();
+        (!all.is_empty()).then(|| all.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_unexpected_clauses_narrow_a_query() {
+        for (step, query, limit, filters) in [
+            ("fetch-devices", "devices | list device.uid", None, &[] as &[&str]),
+            ("fetch-devices", "devices during past 7d | list a", None, &["during past 7d"]),
+            ("fetch-alerts", "alerts during past 30d | list a", None, &[]),
+            ("fetch-packages", "p | where device.uid == \"0*\" | list a", None, &[]),
+            (
+                "fetch-users",
+                "users | where user.name == \"jane\" | list a | limit 9",
+                Some("limit 9"),
+                &["where user.name == \"…\""],
+            ),
+        ] {
+            let step = Step::all().into_iter().find(|it| it.id == step).expect("a step");
+            let limits = QueryLimits::of(query).expect("a whole text");
+            let narrowing = Narrowing::new(step, limits);
+            assert_eq!(narrowing.limit.as_deref(), limit, "{query}");
+            assert_eq!(narrowing.filters, filters, "{query}");
+        }
+    }
+}

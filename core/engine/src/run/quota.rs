@@ -1,0 +1,313 @@
+//! The day's exports: what is left of them, counted in a file before each start, so that no crash
+//! forgets one.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use core_nexthink::{ClockOffset, NexthinkError, QuotaLedger};
+use core_store::{RunLock, TenantStore};
+
+use crate::failure::{Failure, FailureKind};
+use crate::host::Host;
+use crate::moment::Moment;
+
+/// The state in the tenant's part of the store.
+const STATE: &str = "quota";
+
+/// The day's exports of one tenant, for all exports of a run.
+#[derive(Debug, Clone)]
+pub struct Quota(Arc<Mutex<Counted>>);
+
+#[derive(Debug)]
+struct Counted {
+    lock: RunLock,
+    ledger: QuotaLedger,
+    clock: QuotaClock,
+    /// How many may be started within 24 hours.
+    limit: u32,
+    /// How many of those left are promised to exports that have not started.
+    reserved: u32,
+    host: Host,
+}
+
+/// The clock by which a run counts its exports: Nexthink's where this machine's disagrees with it.
+///
+/// It goes on from one reading, so that a clock that is set during the run changes nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct QuotaClock {
+    read_ms: u64,
+    read_at: Instant,
+}
+
+impl QuotaClock {
+    /// Reads this machine's clock, and corrects it by what is known of Nexthink's.
+    pub fn read(host: &Host, offset: Option<ClockOffset>) -> QuotaClock {
+        let local_ms = host.now().0;
+        let read_ms = offset.map_or(local_ms, |offset| offset.reference_ms(local_ms));
+        QuotaClock { read_ms, read_at: Instant::now() }
+    }
+
+    /// Now.
+    pub fn now(self) -> Moment {
+        Moment(self.read_ms).after(self.read_at.elapsed())
+    }
+}
+
+/// What is left of the day's exports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// How many exports are left.
+    pub exports: u32,
+    /// How many a day has.
+    pub of: u32,
+    /// Until when Nexthink asked to be left alone.
+    pub deferred_until: Option<Moment>,
+}
+
+/// What is left for a tenant, without its lock.
+pub fn left(tenant: &TenantStore, limit: u32, clock: QuotaClock) -> Result<Left, Failure> {
+    let (ledger, now) = (read(tenant)?, clock.now().0);
+    Ok(Left {
+        exports: ledger.left(limit, now),
+        of: limit,
+        deferred_until: ledger.deferred_until(now).map(Moment),
+    })
+}
+
+/// Exports that are kept for somebody; dropped, what was not started is for others again.
+#[derive(Debug)]
+pub(super) struct QuotaReservation {
+    quota: Quota,
+    exports: u32,
+}
+
+/// What a run will start, as far as that can be known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExportEstimate {
+    /// One for each query whose export no earlier run has left.
+    pub wholes: u32,
+    /// The parts that the last complete run needed.
+    pub parts: u32,
+}
+
+impl ExportEstimate {
+    /// Returns the number of all exports.
+    pub fn all(self) -> u32 {
+        self.wholes.saturating_add(self.parts)
+    }
+}
+
+impl Quota {
+    /// Reads what earlier runs counted.
+    pub(super) fn open(lock: &RunLock, limit: u32, host: &Host) -> Result<Quota, Failure> {
+        let ledger = read(lock.tenant())?;
+        let (clock, host) = (QuotaClock::read(host, None), host.clone());
+        let counted = Counted { lock: lock.clone(), ledger, clock, limit, reserved: 0, host };
+        Ok(Quota(Arc::new(Mutex::new(counted))))
+    }
+
+    /// Fails if Nexthink has asked not to be called yet, as far as this machine's clock can tell: before
+    /// anything is called, so that a host that is throttled is left alone. A clock that is behind what is
+    /// on record tells nothing.
+    ///
+    /// # Errors
+    ///
+    /// The run is deferred.
+    pub(super) fn check_deferral(&self) -> Result<(), Failure> {
+        let counted = self.counted();
+        let now = counted.clock.now();
+        if counted.ledger.latest_ms().is_some_and(|latest_ms| latest_ms > now.0) {
+            return Ok(());
+        }
+        counted.check_deferral(now)
+    }
+
+    /// Counts by Nexthink's clock from now on, if its offset is known and large.
+    ///
+    /// # Errors
+    ///
+    /// The corrected times cannot be kept.
+    pub(super) fn set_clock(&self, offset: Option<ClockOffset>) -> Result<QuotaClock, Failure> {
+        let mut counted = self.counted();
+        counted.clock = QuotaClock::read(&counted.host, offset);
+        let (now, before) = (counted.clock.now().0, counted.ledger.clone());
+        match offset {
+            Some(_) => counted.ledger.correct(now),
+            None => counted.ledger.prune(now),
+        }
+        // Kept at once: what was noted by a clock that was ahead counts for a day from now on.
+        if counted.ledger != before {
+            counted.save()?;
+        }
+        Ok(counted.clock)
+    }
+
+    /// Checks that a run can finish within the rest of the day.
+    ///
+    /// What its parts will cost is a guess: a run for which no day would be enough goes on without
+    /// them.
+    ///
+    /// # Errors
+    /// The run is deferred: Nexthink asked to wait, or the day's rest is not enough. It is wrong if no
+    /// day is enough for its queries.
+    pub(super) fn check_run(&self, estimate: ExportEstimate) -> Result<(), Failure> {
+        if estimate.all() == 0 {
+            return Ok(());
+        }
+        let counted = self.counted();
+        let now = counted.clock.now();
+        counted.check_deferral(now)?;
+        let (left, limit) = (counted.left(now), counted.limit);
+        if estimate.wholes > limit {
+            let needed = estimate.wholes;
+            return Err(Failure::configuration(format!(
+                "this run needs {needed} exports and `nexthink.daily_exports` is {limit}: run fewer \
+                 steps at once"
+            )));
+        }
+        let needed = if estimate.all() > limit { estimate.wholes } else { estimate.all() };
+        if needed <= left {
+            return Ok(());
+        }
+        let earliest = counted.ledger.earliest(limit, needed, now.0).unwrap_or(now.0);
+        let earliest = Moment(earliest).to_rfc3339();
+        Err(deferred(format!(
+            "this run needs {needed} exports, and {left} of the day's {limit} are left: not before \
+             {earliest}"
+        )))
+    }
+
+    /// Promises so many exports, if there are as many left. Otherwise says how many there are.
+    pub(super) fn reserve(&self, exports: u32) -> Result<QuotaReservation, u32> {
+        let mut counted = self.counted();
+        let left = counted.left(counted.clock.now());
+        if exports > left {
+            return Err(left);
+        }
+        counted.reserved += exports;
+        Ok(QuotaReservation { quota: self.clone(), exports })
+    }
+
+    /// As many of so many exports as there are.
+    pub(super) fn reserve_up_to(&self, exports: u32) -> QuotaReservation {
+        let mut counted = self.counted();
+        let exports = exports.min(counted.left(counted.clock.now()));
+        counted.reserved += exports;
+        QuotaReservation { quota: self.clone(), exports }
+    }
+
+    /// Keeps in mind that Nexthink asked to wait, for the next run too.
+    pub(super) fn defer(&self, wait: Duration) {
+        let mut counted = self.counted();
+        let now = counted.clock.now();
+        counted.ledger.defer(now.after(wait).0, now.0);
+        if let Err(error) = counted.save() {
+            tracing::warn!(%error, "the next run will not know that Nexthink asked to wait");
+        }
+    }
+
+    /// Until when Nexthink wants to be left alone.
+    pub(super) fn deferred_until(&self) -> Option<Moment> {
+        let counted = self.counted();
+        counted.ledger.deferred_until(counted.clock.now().0).map(Moment)
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl QuotaReservation {
+    /// How many exports are promised.
+    pub(super) fn exports(&self) -> u32 {
+        self.exports
+    }
+
+    /// Takes so many out of it, or all there are.
+    pub(super) fn take(&mut self, exports: u32) -> QuotaReservation {
+        let exports = exports.min(self.exports);
+        self.exports -= exports;
+        QuotaReservation { quota: self.quota.clone(), exports }
+    }
+
+    /// Puts another promise to it.
+    pub(super) fn add(&mut self, mut other: QuotaReservation) {
+        self.exports += std::mem::take(&mut other.exports);
+    }
+
+    /// Counts a start that is about to be asked for: out of the promise, else out of what is left.
+    /// Returns when that was, by the clock of the quota.
+    ///
+    /// # Errors
+    /// Nothing is left, or it cannot be counted.
+    pub(super) fn start(&mut self) -> Result<Moment, NexthinkError> {
+        let mut counted = self.quota.counted();
+        let now = counted.clock.now();
+        if self.exports > 0 {
+            self.exports -= 1;
+            counted.reserved -= 1;
+        } else if counted.left(now) == 0 {
+            let limit = counted.limit;
+            let not_before_ms = counted.ledger.earliest(limit, 1, now.0).unwrap_or(now.0);
+            return Err(NexthinkError::QuotaExhausted { limit, not_before_ms });
+        }
+        counted.ledger.count(now.0);
+        counted.save().map(|()| now)
+    }
+
+    /// Takes the last start back, since it was refused: it is promised again.
+    pub(super) fn take_back(&mut self) {
+        self.exports += 1;
+        let mut counted = self.quota.counted();
+        counted.ledger.take_back();
+        counted.reserved += 1;
+        if let Err(error) = counted.save() {
+            tracing::warn!(%error, "an export that was refused stays counted");
+        }
+    }
+}
+
+impl Drop for QuotaReservation {
+    fn drop(&mut self) {
+        self.quota.counted().reserved -= self.exports;
+    }
+}
+
+fn deferred(message: String) -> Failure {
+    Failure { kind: FailureKind::Deferred, error: anyhow::Error::msg(message) }
+}
+
+impl Counted {
+    fn check_deferral(&self, now: Moment) -> Result<(), Failure> {
+        let Some(until) = self.ledger.deferred_until(now.0) else { return Ok(()) };
+        Err(deferred(format!(
+            "Nexthink asked for no more exports for now: not before {}",
+            Moment(until).to_rfc3339()
+        )))
+    }
+
+    /// What is neither used nor promised.
+    fn left(&self, now: Moment) -> u32 {
+        self.ledger.left(self.limit, now.0).saturating_sub(self.reserved)
+    }
+
+    fn save(&self) -> Result<(), NexthinkError> {
+        let bytes = serde_json::to_vec(&self.ledger).map_err(std::io::Error::other);
+        let saved =
+            bytes.and_then(|it| self.lock.set_state(STATE, &it).map_err(std::io::Error::other));
+        saved.map_err(|error| NexthinkError::Journal { source: Arc::new(error) })
+    }
+}
+
+fn read(tenant: &TenantStore) -> Result<QuotaLedger, Failure> {
+    let Some(bytes) = tenant.state(STATE)? else { return Ok(QuotaLedger::default()) };
+    let read = serde_json::from_slice(&bytes).with_context(|| {
+        format!(
+            "the file {STATE}.json of tenant {} is damaged; it only counts the exports of the past \
+             24 hours, so it may be removed",
+            tenant.name()
+        )
+    });
+    Ok(read?)
+}

@@ -1,0 +1,195 @@
+//! What a reader of a run's table should know besides: a line for each thing that is not as it should be.
+
+use super::narrowing::Narrowing;
+use super::report::{RunReport, StepReport};
+use crate::audit::AuditReport;
+use crate::text::count;
+
+/// How many quarantined rows of a step are listed.
+const LISTED_ROWS: usize = 3;
+
+impl RunReport {
+    /// The remarks on all steps, then those on the audit trail.
+    pub fn remarks(&self) -> Vec<String> {
+        let has_previous = self.types.iter().any(|it| it.objects_before.is_some());
+        let mut remarks: Vec<String> = Vec::new();
+        for step in &self.steps {
+            let of_step = step.remarks(has_previous).into_iter();
+            remarks.extend(of_step.map(|remark| format!("{}: {remark}", step.id)));
+            step.remark_on_absence(&mut remarks);
+        }
+        remarks.extend(self.remark_on_hashed_names());
+        remarks.extend(self.audit.iter().flat_map(AuditReport::remarks));
+        remarks
+    }
+
+    /// Why the run is not complete, a line each. Steps that lack something for the same reason share one.
+    pub fn shortfalls(&self) -> Vec<String> {
+        let mut reasons: Vec<(Vec<&str>, String)> = Vec::new();
+        for step in self.steps.iter().filter(|step| step.is_lacking()) {
+            let reason = step.reason.as_deref().unwrap_or("no reason is known");
+            let told = format!("{}: {reason}", step.outcome);
+            match reasons.iter_mut().find(|(_, known)| *known == told) {
+                Some((ids, _)) => ids.push(step.id),
+                None => reasons.push((vec![step.id], told)),
+            }
+        }
+        let of_steps = reasons.into_iter().map(|(ids, told)| format!("{}: {told}", ids.join(", ")));
+        let of_audit = self.audit.iter().flat_map(AuditReport::shortfalls);
+        of_steps.chain(of_audit).chain(self.unfinished_erasures.iter().cloned()).collect()
+    }
+
+    /// The remark on user names that the Collector has hashed. Several steps may read user names; those of
+    /// the step that has read most tell it for all.
+    fn remark_on_hashed_names(&self) -> Option<String> {
+        let hashed_steps = self.steps.iter().filter(|step| step.hashed_names > 0);
+        let step = hashed_steps.max_by_key(|step| step.hashed_names + step.plain_names)?;
+        let hashed = count(step.hashed_names, "user name");
+        Some(if step.plain_names == 0 {
+            format!(
+                "{}: the Collectors report user names as hashes, so that a user is found by that hash and \
+                 not by the name",
+                step.id
+            )
+        } else {
+            format!(
+                "{}: {hashed} look hashed by the Collector and {} do not, so that one person may have two \
+                 pseudonyms; configure all Collectors alike",
+                step.id, step.plain_names
+            )
+        })
+    }
+}
+
+impl StepReport {
+    /// Whether the step lacks something that it was to read.
+    fn is_lacking(&self) -> bool {
+        !self.outcome.lacks_nothing()
+    }
+
+    fn remarks(&self, has_previous: bool) -> Vec<String> {
+        let mut remarks: Vec<String> = Vec::new();
+        if let Some(reason) = &self.reason {
+            remarks.push(format!("{}: {reason}", self.outcome));
+        }
+        if let Some(clauses) = self.narrowing.as_ref().and_then(Narrowing::clauses) {
+            remarks.push(format!("the saved query leaves rows out by {clauses}"));
+        }
+        self.remark_on_columns(has_previous, &mut remarks);
+        self.remark_on_values(&mut remarks);
+        self.remark_on_rows(&mut remarks);
+        self.remark_on_objects(&mut remarks);
+        for row in self.quarantine.iter().take(LISTED_ROWS) {
+            let file = if self.parts > 0 { format!("file {}, ", row.file) } else { String::new() };
+            remarks.push(format!("{file}line {} is quarantined: {}", row.line, row.reason));
+        }
+        remarks
+    }
+
+    fn remark_on_columns(&self, has_previous: bool, remarks: &mut Vec<String>) {
+        if !self.missing_columns.is_empty() {
+            remarks.push(format!("the export has no column {}", self.missing_columns.join(", ")));
+        }
+        if self.unknown_columns > 0 {
+            let columns = count(self.unknown_columns, "column");
+            remarks.push(format!("{columns} of the export are not known and were ignored"));
+        }
+        for (property, number) in &self.unreadable {
+            remarks.push(format!("{} of {property} cannot be read", count(*number, "cell")));
+        }
+        if !self.doubtful.is_empty() {
+            let kept = if has_previous { "; earlier values are kept" } else { "" };
+            remarks.push(format!("the export has no value of {}{kept}", self.doubtful.join(", ")));
+        }
+        if !self.needs_connector.is_empty() {
+            remarks.push(format!(
+                "Nexthink fills {} only where its connector for Entra ID is set up",
+                self.needs_connector.join(", ")
+            ));
+        }
+    }
+
+    fn remark_on_values(&self, remarks: &mut Vec<String>) {
+        for (property, number) in &self.future_times {
+            let times = count(*number, &format!("time of {property}"));
+            remarks.push(format!("{times} more than 48 hours ahead of this clock, kept as read"));
+        }
+        for (property, number) in &self.never_times {
+            let times = count(*number, &format!("time of {property}"));
+            remarks.push(format!("{times} set to null: they stand for never, as 1970-01-01 does"));
+        }
+        for (property, number) in &self.shared_identifiers {
+            let values = count(*number, &format!("value of {property}"));
+            remarks.push(format!(
+                "{values} set to null: more than three objects share them, so that they identify none"
+            ));
+        }
+        if self.rows_with_nul > 0 {
+            let rows = count(self.rows_with_nul, "row");
+            remarks.push(format!("{rows} with NUL characters, which became U+FFFD"));
+        }
+    }
+
+    fn remark_on_rows(&self, remarks: &mut Vec<String>) {
+        if self.conflicting > 0 {
+            remarks.push(format!(
+                "{} contradict another row of the same entity; the newest won",
+                count(self.conflicting, "row")
+            ));
+        }
+        if self.alike_keys > 0 {
+            remarks.push(format!(
+                "{} differ from another only by case; they stay apart",
+                count(self.alike_keys, "key")
+            ));
+        }
+        if self.rows.suppressed > 0 {
+            let rows = count(self.rows.suppressed, "row");
+            remarks.push(format!("{rows} of erased people or devices were left out"));
+        }
+    }
+
+    fn remark_on_objects(&self, remarks: &mut Vec<String>) {
+        if self.carried_over > 0 {
+            let objects = count(self.carried_over, "object");
+            remarks.push(format!("{objects} of the generation before were carried over"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::report::StepOutcome;
+
+    fn step(id: &'static str, outcome: StepOutcome) -> StepReport {
+        StepReport { id, outcome, ..StepReport::default() }
+    }
+
+    #[test]
+    fn p10_earlier_values_are_kept_only_where_there_were_any() {
+        let step = StepReport {
+            doubtful: vec!["email", "sid"],
+            needs_connector: vec!["email"],
+            ..step("fetch-users", StepOutcome::Complete)
+        };
+        let connector = "Nexthink fills email only where its connector for Entra ID is set up";
+        let first = ["the export has no value of email, sid", connector];
+        assert_eq!(step.remarks(false), first);
+        let later = ["the export has no value of email, sid; earlier values are kept", connector];
+        assert_eq!(step.remarks(true), later);
+    }
+
+    #[test]
+    fn p10_one_of_anything_is_told_in_the_singular() {
+        let step = StepReport {
+            conflicting: 1,
+            carried_over: 1,
+            unreadable: [("lastSeenOn", 1)].into(),
+            ..step("fetch-users", StepOutcome::Partial)
+        };
+        for remark in step.remarks(true) {
+            assert!(remark.starts_with("1 ") && !remark.contains("s of the gen"), "{remark}");
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The report of a run, which is kept with its generation.
+
+mod absence;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use core_ingest::decompress::Compression;
+use core_ingest::graph::Graph;
+use core_ingest::outcome::Outcome;
+use core_ingest::step::{HashedNames, RowAccount};
+use core_model::property::Property;
+use core_model::step::Step;
+use core_store::LedgerHead;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use self::absence::{Dangling, Removed};
+use super::exports::FetchedFiles;
+use super::narrowing::Narrowing;
+use super::read::Read;
+use crate::audit::AuditReport;
+use crate::engine::Engine;
+use crate::failure::Ending;
+use crate::host::Host;
+use crate::moment::Moment;
+
+/// The report in the folder of its generation.
+pub(crate) const FILE: &str = "run.json";
+
+/// The report of one run.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunReport {
+    /// Which is the generation's too.
+    pub run_id: String,
+    /// The tenant.
+    pub tenant: String,
+    /// Its region.
+    pub region: String,
+    /// The version of the program.
+    pub program_version: &'static str,
+    /// When the run began, RFC 3339.
+    pub started_at: String,
+    /// When it ended, RFC 3339.
+    pub finished_at: String,
+    /// `complete` if every step that was to run is, else `partial`.
+    pub outcome: &'static str,
+    /// The code with which the process ends.
+    pub exit_code: u8,
+    /// The steps, in the order of the run.
+    pub steps: Vec<StepReport>,
+    /// The types of the generation.
+    pub types: Vec<TypeReport>,
+    /// Until when Nexthink wants to be left alone, so that no run starts before.
+    pub not_before: Option<String>,
+    /// How far Nexthink's clock is ahead of this machine's, in milliseconds, where they disagree by more
+    /// than two minutes.
+    pub clock_offset_ms: Option<i64>,
+    /// How many parts each step needed when it was last not lacking any.
+    pub parts: BTreeMap<String, u32>,
+    /// The downloads of steps that would have removed too much: they are of use again only for a run
+    /// that is told to remove it.
+    pub held: Vec<String>,
+    /// Why erasures are not finished, a sentence each; not in the generation's own report.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unfinished_erasures: Vec<String>,
+    /// What came of the audit trail, if it was read; not in the generation's own report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditReport>,
+    /// What came of the delivery after the run, if there was one; not in the generation's own report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Value>,
+    /// The ledger's last entry after the run, to be kept elsewhere; not in the generation's own report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerHead>,
+    /// The types of which objects may be missing or outdated, so that no destination deletes any.
+    pub partial_datasets: Vec<String>,
+}
+
+/// What became of one step.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepReport {
+    /// The ID of the step.
+    pub id: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// How it ended.
+    pub outcome: StepOutcome,
+    /// Why the step is not complete.
+    pub reason: Option<String>,
+    /// The saved query.
+    pub query_id: Option<String>,
+    /// Of the whole query.
+    pub export_id: Option<String>,
+    /// How many exports this run has started for it.
+    pub exports: u32,
+    /// How many parts were exported, those included that were split further; none if it came whole.
+    pub parts: u32,
+    /// What became of its rows.
+    pub rows: Rows,
+    /// Entities of the step's types, carried-over ones included.
+    pub entities: u64,
+    /// Relationships of the step's types, carried-over ones included.
+    pub relationships: u64,
+    /// Rows that contradicted an earlier row of the same entity.
+    pub conflicting: u64,
+    /// Rows whose relationship had no end to point at.
+    pub dangling: u64,
+    /// The same by relationship type, where there are any.
+    pub dangling_of: BTreeMap<&'static str, Dangling>,
+    /// Objects of the generation before that a complete export no longer has, by type.
+    pub removed: BTreeMap<&'static str, Removed>,
+    /// Objects carried over from the generation before.
+    pub carried_over: u64,
+    /// Bytes of the download as transferred.
+    pub bytes: u64,
+    /// Bytes after decompression.
+    pub decoded_bytes: u64,
+    /// How the download was compressed.
+    pub compression: Option<&'static str>,
+    /// Columns that the export lacks.
+    pub missing_columns: Vec<&'static str>,
+    /// Columns that no step declares.
+    pub unknown_columns: usize,
+    /// Cells that could not be read, by property.
+    pub unreadable: BTreeMap<&'static str, u64>,
+    /// Times that stand for never, such as 1970-01-01, by property.
+    pub never_times: BTreeMap<&'static str, u64>,
+    /// Identifiers that more than a few entities share, by property.
+    pub shared_identifiers: BTreeMap<&'static str, u64>,
+    /// Rows in which a visible mark stands in the place of a NUL.
+    pub rows_with_nul: u64,
+    /// Times more than 48 hours ahead of this machine's clock, by property.
+    pub future_times: BTreeMap<&'static str, u64>,
+    /// Keys that differ from another one only by the case of letters.
+    pub alike_keys: u64,
+    /// Properties of which the export says nothing, so that they keep the values they had.
+    pub doubtful: Vec<&'static str>,
+    /// Those of them that Nexthink fills only with the connector for Entra ID.
+    pub needs_connector: Vec<&'static str>,
+    /// Some of the quarantined rows.
+    pub quarantine: Vec<QuarantinedRow>,
+    /// Distinct login names that look like hashes, where pseudonyms stand for them.
+    pub hashed_names: u64,
+    /// The other distinct login names.
+    pub plain_names: u64,
+    /// What the saved query leaves out.
+    pub narrowing: Option<Narrowing>,
+    /// How long fetching took, in milliseconds.
+    pub fetch_ms: u128,
+    /// How long applying took, in milliseconds.
+    pub apply_ms: u128,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepOutcome {
+    /// All its rows are there, and that is proven.
+    Complete,
+    /// Some rows may be missing.
+    Partial,
+    /// No row could be used.
+    Failed,
+    /// It was not to run.
+    #[default]
+    Skipped,
+    /// The source asks to wait.
+    Deferred,
+}
+
+impl StepOutcome {
+    /// Returns whether the step lacks nothing: it is complete, or was not to run.
+    pub fn lacks_nothing(self) -> bool {
+        matches!(self, Self::Complete | Self::Skipped)
+    }
+
+    /// Returns the name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Deferred => "deferred",
+        }
+    }
+}
+
+impl From<Outcome> for StepOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Complete => Self::Complete,
+            Outcome::Partial(_) => Self::Partial,
+            Outcome::Failed => Self::Failed,
+            Outcome::Skipped => Self::Skipped,
+            Outcome::Deferred => Self::Deferred,
+        }
+    }
+}
+
+impl fmt::Display for StepOutcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// What became of the rows of a step.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rows {
+    /// Rows that were read.
+    pub read: u64,
+    /// Rows that became an entity or an edge.
+    pub used: u64,
+    /// Rows that described an entity that another row had described.
+    pub merged: u64,
+    /// Rows that could not be read.
+    pub quarantined: u64,
+    /// Of people and devices that were erased.
+    pub suppressed: u64,
+}
+
+/// A row that was set aside.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuarantinedRow {
+    /// In which of the step's files, counted from 1.
+    pub file: usize,
+    /// The line in the file, counted from 1.
+    pub line: u64,
+    /// Why it was set aside.
+    pub reason: String,
+}
+
+/// What became of one type.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TypeReport {
+    /// The name of the type.
+    #[serde(rename = "type")]
+    pub name: String,
+    /// Its objects in the generation.
+    pub objects: u64,
+    /// In the generation before.
+    pub objects_before: Option<u64>,
+    /// Whether objects may be missing or outdated.
+    pub partial: bool,
+}
+
+impl RunReport {
+    pub(super) fn new(engine: Engine<'_>, run_id: String, started: Moment) -> RunReport {
+        RunReport {
+            run_id,
+            tenant: engine.settings.tenant.as_str().to_owned(),
+            region: engine.settings.region.as_str().to_owned(),
+            program_version: env!("CARGO_PKG_VERSION"),
+            started_at: started.to_rfc3339(),
+            finished_at: String::new(),
+            outcome: "partial",
+            exit_code: 0,
+            steps: Vec::new(),
+            types: Vec::new(),
+            not_before: None,
+            clock_offset_ms: None,
+            parts: BTreeMap::new(),
+            held: Vec::new(),
+            unfinished_erasures: Vec::new(),
+            audit: None,
+            delivery: None,
+            ledger: None,
+            partial_datasets: Vec::new(),
+        }
+    }
+
+    /// Completes the report: `complete` means that every step that was to run is.
+    pub(super) fn finish(&mut self, steps: Vec<StepReport>, ending: Ending, host: &Host) {
+        self.steps = steps;
+        self.outcome = if ending == Ending::Complete { "complete" } else { "partial" };
+        self.exit_code = (host.exit_code)(ending);
+        self.finished_at = host.now().to_rfc3339();
+    }
+
+    /// Returns whether the audit trail was read, and as a whole.
+    pub fn is_audit_whole(&self) -> bool {
+        self.steps.is_empty() && self.audit.as_ref().is_some_and(AuditReport::is_complete)
+    }
+}
+
+impl StepReport {
+    pub(super) fn new(step: &'static Step) -> StepReport {
+        StepReport { id: step.id, name: step.name, ..StepReport::default() }
+    }
+
+    /// Notes what was downloaded.
+    pub(super) fn deliver(&mut self, delivery: &FetchedFiles) {
+        let FetchedFiles { files, truncated, lacking, parts, narrowing } = delivery;
+        self.narrowing = Some(narrowing.clone()).filter(|it| *it != Narrowing::default());
+        let whole = truncated.iter().chain(files).find(|it| it.pattern.is_none());
+        self.export_id = whole.map(|it| it.export.export_id.as_str().to_owned());
+        self.parts = *parts;
+        self.bytes = files.iter().chain(truncated).map(|it| it.export.bytes).sum();
+        let truncated = "truncated at Nexthink's maximum";
+        self.reason = lacking.as_ref().map(|it| format!("{truncated}, and {it}"));
+    }
+
+    /// Notes what was read of it.
+    pub(super) fn read(&mut self, read: &Read) {
+        self.decoded_bytes = read.bytes;
+        self.compression = read.compression.map(Compression::name);
+        self.account(&read.tables.account);
+    }
+
+    pub(super) fn account(&mut self, account: &RowAccount) {
+        self.rows = Rows {
+            read: account.read(),
+            used: account.used,
+            merged: account.merged,
+            quarantined: account.quarantined(),
+            suppressed: account.suppressed,
+        };
+        let HashedNames { hashed, all } = account.hashed_names;
+        self.hashed_names = hashed;
+        self.plain_names = all - hashed;
+        self.rows_with_nul = account.decoder.rows_with_nul;
+        self.missing_columns.clone_from(&account.missing_columns);
+        self.unknown_columns = account.unknown_columns;
+        let listed = account.decoder.quarantine.listed.iter();
+        self.quarantine = listed
+            .map(|row| QuarantinedRow {
+                file: row.file,
+                line: row.line,
+                reason: row.reason.to_string(),
+            })
+            .collect();
+    }
+
+    pub(super) fn describe(
+        &mut self,
+        step: &Step,
+        outcome: Outcome,
+        graph: &Graph,
+        took: Duration,
+        now: Moment,
+    ) {
+        self.outcome = outcome.into();
+        self.apply_ms = took.as_millis();
+        for entity in step.entities {
+            let Some(table) = graph.entity_table(entity.type_name) else { continue };
+            let counts = table.counts();
+            self.entities += table.len() as u64;
+            self.conflicting += counts.conflicting;
+            self.carried_over += counts.carried_over;
+            self.unreadable.extend(table.unreadable());
+            self.never_times.extend(table.never_times());
+            self.shared_identifiers.extend(table.shared_identifiers());
+            self.future_times.extend(table.future_times(now.to_timestamp()));
+            self.alike_keys += table.keys_that_differ_by_case();
+            if !table.is_empty() {
+                self.doubtful.extend(table.unreliable_properties());
+                let of_connector = entity.properties.iter().filter(|it| needs_connector(it));
+                let names = of_connector.map(|property| property.name);
+                self.needs_connector.extend(names.filter(|name| self.doubtful.contains(name)));
+            }
+        }
+        for edges in step.relationships.iter().filter_map(|it| graph.edges(it.type_name)) {
+            let counts = edges.counts();
+            self.relationships += edges.len();
+            self.dangling += counts.dangling;
+            if let Some(dangling) = Dangling::of(counts) {
+                self.dangling_of.insert(edges.relationship().type_name, dangling);
+            }
+            self.carried_over += counts.carried_over;
+        }
+    }
+}
+
+/// Whether Nexthink fills a property only where its connector for Entra ID is set up (Nexthink, NQL data
+/// model: `user.ad.*`).
+fn needs_connector(property: &Property) -> bool {
+    property.columns.first().is_some_and(|column| column.starts_with("user.ad."))
+}

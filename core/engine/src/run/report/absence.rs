@@ -1,0 +1,108 @@
+//! What a step lost: rows that draw no relationship, and objects that are gone. Each is counted in a table of
+//! its own, where a reader who looks at the totals would miss it.
+
+use core_ingest::edges::EdgeCounts;
+use serde::Serialize;
+
+use super::StepReport;
+
+/// Rows that name an entity that no export has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Dangling {
+    /// How many.
+    rows: u64,
+    /// Of how many rows that name an entity at both ends.
+    of: u64,
+}
+
+impl Dangling {
+    /// Counts them; none if there are none.
+    pub(super) fn of(counts: EdgeCounts) -> Option<Dangling> {
+        let of = counts.edges + counts.duplicates + counts.dangling;
+        (counts.dangling > 0).then_some(Dangling { rows: counts.dangling, of })
+    }
+
+    /// Says how many rows there are and what to look for. That all of them dangle is hardly ever the estate:
+    /// the two queries then show different objects.
+    fn remark(self, step: &str, relationship: &str) -> String {
+        let Dangling { rows, of } = self;
+        let advice = if rows == of {
+            ": the queries of its two ends have no object in common; compare their `where` clauses, and the \
+             columns that name the other end"
+        } else {
+            ": they name an object that no export has, for example one that was removed meanwhile or that \
+             another query leaves out"
+        };
+        format!("{step}: {rows} of {of} rows draw no `{relationship}`{advice}")
+    }
+}
+
+/// Objects that are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// How many.
+    objects: u64,
+    /// Of how many in the generation before.
+    of: u64,
+}
+
+impl StepReport {
+    /// Notes what a complete step removes: by type, how many objects there were and how many are gone.
+    pub fn note_removals(&mut self, removals: &[(&'static str, u64, u64)]) {
+        let gone = removals.iter().filter(|(.., objects)| *objects > 0);
+        self.removed = gone.map(|&(name, of, objects)| (name, Removed { objects, of })).collect();
+    }
+
+    /// Adds a remark for each type that lost rows or objects.
+    pub(in crate::run) fn remark_on_absence(&self, remarks: &mut Vec<String>) {
+        for (name, dangling) in &self.dangling_of {
+            remarks.push(dangling.remark(self.id, name));
+        }
+        for (name, Removed { objects, of }) in &self.removed {
+            remarks.push(format!(
+                "{}: {objects} of {of} `{name}` of the generation before are gone",
+                self.id
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remarks(step: &StepReport) -> Vec<String> {
+        let mut remarks = Vec::new();
+        step.remark_on_absence(&mut remarks);
+        remarks
+    }
+
+    #[test]
+    fn rows_that_draw_no_relationship_are_remarked_and_all_of_them_are_a_hint_at_the_queries() {
+        let counts = |edges, dangling| EdgeCounts { edges, dangling, ..EdgeCounts::default() };
+        for (counts, expected) in [
+            (counts(503, 0), None),
+            (counts(0, 503), Some("503 of 503 rows draw no `uses`: the queries of its two ends")),
+            (
+                counts(500, 3),
+                Some("3 of 503 rows draw no `uses`: they name an object that no export"),
+            ),
+        ] {
+            let mut step = StepReport { id: "fetch", ..StepReport::default() };
+            step.dangling_of.extend(Dangling::of(counts).map(|it| ("uses", it)));
+            let found = remarks(&step);
+            assert_eq!(found.len(), usize::from(expected.is_some()), "{found:?}");
+            assert!(found.iter().all(|it| it.contains(expected.unwrap_or_default())), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn objects_that_are_gone_are_remarked_by_type_below_any_limit() {
+        let mut step = StepReport { id: "fetch-devices", ..StepReport::default() };
+        step.note_removals(&[("nexthink_device", 500, 50), ("nexthink_user", 7, 0)]);
+        assert_eq!(
+            remarks(&step),
+            ["fetch-devices: 50 of 500 `nexthink_device` of the generation before are gone"]
+        );
+    }
+}

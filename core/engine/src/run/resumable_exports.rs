@@ -1,0 +1,174 @@
+//! What is kept of an export for the next run: an export is paid for once, so one that a killed run
+//! has started is gone on with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use core_nexthink::{ExportJournal, ExportOrder, ExportRecord, NexthinkError, QueryId};
+use core_store::Downloads;
+use serde::{Deserialize, Serialize};
+
+use super::encrypted_downloads::Files;
+use super::quota::{QuotaClock, QuotaReservation};
+use crate::text::bytes;
+
+/// How old an export may be to be gone on with, in milliseconds: two hours, which is longer than one is
+/// waited for. Older rows would be mixed with newer ones of the other exports.
+const RESUMABLE_MS: u64 = 2 * 60 * 60 * 1000;
+
+/// How far in the future the start of an export may lie, in milliseconds: readings of Nexthink's clock
+/// differ by as much. One further ahead was dated by a wrong clock and has no age.
+const CLOCK_ERROR_MS: u64 = 2 * 60 * 1000;
+
+/// The note on a download.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Note {
+    started_ms: u64,
+    record: ExportRecord,
+}
+
+/// The exports that earlier runs have left, by the name of their download.
+#[derive(Debug)]
+pub(super) struct ResumableExports(BTreeMap<String, Note>);
+
+/// Keeps one export's record, and counts its starts.
+#[derive(Debug)]
+pub(super) struct Journal {
+    downloads: Downloads,
+    name: String,
+    /// Whether a later run can go on with the download; not with a sealed one.
+    keeps: bool,
+    /// Of its start, and of another one if that is lost.
+    reservation: QuotaReservation,
+    started_ms: Option<u64>,
+}
+
+impl ResumableExports {
+    /// Takes what can be gone on with out of the notes on downloads, by the clock that they were dated
+    /// with: by a wrong one, an export would be paid for twice, or old rows mixed with new ones.
+    pub(super) fn of(notes: Vec<(String, Vec<u8>)>, clock: QuotaClock) -> ResumableExports {
+        let now = clock.now().0;
+        let is_fresh = |note: &Note| {
+            note.started_ms <= now.saturating_add(CLOCK_ERROR_MS)
+                && now.saturating_sub(note.started_ms) <= RESUMABLE_MS
+        };
+        let read = notes.into_iter().filter_map(|(name, note)| {
+            let note = serde_json::from_slice::<Note>(&note).ok().filter(is_fresh)?;
+            Some((name, note))
+        });
+        ResumableExports(read.collect())
+    }
+
+    /// None at all: of sealed downloads there is nothing to go on with.
+    pub(super) fn none() -> ResumableExports {
+        ResumableExports(BTreeMap::new())
+    }
+
+    /// Leaves out downloads that an earlier run has held back.
+    pub(super) fn drop_held(&mut self, held: &BTreeSet<String>) {
+        self.0.retain(|name, _| !held.contains(name));
+    }
+
+    /// Whether this download can be gone on with.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Whether an export that is asked for like this need not be started.
+    pub(super) fn is_paid(&self, name: &str, order: &ExportOrder) -> bool {
+        self.paid_at(name, order).is_some()
+    }
+
+    /// When it was started, in milliseconds since 1970-01-01 UTC by the clock of the quota.
+    pub(super) fn paid_at(&self, name: &str, order: &ExportOrder) -> Option<u64> {
+        self.0.get(name).filter(|note| note.record.fits(order)).map(|note| note.started_ms)
+    }
+
+    /// How many exports of a query there are whose downloads have names that begin like this.
+    pub(super) fn count(&self, prefix: &str, query: &QueryId) -> u32 {
+        let notes = self.0.iter().filter(|(name, _)| name.starts_with(prefix));
+        let paid = notes.filter(|(_, note)| note.record.query_id == *query).count();
+        u32::try_from(paid).unwrap_or(u32::MAX)
+    }
+
+    /// The record of an export that is asked for like this, and the journal to go on with.
+    pub(super) fn take_up(
+        &self,
+        files: &Files,
+        name: &str,
+        order: &ExportOrder,
+        reservation: QuotaReservation,
+    ) -> (Option<ExportRecord>, Journal) {
+        let note = self.0.get(name).filter(|note| note.record.fits(order));
+        let journal = Journal {
+            downloads: files.downloads().clone(),
+            name: name.to_owned(),
+            keeps: !files.are_encrypted(),
+            reservation,
+            started_ms: note.map(|it| it.started_ms),
+        };
+        (note.map(|it| it.record.clone()), journal)
+    }
+}
+
+impl ExportJournal for Journal {
+    fn starting(&mut self) -> Result<(), NexthinkError> {
+        self.started_ms = Some(self.reservation.start()?.0);
+        Ok(())
+    }
+
+    fn not_started(&mut self) {
+        self.reservation.take_back();
+    }
+
+    fn record(&mut self, record: &ExportRecord) -> io::Result<()> {
+        self.check_room(record)?;
+        if !self.keeps {
+            return Ok(());
+        }
+        // A record without a start is one of an earlier run, whose time was taken up with it.
+        let started_ms = self.started_ms.unwrap_or_default();
+        let note = serde_json::to_vec(&Note { started_ms, record: record.clone() })?;
+        self.downloads.set_note(&self.name, &note).map_err(io::Error::other)
+    }
+
+    fn forget(&mut self) -> io::Result<()> {
+        // The file stays: it is open, and emptied before it is written to again.
+        self.downloads.remove_note(&self.name).map_err(io::Error::other)
+    }
+}
+
+impl Journal {
+    /// Fails before a download fills the disk. The generation needs room too, but less than that.
+    fn check_room(&self, record: &ExportRecord) -> io::Result<()> {
+        let announced =
+            record.file.as_ref().filter(|it| it.whole.is_none()).and_then(|it| it.total);
+        let (Some(announced), Some(free)) = (announced, self.downloads.free_bytes()) else {
+            return Ok(());
+        };
+        let here = self.downloads.read(&self.name).ok().and_then(|it| it.metadata().ok());
+        let missing = announced.saturating_sub(here.map_or(0, |it| it.len()));
+        if missing <= free {
+            return Ok(());
+        }
+        let message = format!(
+            "a download has {} more, and {} are left: make room, or move the store",
+            bytes(missing),
+            bytes(free)
+        );
+        Err(io::Error::new(io::ErrorKind::StorageFull, message))
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // A download that nobody can go on with is in the way only; a sealed one is read by this run.
+        if self.keeps
+            && let Ok(None) = self.downloads.note(&self.name)
+            && let Err(error) = self.downloads.remove(&self.name)
+        {
+            tracing::warn!(%error, "a download that is of no use was left behind");
+        }
+    }
+}

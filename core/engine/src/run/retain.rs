@@ -1,0 +1,38 @@
+//! What goes after a run.
+
+use std::collections::BTreeSet;
+
+use core_store::{ClockVerdict, Downloads, Retention, RunLock};
+
+use crate::engine::Engine;
+use crate::{deliver, ledger};
+
+/// Removes the downloads that are published now, and what was kept long enough. That this fails costs
+/// space and is made up for by the next run, so the run stays good.
+pub(super) fn retain(
+    engine: Engine<'_>,
+    lock: &RunLock,
+    downloads: &Downloads,
+    published: &BTreeSet<String>,
+) {
+    if let Err(error) = downloads.clear_except(|name| !published.contains(name)) {
+        tracing::warn!(%error, "the downloads were not removed");
+    }
+    let pinned = deliver::compared_with(lock.tenant());
+    let retention = Retention {
+        windows: &engine.settings.retention,
+        pinned: &pinned,
+        now_ms: engine.host.now().0,
+        accept_clock: false,
+    };
+    match ledger::retain(engine.host, lock, retention) {
+        Ok((plan, _)) if plan.clock != ClockVerdict::Steady => {
+            tracing::warn!(
+                clock = ?plan.clock,
+                "nothing was removed by age, since the clock cannot be believed"
+            );
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "what was kept long enough was not removed"),
+    }
+}

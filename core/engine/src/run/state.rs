@@ -1,0 +1,135 @@
+//! What the next run and the next delivery need to know of the run that made a generation: a file of its own in the
+//! generation's folder, so that it is published with it and no report for people is ever read back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core_store::Generation;
+use serde::{Deserialize, Serialize};
+
+use super::report::{self, RunReport, StepOutcome};
+
+/// The name of the file.
+pub(super) const FILE: &str = "state.json";
+
+/// The version that this program writes. A file of a newer version tells nothing.
+const VERSION: u32 = 1;
+
+/// What a run leaves for the next one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunState {
+    version: u32,
+    /// How each step ended, in the order of the run.
+    pub steps: Vec<StepState>,
+    /// How many parts each step needed when it was last not lacking any.
+    pub(super) parts: BTreeMap<String, u32>,
+    /// The downloads of steps that would have removed too much: they are of use again only for a run that is told to
+    /// remove it.
+    pub(super) held: BTreeSet<String>,
+    /// The bytes that the run has downloaded.
+    pub(super) downloaded_bytes: u64,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepState {
+    /// The ID of the step.
+    pub id: String,
+    /// How it ended.
+    pub outcome: StepOutcome,
+    /// Why it is not complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl RunState {
+    /// What the run of this report leaves.
+    pub(super) fn of_report(report: &RunReport) -> Self {
+        let steps = report.steps.iter().map(|step| StepState {
+            id: step.id.to_owned(),
+            outcome: step.outcome,
+            reason: step.reason.clone(),
+        });
+        Self {
+            version: VERSION,
+            steps: steps.collect(),
+            parts: report.parts.clone(),
+            held: report.held.iter().cloned().collect(),
+            downloaded_bytes: report.steps.iter().map(|step| step.bytes).sum(),
+        }
+    }
+
+    /// Reads what the run that made a generation has left. What cannot be read is not known, which costs the next run
+    /// an estimate.
+    pub fn read(generation: &Generation) -> Self {
+        if let Ok(Some(bytes)) = generation.attachment(FILE) {
+            let state = serde_json::from_slice(&bytes).ok();
+            return state.filter(|state: &Self| state.version <= VERSION).unwrap_or_default();
+        }
+        // Versions before this file kept the same facts in the report alone.
+        let report = generation.attachment(report::FILE).ok().flatten();
+        report.and_then(|bytes| Self::from_report(&bytes)).unwrap_or_default()
+    }
+
+    /// The same of the generation before a run, if there is one.
+    pub(super) fn before(previous: Option<&Generation>) -> Self {
+        previous.map(Self::read).unwrap_or_default()
+    }
+
+    fn from_report(report: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Report {
+            steps: Vec<Step>,
+            #[serde(default)]
+            parts: BTreeMap<String, u32>,
+            #[serde(default)]
+            held: BTreeSet<String>,
+        }
+        #[derive(Deserialize)]
+        struct Step {
+            id: String,
+            outcome: StepOutcome,
+            reason: Option<String>,
+            #[serde(default)]
+            bytes: u64,
+        }
+        let Report { steps, parts, held } = serde_json::from_slice(report).ok()?;
+        let downloaded_bytes = steps.iter().map(|step| step.bytes).sum();
+        let steps = steps.into_iter().map(|Step { id, outcome, reason, .. }| StepState {
+            id,
+            outcome,
+            reason,
+        });
+        Some(Self { version: VERSION, steps: steps.collect(), parts, held, downloaded_bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_of_an_older_version_is_still_understood() {
+        let report = br#"{
+            "runId": "01JN7Z1M80000000000000000A",
+            "steps": [
+                { "id": "fetch-devices", "outcome": "complete", "bytes": 70, "rows": {} },
+                { "id": "fetch-users", "outcome": "skipped" }
+            ],
+            "parts": { "fetch-devices": 16 },
+            "held": ["fetch-alerts"]
+        }"#;
+        let state = RunState::from_report(report).expect("it is a report");
+        let outcomes: Vec<_> = state.steps.iter().map(|step| step.outcome).collect();
+        assert_eq!(outcomes, [StepOutcome::Complete, StepOutcome::Skipped]);
+        assert_eq!((state.downloaded_bytes, state.parts["fetch-devices"]), (70, 16));
+        assert!(state.held.contains("fetch-alerts"));
+    }
+
+    #[test]
+    fn a_report_that_is_damaged_tells_nothing() {
+        for report in ["", "{}", "[]", r#"{"steps": [{"id": "a", "outcome": "odd"}]}"#] {
+            assert_eq!(RunState::from_report(report.as_bytes()), None, "{report}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The settings of one tenant, typed and checked. Secrets are references that are read when they are needed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use core_audit::WindowSettings;
+use core_http::{ProxySettings, RetryPolicy, Secret, Trust};
+use core_ingest::partition::Pattern;
+use core_ingest::values::Tag;
+use core_jupiterone::{Destination, Extras};
+use core_nexthink::{
+    AuditHost, Endpoints, PollSchedule, QueryId, Region, TenantId, Timeouts, Trail,
+};
+use core_privacy::profile::Policy;
+use core_store::{Location, Windows};
+use jiff::tz::TimeZone;
+
+/// The settings of one tenant.
+#[derive(Debug)]
+pub struct Settings {
+    /// How the account is shown.
+    pub account: Account,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its region.
+    pub region: Region,
+    /// The client ID of the API credential.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SharedSecretSource,
+    /// The hosts of the tenant.
+    pub endpoints: Endpoints,
+    /// The zone of times that name none.
+    pub time_zone: TimeZone,
+    /// Which certificates are trusted.
+    pub trust: Trust,
+    /// The proxy to go through, if any.
+    pub proxy: Option<ProxySettings>,
+    /// How a running export is asked for its status.
+    pub poll: PollSchedule,
+    /// How failed calls are repeated.
+    pub retry: RetryPolicy,
+    /// How long to wait for the network.
+    pub timeouts: Timeouts,
+    /// How many exports may be started within 24 hours.
+    pub daily_exports: u32,
+    /// How many exports may run at once.
+    pub parallel_exports: usize,
+    /// The saved queries by the name of their setting. A step without a query ID has none.
+    pub queries: BTreeMap<&'static str, SavedQuery>,
+    /// Where generations are stored.
+    pub store: Location,
+    /// What is kept of people.
+    pub privacy: Privacy,
+    /// The audit trail, if it is to be read.
+    pub audit: Option<Audit>,
+    /// JupiterOne, if generations are delivered there.
+    pub jupiterone: Option<JupiterOne>,
+    /// How long everything in the store is kept.
+    pub retention: Windows,
+}
+
+/// How the account is shown.
+#[derive(Debug, Default)]
+pub struct Account {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its description.
+    pub description: Option<String>,
+    /// Whether every entity gets the name as `tag.AccountName`.
+    pub tag_entities: bool,
+}
+
+/// A query that an administrator has saved in Nexthink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedQuery {
+    /// Its ID.
+    pub id: QueryId,
+    /// How it is exported in parts if the whole has too many rows; without this it stays truncated.
+    pub partition: Option<Partition>,
+}
+
+/// How a query is exported in parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partition {
+    /// The query with the parameter; that of the whole if it has one itself.
+    pub query: QueryId,
+    /// The name of the parameter, without its `$`.
+    pub parameter: String,
+    /// One value for each part; no text matches two of them.
+    pub values: Vec<Pattern>,
+}
+
+/// What is kept of people.
+#[derive(Debug)]
+pub struct Privacy {
+    /// What happens to each column.
+    pub policy: Policy,
+    /// Where the keys are; they are read only where they are needed.
+    pub key_file: PathBuf,
+}
+
+/// The audit trail as a source.
+#[derive(Debug)]
+pub struct Audit {
+    /// Where it is read from.
+    pub source: AuditSource,
+    /// The zone of `before_date`, and of times that name none.
+    pub time_zone: TimeZone,
+    /// Whether events are kept as they are, whatever the privacy profile does elsewhere.
+    pub clear_names: bool,
+    /// Which periods are read.
+    pub windows: WindowSettings,
+}
+
+/// Where the audit trail is read from.
+#[derive(Debug)]
+pub enum AuditSource {
+    /// The classic interface, a trail at a time.
+    Trails(AuditTrails),
+    /// The table `platform.audit_logs`, through an export.
+    Table(AuditTable),
+}
+
+/// The trails of the classic interface.
+#[derive(Debug)]
+pub struct AuditTrails {
+    /// Their host.
+    pub host: AuditHost,
+    /// Whether an API client with a token reads it, and no local account.
+    pub is_oauth: bool,
+    /// The account or client ID.
+    pub account: String,
+    /// Its password or secret.
+    pub password: SharedSecretSource,
+    /// Whose trails.
+    pub trails: Vec<Trail>,
+}
+
+/// The saved query of the table, and which of its columns is what: Nexthink does not document them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditTable {
+    /// The saved query.
+    pub query: QueryId,
+    /// The column with the time.
+    pub time: String,
+    /// The column with the account.
+    pub account: String,
+    /// The column with the code of the event.
+    pub code: String,
+    /// The column with the message.
+    pub message: String,
+    /// How many hours the query looks back.
+    pub hours: u64,
+}
+
+/// JupiterOne as a destination.
+#[derive(Debug)]
+pub struct JupiterOne {
+    /// The account and what is written there.
+    pub destination: Destination,
+    /// The API key.
+    pub api_key: SharedSecretSource,
+    /// How often a job is asked for its state.
+    pub poll: core_jupiterone::PollSchedule,
+    /// Whether every run that publishes is followed by a delivery.
+    pub after_run: bool,
+    /// What is delivered beyond what JupiterOne's own integration delivers.
+    pub extras: Extras,
+    /// Whether the audit trail's events are delivered too.
+    pub audit: bool,
+}
+
+/// Where a secret is kept.
+pub trait SecretSource: fmt::Debug + Send + Sync {
+    /// Reads the secret, which messages call `what`. It may block for as long as a command may take.
+    ///
+    /// # Errors
+    /// The secret is not there or cannot be used. The message never shows it.
+    fn read(&self, what: &str) -> anyhow::Result<Secret>;
+}
+
+/// A source that several readers share.
+pub type SharedSecretSource = Arc<dyn SecretSource>;
+
+impl Settings {
+    /// Returns the address of the tenant's web interface.
+    pub fn web_address(&self) -> String {
+        format!("https://{}.{}.nexthink.cloud", self.tenant.as_str(), self.region.as_str())
+    }
+
+    /// Returns what the settings give to every entity.
+    pub fn tags(&self) -> Vec<Tag> {
+        let name = self.account.name.iter().filter(|_| self.account.tag_entities);
+        name.map(|value| Tag { name: "tag.AccountName".to_owned(), value: value.clone() }).collect()
+    }
+
+    /// Reads the client secret.
+    ///
+    /// # Errors
+    /// As [`SecretSource::read`].
+    pub fn read_client_secret(&self) -> anyhow::Result<Secret> {
+        self.client_secret.read("the client secret")
+    }
+}
+
+impl SavedQuery {
+    /// Returns the parameters of an export of the whole: none, unless the query asks for one.
+    pub fn whole(&self) -> BTreeMap<String, String> {
+        let own = self.partition.iter().filter(|partition| partition.query == self.id);
+        own.map(|partition| (partition.parameter.clone(), "*".to_owned())).collect()
+    }
+}
+
+impl Audit {
+    /// Returns the table, if the audit trail is read from there.
+    pub fn table(&self) -> Option<&AuditTable> {
+        match &self.source {
+            AuditSource::Table(table) => Some(table),
+            AuditSource::Trails(_) => None,
+        }
+    }
+}
+
+impl AuditTable {
+    /// Returns the columns: time, account, code, message.
+    pub fn columns(&self) -> [&str; 4] {
+        [&self.time, &self.account, &self.code, &self.message]
+    }
+
+    /// Returns a text to save for the query.
+    pub fn nql(&self) -> String {
+        let (hours, columns, time) = (self.hours, self.columns().join(", "), &self.time);
+        format!("platform.audit_logs during past {hours}h\n| list {columns}\n| sort {time} asc")
+    }
+}

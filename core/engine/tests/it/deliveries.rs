@@ -1,0 +1,135 @@
+//! Deliveries to a simulated JupiterOne, in process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use core_engine::deliver::{self, DeliveryOptions, DeliveryResult};
+use core_engine::settings::JupiterOne as Settings;
+use core_engine::{Cancellation, Ending, Failure, FailureKind, Progress};
+use core_jupiterone::{BaseUrl, Destination, Extras, PollSchedule, Source};
+use core_simulator::{JupiterOne, JupiterOneConfig};
+
+use super::support::{Known, NOON, Tenant};
+
+const KEY: &str = "a-key";
+
+async fn start() -> (JupiterOne, Settings) {
+    let config = JupiterOneConfig {
+        account: "acme".to_owned(),
+        api_key: KEY.to_owned(),
+        ..JupiterOneConfig::default()
+    };
+    let simulated = JupiterOne::start(config).await.expect("a free port");
+    let settings = settings(simulated.url(), KEY);
+    (simulated, settings)
+}
+
+fn settings(url: &str, key: &'static str) -> Settings {
+    let base = BaseUrl::parse(url).expect("loopback is allowed");
+    let source = Source::Api { scope: "nexthink-acme".to_owned() };
+    Settings {
+        destination: Destination::new(base, "acme", source).expect("it is valid"),
+        api_key: Arc::new(Known(key)),
+        poll: PollSchedule {
+            first: Duration::from_millis(5),
+            cap: Duration::from_millis(20),
+            ..PollSchedule::default()
+        },
+        after_run: true,
+        extras: Extras::default(),
+        audit: false,
+    }
+}
+
+async fn delivered(
+    tenant: &Tenant,
+    jupiterone: &Settings,
+    options: &DeliveryOptions,
+) -> Result<DeliveryResult, Failure> {
+    let (progress, cancellation) = (Progress::none(), Cancellation::default());
+    deliver::deliver_published(tenant.engine(), jupiterone, options, &progress, &cancellation).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_is_delivered_once() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.run().await.expect("it runs");
+    let (simulated, jupiterone) = start().await;
+    let options = DeliveryOptions::default();
+    let first = delivered(&tenant, &jupiterone, &options).await.expect("it delivers");
+    assert!(matches!(first, DeliveryResult::Delivered { .. }));
+    assert_eq!(first.ending(), Ending::Complete);
+    let second = delivered(&tenant, &jupiterone, &options).await.expect("it compares");
+    assert!(matches!(second, DeliveryResult::NothingChanged { .. }));
+    assert_eq!(simulated.jobs().len(), 1);
+    let events: Vec<_> = tenant.ledger().iter().map(|entry| entry.deed.event.clone()).collect();
+    let expected = ["delivery_started", "delivery_ended"].repeat(2);
+    assert_eq!(events[2..], expected, "after the beginning and end of the run");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_delivery_and_a_purge_are_jobs_though_nothing_has_changed() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.run().await.expect("it runs");
+    let (simulated, jupiterone) = start().await;
+    delivered(&tenant, &jupiterone, &DeliveryOptions::default()).await.expect("it delivers");
+    let full = DeliveryOptions { full: true, ..DeliveryOptions::default() };
+    let again = delivered(&tenant, &jupiterone, &full).await.expect("it delivers");
+    assert!(matches!(again, DeliveryResult::Delivered { reason, .. } if reason.contains("--full")));
+    let purge = vec!["nexthink_alert".to_owned()];
+    let purge = DeliveryOptions { purge, ..DeliveryOptions::default() };
+    delivered(&tenant, &jupiterone, &purge).await.expect("it delivers");
+    assert_eq!(simulated.jobs().len(), 3);
+}
+
+#[tokio::test]
+async fn a_decision_asks_nobody_and_changes_nothing() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.run().await.expect("it runs");
+    let store = tenant.engine().tenant().expect("the store is there");
+    for _ in 0..2 {
+        let generation = tenant.published().expect("it is published");
+        let decision = deliver::decide(&store, generation, &DeliveryOptions::default());
+        let decision = decision.expect("the generation can be read");
+        assert!(decision.reason.is_some_and(|reason| reason.contains("first delivery")));
+        assert!(!decision.partial_datasets.is_empty(), "the first delivery deletes nothing");
+    }
+    assert_eq!(deliver::last_account(&store), None);
+}
+
+#[tokio::test]
+async fn a_refused_key_is_a_failure_of_the_destination_and_the_generation_is_safe() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.run().await.expect("it runs");
+    let (simulated, _) = start().await;
+    let jupiterone = settings(simulated.url(), "another-key");
+    let refused = delivered(&tenant, &jupiterone, &DeliveryOptions::default()).await;
+    assert_eq!(refused.expect_err("it is refused").kind, FailureKind::DestinationFailed);
+    assert!(tenant.published().is_some());
+    assert!(simulated.jobs().is_empty());
+}
+
+#[tokio::test]
+async fn another_destination_is_accepted_once_by_name() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.run().await.expect("it runs");
+    let (_simulated, jupiterone) = start().await;
+    delivered(&tenant, &jupiterone, &DeliveryOptions::default()).await.expect("it delivers");
+    let (_other, elsewhere) = start().await;
+    let store = tenant.engine().tenant().expect("the store is there");
+    let check = |accept| deliver::check_destination(&tenant.host, &store, &elsewhere, accept);
+    let refused = check(false).expect_err("the port differs");
+    assert_eq!(refused.kind, FailureKind::Configuration);
+    assert!(format!("{:#}", refused.error).contains("--accept-destination"));
+    assert!(check(true).is_ok());
+}
+
+#[tokio::test]
+async fn nothing_that_is_published_is_nothing_to_deliver() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    let (_simulated, jupiterone) = start().await;
+    let refused = delivered(&tenant, &jupiterone, &DeliveryOptions::default()).await;
+    let refused = refused.expect_err("there is no generation");
+    assert_eq!(refused.kind, FailureKind::Configuration);
+    assert!(format!("{:#}", refused.error).contains("`nexthink-graph run` publishes one"));
+}

@@ -1,0 +1,16 @@
+//! Runs and deliveries in process, against a simulated tenant and a simulated JupiterOne: no environment, no terminal,
+//! no exit code.
+
+mod deliveries;
+mod failures;
+mod runs;
+mod stopping;
+mod support;
+
+// A step that nothing names is not linked in, and then not in the registry.
+use step_account as _;
+use step_alerts as _;
+use step_audit as _;
+use step_devices as _;
+use step_packages as _;
+use step_users as _;

@@ -1,0 +1,160 @@
+//! Runs that publish: alone, side by side, one after the other.
+
+use core_engine::run::report::StepOutcome;
+use core_engine::run::{RunOptions, RunState};
+use core_engine::{Cancellation, Ending, Moment, Progress, run};
+use core_simulator::{SavedQuery, TenantSpec};
+
+use super::support::{NOON, Tenant, recorder, rows, step_ids};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_tenants_run_side_by_side_in_one_process() {
+    let one = Tenant::start("acme", 1, NOON).await;
+    let other = Tenant::start("globex", 2, Moment(NOON.0 + 3_600_000)).await;
+    one.simulator.update(|behaviour| behaviour.tenant.devices = 40);
+    let (first, second) = tokio::join!(one.run(), other.run());
+    for (tenant, finished, created) in [
+        (&one, first.expect("it runs"), "2026-03-01T10:00:00Z"),
+        (&other, second.expect("it runs"), "2026-03-01T11:00:00Z"),
+    ] {
+        assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+        let generation = tenant.published().expect("it is published");
+        let counts = tenant.simulator.counts();
+        assert_eq!(finished.generation.as_ref(), Some(generation.id()));
+        assert_eq!(generation.manifest().created_at, created, "each has its own clock");
+        assert_eq!(rows(&generation, "nexthink_device"), counts.devices);
+        assert_eq!(rows(&generation, "nexthink_user"), counts.users);
+        let name = tenant.settings.tenant.as_str();
+        assert_eq!(finished.report.tenant, name);
+        let ledger = tenant.ledger();
+        assert_eq!(ledger.len(), 2, "a beginning and an end");
+        assert!(ledger.iter().all(|entry| entry.deed.who == format!("the operator of {name}")));
+    }
+    let devices =
+        |tenant: &Tenant| rows(&tenant.published().expect("published"), "nexthink_device");
+    assert_ne!(devices(&one), devices(&other));
+}
+
+#[tokio::test]
+async fn the_host_says_which_code_reports_and_ledger_name() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    let finished = tenant.run().await.expect("it runs");
+    assert_eq!(finished.report.exit_code, 50);
+    let ledger = tenant.ledger();
+    assert_eq!(ledger.last().map(|entry| entry.deed.facts["exitCode"].clone()), Some(50.into()));
+}
+
+#[tokio::test]
+async fn the_stream_of_events_has_each_step_once_and_the_publication_last() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    let (progress, events) = recorder();
+    let secret = tenant.settings.read_client_secret().expect("it is known");
+    let (options, cancellation) = (RunOptions::default(), Cancellation::default());
+    let running = run::run(tenant.engine(), secret, &options, &progress, &cancellation);
+    running.await.expect("it runs");
+    let events = events.lock().expect("no test panics with it").clone();
+    assert_eq!(events.last().map(String::as_str), Some("publishing"));
+    for id in step_ids() {
+        let of_step: Vec<_> = events.iter().filter(|event| event.contains(id)).collect();
+        assert_eq!(of_step, [&format!("applying {id}"), &format!("applied {id} complete")]);
+    }
+}
+
+#[tokio::test]
+async fn what_the_next_run_needs_is_a_file_of_its_own() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.run().await.expect("it runs");
+    let generation = tenant.published().expect("it is published");
+    let text = generation.attachment("state.json").expect("it can be read").expect("it is there");
+    let state: RunState = serde_json::from_slice(&text).expect("it is a state");
+    assert_eq!(state, RunState::read(&generation));
+    let ids: Vec<_> = state.steps.iter().map(|step| step.id.as_str()).collect();
+    for id in step_ids() {
+        assert!(ids.contains(&id), "{id} of {ids:?}");
+    }
+    assert!(state.steps.iter().all(|step| step.outcome == StepOutcome::Complete));
+}
+
+#[tokio::test]
+async fn a_query_that_is_missing_makes_the_run_partial_and_its_types_too() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.simulator.update(|behaviour| _ = behaviour.missing.insert(SavedQuery::Users));
+    let finished = tenant.run().await.expect("the other steps run");
+    assert_eq!(finished.ending, Ending::Partial);
+    assert_eq!(finished.report.exit_code, 51);
+    let generation = tenant.published().expect("it is published");
+    let outcome = |id: &str| {
+        let state = RunState::read(&generation);
+        state.steps.into_iter().find(|step| step.id == id).map(|step| step.outcome)
+    };
+    assert_eq!(outcome("fetch-users"), Some(StepOutcome::Failed));
+    assert_eq!(outcome("fetch-devices"), Some(StepOutcome::Complete));
+    assert!(finished.report.partial_datasets.contains(&"nexthink_user".to_owned()));
+    assert!(!finished.report.partial_datasets.contains(&"nexthink_device".to_owned()));
+}
+
+#[tokio::test]
+async fn a_type_that_shrinks_too_much_stays_until_that_is_accepted_once() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.simulator.update(|behaviour| behaviour.tenant.devices = 80);
+    tenant.run().await.expect("it runs");
+    let before = rows(&tenant.published().expect("published"), "nexthink_device");
+    tenant.simulator.update(|behaviour| behaviour.tenant.devices = 20);
+    let finished = tenant.run().await.expect("it runs");
+    assert_eq!(finished.ending, Ending::Partial);
+    assert_eq!(rows(&tenant.published().expect("published"), "nexthink_device"), before);
+
+    let accept = ["nexthink_device", "nexthink_account_has_device"].map(str::to_owned).to_vec();
+    let options = RunOptions { accept_shrink: accept, ..RunOptions::default() };
+    tenant.run_with(&options).await.expect("it runs");
+    let after = rows(&tenant.published().expect("published"), "nexthink_device");
+    assert_eq!(after, tenant.simulator.counts().devices);
+    assert!(after < before);
+}
+
+#[tokio::test]
+async fn a_step_that_is_not_asked_for_carries_its_types_over() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.run().await.expect("it runs");
+    let users = rows(&tenant.published().expect("published"), "nexthink_user");
+    tenant
+        .simulator
+        .update(|behaviour| behaviour.tenant = TenantSpec { users: 1, ..behaviour.tenant.clone() });
+    let options = RunOptions { steps: vec!["fetch-devices".to_owned()], ..RunOptions::default() };
+    let finished = tenant.run_with(&options).await.expect("it runs");
+    assert_eq!(rows(&tenant.published().expect("published"), "nexthink_user"), users);
+    assert_eq!(finished.report.steps.iter().map(|step| step.exports).sum::<u32>(), 1);
+}
+
+#[tokio::test]
+async fn the_audit_trail_is_read_after_the_generation_and_each_event_once() {
+    let tenant = Tenant::start("acme", 1, NOON).await.with_audit();
+    let mut added = Vec::new();
+    for _ in 0..2 {
+        let finished = tenant.run().await.expect("it runs");
+        let audit = finished.report.audit.expect("the trail is read");
+        added.push((audit.added() > 0, audit.reason.clone()));
+    }
+    assert_eq!(added, [(true, None), (false, None)]);
+}
+
+#[tokio::test]
+async fn a_plan_costs_what_the_run_then_starts() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    let plan = run::plan(tenant.engine(), &[]).expect("the steps make a plan");
+    let cost = run::cost(&plan, tenant.engine(), None).expect("the store can be read");
+    let finished = tenant.run().await.expect("it runs");
+    let started: u32 = finished.report.steps.iter().map(|step| step.exports).sum();
+    assert_eq!(cost.to_json()["needed"], started);
+    assert!(cost.is_affordable());
+}
+
+#[tokio::test]
+async fn no_receiver_is_needed() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    let secret = tenant.settings.read_client_secret().expect("it is known");
+    let (options, cancellation) = (RunOptions::default(), Cancellation::default());
+    let progress = Progress::none();
+    let running = run::run(tenant.engine(), secret, &options, &progress, &cancellation);
+    assert_eq!(running.await.expect("it runs").ending, Ending::Complete);
+}
