@@ -16,15 +16,16 @@ fn scene(engines: &str) -> Scene {
     config.behaviour.tenant =
         TenantSpec { devices: 3, users: 2, alerts: 1, ..TenantSpec::default() };
     let scene = Scene::with(config);
-    configure(&scene, engines, |it| it);
+    configure(&scene, engines, |configuration| configuration);
     scene
 }
 
 fn configure(scene: &Scene, engines: &str, change: impl FnOnce(Configuration) -> Configuration) {
     let host = scene.api().to_owned();
-    scene.configure(|it| {
+    scene.configure(|configuration| {
         change(
-            it.text("audit.host", &host)
+            configuration
+                .text("audit.host", &host)
                 .text("audit.account", "demo")
                 .set("audit.password", "{ file = \"secret\" }")
                 .set("audit.engines", engines)
@@ -63,7 +64,7 @@ fn a_day(scene: &Scene) -> (u64, u64) {
 
 fn trail<'a>(run: &'a Run, name: &str) -> &'a Value {
     let mut trails = run.report["audit"]["trails"].as_array().expect("it was read").iter();
-    trails.find(|it| it["name"] == name).expect("it was asked for")
+    trails.find(|trail| trail["name"] == name).expect("it was asked for")
 }
 
 #[test]
@@ -77,16 +78,16 @@ fn l2_l9_two_runs_keep_every_event_once_and_genuine_repetitions_twice() {
     let (from, to) = a_day(&scene);
     let portal = scene.audit_lines(&SimulatedTrail::Portal, from, to);
     assert_eq!(stored(&scene, "portal", from, to), count(portal));
-    let engines = ["engine-01", "engine-02"].map(|it| SimulatedTrail::Engine(it.to_owned()));
-    let engines = engines.iter().flat_map(|it| scene.audit_lines(it, from, to));
+    let engines = ["engine-01", "engine-02"].map(|name| SimulatedTrail::Engine(name.to_owned()));
+    let engines = engines.iter().flat_map(|engine| scene.audit_lines(engine, from, to));
     assert_eq!(stored(&scene, "engines", from, to), count(engines));
 }
 
 #[test]
 fn l1_an_engine_that_cannot_be_reached_costs_its_part_and_nothing_else() {
     let scene = scene("[\"engine-01\", \"engine-02\"]");
-    scene.update(|it| {
-        it.audit.unreachable.insert("engine-02".to_owned());
+    scene.update(|behaviour| {
+        behaviour.audit.unreachable.insert("engine-02".to_owned());
     });
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
@@ -98,7 +99,7 @@ fn l1_an_engine_that_cannot_be_reached_costs_its_part_and_nothing_else() {
     let reason = lacking["reason"].as_str().expect("a reason");
     assert!(reason.contains("the Engine engine-02 cannot be read (HTTP 500"), "{reason}");
 
-    scene.update(|it| it.audit.unreachable.clear());
+    scene.update(|behaviour| behaviour.audit.unreachable.clear());
     let run = scene.run_completely();
     assert!(trail(&run, "engine/engine-02")["added"].as_u64().expect("a number") > 250);
     assert_eq!(trail(&run, "engine/engine-02")["gaps"], Value::Array(Vec::new()));
@@ -108,9 +109,10 @@ fn l1_an_engine_that_cannot_be_reached_costs_its_part_and_nothing_else() {
 fn every_form_of_time_and_a_rotated_log_are_read_in_the_configured_zone() {
     for times in [LineTime::Iso, LineTime::Syslog, LineTime::Epoch] {
         let scene = scene("[]");
-        configure(&scene, "[]", |it| it.text("audit.time_zone", "Etc/GMT-2"));
-        scene.update(|it| {
-            (it.audit.times, it.audit.zone_minutes, it.audit.rotates) = (times, 120, true);
+        configure(&scene, "[]", |configuration| configuration.text("audit.time_zone", "Etc/GMT-2"));
+        scene.update(|behaviour| {
+            (behaviour.audit.times, behaviour.audit.zone_minutes, behaviour.audit.rotates) =
+                (times, 120, true);
         });
         let run = scene.run_completely();
         let (from, to) = a_day(&scene);
@@ -127,7 +129,7 @@ fn every_form_of_time_and_a_rotated_log_are_read_in_the_configured_zone() {
 #[test]
 fn a_refused_account_makes_the_run_partial_and_never_hurts_the_generation() {
     let scene = scene("[]");
-    configure(&scene, "[]", |it| it.text("audit.account", "somebody"));
+    configure(&scene, "[]", |configuration| configuration.text("audit.account", "somebody"));
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
     assert_eq!(scene.published().manifest().tables.len(), 10);
@@ -138,7 +140,7 @@ fn a_refused_account_makes_the_run_partial_and_never_hurts_the_generation() {
 #[test]
 fn a_token_with_the_scope_of_the_audit_trail_reads_it_too() {
     let scene = scene("[]");
-    configure(&scene, "[]", |it| it.text("audit.auth", "oauth"));
+    configure(&scene, "[]", |configuration| configuration.text("audit.auth", "oauth"));
     let run = scene.run_completely();
     assert!(trail(&run, "portal")["added"].as_u64().expect("a number") > 250);
 }
@@ -146,9 +148,9 @@ fn a_token_with_the_scope_of_the_audit_trail_reads_it_too() {
 #[test]
 fn l7_what_steers_a_terminal_is_shown_and_not_obeyed() {
     let scene = scene("[]");
-    scene.update(|it| {
+    scene.update(|behaviour| {
         let line = "[Portal|LOGIN|20103|\u{1b}[2J<script>] \u{1b}]0;title\u{7} failed";
-        it.audit.content = Some(line.to_owned());
+        behaviour.audit.content = Some(line.to_owned());
     });
     scene.run_completely();
     let ended = scene.program(&["audit", "tail"]);
@@ -203,13 +205,14 @@ fn a_backfill_reads_again_what_is_named_and_doubles_nothing() {
 
 /// A configuration that reads the table, through a saved query of so many hours.
 fn configure_table(scene: &Scene, hours: u64, change: impl FnOnce(Configuration) -> Configuration) {
-    scene.update(|it| it.audit.table_hours = hours);
-    scene.configure(|it| {
-        let mut it = it.text("audit.source", "nql").text("audit.query", "#j1_audit");
+    scene.update(|behaviour| behaviour.audit.table_hours = hours);
+    scene.configure(|configuration| {
+        let mut configuration =
+            configuration.text("audit.source", "nql").text("audit.query", "#j1_audit");
         for column in ["time", "account", "code", "message"] {
-            it = it.text(&format!("audit.columns.{column}"), column);
+            configuration = configuration.text(&format!("audit.columns.{column}"), column);
         }
-        change(it.set("audit.hours", &hours.to_string()))
+        change(configuration.set("audit.hours", &hours.to_string()))
     });
 }
 
@@ -233,7 +236,7 @@ fn rows_of(scene: &Scene, from: u64, to: u64) -> BTreeMap<String, usize> {
 #[test]
 fn l2_l9_the_table_is_read_through_an_export_and_every_row_is_there_once() {
     let scene = scene("[]");
-    configure_table(&scene, 72, |it| it);
+    configure_table(&scene, 72, |configuration| configuration);
     let first = scene.run_completely();
     assert_eq!(trail(&first, "table")["gaps"], Value::Array(Vec::new()));
     let (from, to) = a_day(&scene);
@@ -255,9 +258,9 @@ fn l2_l9_the_table_is_read_through_an_export_and_every_row_is_there_once() {
 #[test]
 fn l2_a_truncated_table_keeps_its_rows_and_stays_a_gap_until_an_answer_is_whole() {
     let scene = scene("[]");
-    configure_table(&scene, 72, |it| it);
-    scene.update(|it| {
-        it.row_caps.insert(SavedQuery::AuditLogs, 100);
+    configure_table(&scene, 72, |configuration| configuration);
+    scene.update(|behaviour| {
+        behaviour.row_caps.insert(SavedQuery::AuditLogs, 100);
     });
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
@@ -268,7 +271,7 @@ fn l2_a_truncated_table_keeps_its_rows_and_stays_a_gap_until_an_answer_is_whole(
     let reason = cut["reason"].as_str().expect("a reason");
     assert!(reason.contains("truncated") && reason.contains("`audit.hours`"), "{reason}");
 
-    scene.update(|it| it.row_caps.clear());
+    scene.update(|behaviour| behaviour.row_caps.clear());
     let run = scene.run_completely();
     assert_eq!(trail(&run, "table")["gaps"], Value::Array(Vec::new()));
     let (from, to) = a_day(&scene);
@@ -278,13 +281,13 @@ fn l2_a_truncated_table_keeps_its_rows_and_stays_a_gap_until_an_answer_is_whole(
 #[test]
 fn a_table_without_a_configured_column_is_refused_and_check_says_so_before() {
     let scene = scene("[]");
-    configure_table(&scene, 72, |it| it);
+    configure_table(&scene, 72, |configuration| configuration);
     let ended = scene.program(&["check"]);
     assert_eq!(ended.exit, Some(0), "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.contains("#j1_audit has the columns that are read"), "{}", ended.stdout);
     let ended = scene.program(&["nql"]);
     assert!(ended.stdout.contains("platform.audit_logs during past 72h"), "{}", ended.stdout);
-    configure_table(&scene, 72, |it| it.text("audit.columns.account", "who"));
+    configure_table(&scene, 72, |configuration| configuration.text("audit.columns.account", "who"));
     let ended = scene.program(&["check"]);
     assert_eq!(ended.exit, Some(5), "{}", ended.stdout);
     assert!(ended.stdout.contains("has no column `who`"), "{}", ended.stdout);
@@ -299,7 +302,9 @@ fn a_table_without_a_configured_column_is_refused_and_check_says_so_before() {
 fn a_host_that_is_down_is_asked_for_one_trail_and_the_rest_is_a_gap_until_it_answers() {
     let scene = scene("[]");
     let down = |engines: &str| {
-        configure(&scene, engines, |it| it.text("audit.host", "http://127.0.0.1:9"));
+        configure(&scene, engines, |configuration| {
+            configuration.text("audit.host", "http://127.0.0.1:9")
+        });
     };
     down("[\"engine-01\", \"engine-02\"]");
     let run = scene.run(&[]);
@@ -309,7 +314,7 @@ fn a_host_that_is_down_is_asked_for_one_trail_and_the_rest_is_a_gap_until_it_ans
         assert_eq!(lacking["reason"], "not asked for, since it would fail like portal");
         assert_eq!(lacking["gaps"].as_array().expect("a list").len(), 1);
     }
-    configure(&scene, "[\"engine-01\", \"engine-02\"]", |it| it);
+    configure(&scene, "[\"engine-01\", \"engine-02\"]", |configuration| configuration);
     let run = scene.run_completely();
     for name in ["portal", "engine/engine-01", "engine/engine-02"] {
         assert!(trail(&run, name)["added"].as_u64().expect("a number") > 250, "{name}");
@@ -324,7 +329,7 @@ fn check_asks_every_trail_and_says_what_to_mend() {
     assert_eq!(ended.exit, Some(4), "{}", ended.stdout);
     assert!(ended.stdout.contains("audit portal"), "{}", ended.stdout);
     assert!(ended.stdout.contains("is `audit.engines` right"), "{}", ended.stdout);
-    configure(&scene, "[]", |it| it.text("audit.account", "somebody"));
+    configure(&scene, "[]", |configuration| configuration.text("audit.account", "somebody"));
     let ended = scene.program(&["check"]);
     assert_eq!(ended.exit, Some(3), "{}", ended.stdout);
     assert!(ended.stdout.contains("see `audit.account`"), "{}", ended.stdout);
@@ -333,7 +338,7 @@ fn check_asks_every_trail_and_says_what_to_mend() {
 #[test]
 fn tail_follows_what_comes_and_ends_when_nobody_reads_any_more() {
     let scene = scene("[]");
-    configure(&scene, "[]", |it| it.set("nexthink.daily_exports", "400"));
+    configure(&scene, "[]", |configuration| configuration.set("nexthink.daily_exports", "400"));
     let arguments = ["audit", "tail", "--follow", "--account", "eve", "--output", "ndjson"];
     let mut following = start_and_read(20, scene.folder(), &arguments, &[]);
     // Each run adds an event; the reader goes away within the first.
@@ -341,7 +346,7 @@ fn tail_follows_what_comes_and_ends_when_nobody_reads_any_more() {
     let ended = until(Duration::from_mins(1), || {
         number += 1;
         let line = format!("[Portal|LOGIN|20103|eve] failed for the {number}th time");
-        scene.update(|it| it.audit.content = Some(line));
+        scene.update(|behaviour| behaviour.audit.content = Some(line));
         scene.run_completely();
         following.has_ended().then_some(())
     });
@@ -359,9 +364,9 @@ fn events_are_asked_before_there_is_any_generation() {
     let period = ["--from", "2000-01-01", "--to", "2000-02-01"];
     let backfill = scene.program(&[&["backfill", "audit"][..], &period].concat());
     assert_eq!(backfill.exit, Some(2), "{}", backfill.stderr);
-    scene.update(|it| {
+    scene.update(|behaviour| {
         for query in SavedQuery::ALL {
-            it.failing.insert(query, "out of memory".to_owned());
+            behaviour.failing.insert(query, "out of memory".to_owned());
         }
     });
     let run = scene.run(&[]);
@@ -382,8 +387,8 @@ fn tables_of_events_are_partial_only_if_a_trail_lacks_some() {
         names.collect::<Vec<_>>()
     };
     let count = ["query", "select count(*) from nexthink_audit_event"];
-    scene.update(|it| {
-        it.audit.unreachable.insert("engine-02".to_owned());
+    scene.update(|behaviour| {
+        behaviour.audit.unreachable.insert("engine-02".to_owned());
     });
     assert_eq!(scene.run(&[]).ended.exit, Some(7));
     assert_eq!(partial_tables(), ["nexthink_audit_event", "nexthink_account_has_audit_event"]);
@@ -394,7 +399,7 @@ fn tables_of_events_are_partial_only_if_a_trail_lacks_some() {
     );
     assert_eq!(scene.program(&[&["--quiet"], &count[..]].concat()).stderr, "");
 
-    scene.update(|it| it.audit.unreachable.clear());
+    scene.update(|behaviour| behaviour.audit.unreachable.clear());
     scene.run_completely();
     assert_eq!(partial_tables(), Vec::<String>::new());
     assert_eq!(scene.program(&count).stderr, "");

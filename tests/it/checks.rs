@@ -15,11 +15,14 @@ fn check(scene: &Scene, exit: i32) -> Vec<(String, String, String)> {
     assert_eq!(ended.exit, Some(exit), "{}{}", ended.stdout, ended.stderr);
     let checks: Vec<Value> = serde_json::from_str(&ended.stdout).expect("it is JSON");
     let text = |check: &Value, name: &str| check[name].as_str().unwrap_or("").to_owned();
-    checks.iter().map(|it| (text(it, "name"), text(it, "state"), text(it, "detail"))).collect()
+    checks
+        .iter()
+        .map(|check| (text(check, "name"), text(check, "state"), text(check, "detail")))
+        .collect()
 }
 
 fn of<'a>(checks: &'a [(String, String, String)], name: &str) -> (&'a str, &'a str) {
-    let found = checks.iter().find(|it| it.0 == name);
+    let found = checks.iter().find(|check| check.0 == name);
     found.map_or(("", ""), |(_, state, detail)| (state.as_str(), detail.as_str()))
 }
 
@@ -27,7 +30,7 @@ fn of<'a>(checks: &'a [(String, String, String)], name: &str) -> (&'a str, &'a s
 fn a_tenant_that_is_ready_passes_every_check_without_an_export() {
     let scene = scene();
     let checks = check(&scene, 0);
-    let names: Vec<&str> = checks.iter().map(|it| it.0.as_str()).collect();
+    let names: Vec<&str> = checks.iter().map(|check| check.0.as_str()).collect();
     let expected = [
         "configuration",
         "lock",
@@ -46,7 +49,7 @@ fn a_tenant_that_is_ready_passes_every_check_without_an_export() {
         "query packages",
         "query users",
     ];
-    let played: Vec<&&str> = names.iter().filter(|it| expected.contains(it)).collect();
+    let played: Vec<&&str> = names.iter().filter(|name| expected.contains(name)).collect();
     assert_eq!(played.into_iter().copied().collect::<Vec<_>>(), expected);
     for name in expected {
         // There is no TLS to a simulated tenant.
@@ -71,37 +74,45 @@ fn each_thing_that_is_wrong_is_named_with_its_code() {
     let at_token =
         |status| Fault::new(FaultPoint::Token, FaultAction::Answer(Answer::from_status(status)));
     let table: [(&str, i32, Change, &str); 6] = [
-        ("token", 3, |it| it.write("secret", "another"), "refused client id"),
+        ("token", 3, |scene| scene.write("secret", "another"), "refused client id"),
         (
             "secret",
             2,
-            |it| it.configure(|it| it.set("nexthink.client_secret", "{ file = \"no\" }")),
+            |scene| {
+                scene.configure(|configuration| {
+                    configuration.set("nexthink.client_secret", "{ file = \"no\" }")
+                });
+            },
             "cannot read",
         ),
         (
             "query users",
             2,
-            |it| it.update(|it| _ = it.missing.insert(SavedQuery::Users)),
+            |scene| scene.update(|behaviour| _ = behaviour.missing.insert(SavedQuery::Users)),
             "nql users",
         ),
         (
             "query users",
             2,
-            |it| it.update(|it| _ = it.forbidden.insert(SavedQuery::Users)),
+            |scene| scene.update(|behaviour| _ = behaviour.forbidden.insert(SavedQuery::Users)),
             "permission",
         ),
         (
             "connection",
             4,
-            |it| it.configure(|it| it.text("nexthink.endpoints.login", "http://127.0.0.1:9")),
+            |scene| {
+                scene.configure(|configuration| {
+                    configuration.text("nexthink.endpoints.login", "http://127.0.0.1:9")
+                });
+            },
             "cannot reach",
         ),
         (
             "query devices",
             5,
-            |it| {
-                it.update(|it| {
-                    let devices = it.queries.entry("#j1_devices".to_owned()).or_default();
+            |scene| {
+                scene.update(|behaviour| {
+                    let devices = behaviour.queries.entry("#j1_devices".to_owned()).or_default();
                     let content = "Device UID,device.name\n1,a\n".into();
                     let compression = core_simulator::ResultsCompression::Requested;
                     devices.results = Some(core_simulator::Results { content, compression });
@@ -119,7 +130,7 @@ fn each_thing_that_is_wrong_is_named_with_its_code() {
         assert!(detail.contains(expected), "{name}: {detail}");
     }
     let scene = scene();
-    scene.update(|it| it.faults = vec![at_token(503)]);
+    scene.update(|behaviour| behaviour.faults = vec![at_token(503)]);
     assert_eq!(of(&check(&scene, 4), "query users").0, "skipped");
 }
 
@@ -145,9 +156,9 @@ fn an_answer_that_is_not_nexthinks_is_refused_data_and_not_a_reason_to_try_later
 #[test]
 fn columns_that_a_query_lacks_are_a_warning_and_blank_queries_too() {
     let scene = scene();
-    scene.configure(|it| it.text("queries.alerts", ""));
-    scene.update(|it| {
-        let users = it.queries.entry("#j1_users".to_owned()).or_default();
+    scene.configure(|configuration| configuration.text("queries.alerts", ""));
+    scene.update(|behaviour| {
+        let users = behaviour.queries.entry("#j1_users".to_owned()).or_default();
         let compression = core_simulator::ResultsCompression::Requested;
         let content = "user.uid,user.name,what\n1,a,b\n".into();
         users.results = Some(core_simulator::Results { content, compression });
@@ -165,7 +176,7 @@ fn columns_that_a_query_lacks_are_a_warning_and_blank_queries_too() {
 #[test]
 fn a_clock_that_is_off_is_a_warning() {
     let scene = scene();
-    scene.update(|it| it.clock_offset_seconds = 3600);
+    scene.update(|behaviour| behaviour.clock_offset_seconds = 3600);
     let checks = check(&scene, 0);
     let (state, detail) = of(&checks, "clock");
     assert_eq!(state, "warning");
@@ -189,7 +200,7 @@ fn the_queries_of_parts_are_printed_and_checked() {
            package.publisher, package.type, package.platform
     "##);
     let table = "{ id = \"#j1_packages\", partition = { query = \"#j1_packages_part\" } }";
-    scene.configure(|it| it.set("queries.packages", table));
+    scene.configure(|configuration| configuration.set("queries.packages", table));
     let checks = check(&scene, 2);
     assert!(of(&checks, "parts packages").1.contains("#j1_packages_part"), "{checks:?}");
 }
@@ -233,7 +244,7 @@ fn a_plan_for_programs_tells_the_cost() {
     let scene = scene();
     let ended = scene.program(&["plan", "--format", "json"]);
     let plan: Value = serde_json::from_str(&ended.stdout).expect("it is JSON");
-    assert!(plan["steps"].as_array().is_some_and(|it| it.len() >= 5), "{plan}");
+    assert!(plan["steps"].as_array().is_some_and(|items| items.len() >= 5), "{plan}");
     assert_eq!((&plan["exports"]["needed"], &plan["exports"]["left"]), (&4.into(), &50.into()));
 }
 

@@ -63,7 +63,7 @@ fn p1_no_command_replaces_a_file_that_it_did_not_make() {
 #[test]
 fn p2_a_command_that_dies_early_prints_one_json_object_if_json_was_asked_for() {
     let scene = scene();
-    scene.configure(|it| it.text("nexthink.region", "eu/"));
+    scene.configure(|configuration| configuration.text("nexthink.region", "eu/"));
     let table: [&[&str]; 16] = [
         &["run", "--output", "json"],
         &["run", "-ojson", "--quiet"],
@@ -95,7 +95,7 @@ fn p2_a_command_that_dies_early_prints_one_json_object_if_json_was_asked_for() {
 #[test]
 fn p2_a_result_that_was_begun_is_not_followed_by_another_object() {
     let scene = scene();
-    scene.update(|it| _ = it.missing.insert(SavedQuery::Users));
+    scene.update(|behaviour| _ = behaviour.missing.insert(SavedQuery::Users));
     let run = scene.run(&["--quiet"]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
     assert_eq!(run.report["exitCode"], 7, "the report is all that was printed");
@@ -109,14 +109,14 @@ fn p2_a_result_that_was_begun_is_not_followed_by_another_object() {
 #[test]
 fn p3_an_exit_code_other_than_0_is_explained_even_when_nothing_else_is_printed() {
     let scene = scene();
-    scene.update(|it| _ = it.missing.insert(SavedQuery::Users));
+    scene.update(|behaviour| _ = behaviour.missing.insert(SavedQuery::Users));
     let partial = scene.program(&["run", "--quiet"]);
     assert_eq!(partial.exit, Some(7));
     let told =
         "error: the generation is published, but partial: fetch-users: failed: query #j1_users";
     assert!(partial.stderr.contains(told), "{}", partial.stderr);
     let all = [SavedQuery::Devices, SavedQuery::Packages, SavedQuery::Alerts];
-    scene.update(|it| it.missing.extend(all));
+    scene.update(|behaviour| behaviour.missing.extend(all));
     let nothing = scene.run(&["--quiet"]);
     assert_eq!(nothing.ended.exit, Some(2), "{}", nothing.ended.stderr);
     let told =
@@ -127,8 +127,9 @@ fn p3_an_exit_code_other_than_0_is_explained_even_when_nothing_else_is_printed()
 #[test]
 fn p3_p4_a_run_after_a_change_of_key_says_why_no_event_is_added() {
     let scene = scene();
-    scene.configure(|it| {
-        it.text("privacy.profile", "pseudonymous")
+    scene.configure(|configuration| {
+        configuration
+            .text("privacy.profile", "pseudonymous")
             .text("audit.host", scene.api())
             .text("audit.account", "demo")
             .set("audit.password", "{ file = \"secret\" }")
@@ -155,12 +156,12 @@ fn p4_check_fails_where_a_run_would() {
     type Change = fn(&Scene);
     let table: [(&str, Change); 4] = [
         ("region of the store", |scene| {
-            scene.configure(|it| it.text("nexthink.region", "us"));
+            scene.configure(|configuration| configuration.text("nexthink.region", "us"));
         }),
         ("privacy", |scene| {
-            scene.configure(|it| it.text("privacy.profile", "pseudonymous"));
+            scene.configure(|configuration| configuration.text("privacy.profile", "pseudonymous"));
         }),
-        ("plan", |scene| scene.configure(|it| it.without("queries"))),
+        ("plan", |scene| scene.configure(|configuration| configuration.without("queries"))),
         ("store", |scene| {
             fs::remove_dir_all(scene.path("store")).expect("it is ours");
             scene.write("store", "a file");
@@ -215,7 +216,7 @@ fn p8_variables_do_without_a_file_and_a_named_file_wins_over_the_variable() {
 fn p5_a_store_below_the_home_folder_is_made_there_and_not_in_a_folder_named_tilde() {
     let scene = scene();
     let home = TempDir::new().expect("a folder can be made");
-    scene.configure(|it| it.text("store.location", "~/graph"));
+    scene.configure(|configuration| configuration.text("store.location", "~/graph"));
     let home_path = home.path().display().to_string();
     let run = start(scene.folder(), &["run"], &[("HOME", &home_path)]).wait();
     assert_eq!(run.exit, Some(0), "{}", run.stderr);

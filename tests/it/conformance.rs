@@ -47,7 +47,9 @@ fn every_saved_query_begins_with_the_table_of_the_page() {
 #[test]
 fn the_steps_are_named_and_configured_as_on_the_page() {
     let exports = Step::integration_steps().into_iter().filter(|step| step.query().is_some());
-    let names: Vec<_> = exports.map(|it| (it.name, it.query().map(|it| it.config_field))).collect();
+    let names: Vec<_> = exports
+        .map(|export| (export.name, export.query().map(|query| query.config_field)))
+        .collect();
     let expected = [
         ("Fetch Alerts", Some("alerts")),
         ("Fetch Devices", Some("devices")),
@@ -61,7 +63,13 @@ fn the_steps_are_named_and_configured_as_on_the_page() {
 fn the_entity_types_are_those_of_the_page() {
     let mut made: Vec<(&str, &str, Vec<&str>)> = entities()
         .into_iter()
-        .map(|it| (it.resource, it.type_name, it.class.iter().map(|class| class.name()).collect()))
+        .map(|entity| {
+            (
+                entity.resource,
+                entity.type_name,
+                entity.class.iter().map(|class| class.name()).collect(),
+            )
+        })
         .collect();
     made.sort_unstable();
     let expected = [
@@ -78,8 +86,9 @@ fn the_entity_types_are_those_of_the_page() {
 fn the_relationship_types_are_those_of_the_page_in_its_order() {
     let plan =
         Plan::new(&Step::integration_steps(), |_| Decision::Run).expect("the steps make a plan");
-    let made = plan.steps().iter().flat_map(|it| it.step.relationships);
-    let made = made.map(|it| (it.from.entity.type_name, it.class.name(), it.to.entity.type_name));
+    let made = plan.steps().iter().flat_map(|planned| planned.step.relationships);
+    let made =
+        made.map(|edge| (edge.from.entity.type_name, edge.class.name(), edge.to.entity.type_name));
     let expected = [
         ("nexthink_account", "HAS", "nexthink_device"),
         ("nexthink_account", "HAS", "nexthink_user"),
@@ -92,7 +101,7 @@ fn the_relationship_types_are_those_of_the_page_in_its_order() {
 
 #[test]
 fn every_column_that_a_step_reads_says_what_it_tells_about_people() {
-    let declared: Vec<&str> = Column::all().iter().map(|it| it.name).collect();
+    let declared: Vec<&str> = Column::all().iter().map(|column| column.name).collect();
     let mut once = declared.clone();
     once.dedup();
     assert_eq!(declared, once, "each column is declared once");
@@ -107,19 +116,21 @@ fn every_column_that_a_step_reads_says_what_it_tells_about_people() {
 fn a_property_is_personal_if_all_its_columns_are() {
     let columns = Column::all();
     for entity in entities() {
-        for property in entity.properties.iter().filter(|it| !it.columns.is_empty()) {
-            let class = |name: &&str| columns.iter().find(|it| it.name == *name).map(|it| it.class);
+        for property in entity.properties.iter().filter(|property| !property.columns.is_empty()) {
+            let class = |name: &&str| {
+                columns.iter().find(|column| column.name == *name).map(|found| found.class)
+            };
             let classes: Vec<_> = property.columns.iter().filter_map(class).collect();
             let name = format!("{}.{}", entity.type_name, property.name);
             if property.personal == PersonalData::Direct {
                 assert!(classes.contains(&ColumnClass::DirectIdentifier), "{name}");
             }
-            if classes.iter().all(|it| *it == ColumnClass::DirectIdentifier) {
+            if classes.iter().all(|class| *class == ColumnClass::DirectIdentifier) {
                 // The domain of an address, and no more, names nobody.
                 assert!(property.personal != PersonalData::None, "{name}");
             }
             if property.personal != PersonalData::None {
-                assert!(classes.iter().any(|it| *it != ColumnClass::Technical), "{name}");
+                assert!(classes.iter().any(|class| *class != ColumnClass::Technical), "{name}");
             }
         }
     }
@@ -145,15 +156,17 @@ fn every_type_has_the_properties_that_the_page_marks_as_required() {
         ("nexthink_package", &["packageType", "platform", "publisher", "version"]),
         ("nexthink_user", &["department", "entity", "sid", "upn", "userType"]),
     ] {
-        let entity = entities().into_iter().find(|it| it.type_name == type_name);
+        let entity = entities().into_iter().find(|entity| entity.type_name == type_name);
         let entity = entity.expect("the type is made");
-        let own = entity.properties.iter().filter(|it| it.required && entity.owns(it));
-        let mut own: Vec<_> = own.map(|it| (it.name, it.documented_type())).collect();
+        let own =
+            entity.properties.iter().filter(|property| property.required && entity.owns(property));
+        let mut own: Vec<_> =
+            own.map(|property| (property.name, property.documented_type())).collect();
         own.sort_unstable();
         // The page gives the account's two the type `string`, all others `string | null`.
         let is_account = type_name == "nexthink_account";
         let documented = if is_account { "string" } else { "string | null" };
-        let expected: Vec<_> = expected.iter().map(|it| (*it, documented.to_owned())).collect();
+        let expected: Vec<_> = expected.iter().map(|name| (*name, documented.to_owned())).collect();
         assert_eq!(own, expected, "{type_name}");
     }
 }

@@ -72,8 +72,10 @@ fn a_large_estate_arrives_whole() {
     let sql = "select _type, count(*) n from entities group by 1 \
                union all select _type, count(*) n from relationships group by 1";
     let answer = scene.query(sql);
-    let answer: BTreeMap<&str, u64> =
-        answer.iter().filter_map(|it| Some((it["_type"].as_str()?, it["n"].as_u64()?))).collect();
+    let answer: BTreeMap<&str, u64> = answer
+        .iter()
+        .filter_map(|row| Some((row["_type"].as_str()?, row["n"].as_u64()?)))
+        .collect();
     assert_eq!(answer, expected(&counts));
 }
 
@@ -110,8 +112,8 @@ fn the_report_that_is_printed_is_kept_with_the_generation() {
     let kept: serde_json::Value = serde_json::from_str(&kept).expect("it is JSON");
     // The ledger goes on after the report was kept.
     let mut printed = run.report;
-    let ledger = printed.as_object_mut().and_then(|it| it.remove("ledger"));
-    assert!(ledger.is_some_and(|it| it["sequence"] == 2));
+    let ledger = printed.as_object_mut().and_then(|members| members.remove("ledger"));
+    assert!(ledger.is_some_and(|entry| entry["sequence"] == 2));
     assert_eq!(kept, printed);
     generation.verify().expect("every file is as the manifest says");
 }

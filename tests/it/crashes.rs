@@ -40,7 +40,7 @@ impl Torture {
         });
         if torture_seconds().is_some() {
             // Each erasure that is tried needs somebody.
-            place.scene.update(|it| it.tenant.users = 400);
+            place.scene.update(|behaviour| behaviour.tenant.users = 400);
         }
         let torture = Self { place, started: Instant::now() };
         torture.scene().run_completely();

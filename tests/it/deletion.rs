@@ -43,8 +43,8 @@ fn run_partially(scene: &Scene, exit: i32, types: &[&str]) -> Run {
     assert_eq!(run.report["outcome"], if exit == 0 { "complete" } else { "partial" });
     assert_eq!(sorted(run.partial_types()), types);
     let generation = scene.published();
-    let partial = generation.manifest().tables.iter().filter(|it| it.partial);
-    let partial = partial.map(|it| it.name.as_str()).filter(|it| is_played(it));
+    let partial = generation.manifest().tables.iter().filter(|table| table.partial);
+    let partial = partial.map(|table| table.name.as_str()).filter(|name| is_played(name));
     assert_eq!(sorted(partial.collect()), types);
     run
 }
@@ -127,7 +127,7 @@ fn a_blank_query_id_skips_its_step_and_deletes_nothing() {
     scene.run_completely();
     let before = keys(&scene);
     scene.update(retire_a_few_packages);
-    scene.configure(|it| it.text("queries.packages", ""));
+    scene.configure(|configuration| configuration.text("queries.packages", ""));
 
     let run = run_partially(&scene, 0, &OF_PACKAGES);
     assert_eq!(run.step("fetch-packages")["outcome"], "skipped");
@@ -194,7 +194,7 @@ fn many_devices_go_only_when_that_is_accepted_once() {
     );
 
     let accepted = ["nexthink_device", "nexthink_account_has_device", "nexthink_package"];
-    let accepted = scene.run(&accepted.map(|it| ["--accept-shrink", it]).concat());
+    let accepted = scene.run(&accepted.map(|accepted| ["--accept-shrink", accepted]).concat());
     assert_eq!(accepted.ended.exit, Some(0), "{}", accepted.ended.stdout);
     let counts = scene.counts();
     let after = keys(&scene);

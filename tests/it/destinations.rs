@@ -47,14 +47,17 @@ impl Delivery {
     }
 
     fn configure(&self, after_run: &str) {
-        self.configure_with(|it| it.set("destinations.jupiterone.after_run", after_run));
+        self.configure_with(|configuration| {
+            configuration.set("destinations.jupiterone.after_run", after_run)
+        });
     }
 
     fn configure_with(&self, change: impl FnOnce(Configuration) -> Configuration) {
         let url = self.jupiterone.url().to_owned();
-        self.scene.configure(|it| {
+        self.scene.configure(|configuration| {
             change(
-                it.text("destinations.jupiterone.account", "demo")
+                configuration
+                    .text("destinations.jupiterone.account", "demo")
                     .text("destinations.jupiterone.url", &url)
                     .set("destinations.jupiterone.api_key", "{ file = \"key\" }")
                     .set("destinations.jupiterone.polling", "{ first_ms = 10, longest_ms = 100 }"),
@@ -81,7 +84,7 @@ impl Delivery {
 
     fn fault(&self, call: JobCall, kind: JobFaultKind) {
         let fault = JobFault { call, after: 0, times: u32::MAX, kind };
-        self.jupiterone.update(|it| it.faults = vec![fault]);
+        self.jupiterone.update(|behaviour| behaviour.faults = vec![fault]);
     }
 }
 
@@ -125,7 +128,7 @@ fn k16_a_delivery_that_fails_leaves_the_generation_and_sync_makes_up_for_it() {
     assert_eq!(run.report["delivery"]["result"], "failed");
     delivery.scene.published().verify().expect("the generation is safe");
     assert!(delivery.counts().is_empty(), "{:?}", delivery.counts());
-    delivery.jupiterone.update(|it| it.faults.clear());
+    delivery.jupiterone.update(|behaviour| behaviour.faults.clear());
     let made_up = delivery.scene.program(&["sync", "jupiterone", "--output", "json"]);
     assert_eq!(made_up.exit, Some(0), "{}", made_up.stderr);
     let report: Value = serde_json::from_str(&made_up.stdout).expect("it is JSON");
@@ -138,9 +141,9 @@ fn what_a_step_could_not_see_is_not_deleted_and_what_a_complete_one_misses_is() 
     let delivery = Delivery::new();
     let first = objects(&delivery.scene.run_completely());
     // Alerts fail and users are cut off: both keep what JupiterOne has, and all edges that touch them.
-    delivery.scene.update(|it| {
-        it.forbidden.insert(SavedQuery::Alerts);
-        it.row_caps.insert(SavedQuery::Users, 5);
+    delivery.scene.update(|behaviour| {
+        behaviour.forbidden.insert(SavedQuery::Alerts);
+        behaviour.row_caps.insert(SavedQuery::Users, 5);
     });
     let run = delivery.scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
@@ -149,10 +152,10 @@ fn what_a_step_could_not_see_is_not_deleted_and_what_a_complete_one_misses_is() 
         assert!(kept[name] >= first[name], "{name}: {kept:?} {first:?}");
     }
     // Then they are complete again, with fewer users.
-    delivery.scene.update(|it| {
-        it.forbidden.clear();
-        it.row_caps.clear();
-        it.tenant.users = 20;
+    delivery.scene.update(|behaviour| {
+        behaviour.forbidden.clear();
+        behaviour.row_caps.clear();
+        behaviour.tenant.users = 20;
     });
     let run = delivery.scene.run_completely();
     assert_eq!(delivery.counts(), objects(&run), "complete types lose what is gone");
@@ -165,7 +168,7 @@ fn a_first_delivery_deletes_nothing_that_is_there_already() {
     let before = delivery.kept().entities.len();
     // The store is lost, and the estate is smaller now.
     fs::remove_dir_all(delivery.scene.path("store")).expect("it is there");
-    delivery.scene.update(|it| it.tenant.users = 3);
+    delivery.scene.update(|behaviour| behaviour.tenant.users = 3);
     let run = delivery.scene.run_completely();
     assert_eq!(
         run.report["delivery"]["counters"]["numEntitiesDeleted"], 0,
@@ -183,15 +186,17 @@ fn a_dry_run_tells_what_would_change_and_asks_nobody() {
     let plan = delivery.scene.program(&["sync", "jupiterone", "--dry-run", "--output", "json"]);
     assert_eq!(plan.exit, Some(0), "{}", plan.stderr);
     let plan: Value = serde_json::from_str(&plan.stdout).expect("it is JSON");
-    let devices = plan["types"]
-        .as_array()
-        .and_then(|it| it.iter().find(|it| it["typeName"] == "nexthink_device").cloned());
+    let devices = plan["types"].as_array().and_then(|items| {
+        items.iter().find(|entry| entry["typeName"] == "nexthink_device").cloned()
+    });
     assert_eq!(devices.expect("it is listed")["creates"], 30);
     assert!(delivery.jupiterone.requests().is_empty());
     assert_eq!(delivery.scene.program(&["sync", "jupiterone"]).exit, Some(0));
     let plan = delivery.scene.program(&["sync", "jupiterone", "--dry-run"]);
     assert!(plan.stderr.contains("nothing would change"), "{}", plan.stderr);
-    delivery.configure_with(|it| it.text("destinations.jupiterone.scope", "elsewhere"));
+    delivery.configure_with(|configuration| {
+        configuration.text("destinations.jupiterone.scope", "elsewhere")
+    });
     let refused = delivery.scene.program(&["sync", "jupiterone", "--dry-run"]);
     assert_eq!(refused.exit, Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains("--accept-destination"), "{}", refused.stderr);
@@ -207,7 +212,7 @@ fn a_purge_removes_a_type_and_what_touches_it() {
     assert!(counts.keys().all(|name| !name.contains("alert")), "{counts:?}");
     assert_eq!(counts["nexthink_device"], 30);
     // A complete step brings them back; one that is skipped does not, though its objects are kept here.
-    delivery.configure_with(|it| it.text("queries.alerts", ""));
+    delivery.configure_with(|configuration| configuration.text("queries.alerts", ""));
     let run = delivery.scene.run_completely();
     assert!(run.objects()["nexthink_alert"] > 0);
     assert!(
@@ -227,8 +232,9 @@ fn k17_another_destination_has_to_be_accepted() {
     let delivery = Delivery::new();
     delivery.scene.run_completely();
     let url = delivery.jupiterone.url().to_owned();
-    delivery.scene.configure(|it| {
-        it.text("destinations.jupiterone.account", "demo")
+    delivery.scene.configure(|configuration| {
+        configuration
+            .text("destinations.jupiterone.account", "demo")
             .text("destinations.jupiterone.url", &url)
             .text("destinations.jupiterone.scope", "elsewhere")
             .set("destinations.jupiterone.polling", "{ first_ms = 10, longest_ms = 100 }")
@@ -256,7 +262,7 @@ fn a_folder_is_written_whole_and_never_over_somebody_elses() {
         assert_eq!(report["objects"][&name], objects, "{name}");
     }
     let summary = fs::read_to_string(delivery.scene.path("collected/.j1-integration/summary.json"));
-    assert!(summary.is_ok_and(|it| it.contains("partialDatasets")));
+    assert!(summary.is_ok_and(|summary| summary.contains("partialDatasets")));
     assert_eq!(delivery.scene.program(&["export", "jupiterone", "collected"]).exit, Some(0));
     fs::create_dir(delivery.scene.path("mine")).expect("a folder can be made");
     delivery.scene.write("mine/notes.txt", "precious");
@@ -285,8 +291,9 @@ fn a_destination_that_is_wrong_is_told_with_everything_else() {
         ("destinations.jupiterone.mode", "\"CREATE_OR_UPDATE\"", "CREATE_OR_UPDATE"),
     ];
     for (name, value, expected) in table {
-        delivery.scene.configure(|it| {
-            it.text("destinations.jupiterone.account", "demo")
+        delivery.scene.configure(|configuration| {
+            configuration
+                .text("destinations.jupiterone.account", "demo")
                 .set("destinations.jupiterone.api_key", "{ file = \"key\" }")
                 .set(name, value)
         });
@@ -341,9 +348,9 @@ fn k16_a_run_that_publishes_nothing_makes_up_for_an_earlier_delivery() {
     delivery.fault(JobCall::Entities, JobFaultKind::JobEnded);
     let run = delivery.scene.run(&[]);
     assert_eq!(run.ended.exit, Some(6), "{}", run.ended.stderr);
-    delivery.jupiterone.update(|it| it.faults.clear());
+    delivery.jupiterone.update(|behaviour| behaviour.faults.clear());
     let published = delivery.scene.published().id().clone();
-    delivery.scene.update(|it| it.forbidden.extend(SavedQuery::ALL));
+    delivery.scene.update(|behaviour| behaviour.forbidden.extend(SavedQuery::ALL));
     let idle = delivery.scene.run(&[]);
     assert_eq!(idle.ended.exit, Some(2), "{}", idle.ended.stderr);
     assert_eq!(delivery.scene.published().id(), &published);
@@ -359,7 +366,8 @@ fn a_check_says_whether_jupiterone_can_be_delivered_to_and_how_to_mend_it() {
         let checks: Value = serde_json::from_str(&ended.stdout).expect("it is JSON");
         let checks = checks.as_array().cloned().unwrap_or_default();
         let of = |name: &str| {
-            let check = checks.iter().find(|it| it["name"] == name).cloned().unwrap_or_default();
+            let check =
+                checks.iter().find(|check| check["name"] == name).cloned().unwrap_or_default();
             let text = |member: &str| check[member].as_str().unwrap_or("").to_owned();
             (text("state"), text("detail"))
         };
@@ -377,14 +385,18 @@ fn a_check_says_whether_jupiterone_can_be_delivered_to_and_how_to_mend_it() {
     assert_eq!((exit, reached.0.as_str()), (Some(6), "failed"));
     assert!(reached.1.contains("check the API key") && !reached.1.contains("another-key"));
     write_private(&delivery.scene.path("key"), KEY);
-    delivery.configure_with(|it| it.text("destinations.jupiterone.url", "http://127.0.0.1:9"));
+    delivery.configure_with(|configuration| {
+        configuration.text("destinations.jupiterone.url", "http://127.0.0.1:9")
+    });
     let (exit, _, reached) = checked();
     assert_eq!((exit, reached.0.as_str()), (Some(6), "failed"));
     assert!(reached.1.contains("destinations.jupiterone.url"), "{}", reached.1);
 
     delivery.configure("true");
     delivery.scene.run_completely();
-    delivery.configure_with(|it| it.text("destinations.jupiterone.scope", "elsewhere"));
+    delivery.configure_with(|configuration| {
+        configuration.text("destinations.jupiterone.scope", "elsewhere")
+    });
     let (exit, account, _) = checked();
     assert_eq!((exit, account.0.as_str()), (Some(2), "failed"));
     assert!(account.1.contains("--accept-destination"), "{}", account.1);
@@ -398,7 +410,7 @@ fn k9_another_active_job_defers_a_delivery_with_exit_code_75() {
     delivery.fault(JobCall::Create, JobFaultKind::Status(409));
     let deferred = delivery.scene.program(&["sync", "jupiterone"]);
     assert_eq!(deferred.exit, Some(75), "{}", deferred.stderr);
-    delivery.jupiterone.update(|it| it.faults.clear());
+    delivery.jupiterone.update(|behaviour| behaviour.faults.clear());
     assert_eq!(delivery.scene.program(&["sync", "jupiterone"]).exit, Some(0));
     assert_eq!(delivery.counts(), objects(&run));
 }
@@ -408,9 +420,10 @@ fn k10_a_refused_object_is_told_with_the_id_of_its_upload_and_its_type_loses_not
     let delivery = Delivery::new();
     delivery.scene.run_completely();
     let kept = delivery.kept();
-    let mut devices = kept.entities.iter().filter(|(_, it)| it["_type"] == "nexthink_device");
+    let mut devices =
+        kept.entities.iter().filter(|(_, entity)| entity["_type"] == "nexthink_device");
     let refused = devices.next().expect("there are devices").0.clone();
-    delivery.jupiterone.update(|it| it.refused_keys = [refused.clone()].into());
+    delivery.jupiterone.update(|behaviour| behaviour.refused_keys = [refused.clone()].into());
     let before = delivery.counts();
     let sync = ["sync", "jupiterone", "--full", "--output", "json"];
     let lossy = delivery.scene.program(&sync);
@@ -420,7 +433,7 @@ fn k10_a_refused_object_is_told_with_the_id_of_its_upload_and_its_type_loses_not
     assert_eq!((&loss["refused"], &loss["sampleKey"]), (&1.into(), &Value::from(refused)));
     let upload = loss["correlationId"].as_str().expect("it is told");
     let requests = delivery.jupiterone.requests();
-    assert!(requests.iter().any(|it| it.correlation_id.as_deref() == Some(upload)));
+    assert!(requests.iter().any(|request| request.correlation_id.as_deref() == Some(upload)));
     assert!(lossy.stderr.contains(&format!("(upload {upload})")), "{}", lossy.stderr);
     assert_eq!(delivery.counts(), before, "the device that was refused is there still");
 }
@@ -440,10 +453,10 @@ fn a_delivery_prints_one_json_object_whether_it_succeeds_or_fails() {
     delivery.fault(JobCall::Entities, JobFaultKind::WebPage(403));
     let (exit, failed) = object(&sync);
     assert_eq!((exit, &failed["exitCode"]), (Some(6), &6.into()), "{failed}");
-    assert!(failed["reason"].as_str().is_some_and(|it| it.contains("a web page")), "{failed}");
+    assert!(failed["reason"].as_str().is_some_and(|text| text.contains("a web page")), "{failed}");
     let (_, preview) = object(&["sync", "jupiterone", "--dry-run", "--output", "json"]);
     assert!(preview["unresolvedJob"].is_string() && preview["job"] == true, "{preview}");
-    delivery.jupiterone.update(|it| it.faults.clear());
+    delivery.jupiterone.update(|behaviour| behaviour.faults.clear());
     let (exit, delivered) = object(&sync);
     assert_eq!((exit, &delivered["exitCode"]), (Some(0), &0.into()), "{delivered}");
     assert!(delivered["reason"].is_string() && delivered["changes"].is_array(), "{delivered}");
@@ -465,12 +478,12 @@ fn what_jupiterone_is_asked_is_heard_in_the_log() {
 #[test]
 fn k13_a_job_that_fails_after_it_was_finalized_is_told_and_made_up_for() {
     let delivery = Delivery::new();
-    delivery.jupiterone.update(|it| it.ends_as = "ERROR_BAD_DATA");
+    delivery.jupiterone.update(|behaviour| behaviour.ends_as = "ERROR_BAD_DATA");
     let run = delivery.scene.run(&[]);
     assert_eq!(run.ended.exit, Some(6), "{}", run.ended.stderr);
     assert!(run.ended.stderr.contains("ERROR_BAD_DATA"), "{}", run.ended.stderr);
     assert!(delivery.counts().is_empty());
-    delivery.jupiterone.update(|it| it.ends_as = "FINISHED");
+    delivery.jupiterone.update(|behaviour| behaviour.ends_as = "FINISHED");
     assert_eq!(delivery.scene.program(&["sync", "jupiterone"]).exit, Some(0));
     assert_eq!(delivery.counts(), objects(&run));
 }

@@ -26,20 +26,24 @@ const fn case(name: &'static str, prepare: fn(&Scene), arguments: &'static [&'st
 const CONFIGURATION: &[Case] = &[
     case(
         "a tenant that would name another host",
-        |scene| scene.configure(|it| it.text("nexthink.tenant", "evil.example/#")),
+        |scene| scene.configure(|config| config.text("nexthink.tenant", "evil.example/#")),
         RUN,
     ),
     case(
         "a region that there is not",
         |scene| {
-            scene.configure(|it| it.without("nexthink.endpoints").text("nexthink.region", "mars"));
+            scene.configure(|config| {
+                config.without("nexthink.endpoints").text("nexthink.region", "mars")
+            });
         },
         RUN,
     ),
     case(
         "endpoints without TLS on another machine",
         |scene| {
-            scene.configure(|it| it.text("nexthink.endpoints.api", "http://api.acme.example"));
+            scene.configure(|config| {
+                config.text("nexthink.endpoints.api", "http://api.acme.example")
+            });
         },
         RUN,
     ),
@@ -47,8 +51,8 @@ const CONFIGURATION: &[Case] = &[
     case(
         "a misspelt setting",
         |scene| {
-            scene.configure(|it| {
-                it.without("queries.devices").text("queries.device", "#j1_devices")
+            scene.configure(|config| {
+                config.without("queries.devices").text("queries.device", "#j1_devices")
             });
         },
         RUN,
@@ -56,26 +60,31 @@ const CONFIGURATION: &[Case] = &[
     case(
         "several mistakes",
         |scene| {
-            scene.configure(|it| {
-                let it = it.without("nexthink.client_id").text("queries.users", "users");
-                it.set("nexthink.polling", "{ first_ms = 0 }")
+            scene.configure(|config| {
+                let config = config.without("nexthink.client_id").text("queries.users", "users");
+                config.set("nexthink.polling", "{ first_ms = 0 }")
             });
         },
         RUN,
     ),
     case(
         "a secret in the configuration",
-        |scene| scene.configure(|it| it.text("nexthink.client_secret", SECRET)),
+        |scene| scene.configure(|config| config.text("nexthink.client_secret", SECRET)),
         RUN,
     ),
     case(
         "a secret in a variable that is not set",
-        |scene| scene.configure(|it| it.set("nexthink.client_secret", "{ env = \"NOT_SET\" }")),
+        |scene| {
+            scene.configure(|config| config.set("nexthink.client_secret", "{ env = \"NOT_SET\" }"));
+        },
         RUN,
     ),
     case(
         "a secret in a file that is not there",
-        |scene| scene.configure(|it| it.set("nexthink.client_secret", "{ file = \"nowhere\" }")),
+        |scene| {
+            scene
+                .configure(|config| config.set("nexthink.client_secret", "{ file = \"nowhere\" }"));
+        },
         RUN,
     ),
     case(
@@ -88,10 +97,10 @@ const CONFIGURATION: &[Case] = &[
     case("another configuration that is not there", |_| {}, &["run", "--config", "other.toml"]),
     case(
         "a store on an object store",
-        |scene| scene.configure(|it| it.text("store.location", "s3://acme/graph")),
+        |scene| scene.configure(|config| config.text("store.location", "s3://acme/graph")),
         RUN,
     ),
-    case("no query IDs", |scene| scene.configure(|it| it.without("queries")), RUN),
+    case("no query IDs", |scene| scene.configure(|config| config.without("queries")), RUN),
     case("an unknown step", |_| {}, &["run", "--quiet", "--step", "fetch-binaries"]),
     case("a query before the first run", |_| {}, &["query", "select 1"]),
     case(
@@ -130,7 +139,7 @@ const NEXTHINK: &[Case] = &[
     case("a wrong secret", |scene| scene.write("secret", "canary-5e8f-but-wrong"), RUN),
     case(
         "a wrong client ID",
-        |scene| scene.configure(|it| it.text("nexthink.client_id", "x")),
+        |scene| scene.configure(|config| config.text("nexthink.client_id", "x")),
         RUN,
     ),
     case(
@@ -187,15 +196,15 @@ fn remove_configuration(scene: &Scene) {
 }
 
 fn endpoints(scene: &Scene, address: &str) {
-    scene.configure(|it| {
-        let it = it.text("nexthink.endpoints.login", address);
-        it.text("nexthink.endpoints.api", address).text("nexthink.endpoints.files", address)
+    scene.configure(|config| {
+        let config = config.text("nexthink.endpoints.login", address);
+        config.text("nexthink.endpoints.api", address).text("nexthink.endpoints.files", address)
     });
 }
 
 /// An export ID depends on how many exports were started before.
 fn devices_only(scene: &Scene) {
-    scene.configure(|it| it.without("queries").text("queries.devices", "#j1_devices"));
+    scene.configure(|config| config.without("queries").text("queries.devices", "#j1_devices"));
 }
 
 fn healthy() -> Scene {
@@ -436,7 +445,7 @@ fn a_run_that_gets_nothing_publishes_nothing() {
 #[test]
 fn one_query_that_cannot_be_used_leaves_the_others_alone() {
     let scene = healthy();
-    scene.configure(|it| it.text("queries.packages", "#j1_binaries"));
+    scene.configure(|config| config.text("queries.packages", "#j1_binaries"));
     let run = scene.run(&["--quiet"]);
     assert_eq!(run.ended.exit, Some(7));
     let reason = "query #j1_binaries does not exist: create it in Nexthink under Administration > \
@@ -462,7 +471,7 @@ fn a_failed_run_leaves_what_was_published() {
 #[test]
 fn a_variable_overrides_the_file_and_is_named_when_it_is_wrong() {
     let scene = healthy();
-    scene.configure(|it| it.text("nexthink.client_id", "x"));
+    scene.configure(|config| config.text("nexthink.client_id", "x"));
     let right = [("NEXTHINK_GRAPH__NEXTHINK__CLIENT_ID", "demo")];
     assert_eq!(start(scene.folder(), RUN, &right).wait().exit, Some(0));
     let wrong = [("NEXTHINK_GRAPH__QUERIES__DEVICES", "devices")];
@@ -474,7 +483,7 @@ fn a_variable_overrides_the_file_and_is_named_when_it_is_wrong() {
 #[test]
 fn a_secret_in_a_variable_is_taken_from_there() {
     let scene = healthy();
-    scene.configure(|it| it.set("nexthink.client_secret", "{ env = \"ACME_SECRET\" }"));
+    scene.configure(|config| config.set("nexthink.client_secret", "{ env = \"ACME_SECRET\" }"));
     let ended = start(scene.folder(), RUN, &[("ACME_SECRET", SECRET)]).wait();
     assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
 }

@@ -45,7 +45,7 @@ fn an_entity_is_shown_with_counts_that_a_query_agrees_with() {
         .as_array()
         .expect("a list")
         .iter()
-        .filter_map(|it| it["count"].as_u64())
+        .filter_map(|row| row["count"].as_u64())
         .sum();
     let shown_edges = around["edges"].as_array().expect("a list").len() as u64;
     let counts = shown["neighbors"].as_array().expect("a list").iter();

@@ -93,14 +93,16 @@ fn assert_no_leak(name: &str, scene: &Scene, ended: &Ended) {
 fn nothing_secret_is_printed_or_kept() {
     let faults: [(&str, i32, Fault); 7] = [
         ("a complete run", 0, |_| {}),
-        ("a truncated export", 7, |it| it.row_cap = Some(10)),
-        ("a query that is forbidden", 7, |it| _ = it.forbidden.insert(SavedQuery::Users)),
-        ("exports that fail", 5, |it| {
-            it.failing.extend(SavedQuery::ALL.map(|query| (query, "no".to_owned())));
+        ("a truncated export", 7, |behaviour| behaviour.row_cap = Some(10)),
+        ("a query that is forbidden", 7, |behaviour| {
+            _ = behaviour.forbidden.insert(SavedQuery::Users);
         }),
-        ("tokens that end at once", 3, |it| it.token_lifetime = Duration::ZERO),
-        ("links that end at once", 5, |it| it.link_lifetime = Duration::ZERO),
-        ("a login host that is out of order", 4, |it| it.token_status = Some(500)),
+        ("exports that fail", 5, |behaviour| {
+            behaviour.failing.extend(SavedQuery::ALL.map(|query| (query, "no".to_owned())));
+        }),
+        ("tokens that end at once", 3, |behaviour| behaviour.token_lifetime = Duration::ZERO),
+        ("links that end at once", 5, |behaviour| behaviour.link_lifetime = Duration::ZERO),
+        ("a login host that is out of order", 4, |behaviour| behaviour.token_status = Some(500)),
     ];
     for (name, exit, fault) in faults {
         let scene = Scene::with(config());

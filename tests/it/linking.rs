@@ -23,7 +23,7 @@ impl Sketch {
         fs::create_dir_all(folder.join("src")).expect("a folder can be made");
         let names = manifest.lines().filter_map(|line| line.split(['.', ' ']).next());
         let dependencies: Vec<String> =
-            names.filter(|it| it.starts_with("step-")).map(str::to_owned).collect();
+            names.filter(|name| name.starts_with("step-")).map(str::to_owned).collect();
         let mut manifest = "[workspace]\n[package]\nname = \"linking\"\nedition = \"2024\"\n\
                             [dependencies]\n"
             .to_owned();
@@ -73,7 +73,7 @@ fn a_step_that_the_runner_does_not_name_fails_the_build() {
     for name in &sketch.dependencies {
         let name = name.replace('-', "_");
         let line = format!("use {name} as _;");
-        let without: Vec<&str> = lines.iter().copied().filter(|it| *it != line).collect();
+        let without: Vec<&str> = lines.iter().copied().filter(|other| *other != line).collect();
         assert_eq!(without.len() + 1, lines.len(), "{line}");
         let (builds, output) = sketch.build(&without.join("\n"));
         assert!(!builds, "{line}");

@@ -58,7 +58,7 @@ fn j14_a_run_that_is_stopped_publishes_nothing_and_the_next_one_does() {
         assert!(scene.tables() == tables, "{signal}");
         let ledger = scene.program(&["privacy", "ledger", "list", "--output", "json"]);
         let entries: Vec<Value> = serde_json::from_str(&ledger.stdout).expect("it is JSON");
-        assert_eq!(entries.last().map(|it| &it["facts"]["exitCode"]), Some(&exit.into()));
+        assert_eq!(entries.last().map(|entry| &entry["facts"]["exitCode"]), Some(&exit.into()));
         forget_exports(&scene);
     }
     scene.update(|behaviour| behaviour.preparation = Duration::ZERO);
@@ -77,13 +77,13 @@ fn forget_exports(scene: &Scene) {
 #[test]
 fn j14_a_signal_ends_the_wait_for_a_host_that_does_not_answer() {
     let scene = Scene::of(TenantSpec::default());
-    scene.configure(|it| {
-        let it = it.without("nexthink.retry");
-        it.text("nexthink.endpoints.login", "http://127.0.0.1:9")
+    scene.configure(|configuration| {
+        let configuration = configuration.without("nexthink.retry");
+        configuration.text("nexthink.endpoints.login", "http://127.0.0.1:9")
     });
     let running = scene.start(&["run"]);
     let lock = scene.path("store").join(crate::kit::TENANT).join("lock");
-    let is_locked = || lock.metadata().is_ok_and(|it| it.len() > 0).then_some(());
+    let is_locked = || lock.metadata().is_ok_and(|metadata| metadata.len() > 0).then_some(());
     assert!(until(STOPPING, is_locked).is_some(), "the run does not begin");
     running.signal("TERM");
     let ended = running.wait_for(STOPPING);

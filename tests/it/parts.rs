@@ -25,9 +25,9 @@ fn truncated(row_cap: u64) -> Scene {
         alerts: 5,
         ..TenantSpec::default()
     });
-    scene.update(|it| {
-        it.row_caps.insert(SavedQuery::Packages, row_cap);
-        it.queries.insert(PART.to_owned(), twin());
+    scene.update(|behaviour| {
+        behaviour.row_caps.insert(SavedQuery::Packages, row_cap);
+        behaviour.queries.insert(PART.to_owned(), twin());
     });
     scene
 }
@@ -42,9 +42,9 @@ fn twin() -> QueryBehaviour {
 }
 
 fn configure(scene: &Scene, partition: &str) {
-    scene.configure(|it| {
+    scene.configure(|configuration| {
         let table = format!("{{ id = \"#j1_packages\", partition = {{ {partition} }} }}");
-        it.set("queries.packages", &table)
+        configuration.set("queries.packages", &table)
     });
 }
 
@@ -84,7 +84,7 @@ fn a_truncated_query_without_parts_is_partial_and_loses_nothing() {
     let scene = truncated(u64::MAX);
     scene.run_completely();
     let before = scene.run_completely().objects()["nexthink_device_installed_package"];
-    scene.update(|it| _ = it.row_caps.insert(SavedQuery::Packages, 100));
+    scene.update(|behaviour| _ = behaviour.row_caps.insert(SavedQuery::Packages, 100));
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
     assert_eq!(run.objects()["nexthink_device_installed_package"], before);
@@ -94,9 +94,9 @@ fn a_truncated_query_without_parts_is_partial_and_loses_nothing() {
 #[test]
 fn one_query_may_serve_for_the_whole_and_for_its_parts() {
     let scene = truncated(300);
-    scene.update(|it| {
+    scene.update(|behaviour| {
         let own = QueryBehaviour { same_as: None, ..twin() };
-        it.queries.insert("#j1_packages".to_owned(), own);
+        behaviour.queries.insert("#j1_packages".to_owned(), own);
     });
     configure(&scene, "parameter = \"p\"");
     let run = scene.run_completely();
@@ -108,9 +108,9 @@ fn one_query_may_serve_for_the_whole_and_for_its_parts() {
 fn a_part_that_is_truncated_too_is_split_further() {
     // 600 rows in 16 parts are 40 on average, so that some parts have more.
     let scene = truncated(45);
-    scene.configure(|it| {
+    scene.configure(|configuration| {
         let table = "{ id = \"#j1_packages\", partition = { query = \"#j1_packages_part\" } }";
-        it.set("queries.packages", table).set("nexthink.daily_exports", "1000")
+        configuration.set("queries.packages", table).set("nexthink.daily_exports", "1000")
     });
     let run = scene.run_completely();
     let (wholes, parts) = n_exports(&scene);
@@ -128,7 +128,7 @@ fn values_that_do_not_cover_the_column_leave_the_dataset_partial() {
     scene.run_completely();
     let before = scene.run_completely().objects()["nexthink_device_installed_package"];
     // The cut file has some of the rows that belong to no part.
-    scene.update(|it| _ = it.row_caps.insert(SavedQuery::Packages, 300));
+    scene.update(|behaviour| _ = behaviour.row_caps.insert(SavedQuery::Packages, 300));
     configure(&scene, "query = \"#j1_packages_part\", values = [\"0*\", \"1*\"]");
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
@@ -138,12 +138,12 @@ fn values_that_do_not_cover_the_column_leave_the_dataset_partial() {
 
     // Or it has none of them, and nobody can know whether there are any.
     let csv = cut_packages(&scene, 3);
-    let first = csv.lines().nth(1).and_then(|it| it.trim_start_matches('"').chars().next());
+    let first = csv.lines().nth(1).and_then(|line| line.trim_start_matches('"').chars().next());
     let first = first.expect("there is a row");
     let rest = if first == '0' { '1' } else { '0' };
-    scene.update(|it| {
-        it.row_caps.remove(&SavedQuery::Packages);
-        let whole = it.queries.entry("#j1_packages".to_owned()).or_default();
+    scene.update(|behaviour| {
+        behaviour.row_caps.remove(&SavedQuery::Packages);
+        let whole = behaviour.queries.entry("#j1_packages".to_owned()).or_default();
         whole.says_truncated = true;
         let compression = ResultsCompression::Requested;
         whole.results = Some(Results { content: csv.into(), compression });
@@ -160,7 +160,7 @@ fn values_that_do_not_cover_the_column_leave_the_dataset_partial() {
 /// The header and the first rows of the packages' export.
 fn cut_packages(scene: &Scene, rows: usize) -> String {
     let mut tenant = None;
-    scene.update(|it| tenant = Some(it.tenant.clone()));
+    scene.update(|behaviour| tenant = Some(behaviour.tenant.clone()));
     let tenant = Tenant::new(tenant.expect("it was just read"));
     let mut csv = Vec::new();
     write_csv(&tenant, SavedQuery::Packages, None, &mut csv).expect("it is written");
@@ -171,9 +171,9 @@ fn cut_packages(scene: &Scene, rows: usize) -> String {
 #[test]
 fn parts_that_the_quota_does_not_allow_are_not_begun() {
     let scene = truncated(300);
-    scene.configure(|it| {
+    scene.configure(|configuration| {
         let table = "{ id = \"#j1_packages\", partition = { query = \"#j1_packages_part\" } }";
-        it.set("queries.packages", table).set("nexthink.daily_exports", "19")
+        configuration.set("queries.packages", table).set("nexthink.daily_exports", "19")
     });
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
@@ -191,9 +191,9 @@ fn a_query_that_ignores_its_parameter_is_found_out_before_it_costs_more() {
     // Each part is the whole again: truncated too, or said to be.
     for row_cap in [300, 5_000] {
         let scene = truncated(row_cap);
-        scene.update(|it| {
-            it.queries.get_mut(PART).expect("it is there").ignores_parameters = true;
-            it.queries.entry("#j1_packages".to_owned()).or_default().says_truncated = true;
+        scene.update(|behaviour| {
+            behaviour.queries.get_mut(PART).expect("it is there").ignores_parameters = true;
+            behaviour.queries.entry("#j1_packages".to_owned()).or_default().says_truncated = true;
         });
         configure(&scene, "query = \"#j1_packages_part\"");
         let run = scene.run(&[]);
@@ -211,9 +211,9 @@ fn a_query_that_ignores_its_parameter_is_found_out_before_it_costs_more() {
 #[test]
 fn the_next_run_knows_what_parts_cost() {
     let scene = truncated(300);
-    scene.configure(|it| {
+    scene.configure(|configuration| {
         let table = "{ id = \"#j1_packages\", partition = { query = \"#j1_packages_part\" } }";
-        it.set("queries.packages", table).set("nexthink.daily_exports", "30")
+        configuration.set("queries.packages", table).set("nexthink.daily_exports", "30")
     });
     scene.run_completely();
     let plan = scene.program(&["plan"]);
@@ -229,9 +229,9 @@ fn the_next_run_knows_what_parts_cost() {
 #[test]
 fn each_day_s_exports_are_enough_for_each_day_s_run() {
     let scene = truncated(300);
-    scene.configure(|it| {
+    scene.configure(|configuration| {
         let table = "{ id = \"#j1_packages\", partition = { query = \"#j1_packages_part\" } }";
-        it.set("queries.packages", table).set("nexthink.daily_exports", "20")
+        configuration.set("queries.packages", table).set("nexthink.daily_exports", "20")
     });
     for day in 1..=3 {
         let run = scene.run(&[]);
@@ -246,9 +246,9 @@ fn each_day_s_exports_are_enough_for_each_day_s_run() {
 fn parts_that_no_day_allows_take_nothing_from_other_steps() {
     let scene = truncated(300);
     let configure = |daily: &str| {
-        scene.configure(|it| {
+        scene.configure(|configuration| {
             let table = "{ id = \"#j1_packages\", partition = { query = \"#j1_packages_part\" } }";
-            it.set("queries.packages", table).set("nexthink.daily_exports", daily)
+            configuration.set("queries.packages", table).set("nexthink.daily_exports", daily)
         });
     };
     configure("20");
@@ -270,16 +270,16 @@ fn parts_that_no_day_allows_take_nothing_from_other_steps() {
 #[test]
 fn a_run_that_is_killed_among_its_parts_pays_for_none_of_them_again() {
     let scene = truncated(300);
-    scene.configure(|it| {
+    scene.configure(|configuration| {
         let table = "{ id = \"#j1_packages\", partition = { query = \"#j1_packages_part\" } }";
-        it.set("queries.packages", table).set("nexthink.daily_exports", "20")
+        configuration.set("queries.packages", table).set("nexthink.daily_exports", "20")
     });
-    scene.update(|it| it.preparation = Duration::from_secs(2));
+    scene.update(|behaviour| behaviour.preparation = Duration::from_secs(2));
     let running = scene.start(&["run"]);
     // Four run at once, so with four on record none is on its way.
     let on_record = || {
         let is_part = |path: &std::path::PathBuf| {
-            let is_note = path.extension().is_some_and(|it| it == "json");
+            let is_note = path.extension().is_some_and(|extension| extension == "json");
             is_note && path.display().to_string().contains(".part-")
         };
         scene.leftovers().into_iter().filter(is_part).count()
@@ -289,7 +289,7 @@ fn a_run_that_is_killed_among_its_parts_pays_for_none_of_them_again() {
     running.kill();
     assert_eq!(running.wait().exit, None);
     assert_eq!(n_exports(&scene), (1, 4));
-    scene.update(|it| it.preparation = Duration::ZERO);
+    scene.update(|behaviour| behaviour.preparation = Duration::ZERO);
     // Of the day's 20 exports there are just as many left as the run still needs.
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(0), "{}", run.ended.stderr);
@@ -301,16 +301,16 @@ fn a_run_that_is_killed_among_its_parts_pays_for_none_of_them_again() {
 #[test]
 fn a_part_that_fails_costs_only_itself_when_it_is_tried_again() {
     let scene = truncated(300);
-    scene.update(|it| {
+    scene.update(|behaviour| {
         let fault = Fault::new(FaultPoint::File, FaultAction::Answer(Answer::from_status(503)));
-        it.faults = vec![Fault { query: Some(PART.to_owned()), after: 4, ..fault }];
+        behaviour.faults = vec![Fault { query: Some(PART.to_owned()), after: 4, ..fault }];
     });
     configure(&scene, "query = \"#j1_packages_part\"");
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
     assert!(packages(&run).1.contains("failed: "), "{}", packages(&run).1);
     assert_eq!(n_exports(&scene), (1, 16));
-    scene.update(|it| it.faults.clear());
+    scene.update(|behaviour| behaviour.faults.clear());
     let plan = scene.program(&["plan"]);
     assert!(plan.stdout.contains("costs 3 exports;"), "{}", plan.stdout);
     let run = scene.run(&[]);
@@ -330,9 +330,9 @@ fn millions_of_rows_are_complete_through_parts_with_an_exact_count() {
         alerts: 5,
         ..TenantSpec::default()
     });
-    scene.update(|it| {
-        it.row_cap = Some(1_000_000);
-        it.queries.insert(PART.to_owned(), twin());
+    scene.update(|behaviour| {
+        behaviour.row_cap = Some(1_000_000);
+        behaviour.queries.insert(PART.to_owned(), twin());
     });
     configure(&scene, "query = \"#j1_packages_part\"");
     let run = scene.run_for(&[], Duration::from_mins(10));
@@ -346,7 +346,7 @@ fn millions_of_rows_are_complete_through_parts_with_an_exact_count() {
     assert_eq!(run.objects()["nexthink_package"], counts.packages);
 
     // Without parts it ends partial, and nothing is lost.
-    scene.configure(|it| it);
+    scene.configure(|configuration| configuration);
     let run = scene.run_for(&[], Duration::from_mins(10));
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
     assert_eq!(packages(&run).0, "partial");

@@ -48,7 +48,8 @@ fn every_format_tells_the_same_rows() {
     }
     let table = answer("table");
     let cells = table.lines().filter(|line| line.starts_with('│'));
-    let cells: Vec<Vec<&str>> = cells.map(|it| it.split('│').map(str::trim).collect()).collect();
+    let cells: Vec<Vec<&str>> =
+        cells.map(|cell| cell.split('│').map(str::trim).collect()).collect();
     assert_eq!(cells[0], ["", "name", "n", ""]);
     let told: Vec<String> = cells[1..].iter().map(|row| row[2].to_owned()).collect();
     assert_eq!(told, counts.iter().map(u64::to_string).collect::<Vec<_>>());

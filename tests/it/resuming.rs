@@ -30,7 +30,7 @@ fn kill_when(scene: &Scene, running: Running, is_time: impl Fn() -> bool) {
 #[test]
 fn d10_a_run_that_is_killed_while_it_polls_costs_no_further_export() {
     let scene = scene();
-    scene.update(|it| it.preparation = Duration::from_secs(2));
+    scene.update(|behaviour| behaviour.preparation = Duration::from_secs(2));
     let running = scene.start(&["run"]);
     kill_when(&scene, running, || scene.requests().polls >= 8);
     assert_eq!(n_exports(&scene), 4);
@@ -44,25 +44,26 @@ fn d10_a_run_that_is_killed_while_it_polls_costs_no_further_export() {
 #[test]
 fn d10_a_run_that_is_killed_in_mid_download_goes_on_at_the_byte_where_it_was() {
     let scene = scene();
-    scene.update(|it| {
-        let packages = it.queries.entry("#j1_packages".to_owned()).or_default();
+    scene.update(|behaviour| {
+        let packages = behaviour.queries.entry("#j1_packages".to_owned()).or_default();
         // The first download breaks off, and the answer to the second request never comes.
         packages.download.cut = Some(Cut { at: 3_000, times: Some(1) });
         let second =
             Fault { after: 1, times: Some(1), ..Fault::new(FaultPoint::File, FaultAction::Hang) };
-        it.faults = vec![Fault { query: Some("#j1_packages".to_owned()), ..second }];
+        behaviour.faults = vec![Fault { query: Some("#j1_packages".to_owned()), ..second }];
     });
     let running = scene.start(&["run"]);
     let download = scene.path("store").join(TENANT).join("staging/downloads/fetch-packages");
     kill_when(&scene, running, || {
-        download.metadata().is_ok_and(|it| it.len() == 3_000) && scene.requests().faults == 1
+        download.metadata().is_ok_and(|metadata| metadata.len() == 3_000)
+            && scene.requests().faults == 1
     });
     scene.run_completely();
     assert_eq!(n_exports(&scene), 4);
     let ranges: Vec<String> = scene
         .recorded()
         .iter()
-        .filter_map(|it| it.headers.iter().find(|(name, _)| name == "range"))
+        .filter_map(|request| request.headers.iter().find(|(name, _)| name == "range"))
         .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
         .collect();
     assert!(ranges.contains(&"bytes=3000-".to_owned()), "{ranges:?}");
@@ -71,7 +72,9 @@ fn d10_a_run_that_is_killed_in_mid_download_goes_on_at_the_byte_where_it_was() {
 #[test]
 fn d10_files_that_are_here_are_not_asked_for_again() {
     let scene = scene();
-    scene.update(|it| _ = it.preparations.insert(SavedQuery::Alerts, Duration::from_hours(1)));
+    scene.update(|behaviour| {
+        _ = behaviour.preparations.insert(SavedQuery::Alerts, Duration::from_hours(1));
+    });
     let running = scene.start(&["run"]);
     let downloads = scene.path("store").join(TENANT).join("staging/downloads");
     let is_whole = |name: &str| {
@@ -83,7 +86,7 @@ fn d10_files_that_are_here_are_not_asked_for_again() {
     });
     // The export of alerts will never be done: somebody takes its note away, as time does.
     fs::remove_file(downloads.join("fetch-alerts.json")).expect("it was noted");
-    scene.update(|it| it.preparations.clear());
+    scene.update(|behaviour| behaviour.preparations.clear());
     scene.run_completely();
     assert_eq!((n_exports(&scene), scene.requests().downloads), (5, 4));
 }
@@ -91,13 +94,13 @@ fn d10_files_that_are_here_are_not_asked_for_again() {
 #[test]
 fn what_a_partial_run_could_not_use_is_paid_for_once_all_the_same() {
     let scene = scene();
-    scene.update(|it| {
+    scene.update(|behaviour| {
         let fault = Fault::new(FaultPoint::File, FaultAction::Answer(Answer::from_status(503)));
-        it.faults = vec![Fault { query: Some("#j1_users".to_owned()), ..fault }];
+        behaviour.faults = vec![Fault { query: Some("#j1_users".to_owned()), ..fault }];
     });
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
-    scene.update(|it| it.faults.clear());
+    scene.update(|behaviour| behaviour.faults.clear());
     let run = scene.run(&["--step", "fetch-devices"]);
     assert_eq!(run.ended.exit, Some(0), "{}", run.ended.stderr);
     let run = scene.run_completely();
@@ -108,14 +111,14 @@ fn what_a_partial_run_could_not_use_is_paid_for_once_all_the_same() {
 #[test]
 fn a_firewall_before_the_file_host_costs_no_further_export() {
     let scene = scene();
-    scene.update(|it| {
+    scene.update(|behaviour| {
         let page = Answer::from_status(403).with_body("<html>blocked</html>");
-        it.faults = vec![Fault::new(FaultPoint::File, FaultAction::Answer(page))];
+        behaviour.faults = vec![Fault::new(FaultPoint::File, FaultAction::Answer(page))];
     });
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(4), "{}", run.ended.stderr);
     assert!(run.ended.stderr.contains("allow HTTPS to 127.0.0.1"), "{}", run.ended.stderr);
-    scene.update(|it| it.faults.clear());
+    scene.update(|behaviour| behaviour.faults.clear());
     scene.run_completely();
     assert_eq!(n_exports(&scene), 4);
 }
@@ -124,7 +127,7 @@ fn a_firewall_before_the_file_host_costs_no_further_export() {
 fn a_removal_that_is_accepted_costs_no_further_export() {
     let scene = Scene::of(TenantSpec { devices: 40, users: 60, ..TenantSpec::default() });
     scene.run_completely();
-    scene.update(|it| it.tenant.users = 30);
+    scene.update(|behaviour| behaviour.tenant.users = 30);
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
     let users = scene.requests().exports[&SavedQuery::Users];
@@ -137,14 +140,15 @@ fn a_removal_that_is_accepted_costs_no_further_export() {
 #[test]
 fn d10_an_export_that_is_too_old_or_of_another_query_is_not_gone_on_with() {
     let scene = scene();
-    scene.update(|it| it.preparation = Duration::from_secs(1));
+    scene.update(|behaviour| behaviour.preparation = Duration::from_secs(1));
     let running = scene.start(&["run"]);
     kill_when(&scene, running, || scene.requests().polls >= 8);
     let downloads = scene.path("store").join(TENANT).join("staging/downloads");
     let note = downloads.join("fetch-devices.json");
     let text = fs::read_to_string(&note).expect("it was noted");
-    let started = text.split("\"startedMs\":").nth(1).and_then(|it| it.split(',').next());
-    let started: u64 = started.and_then(|it| it.parse().ok()).expect("the note says when");
+    let started = text.split("\"startedMs\":").nth(1).and_then(|line| line.split(',').next());
+    let started: u64 =
+        started.and_then(|started| started.parse().ok()).expect("the note says when");
     let older = (started - 3 * 3_600_000).to_string();
     fs::write(&note, text.replace(&started.to_string(), &older)).expect("it can be written");
     fs::write(downloads.join("fetch-users.json"), "{").expect("it can be written");
@@ -155,10 +159,12 @@ fn d10_an_export_that_is_too_old_or_of_another_query_is_not_gone_on_with() {
 #[test]
 fn a_run_that_the_rest_of_the_day_does_not_allow_says_so_before_it_starts_anything() {
     let scene = scene();
-    scene.configure(|it| it.set("nexthink.daily_exports", "6"));
+    scene.configure(|configuration| configuration.set("nexthink.daily_exports", "6"));
     scene.run_completely();
     // The login host alone is asked, for the time: by a wrong clock, another number would be left.
-    let calls = || scene.recorded().iter().filter(|it| !it.target.starts_with("/oauth2/")).count();
+    let calls = || {
+        scene.recorded().iter().filter(|request| !request.target.starts_with("/oauth2/")).count()
+    };
     let before = calls();
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(75), "{}", run.ended.stderr);

@@ -17,7 +17,7 @@ fn small_exports_are_applied_while_a_large_one_still_runs() {
         query: Some(SavedQuery::Packages.id().to_owned()),
         ..Fault::new(FaultPoint::Status, running)
     };
-    scene.update(|it| it.faults = vec![is_large]);
+    scene.update(|behaviour| behaviour.faults = vec![is_large]);
     let running = scene.start(&["run"]);
     for applied in ["fetch-devices: complete", "fetch-users: complete", "fetch-alerts: complete"] {
         let told = until(Duration::from_mins(1), || running.has_said(applied).then_some(()));
@@ -26,7 +26,7 @@ fn small_exports_are_applied_while_a_large_one_still_runs() {
     assert_eq!(scene.requests().exports.get(&SavedQuery::Packages), Some(&1), "it runs meanwhile");
     assert!(!running.has_said("fetch-packages: complete"));
 
-    scene.update(|it| it.faults.clear());
+    scene.update(|behaviour| behaviour.faults.clear());
     let ended = running.wait();
     assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("fetch-packages: complete"), "{}", ended.stderr);

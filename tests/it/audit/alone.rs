@@ -24,10 +24,12 @@ fn planned(scene: &Scene) -> Vec<String> {
 #[test]
 fn a_configuration_of_the_audit_trail_alone_reads_it_and_publishes_nothing() {
     let scene = scene("[]");
-    configure(&scene, "[]", |it| {
+    configure(&scene, "[]", |configuration| {
         ["devices", "users", "packages", "alerts"]
             .iter()
-            .fold(it, |it, name| it.without(&format!("queries.{name}")))
+            .fold(configuration, |configuration, name| {
+                configuration.without(&format!("queries.{name}"))
+            })
     });
     assert_eq!(planned(&scene), ["fetch-audit"]);
     let run = scene.run_completely();
@@ -49,7 +51,7 @@ fn the_step_of_the_audit_trail_is_asked_for_and_left_out_like_any_other() {
     assert_eq!(scene.published().id(), &generation, "a generation is made by exports alone");
 
     // The table is an export, which is not started for steps that were not asked for.
-    configure_table(&scene, 72, |it| it);
+    configure_table(&scene, 72, |configuration| configuration);
     let without = scene.run(&["--step", "fetch-users"]);
     assert!(without.report["audit"].is_null(), "{}", without.report);
     let alone = scene.run(&["--step", "fetch-audit"]);
@@ -60,7 +62,7 @@ fn the_step_of_the_audit_trail_is_asked_for_and_left_out_like_any_other() {
 #[test]
 fn a_run_that_may_add_no_events_after_a_rotation_of_the_key_says_why_even_when_quiet() {
     let scene = Scene::of(TenantSpec { devices: 3, users: 2, alerts: 1, ..TenantSpec::default() });
-    configure(&scene, "[]", |it| it.text("privacy.profile", "pseudonymous"));
+    configure(&scene, "[]", |configuration| configuration.text("privacy.profile", "pseudonymous"));
     for arguments in [&["privacy", "key", "new"][..], &["run"], &["privacy", "key", "rotate"]] {
         let ended = scene.program(arguments);
         assert_eq!(ended.exit, Some(0), "{arguments:?}: {}", ended.stderr);
@@ -92,7 +94,7 @@ fn a_backfill_is_in_the_ledger_with_what_it_removed() {
 #[test]
 fn a_backfill_from_before_what_is_kept_begins_there() {
     let scene = scene("[]");
-    configure(&scene, "[]", |it| it.set("retention.audit_days", "3"));
+    configure(&scene, "[]", |configuration| configuration.set("retention.audit_days", "3"));
     let ended = scene.program(&["backfill", "audit", "--from", "2000-01-01"]);
     assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("events are kept for 3 days"), "{}", ended.stderr);
@@ -108,7 +110,7 @@ fn failed_logins_are_of_the_account_that_a_pair_names_and_of_no_other_word() {
         "[Infinity|LOGIN|90213|eve] User failed to log in: name=login is unknown",
         "[Portal|LOGIN|20103|*system] User account failed login attempts - wrong password of joe",
     ];
-    scene.update(|it| it.audit.content = Some(lines.join("\n")));
+    scene.update(|behaviour| behaviour.audit.content = Some(lines.join("\n")));
     scene.run_completely();
     let ended = scene.program(&["audit", "report", "failed-logins", "--output", "json"]);
     assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
@@ -122,9 +124,11 @@ fn failed_logins_are_of_the_account_that_a_pair_names_and_of_no_other_word() {
 #[test]
 fn the_same_line_of_two_engines_is_kept_for_each() {
     let scene = scene("[\"engine-01\", \"engine-02\"]");
-    configure(&scene, "[\"engine-01\", \"engine-02\"]", |it| it.set("audit.portal", "false"));
-    scene.update(|it| {
-        it.audit.content = Some("[Engine|General|10001|nxengine] Engine is up".to_owned());
+    configure(&scene, "[\"engine-01\", \"engine-02\"]", |configuration| {
+        configuration.set("audit.portal", "false")
+    });
+    scene.update(|behaviour| {
+        behaviour.audit.content = Some("[Engine|General|10001|nxengine] Engine is up".to_owned());
     });
     scene.run_completely();
     let rows =

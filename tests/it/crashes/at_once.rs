@@ -20,7 +20,7 @@ impl Torture {
     /// Runs commands at once, each several times.
     fn at_once(&self, commands: &[&[&str]]) -> Vec<Ended> {
         let commands = commands.iter().cycle().take(PROCESSES);
-        let running: Vec<Running> = commands.map(|it| self.scene().start(it)).collect();
+        let running: Vec<Running> = commands.map(|command| self.scene().start(command)).collect();
         running.into_iter().map(Running::wait).collect()
     }
 }
@@ -44,9 +44,9 @@ fn n5_of_several_who_make_the_first_key_one_does() {
     let torture = Torture::new();
     let key = torture.scene().path("key-of-others");
     let name = format!("{{ file = \"{}\" }}", key.display());
-    torture.scene().configure(|it| it.set("privacy.key", &name));
+    torture.scene().configure(|configuration| configuration.set("privacy.key", &name));
     let ended = torture.at_once(&[&["privacy", "key", "new"]]);
-    let made: Vec<_> = ended.iter().filter(|it| it.exit == Some(0)).collect();
+    let made: Vec<_> = ended.iter().filter(|ended| ended.exit == Some(0)).collect();
     assert_eq!(made.len(), 1, "{ended:?}");
     let id = made[0].stdout.split_whitespace().nth(2).expect("it says which").to_owned();
     assert!(keys_of(&torture).contains(&id), "{id} was said to be made");
@@ -66,9 +66,10 @@ fn n5_runs_erasures_rotations_and_reads_at_once_lose_nothing() {
             // Another one holds the lock, or an erasure is under way.
             assert!(matches!(ended.exit, Some(0 | 5 | 9)), "{ended:?}");
         }
-        let erased = ended.iter().any(|it| it.exit == Some(0) && it.stdout.contains("erasure e-"));
+        let erased =
+            ended.iter().any(|ended| ended.exit == Some(0) && ended.stdout.contains("erasure e-"));
         torture.assert_repaired(&user[0], &before);
-        let texts: BTreeSet<String> = user.iter().filter(|it| it.len() > 5).cloned().collect();
+        let texts: BTreeSet<String> = user.iter().filter(|text| text.len() > 5).cloned().collect();
         if erased {
             torture.place.assert_gone(&texts, &[]);
         }

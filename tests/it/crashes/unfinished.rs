@@ -60,7 +60,7 @@ fn n3_an_erasure_that_is_killed_anywhere_is_finished_and_certified_by_the_next_r
         assert_eq!(torture.certificates(), suppressed, "{case}");
         assert!(!has_begun || suppressed != in_force, "{case}: an erasure in force was forgotten");
         if suppressed != in_force {
-            let texts: BTreeSet<String> = texts.into_iter().filter(|it| it.len() > 5).collect();
+            let texts: BTreeSet<String> = texts.into_iter().filter(|text| text.len() > 5).collect();
             torture.place.assert_gone(&texts, &[]);
         }
     }

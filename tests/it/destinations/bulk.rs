@@ -60,9 +60,9 @@ fn k14_a_large_estate_takes_as_few_uploads_as_it_can_and_little_memory() {
     };
     let large = Delivery::of(estate);
     large.configure("false");
-    large.jupiterone.update(|it| {
-        it.only_counts = true;
-        it.latency = Duration::from_millis(150);
+    large.jupiterone.update(|behaviour| {
+        behaviour.only_counts = true;
+        behaviour.latency = Duration::from_millis(150);
     });
     let run = large.scene.run_for(&[], PATIENCE);
     assert_eq!(run.ended.exit, Some(0), "{}", run.ended.stderr);
@@ -71,8 +71,8 @@ fn k14_a_large_estate_takes_as_few_uploads_as_it_can_and_little_memory() {
 
     let requests = large.jupiterone.requests();
     let sizes_of = |call: JobCall| {
-        let uploads = requests.iter().filter(|it: &&JobRequest| it.call == call);
-        let mut sizes: Vec<usize> = uploads.map(|it| it.json_bytes).collect();
+        let uploads = requests.iter().filter(|request: &&JobRequest| request.call == call);
+        let mut sizes: Vec<usize> = uploads.map(|upload| upload.json_bytes).collect();
         sizes.sort_unstable_by(|one, other| other.cmp(one));
         sizes
     };
@@ -89,8 +89,11 @@ fn k14_a_large_estate_takes_as_few_uploads_as_it_can_and_little_memory() {
     for sizes in &sizes {
         // Only the last one has what is left, so of many uploads there are no more than 5 % too many.
         let full = &sizes[..sizes.len() - 1];
-        assert!(!full.is_empty() && full.iter().all(|it| it * 100 >= UPLOAD * 95), "{figures}");
-        assert!(full.iter().all(|it| *it <= UPLOAD), "{figures}");
+        assert!(
+            !full.is_empty() && full.iter().all(|bytes| bytes * 100 >= UPLOAD * 95),
+            "{figures}"
+        );
+        assert!(full.iter().all(|bytes| *bytes <= UPLOAD), "{figures}");
     }
     assert!(growth < 64 << 20, "{figures}");
     let is_relationship = |name: &str| name.contains("_has_") || name.contains("_installed_");

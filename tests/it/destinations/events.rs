@@ -17,14 +17,18 @@ fn configure(
     change: impl FnOnce(Configuration) -> Configuration,
 ) {
     let host = delivery.scene.api().to_owned();
-    delivery.configure_with(|it| {
-        let it = it
+    delivery.configure_with(|configuration| {
+        let configuration = configuration
             .text("audit.host", &host)
             .text("audit.account", "demo")
             .set("audit.password", "{ file = \"secret\" }")
             .set("audit.since_days", "2")
             .set("destinations.jupiterone.after_run", "false");
-        change(if is_on { it.set("destinations.jupiterone.audit", "true") } else { it })
+        change(if is_on {
+            configuration.set("destinations.jupiterone.audit", "true")
+        } else {
+            configuration
+        })
     });
 }
 
@@ -36,7 +40,7 @@ fn sync(delivery: &Delivery, arguments: &[&str]) -> Value {
 /// The events that JupiterOne has.
 fn events(delivery: &Delivery) -> Vec<Value> {
     let kept = delivery.kept().entities.into_values();
-    kept.filter(|it| it["_type"] == EVENT).collect()
+    kept.filter(|entity| entity["_type"] == EVENT).collect()
 }
 
 /// How many there are, each with the edge to it.
@@ -54,18 +58,18 @@ fn n_stored(delivery: &Delivery) -> usize {
 /// Makes the next run read this event alone.
 fn happens(delivery: &Delivery, what: &str) {
     let line = format!("[Portal|LOGIN|20103|eve] {what}");
-    delivery.scene.update(|it| it.audit.content = Some(line));
+    delivery.scene.update(|behaviour| behaviour.audit.content = Some(line));
 }
 
 #[test]
 fn events_are_delivered_where_that_is_switched_on_only_the_new_ones_and_never_deleted() {
     let delivery = Delivery::new();
-    configure(&delivery, false, |it| it);
+    configure(&delivery, false, |configuration| configuration);
     delivery.scene.run_completely();
     sync(&delivery, &[]);
     assert_eq!(n_held(&delivery), 0);
 
-    configure(&delivery, true, |it| it);
+    configure(&delivery, true, |configuration| configuration);
     let delivered = sync(&delivery, &[]);
     let stored = n_stored(&delivery);
     assert!(stored > 250);
@@ -83,20 +87,23 @@ fn events_are_delivered_where_that_is_switched_on_only_the_new_ones_and_never_de
     delivery.fault(JobCall::Finalize, JobFaultKind::Status(400));
     let failed = delivery.scene.program(&["sync", "jupiterone"]);
     assert_eq!(failed.exit, Some(6), "{}", failed.stderr);
-    delivery.jupiterone.update(|it| it.faults.clear());
+    delivery.jupiterone.update(|behaviour| behaviour.faults.clear());
     happens(&delivery, "twice");
     delivery.scene.run_completely();
     let intent = sync(&delivery, &["--dry-run"]);
     let types = intent["types"].as_array().expect("a list");
     for name in [EVENT, HAS_EVENT] {
-        let changes = types.iter().find(|it| it["typeName"] == name).expect("it is told of");
+        let changes = types
+            .iter()
+            .find(|object_type| object_type["typeName"] == name)
+            .expect("it is told of");
         assert_eq!((&changes["creates"], &changes["deletes"]), (&2.into(), &0.into()), "{name}");
     }
     sync(&delivery, &[]);
     assert_eq!(n_held(&delivery), stored + 2);
 
     // What goes here stays there.
-    configure(&delivery, true, |it| it.set("retention.audit_days", "1"));
+    configure(&delivery, true, |configuration| configuration.set("retention.audit_days", "1"));
     delivery.scene.run_completely();
     assert!(n_stored(&delivery) < stored);
     sync(&delivery, &["--full"]);
@@ -106,22 +113,22 @@ fn events_are_delivered_where_that_is_switched_on_only_the_new_ones_and_never_de
 #[test]
 fn events_stay_when_they_are_switched_off_and_go_when_they_are_purged() {
     let delivery = Delivery::new();
-    configure(&delivery, true, |it| it);
+    configure(&delivery, true, |configuration| configuration);
     delivery.scene.run_completely();
     sync(&delivery, &[]);
     let stored = n_stored(&delivery);
     assert_eq!(n_held(&delivery), stored);
-    configure(&delivery, false, |it| it);
+    configure(&delivery, false, |configuration| configuration);
     sync(&delivery, &["--full"]);
     assert_eq!(n_held(&delivery), stored, "switched off");
     let purged = delivery.scene.program(&["purge", "jupiterone", "--type", EVENT]);
     assert_eq!(purged.exit, Some(0), "{}", purged.stderr);
     assert_eq!(n_held(&delivery), 0);
-    configure(&delivery, true, |it| it);
+    configure(&delivery, true, |configuration| configuration);
     sync(&delivery, &[]);
     assert_eq!(n_held(&delivery), stored, "switched on again");
 
-    configure(&delivery, true, |it| it.without("audit."));
+    configure(&delivery, true, |configuration| configuration.without("audit."));
     let refused = delivery.scene.program(&["sync", "jupiterone"]);
     assert_eq!(refused.exit, Some(2));
     assert!(refused.stderr.contains("there is no `[audit]`"), "{}", refused.stderr);
@@ -130,8 +137,9 @@ fn events_stay_when_they_are_switched_off_and_go_when_they_are_purged() {
 #[test]
 fn events_have_the_account_name_as_every_entity_has() {
     let delivery = Delivery::new();
-    let tagged =
-        |it: Configuration| it.text("account.name", "Acme").set("account.tag_entities", "true");
+    let tagged = |configuration: Configuration| {
+        configuration.text("account.name", "Acme").set("account.tag_entities", "true")
+    };
     configure(&delivery, true, tagged);
     delivery.scene.run_completely();
     sync(&delivery, &[]);

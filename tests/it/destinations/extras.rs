@@ -28,7 +28,7 @@ fn configure(delivery: &Delivery, switches: &[(&str, &str)]) {
 /// The relationships of a type that JupiterOne has.
 pub(super) fn held(delivery: &Delivery, name: &str) -> Vec<Value> {
     let kept = delivery.kept().relationships.into_values();
-    kept.filter(|it| it["_type"] == name).collect()
+    kept.filter(|entity| entity["_type"] == name).collect()
 }
 
 const DEVICE_USERS: (&str, &str) = ("queries.device_users", "\"#j1_device_users\"");
@@ -47,7 +47,10 @@ fn an_extra_that_nobody_switched_on_is_told_of_by_the_plan_alone() {
     assert!(!partial.contains(&USES) && !partial.contains(&PERSONS), "{partial:?}");
     let plan = delivery.scene.program(&["plan"]);
     let line = plan.stdout.lines().find(|line| line.contains("fetch-device-users"));
-    assert!(line.is_some_and(|it| it.contains("off, until `queries.device_users`")), "{line:?}");
+    assert!(
+        line.is_some_and(|line| line.contains("off, until `queries.device_users`")),
+        "{line:?}"
+    );
     for page in [["docs", "--format", "page"], ["docs", "--format", "sdk"]] {
         let page = delivery.scene.program(&page).stdout;
         assert!(page.contains("nexthink_device") && !page.contains(USES), "{page}");
@@ -67,7 +70,7 @@ fn users_of_devices_are_read_delivered_and_kept_when_switched_off() {
     assert_eq!(run.objects()[USES], n_devices);
     let edges = held(&delivery, USES);
     assert_eq!(edges.len() as u64, n_devices);
-    assert!(edges.iter().all(|it| it["_class"] == "USES"));
+    assert!(edges.iter().all(|edge| edge["_class"] == "USES"));
     let kept = delivery.kept();
     for edge in &edges {
         let end = |name: &str| kept.entities[edge[name].as_str().expect("a key")]["_type"].clone();
@@ -84,7 +87,7 @@ fn users_of_devices_are_read_delivered_and_kept_when_switched_off() {
     assert!(steps.expect("it was written").contains(USES));
 
     configure(&delivery, &[]);
-    delivery.scene.update(|it| it.tenant.idle_devices = 3);
+    delivery.scene.update(|behaviour| behaviour.tenant.idle_devices = 3);
     let run = delivery.scene.run_completely();
     assert_eq!(run.step("fetch-device-users")["outcome"], "skipped");
     assert_eq!(run.objects()[USES], n_devices);
@@ -100,29 +103,34 @@ fn users_are_mapped_to_persons_where_that_is_switched_on() {
     let with_address =
         delivery.scene.query("select _key from nexthink_user where email is not null");
     let with_address: BTreeSet<&str> =
-        with_address.iter().filter_map(|it| it["_key"].as_str()).collect();
+        with_address.iter().filter_map(|person| person["_key"].as_str()).collect();
     assert!(with_address.len() > 5, "{with_address:?}");
     let intent =
         json(&delivery.scene.program(&["sync", "jupiterone", "--dry-run", "--output", "json"]));
     let types = intent["types"].as_array().expect("a list");
-    let persons = types.iter().find(|it| it["typeName"] == PERSONS).expect("it is told of");
+    let persons =
+        types.iter().find(|object_type| object_type["typeName"] == PERSONS).expect("it is told of");
     assert_eq!(persons["creates"], with_address.len());
     let delivered = json(&delivery.scene.program(&["sync", "jupiterone", "--output", "json"]));
     assert_eq!(delivered["counters"]["numRelationshipsCreated"], with_address.len(), "{delivered}");
     let mapped = held(&delivery, PERSONS);
-    let sources = mapped.iter().filter_map(|it| it["_mapping"]["sourceEntityKey"].as_str());
+    let sources = mapped
+        .iter()
+        .filter_map(|relationship| relationship["_mapping"]["sourceEntityKey"].as_str());
     assert_eq!(sources.collect::<BTreeSet<_>>(), with_address);
-    assert!(mapped.iter().all(|it| it["_mapping"]["skipTargetCreation"] == true));
+    assert!(
+        mapped.iter().all(|relationship| relationship["_mapping"]["skipTargetCreation"] == true)
+    );
     let again = json(&delivery.scene.program(&["sync", "jupiterone", "--output", "json"]));
     assert_eq!(again["result"], "nothing_changed");
 
-    delivery.scene.update(|it| _ = it.missing.insert(SavedQuery::Users));
+    delivery.scene.update(|behaviour| _ = behaviour.missing.insert(SavedQuery::Users));
     delivery.scene.run(&[]);
     assert_eq!(held(&delivery, PERSONS).len(), with_address.len(), "users failed");
 
     // Switched off they stay, and are purged by name; switched on again they come back.
     configure(&delivery, &[]);
-    delivery.scene.update(|it| it.missing.clear());
+    delivery.scene.update(|behaviour| behaviour.missing.clear());
     delivery.scene.run_completely();
     assert_eq!(held(&delivery, PERSONS).len(), with_address.len(), "switched off");
     let purged = delivery.scene.program(&["purge", "jupiterone", "--type", PERSONS]);
@@ -137,7 +145,8 @@ fn users_are_mapped_to_persons_where_that_is_switched_on() {
 fn raw_data_is_delivered_and_written_where_that_is_switched_on() {
     let delivery = Delivery::new();
     delivery.scene.run_completely();
-    let n_raw = || delivery.kept().entities.values().filter(|it| it["_rawData"].is_array()).count();
+    let n_raw =
+        || delivery.kept().entities.values().filter(|entity| entity["_rawData"].is_array()).count();
     assert_eq!(n_raw(), 0);
     configure(&delivery, &[("destinations.jupiterone.raw_data", "true")]);
     json(&delivery.scene.program(&["sync", "jupiterone", "--output", "json"]));
@@ -146,7 +155,7 @@ fn raw_data_is_delivered_and_written_where_that_is_switched_on() {
     for entity in kept.entities.values() {
         assert_eq!(entity["_rawData"][0]["rawData"]["name"], entity["name"]);
     }
-    assert!(kept.relationships.values().all(|it| it.get("_rawData").is_none()));
+    assert!(kept.relationships.values().all(|relationship| relationship.get("_rawData").is_none()));
 
     let folder = delivery.scene.path("collected").display().to_string();
     let written = || {

@@ -27,7 +27,7 @@ fn k20_an_export_that_is_killed_or_fails_at_a_file_operation_leaves_a_whole_fold
     let whole = contents(&place);
     assert!(whole.len() > 5, "{:?}", whole.keys());
     let operations = scene.operations_of(&export);
-    let is_plain = |it: &str| it.starts_with("Create") || it.starts_with("Write");
+    let is_plain = |text: &str| text.starts_with("Create") || text.starts_with("Write");
     for (number, operation) in (1..).zip(&operations) {
         if is_plain(operation) && number % STRIDE != 0 {
             continue;
@@ -40,7 +40,8 @@ fn k20_an_export_that_is_killed_or_fails_at_a_file_operation_leaves_a_whole_fold
     }
     assert_eq!(scene.program(&export).exit, Some(0));
     let beside = fs::read_dir(scene.folder()).expect("it is there").flatten();
-    let hidden = beside.filter(|it| it.file_name().to_string_lossy().starts_with(".collected"));
+    let hidden =
+        beside.filter(|entry| entry.file_name().to_string_lossy().starts_with(".collected"));
     assert_eq!(hidden.count(), 0, "nothing is left beside the folder");
     assert_eq!(contents(&place), whole);
 }

@@ -31,11 +31,11 @@ impl Two {
         let delivery = Delivery::of(estate.clone());
         delivery.configure("false");
         // Several uploads, some of which are halved.
-        delivery.jupiterone.update(|it| it.max_upload_bytes = 30_000);
+        delivery.jupiterone.update(|behaviour| behaviour.max_upload_bytes = 30_000);
         let mut requests = 0;
         let generations =
-            [estate.clone(), TenantSpec { users: 22, alerts: 27, ..estate }].map(|it| {
-                delivery.scene.update(|behaviour| behaviour.tenant = it);
+            [estate.clone(), TenantSpec { users: 22, alerts: 27, ..estate }].map(|tenant| {
+                delivery.scene.update(|behaviour| behaviour.tenant = tenant);
                 delivery.scene.run_completely();
                 requests = delivery.jupiterone.requests().len();
                 let delivered = delivery.scene.program(&["sync", "jupiterone"]);
@@ -58,7 +58,7 @@ impl Two {
         let jupiterone = &self.delivery.jupiterone;
         let before = jupiterone.unanswered();
         let after = u32::try_from(number).expect("there are few");
-        jupiterone.update(|it| it.silence = Some(Silence { after, hears_one }));
+        jupiterone.update(|behaviour| behaviour.silence = Some(Silence { after, hears_one }));
         let running = self.delivery.scene.start(&["sync", "jupiterone"]);
         let hangs = || (jupiterone.unanswered() > before).then_some(());
         assert!(until(PATIENCE, hangs).is_some(), "request {number} does not come");
@@ -66,7 +66,7 @@ impl Two {
     }
 
     fn sync(&self) -> Ended {
-        self.delivery.jupiterone.update(|it| it.silence = None);
+        self.delivery.jupiterone.update(|behaviour| behaviour.silence = None);
         let synced = self.delivery.scene.program(&["sync", "jupiterone"]);
         assert_eq!(synced.exit, Some(0), "{}", synced.stderr);
         synced
@@ -95,10 +95,10 @@ fn k8_k16_a_delivery_that_is_killed_at_any_request_is_made_up_for_by_the_next() 
             two.sync();
             assert_eq!(two.delivery.kept(), *expected, "{case}");
             let jobs = jupiterone.jobs();
-            assert_eq!(jobs.last().map(|it| it.status.as_str()), Some("FINISHED"), "{case}");
+            assert_eq!(jobs.last().map(|job| job.status.as_str()), Some("FINISHED"), "{case}");
             // Nobody knows of a job whose creation was not answered.
             orphans += usize::from(hears_one && number == 0);
-            let open = jobs.iter().filter(|it| it.status == "AWAITING_UPLOADS").count();
+            let open = jobs.iter().filter(|job| job.status == "AWAITING_UPLOADS").count();
             assert_eq!(open, orphans, "{case}");
             assert!(two.sync().stderr.contains("nothing changed"), "{case}");
         }
@@ -111,7 +111,10 @@ fn k19_a_delivery_that_fails_or_is_killed_at_any_file_operation_is_made_up_for_b
     let sync = ["sync", "jupiterone"];
     two.publish(&two.generations[0].0);
     let operations = two.delivery.scene.operations_of(&sync);
-    assert!(operations.iter().any(|it| it.contains("delivered-jupiterone")), "{operations:?}");
+    assert!(
+        operations.iter().any(|operation| operation.contains("delivered-jupiterone")),
+        "{operations:?}"
+    );
     let [(first, at_first), (second, at_second)] = &two.generations;
     two.publish(first);
     two.sync();
@@ -142,7 +145,7 @@ fn k19_a_job_that_cannot_be_written_down_is_not_finalized() {
     two.publish(&two.generations[0].0);
     let operations = two.delivery.scene.operations_of(&sync);
     let is_record =
-        |it: &String| it.contains("delivered-jupiterone.json") && it.starts_with("Create");
+        |text: &String| text.contains("delivered-jupiterone.json") && text.starts_with("Create");
     let first = operations.iter().position(is_record).expect("there is a record") + 1;
     let before = two.delivery.kept();
     two.publish(&two.generations[1].0);

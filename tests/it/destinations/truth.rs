@@ -114,7 +114,7 @@ impl Model {
     }
 
     fn has(&self, name: &str, id: &str) -> bool {
-        self.held.get(name).is_some_and(|it| it.contains(&vec![id.to_owned()]))
+        self.held.get(name).is_some_and(|held| held.contains(&vec![id.to_owned()]))
     }
 
     /// Edges need both ends.
@@ -153,7 +153,7 @@ fn objects(query: SavedQuery, rows: &[Row]) -> Objects {
     };
     for row in rows {
         let cell = |column: &str| {
-            let place = query.columns().iter().position(|it| *it == column);
+            let place = query.columns().iter().position(|name| *name == column);
             place.and_then(|place| row.cells().nth(place)).unwrap_or("")
         };
         match query {
@@ -198,7 +198,7 @@ fn held(delivery: &Delivery) -> Objects {
     };
     let known = |name: String| {
         let all = TYPES.iter().map(|(_, name, _)| *name).chain([ACCOUNT]);
-        all.into_iter().find(|it| *it == name)
+        all.into_iter().find(|known| *known == name)
     };
     let mut objects = Objects::new();
     for (key, entity) in &kept.entities {
@@ -220,7 +220,7 @@ fn assert_held(delivery: &Delivery, model: &Model, when: &str) {
     let names: BTreeSet<_> = held.keys().chain(model.held.keys()).collect();
     let none = BTreeSet::new();
     for name in names {
-        let [has, must] = [&held, &model.held].map(|it| it.get(*name).unwrap_or(&none));
+        let [has, must] = [&held, &model.held].map(|held| held.get(*name).unwrap_or(&none));
         let lost: Vec<_> = must.difference(has).collect();
         let left: Vec<_> = has.difference(must).collect();
         assert!(lost.is_empty() && left.is_empty(), "{when}: {name} lost {lost:?}, left {left:?}");
@@ -286,18 +286,19 @@ fn configure(delivery: &Delivery, skipped: Option<SavedQuery>) {
 fn run_with(delivery: &Delivery, query: SavedQuery, ending: Ending) -> Run {
     let estate = after((ending == Ending::Shrunk).then_some(query));
     let cap = n_rows(&estate, query) / 2;
-    delivery.scene.update(|it| {
-        it.tenant = estate;
+    delivery.scene.update(|behaviour| {
+        behaviour.tenant = estate;
         match ending {
-            Ending::Truncated => _ = it.row_caps.insert(query, cap as u64),
-            Ending::Failed => _ = it.failing.insert(query, "out of memory".to_owned()),
+            Ending::Truncated => _ = behaviour.row_caps.insert(query, cap as u64),
+            Ending::Failed => _ = behaviour.failing.insert(query, "out of memory".to_owned()),
             Ending::Deferred => {
                 let mut answer = Answer::from_status(429);
                 answer.headers.insert("retry-after".to_owned(), "3600".to_owned());
                 let fault = Fault::new(FaultPoint::Start, FaultAction::Answer(answer));
                 // The others have started by then.
                 let delay = Duration::from_secs(1);
-                it.faults = vec![Fault { query: Some(query.id().to_owned()), delay, ..fault }];
+                behaviour.faults =
+                    vec![Fault { query: Some(query.id().to_owned()), delay, ..fault }];
             }
             _ => {}
         }
@@ -306,8 +307,8 @@ fn run_with(delivery: &Delivery, query: SavedQuery, ending: Ending) -> Run {
     if ending != Ending::NotSelected {
         return delivery.scene.run(&[]);
     }
-    let others = SavedQuery::ALL.into_iter().filter(|it| *it != query);
-    let selected: Vec<&str> = others.flat_map(|it| ["--step", step_of(it)]).collect();
+    let others = SavedQuery::ALL.into_iter().filter(|other| *other != query);
+    let selected: Vec<&str> = others.flat_map(|other| ["--step", step_of(other)]).collect();
     delivery.scene.run(&selected)
 }
 
@@ -332,26 +333,26 @@ fn assert_truth(query: SavedQuery, ending: Ending) {
         Ending::Deferred => "deferred",
     };
     assert_eq!(run.step(step_of(query))["outcome"], outcome, "{case}");
-    let endings = |it: SavedQuery| {
+    let endings = |other: SavedQuery| {
         // When Nexthink throttles one export, others may have to wait too.
-        let is_deferred = run.step(step_of(it))["outcome"] == "deferred";
-        if it == query || is_deferred { ending } else { Ending::Complete }
+        let is_deferred = run.step(step_of(other))["outcome"] == "deferred";
+        if other == query || is_deferred { ending } else { Ending::Complete }
     };
     let estate = after((ending == Ending::Shrunk).then_some(query));
     let partial = model.run(&estate, endings, false);
     assert_held(&delivery, &model, &case);
     let jobs = delivery.jupiterone.jobs();
-    let declared = jobs.last().map(|it| it.partial_types.clone()).unwrap_or_default();
+    let declared = jobs.last().map(|job| job.partial_types.clone()).unwrap_or_default();
     let declared: BTreeSet<_> =
-        declared.iter().map(String::as_str).filter(|it| is_played(it)).collect();
+        declared.iter().map(String::as_str).filter(|name| is_played(name)).collect();
     assert_eq!(declared, partial, "{case}");
 
     let kept = model.held.clone();
     configure(&delivery, None);
-    delivery.scene.update(|it| {
-        it.row_caps.clear();
-        it.failing.clear();
-        it.faults.clear();
+    delivery.scene.update(|behaviour| {
+        behaviour.row_caps.clear();
+        behaviour.failing.clear();
+        behaviour.faults.clear();
     });
     if ending == Ending::Deferred {
         let note = delivery.scene.path("store").join(TENANT).join("quota.json");

@@ -44,7 +44,8 @@ fn every_entity_of_ten_thousand_devices_is_valid_and_the_package_says_so_too() {
     }
     let objects = run.objects();
     let entities = ["account", "device", "user", "package", "alert"];
-    let expected: u64 = entities.iter().map(|it| objects[format!("nexthink_{it}").as_str()]).sum();
+    let expected: u64 =
+        entities.iter().map(|entity| objects[format!("nexthink_{entity}").as_str()]).sum();
     assert_eq!(n_entities, expected);
     if let Some(counts) = verdicts_of_the_package(&delivery.scene.path("collected")) {
         assert_eq!(counts["entities"], n_entities);

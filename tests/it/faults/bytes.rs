@@ -49,8 +49,8 @@ fn quarantined(content: impl Into<Vec<u8>>, rows: u64, reason: &str) {
 fn f1_a_byte_order_mark_is_no_part_of_a_name_even_if_it_comes_alone() {
     let csv = "\u{feff}".to_owned() + &devices().csv();
     let case = Case::new().serving_as(SavedQuery::Devices, ResultsCompression::AsIs, csv);
-    let case = case.fault(|it| {
-        let query = it.queries.get_mut(SavedQuery::Devices.id()).expect("it was just set");
+    let case = case.fault(|behaviour| {
+        let query = behaviour.queries.get_mut(SavedQuery::Devices.id()).expect("it was just set");
         query.download.pace = Some(Pace { bytes: 3, pause: std::time::Duration::ZERO });
     });
     assert_changes_nothing(&case);
@@ -125,7 +125,7 @@ fn f7_a_quote_out_of_place_refuses_the_file() {
 #[test]
 fn f8_a_file_that_ends_inside_quotes_was_cut() {
     let csv = with_raw_name(b"\"a, b\"");
-    let end = csv.windows(4).position(|it| it == b"\"a, ").expect("the cell is there") + 3;
+    let end = csv.windows(4).position(|window| window == b"\"a, ").expect("the cell is there") + 3;
     refused(&csv[..end], "the file ends inside quotes, so it was cut");
 }
 
@@ -306,8 +306,9 @@ fn f26_a_file_that_may_have_been_cut_at_a_row_end_deletes_nothing() {
     for announced in [AnnouncedLength::None, AnnouncedLength::Chunked] {
         let case =
             Case::new().serving_as(SavedQuery::Devices, ResultsCompression::AsIs, half.clone());
-        let case = case.fault(|it| {
-            let query = it.queries.get_mut(SavedQuery::Devices.id()).expect("it was just set");
+        let case = case.fault(|behaviour| {
+            let query =
+                behaviour.queries.get_mut(SavedQuery::Devices.id()).expect("it was just set");
             query.download.announced_length = announced;
         });
         let run = assert_partial(&case, "the length of the download was not proven");

@@ -46,8 +46,8 @@ pub(crate) fn n_exports(case: &Case) -> u64 {
 /// How often an export of a query was asked for, in vain or not.
 pub(crate) fn n_starts(case: &Case, query: &str) -> usize {
     let recorded = case.scene().recorded();
-    let starts = recorded.iter().filter(|it| it.target == "/api/v1/nql/export");
-    starts.filter(|it| String::from_utf8_lossy(&it.body).contains(query)).count()
+    let starts = recorded.iter().filter(|request| request.target == "/api/v1/nql/export");
+    starts.filter(|start| String::from_utf8_lossy(&start.body).contains(query)).count()
 }
 
 pub(crate) fn outcome<'a>(run: &'a Run, step: &str) -> (&'a str, &'a str) {
@@ -67,8 +67,8 @@ pub(crate) fn assert_failed(run: &Run, words: &[(&str, &str)]) {
 /// How long the program waited before it repeated calls, in milliseconds.
 pub(crate) fn waits_ms(run: &Run) -> Vec<u64> {
     let told = run.ended.stderr.split("retry_after_ms=").skip(1);
-    let digits = told.map(|it| it.split(|c: char| !c.is_ascii_digit()).next().unwrap_or(""));
-    digits.map(|it| it.parse().expect("it is a number")).collect()
+    let digits = told.map(|text| text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or(""));
+    digits.map(|digit| digit.parse().expect("it is a number")).collect()
 }
 
 /// A port where nobody is to call.

@@ -55,16 +55,17 @@ pub(crate) fn assert_none(scene: &Scene, ended: &Ended) {
     look("stdout", ended.stdout.as_bytes(), None);
     look("stderr", ended.stderr.as_bytes(), None);
     for path in files(&scene.path("store")) {
-        let is_note = path.extension().is_some_and(|it| it == "json");
-        let is_table = path.extension().is_some_and(|it| it == "parquet");
-        let is_download = path.parent().is_some_and(|it| it.ends_with("downloads")) && !is_note;
+        let is_note = path.extension().is_some_and(|extension| extension == "json");
+        let is_table = path.extension().is_some_and(|extension| extension == "parquet");
+        let is_download =
+            path.parent().is_some_and(|parent| parent.ends_with("downloads")) && !is_note;
         let place = (is_table || is_download).then_some(Place::Rows);
         look(&path.display().to_string(), &fs::read(&path).expect("it can be read"), place);
     }
     for request in scene.recorded() {
         let name = format!("{} {}", request.method, request.target.split('?').next().unwrap_or(""));
         let place = Some(place_of(&request));
-        look(&name, request.target.as_bytes(), place.filter(|it| *it == Place::FileRequest));
+        look(&name, request.target.as_bytes(), place.filter(|place| *place == Place::FileRequest));
         look(&name, &request.body, None);
         for (header, value) in &request.headers {
             let is_credential = header == "authorization";
@@ -93,9 +94,11 @@ fn canaries(scene: &Scene) -> Vec<Canary> {
     for request in scene.recorded() {
         let header = request.headers.iter().find(|(name, _)| name == "authorization");
         let value = header.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
-        tokens.extend(value.iter().filter_map(|it| it.strip_prefix("Bearer ")).map(str::to_owned));
+        tokens.extend(
+            value.iter().filter_map(|value| value.strip_prefix("Bearer ")).map(str::to_owned),
+        );
         let signature = request.target.split("X-Amz-Signature=").nth(1);
-        signatures.extend(signature.filter(|it| it.len() > 16).map(str::to_owned));
+        signatures.extend(signature.filter(|signature| signature.len() > 16).map(str::to_owned));
     }
     let token = |text| Canary { name: "a token", text, place: Place::ApiRequest };
     canaries.extend(tokens.into_iter().map(token));

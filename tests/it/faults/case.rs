@@ -74,7 +74,7 @@ impl Case {
         let scene = Scene::with(healthy());
         copy(&complete_store().join("store"), &scene.path("store"));
         let (mut behaviour, before) = (None, objects(&scene.published()));
-        scene.update(|it| behaviour = Some(it.clone()));
+        scene.update(|current| behaviour = Some(current.clone()));
         Case { scene, healthy: behaviour.expect("it was just asked for"), before }
     }
 
@@ -152,9 +152,9 @@ impl Case {
     fn check_objects(&self, run: &Run, generation: &Generation) {
         let after = objects(generation);
         let partial: Vec<&str> = run.partial_types();
-        let published = run.report["types"].as_array().is_some_and(|it| !it.is_empty());
+        let published = run.report["types"].as_array().is_some_and(|items| !items.is_empty());
         for (name, before) in &self.before {
-            let after = after.get(name).map_or(&BTreeSet::new(), |it| it).clone();
+            let after = after.get(name).map_or(&BTreeSet::new(), |objects| objects).clone();
             if !published {
                 assert_eq!(before, &after, "{name}: nothing was published");
             } else if partial.contains(&name.as_str()) {
@@ -170,7 +170,8 @@ impl Case {
     /// Nothing lies about but downloads that the next run can go on with.
     fn check_leftovers(&self) {
         let left = self.scene.leftovers();
-        let is_note = |path: &PathBuf| path.extension().is_some_and(|it| it == "json");
+        let is_note =
+            |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
         let (notes, files): (Vec<_>, Vec<_>) = left.iter().partition(|path| is_note(path));
         for path in &files {
             assert!(notes.contains(&&path.with_extension(extension(path))), "{left:?}");
@@ -180,8 +181,8 @@ impl Case {
     /// Ends the fault: the next run is complete and gives what a run from nothing gives.
     pub(crate) fn recovers(self) {
         let healthy = self.healthy.clone();
-        self.scene.update(|it| *it = healthy);
-        self.scene.configure(|it| it);
+        self.scene.update(|behaviour| *behaviour = healthy);
+        self.scene.configure(|configuration| configuration);
         let run = self.scene.run_completely();
         self.check(&run);
         let fresh = complete_store().join("store").join(crate::kit::TENANT);
@@ -212,7 +213,7 @@ fn check_accounts(report: &Value) {
 /// The objects of a generation.
 fn objects(generation: &Generation) -> Objects {
     let mut objects = Objects::new();
-    for table in generation.manifest().tables.iter().filter(|it| is_played(&it.name)) {
+    for table in generation.manifest().tables.iter().filter(|table| is_played(&table.name)) {
         let found = objects.entry(table.name.clone()).or_default();
         for batch in generation.batches(table.kind, &table.name).expect("it is whole") {
             let batch = batch.expect("it is whole");
@@ -243,7 +244,8 @@ fn texts(batch: &RecordBatch, column: &str) -> Vec<String> {
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder can be made");
     for entry in fs::read_dir(from).expect("it is a folder") {
-        let (path, target) = entry.map(|it| (it.path(), to.join(it.file_name()))).expect("listed");
+        let (path, target) =
+            entry.map(|entry| (entry.path(), to.join(entry.file_name()))).expect("listed");
         if path.is_dir() {
             copy(&path, &target);
         } else {

@@ -37,8 +37,10 @@ fn refusal(status: u16, code: &str) -> Answer {
 
 /// The devices export is handed out like this.
 fn handed_out(change: impl FnOnce(&mut Download)) -> Case {
-    Case::new().fault(|it| {
-        change(&mut it.queries.entry(SavedQuery::Devices.id().to_owned()).or_default().download);
+    Case::new().fault(|behaviour| {
+        change(
+            &mut behaviour.queries.entry(SavedQuery::Devices.id().to_owned()).or_default().download,
+        );
     })
 }
 
@@ -50,7 +52,7 @@ fn stored(bytes: impl Into<Vec<u8>>) -> Case {
 
 /// What the file host was asked for.
 fn file_requests(case: &Case) -> Vec<RecordedRequest> {
-    case.scene().recorded().into_iter().filter(|it| it.is_for_files).collect()
+    case.scene().recorded().into_iter().filter(|request| request.is_for_files).collect()
 }
 
 /// How many exports of devices were started.
@@ -80,16 +82,17 @@ fn assert_fails(case: Case, telling: &str) -> Run {
 fn e1_a_link_that_has_expired_is_replaced_and_then_the_export_is() {
     let expired = || at_file_later(refusal(403, "AccessDenied"));
     let once = Fault { times: Some(1), ..expired() };
-    let case = Case::new().fault(|it| it.faults = vec![once.clone()]);
+    let case = Case::new().fault(|behaviour| behaviour.faults = vec![once.clone()]);
     assert_changes_nothing(&case);
     assert_eq!(device_exports(&case), 1);
     case.recovers();
     // The tenant gives the same link again, which works once the file host knows of the file.
-    let case = handed_out(|it| it.same_link_again = true).fault(|it| it.faults = vec![once]);
+    let case = handed_out(|download| download.same_link_again = true)
+        .fault(|behaviour| behaviour.faults = vec![once]);
     assert_changes_nothing(&case);
     assert_eq!(device_exports(&case), 1);
     case.recovers();
-    let case = Case::new().fault(|it| it.faults = vec![expired()]);
+    let case = Case::new().fault(|behaviour| behaviour.faults = vec![expired()]);
     assert_refused(&case, "the results link is not accepted any more (AccessDenied)");
     assert_eq!(device_exports(&case), 2, "and no third");
     case.recovers();
@@ -97,17 +100,17 @@ fn e1_a_link_that_has_expired_is_replaced_and_then_the_export_is() {
 
 #[test]
 fn e2_a_link_that_expires_in_mid_download_is_replaced_and_the_rest_asked_for() {
-    let case = handed_out(|it| it.cut = Some(Cut { at: 100, times: Some(1) }));
+    let case = handed_out(|download| download.cut = Some(Cut { at: 100, times: Some(1) }));
     let expired = Fault { after: 1, times: Some(1), ..at_file_later(refusal(403, "AccessDenied")) };
-    let case = case.fault(|it| it.faults = vec![expired]);
+    let case = case.fault(|behaviour| behaviour.faults = vec![expired]);
     assert_changes_nothing(&case);
     assert_eq!(device_exports(&case), 1);
     let header = |request: &RecordedRequest, name: &str| {
-        let found = request.headers.iter().find(|(it, _)| it == name);
+        let found = request.headers.iter().find(|(header, _)| header == name);
         found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
     };
     let rests = file_requests(&case);
-    let rests: Vec<_> = rests.iter().filter(|it| header(it, "range").is_some()).collect();
+    let rests: Vec<_> = rests.iter().filter(|rest| header(rest, "range").is_some()).collect();
     assert_eq!(rests.len(), 2, "with the old link and with the new one");
     for rest in &rests {
         assert_eq!(header(rest, "range").as_deref(), Some("bytes=100-"));
@@ -122,17 +125,19 @@ fn e3_a_link_is_taken_byte_for_byte_and_a_wrong_signature_is_final() {
     let target = "/results/a%2Fb+c~d%20e.csv?X-Amz-Date=1&q=%7e%2b";
     let case = Case::new();
     let mut files = None;
-    case.scene().configure(|it| {
-        files = it.value("nexthink.endpoints.files").map(|it| it.trim_matches('"').to_owned());
-        it
+    case.scene().configure(|configuration| {
+        files = configuration
+            .value("nexthink.endpoints.files")
+            .map(|value| value.trim_matches('"').to_owned());
+        configuration
     });
     let link = files.expect("it is configured") + target;
-    let case = case.fault(|it| {
-        it.queries.entry(SavedQuery::Devices.id().to_owned()).or_default().download.link =
+    let case = case.fault(|behaviour| {
+        behaviour.queries.entry(SavedQuery::Devices.id().to_owned()).or_default().download.link =
             Some(link);
     });
     assert_refused(&case, "the file host refused the download (HTTP 403, SignatureDoesNotMatch)");
-    assert_eq!(file_requests(&case).iter().filter(|it| it.target == target).count(), 1);
+    assert_eq!(file_requests(&case).iter().filter(|request| request.target == target).count(), 1);
     assert_eq!(device_exports(&case), 1);
     case.recovers();
 }
@@ -141,10 +146,11 @@ fn e3_a_link_is_taken_byte_for_byte_and_a_wrong_signature_is_final() {
 fn e4_a_missing_file_gets_a_new_link_and_a_busy_host_more_time() {
     for (status, code) in [(404, "NoSuchKey"), (503, "SlowDown")] {
         let fault = Fault { times: Some(1), ..at_file(refusal(status, code)) };
-        let case = Case::new().fault(|it| it.faults = vec![fault]);
+        let case = Case::new().fault(|behaviour| behaviour.faults = vec![fault]);
         // Links of one second are the same: time passes until the status is asked for again.
-        let case = case
-            .configured(|it| it.set("nexthink.polling", "{ first_ms = 1300, longest_ms = 1300 }"));
+        let case = case.configured(|configuration| {
+            configuration.set("nexthink.polling", "{ first_ms = 1300, longest_ms = 1300 }")
+        });
         assert_changes_nothing(&case);
         assert_eq!(device_exports(&case), 1, "{code}");
         case.recovers();
@@ -155,7 +161,8 @@ fn e4_a_missing_file_gets_a_new_link_and_a_busy_host_more_time() {
 fn e5_a_redirect_of_the_file_host_is_not_followed() {
     let trap = Trap::set();
     let redirect = FaultAction::Redirect(format!("http://{}/a.csv", trap.address()));
-    let case = Case::new().fault(|it| it.faults = vec![Fault::new(FaultPoint::File, redirect)]);
+    let case = Case::new()
+        .fault(|behaviour| behaviour.faults = vec![Fault::new(FaultPoint::File, redirect)]);
     let run = case.run(5);
     assert!(
         run.ended.stderr.contains("a redirect, which is never followed"),
@@ -168,7 +175,7 @@ fn e5_a_redirect_of_the_file_host_is_not_followed() {
 
 #[test]
 fn e6_the_file_host_never_gets_the_token() {
-    let case = handed_out(|it| it.cut = Some(Cut { at: 100, times: Some(1) }));
+    let case = handed_out(|download| download.cut = Some(Cut { at: 100, times: Some(1) }));
     case.run(0);
     let requests = file_requests(&case);
     assert_eq!(requests.len(), 5, "four files, one of them in two pieces");
@@ -183,15 +190,17 @@ fn e6_the_file_host_never_gets_the_token() {
 fn e7_a_file_of_another_length_or_another_part_is_refused() {
     let cut = || Some(Cut { at: 100, times: Some(1) });
     // With fewer bytes announced, HTTP calls the file whole; its compression does not.
-    let shorter = handed_out(|it| it.announced_length = AnnouncedLength::Literal(100));
+    let shorter = handed_out(|download| download.announced_length = AnnouncedLength::Literal(100));
     assert_fails(shorter, "the file cannot be read to its end");
-    let longer = handed_out(|it| it.announced_length = AnnouncedLength::Literal(100_000));
+    let longer =
+        handed_out(|download| download.announced_length = AnnouncedLength::Literal(100_000));
     assert_fails(longer, "the results file changed after ");
-    let unasked = handed_out(|it| it.range = RangeAnswer::Unasked);
+    let unasked = handed_out(|download| download.range = RangeAnswer::Unasked);
     assert_fails(unasked, "something else than a whole file");
-    let wrong = handed_out(|it| (it.range, it.cut) = (RangeAnswer::Wrong, cut()));
+    let wrong = handed_out(|download| (download.range, download.cut) = (RangeAnswer::Wrong, cut()));
     assert_fails(wrong, "a part of the file that was not asked for");
-    let ignored = handed_out(|it| (it.range, it.cut) = (RangeAnswer::Ignored, cut()));
+    let ignored =
+        handed_out(|download| (download.range, download.cut) = (RangeAnswer::Ignored, cut()));
     assert_changes_nothing(&ignored);
     ignored.recovers();
 }
@@ -199,7 +208,7 @@ fn e7_a_file_of_another_length_or_another_part_is_refused() {
 #[test]
 fn e8_a_file_that_changes_in_mid_download_starts_from_zero() {
     let cut = Some(Cut { at: 100, times: Some(1) });
-    let case = handed_out(|it| (it.etag, it.cut) = (Etag::Changing, cut));
+    let case = handed_out(|download| (download.etag, download.cut) = (Etag::Changing, cut));
     assert_changes_nothing(&case);
     assert_eq!(device_exports(&case), 1);
     case.recovers();
@@ -214,8 +223,8 @@ fn e9_the_compression_is_what_the_bytes_say() {
     let cases = [
         (served(ResultsCompression::Gzip), "gzip"),
         (served(ResultsCompression::AsIs), "none"),
-        (handed_out(|it| it.content_encoding = Some("gzip".to_owned())), "zstd"),
-        (handed_out(|it| it.content_type = Some("text/html".to_owned())), "zstd"),
+        (handed_out(|download| download.content_encoding = Some("gzip".to_owned())), "zstd"),
+        (handed_out(|download| download.content_type = Some("text/html".to_owned())), "zstd"),
     ];
     for (case, compression) in cases {
         let run = assert_changes_nothing(&case);
@@ -258,8 +267,8 @@ fn e12_a_zstd_file_that_is_cut_or_changed_publishes_none_of_its_rows() {
     let (first, second) = csv.as_bytes().split_at(csv.len() / 2);
     let (first, second) = (zstd(first), zstd(second));
     let both = AnnouncedLength::Literal((first.len() + second.len()) as u64);
-    let case = stored(first).fault(|it| {
-        let query = it.queries.get_mut(SavedQuery::Devices.id()).expect("it was just set");
+    let case = stored(first).fault(|behaviour| {
+        let query = behaviour.queries.get_mut(SavedQuery::Devices.id()).expect("it was just set");
         query.download.announced_length = both;
     });
     assert_refused(&case, "the results file changed after ");
@@ -319,7 +328,7 @@ fn e16_what_is_no_csv_is_named_and_never_shown() {
 #[test]
 fn e17_a_file_that_is_larger_than_the_disk_is_not_begun() {
     let announced = AnnouncedLength::Literal(9_000_000_000_000_000_000);
-    let case = handed_out(|it| it.announced_length = announced);
+    let case = handed_out(|download| download.announced_length = announced);
     // Not every system tells how much room there is; there the cap on downloads holds.
     let telling = if cfg!(unix) {
         "cannot keep an export on the disk of the store: a download has 9000000.0 TB more, and "
@@ -329,8 +338,11 @@ fn e17_a_file_that_is_larger_than_the_disk_is_not_begun() {
     assert_refused(&case, telling);
     assert_eq!(device_exports(&case), 1);
     for path in case.scene().leftovers() {
-        let is_note = path.extension().is_some_and(|it| it == "json");
-        assert!(is_note || fs::metadata(&path).is_ok_and(|it| it.len() == 0), "{path:?}");
+        let is_note = path.extension().is_some_and(|extension| extension == "json");
+        assert!(
+            is_note || fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0),
+            "{path:?}"
+        );
     }
     case.recovers();
 }
@@ -351,8 +363,8 @@ fn e18_a_link_that_leads_elsewhere_is_not_followed() {
         "https://bucket.s3.eu-west-1.amazonaws.com.evil.example/a.csv".to_owned(),
         "file:///etc/passwd".to_owned(),
     ] {
-        case = case.fault(|it| {
-            let query = it.queries.entry(SavedQuery::Devices.id().to_owned()).or_default();
+        case = case.fault(|behaviour| {
+            let query = behaviour.queries.entry(SavedQuery::Devices.id().to_owned()).or_default();
             query.download.link = Some(link.clone());
         });
         let run = assert_refused(&case, "the results link was refused: ");

@@ -27,7 +27,9 @@ fn assert_no_start(case: &Case, telling: &str) {
 fn stored(case: &Case) -> BTreeMap<PathBuf, Vec<u8>> {
     let all = files(&case.scene().path("store"));
     // Only the owner that it names changes in the lock.
-    let all = all.into_iter().filter(|path| path.file_name().is_some_and(|it| it != "lock"));
+    let all = all
+        .into_iter()
+        .filter(|path| path.file_name().is_some_and(|file_name| file_name != "lock"));
     all.map(|path| (path.clone(), fs::read(path).expect("a file can be read"))).collect()
 }
 
@@ -64,8 +66,9 @@ fn h10_a_query_with_a_limit_is_partial_and_a_filter_is_named() {
         Export { rows: export.rows[1..].to_vec(), ..export }
     };
     let executed = |case: Case, id: &str, text: &str| {
-        case.fault(|it| {
-            it.queries.entry(id.to_owned()).or_default().executed_query = Some(text.to_owned());
+        case.fault(|behaviour| {
+            behaviour.queries.entry(id.to_owned()).or_default().executed_query =
+                Some(text.to_owned());
         })
     };
     let case = Case::new().serving(SavedQuery::Alerts, fewer(SavedQuery::Alerts).csv());
@@ -117,7 +120,7 @@ fn h1_a_limit_or_a_condition_that_was_added_shows_as_a_shrinking_estate() {
 
 #[test]
 fn h2_a_query_that_was_deleted_costs_its_step_and_nothing_else() {
-    let case = Case::new().fault(|it| _ = it.missing.insert(SavedQuery::Devices));
+    let case = Case::new().fault(|behaviour| _ = behaviour.missing.insert(SavedQuery::Devices));
     assert_refused(&case, "query #j1_devices does not exist: create it in Nexthink under");
     case.recovers();
 }
@@ -134,7 +137,7 @@ fn h4_a_query_id_that_is_none_is_refused_before_anything_is_asked() {
     let long = format!("#{}", "a".repeat(256));
     let mut case = Case::new();
     for id in ["j1_devices", "#J1_devices", "#x", long.as_str(), "#a/../b"] {
-        case = case.configured(|it| it.text("queries.devices", id));
+        case = case.configured(|configuration| configuration.text("queries.devices", id));
         assert_no_start(&case, "`queries.devices` is wrong");
     }
     case.recovers();
@@ -142,8 +145,8 @@ fn h4_a_query_id_that_is_none_is_refused_before_anything_is_asked() {
 
 #[test]
 fn h5_a_blank_query_id_skips_its_step_and_deletes_nothing() {
-    let case = Case::new().configured(|it| it.text("queries.users", ""));
-    let case = case.fault(|it| it.tenant.users = 3);
+    let case = Case::new().configured(|configuration| configuration.text("queries.users", ""));
+    let case = case.fault(|behaviour| behaviour.tenant.users = 3);
     let run = case.run(0);
     assert_eq!(run.step("fetch-users")["outcome"], "skipped");
     assert!(run.partial_types().contains(&"nexthink_user"));
@@ -173,10 +176,10 @@ fn h6_a_setting_that_is_unknown_wrong_or_there_twice_is_named_with_its_line() {
 fn h7_a_store_of_another_region_is_refused_and_another_tenant_has_its_own_folder() {
     let case = Case::new();
     let before = stored(&case);
-    let case = case.configured(|it| it.text("nexthink.region", "us"));
+    let case = case.configured(|configuration| configuration.text("nexthink.region", "us"));
     assert_no_start(&case, "the store holds tenant acme of region eu");
     assert!(stored(&case) == before, "nothing was touched");
-    let case = case.configured(|it| it.text("nexthink.tenant", "other"));
+    let case = case.configured(|configuration| configuration.text("nexthink.tenant", "other"));
     case.run(0);
     let after = stored(&case);
     assert!(before.iter().all(|(path, bytes)| after.get(path) == Some(bytes)));

@@ -26,13 +26,13 @@ impl Export {
                 rows.push(row.cells().map(str::to_owned).collect());
             }
         }
-        let columns = query.columns().iter().map(|&it| it.to_owned()).collect();
+        let columns = query.columns().iter().map(|&column| column.to_owned()).collect();
         Export { columns, rows }
     }
 
     /// Where a column is.
     pub(crate) fn position(&self, column: &str) -> usize {
-        let position = self.columns.iter().position(|it| it == column);
+        let position = self.columns.iter().position(|name| name == column);
         position.unwrap_or_else(|| panic!("there is no column {column}"))
     }
 
@@ -91,8 +91,8 @@ impl Export {
 /// Lets a tenant give a text for a query, compressed as the program asks.
 pub(crate) fn serve(scene: &Scene, query: SavedQuery, text: String) {
     let results = Results { content: text.into(), compression: ResultsCompression::Requested };
-    scene.update(|it| {
-        it.queries.entry(query.id().to_owned()).or_default().results = Some(results);
+    scene.update(|behaviour| {
+        behaviour.queries.entry(query.id().to_owned()).or_default().results = Some(results);
     });
 }
 
@@ -127,8 +127,8 @@ impl Case {
         content: impl Into<Content>,
     ) -> Case {
         let results = Results { content: content.into(), compression };
-        self.fault(|it| {
-            it.queries.entry(query.id().to_owned()).or_default().results = Some(results);
+        self.fault(|behaviour| {
+            behaviour.queries.entry(query.id().to_owned()).or_default().results = Some(results);
         })
     }
 }

@@ -38,7 +38,7 @@ impl Spoilt {
 
     fn spoil(&self, toxics: Toxics) {
         let _inside = self.runtime.enter();
-        self.proxy.update(|it| *it = toxics);
+        self.proxy.update(|current| *current = toxics);
     }
 }
 
@@ -47,15 +47,16 @@ fn with_spoilt_files(change: impl FnOnce(Configuration) -> Configuration) -> (Ca
     let case = Case::new();
     let spoilt = Spoilt::host(case.scene().files(), Toxics::default());
     let url = spoilt.url();
-    let case = case.configured(|it| change(it.text("nexthink.endpoints.files", &url)));
-    (case.fault(|it| it.files_url = Some(url)), spoilt)
+    let case = case
+        .configured(|configuration| change(configuration.text("nexthink.endpoints.files", &url)));
+    (case.fault(|behaviour| behaviour.files_url = Some(url)), spoilt)
 }
 
 /// Another way to hand out the results files of some queries.
 fn with_downloads(case: Case, downloads: &[(&str, Download)]) -> Case {
-    case.fault(|it| {
+    case.fault(|behaviour| {
         for (query, download) in downloads {
-            it.queries.entry((*query).to_owned()).or_default().download = download.clone();
+            behaviour.queries.entry((*query).to_owned()).or_default().download = download.clone();
         }
     })
 }
@@ -63,13 +64,16 @@ fn with_downloads(case: Case, downloads: &[(&str, Download)]) -> Case {
 /// The ranges that the file host was asked for.
 fn ranges(case: &Case) -> Vec<String> {
     let recorded = case.scene().recorded();
-    let headers = recorded.iter().filter(|it| it.is_for_files).flat_map(|it| &it.headers);
+    let headers = recorded
+        .iter()
+        .filter(|request| request.is_for_files)
+        .flat_map(|recorded| &recorded.headers);
     let ranges = headers.filter(|(name, _)| name == "range");
     ranges.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
 }
 
 fn n_file_requests(case: &Case) -> usize {
-    case.scene().recorded().iter().filter(|it| it.is_for_files).count()
+    case.scene().recorded().iter().filter(|request| request.is_for_files).count()
 }
 
 /// The same address for all three hosts.
@@ -85,7 +89,8 @@ const HASTY: &str = "{ idle_s = 1, answer_s = 1 }";
 fn c1_a_name_without_an_address_is_told_with_its_host() {
     // The top-level domain that never exists (RFC 6761, section 6.4).
     let host = "acme-login.eu.invalid";
-    let case = Case::new().configured(|it| all_at(it, &format!("https://{host}")));
+    let case =
+        Case::new().configured(|configuration| all_at(configuration, &format!("https://{host}")));
     let run = case.run(4);
     let words = format!("cannot reach {host}: its name could not be resolved");
     assert!(run.ended.stderr.contains(&words), "{}", run.ended.stderr);
@@ -119,14 +124,15 @@ fn c3_a_host_that_takes_no_connection_or_never_answers_is_told_as_such() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let closed = format!("http://{}", listener.local_addr().expect("it is bound"));
     drop(listener);
-    let case = Case::new().configured(|it| it.text("nexthink.endpoints.api", &closed));
+    let case = Case::new()
+        .configured(|configuration| configuration.text("nexthink.endpoints.api", &closed));
     let words = "cannot reach 127.0.0.1: no connection";
     assert_failed(&case.run(4), &[("fetch-devices", words), ("fetch-alerts", words)]);
 
     let hole = Toxics { black_hole: true, ..Toxics::default() };
     let hole = Spoilt::host(case.scene().api(), hole);
-    let case = case.configured(|it| {
-        it.text("nexthink.endpoints.login", &hole.url()).set("nexthink.timeouts", HASTY)
+    let case = case.configured(|configuration| {
+        configuration.text("nexthink.endpoints.login", &hole.url()).set("nexthink.timeouts", HASTY)
     });
     let run = case.run(4);
     let words = "cannot reach 127.0.0.1: no answer in time";
@@ -137,26 +143,31 @@ fn c3_a_host_that_takes_no_connection_or_never_answers_is_told_as_such() {
 
 #[test]
 fn c5_a_reset_connection_is_replaced_and_the_file_goes_on_where_it_was() {
-    let (case, spoilt) = with_spoilt_files(|it| it.set("nexthink.retry", PATIENT));
+    let (case, spoilt) =
+        with_spoilt_files(|configuration| configuration.set("nexthink.retry", PATIENT));
     for (after, connections) in [(0, 2), (1, 2), (700, 4), (1_500, 4)] {
         let connections = Some(connections);
         spoilt.spoil(Toxics { reset_after: Some(after), connections, ..Toxics::default() });
         case.run(0);
     }
     let ranges = ranges(&case);
-    assert!(ranges.iter().any(|it| it.starts_with("bytes=") && it != "bytes=0-"), "{ranges:?}");
+    assert!(
+        ranges.iter().any(|range| range.starts_with("bytes=") && range != "bytes=0-"),
+        "{ranges:?}"
+    );
     assert_eq!(n_exports(&case), 16, "no export was paid for twice");
     // The API too; there is no telling whether an export was started, so it is started again.
     let reset = |at| once(Fault::new(at, FaultAction::Reset));
     let points = [FaultPoint::Token, FaultPoint::Start, FaultPoint::Status];
-    let case = case.fault(|it| it.faults = points.map(reset).to_vec());
+    let case = case.fault(|behaviour| behaviour.faults = points.map(reset).to_vec());
     case.run(0);
     case.recovers();
 }
 
 #[test]
 fn c5_a_download_that_never_gets_further_is_given_up_and_gone_on_with() {
-    let (case, spoilt) = with_spoilt_files(|it| it.set("nexthink.retry", PATIENT));
+    let (case, spoilt) =
+        with_spoilt_files(|configuration| configuration.set("nexthink.retry", PATIENT));
     spoilt.spoil(Toxics { reset_after: Some(250), ..Toxics::default() });
     let run = case.run(4);
     assert_failed(&run, &[("fetch-packages", "the download broke after ")]);
@@ -204,13 +215,15 @@ fn c8_c9_c10_a_host_that_falls_silent_is_not_waited_for() {
     let head = raw("HTTP/1.1 200 OK\r\nx: y");
     let pace = Some(Pace { bytes: 1, pause: Duration::from_secs(20) });
     let trickle = Download { pace, ..Download::default() };
-    let case = Case::new().configured(|it| it.set("nexthink.timeouts", HASTY)).fault(|it| {
-        it.faults = vec![
-            once(about(DEVICES, FaultPoint::File, half)),
-            about(USERS, FaultPoint::Status, head.clone()),
-            about(ALERTS, FaultPoint::File, head),
-        ];
-    });
+    let case = Case::new()
+        .configured(|configuration| configuration.set("nexthink.timeouts", HASTY))
+        .fault(|behaviour| {
+            behaviour.faults = vec![
+                once(about(DEVICES, FaultPoint::File, half)),
+                about(USERS, FaultPoint::Status, head.clone()),
+                about(ALERTS, FaultPoint::File, head),
+            ];
+        });
     let case = with_downloads(case, &[(PACKAGES, trickle)]);
     let run = case.run(7);
     assert_eq!(outcome(&run, "fetch-devices").0, "complete", "it was gone on with");
@@ -244,18 +257,18 @@ fn c13_the_proxy_of_the_environment_is_for_others_than_loopback_and_keeps_its_pa
         assert!(!run.ended.stderr.contains("canary"), "{}", run.ended.stderr);
     }
     assert_eq!(case.scene().recorded().len(), calls, "nobody was called");
-    let case = case.configured(|it| it.text("nexthink.proxy", "none"));
+    let case = case.configured(|configuration| configuration.text("nexthink.proxy", "none"));
     case.run_under(0, &[("HTTPS_PROXY", "canary")]);
     case.recovers();
 }
 
 #[test]
 fn c15_a_slow_line_gets_done() {
-    let (case, spoilt) = with_spoilt_files(|it| it);
+    let (case, spoilt) = with_spoilt_files(|configuration| configuration);
     spoilt.spoil(Toxics { bytes_per_second: Some(2_000), ..Toxics::default() });
     let run = case.run(0);
     let took = run.step("fetch-packages")["fetchMs"].as_u64();
-    assert!(took.is_some_and(|it| it > 500), "the line was slow: {took:?} ms");
+    assert!(took.is_some_and(|took| took > 500), "the line was slow: {took:?} ms");
     case.recovers();
 }
 
@@ -269,7 +282,7 @@ fn c16_a_kept_connection_that_died_is_replaced() {
         times: Some(12),
         ..Fault::new(FaultPoint::Status, FaultAction::Raw(Content::from(answer)))
     };
-    let case = Case::new().fault(|it| it.faults = vec![dying]);
+    let case = Case::new().fault(|behaviour| behaviour.faults = vec![dying]);
     let run = case.run(0);
     assert_eq!((case.scene().requests().faults, n_exports(&case)), (12, 4));
     assert_eq!(run.report["outcome"], "complete");

@@ -23,7 +23,7 @@ const PERSON: &str = "zoé.kanary/quux@acme.example";
 /// The person as twelve tenants might write her.
 pub(crate) fn spellings() -> [String; 12] {
     let hex = |upper: bool| -> String {
-        let digit = |it: u8| if upper { format!("{it:02X}") } else { format!("{it:02x}") };
+        let digit = |byte: u8| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") };
         PERSON.bytes().map(digit).collect()
     };
     let units = |bytes: Vec<u8>| STANDARD.encode(bytes);
@@ -46,7 +46,7 @@ pub(crate) fn spellings() -> [String; 12] {
 /// A tenant with a profile and a key.
 fn scene(profile: &str) -> Scene {
     let scene = Scene::with(healthy());
-    scene.configure(|it| it.text("privacy.profile", profile));
+    scene.configure(|configuration| configuration.text("privacy.profile", profile));
     if profile != "full" {
         assert_eq!(scene.program(&["privacy", "key", "new"]).exit, Some(0));
     }
@@ -76,7 +76,7 @@ fn assert_nobody(scene: &Scene, ended: &Ended) {
     let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(&needles);
     let automaton = automaton.expect("there are few forms");
     let look = |name: &str, text: &[u8]| {
-        let found = automaton.find(text).map(|it| it.pattern());
+        let found = automaton.find(text).map(|found| found.pattern());
         assert!(found.is_none(), "form {found:?} is in {name}");
     };
     look("stdout", ended.stdout.as_bytes());
@@ -120,7 +120,7 @@ fn f15_a_column_that_nobody_declared_is_dropped_in_every_profile() {
 #[test]
 fn the_same_key_gives_the_same_tables_on_every_run_and_every_machine() {
     let (one, other) = (scene("pseudonymous"), Scene::with(healthy()));
-    other.configure(|it| it.text("privacy.profile", "pseudonymous"));
+    other.configure(|configuration| configuration.text("privacy.profile", "pseudonymous"));
     fs::copy(one.path("nexthink-graph.key"), other.path("nexthink-graph.key")).expect("copied");
     one.run_completely();
     let tables = one.tables();
@@ -165,22 +165,22 @@ fn a_rotation_replaces_everything_at_once_or_nothing() {
     let before = scene.keys("nexthink_user");
     let first = scene.published().id().clone();
     assert_eq!(scene.program(&["privacy", "key", "rotate"]).exit, Some(0));
-    scene.update(|it| _ = it.missing.insert(SavedQuery::Users));
+    scene.update(|behaviour| _ = behaviour.missing.insert(SavedQuery::Users));
     let partial = scene.run(&[]);
     assert_eq!(partial.ended.exit, Some(5), "{}", partial.ended.stderr);
     assert!(partial.ended.stderr.contains("fetch-users"), "{}", partial.ended.stderr);
     assert_eq!(*scene.published().id(), first, "nothing was published");
     let one_step = scene.run(&["--step", "fetch-users"]);
     assert_eq!(one_step.ended.exit, Some(2), "{}", one_step.ended.stderr);
-    let old = scene.published().manifest().privacy.clone().and_then(|it| it.key);
+    let old = scene.published().manifest().privacy.clone().and_then(|privacy| privacy.key);
     let old = old.expect("it has pseudonyms");
     let early = scene.program(&["privacy", "key", "retire", &old]);
     assert_eq!(early.exit, Some(2), "{}", early.stderr);
-    scene.update(|it| it.missing.clear());
+    scene.update(|behaviour| behaviour.missing.clear());
     scene.run_completely();
     let after = scene.keys("nexthink_user");
     assert!(after.len() == before.len() && after.is_disjoint(&before));
-    assert!(after.iter().all(|it| !it.contains(&old)));
+    assert!(after.iter().all(|pseudonym| !pseudonym.contains(&old)));
     assert_eq!(scene.program(&["privacy", "key", "retire", &old]).exit, Some(0));
     scene.run_completely();
     assert_eq!(scene.keys("nexthink_user"), after);
@@ -189,22 +189,22 @@ fn a_rotation_replaces_everything_at_once_or_nothing() {
 #[test]
 fn overrides_change_single_columns_and_nonsense_is_refused_with_its_place() {
     let scene = scene("full");
-    scene.configure(|it| {
-        it.set(
+    scene.configure(|configuration| {
+        configuration.set(
             "privacy.columns",
             "{ \"user.ad.full_name\" = \"drop\", \"user.last_seen\" = \"day\" }",
         )
     });
     scene.run_completely();
     let rows = scene.query("select \"firstName\" f, \"lastSeenOn\" t, _key k from nexthink_user");
-    assert!(rows.iter().all(|it| it["f"].is_null()), "{rows:?}");
-    let times = rows.iter().filter_map(|it| it["t"].as_str());
+    assert!(rows.iter().all(|row| row["f"].is_null()), "{rows:?}");
+    let times = rows.iter().filter_map(|row| row["t"].as_str());
     assert!(
-        times.clone().count() > 0 && times.clone().all(|it| it.contains("00:00:00")),
+        times.clone().count() > 0 && times.clone().all(|time| time.contains("00:00:00")),
         "{rows:?}"
     );
-    scene.configure(|it| {
-        it.set(
+    scene.configure(|configuration| {
+        configuration.set(
             "privacy.columns",
             "{ \"user.uid\" = \"drop\", \"user.nane\" = \"drop\", \"user.name\" = \"day\" }",
         )

@@ -27,7 +27,8 @@ fn j21_a_signal_stops_a_secret_command_and_what_it_has_started() {
     let started = case.scene().path("started");
     let script = format!("sleep 98765 & echo $! > '{}'; wait", started.display());
     let command = format!("{{ command = [\"/bin/sh\", \"-c\", \"{script}\"] }}");
-    let case = case.configured(|it| it.set("nexthink.client_secret", &command));
+    let case =
+        case.configured(|configuration| configuration.set("nexthink.client_secret", &command));
     for (signal, exit) in [("TERM", 143), ("INT", 130)] {
         drop(fs::remove_file(&started));
         let running = case.scene().start(&["run"]);
@@ -40,14 +41,16 @@ fn j21_a_signal_stops_a_secret_command_and_what_it_has_started() {
         assert_eq!(ended.exit, Some(exit), "{}", ended.stderr);
         let process = Path::new("/proc").join(child.trim()).join("cmdline");
         // A process that was killed and waits to be collected has no command line.
-        let is_gone = || fs::read(&process).map_or(true, |it| it.is_empty()).then_some(());
+        let is_gone =
+            || fs::read(&process).map_or(true, |content| content.is_empty()).then_some(());
         assert!(until(Duration::from_secs(20), is_gone).is_some(), "{signal}");
     }
 }
 
 #[test]
 fn j23_a_clock_that_is_behind_gives_no_exports_back() {
-    let case = Case::new().configured(|it| it.set("nexthink.daily_exports", "8"));
+    let case =
+        Case::new().configured(|configuration| configuration.set("nexthink.daily_exports", "8"));
     // Four exports were started by the run before.
     case.run(0);
     let quota = case.scene().path("store").join(TENANT).join("quota.json");
@@ -58,7 +61,7 @@ fn j23_a_clock_that_is_behind_gives_no_exports_back() {
         *start = (start.as_u64().expect("a time") + 2 * 86_400_000).into();
     }
     fs::write(&quota, ahead.to_string()).expect("it can be replaced");
-    let case = case.fault(|it| it.clock_offset_seconds = 2 * 86_400);
+    let case = case.fault(|behaviour| behaviour.clock_offset_seconds = 2 * 86_400);
     let run = case.run(75);
     let words = "2 days behind Nexthink's, which counts for the day's exports";
     let almost = "47 h behind Nexthink's, which counts for the day's exports";
@@ -162,8 +165,8 @@ fn j20_a_crash_leaves_no_core() {
     let running = scene.start(&["run"]);
     let limits = format!("/proc/{}/limits", running.id());
     let is_off = |text: String| {
-        let line = text.lines().find(|it| it.starts_with("Max core file size"))?.to_owned();
-        line.split_whitespace().skip(4).take(2).all(|it| it == "0").then_some(())
+        let line = text.lines().find(|line| line.starts_with("Max core file size"))?.to_owned();
+        line.split_whitespace().skip(4).take(2).all(|word| word == "0").then_some(())
     };
     let off = until(Duration::from_secs(10), || fs::read_to_string(&limits).ok().and_then(is_off));
     assert!(off.is_some(), "core dumps are on: {:?}", fs::read_to_string(&limits));

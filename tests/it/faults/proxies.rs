@@ -94,11 +94,15 @@ impl Far {
         let case = Case::new();
         case.scene().write(TRUST, &trusted.pem);
         let host = |name: &str| format!("https://{name}.acme.example");
-        let case = case.fault(|it| it.files_url = Some(host("files"))).configured(|it| {
-            let it = it.text("nexthink.endpoints.login", &host("login"));
-            let it = it.text("nexthink.endpoints.api", &host("api"));
-            it.text("nexthink.endpoints.files", &host("files")).text("nexthink.ca_file", TRUST)
-        });
+        let case = case.fault(|behaviour| behaviour.files_url = Some(host("files"))).configured(
+            |configuration| {
+                let configuration = configuration.text("nexthink.endpoints.login", &host("login"));
+                let configuration = configuration.text("nexthink.endpoints.api", &host("api"));
+                configuration
+                    .text("nexthink.endpoints.files", &host("files"))
+                    .text("nexthink.ca_file", TRUST)
+            },
+        );
         let address = |url: &str| {
             let host = url.trim_start_matches("http://");
             host.parse().expect("it is an address")
@@ -196,8 +200,8 @@ fn c12_c14_a_whole_run_goes_through_a_proxy_that_looks_into_tls_and_speaks_http_
     far.run(0);
     assert_eq!(n_exports(&far.case), 4);
     let seen = far.seen();
-    let hosts: BTreeSet<&str> = seen.iter().map(|it| it.target.as_str()).collect();
-    let expected = ["api", "files", "login"].map(|it| format!("{it}.acme.example:443"));
+    let hosts: BTreeSet<&str> = seen.iter().map(|request| request.target.as_str()).collect();
+    let expected = ["api", "files", "login"].map(|host| format!("{host}.acme.example:443"));
     assert_eq!(hosts, expected.iter().map(String::as_str).collect());
     for tunnel in &seen {
         // base64("canary-user:canary/pass")

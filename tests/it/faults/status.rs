@@ -18,7 +18,7 @@ use crate::kit::TENANT;
 #[test]
 fn b1_throttling_that_passes_is_waited_for() {
     let busy = answers(DEVICES, FaultPoint::Start, throttled(Some("1")));
-    let case = Case::new().fault(|it| it.faults = vec![once(busy)]);
+    let case = Case::new().fault(|behaviour| behaviour.faults = vec![once(busy)]);
     let waits = waits_ms(&case.run(0));
     assert!(waits.iter().any(|wait| *wait >= 1_000), "{waits:?}");
     assert_eq!(n_exports(&case), 4, "what was refused was not paid for");
@@ -35,11 +35,11 @@ fn b2_a_wait_until_a_time_counts_from_the_clock_of_the_server() {
         (RetryAfterForm::Asctime, day),
         (RetryAfterForm::Iso8601, -day),
     ] {
-        case.scene().update(|it| {
-            it.concurrent_exports = Some(2);
-            it.preparation = Duration::from_millis(300);
-            it.concurrent_retry_after = Duration::from_secs(1);
-            (it.retry_after_form, it.clock_offset_seconds) = (form.clone(), ahead);
+        case.scene().update(|behaviour| {
+            behaviour.concurrent_exports = Some(2);
+            behaviour.preparation = Duration::from_millis(300);
+            behaviour.concurrent_retry_after = Duration::from_secs(1);
+            (behaviour.retry_after_form, behaviour.clock_offset_seconds) = (form.clone(), ahead);
         });
         let waits = waits_ms(&case.run(0));
         assert!(waits.iter().any(|wait| (1_000..3_000).contains(wait)), "{form:?}: {waits:?}");
@@ -61,7 +61,8 @@ fn b3_b5_throttling_without_a_usable_wait_is_met_with_a_wait_of_ones_own() {
         Fault { times: Some(3), ..fault }
     });
     let overflow = once(Fault::new(FaultPoint::File, FaultAction::Answer(throttled(Some(far)))));
-    let case = Case::new().fault(|it| it.faults = [&faults[..], &[overflow]].concat());
+    let case =
+        Case::new().fault(|behaviour| behaviour.faults = [&faults[..], &[overflow]].concat());
     let waits = waits_ms(&case.run(0));
     assert!(waits.len() == 13 && waits.iter().all(|wait| *wait < 1_000), "{waits:?}");
     assert_eq!(n_exports(&case), 4);
@@ -70,16 +71,16 @@ fn b3_b5_throttling_without_a_usable_wait_is_met_with_a_wait_of_ones_own() {
 
 #[test]
 fn b4_a_daily_limit_defers_the_run_and_the_next_one_does_not_even_call() {
-    let case = Case::new().fault(|it| {
-        it.daily_export_limit = Some(2);
-        it.retry_after = Duration::from_hours(14);
+    let case = Case::new().fault(|behaviour| {
+        behaviour.daily_export_limit = Some(2);
+        behaviour.retry_after = Duration::from_hours(14);
     });
     // Two exports are to be had, and what depends on the others is left as it was.
     let run = case.run(7);
     assert!(run.report["notBefore"].is_string(), "{}", run.report);
     let outcomes = ["fetch-devices", "fetch-users", "fetch-packages", "fetch-alerts"]
         .map(|step| outcome(&run, step).0.to_owned());
-    assert_eq!(outcomes.iter().filter(|it| *it == "deferred").count(), 2, "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|outcome| *outcome == "deferred").count(), 2, "{outcomes:?}");
     let calls = case.scene().recorded().len();
     let again = case.run(75);
     assert!(again.ended.stderr.contains("not before 2"), "{}", again.ended.stderr);
@@ -97,8 +98,8 @@ fn b6_server_errors_that_pass_cost_nothing_and_those_that_stay_are_told() {
     let at = |at, status| Fault::new(at, FaultAction::Answer(Answer::from_status(status)));
     let (token, start) = (at(FaultPoint::Token, 500), at(FaultPoint::Start, 502));
     let (status, file) = (at(FaultPoint::Status, 503), at(FaultPoint::File, 504));
-    let passing = [&token, &start, &status, &file].map(|it| once(it.clone())).to_vec();
-    let case = Case::new().fault(|it| it.faults = passing);
+    let passing = [&token, &start, &status, &file].map(|answer| once(answer.clone())).to_vec();
+    let case = Case::new().fault(|behaviour| behaviour.faults = passing);
     case.run(0);
     assert_eq!((case.scene().requests().faults, n_exports(&case)), (4, 4));
     for (fault, words) in [
@@ -106,20 +107,20 @@ fn b6_server_errors_that_pass_cost_nothing_and_those_that_stay_are_told() {
         (status, "(GET /api/v1/nql/status) answered HTTP 503 2 times: try again later"),
         (file, "(GET of the results link) answered HTTP 504 2 times: try again later"),
     ] {
-        case.scene().update(|it| it.faults = vec![fault]);
+        case.scene().update(|behaviour| behaviour.faults = vec![fault]);
         let run = case.run(4);
         assert_failed(&run, &[("fetch-devices", words), ("fetch-alerts", words)]);
     }
     assert_eq!(n_exports(&case), 8, "an export that could not be had is gone on with");
     let one = Fault { query: Some(USERS.to_owned()), ..at(FaultPoint::Status, 503) };
-    case.scene().update(|it| it.faults = vec![one]);
+    case.scene().update(|behaviour| behaviour.faults = vec![one]);
     assert_failed(&case.run(7), &[("fetch-users", "answered HTTP 503")]);
     case.recovers();
 }
 
 #[test]
 fn b7_a_query_that_nobody_has_saved_is_named_with_the_place_to_save_it() {
-    let case = Case::new().fault(|it| _ = it.missing.insert(SavedQuery::Packages));
+    let case = Case::new().fault(|behaviour| _ = behaviour.missing.insert(SavedQuery::Packages));
     let words = "query #j1_packages does not exist: create it in Nexthink under Administration";
     assert_failed(&case.run(7), &[("fetch-packages", words)]);
     assert_eq!((n_starts(&case, PACKAGES), n_exports(&case)), (1, 3));
@@ -129,12 +130,12 @@ fn b7_a_query_that_nobody_has_saved_is_named_with_the_place_to_save_it() {
 #[test]
 fn b8_d13_an_export_that_stays_unknown_is_started_again_once() {
     let unknown = answers(USERS, FaultPoint::Status, Answer::from_status(404));
-    let case = Case::new().fault(|it| it.faults = vec![once(unknown)]);
+    let case = Case::new().fault(|behaviour| behaviour.faults = vec![once(unknown)]);
     case.run(0);
     assert_eq!(case.scene().requests().exports[&SavedQuery::Users], 1, "it turns up");
-    let case = case.fault(|it| {
+    let case = case.fault(|behaviour| {
         let users = QueryBehaviour { forgotten_after: Some(0), ..QueryBehaviour::default() };
-        it.queries.insert(USERS.to_owned(), users);
+        behaviour.queries.insert(USERS.to_owned(), users);
     });
     assert_failed(&case.run(7), &[("fetch-users", "is not known to Nexthink")]);
     assert_eq!(case.scene().requests().exports[&SavedQuery::Users], 3);
@@ -146,7 +147,7 @@ fn b9_refusals_are_not_repeated() {
     let refusals = [(DEVICES, 406), (USERS, 415), (PACKAGES, 422), (ALERTS, 418)];
     let faults = refusals
         .map(|(query, status)| answers(query, FaultPoint::Start, Answer::from_status(status)));
-    let case = Case::new().fault(|it| it.faults = faults.to_vec());
+    let case = Case::new().fault(|behaviour| behaviour.faults = faults.to_vec());
     let run = case.run(5);
     let words = "a refusal, which will not change by trying again";
     assert_failed(&run, &[("fetch-devices", "HTTP 406"), ("fetch-alerts", "HTTP 418")]);
@@ -157,10 +158,10 @@ fn b9_refusals_are_not_repeated() {
 
 #[test]
 fn b10_a_truncated_export_is_partial_and_nothing_is_taken_for_gone() {
-    let truncated = |it: &mut Behaviour| {
+    let truncated = |behaviour: &mut Behaviour| {
         let says_so = QueryBehaviour { says_truncated: true, ..QueryBehaviour::default() };
-        it.queries.insert(USERS.to_owned(), says_so);
-        it.row_caps.insert(SavedQuery::Packages, 10);
+        behaviour.queries.insert(USERS.to_owned(), says_so);
+        behaviour.row_caps.insert(SavedQuery::Packages, 10);
     };
     let case = Case::new().fault(truncated);
     let run = case.run(7);
@@ -181,8 +182,8 @@ fn b10_a_truncated_export_is_partial_and_nothing_is_taken_for_gone() {
 #[test]
 fn b11_b12_successes_without_a_result_are_refused() {
     let error = r#"{"code":500,"message":"NQL-PARSER canary"}"#;
-    let case = Case::new().fault(|it| {
-        it.faults = vec![
+    let case = Case::new().fault(|behaviour| {
+        behaviour.faults = vec![
             answers(DEVICES, FaultPoint::Start, ok(error)),
             answers(USERS, FaultPoint::Start, Answer::from_status(204)),
             answers(PACKAGES, FaultPoint::Status, ok("")),
@@ -202,8 +203,8 @@ fn b11_b12_successes_without_a_result_are_refused() {
 fn b13_redirects_are_never_followed() {
     let trap = Trap::set();
     let redirect = |status| Answer::from_status(status).with_header("location", &trap.url());
-    let case = Case::new().fault(|it| {
-        it.faults = vec![
+    let case = Case::new().fault(|behaviour| {
+        behaviour.faults = vec![
             answers(DEVICES, FaultPoint::Start, redirect(301)),
             answers(USERS, FaultPoint::Start, redirect(302)),
             answers(PACKAGES, FaultPoint::Status, redirect(303)),
@@ -216,7 +217,7 @@ fn b13_redirects_are_never_followed() {
         assert_failed(&run, &[(step, words)]);
     }
     let moved = FaultAction::Answer(redirect(308));
-    case.scene().update(|it| it.faults = vec![Fault::new(FaultPoint::Token, moved)]);
+    case.scene().update(|behaviour| behaviour.faults = vec![Fault::new(FaultPoint::Token, moved)]);
     let run = case.run(5);
     assert!(run.ended.stderr.contains(words), "{}", run.ended.stderr);
     trap.assert_untouched();
@@ -231,9 +232,10 @@ fn b14_floods_of_headers_and_of_interim_answers_are_cut_off() {
     let long = FaultAction::Raw(raw(head, "x", 1 << 20).into());
     let interim = raw("", "HTTP/1.1 103 Early Hints\r\n\r\n", 20_000);
     let interim = FaultAction::RawThenHang(interim.into());
-    let case = Case::new().configured(|it| it.set("nexthink.timeouts", "{ answer_s = 1 }"));
-    let case = case.fault(|it| {
-        it.faults = vec![
+    let case = Case::new()
+        .configured(|configuration| configuration.set("nexthink.timeouts", "{ answer_s = 1 }"));
+    let case = case.fault(|behaviour| {
+        behaviour.faults = vec![
             about(DEVICES, FaultPoint::Start, many),
             about(USERS, FaultPoint::Status, long),
             about(PACKAGES, FaultPoint::Status, interim),
@@ -253,8 +255,8 @@ fn b15_answers_may_hold_more_than_is_known_but_nothing_twice_and_not_without_end
     let mark = "\u{feff}{\"status\":\"SUBMITTED\"}";
     let endless = format!(r#"{{"status":"SUBMITTED","more":"{}"}}"#, "x".repeat(2 << 20));
     let more = r#"{"status":"IN_PROGRESS","progress":{"percent":[40]},"resultsFileUrl":null}"#;
-    let case = Case::new().fault(|it| {
-        it.faults = vec![
+    let case = Case::new().fault(|behaviour| {
+        behaviour.faults = vec![
             answers(DEVICES, FaultPoint::Start, ok(twice)),
             answers(PACKAGES, FaultPoint::Status, ok(mark)),
             answers(ALERTS, FaultPoint::Status, ok(endless)),

@@ -24,7 +24,7 @@ fn property(case: &Case, row: usize, name: &str) -> Value {
 /// The devices export with these cells in one column, from [`ROW`] on.
 fn with_cells(column: &str, cells: &[&str]) -> Case {
     let rows = cells.iter().enumerate();
-    with_devices(rows.fold(devices(), |it, (n, cell)| it.with(ROW + n, column, cell)).csv())
+    with_devices(rows.fold(devices(), |export, (n, cell)| export.with(ROW + n, column, cell)).csv())
 }
 
 /// The devices export with a copy of a row, changed, in front of it or after it.
@@ -269,7 +269,7 @@ fn g15_a_time_without_a_zone_is_one_of_the_configured_zone() {
     {
         let cells = ["2026-01-15 12:00:00", "2026-01-15T12:00:00Z"];
         let case = with_cells("device.last_seen", &cells);
-        let case = case.configured(|it| it.text("nexthink.time_zone", zone));
+        let case = case.configured(|configuration| configuration.text("nexthink.time_zone", zone));
         case.run(0);
         let found = property(&case, ROW, "lastSeenOn");
         assert!(text(&found).starts_with(expected), "{zone}: {found}");
@@ -284,11 +284,11 @@ fn g16_an_alert_that_comes_again_is_what_its_latest_times_say() {
     let mut export = Export::of(SavedQuery::Alerts);
     let row = export.rows[1].clone();
     export.rows.insert(1, row);
-    let open = |it: Export, row: usize| {
-        it.with(row, "alert.status", "open").with(row, "alert.recovery_time", "")
+    let open = |export: Export, row: usize| {
+        export.with(row, "alert.status", "open").with(row, "alert.recovery_time", "")
     };
-    let recovered = |it: Export, row: usize| {
-        it.with(row, "alert.status", "closed").with(
+    let recovered = |export: Export, row: usize| {
+        export.with(row, "alert.status", "closed").with(
             row,
             "alert.recovery_time",
             "2026-08-01 00:00:00",

@@ -14,7 +14,7 @@ impl Scene {
         let ended = start(self.folder(), arguments, &variables).wait();
         assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
         let lines = fs::read_to_string(&log).expect("there is a line for each operation");
-        let operation = |line: &str| line.split_once(' ').map(|(_, it)| it.to_owned());
+        let operation = |line: &str| line.split_once(' ').map(|(_, rest)| rest.to_owned());
         lines.lines().filter_map(operation).collect()
     }
 

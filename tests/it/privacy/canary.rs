@@ -14,14 +14,15 @@ use crate::kit::{Ended, Scene, TENANT};
 
 /// A tenant in which she is not yet.
 fn place(profile: &str) -> Place {
-    let place = Place::with(profile, |scene, it| {
-        let it = it.text("queries.device_users", "#j1_device_users");
+    let place = Place::with(profile, |scene, configuration| {
+        let configuration = configuration.text("queries.device_users", "#j1_device_users");
         // An audit trail keeps names, so that a strict profile refuses it.
         if profile != "full" {
-            return it;
+            return configuration;
         }
-        scene.update(|it| it.audit.content = Some(line_of("eve")));
-        it.text("audit.host", scene.api())
+        scene.update(|behaviour| behaviour.audit.content = Some(line_of("eve")));
+        configuration
+            .text("audit.host", scene.api())
             .text("audit.account", "demo")
             .set("audit.password", "{ file = \"secret\" }")
             .set("audit.engines", "[]")
@@ -39,11 +40,11 @@ fn line_of(account: &str) -> String {
 fn columns_about_people(profile: &str) -> BTreeSet<String> {
     let profile = if profile == "full" { "minimal" } else { profile };
     let scene = Scene::of(core_simulator::TenantSpec::default());
-    scene.configure(|it| it.text("privacy.profile", profile));
+    scene.configure(|configuration| configuration.text("privacy.profile", profile));
     let ended = scene.program(&["privacy", "inventory", "--output", "json"]);
     let lines: Vec<Value> = serde_json::from_str(&ended.stdout).expect("it prints JSON");
-    let changed = lines.iter().filter(|it| it["action"] != "keep");
-    changed.map(|it| it["column"].as_str().expect("a text").to_owned()).collect()
+    let changed = lines.iter().filter(|line| line["action"] != "keep");
+    changed.map(|line| line["column"].as_str().expect("a text").to_owned()).collect()
 }
 
 /// Adds a row for each spelling to every export, with it in all of these columns and in one that nobody
@@ -76,17 +77,17 @@ fn plant(scene: &Scene, columns: &BTreeSet<String>, spellings: &[String]) {
         export.rows.iter_mut().for_each(|row| row.push(cell.clone()));
         export.serve(scene, query);
     }
-    scene.update(|it| {
-        if it.audit.content.is_some() {
+    scene.update(|behaviour| {
+        if behaviour.audit.content.is_some() {
             let accounts = spellings.iter().map(String::as_str).chain(["eve"]);
-            it.audit.content = Some(accounts.map(line_of).collect::<Vec<_>>().join("\n"));
+            behaviour.audit.content = Some(accounts.map(line_of).collect::<Vec<_>>().join("\n"));
         }
     });
 }
 
 /// The flags that name her in every spelling.
 fn flags<'a>(flag: &'a str, spellings: &'a [String]) -> Vec<&'a str> {
-    spellings.iter().flat_map(|it| [flag, it]).collect()
+    spellings.iter().flat_map(|spelling| [flag, spelling]).collect()
 }
 
 fn erase(place: &Place, flag: &str, spellings: &[String]) -> Ended {
@@ -137,7 +138,7 @@ fn nothing_is_left_of_a_canary_in_any_profile() {
             texts.extend(known_by(&place, flag, &spellings));
         }
         let flags = ["--user", "--device"];
-        let mut printed: Vec<Ended> = flags.map(|it| erase(&place, it, &spellings)).into();
+        let mut printed: Vec<Ended> = flags.map(|flag| erase(&place, flag, &spellings)).into();
         for _ in 0..5 {
             printed.push(scene.run_completely().ended);
         }
@@ -167,7 +168,7 @@ fn keys(scene: &Scene, table: &str) -> BTreeSet<String> {
     let rows = scene.query(&format!("select * from {table}"));
     let key = |row: &Value| {
         let names = ["_key", "_fromEntityKey", "_toEntityKey"];
-        names.map(|it| row[it].as_str().unwrap_or_default()).join(" ")
+        names.map(|name| row[name].as_str().unwrap_or_default()).join(" ")
     };
     rows.iter().map(key).collect()
 }
@@ -178,7 +179,7 @@ fn check_she_is_one(scene: &Scene) {
         let rows = scene.query(&format!("select \"_fromEntityKey\" k from {name}"));
         assert!(!rows.is_empty());
         for row in rows {
-            assert!(row["k"].as_str().is_some_and(|it| it.contains(":p1-")), "{row}");
+            assert!(row["k"].as_str().is_some_and(|text| text.contains(":p1-")), "{row}");
         }
     }
 }

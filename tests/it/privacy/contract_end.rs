@@ -13,7 +13,7 @@ use crate::kit::{Ended, Scene, TENANT, files};
 /// The paths of all files below a folder of the scene, relative to it.
 fn names(scene: &Scene, folder: &str) -> Vec<String> {
     let root = scene.path(folder);
-    let relative = |path: PathBuf| path.strip_prefix(&root).map(|it| it.display().to_string());
+    let relative = |path: PathBuf| path.strip_prefix(&root).map(|path| path.display().to_string());
     files(&root).into_iter().filter_map(|path| relative(path).ok()).collect()
 }
 
@@ -50,7 +50,7 @@ fn everything_that_is_stored_is_returned_in_a_readable_form() {
         assert!(names.contains(&format!("state/{name}")), "{name} of {names:?}");
     }
     for name in ["README.md", "ledger/entries.ndjson", &format!("generations/{first}/run.json")] {
-        assert!(names.iter().any(|it| it == name), "{name} of {names:?}");
+        assert!(names.iter().any(|other| other == name), "{name} of {names:?}");
     }
     assert!(!names.iter().any(|name| name.contains(".parquet") || name == "INCOMPLETE"));
     let ledger = scene.program(&["privacy", "ledger", "list", "--output", "json"]);
@@ -114,8 +114,9 @@ fn a_damaged_file_of_events_is_named_and_keeps_nothing_else_from_being_returned(
     });
     place.scene.run_completely();
     let log = place.scene.path("store").join(TENANT).join("events/audit");
-    let events =
-        files(&log).into_iter().filter(|path| path.extension().is_some_and(|it| it == "parquet"));
+    let events = files(&log)
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "parquet"));
     let [damaged, _, ..] = &events.collect::<Vec<_>>()[..] else { panic!("several days") };
     let all = place.scene.query("select count(*) n from nexthink_audit_event")[0]["n"].as_u64();
     let all = all.expect("a number");
@@ -132,7 +133,7 @@ fn a_damaged_file_of_events_is_named_and_keeps_nothing_else_from_being_returned(
         assert!(finding.contains(&name) && exported.stderr.contains(&name), "{report}");
         assert!(
             report["tables"]["generations"].is_null()
-                && report["tables"].as_object().is_some_and(|it| it.len() > 5)
+                && report["tables"].as_object().is_some_and(|members| members.len() > 5)
         );
         let readme = fs::read_to_string(place.scene.path(format).join("README.md"));
         assert!(readme.expect("it is there").contains(&name));
@@ -185,7 +186,7 @@ fn a_destruction_removes_all_that_is_stored_and_certifies_it() {
     let preview = place.done(&["destroy", "--tenant", TENANT, "--dry-run", "--output", "json"]);
     let preview = json(&preview);
     let count = preview["files"].as_object().into_iter().flatten();
-    let count: u64 = count.filter_map(|(_, it)| it["files"].as_u64()).sum();
+    let count: u64 = count.filter_map(|(_, kind)| kind["files"].as_u64()).sum();
     // The second lock is made by the preview.
     assert!(count >= stored.len() as u64, "{preview}");
     let unconfirmed = scene.program(&["destroy", "--tenant", TENANT]);
@@ -223,7 +224,10 @@ fn a_destruction_waits_for_no_run_and_no_delivery() {
     let refused = scene.program(&["destroy", "--tenant", TENANT, "--yes"]);
     assert_eq!(refused.exit, Some(9), "{}", refused.stderr);
     drop(delivery);
-    assert!(scene.store().current().is_ok_and(|it| it.is_some()), "it is all there");
+    assert!(
+        scene.store().current().is_ok_and(|generation| generation.is_some()),
+        "it is all there"
+    );
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(profile: &str) -> Place {
-        Place::with(profile, |_, it| it)
+        Place::with(profile, |_, configuration| configuration)
     }
 
     /// The same with other settings.
@@ -38,8 +38,8 @@ impl Place {
         let tenant = TenantSpec { devices: 12, users: 10, alerts: 30, ..TenantSpec::default() };
         let scene = Scene::of(tenant);
         write_private(&scene.path("key"), "key");
-        scene.configure(|it| {
-            change(&scene, it)
+        scene.configure(|configuration| {
+            change(&scene, configuration)
                 .text("privacy.profile", profile)
                 .text("destinations.jupiterone.account", "demo")
                 .text("destinations.jupiterone.url", jupiterone.url())
@@ -75,8 +75,8 @@ impl Place {
         );
         let text = |row: &Value, name: &str| row[name].as_str().unwrap_or("").to_owned();
         let texts = |row: &Value| {
-            let texts = ["uid", "upn", "login", "sid", "name"].map(|it| text(row, it));
-            texts.into_iter().filter(|it| it.len() > 5).collect()
+            let texts = ["uid", "upn", "login", "sid", "name"].map(|name| text(row, name));
+            texts.into_iter().filter(|text| text.len() > 5).collect()
         };
         let alerts = rows[0]["n"].as_u64().expect("a number");
         Person {
@@ -89,12 +89,13 @@ impl Place {
 
     /// Looks for texts in what was printed, in every file, in every table and at JupiterOne.
     pub(crate) fn assert_gone(&self, texts: &BTreeSet<String>, printed: &[&Ended]) {
-        let needles: Vec<Vec<u8>> = texts.iter().flat_map(|it| forms(it)).collect();
+        let needles: Vec<Vec<u8>> = texts.iter().flat_map(|text| forms(text)).collect();
         let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(&needles);
         let automaton = automaton.expect("there are few forms");
         let look = |name: &str, text: &[u8]| {
             let found = automaton.find(text);
-            let found = found.map(|it| String::from_utf8_lossy(&text[it.start()..it.end()]));
+            let found =
+                found.map(|place| String::from_utf8_lossy(&text[place.start()..place.end()]));
             assert_eq!(found, None, "in {name}");
         };
         for ended in printed {
@@ -222,13 +223,13 @@ fn somebody_goes_at_jupiterone_although_the_step_is_not_complete() {
     // A second delivery, with all types complete.
     place.done(&["sync", "jupiterone", "--full"]);
     let person = Place::somebody();
-    place.scene.update(|it| _ = it.missing.insert(SavedQuery::Users));
+    place.scene.update(|behaviour| _ = behaviour.missing.insert(SavedQuery::Users));
     place.erase("--user", &person.upn);
     let run = place.scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
     assert!(run.partial_types().contains(&"nexthink_user"));
     let kept = place.jupiterone.graph("api", "nexthink-acme-eu");
-    let users = kept.entities.values().filter(|it| it["_type"] == "nexthink_user");
+    let users = kept.entities.values().filter(|entity| entity["_type"] == "nexthink_user");
     assert_eq!(users.count(), place.scene.keys("nexthink_user").len());
     fs::remove_dir_all(place.scene.path("store").join(TENANT).join("staging")).expect("it is ours");
     place.assert_gone(&person.texts, &[&run.ended]);
@@ -321,11 +322,11 @@ fn a_retrieval_has_every_fact_of_somebody_and_none_of_anybody_else() {
     }
     let alerts = json["entities"]["nexthink_alert"].as_array().expect("there are alerts");
     assert_eq!(alerts.len() as u64, person.alerts);
-    let facts = stored.values().filter(|it| !it.is_null()).count()
+    let facts = stored.values().filter(|value| !value.is_null()).count()
         + alerts
             .iter()
-            .flat_map(|it| it.as_object().into_iter().flatten())
-            .filter(|it| !it.1.is_null())
+            .flat_map(|alert| alert.as_object().into_iter().flatten())
+            .filter(|(_, value)| !value.is_null())
             .count();
     assert!(facts >= 40, "{facts} facts");
     assert_eq!(
@@ -349,7 +350,7 @@ fn an_erasure_is_nothing_that_the_shrink_guard_minds() {
     // Nobody can be found by a UPN in what this profile keeps, so that the run is the first to take out.
     let place = Place::new("minimal");
     let users = Export::of(SavedQuery::Users);
-    let [uid, upn] = ["user.uid", "user.upn"].map(|it| users.position(it));
+    let [uid, upn] = ["user.uid", "user.upn"].map(|column| users.position(column));
     let somebody = users.rows.iter().find(|row| !row[upn].is_empty()).expect("somebody has one");
     let mut alerts = Export::of(SavedQuery::Alerts);
     let model = alerts.rows[0].clone();

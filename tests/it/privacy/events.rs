@@ -15,7 +15,7 @@ fn tenant() -> TenantSpec {
 
 fn scene(profile: &str) -> Scene {
     let scene = Scene::of(tenant());
-    configure(&scene, profile, |it| it);
+    configure(&scene, profile, |configuration| configuration);
     let key = scene.program(&["privacy", "key", "new"]);
     assert_eq!(key.exit, Some(0), "{}", key.stderr);
     scene
@@ -23,9 +23,10 @@ fn scene(profile: &str) -> Scene {
 
 fn configure(scene: &Scene, profile: &str, change: impl FnOnce(Configuration) -> Configuration) {
     let host = scene.api().to_owned();
-    scene.configure(|it| {
+    scene.configure(|configuration| {
         change(
-            it.text("audit.host", &host)
+            configuration
+                .text("audit.host", &host)
                 .text("audit.account", "demo")
                 .set("audit.password", "{ file = \"secret\" }")
                 .set("audit.since_days", "2")
@@ -81,13 +82,13 @@ fn no_name_of_the_trail_is_in_the_store_under_a_profile_that_hides_people() {
         assert_eq!(number(&scene, &kept), events, "{profile}");
         let accounts = scene.query("select distinct account from nexthink_audit_event");
         let accounts: BTreeSet<_> =
-            accounts.iter().filter_map(|it| it["account"].as_str()).collect();
+            accounts.iter().filter_map(|account| account["account"].as_str()).collect();
         assert_eq!(accounts.is_empty(), profile == "minimal", "{accounts:?}");
-        assert!(accounts.iter().all(|it| it.trim_start_matches('*').starts_with("p1-")));
+        assert!(accounts.iter().all(|account| account.trim_start_matches('*').starts_with("p1-")));
         // The identity is none that whoever can guess a line could compute.
         let ids = |scene: &Scene| -> BTreeSet<String> {
             let rows = scene.query("select id from nexthink_audit_event");
-            rows.iter().filter_map(|it| it["id"].as_str()).map(str::to_owned).collect()
+            rows.iter().filter_map(|row| row["id"].as_str()).map(str::to_owned).collect()
         };
         assert!(ids(&scene).is_disjoint(&ids(&full)));
         // Read again, every event is known again.
@@ -109,9 +110,9 @@ fn whoever_is_a_user_has_the_same_pseudonym_in_events() {
     let upn = user["upn"].as_str().expect("a text");
     let scene = scene("pseudonymous");
     // One window, so that the line without a time is read once.
-    configure(&scene, "pseudonymous", |it| it.set("audit.since_days", "1"));
+    configure(&scene, "pseudonymous", |configuration| configuration.set("audit.since_days", "1"));
     let line = format!("[Portal|LOGIN|20103|{}] of {upn}", upn.to_uppercase());
-    scene.update(|it| it.audit.content = Some(line));
+    scene.update(|behaviour| behaviour.audit.content = Some(line));
     scene.run_completely();
     assert!(!has(&stored(&scene), upn));
     let joined = "select count(*) n from nexthink_audit_event e join nexthink_user u \
@@ -124,28 +125,32 @@ fn events_that_show_people_in_two_ways_are_never_in_one_store() {
     let scene = scene("full");
     scene.run_completely();
     let events = number(&scene, EVENTS);
-    configure(&scene, "pseudonymous", |it| it);
+    configure(&scene, "pseudonymous", |configuration| configuration);
     let run = scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
-    assert!(run.report["audit"]["reason"].as_str().is_some_and(|it| it.contains("--start-over")));
+    assert!(
+        run.report["audit"]["reason"].as_str().is_some_and(|text| text.contains("--start-over"))
+    );
     assert_eq!(number(&scene, EVENTS), events);
 
     // The operator may want them as they are.
-    configure(&scene, "pseudonymous", |it| it.set("audit.clear_names", "true"));
+    configure(&scene, "pseudonymous", |configuration| {
+        configuration.set("audit.clear_names", "true")
+    });
     scene.run_completely();
     assert!(has(&stored(&scene), "user07@corp.example"));
 
     // Nothing goes before it is known that something comes in its place.
     let start_over = ["backfill", "audit", "--start-over", "--from", "2026-01-01T00:00"];
-    configure(&scene, "pseudonymous", |it| {
-        it.text("audit.account", "nobody").set("retention.audit_days", "3000")
+    configure(&scene, "pseudonymous", |configuration| {
+        configuration.text("audit.account", "nobody").set("retention.audit_days", "3000")
     });
     let ended = scene.program(&start_over);
     assert_eq!(ended.exit, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("nothing was removed"), "{}", ended.stderr);
     assert!(number(&scene, EVENTS) >= events);
 
-    configure(&scene, "pseudonymous", |it| it);
+    configure(&scene, "pseudonymous", |configuration| configuration);
     let day =
         scene.query("select cast(min(\"observedOn\") as date) as it from nexthink_audit_event");
     let day = day[0]["it"].as_str().expect("a date").to_owned();
@@ -161,13 +166,16 @@ fn events_that_show_people_in_two_ways_are_never_in_one_store() {
 #[test]
 fn events_are_kept_by_a_time_that_no_policy_may_drop() {
     let scene = scene("full");
-    configure(&scene, "full", |it| it.text("privacy.columns.\"audit.observed\"", "drop"));
+    configure(&scene, "full", |configuration| {
+        configuration.text("privacy.columns.\"audit.observed\"", "drop")
+    });
     let ended = scene.program(&["check"]);
     assert_eq!(ended.exit, Some(2), "{}", ended.stdout);
     assert!(ended.stderr.contains("events are kept and removed"), "{}", ended.stderr);
     // A single column may go, and times may be kept to the second.
-    configure(&scene, "pseudonymous", |it| {
-        it.text("privacy.columns.\"audit.code\"", "drop")
+    configure(&scene, "pseudonymous", |configuration| {
+        configuration
+            .text("privacy.columns.\"audit.code\"", "drop")
             .text("privacy.columns.\"audit.occurred\"", "keep")
             .text("privacy.columns.\"audit.observed\"", "keep")
     });

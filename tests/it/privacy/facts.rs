@@ -139,7 +139,7 @@ const FACTS: [(&str, &str, &str); 40] = [
 fn facts_of_otto() -> Vec<&'static str> {
     let shared = ["local", "open", "", "metric_threshold", "custom", "low", DEVICE];
     let cells = OTTO.iter().chain(ALERTS[2]).map(|(_, cell)| *cell);
-    cells.filter(|it| !shared.contains(it)).chain(["oweiss", "Otto", "strange"]).collect()
+    cells.filter(|cell| !shared.contains(cell)).chain(["oweiss", "Otto", "strange"]).collect()
 }
 
 fn plant(place: &Place) {
@@ -169,13 +169,14 @@ fn plant(place: &Place) {
         "[Portal|ROLE|20104|strange] gave mara.kern@acme.example the role of otto.weiss@acme.example",
         "[Portal|LOGIN|20103|otto.weiss@acme.example] failed",
     ];
-    place.scene.update(|it| it.audit.content = Some(lines.join("\n")));
+    place.scene.update(|behaviour| behaviour.audit.content = Some(lines.join("\n")));
 }
 
 #[test]
 fn forty_planted_facts_are_found_and_none_of_the_neighbour() {
-    let place = Place::with("full", |scene, it| {
-        it.text("queries.device_users", "#j1_device_users")
+    let place = Place::with("full", |scene, configuration| {
+        configuration
+            .text("queries.device_users", "#j1_device_users")
             .text("audit.host", scene.api())
             .text("audit.account", "demo")
             .set("audit.password", "{ file = \"secret\" }")
@@ -189,7 +190,7 @@ fn forty_planted_facts_are_found_and_none_of_the_neighbour() {
     let json: Value = serde_json::from_str(&answer.stdout).expect("it is JSON");
     let generation = place.scene.published().id().to_string();
     let found = |pointer: &str, expected: &str| {
-        json.pointer(pointer).is_some_and(|it| match it {
+        json.pointer(pointer).is_some_and(|value| match value {
             Value::String(text) => text.contains(expected),
             number => expected.parse().ok() == number.as_u64(),
         })

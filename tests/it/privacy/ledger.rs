@@ -21,7 +21,7 @@ fn entries(scene: &Scene) -> Vec<Value> {
 }
 
 fn events(scene: &Scene) -> Vec<String> {
-    entries(scene).iter().map(|it| it["event"].as_str().unwrap_or("").to_owned()).collect()
+    entries(scene).iter().map(|entry| entry["event"].as_str().unwrap_or("").to_owned()).collect()
 }
 
 /// The exit code of `ledger verify`, and the head that it prints.
@@ -54,7 +54,9 @@ fn runs_and_reads_are_in_the_ledger_without_what_was_read() {
     let text = fs::read_to_string(scene.path(LEDGER)).expect("there is a ledger");
     assert!(!text.contains("canary-name") && !text.contains("nexthink_user"), "{text}");
     #[cfg(unix)]
-    assert!(all.iter().all(|it| it["who"].as_str().is_some_and(|who| who.starts_with("uid "))));
+    assert!(
+        all.iter().all(|entry| entry["who"].as_str().is_some_and(|who| who.starts_with("uid ")))
+    );
 
     // Under a key the same query has the same HMAC, and it cannot be tried out without.
     assert!(all[2]["facts"].get("query").is_none());
@@ -64,7 +66,7 @@ fn runs_and_reads_are_in_the_ledger_without_what_was_read() {
     }
     let all = entries(&scene);
     let [one, other] = [&all[5]["facts"]["query"], &all[6]["facts"]["query"]];
-    assert!(one == other && one.as_str().is_some_and(|it| it.starts_with("hmac-")), "{one}");
+    assert!(one == other && one.as_str().is_some_and(|text| text.starts_with("hmac-")), "{one}");
 }
 
 #[test]
@@ -84,8 +86,9 @@ fn deliveries_are_in_the_ledger_with_the_account_that_got_them() {
     let jupiterone = runtime.block_on(JupiterOne::start(config)).expect("a port is free");
     let scene = scene();
     write_private(&scene.path("key"), "key");
-    scene.configure(|it| {
-        it.text("destinations.jupiterone.account", "demo")
+    scene.configure(|configuration| {
+        configuration
+            .text("destinations.jupiterone.account", "demo")
             .text("destinations.jupiterone.url", jupiterone.url())
             .set("destinations.jupiterone.api_key", "{ file = \"key\" }")
             .set("destinations.jupiterone.polling", "{ first_ms = 10, longest_ms = 100 }")
@@ -148,7 +151,7 @@ fn n1_a_generation_that_was_never_published_goes_with_an_entry() {
     scene.run_completely();
     let entries = entries(&scene);
     let removed: Vec<_> =
-        entries.iter().filter(|it| it["event"] == "unpublished_removed").collect();
+        entries.iter().filter(|entry| entry["event"] == "unpublished_removed").collect();
     assert_eq!(removed.len(), 1, "{entries:?}");
     assert_eq!(removed[0]["facts"]["generation"], killed.as_str());
 }

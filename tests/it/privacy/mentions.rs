@@ -29,15 +29,16 @@ fn scene(lines: &[String]) -> Scene {
         Scene::of(TenantSpec { devices: 12, users: 10, alerts: 8, ..TenantSpec::default() });
     if !lines.is_empty() {
         let host = scene.api().to_owned();
-        scene.configure(|it| {
-            it.text("audit.host", &host)
+        scene.configure(|configuration| {
+            configuration
+                .text("audit.host", &host)
                 .text("audit.account", "demo")
                 .set("audit.password", "{ file = \"secret\" }")
                 // One window, so that lines without a time are read once.
                 .set("audit.since_days", "1")
                 .set("audit.engines", "[]")
         });
-        scene.update(|it| it.audit.content = Some(lines.join("\n")));
+        scene.update(|behaviour| behaviour.audit.content = Some(lines.join("\n")));
     }
     done(&scene, &["privacy", "key", "new"]);
     scene
@@ -80,7 +81,7 @@ fn texts(scene: &Scene) -> Vec<String> {
     let sql = "select \"triggerValue\" v from nexthink_alert where id like 'planted-%' \
                and \"triggerValue\" is not null order by 1";
     let rows = scene.query(sql);
-    rows.iter().filter_map(|it| it["v"].as_str()).map(str::to_owned).collect()
+    rows.iter().filter_map(|row| row["v"].as_str()).map(str::to_owned).collect()
 }
 
 fn erase<'a>(subject: &[&'a str], how: &[&'a str]) -> Vec<&'a str> {
@@ -118,8 +119,8 @@ fn m1_texts_that_name_somebody_are_emptied_by_an_erasure_and_by_later_runs() {
 
 #[test]
 fn m2_a_login_that_is_a_common_word_takes_no_event_and_no_text_of_others() {
-    let expiring =
-        (0..4).map(|it| format!("[Portal|ACCOUNT|91012|ben] Password will expire, id={it}"));
+    let expiring = (0..4)
+        .map(|number| format!("[Portal|ACCOUNT|91012|ben] Password will expire, id={number}"));
     let own = "[Portal|LOGIN|20101|ACME\\will] User logged in".to_owned();
     let lines: Vec<String> = expiring.chain([own]).collect();
     let scene = scene(&lines);
@@ -224,7 +225,7 @@ fn m6_somebody_known_from_the_audit_trail_alone_is_counted_and_shown() {
     assert_eq!(json(&dry)["events"], 2);
     assert!(!dry.stderr.contains("nothing of it is stored"), "{}", dry.stderr);
     let ledger = done(&scene, &["privacy", "ledger", "list"]).stdout;
-    let line = |event: &str| ledger.lines().find(|it| it.contains(event)).unwrap_or("");
+    let line = |event: &str| ledger.lines().find(|line| line.contains(event)).unwrap_or("");
     assert!(line("retrieval").contains("events=2"), "{ledger}");
     assert!(line("erasure_preview").contains("events=2"), "{ledger}");
     let erased = json(&done(&scene, &erase(&["--user", ada], YES)));
@@ -240,7 +241,9 @@ fn m7_what_steers_a_terminal_is_escaped_in_a_retrieval() {
     scene.run_completely();
     for format in ["json", "html"] {
         let shown = done(&scene, &["privacy", "retrieve", "--user", MAIL, "--output", format]);
-        let acts = |it: char| (it.is_control() && it != '\n') || it == '\u{202e}';
+        let acts = |character: char| {
+            (character.is_control() && character != '\n') || character == '\u{202e}'
+        };
         assert!(!shown.stdout.contains(acts), "{format}: {:?}", shown.stdout);
         assert!(shown.stdout.contains("31m"), "{format}");
     }

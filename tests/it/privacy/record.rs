@@ -10,8 +10,9 @@ fn the_record_has_the_purposes_the_counts_and_the_recipients() {
     let scene = Scene::of(TenantSpec { devices: 8, users: 6, alerts: 4, ..TenantSpec::default() });
     scene.run_completely();
     write_private(&scene.path("key"), "key");
-    scene.configure(|it| {
-        it.set("privacy.record.purposes", "[\"inventory of the estate\"]")
+    scene.configure(|configuration| {
+        configuration
+            .set("privacy.record.purposes", "[\"inventory of the estate\"]")
             .text("privacy.record.controller", "ACME | privacy")
             .text("destinations.jupiterone.account", "demo")
             .set("destinations.jupiterone.api_key", "{ file = \"key\" }")
@@ -29,7 +30,7 @@ fn the_record_has_the_purposes_the_counts_and_the_recipients() {
     let record = scene.program(&["privacy", "record", "--output", "json"]);
     let record: Value = serde_json::from_str(&record.stdout).expect("the record is JSON");
     let categories = record["categories"].as_array().expect("there are categories");
-    let users = categories.iter().find(|it| it["type"] == "nexthink_user");
-    assert_eq!(users.map(|it| &it["objects"]), Some(&6.into()));
+    let users = categories.iter().find(|category| category["type"] == "nexthink_user");
+    assert_eq!(users.map(|user| &user["objects"]), Some(&6.into()));
     assert_eq!(record["generation"], scene.published().id().as_str());
 }

@@ -93,8 +93,9 @@ fn j15_events_go_by_the_same_clock_as_everything_else() {
     let scene = scene();
     let host = scene.api().to_owned();
     let configure = |days: &str| {
-        scene.configure(|it| {
-            it.text("audit.host", &host)
+        scene.configure(|configuration| {
+            configuration
+                .text("audit.host", &host)
                 .text("audit.account", "demo")
                 .set("audit.password", "{ file = \"secret\" }")
                 .set("audit.since_days", "3")
@@ -124,7 +125,7 @@ fn j15_events_go_by_the_same_clock_as_everything_else() {
 
     fs::write(&state, text).expect("it is ours");
     let removed = report(&scene, &[]);
-    assert!(removed["events"].as_u64().is_some_and(|it| it >= planned), "{removed}");
+    assert!(removed["events"].as_u64().is_some_and(|number| number >= planned), "{removed}");
     assert!(count() <= before - planned + 3);
     let listed = scene.program(&["privacy", "ledger", "list", "--event", "retention"]);
     assert!(listed.stdout.contains("\"event\":"), "{}", listed.stdout);

@@ -114,7 +114,9 @@ fn m5_a_damaged_generation_keeps_an_interrupted_erasure_open_until_it_is_removed
     let report = scene.told(&["run", "--output", "json"], 5).stdout;
     let report: Value = serde_json::from_str(&report).expect("it is JSON");
     assert_eq!(report["exitCode"], 5);
-    assert!(report["unfinishedErasures"][0].as_str().is_some_and(|it| it.contains(&scene.damaged)));
+    assert!(
+        report["unfinishedErasures"][0].as_str().is_some_and(|text| text.contains(&scene.damaged))
+    );
     scene.told(APPLY, 5);
     assert_eq!(scene.uncertified().len(), 1);
     // The others are whole and can be asked; the damaged one stays closed.

@@ -86,12 +86,14 @@ fn parse_targets(cell: &str) -> Result<Vec<Target>, String> {
 /// Crates without a row, and rows without a crate.
 fn unknown_crates(rows: &[Row], crates: &[Crate]) -> Vec<Violation> {
     let missing =
-        crates.iter().filter(|it| row_of(rows, &it.folder).is_none()).map(|it| Violation {
-            path: PAGE.to_owned(),
-            what: format!("the code map has no row for `{}`", it.folder),
-            mend: "say what the crate is and what it may use".to_owned(),
+        crates.iter().filter(|package| row_of(rows, &package.folder).is_none()).map(|package| {
+            Violation {
+                path: PAGE.to_owned(),
+                what: format!("the code map has no row for `{}`", package.folder),
+                mend: "say what the crate is and what it may use".to_owned(),
+            }
         });
-    let is_gone = |row: &&Row| !crates.iter().any(|it| matches(&row.folder, &it.folder));
+    let is_gone = |row: &&Row| !crates.iter().any(|package| matches(&row.folder, &package.folder));
     let gone = rows.iter().filter(is_gone).map(|row| Violation {
         path: PAGE.to_owned(),
         what: format!("the code map has a row for `{}`, which is no crate", row.folder),
@@ -108,7 +110,7 @@ fn check_dependency(
 ) -> Option<Violation> {
     let place = row_of(rows, &from.folder)?;
     let mend = if dependency.is_local {
-        let to = crates.iter().find(|it| it.name == dependency.name)?;
+        let to = crates.iter().find(|package| package.name == dependency.name)?;
         if allows(rows, place, &to.folder, dependency.is_for_tests) {
             return None;
         }
@@ -148,8 +150,10 @@ fn unused_statements(rows: &[Row], crates: &[Crate], from: &Crate) -> Vec<Violat
     let is_used = |pattern: &str, for_tests: bool| {
         from.dependencies
             .iter()
-            .filter(|it| it.is_local && it.is_for_tests == for_tests)
-            .any(|it| crates.iter().any(|to| to.name == it.name && matches(pattern, &to.folder)))
+            .filter(|dependency| dependency.is_local && dependency.is_for_tests == for_tests)
+            .any(|dependency| {
+                crates.iter().any(|to| to.name == dependency.name && matches(pattern, &to.folder))
+            })
     };
     let row = &rows[place];
     let stated = row.uses.iter().map(|target| (target, false));
@@ -221,7 +225,7 @@ More text | with a bar.
             package("core/ingest", &[("core/model", false)]),
             package("core/model", &[]),
         ];
-        crates.retain(|it| it.folder != folder);
+        crates.retain(|package| package.folder != folder);
         crates.push(package(folder, dependencies));
         crate::tidy::lines(&check(MAP, &crates))
     }

@@ -47,6 +47,25 @@ const GATES: &[Gate] = &[
         mend: "run the test or remove it",
     },
     Gate {
+        texts: &[concat!("|", "it|"), concat!("|&", "it|")],
+        scope: Scope::Code,
+        // Crates whose older closures are still to be renamed.
+        except: &[
+            "core/audit/",
+            "core/engine/",
+            "core/explorer/",
+            "core/fleet/",
+            "core/jupiterone/",
+            "core/nexthink/",
+            "core/query/",
+            "core/rules/",
+            "runner/",
+            "tests/",
+        ],
+        unless_followed_by: &[],
+        mend: "name the value after its meaning, for example `|device|` or `|row|`",
+    },
+    Gate {
         texts: &[concat!("todo", "!("), concat!("unimplemented", "!(")],
         scope: Scope::Code,
         except: &[],

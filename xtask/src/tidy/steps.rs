@@ -212,7 +212,7 @@ mod tests {
         without[1] = crate_of("steps/wild_bees", "step-wild-bees", &[]);
         let violations = check(&[&ANTS, &BEES], &without, &folders(), BOTH_LINKED);
         assert_eq!(violations.len(), 1);
-        assert!(violations[0].what.contains("without a dependency"), "{}", violations[0]);
+        assert!(violations[0].what.contains("not a dependency in Cargo.toml"), "{}", violations[0]);
 
         let mut with = crates();
         with[0] = crate_of("steps/ants", "step-ants", &["step-wild-bees"]);
