@@ -6,6 +6,7 @@ mod graph;
 mod overview;
 mod privacy;
 mod query;
+mod questions;
 mod runs;
 mod session;
 mod tables;
@@ -48,6 +49,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         graph::endpoints(),
         privacy::endpoints(),
         query::endpoints(),
+        questions::endpoints(),
     ]
     .into_iter()
     .flatten()

@@ -6,6 +6,7 @@ use std::io;
 use std::process::Child;
 
 use core_query::QuerySession;
+use core_query::questions::Questions;
 use core_store::{Generation, TenantStore};
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -31,6 +32,12 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// A state file cannot be read.
     fn status(&self, tenant: &TenantStore) -> Result<TenantStatus, HostError>;
+
+    /// Returns the saved questions.
+    ///
+    /// # Errors
+    /// A file of the user's own questions cannot be read.
+    fn questions(&self) -> Result<Questions, HostError>;
 
     /// Returns the types that a step makes.
     fn types_of_step(&self, step: &str) -> Vec<String>;

@@ -32,7 +32,7 @@ pub use self::host::{
 pub use self::openapi::openapi;
 pub use self::server::{Stopped, serve};
 use self::sessions::Sessions;
-pub use self::worker::{AnswerFormat, AnswerHead, WorkerRequest};
+pub use self::worker::{AnswerFormat, AnswerHead, Asked, WorkerRequest};
 
 /// How the explorer is served.
 #[derive(Debug, Clone)]

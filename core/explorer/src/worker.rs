@@ -33,9 +33,9 @@ const MAX_HEAD_BYTES: u64 = 64 * 1024;
 pub struct WorkerRequest {
     /// The tenant.
     pub tenant: String,
-    /// SQL or J1QL.
-    pub query: String,
-    /// The values of the parameters of a J1QL query.
+    /// SQL or J1QL, or a saved question.
+    pub query: Asked,
+    /// The values of the parameters of a question or of a J1QL query.
     pub parameters: BTreeMap<String, String>,
     /// The generation: an ID, a day or `previous`; none for the published one.
     pub as_of: Option<String>,
@@ -47,6 +47,16 @@ pub struct WorkerRequest {
     pub user: String,
     /// What they may see.
     pub role: Role,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Asked {
+    /// A query in SQL or J1QL.
+    Query(String),
+    /// A saved question by its name.
+    Question(String),
 }
 
 /// The form of an answer.

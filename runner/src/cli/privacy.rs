@@ -88,7 +88,7 @@ Example:
         #[arg(long, value_name = "WORD")]
         reason: String,
     },
-    /// Finish interrupted erasures, and erase again what came back with an older store
+    /// Finish erasures, and repeat them on a restored store
     #[command(after_help = "\
 Example:
   nexthink-graph privacy suppression apply

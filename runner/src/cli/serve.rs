@@ -25,6 +25,17 @@ pub(crate) struct ServeArguments {
     /// Stop a query that needs more memory than this, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = value_parser!(u64).range(64..=1_048_576))]
     pub(crate) memory_limit: u64,
+    /// Answer under this host name too, as a reverse proxy names it; may be repeated
+    #[arg(long = "allow-host", value_name = "HOST[:PORT]")]
+    pub(crate) allowed_hosts: Vec<String>,
+    /// Trust this header of a reverse proxy to name the signed-in user
+    ///
+    /// The proxy must remove the header from what it receives, and nobody else may reach the address.
+    #[arg(long, value_name = "HEADER", requires = "allowed_hosts", value_parser = header_name)]
+    pub(crate) user_header: Option<String>,
+    /// Show this much to the users of the proxy
+    #[arg(long, value_enum, default_value_t = RoleName::Viewer, requires = "user_header")]
+    pub(crate) user_role: RoleName,
     /// Accept the tokens in this file [default: nexthink-graph-tokens.json beside the configuration]
     #[arg(long, value_name = "FILE")]
     pub(crate) tokens: Option<PathBuf>,
@@ -38,6 +49,19 @@ impl ServeArguments {
     pub(crate) fn memory_limit_bytes(&self) -> usize {
         usize::try_from(self.memory_limit * 1024 * 1024).unwrap_or(usize::MAX)
     }
+}
+
+/// Reads the name of a header. Headers that say something else are none to name users by.
+fn header_name(text: &str) -> Result<String, &'static str> {
+    let name = text.to_ascii_lowercase();
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if name.is_empty()
+        || !is_plain
+        || ["host", "origin", "authorization", "cookie"].contains(&&*name)
+    {
+        return Err("write a header that only the proxy sets, such as X-Forwarded-User");
+    }
+    Ok(name)
 }
 
 #[derive(Debug, Clone, Subcommand)]

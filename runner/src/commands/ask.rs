@@ -100,14 +100,14 @@ async fn answered(
 }
 
 /// The questions of the user and the shipped ones.
-fn questions(global: &Global) -> Result<Questions, Failure> {
+pub(super) fn questions(global: &Global) -> Result<Questions, Failure> {
     match config::find(global.config.as_deref()) {
         Some(source) => Questions::load(&source.folder().join(FOLDER)).map_err(failure),
         None => Questions::shipped().map_err(failure),
     }
 }
 
-fn failure(error: QuestionError) -> Failure {
+pub(super) fn failure(error: QuestionError) -> Failure {
     match error {
         QuestionError::Query(error) => query::failure(error, Exit::Configuration),
         error => Failure::new(Exit::Configuration, error),

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_explorer::{Explorer, Settings};
+use core_explorer::{Explorer, ProxyUsers, Settings};
 use tokio::net::TcpListener;
 
 use self::host::ProgramHost;
@@ -48,11 +48,14 @@ async fn run(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failur
     })?;
     let address = listener.local_addr().map_err(anyhow::Error::new)?;
     let settings = Settings {
-        hosts: hosts(address),
+        hosts: hosts(address, &arguments.allowed_hosts),
         port: address.port(),
         is_secure: false,
         tokens: tokens::read(global, arguments.tokens.as_deref())?,
-        proxy_users: None,
+        proxy_users: arguments
+            .user_header
+            .as_ref()
+            .map(|header| ProxyUsers { header: header.clone(), role: arguments.user_role.into() }),
         query_timeout: arguments.timeout.limit().unwrap_or(NO_LIMIT),
         parallel_queries: system::processors().max(2),
         web_folder: arguments.web.clone(),
@@ -85,8 +88,8 @@ fn announce(global: &Global, url: &str) {
     output::result(url);
 }
 
-/// The names under which an address on this machine is reached.
-fn hosts(address: SocketAddr) -> Vec<String> {
+/// The names under which an address on this machine is reached, and those that the user allows.
+fn hosts(address: SocketAddr, allowed: &[String]) -> Vec<String> {
     let port = address.port();
     let names = ["127.0.0.1", "localhost", "[::1]"].map(str::to_owned);
     let own = match address.ip() {
@@ -94,5 +97,6 @@ fn hosts(address: SocketAddr) -> Vec<String> {
         IpAddr::V6(ip) => format!("[{ip}]"),
     };
     let names = names.into_iter().chain([own]);
-    names.map(|name| format!("{name}:{port}")).collect()
+    let names = names.map(|name| format!("{name}:{port}"));
+    names.chain(allowed.iter().map(|name| name.to_ascii_lowercase())).collect()
 }

@@ -16,7 +16,7 @@ use super::{Endpoint, blocking, body_of};
 use crate::Explorer;
 use crate::access::User;
 use crate::error::ApiError;
-use crate::worker::{self, AnswerFormat, WorkerRequest};
+use crate::worker::{self, AnswerFormat, Asked, WorkerRequest};
 
 /// The most rows of an answer in JSON.
 const MAX_ROWS: usize = 10_000;
@@ -43,7 +43,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             get(csv),
         )
         .csv()
-        .required("query", "The query.")
+        .optional("query", "The query.")
+        .optional("question", "The name of a saved question, in place of a query.")
         .optional("asOf", "The generation: an ID, a day or `previous`.")
         .optional("compareWith", "The older generation that `diff_entities` compares with.")
         .optional("parameters", "The parameters of a J1QL query, a JSON object of texts."),
@@ -55,8 +56,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct QueryBody {
     /// SQL that begins with SELECT, or J1QL that begins with FIND.
-    query: String,
-    /// The values of the parameters of a J1QL query.
+    query: Option<String>,
+    /// The name of a saved question, in place of a query.
+    question: Option<String>,
+    /// The values of the parameters.
     #[serde(default)]
     parameters: BTreeMap<String, String>,
     /// The generation: an ID, a day or `previous`; the published one if it is missing.
@@ -77,7 +80,7 @@ async fn query(
     let limit = body.limit.unwrap_or(DEFAULT_ROWS).min(MAX_ROWS);
     let request = WorkerRequest {
         tenant: checked(&explorer, tenant).await?,
-        query: body.query,
+        query: asked(body.query, body.question)?,
         parameters: body.parameters,
         as_of: body.as_of,
         compare_with: body.compare_with,
@@ -102,7 +105,8 @@ async fn query(
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct CsvParameters {
-    query: String,
+    query: Option<String>,
+    question: Option<String>,
     as_of: Option<String>,
     compare_with: Option<String>,
     parameters: Option<String>,
@@ -119,7 +123,7 @@ async fn csv(
         values.map_err(|_| ApiError::bad_request("`parameters` is not a JSON object of texts"))?;
     let request = WorkerRequest {
         tenant: checked(&explorer, tenant).await?,
-        query: parameters.query,
+        query: asked(parameters.query, parameters.question)?,
         parameters: values.unwrap_or_default(),
         as_of: parameters.as_of,
         compare_with: parameters.compare_with,
@@ -142,6 +146,15 @@ async fn csv(
         (header::CONTENT_DISPOSITION, "attachment; filename=\"nexthink-graph.csv\""),
     ];
     Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+/// What a request asks: a query or a question, and not both.
+fn asked(query: Option<String>, question: Option<String>) -> Result<Asked, ApiError> {
+    match (query, question) {
+        (Some(query), None) => Ok(Asked::Query(query)),
+        (None, Some(question)) => Ok(Asked::Question(question)),
+        _ => Err(ApiError::bad_request("send either `query` or `question`")),
+    }
 }
 
 /// The name of a tenant that there is.

@@ -142,8 +142,9 @@ pub(super) const KINDS: &[Kind] = &[
         ("personal", "[text]", "The columns that hold personal data."),
     ]),
     ("QueryBody", "A query.", &[
-        ("query", "text", "SQL that begins with SELECT, or J1QL that begins with FIND."),
-        ("parameters", "{text}?", "The values of the parameters of a J1QL query."),
+        ("query", "text?", "SQL that begins with SELECT, or J1QL that begins with FIND."),
+        ("question", "text?", "The name of a saved question, in place of a query."),
+        ("parameters", "{text}?", "The values of the parameters of the question or of the J1QL query."),
         ("asOf", "text?", "The generation: an ID, a day or `previous`; the published one if it is missing."),
         ("compareWith", "text?", "The older generation that the tables `diff_entities` and `diff_relationships` compare with."),
         ("limit", "integer?", "How many rows to answer, at most 10,000; 1,000 if it is missing."),
@@ -160,6 +161,23 @@ pub(super) const KINDS: &[Kind] = &[
     ("QueryColumn", "A column of an answer.", &[
         ("name", "text", "Its name."),
         ("type", "text", "text, integer, number, boolean, timestamp or list of text."),
+    ]),
+    ("Question", "A saved question.", &[
+        ("id", "text", "Its name."),
+        ("title", "text", "The question in one sentence."),
+        ("description", "text", "What the answer holds and what it does not."),
+        ("tags", "[text]", "What it is about; the first tag is its group."),
+        ("language", "text", "`sql` or `j1ql`."),
+        ("query", "text", "The query."),
+        ("show", "text", "How to show the answer: `table`, `number`, `bar` or `line`."),
+        ("parameters", "[QuestionParameter]", "What has to be said besides."),
+        ("isShipped", "boolean", "Whether it comes with the program."),
+    ]),
+    ("QuestionParameter", "A parameter of a question.", &[
+        ("name", "text", "Its name in the query."),
+        ("type", "text", "`text`, `integer`, `number` or `boolean`."),
+        ("default", "text?", "The value if none is given. Without one, a value must be given."),
+        ("description", "text", "What it is for."),
     ]),
     ("Privacy", "What is kept of people.", &[
         ("generation", "GenerationSummary?", "The published generation; none before the first run."),

@@ -142,6 +142,7 @@ async fn every_answer_is_as_described() {
         ("tenants/acme/overview".to_owned(), "tenants/{tenant}/overview"),
         ("tenants/acme/runs".to_owned(), "tenants/{tenant}/runs"),
         ("tenants/acme/tables".to_owned(), "tenants/{tenant}/tables"),
+        ("tenants/acme/questions".to_owned(), "tenants/{tenant}/questions"),
         ("tenants/acme/privacy".to_owned(), "tenants/{tenant}/privacy"),
         ("tenants/acme/search?text=device".to_owned(), "tenants/{tenant}/search"),
         (format!("tenants/acme/entity?key={key}"), "tenants/{tenant}/entity"),

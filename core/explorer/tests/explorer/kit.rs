@@ -12,8 +12,10 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode};
 use core_explorer::{
-    AccessToken, Explorer, Host, HostError, Read, Role, SessionFuture, Settings, TenantStatus,
+    AccessToken, Explorer, Host, HostError, ProxyUsers, Read, Role, SessionFuture, Settings,
+    TenantStatus,
 };
+use core_query::questions::Questions;
 use core_query::{QuerySession, QuerySettings};
 use core_store::{
     Draft, Generation, Location, Outcome, Staging, Store, Table, TableDeclaration, TableKind,
@@ -43,6 +45,10 @@ impl Host for TestHost {
 
     fn status(&self, _: &TenantStore) -> Result<TenantStatus, HostError> {
         Ok(TenantStatus::default())
+    }
+
+    fn questions(&self) -> Result<Questions, HostError> {
+        Ok(Questions::shipped()?)
     }
 
     fn types_of_step(&self, _: &str) -> Vec<String> {
@@ -90,6 +96,16 @@ pub(crate) fn served() -> Served {
 
 /// The same with another shell command in place of the process of a query.
 pub(crate) fn served_with(worker: &'static str) -> Served {
+    start(worker, None)
+}
+
+/// A server behind a proxy that names its users in a header.
+pub(crate) fn served_behind_proxy() -> Served {
+    let header = "x-forwarded-user".to_owned();
+    start("exit 1", Some(ProxyUsers { header, role: Role::Viewer }))
+}
+
+fn start(worker: &'static str, proxy_users: Option<ProxyUsers>) -> Served {
     let folder = TempDir::new().expect("a folder can be made");
     let store = Store::open(Location::Folder(folder.path().join("store"))).expect("opened");
     let tenant = store.tenant("acme").expect("a name");
@@ -118,7 +134,7 @@ pub(crate) fn served_with(worker: &'static str) -> Served {
         port: 8490,
         is_secure: false,
         tokens: vec![token],
-        proxy_users: None,
+        proxy_users,
         query_timeout: Duration::from_millis(400),
         parallel_queries: 2,
         web_folder: None,

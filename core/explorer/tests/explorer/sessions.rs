@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
-use crate::kit::{HOST, served, text};
+use crate::kit::{HOST, served, served_behind_proxy, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_printed_address_opens_one_session_and_no_second_one() {
@@ -59,4 +59,23 @@ async fn a_token_signs_in_with_its_role() {
     let response = served.send(request.expect("a request")).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert!(response.headers().contains_key("set-cookie"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_names_its_users_in_the_one_header_that_is_trusted() {
+    let served = served_behind_proxy();
+    for (header, value, status) in [
+        ("x-forwarded-user", "jane", StatusCode::OK),
+        ("x-forwarded-user", " ", StatusCode::UNAUTHORIZED),
+        ("x-remote-user", "jane", StatusCode::UNAUTHORIZED),
+    ] {
+        let request = Request::get("/api/v1/session").header("host", HOST).header(header, value);
+        let response = served.send(request.body(Body::empty()).expect("a request")).await;
+        assert_eq!(response.status(), status, "{header}: {value}");
+        if status == StatusCode::OK {
+            let session = text(response).await;
+            assert!(session.contains("\"role\":\"viewer\""), "{session}");
+            assert!(session.contains("\"user\":\"jane\""), "{session}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ import { EntityPage } from "./pages/entity.js";
 import { GraphPage } from "./pages/graph.js";
 import { PrivacyPage } from "./pages/privacy.js";
 import { QueryPage } from "./pages/query.js";
+import { QuestionsPage } from "./pages/questions.js";
 import { RunPage, RunsPage } from "./pages/runs.js";
 import { SearchPage } from "./pages/search.js";
 
@@ -16,6 +17,7 @@ const VIEWS = {
   search: { title: "Search", nav: "search", view: SearchPage },
   entity: { title: "Entity", nav: "search", view: EntityPage },
   graph: { title: "Graph", nav: "graph", view: GraphPage },
+  questions: { title: "Questions", nav: "questions", view: QuestionsPage },
   query: { title: "Query", nav: "query", view: QueryPage },
   runs: { title: "Runs", nav: "runs", view: RunsPage },
   diff: { title: "Diff", nav: "diff", view: DiffPage },

@@ -16,11 +16,12 @@ use core_explorer::{
 use core_model::property::PersonalData;
 use core_model::step::Step;
 use core_query::QuerySettings;
+use core_query::questions::Questions;
 use core_store::{ClockVerdict, Generation, Location, Retention, Store, TenantStore};
 
 use super::session;
 use crate::cli::Global;
-use crate::commands::{demo, tenant};
+use crate::commands::{ask, demo, tenant};
 use crate::config::{self, Config};
 use crate::exit::Failure;
 use crate::host;
@@ -139,6 +140,13 @@ impl Host for ProgramHost {
             events: log.rows(),
             privacy: self.privacy(tenant).map_err(|failure| failure.error)?,
         })
+    }
+
+    fn questions(&self) -> Result<Questions, HostError> {
+        match &self.global {
+            Some(global) => Ok(ask::questions(global).map_err(|failure| failure.error)?),
+            None => Ok(Questions::default()),
+        }
     }
 
     fn types_of_step(&self, step: &str) -> Vec<String> {

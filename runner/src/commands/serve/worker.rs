@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write};
 
 use core_engine::ledger::Event;
-use core_explorer::{AnswerFormat, AnswerHead, WorkerRequest};
+use core_explorer::{AnswerFormat, AnswerHead, Asked, WorkerRequest};
+use core_query::questions::Question;
 use core_query::{
     ColumnInfo, Format, QueryError, QueryResult, QuerySession, QuerySettings, ResultWriter,
 };
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::session;
 use crate::cli::{Global, ServeArguments};
-use crate::commands::{as_of, demo, diff, kept, query};
+use crate::commands::{as_of, ask, demo, diff, kept, query};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::host;
@@ -52,48 +53,73 @@ async fn answered(
     request: &WorkerRequest,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
+    let questions;
+    let (question, text) = match &request.query {
+        Asked::Query(text) => (None, text),
+        Asked::Question(id) => {
+            questions = ask::questions(global)?;
+            let question = questions.find(id).map_err(ask::failure)?;
+            (Some(question), &question.query)
+        }
+    };
     let tenant = tenant(global, &request.tenant)?;
     let generation = generation(&tenant, request.as_of.as_deref())?;
     let settings = QuerySettings { memory_limit_bytes: arguments.memory_limit_bytes() };
     let mut session =
         session::open(global, &tenant, generation.as_ref(), request.role, settings).await?;
     if let Some(generation) = &generation {
-        add_history(&mut session, &tenant, generation, &request.query).await?;
+        add_history(&mut session, &tenant, generation, text).await?;
         if let Some(before) = &request.compare_with {
             let names = [before.clone(), generation.id().to_string()];
             diff::add_tables(&mut session, &tenant, &names)?;
         }
     }
     let id = generation.as_ref().map(|generation| generation.id().as_str());
-    let text = &request.query;
     let event = Event::ExplorerQuery {
         generation: id.unwrap_or("none"),
         query: crate::commands::ledger_token(global, text),
         user: &request.user,
     };
     let refused = |error| query::failure(error, Exit::Configuration);
-    let (sql, warnings, result) = if core_query::is_j1ql(text) {
-        let environment = core_query::Environment {
-            now_ms: i64::try_from(system::now().0).unwrap_or(i64::MAX),
-            parameters: &request.parameters,
-        };
-        let compiled = session
-            .compile_j1ql(text, environment)
-            .map_err(|error| Failure::usage(error.render(text)))?;
-        let warnings = compiled.warnings.iter().map(|warning| warning.render(text)).collect();
-        host::record_read(&tenant, &event);
-        let result = session.j1ql(&compiled).map_err(refused)?;
-        (compiled.sql, warnings, result)
-    } else {
-        host::record_read(&tenant, &event);
-        (text.clone(), Vec::new(), session.sql(text).map_err(refused)?)
-    };
+    let record = || host::record_read(&tenant, &event);
+    let (sql, warnings, result) = started(&session, question, text, request, record)?;
     let facts = Facts { sql, warnings, generation: id.map(str::to_owned) };
     match request.format {
         AnswerFormat::Csv => csv(result, out).await,
         AnswerFormat::Json { limit } => rows(result, limit, facts, out).await,
     }
     .map_err(refused)
+}
+
+/// Starts a question or query, and records it once it is understood. Returns its SQL and what may not be meant.
+fn started(
+    session: &QuerySession,
+    question: Option<&Question>,
+    text: &str,
+    request: &WorkerRequest,
+    record: impl FnOnce(),
+) -> Result<(String, Vec<String>, QueryResult), Failure> {
+    let refused = |error| query::failure(error, Exit::Configuration);
+    let now_ms = i64::try_from(system::now().0).unwrap_or(i64::MAX);
+    let parameters = &request.parameters;
+    if let Some(question) = question {
+        let sql = session.question_sql(question, parameters, now_ms).map_err(ask::failure)?;
+        record();
+        let result = session.ask(question, parameters, now_ms).map_err(ask::failure)?;
+        return Ok((sql, Vec::new(), result));
+    }
+    if !core_query::is_j1ql(text) {
+        record();
+        return Ok((text.to_owned(), Vec::new(), session.sql(text).map_err(refused)?));
+    }
+    let environment = core_query::Environment { now_ms, parameters };
+    let compiled = session
+        .compile_j1ql(text, environment)
+        .map_err(|error| Failure::usage(error.render(text)))?;
+    let warnings = compiled.warnings.iter().map(|warning| warning.render(text)).collect();
+    record();
+    let result = session.j1ql(&compiled).map_err(refused)?;
+    Ok((compiled.sql, warnings, result))
 }
 
 /// Adds the tables of history that a query in SQL names.

@@ -51,7 +51,7 @@ function Filled({ data, route }) {
     <div class="columns">
       <${Trend} types=${data.types} history=${data.history} chosen=${route.params.get("type")} />
       <div class="card"><header><h2>Relationships</h2></header>
-        <table><thead><tr><th scope="col">from</th><th scope="col">relationship</th><th scope="col">to</th><th scope="col" class="number">number</th><th scope="col" class="number">since the run before</th></tr></thead>
+        <table><thead><tr><th scope="col">from</th><th scope="col">relationship</th><th scope="col">to</th><th scope="col" class="number">number</th><th scope="col" class="number">change</th></tr></thead>
         <tbody>${others.map((/** @type {any} */ type) => html`<tr>
           <td>${typeWords(type.fromType ?? "")}</td><td>${type.class.join(", ")}</td><td>${typeWords(type.toType ?? "")}</td>
           <td class="number"><a href=${queryHref(tenant, allOf(app, type.type, false))}>${number(type.objects)}</a></td>
