@@ -306,7 +306,7 @@ fn a_mistake_in_a_command_is_told_with_what_to_write() {
     error: a simulated host must listen on a loopback address, such as 127.0.0.1:8480, not on 192.0.2.1:8480
 
     # a day that is none: 2
-    error: `last week` names no generation: write an ID that `history` lists, `previous`, or a day such as 2026-03-01
+    error: `last week` names no generation: write an ID that `history` lists, `previous`, `current`, or a day such as 2026-03-01
     "##);
 }
 
