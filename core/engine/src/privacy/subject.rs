@@ -124,7 +124,7 @@ impl AllPseudonyms {
 /// it may come still.
 ///
 /// # Errors
-/// [`FailureKind::Configuration`] when what was typed is what several are known by.
+/// [`FailureKind::Configuration`](crate::FailureKind::Configuration) when what was typed is what several are known by.
 pub fn find(
     tenant: &TenantStore,
     kind: Kind,

@@ -69,7 +69,7 @@ impl SyncClient {
     /// Makes a client. The key is sent to the destination's host and to nobody else.
     ///
     /// # Errors
-    /// [`JupiterOneError::InvalidSetting`], [`JupiterOneError::TlsSetup`].
+    /// [`JupiterOneError::InvalidSetting`], [`JupiterOneError::Setup`].
     pub fn new(
         destination: Destination,
         key: ApiKey,
