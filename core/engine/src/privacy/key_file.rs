@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
 
-/// The largest key file, in bytes: some hundred rotations.
-const MAX_KEY_FILE_BYTES: u64 = 64 * 1024;
+/// The largest key file that is read and written, in bytes: some thousand rotations.
+const MAX_KEY_FILE_BYTES: usize = 1024 * 1024;
 
 /// The key file while no other process can change it or the lists beside it.
 pub struct LockedKeyFile<'a> {
@@ -52,10 +52,9 @@ impl<'a> LockedKeyFile<'a> {
     /// Replaces the keys. When this returns, they survive a loss of power.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written, or there are more keys than could be read again; then it stays as it is.
     pub fn save(&self, keys: &KeyRing) -> anyhow::Result<()> {
-        core_files::replace_file(self.path(), keys.to_text().as_bytes())
-            .with_context(|| format!("cannot write the key file {}", self.path().display()))
+        write_keys(self.path(), keys)
     }
 
     fn path(&self) -> &'a Path {
@@ -68,11 +67,23 @@ impl<'a> LockedKeyFile<'a> {
 /// # Errors
 /// The key file is missing, exposed or damaged; the message says what to do.
 pub fn load_keys(engine: Engine<'_>) -> Result<KeyRing, Failure> {
-    read_keys(engine).map_err(|error| Failure { kind: FailureKind::Configuration, error })
+    let keys = read_keys(&engine.settings.privacy.key_file, &engine.host.program);
+    keys.map_err(|error| Failure { kind: FailureKind::Configuration, error })
 }
 
-fn read_keys(engine: Engine<'_>) -> anyhow::Result<KeyRing> {
-    let (path, program) = (engine.settings.privacy.key_file.as_path(), &engine.host.program);
+fn write_keys(path: &Path, keys: &KeyRing) -> anyhow::Result<()> {
+    let text = keys.to_text();
+    anyhow::ensure!(
+        text.len() <= MAX_KEY_FILE_BYTES,
+        "the key file {} would become larger than {MAX_KEY_FILE_BYTES} bytes: move it away with its copies \
+         and begin a new one, which replaces all pseudonyms",
+        path.display()
+    );
+    core_files::replace_file(path, text.as_bytes())
+        .with_context(|| format!("cannot write the key file {}", path.display()))
+}
+
+fn read_keys(path: &Path, program: &str) -> anyhow::Result<KeyRing> {
     let shown = path.display();
     let file = File::open(path).map_err(|error| match error.kind() {
         // A new key in place of a lost one would cut the graph off from what was published before.
@@ -85,6 +96,50 @@ fn read_keys(engine: Engine<'_>) -> anyhow::Result<KeyRing> {
     let unreadable = || format!("cannot read the key file {shown}");
     ensure_private(&file, path, "the key file")?;
     let mut text = Zeroizing::new(String::new());
-    file.take(MAX_KEY_FILE_BYTES).read_to_string(&mut text).with_context(unreadable)?;
+    // One byte more, so that a file that is cut off here is not taken for a damaged one.
+    let most = MAX_KEY_FILE_BYTES as u64 + 1;
+    file.take(most).read_to_string(&mut text).with_context(unreadable)?;
+    anyhow::ensure!(
+        text.len() <= MAX_KEY_FILE_BYTES,
+        "the key file {shown} is larger than {MAX_KEY_FILE_BYTES} bytes, so that it is no key file of this \
+         program"
+    );
     KeyRing::parse(&text).with_context(|| format!("the key file {shown} cannot be used"))
+}
+
+#[cfg(test)]
+mod tests {
+    use core_privacy::keys::NEW_RING_BYTES;
+
+    use super::*;
+
+    #[test]
+    fn n5_what_is_written_can_be_read_however_often_keys_are_rotated() {
+        let place = tempfile::tempdir().expect("a folder");
+        let path = place.path().join("key");
+        let mut keys = KeyRing::new("2026-03-01T00:00:00Z", &[7; NEW_RING_BYTES]);
+        let read = || read_keys(&path, "nexthink-graph").map(|keys| keys.describe().len());
+        let mut written = 0;
+        let refused = loop {
+            for _ in 0..400 {
+                let secret = u64::try_from(keys.describe().len()).expect("a number").to_le_bytes();
+                keys.rotate(
+                    "2026-03-01T00:00:00Z",
+                    &secret.repeat(4).try_into().expect("32 bytes"),
+                );
+            }
+            match write_keys(&path, &keys) {
+                Ok(()) => written = keys.describe().len(),
+                Err(error) => break error,
+            }
+            assert_eq!(read().expect("it can be read"), written);
+        };
+        assert!(written > 2_000, "{written}");
+        assert!(refused.to_string().contains("larger"), "{refused}");
+        assert_eq!(read().expect("the keys before are there"), written);
+
+        core_files::replace_file(&path, &[b' '; MAX_KEY_FILE_BYTES + 1]).expect("it is ours");
+        let error = read().expect_err("it is no key file");
+        assert!(error.to_string().contains("larger"), "{error}");
+    }
 }
