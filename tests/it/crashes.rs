@@ -8,6 +8,7 @@ mod at_once;
 mod lists;
 mod operations;
 mod space;
+mod strict;
 mod unfinished;
 
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::kit::{Ended, Scene, TENANT, files, start};
+use crate::kit::{Configuration, Ended, Scene, TENANT, files, start};
 use crate::privacy::erasure::Place;
 
 /// How many operations of each command the gate tries with each fault.
@@ -26,23 +27,34 @@ const SAMPLES: usize = 5;
 struct Torture {
     place: Place,
     started: Instant,
+    /// How many operations the gate tries.
+    samples: usize,
 }
 
 impl Torture {
     fn new() -> Self {
-        let place = Place::with("full", |scene, configuration| {
+        Self::with("full", SAMPLES, |scene, configuration| {
             configuration
                 .set("nexthink.daily_exports", "10000")
                 .text("audit.host", scene.api())
                 .text("audit.account", "demo")
                 .set("audit.password", "{ file = \"secret\" }")
                 .set("audit.since_days", "1")
-        });
+        })
+    }
+
+    /// The same with other settings.
+    fn with(
+        profile: &str,
+        samples: usize,
+        change: impl FnOnce(&Scene, Configuration) -> Configuration,
+    ) -> Self {
+        let place = Place::with(profile, change);
         if torture_seconds().is_some() {
             // Each erasure that is tried needs somebody.
             place.scene.update(|behaviour| behaviour.tenant.users = 400);
         }
-        let torture = Self { place, started: Instant::now() };
+        let torture = Self { place, started: Instant::now(), samples };
         torture.scene().run_completely();
         torture.scene().run_completely();
         torture
@@ -72,7 +84,7 @@ impl Torture {
     /// The operations to try, spread over all of them however many there is time for.
     fn places(&self, operations: usize) -> impl Iterator<Item = usize> {
         let (started, seconds) = (self.started, torture_seconds().map(Duration::from_secs));
-        let tries = if seconds.is_some() { operations } else { SAMPLES.min(operations) };
+        let tries = if seconds.is_some() { operations } else { self.samples.min(operations) };
         spread(operations)
             .take(tries)
             .take_while(move |_| seconds.is_none_or(|seconds| started.elapsed() < seconds))

@@ -119,8 +119,11 @@ fn k19_a_delivery_that_fails_or_is_killed_at_any_file_operation_is_made_up_for_b
     two.publish(first);
     two.sync();
     for (number, operation) in (1..).zip(&operations) {
-        // A disk that is full stays full.
-        for fault in [format!("kill@{number}"), format!("enospc@{number}+")] {
+        // A disk that is full stays full; one that fails may fail once, and a write may be cut off by a kill.
+        let rare = if number % 2 == 0 { "eio" } else { "torn" };
+        let faults =
+            [format!("kill@{number}"), format!("enospc@{number}+"), format!("{rare}@{number}")];
+        for fault in faults {
             let case = format!("{fault}: {operation}");
             two.publish(second);
             let ended = two.delivery.scene.program_with_fault(&sync, &fault);
