@@ -210,7 +210,8 @@ async fn run_steps(
     let estimates = exports::estimates(&plan, engine, &resumable, &parts_before);
     quota.check_run(exports::sum(&estimates))?;
     Space::after(previous.as_ref(), lock.tenant())?.check()?;
-    let run_id = engine.host.new_id(clock.now())?;
+    let made_ms = lock.next_generation_ms(clock.latest(engine.host).0)?;
+    let run_id = engine.host.new_id(Moment(made_ms))?;
     let staging = lock.stage(run_id.parse()?)?;
     tracing::info!(run_id, tenant = engine.settings.tenant.as_str(), "run started");
 
@@ -246,7 +247,7 @@ async fn run_steps(
         let ending = Ending::Failed(kind.into());
         report.finish(applier.reports, ending, engine.host);
         report.audit = events.read(table.ended(cancellation).await).await;
-        retain::retain(engine, &lock, files.downloads(), &BTreeSet::new());
+        retain::retain(engine, &lock, files.downloads(), &BTreeSet::new(), offset);
         return Ok(Finished { generation: None, report, ending });
     }
     if let Some(step) = applier.keeps_from_replacing() {
@@ -254,12 +255,12 @@ async fn run_steps(
     }
     let ending = if applier.all_complete() { Ending::Complete } else { Ending::Partial };
     progress.publishing();
-    let context = PublishContext::new(engine, mark);
+    let context = PublishContext::new(engine, mark, clock);
     let used = std::mem::take(&mut applier.used);
     let (generation, mut report) = publish(applier, context, report, ending, cancellation).await?;
     // After the generation, which it cannot hurt.
     report.audit = events.read(table.ended(cancellation).await).await;
-    retain::retain(engine, &lock, files.downloads(), &used);
+    retain::retain(engine, &lock, files.downloads(), &used, offset);
     let lacks_events = report.audit.as_ref().is_some_and(|it| !it.is_complete());
     let ending = if ending == Ending::Complete && lacks_events { Ending::Partial } else { ending };
     report.exit_code = (engine.host.exit_code)(ending);

@@ -10,13 +10,15 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
+use jiff::Timestamp;
+
 pub use self::clock::ClockVerdict;
 pub use self::generations::RetentionPolicy;
 pub use self::plan::{Item, ItemKind, Removal, RetentionPlan, RetentionState, Windows};
 use crate::error::StoreError;
 use crate::ledger::Deed;
 use crate::names::GenerationId;
-use crate::tenant::{RunLock, TenantStore, folder_names};
+use crate::tenant::{HistoryEntry, RunLock, TenantStore, folder_names};
 
 /// The state of retention between runs, beside the generations.
 const STATE: &str = "retention";
@@ -61,10 +63,10 @@ impl TenantStore {
     }
 
     fn generation_items(&self) -> Result<Vec<Item>, StoreError> {
-        let item = |entry: crate::tenant::HistoryEntry| Item {
+        let item = |entry: HistoryEntry| Item {
             kind: ItemKind::Generation,
             name: format!("generations/{}", entry.id),
-            own_ms: entry.id.time_ms(),
+            own_ms: made_ms(&entry),
             // A generation of a newer format is intact; only this program cannot read it.
             is_whole: matches!(entry.manifest, Ok(_) | Err(StoreError::NewerFormat { .. })),
         };
@@ -132,6 +134,17 @@ impl RunLock {
         tracing::info!(tenant = self.tenant().name(), item = removal.name, "removed by retention");
         Ok(())
     }
+}
+
+/// When a generation was made by the clock of its run. Its ID may bear a later time, so that it comes after the
+/// generations before it.
+fn made_ms(entry: &HistoryEntry) -> u64 {
+    let of_id = entry.id.time_ms();
+    let created =
+        entry.manifest.as_ref().ok().and_then(|it| it.created_at.parse::<Timestamp>().ok());
+    // Before 1970 only for a clock that is not set at all.
+    let created_ms = created.map(|it| u64::try_from(it.as_millisecond()).unwrap_or(0));
+    created_ms.map_or(of_id, |created_ms| of_id.min(created_ms))
 }
 
 /// Removes a file, a folder with its content, or a link, if it exists.

@@ -396,6 +396,17 @@ impl RunLock {
         &self.tenant
     }
 
+    /// Returns the time, in milliseconds since 1970-01-01 UTC, that the ID of the next generation must bear if
+    /// it is `now_ms`: generations are ordered by their IDs, so it is after the newest one, whose time may be
+    /// that of a clock that was ahead.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the generations cannot be listed.
+    pub fn next_generation_ms(&self, now_ms: u64) -> Result<u64, StoreError> {
+        let newest = self.tenant.generation_ids()?.last().map(GenerationId::time_ms);
+        Ok(newest.map_or(now_ms, |newest_ms| now_ms.max(newest_ms + 1)))
+    }
+
     /// Starts a generation. Removes the leftovers of killed runs.
     ///
     /// # Errors

@@ -104,7 +104,7 @@ fn a_damaged_generation_is_named_and_keeps_no_other_from_being_returned() {
 }
 
 #[test]
-fn a_damaged_file_of_events_is_named_and_keeps_nothing_else_from_being_returned() {
+fn n11_a_damaged_file_of_events_is_named_and_keeps_nothing_else_from_being_returned() {
     let place = Place::with("full", |scene, configuration| {
         configuration
             .text("audit.host", scene.api())
@@ -152,7 +152,7 @@ fn a_damaged_file_of_events_is_named_and_keeps_nothing_else_from_being_returned(
 }
 
 #[test]
-fn a_tenant_that_is_fetched_again_is_not_called_removed() {
+fn n12_a_tenant_that_is_fetched_again_is_not_called_removed() {
     let place = Place::new("full");
     let scene = &place.scene;
     let destroy = ["destroy", "--tenant", TENANT, "--yes"];

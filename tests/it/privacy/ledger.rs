@@ -140,7 +140,7 @@ fn an_entry_that_a_crash_cut_off_is_repaired_by_the_next_run() {
 }
 
 #[test]
-fn n1_a_generation_that_was_never_published_goes_with_an_entry() {
+fn n9_a_generation_that_was_never_published_goes_with_an_entry() {
     let scene = scene();
     scene.run_completely();
     let published = scene.published().id().to_string();

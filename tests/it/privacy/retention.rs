@@ -133,6 +133,40 @@ fn j15_events_go_by_the_same_clock_as_everything_else() {
 }
 
 #[test]
+fn j24_nothing_goes_by_a_clock_that_disagrees_with_nexthinks_and_ids_keep_their_order() {
+    const DAY_SECONDS: i64 = 24 * 3_600;
+    for days in [-7_300, -200, 200, 365] {
+        let scene = scene();
+        let host = scene.api().to_owned();
+        scene.configure(|it| {
+            it.text("audit.host", &host)
+                .text("audit.account", "demo")
+                .set("audit.password", "{ file = \"secret\" }")
+                .set("audit.since_days", "2")
+                .set("retention.audit_days", "1")
+        });
+        // This machine's clock is off by the opposite, at first.
+        scene.update(|behaviour| behaviour.clock_offset_seconds = days * DAY_SECONDS);
+        put(&scene, "quarantine/old.csv", 15);
+        let first = scene.run_completely();
+        let told = &first.ended.stderr;
+        assert!(told.contains("the clocks disagree"), "{days}: {told}");
+        assert!(is_there(&scene, "quarantine/old.csv"), "{days}");
+        let events = scene.query("select count(*) n from nexthink_audit_event");
+        assert!(events[0]["n"].as_u64() > Some(24), "{days}: {events:?}");
+        let wrong = scene.published().id().clone();
+
+        scene.update(|behaviour| behaviour.clock_offset_seconds = 0);
+        scene.run_completely();
+        let right = scene.published().id().clone();
+        assert!(right > wrong, "{days}: {right} is after {wrong}");
+        let history = scene.store().history().expect("it can be listed");
+        let order: Vec<_> = history.iter().map(|entry| entry.id.clone()).collect();
+        assert_eq!(order, [right, wrong], "{days}");
+    }
+}
+
+#[test]
 fn retention_waits_for_no_run() {
     let scene = scene();
     scene.update(|behaviour| behaviour.preparation = Duration::from_hours(1));

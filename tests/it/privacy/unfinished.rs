@@ -105,7 +105,7 @@ fn erase<'a>(user: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 const APPLY: &[&str] = &["privacy", "suppression", "apply"];
 
 #[test]
-fn m5_a_damaged_generation_keeps_an_interrupted_erasure_open_until_it_is_removed() {
+fn m8_a_damaged_generation_keeps_an_interrupted_erasure_open_until_it_is_removed() {
     let scene = Interrupted::after("erasures.json", false);
     let retrieved = scene.place.scene.program(&["privacy", "retrieve", "--user", &scene.other]);
     assert_eq!(retrieved.exit, Some(5), "{}", retrieved.stderr);
@@ -141,7 +141,7 @@ fn m5_a_damaged_generation_keeps_an_interrupted_erasure_open_until_it_is_removed
 }
 
 #[test]
-fn m5_an_erasure_of_anybody_removes_the_damage_and_finishes_the_interrupted_one() {
+fn m8_an_erasure_of_anybody_removes_the_damage_and_finishes_the_interrupted_one() {
     for is_same in [true, false] {
         let scene = Interrupted::after("manifest.json", false);
         let user = if is_same { &scene.erased } else { &scene.other };
@@ -153,7 +153,7 @@ fn m5_an_erasure_of_anybody_removes_the_damage_and_finishes_the_interrupted_one(
 }
 
 #[test]
-fn n1_what_is_left_after_an_interrupted_erasure_is_told_by_every_run_until_it_is_gone() {
+fn m9_what_is_left_after_an_interrupted_erasure_is_told_by_every_run_until_it_is_gone() {
     let place = Place::new("full");
     place.scene.run_completely();
     let users = place.scene.query("select upn from nexthink_user where upn is not null limit 1");
@@ -189,7 +189,7 @@ fn n1_what_is_left_after_an_interrupted_erasure_is_told_by_every_run_until_it_is
 }
 
 #[test]
-fn n1_a_device_with_the_name_of_somebody_erased_is_found_without_the_name_too() {
+fn m9_a_device_with_the_name_of_somebody_erased_is_found_without_the_name_too() {
     let place = Place::new("full");
     place.scene.run_completely();
     let users = place.scene.query("select upn from nexthink_user where upn is not null limit 1");
@@ -207,7 +207,7 @@ fn n1_a_device_with_the_name_of_somebody_erased_is_found_without_the_name_too() 
 }
 
 #[test]
-fn m5_an_interrupted_erasure_beside_damage_can_be_lifted() {
+fn m8_an_interrupted_erasure_beside_damage_can_be_lifted() {
     let scene = Interrupted::after("erasures.json", false);
     let listed = scene.place.done(&["privacy", "suppression", "list", "--output", "json"]);
     let listed: Value = serde_json::from_str(&listed.stdout).expect("it is JSON");
@@ -221,7 +221,7 @@ fn m5_an_interrupted_erasure_beside_damage_can_be_lifted() {
 }
 
 #[test]
-fn m5_a_damaged_published_generation_is_no_dead_end_for_an_erasure() {
+fn m8_a_damaged_published_generation_is_no_dead_end_for_an_erasure() {
     let scene = Interrupted::after("erasures.json", true);
     for arguments in [&["run"][..], APPLY, &erase(&scene.other, &["--remove-damaged"])] {
         let refused = scene.told(arguments, 5);

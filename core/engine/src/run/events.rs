@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use core_model::plan::Plan;
+use core_nexthink::ClockOffset;
 use core_store::RunLock;
 
 use super::report::RunReport;
@@ -68,7 +69,8 @@ pub(super) async fn run_alone(
         let reading =
             Collection { engine, audit, lock: &lock, again: None, login_ahead_ms, cancellation };
         let read = reading.read(fetched).await;
-        retain::retain(engine, &lock, &lock.downloads()?, &BTreeSet::new());
+        let offset = login_ahead_ms.map(ClockOffset::from_ahead_ms);
+        retain::retain(engine, &lock, &lock.downloads()?, &BTreeSet::new(), offset);
         let mut report = RunReport::new(engine, engine.host.new_id(started)?, started);
         let ending = read.ending();
         report.audit = Some(read);

@@ -21,6 +21,7 @@ use core_store::{
 
 use super::RunState;
 use super::apply::Applier;
+use super::quota::QuotaClock;
 use super::report::{RunReport, TypeReport};
 use crate::cancellation::Cancellation;
 use crate::engine::Engine;
@@ -36,12 +37,13 @@ pub(super) struct PublishContext {
     pub(super) region: String,
     pub(super) privacy: PrivacyMark,
     pub(super) host: Host,
+    clock: QuotaClock,
 }
 
 impl PublishContext {
-    pub(super) fn new(engine: Engine<'_>, privacy: PrivacyMark) -> Self {
+    pub(super) fn new(engine: Engine<'_>, privacy: PrivacyMark, clock: QuotaClock) -> Self {
         let region = engine.settings.region.as_str().to_owned();
-        Self { region, privacy, host: engine.host.clone() }
+        Self { region, privacy, host: engine.host.clone(), clock }
     }
 }
 
@@ -76,14 +78,14 @@ pub(super) fn publish(
     report.partial_datasets = partial.collect();
     let is_complete = ending == Ending::Complete;
     report.finish(reports, ending, &context.host);
-    let now = context.host.now().to_rfc3339();
+    let created_at = context.clock.latest(&context.host).to_rfc3339();
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
     let run = serde_json::to_vec_pretty(report).map_err(anyhow::Error::new)?;
     let state = RunState::of_report(report);
     let state = serde_json::to_vec_pretty(&state).map_err(anyhow::Error::new)?;
     cancellation.check()?;
     let (region, privacy) = (context.region.clone(), Some(context.privacy.clone()));
-    let draft = Draft { region, created_at: now, outcome, privacy, tables };
+    let draft = Draft { region, created_at, outcome, privacy, tables };
     Ok(staging.publish(draft, &[(super::report::FILE, &run), (super::state::FILE, &state)])?)
 }
 

@@ -52,6 +52,12 @@ impl QuotaClock {
     pub fn now(self) -> Moment {
         Moment(self.read_ms).after(self.read_at.elapsed())
     }
+
+    /// The later of this clock and this machine's: what is dated by a clock that is behind would be removed
+    /// early, and what is dated ahead counts from when it is first seen.
+    pub(super) fn latest(self, host: &Host) -> Moment {
+        self.now().max(host.now())
+    }
 }
 
 /// What is left of the day's exports.

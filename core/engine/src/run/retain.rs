@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use core_nexthink::ClockOffset;
 use core_store::{ClockVerdict, Downloads, Retention, RunLock};
 
 use crate::engine::Engine;
@@ -9,14 +10,22 @@ use crate::{deliver, ledger};
 
 /// Removes the downloads that are published now, and what was kept long enough. That this fails costs
 /// space and is made up for by the next run, so the run stays good.
+///
+/// While this machine's clock and Nexthink's disagree, nothing goes by age and no date is remembered: whichever
+/// of the two is wrong, it would remove what is still wanted, now or once it is right again.
 pub(super) fn retain(
     engine: Engine<'_>,
     lock: &RunLock,
     downloads: &Downloads,
     published: &BTreeSet<String>,
+    offset: Option<ClockOffset>,
 ) {
     if let Err(error) = downloads.clear_except(|name| !published.contains(name)) {
         tracing::warn!(%error, "the downloads were not removed");
+    }
+    if let Some(offset) = offset.filter(|offset| offset.is_disagreement()) {
+        tracing::warn!(%offset, "nothing was removed by age, since the clocks disagree");
+        return;
     }
     let pinned = deliver::compared_with(lock.tenant());
     let retention = Retention {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::header::{DATE, ETAG, RETRY_AFTER};
+use axum::http::header::{DATE, ETAG, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use core_nexthink::{Client, NexthinkError, Settings};
@@ -28,14 +28,20 @@ struct SlowTenant {
     /// When each token was issued; a token is its number.
     issued: Arc<Mutex<Vec<Instant>>>,
     n_refused: Arc<AtomicU32>,
+    /// What the login host's clock says when it issues each token, in turns.
+    dates: &'static [&'static str],
 }
 
 impl SlowTenant {
     async fn start() -> Self {
+        Self::with_dates(&["Sun, 01 Mar 2026 10:00:00 GMT"]).await
+    }
+
+    async fn with_dates(dates: &'static [&'static str]) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let (issued, n_refused) = Default::default();
-        let tenant = Self { base, began: Instant::now(), issued, n_refused };
+        let tenant = Self { base, began: Instant::now(), issued, n_refused, dates };
         let router = Router::new()
             .route("/oauth2/default/v1/token", post(issue))
             .route("/api/v1/nql/export", post(async || r#"{"exportId":"e-1"}"#))
@@ -47,10 +53,12 @@ impl SlowTenant {
     }
 }
 
-async fn issue(State(tenant): State<SlowTenant>) -> String {
+async fn issue(State(tenant): State<SlowTenant>) -> ([(HeaderName, &'static str); 1], String) {
     let mut issued = tenant.issued.lock().expect("no test panics in here");
+    let number = issued.len();
     issued.push(Instant::now());
-    format!(r#"{{"access_token":"{}","expires_in":900}}"#, issued.len() - 1)
+    let date = tenant.dates[number % tenant.dates.len()];
+    ([(DATE, date)], format!(r#"{{"access_token":"{number}","expires_in":900}}"#))
 }
 
 async fn tell_status(
@@ -89,6 +97,30 @@ async fn a1_forty_minutes_of_polling_take_four_tokens_and_no_refusal() {
     let minutes = issued.iter().map(|at| (*at - tenant.began).as_secs() / 60);
     assert_eq!(minutes.collect::<Vec<_>>(), [0, 12, 24, 36]);
     assert_eq!(tenant.n_refused.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a1_j24_no_clock_that_jumps_changes_how_long_a_token_is_used() {
+    const RIGHT: &str = "Sun, 01 Mar 2026 10:00:00 GMT";
+    // Twenty and one years behind, an hour either way as where summer time begins or ends, a year ahead; at first,
+    // in mid-life, and from then on.
+    for dates in [
+        &["Wed, 01 Mar 2006 10:00:00 GMT", RIGHT, RIGHT, RIGHT][..],
+        &[RIGHT, RIGHT, "Wed, 01 Mar 2006 10:00:00 GMT", RIGHT],
+        &[RIGHT, "Sat, 01 Mar 2025 10:00:00 GMT"],
+        &[RIGHT, "Sun, 01 Mar 2026 09:00:00 GMT"],
+        &[RIGHT, "Sun, 01 Mar 2026 11:00:00 GMT"],
+        &[RIGHT, "Mon, 01 Mar 2027 10:00:00 GMT", RIGHT],
+        &["Mon, 01 Mar 2027 10:00:00 GMT"],
+    ] {
+        let tenant = SlowTenant::with_dates(dates).await;
+        let client = client(&tenant.base, &tenant.base, &tenant.base, Settings::new(42));
+        run_export(&client, &mut Vec::new()).await.expect("a whole export");
+        let issued = tenant.issued.lock().expect("no test panics in here");
+        let minutes = issued.iter().map(|at| (*at - tenant.began).as_secs() / 60);
+        assert_eq!(minutes.collect::<Vec<_>>(), [0, 12, 24, 36], "{dates:?}");
+        assert_eq!(tenant.n_refused.load(Ordering::Relaxed), 0, "{dates:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -63,7 +63,7 @@ fn n1_an_unpublished_first_generation_does_not_stay_in_the_history() -> Checked 
 }
 
 #[test]
-fn n1_an_unpublished_generation_is_reported_before_it_is_removed() -> Checked {
+fn n9_an_unpublished_generation_is_reported_before_it_is_removed() -> Checked {
     let place = Place::new()?;
     place.publish(FIRST, "published")?;
     place.publish(SECOND, "killed before it was published")?;

@@ -1,5 +1,6 @@
 //! The store's behaviour through its public interface, on temporary folders and invented data.
 
+mod clock_jumps;
 mod crashes;
 mod damage;
 mod downloads;

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_query_is_asked_again_only_if_files_were_replaced_and_nothing_was_printed() {
+    async fn n10_a_query_is_asked_again_only_if_files_were_replaced_and_nothing_was_printed() {
         for (succeeds_at, is_replaced, is_printed, expected) in [
             (1, false, false, (true, 1)),
             (2, true, false, (true, 2)),

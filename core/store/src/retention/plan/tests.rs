@@ -138,3 +138,87 @@ fn a_long_pause_removes_with_the_second_run() {
     let next_day = look(after_pause.state, START_MS + 51 * DAY_MS);
     assert_eq!((next_day.clock, next_day.removals.len()), (ClockVerdict::Steady, 1));
 }
+
+/// How long generations and events are kept.
+const KEPT_HOURS: u64 = 10 * 24;
+
+/// How far the clock is off, in days.
+const JUMPS: [i64; 12] = [-7_305, -365, -30, -3, -1, 0, 1, 2, 3, 30, 200, 365];
+
+/// What is gone of generations and events after forty days with daily runs, some of which have a clock that is
+/// off by so many hours: the age of the youngest of each that went, and whether the last run removes by age. Where
+/// Nexthink's clock `is_known`, a run whose clock disagrees with it does not ask for a plan.
+fn youngest_gone(off_hours: i64, wrong: std::ops::Range<u64>, is_known: bool) -> (u64, u64, bool) {
+    let kept_days = KEPT_HOURS / 24;
+    let generations = RetentionPolicy { keep_days: kept_days, keep_all_days: kept_days };
+    let windows = Windows { generations, events_days: kept_days, ..Windows::default() };
+    let mut state = RetentionState::default();
+    let mut there: Vec<Made> = Vec::new();
+    let (mut youngest_gone, mut youngest_event_gone) = (u64::MAX, u64::MAX);
+    let mut is_steady = false;
+    let mut newest_ms = 0;
+    for day in 0..40 {
+        let really_ms = START_MS + day * DAY_MS;
+        let off_ms = if wrong.contains(&day) { off_hours * 3_600_000 } else { 0 };
+        let now_ms = really_ms.saturating_add_signed(off_ms);
+        // As a run makes its ID: after the newest one, by the later of two clocks if Nexthink's is known. The
+        // manifest has the same time.
+        let made_ms = if is_known { now_ms.max(really_ms) } else { now_ms };
+        newest_ms = made_ms.max(newest_ms + 1);
+        let current = id_at(newest_ms, 'A');
+        there.push(make(
+            ItemKind::Generation,
+            format!("generations/{current}"),
+            made_ms,
+            really_ms,
+        ));
+        let items: Vec<Item> = there.iter().map(|made| made.item.clone()).collect();
+        if is_known && off_ms != 0 {
+            continue;
+        }
+        let retention = Retention { windows: &windows, pinned: &[], now_ms, accept_clock: false };
+        let plan = plan(state, &items, Some(&current), None, retention);
+        state = plan.state;
+        is_steady = plan.clock == ClockVerdict::Steady;
+        let gone = |made: &Made| plan.removals.iter().any(|it| it.name == made.item.name);
+        let ages = there.iter().filter(|made| gone(made)).map(|made| really_ms - made.really_ms);
+        youngest_gone = youngest_gone.min(ages.min().unwrap_or(u64::MAX));
+        there.retain(|made| !gone(made));
+        // Events bear the times of Nexthink's clock, which is right.
+        if let Some(from_ms) = plan.events_from_ms {
+            youngest_event_gone = youngest_event_gone.min(really_ms.saturating_sub(from_ms));
+        }
+    }
+    (youngest_gone / HOUR_MS, youngest_event_gone / HOUR_MS, is_steady)
+}
+
+#[test]
+fn j15_j24_a_jump_of_the_clock_removes_nothing_early_where_nexthinks_is_known() {
+    for off_hours in JUMPS.map(|days| days * 24).into_iter().chain([1, -1]) {
+        for wrong in [0..1, 0..3, 20..21, 20..23, 20..35] {
+            let (generations, events, is_steady) = youngest_gone(off_hours, wrong.clone(), true);
+            let case = format!("{off_hours} h on days {wrong:?}");
+            assert!(generations >= KEPT_HOURS, "{case}: a generation of {generations} h is gone");
+            assert!(events >= KEPT_HOURS, "{case}: events of {events} h are gone");
+            // A first generation that is dated ahead keeps everything until its time, or until it is accepted.
+            let is_dated_ahead = wrong.start == 0 && off_hours > 0;
+            assert!(is_steady || is_dated_ahead, "{case}: nothing goes any more");
+        }
+    }
+}
+
+#[test]
+fn j15_j24_a_jump_in_mid_life_is_noticed_without_nexthinks_clock() {
+    /// A clock may be so far ahead without question: a run a day of which one is missing, less that day.
+    const DOUBT_HOURS: u64 = 36;
+
+    for off_hours in JUMPS.map(|days| days * 24).into_iter().chain([1, -1]) {
+        let (generations, events, is_steady) = youngest_gone(off_hours, 20..21, false);
+        let case = format!("{off_hours} h");
+        // For hours a clock may be believed that is ahead; by days it is not.
+        let least = KEPT_HOURS - DOUBT_HOURS;
+        assert!(generations >= least, "{case}: a generation of {generations} h is gone");
+        assert!(events >= least, "{case}: events of {events} h are gone");
+        assert!(is_steady, "{case}: nothing goes any more");
+    }
+}
