@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+#![deny(unused_crate_dependencies)]
+
+mod fleet;
+mod tenant;
+mod timetable;
+
+pub use fleet::{Fleet, Start};
+pub use tenant::{
+    DueReason, Ended, LastRun, Missed, Notice, PauseReason, TenantSettings, TenantState,
+    TenantStatus,
+};
+pub use timetable::{Timetable, TimetableError};
+
+#[cfg(test)]
+use proptest as _;
