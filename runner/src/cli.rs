@@ -115,6 +115,18 @@ Examples:
 If a destination is configured, the generation is delivered to it. Then the rules that are on are
 evaluated (`nexthink-graph rules list`).")]
     Run(RunArguments),
+    /// Run by a timetable until Ctrl-C
+    #[command(after_help = "\
+Example:
+  nexthink-graph schedule
+
+The configuration has the timetable:
+  [schedule]
+  interval = \"6 hours\"
+
+If Nexthink cannot be reached, the run is tried again after 5 minutes, then ever more rarely. After five
+failed runs in a row no further one is started.")]
+    Schedule,
     /// Write a configuration and print the queries to save
     #[command(after_help = "\
 Example:

@@ -18,6 +18,7 @@ mod privacy;
 mod query;
 mod rules;
 mod run;
+mod schedule;
 mod serve;
 mod show;
 mod simulate;
@@ -53,6 +54,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Run(arguments)) => {
             Box::pin(run::run(&global, &configured(&global)?, &arguments)).await
         }
+        Some(Command::Schedule) => Box::pin(schedule::schedule(&global)).await,
         Some(Command::Init(arguments)) => init::init(&global, arguments).await,
         Some(Command::Check { output, json }) => {
             check::check(&global, json || output == ReportFormat::Json).await

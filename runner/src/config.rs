@@ -10,6 +10,7 @@ mod privacy;
 mod queries;
 mod record;
 mod retention;
+mod schedule;
 mod secret;
 mod secret_command;
 mod secret_text;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use core_engine::settings::{Account, Settings};
+use core_fleet::TenantSettings;
 use core_http::{ProxySettings, RetryPolicy, Secret, Trust};
 use core_nexthink::{EndpointOverrides, Endpoints, PollSchedule, Region, TenantId, Timeouts};
 use core_store::Location;
@@ -50,6 +52,8 @@ const PARALLEL_EXPORTS: usize = 4;
 pub(crate) struct Config {
     /// What the engine works with. Secrets are references until they are needed.
     pub(crate) settings: Settings,
+    /// When `schedule` starts runs.
+    pub(crate) schedule: TenantSettings,
     /// What people have written for the record of processing.
     pub(crate) record: RecordOfProcessing,
     /// What is allowed and probably not meant, for `check`.
@@ -102,6 +106,7 @@ impl Config {
         let named = name_with_region(tenant.as_ref(), region.as_ref());
         let jupiterone = destinations::read_jupiterone(&mut values, paths, named.as_deref());
         let retention = retention::read(&mut values);
+        let schedule = schedule::read(&mut values);
         let audit = audit::read(
             &mut values,
             paths,
@@ -150,7 +155,7 @@ impl Config {
             audit,
             retention,
         };
-        Ok(Config { settings, record, warnings })
+        Ok(Config { settings, schedule, record, warnings })
     }
 }
 

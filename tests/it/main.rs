@@ -33,6 +33,7 @@ mod questions;
 mod repetition;
 mod resuming;
 mod rules;
+mod schedule;
 mod waiting;
 
 // A step that nothing names is not linked in, and `Step::all` would not have it.

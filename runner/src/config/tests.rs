@@ -123,6 +123,37 @@ fn what_is_missing_and_a_secret_in_the_wrong_place_are_told() {
 }
 
 #[test]
+fn a_timetable_is_an_interval_or_a_pattern() {
+    let with = |lines: &str| format!("{WHOLE}\n[schedule]\n{lines}");
+    let timetable =
+        |lines: &str| parse(&with(lines), &[]).expect("it is valid").schedule.timetable.to_string();
+    assert_eq!(parse(WHOLE, &[]).expect("it is valid").schedule.timetable.to_string(), "disabled");
+    assert_eq!(timetable("interval = \"6 hours\""), "every 6 hours");
+    assert_eq!(timetable("cron = \"0 6 * * *\""), "cron 0 6 * * * in UTC");
+    let zone = "cron = \"0 6 * * *\"\ntime_zone = \"Europe/Zurich\"";
+    assert_eq!(timetable(zone), "cron 0 6 * * * in Europe/Zurich");
+    let told = |lines: &str| parse(&with(lines), &[]).expect_err("it is not valid").remove(0);
+    for (lines, expected) in [
+        (
+            "interval = \"soon\"",
+            "`schedule.interval` is wrong: write DISABLED or a number of minutes",
+        ),
+        ("cron = \"0 6\"", "`schedule.cron` is wrong: this is no cron pattern"),
+        (
+            "interval = \"1 day\"\ncron = \"0 6 * * *\"",
+            "`schedule.cron` and `schedule.interval` contradict",
+        ),
+        (
+            "time_zone = \"UTC\"",
+            "`schedule.time_zone` is the zone of `schedule.cron`, which is missing",
+        ),
+        ("missed = \"twice\"", "`schedule.missed` must be once or skip"),
+    ] {
+        assert!(told(lines).contains(expected), "{lines}: {}", told(lines));
+    }
+}
+
+#[test]
 fn each_mistake_is_named_with_its_place_and_without_its_value() {
     assert_problems(&[
         (

@@ -36,6 +36,11 @@ impl Cost {
         needed == 0 || (needed <= left.exports && left.deferred_until.is_none())
     }
 
+    /// Returns the time before which Nexthink wants no further export, if it has named one.
+    pub fn deferred_until(self) -> Option<Moment> {
+        self.left.deferred_until
+    }
+
     /// For programs.
     pub fn to_json(self) -> serde_json::Value {
         let Left { exports, of, deferred_until } = self.left;
