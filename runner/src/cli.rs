@@ -36,7 +36,7 @@ pub(crate) use self::privacy::{
     EraseArguments, KeyCommand, LedgerCommand, PrivacyCommand, RetentionArguments, RetrievalFormat,
     RetrieveArguments, SubjectArguments, SuppressionCommand,
 };
-pub(crate) use self::query::{Limits, QueryArguments, values};
+pub(crate) use self::query::{Limits, QueryArguments, QueryLanguage, values};
 pub(crate) use self::rules::{
     FindingsCommand, FindingsListArguments, RulesCommand, RulesRunArguments, SeverityName,
     SilenceArguments, StateName,

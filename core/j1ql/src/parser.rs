@@ -25,7 +25,7 @@ const KEYWORDS: [&str; 13] = [
 ];
 
 /// Words of SQL and what J1QL has instead.
-const FOREIGN: [(&str, &str); 14] = [
+const FOREIGN: [(&str, &str); 15] = [
     ("SELECT", "begin with FIND and name the columns after RETURN"),
     ("FROM", "name the entities after FIND"),
     ("JOIN", "follow a relationship: FIND Device THAT INSTALLED Application"),
@@ -37,6 +37,7 @@ const FOREIGN: [(&str, &str); 14] = [
     ("NOT", "negate the operator: != !~= !^= !$=, or the step: THAT !HAS"),
     ("IS", "write = undefined or != undefined"),
     ("NULL", "write undefined"),
+    ("OFFSET", "write SKIP: FIND Device SKIP 20 LIMIT 10"),
     ("BETWEEN", "write a >= 1 AND a <= 5"),
     ("CASE", "there are no conditions in RETURN; coalesce(a, b) takes the first value there is"),
     ("COERCE", "there is no COERCE: values keep their type"),
@@ -297,6 +298,15 @@ impl Parser<'_> {
             TokenKind::Number(number) => number.parse().ok(),
             _ => None,
         };
+        // The engine counts rows in 63 bits.
+        let is_whole = |number: &String| number.bytes().all(|digit| digit.is_ascii_digit());
+        if let TokenKind::Number(written) = self.kind()
+            && is_whole(written)
+            && number.is_none_or(|rows: u64| i64::try_from(rows).is_err())
+        {
+            let error = J1qlError::new(self.span(), "the number of rows is too large");
+            return Err(error.with_help(format!("write at most {}, or no LIMIT", i64::MAX)));
+        }
         let number = number.ok_or_else(|| self.unexpected("a whole number of rows"))?;
         self.at += 1;
         Ok(number)
@@ -373,6 +383,20 @@ impl Parser<'_> {
             TokenKind::End => "the end of the query".to_owned(),
         };
         let error = J1qlError::new(self.span(), format!("expected {expected}, found {found}"));
+        let before = self.at.checked_sub(1).map(|before| &self.tokens[before].kind);
+        match self.kind() {
+            TokenKind::Symbol(Symbol::Equal)
+                if before == Some(&TokenKind::Symbol(Symbol::Equal)) =>
+            {
+                return error.with_help("write one =");
+            }
+            TokenKind::Symbol(Symbol::Bang) => {
+                return error.with_help(
+                    "! negates an operator, as in osName != 'macOS', or a step: THAT !HAS Alert",
+                );
+            }
+            _ => {}
+        }
         let TokenKind::Word(word) = self.kind() else { return error };
         if let Some((_, instead)) =
             FOREIGN.iter().find(|(foreign, _)| foreign.eq_ignore_ascii_case(word))

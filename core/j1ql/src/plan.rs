@@ -382,14 +382,31 @@ fn types_of<'a>(head: &Spanned<Head>, graph: &'a Graph) -> Result<Vec<&'a Entity
     Ok(types)
 }
 
+/// Names by which JupiterOne finds what has another class here.
+const SYNONYMS: [(&str, &str); 8] = [
+    ("Host", "Device"),
+    ("Endpoint", "Device"),
+    ("Workstation", "Device"),
+    ("Person", "User"),
+    ("Employee", "User"),
+    ("Software", "Application"),
+    ("CodeModule", "Application"),
+    ("Package", "Application"),
+];
+
 fn unknown_head(name: &Name, graph: &Graph) -> J1qlError {
     let is_class = name.value.starts_with(char::is_uppercase);
     let kind = if is_class { "class" } else { "type" };
+    let same = SYNONYMS.iter().find(|(synonym, _)| *synonym == name.value).map(|(_, class)| *class);
     let classes: BTreeSet<&str> =
         graph.entities.iter().flat_map(|table| &table.classes).map(String::as_str).collect();
     let types: BTreeSet<&str> = graph.entities.iter().map(|table| table.name.as_str()).collect();
     let error = J1qlError::new(name.span, format!("there is no {kind} {}", name.value));
     let all = types.iter().chain(&classes).copied();
+    if let Some(class) = same.filter(|class| classes.contains(class)) {
+        return error
+            .with_help(format!("write {class}, which is the class of these entities here"));
+    }
     // Names differ in case: `device` and `find` are the usual slips.
     if let Some(similar) = most_similar(&name.value, all) {
         return error.with_help(format!("did you mean {similar}?"));

@@ -370,6 +370,8 @@ pub enum Function {
     Sum,
     /// Joins texts; `undefined` counts as an empty one.
     Concat,
+    /// The distinct values that there are, as a list.
+    Merge,
     /// The first value that there is.
     Coalesce,
     /// The absolute value.
@@ -385,13 +387,14 @@ pub enum Function {
 }
 
 impl Function {
-    const ALL: [(&'static str, Self); 12] = [
+    const ALL: [(&'static str, Self); 13] = [
         ("count", Self::Count),
         ("min", Self::Min),
         ("max", Self::Max),
         ("avg", Self::Average),
         ("sum", Self::Sum),
         ("concat", Self::Concat),
+        ("merge", Self::Merge),
         ("coalesce", Self::Coalesce),
         ("abs", Self::Abs),
         ("sqrt", Self::Sqrt),

@@ -137,6 +137,17 @@ const ERRORS: &[(&str, &str, &str)] = &[
     ("FIND UNIQUE Device AS d RETURN d.osName ORDER BY «d.memory»", "not returned", "return it"),
     ("FIND Device WITH osName = «'{{name}}'»", "the parameter name has no value", "--param"),
     ("FIND Device WITH osName = 'a'«;»", "no meaning here", "no semicolon"),
+    ("FIND «Host»", "there is no class Host", "write Device"),
+    ("FIND «Person»", "there is no class Person", "write User"),
+    ("FIND Device WITH osName =«=» 'a'", "expected", "write one ="),
+    ("FIND Device WITH «!»osName = 'a'", "expected", "THAT !HAS"),
+    ("FIND Device WITH «NOT» osName = 'a'", "", "negate the operator"),
+    ("FIND Device RETURN count(«*»)", "count(*) is SQL", "count(d)"),
+    ("FIND Device «OFFSET» 3", "found `OFFSET`", "SKIP"),
+    ("FIND Device LIMIT «99999999999999999999»", "too large", "at most"),
+    ("FIND Device SKIP «9223372036854775808»", "too large", "at most"),
+    ("FIND Device LIMIT «1.5»", "a whole number", ""),
+    ("FIND Device AS d RETURN - «d.osName»", "a calculation needs a number", ""),
     ("SELECT", "", ""),
 ];
 

@@ -12,6 +12,7 @@ pub mod graph;
 mod history;
 mod j1ql;
 mod parameters;
+mod place;
 mod planning;
 pub mod questions;
 mod session;

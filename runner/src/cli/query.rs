@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, value_parser};
+use clap::{Args, ValueEnum, value_parser};
 use jiff::SignedDuration;
 
 use super::Output;
@@ -15,10 +15,13 @@ pub(crate) struct QueryArguments {
     /// The query: SQL that begins with SELECT, or J1QL that begins with FIND
     #[arg(required_unless_present = "tables")]
     pub(crate) query: Option<String>,
+    /// Read the query as this language [default: J1QL if it begins with FIND]
+    #[arg(long, value_enum, requires = "query")]
+    pub(crate) language: Option<QueryLanguage>,
     /// List the tables and their columns instead
     #[arg(long, conflicts_with = "query")]
     pub(crate) tables: bool,
-    /// Give a parameter of a J1QL query its value; may be repeated
+    /// Give a parameter, `$name` in SQL or `{{name}}` in J1QL, its value; may be repeated
     #[arg(long = "param", value_name = "NAME=VALUE", requires = "query")]
     pub(crate) parameters: Vec<Parameter>,
     /// Print the SQL of the query instead of its answer
@@ -40,6 +43,15 @@ pub(crate) struct QueryArguments {
     pub(crate) limits: Limits,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+/// A language of queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum QueryLanguage {
+    /// SELECT …
+    Sql,
+    /// FIND …
+    J1ql,
 }
 
 /// What a query may take.

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use self::again::{Progress, despite_compaction};
 use super::kept;
-use crate::cli::{self, Global, QueryArguments, RowFormat};
+use crate::cli::{self, Global, QueryArguments, QueryLanguage, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::host;
 use crate::output;
@@ -55,7 +55,10 @@ async fn ask(
     let past = Past { tenant, last, since: arguments.since.as_deref() };
     match &arguments.query {
         Some(text) => {
-            let is_j1ql = core_query::is_j1ql(text);
+            let is_j1ql = match arguments.language {
+                Some(language) => language == QueryLanguage::J1ql,
+                None => core_query::is_j1ql(text),
+            };
             let parameters = cli::values(&arguments.parameters).map_err(Failure::usage)?;
             let has_history = !is_j1ql && add_history(global, &mut session, &past, text).await?;
             if arguments.since.is_some() && !has_history {
@@ -186,7 +189,13 @@ pub(super) async fn answered(
     format: Format,
     progress: &Progress,
 ) -> Result<Exit, Failure> {
-    printed(global, answer(question.ask(session), format, progress).await)
+    let asked = question.ask(session);
+    if let (Question::Sql(sql, _), Err(error)) = (question, &asked)
+        && let Some(text) = error.render(sql)
+    {
+        return Err(Failure::usage(text));
+    }
+    printed(global, answer(asked, format, progress).await)
 }
 
 /// Prints the answer that a question has, or tells why it has none.

@@ -95,6 +95,14 @@ impl Parser<'_> {
             _ => None,
         };
         let Some((_, relation, is_negated)) = found else {
+            // `NOT osName = 'a'` reads as a property NOT without an operator.
+            let is_not = self.at.checked_sub(1).is_some_and(|before| {
+                matches!(&self.tokens[before].kind, TokenKind::Word(word) if word == "NOT")
+            });
+            if is_not {
+                self.at -= 1;
+                return Err(self.unexpected("a property"));
+            }
             return Err(self.unexpected("an operator, such as = or ~="));
         };
         self.at += 1;

@@ -85,6 +85,14 @@ impl Parser<'_> {
     }
 
     fn power(&mut self) -> Result<Operand, J1qlError> {
+        // A minus before a number belongs to the number; before anything else it takes it from zero.
+        let start = self.span();
+        let is_number = matches!(self.ahead(1), TokenKind::Number(_));
+        if !is_number && self.take(Symbol::Minus) {
+            let zero = Spanned { value: Expression::Value(Value::Number(0.0)), span: start };
+            let negated = self.nested(Self::power)?;
+            return Ok(binary(zero, Arithmetic::Subtract, negated));
+        }
         let base = self.primary()?;
         if !self.take(Symbol::Caret) {
             return Ok(base);
@@ -147,12 +155,17 @@ impl Parser<'_> {
             return Err(J1qlError::new(name.span, message).with_help(help));
         };
         self.expect(Symbol::Open)?;
+        if function == Function::Count && self.kind() == &TokenKind::Symbol(Symbol::Star) {
+            let error = J1qlError::new(self.span(), "count(*) is SQL");
+            return Err(error.with_help("name what to count: FIND Device AS d RETURN count(d)"));
+        }
         let mut arguments = vec![self.expression()?];
         while self.take(Symbol::Comma) {
             arguments.push(self.expression()?);
         }
         self.expect(Symbol::Close)?;
-        let takes_many = matches!(function, Function::Concat | Function::Coalesce);
+        let takes_many =
+            matches!(function, Function::Concat | Function::Coalesce | Function::Merge);
         if !takes_many && arguments.len() > 1 {
             let message = format!("{} takes one argument", function.name());
             return Err(J1qlError::new(arguments[1].span, message));

@@ -22,7 +22,7 @@ const SUM_TABLES: [&str; 8] =
     ["sums0", "sums1", "sums2", "sums3", "sums4", "sums5", "sums6", "sums7"];
 
 /// The longest calculation under a root, in bytes of SQL.
-const MAX_UNDER_ROOT: usize = 4096;
+const MAX_REPEATED: usize = 4096;
 
 /// Writes the columns of the answer.
 pub(crate) fn sql(
@@ -140,8 +140,10 @@ impl Writer<'_, '_> {
             }
             Expression::Value(value) => self.value(value, span),
             Expression::Binary { left, operator, right } => {
-                let left = self.number(left)?;
-                let right = self.number(right)?;
+                let (left, right) = (self.number(left)?, self.number(right)?);
+                if *operator == Arithmetic::Power && left.len() + right.len() > MAX_REPEATED {
+                    return Err(J1qlError::new(span, "the calculation of the power is too long"));
+                }
                 Ok(Typed { sql: arithmetic(&left, *operator, &right), kind: Some(Kind::Number) })
             }
             Expression::Call { function, arguments } if function.is_aggregate() => {
@@ -231,12 +233,13 @@ impl Writer<'_, '_> {
                 Ok(Typed { sql, kind: Some(Kind::Text) })
             }
             Function::Coalesce => self.coalesce(arguments),
+            Function::Merge => self.merge(arguments),
             Function::Abs => number(format!("abs({})", self.number(&arguments[0])?)),
             Function::Sqrt => {
                 // The root of a negative number is undefined, and not an error or NaN.
                 let value = self.number(&arguments[0])?;
                 // The calculation stands there twice, so roots of roots would grow without bound.
-                if value.len() > MAX_UNDER_ROOT {
+                if value.len() > MAX_REPEATED {
                     let span = arguments[0].span;
                     return Err(J1qlError::new(span, "the calculation under the root is too long"));
                 }
@@ -266,6 +269,22 @@ impl Writer<'_, '_> {
             .map(|value| if is_shared { value.sql.clone() } else { as_text(value) })
             .collect();
         Ok(Typed { sql: format!("coalesce({})", values.join(", ")), kind: Some(kind) })
+    }
+
+    /// The distinct values as a list. An empty text stands for what is undefined and is taken out again.
+    fn merge(&mut self, arguments: &[Spanned<Expression>]) -> Result<Typed, J1qlError> {
+        let mut lists = Vec::new();
+        for argument in arguments {
+            let value = self.expression(argument)?;
+            lists.push(if value.kind == Some(Kind::TextList) {
+                format!("coalesce({}, make_array(''))", value.sql)
+            } else {
+                format!("make_array(coalesce({}, ''))", as_text(&value))
+            });
+        }
+        let all = format!("array_concat({})", lists.join(", "));
+        let sql = format!("array_remove_all(array_distinct({all}), '')");
+        Ok(Typed { sql, kind: Some(Kind::TextList) })
     }
 
     fn aggregate(
@@ -469,16 +488,20 @@ fn has_aggregate(expression: &Expression) -> bool {
     }
 }
 
+/// A calculation in floating point: whole numbers would wrap where they get too large, and be divided
+/// without a rest. What has no result, such as a division by zero, is undefined and ends no query.
 fn arithmetic(left: &str, operator: Arithmetic, right: &str) -> String {
+    let (left, right) = (format!("CAST({left} AS DOUBLE)"), format!("CAST({right} AS DOUBLE)"));
     match operator {
         Arithmetic::Add => format!("({left} + {right})"),
         Arithmetic::Subtract => format!("({left} - {right})"),
         Arithmetic::Multiply => format!("({left} * {right})"),
-        // Whole numbers would be divided without a rest, and a division by zero would end the query.
-        Arithmetic::Divide => {
-            format!("(CAST({left} AS DOUBLE) / nullif(CAST({right} AS DOUBLE), 0))")
-        }
-        Arithmetic::Power => format!("power(CAST({left} AS DOUBLE), CAST({right} AS DOUBLE))"),
+        Arithmetic::Divide => format!("({left} / nullif({right}, 0))"),
+        Arithmetic::Power => format!(
+            "CASE WHEN {left} = 0 AND {right} < 0 THEN NULL \
+             WHEN {left} < 0 AND {right} <> floor({right}) THEN NULL \
+             ELSE power({left}, {right}) END"
+        ),
     }
 }
 

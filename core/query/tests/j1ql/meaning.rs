@@ -245,12 +245,25 @@ async fn calculations_return_nothing_where_there_is_no_value() -> Checked {
     check(
         &estate,
         &[
+            ("FIND Device AS d RETURN d._key, -d.memory, 1 - -d.memory ^ 2", &["d1,-16.0,257.0", "d2,-32.0,1025.0", "d3,,"]),
+            (
+                "FIND Device AS d RETURN d._key, d.memory * 9000000000000000000, 0 ^ -1, (0 - d.memory) ^ 0.5, 1 / 0, 0 ^ 2",
+                &["d1,1.44e20,,,,0.0", "d2,2.88e20,,,,0.0", "d3,,,,,0.0"],
+            ),
+            (
+                "FIND Device AS d RETURN d._key, merge(d.displayName, d.osName, d.fqdn, d.displayName)",
+                &[
+                    "d1,[\"DEV-1\",\"Windows 11\",\"dev-1.acme.example\",\"dev-1.local\"]",
+                    "d2,[\"DEV-2\",\"macOS 15\",\"dev-2.acme.example\"]",
+                    "d3,[\"DEV-3\"]",
+                ],
+            ),
             ("FIND Device AS d RETURN d._key, d.memory / 3 * 3 + 2 ^ 2 - 1", &["d1,19.0", "d2,35.0", "d3,"]),
             ("FIND Device AS d RETURN (date.now - d.lastSeenOn) / 86400000", &["", "1.0", "40.0"]),
             ("FIND Device AS d RETURN d.memory / 0", &["", "", ""]),
             ("FIND Device AS d RETURN coalesce(d.osName, d.displayName)", &["DEV-3", "Windows 11", "macOS 15"]),
             ("FIND Device AS d RETURN concat(d._key, '/', d.memory)", &["d1/16", "d2/32", "d3/"]),
-            ("FIND Device WITH _key = 'd1' AS d RETURN abs(0 - d.memory), sqrt(d.memory), sqrt(-1), round(2.5)", &["16,4.0,,3.0"]),
+            ("FIND Device WITH _key = 'd1' AS d RETURN abs(0 - d.memory), sqrt(d.memory), sqrt(-1), round(2.5)", &["16.0,4.0,,3.0"]),
         ],
     )
     .await

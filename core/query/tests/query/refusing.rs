@@ -291,3 +291,98 @@ async fn a_type_named_like_a_common_table_is_refused() -> Checked {
     assert!(matches!(outcome, Err(QueryError::DuplicateTable { name }) if name == "entities"));
     Ok(())
 }
+
+#[tokio::test]
+async fn errors_in_sql_have_a_caret_under_the_place() -> Checked {
+    let (_place, session) = estate().await?;
+    let table = [
+        ("select 1 from «nexthink_devise»", "there is no table nexthink_devise"),
+        ("select d.name,\n  «d.nam»\nfrom nexthink_device d", "there is no column d.nam"),
+        ("select 'ö', «displayname» from nexthink_package", "there is no column displayname"),
+        ("select «nosuch»(1)", "Invalid function 'nosuch'"),
+        ("«selec» 1", "Expected: an SQL statement"),
+        ("select * from «'/etc/passwd'»", "there is no table /etc/passwd"),
+    ];
+    for (marked, message) in table {
+        let sql = marked.replace(['«', '»'], "");
+        let rendered =
+            refusal(&session, &sql).await?.render(&sql).ok_or(format!("no place: {sql}"))?;
+        assert!(rendered.contains(message), "{rendered}");
+        let before = marked.split('«').next().unwrap_or_default();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        let width = marked.split(['«', '»']).nth(1).unwrap_or_default().chars().count();
+        let caret = format!("| {}{}", " ".repeat(column), "^".repeat(width));
+        assert_eq!(
+            rendered.lines().last().map(|line| line[line.find('|').unwrap_or(0)..].to_owned()),
+            Some(caret),
+            "{rendered}"
+        );
+    }
+    assert_eq!(refusal(&session, "drop table x").await?.render("drop table x"), None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_that_writes_or_reads_files_is_planned() -> Checked {
+    let (place, session) = estate().await?;
+    let out = place.path().join("out.csv");
+    let passwd = "/etc/passwd";
+    let statements = [
+        // Files as tables, and functions of other engines that read them.
+        format!("select * from '{passwd}'"),
+        format!("select * from \"{passwd}\""),
+        format!("select * from `{passwd}`"),
+        format!("select * from \"file://{passwd}\""),
+        "select * from 'https://example.com/x.parquet'".to_owned(),
+        "select * from \"s3://bucket/x.parquet\"".to_owned(),
+        format!("select * from read_csv('{passwd}')"),
+        format!("select * from read_csv_auto('{passwd}')"),
+        "select * from read_parquet('x.parquet')".to_owned(),
+        "select * from read_json('x.json')".to_owned(),
+        format!("select * from read_text('{passwd}')"),
+        format!("select read_text('{passwd}')"),
+        format!("select pg_read_file('{passwd}')"),
+        format!("select load_file('{passwd}')"),
+        "select * from glob('/etc/*')".to_owned(),
+        "select * from parquet_metadata('x.parquet')".to_owned(),
+        "select * from parquet_scan('x.parquet')".to_owned(),
+        format!("with x as (select * from '{passwd}') select * from x"),
+        format!("select (select count(*) from '{passwd}')"),
+        format!("select 1 where exists (select 1 from \"{passwd}\")"),
+        // What writes.
+        format!("copy nexthink_device to '{}'", out.display()),
+        format!("copy (select 1) to '{}' stored as parquet", out.display()),
+        format!("explain copy (select 1) to '{}'", out.display()),
+        format!("explain analyze copy (select 1) to '{}'", out.display()),
+        format!("select * from nexthink_device into outfile '{}'", out.display()),
+        "select * into t from nexthink_device".to_owned(),
+        "with x as (select 1 a) insert into nexthink_device (_key) select 'x' from x".to_owned(),
+        "insert overwrite nexthink_device select * from nexthink_device".to_owned(),
+        "replace into nexthink_device (_key) values ('x')".to_owned(),
+        "merge into nexthink_device d using nexthink_package p on d._key = p._key when matched then delete".to_owned(),
+        format!("create external table t stored as csv location '{passwd}'"),
+        format!("create unbounded external table t stored as csv location '{passwd}'"),
+        "create or replace view nexthink_device as select 1".to_owned(),
+        "create temporary table t as select 1".to_owned(),
+        "create function f(int) returns int return 1".to_owned(),
+        "create schema s".to_owned(),
+        "create index i on nexthink_device (_key)".to_owned(),
+        "drop view entities".to_owned(),
+        "attach 'x.db'".to_owned(),
+        "install httpfs".to_owned(),
+        "load 'x.so'".to_owned(),
+        "set datafusion.catalog.location = '/etc'".to_owned(),
+        "execute p".to_owned(),
+        "grant select on nexthink_device to x".to_owned(),
+        "vacuum".to_owned(),
+        "select 1; drop table nexthink_device".to_owned(),
+    ];
+    assert!(statements.len() >= 40);
+    for sql in &statements {
+        // Refused by the parser or the plan, before anything runs.
+        assert!(session.sql(sql).is_err(), "{sql}");
+    }
+    assert!(!out.exists());
+    assert_eq!(rows(&session, "select count(*) from nexthink_device").await?, ["3"]);
+    Ok(())
+}

@@ -35,6 +35,11 @@ impl Place {
         Ok(Self { folder: tempfile::tempdir()?, name: name.to_owned() })
     }
 
+    /// The folder that the store is in.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// Publishes tables with their rows; the flag tells whether a table is partial.
     pub(crate) fn publish(
         &self,
