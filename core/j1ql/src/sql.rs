@@ -4,6 +4,7 @@
 //! of the query asks for. A step is a union of plain joins, one for each type of relationship and way:
 //! an `OR` in a join condition would make the engine compare every row with every row.
 
+mod arithmetic;
 mod condition;
 mod paths;
 mod returns;

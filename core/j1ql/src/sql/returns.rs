@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::arithmetic::{self, has_aggregate};
 use super::condition::{self, Reference};
 use super::paths::Columns;
 use super::{
@@ -144,7 +145,10 @@ impl Writer<'_, '_> {
                 if *operator == Arithmetic::Power && left.len() + right.len() > MAX_REPEATED {
                     return Err(J1qlError::new(span, "the calculation of the power is too long"));
                 }
-                Ok(Typed { sql: arithmetic(&left, *operator, &right), kind: Some(Kind::Number) })
+                Ok(Typed {
+                    sql: arithmetic::sql(&left, *operator, &right),
+                    kind: Some(Kind::Number),
+                })
             }
             Expression::Call { function, arguments } if function.is_aggregate() => {
                 self.aggregate(*function, &arguments[0])
@@ -472,36 +476,6 @@ impl Writer<'_, '_> {
             return Err(error.with_help("return it, or order by one of the returned columns"));
         }
         Ok(typed.sql)
-    }
-}
-
-fn has_aggregate(expression: &Expression) -> bool {
-    match expression {
-        Expression::Selector(_) | Expression::All(_) | Expression::Value(_) => false,
-        Expression::Binary { left, right, .. } => {
-            has_aggregate(&left.value) || has_aggregate(&right.value)
-        }
-        Expression::Call { function, arguments } => {
-            function.is_aggregate()
-                || arguments.iter().any(|argument| has_aggregate(&argument.value))
-        }
-    }
-}
-
-/// A calculation in floating point: whole numbers would wrap where they get too large, and be divided
-/// without a rest. What has no result, such as a division by zero, is undefined and ends no query.
-fn arithmetic(left: &str, operator: Arithmetic, right: &str) -> String {
-    let (left, right) = (format!("CAST({left} AS DOUBLE)"), format!("CAST({right} AS DOUBLE)"));
-    match operator {
-        Arithmetic::Add => format!("({left} + {right})"),
-        Arithmetic::Subtract => format!("({left} - {right})"),
-        Arithmetic::Multiply => format!("({left} * {right})"),
-        Arithmetic::Divide => format!("({left} / nullif({right}, 0))"),
-        Arithmetic::Power => format!(
-            "CASE WHEN {left} = 0 AND {right} < 0 THEN NULL \
-             WHEN {left} < 0 AND {right} <> floor({right}) THEN NULL \
-             ELSE power({left}, {right}) END"
-        ),
     }
 }
 

@@ -1,0 +1,34 @@
+//! Calculations as SQL.
+
+use crate::syntax::{Arithmetic, Expression};
+
+/// A calculation in floating point: whole numbers would wrap where they get too large, and be divided
+/// without a rest. What has no result, such as a division by zero, is undefined and ends no query.
+pub(super) fn sql(left: &str, operator: Arithmetic, right: &str) -> String {
+    let (left, right) = (format!("CAST({left} AS DOUBLE)"), format!("CAST({right} AS DOUBLE)"));
+    match operator {
+        Arithmetic::Add => format!("({left} + {right})"),
+        Arithmetic::Subtract => format!("({left} - {right})"),
+        Arithmetic::Multiply => format!("({left} * {right})"),
+        Arithmetic::Divide => format!("({left} / nullif({right}, 0))"),
+        Arithmetic::Power => format!(
+            "CASE WHEN {left} = 0 AND {right} < 0 THEN NULL \
+             WHEN {left} < 0 AND {right} <> floor({right}) THEN NULL \
+             ELSE power({left}, {right}) END"
+        ),
+    }
+}
+
+/// Whether a count or sum is in a calculation.
+pub(super) fn has_aggregate(expression: &Expression) -> bool {
+    match expression {
+        Expression::Selector(_) | Expression::All(_) | Expression::Value(_) => false,
+        Expression::Binary { left, right, .. } => {
+            has_aggregate(&left.value) || has_aggregate(&right.value)
+        }
+        Expression::Call { function, arguments } => {
+            function.is_aggregate()
+                || arguments.iter().any(|argument| has_aggregate(&argument.value))
+        }
+    }
+}
