@@ -344,6 +344,14 @@ Examples:
         #[arg(long, value_name = "FILE")]
         check: Option<PathBuf>,
     },
+    /// Serve an assistant over the Model Context Protocol
+    #[command(after_help = "\
+Example:
+  echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}' | nexthink-graph mcp
+
+It speaks on standard input and output and only reads. Personal columns are withheld, unless the
+configuration has `[mcp]` with `personal = true`. Each call has an entry in the ledger.")]
+    Mcp,
     /// Serve a simulated tenant until Ctrl-C
     #[command(after_help = "\
 Examples:

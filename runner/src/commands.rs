@@ -14,6 +14,7 @@ mod history;
 mod init;
 mod jupiterone;
 mod kept;
+mod mcp;
 mod privacy;
 mod query;
 mod rules;
@@ -106,9 +107,12 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Store { command: StoreCommand::Verify { output } }) => {
             store::verify(&global, output.output)
         }
+        Some(Command::Mcp) => mcp::serve(&global).await,
         Some(Command::Simulate(arguments)) => simulate::simulate(&global, arguments).await,
     }
 }
+
+pub(crate) use self::show::data_model;
 
 /// The configuration, which must be there.
 fn configured(global: &Global) -> Result<Config, Failure> {

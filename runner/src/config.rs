@@ -5,6 +5,7 @@ mod audit;
 mod destinations;
 mod flat;
 mod instance;
+mod mcp;
 mod paths;
 mod privacy;
 mod queries;
@@ -32,6 +33,7 @@ use jiff::tz::TimeZone;
 
 pub(crate) use self::flat::Problem;
 use self::flat::Values;
+pub(crate) use self::mcp::Mcp;
 pub(crate) use self::paths::Paths;
 pub(crate) use self::queries::PARAMETER;
 pub(crate) use self::record::RecordOfProcessing;
@@ -54,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) settings: Settings,
     /// When `schedule` starts runs.
     pub(crate) schedule: TenantSettings,
+    /// What assistants are shown.
+    pub(crate) mcp: Mcp,
     /// What people have written for the record of processing.
     pub(crate) record: RecordOfProcessing,
     /// What is allowed and probably not meant, for `check`.
@@ -105,7 +109,7 @@ impl Config {
         let (privacy, record) = privacy::read(&mut values, paths);
         let named = name_with_region(tenant.as_ref(), region.as_ref());
         let jupiterone = destinations::read_jupiterone(&mut values, paths, named.as_deref());
-        let retention = retention::read(&mut values);
+        let (mcp, retention) = (mcp::read(&mut values), retention::read(&mut values));
         let schedule = schedule::read(&mut values);
         let audit = audit::read(
             &mut values,
@@ -155,7 +159,7 @@ impl Config {
             audit,
             retention,
         };
-        Ok(Config { settings, schedule, record, warnings })
+        Ok(Config { settings, schedule, mcp, record, warnings })
     }
 }
 

@@ -8,6 +8,7 @@ mod destruction;
 mod everything;
 mod exit;
 mod host;
+mod mcp;
 mod output;
 mod progress;
 mod record;

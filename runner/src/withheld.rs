@@ -17,8 +17,11 @@ use crate::commands::findings_table::{PLAIN_COLUMNS, TYPE as FINDING};
 /// The properties that a run gives to every entity begin with this.
 const TAG: &str = "tag.";
 
-/// Withholds personal columns. `remedy` says what the user has to do to see them.
-pub(crate) fn personal_columns(remedy: &str) -> Withholding {
+/// What to do to see withheld columns.
+pub(crate) const REMEDY: &str = "leave out --without-personal";
+
+/// Withholds personal columns, for a command with `--without-personal`.
+pub(crate) fn personal_columns() -> Withholding {
     let views = views();
     // What no step declares may be anything.
     let rule = move |type_name: &str, column: &str| match views.get(&(type_name, column)) {
@@ -28,7 +31,7 @@ pub(crate) fn personal_columns(remedy: &str) -> Withholding {
         None if type_name == FINDING && PLAIN_COLUMNS.contains(&column) => ColumnView::Stored,
         None => ColumnView::Withheld,
     };
-    Withholding::new(rule, remedy)
+    Withholding::new(rule, REMEDY)
 }
 
 /// The view of each declared property, by type and name.

@@ -26,6 +26,7 @@ mod kit;
 mod leaks;
 mod linking;
 mod lock;
+mod mcp;
 mod parts;
 mod privacy;
 mod queries;

@@ -143,6 +143,6 @@ fn personal_columns_can_be_left_out() {
         let ended = ask(query);
         assert_eq!(ended.exit, Some(2), "{query}");
         assert!(ended.stderr.contains("upn is withheld here"), "{}", ended.stderr);
-        assert!(ended.stderr.contains("without --without-personal"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("leave out --without-personal"), "{}", ended.stderr);
     }
 }

@@ -70,6 +70,14 @@ pub enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<String>,
     },
+    /// An assistant calls a tool that shows data. The read that follows has an entry of its own.
+    McpCall {
+        tool: &'a str,
+        /// The name that the client gives itself.
+        client: &'a str,
+        /// Whether personal columns are shown.
+        personal: bool,
+    },
     /// Two generations are compared.
     Diff {
         /// The older generation.

@@ -80,6 +80,9 @@ impl GraphReader<'_> {
         let at = self.edges_at(group, key, from, limit + 1).await?;
         let rows = &at.rows[..at.rows.len().min(limit)];
         let next = at.rows.get(limit).copied();
+        if rows.is_empty() {
+            return Ok(NeighborPage { neighbors: Vec::new(), count: at.count, next });
+        }
         let edges = self.read_edges(group, key, rows).await?;
         let neighbors = self.neighbors_of(group, &edges).await?;
         Ok(NeighborPage { neighbors, count: at.count, next })

@@ -1,0 +1,15 @@
+//! `[mcp]`: what assistants are shown.
+
+use super::flat::Values;
+
+/// What `mcp` shows.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Mcp {
+    /// Whether personal columns are shown.
+    pub(crate) personal: bool,
+}
+
+/// Reads the table; without one personal columns are withheld.
+pub(super) fn read(values: &mut Values) -> Mcp {
+    Mcp { personal: values.flag("mcp.personal").unwrap_or_default() }
+}

@@ -1,0 +1,145 @@
+//! The `mcp` command, asked by a client of our own over its standard input and output.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use core_simulator::TenantSpec;
+use serde_json::{Value, json};
+
+use crate::kit::Scene;
+
+/// Sends requests, closes standard input, and returns the answers by their ids. Everything that is printed
+/// must be an answer.
+fn exchange(scene: &Scene, variables: &[(&str, &str)], requests: &[(&str, Value)]) -> Vec<Value> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_program"));
+    command.current_dir(scene.folder()).arg("mcp").env_clear().envs(variables.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut server = command.spawn().expect("the program starts");
+    let mut input = server.stdin.take().expect("it is piped");
+    let start = json!({
+        "jsonrpc": "2.0", "id": "start", "method": "initialize",
+        "params": { "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "test" } },
+    });
+    writeln!(input, "{start}").expect("it listens");
+    writeln!(input, "{}", json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }))
+        .expect("it listens");
+    for (id, (method, params)) in requests.iter().enumerate() {
+        let request = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        writeln!(input, "{request}").expect("it listens");
+    }
+    drop(input);
+    let ended = server.wait_with_output().expect("it ends");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let printed = String::from_utf8(ended.stdout).expect("it is text");
+    let mut answers: Vec<Value> =
+        printed.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect();
+    assert_eq!(answers.len(), requests.len() + 1, "{printed}");
+    let start = answers.remove(0);
+    assert_eq!(start["result"]["protocolVersion"], "2025-06-18", "{start}");
+    for (id, answer) in answers.iter().enumerate() {
+        assert_eq!((&answer["id"], &answer["jsonrpc"]), (&json!(id), &json!("2.0")));
+    }
+    answers
+}
+
+fn call(tool: &str, arguments: &Value) -> (&'static str, Value) {
+    ("tools/call", json!({ "name": tool, "arguments": arguments }))
+}
+
+/// What a tool answered: its JSON, and whether it is an error.
+fn said(answer: &Value) -> (Value, bool) {
+    let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_default();
+    assert!(text.len() <= 40 * 1024, "{} bytes", text.len());
+    let text = serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {answer}"));
+    (text, answer["result"]["isError"] == true)
+}
+
+#[test]
+fn every_tool_answers_without_personal_columns_and_the_ledger_knows() {
+    let scene = Scene::of(TenantSpec::default());
+    scene.run_completely();
+    let device = scene.query("select _key from nexthink_device order by 1 limit 1");
+    let key = device[0]["_key"].as_str().expect("a text").to_owned();
+    let answers = exchange(
+        &scene,
+        &[],
+        &[
+            ("tools/list", Value::Null),
+            ("resources/list", Value::Null),
+            ("resources/read", json!({ "uri": "nexthink-graph://last-run" })),
+            ("resources/read", json!({ "uri": "nexthink-graph://data-model" })),
+            call("describe", &json!({})),
+            call("describe", &json!({ "type": "nexthink_user" })),
+            call("query", &json!({ "query": "select * from nexthink_device_installed_package" })),
+            call("query", &json!({ "query": "FIND User WITH upn ~= 'a'" })),
+            call("query", &json!({ "query": "delete from nexthink_user" })),
+            call("show", &json!({ "entity": key })),
+            call("neighbors", &json!({ "entity": key, "limit": 2 })),
+            call("search", &json!({ "text": "nexthink_alert", "limit": 2 })),
+            call("diff", &json!({ "before": "current" })),
+            call("show", &json!({})),
+            ("prompts/list", Value::Null),
+        ],
+    );
+    assert!(answers[0].to_string().len() < 8 * 1024);
+    let tools = answers[0]["result"]["tools"].as_array().expect("a list");
+    assert!(tools.iter().all(|tool| tool["annotations"]["readOnlyHint"] == true));
+    assert_eq!(answers[1]["result"]["resources"].as_array().map(Vec::len), Some(3));
+    assert!(answers[2].to_string().contains("createdAt"), "{}", answers[2]);
+    assert!(answers[3].to_string().contains("nexthink_device"));
+
+    assert!(said(&answers[4]).0.to_string().contains("INSTALLED >> nexthink_package"));
+    let (user, _) = said(&answers[5]);
+    let columns = user["data"]["columns"].to_string();
+    assert!(columns.contains("userType") && !columns.contains("upn"), "{columns}");
+    let (rows, _) = said(&answers[6]);
+    let count = rows["data"].as_array().expect("rows").len();
+    assert!((50..=200).contains(&count), "{count}");
+    assert!(rows["cut"].is_string() && rows["about"].to_string().contains("not instructions"));
+    let (withheld, is_error) = said(&answers[7]);
+    assert!(
+        is_error && withheld["error"].to_string().contains("mcp.personal = true"),
+        "{withheld}"
+    );
+    let (refused, is_error) = said(&answers[8]);
+    assert!(is_error && refused["error"].to_string().contains("read-only"), "{refused}");
+    for answer in &answers[9..=12] {
+        let (text, is_error) = said(answer);
+        assert!(!is_error && !text["data"].is_null(), "{text}");
+    }
+    assert!(!said(&answers[9]).0.to_string().contains("displayName\":\""));
+    assert_eq!(answers[13]["error"]["code"], -32602);
+    assert_eq!(answers[14]["error"]["code"], -32601);
+    let ledger = scene.program(&["privacy", "ledger", "list", "--output", "json"]).stdout;
+    assert_eq!(ledger.matches("mcp_call").count(), 7, "{ledger}");
+}
+
+#[test]
+fn every_query_of_the_card_is_answered() {
+    let scene = Scene::of(TenantSpec::default());
+    scene.run_completely();
+    let card = [("resources/read", json!({ "uri": "nexthink-graph://j1ql" }))];
+    let card = exchange(&scene, &[], &card).remove(0);
+    let card = card["result"]["contents"][0]["text"].as_str().unwrap_or_default().to_owned();
+    let queries = card.lines().filter(|line| line.starts_with("FIND "));
+    let queries: Vec<&str> = queries.filter_map(|line| line.split("   ").next()).collect();
+    assert!(queries.len() > 8, "{queries:?}");
+    let calls: Vec<_> = queries
+        .iter()
+        .map(|query| call("query", &json!({ "query": query, "parameters": { "name": "x" } })))
+        .collect();
+    for (query, answer) in queries.iter().zip(exchange(&scene, &[], &calls)) {
+        let (text, is_error) = said(&answer);
+        assert!(!is_error, "{query}: {text}");
+    }
+}
+
+#[test]
+fn personal_columns_are_shown_if_the_configuration_says_so() {
+    let scene = Scene::of(TenantSpec::default());
+    scene.run_completely();
+    let request = call("query", &json!({ "query": "select upn from nexthink_user limit 1" }));
+    let answers = exchange(&scene, &[("NEXTHINK_GRAPH__MCP__PERSONAL", "true")], &[request]);
+    let (rows, is_error) = said(&answers[0]);
+    assert!(!is_error && rows["data"][0]["upn"].is_string(), "{rows}");
+}
