@@ -12,6 +12,7 @@ mod rules;
 mod run;
 mod serve;
 mod setup;
+mod software;
 mod store;
 
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ pub(crate) use self::rules::{
 pub(crate) use self::run::RunArguments;
 pub(crate) use self::serve::{ServeArguments, ServeCommand, TokenCommand};
 pub(crate) use self::setup::{InitArguments, SimulateArguments};
+pub(crate) use self::software::{AdvisoriesArguments, EolArguments, SoftwareCommand};
 pub(crate) use self::store::StoreCommand;
 use crate::exit::EXIT_CODES;
 
@@ -344,6 +346,9 @@ Examples:
         #[arg(long, value_name = "FILE")]
         check: Option<PathBuf>,
     },
+    /// Compare software with your own lists of support and advisories
+    #[command(subcommand)]
+    Software(SoftwareCommand),
     /// Serve an assistant over the Model Context Protocol
     #[command(after_help = "\
 Example:

@@ -23,6 +23,7 @@ mod schedule;
 mod serve;
 mod show;
 mod simulate;
+mod software;
 mod store;
 
 use std::path::Path;
@@ -107,6 +108,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Store { command: StoreCommand::Verify { output } }) => {
             store::verify(&global, output.output)
         }
+        Some(Command::Software(command)) => software::software(&global, &command).await,
         Some(Command::Mcp) => mcp::serve(&global).await,
         Some(Command::Simulate(arguments)) => simulate::simulate(&global, arguments).await,
     }

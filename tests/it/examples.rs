@@ -15,9 +15,10 @@ use crate::kit::{Scene, start};
 const README: &str = include_str!("../../README.md");
 
 /// The pages for users, in an order in which one can go on from the one before.
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 8] = [
     ("docs/explorer.md", include_str!("../../docs/explorer.md")),
     ("docs/j1ql.md", include_str!("../../docs/j1ql.md")),
+    ("docs/ask.md", include_str!("../../docs/ask.md")),
     ("docs/rules.md", include_str!("../../docs/rules.md")),
     ("docs/jupiterone.md", include_str!("../../docs/jupiterone.md")),
     ("docs/audit-trail.md", include_str!("../../docs/audit-trail.md")),
@@ -27,6 +28,13 @@ const PAGES: [(&str, &str); 7] = [
 
 /// Pages for the authors of the program, whose commands take minutes and change the checkout.
 const FOR_AUTHORS: [&str; 2] = ["contributing.md", "performance.md"];
+
+/// What the examples of `software` read.
+const FILES: [(&str, &str); 3] = [
+    ("products.json", include_str!("../../core/software/tests/data/products.json")),
+    ("mapping.toml", "[[package]]\nname = \"Contoso Backup*\"\nproduct = \"backup\"\n"),
+    ("advisories.csv", "id,publisher,name,fixed_in\nADV-1,Contoso*,Contoso*,3.0\n"),
+];
 
 /// Stands in for the installed program. What would run until Ctrl-C runs in the background or for two
 /// seconds; ports are chosen by the system, and the simulated estate is a small one.
@@ -253,6 +261,9 @@ fn p9_every_example_of_the_help_runs_as_printed() {
     let is_last = |help: &Help| help.command == "destroy";
     helps.sort_by_key(|help| (is_last(help), place(help).unwrap_or(first.len())));
     shell.run("nexthink-graph simulate --jupiterone --config-out demo.toml", &[]);
+    for (name, content) in FILES {
+        fs::write(shell.folder.path().join(name), content).expect("a file can be written");
+    }
     for Help { command, examples, .. } in &helps {
         let script = examples.join("\n");
         // What writes a configuration is tried where there is none.

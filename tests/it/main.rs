@@ -35,6 +35,7 @@ mod repetition;
 mod resuming;
 mod rules;
 mod schedule;
+mod software;
 mod waiting;
 
 // A step that nothing names is not linked in, and `Step::all` would not have it.

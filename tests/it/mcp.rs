@@ -76,6 +76,7 @@ fn every_tool_answers_without_personal_columns_and_the_ledger_knows() {
             call("show", &json!({ "entity": key })),
             call("neighbors", &json!({ "entity": key, "limit": 2 })),
             call("search", &json!({ "text": "nexthink_alert", "limit": 2 })),
+            call("ask", &json!({})),
             call("diff", &json!({ "before": "current" })),
             call("show", &json!({})),
             ("prompts/list", Value::Null),
@@ -103,15 +104,15 @@ fn every_tool_answers_without_personal_columns_and_the_ledger_knows() {
     );
     let (refused, is_error) = said(&answers[8]);
     assert!(is_error && refused["error"].to_string().contains("read-only"), "{refused}");
-    for answer in &answers[9..=12] {
+    for answer in &answers[9..=13] {
         let (text, is_error) = said(answer);
         assert!(!is_error && !text["data"].is_null(), "{text}");
     }
     assert!(!said(&answers[9]).0.to_string().contains("displayName\":\""));
-    assert_eq!(answers[13]["error"]["code"], -32602);
-    assert_eq!(answers[14]["error"]["code"], -32601);
+    assert_eq!(answers[14]["error"]["code"], -32602);
+    assert_eq!(answers[15]["error"]["code"], -32601);
     let ledger = scene.program(&["privacy", "ledger", "list", "--output", "json"]).stdout;
-    assert_eq!(ledger.matches("mcp_call").count(), 7, "{ledger}");
+    assert_eq!(ledger.matches("mcp_call").count(), 8, "{ledger}");
 }
 
 #[test]

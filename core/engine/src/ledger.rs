@@ -78,6 +78,12 @@ pub enum Event<'a> {
         /// Whether personal columns are shown.
         personal: bool,
     },
+    /// The software of a generation is compared with files of the user.
+    SoftwareReport {
+        /// `eol` or `advisories`.
+        report: &'a str,
+        generation: &'a str,
+    },
     /// Two generations are compared.
     Diff {
         /// The older generation.

@@ -138,20 +138,7 @@ fn texts(column: &ArrayRef) -> Result<StringArray> {
 /// Compares two versions; nothing if either is missing, is a list of several or cannot be read.
 fn compare(left: &[&str], right: &[&str]) -> Option<Ordering> {
     let ([left], [right]) = (left, right) else { return None };
-    Some(libversion::version_compare2(version(left)?, version(right)?))
-}
-
-/// A version without the `v` before it and notes such as `(x64)` behind it; nothing if the rest is no
-/// version: it begins with a digit and has no spaces.
-fn version(text: &str) -> Option<&str> {
-    let mut text = text.trim();
-    while let Some(start) = text.strip_suffix(')').and_then(|rest| rest.rfind('(')) {
-        text = text[..start].trim_end();
-    }
-    text = text.strip_prefix(['v', 'V']).unwrap_or(text);
-    let is_part = |c: char| c.is_ascii_alphanumeric() || "._-+~:".contains(c);
-    let is_version = text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(is_part);
-    is_version.then_some(text)
+    core_software::compare_versions(left, right)
 }
 
 /// Whether any of some addresses is in a network, `10.0.0.0/8` or one address. Nothing if there is no

@@ -75,6 +75,14 @@ pub(super) fn list() -> Value {
             &["query"]
         ),
         tool(
+            "ask",
+            "Answer a saved question, or list the questions with their parameters.",
+            &json!({ "question": text("The question; without it they are listed"),
+                "tag": text("List only questions with this tag"), "as_of": as_of(),
+                "parameters": { "type": "object", "additionalProperties": { "type": "string" } } }),
+            &[],
+        ),
+        tool(
             "diff",
             "What changed between two generations: counts, or the objects or values that differ. \
             What is unknown is not proven to be gone.",
@@ -138,6 +146,15 @@ pub(super) fn command(name: &str, arguments: &Value) -> Result<ToolCommand, Prob
             words.extend(["query", "--output", "ndjson", "--memory-limit=512"].map(str::to_owned));
             words.extend(arguments.parameters()?);
             tail.push(arguments.required("query")?);
+        }
+        "ask" => {
+            answer = AnswerForm::Rows;
+            words.extend(["ask", "--output", "ndjson"].map(str::to_owned));
+            words.extend(arguments.text("tag")?.map(|tag| format!("--tag={tag}")));
+            words.extend(arguments.parameters()?);
+            let question = arguments.text("question")?;
+            is_worker = question.is_some();
+            tail.extend(question);
         }
         _ => {
             words.extend(["diff", "--output"].map(str::to_owned));

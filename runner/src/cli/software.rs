@@ -1,0 +1,61 @@
+//! What can be typed after `software`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Output;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SoftwareCommand {
+    /// List systems and packages with the end of their support
+    #[command(after_help = "\
+Example:
+  nexthink-graph software eol --products products.json --mapping mapping.toml --ended
+
+products.json is https://endoflife.date/api/v1/products/full as you saved it; no such file comes with
+this program. mapping.toml says which package is which product:
+  [[package]]
+  name = \"Contoso Backup*\"
+  publisher = \"Contoso*\"
+  product = \"contoso-backup\"")]
+    Eol(EolArguments),
+    /// List packages that your advisories are about
+    #[command(after_help = "\
+Example:
+  nexthink-graph software advisories --file advisories.csv --output csv
+
+advisories.csv has the columns id, publisher, name, fixed_in, severity and link; names may have `*`.
+--exploited reads CISA's catalog in JSON: it names no versions, so that its matches are candidates.")]
+    Advisories(AdvisoriesArguments),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EolArguments {
+    /// Read the products and their releases from this JSON file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) products: PathBuf,
+    /// Read which package is which product from this TOML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// List only what is not supported any more
+    #[arg(long, conflicts_with = "unmapped")]
+    pub(crate) ended: bool,
+    /// List the packages that are no known product instead, by number of devices
+    #[arg(long)]
+    pub(crate) unmapped: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AdvisoriesArguments {
+    /// Read advisories from this CSV or TOML file; may be repeated
+    #[arg(long = "file", value_name = "FILE", required_unless_present = "exploited")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Read exploited vulnerabilities from this JSON file of CISA
+    #[arg(long, value_name = "FILE")]
+    pub(crate) exploited: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
