@@ -31,7 +31,10 @@ fn the_end_of_support_and_advisories_come_from_the_files_of_the_user() {
     assert!(ended.iter().any(|line| line["releases"][0] == "10-22h2"), "{ended:?}");
     let packages = scene.query("select count(*) n from nexthink_package");
     let unmapped = json(&["eol", "--products", "products.json", "--unmapped"]);
-    assert_eq!(Some(unmapped.len() as u64), packages[0]["n"].as_u64(), "no name is guessed");
+    let mapped: Vec<&Value> = all.iter().filter(|line| line["kind"] == "package").collect();
+    assert!(mapped.iter().all(|line| line["name"] == "Contoso Backup"), "{mapped:?}");
+    let count = (unmapped.len() + mapped.len()) as u64;
+    assert_eq!(Some(count), packages[0]["n"].as_u64(), "no name is guessed");
 
     let affected = json(&["advisories", "--file", "advisories.csv"]);
     assert!(!affected.is_empty());

@@ -68,7 +68,7 @@ impl Advisories {
             csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
         let advisories: Result<Vec<Advisory>, _> = reader.deserialize().collect();
         let expected = "a CSV file of advisories with the columns id, name, fixed_in";
-        Self::checked(advisories.map_err(|error| SoftwareError::new(expected, error))?)
+        Self::checked(advisories.map_err(|error| SoftwareError::new(expected, &error))?)
     }
 
     /// Reads a TOML file with tables `[[advisory]]` that have the same fields.
@@ -78,7 +78,7 @@ impl Advisories {
     pub fn parse_toml(text: &str) -> Result<Self, SoftwareError> {
         let expected = "a TOML file of advisories with `[[advisory]]`";
         let file: Result<File, _> = toml::from_str(text);
-        Self::checked(file.map_err(|error| SoftwareError::new(expected, error))?.advisory)
+        Self::checked(file.map_err(|error| SoftwareError::new(expected, &error))?.advisory)
     }
 
     /// Refuses an advisory about every package, and a version with a fix that nothing compares with.
@@ -91,7 +91,7 @@ impl Advisories {
             } else {
                 continue;
             };
-            return Err(SoftwareError::new("a file of advisories", reason));
+            return Err(SoftwareError::new("a file of advisories", &reason));
         }
         Ok(Self(advisories))
     }

@@ -128,7 +128,7 @@ impl Products {
     /// It is something else.
     pub fn parse(text: &str) -> Result<Self, SoftwareError> {
         let expected = "endoflife.date's products/full in JSON";
-        serde_json::from_str(text).map_err(|error| SoftwareError::new(expected, error))
+        serde_json::from_str(text).map_err(|error| SoftwareError::new(expected, &error))
     }
 
     /// Finds the product and release of a package. None if it is no product that the file knows.
@@ -178,7 +178,7 @@ impl Mapping {
     /// It is something else.
     pub fn parse(text: &str) -> Result<Self, SoftwareError> {
         let expected = "a mapping in TOML with `[[package]]`";
-        toml::from_str(text).map_err(|error| SoftwareError::new(expected, error))
+        toml::from_str(text).map_err(|error| SoftwareError::new(expected, &error))
     }
 
     fn product(&self, package: &Package) -> Option<&str> {

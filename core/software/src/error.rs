@@ -14,7 +14,7 @@ pub enum SoftwareError {
 }
 
 impl SoftwareError {
-    pub(crate) fn new(expected: &'static str, reason: impl ToString) -> Self {
+    pub(crate) fn new(expected: &'static str, reason: &impl ToString) -> Self {
         // One line, since it becomes part of a message.
         Self::Form { expected, reason: reason.to_string().trim().replace('\n', " ") }
     }
