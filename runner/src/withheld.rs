@@ -17,11 +17,11 @@ use crate::commands::findings_table::{PLAIN_COLUMNS, TYPE as FINDING};
 /// The properties that a run gives to every entity begin with this.
 const TAG: &str = "tag.";
 
-/// What to do to see withheld columns.
+/// What a user of the command line has to do to see withheld columns.
 pub(crate) const REMEDY: &str = "leave out --without-personal";
 
-/// Withholds personal columns, for a command with `--without-personal`.
-pub(crate) fn personal_columns() -> Withholding {
+/// Withholds personal columns. `remedy` says what the user has to do to see them.
+pub(crate) fn personal_columns(remedy: &str) -> Withholding {
     let views = views();
     // What no step declares may be anything.
     let rule = move |type_name: &str, column: &str| match views.get(&(type_name, column)) {
@@ -31,7 +31,7 @@ pub(crate) fn personal_columns() -> Withholding {
         None if type_name == FINDING && PLAIN_COLUMNS.contains(&column) => ColumnView::Stored,
         None => ColumnView::Withheld,
     };
-    Withholding::new(rule, REMEDY)
+    Withholding::new(rule, remedy)
 }
 
 /// The view of each declared property, by type and name.

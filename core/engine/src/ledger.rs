@@ -72,6 +72,7 @@ pub enum Event<'a> {
     },
     /// An assistant calls a tool that shows data. The read that follows has an entry of its own.
     McpCall {
+        /// The name of the tool.
         tool: &'a str,
         /// The name that the client gives itself.
         client: &'a str,
@@ -82,6 +83,7 @@ pub enum Event<'a> {
     SoftwareReport {
         /// `eol` or `advisories`.
         report: &'a str,
+        /// The generation.
         generation: &'a str,
     },
     /// Two generations are compared.

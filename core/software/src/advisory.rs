@@ -154,7 +154,8 @@ mod tests {
                 let [name, publisher, version] = [name, publisher, version].map(str::to_owned);
                 let package = Package { name, publisher, version, ..Package::default() };
                 let found = advisories.find(&package);
-                let found: Vec<_> = found.iter().map(|it| (it.id.as_str(), it.verdict)).collect();
+                let found: Vec<_> =
+                    found.iter().map(|advisory| (advisory.id.as_str(), advisory.verdict)).collect();
                 assert_eq!(found, Vec::from_iter(expected), "{package:?}");
             }
         }

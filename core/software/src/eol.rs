@@ -239,7 +239,7 @@ mod tests {
         ];
         for ((name, publisher, version), expected) in table {
             let found = products().find(&package(name, publisher, version), &mapping);
-            let found = found.map(|it| (it.release, it.support, it.rule));
+            let found = found.map(|product| (product.release, product.support, product.rule));
             let expected = expected
                 .map(|(release, support, rule)| (release.map(str::to_owned), support, rule));
             assert_eq!(found, expected, "{name} {publisher} {version}");

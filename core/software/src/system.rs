@@ -78,7 +78,8 @@ impl Products {
         let is_long_term = has_word(&LONG_TERM);
         let edition = EDITIONS.iter().find(|(_, names)| has_word(names)).map(|(end, _)| *end);
         let is_possible = |release: &&&Release| {
-            let is_long_term_release = ["-lts", "-iot"].iter().any(|it| release.name.contains(it));
+            let is_long_term_release =
+                ["-lts", "-iot"].iter().any(|mark| release.name.contains(mark));
             let ends = EDITIONS.iter().find(|(end, _)| release.name.ends_with(end));
             // A release without an edition is of all; without a word of an edition, each is possible.
             is_long_term == is_long_term_release
@@ -165,7 +166,11 @@ mod tests {
                 (found.releases, days, found.rule)
             });
             let expected = expected.map(|(releases, days, rule)| {
-                (releases.iter().map(|it| (*it).to_owned()).collect(), days.to_owned(), rule)
+                (
+                    releases.iter().map(|release| (*release).to_owned()).collect(),
+                    days.to_owned(),
+                    rule,
+                )
             });
             assert_eq!(found, expected, "{name} {version}");
         }

@@ -140,10 +140,13 @@ impl RunLock {
 /// generations before it.
 fn made_ms(entry: &HistoryEntry) -> u64 {
     let of_id = entry.id.time_ms();
-    let created =
-        entry.manifest.as_ref().ok().and_then(|it| it.created_at.parse::<Timestamp>().ok());
+    let created = entry
+        .manifest
+        .as_ref()
+        .ok()
+        .and_then(|manifest| manifest.created_at.parse::<Timestamp>().ok());
     // Before 1970 only for a clock that is not set at all.
-    let created_ms = created.map(|it| u64::try_from(it.as_millisecond()).unwrap_or(0));
+    let created_ms = created.map(|created| u64::try_from(created.as_millisecond()).unwrap_or(0));
     created_ms.map_or(of_id, |created_ms| of_id.min(created_ms))
 }
 

@@ -6,6 +6,8 @@ mod eol;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
+use core_engine::ledger::Event;
+use core_engine::text::count;
 use core_query::{Format, QueryError, QuerySession, QuerySettings, ResultWriter};
 use core_software::{Package, SoftwareError};
 use core_store::TableKind;
@@ -14,9 +16,7 @@ use serde_json::Value;
 use super::query::failure;
 use crate::cli::{Global, SoftwareCommand};
 use crate::exit::{Exit, Failure};
-use crate::ledger::{self, Event};
-use crate::output;
-use crate::system::Moment;
+use crate::{host, output, system};
 
 const PACKAGE: &str = "nexthink_package";
 const DEVICE: &str = "nexthink_device";
@@ -45,7 +45,7 @@ impl Estate {
         let tenant = super::tenant(global)?;
         let generation = super::generation(&tenant, None)?;
         let id = generation.id().as_str();
-        ledger::record_read(&tenant, &Event::SoftwareReport { report, generation: id });
+        host::record_read(&tenant, &Event::SoftwareReport { report, generation: id });
         let tables = [
             (TableKind::Entity, PACKAGE),
             (TableKind::Entity, DEVICE),
@@ -123,7 +123,7 @@ fn read<T>(
     let modified = std::fs::metadata(path).and_then(|it| it.modified()).ok();
     let modified = modified.and_then(|it| it.duration_since(UNIX_EPOCH).ok());
     let age_days =
-        modified.map(|it| (Moment::now().0 / 1000).saturating_sub(it.as_secs()) / 86_400);
+        modified.map(|it| (system::now().0 / 1000).saturating_sub(it.as_secs()) / 86_400);
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     Ok((parsed, Source { name, age_days }))
 }
@@ -132,7 +132,7 @@ fn read<T>(
 fn remark(source: &Source) -> String {
     match source.age_days {
         Some(days) => {
-            format!("from {}, which was changed {} ago", source.name, output::count(days, "day"))
+            format!("from {}, which was changed {} ago", source.name, count(days, "day"))
         }
         None => format!("from {}", source.name),
     }

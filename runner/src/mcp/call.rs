@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::describe::describe;
 use super::tools::{AnswerForm, ToolCommand};
-use crate::ledger::{self, Event};
-use crate::privacy::withheld;
 use crate::system;
+use crate::{host, withheld};
+use core_engine::ledger::Event;
 
 /// What one call may take.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -85,7 +85,7 @@ impl Caller {
     ) -> Answer {
         // Names and numbers of tables tell nothing of anyone.
         if command.answer != AnswerForm::Tables {
-            ledger::record_read(tenant, &Event::McpCall { tool, client, personal: self.personal });
+            host::record_read(tenant, &Event::McpCall { tool, client, personal: self.personal });
         }
         let run = self.run(command);
         match tokio::time::timeout(TIME_LIMIT, run).await {
@@ -215,7 +215,7 @@ fn answer(output: &Read, errors: &str, command: &ToolCommand, is_success: bool) 
     if output.is_cut {
         text["cut"] = json!(format!(
             "only the first {} are here: count, group or filter in the query",
-            crate::output::count(output.rows as u64, "row")
+            core_engine::text::count(output.rows as u64, "row")
         ));
     }
     if !errors.is_empty() {

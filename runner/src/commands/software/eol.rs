@@ -10,7 +10,7 @@ use crate::cli::{EolArguments, Global, RowFormat};
 use crate::commands::show;
 use crate::exit::{Exit, Failure};
 use crate::output;
-use crate::system::Moment;
+use crate::system;
 
 /// A system or package and the end of its support.
 struct Line {
@@ -47,7 +47,7 @@ pub(super) async fn eol(global: &Global, arguments: &EolArguments) -> Result<Exi
     if arguments.unmapped {
         return unmapped(&packages, &products, &mapping, format);
     }
-    let today = Moment::now().to_timestamp().to_zoned(TimeZone::UTC).date();
+    let today = system::now().to_timestamp().to_zoned(TimeZone::UTC).date();
     let mut lines = systems(&estate, &products).await?;
     lines.extend(packages.iter().filter_map(|package| line(package, &products, &mapping)));
     if arguments.ended {

@@ -180,7 +180,7 @@ fn youngest_gone(off_hours: i64, wrong: std::ops::Range<u64>, is_known: bool) ->
         let plan = plan(state, &items, Some(&current), None, retention);
         state = plan.state;
         is_steady = plan.clock == ClockVerdict::Steady;
-        let gone = |made: &Made| plan.removals.iter().any(|it| it.name == made.item.name);
+        let gone = |made: &Made| plan.removals.iter().any(|removal| removal.name == made.item.name);
         let ages = there.iter().filter(|made| gone(made)).map(|made| really_ms - made.really_ms);
         youngest_gone = youngest_gone.min(ages.min().unwrap_or(u64::MAX));
         there.retain(|made| !gone(made));
