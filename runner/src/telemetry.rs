@@ -37,11 +37,14 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 14] = [
+const OWN_CRATES: [&str; 19] = [
     "runner",
     "core_audit",
+    "core_clock",
     "core_engine",
+    "core_explorer",
     "core_files",
+    "core_fleet",
     "core_http",
     "core_ingest",
     "core_j1ql",
@@ -50,7 +53,9 @@ const OWN_CRATES: [&str; 14] = [
     "core_nexthink",
     "core_privacy",
     "core_query",
+    "core_rules",
     "core_simulator",
+    "core_software",
     "core_store",
 ];
 

@@ -7,16 +7,16 @@ use jiff::Timestamp;
 use crate::timetable::Timetable;
 
 /// The first wait after a run that could not reach the source; it doubles with each further one.
-const FIRST_BACK_OFF: Duration = Duration::from_secs(5 * 60);
+const FIRST_BACK_OFF: Duration = Duration::from_mins(5);
 
 /// The longest of these waits.
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(6 * 3600);
+const LONGEST_BACK_OFF: Duration = Duration::from_hours(6);
 
 /// The wait after refused credentials: asking again at once may lock the account.
-const CREDENTIALS_WAIT: Duration = Duration::from_secs(3600);
+const CREDENTIALS_WAIT: Duration = Duration::from_hours(1);
 
 /// The longest wait for a quota: it is a daily one, so that a later time is a mistake of some clock.
-const LONGEST_DEFERRAL: Duration = Duration::from_secs(25 * 3600);
+const LONGEST_DEFERRAL: Duration = Duration::from_hours(25);
 
 /// Runs that fail in a row until a tenant is paused.
 const FAILURES_UNTIL_PAUSE: u32 = 5;
@@ -269,7 +269,7 @@ impl Tenant {
                 (later(now, CREDENTIALS_WAIT), DueReason::CredentialsRefused)
             }
             Ended::Deferred { not_before } => {
-                let earliest = later(now, Duration::from_secs(60));
+                let earliest = later(now, Duration::from_mins(1));
                 let latest = later(now, LONGEST_DEFERRAL);
                 (not_before.clamp(earliest, latest), DueReason::Quota)
             }

@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// The shortest interval. Nexthink allows about a dozen runs a day; the quota defers the rest.
-const SHORTEST: Duration = Duration::from_secs(60);
+const SHORTEST: Duration = Duration::from_mins(1);
 
 /// The longest interval.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// Tenants with the same cron pattern start within this time after it, so that a fleet does not call all at once.
-const CRON_JITTER: Duration = Duration::from_secs(60);
+const CRON_JITTER: Duration = Duration::from_mins(1);
 
 /// The times at which a tenant is due.
 #[derive(Debug, Clone, PartialEq)]
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn an_interval_is_due_once_in_each_at_the_tenants_own_point() {
-        let hourly = Timetable::Every(Duration::from_secs(3600));
+        let hourly = Timetable::Every(Duration::from_hours(1));
         let start = at("2026-03-01T10:20:00Z");
         let spread = 30 * 60 * 1000;
         let first = hourly.next_after(start, spread).expect("it is due");

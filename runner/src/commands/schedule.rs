@@ -17,7 +17,7 @@ use crate::signals::signal;
 use crate::{output, system};
 
 /// The longest sleep. The configuration is read again after it, and the clock may have been set meanwhile.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
 /// The wait for another run that holds the lock, and for a quota that names no time.
 const SHORT_WAIT: SignedDuration = SignedDuration::from_mins(10);

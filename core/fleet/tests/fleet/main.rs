@@ -21,7 +21,7 @@ fn minutes(number: i64) -> SignedDuration {
 }
 
 fn hourly(missed: Missed) -> TenantSettings {
-    TenantSettings { timetable: Timetable::Every(Duration::from_secs(3600)), missed }
+    TenantSettings { timetable: Timetable::Every(Duration::from_hours(1)), missed }
 }
 
 /// A fleet of one tenant that is running since `now()`.

@@ -90,7 +90,7 @@ fn fleet_of(tenants: usize, timetable: &Timetable) -> Fleet {
 #[test]
 fn a_thousand_tenants_for_a_month_are_on_time_and_none_starves() {
     let mut numbers = Numbers(7);
-    let mut fleet = fleet_of(TENANTS, &Timetable::Every(Duration::from_secs(3600)));
+    let mut fleet = fleet_of(TENANTS, &Timetable::Every(Duration::from_hours(1)));
     let until = start() + SignedDuration::from_hours(24 * DAYS);
     let mut played = play(&mut fleet, until, PLACES, |tenant, _| {
         let seconds = 120 + i64::try_from(numbers.below(180)).unwrap_or(0);
@@ -160,8 +160,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 fn settings_of(kind: u8) -> TenantSettings {
     let timetable = match kind {
         0 => Timetable::Disabled,
-        1 => Timetable::Every(Duration::from_secs(3600)),
-        2 => Timetable::Every(Duration::from_secs(24 * 3600)),
+        1 => Timetable::Every(Duration::from_hours(1)),
+        2 => Timetable::Every(Duration::from_hours(24)),
         _ => Timetable::parse_cron("*/20 * * * *", "UTC").expect("it is one"),
     };
     TenantSettings { timetable, missed: if kind == 1 { Missed::Skip } else { Missed::Once } }
