@@ -6,6 +6,7 @@ mod destinations;
 mod diff;
 mod graph;
 mod json;
+mod notify;
 mod privacy;
 mod query;
 mod rules;
@@ -33,6 +34,7 @@ pub(crate) use self::graph::{
     GraphRead, NeighborsArguments, PathArguments, SearchArguments, ShowArguments,
 };
 pub(crate) use self::json::asks_for_json;
+pub(crate) use self::notify::NotifyCommand;
 pub(crate) use self::privacy::{
     EraseArguments, KeyCommand, LedgerCommand, PrivacyCommand, RetentionArguments, RetrievalFormat,
     RetrieveArguments, SubjectArguments, SuppressionCommand,
@@ -259,6 +261,9 @@ Examples:
 It prints an address that can be used once. Ctrl-C stops it. Everything is read on this machine: devices,
 users, packages and alerts, the graph between them, queries, runs.")]
     Serve(ServeArguments),
+    /// Tell people and programs what rules have found
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Write a generation or all stored data as a folder
     #[command(subcommand)]
     Export(ExportCommand),

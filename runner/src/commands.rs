@@ -15,6 +15,7 @@ mod init;
 mod jupiterone;
 mod kept;
 mod mcp;
+mod notify;
 mod privacy;
 mod query;
 mod rules;
@@ -86,6 +87,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             serve::worker::answer(&global, &arguments).await
         }
         Some(Command::Serve(arguments)) => Box::pin(serve::serve(&global, &arguments)).await,
+        Some(Command::Notify(command)) => Box::pin(notify::dispatch(&global, command)).await,
         Some(Command::Export(ExportCommand::JupiterOne(arguments))) => {
             jupiterone::export(&global, &arguments)
         }

@@ -37,6 +37,7 @@ pub(crate) use self::mcp::Mcp;
 pub(crate) use self::paths::Paths;
 pub(crate) use self::queries::PARAMETER;
 pub(crate) use self::record::RecordOfProcessing;
+pub(crate) use self::secret::SecretReference;
 pub(crate) use self::secret_command::kill_running as kill_secret_commands;
 pub(crate) use self::source::{DEFAULT_FILE, Source, VARIABLE_PREFIX, find, invalid};
 use crate::system;

@@ -242,6 +242,7 @@ fn p9_every_example_of_the_help_runs_as_printed() {
             "",
             "export",
             "findings",
+            "notify",
             "privacy",
             "privacy key",
             "privacy ledger",

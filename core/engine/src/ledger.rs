@@ -122,6 +122,13 @@ pub enum Event<'a> {
         /// `list`, `show` or `history`.
         what: &'a str,
     },
+    /// Messages about findings were delivered.
+    Notified {
+        /// The channel's name.
+        channel: &'a str,
+        /// How many messages.
+        messages: usize,
+    },
     /// Somebody takes findings on, gives them back, or silences them.
     FindingsChanged {
         /// What was done.

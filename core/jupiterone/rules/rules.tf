@@ -144,7 +144,7 @@ resource "jupiterone_rule" "nexthink_unwanted_publisher" {
   question {
     queries {
       name            = "query0"
-      query           = "FIND nexthink_package WITH publisher ~= 'AnyDesk' OR publisher ~= 'RustDesk' OR publisher ~= 'TeamViewer' AS package THAT INSTALLED << nexthink_device AS device RETURN package.publisher AS publisher, package.displayName AS packageName, device.displayName AS deviceName, device.entity AS entity, device._key AS deviceKey"
+      query           = "FIND nexthink_package WITH publisher ~= 'AnyDesk' OR publisher ~= 'RustDesk' OR publisher ~= 'TeamViewer' AS package THAT INSTALLED << nexthink_device AS device RETURN package._key AS packageKey, package.publisher AS publisher, package.displayName AS packageName, device.displayName AS deviceName, device.entity AS entity, device._key AS deviceKey"
       version         = "v1"
       include_deleted = false
     }

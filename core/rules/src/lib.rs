@@ -5,6 +5,7 @@ pub mod finding;
 pub mod fingerprint;
 pub mod library;
 pub mod lifecycle;
+pub mod notify;
 pub mod observation;
 pub mod outbox;
 pub mod rule;

@@ -126,7 +126,8 @@ impl<'a> Observer<'a> {
             None => String::new(),
         };
         let group: Vec<String> = self.rule.group_by.iter().map(shown).collect();
-        let entity = self.rule.entity.as_ref().map(shown).filter(|key| key != "null");
+        let has_value = |column: &&String| row.get(*column).is_some_and(|value| !value.is_null());
+        let entity = self.rule.entity.as_ref().filter(has_value).map(shown);
         let group = (!group.is_empty()).then(|| group.join(" "));
         Ok(Observation { entity, text, group, values: row })
     }

@@ -6,6 +6,7 @@ mod encode;
 mod exports;
 mod jupiterone;
 mod proxy;
+mod receiver;
 mod row;
 mod selection;
 mod server;
@@ -24,6 +25,7 @@ pub use jupiterone::{
     JupiterOneConfig, KeptGraph, Silence,
 };
 pub use proxy::{FaultProxy, Slices, Toxics};
+pub use receiver::{ReceivedRequest, Receiver};
 pub use row::Row;
 pub use server::{Endpoints, RecordedRequest, RequestCounts, Simulator, SimulatorConfig};
 pub use tenant::{Tenant, TenantCounts, TenantSpec};

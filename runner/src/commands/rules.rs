@@ -307,6 +307,7 @@ async fn run_now(global: &Global, arguments: &RulesRunArguments) -> Result<Exit,
     }
     let report = evaluate(global, &tenant, &arguments.ids).await?;
     report.print(arguments.output)?;
+    super::notify::send(global, &tenant, super::notify::AFTER_RUN).await?.note_failures();
     match report.exit_code(arguments.fail_on) {
         Some((exit, message)) => {
             output::error_text(&message);

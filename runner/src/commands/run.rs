@@ -13,7 +13,7 @@ use core_store::{LedgerHead, Store, StoreError};
 use serde_json::json;
 
 use super::rules::RulesReport;
-use super::{jupiterone, rules};
+use super::{jupiterone, notify, rules};
 use crate::cli::{Global, ReportFormat, RunArguments, SeverityName};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
@@ -68,7 +68,11 @@ pub(super) async fn run(
 /// hurt the generation or its delivery.
 pub(super) async fn evaluate(global: &Global, config: &Config) -> Result<RulesReport, Failure> {
     let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-    rules::evaluate(global, &tenant, &[]).await.map_err(rules::failure_of)
+    let report = rules::evaluate(global, &tenant, &[]).await.map_err(rules::failure_of)?;
+    let sent =
+        notify::send(global, &tenant, notify::AFTER_RUN).await.map_err(notify::failure_of)?;
+    sent.note_failures();
+    Ok(report)
 }
 
 /// The exit code of a run whose rules were evaluated. What the run itself has to say comes first, but for a

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use core_engine::Moment;
 use core_engine::privacy::{load_keys, tenant_name};
 use core_engine::text::count;
 use core_privacy::pseudonym::ledger_token;
@@ -16,6 +17,7 @@ use super::report::RuleLine;
 use super::worker::Answers;
 use super::{RulesReport, worker};
 use crate::cli::{Global, ReportFormat, RulesRunArguments};
+use crate::commands::notify;
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::host::{engine, host};
@@ -71,11 +73,34 @@ pub(in crate::commands) async fn evaluate(
         let counts = book.evaluate(rule, outcome, &fingerprints, &when);
         report.rules.push(RuleLine::new(rule, &book, counts));
     }
-    book.tell(now.0, |_, _, _, _| Vec::new());
+    tell(global, tenant, &mut book, now, &mut report)?;
     book.forget(now.0.saturating_sub(KEPT_MS), now.0);
     super::save(&lock, &book)?;
     report.sum_up(&book, now.0);
     Ok(report)
+}
+
+/// Puts what people do not know yet into the outbox. While the file of channels has a mistake, they are told
+/// nothing and miss nothing.
+fn tell(
+    global: &Global,
+    tenant: &TenantStore,
+    book: &mut Book,
+    now: Moment,
+    report: &mut RulesReport,
+) -> Result<(), Failure> {
+    let settings = match notify::settings(global) {
+        Ok(settings) => settings.unwrap_or_default(),
+        Err(failure) => {
+            report.add_problem(format!("{:#}", failure.error));
+            return Ok(());
+        }
+    };
+    book.tell(now.0, |_, finding, rule, transition| {
+        settings.channels_for(finding, rule, transition)
+    });
+    notify::compose(book, &settings, tenant, now)?;
+    Ok(())
 }
 
 /// The failure of an evaluation after a run that has published.

@@ -69,6 +69,11 @@ impl RulesReport {
         Self { rules: Vec::new(), problems, open: BTreeMap::new(), gravest: None }
     }
 
+    /// Adds a mistake in a file.
+    pub(super) fn add_problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
     /// Takes over the numbers of all findings.
     pub(super) fn sum_up(&mut self, book: &Book, now: u64) {
         self.open = book.counts();
@@ -135,9 +140,7 @@ impl RulesReport {
 
     fn note_reasons(&self) {
         for problem in &self.problems {
-            output::note(&format!(
-                "not valid, so that no finding of any rule counts as removed: {problem}"
-            ));
+            output::note(&format!("not valid: {problem}"));
         }
         for line in &self.rules {
             if let Some(reason) = &line.reason {

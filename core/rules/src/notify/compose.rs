@@ -1,0 +1,217 @@
+//! From transitions to messages.
+//!
+//! Which transitions a message has is decided once, and written down before the message is sent for the
+//! first time, so that every attempt says the same under the same id.
+
+use std::collections::BTreeMap;
+
+use super::settings::{Channel, ChannelKind, NotifySettings};
+use crate::book::Book;
+use crate::finding::{Finding, Told};
+use crate::fingerprint::FindingId;
+use crate::outbox::{Item, MAX_LISTED, Message, Row, Transition};
+use crate::rule::Severity;
+
+/// The alerts of one request to an Alertmanager.
+const ALERTS_AT_ONCE: usize = 500;
+const DAY_MS: u64 = 24 * 3_600 * 1_000;
+const HOUR_MS: u64 = 3_600 * 1_000;
+/// An overview may come this much early, so that a run that starts a little earlier each day sends it.
+const SLACK_MS: u64 = HOUR_MS;
+
+impl Book {
+    /// Makes messages of what is to be told, for every channel that may be told now. `new_id` gives each
+    /// message its id.
+    pub fn compose(
+        &mut self,
+        settings: &NotifySettings,
+        tenant: &str,
+        now: u64,
+        new_id: &mut dyn FnMut() -> String,
+    ) {
+        self.outbox.drop_channels(|name| settings.channels.contains_key(name));
+        for channel in settings.channels.values() {
+            let mut rows = self.outbox.rows.remove(&channel.name).unwrap_or_default();
+            if let Some(quiet) = channel.quiet.as_ref().filter(|quiet| quiet.is_quiet(now)) {
+                let is_urgent = |row: &Row| {
+                    let finding = self.findings.get(&row.finding);
+                    finding.is_some_and(|finding| self.severity(finding) >= quiet.urgent)
+                };
+                let (urgent, later): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_urgent);
+                rows = urgent;
+                if !later.is_empty() {
+                    self.outbox.rows.insert(channel.name.clone(), later);
+                }
+            }
+            for rows in self.batches(channel, rows) {
+                let message = self.message(channel, tenant, now, &rows, new_id());
+                self.outbox.messages.push(message);
+            }
+            self.add_overview(channel, tenant, now, new_id);
+            self.refresh(channel, settings, tenant, now, new_id);
+        }
+    }
+
+    /// The rows of each message.
+    fn batches(&self, channel: &Channel, mut rows: Vec<Row>) -> Vec<Vec<Row>> {
+        match channel.kind {
+            ChannelKind::Pagerduty { .. } => rows.into_iter().map(|row| vec![row]).collect(),
+            ChannelKind::Alertmanager { .. } => {
+                rows.chunks(ALERTS_AT_ONCE).map(<[Row]>::to_vec).collect()
+            }
+            _ if rows.is_empty() => Vec::new(),
+            _ => {
+                // The gravest first: of many, only the first are told one by one.
+                let grade = |row: &Row| {
+                    let finding = self.findings.get(&row.finding);
+                    finding.map(|finding| self.severity(finding))
+                };
+                rows.sort_by_key(|row| std::cmp::Reverse(grade(row)));
+                if rows.len() > channel.digest_above {
+                    return vec![rows];
+                }
+                let mut groups: BTreeMap<_, Vec<Row>> = BTreeMap::new();
+                for (place, row) in rows.iter().enumerate() {
+                    let finding = self.findings.get(&row.finding);
+                    let group = finding.and_then(|finding| finding.group.as_deref());
+                    let rule = finding.map(|finding| finding.rule.as_str());
+                    let place = if group.is_some() { 0 } else { place };
+                    groups.entry((rule, group, place)).or_default().push(*row);
+                }
+                groups.into_values().collect()
+            }
+        }
+    }
+
+    fn message(
+        &self,
+        channel: &Channel,
+        tenant: &str,
+        now: u64,
+        rows: &[Row],
+        id: String,
+    ) -> Message {
+        let keeps_state = channel.kind.keeps_state();
+        let limit = if keeps_state { rows.len() } else { MAX_LISTED };
+        let known = rows.iter().filter_map(|row| {
+            let finding = self.findings.get(&row.finding)?;
+            Some(self.item(row.finding, finding, row.transition, row.at))
+        });
+        let items: Vec<Item> = known.take(limit).collect();
+        let opened = rows.iter().filter(|row| row.transition.is_open()).count();
+        let mut severities: BTreeMap<Severity, usize> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.transition.is_open()) {
+            if let Some(finding) = self.findings.get(&row.finding) {
+                *severities.entry(self.severity(finding)).or_default() += 1;
+            }
+        }
+        Message {
+            id,
+            channel: channel.name.clone(),
+            tenant: tenant.to_owned(),
+            at: now,
+            items,
+            total: rows.len(),
+            opened,
+            severities,
+            overview: None,
+            attempts: 0,
+            next: now,
+            error: None,
+        }
+    }
+
+    fn item(&self, id: FindingId, finding: &Finding, transition: Transition, at: u64) -> Item {
+        let rule = self.rules.get(&finding.rule);
+        Item {
+            finding: id,
+            transition,
+            at,
+            rule: finding.rule.clone(),
+            title: rule.map_or_else(String::new, |rule| rule.title.clone()),
+            severity: self.severity(finding),
+            text: finding.text.clone(),
+            entity: finding.entity.clone(),
+            labels: rule.map(|rule| rule.labels.clone()).unwrap_or_default(),
+            opened: finding.opened.unwrap_or(finding.first_seen),
+        }
+    }
+
+    /// Adds the overview of a channel that wants one, if it is time.
+    fn add_overview(
+        &mut self,
+        channel: &Channel,
+        tenant: &str,
+        now: u64,
+        new_id: &mut dyn FnMut() -> String,
+    ) {
+        let Some(days) = channel.overview_days else { return };
+        let last = self.outbox.overviews.get(&channel.name).copied();
+        // A clock that was set back does not silence overviews for good.
+        let is_due = last.is_none_or(|last| now + SLACK_MS >= last + days * DAY_MS || last > now);
+        if !is_due {
+            return;
+        }
+        self.outbox.overviews.insert(channel.name.clone(), now);
+        let mut message = self.message(channel, tenant, now, &[], new_id());
+        message.overview = Some(self.counts());
+        self.outbox.messages.push(message);
+    }
+
+    /// Sends open alerts again to a receiver that forgets them.
+    fn refresh(
+        &mut self,
+        channel: &Channel,
+        settings: &NotifySettings,
+        tenant: &str,
+        now: u64,
+        new_id: &mut dyn FnMut() -> String,
+    ) {
+        let ChannelKind::Alertmanager { expires_hours, .. } = channel.kind else { return };
+        let expires_ms = u64::from(expires_hours) * HOUR_MS;
+        let last = self.outbox.overviews.get(&channel.name).copied().unwrap_or(0);
+        if now >= last && now - last < expires_ms / 3 {
+            return;
+        }
+        self.outbox.overviews.insert(channel.name.clone(), now);
+        let is_told = |finding: &Finding| {
+            let rule = self.rules.get(&finding.rule);
+            let channels = rule.map(|it| settings.channels_for(finding, it, Transition::Opened));
+            finding.told == Told::Open
+                && finding.life.is_active()
+                && channels.is_some_and(|names| names.contains(&channel.name))
+        };
+        let told = self.findings.iter().filter(|(_, finding)| is_told(finding));
+        let rows: Vec<Row> = told
+            .map(|(id, finding)| Row {
+                finding: *id,
+                transition: Transition::Opened,
+                at: finding.opened.unwrap_or(now),
+            })
+            .collect();
+        for rows in rows.chunks(ALERTS_AT_ONCE) {
+            let message = self.message(channel, tenant, now, rows, new_id());
+            self.outbox.messages.push(message);
+        }
+    }
+
+    /// A message to try a channel with. It is about no finding and is not kept.
+    pub fn trial(channel: &Channel, tenant: &str, now: u64, id: String) -> Message {
+        let fingerprints = crate::fingerprint::Fingerprints::new(tenant, None);
+        let item = Item {
+            finding: fingerprints.of("test", []),
+            transition: Transition::Opened,
+            at: now,
+            rule: "test".to_owned(),
+            title: "Test of a channel".to_owned(),
+            severity: Severity::Informational,
+            text: format!("this is a test of the channel {}", channel.name),
+            entity: None,
+            labels: BTreeMap::new(),
+            opened: now,
+        };
+        let mut message = Self::default().message(channel, tenant, now, &[], id);
+        (message.items, message.total, message.opened) = (vec![item], 1, 1);
+        message
+    }
+}

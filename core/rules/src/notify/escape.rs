@@ -1,0 +1,75 @@
+//! Texts of others inside the documents of receivers: each form has its own way to stay a text.
+
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+
+/// The steps that one rendering may take.
+const FUEL: u64 = 100_000;
+const NAME: &str = "body";
+
+/// Escapes a text for Slack's `text`: what begins a mention, a link or a command is shown.
+pub fn slack(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Breaks the functions that adaptive cards would evaluate in a text, such as `{{DATE(…)}}`.
+pub fn card(text: &str) -> String {
+    text.replace("{{", "{\u{200a}{").replace("${", "$\u{200a}{")
+}
+
+/// A JSON document as a template. Every value that it inserts is the inside of a JSON text, so that it
+/// cannot leave the quotes around it.
+#[derive(Debug)]
+pub struct JsonTemplate(Environment<'static>);
+
+impl JsonTemplate {
+    /// Compiles a template.
+    ///
+    /// # Errors
+    /// The mistake.
+    pub fn new(source: &str) -> Result<Self, String> {
+        let mut environment = Environment::new();
+        environment.set_fuel(Some(FUEL));
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_formatter(|out, _, value| {
+            let text = if value.is_none() { String::new() } else { value.to_string() };
+            let json = serde_json::Value::from(text).to_string();
+            out.write_str(&json[1..json.len() - 1]).map_err(minijinja::Error::from)
+        });
+        let added = environment.add_template_owned(NAME, source.to_owned());
+        added.map_err(|error| format!("the template is not valid: {error}"))?;
+        Ok(Self(environment))
+    }
+
+    /// Renders a document.
+    ///
+    /// # Errors
+    /// The kind of mistake, without a value; also if the result is not JSON.
+    pub fn render(&self, values: &impl serde::Serialize) -> Result<Vec<u8>, String> {
+        let failed = |error: minijinja::Error| format!("the template fails: {}", error.kind());
+        let template = self.0.get_template(NAME).map_err(failed)?;
+        let text = template.render(Value::from(Serde(values))).map_err(failed)?;
+        serde_json::from_str::<serde::de::IgnoredAny>(&text)
+            .map_err(|_| "what the template makes is not JSON".to_owned())?;
+        Ok(text.into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_stays_inside_its_quotes() {
+        let template = JsonTemplate::new(r#"{"a": "{{ name }}", "n": {{ n }}}"#).expect("valid");
+        let hostile = "x\", \"urgency\": \"1\\\n\u{1}";
+        let body = template.render(&json!({ "name": hostile, "n": 3 })).expect("JSON");
+        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(body, json!({ "a": hostile, "n": 3 }));
+        assert!(template.render(&json!({ "name": "x", "n": "}" })).is_err());
+        assert!(template.render(&json!({ "name": "x" })).is_err());
+    }
+}

@@ -1,0 +1,149 @@
+//! Sends what was rendered: over HTTP, or to a program of this machine.
+
+use std::io::Write as _;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use core_http::{CallFailure, ClientFactory, ProxySettings, Trust, requested_wait};
+use url::Url;
+
+use super::render::Delivery;
+use crate::outbox::Attempt;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long one message may take.
+const ANSWER: Duration = Duration::from_secs(15);
+/// How often a running program is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Sends messages.
+pub struct Sender {
+    trust: Trust,
+    proxy: Option<ProxySettings>,
+    https: reqwest::Client,
+}
+
+impl Sender {
+    /// Sets up the clients.
+    ///
+    /// # Errors
+    /// The reason: a certificate or a proxy that cannot be used.
+    pub fn new(trust: Trust, proxy: Option<ProxySettings>) -> Result<Self, String> {
+        let https = client(true, &trust, proxy.as_ref())?;
+        Ok(Self { trust, proxy, https })
+    }
+
+    /// Sends a message.
+    pub async fn send(&self, delivery: Delivery) -> Attempt {
+        match delivery {
+            Delivery::Http { url, headers, body } => self.post(&url, &headers, body).await,
+            Delivery::Exec { command, input } => {
+                let running = tokio::task::spawn_blocking(move || execute(&command, &input));
+                running.await.unwrap_or_else(|_| failed("the program could not be watched"))
+            }
+        }
+    }
+
+    async fn post(&self, url: &str, headers: &[(&'static str, String)], body: Vec<u8>) -> Attempt {
+        let Ok(url) = Url::parse(url) else { return refused("the address is none") };
+        let plain;
+        let client = if url.scheme() == "https" {
+            &self.https
+        } else {
+            // Only this machine is called over plain HTTP; the settings refuse every other host.
+            plain = match client(false, &self.trust, self.proxy.as_ref()) {
+                Ok(client) => client,
+                Err(reason) => return refused(&reason),
+            };
+            &plain
+        };
+        let mut request = client.post(url).header("content-type", "application/json").body(body);
+        for (name, value) in headers {
+            let Ok(value) = reqwest::header::HeaderValue::from_str(value) else {
+                return refused("a secret of the channel cannot be part of a header");
+            };
+            request = request.header(*name, value);
+        }
+        match request.send().await {
+            Ok(answer) => judge(&answer),
+            Err(error) => {
+                let failure = CallFailure::from(error);
+                failed(&failure.cause.describe("check the host in its address"))
+            }
+        }
+    }
+}
+
+fn client(
+    uses_tls: bool,
+    trust: &Trust,
+    proxy: Option<&ProxySettings>,
+) -> Result<reqwest::Client, String> {
+    let factory = ClientFactory::new(uses_tls, trust, proxy, CONNECT);
+    let client = factory.and_then(|factory| factory.client(Some(ANSWER), Some(ANSWER)));
+    client.map_err(|error| error.to_string())
+}
+
+/// What an answer means. Its body is not read: a status says everything.
+fn judge(answer: &reqwest::Response) -> Attempt {
+    let status = answer.status();
+    if status.is_success() {
+        return Attempt::Delivered;
+    }
+    let reason = format!("the receiver answered HTTP {}", status.as_u16());
+    // What is wrong with this one message stays wrong; everything else may be mended there.
+    if matches!(status.as_u16(), 400 | 413 | 422) {
+        return Attempt::Refused { reason };
+    }
+    let wait = requested_wait(answer.headers());
+    let retry_after_ms = wait.and_then(|wait| u64::try_from(wait.as_millis()).ok());
+    Attempt::Failed { reason, retry_after_ms }
+}
+
+/// Runs a program with a document on its standard input. Nothing of what it prints is kept.
+fn execute(command: &[String], input: &[u8]) -> Attempt {
+    let Some((program, arguments)) = command.split_first() else {
+        return refused("the command is empty");
+    };
+    let spawned = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut child) = spawned else { return failed("the program cannot be started") };
+    let writer = child.stdin.take().map(|mut stdin| {
+        let input = input.to_vec();
+        // A program that does not read must not hold this one.
+        thread::spawn(move || stdin.write_all(&input))
+    });
+    let deadline = Instant::now() + ANSWER;
+    let status: Option<ExitStatus> = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break Some(status),
+            Ok(None) if Instant::now() < deadline => thread::sleep(LOOK),
+            Ok(None) | Err(_) => break None,
+        }
+    };
+    if status.is_none() {
+        // Both fail only for a program that has ended by now.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    drop(writer);
+    match status {
+        Some(status) if status.success() => Attempt::Delivered,
+        Some(status) => failed(&format!("the program ended with {status}")),
+        None => failed("the program did not end in time and was stopped"),
+    }
+}
+
+fn failed(reason: &str) -> Attempt {
+    Attempt::Failed { reason: reason.to_owned(), retry_after_ms: None }
+}
+
+fn refused(reason: &str) -> Attempt {
+    Attempt::Refused { reason: reason.to_owned() }
+}

@@ -1,0 +1,4 @@
+//! Rules and channels from outside of the crate.
+
+mod channels;
+mod jupiterone;
