@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use core_fleet::Timetable;
 use core_query::Format;
 
 pub(crate) use self::ask::AskArguments;
@@ -122,15 +123,19 @@ evaluated (`nexthink-graph rules list`).")]
     /// Run by a timetable until Ctrl-C
     #[command(after_help = "\
 Example:
-  nexthink-graph schedule
+  nexthink-graph schedule --interval \"6 hours\"
 
-The configuration has the timetable:
+The configuration may have the timetable:
   [schedule]
   interval = \"6 hours\"
 
 If Nexthink cannot be reached, the run is tried again after 5 minutes, then ever more rarely. After five
 failed runs in a row no further one is started.")]
-    Schedule,
+    Schedule {
+        /// Run at this interval, whatever the configuration says
+        #[arg(long, value_parser = Timetable::parse_interval)]
+        interval: Option<Timetable>,
+    },
     /// Write a configuration and print the queries to save
     #[command(after_help = "\
 Example:

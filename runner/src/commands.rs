@@ -57,7 +57,9 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Run(arguments)) => {
             Box::pin(run::run(&global, &configured(&global)?, &arguments)).await
         }
-        Some(Command::Schedule) => Box::pin(schedule::schedule(&global)).await,
+        Some(Command::Schedule { interval }) => {
+            Box::pin(schedule::schedule(&global, interval)).await
+        }
         Some(Command::Init(arguments)) => init::init(&global, arguments).await,
         Some(Command::Check { output, json }) => {
             check::check(&global, json || output == ReportFormat::Json).await
@@ -88,12 +90,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         }
         Some(Command::Serve(arguments)) => Box::pin(serve::serve(&global, &arguments)).await,
         Some(Command::Notify(command)) => Box::pin(notify::dispatch(&global, command)).await,
-        Some(Command::Export(ExportCommand::JupiterOne(arguments))) => {
-            jupiterone::export(&global, &arguments)
-        }
-        Some(Command::Export(ExportCommand::Everything(arguments))) => {
-            everything::export(&global, &arguments)
-        }
+        Some(Command::Export(command)) => export(&global, &command),
         Some(Command::Destroy(arguments)) => destroy::destroy(&global, &arguments),
         Some(Command::Sync(arguments)) => match arguments.destination {
             DestinationName::JupiterOne => jupiterone::sync(&global, &arguments).await,
@@ -113,6 +110,13 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Software(command)) => software::software(&global, &command).await,
         Some(Command::Mcp) => mcp::serve(&global).await,
         Some(Command::Simulate(arguments)) => simulate::simulate(&global, arguments).await,
+    }
+}
+
+fn export(global: &Global, command: &ExportCommand) -> Result<Exit, Failure> {
+    match command {
+        ExportCommand::JupiterOne(arguments) => jupiterone::export(global, arguments),
+        ExportCommand::Everything(arguments) => everything::export(global, arguments),
     }
 }
 

@@ -102,16 +102,35 @@ pub(crate) fn own_program() -> io::Result<Command> {
 /// Limits the memory that this process can allocate, and ends it when its parent ends. A failed allocation
 /// aborts the process. Systems that know neither leave it as it is.
 pub(crate) fn become_worker(memory_bytes: u64) {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, setrlimit};
-        let limit = Rlimit { current: Some(memory_bytes), maximum: Some(memory_bytes) };
-        let _ = setrlimit(Resource::Data, limit);
-    }
+    limit_memory(memory_bytes, memory_bytes);
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     #[cfg(not(unix))]
     let _ = memory_bytes;
+}
+
+/// Keeps back so many bytes of a worker's memory; 0 lets it use all again. Does nothing in a process without a limit.
+pub(crate) fn keep_back_memory(bytes: u64) {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit};
+        if let Some(most) = getrlimit(Resource::Data).maximum {
+            limit_memory(most.saturating_sub(bytes), most);
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = bytes;
+}
+
+fn limit_memory(current: u64, maximum: u64) {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let limit = Rlimit { current: Some(current), maximum: Some(maximum) };
+        let _ = setrlimit(Resource::Data, limit);
+    }
+    #[cfg(not(unix))]
+    let _ = (current, maximum);
 }
 
 /// Who runs this program, for the ledger: the number that the system knows for certain, and the name

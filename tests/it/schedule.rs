@@ -71,7 +71,7 @@ fn a_failed_run_and_a_broken_configuration_do_not_end_the_schedule() {
 #[test]
 fn a_signal_in_mid_run_ends_the_run_and_the_schedule() {
     let scene = scene();
-    scene.update(|behaviour| behaviour.preparation = Duration::from_secs(60));
+    scene.update(|behaviour| behaviour.preparation = Duration::from_mins(1));
     let running = scene.start(&["schedule"]);
     let started = until(PATIENCE, || (!scene.requests().exports.is_empty()).then_some(()));
     assert!(started.is_some(), "no export was started");

@@ -301,6 +301,8 @@ fn cleanse_without_damaged(
     lock: &RunLock,
     removed: &[String],
 ) -> Result<Recleansing, Failure> {
+    // A process that was killed while it wrote the copy has left a temporary file beside it.
+    core_files::remove_leftovers(&copy_path(engine));
     let Some(list) = all_suppressions(engine, lock.tenant())? else {
         return Ok(Recleansing::default());
     };

@@ -15,7 +15,8 @@ const SHORTEST: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// Tenants with the same cron pattern start within this time after it, so that a fleet does not call all at once.
-const CRON_JITTER: Duration = Duration::from_mins(1);
+/// Milliseconds.
+const CRON_JITTER_MS: u64 = 60_000;
 
 /// The times at which a tenant is due.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +115,7 @@ impl Timetable {
                 Timestamp::from_millisecond(phase + (begun + 1) * interval).ok()
             }
             Self::Cron { pattern, zone } => {
-                let jitter = Duration::from_millis(spread % CRON_JITTER.as_millis() as u64);
+                let jitter = Duration::from_millis(spread % CRON_JITTER_MS);
                 let before = after.checked_sub(jitter).ok()?.to_zoned(zone.clone());
                 let next = pattern.find_next_occurrence(&before, false).ok()?;
                 next.timestamp().checked_add(jitter).ok()

@@ -13,8 +13,7 @@ use core_store::{Generation, TenantStore};
 use crate::cli::{DiffArguments, DiffFormat, Global};
 use crate::commands::query::{failure, writer};
 use crate::exit::{Exit, Failure};
-use crate::host;
-use crate::output;
+use crate::{host, output, withheld};
 
 /// Compares two generations.
 pub(super) fn diff(global: &Global, arguments: &DiffArguments) -> Result<Exit, Failure> {
@@ -23,8 +22,7 @@ pub(super) fn diff(global: &Global, arguments: &DiffArguments) -> Result<Exit, F
     request.types.clone_from(&arguments.types);
     request.properties.clone_from(&arguments.properties);
     if arguments.without_personal {
-        let remedy = "compare without --without-personal";
-        request.withholding = Some(crate::withheld::personal_columns(remedy));
+        request.withholding = Some(withheld::personal_columns(withheld::REMEDY));
     }
     host::record_read(
         &tenant,

@@ -63,8 +63,7 @@ impl Opened {
         let generation = super::generation(&tenant, read.as_of.as_deref())?;
         let session = QuerySession::empty(QuerySettings::default()).map_err(failure)?;
         let mut session = if read.without_personal {
-            let remedy = "read without --without-personal";
-            session.withholding(withheld::personal_columns(remedy))
+            session.withholding(withheld::personal_columns(withheld::REMEDY))
         } else {
             session
         };

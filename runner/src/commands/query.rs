@@ -20,8 +20,10 @@ use self::again::{Progress, despite_compaction};
 use super::kept;
 use crate::cli::{self, Global, QueryArguments, QueryLanguage, RowFormat};
 use crate::exit::{Exit, Failure};
-use crate::host;
-use crate::output;
+use crate::{host, output, system, withheld};
+
+/// The memory of a worker that planning needs, most of it for the stack, and the answer does not.
+const PLANNING_BYTES: u64 = 96 * 1024 * 1024;
 
 /// How many names of columns stand in one line of the list of tables.
 const COLUMNS_A_LINE: usize = 6;
@@ -110,8 +112,7 @@ impl Opening<'_> {
         let internal = |error| failure(error, Exit::Internal);
         let mut session = QuerySession::empty(settings).map_err(internal)?;
         if self.without_personal {
-            let remedy = "ask without --without-personal";
-            session = session.withholding(crate::withheld::personal_columns(remedy));
+            session = session.withholding(withheld::personal_columns(withheld::REMEDY));
         }
         if let Some(generation) = &generation {
             session.add_generation(generation).await.map_err(internal)?;
@@ -189,7 +190,9 @@ pub(super) async fn answered(
     format: Format,
     progress: &Progress,
 ) -> Result<Exit, Failure> {
+    system::keep_back_memory(0);
     let asked = question.ask(session);
+    system::keep_back_memory(PLANNING_BYTES);
     if let (Question::Sql(sql, _), Err(error)) = (question, &asked)
         && let Some(text) = error.render(sql)
     {

@@ -23,9 +23,12 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 const SHORT_WAIT: SignedDuration = SignedDuration::from_mins(10);
 
 /// Runs the tenant by its timetable until a signal.
-pub(super) async fn schedule(global: &Global) -> Result<Exit, Failure> {
+pub(super) async fn schedule(
+    global: &Global,
+    interval: Option<Timetable>,
+) -> Result<Exit, Failure> {
     let source = config::find(global.config.as_deref()).ok_or_else(super::not_configured)?;
-    let mut scheduler = Scheduler::new(global, source)?;
+    let mut scheduler = Scheduler::new(global, source, interval)?;
     loop {
         scheduler.read_configuration();
         if !scheduler.fleet.next(now(), 1).is_empty() {
@@ -46,6 +49,8 @@ pub(super) async fn schedule(global: &Global) -> Result<Exit, Failure> {
 struct Scheduler<'a> {
     global: &'a Global,
     source: Source,
+    /// The timetable of the command line, which replaces that of the configuration.
+    interval: Option<Timetable>,
     /// The configuration as it was last valid.
     config: Config,
     /// What is wrong with the configuration now.
@@ -56,23 +61,28 @@ struct Scheduler<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    fn new(global: &'a Global, source: Source) -> Result<Self, Failure> {
-        let config = Config::load(&source)?;
+    fn new(
+        global: &'a Global,
+        source: Source,
+        interval: Option<Timetable>,
+    ) -> Result<Self, Failure> {
+        let config = load(&source, interval.as_ref())?;
         if config.schedule.timetable == Timetable::Disabled {
             return Err(Failure::usage(format!(
-                "nothing is scheduled: set `schedule.interval` in {}, for example to \"6 hours\"",
+                "nothing is scheduled: set `schedule.interval` in {}, for example to \"6 hours\", \
+                 or use --interval",
                 source.name()
             )));
         }
         let mut fleet = Fleet::default();
         fleet.set(config.tenant.as_str(), config.schedule.clone(), last_run(&config)?, now());
-        Ok(Self { global, source, config, problem: None, fleet, told: None })
+        Ok(Self { global, source, interval, config, problem: None, fleet, told: None })
     }
 
     /// Reads the configuration again. One that cannot be used is told once, and the last valid one stays in force, so
     /// that a mistake while it is edited stops nothing.
     fn read_configuration(&mut self) {
-        match Config::load(&self.source) {
+        match load(&self.source, self.interval.as_ref()) {
             Ok(config) => {
                 if config.tenant.as_str() != self.config.tenant.as_str() {
                     self.fleet.remove(self.config.tenant.as_str());
@@ -184,6 +194,15 @@ impl<'a> Scheduler<'a> {
         let wait = wait.and_then(|wait| Duration::try_from(wait).ok());
         wait.map_or(LONGEST_SLEEP, |wait| wait.min(LONGEST_SLEEP))
     }
+}
+
+/// Reads the configuration, with the timetable of the command line if it has one.
+fn load(source: &Source, interval: Option<&Timetable>) -> Result<Config, Failure> {
+    let mut config = Config::load(source)?;
+    if let Some(interval) = interval {
+        config.schedule.timetable = interval.clone();
+    }
+    Ok(config)
 }
 
 /// Returns the last run that the store knows of: that of the published generation.
