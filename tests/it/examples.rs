@@ -217,7 +217,8 @@ fn helps(folder: &Path, command: &[String]) -> Vec<Help> {
     let arguments: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
     let text = start(folder, &arguments, &[]).wait().stdout;
     let is_example = |line: &&str| line.starts_with("  ") && line.contains("nexthink-graph ");
-    let is_usage = |line: &&str| line.contains("Usage:") || line.contains("[default");
+    let is_usage =
+        |line: &&str| ["Usage:", "<COMMAND>", "[default"].iter().any(|mark| line.contains(mark));
     let examples = text.lines().filter(is_example).filter(|line| !is_usage(line));
     let mut found = vec![Help {
         command: command.join(" "),

@@ -138,7 +138,7 @@ mod tests {
         assert!(refused.to_string().contains("larger"), "{refused}");
         assert_eq!(read().expect("the keys before are there"), written);
 
-        core_files::replace_file(&path, &[b' '; MAX_KEY_FILE_BYTES + 1]).expect("it is ours");
+        core_files::replace_file(&path, &b" ".repeat(MAX_KEY_FILE_BYTES + 1)).expect("it is ours");
         let error = read().expect_err("it is no key file");
         assert!(error.to_string().contains("larger"), "{error}");
     }
