@@ -130,7 +130,9 @@ fn month(seed: u64, skew_ms: i64, is_confirmed: bool) {
             let clocks = Clocks { local_ms: now_ms, server_ms: Some(header_ms), witness_ahead_ms };
             coverage.answered(&window, &clocks, &settings);
             saved = serde_json::to_string(&coverage).expect("plain data");
-            first_saved_ms.get_or_insert(now_ms);
+            // A day ago counts by Nexthink's clock where that is confirmed.
+            let counts_ms = if is_confirmed { header_ms.max(now_ms) } else { now_ms };
+            first_saved_ms.get_or_insert(counts_ms);
         }
     }
     // The first run whose beginning is on record says from when on everything is wanted.

@@ -47,6 +47,21 @@ fn the_engine_answers_as_the_plain_evaluator_does() -> Checked {
     }
 }
 
+/// Found by the test above: the rows were counted by statistics, which held the condition for always true.
+#[tokio::test]
+async fn a_column_without_any_value_fulfils_no_comparison() -> Checked {
+    let properties = BTreeMap::from([("t", Value::Text(String::new()))]);
+    let entity = Entity { key: "a0".to_owned(), type_name: "a", classes: &["A"], properties };
+    let graph = SmallGraph { entities: vec![entity], edges: Vec::new() };
+    let queries = [
+        "FIND (A|B) AS e0 WHERE e0.n > 2 RETURN count(e0), count(e0.t)",
+        "FIND A WITH n <= 2 AS e0 RETURN count(e0)",
+    ];
+    check(&graph, &queries.map(str::to_owned), &Cell::new(0))
+        .await
+        .map_err(|error| error.to_string().into())
+}
+
 async fn check(
     graph: &SmallGraph,
     queries: &[String],
