@@ -1,7 +1,7 @@
 //! Delivers the published generation to a destination, and remembers what it got.
 //!
-//! The record of a delivery is durable before anything can change there, so that the next one resolves a
-//! delivery whose end nobody saw. A delivery that fails changes nothing of what is published.
+//! The record of a delivery is fsynced before the destination can change, so that the next delivery can ask what
+//! became of one that was interrupted. A failed delivery does not affect the published generation.
 
 mod decision;
 mod record;
@@ -71,7 +71,7 @@ pub enum DeliveryResult {
         /// may write there too.
         #[serde(rename = "unexpectedDeletes")]
         unexpected_deletes: u64,
-        /// Types in which somebody who was erased may still be there: nothing of them could be deleted.
+        /// Types in which erased people may remain, because none of their objects could be deleted.
         #[serde(rename = "stillHeldAfterErasure", skip_serializing_if = "BTreeSet::is_empty")]
         still_held: BTreeSet<String>,
     },
@@ -219,7 +219,8 @@ pub async fn deliver(
     let report = run.deliver(contents, &events).await?;
     // What JupiterOne had is known only after a whole delivery, and those who were erased are in neither
     // generation and are deleted nevertheless.
-    let is_judged = has_base && !after_erasure && before.as_ref().is_some_and(|it| it.whole);
+    let is_judged =
+        has_base && !after_erasure && before.as_ref().is_some_and(|delivered| delivered.whole);
     let unexpected_deletes = if is_judged { unexpected_deletes(&plan, &report) } else { 0 };
     let now = report.delivered(before.as_ref());
     let whole = now.whole && unexpected_deletes == 0;
@@ -283,7 +284,7 @@ impl JobRun<'_> {
         let begun = Delivered::begin(self.before, self.client.destination(), contents, open.id());
         let Err(failure) = record::write(self.lock, &begun) else { return Ok(open) };
         if let Err(error) = self.client.abort(open.id()).await {
-            tracing::warn!(%error, "a job that nobody remembers stays until JupiterOne drops it");
+            tracing::warn!(%error, "the unrecorded job could not be aborted; JupiterOne drops it later");
         }
         let error = failure.error.context(
             "the delivery could not be written down, so its job was given up and nothing was changed at \
@@ -318,7 +319,7 @@ fn unexpected_deletes(plan: &DeliveryPlan, report: &DeliveryReport) -> u64 {
     if !plan.completed.is_empty() {
         return 0;
     }
-    let expected: u64 = plan.types.iter().map(|it| it.deletes).sum();
+    let expected: u64 = plan.types.iter().map(|change| change.deletes).sum();
     let counters = &report.counters;
     let deleted = counters.num_entities_deleted + counters.num_relationships_deleted;
     deleted.saturating_sub(expected)

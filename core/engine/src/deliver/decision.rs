@@ -29,9 +29,9 @@ pub struct DeliveryDecision {
     /// The types of which nothing is deleted.
     pub partial_datasets: BTreeSet<String>,
     pub(super) contents: Contents,
-    /// Types in which somebody who was erased may still be at the destination after this delivery.
+    /// Types in which erased people may remain at the destination after this delivery.
     pub still_held: BTreeSet<String>,
-    /// Whether somebody was erased since the last delivery.
+    /// True if a person or device was erased since the last delivery.
     pub(super) after_erasure: bool,
     /// What this destination got last.
     pub(super) before: Option<Delivered>,
@@ -136,7 +136,7 @@ fn safely_complete(plan: &DeliveryPlan, before: &Delivered, has_base: bool) -> B
     names.filter(|name| !partial_then.contains(name) && privacy::may_be_erased(name)).collect()
 }
 
-/// The types of which nothing is deleted although somebody who was erased may be among what is there.
+/// Returns the types that keep all their objects although erased people may be among them.
 fn held_back(contents: &Contents, before: Option<&Delivered>) -> BTreeSet<String> {
     let delivered = before.into_iter().flat_map(|it| it.types.keys());
     let held = delivered.filter(|name| privacy::may_be_erased(name));
