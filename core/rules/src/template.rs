@@ -15,6 +15,16 @@ const NAME: &str = "message";
 /// What stands for a missing value.
 const MISSING: &str = "unknown";
 
+/// Returns an environment whose templates end after `fuel` steps, refuse names that do not exist, and escape nothing
+/// by themselves.
+pub(crate) fn bounded_environment(fuel: u64) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_fuel(Some(fuel));
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment
+}
+
 /// A template that was compiled.
 #[derive(Debug)]
 pub struct MessageTemplate(Environment<'static>);
@@ -25,10 +35,7 @@ impl MessageTemplate {
     /// # Errors
     /// The mistake, without the line, for a template of one line.
     pub fn new(source: &str) -> Result<Self, String> {
-        let mut environment = Environment::new();
-        environment.set_fuel(Some(FUEL));
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        let mut environment = bounded_environment(FUEL);
         environment.set_formatter(|out, _, value| {
             if value.is_none() {
                 return out.write_str(MISSING).map_err(minijinja::Error::from);

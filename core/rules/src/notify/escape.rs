@@ -1,7 +1,9 @@
 //! Texts of others inside the documents of receivers: each form has its own way to stay a text.
 
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use minijinja::{Environment, Value};
+
+use crate::template::bounded_environment;
 
 /// The steps that one rendering may take.
 const FUEL: u64 = 100_000;
@@ -28,10 +30,7 @@ impl JsonTemplate {
     /// # Errors
     /// The mistake.
     pub fn new(source: &str) -> Result<Self, String> {
-        let mut environment = Environment::new();
-        environment.set_fuel(Some(FUEL));
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        let mut environment = bounded_environment(FUEL);
         environment.set_formatter(|out, _, value| {
             let text = if value.is_none() { String::new() } else { value.to_string() };
             let json = serde_json::Value::from(text).to_string();
