@@ -77,12 +77,12 @@ pub(crate) fn error_text(text: &str) {
     error(&anyhow::Error::msg(text.to_owned()));
 }
 
-/// Whether a result was printed, so that nothing else may follow it.
+/// Returns whether a result was printed, so that nothing else may follow it.
 pub(crate) fn has_result() -> bool {
     HAS_RESULT.load(Ordering::Relaxed)
 }
 
-/// Whether the user was told of an error.
+/// Returns whether the user was told of an error.
 pub(crate) fn has_error() -> bool {
     HAS_ERROR.load(Ordering::Relaxed)
 }
@@ -185,7 +185,7 @@ pub(crate) fn terminal_columns() -> Option<usize> {
     Some(usize::from(width.0))
 }
 
-/// Whether what goes to standard error is coloured: `NO_COLOR` turns colours off, `CLICOLOR_FORCE` on, and
+/// Returns whether what goes to standard error is coloured: `NO_COLOR` turns colours off, `CLICOLOR_FORCE` on, and
 /// without either a terminal has them that is not `dumb`.
 pub(crate) fn has_colors() -> bool {
     let variable = |name| system::variable(name).unwrap_or_default();
@@ -197,7 +197,7 @@ fn colors(no_color: &str, force: &str, is_capable: bool) -> bool {
     no_color.is_empty() && (!matches!(force, "" | "0") || is_capable)
 }
 
-/// Whether standard error is a terminal.
+/// Returns whether standard error is a terminal.
 pub(crate) fn is_terminal() -> bool {
     io::stderr().is_terminal()
 }

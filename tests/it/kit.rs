@@ -49,7 +49,7 @@ const PLAYED: [&str; 17] = [
     "nexthink_user_uses_device",
 ];
 
-/// Whether a step or type is one that the simulated tenant has data for.
+/// Returns whether a step or type is one that the simulated tenant has data for.
 pub(crate) fn is_played(name: &str) -> bool {
     PLAYED.contains(&name)
 }
@@ -391,12 +391,12 @@ impl Running {
         Ended { exit: status.code(), stdout, stderr }
     }
 
-    /// Whether it has come to its end.
+    /// Returns whether it has come to its end.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("the child is ours").is_some()
     }
 
-    /// Whether it has said this on standard error by now.
+    /// Returns whether it has said this on standard error by now.
     pub(crate) fn has_said(&self, text: &str) -> bool {
         self.stderr.as_ref().is_some_and(|it| it.so_far().contains(text))
     }

@@ -42,7 +42,7 @@ fn first_token() -> String {
     body["access_token"].as_str().expect("there is a token").to_owned()
 }
 
-/// Whether a tenant has given this token.
+/// Returns whether a tenant has given this token.
 fn knows_token(scene: &Scene, token: &str) -> bool {
     let request = format!("GET /api/v1/nql/status/none HTTP/1.1\r\nAuthorization: Bearer {token}");
     let answer = ask(scene.api(), &request, "");

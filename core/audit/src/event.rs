@@ -35,7 +35,7 @@ pub struct AuditEvent {
 }
 
 impl AuditEvent {
-    /// Whether the record has the documented form.
+    /// Returns whether the record has the documented form.
     pub fn is_parsed(&self) -> bool {
         self.code.is_some()
     }
@@ -45,7 +45,7 @@ impl AuditEvent {
         self.code.and_then(KnownCode::of)
     }
 
-    /// Whether an account of the system did it.
+    /// Returns whether an account of the system did it.
     pub fn is_of_system(&self) -> bool {
         self.account.as_deref().is_some_and(|it| it.starts_with('*'))
     }

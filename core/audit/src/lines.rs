@@ -24,7 +24,7 @@ pub struct LineReader {
     /// The record that may still be continued.
     record: Vec<u8>,
     record_length: u64,
-    /// Whether lines may be added to it: only what begins like an event has a message to continue.
+    /// True if lines may be added to it: only what begins like an event has a message to continue.
     is_open: bool,
     line: Vec<u8>,
     line_length: u64,
@@ -99,7 +99,7 @@ impl LineReader {
         self.line_length = 0;
     }
 
-    /// Whether the line belongs to the message of the open record: it begins like no event, and all
+    /// Returns whether the line belongs to the message of the open record: it begins like no event, and all
     /// of it can be kept.
     fn continues(&self) -> bool {
         let fits = self.record_length + 1 + self.line_length <= RECORD_CAP as u64;

@@ -44,7 +44,7 @@ impl Default for WindowSettings {
 pub struct Window {
     /// What the answer should hold.
     pub span: Span,
-    /// Whether it ends now, by Nexthink's own clock: then no end is asked for.
+    /// True if it ends now, by Nexthink's own clock: then no end is asked for.
     pub is_newest: bool,
 }
 

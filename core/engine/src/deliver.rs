@@ -43,7 +43,7 @@ pub struct DeliveryOptions {
     pub full: bool,
     /// What is delivered besides the generation's own tables, as the configuration says.
     pub extras: Extras,
-    /// Whether the audit trail's events are delivered, as the configuration says.
+    /// True if the audit trail's events are delivered, as the configuration says.
     pub audit: bool,
     /// Properties that every event gets, as the configuration says.
     pub tags: Vec<Tag>,

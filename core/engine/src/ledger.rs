@@ -76,7 +76,7 @@ pub enum Event<'a> {
         tool: &'a str,
         /// The name that the client gives itself.
         client: &'a str,
-        /// Whether personal columns are shown.
+        /// True if personal columns are shown.
         personal: bool,
     },
     /// The software of a generation is compared with files of the user.
@@ -237,7 +237,7 @@ pub enum Event<'a> {
     Retention {
         /// How many of each kind.
         removed: Map<String, Value>,
-        /// Whether the clock was declared right although it had jumped.
+        /// True if the clock was declared right although it had jumped.
         clock_accepted: bool,
     },
 }

@@ -96,7 +96,7 @@ pub fn of_events(engine: Engine<'_>) -> Result<(Option<EventRedactor>, PrivacyMa
     Ok((Some(EventRedactor::new(policy.clone(), pseudonyms)), mark))
 }
 
-/// Whether a generation shows people as a mark says, so that its objects may be carried over.
+/// Returns whether a generation shows people as a mark says, so that its objects may be carried over.
 pub fn is_like(previous: &Generation, mark: &PrivacyMark) -> bool {
     previous.manifest().privacy.as_ref().unwrap_or(&PrivacyMark::default()) == mark
 }
@@ -264,7 +264,7 @@ pub fn erasure_ids(list: &SuppressionList) -> BTreeSet<String> {
 /// What came of taking erased people out of a store once more.
 #[derive(Debug, Default)]
 pub struct Recleansing {
-    /// Whether anything that can be read had not been through every erasure.
+    /// True if anything that can be read had not been through every erasure.
     pub has_come_back: bool,
     /// Why erasures are not finished, a sentence each.
     pub shortfalls: Vec<String>,

@@ -289,7 +289,7 @@ struct Before {
     previous: Option<Generation>,
     protection: Option<Protection>,
     mark: PrivacyMark,
-    /// Whether `previous` shows people otherwise, so that nothing of it may stay.
+    /// True if `previous` shows people otherwise, so that nothing of it may stay.
     replaces_all: bool,
     /// Why erasures are not finished, a sentence each.
     unfinished_erasures: Vec<String>,
@@ -404,7 +404,7 @@ async fn apply_each(
     Ok(applier)
 }
 
-/// Whether a step's rows are here and everything that it depends on has been applied.
+/// Returns whether a step's rows are here and everything that it depends on has been applied.
 fn is_ready(planned: &PlannedStep, settled: &BTreeSet<&str>, fetched: &[Fetched]) -> bool {
     let step = planned.step;
     let is_here = !planned.runs()

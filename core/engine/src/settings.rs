@@ -69,7 +69,7 @@ pub struct Account {
     pub name: Option<String>,
     /// Its description.
     pub description: Option<String>,
-    /// Whether every entity gets the name as `tag.AccountName`.
+    /// True if every entity gets the name as `tag.AccountName`.
     pub tag_entities: bool,
 }
 
@@ -109,7 +109,7 @@ pub struct Audit {
     pub source: AuditSource,
     /// The zone of `before_date`, and of times that name none.
     pub time_zone: TimeZone,
-    /// Whether events are kept as they are, whatever the privacy profile does elsewhere.
+    /// True if events are kept as they are, whatever the privacy profile does elsewhere.
     pub clear_names: bool,
     /// Which periods are read.
     pub windows: WindowSettings,
@@ -129,7 +129,7 @@ pub enum AuditSource {
 pub struct AuditTrails {
     /// Their host.
     pub host: AuditHost,
-    /// Whether an API client with a token reads it, and no local account.
+    /// True if an API client with a token reads it, and no local account.
     pub is_oauth: bool,
     /// The account or client ID.
     pub account: String,
@@ -165,11 +165,11 @@ pub struct JupiterOne {
     pub api_key: SharedSecretSource,
     /// How often a job is asked for its state.
     pub poll: core_jupiterone::PollSchedule,
-    /// Whether every run that publishes is followed by a delivery.
+    /// True if every run that publishes is followed by a delivery.
     pub after_run: bool,
     /// What is delivered beyond what JupiterOne's own integration delivers.
     pub extras: Extras,
-    /// Whether the audit trail's events are delivered too.
+    /// True if the audit trail's events are delivered too.
     pub audit: bool,
 }
 

@@ -41,7 +41,7 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// The port that it listens on.
     pub port: u16,
-    /// Whether browsers reach it over TLS only.
+    /// True if browsers reach it over TLS only.
     pub is_secure: bool,
     /// The tokens that were given out.
     pub tokens: Vec<AccessToken>,

@@ -75,7 +75,7 @@ pub enum AnswerFormat {
 /// The first line of what the process answers; the body follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerHead {
-    /// Whether the body is an answer; else it says why there is none.
+    /// True if the body is an answer; else it says why there is none.
     pub ok: bool,
 }
 

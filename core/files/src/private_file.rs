@@ -96,7 +96,7 @@ impl Reader {
 impl Access {
     const ROOT: u32 = 0;
 
-    /// Whether only the reader and root can read the file.
+    /// Returns whether only the reader and root can read the file.
     ///
     /// A secret that Kubernetes or systemd mounts belongs to root and is readable by one group, which is
     /// the reader's: no one but root could have chosen that group, and the reader cannot change it. A
@@ -114,7 +114,7 @@ impl Access {
     }
 }
 
-/// Whether a path leads through the links that Kubernetes swaps when a mounted secret changes: `secret`
+/// Returns whether a path leads through the links that Kubernetes swaps when a mounted secret changes: `secret`
 /// links to `..data/secret`, and `..data` to a folder whose name begins with two dots and the date.
 #[cfg(unix)]
 fn is_mounted_by_kubernetes(path: &Path) -> bool {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 pub struct Body {
     /// The bytes, wiped on drop: they may hold a token or a signed link.
     pub bytes: Zeroizing<Vec<u8>>,
-    /// Whether the answer has more bytes than the cap.
+    /// True if the answer has more bytes than the cap.
     pub is_over_cap: bool,
 }
 

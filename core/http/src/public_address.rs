@@ -42,7 +42,7 @@ impl Resolve for PublicAddresses {
     }
 }
 
-/// Whether an address can be one of a public server (IANA special-purpose address registries).
+/// Returns whether an address can be one of a public server (IANA special-purpose address registries).
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),

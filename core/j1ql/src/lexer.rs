@@ -107,7 +107,7 @@ impl Symbol {
         found.map_or("", |(text, _)| text)
     }
 
-    /// Whether a value follows, so that a slash begins a regular expression.
+    /// Returns whether a value follows, so that a slash begins a regular expression.
     fn is_comparison(self) -> bool {
         matches!(
             self,
@@ -236,7 +236,7 @@ impl Lexer<'_> {
         })
     }
 
-    /// Whether a slash begins a regular expression: only where a value can stand.
+    /// Returns whether a slash begins a regular expression: only where a value can stand.
     fn expects_regex(&self) -> bool {
         match self.tokens.last().map(|token| &token.kind) {
             Some(TokenKind::Symbol(symbol)) => symbol.is_comparison() || *symbol == Symbol::Open,

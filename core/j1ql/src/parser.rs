@@ -43,7 +43,7 @@ const FOREIGN: [(&str, &str); 15] = [
     ("COERCE", "there is no COERCE: values keep their type"),
 ];
 
-/// Whether a text is meant as J1QL: it begins with `FIND`, after white space and comments.
+/// Returns whether a text is meant as J1QL: it begins with `FIND`, after white space and comments.
 pub fn is_j1ql(text: &str) -> bool {
     let is_blank = |next: char| next.is_whitespace() || lexer::is_invisible(next);
     let mut rest = text.trim_start_matches(is_blank);

@@ -38,7 +38,7 @@ pub(crate) struct Link<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Relation<'a> {
     pub(crate) table: &'a RelationshipTable,
-    /// Whether the step goes the way that the relationship points.
+    /// True if the step goes the way that the relationship points.
     pub(crate) is_forward: bool,
 }
 
@@ -307,7 +307,7 @@ impl<'a> Plan<'a> {
         types.chain(relations.map(|relation| &relation.table.name)).cloned().collect()
     }
 
-    /// Whether anything has this name.
+    /// Returns whether anything has this name.
     pub(crate) fn has_name(&self, name: &str) -> bool {
         self.names.contains_key(name)
     }

@@ -100,7 +100,7 @@ pub(crate) fn write(
 /// The part of a statement after the table of paths.
 pub(crate) struct Body {
     pub(crate) select: String,
-    /// Whether it reads `paths`.
+    /// True if it reads `paths`.
     pub(crate) needs_paths: bool,
     /// Further tables made of `paths`.
     pub(crate) tables: Vec<(&'static str, String)>,

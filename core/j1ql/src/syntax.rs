@@ -17,7 +17,7 @@ pub type Name = Spanned<String>;
 /// A whole query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
-    /// Whether equal rows of the answer are one.
+    /// True if equal rows of the answer are one.
     pub is_unique: bool,
     /// The entities that the paths start from.
     pub start: Entities,
@@ -76,7 +76,7 @@ pub enum Element {
 /// A step over a relationship to another entity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// Whether there must be no such relationship.
+    /// True if there must be no such relationship.
     pub is_negated: bool,
     /// Which classes of relationships.
     pub verb: Spanned<Verb>,
@@ -133,7 +133,7 @@ pub struct Comparison {
 /// How two operands are compared. A negated operator holds exactly where its positive twin does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operator {
-    /// Whether it is `!=`, `!~=`, `!^=` or `!$=`.
+    /// True if it is `!=`, `!~=`, `!^=` or `!$=`.
     pub is_negated: bool,
     /// The positive relation.
     pub relation: Relation,
@@ -185,7 +185,7 @@ pub enum Operand {
     Values {
         /// The values; at least two.
         values: Vec<Spanned<Value>>,
-        /// Whether the comparison must hold for all of them, and not for any.
+        /// True if the comparison must hold for all of them, and not for any.
         is_all: bool,
     },
 }
@@ -309,7 +309,7 @@ pub struct Item {
 pub struct Order {
     /// A column of the answer or an expression.
     pub expression: Spanned<Expression>,
-    /// Whether the largest comes first.
+    /// True if the largest comes first.
     pub is_descending: bool,
 }
 
@@ -420,7 +420,7 @@ impl Function {
         found.map_or("", |(name, _)| name)
     }
 
-    /// Whether it makes one value of many rows.
+    /// Returns whether it makes one value of many rows.
     pub fn is_aggregate(self) -> bool {
         matches!(self, Self::Count | Self::Min | Self::Max | Self::Average | Self::Sum)
     }

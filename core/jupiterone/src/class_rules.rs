@@ -257,7 +257,7 @@ pub(crate) fn rules_of(class: &str) -> impl Iterator<Item = &'static PropertyRul
     base.iter().chain(own)
 }
 
-/// Whether a property of our own may have this name: the data model allows no underscore but at its
+/// Returns whether a property of our own may have this name: the data model allows no underscore but at its
 /// start, and the interface keeps that for itself.
 pub(crate) fn is_legal_name(name: &str) -> bool {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b". -".contains(&byte);

@@ -243,7 +243,7 @@ impl Contents {
         self.events.iter().flat_map(Events::tables)
     }
 
-    /// Whether this is the table of the relationships to Persons, which has fewer objects than rows.
+    /// Returns whether this is the table of the relationships to Persons, which has fewer objects than rows.
     pub(crate) fn is_of_persons(&self, table: &Table) -> bool {
         self.persons.as_ref().is_some_and(|it| it.name == table.name)
     }

@@ -42,7 +42,7 @@ pub(crate) fn write_text_part(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(&bytes[written..]);
 }
 
-/// Whether a byte cannot stand in a text as it is.
+/// Returns whether a byte cannot stand in a text as it is.
 fn is_escaped(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }

@@ -30,7 +30,7 @@ pub(crate) const DIRECTION: &str = "FORWARD";
 
 const EMAIL: &str = "email";
 
-/// Whether a step makes the users at which they start.
+/// Returns whether a step makes the users at which they start.
 pub(crate) fn start_in(step: &Step) -> bool {
     step.entities.iter().any(|it| it.type_name == USER)
 }

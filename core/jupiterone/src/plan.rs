@@ -67,7 +67,7 @@ impl DeliveryPlan {
         Ok(Self { types, completed: completed.cloned().collect() })
     }
 
-    /// Whether nothing would change, so that no job is needed.
+    /// Returns whether nothing would change, so that no job is needed.
     pub fn is_empty(&self) -> bool {
         self.completed.is_empty()
             && self.types.iter().all(|it| it.creates + it.updates + it.deletes == 0)

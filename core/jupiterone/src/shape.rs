@@ -348,7 +348,7 @@ impl ShapedProperty {
     }
 }
 
-/// Whether a cell is of the right kind, and a number in its range.
+/// Returns whether a cell is of the right kind, and a number in its range.
 fn is_legal_kind(cell: &Cell<'_>, legal: Legal) -> bool {
     match (cell, legal) {
         (Cell::Text(_), Legal::Text(_) | Legal::TextOrTexts)

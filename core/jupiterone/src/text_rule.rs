@@ -31,7 +31,7 @@ pub(crate) enum TextRule {
 }
 
 impl TextRule {
-    /// Whether the text is legal.
+    /// Returns whether the text is legal.
     pub(crate) fn accepts(self, text: &str) -> bool {
         match self {
             Self::Any => true,

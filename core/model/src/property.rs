@@ -26,7 +26,7 @@ pub struct Property {
     pub never_null: bool,
     /// True if the value identifies one entity; a value that many entities share becomes null.
     pub identifying: bool,
-    /// Whether the value changes with nearly every run, so that a comparison of two runs ignores it.
+    /// True if the value changes with nearly every run, so that a comparison of two runs ignores it.
     pub volatile: bool,
 }
 

@@ -40,7 +40,7 @@ const KNOWN_CODES: [&str; 12] = [
 pub struct Download {
     /// Its size in bytes, as transferred.
     pub bytes: u64,
-    /// Whether the file host announced this size: without, a file that was cut looks whole.
+    /// True if the file host announced this size: without, a file that was cut looks whole.
     pub length_proven: bool,
 }
 

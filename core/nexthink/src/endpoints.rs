@@ -69,13 +69,13 @@ impl Endpoints {
         &self.files
     }
 
-    /// Whether the login host is reached over TLS: it is, unless it is overridden by one on this
+    /// Returns whether the login host is reached over TLS: it is, unless it is overridden by one on this
     /// machine.
     pub fn login_uses_tls(&self) -> bool {
         self.login.is_tls()
     }
 
-    /// Whether any host is reached over TLS.
+    /// Returns whether any host is reached over TLS.
     pub(crate) fn use_tls(&self) -> bool {
         let files_use_tls = match &self.files {
             FileHosts::Nexthink => true,
@@ -127,12 +127,12 @@ impl NexthinkUrl {
         url
     }
 
-    /// Whether it is reached over TLS.
+    /// Returns whether it is reached over TLS.
     pub(crate) fn is_tls(&self) -> bool {
         self.0.uses_tls()
     }
 
-    /// Whether it is on this machine.
+    /// Returns whether it is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         self.0.is_loopback()
     }

@@ -358,12 +358,12 @@ impl NexthinkError {
         }
     }
 
-    /// Whether the credential was refused.
+    /// Returns whether the credential was refused.
     pub fn is_credentials(&self) -> bool {
         self.kind() == ErrorKind::Credentials
     }
 
-    /// Whether Nexthink could not be reached or did not get done.
+    /// Returns whether Nexthink could not be reached or did not get done.
     pub fn is_unreachable(&self) -> bool {
         self.kind() == ErrorKind::Unreachable
     }

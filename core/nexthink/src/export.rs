@@ -16,7 +16,7 @@ pub enum ExportStatus {
     Completed {
         /// The results link, which may be missing for a moment.
         link: Option<ResultsLink>,
-        /// Whether the licence's maximum number of rows cut the results (HTTP 206).
+        /// True if the licence's maximum number of rows cut the results (HTTP 206).
         truncated: bool,
     },
     /// `ERROR`.
@@ -107,11 +107,11 @@ pub enum ExportEvent {
 pub struct FinishedExport {
     /// The export that delivered.
     pub export_id: ExportId,
-    /// Whether the licence's maximum number of rows cut the results: they are then no proof that
+    /// True if the licence's maximum number of rows cut the results: they are then no proof that
     /// anything is gone.
     pub truncated: bool,
     /// The size of the results file in bytes, as transferred.
     pub bytes: u64,
-    /// Whether the file host announced this size.
+    /// True if the file host announced this size.
     pub length_proven: bool,
 }

@@ -195,7 +195,7 @@ macro_rules! stored_as_text {
 
 stored_as_text!(QueryId, ExportId);
 
-/// Whether `label` is one lower-case DNS label of at most `max_length` characters.
+/// Returns whether `label` is one lower-case DNS label of at most `max_length` characters.
 fn is_dns_label(label: &str, max_length: usize) -> bool {
     (1..=max_length).contains(&label.len())
         && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')

@@ -21,7 +21,7 @@ pub struct ExportRecord {
     pub compression: Compression,
     /// Its handle.
     pub export_id: ExportId,
-    /// Whether Nexthink ever said that the licence's maximum number of rows cut the results.
+    /// True if Nexthink ever said that the licence's maximum number of rows cut the results.
     pub truncated: bool,
     /// Its results file, once the download has begun.
     pub file: Option<FileRecord>,
@@ -51,7 +51,7 @@ impl ExportRecord {
         }
     }
 
-    /// Whether this is an export of `order`.
+    /// Returns whether this is an export of `order`.
     pub fn fits(&self, order: &ExportOrder) -> bool {
         self.query_id == order.query
             && self.parameters == order.parameters

@@ -92,7 +92,7 @@ struct Underway {
     transfer: Transfer,
     /// The link that was not accepted last, and how, until a download begins.
     refused: Option<(ResultsLink, NexthinkError)>,
-    /// Whether it was told that Nexthink gave it a status that this program does not know.
+    /// True if it was told that Nexthink gave it a status that this program does not know.
     has_told_of_unknown: bool,
     /// Nexthink does not know the export.
     unknown: Absence,
@@ -392,7 +392,7 @@ fn is_unknown(error: &NexthinkError) -> bool {
     matches!(error, NexthinkError::ExportGone { .. } | NexthinkError::Forbidden { .. })
 }
 
-/// Whether a refused download may work with a new link.
+/// Returns whether a refused download may work with a new link.
 fn new_link_may_help(error: &NexthinkError) -> bool {
     match error {
         NexthinkError::LinkExpired { .. } | NexthinkError::FilesBlocked { .. } => true,

@@ -10,7 +10,7 @@ const WORDS: [&str; 7] =
 /// The same as two words in a row.
 const PAIRS: [[&str; 2]; 3] = [["time", "out"], ["timed", "out"], ["try", "again"]];
 
-/// Whether `description` sounds like trouble that passes.
+/// Returns whether `description` sounds like trouble that passes.
 pub(crate) fn may_pass(description: &str) -> bool {
     let description = description.to_lowercase();
     // Whole words: "time outside of the retention" is no time-out.

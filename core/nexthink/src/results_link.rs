@@ -153,7 +153,7 @@ fn check_host(url: &Url) -> Result<(), LinkRefusal> {
     if plain && known { Ok(()) } else { Err(LinkRefusal::Host(escaped(host, 80))) }
 }
 
-/// Whether `label` has the shape of an AWS region: `eu-central-1`, `us-gov-west-1`.
+/// Returns whether `label` has the shape of an AWS region: `eu-central-1`, `us-gov-west-1`.
 fn is_aws_region(label: &str) -> bool {
     let parts: Vec<&str> = label.split('-').collect();
     let [area, places @ .., number] = parts.as_slice() else {

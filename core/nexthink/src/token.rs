@@ -36,7 +36,7 @@ pub(crate) struct TokenSource {
 struct State {
     credentials: Credentials,
     current: Option<Issued>,
-    /// Whether a token was ever issued, so that the host is known to exist.
+    /// True if a token was ever issued, so that the host is known to exist.
     has_answered: bool,
     last_failure: Option<NexthinkError>,
 }
@@ -198,7 +198,7 @@ impl TokenSource {
     }
 }
 
-/// Whether another secret may be accepted where this one was not.
+/// Returns whether another secret may be accepted where this one was not.
 fn secret_was_refused(error: &NexthinkError) -> bool {
     let NexthinkError::Unauthorized { status, reason, .. } = error else { return false };
     *status == StatusCode::UNAUTHORIZED.as_u16() || *reason == "invalid_client"
@@ -233,7 +233,7 @@ fn refusal_code(answer: &Answer) -> &'static str {
         .unwrap_or("no reason given")
 }
 
-/// Whether a token can go into a header as it is: visible ASCII of a bearable length.
+/// Returns whether a token can go into a header as it is: visible ASCII of a bearable length.
 fn is_sendable(token: &str) -> bool {
     (1..=16 << 10).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic())
 }

@@ -126,7 +126,7 @@ fn strong_entity_tag(headers: &HeaderMap) -> Option<&HeaderValue> {
     (bytes.len() > 2 && bytes.starts_with(b"\"") && bytes.ends_with(b"\"")).then_some(tag)
 }
 
-/// Whether a download that failed like this may go on.
+/// Returns whether a download that failed like this may go on.
 pub(crate) fn can_go_on(error: &NexthinkError) -> bool {
     match error {
         NexthinkError::DownloadBroken { .. }

@@ -189,7 +189,7 @@ impl DiffRequest {
         class.map(|class| class.to_lowercase()).unwrap_or_default()
     }
 
-    /// Whether a column is not shown as it is stored. Days would hide changes within a day, so that they
+    /// Returns whether a column is not shown as it is stored. Days would hide changes within a day, so that they
     /// are not compared.
     fn is_withheld(&self, type_name: &str, column: &str) -> bool {
         let withholding = self.withholding.as_ref();
@@ -197,7 +197,7 @@ impl DiffRequest {
     }
 }
 
-/// Whether the files of a table are the same, byte by byte.
+/// Returns whether the files of a table are the same, byte by byte.
 fn is_same_content(before: &Table, after: &Table) -> bool {
     let checksums = |table: &Table| -> Vec<String> {
         table.files.iter().map(|file| file.file.blake3.clone()).collect()

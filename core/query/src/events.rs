@@ -24,7 +24,7 @@ pub struct EventTables {
     pub class: String,
     /// The events; at least one file.
     pub log: EventLog,
-    /// Whether events are known to be missing.
+    /// True if events are known to be missing.
     pub partial: bool,
     /// Properties that every event has alike, such as `tag.AccountName`: the names and the values.
     pub tags: Vec<(String, String)>,

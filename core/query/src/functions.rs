@@ -141,7 +141,7 @@ fn compare(left: &[&str], right: &[&str]) -> Option<Ordering> {
     core_software::compare_versions(left, right)
 }
 
-/// Whether any of some addresses is in a network, `10.0.0.0/8` or one address. Nothing if there is no
+/// Returns whether any of some addresses is in a network, `10.0.0.0/8` or one address. Nothing if there is no
 /// address, or if none is inside and one cannot be read.
 fn is_any_in(addresses: &[&str], network: &[&str]) -> Option<bool> {
     let [network] = network else { return None };

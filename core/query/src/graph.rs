@@ -67,7 +67,7 @@ impl<'a> GraphReader<'a> {
         groups
     }
 
-    /// Whether entities of a type are related to everything.
+    /// Returns whether entities of a type are related to everything.
     fn is_hub(self, type_name: &str) -> bool {
         let is_meant = |table: &&core_j1ql::EntityTable| table.name == type_name;
         let table = self.session.graph().entities.iter().find(is_meant);

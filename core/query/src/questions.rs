@@ -55,7 +55,7 @@ pub struct Question {
     /// What has to be said besides.
     #[serde(default)]
     pub parameters: Vec<Parameter>,
-    /// Whether it comes with the program.
+    /// True if it comes with the program.
     #[serde(skip_deserializing)]
     pub is_shipped: bool,
 }

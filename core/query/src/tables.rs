@@ -30,7 +30,7 @@ pub struct TableInfo {
     pub content: ContentKind,
     /// How many rows it has.
     pub rows: u64,
-    /// Whether rows may be missing or carried over from an earlier generation.
+    /// True if rows may be missing or carried over from an earlier generation.
     pub partial: bool,
     /// Its columns, in order.
     pub columns: Vec<ColumnInfo>,

@@ -77,7 +77,7 @@ impl Withholding {
         }
     }
 
-    /// Whether a column with this name, with or without a table before it, was left out.
+    /// Returns whether a column with this name, with or without a table before it, was left out.
     pub(crate) fn withholds(&self, name: &str) -> bool {
         let column = name.rsplit('.').next().unwrap_or(name);
         self.withheld.contains(name) || self.withheld.contains(column)

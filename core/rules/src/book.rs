@@ -56,7 +56,7 @@ pub struct RuleRecord {
     /// Its labels.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// Whether its first complete evaluation is behind it.
+    /// True if its first complete evaluation is behind it.
     pub has_baseline: bool,
     /// When it was last evaluated, milliseconds since 1970-01-01 UTC.
     pub at: u64,

@@ -45,7 +45,7 @@ pub struct Finding {
     /// What receivers were told last.
     #[serde(default)]
     pub told: Told,
-    /// Whether nobody is to be told: it was there when its rule was new.
+    /// True if nobody is to be told: it was there when its rule was new.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_quiet: bool,
     /// What happened to it, the oldest first.

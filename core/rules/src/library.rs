@@ -72,7 +72,7 @@ pub struct KnownRule {
     pub rule: Rule,
     /// Where it comes from.
     pub origin: Origin,
-    /// Whether runs evaluate it.
+    /// True if runs evaluate it.
     pub is_on: bool,
     /// The text of its file.
     pub text: String,

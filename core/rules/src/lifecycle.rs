@@ -80,11 +80,11 @@ impl Thresholds {
 /// What one evaluation says of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Evidence {
-    /// Whether its row is there.
+    /// True if its row is there.
     pub is_present: bool,
-    /// Whether every type that the rule reads is complete.
+    /// True if every type that the rule reads is complete.
     pub is_complete: bool,
-    /// Whether the generation has moved this finding already.
+    /// True if the generation has moved this finding already.
     pub is_counted: bool,
 }
 
@@ -95,10 +95,10 @@ pub struct Life {
     pub phase: Phase,
     /// The complete generations in which it held while pending, or did not hold while clearing.
     pub count: u32,
-    /// Whether it was ever open.
+    /// True if it was ever open.
     #[serde(default)]
     pub was_open: bool,
-    /// Whether the last evaluation could not tell whether it still holds.
+    /// True if the last evaluation could not tell whether it still holds.
     #[serde(default)]
     pub is_unknown: bool,
     /// The reason why it is over.

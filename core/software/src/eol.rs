@@ -60,7 +60,7 @@ pub enum Support {
 }
 
 impl Support {
-    /// Whether support has ended on a day. None if that is not known.
+    /// Returns whether support has ended on a day. None if that is not known.
     pub fn has_ended(self, today: Date) -> Option<bool> {
         match self {
             Self::Until(end) => Some(end <= today),

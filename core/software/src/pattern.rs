@@ -17,12 +17,12 @@ impl From<String> for Pattern {
 }
 
 impl Pattern {
-    /// Whether nothing is asked of a name.
+    /// Returns whether nothing is asked of a name.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a name fits.
+    /// Returns whether a name fits.
     pub(crate) fn fits(&self, name: &str) -> bool {
         let name = name.trim().to_lowercase();
         let mut parts = self.0.split('*');

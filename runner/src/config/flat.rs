@@ -84,29 +84,29 @@ impl Values {
         })
     }
 
-    /// Whether a value is set at a path.
+    /// Returns whether a value is set at a path.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.entries.contains_key(path)
     }
 
-    /// Whether a value is set at a path that is a blank text.
+    /// Returns whether a value is set at a path that is a blank text.
     pub(crate) fn is_blank(&self, path: &str) -> bool {
         matches!(self.entries.get(path), Some((Value::Text(text), _)) if text.trim().is_empty())
     }
 
-    /// Whether anything is set below a path.
+    /// Returns whether anything is set below a path.
     pub(crate) fn has_table(&mut self, path: &str) -> bool {
         self.known_tables.insert(path.to_owned());
         let below = format!("{path}.");
         self.entries.keys().chain(self.empty_tables.keys()).any(|it| it.starts_with(&below))
     }
 
-    /// Whether there is a table at a path, be it an empty one, which is then taken out.
+    /// Returns whether there is a table at a path, be it an empty one, which is then taken out.
     pub(crate) fn take_table(&mut self, path: &str) -> bool {
         self.has_table(path) || self.take_empty_table(path)
     }
 
-    /// Whether there is an empty table at a path, which is then taken out.
+    /// Returns whether there is an empty table at a path, which is then taken out.
     pub(super) fn take_empty_table(&mut self, path: &str) -> bool {
         self.known_tables.insert(path.to_owned());
         self.empty_tables.remove(path).is_some()
@@ -245,7 +245,7 @@ impl Values {
         self.problems
     }
 
-    /// Whether a table of this name may stand in a configuration.
+    /// Returns whether a table of this name may stand in a configuration.
     fn is_table(&self, path: &str) -> bool {
         let below = format!("{path}.");
         let mut known = self.known.iter().chain(&self.known_tables);

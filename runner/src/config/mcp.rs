@@ -5,7 +5,7 @@ use super::flat::Values;
 /// What `mcp` shows.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Mcp {
-    /// Whether personal columns are shown.
+    /// True if personal columns are shown.
     pub(crate) personal: bool,
 }
 

@@ -164,7 +164,7 @@ mod tests {
         ["sh", "-c", script].map(str::to_owned).to_vec()
     }
 
-    /// Whether a process exists that waits for so many seconds, which no other test does.
+    /// Returns whether a process exists that waits for so many seconds, which no other test does.
     fn is_sleeping(seconds: u32) -> bool {
         let sleep = format!("sleep\0{seconds}\0");
         let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -172,7 +172,7 @@ mod tests {
         lines.any(|line| line == sleep.as_bytes())
     }
 
-    /// Whether such a process ends soon: one that was killed takes a moment to go, and only the command itself is
+    /// Returns whether such a process ends soon: one that was killed takes a moment to go, and only the command itself is
     /// waited for.
     fn is_gone(seconds: u32) -> bool {
         let began = Instant::now();

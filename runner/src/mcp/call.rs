@@ -41,7 +41,7 @@ const REMEDY: &str =
 /// Runs commands.
 pub(super) struct Caller {
     config: Option<PathBuf>,
-    /// Whether personal columns are shown.
+    /// True if personal columns are shown.
     personal: bool,
 }
 

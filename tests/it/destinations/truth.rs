@@ -98,7 +98,7 @@ impl Model {
         partial
     }
 
-    /// Whether more would go than may go without being told: 20 objects and 15 %. An edge that goes
+    /// Returns whether more would go than may go without being told: 20 objects and 15 %. An edge that goes
     /// with an end of another step is that step's affair.
     fn shrinks(&self, query: SavedQuery, name: &str, ends: &[&str], seen: &Objects) -> bool {
         let none = BTreeSet::new();

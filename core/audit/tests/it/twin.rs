@@ -19,7 +19,7 @@ fn records(trail: &[u8], pieces: &[usize]) -> (Vec<String>, u64) {
     (found, lines.blank_lines())
 }
 
-/// Whether a line begins an event, said with the plainest means: it parses as one, or has a time.
+/// Returns whether a line begins an event, said with the plainest means: it parses as one, or has a time.
 fn begins(line: &str) -> (bool, bool) {
     let record = Record { bytes: line.as_bytes(), length: line.len() as u64 };
     let event = parse(&record, &TimeReader::new(TimeZone::UTC, 1_772_366_400_000));

@@ -33,7 +33,7 @@ impl EventRedactor {
         }
     }
 
-    /// Whether nothing is kept of a column.
+    /// Returns whether nothing is kept of a column.
     pub(super) fn drops(&self, column: &str) -> bool {
         self.policy.action(column) == Action::Drop
     }

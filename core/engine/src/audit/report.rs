@@ -96,7 +96,7 @@ impl AuditReport {
         self.trails.iter().map(|trail| trail.added).sum()
     }
 
-    /// Whether everything that is wanted and can be had was read.
+    /// Returns whether everything that is wanted and can be had was read.
     pub fn is_complete(&self) -> bool {
         self.reason.is_none()
             && self.trails.iter().all(|it| it.reason.is_none() && it.gaps.is_empty())

@@ -197,7 +197,7 @@ fn lacking(answer: &AuditAnswer, counts: &Counts) -> Option<&'static str> {
     }
 }
 
-/// Whether the host or the account is the reason: an account that is refused again and again is locked.
+/// Returns whether the host or the account is the reason: an account that is refused again and again is locked.
 fn is_for_all(error: &anyhow::Error) -> bool {
     match error.downcast_ref::<NexthinkError>() {
         None | Some(NexthinkError::AuditTrailFailed { .. }) => false,

@@ -35,7 +35,7 @@ pub struct DeliveryDecision {
     pub(super) after_erasure: bool,
     /// What this destination got last.
     pub(super) before: Option<Delivered>,
-    /// Whether the generation that it got is here to be compared with.
+    /// True if the generation that it got is here to be compared with.
     pub(super) has_base: bool,
 }
 

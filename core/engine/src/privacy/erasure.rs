@@ -29,7 +29,7 @@ pub struct Request<'a> {
     pub typed: &'a [String],
     /// A word.
     pub reason: &'a str,
-    /// Whether generations that cannot be read may be removed.
+    /// True if generations that cannot be read may be removed.
     pub removes_damaged: bool,
 }
 
@@ -47,7 +47,7 @@ pub struct Certificate {
     pub kind: &'static str,
     /// The operator's reason.
     pub reason: String,
-    /// Whether it was interrupted, and finished by a later command: then the numbers say what was left to do.
+    /// True if it was interrupted, and finished by a later command: then the numbers say what was left to do.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub was_interrupted: bool,
     /// How many identifiers and pseudonyms are suppressed from now on.

@@ -53,7 +53,7 @@ pub(super) fn entity(type_name: &str) -> Option<&'static EntityType> {
     Step::all().iter().flat_map(|it| it.entities).find(|it| it.type_name == type_name).copied()
 }
 
-/// Whether objects of a type go with an erasure: those that have an identifier.
+/// Returns whether objects of a type go with an erasure: those that have an identifier.
 pub fn may_be_erased(type_name: &str) -> bool {
     !identifying(type_name).is_empty()
 }
@@ -126,7 +126,7 @@ fn column(name: &str) -> Option<&'static Column> {
     Column::all().into_iter().find(|it| it.name == name)
 }
 
-/// Whether an identifier of this family tells one person or device from all others.
+/// Returns whether an identifier of this family tells one person or device from all others.
 fn is_proof(family: Family) -> bool {
     match family {
         Family::Login

@@ -203,7 +203,7 @@ fn any_piece(mut source: impl Read, is_found: impl Fn(&str) -> bool) -> io::Resu
 mod tests {
     use super::*;
 
-    /// Whether a text of this many bytes before and after a word is found to have it as a word.
+    /// Returns whether a text of this many bytes before and after a word is found to have it as a word.
     fn is_found(before: usize, word: &str, after: usize) -> bool {
         let text = format!("{} {word} {}", "ab ".repeat(before / 3), "ab ".repeat(after / 3));
         let has_word = |piece: &str| piece.split_whitespace().any(|it| it == "zoe@acme.example");

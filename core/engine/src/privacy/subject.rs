@@ -300,7 +300,7 @@ impl Round {
         Ok(())
     }
 
-    /// Whether each of these entities has a lasting identifier in common with the ones before it.
+    /// Returns whether each of these entities has a lasting identifier in common with the ones before it.
     fn is_one(&self, keys: &BTreeSet<String>) -> bool {
         let mut known: BTreeSet<&(Family, String)> = BTreeSet::new();
         keys.iter().filter_map(|key| self.lasting.get(key)).enumerate().all(|(number, lasting)| {
@@ -323,7 +323,7 @@ impl Round {
     }
 }
 
-/// Whether an entity was named by its own uid.
+/// Returns whether an entity was named by its own uid.
 fn is_typed(key: &str, typed: &BTreeSet<(Family, String)>) -> bool {
     let uid = key.split_once(':').map_or(key, |(_, uid)| uid);
     let is_uid = |family| canonical(family, uid).is_some_and(|form| typed.contains(&form));

@@ -32,7 +32,7 @@ pub(super) struct Applier {
     pub(super) previous: Option<Generation>,
     accept_shrink: Vec<String>,
     reading: Reading,
-    /// Whether the generation before shows people otherwise, so that nothing of it may stay.
+    /// True if the generation before shows people otherwise, so that nothing of it may stay.
     replaces_all: bool,
     /// The tables of the entities of steps that were applied.
     pub(super) tables_writer: BackgroundTableWriter,
@@ -55,7 +55,7 @@ pub(super) struct Applier {
 pub(super) struct Base {
     /// The published generation.
     pub(super) previous: Option<Generation>,
-    /// Whether it shows people otherwise, so that nothing of it may stay.
+    /// True if it shows people otherwise, so that nothing of it may stay.
     pub(super) replaces_all: bool,
     /// How many parts each step needed when it was last not lacking any.
     pub(super) parts: BTreeMap<String, u32>,
@@ -134,7 +134,7 @@ impl Applier {
         Ok(())
     }
 
-    /// Whether the generation before has a type of a step.
+    /// Returns whether the generation before has a type of a step.
     fn was_made(&self, step: &Step) -> bool {
         let previous = self.previous.iter().flat_map(|it| &it.manifest().tables);
         previous.into_iter().any(|table| step.type_names().any(|name| name == table.name))
@@ -145,13 +145,13 @@ impl Applier {
         self.reports.iter().find(|it| it.id == step_id)
     }
 
-    /// Whether any export gave rows.
+    /// Returns whether any export gave rows.
     pub(super) fn anything_fetched(&self) -> bool {
         let mut exports = self.reports.iter().filter(|it| it.query_id.is_some());
         exports.any(|it| matches!(it.outcome, StepOutcome::Complete | StepOutcome::Partial))
     }
 
-    /// Whether every step that was to run is complete.
+    /// Returns whether every step that was to run is complete.
     pub(super) fn all_complete(&self) -> bool {
         self.reports.iter().all(|report| report.outcome.lacks_nothing())
     }
@@ -405,7 +405,7 @@ impl Applier {
     }
 }
 
-/// Whether reading failed on this machine rather than for what was read: the operating system
+/// Returns whether reading failed on this machine rather than for what was read: the operating system
 /// gives its own failures a number.
 pub fn is_local(error: &anyhow::Error) -> bool {
     error

@@ -30,7 +30,7 @@ pub fn cost(plan: &Plan, engine: Engine<'_>, offset: Option<ClockOffset>) -> Res
 }
 
 impl Cost {
-    /// Whether a run could start now.
+    /// Returns whether a run could start now.
     pub fn is_affordable(self) -> bool {
         let (needed, left) = (self.estimate.all(), self.left);
         needed == 0 || (needed <= left.exports && left.deferred_until.is_none())

@@ -71,7 +71,7 @@ impl Files {
         &self.downloads
     }
 
-    /// Whether nobody else can read them, so that no later run can go on with them.
+    /// Returns whether nobody else can read them, so that no later run can go on with them.
     pub(super) fn are_encrypted(&self) -> bool {
         self.keys.is_some()
     }

@@ -223,7 +223,7 @@ impl Fetcher {
         finished
     }
 
-    /// Whether an export needs no start, since an earlier run has paid for it.
+    /// Returns whether an export needs no start, since an earlier run has paid for it.
     pub(super) fn is_paid(&self, download: &str, order: &ExportOrder) -> bool {
         self.resumable.is_paid(download, order)
     }

@@ -154,7 +154,7 @@ impl Parts<'_> {
         }
     }
 
-    /// Whether a part begins with rows that lie outside it: then each part is the whole again, and to
+    /// Returns whether a part begins with rows that lie outside it: then each part is the whole again, and to
     /// split it would only cost exports.
     async fn is_ignored(&self, pattern: &Pattern, bytes: u64) -> bool {
         let files = self.fetcher.files().clone();
@@ -184,7 +184,7 @@ impl Parts<'_> {
     }
 }
 
-/// Whether the first rows of a part lie outside it. What cannot be read is found out later.
+/// Returns whether the first rows of a part lie outside it. What cannot be read is found out later.
 fn begins_outside(
     step: &'static Step,
     column: &str,

@@ -221,7 +221,7 @@ pub fn personal_ends(relationship: &RelationshipType) -> Vec<String> {
     columns
 }
 
-/// Whether the key of a type is a property that tells something about a person.
+/// Returns whether the key of a type is a property that tells something about a person.
 fn key_is_personal(entity: &EntityType) -> bool {
     let of_key = entity.properties.iter().filter(|it| it.columns == [entity.key_column]);
     of_key.into_iter().any(|it| it.personal != PersonalData::None)

@@ -148,7 +148,7 @@ impl<R: io::Read> io::Read for Stoppable<'_, R> {
     }
 }
 
-/// Whether no row can belong to none of the parts, seen or not.
+/// Returns whether no row can belong to none of the parts, seen or not.
 fn covers_everything(delivery: &FetchedFiles) -> bool {
     delivery.truncated.is_empty() || cover_hexadecimal(&delivery.patterns())
 }

@@ -62,7 +62,7 @@ impl RunReport {
 }
 
 impl StepReport {
-    /// Whether the step lacks something that it was to read.
+    /// Returns whether the step lacks something that it was to read.
     fn is_lacking(&self) -> bool {
         !self.outcome.lacks_nothing()
     }

@@ -247,7 +247,7 @@ pub struct TypeReport {
     pub objects: u64,
     /// In the generation before.
     pub objects_before: Option<u64>,
-    /// Whether objects may be missing or outdated.
+    /// True if objects may be missing or outdated.
     pub partial: bool,
 }
 
@@ -378,7 +378,7 @@ impl StepReport {
     }
 }
 
-/// Whether Nexthink fills a property only where its connector for Entra ID is set up (Nexthink, NQL data
+/// Returns whether Nexthink fills a property only where its connector for Entra ID is set up (Nexthink, NQL data
 /// model: `user.ad.*`).
 fn needs_connector(property: &Property) -> bool {
     property.columns.first().is_some_and(|column| column.starts_with("user.ad."))

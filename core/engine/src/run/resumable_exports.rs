@@ -37,7 +37,7 @@ pub(super) struct ResumableExports(BTreeMap<String, Note>);
 pub(super) struct Journal {
     downloads: Downloads,
     name: String,
-    /// Whether a later run can go on with the download; not with a sealed one.
+    /// True if a later run can go on with the download; not with a sealed one.
     keeps: bool,
     /// Of its start, and of another one if that is lost.
     reservation: QuotaReservation,
@@ -70,12 +70,12 @@ impl ResumableExports {
         self.0.retain(|name, _| !held.contains(name));
     }
 
-    /// Whether this download can be gone on with.
+    /// Returns whether this download can be gone on with.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// Whether an export that is asked for like this need not be started.
+    /// Returns whether an export that is asked for like this need not be started.
     pub(super) fn is_paid(&self, name: &str, order: &ExportOrder) -> bool {
         self.paid_at(name, order).is_some()
     }

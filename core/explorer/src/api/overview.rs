@@ -74,7 +74,7 @@ struct TypeSummary {
     objects: u64,
     /// In the generation before.
     objects_before: Option<u64>,
-    /// Whether objects may be missing or of an earlier generation.
+    /// True if objects may be missing or of an earlier generation.
     partial: bool,
     /// Why it is partial, if the last run tells.
     reason: Option<String>,

@@ -38,7 +38,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 struct Run {
     /// The ID of the generation, which is the run's too.
     id: String,
-    /// Whether it is the published one.
+    /// True if it is the published one.
     published: bool,
     /// The generation; none if it cannot be read.
     generation: Option<GenerationSummary>,

@@ -68,7 +68,7 @@ impl Parser<'_> {
         Ok(Filter::Comparison(Comparison { left, operator, right }))
     }
 
-    /// Whether a parenthesis holds values rather than conditions: after its first value comes no
+    /// Returns whether a parenthesis holds values rather than conditions: after its first value comes no
     /// operator.
     fn is_value_list(&self) -> bool {
         let is_value = match self.ahead(1) {
@@ -220,7 +220,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether `date` begins `date.now`, and is no property.
+    /// Returns whether `date` begins `date.now`, and is no property.
     fn is_now(&self) -> bool {
         self.ahead(1) == &TokenKind::Symbol(Symbol::Dot)
             && matches!(self.ahead(2), TokenKind::Word(word) if word.eq_ignore_ascii_case("now"))

@@ -19,7 +19,7 @@ pub(super) fn sql(left: &str, operator: Arithmetic, right: &str) -> String {
     }
 }
 
-/// Whether a count or sum is in a calculation.
+/// Returns whether a count or sum is in a calculation.
 pub(super) fn has_aggregate(expression: &Expression) -> bool {
     match expression {
         Expression::Selector(_) | Expression::All(_) | Expression::Value(_) => false,

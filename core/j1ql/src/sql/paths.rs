@@ -147,7 +147,7 @@ impl<'a> Way<'a> {
         nothing(common_kind(&self.plan.kinds(slot, property)))
     }
 
-    /// Whether the rows of a node have to be read: else its keys in the relationship are enough, since
+    /// Returns whether the rows of a node have to be read: else its keys in the relationship are enough, since
     /// every relationship of a generation has both its ends.
     fn needs_table(&self, node: usize) -> bool {
         let entities = &self.plan.nodes[node];
@@ -291,7 +291,7 @@ fn stored(property: &str, kind: Option<Kind>, kinds: &[Kind]) -> String {
     }
 }
 
-/// Whether any text of an entity contains a text, in any case.
+/// Returns whether any text of an entity contains a text, in any case.
 fn full_text(table: &EntityTable, text: &str) -> String {
     let text = literal(&text.to_lowercase());
     let tests: Vec<String> = table

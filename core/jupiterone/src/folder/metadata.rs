@@ -120,7 +120,7 @@ fn types_of(step: &Step, extras: Extras) -> Vec<&'static str> {
     step.type_names().chain(has_persons(step, extras).then_some(USER_IS_PERSON)).collect()
 }
 
-/// Whether the relationships to Persons come with a step.
+/// Returns whether the relationships to Persons come with a step.
 fn has_persons(step: &Step, extras: Extras) -> bool {
     extras.persons && persons::start_in(step)
 }

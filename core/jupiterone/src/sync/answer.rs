@@ -103,7 +103,7 @@ impl Answer {
         }
     }
 
-    /// Whether JupiterOne says that the job is not known.
+    /// Returns whether JupiterOne says that the job is not known.
     pub(super) fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND && self.foreign_body().is_none()
     }
@@ -148,7 +148,7 @@ impl Answer {
         }
     }
 
-    /// Whether a success is about the job that the call was about. What answers a line for the job's log is
+    /// Returns whether a success is about the job that the call was about. What answers a line for the job's log is
     /// not documented, so only a page is refused there; a job that is created gets read as a whole later.
     fn is_trusted_success(&self) -> bool {
         #[derive(Deserialize)]

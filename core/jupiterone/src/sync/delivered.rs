@@ -21,7 +21,7 @@ pub struct Delivered {
     pub destination: DestinationIdentity,
     /// The generation.
     pub generation: GenerationId,
-    /// Whether JupiterOne has all of it; else the next delivery takes place even if nothing changed.
+    /// True if JupiterOne has all of it; else the next delivery takes place even if nothing changed.
     pub whole: bool,
     /// Every type that was ever delivered there, and of a relationship type the types of both its ends,
     /// from and to. A type that no step makes any more is known by this alone.
@@ -68,7 +68,7 @@ pub struct Unfinished {
     pub types: BTreeMap<String, Option<(String, String)>>,
     /// The types that it purges.
     pub purged: BTreeSet<String>,
-    /// Whether JupiterOne had all of the delivery before it.
+    /// True if JupiterOne had all of the delivery before it.
     pub was_whole: bool,
 }
 

@@ -80,7 +80,7 @@ impl Source {
         }
     }
 
-    /// Whether steps are reported to the job's log.
+    /// Returns whether steps are reported to the job's log.
     pub fn has_log(&self) -> bool {
         !matches!(self, Self::Api { .. })
     }
@@ -159,7 +159,7 @@ impl Destination {
         Ok(Self { base, account: account.to_owned(), source })
     }
 
-    /// Whether steps are reported to the log of its jobs.
+    /// Returns whether steps are reported to the log of its jobs.
     pub fn has_log(&self) -> bool {
         self.source.has_log()
     }

@@ -102,7 +102,7 @@ impl JobStatus {
         }
     }
 
-    /// Whether the job ended without taking the graph over.
+    /// Returns whether the job ended without taking the graph over.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Aborted | Self::AbortedDueToInvalidConfiguration | Self::ErrorBadData)
     }

@@ -48,7 +48,7 @@ pub struct DeliveryReport {
 }
 
 impl DeliveryReport {
-    /// Whether JupiterOne has every object of the generation.
+    /// Returns whether JupiterOne has every object of the generation.
     pub fn is_whole(&self) -> bool {
         self.uploads.losses.is_empty()
             && self.counters.errors() == 0

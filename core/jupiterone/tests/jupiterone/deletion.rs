@@ -23,7 +23,7 @@ enum Outcome {
     Partial,
 }
 
-/// Whether the objects that are gone may be deleted, written down independently: the type and, of a
+/// Returns whether the objects that are gone may be deleted, written down independently: the type and, of a
 /// relationship, both ends are complete.
 fn may_delete(type_name: &str, of: impl Fn(&str) -> Outcome) -> bool {
     let needs: &[&str] = match type_name {

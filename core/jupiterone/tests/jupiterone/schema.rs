@@ -18,7 +18,7 @@ impl Schemas {
         serde_json::from_str(include_str!("../data/schemas.json")).expect("the file is ours")
     }
 
-    /// Whether an entity satisfies all its classes.
+    /// Returns whether an entity satisfies all its classes.
     pub(crate) fn accept(&self, entity: &Value) -> bool {
         let classes = entity["_class"].as_array().expect("the cases have lists of classes");
         classes

@@ -178,7 +178,7 @@ pub(crate) struct Journal {
     pub(crate) notes: Vec<Note>,
     /// How many starts it allows; all if none.
     pub(crate) allows: Option<usize>,
-    /// Whether its disk is full.
+    /// True if its disk is full.
     pub(crate) full: bool,
 }
 

@@ -54,7 +54,7 @@ impl KeyColumn {
         self.values.value(self.places.as_ref().map_or(row, |places| places[row]))
     }
 
-    /// Whether two rows share their text, as far as that can be told without a look at it.
+    /// Returns whether two rows share their text, as far as that can be told without a look at it.
     fn is_same_place(&self, row: usize, other: usize) -> bool {
         self.places.as_ref().is_some_and(|places| places[row] == places[other])
     }

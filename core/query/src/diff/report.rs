@@ -23,12 +23,12 @@ impl DiffReport {
         Self { before: name(before), after: name(after), types }
     }
 
-    /// Whether anything is proven to differ.
+    /// Returns whether anything is proven to differ.
     pub fn differs(&self) -> bool {
         self.types.iter().any(|diff| diff.added + diff.removed + diff.changed > 0)
     }
 
-    /// Whether the comparison lacks a proof: a table of either generation is partial.
+    /// Returns whether the comparison lacks a proof: a table of either generation is partial.
     pub fn is_partial(&self) -> bool {
         self.types.iter().any(|diff| diff.partial_before || diff.partial_after)
     }
@@ -59,9 +59,9 @@ pub struct TypeDiff {
     pub carried_over: u64,
     /// How many objects have another value of each property.
     pub properties: BTreeMap<String, u64>,
-    /// Whether the older table is partial, or not there: what was added may have existed before.
+    /// True if the older table is partial, or not there: what was added may have existed before.
     pub partial_before: bool,
-    /// Whether the newer table is partial, or not there.
+    /// True if the newer table is partial, or not there.
     pub partial_after: bool,
     /// Volatile properties that were not compared.
     pub ignored: Vec<String>,

@@ -100,7 +100,7 @@ impl<'a> DiffRows<'a> {
         Self { detail, columns, rows: 0, each }
     }
 
-    /// Whether anything but counts is asked for.
+    /// Returns whether anything but counts is asked for.
     pub(super) fn wants_rows(&self) -> bool {
         self.detail != DiffDetail::Summary
     }

@@ -71,7 +71,7 @@ pub struct Entity {
     pub reference: EntityRef,
     /// Its properties, without those in `reference`.
     pub properties: Properties,
-    /// Whether its type is partial: the entity may be carried over from an earlier generation.
+    /// True if its type is partial: the entity may be carried over from an earlier generation.
     pub partial: bool,
 }
 
@@ -101,7 +101,7 @@ pub struct NeighborGroup {
     pub other_type: String,
     /// How many there are.
     pub count: u64,
-    /// Whether there may be more, because one of the tables is partial.
+    /// True if there may be more, because one of the tables is partial.
     pub partial: bool,
 }
 
@@ -205,7 +205,7 @@ pub struct PathOptions {
     pub max_length: u32,
     /// The types that a path must not lead through. It may begin and end there.
     pub avoid: BTreeSet<String>,
-    /// Whether a path may lead through accounts, to which everything is related.
+    /// True if a path may lead through accounts, to which everything is related.
     pub through_accounts: bool,
 }
 

@@ -316,7 +316,7 @@ fn an_erased_finding_takes_its_text_and_what_was_to_be_told_along() {
 mod twin {
     use super::*;
 
-    /// Whether the key's finding is open after the past: it is opened by so many proofs in a row that it is
+    /// Returns whether the key's finding is open after the past: it is opened by so many proofs in a row that it is
     /// there, and resolved by so many in a row that it is not. What proves nothing is skipped, but for one
     /// thing: a row that is there in an incomplete generation begins the count of absences anew.
     pub(super) fn is_open(past: &[Answer], key: &str, hold: usize, clear: usize) -> bool {

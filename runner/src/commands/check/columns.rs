@@ -65,7 +65,7 @@ pub(super) async fn run_query(
     })
 }
 
-/// Whether a query lists what its step reads; `needed` are columns that it must list besides.
+/// Returns whether a query lists what its step reads; `needed` are columns that it must list besides.
 fn judge(
     step: &'static Step,
     name: String,

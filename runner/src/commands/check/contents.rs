@@ -35,7 +35,7 @@ pub(super) fn check(config: &Config, checks: &mut Checks) {
     }
 }
 
-/// Whether this user may write where a run would: to the folders of the store that exist, or else to the
+/// Returns whether this user may write where a run would: to the folders of the store that exist, or else to the
 /// one in which the first of them would be made. Nothing is written.
 fn check_writing(config: &Config) -> Check {
     let name = "writing";
@@ -72,7 +72,7 @@ fn check_region(config: &Config, tenant: &TenantStore) -> Result<Option<String>,
     Ok(Some(format!("it holds data of region {}, as configured", config.region)))
 }
 
-/// Whether the key is there that the profile needs, and whether a run may replace what was published
+/// Returns whether the key is there that the profile needs, and whether a run may replace what was published
 /// under other settings.
 fn check_privacy(config: &Config, tenant: &TenantStore) -> Result<Option<String>, Failure> {
     let mark = privacy::of_run(engine(config), tenant)?.mark;

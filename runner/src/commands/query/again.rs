@@ -19,9 +19,9 @@ const MAX_ATTEMPTS: usize = 4;
 /// What was printed of an answer, and what was put on record.
 #[derive(Debug, Default)]
 pub(in crate::commands) struct Progress {
-    /// Whether a part of the answer may be printed, so that it cannot be asked for again.
+    /// True if a part of the answer may be printed, so that it cannot be asked for again.
     pub(in crate::commands) is_printed: Cell<bool>,
-    /// Whether the ledger has its entry.
+    /// True if the ledger has its entry.
     pub(in crate::commands) is_recorded: Cell<bool>,
 }
 

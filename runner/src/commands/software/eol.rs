@@ -108,7 +108,7 @@ fn line(package: &Package, products: &Products, mapping: &Mapping) -> Option<Lin
     })
 }
 
-/// Whether support has ended, in a word. If it may have ended, that is not known.
+/// Returns whether support has ended, in a word. If it may have ended, that is not known.
 fn state(support: (Support, Support), today: Date) -> &'static str {
     match (support.0.has_ended(today), support.1.has_ended(today)) {
         (Some(false), Some(false)) => "supported",
