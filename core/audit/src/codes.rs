@@ -1,7 +1,7 @@
 //! What the documented codes mean (Nexthink, audit trail codes and their classic pages for the web
 //! interface, the Engine and the console).
 
-/// What somebody did, in the coarse kinds that people ask for.
+/// The actions of the audit trail, in the coarse kinds that people ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// A login.

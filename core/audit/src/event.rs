@@ -8,7 +8,7 @@ use crate::lines::Record;
 use crate::pairs::pairs;
 use crate::time::TimeReader;
 
-/// What somebody did, or a record that cannot be read.
+/// An event of the audit trail, or a record that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {
     /// When, in milliseconds since 1970-01-01 UTC, where the record says so.

@@ -205,7 +205,7 @@ pub enum Event<'a> {
         /// How many rows may name the subject.
         possible: u64,
     },
-    /// A generation that cannot be read is removed, since nobody can be taken out of it.
+    /// A generation that cannot be read is removed, since no one can be erased from it.
     DamageRemoved {
         /// The generation.
         generation: &'a str,

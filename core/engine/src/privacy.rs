@@ -38,7 +38,7 @@ pub const SUPPRESSIONS: &str = "suppressions";
 
 /// What a run does for the people in its rows.
 pub struct RunPrivacy {
-    /// Nothing if every declared value is kept and nobody is suppressed.
+    /// Nothing if every declared value is kept and no one is suppressed.
     pub protection: Option<Protection>,
     /// What the generation says of it.
     pub mark: PrivacyMark,
@@ -147,7 +147,7 @@ pub fn policy(
     Policy::new(profile, &Column::all(), &keys, overrides)
 }
 
-/// The list of those who were erased; nothing if nobody ever was.
+/// The list of erased people; nothing if no one was ever erased.
 ///
 /// # Errors
 ///
@@ -336,7 +336,7 @@ fn cleanse_without_damaged(
     Ok(Recleansing { has_come_back, shortfalls })
 }
 
-/// Refuses a store that is older than its list of suppressions: somebody who was erased may be in it.
+/// Refuses a store that is older than its list of suppressions: it may hold erased people.
 pub fn check_erasures(engine: Engine<'_>, tenant: &TenantStore) -> Result<(), Failure> {
     // Without any list what is stored can still be read: it has been through every erasure.
     let Some(list) = read_lists(engine, tenant)? else { return Ok(()) };

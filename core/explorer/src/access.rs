@@ -17,7 +17,7 @@ const SESSION_MS: u64 = 12 * 60 * 60 * 1000;
 /// The most sessions at once. When there are more, the oldest ends.
 const MAX_SESSIONS: usize = 1000;
 
-/// The bytes of a token or session, which nobody can guess.
+/// The random bytes of a token or session.
 const SECRET_BYTES: usize = 24;
 
 /// What a user may see.

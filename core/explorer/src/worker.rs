@@ -87,7 +87,7 @@ pub(crate) struct WorkerAnswer {
     timeout: Duration,
 }
 
-/// A process, which is killed when nobody wants its answer any more.
+/// A process, which is killed when its answer is no longer wanted.
 struct Process {
     child: Child,
     _permit: OwnedSemaphorePermit,
@@ -168,7 +168,7 @@ pub(crate) async fn ask(
     Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "query", message))
 }
 
-/// Hands on the first line as one piece, then the rest. It ends with the process, or when nobody listens.
+/// Hands on the first line as one piece, then the rest. It ends with the process, or when the reader goes away.
 fn forward(output: ChildStdout, sender: &mpsc::Sender<io::Result<Bytes>>) {
     let mut output = BufReader::with_capacity(PIECE_BYTES, output);
     let mut head = Vec::new();

@@ -162,7 +162,7 @@ impl Lexer<'_> {
         J1qlError::new(Span { start, end: self.at.max(start + 1) }, message)
     }
 
-    /// Skips white space, comments and characters that nobody sees.
+    /// Skips white space, comments and invisible characters.
     fn skip_blanks(&mut self) -> Result<(), J1qlError> {
         while let Some(next) = self.peek() {
             if next.is_whitespace() {

@@ -76,7 +76,7 @@ pub enum ExportEvent {
         /// Its handle.
         export_id: ExportId,
     },
-    /// An export that was started before is gone on with, at no cost.
+    /// An export that was started earlier is resumed, at no cost.
     Resumed {
         /// Its handle.
         export_id: ExportId,

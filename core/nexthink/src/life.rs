@@ -29,7 +29,7 @@ impl Client {
     /// Runs a saved query as an export and writes its results file to `sink` as transferred.
     ///
     /// `resume` is what an earlier process recorded in its journal for the same order: an export
-    /// that Nexthink still knows is gone on with instead of being paid for again, and so is a half
+    /// that Nexthink still knows is resumed instead of being paid for again, and so is a half
     /// file in `sink`. A record that does not fit `order` is ignored.
     ///
     /// An export that Nexthink forgets, that fails for a reason that may pass, or whose file cannot

@@ -150,7 +150,7 @@ impl Book {
         counts
     }
 
-    /// The gravest open finding that nobody has taken on or silenced.
+    /// The gravest open finding that is neither acknowledged nor silenced.
     pub fn gravest(&self, now: u64) -> Option<Severity> {
         let open = self.findings.iter().filter(|(id, finding)| {
             let is_open = matches!(finding.state(), State::Open | State::Clearing);
@@ -170,7 +170,7 @@ impl Book {
         true
     }
 
-    /// Gives a finding back; returns false if nobody had it.
+    /// Withdraws an acknowledgement; returns false if there was none.
     pub fn unacknowledge(&mut self, id: FindingId, at: u64, by: &str) -> bool {
         let Some(finding) = self.findings.get_mut(&id) else { return false };
         if finding.acknowledged.take().is_none() {

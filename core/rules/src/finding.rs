@@ -45,7 +45,7 @@ pub struct Finding {
     /// What receivers were told last.
     #[serde(default)]
     pub told: Told,
-    /// True if nobody is to be told: it was there when its rule was new.
+    /// True if it causes no notification: it was there when its rule was new.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_quiet: bool,
     /// What happened to it, the oldest first.
@@ -122,7 +122,7 @@ pub enum State {
     Pending,
     /// It holds.
     Open,
-    /// It holds, and somebody has taken it on.
+    /// It holds and is acknowledged.
     Acknowledged,
     /// It does not hold any more, and not for long enough yet.
     Clearing,

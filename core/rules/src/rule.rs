@@ -72,7 +72,7 @@ pub enum Language {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FirstRun {
-    /// They are findings that nobody is told of.
+    /// They become findings without notifications.
     #[default]
     Baseline,
     /// Their number is told, in one notice.

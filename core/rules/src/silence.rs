@@ -6,7 +6,7 @@ use crate::book::RuleRecord;
 use crate::finding::Finding;
 use crate::fingerprint::FindingId;
 
-/// A silence. Findings that it matches live on, and nobody is told of them.
+/// A silence. Findings that it matches stay as they are, without notifications.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silence {
     /// Its id.

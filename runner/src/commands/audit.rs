@@ -167,7 +167,7 @@ async fn tail(global: &Global, arguments: &TailArguments) -> Result<Exit, Failur
     }
 }
 
-/// Prints events as they come, until nobody reads any more.
+/// Prints events as they come, until the reader goes away.
 async fn follow(
     global: &Global,
     tenant: &TenantStore,

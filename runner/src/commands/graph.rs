@@ -76,7 +76,7 @@ impl Opened {
         self.session.graph_reader()
     }
 
-    /// Notes in the ledger that somebody reads the graph.
+    /// Records a read of the graph in the ledger.
     fn record(&self, global: &Global, verb: &str, text: &str) {
         let text = super::ledger_token(global, text);
         let generation = self.generation.id().as_str();

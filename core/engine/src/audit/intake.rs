@@ -27,7 +27,7 @@ pub(super) struct Counts {
     pub(super) shapeless: u64,
     /// Those whose time is far outside of what was asked for. They are kept at the end of the window.
     pub(super) implausible: u64,
-    /// Those that name somebody who was erased, and are not kept.
+    /// Records that name an erased person. They are not stored.
     pub(super) suppressed: u64,
     /// Those added whose time had been read before.
     pub(super) late: u64,

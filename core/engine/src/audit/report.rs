@@ -35,7 +35,7 @@ pub struct TrailReport {
     /// Records that were new; the others had been read before.
     pub added: u64,
     pub unparsed: u64,
-    /// Records that name somebody who was erased, and were not kept.
+    /// Records that name an erased person. They were not stored.
     pub suppressed: u64,
     pub late: u64,
     /// Records whose time is far outside of what was asked for: they are kept at the end of the window.

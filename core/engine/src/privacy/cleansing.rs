@@ -3,7 +3,7 @@
 //! What names them in the free text of another object is emptied.
 //!
 //! Only the list of suppressions decides, so that the same can be done again after a crash or after an
-//! older copy was put back, when nobody knows the names any more.
+//! older copy was put back, when the names are no longer known.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
@@ -33,7 +33,7 @@ pub(super) const EVENT_TEXTS: [(&str, Position); 2] =
 #[derive(Debug)]
 pub(super) struct Cleansed {
     pub generations: Vec<CleansedGeneration>,
-    /// Free texts of others that named somebody.
+    /// Free texts of other objects that named an erased person.
     pub texts: u64,
     pub events: u64,
     /// Findings of rules.
@@ -122,7 +122,7 @@ impl<'a> Cleanser<'a> {
         Some(kept.expect("there is one decision for each row"))
     }
 
-    /// Returns a batch without the free texts that name somebody suppressed; nothing if there are none in
+    /// Returns a batch without the free texts that name suppressed people; nothing if there are none in
     /// the rows that stay.
     fn without_names(
         &self,
@@ -153,7 +153,7 @@ impl<'a> Cleanser<'a> {
         Some(emptied.expect("a free text may be missing"))
     }
 
-    /// Returns which events of a batch stay: not those that somebody suppressed did or is named in.
+    /// Returns which events of a batch stay: not those that a suppressed person caused or is named in.
     fn events_that_stay(&self, batch: &RecordBatch) -> Vec<bool> {
         let mut stays = vec![true; batch.num_rows()];
         for (name, position) in EVENT_TEXTS {

@@ -33,7 +33,7 @@ pub struct Request<'a> {
     pub removes_damaged: bool,
 }
 
-/// What was erased. It names nobody.
+/// The result of an erasure, without names.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Certificate {

@@ -1,4 +1,4 @@
-//! The findings of rules, when somebody is erased or asks what is stored about them.
+//! The findings of rules in erasures and retrievals.
 
 use std::time::Duration;
 

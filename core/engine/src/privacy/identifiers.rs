@@ -58,7 +58,7 @@ pub fn may_be_erased(type_name: &str) -> bool {
     !identifying(type_name).is_empty()
 }
 
-/// The places of the properties that hold what somebody typed.
+/// The positions of the properties that hold free text.
 pub(super) fn free_texts(type_name: &str, batch: &RecordBatch) -> Vec<usize> {
     let properties = entity(type_name).into_iter().flat_map(|it| it.properties);
     let is_free =

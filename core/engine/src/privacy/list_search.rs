@@ -1,6 +1,6 @@
 //! Searches everything that is stored for people who were erased, by the list of suppressions alone.
 //!
-//! After an interruption nobody knows the names any more. The list holds HMACs, so each text is split into
+//! After an interruption the names are no longer known. The list holds HMACs, so each text is split into
 //! the mentions that it may have, and each mention is looked up. The rule is the same as when rows are read
 //! and cleansed (`core_privacy::mentions`), and every text of every table is looked at, as in the search
 //! with names (`super::search`).

@@ -22,7 +22,7 @@ use crate::audit;
 use crate::engine::Engine;
 use crate::failure::Failure;
 
-/// What stands in the place of somebody else.
+/// The placeholder for other people.
 const REDACTED: &str = "[somebody else]";
 
 /// What the key of a user begins with.
@@ -327,7 +327,7 @@ fn redacted(text: &str, subject: &Subject, account: &str) -> String {
     redacted + &text[shown..]
 }
 
-/// Hands out the addresses and accounts in a text that are somebody else's.
+/// Yields the addresses and accounts in a text that belong to other people.
 fn each_other(text: &str, subject: &Subject, take: &mut dyn FnMut(&str)) {
     let is_of_name = |it: char| it.is_alphanumeric() || "._-+'’@\\".contains(it);
     let (mut own, mut others) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! Looks for somebody in every byte of a store: in the files as they are, and in the cells of tables, whose
+//! Searches every byte of a store for a person or device: in the files as they are, and in the cells of tables, whose
 //! pages are compressed.
 //!
 //! What names the subject beyond doubt is decided by the one rule of `core_privacy::mentions`, as when rows
@@ -83,7 +83,7 @@ enum Verdict {
     Certain,
 }
 
-/// Knows everything that somebody may be found by.
+/// All patterns by which a person or device may be found.
 pub struct Search {
     identifiers: BTreeSet<(Family, String)>,
     /// What may name the subject, in lower case.

@@ -14,7 +14,7 @@ use core_store::{DamagedGeneration, Generation, TableKind, TenantStore};
 use super::identifiers::{Identifying, each_text, key};
 use crate::failure::Failure;
 
-/// How many rounds a search may take: each finds somebody under one more identifier.
+/// The most rounds of a search: each adds the identifiers that the round before has found.
 const MAX_ROUNDS: usize = 8;
 
 /// What a request is about.
@@ -33,7 +33,7 @@ pub struct Subject {
     pub identifiers: BTreeSet<(Family, String)>,
     /// The same as it is written in rows and was typed, without pseudonyms' copies in other families.
     pub texts: BTreeSet<String>,
-    /// The names in the rows that nobody else bears.
+    /// The names in the rows that belong to no other object.
     pub names: BTreeSet<String>,
     /// The keys of its entities.
     pub keys: BTreeSet<String>,
@@ -41,7 +41,7 @@ pub struct Subject {
     pub rows: BTreeMap<String, u64>,
     /// The identifiers that others have too, or had at another time, and that so prove nothing.
     pub shared: BTreeSet<(Family, String)>,
-    /// Generations that cannot be read, so that nobody was looked for there.
+    /// Generations that cannot be read and were not searched.
     pub damaged: Vec<DamagedGeneration>,
 }
 

@@ -1,6 +1,6 @@
-//! Downloads that nobody can read but this run: where a privacy policy changes or suppresses anything,
+//! Downloads that only this run can read: where a privacy policy changes or suppresses anything,
 //! a download is encrypted under a key that is in this process's memory only. A run that is killed
-//! leaves bytes without a key, and the next one removes them, so nothing is gone on with across runs.
+//! leaves bytes without a key, and the next one removes them, so no run resumes those of another.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, SeekFrom};
@@ -71,7 +71,7 @@ impl Files {
         &self.downloads
     }
 
-    /// Returns whether nobody else can read them, so that no later run can go on with them.
+    /// Returns whether only this run can read them, so that no later run can resume them.
     pub(super) fn are_encrypted(&self) -> bool {
         self.keys.is_some()
     }

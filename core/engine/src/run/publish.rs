@@ -89,7 +89,7 @@ pub(super) fn publish(
     Ok(staging.publish(draft, &[(super::report::FILE, &run), (super::state::FILE, &state)])?)
 }
 
-/// Refuses to publish less than the graph has: a type that nobody has written.
+/// Refuses to publish less than the graph has: a type whose table was not written.
 fn check_tables(graph: &SortedGraph, tables: &[Table]) -> Result<(), Failure> {
     let mut types = graph.entities().map(|it| it.entity.type_name);
     match types.find(|name| !tables.iter().any(|table| table.name == *name)) {

@@ -1,5 +1,5 @@
 //! What is kept of an export for the next run: an export is paid for once, so one that a killed run
-//! has started is gone on with.
+//! has started is resumed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -12,7 +12,7 @@ use super::encrypted_downloads::Files;
 use super::quota::{QuotaClock, QuotaReservation};
 use crate::text::bytes;
 
-/// How old an export may be to be gone on with, in milliseconds: two hours, which is longer than one is
+/// The largest age of an export that is resumed, in milliseconds: two hours, which is longer than one is
 /// waited for. Older rows would be mixed with newer ones of the other exports.
 const RESUMABLE_MS: u64 = 2 * 60 * 60 * 1000;
 
@@ -45,7 +45,7 @@ pub(super) struct Journal {
 }
 
 impl ResumableExports {
-    /// Takes what can be gone on with out of the notes on downloads, by the clock that they were dated
+    /// Selects what can be resumed from the notes on downloads, by the clock that they were dated
     /// with: by a wrong one, an export would be paid for twice, or old rows mixed with new ones.
     pub(super) fn of(notes: Vec<(String, Vec<u8>)>, clock: QuotaClock) -> ResumableExports {
         let now = clock.now().0;
@@ -70,7 +70,7 @@ impl ResumableExports {
         self.0.retain(|name, _| !held.contains(name));
     }
 
-    /// Returns whether this download can be gone on with.
+    /// Returns whether this download can be resumed.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }

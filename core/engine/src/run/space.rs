@@ -1,5 +1,5 @@
 //! The room on the disk that a run needs, estimated by what the last one took. A disk that fills up in
-//! mid-run costs exports that nobody gets anything for.
+//! mid-run wastes the exports that were paid for.
 
 use core_store::{Generation, Store, TenantStore};
 

@@ -66,7 +66,7 @@ pub enum Progress {
 }
 
 impl SyncClient {
-    /// Makes a client. The key is sent to the destination's host and to nobody else.
+    /// Makes a client. The key is sent to the destination's host only.
     ///
     /// # Errors
     /// [`JupiterOneError::InvalidSetting`], [`JupiterOneError::Setup`].

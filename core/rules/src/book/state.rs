@@ -1,4 +1,4 @@
-//! The book in the store: reading it, and refusing one that may show somebody who was erased.
+//! The book in the store: reading it, and refusing one that may show erased people.
 
 use core_store::{StoreError, TenantStore};
 use serde::Deserialize;
@@ -50,7 +50,7 @@ impl Book {
         Err(BookError::NotCleansed)
     }
 
-    /// Reads the book, though somebody who was erased may be in it.
+    /// Reads the book, though it may show erased people.
     ///
     /// # Errors
     /// [`BookError`].

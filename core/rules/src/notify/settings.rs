@@ -44,7 +44,7 @@ pub enum Address {
     Secret(SecretPlace),
 }
 
-/// A way to reach somebody.
+/// A channel.
 #[derive(Debug, Clone)]
 pub struct Channel {
     /// Its name.

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::host::engine;
 use crate::system;
 
-/// How often a call is made: somebody is waiting for the answer.
+/// The most attempts of a call: a person waits for the result.
 const ATTEMPTS: u32 = 2;
 
 /// The client, if the secret is there.
@@ -40,7 +40,7 @@ pub(super) fn client(config: &Config, checks: &mut Checks) -> Option<Arc<Client>
     }
 }
 
-/// Bounds for calls whose answer somebody is waiting for.
+/// Sets bounds for calls while a person waits for the result.
 pub(super) fn impatient(settings: &mut core_nexthink::Settings) {
     settings.retry.max_attempts = ATTEMPTS;
     settings.max_start_attempts = ATTEMPTS;

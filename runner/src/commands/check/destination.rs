@@ -16,7 +16,7 @@ use crate::host::{engine, host};
 const ACCOUNT: &str = "JupiterOne account";
 const REACHED: &str = "JupiterOne";
 
-/// How long an answer may take: somebody is waiting.
+/// The longest wait for an answer: a person waits for the result.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Checks the destination, if there is one.

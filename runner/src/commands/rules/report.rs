@@ -23,7 +23,7 @@ pub(in crate::commands) struct RulesReport {
     problems: Vec<String>,
     /// The active findings of each severity, of all rules.
     open: BTreeMap<Severity, u64>,
-    /// The gravest open finding that nobody has taken on or silenced.
+    /// The gravest open finding that is neither acknowledged nor silenced.
     gravest: Option<Severity>,
 }
 
