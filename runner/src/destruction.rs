@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use core_engine::deliver;
 use core_engine::ledger::{self, Event};
-use core_engine::privacy;
+use core_erasure::lists::copy_path;
 use core_files::{remove_file_if_present, remove_leftovers};
 use core_store::{Destruction, FileCount, LedgerHead, TenantStore};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::host::{engine, host};
+use crate::host::host;
 use crate::system;
 
 /// What was removed. It names no person.
@@ -48,8 +48,8 @@ pub(crate) fn copies(config: &Config, tenant: &TenantStore) -> Result<Vec<PathBu
     }
     let manifests = tenant.history()?.into_iter().filter_map(|entry| entry.manifest.ok());
     regions.extend(manifests.map(|manifest| manifest.region));
-    let paths =
-        regions.iter().map(|region| privacy::copy_of(engine(config), tenant.name(), region));
+    let key_file = &config.privacy.key_file;
+    let paths = regions.iter().map(|region| copy_path(key_file, tenant.name(), region));
     Ok(paths.filter(|path| path.exists()).collect())
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use core_engine::{Ending, FailureKind, StopReason};
+use core_erasure::ErasureError;
 use core_nexthink::NexthinkError;
 use core_store::StoreError;
 
@@ -170,6 +171,12 @@ impl From<NexthinkError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
+        core_engine::Failure::from(error).into()
+    }
+}
+
+impl From<ErasureError> for Failure {
+    fn from(error: ErasureError) -> Self {
         core_engine::Failure::from(error).into()
     }
 }

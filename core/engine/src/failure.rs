@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use core_erasure::ErasureError;
 use core_nexthink::{ErrorKind, NexthinkError};
 use core_store::StoreError;
 
@@ -114,6 +115,20 @@ impl From<NexthinkError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::new((&error).into(), error)
+    }
+}
+
+impl From<ErasureError> for Failure {
+    fn from(error: ErasureError) -> Self {
+        let kind = match error {
+            ErasureError::Store(error) => return error.into(),
+            _ => match error.kind() {
+                core_erasure::ErrorKind::Configuration => FailureKind::Configuration,
+                core_erasure::ErrorKind::Data => FailureKind::DataRefused,
+                core_erasure::ErrorKind::Local => FailureKind::Internal,
+            },
+        };
+        Self::new(kind, error)
     }
 }
 

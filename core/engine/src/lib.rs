@@ -5,6 +5,7 @@ mod cancellation;
 mod declared;
 pub mod deliver;
 mod engine;
+pub mod erasure;
 mod failure;
 mod host;
 pub mod ledger;

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array as _, ArrayRef, DictionaryArray, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
-use core_model::relationship::RelationshipType;
+use core_model::relationship::{FROM_KEY, RelationshipType, TO_KEY};
 
 use crate::adjacency::{AdjacencySet, ScratchBitmap};
 use crate::keys::UNKNOWN;
 use crate::sorted::SortedEntities;
-use crate::values::{FROM_KEY, TO_KEY, data_type};
+use crate::values::data_type;
 
 /// The number of edges after which a batch of a finished table ends, at the end of a source.
 const OUTPUT_ROWS: usize = 32 * 1024;

@@ -5,7 +5,7 @@ use std::thread;
 
 use arrow_array::{Array as _, RecordBatch};
 use arrow_schema::ArrowError;
-use core_model::entity::EntityType;
+use core_model::entity::{EntityType, KEY};
 use core_model::property::Property;
 use jiff::tz::TimeZone;
 
@@ -19,7 +19,7 @@ use crate::property_values::{PropertyValues, SourceColumns};
 use crate::row_fingerprint::RowFingerprints;
 use crate::shared_identifiers;
 use crate::sorted::ClosedEntities;
-use crate::values::{CellCounts, KEY, MAX_PROPERTY_BYTES, Values};
+use crate::values::{CellCounts, MAX_PROPERTY_BYTES, Values};
 
 /// The number of new rows above which a second thread saves far more time than starting it costs.
 const SHARED_ROWS: usize = 512;

@@ -8,14 +8,14 @@ use arrow_array::types::UInt32Type;
 use arrow_array::{Array as _, DictionaryArray, RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, SchemaRef};
 use core_model::entity::EntityType;
-use core_model::relationship::{End, RelationshipType};
+use core_model::relationship::{End, FROM_KEY, RelationshipType, TO_KEY};
 use core_model::step::Step;
 
 use crate::edges::{EdgeBatches, Edges, edge_schema};
 use crate::entities::EntityTable;
 use crate::sorted::{ClosedEntities, SortedEntities};
 use crate::step::StepTables;
-use crate::values::{FROM_KEY, TO_KEY, Tag, entity_schema};
+use crate::values::{Tag, entity_schema};
 
 /// The graph of one run while it grows, step after step.
 #[derive(Default)]

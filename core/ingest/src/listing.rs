@@ -7,13 +7,13 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{ArrowError, DataType};
+use core_model::relationship::{FROM_KEY, TO_KEY};
 use core_model::step::Step;
 
 use crate::edges::Edges;
 use crate::entities::EntityTable;
 use crate::graph::{Graph, TextColumn};
 use crate::step::{IngestError, StepIngest};
-use crate::values::{FROM_KEY, TO_KEY};
 
 /// Builds the graph of these exports, which must come in the order of the dependency graph.
 ///

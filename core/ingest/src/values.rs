@@ -14,19 +14,10 @@ use arrow_array::types::{Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::bit_util::get_bit;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use core_model::entity::EntityType;
+use core_model::entity::{EntityType, KEY};
 use core_model::property::{Kind, Otherwise, Property, ValueType};
 
 pub(crate) use self::parsing::CellCounts;
-
-/// The key column of every entity table.
-pub const KEY: &str = "_key";
-
-/// The column with the source's key of every relationship table.
-pub const FROM_KEY: &str = "_fromEntityKey";
-
-/// The column with the target's key of every relationship table.
-pub const TO_KEY: &str = "_toEntityKey";
 
 /// The most bytes of text in one property. Arrow's offsets into it have 31 bits.
 pub(crate) const MAX_PROPERTY_BYTES: usize = 1 << 30;

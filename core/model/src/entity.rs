@@ -4,6 +4,9 @@ use crate::class::{Class, REQUIRED_OF_EVERY_ENTITY};
 use crate::property::{Property, ValueType};
 use crate::text;
 
+/// The key column of every entity table.
+pub const KEY: &str = "_key";
+
 /// One type of entity.
 #[derive(Debug)]
 pub struct EntityType {

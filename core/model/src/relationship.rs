@@ -5,6 +5,12 @@ use crate::entity::EntityType;
 use crate::property::Property;
 use crate::text;
 
+/// The column with the source's key of every relationship table.
+pub const FROM_KEY: &str = "_fromEntityKey";
+
+/// The column with the target's key of every relationship table.
+pub const TO_KEY: &str = "_toEntityKey";
+
 /// One type of relationship.
 #[derive(Debug)]
 pub struct RelationshipType {

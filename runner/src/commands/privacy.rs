@@ -9,7 +9,6 @@ mod retrieve;
 
 use core_engine::ledger::Event;
 use core_engine::privacy;
-use core_engine::privacy::LockedKeyFile;
 use core_model::column::Column;
 use core_model::step::Step;
 use core_privacy::keys::{KEY_BYTES, KeyRing, KeyState, NEW_RING_BYTES};
@@ -110,7 +109,7 @@ fn inventory_of(policy: &Policy) -> Vec<(&'static Column, Action, Vec<String>)> 
 }
 
 fn new_keys(config: &Config) -> Result<Exit, Failure> {
-    let file = LockedKeyFile::lock(engine(config))?;
+    let file = privacy::key_file(engine(config)).lock()?;
     let shown = config.privacy.key_file.display();
     if file.exists() {
         return Err(Failure::usage(format!(
@@ -155,7 +154,7 @@ fn state(state: KeyState) -> &'static str {
 }
 
 fn rotate(config: &Config) -> Result<Exit, Failure> {
-    let file = LockedKeyFile::lock(engine(config))?;
+    let file = privacy::key_file(engine(config)).lock()?;
     let mut keys = file.load()?;
     let mut random = Zeroizing::new([0; KEY_BYTES]);
     host().fill_random(random.as_mut_slice())?;
@@ -168,7 +167,7 @@ fn rotate(config: &Config) -> Result<Exit, Failure> {
 }
 
 fn retire(config: &Config, id: &str) -> Result<Exit, Failure> {
-    let file = LockedKeyFile::lock(engine(config))?;
+    let file = privacy::key_file(engine(config)).lock()?;
     let mut keys = file.load()?;
     let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
     if let Some(published) = tenant.current()?

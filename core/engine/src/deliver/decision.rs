@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use core_erasure::identifiers::may_be_erased;
 use core_jupiterone::{
     Contents, Delivered, DeliveryPlan, Events, JobId, SHAPE_VERSION, USER, USER_IS_PERSON,
 };
@@ -13,7 +14,6 @@ use super::{DeliveryOptions, failed, record};
 use crate::audit;
 use crate::declared;
 use crate::failure::Failure;
-use crate::privacy;
 use crate::run::RunState;
 use crate::run::report::StepOutcome;
 
@@ -133,13 +133,13 @@ fn safely_complete(plan: &DeliveryPlan, before: &Delivered, has_base: bool) -> B
     };
     let types = plan.types.iter().filter(|it| it.kept == 0);
     let names = types.map(|it| it.type_name.clone());
-    names.filter(|name| !partial_then.contains(name) && privacy::may_be_erased(name)).collect()
+    names.filter(|name| !partial_then.contains(name) && may_be_erased(name)).collect()
 }
 
 /// Returns the types that keep all their objects although erased people may be among them.
 fn held_back(contents: &Contents, before: Option<&Delivered>) -> BTreeSet<String> {
     let delivered = before.into_iter().flat_map(|it| it.types.keys());
-    let held = delivered.filter(|name| privacy::may_be_erased(name));
+    let held = delivered.filter(|name| may_be_erased(name));
     held.filter(|name| contents.partial_datasets().contains(*name)).cloned().collect()
 }
 

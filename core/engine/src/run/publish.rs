@@ -10,10 +10,10 @@ use arrow_array::RecordBatch;
 use core_ingest::edges::{EdgeBatches, Edges, edge_schema};
 use core_ingest::graph::SortedGraph;
 use core_ingest::sorted::SortedEntities;
-use core_ingest::values::{FROM_KEY, KEY, TO_KEY, Tag, entity_schema};
-use core_model::entity::EntityType;
+use core_ingest::values::{Tag, entity_schema};
+use core_model::entity::{EntityType, KEY};
 use core_model::property::PersonalData;
-use core_model::relationship::{EdgeProperty, RelationshipType};
+use core_model::relationship::{EdgeProperty, FROM_KEY, RelationshipType, TO_KEY};
 use core_store::{
     Draft, Generation, Outcome, PrivacyMark, Staging, Table, TableDeclaration, TableKind,
     TableWriter,

@@ -3,10 +3,10 @@
 use core_store::{Generation, RunLock, TenantStore};
 
 use crate::engine::Engine;
+use crate::erasure::{self, Recleansing};
 use crate::failure::{Failure, failure_of_place};
 use crate::host::Host;
 use crate::ledger::{self, Event};
-use crate::privacy::{self, Recleansing};
 
 /// The locked store of a tenant, with everybody taken out who was erased.
 pub(super) struct OpenedStore {
@@ -19,7 +19,7 @@ pub(super) struct OpenedStore {
 /// Locks the store and takes out everybody who was erased and has come back.
 pub(super) fn open_store(engine: Engine<'_>) -> Result<OpenedStore, Failure> {
     let lock = engine.lock()?;
-    let Recleansing { has_come_back, shortfalls } = privacy::cleanse_what_came_back(engine, &lock)?;
+    let Recleansing { has_come_back, shortfalls } = erasure::cleanse_what_came_back(engine, &lock)?;
     if has_come_back {
         ledger::record(engine.host, lock.tenant(), &Event::SuppressionsApplied {})?;
     }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use core_engine::erasure::{self, Lifted, Recleansing, Request};
 use core_engine::ledger::{self, Event};
 use core_engine::privacy;
-use core_engine::privacy::Recleansing;
-use core_engine::privacy::damage;
-use core_engine::privacy::erasure::{self, Certificate, Request};
-use core_engine::privacy::search::Findings;
-use core_engine::privacy::subject::{Kind, Subject};
+use core_erasure::certificate::Certificate;
+use core_erasure::lists::erasure_ids;
+use core_erasure::subject::{Subject, SubjectKind};
+use core_erasure::{SearchReport, damage};
 use core_model::column::Family;
 use core_privacy::canonical::canonical;
 use core_privacy::pseudonym::PREFIX;
@@ -67,7 +67,11 @@ pub(super) fn erase(global: &Global, arguments: &EraseArguments) -> Result<Exit,
     Ok(Exit::Complete)
 }
 
-fn record_preview(lock: &RunLock, kind: Kind, findings: &Findings) -> Result<(), Failure> {
+fn record_preview(
+    lock: &RunLock,
+    kind: SubjectKind,
+    findings: &SearchReport,
+) -> Result<(), Failure> {
     let event = Event::ErasurePreview {
         kind: kind.name(),
         rows: findings.rows.values().sum(),
@@ -107,16 +111,16 @@ fn note_elsewhere(config: &Config, keys: &BTreeSet<String>) {
 }
 
 /// Whom the flags name.
-pub(super) fn subject_of(arguments: &SubjectArguments) -> (Kind, &[String]) {
+pub(super) fn subject_of(arguments: &SubjectArguments) -> (SubjectKind, &[String]) {
     if arguments.user.is_empty() {
-        (Kind::Device, &arguments.device)
+        (SubjectKind::Device, &arguments.device)
     } else {
-        (Kind::User, &arguments.user)
+        (SubjectKind::User, &arguments.user)
     }
 }
 
 /// What is known of the subject, by which identifiers, and what would go.
-fn show(subject: &Subject, findings: &Findings, format: ReportFormat) -> Result<(), Failure> {
+fn show(subject: &Subject, findings: &SearchReport, format: ReportFormat) -> Result<(), Failure> {
     let identifiers = shown_identifiers(subject);
     if format == ReportFormat::Json {
         let kinds = identifiers.iter().map(
@@ -181,7 +185,7 @@ fn shown_identifiers(subject: &Subject) -> Vec<[String; 3]> {
 }
 
 /// The places that may name the subject and stay.
-fn review(findings: &Findings, format: ReportFormat) -> Result<Exit, Failure> {
+fn review(findings: &SearchReport, format: ReportFormat) -> Result<Exit, Failure> {
     if format == ReportFormat::Json {
         let report = json!({ "possibleMentions": findings.possible.to_json() });
         output::result(&pretty(&report)?);
@@ -263,7 +267,7 @@ pub(super) fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> 
 }
 
 fn by_erasure(list: &SuppressionList) -> Vec<Value> {
-    let erasures = privacy::erasure_ids(list).into_iter().map(|id| {
+    let erasures = erasure_ids(list).into_iter().map(|id| {
         let entries: Vec<_> = list.entries().iter().filter(|it| it.erasure == id).collect();
         json!({
             "erasure": id,
@@ -280,25 +284,18 @@ pub(super) fn lift(global: &Global, id: &str, reason: &str) -> Result<Exit, Fail
     check_reason(reason)?;
     let config = commands::configured(global)?;
     let lock = engine(&config).lock()?;
-    let recleansing = privacy::cleanse_what_came_back(engine(&config), &lock)?;
-    for shortfall in &recleansing.shortfalls {
+    let Lifted { identifiers, shortfalls } = erasure::lift(engine(&config), &lock, id, reason)?;
+    for shortfall in &shortfalls {
         output::note(shortfall);
     }
-    let list = privacy::all_suppressions(engine(&config), lock.tenant())?;
-    let lifted = list.map(|mut list| (list.lift(id), list)).filter(|(lifted, _)| *lifted > 0);
-    let Some((lifted, list)) = lifted else {
+    if identifiers == 0 {
         return Err(Failure::usage(format!(
             "there is no erasure `{id}`: `{} privacy suppression list` shows those in force",
             system::own_command()
         )));
-    };
-    ledger::record(host(), lock.tenant(), &Event::SuppressionLifted { erasure: id, reason })?;
-    // In this order a crash in between leaves the erasure in force, and not a store that names an erasure of
-    // which no list knows whom it was about.
-    lock.set_erasures(&privacy::erasure_ids(&list))?;
-    privacy::save_suppressions(engine(&config), &lock, &list)?;
+    }
     output::result(&format!(
-        "erasure {id} is lifted: {lifted} identifiers are read again from the next run on"
+        "erasure {id} is lifted: {identifiers} identifiers are read again from the next run on"
     ));
     Ok(Exit::Complete)
 }
@@ -308,9 +305,9 @@ pub(super) fn apply(global: &Global, removes_damaged: bool) -> Result<Exit, Fail
     let config: Config = commands::configured(global)?;
     let lock = engine(&config).lock()?;
     let (removed, recleansing) = if removes_damaged {
-        privacy::remove_damaged_and_cleanse(engine(&config), &lock)?
+        erasure::remove_damaged_and_cleanse(engine(&config), &lock)?
     } else {
-        (Vec::new(), privacy::cleanse_what_came_back(engine(&config), &lock)?)
+        (Vec::new(), erasure::cleanse_what_came_back(engine(&config), &lock)?)
     };
     for generation in &removed {
         output::note(&format!("generation {generation} could not be read and is removed"));

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use core_engine::privacy::retrieval::Retrieval;
+use core_erasure::retrieval::Retrieval;
 use serde_json::Value;
 
 const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\

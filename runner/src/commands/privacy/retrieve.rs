@@ -1,9 +1,9 @@
 //! `privacy retrieve`: everything that is known of a person or device.
 
 use core_engine::ledger::{self, Event};
-use core_engine::privacy;
-use core_engine::privacy::subject::{self, AllPseudonyms};
-use core_engine::privacy::{damage, retrieval};
+use core_engine::{erasure, privacy};
+use core_erasure::damage;
+use core_erasure::subject::{self, AllPseudonyms};
 
 use crate::cli::{Global, RetrievalFormat, RetrieveArguments};
 use crate::exit::{Exit, Failure};
@@ -24,7 +24,7 @@ pub(super) fn retrieve(global: &Global, arguments: &RetrieveArguments) -> Result
     };
     let subject = subject::find(&tenant, kind, typed, &pseudonyms)?;
     let now = system::now().to_rfc3339();
-    let retrieval = retrieval::retrieve(engine(&config), &tenant, kind, &subject, now)?;
+    let retrieval = erasure::retrieve(engine(&config), &tenant, kind, &subject, now)?;
     let (rows, events) = (retrieval.rows(), retrieval.audit_events.len());
     let event = Event::Retrieval { kind: kind.name(), rows, events };
     ledger::record(host(), &tenant, &event)?;

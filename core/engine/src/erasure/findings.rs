@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use core_erasure::identifiers;
+use core_erasure::subject::Subject;
 use core_model::column::Family;
 use core_privacy::canonical::canonical;
 use core_privacy::mentions::{Position, each_mention};
@@ -11,7 +13,6 @@ use core_rules::finding::Finding;
 use core_store::{DeliveryLock, RunLock, StoreError, TenantStore};
 use serde_json::{Value, json};
 
-use super::subject::Subject;
 use crate::failure::{Failure, FailureKind};
 use crate::host::Host;
 use crate::moment::Moment;
@@ -56,7 +57,7 @@ pub(super) fn cleanse(
     Ok(gone as u64)
 }
 
-/// Returns whether the findings have not been through every erasure in force.
+/// Returns true if the findings have not been through every erasure in force.
 pub(super) fn is_uncleansed(tenant: &TenantStore) -> bool {
     matches!(Book::read(tenant), Err(BookError::NotCleansed))
 }
@@ -112,7 +113,7 @@ fn each_value(value: &Value, take: &mut dyn FnMut(&str)) {
 /// The uid in the key of an entity.
 fn uid(text: &str) -> Option<&str> {
     let (type_name, uid) = text.split_once(':')?;
-    (super::identifiers::entity(type_name).is_some() && !uid.is_empty()).then_some(uid)
+    (identifiers::entity(type_name).is_some() && !uid.is_empty()).then_some(uid)
 }
 
 fn failure(error: BookError) -> Failure {

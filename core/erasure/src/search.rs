@@ -5,7 +5,7 @@
 //! are read and cleansed. What only may name the subject is counted apart, with its places and without its
 //! values, for a person to decide.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -22,12 +22,12 @@ use core_privacy::mentions::{Position, each_mention, may_mention};
 use core_privacy::pseudonym::PREFIX;
 use core_privacy::traces;
 use core_store::TenantStore;
-use serde_json::{Value, json};
 
-use super::cleansing::{Cleanser, EVENT_TEXTS};
-use super::identifiers::{self, each_text, key};
-use super::subject::Subject;
-use crate::audit;
+use crate::cleansing::Cleanser;
+use crate::error::ErasureError;
+use crate::identifiers::{self, each_text, key, position_in_event};
+use crate::places::SearchReport;
+use crate::subject::Subject;
 
 /// The shortest bare name that is looked for: shorter ones are in nearly every text.
 const MIN_NAME: usize = 3;
@@ -35,46 +35,11 @@ const MIN_NAME: usize = 3;
 /// The shortest identifier whose digits and bytes in UTF-16 are looked for.
 const MIN_OPAQUE: usize = 6;
 
-/// How much of a file is looked at at once.
+/// The bytes of a file that are searched together.
 const PIECE: usize = 1 << 20;
 
-/// How much around a place in a file decides what stands there.
+/// The bytes around a match in a file that decide what the match means.
 const CONTEXT: usize = 256;
-
-/// How many keys of a place are listed.
-const MAX_KEYS: usize = 100;
-
-/// What was found where.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// Where the subject is named beyond doubt.
-    pub certain: Places,
-    /// Where the subject may be named.
-    pub possible: Places,
-    /// Files and tables that were looked through.
-    pub scanned_files: usize,
-    /// How many tables were searched.
-    pub scanned_tables: usize,
-    /// What an erasure would take out: rows of each generation, the oldest first, texts, and events.
-    pub rows: BTreeMap<String, u64>,
-    /// Texts of others that name the subject.
-    pub texts: u64,
-    /// Events that name the subject.
-    pub events: u64,
-}
-
-/// Places by file, table or log, and by column.
-#[derive(Debug, Default)]
-pub struct Places(pub BTreeMap<(String, String), Place>);
-
-/// The rows of one place. It has no values.
-#[derive(Debug, Default)]
-pub struct Place {
-    /// Rows with a match.
-    pub rows: u64,
-    /// The keys of the first rows.
-    pub keys: BTreeSet<String>,
-}
 
 /// What a text says of the subject, the graver last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,17 +63,22 @@ pub struct Search {
 
 impl Search {
     /// A search for a subject; nothing of it is kept in a form that can be printed.
-    pub fn new(subject: &Subject) -> anyhow::Result<Search> {
+    ///
+    /// # Errors
+    ///
+    /// [`ErasureError::TooManyIdentifiers`].
+    pub fn new(subject: &Subject) -> Result<Self, ErasureError> {
         let full: BTreeSet<&str> = subject.identifiers.iter().filter_map(full_form).collect();
         let needles = needles(subject);
         let all = needles.iter().map(String::as_str).chain(full.iter().copied());
         let cells = all.flat_map(traces::forms).collect();
-        let readable: BTreeSet<_> = full.iter().flat_map(|it| traces::readable_forms(it)).collect();
+        let readable: BTreeSet<_> =
+            full.iter().flat_map(|text| traces::readable_forms(text)).collect();
         // Shorter ones are found by chance in what is compressed, and in checksums.
-        let long = full.iter().filter(|it| it.len() >= MIN_OPAQUE);
-        let opaque: BTreeSet<_> = long.flat_map(|it| traces::opaque_forms(it)).collect();
+        let long = full.iter().filter(|text| text.len() >= MIN_OPAQUE);
+        let opaque: BTreeSet<_> = long.flat_map(|text| traces::opaque_forms(text)).collect();
         let longest = readable.iter().chain(&opaque).map(Vec::len).max().unwrap_or(0);
-        Ok(Search {
+        Ok(Self {
             identifiers: subject.identifiers.clone(),
             cells: automaton(&cells)?,
             readable: automaton(&readable)?,
@@ -118,74 +88,90 @@ impl Search {
         })
     }
 
-    /// Looks through every file and every cell of a tenant.
-    pub fn through(&self, tenant: &TenantStore) -> anyhow::Result<Findings> {
-        let mut findings = Findings::default();
+    /// Searches every file and every cell of a tenant; `log` is the log of its events.
+    ///
+    /// # Errors
+    ///
+    /// The store or a file of it cannot be read.
+    pub fn search_all(
+        &self,
+        tenant: &TenantStore,
+        log: &str,
+    ) -> Result<SearchReport, ErasureError> {
+        let mut report = SearchReport::default();
         for (name, path) in tenant.files()? {
-            findings.scanned_files += 1;
-            match self.verdict(Position::Label, &name).max(self.in_file(&path)?) {
-                Some(Verdict::Certain) => findings.certain.add(&name, "", ""),
-                Some(Verdict::Possible) => findings.possible.add(&name, "", ""),
+            report.scanned_files += 1;
+            let in_file = self.in_file(&path).map_err(ErasureError::Files)?;
+            match self.verdict(Position::Label, &name).max(in_file) {
+                Some(Verdict::Certain) => report.certain.add(&name, "", ""),
+                Some(Verdict::Possible) => report.possible.add(&name, "", ""),
                 None => {}
             }
         }
-        self.through_tables(tenant, None, &|_| false, &mut findings)?;
-        Ok(findings)
+        self.search_tables(tenant, log, None, &|_| false, &mut report)?;
+        Ok(report)
     }
 
-    /// Looks through what an erasure would leave of the tables, and counts what it would take out.
+    /// Searches what an erasure would leave of the tables, and counts what it would remove.
+    ///
+    /// # Errors
+    ///
+    /// The store or a file of it cannot be read.
     pub fn preview(
         &self,
         tenant: &TenantStore,
+        log: &str,
         subject: &Subject,
         cleanser: &Cleanser<'_>,
-    ) -> anyhow::Result<Findings> {
-        let mut findings = Findings::default();
-        let is_damaged = |id: &str| subject.damaged.iter().any(|it| it.id.as_str() == id);
-        self.through_tables(tenant, Some(cleanser), &is_damaged, &mut findings)?;
-        findings.texts = cleanser.emptied_texts();
-        Ok(findings)
+    ) -> Result<SearchReport, ErasureError> {
+        let mut report = SearchReport::default();
+        let is_damaged =
+            |id: &str| subject.damaged.iter().any(|generation| generation.id.as_str() == id);
+        self.search_tables(tenant, log, Some(cleanser), &is_damaged, &mut report)?;
+        report.texts = cleanser.emptied_texts();
+        Ok(report)
     }
 
-    fn through_tables(
+    fn search_tables(
         &self,
         tenant: &TenantStore,
+        log: &str,
         cleanser: Option<&Cleanser<'_>>,
         is_damaged: &dyn Fn(&str) -> bool,
-        findings: &mut Findings,
-    ) -> anyhow::Result<()> {
-        for entry in tenant.history()?.iter().rev().filter(|it| !is_damaged(it.id.as_str())) {
+        report: &mut SearchReport,
+    ) -> Result<(), ErasureError> {
+        for entry in tenant.history()?.iter().rev().filter(|entry| !is_damaged(entry.id.as_str())) {
             let generation = tenant.generation(&entry.id)?;
             let mut gone = 0;
             for table in &generation.manifest().tables {
-                findings.scanned_tables += 1;
+                report.scanned_tables += 1;
                 let place = format!("{}: {}", entry.id, table.name);
                 let mut columns = Columns::default();
                 for batch in generation.batches(table.kind, &table.name)? {
                     let batch = batch?;
-                    let kept = cleanser.and_then(|it| it.keep(table, &batch));
+                    let kept = cleanser.and_then(|cleanser| cleanser.keep(table, &batch));
                     let kept = kept.as_ref().unwrap_or(&batch);
                     gone += (batch.num_rows() - kept.num_rows()) as u64;
                     let free: Vec<usize> = identifiers::free_texts(&table.name, kept);
                     let schema = kept.schema();
                     let is_free =
-                        |name: &str| free.iter().any(|it| schema.field(*it).name() == name);
+                        |name: &str| free.iter().any(|place| schema.field(*place).name() == name);
                     let position =
                         |name: &str| if is_free(name) { Position::Text } else { Position::Label };
-                    self.look(&place, kept, &position, &mut columns, findings);
+                    self.look(&place, kept, &position, &mut columns, report);
                 }
             }
-            findings.rows.insert(entry.id.to_string(), gone);
+            report.rows.insert(entry.id.to_string(), gone);
         }
-        let events = tenant.events(audit::LOG)?;
-        findings.scanned_tables += usize::from(!events.files().is_empty());
+        let events = tenant.events(log)?;
+        report.scanned_tables += usize::from(!events.files().is_empty());
         let mut columns = Columns::default();
         for batch in events.batches_from("") {
             let batch = batch?;
-            let kept = cleanser.map(|it| it.kept_events(&batch));
+            let kept = cleanser.map(|cleanser| cleanser.kept_events(&batch));
             let kept = kept.as_ref().unwrap_or(&batch);
-            findings.events += (batch.num_rows() - kept.num_rows()) as u64;
-            self.look("events", kept, &position_in_event, &mut columns, findings);
+            report.events += (batch.num_rows() - kept.num_rows()) as u64;
+            self.look("events", kept, &position_in_event, &mut columns, report);
         }
         Ok(())
     }
@@ -205,7 +191,7 @@ impl Search {
         batch: &RecordBatch,
         position: &dyn Fn(&str) -> Position,
         columns: &mut Columns,
-        findings: &mut Findings,
+        report: &mut SearchReport,
     ) {
         columns.0.resize_with(batch.num_columns(), || None);
         let schema = batch.schema();
@@ -216,10 +202,10 @@ impl Search {
             let verdicts = self.verdicts(column, position(name), known);
             for (row, verdict) in verdicts.into_iter().enumerate() {
                 match verdict {
-                    Some(Verdict::Certain) => findings.certain.add(place, name, key(batch, row)),
+                    Some(Verdict::Certain) => report.certain.add(place, name, key(batch, row)),
                     // The names of types are in these, and those are no names of people.
                     Some(Verdict::Possible) if !name.starts_with('_') => {
-                        findings.possible.add(place, name, key(batch, row));
+                        report.possible.add(place, name, key(batch, row));
                     }
                     _ => {}
                 }
@@ -239,13 +225,13 @@ impl Search {
             return self.verdicts_of_texts(column.as_ref(), position);
         };
         let values = dictionary.values();
-        let is_known = |(it, _): &(ArrayRef, _)| it.to_data().ptr_eq(&values.to_data());
+        let is_known = |(last, _): &(ArrayRef, _)| last.to_data().ptr_eq(&values.to_data());
         if !known.as_ref().is_some_and(is_known) {
             *known = Some((values.clone(), self.verdicts_of_texts(values.as_ref(), position)));
         }
         let Some((_, verdicts)) = known else { return Vec::new() };
         let keys = dictionary.keys().iter();
-        let rows = keys.map(|it| verdicts.get(it? as usize).copied().flatten());
+        let rows = keys.map(|key| verdicts.get(key? as usize).copied().flatten());
         let mut rows: Vec<_> = rows.collect();
         // A value that no row uses is in the file all the same.
         if let (Some(first), Some(verdict)) = (rows.first_mut(), verdicts.iter().max()) {
@@ -258,11 +244,11 @@ impl Search {
     /// something does it matter where one ends.
     fn verdicts_of_texts(&self, column: &dyn Array, position: Position) -> Vec<Option<Verdict>> {
         let list = column.as_list_opt::<i32>().map(ListArray::values);
-        let texts = list.map_or(column, |it| it.as_ref());
+        let texts = list.map_or(column, AsRef::as_ref);
         let Some(texts) = texts.as_string_opt::<i32>() else { return Vec::new() };
         let offsets = texts.value_offsets();
-        let [from, to] = [offsets.first(), offsets.last()].map(|it| {
-            let offset = it.copied().unwrap_or(0);
+        let [from, to] = [offsets.first(), offsets.last()].map(|offset| {
+            let offset = offset.copied().unwrap_or(0);
             usize::try_from(offset).expect("offsets of texts are not negative")
         });
         let bytes = &texts.value_data()[from..to];
@@ -285,7 +271,7 @@ impl Search {
         let mut is_certain = false;
         each_mention(position, text, &mut |family, mention| {
             is_certain = is_certain
-                || canonical(family, mention).is_some_and(|it| self.identifiers.contains(&it));
+                || canonical(family, mention).is_some_and(|form| self.identifiers.contains(&form));
         });
         if is_certain {
             return Some(Verdict::Certain);
@@ -337,41 +323,6 @@ impl Search {
 #[derive(Default)]
 struct Columns(Vec<Option<(ArrayRef, Vec<Option<Verdict>>)>>);
 
-impl Places {
-    /// The files, tables and logs, each once.
-    pub fn names(&self) -> BTreeSet<&str> {
-        self.0.keys().map(|(place, _)| place.as_str()).collect()
-    }
-
-    /// How many rows there are in all places.
-    pub fn rows(&self) -> u64 {
-        self.0.values().map(|it| it.rows).sum()
-    }
-
-    /// The places as JSON, without values.
-    pub fn to_json(&self) -> Value {
-        let places = self.0.iter().map(|((place, column), it)| {
-            json!({ "place": place, "column": column, "rows": it.rows, "keys": it.keys })
-        });
-        places.collect()
-    }
-
-    /// Adds a row, by its key if it has one.
-    pub(super) fn add(&mut self, place: &str, column: &str, key: &str) {
-        let place = self.0.entry((place.to_owned(), column.to_owned())).or_default();
-        place.rows += 1;
-        if !key.is_empty() && place.keys.len() < MAX_KEYS {
-            place.keys.insert(key.to_owned());
-        }
-    }
-}
-
-/// What a name is in a column of an event.
-pub(super) fn position_in_event(column: &str) -> Position {
-    let found = EVENT_TEXTS.iter().find(|(name, _)| *name == column);
-    found.map_or(Position::Label, |(_, position)| *position)
-}
-
 /// An identifier that tells one person or device from all others wherever it stands.
 fn full_form((family, text): &(Family, String)) -> Option<&str> {
     let is_full = text.to_lowercase().starts_with(PREFIX)
@@ -391,14 +342,14 @@ fn needles(subject: &Subject) -> BTreeSet<String> {
     let identifiers = identifiers.map(|(_, text)| text.as_str());
     let texts = subject.texts.iter().chain(&subject.names).map(String::as_str);
     let texts: Vec<&str> = identifiers.chain(texts).collect();
-    let locals = texts.iter().filter_map(|it| Some(it.split_once('@')?.0));
-    let logins = texts.iter().filter_map(|it| Some(it.split_once('\\')?.1));
+    let locals = texts.iter().filter_map(|text| Some(text.split_once('@')?.0));
+    let logins = texts.iter().filter_map(|text| Some(text.split_once('\\')?.1));
     let all = texts.iter().copied().chain(locals).chain(logins);
-    let all = all.map(|it| it.trim().to_lowercase());
-    all.filter(|it| it.chars().count() >= MIN_NAME).collect()
+    let all = all.map(|text| text.trim().to_lowercase());
+    all.filter(|text| text.chars().count() >= MIN_NAME).collect()
 }
 
-fn automaton(forms: &BTreeSet<Vec<u8>>) -> anyhow::Result<AhoCorasick> {
+fn automaton(forms: &BTreeSet<Vec<u8>>) -> Result<AhoCorasick, ErasureError> {
     let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(forms);
-    automaton.map_err(|_| anyhow::anyhow!("there are too many identifiers"))
+    automaton.map_err(|_| ErasureError::TooManyIdentifiers)
 }

@@ -13,38 +13,40 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, BooleanArray, RecordBatch, StringArray};
 use arrow_select::filter::filter_record_batch;
-use core_ingest::values::{FROM_KEY, TO_KEY};
-use core_model::step::Step;
+use core_model::relationship::{FROM_KEY, TO_KEY};
 use core_privacy::mentions::Position;
 use core_privacy::suppression::{MentionCache, Suppressions};
-use core_store::{CleansedGeneration, Cleansing, RunLock, Table, TableKind};
+use core_store::{CleansedGeneration, Cleansing, EventAppender, RunLock, Table, TableKind};
 
-use super::findings;
-use super::identifiers::{self, Identifying, each_text, key};
-use crate::failure::{Failure, FailureKind};
-use crate::host::Host;
-use crate::{audit, run};
+use crate::error::ErasureError;
+use crate::identifiers::{self, IdentifyingColumns, each_text, event_texts, key};
 
-/// The columns of an event that may name people, and what a name is there.
-pub(super) const EVENT_TEXTS: [(&str, Position); 2] =
-    [("account", Position::Account), ("raw", Position::Text)];
-
-/// What was taken out.
+/// The effect of cleansing everything that is stored of a tenant.
 #[derive(Debug)]
-pub(super) struct Cleansed {
+pub struct Cleansed {
+    /// The effect on each generation.
     pub generations: Vec<CleansedGeneration>,
-    /// Free texts of other objects that named an erased person.
+    /// The number of free texts of other objects that named an erased person and are empty now.
     pub texts: u64,
+    /// The number of removed events.
     pub events: u64,
-    /// Findings of rules.
+    /// The number of removed findings of rules.
     pub findings: u64,
-    /// Files with rows as they came, which were removed.
+    /// The number of removed files with unredacted rows.
     pub raw_files: usize,
-    /// The keys of the entities that went.
+    /// The keys of the removed entities.
     pub keys: BTreeSet<String>,
 }
 
-/// Decides what stays of batches. Entities must come before the relationships of their generation, so
+impl Cleansed {
+    /// The number of removed rows of tables.
+    pub fn rows(&self) -> u64 {
+        let tables = self.generations.iter().flat_map(|cleansed| &cleansed.tables);
+        tables.map(|(_, rows)| rows).sum()
+    }
+}
+
+/// Decides which rows of batches stay. Entities must come before the relationships of their generation, so
 /// that the keys of those that go are known when the edges are looked at.
 pub struct Cleanser<'a> {
     suppressions: &'a Suppressions,
@@ -54,52 +56,65 @@ pub struct Cleanser<'a> {
     emptied: RefCell<HashSet<(String, usize, String)>>,
 }
 
-/// Cleanses everything that is stored of a tenant.
-pub(super) fn cleanse(
-    host: &Host,
-    lock: &RunLock,
-    suppressions: &Suppressions,
-) -> Result<Cleansed, Failure> {
-    let raw_files = lock.remove_raw()?;
-    let cleanser = Cleanser::new(suppressions);
-    // A generation that has not been through all erasures is what tells, after a crash, that this has to
-    // be done again: so these come last.
-    let findings = findings::cleanse(host, lock, suppressions)?;
-    let events = cleanse_events(host, lock, &cleanser)?;
-    let generations = lock.cleanse(&Cleansing {
-        personal_columns: &personal_columns,
-        keep: &|table, batch| cleanser.keep(table, batch),
-    })?;
-    let texts = cleanser.emptied_texts();
-    let keys = cleanser.removed.into_inner().into_iter().collect();
-    Ok(Cleansed { generations, texts, events, findings, raw_files, keys })
-}
-
-impl Cleansed {
-    /// How many rows of tables were taken out.
-    pub(super) fn rows(&self) -> u64 {
-        self.generations.iter().flat_map(|it| &it.tables).map(|(_, rows)| rows).sum()
-    }
-}
-
 impl<'a> Cleanser<'a> {
+    /// Makes a cleanser that removes the people of a list.
     pub fn new(suppressions: &'a Suppressions) -> Self {
         let (cache, removed, emptied) = Default::default();
         Self { suppressions, cache, removed, emptied }
     }
 
-    /// How many texts were emptied.
+    /// Takes the rows of the erased out of every generation.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RunLock::cleanse`].
+    pub fn cleanse_generations(
+        &self,
+        lock: &RunLock,
+        personal_columns: &dyn Fn(&Table) -> Vec<String>,
+    ) -> Result<Vec<CleansedGeneration>, ErasureError> {
+        let keep = |table: &Table, batch: &RecordBatch| self.keep(table, batch);
+        Ok(lock.cleanse(&Cleansing { personal_columns, keep: &keep })?)
+    }
+
+    /// Removes the events that an erased person caused or is named in. Returns their number. `program` is what
+    /// a person types to start the program.
+    ///
+    /// # Errors
+    ///
+    /// [`ErasureError::EventsDamaged`], with what to do, and [`ErasureError::Store`].
+    pub fn cleanse_events(
+        &self,
+        appender: &mut EventAppender,
+        program: &str,
+    ) -> Result<u64, ErasureError> {
+        let keep = |batch: &RecordBatch| BooleanArray::from(self.events_that_stay(batch));
+        appender.retain_where(&keep).map_err(|source| {
+            if source.is_damage() {
+                ErasureError::EventsDamaged { program: program.to_owned(), source }
+            } else {
+                source.into()
+            }
+        })
+    }
+
+    /// The keys of the removed entities.
+    pub fn into_removed_keys(self) -> BTreeSet<String> {
+        self.removed.into_inner().into_iter().collect()
+    }
+
+    /// The number of emptied texts.
     pub fn emptied_texts(&self) -> u64 {
         self.emptied.borrow().len() as u64
     }
 
-    /// Returns what stays of a batch; nothing if all of it does.
+    /// Returns the remaining rows of a batch; `None` if it does not change.
     pub fn keep(&self, table: &Table, batch: &RecordBatch) -> Option<RecordBatch> {
         let mut keep = vec![true; batch.num_rows()];
         let mut emptied = None;
         let mut removed = self.removed.borrow_mut();
         if table.kind == TableKind::Entity {
-            let identifying = Identifying::of(&table.name, batch);
+            let identifying = IdentifyingColumns::new(&table.name, batch);
             for (row, keep) in keep.iter_mut().enumerate() {
                 let mut identifiers = Vec::new();
                 identifying.each(batch, row, |family, text| identifiers.push((family, text)));
@@ -110,11 +125,11 @@ impl<'a> Cleanser<'a> {
             }
             emptied = self.without_names(&table.name, batch, &keep);
         } else if !removed.is_empty() {
-            for column in [FROM_KEY, TO_KEY].iter().filter_map(|it| batch.column_by_name(it)) {
+            for column in [FROM_KEY, TO_KEY].iter().filter_map(|name| batch.column_by_name(name)) {
                 drop_edges(column.as_ref(), &removed, &mut keep);
             }
         }
-        if keep.iter().all(|it| *it) {
+        if keep.iter().all(|stays| *stays) {
             return emptied;
         }
         let rows = emptied.as_ref().unwrap_or(batch);
@@ -136,7 +151,7 @@ impl<'a> Cleanser<'a> {
             let Some(texts) = columns[place].as_string_opt::<i32>() else { continue };
             let keep = |(row, text): (usize, Option<&'_ str>)| {
                 let is_named =
-                    stays[row] && text.is_some_and(|it| self.is_named(Position::Text, it));
+                    stays[row] && text.is_some_and(|text| self.is_named(Position::Text, text));
                 if is_named {
                     let emptied = (type_name.to_owned(), place, key(batch, row).to_owned());
                     self.emptied.borrow_mut().insert(emptied);
@@ -156,11 +171,11 @@ impl<'a> Cleanser<'a> {
     /// Returns which events of a batch stay: not those that a suppressed person caused or is named in.
     fn events_that_stay(&self, batch: &RecordBatch) -> Vec<bool> {
         let mut stays = vec![true; batch.num_rows()];
-        for (name, position) in EVENT_TEXTS {
+        for (name, position) in event_texts() {
             let Some(column) = batch.column_by_name(name) else { continue };
             for (row, stays) in stays.iter_mut().enumerate() {
                 each_text(column.as_ref(), row, &mut |text| {
-                    *stays = *stays && !self.is_named(position, text);
+                    *stays = *stays && !self.is_named(*position, text);
                 });
             }
         }
@@ -196,34 +211,4 @@ fn drop_edges(column: &dyn Array, removed: &HashSet<String>, keep: &mut [bool]) 
         last = Some((*number, goes));
         *keep &= !goes;
     }
-}
-
-fn personal_columns(table: &Table) -> Vec<String> {
-    if let Some(entity) = identifiers::entity(&table.name) {
-        return run::personal_columns(entity);
-    }
-    let steps = Step::all();
-    let mut relationships = steps.iter().flat_map(|it| it.relationships);
-    let found = relationships.find(|it| it.type_name == table.name);
-    found.map_or_else(Vec::new, |it| run::personal_ends(it))
-}
-
-fn cleanse_events(host: &Host, lock: &RunLock, cleanser: &Cleanser<'_>) -> Result<u64, Failure> {
-    if lock.tenant().uncleansed_events(audit::LOG)?.files().is_empty() {
-        return Ok(0);
-    }
-    let mut appender = audit::appender(lock)?;
-    let keep = |batch: &RecordBatch| BooleanArray::from(cleanser.events_that_stay(batch));
-    appender.retain_where(&keep).map_err(|error| {
-        if !error.is_damage() {
-            return error.into();
-        }
-        let hint = format!(
-            "nobody can be taken out of the events of the audit trail, since they cannot be read: restore \
-             their files from a backup, or `{} backfill audit --start-over --from TIME` removes all events \
-             and reads anew what Nexthink still has",
-            host.program
-        );
-        Failure::new(FailureKind::DataRefused, anyhow::Error::new(error).context(hint))
-    })
 }

@@ -6,29 +6,51 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::json::writer::{LineDelimited, WriterBuilder};
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
-use core_ingest::values::{FROM_KEY, TO_KEY};
 use core_model::column::Family;
+use core_model::relationship::{FROM_KEY, TO_KEY};
 use core_privacy::canonical::canonical;
 use core_privacy::mentions::{Position, each_mention};
 use core_store::{Generation, LedgerEntry, Table, TableKind, TenantStore};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::cleansing::EVENT_TEXTS;
-use super::identifiers::{Identifying, each_text, identifying};
-use super::search::Search;
-use super::subject::{Kind, Subject};
-use crate::audit;
-use crate::engine::Engine;
-use crate::failure::Failure;
+use crate::error::ErasureError;
+use crate::identifiers::{IdentifyingColumns, each_text, event_texts, identifying};
+use crate::search::Search;
+use crate::subject::{Subject, SubjectKind};
 
 /// The placeholder for other people.
 const REDACTED: &str = "[somebody else]";
 
-/// What the key of a user begins with.
-const USER_KEY: &str = "nexthink_user:";
+/// The circumstances of a retrieval.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// The tenant, as Nexthink names it.
+    pub tenant: &'a str,
+    /// Its region.
+    pub region: &'a str,
+    /// The log of its events in the store.
+    pub log: &'a str,
+    /// Whether the subject is a person or a device.
+    pub kind: SubjectKind,
+    /// The time of the answer, RFC 3339.
+    pub at: String,
+    /// How long everything is kept.
+    pub retention: RetentionDays,
+}
 
-/// The answer.
+/// How long everything in the store is kept, in days.
+#[derive(Debug, Clone, Copy)]
+pub struct RetentionDays {
+    /// Generations.
+    pub generations: u64,
+    /// Entries of the ledger.
+    pub ledger: u64,
+    /// Events, if the audit trail is read.
+    pub events: Option<u64>,
+}
+
+/// The answer to a request for access.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Retrieval {
@@ -82,45 +104,52 @@ pub struct Held {
     pub objects: u64,
 }
 
-/// Puts everything together.
+/// Collects everything that is known of a subject.
+///
+/// # Errors
+///
+/// The store cannot be read.
 pub fn retrieve(
-    engine: Engine<'_>,
     tenant: &TenantStore,
-    kind: Kind,
+    request: Request<'_>,
     subject: &Subject,
-    at: String,
-) -> Result<Retrieval, Failure> {
+) -> Result<Retrieval, ErasureError> {
+    let damaged = subject.damaged.iter().map(|generation| generation.id.to_string());
     let mut retrieval = Retrieval {
-        tenant: engine.settings.tenant.as_str().to_owned(),
-        region: engine.settings.region.as_str().to_owned(),
-        at,
-        kind: kind.name(),
+        tenant: request.tenant.to_owned(),
+        region: request.region.to_owned(),
+        at: request.at,
+        kind: request.kind.name(),
         generation: None,
         identifiers: subject.texts.clone(),
         entities: BTreeMap::new(),
         relationships: BTreeMap::new(),
         audit_events: Vec::new(),
         findings: Vec::new(),
-        unreadable_generations: subject.damaged.iter().map(|it| it.id.to_string()).collect(),
+        unreadable_generations: damaged.collect(),
         history: Vec::new(),
         deliveries: Vec::new(),
-        retention: retention(engine),
+        retention: request.retention.to_json(),
     };
     if let Some(generation) = tenant.current()? {
         retrieval.generation = Some(generation.id().to_string());
-        retrieval.take_objects(&generation, kind, subject)?;
+        retrieval.take_objects(&generation, request.kind, subject)?;
     }
-    retrieval.take_events(tenant, subject)?;
-    retrieval.findings = super::findings::of_subject(tenant, subject)?;
-    for finding in &mut retrieval.findings {
-        redact(finding, subject, "");
-    }
-    retrieval.take_history(engine, tenant, subject)?;
+    retrieval.take_events(tenant, request.log, subject)?;
+    retrieval.take_history(tenant, request.retention, subject)?;
     Ok(retrieval)
 }
 
 impl Retrieval {
-    /// How many rows of the published generation there are.
+    /// Adds findings of rules about the subject, without the names of others.
+    pub fn add_findings(&mut self, findings: Vec<Value>, subject: &Subject) {
+        for mut finding in findings {
+            redact(&mut finding, subject, "");
+            self.findings.push(finding);
+        }
+    }
+
+    /// The number of rows of the published generation.
     pub fn rows(&self) -> usize {
         self.entities.values().chain(self.relationships.values()).map(Vec::len).sum()
     }
@@ -128,19 +157,19 @@ impl Retrieval {
     fn take_objects(
         &mut self,
         generation: &Generation,
-        kind: Kind,
+        kind: SubjectKind,
         subject: &Subject,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ErasureError> {
         let mut keys = subject.keys.clone();
         let tables = &generation.manifest().tables;
-        for table in tables.iter().filter(|it| it.kind == TableKind::Entity) {
+        for table in tables.iter().filter(|table| table.kind == TableKind::Entity) {
             let rows = rows_of(generation, table, |batch| {
-                let identifying = Identifying::of(&table.name, batch);
+                let identifying = IdentifyingColumns::new(&table.name, batch);
                 let is_its = |row: usize| {
                     let mut is_its = false;
                     identifying.each(batch, row, |family, text| {
                         let form = canonical(family, text);
-                        is_its |= form.is_some_and(|it| subject.identifiers.contains(&it));
+                        is_its |= form.is_some_and(|form| subject.identifiers.contains(&form));
                     });
                     is_its
                 };
@@ -152,17 +181,20 @@ impl Retrieval {
             }
         }
         for (name, rows) in &mut self.entities {
-            let others = if name == kind.type_name() { Vec::new() } else { identifying(name) };
+            let is_own_type = kind.entity_type().is_some_and(|entity| entity.type_name == name);
+            let others = if is_own_type { Vec::new() } else { identifying(name) };
             for row in rows {
                 // An alert on a shared device may name another user in its text.
                 redact(row, subject, "");
                 redact_whole(row, &others, |text| is_its(text, subject));
             }
         }
-        for table in tables.iter().filter(|it| it.kind == TableKind::Relationship) {
+        for table in tables.iter().filter(|table| table.kind == TableKind::Relationship) {
             let rows = rows_of(generation, table, |batch| {
                 let mut is_its = vec![false; batch.num_rows()];
-                for column in [FROM_KEY, TO_KEY].iter().filter_map(|it| batch.column_by_name(it)) {
+                for column in
+                    [FROM_KEY, TO_KEY].iter().filter_map(|name| batch.column_by_name(name))
+                {
                     for (row, is_its) in is_its.iter_mut().enumerate() {
                         each_text(column.as_ref(), row, &mut |key| *is_its |= keys.contains(key));
                     }
@@ -171,27 +203,38 @@ impl Retrieval {
             })?;
             if !rows.is_empty() {
                 let rows = self.relationships.entry(table.name.clone()).or_insert(rows);
-                let is_user = |key: &str| key.starts_with(USER_KEY);
+                let users = SubjectKind::User.entity_type();
+                let is_user =
+                    |key: &str| users.is_some_and(|entity| entity.uid_of_key(key).is_some());
                 for row in rows {
-                    redact_whole(row, &[FROM_KEY, TO_KEY], |it| !is_user(it) || keys.contains(it));
+                    redact_whole(row, &[FROM_KEY, TO_KEY], |key| {
+                        !is_user(key) || keys.contains(key)
+                    });
                 }
             }
         }
         Ok(())
     }
 
-    fn take_events(&mut self, tenant: &TenantStore, subject: &Subject) -> Result<(), Failure> {
+    fn take_events(
+        &mut self,
+        tenant: &TenantStore,
+        log: &str,
+        subject: &Subject,
+    ) -> Result<(), ErasureError> {
         let search = Search::new(subject)?;
-        for batch in tenant.events(audit::LOG)?.batches_from("") {
+        let actor = event_texts().iter().find(|(_, position)| *position == Position::Account);
+        let actor = actor.map_or("", |(name, _)| name);
+        for batch in tenant.events(log)?.batches_from("") {
             let batch = batch?;
             let mut is_its = vec![false; batch.num_rows()];
-            for (name, position) in EVENT_TEXTS {
+            for (name, position) in event_texts() {
                 if let Some(column) = batch.column_by_name(name) {
-                    search.mark_rows(column.as_ref(), position, &mut is_its);
+                    search.mark_rows(column.as_ref(), *position, &mut is_its);
                 }
             }
             for mut row in json_rows(&chosen(&batch, is_its))? {
-                let account = row["account"].as_str().unwrap_or("").to_owned();
+                let account = row[actor].as_str().unwrap_or("").to_owned();
                 redact(&mut row, subject, &account);
                 self.audit_events.push(row);
             }
@@ -201,42 +244,42 @@ impl Retrieval {
 
     fn take_history(
         &mut self,
-        engine: Engine<'_>,
         tenant: &TenantStore,
+        retention: RetentionDays,
         subject: &Subject,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ErasureError> {
         let entries = tenant.ledger().entries()?;
         let fact = |entry: &LedgerEntry, name| {
             entry.deed.facts.get(name).and_then(Value::as_str).map(str::to_owned)
         };
-        let ended = entries.iter().filter(|it| it.deed.event == "run_ended");
-        let runs: BTreeMap<_, _> =
-            ended.filter_map(|it| Some((fact(it, "generation")?, fact(it, "run")?))).collect();
+        let ended = entries.iter().filter(|entry| entry.deed.event == "run_ended");
+        let runs: BTreeMap<_, _> = ended
+            .filter_map(|entry| Some((fact(entry, "generation")?, fact(entry, "run")?)))
+            .collect();
         for (id, objects) in subject.rows.iter().filter(|(_, objects)| **objects > 0) {
             let generation = tenant.generation(&id.parse()?)?;
             let manifest = generation.manifest();
-            let profile = manifest.privacy.as_ref().map_or("full", |it| it.profile.as_str());
+            let profile = manifest.privacy.as_ref().map_or("full", |mark| mark.profile.as_str());
             self.history.push(Held {
                 generation: id.clone(),
                 run: runs.get(id).cloned(),
                 created_at: manifest.created_at.clone(),
-                kept_until: days_after(
-                    &manifest.created_at,
-                    engine.settings.retention.generations.keep_days,
-                ),
+                kept_until: days_after(&manifest.created_at, retention.generations),
                 profile: profile.to_owned(),
                 objects: *objects,
             });
         }
         let has_it = |entry: &LedgerEntry| {
-            let rows = fact(entry, "generation").and_then(|it| subject.rows.get(&it).copied());
+            let rows = fact(entry, "generation").and_then(|id| subject.rows.get(&id).copied());
             rows.is_some_and(|rows| rows > 0)
         };
         let recipients = ["delivery_started", "delivery_ended", "export"];
         let deliveries = entries
             .iter()
-            .filter(|it| recipients.contains(&it.deed.event.as_str()) && has_it(it))
-            .map(|it| json!({ "event": it.deed.event, "at": it.deed.at, "facts": it.deed.facts }));
+            .filter(|entry| recipients.contains(&entry.deed.event.as_str()) && has_it(entry))
+            .map(|LedgerEntry { deed, .. }| {
+                json!({ "event": deed.event, "at": deed.at, "facts": deed.facts })
+            });
         self.deliveries = deliveries.collect();
         Ok(())
     }
@@ -247,7 +290,7 @@ fn rows_of(
     generation: &Generation,
     table: &Table,
     choose: impl Fn(&RecordBatch) -> Vec<bool>,
-) -> Result<Vec<Value>, Failure> {
+) -> Result<Vec<Value>, ErasureError> {
     let mut rows = Vec::new();
     for batch in generation.batches(table.kind, &table.name)? {
         let batch = batch?;
@@ -263,17 +306,16 @@ fn chosen(batch: &RecordBatch, marks: Vec<bool>) -> RecordBatch {
 }
 
 /// The rows of a batch as JSON objects.
-fn json_rows(batch: &RecordBatch) -> anyhow::Result<Vec<Value>> {
+fn json_rows(batch: &RecordBatch) -> Result<Vec<Value>, ErasureError> {
     if batch.num_rows() == 0 {
         return Ok(Vec::new());
     }
     let builder = WriterBuilder::new().with_explicit_nulls(true);
     let mut writer = builder.build::<_, LineDelimited>(Vec::new());
-    writer.write(batch)?;
-    writer.finish()?;
+    writer.write(batch).and_then(|()| writer.finish()).map_err(files)?;
     let text = writer.into_inner();
-    let lines = text.split(|it| *it == b'\n').filter(|it| !it.is_empty());
-    Ok(lines.map(serde_json::from_slice).collect::<Result<_, _>>()?)
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(serde_json::from_slice).collect::<Result<_, _>>().map_err(files)
 }
 
 /// Takes the addresses and accounts of others out of every text of a row; `account` is whoever did what
@@ -281,9 +323,9 @@ fn json_rows(batch: &RecordBatch) -> anyhow::Result<Vec<Value>> {
 fn redact(value: &mut Value, subject: &Subject, account: &str) {
     match value {
         Value::String(text) => *text = redacted(text, subject, account),
-        Value::Array(items) => items.iter_mut().for_each(|it| redact(it, subject, account)),
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, subject, account)),
         Value::Object(members) => {
-            members.values_mut().for_each(|it| redact(it, subject, account));
+            members.values_mut().for_each(|member| redact(member, subject, account));
         }
         _ => {}
     }
@@ -292,7 +334,7 @@ fn redact(value: &mut Value, subject: &Subject, account: &str) {
 /// Takes whole texts out of a row, unless they may stay.
 fn redact_whole(row: &mut Value, names: &[&str], may_stay: impl Fn(&str) -> bool) {
     for name in names {
-        if row[*name].as_str().is_some_and(|it| !may_stay(it)) {
+        if row[*name].as_str().is_some_and(|text| !may_stay(text)) {
             row[*name] = Value::from(REDACTED);
         }
     }
@@ -329,7 +371,7 @@ fn redacted(text: &str, subject: &Subject, account: &str) -> String {
 
 /// Yields the addresses and accounts in a text that belong to other people.
 fn each_other(text: &str, subject: &Subject, take: &mut dyn FnMut(&str)) {
-    let is_of_name = |it: char| it.is_alphanumeric() || "._-+'’@\\".contains(it);
+    let is_of_name = |next: char| next.is_alphanumeric() || "._-+'’@\\".contains(next);
     let (mut own, mut others) = (Vec::new(), Vec::new());
     each_mention(Position::Text, text, &mut |family, mention| {
         let is_full_form = match family {
@@ -342,10 +384,10 @@ fn each_other(text: &str, subject: &Subject, take: &mut dyn FnMut(&str)) {
             return;
         }
         let mut is_subject = false;
-        each_mention(Position::Text, mention, &mut |family, it| {
-            let form = canonical(family, it);
-            is_subject |=
-                form.is_some_and(|it| subject.identifiers.contains(&it)) || is_its(it, subject);
+        each_mention(Position::Text, mention, &mut |family, part| {
+            let form = canonical(family, part);
+            is_subject |= form.is_some_and(|form| subject.identifiers.contains(&form))
+                || is_its(part, subject);
         });
         let mentions = if is_subject { &mut own } else { &mut others };
         mentions.push(mention.to_owned());
@@ -363,37 +405,42 @@ fn each_other(text: &str, subject: &Subject, take: &mut dyn FnMut(&str)) {
 
 /// Where a name stands in a text and is not a piece of a longer one.
 fn places_of(text: &str, name: &str) -> Vec<(usize, usize)> {
-    let is_of_name = |it: char| it.is_alphanumeric() || matches!(it, '_' | '-' | '\'' | '’');
+    let is_of_name = |next: char| next.is_alphanumeric() || matches!(next, '_' | '-' | '\'' | '’');
     let places = text.match_indices(name).map(|(start, _)| (start, start + name.len()));
     let is_whole = |(start, end): &(usize, usize)| {
-        !text[..*start].ends_with(|it| is_of_name(it) || it == '.')
+        !text[..*start].ends_with(|last| is_of_name(last) || last == '.')
             && !text[*end..].starts_with(is_of_name)
     };
     places.filter(is_whole).collect()
 }
 
 fn is_its(word: &str, subject: &Subject) -> bool {
-    subject.texts.iter().any(|it| it.to_lowercase() == word.to_lowercase())
+    subject.texts.iter().any(|text| text.to_lowercase() == word.to_lowercase())
 }
 
 /// The day that is so many days after a time; empty if that is none.
 fn days_after(time: &str, days: u64) -> String {
-    let day = time.parse::<jiff::Timestamp>().ok().and_then(|it| {
+    let day = time.parse::<jiff::Timestamp>().ok().and_then(|time| {
         let hours = i64::try_from(days).ok()?.checked_mul(24)?;
-        it.checked_add(jiff::SignedDuration::from_hours(hours)).ok()
+        time.checked_add(jiff::SignedDuration::from_hours(hours)).ok()
     });
-    day.map_or_else(String::new, |it| it.strftime("%Y-%m-%d").to_string())
+    day.map_or_else(String::new, |day| day.strftime("%Y-%m-%d").to_string())
 }
 
-fn retention(engine: Engine<'_>) -> Value {
-    let windows = &engine.settings.retention;
-    let mut retention = Map::new();
-    retention.insert("generationsDays".to_owned(), json!(windows.generations.keep_days));
-    retention.insert("ledgerDays".to_owned(), json!(windows.ledger_days));
-    if engine.settings.audit.is_some() {
-        retention.insert("auditDays".to_owned(), json!(windows.events_days));
+impl RetentionDays {
+    fn to_json(self) -> Value {
+        let mut retention = Map::new();
+        retention.insert("generationsDays".to_owned(), json!(self.generations));
+        retention.insert("ledgerDays".to_owned(), json!(self.ledger));
+        if let Some(days) = self.events {
+            retention.insert("auditDays".to_owned(), json!(days));
+        }
+        Value::Object(retention)
     }
-    Value::Object(retention)
+}
+
+fn files(error: impl Into<anyhow::Error>) -> ErasureError {
+    ErasureError::Files(error.into())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The key file: how it is read, and how it is changed by one process at a time. A lost key is lost data.
+//! The key file of an installation, which one process at a time changes. A lost key is lost data.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -9,66 +9,76 @@ use core_files::{FileLock, ensure_private};
 use core_privacy::keys::KeyRing;
 use zeroize::Zeroizing;
 
-use crate::engine::Engine;
-use crate::failure::{Failure, FailureKind};
+use crate::error::ErasureError;
 
 /// The largest key file that is read and written, in bytes: some thousand rotations.
 const MAX_KEY_FILE_BYTES: usize = 1024 * 1024;
 
+/// The place of the key file of an installation.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyFile<'a> {
+    /// The path.
+    pub path: &'a Path,
+    /// What a person types to start the program, for messages that say what to do.
+    pub program: &'a str,
+}
+
 /// The key file while no other process can change it or the lists beside it.
+#[derive(Debug)]
 pub struct LockedKeyFile<'a> {
-    engine: Engine<'a>,
+    file: KeyFile<'a>,
     _lock: FileLock,
 }
 
-impl<'a> LockedKeyFile<'a> {
+impl<'a> KeyFile<'a> {
+    /// Reads the keys of the installation.
+    ///
+    /// # Errors
+    ///
+    /// The key file is missing, exposed or damaged; the message says what to do.
+    pub fn load(self) -> Result<KeyRing, ErasureError> {
+        read_keys(self.path, self.program).map_err(ErasureError::KeyFile)
+    }
+
     /// Waits until no other process changes the key file. The lock is a file of its own, `<key file>.lock`,
     /// since a change replaces the key file itself.
     ///
     /// # Errors
+    ///
     /// The lock cannot be taken.
-    pub fn lock(engine: Engine<'a>) -> anyhow::Result<Self> {
-        let path = &engine.settings.privacy.key_file;
-        let mut lock_path = path.as_os_str().to_owned();
+    pub fn lock(self) -> Result<LockedKeyFile<'a>, ErasureError> {
+        let mut lock_path = self.path.as_os_str().to_owned();
         lock_path.push(".lock");
         let lock = FileLock::acquire(Path::new(&lock_path))
-            .with_context(|| format!("cannot change the key file {}", path.display()))?;
-        Ok(Self { engine, _lock: lock })
+            .with_context(|| format!("cannot change the key file {}", self.path.display()))
+            .map_err(ErasureError::Files)?;
+        Ok(LockedKeyFile { file: self, _lock: lock })
     }
+}
 
-    /// Returns whether there is a key file.
+impl LockedKeyFile<'_> {
+    /// Returns true if there is a key file.
     pub fn exists(&self) -> bool {
-        self.path().exists()
+        self.file.path.exists()
     }
 
     /// Reads the keys.
     ///
     /// # Errors
-    /// As [`load_keys`].
-    pub fn load(&self) -> Result<KeyRing, Failure> {
-        load_keys(self.engine)
+    ///
+    /// As [`KeyFile::load`].
+    pub fn load(&self) -> Result<KeyRing, ErasureError> {
+        self.file.load()
     }
 
     /// Replaces the keys. When this returns, they survive a loss of power.
     ///
     /// # Errors
+    ///
     /// The file cannot be written, or there are more keys than could be read again; then it stays as it is.
-    pub fn save(&self, keys: &KeyRing) -> anyhow::Result<()> {
-        write_keys(self.path(), keys)
+    pub fn save(&self, keys: &KeyRing) -> Result<(), ErasureError> {
+        write_keys(self.file.path, keys).map_err(ErasureError::Files)
     }
-
-    fn path(&self) -> &'a Path {
-        &self.engine.settings.privacy.key_file
-    }
-}
-
-/// Reads the keys of the installation.
-///
-/// # Errors
-/// The key file is missing, exposed or damaged; the message says what to do.
-pub fn load_keys(engine: Engine<'_>) -> Result<KeyRing, Failure> {
-    let keys = read_keys(&engine.settings.privacy.key_file, &engine.host.program);
-    keys.map_err(|error| Failure { kind: FailureKind::Configuration, error })
 }
 
 fn write_keys(path: &Path, keys: &KeyRing) -> anyhow::Result<()> {

@@ -1,25 +1,27 @@
-//! Whom a request is about: the rows and identifiers of one person or device in every kept generation,
+//! The subject of a request: the rows and identifiers of one person or device in every kept generation,
 //! found from what the operator typed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::RecordBatch;
+use core_model::class::REQUIRED_OF_EVERY_ENTITY;
 use core_model::column::Family;
+use core_model::entity::EntityType;
 use core_privacy::canonical::canonical;
 use core_privacy::keys::{KeyRing, KeyState};
 use core_privacy::pseudonym::{PREFIX, Pseudonyms};
 use core_privacy::reuse::{is_lasting, is_reusable};
 use core_store::{DamagedGeneration, Generation, TableKind, TenantStore};
 
-use super::identifiers::{Identifying, each_text, key};
-use crate::failure::Failure;
+use crate::error::ErasureError;
+use crate::identifiers::{IdentifyingColumns, each_text, entity_with_key, key};
 
-/// The most rounds of a search: each adds the identifiers that the round before has found.
+/// The most rounds of a search: each adds the identifiers that the previous one has found.
 const MAX_ROUNDS: usize = 8;
 
-/// What a request is about.
+/// The kind of object that a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SubjectKind {
     /// A person.
     User,
     /// A device.
@@ -37,7 +39,7 @@ pub struct Subject {
     pub names: BTreeSet<String>,
     /// The keys of its entities.
     pub keys: BTreeSet<String>,
-    /// How many rows there are in each generation, the oldest first.
+    /// The number of rows in each generation, the oldest first.
     pub rows: BTreeMap<String, u64>,
     /// The identifiers that others have too, or had at another time, and that so prove nothing.
     pub shared: BTreeSet<(Family, String)>,
@@ -45,35 +47,45 @@ pub struct Subject {
     pub damaged: Vec<DamagedGeneration>,
 }
 
-impl Kind {
-    /// The type of its entities.
-    pub fn type_name(self) -> &'static str {
+impl SubjectKind {
+    /// The family of the uids of its entities.
+    fn uid_family(self) -> Family {
         match self {
-            Kind::User => "nexthink_user",
-            Kind::Device => "nexthink_device",
+            Self::User => Family::UserUid,
+            Self::Device => Family::DeviceUid,
         }
+    }
+
+    /// The type of its entities: the one whose key is such a uid. `None` if no step makes it.
+    pub fn entity_type(self) -> Option<&'static EntityType> {
+        entity_with_key(self.uid_family())
+    }
+
+    /// Returns true if only devices have identifiers of a family.
+    pub fn is_of_device(family: Family) -> bool {
+        matches!(family, Family::DeviceUid | Family::DeviceName)
     }
 
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::User => "user",
-            Kind::Device => "device",
+            Self::User => "user",
+            Self::Device => "device",
         }
     }
 
-    /// What a text may be that an operator typed; what is stored tells which of them it is.
+    /// The families that a typed text may belong to; what is stored tells which of them it is.
     fn families(self, text: &str) -> &'static [Family] {
         let text = text.trim().to_lowercase();
         let is_pseudonym = text.starts_with(PREFIX);
         match self {
             _ if text.starts_with("s-1-") => &[Family::Sid],
-            Kind::User if is_pseudonym => {
+            Self::User if is_pseudonym => {
                 &[Family::Login, Family::Address, Family::Sid, Family::UserUid]
             }
-            Kind::User => &[Family::Login, Family::UserUid],
-            Kind::Device if is_pseudonym => &[Family::DeviceUid, Family::DeviceName, Family::Sid],
-            Kind::Device => &[Family::DeviceUid, Family::DeviceName],
+            Self::User => &[Family::Login, Family::UserUid],
+            Self::Device if is_pseudonym => &[Family::DeviceUid, Family::DeviceName, Family::Sid],
+            Self::Device => &[Family::DeviceUid, Family::DeviceName],
         }
     }
 }
@@ -83,18 +95,18 @@ pub struct AllPseudonyms(Vec<Pseudonyms>);
 
 impl AllPseudonyms {
     /// Prepares the pseudonyms of a tenant under all keys of a ring.
-    pub fn new(keys: &KeyRing, tenant: &str) -> AllPseudonyms {
+    pub fn new(keys: &KeyRing, tenant: &str) -> Self {
         let keys_of = keys.describe().into_iter().filter_map(|key| match key.state {
             KeyState::Active => Some(Pseudonyms::new(keys, tenant)),
             KeyState::Earlier => Pseudonyms::earlier(keys, key.id, tenant).ok(),
             KeyState::Retired | KeyState::Lasting => None,
         });
-        AllPseudonyms(keys_of.collect())
+        Self(keys_of.collect())
     }
 
     /// Where there are no keys, there are no pseudonyms.
-    pub fn none() -> AllPseudonyms {
-        AllPseudonyms(Vec::new())
+    pub fn none() -> Self {
+        Self(Vec::new())
     }
 
     /// The canonical forms of an identifier and of its pseudonyms. A pseudonym of a login name may
@@ -106,14 +118,15 @@ impl AllPseudonyms {
         };
         let Some(raw) = canonical(family, value) else { return Vec::new() };
         let mut forms = Vec::new();
-        let mut add =
-            |text: &str| forms.extend(families.iter().filter_map(|it| canonical(*it, text)));
+        let mut add = |text: &str| {
+            forms.extend(families.iter().filter_map(|family| canonical(*family, text)));
+        };
         if raw.1.to_lowercase().starts_with(PREFIX) {
             add(&raw.1);
             return forms;
         }
         for pseudonyms in &self.0 {
-            pseudonyms.of(family, value).iter().for_each(|it| add(it));
+            pseudonyms.of(family, value).iter().for_each(|pseudonym| add(pseudonym));
         }
         forms.push(raw);
         forms
@@ -124,13 +137,15 @@ impl AllPseudonyms {
 /// it may come still.
 ///
 /// # Errors
-/// [`FailureKind::Configuration`](crate::FailureKind::Configuration) when what was typed is what several are known by.
+///
+/// [`ErasureError::Ambiguous`] or [`ErasureError::Reused`] if several objects are known by what was typed, and the
+/// errors of reading the store.
 pub fn find(
     tenant: &TenantStore,
-    kind: Kind,
+    kind: SubjectKind,
     typed: &[String],
     pseudonyms: &AllPseudonyms,
-) -> Result<Subject, Failure> {
+) -> Result<Subject, ErasureError> {
     let mut subject = Subject::default();
     for text in typed {
         subject.texts.insert(text.trim().to_owned());
@@ -143,7 +158,7 @@ pub fn find(
     let mut generations = Vec::new();
     subject.damaged = tenant.damaged_generations()?;
     for entry in tenant.history()?.iter().rev() {
-        if subject.damaged.iter().all(|it| it.id != entry.id) {
+        if subject.damaged.iter().all(|damaged| damaged.id != entry.id) {
             generations.push(tenant.generation(&entry.id)?);
         }
     }
@@ -156,7 +171,7 @@ pub fn find(
         round.find_successors(&subject.identifiers, &typed)?;
         if !round.shared.is_empty() {
             // The rows that were found by these are of others: this look counts for nothing.
-            subject.identifiers.retain(|it| !round.shared.contains(it));
+            subject.identifiers.retain(|form| !round.shared.contains(form));
             shared.extend(round.shared);
             subject.names = round.known_names;
             continue;
@@ -166,7 +181,7 @@ pub fn find(
         let are_names_settled = round.names.is_subset(&round.known_names);
         found.extend(round.found.iter().filter_map(|(family, text)| canonical(*family, text)));
         for (family, text) in &round.found {
-            if canonical(*family, text).is_some_and(|it| !shared.contains(&it)) {
+            if canonical(*family, text).is_some_and(|form| !shared.contains(&form)) {
                 subject.identifiers.extend(pseudonyms.forms(*family, text));
                 subject.texts.insert(text.clone());
             }
@@ -178,19 +193,21 @@ pub fn find(
         }
     }
     // What was typed is by now known to be a uid or a name.
-    let is_other_reading = |it: &(Family, String)| {
-        typed.contains(it) && !found.contains(it) && found.iter().any(|(_, text)| *text == it.1)
+    let is_other_reading = |form: &(Family, String)| {
+        typed.contains(form)
+            && !found.contains(form)
+            && found.iter().any(|(_, text)| *text == form.1)
     };
-    subject.identifiers.retain(|it| !is_other_reading(it));
+    subject.identifiers.retain(|form| !is_other_reading(form));
     subject.texts.retain(|text| {
-        let mut forms = Family::ALL.iter().filter_map(|it| canonical(*it, text));
-        forms.any(|it| subject.identifiers.contains(&it))
+        let mut forms = Family::ALL.iter().filter_map(|family| canonical(*family, text));
+        forms.any(|form| subject.identifiers.contains(&form))
     });
     subject.shared = shared;
     Ok(subject)
 }
 
-/// What one look through all generations has found.
+/// The result of one look through all generations.
 #[derive(Default)]
 struct Round {
     found: BTreeSet<(Family, String)>,
@@ -213,11 +230,11 @@ impl Round {
     fn look(
         &mut self,
         generation: &Generation,
-        kind: Kind,
+        kind: SubjectKind,
         identifiers: &BTreeSet<(Family, String)>,
         typed: &BTreeSet<(Family, String)>,
-    ) -> Result<(), Failure> {
-        let name = kind.type_name();
+    ) -> Result<(), ErasureError> {
+        let Some(name) = kind.entity_type().map(|entity| entity.type_name) else { return Ok(()) };
         if generation.manifest().table(TableKind::Entity, name).is_none() {
             return Ok(());
         }
@@ -225,7 +242,7 @@ impl Round {
         let mut matched = 0_u64;
         for batch in generation.batches(TableKind::Entity, name)? {
             let batch = batch?;
-            let identifying = Identifying::of(name, &batch);
+            let identifying = IdentifyingColumns::new(name, &batch);
             for row in 0..batch.num_rows() {
                 let mut is_subject = false;
                 identifying.each(&batch, row, |family, text| {
@@ -240,8 +257,9 @@ impl Round {
                     self.take_lasting(&identifying, &batch, row);
                     matched += 1;
                     self.keys.insert(key(&batch, row).to_owned());
-                    identifying
-                        .each(&batch, row, |it, text| _ = self.found.insert((it, text.to_owned())));
+                    identifying.each(&batch, row, |family, text| {
+                        self.found.insert((family, text.to_owned()));
+                    });
                 }
             }
         }
@@ -250,15 +268,11 @@ impl Round {
             self.owners.entry(form.clone()).or_default().extend(owners.iter().cloned());
         }
         // Several that were all named by their uids are one and the same.
-        owners.retain(|_, it| it.len() > 1 && !it.iter().all(|key| is_typed(key, typed)));
+        owners.retain(|_, keys| keys.len() > 1 && !keys.iter().all(|key| is_typed(key, typed)));
         for (form, owners) in owners {
             if typed.contains(&form) {
-                return Err(Failure::configuration(format!(
-                    "{} objects of generation {} are known by this: name the right ones by their \
-                     uids, several if they are one and the same",
-                    owners.len(),
-                    generation.id()
-                )));
+                let generation = generation.id().to_string();
+                return Err(ErasureError::Ambiguous { owners: owners.len(), generation });
             }
             self.shared.insert(form);
         }
@@ -267,10 +281,10 @@ impl Round {
 }
 
 impl Round {
-    fn take_lasting(&mut self, identifying: &Identifying, batch: &RecordBatch, row: usize) {
+    fn take_lasting(&mut self, identifying: &IdentifyingColumns, batch: &RecordBatch, row: usize) {
         let lasting = self.lasting.entry(key(batch, row).to_owned()).or_default();
         identifying.each(batch, row, |family, text| {
-            lasting.extend(canonical(family, text).filter(|it| is_lasting(it.0)));
+            lasting.extend(canonical(family, text).filter(|form| is_lasting(form.0)));
         });
     }
 
@@ -280,20 +294,18 @@ impl Round {
         &mut self,
         identifiers: &BTreeSet<(Family, String)>,
         typed: &BTreeSet<(Family, String)>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ErasureError> {
         let is_known = |key: &String| {
-            self.lasting.get(key).is_some_and(|it| it.iter().any(|form| identifiers.contains(form)))
+            self.lasting
+                .get(key)
+                .is_some_and(|forms| forms.iter().any(|form| identifiers.contains(form)))
         };
         for (form, owners) in self.owners.iter().filter(|(_, owners)| owners.len() > 1) {
             if owners.iter().all(&is_known) || self.is_one(owners) {
                 continue;
             }
             if typed.contains(form) && !owners.iter().any(is_known) {
-                return Err(Failure::configuration(format!(
-                    "this belonged to {} objects at different times: name the right ones by their \
-                     uids, several if they are one and the same",
-                    owners.len()
-                )));
+                return Err(ErasureError::Reused { owners: owners.len() });
             }
             self.shared.insert(form.clone());
         }
@@ -304,14 +316,15 @@ impl Round {
     fn is_one(&self, keys: &BTreeSet<String>) -> bool {
         let mut known: BTreeSet<&(Family, String)> = BTreeSet::new();
         keys.iter().filter_map(|key| self.lasting.get(key)).enumerate().all(|(number, lasting)| {
-            let is_joined = number == 0 || lasting.iter().any(|it| known.contains(it));
+            let is_joined = number == 0 || lasting.iter().any(|form| known.contains(form));
             known.extend(lasting);
             is_joined
         })
     }
 
     fn take_names(&mut self, batch: &RecordBatch, row: usize, is_subject: bool) {
-        for column in ["name", "displayName"].iter().filter_map(|it| batch.column_by_name(it)) {
+        let columns = REQUIRED_OF_EVERY_ENTITY.iter();
+        for column in columns.filter_map(|name| batch.column_by_name(name)) {
             each_text(column.as_ref(), row, &mut |name| {
                 if is_subject {
                     self.names.insert(name.to_owned());

@@ -3,20 +3,21 @@
 
 use std::collections::BTreeSet;
 
-use core_model::column::Family;
+use core_erasure::certificate::{self, Certificate, ErasureRecord};
+use core_erasure::cleansing::Cleansed;
+use core_erasure::lists::erasure_ids;
+use core_erasure::{SearchReport, damage, list_search};
 use core_privacy::suppression::SuppressionList;
 use core_store::{DamagedGeneration, RunLock};
 use serde_json::Value;
 
-use super::cleansing::Cleansed;
-use super::erasure::{self, Certificate};
-use super::search::Findings;
-use super::{damage, erasure_ids, list_search, load_keys, tenant_name};
+use crate::audit;
 use crate::engine::Engine;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::ledger::{self, Event};
+use crate::privacy::{erased_people, tenant_name};
 
-/// What was done for erasures before they are certified.
+/// The work for erasures before they are certified.
 #[derive(Debug)]
 pub(super) struct Progress<'a> {
     /// What was taken out now.
@@ -38,8 +39,8 @@ pub(super) fn certify(
     let mut unfinished = BTreeSet::new();
     let mut is_any_new = false;
     for id in erasure_ids(list) {
-        if !erasure::is_certified(lock.tenant(), &id)? {
-            is_any_new |= !erasure::was_searched(lock.tenant(), &id)?;
+        if !certificate::is_certified(lock.tenant(), &id)? {
+            is_any_new |= !certificate::was_searched(lock.tenant(), &id)?;
             unfinished.insert(id);
         }
     }
@@ -47,14 +48,14 @@ pub(super) fn certify(
         return Ok(progress
             .closed
             .iter()
-            .map(|generation| damage::shortfall(engine.host, generation))
+            .map(|generation| damage::shortfall(&engine.host.program, generation))
             .collect());
     }
     let damaged = lock.tenant().damaged_generations()?;
     if !damaged.is_empty() {
         return Ok(damaged
             .iter()
-            .map(|generation| damage::shortfall(engine.host, generation))
+            .map(|generation| damage::shortfall(&engine.host.program, generation))
             .collect());
     }
     if is_any_new {
@@ -64,7 +65,7 @@ pub(super) fn certify(
     let found = search(engine, lock, list, &unfinished)?;
     for id in &unfinished {
         let certificate = certificate_of(engine, lock, list, id, progress, &found)?;
-        erasure::end(lock, &certificate, &found)?;
+        certificate::record_end(lock, &certificate, &found)?;
     }
     let erasures = unfinished.into_iter().collect::<Vec<_>>().join(", ");
     let places = found.certain.names();
@@ -85,11 +86,9 @@ fn search(
     lock: &RunLock,
     list: &SuppressionList,
     unfinished: &BTreeSet<String>,
-) -> Result<Findings, Failure> {
-    let keys = load_keys(engine)?;
-    let matcher = list.of_erasures(unfinished).matcher(&keys, &tenant_name(engine), "");
-    let suppressions = matcher.map_err(|error| Failure::new(FailureKind::Configuration, error))?;
-    Ok(list_search::search(lock.tenant(), &suppressions)?)
+) -> Result<SearchReport, Failure> {
+    let suppressions = erased_people(engine).matcher(Some(&list.of_erasures(unfinished)), "")?;
+    Ok(list_search::search(lock.tenant(), audit::LOG, &suppressions)?)
 }
 
 fn certificate_of(
@@ -98,32 +97,29 @@ fn certificate_of(
     list: &SuppressionList,
     id: &str,
     progress: &Progress<'_>,
-    found: &Findings,
+    found: &SearchReport,
 ) -> Result<Certificate, Failure> {
     let cleansed = progress.cleansed;
-    let entries: Vec<_> = list.entries().iter().filter(|entry| entry.erasure == id).collect();
-    let is_of_device = |family| matches!(family, Family::DeviceUid | Family::DeviceName);
-    let is_device = entries.iter().any(|entry| is_of_device(entry.family.0));
-    let kind = if is_device { "device" } else { "user" };
-    let reason = entries.first().map_or("", |entry| entry.reason.as_str());
+    let record = ErasureRecord::new(list, id);
+    let kind = record.kind.name();
     let rows_removed = cleansed.map_or(0, Cleansed::rows);
     let events_removed = cleansed.map_or(0, |cleansed| cleansed.events);
     let event = Event::Erasure {
         erasure: id,
         kind,
-        reason,
+        reason: &record.reason,
         rows: rows_removed,
         events: events_removed,
         found_afterwards: found.certain.names().len(),
     };
     Ok(Certificate {
         id: id.to_owned(),
-        at: entries.first().map_or_else(String::new, |entry| entry.since.clone()),
+        at: record.at.clone(),
         tenant: tenant_name(engine),
         kind,
-        reason: reason.to_owned(),
+        reason: record.reason.clone(),
         was_interrupted: true,
-        suppressed_identifiers: entries.len(),
+        suppressed_identifiers: record.identifiers,
         shared_identifiers: None,
         generations: cleansed.map_or_else(Vec::new, |cleansed| cleansed.generations.clone()),
         rows_removed,

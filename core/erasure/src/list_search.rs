@@ -2,8 +2,8 @@
 //!
 //! After an interruption the names are no longer known. The list holds HMACs, so each text is split into
 //! the mentions that it may have, and each mention is looked up. The rule is the same as when rows are read
-//! and cleansed (`core_privacy::mentions`), and every text of every table is looked at, as in the search
-//! with names (`super::search`).
+//! and cleansed (`core_privacy::mentions`), and every text of every table is searched, as in the search with
+//! names ([`crate::search`]).
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -18,10 +18,10 @@ use core_privacy::mentions::Position;
 use core_privacy::suppression::{MentionCache, Suppressions};
 use core_store::{Generation, Table, TableKind, TenantStore};
 
-use super::cleansing::Cleanser;
-use super::identifiers::{self, Identifying, each_text};
-use super::search::{Findings, position_in_event};
-use crate::audit;
+use crate::cleansing::Cleanser;
+use crate::error::ErasureError;
+use crate::identifiers::{self, IdentifyingColumns, each_text, position_in_event};
+use crate::places::SearchReport;
 
 /// The files whose bytes are compressed; their rows are searched instead.
 const TABLE_FILE: &str = ".parquet";
@@ -32,40 +32,48 @@ const PIECE: usize = 1 << 20;
 /// The bytes of a piece that are looked at again with the next one: more than the longest mention.
 const OVERLAP: usize = 4 << 10;
 
-/// Searches the files, tables and events of a tenant. Every generation must be readable.
-pub(super) fn search(
+/// Searches the files, tables and events of a tenant; `log` is the log of its events. Every generation must be
+/// readable.
+///
+/// # Errors
+///
+/// The store or a file of it cannot be read.
+pub fn search(
     tenant: &TenantStore,
+    log: &str,
     suppressions: &Suppressions,
-) -> anyhow::Result<Findings> {
+) -> Result<SearchReport, ErasureError> {
     let mut search = ListSearch::new(suppressions);
     for (name, path) in tenant.files()? {
-        search.findings.scanned_files += 1;
-        if !name.ends_with(TABLE_FILE) && search.is_named_in_file(&path)? {
-            search.findings.certain.add(&name, "", "");
+        search.report.scanned_files += 1;
+        if !name.ends_with(TABLE_FILE)
+            && search.is_named_in_file(&path).map_err(ErasureError::Files)?
+        {
+            search.report.certain.add(&name, "", "");
         }
     }
     for entry in tenant.history()? {
         search.generation(&tenant.generation(&entry.id)?)?;
     }
-    search.events(tenant)?;
-    Ok(search.findings)
+    search.events(tenant, log)?;
+    Ok(search.report)
 }
 
 struct ListSearch<'a> {
     suppressions: &'a Suppressions,
     cache: RefCell<MentionCache>,
-    findings: Findings,
+    report: SearchReport,
 }
 
 impl<'a> ListSearch<'a> {
     fn new(suppressions: &'a Suppressions) -> Self {
-        Self { suppressions, cache: RefCell::default(), findings: Findings::default() }
+        Self { suppressions, cache: RefCell::default(), report: SearchReport::default() }
     }
 
-    fn generation(&mut self, generation: &Generation) -> anyhow::Result<()> {
+    fn generation(&mut self, generation: &Generation) -> Result<(), ErasureError> {
         let cleanser = Cleanser::new(self.suppressions);
         for table in &generation.manifest().tables {
-            self.findings.scanned_tables += 1;
+            self.report.scanned_tables += 1;
             let mut dictionaries = Dictionaries::default();
             for batch in generation.batches(table.kind, &table.name)? {
                 let batch = batch?;
@@ -73,16 +81,16 @@ impl<'a> ListSearch<'a> {
                     || self.is_named_in_table(table, &batch, &mut dictionaries);
                 if is_found {
                     let place = format!("{}: {}", generation.id(), table.name);
-                    self.findings.certain.add(&place, "", "");
+                    self.report.certain.add(&place, "", "");
                 }
             }
         }
         Ok(())
     }
 
-    fn events(&mut self, tenant: &TenantStore) -> anyhow::Result<()> {
-        let events = tenant.events(audit::LOG)?;
-        self.findings.scanned_tables += usize::from(!events.files().is_empty());
+    fn events(&mut self, tenant: &TenantStore, log: &str) -> Result<(), ErasureError> {
+        let events = tenant.events(log)?;
+        self.report.scanned_tables += usize::from(!events.files().is_empty());
         for batch in events.batches_from("") {
             let batch = batch?;
             let schema = batch.schema();
@@ -92,7 +100,7 @@ impl<'a> ListSearch<'a> {
                 (0..batch.num_rows()).any(|row| self.is_named_in_cell(position, column, row))
             });
             if is_named {
-                self.findings.certain.add("events", "", "");
+                self.report.certain.add("events", "", "");
             }
         }
         Ok(())
@@ -107,7 +115,7 @@ impl<'a> ListSearch<'a> {
         if table.kind == TableKind::Relationship {
             return dictionaries.are_any_named(batch, &|text| self.is_named(Position::Label, text));
         }
-        let identifying = Identifying::of(&table.name, batch);
+        let identifying = IdentifyingColumns::new(&table.name, batch);
         let free = identifiers::free_texts(&table.name, batch);
         (0..batch.num_rows()).any(|row| {
             let mut own = Vec::new();
@@ -206,7 +214,8 @@ mod tests {
     /// Returns whether a text of this many bytes before and after a word is found to have it as a word.
     fn is_found(before: usize, word: &str, after: usize) -> bool {
         let text = format!("{} {word} {}", "ab ".repeat(before / 3), "ab ".repeat(after / 3));
-        let has_word = |piece: &str| piece.split_whitespace().any(|it| it == "zoe@acme.example");
+        let has_word =
+            |piece: &str| piece.split_whitespace().any(|word| word == "zoe@acme.example");
         any_piece(text.as_bytes(), has_word).expect("bytes can be read")
     }
 

@@ -1,0 +1,312 @@
+//! Erasures and retrievals, in the order that a crash cannot harm: the subject is found, suppressed for good, taken
+//! out of everything that is stored, searched for in every byte, and certified.
+//!
+//! The list of erased people is written before anything is removed, so that a crash in between shows no one:
+//! generations that have not been through all erasures are not opened, and the next run goes on. The rules are in
+//! [`core_erasure`]; this module has what needs the ledger, the clock and the findings of rules.
+
+mod findings;
+mod recleansing;
+mod unfinished;
+
+use std::collections::BTreeSet;
+
+use core_erasure::certificate::{self, Certificate};
+use core_erasure::cleansing::{Cleansed, Cleanser};
+use core_erasure::lists::erasure_ids;
+use core_erasure::retrieval::{self, RetentionDays, Retrieval};
+use core_erasure::search::Search;
+use core_erasure::subject::{AllPseudonyms, Subject, SubjectKind, find};
+use core_erasure::{SearchReport, damage};
+use core_model::column::Family;
+use core_model::step::Step;
+use core_privacy::keys::KeyRing;
+use core_privacy::suppression::{Erasure, SuppressionList, Suppressions};
+use core_store::{DamagedGeneration, RunLock, Table, TenantStore};
+
+pub use self::recleansing::{Recleansing, cleanse_what_came_back, remove_damaged_and_cleanse};
+use crate::engine::Engine;
+use crate::failure::{Failure, FailureKind};
+use crate::host::Host;
+use crate::ledger::{self, Event};
+use crate::privacy::{all_suppressions, erased_people, reusable_from, tenant_name};
+use crate::{audit, run};
+
+/// What is to be erased, and why.
+pub struct Request<'a> {
+    /// Whether a person or a device is erased.
+    pub kind: SubjectKind,
+    /// What the operator typed: identifiers of one and the same person or device.
+    pub typed: &'a [String],
+    /// A word.
+    pub reason: &'a str,
+    /// True if generations that cannot be read may be removed.
+    pub removes_damaged: bool,
+}
+
+/// The result of an erasure.
+pub struct Erased {
+    /// The certificate.
+    pub certificate: Certificate,
+    /// The keys of the removed entities, to look for them elsewhere.
+    pub keys: BTreeSet<String>,
+}
+
+/// Finds the subject of a request. Generations that an earlier erasure has not reached are cleansed
+/// first, since they are not opened. Returns also why earlier erasures are not finished.
+pub fn subject(
+    engine: Engine<'_>,
+    lock: &RunLock,
+    keys: &KeyRing,
+    request: &Request<'_>,
+) -> Result<(Subject, Vec<String>), Failure> {
+    let Recleansing { shortfalls, .. } = cleanse_what_came_back(engine, lock)?;
+    let pseudonyms = AllPseudonyms::new(keys, &tenant_name(engine));
+    Ok((find(lock.tenant(), request.kind, request.typed, &pseudonyms)?, shortfalls))
+}
+
+/// Finds out what an erasure would take out, and which places it would leave for a person to decide.
+pub fn preview(
+    engine: Engine<'_>,
+    lock: &RunLock,
+    keys: &KeyRing,
+    subject: &Subject,
+) -> Result<SearchReport, Failure> {
+    let mut list = SuppressionList::new(keys);
+    let tenant = tenant_name(engine);
+    let erasure = Erasure { id: "preview", since: "", reason: "" };
+    list.suppress(keys, &tenant, erasure, identifiers(subject)).map_err(refused)?;
+    let suppressions = list.matcher(keys, &tenant, "").map_err(refused)?;
+    let cleanser = Cleanser::new(&suppressions);
+    Ok(Search::new(subject)?.preview(lock.tenant(), audit::LOG, subject, &cleanser)?)
+}
+
+fn identifiers(subject: &Subject) -> impl Iterator<Item = (Family, &str)> {
+    subject.identifiers.iter().map(|(family, text)| (*family, text.as_str()))
+}
+
+/// Removes the generations that cannot be read, if that is wanted, and returns their IDs. Erasures that could
+/// not be finished because of them are finished then.
+///
+/// # Errors
+/// [`FailureKind::DataRefused`] if it is not wanted, or if the published one is among them.
+fn remove_damaged(
+    engine: Engine<'_>,
+    lock: &RunLock,
+    request: &Request<'_>,
+    subject: &Subject,
+) -> Result<Vec<String>, Failure> {
+    damage::refuse_published(&engine.host.program, &subject.damaged)?;
+    if subject.damaged.is_empty() {
+        return Ok(Vec::new());
+    }
+    if request.removes_damaged {
+        let removed = remove_generations(engine.host, lock, &subject.damaged)?;
+        recleansing::cleanse_without_damaged(engine, lock, &removed)?;
+        return Ok(removed);
+    }
+    let damaged: Vec<String> = subject.damaged.iter().map(damage::describe).collect();
+    let error = anyhow::anyhow!(
+        "nothing was erased, since these generations cannot be read and nobody can be taken out \
+         of them: {}; `--remove-damaged` removes them, with what they tell of the past, and goes on",
+        damaged.join("; ")
+    );
+    Err(Failure::new(FailureKind::DataRefused, error))
+}
+
+/// Erases.
+///
+/// # Errors
+/// [`FailureKind::DataRefused`] with the names of files in which something was found afterwards, or with the
+/// generations that cannot be read.
+pub fn erase(
+    engine: Engine<'_>,
+    lock: &RunLock,
+    keys: &KeyRing,
+    request: &Request<'_>,
+    subject: &Subject,
+) -> Result<Erased, Failure> {
+    let damaged_generations_removed = remove_damaged(engine, lock, request, subject)?;
+    let now = engine.host.now();
+    let (id, at) = (format!("e-{}", engine.host.new_id(now)?), now.to_rfc3339());
+    let tenant = tenant_name(engine);
+    let mut list =
+        all_suppressions(engine, lock.tenant())?.unwrap_or_else(|| SuppressionList::new(keys));
+    let erasure = Erasure { id: &id, since: &at, reason: request.reason };
+    let suppressed =
+        list.suppress(keys, &tenant, erasure, identifiers(subject)).map_err(refused)?;
+    let suppressions = list.matcher(keys, &tenant, &reusable_from(engine.host)).map_err(refused)?;
+    erased_people(engine).save(lock, &list)?;
+    lock.set_erasures(&erasure_ids(&list))?;
+    let cleansed = cleanse(engine.host, lock, &suppressions)?;
+    let rows = cleansed.rows();
+    let found = Search::new(subject)?.search_all(lock.tenant(), audit::LOG)?;
+    let kind = request.kind.name();
+    let ledger = ledger::record(
+        engine.host,
+        lock.tenant(),
+        &Event::Erasure {
+            erasure: &id,
+            kind,
+            reason: request.reason,
+            rows,
+            events: cleansed.events,
+            found_afterwards: found.certain.0.len(),
+        },
+    )?;
+    let certificate = Certificate {
+        id,
+        at,
+        tenant,
+        kind,
+        reason: request.reason.to_owned(),
+        was_interrupted: false,
+        suppressed_identifiers: suppressed,
+        shared_identifiers: Some(subject.shared.len()),
+        rows_removed: rows,
+        generations: cleansed.generations,
+        texts_emptied: cleansed.texts,
+        events_removed: cleansed.events,
+        findings_removed: cleansed.findings,
+        damaged_generations_removed,
+        possible_mentions: found.possible.to_json(),
+        raw_files_removed: cleansed.raw_files,
+        files_scanned: found.scanned_files,
+        tables_scanned: found.scanned_tables,
+        ledger,
+    };
+    certificate::record_end(lock, &certificate, &found)?;
+    let places = found.certain.names();
+    if !places.is_empty() {
+        let id = certificate.id;
+        return Err(Failure::new(
+            FailureKind::DataRefused,
+            anyhow::anyhow!(
+                "erasure {id} has taken {rows} rows out, and there is still something in {}: erase what \
+                 has the same name there, such as a device, and erase again; what names it beyond that \
+                 goes with its generation",
+                places.into_iter().collect::<Vec<_>>().join(", ")
+            ),
+        ));
+    }
+    Ok(Erased { certificate, keys: cleansed.keys })
+}
+
+/// The result of lifting an erasure.
+#[derive(Debug)]
+pub struct Lifted {
+    /// The number of identifiers that are read again; 0 if there is no such erasure.
+    pub identifiers: usize,
+    /// Why other erasures are not finished, a sentence each.
+    pub shortfalls: Vec<String>,
+}
+
+/// Lifts an erasure: the next run reads the subject again. What was removed stays removed. Erasures that were
+/// interrupted are finished first.
+///
+/// # Errors
+///
+/// As [`cleanse_what_came_back`], and a list or the ledger cannot be written.
+pub fn lift(engine: Engine<'_>, lock: &RunLock, id: &str, reason: &str) -> Result<Lifted, Failure> {
+    let Recleansing { shortfalls, .. } = cleanse_what_came_back(engine, lock)?;
+    let Some(mut list) = all_suppressions(engine, lock.tenant())? else {
+        return Ok(Lifted { identifiers: 0, shortfalls });
+    };
+    let identifiers = list.lift(id);
+    if identifiers > 0 {
+        let event = Event::SuppressionLifted { erasure: id, reason };
+        ledger::record(engine.host, lock.tenant(), &event)?;
+        // In this order a crash in between leaves the erasure in force, and not a store that names an erasure
+        // whose subject is on no list.
+        lock.set_erasures(&erasure_ids(&list))?;
+        erased_people(engine).save(lock, &list)?;
+    }
+    Ok(Lifted { identifiers, shortfalls })
+}
+
+/// Takes the erased people out of everything that is stored of a tenant.
+fn cleanse(host: &Host, lock: &RunLock, suppressions: &Suppressions) -> Result<Cleansed, Failure> {
+    let raw_files = lock.remove_raw()?;
+    let cleanser = Cleanser::new(suppressions);
+    // A generation that has not been through all erasures is what tells, after a crash, that this has to
+    // be done again: so these come last.
+    let findings = findings::cleanse(host, lock, suppressions)?;
+    let events = cleanse_events(host, lock, &cleanser)?;
+    let generations = cleanser.cleanse_generations(lock, &personal_columns)?;
+    let texts = cleanser.emptied_texts();
+    let keys = cleanser.into_removed_keys();
+    Ok(Cleansed { generations, texts, events, findings, raw_files, keys })
+}
+
+fn cleanse_events(host: &Host, lock: &RunLock, cleanser: &Cleanser<'_>) -> Result<u64, Failure> {
+    if lock.tenant().uncleansed_events(audit::LOG)?.files().is_empty() {
+        return Ok(0);
+    }
+    Ok(cleanser.cleanse_events(&mut audit::appender(lock)?, &host.program)?)
+}
+
+/// The columns of a table that relate to a person; none of a type that no step makes any more.
+fn personal_columns(table: &Table) -> Vec<String> {
+    if let Some(entity) = core_erasure::identifiers::entity(&table.name) {
+        return run::personal_columns(entity);
+    }
+    let steps = Step::all();
+    let mut relationships = steps.iter().flat_map(|step| step.relationships);
+    let found = relationships.find(|relationship| relationship.type_name == table.name);
+    found.map_or_else(Vec::new, |relationship| run::personal_ends(relationship))
+}
+
+/// Removes damaged generations, each with an entry in the ledger. Returns their IDs.
+///
+/// # Errors
+///
+/// [`FailureKind::DataRefused`] if the published one is among them: then none is removed.
+fn remove_generations(
+    host: &Host,
+    lock: &RunLock,
+    damaged: &[DamagedGeneration],
+) -> Result<Vec<String>, Failure> {
+    damage::refuse_published(&host.program, damaged)?;
+    for generation in damaged {
+        let id = generation.id.as_str();
+        ledger::record(host, lock.tenant(), &Event::DamageRemoved { generation: id })?;
+        lock.remove_damaged(generation)?;
+    }
+    Ok(damaged.iter().map(|generation| generation.id.to_string()).collect())
+}
+
+/// Collects everything that is known of a subject, for an answer to a request for access.
+///
+/// # Errors
+///
+/// The store or the findings of rules cannot be read.
+pub fn retrieve(
+    engine: Engine<'_>,
+    tenant: &TenantStore,
+    kind: SubjectKind,
+    subject: &Subject,
+    at: String,
+) -> Result<Retrieval, Failure> {
+    let windows = &engine.settings.retention;
+    let retention = RetentionDays {
+        generations: windows.generations.keep_days,
+        ledger: windows.ledger_days,
+        events: engine.settings.audit.as_ref().map(|_| windows.events_days),
+    };
+    let request = retrieval::Request {
+        tenant: engine.settings.tenant.as_str(),
+        region: engine.settings.region.as_str(),
+        log: audit::LOG,
+        kind,
+        at,
+        retention,
+    };
+    let mut retrieval = retrieval::retrieve(tenant, request, subject)?;
+    retrieval.add_findings(findings::of_subject(tenant, subject)?, subject);
+    Ok(retrieval)
+}
+
+/// The failure if the keys do not fit the list.
+fn refused(error: core_privacy::PrivacyError) -> Failure {
+    Failure::new(FailureKind::Configuration, error)
+}

@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+pub mod certificate;
+pub mod cleansing;
+pub mod damage;
+mod error;
+pub mod identifiers;
+pub mod key_file;
+pub mod list_search;
+pub mod lists;
+mod places;
+pub mod retrieval;
+pub mod search;
+pub mod subject;
+#[cfg(test)]
+mod testing;
+
+pub use error::{ErasureError, ErrorKind};
+pub use places::{Place, Places, SearchReport};
