@@ -179,3 +179,49 @@ fn is_proof(family: Family) -> bool {
         Family::PersonName | Family::Serial | Family::CollectorUid | Family::AuditEvent => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, StringArray};
+    // A step that nothing names is not linked in, and then not in the registry.
+    use step_audit as _;
+    use step_users as _;
+
+    use super::*;
+
+    #[test]
+    fn each_pseudonym_of_a_list_identifies_by_itself() {
+        let upns: ArrayRef = Arc::new(StringArray::from(vec!["p1-k-a; p1-k-b", "a@x.example"]));
+        let batch = RecordBatch::try_from_iter([("upn", upns)]).expect("one column");
+        let identifying = IdentifyingColumns::new("nexthink_user", &batch);
+        for (row, expected) in [(0, &["p1-k-a", "p1-k-b"][..]), (1, &["a@x.example"])] {
+            let mut found = Vec::new();
+            identifying.each(&batch, row, |family, text| {
+                assert_eq!(family, Family::Address);
+                found.push(text.to_owned());
+            });
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn the_texts_of_an_event_that_may_name_people_are_those_that_its_step_declares() {
+        let expected = [
+            ("account", Position::Account),
+            ("message", Position::Text),
+            ("details", Position::Text),
+            ("raw", Position::Text),
+        ];
+        assert_eq!(event_texts(), expected);
+        assert_eq!(position_in_event("source"), Position::Label);
+    }
+
+    #[test]
+    fn only_types_with_an_identifier_may_be_erased() {
+        assert!(may_be_erased("nexthink_user"));
+        assert!(!may_be_erased("nexthink_account"));
+        assert!(!may_be_erased("nexthink_user_has_alert"), "a relationship goes with its ends");
+    }
+}

@@ -12,8 +12,6 @@ mod places;
 pub mod retrieval;
 pub mod search;
 pub mod subject;
-#[cfg(test)]
-mod testing;
 
 pub use error::{ErasureError, ErrorKind};
 pub use places::{Place, Places, SearchReport};
