@@ -1,10 +1,8 @@
 //! Reads the audit trail into the store: window by window, each kept or forgotten as a whole, so that
 //! whatever ends the program costs no event and doubles none.
 
-mod intake;
-mod redaction;
+mod log_sink;
 mod report;
-mod rows;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -13,16 +11,14 @@ mod trails;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use core_audit::{Coverage, Span};
+use core_audit::{Coverage, EventPrivacy, EventTable, OWN_TIME_COLUMN, Span, TIME_COLUMN};
 use core_ingest::values::entity_schema;
 use core_model::property::PersonalData;
-use core_privacy::suppression::Suppressions;
 use core_store::{
     EventAppender, EventDeclaration, EventLog, PrivacyMark, RunLock, StoreError, TenantStore,
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::redaction::EventRedactor;
 pub use self::report::{AuditReport, Gap};
 pub use self::table::columns as table_columns;
 pub use self::trails::{client, name_of};
@@ -66,8 +62,8 @@ fn declaration() -> EventDeclaration {
     EventDeclaration {
         schema: entity_schema(declared::event_type(), &[]),
         personal_columns: personal.map(|it| it.name.to_owned()).collect(),
-        time_column: rows::TIME_COLUMN,
-        own_time_column: rows::OWN_TIME_COLUMN,
+        time_column: TIME_COLUMN,
+        own_time_column: OWN_TIME_COLUMN,
     }
 }
 
@@ -105,9 +101,9 @@ impl Collection<'_> {
         report: &mut AuditReport,
     ) -> Result<(), Failure> {
         let Collection { engine, audit, lock, again, login_ahead_ms, cancellation } = *self;
-        let (protected, mark) = privacy::of_events(engine)?;
-        let people = People {
-            protected: protected.map(Arc::new),
+        let (redactor, mark) = privacy::of_events(engine)?;
+        let people = EventPrivacy {
+            redactor: redactor.map(Arc::new),
             suppressions: Arc::new(privacy::suppressions(engine, lock.tenant())?),
         };
         let mut appender = appender(lock)?;
@@ -175,13 +171,9 @@ pub fn start_over(lock: &RunLock) -> Result<u64, StoreError> {
     Ok(removed)
 }
 
-/// What happens to people in events.
-#[derive(Clone)]
-struct People {
-    /// Nothing if all is kept of them.
-    protected: Option<Arc<EventRedactor>>,
-    /// Who was erased.
-    suppressions: Arc<Suppressions>,
+/// The table of the events, for the intake.
+fn event_table() -> EventTable {
+    EventTable::new(declared::event_type(), entity_schema(declared::event_type(), &[]))
 }
 
 /// The log of events, to be written to.
@@ -205,7 +197,7 @@ pub fn retain(lock: &RunLock, from_ms: u64) -> Result<u64, StoreError> {
 /// # Errors
 /// Those of [`TenantStore::events`], and [`StoreError::Parquet`].
 pub fn older_than(tenant: &TenantStore, ms: u64) -> Result<u64, StoreError> {
-    tenant.events(LOG)?.rows_before(rows::TIME_COLUMN, i64::try_from(ms).unwrap_or(i64::MAX))
+    tenant.events(LOG)?.rows_before(TIME_COLUMN, i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
 /// Makes everything that was written count, with what was read.

@@ -1,5 +1,6 @@
 //! The privacy of a run and of events: what the settings do for the people in their rows.
 
+use core_audit::EventRedactor;
 use core_erasure::key_file::KeyFile;
 use core_erasure::lists::ErasedPeople;
 use core_model::column::Column;
@@ -13,7 +14,6 @@ use core_privacy::reuse::REUSABLE_DAYS;
 use core_privacy::suppression::{SuppressionList, Suppressions};
 use core_store::{Generation, PrivacyMark, TenantStore};
 
-use crate::audit::EventRedactor;
 use crate::declared;
 use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};

@@ -2,5 +2,6 @@
 //! against a model of Nexthink.
 
 mod corpus;
+mod intake;
 mod month;
 mod twin;

@@ -1,11 +1,10 @@
 //! What reading the audit trail has done.
 
-use core_audit::{Clocks, Coverage, Span};
+use core_audit::{Clocks, Coverage, IntakeCounts, Span};
 use core_nexthink::{ClockOffset, NexthinkError};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::intake::Counts;
 use crate::failure::{Ending, Failure, FailureKind};
 use crate::text::count as count_of;
 
@@ -169,7 +168,7 @@ impl TrailReport {
         TrailReport { name: name.to_owned(), ..TrailReport::default() }
     }
 
-    pub(super) fn add(&mut self, counts: &Counts, bytes: u64) {
+    pub(super) fn add(&mut self, counts: &IntakeCounts, bytes: u64) {
         self.windows += 1;
         self.bytes += bytes;
         self.records += counts.records;

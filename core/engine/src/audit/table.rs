@@ -1,13 +1,16 @@
 //! The table `platform.audit_logs`: the rows of one export, which hold all of the latest days.
 
-use core_audit::{Clocks, HOUR_MS, Span, TableRow, TrailKind, Window, WindowSettings};
+use core_audit::{
+    AnswerSource, Clocks, EventPrivacy, HOUR_MS, Intake, IntakeCounts, Span, TableRow, TrailKind,
+    Window, WindowSettings,
+};
 use core_ingest::batch::Batch;
 use core_ingest::decoder::Decoder;
 use core_store::EventAppender;
 
-use super::intake::{Counts, Intake};
+use super::log_sink::LogSink;
 use super::report::TrailReport;
-use super::{Notes, People, commit};
+use super::{Notes, commit, event_table};
 use crate::cancellation::Cancellation;
 use crate::failure::{Failure, joined};
 use crate::run::{FetchedTable, for_each_chunk, is_local};
@@ -22,12 +25,12 @@ pub(super) struct Reading<'a> {
     pub(super) table: &'a AuditTable,
     pub(super) cancellation: &'a Cancellation,
     pub(super) again: Option<Span>,
-    pub(super) people: People,
+    pub(super) people: EventPrivacy,
 }
 
 /// What the file of an export held.
 struct File {
-    counts: Counts,
+    counts: IntakeCounts,
     bytes: u64,
     /// Why rows may be missing.
     lacking: Option<String>,
@@ -129,9 +132,10 @@ impl Reading<'_> {
         let (zone, people) = (self.audit.time_zone.clone(), self.people.clone());
         let coverage = notes.trails.get(NAME).cloned().unwrap_or_default();
         let reading = tokio::task::spawn_blocking(move || {
-            let mut intake =
-                Intake::new(&mut appender, &coverage, TrailKind::Table, NAME, &window, zone);
-            intake.protect(&people);
+            let events = event_table();
+            let (kind, trail) = (TrailKind::Table, NAME);
+            let source = AnswerSource { kind, trail, window: &window, coverage: &coverage };
+            let mut intake = Intake::new(LogSink(&mut appender), &events, source, zone, people);
             intake.start(&clocks);
             let file = read_rows(fetched, &table, intake, &cancellation);
             (appender, file)
@@ -144,7 +148,7 @@ impl Reading<'_> {
 fn read_rows(
     fetched: FetchedTable,
     table: &AuditTable,
-    mut intake: Intake<'_>,
+    mut intake: Intake<'_, LogSink<'_>>,
     cancellation: &Cancellation,
 ) -> Result<File, Failure> {
     let export = fetched.result?;
@@ -184,7 +188,7 @@ fn read_rows(
 fn take_rows(
     decoder: &mut Decoder,
     table: &AuditTable,
-    intake: &mut Intake<'_>,
+    intake: &mut Intake<'_, LogSink<'_>>,
 ) -> anyhow::Result<()> {
     let batch = decoder.take_batch();
     let [time, account, code, message] = columns(table, decoder.header())?;

@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 
 use arrow_array::cast::AsArray as _;
-use core_audit::{Clocks, Coverage, HOUR_MS, Span, TrailKind, Window, WindowSettings};
+use core_audit::{
+    AnswerSource, Clocks, Coverage, EventPrivacy, HOUR_MS, Intake, Span, TrailKind, Window,
+    WindowSettings,
+};
 use core_simulator::{AuditSpec, SimulatedTrail};
 use core_store::{Location, RunLock, Store, TenantStore};
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
 
-use super::intake::Intake;
-use super::{LOG, Notes, commit, declaration};
+use super::log_sink::LogSink;
+use super::{LOG, Notes, commit, declaration, event_table};
 
 const NAME: &str = "portal";
 /// 2026-03-01T00:00:00Z
@@ -72,8 +75,10 @@ fn run(lock: &RunLock, now: u64, ahead_ms: i64, is_last: bool, random: &mut Rand
         let text = answer(&window, now);
         let breaks_off = !is_last && random.below(6) == 0;
         let whole = if breaks_off { text.len() / 2 } else { text.len() };
-        let (kind, zone) = (TrailKind::Portal, TimeZone::UTC);
-        let mut intake = Intake::new(&mut appender, &coverage, kind, NAME, &window, zone);
+        let (table, zone, privacy) = (event_table(), TimeZone::UTC, EventPrivacy::default());
+        let (kind, trail) = (TrailKind::Portal, NAME);
+        let source = AnswerSource { kind, trail, window: &window, coverage: &coverage };
+        let mut intake = Intake::new(LogSink(&mut appender), &table, source, zone, privacy);
         intake.begin(&clocks).expect("nothing is there yet");
         for piece in text.as_bytes()[..whole].chunks(1_000) {
             intake.take(piece).expect("there is room");
@@ -158,9 +163,11 @@ fn l13_lines_of_many_days_share_one_place_and_are_counted() {
     let text = lines.concat();
     for added in [3_000, 0] {
         let mut appender = lock.append_events(LOG, declaration()).expect("the log is whole");
-        let (coverage, zone) = (Coverage::default(), TimeZone::UTC);
-        let mut intake =
-            Intake::new(&mut appender, &coverage, TrailKind::Portal, NAME, &window, zone);
+        let (coverage, table) = (Coverage::default(), event_table());
+        let (kind, trail) = (TrailKind::Portal, NAME);
+        let source = AnswerSource { kind, trail, window: &window, coverage: &coverage };
+        let (zone, privacy) = (TimeZone::UTC, EventPrivacy::default());
+        let mut intake = Intake::new(LogSink(&mut appender), &table, source, zone, privacy);
         intake.begin(&clocks).expect("nothing is there yet");
         intake.take(text.as_bytes()).expect("there is room");
         let counts = intake.finish().expect("there is room");

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use core_audit::{Clocks, Span, TrailKind, Window};
+use core_audit::{
+    AnswerSource, Clocks, ENGINE_TRAIL, EventPrivacy, Intake, Span, TrailKind, Window,
+};
 use core_nexthink::{
-    AuditAccess, AuditAnswer, AuditClient, AuditPiece, AuditRequest, Credentials, ErrorKind,
-    NexthinkError, Trail,
+    AuditAccess, AuditClient, AuditPiece, AuditRequest, Credentials, ErrorKind, NexthinkError,
+    Trail,
 };
 use core_store::EventAppender;
 
-use super::intake::{Counts, Intake};
+use super::log_sink::LogSink;
 use super::report::{AuditReport, TrailReport};
-use super::{Notes, People, commit};
+use super::{Notes, commit, event_table};
 use crate::cancellation::Cancellation;
 use crate::engine::Engine;
 use crate::failure::Failure;
@@ -19,9 +21,6 @@ use crate::settings::{Audit, AuditTrails};
 
 /// How long a window that cannot be read is tried: the run waits for it, and a later one makes up for it.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What the name of a trail begins with that is one Engine's.
-pub(super) const ENGINE: &str = "engine/";
 
 /// How often it is tried.
 const ATTEMPTS: u32 = 4;
@@ -33,7 +32,7 @@ pub(super) struct Trails<'a> {
     pub(super) source: &'a AuditTrails,
     pub(super) again: Option<Span>,
     pub(super) cancellation: &'a Cancellation,
-    pub(super) people: People,
+    pub(super) people: EventPrivacy,
     /// By how much the login host is ahead of this machine. Milliseconds.
     pub(super) login_ahead_ms: Option<i64>,
 }
@@ -144,8 +143,9 @@ impl Reading<'_> {
         };
         let mut coverage = notes.trails.get(self.name).cloned().unwrap_or_default();
         let zone = audit.time_zone.clone();
-        let mut intake = Intake::new(appender, &coverage, kind, self.name, window, zone);
-        intake.protect(people);
+        let table = event_table();
+        let source = AnswerSource { kind, trail: self.name, window, coverage: &coverage };
+        let mut intake = Intake::new(LogSink(appender), &table, source, zone, people.clone());
         let at = |server_ms| {
             let (local_ms, witness_ahead_ms) = (engine.host.now_ms(), *login_ahead_ms);
             Clocks { local_ms, server_ms, witness_ahead_ms }
@@ -160,7 +160,7 @@ impl Reading<'_> {
         });
         let answer = cancellation.or_stop(async { Ok(answer.await?) }).await?;
         let counts = intake.finish().map_err(anyhow::Error::new)?;
-        let lacking = lacking(&answer, &counts);
+        let lacking = counts.lacking(answer.end_proven);
         if lacking.is_none() {
             coverage.answered(window, &clocks, &audit.windows);
         }
@@ -175,29 +175,7 @@ impl Reading<'_> {
     }
 }
 
-/// Returns why lines may be missing from an answer that came to its end, if so.
-fn lacking(answer: &AuditAnswer, counts: &Counts) -> Option<&'static str> {
-    if !answer.end_proven {
-        Some(
-            "the host announced no length and hung up, so that lines may be missing: what came is kept, \
-             and asked for again",
-        )
-    } else if counts.is_cut {
-        Some(
-            "the last line has no end, so that the answer was cut: what came before it is kept, and the \
-             rest asked for again",
-        )
-    } else if counts.records > 0 && counts.shapeless == counts.records {
-        Some(
-            "no line of the answer begins with a time or has the documented form, so that it may be no \
-             trail: what came is kept, and asked for again",
-        )
-    } else {
-        None
-    }
-}
-
-/// Returns whether the host or the account is the reason: an account that is refused again and again is locked.
+/// Returns true if the host or the account is the reason: an account that is refused again and again is locked.
 fn is_for_all(error: &anyhow::Error) -> bool {
     match error.downcast_ref::<NexthinkError>() {
         None | Some(NexthinkError::AuditTrailFailed { .. }) => false,
@@ -236,28 +214,6 @@ pub fn name_of(trail: &Trail) -> String {
     match trail {
         Trail::Portal => "portal".to_owned(),
         Trail::Engines => "engines".to_owned(),
-        Trail::Engine(name) => format!("{ENGINE}{}", name.as_str()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn l12_an_answer_that_may_lack_lines_does_not_count_as_read() {
-        let whole = Counts { records: 5, shapeless: 4, ..Counts::default() };
-        for (end_proven, counts, is_lacking) in [
-            (true, whole, false),
-            (true, Counts::default(), false),
-            (false, whole, true),
-            (false, Counts::default(), true),
-            (true, Counts { is_cut: true, ..whole }, true),
-            // A page of text has no line that anybody would recognise.
-            (true, Counts { shapeless: 5, ..whole }, true),
-        ] {
-            let answer = AuditAnswer { bytes: 1, server_ms: None, end_proven };
-            assert_eq!(lacking(&answer, &counts).is_some(), is_lacking, "{counts:?}");
-        }
+        Trail::Engine(name) => format!("{ENGINE_TRAIL}{}", name.as_str()),
     }
 }

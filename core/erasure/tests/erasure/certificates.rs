@@ -131,7 +131,7 @@ fn damage_is_told_with_the_loss_and_the_command_that_mends_it() {
         shortfall.contains("the published generation") && shortfall.contains("CURRENT"),
         "{shortfall}"
     );
-    assert!(damage::refuse_published("graph", &[older.clone()]).is_ok());
+    assert!(damage::refuse_published("graph", std::slice::from_ref(&older)).is_ok());
     let refused =
         damage::refuse_published("graph", &[older, published]).expect_err("readers need it");
     assert_eq!(refused.kind(), core_erasure::ErrorKind::Data);

@@ -1,5 +1,6 @@
 //! A store with a few generations of invented people, made from rows in JSON.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::json::ReaderBuilder;
@@ -40,8 +41,10 @@ pub(crate) const EVER: &str = "";
 
 /// A tenant's store and the folder of its key file.
 pub(crate) struct Place {
-    pub(crate) folder: TempDir,
     pub(crate) lock: RunLock,
+    pub(crate) key_file: PathBuf,
+    /// Removed with the place.
+    _folder: TempDir,
 }
 
 impl Place {
@@ -50,16 +53,16 @@ impl Place {
         let store = Store::open(Location::Folder(folder.path().join("store"))).expect("a folder");
         let lock =
             store.tenant(TENANT).and_then(|tenant| tenant.lock("a test")).expect("it is free");
-        Self { folder, lock }
+        Self { lock, key_file: folder.path().join("key"), _folder: folder }
     }
 
     pub(crate) fn tenant(&self) -> &TenantStore {
         self.lock.tenant()
     }
 
-    /// The lists beside a key file of this name.
-    pub(crate) fn people<'a>(&self, path: &'a std::path::Path) -> ErasedPeople<'a> {
-        let key_file = KeyFile { path, program: "nexthink-graph" };
+    /// The lists in the store and beside the key file.
+    pub(crate) fn people(&self) -> ErasedPeople<'_> {
+        let key_file = KeyFile { path: &self.key_file, program: "nexthink-graph" };
         ErasedPeople { key_file, tenant: TENANT, region: REGION }
     }
 
@@ -75,16 +78,13 @@ impl Place {
         };
         let mut written = Vec::new();
         for (name, rows) in tables {
-            written.push(match identifiers::entity(name) {
-                Some(_) => {
-                    let batch = entities(name, rows);
-                    write(entity_declaration(name, &batch), &batch)
-                }
-                None => {
-                    let (declaration, batch) = edges(name, rows);
-                    write(declaration, &batch)
-                }
-            });
+            let (declaration, batch) = if identifiers::entity(name).is_some() {
+                let batch = entities(name, rows);
+                (entity_declaration(name, &batch), batch)
+            } else {
+                edges(name, rows)
+            };
+            written.push(write(declaration, &batch));
         }
         let draft = Draft {
             region: REGION.to_owned(),

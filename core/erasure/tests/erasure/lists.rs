@@ -20,17 +20,15 @@ fn place_and_list() -> (Place, SuppressionList) {
 #[test]
 fn a_store_that_names_no_erasure_needs_no_list() {
     let place = Place::new();
-    let path = place.folder.path().join("key");
-    assert!(place.people(&path).read(place.tenant()).expect("there is none").is_none());
-    assert!(place.people(&path).check_store(place.tenant()).is_ok());
+    assert!(place.people().read(place.tenant()).expect("there is none").is_none());
+    assert!(place.people().check_store(place.tenant()).is_ok());
 }
 
 #[test]
 fn a_store_that_names_erasures_is_refused_without_any_list() {
     let (place, list) = place_and_list();
-    let path = place.folder.path().join("key");
     place.lock.set_erasures(&erasure_ids(&list)).expect("there is room");
-    let error = place.people(&path).read(place.tenant()).expect_err("the list is lost");
+    let error = place.people().read(place.tenant()).expect_err("the list is lost");
     assert_eq!(error.kind(), ErrorKind::Data);
     let message = error.to_string();
     assert!(
@@ -42,8 +40,7 @@ fn a_store_that_names_erasures_is_refused_without_any_list() {
 #[test]
 fn either_place_alone_is_enough_and_both_are_merged() {
     let (place, mut list) = place_and_list();
-    let path = place.folder.path().join("key");
-    let people = place.people(&path);
+    let people = place.people();
     people.save(&place.lock, &list).expect("there is room");
     // The store's list is older than the copy.
     let older = list.to_text();
@@ -65,8 +62,7 @@ fn either_place_alone_is_enough_and_both_are_merged() {
 #[test]
 fn a_missing_or_older_place_is_written_again() {
     let (place, list) = place_and_list();
-    let path = place.folder.path().join("key");
-    let people = place.people(&path);
+    let people = place.people();
     people.save(&place.lock, &list).expect("there is room");
     core_files::remove_file(&people.copy_path()).expect("it is there");
     people.restore(&place.lock, &list).expect("there is room");
@@ -80,8 +76,7 @@ fn a_missing_or_older_place_is_written_again() {
 #[test]
 fn a_store_that_is_older_than_the_list_is_refused_until_it_is_cleansed() {
     let (place, list) = place_and_list();
-    let path = place.folder.path().join("key");
-    let people = place.people(&path);
+    let people = place.people();
     people.save(&place.lock, &list).expect("there is room");
     let error = people.check_store(place.tenant()).expect_err("it may hold an erased person");
     assert!(matches!(error, ErasureError::OlderStore { .. }), "{error}");
@@ -93,8 +88,7 @@ fn a_store_that_is_older_than_the_list_is_refused_until_it_is_cleansed() {
 #[test]
 fn a_damaged_list_is_an_error_that_names_its_place_in_either() {
     let (place, list) = place_and_list();
-    let path = place.folder.path().join("key");
-    let people = place.people(&path);
+    let people = place.people();
     place.lock.set_state(SUPPRESSIONS, b"not a list").expect("there is room");
     let error = people.read(place.tenant()).expect_err("it is damaged");
     assert!(
@@ -110,8 +104,7 @@ fn a_damaged_list_is_an_error_that_names_its_place_in_either() {
 #[test]
 fn a_list_of_another_key_is_refused() {
     let (place, list) = place_and_list();
-    let path = place.folder.path().join("key");
-    let people = place.people(&path);
+    let people = place.people();
     let file = people.key_file.lock().expect("nobody has it");
     let other = core_privacy::keys::KeyRing::new(
         "2026-01-01T00:00:00Z",
@@ -127,8 +120,7 @@ fn a_list_of_another_key_is_refused() {
 #[test]
 fn a_matcher_needs_the_keys_only_if_someone_was_erased() {
     let (place, list) = place_and_list();
-    let path = place.folder.path().join("key");
-    let people = place.people(&path);
+    let people = place.people();
     let empty = SuppressionList::new(&keys());
     assert!(people.matcher(None, EVER).expect("there is none").is_empty());
     assert!(people.matcher(Some(&empty), EVER).expect("it has no entry").is_empty());
@@ -157,12 +149,11 @@ fn tenants_and_regions_share_no_copy() {
 fn an_exposed_key_file_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new();
-    let path = place.folder.path().join("key");
-    let key_file = place.people(&path).key_file;
+    let key_file = place.people().key_file;
     key_file.lock().and_then(|file| file.save(&keys())).expect("there is room");
     assert!(key_file.load().is_ok());
     let open = std::fs::Permissions::from_mode(0o644);
-    std::fs::set_permissions(&path, open).expect("it is ours");
+    std::fs::set_permissions(&place.key_file, open).expect("it is ours");
     let Err(error) = key_file.load() else { panic!("others can read it") };
     assert_eq!(error.kind(), ErrorKind::Configuration);
 }

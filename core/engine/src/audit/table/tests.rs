@@ -2,10 +2,8 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use core_nexthink::{ClockOffset, FinishedExport};
-use core_privacy::suppression::Suppressions;
 use core_store::{Downloads, Location, Store};
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
@@ -58,7 +56,7 @@ async fn read(
         table: &table(),
         cancellation,
         again: None,
-        people: People { protected: None, suppressions: Arc::new(Suppressions::default()) },
+        people: EventPrivacy::default(),
     };
     let fetched = fetched(downloads.clone(), text.len() as u64);
     let read = reading.read(fetched, appender, Notes::default()).await;

@@ -4,23 +4,52 @@ use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, StringBuilder, TimestampMillisecondBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
-use core_audit::AuditEvent;
-use core_ingest::values::{data_type, entity_schema};
-use core_model::property::ValueType;
+use arrow_schema::{DataType, SchemaRef};
+use core_model::entity::EntityType;
 use serde_json::{Map, Value};
 
-use crate::declared;
+use crate::event::AuditEvent;
 
-/// The column by whose times events are kept.
-pub(super) const TIME_COLUMN: &str = "observedOn";
-/// The column with the times that events tell themselves.
-pub(super) const OWN_TIME_COLUMN: &str = "occurredOn";
+/// The column whose times decide how long events are kept.
+pub const TIME_COLUMN: &str = "observedOn";
+
+/// The column with the times that events state themselves.
+pub const OWN_TIME_COLUMN: &str = "occurredOn";
 
 /// Rows that are written at once.
 const MAX_ROWS: usize = 4096;
 
+/// The table of the events: the declared type, and the schema that it is stored by.
+#[derive(Debug, Clone)]
+pub struct EventTable {
+    event_type: &'static EntityType,
+    schema: SchemaRef,
+}
+
+impl EventTable {
+    /// The table of a type. `schema` has the key, then the declared properties in their order.
+    pub fn new(event_type: &'static EntityType, schema: SchemaRef) -> Self {
+        Self { event_type, schema }
+    }
+
+    /// The type of the events.
+    pub fn event_type(&self) -> &'static EntityType {
+        self.event_type
+    }
+}
+
+/// What the store adds to an event.
+pub(crate) struct StoredEvent<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) id: &'a str,
+    /// The time by which it is kept, in milliseconds since 1970-01-01 UTC.
+    pub(crate) observed_ms: i64,
+    pub(crate) trail: &'a str,
+}
+
 /// Rows that are not written yet.
-pub(super) struct Rows {
+pub(crate) struct Rows {
+    table: EventTable,
     keys: StringBuilder,
     columns: Vec<Column>,
     len: usize,
@@ -40,44 +69,44 @@ enum Cell<'a> {
 }
 
 impl Rows {
-    pub(super) fn new() -> Self {
-        let column = |value_type| match value_type {
-            ValueType::Integer => Column::Integer(Int64Builder::new()),
-            ValueType::Timestamp => {
+    pub(crate) fn new(table: &EventTable) -> Self {
+        let column = |data_type: &DataType| match data_type {
+            DataType::Int64 => Column::Integer(Int64Builder::new()),
+            DataType::Timestamp(..) => {
                 let builder = TimestampMillisecondBuilder::new();
-                Column::Time(builder.with_data_type(data_type(ValueType::Timestamp)))
+                Column::Time(builder.with_data_type(data_type.clone()))
             }
             _ => Column::Text(StringBuilder::new()),
         };
-        let properties = declared::event_type().properties.iter();
-        let columns = properties.map(|property| column(property.value_type())).collect();
-        Self { keys: StringBuilder::new(), columns, len: 0 }
+        // The first one is the key.
+        let fields = table.schema.fields().iter().skip(1);
+        let columns = fields.map(|field| column(field.data_type())).collect();
+        Self { table: table.clone(), keys: StringBuilder::new(), columns, len: 0 }
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.len >= MAX_ROWS
     }
 
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
-        key: &str,
-        id: &str,
+        stored: &StoredEvent<'_>,
         event: &AuditEvent,
-        observed_ms: i64,
-        trail: &str,
         drops: &dyn Fn(&str) -> bool,
     ) {
+        let StoredEvent { key, id, observed_ms, trail } = *stored;
         self.len += 1;
         self.keys.append_value(key);
         let summary = if drops("audit.summary") { "An event".to_owned() } else { summary(event) };
         let details = details(event);
-        for (property, column) in declared::event_type().properties.iter().zip(&mut self.columns) {
+        let properties = self.table.event_type.properties.iter();
+        for (property, column) in properties.zip(&mut self.columns) {
             let cell = match property.columns[0] {
                 "audit.id" => Cell::Text(Some(id)),
                 "audit.summary" => Cell::Text(Some(&summary)),
                 "audit.occurred" => Cell::Time(event.occurred_ms),
                 "audit.observed" => Cell::Time(Some(observed_ms)),
-                "audit.action" => Cell::Text(event.known().map(|it| it.action.name())),
+                "audit.action" => Cell::Text(event.known().map(|known| known.action.name())),
                 "audit.code" => Cell::Integer(event.code.map(u64::from)),
                 "audit.category" => Cell::Text(event.category.as_deref()),
                 "audit.source" => Cell::Text(event.source.as_deref()),
@@ -98,12 +127,12 @@ impl Rows {
         }
     }
 
-    /// The rows so far; there are none afterwards.
-    pub(super) fn take(&mut self) -> RecordBatch {
+    /// Takes the rows so far.
+    pub(crate) fn take(&mut self) -> RecordBatch {
         self.len = 0;
         let mut arrays: Vec<ArrayRef> = vec![Arc::new(self.keys.finish())];
         arrays.extend(self.columns.iter_mut().map(Column::finish));
-        let schema = entity_schema(declared::event_type(), &[]);
+        let schema = Arc::clone(&self.table.schema);
         RecordBatch::try_new(schema, arrays).expect("the columns are those that are declared")
     }
 }
@@ -113,7 +142,7 @@ impl Column {
         match (self, cell) {
             (Column::Text(builder), Cell::Text(text)) => builder.append_option(*text),
             (Column::Integer(builder), Cell::Integer(number)) => {
-                builder.append_option(number.and_then(|it| i64::try_from(it).ok()));
+                builder.append_option(number.and_then(|number| i64::try_from(number).ok()));
             }
             (Column::Time(builder), Cell::Time(time)) => builder.append_option(*time),
             _ => unreachable!("a column of the step has another kind than its value"),
@@ -137,7 +166,7 @@ impl Column {
     }
 }
 
-/// What was done, without anybody's name in it.
+/// Describes an action without the name of a person.
 fn summary(event: &AuditEvent) -> String {
     match (event.known(), event.code) {
         (Some(known), _) => known.sentence.to_owned(),
@@ -149,7 +178,7 @@ fn summary(event: &AuditEvent) -> String {
     }
 }
 
-/// The pairs as a JSON object; of a name that is there twice the values as a list.
+/// The pairs as a JSON object. A name that occurs twice has a list of its values.
 fn details(event: &AuditEvent) -> Option<String> {
     if event.details.is_empty() {
         return None;

@@ -1,13 +1,15 @@
-//! What the privacy policy leaves of an event, before any of it is stored.
+//! Redaction of events by the privacy policy, before anything is stored.
 
-use core_audit::{AuditEvent, HOUR_MS};
 use core_model::column::ColumnForm;
 use core_privacy::profile::{Action, Policy};
 use core_privacy::pseudonym::Pseudonyms;
 
+use crate::event::AuditEvent;
+use crate::window::HOUR_MS;
+
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// How events are kept where a policy changes anything of them.
+/// Redacts events by a policy that changes them.
 pub struct EventRedactor {
     policy: Policy,
     pseudonyms: Pseudonyms,
@@ -21,25 +23,25 @@ impl EventRedactor {
 
     /// The identity of an event: a hash of its record, which tells the record to whoever can guess it,
     /// unless it is keyed.
-    pub(super) fn id(&self, id: String) -> String {
+    pub(crate) fn id(&self, id: String) -> String {
         self.pseudonym("audit.id", &id).unwrap_or(id)
     }
 
     /// The time by which an event is kept.
-    pub(super) fn observed_ms(&self, ms: i64) -> i64 {
+    pub(crate) fn observed_ms(&self, ms: i64) -> i64 {
         match self.policy.action("audit.observed") {
             Action::Keep => ms,
             _ => day(ms),
         }
     }
 
-    /// Returns whether nothing is kept of a column.
-    pub(super) fn drops(&self, column: &str) -> bool {
+    /// Returns true if nothing is kept of a column.
+    pub(crate) fn drops(&self, column: &str) -> bool {
         self.policy.action(column) == Action::Drop
     }
 
     /// The event as the policy shows it, but for what it drops.
-    pub(super) fn event(&self, mut event: AuditEvent) -> AuditEvent {
+    pub(crate) fn event(&self, mut event: AuditEvent) -> AuditEvent {
         event.occurred_ms = match self.policy.action("audit.occurred") {
             Action::Keep => event.occurred_ms,
             Action::Day => event.occurred_ms.map(day),
@@ -61,12 +63,13 @@ impl EventRedactor {
             Some(name) => ("*", name),
             None => ("", account.as_str()),
         };
-        self.pseudonym(COLUMN, name).map(|it| format!("{mark}{it}"))
+        self.pseudonym(COLUMN, name).map(|pseudonym| format!("{mark}{pseudonym}"))
     }
 
     /// The pseudonym of a column's value, if that is what stands for it.
     fn pseudonym(&self, column: &str, value: &str) -> Option<String> {
-        let Some(ColumnForm::Identifier(family)) = self.policy.column(column).map(|it| it.form)
+        let Some(ColumnForm::Identifier(family)) =
+            self.policy.column(column).map(|column| column.form)
         else {
             return None;
         };
