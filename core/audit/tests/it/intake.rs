@@ -150,9 +150,10 @@ fn each_day_is_written_by_itself() {
 fn a_line_without_a_time_has_that_of_the_line_before_it() {
     let mut memory = Memory::default();
     let before = LOGIN.replace("2026-03-01 10", "2026-02-28 20");
-    let counts = read(&mut memory, &[&before, "\tat a stack frame\n"].concat());
-    assert_eq!((counts.records, counts.unparsed, counts.shapeless), (2, 1, 1));
+    let without = "[Portal|SYSTEM|20001|*system] Portal is starting\n";
+    assert_eq!(read(&mut memory, &[&before, without].concat()).added, 2);
     assert_eq!(memory.days(), ["2026-02-28"]);
+    assert_eq!(memory.texts("raw").len(), 2);
 }
 
 #[test]
