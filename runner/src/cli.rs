@@ -28,7 +28,7 @@ pub(crate) use self::ask::AskArguments;
 pub(crate) use self::audit::{AuditCommand, BackfillArguments, BackfillSource, TailArguments};
 pub(crate) use self::destinations::{
     DestinationName, DestroyArguments, EverythingArguments, ExportCommand, FolderArguments,
-    PurgeArguments, SyncArguments, TableFormat,
+    HtmlArguments, PurgeArguments, SyncArguments, TableFormat,
 };
 pub(crate) use self::diff::{DiffArguments, DiffFormat};
 pub(crate) use self::graph::{
@@ -75,6 +75,11 @@ impl Cli {
                 Command::Query(QueryArguments { limits, .. })
                 | Command::Ask(AskArguments { limits, .. }),
             ) if self.worker => Some(limits.memory_limit_bytes() as u64),
+            Some(Command::Export(ExportCommand::Html(HtmlArguments { limits, .. })))
+                if self.worker =>
+            {
+                Some(limits.memory_limit_bytes() as u64)
+            }
             Some(Command::Rules(RulesCommand::Evaluate { .. })) if self.worker => {
                 Some(crate::commands::RULES_MEMORY_BYTES)
             }

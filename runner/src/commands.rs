@@ -8,6 +8,7 @@ mod demo;
 mod destroy;
 mod diff;
 mod everything;
+mod export_html;
 mod findings;
 mod graph;
 mod history;
@@ -90,7 +91,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         }
         Some(Command::Serve(arguments)) => Box::pin(serve::serve(&global, &arguments)).await,
         Some(Command::Notify(command)) => Box::pin(notify::dispatch(&global, command)).await,
-        Some(Command::Export(command)) => export(&global, &command),
+        Some(Command::Export(command)) => export(&global, &command, worker).await,
         Some(Command::Destroy(arguments)) => destroy::destroy(&global, &arguments),
         Some(Command::Sync(arguments)) => match arguments.destination {
             DestinationName::JupiterOne => jupiterone::sync(&global, &arguments).await,
@@ -113,10 +114,14 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     }
 }
 
-fn export(global: &Global, command: &ExportCommand) -> Result<Exit, Failure> {
+async fn export(global: &Global, command: &ExportCommand, worker: bool) -> Result<Exit, Failure> {
     match command {
         ExportCommand::JupiterOne(arguments) => jupiterone::export(global, arguments),
         ExportCommand::Everything(arguments) => everything::export(global, arguments),
+        ExportCommand::Html(arguments) if worker => {
+            Box::pin(export_html::export(global, arguments)).await
+        }
+        ExportCommand::Html(arguments) => query::worker::run(&arguments.limits).await,
     }
 }
 

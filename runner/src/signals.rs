@@ -1,5 +1,7 @@
 //! Signals that ask the program to end.
 
+#[cfg(unix)]
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use core_engine::StopReason;
@@ -11,10 +13,12 @@ use crate::output;
 /// Whether a command has begun to decide itself what a signal does.
 static IS_HANDLED: AtomicBool = AtomicBool::new(false);
 
-/// Waits for a signal that asks to stop. From the first call on, ending the program is up to the caller.
-pub(crate) async fn signal() -> StopReason {
+/// Waits for a signal that asks to stop. From the call on, also before the first poll, ending the program is up to the
+/// caller: a signal that comes before the answer is waited for is not lost.
+pub(crate) fn signal() -> impl Future<Output = StopReason> {
+    let received = received();
     IS_HANDLED.store(true, Ordering::SeqCst);
-    received().await
+    received
 }
 
 /// Stops secret commands at every signal, since they are in process groups of their own and would outlive
@@ -31,23 +35,30 @@ pub(crate) async fn watch() {
 }
 
 #[cfg(unix)]
-async fn received() -> StopReason {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
-        return interrupted().await;
-    };
-    tokio::select! {
-        reason = interrupted() => reason,
-        _ = terminated.recv() => StopReason::Terminated,
+fn received() -> impl Future<Output = StopReason> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    async fn next(listened: io::Result<Signal>) {
+        match listened {
+            Ok(mut signals) => {
+                signals.recv().await;
+            }
+            // Without a handler the system's own takes the program down, which is as good.
+            Err(_) => std::future::pending().await,
+        }
+    }
+    let interrupted = signal(SignalKind::interrupt());
+    let terminated = signal(SignalKind::terminate());
+    async {
+        tokio::select! {
+            () = next(interrupted) => StopReason::Interrupted,
+            () = next(terminated) => StopReason::Terminated,
+        }
     }
 }
 
 #[cfg(not(unix))]
 async fn received() -> StopReason {
-    interrupted().await
-}
-
-async fn interrupted() -> StopReason {
     if tokio::signal::ctrl_c().await.is_err() {
         // Without a handler the system's own takes the program down, which is as good.
         std::future::pending::<()>().await;

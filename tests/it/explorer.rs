@@ -11,6 +11,18 @@ use crate::kit::{Running, Scene, ask, until};
 /// How long the explorer may take to start.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// A rule that finds every package.
+const PACKAGES: &str = r#"
+id = "package-in-the-estate"
+title = "Package"
+severity = "high"
+query = "select _key as key, \"displayName\" as name from nexthink_package"
+identity = ["key"]
+entity = "key"
+first_run = "all"
+message = "{{ name }} is installed"
+"#;
+
 /// A running explorer.
 struct Explorer {
     running: Running,
@@ -172,4 +184,81 @@ fn a_query_that_cannot_be_answered_says_why_and_costs_nobody_else_anything() {
         assert!(message.contains(part), "{query}: {message}");
     }
     assert_eq!(explorer.query(&analyst, "select 1 one").json()["rows"], json!([{ "one": 1 }]));
+}
+
+#[test]
+fn the_overview_and_an_answer_are_one_page_that_needs_no_server() {
+    let scene = Scene::of(TenantSpec { devices: 10, users: 4, alerts: 2, ..TenantSpec::default() });
+    scene.run_completely();
+    std::fs::create_dir(scene.path("questions")).expect("a folder can be made");
+    for (id, column) in [("hostile", "'<b>bold</b>' || chr(8238) as hostile"), ("names", "name")] {
+        let question = format!(
+            "[[question]]\nid = \"{id}\"\ntitle = \"All <i>devices</i>\"\nlanguage = \"sql\"\n\
+             query = \"select {column} from nexthink_device\"\n"
+        );
+        scene.write(&format!("questions/{id}.toml"), &question);
+    }
+    let export = |arguments: &[&str]| scene.program(&[&["export", "html"], arguments].concat());
+    let page = |name: &str| std::fs::read_to_string(scene.path(name)).expect("it was written");
+
+    let made = export(&["page.html", "--question", "hostile"]);
+    assert_eq!(made.exit, Some(0), "{}", made.stderr);
+    let hostile = page("page.html");
+    assert!(hostile.contains("&lt;b&gt;bold") && hostile.contains("All &lt;i&gt;"), "{hostile}");
+    assert!(hostile.contains("U+202E") && !hostile.contains('\u{202e}'), "{hostile}");
+    for part in ["<script", "src=", "href=", "url(", "@import", "<b>", "<i>"] {
+        assert!(!hostile.contains(part), "{part} is in the page");
+    }
+    assert!(hostile.contains("Personal data is left out"), "{hostile}");
+
+    let refused = export(&["page.html", "--question", "names"]);
+    assert_eq!(refused.exit, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--with-personal"), "{}", refused.stderr);
+    assert_eq!(page("page.html"), hostile, "what failed changes nothing");
+    let name = scene.query("select name from nexthink_device")[0]["name"].clone();
+    let name = name.as_str().expect("a name").replace('&', "&amp;");
+    let shown = export(&["page.html", "--question", "names", "--with-personal"]);
+    assert_eq!(shown.exit, Some(0), "{}", shown.stderr);
+    let bare: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    assert!(page("page.html").contains(&bare), "{name}");
+
+    scene.write("notes.html", "<p>mine</p>");
+    assert_eq!(export(&["notes.html"]).exit, Some(2));
+    assert_eq!(page("notes.html"), "<p>mine</p>");
+}
+
+#[test]
+fn a_finding_is_taken_on_in_a_browser_and_the_command_line_knows_it() {
+    let scene = Scene::of(TenantSpec { devices: 10, users: 4, alerts: 2, ..TenantSpec::default() });
+    std::fs::create_dir(scene.path("rules")).expect("a folder can be made");
+    scene.write("rules/packages.toml", PACKAGES);
+    scene.run_completely();
+    let (analyst, viewer) =
+        (token(&scene, "analyst", "analyst"), token(&scene, "viewer", "viewer"));
+    let explorer = Explorer::start(&scene);
+    let list = explorer.get(&analyst, "findings?severity=high").json();
+    let finding = &list["findings"][0];
+    let (id, text) = (finding["id"].as_str().expect("an ID"), finding["text"].to_string());
+    assert!(text.contains("is installed"), "{list}");
+    let hidden = explorer.get(&viewer, "findings").body;
+    assert!(!hidden.contains("is installed") && hidden.contains(id), "{hidden}");
+
+    let body = json!({ "ids": [id], "note": "known" }).to_string();
+    let change = |token: &str| {
+        let user = format!("Authorization: Bearer {token}");
+        let json = "Content-Type: application/json".to_owned();
+        let line = "POST /api/v1/tenants/acme/findings/acknowledge";
+        explorer.send(line, &[user, json], &body).status
+    };
+    assert_eq!((change(&viewer), change(&analyst)), (403, 200));
+    let shown = scene.program(&["findings", "show", id, "--output", "json"]);
+    let shown: Value = serde_json::from_str(&shown.stdout).expect("an object");
+    assert_eq!(shown["acknowledgement"]["by"], "analyst", "{shown}");
+    let ledger = scene.store().ledger().entries().expect("a ledger");
+    let changes: Vec<_> = ledger
+        .iter()
+        .filter(|entry| entry.deed.event == "findings_changed")
+        .map(|entry| entry.deed.facts.get("user").cloned().unwrap_or_default())
+        .collect();
+    assert_eq!(changes, [json!("analyst")]);
 }

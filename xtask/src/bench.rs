@@ -5,6 +5,7 @@
 mod audit;
 mod built;
 mod cost;
+mod explorer;
 mod growth;
 mod instructions;
 mod micro;
@@ -101,6 +102,9 @@ pub(crate) enum Bench {
         #[command(flatten)]
         options: MeasureOptions,
     },
+    /// Measure the explorer over HTTP: its first page, search, a package on many devices, many clients. Linux only.
+    #[command(after_help = "Example:\n  cargo xtask bench explorer --devices 5000 --requests 1000")]
+    Explorer(explorer::ExplorerOptions),
     /// Count the instructions of decoding, mapping and publishing: a number that is the same on a
     /// busy machine. Needs `valgrind` or `perf`.
     #[command(after_help = "Example:\n  cargo xtask bench instructions --size S")]
@@ -190,6 +194,7 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
         Bench::Privacy { what, entities, options } => {
             privacy::run(&built(Some(options))?, *what, *entities, options)
         }
+        Bench::Explorer(options) => explorer::run(root, options),
         Bench::Audit { lines, options } => audit::run(&built(Some(options))?, *lines, options),
         Bench::Instructions { what, output } => instructions::run(&built(None)?, *what, *output),
     }

@@ -1,5 +1,5 @@
-//! The explorer's pages in a real browser: by mouse and keyboard, axe, hostile names. It is no stage of the gate,
-//! since it needs Node, a Chromium, and two packages from npm.
+//! The explorer's pages in a real browser: types, by mouse and by keyboard, axe, hostile names, large and empty stores. It
+//! is no stage of the gate, since it needs Node, a Chromium, and three packages from npm.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -25,6 +25,9 @@ pub(crate) struct BrowserArguments {
     /// Write screenshots into this folder.
     #[arg(long)]
     pictures: Option<PathBuf>,
+    /// Look at this estate only: ordinary, hostile, large, empty or partial; may be repeated.
+    #[arg(long = "estate", value_name = "NAME", value_parser = ESTATES.map(|(name, ..)| name))]
+    estates: Vec<String>,
 }
 
 /// A server that ends with the test.
@@ -38,7 +41,19 @@ impl Drop for Server {
     }
 }
 
-/// Runs the tests on an ordinary estate and on one whose every name is a trap.
+/// The estates: the script that looks at each, and what `estate` is asked to write; the ordinary one is the demo's.
+const ESTATES: [(&str, &str, &[&str]); 5] = [
+    ("ordinary", "ordinary.js", &[]),
+    ("hostile", "hostile.js", &["hostile"]),
+    ("large", "large.js", &["50000", "2000"]),
+    ("empty", "empty.js", &["empty"]),
+    ("partial", "empty.js", &["partial"]),
+];
+
+/// The rules that find something in the demo.
+const RULES: [&str; 3] = ["critical-alert-open", "alert-open-for-7-days", "unsupported-os-build"];
+
+/// Checks the types of the pages, and runs the tests on several estates.
 ///
 /// # Errors
 /// The first test that fails, or what is missing.
@@ -49,38 +64,70 @@ pub(crate) fn run(root: &Path, arguments: &BrowserArguments) -> anyhow::Result<(
     };
     run_command(&mut cargo(root, &["build", "--workspace", "--bins", "--example", "estate"]))?;
     let folder = root.join("target/browser");
-    fs::create_dir_all(&folder).context("cannot make target/browser")?;
-    for name in ["package.json", "pages.js"] {
-        let copied = fs::copy(root.join(SOURCES).join(name), folder.join(name));
-        copied.with_context(|| format!("cannot copy {name}"))?;
-    }
+    copy(&root.join(SOURCES), &folder)?;
+    copy(&root.join("core/explorer/web"), &folder.join("web"))?;
+    copy(&root.join(SOURCES).join("types"), &folder.join("web/vendor"))?;
     let install = ["install", "--no-audit", "--no-fund", "--ignore-scripts"];
     run_command(Command::new("npm").args(install).current_dir(&folder))?;
-    let built = root.join("target/debug");
-    for estate in ["ordinary", "hostile"] {
-        let place = folder.join(estate);
-        if place.exists() {
-            fs::remove_dir_all(&place).context("cannot remove the estate of an earlier run")?;
-        }
-        fs::create_dir_all(&place).context("cannot make a folder for the estate")?;
-        if estate == "ordinary" {
-            run_command(Command::new(built.join("program")).arg("--quiet").current_dir(&place))?;
-        } else {
-            let mut example = Command::new(built.join("examples/estate"));
-            example.args(["nexthink-graph-demo", "hostile"]);
-            run_command(example.current_dir(&place))?;
-        }
-        let (_server, address) = serve(&built.join("program"), &place)?;
+    let mut types = Command::new("npx");
+    run_command(types.args(["tsc", "--project", "tsconfig.json"]).current_dir(&folder))
+        .context("the types of the pages")?;
+    let pictures = arguments.pictures.as_deref().map(|pictures| {
+        fs::create_dir_all(pictures).context("cannot make the folder for pictures")?;
+        fs::canonicalize(pictures).context("cannot find the folder")
+    });
+    let pictures = pictures.transpose()?;
+    let program = root.join("target/debug/program");
+    let is_wanted =
+        |name: &str| arguments.estates.is_empty() || arguments.estates.iter().any(|it| it == name);
+    for (estate, script, what) in ESTATES.into_iter().filter(|(name, ..)| is_wanted(name)) {
+        let place = folder.join("estates").join(estate);
+        write_estate(root, &program, &place, what)
+            .with_context(|| format!("cannot make the {estate} estate"))?;
+        let (_server, address) = serve(&program, &place)?;
         let mut node = Command::new("node");
-        node.arg("pages.js").current_dir(&folder);
+        node.arg(script).current_dir(&folder).env("ESTATE", estate);
         node.env("EXPLORER", address).env("CHROMIUM", &chromium);
-        if estate == "hostile" {
-            node.env("HOSTILE", "1");
-        } else if let Some(pictures) = &arguments.pictures {
-            fs::create_dir_all(pictures).context("cannot make the folder for pictures")?;
-            node.env("PICTURES", fs::canonicalize(pictures).context("cannot find the folder")?);
+        node.env("PROGRAM", &program).env("FOLDER", &place);
+        if let Some(pictures) = &pictures {
+            node.env("PICTURES", pictures);
         }
         run_command(&mut node).with_context(|| format!("the {estate} estate"))?;
+    }
+    Ok(())
+}
+
+/// Writes a store into a new folder.
+fn write_estate(root: &Path, program: &Path, place: &Path, what: &[&str]) -> anyhow::Result<()> {
+    if place.exists() {
+        fs::remove_dir_all(place)?;
+    }
+    fs::create_dir_all(place)?;
+    if !what.is_empty() {
+        let mut example = Command::new(root.join("target/debug/examples/estate"));
+        return run_command(example.arg("nexthink-graph-demo").args(what).current_dir(place));
+    }
+    let program = || {
+        let mut program = Command::new(program);
+        program.arg("--quiet").current_dir(place);
+        program
+    };
+    run_command(&mut program())?;
+    run_command(program().args(["rules", "enable"]).args(RULES))?;
+    run_command(program().args(["rules", "run"]))
+}
+
+/// Copies the files of a folder and of those in it.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let path = entry?.path();
+        let target = to.join(path.file_name().context("a file has a name")?);
+        if path.is_dir() {
+            copy(&path, &target)?;
+        } else {
+            fs::copy(&path, &target).with_context(|| format!("cannot copy {}", path.display()))?;
+        }
     }
     Ok(())
 }

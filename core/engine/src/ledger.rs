@@ -135,6 +135,9 @@ pub enum Event<'a> {
         action: &'a str,
         /// How many findings it is about.
         findings: usize,
+        /// The user of the explorer who did it: the name of a token, or `browser`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<&'a str>,
     },
     /// Somebody has a part of the audit trail read again.
     Backfill {

@@ -1,6 +1,6 @@
-//! Writes a store to look at: `estate FOLDER hostile` one whose every name is a trap, `estate FOLDER DEVICES` one of
-//! that many devices with 150 packages each. `serve` shows it from the folder's parent if it is named
-//! `nexthink-graph-demo`.
+//! Writes a store to look at: `estate FOLDER hostile` one whose every name is a trap, `estate FOLDER empty` one without a
+//! generation, `estate FOLDER partial` one whose packages are not complete, `estate FOLDER DEVICES [PACKAGES]` one of so many devices with 150 packages each, of which one is on
+//! every tenth device. `serve` shows it from the folder's parent if it is named `nexthink-graph-demo`.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -46,26 +46,46 @@ const TRAPS: [&str; 25] = [
     "%3Cscript%3Ealert(1)%3C/script%3E",
 ];
 
+/// The report of a run whose packages are not complete.
+const REPORT: &[u8] = br#"{"steps": [
+    {"id": "fetch-devices", "name": "Fetch Devices", "outcome": "complete", "reason": null,
+        "rows": {"read": 2000, "used": 2000, "merged": 0, "quarantined": 0, "suppressed": 0}},
+    {"id": "fetch-packages", "name": "Fetch Packages", "outcome": "partial",
+        "reason": "the query has a limit of 100,000 rows, and the export has as many",
+        "rows": {"read": 100000, "used": 99988, "merged": 0, "quarantined": 12, "suppressed": 0}}
+]}"#;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(folder), Some(what)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: estate FOLDER hostile|DEVICES".into());
+        return Err("usage: estate FOLDER hostile|empty|partial|DEVICES [PACKAGES]".into());
     };
+    let packages = arguments.next().map(|number| number.parse()).transpose()?;
     let tenant = Store::open(Location::Folder(folder.into()))?.tenant("demo")?;
     let lock = tenant.lock("an example")?;
+    if what == "empty" {
+        return Ok(());
+    }
     let staging = lock.stage(GenerationId::parse("01JN7Z1M80000000000000000A")?)?;
-    let tables = match what.as_str() {
+    let mut tables = match what.as_str() {
+        "partial" => large(&staging, 2_000, 800)?,
         "hostile" => hostile(&staging)?,
-        devices => large(&staging, devices.parse()?)?,
+        devices => {
+            let devices = devices.parse()?;
+            large(&staging, devices, packages.unwrap_or(devices / 2))?
+        }
     };
+    let is_partial = what == "partial";
+    tables.iter_mut().skip(1).for_each(|table| table.partial = is_partial);
     let draft = Draft {
         region: "eu".to_owned(),
         created_at: "2026-03-01T08:00:00Z".to_owned(),
-        outcome: Outcome::Complete,
+        outcome: if is_partial { Outcome::Partial } else { Outcome::Complete },
         privacy: None,
         tables,
     };
-    staging.publish(draft, &[])?;
+    let report: &[(&str, &[u8])] = if is_partial { &[("run.json", REPORT)] } else { &[] };
+    staging.publish(draft, report)?;
     Ok(())
 }
 
@@ -93,13 +113,13 @@ fn hostile(staging: &Staging) -> Result<Vec<Table>, Box<dyn Error>> {
     ])
 }
 
-/// So many devices and a hundredth of their edges as packages.
-fn large(staging: &Staging, devices: usize) -> Result<Vec<Table>, Box<dyn Error>> {
+/// So many devices and packages.
+fn large(staging: &Staging, devices: usize, packages: usize) -> Result<Vec<Table>, Box<dyn Error>> {
     let names = |prefix: &str, number: usize| -> (Vec<String>, Vec<String>) {
         let keys = (0..number).map(|index| format!("{prefix}-{index:08x}")).collect();
         (keys, (0..number).map(|index| format!("{prefix} number {index}")).collect())
     };
-    let packages = (devices / 2).max(200);
+    let packages = packages.max(200);
     let (device_keys, device_names) = names("device", devices);
     let (package_keys, package_names) = names("package", packages);
     let batches = |keys: &[String], names: &[String]| -> Result<Vec<RecordBatch>, Box<dyn Error>> {

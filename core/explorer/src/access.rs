@@ -59,6 +59,8 @@ impl AccessToken {
 pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) role: Role,
+    /// True for whoever has opened the one-time address: the person at the machine.
+    pub(crate) is_first: bool,
 }
 
 /// A header that a reverse proxy sets to the name of the user that it has authenticated.
@@ -118,7 +120,7 @@ impl Access {
             let mut state = self.state();
             if state.first_token.as_ref() == Some(&hashed) {
                 state.first_token = None;
-                Some(User { name: "browser".to_owned(), role: Role::Analyst })
+                Some(User { name: "browser".to_owned(), role: Role::Analyst, is_first: true })
             } else {
                 self.user_of_token(&hashed)
             }
@@ -159,12 +161,13 @@ impl Access {
         }
         let proxy = self.proxy_users.as_ref()?;
         let name = text(&proxy.header).map(str::trim).filter(|name| !name.is_empty())?;
-        Some(User { name: name.chars().take(100).collect(), role: proxy.role })
+        let name = name.chars().take(100).collect();
+        Some(User { name, role: proxy.role, is_first: false })
     }
 
     fn user_of_token(&self, hash: &str) -> Option<User> {
         let token = self.tokens.iter().find(|token| token.hash == hash)?;
-        Some(User { name: token.name.clone(), role: token.role })
+        Some(User { name: token.name.clone(), role: token.role, is_first: false })
     }
 
     fn cookie_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {

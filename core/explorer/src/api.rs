@@ -2,6 +2,7 @@
 //! route and its description follow.
 
 mod endpoint;
+mod findings;
 mod graph;
 mod overview;
 mod privacy;
@@ -25,6 +26,7 @@ use core_store::{Generation, TenantStore};
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::endpoint::{Answer, Endpoint, Location};
+pub(crate) use self::overview::{Overview, TypeSummary, read as read_overview};
 use crate::Explorer;
 use crate::access::User;
 use crate::error::ApiError;
@@ -47,6 +49,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         runs::endpoints(),
         tables::endpoints(),
         graph::endpoints(),
+        findings::endpoints(),
         privacy::endpoints(),
         query::endpoints(),
         questions::endpoints(),

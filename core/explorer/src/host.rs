@@ -54,6 +54,28 @@ pub trait Host: Send + Sync + 'static {
     /// Adds an entry to the tenant's ledger: a user of the explorer has read personal data.
     fn record_read(&self, tenant: &TenantStore, read: &Read<'_>);
 
+    /// Adds an entry to the tenant's ledger: a user of the explorer has changed findings.
+    ///
+    /// # Errors
+    /// The ledger cannot be written.
+    fn record_change(
+        &self,
+        tenant: &TenantStore,
+        change: &FindingsChange<'_>,
+    ) -> Result<(), HostError>;
+
+    /// Returns the account that runs the server, by which others know whoever has opened its one-time address.
+    fn account(&self) -> String;
+
+    /// Returns who takes a lock, for those who find it taken.
+    fn lock_owner(&self) -> String;
+
+    /// Returns a new identifier.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    fn new_id(&self) -> Result<String, HostError>;
+
     /// Opens a generation for look-ups by users of a role. A viewer gets no personal columns.
     ///
     /// # Errors
@@ -77,6 +99,17 @@ pub struct Read<'a> {
     pub user: &'a str,
     /// The generation that was read; none if the events were.
     pub generation: Option<&'a str>,
+}
+
+/// A change of findings.
+#[derive(Debug, Clone, Copy)]
+pub struct FindingsChange<'a> {
+    /// `acknowledge`, `unacknowledge`, `silence` or `end-silence`.
+    pub action: &'a str,
+    /// How many findings it is about.
+    pub findings: usize,
+    /// The user: the name of a token, or `browser` for the one-time address.
+    pub user: &'a str,
 }
 
 /// The state of a tenant besides its generations.

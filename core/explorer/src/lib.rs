@@ -10,6 +10,8 @@ mod openapi;
 mod server;
 mod sessions;
 mod shell;
+mod snapshot;
+mod tls;
 mod worker;
 
 use std::io;
@@ -26,12 +28,14 @@ use self::access::Access;
 pub use self::access::{AccessToken, ProxyUsers, Role};
 use self::assets::Assets;
 pub use self::host::{
-    Due, Host, HostError, Period, PersonalProperties, PrivacyStatus, Quota, Read, SessionFuture,
-    TenantStatus, Trail, Window,
+    Due, FindingsChange, Host, HostError, Period, PersonalProperties, PrivacyStatus, Quota, Read,
+    SessionFuture, TenantStatus, Trail, Window,
 };
 pub use self::openapi::openapi;
-pub use self::server::{Stopped, serve};
+pub use self::server::{Connections, Stopped, serve};
 use self::sessions::Sessions;
+pub use self::snapshot::{AnswerColumn, AnsweredQuestion, QueryAnswer, SNAPSHOT_MARK, snapshot};
+pub use self::tls::{Tls, TlsError};
 pub use self::worker::{AnswerFormat, AnswerHead, Asked, WorkerRequest};
 
 /// How the explorer is served.

@@ -1,5 +1,6 @@
 //! Connections: how many at once, how long a request may take to arrive, plain or over TLS.
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,12 +15,14 @@ use futures::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::error::ApiError;
+use crate::tls::Tls;
 
 /// The most connections at once; others wait in the system's queue.
 const MAX_CONNECTIONS: usize = 256;
@@ -40,9 +43,26 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Stopped;
 
+/// How connections are accepted.
+#[derive(Clone, Default)]
+pub struct Connections {
+    /// The certificate to answer with; none for plain HTTP.
+    pub tls: Option<Tls>,
+    /// The addresses that may connect; all if it is empty.
+    pub peers: Vec<IpNet>,
+}
+
+impl Connections {
+    fn admits(&self, peer: SocketAddr) -> bool {
+        let address = peer.ip().to_canonical();
+        self.peers.is_empty() || self.peers.iter().any(|network| network.contains(&address))
+    }
+}
+
 /// Answers requests until `stop` ends.
 pub async fn serve(
     listener: TcpListener,
+    how: Connections,
     router: Router,
     stop: impl Future<Output = ()>,
 ) -> Stopped {
@@ -61,13 +81,19 @@ pub async fn serve(
         // Ended connections leave their results behind.
         while tasks.try_join_next().is_some() {}
         match accepted {
+            Ok((_, peer)) if !how.admits(peer) => {
+                tracing::warn!(%peer, "refused a connection: the address is not one of --proxy-address");
+            }
             Ok((stream, _)) => {
-                let router = router.clone();
+                let (router, tls) = (router.clone(), how.tls.clone());
                 tasks.spawn(async move {
                     let _permit = permit;
                     // Small answers must not wait for more to send.
                     let _ = stream.set_nodelay(true);
-                    answer(stream, router).await;
+                    match tls {
+                        Some(tls) => answer_over_tls(stream, &tls, router).await,
+                        None => answer(stream, router).await,
+                    }
                 });
             }
             Err(error) => {
@@ -81,6 +107,15 @@ pub async fn serve(
     // What takes longer is cut off: a reader sees that its answer is not whole.
     let _ = tokio::time::timeout(SHUTDOWN, ended).await;
     Stopped
+}
+
+/// Answers what comes over TLS. A client that is slow to greet must not hold a connection for long.
+async fn answer_over_tls(stream: TcpStream, tls: &Tls, router: Router) {
+    match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => answer(stream, router).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection was not made over TLS"),
+        Err(_) => tracing::debug!("a connection was too slow"),
+    }
 }
 
 async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {

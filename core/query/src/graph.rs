@@ -9,6 +9,7 @@ mod answers;
 mod changes;
 mod edges;
 mod entities;
+mod names;
 mod neighborhood;
 mod neighbors;
 mod path;
@@ -20,7 +21,7 @@ pub use self::answers::{
     SearchHit, SearchPage,
 };
 pub use self::changes::{Appearance, ChangeKind, EntityChange, EntityHistory, PropertyChange};
-pub use self::search::SearchIndex;
+pub use self::names::SearchIndex;
 
 use core_j1ql::RelationshipTable;
 

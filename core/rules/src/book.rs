@@ -1,7 +1,7 @@
 //! The book of findings of one tenant: what every rule has found, and what is to be told of it.
 //!
 //! The book is one file, `findings.json`, which is replaced in one step: state and outbox can never
-//! disagree. Everything here is pure; the caller gives rows, times and names.
+//! disagree. Everything here but that file is pure; the caller gives rows, times and names.
 
 mod evaluate;
 mod state;

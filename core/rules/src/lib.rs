@@ -13,3 +13,4 @@ pub mod rule_file;
 pub mod rule_test;
 pub mod silence;
 pub mod template;
+pub mod view;

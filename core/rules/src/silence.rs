@@ -6,6 +6,9 @@ use crate::book::RuleRecord;
 use crate::finding::Finding;
 use crate::fingerprint::FindingId;
 
+/// The characters of the reason of a silence, and of a remark.
+pub const MAX_NOTE: usize = 500;
+
 /// A silence. Findings that it matches stay as they are, without notifications.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silence {

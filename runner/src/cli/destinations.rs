@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::ReportFormat;
+use super::query::{Limits, Parameter};
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ExportCommand {
@@ -30,6 +31,15 @@ Examples:
 The folder holds the tables of every kept generation, the audit trail's events, the ledger, the
 reports and the small files, with a README that says what each of them is. It must be new or empty.")]
     Everything(EverythingArguments),
+    /// Write the overview as one page to send on
+    #[command(after_help = "\
+Examples:
+  nexthink-graph export html estate.html
+  nexthink-graph export html old.html --question software-by-devices
+
+The page needs no server and loads nothing. Personal data is left out unless --with-personal asks for it.
+A file that something else wrote is never replaced.")]
+    Html(HtmlArguments),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -60,6 +70,23 @@ pub(crate) struct EverythingArguments {
     /// Print the report in this form
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HtmlArguments {
+    /// Write this file
+    pub(crate) file: PathBuf,
+    /// Add the answer to this saved question, as `ask` lists them
+    #[arg(long, value_name = "QUESTION")]
+    pub(crate) question: Option<String>,
+    /// Give a parameter of the question its value; may be repeated
+    #[arg(long = "param", value_name = "NAME=VALUE", requires = "question")]
+    pub(crate) parameters: Vec<Parameter>,
+    /// Show personal data in the answer too
+    #[arg(long, requires = "question")]
+    pub(crate) with_personal: bool,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
 }
 
 /// How tables are exported.

@@ -1,10 +1,11 @@
 //! What can be typed after `serve`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 use core_explorer::Role;
+use ipnet::IpNet;
 
 use super::query::Timeout;
 
@@ -13,7 +14,7 @@ use super::query::Timeout;
 pub(crate) struct ServeArguments {
     #[command(subcommand)]
     pub(crate) command: Option<ServeCommand>,
-    /// Listen on this loopback address
+    /// Listen on this address; others than loopback need --tls-cert or --proxy-address
     #[arg(long, default_value = "127.0.0.1:8490", value_name = "ADDR:PORT")]
     pub(crate) listen: SocketAddr,
     /// Open the explorer in the browser
@@ -28,9 +29,19 @@ pub(crate) struct ServeArguments {
     /// Answer under this host name too, as a reverse proxy names it; may be repeated
     #[arg(long = "allow-host", value_name = "HOST[:PORT]")]
     pub(crate) allowed_hosts: Vec<String>,
+    /// Answer over TLS with the certificates in this PEM file, the server's first
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Use the private key in this PEM file, which only you can read
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Accept connections from this address or network only; may be repeated
+    #[arg(long = "proxy-address", value_name = "ADDR[/BITS]", value_parser = network)]
+    pub(crate) proxy_addresses: Vec<IpNet>,
     /// Trust this header of a reverse proxy to name the signed-in user
     ///
-    /// The proxy must remove the header from what it receives, and nobody else may reach the address.
+    /// The proxy must remove the header from what it receives, and nobody else may reach the address: name the
+    /// proxy with --proxy-address unless it is on this machine.
     #[arg(long, value_name = "HEADER", requires = "allowed_hosts", value_parser = header_name)]
     pub(crate) user_header: Option<String>,
     /// Show this much to the users of the proxy
@@ -49,6 +60,12 @@ impl ServeArguments {
     pub(crate) fn memory_limit_bytes(&self) -> usize {
         usize::try_from(self.memory_limit * 1024 * 1024).unwrap_or(usize::MAX)
     }
+}
+
+/// Reads an address, or a network with the length of its prefix.
+fn network(text: &str) -> Result<IpNet, &'static str> {
+    let address = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse());
+    address.map_err(|_| "write an address such as 10.0.0.5, or a network such as 10.0.0.0/24")
 }
 
 /// Reads the name of a header. Headers that say something else are none to name users by.

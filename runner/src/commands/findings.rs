@@ -1,12 +1,12 @@
 //! `findings`: what the rules have found.
 
-use core_engine::Moment;
 use core_engine::ledger::{self, Event};
 use core_engine::text::count;
 use core_rules::book::Book;
 use core_rules::finding::{Acknowledgement, Finding, HistoryEntry, State};
 use core_rules::fingerprint::FindingId;
-use core_rules::silence::{Matcher, Silence};
+use core_rules::silence::{MAX_NOTE, Matcher, Silence};
+use core_rules::view::{HappeningView, SilenceView, Wanted, since, time};
 use core_store::TenantStore;
 use serde_json::{Value, json};
 
@@ -25,8 +25,6 @@ use crate::system;
 const SHORT_ID: usize = 12;
 /// The fewest characters of an id that are taken for one.
 const MIN_PREFIX: usize = 4;
-/// The characters of a remark.
-const MAX_NOTE: usize = 500;
 
 /// Does what the command line says.
 pub(super) async fn dispatch(global: &Global, command: FindingsCommand) -> Result<Exit, Failure> {
@@ -81,10 +79,6 @@ fn short(id: FindingId) -> String {
     id.to_string()[..SHORT_ID].to_owned()
 }
 
-fn time(ms: u64) -> String {
-    Moment(ms).to_rfc3339()
-}
-
 fn list(
     global: &Global,
     tenant: &TenantStore,
@@ -93,43 +87,26 @@ fn list(
     let book = book(tenant)?;
     host::record_read(tenant, &Event::FindingsRead { what: "list" });
     let now = system::now().0;
-    let is_wanted = |finding: &Finding| {
-        let state = finding.state();
-        let is_state = match &arguments.states[..] {
-            [] => matches!(state, State::Open | State::Acknowledged | State::Clearing),
-            states => states.iter().any(|wanted| state_of(*wanted) == state),
-        };
-        let severity = arguments.severity.is_none_or(|wanted| book.severity(finding) >= wanted.0);
-        let matcher = Matcher { rule: arguments.rule.clone(), ..Matcher::default() };
-        let is_rule = book
-            .findings()
-            .iter()
-            .next()
-            .is_some_and(|(id, _)| matcher.matches(*id, finding, None));
-        is_state && severity && is_rule
-    };
-    let mut found: Vec<(&FindingId, &Finding)> =
-        book.findings().iter().filter(|(_, finding)| is_wanted(finding)).collect();
-    found.sort_by(|(_, one), (_, other)| {
-        let order = book.severity(other).cmp(&book.severity(one));
-        order.then_with(|| since(other).cmp(&since(one))).then_with(|| one.text.cmp(&other.text))
+    let found = book.wanted(&Wanted {
+        states: arguments.states.iter().copied().map(state_of).collect(),
+        severity: arguments.severity.map(|severity| severity.0),
+        matcher: Matcher { rule: arguments.rule.clone(), ..Matcher::default() },
     });
     let format = arguments.output.output;
     if format != RowFormat::Table {
-        let rows: Vec<Value> =
-            found.iter().map(|(id, finding)| row(&book, **id, finding, now)).collect();
-        return super::show::rows(&rows, format);
+        let rows = found.iter().map(|(id, finding)| json!(book.row(*id, finding, now)));
+        return super::show::rows(&rows.collect::<Vec<Value>>(), format);
     }
     let rows = found.iter().map(|(id, finding)| {
         let mut state = finding.state().name().to_owned();
         if finding.life.is_unknown {
             state.push_str(", unknown");
         }
-        if book.silence_of(**id, now).is_some() {
+        if book.silence_of(*id, now).is_some() {
             state.push_str(", silenced");
         }
         [
-            short(**id),
+            short(*id),
             book.severity(finding).name().to_owned(),
             state,
             time(since(finding)),
@@ -155,51 +132,13 @@ fn state_of(name: StateName) -> State {
     }
 }
 
-/// When a finding came into its state, as far as people count.
-fn since(finding: &Finding) -> u64 {
-    match finding.state() {
-        State::Resolved => finding.resolved.unwrap_or(finding.first_seen),
-        _ => finding.opened.unwrap_or(finding.first_seen),
-    }
-}
-
-/// A finding as one object with plain members.
-fn row(book: &Book, id: FindingId, finding: &Finding, now: u64) -> Value {
-    json!({
-        "id": id,
-        "rule": finding.rule,
-        "title": book.rule(&finding.rule).map(|rule| rule.title.clone()),
-        "severity": book.severity(finding),
-        "state": finding.state(),
-        "unknown": finding.life.is_unknown,
-        "silenced": book.silence_of(id, now).is_some(),
-        "text": finding.text,
-        "entity": finding.entity,
-        "firstSeen": time(finding.first_seen),
-        "opened": finding.opened.map(time),
-        "resolved": finding.resolved.map(time),
-        "reason": finding.life.reason,
-        "acknowledgedBy": finding.acknowledged.as_ref().map(|ack| ack.by.clone()),
-    })
-}
-
 fn show(tenant: &TenantStore, text: &str, format: ReportFormat) -> Result<Exit, Failure> {
     let book = book(tenant)?;
     let id = named(&book, text)?;
     let Some(finding) = book.finding(id) else { unreachable!("it was just found") };
     host::record_read(tenant, &Event::FindingsRead { what: "show" });
     let now = system::now().0;
-    let values: Value = serde_json::from_str(&finding.values).unwrap_or(Value::Null);
-    let mut object = row(&book, id, finding, now);
-    object["row"] = values;
-    object["acknowledgement"] = finding
-        .acknowledged
-        .as_ref()
-        .map_or(Value::Null, |ack| json!({ "by": ack.by, "at": time(ack.at), "note": ack.note }));
-    object["silence"] = book.silence_of(id, now).map_or(Value::Null, |silence| {
-        json!({ "id": silence.id, "until": time(silence.until), "by": silence.by, "why": silence.why })
-    });
-    object["history"] = finding.history.iter().map(|entry| entry_object(entry, None)).collect();
+    let object = json!(book.detail(id, finding, now));
     if format == ReportFormat::Json {
         output::result(&serde_json::to_string_pretty(&object).map_err(anyhow::Error::new)?);
         return Ok(Exit::Complete);
@@ -232,18 +171,11 @@ fn show(tenant: &TenantStore, text: &str, format: ReportFormat) -> Result<Exit, 
     Ok(Exit::Complete)
 }
 
-fn entry_object(entry: &HistoryEntry, of: Option<(FindingId, &Finding)>) -> Value {
-    let mut object = json!({
-        "at": time(entry.at),
-        "what": entry.what,
-        "by": entry.by,
-        "reason": entry.reason.map(core_rules::lifecycle::Reason::text),
-    });
-    if let Some((id, finding)) = of {
-        object["finding"] = json!(id);
-        object["rule"] = json!(finding.rule);
-        object["text"] = json!(finding.text);
-    }
+fn entry_object(entry: &HistoryEntry, id: FindingId, finding: &Finding) -> Value {
+    let mut object = json!(HappeningView::new(entry));
+    object["finding"] = json!(id);
+    object["rule"] = json!(finding.rule);
+    object["text"] = json!(finding.text);
     object
 }
 
@@ -279,7 +211,11 @@ async fn acknowledge(
     }
     save(&lock, &book)?;
     let action = if undo { "unacknowledge" } else { "acknowledge" };
-    ledger::record(host(), tenant, &Event::FindingsChanged { action, findings: done.len() })?;
+    ledger::record(
+        host(),
+        tenant,
+        &Event::FindingsChanged { action, findings: done.len(), user: None },
+    )?;
     for id in done {
         let word = if undo { "given back" } else { "taken on" };
         output::result(&format!("{word}: {}", short(id)));
@@ -299,7 +235,7 @@ async fn silence(tenant: &TenantStore, arguments: &SilenceArguments) -> Result<E
         ledger::record(
             host(),
             tenant,
-            &Event::FindingsChanged { action: "end-silence", findings: 0 },
+            &Event::FindingsChanged { action: "end-silence", findings: 0, user: None },
         )?;
         output::result(&format!("ended: {id}"));
         return Ok(Exit::Complete);
@@ -321,14 +257,7 @@ async fn silence(tenant: &TenantStore, arguments: &SilenceArguments) -> Result<E
         by: system::user(),
         why: core_rules::template::one_line(why, MAX_NOTE),
     };
-    let matching = book
-        .findings()
-        .iter()
-        .filter(|(id, finding)| {
-            finding.life.is_active()
-                && silence.matcher.matches(**id, finding, book.rule(&finding.rule))
-        })
-        .count();
+    let matching = book.active_matching(&silence.matcher);
     let text = format!(
         "silenced until {}: {}, {} ({} now)",
         time(silence.until),
@@ -341,7 +270,7 @@ async fn silence(tenant: &TenantStore, arguments: &SilenceArguments) -> Result<E
     ledger::record(
         host(),
         tenant,
-        &Event::FindingsChanged { action: "silence", findings: matching },
+        &Event::FindingsChanged { action: "silence", findings: matching, user: None },
     )?;
     output::result(&text);
     Ok(Exit::Complete)
@@ -362,16 +291,7 @@ fn matcher(book: &Book, arguments: &SilenceArguments) -> Result<Matcher, Failure
 
 fn silences(book: &Book, now: u64, format: RowFormat) -> Result<Exit, Failure> {
     if format != RowFormat::Table {
-        let rows = book.silences().iter().map(|silence| {
-            json!({
-                "id": silence.id,
-                "matcher": silence.matcher.describe(),
-                "inForce": silence.until > now,
-                "until": time(silence.until),
-                "by": silence.by,
-                "why": silence.why,
-            })
-        });
+        let rows = book.silences().iter().map(|silence| json!(SilenceView::new(silence, now)));
         return super::show::rows(&rows.collect::<Vec<_>>(), format);
     }
     let rows = book.silences().iter().map(|silence| {
@@ -406,8 +326,7 @@ fn history(
     entries.sort_by_key(|(id, _, entry)| (std::cmp::Reverse(entry.at), *id));
     entries.truncate(lines);
     if format != RowFormat::Table {
-        let rows =
-            entries.iter().map(|(id, finding, entry)| entry_object(entry, Some((*id, finding))));
+        let rows = entries.iter().map(|(id, finding, entry)| entry_object(entry, *id, finding));
         return super::show::rows(&rows.collect::<Vec<_>>(), format);
     }
     let rows = entries.iter().map(|(id, finding, entry)| {

@@ -235,8 +235,7 @@ pub(super) async fn search(global: &Global, arguments: &SearchArguments) -> Resu
     opened.record(global, "search", &arguments.text);
     let index = SearchIndex::load(&opened.session).await.map_err(failure)?;
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
-    let page = opened.reader().search(&index, &arguments.text, &arguments.types, limit).await;
-    let page: SearchPage = page.map_err(failure)?;
+    let page: SearchPage = index.search(&arguments.text, &arguments.types, limit);
     match arguments.read.output {
         ReportFormat::Table => output::result(&texts::hits(&page)),
         ReportFormat::Json => print(&page)?,

@@ -7,13 +7,12 @@ mod status_table;
 pub(super) mod worker;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use core_engine::text::count;
-use core_rules::book::{Book, BookError, FILE};
+use core_rules::book::{Book, BookError};
 use core_rules::library::{KnownRule, Library, Origin, SwitchError};
 use core_rules::rule::RuleQuery;
-use core_store::{DeliveryLock, StoreError, TenantStore};
+use core_store::{DeliveryLock, TenantStore};
 use serde_json::{Value, json};
 
 pub(super) use self::evaluate::{evaluate, failure_of};
@@ -26,10 +25,6 @@ use crate::output;
 
 /// The folder with rules, beside the configuration.
 const FOLDER: &str = "rules";
-/// How long another command may hold the findings.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How often the lock is tried.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Does what the command line says.
 pub(super) async fn dispatch(global: &Global, command: RulesCommand) -> Result<Exit, Failure> {
@@ -77,32 +72,19 @@ pub(super) fn book_failure(error: BookError) -> Failure {
     match error {
         BookError::Store(error) => error.into(),
         BookError::Newer { .. } => Failure::new(Exit::Configuration, error),
+        BookError::Busy { .. } => Failure::new(Exit::Locked, error),
         error => Failure::new(Exit::DataRefused, error),
     }
 }
 
 /// Takes the right to change the findings. Another command has it for moments only, so this waits.
 pub(super) async fn lock_findings(tenant: &TenantStore) -> Result<DeliveryLock, Failure> {
-    let mut waited = Duration::ZERO;
-    loop {
-        match tenant.lock_delivery(FILE, &host::host().lock_owner()) {
-            Err(StoreError::Delivering { owner }) if waited >= PATIENCE => {
-                return Err(Failure::new(
-                    Exit::Locked,
-                    anyhow::anyhow!("another command is changing the findings: {owner}; try again"),
-                ));
-            }
-            Err(StoreError::Delivering { .. }) => {}
-            locked => return Ok(locked?),
-        }
-        tokio::time::sleep(LOOK).await;
-        waited += LOOK;
-    }
+    Book::lock(tenant, &host::host().lock_owner()).await.map_err(book_failure)
 }
 
 /// Writes the findings, in one step.
 pub(super) fn save(lock: &DeliveryLock, book: &Book) -> Result<(), Failure> {
-    Ok(lock.set_state(FILE, &book.to_bytes())?)
+    book.write(lock).map_err(book_failure)
 }
 
 fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::routing::get;
-use core_store::{HistoryEntry, Manifest, Outcome, TableKind};
+use core_rules::book::Book;
+use core_rules::rule::Severity;
+use core_store::{HistoryEntry, Manifest, Outcome, StoreError, TableKind, TenantStore};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,7 +16,7 @@ use super::runs::{StepSummary, steps_of};
 use super::{Endpoint, blocking};
 use crate::Explorer;
 use crate::error::ApiError;
-use crate::host::TenantStatus;
+use crate::host::{Host, HostError, TenantStatus};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::get(
@@ -28,15 +30,17 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 /// The state of a tenant.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Overview {
+pub(crate) struct Overview {
     tenant: String,
     /// The published generation; none before the first run.
     generation: Option<GenerationSummary>,
-    types: Vec<TypeSummary>,
+    pub(crate) types: Vec<TypeSummary>,
     /// The steps of the run that made the published generation.
     steps: Vec<StepSummary>,
     /// The kept generations, the oldest first, with the number of objects of each type.
-    history: Vec<HistoryPoint>,
+    pub(crate) history: Vec<HistoryPoint>,
+    /// The number of findings that hold, by severity; none if no rule was ever evaluated.
+    findings: Option<BTreeMap<Severity, u64>>,
     status: TenantStatus,
 }
 
@@ -61,19 +65,19 @@ pub(super) struct GenerationSummary {
 /// A type of the published generation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct TypeSummary {
+pub(crate) struct TypeSummary {
     /// The `_type`.
     #[serde(rename = "type")]
-    type_name: String,
+    pub(crate) type_name: String,
     /// `entity` or `relationship`.
-    kind: &'static str,
+    pub(crate) kind: &'static str,
     class: Vec<String>,
     /// For a relationship: the types of its ends.
     from_type: Option<String>,
     to_type: Option<String>,
-    objects: u64,
+    pub(crate) objects: u64,
     /// In the generation before.
-    objects_before: Option<u64>,
+    pub(crate) objects_before: Option<u64>,
     /// True if objects may be missing or of an earlier generation.
     partial: bool,
     /// Why it is partial, if the last run tells.
@@ -83,50 +87,53 @@ struct TypeSummary {
 /// The number of objects of a generation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct HistoryPoint {
+pub(crate) struct HistoryPoint {
     id: String,
     created_at: String,
     outcome: &'static str,
-    objects: BTreeMap<String, u64>,
+    pub(crate) objects: BTreeMap<String, u64>,
 }
 
 async fn overview(
     State(explorer): State<Arc<Explorer>>,
     Path(tenant): Path<String>,
 ) -> Result<Json<Overview>, ApiError> {
-    blocking(|| {
-        let tenant = explorer.tenant(&tenant)?;
-        let status = explorer.host.status(&tenant)?;
-        let mut history = tenant.history()?;
-        // Newer ones than the published one are being published, or never were.
-        let newest = history.iter().position(|entry| entry.is_current).unwrap_or(history.len());
-        history.drain(..newest);
-        let current = match history.first() {
-            Some(entry) => Some(tenant.generation(&entry.id)?),
-            None => None,
-        };
-        let report = match &current {
-            Some(generation) => report_of(generation)?,
-            None => Value::Null,
-        };
-        let steps = steps_of(&report, &*explorer.host);
-        let manifest = current.as_ref().map(core_store::Generation::manifest);
-        let before = history.iter().skip(1).find_map(|entry| entry.manifest.as_ref().ok());
-        let types = manifest.map(|manifest| types(manifest, before, &steps)).unwrap_or_default();
-        Ok(Json(Overview {
-            tenant: tenant.name().to_owned(),
-            generation: manifest.map(summary),
-            types,
-            steps,
-            history: history.iter().rev().filter_map(point).collect(),
-            status,
-        }))
+    blocking(|| Ok(Json(read(&*explorer.host, &explorer.tenant(&tenant)?)?))).await
+}
+
+/// Reads the state of a tenant.
+pub(crate) fn read(host: &dyn Host, tenant: &TenantStore) -> Result<Overview, HostError> {
+    let status = host.status(tenant)?;
+    let mut history = tenant.history()?;
+    // Newer ones than the published one are being published, or never were.
+    let newest = history.iter().position(|entry| entry.is_current).unwrap_or(history.len());
+    history.drain(..newest);
+    let current = match history.first() {
+        Some(entry) => Some(tenant.generation(&entry.id)?),
+        None => None,
+    };
+    let report = match &current {
+        Some(generation) => report_of(generation)?,
+        None => Value::Null,
+    };
+    let steps = steps_of(&report, host);
+    let manifest = current.as_ref().map(core_store::Generation::manifest);
+    let before = history.iter().skip(1).find_map(|entry| entry.manifest.as_ref().ok());
+    let types = manifest.map(|manifest| types(manifest, before, &steps)).unwrap_or_default();
+    Ok(Overview {
+        tenant: tenant.name().to_owned(),
+        generation: manifest.map(summary),
+        types,
+        steps,
+        history: history.iter().rev().filter_map(point).collect(),
+        // The page of findings says why they cannot be read, if so. The overview has more to show than them.
+        findings: Book::read(tenant).ok().flatten().map(|book| book.counts()),
+        status,
     })
-    .await
 }
 
 /// The report of the run that made a generation; null if it has none.
-pub(super) fn report_of(generation: &core_store::Generation) -> Result<Value, ApiError> {
+pub(super) fn report_of(generation: &core_store::Generation) -> Result<Value, StoreError> {
     let report = generation.attachment("run.json")?;
     let report = report.map(|bytes| serde_json::from_slice(&bytes)).transpose();
     Ok(report.ok().flatten().unwrap_or_default())

@@ -154,7 +154,7 @@ async fn report(
     blocking(|| {
         let tenant = explorer.tenant(&tenant)?;
         let generation = super::generation_of(&tenant, Some(&generation))?;
-        report_of(&generation).map(Json)
+        Ok(Json(report_of(&generation)?))
     })
     .await
 }

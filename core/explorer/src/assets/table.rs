@@ -4,7 +4,7 @@ use super::Asset;
 
 /// Every file of the page, by path.
 #[rustfmt::skip]
-pub(super) static ASSETS: [Asset; 38] = [
+pub(super) static ASSETS: [Asset; 40] = [
     Asset::new("css/base.css", include_bytes!("../../web/css/base.css")),
     Asset::new("css/graph.css", include_bytes!("../../web/css/graph.css")),
     Asset::new("css/layout.css", include_bytes!("../../web/css/layout.css")),
@@ -27,6 +27,7 @@ pub(super) static ASSETS: [Asset; 38] = [
     Asset::new("js/pages/audit.js", include_bytes!("../../web/js/pages/audit.js")),
     Asset::new("js/pages/diff.js", include_bytes!("../../web/js/pages/diff.js")),
     Asset::new("js/pages/entity.js", include_bytes!("../../web/js/pages/entity.js")),
+    Asset::new("js/pages/findings.js", include_bytes!("../../web/js/pages/findings.js")),
     Asset::new("js/pages/graph.js", include_bytes!("../../web/js/pages/graph.js")),
     Asset::new("js/pages/overview.js", include_bytes!("../../web/js/pages/overview.js")),
     Asset::new("js/pages/privacy.js", include_bytes!("../../web/js/pages/privacy.js")),
@@ -40,6 +41,7 @@ pub(super) static ASSETS: [Asset; 38] = [
     Asset::new("js/signin.js", include_bytes!("../../web/js/signin.js")),
     Asset::new("js/table.js", include_bytes!("../../web/js/table.js")),
     Asset::new("js/text.js", include_bytes!("../../web/js/text.js")),
+    Asset::new("js/value.js", include_bytes!("../../web/js/value.js")),
     Asset::new("vendor/hooks.js", include_bytes!("../../web/vendor/hooks.js")),
     Asset::new("vendor/htm.js", include_bytes!("../../web/vendor/htm.js")),
     Asset::new("vendor/preact.js", include_bytes!("../../web/vendor/preact.js")),

@@ -30,6 +30,7 @@ pub(super) const KINDS: &[Kind] = &[
         ("types", "[TypeSummary]", "The types of the published generation."),
         ("steps", "[StepSummary]", "The steps of the run that made it."),
         ("history", "[HistoryPoint]", "The kept generations, the oldest first."),
+        ("findings", "{integer}?", "The number of findings that hold, by severity; none if no rule was ever evaluated."),
         ("status", "TenantStatus", "What the store has besides generations."),
     ]),
     ("GenerationSummary", "A generation.", &[
@@ -270,4 +271,80 @@ pub(super) const KINDS: &[Kind] = &[
         ("_fromEntityKey", "text", "The key of the entity where it begins."),
         ("_toEntityKey", "text", "The key of the entity where it ends."),
     ]),
+    ("FindingList", "Findings, and what belongs to them.", &[
+        ("findings", "[FindingRow]", "The findings, the gravest first."),
+        ("more", "integer", "How many there are besides."),
+        ("rules", "[RuleView]", "The rules that were evaluated; none if no rule ever was."),
+        ("silences", "[SilenceView]", "The silences, those that are over included."),
+    ]),
+    ("FindingRow", "A finding.", FINDING),
+    ("FindingDetail", "A finding with all that is known of it.", &[
+        FINDING[0], FINDING[1], FINDING[2], FINDING[3], FINDING[4], FINDING[5], FINDING[6], FINDING[7], FINDING[8],
+        FINDING[9], FINDING[10], FINDING[11], FINDING[12], FINDING[13],
+        ("row", "any", "The row of the rule's query; null for a viewer."),
+        ("acknowledgement", "AcknowledgementView?", "Who has taken it on."),
+        ("silence", "SilenceView?", "The silence that it is under."),
+        ("history", "[HappeningView]", "What happened to it, the oldest first."),
+    ]),
+    ("AcknowledgementView", "Who has taken a finding on.", &[
+        ("by", "text", "Who."),
+        ("at", "text", "When, RFC 3339."),
+        ("note", "text?", "A remark."),
+    ]),
+    ("SilenceView", "A silence: nobody is told of what it matches.", &[
+        ("id", "text", "Its ID."),
+        ("matcher", "text", "What it is about, in words; empty for a viewer."),
+        ("inForce", "boolean", "Whether it has not ended."),
+        ("until", "text", "When it ends, RFC 3339."),
+        ("by", "text", "Who made it; empty for a viewer."),
+        ("why", "text", "Why; empty for a viewer."),
+    ]),
+    ("HappeningView", "Something that happened to a finding.", &[
+        ("at", "text", "When, RFC 3339."),
+        ("what", "text", "`seen`, `opened`, `reopened`, `clearing`, `returned`, `resolved`, `acknowledged` or `unacknowledged`."),
+        ("by", "text", "The generation or run that showed it, or who did it."),
+        ("reason", "text?", "Why it is over."),
+    ]),
+    ("RuleView", "A rule that was evaluated.", &[
+        ("id", "text", "Its ID."),
+        ("title", "text", "Its title."),
+        ("severity", "text", "How grave its findings are."),
+        ("at", "text", "When it was last evaluated, RFC 3339."),
+        ("result", "text", "`complete`, `unknown` or `failed`."),
+        ("why", "text?", "Why it is unknown or has failed."),
+        ("open", "integer", "How many of its findings hold."),
+    ]),
+    ("AcknowledgeBody", "Findings to take on.", &[
+        ("ids", "[text]", "Their IDs, at most 1,000."),
+        ("note", "text?", "A remark."),
+        ("undo", "boolean?", "Whether to give them back instead."),
+    ]),
+    ("SilenceBody", "What to silence. Everything that is given must match.", &[
+        ("finding", "text?", "The ID of a finding."),
+        ("rule", "text?", "The ID of a rule; `*` stands for any text."),
+        ("entity", "text?", "The `_key` of an entity."),
+        ("hours", "integer", "For how long, at most a year."),
+        ("why", "text", "Why."),
+    ]),
+    ("UnsilenceBody", "A silence to end.", &[("id", "text", "Its ID.")]),
+    ("Changed", "What was changed.", &[("findings", "integer", "How many findings it is about.")]),
+];
+
+/// What every finding has.
+#[rustfmt::skip]
+const FINDING: &[Field] = &[
+    ("id", "text", "Its ID."),
+    ("rule", "text", "The ID of its rule."),
+    ("title", "text?", "The title of its rule."),
+    ("severity", "text", "`informational`, `low`, `medium`, `high` or `critical`."),
+    ("state", "text", "`pending`, `open`, `acknowledged`, `clearing` or `resolved`."),
+    ("unknown", "boolean", "Whether the last evaluation could not tell if it still holds."),
+    ("silenced", "boolean", "Whether nobody is told of it."),
+    ("text", "text?", "What it says; none for a viewer."),
+    ("entity", "text?", "The `_key` of the entity that it is about; none for a viewer."),
+    ("firstSeen", "text", "When its row was first seen, RFC 3339."),
+    ("opened", "text?", "When it was last opened, RFC 3339."),
+    ("resolved", "text?", "When it was last resolved, RFC 3339."),
+    ("reason", "text?", "Why it is over."),
+    ("acknowledgedBy", "text?", "Who has taken it on; none for a viewer."),
 ];

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::Value;
 
+use crate::findings::{ID, with_finding};
 use crate::kit::{HOST, Served, served, served_with, text};
 
 async fn query(served: &Served) -> (StatusCode, Value) {
@@ -134,7 +135,7 @@ fn faults(value: &Value, schema: &Value, openapi: &Value, place: &str) -> Vec<St
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_as_described() {
-    let served = served();
+    let served = with_finding();
     let (_, openapi) = served.get("/api/v1/openapi.json").await;
     let key = "device-1%20%3Cb%3E";
     for (path, call) in [
@@ -144,6 +145,8 @@ async fn every_answer_is_as_described() {
         ("tenants/acme/tables".to_owned(), "tenants/{tenant}/tables"),
         ("tenants/acme/questions".to_owned(), "tenants/{tenant}/questions"),
         ("tenants/acme/privacy".to_owned(), "tenants/{tenant}/privacy"),
+        ("tenants/acme/findings".to_owned(), "tenants/{tenant}/findings"),
+        (format!("tenants/acme/finding?id={ID}"), "tenants/{tenant}/finding"),
         ("tenants/acme/search?text=device".to_owned(), "tenants/{tenant}/search"),
         (format!("tenants/acme/entity?key={key}"), "tenants/{tenant}/entity"),
         ("tenants/acme/entity?key=nothing".to_owned(), "tenants/{tenant}/entity"),

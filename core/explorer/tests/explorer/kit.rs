@@ -12,8 +12,8 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode};
 use core_explorer::{
-    AccessToken, Explorer, Host, HostError, ProxyUsers, Read, Role, SessionFuture, Settings,
-    TenantStatus,
+    AccessToken, Explorer, FindingsChange, Host, HostError, ProxyUsers, Read, Role, SessionFuture,
+    Settings, TenantStatus,
 };
 use core_query::questions::Questions;
 use core_query::{QuerySession, QuerySettings};
@@ -34,8 +34,16 @@ pub(crate) struct TestHost {
     pub(crate) now_ms: AtomicU64,
     counter: AtomicU64,
     pub(crate) reads: Mutex<Vec<String>>,
+    pub(crate) changes: Mutex<Vec<String>>,
     /// What a shell does in place of a process that answers a query.
     worker: &'static str,
+}
+
+impl TestHost {
+    /// The tenant of the store.
+    pub(crate) fn tenant(&self) -> TenantStore {
+        self.store.tenant("acme").expect("a name")
+    }
 }
 
 impl Host for TestHost {
@@ -68,6 +76,29 @@ impl Host for TestHost {
     fn record_read(&self, tenant: &TenantStore, read: &Read<'_>) {
         let line = format!("{} {} {}", tenant.name(), read.user, read.view);
         self.reads.lock().expect("no test panics with it").push(line);
+    }
+
+    fn record_change(
+        &self,
+        tenant: &TenantStore,
+        change: &FindingsChange<'_>,
+    ) -> Result<(), HostError> {
+        let FindingsChange { action, findings, user } = change;
+        let line = format!("{} {user} {action} {findings}", tenant.name());
+        self.changes.lock().expect("no test panics with it").push(line);
+        Ok(())
+    }
+
+    fn account(&self) -> String {
+        "the account".to_owned()
+    }
+
+    fn lock_owner(&self) -> String {
+        "a test".to_owned()
+    }
+
+    fn new_id(&self) -> Result<String, HostError> {
+        Ok(self.counter.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
     fn open_session<'a>(&'a self, generation: &'a Generation, _: Role) -> SessionFuture<'a> {
@@ -126,6 +157,7 @@ fn start(worker: &'static str, proxy_users: Option<ProxyUsers>) -> Served {
         now_ms: AtomicU64::new(1_000_000),
         counter: AtomicU64::new(1),
         reads: Mutex::default(),
+        changes: Mutex::default(),
         worker,
     });
     let (viewer, token) = AccessToken::new("helpdesk", Role::Viewer, &*host).expect("random");

@@ -2,6 +2,8 @@
 
 mod answers;
 mod files;
+mod findings;
 mod kit;
 mod refused;
 mod sessions;
+mod tls;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use core_explorer::Connections;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -220,9 +221,14 @@ async fn raw_bytes_are_refused_and_slow_ones_are_cut_off() -> std::io::Result<()
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let running = tokio::spawn(core_explorer::serve(listener, served.router.clone(), async {
-        let _ = stopped.await;
-    }));
+    let running = tokio::spawn(core_explorer::serve(
+        listener,
+        Connections::default(),
+        served.router.clone(),
+        async {
+            let _ = stopped.await;
+        },
+    ));
     let cases: &[(&str, &str, &str)] = &[
         ("a rebound name", "GET / HTTP/1.1\r\nHost: rebound.example\r\n\r\n", "421"),
         ("no host at all", "GET / HTTP/1.0\r\n\r\n", "421"),

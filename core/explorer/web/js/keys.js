@@ -8,6 +8,7 @@ export const PAGES = [
   { page: "overview", title: "Overview", key: "o" },
   { page: "search", title: "Search", key: "s" },
   { page: "graph", title: "Graph", key: "g" },
+  { page: "findings", title: "Findings", key: "f" },
   { page: "questions", title: "Questions", key: "q", gap: true },
   { page: "query", title: "Query", key: "y" },
   { page: "runs", title: "Runs", key: "r" },

@@ -4,6 +4,7 @@ import { OverviewPage } from "./pages/overview.js";
 import { AuditPage } from "./pages/audit.js";
 import { DiffPage } from "./pages/diff.js";
 import { EntityPage } from "./pages/entity.js";
+import { FindingPage, FindingsPage } from "./pages/findings.js";
 import { GraphPage } from "./pages/graph.js";
 import { PrivacyPage } from "./pages/privacy.js";
 import { QueryPage } from "./pages/query.js";
@@ -19,6 +20,8 @@ const VIEWS = {
   graph: { title: "Graph", nav: "graph", view: GraphPage },
   questions: { title: "Questions", nav: "questions", view: QuestionsPage },
   query: { title: "Query", nav: "query", view: QueryPage },
+  findings: { title: "Findings", nav: "findings", view: FindingsPage },
+  finding: { title: "Finding", nav: "findings", view: FindingPage },
   runs: { title: "Runs", nav: "runs", view: RunsPage },
   diff: { title: "Diff", nav: "diff", view: DiffPage },
   audit: { title: "Audit", nav: "audit", view: AuditPage },

@@ -9,6 +9,12 @@ export function Outcome({ outcome }) {
   return html`<span class=${`badge ${kind}`}>${outcome}</span>`;
 }
 
+/** How grave a finding is. @param {{ severity: string }} props */
+export function Severity({ severity }) {
+  const kind = { critical: "bad strong", high: "bad", medium: "warn" }[severity] ?? "";
+  return html`<span class=${`badge ${kind}`}>${severity}</span>`;
+}
+
 /** A message in a box. @param {{ kind?: "info" | "warn" | "bad", children?: any }} props */
 export function Notice({ kind = "info", children }) {
   return html`<div class=${`notice ${kind}`} role=${kind === "bad" ? "alert" : "status"}>${children}</div>`;

@@ -14,6 +14,8 @@ const MARGIN = 12;
  * @property {string} name
  * @property {string} [title]
  * @property {string} [type] text, integer, number, boolean, timestamp or list of text.
+ * @property {Record<string, number>} [rank] The order of its values, if it is not that of their letters.
+ * @property {boolean} [wide] Whether its texts are long.
  * @property {boolean} [personal] Whether it holds personal data.
  */
 
@@ -37,11 +39,13 @@ function compare(one, two) {
 }
 
 /** The rows in the order of a column, "name" or "-name".
- * @param {any[]} rows @param {string} sort */
-function sorted(rows, sort) {
+ * @param {any[]} rows @param {string} sort @param {Column[]} columns */
+function sorted(rows, sort, columns) {
   if (!sort) return rows;
   const [name, sign] = sort.startsWith("-") ? [sort.slice(1), -1] : [sort, 1];
-  return [...rows].sort((one, two) => sign * compare(one[name], two[name]));
+  const rank = columns.find((column) => column.name === name)?.rank;
+  const value = (/** @type {any} */ row) => (rank ? rank[row[name]] : row[name]);
+  return [...rows].sort((one, two) => sign * compare(value(one), value(two)));
 }
 
 /** A table. Arrows move through its rows, Enter opens one.
@@ -52,7 +56,7 @@ export function DataTable({ columns, rows, label, sort = "", rowHref, cell }) {
   const body = useRef(/** @type {HTMLTableSectionElement | null} */ (null));
   const [view, setView] = useState({ top: 0, height: 700, row: ROW });
   const [active, setActive] = useState(0);
-  const ordered = useMemo(() => sorted(rows, sort ?? ""), [rows, sort]);
+  const ordered = useMemo(() => sorted(rows, sort ?? "", columns), [rows, sort]);
   useEffect(() => setActive(0), [rows]);
   const measure = () => {
     const element = scroller.current;
@@ -92,9 +96,10 @@ export function DataTable({ columns, rows, label, sort = "", rowHref, cell }) {
   };
   const id = `row-${label.replaceAll(/\W/g, "")}`;
   const shown = ordered.slice(first, last);
+  const isActiveDrawn = active >= first && active < last;
   return html`<div class="scroll tall" ref=${scroller} onScroll=${measure}>
     <table class="fixed" role="grid" tabindex="0" onKeyDown=${onKeyDown} aria-rowcount=${ordered.length + 1}
-      aria-label=${`${label}: arrows move, Enter opens`} aria-activedescendant=${ordered.length ? `${id}-${active}` : undefined}>
+      aria-label=${`${label}: arrows move, Enter opens`} aria-activedescendant=${isActiveDrawn ? `${id}-${active}` : undefined}>
       <thead><tr aria-rowindex="1">${columns.map((column) => html`<${Head} column=${column} sort=${sort} />`)}</tr></thead>
       <tbody ref=${body}>
         ${first > 0 && html`<tr aria-hidden="true"><td colspan=${columns.length} style=${{ height: `${first * view.row}px`, padding: 0 }}></td></tr>`}
@@ -112,7 +117,7 @@ export function DataTable({ columns, rows, label, sort = "", rowHref, cell }) {
 /** @param {{ row: any, column: Column, cell?: (row: any, column: Column) => any }} props */
 function Cell({ row, column, cell }) {
   const text = cellText(row[column.name], column.type);
-  return html`<td class=${isNumber(column) ? "number" : ""} title=${text.length > 40 ? text : undefined}>
+  return html`<td class=${isNumber(column) ? "number" : column.wide ? "wide" : ""} title=${text.length > 40 ? text : undefined}>
     ${cell?.(row, column) ?? html`<${Name} text=${text} />`}</td>`;
 }
 

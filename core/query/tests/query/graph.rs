@@ -156,23 +156,30 @@ async fn names_are_found_whole_values_first_and_ambiguity_is_an_answer() -> Chec
     let reader = session.graph_reader();
     let index = SearchIndex::load(&session).await?;
 
-    let found = |text: &'static str, limit| {
-        let index = &index;
-        async move {
-            let page = reader.search(index, text, &[], limit).await?;
-            let hits = page.hits.iter().map(|hit| format!("{} {}", hit.entity.key, hit.property));
-            Ok::<_, QueryError>((hits.collect::<Vec<_>>().join(", "), page.more))
-        }
+    let found = |text: &str, limit| {
+        let page = index.search(text, &[], limit);
+        let hits = page.hits.iter().map(|hit| format!("{} {}", hit.entity.key, hit.property));
+        (hits.collect::<Vec<_>>().join(", "), page.more)
     };
-    assert_eq!(found("ANN", 10).await?, ("u:1 name, u:2 name, u:3 name".to_owned(), 0));
-    assert_eq!(found("ann", 1).await?, ("u:1 name".to_owned(), 2));
-    assert_eq!(found("bob@ACME.example", 10).await?, ("u:3 email".to_owned(), 0));
-    assert_eq!(found("änn", 10).await?, ("u:4 name".to_owned(), 0));
-    assert_eq!(found("", 10).await?, (String::new(), 0));
-    let page = reader.search(&index, "Host 1", &["a".to_owned()], 10).await?;
+    assert_eq!(found("ANN", 10), ("u:1 name, u:2 name, u:3 name".to_owned(), 0));
+    assert_eq!(found("ann", 1), ("u:1 name".to_owned(), 2));
+    assert_eq!(found("bob@ACME.example", 10), ("u:3 email".to_owned(), 0));
+    assert_eq!(found("änn", 10), ("u:4 name".to_owned(), 0));
+    assert_eq!(found("", 10), (String::new(), 0));
+    // The best of many are kept, whatever their order, with their names as they are.
+    let page = index.search("n", &[], 2);
+    let named = page.hits.iter().map(|hit| (&*hit.entity.key, hit.entity.name.as_deref()));
+    assert_eq!(
+        named.collect::<Vec<_>>(),
+        [("u:1", Some("Ann Lee")), ("u:2", Some("ann lee"))],
+        "{page:?}"
+    );
+    assert_eq!(page.more, 2);
+    let page = index.search("Host 1", &["a".to_owned()], 10);
     assert_eq!((page.hits.len(), page.hits[0].kind), (1, MatchKind::Exact));
     assert_eq!(page.hits[0].value, "Host 1");
-    assert!(reader.search(&index, "Host 1", &["u".to_owned()], 10).await?.hits.is_empty());
+    assert!(index.search("Host 1", &["u".to_owned()], 10).hits.is_empty());
+    assert_eq!(index.search("host", &[], 0).more, 3);
 
     let Lookup::Found(entity) = reader.find(&index, "joann", 10).await? else {
         return Err("one entity has this name".into());

@@ -1,12 +1,20 @@
-//! The book in the store: reading it, and refusing one that may show erased people.
+//! The book in the store: reading it, refusing one that may show erased people, and changing it.
 
-use core_store::{StoreError, TenantStore};
+use std::time::Duration;
+
+use core_store::{DeliveryLock, StoreError, TenantStore};
 use serde::Deserialize;
 
 use super::{Book, VERSION};
 
 /// The name of the file in the tenant's folder, without its extension.
 pub const FILE: &str = "findings";
+
+/// How long another program may hold the book.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often the lock is tried.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// A reason why the book cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +43,12 @@ pub enum BookError {
         "{FILE}.json is older than the last erasure, so somebody who was erased may be in it: `privacy suppression apply` takes them out again"
     )]
     NotCleansed,
+    /// Another program holds it.
+    #[error("another command is changing the findings: {owner}; try again")]
+    Busy {
+        /// That program.
+        owner: String,
+    },
 }
 
 impl Book {
@@ -66,6 +80,34 @@ impl Book {
             return Err(BookError::Newer { found: version });
         }
         serde_json::from_slice(&bytes).map(Some).map_err(broken)
+    }
+
+    /// Waits for the right to change the book, which others have for moments only. `owner` is shown to those who wait.
+    /// Read the book while you hold it.
+    ///
+    /// # Errors
+    /// [`BookError::Busy`] after a while, or the store refuses.
+    pub async fn lock(tenant: &TenantStore, owner: &str) -> Result<DeliveryLock, BookError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match tenant.lock_delivery(FILE, owner) {
+                Err(StoreError::Delivering { owner }) if waited >= PATIENCE => {
+                    return Err(BookError::Busy { owner });
+                }
+                Err(StoreError::Delivering { .. }) => {}
+                locked => return Ok(locked?),
+            }
+            tokio::time::sleep(RETRY).await;
+            waited += RETRY;
+        }
+    }
+
+    /// Writes the book, in one step.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub fn write(&self, lock: &DeliveryLock) -> Result<(), BookError> {
+        Ok(lock.set_state(FILE, &self.to_bytes())?)
     }
 
     /// The bytes of the file.

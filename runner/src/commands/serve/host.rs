@@ -7,11 +7,11 @@ use core_audit::Span;
 use core_engine::Moment;
 use core_engine::audit::{Gap, LOG, Notes};
 use core_engine::deliver;
-use core_engine::ledger::Event;
+use core_engine::ledger::{self, Event};
 use core_engine::run::quota::{self, QuotaClock};
 use core_explorer::{
-    Due, Host, HostError, Period, PersonalProperties, PrivacyStatus, Quota, Read, Role,
-    SessionFuture, TenantStatus, Trail, Window,
+    Due, FindingsChange, Host, HostError, Period, PersonalProperties, PrivacyStatus, Quota, Read,
+    Role, SessionFuture, TenantStatus, Trail, Window,
 };
 use core_model::property::PersonalData;
 use core_model::step::Step;
@@ -33,7 +33,7 @@ use crate::system;
 const LOOK_UPS: QuerySettings = QuerySettings { memory_limit_bytes: 512 * 1024 * 1024 };
 
 /// This program, for the explorer.
-pub(super) struct ProgramHost {
+pub(in crate::commands) struct ProgramHost {
     /// None if nothing is configured.
     config: Option<Config>,
     store: Option<Store>,
@@ -44,7 +44,7 @@ pub(super) struct ProgramHost {
 
 impl ProgramHost {
     /// The host of the configured store, or of the demo's where nothing is configured.
-    pub(super) fn new(global: &Global) -> Result<Self, Failure> {
+    pub(in crate::commands) fn new(global: &Global) -> Result<Self, Failure> {
         // Says what to do if there is nothing to read.
         let first = tenant(global)?.name().to_owned();
         let source = config::find(global.config.as_deref());
@@ -171,13 +171,38 @@ impl Host for ProgramHost {
         host::record_read(tenant, &Event::ExplorerRead { view, user, generation });
     }
 
+    fn record_change(
+        &self,
+        tenant: &TenantStore,
+        change: &FindingsChange<'_>,
+    ) -> Result<(), HostError> {
+        let FindingsChange { action, findings, user } = *change;
+        let event = Event::FindingsChanged { action, findings, user: Some(user) };
+        ledger::record(host::host(), tenant, &event)?;
+        Ok(())
+    }
+
+    fn account(&self) -> String {
+        system::user()
+    }
+
+    fn lock_owner(&self) -> String {
+        host::host().lock_owner()
+    }
+
+    fn new_id(&self) -> Result<String, HostError> {
+        Ok(host::host().new_id(system::now())?)
+    }
+
     fn open_session<'a>(&'a self, generation: &'a Generation, role: Role) -> SessionFuture<'a> {
         Box::pin(async move {
             let (Some(store), Some(global)) = (&self.store, &self.global) else {
                 return Err("there is no store".into());
             };
             let tenant = store.tenant(&generation.manifest().tenant)?;
-            let session = session::open(global, &tenant, Some(generation), role, LOOK_UPS).await;
+            let session =
+                session::open(global, &tenant, Some(generation), role, session::REMEDY, LOOK_UPS)
+                    .await;
             Ok(session.map_err(|failure| failure.error)?)
         })
     }

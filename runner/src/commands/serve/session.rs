@@ -9,20 +9,22 @@ use crate::commands::{audit, query, rules};
 use crate::exit::{Exit, Failure};
 
 /// What a viewer is told who asks for personal data.
-const REMEDY: &str = "sign in with a token of the role `analyst` to see it";
+pub(super) const REMEDY: &str = "sign in with a token of the role `analyst` to see it";
 
-/// Opens a generation and the events, as far as there are any. A viewer sees no personal columns.
+/// Opens a generation and the events, as far as there are any. A viewer sees no personal columns; `remedy` says how
+/// to see them.
 pub(super) async fn open(
     global: &Global,
     tenant: &TenantStore,
     generation: Option<&Generation>,
     role: Role,
+    remedy: &str,
     settings: QuerySettings,
 ) -> Result<QuerySession, Failure> {
     let internal = |error| query::failure(error, Exit::Internal);
     let mut session = QuerySession::empty(settings).map_err(internal)?;
     if role == Role::Viewer {
-        session = session.withholding(crate::withheld::personal_columns(REMEDY));
+        session = session.withholding(crate::withheld::personal_columns(remedy));
     }
     if let Some(generation) = generation {
         session.add_generation(generation).await.map_err(internal)?;

@@ -38,7 +38,9 @@ pub(in crate::commands) async fn answer(
     input.map_err(anyhow::Error::new)?;
     let request: WorkerRequest = serde_json::from_str(&text).map_err(anyhow::Error::new)?;
     let mut out = output::writer();
-    if let Err(failure) = answered(global, arguments, &request, &mut out).await {
+    let terms =
+        Terms { memory_limit_bytes: arguments.memory_limit_bytes(), remedy: session::REMEDY };
+    if let Err(failure) = answered(global, terms, &request, &mut out).await {
         // The parent shows the error on the page; the exit code only says that this process has ended as it
         // should.
         let written = head(&mut out, false).and_then(|()| write!(out, "{:#}", failure.error));
@@ -47,9 +49,18 @@ pub(in crate::commands) async fn answer(
     Ok(Exit::Complete)
 }
 
-async fn answered(
+/// How a query is answered.
+#[derive(Clone, Copy)]
+pub(in crate::commands) struct Terms {
+    pub(in crate::commands) memory_limit_bytes: usize,
+    /// What to do for personal columns, where they are left out.
+    pub(in crate::commands) remedy: &'static str,
+}
+
+/// Writes the head and the answer to a query.
+pub(in crate::commands) async fn answered(
     global: &Global,
-    arguments: &ServeArguments,
+    terms: Terms,
     request: &WorkerRequest,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
@@ -64,9 +75,11 @@ async fn answered(
     };
     let tenant = tenant(global, &request.tenant)?;
     let generation = generation(&tenant, request.as_of.as_deref())?;
-    let settings = QuerySettings { memory_limit_bytes: arguments.memory_limit_bytes() };
+    let Terms { memory_limit_bytes, remedy } = terms;
+    let settings = QuerySettings { memory_limit_bytes };
+    let (role, generation_read) = (request.role, generation.as_ref());
     let mut session =
-        session::open(global, &tenant, generation.as_ref(), request.role, settings).await?;
+        session::open(global, &tenant, generation_read, role, remedy, settings).await?;
     if let Some(generation) = &generation {
         add_history(&mut session, &tenant, generation, text).await?;
         if let Some(before) = &request.compare_with {

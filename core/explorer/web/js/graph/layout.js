@@ -7,7 +7,7 @@
 /** Types that are best read from left to right; others follow. */
 const ORDER = ["nexthink_account", "nexthink_user", "nexthink_device", "nexthink_alert", "nexthink_package"];
 
-export const NODE = { width: 200, height: 34 };
+export const NODE = { width: 230, height: 34 };
 const GAP = { x: 80, y: 10 };
 /** The column that edges pass by: at the top, so that they do not run behind its boxes. */
 const AT_TOP = "nexthink_alert";

@@ -74,6 +74,20 @@ function EdgeLine({ edge, drawn, isLit, isLabelled }) {
     ${isLabelled && html`<text x=${(x1 + x2) / 2} y=${(y1 + y2) / 2 - 4} text-anchor="middle">${from.x <= to.x ? `${edge.label} →` : `← ${edge.label}`}</text>`}</g>`;
 }
 
+/** What a text takes up. Nothing is drawn on it. */
+const ruler = document.createElement("canvas").getContext("2d");
+if (ruler) ruler.font = '13px system-ui, "Segoe UI", "Noto Sans", sans-serif';
+
+/** A text as far as a box has room for it, since SVG does not shorten texts by itself.
+ * @param {string} text */
+function fitting(text) {
+  const room = NODE.width - 24;
+  if (!ruler || ruler.measureText(text).width <= room) return text;
+  const letters = [...text.slice(0, 100)];
+  while (letters.length > 1 && ruler.measureText(`${letters.join("")}…`).width > room) letters.pop();
+  return `${letters.join("").trimEnd()}…`;
+}
+
 /** @param {{ place: import("./layout.js").Place, isSelected: boolean, onSelect: (id: string) => void,
  *   onOpen: (node: import("./model.js").Node) => void }} props */
 function NodeBox({ place, isSelected, onSelect, onOpen }) {
@@ -85,5 +99,5 @@ function NodeBox({ place, isSelected, onSelect, onOpen }) {
       aria-pressed=${isSelected} onClick=${() => (node.kind === "group" ? onOpen(node) : onSelect(node.id))} onDblClick=${() => onOpen(node)}>
     <rect width=${NODE.width} height=${NODE.height} rx=${node.kind === "group" ? 17 : 6} />
     <rect class="mark" width="6" height=${NODE.height} rx="3" />
-    <svg x="14" width=${NODE.width - 18} height=${NODE.height}><text x="2" y="22">${label}</text></svg><title>${label}</title></g>`;
+    <svg x="14" width=${NODE.width - 18} height=${NODE.height}><text x="2" y="22">${fitting(label)}</text></svg><title>${label}</title></g>`;
 }

@@ -6,8 +6,9 @@ import { tenantPath, useCall } from "../api.js";
 import { Answer, Notice } from "../parts.js";
 import { href } from "../router.js";
 import { titleOf } from "../searchbox.js";
-import { cellText } from "../table.js";
 import { Name, Time, number, typeCount, typeWords } from "../text.js";
+import { Value } from "../value.js";
+import { FindingsAbout } from "./findings.js";
 
 /** How many neighbors of a group are shown at first, and how many more each time. */
 const NEIGHBORS = 10;
@@ -35,7 +36,7 @@ function Others({ name, lookup }) {
 
 /** @param {{ entity: any, groups: any[] }} props */
 function Found({ entity, groups }) {
-  const { tenant, generation } = useApp();
+  const { tenant, generation, session } = useApp();
   const tables = useCall(tenantPath(tenant, "tables"), undefined, generation).data ?? [];
   const table = tables.find((/** @type {any} */ known) => known.name === entity._type);
   const alerts = groups.filter((group) => group.otherType === "nexthink_alert" && group.count > 0);
@@ -48,7 +49,8 @@ function Found({ entity, groups }) {
       <a class="button" href=${queryHref(tenant, query)}>As a query</a>
       <a class="button" href=${href(tenant, "graph", { key: entity._key, pick: "path" })}>Find a path to another</a></div>
     <div class="columns">
-      <div class="stack">${alerts.map((group) => html`<${Group} entityKey=${entity._key} group=${group} title="Alerts" />`)}
+      <div class="stack">${session.role === "analyst" && html`<${FindingsAbout} entityKey=${entity._key} />`}
+        ${alerts.map((group) => html`<${Group} entityKey=${entity._key} group=${group} title="Alerts" />`)}
         ${others.map((group) => html`<${Group} entityKey=${entity._key} group=${group} />`)}
         <${History} entity=${entity} />
         ${groups.length === 0 && html`<p class="muted">It is related to nothing.</p>`}</div>
@@ -69,14 +71,6 @@ function History({ entity }) {
 
 /** What happened to an entity between two generations. */
 const WORDS = { appeared: "appeared", changed: "changed", removed: "removed", unknown: "not seen; its type was partial" };
-
-/** What a property holds, for people. @param {{ name: string, value: any }} props */
-function Value({ name, value }) {
-  if (typeof value === "string" && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)) return html`<${Time} value=${value} />`;
-  if (Array.isArray(value)) return html`${value.map((item, index) => html`${index > 0 && ", "}<${Name} text=${item} />`)}`;
-  if (typeof value === "number" && !/id$/i.test(name)) return number(value);
-  return html`<${Name} text=${cellText(value)} />`;
-}
 
 /** @param {{ entity: any, table: any }} props */
 function Properties({ entity, table }) {

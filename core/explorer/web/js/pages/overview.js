@@ -4,7 +4,7 @@ import { html } from "../dom.js";
 import { allOf, queryHref, useApp } from "../app.js";
 import { tenantPath, useCall } from "../api.js";
 import { LineChart, Sparkline } from "../chart.js";
-import { Answer, Delta, Notice, Outcome } from "../parts.js";
+import { Answer, Delta, Notice, Outcome, Severity } from "../parts.js";
 import { href, setParams } from "../router.js";
 import { Time, ago, count, number, timeText, typePlural, typeWords } from "../text.js";
 
@@ -50,6 +50,7 @@ function Filled({ data, route }) {
     <div class="tiles">${entities.map((/** @type {any} */ type) => html`<${Tile} type=${type} history=${data.history} />`)}</div>
     <div class="columns">
       <${Trend} types=${data.types} history=${data.history} chosen=${route.params.get("type")} />
+      <div class="stack"><${Findings} findings=${data.findings} /><${Yesterday} history=${data.history} /><${State} status=${status} /></div>
       <div class="card"><header><h2>Relationships</h2></header>
         <table><thead><tr><th scope="col">from</th><th scope="col">relationship</th><th scope="col">to</th><th scope="col" class="number">number</th><th scope="col" class="number">change</th></tr></thead>
         <tbody>${others.map((/** @type {any} */ type) => html`<tr>
@@ -61,8 +62,6 @@ function Filled({ data, route }) {
         <tbody>${data.steps.map((/** @type {any} */ step) => html`<tr><td class="nowrap">${step.id}</td>
           <td><${Outcome} outcome=${step.outcome} />${step.reason && html`<div class="muted">${step.reason}</div>`}</td>
           <td class="number">${number(step.rows.read)}</td><td class="number">${number(step.rows.quarantined)}</td></tr>`)}</tbody></table></div>
-      <${Yesterday} history=${data.history} />
-      <${State} status=${status} />
     </div>`;
 }
 
@@ -82,7 +81,8 @@ function Tile({ type, history }) {
   return html`<div class="tile"><span class="label">${typePlural(type.type)}${type.partial && html` <span class="badge warn">partial</span>`}</span>
     <a class="value" href=${queryHref(app.tenant, allOf(app, type.type))} aria-label=${`${number(type.objects)}: show all of type ${typeWords(type.type)}`}>${number(type.objects)}</a>
     <${Sparkline} values=${values} label=${label} />
-    <span class="note"><${Delta} now=${type.objects} before=${type.objectsBefore} /> <span class="muted">since the run before</span></span></div>`;
+    <span class="note">${history.length < 2 ? html`<span class="muted">first generation</span>`
+      : html`<${Delta} now=${type.objects} before=${type.objectsBefore} /> <span class="muted">since the run before</span>`}</span></div>`;
 }
 
 /** The number of objects of one type over the kept generations. @param {{ types: any[], history: any[], chosen: string | null }} props */
@@ -112,6 +112,16 @@ function Yesterday({ history }) {
     ${changes.length === 0 ? html`<p class="muted">No number has changed.</p>` : html`<table><tbody>
       ${changes.map((change) => html`<tr><td>${typeWords(change.type)}</td><td class="number">${number(change.now)}</td>
         <td class="number"><${Delta} now=${change.now} before=${change.before} /></td></tr>`)}</tbody></table>`}</div>`;
+}
+
+/** What the rules have found, by severity. @param {{ findings: Record<string, number> | null }} props */
+function Findings({ findings }) {
+  const { tenant } = useApp();
+  const found = Object.entries(findings ?? {}).reverse().filter(([, number]) => number > 0);
+  return html`<div class="card"><header><h2>Findings</h2><a href=${href(tenant, "findings")}>${findings ? "all findings" : "how to look for problems"}</a></header>
+    ${findings === null ? html`<p class="muted">No rule is on.</p>` : found.length === 0 ? html`<p class="muted">Nothing is wrong as far as the rules can tell.</p>`
+      : html`<table><tbody>${found.map(([severity, value]) => html`<tr><td><${Severity} severity=${severity} /></td>
+        <td class="number"><a href=${href(tenant, "findings", { severity })} aria-label=${`${value} findings of severity ${severity}`}>${number(value)}</a></td></tr>`)}</tbody></table>`}</div>`;
 }
 
 /** Exports, audit trail. @param {{ status: any }} props */

@@ -1,0 +1,63 @@
+//! TLS of its own, for a server that others reach without a proxy in between.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// A certificate and its key, ready to answer with.
+#[derive(Clone)]
+pub struct Tls(TlsAcceptor);
+
+/// A reason why a certificate and a key cannot be used. It has no part of the key.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The certificates are not PEM, or there is none.
+    #[error(
+        "the file of --tls-cert has no certificate: write the server's certificate in PEM, then those between it and the root"
+    )]
+    Certificates,
+    /// The key is not PEM, or of a kind that is not known.
+    #[error(
+        "the file of --tls-key has no private key: write it in PEM, as PKCS#8, PKCS#1 or SEC1, without a password"
+    )]
+    Key,
+    /// The two do not belong together, or are of a kind that cannot be used.
+    #[error("the certificate cannot be used with the key: {0}; are both of the same pair?")]
+    Pair(#[source] rustls::Error),
+}
+
+impl Tls {
+    /// Reads certificates, the server's first, and their key, both in PEM.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificates).collect();
+        let chain = chain.map_err(|_| TlsError::Certificates)?;
+        if chain.is_empty() {
+            return Err(TlsError::Certificates);
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::Key)?;
+        let provider = Arc::new(ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Pair)?;
+        let mut config =
+            config.with_no_client_auth().with_single_cert(chain, key).map_err(TlsError::Pair)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    pub(crate) async fn accept<S>(&self, stream: S) -> std::io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.0.accept(stream).await
+    }
+}

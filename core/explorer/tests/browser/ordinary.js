@@ -1,0 +1,184 @@
+// An ordinary estate: every page in both themes, by mouse and by keyboard alone, and a run that publishes meanwhile.
+//
+// Variables besides those of kit.js: PROGRAM and FOLDER, by which the run is started.
+
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { api, axe, check, done, go, open, picture, settled, signIn, to } from "./kit.js";
+
+const first = await signIn();
+const found = await api(first, to("search", { text: "1", limit: "50", type: "nexthink_device" }));
+const device = found.hits[0];
+const [aPackage] = (await api(first, to("search", { text: "a", type: "nexthink_package", limit: "1" }))).hits;
+const [run] = await api(first, "runs");
+const [finding] = (await api(first, "findings")).findings;
+const entity = (key) => to("entity", { key });
+const all = to("query", { q: "select * from nexthink_device" });
+
+/** Every page, in the order of the navigation, with the keys that lead to it. */
+const NAVIGATION = [
+  ["overview", "go"], ["search", "gs"], ["graph", "gg"], ["findings", "gf"], ["questions", "gq"], ["query", "gy"], ["runs", "gr"],
+  ["diff", "gd"], ["audit", "ga"], ["privacy", "gp"],
+];
+const PAGES = [
+  ...NAVIGATION.map(([page]) => page), to("search", { text: "1" }), entity(device._key), entity(aPackage._key), entity("nothing has this name"),
+  to("graph", { key: device._key }), to("graph", { key: aPackage._key, as: "table" }), all, to("query", { q: "select nothing" }),
+  `run/${run.id}`, `finding/${finding.id}`, "findings?state=resolved", "finding/nothing", "questions/software-by-devices", "nowhere",
+];
+
+for (const colorScheme of ["light", "dark"]) {
+  const page = await open({ colorScheme });
+  for (const path of PAGES) {
+    await go(page, path);
+    await axe(page, `${colorScheme}, ${path}`);
+  }
+  await page.context().close();
+}
+await byMouse(await open());
+await byKeyboard(await open());
+await whilePublishing(await open());
+await looks();
+await done();
+
+/** Every page by its link, then from a number to a device, its graph and a path. */
+async function byMouse(page) {
+  await go(page, "overview");
+  for (const [name] of NAVIGATION) {
+    await page.locator(`nav a[href$="/${name}"]`).click();
+    await settled(page);
+    check(new URL(page.url()).pathname === `/t/demo/${name}`, `a click opens ${name}`);
+  }
+  await go(page, "overview");
+  await page.locator(".tile a").first().click();
+  await settled(page);
+  check(page.url().includes("/query?"), "a number leads to the rows behind it");
+  await page.locator("table.fixed tbody a").first().click();
+  await page.waitForURL(/\/entity\?/);
+  await settled(page);
+  await page.getByRole("link", { name: "Show in the graph" }).click();
+  await settled(page);
+  await page.locator(".node.group").first().click();
+  await page.waitForFunction(() => new URLSearchParams(location.search).has("did"));
+  check(true, "a click opens a group");
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.waitForFunction(() => !new URLSearchParams(location.search).has("did"));
+  await page.goBack();
+  await page.goForward();
+  await settled(page);
+  await finish(page);
+}
+
+/** Takes a finding on, silences it and takes both back. */
+async function finish(page) {
+  await go(page, "findings");
+  await page.locator("table.fixed tbody a").first().click();
+  await page.waitForURL(/\/finding\//);
+  await page.getByRole("button", { name: "Take it on" }).click();
+  await axe(page, "the dialog of taking on");
+  await page.keyboard.type("I look into it");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Give it back" }).click();
+  await page.getByRole("button", { name: "Take it on" }).waitFor();
+  await page.getByRole("button", { name: "Silence" }).click();
+  await axe(page, "the dialog of silencing");
+  await page.keyboard.type("maintenance");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "End the silence" }).click();
+  await page.getByRole("button", { name: "Silence" }).waitFor();
+  check(await page.locator("dialog[open]").count() === 0, "a finding is taken on, silenced, and both are taken back");
+  await page.context().close();
+}
+
+/** Every page by its keys, then from a search to a device, its graph and back, without a mouse. */
+async function byKeyboard(page) {
+  await go(page, "overview");
+  const path = () => new URL(page.url()).pathname;
+  for (const [name, keys] of [...NAVIGATION.slice(1), NAVIGATION[0]]) {
+    // The focus must not be in a field that takes letters.
+    await page.evaluate(() => document.activeElement instanceof HTMLElement && document.activeElement.blur());
+    for (const key of keys) await page.keyboard.press(key);
+    await page.waitForURL((url) => url.pathname === `/t/demo/${name}`, { timeout: 10000 }).catch(() => {});
+    await settled(page);
+    check(path() === `/t/demo/${name}`, `${keys} opens ${name}`);
+  }
+  await page.keyboard.press("/");
+  await page.keyboard.type(device.displayName ?? device.name);
+  await page.waitForSelector("#found li");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/entity\?/);
+  check(true, "search by keyboard opens an entity");
+  await page.evaluate(() => document.activeElement instanceof HTMLElement && document.activeElement.blur());
+  await page.keyboard.press("?");
+  check(await page.locator("dialog[open]").count() === 1, "? opens the help");
+  await axe(page, "the help");
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => !document.querySelector("dialog[open]"));
+  for (const [table, opened, name] of [[all, /\/entity\?/, "query"], ["findings", /\/finding\//, "findings"]]) {
+    await go(page, table);
+    await page.locator("table.fixed").focus();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(opened);
+    await page.goBack();
+    await settled(page);
+    check(path() === `/t/demo/${name}`, `back shows ${name} again`);
+  }
+  await go(page, to("graph", { key: device._key }));
+  await page.locator(".node.selected").focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => new URLSearchParams(location.search).has("did"));
+  const before = page.url();
+  await page.reload();
+  await settled(page);
+  check(page.url() === before, "a reload keeps the graph");
+  await page.keyboard.press("u");
+  await page.waitForFunction(() => !new URLSearchParams(location.search).has("did"));
+  check(true, "u undoes a step in the graph");
+  await page.keyboard.press("t");
+  await page.waitForSelector("main table.fixed");
+  check(true, "t shows the graph as a table");
+  await page.context().close();
+}
+
+/** A run publishes while a page is open: it says so, and shows the new generation in the same place. */
+async function whilePublishing(page) {
+  await go(page, all);
+  await page.locator("div.scroll.tall").evaluate((element) => element.scrollTo(0, 3000));
+  const [url, before] = [page.url(), (await api(page, "overview")).generation.id];
+  await promisify(execFile)(process.env.PROGRAM, ["--quiet"], { cwd: process.env.FOLDER });
+  const toast = page.getByRole("button", { name: "Show it" });
+  await toast.waitFor({ timeout: 60000 });
+  check((await api(page, "overview")).generation.id !== before, "a run has published");
+  check(page.url() === url, "the page stays where it is");
+  await axe(page, "news of a generation");
+  await toast.click();
+  await page.waitForFunction(() => !document.querySelector(".toast"));
+  await settled(page);
+  check(page.url() === url, "the new generation is shown in the same place");
+  const top = await page.locator("div.scroll.tall").evaluate((element) => element.scrollTop);
+  check(top > 2000, "the table stays where it was scrolled to");
+  await go(page, "diff");
+  await axe(page, "diff of two generations");
+  await page.context().close();
+}
+
+/** Pictures to look at, in unusual circumstances too. */
+async function looks() {
+  const graph = to("graph", { key: device._key });
+  for (const [name, path, options] of [
+    ["overview", "overview", {}], ["entity", entity(device._key), {}], ["graph", graph, {}], ["findings", "findings", {}],
+    ["finding", `finding/${finding.id}`, {}], ["question", "questions/software-by-devices", {}], ["questions", "questions", {}],
+    ["query", all, {}], ["search", to("search", { text: "lap" }), {}], ["runs", "runs", {}], ["run", `run/${run.id}`, {}],
+    ["diff", "diff", {}], ["audit", "audit", {}], ["privacy", "privacy", {}],
+    ["overview-dark", "overview", { colorScheme: "dark" }], ["graph-dark", graph, { colorScheme: "dark" }],
+    ["findings-dark", "findings", { colorScheme: "dark" }],
+    ["graph-forced", graph, { forcedColors: "active" }], ["findings-forced", "findings", { forcedColors: "active" }],
+    ["overview-narrow", "overview", { viewport: { width: 400, height: 800 } }], ["findings-narrow", "findings", { viewport: { width: 400, height: 800 } }],
+    ["overview-400-percent", "overview", { viewport: { width: 320, height: 256 } }],
+    ["entity-400-percent", entity(device._key), { viewport: { width: 320, height: 256 } }],
+  ]) {
+    await picture(name, path, options);
+  }
+}
