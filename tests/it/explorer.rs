@@ -215,12 +215,12 @@ fn the_overview_and_an_answer_are_one_page_that_needs_no_server() {
     assert_eq!(refused.exit, Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains("--with-personal"), "{}", refused.stderr);
     assert_eq!(page("page.html"), hostile, "what failed changes nothing");
-    let name = scene.query("select name from nexthink_device")[0]["name"].clone();
-    let name = name.as_str().expect("a name").replace('&', "&amp;");
+    // One that no page has to write in another way.
+    let rows = scene.query("select name from nexthink_device where name ~ '^[A-Za-z0-9-]+$'");
+    let name = rows[0]["name"].as_str().expect("a name");
     let shown = export(&["page.html", "--question", "names", "--with-personal"]);
     assert_eq!(shown.exit, Some(0), "{}", shown.stderr);
-    let bare: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    assert!(page("page.html").contains(&bare), "{name}");
+    assert!(page("page.html").contains(name), "{name} is not in the page");
 
     scene.write("notes.html", "<p>mine</p>");
     assert_eq!(export(&["notes.html"]).exit, Some(2));

@@ -110,7 +110,7 @@ export function DataTable({ columns, rows, label, sort = "", rowHref, cell }) {
         ${last < ordered.length && html`<tr aria-hidden="true"><td colspan=${columns.length} style=${{ height: `${(ordered.length - last) * view.row}px`, padding: 0 }}></td></tr>`}
       </tbody>
     </table>
-    ${ordered.length === 0 && html`<p class="loading">No rows.</p>`}
+    ${ordered.length === 0 && html`<p class="none">No rows.</p>`}
   </div>`;
 }
 
