@@ -78,8 +78,9 @@ pub(crate) fn run(root: &Path, arguments: &BrowserArguments) -> anyhow::Result<(
     });
     let pictures = pictures.transpose()?;
     let program = root.join("target/debug/program");
-    let is_wanted =
-        |name: &str| arguments.estates.is_empty() || arguments.estates.iter().any(|estate| estate == name);
+    let is_wanted = |name: &str| {
+        arguments.estates.is_empty() || arguments.estates.iter().any(|estate| estate == name)
+    };
     for (estate, script, what) in ESTATES.into_iter().filter(|(name, ..)| is_wanted(name)) {
         let place = folder.join("estates").join(estate);
         write_estate(root, &program, &place, what)
