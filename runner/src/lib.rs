@@ -90,6 +90,7 @@ fn run(cli: Cli, runtime: anyhow::Result<Runtime>, wants_json: bool) -> ExitCode
     let ended = ended.unwrap_or_else(|_| Err(exit::defect()));
     config::kill_secret_commands();
     runtime.shutdown_timeout(SHUTDOWN);
+    core_files::end_of_operations();
     match ended {
         Ok(exit) => {
             if exit != Exit::Complete && !output::has_error() {

@@ -1,4 +1,4 @@
-//! The program killed and refused at its file operations: whatever happens, the next run repairs the store
+//! The program killed, without power and refused at its file operations: whatever happens, the next run repairs the store
 //! without a person, nothing that was published is lost, and nobody who was erased comes back.
 //!
 //! The gate tries some operations of each command. `cargo xtask torture` tries as many as fit into the time
@@ -7,6 +7,7 @@
 mod at_once;
 mod lists;
 mod operations;
+mod power;
 mod space;
 mod strict;
 mod unfinished;
@@ -81,11 +82,21 @@ impl Torture {
         operations
     }
 
-    /// The operations to try, spread over all of them however many there is time for.
-    fn places(&self, operations: usize) -> impl Iterator<Item = usize> {
+    /// Which operation to try with which kind of fault: numbers spread over all operations however many there is
+    /// time for, and with enough time each with each kind.
+    fn places<'a, T>(
+        &self,
+        operations: usize,
+        kinds: &'a [T],
+    ) -> impl Iterator<Item = (usize, &'a T)> + use<'a, T> {
         let (started, seconds) = (self.started, torture_seconds().map(Duration::from_secs));
-        let tries = if seconds.is_some() { operations } else { self.samples.min(operations) };
-        spread(operations)
+        let all = kinds.len() * operations;
+        let tries = if seconds.is_some() { all } else { self.samples.min(operations) };
+        let rounds = (0..kinds.len()).flat_map(move |round| {
+            let kind = move |place| &kinds[(place + round) % kinds.len()];
+            spread(operations).enumerate().map(move |(place, number)| (number, kind(place)))
+        });
+        rounds
             .take(tries)
             .take_while(move |_| seconds.is_none_or(|seconds| started.elapsed() < seconds))
     }

@@ -362,11 +362,13 @@ pub(crate) fn start_and_read(
     let mut child = command.spawn().expect("the program starts");
     let stdout = child.stdout.take().map(|pipe| Gathering::of(pipe.take(bytes)));
     let stderr = child.stderr.take().map(Gathering::of);
-    Running { child, stdout, stderr }
+    let arguments = arguments.join(" ");
+    Running { arguments, child, stdout, stderr }
 }
 
 /// The program while it runs. Dropped, it is killed.
 pub(crate) struct Running {
+    arguments: String,
     child: Child,
     stdout: Option<Gathering>,
     stderr: Option<Gathering>,
@@ -386,8 +388,9 @@ impl Running {
         }
         let [stdout, stderr] = [self.stdout.take(), self.stderr.take()]
             .map(|it| it.expect("it is asked for once").whole());
-        let status: ExitStatus = status
-            .unwrap_or_else(|| panic!("the program hangs after {patience:?}\n{stdout}\n{stderr}"));
+        let status: ExitStatus = status.unwrap_or_else(|| {
+            panic!("`{}` hangs after {patience:?}\n{stdout}\n{stderr}", self.arguments)
+        });
         Ended { exit: status.code(), stdout, stderr }
     }
 

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::{Operation, guarded, guarded_write};
+use crate::checkpoint::{Effect, guarded, guarded_write};
 use crate::error::FileError;
 
 /// An open file. Files that it creates are readable and writable only by their owner.
@@ -21,7 +21,7 @@ impl File {
     ///
     /// The file exists, or the system refuses.
     pub fn create_new(path: &Path) -> Result<Self, FileError> {
-        Self::open_with(path, private().create_new(true), Operation::Create)
+        Self::open_with(path, private().create_new(true), Effect::CreateFile(path))
     }
 
     /// Creates a file, or truncates an existing one.
@@ -30,7 +30,7 @@ impl File {
     ///
     /// The system refuses.
     pub fn create(path: &Path) -> Result<Self, FileError> {
-        Self::open_with(path, private().create(true).truncate(true), Operation::Create)
+        Self::open_with(path, private().create(true).truncate(true), Effect::CreateFile(path))
     }
 
     /// Opens a file for reading and writing. Creates it if there is none.
@@ -39,7 +39,7 @@ impl File {
     ///
     /// The system refuses.
     pub fn open_or_create(path: &Path) -> Result<Self, FileError> {
-        Self::open_with(path, private().create(true).truncate(false), Operation::Create)
+        Self::open_with(path, private().create(true).truncate(false), Effect::CreateFile(path))
     }
 
     /// Opens a file for reading.
@@ -48,17 +48,19 @@ impl File {
     ///
     /// The file does not exist, or the system refuses.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        Self::open_with(path, OpenOptions::new().read(true), Operation::Open)
+        Self::open_with(path, OpenOptions::new().read(true), Effect::Open(path))
     }
 
     fn open_with(
         path: &Path,
         options: &OpenOptions,
-        operation: Operation,
+        effect: Effect<'_>,
     ) -> Result<Self, FileError> {
-        let action =
-            if operation == Operation::Create { "create the file" } else { "open the file" };
-        let opened = guarded(operation, path, || options.open(path));
+        let action = match effect {
+            Effect::CreateFile(_) => "create the file",
+            _ => "open the file",
+        };
+        let opened = guarded(effect, || options.open(path));
         let file = opened.map_err(FileError::from_io(action, path))?;
         Ok(Self { file, path: path.to_owned() })
     }
@@ -74,7 +76,7 @@ impl File {
     ///
     /// The system refuses. Then any byte that was written before may be lost.
     pub fn sync(&self) -> Result<(), FileError> {
-        let synced = guarded(Operation::Sync, &self.path, || self.file.sync_all());
+        let synced = guarded(Effect::SyncFile(&self.path), || self.file.sync_all());
         synced.map_err(FileError::from_io("make durable", &self.path))
     }
 
@@ -84,7 +86,7 @@ impl File {
     ///
     /// The system refuses.
     pub fn set_len(&self, length: u64) -> Result<(), FileError> {
-        let cut = guarded(Operation::Write, &self.path, || self.file.set_len(length));
+        let cut = guarded(Effect::Write(&self.path), || self.file.set_len(length));
         cut.map_err(FileError::from_io("cut", &self.path))
     }
 
@@ -161,7 +163,7 @@ fn private() -> OpenOptions {
 ///
 /// The system refuses.
 pub fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
-    match guarded(Operation::Open, path, || fs::read(path)) {
+    match guarded(Effect::Open(path), || fs::read(path)) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(FileError::from_io("read", path)(error)),
@@ -174,7 +176,7 @@ pub fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
 ///
 /// The system refuses.
 pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
-    let renamed = guarded(Operation::Rename, to, || fs::rename(from, to));
+    let renamed = guarded(Effect::Rename { from, to }, || fs::rename(from, to));
     renamed.map_err(FileError::from_io("replace", to))
 }
 
@@ -184,7 +186,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
 ///
 /// The file does not exist, or the system refuses.
 pub fn remove_file(path: &Path) -> Result<(), FileError> {
-    let removed = guarded(Operation::Remove, path, || fs::remove_file(path));
+    let removed = guarded(Effect::Remove(path), || fs::remove_file(path));
     removed.map_err(FileError::from_io("remove", path))
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::{self, Operation, guarded};
+use crate::checkpoint::{self, Effect, guarded};
 use crate::error::FileError;
 use crate::file::rename;
 
@@ -21,7 +21,7 @@ pub fn create_folder(path: &Path) -> Result<(), FileError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    let created = guarded(Operation::Create, path, || builder.create(path));
+    let created = guarded(Effect::CreateFolder(path), || builder.create(path));
     created.map_err(FileError::from_io("create the folder", path))
 }
 
@@ -56,7 +56,7 @@ pub fn sync_folder(path: &Path) -> Result<(), FileError> {
     if cfg!(windows) {
         return Ok(());
     }
-    let synced = guarded(Operation::Sync, path, || fs::File::open(path)?.sync_all());
+    let synced = guarded(Effect::SyncFolder(path), || fs::File::open(path)?.sync_all());
     synced.map_err(FileError::from_io("make durable", path))
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn parent_of(path: &Path) -> Result<PathBuf, FileError> {
 ///
 /// The folder does not exist, or the system refuses; part of its content may be gone.
 pub fn remove_folder(path: &Path) -> Result<(), FileError> {
-    let removed = guarded(Operation::Remove, path, || fs::remove_dir_all(path));
+    let removed = guarded(Effect::Remove(path), || fs::remove_dir_all(path));
     removed.map_err(FileError::from_io("remove", path))
 }
 
@@ -108,7 +108,7 @@ pub fn remove_folder_if_present(path: &Path) -> Result<(), FileError> {
 /// Removes a folder if it is empty.
 pub fn remove_folder_if_empty(path: &Path) {
     // An empty folder that stays does no harm.
-    let _ = guarded(Operation::Remove, path, || fs::remove_dir(path));
+    let _ = guarded(Effect::Remove(path), || fs::remove_dir(path));
 }
 
 /// Replaces a folder by a finished one, which must be in the same parent folder, and removes the
@@ -127,7 +127,7 @@ pub fn replace_folder(finished: &Path, place: &Path) -> Result<(), FileError> {
         rename(finished, place)?;
         return sync_parent(place);
     }
-    match guarded(Operation::Rename, place, || exchange(finished, place)) {
+    match guarded(Effect::Exchange { one: finished, other: place }, || exchange(finished, place)) {
         Ok(()) => {
             sync_parent(place)?;
             remove_folder(finished)
@@ -182,13 +182,13 @@ fn exists(path: &Path) -> Result<bool, FileError> {
 }
 
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
 }
 
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
+pub(crate) fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 

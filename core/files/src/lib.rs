@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod boot;
 mod checkpoint;
 mod error;
 mod file;
@@ -8,7 +9,8 @@ mod lock;
 mod private_file;
 mod replace;
 
-pub use checkpoint::{Operation, checkpoint};
+pub use boot::boot_id;
+pub use checkpoint::{Operation, checkpoint, end_of_operations};
 pub use error::FileError;
 pub use file::{File, read_if_present, remove_file, remove_file_if_present, rename};
 pub use folder::{

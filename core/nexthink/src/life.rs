@@ -297,8 +297,8 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
         let observer = &mut self.observer;
         let on_progress = |bytes, total| observer(ExportEvent::Downloading { bytes, total });
         let download = self.client.receive(response, transfer, self.sink, on_progress).await?;
-        // Not made to outlive a loss of power: the file is mostly gone again within seconds. If it is lost,
-        // its length or its checksum says so, and it is fetched again.
+        // Not made to outlive a loss of power: the file is mostly gone again within seconds. The journal must forget
+        // a file that was written before the system was started again.
         self.sink.flush().await.map_err(sink_failed)?;
         record.file = Some(FileRecord { whole: Some(download.bytes), ..transfer.record() });
         self.remember(record)?;

@@ -1,6 +1,7 @@
 //! Several processes at once on keys, the ledger and the lists: nothing that one of them was told is lost.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::operations::keys_of;
 use super::{Torture, torture_seconds};
@@ -11,6 +12,8 @@ const PROCESSES: usize = 8;
 /// How many rounds the gate plays, and how many `cargo xtask torture`.
 const ROUNDS: usize = 3;
 const ALL_ROUNDS: usize = 200;
+/// An erasure goes through all generations, of which the last rounds have hundreds, beside seven other processes.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 fn rounds() -> usize {
     if torture_seconds().is_some() { ALL_ROUNDS } else { ROUNDS }
@@ -21,7 +24,7 @@ impl Torture {
     fn at_once(&self, commands: &[&[&str]]) -> Vec<Ended> {
         let commands = commands.iter().cycle().take(PROCESSES);
         let running: Vec<Running> = commands.map(|command| self.scene().start(command)).collect();
-        running.into_iter().map(Running::wait).collect()
+        running.into_iter().map(|running| running.wait_for(PATIENCE)).collect()
     }
 }
 

@@ -7,15 +7,15 @@ use serde_json::Value;
 use super::Torture;
 use crate::kit::Ended;
 
-/// What ends the program in mid-operation.
-const KILLS: [&str; 3] = ["kill", "kill-after", "torn"];
+/// What ends the program in mid-operation. A loss of power also takes what was not fsynced.
+pub(super) const KILLS: [&str; 4] = ["kill", "power", "kill-after", "torn"];
 /// What makes operations fail: once, and from then on.
 const FAILURES: [(&str, &str); 4] = [("enospc", ""), ("enospc", "+"), ("eio", ""), ("eio", "+")];
 
 /// Kills a command at its operations, one fault after the other, and has the next run repair it.
 pub(super) fn kill_at_operations(torture: &Torture, arguments: &[&str]) {
     let operations = torture.count(arguments);
-    for (number, kind) in torture.places(operations).zip(KILLS.iter().cycle()) {
+    for (number, kind) in torture.places(operations, &KILLS) {
         let case = format!("{arguments:?} under {kind}@{number} of {operations}");
         let before = torture.generations();
         let ended = torture.under(&format!("{kind}@{number}"), arguments);
@@ -27,7 +27,7 @@ pub(super) fn kill_at_operations(torture: &Torture, arguments: &[&str]) {
 /// Makes operations of a command fail: it says why, and the next run repairs what is left.
 pub(super) fn fail_at_operations(torture: &Torture, arguments: &[&str]) {
     let operations = torture.count(arguments);
-    for (number, (kind, lasts)) in torture.places(operations).zip(FAILURES.iter().cycle()) {
+    for (number, (kind, lasts)) in torture.places(operations, &FAILURES) {
         let case = format!("{arguments:?} under {kind}@{number}{lasts} of {operations}");
         let before = torture.generations();
         let ended = torture.under(&format!("{kind}@{number}{lasts}"), arguments);
@@ -53,7 +53,7 @@ fn assert_said(case: &str, ended: &Ended) {
 }
 
 #[test]
-fn n1_a_run_with_its_delivery_that_is_killed_is_repaired_by_the_next() {
+fn n1_n13_a_run_with_its_delivery_that_is_killed_is_repaired_by_the_next() {
     kill_at_operations(&Torture::new(), &["run"]);
 }
 
@@ -70,7 +70,7 @@ fn n2_exports_that_a_run_on_a_full_or_broken_disk_has_paid_for_are_not_paid_for_
     let before = started();
     let operations = torture.count(&["run"]);
     let of_a_run = started() - before;
-    for (number, (kind, lasts)) in torture.places(operations).zip(FAILURES.iter().cycle()) {
+    for (number, (kind, lasts)) in torture.places(operations, &FAILURES) {
         let case = format!("run under {kind}@{number}{lasts} of {operations}");
         let ended = torture.under(&format!("{kind}@{number}{lasts}"), &["run"]);
         assert_said(&case, &ended);
@@ -83,7 +83,7 @@ fn n2_exports_that_a_run_on_a_full_or_broken_disk_has_paid_for_are_not_paid_for_
 }
 
 #[test]
-fn n1_n2_a_backfill_that_is_killed_or_has_no_room_is_repaired_by_the_next_run() {
+fn n1_n2_n13_a_backfill_that_is_killed_or_has_no_room_is_repaired_by_the_next_run() {
     let torture = Torture::new();
     let day = torture
         .scene()
@@ -95,7 +95,7 @@ fn n1_n2_a_backfill_that_is_killed_or_has_no_room_is_repaired_by_the_next_run() 
 }
 
 #[test]
-fn n1_n2_a_retention_that_is_killed_or_has_no_room_is_repaired_by_the_next_run() {
+fn n1_n2_n13_a_retention_that_is_killed_or_has_no_room_is_repaired_by_the_next_run() {
     let torture = Torture::new();
     let arguments = ["privacy", "retention"];
     kill_at_operations(&torture, &arguments);
@@ -103,12 +103,12 @@ fn n1_n2_a_retention_that_is_killed_or_has_no_room_is_repaired_by_the_next_run()
 }
 
 #[test]
-fn n1_n2_a_key_that_was_said_to_be_there_is_there_after_every_kill_and_failure() {
+fn n1_n2_n13_a_key_that_was_said_to_be_there_is_there_after_every_kill_and_failure() {
     let torture = Torture::new();
     let arguments = ["privacy", "key", "rotate"];
     let operations = torture.count(&arguments);
     let mut said: BTreeSet<String> = BTreeSet::new();
-    let kinds = ["kill@", "kill-after@", "torn@", "enospc@", "eio@"];
+    let kinds = ["kill@", "power@", "kill-after@", "torn@", "enospc@", "eio@"];
     for (number, kind) in (1..=operations).flat_map(|number| kinds.map(|kind| (number, kind))) {
         let case = format!("{kind}{number} of {operations}");
         let ended = torture.under(&format!("{kind}{number}"), &arguments);

@@ -37,7 +37,7 @@ fn torture() -> Torture {
 }
 
 #[test]
-fn n8_a_run_in_parts_with_the_audit_table_under_the_minimal_profile_is_repaired_by_the_next() {
+fn n8_n13_a_run_in_parts_with_the_audit_table_under_the_minimal_profile_is_repaired_by_the_next() {
     let torture = torture();
     let before = torture.scene().requests().export_starts;
     assert!(before.get("#j1_packages_part").is_some_and(|parts| parts.len() == 16), "{before:?}");

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::Torture;
+use super::operations::KILLS;
 use crate::kit::TENANT;
 
 /// Reading commands that show people.
@@ -17,7 +18,7 @@ const READERS: [&[&str]; 4] = [
 
 impl Torture {
     /// The ids of the erasures that are certified.
-    fn certificates(&self) -> BTreeSet<String> {
+    pub(super) fn certificates(&self) -> BTreeSet<String> {
         let names = fs::read_dir(self.scene().path("store").join(TENANT)).expect("it is there");
         let names = names.map(|entry| entry.expect("an entry").file_name());
         let id = |name: &std::ffi::OsString| {
@@ -28,13 +29,13 @@ impl Torture {
     }
 
     /// The ids of the erasures in force.
-    fn suppressed(&self) -> BTreeSet<String> {
+    pub(super) fn suppressed(&self) -> BTreeSet<String> {
         self.scene().store().erasures().expect("it can be read")
     }
 }
 
 #[test]
-fn n3_an_erasure_that_is_killed_anywhere_is_finished_and_certified_by_the_next_run() {
+fn n3_n13_an_erasure_that_is_killed_anywhere_is_finished_and_certified_by_the_next_run() {
     let torture = Torture::new();
     let mut users = torture.users().into_iter();
     let mut erase = |torture: &Torture, fault: Option<String>| {
@@ -46,8 +47,7 @@ fn n3_an_erasure_that_is_killed_anywhere_is_finished_and_certified_by_the_next_r
         (0, texts)
     };
     let (operations, _) = erase(&torture, None);
-    let kinds = ["kill", "kill-after", "torn"];
-    for (number, kind) in torture.places(operations).zip(kinds.iter().cycle()) {
+    for (number, kind) in torture.places(operations, &KILLS) {
         let case = format!("{kind}@{number} of {operations}");
         let (before, in_force) = (torture.generations(), torture.suppressed());
         let (_, texts) = erase(&torture, Some(format!("{kind}@{number}")));

@@ -25,6 +25,9 @@ const CLOCK_ERROR_MS: u64 = 2 * 60 * 1000;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Note {
     started_ms: u64,
+    /// The start of the system in which it was downloaded, if that has an id.
+    #[serde(default)]
+    boot_id: Option<String>,
     record: ExportRecord,
 }
 
@@ -108,7 +111,20 @@ impl ResumableExports {
             reservation,
             started_ms: note.map(|it| it.started_ms),
         };
-        (note.map(|it| it.record.clone()), journal)
+        (note.map(Note::usable_record), journal)
+    }
+}
+
+impl Note {
+    /// The record without its file unless that was written in this start of the system: a download is not fsynced,
+    /// so after a loss of power a file of the right length may hold zeros. The export itself is paid for, and its file
+    /// can be had again.
+    fn usable_record(&self) -> ExportRecord {
+        let mut record = self.record.clone();
+        if self.boot_id.is_none() || self.boot_id != core_files::boot_id() {
+            record.file = None;
+        }
+        record
     }
 }
 
@@ -129,7 +145,11 @@ impl ExportJournal for Journal {
         }
         // A record without a start is one of an earlier run, whose time was taken up with it.
         let started_ms = self.started_ms.unwrap_or_default();
-        let note = serde_json::to_vec(&Note { started_ms, record: record.clone() })?;
+        let note = serde_json::to_vec(&Note {
+            started_ms,
+            boot_id: core_files::boot_id(),
+            record: record.clone(),
+        })?;
         self.downloads.set_note(&self.name, &note).map_err(io::Error::other)
     }
 
@@ -169,6 +189,33 @@ impl Drop for Journal {
             && let Err(error) = self.downloads.remove(&self.name)
         {
             tracing::warn!(%error, "a download that is of no use was left behind");
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n13_a_file_from_before_another_start_of_the_system_is_not_trusted() {
+        let this = core_files::boot_id();
+        for (boot_id, trusted) in [(this, true), (Some("other".to_owned()), false), (None, false)] {
+            let note = serde_json::json!({
+                "startedMs": 1,
+                "bootId": boot_id,
+                "record": {
+                    "query_id": "#j1_users",
+                    "parameters": {},
+                    "compression": "ZSTD",
+                    "export_id": "e-1",
+                    "truncated": false,
+                    "file": { "total": 7, "validator": null, "whole": 7 },
+                },
+            });
+            let note: Note = serde_json::from_value(note).expect("it is a note");
+            let record = note.usable_record();
+            assert_eq!(record.file.is_some(), trusted, "{boot_id:?}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The checkpoint of a program under test: counts the operations of all threads and injects the
 //! fault that the environment requests.
 
+mod power;
+
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -8,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::Operation;
+use self::power::Change;
+use super::{Effect, Operation};
 
 /// The variable with the fault, in the form that the README describes.
 const FAULT: &str = "FILE_FAULT";
@@ -34,17 +37,23 @@ struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Fault {
     kind: Kind,
-    /// The first operation that it hits, counted from 1.
+    /// The first operation that it hits, counted from 1; [`END`] for the moment after the last one.
     first: usize,
     /// True if it hits all later operations too.
     lasts: bool,
+    /// Decides what a loss of power takes.
+    seed: u64,
 }
+
+/// The position of a fault after the last operation.
+const END: usize = usize::MAX;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Kill,
     KillAfter,
     Torn,
+    Power,
     Error(i32),
 }
 
@@ -70,13 +79,20 @@ impl Fault {
             "kill" => Kind::Kill,
             "kill-after" => Kind::KillAfter,
             "torn" => Kind::Torn,
+            "power" => Kind::Power,
             "enospc" => Kind::Error(NO_SPACE),
             "eio" => Kind::Error(IO_ERROR),
             _ => return None,
         };
         let lasts = place.ends_with('+');
-        let first = place.trim_end_matches('+').parse().ok()?;
-        Some(Self { kind, first, lasts })
+        let (place, seed) =
+            place.split_once(':').map_or((place, None), |(place, seed)| (place, Some(seed)));
+        let first = match place.trim_end_matches('+') {
+            "end" => END,
+            number => number.parse().ok()?,
+        };
+        let seed = seed.map_or(Some(first as u64), |seed| seed.parse().ok())?;
+        Some(Self { kind, first, lasts, seed })
     }
 
     fn hits(self, number: usize) -> bool {
@@ -88,6 +104,14 @@ impl Fault {
 pub(super) struct Passed {
     /// The fault during the operation, if any.
     kind: Option<Kind>,
+    /// What a loss of power would undo, if one is to come.
+    change: Option<Change>,
+}
+
+pub(super) fn pass_effect(effect: Effect<'_>) -> io::Result<Passed> {
+    let passed = pass(effect.operation(), effect.path())?;
+    let change = power_fault().map(|_| Change::begin(effect));
+    Ok(Passed { change, ..passed })
 }
 
 pub(super) fn pass(operation: Operation, path: &Path) -> io::Result<Passed> {
@@ -95,21 +119,41 @@ pub(super) fn pass(operation: Operation, path: &Path) -> io::Result<Passed> {
     if let Some(log) = &SETTINGS.log {
         write_line(log, number, operation, path)?;
     }
-    match SETTINGS.fault.filter(|fault| fault.hits(number)).map(|fault| fault.kind) {
-        Some(Kind::Kill) => std::process::abort(),
+    let fault = SETTINGS.fault.filter(|fault| fault.hits(number));
+    let kind = match fault.map(|fault| (fault.kind, fault.seed)) {
+        Some((Kind::Kill, _)) => std::process::abort(),
+        Some((Kind::Power, seed)) => power::lose(seed),
         // Only a write can be torn; any other operation does nothing.
-        Some(Kind::Torn) if operation != Operation::Write => std::process::abort(),
+        Some((Kind::Torn, _)) if operation != Operation::Write => std::process::abort(),
         // Removing and opening need no space.
-        Some(Kind::Error(NO_SPACE)) if matches!(operation, Operation::Remove | Operation::Open) => {
-            Ok(Passed { kind: None })
+        Some((Kind::Error(NO_SPACE), _))
+            if matches!(operation, Operation::Remove | Operation::Open) =>
+        {
+            None
         }
-        Some(Kind::Error(code)) => Err(io::Error::from_raw_os_error(code)),
-        kind => Ok(Passed { kind }),
+        Some((Kind::Error(code), _)) => return Err(io::Error::from_raw_os_error(code)),
+        other => other.map(|(kind, _)| kind),
+    };
+    Ok(Passed { kind, change: None })
+}
+
+pub(super) fn end_of_operations() {
+    if let Some(fault) = power_fault().filter(|fault| fault.first == END) {
+        power::lose(fault.seed);
     }
+}
+
+/// The loss of power that a test has requested, if any.
+fn power_fault() -> Option<Fault> {
+    SETTINGS.fault.filter(|fault| fault.kind == Kind::Power)
 }
 
 pub(super) fn free_bytes(free: Option<u64>) -> Option<u64> {
     SETTINGS.free_bytes.or(free)
+}
+
+pub(super) fn boot_id(id: String) -> String {
+    if power_fault().is_some() { format!("before {id}") } else { id }
 }
 
 impl Passed {
@@ -117,9 +161,12 @@ impl Passed {
         if self.kind == Some(Kind::Torn) { &buffer[..buffer.len() / 2] } else { buffer }
     }
 
-    pub(super) fn finish(self) {
+    pub(super) fn finish(self, is_done: bool) {
         if self.kind.is_some() {
             std::process::abort();
+        }
+        if let Some(change) = self.change.filter(|_| is_done) {
+            change.finish();
         }
     }
 }
@@ -138,13 +185,16 @@ mod tests {
 
     #[test]
     fn a_fault_has_a_kind_a_position_and_a_duration() {
-        let fault = |kind, first, lasts| Some(Fault { kind, first, lasts });
+        let fault = |kind, first, lasts| Some(Fault { kind, first, lasts, seed: first as u64 });
         for (text, expected) in [
             ("kill@1", fault(Kind::Kill, 1, false)),
             ("kill-after@20", fault(Kind::KillAfter, 20, false)),
             ("torn@3", fault(Kind::Torn, 3, false)),
             ("enospc@4+", fault(Kind::Error(NO_SPACE), 4, true)),
             ("eio@5", fault(Kind::Error(IO_ERROR), 5, false)),
+            ("power@6", fault(Kind::Power, 6, false)),
+            ("power@6:9", Some(Fault { kind: Kind::Power, first: 6, lasts: false, seed: 9 })),
+            ("power@end", fault(Kind::Power, END, false)),
             ("kill", None),
             ("kill@", None),
             ("stop@1", None),
@@ -155,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_lasting_fault_hits_all_later_operations() {
-        let once = Fault { kind: Kind::Kill, first: 3, lasts: false };
+        let once = Fault { kind: Kind::Kill, first: 3, lasts: false, seed: 0 };
         let lasting = Fault { lasts: true, ..once };
         let hits = |fault: Fault| (1..=5).filter(|number| fault.hits(*number)).collect::<Vec<_>>();
         assert_eq!(hits(once), [3]);
