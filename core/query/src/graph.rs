@@ -13,6 +13,7 @@ mod names;
 mod neighborhood;
 mod neighbors;
 mod path;
+mod positioned;
 mod search;
 
 pub use self::answers::{

@@ -4,7 +4,6 @@
 //! once, and a row group without any of them is skipped. Row groups are read on several threads.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +22,7 @@ use datafusion::parquet::arrow::arrow_reader::{
 };
 use datafusion::parquet::errors::ParquetError;
 
+use super::positioned::PositionedFile;
 use crate::error::QueryError;
 
 /// Rows of a batch of codes: what is compared in one go.
@@ -80,7 +80,7 @@ struct RowGroup {
 }
 
 struct OpenFile {
-    file: File,
+    file: PositionedFile,
     metadata: ArrowReaderMetadata,
 }
 
@@ -131,7 +131,7 @@ impl EdgeTable {
             let ranges = rows[start..end].iter().map(|row| place(row)..place(row) + 1);
             let total = usize::try_from(group.rows.end - group.rows.start).unwrap_or(usize::MAX);
             let selection = RowSelection::from_consecutive_ranges(ranges, total);
-            let reader = group.builder().map_err(|error| failed(&error))?;
+            let reader = group.builder();
             let names = columns.iter().map(String::as_str);
             let mask = ProjectionMask::columns(reader.parquet_schema(), names);
             let reader = reader.with_projection(mask).with_row_selection(selection).build();
@@ -171,7 +171,7 @@ impl EdgeTable {
             let file = file?;
             let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
             let metadata = metadata.map_err(|error| failed(&error))?;
-            let file = Arc::new(OpenFile { file, metadata });
+            let file = Arc::new(OpenFile { file: PositionedFile::new(file), metadata });
             let parquet = Arc::clone(file.metadata.metadata());
             for (number, group) in parquet.row_groups().iter().enumerate() {
                 let rows = first_row..first_row + group.num_rows().unsigned_abs();
@@ -199,16 +199,16 @@ impl EdgeTable {
 }
 
 impl RowGroup {
-    fn builder(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, ParquetError> {
-        let file = self.file.file.try_clone()?;
-        let metadata = self.file.metadata.clone();
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
-        Ok(builder.with_row_groups(vec![self.number]).with_batch_size(ROWS_PER_BATCH))
+    fn builder(&self) -> ParquetRecordBatchReaderBuilder<PositionedFile> {
+        let OpenFile { file, metadata } = &*self.file;
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), metadata.clone());
+        builder.with_row_groups(vec![self.number]).with_batch_size(ROWS_PER_BATCH)
     }
 
     /// A reader of the codes of some columns.
     fn codes(&self, columns: &[End]) -> Result<ParquetRecordBatchReader, ParquetError> {
-        let builder = self.builder()?;
+        let builder = self.builder();
         let names = columns.iter().map(|end| end.column());
         let mask = ProjectionMask::columns(builder.parquet_schema(), names);
         builder.with_projection(mask).build()

@@ -78,26 +78,22 @@ function EdgeLine({ edge, drawn, isLit, isLabelled }) {
 const ruler = document.createElement("canvas").getContext("2d");
 if (ruler) ruler.font = '13px system-ui, "Segoe UI", "Noto Sans", sans-serif';
 
-/** A text as far as a box has room for it, since SVG does not shorten texts by itself.
+/** Whether a box has no room for the whole of a text. SVG does not shorten texts by itself.
  * @param {string} text */
-function fitting(text) {
-  const room = NODE.width - 24;
-  if (!ruler || ruler.measureText(text).width <= room) return text;
-  const letters = [...text.slice(0, 100)];
-  while (letters.length > 1 && ruler.measureText(`${letters.join("")}…`).width > room) letters.pop();
-  return `${letters.join("").trimEnd()}…`;
-}
+const isTooLong = (text) => ruler !== null && ruler.measureText(text).width > NODE.width - 22;
 
 /** @param {{ place: import("./layout.js").Place, isSelected: boolean, onSelect: (id: string) => void,
  *   onOpen: (node: import("./model.js").Node) => void }} props */
 function NodeBox({ place, isSelected, onSelect, onOpen }) {
   const { node, x, y } = place;
   const label = labelOf(node);
+  const isCut = isTooLong(label);
   const kind = `node ${node.kind} ${node.type.replace(/^nexthink_/, "")}${isSelected ? " selected" : ""}${node.isRoot ? " root" : ""}`;
   const what = node.kind === "group" ? `${label}, not shown: Enter shows ${node.hidden === 1 ? "it" : "some"}` : `${typeWords(node.type)} ${label}`;
   return html`<g class=${kind} transform=${`translate(${x} ${y})`} role="button" tabindex=${isSelected ? 0 : -1} aria-label=${what}
       aria-pressed=${isSelected} onClick=${() => (node.kind === "group" ? onOpen(node) : onSelect(node.id))} onDblClick=${() => onOpen(node)}>
     <rect width=${NODE.width} height=${NODE.height} rx=${node.kind === "group" ? 17 : 6} />
     <rect class="mark" width="6" height=${NODE.height} rx="3" />
-    <svg x="14" width=${NODE.width - 18} height=${NODE.height}><text x="2" y="22">${fitting(label)}</text></svg><title>${label}</title></g>`;
+    <svg x="14" width=${NODE.width - (isCut ? 32 : 18)} height=${NODE.height}><text x="2" y="22">${label}</text></svg>
+    ${isCut && html`<text class="more" x=${NODE.width - 16} y="22" aria-hidden="true">…</text>`}<title>${label}</title></g>`;
 }
