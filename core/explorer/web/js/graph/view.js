@@ -94,6 +94,6 @@ function NodeBox({ place, isSelected, onSelect, onOpen }) {
       aria-pressed=${isSelected} onClick=${() => (node.kind === "group" ? onOpen(node) : onSelect(node.id))} onDblClick=${() => onOpen(node)}>
     <rect width=${NODE.width} height=${NODE.height} rx=${node.kind === "group" ? 17 : 6} />
     <rect class="mark" width="6" height=${NODE.height} rx="3" />
-    <svg x="14" width=${NODE.width - (isCut ? 32 : 18)} height=${NODE.height}><text x="2" y="22">${label}</text></svg>
-    ${isCut && html`<text class="more" x=${NODE.width - 16} y="22" aria-hidden="true">…</text>`}<title>${label}</title></g>`;
+    <svg x="14" width=${NODE.width - (isCut ? 37 : 18)} height=${NODE.height}><text x="2" y="22">${label}</text></svg>
+    ${isCut && html`<text class="more" x=${NODE.width - 20} y="22" aria-hidden="true">…</text>`}<title>${label}</title></g>`;
 }

@@ -108,7 +108,7 @@ function Result({ loaded, query, tables, sort }) {
     <div class="row" role="status">
       <strong>${data.total > data.rows.length ? `The first ${number(data.rows.length)} of ${number(data.total)} rows` : `${number(data.total)} ${data.total === 1 ? "row" : "rows"}`}</strong>
       ${loaded.loading && html`<span class="muted">running…</span>`}
-      <a class="button" download href=${tenantPath(tenant, "query.csv", { query })}>Download ${data.total === 1 ? "the row" : `all ${number(data.total)} rows`} as CSV</a>
+      ${data.total > 0 && html`<a class="button" download href=${tenantPath(tenant, "query.csv", { query })}>Download ${data.total === 1 ? "the row" : `all ${number(data.total)} rows`} as CSV</a>`}
       ${keysOf(data).length > 0 && html`<a class="button" href=${graphHref(tenant, keysOf(data))}>Show in the graph</a>`}
       <${Source} title="Show the SQL" text=${data.sql} /></div>
     ${data.partialTables.length > 0 && html`<${Notice} kind="warn">Made from partial tables, which may lack rows or hold older ones: ${data.partialTables.join(", ")}<//>`}
