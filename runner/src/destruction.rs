@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use core_engine::deliver;
 use core_engine::ledger::{self, Event};
 use core_erasure::lists::copy_path;
 use core_files::{remove_file_if_present, remove_leftovers};
@@ -56,7 +55,7 @@ pub(crate) fn copies(config: &Config, tenant: &TenantStore) -> Result<Vec<PathBu
 /// What stays elsewhere, a line each.
 pub(crate) fn remaining(config: &Config, tenant: &TenantStore) -> Vec<String> {
     let mut remaining = Vec::new();
-    if let Some(account) = deliver::last_account(tenant) {
+    if let Some(account) = core_jupiterone::last_account(tenant) {
         remaining.push(format!(
             "what was delivered to JupiterOne (account {account}): `{} purge jupiterone` removes types \
              there while the tenant is still stored here, and JupiterOne's own deletion does later",

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use core_destination::DeliveryError;
 use core_engine::{Ending, FailureKind, StopReason};
 use core_erasure::ErasureError;
+use core_jupiterone::JupiterOneError;
 use core_nexthink::NexthinkError;
 use core_store::StoreError;
 
@@ -172,6 +174,18 @@ impl From<NexthinkError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         core_engine::Failure::from(error).into()
+    }
+}
+
+impl From<DeliveryError> for Failure {
+    fn from(error: DeliveryError) -> Self {
+        core_engine::Failure::from(error).into()
+    }
+}
+
+impl From<JupiterOneError> for Failure {
+    fn from(error: JupiterOneError) -> Self {
+        DeliveryError::from(error).into()
     }
 }
 

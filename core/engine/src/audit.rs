@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use core_audit::{Coverage, EventPrivacy, EventTable, OWN_TIME_COLUMN, Span, TIME_COLUMN};
 use core_ingest::values::entity_schema;
+use core_model::declared;
 use core_model::property::PersonalData;
 use core_store::{
     EventAppender, EventDeclaration, EventLog, PrivacyMark, RunLock, StoreError, TenantStore,
@@ -23,7 +24,6 @@ pub use self::report::{AuditReport, Gap};
 pub use self::table::columns as table_columns;
 pub use self::trails::{client, name_of};
 use crate::cancellation::Cancellation;
-use crate::declared;
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::privacy;

@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use core_destination::DeliveryError;
 use core_erasure::ErasureError;
 use core_nexthink::{ErrorKind, NexthinkError};
 use core_store::StoreError;
@@ -129,6 +130,19 @@ impl From<ErasureError> for Failure {
             },
         };
         Self::new(kind, error)
+    }
+}
+
+impl From<DeliveryError> for Failure {
+    fn from(error: DeliveryError) -> Self {
+        let (kind, error) = match error {
+            DeliveryError::Configuration(error) => (FailureKind::Configuration, error),
+            DeliveryError::Deferred(error) => (FailureKind::Deferred, error),
+            DeliveryError::Failed(error) => (FailureKind::DestinationFailed, error),
+            DeliveryError::Store(error) => return error.into(),
+            error => (FailureKind::Internal, error.into()),
+        };
+        Self { kind, error }
     }
 }
 

@@ -2,12 +2,12 @@
 
 pub mod audit;
 mod cancellation;
-mod declared;
 pub mod deliver;
 mod engine;
 pub mod erasure;
 mod failure;
 mod host;
+pub mod jupiterone;
 pub mod ledger;
 mod moment;
 pub mod privacy;

@@ -4,6 +4,7 @@ use core_audit::EventRedactor;
 use core_erasure::key_file::KeyFile;
 use core_erasure::lists::ErasedPeople;
 use core_model::column::Column;
+use core_model::declared;
 use core_model::plan::Plan;
 use core_model::step::Step;
 use core_privacy::keys::KeyRing;
@@ -14,7 +15,6 @@ use core_privacy::reuse::REUSABLE_DAYS;
 use core_privacy::suppression::{SuppressionList, Suppressions};
 use core_store::{Generation, PrivacyMark, TenantStore};
 
-use crate::declared;
 use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
 use crate::host::Host;

@@ -7,9 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::RecordBatch;
+use core_destination::{RowFingerprint, for_each_fingerprint};
+use core_model::entity::KEY;
+use core_model::relationship::{FROM_KEY, TO_KEY};
 use core_model::step::Step;
 use core_store::{Generation, Table, TableKind};
 
+use crate::class_rules::is_legal_name;
 use crate::error::JupiterOneError;
 use crate::events::Events;
 use crate::extras::Extras;
@@ -220,6 +224,58 @@ impl Contents {
             shape.write_rows(&batch, findings, &mut each)?;
         }
         Ok(())
+    }
+
+    /// Hands out the fingerprint of each row of a table, by its typed values and by what decides beside them how
+    /// JupiterOne shows it.
+    ///
+    /// # Errors
+    ///
+    /// [`JupiterOneError::Store`] and [`JupiterOneError::Column`].
+    pub(crate) fn for_each_row(
+        &self,
+        table: &Table,
+        each: &mut dyn FnMut(RowFingerprint),
+    ) -> Result<(), JupiterOneError> {
+        if self.is_of_persons(table) {
+            return self.for_each_row_of_persons(each);
+        }
+        let keys: &[&str] = match table.kind {
+            TableKind::Entity => &[KEY],
+            TableKind::Relationship => &[FROM_KEY, TO_KEY],
+        };
+        let has_raw_data = self.extras.raw_data && table.kind == TableKind::Entity;
+        let form = format!("{}|{has_raw_data}", table.class.join(","));
+        let is_compared = |name: &str| has_raw_data || is_legal_name(name);
+        let mut look = |batch: &RecordBatch| {
+            for_each_fingerprint(batch, keys, &is_compared, form.as_bytes(), each).map_err(
+                |(column, found)| JupiterOneError::Column {
+                    type_name: table.name.clone(),
+                    column,
+                    found,
+                },
+            )
+        };
+        if let Some(events) = self.events.as_ref().filter(|it| it.tables().contains(&table)) {
+            return events.for_each_batch(table, &mut look);
+        }
+        for batch in self.generation.batches(table.kind, &table.name)? {
+            look(&batch?)?;
+        }
+        Ok(())
+    }
+
+    /// The relationships to Persons are made of users: their key says all of them.
+    fn for_each_row_of_persons(
+        &self,
+        each: &mut dyn FnMut(RowFingerprint),
+    ) -> Result<(), JupiterOneError> {
+        self.for_each_person(|object| {
+            let key = blake3::hash(object.key.as_bytes());
+            let first = key.as_bytes().first_chunk().expect("a hash has 32 bytes");
+            each(RowFingerprint { key: u64::from_le_bytes(*first), content: 0 });
+            Ok(())
+        })
     }
 
     fn for_each_person<E: From<JupiterOneError>>(

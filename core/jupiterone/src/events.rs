@@ -86,6 +86,26 @@ impl Events {
         (&self.entities.name, self.log.next_part())
     }
 
+    /// Hands out the batches of one of the tables.
+    ///
+    /// # Errors
+    ///
+    /// [`JupiterOneError::Store`]; what `each` answers.
+    pub(crate) fn for_each_batch<E: From<JupiterOneError>>(
+        &self,
+        table: &Table,
+        each: &mut dyn FnMut(&RecordBatch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for batch in self.log.events_since(self.since).1 {
+            let batch = batch.map_err(JupiterOneError::Store)?;
+            each(&match table.kind {
+                TableKind::Entity => self.tagged(&batch),
+                TableKind::Relationship => self.relationships(&batch),
+            })?;
+        }
+        Ok(())
+    }
+
     /// Hands out every object of one of the tables.
     ///
     /// # Errors
@@ -97,15 +117,7 @@ impl Events {
         findings: &mut Findings,
         mut each: impl FnMut(Object<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        for batch in self.log.events_since(self.since).1 {
-            let mut batch = batch.map_err(JupiterOneError::Store)?;
-            batch = match table.kind {
-                TableKind::Entity => self.tagged(&batch),
-                TableKind::Relationship => self.relationships(&batch),
-            };
-            shape.write_rows(&batch, findings, &mut each)?;
-        }
-        Ok(())
+        self.for_each_batch(table, &mut |batch| shape.write_rows(batch, findings, &mut each))
     }
 
     /// The events of a batch with the tags.

@@ -3,6 +3,7 @@
 mod class_rules;
 mod column;
 mod contents;
+mod delivery;
 mod documentation;
 mod error;
 mod events;
@@ -20,6 +21,10 @@ mod text_rule;
 
 pub use class_rules::DATA_MODEL_VERSION;
 pub use contents::Contents;
+pub use delivery::{
+    DeliveryDecision, DeliveryRules, EventRules, JupiterOne, NAME, compared_with,
+    known_ledger_head, last_account,
+};
 pub use documentation::{document, sdk_section};
 pub use error::{Call, ErrorKind, JupiterOneError};
 pub use events::Events;
@@ -27,7 +32,7 @@ pub use extras::Extras;
 pub use findings::{Finding, Findings, Remedy};
 pub use folder::{FolderReport, StepResult, StepStatus, export_folder};
 pub use persons::{USER, USER_IS_PERSON};
-pub use plan::{DeliveryPlan, TypeChanges};
+pub use plan::plan_between;
 pub use shape::{MAX_TEXT_CHARS, Object, SHAPE_VERSION, Shape};
 pub use sync::{
     ApiKey, BaseUrl, Delivered, DeliveryReport, Destination, DestinationIdentity, Job, JobCounters,

@@ -4,6 +4,7 @@ pub mod authorization;
 pub mod cell;
 pub mod class;
 pub mod column;
+pub mod declared;
 pub mod documentation;
 pub mod drawing;
 pub mod entity;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, IsTerminal as _};
 
-use core_engine::deliver;
 use core_engine::run;
 use core_store::{Destruction, FileCount, Store, TenantStore};
 use serde::Serialize;
@@ -36,7 +35,7 @@ pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<E
     }
     let tenant = existing(&store, name)?;
     let lock = run::lock_tenant(host::host(), &tenant)?;
-    let deliveries = tenant.lock_delivery(deliver::NAME, &host::host().lock_owner())?;
+    let deliveries = tenant.lock_delivery(core_jupiterone::NAME, &host::host().lock_owner())?;
     let files = tenant.inventory()?;
     let copies = destruction::copies(&config, &tenant)?;
     let remaining = destruction::remaining(&config, &tenant);

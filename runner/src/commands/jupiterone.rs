@@ -2,13 +2,13 @@
 
 mod messages;
 
+use core_destination::DeliveryRequest;
 use core_engine::Cancellation;
-use core_engine::deliver::{self, DeliveryOptions};
+use core_engine::deliver;
 use core_engine::ledger::Event;
 use core_engine::run::RunState;
 use core_engine::run::report::StepOutcome;
-use core_engine::text::bytes;
-use core_engine::text::count;
+use core_engine::text::{bytes, count};
 use core_jupiterone::{Contents, Extras, StepResult, StepStatus, export_folder};
 use core_model::step::Step;
 use serde_json::json;
@@ -16,8 +16,7 @@ use serde_json::json;
 pub(super) use self::messages::delivery as print;
 use crate::cli::{FolderArguments, Global, PurgeArguments, ReportFormat, SyncArguments};
 use crate::exit::{Exit, Failure};
-use crate::host;
-use crate::host::{engine, host};
+use crate::host::{self, engine};
 use crate::output;
 use crate::progress::Progress;
 
@@ -48,7 +47,7 @@ pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exi
         })
         .collect();
     let contents = Contents::for_folder(generation, &Step::generation_steps(), extras);
-    let report = export_folder(&contents, &steps, folder).map_err(deliver::failed)?;
+    let report = export_folder(&contents, &steps, folder)?;
     if arguments.output == ReportFormat::Json {
         output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
         return Ok(Exit::Complete);
@@ -69,29 +68,29 @@ pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exi
 
 /// Delivers the published generation, or shows what that would change.
 pub(super) async fn sync(global: &Global, arguments: &SyncArguments) -> Result<Exit, Failure> {
-    let options = DeliveryOptions {
+    let request = DeliveryRequest {
         accept_destination: arguments.accept_destination,
         full: arguments.full,
-        ..DeliveryOptions::default()
+        ..DeliveryRequest::default()
     };
-    Box::pin(deliver(global, options, arguments.dry_run, arguments.output)).await
+    Box::pin(deliver(global, request, arguments.dry_run, arguments.output)).await
 }
 
 /// Removes types at JupiterOne, with all that touches them.
 pub(super) async fn purge(global: &Global, arguments: &PurgeArguments) -> Result<Exit, Failure> {
     let purge = arguments.types.clone();
-    let options = DeliveryOptions { purge, ..DeliveryOptions::default() };
-    Box::pin(deliver(global, options, arguments.dry_run, arguments.output)).await
+    let request = DeliveryRequest { purge, ..DeliveryRequest::default() };
+    Box::pin(deliver(global, request, arguments.dry_run, arguments.output)).await
 }
 
 async fn deliver(
     global: &Global,
-    options: DeliveryOptions,
+    request: DeliveryRequest,
     dry_run: bool,
     format: ReportFormat,
 ) -> Result<Exit, Failure> {
     let stop = Cancellation::default();
-    let done = Box::pin(deliver_or_preview(global, options, dry_run, format, &stop)).await;
+    let done = Box::pin(deliver_or_preview(global, request, dry_run, format, &stop)).await;
     if let (Err(failure), ReportFormat::Json) = (&done, format) {
         let report = json!({
             "result": "failed",
@@ -105,7 +104,7 @@ async fn deliver(
 
 async fn deliver_or_preview(
     global: &Global,
-    options: DeliveryOptions,
+    request: DeliveryRequest,
     dry_run: bool,
     format: ReportFormat,
     stop: &Cancellation,
@@ -117,26 +116,22 @@ async fn deliver_or_preview(
              the configuration",
         ));
     };
-    let options = DeliveryOptions {
-        extras: jupiterone.extras,
-        audit: jupiterone.audit,
-        tags: config.tags(),
-        ..options
-    };
     let tenant = super::tenant(global)?;
-    deliver::check_destination(host(), &tenant, jupiterone, options.accept_destination)?;
+    let rules = core_engine::jupiterone::rules(engine(&config), jupiterone);
+    rules.check(&tenant, &request)?;
     if dry_run {
         let generation = super::generation(&tenant, None)?;
-        return messages::decision(&deliver::decide(&tenant, generation, &options)?, format);
+        return messages::decision(&rules.plan(&tenant, generation, &request)?, format);
     }
     let progress = Progress::new(global.quiet);
     let observer = progress.observer();
+    let destination = core_engine::jupiterone::destination(engine(&config), jupiterone)?;
     let delivering =
-        deliver::deliver_published(engine(&config), jupiterone, &options, &observer, stop);
+        deliver::deliver_published(engine(&config), &destination, &request, &observer, stop);
     let delivered = super::run::interruptible(delivering, stop, super::run::DELIVERY).await;
     progress.finish();
     let delivered = delivered?;
-    let exit = Exit::from(delivered.ending());
+    let exit = Exit::from(deliver::ending(&delivered));
     if format == ReportFormat::Json {
         let mut report = json!(delivered);
         report["exitCode"] = json!(exit as u8);

@@ -4,11 +4,12 @@ mod table;
 
 use std::time::Duration;
 
-use core_engine::deliver::{self, DeliveryOptions, DeliveryResult};
+use core_destination::{DeliveryRequest, DeliveryResult};
+use core_engine::deliver;
 use core_engine::run::{self, Finished, RunOptions};
 use core_engine::settings::JupiterOne;
 use core_engine::{Cancellation, Ending, FailureKind};
-use core_jupiterone::ErrorKind;
+use core_jupiterone::{DeliveryReport, ErrorKind};
 use core_store::{LedgerHead, Store, StoreError};
 use serde_json::json;
 
@@ -17,7 +18,7 @@ use super::{jupiterone, notify, rules};
 use crate::cli::{Global, ReportFormat, RunArguments, SeverityName};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::host::{engine, host};
+use crate::host::engine;
 use crate::progress::Progress;
 pub(super) use crate::signals::signal;
 use crate::{output, record, system};
@@ -112,13 +113,13 @@ fn print_json(finished: &Finished, rules: Option<&RulesReport>) -> Result<(), Fa
 fn end(
     global: &Global,
     finished: &Finished,
-    delivered: Option<Result<DeliveryResult, Failure>>,
+    delivered: Option<Result<DeliveryResult<DeliveryReport>, Failure>>,
 ) -> Exit {
     match delivered {
         Some(Ok(delivered)) => {
             tell_shortfall(finished);
             jupiterone::print(global, &delivered);
-            match Exit::from(delivered.ending()) {
+            match Exit::from(deliver::ending(&delivered)) {
                 Exit::Complete => finished.ending.into(),
                 failed => failed,
             }
@@ -169,14 +170,15 @@ fn destination(config: &Config) -> Option<&JupiterOne> {
 /// That it cannot be reached now is no reason not to fetch: the delivery may be made up for.
 async fn probe(config: &Config, jupiterone: &JupiterOne) -> Result<(), Failure> {
     let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-    deliver::check_destination(host(), &tenant, jupiterone, false)?;
-    let client = deliver::client(engine(config), jupiterone, |settings| {
+    let rules = core_engine::jupiterone::rules(engine(config), jupiterone);
+    rules.check(&tenant, &DeliveryRequest::default())?;
+    let client = core_engine::jupiterone::client(engine(config), jupiterone, |settings| {
         settings.retry.max_attempts = 1;
         settings.timeouts.connect = PROBE;
         settings.timeouts.answer = PROBE;
     })?;
     match client.probe().await {
-        Err(error) if error.kind() == ErrorKind::Credentials => Err(deliver::failed(error).into()),
+        Err(error) if error.kind() == ErrorKind::Credentials => Err(error.into()),
         Err(error) => {
             let error = anyhow::Error::new(error);
             output::note(&format!(
@@ -196,21 +198,18 @@ async fn deliver(
     finished: &mut Finished,
     quiet: bool,
     stop: &Cancellation,
-) -> Option<Result<DeliveryResult, Failure>> {
+) -> Option<Result<DeliveryResult<DeliveryReport>, Failure>> {
     let jupiterone = destination(config)?;
     if finished.generation.is_none() && !is_anything_published(config) {
         return None;
     }
     let progress = Progress::new(quiet);
-    let options = DeliveryOptions {
-        extras: jupiterone.extras,
-        audit: jupiterone.audit,
-        tags: config.tags(),
-        ..DeliveryOptions::default()
-    };
     let observer = progress.observer();
-    let delivering =
-        deliver::deliver_published(engine(config), jupiterone, &options, &observer, stop);
+    let delivering = async {
+        let destination = core_engine::jupiterone::destination(engine(config), jupiterone)?;
+        let request = DeliveryRequest::default();
+        deliver::deliver_published(engine(config), &destination, &request, &observer, stop).await
+    };
     let delivered = interruptible(delivering, stop, DELIVERY).await;
     progress.finish();
     // The generation is published whatever comes of this: schedulers must not take it for deferred or
@@ -220,7 +219,7 @@ async fn deliver(
         _ => Failure { exit: Exit::DestinationFailed, ..failure },
     });
     finished.report.exit_code = match &delivered {
-        Ok(delivered) if delivered.ending() == Ending::Complete => finished.ending.into(),
+        Ok(delivered) if deliver::ending(delivered) == Ending::Complete => finished.ending.into(),
         Ok(_) => Exit::DestinationFailed,
         Err(failure) => failure.exit,
     } as u8;

@@ -6,7 +6,7 @@ use core_nexthink::ClockOffset;
 use core_store::{ClockVerdict, Downloads, Retention, RunLock};
 
 use crate::engine::Engine;
-use crate::{deliver, ledger};
+use crate::ledger;
 
 /// Removes the downloads that are published now, and what was kept long enough. That this fails costs
 /// space and is made up for by the next run, so the run stays good.
@@ -27,7 +27,7 @@ pub(super) fn retain(
         tracing::warn!(%offset, "nothing was removed by age, since the clocks disagree");
         return;
     }
-    let pinned = deliver::compared_with(lock.tenant());
+    let pinned = core_jupiterone::compared_with(lock.tenant());
     let retention = Retention {
         windows: &engine.settings.retention,
         pinned: &pinned,

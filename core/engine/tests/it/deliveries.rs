@@ -3,15 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_engine::deliver::{self, DeliveryOptions, DeliveryResult};
+use core_destination::{DeliveryRequest, DeliveryResult};
+use core_engine::deliver;
+use core_engine::jupiterone;
 use core_engine::settings::JupiterOne as Settings;
 use core_engine::{Cancellation, Ending, Failure, FailureKind, Progress};
-use core_jupiterone::{BaseUrl, Destination, Extras, PollSchedule, Source};
+use core_jupiterone::{
+    BaseUrl, DeliveryReport, Destination, Extras, PollSchedule, Source, last_account,
+};
 use core_simulator::{JupiterOne, JupiterOneConfig};
 
 use super::support::{Known, NOON, Tenant};
 
 const KEY: &str = "a-key";
+/// A loopback address that nothing listens on.
+const SOMEWHERE: &str = "http://127.0.0.1:9";
 
 async fn start() -> (JupiterOne, Settings) {
     let config = JupiterOneConfig {
@@ -43,23 +49,25 @@ fn settings(url: &str, key: &'static str) -> Settings {
 
 async fn delivered(
     tenant: &Tenant,
-    jupiterone: &Settings,
-    options: &DeliveryOptions,
-) -> Result<DeliveryResult, Failure> {
+    settings: &Settings,
+    request: &DeliveryRequest,
+) -> Result<DeliveryResult<DeliveryReport>, Failure> {
     let (progress, cancellation) = (Progress::none(), Cancellation::default());
-    deliver::deliver_published(tenant.engine(), jupiterone, options, &progress, &cancellation).await
+    let destination = jupiterone::destination(tenant.engine(), settings)?;
+    deliver::deliver_published(tenant.engine(), &destination, request, &progress, &cancellation)
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_published_is_delivered_once() {
     let tenant = Tenant::start("acme", 1, NOON).await;
     tenant.run().await.expect("it runs");
-    let (simulated, jupiterone) = start().await;
-    let options = DeliveryOptions::default();
-    let first = delivered(&tenant, &jupiterone, &options).await.expect("it delivers");
+    let (simulated, settings) = start().await;
+    let options = DeliveryRequest::default();
+    let first = delivered(&tenant, &settings, &options).await.expect("it delivers");
     assert!(matches!(first, DeliveryResult::Delivered { .. }));
-    assert_eq!(first.ending(), Ending::Complete);
-    let second = delivered(&tenant, &jupiterone, &options).await.expect("it compares");
+    assert_eq!(deliver::ending(&first), Ending::Complete);
+    let second = delivered(&tenant, &settings, &options).await.expect("it compares");
     assert!(matches!(second, DeliveryResult::NothingChanged { .. }));
     assert_eq!(simulated.jobs().len(), 1);
     let events: Vec<_> = tenant.ledger().iter().map(|entry| entry.deed.event.clone()).collect();
@@ -71,14 +79,14 @@ async fn what_is_published_is_delivered_once() {
 async fn a_full_delivery_and_a_purge_are_jobs_though_nothing_has_changed() {
     let tenant = Tenant::start("acme", 1, NOON).await;
     tenant.run().await.expect("it runs");
-    let (simulated, jupiterone) = start().await;
-    delivered(&tenant, &jupiterone, &DeliveryOptions::default()).await.expect("it delivers");
-    let full = DeliveryOptions { full: true, ..DeliveryOptions::default() };
-    let again = delivered(&tenant, &jupiterone, &full).await.expect("it delivers");
+    let (simulated, settings) = start().await;
+    delivered(&tenant, &settings, &DeliveryRequest::default()).await.expect("it delivers");
+    let full = DeliveryRequest { full: true, ..DeliveryRequest::default() };
+    let again = delivered(&tenant, &settings, &full).await.expect("it delivers");
     assert!(matches!(again, DeliveryResult::Delivered { reason, .. } if reason.contains("--full")));
     let purge = vec!["nexthink_alert".to_owned()];
-    let purge = DeliveryOptions { purge, ..DeliveryOptions::default() };
-    delivered(&tenant, &jupiterone, &purge).await.expect("it delivers");
+    let purge = DeliveryRequest { purge, ..DeliveryRequest::default() };
+    delivered(&tenant, &settings, &purge).await.expect("it delivers");
     assert_eq!(simulated.jobs().len(), 3);
 }
 
@@ -89,12 +97,13 @@ async fn a_decision_asks_nobody_and_changes_nothing() {
     let store = tenant.engine().tenant().expect("the store is there");
     for _ in 0..2 {
         let generation = tenant.published().expect("it is published");
-        let decision = deliver::decide(&store, generation, &DeliveryOptions::default());
+        let rules = jupiterone::rules(tenant.engine(), &settings(SOMEWHERE, KEY));
+        let decision = rules.plan(&store, generation, &DeliveryRequest::default());
         let decision = decision.expect("the generation can be read");
         assert!(decision.reason.is_some_and(|reason| reason.contains("first delivery")));
         assert!(!decision.partial_datasets.is_empty(), "the first delivery deletes nothing");
     }
-    assert_eq!(deliver::last_account(&store), None);
+    assert_eq!(last_account(&store), None);
 }
 
 #[tokio::test]
@@ -102,8 +111,8 @@ async fn a_refused_key_is_a_failure_of_the_destination_and_the_generation_is_saf
     let tenant = Tenant::start("acme", 1, NOON).await;
     tenant.run().await.expect("it runs");
     let (simulated, _) = start().await;
-    let jupiterone = settings(simulated.url(), "another-key");
-    let refused = delivered(&tenant, &jupiterone, &DeliveryOptions::default()).await;
+    let settings = settings(simulated.url(), "another-key");
+    let refused = delivered(&tenant, &settings, &DeliveryRequest::default()).await;
     assert_eq!(refused.expect_err("it is refused").kind, FailureKind::DestinationFailed);
     assert!(tenant.published().is_some());
     assert!(simulated.jobs().is_empty());
@@ -113,11 +122,15 @@ async fn a_refused_key_is_a_failure_of_the_destination_and_the_generation_is_saf
 async fn another_destination_is_accepted_once_by_name() {
     let tenant = Tenant::start("acme", 1, NOON).await;
     tenant.run().await.expect("it runs");
-    let (_simulated, jupiterone) = start().await;
-    delivered(&tenant, &jupiterone, &DeliveryOptions::default()).await.expect("it delivers");
+    let (_simulated, settings) = start().await;
+    delivered(&tenant, &settings, &DeliveryRequest::default()).await.expect("it delivers");
     let (_other, elsewhere) = start().await;
     let store = tenant.engine().tenant().expect("the store is there");
-    let check = |accept| deliver::check_destination(&tenant.host, &store, &elsewhere, accept);
+    let rules = jupiterone::rules(tenant.engine(), &elsewhere);
+    let check = |accept_destination| {
+        let request = DeliveryRequest { accept_destination, ..DeliveryRequest::default() };
+        rules.check(&store, &request).map_err(Failure::from)
+    };
     let refused = check(false).expect_err("the port differs");
     assert_eq!(refused.kind, FailureKind::Configuration);
     assert!(format!("{:#}", refused.error).contains("--accept-destination"));
@@ -127,8 +140,8 @@ async fn another_destination_is_accepted_once_by_name() {
 #[tokio::test]
 async fn nothing_that_is_published_is_nothing_to_deliver() {
     let tenant = Tenant::start("acme", 1, NOON).await;
-    let (_simulated, jupiterone) = start().await;
-    let refused = delivered(&tenant, &jupiterone, &DeliveryOptions::default()).await;
+    let (_simulated, settings) = start().await;
+    let refused = delivered(&tenant, &settings, &DeliveryRequest::default()).await;
     let refused = refused.expect_err("there is no generation");
     assert_eq!(refused.kind, FailureKind::Configuration);
     assert!(format!("{:#}", refused.error).contains("`nexthink-graph run` publishes one"));

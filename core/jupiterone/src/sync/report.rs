@@ -47,12 +47,22 @@ pub struct DeliveryReport {
     pub(crate) events_through: Option<(String, u64)>,
 }
 
+impl core_destination::DeliveryReport for DeliveryReport {
+    fn job(&self) -> String {
+        self.job.to_string()
+    }
+
+    fn is_whole(&self) -> bool {
+        Self::is_whole(self)
+    }
+}
+
 impl DeliveryReport {
-    /// Returns whether JupiterOne has every object of the generation.
+    /// Returns true if JupiterOne has every object of the generation.
     pub fn is_whole(&self) -> bool {
         self.uploads.losses.is_empty()
             && self.counters.errors() == 0
-            && self.findings.iter().all(|it| it.remedy != Remedy::ObjectLeftOut)
+            && self.findings.iter().all(|finding| finding.remedy != Remedy::ObjectLeftOut)
     }
 
     /// What to remember of it, together with the types that were delivered there `before`.

@@ -1,8 +1,9 @@
 //! What is delivered only where it is asked for: relationships to Persons, and raw data.
 
+use core_destination::{DeliveryPlan, TypeChanges};
 use core_jupiterone::{
-    Contents, Delivered, DeliveryPlan, Extras, Findings, JupiterOneError, StepResult, StepStatus,
-    TypeChanges, USER_IS_PERSON, export_folder,
+    Contents, Delivered, Extras, Findings, JupiterOneError, StepResult, StepStatus, USER_IS_PERSON,
+    export_folder, plan_between,
 };
 use core_simulator::JupiterOneBehaviour;
 use core_store::{Generation, StoreError, TableKind};
@@ -114,7 +115,7 @@ async fn relationships_to_persons_are_deleted_only_if_the_users_are_complete() -
         let generation = publish(&place, SECOND, &one, partial)?;
         let now = Contents::new(generation, &STEPS, Some(&delivered_with(PERSONS)?), PERSONS);
         assert_eq!(now.partial_datasets().contains(USER_IS_PERSON), partial);
-        let plan = DeliveryPlan::between(Some(&before), &now)?;
+        let plan = plan_between(Some(&before), &now)?;
         let changes = of(&plan, USER_IS_PERSON);
         let gone = u64::from(!partial);
         assert_eq!((changes.unchanged, changes.deletes, changes.kept), (1, gone, 1 - gone));
@@ -135,13 +136,13 @@ async fn switched_off_they_stay_until_they_are_purged() -> Checked {
     assert_eq!(delivered.extras, PERSONS);
 
     let without = Contents::new(generation, &STEPS, Some(&delivered), Extras::default());
-    let plan = DeliveryPlan::between(Some(&with), &without)?;
+    let plan = plan_between(Some(&with), &without)?;
     assert_eq!((of(&plan, USER_IS_PERSON).deletes, of(&plan, USER_IS_PERSON).kept), (0, 1));
     deliver(&server, without.clone()).await?;
     assert_eq!(kept(&server, USER_IS_PERSON).len(), 1);
 
     let purged = without.purge(&[USER_IS_PERSON])?;
-    let plan = DeliveryPlan::between(Some(&with), &purged)?;
+    let plan = plan_between(Some(&with), &purged)?;
     assert_eq!(of(&plan, USER_IS_PERSON).deletes, 1);
     deliver(&server, purged).await?;
     assert!(kept(&server, USER_IS_PERSON).is_empty());
@@ -176,9 +177,9 @@ fn raw_data_has_the_stored_values_as_they_are_and_is_a_change() -> Checked {
     });
     assert_eq!(found[0]["_rawData"], json!([{ "name": "default", "rawData": record }]));
     assert_eq!(objects_of(&usual, "nexthink_user")?[0].get("_rawData"), None);
-    let plan = DeliveryPlan::between(Some(&usual), &raw)?;
+    let plan = plan_between(Some(&usual), &raw)?;
     assert_eq!(of(&plan, "nexthink_user").updates, 1);
-    assert!(DeliveryPlan::between(Some(&raw), &raw)?.is_empty());
+    assert!(plan_between(Some(&raw), &raw)?.is_empty());
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! What a delivery would change, before it is made.
 
-use core_jupiterone::{Contents, DeliveryPlan, Extras, TypeChanges};
+use core_destination::{DeliveryPlan, TypeChanges};
+use core_jupiterone::{Contents, Extras, plan_between};
 
 use crate::support::{Checked, Estate, FIRST, Place, SECOND, STEPS, delivered_before};
 
@@ -11,7 +12,7 @@ fn of<'a>(plan: &'a DeliveryPlan, name: &str) -> &'a TypeChanges {
 #[test]
 fn without_a_last_delivery_everything_is_created() -> Checked {
     let place = Place::new()?;
-    let plan = DeliveryPlan::between(None, &place.contents(FIRST, &Estate::of(4))?)?;
+    let plan = plan_between(None, &place.contents(FIRST, &Estate::of(4))?)?;
     assert_eq!(of(&plan, "nexthink_device").creates, 4);
     assert_eq!(of(&plan, "nexthink_device_has_alert").creates, 2);
     assert!(!plan.is_empty());
@@ -24,7 +25,7 @@ fn creates_updates_and_deletes_are_told_by_type() -> Checked {
     let before = place.contents(FIRST, &Estate::of(4))?;
     let mut estate = Estate::of(6);
     estate.devices.remove(0);
-    let same = DeliveryPlan::between(Some(&before), &place.contents(SECOND, &estate)?)?;
+    let same = plan_between(Some(&before), &place.contents(SECOND, &estate)?)?;
     let devices = of(&same, "nexthink_device");
     assert_eq!(
         (devices.creates, devices.updates, devices.deletes, devices.unchanged),
@@ -33,7 +34,7 @@ fn creates_updates_and_deletes_are_told_by_type() -> Checked {
 
     estate.model = "Precision";
     let other = Place::new()?;
-    let changed = DeliveryPlan::between(Some(&before), &other.contents(SECOND, &estate)?)?;
+    let changed = plan_between(Some(&before), &other.contents(SECOND, &estate)?)?;
     let devices = of(&changed, "nexthink_device");
     assert_eq!(
         (devices.creates, devices.updates, devices.deletes, devices.unchanged),
@@ -48,7 +49,7 @@ fn creates_updates_and_deletes_are_told_by_type() -> Checked {
 fn the_same_estate_needs_no_job() -> Checked {
     let place = Place::new()?;
     let before = place.contents(FIRST, &Estate::of(4))?;
-    let plan = DeliveryPlan::between(Some(&before), &place.contents(SECOND, &Estate::of(4))?)?;
+    let plan = plan_between(Some(&before), &place.contents(SECOND, &Estate::of(4))?)?;
     assert!(plan.is_empty(), "{plan:?}");
     assert_eq!(of(&plan, "nexthink_device").unchanged, 4);
     Ok(())
@@ -61,13 +62,13 @@ fn a_partial_type_deletes_nothing_and_is_worth_a_job_when_it_is_complete_again()
     let mut estate = Estate::of(2);
     estate.partial = vec!["nexthink_device"];
     let partial = place.contents(SECOND, &estate)?;
-    let plan = DeliveryPlan::between(Some(&before), &partial)?;
+    let plan = plan_between(Some(&before), &partial)?;
     let devices = of(&plan, "nexthink_device");
     assert_eq!((devices.deletes, devices.kept), (0, 2));
 
     let other = Place::new()?;
     let again = other.contents(SECOND, &Estate::of(2))?;
-    let plan = DeliveryPlan::between(Some(&partial), &again)?;
+    let plan = plan_between(Some(&partial), &again)?;
     assert!(plan.completed.contains(&"nexthink_device".to_owned()));
     assert!(!plan.is_empty());
     Ok(())
@@ -79,10 +80,10 @@ fn a_type_that_is_gone_is_deleted_only_when_it_is_purged() -> Checked {
     let before = place.contents(FIRST, &Estate::of(4))?;
     let generation = place.publish_tables(SECOND, |_| Ok(Vec::new()))?;
     let next = Contents::new(generation, &STEPS, Some(&delivered_before()?), Extras::default());
-    let plan = DeliveryPlan::between(Some(&before), &next)?;
+    let plan = plan_between(Some(&before), &next)?;
     assert!(plan.is_empty(), "{plan:?}");
     assert_eq!(of(&plan, "nexthink_alert").kept, 2);
-    let plan = DeliveryPlan::between(Some(&before), &next.purge(&["nexthink_alert"])?)?;
+    let plan = plan_between(Some(&before), &next.purge(&["nexthink_alert"])?)?;
     assert_eq!(of(&plan, "nexthink_alert").deletes, 2);
     assert_eq!(of(&plan, "nexthink_device_has_alert").deletes, 2);
     Ok(())
@@ -94,7 +95,7 @@ fn a_relationship_goes_with_its_end_also_where_its_type_is_partial() -> Checked 
     let before = place.contents(FIRST, &Estate::of(4))?;
     let mut estate = Estate::of(2);
     estate.partial = vec!["nexthink_account_has_device"];
-    let plan = DeliveryPlan::between(Some(&before), &place.contents(SECOND, &estate)?)?;
+    let plan = plan_between(Some(&before), &place.contents(SECOND, &estate)?)?;
     let edges = of(&plan, "nexthink_account_has_device");
     assert_eq!((edges.deletes, edges.kept), (2, 0));
     Ok(())

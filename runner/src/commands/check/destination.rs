@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use core_engine::deliver;
+use core_destination::DeliveryRequest;
 use core_engine::settings::JupiterOne;
 use core_jupiterone::{ErrorKind, JupiterOneError};
 use core_store::Store;
@@ -11,7 +11,7 @@ use core_store::Store;
 use super::{Check, Checks};
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::host::{engine, host};
+use crate::host::engine;
 
 const ACCOUNT: &str = "JupiterOne account";
 const REACHED: &str = "JupiterOne";
@@ -32,7 +32,7 @@ pub(super) async fn check(config: &Config, checks: &mut Checks) {
     }
     let destination = &jupiterone.destination;
     checks.push(Check::ok(ACCOUNT, destination.to_string()));
-    let client = deliver::client(engine(config), jupiterone, |settings| {
+    let client = core_engine::jupiterone::client(engine(config), jupiterone, |settings| {
         settings.retry.max_attempts = 2;
         settings.timeouts.connect = PATIENCE;
         settings.timeouts.answer = PATIENCE;
@@ -45,7 +45,7 @@ pub(super) async fn check(config: &Config, checks: &mut Checks) {
         Ok(()) => Check::ok(REACHED, "it answers and accepts the API key"),
         Err(error) => {
             let fix = fix_of(&error);
-            let Failure { exit, error } = deliver::failed(error).into();
+            let Failure { exit, error } = error.into();
             Check::failed(REACHED, exit, format!("{error:#}{fix}"))
         }
     });
@@ -53,7 +53,8 @@ pub(super) async fn check(config: &Config, checks: &mut Checks) {
 
 fn check_account(config: &Config, jupiterone: &JupiterOne) -> Result<(), Failure> {
     let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-    Ok(deliver::check_destination(host(), &tenant, jupiterone, false)?)
+    let rules = core_engine::jupiterone::rules(engine(config), jupiterone);
+    Ok(rules.check(&tenant, &DeliveryRequest::default())?)
 }
 
 /// What to do about it, where that is known.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use core_engine::deliver::{DeliveryDecision, DeliveryResult};
+use core_destination::DeliveryResult;
 use core_engine::text::bytes;
-use core_jupiterone::{DeliveryReport, Finding, Remedy};
+use core_jupiterone::{DeliveryDecision, DeliveryReport, Finding, Remedy};
 use serde_json::json;
 
 use crate::cli::{Global, ReportFormat};
@@ -12,7 +12,7 @@ use crate::exit::{Exit, Failure};
 use crate::output;
 
 /// Says what came of a delivery. With `--quiet` only what went wrong.
-pub(in crate::commands) fn delivery(global: &Global, delivered: &DeliveryResult) {
+pub(in crate::commands) fn delivery(global: &Global, delivered: &DeliveryResult<DeliveryReport>) {
     match delivered {
         DeliveryResult::NothingChanged { generation } if !global.quiet => output::note(&format!(
             "nothing changed since the last delivery, so no job was started: JupiterOne has generation \

@@ -1,6 +1,5 @@
 //! `privacy ledger`: lists and verifies who did what with the data.
 
-use core_engine::deliver;
 use core_engine::text::count;
 use core_store::{LedgerEntry, LedgerHead, Verification};
 use serde_json::{Value, json};
@@ -41,7 +40,7 @@ pub(super) fn verify(
     });
     let given: Vec<LedgerHead> = given.collect::<Result<_, _>>()?;
     let mut known = [given, tenant.known_ledger_heads()?].concat();
-    known.extend(deliver::known_ledger_head(&tenant)?);
+    known.extend(core_jupiterone::known_ledger_head(&tenant)?);
     let verification = tenant.ledger().verify(&known)?;
     match format {
         ReportFormat::Json => {

@@ -2,7 +2,6 @@
 
 use core_engine::Moment;
 use core_engine::audit;
-use core_engine::deliver;
 use core_engine::ledger;
 use core_engine::text::count;
 use core_store::{ClockVerdict, Retention, RetentionPlan};
@@ -19,7 +18,7 @@ pub(super) fn retention(global: &Global, arguments: RetentionArguments) -> Resul
     let config = commands::configured(global)?;
     let RetentionArguments { dry_run, accept_clock, output } = arguments;
     let now_ms = system::now().0;
-    let pinned = deliver::compared_with(&commands::tenant(global)?);
+    let pinned = core_jupiterone::compared_with(&commands::tenant(global)?);
     let retention = Retention { windows: &config.retention, pinned: &pinned, now_ms, accept_clock };
     let (plan, events) = if dry_run {
         let tenant = commands::tenant(global)?;

@@ -186,7 +186,7 @@ fn keys(config: &Config, now_ms: u64) -> Option<Fact> {
 
 /// What is kept for longer than it may be, since the clock is not believed.
 fn retention(config: &Config, tenant: &TenantStore, now_ms: u64) -> Option<Fact> {
-    let pinned = core_engine::deliver::compared_with(tenant);
+    let pinned = core_jupiterone::compared_with(tenant);
     let look = |accept_clock| {
         let windows = &config.retention;
         tenant.plan_retention(Retention { windows, pinned: &pinned, now_ms, accept_clock }).ok()

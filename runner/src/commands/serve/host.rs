@@ -6,7 +6,6 @@ use std::process::{Child, Stdio};
 use core_audit::Span;
 use core_engine::Moment;
 use core_engine::audit::{Gap, LOG, Notes};
-use core_engine::deliver;
 use core_engine::ledger::{self, Event};
 use core_engine::run::quota::{self, QuotaClock};
 use core_explorer::{
@@ -84,7 +83,7 @@ impl ProgramHost {
             .into_iter()
             .map(|kept| Window { what: kept.what.to_owned(), kept: kept.window })
             .collect();
-        let pinned = deliver::compared_with(tenant);
+        let pinned = core_jupiterone::compared_with(tenant);
         let plan = tenant.plan_retention(Retention {
             windows: &config.retention,
             pinned: &pinned,

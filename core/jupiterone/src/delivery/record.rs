@@ -1,11 +1,10 @@
 //! The record of the last delivery to JupiterOne, in the tenant's part of the store.
 
-use core_jupiterone::{Delivered, Settled, SyncClient};
-use core_store::{DeliveryLock, LedgerHead, TenantStore};
+use core_destination::{DeliveryError, DeliveryRequest};
+use core_store::{DeliveryLock, GenerationId, LedgerHead, TenantStore};
 use serde::{Deserialize, Serialize};
 
-use super::{DeliveryOptions, failed};
-use crate::failure::{Failure, FailureKind};
+use crate::sync::{Delivered, Settled, SyncClient};
 
 /// The name of its file.
 const FILE: &str = "delivered-jupiterone";
@@ -19,22 +18,23 @@ struct Record<'a> {
 }
 
 /// Reads the record; none if nothing was ever delivered.
-pub(super) fn read(tenant: &TenantStore) -> Result<Option<Delivered>, Failure> {
+pub(super) fn read(tenant: &TenantStore) -> Result<Option<Delivered>, DeliveryError> {
     let Some(bytes) = tenant.state(FILE)? else { return Ok(None) };
     let read = serde_json::from_slice(&bytes).map_err(|error| {
-        anyhow::Error::new(error).context(format!(
+        DeliveryError::Local(anyhow::Error::new(error).context(format!(
             "the file {FILE}.json of tenant {} is damaged; without it the next delivery is taken for \
              the first one there, and deletes nothing",
             tenant.name()
-        ))
+        )))
     });
     Ok(Some(read?))
 }
 
 /// Replaces the record, durably.
-pub(super) fn write(lock: &DeliveryLock, delivered: &Delivered) -> Result<(), Failure> {
+pub(super) fn write(lock: &DeliveryLock, delivered: &Delivered) -> Result<(), DeliveryError> {
     let ledger = lock.tenant().ledger().head()?;
-    let bytes = serde_json::to_vec(&Record { delivered, ledger }).map_err(anyhow::Error::new)?;
+    let bytes = serde_json::to_vec(&Record { delivered, ledger })
+        .map_err(|error| DeliveryError::Local(error.into()))?;
     Ok(lock.set_state(FILE, &bytes)?)
 }
 
@@ -42,16 +42,16 @@ pub(super) fn write(lock: &DeliveryLock, delivered: &Delivered) -> Result<(), Fa
 pub(super) async fn resolve(
     client: &SyncClient,
     lock: &DeliveryLock,
-    options: &DeliveryOptions,
-) -> Result<(), Failure> {
+    request: &DeliveryRequest,
+) -> Result<(), DeliveryError> {
     let Some(delivered) = read(lock.tenant())? else { return Ok(()) };
-    if !options.accept_destination {
-        delivered.check(client.destination()).map_err(failed)?;
+    if !request.accept_destination {
+        delivered.check(client.destination())?;
     }
     let Some(job) = delivered.pending.clone() else { return Ok(()) };
     // The job of another destination is none of this one's, and nothing is built on what it did.
     let found = match delivered.check(client.destination()) {
-        Ok(()) => client.settle(&job).await.map_err(failed)?,
+        Ok(()) => client.settle(&job).await?,
         Err(_) => Settled::Gone,
     };
     if matches!(found, Settled::Running) {
@@ -59,14 +59,18 @@ pub(super) async fn resolve(
             "job {job} of an earlier delivery is not done yet, and a second one beside it could undo \
              what it does: try again later"
         );
-        return Err(Failure { kind: FailureKind::DestinationFailed, error });
+        return Err(DeliveryError::Failed(error));
     }
     tracing::info!(job = job.as_str(), "the job of an interrupted delivery is resolved");
     write(lock, &delivered.resolve(&found))
 }
 
 /// The ledger's head when a delivery was last written down, which the ledger must still hold.
-pub fn known_ledger_head(tenant: &TenantStore) -> Result<Option<LedgerHead>, Failure> {
+///
+/// # Errors
+///
+/// [`DeliveryError::Store`].
+pub fn known_ledger_head(tenant: &TenantStore) -> Result<Option<LedgerHead>, DeliveryError> {
     #[derive(Deserialize)]
     struct Head {
         ledger: Option<LedgerHead>,
@@ -80,4 +84,13 @@ pub fn known_ledger_head(tenant: &TenantStore) -> Result<Option<LedgerHead>, Fai
 pub fn last_account(tenant: &TenantStore) -> Option<String> {
     let delivered = read(tenant).ok().flatten()?;
     Some(delivered.destination.account)
+}
+
+/// The generations that the next delivery may compare with, which must be kept until then: the one that
+/// was delivered last, and that of a delivery whose end is not on record.
+pub fn compared_with(tenant: &TenantStore) -> Vec<GenerationId> {
+    // A record that cannot be read is an error of the next delivery, which then compares with nothing.
+    let Some(delivered) = read(tenant).ok().flatten() else { return Vec::new() };
+    let unfinished = delivered.unfinished.map(|job| job.generation);
+    unfinished.into_iter().chain([delivered.generation]).collect()
 }

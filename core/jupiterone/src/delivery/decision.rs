@@ -3,19 +3,18 @@
 
 use std::collections::BTreeSet;
 
-use core_erasure::identifiers::may_be_erased;
-use core_jupiterone::{
-    Contents, Delivered, DeliveryPlan, Events, JobId, SHAPE_VERSION, USER, USER_IS_PERSON,
-};
+use core_destination::{DeliveryError, DeliveryPlan, DeliveryRequest, StepEnding};
+use core_model::declared;
 use core_model::step::Step;
 use core_store::{Generation, StoreError, TenantStore};
 
-use super::{DeliveryOptions, failed, record};
-use crate::audit;
-use crate::declared;
-use crate::failure::Failure;
-use crate::run::RunState;
-use crate::run::report::StepOutcome;
+use super::{DeliveryRules, EventRules, record};
+use crate::contents::Contents;
+use crate::events::Events;
+use crate::persons::{USER, USER_IS_PERSON};
+use crate::plan::plan_between;
+use crate::shape::SHAPE_VERSION;
+use crate::sync::{Delivered, JobId};
 
 /// What a delivery would do, and why.
 #[derive(Debug)]
@@ -39,40 +38,43 @@ pub struct DeliveryDecision {
     pub(super) has_base: bool,
 }
 
-/// What a delivery would do now, without asking anybody. Blocks.
-pub fn decide(
+/// Decides what a delivery would do now, without asking anybody. Blocks.
+pub(super) fn decide(
+    rules: &DeliveryRules,
     tenant: &TenantStore,
     generation: Generation,
-    options: &DeliveryOptions,
-) -> Result<DeliveryDecision, Failure> {
+    request: &DeliveryRequest,
+) -> Result<DeliveryDecision, DeliveryError> {
     let record = record::read(tenant)?;
     let unresolved_job = record.as_ref().and_then(|record| record.pending.clone());
-    let before = record.filter(|it| !options.accept_destination && !it.types.is_empty());
-    let base = before.as_ref().map(|it| base(tenant, it)).transpose()?.flatten();
+    let before =
+        record.filter(|delivered| !request.accept_destination && !delivered.types.is_empty());
+    let base = before.as_ref().map(|delivered| base(tenant, delivered)).transpose()?.flatten();
     let generation_erasures = generation.manifest().erasures.clone();
-    let purge = withheld(&generation, before.as_ref(), options);
+    let purge = withheld(rules, &generation, before.as_ref(), request);
     let steps = Step::generation_steps();
-    let contents = Contents::new(generation, &steps, before.as_ref(), options.extras);
-    let contents = match new_events(tenant, before.as_ref(), options)? {
+    let contents = Contents::new(generation, &steps, before.as_ref(), rules.extras);
+    let contents = match new_events(rules, tenant, before.as_ref())? {
         Some(events) => contents.with_events(events),
         None => contents,
     };
     let contents = purged(contents, &purge)?;
-    let plan = DeliveryPlan::between(base.as_ref(), &contents).map_err(failed)?;
-    let after_erasure =
-        before.as_ref().is_some_and(|it| !generation_erasures.is_subset(&it.erasures));
+    let plan = plan_between(base.as_ref(), &contents)?;
+    let after_erasure = before
+        .as_ref()
+        .is_some_and(|delivered| !generation_erasures.is_subset(&delivered.erasures));
     let contents = match &before {
         Some(before) if after_erasure => {
-            contents.with_complete(&safely_complete(&plan, before, base.is_some()))
+            contents.with_complete(&safely_complete(rules, &plan, before, base.is_some()))
         }
         _ => contents,
     };
     let still_held =
-        if after_erasure { held_back(&contents, before.as_ref()) } else { BTreeSet::new() };
+        if after_erasure { held_back(rules, &contents, before.as_ref()) } else { BTreeSet::new() };
     let has_base = base.is_some();
     let reason = match &before {
         Some(before) => reason_after(before, has_base, after_erasure, &plan)
-            .or_else(|| options.full.then_some("it was asked for with --full")),
+            .or_else(|| request.full.then_some("it was asked for with --full")),
         None => Some("it is the first delivery to this destination, which deletes nothing"),
     };
     let partial_datasets = contents.partial_datasets().clone();
@@ -108,43 +110,53 @@ fn reason_after(
 
 /// The events that the destination does not have yet, if it is to have any.
 fn new_events(
+    rules: &DeliveryRules,
     tenant: &TenantStore,
     before: Option<&Delivered>,
-    options: &DeliveryOptions,
-) -> Result<Option<Events>, Failure> {
-    let log = tenant.events(audit::LOG)?;
-    if !options.audit || log.files().is_empty() {
+) -> Result<Option<Events>, DeliveryError> {
+    let Some(EventRules { log, tags }) = &rules.events else { return Ok(None) };
+    let log = tenant.events(log)?;
+    if log.files().is_empty() {
         return Ok(None);
     }
     let event_type = declared::event_type();
-    let since = before.and_then(|it| it.events.get(event_type.type_name)).copied();
+    let since = before.and_then(|delivered| delivered.events.get(event_type.type_name));
     let mut account = String::new();
     declared::account_type().write_key(tenant.name(), &mut account);
-    let since = since.unwrap_or_default();
-    let tags = options.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect();
+    let since = since.copied().unwrap_or_default();
+    let tags = tags.clone();
     Ok(Some(Events::new(log, since, event_type, declared::account_has_event(), account, tags)))
 }
 
 /// The partial types that may be named complete after an erasure: those of which JupiterOne had exactly
 /// what was delivered last, and all of that, but for who was erased, is delivered again.
-fn safely_complete(plan: &DeliveryPlan, before: &Delivered, has_base: bool) -> BTreeSet<String> {
+fn safely_complete(
+    rules: &DeliveryRules,
+    plan: &DeliveryPlan,
+    before: &Delivered,
+    has_base: bool,
+) -> BTreeSet<String> {
     let Some(partial_then) = before.partial.as_ref().filter(|_| before.whole && has_base) else {
         return BTreeSet::new();
     };
-    let types = plan.types.iter().filter(|it| it.kept == 0);
-    let names = types.map(|it| it.type_name.clone());
-    names.filter(|name| !partial_then.contains(name) && may_be_erased(name)).collect()
+    let types = plan.types.iter().filter(|changes| changes.kept == 0);
+    let names = types.map(|changes| changes.type_name.clone());
+    names.filter(|name| !partial_then.contains(name) && (rules.may_be_erased)(name)).collect()
 }
 
 /// Returns the types that keep all their objects although erased people may be among them.
-fn held_back(contents: &Contents, before: Option<&Delivered>) -> BTreeSet<String> {
-    let delivered = before.into_iter().flat_map(|it| it.types.keys());
-    let held = delivered.filter(|name| may_be_erased(name));
+fn held_back(
+    rules: &DeliveryRules,
+    contents: &Contents,
+    before: Option<&Delivered>,
+) -> BTreeSet<String> {
+    let delivered = before.into_iter().flat_map(|delivered| delivered.types.keys());
+    let held = delivered.filter(|name| (rules.may_be_erased)(name));
     held.filter(|name| contents.partial_datasets().contains(*name)).cloned().collect()
 }
 
 /// The contents that were delivered last, if their generation is kept still.
-fn base(tenant: &TenantStore, delivered: &Delivered) -> Result<Option<Contents>, Failure> {
+fn base(tenant: &TenantStore, delivered: &Delivered) -> Result<Option<Contents>, DeliveryError> {
     let generation = match tenant.generation(&delivered.generation) {
         Ok(generation) => generation,
         Err(StoreError::GenerationNotFound { .. }) => return Ok(None),
@@ -159,28 +171,31 @@ fn base(tenant: &TenantStore, delivered: &Delivered) -> Result<Option<Contents>,
 /// The types that are not delivered: those that are purged now, and those that were and whose step has
 /// not seen them since.
 fn withheld(
+    rules: &DeliveryRules,
     generation: &Generation,
     before: Option<&Delivered>,
-    options: &DeliveryOptions,
+    request: &DeliveryRequest,
 ) -> Vec<String> {
-    let states = RunState::read(generation).steps;
+    let ends = (rules.step_ends)(generation);
     let is_skipped = |name: &str| {
-        if options.audit && declared::event_step().type_names().any(|it| it == name) {
+        let is_event = || declared::event_step().type_names().any(|event| event == name);
+        if rules.events.is_some() && is_event() {
             return false;
         }
         // It is made of the users.
         let name = if name == USER_IS_PERSON { USER } else { name };
         let steps = Step::generation_steps();
-        let step = steps.iter().find(|step| step.type_names().any(|it| it == name));
+        let step = steps.iter().find(|step| step.type_names().any(|made| made == name));
         step.is_none_or(|step| {
-            states.iter().any(|state| state.id == step.id && state.outcome == StepOutcome::Skipped)
+            ends.iter().any(|end| end.id == step.id && end.ending == StepEnding::Skipped)
         })
     };
-    let kept = before.into_iter().flat_map(|it| &it.purged).filter(|name| is_skipped(name));
-    kept.chain(&options.purge).cloned().collect()
+    let kept =
+        before.into_iter().flat_map(|delivered| &delivered.purged).filter(|name| is_skipped(name));
+    kept.chain(&request.purge).cloned().collect()
 }
 
-fn purged(contents: Contents, types: &[String]) -> Result<Contents, Failure> {
+fn purged(contents: Contents, types: &[String]) -> Result<Contents, DeliveryError> {
     let types: Vec<&str> = types.iter().map(String::as_str).collect();
-    contents.purge(&types).map_err(failed)
+    Ok(contents.purge(&types)?)
 }

@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+mod destination;
+mod plan;
+mod rows;
+
+pub use destination::{
+    DeliveryError, DeliveryReport, DeliveryRequest, DeliveryResult, Destination, StepEnd,
+    StepEnding,
+};
+pub use plan::{DeliveryPlan, TypeChanges};
+pub use rows::{RowFingerprint, for_each_fingerprint};
