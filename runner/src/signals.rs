@@ -3,8 +3,10 @@
 #[cfg(unix)]
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use core_engine::StopReason;
+use core_engine::{Cancellation, StopReason};
+use tokio::task::JoinHandle;
 
 use crate::config::kill_secret_commands;
 use crate::exit::Exit;
@@ -19,6 +21,38 @@ pub(crate) fn signal() -> impl Future<Output = StopReason> {
     let received = received();
     IS_HANDLED.store(true, Ordering::SeqCst);
     received
+}
+
+/// How long a command has to end by itself after a second signal.
+const AFTER_SECOND: Duration = Duration::from_millis(500);
+
+/// Requests a stop at the first signal, until it is dropped.
+pub(crate) struct StopOnSignal(JoinHandle<()>);
+
+impl StopOnSignal {
+    /// Listens on a task of its own, so that work that blocks the task of its caller sees the request too. Work that
+    /// has not ended `grace` after it, or shortly after a second signal, is ended with the program; `cut_off` says
+    /// what that means.
+    pub(crate) fn start(stop: &Cancellation, grace: Duration, cut_off: &'static str) -> Self {
+        let stop = stop.clone();
+        Self(tokio::spawn(async move {
+            let reason = signal().await;
+            stop.request(reason);
+            tokio::select! {
+                () = tokio::time::sleep(grace) => {}
+                _ = signal() => tokio::time::sleep(AFTER_SECOND).await,
+            }
+            kill_secret_commands();
+            output::note(&format!("error: stopped by a signal; {cut_off}"));
+            std::process::exit(Exit::from(reason) as i32);
+        }))
+    }
+}
+
+impl Drop for StopOnSignal {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Stops secret commands at every signal, since they are in process groups of their own and would outlive

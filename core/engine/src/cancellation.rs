@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use core_store::StopFlag;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Ending, Failure, FailureKind, StopReason};
@@ -11,18 +12,26 @@ use crate::failure::{Ending, Failure, FailureKind, StopReason};
 pub struct Cancellation {
     token: CancellationToken,
     reason: Arc<OnceLock<StopReason>>,
+    /// The same request, for long work in the store, which knows no tasks.
+    flag: StopFlag,
 }
 
 impl Cancellation {
     /// Asks to stop.
     pub fn request(&self, reason: StopReason) {
         self.reason.get_or_init(|| reason);
+        self.flag.request();
         self.token.cancel();
+    }
+
+    /// The same request for long work in a store.
+    pub fn stop_flag(&self) -> StopFlag {
+        self.flag.clone()
     }
 
     /// A child: cancelled with its parent, or alone.
     pub(crate) fn child(&self) -> Self {
-        Self { token: self.token.child_token(), reason: Arc::default() }
+        Self { token: self.token.child_token(), ..Self::default() }
     }
 
     /// Cancels without a reason, for a child whose work is not wanted any more.
@@ -34,6 +43,11 @@ impl Cancellation {
     pub fn ending_after(&self, failure: &Failure) -> Ending {
         let stopped = self.reason.get().map(|reason| FailureKind::Stopped(*reason));
         Ending::Failed(stopped.unwrap_or(failure.kind))
+    }
+
+    /// Returns why a stop was asked for; `None` if it was not.
+    pub fn reason(&self) -> Option<StopReason> {
+        self.reason.get().copied()
     }
 
     /// Waits until a stop is asked for.

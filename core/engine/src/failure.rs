@@ -211,4 +211,75 @@ mod tests {
     fn libc_error(number: i32) -> io::Error {
         io::Error::from_raw_os_error(number)
     }
+
+    #[test]
+    fn each_error_of_an_erasure_has_the_kind_that_a_caller_decides_by() {
+        let listed =
+            ErasureError::LostLists { named: 1, file: "a".to_owned(), copy: "b".to_owned() };
+        let table = [
+            (ErasureError::Reused { owners: 2 }, FailureKind::Configuration),
+            (ErasureError::KeyFile(anyhow::anyhow!("it is missing")), FailureKind::Configuration),
+            (listed, FailureKind::DataRefused),
+            (ErasureError::OlderStore { program: "p".to_owned() }, FailureKind::DataRefused),
+            (ErasureError::TooManyIdentifiers, FailureKind::Internal),
+            (
+                ErasureError::Store(StoreError::Locked { owner: "p".to_owned() }),
+                FailureKind::Locked,
+            ),
+            (ErasureError::Store(StoreError::InvalidLocation), FailureKind::Configuration),
+        ];
+        for (error, expected) in table {
+            let text = error.to_string();
+            assert_eq!(Failure::from(error).kind, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_error_of_a_delivery_has_the_kind_that_a_caller_decides_by() {
+        let cause = || anyhow::anyhow!("the cause");
+        let table = [
+            (DeliveryError::Configuration(cause()), FailureKind::Configuration),
+            (DeliveryError::Deferred(cause()), FailureKind::Deferred),
+            (DeliveryError::Failed(cause()), FailureKind::DestinationFailed),
+            (DeliveryError::Local(cause()), FailureKind::Internal),
+            (
+                DeliveryError::Store(StoreError::Delivering { owner: "p".to_owned() }),
+                FailureKind::Locked,
+            ),
+        ];
+        for (error, expected) in table {
+            let failure = Failure::from(error);
+            assert_eq!(failure.kind, expected, "{:#}", failure.error);
+        }
+    }
+
+    #[test]
+    fn what_nexthink_answers_decides_when_to_try_again() {
+        let table = [
+            (ErrorKind::Configuration, FailureKind::Configuration),
+            (ErrorKind::Query, FailureKind::Configuration),
+            (ErrorKind::Credentials, FailureKind::Credentials),
+            (ErrorKind::Unreachable, FailureKind::Unreachable),
+            (ErrorKind::Data, FailureKind::DataRefused),
+            (ErrorKind::Deferred, FailureKind::Deferred),
+            (ErrorKind::Local, FailureKind::Internal),
+        ];
+        for (kind, expected) in table {
+            assert_eq!(FailureKind::from(kind), expected);
+        }
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_opened_is_no_wrong_configuration_unless_it_names_one() {
+        let table = [
+            (StoreError::Stopped, FailureKind::Internal),
+            (StoreError::Locked { owner: "p".to_owned() }, FailureKind::Locked),
+            (StoreError::NotCleansed { id: "g".to_owned() }, FailureKind::DataRefused),
+            (StoreError::GenerationNotFound { id: "g".to_owned() }, FailureKind::Configuration),
+            (StoreError::GenerationExists { id: "g".to_owned() }, FailureKind::Internal),
+        ];
+        for (error, expected) in table {
+            assert_eq!(FailureKind::from(&error), expected, "{error}");
+        }
+    }
 }

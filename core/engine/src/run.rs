@@ -123,7 +123,7 @@ pub async fn run(
         return events::run_alone(engine, started, options, cancellation).await;
     }
     let client = client(engine, secret, |_| {})?;
-    let before = Before::open(engine, &plan)?;
+    let before = Before::open(engine, &plan, cancellation)?;
     let tenant = before.lock.tenant().clone();
     ledger::record(engine.host, &tenant, &Event::RunStarted { steps: &options.steps })?;
     let unfinished = before.unfinished_erasures.clone();
@@ -296,14 +296,14 @@ struct Before {
 }
 
 impl Before {
-    fn open(engine: Engine<'_>, plan: &Plan) -> Result<Before, Failure> {
-        let OpenedStore { lock, previous, unfinished_erasures } = open_store(engine)?;
+    fn open(engine: Engine<'_>, plan: &Plan, cancellation: &Cancellation) -> Result<Self, Failure> {
+        let OpenedStore { lock, previous, unfinished_erasures } = open_store(engine, cancellation)?;
         let RunPrivacy { protection, mark } = privacy::of_run(engine, lock.tenant())?;
         let replaces_all = previous.as_ref().is_some_and(|it| !privacy::is_like(it, &mark));
         if let Some(previous) = previous.as_ref().filter(|_| replaces_all) {
             privacy::check_replaces_all(previous, plan)?;
         }
-        Ok(Before { lock, previous, protection, mark, replaces_all, unfinished_erasures })
+        Ok(Self { lock, previous, protection, mark, replaces_all, unfinished_erasures })
     }
 }
 

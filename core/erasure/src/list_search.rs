@@ -45,6 +45,7 @@ pub fn search(
 ) -> Result<SearchReport, ErasureError> {
     let mut search = ListSearch::new(suppressions);
     for (name, path) in tenant.files()? {
+        tenant.check_stop()?;
         search.report.scanned_files += 1;
         if !name.ends_with(TABLE_FILE)
             && search.is_named_in_file(&path).map_err(ErasureError::Files)?
@@ -53,7 +54,7 @@ pub fn search(
         }
     }
     for entry in tenant.history()? {
-        search.generation(&tenant.generation(&entry.id)?)?;
+        search.generation(tenant, &tenant.generation(&entry.id)?)?;
     }
     search.events(tenant, log)?;
     Ok(search.report)
@@ -70,12 +71,17 @@ impl<'a> ListSearch<'a> {
         Self { suppressions, cache: RefCell::default(), report: SearchReport::default() }
     }
 
-    fn generation(&mut self, generation: &Generation) -> Result<(), ErasureError> {
+    fn generation(
+        &mut self,
+        tenant: &TenantStore,
+        generation: &Generation,
+    ) -> Result<(), ErasureError> {
         let cleanser = Cleanser::new(self.suppressions);
         for table in &generation.manifest().tables {
             self.report.scanned_tables += 1;
             let mut dictionaries = Dictionaries::default();
             for batch in generation.batches(table.kind, &table.name)? {
+                tenant.check_stop()?;
                 let batch = batch?;
                 let is_found = cleanser.keep(table, &batch).is_some()
                     || self.is_named_in_table(table, &batch, &mut dictionaries);
@@ -92,6 +98,7 @@ impl<'a> ListSearch<'a> {
         let events = tenant.events(log)?;
         self.report.scanned_tables += usize::from(!events.files().is_empty());
         for batch in events.batches_from("") {
+            tenant.check_stop()?;
             let batch = batch?;
             let schema = batch.schema();
             let columns = schema.fields().iter().zip(batch.columns());

@@ -100,6 +100,7 @@ impl Search {
     ) -> Result<SearchReport, ErasureError> {
         let mut report = SearchReport::default();
         for (name, path) in tenant.files()? {
+            tenant.check_stop()?;
             report.scanned_files += 1;
             let in_file = self.in_file(&path).map_err(ErasureError::Files)?;
             match self.verdict(Position::Label, &name).max(in_file) {
@@ -148,6 +149,7 @@ impl Search {
                 let place = format!("{}: {}", entry.id, table.name);
                 let mut columns = Columns::default();
                 for batch in generation.batches(table.kind, &table.name)? {
+                    tenant.check_stop()?;
                     let batch = batch?;
                     let kept = cleanser.and_then(|cleanser| cleanser.keep(table, &batch));
                     let kept = kept.as_ref().unwrap_or(&batch);
@@ -167,6 +169,7 @@ impl Search {
         report.scanned_tables += usize::from(!events.files().is_empty());
         let mut columns = Columns::default();
         for batch in events.batches_from("") {
+            tenant.check_stop()?;
             let batch = batch?;
             let kept = cleanser.map(|cleanser| cleanser.kept_events(&batch));
             let kept = kept.as_ref().unwrap_or(&batch);

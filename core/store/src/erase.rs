@@ -161,6 +161,7 @@ impl TenantStore {
 
     /// Returns the damage of a generation, if it cannot be read.
     fn damage_of(&self, entry: &HistoryEntry) -> Result<Option<DamagedGeneration>, StoreError> {
+        self.check_stop()?;
         let generation = self.uncleansed_generation(&entry.id);
         let tables = generation.as_ref().ok().map(|generation| generation.manifest().tables.iter());
         let rows = tables.map(|tables| tables.map(|table| table.rows).sum());
@@ -227,8 +228,8 @@ impl RunLock {
     /// # Errors
     ///
     /// [`StoreError::NewerFormat`], [`StoreError::BrokenManifest`] of the published generation,
-    /// [`StoreError::Io`], [`StoreError::Parquet`]: then the remaining generations are not opened
-    /// until cleansing succeeds.
+    /// [`StoreError::Io`], [`StoreError::Parquet`], [`StoreError::Stopped`]: then the remaining generations
+    /// are not opened until cleansing succeeds.
     pub fn cleanse(
         &self,
         cleansing: &Cleansing<'_>,
@@ -280,7 +281,7 @@ impl RunLock {
         let mut manifest = generation.manifest().clone();
         let mut tables = Vec::new();
         for table in &mut manifest.tables {
-            if let Some(rows) = cleanse_table(generation, table, cleansing)? {
+            if let Some(rows) = cleanse_table(self.tenant(), generation, table, cleansing)? {
                 tables.push((table.name.clone(), rows));
             }
         }
@@ -306,12 +307,14 @@ fn is_closed(entry: &HistoryEntry) -> bool {
 /// Rewrites a table if rows of it are removed or change. Returns the number of removed rows; `None`
 /// if the table does not change.
 fn cleanse_table(
+    tenant: &TenantStore,
     generation: &Generation,
     table: &mut Table,
     cleansing: &Cleansing<'_>,
 ) -> Result<Option<u64>, StoreError> {
     let mut changing = BTreeSet::new();
     for (number, batch) in generation.batches(table.kind, &table.name)?.enumerate() {
+        tenant.check_stop()?;
         if (cleansing.keep)(table, &batch?).is_some() {
             changing.insert(number);
         }
@@ -334,6 +337,7 @@ fn cleanse_table(
     let path = folder.join(&name);
     let mut writer = TableWriter::new(declaration, File::create_new(&path)?)?;
     for (number, batch) in generation.batches(table.kind, &table.name)?.enumerate() {
+        tenant.check_stop()?;
         let batch = batch?;
         let changed =
             if changing.contains(&number) { (cleansing.keep)(table, &batch) } else { None };

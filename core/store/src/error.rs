@@ -12,6 +12,9 @@ use crate::manifest::FORMAT_VERSION;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
+    /// The caller asked to stop.
+    #[error("the work was stopped")]
+    Stopped,
     /// A system call failed.
     #[error("cannot {action} {}", path.display())]
     Io {

@@ -18,6 +18,7 @@ mod packing;
 mod platform;
 mod retention;
 mod staging;
+mod stop;
 mod table;
 mod tenant;
 
@@ -38,5 +39,6 @@ pub use retention::{
     RetentionState, Windows,
 };
 pub use staging::{Draft, Staging};
+pub use stop::StopFlag;
 pub use table::{TableDeclaration, TableWriter};
 pub use tenant::{DeliveryLock, HistoryEntry, RunLock, Store, TenantStore};

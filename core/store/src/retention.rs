@@ -106,7 +106,7 @@ impl RunLock {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Io`]; earlier removals remain, and the next call continues.
+    /// [`StoreError::Io`], [`StoreError::Stopped`]; earlier removals remain, and the next call continues.
     pub fn retain(
         &self,
         retention: Retention<'_>,
@@ -114,6 +114,7 @@ impl RunLock {
     ) -> Result<RetentionPlan, StoreError> {
         let plan = self.tenant().plan_retention(retention)?;
         for removal in &plan.removals {
+            self.tenant().check_stop()?;
             self.remove(removal)?;
         }
         if let Some(through) = plan.ledger_through {

@@ -17,6 +17,7 @@ use crate::manifest::Manifest;
 use crate::names::{self, GenerationId};
 use crate::platform;
 use crate::staging::Staging;
+use crate::stop::StopFlag;
 
 /// The number of characters of an owner's text that are shown to a process that finds the lock
 /// taken.
@@ -51,7 +52,7 @@ impl Store {
     /// [`StoreError::InvalidName`] unless the name is a label as in a host name, in lower case.
     pub fn tenant(&self, name: &str) -> Result<TenantStore, StoreError> {
         names::check_tenant(name)?;
-        Ok(TenantStore { name: name.to_owned(), folder: self.folder.join(name) })
+        Ok(TenantStore::at(name, self.folder.join(name)))
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -81,12 +82,28 @@ impl Store {
 pub struct TenantStore {
     name: String,
     folder: PathBuf,
+    stop: StopFlag,
 }
 
 impl TenantStore {
     /// A tenant whose folder has another name than the tenant.
     pub(crate) fn at(name: &str, folder: PathBuf) -> Self {
-        Self { name: name.to_owned(), folder }
+        Self { name: name.to_owned(), folder, stop: StopFlag::default() }
+    }
+
+    /// The same tenant, whose long work ends once a stop is asked for.
+    #[must_use]
+    pub fn with_stop(self, stop: StopFlag) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Fails if the caller has asked to stop, for long work on what this tenant has stored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Stopped`].
+    pub fn check_stop(&self) -> Result<(), StoreError> {
+        self.stop.check()
     }
 
     /// The tenant's name.

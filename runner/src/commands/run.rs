@@ -8,7 +8,7 @@ use core_destination::{DeliveryRequest, DeliveryResult};
 use core_engine::deliver;
 use core_engine::run::{self, Finished, RunOptions};
 use core_engine::settings::JupiterOne;
-use core_engine::{Cancellation, Ending, FailureKind};
+use core_engine::{Cancellation, Ending, FailureKind, StopReason};
 use core_jupiterone::{DeliveryReport, ErrorKind};
 use core_store::{LedgerHead, Store, StoreError};
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::host::engine;
 use crate::progress::Progress;
-pub(super) use crate::signals::signal;
+pub(super) use crate::signals::{StopOnSignal, signal};
 use crate::{output, record, system};
 
 /// How long a destination is asked before a run whether it is there.
@@ -299,27 +299,33 @@ pub(super) async fn interruptible<T, E: Into<Failure>>(
     told: Told,
 ) -> Result<T, Failure> {
     let mut doing = std::pin::pin!(doing);
+    // What blocks this task, such as cleansing old generations, sees the stop through this one. It comes second,
+    // so that what can end by itself within the time is told as before.
+    let _listener = StopOnSignal::start(stop, GRACE + Duration::from_secs(1), told.cut_off);
     let reason = tokio::select! {
         // Signals first, so that they are listened for before anything is done.
         biased;
         reason = signal() => reason,
-        done = &mut doing => return done.map_err(Into::into),
+        done = &mut doing => {
+            return done.map_err(|failure| match stop.reason() {
+                Some(reason) => stopped_by(reason, told.ended),
+                None => failure.into(),
+            });
+        }
     };
     stop.request(reason);
-    let exit = Exit::from(reason);
     let stopped = tokio::select! {
         done = tokio::time::timeout(GRACE, doing) => done.map(Result::ok),
         _ = signal() => Ok(None),
     };
     match stopped {
         Ok(Some(done)) => Ok(done),
-        Ok(None) => {
-            let error = anyhow::anyhow!("stopped by a signal; {}", told.ended);
-            Err(Failure { exit, error })
-        }
-        Err(_) => {
-            let error = anyhow::anyhow!("stopped by a signal; {}", told.cut_off);
-            Err(Failure { exit, error })
-        }
+        Ok(None) => Err(stopped_by(reason, told.ended)),
+        Err(_) => Err(stopped_by(reason, told.cut_off)),
     }
+}
+
+fn stopped_by(reason: StopReason, told: &str) -> Failure {
+    let error = anyhow::anyhow!("stopped by a signal; {told}");
+    Failure { exit: Exit::from(reason), error }
 }

@@ -72,3 +72,42 @@ impl fmt::Display for Cost {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(wholes: u32, parts: u32, exports: u32, deferred: Option<u64>) -> Cost {
+        let left = Left { exports, of: 100, deferred_until: deferred.map(Moment) };
+        Cost { estimate: ExportEstimate { wholes, parts }, left }
+    }
+
+    #[test]
+    fn a_run_is_affordable_if_the_rest_of_the_day_is_enough_and_nobody_waits() {
+        for (cost, is_affordable) in [
+            (cost(4, 0, 4, None), true),
+            (cost(4, 1, 4, None), false),
+            (cost(4, 0, 4, Some(0)), false),
+            (cost(0, 0, 0, Some(0)), true),
+        ] {
+            assert_eq!(cost.is_affordable(), is_affordable, "{cost}");
+        }
+    }
+
+    #[test]
+    fn a_cost_is_told_in_words() {
+        for (cost, expected) in [
+            (cost(1, 0, 9, None), "costs 1 export; 9 of 100 a day are left"),
+            (cost(4, 16, 9, None), "costs 20 exports; 9 of 100 a day are left"),
+            (
+                cost(4, 0, 9, Some(1_772_359_200_000)),
+                "costs 4 exports; 9 of 100 a day are left, not before 2026-03-01T10:00:00Z",
+            ),
+        ] {
+            assert_eq!(cost.to_string(), expected);
+        }
+        let never = cost(101, 0, 9, None).to_string();
+        assert!(never.contains("can never be enough"), "{never}");
+        assert_eq!(cost(4, 16, 9, None).to_json()["ofParts"], 16);
+    }
+}

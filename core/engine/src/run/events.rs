@@ -50,7 +50,7 @@ pub(super) async fn run_alone(
     options: &RunOptions,
     cancellation: &Cancellation,
 ) -> Result<Finished, Failure> {
-    let OpenedStore { lock, unfinished_erasures, .. } = open_store(engine)?;
+    let OpenedStore { lock, unfinished_erasures, .. } = open_store(engine, cancellation)?;
     let tenant = lock.tenant().clone();
     ledger::record(engine.host, &tenant, &Event::RunStarted { steps: &options.steps })?;
     let reading = async {

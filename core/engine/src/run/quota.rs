@@ -317,3 +317,6 @@ fn read(tenant: &TenantStore) -> Result<QuotaLedger, Failure> {
     });
     Ok(read?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,4 +192,87 @@ mod tests {
             assert!(remark.starts_with("1 ") && !remark.contains("s of the gen"), "{remark}");
         }
     }
+
+    /// A report on these steps.
+    fn report(steps: Vec<StepReport>) -> RunReport {
+        RunReport { steps, ..RunReport::default() }
+    }
+
+    #[test]
+    fn steps_that_lack_something_for_the_same_reason_share_a_line() {
+        let failed = |id| StepReport {
+            reason: Some("the host is down".to_owned()),
+            ..step(id, StepOutcome::Failed)
+        };
+        let report = report(vec![
+            failed("fetch-devices"),
+            step("fetch-account", StepOutcome::Complete),
+            step("fetch-alerts", StepOutcome::Partial),
+            failed("fetch-users"),
+        ]);
+        assert_eq!(
+            report.shortfalls(),
+            [
+                "fetch-devices, fetch-users: failed: the host is down",
+                "fetch-alerts: partial: no reason is known"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_erasure_that_is_not_finished_is_a_shortfall_of_the_run() {
+        let mut report = report(vec![step("fetch-users", StepOutcome::Complete)]);
+        assert!(report.shortfalls().is_empty());
+        report.unfinished_erasures = vec!["erasure e-1 is not certified".to_owned()];
+        assert_eq!(report.shortfalls(), ["erasure e-1 is not certified"]);
+    }
+
+    #[test]
+    fn each_thing_that_is_not_as_it_should_be_has_a_remark() {
+        let base = || step("fetch-users", StepOutcome::Complete);
+        let table = [
+            (
+                StepReport { missing_columns: vec!["user.sid"], ..base() },
+                "the export has no column user.sid",
+            ),
+            (StepReport { unknown_columns: 2, ..base() }, "2 columns of the export are not known"),
+            (
+                StepReport { future_times: [("lastSeenOn", 3)].into(), ..base() },
+                "3 times of lastSeenOn more than 48",
+            ),
+            (
+                StepReport { never_times: [("lastSeenOn", 1)].into(), ..base() },
+                "1 time of lastSeenOn set to null",
+            ),
+            (
+                StepReport { shared_identifiers: [("serial", 4)].into(), ..base() },
+                "4 values of serial set to null",
+            ),
+            (StepReport { rows_with_nul: 1, ..base() }, "1 row with NUL characters"),
+            (StepReport { alike_keys: 2, ..base() }, "2 keys differ from another only by case"),
+        ];
+        assert_eq!(base().remarks(true), Vec::<String>::new(), "all is well");
+        for (step, expected) in table {
+            let remarks = step.remarks(true);
+            assert_eq!(remarks.len(), 1, "{remarks:?}");
+            assert!(remarks[0].starts_with(expected), "{remarks:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_the_collector_hashes_are_told_once_with_what_it_means() {
+        let users = |hashed_names, plain_names| StepReport {
+            hashed_names,
+            plain_names,
+            ..step("fetch-users", StepOutcome::Complete)
+        };
+        assert_eq!(report(vec![users(0, 9)]).remark_on_hashed_names(), None);
+        let all = report(vec![users(9, 0)]).remark_on_hashed_names().expect("all are hashed");
+        assert!(all.contains("found by that hash"), "{all}");
+        let some = report(vec![users(2, 7)]).remark_on_hashed_names().expect("some are hashed");
+        assert!(
+            some.contains("2 user names") && some.contains("configure all Collectors alike"),
+            "{some}"
+        );
+    }
 }

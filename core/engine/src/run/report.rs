@@ -30,7 +30,7 @@ use crate::moment::Moment;
 pub(crate) const FILE: &str = "run.json";
 
 /// The report of one run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunReport {
     /// Which is the generation's too.

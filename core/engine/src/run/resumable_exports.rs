@@ -193,11 +193,91 @@ impl Drop for Journal {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
+    use core_nexthink::Compression;
+
     use super::*;
+    use crate::testing::host;
+
+    fn order(query: &str) -> ExportOrder {
+        ExportOrder::new(query.parse().expect("a query ID"), Compression::Zstd)
+    }
+
+    /// The note of an export that was started so many minutes ago.
+    fn note(name: &str, query: &str, minutes_ago: i64) -> (String, Vec<u8>) {
+        let now = i64::try_from(host().now().0).expect("in the calendar");
+        let started_ms = u64::try_from(now - minutes_ago * 60_000).expect("after 1970");
+        let record = ExportRecord {
+            query_id: query.parse().expect("a query ID"),
+            parameters: BTreeMap::new(),
+            compression: Compression::Zstd,
+            export_id: "d3c8b1a0-7f51-4a53-9d0e-3f0f6f1f6a11".parse().expect("an export ID"),
+            truncated: false,
+            file: None,
+        };
+        (
+            name.to_owned(),
+            serde_json::to_vec(&Note { started_ms, boot_id: None, record }).expect("plain data"),
+        )
+    }
+
+    fn read(notes: Vec<(String, Vec<u8>)>) -> ResumableExports {
+        ResumableExports::of(notes, QuotaClock::read(&host(), None))
+    }
 
     #[test]
+    fn an_export_is_resumed_within_two_hours_and_not_from_the_future() {
+        let table =
+            [(0, true), (119, true), (121, false), (100_000, false), (-1, true), (-5, false)];
+        for (minutes_ago, is_there) in table {
+            let resumable = read(vec![note("devices", "#devices", minutes_ago)]);
+            assert_eq!(resumable.has("devices"), is_there, "{minutes_ago}");
+        }
+    }
+
+    #[test]
+    fn an_export_is_resumed_only_for_the_same_order() {
+        let resumable = read(vec![note("devices", "#devices", 10)]);
+        assert!(resumable.is_paid("devices", &order("#devices")));
+        assert!(!resumable.is_paid("devices", &order("#others")));
+        assert!(!resumable.is_paid("users", &order("#devices")));
+        let mut part = order("#devices");
+        part.parameters.insert("part".to_owned(), "0*".to_owned());
+        assert!(!resumable.is_paid("devices", &part));
+        let mut plain = order("#devices");
+        plain.compression = Compression::None;
+        assert!(!resumable.is_paid("devices", &plain));
+    }
+
+    #[test]
+    fn parts_are_counted_by_their_prefix_and_query() {
+        let resumable = read(vec![
+            note("devices.0", "#part", 10),
+            note("devices.1", "#part", 10),
+            note("devices.2", "#other", 10),
+            note("users.0", "#part", 10),
+        ]);
+        let query = "#part".parse().expect("a query ID");
+        assert_eq!(resumable.count("devices.", &query), 2);
+    }
+
+    #[test]
+    fn a_note_that_cannot_be_read_is_none() {
+        let resumable = read(vec![("devices".to_owned(), b"{}".to_vec())]);
+        assert!(!resumable.has("devices"));
+    }
+
+    #[test]
+    fn what_a_shrink_has_held_back_is_not_taken_up_without_consent() {
+        let mut resumable =
+            read(vec![note("devices", "#devices", 10), note("users", "#users", 10)]);
+        resumable.drop_held(&BTreeSet::from(["devices".to_owned()]));
+        assert!(!resumable.has("devices") && resumable.has("users"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn n13_a_file_from_before_another_start_of_the_system_is_not_trusted() {
         let this = core_files::boot_id();
         for (boot_id, trusted) in [(this, true), (Some("other".to_owned()), false), (None, false)] {

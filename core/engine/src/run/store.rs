@@ -2,6 +2,7 @@
 
 use core_store::{Generation, RunLock, TenantStore};
 
+use crate::cancellation::Cancellation;
 use crate::engine::Engine;
 use crate::erasure::{self, Recleansing};
 use crate::failure::{Failure, failure_of_place};
@@ -16,9 +17,14 @@ pub(super) struct OpenedStore {
     pub(super) unfinished_erasures: Vec<String>,
 }
 
-/// Locks the store and takes out everybody who was erased and has come back.
-pub(super) fn open_store(engine: Engine<'_>) -> Result<OpenedStore, Failure> {
-    let lock = engine.lock()?;
+/// Locks the store and takes out everybody who was erased and has come back. All that is done with the lock, also
+/// retention after the run, ends once a stop is asked for.
+pub(super) fn open_store(
+    engine: Engine<'_>,
+    cancellation: &Cancellation,
+) -> Result<OpenedStore, Failure> {
+    let tenant = engine.tenant()?.with_stop(cancellation.stop_flag());
+    let lock = lock_tenant(engine.host, &tenant)?;
     let Recleansing { has_come_back, shortfalls } = erasure::cleanse_what_came_back(engine, &lock)?;
     if has_come_back {
         ledger::record(engine.host, lock.tenant(), &Event::SuppressionsApplied {})?;

@@ -19,7 +19,7 @@ const KEY: &str = "a-key";
 /// A loopback address that nothing listens on.
 const SOMEWHERE: &str = "http://127.0.0.1:9";
 
-async fn start() -> (JupiterOne, Settings) {
+pub(crate) async fn start() -> (JupiterOne, Settings) {
     let config = JupiterOneConfig {
         account: "acme".to_owned(),
         api_key: KEY.to_owned(),
@@ -47,7 +47,7 @@ fn settings(url: &str, key: &'static str) -> Settings {
     }
 }
 
-async fn delivered(
+pub(crate) async fn deliver_with(
     tenant: &Tenant,
     settings: &Settings,
     request: &DeliveryRequest,
@@ -64,10 +64,10 @@ async fn what_is_published_is_delivered_once() {
     tenant.run().await.expect("it runs");
     let (simulated, settings) = start().await;
     let options = DeliveryRequest::default();
-    let first = delivered(&tenant, &settings, &options).await.expect("it delivers");
+    let first = deliver_with(&tenant, &settings, &options).await.expect("it delivers");
     assert!(matches!(first, DeliveryResult::Delivered { .. }));
     assert_eq!(deliver::ending(&first), Ending::Complete);
-    let second = delivered(&tenant, &settings, &options).await.expect("it compares");
+    let second = deliver_with(&tenant, &settings, &options).await.expect("it compares");
     assert!(matches!(second, DeliveryResult::NothingChanged { .. }));
     assert_eq!(simulated.jobs().len(), 1);
     let events: Vec<_> = tenant.ledger().iter().map(|entry| entry.deed.event.clone()).collect();
@@ -80,13 +80,13 @@ async fn a_full_delivery_and_a_purge_are_jobs_though_nothing_has_changed() {
     let tenant = Tenant::start("acme", 1, NOON).await;
     tenant.run().await.expect("it runs");
     let (simulated, settings) = start().await;
-    delivered(&tenant, &settings, &DeliveryRequest::default()).await.expect("it delivers");
+    deliver_with(&tenant, &settings, &DeliveryRequest::default()).await.expect("it delivers");
     let full = DeliveryRequest { full: true, ..DeliveryRequest::default() };
-    let again = delivered(&tenant, &settings, &full).await.expect("it delivers");
+    let again = deliver_with(&tenant, &settings, &full).await.expect("it delivers");
     assert!(matches!(again, DeliveryResult::Delivered { reason, .. } if reason.contains("--full")));
     let purge = vec!["nexthink_alert".to_owned()];
     let purge = DeliveryRequest { purge, ..DeliveryRequest::default() };
-    delivered(&tenant, &settings, &purge).await.expect("it delivers");
+    deliver_with(&tenant, &settings, &purge).await.expect("it delivers");
     assert_eq!(simulated.jobs().len(), 3);
 }
 
@@ -112,7 +112,7 @@ async fn a_refused_key_is_a_failure_of_the_destination_and_the_generation_is_saf
     tenant.run().await.expect("it runs");
     let (simulated, _) = start().await;
     let settings = settings(simulated.url(), "another-key");
-    let refused = delivered(&tenant, &settings, &DeliveryRequest::default()).await;
+    let refused = deliver_with(&tenant, &settings, &DeliveryRequest::default()).await;
     assert_eq!(refused.expect_err("it is refused").kind, FailureKind::DestinationFailed);
     assert!(tenant.published().is_some());
     assert!(simulated.jobs().is_empty());
@@ -123,7 +123,7 @@ async fn another_destination_is_accepted_once_by_name() {
     let tenant = Tenant::start("acme", 1, NOON).await;
     tenant.run().await.expect("it runs");
     let (_simulated, settings) = start().await;
-    delivered(&tenant, &settings, &DeliveryRequest::default()).await.expect("it delivers");
+    deliver_with(&tenant, &settings, &DeliveryRequest::default()).await.expect("it delivers");
     let (_other, elsewhere) = start().await;
     let store = tenant.engine().tenant().expect("the store is there");
     let rules = jupiterone::rules(tenant.engine(), &elsewhere);
@@ -141,7 +141,7 @@ async fn another_destination_is_accepted_once_by_name() {
 async fn nothing_that_is_published_is_nothing_to_deliver() {
     let tenant = Tenant::start("acme", 1, NOON).await;
     let (_simulated, settings) = start().await;
-    let refused = delivered(&tenant, &settings, &DeliveryRequest::default()).await;
+    let refused = deliver_with(&tenant, &settings, &DeliveryRequest::default()).await;
     let refused = refused.expect_err("there is no generation");
     assert_eq!(refused.kind, FailureKind::Configuration);
     assert!(format!("{:#}", refused.error).contains("`nexthink-graph run` publishes one"));

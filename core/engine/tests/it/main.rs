@@ -2,7 +2,10 @@
 //! no exit code.
 
 mod deliveries;
+mod delivery_rules;
+mod erasures;
 mod failures;
+mod rules;
 mod runs;
 mod stopping;
 mod support;

@@ -1,10 +1,11 @@
 //! Runs that are stopped: nothing is published, the ledger says so, and the next run goes on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use core_engine::run::{self, RunOptions};
 use core_engine::{Cancellation, Ending, Progress, ProgressEvent, StopReason};
 
+use super::erasures::{make_keys, owe_an_erasure};
 use super::support::{NOON, Tenant};
 
 /// Runs until `is_moment`, and then asks to stop.
@@ -71,4 +72,76 @@ async fn a_stop_is_told_by_its_reason_whatever_failed_because_of_it() {
     assert_ne!(asked, unasked);
     let expected = core_engine::FailureKind::Stopped(StopReason::Interrupted);
     assert_eq!(asked, Ending::Failed(expected), "the first reason counts");
+}
+
+/// The most time that a run may take to end once it is asked to.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Numbers that look random (`SplitMix64`).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (bits ^ (bits >> 31)) % bound
+    }
+}
+
+/// Runs, and asks to stop after `wait`. Returns whether the run went on to its end, and how long after the request
+/// it ended.
+async fn stopped_after(tenant: &Tenant, wait: Duration) -> (bool, Duration) {
+    let cancellation = Cancellation::default();
+    let asked = cancellation.clone();
+    // A thread of its own, as for a signal: the run may block its task.
+    let asking = std::thread::spawn(move || {
+        std::thread::sleep(wait);
+        asked.request(StopReason::Interrupted);
+        Instant::now()
+    });
+    let secret = tenant.settings.read_client_secret().expect("it is known");
+    let (options, progress) = (RunOptions::default(), Progress::none());
+    let ended = run::run(tenant.engine(), secret, &options, &progress, &cancellation).await.is_ok();
+    let ended_at = Instant::now();
+    let asked_at = asking.join().expect("it only waits");
+    (ended, ended_at.saturating_duration_since(asked_at))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_at_fifty_random_moments_ends_a_run_in_time_and_harms_nothing() {
+    let tenant = Tenant::start("acme", 1, NOON).await.with_audit();
+    make_keys(&tenant);
+    tenant.run().await.expect("nobody stops it");
+    let started = Instant::now();
+    owe_an_erasure(&tenant, 0);
+    tenant.run().await.expect("nobody stops it");
+    let whole = u64::try_from(started.elapsed().as_micros()).expect("it is short");
+    let (mut random, mut stopped) = (Random(50), 0);
+    for moment in 1..=50 {
+        if moment % 2 == 0 {
+            owe_an_erasure(&tenant, moment);
+        }
+        let wait = Duration::from_micros(random.below(whole));
+        // A machine that is busy may be slow once, a run that does not see the stop is always.
+        let mut took = LIMIT;
+        for _ in 0..3 {
+            let (is_whole, this_took) = stopped_after(&tenant, wait).await;
+            stopped += u32::from(!is_whole);
+            took = took.min(this_took);
+            if took < LIMIT {
+                break;
+            }
+        }
+        assert!(took < LIMIT, "moment {moment}, {wait:?} after the start");
+    }
+    assert!(stopped > 10, "{stopped} were stopped");
+    let finished = tenant.run().await.expect("nobody stops it");
+    assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+    let store = tenant.engine().tenant().expect("the store is there");
+    for entry in store.history().expect("it can be read") {
+        store.verify(&entry.id).expect("every generation is whole and cleansed");
+    }
+    assert!(store.ledger().verify(&[]).is_ok());
 }

@@ -178,7 +178,8 @@ impl EventAppender {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Io`] or [`StoreError::Parquet`]; the affected file is then unchanged.
+    /// [`StoreError::Io`], [`StoreError::Parquet`] or [`StoreError::Stopped`]; the affected file is then
+    /// unchanged.
     pub fn retain_from(&mut self, from_ms: i64) -> Result<u64, StoreError> {
         let mut removed = 0;
         for (day, files) in self.by_day()? {
@@ -242,6 +243,7 @@ impl EventAppender {
         for (day, files) in self.by_day()? {
             let mut loses = false;
             for batch in self.log.batches(&files) {
+                self.lock.tenant().check_stop()?;
                 let keep = keep(&batch?);
                 loses |= keep.true_count() < keep.len();
             }
@@ -266,6 +268,7 @@ impl EventAppender {
         let batches = self.log.batches(read);
         let before: u64 = files.iter().map(|file| file.rows).sum();
         for batch in batches {
+            self.lock.tenant().check_stop()?;
             let batch = batch?;
             let batch = filter_record_batch(&batch, &keep(&batch)).map_err(|error| {
                 StoreError::InvalidTable { name: "events".to_owned(), reason: error.to_string() }

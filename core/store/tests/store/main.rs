@@ -10,4 +10,5 @@ mod guards;
 mod ledger;
 mod leftovers;
 mod publishing;
+mod stopping;
 mod support;

@@ -1,0 +1,209 @@
+//! Erasures and retrievals of a tenant that runs, in process.
+
+use core_engine::erasure::{self, Lifted, Recleansing, Request};
+use core_engine::{Ending, Failure, FailureKind, privacy};
+use core_erasure::lists::erasure_ids;
+use core_erasure::subject::{AllPseudonyms, SubjectKind, find};
+use core_model::column::Family;
+use core_privacy::keys::{KeyRing, NEW_RING_BYTES};
+use core_privacy::suppression::{Erasure, SuppressionList};
+use core_store::{Generation, RunLock, TableKind};
+
+use super::support::{NOON, Tenant, rows};
+
+const USERS: &str = "nexthink_user";
+
+/// A tenant that has run, with a key file.
+async fn tenant() -> Tenant {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    make_keys(&tenant);
+    tenant.run().await.expect("it runs");
+    tenant
+}
+
+/// Makes the key file.
+pub(crate) fn make_keys(tenant: &Tenant) {
+    let file = privacy::key_file(tenant.engine()).lock().expect("nobody has it");
+    file.save(&keys()).expect("there is room");
+}
+
+fn keys() -> KeyRing {
+    KeyRing::new("2026-01-01T00:00:00Z", &[7; NEW_RING_BYTES])
+}
+
+/// The uid of the first user of a generation.
+pub(crate) fn first_uid(generation: &Generation) -> String {
+    let mut batches = generation.batches(TableKind::Entity, USERS).expect("there are users");
+    let batch = batches.next().expect("there are users").expect("it can be read");
+    let keys = batch.column_by_name("_key").expect("there is a key");
+    let keys = keys.as_any().downcast_ref::<arrow_array::StringArray>().expect("keys are text");
+    keys.value(0).split_once(':').expect("a key has a type").1.to_owned()
+}
+
+fn lock(tenant: &Tenant) -> RunLock {
+    tenant.engine().lock().expect("nobody has it")
+}
+
+/// Erases the first user; returns the uid and the ID of the erasure.
+pub(crate) fn erase(tenant: &Tenant) -> (String, String) {
+    let uid = first_uid(&tenant.published().expect("it is published"));
+    let typed = [uid.clone()];
+    let request = Request {
+        kind: SubjectKind::User,
+        typed: &typed,
+        reason: "gdpr-request",
+        removes_damaged: false,
+    };
+    let lock = lock(tenant);
+    let engine = tenant.engine();
+    let (subject, shortfalls) =
+        erasure::subject(engine, &lock, &keys(), &request).expect("it is found");
+    assert!(shortfalls.is_empty(), "{shortfalls:?}");
+    let erased = erasure::erase(engine, &lock, &keys(), &request, &subject).expect("it is erased");
+    (uid, erased.certificate.id)
+}
+
+/// Suppresses the first user as an erasure does that is killed before it cleanses anything.
+fn interrupt_erasure(tenant: &Tenant) -> String {
+    let uid = first_uid(&tenant.published().expect("it is published"));
+    let lock = lock(tenant);
+    let name = privacy::tenant_name(tenant.engine());
+    let pseudonyms = AllPseudonyms::new(&keys(), &name);
+    let subject = find(lock.tenant(), SubjectKind::User, std::slice::from_ref(&uid), &pseudonyms);
+    let subject = subject.expect("it is found");
+    let mut list = SuppressionList::new(&keys());
+    let erasure = Erasure { id: "e-killed", since: "2026-03-01T10:00:00Z", reason: "gdpr-request" };
+    let identifiers = subject.identifiers.iter().map(|(family, text)| (*family, text.as_str()));
+    list.suppress(&keys(), &name, erasure, identifiers).expect("the key is right");
+    privacy::erased_people(tenant.engine()).save(&lock, &list).expect("there is room");
+    lock.set_erasures(&erasure_ids(&list)).expect("there is room");
+    uid
+}
+
+/// Suppresses someone who is in no row, without cleansing anything: the next run has to cleanse every generation.
+pub(crate) fn owe_an_erasure(tenant: &Tenant, number: u32) {
+    let (lock, people) = (lock(tenant), privacy::erased_people(tenant.engine()));
+    let list = people.read(lock.tenant()).expect("nothing is damaged");
+    let mut list = list.unwrap_or_else(|| SuppressionList::new(&keys()));
+    let (id, address) = (format!("e-{number}"), format!("nobody-{number}@acme.example"));
+    let erasure = Erasure { id: &id, since: "2026-03-01T10:00:00Z", reason: "gdpr-request" };
+    let identifier = [(Family::Address, address.as_str())];
+    list.suppress(&keys(), &people.tenant_name(), erasure, identifier).expect("the key is right");
+    people.save(&lock, &list).expect("there is room");
+    lock.set_erasures(&erasure_ids(&list)).expect("there is room");
+}
+
+fn has_user(tenant: &Tenant, uid: &str) -> bool {
+    let pseudonyms = AllPseudonyms::none();
+    let store = tenant.engine().tenant().expect("the store is there");
+    let found = find(&store, SubjectKind::User, &[uid.to_owned()], &pseudonyms);
+    !found.expect("it can be read").keys.is_empty()
+}
+
+fn events(tenant: &Tenant) -> Vec<String> {
+    tenant.ledger().iter().map(|entry| entry.deed.event.clone()).collect()
+}
+
+#[tokio::test]
+async fn an_erased_person_stays_erased_in_the_next_runs() {
+    let tenant = tenant().await;
+    let before = rows(&tenant.published().expect("published"), USERS);
+    let (uid, id) = erase(&tenant);
+    assert!(!has_user(&tenant, &uid));
+    assert_eq!(rows(&tenant.published().expect("published"), USERS), before - 1);
+    let finished = tenant.run().await.expect("it runs");
+    assert_eq!(finished.ending, Ending::Complete, "an erasure is nothing that a run lacks");
+    assert!(!has_user(&tenant, &uid));
+    let users = finished.report.steps.iter().find(|step| step.id == "fetch-users");
+    assert_eq!(users.map(|step| step.rows.suppressed), Some(1));
+    assert!(
+        core_erasure::certificate::is_certified(lock(&tenant).tenant(), &id).expect("readable")
+    );
+    assert!(events(&tenant).contains(&"erasure".to_owned()));
+}
+
+#[tokio::test]
+async fn a_lifted_erasure_lets_the_next_run_read_the_person_again() {
+    let tenant = tenant().await;
+    let (uid, id) = erase(&tenant);
+    let lift = |id: &str| {
+        let lock = lock(&tenant);
+        erasure::lift(tenant.engine(), &lock, id, "by-mistake").expect("it can be lifted")
+    };
+    assert_eq!(lift("e-unknown").identifiers, 0);
+    let Lifted { identifiers, shortfalls } = lift(&id);
+    assert!(identifiers > 0 && shortfalls.is_empty());
+    assert!(!has_user(&tenant, &uid), "what was removed stays removed");
+    tenant.run().await.expect("it runs");
+    assert!(has_user(&tenant, &uid));
+    assert_eq!(events(&tenant).iter().filter(|event| *event == "suppression_lifted").count(), 1);
+}
+
+#[tokio::test]
+async fn an_interrupted_erasure_is_finished_and_certified_by_the_next_run() {
+    let tenant = tenant().await;
+    let uid = interrupt_erasure(&tenant);
+    let store = tenant.engine().tenant().expect("the store is there");
+    assert!(store.current().is_err(), "a generation that has not been through it is not opened");
+    let finished = tenant.run().await.expect("it runs");
+    assert!(finished.report.unfinished_erasures.is_empty());
+    assert!(!has_user(&tenant, &uid));
+    assert!(core_erasure::certificate::is_certified(&store, "e-killed").expect("readable"));
+    assert!(events(&tenant).contains(&"suppressions_applied".to_owned()));
+}
+
+#[tokio::test]
+async fn an_erasure_that_is_finished_is_not_done_again() {
+    let tenant = tenant().await;
+    interrupt_erasure(&tenant);
+    let again = || -> Result<Recleansing, Failure> {
+        erasure::cleanse_what_came_back(tenant.engine(), &lock(&tenant))
+    };
+    assert!(again().expect("it is cleansed").has_come_back);
+    assert!(!again().expect("nothing is left to do").has_come_back);
+}
+
+#[tokio::test]
+async fn a_store_that_lost_its_lists_is_refused_by_a_run() {
+    let tenant = tenant().await;
+    erase(&tenant);
+    let people = privacy::erased_people(tenant.engine());
+    core_files::remove_file(&people.copy_path()).expect("it is there");
+    lock(&tenant).remove_state(core_erasure::lists::SUPPRESSIONS).expect("it is there");
+    let Err(refused) = tenant.run().await else { panic!("everybody would come back") };
+    assert_eq!(refused.kind, FailureKind::DataRefused);
+    assert!(refused.error.to_string().contains("from a backup"), "{}", refused.error);
+}
+
+#[tokio::test]
+async fn a_retrieval_has_the_runs_that_hold_the_person() {
+    let tenant = tenant().await;
+    tenant.run().await.expect("it runs");
+    let uid = first_uid(&tenant.published().expect("it is published"));
+    let store = tenant.engine().tenant().expect("the store is there");
+    let subject = find(&store, SubjectKind::User, &[uid], &AllPseudonyms::none());
+    let subject = subject.expect("it is found");
+    let at = "2026-03-01T10:00:00Z".to_owned();
+    let answer = erasure::retrieve(tenant.engine(), &store, SubjectKind::User, &subject, at);
+    let answer = answer.expect("everything can be read");
+    assert_eq!(answer.entities[USERS].len(), 1);
+    assert_eq!(answer.history.len(), 2);
+    assert!(answer.history.iter().all(|held| held.run.is_some()), "{:?}", answer.history);
+    assert_eq!(answer.retention.get("auditDays"), None, "the audit trail is not read");
+}
+
+#[tokio::test]
+async fn a_preview_changes_nothing() {
+    let tenant = tenant().await;
+    let uid = first_uid(&tenant.published().expect("it is published"));
+    let typed = [uid.clone()];
+    let request =
+        Request { kind: SubjectKind::User, typed: &typed, reason: "why", removes_damaged: false };
+    let lock = lock(&tenant);
+    let (subject, _) =
+        erasure::subject(tenant.engine(), &lock, &keys(), &request).expect("it is found");
+    let preview = erasure::preview(tenant.engine(), &lock, &keys(), &subject).expect("it is read");
+    assert!(preview.rows.values().sum::<u64>() >= 1);
+    drop(lock);
+    assert!(has_user(&tenant, &uid));
+}

@@ -1,0 +1,210 @@
+//! What a run may remove, carry over, pay for and build on, in process.
+
+use core_engine::privacy::policy;
+use core_engine::run::report::{RunReport, StepOutcome};
+use core_engine::run::{RunOptions, RunState};
+use core_engine::{Ending, FailureKind, Moment};
+use core_privacy::profile::Profile;
+use core_simulator::{SavedQuery, TenantSpec};
+
+use super::erasures::make_keys;
+use super::support::{NOON, Tenant, rows};
+
+const DEVICES: &str = "nexthink_device";
+const PACKAGES: &str = "nexthink_package";
+const INSTALLED: &str = "nexthink_device_installed_package";
+
+fn outcome(report: &RunReport, id: &str) -> Option<StepOutcome> {
+    report.steps.iter().find(|step| step.id == id).map(|step| step.outcome)
+}
+
+fn published_rows(tenant: &Tenant, name: &str) -> u64 {
+    rows(&tenant.published().expect("it is published"), name)
+}
+
+/// A tenant that has run once with 30 devices.
+async fn tenant() -> Tenant {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.run().await.expect("it runs");
+    tenant
+}
+
+fn with_devices(tenant: &Tenant, devices: u32) {
+    tenant.simulator.update(|behaviour| {
+        behaviour.tenant = TenantSpec { devices, ..behaviour.tenant.clone() };
+    });
+}
+
+#[tokio::test]
+async fn every_outcome_but_complete_carries_the_objects_over() {
+    for (case, expected) in [
+        ("truncated", StepOutcome::Partial),
+        ("failing", StepOutcome::Failed),
+        ("missing", StepOutcome::Failed),
+        ("forbidden", StepOutcome::Failed),
+    ] {
+        let tenant = tenant().await;
+        let before = published_rows(&tenant, DEVICES);
+        with_devices(&tenant, 20);
+        tenant.simulator.update(|behaviour| match case {
+            "truncated" => _ = behaviour.row_caps.insert(SavedQuery::Devices, 5),
+            "failing" => {
+                _ = behaviour.failing.insert(SavedQuery::Devices, "out of memory".to_owned());
+            }
+            "missing" => _ = behaviour.missing.insert(SavedQuery::Devices),
+            _ => _ = behaviour.forbidden.insert(SavedQuery::Devices),
+        });
+        let Ok(finished) = tenant.run().await else {
+            assert_eq!(case, "forbidden", "a query that is refused may be refused for all");
+            continue;
+        };
+        assert_eq!(outcome(&finished.report, "fetch-devices"), Some(expected), "{case}");
+        assert_eq!(published_rows(&tenant, DEVICES), before, "{case}");
+        assert!(finished.report.partial_datasets.contains(&DEVICES.to_owned()), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_complete_step_removes_what_is_gone_with_its_edges() {
+    let tenant = tenant().await;
+    with_devices(&tenant, 25);
+    let finished = tenant.run().await.expect("it runs");
+    assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+    assert_eq!(published_rows(&tenant, DEVICES), tenant.simulator.counts().devices);
+    assert_eq!(published_rows(&tenant, INSTALLED), tenant.simulator.counts().installations);
+}
+
+#[tokio::test]
+async fn an_edge_stays_while_either_of_its_ends_may_not_lose_objects() {
+    let tenant = tenant().await;
+    let before = published_rows(&tenant, INSTALLED);
+    with_devices(&tenant, 28);
+    tenant.simulator.update(|behaviour| _ = behaviour.missing.insert(SavedQuery::Devices));
+    let finished = tenant.run().await.expect("the other steps run");
+    assert_eq!(outcome(&finished.report, "fetch-packages"), Some(StepOutcome::Complete));
+    assert_eq!(published_rows(&tenant, INSTALLED), before, "its devices are carried over");
+    assert!(finished.report.partial_datasets.contains(&INSTALLED.to_owned()));
+    assert!(!finished.report.partial_datasets.contains(&PACKAGES.to_owned()));
+}
+
+#[tokio::test]
+async fn losing_twenty_objects_is_no_shrink_and_losing_more_of_few_is() {
+    let mut cases = [0; 2];
+    for kept in [66, 61, 60, 59, 54] {
+        let tenant = Tenant::start("acme", 1, NOON).await;
+        with_devices(&tenant, 80);
+        tenant.run().await.expect("it runs");
+        let before = published_rows(&tenant, DEVICES);
+        with_devices(&tenant, kept);
+        let is_refused = before - tenant.simulator.counts().devices > 20;
+        cases[usize::from(is_refused)] += 1;
+        let finished = tenant.run().await.expect("it runs");
+        let expected = if is_refused { StepOutcome::Partial } else { StepOutcome::Complete };
+        assert_eq!(outcome(&finished.report, "fetch-devices"), Some(expected), "{kept}");
+        let reason = finished.report.shortfalls().join("\n");
+        assert_eq!(reason.contains("--accept-shrink nexthink_device"), is_refused, "{reason}");
+    }
+    assert!(cases.iter().all(|cases| *cases > 0), "both answers are tried: {cases:?}");
+}
+
+#[tokio::test]
+async fn a_step_that_shrank_is_paid_for_once() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    with_devices(&tenant, 80);
+    tenant.run().await.expect("it runs");
+    with_devices(&tenant, 20);
+    tenant.run().await.expect("it runs");
+    let state = RunState::read(&tenant.published().expect("it is published"));
+    assert!(state.steps.iter().any(|step| step.outcome == StepOutcome::Partial));
+    let accept = ["nexthink_device", "nexthink_account_has_device"].map(str::to_owned).to_vec();
+    let options = RunOptions { accept_shrink: accept, ..RunOptions::default() };
+    let accepted = tenant.run_with(&options).await.expect("it runs");
+    let devices = accepted.report.steps.iter().find(|step| step.id == "fetch-devices");
+    assert_eq!(devices.map(|step| step.exports), Some(0), "the same rows are used");
+}
+
+#[tokio::test]
+async fn a_first_run_without_a_step_has_nothing_to_carry_over() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.simulator.update(|behaviour| _ = behaviour.missing.insert(SavedQuery::Devices));
+    let finished = tenant.run().await.expect("the other steps run");
+    assert_eq!(finished.ending, Ending::Partial);
+    assert_eq!(published_rows(&tenant, DEVICES), 0);
+    assert_eq!(published_rows(&tenant, INSTALLED), 0, "an edge goes with its end");
+}
+
+#[tokio::test]
+async fn another_privacy_profile_replaces_everything_or_nothing() {
+    let mut tenant = tenant().await;
+    let first = tenant.published().expect("it is published").id().clone();
+    make_keys(&tenant);
+    tenant.settings.privacy.policy = policy(Profile::Pseudonymous, &[]).expect("no overrides");
+    tenant.simulator.update(|behaviour| _ = behaviour.missing.insert(SavedQuery::Users));
+    let Err(refused) = tenant.run().await else { panic!("users would be shown in two ways") };
+    assert_eq!(refused.kind, FailureKind::DataRefused);
+    assert_eq!(tenant.published().expect("it is published").id(), &first);
+
+    tenant.simulator.update(|behaviour| behaviour.missing.clear());
+    let finished = tenant.run().await.expect("every step is complete");
+    assert_eq!(finished.ending, Ending::Complete);
+    let mark = tenant.published().and_then(|generation| generation.manifest().privacy.clone());
+    assert_eq!(mark.map(|mark| mark.profile), Some("pseudonymous".to_owned()));
+}
+
+#[tokio::test]
+async fn a_step_that_is_left_out_keeps_a_change_of_the_profile_from_publishing() {
+    let mut tenant = tenant().await;
+    make_keys(&tenant);
+    tenant.settings.privacy.policy = policy(Profile::Pseudonymous, &[]).expect("no overrides");
+    let options = RunOptions { steps: vec!["fetch-devices".to_owned()], ..RunOptions::default() };
+    let Err(refused) = tenant.run_with(&options).await else {
+        panic!("users would stay as they are")
+    };
+    assert_eq!(refused.kind, FailureKind::Configuration);
+    assert!(refused.error.to_string().contains("run all steps at once"), "{}", refused.error);
+}
+
+#[tokio::test]
+async fn a_throttled_tenant_is_left_alone_until_the_wait_is_over() {
+    let mut tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.simulator.update(|behaviour| behaviour.daily_export_limit = Some(1));
+    let finished = tenant.run().await.expect("one export starts");
+    assert_eq!(finished.ending, Ending::Partial);
+    assert!(finished.report.not_before.is_some());
+    let requests = tenant.simulator.recorded_requests().len();
+    let Err(deferred) = tenant.run().await else { panic!("Nexthink has asked to wait") };
+    assert_eq!(deferred.kind, FailureKind::Deferred);
+    assert_eq!(tenant.simulator.recorded_requests().len(), requests, "nothing was requested");
+    tenant.simulator.update(|behaviour| behaviour.daily_export_limit = None);
+    let later = Moment(NOON.0 + 48 * 3_600_000);
+    tenant.host.clock = std::sync::Arc::new(move || later);
+    assert!(tenant.run().await.is_ok());
+}
+
+#[tokio::test]
+async fn the_same_tenant_makes_the_same_tables() {
+    let tenant = tenant().await;
+    let checksums = || {
+        let generation = tenant.published().expect("it is published");
+        let tables = generation.manifest().tables.clone();
+        tables.into_iter().map(|table| (table.name, table.files)).collect::<Vec<_>>()
+    };
+    let first = checksums();
+    tenant.run().await.expect("it runs");
+    assert_eq!(checksums(), first);
+}
+
+#[tokio::test]
+async fn every_row_is_accounted_for() {
+    let tenant = tenant().await;
+    let finished = tenant.run().await.expect("it runs");
+    for step in &finished.report.steps {
+        let rows = &step.rows;
+        assert_eq!(
+            rows.read,
+            rows.used + rows.merged + rows.quarantined + rows.suppressed,
+            "{}",
+            step.id
+        );
+    }
+}

@@ -1,0 +1,27 @@
+//! A request to stop long work in a store, such as cleansing every generation.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::StoreError;
+
+/// A request to stop. Long work sees it between two batches of rows, two generations or two removals, and ends with
+/// [`StoreError::Stopped`]: what was done stays done, and the same work goes on from there when it is called again.
+#[derive(Debug, Clone, Default)]
+pub struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    /// Asks to stop.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Fails if a stop was asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Stopped`].
+    pub fn check(&self) -> Result<(), StoreError> {
+        if self.0.load(Ordering::Relaxed) { Err(StoreError::Stopped) } else { Ok(()) }
+    }
+}
