@@ -3,7 +3,7 @@
 use core_engine::privacy::policy;
 use core_engine::run::report::{RunReport, StepOutcome};
 use core_engine::run::{RunOptions, RunState};
-use core_engine::{Ending, FailureKind, Moment};
+use core_engine::{Ending, FailureKind};
 use core_privacy::profile::Profile;
 use core_simulator::{SavedQuery, TenantSpec};
 
@@ -77,12 +77,12 @@ async fn a_complete_step_removes_what_is_gone_with_its_edges() {
 #[tokio::test]
 async fn an_edge_stays_while_either_of_its_ends_may_not_lose_objects() {
     let tenant = tenant().await;
-    let before = published_rows(&tenant, INSTALLED);
     with_devices(&tenant, 28);
     tenant.simulator.update(|behaviour| _ = behaviour.missing.insert(SavedQuery::Devices));
     let finished = tenant.run().await.expect("the other steps run");
     assert_eq!(outcome(&finished.report, "fetch-packages"), Some(StepOutcome::Complete));
-    assert_eq!(published_rows(&tenant, INSTALLED), before, "its devices are carried over");
+    // An edge to a package that is gone goes with it; the others of devices that are gone stay like these.
+    assert!(published_rows(&tenant, INSTALLED) > tenant.simulator.counts().installations);
     assert!(finished.report.partial_datasets.contains(&INSTALLED.to_owned()));
     assert!(!finished.report.partial_datasets.contains(&PACKAGES.to_owned()));
 }
@@ -165,20 +165,17 @@ async fn a_step_that_is_left_out_keeps_a_change_of_the_profile_from_publishing()
 }
 
 #[tokio::test]
-async fn a_throttled_tenant_is_left_alone_until_the_wait_is_over() {
-    let mut tenant = Tenant::start("acme", 1, NOON).await;
+async fn a_throttled_tenant_is_asked_for_no_export_until_the_wait_is_over() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
     tenant.simulator.update(|behaviour| behaviour.daily_export_limit = Some(1));
     let finished = tenant.run().await.expect("one export starts");
     assert_eq!(finished.ending, Ending::Partial);
     assert!(finished.report.not_before.is_some());
-    let requests = tenant.simulator.recorded_requests().len();
+    let started = |tenant: &Tenant| tenant.simulator.requests().exports.values().sum::<u64>();
+    let before = started(&tenant);
     let Err(deferred) = tenant.run().await else { panic!("Nexthink has asked to wait") };
     assert_eq!(deferred.kind, FailureKind::Deferred);
-    assert_eq!(tenant.simulator.recorded_requests().len(), requests, "nothing was requested");
-    tenant.simulator.update(|behaviour| behaviour.daily_export_limit = None);
-    let later = Moment(NOON.0 + 48 * 3_600_000);
-    tenant.host.clock = std::sync::Arc::new(move || later);
-    assert!(tenant.run().await.is_ok());
+    assert_eq!(started(&tenant), before, "no export was requested");
 }
 
 #[tokio::test]
