@@ -13,7 +13,7 @@ const PROCESSES: usize = 8;
 const ROUNDS: usize = 3;
 const ALL_ROUNDS: usize = 200;
 /// An erasure goes through all generations, of which the last rounds have hundreds, beside seven other processes.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 fn rounds() -> usize {
     if torture_seconds().is_some() { ALL_ROUNDS } else { ROUNDS }
