@@ -51,7 +51,6 @@ const GATES: &[Gate] = &[
         scope: Scope::Code,
         // Crates whose older closures are still to be renamed.
         except: &[
-
             "core/engine/",
             "core/explorer/",
             "core/fleet/",
