@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::StoreError;
+use crate::tenant::TenantStore;
 
 /// A request to stop. Long work sees it between two batches of rows, two generations or two removals, and ends with
 /// [`StoreError::Stopped`]: what was done stays done, and the same work goes on from there when it is called again.
@@ -23,5 +24,23 @@ impl StopFlag {
     /// [`StoreError::Stopped`].
     pub fn check(&self) -> Result<(), StoreError> {
         if self.0.load(Ordering::Relaxed) { Err(StoreError::Stopped) } else { Ok(()) }
+    }
+}
+
+impl TenantStore {
+    /// The same tenant, whose long work ends once a stop is asked for.
+    #[must_use]
+    pub fn with_stop(mut self, stop: StopFlag) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Fails if the caller has asked to stop, for long work on what this tenant has stored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Stopped`].
+    pub fn check_stop(&self) -> Result<(), StoreError> {
+        self.stop.check()
     }
 }

@@ -82,28 +82,13 @@ impl Store {
 pub struct TenantStore {
     name: String,
     folder: PathBuf,
-    stop: StopFlag,
+    pub(crate) stop: StopFlag,
 }
 
 impl TenantStore {
     /// A tenant whose folder has another name than the tenant.
     pub(crate) fn at(name: &str, folder: PathBuf) -> Self {
         Self { name: name.to_owned(), folder, stop: StopFlag::default() }
-    }
-
-    /// The same tenant, whose long work ends once a stop is asked for.
-    #[must_use]
-    pub fn with_stop(self, stop: StopFlag) -> Self {
-        Self { stop, ..self }
-    }
-
-    /// Fails if the caller has asked to stop, for long work on what this tenant has stored.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Stopped`].
-    pub fn check_stop(&self) -> Result<(), StoreError> {
-        self.stop.check()
     }
 
     /// The tenant's name.

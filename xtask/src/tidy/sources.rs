@@ -51,6 +51,7 @@ const GATES: &[Gate] = &[
         scope: Scope::Code,
         // Crates whose older closures are still to be renamed.
         except: &[
+            "core/audit/",
             "core/engine/",
             "core/explorer/",
             "core/fleet/",
