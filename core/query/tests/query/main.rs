@@ -3,6 +3,7 @@
 mod asking;
 mod diff;
 mod graph;
+mod j1ql;
 mod questions;
 mod refusing;
 mod support;

@@ -13,20 +13,21 @@ use core_j1ql::syntax::{
 pub(crate) enum Value {
     Text(String),
     Number(i64),
+    Boolean(bool),
     List(Vec<String>),
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Entity {
     pub(crate) key: String,
-    pub(crate) type_name: &'static str,
-    pub(crate) classes: &'static [&'static str],
-    pub(crate) properties: BTreeMap<&'static str, Value>,
+    pub(crate) type_name: String,
+    pub(crate) classes: Vec<String>,
+    pub(crate) properties: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Edge {
-    pub(crate) class: &'static str,
+    pub(crate) class: String,
     pub(crate) from: usize,
     pub(crate) to: usize,
 }
@@ -41,14 +42,35 @@ pub(crate) struct SmallGraph {
 #[derive(Debug, Clone)]
 struct Way {
     names: BTreeMap<String, usize>,
+    start: usize,
     current: usize,
 }
 
-/// Returns the rows of an answer, each as its cells; what is undefined is an empty cell.
+/// Returns the rows of an answer, each as its cells; what is undefined is an empty cell. Without `RETURN`
+/// these are the keys of the entities that paths start from.
 pub(crate) fn answer(graph: &SmallGraph, query: &Query) -> Vec<Vec<String>> {
+    let ways = ways(graph, query);
+    match &query.returns {
+        None => {
+            let starts: BTreeSet<usize> = ways.iter().map(|way| way.start).collect();
+            starts.into_iter().map(|start| vec![graph.entities[start].key.clone()]).collect()
+        }
+        Some(Returns::Items(items)) => {
+            let expressions = items.iter().map(|item| &item.expression.value);
+            graph.rows(&ways, &expressions.collect::<Vec<_>>())
+        }
+        Some(Returns::Tree) => panic!("the twin does not know RETURN TREE"),
+    }
+}
+
+/// All ways through the graph that a query takes.
+fn ways(graph: &SmallGraph, query: &Query) -> Vec<Way> {
     let mut ways: Vec<Way> = (0..graph.entities.len())
         .filter(|entity| graph.matches(*entity, &query.start))
-        .map(|entity| named(&Way { names: BTreeMap::new(), current: entity }, entity, &query.start))
+        .map(|entity| {
+            let way = Way { names: BTreeMap::new(), start: entity, current: entity };
+            named(&way, entity, &query.start)
+        })
         .collect();
     for element in &query.elements {
         ways = match element {
@@ -72,11 +94,7 @@ pub(crate) fn answer(graph: &SmallGraph, query: &Query) -> Vec<Vec<String>> {
     if let Some(condition) = &query.condition {
         ways.retain(|way| holds(condition, &|path: &Path| graph.selected(way, path)));
     }
-    let Some(Returns::Items(items)) = &query.returns else {
-        panic!("the twin knows queries with RETURN only")
-    };
-    let expressions: Vec<&Expression> = items.iter().map(|item| &item.expression.value).collect();
-    graph.rows(&ways, &expressions)
+    ways
 }
 
 fn named(way: &Way, entity: usize, entities: &Entities) -> Way {
@@ -92,15 +110,15 @@ impl SmallGraph {
         let entity = &self.entities[entity];
         let is_meant = match &entities.head.value {
             Head::Any => true,
-            Head::Names(names) => names.iter().any(|name| {
-                entity.type_name == name.value || entity.classes.contains(&name.value.as_str())
-            }),
+            Head::Names(names) => names
+                .iter()
+                .any(|name| entity.type_name == name.value || entity.classes.contains(&name.value)),
             Head::FullText(text) => {
                 let wanted = plain(text).to_lowercase();
                 entity.properties.values().any(|value| match value {
                     Value::Text(text) => text.to_lowercase().contains(&wanted),
                     Value::List(items) => items.join("\u{1f}").to_lowercase().contains(&wanted),
-                    Value::Number(_) => false,
+                    Value::Number(_) | Value::Boolean(_) => false,
                 })
             }
         };
@@ -117,7 +135,7 @@ impl SmallGraph {
                 .filter(|edge| match &step.verb.value {
                     Verb::Any => true,
                     Verb::Names(names) => {
-                        names.iter().any(|name| name.value.eq_ignore_ascii_case(edge.class))
+                        names.iter().any(|name| name.value.eq_ignore_ascii_case(&edge.class))
                     }
                 })
                 .filter_map(|edge| {
@@ -136,6 +154,12 @@ impl SmallGraph {
         next
     }
 
+    /// The text of a property of the entity with this key.
+    pub(crate) fn text_of(&self, key: &str, property: &str) -> String {
+        let entity = self.entities.iter().find(|entity| entity.key == key);
+        shown(entity.and_then(|entity| entity.value(property)))
+    }
+
     fn selected(&self, way: &Way, path: &Path) -> Option<Value> {
         let entity = way.names.get(&path.parts[0])?;
         self.entities[*entity].value(&path.parts[1..].join("."))
@@ -146,7 +170,7 @@ impl SmallGraph {
         if !expressions.iter().any(is_aggregate) {
             return ways
                 .iter()
-                .map(|way| expressions.iter().map(|it| self.cell(way, it)).collect())
+                .map(|way| expressions.iter().map(|shown| self.cell(way, shown)).collect())
                 .collect();
         }
         let mut groups: BTreeMap<Vec<String>, Vec<&Way>> = BTreeMap::new();
@@ -154,8 +178,8 @@ impl SmallGraph {
             groups.insert(Vec::new(), Vec::new());
         }
         for way in ways {
-            let plain = expressions.iter().filter(|it| !is_aggregate(it));
-            let key = plain.map(|it| self.cell(way, it)).collect();
+            let grouped = expressions.iter().filter(|shown| !is_aggregate(shown));
+            let key = grouped.map(|shown| self.cell(way, shown)).collect();
             groups.entry(key).or_default().push(way);
         }
         let row = |(key, ways): (Vec<String>, Vec<&Way>)| {
@@ -189,7 +213,7 @@ impl SmallGraph {
                 other => panic!("no number: {other:?}"),
             })
         };
-        let shown = |number: Option<i64>| number.map(|it| it.to_string()).unwrap_or_default();
+        let shown = |number: Option<i64>| shown(number.map(Value::Number));
         match function {
             Function::Count => values.len().to_string(),
             Function::Sum => shown((!values.is_empty()).then(|| numbers().sum())),
@@ -203,12 +227,18 @@ impl SmallGraph {
         let Expression::Selector(path) = expression else {
             panic!("the twin knows selectors only")
         };
-        match self.selected(way, path) {
-            None => String::new(),
-            Some(Value::Text(text)) => text,
-            Some(Value::Number(number)) => number.to_string(),
-            Some(Value::List(items)) => items.join(","),
-        }
+        shown(self.selected(way, path))
+    }
+}
+
+/// A cell; what is undefined is an empty one.
+fn shown(value: Option<Value>) -> String {
+    match value {
+        None => String::new(),
+        Some(Value::Text(text)) => text,
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Boolean(value)) => value.to_string(),
+        Some(Value::List(items)) => items.join(","),
     }
 }
 
@@ -216,7 +246,7 @@ impl Entity {
     fn value(&self, property: &str) -> Option<Value> {
         match property {
             "_key" => Some(Value::Text(self.key.clone())),
-            "_type" => Some(Value::Text(self.type_name.to_owned())),
+            "_type" => Some(Value::Text(self.type_name.clone())),
             other => self.properties.get(other).cloned(),
         }
     }
@@ -255,6 +285,7 @@ fn compares(property: Option<&Value>, relation: Relation, operand: &Operand) -> 
             Written::Text(text) => Value::Text(plain(text)),
             #[expect(clippy::cast_possible_truncation, reason = "small whole numbers")]
             Written::Number(number) => Value::Number(*number as i64),
+            Written::Boolean(value) => Value::Boolean(*value),
             other => panic!("the twin does not know {other:?}"),
         };
         property.is_some_and(|property| related(property, relation, &value))
@@ -270,6 +301,7 @@ fn compares(property: Option<&Value>, relation: Relation, operand: &Operand) -> 
 fn related(left: &Value, relation: Relation, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => ordered(left, relation, right),
+        (Value::Boolean(left), Value::Boolean(right)) => ordered(left, relation, right),
         (Value::Text(left), Value::Text(right)) => match relation {
             Relation::Contains => left.contains(right),
             Relation::StartsWith => left.starts_with(right),

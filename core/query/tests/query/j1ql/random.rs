@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 
-use crate::estate::{Checked, Estate, NOW_MS, TestTable, edges, entities, lists, text};
-use crate::twin::{self, Edge, Entity, SmallGraph, Value};
+use crate::j1ql::estate::{Checked, Estate, NOW_MS, TestTable, edges, entities, lists, text};
+use crate::j1ql::twin::{self, Edge, Entity, SmallGraph, Value};
 
 /// Each graph is published, which takes most of the time; so many queries ask it.
 const QUERIES_A_GRAPH: usize = 25;
@@ -50,8 +50,13 @@ fn the_engine_answers_as_the_plain_evaluator_does() -> Checked {
 /// Found by the test above: the rows were counted by statistics, which held the condition for always true.
 #[tokio::test]
 async fn a_column_without_any_value_fulfils_no_comparison() -> Checked {
-    let properties = BTreeMap::from([("t", Value::Text(String::new()))]);
-    let entity = Entity { key: "a0".to_owned(), type_name: "a", classes: &["A"], properties };
+    let properties = BTreeMap::from([("t".to_owned(), Value::Text(String::new()))]);
+    let entity = Entity {
+        key: "a0".to_owned(),
+        type_name: "a".to_owned(),
+        classes: vec!["A".to_owned()],
+        properties,
+    };
     let graph = SmallGraph { entities: vec![entity], edges: Vec::new() };
     let queries = [
         "FIND (A|B) AS e0 WHERE e0.n > 2 RETURN count(e0), count(e0.t)",
@@ -106,16 +111,18 @@ fn graph() -> impl Strategy<Value = SmallGraph> {
                 let (type_name, classes) = TYPES[kind];
                 let (text, count, list) = value;
                 let mut properties = BTreeMap::new();
-                properties.extend(text.map(|text| ("t", Value::Text(text.to_owned()))));
+                properties.extend(text.map(|text| ("t".to_owned(), Value::Text(text.to_owned()))));
                 // Only some types have these, so that the others have nothing in their place.
                 if kind != 1 {
-                    properties.extend(count.map(|count| ("n", Value::Number(count))));
+                    properties.extend(count.map(|count| ("n".to_owned(), Value::Number(count))));
                 }
                 if kind != 2 {
                     let items = list.map(|list| list.into_iter().map(str::to_owned).collect());
-                    properties.extend(items.map(|items| ("l", Value::List(items))));
+                    properties.extend(items.map(|items| ("l".to_owned(), Value::List(items))));
                 }
-                Entity { key: format!("{type_name}{number}"), type_name, classes, properties }
+                let key = format!("{type_name}{number}");
+                let classes = classes.iter().map(|class| (*class).to_owned()).collect();
+                Entity { key, type_name: type_name.to_owned(), classes, properties }
             })
             .collect();
         let edges = drawn(&entities, &edges);
@@ -136,9 +143,11 @@ fn drawn(entities: &[Entity], wanted: &[(usize, usize, usize)]) -> Vec<Edge> {
         if froms.is_empty() || tos.is_empty() {
             continue;
         }
+        let class = class.to_owned();
         let edge = Edge { class, from: froms[from % froms.len()], to: tos[to % tos.len()] };
-        let is_same =
-            |known: &Edge| (known.class, known.from, known.to) == (edge.class, edge.from, edge.to);
+        let is_same = |known: &Edge| {
+            (&known.class, known.from, known.to) == (&edge.class, edge.from, edge.to)
+        };
         if !edges.iter().any(is_same) {
             edges.push(edge);
         }

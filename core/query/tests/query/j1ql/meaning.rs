@@ -1,6 +1,6 @@
 //! What a query means: each rule in a table of queries and answers.
 
-use crate::estate::{Checked, Estate, estate};
+use crate::j1ql::estate::{Checked, Estate, estate};
 
 /// Checks answers without their header; the rows in any order unless the query orders them.
 async fn check(estate: &Estate, cases: &[(&str, &[&str])]) -> Checked {

@@ -1,6 +1,7 @@
 //! J1QL over a small generation, and against a plain evaluator over random graphs.
 
-mod estate;
+pub(crate) mod estate;
 mod meaning;
 mod random;
-mod twin;
+pub(crate) mod rewrite;
+pub(crate) mod twin;
