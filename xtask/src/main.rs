@@ -47,7 +47,7 @@ enum Command {
         #[command(subcommand)]
         bench: bench::Bench,
     },
-    /// Kill the program at its file operations, and make them fail.
+    /// Ask random queries; kill the program at its file operations, and make them fail.
     #[command(after_help = "Example:\n  cargo xtask torture --seconds 600")]
     Torture {
         /// The duration of each test, in seconds.

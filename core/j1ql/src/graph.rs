@@ -1,6 +1,10 @@
 //! What a graph has: its types of entities and relationships and their properties. A query is checked
 //! against it.
 
+/// The property that says when the first kept generation that has an object was made. No table has it: it
+/// comes from the history of the type.
+pub const CREATED_ON: &str = "_createdOn";
+
 /// The types of a graph.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
@@ -19,6 +23,8 @@ pub struct EntityTable {
     pub classes: Vec<String>,
     /// The columns, in order, `_key`, `_type` and `_class` among them.
     pub properties: Vec<Property>,
+    /// True if earlier generations may have the type.
+    pub has_history: bool,
 }
 
 /// A type of relationships: a table with a row for each.
@@ -34,6 +40,8 @@ pub struct RelationshipTable {
     pub to: String,
     /// The columns, in order, `_key`, `_type` and both ends among them.
     pub properties: Vec<Property>,
+    /// True if earlier generations may have the type.
+    pub has_history: bool,
 }
 
 /// A column.
@@ -73,20 +81,33 @@ impl Kind {
     }
 }
 
+impl Graph {
+    /// The types of entities with this name or class.
+    pub(crate) fn types_named(&self, name: &str) -> Vec<&EntityTable> {
+        let is_it = |table: &&EntityTable| {
+            table.name == name || table.classes.iter().any(|class| class == name)
+        };
+        self.entities.iter().filter(is_it).collect()
+    }
+}
+
 impl EntityTable {
     /// The kind of a property, if the type has it.
     pub fn kind(&self, property: &str) -> Option<Kind> {
-        kind_in(&self.properties, property)
+        kind_in(&self.properties, self.has_history, property)
     }
 }
 
 impl RelationshipTable {
     /// The kind of a property, if the type has it.
     pub fn kind(&self, property: &str) -> Option<Kind> {
-        kind_in(&self.properties, property)
+        kind_in(&self.properties, self.has_history, property)
     }
 }
 
-fn kind_in(properties: &[Property], name: &str) -> Option<Kind> {
+fn kind_in(properties: &[Property], has_history: bool, name: &str) -> Option<Kind> {
+    if name == CREATED_ON {
+        return has_history.then_some(Kind::Time);
+    }
     properties.iter().find(|property| property.name == name).map(|property| property.kind)
 }

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 pub use self::diagnostic::{J1qlError, Span, Warning};
-pub use self::graph::{EntityTable, Graph, Kind, Property, RelationshipTable};
+pub use self::graph::{CREATED_ON, EntityTable, Graph, Kind, Property, RelationshipTable};
 pub use self::parser::{is_j1ql, parse};
 pub use self::sql::Environment;
 
@@ -24,6 +24,8 @@ pub struct Compiled {
     pub sql: String,
     /// The tables that it reads.
     pub tables: BTreeSet<String>,
+    /// The types whose history it reads, each as the table `<type>_history`.
+    pub history: BTreeSet<String>,
     /// The parameters that it takes, by name.
     pub parameters: BTreeSet<String>,
     /// What is remarkable about the query.
@@ -42,8 +44,14 @@ pub fn compile(
 ) -> Result<Compiled, J1qlError> {
     let (parsed, mut warnings) = parse(query)?;
     let plan = plan::Plan::new(&parsed, graph, &mut warnings)?;
-    let mut context = sql::Context { environment, parameters: RefCell::default(), warnings };
+    let mut context = sql::Context {
+        environment,
+        parameters: RefCell::default(),
+        history: BTreeSet::new(),
+        warnings,
+    };
     let sql = sql::write(&parsed, &plan, &mut context)?;
-    let (parameters, warnings) = (context.parameters.into_inner(), context.warnings);
-    Ok(Compiled { sql, tables: plan.tables(), parameters, warnings })
+    let sql::Context { parameters, history, warnings, .. } = context;
+    let parameters = parameters.into_inner();
+    Ok(Compiled { sql, tables: plan.tables(), history, parameters, warnings })
 }

@@ -90,7 +90,7 @@ impl<'a> Plan<'a> {
             groups: BTreeMap::new(),
             names: BTreeMap::new(),
         };
-        plan.add_node(&query.start, graph)?;
+        plan.add_node(&query.start, graph, warnings)?;
         for (number, element) in query.elements.iter().enumerate() {
             match element {
                 Element::Step(step) => plan.add_step(step, graph, warnings)?,
@@ -109,8 +109,13 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    fn add_node(&mut self, entities: &'a Entities, graph: &'a Graph) -> Result<(), J1qlError> {
-        let types = types_of(&entities.head, graph)?;
+    fn add_node(
+        &mut self,
+        entities: &'a Entities,
+        graph: &'a Graph,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), J1qlError> {
+        let types = types_of(&entities.head, graph, warnings)?;
         let full_text = match &entities.head.value {
             Head::FullText(text) => Some(text),
             Head::Any | Head::Names(_) => None,
@@ -158,7 +163,7 @@ impl<'a> Plan<'a> {
         warnings: &mut Vec<Warning>,
     ) -> Result<(), J1qlError> {
         let link = self.links.len();
-        self.add_node(&step.entities, graph)?;
+        self.add_node(&step.entities, graph, warnings)?;
         if let Some(alias) = &step.alias {
             self.name(alias, Slot::Link(link))?;
         }
@@ -358,36 +363,43 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn types_of<'a>(head: &Spanned<Head>, graph: &'a Graph) -> Result<Vec<&'a EntityTable>, J1qlError> {
+fn types_of<'a>(
+    head: &Spanned<Head>,
+    graph: &'a Graph,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<&'a EntityTable>, J1qlError> {
     let Head::Names(names) = &head.value else {
         return Ok(graph.entities.iter().collect());
     };
     let mut types: Vec<&EntityTable> = Vec::new();
     for name in names {
-        let is_meant =
-            |table: &&EntityTable| table.name == name.value || table.classes.contains(&name.value);
-        let before = types.len();
-        let found = graph.entities.iter().filter(is_meant);
-        let mut exists = false;
+        let mut found = graph.types_named(&name.value);
+        let smart = SMART_NAMES.iter().find(|(smart, _)| *smart == name.value);
+        if let (true, Some((smart, class))) = (found.is_empty(), smart) {
+            found = graph.types_named(class);
+            if !found.is_empty() {
+                warnings.push(Warning::new(name.span, format!("{smart} is read as {class}")));
+            }
+        }
+        if found.is_empty() {
+            return Err(unknown_head(name, graph));
+        }
         for table in found {
-            exists = true;
             if !types.iter().any(|known| known.name == table.name) {
                 types.push(table);
             }
-        }
-        if !exists && types.len() == before {
-            return Err(unknown_head(name, graph));
         }
     }
     Ok(types)
 }
 
-/// Names by which JupiterOne finds what has another class here.
-const SYNONYMS: [(&str, &str); 8] = [
-    ("Host", "Device"),
+/// Classes that queries for JupiterOne ask for, and the class that has these entities here.
+const SMART_NAMES: [(&str, &str); 2] = [("Host", "Device"), ("Person", "User")];
+
+/// Names that are no class, and the class that is meant.
+const SYNONYMS: [(&str, &str); 6] = [
     ("Endpoint", "Device"),
     ("Workstation", "Device"),
-    ("Person", "User"),
     ("Employee", "User"),
     ("Software", "Application"),
     ("CodeModule", "Application"),

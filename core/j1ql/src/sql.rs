@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use self::condition::Reference;
 use self::paths::Columns;
 use crate::diagnostic::{J1qlError, Span, Warning, most_similar};
-use crate::graph::{EntityTable, Kind};
+use crate::graph::{CREATED_ON, EntityTable, Kind};
 use crate::plan::{Plan, Slot};
 use crate::syntax::{Order, Path, Query, Returns};
 
@@ -34,6 +34,8 @@ pub(crate) struct Context<'a> {
     pub(crate) environment: Environment<'a>,
     /// The parameters that were asked for.
     pub(crate) parameters: RefCell<BTreeSet<String>>,
+    /// The types whose history is read.
+    pub(crate) history: BTreeSet<String>,
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -115,7 +117,11 @@ fn start_rows(
     context: &mut Context<'_>,
 ) -> Result<Body, J1qlError> {
     let names = shared_columns(&plan.nodes[0].types);
-    let wanted: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let order = start_order(query, plan, &names)?;
+    let mut wanted: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    if order.contains(CREATED_ON) {
+        wanted.push(CREATED_ON.to_owned());
+    }
     let rows = paths::entity_rows(plan, 0, &wanted, context)?;
     let list: Vec<String> = names.iter().map(|name| identifier(name)).collect();
     let mut select = format!("SELECT {}\nFROM (\n{rows}\n) AS start", list.join(", "));
@@ -125,7 +131,6 @@ fn start_rows(
         let filter = where_clause(condition);
         let _ = write!(select, "\nWHERE \"_key\" IN (SELECT {key} FROM paths{filter})");
     }
-    let order = start_order(query, plan, &names)?;
     select.push_str(&order);
     Ok(Body { select, needs_paths, tables: Vec::new() })
 }
@@ -144,7 +149,9 @@ fn start_order(query: &Query, plan: &Plan<'_>, names: &[&str]) -> Result<String,
             && plan.has_name(first)
             && plan.slot(first, expression.span)? == Slot::Node(0);
         let property = if is_start { rest.join(".") } else { path.joined() };
-        if !names.contains(&property.as_str()) {
+        let is_created = property == CREATED_ON
+            && plan.nodes[0].types.iter().all(|table| table.kind(CREATED_ON).is_some());
+        if !names.contains(&property.as_str()) && !is_created {
             let error = J1qlError::new(expression.span, format!("there is no property {property}"))
                 .about_property(&property);
             return Err(match most_similar(&property, names.iter().copied()) {

@@ -19,6 +19,7 @@ fn graph() -> Graph {
         .into_iter()
         .chain(columns(properties))
         .collect(),
+        has_history: name != "nexthink_user",
     };
     let relationship = |name: &str, class: &str, from: &str, to: &str| RelationshipTable {
         name: name.to_owned(),
@@ -30,6 +31,7 @@ fn graph() -> Graph {
             ("_type", Kind::Text),
             ("version", Kind::Text),
         ]),
+        has_history: true,
     };
     Graph {
         entities: vec![
@@ -137,8 +139,9 @@ const ERRORS: &[(&str, &str, &str)] = &[
     ("FIND UNIQUE Device AS d RETURN d.osName ORDER BY «d.memory»", "not returned", "return it"),
     ("FIND Device WITH osName = «'{{name}}'»", "the parameter name has no value", "--param"),
     ("FIND Device WITH osName = 'a'«;»", "no meaning here", "no semicolon"),
-    ("FIND «Host»", "there is no class Host", "write Device"),
-    ("FIND «Person»", "there is no class Person", "write User"),
+    ("FIND «Endpoint»", "there is no class Endpoint", "write Device"),
+    ("FIND «Employee»", "there is no class Employee", "write User"),
+    ("FIND User ORDER BY «_createdOn»", "there is no property _createdOn", ""),
     ("FIND Device WITH osName =«=» 'a'", "expected", "write one ="),
     ("FIND Device WITH «!»osName = 'a'", "expected", "THAT !HAS"),
     ("FIND Device WITH «NOT» osName = 'a'", "", "negate the operator"),
@@ -185,6 +188,9 @@ fn warnings_tell_what_may_not_be_meant() {
         ("FIND Device WITH fqdn > 'a'", "no order"),
         ("FIND User THAT !INSTALLED Application", "nothing is left out"),
         ("FIND Device WITH osName = \u{201C}a\u{201D}", "curly quote"),
+        ("FIND Host", "Host is read as Device"),
+        ("FIND Person THAT USES Host", "Person is read as User"),
+        ("FIND User WITH _createdOn > date.now", "nothing here has the property _createdOn"),
     ];
     for (query, part) in cases {
         let warnings = compiled(query).expect(query).warnings;
@@ -219,6 +225,22 @@ fn the_sql_is_plain_to_read() {
     let query = "FIND User AS u THAT USES >> Device WITH osName ^= 'Win' AS d RETURN u.displayName AS who, \
                  count(d) AS devices ORDER BY devices DESC LIMIT 5";
     insta::assert_snapshot!(compiled(query).expect("valid").sql);
+}
+
+#[test]
+fn history_is_read_only_of_the_types_whose_creation_is_asked_for() {
+    let cases: [(&str, &[&str]); 6] = [
+        ("FIND Device AS d THAT INSTALLED AS i Application RETURN d.*, i.*", &[]),
+        ("FIND Device WITH osName = '_createdOn'", &[]),
+        ("FIND Device WITH _createdOn > date.now - 7 days THAT USES User", &["nexthink_device"]),
+        ("FIND Device ORDER BY _createdOn", &["nexthink_device"]),
+        ("FIND User THAT USES (Device|User) AS x RETURN x._createdOn", &["nexthink_device"]),
+        ("FIND Device THAT INSTALLED AS i Application RETURN max(i._createdOn)", &["installed"]),
+    ];
+    for (query, expected) in cases {
+        let history = compiled(query).expect(query).history;
+        assert_eq!(history.iter().map(String::as_str).collect::<Vec<_>>(), expected, "{query}");
+    }
 }
 
 #[test]

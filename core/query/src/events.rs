@@ -61,7 +61,7 @@ impl QuerySession {
         let plan = tables::type_plan(&table, Arc::clone(&opened), self.withholding.as_mut())
             .and_then(|plan| tables::tagged(plan, &events.tags))
             .map_err(|error| self.error(&error))?;
-        j1ql::describe(&mut self.graph, &table, plan.schema().as_arrow());
+        j1ql::describe(&mut self.graph, &table, plan.schema().as_arrow(), false);
         self.register(&events.name, ContentKind::Entity, rows, events.partial, plan)?;
         let Some(owner) = &events.from else { return Ok(()) };
         let ends = Some((owner.from_type.clone(), events.name.clone()));
@@ -69,7 +69,7 @@ impl QuerySession {
         let plan = edges(&events.name, opened, &owner.from_key)
             .and_then(|edges| tables::type_plan(&table, edges, None))
             .map_err(|error| self.error(&error))?;
-        j1ql::describe(&mut self.graph, &table, plan.schema().as_arrow());
+        j1ql::describe(&mut self.graph, &table, plan.schema().as_arrow(), false);
         self.register(&owner.name, ContentKind::Relationship, rows, events.partial, plan)
     }
 }

@@ -41,8 +41,8 @@ impl QuerySession {
     }
 }
 
-/// Adds a table to the graph that J1QL queries are checked against.
-pub(crate) fn describe(graph: &mut Graph, table: &Table, schema: &Schema) {
+/// Adds a table to the graph that J1QL queries are checked against. Only tables of a generation have a history.
+pub(crate) fn describe(graph: &mut Graph, table: &Table, schema: &Schema, has_history: bool) {
     let properties = schema.fields().iter().filter_map(|field| {
         let kind = kind(field.data_type())?;
         Some(Property { name: field.name().clone(), kind })
@@ -56,6 +56,7 @@ pub(crate) fn describe(graph: &mut Graph, table: &Table, schema: &Schema) {
                 from: from.clone(),
                 to: to.clone(),
                 properties,
+                has_history,
             });
         }
         (TableKind::Relationship, ..) => {}
@@ -63,6 +64,7 @@ pub(crate) fn describe(graph: &mut Graph, table: &Table, schema: &Schema) {
             name: table.name.clone(),
             classes: table.class.clone(),
             properties,
+            has_history,
         }),
     }
 }

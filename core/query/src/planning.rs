@@ -3,6 +3,9 @@
 
 use std::thread;
 
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use datafusion::prelude::DataFrame;
 use tokio::runtime::Handle;
 
 use crate::error::QueryError;
@@ -28,4 +31,21 @@ pub(crate) fn on_deep_stack<T: Send, F: Future<Output = Result<T, QueryError>>>(
             .map_err(|_| QueryError::Execution { reason: "no thread can be started for it" })?;
         thread.join().unwrap_or(Err(QueryError::PANICKED))
     })
+}
+
+/// Starts a query.
+///
+/// DataFusion 55 sorts the parts of a union by themselves and merges them, even where it then no longer knows
+/// that a part is in order: if two columns of a part are the same one, it rejects its own plan. Such a query
+/// is planned again with one sort over all rows.
+pub(crate) async fn stream(
+    answer: DataFrame,
+) -> Result<SendableRecordBatchStream, DataFusionError> {
+    let (mut state, plan) = answer.into_parts();
+    let mut planned = state.create_physical_plan(&plan).await;
+    if planned.is_err() {
+        state.config_mut().options_mut().optimizer.repartition_sorts = false;
+        planned = state.create_physical_plan(&plan).await;
+    }
+    execute_stream(planned?, state.task_ctx())
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use core_j1ql::Environment;
+use core_j1ql::{Compiled, Environment};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{QueryError, most_similar};
@@ -392,6 +392,22 @@ impl QuerySession {
         }
     }
 
+    /// Returns the types whose history a saved question reads; it must be added before the question is asked.
+    ///
+    /// # Errors
+    /// [`QuestionError::J1ql`], [`QuestionError::Query`], and for parameters those of [`Question::values`].
+    pub fn question_history(
+        &self,
+        question: &Question,
+        given: &BTreeMap<String, String>,
+        now_ms: i64,
+    ) -> Result<Vec<String>, QuestionError> {
+        if question.language == Language::Sql {
+            return Ok(self.types_with_history(&question.query)?);
+        }
+        Ok(self.question_j1ql(question, given, now_ms)?.history.into_iter().collect())
+    }
+
     /// Returns the SQL of a saved question; parameters of a question in SQL stand in it by their names.
     ///
     /// # Errors
@@ -402,18 +418,27 @@ impl QuerySession {
         given: &BTreeMap<String, String>,
         now_ms: i64,
     ) -> Result<String, QuestionError> {
-        let values = question.values(given)?;
+        question.values(given)?;
         if question.language == Language::Sql {
             return Ok(question.query.clone());
         }
+        Ok(self.question_j1ql(question, given, now_ms)?.sql)
+    }
+
+    fn question_j1ql(
+        &self,
+        question: &Question,
+        given: &BTreeMap<String, String>,
+        now_ms: i64,
+    ) -> Result<Compiled, QuestionError> {
+        let values = question.values(given)?;
         let parameters = values.into_iter().map(|(name, value)| (name, value.to_text())).collect();
         let environment = Environment { now_ms, parameters: &parameters };
         let compiled = self.compile_j1ql(&question.query, environment);
-        let compiled = compiled.map_err(|error| QuestionError::J1ql {
+        compiled.map_err(|error| QuestionError::J1ql {
             id: question.id.clone(),
             message: error.render(&question.query),
-        })?;
-        Ok(compiled.sql)
+        })
     }
 }
 

@@ -59,6 +59,8 @@ pub struct QuerySession {
     pub(crate) graph: Graph,
     /// None if all columns are shown.
     pub(crate) withholding: Option<Withholding>,
+    /// The properties, by type and name, that change with every run.
+    pub(crate) volatile: Vec<(String, String)>,
 }
 
 impl QuerySession {
@@ -90,7 +92,7 @@ impl QuerySession {
                 TableKind::Relationship => (ContentKind::Relationship, &mut relationship_plans),
             };
             plans.push(plan.clone());
-            j1ql::describe(&mut self.graph, table, plan.schema().as_arrow());
+            j1ql::describe(&mut self.graph, table, plan.schema().as_arrow(), true);
             self.register(&table.name, rows_are, table.rows, table.partial, plan)?;
         }
         self.register_union(TableKind::Entity, &entity_plans)?;
@@ -106,13 +108,21 @@ impl QuerySession {
             .map_err(|error| QueryError::from_engine(&error, settings.memory_limit_bytes))?;
         let graph = Graph::default();
         let (tables, stored) = (Vec::new(), HashMap::new());
-        Ok(Self { context, settings, tables, stored, graph, withholding: None })
+        let volatile = Vec::new();
+        Ok(Self { context, settings, tables, stored, graph, withholding: None, volatile })
     }
 
     /// Withholds columns of all tables that are added from now on.
     #[must_use]
     pub fn withholding(mut self, withholding: Withholding) -> Self {
         self.withholding = Some(withholding);
+        self
+    }
+
+    /// Names the properties, by type and name, that change with every run and so are no change of an entity.
+    #[must_use]
+    pub fn with_volatile(mut self, properties: Vec<(String, String)>) -> Self {
+        self.volatile = properties;
         self
     }
 
@@ -206,7 +216,7 @@ impl QuerySession {
         let (tables, partial_tables) = self.check_files(&plan)?;
         let answer = self.context.execute_logical_plan(plan).await;
         let answer = answer.map_err(|error| self.error(&error))?;
-        let stream = answer.execute_stream().await.map_err(|error| self.error(&error))?;
+        let stream = planning::stream(answer).await.map_err(|error| self.error(&error))?;
         Ok(QueryResult { stream, settings: self.settings, tables, partial_tables })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use core_engine::ledger::Event;
-use core_query::questions::{Language, Question, QuestionError, Questions};
+use core_query::questions::{Question, QuestionError, Questions};
 use core_store::{Generation, TenantStore};
 use serde_json::Value;
 
@@ -80,11 +80,10 @@ async fn answered(
     };
     let (generation, mut session) = opening.open(global, tenant).await?;
     let last = generation.as_ref().map(Generation::id);
-    if question.language == Language::Sql {
-        let past = Past { tenant, last, since: None };
-        add_history(global, &mut session, &past, &question.query).await?;
-    }
     let now_ms = j1ql::now_ms();
+    // What cannot be understood is explained when it is asked.
+    let types = session.question_history(question, given, now_ms).unwrap_or_default();
+    add_history(global, &mut session, &Past { tenant, last, since: None }, types).await?;
     if arguments.explain {
         let sql = session.question_sql(question, given, now_ms).map_err(failure)?;
         output::result(&sql);

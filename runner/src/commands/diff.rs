@@ -74,7 +74,7 @@ pub(super) fn add_tables(
 }
 
 /// The properties that change with every run, by type and name.
-fn volatile() -> Vec<(String, String)> {
+pub(super) fn volatile() -> Vec<(String, String)> {
     let entities = Step::all().into_iter().flat_map(|step| step.entities);
     let properties = entities.flat_map(|entity| {
         let properties = entity.properties.iter().filter(|property| property.volatile);

@@ -62,6 +62,7 @@ impl Opened {
         let tenant = super::tenant(global)?;
         let generation = super::generation(&tenant, read.as_of.as_deref())?;
         let session = QuerySession::empty(QuerySettings::default()).map_err(failure)?;
+        let session = session.with_volatile(super::diff::volatile());
         let mut session = if read.without_personal {
             session.withholding(withheld::personal_columns(withheld::REMEDY))
         } else {

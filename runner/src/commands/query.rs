@@ -62,18 +62,19 @@ async fn ask(
                 None => core_query::is_j1ql(text),
             };
             let parameters = cli::values(&arguments.parameters).map_err(Failure::usage)?;
-            let has_history = !is_j1ql && add_history(global, &mut session, &past, text).await?;
-            if arguments.since.is_some() && !has_history {
-                return Err(Failure::usage(
-                    "--since is for tables of history, such as nexthink_device_history in SQL",
-                ));
-            }
             let question = if is_j1ql {
                 Question::J1ql(j1ql::translated(global, &session, text, &parameters)?)
             } else {
                 let written = |(name, value)| (name, ParameterValue::Written(value));
                 Question::Sql(text, parameters.into_iter().map(written).collect())
             };
+            let types = question.types_with_history(&session);
+            let has_history = add_history(global, &mut session, &past, types).await?;
+            if arguments.since.is_some() && !has_history {
+                return Err(Failure::usage(
+                    "--since is for history: tables such as nexthink_device_history in SQL, _createdOn in J1QL",
+                ));
+            }
             if arguments.explain {
                 output::result(question.sql());
                 return Ok(Exit::Complete);
@@ -130,16 +131,14 @@ pub(super) struct Past<'a> {
     pub(super) since: Option<&'a str>,
 }
 
-/// Adds the tables of history that a query names. Returns whether it names any.
+/// Adds the tables of history of some types. Returns whether there are any.
 pub(super) async fn add_history(
     global: &Global,
     session: &mut QuerySession,
     past: &Past<'_>,
-    sql: &str,
+    types: Vec<String>,
 ) -> Result<bool, Failure> {
     let Some(last) = past.last else { return Ok(false) };
-    // Text that is no SQL is explained when it is asked.
-    let types = session.types_with_history(sql).unwrap_or_default();
     if types.is_empty() {
         return Ok(false);
     }
@@ -171,6 +170,15 @@ impl Question<'_> {
         match self {
             Self::Sql(sql, _) => sql,
             Self::J1ql(compiled) => &compiled.sql,
+        }
+    }
+
+    /// The types whose history is asked for.
+    fn types_with_history(&self, session: &QuerySession) -> Vec<String> {
+        match self {
+            // Text that is no SQL is explained when it is asked.
+            Self::Sql(sql, _) => session.types_with_history(sql).unwrap_or_default(),
+            Self::J1ql(compiled) => compiled.history.iter().cloned().collect(),
         }
     }
 

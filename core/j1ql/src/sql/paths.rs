@@ -1,12 +1,13 @@
 //! The table of paths: a row for each way through the graph, a column for each property asked for.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::condition::{self, Reference};
 use super::{Context, common_kind, identifier, literal, warn_unknown};
 use crate::diagnostic::{J1qlError, Span};
-use crate::graph::{EntityTable, Kind};
+use crate::graph::{CREATED_ON, EntityTable, Kind};
 use crate::plan::{Hop, Plan, Relation, Slot, Variant};
 use crate::syntax::Path;
 
@@ -176,7 +177,7 @@ impl<'a> Way<'a> {
     fn join_step(&mut self, hop: Hop, context: &mut Context<'_>) -> Result<(), J1qlError> {
         let link = hop.link;
         let wanted = self.columns.of_link(link);
-        let rows = relationship_rows(self.plan, hop, &wanted);
+        let rows = relationship_rows(self.plan, hop, &wanted, context);
         let left = format!("r{link}.\"left\"");
         if let Some(key) = &self.keys[hop.left] {
             let _ = write!(self.from, "\nJOIN ({rows}) AS r{link} ON {left} = {key}");
@@ -198,7 +199,7 @@ impl<'a> Way<'a> {
         if self.plan.relations_of(hop).is_empty() {
             return Ok(());
         }
-        let rows = relationship_rows(self.plan, hop, &BTreeSet::new());
+        let rows = relationship_rows(self.plan, hop, &BTreeSet::new(), context);
         let mut inner = format!("({rows}) AS r{link}");
         if self.needs_table(hop.right()) {
             let node = hop.right();
@@ -230,10 +231,12 @@ pub(crate) fn entity_rows(
         columns.extend(others.map(|property| {
             stored(property, table.kind(property), &plan.kinds(Slot::Node(node), property))
         }));
-        let mut sql = format!("SELECT {} FROM {}", columns.join(", "), identifier(&table.name));
+        let is_created_wanted = wanted.iter().any(|property| property == CREATED_ON);
+        let needs_created = Cell::new(is_created_wanted);
         let mut conditions = Vec::new();
         if let Some(filter) = &place.entities.filter {
             let mut resolve = |path: &Path, span: Span, context: &mut Context<'_>| {
+                needs_created.set(needs_created.get() || path.joined() == CREATED_ON);
                 Ok(own_property(plan, node, table, path, span, context))
             };
             conditions.push(condition::sql(filter, &mut resolve, context)?);
@@ -242,12 +245,30 @@ pub(crate) fn entity_rows(
             let text = condition::filled(text, place.entities.head.span, context)?;
             conditions.push(full_text(table, &text));
         }
+        let from = if needs_created.get() && table.has_history {
+            dated(&table.name, context)
+        } else {
+            identifier(&table.name)
+        };
+        let mut sql = format!("SELECT {} FROM {from}", columns.join(", "));
         if !conditions.is_empty() {
             let _ = write!(sql, " WHERE {}", conditions.join(" AND "));
         }
         parts.push(sql);
     }
     Ok(parts.join("\nUNION ALL "))
+}
+
+/// A table with the time of the first kept generation that has each object.
+fn dated(table: &str, context: &mut Context<'_>) -> String {
+    context.history.insert(table.to_owned());
+    let history = identifier(&format!("{table}_history"));
+    let created = identifier(CREATED_ON);
+    format!(
+        "(SELECT * FROM {} LEFT JOIN (SELECT \"_key\" AS \"createdKey\", min(\"_createdAt\") AS \
+         {created} FROM {history} GROUP BY \"_key\") AS created ON \"createdKey\" = \"_key\") AS dated",
+        identifier(table)
+    )
 }
 
 /// The property of an entity itself, as `WITH` names it.
@@ -314,9 +335,14 @@ fn full_text(table: &EntityTable, text: &str) -> String {
 }
 
 /// The relationships of a step, each with the key on the step's left and the one on its right.
-fn relationship_rows(plan: &Plan<'_>, hop: Hop, wanted: &BTreeSet<String>) -> String {
+fn relationship_rows(
+    plan: &Plan<'_>,
+    hop: Hop,
+    wanted: &BTreeSet<String>,
+    context: &mut Context<'_>,
+) -> String {
     let relations = plan.relations_of(hop);
-    let part = |Relation { table, is_forward }: &Relation<'_>| {
+    let mut part = |Relation { table, is_forward }: &Relation<'_>| {
         let (left, right) = if *is_forward {
             ("_fromEntityKey", "_toEntityKey")
         } else {
@@ -327,7 +353,12 @@ fn relationship_rows(plan: &Plan<'_>, hop: Hop, wanted: &BTreeSet<String>) -> St
         columns.extend(wanted.iter().map(|property| {
             stored(property, table.kind(property), &plan.kinds(Slot::Link(hop.link), property))
         }));
-        let rows = format!("SELECT {} FROM {}", columns.join(", "), identifier(&table.name));
+        let from = if wanted.contains(CREATED_ON) && table.has_history {
+            dated(&table.name, context)
+        } else {
+            identifier(&table.name)
+        };
+        let rows = format!("SELECT {} FROM {from}", columns.join(", "));
         // A relationship from an entity to itself is one way, and not one there and one back.
         if !is_forward
             && relations.iter().any(|other| other.is_forward && other.table.name == table.name)
@@ -336,6 +367,6 @@ fn relationship_rows(plan: &Plan<'_>, hop: Hop, wanted: &BTreeSet<String>) -> St
         }
         rows
     };
-    let parts: Vec<String> = relations.iter().map(part).collect();
+    let parts: Vec<String> = relations.iter().map(&mut part).collect();
     parts.join("\nUNION ALL ")
 }

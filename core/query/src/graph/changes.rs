@@ -12,9 +12,6 @@ use super::entities::rows_as_properties;
 use crate::error::QueryError;
 use crate::history::{CREATED_AT, GENERATION};
 
-/// Properties that differ in nearly every generation and say nothing of the entity.
-const VOLATILE: [&str; 3] = ["lastSeenOn", GENERATION, CREATED_AT];
-
 /// A generation, by its ID and its time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,8 +75,8 @@ pub struct PropertyChange {
 }
 
 impl GraphReader<'_> {
-    /// Returns what became of an entity of a type in some generations. `lastSeenOn`, which differs in nearly
-    /// every generation, is not compared.
+    /// Returns what became of an entity of a type in some generations. The session's volatile properties are
+    /// not compared.
     ///
     /// # Errors
     /// [`QueryError::Store`] for damaged files, [`QueryError::Open`], [`QueryError::Execution`].
@@ -103,12 +100,20 @@ impl GraphReader<'_> {
         for batch in self.session.run_plan(plan)?.collect().await? {
             rows.extend(rows_as_properties(&batch)?);
         }
-        Ok(compared(&generations, type_name, &rows))
+        let ignored = self.session.volatile.iter().filter(|(of, _)| of == type_name);
+        let mut ignored: Vec<&str> = ignored.map(|(_, property)| property.as_str()).collect();
+        ignored.extend([GENERATION, CREATED_AT]);
+        Ok(compared(&generations, type_name, &rows, &ignored))
     }
 }
 
 /// Compares the rows of an entity in generations, the oldest first.
-fn compared(generations: &[&Generation], type_name: &str, rows: &[Properties]) -> EntityHistory {
+fn compared(
+    generations: &[&Generation],
+    type_name: &str,
+    rows: &[Properties],
+    ignored: &[&str],
+) -> EntityHistory {
     let mut history = EntityHistory { generations: generations.len(), ..EntityHistory::default() };
     let mut before: Option<&Properties> = None;
     for generation in generations {
@@ -133,7 +138,7 @@ fn compared(generations: &[&Generation], type_name: &str, rows: &[Properties]) -
                 let is_known = table.is_some_and(|table| !table.partial);
                 (if is_known { ChangeKind::Removed } else { ChangeKind::Unknown }, Vec::new())
             }
-            (Some(before), Some(now)) => (ChangeKind::Changed, differences(before, now)),
+            (Some(before), Some(now)) => (ChangeKind::Changed, differences(before, now, ignored)),
         };
         if kind != ChangeKind::Changed || !properties.is_empty() {
             history.changes.push(EntityChange { at, kind, properties });
@@ -143,10 +148,10 @@ fn compared(generations: &[&Generation], type_name: &str, rows: &[Properties]) -
     history
 }
 
-fn differences(before: &Properties, now: &Properties) -> Vec<PropertyChange> {
+fn differences(before: &Properties, now: &Properties, ignored: &[&str]) -> Vec<PropertyChange> {
     let mut names: Vec<&String> = now.0.iter().chain(&before.0).map(|(name, _)| name).collect();
     let mut seen = std::collections::HashSet::new();
-    names.retain(|name| !VOLATILE.contains(&name.as_str()) && seen.insert(*name));
+    names.retain(|name| !ignored.contains(&name.as_str()) && seen.insert(*name));
     let value =
         |properties: &Properties, name: &str| properties.get(name).cloned().unwrap_or(Value::Null);
     let changes = names.into_iter().map(|name| PropertyChange {

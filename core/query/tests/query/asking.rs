@@ -40,6 +40,18 @@ async fn entities_have_their_type_and_classes() -> Checked {
     Ok(())
 }
 
+/// Found by random queries: the engine rejected its own plan, since one part of the union has twice the same
+/// column and is in order by the first of them alone.
+#[tokio::test]
+async fn a_union_is_ordered_by_columns_that_are_one_in_some_of_its_parts() -> Checked {
+    let (_place, session) = estate().await?;
+    let sql = "select a, b from (select _key a, _key b from nexthink_device \
+               union all select _fromEntityKey, _toEntityKey from nexthink_device_installed_package) \
+               order by a, b limit 4";
+    assert_eq!(rows(&session, sql).await?, ["d1,d1", "d1,p1", "d1,p2", "d2,d2"]);
+    Ok(())
+}
+
 #[tokio::test]
 async fn relationships_have_their_key_type_class_and_name() -> Checked {
     let (_place, session) = estate().await?;

@@ -356,8 +356,11 @@ async fn a_path_leads_through_an_account_only_if_that_is_asked_for() -> Checked 
 /// Publishes three generations in which a device changes, goes and comes back.
 fn generations() -> Result<(Place, Vec<core_store::Generation>), Box<dyn std::error::Error>> {
     let place = Place::new()?;
-    let devices = |rows: &[(&str, &str)]| {
+    let devices = |id: char, rows: &[(&str, &str)]| {
+        let seen = id.to_string();
         let columns = vec![
+            // Another value in each generation.
+            ("seen", text(&vec![Some(seen.as_str()); rows.len()])),
             ("_key", text(&rows.iter().map(|row| Some(row.0)).collect::<Vec<_>>())),
             ("osName", text(&rows.iter().map(|row| Some(row.1)).collect::<Vec<_>>())),
         ];
@@ -370,7 +373,7 @@ fn generations() -> Result<(Place, Vec<core_store::Generation>), Box<dyn std::er
         ('C', 3, &[("d:1", "11"), ("d:2", "10")], false),
         ('D', 4, &[("d:1", "11")], true),
     ] {
-        let (declaration, batch, _) = devices(rows);
+        let (declaration, batch, _) = devices(id, rows);
         let id = format!("01JN7Z1M80000000000000000{id}");
         let table = (declaration, batch, is_partial);
         generations.push(place.publish_as(
@@ -412,7 +415,10 @@ async fn the_history_of_an_entity_tells_changes_and_does_not_take_ignorance_for_
 {
     let (_place, generations) = generations()?;
     let newest = generations.last().ok_or("there are some")?;
+    let volatile = [("d", "seen"), ("e", "osName")];
+    let volatile = volatile.map(|(of, property)| (of.to_owned(), property.to_owned()));
     let session = QuerySession::open(newest, QuerySettings::default()).await?;
+    let session = session.with_volatile(volatile.to_vec());
     let history = async |key: &'static str| {
         let history = session.graph_reader().history("d", key, &generations).await?;
         let changes = history.changes.iter().map(|change| {
@@ -438,5 +444,32 @@ async fn the_history_of_an_entity_tells_changes_and_does_not_take_ignorance_for_
         (expected.map(str::to_owned).to_vec(), Some("2026-03-03"))
     );
     assert_eq!(history("d:9").await?, (Vec::new(), None));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_is_created_with_the_first_kept_generation_that_has_it() -> Checked {
+    let (_place, generations) = generations()?;
+    let newest = &generations[2];
+    let mut session = QuerySession::open(newest, QuerySettings::default()).await?;
+    let environment = core_query::Environment { now_ms: 0, parameters: &BTreeMap::new() };
+    let kept: Vec<_> = generations[1..3].iter().rev().cloned().collect();
+    session.add_history("d", &kept).await?;
+    for (query, expected) in [
+        (
+            "FIND Device AS d RETURN d._key, d._createdOn ORDER BY d._key",
+            &["d:1,2026-03-02T08:00:00Z", "d:2,2026-03-03T08:00:00Z"][..],
+        ),
+        ("FIND Device WITH _createdOn >= date(2026-03-03) AS d RETURN d._key", &["d:2"]),
+        ("FIND d WITH _createdOn < date(2026-03-03) AS x RETURN count(x)", &["1"]),
+    ] {
+        let compiled = session.compile_j1ql(query, environment)?;
+        assert_eq!(compiled.history.iter().collect::<Vec<_>>(), ["d"], "{query}");
+        assert_eq!(crate::support::rows(&session, &compiled.sql).await?, expected, "{query}");
+    }
+    let compiled = session.compile_j1ql("FIND Device ORDER BY _createdOn DESC", environment)?;
+    let rows = crate::support::rows(&session, &compiled.sql).await?;
+    let keys: Vec<&str> = rows.iter().filter_map(|row| row.split(',').next()).collect();
+    assert_eq!(keys, ["d:2", "d:1"]);
     Ok(())
 }

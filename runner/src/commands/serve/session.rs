@@ -22,7 +22,8 @@ pub(super) async fn open(
     settings: QuerySettings,
 ) -> Result<QuerySession, Failure> {
     let internal = |error| query::failure(error, Exit::Internal);
-    let mut session = QuerySession::empty(settings).map_err(internal)?;
+    let session = QuerySession::empty(settings).map_err(internal)?;
+    let mut session = session.with_volatile(super::super::diff::volatile());
     if role == Role::Viewer {
         session = session.withholding(crate::withheld::personal_columns(remedy));
     }

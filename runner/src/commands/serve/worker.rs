@@ -81,7 +81,8 @@ pub(in crate::commands) async fn answered(
     let mut session =
         session::open(global, &tenant, generation_read, role, remedy, settings).await?;
     if let Some(generation) = &generation {
-        add_history(&mut session, &tenant, generation, text).await?;
+        let types = types_with_history(&session, question, text, request);
+        add_history(&mut session, &tenant, generation, types).await?;
         if let Some(before) = &request.compare_with {
             let names = [before.clone(), generation.id().to_string()];
             diff::add_tables(&mut session, &tenant, &names)?;
@@ -113,7 +114,7 @@ fn started(
     record: impl FnOnce(),
 ) -> Result<(String, Vec<String>, QueryResult), Failure> {
     let refused = |error| query::failure(error, Exit::Configuration);
-    let now_ms = i64::try_from(system::now().0).unwrap_or(i64::MAX);
+    let now_ms = system::now_ms();
     let parameters = &request.parameters;
     if let Some(question) = question {
         let sql = session.question_sql(question, parameters, now_ms).map_err(ask::failure)?;
@@ -135,16 +136,32 @@ fn started(
     Ok((compiled.sql, warnings, result))
 }
 
-/// Adds the tables of history that a query in SQL names.
+/// The types whose history is asked for. What cannot be understood is explained when it is asked.
+fn types_with_history(
+    session: &QuerySession,
+    question: Option<&Question>,
+    text: &str,
+    request: &WorkerRequest,
+) -> Vec<String> {
+    let (now_ms, parameters) = (system::now_ms(), &request.parameters);
+    if let Some(question) = question {
+        return session.question_history(question, parameters, now_ms).unwrap_or_default();
+    }
+    if !core_query::is_j1ql(text) {
+        return session.types_with_history(text).unwrap_or_default();
+    }
+    let compiled = session.compile_j1ql(text, core_query::Environment { now_ms, parameters });
+    compiled.map(|compiled| compiled.history.into_iter().collect()).unwrap_or_default()
+}
+
+/// Adds the tables of history of some types.
 async fn add_history(
     session: &mut QuerySession,
     tenant: &TenantStore,
     generation: &Generation,
-    text: &str,
+    types: Vec<String>,
 ) -> Result<(), Failure> {
-    // Text that is no SQL is explained when it is asked.
-    let types = session.types_with_history(text).unwrap_or_default();
-    if core_query::is_j1ql(text) || types.is_empty() {
+    if types.is_empty() {
         return Ok(());
     }
     let generations = kept::up_to(tenant, generation.id(), None, true)?;

@@ -1,18 +1,27 @@
 //! A plain evaluator of J1QL: it walks a small graph in memory, path by path, and is the specification
 //! that the SQL is held against.
 
+mod condition;
+mod expression;
+
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use core_j1ql::syntax::{
-    Comparison, Direction, Element, Entities, Expression, Filter, Function, Head, Operand, Path,
-    Piece, Query, Relation, Returns, Step, Text, Value as Written, Verb,
+    Direction, Element, Entities, Expression, Head, Item, Order, Path, Piece, Query, Returns, Step,
+    Text, Verb,
 };
+
+use self::condition::holds;
+use self::expression::{has_aggregate, selectors};
 
 /// A value of a property.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Text(String),
     Number(i64),
+    /// What calculations make.
+    Float(f64),
     Boolean(bool),
     List(Vec<String>),
 }
@@ -27,6 +36,7 @@ pub(crate) struct Entity {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Edge {
+    pub(crate) type_name: String,
     pub(crate) class: String,
     pub(crate) from: usize,
     pub(crate) to: usize,
@@ -38,10 +48,17 @@ pub(crate) struct SmallGraph {
     pub(crate) edges: Vec<Edge>,
 }
 
+/// What a name stands for: the place of an entity or of an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Object {
+    Entity(usize),
+    Edge(usize),
+}
+
 /// A way through the graph: what each name stands for, and where it goes on.
 #[derive(Debug, Clone)]
 struct Way {
-    names: BTreeMap<String, usize>,
+    names: BTreeMap<String, Object>,
     start: usize,
     current: usize,
 }
@@ -50,17 +67,21 @@ struct Way {
 /// these are the keys of the entities that paths start from.
 pub(crate) fn answer(graph: &SmallGraph, query: &Query) -> Vec<Vec<String>> {
     let ways = ways(graph, query);
-    match &query.returns {
+    let mut rows = match &query.returns {
         None => {
             let starts: BTreeSet<usize> = ways.iter().map(|way| way.start).collect();
             starts.into_iter().map(|start| vec![graph.entities[start].key.clone()]).collect()
         }
-        Some(Returns::Items(items)) => {
-            let expressions = items.iter().map(|item| &item.expression.value);
-            graph.rows(&ways, &expressions.collect::<Vec<_>>())
-        }
+        Some(Returns::Items(items)) => graph.rows(&ways, items, &query.order),
         Some(Returns::Tree) => panic!("the twin does not know RETURN TREE"),
+    };
+    if query.is_unique {
+        let mut seen = BTreeSet::new();
+        rows.retain(|row| seen.insert(row.clone()));
     }
+    let count = |rows: Option<u64>| rows.and_then(|rows| usize::try_from(rows).ok());
+    let skipped = rows.into_iter().skip(count(query.skip).unwrap_or(0));
+    skipped.take(count(query.limit).unwrap_or(usize::MAX)).collect()
 }
 
 /// All ways through the graph that a query takes.
@@ -84,7 +105,7 @@ fn ways(graph: &SmallGraph, query: &Query) -> Vec<Way> {
                 all.extend(taken);
                 if let Some(alias) = alias {
                     for way in &mut all {
-                        way.names.insert(alias.value.clone(), way.current);
+                        way.names.insert(alias.value.clone(), Object::Entity(way.current));
                     }
                 }
                 all
@@ -100,7 +121,7 @@ fn ways(graph: &SmallGraph, query: &Query) -> Vec<Way> {
 fn named(way: &Way, entity: usize, entities: &Entities) -> Way {
     let mut way = Way { current: entity, ..way.clone() };
     if let Some(alias) = &entities.alias {
-        way.names.insert(alias.value.clone(), entity);
+        way.names.insert(alias.value.clone(), Object::Entity(entity));
     }
     way
 }
@@ -118,7 +139,7 @@ impl SmallGraph {
                 entity.properties.values().any(|value| match value {
                     Value::Text(text) => text.to_lowercase().contains(&wanted),
                     Value::List(items) => items.join("\u{1f}").to_lowercase().contains(&wanted),
-                    Value::Number(_) | Value::Boolean(_) => false,
+                    Value::Number(_) | Value::Float(_) | Value::Boolean(_) => false,
                 })
             }
         };
@@ -129,26 +150,32 @@ impl SmallGraph {
     fn step(&self, ways: &[Way], step: &Step) -> Vec<Way> {
         let mut next = Vec::new();
         for way in ways {
-            let found: Vec<usize> = self
-                .edges
-                .iter()
+            let found: Vec<(usize, usize)> = (0..self.edges.len())
                 .filter(|edge| match &step.verb.value {
                     Verb::Any => true,
-                    Verb::Names(names) => {
-                        names.iter().any(|name| name.value.eq_ignore_ascii_case(&edge.class))
-                    }
+                    Verb::Names(names) => names
+                        .iter()
+                        .any(|name| name.value.eq_ignore_ascii_case(&self.edges[*edge].class)),
                 })
-                .filter_map(|edge| {
+                .filter_map(|number| {
+                    let edge = &self.edges[number];
                     let out = edge.from == way.current && step.direction != Direction::In;
                     let back = edge.to == way.current && step.direction != Direction::Out;
-                    if out { Some(edge.to) } else { back.then_some(edge.from) }
+                    let other = if out { Some(edge.to) } else { back.then_some(edge.from) };
+                    Some((number, other?))
                 })
-                .filter(|other| self.matches(*other, &step.entities))
+                .filter(|(_, other)| self.matches(*other, &step.entities))
                 .collect();
             if step.is_negated {
                 next.extend(found.is_empty().then(|| way.clone()));
-            } else {
-                next.extend(found.into_iter().map(|other| named(way, other, &step.entities)));
+                continue;
+            }
+            for (edge, other) in found {
+                let mut way = named(way, other, &step.entities);
+                if let Some(alias) = &step.alias {
+                    way.names.insert(alias.value.clone(), Object::Edge(edge));
+                }
+                next.push(way);
             }
         }
         next
@@ -161,84 +188,101 @@ impl SmallGraph {
     }
 
     fn selected(&self, way: &Way, path: &Path) -> Option<Value> {
-        let entity = way.names.get(&path.parts[0])?;
-        self.entities[*entity].value(&path.parts[1..].join("."))
+        self.value(*way.names.get(&path.parts[0])?, &path.parts[1..].join("."))
     }
 
-    fn rows(&self, ways: &[Way], expressions: &[&Expression]) -> Vec<Vec<String>> {
-        let is_aggregate = |expression: &&Expression| matches!(expression, Expression::Call { .. });
-        if !expressions.iter().any(is_aggregate) {
-            return ways
-                .iter()
-                .map(|way| expressions.iter().map(|shown| self.cell(way, shown)).collect())
-                .collect();
+    fn value(&self, object: Object, property: &str) -> Option<Value> {
+        match object {
+            Object::Entity(entity) => self.entities[entity].value(property),
+            Object::Edge(edge) => {
+                let edge = &self.edges[edge];
+                let [from, to] = [edge.from, edge.to].map(|end| &self.entities[end].key);
+                match property {
+                    "_key" => {
+                        Some(Value::Text(format!("{from}|{}|{to}", edge.class.to_lowercase())))
+                    }
+                    "_type" => Some(Value::Text(edge.type_name.clone())),
+                    "_fromEntityKey" => Some(Value::Text(from.clone())),
+                    "_toEntityKey" => Some(Value::Text(to.clone())),
+                    _ => None,
+                }
+            }
         }
-        let mut groups: BTreeMap<Vec<String>, Vec<&Way>> = BTreeMap::new();
-        if expressions.iter().all(is_aggregate) {
+    }
+
+    /// The rows that are returned, in order.
+    fn rows(&self, ways: &[Way], items: &[Item], order: &[Order]) -> Vec<Vec<String>> {
+        let returned: Vec<&Expression> = items.iter().map(|item| &item.expression.value).collect();
+        let ordered: Vec<&Expression> = order
+            .iter()
+            .map(|order| match &order.expression.value {
+                // The name of a returned column.
+                Expression::Selector(path) => {
+                    let is_it = |item: &&Item| item.alias.as_ref() == Some(&path.joined());
+                    let item = items.iter().find(is_it);
+                    item.map_or(&order.expression.value, |item| &item.expression.value)
+                }
+                other => other,
+            })
+            .collect();
+        let all: Vec<&Expression> = returned.iter().chain(&ordered).copied().collect();
+        let groups: Vec<Vec<&Way>> = if all.iter().any(|expression| has_aggregate(expression)) {
+            self.groups(ways, &all)
+        } else {
+            ways.iter().map(|way| vec![way]).collect()
+        };
+        let evaluated = |expressions: &[&Expression], group: &Vec<&Way>| {
+            expressions.iter().map(|shown| self.evaluate(shown, group)).collect::<Vec<_>>()
+        };
+        let mut rows: Vec<_> = groups
+            .iter()
+            .map(|group| (evaluated(&ordered, group), evaluated(&returned, group)))
+            .collect();
+        let is_descending: Vec<bool> = order.iter().map(|order| order.is_descending).collect();
+        rows.sort_by(|(left, _), (right, _)| {
+            let pairs = left.iter().zip(right).zip(&is_descending);
+            let orders = pairs.map(|((left, right), is_descending)| {
+                // What is undefined comes last, whatever the direction.
+                match (left, right) {
+                    (Some(left), Some(right)) if *is_descending => right.compare(left),
+                    (Some(left), Some(right)) => left.compare(right),
+                    (left, right) => right.is_some().cmp(&left.is_some()),
+                }
+            });
+            orders.fold(Ordering::Equal, Ordering::then)
+        });
+        rows.into_iter().map(|(_, row)| row.into_iter().map(shown).collect()).collect()
+    }
+
+    /// The ways of each group: those with the same values of all that is not aggregated. Without anything
+    /// to group by there is one group, even if it is empty.
+    fn groups<'a>(&self, ways: &'a [Way], expressions: &[&Expression]) -> Vec<Vec<&'a Way>> {
+        let paths: Vec<&Path> =
+            expressions.iter().flat_map(|expression| selectors(expression)).collect();
+        let mut groups: BTreeMap<Vec<(bool, String)>, Vec<&Way>> = BTreeMap::new();
+        if paths.is_empty() {
             groups.insert(Vec::new(), Vec::new());
         }
         for way in ways {
-            let grouped = expressions.iter().filter(|shown| !is_aggregate(shown));
-            let key = grouped.map(|shown| self.cell(way, shown)).collect();
-            groups.entry(key).or_default().push(way);
-        }
-        let row = |(key, ways): (Vec<String>, Vec<&Way>)| {
-            let mut key = key.into_iter();
-            let cells = expressions.iter().map(|expression| match expression {
-                Expression::Call { function, arguments } => {
-                    self.aggregate(&ways, *function, &arguments[0].value)
-                }
-                _ => key.next().expect("every other column is in the key"),
+            let key = paths.iter().map(|path| {
+                let value = self.selected(way, path);
+                (value.is_some(), shown(value))
             });
-            cells.collect()
-        };
-        groups.into_iter().map(row).collect()
-    }
-
-    /// An aggregate over the distinct entities of a name.
-    fn aggregate(&self, ways: &[&Way], function: Function, argument: &Expression) -> String {
-        let Expression::Selector(path) = argument else { panic!("the twin knows selectors only") };
-        let name = &path.parts[0];
-        let entities: BTreeSet<usize> =
-            ways.iter().filter_map(|way| way.names.get(name).copied()).collect();
-        let property = path.parts[1..].join(".");
-        if function == Function::Count && property.is_empty() {
-            return entities.len().to_string();
+            groups.entry(key.collect()).or_default().push(way);
         }
-        let values = entities.iter().filter_map(|entity| self.entities[*entity].value(&property));
-        let values: Vec<Value> = values.collect();
-        let numbers = || {
-            values.iter().map(|value| match value {
-                Value::Number(number) => *number,
-                other => panic!("no number: {other:?}"),
-            })
-        };
-        let shown = |number: Option<i64>| shown(number.map(Value::Number));
-        match function {
-            Function::Count => values.len().to_string(),
-            Function::Sum => shown((!values.is_empty()).then(|| numbers().sum())),
-            Function::Min => shown(numbers().min()),
-            Function::Max => shown(numbers().max()),
-            other => panic!("the twin does not know {}", other.name()),
-        }
-    }
-
-    fn cell(&self, way: &Way, expression: &Expression) -> String {
-        let Expression::Selector(path) = expression else {
-            panic!("the twin knows selectors only")
-        };
-        shown(self.selected(way, path))
+        groups.into_values().collect()
     }
 }
 
-/// A cell; what is undefined is an empty one.
-fn shown(value: Option<Value>) -> String {
-    match value {
-        None => String::new(),
-        Some(Value::Text(text)) => text,
-        Some(Value::Number(number)) => number.to_string(),
-        Some(Value::Boolean(value)) => value.to_string(),
-        Some(Value::List(items)) => items.join(","),
+impl Value {
+    fn compare(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Text(one), Self::Text(other)) => one.cmp(other),
+            (Self::Number(one), Self::Number(other)) => one.cmp(other),
+            (Self::Float(one), Self::Float(other)) => one.total_cmp(other),
+            (Self::Boolean(one), Self::Boolean(other)) => one.cmp(other),
+            other => panic!("no order: {other:?}"),
+        }
     }
 }
 
@@ -252,86 +296,15 @@ impl Entity {
     }
 }
 
-fn holds(filter: &Filter, property: &dyn Fn(&Path) -> Option<Value>) -> bool {
-    match filter {
-        Filter::And(parts) => parts.iter().all(|part| holds(part, property)),
-        Filter::Or(parts) => parts.iter().any(|part| holds(part, property)),
-        Filter::Comparison(Comparison { left, operator, right }) => {
-            let positive = match (&left.value, &right.value) {
-                (Operand::Property(one), Operand::Property(other)) => {
-                    match (property(one), property(other)) {
-                        (Some(one), Some(other)) => related(&one, operator.relation, &other),
-                        _ => false,
-                    }
-                }
-                (Operand::Property(path), operand) => {
-                    compares(property(path).as_ref(), operator.relation, operand)
-                }
-                (operand, Operand::Property(path)) => {
-                    let relation = operator.relation.flipped().expect("a relation with an order");
-                    compares(property(path).as_ref(), relation, operand)
-                }
-                other => panic!("no property: {other:?}"),
-            };
-            positive != operator.is_negated
-        }
-    }
-}
-
-fn compares(property: Option<&Value>, relation: Relation, operand: &Operand) -> bool {
-    let one = |value: &Written| {
-        let value = match value {
-            Written::Undefined => return property.is_none(),
-            Written::Text(text) => Value::Text(plain(text)),
-            #[expect(clippy::cast_possible_truncation, reason = "small whole numbers")]
-            Written::Number(number) => Value::Number(*number as i64),
-            Written::Boolean(value) => Value::Boolean(*value),
-            other => panic!("the twin does not know {other:?}"),
-        };
-        property.is_some_and(|property| related(property, relation, &value))
-    };
-    match operand {
-        Operand::Value(value) => one(value),
-        Operand::Values { values, is_all: true } => values.iter().all(|value| one(&value.value)),
-        Operand::Values { values, is_all: false } => values.iter().any(|value| one(&value.value)),
-        Operand::Property(_) => panic!("two properties are compared elsewhere"),
-    }
-}
-
-fn related(left: &Value, relation: Relation, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => ordered(left, relation, right),
-        (Value::Boolean(left), Value::Boolean(right)) => ordered(left, relation, right),
-        (Value::Text(left), Value::Text(right)) => match relation {
-            Relation::Contains => left.contains(right),
-            Relation::StartsWith => left.starts_with(right),
-            Relation::EndsWith => left.ends_with(right),
-            relation => ordered(left, relation, right),
-        },
-        (Value::List(items), Value::Text(_)) => match relation {
-            Relation::Equal | Relation::Contains | Relation::StartsWith | Relation::EndsWith => {
-                items.iter().any(|item| related(&Value::Text(item.clone()), relation, right))
-            }
-            _ => false,
-        },
-        (Value::Text(left), Value::List(items)) => {
-            relation == Relation::Equal && items.contains(left)
-        }
-        (Value::List(left), Value::List(right)) => {
-            relation == Relation::Equal && left.iter().any(|item| right.contains(item))
-        }
-        _ => false,
-    }
-}
-
-fn ordered<T: Ord>(left: &T, relation: Relation, right: &T) -> bool {
-    match relation {
-        Relation::Equal => left == right,
-        Relation::Less => left < right,
-        Relation::LessOrEqual => left <= right,
-        Relation::Greater => left > right,
-        Relation::GreaterOrEqual => left >= right,
-        Relation::Contains | Relation::StartsWith | Relation::EndsWith => false,
+/// A cell; what is undefined is an empty one.
+fn shown(value: Option<Value>) -> String {
+    match value {
+        None => String::new(),
+        Some(Value::Text(text)) => text,
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Float(number)) => format!("{number:?}"),
+        Some(Value::Boolean(value)) => value.to_string(),
+        Some(Value::List(items)) => serde_json::to_string(&items).expect("texts have a form"),
     }
 }
 

@@ -143,27 +143,8 @@ fn account() -> TableToWrite {
     entity("nexthink_account", &["Account"], rows)
 }
 
-/// The estate that the questions are asked about.
-pub(super) struct Planted {
-    pub(super) now_ms: i64,
-    /// The tables of today, and the packages of ten days ago.
-    pub(super) session: QuerySession,
-    /// The same rows for the plain evaluator.
-    pub(super) graph: SmallGraph,
-}
-
-/// Publishes the estate.
-pub(super) async fn estate(place: &Place) -> Result<Planted, Box<dyn Error>> {
-    let empty = QuerySession::empty(QuerySettings::default())?;
-    let now = rows(&empty, "select cast(to_unixtime(now()) as bigint) * 1000").await?;
-    let now_ms: i64 = now[0].parse()?;
-    let time = async |days: u32| {
-        let sql = format!("select to_timestamp_seconds(now() - interval '{days} days')");
-        let time = rows(&empty, &sql).await?.remove(0);
-        Ok::<_, Box<dyn Error>>(format!("{}Z", time.trim_end_matches('Z')))
-    };
-    let before = vec![packages(6)];
-    let before = place.publish_as("01JN7Z1M80000000000000000A", &time(10).await?, before)?;
+/// The relationships of today.
+fn relationships() -> Vec<TableToWrite> {
     let device = "nexthink_device";
     let (package, user, alert) = ("nexthink_package", "nexthink_user", "nexthink_alert");
     let installed = [
@@ -177,12 +158,7 @@ pub(super) async fn estate(place: &Place) -> Result<Planted, Box<dyn Error>> {
         ("d3", "p7"),
         ("d3", "p8"),
     ];
-    let tables = vec![
-        account(),
-        devices(now_ms),
-        packages(8),
-        users(now_ms),
-        alerts(now_ms),
+    vec![
         edges(
             "nexthink_account_has_device",
             "HAS",
@@ -219,12 +195,37 @@ pub(super) async fn estate(place: &Place) -> Result<Planted, Box<dyn Error>> {
             alert,
             &[("u1", "a2"), ("u1", "a3"), ("u2", "a4")],
         ),
-    ];
+    ]
+}
+
+/// The estate that the questions are asked about.
+pub(super) struct Planted {
+    pub(super) now_ms: i64,
+    /// The tables of today, and the packages of ten days ago.
+    pub(super) session: QuerySession,
+    /// The same rows for the plain evaluator.
+    pub(super) graph: SmallGraph,
+}
+
+/// Publishes the estate.
+pub(super) async fn estate(place: &Place) -> Result<Planted, Box<dyn Error>> {
+    let empty = QuerySession::empty(QuerySettings::default())?;
+    let now = rows(&empty, "select cast(to_unixtime(now()) as bigint) * 1000").await?;
+    let now_ms: i64 = now[0].parse()?;
+    let time = async |days: u32| {
+        let sql = format!("select to_timestamp_seconds(now() - interval '{days} days')");
+        let time = rows(&empty, &sql).await?.remove(0);
+        Ok::<_, Box<dyn Error>>(format!("{}Z", time.trim_end_matches('Z')))
+    };
+    let before = vec![packages(6)];
+    let before = place.publish_as("01JN7Z1M80000000000000000A", &time(10).await?, before)?;
+    let mut tables = vec![account(), devices(now_ms), packages(8), users(now_ms), alerts(now_ms)];
+    tables.extend(relationships());
     let graph = small_graph(&tables)?;
     let now = place.publish_as("01JN7Z1M80000000000000000B", &time(0).await?, tables)?;
     let mut session = QuerySession::open(&now, QuerySettings::default()).await?;
     let generations: [Generation; 2] = [now, before];
-    session.add_history(package, &generations).await?;
+    session.add_history("nexthink_package", &generations).await?;
     Ok(Planted { now_ms, session, graph })
 }
 
@@ -253,7 +254,8 @@ fn small_graph(tables: &[TableToWrite]) -> Result<SmallGraph, Box<dyn Error>> {
         for row in 0..rows.num_rows() {
             let class = declaration.class[0].clone();
             let (from, to) = (place("_fromEntityKey", row)?, place("_toEntityKey", row)?);
-            graph.edges.push(Edge { class, from, to });
+            let type_name = declaration.name.clone();
+            graph.edges.push(Edge { type_name, class, from, to });
         }
     }
     Ok(graph)
