@@ -1,5 +1,6 @@
 //! The command line.
 
+mod answer;
 mod ask;
 mod audit;
 mod destinations;
@@ -24,6 +25,7 @@ use clap_complete::Shell;
 use core_fleet::Timetable;
 use core_query::Format;
 
+pub(crate) use self::answer::{AnswerFormat, AnswerOutput};
 pub(crate) use self::ask::AskArguments;
 pub(crate) use self::audit::{AuditCommand, BackfillArguments, BackfillSource, TailArguments};
 pub(crate) use self::destinations::{
@@ -63,6 +65,9 @@ pub(crate) struct Cli {
     /// Answer the query in this process, which `query` has started for it
     #[arg(long, hide = true)]
     pub(crate) worker: bool,
+    /// The width of the terminal that the worker's parent prints to
+    #[arg(long, hide = true)]
+    pub(crate) worker_columns: Option<usize>,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -205,9 +210,10 @@ Examples:
   nexthink-graph query \"FIND Device THAT INSTALLED Application WITH name ~= 'Zoom'\"
   nexthink-graph query \"select _type, count(*) n from entities group by 1 order by 1\"
   nexthink-graph query --output csv \"select name, osName from nexthink_device\" > devices.csv
+  nexthink-graph query --output parquet --out devices.parquet \"select * from nexthink_device\"
 
-Names keep their case: osName, not osname. A table on a terminal is cut to its width; the other
-formats print everything.")]
+Names keep their case: osName, not osname. A table on a terminal is cut to its width, and a long one
+is shown in a pager (PAGER, else less); the other formats print everything.")]
     Query(QueryArguments),
     /// Ask a saved question, or list the questions
     #[command(after_help = "\

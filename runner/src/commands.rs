@@ -41,13 +41,14 @@ use crate::host::engine;
 use crate::{output, system};
 
 pub(crate) use self::rules::findings_table;
+pub(crate) use self::software::tables as software_tables;
 
 /// What the queries of rules may hold in memory, in a process of their own.
 pub(crate) const RULES_MEMORY_BYTES: u64 = rules::worker::MEMORY_BYTES as u64;
 
 /// Does what the command line says.
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
-    let Cli { global, worker, command } = cli;
+    let Cli { global, worker, command, .. } = cli;
     match command {
         None => match config::find(global.config.as_deref()) {
             Some(source) => {
@@ -71,12 +72,14 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Docs { page, format, check }) => show::docs(page, format, check.as_deref()),
         Some(Command::Completions { shell }) => Ok(show::completions(shell)),
         Some(Command::Query(arguments)) if worker => query::query(&global, arguments).await,
-        Some(Command::Query(arguments)) => query::worker::run(&arguments.limits).await,
+        Some(Command::Query(arguments)) => {
+            query::worker::run(&arguments.limits, &arguments.answer).await
+        }
         Some(Command::Ask(arguments)) if worker && arguments.question.is_some() => {
             ask::ask(&global, &arguments).await
         }
         Some(Command::Ask(arguments)) if arguments.question.is_some() => {
-            query::worker::run(&arguments.limits).await
+            query::worker::run(&arguments.limits, &arguments.answer).await
         }
         Some(Command::Ask(arguments)) => ask::list(&global, &arguments),
         Some(Command::Show(arguments)) => graph::show(&global, &arguments).await,

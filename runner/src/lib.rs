@@ -10,6 +10,7 @@ mod exit;
 mod host;
 mod mcp;
 mod output;
+mod pager;
 mod progress;
 mod record;
 mod signals;
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
     system::protect_process();
     output::hide_panics();
     telemetry::start(&cli.global);
+    output::set_terminal_columns(cli.worker_columns);
     match cli.worker_memory_bytes() {
         Some(memory_bytes) => work(cli, memory_bytes, wants_json),
         None => run(cli, threads::start_runtime(), wants_json),

@@ -16,6 +16,9 @@ use crate::{system, threads};
 /// One for the program, since all that is printed must know of it.
 static BARS: OnceLock<MultiProgress> = OnceLock::new();
 
+/// The width of the terminal that another process prints this one's results to.
+static TERMINAL_COLUMNS: OnceLock<usize> = OnceLock::new();
+
 /// Whether anything was printed to standard output.
 static HAS_RESULT: AtomicBool = AtomicBool::new(false);
 
@@ -179,8 +182,30 @@ pub(crate) fn hide_panics() {
     }));
 }
 
+/// Says how wide the terminal is that this process's results will be printed to by another one.
+pub(crate) fn set_terminal_columns(columns: Option<usize>) {
+    if let Some(columns) = columns {
+        // It is said once, when the program starts.
+        let _ = TERMINAL_COLUMNS.set(columns);
+    }
+}
+
+/// The height of the terminal that results are printed to; none if they go elsewhere.
+pub(crate) fn terminal_rows() -> Option<usize> {
+    let (_, height) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(usize::from(height.0))
+}
+
+/// Notes that a result was shown by another program.
+pub(crate) fn note_result() {
+    HAS_RESULT.store(true, Ordering::Relaxed);
+}
+
 /// The width of the terminal that results are printed to; none if they go elsewhere.
 pub(crate) fn terminal_columns() -> Option<usize> {
+    if let Some(columns) = TERMINAL_COLUMNS.get() {
+        return Some(*columns);
+    }
     let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
     Some(usize::from(width.0))
 }
@@ -203,7 +228,7 @@ pub(crate) fn is_terminal() -> bool {
 }
 
 /// A writer of results that ends quietly when the reader goes away.
-pub(crate) fn writer() -> impl io::Write {
+pub(crate) fn writer() -> impl io::Write + Send {
     io::BufWriter::new(Results)
 }
 

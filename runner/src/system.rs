@@ -79,14 +79,14 @@ pub(crate) fn protect_process() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// The command line of this process with one more flag in front, to be run in another process.
+/// The command line of this process with more flags in front, to be run in another process.
 ///
 /// # Errors
 ///
 /// The system does not say where the program lies.
-pub(crate) fn this_command(flag: &str) -> io::Result<Command> {
+pub(crate) fn this_command(flags: &[&str]) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg(flag).args(std::env::args_os().skip(1));
+    command.args(flags).args(std::env::args_os().skip(1));
     Ok(command)
 }
 

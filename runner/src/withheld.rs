@@ -13,6 +13,7 @@ use core_privacy::profile::{Action, Profile};
 use core_query::{ColumnView, Withholding};
 
 use crate::commands::findings_table::{PLAIN_COLUMNS, TYPE as FINDING};
+use crate::commands::software_tables::{ADVISORIES, EOL};
 
 /// The properties that a run gives to every entity begin with this.
 const TAG: &str = "tag.";
@@ -28,6 +29,8 @@ pub(crate) fn personal_columns(remedy: &str) -> Withholding {
         Some(view) => *view,
         None if column.starts_with(TAG) => ColumnView::Stored,
         // The texts of findings show rows.
+        // Packages and systems, and what the user's files say about them.
+        None if [EOL, ADVISORIES].contains(&type_name) => ColumnView::Stored,
         None if type_name == FINDING && PLAIN_COLUMNS.contains(&column) => ColumnView::Stored,
         None => ColumnView::Withheld,
     };

@@ -56,6 +56,34 @@ fn every_format_tells_the_same_rows() {
 }
 
 #[test]
+fn an_answer_goes_into_a_file_that_is_new_or_may_be_replaced() {
+    let scene = published();
+    let sql = "select name from nexthink_device order by 1";
+    let into = |format: &str, file: &str, more: &[&str]| {
+        let arguments = ["query", "--output", format, "--out", file, sql];
+        scene.program(&[&arguments[..], more].concat())
+    };
+    let printed = scene.program(&["query", "--output", "csv", sql]).stdout;
+    for (format, file) in [("csv", "rows.csv"), ("parquet", "rows.parquet")] {
+        let ended = into(format, file, &[]);
+        assert_eq!((ended.exit, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
+        let ended = into(format, file, &[]);
+        assert_eq!(ended.exit, Some(2));
+        assert!(ended.stderr.contains("replace it with --force"), "{}", ended.stderr);
+        assert_eq!(into(format, file, &["--force"]).exit, Some(0));
+    }
+    assert_eq!(std::fs::read_to_string(scene.path("rows.csv")).expect("it is there"), printed);
+    let parquet = std::fs::read(scene.path("rows.parquet")).expect("it is there");
+    assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
+
+    let ended = scene.program(&["query", "--output", "csv", "--out", "none.csv", "select x"]);
+    assert_eq!(ended.exit, Some(2));
+    assert!(!scene.path("none.csv").exists(), "a query that fails leaves no file");
+    let ended = scene.program(&["query", "--tables", "--output", "parquet"]);
+    assert!(ended.stderr.contains("a list is printed as table"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_generation_can_only_be_read() {
     let scene = published();
     let before = scene.tables();

@@ -45,4 +45,35 @@ fn the_end_of_support_and_advisories_come_from_the_files_of_the_user() {
     let wrong = scene.program(&["software", "advisories", "--file", "products.json"]);
     assert_eq!(wrong.exit, Some(2), "{}", wrong.stderr);
     assert!(wrong.stderr.contains("products.json is not a CSV file of advisories"));
+
+    tables_say_the_same(&scene, all.len(), affected.len());
+}
+
+/// The tables for queries are made from files beside the configuration.
+fn tables_say_the_same(scene: &Scene, eol_rows: usize, advisory_rows: usize) {
+    let eol = "select kind, count(*) n from software_eol group by 1 order by 1";
+    let missing = scene.program(&["query", eol]);
+    assert_eq!(missing.exit, Some(2), "{}", missing.stderr);
+    assert!(missing.stderr.contains("software_eol is made from software"), "{}", missing.stderr);
+    fs::create_dir(scene.path("software")).expect("a folder can be made");
+    for name in ["products.json", "advisories.csv"] {
+        fs::copy(scene.path(name), scene.path("software").join(name)).expect("ours");
+    }
+    let counted: u64 = scene.query(eol).iter().filter_map(|row| row["n"].as_u64()).sum();
+    assert_eq!(counted, eol_rows as u64);
+    // The package leads to its devices, without personal columns too.
+    let affected = "select m.advisory, count(distinct m._key) n, count(*) devices from advisory_match m \
+                    join nexthink_device_installed_package i on i._toEntityKey = m.package group by 1";
+    let ended = scene.program(&["query", "--without-personal", "--output", "json", affected]);
+    let rows: Vec<Value> = serde_json::from_str(&ended.stdout).expect("a list");
+    assert_eq!((&rows[0]["advisory"], &rows[0]["n"]), (&"ADV-1".into(), &advisory_rows.into()));
+    assert!(rows[0]["devices"].as_u64() >= rows[0]["n"].as_u64(), "{rows:?}");
+    let j1ql = "FIND software_eol WITH kind = 'system' AS s RETURN count(s) AS n";
+    let systems = scene.query(&format!("{eol} limit 2"));
+    let ended = scene.program(&["query", "--output", "json", j1ql]);
+    let found: Vec<Value> = serde_json::from_str(&ended.stdout).expect("a list");
+    assert_eq!(
+        Some(&found[0]["n"]),
+        systems.iter().find(|row| row["kind"] == "system").map(|row| &row["n"])
+    );
 }

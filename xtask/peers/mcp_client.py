@@ -16,6 +16,7 @@ CALLS = [
     ("describe", {}),
     ("describe", {"type": "nexthink_device"}),
     ("search", {"text": "a", "limit": 3}),
+    ("ask", {"question": "open-critical-alerts"}),
     ("query", {"query": "select _key from nexthink_device limit 1"}),
     ("query", {"query": "FIND Device THAT INSTALLED Application AS a RETURN a.name, count(Device) AS n"}),
     ("diff", {"before": "current"}),
@@ -37,8 +38,13 @@ async def main(program, config):
     server = StdioServerParameters(command=program, args=["mcp", "--config", config])
     async with stdio_client(server) as (reader, writer), ClientSession(reader, writer) as session:
         await session.initialize()
-        tools = (await session.list_tools()).tools
-        print("tools:", ", ".join(tool.name for tool in tools))
+        listed = await session.list_tools()
+        names = {tool.name for tool in listed.tools}
+        size = len(listed.model_dump_json(exclude_none=True))
+        print(f"tools: {', '.join(sorted(names))} in {size} bytes")
+        assert size < 8 * 1024, size
+        called_names = {name for name, _ in CALLS} | {"show", "neighbors"}
+        assert called_names == names, names ^ called_names
         for name, arguments in CALLS:
             data = await called(session, name, arguments)
             if name == "query" and "_key" in data[0]:

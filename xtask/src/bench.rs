@@ -11,8 +11,10 @@ mod instructions;
 mod micro;
 mod peers;
 mod privacy;
+mod query;
 mod served;
 mod table;
+mod tenant;
 mod whole;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +23,8 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
 use self::built::Built;
+pub(crate) use self::peers::python;
+pub(crate) use self::tenant::Tenant;
 
 /// The benchmark to run.
 #[derive(Debug, Subcommand)]
@@ -90,6 +94,16 @@ pub(crate) enum Bench {
         /// The number of users, devices and alerts in the store.
         #[arg(long, default_value_t = 1_000_000)]
         entities: u32,
+        #[command(flatten)]
+        options: MeasureOptions,
+    },
+    /// Measure look-ups, queries and comparisons on a large store, beside DuckDB on the same files.
+    #[command(
+        after_help = "Example:\n  cargo xtask bench query --devices 10000 --packages-per-device 50 --runs 3"
+    )]
+    Query {
+        #[command(flatten)]
+        size: query::QuerySize,
         #[command(flatten)]
         options: MeasureOptions,
     },
@@ -195,6 +209,7 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
             privacy::run(&built(Some(options))?, *what, *entities, options)
         }
         Bench::Explorer(options) => explorer::run(root, options),
+        Bench::Query { size, options } => query::run(root, &built(Some(options))?, *size, options),
         Bench::Audit { lines, options } => audit::run(&built(Some(options))?, *lines, options),
         Bench::Instructions { what, output } => instructions::run(&built(None)?, *what, *output),
     }

@@ -5,6 +5,7 @@ mod bench;
 mod browser;
 mod cargo;
 mod ci;
+mod conformance;
 mod docs;
 mod new_step;
 #[path = "../../runner/src/steps.rs"]
@@ -54,6 +55,8 @@ enum Command {
         #[arg(long, default_value_t = 300)]
         seconds: u64,
     },
+    /// Let the official MCP client call every tool of `mcp`; installs it in `target/conformance`.
+    Conformance,
     /// Look at the explorer's pages in a real browser.
     #[command(after_help = "Example:\n  cargo xtask browser --pictures target/pictures")]
     Browser(browser::BrowserArguments),
@@ -88,6 +91,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Tidy => tidy::check(&root),
         Command::Bench { bench } => bench::run(&root, &bench),
         Command::Torture { seconds } => torture::run(&root, seconds),
+        Command::Conformance => conformance::mcp(&root),
         Command::Browser(arguments) => browser::run(&root, &arguments),
         Command::Ci => ci::run(&root),
     }

@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, TryLockError};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -50,6 +50,59 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// The file exists, or the system refuses.
 pub fn write_new_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_and_sync(&mut File::create_new(path)?, bytes)
+}
+
+/// A file that is written piece by piece and takes its place when it is whole. Dropped before that, it leaves
+/// no trace.
+#[derive(Debug)]
+pub struct Replacement {
+    temporary: File,
+    path: PathBuf,
+    is_in_place: bool,
+}
+
+impl Replacement {
+    /// Begins a temporary file beside the place.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn begin(path: &Path) -> Result<Self, FileError> {
+        remove_leftovers(path);
+        let temporary = create_temporary(path)?;
+        Ok(Self { temporary, path: path.to_owned(), is_in_place: false })
+    }
+
+    /// Puts the file in its place, as [`replace_file`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`replace_file`].
+    pub fn finish(mut self) -> Result<(), FileError> {
+        self.temporary.sync()?;
+        rename(self.temporary.path(), &self.path)?;
+        self.is_in_place = true;
+        sync_folder(&parent_of(&self.path)?)
+    }
+}
+
+impl Write for Replacement {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.temporary.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.temporary.flush()
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if !self.is_in_place {
+            // If it cannot be removed, the next replacement tries again.
+            let _ = remove_file(self.temporary.path());
+        }
+    }
 }
 
 fn write_and_sync(file: &mut File, bytes: &[u8]) -> Result<(), FileError> {
@@ -134,6 +187,27 @@ mod tests {
             entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         names.sort_unstable();
         names
+    }
+
+    #[test]
+    fn a_file_in_pieces_takes_its_place_when_it_is_whole() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let path = folder.path().join("rows");
+        fs::write(&path, "old").expect("it can be written");
+        for (is_finished, expected) in [(false, "old"), (true, "newer")] {
+            let mut replacement = Replacement::begin(&path).expect("there is room");
+            for piece in ["new", "er"] {
+                replacement.write_all(piece.as_bytes()).expect("there is room");
+            }
+            assert_eq!(fs::read_to_string(&path).expect("it is there"), "old");
+            if is_finished {
+                replacement.finish().expect("there is room");
+            } else {
+                drop(replacement);
+            }
+            assert_eq!(fs::read_to_string(&path).expect("it is there"), expected);
+            assert_eq!(names(folder.path()), ["rows"]);
+        }
     }
 
     #[test]

@@ -30,6 +30,19 @@ pub struct Compiled {
     pub parameters: BTreeSet<String>,
     /// What is remarkable about the query.
     pub warnings: Vec<Warning>,
+    /// The properties that some of the types they are asked of lack.
+    pub lacking: Vec<Lacking>,
+}
+
+/// A property that only some types have where a query asks for it. It is undefined for the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking {
+    /// The property.
+    pub property: String,
+    /// The types that lack it.
+    pub types: Vec<String>,
+    /// The place in the query.
+    pub span: Span,
 }
 
 /// Reads a query, checks it against a graph and writes it as SQL.
@@ -49,9 +62,10 @@ pub fn compile(
         parameters: RefCell::default(),
         history: BTreeSet::new(),
         warnings,
+        lacking: Vec::new(),
     };
     let sql = sql::write(&parsed, &plan, &mut context)?;
-    let sql::Context { parameters, history, warnings, .. } = context;
+    let sql::Context { parameters, history, warnings, lacking, .. } = context;
     let parameters = parameters.into_inner();
-    Ok(Compiled { sql, tables: plan.tables(), history, parameters, warnings })
+    Ok(Compiled { sql, tables: plan.tables(), history, parameters, warnings, lacking })
 }

@@ -295,6 +295,12 @@ impl<'a> Plan<'a> {
             }
             None => {
                 let error = J1qlError::new(span, format!("nothing is named {name}"));
+                let mut owners = self.names.iter().filter(|(_, slots)| {
+                    slots.iter().any(|slot| !self.kinds(*slot, name).is_empty())
+                });
+                if let Some((owner, _)) = owners.next() {
+                    return Err(error.with_help(format!("write {owner}.{name}")));
+                }
                 let known = self.names.keys().map(String::as_str);
                 if let Some(similar) = most_similar(name, known) {
                     return Err(error.with_help(format!("did you mean {similar}?")));
@@ -333,6 +339,18 @@ impl<'a> Plan<'a> {
                 nodes.flat_map(|node| self.kinds(Slot::Node(*node), property)).collect()
             }
         }
+    }
+
+    /// Returns the types of entities of a slot that lack a property.
+    pub(crate) fn types_without(&self, slot: Slot, property: &str) -> Vec<String> {
+        let nodes: Vec<usize> = match slot {
+            Slot::Node(node) => vec![node],
+            Slot::Link(_) => Vec::new(),
+            Slot::Group(group) => self.groups[&group].iter().copied().collect(),
+        };
+        let types = nodes.iter().flat_map(|node| &self.nodes[*node].types);
+        let lacking = types.filter(|table| table.kind(property).is_none());
+        lacking.map(|table| table.name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Returns the names of the properties of a slot, those of its first type first.

@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 
 use self::condition::Reference;
 use self::paths::Columns;
+use crate::Lacking;
 use crate::diagnostic::{J1qlError, Span, Warning, most_similar};
 use crate::graph::{CREATED_ON, EntityTable, Kind};
 use crate::plan::{Plan, Slot};
@@ -37,11 +38,20 @@ pub(crate) struct Context<'a> {
     /// The types whose history is read.
     pub(crate) history: BTreeSet<String>,
     pub(crate) warnings: Vec<Warning>,
+    pub(crate) lacking: Vec<Lacking>,
 }
 
 impl Context<'_> {
     pub(crate) fn warn(&mut self, span: Span, message: impl Into<String>) {
         self.add(Warning::new(span, message));
+    }
+
+    /// Notes the types that lack a property where others have it.
+    pub(crate) fn note_lacking(&mut self, property: &str, types: Vec<String>, span: Span) {
+        let lacking = Lacking { property: property.to_owned(), types, span };
+        if !lacking.types.is_empty() && !self.lacking.contains(&lacking) {
+            self.lacking.push(lacking);
+        }
     }
 
     fn add(&mut self, warning: Warning) {
@@ -234,6 +244,7 @@ pub(crate) fn selected_property(
         warn_unknown(&property, plan.properties(slot), span, context);
         return Ok(Reference { sql: "NULL".to_owned(), kind: None });
     }
+    context.note_lacking(&property, plan.types_without(slot, &property), span);
     Ok(Reference { sql: columns.add(slot, &property), kind })
 }
 

@@ -142,6 +142,7 @@ const ERRORS: &[(&str, &str, &str)] = &[
     ("FIND «Endpoint»", "there is no class Endpoint", "write Device"),
     ("FIND «Employee»", "there is no class Employee", "write User"),
     ("FIND User ORDER BY «_createdOn»", "there is no property _createdOn", ""),
+    ("FIND Device RETURN «osName»", "nothing is named osName", "write Device.osName"),
     ("FIND Device WITH osName =«=» 'a'", "expected", "write one ="),
     ("FIND Device WITH «!»osName = 'a'", "expected", "THAT !HAS"),
     ("FIND Device WITH «NOT» osName = 'a'", "", "negate the operator"),

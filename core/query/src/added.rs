@@ -23,6 +23,8 @@ pub struct AddedTable {
     pub schema: SchemaRef,
     /// The rows.
     pub batches: Vec<RecordBatch>,
+    /// True if it is made from a partial table, so that it may lack rows or hold older ones.
+    pub partial: bool,
 }
 
 impl QuerySession {
@@ -31,7 +33,7 @@ impl QuerySession {
     /// # Errors
     /// [`QueryError::DuplicateTable`], [`QueryError::Execution`] when rows and columns differ.
     pub fn add_table(&mut self, added: AddedTable) -> Result<(), QueryError> {
-        let AddedTable { name, class, schema, batches } = added;
+        let AddedTable { name, class, schema, batches, partial } = added;
         let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         let memory =
             MemTable::try_new(schema, vec![batches]).map_err(|error| self.error(&error))?;
@@ -42,13 +44,13 @@ impl QuerySession {
             from_type: None,
             to_type: None,
             rows,
-            partial: false,
+            partial,
             columns: Vec::new(),
             files: Vec::new(),
         };
         let plan = tables::type_plan(&table, Arc::new(memory), self.withholding.as_mut());
         let plan = plan.map_err(|error| self.error(&error))?;
         j1ql::describe(&mut self.graph, &table, plan.schema().as_arrow(), false);
-        self.register(&table.name, ContentKind::Entity, rows, false, plan)
+        self.register(&table.name, ContentKind::Entity, rows, partial, plan)
     }
 }

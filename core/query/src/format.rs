@@ -1,8 +1,9 @@
-//! Writes an answer for people (`table`) and for programs (`json`, `ndjson`, `csv`).
+//! Writes an answer for people (`table`) and for programs (`json`, `ndjson`, `csv`, and Parquet files).
 
 mod cells;
 mod escape;
 mod json;
+mod parquet;
 mod table;
 
 use std::io::{self, Write};
@@ -16,6 +17,7 @@ pub(crate) use self::cells::Cells;
 pub use self::escape::{escape_for_csv, escape_for_terminal, escape_in_json};
 use self::json::JsonLines;
 pub(crate) use self::json::with_unique_names;
+pub use self::parquet::ParquetWriter;
 use self::table::TextTable;
 use crate::error::QueryError;
 

@@ -22,7 +22,7 @@ impl QuerySession {
     ) -> Result<Compiled, J1qlError> {
         let compiled = core_j1ql::compile(query, &self.graph, environment);
         let Some(withholding) = &self.withholding else { return compiled };
-        let compiled = compiled.map_err(|error| withholding.explain_j1ql(error))?;
+        let mut compiled = compiled.map_err(|error| withholding.explain_j1ql(error))?;
         // A property that does not exist is undefined, and only a warning. One that is withheld exists.
         for warning in &compiled.warnings {
             let property = warning.unknown_property.as_deref();
@@ -32,6 +32,8 @@ impl QuerySession {
                 return Err(withholding.explain_j1ql(J1qlError { unknown_property, ..error }));
             }
         }
+        let warnings = compiled.lacking.iter().filter_map(|lacking| withholding.warn(lacking));
+        compiled.warnings.extend(warnings);
         Ok(compiled)
     }
 

@@ -25,7 +25,9 @@ pub use core_j1ql::{Compiled, Environment, J1qlError, Warning, is_j1ql};
 pub use diff::{DiffDetail, DiffReport, DiffRequest, TypeDiff};
 pub use error::QueryError;
 pub use events::{EventOwner, EventTables};
-pub use format::{Format, ResultWriter, escape_for_csv, escape_for_terminal, escape_in_json};
+pub use format::{
+    Format, ParquetWriter, ResultWriter, escape_for_csv, escape_for_terminal, escape_in_json,
+};
 pub use parameters::ParameterValue;
 pub use session::{QueryResult, QuerySession, QuerySettings};
 pub use tables::{ColumnInfo, ContentKind, TableInfo, columns};

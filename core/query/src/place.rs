@@ -19,7 +19,13 @@ impl QueryError {
             })?,
             _ => return None,
         };
-        Some(J1qlError::new(span, self.to_string()).render(sql))
+        let mut error = J1qlError::new(span, self.to_string());
+        if let Self::UnknownColumn { name, suggestion: None, .. } = self
+            && sql[span.start..].starts_with('"')
+        {
+            error.help = Some(format!("a text has single quotes: '{name}'"));
+        }
+        Some(error.render(sql))
     }
 }
 

@@ -118,7 +118,9 @@ pub(crate) fn type_plan(
     for name in stored_names.iter().filter(|name| *name != "_key") {
         let view = withholding.as_ref().map_or(ColumnView::Stored, |it| it.view(&table.name, name));
         match (view, &mut withholding) {
-            (ColumnView::Withheld, Some(withholding)) => withholding.note(name),
+            (ColumnView::Withheld, Some(withholding)) => {
+                withholding.note(&table.name, name);
+            }
             (ColumnView::Day, _) => columns.push(date_trunc(lit("day"), column(name)).alias(name)),
             _ => columns.push(column(name)),
         }

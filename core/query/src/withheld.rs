@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use core_j1ql::J1qlError;
+use core_j1ql::{J1qlError, Lacking, Warning};
 
 use crate::error::QueryError;
 
@@ -33,6 +33,8 @@ pub struct Withholding {
     remedy: String,
     /// The columns that were left out.
     withheld: BTreeSet<String>,
+    /// The same with their types.
+    withheld_in: BTreeSet<(String, String)>,
 }
 
 impl Withholding {
@@ -43,7 +45,8 @@ impl Withholding {
         rule: impl Fn(&str, &str) -> ColumnView + Send + Sync + 'static,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { rule: Arc::new(rule), remedy: remedy.into(), withheld: BTreeSet::new() }
+        let (withheld, withheld_in) = (BTreeSet::new(), BTreeSet::new());
+        Self { rule: Arc::new(rule), remedy: remedy.into(), withheld, withheld_in }
     }
 
     /// How a column is shown.
@@ -52,8 +55,25 @@ impl Withholding {
     }
 
     /// Notes that a column was left out.
-    pub(crate) fn note(&mut self, column: &str) {
+    pub(crate) fn note(&mut self, type_name: &str, column: &str) {
         self.withheld.insert(column.to_owned());
+        self.withheld_in.insert((type_name.to_owned(), column.to_owned()));
+    }
+
+    /// Returns whether a column of a type was left out.
+    pub(crate) fn withholds_in(&self, type_name: &str, column: &str) -> bool {
+        self.withheld_in.contains(&(type_name.to_owned(), column.to_owned()))
+    }
+
+    /// Warns that a property is withheld for some of the types that it is asked of.
+    pub(crate) fn warn(&self, lacking: &Lacking) -> Option<Warning> {
+        let Lacking { property, types, span } = lacking;
+        let types = types.iter().filter(|name| self.withholds_in(name, property));
+        let types: Vec<&str> = types.map(String::as_str).collect();
+        let (types, remedy) = (types.join(", "), &self.remedy);
+        let message =
+            format!("{property} of {types} is withheld and counts as undefined: {remedy}");
+        (!types.is_empty()).then(|| Warning { message, span: *span, unknown_property: None })
     }
 
     /// Replaces the error for a column that is not there by one that says that it is withheld.

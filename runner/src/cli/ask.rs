@@ -2,8 +2,8 @@
 
 use clap::Args;
 
+use super::AnswerOutput;
 use super::query::{Limits, Parameter};
-use super::{Output, RowFormat};
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AskArguments {
@@ -27,12 +27,5 @@ pub(crate) struct AskArguments {
     #[command(flatten)]
     pub(crate) limits: Limits,
     #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-impl AskArguments {
-    /// The form of the answer.
-    pub(crate) fn format(&self) -> RowFormat {
-        self.output.output
-    }
+    pub(crate) answer: AnswerOutput,
 }

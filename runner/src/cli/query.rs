@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, value_parser};
 use jiff::SignedDuration;
 
-use super::Output;
+use super::AnswerOutput;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct QueryArguments {
@@ -42,7 +42,7 @@ pub(crate) struct QueryArguments {
     #[command(flatten)]
     pub(crate) limits: Limits,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) answer: AnswerOutput,
 }
 
 /// A language of queries.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::query::again::{Progress, despite_compaction};
 use super::query::{self, Opening, Past, add_history, j1ql};
+use super::software;
 use crate::cli::{self, AskArguments, Global, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::host;
@@ -30,10 +31,11 @@ pub(super) fn list(global: &Global, arguments: &AskArguments) -> Result<Exit, Fa
         )));
     }
     found.sort_by(|one, two| (one.tags.first(), &one.id).cmp(&(two.tags.first(), &two.id)));
-    if arguments.format() != RowFormat::Table {
+    let format = query::list_format(&arguments.answer)?;
+    if format != RowFormat::Table {
         let rows: Result<Vec<Value>, _> = found.iter().map(serde_json::to_value).collect();
         let rows = rows.map_err(|error| Failure::new(Exit::Internal, error))?;
-        return super::show::rows(&rows, arguments.format());
+        return super::show::rows(&rows, format);
     }
     let rows = found.iter().map(|question| {
         let parameters = question.parameters.iter().map(|parameter| match &parameter.default {
@@ -59,6 +61,7 @@ pub(super) async fn ask(global: &Global, arguments: &AskArguments) -> Result<Exi
     let given = cli::values(&arguments.parameters).map_err(Failure::usage)?;
     // Before anything is opened, which takes longer.
     question.values(&given).map_err(failure)?;
+    query::check_output(&arguments.answer)?;
     let tenant = super::tenant(global)?;
     let progress = Progress::default();
     let answered = || answered(global, arguments, question, &given, &tenant, &progress);
@@ -80,6 +83,7 @@ async fn answered(
     };
     let (generation, mut session) = opening.open(global, tenant).await?;
     let last = generation.as_ref().map(Generation::id);
+    software::tables::add_named(global, &mut session, &question.query).await?;
     let now_ms = j1ql::now_ms();
     // What cannot be understood is explained when it is asked.
     let types = session.question_history(question, given, now_ms).unwrap_or_default();
@@ -95,7 +99,7 @@ async fn answered(
         host::record_read(tenant, &Event::Query { generation: id, query });
     }
     let result = session.ask(question, given, now_ms).map_err(failure)?;
-    query::print_answer(global, result, arguments.format().into(), progress).await
+    query::print_answer(global, result, &arguments.answer, progress).await
 }
 
 /// The questions of the user and the shipped ones.

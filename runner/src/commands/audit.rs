@@ -300,7 +300,7 @@ async fn report(global: &Global, name: &str, format: RowFormat) -> Result<Exit, 
             host::record_read(&tenant, &Event::AuditRead { question: name });
         }
         let question = Question::Sql(sql, BTreeMap::new());
-        super::query::answered(global, &session, &question, format.into(), &progress).await
+        super::query::answered(global, &session, &question, &format.into(), &progress).await
     };
     despite_compaction(&tenant, &progress, ask).await
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod again;
 pub(super) mod j1ql;
+mod sink;
 pub(super) mod worker;
 
 use std::collections::BTreeMap;
@@ -17,8 +18,9 @@ use core_store::{Generation, GenerationId, StoreError, TenantStore};
 use serde_json::json;
 
 use self::again::{Progress, despite_compaction};
-use super::kept;
-use crate::cli::{self, Global, QueryArguments, QueryLanguage, RowFormat};
+use self::sink::Sink;
+use super::{kept, software};
+use crate::cli::{self, AnswerOutput, Global, QueryArguments, QueryLanguage, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::{host, output, system, withheld};
 
@@ -30,6 +32,7 @@ const COLUMNS_A_LINE: usize = 6;
 
 /// Answers a query, or lists what can be asked.
 pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<Exit, Failure> {
+    check_output(&arguments.answer)?;
     let tenant = super::tenant(global)?;
     let progress = Progress::default();
     despite_compaction(&tenant, &progress, || ask(global, &arguments, &tenant, &progress)).await
@@ -52,11 +55,11 @@ async fn ask(
         let added = session.add_table(super::rules::findings_table::table(&book)?);
         added.map_err(|error| failure(error, Exit::Internal))?;
     }
-    let format = arguments.output.output;
     let last = generation.as_ref().map(Generation::id);
     let past = Past { tenant, last, since: arguments.since.as_deref() };
     match &arguments.query {
         Some(text) => {
+            software::tables::add_named(global, &mut session, text).await?;
             let is_j1ql = match arguments.language {
                 Some(language) => language == QueryLanguage::J1ql,
                 None => core_query::is_j1ql(text),
@@ -84,10 +87,25 @@ async fn ask(
                 let query = super::ledger_token(global, text);
                 host::record_read(tenant, &Event::Query { generation: id, query });
             }
-            answered(global, &session, &question, format.into(), progress).await
+            answered(global, &session, &question, &arguments.answer, progress).await
         }
-        None => tables(&session, format),
+        None => tables(&session, list_format(&arguments.answer)?),
     }
+}
+
+/// Refuses an answer that cannot be written, before anything is opened.
+pub(super) fn check_output(output: &AnswerOutput) -> Result<(), Failure> {
+    sink::check(output)
+}
+
+/// The form of a list, which is always printed.
+pub(super) fn list_format(output: &AnswerOutput) -> Result<RowFormat, Failure> {
+    let format = output.output.of_rows().filter(|_| output.out.is_none());
+    format.ok_or_else(|| {
+        Failure::usage(
+            "a list is printed as table, json, ndjson or csv: leave out --out and Parquet",
+        )
+    })
 }
 
 /// What is asked, and how.
@@ -195,7 +213,7 @@ pub(super) async fn answered(
     global: &Global,
     session: &QuerySession,
     question: &Question<'_>,
-    format: Format,
+    output: &AnswerOutput,
     progress: &Progress,
 ) -> Result<Exit, Failure> {
     system::keep_back_memory(0);
@@ -206,17 +224,17 @@ pub(super) async fn answered(
     {
         return Err(Failure::usage(text));
     }
-    printed(global, answer(asked, format, progress).await)
+    printed(global, answer(asked, output, progress).await)
 }
 
 /// Prints the answer that a question has, or tells why it has none.
 pub(super) async fn print_answer(
     global: &Global,
     result: QueryResult,
-    format: Format,
+    output: &AnswerOutput,
     progress: &Progress,
 ) -> Result<Exit, Failure> {
-    printed(global, answer(Ok(result), format, progress).await)
+    printed(global, answer(Ok(result), output, progress).await)
 }
 
 fn printed(global: &Global, answered: Result<Vec<String>, QueryError>) -> Result<Exit, Failure> {
@@ -260,19 +278,19 @@ pub(super) fn writer(
 /// Prints the answer. Returns the partial tables that it is made from.
 async fn answer(
     result: Result<QueryResult, QueryError>,
-    format: Format,
+    output: &AnswerOutput,
     progress: &Progress,
 ) -> Result<Vec<String>, QueryError> {
     let mut result = result?;
     // The first rows come before anything is printed: until then a failure can be mended by asking again.
     let mut batch = result.next().await?;
     progress.is_printed.set(true);
-    let mut writer = writer(format, &result.schema())?;
+    let mut sink = Sink::open(output, &result.schema())?;
     while let Some(rows) = batch {
-        writer.write(&rows)?;
+        sink.write(&rows)?;
         batch = result.next().await?;
     }
-    writer.finish()?;
+    sink.finish()?;
     Ok(result.partial_tables().to_vec())
 }
 

@@ -2,6 +2,7 @@
 
 mod advisories;
 mod eol;
+pub(crate) mod tables;
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -37,65 +38,58 @@ pub(super) async fn software(global: &Global, command: &SoftwareCommand) -> Resu
     }
 }
 
-/// The published generation, to be asked for its software.
-struct Estate(QuerySession);
-
-impl Estate {
-    async fn open(global: &Global, report: &str) -> Result<Self, Failure> {
-        let tenant = super::tenant(global)?;
-        let generation = super::generation(&tenant, None)?;
-        let id = generation.id().as_str();
-        host::record_read(&tenant, &Event::SoftwareReport { report, generation: id });
-        let tables = [
-            (TableKind::Entity, PACKAGE),
-            (TableKind::Entity, DEVICE),
-            (TableKind::Relationship, INSTALLED),
-        ];
-        for (kind, name) in tables {
-            match generation.manifest().table(kind, name) {
-                None => {
-                    return Err(Failure::usage(format!(
-                        "the generation has no table {name}: a run reads it if its query is configured"
-                    )));
-                }
-                Some(table) if table.partial && !global.quiet => {
-                    output::note(&format!(
-                        "{name} is partial: it may lack rows or hold older ones"
-                    ));
-                }
-                Some(_) => {}
+/// Opens the published generation, to be asked for its software.
+async fn open(global: &Global, report: &str) -> Result<QuerySession, Failure> {
+    let tenant = super::tenant(global)?;
+    let generation = super::generation(&tenant, None)?;
+    let id = generation.id().as_str();
+    host::record_read(&tenant, &Event::SoftwareReport { report, generation: id });
+    let tables = [
+        (TableKind::Entity, PACKAGE),
+        (TableKind::Entity, DEVICE),
+        (TableKind::Relationship, INSTALLED),
+    ];
+    for (kind, name) in tables {
+        match generation.manifest().table(kind, name) {
+            None => {
+                return Err(Failure::usage(format!(
+                    "the generation has no table {name}: a run reads it if its query is configured"
+                )));
             }
+            Some(table) if table.partial && !global.quiet => {
+                output::note(&format!("{name} is partial: it may lack rows or hold older ones"));
+            }
+            Some(_) => {}
         }
-        let session = QuerySession::open(&generation, QuerySettings::default()).await;
-        Ok(Self(session.map_err(|error| failure(error, Exit::Internal))?))
     }
+    let session = QuerySession::open(&generation, QuerySettings::default()).await;
+    session.map_err(|error| failure(error, Exit::Internal))
+}
 
-    async fn rows(&self, sql: &str) -> Result<Vec<Value>, Failure> {
-        let rows = async {
-            let mut result = self.0.sql(sql)?;
-            let mut writer = ResultWriter::new(Format::Ndjson, &result.schema(), Vec::new())?;
-            while let Some(batch) = result.next().await? {
-                writer.write(&batch)?;
-            }
-            writer.finish()
-        };
-        let lines = rows.await.map_err(|error: QueryError| failure(error, Exit::Internal))?;
-        let rows =
-            serde_json::Deserializer::from_slice(&lines).into_iter().collect::<Result<_, _>>();
-        rows.map_err(|error| Failure::new(Exit::Internal, error))
-    }
+async fn rows(session: &QuerySession, sql: &str) -> Result<Vec<Value>, Failure> {
+    let rows = async {
+        let mut result = session.sql(sql)?;
+        let mut writer = ResultWriter::new(Format::Ndjson, &result.schema(), Vec::new())?;
+        while let Some(batch) = result.next().await? {
+            writer.write(&batch)?;
+        }
+        writer.finish()
+    };
+    let lines = rows.await.map_err(|error: QueryError| failure(error, Exit::Internal))?;
+    let rows = serde_json::Deserializer::from_slice(&lines).into_iter().collect::<Result<_, _>>();
+    rows.map_err(|error| Failure::new(Exit::Internal, error))
+}
 
-    async fn packages(&self) -> Result<Vec<Package>, Failure> {
-        let rows = self.rows(PACKAGES).await?;
-        let packages = rows.iter().map(|row| Package {
-            key: text(row, "_key"),
-            name: text(row, "name"),
-            publisher: text(row, "publisher"),
-            version: text(row, "version"),
-            devices: row["devices"].as_u64().unwrap_or_default(),
-        });
-        Ok(packages.collect())
-    }
+async fn packages(session: &QuerySession) -> Result<Vec<Package>, Failure> {
+    let rows = rows(session, PACKAGES).await?;
+    let packages = rows.iter().map(|row| Package {
+        key: text(row, "_key"),
+        name: text(row, "name"),
+        publisher: text(row, "publisher"),
+        version: text(row, "version"),
+        devices: row["devices"].as_u64().unwrap_or_default(),
+    });
+    Ok(packages.collect())
 }
 
 fn text(row: &Value, column: &str) -> String {
@@ -103,6 +97,7 @@ fn text(row: &Value, column: &str) -> String {
 }
 
 /// A file of the user: its name, and how old it is.
+#[derive(Clone)]
 struct Source {
     name: String,
     /// Days since it was changed.

@@ -65,6 +65,17 @@ impl Built {
         self.target.join("bench")
     }
 
+    /// Returns the folder that other programs are installed in.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made.
+    pub(crate) fn peers(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.folder().join("peers");
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
     /// Returns the folder with these files, which are generated if they are missing.
     ///
     /// # Errors

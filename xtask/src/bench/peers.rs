@@ -15,7 +15,7 @@ use super::{Files, MeasureOptions, table};
 use crate::cargo::program;
 
 /// The packages from `PyPI`.
-const PYTHON_PACKAGES: [&str; 2] = ["duckdb==2.0.0", "polars==2.1.0"];
+pub(crate) const PYTHON_PACKAGES: [&str; 2] = ["duckdb==2.0.0", "polars==2.1.0"];
 
 /// The steps of the integration, all of which must succeed.
 const SDK_STEPS: usize = 3;
@@ -46,8 +46,7 @@ pub(crate) fn run(
     let ours = built.program()?;
     let files = built.files(what)?;
     let scripts = root.join("xtask/peers");
-    let place = built.folder().join("peers");
-    fs::create_dir_all(&place)?;
+    let place = built.peers()?;
     let served = Served::start(built, &files)?;
     let run = || served.run(&ours, what.size.rows());
     let export = || served.export(&ours);
@@ -84,7 +83,7 @@ impl Peer {
             Self::Polars => "polars_tables.py",
             Self::Sdk => return Ok(vec![sdk(&scripts.join("sdk"), place, files)?]),
         };
-        let python = python(place)?;
+        let python = python(place, &PYTHON_PACKAGES)?;
         let out = place.join("tables");
         let cases = ["text", "numbers"].map(|keys| {
             let (python, out) = (python.clone(), out.clone());
@@ -101,8 +100,12 @@ impl Peer {
     }
 }
 
-/// Returns the interpreter of a virtual environment with the packages.
-fn python(place: &Path) -> anyhow::Result<PathBuf> {
+/// Returns the interpreter of a virtual environment with packages from `PyPI`.
+///
+/// # Errors
+///
+/// Python or a package cannot be installed.
+pub(crate) fn python(place: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
     let environment = place.join("python");
     let folder = if cfg!(windows) { "Scripts" } else { "bin" };
     let python = environment.join(folder).join("python");
@@ -111,7 +114,7 @@ fn python(place: &Path) -> anyhow::Result<PathBuf> {
     }
     // Does nothing, and makes no request, if they are already installed.
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    quietly(Command::new(&python).args(pip).args(PYTHON_PACKAGES))?;
+    quietly(Command::new(&python).args(pip).args(packages))?;
     Ok(python)
 }
 

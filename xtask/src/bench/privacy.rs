@@ -2,15 +2,15 @@
 //! entities, from the request to the certificate.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
 use super::built::Built;
 use super::cost::{Case, in_turns, measure_command};
 use super::served::{Profile, Served};
+use super::tenant::Tenant;
 use super::{Files, MeasureOptions, table};
 
 /// Measures both.
@@ -58,13 +58,6 @@ struct Store {
     folder: PathBuf,
 }
 
-/// A simulated tenant, until it is dropped.
-struct Tenant {
-    process: Child,
-    /// The tenant's output, which must stay open.
-    _said: BufReader<ChildStderr>,
-}
-
 impl Store {
     /// Runs the program once against a tenant with this many entities: half users, a third devices,
     /// the rest alerts.
@@ -76,12 +69,15 @@ impl Store {
         fs::create_dir_all(&folder)?;
         let store = Self { program: program.to_owned(), folder };
         let (users, devices) = (entities / 2, entities / 3);
-        let tenant = store.tenant(&[
-            ("--users", users),
-            ("--devices", devices),
-            ("--alerts", entities - users - devices),
-            ("--packages-per-device", 5),
-        ])?;
+        let tenant = Tenant::start(
+            store.command(),
+            &[
+                ("--users", users),
+                ("--devices", devices),
+                ("--alerts", entities - users - devices),
+                ("--packages-per-device", 5),
+            ],
+        )?;
         measure_command(store.command().args(["run", "--quiet"]))?;
         drop(tenant);
         measure_command(store.command().args(["privacy", "key", "new"]))?;
@@ -94,21 +90,6 @@ impl Store {
         command
     }
 
-    fn tenant(&self, sizes: &[(&str, u32)]) -> anyhow::Result<Tenant> {
-        let mut command = self.command();
-        command.args(["simulate", "--listen", "127.0.0.1:0"]);
-        command.args(["--config-out", "nexthink-graph.toml"]);
-        command.args(sizes.iter().flat_map(|(flag, size)| [(*flag).to_owned(), size.to_string()]));
-        let mut process = command.stderr(Stdio::piped()).spawn()?;
-        let said = process.stderr.take().context("standard error is a pipe")?;
-        let mut said = BufReader::new(said);
-        // The last line before it serves.
-        let mut lines = said.by_ref().lines();
-        let serves = lines.any(|line| line.is_ok_and(|text| text.contains("now run")));
-        ensure!(serves, "the simulated tenant does not start");
-        Ok(Tenant { process, _said: said })
-    }
-
     /// The identifiers of some users in the store.
     fn users(&self, number: usize) -> anyhow::Result<Vec<String>> {
         let sql = format!("select id from nexthink_user order by id limit {number}");
@@ -116,12 +97,5 @@ impl Store {
             measure_command(self.command().args(["query", "--output", "json", &sql]))?;
         let rows: Vec<serde_json::Value> = serde_json::from_str(&printed)?;
         Ok(rows.iter().filter_map(|row| row["id"].as_str().map(str::to_owned)).collect())
-    }
-}
-
-impl Drop for Tenant {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

@@ -284,6 +284,8 @@ fn own_property(
     let slot = Slot::Node(node);
     if plan.kinds(slot, &property).is_empty() {
         warn_unknown(&property, plan.properties(slot), span, context);
+    } else {
+        context.note_lacking(&property, plan.types_without(slot, &property), span);
     }
     Reference { sql: identifier(&property), kind: table.kind(&property) }
 }

@@ -419,7 +419,7 @@ impl Writer<'_, '_> {
             );
             inner.push(format!("{value} AS \"value\""));
             let mut outer = names.clone();
-            outer.push(format!("{}(\"value\") AS \"value\"", function.name()));
+            outer.push(format!("{} AS \"value\"", once_each(*function)));
             let sums = format!(
                 "SELECT {}\nFROM (SELECT DISTINCT {} FROM paths{filter}) AS once{}",
                 outer.join(", "),
@@ -477,6 +477,15 @@ impl Writer<'_, '_> {
         }
         Ok(typed.sql)
     }
+}
+
+/// A sum or a mean over the values of the entities. The engine lets a sum of whole numbers wrap; a sum that is
+/// too large is undefined.
+fn once_each(function: Function) -> String {
+    if function != Function::Sum {
+        return format!("{}(\"value\")", function.name());
+    }
+    "CASE WHEN abs(sum(CAST(\"value\" AS DOUBLE))) < 9.2e18 THEN sum(\"value\") END".to_owned()
 }
 
 fn as_text(value: &Typed) -> String {

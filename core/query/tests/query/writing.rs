@@ -1,9 +1,10 @@
-//! The four formats, on the same answer.
+//! The formats, on the same answer.
 
 use std::error::Error;
 use std::io::{self, Write};
 
-use core_query::{Format, QueryError, QuerySession, ResultWriter};
+use core_query::{Format, ParquetWriter, QueryError, QuerySession, ResultWriter};
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::support::{Checked, answer, estate};
 
@@ -31,6 +32,34 @@ const OBJECTS: [&str; 3] = [
     r#"{"_key":"d2","_class":["Device","Host"],"name":"=DEV\u001b[2J","lastSeenOn":null,"memory":null,"score":null,"tag":null}"#,
     r#"{"_key":"d3","_class":["Device","Host"],"name":"東京","lastSeenOn":"2026-01-01T00:00:00.123Z","memory":-8,"score":2.0,"tag":"x\ny"}"#,
 ];
+
+/// Writes an answer as Parquet, and returns the rows of the file as lines of JSON.
+async fn through_parquet(session: &QuerySession, sql: &str) -> Result<String, Box<dyn Error>> {
+    let mut result = session.sql(sql)?;
+    let mut writer = ParquetWriter::new(&result.schema(), tempfile::tempfile()?)?;
+    while let Some(batch) = result.next().await? {
+        writer.write(&batch)?;
+    }
+    let reader = ParquetRecordBatchReaderBuilder::try_new(writer.finish()?)?;
+    let mut lines = ResultWriter::new(Format::Ndjson, reader.schema(), Vec::new())?;
+    for batch in reader.build()? {
+        lines.write(&batch?)?;
+    }
+    Ok(String::from_utf8(lines.finish()?)?)
+}
+
+#[tokio::test]
+async fn parquet_holds_the_same_rows_with_their_types() -> Checked {
+    let (_place, session) = estate().await?;
+    assert_eq!(through_parquet(&session, ALL).await?, OBJECTS.join("\n") + "\n");
+    let twice = "select a.n, b.n from (select 1 n) a, (select 'x' n) b";
+    assert_eq!(through_parquet(&session, twice).await?, "{\"n\":1,\"n_2\":\"x\"}\n");
+    assert_eq!(through_parquet(&session, "select 1 a where false").await?, "");
+    let error = through_parquet(&session, "select interval '1 day' a").await.err();
+    let error = error.ok_or("Parquet has no such type")?.to_string();
+    assert!(error.contains("cast it to text"), "{error}");
+    Ok(())
+}
 
 #[tokio::test]
 async fn json_is_one_array() -> Checked {

@@ -5,14 +5,15 @@
 //! within. So `query` starts this program once more. The system limits the memory of that worker, and its
 //! parent watches the clock and the signals and can always kill it.
 
-use std::io;
-use std::process::{Child, ExitStatus};
+use std::io::{self, Read as _};
+use std::process::{Child, ExitStatus, Stdio};
+use std::thread;
 use std::time::Duration;
 
-use crate::cli::Limits;
+use crate::cli::{AnswerOutput, Limits};
 use crate::commands::run::signal;
 use crate::exit::{Exit, Failure};
-use crate::{output, system};
+use crate::{output, pager, system};
 
 /// How often the parent looks whether the worker has ended.
 const LOOK: Duration = Duration::from_millis(5);
@@ -39,14 +40,49 @@ impl Drop for Worker {
     }
 }
 
-/// Runs the command line of this process in a worker and waits for its end. The worker prints the answer
-/// and its own errors.
-pub(crate) async fn run(limits: &Limits) -> Result<Exit, Failure> {
-    let worker = system::this_command("--worker").and_then(|mut command| command.spawn());
-    let mut worker = Worker(worker.map_err(|error| {
+/// Runs the command line of this process in a worker and waits for its end. The worker prints its own errors
+/// and the answer; an answer that a pager shows is kept until it is whole, since a reader takes longer than
+/// any limit.
+pub(crate) async fn run(limits: &Limits, answer: &AnswerOutput) -> Result<Exit, Failure> {
+    let pager = pager::for_answer(answer);
+    let mut worker = start(pager.is_some()).map_err(|error| {
         let error = anyhow::Error::new(error).context("cannot start a process for the query");
         Failure::new(Exit::Internal, error)
-    })?);
+    })?;
+    let printed = worker.0.stdout.take().map(|mut stdout| {
+        thread::spawn(move || {
+            let mut text = Vec::new();
+            // What was read before a failure is printed all the same.
+            let _ = stdout.read_to_end(&mut text);
+            text
+        })
+    });
+    let exit = ended(&mut worker, limits).await;
+    drop(worker);
+    if let (Some(pager), Some(printed)) = (pager, printed) {
+        let text = printed.join().unwrap_or_default();
+        pager::print(&pager, &text);
+    }
+    exit
+}
+
+/// Starts a worker, which prints to standard output, or as if to this terminal into a pipe.
+fn start(is_piped: bool) -> io::Result<Worker> {
+    let columns =
+        output::terminal_columns().filter(|_| is_piped).map(|columns| columns.to_string());
+    let mut flags = vec!["--worker"];
+    if let Some(columns) = &columns {
+        flags.extend(["--worker-columns", columns]);
+    }
+    let mut command = system::this_command(&flags)?;
+    if is_piped {
+        command.stdout(Stdio::piped());
+    }
+    command.spawn().map(Worker)
+}
+
+/// Waits for the end of a worker, of its time, or for a signal.
+async fn ended(worker: &mut Worker, limits: &Limits) -> Result<Exit, Failure> {
     let time_out = async {
         match limits.timeout.limit() {
             Some(limit) => tokio::time::sleep(limit).await,

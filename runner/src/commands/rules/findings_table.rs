@@ -64,5 +64,6 @@ pub(in crate::commands) fn table(book: &Book) -> Result<AddedTable, Failure> {
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let arrays = columns.into_iter().map(|(_, column)| column).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(anyhow::Error::new)?;
-    Ok(AddedTable { name: TYPE.to_owned(), class: CLASS.to_owned(), schema, batches: vec![batch] })
+    let (name, class) = (TYPE.to_owned(), CLASS.to_owned());
+    Ok(AddedTable { name, class, schema, batches: vec![batch], partial: false })
 }

@@ -69,7 +69,8 @@ pub(super) fn table(global: &Global, tenant: &TenantStore) -> AddedTable {
     ]));
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns.to_vec());
     let batches = vec![batch.expect("each column has a cell for each fact")];
-    AddedTable { name: TABLE.to_owned(), class: CLASS.to_owned(), schema, batches }
+    let (name, class) = (TABLE.to_owned(), CLASS.to_owned());
+    AddedTable { name, class, schema, batches, partial: false }
 }
 
 fn facts(config: Option<&Config>, tenant: &TenantStore, now_ms: u64) -> Vec<Fact> {

@@ -213,8 +213,17 @@ impl<'a> Reading<'a> {
 /// Prints the rows of rules; this is the other process.
 pub(super) async fn work(global: &Global, ids: &[String]) -> Result<Exit, Failure> {
     let tenant = commands::tenant(global)?;
-    let session = session(global, &tenant).await?;
+    let mut session = session(global, &tenant).await?;
     let library = super::library(global);
+    let asked = library.rules.iter().filter(|known| ids.contains(&known.rule.id));
+    let texts: Vec<&str> = asked
+        .filter_map(|known| match &known.rule.query {
+            RuleQuery::Text { text, .. } => Some(text.as_str()),
+            RuleQuery::Question { .. } => None,
+        })
+        .collect();
+    // Without the user's files only the rules that read them fail, and say that the table is not there.
+    let _ = commands::software::tables::add_named(global, &mut session, &texts.join("\n")).await;
     let mut out = output::writer();
     for known in library.rules.iter().filter(|known| ids.contains(&known.rule.id)) {
         let rule = &known.rule;

@@ -207,7 +207,7 @@ impl Host for ProgramHost {
     }
 
     fn start_worker(&self) -> io::Result<Child> {
-        let mut command = system::this_command("--worker")?;
+        let mut command = system::this_command(&["--worker"])?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
     }
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::session;
 use crate::cli::{Global, ServeArguments};
-use crate::commands::{as_of, ask, demo, diff, kept, query};
+use crate::commands::{as_of, ask, demo, diff, kept, query, software};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::host;
@@ -81,6 +81,7 @@ pub(in crate::commands) async fn answered(
     let mut session =
         session::open(global, &tenant, generation_read, role, remedy, settings).await?;
     if let Some(generation) = &generation {
+        software::tables::add_named(global, &mut session, text).await?;
         let types = types_with_history(&session, question, text, request);
         add_history(&mut session, &tenant, generation, types).await?;
         if let Some(before) = &request.compare_with {

@@ -1,19 +1,20 @@
 //! `software advisories`: packages that advisories are about.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use core_query::QuerySession;
 use core_software::{Advisories, Confidence, ExploitedVulnerabilities, Package, Verdict};
 use serde_json::{Value, json};
 
-use super::{Estate, Source, read};
+use super::{Source, open, packages, read};
 use crate::cli::{AdvisoriesArguments, Global, RowFormat};
 use crate::commands::show;
 use crate::exit::{Exit, Failure};
 use crate::output;
 
 /// An advisory and a package.
-struct Line<'a> {
-    package: &'a Package,
+struct Line {
+    package: Package,
     id: String,
     /// `affected`, `unknown` or `candidate`.
     verdict: &'static str,
@@ -22,7 +23,7 @@ struct Line<'a> {
     link: String,
     rule: &'static str,
     confidence: Confidence,
-    source: &'a Source,
+    source: Source,
 }
 
 /// Lists the packages that are affected, or may be.
@@ -30,6 +31,31 @@ pub(super) async fn advisories(
     global: &Global,
     arguments: &AdvisoriesArguments,
 ) -> Result<Exit, Failure> {
+    let session = open(global, "advisories").await?;
+    let lines = lines(&session, &arguments.files, arguments.exploited.as_deref()).await?;
+    print(&lines, arguments.output.output)
+}
+
+/// The packages that are affected, or may be, as the rows of a table.
+pub(super) async fn matches(
+    session: &QuerySession,
+    files: &[PathBuf],
+    exploited: Option<&Path>,
+) -> Result<Vec<Value>, Failure> {
+    let lines = lines(session, files, exploited).await?;
+    let rows = lines.iter().map(|line| {
+        let mut row = object(line);
+        row["_key"] = json!(format!("{}|{}", line.package.key, line.id));
+        row
+    });
+    Ok(rows.collect())
+}
+
+async fn lines(
+    session: &QuerySession,
+    files: &[PathBuf],
+    exploited: Option<&Path>,
+) -> Result<Vec<Line>, Failure> {
     let is_toml = |path: &Path| path.extension().is_some_and(|it| it.eq_ignore_ascii_case("toml"));
     let parse = |path: &Path| {
         if is_toml(path) {
@@ -38,16 +64,14 @@ pub(super) async fn advisories(
             read(path, Advisories::parse_csv)
         }
     };
-    let files = arguments.files.iter().map(|path| parse(path)).collect::<Result<Vec<_>, _>>()?;
-    let exploited = arguments.exploited.as_deref();
+    let files = files.iter().map(|path| parse(path)).collect::<Result<Vec<_>, _>>()?;
     let exploited =
         exploited.map(|path| read(path, ExploitedVulnerabilities::parse)).transpose()?;
-    let packages = Estate::open(global, "advisories").await?.packages().await?;
     let mut lines = Vec::new();
-    for package in &packages {
+    for package in packages(session).await? {
         for (advisories, source) in &files {
-            lines.extend(advisories.find(package).into_iter().map(|found| Line {
-                package,
+            lines.extend(advisories.find(&package).into_iter().map(|found| Line {
+                package: package.clone(),
                 id: found.id,
                 verdict: match found.verdict {
                     Verdict::Affected => "affected",
@@ -58,12 +82,12 @@ pub(super) async fn advisories(
                 link: found.link,
                 rule: "name and version",
                 confidence: Confidence::Certain,
-                source,
+                source: source.clone(),
             }));
         }
         if let Some((catalog, source)) = &exploited {
-            lines.extend(catalog.find(package).into_iter().map(|found| Line {
-                package,
+            lines.extend(catalog.find(&package).into_iter().map(|found| Line {
+                package: package.clone(),
                 id: found.id,
                 verdict: "candidate",
                 fixed_in: String::new(),
@@ -71,33 +95,34 @@ pub(super) async fn advisories(
                 link: String::new(),
                 rule: "vendor and product named",
                 confidence: Confidence::Candidate,
-                source,
+                source: source.clone(),
             }));
         }
     }
-    print(&lines, arguments.output.output)
+    Ok(lines)
 }
 
-fn print(lines: &[Line<'_>], format: RowFormat) -> Result<Exit, Failure> {
+fn object(line: &Line) -> Value {
+    json!({
+        "package": line.package.key,
+        "name": line.package.name,
+        "version": line.package.version,
+        "devices": line.package.devices,
+        "advisory": line.id,
+        "verdict": line.verdict,
+        "fixedIn": line.fixed_in,
+        "severity": line.severity,
+        "link": line.link,
+        "rule": line.rule,
+        "confidence": line.confidence.name(),
+        "source": line.source.name,
+        "sourceAgeDays": line.source.age_days,
+    })
+}
+
+fn print(lines: &[Line], format: RowFormat) -> Result<Exit, Failure> {
     if format != RowFormat::Table {
-        let objects = lines.iter().map(|line| {
-            json!({
-                "package": line.package.key,
-                "name": line.package.name,
-                "version": line.package.version,
-                "devices": line.package.devices,
-                "advisory": line.id,
-                "verdict": line.verdict,
-                "fixedIn": line.fixed_in,
-                "severity": line.severity,
-                "link": line.link,
-                "rule": line.rule,
-                "confidence": line.confidence.name(),
-                "source": line.source.name,
-                "sourceAgeDays": line.source.age_days,
-            })
-        });
-        return show::rows(&objects.collect::<Vec<Value>>(), format);
+        return show::rows(&lines.iter().map(object).collect::<Vec<Value>>(), format);
     }
     let rows = lines.iter().map(|line| {
         [

@@ -1,11 +1,14 @@
 //! `software eol`: until when systems and packages are supported.
 
+use std::path::Path;
+
+use core_query::QuerySession;
 use core_software::{Mapping, Package, Products, Support, System};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::{Estate, SYSTEMS, Source, read, text};
+use super::{SYSTEMS, Source, open, packages, read, rows, text};
 use crate::cli::{EolArguments, Global, RowFormat};
 use crate::commands::show;
 use crate::exit::{Exit, Failure};
@@ -17,6 +20,8 @@ struct Line {
     kind: &'static str,
     name: String,
     version: String,
+    /// The key of the package; none for a system.
+    package: Option<String>,
     devices: u64,
     product: String,
     releases: Vec<String>,
@@ -28,8 +33,43 @@ struct Line {
 
 /// Lists the end of support, or what is no known product.
 pub(super) async fn eol(global: &Global, arguments: &EolArguments) -> Result<Exit, Failure> {
-    let (products, source) = read(&arguments.products, Products::parse)?;
-    let mapping = match &arguments.mapping {
+    let (products, mapping, source) = known(&arguments.products, arguments.mapping.as_deref())?;
+    let session = open(global, "eol").await?;
+    let format = arguments.output.output;
+    if arguments.unmapped {
+        return unmapped(&packages(&session).await?, &products, &mapping, format);
+    }
+    let mut lines = lines(&session, &products, &mapping).await?;
+    if arguments.ended {
+        lines.retain(|line| line.support.0.has_ended(today()) != Some(false));
+    }
+    print(&lines, &source, format)
+}
+
+/// The end of support of systems and packages as the rows of a table.
+pub(super) async fn report(
+    session: &QuerySession,
+    products: &Path,
+    mapping: Option<&Path>,
+) -> Result<Vec<Value>, Failure> {
+    let (products, mapping, source) = known(products, mapping)?;
+    let lines = lines(session, &products, &mapping).await?;
+    let rows = lines.iter().map(|line| {
+        let mut row = object(line, &source);
+        let package = line.package.as_deref();
+        let key = package.map_or_else(|| format!("{} {}", line.name, line.version), str::to_owned);
+        row["_key"] = json!(format!("{}:{key}", line.kind));
+        row["package"] = json!(package);
+        row["releases"] = json!(line.releases.join(", "));
+        row
+    });
+    Ok(rows.collect())
+}
+
+/// Reads the files, which must fit each other.
+fn known(products: &Path, mapping: Option<&Path>) -> Result<(Products, Mapping, Source), Failure> {
+    let (products, source) = read(products, Products::parse)?;
+    let mapping = match mapping {
         Some(path) => read(path, Mapping::parse)?.0,
         None => Mapping::default(),
     };
@@ -41,23 +81,26 @@ pub(super) async fn eol(global: &Global, arguments: &EolArguments) -> Result<Exi
             source.name
         )));
     }
-    let estate = Estate::open(global, "eol").await?;
-    let packages = estate.packages().await?;
-    let format = arguments.output.output;
-    if arguments.unmapped {
-        return unmapped(&packages, &products, &mapping, format);
-    }
-    let today = system::now().to_timestamp().to_zoned(TimeZone::UTC).date();
-    let mut lines = systems(&estate, &products).await?;
-    lines.extend(packages.iter().filter_map(|package| line(package, &products, &mapping)));
-    if arguments.ended {
-        lines.retain(|line| line.support.0.has_ended(today) != Some(false));
-    }
-    print(&lines, &source, today, format)
+    Ok((products, mapping, source))
 }
 
-async fn systems(estate: &Estate, products: &Products) -> Result<Vec<Line>, Failure> {
-    let rows = estate.rows(SYSTEMS).await?;
+fn today() -> Date {
+    system::now().to_timestamp().to_zoned(TimeZone::UTC).date()
+}
+
+async fn lines(
+    session: &QuerySession,
+    products: &Products,
+    mapping: &Mapping,
+) -> Result<Vec<Line>, Failure> {
+    let mut lines = systems(session, products).await?;
+    let packages = packages(session).await?;
+    lines.extend(packages.iter().filter_map(|package| line(package, products, mapping)));
+    Ok(lines)
+}
+
+async fn systems(session: &QuerySession, products: &Products) -> Result<Vec<Line>, Failure> {
+    let rows = rows(session, SYSTEMS).await?;
     let lines = rows.iter().map(|row| {
         let system = System {
             name: text(row, "name"),
@@ -69,6 +112,7 @@ async fn systems(estate: &Estate, products: &Products) -> Result<Vec<Line>, Fail
             kind: "system",
             name: system.name,
             version: system.version,
+            package: None,
             devices: system.devices,
             product: found.product,
             releases: found.releases,
@@ -99,6 +143,7 @@ fn line(package: &Package, products: &Products, mapping: &Mapping) -> Option<Lin
         kind: "package",
         name: package.name.clone(),
         version: package.version.clone(),
+        package: Some(package.key.clone()),
         devices: package.devices,
         product: found.product,
         releases: found.release.into_iter().collect(),
@@ -109,7 +154,8 @@ fn line(package: &Package, products: &Products, mapping: &Mapping) -> Option<Lin
 }
 
 /// Returns whether support has ended, in a word. If it may have ended, that is not known.
-fn state(support: (Support, Support), today: Date) -> &'static str {
+fn state(support: (Support, Support)) -> &'static str {
+    let today = today();
     match (support.0.has_ended(today), support.1.has_ended(today)) {
         (Some(false), Some(false)) => "supported",
         (Some(true), Some(true)) => "ended",
@@ -117,26 +163,31 @@ fn state(support: (Support, Support), today: Date) -> &'static str {
     }
 }
 
-fn print(lines: &[Line], source: &Source, today: Date, format: RowFormat) -> Result<Exit, Failure> {
-    let day = |support: Support| support.end().map(|end| end.to_string());
+fn day(support: Support) -> Option<String> {
+    support.end().map(|end| end.to_string())
+}
+
+fn object(line: &Line, source: &Source) -> Value {
+    json!({
+        "kind": line.kind,
+        "name": line.name,
+        "version": line.version,
+        "devices": line.devices,
+        "product": line.product,
+        "releases": line.releases,
+        "state": state(line.support),
+        "endsFrom": day(line.support.0),
+        "endsUntil": day(line.support.1),
+        "rule": line.rule,
+        "confidence": line.confidence,
+        "source": source.name,
+        "sourceAgeDays": source.age_days,
+    })
+}
+
+fn print(lines: &[Line], source: &Source, format: RowFormat) -> Result<Exit, Failure> {
     if format != RowFormat::Table {
-        let objects = lines.iter().map(|line| {
-            json!({
-                "kind": line.kind,
-                "name": line.name,
-                "version": line.version,
-                "devices": line.devices,
-                "product": line.product,
-                "releases": line.releases,
-                "state": state(line.support, today),
-                "endsFrom": day(line.support.0),
-                "endsUntil": day(line.support.1),
-                "rule": line.rule,
-                "confidence": line.confidence,
-                "source": source.name,
-                "sourceAgeDays": source.age_days,
-            })
-        });
+        let objects = lines.iter().map(|line| object(line, source));
         return show::rows(&objects.collect::<Vec<Value>>(), format);
     }
     let rows = lines.iter().map(|line| {
@@ -149,7 +200,7 @@ fn print(lines: &[Line], source: &Source, today: Date, format: RowFormat) -> Res
         [
             format!("{} {}", line.name, line.version).trim().to_owned(),
             format!("{} {}", line.product, line.releases.join(", ")),
-            state(line.support, today).to_owned(),
+            state(line.support).to_owned(),
             ends,
             format!("{} ({})", line.rule, line.confidence),
             line.devices.to_string(),

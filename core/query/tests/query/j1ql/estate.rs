@@ -228,6 +228,7 @@ fn packages() -> Result<TestTable, Box<dyn Error>> {
             ("_key", text(&[Some("p1"), Some("p2"), Some("p3")])),
             ("displayName", text(&[Some("Editor 1.0"), Some("it's 2.0"), Some("unused")])),
             ("version", text(&[Some("1.0"), Some("2.0"), Some("9")])),
+            ("size", numbers(&[Some(i64::MAX), Some(i64::MAX), Some(1)])),
         ],
     )
 }

@@ -1,0 +1,142 @@
+//! What the user's files say about software as tables for `query`, questions and rules: `software_eol` and
+//! `advisory_match`. They are made only for a query that names them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_schema::{Field, Schema};
+use core_query::{AddedTable, QuerySession};
+use serde_json::Value;
+
+use super::{DEVICE, INSTALLED, PACKAGE, advisories, eol};
+use crate::cli::Global;
+use crate::commands::query::failure;
+use crate::config;
+use crate::exit::{Exit, Failure};
+
+/// The tables.
+pub(crate) const EOL: &str = "software_eol";
+pub(crate) const ADVISORIES: &str = "advisory_match";
+const CLASS: &str = "Record";
+
+/// The folder of the user's files, beside the configuration.
+const FOLDER: &str = "software";
+
+/// The columns of the tables; numbers are those of `NUMBERS`.
+const EOL_COLUMNS: [&str; 15] = [
+    "_key",
+    "kind",
+    "name",
+    "version",
+    "package",
+    "devices",
+    "product",
+    "releases",
+    "state",
+    "endsFrom",
+    "endsUntil",
+    "rule",
+    "confidence",
+    "source",
+    "sourceAgeDays",
+];
+const ADVISORY_COLUMNS: [&str; 14] = [
+    "_key",
+    "package",
+    "name",
+    "version",
+    "devices",
+    "advisory",
+    "verdict",
+    "fixedIn",
+    "severity",
+    "link",
+    "rule",
+    "confidence",
+    "source",
+    "sourceAgeDays",
+];
+const NUMBERS: [&str; 2] = ["devices", "sourceAgeDays"];
+
+/// The user's files.
+struct Files {
+    folder: Option<PathBuf>,
+}
+
+/// Adds the tables that a text names.
+///
+/// # Errors
+///
+/// The files of a table that is named are not there, or cannot be read.
+pub(in crate::commands) async fn add_named(
+    global: &Global,
+    session: &mut QuerySession,
+    text: &str,
+) -> Result<(), Failure> {
+    let files = Files {
+        folder: config::find(global.config.as_deref()).map(|source| source.folder().join(FOLDER)),
+    };
+    if text.contains(EOL) {
+        let products = files.needed("products.json", EOL)?;
+        let mapping = files.existing("mapping.toml");
+        let report = eol::report(session, &products, mapping.as_deref()).await?;
+        add(session, EOL, &EOL_COLUMNS, &report)?;
+    }
+    if text.contains(ADVISORIES) {
+        let names = ["advisories.csv", "advisories.toml"];
+        let lists: Vec<PathBuf> = names.iter().filter_map(|name| files.existing(name)).collect();
+        let exploited = files.existing("exploited.json");
+        if lists.is_empty() && exploited.is_none() {
+            files.needed(names[0], ADVISORIES)?;
+        }
+        let matches = advisories::matches(session, &lists, exploited.as_deref()).await?;
+        add(session, ADVISORIES, &ADVISORY_COLUMNS, &matches)?;
+    }
+    Ok(())
+}
+
+impl Files {
+    fn existing(&self, name: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(name)).filter(|path| path.exists())
+    }
+
+    fn needed(&self, name: &str, table: &str) -> Result<PathBuf, Failure> {
+        self.existing(name).ok_or_else(|| {
+            let place = Path::new(FOLDER).join(name);
+            Failure::usage(format!(
+                "the table {table} is made from {}, which is not beside the configuration: put the file there \
+                 (docs/ask.md says which it is)",
+                place.display()
+            ))
+        })
+    }
+}
+
+/// Adds rows as a table, which is partial if one of the tables that it is made from is.
+fn add(
+    session: &mut QuerySession,
+    name: &str,
+    columns: &[&str],
+    rows: &[Value],
+) -> Result<(), Failure> {
+    let arrays = columns.iter().map(|column| -> ArrayRef {
+        let cells = rows.iter().map(|row| &row[*column]);
+        if NUMBERS.contains(column) {
+            return Arc::new(cells.map(Value::as_i64).collect::<Int64Array>());
+        }
+        Arc::new(cells.map(Value::as_str).collect::<StringArray>())
+    });
+    let arrays: Vec<ArrayRef> = arrays.collect();
+    let fields = columns
+        .iter()
+        .zip(&arrays)
+        .map(|(column, array)| Field::new(*column, array.data_type().clone(), *column != "_key"));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(anyhow::Error::new)?;
+    let is_source = |table: &str| [PACKAGE, DEVICE, INSTALLED].contains(&table);
+    let partial = session.tables().iter().any(|table| table.partial && is_source(&table.name));
+    let (name, class) = (name.to_owned(), CLASS.to_owned());
+    let added = AddedTable { name, class, schema, batches: vec![batch], partial };
+    session.add_table(added).map_err(|error| failure(error, Exit::Internal))
+}
