@@ -3,9 +3,10 @@
     python duckdb_queries.py GENERATION SQL
 
 needs `pip install duckdb`. Each type is a view of its Parquet files; nothing is loaded before. Prints the time of
-the query alone in milliseconds, without the start of Python, and the rows as CSV.
+the query alone in milliseconds, without the start of Python, and the rows as JSON.
 """
 
+import json
 import pathlib
 import sys
 import time
@@ -22,7 +23,7 @@ def main(generation, sql):
     rows = connection.execute(sql).fetchall()
     print(f"{(time.perf_counter() - start) * 1e3:.1f}")
     for row in rows:
-        print(",".join("" if cell is None else str(cell) for cell in row))
+        print(json.dumps(row, default=str))
 
 
 main(*sys.argv[1:])

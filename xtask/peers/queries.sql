@@ -7,7 +7,7 @@ select count(*) n from nexthink_device
 select osName, count(*) n from nexthink_device group by 1 order by 2 desc, 1
 
 -- devices that are silent
-select name, lastSeenOn from nexthink_device where lastSeenOn < now() - interval '14 days' order by 2, 1 limit 100
+select name from nexthink_device where lastSeenOn < now() - interval '14 days' order by lastSeenOn, name limit 100
 
 -- name contains a text
 select name, entity from nexthink_device where name like '%42%' order by 1 limit 100

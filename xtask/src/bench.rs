@@ -209,7 +209,10 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
             privacy::run(&built(Some(options))?, *what, *entities, options)
         }
         Bench::Explorer(options) => explorer::run(root, options),
-        Bench::Query { size, options } => query::run(root, &built(Some(options))?, *size, options),
+        Bench::Query { size, options } => {
+            let built = Built::without_example(root, options.program.as_deref())?;
+            query::run(root, &built, *size, options)
+        }
         Bench::Audit { lines, options } => audit::run(&built(Some(options))?, *lines, options),
         Bench::Instructions { what, output } => instructions::run(&built(None)?, *what, *output),
     }

@@ -73,7 +73,7 @@ impl Withholding {
         let (types, remedy) = (types.join(", "), &self.remedy);
         let message =
             format!("{property} of {types} is withheld and counts as undefined: {remedy}");
-        (!types.is_empty()).then(|| Warning { message, span: *span, unknown_property: None })
+        (!types.is_empty()).then_some(Warning { message, span: *span, unknown_property: None })
     }
 
     /// Replaces the error for a column that is not there by one that says that it is withheld.

@@ -24,12 +24,22 @@ impl Built {
     ///
     /// The example does not build, or the named program does not exist.
     pub(crate) fn new(root: &Path, program: Option<&Path>) -> anyhow::Result<Self> {
-        let program = program.map(full_path).transpose()?;
-        let metadata = MetadataCommand::new().current_dir(root).no_deps().exec();
-        let target = metadata.context("cargo metadata")?.target_directory.into_std_path_buf();
+        let built = Self::without_example(root, program)?;
         let build =
             ["build", "--quiet", "--release", "--package", "xtask", "--example", "bench_case"];
         run_command(&mut cargo(root, &build))?;
+        Ok(built)
+    }
+
+    /// Builds nothing yet, for benchmarks that need the program alone.
+    ///
+    /// # Errors
+    ///
+    /// The named program does not exist.
+    pub(crate) fn without_example(root: &Path, program: Option<&Path>) -> anyhow::Result<Self> {
+        let program = program.map(full_path).transpose()?;
+        let metadata = MetadataCommand::new().current_dir(root).no_deps().exec();
+        let target = metadata.context("cargo metadata")?.target_directory.into_std_path_buf();
         Ok(Self { root: root.to_owned(), target, program })
     }
 

@@ -179,14 +179,14 @@ fn compare(
         let (mut ours, mut duckdb, mut alone) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..options.runs {
             let (cost, rows) =
-                measure_command(store.command().args(["query", "--output", "csv", &sql]))?;
+                measure_command(store.command().args(["query", "--output", "ndjson", &sql]))?;
             ours.push(cost);
             let mut command = Command::new(python);
             let (cost, printed) = measure_command(command.arg(&script).arg(&generation).arg(&sql))?;
             duckdb.push(cost);
             let (time, their_rows) = printed.split_once('\n').context("it prints its time")?;
             alone.push(Cost { milliseconds: time.trim().parse()?, ..cost });
-            let counts = (rows.lines().count() - 1, their_rows.lines().count());
+            let counts = (rows.lines().count(), their_rows.lines().count());
             ensure!(counts.0 == counts.1, "{name}: {counts:?} rows");
         }
         let (ours, duckdb) = (medians(&ours), medians(&duckdb));

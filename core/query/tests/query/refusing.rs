@@ -319,6 +319,9 @@ async fn errors_in_sql_have_a_caret_under_the_place() -> Checked {
         );
     }
     assert_eq!(refusal(&session, "drop table x").await?.render("drop table x"), None);
+    let sql = "select name from nexthink_device where name = \"DEV\"";
+    let rendered = refusal(&session, sql).await?.render(sql).ok_or("no place")?;
+    assert!(rendered.ends_with("= help: a text has single quotes: 'DEV'"), "{rendered}");
     Ok(())
 }
 
