@@ -38,7 +38,7 @@ use crate::cli::{
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::host::engine;
-use crate::{output, system};
+use crate::{output, pager, system};
 
 pub(crate) use self::rules::findings_table;
 pub(crate) use self::software::tables as software_tables;
@@ -73,13 +73,13 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Completions { shell }) => Ok(show::completions(shell)),
         Some(Command::Query(arguments)) if worker => query::query(&global, arguments).await,
         Some(Command::Query(arguments)) => {
-            query::worker::run(&arguments.limits, &arguments.answer).await
+            query::worker::run(&arguments.limits, pager::for_answer(&arguments.answer)).await
         }
         Some(Command::Ask(arguments)) if worker && arguments.question.is_some() => {
             ask::ask(&global, &arguments).await
         }
         Some(Command::Ask(arguments)) if arguments.question.is_some() => {
-            query::worker::run(&arguments.limits, &arguments.answer).await
+            query::worker::run(&arguments.limits, pager::for_answer(&arguments.answer)).await
         }
         Some(Command::Ask(arguments)) => ask::list(&global, &arguments),
         Some(Command::Show(arguments)) => graph::show(&global, &arguments).await,
@@ -124,7 +124,7 @@ async fn export(global: &Global, command: &ExportCommand, worker: bool) -> Resul
         ExportCommand::Html(arguments) if worker => {
             Box::pin(export_html::export(global, arguments)).await
         }
-        ExportCommand::Html(arguments) => query::worker::run(&arguments.limits).await,
+        ExportCommand::Html(arguments) => query::worker::run(&arguments.limits, None).await,
     }
 }
 

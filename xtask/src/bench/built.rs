@@ -24,11 +24,11 @@ impl Built {
     ///
     /// The example does not build, or the named program does not exist.
     pub(crate) fn new(root: &Path, program: Option<&Path>) -> anyhow::Result<Self> {
-        let built = Self::without_example(root, program)?;
+        let programs = Self::without_example(root, program)?;
         let build =
             ["build", "--quiet", "--release", "--package", "xtask", "--example", "bench_case"];
         run_command(&mut cargo(root, &build))?;
-        Ok(built)
+        Ok(programs)
     }
 
     /// Builds nothing yet, for benchmarks that need the program alone.

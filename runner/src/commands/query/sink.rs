@@ -13,7 +13,7 @@ use crate::output;
 
 /// Writes an answer in pieces.
 pub(super) enum Sink {
-    Text(ResultWriter<Place>),
+    Text(Box<ResultWriter<Place>>),
     Parquet(Box<ParquetWriter<Place>>),
 }
 
@@ -50,10 +50,10 @@ impl Sink {
         };
         let is_printed = output.out.is_none();
         let writer = ResultWriter::new(format.into(), schema, place)?;
-        Ok(Self::Text(match output::terminal_columns().filter(|_| is_printed) {
+        Ok(Self::Text(Box::new(match output::terminal_columns().filter(|_| is_printed) {
             Some(columns) => writer.for_terminal(columns),
             None => writer,
-        }))
+        })))
     }
 
     pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<(), QueryError> {

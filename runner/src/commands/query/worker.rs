@@ -10,7 +10,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::cli::{AnswerOutput, Limits};
+use crate::cli::Limits;
 use crate::commands::run::signal;
 use crate::exit::{Exit, Failure};
 use crate::{output, pager, system};
@@ -43,8 +43,7 @@ impl Drop for Worker {
 /// Runs the command line of this process in a worker and waits for its end. The worker prints its own errors
 /// and the answer; an answer that a pager shows is kept until it is whole, since a reader takes longer than
 /// any limit.
-pub(crate) async fn run(limits: &Limits, answer: &AnswerOutput) -> Result<Exit, Failure> {
-    let pager = pager::for_answer(answer);
+pub(crate) async fn run(limits: &Limits, pager: Option<String>) -> Result<Exit, Failure> {
     let mut worker = start(pager.is_some()).map_err(|error| {
         let error = anyhow::Error::new(error).context("cannot start a process for the query");
         Failure::new(Exit::Internal, error)
