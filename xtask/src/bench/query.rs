@@ -85,8 +85,9 @@ impl Store {
         for devices in [devices - devices / 100, devices] {
             let sizes = [
                 ("--devices", devices),
-                ("--users", devices / 3),
-                ("--alerts", devices / 30),
+                ("--users", size.devices / 3),
+                // Those of a tenant with fewer devices would all be others.
+                ("--alerts", 0),
                 ("--packages-per-device", packages_per_device),
             ];
             let tenant = Tenant::start(store.command(), &sizes)?;
