@@ -3,6 +3,7 @@
 mod answer;
 mod ask;
 mod audit;
+mod config;
 mod destinations;
 mod diff;
 mod graph;
@@ -28,6 +29,7 @@ use core_query::Format;
 pub(crate) use self::answer::{AnswerFormat, AnswerOutput};
 pub(crate) use self::ask::AskArguments;
 pub(crate) use self::audit::{AuditCommand, BackfillArguments, BackfillSource, TailArguments};
+pub(crate) use self::config::ConfigCommand;
 pub(crate) use self::destinations::{
     DestinationName, DestroyArguments, EverythingArguments, ExportCommand, FolderArguments,
     HtmlArguments, PurgeArguments, SyncArguments, TableFormat,
@@ -367,6 +369,9 @@ Examples:
         #[arg(long, value_name = "FILE")]
         check: Option<PathBuf>,
     },
+    /// Show the configuration and what it may say
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Compare software with your own lists of support and advisories
     #[command(subcommand)]
     Software(SoftwareCommand),

@@ -4,6 +4,7 @@ mod as_of;
 mod ask;
 mod audit;
 mod check;
+mod configuration;
 mod demo;
 mod destroy;
 mod diff;
@@ -111,6 +112,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Store { command: StoreCommand::Verify { output } }) => {
             store::verify(&global, output.output)
         }
+        Some(Command::Config(command)) => configuration::dispatch(&global, &command),
         Some(Command::Software(command)) => software::software(&global, &command).await,
         Some(Command::Mcp) => mcp::serve(&global).await,
         Some(Command::Simulate(arguments)) => simulate::simulate(&global, arguments).await,
@@ -132,10 +134,12 @@ pub(crate) use self::show::data_model;
 
 /// The configuration, which must be there.
 fn configured(global: &Global) -> Result<Config, Failure> {
-    match config::find(global.config.as_deref()) {
-        Some(source) => Config::load(&source),
-        None => Err(not_configured()),
-    }
+    Config::load(&configured_source(global)?)
+}
+
+/// Returns the source of the configuration, which must be there.
+fn configured_source(global: &Global) -> Result<config::Source, Failure> {
+    config::find(global.config.as_deref()).ok_or_else(not_configured)
 }
 
 /// The failure where nothing is configured.
@@ -144,8 +148,8 @@ fn not_configured() -> Failure {
         "there is no configuration: `{} init` writes {}, --config names another file, and variables \
          {}… do without one",
         system::own_command(),
-        config::DEFAULT_FILE,
-        config::VARIABLE_PREFIX
+        core_settings::DEFAULT_FILE,
+        core_settings::VARIABLE_PREFIX
     ))
 }
 

@@ -3,7 +3,6 @@
 
 mod audit;
 mod destinations;
-mod flat;
 mod instance;
 mod mcp;
 mod paths;
@@ -20,6 +19,7 @@ mod source;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,28 +27,19 @@ use std::time::Duration;
 use core_engine::settings::{Account, Settings};
 use core_fleet::TenantSettings;
 use core_http::{ProxySettings, RetryPolicy, Secret, Trust};
+use core_model::step::Step;
 use core_nexthink::{EndpointOverrides, Endpoints, PollSchedule, Region, TenantId, Timeouts};
+use core_settings::{Checked, Effective, Problem, Values};
 use core_store::Location;
 use jiff::tz::TimeZone;
 
-pub(crate) use self::flat::Problem;
-use self::flat::Values;
 pub(crate) use self::mcp::Mcp;
 pub(crate) use self::paths::Paths;
-pub(crate) use self::queries::PARAMETER;
 pub(crate) use self::record::RecordOfProcessing;
 pub(crate) use self::secret::SecretReference;
 pub(crate) use self::secret_command::kill_running as kill_secret_commands;
-pub(crate) use self::source::{DEFAULT_FILE, Source, VARIABLE_PREFIX, find, invalid};
+pub(crate) use self::source::{Source, find, invalid};
 use crate::system;
-
-/// How many exports Nexthink allows a day (exporting audit logs, Nexthink documentation). Other
-/// programs of the tenant use the same.
-const DAILY_EXPORTS: u32 = 50;
-
-/// How many exports run at once: one for each query of the usual four. How many Nexthink allows is
-/// not documented.
-const PARALLEL_EXPORTS: usize = 4;
 
 /// A configuration whose every value is valid.
 #[derive(Debug)]
@@ -61,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) mcp: Mcp,
     /// What people have written for the record of processing.
     pub(crate) record: RecordOfProcessing,
+    /// Every setting with its value and where that comes from.
+    pub(crate) effective: Vec<Effective>,
     /// What is allowed and probably not meant, for `check`.
     pub(crate) warnings: Vec<String>,
 }
@@ -91,7 +84,7 @@ impl Config {
         variables: &BTreeMap<String, String>,
         paths: &Paths,
     ) -> Result<Config, Vec<Problem>> {
-        let mut values = Values::parse(text, variables)?;
+        let mut values = Values::parse(text, variables, &query_names())?;
         let account = read_account(&mut values);
         let endpoints = read_endpoints(&mut values);
         let (tenant, region) = instance::read(&mut values, endpoints.is_some());
@@ -103,8 +96,8 @@ impl Config {
         let poll = read_poll(&mut values);
         let retry = read_retry(&mut values);
         let timeouts = read_timeouts(&mut values);
-        let daily_exports = values.integer("nexthink.daily_exports", 1..=10_000);
-        let parallel_exports = values.integer("nexthink.parallel_exports", 1..=64);
+        let daily_exports = number(values.integer_or_default("nexthink.daily_exports"));
+        let parallel_exports = number(values.integer_or_default("nexthink.parallel_exports"));
         let queries = queries::read(&mut values);
         let store = read_store(&mut values, paths);
         let (privacy, record) = privacy::read(&mut values, paths);
@@ -121,6 +114,7 @@ impl Config {
             &privacy.policy,
             retention.events_days,
         );
+        let Checked { effective, warnings } = values.finish()?;
         let read = (tenant, region, client_id, client_secret, time_zone, store);
         let (
             Some(tenant),
@@ -131,13 +125,8 @@ impl Config {
             Some(store),
         ) = read
         else {
-            return Err(values.finish());
+            unreachable!("what is missing or wrong is a problem");
         };
-        let warnings = std::mem::take(&mut values.warnings);
-        let problems = values.finish();
-        if !problems.is_empty() {
-            return Err(problems);
-        }
         let settings = Settings {
             endpoints: endpoints.unwrap_or_else(|| Endpoints::for_tenant(&tenant, &region)),
             account,
@@ -151,8 +140,8 @@ impl Config {
             poll,
             retry,
             timeouts,
-            daily_exports: number(daily_exports).unwrap_or(DAILY_EXPORTS),
-            parallel_exports: number(parallel_exports).unwrap_or(PARALLEL_EXPORTS),
+            daily_exports,
+            parallel_exports,
             queries,
             store,
             privacy,
@@ -160,7 +149,7 @@ impl Config {
             audit,
             retention,
         };
-        Ok(Config { settings, schedule, mcp, record, warnings })
+        Ok(Config { settings, schedule, mcp, record, effective, warnings })
     }
 }
 
@@ -179,6 +168,11 @@ impl ProxyChoice {
     }
 }
 
+/// Returns the names of the queries that the steps of this program read.
+pub(crate) fn query_names() -> Vec<&'static str> {
+    Step::all().into_iter().filter_map(Step::query).map(|query| query.config_field).collect()
+}
+
 /// The name of a tenant with its region, since one of another region is another one.
 fn name_with_region(tenant: Option<&TenantId>, region: Option<&Region>) -> Option<String> {
     let named = tenant.zip(region);
@@ -187,7 +181,7 @@ fn name_with_region(tenant: Option<&TenantId>, region: Option<&Region>) -> Optio
 
 fn read_account(values: &mut Values) -> Account {
     let name = values.text("account.name");
-    let tag_entities = values.flag("account.tag_entities").unwrap_or(false);
+    let tag_entities = values.flag("account.tag_entities");
     if tag_entities && name.is_none() {
         values.problem("account.tag_entities", "needs `account.name` to tag entities with");
     }
@@ -201,59 +195,56 @@ fn read_endpoints(values: &mut Values) -> Option<Endpoints> {
     }
     let names = ["login", "api", "files"];
     let [login, api, files] =
-        names.map(|it| values.required_text(&format!("nexthink.endpoints.{it}")));
+        names.map(|name| values.required_text(&format!("nexthink.endpoints.{name}")));
     let overrides = EndpointOverrides { login: login?, api: api?, files: files? };
     values.checked("nexthink.endpoints", Endpoints::overridden(&overrides))
 }
 
 fn read_ca_file(values: &mut Values, paths: &Paths) -> Option<Vec<u8>> {
-    let path = values.path("nexthink.ca_file", paths)?;
+    let path = paths.read(values, "nexthink.ca_file")?;
     let read = std::fs::read(&path);
-    values.checked("nexthink.ca_file", read.map_err(|it| format!("{}: {it}", path.display())))
+    values.checked("nexthink.ca_file", read.map_err(|error| format!("{}: {error}", path.display())))
 }
 
 fn read_proxy(values: &mut Values) -> ProxyChoice {
-    match values.text("nexthink.proxy").as_deref() {
-        None | Some("environment") => ProxyChoice::FromEnvironment,
-        Some("none") => ProxyChoice::None,
-        Some(url) if url.contains('@') => {
+    match values.text_or_default("nexthink.proxy").as_str() {
+        "environment" => ProxyChoice::FromEnvironment,
+        "none" => ProxyChoice::None,
+        url if url.contains('@') => {
             let message = "must not hold a password; name this proxy in the variable HTTPS_PROXY";
             values.problem("nexthink.proxy", message);
             ProxyChoice::None
         }
-        Some(url) => ProxyChoice::At(url.to_owned()),
+        url => ProxyChoice::At(url.to_owned()),
     }
 }
 
 /// The zone of times that name none.
 fn read_time_zone(values: &mut Values) -> Option<TimeZone> {
     let path = "nexthink.time_zone";
-    let zone = values.text(path).unwrap_or_else(|| "UTC".to_owned());
+    let zone = values.text_or_default(path);
     values.checked(path, TimeZone::get(&zone))
 }
 
 fn read_poll(values: &mut Values) -> PollSchedule {
-    let mut poll = PollSchedule::default();
-    if let Some(milliseconds) = values.integer("nexthink.polling.first_ms", 1..=600_000) {
-        poll.first = Duration::from_millis(milliseconds);
+    let defaults = PollSchedule::default();
+    let first = Duration::from_millis(values.integer_or_default("nexthink.polling.first_ms"));
+    PollSchedule {
+        first,
+        cap: Duration::from_millis(values.integer_or_default("nexthink.polling.longest_ms")),
+        deadline: Duration::from_secs(values.integer_or_default("nexthink.polling.deadline_s")),
         // A tenant that is asked more often shows sooner what it has.
-        poll.gone_after = poll.gone_after.min(poll.first * 60);
+        gone_after: defaults.gone_after.min(first * 60),
+        ..defaults
     }
-    if let Some(milliseconds) = values.integer("nexthink.polling.longest_ms", 1..=600_000) {
-        poll.cap = Duration::from_millis(milliseconds);
-    }
-    if let Some(seconds) = values.integer("nexthink.polling.deadline_s", 1..=86_400) {
-        poll.deadline = Duration::from_secs(seconds);
-    }
-    poll
 }
 
 fn read_retry(values: &mut Values) -> RetryPolicy {
-    let mut retry = RetryPolicy::default();
-    if let Some(attempts) = values.integer("nexthink.retry.attempts", 1..=100) {
-        retry.max_attempts = u32::try_from(attempts).unwrap_or(retry.max_attempts);
-    }
-    if let Some(milliseconds) = values.integer("nexthink.retry.longest_ms", 1..=600_000) {
+    let mut retry = RetryPolicy {
+        max_attempts: number(values.integer_or_default("nexthink.retry.attempts")),
+        ..RetryPolicy::default()
+    };
+    if let Some(milliseconds) = values.integer("nexthink.retry.longest_ms") {
         retry.max_wait = Duration::from_millis(milliseconds);
         retry.first_wait = retry.first_wait.min(retry.max_wait);
         retry.max_throttled_wait = retry.max_wait;
@@ -263,27 +254,21 @@ fn read_retry(values: &mut Values) -> RetryPolicy {
 }
 
 fn read_timeouts(values: &mut Values) -> Timeouts {
-    let defaults = Timeouts::default();
-    let mut read = |name: &str, default: Duration| {
-        let seconds = values.integer(&format!("nexthink.timeouts.{name}"), 1..=3_600);
-        seconds.map_or(default, Duration::from_secs)
+    let mut read = |name: &str| {
+        Duration::from_secs(values.integer_or_default(&format!("nexthink.timeouts.{name}")))
     };
-    Timeouts {
-        connect: read("connect_s", defaults.connect),
-        idle: read("idle_s", defaults.idle),
-        answer: read("answer_s", defaults.answer),
-    }
+    Timeouts { connect: read("connect_s"), idle: read("idle_s"), answer: read("answer_s") }
 }
 
-/// A number that was checked to be small.
-fn number<T: TryFrom<u64>>(read: Option<u64>) -> Option<T> {
-    read.and_then(|it| it.try_into().ok())
+/// Converts a number whose declared bounds are small.
+fn number<T: TryFrom<u64, Error: Debug>>(read: u64) -> T {
+    T::try_from(read).expect("the declared bounds fit")
 }
 
 /// The place of the store; nothing and a problem if its location cannot be used.
 fn read_store(values: &mut Values, paths: &Paths) -> Option<Location> {
     const LOCATION: &str = "store.location";
-    let text = values.text(LOCATION).unwrap_or_else(|| "nexthink-graph-store".to_owned());
+    let text = values.text_or_default(LOCATION);
     match values.checked(LOCATION, Location::parse(&text))? {
         Location::Folder(_) if !text.contains("://") => {
             values.checked(LOCATION, paths.resolve(&text)).map(Location::Folder)

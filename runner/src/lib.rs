@@ -20,6 +20,10 @@ mod telemetry;
 mod threads;
 mod withheld;
 
+// Its own tests, too, run with one step more than the program has.
+#[cfg(test)]
+use step_rehearsal as _;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Duration;

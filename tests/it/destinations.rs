@@ -19,7 +19,7 @@ use core_simulator::{
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::kit::{Configuration, Run, Scene, is_played, write_private};
+use crate::kit::{Configuration, Run, Scene, write_private};
 
 const KEY: &str = "canary-api-key-7c1d";
 
@@ -75,9 +75,7 @@ impl Delivery {
         let mut counts = BTreeMap::new();
         for object in kept.entities.values().chain(kept.relationships.values()) {
             let name = object["_type"].as_str().unwrap_or("").to_owned();
-            if is_played(&name) {
-                *counts.entry(name).or_default() += 1;
-            }
+            *counts.entry(name).or_default() += 1;
         }
         counts
     }

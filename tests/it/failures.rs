@@ -1,11 +1,13 @@
 //! What goes wrong, and what the program says and leaves behind then.
 
+mod lists;
+
 use std::fmt::Write as _;
 use std::fs;
 
 use core_simulator::{RequestCounts, SavedQuery, SimulatorConfig};
 
-use crate::kit::{Scene, played_only, set_mode, start};
+use crate::kit::{Scene, set_mode, start};
 
 /// What must not be in anything that the program prints.
 const SECRET: &str = "canary-5e8f";
@@ -215,6 +217,7 @@ fn healthy() -> Scene {
 /// Runs the cases, checks each scene after it, and lists the exit codes and messages.
 fn messages(cases: &[Case], check: fn(&Scene, &str)) -> String {
     let mut told = String::new();
+    let lists = lists::of_all(healthy().folder());
     for Case { name, prepare, arguments } in cases {
         let scene = healthy();
         prepare(&scene);
@@ -227,8 +230,10 @@ fn messages(cases: &[Case], check: fn(&Scene, &str)) -> String {
         assert_eq!(scene.leftovers(), [""; 0].map(std::path::PathBuf::from), "{name}");
         check(&scene, name);
         let exit = ended.exit.expect("no signal was sent");
-        let message = without_number_after("retry_after_ms=", &played_only(&ended.stderr));
+        let message = without_number_after("retry_after_ms=", &ended.stderr);
         let message = without_number_after("(os error ", &message);
+        let message =
+            lists.iter().fold(message, |message, (list, mark)| message.replace(list, mark));
         let _ = writeln!(told, "# {name}: {exit}\n{message}");
     }
     told
@@ -267,13 +272,13 @@ fn a_mistake_in_a_command_is_told_with_what_to_write() {
     For more information, try '--help'.
 
     # a step by its short name: 2
-    error: there is no step `devices`; did you mean `fetch-devices`? The steps are fetch-account, fetch-alerts, fetch-device-users, fetch-devices, fetch-packages, fetch-users
+    error: there is no step `devices`; did you mean `fetch-devices`? The steps are [all steps]
 
     # a type by its short name: 2
-    error: there is no type `device`; did you mean `nexthink_device`? The types are nexthink_account, nexthink_alert, nexthink_device, nexthink_package, nexthink_user, nexthink_device_has_alert, nexthink_user_has_alert, nexthink_user_uses_device, nexthink_account_has_device, nexthink_device_installed_package, nexthink_account_has_user
+    error: there is no type `device`; did you mean `nexthink_device`? The types are [all types]
 
     # a query by the name of its step: 2
-    error: there is no query `fetch-devices`; the queries are devices, users, packages, alerts, device_users, audit
+    error: there is no query `fetch-devices`; the queries are [all queries], audit
 
     # a report that there is not: 2
     error: there is no report `logins`; did you mean `failed-logins`? The reports are failed-logins, new-power, support-access, outside-hours
@@ -389,7 +394,7 @@ fn a_wrong_configuration_is_told_before_anything_is_asked_or_made() {
     error: no step would fetch anything: set a query ID in `[queries]`, or configure the audit trail in `[audit]`
 
     # an unknown step: 2
-    error: there is no step `fetch-binaries`; the steps are fetch-account, fetch-alerts, fetch-device-users, fetch-devices, fetch-packages, fetch-users
+    error: there is no step `fetch-binaries`; the steps are [all steps]
 
     # a query before the first run: 2
     error: tenant acme has no generation yet: `nexthink-graph run` publishes one

@@ -27,48 +27,6 @@ pub(crate) use self::running::{Running, start, start_and_read};
 /// The tenant of every configuration.
 pub(crate) const TENANT: &str = "acme";
 
-/// The steps that the simulated tenant has data for, and the types that they make. There may be more of
-/// both, such as a step that was just begun; these tests do not look at them.
-const PLAYED: [&str; 17] = [
-    "fetch-account",
-    "fetch-devices",
-    "fetch-users",
-    "fetch-packages",
-    "fetch-alerts",
-    "fetch-device-users",
-    "nexthink_account",
-    "nexthink_alert",
-    "nexthink_device",
-    "nexthink_package",
-    "nexthink_user",
-    "nexthink_account_has_device",
-    "nexthink_account_has_user",
-    "nexthink_device_has_alert",
-    "nexthink_device_installed_package",
-    "nexthink_user_has_alert",
-    "nexthink_user_uses_device",
-];
-
-/// Returns whether a step or type is one that the simulated tenant has data for.
-pub(crate) fn is_played(name: &str) -> bool {
-    PLAYED.contains(&name)
-}
-
-/// What the program says, without its lines and items of lists about other steps and types.
-pub(crate) fn played_only(text: &str) -> String {
-    let is_other = |word: &str| {
-        let is_name = word.starts_with("fetch-") || word.starts_with("nexthink_");
-        is_name && !word.contains(' ') && !is_played(word)
-    };
-    let first_word = |line: &str| line.split([' ', ':']).next().unwrap_or("").to_owned();
-    let lines = text.lines().filter(|line| !is_other(&first_word(line)));
-    let lines = lines.map(|line| {
-        let items: Vec<&str> = line.split(", ").filter(|item| !is_other(item)).collect();
-        items.join(", ") + "\n"
-    });
-    lines.collect()
-}
-
 /// How long the program may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -242,9 +200,7 @@ impl Scene {
 /// The files with entities and relationships in the folder of a generation.
 pub(crate) fn table_files(generation: &Path) -> BTreeMap<String, Vec<u8>> {
     let kinds = ["entities", "relationships"].map(|kind| files(&generation.join(kind)));
-    let is_played =
-        |path: &PathBuf| path.components().any(|it| it.as_os_str().to_str().is_some_and(is_played));
-    let named = kinds.into_iter().flatten().filter(is_played).map(|path| {
+    let named = kinds.into_iter().flatten().map(|path| {
         let name = path.strip_prefix(generation).expect("it is below").display().to_string();
         (name, fs::read(&path).expect("a file can be read"))
     });
@@ -387,14 +343,13 @@ impl Run {
     /// The types of which objects may be missing.
     pub(crate) fn partial_types(&self) -> Vec<&str> {
         let types = self.report["partialDatasets"].as_array().into_iter().flatten();
-        types.filter_map(Value::as_str).filter(|it| is_played(it)).collect()
+        types.filter_map(Value::as_str).collect()
     }
 
     /// How many objects of each type there are.
     pub(crate) fn objects(&self) -> BTreeMap<&str, u64> {
         let types = self.report["types"].as_array().into_iter().flatten();
-        let objects = types.filter_map(|it| Some((it["type"].as_str()?, it["objects"].as_u64()?)));
-        objects.filter(|(name, _)| is_played(name)).collect()
+        types.filter_map(|it| Some((it["type"].as_str()?, it["objects"].as_u64()?))).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The generated pages below `docs/`: three from the declarations of the steps, one from the names
-//! of tests, and one from the messages in the sources. The table of steps in the README, between
-//! two markers, and the table of the explorer's files are generated too.
+//! of tests, one from the messages in the sources, and the schema of the configuration. The table of
+//! steps in the README and the reference of settings, each between two markers, and the table of the
+//! explorer's files are generated too.
 
 mod assets;
 mod faults;
@@ -18,8 +19,8 @@ use core_privacy::page;
 use crate::workspace::{SourceFile, sources};
 
 const README: &str = "README.md";
-const START: &str = "<!-- steps:start -->";
-const END: &str = "<!-- steps:end -->";
+const CONFIGURATION: &str = "docs/configuration.md";
+const SCHEMA: &str = "docs/nexthink-graph.schema.json";
 
 /// A generated file: its path from the root of the workspace, and its content.
 struct Page {
@@ -56,8 +57,14 @@ fn plan_of(steps: &[&'static Step]) -> anyhow::Result<Plan> {
 }
 
 fn pages(root: &Path, plan: &Plan, sources: &[SourceFile]) -> anyhow::Result<Vec<Page>> {
-    let readme = fs::read_to_string(root.join(README))
-        .with_context(|| format!("cannot read {README}, which holds the table of steps"))?;
+    let with_part = |path: &str, name: &str, part: &str| {
+        let page = fs::read_to_string(root.join(path))
+            .with_context(|| format!("cannot read {path}, a part of which is generated"))?;
+        with_part(path, &page, name, part)
+    };
+    let queries: Vec<&str> =
+        Step::all().into_iter().filter_map(Step::query).map(|query| query.config_field).collect();
+    let schema = serde_json::to_string_pretty(&core_settings::schema(&queries))?;
     Ok(vec![
         Page { path: "docs/data-model.md", text: documentation::data_model(plan) },
         Page { path: "docs/authorization.md", text: documentation::authorization(plan) },
@@ -68,7 +75,12 @@ fn pages(root: &Path, plan: &Plan, sources: &[SourceFile]) -> anyhow::Result<Vec
         Page { path: "docs/faults.md", text: faults::page(sources) },
         Page { path: "docs/messages.md", text: messages::page(sources)? },
         Page { path: assets::PATH, text: assets::table(root)? },
-        Page { path: README, text: with_table(&readme, &documentation::steps_table(plan))? },
+        Page { path: README, text: with_part(README, "steps", &documentation::steps_table(plan))? },
+        Page {
+            path: CONFIGURATION,
+            text: with_part(CONFIGURATION, "settings", &core_settings::page())?,
+        },
+        Page { path: SCHEMA, text: schema + "\n" },
     ])
 }
 
@@ -78,15 +90,16 @@ fn stale(root: &Path, mut pages: Vec<Page>) -> Vec<Page> {
     pages
 }
 
-/// Returns the README with the table between its markers.
-fn with_table(readme: &str, table: &str) -> anyhow::Result<String> {
-    let parts = readme
-        .split_once(START)
-        .and_then(|(before, rest)| rest.split_once(END).map(|(_, after)| (before, after)));
+/// Returns a page with a generated part between the markers of this name.
+fn with_part(path: &str, page: &str, name: &str, part: &str) -> anyhow::Result<String> {
+    let (start, end) = (format!("<!-- {name}:start -->"), format!("<!-- {name}:end -->"));
+    let parts = page
+        .split_once(&start)
+        .and_then(|(before, rest)| rest.split_once(&end).map(|(_, after)| (before, after)));
     let Some((before, after)) = parts else {
-        bail!("{README} lacks the lines `{START}` and `{END}`: put them where the table belongs");
+        bail!("{path} lacks the lines `{start}` and `{end}`: put them where the part belongs");
     };
-    Ok(format!("{before}{START}\n\n{table}\n{END}{after}"))
+    Ok(format!("{before}{start}\n\n{}\n\n{end}{after}", part.trim_end()))
 }
 
 #[cfg(test)]
@@ -116,18 +129,22 @@ mod tests {
         vec![Page { path: "page.md", text: text.to_owned() }]
     }
 
+    const START: &str = "<!-- part:start -->";
+    const END: &str = "<!-- part:end -->";
+
     #[test]
-    fn the_table_replaces_what_is_between_the_markers_and_nothing_else() {
-        let readme = format!("# Title\n{START}\nold\n{END}\nend\n");
-        let once = with_table(&readme, "| new |\n").expect("both markers are there");
+    fn the_part_replaces_what_is_between_its_markers_and_nothing_else() {
+        let page = format!("# Title\n{START}\nold\n{END}\nend\n");
+        let with = |page: &str| with_part("page.md", page, "part", "| new |\n");
+        let once = with(&page).expect("both markers are there");
         assert_eq!(once, format!("# Title\n{START}\n\n| new |\n\n{END}\nend\n"));
-        assert_eq!(with_table(&once, "| new |\n").expect("still there"), once);
+        assert_eq!(with(&once).expect("still there"), once);
     }
 
     #[test]
-    fn a_readme_without_both_markers_in_order_is_refused() {
-        for readme in ["", START, END, &format!("{END}{START}")] {
-            assert!(with_table(readme, "").is_err(), "{readme}");
+    fn a_page_without_both_markers_in_order_is_refused() {
+        for page in ["", START, END, &format!("{END}{START}")] {
+            assert!(with_part("page.md", page, "part", "").is_err(), "{page}");
         }
     }
 

@@ -260,6 +260,16 @@ mod tests {
     }
 
     #[test]
+    fn the_step_that_all_tests_of_the_program_run_with_is_made_from_the_templates() {
+        let names = Names::new("rehearsal").expect("a name");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/rehearsal");
+        for (path, template) in FILES {
+            let text = fs::read_to_string(folder.join(names.fill(path))).expect("it is there");
+            assert_eq!(text, names.fill(template), "{path}");
+        }
+    }
+
+    #[test]
     fn a_link_is_put_in_its_place() {
         let list = "//! List.\n\nuse step_bees as _;\nuse step_moths as _;\n";
         for (package, expected) in [

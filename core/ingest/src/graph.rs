@@ -6,16 +6,15 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array as _, DictionaryArray, RecordBatch, StringArray};
-use arrow_schema::{ArrowError, DataType, SchemaRef};
+use arrow_schema::{ArrowError, DataType};
 use core_model::entity::EntityType;
 use core_model::relationship::{End, FROM_KEY, RelationshipType, TO_KEY};
 use core_model::step::Step;
 
-use crate::edges::{EdgeBatches, Edges, edge_schema};
+use crate::edges::{EdgeBatches, Edges};
 use crate::entities::EntityTable;
 use crate::sorted::{ClosedEntities, SortedEntities};
 use crate::step::StepTables;
-use crate::values::{Tag, entity_schema};
 
 /// The graph of one run while it grows, step after step.
 #[derive(Default)]
@@ -30,7 +29,6 @@ pub struct Graph {
 pub struct SortedGraph {
     entities: BTreeMap<&'static str, Arc<ClosedEntities>>,
     edges: BTreeMap<&'static str, Edges>,
-    tags: Vec<Tag>,
 }
 
 impl Graph {
@@ -168,13 +166,13 @@ impl Graph {
         Some(Arc::clone(closed.or_insert_with(|| Arc::new(table.close()))))
     }
 
-    /// Brings everything into its final order. Every entity gets the `tags`.
-    pub fn sort(mut self, tags: Vec<Tag>) -> SortedGraph {
+    /// Brings everything into its final order.
+    pub fn sort(mut self) -> SortedGraph {
         let types: Vec<_> = self.entities.keys().copied().collect();
         for type_name in types {
             self.close(type_name);
         }
-        SortedGraph { entities: self.closed, edges: self.edges, tags }
+        SortedGraph { entities: self.closed, edges: self.edges }
     }
 
     /// Returns the numbers of the entities that a column of keys names.
@@ -200,28 +198,6 @@ impl SortedGraph {
     /// The relationship types, in the order of their names.
     pub fn edges(&self) -> impl Iterator<Item = &Edges> {
         self.edges.values()
-    }
-
-    /// The schema of an entity type's table.
-    pub fn entity_schema(&self, entity: &EntityType) -> SchemaRef {
-        entity_schema(entity, &self.tags)
-    }
-
-    /// Returns the table of an entity type.
-    ///
-    /// # Errors
-    ///
-    /// The values were released.
-    pub fn entity_batches<'a>(
-        &'a self,
-        entities: &'a SortedEntities,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a, ArrowError> {
-        entities.batches(&self.tags)
-    }
-
-    /// The schema of a relationship type's table.
-    pub fn edge_schema(&self, relationship: &RelationshipType) -> SchemaRef {
-        edge_schema(relationship)
     }
 
     /// Returns the table of a relationship type.

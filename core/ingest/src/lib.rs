@@ -3,6 +3,7 @@
 mod adjacency;
 pub mod batch;
 mod conflicts;
+pub mod conformance;
 pub mod convert;
 pub mod coverage;
 pub mod decoder;

@@ -46,10 +46,10 @@ pub fn list(graph: Graph, step: &Step) -> Result<String, ArrowError> {
         let counts = graph.edges(relationship.type_name).map(Edges::counts);
         let _ = writeln!(listing, "{}: {counts:?}", relationship.type_name);
     }
-    let graph = graph.sort(Vec::new());
+    let graph = graph.sort();
     let belongs_to_step = |name| step.entities.iter().any(|entity| entity.type_name == name);
     for entities in graph.entities().filter(|table| belongs_to_step(table.entity.type_name)) {
-        for batch in graph.entity_batches(entities)? {
+        for batch in entities.batches(&[])? {
             list_entities(&mut listing, &batch?);
         }
     }

@@ -2,7 +2,7 @@
 //! to save, and checks what can be checked already.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -10,16 +10,20 @@ use std::str::FromStr;
 use core_engine::suggestion;
 use core_model::step::{Query, Step};
 use core_nexthink::{QueryId, Region, TenantAddress, TenantId};
+use core_settings::{Answer, DEFAULT_FILE};
 
 use super::simulate::{exists_already, toml_text, write_new_file};
 use super::{check, show};
 use crate::cli::{Global, InitArguments};
-use crate::config::{self, Config, DEFAULT_FILE, Paths};
+use crate::config::{self, Config, Paths};
 use crate::exit::{Exit, Failure};
 use crate::{output, system};
 
 /// The variable that is suggested for the secret.
 const SECRET_VARIABLE: &str = "NEXTHINK_CLIENT_SECRET";
+
+/// The setting that says where the store is.
+const STORE: &str = "store.location";
 
 /// The answer that skips a query.
 const SKIP: &str = "-";
@@ -70,34 +74,21 @@ fn file_text(arguments: InitArguments, folder: &Path) -> Result<String, Failure>
     let client_id: String =
         answer("client-id", "Client ID of the API credential", arguments.client_id, None)?;
     let secret = secret(arguments.secret_env, arguments.secret_file, folder)?;
-    let mut text = format!(
-        "# Nexthink Graph. A setting can be overridden by a variable of the environment:\n\
-         # NEXTHINK_GRAPH__QUERIES__DEVICES is queries.devices.\n\n\
-         [nexthink]\n\
-         tenant = {}\n\
-         region = {}\n\
-         client_id = {}\n\
-         # A reference, never the secret itself: env, file or command.\n\
-         client_secret = {secret}\n\n\
-         # The IDs of the saved queries; blank skips the step.\n\
-         [queries]\n",
-        toml_text(tenant.as_str()),
-        toml_text(region.as_str()),
-        toml_text(&client_id),
-    );
+    let answer = |path: &str, value: String| Answer { path: path.to_owned(), value, is_off: false };
+    let mut answers = vec![
+        answer("nexthink.tenant", toml_text(tenant.as_str())),
+        answer("nexthink.region", toml_text(region.as_str())),
+        answer("nexthink.client_id", toml_text(&client_id)),
+        answer("nexthink.client_secret", secret),
+        answer(STORE, toml_text(&core_settings::default_text(STORE))),
+    ];
     for (query, id) in query_ids(&arguments.queries)? {
-        let (is_off, field) = (query.is_extra && id.is_empty(), query.config_field);
-        let (off, id) = if is_off { ("# ", query.suggested_id) } else { ("", &*id) };
-        let _ = writeln!(text, "{off}{field} = {}", toml_text(id));
+        let is_off = query.is_extra && id.is_empty();
+        let id = if is_off { query.suggested_id } else { &*id };
+        let path = format!("queries.{}", query.config_field);
+        answers.push(Answer { path, value: toml_text(id), is_off });
     }
-    text.push_str("\n[store]\nlocation = \"nexthink-graph-store\"\n");
-    text.push_str(
-        "\n# Who did what in Nexthink, read by every run too, with a local account of its own:\n\
-         # [audit]\n\
-         # account = \"audit-reader\"\n\
-         # password = { env = \"NEXTHINK_AUDIT_PASSWORD\" }\n",
-    );
-    Ok(text)
+    Ok(core_settings::template(&answers))
 }
 
 /// The tenant and its region. An address answers both.

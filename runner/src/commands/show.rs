@@ -18,7 +18,7 @@ use core_query::{Format, ResultWriter};
 use serde_json::{Value, json};
 
 use crate::cli::{Cli, DocsFormat, Global, Page, PlanFormat, RowFormat};
-use crate::config::{self, Config, PARAMETER};
+use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::host::engine;
 use crate::output;
@@ -116,9 +116,10 @@ pub(super) fn nql_texts(
         let id = saved.map_or(query.suggested_id, |it| it.id.as_str());
         let partition = saved.and_then(|it| it.partition.as_ref());
         if partitioned {
-            let parameter = partition.map_or(PARAMETER, |it| &it.parameter);
+            let suggested = || core_settings::default_text("queries.*.partition.parameter");
+            let parameter = partition.map_or_else(suggested, |parts| parts.parameter.clone());
             let part = partition.map_or_else(|| format!("{id}_part"), |it| it.query.to_string());
-            let nql = step.partitioned_nql(parameter).unwrap_or_default();
+            let nql = step.partitioned_nql(&parameter).unwrap_or_default();
             let _ = writeln!(
                 text,
                 "# {name} in parts: save as {part}, set\n# queries.{field} = {{ id = \"{id}\", \

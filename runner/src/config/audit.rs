@@ -8,9 +8,9 @@ use core_nexthink::{AuditHost, Region, TenantId, Trail};
 use core_privacy::profile::{Action, Policy};
 use jiff::tz::TimeZone;
 
-use super::flat::Values;
 use super::paths::Paths;
 use super::secret;
+use core_settings::Values;
 
 const PATH: &str = "audit";
 
@@ -20,16 +20,7 @@ const OBSERVED: &str = "audit.observed";
 /// What stands for all connected Engines in the list of Engines.
 const ALL_ENGINES: &str = "*";
 
-/// How long Nexthink keeps audit logs (Nexthink, data retention).
-const SOURCE_DAYS: u64 = 180;
-
-/// The ID that is suggested for the saved query of the table.
-const TABLE_QUERY: &str = "#j1_audit";
-
-/// How many hours the saved query of the table looks back: seven days.
-const TABLE_HOURS: u64 = 168;
-
-/// How much less of them counts as read, since `during past 7d` may begin at a midnight (Nexthink, NQL
+/// How much less of the hours of the saved query counts as read, since `during past 7d` may begin at a midnight (Nexthink, NQL
 /// FAQ).
 const TABLE_MARGIN_HOURS: u64 = 24;
 
@@ -44,13 +35,13 @@ pub(super) fn read(
     kept_days: u64,
 ) -> Option<Audit> {
     if values.take_empty_table(PATH) {
-        values.warnings.push("`[audit]` is empty, so the audit trail is not read".to_owned());
+        values.warn("`[audit]` is empty, so the audit trail is not read".to_owned());
     }
     if !values.has_table(PATH) {
         return None;
     }
     let path = |name: &str| format!("{PATH}.{name}");
-    let clear_names = values.flag(&path("clear_names")).unwrap_or(false);
+    let clear_names = values.flag(&path("clear_names"));
     if policy.action(OBSERVED) == Action::Drop {
         let message = "is the time by which events are kept and removed: `day` can stand there";
         values.problem(&format!("privacy.columns.{OBSERVED}"), message);
@@ -59,23 +50,15 @@ pub(super) fn read(
     let own_zone = own_zone.map(|name| values.checked(&path("time_zone"), TimeZone::get(&name)));
     let time_zone = own_zone.unwrap_or_else(|| zone.cloned());
     let mut windows = WindowSettings::default();
-    let source = match values.text(&path("source")).as_deref() {
-        None | Some("rest") => {
-            read_windows(values, &mut windows, kept_days);
-            read_classic(values, paths, tenant, region).map(AuditSource::Trails)
-        }
-        Some("nql") => {
-            let table = read_table(values);
-            let hours = table.as_ref().map_or(TABLE_HOURS, |it| it.hours);
-            // What the query does not give any more is lost.
-            windows.source_retention_ms = hours_ms(hours - TABLE_MARGIN_HOURS);
-            windows.since_ms = windows.source_retention_ms.min(hours_ms(24 * kept_days));
-            table.map(AuditSource::Table)
-        }
-        Some(_) => {
-            values.problem(&path("source"), "must be rest or nql");
-            None
-        }
+    let source = if values.choice(&path("source")) == "nql" {
+        let hours = values.integer_or_default(&path("hours"));
+        // What the query does not give any more is lost.
+        windows.source_retention_ms = hours_ms(hours - TABLE_MARGIN_HOURS);
+        windows.since_ms = windows.source_retention_ms.min(hours_ms(24 * kept_days));
+        read_table(values, hours).map(AuditSource::Table)
+    } else {
+        read_windows(values, &mut windows, kept_days);
+        read_classic(values, paths, tenant, region).map(AuditSource::Trails)
     };
     Some(Audit { source: source?, time_zone: time_zone?, clear_names, windows })
 }
@@ -85,11 +68,9 @@ fn hours_ms(hours: u64) -> i64 {
 }
 
 fn read_windows(values: &mut Values, windows: &mut WindowSettings, kept_days: u64) {
-    let since_days = values.integer("audit.since_days", 1..=SOURCE_DAYS);
-    let overlap_hours = values.integer("audit.overlap_hours", 1..=11);
-    windows.overlap_ms = overlap_hours.map_or(windows.overlap_ms, hours_ms);
+    windows.overlap_ms = hours_ms(values.integer_or_default("audit.overlap_hours"));
     // What would be removed at once is not asked for.
-    let since_days = since_days.unwrap_or(SOURCE_DAYS).min(kept_days);
+    let since_days = values.integer_or_default("audit.since_days").min(kept_days);
     windows.since_ms = hours_ms(24 * since_days);
 }
 
@@ -100,14 +81,10 @@ fn read_classic(
     region: Option<&Region>,
 ) -> Option<AuditTrails> {
     let path = |name: &str| format!("{PATH}.{name}");
-    let auth = values.text(&path("auth")).unwrap_or_else(|| "basic".to_owned());
-    if !["basic", "oauth"].contains(&auth.as_str()) {
-        values.problem(&path("auth"), "must be basic or oauth");
-    }
-    let is_oauth = auth == "oauth";
+    let is_oauth = values.choice(&path("auth")) == "oauth";
     let account = values.required_text(&path("account"));
     let password = secret::read(values, paths, &path("password"));
-    let any_host = values.flag(&path("any_host")).unwrap_or(false);
+    let any_host = values.flag(&path("any_host"));
     let host = match (values.text(&path("host")), tenant, region) {
         (Some(host), _, _) => Some(AuditHost::named(&host, any_host)),
         (None, _, Some(region)) if is_oauth => Some(AuditHost::of_region(region)),
@@ -126,30 +103,28 @@ fn read_classic(
     })
 }
 
-fn read_table(values: &mut Values) -> Option<AuditTable> {
-    let query = values.text("audit.query").unwrap_or_else(|| TABLE_QUERY.to_owned());
+fn read_table(values: &mut Values, hours: u64) -> Option<AuditTable> {
+    let query = values.text_or_default("audit.query");
     let query = values.checked("audit.query", query.parse());
     let [time, account, code, message] = ["time", "account", "code", "message"]
         .map(|name| values.required_text(&format!("audit.columns.{name}")));
-    // Less than the margin would count as nothing read; the table keeps 180 days.
-    let hours = values.integer("audit.hours", 2 * TABLE_MARGIN_HOURS..=24 * SOURCE_DAYS);
     Some(AuditTable {
         query: query?,
         time: time?,
         account: account?,
         code: code?,
         message: message?,
-        hours: hours.unwrap_or(TABLE_HOURS),
+        hours,
     })
 }
 
 fn read_trails(values: &mut Values) -> Vec<Trail> {
     let path = "audit.engines";
     let mut trails = Vec::new();
-    if values.flag("audit.portal").unwrap_or(true) {
+    if values.flag("audit.portal") {
         trails.push(Trail::Portal);
     }
-    let engines = values.texts(path).unwrap_or_default();
+    let engines = values.texts_or_default(path);
     if engines.iter().any(|name| name == ALL_ENGINES) && engines.len() > 1 {
         values.problem(path, "has * for all Engines, which no other name goes with");
     }

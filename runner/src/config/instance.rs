@@ -2,7 +2,7 @@
 
 use core_nexthink::{NexthinkError, Region, TenantAddress, TenantId};
 
-use super::flat::Values;
+use core_settings::Values;
 
 const TENANT: &str = "nexthink.tenant";
 const REGION: &str = "nexthink.region";

@@ -1,6 +1,6 @@
 //! `[mcp]`: what assistants are shown.
 
-use super::flat::Values;
+use core_settings::Values;
 
 /// What `mcp` shows.
 #[derive(Debug, Default, Clone, Copy)]
@@ -11,5 +11,5 @@ pub(crate) struct Mcp {
 
 /// Reads the table; without one personal columns are withheld.
 pub(super) fn read(values: &mut Values) -> Mcp {
-    Mcp { personal: values.flag("mcp.personal").unwrap_or_default() }
+    Mcp { personal: values.flag("mcp.personal") }
 }

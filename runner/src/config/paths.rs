@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use core_settings::Values;
+
 use crate::system;
 
 /// The folders that paths in a configuration start from.
@@ -22,6 +24,12 @@ impl Paths {
     /// The path of a file beside the configuration.
     pub(crate) fn in_folder(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// Reads a setting that holds a path; none and a problem if only a shell understands it.
+    pub(crate) fn read(&self, values: &mut Values, setting: &str) -> Option<PathBuf> {
+        let text = values.text(setting)?;
+        values.checked(setting, self.resolve(&text))
     }
 
     /// Reads a path. A shell would expand `~` and variables; a file has no shell, so that without this

@@ -4,18 +4,18 @@ use core_engine::privacy::policy;
 use core_engine::settings::Privacy;
 use core_privacy::profile::{Action, Profile};
 
-use super::flat::Values;
 use super::paths::Paths;
 use super::record::{self, RecordOfProcessing};
+use core_settings::Values;
 
 /// The key file where no other is named, beside the configuration.
 const DEFAULT_KEY_FILE: &str = "nexthink-graph.key";
 
 /// Reads the table; without one everything that is declared is kept.
 pub(super) fn read(values: &mut Values, paths: &Paths) -> (Privacy, RecordOfProcessing) {
-    let profile = values.text("privacy.profile").map(|it| it.parse::<Profile>());
-    let profile = profile.and_then(|it| values.checked("privacy.profile", it));
-    let key_file = values.path("privacy.key.file", paths);
+    let profile: Result<Profile, _> = values.choice("privacy.profile").parse();
+    let profile = values.checked("privacy.profile", profile);
+    let key_file = paths.read(values, "privacy.key.file");
     let key_file = key_file.unwrap_or_else(|| paths.in_folder(DEFAULT_KEY_FILE));
     let mut overrides = Vec::new();
     for column in values.names_below("privacy.columns") {

@@ -7,15 +7,7 @@ use core_ingest::partition::Pattern;
 use core_model::step::{Query, Step};
 use core_nexthink::QueryId;
 
-use super::flat::Values;
-
-/// The name of the parameter that is suggested for queries that are exported in parts.
-pub(crate) const PARAMETER: &str = "p";
-
-/// The values that split a column of identifiers evenly: by its first hexadecimal digit.
-const HEXADECIMAL: [&str; 16] = [
-    "0*", "1*", "2*", "3*", "4*", "5*", "6*", "7*", "8*", "9*", "a*", "b*", "c*", "d*", "e*", "f*",
-];
+use core_settings::Values;
 
 /// The most parts that can be configured. Nexthink allows 50 exports a day.
 const MAX_PARTS: usize = 256;
@@ -65,13 +57,12 @@ fn read_partition(values: &mut Values, path: &str, whole: Option<&QueryId>) -> O
         Some(text) => values.checked(&path_of("query"), text.parse()),
         None => whole.cloned(),
     };
-    let parameter = values.text(&path_of("parameter")).unwrap_or_else(|| PARAMETER.to_owned());
+    let parameter = values.text_or_default(&path_of("parameter"));
     if !is_parameter(&parameter) {
         let rule = "must be the name after the $: letters, digits and _, a letter first";
         values.problem(&path_of("parameter"), rule);
     }
-    let parts = values.texts(&path_of("values"));
-    let parts = parts.unwrap_or_else(|| HEXADECIMAL.map(str::to_owned).to_vec());
+    let parts = values.texts_or_default(&path_of("values"));
     let parts = values.checked(&path_of("values"), patterns(&parts))?;
     Some(Partition { query: query?, parameter, values: parts })
 }

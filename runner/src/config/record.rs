@@ -1,6 +1,6 @@
 //! What the record of processing says that only its controller knows.
 
-use super::flat::Values;
+use core_settings::Values;
 
 /// The part of the record of processing that is written by people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,9 +25,9 @@ pub(super) fn read(values: &mut Values) -> RecordOfProcessing {
     RecordOfProcessing {
         controller: values.text(&path("controller")),
         officer: values.text(&path("officer")),
-        purposes: values.texts(&path("purposes")).unwrap_or_default(),
+        purposes: values.texts_or_default(&path("purposes")),
         legal_basis: values.text(&path("legal_basis")),
         subjects: values.texts(&path("subjects")).unwrap_or_default(),
-        measures: values.texts(&path("measures")).unwrap_or_default(),
+        measures: values.texts_or_default(&path("measures")),
     }
 }

@@ -2,7 +2,7 @@
 
 use core_fleet::{Missed, TenantSettings, Timetable};
 
-use super::flat::Values;
+use core_settings::Values;
 
 const INTERVAL: &str = "schedule.interval";
 const CRON: &str = "schedule.cron";
@@ -14,14 +14,7 @@ pub(super) fn read(values: &mut Values) -> TenantSettings {
     let interval = values.text(INTERVAL);
     let cron = values.text(CRON);
     let zone = values.text(TIME_ZONE);
-    let missed = match values.text(MISSED).as_deref() {
-        None | Some("once") => Missed::Once,
-        Some("skip") => Missed::Skip,
-        Some(_) => {
-            values.problem(MISSED, "must be once or skip");
-            Missed::Once
-        }
-    };
+    let missed = if values.choice(MISSED) == "skip" { Missed::Skip } else { Missed::Once };
     if zone.is_some() && cron.is_none() {
         values.problem(TIME_ZONE, "is the zone of `schedule.cron`, which is missing");
     }

@@ -12,10 +12,10 @@ use core_files::ensure_private;
 use core_http::Secret;
 use zeroize::Zeroizing;
 
-use super::flat::Values;
 use super::paths::Paths;
 use super::{secret_command, secret_text};
 use crate::system;
+use core_settings::Values;
 
 /// The largest secret, in bytes.
 pub(super) const MAX_BYTES: u64 = 64 * 1024;
@@ -50,12 +50,11 @@ pub(super) fn read(values: &mut Values, paths: &Paths, path: &str) -> Option<Sec
         return None;
     }
     let variable = values.text(&format!("{path}.env")).map(SecretReference::Variable);
-    let file = values.path(&format!("{path}.file"), paths).map(SecretReference::File);
+    let file = paths.read(values, &format!("{path}.file")).map(SecretReference::File);
     let command = values.texts(&format!("{path}.command"));
     let command = command.filter(|words| !words.is_empty()).map(|words| {
-        let limit = values.integer(&format!("{path}.timeout_s"), 1..=3_600);
-        let timeout = limit.map_or(secret_command::DEFAULT_TIMEOUT, Duration::from_secs);
-        SecretReference::Command { words, timeout }
+        let seconds = values.integer_or_default(&format!("{path}.timeout_s"));
+        SecretReference::Command { words, timeout: Duration::from_secs(seconds) }
     });
     let mut given: Vec<SecretReference> = [variable, file, command].into_iter().flatten().collect();
     if given.len() != 1 {

@@ -14,9 +14,6 @@ use zeroize::Zeroizing;
 use super::secret::{BUFFER_BYTES, MAX_BYTES};
 use super::secret_text;
 
-/// The time limit where the configuration gives none.
-pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// How often a running command is looked at.
 const STEP: Duration = Duration::from_millis(10);
 

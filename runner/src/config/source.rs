@@ -4,17 +4,12 @@ use std::fs;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use core_settings::{DEFAULT_FILE, Problem, VARIABLE_PREFIX};
+
+use super::Config;
 use super::paths::Paths;
-use super::{Config, Problem};
 use crate::exit::Failure;
 use crate::system;
-
-/// The file that is read where no other is named.
-pub(crate) const DEFAULT_FILE: &str = "nexthink-graph.toml";
-
-/// What the names of variables that override the file begin with. Two underscores stand for each
-/// dot: `NEXTHINK_GRAPH__QUERIES__DEVICES` is `queries.devices`.
-pub(crate) const VARIABLE_PREFIX: &str = "NEXTHINK_GRAPH__";
 
 /// What a byte order mark is called in UTF-8 text.
 const BYTE_ORDER_MARK: char = '\u{feff}';

@@ -1,5 +1,7 @@
 //! What a configuration may say, and what is said about one that is wrong.
 
+mod declared;
+
 use std::path::Path;
 
 use super::*;
@@ -50,7 +52,7 @@ fn a_whole_configuration_is_read() {
     assert_eq!(config.retry.max_attempts, 3);
     assert_eq!(config.time_zone, TimeZone::UTC);
     assert_eq!(config.trust, Trust::default());
-    let mut values = Values::parse(WHOLE, &BTreeMap::new()).expect("it is valid");
+    let mut values = Values::parse(WHOLE, &BTreeMap::new(), &query_names()).expect("it is valid");
     assert_eq!(read_proxy(&mut values), ProxyChoice::FromEnvironment);
     assert_eq!(config.web_address(), "https://acme.eu.nexthink.cloud");
 }

@@ -63,28 +63,9 @@ pub static ACCOUNT: EntityType = EntityType {
 
 #[cfg(test)]
 mod tests {
-    use core_ingest::listing;
-    use core_model::documentation;
+    use core_ingest::conformance;
 
     use super::*;
 
-    const EXPORT: &str = include_str!("../fixtures/account.csv");
-
-    #[test]
-    fn maps_every_column_of_the_export() {
-        let exports = [(&STEP, EXPORT.as_bytes())];
-        let graph = listing::build_graph(&exports).expect("the fixtures are accepted");
-        insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
-    }
-
-    #[test]
-    fn documents_every_property() {
-        insta::assert_snapshot!(documentation::step_section(&STEP));
-    }
-
-    #[test]
-    fn reads_the_columns_that_the_run_makes() {
-        let header = EXPORT.lines().next().expect("there is a header");
-        assert_eq!(STEP.columns().join(","), header);
-    }
+    conformance!(STEP, "fixtures/account.csv");
 }

@@ -161,34 +161,11 @@ pub static USER_HAS_ALERT: RelationshipType = RelationshipType {
 
 #[cfg(test)]
 mod tests {
-    use core_ingest::listing;
-    use core_model::documentation;
+    use core_ingest::{conformance, listing};
 
     use super::*;
 
-    const EXPORT: &str = include_str!("../fixtures/alerts.csv");
-
-    #[test]
-    fn maps_every_column_of_the_export() {
-        let exports = [
-            (&step_devices::STEP, include_str!("../../devices/fixtures/devices.csv").as_bytes()),
-            (&step_users::STEP, include_str!("../../users/fixtures/users.csv").as_bytes()),
-            (&STEP, EXPORT.as_bytes()),
-        ];
-        let graph = listing::build_graph(&exports).expect("the fixtures are accepted");
-        insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
-    }
-
-    #[test]
-    fn documents_every_property() {
-        insta::assert_snapshot!(documentation::step_section(&STEP));
-    }
-
-    #[test]
-    fn reads_the_columns_of_the_saved_query_in_its_order() {
-        let header = EXPORT.lines().next().expect("there is a header");
-        assert_eq!(STEP.columns().join(","), header);
-    }
+    conformance!(STEP, "fixtures/alerts.csv");
 
     /// Lists the alerts of an export whose devices and users are unknown.
     fn alerts(rows: &str) -> String {

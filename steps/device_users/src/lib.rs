@@ -37,34 +37,11 @@ pub static USER_USES_DEVICE: RelationshipType = RelationshipType {
 
 #[cfg(test)]
 mod tests {
-    use core_ingest::listing;
-    use core_model::documentation;
+    use core_ingest::conformance;
 
     use super::*;
 
-    const EXPORT: &str = include_str!("../fixtures/device_users.csv");
-
-    #[test]
-    fn draws_each_pair_of_the_export_once() {
-        let exports = [
-            (&step_devices::STEP, include_str!("../../devices/fixtures/devices.csv").as_bytes()),
-            (&step_users::STEP, include_str!("../../users/fixtures/users.csv").as_bytes()),
-            (&STEP, EXPORT.as_bytes()),
-        ];
-        let graph = listing::build_graph(&exports).expect("the fixtures are accepted");
-        insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
-    }
-
-    #[test]
-    fn documents_what_it_makes() {
-        insta::assert_snapshot!(documentation::step_section(&STEP));
-    }
-
-    #[test]
-    fn reads_the_columns_of_the_saved_query_in_its_order() {
-        let header = EXPORT.lines().next().expect("there is a header");
-        assert_eq!(STEP.columns().join(","), header);
-    }
+    conformance!(STEP, "fixtures/device_users.csv");
 
     #[test]
     fn is_not_a_step_of_jupiterones_own_integration() {

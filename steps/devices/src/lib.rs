@@ -229,54 +229,11 @@ pub static ACCOUNT_HAS_DEVICE: RelationshipType = RelationshipType {
 #[cfg(test)]
 mod tests {
     use core_ingest::graph::Graph;
-    use core_ingest::listing;
-    use core_ingest::step::StepIngest;
-    use core_model::documentation;
+    use core_ingest::{conformance, listing};
 
     use super::*;
 
-    const EXPORT: &str = include_str!("../fixtures/devices.csv");
-
-    #[test]
-    fn maps_every_column_of_the_export() {
-        let exports = [
-            (&step_account::STEP, include_str!("../../account/fixtures/account.csv").as_bytes()),
-            (&STEP, EXPORT.as_bytes()),
-        ];
-        let graph = listing::build_graph(&exports).expect("the fixtures are accepted");
-        insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
-    }
-
-    #[test]
-    fn documents_every_property() {
-        insta::assert_snapshot!(documentation::step_section(&STEP));
-    }
-
-    #[test]
-    fn reads_the_columns_of_the_saved_query_in_its_order() {
-        let header = EXPORT.lines().next().expect("there is a header");
-        assert_eq!(STEP.columns().join(","), header);
-    }
-
-    #[test]
-    fn f12_every_column_except_the_key_may_be_missing() {
-        let columns = STEP.columns();
-        assert_eq!(columns.len(), 17);
-        for missing in &columns {
-            let header: Vec<&str> =
-                columns.iter().filter(|name| *name != missing).copied().collect();
-            let graph = Graph::default();
-            let mut ingest = StepIngest::new(&STEP, &graph);
-            ingest.push(header.join(",").as_bytes()).expect("a header");
-            match ingest.finish() {
-                Ok(tables) => assert_eq!(tables.account.missing_columns, [*missing]),
-                Err(error) => {
-                    assert_eq!(*missing, "device.uid");
-                    assert!(error.to_string().contains("`device.uid`"), "{error}");
-                }
-            }
-        }
-    }
+    conformance!(STEP, "fixtures/devices.csv");
 
     #[test]
     fn g10_words_are_read_in_any_case_and_unknown_ones_are_kept() {

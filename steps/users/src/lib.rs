@@ -134,33 +134,11 @@ pub static ACCOUNT_HAS_USER: RelationshipType = RelationshipType {
 
 #[cfg(test)]
 mod tests {
-    use core_ingest::listing;
-    use core_model::documentation;
+    use core_ingest::{conformance, listing};
 
     use super::*;
 
-    const EXPORT: &str = include_str!("../fixtures/users.csv");
-
-    #[test]
-    fn maps_every_column_of_the_export() {
-        let exports = [
-            (&step_account::STEP, include_str!("../../account/fixtures/account.csv").as_bytes()),
-            (&STEP, EXPORT.as_bytes()),
-        ];
-        let graph = listing::build_graph(&exports).expect("the fixtures are accepted");
-        insta::assert_snapshot!(listing::list(graph, &STEP).expect("the schema fits"));
-    }
-
-    #[test]
-    fn documents_every_property() {
-        insta::assert_snapshot!(documentation::step_section(&STEP));
-    }
-
-    #[test]
-    fn reads_the_columns_of_the_saved_query_in_its_order() {
-        let header = EXPORT.lines().next().expect("there is a header");
-        assert_eq!(STEP.columns().join(","), header);
-    }
+    conformance!(STEP, "fixtures/users.csv");
 
     #[test]
     fn g10_user_types_are_kept_in_lower_case() {

@@ -17,7 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::canaries::{self, SECRET};
-use crate::kit::{Configuration, Run, Scene, ask, is_played, table_files};
+use crate::kit::{Configuration, Run, Scene, ask, table_files};
 
 /// How long the program may take with a fault, while every wait is set to milliseconds.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -213,7 +213,7 @@ fn check_accounts(report: &Value) {
 /// The objects of a generation.
 fn objects(generation: &Generation) -> Objects {
     let mut objects = Objects::new();
-    for table in generation.manifest().tables.iter().filter(|table| is_played(&table.name)) {
+    for table in &generation.manifest().tables {
         let found = objects.entry(table.name.clone()).or_default();
         for batch in generation.batches(table.kind, &table.name).expect("it is whole") {
             let batch = batch.expect("it is whole");

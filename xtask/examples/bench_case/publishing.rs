@@ -5,7 +5,9 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
 
+use core_ingest::edges::edge_schema;
 use core_ingest::graph::{Graph, SortedGraph};
+use core_ingest::values::entity_schema;
 use core_model::entity::EntityType;
 use core_model::property::PersonalData;
 use core_store::{
@@ -31,7 +33,7 @@ pub(crate) fn publish(graph: Graph, folder: &Path, threads: Threads) -> anyhow::
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
-    let graph = graph.sort(Vec::new());
+    let graph = graph.sort();
     let store = Store::open(Location::parse(&folder.to_string_lossy())?)?;
     let staging = store
         .tenant(TENANT)?
@@ -73,10 +75,10 @@ fn write_entities(graph: &SortedGraph, staging: &Staging) -> anyhow::Result<Vec<
             name: entity.type_name.to_owned(),
             class: entity.class.iter().map(|class| class.name().to_owned()).collect(),
             ends: None,
-            schema: graph.entity_schema(entity),
+            schema: entity_schema(entity, &[]),
             personal_columns: personal_columns(entity),
         })?;
-        for batch in graph.entity_batches(entities)? {
+        for batch in entities.batches(&[])? {
             writer.write(&batch?)?;
         }
         tables.push(writer.finish()?);
@@ -95,7 +97,7 @@ fn write_relationships(graph: &SortedGraph, staging: &Staging) -> anyhow::Result
             name: relationship.type_name.to_owned(),
             class: vec![relationship.class.name().to_owned()],
             ends: Some(ends.into()),
-            schema: graph.edge_schema(relationship),
+            schema: edge_schema(relationship),
             personal_columns: Vec::new(),
         })?;
         for batch in graph.edge_batches(edges)?.iter() {

@@ -57,7 +57,7 @@ pub(super) fn publish(
 ) -> Result<Generation, Failure> {
     let Applier { graph, tables_writer, previous, may_lose, reports, parts, held, .. } = applier;
     (report.parts, report.held) = (parts, held);
-    let graph = graph.sort(Vec::new());
+    let graph = graph.sort();
     let mut tables =
         write_edges(&graph, tables_writer.staging(), context.host.processors, cancellation)?;
     let (staging, of_entities) = tables_writer.finish()?;
@@ -235,10 +235,10 @@ mod tests {
 
     #[test]
     fn a_type_that_nobody_has_written_is_a_defect_and_not_published_as_gone() {
-        assert!(check_tables(&Graph::default().sort(Vec::new()), &[]).is_ok());
+        assert!(check_tables(&Graph::default().sort(), &[]).is_ok());
         let mut graph = Graph::default();
         graph.add_empty(&step_account::STEP);
-        let refused = check_tables(&graph.sort(Vec::new()), &[]).expect_err("it was not written");
+        let refused = check_tables(&graph.sort(), &[]).expect_err("it was not written");
         assert!(refused.error.to_string().contains("nexthink_account"), "{refused:?}");
     }
 }

@@ -25,14 +25,14 @@ fn things_of_things(mut graph: Graph) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
 }
 
 fn things_of(graph: Graph) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
-    let graph = graph.sort(Vec::new());
+    let graph = graph.sort();
     (batches(&graph, THING.type_name), edge_batches(&graph))
 }
 
 fn batches(graph: &SortedGraph, type_name: &str) -> Vec<RecordBatch> {
     let entities = graph.entities().find(|table| table.entity.type_name == type_name);
     let entities = entities.expect("the type was made");
-    let batches = graph.entity_batches(entities).expect("they are kept");
+    let batches = entities.batches(&[]).expect("they are kept");
     batches.collect::<Result<_, _>>().expect("the schema fits")
 }
 
@@ -119,9 +119,10 @@ fn f21_a_row_with_an_overlong_or_invisible_key_is_quarantined() {
 fn a_tag_is_on_every_entity() {
     let mut graph = Graph::default();
     ingest(&mut graph, &SHELVES, TWO_SHELVES);
-    let tag = Tag { name: "tag.AccountName".to_owned(), value: "Acme".to_owned() };
-    let graph = graph.sort(vec![tag]);
-    let batch = &batches(&graph, SHELF.type_name)[0];
+    let tags = [Tag { name: "tag.AccountName".to_owned(), value: "Acme".to_owned() }];
+    let closed = graph.close(SHELF.type_name).expect("it was made");
+    let mut batches = closed.sorted().batches(&tags).expect("they are kept");
+    let batch = batches.next().expect("there are shelves").expect("the schema fits");
     let column = batch.column_by_name("tag.AccountName").expect("the tag is a column");
     assert_eq!(column.as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["Acme", "Acme"]);
 }
@@ -436,10 +437,10 @@ fn values_that_edges_do_not_need_can_be_released_once_written() {
     ingest(&mut graph, &THINGS, "shelf.uid,thing.uid,thing.name,thing.label\ns1,t1,one,blue\n");
     let closed = graph.close(THING.type_name).expect("it was made");
     closed.sorted().keep_only(|property| property == "label");
-    let graph = graph.sort(Vec::new());
+    let graph = graph.sort();
     let batch = &edge_batches(&graph)[0];
     let labels = batch.column_by_name("label").expect("a property").as_dictionary::<UInt32Type>();
     assert_eq!(labels.values().as_string::<i32>().value(0), "blue");
-    let error = graph.entity_batches(closed.sorted()).err().expect("its values are gone");
+    let error = closed.sorted().batches(&[]).err().expect("its values are gone");
     assert!(error.to_string().contains("no values of name of shop_thing are kept"), "{error}");
 }

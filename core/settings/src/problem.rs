@@ -1,0 +1,55 @@
+//! A mistake in a configuration, and the place of a value.
+
+/// One mistake in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub(crate) place: Place,
+    pub(crate) message: String,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A place of the file, counted from 1.
+    File {
+        /// The line.
+        line: usize,
+        /// The character of the line.
+        column: usize,
+    },
+    /// A variable of the environment.
+    Variable(String),
+    /// Nowhere: the value is not set.
+    Nowhere,
+}
+
+impl Problem {
+    /// Returns the mistake with the place where it stands, as an indented line.
+    pub fn in_file(&self, file: &str) -> String {
+        let place = self.place.in_file(file);
+        match &self.place {
+            Place::File { .. } => format!("  {place}: {}", self.message),
+            Place::Variable(_) => format!("  environment variable {place}: {}", self.message),
+            Place::Nowhere => format!("  {file}: {}", self.message),
+        }
+    }
+}
+
+impl Place {
+    /// Returns the place in words: `file:3:1`, the name of the variable, or `default`.
+    pub fn in_file(&self, file: &str) -> String {
+        match self {
+            Self::File { line, column } => format!("{file}:{line}:{column}"),
+            Self::Variable(name) => name.clone(),
+            Self::Nowhere => "default".to_owned(),
+        }
+    }
+
+    /// Returns the place of an offset in a text.
+    pub(crate) fn at(text: &str, offset: usize) -> Self {
+        let before = &text[..offset.min(text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        Self::File { line, column }
+    }
+}

@@ -1,0 +1,6 @@
+//! The tests of the settings.
+
+mod declarations;
+mod effective;
+mod schema;
+mod template;

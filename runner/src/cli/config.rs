@@ -1,0 +1,29 @@
+//! The arguments of `config`.
+
+use clap::Subcommand;
+
+use super::Output;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every setting and where its value comes from
+    #[command(after_help = "\
+Examples:
+  nexthink-graph config show
+  nexthink-graph config show --output json
+
+A value comes from a line of the file, from a variable of the environment, or is the default. Of a
+secret it prints where the secret is.")]
+    Show {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print the JSON Schema of the configuration file
+    #[command(after_help = "\
+Example:
+  nexthink-graph config schema > nexthink-graph.schema.json
+
+An editor with a language server for TOML then completes and checks the file if it begins with
+`#:schema nexthink-graph.schema.json`.")]
+    Schema,
+}
