@@ -161,9 +161,13 @@ fn region_of(host: &str) -> Option<String> {
     Some(region.to_owned())
 }
 
-fn category(entity: &'static EntityType, generation: Option<&Generation>) -> Option<Category> {
+/// The properties of a type with personal data, and how many objects there are.
+pub(crate) fn category(
+    entity: &'static EntityType,
+    generation: Option<&Generation>,
+) -> Option<Category> {
     let of = |class: PersonalData| {
-        let properties = entity.properties.iter().filter(|it| it.personal == class);
+        let properties = entity.properties.iter().filter(|it| it.personal_data() == class);
         properties.map(|it| it.name).collect::<Vec<_>>()
     };
     let (direct, indirect) = (of(PersonalData::Direct), of(PersonalData::Indirect));

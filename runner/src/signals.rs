@@ -57,13 +57,19 @@ impl Drop for StopOnSignal {
 
 /// Stops secret commands at every signal, since they are in process groups of their own and would outlive
 /// the program, and ends the program unless a command handles signals itself.
-pub(crate) async fn watch() {
-    loop {
-        let reason = received().await;
-        kill_secret_commands();
-        if !IS_HANDLED.load(Ordering::SeqCst) {
-            output::note("error: stopped by a signal");
-            std::process::exit(Exit::from(reason) as i32);
+///
+/// Signals are caught from the call on, also before the first poll. It must be called within a runtime.
+pub(crate) fn watch() -> impl Future<Output = ()> {
+    let mut next = received();
+    async move {
+        loop {
+            let reason = next.await;
+            next = received();
+            kill_secret_commands();
+            if !IS_HANDLED.load(Ordering::SeqCst) {
+                output::note("error: stopped by a signal");
+                std::process::exit(Exit::from(reason) as i32);
+            }
         }
     }
 }

@@ -70,6 +70,8 @@ fn views() -> BTreeMap<(&'static str, &'static str), ColumnView> {
 
 #[cfg(test)]
 mod tests {
+    use core_model::documentation;
+    use core_model::plan::{Decision, Plan};
     use core_model::property::PersonalData;
 
     use super::*;
@@ -83,14 +85,10 @@ mod tests {
                 for property in entity.properties {
                     let place = (entity.type_name, property.name);
                     let view = views[&place];
-                    match property.personal {
+                    match property.personal_data() {
                         PersonalData::Direct => assert_eq!(view, ColumnView::Withheld, "{place:?}"),
                         PersonalData::Indirect if view == ColumnView::Stored => shown.push(place),
                         PersonalData::Indirect => {}
-                        // A free text may name a person all the same.
-                        PersonalData::None if property.name == "triggerValue" => {
-                            assert_eq!(view, ColumnView::Withheld);
-                        }
                         PersonalData::None => {
                             assert_ne!(view, ColumnView::Withheld, "{place:?}");
                         }
@@ -105,5 +103,39 @@ mod tests {
         assert_eq!(shown, expected);
         assert_eq!(views[&("nexthink_user", "lastSeenOn")], ColumnView::Day);
         assert_eq!(views[&("nexthink_device_installed_package", "version")], ColumnView::Stored);
+    }
+
+    /// Statistics of tables, the record, the generated page and the redaction of columns, which all say
+    /// which properties are personal.
+    #[test]
+    fn all_that_tell_what_is_personal_agree() {
+        let pseudonymous = core_engine::privacy::policy(Profile::Pseudonymous, &[]);
+        let pseudonymous = pseudonymous.expect("nothing is overridden");
+        let plan = Plan::new(&Step::all(), |_| Decision::Run).expect("the steps make a plan");
+        let page = documentation::personal_data(&plan);
+        let mut personal = 0;
+        for entity in Step::all().into_iter().flat_map(|step| step.entities) {
+            let without_statistics = core_engine::run::personal_columns(entity);
+            let category = crate::record::category(entity, None);
+            for property in entity.properties {
+                let place = format!("{}.{}", entity.type_name, property.name);
+                let is_personal = property.personal_data() != PersonalData::None;
+                assert_eq!(
+                    without_statistics.iter().any(|name| name == property.name),
+                    is_personal
+                );
+                let recorded = category.iter().flat_map(|it| it.direct.iter().chain(&it.indirect));
+                let mut recorded = recorded.copied();
+                assert_eq!(recorded.any(|name| name == property.name), is_personal, "{place}");
+                let row = format!("| `{}` | `{}` |", entity.type_name, property.name);
+                assert_eq!(page.contains(&row), is_personal, "{place}");
+                let mut actions = property.columns.iter().map(|name| pseudonymous.action(name));
+                if is_personal {
+                    assert!(actions.any(|action| action != Action::Keep), "{place}");
+                    personal += 1;
+                }
+            }
+        }
+        assert!(personal > 40, "{personal}");
     }
 }

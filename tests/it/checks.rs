@@ -240,6 +240,27 @@ fn init_writes_a_private_file_prints_the_queries_and_says_what_is_left() {
 }
 
 #[test]
+fn the_settings_that_hold_are_shown_with_where_they_come_from() {
+    let scene = scene();
+    let variables = [("NEXTHINK_GRAPH__NEXTHINK__DAILY_EXPORTS", "20")];
+    let ended = start(scene.folder(), &["config", "show", "--output", "json"], &variables).wait();
+    assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+    let settings: Vec<Value> = serde_json::from_str(&ended.stdout).expect("it is JSON");
+    let find = |path: &str| {
+        let setting = settings.iter().find(|setting| setting["setting"] == path);
+        let setting = setting.expect("every setting is listed");
+        (setting["value"].clone(), setting["source"].as_str().unwrap_or_default().to_owned())
+    };
+    let variable = variables[0].0.to_owned();
+    assert_eq!(find("nexthink.daily_exports"), (20.into(), variable));
+    assert_eq!(find("nexthink.parallel_exports"), (4.into(), "default".to_owned()));
+    let (tenant, place) = find("nexthink.tenant");
+    assert_eq!(tenant, "acme");
+    assert!(place.starts_with("nexthink-graph.toml:"), "{place}");
+    assert_eq!(find("nexthink.client_secret").0, "{ file = \"secret\" }");
+}
+
+#[test]
 fn a_plan_for_programs_tells_the_cost() {
     let scene = scene();
     let ended = scene.program(&["plan", "--format", "json"]);

@@ -1,10 +1,9 @@
 //! The declarations against JupiterOne's integration page for Nexthink, of which the tables here
 //! are copies.
 
-use core_model::column::{Column, ColumnClass};
+use core_model::column::Column;
 use core_model::entity::EntityType;
 use core_model::plan::{Decision, Plan};
-use core_model::property::PersonalData;
 use core_model::step::Step;
 use core_simulator::SavedQuery;
 
@@ -108,30 +107,6 @@ fn every_column_that_a_step_reads_says_what_it_tells_about_people() {
     for step in Step::all() {
         for column in [step.columns(), step.unlisted_columns()].concat() {
             assert!(declared.contains(&column), "{}: {column}", step.id);
-        }
-    }
-}
-
-#[test]
-fn a_property_is_personal_if_all_its_columns_are() {
-    let columns = Column::all();
-    for entity in entities() {
-        for property in entity.properties.iter().filter(|property| !property.columns.is_empty()) {
-            let class = |name: &&str| {
-                columns.iter().find(|column| column.name == *name).map(|found| found.class)
-            };
-            let classes: Vec<_> = property.columns.iter().filter_map(class).collect();
-            let name = format!("{}.{}", entity.type_name, property.name);
-            if property.personal == PersonalData::Direct {
-                assert!(classes.contains(&ColumnClass::DirectIdentifier), "{name}");
-            }
-            if classes.iter().all(|class| *class == ColumnClass::DirectIdentifier) {
-                // The domain of an address, and no more, names nobody.
-                assert!(property.personal != PersonalData::None, "{name}");
-            }
-            if property.personal != PersonalData::None {
-                assert!(classes.iter().any(|class| *class != ColumnClass::Technical), "{name}");
-            }
         }
     }
 }

@@ -244,6 +244,7 @@ fn p9_every_example_of_the_help_runs_as_printed() {
         assert!((2..=10).contains(&words), "`{command}` says of itself: {about}");
         let groups = [
             "",
+            "config",
             "export",
             "findings",
             "notify",

@@ -58,7 +58,7 @@ impl Notes {
 /// What the events are, for the store.
 fn declaration() -> EventDeclaration {
     let properties = declared::event_type().properties.iter();
-    let personal = properties.filter(|it| it.personal != PersonalData::None);
+    let personal = properties.filter(|it| it.personal_data() != PersonalData::None);
     EventDeclaration {
         schema: entity_schema(declared::event_type(), &[]),
         personal_columns: personal.map(|it| it.name.to_owned()).collect(),

@@ -19,6 +19,17 @@ pub enum ColumnClass {
     Technical,
 }
 
+/// The relation of a value to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PersonalData {
+    /// Technical data.
+    None,
+    /// Points at a person together with other data: a device name, an address, a department.
+    Indirect,
+    /// Names a person: a user name, an e-mail address.
+    Direct,
+}
+
 /// The form of a column's values, which decides how they can be redacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnForm {
@@ -71,6 +82,8 @@ pub struct Column {
     pub class: ColumnClass,
     /// The form of the values.
     pub form: ColumnForm,
+    /// The relation to a person of the properties that are made of the column.
+    pub personal: PersonalData,
 }
 
 /// The columns that one step declares, entered into the registry with `inventory::submit!`.
@@ -81,35 +94,59 @@ inventory::collect!(Columns);
 
 /// A column of identifiers that name a person.
 pub const fn direct(name: &'static str, family: Family) -> Column {
-    Column { name, class: ColumnClass::DirectIdentifier, form: ColumnForm::Identifier(family) }
+    Column::new(name, ColumnClass::DirectIdentifier, ColumnForm::Identifier(family))
 }
 
 /// A column of identifiers that stand for one person or device.
 pub const fn persistent(name: &'static str, family: Family) -> Column {
-    Column { name, class: ColumnClass::PersistentIdentifier, form: ColumnForm::Identifier(family) }
+    Column::new(name, ColumnClass::PersistentIdentifier, ColumnForm::Identifier(family))
 }
 
 /// A column that points at a person together with other data.
 pub const fn quasi(name: &'static str, form: ColumnForm) -> Column {
-    Column { name, class: ColumnClass::QuasiIdentifier, form }
+    Column::new(name, ColumnClass::QuasiIdentifier, form)
 }
 
 /// A column of the times at which a person did something.
 pub const fn behaviour(name: &'static str) -> Column {
-    Column { name, class: ColumnClass::Behaviour, form: ColumnForm::Time }
+    Column::new(name, ColumnClass::Behaviour, ColumnForm::Time)
 }
 
 /// A column of technical data.
 pub const fn technical(name: &'static str) -> Column {
-    Column { name, class: ColumnClass::Technical, form: ColumnForm::Plain }
+    Column::new(name, ColumnClass::Technical, ColumnForm::Plain)
 }
 
 /// A column of technical data that may hold a text that a person typed.
 pub const fn free_text(name: &'static str) -> Column {
-    Column { name, class: ColumnClass::Technical, form: ColumnForm::FreeText }
+    Column::new(name, ColumnClass::Technical, ColumnForm::FreeText)
 }
 
 impl Column {
+    const fn new(name: &'static str, class: ColumnClass, form: ColumnForm) -> Self {
+        let personal = match (class, form) {
+            // A free text may name anyone.
+            (ColumnClass::DirectIdentifier, _) | (_, ColumnForm::FreeText) => PersonalData::Direct,
+            (ColumnClass::Technical, _) => PersonalData::None,
+            _ => PersonalData::Indirect,
+        };
+        Self { name, class, form, personal }
+    }
+
+    /// Declares that the values stand for an object, such as a device, and tell nothing about a person
+    /// to a reader who has only them. Profiles treat the column as its class says all the same.
+    #[must_use]
+    pub const fn of_object(mut self) -> Self {
+        self.personal = PersonalData::None;
+        self
+    }
+
+    /// Finds the declaration of a column among those of all linked steps.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        let declared = inventory::iter::<Columns>().flat_map(|declared| declared.0);
+        declared.into_iter().find(|column| column.name == name)
+    }
+
     /// Returns the declared columns of all steps that are linked into this program, by name.
     pub fn all() -> Vec<&'static Self> {
         let mut columns: Vec<&'static Self> =
@@ -132,6 +169,16 @@ impl ColumnClass {
     }
 }
 
+impl PersonalData {
+    /// The word on the generated pages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Indirect => "indirect",
+            Self::Direct => "direct",
+        }
+    }
+}
 impl Family {
     /// Every family, in declaration order.
     pub const ALL: [Self; 10] = [

@@ -109,7 +109,7 @@ pub fn personal_data(plan: &Plan) -> String {
     page.push_str("| Entity `_type` | Property | Class | Columns |\n| --- | --- | --- | --- |\n");
     for entity in plan.steps().iter().flat_map(|planned| planned.step.entities) {
         for property in entity.properties {
-            if property.personal == PersonalData::None {
+            if property.personal_data() == PersonalData::None {
                 continue;
             }
             let _ = writeln!(
@@ -117,7 +117,7 @@ pub fn personal_data(plan: &Plan) -> String {
                 "| `{}` | `{}` | {} | {} |",
                 entity.type_name,
                 property.name,
-                property.personal.name(),
+                property.personal_data().name(),
                 code_list(property.columns)
             );
         }
@@ -221,7 +221,7 @@ fn property_row(page: &mut String, entity: &EntityType, property: &Property) {
         property.name,
         type_cell(property),
         code_list(property.columns),
-        property.personal.name(),
+        property.personal_data().name(),
         property.description
     );
 }

@@ -1,6 +1,9 @@
 //! One property of an entity type: the only declaration of the columns of an export, the property
-//! that they become, its documentation, and its personal-data class.
+//! that they become, and its documentation.
 
+pub use crate::column::PersonalData;
+
+use crate::column::Column;
 use crate::text;
 
 /// One property of an entity type, and its columns.
@@ -16,8 +19,6 @@ pub struct Property {
     pub kind: Kind,
     /// One sentence for the data-model page.
     pub description: &'static str,
-    /// The relation of the value to a person.
-    pub personal: PersonalData,
     /// True if a destination always gets the property, as null if it has no value. Properties that
     /// a class requires need no mark.
     pub required: bool,
@@ -127,17 +128,6 @@ pub enum Conversion {
     LoginName,
 }
 
-/// The relation of a value to a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PersonalData {
-    /// Technical data.
-    None,
-    /// Points at a person together with other data: a device name, an address, a department.
-    Indirect,
-    /// Names a person: a user name, an e-mail address.
-    Direct,
-}
-
 /// Declares a text property: its name, its columns, its description.
 pub const fn text(
     name: &'static str,
@@ -234,7 +224,6 @@ const fn property(
         columns,
         kind,
         description,
-        personal: PersonalData::None,
         required: false,
         never_null: false,
         identifying: false,
@@ -243,11 +232,18 @@ const fn property(
 }
 
 impl Property {
-    /// Sets the relation of the value to a person.
-    #[must_use]
-    pub const fn personal(mut self, class: PersonalData) -> Self {
-        self.personal = class;
-        self
+    /// Returns the relation of the value to a person: the closest one of its columns.
+    ///
+    /// Statistics of tables, the record of processing, the generated pages and what readers are shown
+    /// derive from it, and so from the same declarations as the redaction of columns.
+    pub fn personal_data(&self) -> PersonalData {
+        let declared = self.columns.iter().filter_map(|column| Column::find(column));
+        let closest = declared.map(|column| column.personal).max().unwrap_or(PersonalData::None);
+        match self.kind {
+            // The domain of an address names nobody.
+            Kind::Convert(Conversion::EmailDomains) => closest.min(PersonalData::Indirect),
+            _ => closest,
+        }
     }
 
     /// Marks a property of this type that a destination always gets, as null if it has no value.
@@ -385,17 +381,6 @@ impl Conversion {
             | Self::EmailAddresses
             | Self::EmailDomains
             | Self::LoginName => ValueType::TextList,
-        }
-    }
-}
-
-impl PersonalData {
-    /// The word on the generated pages.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Indirect => "indirect",
-            Self::Direct => "direct",
         }
     }
 }

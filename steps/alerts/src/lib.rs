@@ -133,8 +133,7 @@ pub static ALERT: EntityType = EntityType {
         )
         .required(),
         text("deviceUid", &["device.uid"], "The device that the alert concerns."),
-        text("userUid", &["user.uid"], "The user that the alert concerns.")
-            .personal(PersonalData::Indirect),
+        text("userUid", &["user.uid"], "The user that the alert concerns."),
     ],
 }
 .checked();

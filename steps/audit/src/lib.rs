@@ -18,10 +18,10 @@ inventory::submit!(Columns(COLUMNS));
 
 /// The privacy class of each column.
 pub static COLUMNS: &[Column] = &[
-    persistent("audit.id", Family::AuditEvent),
+    persistent("audit.id", Family::AuditEvent).of_object(),
     technical("audit.summary"),
-    behaviour("audit.occurred"),
-    behaviour("audit.observed"),
+    behaviour("audit.occurred").of_object(),
+    behaviour("audit.observed").of_object(),
     technical("audit.action"),
     technical("audit.code"),
     technical("audit.category"),
@@ -61,17 +61,13 @@ pub static AUDIT_EVENT: EntityType = EntityType {
         text("category", &["audit.category"], "The category as the trail writes it."),
         text("source", &["audit.source"], "What wrote the record: Portal, an Engine, the console."),
         text("trail", &["audit.trail"], "Whose trail it is of: portal, engines, or one Engine."),
-        text("account", &["audit.account"], "Who did it; `*` marks an account of the system.")
-            .personal(PersonalData::Direct),
-        text("message", &["audit.message"], "The text of the record.")
-            .personal(PersonalData::Direct),
-        text("details", &["audit.details"], "The pairs of the text, as a JSON object.")
-            .personal(PersonalData::Direct),
+        text("account", &["audit.account"], "Who did it; `*` marks an account of the system."),
+        text("message", &["audit.message"], "The text of the record."),
+        text("details", &["audit.details"], "The pairs of the text, as a JSON object."),
         integer("durationMs", &["audit.duration"], "How long it took, where the record says so."),
         text("format", &["audit.format"], "`parsed`, or `unparsed` for a record of another form."),
         integer("rawBytes", &["audit.raw_bytes"], "The length of the record in bytes."),
-        text("raw", &["audit.raw"], "The record as it stands in the trail.")
-            .personal(PersonalData::Direct),
+        text("raw", &["audit.raw"], "The record as it stands in the trail."),
     ],
 }
 .checked_with_filled(&["audit.summary"]);
@@ -101,7 +97,7 @@ mod tests {
     fn texts_that_may_name_a_person_are_direct_personal_data() {
         for name in ["account", "message", "details", "raw"] {
             let property = AUDIT_EVENT.property(name).expect("it is declared");
-            assert_eq!(property.personal, PersonalData::Direct, "{name}");
+            assert_eq!(property.personal_data(), PersonalData::Direct, "{name}");
         }
     }
 }

@@ -25,7 +25,7 @@ inventory::submit!(Columns(COLUMNS));
 
 /// The privacy class of each column.
 pub static COLUMNS: &[Column] = &[
-    persistent("device.uid", Family::DeviceUid),
+    persistent("device.uid", Family::DeviceUid).of_object(),
     quasi("device.name", ColumnForm::Identifier(Family::DeviceName)),
     persistent("device.collector.uid", Family::CollectorUid),
     technical("device.operating_system.platform"),
@@ -78,28 +78,21 @@ pub static DEVICE: EntityType = EntityType {
     properties: &[
         text("id", &["device.uid"], "Nexthink identifier of the device.").never_null(),
         convert("deviceId", &["device.uid"], Conversion::List, "Nexthink identifier.").never_null(),
-        text("name", NAME_ELSE_UID, "Name of the device, else its identifier.")
-            .never_null()
-            .personal(PersonalData::Indirect),
-        text("displayName", NAME_ELSE_UID, "Name of the device, else its identifier.")
-            .never_null()
-            .personal(PersonalData::Indirect),
+        text("name", NAME_ELSE_UID, "Name of the device, else its identifier.").never_null(),
+        text("displayName", NAME_ELSE_UID, "Name of the device, else its identifier.").never_null(),
         convert(
             "hostname",
             NAME,
             Conversion::HostName,
             "Name of the device, if a legal host name.",
-        )
-        .personal(PersonalData::Indirect),
-        convert("fqdn", NAME, Conversion::DomainName, "Name of the device, if a domain name.")
-            .personal(PersonalData::Indirect),
+        ),
+        convert("fqdn", NAME, Conversion::DomainName, "Name of the device, if a domain name."),
         text(
             "collectorUid",
             &["device.collector.uid"],
             "Nexthink Collector UID installed on the device.",
         )
-        .required()
-        .personal(PersonalData::Indirect),
+        .required(),
         lookup(
             "osType",
             &["device.operating_system.platform"],
@@ -130,32 +123,28 @@ pub static DEVICE: EntityType = EntityType {
             Conversion::SerialNumber,
             "Serial number of the chassis, else of the machine.",
         )
-        .identifying()
-        .personal(PersonalData::Indirect),
+        .identifying(),
         convert(
             "hardwareSerial",
             CHASSIS_ELSE_MACHINE,
             Conversion::SerialNumber,
             "Serial number of the chassis, else of the machine.",
         )
-        .identifying()
-        .personal(PersonalData::Indirect),
+        .identifying(),
         convert(
             "chassisSerialNumber",
             &["device.hardware.chassis_serial_number"],
             Conversion::SerialNumber,
             "Serial number of the chassis.",
         )
-        .identifying()
-        .personal(PersonalData::Indirect),
+        .identifying(),
         convert(
             "machineSerialNumber",
             &["device.hardware.machine_serial_number"],
             Conversion::SerialNumber,
             "Serial number of the machine.",
         )
-        .identifying()
-        .personal(PersonalData::Indirect),
+        .identifying(),
         lookup(
             "category",
             &["device.hardware.type"],
@@ -177,40 +166,31 @@ pub static DEVICE: EntityType = EntityType {
             "Nexthink license type assigned to the device.",
         )
         .required(),
-        timestamp("lastSeenOn", &["device.last_seen"], "When the device last reported.")
-            .volatile()
-            .personal(PersonalData::Indirect),
-        timestamp("createdOn", &["device.first_seen"], "When the device first reported.")
-            .personal(PersonalData::Indirect),
+        timestamp("lastSeenOn", &["device.last_seen"], "When the device last reported.").volatile(),
+        timestamp("createdOn", &["device.first_seen"], "When the device first reported."),
         text("entity", &["device.entity"], "Nexthink organizational entity the device belongs to.")
-            .required()
-            .personal(PersonalData::Indirect),
+            .required(),
         text("sid", &["device.sid"], "Windows Security Identifier (SID) for the device.")
             .required()
-            .identifying()
-            .personal(PersonalData::Indirect),
+            .identifying(),
         convert("ipv4Addresses", LOCAL_IP, Conversion::Ipv4Addresses, "Last local IPv4 addresses.")
-            .volatile()
-            .personal(PersonalData::Indirect),
+            .volatile(),
         convert("ipv6Addresses", LOCAL_IP, Conversion::Ipv6Addresses, "Last local IPv6 addresses.")
-            .volatile()
-            .personal(PersonalData::Indirect),
+            .volatile(),
         convert(
             "privateIpAddresses",
             LOCAL_IP,
             Conversion::PrivateIpAddresses,
             "Last local addresses that are not routed on the internet.",
         )
-        .volatile()
-        .personal(PersonalData::Indirect),
+        .volatile(),
         convert(
             "publicIpAddresses",
             LOCAL_IP,
             Conversion::PublicIpAddresses,
             "Last local addresses that are routed on the internet.",
         )
-        .volatile()
-        .personal(PersonalData::Indirect),
+        .volatile(),
         not_collected("macAddresses", ValueType::TextList, "Not in the export."),
     ],
 }

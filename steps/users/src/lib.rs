@@ -51,27 +51,18 @@ pub static USER: EntityType = EntityType {
     fallback_key_columns: &[],
     newest_by: &["lastSeenOn"],
     properties: &[
-        text("id", &["user.uid"], "Nexthink identifier of the user.")
-            .never_null()
-            .personal(PersonalData::Indirect),
+        text("id", &["user.uid"], "Nexthink identifier of the user.").never_null(),
         convert("userIds", &["user.uid"], Conversion::List, "Nexthink identifier of the user.")
-            .never_null()
-            .personal(PersonalData::Indirect),
-        convert("username", &["user.name"], Conversion::List, "Name that the user logs in with.")
-            .personal(PersonalData::Direct),
+            .never_null(),
+        convert("username", &["user.name"], Conversion::List, "Name that the user logs in with."),
         convert(
             "shortLoginId",
             &["user.name"],
             Conversion::LoginName,
             "Name that the user logs in with, without its domain.",
-        )
-        .personal(PersonalData::Direct),
-        text("upn", &["user.upn"], "User Principal Name (UPN) from Active Directory.")
-            .required()
-            .personal(PersonalData::Direct),
-        text("sid", &["user.sid"], "Windows Security Identifier (SID) for the user.")
-            .required()
-            .personal(PersonalData::Indirect),
+        ),
+        text("upn", &["user.upn"], "User Principal Name (UPN) from Active Directory.").required(),
+        text("sid", &["user.sid"], "Windows Security Identifier (SID) for the user.").required(),
         convert(
             "userType",
             &["user.type"],
@@ -79,45 +70,32 @@ pub static USER: EntityType = EntityType {
             "Nexthink user type (e.g. local, domain).",
         )
         .required(),
-        timestamp("lastSeenOn", &["user.last_seen"], "When the user was last active.")
-            .volatile()
-            .personal(PersonalData::Indirect),
-        timestamp("createdOn", &["user.first_seen"], "When the user was first active.")
-            .personal(PersonalData::Indirect),
+        timestamp("lastSeenOn", &["user.last_seen"], "When the user was last active.").volatile(),
+        timestamp("createdOn", &["user.first_seen"], "When the user was first active."),
         text("entity", &["user.entity"], "Nexthink organizational entity the user belongs to.")
-            .required()
-            .personal(PersonalData::Indirect),
+            .required(),
         convert(
             "email",
             EMAIL_ELSE_UPN,
             Conversion::EmailAddresses,
             "E-mail addresses, else the UPN where it is one.",
-        )
-        .personal(PersonalData::Direct),
+        ),
         convert(
             "emailDomain",
             EMAIL_ELSE_UPN,
             Conversion::EmailDomains,
             "Domains of the e-mail addresses.",
-        )
-        .personal(PersonalData::Indirect),
-        convert("firstName", FULL_NAME, Conversion::FirstName, "Given name.")
-            .personal(PersonalData::Direct),
-        convert("lastName", FULL_NAME, Conversion::LastName, "Family name.")
-            .personal(PersonalData::Direct),
-        text("name", BEST_NAME, "Full name, else login name, else identifier.")
-            .never_null()
-            .personal(PersonalData::Direct),
-        text("displayName", BEST_NAME, "Full name, else login name, else identifier.")
-            .never_null()
-            .personal(PersonalData::Direct),
+        ),
+        convert("firstName", FULL_NAME, Conversion::FirstName, "Given name."),
+        convert("lastName", FULL_NAME, Conversion::LastName, "Family name."),
+        text("name", BEST_NAME, "Full name, else login name, else identifier.").never_null(),
+        text("displayName", BEST_NAME, "Full name, else login name, else identifier.").never_null(),
         text(
             "department",
             &["user.ad.department"],
             "Department from Active Directory (requires Entra ID connector).",
         )
-        .required()
-        .personal(PersonalData::Indirect),
+        .required(),
     ],
 }
 .checked();

@@ -110,6 +110,6 @@ fn write_relationships(graph: &SortedGraph, staging: &Staging) -> anyhow::Result
 
 fn personal_columns(entity: &EntityType) -> Vec<String> {
     let personal =
-        entity.properties.iter().filter(|property| property.personal != PersonalData::None);
+        entity.properties.iter().filter(|property| property.personal_data() != PersonalData::None);
     personal.map(|property| property.name.to_owned()).collect()
 }

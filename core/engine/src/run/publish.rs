@@ -201,7 +201,7 @@ fn edge_declaration(relationship: &RelationshipType) -> TableDeclaration {
 
 /// The columns of a type's table that tell something about a person.
 pub fn personal_columns(entity: &EntityType) -> Vec<String> {
-    let personal = entity.properties.iter().filter(|it| it.personal != PersonalData::None);
+    let personal = entity.properties.iter().filter(|it| it.personal_data() != PersonalData::None);
     let mut columns: Vec<String> = personal.map(|it| it.name.to_owned()).collect();
     if key_is_personal(entity) {
         columns.push(KEY.to_owned());
@@ -216,7 +216,7 @@ pub fn personal_ends(relationship: &RelationshipType) -> Vec<String> {
     let mut columns: Vec<String> = personal.map(|(_, column)| (*column).to_owned()).collect();
     let properties = relationship.properties.iter();
     let is_personal =
-        |it: &&EdgeProperty| relationship.target_property(it).personal != PersonalData::None;
+        |it: &&EdgeProperty| relationship.target_property(it).personal_data() != PersonalData::None;
     columns.extend(properties.filter(is_personal).map(|it| it.name.to_owned()));
     columns
 }
@@ -224,7 +224,7 @@ pub fn personal_ends(relationship: &RelationshipType) -> Vec<String> {
 /// Returns whether the key of a type is a property that tells something about a person.
 fn key_is_personal(entity: &EntityType) -> bool {
     let of_key = entity.properties.iter().filter(|it| it.columns == [entity.key_column]);
-    of_key.into_iter().any(|it| it.personal != PersonalData::None)
+    of_key.into_iter().any(|it| it.personal_data() != PersonalData::None)
 }
 
 #[cfg(test)]

@@ -217,7 +217,7 @@ fn personal() -> Vec<PersonalProperties> {
     let entities = Step::all().into_iter().flat_map(|step| step.entities);
     let types = entities.map(|entity| {
         let of = |class: PersonalData| {
-            let properties = entity.properties.iter().filter(|it| it.personal == class);
+            let properties = entity.properties.iter().filter(|it| it.personal_data() == class);
             properties.map(|property| property.name.to_owned()).collect()
         };
         PersonalProperties {

@@ -27,10 +27,7 @@ const CONTEXTS: [&str; 6] = [
 fn merge(into: &mut Table, from: Table) {
     for (name, value) in from {
         match (into.get_mut(&name), value) {
-            // A secret is in one place only.
-            (Some(Value::Table(below)), Value::Table(value)) if !name.contains("secret") => {
-                merge(below, value);
-            }
+            (Some(Value::Table(below)), Value::Table(value)) => merge(below, value),
             (_, value) => drop(into.insert(name, value)),
         }
     }
@@ -43,7 +40,11 @@ fn document(text: &str) -> Table {
 /// The whole configuration in each of the contexts.
 fn contexts() -> impl Iterator<Item = Table> {
     CONTEXTS.iter().map(|context| {
-        let mut whole = document(WHOLE);
+        // A secret is in one place only.
+        let is_secret = |line: &&str| line.starts_with("client_secret");
+        let lines =
+            WHOLE.lines().filter(|line| !(context.contains("client_secret") && is_secret(line)));
+        let mut whole = document(&lines.collect::<Vec<_>>().join("\n"));
         merge(&mut whole, document(context));
         whole
     })
