@@ -54,6 +54,7 @@ const OWN_CRATES: [&str; 19] = [
     "core_privacy",
     "core_query",
     "core_rules",
+    "core_settings",
     "core_simulator",
     "core_software",
     "core_store",

@@ -109,8 +109,8 @@ mod tests {
     /// which properties are personal.
     #[test]
     fn all_that_tell_what_is_personal_agree() {
-        let pseudonymous = core_engine::privacy::policy(Profile::Pseudonymous, &[]);
-        let pseudonymous = pseudonymous.expect("nothing is overridden");
+        let minimal = core_engine::privacy::policy(Profile::Minimal, &[]);
+        let minimal = minimal.expect("nothing is overridden");
         let plan = Plan::new(&Step::all(), |_| Decision::Run).expect("the steps make a plan");
         let page = documentation::personal_data(&plan);
         let mut personal = 0;
@@ -129,7 +129,7 @@ mod tests {
                 assert_eq!(recorded.any(|name| name == property.name), is_personal, "{place}");
                 let row = format!("| `{}` | `{}` |", entity.type_name, property.name);
                 assert_eq!(page.contains(&row), is_personal, "{place}");
-                let mut actions = property.columns.iter().map(|name| pseudonymous.action(name));
+                let mut actions = property.columns.iter().map(|name| minimal.action(name));
                 if is_personal {
                     assert!(actions.any(|action| action != Action::Keep), "{place}");
                     personal += 1;

@@ -172,8 +172,11 @@ impl Values {
             _ => None,
         };
         let value = self.take(path, |value| flag(value).is_some());
-        let value = value.unwrap_or_else(|| self.default(path));
-        flag(&value).unwrap_or_default()
+        if let Some(flag) = value.as_ref().and_then(flag) {
+            self.keep(path, Value::Flag(flag));
+            return flag;
+        }
+        flag(&self.default(path)).unwrap_or_default()
     }
 
     /// Reads a whole number within the declared bounds; none if it is not set.
@@ -185,7 +188,9 @@ impl Values {
         let value = self.take(path, |value| {
             number(value).is_some_and(|number| (least..=most).contains(&number))
         });
-        number(&value?)
+        let number = number(&value?)?;
+        self.keep(path, i64::try_from(number).map_or(Value::Other("a number"), Value::Integer));
+        Some(number)
     }
 
     /// Reads a whole number, or its declared default.
@@ -287,6 +292,13 @@ impl Values {
         }
         self.problem(path, &format!("must be {expected}, not {}", value.form()));
         None
+    }
+
+    /// Keeps a value in its own type, which a variable has as a text.
+    fn keep(&mut self, path: &str, value: Value) {
+        if let Some((taken, _)) = self.taken.get_mut(path) {
+            *taken = value;
+        }
     }
 
     fn default(&self, path: &str) -> Value {

@@ -22,7 +22,10 @@ id = "#j1_packages"
 
 /// Reads the settings of the file and lists those that are asked for: path, value, and source.
 fn list(wanted: &[&str]) -> Vec<String> {
-    let variables = [("NEXTHINK_GRAPH__NEXTHINK__CLIENT_ID", "another")];
+    let variables = [
+        ("NEXTHINK_GRAPH__NEXTHINK__CLIENT_ID", "another"),
+        ("NEXTHINK_GRAPH__NEXTHINK__PARALLEL_EXPORTS", "8"),
+    ];
     let variables: BTreeMap<String, String> =
         variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let mut values =
@@ -37,6 +40,7 @@ fn list(wanted: &[&str]) -> Vec<String> {
         values.text(path);
     }
     values.integer_or_default("nexthink.daily_exports");
+    values.integer_or_default("nexthink.parallel_exports");
     let checked = values.finish().expect("everything was read");
     let shown = checked.effective.iter().filter(|setting| wanted.contains(&&*setting.path));
     shown
@@ -48,13 +52,19 @@ fn list(wanted: &[&str]) -> Vec<String> {
 
 #[test]
 fn a_variable_wins_over_the_file_and_the_file_over_the_default() {
-    let wanted = ["nexthink.client_id", "nexthink.daily_exports", "nexthink.parallel_exports"];
+    let wanted = [
+        "nexthink.client_id",
+        "nexthink.daily_exports",
+        "nexthink.parallel_exports",
+        "nexthink.retry.attempts",
+    ];
     assert_eq!(
         list(&wanted),
         [
             "nexthink.client_id = \"another\" (NEXTHINK_GRAPH__NEXTHINK__CLIENT_ID)",
             "nexthink.daily_exports = 20 (file:5:1)",
-            "nexthink.parallel_exports = 4 (default)",
+            "nexthink.parallel_exports = 8 (NEXTHINK_GRAPH__NEXTHINK__PARALLEL_EXPORTS)",
+            "nexthink.retry.attempts = 8 (default)",
         ]
     );
 }
