@@ -66,7 +66,8 @@ impl Progress {
             ExportEvent::Downloading { bytes: size, total } => {
                 // A line for each chunk would be thousands.
                 if let Progress::Bars(bars) = self {
-                    let total = total.map_or(String::new(), |it| format!(" of {}", bytes(it)));
+                    let total =
+                        total.map_or(String::new(), |total| format!(" of {}", bytes(total)));
                     bars.bar(step).set_message(format!("downloading {}{total}", bytes(*size)));
                 }
                 return;

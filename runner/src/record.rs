@@ -112,8 +112,8 @@ impl Record {
             profile: policy.profile().name(),
             columns: overrides.map(|(name, action)| (name.to_owned(), action.name())).collect(),
             key: mark.and_then(|mark| mark.key.clone()),
-            generation: generation.map(|it| it.id().to_string()),
-            categories: entities.filter_map(|it| category(it, generation)).collect(),
+            generation: generation.map(|generation| generation.id().to_string()),
+            categories: entities.filter_map(|entity| category(entity, generation)).collect(),
             recipients: recipients(config),
             transfer_warning: transfer_warning(config),
             retention: kept(config),
@@ -131,9 +131,9 @@ impl Record {
 /// stays in its region, or if the host does not tell its own.
 pub(crate) fn transfer_warning(config: &Config) -> Option<String> {
     let region = config.region.as_str();
-    let elsewhere = recipients(config)
-        .into_iter()
-        .find_map(|it| it.region.filter(|theirs| theirs != region).map(|theirs| (it.name, theirs)));
+    let elsewhere = recipients(config).into_iter().find_map(|recipient| {
+        recipient.region.filter(|theirs| theirs != region).map(|theirs| (recipient.name, theirs))
+    });
     elsewhere.map(|(name, theirs)| {
         format!(
             "the tenant's data lies in region {region}, and {name} is in {theirs}: personal data \
@@ -167,15 +167,17 @@ pub(crate) fn category(
     generation: Option<&Generation>,
 ) -> Option<Category> {
     let of = |class: PersonalData| {
-        let properties = entity.properties.iter().filter(|it| it.personal_data() == class);
-        properties.map(|it| it.name).collect::<Vec<_>>()
+        let properties =
+            entity.properties.iter().filter(|property| property.personal_data() == class);
+        properties.map(|property| property.name).collect::<Vec<_>>()
     };
     let (direct, indirect) = (of(PersonalData::Direct), of(PersonalData::Indirect));
     if direct.is_empty() && indirect.is_empty() {
         return None;
     }
-    let table = generation.and_then(|it| it.manifest().table(TableKind::Entity, entity.type_name));
-    let objects = table.map(|it| it.rows);
+    let table = generation
+        .and_then(|generation| generation.manifest().table(TableKind::Entity, entity.type_name));
+    let objects = table.map(|table| table.rows);
     Some(Category { type_name: entity.type_name, direct, indirect, objects })
 }
 

@@ -55,7 +55,7 @@ fn available(wanted: usize) -> usize {
         .map_while(|_| {
             let waits = Arc::clone(&waits);
             // Each holds its thread until all are there.
-            let hold = move || drop(waits.lock().map(|it| it.recv()));
+            let hold = move || drop(waits.lock().map(|lock| lock.recv()));
             start(hold).ok()
         })
         .collect();

@@ -124,7 +124,9 @@ mod tests {
                     without_statistics.iter().any(|name| name == property.name),
                     is_personal
                 );
-                let recorded = category.iter().flat_map(|it| it.direct.iter().chain(&it.indirect));
+                let recorded = category
+                    .iter()
+                    .flat_map(|category| category.direct.iter().chain(&category.indirect));
                 let mut recorded = recorded.copied();
                 assert_eq!(recorded.any(|name| name == property.name), is_personal, "{place}");
                 let row = format!("| `{}` | `{}` |", entity.type_name, property.name);

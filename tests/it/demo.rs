@@ -20,8 +20,8 @@ fn program(folder: &TempDir, arguments: &[&str]) -> Ended {
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder can be listed");
-    let names = entries.map(|it| it.expect("an entry can be read").file_name());
-    let mut names: Vec<String> = names.map(|it| it.to_string_lossy().into_owned()).collect();
+    let names = entries.map(|entry| entry.expect("an entry can be read").file_name());
+    let mut names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -29,7 +29,7 @@ fn names(folder: &Path) -> Vec<String> {
 /// The arguments of the commands that the demo suggests, as a shell would split them.
 fn suggested(stderr: &str, program: &str) -> Vec<Vec<String>> {
     let commands = stderr.lines().filter_map(|line| line.strip_prefix("  ")?.strip_prefix(program));
-    commands.map(|it| split(it.trim())).collect()
+    commands.map(|command| split(command.trim())).collect()
 }
 
 /// Splits at spaces that are not between double quotes.
@@ -128,7 +128,7 @@ fn with_a_configuration_there_is_no_demo() {
     let run = scene.program(&[]);
     assert_eq!(run.exit, Some(0), "{}", run.stderr);
     assert_eq!(names(scene.folder()), ["nexthink-graph.toml", "secret", "store"]);
-    assert!(scene.published().manifest().tables.iter().any(|it| it.rows > 0));
+    assert!(scene.published().manifest().tables.iter().any(|table| table.rows > 0));
 }
 
 #[test]

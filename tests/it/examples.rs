@@ -264,7 +264,7 @@ fn p9_every_example_of_the_help_runs_as_printed() {
     }
     // There is no key to rotate and no erasure to lift before these.
     let first = ["privacy key new", "run", "privacy key rotate", "privacy erase"];
-    let place = |help: &Help| first.iter().position(|it| *it == help.command);
+    let place = |help: &Help| first.iter().position(|command| *command == help.command);
     let is_last = |help: &Help| help.command == "destroy";
     helps.sort_by_key(|help| (is_last(help), place(help).unwrap_or(first.len())));
     shell.run("nexthink-graph simulate --jupiterone --config-out demo.toml", &[]);

@@ -54,7 +54,7 @@ impl Scene {
         let folder = TempDir::new().expect("a folder can be made");
         let scene = Scene { simulator, _runtime: runtime, folder };
         write_private(&scene.path("secret"), &secret);
-        scene.configure(|it| it);
+        scene.configure(|configuration| configuration);
         scene
     }
 
@@ -349,12 +349,14 @@ impl Run {
     /// How many objects of each type there are.
     pub(crate) fn objects(&self) -> BTreeMap<&str, u64> {
         let types = self.report["types"].as_array().into_iter().flatten();
-        types.filter_map(|it| Some((it["type"].as_str()?, it["objects"].as_u64()?))).collect()
+        types
+            .filter_map(|entry| Some((entry["type"].as_str()?, entry["objects"].as_u64()?)))
+            .collect()
     }
 }
 
 fn named<'a>(list: &'a Value, member: &str, name: &str) -> &'a Value {
     let mut items = list.as_array().into_iter().flatten();
-    let found = items.find(|it| it[member] == name);
+    let found = items.find(|item| item[member] == name);
     found.unwrap_or_else(|| panic!("{name} is not in {list}"))
 }

@@ -195,8 +195,9 @@ message = "{{ name }} ({{ upn }})"
         .as_str()
         .expect("a text")
         .to_owned();
-    let about =
-        all.iter().filter(|finding| finding["text"].as_str().is_some_and(|it| it.contains(&upn)));
+    let about = all
+        .iter()
+        .filter(|finding| finding["text"].as_str().is_some_and(|text| text.contains(&upn)));
     assert_eq!(about.count(), 1);
     let retrieved = place.done(&["privacy", "retrieve", "--user", &upn]);
     let retrieved: Value = serde_json::from_str(&retrieved.stdout).expect("an object");

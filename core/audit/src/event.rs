@@ -47,7 +47,7 @@ impl AuditEvent {
 
     /// Returns whether an account of the system did it.
     pub fn is_of_system(&self) -> bool {
-        self.account.as_deref().is_some_and(|it| it.starts_with('*'))
+        self.account.as_deref().is_some_and(|account| account.starts_with('*'))
     }
 }
 
@@ -87,12 +87,12 @@ pub fn parse(record: &Record<'_>, times: &TimeReader) -> AuditEvent {
 
 /// Takes `:[123]` off either end of a message.
 pub(crate) fn without_duration(message: &str) -> (&str, Option<u64>) {
-    if let Some((digits, rest)) = message.strip_prefix(":[").and_then(|it| it.split_once(']'))
+    if let Some((digits, rest)) = message.strip_prefix(":[").and_then(|rest| rest.split_once(']'))
         && let Ok(duration) = digits.parse()
     {
         return (rest.trim_start(), Some(duration));
     }
-    let end = message.strip_suffix(']').and_then(|it| it.rsplit_once(":["));
+    let end = message.strip_suffix(']').and_then(|rest| rest.rsplit_once(":["));
     match end.and_then(|(rest, digits)| Some((rest, digits.parse().ok()?))) {
         Some((rest, duration)) => (rest, Some(duration)),
         None => (message, None),
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!((it.code, it.duration_ms), (Some(10006), Some(42)));
         assert_eq!(it.account.as_deref(), Some("anna"));
         assert_eq!(it.message, "Finder user logged in");
-        assert_eq!(it.known().map(|it| it.sentence), Some("A Finder user logged in"));
+        assert_eq!(it.known().map(|known| known.sentence), Some("A Finder user logged in"));
         assert!(it.is_parsed() && !it.is_of_system());
     }
 

@@ -194,7 +194,7 @@ mod tests {
     fn blank_lines_are_counted_and_are_no_events() {
         let mut lines = LineReader::default();
         lines.push(b"\n  \r\n\t\n", |_| {});
-        lines.finish(|it| assert_eq!(it.length, 0));
+        lines.finish(|line| assert_eq!(line.length, 0));
         assert_eq!(lines.blank_lines(), 3);
     }
 }

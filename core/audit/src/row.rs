@@ -36,7 +36,8 @@ impl TableRow<'_> {
     /// Reads the row. One whose code is no number is an event of another form, as is a line without a
     /// header.
     pub fn parse(&self, text: &RowText, times: &TimeReader) -> AuditEvent {
-        let filled = |cell: &str| Some(cell.trim()).filter(|it| !it.is_empty()).map(str::to_owned);
+        let filled =
+            |cell: &str| Some(cell.trim()).filter(|trimmed| !trimmed.is_empty()).map(str::to_owned);
         let code = self.code.trim().parse().ok();
         let (message, duration_ms) = without_duration(self.message.trim());
         let message = &message[..message.floor_char_boundary(RECORD_CAP)];

@@ -64,7 +64,7 @@ impl TimeReader {
         // The 29th of February is up to eight years away.
         (0..=8).find_map(|back| {
             let date = Date::new(year.checked_sub(back)?, month, day).ok()?;
-            self.instant(date.to_datetime(time)).filter(|it| *it <= self.latest)
+            self.instant(date.to_datetime(time)).filter(|instant| *instant <= self.latest)
         })
     }
 }

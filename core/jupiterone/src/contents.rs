@@ -17,8 +17,8 @@ use crate::class_rules::is_legal_name;
 use crate::error::JupiterOneError;
 use crate::events::Events;
 use crate::extras::Extras;
-use crate::findings::Findings;
 use crate::persons;
+use crate::schema_violations::SchemaViolations;
 use crate::shape::{Object, Shape};
 use crate::sync::Delivered;
 
@@ -74,7 +74,7 @@ impl Contents {
         let mut known = BTreeSet::new();
         let mut ends = BTreeMap::new();
         for step in steps.iter().filter(|step| !step.is_extra()) {
-            known.extend(step.entities.iter().map(|it| it.type_name.to_owned()));
+            known.extend(step.entities.iter().map(|entity| entity.type_name.to_owned()));
             for it in step.relationships {
                 known.insert(it.type_name.to_owned());
                 let both = [it.from.entity.type_name, it.to.entity.type_name];
@@ -84,8 +84,8 @@ impl Contents {
         let tables = &generation.manifest().tables;
         let tables = || tables.iter().chain(&persons);
         let here = tables().map(|table| (table.name.clone(), ends_of(table)));
-        let there = delivered.into_iter().flat_map(|it| it.types.clone());
-        let purged = delivered.into_iter().flat_map(|it| it.purged.clone());
+        let there = delivered.into_iter().flat_map(|previous| previous.types.clone());
+        let purged = delivered.into_iter().flat_map(|previous| previous.purged.clone());
         for (name, both) in there.chain(purged.map(|name| (name, None))).chain(here) {
             if let Some((from, to)) = both {
                 ends.insert(name.clone(), [from, to]);
@@ -141,7 +141,7 @@ impl Contents {
     /// JupiterOne has is uploaded, but for who was erased.
     #[must_use]
     pub fn with_complete(mut self, types: &BTreeSet<String>) -> Self {
-        let is_of_events = |name: &str| self.event_tables().any(|it| it.name == name);
+        let is_of_events = |name: &str| self.event_tables().any(|table| table.name == name);
         let complete: Vec<_> = types.iter().filter(|name| !is_of_events(name)).collect();
         self.partial.retain(|name| !complete.contains(&name));
         self
@@ -206,7 +206,7 @@ impl Contents {
     pub fn for_each_object<E: From<JupiterOneError>>(
         &self,
         table: &Table,
-        findings: &mut Findings,
+        findings: &mut SchemaViolations,
         mut each: impl FnMut(Object<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.is_of_persons(table) {
@@ -215,7 +215,8 @@ impl Contents {
         let shape = Shape::of(table);
         let shape = if self.extras.raw_data { shape.with_raw_data() } else { shape };
         shape.note_illegal_names(findings);
-        if let Some(events) = self.events.as_ref().filter(|it| it.tables().contains(&table)) {
+        if let Some(events) = self.events.as_ref().filter(|events| events.tables().contains(&table))
+        {
             return events.for_each_object(table, &shape, findings, each);
         }
         let batches = self.generation.batches(table.kind, &table.name);
@@ -301,13 +302,13 @@ impl Contents {
 
     /// Returns whether this is the table of the relationships to Persons, which has fewer objects than rows.
     pub(crate) fn is_of_persons(&self, table: &Table) -> bool {
-        self.persons.as_ref().is_some_and(|it| it.name == table.name)
+        self.persons.as_ref().is_some_and(|persons| persons.name == table.name)
     }
 
     /// These types and the relationship types that touch one of them.
     fn with_touching(&self, mut types: BTreeSet<String>) -> BTreeSet<String> {
         let touching =
-            self.ends.iter().filter(|(_, ends)| ends.iter().any(|it| types.contains(it)));
+            self.ends.iter().filter(|(_, ends)| ends.iter().any(|end| types.contains(end)));
         let touching: Vec<_> = touching.map(|(name, _)| name.clone()).collect();
         types.extend(touching);
         types

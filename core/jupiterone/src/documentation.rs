@@ -84,7 +84,7 @@ pub fn document(page: &str, steps: &[&Step], extras: Extras) -> Result<String, J
 fn entity_rows(steps: &[&Step]) -> Vec<[String; 3]> {
     let mut types: Vec<&str> = Vec::new();
     let mut entities = Vec::new();
-    for entity in steps.iter().flat_map(|it| it.entities) {
+    for entity in steps.iter().flat_map(|step| step.entities) {
         if !types.contains(&entity.type_name) {
             types.push(entity.type_name);
             entities.push(*entity);
@@ -92,7 +92,8 @@ fn entity_rows(steps: &[&Step]) -> Vec<[String; 3]> {
     }
     entities.sort_by_key(|entity| entity.resource);
     let row = |entity: &&EntityType| {
-        let classes: Vec<_> = entity.class.iter().map(|it| format!("`{}`", it.name())).collect();
+        let classes: Vec<_> =
+            entity.class.iter().map(|class| format!("`{}`", class.name())).collect();
         [entity.resource.to_owned(), format!("`{}`", entity.type_name), classes.join(", ")]
     };
     entities.iter().map(row).collect()
@@ -100,10 +101,15 @@ fn entity_rows(steps: &[&Step]) -> Vec<[String; 3]> {
 
 /// One row for each relationship, by source, target and class.
 fn relationship_rows(steps: &[&Step]) -> Vec<[String; 3]> {
-    let parts =
-        |it: &RelationshipType| (it.from.entity.type_name, it.to.entity.type_name, it.class.name());
-    let relationships = steps.iter().flat_map(|it| it.relationships);
-    let mut rows: Vec<_> = relationships.map(|it| parts(it)).collect();
+    let parts = |relationship: &RelationshipType| {
+        (
+            relationship.from.entity.type_name,
+            relationship.to.entity.type_name,
+            relationship.class.name(),
+        )
+    };
+    let relationships = steps.iter().flat_map(|step| step.relationships);
+    let mut rows: Vec<_> = relationships.map(|relationship| parts(relationship)).collect();
     rows.sort_unstable();
     rows.dedup();
     let row = |(from, to, class)| [format!("`{from}`"), format!("**{class}**"), format!("`{to}`")];
@@ -121,7 +127,7 @@ fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
         format!("|{}", cells.collect::<String>())
     };
     let mut lines =
-        vec![line(&head.map(ToOwned::to_owned)), line(&widths.map(|it| "-".repeat(it)))];
+        vec![line(&head.map(ToOwned::to_owned)), line(&widths.map(|width| "-".repeat(width)))];
     lines.extend(rows.iter().map(line));
     lines.join("\n")
 }

@@ -10,7 +10,7 @@ use core_model::relationship::RelationshipType;
 use core_store::{Column, EventLog, Table, TableKind};
 
 use crate::error::JupiterOneError;
-use crate::findings::Findings;
+use crate::schema_violations::SchemaViolations;
 use crate::shape::{Object, Shape};
 
 const KEY: &str = "_key";
@@ -56,7 +56,7 @@ impl Events {
         let entities = Table {
             kind: TableKind::Entity,
             name: entity.type_name.to_owned(),
-            class: entity.class.iter().map(|it| it.name().to_owned()).collect(),
+            class: entity.class.iter().map(|class| class.name().to_owned()).collect(),
             from_type: None,
             to_type: None,
             rows: log.events_since(since).0,
@@ -114,7 +114,7 @@ impl Events {
         &self,
         table: &Table,
         shape: &Shape,
-        findings: &mut Findings,
+        findings: &mut SchemaViolations,
         mut each: impl FnMut(Object<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.for_each_batch(table, &mut |batch| shape.write_rows(batch, findings, &mut each))

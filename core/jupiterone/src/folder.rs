@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::contents::Contents;
 use crate::error::JupiterOneError;
-use crate::findings::{Finding, Findings};
+use crate::schema_violations::{SchemaViolation, SchemaViolations};
 use files::{Written, write_file, write_objects};
 
 /// The file by which a folder of ours is known.
@@ -61,7 +61,7 @@ pub struct FolderReport {
     /// The types that the folder declares partial.
     pub partial_datasets: Vec<String>,
     /// What had to be mended.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<SchemaViolation>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -113,7 +113,7 @@ fn write_folder(
 ) -> Result<FolderReport, JupiterOneError> {
     let extras = contents.extras();
     let collected = folder.join(".j1-integration");
-    let mut findings = Findings::default();
+    let mut findings = SchemaViolations::default();
     let Written { objects, files, bytes } =
         write_objects(contents, &collected.join("graph"), &mut findings)?;
     let partial = contents.partial_datasets_with(findings.types_with_losses());

@@ -8,13 +8,13 @@ mod documentation;
 mod error;
 mod events;
 mod extras;
-mod findings;
 mod folder;
 mod json;
 mod objects;
 mod persons;
 mod plan;
 mod raw_data;
+mod schema_violations;
 mod shape;
 mod sync;
 mod text_rule;
@@ -29,10 +29,10 @@ pub use documentation::{document, sdk_section};
 pub use error::{Call, ErrorKind, JupiterOneError};
 pub use events::Events;
 pub use extras::Extras;
-pub use findings::{Finding, Findings, Remedy};
 pub use folder::{FolderReport, StepResult, StepStatus, export_folder};
 pub use persons::{USER, USER_IS_PERSON};
 pub use plan::plan_between;
+pub use schema_violations::{Fix, SchemaViolation, SchemaViolations};
 pub use shape::{MAX_TEXT_CHARS, Object, SHAPE_VERSION, Shape};
 pub use sync::{
     ApiKey, BaseUrl, Delivered, DeliveryReport, Destination, DestinationIdentity, Job, JobCounters,

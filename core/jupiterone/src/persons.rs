@@ -32,7 +32,7 @@ const EMAIL: &str = "email";
 
 /// Returns whether a step makes the users at which they start.
 pub(crate) fn start_in(step: &Step) -> bool {
-    step.entities.iter().any(|it| it.type_name == USER)
+    step.entities.iter().any(|entity| entity.type_name == USER)
 }
 
 /// The table of the relationships, whose files are those of the users; none without users.
@@ -67,7 +67,7 @@ pub(crate) fn write_rows<E: From<JupiterOneError>>(
             Some(Cell::Texts(emails)) => emails.iter().next(),
             _ => None,
         };
-        let Some(email) = email.filter(|it| TextRule::Email.accepts(it)) else { continue };
+        let Some(email) = email.filter(|email| TextRule::Email.accepts(email)) else { continue };
         key.clear();
         json.clear();
         key.extend([user, "|is|", DIRECTION, ":_class=Person:email=", email]);

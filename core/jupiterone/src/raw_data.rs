@@ -30,7 +30,8 @@ impl<'a> RawData<'a> {
     /// Writes the values that a row has, as one member of its object.
     pub(crate) fn write(&self, row: usize, json: &mut Vec<u8>) {
         json.extend_from_slice(START);
-        let cells = self.columns.iter().filter_map(|(name, it)| Some((name, it.cell(row)?)));
+        let cells =
+            self.columns.iter().filter_map(|(name, column)| Some((name, column.cell(row)?)));
         for (place, (name, cell)) in cells.enumerate() {
             if place > 0 {
                 json.push(b',');

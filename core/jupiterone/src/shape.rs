@@ -9,9 +9,9 @@ use core_store::{Table, TableKind};
 use crate::class_rules::{Legal, PropertyRule, is_legal_name, rules_of};
 use crate::column::{Cell, Column};
 use crate::error::JupiterOneError;
-use crate::findings::{Findings, Remedy};
 use crate::json::{write_integer, write_text, write_text_part, write_texts};
 use crate::raw_data::RawData;
+use crate::schema_violations::{Fix, SchemaViolations};
 use crate::text_rule::TextRule;
 
 /// The most characters of one text that are delivered: JupiterOne's own integrations cut there too
@@ -131,9 +131,9 @@ impl Shape {
     }
 
     /// Notes what is wrong with the table as a whole; once, before its rows.
-    pub(crate) fn note_illegal_names(&self, findings: &mut Findings) {
+    pub(crate) fn note_illegal_names(&self, findings: &mut SchemaViolations) {
         for name in &self.illegal_names {
-            findings.note(&self.type_name, name, Remedy::NameLeftOut, None);
+            findings.note(&self.type_name, name, Fix::NameLeftOut, None);
         }
     }
 
@@ -144,7 +144,7 @@ impl Shape {
     pub fn write_rows<E: From<JupiterOneError>>(
         &self,
         batch: &RecordBatch,
-        findings: &mut Findings,
+        findings: &mut SchemaViolations,
         mut each: impl FnMut(Object<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let keys = self.keys(batch)?;
@@ -234,7 +234,7 @@ impl Shape {
         row: usize,
         key: &str,
         json: &mut Vec<u8>,
-        findings: &mut Findings,
+        findings: &mut SchemaViolations,
     ) -> bool {
         let mut left_out = self.lacking;
         if key.chars().take(MIN_KEY_CHARS).count() < MIN_KEY_CHARS {
@@ -254,12 +254,12 @@ impl Shape {
                 json.truncate(before);
             }
             if !property.write_null(key, json) {
-                findings.note(&self.type_name, &property.name, Remedy::ObjectLeftOut, Some(key));
+                findings.note(&self.type_name, &property.name, Fix::ObjectLeftOut, Some(key));
                 return false;
             }
         }
         if let Some(property) = left_out {
-            findings.note(&self.type_name, property, Remedy::ObjectLeftOut, Some(key));
+            findings.note(&self.type_name, property, Fix::ObjectLeftOut, Some(key));
         }
         left_out.is_none()
     }
@@ -287,15 +287,15 @@ impl ShapedProperty {
     }
 
     /// Writes a value; false where it is not legal.
-    fn write(&self, cell: &Cell<'_>, json: &mut Vec<u8>, note: &mut dyn FnMut(Remedy)) -> bool {
+    fn write(&self, cell: &Cell<'_>, json: &mut Vec<u8>, note: &mut dyn FnMut(Fix)) -> bool {
         if !self.rules.iter().all(|rule| is_legal_kind(cell, rule.legal)) {
-            note(Remedy::Nulled);
+            note(Fix::Nulled);
             return false;
         }
         match cell {
             Cell::Text(text) => {
                 if !self.accepts(text) {
-                    note(Remedy::Nulled);
+                    note(Fix::Nulled);
                     return false;
                 }
                 write_text(cut(text, note), json);
@@ -311,7 +311,7 @@ impl ShapedProperty {
                             legal.push(text);
                         }
                     } else {
-                        note(Remedy::Nulled);
+                        note(Fix::Nulled);
                     }
                 }
                 if legal.is_empty() {
@@ -360,14 +360,14 @@ fn is_legal_kind(cell: &Cell<'_>, legal: Legal) -> bool {
 }
 
 /// The part of a text that is delivered.
-fn cut<'a>(text: &'a str, note: &mut dyn FnMut(Remedy)) -> &'a str {
+fn cut<'a>(text: &'a str, note: &mut dyn FnMut(Fix)) -> &'a str {
     // As many bytes cannot be more characters.
     if text.len() <= MAX_TEXT_CHARS {
         return text;
     }
     match text.char_indices().nth(MAX_TEXT_CHARS) {
         Some((end, _)) => {
-            note(Remedy::Cut);
+            note(Fix::Cut);
             &text[..end]
         }
         None => text,

@@ -63,12 +63,12 @@ impl DataModel {
             let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
             let names: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
             if line.starts_with('#') {
-                entity = names.first().copied().filter(|it| it.starts_with("nexthink_"));
+                entity = names.first().copied().filter(|name| name.starts_with("nexthink_"));
             } else if line.starts_with("Inherits from ") {
                 let (classes, _) = line.split_once("The key").expect("the line names the key");
                 model.classes.extend(classes.split('`').skip(1).step_by(2));
             } else if let [source, class, target, _] = cells[..]
-                && let [source, target] = [source, target].map(|it| it.trim_matches('`'))
+                && let [source, target] = [source, target].map(|cell| cell.trim_matches('`'))
                 && source.starts_with("nexthink_")
             {
                 model.relationships.insert((source, class, target));
@@ -88,7 +88,7 @@ impl DataModel {
 
     fn has_property(&self, entity: &str, property: &str) -> bool {
         META_PROPERTIES.contains(&property)
-            || self.properties.get(entity).is_some_and(|it| it.contains(property))
+            || self.properties.get(entity).is_some_and(|names| names.contains(property))
     }
 }
 
@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
             let any = verb.trim_start_matches('!') == "RELATES";
             let reads_on = !any || self.take("TO");
             self.require(reads_on, || "RELATES without TO".to_owned());
-            let direction = ["<<", ">>"].into_iter().find(|it| self.take(it));
+            let direction = ["<<", ">>"].into_iter().find(|direction| self.take(direction));
             let target = self.entity();
             self.relationship(source, verb, direction, target);
             source = target;
@@ -317,7 +317,7 @@ struct QuestionQuery {
 fn questions() -> Vec<Question> {
     let mut questions: Vec<Question> = Vec::new();
     let is_header = |line: &&str| !line.starts_with("questions:");
-    for line in QUESTIONS.lines().skip_while(is_header).skip(1).filter(|it| !it.is_empty()) {
+    for line in QUESTIONS.lines().skip_while(is_header).skip(1).filter(|line| !line.is_empty()) {
         if let Some(id) = line.strip_prefix("  - id: ") {
             questions.push(Question { id, ..Question::default() });
             continue;
@@ -352,7 +352,7 @@ fn rules() -> BTreeMap<String, Value> {
     let mut rules = BTreeMap::new();
     for entry in folder.read_dir().expect("the folder is there") {
         let path = entry.expect("the folder can be listed").path();
-        if path.extension().is_some_and(|it| it == "json") {
+        if path.extension().is_some_and(|extension| extension == "json") {
             let name = path.file_stem().expect("a file has a name").to_string_lossy();
             let text = fs::read_to_string(&path).expect("the file can be read");
             rules.insert(name.into_owned(), serde_json::from_str(&text).expect("it is JSON"));
@@ -376,19 +376,19 @@ fn the_questions_are_whole_and_their_ids_and_titles_unique() {
     assert!(questions.len() >= 14, "{}", questions.len());
     assert!(QUESTIONS.starts_with("---\n"));
     assert!(QUESTIONS.contains("\nintegrationDefinitionId: '${integration_definition_id}'\n"));
-    assert!(are_unique(questions.iter().map(|it| it.id)));
-    assert!(are_unique(questions.iter().map(|it| it.title)));
+    assert!(are_unique(questions.iter().map(|question| question.id)));
+    assert!(are_unique(questions.iter().map(|question| question.title)));
     for question in &questions {
         let Question { id, title, description, queries, tags } = question;
         assert!(id.starts_with("managed-question-nexthink-"), "{id}");
         for plain in [title, description] {
             let is_plain = !plain.contains(": ") && !plain.contains(" #");
-            let begins = plain.starts_with(|it: char| it.is_ascii_alphabetic());
+            let begins = plain.starts_with(|character: char| character.is_ascii_alphabetic());
             assert!(begins && is_plain, "{id}: YAML reads this otherwise: {plain}");
         }
         assert!(title.ends_with('?') && description.ends_with('.'), "{id}");
         assert!(!queries.is_empty() && tags.contains(&"nexthink"), "{id}");
-        assert!(are_unique(queries.iter().map(|it| it.name)) && are_unique(tags), "{id}");
+        assert!(are_unique(queries.iter().map(|query| query.name)) && are_unique(tags), "{id}");
         for query in queries {
             let kinds = ["BAD", "GOOD", "INFORMATIVE", "UNKNOWN"];
             assert!(kinds.contains(&query.results_are), "{id}: {}", query.results_are);
@@ -426,7 +426,7 @@ fn a_query_that_the_data_model_does_not_have_is_found() {
         ("FIND nexthink_user AS user WITH name = 'x'", "cannot read from here: WITH name = 'x'"),
     ] {
         let problems = Reader::problems(query, &model);
-        assert!(problems.iter().any(|it| it == problem), "{query}: {problems:#?}");
+        assert!(problems.iter().any(|found| found == problem), "{query}: {problems:#?}");
     }
 }
 
@@ -467,8 +467,8 @@ fn every_rule_has_the_current_format_and_asks_for_what_the_data_model_has() {
 #[test]
 fn terraform_has_every_rule_with_the_same_texts() {
     let value = |block: &'static str, key: &str| {
-        let mut lines = block.lines().filter_map(|it| it.split_once('='));
-        let line = lines.find(|it| it.0.trim() == key);
+        let mut lines = block.lines().filter_map(|line| line.split_once('='));
+        let line = lines.find(|line| line.0.trim() == key);
         let (_, value) = line.unwrap_or_else(|| panic!("no {key}"));
         value.trim().trim_matches('"')
     };
@@ -489,7 +489,8 @@ fn terraform_has_every_rule_with_the_same_texts() {
             ("targetValue", "/operations/0/actions/0/targetValue"),
         ] {
             let expected = text(rule, pointer);
-            let means_itself = !["\"", "\\", "${", "%{"].iter().any(|it| expected.contains(it));
+            let means_itself =
+                !["\"", "\\", "${", "%{"].iter().any(|escape| expected.contains(escape));
             assert!(means_itself, "{name}: Terraform reads this otherwise: {expected}");
             assert_eq!(value(block, key), expected, "{name}: {key}");
         }

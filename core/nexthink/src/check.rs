@@ -33,7 +33,8 @@ impl Client {
         let issued = self.tokens.get().await?;
         // Both clocks are read here: the call may have waited for minutes between its attempts.
         let server_ms = issued.server_now_ms(Instant::now());
-        let clock_offset = server_ms.and_then(|it| ClockOffset::between(it, now_ms()));
+        let clock_offset =
+            server_ms.and_then(|server_ms| ClockOffset::between(server_ms, now_ms()));
         Ok(CredentialCheck { token_used_for: issued.refresh_after(), clock_offset })
     }
 

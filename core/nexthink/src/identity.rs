@@ -273,7 +273,8 @@ mod tests {
         ];
         for (text, expected) in table {
             let address = TenantAddress::parse(text);
-            let found = address.as_ref().map(|it| (it.tenant.as_str(), it.region.as_str()));
+            let found =
+                address.as_ref().map(|address| (address.tenant.as_str(), address.region.as_str()));
             assert_eq!(found, expected, "{text}");
         }
     }

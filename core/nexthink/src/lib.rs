@@ -12,10 +12,9 @@ mod execute;
 mod export;
 mod identity;
 mod journal;
-mod life;
+mod lifecycle;
 mod nql;
 mod order;
-mod passing_failure;
 mod quota;
 mod results_link;
 mod results_sink;
@@ -25,6 +24,7 @@ mod settings;
 mod speed;
 mod token;
 mod transfer;
+mod transient;
 mod transport;
 
 pub use audit::{

@@ -47,9 +47,10 @@ impl QueryLimits {
     #[must_use]
     pub fn without_parameter(mut self, column: &str) -> Self {
         self.filters.retain(|filter| {
-            let condition = filter.strip_prefix("where ").and_then(|it| it.strip_prefix(column));
-            let compared = condition.map(str::trim_start).and_then(|it| it.strip_prefix('='));
-            let value = compared.map(|it| it.strip_prefix('=').unwrap_or(it).trim());
+            let condition =
+                filter.strip_prefix("where ").and_then(|rest| rest.strip_prefix(column));
+            let compared = condition.map(str::trim_start).and_then(|rest| rest.strip_prefix('='));
+            let value = compared.map(|rest| rest.strip_prefix('=').unwrap_or(rest).trim());
             !matches!(value, Some("\"…\"" | "'…'"))
         });
         self
@@ -74,7 +75,7 @@ fn stages(query: &str) -> Option<Vec<String>> {
                 stage.push(' ');
             }
             ('/', Some('/')) => {
-                while rest.next_if(|it| *it != '\n').is_some() {}
+                while rest.next_if(|character| *character != '\n').is_some() {}
                 stage.push(' ');
             }
             ('|', _) => stages.push(String::new()),
@@ -123,7 +124,7 @@ mod tests {
         QueryLimits {
             limit: limit.map(str::to_owned),
             time_frame: time_frame.map(str::to_owned),
-            filters: filters.iter().map(|&it| it.to_owned()).collect(),
+            filters: filters.iter().map(|&filter| filter.to_owned()).collect(),
         }
     }
 

@@ -161,7 +161,8 @@ mod tests {
         for (name, version, expected) in table {
             let system = System { name: name.to_owned(), version: version.to_owned(), devices: 1 };
             let found = products.find_system(&system).map(|found| {
-                let end = |it: Support| it.end().map(|end| end.to_string()).unwrap_or_default();
+                let end =
+                    |support: Support| support.end().map(|end| end.to_string()).unwrap_or_default();
                 let days = format!("{} {}", end(found.support.0), end(found.support.1));
                 (found.releases, days, found.rule)
             });

@@ -4,14 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use ulid::Ulid;
 
 use crate::error::StoreError;
 
-/// The digits of a ULID, Crockford's base 32: no I, L, O and U.
-const ULID_DIGITS: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-/// The number of characters of a ULID, of which some are the time.
-const ULID_LENGTH: usize = 26;
-const ULID_TIME_LENGTH: usize = 10;
 /// Device names that Windows reserves in every folder, with any extension.
 const WINDOWS_DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
 
@@ -19,7 +15,7 @@ const WINDOWS_DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct GenerationId(
-    // Invariant: 26 upper-case ULID digits, the first at most 7.
+    // Invariant: a ULID as it is written by default, in upper case.
     String,
 );
 
@@ -30,10 +26,8 @@ impl GenerationId {
     ///
     /// [`StoreError::InvalidName`] if the text is not a ULID.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
-        let valid = text.len() == ULID_LENGTH
-            && text.starts_with(|first: char| ('0'..='7').contains(&first))
-            && text.chars().all(|digit| ULID_DIGITS.contains(digit));
-        if valid {
+        // Other spellings, such as lower case, would be other names of the same folder.
+        if Ulid::from_string(text).is_ok_and(|ulid| ulid.to_string() == text) {
             return Ok(Self(text.to_owned()));
         }
         Err(StoreError::InvalidName {
@@ -50,10 +44,7 @@ impl GenerationId {
 
     /// The time in the id, in milliseconds since 1970-01-01 UTC.
     pub fn time_ms(&self) -> u64 {
-        self.0.chars().take(ULID_TIME_LENGTH).fold(0, |time, digit| {
-            let value = ULID_DIGITS.find(digit).expect("an id has ULID digits only");
-            (time << 5) | value as u64
-        })
+        Ulid::from_string(&self.0).expect("an id is a ULID").timestamp_ms()
     }
 }
 

@@ -144,7 +144,8 @@ mod tests {
         ];
         for (text, expected) in table {
             let timeout = text.parse::<Timeout>();
-            let read = timeout.map(|it| (it.limit().map(|limit| limit.as_secs()), it.to_string()));
+            let read = timeout
+                .map(|timeout| (timeout.limit().map(|limit| limit.as_secs()), timeout.to_string()));
             let expected = expected.map(|(seconds, shown)| (seconds, shown.to_owned()));
             assert_eq!(read.map_err(drop), expected, "{text}");
         }

@@ -26,7 +26,8 @@ pub(super) fn open(tenant: &TenantStore, text: &str) -> Result<Generation, Failu
     let entries = tenant.history()?.into_iter().skip_while(|entry| !entry.is_current);
     let generations: Vec<(GenerationId, Option<Timestamp>)> = entries
         .map(|entry| {
-            let created_at = entry.manifest.ok().and_then(|it| it.created_at.parse().ok());
+            let created_at =
+                entry.manifest.ok().and_then(|manifest| manifest.created_at.parse().ok());
             (entry.id, created_at)
         })
         .collect();
@@ -71,8 +72,9 @@ impl AsOf {
             Self::Current => generations.first().map(|(id, _)| id.clone()),
             Self::Previous => generations.get(1).map(|(id, _)| id.clone()),
             Self::Before(end) => {
-                let is_before =
-                    |created_at: &Option<Timestamp>| created_at.is_some_and(|it| it < end);
+                let is_before = |created_at: &Option<Timestamp>| {
+                    created_at.is_some_and(|created_at| created_at < end)
+                };
                 generations.iter().find(|(_, at)| is_before(at)).map(|(id, _)| id.clone())
             }
         }

@@ -243,8 +243,9 @@ fn keys(batches: &[RecordBatch]) -> HashSet<String> {
 
 fn keys_of(batch: &RecordBatch) -> Vec<String> {
     let column = batch.column(0);
-    let texts =
-        column.as_string_view_opt().map(|it| it.iter().flatten().map(str::to_owned).collect());
+    let texts = column
+        .as_string_view_opt()
+        .map(|texts| texts.iter().flatten().map(str::to_owned).collect());
     let plain = || column.as_string::<i32>().iter().flatten().map(str::to_owned).collect();
     texts.unwrap_or_else(plain)
 }

@@ -125,23 +125,23 @@ impl Checks {
 
     /// A line for each check.
     pub(super) fn lines(&self) -> String {
-        let width = self.0.iter().map(|it| it.name.len()).max().unwrap_or(0);
-        let lines = self.0.iter().map(|it| {
-            let state = match it.state {
+        let width = self.0.iter().map(|check| check.name.len()).max().unwrap_or(0);
+        let lines = self.0.iter().map(|check| {
+            let state = match check.state {
                 State::Ok => "ok  ",
                 State::Warning => "warn",
                 State::Failed => "FAIL",
                 State::Skipped => "skip",
             };
-            let detail = core_query::escape_for_terminal(&it.detail);
-            format!("{state}  {:<width$}  {detail}", it.name)
+            let detail = core_query::escape_for_terminal(&check.detail);
+            format!("{state}  {:<width$}  {detail}", check.name)
         });
         lines.collect::<Vec<_>>().join("\n")
     }
 
     /// The names of the checks that failed, if any did.
     fn failed(&self) -> Option<String> {
-        let failed = self.0.iter().filter(|it| it.state == State::Failed);
+        let failed = self.0.iter().filter(|check| check.state == State::Failed);
         let names: Vec<&str> = failed.map(|check| check.name.as_str()).collect();
         let (count, all) = (names.len(), count(self.0.len(), "check"));
         (count > 0).then(|| format!("{count} of {all} failed: {}", names.join(", ")))
@@ -149,8 +149,8 @@ impl Checks {
 
     /// The code of what failed first.
     fn exit(&self) -> Exit {
-        let failed = self.0.iter().find(|it| it.state == State::Failed);
-        failed.map_or(Exit::Complete, |it| it.exit)
+        let failed = self.0.iter().find(|check| check.state == State::Failed);
+        failed.map_or(Exit::Complete, |check| check.exit)
     }
 }
 

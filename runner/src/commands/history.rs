@@ -80,5 +80,5 @@ fn outcome(manifest: &Manifest) -> &'static str {
 }
 
 fn rows(manifest: &Manifest, kind: TableKind) -> u64 {
-    manifest.tables.iter().filter(|it| it.kind == kind).map(|it| it.rows).sum()
+    manifest.tables.iter().filter(|table| table.kind == kind).map(|table| table.rows).sum()
 }

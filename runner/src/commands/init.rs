@@ -157,8 +157,8 @@ fn query_ids(flags: &[String]) -> Result<Vec<(&'static Query, String)>, Failure>
     let mut given: BTreeMap<&str, &str> = BTreeMap::new();
     for flag in flags {
         let (field, id) = flag.split_once('=').unwrap_or((flag, ""));
-        if !queries().any(|it| it.config_field == field) {
-            let fields: Vec<_> = queries().map(|it| it.config_field).collect();
+        if !queries().any(|query| query.config_field == field) {
+            let fields: Vec<_> = queries().map(|query| query.config_field).collect();
             return Err(Failure::usage(suggestion::unknown("query", field, &fields)));
         }
         if !id.is_empty() {
@@ -211,7 +211,7 @@ fn answer<T: FromStr<Err: fmt::Display>>(
             "--{flag} is missing, and standard input is no terminal to ask on"
         )));
     }
-    let hint = suggested.map_or_else(String::new, |it| format!(" [{it}]"));
+    let hint = suggested.map_or_else(String::new, |suggested| format!(" [{suggested}]"));
     loop {
         output::note(&format!("{question}{hint}:"));
         let mut line = String::new();
@@ -219,7 +219,7 @@ fn answer<T: FromStr<Err: fmt::Display>>(
         if read == 0 {
             return Err(Failure::usage(format!("--{flag} is missing, and there was no answer")));
         }
-        let line = Some(line.trim()).filter(|it| !it.is_empty()).or(suggested).unwrap_or("");
+        let line = Some(line.trim()).filter(|line| !line.is_empty()).or(suggested).unwrap_or("");
         match line.parse() {
             Ok(_) if line.is_empty() => {}
             Ok(answer) => return Ok(answer),

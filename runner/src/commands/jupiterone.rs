@@ -30,7 +30,8 @@ pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exi
     host::record_read(&tenant, &Event::Export { destination: "jupiterone", generation: id });
     let ended_steps = RunState::read(&generation).steps;
     let tables = &generation.manifest().tables;
-    let was_made = |step: &Step| tables.iter().any(|it| step.type_names().any(|of| of == it.name));
+    let was_made =
+        |step: &Step| tables.iter().any(|table| step.type_names().any(|of| of == table.name));
     let steps: Vec<StepResult> = Step::generation_steps()
         .into_iter()
         // An extra that is off is nothing to tell of.

@@ -82,7 +82,7 @@ async fn ask(
                 output::result(question.sql());
                 return Ok(Exit::Complete);
             }
-            let id = generation.as_ref().map_or("none", |it| it.id().as_str());
+            let id = generation.as_ref().map_or("none", |generation| generation.id().as_str());
             if !progress.is_recorded.replace(true) {
                 let query = super::ledger_token(global, text);
                 host::record_read(tenant, &Event::Query { generation: id, query });
@@ -304,15 +304,15 @@ fn tables(session: &QuerySession, format: RowFormat) -> Result<Exit, Failure> {
                 "rows": table.rows,
                 "partial": table.partial,
                 "columns": columns
-                    .map(|it| json!({ "name": it.name, "type": it.data_type }))
+                    .map(|column| json!({ "name": column.name, "type": column.data_type }))
                     .collect::<Vec<_>>(),
             })
         });
         return super::show::rows(&tables.collect::<Vec<_>>(), format);
     }
     let rows = session.tables().iter().map(|table| {
-        let columns: Vec<_> = table.columns.iter().map(|it| it.name.as_str()).collect();
-        let lines: Vec<_> = columns.chunks(COLUMNS_A_LINE).map(|it| it.join(", ")).collect();
+        let columns: Vec<_> = table.columns.iter().map(|column| column.name.as_str()).collect();
+        let lines: Vec<_> = columns.chunks(COLUMNS_A_LINE).map(|names| names.join(", ")).collect();
         let partial = if table.partial { " (partial)" } else { "" };
         [table.rows.to_string(), format!("{}{partial}", table.name), lines.join(",\n")]
     });

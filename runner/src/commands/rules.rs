@@ -105,7 +105,10 @@ fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
                 rule.id.clone(),
                 if known.is_on { "on" } else { "off" }.to_owned(),
                 rule.severity.name().to_owned(),
-                record.filter(|_| known.is_on).map_or("", |it| report::word(&it.result)).to_owned(),
+                record
+                    .filter(|_| known.is_on)
+                    .map_or("", |record| report::word(&record.result))
+                    .to_owned(),
                 rule.title.clone(),
                 open(&rule.id).to_string(),
             ]

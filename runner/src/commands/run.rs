@@ -163,7 +163,7 @@ pub(super) fn tell_shortfall(finished: &Finished) {
 
 /// Where a run delivers to.
 fn destination(config: &Config) -> Option<&JupiterOne> {
-    config.jupiterone.as_ref().filter(|it| it.after_run)
+    config.jupiterone.as_ref().filter(|destination| destination.after_run)
 }
 
 /// Finds out whether a destination is the right one and takes the key, before an export is paid for.
@@ -235,9 +235,10 @@ async fn deliver(
 }
 
 fn is_anything_published(config: &Config) -> bool {
-    let tenant = Store::open(config.store.clone()).and_then(|it| it.tenant(config.tenant.as_str()));
+    let tenant =
+        Store::open(config.store.clone()).and_then(|store| store.tenant(config.tenant.as_str()));
     // A store that cannot be read is what the delivery complains about.
-    tenant.and_then(|it| it.current()).map_or(true, |current| current.is_some())
+    tenant.and_then(|tenant| tenant.current()).map_or(true, |current| current.is_some())
 }
 
 fn ledger_head(config: &Config) -> Result<Option<LedgerHead>, StoreError> {

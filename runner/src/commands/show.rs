@@ -43,7 +43,7 @@ pub(super) fn plan(global: &Global, format: PlanFormat) -> Result<Exit, Failure>
     };
     output::result(&match format {
         PlanFormat::Text => {
-            let cost = cost.map_or_else(String::new, |it| format!("\n{it}\n"));
+            let cost = cost.map_or_else(String::new, |cost| format!("\n{cost}\n"));
             format!("{}{cost}", drawing::text(&plan))
         }
         PlanFormat::Dot => drawing::dot(&plan),
@@ -65,9 +65,10 @@ pub(super) fn steps(format: RowFormat) -> Result<Exit, Failure> {
     }
     let table = plan.steps().iter().map(|planned| {
         let step = planned.step;
-        let entities: Vec<_> = step.entities.iter().map(|it| it.type_name).collect();
-        let relationships: Vec<_> = step.relationships.iter().map(|it| it.type_name).collect();
-        let query = step.query().map_or("", |it| it.suggested_id);
+        let entities: Vec<_> = step.entities.iter().map(|entity| entity.type_name).collect();
+        let relationships: Vec<_> =
+            step.relationships.iter().map(|relationship| relationship.type_name).collect();
+        let query = step.query().map_or("", |query| query.suggested_id);
         [step.id.into(), query.into(), entities.join("\n"), relationships.join("\n")]
     });
     let header = ["step", "query ID", "entities", "relationships"];
@@ -93,7 +94,8 @@ pub(super) fn nql_texts(
     partitioned: bool,
 ) -> Result<String, Failure> {
     let plan = whole_plan()?;
-    let queries = || plan.steps().iter().filter_map(|it| Some((it.step.query()?, it.step)));
+    let queries =
+        || plan.steps().iter().filter_map(|planned| Some((planned.step.query()?, planned.step)));
     for field in fields {
         if field != AUDIT && !queries().any(|(query, _)| query.config_field == field) {
             let known = queries().map(|(query, _)| query.config_field);
@@ -104,21 +106,22 @@ pub(super) fn nql_texts(
     let mut text = String::new();
     for (query, step) in queries() {
         let (field, name) = (query.config_field, step.name);
-        let saved = config.and_then(|it| it.queries.get(field));
+        let saved = config.and_then(|config| config.queries.get(field));
         let is_wanted = if fields.is_empty() {
             saved.is_some() || (config.is_none() && !query.is_extra)
         } else {
-            fields.iter().any(|it| it == field)
+            fields.iter().any(|known| known == field)
         };
         if !is_wanted {
             continue;
         }
-        let id = saved.map_or(query.suggested_id, |it| it.id.as_str());
-        let partition = saved.and_then(|it| it.partition.as_ref());
+        let id = saved.map_or(query.suggested_id, |saved| saved.id.as_str());
+        let partition = saved.and_then(|saved| saved.partition.as_ref());
         if partitioned {
             let suggested = || core_settings::default_text("queries.*.partition.parameter");
             let parameter = partition.map_or_else(suggested, |parts| parts.parameter.clone());
-            let part = partition.map_or_else(|| format!("{id}_part"), |it| it.query.to_string());
+            let part =
+                partition.map_or_else(|| format!("{id}_part"), |parts| parts.query.to_string());
             let nql = step.partitioned_nql(&parameter).unwrap_or_default();
             let _ = writeln!(
                 text,
@@ -130,8 +133,8 @@ pub(super) fn nql_texts(
             let _ = writeln!(text, "# {name}: save as {id}, set queries.{field}\n{nql}\n");
         }
     }
-    let table = config.and_then(|it| it.audit.as_ref()?.table());
-    let is_wanted = fields.iter().any(|it| it == AUDIT) || fields.is_empty() && table.is_some();
+    let table = config.and_then(|config| config.audit.as_ref()?.table());
+    let is_wanted = fields.iter().any(|name| name == AUDIT) || fields.is_empty() && table.is_some();
     if is_wanted && !partitioned {
         let _ = writeln!(text, "{}", audit_nql(table));
     }
@@ -189,7 +192,7 @@ pub(super) fn docs(
         }
         _ => Some(text),
     };
-    if ought.is_some_and(|it| it.trim_end() == is.trim_end()) {
+    if ought.is_some_and(|page| page.trim_end() == is.trim_end()) {
         return Ok(Exit::Complete);
     }
     Err(Failure::usage(format!(
@@ -240,7 +243,7 @@ fn csv(objects: &[Value]) -> anyhow::Result<String> {
         other => Some(other.to_string()),
     };
     let columns = first.keys().map(|name| {
-        let cells: StringArray = objects.iter().map(|it| text(&it[name])).collect();
+        let cells: StringArray = objects.iter().map(|object| text(&object[name])).collect();
         (name, Arc::new(cells) as ArrayRef, true)
     });
     let batch = RecordBatch::try_from_iter_with_nullable(columns)?;

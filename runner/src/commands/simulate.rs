@@ -26,7 +26,7 @@ pub(super) async fn simulate(
     arguments: SimulateArguments,
 ) -> Result<Exit, Failure> {
     let addresses = [arguments.listen].into_iter().chain(arguments.jupiterone);
-    if let Some(address) = addresses.into_iter().find(|it| !it.ip().is_loopback()) {
+    if let Some(address) = addresses.into_iter().find(|address| !address.ip().is_loopback()) {
         return Err(Failure::usage(format!(
             "a simulated host must listen on a loopback address, such as 127.0.0.1:8480, not on {address}"
         )));
@@ -127,7 +127,7 @@ fn read_scenario(path: &Path) -> Result<Behaviour, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path);
     let text =
-        text.map_err(|it| Failure::usage(format!("cannot read the scenario {shown}: {it}")))?;
+        text.map_err(|error| Failure::usage(format!("cannot read the scenario {shown}: {error}")))?;
     Scenario::parse(&text).map_err(|error| {
         let error = anyhow::Error::new(error).context(format!("the scenario {shown} is not valid"));
         Failure::new(Exit::Configuration, error)

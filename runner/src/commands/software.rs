@@ -115,10 +115,10 @@ fn read<T>(
     // Windows writes a mark before the text.
     let text = text.trim_start_matches('\u{feff}');
     let parsed = parse(text).map_err(|error| Failure::usage(format!("{shown} {error}")))?;
-    let modified = std::fs::metadata(path).and_then(|it| it.modified()).ok();
-    let modified = modified.and_then(|it| it.duration_since(UNIX_EPOCH).ok());
+    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let modified = modified.and_then(|modified| modified.duration_since(UNIX_EPOCH).ok());
     let age_days =
-        modified.map(|it| (system::now().0 / 1000).saturating_sub(it.as_secs()) / 86_400);
+        modified.map(|age| (system::now().0 / 1000).saturating_sub(age.as_secs()) / 86_400);
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     Ok((parsed, Source { name, age_days }))
 }

@@ -78,7 +78,7 @@ fn patterns(values: &[String]) -> Result<Vec<Pattern>, String> {
             return Err(format!("`{value}` has more than {MAX_VALUE} bytes"));
         }
         let pattern = Pattern::parse(value).map_err(|error| format!("`{value}`: {error}"))?;
-        if let Some(other) = patterns.iter().find(|it| it.overlaps(&pattern)) {
+        if let Some(other) = patterns.iter().find(|other| other.overlaps(&pattern)) {
             return Err(format!("a row can match both `{other}` and `{value}`"));
         }
         patterns.push(pattern);
@@ -89,5 +89,5 @@ fn patterns(values: &[String]) -> Result<Vec<Pattern>, String> {
 fn is_parameter(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
+        && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
 }

@@ -132,7 +132,7 @@ mod tests {
     fn what_cannot_be_fetched_is_said_without_any_secret() {
         let missing = SecretReference::Variable("NEXTHINK_GRAPH_TEST_UNSET".to_owned());
         let command = |words: &[&str]| {
-            let words = words.iter().map(|&it| it.to_owned()).collect();
+            let words = words.iter().map(|&word| word.to_owned()).collect();
             SecretReference::Command { words, timeout: Duration::from_mins(1) }
         };
         let table = [

@@ -165,7 +165,8 @@ mod tests {
     fn is_sleeping(seconds: u32) -> bool {
         let sleep = format!("sleep\0{seconds}\0");
         let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        let mut lines = processes.filter_map(|it| std::fs::read(it.path().join("cmdline")).ok());
+        let mut lines =
+            processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
         lines.any(|line| line == sleep.as_bytes())
     }
 

@@ -23,7 +23,8 @@ pub(super) fn decode(bytes: &[u8]) -> anyhow::Result<Zeroizing<String>> {
 
 /// The first character of a secret that does not belong into one, and its place: `has …`.
 pub(super) fn flaw(secret: &str) -> Option<String> {
-    let (at, character) = secret.chars().enumerate().find(|(_, it)| name(*it).is_some())?;
+    let (at, character) =
+        secret.chars().enumerate().find(|(_, character)| name(*character).is_some())?;
     let (code, name) = (u32::from(character), name(character)?);
     Some(format!("has {name} (U+{code:04X}) as its character {}", at + 1))
 }

@@ -31,11 +31,11 @@ fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> 
     let variables =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Config::parse(text, &variables, &Paths::new(Path::new("folder")))
-        .map_err(|problems| problems.iter().map(|it| it.in_file("file")).collect())
+        .map_err(|problems| problems.iter().map(|problem| problem.in_file("file")).collect())
 }
 
 fn without(line: &str) -> String {
-    WHOLE.lines().filter(|it| !it.starts_with(line)).collect::<Vec<_>>().join("\n")
+    WHOLE.lines().filter(|kept| !kept.starts_with(line)).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn waits_and_time_outs_that_are_not_set_are_those_of_a_real_tenant() {
 fn assert_problems(table: &[(String, &[&str])]) {
     for (text, expected) in table {
         let problems = parse(text, &[]).map(drop).expect_err(text);
-        let problems: Vec<&str> = problems.iter().map(|it| it.trim()).collect();
+        let problems: Vec<&str> = problems.iter().map(|problem| problem.trim()).collect();
         assert_eq!(problems, *expected, "{text}");
     }
 }
@@ -258,7 +258,7 @@ fn parts_are_by_hexadecimal_digit_unless_something_else_is_said() {
     assert!(
         ["0f3a", "Ff", "7"]
             .iter()
-            .all(|uid| { partition.values.iter().filter(|it| it.matches(uid)).count() == 1 })
+            .all(|uid| { partition.values.iter().filter(|value| value.matches(uid)).count() == 1 })
     );
     let empty = parse(&with_packages(r##"{ id = "#all", partition = {} }"##), &[]);
     assert_eq!(&empty.expect("it is valid").queries["packages"], query);
@@ -297,11 +297,14 @@ fn parts_that_cannot_be_told_apart_are_refused() {
     for (setting, expected) in table {
         let query = format!(r##"{{ id = "#all", partition = {{ {setting} }} }}"##);
         let problems = parse(&with_packages(&query), &[]).map(drop).expect_err(setting);
-        assert!(problems.iter().any(|it| it.contains(expected)), "{setting}: {problems:?}");
+        assert!(
+            problems.iter().any(|problem| problem.contains(expected)),
+            "{setting}: {problems:?}"
+        );
     }
     let without_id = r#"{ partition = { parameter = "p" } }"#;
     let problems = parse(&with_packages(without_id), &[]).map(drop).expect_err("no id");
-    assert!(problems.iter().any(|it| it.contains("`queries.packages.id` is missing")));
+    assert!(problems.iter().any(|problem| problem.contains("`queries.packages.id` is missing")));
 }
 
 #[test]
@@ -316,10 +319,10 @@ fn the_quota_is_what_nexthink_documents_unless_something_else_is_said() {
 #[test]
 fn the_configuration_on_its_page_is_valid() {
     let page = include_str!("../../../docs/configuration.md");
-    let block = page.split("```toml\n").nth(1).and_then(|it| it.split("```").next());
+    let block = page.split("```toml\n").nth(1).and_then(|block| block.split("```").next());
     let block = block.expect("the page shows a configuration");
     // The file of an authority is read, and there is none.
-    let lines: Vec<&str> = block.lines().filter(|it| !it.starts_with("ca_file")).collect();
+    let lines: Vec<&str> = block.lines().filter(|line| !line.starts_with("ca_file")).collect();
     let config = parse(&lines.join("\n"), &[]).expect("it is valid");
     assert_eq!(config.queries.len(), 4);
     let partition = config.queries["packages"].partition.as_ref().expect("it is set");

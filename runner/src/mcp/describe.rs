@@ -47,7 +47,9 @@ fn meaning(name: &str) -> Option<String> {
             return Some(format!("entities of class {}", classes.join(", ")));
         }
         let mut relationships = step.relationships.iter();
-        if let Some(relationship) = relationships.find(|it| it.type_name == name) {
+        if let Some(relationship) =
+            relationships.find(|relationship| relationship.type_name == name)
+        {
             return Some(format!(
                 "relationships {} {} >> {}",
                 relationship.from.entity.type_name,

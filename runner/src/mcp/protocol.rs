@@ -95,7 +95,7 @@ pub(super) fn greeting(params: &Value) -> Value {
 /// The name that a client gives itself, for the ledger.
 pub(super) fn client_name(params: &Value) -> String {
     let name = params["clientInfo"]["name"].as_str().unwrap_or("unknown");
-    name.chars().filter(|it| !it.is_control()).take(MAX_CLIENT_NAME).collect()
+    name.chars().filter(|character| !character.is_control()).take(MAX_CLIENT_NAME).collect()
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ pub(super) fn command(name: &str, arguments: &Value) -> Result<ToolCommand, Prob
         "search" => {
             words.extend(["search", "--output", "json"].map(str::to_owned));
             words.push(format!("--limit={}", arguments.number("limit", 20, 200)?));
-            words.extend(arguments.texts("types")?.iter().map(|it| format!("--type={it}")));
+            words.extend(arguments.texts("types")?.iter().map(|name| format!("--type={name}")));
             tail.push(arguments.required("text")?);
         }
         "show" => {
@@ -166,9 +166,9 @@ pub(super) fn command(name: &str, arguments: &Value) -> Result<ToolCommand, Prob
                 }
                 Some(_) => return Err(Problem::invalid("detail is summary, names or rows")),
             }
-            words.extend(arguments.texts("types")?.iter().map(|it| format!("--type={it}")));
+            words.extend(arguments.texts("types")?.iter().map(|name| format!("--type={name}")));
             let properties = arguments.texts("properties")?;
-            words.extend(properties.iter().map(|it| format!("--property={it}")));
+            words.extend(properties.iter().map(|name| format!("--property={name}")));
             tail.push(arguments.text("before")?.unwrap_or_else(|| "previous".to_owned()));
             tail.push(arguments.text("after")?.unwrap_or_else(|| "current".to_owned()));
         }

@@ -27,15 +27,18 @@ pub(super) fn page(record: &Record) -> String {
     let recipients: Vec<String> = record
         .recipients
         .iter()
-        .map(|it| {
-            let region = it.region.as_deref().unwrap_or("unknown");
-            format!("{}, account {}, at {}, region {region}", it.name, it.account, it.host)
+        .map(|recipient| {
+            let region = recipient.region.as_deref().unwrap_or("unknown");
+            format!(
+                "{}, account {}, at {}, region {region}",
+                recipient.name, recipient.account, recipient.host
+            )
         })
         .collect();
     section(&mut page, "Recipients", &recipients, "none: the data stays in the store");
     let transfers: Vec<String> = record.transfer_warning.clone().into_iter().collect();
     section(&mut page, "Transfers to other regions", &transfers, "none known");
-    let kept = record.retention.iter().map(|it| format!("{}: {}", it.what, it.window));
+    let kept = record.retention.iter().map(|kept| format!("{}: {}", kept.what, kept.window));
     section(&mut page, "How long it is kept", &kept.collect::<Vec<_>>(), "");
     section(&mut page, "Measures", &record.measures, "");
     page
@@ -73,7 +76,8 @@ fn categories(page: &mut String, record: &Record) {
          one with other data |\n| --- | --- | --- | --- |\n"
     );
     for category in &record.categories {
-        let objects = category.objects.map_or_else(|| "–".to_owned(), |it| it.to_string());
+        let objects =
+            category.objects.map_or_else(|| "–".to_owned(), |objects| objects.to_string());
         let _ = writeln!(
             page,
             "| `{}` | {objects} | {} | {} |",

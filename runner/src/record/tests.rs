@@ -56,6 +56,6 @@ fn the_record_has_what_was_configured_and_names_what_is_missing() {
     for text in expected {
         assert!(page.contains(text), "{text} is not in\n{page}");
     }
-    let user = record.categories.iter().find(|it| it.type_name == "nexthink_user");
-    assert!(user.is_some_and(|it| it.direct.contains(&"username") || !it.direct.is_empty()));
+    let user = record.categories.iter().find(|category| category.type_name == "nexthink_user");
+    assert!(user.is_some_and(|user| user.direct.contains(&"username") || !user.direct.is_empty()));
 }

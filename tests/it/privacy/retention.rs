@@ -138,8 +138,9 @@ fn j24_nothing_goes_by_a_clock_that_disagrees_with_nexthinks_and_ids_keep_their_
     for days in [-7_300, -200, 200, 365] {
         let scene = scene();
         let host = scene.api().to_owned();
-        scene.configure(|it| {
-            it.text("audit.host", &host)
+        scene.configure(|configuration| {
+            configuration
+                .text("audit.host", &host)
                 .text("audit.account", "demo")
                 .set("audit.password", "{ file = \"secret\" }")
                 .set("audit.since_days", "2")

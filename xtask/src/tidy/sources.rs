@@ -51,16 +51,11 @@ const GATES: &[Gate] = &[
         scope: Scope::Code,
         // Crates whose older closures are still to be renamed.
         except: &[
-            "core/audit/",
             "core/engine/",
             "core/explorer/",
-            "core/fleet/",
-            "core/jupiterone/",
-            "core/nexthink/",
             "core/query/",
             "core/rules/",
-            "runner/",
-            "tests/",
+            "runner/src/commands/privacy",
         ],
         unless_followed_by: &[],
         mend: "name the value after its meaning, for example `|device|` or `|row|`",

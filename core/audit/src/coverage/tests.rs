@@ -40,7 +40,7 @@ fn the_first_run_goes_backwards_in_slices_that_overlap() {
     let settings = WindowSettings { since_ms: 3 * DAY, ..WindowSettings::default() };
     let mut coverage = Coverage::default();
     let windows = run(&mut coverage, NOW, &settings);
-    assert!(windows[0].is_newest && windows[1..].iter().all(|it| !it.is_newest));
+    assert!(windows[0].is_newest && windows[1..].iter().all(|window| !window.is_newest));
     assert_eq!(windows[0].span, span(NOW - DAY, NOW));
     assert_eq!(windows[1].span.to_ms, NOW - DAY + HOUR_MS);
     for pair in windows.windows(2) {
@@ -129,8 +129,8 @@ fn what_is_wanted_again_is_asked_for_again() {
     assert!(windows[0].is_newest);
     assert_eq!(windows[1].span, span(NOW - 3 * HOUR_MS, NOW));
     assert!(!windows[1].is_newest);
-    assert!(windows[2..].iter().all(|it| it.span.to_ms <= NOW - 18 * DAY));
-    assert!(windows.iter().any(|it| it.span.from_ms <= NOW - 20 * DAY));
+    assert!(windows[2..].iter().all(|window| window.span.to_ms <= NOW - 18 * DAY));
+    assert!(windows.iter().any(|window| window.span.from_ms <= NOW - 20 * DAY));
 }
 
 #[test]

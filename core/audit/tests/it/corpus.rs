@@ -31,17 +31,19 @@ fn found(line: &str) -> String {
     lines.push(&bytes(line), |record| events.push(parse(&record, &times)));
     lines.finish(|record| events.push(parse(&record, &times)));
     let [event] = &events[..] else { return format!("{} events", events.len()) };
-    let time = event.occurred_ms.map(|it| Timestamp::from_millisecond(it).expect("a time"));
+    let time = event
+        .occurred_ms
+        .map(|milliseconds| Timestamp::from_millisecond(milliseconds).expect("a time"));
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     if !event.is_parsed() {
-        return format!("unparsed|{}", or_none(time.map(|it| it.to_string())));
+        return format!("unparsed|{}", or_none(time.map(|time| time.to_string())));
     }
     [
-        or_none(event.code.map(|it| it.to_string())),
-        or_none(event.known().map(|it| it.action.name().to_owned())),
+        or_none(event.code.map(|code| code.to_string())),
+        or_none(event.known().map(|known| known.action.name().to_owned())),
         or_none(event.account.clone()),
-        or_none(time.map(|it| it.to_string())),
-        or_none(event.duration_ms.map(|it| it.to_string())),
+        or_none(time.map(|time| time.to_string())),
+        or_none(event.duration_ms.map(|duration| duration.to_string())),
     ]
     .join("|")
 }
@@ -49,7 +51,7 @@ fn found(line: &str) -> String {
 #[test]
 fn l5_l7_every_line_of_the_corpus_is_read_as_it_says() {
     let lines: BTreeSet<&str> =
-        CORPUS.lines().filter(|it| !it.is_empty() && !it.starts_with('#')).collect();
+        CORPUS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     assert!(lines.len() >= 200, "{} lines", lines.len());
     for entry in lines {
         let (expected, line) = entry.split_once('\t').expect("what is expected, a tab, the line");

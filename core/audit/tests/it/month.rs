@@ -50,12 +50,12 @@ impl Model {
 
     fn answer(&self, parameters: (Option<jiff::civil::DateTime>, u32), now_ms: i64) -> String {
         let (before, hours) = parameters;
-        let before = before.and_then(|it| it.to_zoned(self.zone.clone()).ok());
-        let to_ms = before.map_or(now_ms, |it| it.timestamp().as_millisecond());
+        let before = before.and_then(|civil| civil.to_zoned(self.zone.clone()).ok());
+        let to_ms = before.map_or(now_ms, |zoned| zoned.timestamp().as_millisecond());
         let from_ms = to_ms - i64::from(hours) * HOUR_MS;
-        let first = self.lines.partition_point(|it| it.occurred_ms < from_ms);
-        let lines = self.lines[first..].iter().take_while(|it| it.occurred_ms < to_ms);
-        lines.filter(|it| it.visible_ms <= now_ms).map(|it| it.text.as_str()).collect()
+        let first = self.lines.partition_point(|line| line.occurred_ms < from_ms);
+        let lines = self.lines[first..].iter().take_while(|line| line.occurred_ms < to_ms);
+        lines.filter(|line| line.visible_ms <= now_ms).map(|line| line.text.as_str()).collect()
     }
 }
 
@@ -141,8 +141,8 @@ fn month(seed: u64, skew_ms: i64, is_confirmed: bool) {
     let expected: Vec<&str> = model
         .lines
         .iter()
-        .filter(|it| it.occurred_ms >= from_ms && it.visible_ms < end_ms)
-        .map(|it| it.text.as_str())
+        .filter(|line| line.occurred_ms >= from_ms && line.visible_ms < end_ms)
+        .map(|line| line.text.as_str())
         .collect();
     let mut stored: Vec<&str> = kept.0.values().map(|(text, _)| text.as_str()).collect();
     let mut wanted = expected.clone();
@@ -151,7 +151,7 @@ fn month(seed: u64, skew_ms: i64, is_confirmed: bool) {
     // What was before the first run asked, or came after the last, may be there besides.
     let mut stored = stored.into_iter().peekable();
     for text in wanted {
-        while stored.peek().is_some_and(|it| *it < text) {
+        while stored.peek().is_some_and(|next| *next < text) {
             let extra = stored.next().expect("it was peeked at");
             let is_outside = !expected.contains(&extra);
             assert!(is_outside, "{extra} is stored more often than it happened");

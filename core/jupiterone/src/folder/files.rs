@@ -12,8 +12,8 @@ use core_store::Table;
 
 use crate::contents::Contents;
 use crate::error::JupiterOneError;
-use crate::findings::Findings;
 use crate::objects::{LIST_END, ObjectKind};
+use crate::schema_violations::SchemaViolations;
 
 /// The most bytes of one file: what `sync` uploads at a time (integration SDK 17.4).
 const MAX_FILE_BYTES: usize = 5_000_000;
@@ -34,7 +34,7 @@ pub(super) struct Written {
 pub(super) fn write_objects(
     contents: &Contents,
     folder: &Path,
-    findings: &mut Findings,
+    findings: &mut SchemaViolations,
 ) -> Result<Written, JupiterOneError> {
     let (finished, waiting) = mpsc::sync_channel(WAITING_FILES);
     thread::scope(|scope| {
@@ -80,7 +80,11 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn make_all(&mut self, contents: &Contents, findings: &mut Findings) -> Result<(), Stop> {
+    fn make_all(
+        &mut self,
+        contents: &Contents,
+        findings: &mut SchemaViolations,
+    ) -> Result<(), Stop> {
         for kind in [ObjectKind::Entities, ObjectKind::Relationships] {
             for table in contents.tables(kind.tables()) {
                 let objects = self.make(contents, kind, table, findings)?;
@@ -96,7 +100,7 @@ impl Maker<'_> {
         contents: &Contents,
         kind: ObjectKind,
         table: &Table,
-        findings: &mut Findings,
+        findings: &mut SchemaViolations,
     ) -> Result<u64, Stop> {
         // `sync` reads folders by name, and a relationship is to come after the entities at its ends.
         let folder = self.folder.join(kind.name()).join(&table.name);

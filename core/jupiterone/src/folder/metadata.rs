@@ -17,7 +17,7 @@ pub(super) fn summary(
     objects: &BTreeMap<String, u64>,
     partial: &[String],
 ) -> Value {
-    let results = steps.iter().map(|it| step_result(it, extras, objects, partial));
+    let results = steps.iter().map(|result| step_result(result, extras, objects, partial));
     let results: Vec<_> = results.collect();
     json!({
         "integrationStepResults": results,
@@ -39,7 +39,7 @@ fn step_result(
         .map(|(name, count)| (name.to_owned(), count.into()))
         .collect();
     let partial: Vec<_> =
-        declared.iter().filter(|name| partial.iter().any(|it| it == *name)).collect();
+        declared.iter().filter(|name| partial.iter().any(|known| known == *name)).collect();
     json!({
         "id": it.step.id,
         "name": it.step.name,
@@ -55,7 +55,7 @@ fn step_result(
 /// `src/index.js`: the steps without anything to execute, which is all that `document`, `visualize-types`
 /// and the other commands about types need.
 pub(super) fn index_js(steps: &[StepResult], extras: Extras) -> String {
-    let steps: Vec<_> = steps.iter().map(|it| step(it.step, extras)).collect();
+    let steps: Vec<_> = steps.iter().map(|result| step(result.step, extras)).collect();
     let config = json!({ "instanceConfigFields": {}, "integrationSteps": steps });
     // Names of types and classes: nothing that could end the script or start another.
     let config = serde_json::to_string_pretty(&config).expect("the steps are plain data");
@@ -69,20 +69,20 @@ fn step(step: &Step, extras: Extras) -> Value {
     let entities: Vec<_> = step
         .entities
         .iter()
-        .map(|it| {
-            let classes: Vec<_> = it.class.iter().map(|class| class.name()).collect();
-            json!({ "resourceName": it.resource, "_type": it.type_name, "_class": classes })
+        .map(|entity| {
+            let classes: Vec<_> = entity.class.iter().map(|class| class.name()).collect();
+            json!({ "resourceName": entity.resource, "_type": entity.type_name, "_class": classes })
         })
         .collect();
     let relationships: Vec<_> = step
         .relationships
         .iter()
-        .map(|it| {
+        .map(|relationship| {
             json!({
-                "_type": it.type_name,
-                "_class": it.class.name(),
-                "sourceType": it.from.entity.type_name,
-                "targetType": it.to.entity.type_name,
+                "_type": relationship.type_name,
+                "_class": relationship.class.name(),
+                "sourceType": relationship.from.entity.type_name,
+                "targetType": relationship.to.entity.type_name,
             })
         })
         .collect();
@@ -107,13 +107,13 @@ fn step(step: &Step, extras: Extras) -> Value {
 
 /// `docs/jupiterone.md`, as `document` would write it; it wants the page to be there.
 pub(super) fn page(steps: &[StepResult], extras: Extras) -> String {
-    let steps: Vec<_> = steps.iter().map(|it| it.step).collect();
+    let steps: Vec<_> = steps.iter().map(|result| result.step).collect();
     let section = documentation::sdk_section(&steps, extras);
     section.map_or_else(String::new, |section| format!("{section}\n"))
 }
 
 fn ids(steps: &[&Step]) -> Vec<&'static str> {
-    steps.iter().map(|it| it.id).collect()
+    steps.iter().map(|step| step.id).collect()
 }
 
 fn types_of(step: &Step, extras: Extras) -> Vec<&'static str> {

@@ -115,7 +115,7 @@ impl Answer {
             job: Job,
         }
         let envelope = serde_json::from_slice::<Envelope>(&self.body);
-        envelope.map(|it| it.job).map_err(|_| JupiterOneError::UnexpectedAnswer {
+        envelope.map(|envelope| envelope.job).map_err(|_| JupiterOneError::UnexpectedAnswer {
             call: self.call,
             status: self.status.as_u16(),
             what: self.foreign_body().unwrap_or("no description of the job"),
@@ -161,7 +161,7 @@ impl Answer {
         }
         match (&self.expected_job, self.call) {
             (Some(expected), _) => serde_json::from_slice::<Envelope>(&self.body)
-                .is_ok_and(|it| it.job.id == expected.as_str()),
+                .is_ok_and(|envelope| envelope.job.id == expected.as_str()),
             (None, Call::PostEvents) => BodyKind::of(&self.body) != BodyKind::WebPage,
             (None, _) => true,
         }
@@ -176,7 +176,7 @@ impl Answer {
         struct Code {
             code: String,
         }
-        serde_json::from_slice::<Envelope>(&self.body).ok().map(|it| it.error.code)
+        serde_json::from_slice::<Envelope>(&self.body).ok().map(|envelope| envelope.error.code)
     }
 }
 

@@ -70,7 +70,7 @@ impl Batch {
         let json = self.json()?;
         let Some(&end) = self.ends.first() else { return Ok(None) };
         let object = &json[self.kind.list_start().len()..end as usize];
-        Ok(serde_json::from_slice::<Keyed>(object).ok().map(|it| it.key))
+        Ok(serde_json::from_slice::<Keyed>(object).ok().map(|keyed| keyed.key))
     }
 
     fn json(&self) -> Result<Vec<u8>, JupiterOneError> {
@@ -184,7 +184,7 @@ mod tests {
         let json: Value = serde_json::from_slice(&batch.json().expect("it was compressed here"))
             .expect("a batch is JSON");
         let objects = json["entities"].as_array().expect("a list").iter();
-        objects.map(|it| it["_key"].as_str().expect("a key").to_owned()).collect()
+        objects.map(|object| object["_key"].as_str().expect("a key").to_owned()).collect()
     }
 
     #[test]
@@ -195,9 +195,9 @@ mod tests {
             cut.iter().map(keys).collect::<Vec<_>>().concat(),
             ["a1", "a2", "b1", "b2", "b3"]
         );
-        assert!(cut.iter().all(|it| it.json_bytes <= 60 && it.objects() > 0));
+        assert!(cut.iter().all(|upload| upload.json_bytes <= 60 && upload.objects() > 0));
         assert_eq!(cut.len(), 2);
-        let runs: Vec<_> = cut[0].runs.iter().map(|it| (&*it.type_name, it.objects)).collect();
+        let runs: Vec<_> = cut[0].runs.iter().map(|run| (&*run.type_name, run.objects)).collect();
         assert_eq!(runs, [("a", 2), ("b", 1)]);
         Ok(())
     }

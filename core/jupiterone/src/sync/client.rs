@@ -16,8 +16,8 @@ use super::transport::{Api, Events, JobEvent, NewJob, Request};
 use super::upload::{Uploader, Uploads};
 use crate::contents::Contents;
 use crate::error::{Call, JupiterOneError};
-use crate::findings::Findings;
 use crate::objects::ObjectKind;
+use crate::schema_violations::SchemaViolations;
 
 /// How often a job is created when no answer comes. JupiterOne has no call that lists jobs, so a job whose
 /// answer was lost cannot be found again. It is never finalized and so changes nothing.
@@ -187,7 +187,7 @@ impl SyncClient {
         contents: &Arc<Contents>,
         events: &[JobEvent],
         on_progress: &impl Fn(Progress),
-    ) -> Result<(Uploads, Findings), JupiterOneError> {
+    ) -> Result<(Uploads, SchemaViolations), JupiterOneError> {
         let job = &created.id;
         if created.integration_job_id.is_some() && !events.is_empty() {
             self.log(job, events).await;
@@ -199,7 +199,7 @@ impl SyncClient {
             job,
             limit: Arc::new(AtomicUsize::new(self.settings.batch_bytes)),
         };
-        let (mut uploads, mut findings) = (Uploads::default(), Findings::default());
+        let (mut uploads, mut findings) = (Uploads::default(), SchemaViolations::default());
         let mut entities = 0;
         for kind in [ObjectKind::Entities, ObjectKind::Relationships] {
             let on_upload = |uploads: &Uploads| {
@@ -295,8 +295,9 @@ impl SyncClient {
                 &job.integration_instance_id
             }
         };
-        let differs =
-            |found: &Option<String>, asked: &str| found.as_ref().is_some_and(|it| it != asked);
+        let differs = |found: &Option<String>, asked: &str| {
+            found.as_ref().is_some_and(|found| found != asked)
+        };
         let what = match () {
             () if differs(&job.source, source.name()) => "source",
             () if differs(id, source.id()) => "scope or integration instance",
@@ -309,7 +310,7 @@ impl SyncClient {
     /// Writes to the job's log. The graph is worth more than its log, so a failure is only noted.
     async fn log(&self, job: &JobId, events: &[JobEvent]) {
         let answer = self.call(&Request::PostEvents(job, &Events { events })).await;
-        if !answer.is_ok_and(|it| matches!(it.meaning(), Meaning::Done)) {
+        if !answer.is_ok_and(|answer| matches!(answer.meaning(), Meaning::Done)) {
             tracing::warn!(job = job.as_str(), "the job's log could not be written");
         }
     }

@@ -88,7 +88,7 @@ impl Delivered {
             extras: contents.extras(),
             types: contents.delivered_types(),
             purged: contents.purged_types().clone(),
-            was_whole: before.is_some_and(|it| it.whole),
+            was_whole: before.is_some_and(|before| before.whole),
         };
         let nothing_yet = || Self {
             destination: destination.identity(),
@@ -151,7 +151,7 @@ impl Delivered {
     /// [`JupiterOneError::DestinationChanged`].
     pub fn check(&self, now: &Destination) -> Result<(), JupiterOneError> {
         let (before, now) = (&self.destination, now.identity());
-        let port = |port: Option<u16>| port.map(|it| it.to_string()).unwrap_or_default();
+        let port = |port: Option<u16>| port.map(|port| port.to_string()).unwrap_or_default();
         // A port that was not written down is not known to differ.
         let (port_before, port_now) = (port(before.port.or(now.port)), port(now.port));
         let parts = [

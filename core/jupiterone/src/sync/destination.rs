@@ -144,7 +144,7 @@ impl Destination {
         let refuse = |name, reason| Err(JupiterOneError::InvalidSetting { name, reason });
         let is_word = |text: &str, others: &[u8]| {
             (1..=256).contains(&text.len())
-                && text.bytes().all(|it| it.is_ascii_alphanumeric() || others.contains(&it))
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
         };
         if !is_word(account, b"-_") {
             return refuse(

@@ -176,7 +176,7 @@ impl SyncClient {
     pub(super) async fn give_up(&self, job: &JobId) -> bool {
         let reason = Abortion { reason: "the delivery failed" };
         let answer = self.api.send(&Request::Abort(job, &reason)).await;
-        let is_done = answer.is_ok_and(|it| matches!(it.meaning(), Meaning::Done));
+        let is_done = answer.is_ok_and(|answer| matches!(answer.meaning(), Meaning::Done));
         if is_done {
             tracing::info!(job = job.as_str(), "synchronization job aborted");
         } else {

@@ -230,7 +230,7 @@ mod tests {
     fn a_state_that_is_not_documented_is_unknown_and_an_id_is_one_part_of_a_path() {
         let job = |id, status| format!(r#"{{"id":"{id}","status":"{status}"}}"#);
         let read = |text: String| serde_json::from_str::<Job>(&text);
-        assert!(read(job("a-1", "SLEEPING")).is_ok_and(|it| it.status == JobStatus::Unknown));
+        assert!(read(job("a-1", "SLEEPING")).is_ok_and(|job| job.status == JobStatus::Unknown));
         for id in ["", "../x", "a/b", "a?b", "ü"] {
             assert!(read(job(id, "FINISHED")).is_err(), "{id}");
         }

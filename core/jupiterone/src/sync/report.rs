@@ -10,7 +10,7 @@ use super::destination::DestinationIdentity;
 use super::job::{JobCounters, JobId, JobStatus};
 use super::upload::Uploads;
 use crate::extras::Extras;
-use crate::findings::{Finding, Remedy};
+use crate::schema_violations::{Fix, SchemaViolation};
 use crate::shape::SHAPE_VERSION;
 
 /// What a delivery did. It holds keys as samples, and no other content.
@@ -32,7 +32,7 @@ pub struct DeliveryReport {
     /// What was uploaded, and what it did not take.
     pub uploads: Uploads,
     /// What had to be mended.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<SchemaViolation>,
     /// The types that were delivered, as [`Delivered::types`] has them.
     #[serde(skip)]
     pub(crate) types: BTreeMap<String, Option<(String, String)>>,
@@ -62,14 +62,14 @@ impl DeliveryReport {
     pub fn is_whole(&self) -> bool {
         self.uploads.losses.is_empty()
             && self.counters.errors() == 0
-            && self.findings.iter().all(|finding| finding.remedy != Remedy::ObjectLeftOut)
+            && self.findings.iter().all(|finding| finding.remedy != Fix::ObjectLeftOut)
     }
 
     /// What to remember of it, together with the types that were delivered there `before`.
     pub fn delivered(&self, before: Option<&Delivered>) -> Delivered {
-        let mut types = before.map(|it| it.types.clone()).unwrap_or_default();
+        let mut types = before.map(|before| before.types.clone()).unwrap_or_default();
         types.extend(self.types.clone());
-        let mut events = before.map(|it| it.events.clone()).unwrap_or_default();
+        let mut events = before.map(|before| before.events.clone()).unwrap_or_default();
         events.extend(self.events_through.clone().filter(|_| self.is_whole()));
         // What is purged is delivered from its beginning if it ever is again.
         events.retain(|name, _| !self.purged.contains(name));
@@ -84,7 +84,7 @@ impl DeliveryReport {
             shape: SHAPE_VERSION,
             extras: self.extras,
             partial: Some(self.partial_datasets.iter().cloned().collect()),
-            erasures: before.map(|it| it.erasures.clone()).unwrap_or_default(),
+            erasures: before.map(|before| before.erasures.clone()).unwrap_or_default(),
             events,
         }
     }

@@ -20,8 +20,8 @@ use super::settings::SyncSettings;
 use super::transport::{Api, Request};
 use crate::contents::Contents;
 use crate::error::JupiterOneError;
-use crate::findings::Findings;
 use crate::objects::ObjectKind;
+use crate::schema_violations::SchemaViolations;
 
 /// What was uploaded, and what could not be.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -91,7 +91,7 @@ impl Uploader<'_> {
         contents: &Arc<Contents>,
         kind: ObjectKind,
         uploads: &mut Uploads,
-        findings: &mut Findings,
+        findings: &mut SchemaViolations,
         mut on_progress: impl FnMut(&Uploads),
     ) -> Result<(), JupiterOneError> {
         let (sender, mut batches) = mpsc::channel(1);
@@ -250,8 +250,8 @@ fn produce(
     kind: ObjectKind,
     limit: Arc<AtomicUsize>,
     sender: &mpsc::Sender<Batch>,
-) -> Result<Findings, JupiterOneError> {
-    let mut findings = Findings::default();
+) -> Result<SchemaViolations, JupiterOneError> {
+    let mut findings = SchemaViolations::default();
     match produce_until_stopped(contents, kind, limit, sender, &mut findings) {
         Ok(()) | Err(Stop::NotWanted) => Ok(findings),
         Err(Stop::Error(error)) => Err(error),
@@ -263,7 +263,7 @@ fn produce_until_stopped(
     kind: ObjectKind,
     limit: Arc<AtomicUsize>,
     sender: &mpsc::Sender<Batch>,
-    findings: &mut Findings,
+    findings: &mut SchemaViolations,
 ) -> Result<(), Stop> {
     let mut cutter = Cutter::new(kind, limit);
     let send = |batch: Option<Batch>| match batch {

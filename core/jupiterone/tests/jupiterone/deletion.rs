@@ -42,14 +42,16 @@ fn may_delete(type_name: &str, of: impl Fn(&str) -> Outcome) -> bool {
 async fn only_complete_types_lose_what_is_gone() -> Checked {
     for outcomes in 0..1_u32 << TYPES.len() {
         let of = |name: &str| {
-            let place = TYPES.iter().position(|it| *it == name).expect("a known type");
+            let place =
+                TYPES.iter().position(|type_name| *type_name == name).expect("a known type");
             if outcomes >> place & 1 == 1 { Outcome::Partial } else { Outcome::Complete }
         };
         let server = jupiterone(JupiterOneBehaviour::default()).await?;
         let place = Place::new()?;
         deliver(&server, place.contents(FIRST, &Estate::of(4))?).await?;
         let mut estate = Estate::of(2);
-        estate.partial = TYPES.iter().copied().filter(|it| of(it) == Outcome::Partial).collect();
+        estate.partial =
+            TYPES.iter().copied().filter(|type_name| of(type_name) == Outcome::Partial).collect();
         deliver(&server, place.contents(SECOND, &estate)?).await?;
 
         for (name, before, after) in
@@ -132,7 +134,7 @@ async fn a_type_that_no_step_makes_any_more_stays_for_good_until_it_is_purged() 
     let delivered = report.delivered(Some(&delivered));
     let names: Vec<_> = delivered.purged.iter().map(String::as_str).collect();
     assert_eq!(names, ["nexthink_alert", "nexthink_device_has_alert"]);
-    assert!(report.partial_datasets.iter().all(|it| !delivered.purged.contains(it)));
+    assert!(report.partial_datasets.iter().all(|type_name| !delivered.purged.contains(type_name)));
     // It is known still, so that it can be purged again, and is spared if it is not.
     let again =
         Contents::new(contents.generation().clone(), steps, Some(&delivered), Extras::default());

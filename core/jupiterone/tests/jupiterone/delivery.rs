@@ -48,9 +48,9 @@ async fn k12_all_entities_are_there_before_the_first_relationship() -> Checked {
     assert!(report.uploads.requests > 10);
     assert_eq!(server.jobs()[0].late_entities, 0);
     assert_eq!(report.counters.errors(), 0);
-    let calls: Vec<_> = server.requests().iter().map(|it| it.call).collect();
-    let last_entities = calls.iter().rposition(|it| *it == JobCall::Entities);
-    let first_relationships = calls.iter().position(|it| *it == JobCall::Relationships);
+    let calls: Vec<_> = server.requests().iter().map(|request| request.call).collect();
+    let last_entities = calls.iter().rposition(|call| *call == JobCall::Entities);
+    let first_relationships = calls.iter().position(|call| *call == JobCall::Relationships);
     assert!(last_entities < first_relationships);
     Ok(())
 }
@@ -59,7 +59,7 @@ async fn k12_all_entities_are_there_before_the_first_relationship() -> Checked {
 #[tokio::test]
 async fn k14_k15_a_slow_receiver_is_not_flooded_and_gets_no_key_twice() -> Checked {
     let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
-    server.update(|it| it.latency = std::time::Duration::from_millis(30));
+    server.update(|behaviour| behaviour.latency = std::time::Duration::from_millis(30));
     let mut settings = quick_settings();
     settings.batch_bytes = 2_000;
     let contents = place.contents(FIRST, &Estate::of(120))?;
@@ -80,13 +80,17 @@ async fn uploads_are_compressed_full_and_named() -> Checked {
     let report = deliver_with(&client(&server, settings)?, contents, &[], |_| ()).await?;
     let is_upload = |call| matches!(call, JobCall::Entities | JobCall::Relationships);
     let requests = server.requests();
-    let uploads: Vec<_> = requests.iter().filter(|it| is_upload(it.call)).collect();
-    assert!(uploads.iter().all(|it| it.sent_bytes < it.json_bytes && it.json_bytes <= 20_000));
-    let bytes: usize = uploads.iter().map(|it| it.json_bytes).sum();
+    let uploads: Vec<_> = requests.iter().filter(|request| is_upload(request.call)).collect();
+    assert!(
+        uploads
+            .iter()
+            .all(|upload| upload.sent_bytes < upload.json_bytes && upload.json_bytes <= 20_000)
+    );
+    let bytes: usize = uploads.iter().map(|upload| upload.json_bytes).sum();
     // One more for the last of each kind, which need not be full.
     assert!(uploads.len() <= bytes.div_ceil(19_000) + 2, "{} for {bytes}", uploads.len());
     assert_eq!(report.uploads.json_bytes, bytes as u64);
-    let mut names: Vec<_> = uploads.iter().map(|it| it.correlation_id.clone()).collect();
+    let mut names: Vec<_> = uploads.iter().map(|upload| upload.correlation_id.clone()).collect();
     assert!(names.iter().all(Option::is_some));
     names.sort();
     names.dedup();
@@ -126,7 +130,10 @@ async fn progress_is_told_in_order() -> Checked {
             Progress::Uploaded { objects, .. } => format!("uploaded {objects}"),
             Progress::Finalizing => {
                 let calls = server.requests();
-                assert!(calls.iter().all(|it| it.call != JobCall::Finalize), "told too late");
+                assert!(
+                    calls.iter().all(|request| request.call != JobCall::Finalize),
+                    "told too late"
+                );
                 "finalizing".to_owned()
             }
             Progress::Finalized => "finalized".to_owned(),

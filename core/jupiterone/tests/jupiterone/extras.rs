@@ -2,8 +2,8 @@
 
 use core_destination::{DeliveryPlan, TypeChanges};
 use core_jupiterone::{
-    Contents, Delivered, Extras, Findings, JupiterOneError, StepResult, StepStatus, USER_IS_PERSON,
-    export_folder, plan_between,
+    Contents, Delivered, Extras, JupiterOneError, SchemaViolations, StepResult, StepStatus,
+    USER_IS_PERSON, export_folder, plan_between,
 };
 use core_simulator::JupiterOneBehaviour;
 use core_store::{Generation, StoreError, TableKind};
@@ -25,7 +25,7 @@ fn publish(
     emails: &[Option<&[&str]>],
     partial: bool,
 ) -> Result<Generation, StoreError> {
-    let keys: Vec<_> = (0..emails.len()).map(|it| format!("nexthink_user:{it}")).collect();
+    let keys: Vec<_> = (0..emails.len()).map(|number| format!("nexthink_user:{number}")).collect();
     let names = || texts(keys.iter().map(|key| Some(key.as_str())));
     let columns = vec![
         ("_key", names()),
@@ -46,7 +46,7 @@ fn objects_of(contents: &Contents, name: &str) -> Result<Vec<Value>, JupiterOneE
     let mut objects = Vec::new();
     for kind in [TableKind::Entity, TableKind::Relationship] {
         for table in contents.tables(kind).filter(|table| table.name == name) {
-            contents.for_each_object(table, &mut Findings::default(), |object| {
+            contents.for_each_object(table, &mut SchemaViolations::default(), |object| {
                 let object: Value = serde_json::from_slice(object.json).expect("it is JSON");
                 objects.push(object);
                 Ok::<_, JupiterOneError>(())
@@ -57,7 +57,7 @@ fn objects_of(contents: &Contents, name: &str) -> Result<Vec<Value>, JupiterOneE
 }
 
 fn of<'a>(plan: &'a DeliveryPlan, name: &str) -> &'a TypeChanges {
-    plan.types.iter().find(|it| it.type_name == name).expect("a known type")
+    plan.types.iter().find(|changes| changes.type_name == name).expect("a known type")
 }
 
 fn delivered_with(extras: Extras) -> Result<Delivered, JupiterOneError> {

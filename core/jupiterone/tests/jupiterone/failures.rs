@@ -20,7 +20,7 @@ fn faulty(call: JobCall, after: u32, times: u32, kind: JobFaultKind) -> JupiterO
 }
 
 fn count(server: &JupiterOne, call: JobCall) -> usize {
-    server.requests().iter().filter(|it| it.call == call).count()
+    server.requests().iter().filter(|request| request.call == call).count()
 }
 
 /// K1
@@ -64,7 +64,7 @@ async fn k2_an_upload_that_is_too_large_is_halved_and_the_next_are_smaller() -> 
     assert!(report.is_whole());
     assert_eq!(kept(&server, "nexthink_device").len(), 200);
     let requests = server.requests();
-    let refused = requests.iter().filter(|it| it.json_bytes > 4_000).count();
+    let refused = requests.iter().filter(|request| request.json_bytes > 4_000).count();
     // Three batches may be cut before the first refusal is known, each refused seven times at most.
     assert!(refused <= 21, "{refused} of {}", requests.len());
     Ok(())
@@ -77,7 +77,7 @@ async fn k2_an_object_that_is_too_large_alone_is_left_out_and_counted() -> Check
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     deliver(&server, place.contents(FIRST, &Estate::of(3))?).await?;
     // The account, with three properties, stays below; every device is above.
-    server.update(|it| it.max_upload_bytes = 400);
+    server.update(|behaviour| behaviour.max_upload_bytes = 400);
     let report = deliver(&server, place.contents(SECOND, &Estate::of(3))?).await?;
     assert_eq!(report.uploads.losses["nexthink_device"].refused, 3);
     assert!(report.partial_datasets.contains(&"nexthink_device".to_owned()));
@@ -91,14 +91,14 @@ async fn k2_an_object_that_is_too_large_alone_is_left_out_and_counted() -> Check
 async fn k3_throttling_and_server_errors_are_waited_out() -> Checked {
     let place = Place::new()?;
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
-    server.update(|it| {
+    server.update(|behaviour| {
         for (call, kind) in [
             (JobCall::Create, JobFaultKind::Status(503)),
             (JobCall::Entities, JobFaultKind::Throttled(1)),
             (JobCall::Relationships, JobFaultKind::Status(500)),
             (JobCall::Get, JobFaultKind::Status(502)),
         ] {
-            it.faults.push(JobFault { call, after: 0, times: 2, kind });
+            behaviour.faults.push(JobFault { call, after: 0, times: 2, kind });
         }
     });
     let before = tokio::time::Instant::now();
@@ -122,8 +122,8 @@ async fn k4_an_upload_whose_answer_is_lost_is_repeated_under_its_name_without_ha
     let requests = server.requests();
     let mut names: Vec<_> = requests
         .iter()
-        .filter(|it| it.call == JobCall::Entities)
-        .map(|it| it.correlation_id.clone())
+        .filter(|request| request.call == JobCall::Entities)
+        .map(|request| request.correlation_id.clone())
         .collect();
     assert_eq!(names.len(), 2);
     names.dedup();
@@ -163,7 +163,7 @@ async fn k6_a_finalization_without_an_answer_is_repeated_only_if_it_was_not_hear
     ] {
         let place = Place::new()?;
         let server = jupiterone(faulty(JobCall::Finalize, 0, 1, kind)).await?;
-        server.update(|it| it.ends_as = ends_as);
+        server.update(|behaviour| behaviour.ends_as = ends_as);
         let client = client(&server, impatient_settings())?;
         let contents = place.contents(FIRST, &Estate::of(2))?;
         let answer = deliver_with(&client, contents, &[], |_| ()).await;
@@ -181,12 +181,12 @@ async fn k7_a_job_whose_creation_was_not_answered_stays_without_effect() -> Chec
     let client = client(&server, impatient_settings())?;
     let contents = place.contents(FIRST, &Estate::of(2))?;
     deliver_with(&client, contents, &[], |_| ()).await?;
-    let states: Vec<_> = server.jobs().into_iter().map(|it| it.status).collect();
+    let states: Vec<_> = server.jobs().into_iter().map(|job| job.status).collect();
     assert_eq!(states, ["AWAITING_UPLOADS", "FINISHED"]);
 
     // It is not tried for ever: each attempt may leave a job behind.
-    server.update(|it| {
-        it.faults = vec![JobFault {
+    server.update(|behaviour| {
+        behaviour.faults = vec![JobFault {
             call: JobCall::Create,
             after: 0,
             times: 9,
@@ -214,8 +214,9 @@ async fn k8_a_delivery_that_is_killed_changes_nothing_and_its_job_can_be_given_u
         deliver(&server, place.contents(FIRST, &Estate::of(6))?).await?;
         let before = server.graph("api", SCOPE);
 
-        server.update(|it| {
-            it.faults = vec![JobFault { call, after, times: 1, kind: JobFaultKind::Unheard }];
+        server.update(|behaviour| {
+            behaviour.faults =
+                vec![JobFault { call, after, times: 1, kind: JobFaultKind::Unheard }];
         });
         let mut settings = quick_settings();
         settings.batch_bytes = 1_000;
@@ -229,7 +230,7 @@ async fn k8_a_delivery_that_is_killed_changes_nothing_and_its_job_can_be_given_u
         assert_eq!(server.graph("api", SCOPE), before, "{call:?}");
 
         client.abort(&job).await?;
-        let state = server.jobs().pop().map(|it| it.status);
+        let state = server.jobs().pop().map(|job| job.status);
         assert_eq!(state.as_deref(), Some("ABORTED"), "{call:?}");
         assert_eq!(server.graph("api", SCOPE), before, "{call:?}");
         client.abort(&job).await?;
@@ -244,8 +245,8 @@ async fn k9_another_active_job_defers_the_delivery() -> Checked {
     let place = Place::new()?;
     let behaviour = JupiterOneBehaviour { one_job_at_a_time: true, ..Default::default() };
     let server = jupiterone(behaviour).await?;
-    server.update(|it| {
-        it.faults = vec![JobFault {
+    server.update(|behaviour| {
+        behaviour.faults = vec![JobFault {
             call: JobCall::Create,
             after: 0,
             times: 1,
@@ -267,7 +268,7 @@ async fn k10_a_refused_object_is_found_left_out_and_makes_its_type_partial() -> 
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     deliver(&server, place.contents(FIRST, &Estate::of(40))?).await?;
     let bad = "nexthink_device:uid-00017".to_owned();
-    server.update(|it| it.refused_keys = [bad.clone()].into());
+    server.update(|behaviour| behaviour.refused_keys = [bad.clone()].into());
     let report = deliver(&server, place.contents(SECOND, &Estate::of(39))?).await?;
     let loss = &report.uploads.losses["nexthink_device"];
     assert_eq!((loss.refused, loss.sample_key.as_ref()), (1, Some(&bad)));
@@ -287,7 +288,7 @@ async fn k10_too_many_refused_objects_end_the_delivery() -> Checked {
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     let estate = Estate::of(300);
     let keys = estate.devices.iter().map(|uid| format!("nexthink_device:{uid}"));
-    server.update(|it| it.refused_keys = keys.collect());
+    server.update(|behaviour| behaviour.refused_keys = keys.collect());
     let contents = place.contents(FIRST, &estate)?;
     let error = deliver(&server, contents).await.expect_err("all devices are refused");
     assert!(matches!(error, JupiterOneError::TooManyRefused { .. }), "{error}");
@@ -304,8 +305,8 @@ async fn k11_an_upload_that_fails_for_good_makes_its_types_and_their_edges_parti
     deliver(&server, place.contents(FIRST, &Estate::of(10))?).await?;
     let settings = quick_settings();
     let times = settings.retry.max_attempts;
-    server.update(|it| {
-        it.faults = vec![JobFault {
+    server.update(|behaviour| {
+        behaviour.faults = vec![JobFault {
             call: JobCall::Entities,
             after: 0,
             times,
@@ -377,11 +378,11 @@ async fn k16_a_failed_delivery_is_made_up_for_by_the_next() -> Checked {
     let delivered = deliver(&server, place.contents(FIRST, &Estate::of(4))?).await?;
     let cursor = delivered.delivered(None);
     assert_eq!((cursor.generation.as_str(), cursor.whole), (FIRST, true));
-    server.update(|it| it.ends_as = "ERROR_BAD_DATA");
+    server.update(|behaviour| behaviour.ends_as = "ERROR_BAD_DATA");
     let contents = place.contents(SECOND, &Estate::of(2))?;
     assert!(deliver(&server, contents.clone()).await.is_err());
     assert_eq!(kept(&server, "nexthink_device").len(), 4);
-    server.update(|it| it.ends_as = "FINISHED");
+    server.update(|behaviour| behaviour.ends_as = "FINISHED");
     let delivered = deliver(&server, contents).await?.delivered(Some(&cursor));
     assert_eq!((delivered.generation.as_str(), delivered.whole), (SECOND, true));
     assert_eq!(kept(&server, "nexthink_device").len(), 2);
@@ -402,10 +403,12 @@ async fn nothing_of_what_is_sent_gets_into_a_log_or_an_error() -> Checked {
     // Refused, throttled, lost, then refused for good.
     let server =
         jupiterone(faulty(JobCall::Entities, 3, 10_000, JobFaultKind::Status(418))).await?;
-    server.update(|it| {
-        it.refused_keys = ["nexthink_device:uid-00001".to_owned()].into();
+    server.update(|behaviour| {
+        behaviour.refused_keys = ["nexthink_device:uid-00001".to_owned()].into();
         let (call, after, times) = (JobCall::Entities, 0, 1);
-        it.faults.insert(0, JobFault { call, after, times, kind: JobFaultKind::Status(503) });
+        behaviour
+            .faults
+            .insert(0, JobFault { call, after, times, kind: JobFaultKind::Status(503) });
     });
     let error = deliver(&server, place.contents(FIRST, &estate)?).await.expect_err("a teapot");
     drop(guard);

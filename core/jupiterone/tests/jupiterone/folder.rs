@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use core_jupiterone::{
-    Contents, Findings, FolderReport, JupiterOneError, StepResult, StepStatus, export_folder,
+    Contents, FolderReport, JupiterOneError, SchemaViolations, StepResult, StepStatus,
+    export_folder,
 };
 use core_store::{Table, TableKind};
 use serde_json::Value;
@@ -41,7 +42,7 @@ fn types_of(folder: &Path) -> Result<Types, Box<dyn std::error::Error>> {
         let lists = content.as_object().ok_or("an object")?;
         assert_eq!(lists.len(), 1, "{}", path.display());
         let mut types = Vec::new();
-        for object in lists.values().flat_map(|it| it.as_array().into_iter().flatten()) {
+        for object in lists.values().flat_map(|list| list.as_array().into_iter().flatten()) {
             let name = object["_type"].as_str().ok_or("a type")?.to_owned();
             *counts.entry(name.clone()).or_default() += 1;
             types.push(name);
@@ -67,8 +68,8 @@ fn every_object_is_in_a_file_of_its_type_entities_first() -> Checked {
         ("nexthink_device_has_alert", 5),
     ];
     assert_eq!(counts.iter().map(|(name, n)| (name.as_str(), *n)).collect::<Vec<_>>(), expected);
-    let last_entities = order.iter().rposition(|it| !it.contains("_has_"));
-    let first_relationships = order.iter().position(|it| it.contains("_has_"));
+    let last_entities = order.iter().rposition(|name| !name.contains("_has_"));
+    let first_relationships = order.iter().position(|name| name.contains("_has_"));
     assert!(last_entities < first_relationships, "{order:?}");
     assert_eq!(report.files, 5);
     assert_eq!(report.objects["nexthink_device"], 10);
@@ -103,7 +104,7 @@ fn plain_files(contents: &Contents, table: &Table) -> Result<Vec<String>, Jupite
         TableKind::Relationship => "{\"relationships\":[",
     };
     let mut files: Vec<String> = Vec::new();
-    contents.for_each_object(table, &mut Findings::default(), |object| {
+    contents.for_each_object(table, &mut SchemaViolations::default(), |object| {
         let json = String::from_utf8_lossy(object.json);
         match files.last_mut() {
             Some(file) if file.len() + ",".len() + json.len() + "]}".len() <= 5_000_000 => {
@@ -114,7 +115,7 @@ fn plain_files(contents: &Contents, table: &Table) -> Result<Vec<String>, Jupite
         }
         Ok::<(), JupiterOneError>(())
     })?;
-    Ok(files.into_iter().map(|it| it + "]}").collect())
+    Ok(files.into_iter().map(|file| file + "]}").collect())
 }
 
 #[test]
@@ -197,7 +198,7 @@ fn a_folder_of_ours_is_replaced_as_a_whole() -> Checked {
     assert_eq!(counts["nexthink_device"], 2);
     assert!(!folder.join(".j1-integration/index.html").exists());
     let mut left: Vec<_> = fs::read_dir(place.folder.path())?
-        .map(|entry| entry.map(|it| it.file_name()))
+        .map(|entry| entry.map(|entry| entry.file_name()))
         .collect::<Result<_, _>>()?;
     left.sort();
     assert_eq!(left, ["out", "store"]);

@@ -6,7 +6,7 @@ use core_jupiterone::{Contents, Extras, plan_between};
 use crate::support::{Checked, Estate, FIRST, Place, SECOND, STEPS, delivered_before};
 
 fn of<'a>(plan: &'a DeliveryPlan, name: &str) -> &'a TypeChanges {
-    plan.types.iter().find(|it| it.type_name == name).expect("a known type")
+    plan.types.iter().find(|changes| changes.type_name == name).expect("a known type")
 }
 
 #[test]

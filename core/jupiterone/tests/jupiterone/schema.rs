@@ -44,28 +44,32 @@ impl Schemas {
             }
             "allOf" => list().all(valid),
             "anyOf" => list().any(valid),
-            "oneOf" => list().filter(|it| valid(it)).count() == 1,
-            "enum" => list().any(|it| it == value),
+            "oneOf" => list().filter(|rule| valid(rule)).count() == 1,
+            "enum" => list().any(|allowed| allowed == value),
             "type" => match rule {
-                Value::Array(types) => types.iter().any(|it| is_of_type(it, value)),
+                Value::Array(types) => types.iter().any(|type_name| is_of_type(type_name, value)),
                 one => is_of_type(one, value),
             },
-            "required" => list().all(|it| value.get(it.as_str().expect("a name")).is_some()),
+            "required" => list().all(|name| value.get(name.as_str().expect("a name")).is_some()),
             "properties" => {
                 let properties = rule.as_object().expect("schemas by name").iter();
-                let mut found = properties.filter_map(|(name, it)| Some((it, value.get(name)?)));
+                let mut found =
+                    properties.filter_map(|(name, rule)| Some((rule, value.get(name)?)));
                 found.all(|(schema, value)| self.is_valid(schema, value))
             }
             "patternProperties" => {
-                let tags =
-                    value.as_object().into_iter().flatten().filter(|it| it.0.starts_with("tag."));
+                let tags = value
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .filter(|member| member.0.starts_with("tag."));
                 let schema = &rule["^tag\\."];
                 tags.into_iter().all(|(_, value)| self.is_valid(schema, value))
             }
             "propertyNames" => value.as_object().is_none_or(|members| {
                 members.keys().all(|name| self.is_valid(rule, &Value::String(name.clone())))
             }),
-            "items" => items().iter().all(|it| self.is_valid(rule, it)),
+            "items" => items().iter().all(|item| self.is_valid(rule, item)),
             "uniqueItems" => (1..items().len()).all(|i| !items()[..i].contains(&items()[i])),
             "minItems" => !value.is_array() || items().len() as u64 >= whole(rule),
             "minLength" => length() >= whole(rule),

@@ -2,7 +2,7 @@
 //! is lost.
 
 use arrow_array::{ArrayRef, RecordBatch};
-use core_jupiterone::{DATA_MODEL_VERSION, Findings, JupiterOneError, Shape};
+use core_jupiterone::{DATA_MODEL_VERSION, JupiterOneError, SchemaViolations, Shape};
 use core_store::{Column, Table, TableKind};
 use serde::Deserialize;
 use serde_json::Value;
@@ -58,7 +58,7 @@ fn delivered(entity: &Value) -> Option<Vec<Value>> {
     let table = Table {
         kind: TableKind::Entity,
         name: entity["_type"].as_str()?.to_owned(),
-        class: classes.filter_map(|it| it.as_str().map(ToOwned::to_owned)).collect(),
+        class: classes.filter_map(|class| class.as_str().map(ToOwned::to_owned)).collect(),
         from_type: None,
         to_type: None,
         rows: 1,
@@ -79,7 +79,7 @@ fn delivered(entity: &Value) -> Option<Vec<Value>> {
     let batch = batch.expect("every column has one row");
     let mut objects = Vec::new();
     Shape::of(&table)
-        .write_rows(&batch, &mut Findings::default(), |object| {
+        .write_rows(&batch, &mut SchemaViolations::default(), |object| {
             objects.push(serde_json::from_slice(object.json).expect("an object is JSON"));
             Ok::<_, JupiterOneError>(())
         })
@@ -137,7 +137,7 @@ fn the_estate_is_valid() -> Checked {
     let (schemas, place) = (Schemas::read(), Place::new()?);
     let contents = place.contents(FIRST, &Estate::of(8))?;
     let mut n_valid = 0;
-    let mut findings = Findings::default();
+    let mut findings = SchemaViolations::default();
     for table in contents.tables(TableKind::Entity) {
         contents.for_each_object(table, &mut findings, |object| {
             let entity: Value = serde_json::from_slice(object.json).expect("an object is JSON");

@@ -1,6 +1,6 @@
 //! Rows as objects: what is always there, what is mended, and that nobody is blamed in silence.
 
-use core_jupiterone::{Contents, Extras, Findings, JupiterOneError, MAX_TEXT_CHARS, Remedy};
+use core_jupiterone::{Contents, Extras, Fix, JupiterOneError, MAX_TEXT_CHARS, SchemaViolations};
 use core_store::TableKind;
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::support::{
     write,
 };
 
-type Shaped = (Vec<Value>, Vec<(String, String, Remedy, u64, Option<String>)>);
+type Shaped = (Vec<Value>, Vec<(String, String, Fix, u64, Option<String>)>);
 
 /// The objects of one table, and what was mended.
 fn shaped(
@@ -22,7 +22,7 @@ fn shaped(
     let generation = place
         .publish_tables(FIRST, |staging| Ok(vec![write(staging, name, class, ends, columns)?]))?;
     let contents = Contents::new(generation, &STEPS, None, Extras::default());
-    let (mut objects, mut findings) = (Vec::new(), Findings::default());
+    let (mut objects, mut findings) = (Vec::new(), SchemaViolations::default());
     let kinds = [TableKind::Entity, TableKind::Relationship];
     for table in kinds.into_iter().flat_map(|kind| contents.tables(kind)) {
         contents.for_each_object(table, &mut findings, |object| {
@@ -32,8 +32,14 @@ fn shaped(
             Ok::<_, JupiterOneError>(())
         })?;
     }
-    let findings = findings.entries().iter().map(|it| {
-        (it.type_name.clone(), it.property.clone(), it.remedy, it.count, it.sample_key.clone())
+    let findings = findings.entries().iter().map(|finding| {
+        (
+            finding.type_name.clone(),
+            finding.property.clone(),
+            finding.remedy,
+            finding.count,
+            finding.sample_key.clone(),
+        )
     });
     Ok((objects, findings.collect()))
 }
@@ -113,18 +119,22 @@ fn a_bad_value_is_nulled_and_counted_with_a_sample() -> Checked {
     assert_eq!(objects[0]["hostname"], Value::Null);
     assert_eq!(objects[1]["macAddresses"], json!(["00:1a:2b:3c:4d:5e"]));
     assert_eq!((&objects[0]["osType"], &objects[1]["osType"]), (&json!("windows"), &Value::Null));
-    assert!(objects.iter().all(|it| it.get("encrypted").is_none() && it.get("foo_bar").is_none()));
+    assert!(
+        objects
+            .iter()
+            .all(|object| object.get("encrypted").is_none() && object.get("foo_bar").is_none())
+    );
     let row = |property: &str, remedy, count, key: Option<&str>| {
         (TYPE.to_owned(), property.to_owned(), remedy, count, key.map(ToOwned::to_owned))
     };
     assert_eq!(
         findings,
         [
-            row("foo_bar", Remedy::NameLeftOut, 1, None),
-            row("hostname", Remedy::Nulled, 2, KEYS[0]),
-            row("encrypted", Remedy::Nulled, 1, KEYS[0]),
-            row("macAddresses", Remedy::Nulled, 1, KEYS[1]),
-            row("osType", Remedy::Nulled, 1, KEYS[1]),
+            row("foo_bar", Fix::NameLeftOut, 1, None),
+            row("hostname", Fix::Nulled, 2, KEYS[0]),
+            row("encrypted", Fix::Nulled, 1, KEYS[0]),
+            row("macAddresses", Fix::Nulled, 1, KEYS[1]),
+            row("osType", Fix::Nulled, 1, KEYS[1]),
         ]
     );
     Ok(())
@@ -148,13 +158,15 @@ fn a_name_that_is_missing_is_the_key_and_a_vendor_cannot_be_made_up() -> Checked
     assert_eq!(objects.len(), 1);
     assert_eq!(objects[0]["name"], "nexthink_account:1");
     assert_eq!(objects[0]["displayName"], "nexthink_account:1");
-    let left_out: Vec<_> =
-        findings.iter().map(|it| (it.1.as_str(), it.2, it.4.as_deref())).collect();
+    let left_out: Vec<_> = findings
+        .iter()
+        .map(|finding| (finding.1.as_str(), finding.2, finding.4.as_deref()))
+        .collect();
     assert_eq!(
         left_out,
         [
-            ("vendor", Remedy::ObjectLeftOut, Some("nexthink_account:2")),
-            ("_key", Remedy::ObjectLeftOut, Some("short")),
+            ("vendor", Fix::ObjectLeftOut, Some("nexthink_account:2")),
+            ("_key", Fix::ObjectLeftOut, Some("short")),
         ]
     );
     Ok(())
@@ -174,7 +186,7 @@ fn a_table_without_what_no_entity_can_lack_delivers_nothing_and_says_so() -> Che
         ],
     )?;
     assert!(objects.is_empty());
-    assert!(findings.iter().all(|it| it.1 == "open" && it.2 == Remedy::ObjectLeftOut));
+    assert!(findings.iter().all(|finding| finding.1 == "open" && finding.2 == Fix::ObjectLeftOut));
     assert_eq!(findings.len(), 1);
     Ok(())
 }
@@ -193,12 +205,13 @@ fn long_texts_are_cut_between_characters() -> Checked {
             ("mobile", booleans([Some(false), None])),
         ],
     )?;
-    let n_chars = |value: &Value| value.as_str().map(|it| it.chars().count());
+    let n_chars = |value: &Value| value.as_str().map(|text| text.chars().count());
     assert_eq!(n_chars(&objects[0]["name"]), Some(MAX_TEXT_CHARS));
     assert_eq!(objects[1]["name"], fits);
     assert_eq!((&objects[0]["mobile"], objects[1].get("mobile")), (&json!(false), None));
-    let cut: Vec<_> = findings.iter().map(|it| (it.1.as_str(), it.2, it.3)).collect();
-    assert_eq!(cut, [("name", Remedy::Cut, 1)]);
+    let cut: Vec<_> =
+        findings.iter().map(|finding| (finding.1.as_str(), finding.2, finding.3)).collect();
+    assert_eq!(cut, [("name", Fix::Cut, 1)]);
     Ok(())
 }
 

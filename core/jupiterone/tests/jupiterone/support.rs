@@ -262,7 +262,7 @@ pub(crate) fn write(
     let mut writer = staging.table(TableDeclaration {
         kind,
         name: name.to_owned(),
-        class: class.iter().map(|&it| it.to_owned()).collect(),
+        class: class.iter().map(|&class| class.to_owned()).collect(),
         ends: ends.map(|(from, to)| (from.to_owned(), to.to_owned())),
         schema: Arc::clone(&schema),
         personal_columns: Vec::new(),
@@ -291,7 +291,7 @@ pub(crate) fn lists(values: &[Option<&[&str]>]) -> ArrayRef {
     let mut builder = ListBuilder::new(StringBuilder::new());
     for value in values {
         match value {
-            Some(items) => builder.append_value(items.iter().map(|it| Some(*it))),
+            Some(items) => builder.append_value(items.iter().map(|item| Some(*item))),
             None => builder.append_null(),
         }
     }
@@ -314,9 +314,9 @@ pub(crate) fn device_columns(keys: &[String], model: &str) -> Columns {
     let nothing = || lists(&vec![None; n]);
     let addresses: Vec<Option<&[&str]>> = vec![Some(&["10.0.0.1"]); n];
     vec![
-        ("_key", texts(keys.iter().map(|it| Some(it.as_str())))),
-        ("name", texts(keys.iter().map(|it| Some(it.as_str())))),
-        ("displayName", texts(keys.iter().map(|it| Some(it.as_str())))),
+        ("_key", texts(keys.iter().map(|key| Some(key.as_str())))),
+        ("name", texts(keys.iter().map(|key| Some(key.as_str())))),
+        ("displayName", texts(keys.iter().map(|key| Some(key.as_str())))),
         ("category", same("endpoint")),
         ("make", same("Dell Inc.")),
         ("model", texts(vec![Some(model); n])),
@@ -342,7 +342,7 @@ pub(crate) fn device_columns(keys: &[String], model: &str) -> Columns {
 fn alert_columns(keys: &[String]) -> Columns {
     let n = keys.len();
     vec![
-        ("_key", texts(keys.iter().map(|it| Some(it.as_str())))),
+        ("_key", texts(keys.iter().map(|key| Some(key.as_str())))),
         ("name", texts(vec![Some("System crash"); n])),
         ("displayName", texts(vec![Some("System crash"); n])),
         ("category", texts(vec![Some("endpoint"); n])),
@@ -422,6 +422,6 @@ pub(crate) async fn deliver_with(
 pub(crate) fn kept(server: &JupiterOne, type_name: &str) -> Vec<String> {
     let graph = server.graph("api", SCOPE);
     let objects = graph.entities.iter().chain(&graph.relationships);
-    let of_type = objects.filter(|(_, it)| it["_type"] == type_name);
+    let of_type = objects.filter(|(_, object)| object["_type"] == type_name);
     of_type.map(|(key, _)| key.clone()).collect()
 }

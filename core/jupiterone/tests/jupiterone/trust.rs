@@ -12,15 +12,16 @@ use crate::support::{
 
 /// From now on every such call goes wrong, after some that do not.
 fn break_down(server: &JupiterOne, call: JobCall, after: u32, kind: JobFaultKind) {
-    server.update(|it| it.faults.push(JobFault { call, after, times: u32::MAX, kind }));
+    server
+        .update(|behaviour| behaviour.faults.push(JobFault { call, after, times: u32::MAX, kind }));
 }
 
 fn count(server: &JupiterOne, call: JobCall) -> usize {
-    server.requests().iter().filter(|it| it.call == call).count()
+    server.requests().iter().filter(|request| request.call == call).count()
 }
 
 fn last_state(server: &JupiterOne) -> Option<String> {
-    server.jobs().pop().map(|it| it.status)
+    server.jobs().pop().map(|job| job.status)
 }
 
 #[tokio::test]
@@ -161,7 +162,7 @@ async fn a_job_of_an_earlier_process_is_settled_by_its_state() -> Checked {
         (JobCall::Get, "ERROR_BAD_DATA", ["running", "failed"]),
     ] {
         let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
-        server.update(|it| it.ends_as = ends_as);
+        server.update(|behaviour| behaviour.ends_as = ends_as);
         break_down(&server, call, u32::from(call == JobCall::Get), JobFaultKind::Unheard);
         let client = client(&server, quick_settings())?;
         let open = client.open_job().await?;
@@ -170,7 +171,7 @@ async fn a_job_of_an_earlier_process_is_settled_by_its_state() -> Checked {
         let delivery = client.deliver(open, contents, &[], |_| ());
         let killed = tokio::time::timeout(Duration::from_millis(700), delivery).await;
         assert!(killed.is_err(), "{call:?}: the delivery was not under way");
-        server.update(|it| it.faults.clear());
+        server.update(|behaviour| behaviour.faults.clear());
 
         let mut impatient = quick_settings();
         impatient.poll.deadline = Duration::ZERO;

@@ -85,7 +85,8 @@ pub(super) enum Judgement {
 pub(super) fn is_end_proven(response: &Response) -> bool {
     let is_chunked = || {
         let codings = response.headers().get_all(TRANSFER_ENCODING).iter().next_back();
-        let last = codings.and_then(|it| it.to_str().ok()).and_then(|it| it.rsplit(',').next());
+        let last =
+            codings.and_then(|value| value.to_str().ok()).and_then(|text| text.rsplit(',').next());
         last.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
     };
     response.content_length().is_some() || response.version() >= Version::HTTP_2 || is_chunked()

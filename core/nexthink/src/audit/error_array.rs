@@ -197,7 +197,7 @@ fn redacted(text: &str, known: Option<&str>) -> Option<String> {
     let mut words: Vec<&str> = Vec::new();
     let mut is_told = false;
     for token in text.split_whitespace() {
-        let word = token.trim_matches(|it: char| it.is_ascii_punctuation());
+        let word = token.trim_matches(|character: char| character.is_ascii_punctuation());
         let is_known = known.is_some_and(|known| word.eq_ignore_ascii_case(known));
         let is_listed = WORDS.iter().any(|listed| word.eq_ignore_ascii_case(listed));
         if is_known || is_listed {
@@ -244,7 +244,7 @@ mod tests {
             assert_eq!(shown.as_deref(), expected, "{body}");
         }
         let long = format!("[\"{}\"]", "unknown Engine ".repeat(1_000));
-        assert!(readable(long.as_bytes(), None).is_some_and(|it| it.len() <= MAX_TEXT));
+        assert!(readable(long.as_bytes(), None).is_some_and(|text| text.len() <= MAX_TEXT));
     }
 
     #[test]

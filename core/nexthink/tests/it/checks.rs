@@ -112,8 +112,12 @@ async fn a10_a_secret_that_was_replaced_is_read_again_before_giving_up() {
     *kept.lock().expect("no test panics in here") = Some("canary-new-secret");
     run_export(&client, &mut Vec::new()).await.expect("the new secret is accepted");
     assert_eq!(reads.load(Ordering::Relaxed), 1);
-    let sent: Vec<_> =
-        tenant.login.seen().iter().map(|it| it.headers["authorization"].clone()).collect();
+    let sent: Vec<_> = tenant
+        .login
+        .seen()
+        .iter()
+        .map(|request| request.headers["authorization"].clone())
+        .collect();
     assert!(sent[0] == sent[1] && sent[1] != sent[2]);
 }
 
@@ -147,7 +151,7 @@ fn rereading_client(tenant: &Tenant) -> (Client, Arc<AtomicU32>, Kept) {
     let read = move || {
         count.fetch_add(1, Ordering::Relaxed);
         let secret = *source.lock().expect("no test panics in here");
-        secret.map(|it| Secret::new(it.to_owned())).ok_or_else(|| "no such file".into())
+        secret.map(|text| Secret::new(text.to_owned())).ok_or_else(|| "no such file".into())
     };
     let overrides = EndpointOverrides {
         login: tenant.login.base.clone(),

@@ -82,7 +82,11 @@ async fn d10_a_process_may_end_at_any_moment_without_paying_twice() {
             finished = first => drop(finished.expect("it ends by itself")),
         }
         let left = journal.record();
-        assert_eq!(left.as_ref().map(|it| it.export_id.as_str()), Some(EXPORT_ID), "{stop_after}");
+        assert_eq!(
+            left.as_ref().map(|record| record.export_id.as_str()),
+            Some(EXPORT_ID),
+            "{stop_after}"
+        );
         let outcome = tenant.resume(left, file, &mut journal).await;
         assert_eq!(outcome.file, FILE, "stopped after event {stop_after}");
         assert_eq!(outcome.result.expect("a whole export").bytes, FILE.len() as u64);

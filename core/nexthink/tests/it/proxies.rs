@@ -34,7 +34,8 @@ static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
     let issuer = Issuer::new(params, own_key);
     let names = ["*.acme.example", "127.0.0.1"].map(str::to_owned);
     let key = KeyPair::generate().expect("ring makes keys");
-    let certificate = CertificateParams::new(names).and_then(|it| it.signed_by(&key, &issuer));
+    let certificate =
+        CertificateParams::new(names).and_then(|parameters| parameters.signed_by(&key, &issuer));
     let certificate = certificate.expect("the names are legal").der().clone();
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("ring knows its own keys");
     Authority { pem, certificate, key }

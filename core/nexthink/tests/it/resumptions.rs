@@ -232,7 +232,8 @@ fn part(file: &[u8], first: usize, end: usize) -> Vec<u8> {
 /// The value of a header of a request.
 fn header(request: &str, name: &str) -> Option<String> {
     let mut lines = request.lines();
-    let (_, value) = lines.find_map(|it| it.split_once(": ").filter(|(key, _)| *key == name))?;
+    let (_, value) =
+        lines.find_map(|line| line.split_once(": ").filter(|(key, _)| *key == name))?;
     Some(value.to_owned())
 }
 

@@ -194,7 +194,7 @@ pub(crate) enum Note {
 impl Journal {
     /// How many exports may have been paid for.
     pub(crate) fn paid(&self) -> usize {
-        let count = |note| self.notes.iter().filter(|it| **it == note).count();
+        let count = |note| self.notes.iter().filter(|other| **other == note).count();
         count(Note::Starting) - count(Note::NotStarted)
     }
 

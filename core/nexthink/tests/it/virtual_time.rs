@@ -300,7 +300,9 @@ async fn d13_an_export_is_gone_only_once_it_was_unknown_for_a_minute_without_a_b
 async fn d13_a_file_that_appears_late_costs_no_second_export() {
     let missing = || answer(404, "<Error><Code>NoSuchKey</Code></Error>");
     let refusals = [missing, link_expired, || answer(403, ""), || answer(410, "")];
-    for (refusal, same_link) in refusals.iter().flat_map(|it| [(it, true), (it, false)]) {
+    for (refusal, same_link) in
+        refusals.iter().flat_map(|refusal| [(refusal, true), (refusal, false)])
+    {
         let files = (0..4).map(|_| refusal()).chain([answer(200, FILE)]).collect();
         let tenant = Tenant::start(vec![started()], files).await;
         for n in 0..5 {

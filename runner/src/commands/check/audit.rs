@@ -17,7 +17,7 @@ use crate::system;
 
 /// Checks the audit trail, if it is to be read. `client` is there if the API was reached.
 pub(super) async fn check(config: &Config, client: Option<&Client>, checks: &mut Checks) {
-    match config.audit.as_ref().map(|it| &it.source) {
+    match config.audit.as_ref().map(|audit| &audit.source) {
         None => {}
         Some(AuditSource::Trails(source)) => check_trails(config, source, checks).await,
         Some(AuditSource::Table(table)) => checks.push(check_table(table, client).await),
@@ -30,10 +30,10 @@ pub(super) async fn check(config: &Config, client: Option<&Client>, checks: &mut
 /// What failed first.
 pub(in crate::commands) async fn require(config: &Config) -> Result<(), Failure> {
     let mut checks = Checks(Vec::new());
-    let is_table = config.audit.as_ref().is_some_and(|it| it.table().is_some());
+    let is_table = config.audit.as_ref().is_some_and(|audit| audit.table().is_some());
     let client = if is_table { connection::client(config, &mut checks) } else { None };
     check(config, client.as_deref(), &mut checks).await;
-    match checks.0.into_iter().find(|it| it.state == State::Failed) {
+    match checks.0.into_iter().find(|check| check.state == State::Failed) {
         None => Ok(()),
         Some(Check { name, detail, exit, .. }) => Err(Failure::new(
             exit,

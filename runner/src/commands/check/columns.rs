@@ -27,7 +27,9 @@ pub(super) async fn check(
     let field = query.config_field;
     let name = format!("query {field}");
     let whole = run_query(client, field, &name, &saved.id, &saved.whole()).await;
-    checks.push(whole.map_or_else(|it| it, |answer| judge(step, name, &saved.id, &answer, &[])));
+    checks.push(
+        whole.map_or_else(|failure| failure, |answer| judge(step, name, &saved.id, &answer, &[])),
+    );
     let Some(partition) = &saved.partition else { return };
     let name = format!("parts {field}");
     let nobody = BTreeMap::from([(partition.parameter.clone(), NO_VALUE.to_owned())]);
@@ -75,13 +77,17 @@ fn judge(
 ) -> Check {
     let columns = ColumnMap::from_header(step, &answer.columns);
     let named = |missing: &[&str]| {
-        let names = missing.iter().map(|it| {
-            let near = near_names(it, &answer.columns).join("`, `");
-            if near.is_empty() { format!("`{it}`") } else { format!("`{it}` (it has `{near}`)") }
+        let names = missing.iter().map(|name| {
+            let near = near_names(name, &answer.columns).join("`, `");
+            if near.is_empty() {
+                format!("`{name}`")
+            } else {
+                format!("`{name}` (it has `{near}`)")
+            }
         });
         names.collect::<Vec<_>>().join(", ")
     };
-    let is_missing = |it: &&str| columns.position(it).is_none();
+    let is_missing = |column: &&str| columns.position(column).is_none();
     let lists = format!("{id} lists {} columns", answer.columns.len());
     let keys = columns.missing_keys(step);
     if !keys.is_empty() {
@@ -89,14 +95,19 @@ fn judge(
         let detail = format!("{lists}, but not {keys}, without which it is refused: list it");
         return Check::failed(name, Exit::DataRefused, detail);
     }
-    let ends = step.relationships.iter().flat_map(|it| [it.from.column, it.to.column]).flatten();
+    let ends = step
+        .relationships
+        .iter()
+        .flat_map(|relationship| [relationship.from.column, relationship.to.column])
+        .flatten();
     let ends: Vec<&str> = ends.chain(needed.iter().copied()).filter(is_missing).collect();
     if !ends.is_empty() {
         let ends = named(&ends);
         let detail = format!("{lists}, but not {ends}, without which it stays partial: list it");
         return Check::failed(name, Exit::Partial, detail);
     }
-    let narrowing = answer.limits.clone().map(|it| Narrowing::new(step, it)).unwrap_or_default();
+    let narrowing =
+        answer.limits.clone().map(|limits| Narrowing::new(step, limits)).unwrap_or_default();
     if let Some(limit) = &narrowing.limit {
         let detail = format!("{id} has `{limit}`, with which it stays partial: take it out");
         return Check::failed(name, Exit::Partial, detail);

@@ -62,7 +62,7 @@ pub(super) async fn check(
         return (false, None);
     }
     push_stages(config, None, checks);
-    let offset = checked.ok().and_then(|it| it.clock_offset);
+    let offset = checked.ok().and_then(|checked| checked.clock_offset);
     checks.push(match offset {
         Some(offset) if offset.is_disagreement() => {
             Check::warning("clock", format!("{offset}: set the clock of this machine"))

@@ -1,48 +1,43 @@
-//! A comparison as one HTML file: no scripts, nothing loaded from elsewhere, every value escaped.
+//! A comparison as one HTML file: no scripts, nothing loaded from elsewhere, every value escaped. Its
+//! rows may be many, so that they are written batch by batch between two constant texts.
 
 use std::io::Write;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, RecordBatch};
-use core_query::{DiffDetail, DiffReport, QueryError};
+use core_query::{DiffDetail, DiffReport, QueryError, escape_for_terminal as text};
+use maud::html;
 
 use super::summary;
-use crate::commands::privacy::page::escaped;
 
-const STYLE: &str = "body{font:16px/1.5 sans-serif;margin:2rem auto;max-width:80rem;padding:0 1rem}\
-table{border-collapse:collapse;margin:0 0 1.5rem;width:100%}\
+const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+<title>Changes</title>\n<style>body{font:16px/1.5 sans-serif;margin:2rem auto;max-width:80rem;\
+padding:0 1rem}table{border-collapse:collapse;margin:0 0 1.5rem;width:100%}\
 th,td{border:1px solid #bbb;padding:.3rem .5rem;text-align:left;vertical-align:top;\
-overflow-wrap:anywhere}th{background:#f2f2f2}td.number{text-align:right}";
+overflow-wrap:anywhere}th{background:#f2f2f2}td.number{text-align:right}</style>\n</head>\n<body>\n\
+<h1>Changes</h1>\n";
 
 /// Begins the page, and the table of changes if there is one.
 pub(super) fn begin(out: &mut impl Write, detail: DiffDetail) -> Result<(), QueryError> {
-    write!(
-        out,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <title>Changes</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>Changes</h1>\n"
-    )?;
+    out.write_all(HEAD.as_bytes())?;
     let schema = detail.schema();
-    if schema.fields().is_empty() {
-        return Ok(());
+    if !schema.fields().is_empty() {
+        let names = schema.fields().iter().map(|field| text(field.name()));
+        let head = html! { tr { @for name in names { th { (name) } } } };
+        writeln!(out, "<table>\n{}", head.into_string())?;
     }
-    write!(out, "<table>\n<tr>")?;
-    for field in schema.fields() {
-        write!(out, "<th>{}</th>", escaped(field.name()))?;
-    }
-    writeln!(out, "</tr>")?;
     Ok(())
 }
 
 /// Writes changes.
 pub(super) fn rows(out: &mut impl Write, batch: &RecordBatch) -> Result<(), QueryError> {
     for row in 0..batch.num_rows() {
-        write!(out, "<tr>")?;
-        for column in batch.columns() {
+        let cells = batch.columns().iter().map(|column| {
             let texts = column.as_string::<i32>();
-            let text = if texts.is_null(row) { "" } else { texts.value(row) };
-            write!(out, "<td>{}</td>", escaped(text))?;
-        }
-        writeln!(out, "</tr>")?;
+            text(if texts.is_null(row) { "" } else { texts.value(row) })
+        });
+        let row = html! { tr { @for cell in cells { td { (cell) } } } };
+        writeln!(out, "{}", row.into_string())?;
     }
     Ok(())
 }
@@ -54,50 +49,47 @@ pub(super) fn end(
     has_rows: bool,
 ) -> Result<(), QueryError> {
     let (before, after) = (&report.before, &report.after);
-    writeln!(
-        out,
-        "{}<p>Generation {} of {} compared with {} of {}.</p>",
-        if has_rows { "</table>\n" } else { "" },
-        escaped(&after.0),
-        escaped(&after.1),
-        escaped(&before.0),
-        escaped(&before.1)
-    )?;
-    writeln!(
-        out,
-        "<table>\n<tr><th>type</th><th>before</th><th>after</th><th>added</th><th>removed</th>\
-         <th>changed</th><th>unknown</th><th>carried over</th></tr>"
-    )?;
-    for diff in &report.types {
-        write!(out, "<tr><td>{}</td>", escaped(&diff.name))?;
-        for number in [
-            diff.before,
-            diff.after,
-            diff.added,
-            diff.removed,
-            diff.changed,
-            diff.unknown,
-            diff.carried_over,
-        ] {
-            write!(out, "<td class=\"number\">{number}</td>")?;
+    let headers =
+        ["type", "before", "after", "added", "removed", "changed", "unknown", "carried over"];
+    let page = html! {
+        p {
+            "Generation " (text(&after.0)) " of " (text(&after.1)) " compared with "
+            (text(&before.0)) " of " (text(&before.1)) "."
         }
-        writeln!(out, "</tr>")?;
-    }
-    writeln!(out, "</table>\n<table>\n<tr><th>type</th><th>property</th><th>changed</th></tr>")?;
-    for diff in &report.types {
-        for (property, count) in &diff.properties {
-            writeln!(
-                out,
-                "<tr><td>{}</td><td>{}</td><td class=\"number\">{count}</td></tr>",
-                escaped(&diff.name),
-                escaped(property)
-            )?;
+        table {
+            tr { @for header in headers { th { (header) } } }
+            @for diff in &report.types {
+                tr {
+                    td { (text(&diff.name)) }
+                    @for number in [
+                        diff.before,
+                        diff.after,
+                        diff.added,
+                        diff.removed,
+                        diff.changed,
+                        diff.unknown,
+                        diff.carried_over,
+                    ] {
+                        td.number { (number) }
+                    }
+                }
+            }
         }
-    }
-    writeln!(out, "</table>\n<ul>")?;
-    for remark in summary::remarks(report) {
-        writeln!(out, "<li>{}</li>", escaped(&remark))?;
-    }
-    writeln!(out, "</ul>\n</body>\n</html>")?;
+        table {
+            tr { th { "type" } th { "property" } th { "changed" } }
+            @for diff in &report.types {
+                @for (property, count) in &diff.properties {
+                    tr {
+                        td { (text(&diff.name)) }
+                        td { (text(property)) }
+                        td.number { (count) }
+                    }
+                }
+            }
+        }
+        ul { @for remark in summary::remarks(report) { li { (text(&remark)) } } }
+    };
+    let rows_end = if has_rows { "</table>\n" } else { "" };
+    writeln!(out, "{rows_end}{}\n</body>\n</html>", page.into_string())?;
     Ok(())
 }

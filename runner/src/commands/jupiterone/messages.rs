@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use core_destination::DeliveryResult;
 use core_engine::text::bytes;
-use core_jupiterone::{DeliveryDecision, DeliveryReport, Finding, Remedy};
+use core_jupiterone::{DeliveryDecision, DeliveryReport, Fix, SchemaViolation};
 use serde_json::json;
 
 use crate::cli::{Global, ReportFormat};
@@ -107,29 +107,29 @@ fn trouble(report: &DeliveryReport, unexpected_deletes: u64) {
 }
 
 /// Says which values JupiterOne's data model does not allow, and what was done about them.
-pub(super) fn note_findings(findings: &[Finding]) {
+pub(super) fn note_findings(findings: &[SchemaViolation]) {
     for finding in findings {
         output::note(&finding_text(finding));
     }
 }
 
-fn finding_text(finding: &Finding) -> String {
-    let Finding { type_name, property, remedy, count, sample_key } = finding;
+fn finding_text(finding: &SchemaViolation) -> String {
+    let SchemaViolation { type_name, property, remedy, count, sample_key } = finding;
     let sample = sample_key.as_ref().map_or(String::new(), |key| format!(", for example in {key}"));
     match remedy {
-        Remedy::Nulled => format!(
+        Fix::Nulled => format!(
             "{type_name}: JupiterOne does not allow {} of `{property}`, so null is sent{sample}",
             counted(*count, "value", "values")
         ),
-        Remedy::Cut => format!(
+        Fix::Cut => format!(
             "{type_name}: {} of `{property}` {} too long and sent cut{sample}",
             counted(*count, "text", "texts"),
             if *count == 1 { "is" } else { "are" }
         ),
-        Remedy::NameLeftOut => format!(
+        Fix::NameLeftOut => format!(
             "{type_name}: the property `{property}` is not sent, since JupiterOne does not allow its name"
         ),
-        Remedy::ObjectLeftOut => format!(
+        Fix::ObjectLeftOut => format!(
             "{type_name}: {} not sent, since `{property}` has no value that JupiterOne allows{sample}",
             match count {
                 1 => "1 object is".to_owned(),
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_value_that_is_not_sent_is_named_with_what_was_done_about_it() {
-        let finding = |remedy, count| Finding {
+        let finding = |remedy, count| SchemaViolation {
             type_name: "device".to_owned(),
             property: "osType".to_owned(),
             remedy,
@@ -215,20 +215,20 @@ mod tests {
         };
         for (finding, expected) in [
             (
-                finding(Remedy::Nulled, 1),
+                finding(Fix::Nulled, 1),
                 "device: JupiterOne does not allow 1 value of `osType`, so null is sent, for example in \
                  device:1",
             ),
             (
-                finding(Remedy::Cut, 2),
+                finding(Fix::Cut, 2),
                 "device: 2 texts of `osType` are too long and sent cut, for example in device:1",
             ),
             (
-                Finding { sample_key: None, ..finding(Remedy::NameLeftOut, 9) },
+                SchemaViolation { sample_key: None, ..finding(Fix::NameLeftOut, 9) },
                 "device: the property `osType` is not sent, since JupiterOne does not allow its name",
             ),
             (
-                finding(Remedy::ObjectLeftOut, 1),
+                finding(Fix::ObjectLeftOut, 1),
                 "device: 1 object is not sent, since `osType` has no value that JupiterOne allows, for \
                  example in device:1",
             ),

@@ -1,9 +1,11 @@
 //! A retrieval as one HTML file for the person whom it is about: no scripts, nothing loaded from
 //! elsewhere, every value escaped.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
 use core_erasure::retrieval::Retrieval;
+use core_query::escape_for_terminal;
+use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
 
 const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
@@ -13,76 +15,81 @@ overflow-wrap:anywhere}th{width:14rem;background:#f2f2f2}";
 
 /// The page.
 pub(crate) fn html(retrieval: &Retrieval) -> String {
-    let mut page =
-        String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-    page.push_str("<title>Personal data</title>\n");
-    let _ = writeln!(page, "<style>{STYLE}</style>\n</head>\n<body>");
-    let _ = writeln!(
-        page,
-        "<h1>Personal data of a {}</h1>\n<p>Tenant {} ({}), {}. Others who turn up beside are not \
-         named.</p>",
-        retrieval.kind,
-        escaped(&retrieval.tenant),
-        escaped(&retrieval.region),
-        escaped(&retrieval.at)
-    );
-    page.push_str("<h2>Known by</h2>\n<ul>\n");
-    for text in &retrieval.identifiers {
-        let _ = writeln!(page, "<li>{}</li>", escaped(text));
-    }
-    page.push_str("</ul>\n");
-    for (title, tables) in
-        [("Objects", &retrieval.entities), ("Relationships", &retrieval.relationships)]
-    {
-        let _ = writeln!(page, "<h2>{title}</h2>");
-        // What it is about comes before what goes with it.
-        let is_other = |name: &str| !name.ends_with(retrieval.kind);
-        let mut tables: Vec<_> = tables.iter().collect();
-        tables.sort_by_key(|(name, _)| is_other(name));
-        for (name, rows) in tables {
-            let name = name.strip_prefix("nexthink_").unwrap_or(name).replace('_', " ");
-            section(&mut page, &name, rows);
+    let history = retrieval.history.iter();
+    let history: Vec<Value> =
+        history.map(|held| serde_json::to_value(held).unwrap_or_default()).collect();
+    let groups = [("Objects", &retrieval.entities), ("Relationships", &retrieval.relationships)];
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                title { "Personal data" }
+                style { (STYLE) }
+            }
+            body {
+                h1 { "Personal data of a " (retrieval.kind) }
+                p {
+                    "Tenant " (text(&retrieval.tenant)) " (" (text(&retrieval.region)) "), "
+                    (text(&retrieval.at)) ". Others who turn up beside are not named."
+                }
+                h2 { "Known by" }
+                ul {
+                    @for identifier in &retrieval.identifiers { li { (text(identifier)) } }
+                }
+                @for (title, tables) in groups {
+                    h2 { (title) }
+                    @for (name, rows) in in_order(tables, retrieval.kind) {
+                        (section(&name, rows))
+                    }
+                }
+                h2 { "Audit trail" }
+                (section("Events", &retrieval.audit_events))
+                (section("Findings", &retrieval.findings))
+                h2 { "History" }
+                (section("Kept generations", &history))
+                (section("Given to", &retrieval.deliveries))
+                (section("How long it is kept", std::slice::from_ref(&retrieval.retention)))
+            }
         }
-    }
-    page.push_str("<h2>Audit trail</h2>\n");
-    section(&mut page, "Events", &retrieval.audit_events);
-    section(&mut page, "Findings", &retrieval.findings);
-    page.push_str("<h2>History</h2>\n");
-    let held = retrieval.history.iter().map(|it| serde_json::to_value(it).unwrap_or_default());
-    section(&mut page, "Kept generations", &held.collect::<Vec<_>>());
-    section(&mut page, "Given to", &retrieval.deliveries);
-    section(&mut page, "How long it is kept", std::slice::from_ref(&retrieval.retention));
-    page.push_str("</body>\n</html>\n");
-    page
+    };
+    page.into_string()
 }
 
-fn section(page: &mut String, name: &str, rows: &[Value]) {
-    let _ = writeln!(page, "<h3>{} ({})</h3>", escaped(name), rows.len());
-    for row in rows {
-        page.push_str("<table>\n");
-        for (name, value) in row.as_object().into_iter().flatten().filter(|(_, it)| !it.is_null()) {
+/// Returns the tables with readable names; those of what the page is about come before what goes with it.
+fn in_order<'a>(
+    tables: &'a BTreeMap<String, Vec<Value>>,
+    kind: &str,
+) -> Vec<(String, &'a Vec<Value>)> {
+    let mut tables: Vec<_> = tables.iter().collect();
+    tables.sort_by_key(|(name, _)| !name.ends_with(kind));
+    let readable = |name: &str| name.strip_prefix("nexthink_").unwrap_or(name).replace('_', " ");
+    tables.into_iter().map(|(name, rows)| (readable(name), rows)).collect()
+}
+
+fn section(name: &str, rows: &[Value]) -> Markup {
+    let members = |row: &Value| {
+        let members = row.as_object().into_iter().flatten();
+        let members = members.filter(|(_, value)| !value.is_null()).map(|(name, value)| {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let _ =
-                writeln!(page, "<tr><th>{}</th><td>{}</td></tr>", escaped(name), escaped(&value));
+            (text(name), text(&value))
+        });
+        members.collect::<Vec<_>>()
+    };
+    html! {
+        h3 { (text(name)) " (" (rows.len()) ")" }
+        @for row in rows {
+            table {
+                @for (name, value) in members(row) { tr { th { (name) } td { (value) } } }
+            }
         }
-        page.push_str("</table>\n");
     }
 }
 
-/// A text as HTML shows it, whatever it holds.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for it in core_query::escape_for_terminal(text).chars() {
-        match it {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            it => escaped.push(it),
-        }
-    }
-    escaped
+/// A text with nothing that steers the direction of what follows. Markup in it is escaped when it is
+/// written.
+fn text(text: &str) -> String {
+    escape_for_terminal(text).into_owned()
 }
 
 #[cfg(test)]
@@ -91,7 +98,11 @@ mod tests {
 
     #[test]
     fn nothing_in_a_value_is_markup() {
-        let text = escaped("<script>alert('x')</script> & \"y\"\u{202e}");
-        assert!(!text.contains(['<', '>', '"', '\'', '\u{202e}']), "{text}");
+        let row = serde_json::json!({ "<b>": "<script>alert('x')</script> & \"y\"\u{202e}" });
+        let section = section("<h1>", &[row]).into_string();
+        for markup in ["<b>", "<script>", "<h1>", "\u{202e}", " & "] {
+            assert!(!section.contains(markup), "{section}");
+        }
+        assert!(section.contains("&lt;script&gt;alert('x')&lt;/script&gt; &amp; "), "{section}");
     }
 }

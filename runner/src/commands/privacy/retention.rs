@@ -23,7 +23,8 @@ pub(super) fn retention(global: &Global, arguments: RetentionArguments) -> Resul
     let (plan, events) = if dry_run {
         let tenant = commands::tenant(global)?;
         let plan = tenant.plan_retention(retention)?;
-        let events = plan.events_from_ms.map_or(Ok(0), |it| audit::older_than(&tenant, it))?;
+        let events =
+            plan.events_from_ms.map_or(Ok(0), |from_ms| audit::older_than(&tenant, from_ms))?;
         (plan, events)
     } else {
         ledger::retain(host(), &engine(&config).lock()?, retention)?

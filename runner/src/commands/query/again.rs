@@ -66,7 +66,7 @@ mod tests {
     async fn ended(succeeds_at: usize, is_replaced: bool, is_printed: bool) -> (bool, usize) {
         let place = tempfile::tempdir().expect("a folder");
         let location = Location::parse(place.path().to_str().expect("a text")).expect("a place");
-        let tenant = Store::open(location).and_then(|it| it.tenant("acme")).expect("a name");
+        let tenant = Store::open(location).and_then(|store| store.tenant("acme")).expect("a name");
         let log = place.path().join("acme/events/audit");
         std::fs::create_dir_all(&log).expect("a folder");
         let progress = Progress::default();

@@ -182,7 +182,7 @@ fn print_dry(result: &Value) {
 
 /// How a generation shows people.
 fn privacy_mark(generation: Option<&Generation>) -> PrivacyMark {
-    generation.and_then(|it| it.manifest().privacy.clone()).unwrap_or_default()
+    generation.and_then(|generation| generation.manifest().privacy.clone()).unwrap_or_default()
 }
 
 /// The ids of findings: keyed where people are shown by pseudonyms, since the identity of a finding may be

@@ -217,7 +217,8 @@ fn personal() -> Vec<PersonalProperties> {
     let entities = Step::all().into_iter().flat_map(|step| step.entities);
     let types = entities.map(|entity| {
         let of = |class: PersonalData| {
-            let properties = entity.properties.iter().filter(|it| it.personal_data() == class);
+            let properties =
+                entity.properties.iter().filter(|property| property.personal_data() == class);
             properties.map(|property| property.name.to_owned()).collect()
         };
         PersonalProperties {
@@ -226,5 +227,5 @@ fn personal() -> Vec<PersonalProperties> {
             indirect: of(PersonalData::Indirect),
         }
     });
-    types.filter(|it| !(it.direct.is_empty() && it.indirect.is_empty())).collect()
+    types.filter(|kept| !(kept.direct.is_empty() && kept.indirect.is_empty())).collect()
 }

@@ -56,7 +56,9 @@ async fn lines(
     files: &[PathBuf],
     exploited: Option<&Path>,
 ) -> Result<Vec<Line>, Failure> {
-    let is_toml = |path: &Path| path.extension().is_some_and(|it| it.eq_ignore_ascii_case("toml"));
+    let is_toml = |path: &Path| {
+        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
+    };
     let parse = |path: &Path| {
         if is_toml(path) {
             read(path, Advisories::parse_toml)

@@ -16,11 +16,11 @@ use crate::export::{ExportEvent, ExportState, ExportStatus, FinishedExport};
 use crate::identity::ExportId;
 use crate::journal::{ExportJournal, ExportRecord, FileRecord};
 use crate::order::ExportOrder;
-use crate::passing_failure;
 use crate::results_link::ResultsLink;
 use crate::results_sink::{ResultsSink, sink_failed};
 use crate::settings::PollSchedule;
 use crate::transfer::{Answered, Resumptions, Transfer, can_go_on};
+use crate::transient;
 
 /// How often a completed export without a results link is asked again.
 const ASK_AGAIN_FOR_LINK: u32 = 3;
@@ -57,7 +57,7 @@ impl Client {
         sink: &mut impl ResultsSink,
         observer: impl FnMut(ExportEvent),
     ) -> Result<FinishedExport, NexthinkError> {
-        let life = Life {
+        let lifecycle = Lifecycle {
             client: self,
             order,
             journal,
@@ -66,7 +66,7 @@ impl Client {
             resumptions: Resumptions::new(&self.settings.retry, &self.jitter),
             started_again: false,
         };
-        life.run(resume).await
+        lifecycle.run(resume).await
     }
 }
 
@@ -75,15 +75,15 @@ enum Phase {
     /// Not started.
     Start,
     /// Started, without a results link.
-    Wait(Underway),
+    Wait(RunningExport),
     /// Completed, with a results link.
-    Fetch(Underway, ResultsLink),
+    Fetch(RunningExport, ResultsLink),
     /// Its results file is in the sink.
     Done(FinishedExport),
 }
 
 /// One export from its start on.
-struct Underway {
+struct RunningExport {
     record: ExportRecord,
     /// When this process began to wait for it.
     since: Instant,
@@ -100,7 +100,7 @@ struct Underway {
     without_file: Absence,
 }
 
-impl Underway {
+impl RunningExport {
     fn new(record: ExportRecord, transfer: Transfer) -> Self {
         Self {
             record,
@@ -137,7 +137,7 @@ impl Underway {
 }
 
 /// What an export needs all its life.
-struct Life<'a, J, S, O> {
+struct Lifecycle<'a, J, S, O> {
     client: &'a Client,
     order: &'a ExportOrder,
     journal: &'a mut J,
@@ -147,14 +147,14 @@ struct Life<'a, J, S, O> {
     started_again: bool,
 }
 
-impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> {
+impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S, O> {
     async fn run(mut self, resume: Option<ExportRecord>) -> Result<FinishedExport, NexthinkError> {
         let mut phase = self.enter(resume).await?;
         loop {
             let next = match phase {
                 Phase::Start => self.start().await,
-                Phase::Wait(underway) => self.wait(underway).await,
-                Phase::Fetch(underway, link) => self.fetch(underway, link).await,
+                Phase::Wait(running) => self.wait(running).await,
+                Phase::Fetch(running, link) => self.fetch(running, link).await,
                 Phase::Done(finished) => return Ok(finished),
             };
             phase = match next {
@@ -190,7 +190,7 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
                 Transfer::default()
             }
         };
-        Ok(Phase::Wait(Underway::new(record, transfer)))
+        Ok(Phase::Wait(RunningExport::new(record, transfer)))
     }
 
     async fn start(&mut self) -> Result<Phase, NexthinkError> {
@@ -198,86 +198,84 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
         let record = ExportRecord::new(self.order, export_id.clone());
         self.remember(&record)?;
         (self.observer)(ExportEvent::Started { export_id });
-        let underway = Underway::new(record, Transfer::default());
-        underway.pause_to_poll(self.client, self.client.settings.poll.first_wait()).await?;
-        Ok(Phase::Wait(underway))
+        let running = RunningExport::new(record, Transfer::default());
+        running.pause_to_poll(self.client, self.client.settings.poll.first_wait()).await?;
+        Ok(Phase::Wait(running))
     }
 
     /// Polls until the export is completed and has a results link.
-    async fn wait(&mut self, mut underway: Underway) -> Result<Phase, NexthinkError> {
+    async fn wait(&mut self, mut running: RunningExport) -> Result<Phase, NexthinkError> {
         let schedule = &self.client.settings.poll;
         let mut without_link = 0_u32;
         loop {
-            let status = match self.client.export_status(underway.export_id()).await {
-                Err(error)
-                    if is_unknown(&error) && !underway.unknown.lasts(schedule.gone_after) =>
-                {
-                    let wait = underway.unknown.next_wait(schedule.first_wait());
-                    tracing::info!(export_id = %underway.export_id(), "export is not known yet");
-                    underway.pause_to_poll(self.client, wait.min(schedule.cap)).await?;
+            let status = match self.client.export_status(running.export_id()).await {
+                Err(error) if is_unknown(&error) && !running.unknown.lasts(schedule.gone_after) => {
+                    let wait = running.unknown.next_wait(schedule.first_wait());
+                    tracing::info!(export_id = %running.export_id(), "export is not known yet");
+                    running.pause_to_poll(self.client, wait.min(schedule.cap)).await?;
                     continue;
                 }
                 answered => answered?,
             };
-            underway.unknown.end();
-            self.saw(&mut underway, &status)?;
+            running.unknown.end();
+            self.saw(&mut running, &status)?;
             match status {
                 ExportStatus::Completed { link: Some(link), .. } => {
-                    return match underway.refused.take() {
+                    return match running.refused.take() {
                         // It would be refused again.
                         Some((refused, error))
                             if refused == link
-                                && underway.without_file.lasts(schedule.gone_after) =>
+                                && running.without_file.lasts(schedule.gone_after) =>
                         {
                             Err(error)
                         }
-                        refused => Ok(Phase::Fetch(Underway { refused, ..underway }, link)),
+                        refused => Ok(Phase::Fetch(RunningExport { refused, ..running }, link)),
                     };
                 }
-                ExportStatus::Failed { description } => return Err(underway.failed(description)),
+                ExportStatus::Failed { description } => return Err(running.failed(description)),
                 ExportStatus::Completed { link: None, .. }
                     if without_link == ASK_AGAIN_FOR_LINK =>
                 {
                     let description = "completed, but without a results link";
-                    return Err(underway.failed(description.to_owned()));
+                    return Err(running.failed(description.to_owned()));
                 }
                 ExportStatus::Completed { link: None, .. } => without_link += 1,
                 ExportStatus::Submitted | ExportStatus::InProgress | ExportStatus::Unknown => {}
             }
             // A link that lacks is given longer and longer: 2, 4 and 8 s at first.
-            let wait = schedule.after(underway.since.elapsed()) * (1 << without_link);
-            underway.pause_to_poll(self.client, wait.min(schedule.cap)).await?;
+            let wait = schedule.after(running.since.elapsed()) * (1 << without_link);
+            running.pause_to_poll(self.client, wait.min(schedule.cap)).await?;
         }
     }
 
     /// Downloads what the sink still lacks.
     async fn fetch(
         &mut self,
-        mut underway: Underway,
+        mut running: RunningExport,
         link: ResultsLink,
     ) -> Result<Phase, NexthinkError> {
-        match self.download(&mut underway, &link).await {
+        match self.download(&mut running, &link).await {
             Ok(finished) => Ok(Phase::Done(finished)),
             Err(error) if can_go_on(&error) => {
                 // The link was accepted, so when it expires a new one may help again.
-                underway.refused = None;
-                underway.without_file.end();
-                self.resumptions.pause(underway.transfer.received, error).await?;
-                Ok(Phase::Fetch(underway, link))
+                running.refused = None;
+                running.without_file.end();
+                self.resumptions.pause(running.transfer.received, error).await?;
+                Ok(Phase::Fetch(running, link))
             }
             Err(error) if new_link_may_help(&error) => {
                 let schedule = &self.client.settings.poll;
-                let lasts = underway.without_file.lasts(schedule.gone_after);
-                if lasts && underway.refused.is_some() {
+                let lasts = running.without_file.lasts(schedule.gone_after);
+                if lasts && running.refused.is_some() {
                     return Err(error);
                 }
-                let export_id = underway.export_id();
+                let export_id = running.export_id();
                 tracing::info!(%export_id, %error, "asking for a new results link");
-                underway.refused = Some((link, error));
+                running.refused = Some((link, error));
                 // Links are signed by the second: asked for within it, a new one would be the same.
-                let wait = underway.without_file.next_wait(schedule.first_wait() * 2);
-                underway.pause_to_poll(self.client, wait.min(schedule.cap)).await?;
-                Ok(Phase::Wait(underway))
+                let wait = running.without_file.next_wait(schedule.first_wait() * 2);
+                running.pause_to_poll(self.client, wait.min(schedule.cap)).await?;
+                Ok(Phase::Wait(running))
             }
             Err(error) => Err(error),
         }
@@ -285,10 +283,10 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
 
     async fn download(
         &mut self,
-        underway: &mut Underway,
+        running: &mut RunningExport,
         link: &ResultsLink,
     ) -> Result<FinishedExport, NexthinkError> {
-        let Underway { record, transfer, .. } = underway;
+        let RunningExport { record, transfer, .. } = running;
         let (response, answered) = self.client.open_rest(link, self.sink, transfer).await?;
         if answered == Answered::Whole {
             record.file = Some(transfer.record());
@@ -309,10 +307,8 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
     /// start if that may help and was not done before.
     async fn start_again(&mut self, error: NexthinkError) -> Result<Phase, NexthinkError> {
         let wait = match &error {
-            NexthinkError::ExportFailed { description, .. } => {
-                passing_failure::may_pass(description)
-                    .then_some(self.client.settings.wait_for_new_export)
-            }
+            NexthinkError::ExportFailed { description, .. } => transient::is_transient(description)
+                .then_some(self.client.settings.wait_for_new_export),
             NexthinkError::ExportGone { .. } => Some(Duration::ZERO),
             // A new export would be refused too, and this one can be had once the way is free.
             NexthinkError::FilesBlocked { .. } => return Err(error),
@@ -344,26 +340,30 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Life<'_, J, S, O> 
     }
 
     /// Takes in what Nexthink says about the export.
-    fn saw(&mut self, underway: &mut Underway, status: &ExportStatus) -> Result<(), NexthinkError> {
-        underway.polls += 1;
-        let polls = underway.polls;
-        let export_id = underway.record.export_id.clone();
+    fn saw(
+        &mut self,
+        running: &mut RunningExport,
+        status: &ExportStatus,
+    ) -> Result<(), NexthinkError> {
+        running.polls += 1;
+        let polls = running.polls;
+        let export_id = running.record.export_id.clone();
         if let ExportStatus::Completed { truncated: true, .. } = status
-            && !underway.record.truncated
+            && !running.record.truncated
         {
             tracing::warn!(%export_id, "export is truncated by the maximum of the licence");
             // Stays set: a later answer must not make cut results look whole.
-            underway.record.truncated = true;
-            self.remember(&underway.record)?;
+            running.record.truncated = true;
+            self.remember(&running.record)?;
         }
         let state = status.state();
-        if underway.state.replace(state) == Some(state) {
+        if running.state.replace(state) == Some(state) {
             return Ok(());
         }
         (self.observer)(ExportEvent::StateChanged { state, polls });
         if state == ExportState::Unknown {
             // Once: between such answers there may be others.
-            if !std::mem::replace(&mut underway.has_told_of_unknown, true) {
+            if !std::mem::replace(&mut running.has_told_of_unknown, true) {
                 tracing::warn!(%export_id, polls, "export has a status that is not known");
             }
         } else {

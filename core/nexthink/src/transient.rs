@@ -3,21 +3,21 @@
 //! Nexthink documents no list of descriptions. A wrong guess costs one more of the day's exports,
 //! or leaves it to the next run.
 
-/// Words that tell of trouble that passes.
+/// Words of a failure that is over soon.
 const WORDS: [&str; 7] =
     ["overloaded", "temporarily", "temporary", "timeout", "timeouts", "unavailable", "unreachable"];
 
 /// The same as two words in a row.
 const PAIRS: [[&str; 2]; 3] = [["time", "out"], ["timed", "out"], ["try", "again"]];
 
-/// Returns whether `description` sounds like trouble that passes.
-pub(crate) fn may_pass(description: &str) -> bool {
+/// Returns true if a description sounds like a failure that is over soon.
+pub(crate) fn is_transient(description: &str) -> bool {
     let description = description.to_lowercase();
     // Whole words: "time outside of the retention" is no time-out.
     let split = description.split(|character: char| !character.is_alphanumeric());
     let words: Vec<&str> = split.filter(|word| !word.is_empty()).collect();
     words.iter().any(|word| WORDS.contains(word))
-        || words.windows(2).any(|pair| PAIRS.iter().any(|it| it == pair))
+        || words.windows(2).any(|pair| PAIRS.iter().any(|known| known == pair))
 }
 
 #[cfg(test)]
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d1_only_what_sounds_transient_may_pass() {
+    fn d1_only_what_sounds_transient_is_transient() {
         for (description, expected) in [
             ("Query timeout", true),
             ("Execution timed out after 300 s.", true),
@@ -43,7 +43,7 @@ mod tests {
             ("completed, but without a results link", false),
             ("", false),
         ] {
-            assert_eq!(may_pass(description), expected, "{description:?}");
+            assert_eq!(is_transient(description), expected, "{description:?}");
         }
     }
 }

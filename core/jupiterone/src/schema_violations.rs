@@ -5,7 +5,7 @@ use serde::Serialize;
 /// What was done about values of one property that the data model does not allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Remedy {
+pub enum Fix {
     /// The value, or an item of a list, was left out or replaced by null.
     Nulled,
     /// The text was cut to [`MAX_TEXT_CHARS`](crate::MAX_TEXT_CHARS) characters.
@@ -19,13 +19,13 @@ pub enum Remedy {
 /// Values of one property that were mended in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Finding {
+pub struct SchemaViolation {
     /// The `_type`.
     pub type_name: String,
     /// The property.
     pub property: String,
     /// What was done.
-    pub remedy: Remedy,
+    pub remedy: Fix,
     /// How many values or objects.
     pub count: u64,
     /// The `_key` of the first object; none for a property's name.
@@ -34,36 +34,30 @@ pub struct Finding {
 
 /// Everything that was mended.
 #[derive(Debug, Clone, Default)]
-pub struct Findings {
+pub struct SchemaViolations {
     // One entry for each type, property and remedy: few, so a list will do.
-    entries: Vec<Finding>,
+    entries: Vec<SchemaViolation>,
 }
 
-impl Findings {
+impl SchemaViolations {
     /// The findings, in the order in which they were first met.
-    pub fn entries(&self) -> &[Finding] {
+    pub fn entries(&self) -> &[SchemaViolation] {
         &self.entries
     }
 
     /// The types of which whole objects were left out.
     pub fn types_with_losses(&self) -> impl Iterator<Item = &str> {
-        let losses = self.entries.iter().filter(|it| it.remedy == Remedy::ObjectLeftOut);
-        losses.map(|it| it.type_name.as_str())
+        let losses = self.entries.iter().filter(|finding| finding.remedy == Fix::ObjectLeftOut);
+        losses.map(|finding| finding.type_name.as_str())
     }
 
     /// Counts one.
-    pub(crate) fn note(
-        &mut self,
-        type_name: &str,
-        property: &str,
-        remedy: Remedy,
-        key: Option<&str>,
-    ) {
+    pub(crate) fn note(&mut self, type_name: &str, property: &str, remedy: Fix, key: Option<&str>) {
         if let Some(known) = self.known(type_name, property, remedy) {
             known.count += 1;
             return;
         }
-        self.entries.push(Finding {
+        self.entries.push(SchemaViolation {
             type_name: type_name.to_owned(),
             property: property.to_owned(),
             remedy,
@@ -82,9 +76,16 @@ impl Findings {
         }
     }
 
-    fn known(&mut self, type_name: &str, property: &str, remedy: Remedy) -> Option<&mut Finding> {
-        let is_same = |it: &&mut Finding| {
-            it.remedy == remedy && it.type_name == type_name && it.property == property
+    fn known(
+        &mut self,
+        type_name: &str,
+        property: &str,
+        remedy: Fix,
+    ) -> Option<&mut SchemaViolation> {
+        let is_same = |finding: &&mut SchemaViolation| {
+            finding.remedy == remedy
+                && finding.type_name == type_name
+                && finding.property == property
         };
         self.entries.iter_mut().find(is_same)
     }
