@@ -16,7 +16,8 @@ function standAlone(svg) {
   const back = document.createElementNS("http://www.w3.org/2000/svg", "rect");
   back.setAttribute("width", "100%");
   back.setAttribute("height", "100%");
-  back.setAttribute("fill", getComputedStyle(document.documentElement).getPropertyValue("--panel"));
+  // A file knows no light-dark(), which only a computed colour has resolved.
+  back.setAttribute("fill", getComputedStyle(svg.closest(".graph-frame") ?? svg).backgroundColor);
   copy.prepend(back);
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   return new XMLSerializer().serializeToString(copy);
