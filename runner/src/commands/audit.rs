@@ -243,11 +243,10 @@ fn keys(batches: &[RecordBatch]) -> HashSet<String> {
 
 fn keys_of(batch: &RecordBatch) -> Vec<String> {
     let column = batch.column(0);
-    let texts = column
-        .as_string_view_opt()
-        .map(|texts| texts.iter().flatten().map(str::to_owned).collect());
-    let plain = || column.as_string::<i32>().iter().flatten().map(str::to_owned).collect();
-    texts.unwrap_or_else(plain)
+    match column.as_string_view_opt() {
+        Some(keys) => keys.iter().flatten().map(str::to_owned).collect(),
+        None => column.as_string::<i32>().iter().flatten().map(str::to_owned).collect(),
+    }
 }
 
 /// The rows whose keys were not seen. What was seen are these rows from now on: others of before are out of the

@@ -94,9 +94,10 @@ fn inventory_of(policy: &Policy) -> Vec<(&'static Column, Action, Vec<String>)> 
     let steps = Step::all();
     let lines = policy.columns().map(|(column, action)| {
         let mut goes_to = Vec::new();
-        for entity in steps.iter().flat_map(|it| it.entities) {
-            let read = entity.properties.iter().filter(|it| it.columns.contains(&column.name));
-            goes_to.extend(read.map(|it| format!("{}.{}", entity.type_name, it.name)));
+        for entity in steps.iter().flat_map(|step| step.entities) {
+            let read =
+                entity.properties.iter().filter(|property| property.columns.contains(&column.name));
+            goes_to.extend(read.map(|property| format!("{}.{}", entity.type_name, property.name)));
             if entity.key_column == column.name
                 || entity.fallback_key_columns.contains(&column.name)
             {
@@ -134,12 +135,13 @@ fn list_keys(config: &Config, format: RowFormat) -> Result<Exit, Failure> {
     if format != RowFormat::Table {
         let objects: Vec<Value> = keys
             .iter()
-            .map(|it| json!({ "id": it.id, "created": it.created, "state": state(it.state) }))
+            .map(|key| json!({ "id": key.id, "created": key.created, "state": state(key.state) }))
             .collect();
         return show::rows(&objects, format);
     }
-    let rows =
-        keys.iter().map(|it| [it.id.to_owned(), it.created.to_owned(), state(it.state).to_owned()]);
+    let rows = keys
+        .iter()
+        .map(|key| [key.id.to_owned(), key.created.to_owned(), state(key.state).to_owned()]);
     output::result(&output::table(["key", "created", "state"], rows, 3));
     Ok(Exit::Complete)
 }
@@ -171,7 +173,7 @@ fn retire(config: &Config, id: &str) -> Result<Exit, Failure> {
     let mut keys = file.load()?;
     let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
     if let Some(published) = tenant.current()?
-        && published.manifest().privacy.as_ref().and_then(|it| it.key.as_deref()) == Some(id)
+        && published.manifest().privacy.as_ref().and_then(|mark| mark.key.as_deref()) == Some(id)
     {
         return Err(Failure::usage(format!(
             "the published generation {} has pseudonyms of key {id}: run first",

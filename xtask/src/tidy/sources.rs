@@ -50,13 +50,7 @@ const GATES: &[Gate] = &[
         texts: &[concat!("|", "it|"), concat!("|&", "it|")],
         scope: Scope::Code,
         // Crates whose older closures are still to be renamed.
-        except: &[
-            "core/engine/",
-            "core/explorer/",
-            "core/query/",
-            "core/rules/",
-            "runner/src/commands/privacy",
-        ],
+        except: &["core/engine/", "core/explorer/", "core/query/", "core/rules/"],
         unless_followed_by: &[],
         mend: "name the value after its meaning, for example `|device|` or `|row|`",
     },

@@ -161,12 +161,14 @@ fn show(subject: &Subject, findings: &SearchReport, format: ReportFormat) -> Res
 /// Each identifier with whether somebody else may get it, and how long it would be suppressed.
 fn shown_identifiers(subject: &Subject) -> Vec<[String; 3]> {
     let forms = |text: &str| {
-        let forms = Family::ALL.into_iter().filter_map(|it| canonical(it, text));
-        forms.filter(|it| subject.identifiers.contains(it)).collect::<Vec<_>>()
+        let forms = Family::ALL.into_iter().filter_map(|family| canonical(family, text));
+        forms.filter(|identifier| subject.identifiers.contains(identifier)).collect::<Vec<_>>()
     };
     let has_lasting = subject.identifiers.iter().any(|(family, text)| {
         let text = text.to_lowercase();
-        let is_reusable = |it: &(Family, String)| is_reusable(it.0) && it.1.to_lowercase() == text;
+        let is_reusable = |identifier: &(Family, String)| {
+            is_reusable(identifier.0) && identifier.1.to_lowercase() == text
+        };
         is_lasting(*family)
             && !text.starts_with(PREFIX)
             && !subject.identifiers.iter().any(is_reusable)
@@ -191,9 +193,9 @@ fn review(findings: &SearchReport, format: ReportFormat) -> Result<Exit, Failure
         output::result(&pretty(&report)?);
         return Ok(Exit::Complete);
     }
-    let rows = findings.possible.0.iter().map(|((place, column), it)| {
-        let keys: Vec<&str> = it.keys.iter().map(String::as_str).collect();
-        [place.clone(), column.clone(), keys.join("\n"), it.rows.to_string()]
+    let rows = findings.possible.0.iter().map(|((place, column), possible)| {
+        let keys: Vec<&str> = possible.keys.iter().map(String::as_str).collect();
+        [place.clone(), column.clone(), keys.join("\n"), possible.rows.to_string()]
     });
     output::result(&output::table(["place", "column", "objects", "rows"], rows, 3));
     output::note(if findings.possible.0.is_empty() {
@@ -258,9 +260,10 @@ pub(super) fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> 
     if format != RowFormat::Table {
         return commands::show::rows(&erasures, format);
     }
-    let rows = erasures.iter().map(|it| {
-        ["erasure", "since", "reason", "identifiers"]
-            .map(|name| it[name].as_str().map_or_else(|| it[name].to_string(), str::to_owned))
+    let rows = erasures.iter().map(|erasure| {
+        ["erasure", "since", "reason", "identifiers"].map(|name| {
+            erasure[name].as_str().map_or_else(|| erasure[name].to_string(), str::to_owned)
+        })
     });
     output::result(&output::table(["erasure", "since", "reason", "identifiers"], rows, 3));
     Ok(Exit::Complete)
@@ -268,7 +271,7 @@ pub(super) fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> 
 
 fn by_erasure(list: &SuppressionList) -> Vec<Value> {
     let erasures = erasure_ids(list).into_iter().map(|id| {
-        let entries: Vec<_> = list.entries().iter().filter(|it| it.erasure == id).collect();
+        let entries: Vec<_> = list.entries().iter().filter(|entry| entry.erasure == id).collect();
         json!({
             "erasure": id,
             "since": entries[0].since,
@@ -329,7 +332,7 @@ pub(super) fn apply(global: &Global, removes_damaged: bool) -> Result<Exit, Fail
 
 /// A word, so that nobody writes a name into it.
 fn check_reason(reason: &str) -> Result<(), Failure> {
-    let is_word = reason.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it));
+    let is_word = reason.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if is_word && (1..=40).contains(&reason.len()) {
         return Ok(());
     }
