@@ -37,11 +37,12 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 20] = [
+const OWN_CRATES: [&str; 21] = [
     "runner",
     "core_audit",
     "core_clock",
     "core_engine",
+    "core_erasure",
     "core_explorer",
     "core_files",
     "core_fleet",

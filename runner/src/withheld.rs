@@ -138,6 +138,6 @@ mod tests {
                 }
             }
         }
-        assert!(personal > 40, "{personal}");
+        assert!(personal > 30, "{personal}");
     }
 }
