@@ -3,6 +3,7 @@
 
 mod arrows;
 mod features;
+mod glossary;
 mod layout;
 mod licences;
 mod manifests;
@@ -49,6 +50,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
         &read(steps::LINKED)?,
     ));
     violations.extend(features::check(&workspace.crates));
+    violations.extend(glossary::check(&read(glossary::PAGE)?, &workspace.sources));
     violations.extend(manifests::check(&workspace.crates)?);
     violations.extend(sources::check(&workspace.sources));
     violations.extend(layout::check_crates(&workspace.crates, &workspace.sources));
