@@ -93,7 +93,7 @@ pub(crate) struct Kept {
 
 impl Record {
     /// The record for a configuration, with the counts of a generation.
-    pub(crate) fn of(config: &Config, generation: Option<&Generation>) -> Record {
+    pub(crate) fn new(config: &Config, generation: Option<&Generation>) -> Record {
         let written = config.record.clone();
         let entities = Step::all().into_iter().flat_map(|step| step.entities);
         let policy = &config.privacy.policy;

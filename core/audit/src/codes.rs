@@ -96,7 +96,7 @@ const fn known(first: u32, last: u32, action: Action, sentence: &'static str) ->
 
 impl KnownCode {
     /// What is documented about a code; nothing for most.
-    pub fn of(code: u32) -> Option<&'static KnownCode> {
+    pub fn find(code: u32) -> Option<&'static KnownCode> {
         KNOWN.iter().find(|known| (known.first..=known.last).contains(&code))
     }
 }
@@ -121,7 +121,7 @@ mod tests {
             (94012, None),
             (0, None),
         ] {
-            assert_eq!(KnownCode::of(code).map(|known| known.action.name()), expected, "{code}");
+            assert_eq!(KnownCode::find(code).map(|known| known.action.name()), expected, "{code}");
         }
     }
 

@@ -62,7 +62,7 @@ impl Identifier {
     /// For an answer of one Engine. Two Engines may write the same line in the same second. Where a line
     /// names its Engine it is one event however it was asked for, by that name or with all Engines;
     /// where it does not, the Engine that was asked is part of its identity.
-    pub fn of_engine(name: &str) -> Self {
+    pub fn from_engine(name: &str) -> Self {
         Self { engine: Some(name.to_ascii_lowercase()), ..Self::new(TrailKind::Engine) }
     }
 
@@ -144,11 +144,14 @@ mod tests {
         };
         let (first, second) = ("engine-01.corp.example", "engine-02.corp.example");
         let line = "2026-03-01 10:00:00 [Engine|General|10001|nxengine] Engine is up";
-        assert_ne!(id(Identifier::of_engine(first), line), id(Identifier::of_engine(second), line));
+        assert_ne!(
+            id(Identifier::from_engine(first), line),
+            id(Identifier::from_engine(second), line)
+        );
         for source in ["Engine-01", "engine-01.corp.example"] {
             let line = line.replace("[Engine|", &format!("[{source}|"));
             let all = id(Identifier::new(TrailKind::Engine), &line);
-            assert_eq!(id(Identifier::of_engine(first), &line), all, "{source}");
+            assert_eq!(id(Identifier::from_engine(first), &line), all, "{source}");
         }
     }
 

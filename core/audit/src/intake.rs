@@ -327,7 +327,7 @@ impl<'a, S: EventSink> Intake<'a, S> {
 /// Identifies the events of an answer.
 fn identifier(source: AnswerSource<'_>) -> Identifier {
     let engine = source.trail.strip_prefix(ENGINE_TRAIL);
-    engine.map_or_else(|| Identifier::new(source.kind), Identifier::of_engine)
+    engine.map_or_else(|| Identifier::new(source.kind), Identifier::from_engine)
 }
 
 /// The day of a time by UTC.

@@ -42,7 +42,7 @@ pub(crate) enum Column<'a> {
 
 impl<'a> Column<'a> {
     /// Reads a column; none for a kind of data that no table of a generation has.
-    pub(crate) fn of(array: &'a dyn Array) -> Option<Self> {
+    pub(crate) fn from_array(array: &'a dyn Array) -> Option<Self> {
         Some(match array.data_type() {
             DataType::Utf8 => Self::Text(array.as_string()),
             DataType::Int64 => Self::Integer(array.as_primitive()),
@@ -60,7 +60,7 @@ impl<'a> Column<'a> {
                 } else {
                     dictionary.normalized_keys()
                 };
-                let values = Box::new(Self::of(dictionary.values())?);
+                let values = Box::new(Self::from_array(dictionary.values())?);
                 Self::Dictionary { array, places, values }
             }
             _ => return None,

@@ -212,7 +212,7 @@ impl Contents {
         if self.is_of_persons(table) {
             return self.for_each_person(each);
         }
-        let shape = Shape::of(table);
+        let shape = Shape::new(table);
         let shape = if self.extras.raw_data { shape.with_raw_data() } else { shape };
         shape.note_illegal_names(findings);
         if let Some(events) = self.events.as_ref().filter(|events| events.tables().contains(&table))

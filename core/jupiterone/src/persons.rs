@@ -98,7 +98,7 @@ fn write(key: &str, user: &str, email: &str, json: &mut Vec<u8>) {
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<Option<Column<'a>>, JupiterOneError> {
     let Some(array) = batch.column_by_name(name) else { return Ok(None) };
-    let column = Column::of(array.as_ref()).ok_or_else(|| JupiterOneError::Column {
+    let column = Column::from_array(array.as_ref()).ok_or_else(|| JupiterOneError::Column {
         type_name: USER.to_owned(),
         column: name.to_owned(),
         found: array.data_type().to_string(),

@@ -17,12 +17,12 @@ pub(crate) struct RawData<'a> {
 
 impl<'a> RawData<'a> {
     /// All columns of a batch but the key; what no table of a generation has is left out.
-    pub(crate) fn of(batch: &'a RecordBatch, key: &str) -> Self {
+    pub(crate) fn new(batch: &'a RecordBatch, key: &str) -> Self {
         let schema = batch.schema_ref();
         let named = schema.fields().iter().zip(batch.columns());
         let columns = named
             .filter(|(field, _)| field.name() != key)
-            .filter_map(|(field, array)| Some((field.name().as_str(), Column::of(array)?)))
+            .filter_map(|(field, array)| Some((field.name().as_str(), Column::from_array(array)?)))
             .collect();
         Self { columns }
     }

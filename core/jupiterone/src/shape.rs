@@ -77,7 +77,7 @@ enum Null {
 
 impl Shape {
     /// The shape of a table's objects.
-    pub fn of(table: &Table) -> Self {
+    pub fn new(table: &Table) -> Self {
         let is_entity = table.kind == TableKind::Entity;
         let class = table.class.first().map(|class| class.to_lowercase()).unwrap_or_default();
         let mut shape = Self {
@@ -153,7 +153,7 @@ impl Shape {
             .iter()
             .map(|property| self.optional_column(batch, &property.name))
             .collect::<Result<_, _>>()?;
-        let raw_data = self.has_raw_data.then(|| RawData::of(batch, KEY));
+        let raw_data = self.has_raw_data.then(|| RawData::new(batch, KEY));
         let mut key = String::new();
         let mut json = Vec::new();
         for row in 0..batch.num_rows() {
@@ -189,7 +189,7 @@ impl Shape {
         name: &str,
     ) -> Result<Option<Column<'a>>, JupiterOneError> {
         let Some(array) = batch.column_by_name(name) else { return Ok(None) };
-        let column = Column::of(array.as_ref());
+        let column = Column::from_array(array.as_ref());
         column.map(Some).ok_or_else(|| self.refuse(name, array.data_type().to_string()))
     }
 

@@ -25,7 +25,7 @@ impl AuditHost {
     ///
     /// # Errors
     /// None for a tenant and a region that are valid.
-    pub fn of_instance(tenant: &TenantId, region: &Region) -> Result<Self, NexthinkError> {
+    pub fn for_instance(tenant: &TenantId, region: &Region) -> Result<Self, NexthinkError> {
         Self::named(&format!("https://{tenant}.{region}.nexthink.cloud"), false)
     }
 
@@ -33,7 +33,7 @@ impl AuditHost {
     ///
     /// # Errors
     /// None for a region that is valid.
-    pub fn of_region(region: &Region) -> Result<Self, NexthinkError> {
+    pub fn for_region(region: &Region) -> Result<Self, NexthinkError> {
         Self::named(&format!("https://agora.{region}.nexthink.cloud"), false)
     }
 

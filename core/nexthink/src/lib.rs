@@ -43,7 +43,7 @@ pub use identity::{ExportId, QueryId, Region, TenantAddress, TenantId};
 pub use journal::{ExportJournal, ExportRecord, FileRecord};
 pub use nql::QueryLimits;
 pub use order::{Compression, ExportOrder};
-pub use quota::QuotaLedger;
+pub use quota::QuotaState;
 pub use results_link::{LinkRefusal, ResultsLink};
 pub use results_sink::ResultsSink;
 pub use secret::{Credentials, SecretSource};

@@ -25,7 +25,7 @@ pub struct QueryLimits {
 impl QueryLimits {
     /// Reads a query. Returns nothing for a text that ends within quotes or a comment, of which no clause
     /// can be trusted.
-    pub fn of(query: &str) -> Option<Self> {
+    pub fn parse(query: &str) -> Option<Self> {
         let mut stages = stages(query)?.into_iter();
         let mut limits = Self::default();
         let table = stages.next().unwrap_or_default();
@@ -159,14 +159,14 @@ mod tests {
                 limits(Some("limit 7"), None, &["where a == 1"]),
             ),
         ] {
-            assert_eq!(QueryLimits::of(query), Some(expected), "{query:?}");
+            assert_eq!(QueryLimits::parse(query), Some(expected), "{query:?}");
         }
     }
 
     #[test]
     fn a_text_that_ends_in_quotes_or_a_comment_is_not_guessed_at() {
         for query in ["devices | where a == \"b | limit 5", "devices /* | limit 5", "a | 'b\\"] {
-            assert_eq!(QueryLimits::of(query), None, "{query:?}");
+            assert_eq!(QueryLimits::parse(query), None, "{query:?}");
         }
     }
 
@@ -182,7 +182,7 @@ mod tests {
         ] {
             let query = format!("devices | where {condition} | list device.uid");
             let limits =
-                QueryLimits::of(&query).expect("a whole text").without_parameter("device.uid");
+                QueryLimits::parse(&query).expect("a whole text").without_parameter("device.uid");
             assert_eq!(!limits.filters.is_empty(), remains, "{condition}");
         }
     }
@@ -193,7 +193,7 @@ mod tests {
             "devices | where a == \"jane@acme.example\" or b == \u{1b}[31m{}",
             "c".repeat(500)
         );
-        let limits = QueryLimits::of(&query).expect("a whole text");
+        let limits = QueryLimits::parse(&query).expect("a whole text");
         let shown = &limits.filters[0];
         assert!(shown.starts_with("where a == \"…\" or b == \\u{1b}[31mccc"), "{shown}");
         assert!(shown.chars().count() < 140, "{shown}");

@@ -20,7 +20,7 @@ const LONGEST_DEFERRAL_MS: u64 = 7 * DAY_MS;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 #[expect(clippy::struct_field_names, reason = "the unit belongs to the name of a time")]
-pub struct QuotaLedger {
+pub struct QuotaState {
     /// Invariant: in the order in which they were counted.
     starts_ms: Vec<u64>,
     not_before_ms: Option<u64>,
@@ -42,7 +42,7 @@ struct Stored {
 /// The version of [`Stored`].
 const VERSION: u32 = 1;
 
-impl TryFrom<Stored> for QuotaLedger {
+impl TryFrom<Stored> for QuotaState {
     type Error = String;
 
     fn try_from(stored: Stored) -> Result<Self, String> {
@@ -54,14 +54,14 @@ impl TryFrom<Stored> for QuotaLedger {
     }
 }
 
-impl From<QuotaLedger> for Stored {
-    fn from(ledger: QuotaLedger) -> Self {
-        let QuotaLedger { starts_ms, not_before_ms, deferred_at_ms } = ledger;
+impl From<QuotaState> for Stored {
+    fn from(ledger: QuotaState) -> Self {
+        let QuotaState { starts_ms, not_before_ms, deferred_at_ms } = ledger;
         Self { version: VERSION, starts_ms, not_before_ms, deferred_at_ms }
     }
 }
 
-impl QuotaLedger {
+impl QuotaState {
     /// How many of `limit` exports a day are left.
     pub fn left(&self, limit: u32, now_ms: u64) -> u32 {
         let used = self.counting(now_ms).count();
@@ -148,8 +148,8 @@ mod tests {
     const HOUR: u64 = 3_600_000;
     const NOW: u64 = 1_000 * DAY_MS;
 
-    fn ledger(starts_ms: &[u64]) -> QuotaLedger {
-        QuotaLedger { starts_ms: starts_ms.to_vec(), ..QuotaLedger::default() }
+    fn ledger(starts_ms: &[u64]) -> QuotaState {
+        QuotaState { starts_ms: starts_ms.to_vec(), ..QuotaState::default() }
     }
 
     #[test]
@@ -206,13 +206,13 @@ mod tests {
 
     #[test]
     fn what_a_clock_ahead_has_noted_counts_for_a_day_once_nexthinks_clock_is_known() {
-        let mut ledger = QuotaLedger::default();
+        let mut ledger = QuotaState::default();
         let wrong = NOW + 3_650 * DAY_MS;
         ledger.count(wrong);
         ledger.defer(wrong + HOUR, wrong);
         assert_eq!(ledger.left(1, NOW), 0);
         assert_eq!(ledger.earliest(1, 1, NOW), Some(NOW + LONGEST_DEFERRAL_MS));
-        for correct in [QuotaLedger::correct, QuotaLedger::prune] {
+        for correct in [QuotaState::correct, QuotaState::prune] {
             let mut ledger = ledger.clone();
             correct(&mut ledger, NOW);
             assert_eq!(ledger.left(1, NOW + DAY_MS - 1), 0);
@@ -247,7 +247,7 @@ mod tests {
             [&[0, 1, 2, 3, 4, 5, 6], &[0], &[1], &[2], &[4], &[3, 4, 5, 6]];
         for (jump_ms, off) in jumps.iter().flat_map(|jump| runs_that_are_off.map(|off| (jump, off)))
         {
-            let mut ledger = QuotaLedger::default();
+            let mut ledger = QuotaState::default();
             for (run, (hour, expected)) in hours_and_left.into_iter().enumerate() {
                 let server_ms = NOW + hour * HOUR;
                 let jump_ms = if off.contains(&run) { *jump_ms } else { 0 };
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_deferral_lasts_until_its_time_and_never_gets_shorter() {
-        let mut ledger = QuotaLedger::default();
+        let mut ledger = QuotaState::default();
         ledger.defer(NOW + 2 * HOUR, NOW);
         ledger.defer(NOW + HOUR, NOW);
         for (now_ms, expected) in [
@@ -279,7 +279,7 @@ mod tests {
             assert_eq!(ledger.earliest(50, 1, now_ms), expected);
         }
         ledger.prune(NOW + 2 * HOUR);
-        assert_eq!(ledger, QuotaLedger::default());
+        assert_eq!(ledger, QuotaState::default());
     }
 
     #[test]
@@ -287,7 +287,7 @@ mod tests {
         let mut ledger = ledger(&[NOW - HOUR, NOW]);
         ledger.defer(NOW + HOUR, NOW);
         let json = serde_json::to_string(&ledger).expect("numbers are JSON");
-        assert_eq!(serde_json::from_str::<QuotaLedger>(&json).expect("our own"), ledger);
+        assert_eq!(serde_json::from_str::<QuotaState>(&json).expect("our own"), ledger);
         for (what, broken) in [
             ("nothing", String::new()),
             ("half of it", json[..json.len() / 2].to_owned()),
@@ -297,7 +297,7 @@ mod tests {
             ("a negative time", json.replace('[', "[-1,")),
         ] {
             assert_ne!(broken, json, "{what}");
-            assert!(serde_json::from_str::<QuotaLedger>(&broken).is_err(), "{what}");
+            assert!(serde_json::from_str::<QuotaState>(&broken).is_err(), "{what}");
         }
     }
 }

@@ -65,7 +65,7 @@ pub(crate) enum DiffFormat {
 
 impl DiffFormat {
     /// The form of rows; none for a page.
-    pub(crate) fn of_rows(self) -> Option<Format> {
+    pub(crate) fn row_format(self) -> Option<Format> {
         match self {
             Self::Table => Some(Format::Table),
             Self::Json => Some(Format::Json),

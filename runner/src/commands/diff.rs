@@ -85,7 +85,7 @@ pub(super) fn volatile() -> Vec<(String, String)> {
 
 fn print(request: &DiffRequest, arguments: &DiffArguments) -> Result<DiffReport, QueryError> {
     let detail = arguments.detail();
-    let Some(format) = arguments.output.of_rows() else {
+    let Some(format) = arguments.output.row_format() else {
         let mut out = output::writer();
         page::begin(&mut out, detail)?;
         let report = request.run(detail, &mut |batch| page::rows(&mut out, &batch))?;

@@ -87,8 +87,8 @@ fn read_classic(
     let any_host = values.flag(&path("any_host"));
     let host = match (values.text(&path("host")), tenant, region) {
         (Some(host), _, _) => Some(AuditHost::named(&host, any_host)),
-        (None, _, Some(region)) if is_oauth => Some(AuditHost::of_region(region)),
-        (None, Some(tenant), Some(region)) => Some(AuditHost::of_instance(tenant, region)),
+        (None, _, Some(region)) if is_oauth => Some(AuditHost::for_region(region)),
+        (None, Some(tenant), Some(region)) => Some(AuditHost::for_instance(tenant, region)),
         // What is missing was said elsewhere.
         _ => None,
     };

@@ -42,7 +42,7 @@ fn data_that_leaves_its_region_is_warned_of() {
 fn the_record_has_what_was_configured_and_names_what_is_missing() {
     let more = "[privacy.record]\ncontroller = \"ACME, privacy@acme.example\"\n\
                 purposes = [\"inventory\", \"security\"]\n[retention]\nledger_days = 401";
-    let record = Record::of(&config("https://api.us.jupiterone.io", more), None);
+    let record = Record::new(&config("https://api.us.jupiterone.io", more), None);
     let page = record.to_markdown();
     let expected = [
         "ACME, privacy@acme.example",

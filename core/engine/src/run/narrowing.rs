@@ -61,7 +61,7 @@ mod tests {
             ),
         ] {
             let step = Step::all().into_iter().find(|it| it.id == step).expect("a step");
-            let limits = QueryLimits::of(query).expect("a whole text");
+            let limits = QueryLimits::parse(query).expect("a whole text");
             let narrowing = Narrowing::new(step, limits);
             assert_eq!(narrowing.limit.as_deref(), limit, "{query}");
             assert_eq!(narrowing.filters, filters, "{query}");

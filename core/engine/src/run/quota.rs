@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use core_nexthink::{ClockOffset, NexthinkError, QuotaLedger};
+use core_nexthink::{ClockOffset, NexthinkError, QuotaState};
 use core_store::{RunLock, TenantStore};
 
 use crate::failure::{Failure, FailureKind};
@@ -22,7 +22,7 @@ pub struct Quota(Arc<Mutex<Counted>>);
 #[derive(Debug)]
 struct Counted {
     lock: RunLock,
-    ledger: QuotaLedger,
+    ledger: QuotaState,
     clock: QuotaClock,
     /// How many may be started within 24 hours.
     limit: u32,
@@ -306,8 +306,8 @@ impl Counted {
     }
 }
 
-fn read(tenant: &TenantStore) -> Result<QuotaLedger, Failure> {
-    let Some(bytes) = tenant.state(STATE)? else { return Ok(QuotaLedger::default()) };
+fn read(tenant: &TenantStore) -> Result<QuotaState, Failure> {
+    let Some(bytes) = tenant.state(STATE)? else { return Ok(QuotaState::default()) };
     let read = serde_json::from_slice(&bytes).with_context(|| {
         format!(
             "the file {STATE}.json of tenant {} is damaged; it only counts the exports of the past \

@@ -60,7 +60,7 @@ enum BodyKind {
 }
 
 impl BodyKind {
-    fn of(body: &[u8]) -> Self {
+    fn sniff(body: &[u8]) -> Self {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
         match body.first() {
             Some(b'{') => Self::Json,
@@ -93,7 +93,7 @@ impl Answer {
             }),
             (500.., _) => Meaning::Retry(RetryCause::ServerError { call: self.call, status }),
             // A gateway that refuses the key need not say more than that. A page is of a proxy or a login.
-            (401 | 403, _) if BodyKind::of(&self.body) != BodyKind::WebPage => {
+            (401 | 403, _) if BodyKind::sniff(&self.body) != BodyKind::WebPage => {
                 Meaning::Fatal(JupiterOneError::Unauthorized { call: self.call, status })
             }
             _ if self.foreign_body().is_some() => Meaning::Fatal(self.unexpected()),
@@ -138,7 +138,7 @@ impl Answer {
 
     /// Says what is wrong with a body that JupiterOne does not send.
     fn foreign_body(&self) -> Option<&'static str> {
-        match BodyKind::of(&self.body) {
+        match BodyKind::sniff(&self.body) {
             BodyKind::Json => None,
             BodyKind::WebPage => Some(WEB_PAGE),
             BodyKind::Empty => {
@@ -162,7 +162,7 @@ impl Answer {
         match (&self.expected_job, self.call) {
             (Some(expected), _) => serde_json::from_slice::<Envelope>(&self.body)
                 .is_ok_and(|envelope| envelope.job.id == expected.as_str()),
-            (None, Call::PostEvents) => BodyKind::of(&self.body) != BodyKind::WebPage,
+            (None, Call::PostEvents) => BodyKind::sniff(&self.body) != BodyKind::WebPage,
             (None, _) => true,
         }
     }

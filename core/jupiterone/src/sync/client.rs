@@ -90,7 +90,7 @@ impl SyncClient {
     /// # Errors
     /// [`JupiterOneError::Unauthorized`] when it is not; [`JupiterOneError::Unreachable`] and the like.
     pub async fn probe(&self) -> Result<(), JupiterOneError> {
-        let answer = self.call(&Request::GetJob(&JobId::of_no_job())).await?;
+        let answer = self.call(&Request::GetJob(&JobId::unused())).await?;
         match answer.meaning() {
             Meaning::Fatal(error @ JupiterOneError::Unauthorized { .. }) => Err(error),
             _ if answer.is_not_found() => Ok(()),

@@ -31,7 +31,7 @@ impl JobId {
     }
 
     /// An id that no job has.
-    pub(crate) fn of_no_job() -> Self {
+    pub(crate) fn unused() -> Self {
         Self("00000000-0000-0000-0000-000000000000".to_owned())
     }
 

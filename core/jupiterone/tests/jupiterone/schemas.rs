@@ -78,7 +78,7 @@ fn delivered(entity: &Value) -> Option<Vec<Value>> {
     );
     let batch = batch.expect("every column has one row");
     let mut objects = Vec::new();
-    Shape::of(&table)
+    Shape::new(&table)
         .write_rows(&batch, &mut SchemaViolations::default(), |object| {
             objects.push(serde_json::from_slice(object.json).expect("an object is JSON"));
             Ok::<_, JupiterOneError>(())

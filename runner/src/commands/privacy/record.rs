@@ -9,7 +9,7 @@ use crate::{commands, output};
 pub(super) fn record(global: &Global, format: ReportFormat) -> Result<Exit, Failure> {
     let config = commands::configured(global)?;
     let tenant = commands::tenant(global)?;
-    let record = Record::of(&config, tenant.current()?.as_ref());
+    let record = Record::new(&config, tenant.current()?.as_ref());
     match format {
         ReportFormat::Table => output::result(&record.to_markdown()),
         ReportFormat::Json => {
