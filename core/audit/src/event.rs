@@ -42,7 +42,7 @@ impl AuditEvent {
 
     /// What is documented about its code.
     pub fn known(&self) -> Option<&'static KnownCode> {
-        self.code.and_then(KnownCode::of)
+        self.code.and_then(KnownCode::find)
     }
 
     /// Returns whether an account of the system did it.

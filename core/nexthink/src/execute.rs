@@ -44,7 +44,7 @@ impl Client {
         let answer = self.call(ApiCall::Execute(&body), AT).await?;
         check_query(&answer, query, AT)?;
         let RowsAnswer { headers, data, executed_query } = answer.json(AT)?;
-        let limits = executed_query.as_ref().and_then(Value::as_str).and_then(QueryLimits::of);
+        let limits = executed_query.as_ref().and_then(Value::as_str).and_then(QueryLimits::parse);
         Ok(ExecuteAnswer { columns: headers, rows: data.len() as u64, limits })
     }
 }

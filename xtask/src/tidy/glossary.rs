@@ -64,7 +64,7 @@ mod tests {
     use crate::tidy::lines;
 
     const WORDS: &str = "# Words\n\n| Term | Meaning | Not |\n| --- | --- | --- |\n\
-                         | retry cause | why a call is made again | `Setback`, `setback` |\n\
+                         | retry cause | why a call is made again | `Hiccup`, `hiccup` |\n\
                          | run | one pass | |\n";
 
     fn found(text: &str) -> Vec<String> {
@@ -74,13 +74,13 @@ mod tests {
 
     #[test]
     fn a_definition_of_a_replaced_name_is_found_and_nothing_else() {
-        for line in ["pub(crate) struct Setback {", "mod setback;", "    async fn setback<T>() {"] {
+        for line in ["pub(crate) struct Hiccup {", "mod hiccup;", "    async fn hiccup<T>() {"] {
             let expected = "core/a/src/b.rs:1: `";
             let found = found(line);
             assert!(found.len() == 1 && found[0].starts_with(expected), "{line}: {found:?}");
             assert!(found[0].ends_with("name it after the term: retry cause"), "{found:?}");
         }
-        for line in ["/// struct Setback", "let setback = 1;", "struct Setbacks;", "enum Run {}"] {
+        for line in ["/// struct Hiccup", "let hiccup = 1;", "struct Hiccups;", "enum Run {}"] {
             assert_eq!(found(line), [""; 0], "{line}");
         }
     }
