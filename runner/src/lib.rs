@@ -90,7 +90,9 @@ fn run(cli: Cli, runtime: anyhow::Result<Runtime>, wants_json: bool) -> ExitCode
         Ok(runtime) => runtime,
         Err(error) => return fail(&Failure { exit: Exit::Internal, error }, wants_json),
     };
-    runtime.block_on(async { tokio::spawn(signals::watch()) });
+    let context = runtime.enter();
+    runtime.spawn(signals::watch());
+    drop(context);
     // A panic here must not leave work on other threads waiting for something that never comes.
     let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(commands::dispatch(cli))));
     let ended = ended.unwrap_or_else(|_| Err(exit::defect()));

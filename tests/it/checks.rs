@@ -257,7 +257,7 @@ fn the_settings_that_hold_are_shown_with_where_they_come_from() {
     let (tenant, place) = find("nexthink.tenant");
     assert_eq!(tenant, "acme");
     assert!(place.starts_with("nexthink-graph.toml:"), "{place}");
-    assert_eq!(find("nexthink.client_secret").0, "{ file = \"secret\" }");
+    assert_eq!(find("nexthink.client_secret").0, serde_json::json!({ "file": "secret" }));
 }
 
 #[test]

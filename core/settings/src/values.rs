@@ -323,10 +323,7 @@ fn number(value: &Value) -> Option<u64> {
 /// Joins words as in a sentence: `a, b or c`.
 fn alternatives(words: &[&str]) -> String {
     match words {
-        [words @ .., before, last] => {
-            let first: String = words.iter().map(|word| format!("{word}, ")).collect();
-            format!("{first}{before} or {last}")
-        }
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
         words => words.concat(),
     }
 }

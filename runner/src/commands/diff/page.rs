@@ -10,7 +10,7 @@ use maud::html;
 
 use super::summary;
 
-const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
 <title>Changes</title>\n<style>body{font:16px/1.5 sans-serif;margin:2rem auto;max-width:80rem;\
 padding:0 1rem}table{border-collapse:collapse;margin:0 0 1.5rem;width:100%}\
 th,td{border:1px solid #bbb;padding:.3rem .5rem;text-align:left;vertical-align:top;\

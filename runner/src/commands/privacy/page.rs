@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use core_erasure::retrieval::Retrieval;
 use core_query::escape_for_terminal;
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
 const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
@@ -20,7 +20,7 @@ pub(crate) fn html(retrieval: &Retrieval) -> String {
         history.map(|held| serde_json::to_value(held).unwrap_or_default()).collect();
     let groups = [("Objects", &retrieval.entities), ("Relationships", &retrieval.relationships)];
     let page = html! {
-        (DOCTYPE)
+        (PreEscaped("<!doctype html>\n"))
         html lang="en" {
             head {
                 meta charset="utf-8";
