@@ -122,7 +122,8 @@ mod tests {
 
     fn records(trail: &[u8]) -> Vec<String> {
         let mut found = Vec::new();
-        let mut give = |it: Record<'_>| found.push(String::from_utf8_lossy(it.bytes).into_owned());
+        let mut give =
+            |record: Record<'_>| found.push(String::from_utf8_lossy(record.bytes).into_owned());
         let mut lines = LineReader::default();
         lines.push(trail, &mut give);
         lines.finish(&mut give);
@@ -148,7 +149,7 @@ mod tests {
         let mut trail = vec![b'x'; 10 * RECORD_CAP];
         trail.extend_from_slice(b"\n[P|A|1001|x] next\n");
         let mut seen = Vec::new();
-        let mut give = |it: Record<'_>| seen.push((it.bytes.len(), it.length));
+        let mut give = |record: Record<'_>| seen.push((record.bytes.len(), record.length));
         let mut lines = LineReader::default();
         lines.push(&trail, &mut give);
         lines.finish(&mut give);

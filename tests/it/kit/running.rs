@@ -51,7 +51,7 @@ impl Running {
             let _ = self.child.kill();
         }
         let [stdout, stderr] = [self.stdout.take(), self.stderr.take()]
-            .map(|it| it.expect("it is asked for once").whole());
+            .map(|pipe| pipe.expect("it is asked for once").whole());
         let status: ExitStatus = status.unwrap_or_else(|| {
             panic!("`{}` hangs after {patience:?}\n{stdout}\n{stderr}", self.arguments)
         });
@@ -65,7 +65,7 @@ impl Running {
 
     /// Returns whether it has said this on standard error by now.
     pub(crate) fn has_said(&self, text: &str) -> bool {
-        self.stderr.as_ref().is_some_and(|it| it.so_far().contains(text))
+        self.stderr.as_ref().is_some_and(|output| output.so_far().contains(text))
     }
 
     /// What it has printed to standard output by now.
@@ -94,7 +94,7 @@ impl Running {
     pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("/bin/sh").args(["-c", &kill]).status();
-        assert!(status.is_ok_and(|it| it.success()), "{kill}");
+        assert!(status.is_ok_and(|status| status.success()), "{kill}");
     }
 }
 

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 fn records(trail: &[u8], pieces: &[usize]) -> (Vec<String>, u64) {
     let mut found = Vec::new();
-    let mut give = |it: Record<'_>| found.push(String::from_utf8_lossy(it.bytes).into_owned());
+    let mut give =
+        |record: Record<'_>| found.push(String::from_utf8_lossy(record.bytes).into_owned());
     let mut lines = LineReader::default();
     let mut rest = trail;
     for piece in pieces {
