@@ -37,10 +37,11 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 21] = [
+const OWN_CRATES: [&str; 22] = [
     "runner",
     "core_audit",
     "core_clock",
+    "core_destination",
     "core_engine",
     "core_erasure",
     "core_explorer",

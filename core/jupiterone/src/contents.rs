@@ -257,7 +257,8 @@ impl Contents {
                 },
             )
         };
-        if let Some(events) = self.events.as_ref().filter(|it| it.tables().contains(&table)) {
+        if let Some(events) = self.events.as_ref().filter(|events| events.tables().contains(&table))
+        {
             return events.for_each_batch(table, &mut look);
         }
         for batch in self.generation.batches(table.kind, &table.name)? {
