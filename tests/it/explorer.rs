@@ -262,3 +262,29 @@ fn a_finding_is_taken_on_in_a_browser_and_the_command_line_knows_it() {
         .collect();
     assert_eq!(changes, [json!("analyst")]);
 }
+
+#[test]
+fn others_reach_it_only_over_tls_or_through_a_named_proxy() {
+    let scene = Scene::of(TenantSpec { devices: 5, users: 2, alerts: 1, ..TenantSpec::default() });
+    scene.run_completely();
+    scene.write("none.pem", "no certificate");
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(scene.path("none.pem"), private).expect("the file is ours");
+    let proxy = ["--proxy-address", "10.0.0.5"];
+    let tls = ["--tls-cert", "none.pem", "--tls-key", "none.pem"];
+    for (arguments, part) in [
+        (vec![], "--tls-cert"),
+        (vec!["--allow-host", "graph.example", "--user-header", "X-User"], "--tls-cert"),
+        (proxy.to_vec(), "--allow-host"),
+        ([&tls[..], &["--allow-host", "a.example"]].concat(), "no certificate"),
+        (
+            [&tls[..], &["--allow-host", "a.example", "--user-header", "X-User"]].concat(),
+            "--proxy-address",
+        ),
+    ] {
+        let listen = ["serve", "--listen", "0.0.0.0:0"];
+        let refused = scene.program(&[&listen[..], &arguments].concat());
+        assert_eq!(refused.exit, Some(2), "{arguments:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains(part), "{arguments:?}: {}", refused.stderr);
+    }
+}
