@@ -19,10 +19,10 @@ static BARS: OnceLock<MultiProgress> = OnceLock::new();
 /// The width of the terminal that another process prints this one's results to.
 static TERMINAL_COLUMNS: OnceLock<usize> = OnceLock::new();
 
-/// Whether anything was printed to standard output.
+/// True once anything was printed to standard output.
 static HAS_RESULT: AtomicBool = AtomicBool::new(false);
 
-/// Whether an error was printed.
+/// True once an error was printed.
 static HAS_ERROR: AtomicBool = AtomicBool::new(false);
 
 /// Prints a result. What would steer a terminal is escaped as in JSON, where that changes no value.

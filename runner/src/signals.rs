@@ -12,7 +12,7 @@ use crate::config::kill_secret_commands;
 use crate::exit::Exit;
 use crate::output;
 
-/// Whether a command has begun to decide itself what a signal does.
+/// True once a command decides itself what a signal does.
 static IS_HANDLED: AtomicBool = AtomicBool::new(false);
 
 /// Waits for a signal that asks to stop. From the call on, also before the first poll, ending the program is up to the

@@ -34,7 +34,7 @@ use crate::{audit, run};
 
 /// What is to be erased, and why.
 pub struct Request<'a> {
-    /// Whether a person or a device is erased.
+    /// The kind of the subject: a person or a device.
     pub kind: SubjectKind,
     /// What the operator typed: identifiers of one and the same person or device.
     pub typed: &'a [String],

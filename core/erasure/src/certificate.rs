@@ -68,7 +68,7 @@ impl Certificate {
 /// What the list of erased people tells of one erasure.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ErasureRecord {
-    /// Whether a person or a device was erased.
+    /// The kind of the subject: a person or a device.
     pub kind: SubjectKind,
     /// When it was requested, RFC 3339.
     pub at: String,

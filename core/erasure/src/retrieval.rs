@@ -31,7 +31,7 @@ pub struct Request<'a> {
     pub region: &'a str,
     /// The log of its events in the store.
     pub log: &'a str,
-    /// Whether the subject is a person or a device.
+    /// The kind of the subject: a person or a device.
     pub kind: SubjectKind,
     /// The time of the answer, RFC 3339.
     pub at: String,

@@ -8,7 +8,8 @@ use crate::contents::Contents;
 use crate::error::JupiterOneError;
 
 /// Compares what is to be delivered with what was delivered last; with nothing, everything is
-/// created. Reads both generations and blocks; holds 16 bytes for each row of the largest table.
+/// created. Reads both generations and blocks; holds 16 bytes for each row of the largest table, once for each
+/// of the two generations.
 ///
 /// Types that are partial may have more objects at JupiterOne than the last generation had; nothing
 /// is known of those here.

@@ -226,7 +226,7 @@ impl Client {
     }
 }
 
-/// Whether it is certain that a call had no effect: it was refused, or never got there.
+/// Returns true if a call certainly had no effect: it was refused, or never got there.
 fn was_not_done(answered: &Result<Answer, NexthinkError>) -> bool {
     use core_http::UnreachableCause::{Connect, Dns, ProxyCredentials, Tls};
     match answered {
@@ -238,7 +238,7 @@ fn was_not_done(answered: &Result<Answer, NexthinkError>) -> bool {
     }
 }
 
-/// Whether Nexthink runs the query.
+/// Fails unless Nexthink runs the query.
 pub(crate) fn check_query(
     answer: &Answer,
     query: &QueryId,

@@ -33,7 +33,7 @@ struct File {
     advisory: Vec<Advisory>,
 }
 
-/// Whether a package is affected.
+/// The verdict on a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Its version is before the one with the fix, or there is no fix.
@@ -47,7 +47,7 @@ pub enum Verdict {
 pub struct AdvisoryMatch {
     /// The advisory.
     pub id: String,
-    /// Whether the package is affected.
+    /// The verdict on it.
     pub verdict: Verdict,
     /// The version with the fix; empty if there is none.
     pub fixed_in: String,

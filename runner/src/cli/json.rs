@@ -1,8 +1,8 @@
-//! Whether a command line asks for JSON.
+//! Tells whether a command line asks for JSON.
 
 use std::ffi::OsString;
 
-/// Whether a command line asks for JSON, also one that cannot be parsed: a program that reads the output
+/// Returns true if a command line asks for JSON, also one that cannot be parsed: a program that reads the output
 /// then gets one object that says why.
 pub(crate) fn asks_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
     let words: Vec<String> =

@@ -37,7 +37,7 @@ pub(super) struct Applier {
     /// The tables of the entities of steps that were applied.
     pub(super) tables_writer: BackgroundTableWriter,
     cancellation: Cancellation,
-    /// Whether each type may lose objects.
+    /// True for each type that may lose objects.
     pub(super) may_lose: BTreeMap<&'static str, bool>,
     pub(super) reports: Vec<StepReport>,
     /// What kinds of failures there were.

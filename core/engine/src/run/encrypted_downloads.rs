@@ -23,14 +23,14 @@ use crate::host::Host;
 /// A key of 32 bytes and a nonce of 12 (RFC 8439).
 type DownloadKey = Zeroizing<[u8; 44]>;
 
-/// The downloads of a run, sealed or as they are.
+/// The downloads of a run, encrypted or as they are.
 #[derive(Clone)]
 pub struct Files {
     downloads: Downloads,
     keys: Option<Arc<DownloadKeys>>,
 }
 
-/// The seals of downloads. With the last holder the downloads go too.
+/// The keys of downloads. With the last holder the downloads go too.
 struct DownloadKeys {
     by_name: Mutex<BTreeMap<String, DownloadKey>>,
     downloads: Downloads,
@@ -54,7 +54,7 @@ pub(super) struct EncryptedFile {
 }
 
 impl Files {
-    /// The downloads of a run; `sealed` if nobody else may read them.
+    /// The downloads of a run; `encrypted` if no other process may read them.
     pub fn new(downloads: Downloads, encrypted: bool, host: &Host) -> Files {
         let keys = encrypted.then(|| {
             Arc::new(DownloadKeys {
@@ -197,7 +197,7 @@ impl EncryptedFile {
 }
 
 impl DownloadKeys {
-    /// A cipher with a seal that nothing else has, which is remembered for the reader.
+    /// A cipher with a new key, which is kept for the reader.
     fn renew(&self, name: &str) -> io::Result<ChaCha20> {
         let mut key = DownloadKey::new([0; 44]);
         self.host.fill_random(key.as_mut_slice()).map_err(io::Error::other)?;

@@ -93,7 +93,7 @@ impl Fetcher {
     }
 
     /// Starts to fetch for all steps that run, each with what it will need of the day's exports.
-    /// Dropping the set stops it. The promise is what the table of the audit trail may start.
+    /// Dropping the set stops it. The reservation is what the table of the audit trail may start.
     pub(super) fn start_all(
         &self,
         plan: &Plan,

@@ -26,7 +26,7 @@ struct Counted {
     clock: QuotaClock,
     /// How many may be started within 24 hours.
     limit: u32,
-    /// How many of those left are promised to exports that have not started.
+    /// How many of those left are reserved for exports that have not started.
     reserved: u32,
     host: Host,
 }
@@ -184,7 +184,7 @@ impl Quota {
         )))
     }
 
-    /// Promises so many exports, if there are as many left. Otherwise says how many there are.
+    /// Reserves this many exports if as many are left; otherwise returns the number that is left.
     pub(super) fn reserve(&self, exports: u32) -> Result<QuotaReservation, u32> {
         let mut counted = self.counted();
         let left = counted.left(counted.clock.now());
@@ -225,7 +225,7 @@ impl Quota {
 }
 
 impl QuotaReservation {
-    /// How many exports are promised.
+    /// The number of reserved exports.
     pub(super) fn exports(&self) -> u32 {
         self.exports
     }
@@ -237,12 +237,12 @@ impl QuotaReservation {
         QuotaReservation { quota: self.quota.clone(), exports }
     }
 
-    /// Puts another promise to it.
+    /// Adds another reservation.
     pub(super) fn add(&mut self, mut other: QuotaReservation) {
         self.exports += std::mem::take(&mut other.exports);
     }
 
-    /// Counts a start that is about to be asked for: out of the promise, else out of what is left.
+    /// Counts a start that is about to be requested: from the reservation, else from what is left.
     /// Returns when that was, by the clock of the quota.
     ///
     /// # Errors
@@ -262,7 +262,7 @@ impl QuotaReservation {
         counted.save().map(|()| now)
     }
 
-    /// Takes the last start back, since it was refused: it is promised again.
+    /// Takes the last start back, since it was refused: it is reserved again.
     pub(super) fn take_back(&mut self) {
         self.exports += 1;
         let mut counted = self.quota.counted();
@@ -293,7 +293,7 @@ impl Counted {
         )))
     }
 
-    /// What is neither used nor promised.
+    /// The number of exports that are neither used nor reserved.
     fn left(&self, now: Moment) -> u32 {
         self.ledger.left(self.limit, now.0).saturating_sub(self.reserved)
     }

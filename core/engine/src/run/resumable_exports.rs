@@ -40,7 +40,7 @@ pub(super) struct ResumableExports(BTreeMap<String, Note>);
 pub(super) struct Journal {
     downloads: Downloads,
     name: String,
-    /// True if a later run can go on with the download; not with a sealed one.
+    /// True if a later run can go on with the download; not with an encrypted one.
     keeps: bool,
     /// Of its start, and of another one if that is lost.
     reservation: QuotaReservation,
@@ -63,7 +63,7 @@ impl ResumableExports {
         ResumableExports(read.collect())
     }
 
-    /// None at all: of sealed downloads there is nothing to go on with.
+    /// None at all: no run can go on with the encrypted downloads of another.
     pub(super) fn none() -> ResumableExports {
         ResumableExports(BTreeMap::new())
     }

@@ -13,8 +13,8 @@ use crate::error::JupiterOneError;
 use crate::extras::Extras;
 use crate::shape::SHAPE_VERSION;
 
-/// The last delivery, to be kept by the caller beside the store: the destination's own cursor, whatever
-/// runs publish meanwhile.
+/// The last delivery, as `delivery/record` keeps it in the store: the destination's own cursor, whatever runs
+/// publish meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivered {
     /// Where to.

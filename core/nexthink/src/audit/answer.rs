@@ -1,4 +1,4 @@
-//! Whether the body of a success is a trail. A status alone proves nothing: login pages, captive portals
+//! Tells whether the body of a success is a trail. A status alone proves nothing: login pages, captive portals
 //! and Nexthink's own error array come with HTTP 200 too.
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};

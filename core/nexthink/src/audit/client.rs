@@ -68,7 +68,7 @@ pub struct AuditAnswer {
     pub bytes: u64,
     /// Nexthink's clock when it began to answer, in milliseconds since 1970-01-01 UTC.
     pub server_ms: Option<i64>,
-    /// Whether its length or its last chunk was announced: without, an answer that was cut looks whole.
+    /// True if the host announced its length or its last chunk: without, an answer that was cut looks whole.
     pub end_proven: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Whether each saved query has the columns that its step reads.
+//! Checks that each saved query has the columns that its step reads.
 
 use std::collections::BTreeMap;
 
