@@ -58,7 +58,7 @@ use crate::exit::EXIT_CODES;
 
 /// Fetch a Nexthink estate and publish it as a graph.
 ///
-/// Without a command and a configuration it runs a demo on a simulated tenant.
+/// Without a command and without a configuration, it runs a demo on a simulated tenant.
 #[derive(Debug, Parser)]
 #[command(name = "nexthink-graph", bin_name = "nexthink-graph", version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -110,7 +110,7 @@ pub(crate) struct Global {
     /// Print only results and errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
-    /// Log what happens; -vv logs more
+    /// Log in more detail; -vv logs even more
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Write log lines in this form
@@ -129,20 +129,20 @@ Examples:
   nexthink-graph run --accept-shrink nexthink_device
   nexthink-graph run --fail-on critical
 
-If a destination is configured, the generation is delivered to it. Then the rules that are on are
-evaluated (`nexthink-graph rules list`).")]
+If a destination is configured, the run then delivers the generation to it. Finally it evaluates the
+rules that are on (`nexthink-graph rules list`).")]
     Run(RunArguments),
-    /// Run by a timetable until Ctrl-C
+    /// Start runs on a schedule until Ctrl-C
     #[command(after_help = "\
 Example:
   nexthink-graph schedule --interval \"6 hours\"
 
-The configuration may have the timetable:
+The configuration can set the schedule:
   [schedule]
   interval = \"6 hours\"
 
-If Nexthink cannot be reached, the run is tried again after 5 minutes, then ever more rarely. After five
-failed runs in a row no further one is started.")]
+If Nexthink cannot be reached, it tries again after 5 minutes, then after ever longer waits. After five
+failed runs in a row it starts no more.")]
     Schedule {
         /// Run at this interval, whatever the configuration says
         #[arg(long, value_parser = Timetable::parse_interval)]
@@ -153,8 +153,8 @@ failed runs in a row no further one is started.")]
 Example:
   nexthink-graph init --tenant https://acme.eu.nexthink.cloud --client-id 0a1b2c
 
-On a terminal it asks for what no option gives. It never asks for the secret itself, only where the
-secret will be.")]
+On a terminal, it asks for what the options leave out. It never asks for the secret itself, only where
+to read it.")]
     Init(InitArguments),
     /// Check everything that a run needs
     #[command(after_help = "\
@@ -162,8 +162,8 @@ Examples:
   nexthink-graph check
   nexthink-graph check --output json
 
-Each failed check says what to do. No export is started: each query runs once for its first rows,
-which does not count as one of the day's exports.")]
+Each failed check says what to do. It starts no export: it runs each query once for its first rows,
+which does not count against the daily quota of exports.")]
     Check {
         /// Print the checks in this form
         #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
@@ -195,17 +195,17 @@ Examples:
   nexthink-graph nql packages
   nexthink-graph nql --partitioned packages
 
-Nexthink exports at most one million rows at once, or your license's maximum. A larger query is
-exported in parts: save the query that --partitioned prints too, and name it in the configuration
+Nexthink exports at most one million rows at once, or your license's maximum. To export a larger query
+in parts, also save the query that --partitioned prints, and name it in the configuration
 (docs/configuration.md, Large tenants).")]
     Nql {
-        /// Print only these queries: devices, users, packages, alerts
+        /// Print only these queries: `devices`, `users`, `packages`, `alerts`, `device_users`, `audit`
         fields: Vec<String>,
         /// Print the queries for exports in parts
         #[arg(long)]
         partitioned: bool,
     },
-    /// Query the published generation in SQL
+    /// Query the published generation in SQL or J1QL
     #[command(after_help = "\
 Examples:
   nexthink-graph query --tables
@@ -214,8 +214,8 @@ Examples:
   nexthink-graph query --output csv \"select name, osName from nexthink_device\" > devices.csv
   nexthink-graph query --output parquet --out devices.parquet \"select * from nexthink_device\"
 
-Names keep their case: osName, not osname. A table on a terminal is cut to its width, and a long one
-is shown in a pager (PAGER, else less); the other formats print everything.")]
+Names keep their case: osName, not osname. On a terminal, a table is cut to the width of the screen, and
+a pager shows a long one (PAGER, else less). The other formats print everything.")]
     Query(QueryArguments),
     /// Ask a saved question, or list the questions
     #[command(after_help = "\
@@ -225,7 +225,7 @@ Examples:
   nexthink-graph ask silent-devices
   nexthink-graph ask package-below-version --param package=Zoom --param version=6.0
 
-Files *.toml in the folder `questions` beside the configuration are your own questions.")]
+To add a question, put a TOML file into the folder `questions` beside the configuration.")]
     Ask(AskArguments),
     /// Show an entity, its neighbors, alerts and history
     #[command(after_help = "\
@@ -233,15 +233,15 @@ Examples:
   nexthink-graph show LAP-000002
   nexthink-graph show LAP-000002 --output json
 
-A name that several entities have is answered with their keys.")]
+If several entities have the name, it prints their keys.")]
     Show(ShowArguments),
-    /// List the entities around one
+    /// List the entities related to one
     #[command(after_help = "\
 Examples:
   nexthink-graph neighbors LAP-000002
   nexthink-graph neighbors LAP-000002 --depth 2 --limit 5
 
-Relationships are not followed beyond the account, to which everything is related.")]
+It follows no relationships beyond the account, to which everything is related.")]
     Neighbors(NeighborsArguments),
     /// Show a shortest path between two entities
     #[command(after_help = "\
@@ -261,13 +261,13 @@ Examples:
   nexthink-graph diff --names --type nexthink_package
   nexthink-graph diff --rows --property osVersion --output csv > changes.csv
 
-Without arguments it compares the published generation with the one before it. What is not in a
-partial table is unknown, not removed. Properties that change with every run are ignored.")]
+Without arguments, it compares the published generation with the one before it. An object that is absent
+from a partial table is unknown, not removed. It ignores properties that change with every run.")]
     Diff(DiffArguments),
-    /// Look for conditions in each generation
+    /// Manage the rules that check each generation
     #[command(subcommand)]
     Rules(RulesCommand),
-    /// Show and handle what rules have found
+    /// List, acknowledge and silence what rules have found
     #[command(subcommand)]
     Findings(FindingsCommand),
     /// Show the published generation in a browser
@@ -276,10 +276,10 @@ Examples:
   nexthink-graph serve
   nexthink-graph serve --open
 
-It prints an address that can be used once. Ctrl-C stops it. Everything is read on this machine: devices,
-users, packages and alerts, the graph between them, queries, runs.")]
+It prints an address that works once, for one browser. Ctrl-C stops it. It reads the store on this
+machine and needs no internet.")]
     Serve(ServeArguments),
-    /// Tell people and programs what rules have found
+    /// Send notifications of what rules have found
     #[command(subcommand)]
     Notify(NotifyCommand),
     /// Write a generation or all stored data as a folder
@@ -292,10 +292,10 @@ Examples:
   nexthink-graph sync jupiterone
   nexthink-graph sync jupiterone --full
 
-The first delivery deletes nothing. Later ones delete only objects of complete types. If nothing
-has changed, no job is started, unless --full asks for one.")]
+The first delivery deletes nothing. Later ones delete only objects of complete types. If nothing has
+changed, it starts no job, unless you add --full.")]
     Sync(SyncArguments),
-    /// Remove types at a destination, with their relationships
+    /// Remove types from a destination, with their relationships
     #[command(after_help = "\
 Examples:
   nexthink-graph purge jupiterone --type nexthink_alert --dry-run
@@ -310,7 +310,7 @@ Examples:
   nexthink-graph export everything ./acme-data
   nexthink-graph destroy --tenant demo --yes
 
-It removes the tenant's folder in the store and the copy of its suppression list beside the key file.
+It removes the tenant's folder in the store and the copy of its list of erasures beside the key file.
 It does not remove what was delivered to a destination, the key file, the configuration or exports.
 If it is interrupted, the same command finishes it.")]
     Destroy(DestroyArguments),
@@ -339,7 +339,7 @@ Examples:
   nexthink-graph backfill audit --from 7d
   nexthink-graph backfill audit --from 14d --to 7d
 
-Events that are stored already are not added again.")]
+It adds no event that is stored already.")]
     Backfill(BackfillArguments),
     /// List the kept generations, and which are damaged
     #[command(after_help = "Example:\n  nexthink-graph history --output json")]
@@ -347,7 +347,7 @@ Events that are stored already are not added again.")]
         #[command(flatten)]
         output: Output,
     },
-    /// Look after what is stored
+    /// Check the store for damage
     Store {
         #[command(subcommand)]
         command: StoreCommand,
@@ -362,7 +362,7 @@ Examples:
         /// Print this page
         #[arg(value_enum, required_unless_present = "format")]
         page: Option<Page>,
-        /// Print it as JupiterOne's documentation has it
+        /// Print what JupiterOne's documentation shows, in this form
         #[arg(long, value_enum, conflicts_with = "page")]
         format: Option<DocsFormat>,
         /// Compare this file with the page and print nothing
@@ -375,13 +375,14 @@ Examples:
     /// Compare software with your own lists of support and advisories
     #[command(subcommand)]
     Software(SoftwareCommand),
-    /// Serve an assistant over the Model Context Protocol
+    /// Serve an AI assistant over the Model Context Protocol
     #[command(after_help = "\
 Example:
   echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}' | nexthink-graph mcp
 
-It speaks on standard input and output and only reads. Personal columns are withheld, unless the
-configuration has `[mcp]` with `personal = true`. Each call has an entry in the ledger.")]
+It reads requests from standard input, answers on standard output and changes no data. It withholds
+personal columns, unless the configuration has `[mcp]` with `personal = true`. The ledger records each
+call.")]
     Mcp,
     /// Serve a simulated tenant until Ctrl-C
     #[command(after_help = "\

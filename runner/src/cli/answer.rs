@@ -18,7 +18,7 @@ pub(crate) struct AnswerOutput {
     /// Replace the file if it exists
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
-    /// Print a table that is longer than the terminal without a pager
+    /// Print a long table without a pager
     #[arg(long)]
     pub(crate) no_pager: bool,
 }

@@ -12,7 +12,7 @@ pub(crate) struct AskArguments {
     /// List only questions with this tag
     #[arg(long, conflicts_with = "question")]
     pub(crate) tag: Option<String>,
-    /// Give a parameter of the question its value; may be repeated
+    /// Set a parameter of the question; may be repeated
     #[arg(long = "param", value_name = "NAME=VALUE", requires = "question")]
     pub(crate) parameters: Vec<Parameter>,
     /// Print the SQL of the question instead of its answer
@@ -21,7 +21,7 @@ pub(crate) struct AskArguments {
     /// Ask an older generation: an ID that `history` lists, `previous`, or a day such as 2026-03-01 (UTC)
     #[arg(long, value_name = "ID|DATE|previous")]
     pub(crate) as_of: Option<String>,
-    /// Leave out what tells about people: names, addresses, free texts; times become days
+    /// Leave out personal data: names, addresses, free texts; reduce times to days
     #[arg(long)]
     pub(crate) without_personal: bool,
     #[command(flatten)]

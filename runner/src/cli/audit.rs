@@ -37,7 +37,7 @@ pub(crate) struct TailArguments {
     /// Print this many events
     #[arg(long, short = 'n', default_value_t = 20)]
     pub(crate) lines: u32,
-    /// Print the events of later runs too, until Ctrl-C
+    /// Also print the events that later runs add, until Ctrl-C
     #[arg(long, short)]
     pub(crate) follow: bool,
     /// Print only events of this code; may be repeated
@@ -66,7 +66,7 @@ pub(crate) struct BackfillArguments {
     pub(crate) to: Option<String>,
     /// Remove all events first, to read them under changed privacy settings
     ///
-    /// Events that Nexthink no longer keeps are lost. Nothing is removed unless the audit trail answers.
+    /// This loses events that Nexthink no longer keeps. It removes nothing if Nexthink does not answer.
     #[arg(long)]
     pub(crate) start_over: bool,
     /// Print the report in this form

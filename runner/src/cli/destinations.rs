@@ -17,9 +17,9 @@ Examples:
   nexthink-graph export jupiterone ./collected
   j1-integration visualize -p ./collected        (JupiterOne's own command line)
 
-A folder from an earlier export is replaced in one step where the system can exchange two folders
-(Linux, macOS). Elsewhere it is absent for a moment, and after a crash in that moment the next export
-puts it back. A folder that something else wrote is never replaced."
+It replaces the folder of an earlier export in one step where the system can exchange two folders
+(Linux, macOS). Elsewhere the folder is absent for a moment; after a crash in that moment, the next
+export puts it back. It never replaces a folder that another program wrote."
     )]
     JupiterOne(FolderArguments),
     /// Write all stored data of the tenant in readable form
@@ -28,8 +28,8 @@ Examples:
   nexthink-graph export everything ./data-return
   nexthink-graph export everything ./tables --format parquet
 
-The folder holds the tables of every kept generation, the audit trail's events, the ledger, the
-reports and the small files, with a README that says what each of them is. It must be new or empty.")]
+It writes the tables of every kept generation, the events of the audit trail, the ledger, the reports
+and the small files, with a README that explains each of them. The folder must be new or empty.")]
     Everything(EverythingArguments),
     /// Write the overview as one page to send on
     #[command(after_help = "\
@@ -37,8 +37,8 @@ Examples:
   nexthink-graph export html estate.html
   nexthink-graph export html old.html --question software-by-devices
 
-The page needs no server and loads nothing. Personal data is left out unless --with-personal asks for it.
-A file that something else wrote is never replaced.")]
+The page needs no server and loads nothing. It has no personal data, unless you add --with-personal. A
+file that another program wrote is never replaced.")]
     Html(HtmlArguments),
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct FolderArguments {
 pub(crate) struct EverythingArguments {
     /// Write this folder, which must be new or empty
     pub(crate) folder: PathBuf,
-    /// How tables and events are written
+    /// Write tables and events in this form
     #[arg(long, value_enum, default_value_t = TableFormat::Csv)]
     pub(crate) format: TableFormat,
     /// Print the report in this form
@@ -76,13 +76,13 @@ pub(crate) struct EverythingArguments {
 pub(crate) struct HtmlArguments {
     /// Write this file
     pub(crate) file: PathBuf,
-    /// Add the answer to this saved question, as `ask` lists them
+    /// Add the answer to this saved question; `ask` lists them
     #[arg(long, value_name = "QUESTION")]
     pub(crate) question: Option<String>,
-    /// Give a parameter of the question its value; may be repeated
+    /// Set a parameter of the question; may be repeated
     #[arg(long = "param", value_name = "NAME=VALUE", requires = "question")]
     pub(crate) parameters: Vec<Parameter>,
-    /// Show personal data in the answer too
+    /// Also show personal data in the answer
     #[arg(long, requires = "question")]
     pub(crate) with_personal: bool,
     #[command(flatten)]
@@ -92,7 +92,7 @@ pub(crate) struct HtmlArguments {
 /// How tables are exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TableFormat {
-    /// Comma-separated values; texts that a spreadsheet would run are quoted with '
+    /// Comma-separated values; cells that a spreadsheet would run begin with '
     Csv,
     /// The stored files, byte for byte
     Parquet,
@@ -122,10 +122,10 @@ pub(crate) struct SyncArguments {
     /// Show what would change, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Accept another account, scope or instance than before
+    /// Accept an account, scope or instance other than before
     #[arg(long)]
     pub(crate) accept_destination: bool,
-    /// Upload everything, also if nothing has changed
+    /// Upload everything, even if nothing has changed
     #[arg(long)]
     pub(crate) full: bool,
     /// Print the report in this form

@@ -6,7 +6,7 @@ use core_query::{DiffDetail, Format};
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct DiffArguments {
-    /// The older generation: an ID, a day, `previous` or `current`
+    /// The older generation: an ID that `history` lists, a day such as 2026-03-01 (UTC), `previous` or `current`
     #[arg(default_value = "previous", value_name = "BEFORE")]
     pub(crate) before: String,
     /// The newer generation
@@ -27,10 +27,10 @@ pub(crate) struct DiffArguments {
     /// Compare only this property, even a volatile one; may be repeated
     #[arg(long = "property", value_name = "PROPERTY")]
     pub(crate) properties: Vec<String>,
-    /// Leave out what tells about people, as `query --without-personal` does
+    /// Leave out personal data: names, addresses, free texts; reduce times to days
     #[arg(long)]
     pub(crate) without_personal: bool,
-    /// Exit with 10 if anything differs, with 7 if that is not certain
+    /// End with exit code 10 if anything differs, 7 if that is not certain
     #[arg(long)]
     pub(crate) exit_code: bool,
     /// Print the changes in this form

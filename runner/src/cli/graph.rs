@@ -48,7 +48,7 @@ pub(crate) struct PathArguments {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SearchArguments {
-    /// Find this in names, e-mail addresses, serial numbers and keys, in any case
+    /// Find this text in names, e-mail addresses, serial numbers and keys, in upper or lower case
     pub(crate) text: String,
     /// Find only entities of this type; may be repeated
     #[arg(long = "type", value_name = "TYPE")]
@@ -66,7 +66,7 @@ pub(crate) struct GraphRead {
     /// Read an older generation: an ID that `history` lists, `previous`, or a day such as 2026-03-01 (UTC)
     #[arg(long, value_name = "ID|DATE|previous")]
     pub(crate) as_of: Option<String>,
-    /// Leave out what tells about people: names, addresses, free texts; times become days
+    /// Leave out personal data: names, addresses, free texts; reduce times to days
     #[arg(long)]
     pub(crate) without_personal: bool,
     /// Print the answer in this form

@@ -12,13 +12,13 @@ pub(crate) enum NotifyCommand {
 Example:
   echo 'channels.a={kind=\"exec\",command=[\"cat\"]}' > notify.toml; nexthink-graph notify test a
 
-The channels are in notify.toml beside the configuration (docs/rules.md). Exit code 6 if the receiver
-does not take the message.")]
+The channels are in notify.toml beside the configuration (docs/rules.md). It ends with exit code 6 if the
+receiver does not accept the message.")]
     Test {
         /// Send it to the channel with this name
         name: String,
     },
-    /// List the channels and what waits for them
+    /// List the channels and the messages that wait for each
     #[command(after_help = "Example:\n  nexthink-graph notify list --output json")]
     List {
         #[command(flatten)]
@@ -29,8 +29,8 @@ does not take the message.")]
 Example:
   nexthink-graph notify send
 
-Runs do the same for half a minute at their end. A message that is not taken is tried again after
-waits that grow from half a minute to a day, for seven days.")]
+Each run does the same for half a minute at its end. If a receiver does not accept a message, it is sent
+again for seven days, after waits that grow from half a minute to a day.")]
     Send {
         /// Print the report in this form
         #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]

@@ -22,10 +22,9 @@ Examples:
   nexthink-graph privacy erase --user jane.sharma191@acme.example --review
   nexthink-graph privacy erase --user jane.sharma191@acme.example --reason gdpr-request --yes
 
-Every kept generation is rewritten, downloads and rows that were set aside are removed, and every byte
-of the store is looked through afterwards. What finds somebody again is an HMAC under the key that
-`privacy key new` makes, in the store and in a copy beside the key file. The next delivery removes the
-subject at JupiterOne.")]
+It rewrites every kept generation, removes downloads and quarantined rows, and then searches every byte of
+the store. Later runs recognize the subject by an HMAC under the key that `privacy key new` makes; it is in
+the store and in a copy beside the key file. The next delivery removes the subject from JupiterOne.")]
     Erase(EraseArguments),
     /// Show everything stored about a person or device
     #[command(after_help = "\
@@ -36,10 +35,10 @@ Examples:
     /// List and lift erasures
     #[command(subcommand)]
     Suppression(SuppressionCommand),
-    /// Make and rotate the keys of pseudonyms
+    /// Make and rotate the keys of pseudonyms and erasures
     #[command(subcommand)]
     Key(KeyCommand),
-    /// List or verify who did what with the data
+    /// List or verify the record of who used the data
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// Remove what is older than its retention period
@@ -48,9 +47,8 @@ Examples:
   nexthink-graph privacy retention --dry-run
   nexthink-graph privacy retention --output json
 
-The windows are those of `[retention]` in the configuration, for events too. Nothing is removed
-while the clock is behind an earlier run, or when it has jumped far ahead until a later run sees it
-there too.")]
+`[retention]` in the configuration sets the periods. It removes nothing while the clock is behind an
+earlier run. If the clock has jumped far ahead, it removes nothing until a later run confirms the time.")]
     Retention(RetentionArguments),
     /// Print the record of processing (GDPR, article 30)
     #[command(after_help = "\
@@ -58,8 +56,8 @@ Examples:
   nexthink-graph privacy record > record-of-processing.md
   nexthink-graph privacy record --output json
 
-Purposes and contacts come from `[privacy.record]` in the configuration, everything else from what
-the program reads, keeps and sends.")]
+Purposes and contacts come from `[privacy.record]` in the configuration. The rest describes what the
+program reads, keeps and sends.")]
     Record {
         /// Print the record in this form; table is Markdown
         #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
@@ -93,7 +91,7 @@ Example:
 Example:
   nexthink-graph privacy suppression apply
 
-Exit code 5 if an erasure cannot be finished, for example because a generation cannot be read.")]
+It ends with exit code 5 if it cannot finish an erasure, for example because a generation is damaged.")]
     Apply {
         /// Remove old generations that cannot be read, since nobody can be taken out of them
         #[arg(long)]
@@ -125,13 +123,13 @@ pub(crate) struct EraseArguments {
     /// Show what would be erased, and erase nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Only list the places that may name the subject and would stay, without their values
+    /// Only list the places that may name the subject and that an erasure would keep, without their values
     #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
     pub(crate) review: bool,
     /// Remove old generations that cannot be read, since nobody can be taken out of them
     #[arg(long)]
     pub(crate) remove_damaged: bool,
-    /// Erase without a further question; it cannot be undone
+    /// Erase without asking; this cannot be undone
     #[arg(long)]
     pub(crate) yes: bool,
     /// Print the certificate in this form
@@ -165,8 +163,8 @@ pub(crate) enum KeyCommand {
 Example:
   nexthink-graph privacy key new
 
-Keep a copy of the file where the store is not. Without it nobody can be found in what was
-published, and the next run is refused.")]
+Keep a copy of the file outside of the store. Without the file, the program cannot find a person in what
+it has published, and refuses the next run.")]
     New,
     /// List the keys without their secrets
     #[command(after_help = "Example:\n  nexthink-graph privacy key list --output json")]
@@ -180,7 +178,7 @@ Example:
   nexthink-graph privacy key rotate
   nexthink-graph run
 
-The next run replaces everything at once; it publishes nothing unless every step is complete.")]
+The next run replaces everything at once. It publishes only if every step is complete.")]
     Rotate,
     /// Forget an earlier key for good
     #[command(after_help = "\
@@ -188,7 +186,7 @@ Example:
   key=$(nexthink-graph privacy key list --output csv | grep ,earlier | cut -d , -f 2)
   nexthink-graph privacy key retire \"$key\"
 
-Remove the copies that you keep of the file too.")]
+Also remove it from your copies of the key file.")]
     Retire {
         /// Forget the key with this ID
         id: String,
@@ -216,11 +214,11 @@ Examples:
   nexthink-graph privacy ledger verify | sed -n 's/^head //p' > ledger-head
   nexthink-graph privacy ledger verify --from \"$(cat ledger-head)\"
 
-Keep the head outside of the store: only a known head reveals a ledger that was cut at its end or
-made anew. The heads in the kept generations and in the last delivery are always checked. A ledger
-that is not whole ends with exit code 5.")]
+Keep the head, the hash of the last entry, outside of the store: only a known head reveals a ledger that
+was cut at its end or replaced. It always checks the heads in the kept generations and in the last
+delivery. It ends with exit code 5 if the ledger was changed.")]
     Verify {
-        /// Check this earlier head too; may be repeated
+        /// Also check this earlier head; may be repeated
         #[arg(long = "from", value_name = "NUMBER:HASH")]
         from: Vec<String>,
         /// Print the result in this form

@@ -21,7 +21,7 @@ pub(crate) struct QueryArguments {
     /// List the tables and their columns instead
     #[arg(long, conflicts_with = "query")]
     pub(crate) tables: bool,
-    /// Give a parameter, `$name` in SQL or `{{name}}` in J1QL, its value; may be repeated
+    /// Set a parameter, `$name` in SQL or `{{name}}` in J1QL; may be repeated
     #[arg(long = "param", value_name = "NAME=VALUE", requires = "query")]
     pub(crate) parameters: Vec<Parameter>,
     /// Print the SQL of the query instead of its answer
@@ -36,7 +36,7 @@ pub(crate) struct QueryArguments {
     /// Add the tables `diff_entities` and `diff_relationships`: what changed between two generations
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], requires = "query")]
     pub(crate) diff: Vec<String>,
-    /// Leave out what tells about people: names, addresses, free texts; times become days
+    /// Leave out personal data: names, addresses, free texts; reduce times to days
     #[arg(long)]
     pub(crate) without_personal: bool,
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub(crate) struct Limits {
     /// Stop after this time, such as 90s or 10m; 0 for no limit
     #[arg(long, value_name = "TIME", default_value = "5m")]
     pub(crate) timeout: Timeout,
-    /// Stop when the query needs more memory than this, in MiB
+    /// Stop if the query needs more memory than this, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = value_parser!(u64).range(64..=1_048_576))]
     pub(crate) memory_limit: u64,
 }

@@ -27,14 +27,14 @@ Examples:
     Explain {
         /// Show the rule with this ID
         id: String,
-        /// Print its file, to begin a rule of your own with
+        /// Print the file of the rule, as a start for your own
         #[arg(long)]
         file: bool,
         /// Print the rule in this form
         #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
         output: ReportFormat,
     },
-    /// Switch rules on for the next run
+    /// Enable rules from the next run on
     #[command(after_help = "\
 Examples:
   nexthink-graph rules enable critical-alert-open device-silent-for-14-days
@@ -42,14 +42,14 @@ Examples:
 
 `*` stands for any text. The switches are in rules/switches.toml beside the configuration.")]
     Enable {
-        /// Switch on the rules with these IDs
+        /// Enable the rules with these IDs
         #[arg(required = true)]
         ids: Vec<String>,
     },
-    /// Switch rules off and close their findings
+    /// Disable rules and close their findings
     #[command(after_help = "Example:\n  nexthink-graph rules disable critical-alert-open")]
     Disable {
-        /// Switch off the rules with these IDs
+        /// Disable the rules with these IDs
         #[arg(required = true)]
         ids: Vec<String>,
     },
@@ -59,8 +59,8 @@ Examples:
   nexthink-graph rules test
   nexthink-graph rules test device-silent-for-14-days
 
-Without an ID it runs the tests of all rules. A test has rows as the query would return them, and the
-texts of the findings that they are. Exit code 2 if one fails or a file has a mistake.")]
+Without an ID, it runs the tests of all rules. A test gives rows as the query would return them, and the
+texts of the findings to expect. It ends with exit code 2 if a test fails or a file has a mistake.")]
     Test {
         /// Run the tests of these rules
         ids: Vec<String>,
@@ -75,8 +75,8 @@ Examples:
   nexthink-graph rules run --fail-on critical
   nexthink-graph rules run --dry-run device-silent-for-14-days
 
-Runs do the same after they have published. With --dry-run it evaluates any rule, prints what it would
-find and changes nothing.")]
+Each run does the same after it has published. With --dry-run, it evaluates any rule, even one that is off,
+prints what the rule would find, and changes nothing.")]
     Run(RulesRunArguments),
     /// Print the rows of rules for the process that has started this one
     #[command(hide = true)]
@@ -91,10 +91,10 @@ find and changes nothing.")]
 pub(crate) struct RulesRunArguments {
     /// Evaluate only the rules with these IDs
     pub(crate) ids: Vec<String>,
-    /// Print what would be found, and change nothing
+    /// Print what the rules would find, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// End with exit code 8 if a finding of this severity or a graver one is open
+    /// End with exit code 8 if a finding of this severity or higher is open
     #[arg(long, value_name = "SEVERITY", conflicts_with = "dry_run")]
     pub(crate) fail_on: Option<SeverityName>,
     /// Print the report in this form
@@ -105,7 +105,7 @@ pub(crate) struct RulesRunArguments {
 /// `findings` and what follows it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum FindingsCommand {
-    /// List findings, the gravest first
+    /// List findings, the most severe first
     #[command(after_help = "\
 Examples:
   nexthink-graph findings list
@@ -124,20 +124,20 @@ Example:
         #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
         output: ReportFormat,
     },
-    /// Take a finding on, so that others know
+    /// Acknowledge findings, so that others know who handles them
     #[command(after_help = "\
 Example:
   finding=$(nexthink-graph query -o csv \"select _key from nexthink_finding\" | tail -n 1)
   nexthink-graph findings ack \"$finding\" --note 'ordered a new disk'
   nexthink-graph findings ack \"$finding\" --undo")]
     Ack {
-        /// Take on the findings whose IDs begin with these
+        /// Acknowledge the findings whose IDs begin with these
         #[arg(required = true)]
         ids: Vec<String>,
         /// Add a remark
         #[arg(long, value_name = "TEXT", conflicts_with = "undo")]
         note: Option<String>,
-        /// Give it back instead
+        /// Withdraw the acknowledgement instead
         #[arg(long)]
         undo: bool,
     },
@@ -147,15 +147,16 @@ Examples:
   nexthink-graph findings silence --rule 'device-*' --for 7d --why 'office move'
   nexthink-graph findings silence
 
-Without a matcher it lists the silences. What is still open at the end of a silence is told then.")]
+Without options, it lists the silences. If a finding is still open when its silence ends, a message is
+sent then.")]
     Silence(SilenceArguments),
-    /// List what happened to findings, the newest first
+    /// List the changes of findings, the newest first
     #[command(after_help = "\
 Examples:
   nexthink-graph findings history
   nexthink-graph findings history --output ndjson")]
     History {
-        /// List only what happened to the finding whose ID begins with this
+        /// List only the changes of the finding whose ID begins with this
         id: Option<String>,
         /// List at most this many entries
         #[arg(long, short = 'n', default_value_t = 50)]
@@ -171,7 +172,7 @@ pub(crate) struct FindingsListArguments {
     /// List findings in this state; may be repeated [default: open, acknowledged, clearing]
     #[arg(long = "state", value_enum, value_name = "STATE")]
     pub(crate) states: Vec<StateName>,
-    /// List findings of this severity and graver ones
+    /// List findings of this severity or higher
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) severity: Option<SeverityName>,
     /// List findings of rules of this name; * stands for any text
@@ -228,13 +229,13 @@ impl FromStr for SeverityName {
 /// A state of findings on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StateName {
-    /// Holds, and not for long enough yet
+    /// Found, but not in enough generations yet
     Pending,
-    /// Holds
+    /// Found
     Open,
-    /// Holds, and somebody has taken it on
+    /// Found, and a person handles it
     Acknowledged,
-    /// Does not hold any more, and not for long enough yet
+    /// No longer found, but not in enough generations yet
     Clearing,
     /// Over
     Resolved,

@@ -9,10 +9,10 @@ pub(crate) struct RunArguments {
     /// Run only this step; may be repeated
     #[arg(long = "step", value_name = "STEP")]
     pub(crate) steps: Vec<String>,
-    /// Accept once that this type loses many objects; may be repeated
+    /// Accept that this type loses many objects, in this run only; may be repeated
     #[arg(long = "accept-shrink", value_name = "TYPE")]
     pub(crate) accept_shrink: Vec<String>,
-    /// End with exit code 8 if a finding of this severity or a graver one is open
+    /// End with exit code 8 if a finding of this severity or higher is open
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<SeverityName>,
     /// Print the report in this form

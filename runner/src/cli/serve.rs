@@ -26,7 +26,7 @@ pub(crate) struct ServeArguments {
     /// Stop a query that needs more memory than this, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = value_parser!(u64).range(64..=1_048_576))]
     pub(crate) memory_limit: u64,
-    /// Answer under this host name too, as a reverse proxy names it; may be repeated
+    /// Also answer under this host name, such as that of a reverse proxy; may be repeated
     #[arg(long = "allow-host", value_name = "HOST[:PORT]")]
     pub(crate) allowed_hosts: Vec<String>,
     /// Answer over TLS with the certificates in this PEM file, the server's first
@@ -40,11 +40,11 @@ pub(crate) struct ServeArguments {
     pub(crate) proxy_addresses: Vec<IpNet>,
     /// Trust this header of a reverse proxy to name the signed-in user
     ///
-    /// The proxy must remove the header from what it receives, and nobody else may reach the address: name the
-    /// proxy with --proxy-address unless it is on this machine.
+    /// The proxy must remove the header from the requests that it receives, and nothing else may reach the
+    /// address: name the proxy with --proxy-address unless it is on this machine.
     #[arg(long, value_name = "HEADER", requires = "allowed_hosts", value_parser = header_name)]
     pub(crate) user_header: Option<String>,
-    /// Show this much to the users of the proxy
+    /// Give the users of the proxy this role
     #[arg(long, value_enum, default_value_t = RoleName::Viewer, requires = "user_header")]
     pub(crate) user_role: RoleName,
     /// Accept the tokens in this file [default: nexthink-graph-tokens.json beside the configuration]
@@ -96,12 +96,12 @@ Examples:
   nexthink-graph serve token new --name helpdesk --role viewer
   nexthink-graph serve token new --name dashboard --role analyst
 
-Only a hash of the token is kept. A server that runs already must be started again to accept it.")]
+The program keeps only a hash of the token. Start a running server again so that it accepts the token.")]
     New {
         /// Name the user or script, for the ledger
         #[arg(long)]
         name: String,
-        /// Show this much
+        /// Give the user this role
         #[arg(long, value_enum)]
         role: RoleName,
         /// Keep the hash in this file [default: nexthink-graph-tokens.json beside the configuration]
@@ -115,7 +115,7 @@ Only a hash of the token is kept. A server that runs already must be started aga
 pub(crate) enum RoleName {
     /// Everything but personal data
     Viewer,
-    /// Everything
+    /// Everything; may acknowledge and silence findings
     Analyst,
 }
 

@@ -7,28 +7,28 @@ use clap::Args;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InitArguments {
-    /// The tenant, or its address as a browser shows it
+    /// Set the tenant: its name, or its address as a browser shows it
     #[arg(long)]
     pub(crate) tenant: Option<String>,
-    /// The region: us, eu, pac or meta
+    /// Set the region: us, eu, pac or meta
     #[arg(long)]
     pub(crate) region: Option<String>,
-    /// The client ID of the API credential
+    /// Set the client ID of the API credential
     #[arg(long)]
     pub(crate) client_id: Option<String>,
-    /// The environment variable with the client secret
+    /// Read the client secret from this environment variable
     #[arg(long, value_name = "NAME", conflicts_with = "secret_file")]
     pub(crate) secret_env: Option<String>,
-    /// The file with the client secret
+    /// Read the client secret from this file
     #[arg(long, value_name = "PATH")]
     pub(crate) secret_file: Option<PathBuf>,
-    /// Use another query ID, as `devices=#my_devices`; blank skips the step
+    /// Use another query ID, such as `devices=#my_devices`; blank skips the step
     #[arg(long = "query", value_name = "FIELD=ID")]
     pub(crate) queries: Vec<String>,
     /// Replace the file if it exists
     #[arg(long)]
     pub(crate) force: bool,
-    /// Check nothing after writing
+    /// Do not run `check` after writing
     #[arg(long)]
     pub(crate) no_check: bool,
 }
@@ -41,22 +41,22 @@ pub(crate) struct SimulateArguments {
     /// Behave as this TOML file says (core/simulator/README.md)
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,
-    /// Make the estate from this seed [default: 1]
+    /// Generate the tenant from this seed [default: 1]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Number of devices [default: 2000]
+    /// Simulate this many devices [default: 2000]
     #[arg(long)]
     pub(crate) devices: Option<u32>,
-    /// Number of users [default: 1500]
+    /// Simulate this many users [default: 1500]
     #[arg(long)]
     pub(crate) users: Option<u32>,
-    /// Average number of packages on a device [default: 60]
+    /// Simulate this many packages on an average device [default: 60]
     #[arg(long)]
     pub(crate) packages_per_device: Option<u32>,
-    /// Number of alerts [default: 300]
+    /// Simulate this many alerts [default: 300]
     #[arg(long)]
     pub(crate) alerts: Option<u32>,
-    /// Serve a simulated JupiterOne too [default address: 127.0.0.1:8481]
+    /// Also serve a simulated JupiterOne [default address: 127.0.0.1:8481]
     #[arg(
         long,
         value_name = "ADDR:PORT",

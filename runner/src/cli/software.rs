@@ -13,20 +13,20 @@ pub(crate) enum SoftwareCommand {
 Example:
   nexthink-graph software eol --products products.json --mapping mapping.toml --ended
 
-products.json is https://endoflife.date/api/v1/products/full as you saved it; no such file comes with
-this program. mapping.toml says which package is which product:
+Download products.json from https://endoflife.date/api/v1/products/full; the program does not contain
+it. mapping.toml says which package is which product:
   [[package]]
   name = \"Contoso Backup*\"
   publisher = \"Contoso*\"
   product = \"contoso-backup\"")]
     Eol(EolArguments),
-    /// List packages that your advisories are about
+    /// List the packages that your advisories name
     #[command(after_help = "\
 Example:
   nexthink-graph software advisories --file advisories.csv --output csv
 
 advisories.csv has the columns id, publisher, name, fixed_in, severity and link; names may have `*`.
---exploited reads CISA's catalog in JSON: it names no versions, so that its matches are candidates.")]
+--exploited reads CISA's catalog in JSON. It names no versions: its matches are candidates to check.")]
     Advisories(AdvisoriesArguments),
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct EolArguments {
     /// List only what is not supported any more
     #[arg(long, conflicts_with = "unmapped")]
     pub(crate) ended: bool,
-    /// List the packages that are no known product instead, by number of devices
+    /// List the packages without a known product instead, by number of devices
     #[arg(long)]
     pub(crate) unmapped: bool,
     #[command(flatten)]

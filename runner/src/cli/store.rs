@@ -11,8 +11,8 @@ pub(crate) enum StoreCommand {
 Example:
   nexthink-graph store verify
 
-Reads all generations and all events. Exit code 5 if anything is damaged: restore those files from a
-backup.")]
+It reads all generations and all events, and ends with exit code 5 if a file is damaged. Restore damaged
+files from a backup.")]
     Verify {
         #[command(flatten)]
         output: Output,
