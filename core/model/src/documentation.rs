@@ -77,7 +77,7 @@ pub fn step_section(step: &Step) -> String {
 /// `docs/authorization.md`: the scopes and endpoints that each step needs.
 pub fn authorization(plan: &Plan) -> String {
     let mut page = format!("{GENERATED}\n\n# Authorization\n\n");
-    page.push_str("Every run that exports anything gets one token from\n\n");
+    page.push_str("Every run that starts an export gets one token from this address:\n\n");
     let _ = writeln!(page, "- `{TOKEN_ENDPOINT}`\n");
     page.push_str("| Step | OAuth scopes | Endpoints |\n| --- | --- | --- |\n");
     page.push_str(&authorization_rows(plan));
@@ -87,16 +87,16 @@ pub fn authorization(plan: &Plan) -> String {
          | `audit.auth` | Host | Credential |\n| --- | --- | --- |\n\
          | `basic` | `https://{{tenantId}}.{{region}}.nexthink.cloud` | a local account of the web interface \
          with administrator rights |\n\
-         | `oauth` | `https://agora.{{region}}.nexthink.cloud` | an API client that Nexthink's support gave \
-         the scope `{AUDIT_SCOPE}` |\n\n\
-         `audit.host` names another host. With `audit.source = \"nql\"` the table `platform.audit_logs` is read \
-         instead, by one more export: a token for `{EXPORT_SCOPE}`, and a saved query by somebody whose role \
-         has the permission *{AUDIT_PERMISSION}*."
+         | `oauth` | `https://agora.{{region}}.nexthink.cloud` | an API client to which Nexthink's support \
+         gave the scope `{AUDIT_SCOPE}` |\n\n\
+         `audit.host` sets another host. With `audit.source = \"nql\"`, a run reads the table \
+         `platform.audit_logs` instead, by one more export. This needs a token for `{EXPORT_SCOPE}`, and a \
+         query saved by a user whose role has the permission *{AUDIT_PERMISSION}*."
     );
     let _ = writeln!(
         page,
-        "\n`check` also runs each query once for its first rows: `{EXECUTE_ENDPOINT}`. A results \
-         link is downloaded without any credential."
+        "\n`check` also calls `{EXECUTE_ENDPOINT}` to run each query once for its first rows. A run \
+         downloads a results link without any credential."
     );
     page
 }

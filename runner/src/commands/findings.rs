@@ -155,7 +155,7 @@ fn show(tenant: &TenantStore, text: &str, format: ReportFormat) -> Result<Exit, 
     }
     if let Some(ack) = &finding.acknowledged {
         let note = ack.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
-        lines.push(format!("taken on by {} at {}{note}", ack.by, time(ack.at)));
+        lines.push(format!("acknowledged by {} at {}{note}", ack.by, time(ack.at)));
     }
     if let Some(silence) = book.silence_of(id, now) {
         lines.push(format!("silenced until {}: {}", time(silence.until), silence.why));
@@ -204,7 +204,7 @@ async fn acknowledge(
             book.acknowledge(id, Acknowledgement { by: by.clone(), at: now, note: note.clone() })
         };
         if !changed {
-            let why = if undo { "nobody has taken it on" } else { "it is resolved" };
+            let why = if undo { "it is not acknowledged" } else { "it is resolved" };
             return Err(Failure::usage(format!("finding {} stays as it is: {why}", short(id))));
         }
         done.push(id);
@@ -217,7 +217,7 @@ async fn acknowledge(
         &Event::FindingsChanged { action, findings: done.len(), user: None },
     )?;
     for id in done {
-        let word = if undo { "given back" } else { "taken on" };
+        let word = if undo { "acknowledgement withdrawn" } else { "acknowledged" };
         output::result(&format!("{word}: {}", short(id)));
     }
     Ok(Exit::Complete)
