@@ -1,4 +1,4 @@
-//! Findings: what the rules have found, who has taken it on, and what is silenced. These are the only calls that
+//! Findings: what the rules have found, who has acknowledged it, and what is silenced. These are the only calls that
 //! change anything, and only an analyst may.
 
 use std::sync::Arc;
