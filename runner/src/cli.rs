@@ -369,7 +369,7 @@ Examples:
         #[arg(long, value_name = "FILE")]
         check: Option<PathBuf>,
     },
-    /// Show the configuration and what it may say
+    /// Show the configuration and the settings that it can have
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Compare software with your own lists of support and advisories

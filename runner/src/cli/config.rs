@@ -12,8 +12,8 @@ Examples:
   nexthink-graph config show
   nexthink-graph config show --output json
 
-A value comes from a line of the file, from a variable of the environment, or is the default. Of a
-secret it prints where the secret is.")]
+A value comes from a line of the file, from an environment variable, or is the default. For a secret, it
+prints only where the secret is kept.")]
     Show {
         #[command(flatten)]
         output: Output,

@@ -32,7 +32,7 @@ pub(super) const JUPITERONE: Table = Table {
         choice(
             "destinations.jupiterone.source",
             &["api", "integration-external", "integration-managed"],
-            "What JupiterOne takes the data for: that of a scope of its API, or of an integration",
+            "What the data is to JupiterOne: a scope of its API, or an integration",
         )
         .default(r#""api""#)
         .example(r#""integration-external""#),
@@ -47,7 +47,7 @@ pub(super) const JUPITERONE: Table = Table {
         .example(r#""5b2c0a9e""#),
         text(
             "destinations.jupiterone.mode",
-            "How JupiterOne treats what it holds: `DIFF` makes it hold what the generation holds",
+            "How JupiterOne applies a delivery: `DIFF` makes its data equal to the generation",
         )
         .default(r#""DIFF""#)
         .example(r#""DIFF""#),
@@ -86,7 +86,7 @@ pub(super) const JUPITERONE: Table = Table {
             "destinations.jupiterone.polling.deadline_s",
             (1, 86_400),
             "seconds",
-            "Time after which a job is no longer waited for",
+            "Time after which a delivery stops waiting for a job",
         )
         .default("7200")
         .example("3600"),

@@ -101,7 +101,7 @@ pub(super) const NEXTHINK: Table = Table {
             "nexthink.retry.longest_ms",
             WAIT_MS,
             "milliseconds",
-            "Longest wait between attempts; a longer wait that Nexthink asks for is kept",
+            "Longest wait between attempts, unless Nexthink asks for a longer one",
         )
         .otherwise("60000, or 300000 where Nexthink throttles")
         .example("120000"),

@@ -5,14 +5,14 @@ use crate::setting::{Table, choice, flag, path, text, texts};
 /// `[privacy]`
 pub(super) const PRIVACY: Table = Table {
     path: "privacy",
-    sentence: "How much is kept of people, and what the record of processing says",
+    sentence: "How much is kept about people, and what the record of processing says",
     is_optional: false,
     starters: &["privacy.profile"],
     settings: &[
         choice(
             "privacy.profile",
             &["full", "pseudonymous", "minimal"],
-            "How much is kept of people",
+            "How much is kept about people",
         )
         .default(r#""full""#)
         .example(r#""pseudonymous""#),

@@ -25,7 +25,7 @@ pub(super) const QUERIES: Table = Table {
         text("queries.*.partition.parameter", "Name of the parameter, without its `$`")
             .default(r#""p""#)
             .example(r#""uid""#),
-        texts("queries.*.partition.values", "Value of the parameter for each part, 2 to 256")
+        texts("queries.*.partition.values", "Values of the parameter, one for each part, 2 to 256")
             .default(
                 r#"["0*", "1*", "2*", "3*", "4*", "5*", "6*", "7*", "8*", "9*", "a*", "b*", "c*", "d*", "e*", "f*"]"#,
             )

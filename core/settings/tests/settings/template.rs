@@ -41,7 +41,7 @@ fn a_new_file_has_the_answers_with_their_meaning_and_shows_what_else_there_is() 
     # [schedule]
     # interval = "6 hours"
 
-    # How much is kept of people, and what the record of processing says
+    # How much is kept about people, and what the record of processing says
     # [privacy]
     # profile = "pseudonymous"
 
