@@ -64,7 +64,7 @@ impl Exit {
             Self::DataRefused => "data was refused",
             Self::DestinationFailed => "a destination failed; what was published is safe",
             Self::Partial => "what was read is not complete",
-            Self::RuleFired => "a finding is as grave as --fail-on says",
+            Self::RuleFired => "a finding has the severity of --fail-on or a higher one",
             Self::Locked => "another run holds the lock",
             Self::Different => "the generations differ",
             Self::Deferred => "deferred; try later",
@@ -84,7 +84,7 @@ Exit codes:
   5    data refused, nothing published; or what is stored is damaged
   6    a destination failed; what was published is safe
   7    published, but partial
-  8    a finding is as grave as --fail-on says
+  8    a finding has the severity of --fail-on or a higher one
   9    another run holds the lock
   10   the generations differ (diff --exit-code)
   75   deferred: Nexthink's quota, or another job at the destination

@@ -214,8 +214,8 @@ Examples:
   nexthink-graph privacy ledger verify | sed -n 's/^head //p' > ledger-head
   nexthink-graph privacy ledger verify --from \"$(cat ledger-head)\"
 
-Keep the head, the hash of the last entry, outside of the store: only a known head reveals a ledger that
-was cut at its end or replaced. It always checks the heads in the kept generations and in the last
+Keep the head, the number and hash of the last entry, outside of the store: only a known head reveals a
+ledger that was cut at its end or replaced. It always checks the heads in the kept generations and in the last
 delivery. It ends with exit code 5 if the ledger was changed.")]
     Verify {
         /// Also check this earlier head; may be repeated

@@ -149,7 +149,7 @@ impl RulesReport {
         }
     }
 
-    /// The exit code and the reason, if a finding is as grave as the user says.
+    /// The exit code and the reason, if a finding has the severity that the user names or a higher one.
     pub(in crate::commands) fn exit_code(
         &self,
         fail_on: Option<SeverityName>,
