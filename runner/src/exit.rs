@@ -85,7 +85,7 @@ Exit codes:
   6    a destination failed; what was published is safe
   7    published, but partial
   8    a finding has the severity of --fail-on or a higher one
-  9    another run holds the lock
+  9    another run or delivery holds the lock
   10   the generations differ (diff --exit-code)
   75   deferred: Nexthink's quota, or another job at the destination
   130  stopped by Ctrl-C (143: by a termination signal)";
