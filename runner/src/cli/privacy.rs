@@ -93,7 +93,7 @@ Example:
 
 It ends with exit code 5 if it cannot finish an erasure, for example because a generation is damaged.")]
     Apply {
-        /// Remove old generations that cannot be read, since nobody can be taken out of them
+        /// Remove old generations that are damaged, since no person can be erased from them
         #[arg(long)]
         remove_damaged: bool,
     },
@@ -126,7 +126,7 @@ pub(crate) struct EraseArguments {
     /// Only list the places that may name the subject and that an erasure would keep, without their values
     #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
     pub(crate) review: bool,
-    /// Remove old generations that cannot be read, since nobody can be taken out of them
+    /// Remove old generations that are damaged, since no person can be erased from them
     #[arg(long)]
     pub(crate) remove_damaged: bool,
     /// Erase without asking; this cannot be undone
