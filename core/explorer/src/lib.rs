@@ -103,8 +103,9 @@ impl Explorer {
             .route("/assets/{version}/{*path}", get(shell::asset))
             .route("/favicon.ico", get(shell::icon))
             .fallback(shell::page)
-            .layer(from_fn_with_state(Arc::clone(&self), guard::guard))
             .layer(from_fn(server::hide_panics))
+            // The outermost: every answer has its headers, also the one to a defect.
+            .layer(from_fn_with_state(Arc::clone(&self), guard::guard))
             .with_state(self)
     }
 }

@@ -23,7 +23,7 @@ pub fn openapi() -> Value {
         "info": {
             "title": "Nexthink Graph",
             "version": "1",
-            "description": "The published graph, as the explorer reads it. Only the calls about findings change anything: who has taken one on, and what is silenced.",
+            "description": "The published graph, as the explorer reads it. Only the calls about findings change anything: who acknowledged one, and what is silenced.",
         },
         "security": [{ "token": [] }, { "session": [] }],
         "paths": paths,

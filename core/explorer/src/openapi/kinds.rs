@@ -314,7 +314,7 @@ pub(super) const KINDS: &[Kind] = &[
         ("why", "text?", "Why it is unknown or has failed."),
         ("open", "integer", "How many of its findings hold."),
     ]),
-    ("AcknowledgeBody", "Findings to take on.", &[
+    ("AcknowledgeBody", "Findings to acknowledge.", &[
         ("ids", "[text]", "Their IDs, at most 1,000."),
         ("note", "text?", "A remark."),
         ("undo", "boolean?", "Whether to give them back instead."),

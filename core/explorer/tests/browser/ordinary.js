@@ -68,24 +68,24 @@ async function byMouse(page) {
   await finish(page);
 }
 
-/** Takes a finding on, silences it and takes both back. */
+/** Acknowledges a finding, silences it and withdraws both. */
 async function finish(page) {
   await go(page, "findings");
   await page.locator("table.fixed tbody a").first().click();
   await page.waitForURL(/\/finding\//);
-  await page.getByRole("button", { name: "Take it on" }).click();
-  await axe(page, "the dialog of taking on");
+  await page.getByRole("button", { name: "Acknowledge", exact: true }).click();
+  await axe(page, "the dialog of acknowledging");
   await page.keyboard.type("I look into it");
   await page.keyboard.press("Enter");
-  await page.getByRole("button", { name: "Give it back" }).click();
-  await page.getByRole("button", { name: "Take it on" }).waitFor();
+  await page.getByRole("button", { name: "Withdraw acknowledgement" }).click();
+  await page.getByRole("button", { name: "Acknowledge", exact: true }).waitFor();
   await page.getByRole("button", { name: "Silence" }).click();
   await axe(page, "the dialog of silencing");
   await page.keyboard.type("maintenance");
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "End the silence" }).click();
   await page.getByRole("button", { name: "Silence" }).waitFor();
-  check(await page.locator("dialog[open]").count() === 0, "a finding is taken on, silenced, and both are taken back");
+  check(await page.locator("dialog[open]").count() === 0, "a finding is acknowledged and silenced, and both are withdrawn");
   await page.context().close();
 }
 

@@ -1,5 +1,7 @@
 //! What the calls answer.
 
+use std::sync::atomic::Ordering;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::Value;
@@ -197,4 +199,19 @@ async fn the_graph_is_searched_and_followed() {
         .get("/api/v1/tenants/acme/neighbors?key=package-1&direction=in&relationship=no")
         .await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_defect_has_the_headers_of_all_answers() {
+    let served = served();
+    served.host.has_defect.store(true, Ordering::Relaxed);
+    let request = Request::get("/api/v1/tenants/acme/questions").header("host", HOST);
+    let request = request.header("authorization", format!("Bearer {}", served.viewer));
+    let response = served.send(request.body(Body::empty()).expect("a request")).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    for name in ["content-security-policy", "x-content-type-options", "cache-control"] {
+        assert!(response.headers().contains_key(name), "{name}");
+    }
+    let body: Value = serde_json::from_str(&text(response).await).expect("it is JSON");
+    assert_eq!(body["error"]["code"], "defect", "{body}");
 }

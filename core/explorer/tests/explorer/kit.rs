@@ -2,7 +2,7 @@
 
 use std::io;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(crate) struct TestHost {
     store: Store,
     pub(crate) now_ms: AtomicU64,
     counter: AtomicU64,
+    /// True if it panics where it is asked for questions.
+    pub(crate) has_defect: AtomicBool,
     pub(crate) reads: Mutex<Vec<String>>,
     pub(crate) changes: Mutex<Vec<String>>,
     /// What a shell does in place of a process that answers a query.
@@ -56,6 +58,7 @@ impl Host for TestHost {
     }
 
     fn questions(&self) -> Result<Questions, HostError> {
+        assert!(!self.has_defect.load(Ordering::Relaxed), "a defect that a test wants");
         Ok(Questions::shipped()?)
     }
 
@@ -155,6 +158,7 @@ fn start(worker: &'static str, proxy_users: Option<ProxyUsers>) -> Served {
     let host = Arc::new(TestHost {
         store,
         now_ms: AtomicU64::new(1_000_000),
+        has_defect: AtomicBool::new(false),
         counter: AtomicU64::new(1),
         reads: Mutex::default(),
         changes: Mutex::default(),

@@ -16,7 +16,7 @@ const rank = (/** @type {string[]} */ words) => Object.fromEntries(words.map((wo
 
 const COLUMNS = [
   { name: "severity", rank: rank(SEVERITIES) }, { name: "state", rank: rank(STATES) }, { name: "text", title: "finding", wide: true },
-  { name: "rule" }, { name: "since", type: "timestamp" }, { name: "acknowledgedBy", title: "taken on by" },
+  { name: "rule" }, { name: "since", type: "timestamp" }, { name: "acknowledgedBy", title: "acknowledged by" },
 ];
 
 /** When a finding came into its state. @param {any} finding */
@@ -146,7 +146,7 @@ function Found({ finding, onChange }) {
         ${finding.opened && html`<dt>Opened</dt><dd><${Time} value=${finding.opened} /></dd>`}
         ${finding.resolved && html`<dt>Resolved</dt><dd><${Time} value=${finding.resolved} /></dd>`}
         ${finding.entity && html`<dt>About</dt><dd><a href=${entityHref(tenant, finding.entity)}><${Name} text=${finding.entity} /></a></dd>`}
-        ${finding.acknowledgement && html`<dt>Taken on</dt><dd>by <${Name} text=${finding.acknowledgement.by} /> on <${Time} value=${finding.acknowledgement.at} />
+        ${finding.acknowledgement && html`<dt>Acknowledged</dt><dd>by <${Name} text=${finding.acknowledgement.by} /> on <${Time} value=${finding.acknowledgement.at} />
           ${finding.acknowledgement.note && html`<div><${Name} text=${finding.acknowledgement.note} /></div>`}</dd>`}
         ${finding.silence && html`<dt>Silenced</dt><dd>until <${Time} value=${finding.silence.until} />${finding.silence.by && html` by <${Name} text=${finding.silence.by} />`}
           ${finding.silence.why && html`<div><${Name} text=${finding.silence.why} /></div>`}</dd>`}</dl></section>
@@ -158,7 +158,7 @@ function Found({ finding, onChange }) {
 /** What happened to it. @param {{ history: any[] }} props */
 function History({ history }) {
   const words = { seen: "seen for the first time", opened: "opened", reopened: "opened again", clearing: "did not hold any more", returned: "held again",
-    resolved: "resolved", acknowledged: "taken on", unacknowledged: "given back" };
+    resolved: "resolved", acknowledged: "acknowledged", unacknowledged: "acknowledgement withdrawn" };
   return html`<section class="card"><h2>History</h2><ol class="list">${[...history].reverse().map((entry) => html`<li class="row">
     <${Time} value=${entry.at} /><strong>${words[/** @type {"seen"} */ (entry.what)] ?? entry.what}</strong>
     ${entry.reason && html`<span>${entry.reason}</span>`}<${By} by=${entry.by} /></li>`)}</ol></section>`;
@@ -188,15 +188,15 @@ function Actions({ finding, onChange }) {
   const isOver = finding.state === "resolved";
   const ids = [finding.id];
   return html`<div class="row">
-      ${!isOver && !finding.acknowledgement && html`<button type="button" class="button primary" onClick=${() => setAsked("acknowledge")}>Take it on</button>`}
-      ${finding.acknowledgement && html`<button type="button" class="button" onClick=${() => send("acknowledge", { ids, undo: true }, "Given back")}>Give it back</button>`}
+      ${!isOver && !finding.acknowledgement && html`<button type="button" class="button primary" onClick=${() => setAsked("acknowledge")}>Acknowledge</button>`}
+      ${finding.acknowledgement && html`<button type="button" class="button" onClick=${() => send("acknowledge", { ids, undo: true }, "Acknowledgement withdrawn")}>Withdraw acknowledgement</button>`}
       ${!isOver && !finding.silence && html`<button type="button" class="button" onClick=${() => setAsked("silence")}>Silence</button>`}
       ${finding.silence && html`<button type="button" class="button" onClick=${() => send("unsilence", { id: finding.silence.id }, "The silence has ended")}>End the silence</button>`}
       ${finding.entity && html`<a class="button" href=${entityHref(tenant, finding.entity)}>Show what it is about</a>
         <a class="button" href=${href(tenant, "graph", { key: finding.entity })}>Show in the graph</a>`}
       <span role="status" class="muted">${done}</span></div>
     ${error && !asked && html`<${Problem} error=${error} />`}
-    ${asked === "acknowledge" && html`<${Acknowledge} error=${error} onClose=${() => setAsked("")} onSend=${(/** @type {string} */ note) => send("acknowledge", { ids, note }, "Taken on")} />`}
+    ${asked === "acknowledge" && html`<${Acknowledge} error=${error} onClose=${() => setAsked("")} onSend=${(/** @type {string} */ note) => send("acknowledge", { ids, note }, "Acknowledged")} />`}
     ${asked === "silence" && html`<${SilenceForm} finding=${finding} error=${error} onClose=${() => setAsked("")} onSend=${(/** @type {any} */ body) => send("silence", body, "Silenced")} />`}`;
 }
 
@@ -211,12 +211,12 @@ function useFirstField() {
 function Acknowledge({ error, onClose, onSend }) {
   const [note, setNote] = useState("");
   const field = useFirstField();
-  return html`<${Dialog} title="Take it on" onClose=${onClose}>
+  return html`<${Dialog} title="Acknowledge" onClose=${onClose}>
     <form class="stack" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); onSend(note); }}>
       <p>Others see that you look after it, and nobody is told of it again while it holds.</p>
       <label class="field">Remark, if there is one <input class="input" ref=${field} maxlength="500" value=${note} onInput=${(/** @type {any} */ event) => setNote(event.target.value)} /></label>
       ${error && html`<${Problem} error=${error} />`}
-      <div><button type="submit" class="button primary">Take it on</button></div></form><//>`;
+      <div><button type="submit" class="button primary">Acknowledge</button></div></form><//>`;
 }
 
 const HOURS = [[1, "an hour"], [8, "8 hours"], [24, "a day"], [7 * 24, "a week"], [30 * 24, "30 days"], [90 * 24, "90 days"]];
