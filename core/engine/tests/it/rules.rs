@@ -1,11 +1,15 @@
 //! What a run may remove, carry over, pay for and build on, in process.
 
+use std::collections::BTreeSet;
+
+use arrow_array::cast::AsArray as _;
 use core_engine::privacy::policy;
 use core_engine::run::report::{RunReport, StepOutcome};
 use core_engine::run::{RunOptions, RunState};
 use core_engine::{Ending, FailureKind};
 use core_privacy::profile::Profile;
 use core_simulator::{SavedQuery, TenantSpec};
+use core_store::TableKind;
 
 use super::erasures::make_keys;
 use super::support::{NOON, Tenant, rows};
@@ -77,14 +81,40 @@ async fn a_complete_step_removes_what_is_gone_with_its_edges() {
 #[tokio::test]
 async fn an_edge_stays_while_either_of_its_ends_may_not_lose_objects() {
     let tenant = tenant().await;
+    let before = edges(&tenant);
     with_devices(&tenant, 28);
     tenant.simulator.update(|behaviour| _ = behaviour.missing.insert(SavedQuery::Devices));
     let finished = tenant.run().await.expect("the other steps run");
     assert_eq!(outcome(&finished.report, "fetch-packages"), Some(StepOutcome::Complete));
-    // An edge to a package that is gone goes with it; the others of devices that are gone stay like these.
-    assert!(published_rows(&tenant, INSTALLED) > tenant.simulator.counts().installations);
     assert!(finished.report.partial_datasets.contains(&INSTALLED.to_owned()));
     assert!(!finished.report.partial_datasets.contains(&PACKAGES.to_owned()));
+
+    // An edge to a package that is proven to be gone goes with it; every other one stays.
+    let packages = texts(&tenant, TableKind::Entity, PACKAGES, "_key");
+    let packages: BTreeSet<String> = packages.into_iter().collect();
+    let expected = before.into_iter().filter(|(_, package)| packages.contains(package));
+    let now = edges(&tenant);
+    assert_eq!(now, expected.collect::<BTreeSet<_>>());
+    assert!(now.len() as u64 > tenant.simulator.counts().installations, "some were carried over");
+}
+
+/// The edges between devices and packages, each as the keys of its ends.
+fn edges(tenant: &Tenant) -> BTreeSet<(String, String)> {
+    let [from, to] = ["_fromEntityKey", "_toEntityKey"]
+        .map(|column| texts(tenant, TableKind::Relationship, INSTALLED, column));
+    from.into_iter().zip(to).collect()
+}
+
+/// The values of a column of text, row by row.
+fn texts(tenant: &Tenant, kind: TableKind, name: &str, column: &str) -> Vec<String> {
+    let generation = tenant.published().expect("it is published");
+    let mut texts = Vec::new();
+    for batch in generation.batches(kind, name).expect("the table is there") {
+        let batch = batch.expect("it can be read");
+        let values = batch.column_by_name(column).expect("the column is there");
+        texts.extend(values.as_string::<i32>().iter().flatten().map(str::to_owned));
+    }
+    texts
 }
 
 #[tokio::test]
