@@ -10,7 +10,7 @@ use core_rules::book::{Book, FILE, Outcome, When};
 use core_rules::fingerprint::Fingerprints;
 use core_rules::library::{KnownRule, Library};
 use core_rules::rule::Rule;
-use core_store::{Generation, PrivacyMark, TenantStore};
+use core_store::{Generation, GenerationId, PrivacyMark, TenantStore};
 use serde_json::{Value, json};
 
 use super::report::RuleLine;
@@ -41,16 +41,17 @@ pub(in crate::commands) async fn evaluate(
     if on.is_empty() && tenant.state(FILE)?.is_none() {
         return Ok(report);
     }
-    let lock = super::lock_findings(tenant).await?;
-    let generation = tenant.current()?;
-    let mark = privacy_mark(generation.as_ref());
-    let fingerprints = fingerprints(global, tenant, &mark)?;
     let chosen: Vec<&Rule> = on
         .iter()
         .map(|known| &known.rule)
         .filter(|rule| only.is_empty() || only.contains(&rule.id))
         .collect();
-    let mut answers = worker::ask(global, &chosen, &fingerprints).await;
+    let mut asked = Asked::ask(global, tenant, &chosen).await?;
+    let lock = super::lock_findings(tenant).await?;
+    if asked.basis != Basis::read(tenant)? {
+        asked = Asked::ask(global, tenant, &chosen).await?;
+    }
+    let Asked { generation, mark, fingerprints, mut answers, .. } = asked;
     let privacy = serde_json::to_string(&mark).map_err(anyhow::Error::new)?;
     let book = super::read_book(tenant)?;
     let mut book = match book {
@@ -78,6 +79,43 @@ pub(in crate::commands) async fn evaluate(
     super::save(&lock, &book)?;
     report.sum_up(&book, now.0);
     Ok(report)
+}
+
+/// The answers of rules.
+///
+/// They are asked before the findings are locked: that may take minutes, in which people acknowledge findings and
+/// somebody may be erased, which both wait for the lock for seconds only.
+struct Asked {
+    basis: Basis,
+    generation: Option<Generation>,
+    mark: PrivacyMark,
+    fingerprints: Fingerprints,
+    answers: Answers,
+}
+
+/// What answers depend on. Of another generation there may be newer findings, and who was erased since may be in them.
+#[derive(Debug, PartialEq, Eq)]
+struct Basis {
+    generation: Option<GenerationId>,
+    erasures: BTreeSet<String>,
+}
+
+impl Asked {
+    async fn ask(global: &Global, tenant: &TenantStore, rules: &[&Rule]) -> Result<Self, Failure> {
+        let basis = Basis::read(tenant)?;
+        let generation = tenant.current()?;
+        let mark = privacy_mark(generation.as_ref());
+        let fingerprints = fingerprints(global, tenant, &mark)?;
+        let answers = worker::ask(global, rules, &fingerprints).await;
+        Ok(Self { basis, generation, mark, fingerprints, answers })
+    }
+}
+
+impl Basis {
+    fn read(tenant: &TenantStore) -> Result<Self, Failure> {
+        let generation = tenant.current()?.map(|generation| generation.id().clone());
+        Ok(Self { generation, erasures: tenant.erasures()? })
+    }
 }
 
 /// Puts what people do not know yet into the outbox. While the file of channels has a mistake, they are told
@@ -200,4 +238,43 @@ fn fingerprints(
     let keys = load_keys(engine(&config))?;
     let token = ledger_token(&keys, &tenant_name(engine(&config)), ID_PURPOSE);
     Ok(Fingerprints::new(tenant.name(), Some(core_rules::fingerprint::key_from(&token))))
+}
+
+#[cfg(test)]
+mod tests {
+    use core_store::{Draft, Location, Outcome, Store};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn basis(tenant: &TenantStore) -> Basis {
+        Basis::read(tenant).expect("it can be read")
+    }
+
+    #[test]
+    fn answers_do_not_outlive_the_generation_nor_the_people_that_they_were_asked_of() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let store = Store::open(Location::Folder(folder.path().join("store"))).expect("it is new");
+        let tenant = store.tenant("acme").expect("it is a name");
+        let lock = tenant.lock("a test").expect("nobody has it");
+        let before = basis(&tenant);
+        assert_eq!(basis(&tenant), before, "nothing has happened");
+
+        let id = "01JN7Z1M80000000000000000A".parse().expect("it is an ID");
+        let draft = Draft {
+            region: "eu".to_owned(),
+            created_at: "2026-03-01T08:00:00Z".to_owned(),
+            outcome: Outcome::Complete,
+            privacy: None,
+            tables: Vec::new(),
+        };
+        lock.stage(id).expect("there is room").publish(draft, &[]).expect("there is room");
+        let published = basis(&tenant);
+        assert_ne!(published, before, "another generation is published");
+
+        lock.set_erasures(&["e-1".to_owned()].into()).expect("there is room");
+        // The generation may not be read before it has been through the erasure.
+        let erased = Basis::read(&tenant);
+        assert!(erased.is_err() || erased.is_ok_and(|now| now != published), "somebody was erased");
+    }
 }
