@@ -111,8 +111,15 @@ fn texts(tenant: &Tenant, kind: TableKind, name: &str, column: &str) -> Vec<Stri
     let mut texts = Vec::new();
     for batch in generation.batches(kind, name).expect("the table is there") {
         let batch = batch.expect("it can be read");
-        let values = batch.column_by_name(column).expect("the column is there");
-        texts.extend(values.as_string::<i32>().iter().flatten().map(str::to_owned));
+        let cells = batch.column_by_name(column).expect("the column is there");
+        match cells.as_any_dictionary_opt() {
+            Some(coded) => {
+                let values = coded.values().as_string::<i32>();
+                let codes = coded.normalized_keys().into_iter();
+                texts.extend(codes.map(|code| values.value(code).to_owned()));
+            }
+            None => texts.extend(cells.as_string::<i32>().iter().flatten().map(str::to_owned)),
+        }
     }
     texts
 }
