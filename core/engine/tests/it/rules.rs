@@ -115,8 +115,8 @@ fn texts(tenant: &Tenant, kind: TableKind, name: &str, column: &str) -> Vec<Stri
         match cells.as_any_dictionary_opt() {
             Some(coded) => {
                 let values = coded.values().as_string::<i32>();
-                let codes = coded.normalized_keys().into_iter();
-                texts.extend(codes.map(|code| values.value(code).to_owned()));
+                let positions = coded.normalized_keys().into_iter();
+                texts.extend(positions.map(|position| values.value(position).to_owned()));
             }
             None => texts.extend(cells.as_string::<i32>().iter().flatten().map(str::to_owned)),
         }
