@@ -267,7 +267,7 @@ fn a_mistake_in_a_command_is_told_with_what_to_write() {
 
     # an unknown format: 2
     error: invalid value 'yaml' for '--output <OUTPUT>'
-      [possible values: table, json, ndjson, csv]
+      [possible values: table, json, ndjson, csv, parquet]
 
     For more information, try '--help'.
 
