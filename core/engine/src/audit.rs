@@ -58,10 +58,10 @@ impl Notes {
 /// What the events are, for the store.
 fn declaration() -> EventDeclaration {
     let properties = declared::event_type().properties.iter();
-    let personal = properties.filter(|it| it.personal_data() != PersonalData::None);
+    let personal = properties.filter(|property| property.personal_data() != PersonalData::None);
     EventDeclaration {
         schema: entity_schema(declared::event_type(), &[]),
-        personal_columns: personal.map(|it| it.name.to_owned()).collect(),
+        personal_columns: personal.map(|property| property.name.to_owned()).collect(),
         time_column: TIME_COLUMN,
         own_time_column: OWN_TIME_COLUMN,
     }

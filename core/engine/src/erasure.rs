@@ -107,8 +107,8 @@ fn remove_damaged(
     }
     let damaged: Vec<String> = subject.damaged.iter().map(damage::describe).collect();
     let error = anyhow::anyhow!(
-        "nothing was erased, since these generations cannot be read and nobody can be taken out \
-         of them: {}; `--remove-damaged` removes them, with what they tell of the past, and goes on",
+        "nothing was erased, since these generations cannot be read, so no one can be removed \
+         from them: {}; `--remove-damaged` removes them, with what they tell of the past, and goes on",
         damaged.join("; ")
     );
     Err(Failure::new(FailureKind::DataRefused, error))

@@ -21,7 +21,7 @@ pub fn shortfall(program: &str, damaged: &DamagedGeneration) -> String {
         );
     }
     format!(
-        "an erasure is not finished, since generation {} cannot be read, so that nobody can be taken out of \
+        "an erasure is not finished, since generation {} cannot be read, so no one can be removed from \
          it: restore it from a backup, or `{program} privacy suppression apply --remove-damaged` removes it \
          with what it tells of the past",
         describe(damaged)

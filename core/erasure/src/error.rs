@@ -77,7 +77,7 @@ pub enum ErasureError {
     },
     /// Files of the events are damaged.
     #[error(
-        "nobody can be taken out of the events of the audit trail, since they cannot be read: restore their \
+        "no one can be removed from the events of the audit trail, since they cannot be read: restore their \
          files from a backup, or `{program} backfill audit --start-over --from TIME` removes all events and \
          reads anew what Nexthink still has"
     )]

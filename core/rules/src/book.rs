@@ -335,7 +335,7 @@ fn due(finding: &Finding) -> Option<(Transition, Told)> {
     }
     match (finding.told, life.phase) {
         (told, Phase::Open | Phase::Clearing) if told != Told::Open => {
-            // Who has taken it on knows of it.
+            // Who acknowledged it knows of it.
             let is_news = finding.acknowledged.is_none() && life.phase == Phase::Open;
             let first = told == Told::Nothing;
             let transition = if first { Transition::Opened } else { Transition::Reopened };

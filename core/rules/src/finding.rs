@@ -39,7 +39,7 @@ pub struct Finding {
     /// When it was last resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<u64>,
-    /// Who has taken it on.
+    /// Who acknowledged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledgement>,
     /// What receivers were told last.

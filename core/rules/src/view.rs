@@ -66,7 +66,7 @@ pub struct FindingRow {
     pub resolved: Option<String>,
     /// Why it is over.
     pub reason: Option<Reason>,
-    /// Who has taken it on.
+    /// Who acknowledged it.
     pub acknowledged_by: Option<String>,
 }
 
@@ -79,7 +79,7 @@ pub struct FindingDetail {
     pub summary: FindingRow,
     /// The row of the rule's query; null where personal data is left out.
     pub row: Value,
-    /// Who has taken it on, when and with which remark.
+    /// Who acknowledged it, when and with which remark.
     pub acknowledgement: Option<AcknowledgementView>,
     /// The silence that it is under.
     pub silence: Option<SilenceView>,
@@ -164,7 +164,7 @@ pub fn since(finding: &Finding) -> u64 {
 }
 
 impl Book {
-    /// The findings of a list: the gravest first, then the newest.
+    /// The findings of a list: the most severe first, then the newest.
     pub fn wanted(&self, wanted: &Wanted) -> Vec<(FindingId, &Finding)> {
         let all = self.findings().iter().map(|(id, finding)| (*id, finding));
         let mut found: Vec<_> =
@@ -234,7 +234,7 @@ impl Book {
 }
 
 impl FindingRow {
-    /// Leaves out what may show a person: texts of rows, the entity, and who has taken it on.
+    /// Leaves out what may show a person: texts of rows, the entity, and who acknowledged it.
     #[must_use]
     pub fn without_personal(self) -> Self {
         Self { text: None, entity: None, acknowledged_by: None, ..self }

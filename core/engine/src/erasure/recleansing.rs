@@ -26,7 +26,7 @@ pub struct Recleansing {
 /// # Errors
 ///
 /// [`FailureKind::DataRefused`](crate::FailureKind::DataRefused) if the published generation or the events cannot be
-/// read while somebody is to be taken out of them.
+/// read while a person is being removed from them.
 pub fn cleanse_what_came_back(engine: Engine<'_>, lock: &RunLock) -> Result<Recleansing, Failure> {
     cleanse_without_damaged(engine, lock, &[])
 }

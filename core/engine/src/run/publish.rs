@@ -66,15 +66,17 @@ pub(super) fn publish(
     tables.sort_by(|left, right| (left.kind, &left.name).cmp(&(right.kind, &right.name)));
     for table in &mut tables {
         table.partial = !may_lose.get(table.name.as_str()).copied().unwrap_or(false);
-        let before = previous.as_ref().and_then(|it| it.manifest().table(table.kind, &table.name));
+        let before = previous
+            .as_ref()
+            .and_then(|generation| generation.manifest().table(table.kind, &table.name));
         report.types.push(TypeReport {
             name: table.name.clone(),
             objects: table.rows,
-            objects_before: before.map(|it| it.rows),
+            objects_before: before.map(|table| table.rows),
             partial: table.partial,
         });
     }
-    let partial = tables.iter().filter(|it| it.partial).map(|it| it.name.clone());
+    let partial = tables.iter().filter(|table| table.partial).map(|table| table.name.clone());
     report.partial_datasets = partial.collect();
     let is_complete = ending == Ending::Complete;
     report.finish(reports, ending, &context.host);
@@ -91,7 +93,7 @@ pub(super) fn publish(
 
 /// Refuses to publish less than the graph has: a type whose table was not written.
 fn check_tables(graph: &SortedGraph, tables: &[Table]) -> Result<(), Failure> {
-    let mut types = graph.entities().map(|it| it.entity.type_name);
+    let mut types = graph.entities().map(|table| table.entity.type_name);
     match types.find(|name| !tables.iter().any(|table| table.name == *name)) {
         Some(name) => {
             Err(anyhow::anyhow!("the table of {name} was not written; this is a defect").into())
@@ -109,7 +111,7 @@ fn write_edges(
 ) -> Result<Vec<Table>, Failure> {
     let mut edges: Vec<&Edges> = graph.edges().collect();
     // The largest first, so that none of them is left for the end.
-    edges.sort_by_key(|it| std::cmp::Reverse(it.len()));
+    edges.sort_by_key(|edges| std::cmp::Reverse(edges.len()));
     let next = AtomicUsize::new(0);
     let write = || {
         let mut tables = Vec::new();
@@ -124,7 +126,9 @@ fn write_edges(
         let others = (1..processors.min(edges.len())).map(|_| scope.spawn(write));
         let others: Vec<_> = others.collect();
         let own = write();
-        let others = others.into_iter().map(|it| it.join().unwrap_or_else(|it| resume_unwind(it)));
+        let others = others
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
         std::iter::once(own).chain(others).collect()
     });
     let tables: Vec<Vec<Table>> = written.into_iter().collect::<Result<_, Failure>>()?;
@@ -154,12 +158,12 @@ fn write_while_made(
         let start = |first| {
             let (give, take) = mpsc::sync_channel(WAITING_BATCHES.div_ceil(makers));
             // Nobody takes a batch only if the table cannot be written.
-            let given = batches.every(makers, first).map(move |it| give.send(it));
+            let given = batches.every(makers, first).map(move |batch| give.send(batch));
             scope.spawn(|| given.take_while(Result::is_ok).count());
             take
         };
         let queues: Vec<_> = (0..makers).map(start).collect();
-        let in_order = queues.iter().cycle().map_while(|it| it.recv().ok());
+        let in_order = queues.iter().cycle().map_while(|queue| queue.recv().ok());
         write_batches(table, in_order, cancellation)
     })
 }
@@ -188,7 +192,7 @@ fn entity_declaration(entity: &EntityType, tags: &[Tag]) -> TableDeclaration {
 }
 
 fn edge_declaration(relationship: &RelationshipType) -> TableDeclaration {
-    let ends = [&relationship.from, &relationship.to].map(|it| it.entity.type_name.to_owned());
+    let ends = [&relationship.from, &relationship.to].map(|end| end.entity.type_name.to_owned());
     TableDeclaration {
         kind: TableKind::Relationship,
         name: relationship.type_name.to_owned(),
@@ -201,8 +205,9 @@ fn edge_declaration(relationship: &RelationshipType) -> TableDeclaration {
 
 /// The columns of a type's table that tell something about a person.
 pub fn personal_columns(entity: &EntityType) -> Vec<String> {
-    let personal = entity.properties.iter().filter(|it| it.personal_data() != PersonalData::None);
-    let mut columns: Vec<String> = personal.map(|it| it.name.to_owned()).collect();
+    let personal =
+        entity.properties.iter().filter(|property| property.personal_data() != PersonalData::None);
+    let mut columns: Vec<String> = personal.map(|property| property.name.to_owned()).collect();
     if key_is_personal(entity) {
         columns.push(KEY.to_owned());
     }
@@ -217,14 +222,15 @@ pub fn personal_ends(relationship: &RelationshipType) -> Vec<String> {
     let properties = relationship.properties.iter();
     let is_personal =
         |it: &&EdgeProperty| relationship.target_property(it).personal_data() != PersonalData::None;
-    columns.extend(properties.filter(is_personal).map(|it| it.name.to_owned()));
+    columns.extend(properties.filter(is_personal).map(|property| property.name.to_owned()));
     columns
 }
 
 /// Returns whether the key of a type is a property that tells something about a person.
 fn key_is_personal(entity: &EntityType) -> bool {
-    let of_key = entity.properties.iter().filter(|it| it.columns == [entity.key_column]);
-    of_key.into_iter().any(|it| it.personal_data() != PersonalData::None)
+    let of_key =
+        entity.properties.iter().filter(|property| property.columns == [entity.key_column]);
+    of_key.into_iter().any(|property| property.personal_data() != PersonalData::None)
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::get(
             "/api/v1/tenants/{tenant}/findings",
-            "Lists findings, the gravest first, with the rules that were evaluated and the silences.",
+            "Lists findings, the most severe first, with the rules that were evaluated and the silences.",
             "FindingList",
             get(list),
         )
@@ -52,7 +52,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         .optional("limit", "How many; 1,000 if it is missing, at most 10,000."),
         Endpoint::get(
             "/api/v1/tenants/{tenant}/finding",
-            "Returns a finding with its row, who has taken it on, its silence and its history.",
+            "Returns a finding with its row, who acknowledged it, its silence and its history.",
             "FindingDetail",
             get(one),
         )
@@ -94,7 +94,7 @@ struct ListParameters {
 /// Findings, and what belongs to them.
 #[derive(Debug, Default, Serialize)]
 struct FindingList {
-    /// The findings, the gravest first.
+    /// The findings, the most severe first.
     findings: Vec<FindingRow>,
     /// How many there are besides those that are answered.
     more: usize,
@@ -216,7 +216,7 @@ async fn acknowledge(
                 book.acknowledge(*id, Acknowledgement { by, at, note })
             };
             if !is_changed {
-                let why = if undo { "nobody has taken it on" } else { "it is resolved" };
+                let why = if undo { "nobody has acknowledged it" } else { "it is resolved" };
                 return Err(conflict(format!("the finding stays as it is: {why}")));
             }
         }

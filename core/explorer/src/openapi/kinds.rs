@@ -272,7 +272,7 @@ pub(super) const KINDS: &[Kind] = &[
         ("_toEntityKey", "text", "The key of the entity where it ends."),
     ]),
     ("FindingList", "Findings, and what belongs to them.", &[
-        ("findings", "[FindingRow]", "The findings, the gravest first."),
+        ("findings", "[FindingRow]", "The findings, the most severe first."),
         ("more", "integer", "How many there are besides."),
         ("rules", "[RuleView]", "The rules that were evaluated; none if no rule ever was."),
         ("silences", "[SilenceView]", "The silences, those that are over included."),
@@ -282,7 +282,7 @@ pub(super) const KINDS: &[Kind] = &[
         FINDING[0], FINDING[1], FINDING[2], FINDING[3], FINDING[4], FINDING[5], FINDING[6], FINDING[7], FINDING[8],
         FINDING[9], FINDING[10], FINDING[11], FINDING[12], FINDING[13],
         ("row", "any", "The row of the rule's query; null for a viewer."),
-        ("acknowledgement", "AcknowledgementView?", "Who has taken it on."),
+        ("acknowledgement", "AcknowledgementView?", "Who acknowledged it."),
         ("silence", "SilenceView?", "The silence that it is under."),
         ("history", "[HappeningView]", "What happened to it, the oldest first."),
     ]),
@@ -346,5 +346,5 @@ const FINDING: &[Field] = &[
     ("opened", "text?", "When it was last opened, RFC 3339."),
     ("resolved", "text?", "When it was last resolved, RFC 3339."),
     ("reason", "text?", "Why it is over."),
-    ("acknowledgedBy", "text?", "Who has taken it on; none for a viewer."),
+    ("acknowledgedBy", "text?", "Who acknowledged it; none for a viewer."),
 ];

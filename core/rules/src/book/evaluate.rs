@@ -204,7 +204,7 @@ fn note_change(finding: &mut Finding, before: Life, when: &When<'_>, report: &mu
     let by = when.generation.unwrap_or(when.run);
     let after = finding.life;
     if before.phase == Phase::Resolved && after.phase != Phase::Resolved {
-        // Whoever had taken it on took on what is over.
+        // Whoever acknowledged it acknowledged what is over.
         finding.acknowledged = None;
     }
     let what = match (before.phase, after.phase) {

@@ -9,7 +9,7 @@ import { DataTable } from "../table.js";
 import { Name, Time, ago, count, number } from "../text.js";
 import { Value } from "../value.js";
 
-/** The severities, the gravest first. */
+/** The severities, the most severe first. */
 const SEVERITIES = ["critical", "high", "medium", "low", "informational"];
 const STATES = ["open", "acknowledged", "clearing", "pending", "resolved"];
 const rank = (/** @type {string[]} */ words) => Object.fromEntries(words.map((word, index) => [word, index]));
@@ -83,7 +83,7 @@ function List({ data, filter, sort }) {
     .filter(([, number]) => number);
   return html`<div class="row" role="status"><strong>${count(rows.length + data.more, "finding")}</strong>
       ${by.map(([severity, number]) => html`<span class="muted">${number} ${severity}</span>`)}
-      ${data.more > 0 && html`<span class="muted">the gravest ${number(rows.length)} are shown</span>`}</div>
+      ${data.more > 0 && html`<span class="muted">the most severe ${number(rows.length)} are shown</span>`}</div>
     <${DataTable} columns=${isViewer ? COLUMNS.filter((column) => column.name !== "acknowledgedBy") : COLUMNS} rows=${rows} label="Findings" sort=${sort} rowHref=${open} cell=${cell} />`;
 }
 
