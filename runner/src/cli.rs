@@ -6,6 +6,8 @@ mod audit;
 mod config;
 mod destinations;
 mod diff;
+mod fleet;
+mod format;
 mod graph;
 mod json;
 mod notify;
@@ -21,10 +23,8 @@ mod store;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use core_fleet::Timetable;
-use core_query::Format;
 
 pub(crate) use self::answer::{AnswerFormat, AnswerOutput};
 pub(crate) use self::ask::AskArguments;
@@ -35,6 +35,10 @@ pub(crate) use self::destinations::{
     HtmlArguments, PurgeArguments, SyncArguments, TableFormat,
 };
 pub(crate) use self::diff::{DiffArguments, DiffFormat};
+pub(crate) use self::fleet::{Age, FleetCommand, ScheduleArguments, StatusArguments};
+pub(crate) use self::format::{
+    DocsFormat, LogFormat, Output, Page, PlanFormat, ReportFormat, RowFormat,
+};
 pub(crate) use self::graph::{
     GraphRead, NeighborsArguments, PathArguments, SearchArguments, ShowArguments,
 };
@@ -54,6 +58,7 @@ pub(crate) use self::serve::{ServeArguments, ServeCommand, TokenCommand};
 pub(crate) use self::setup::{InitArguments, SimulateArguments};
 pub(crate) use self::software::{AdvisoriesArguments, EolArguments, SoftwareCommand};
 pub(crate) use self::store::StoreCommand;
+use crate::config::ChosenTenant;
 use crate::exit::EXIT_CODES;
 
 /// Fetch a Nexthink estate and publish it as a graph.
@@ -75,6 +80,18 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// The tenant that the command line chooses. `init` has an option of that name for another purpose.
+    pub(crate) fn chosen_tenant(&self) -> Option<ChosenTenant> {
+        let name = self.global.tenant.clone()?;
+        match &self.command {
+            Some(Command::Init(_)) => None,
+            command => {
+                let may_differ = matches!(command, Some(Command::Destroy(_)));
+                Some(ChosenTenant { name, may_differ })
+            }
+        }
+    }
+
     /// The memory for a query, if this is the process that answers it.
     pub(crate) fn worker_memory_bytes(&self) -> Option<u64> {
         match &self.command {
@@ -107,6 +124,9 @@ pub(crate) struct Global {
     #[arg(long, short, global = true, value_name = "FILE", env = "NEXTHINK_GRAPH_CONFIG",
         value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub(crate) config: Option<PathBuf>,
+    /// Work for this tenant of a fleet
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
     /// Print only results and errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -128,6 +148,7 @@ Examples:
   nexthink-graph run --step fetch-devices --step fetch-users
   nexthink-graph run --accept-shrink nexthink_device
   nexthink-graph run --fail-on critical
+  nexthink-graph run --all
 
 If a destination is configured, the run then delivers the generation to it. Finally it evaluates the
 rules that are on (`nexthink-graph rules list`).")]
@@ -142,12 +163,19 @@ The configuration can set the schedule:
   interval = \"6 hours\"
 
 If Nexthink cannot be reached, it tries again after 5 minutes, then after ever longer waits. After five
-failed runs in a row it starts no more.")]
-    Schedule {
-        /// Run at this interval, whatever the configuration says
-        #[arg(long, value_parser = Timetable::parse_interval)]
-        interval: Option<Timetable>,
-    },
+failed runs in a row it starts no more. In a fleet it runs every tenant that has a schedule.")]
+    Schedule(ScheduleArguments),
+    /// Show when the tenant has run and will run
+    #[command(after_help = "\
+Examples:
+  nexthink-graph status
+  nexthink-graph status --max-age 26h --output json
+
+It reads the store alone, so that it can be asked at any time, also while nothing runs.")]
+    Status(StatusArguments),
+    /// Look after the tenants of a fleet
+    #[command(subcommand)]
+    Fleet(FleetCommand),
     /// Write a configuration and print the queries to save
     #[command(after_help = "\
 Example:
@@ -404,82 +432,4 @@ A scenario (--scenario FILE) makes the tenant slow or lets it truncate exports:
         #[arg(value_enum)]
         shell: Shell,
     },
-}
-
-/// The form of rows that a command prints.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Output {
-    /// Print the rows in this form
-    #[arg(long, short, value_enum, default_value_t = RowFormat::Table)]
-    pub(crate) output: RowFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RowFormat {
-    /// Aligned columns
-    Table,
-    /// One array of objects
-    Json,
-    /// One object a line
-    Ndjson,
-    /// Comma-separated values; cells that a spreadsheet would run begin with '
-    Csv,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ReportFormat {
-    /// Aligned columns
-    #[default]
-    Table,
-    /// One object
-    Json,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PlanFormat {
-    /// Indented lines
-    Text,
-    /// For Graphviz
-    Dot,
-    /// For Markdown
-    Mermaid,
-    /// For programs
-    Json,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// Lines for people
-    Text,
-    /// One JSON object a line
-    Json,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DocsFormat {
-    /// The section that JupiterOne's `j1-integration document` writes into a page
-    Sdk,
-    /// The page of an integration in JupiterOne's documentation
-    Page,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Page {
-    /// Entities, relationships, queries, properties
-    DataModel,
-    /// OAuth scopes and endpoints by step
-    Authorization,
-    /// Properties with personal data
-    PersonalData,
-}
-
-impl From<RowFormat> for Format {
-    fn from(format: RowFormat) -> Format {
-        match format {
-            RowFormat::Table => Format::Table,
-            RowFormat::Json => Format::Json,
-            RowFormat::Ndjson => Format::Ndjson,
-            RowFormat::Csv => Format::Csv,
-        }
-    }
 }

@@ -11,6 +11,7 @@ mod diff;
 mod everything;
 mod export_html;
 mod findings;
+mod fleet;
 mod graph;
 mod history;
 mod init;
@@ -27,6 +28,7 @@ mod serve;
 mod show;
 mod simulate;
 mod software;
+mod status;
 mod store;
 
 use std::path::Path;
@@ -51,17 +53,9 @@ pub(crate) const RULES_MEMORY_BYTES: u64 = rules::worker::MEMORY_BYTES as u64;
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let Cli { global, worker, command, .. } = cli;
     match command {
-        None => match config::find(global.config.as_deref()) {
-            Some(source) => {
-                Box::pin(run::run(&global, &Config::load(&source)?, &RunArguments::default())).await
-            }
-            None => Box::pin(demo::run(&global)).await,
-        },
-        Some(Command::Run(arguments)) => {
-            Box::pin(run::run(&global, &configured(&global)?, &arguments)).await
-        }
-        Some(Command::Schedule { interval }) => {
-            Box::pin(schedule::schedule(&global, interval)).await
+        None
+        | Some(Command::Run(_) | Command::Schedule(_) | Command::Status(_) | Command::Fleet(_)) => {
+            Box::pin(dispatch_runs(&global, command)).await
         }
         Some(Command::Init(arguments)) => init::init(&global, arguments).await,
         Some(Command::Check { output, json }) => {
@@ -116,6 +110,23 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Software(command)) => software::software(&global, &command).await,
         Some(Command::Mcp) => mcp::serve(&global).await,
         Some(Command::Simulate(arguments)) => simulate::simulate(&global, arguments).await,
+    }
+}
+
+/// Does what the command line says about runs. Without a command that is a run too, or the demo.
+async fn dispatch_runs(global: &Global, command: Option<Command>) -> Result<Exit, Failure> {
+    match command {
+        Some(Command::Run(arguments)) if arguments.all => fleet::run_all(global, &arguments).await,
+        Some(Command::Run(arguments)) => run::run(global, &configured(global)?, &arguments).await,
+        Some(Command::Schedule(arguments)) => schedule::schedule(global, &arguments).await,
+        Some(Command::Status(arguments)) => status::status(global, &arguments),
+        Some(Command::Fleet(command)) => fleet::dispatch(global, &command),
+        _ => match config::find(global.config.as_deref()) {
+            Some(source) => {
+                run::run(global, &Config::load(&source)?, &RunArguments::default()).await
+            }
+            None => demo::run(global).await,
+        },
     }
 }
 

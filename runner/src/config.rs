@@ -3,6 +3,7 @@
 
 mod audit;
 mod destinations;
+mod fleet;
 mod instance;
 mod mcp;
 mod paths;
@@ -33,12 +34,13 @@ use core_settings::{Checked, Effective, Problem, Values};
 use core_store::Location;
 use jiff::tz::TimeZone;
 
+pub(crate) use self::fleet::Fleet;
 pub(crate) use self::mcp::Mcp;
 pub(crate) use self::paths::Paths;
 pub(crate) use self::record::RecordOfProcessing;
 pub(crate) use self::secret::SecretReference;
 pub(crate) use self::secret_command::kill_running as kill_secret_commands;
-pub(crate) use self::source::{Source, find, invalid};
+pub(crate) use self::source::{ChosenTenant, Source, choose_tenant, find, invalid, own_words};
 use crate::system;
 
 /// A configuration whose every value is valid.
@@ -84,7 +86,11 @@ impl Config {
         variables: &BTreeMap<String, String>,
         paths: &Paths,
     ) -> Result<Config, Vec<Problem>> {
-        let mut values = Values::parse(text, variables, &query_names())?;
+        Self::read(Values::parse(text, variables, &query_names())?, paths)
+    }
+
+    /// Makes typed settings of values.
+    fn read(mut values: Values, paths: &Paths) -> Result<Config, Vec<Problem>> {
         let account = read_account(&mut values);
         let endpoints = read_endpoints(&mut values);
         let (tenant, region) = instance::read(&mut values, endpoints.is_some());
@@ -271,7 +277,7 @@ fn read_store(values: &mut Values, paths: &Paths) -> Option<Location> {
     let text = values.text_or_default(LOCATION);
     match values.checked(LOCATION, Location::parse(&text))? {
         Location::Folder(_) if !text.contains("://") => {
-            values.checked(LOCATION, paths.resolve(&text)).map(Location::Folder)
+            paths.resolve_setting(values, LOCATION, &text).map(Location::Folder)
         }
         location => Some(location),
     }

@@ -24,6 +24,7 @@ pub(crate) enum Exit {
     RuleFired = 8,
     Locked = 9,
     Different = 10,
+    Stale = 11,
     Deferred = 75,
     Interrupted = 130,
     Terminated = 143,
@@ -31,7 +32,7 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// All of them.
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Complete,
         Self::Internal,
         Self::Configuration,
@@ -43,6 +44,7 @@ impl Exit {
         Self::RuleFired,
         Self::Locked,
         Self::Different,
+        Self::Stale,
         Self::Deferred,
         Self::Interrupted,
         Self::Terminated,
@@ -51,6 +53,31 @@ impl Exit {
     /// The exit with a code, such as a process of this program ends with.
     pub(crate) fn from_code(code: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|exit| *exit as i32 == code)
+    }
+
+    /// Returns true if a run that ends like this has published what it could, or found nothing new to publish.
+    pub(crate) fn has_published(self) -> bool {
+        matches!(self, Self::Complete | Self::Partial | Self::DestinationFailed | Self::RuleFired)
+    }
+
+    /// Returns the one of two exits that says more urgently that someone has to do something.
+    pub(crate) fn graver(self, other: Self) -> Self {
+        const GRAVEST: [Exit; 9] = [
+            Exit::Internal,
+            Exit::Configuration,
+            Exit::Credentials,
+            Exit::DataRefused,
+            Exit::DestinationFailed,
+            Exit::Unreachable,
+            Exit::RuleFired,
+            Exit::Partial,
+            Exit::Stale,
+        ];
+        let rank = |exit| match exit {
+            Self::Complete => usize::MAX,
+            _ => GRAVEST.iter().position(|grave| *grave == exit).unwrap_or(GRAVEST.len()),
+        };
+        if rank(other) < rank(self) { other } else { self }
     }
 
     /// The meaning of the code, for a command that has said nothing else about it.
@@ -67,6 +94,7 @@ impl Exit {
             Self::RuleFired => "a finding has the severity of --fail-on or a higher one",
             Self::Locked => "another run holds the lock",
             Self::Different => "the generations differ",
+            Self::Stale => "nothing was published within --max-age",
             Self::Deferred => "deferred; try later",
             Self::Interrupted | Self::Terminated => "stopped by a signal",
         }
@@ -87,6 +115,7 @@ Exit codes:
   8    a finding has the severity of --fail-on or a higher one
   9    another run or delivery holds the lock
   10   the generations differ (diff --exit-code)
+  11   nothing was published within --max-age (status)
   75   deferred: Nexthink's quota, or another job at the destination
   130  stopped by Ctrl-C (143: by a termination signal)";
 

@@ -7,12 +7,14 @@ mod config;
 mod destruction;
 mod everything;
 mod exit;
+mod health;
 mod host;
 mod mcp;
 mod output;
 mod pager;
 mod progress;
 mod record;
+mod run_process;
 mod signals;
 mod steps;
 mod system;
@@ -56,6 +58,7 @@ pub fn main() -> ExitCode {
     output::hide_panics();
     telemetry::start(&cli.global);
     output::set_terminal_columns(cli.worker_columns);
+    config::choose_tenant(cli.chosen_tenant());
     match cli.worker_memory_bytes() {
         Some(memory_bytes) => work(cli, memory_bytes, wants_json),
         None => run(cli, threads::start_runtime(), wants_json),

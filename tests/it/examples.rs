@@ -188,13 +188,24 @@ fn p9_the_variables_of_the_configuration_page_are_enough_for_a_plan() {
 }
 
 #[test]
+fn p9_every_example_of_the_page_on_operations_runs_as_printed() {
+    let scene = Scene::of(TenantSpec { devices: 20, users: 8, alerts: 4, ..TenantSpec::default() });
+    let shell = Shell::new();
+    for name in ["nexthink-graph.toml", "secret"] {
+        fs::copy(scene.path(name), shell.folder.path().join(name)).expect("it can be copied");
+    }
+    shell.run(&blocks(include_str!("../../docs/operations.md")).concat(), &[]);
+}
+
+#[test]
 fn p9_no_other_page_shows_commands() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let entries = fs::read_dir(docs).expect("there are pages");
     let tested = PAGES.map(|(path, _)| path.trim_start_matches("docs/"));
     for path in entries.map(|entry| entry.expect("it can be listed").path()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let known = [&tested[..], &FOR_AUTHORS[..], &["configuration.md"][..]].concat();
+        let known =
+            [&tested[..], &FOR_AUTHORS[..], &["configuration.md", "operations.md"][..]].concat();
         // Pictures are no pages.
         let is_page = path.extension().is_some_and(|extension| extension == "md");
         if is_page && !known.contains(&name.as_str()) {
@@ -202,6 +213,22 @@ fn p9_no_other_page_shows_commands() {
             assert!(blocks(&page).is_empty(), "the examples of {name} are not run by any test");
         }
     }
+}
+
+/// Makes a fleet of the configuration of the simulated tenant.
+const FLEET: &str = r#"
+mkdir -p tenants.d
+cp demo.toml* tenants.d/
+printf '[fleet]\ntenants = "tenants.d"\n' > fleet.toml
+chmod -R go-w tenants.d
+"#;
+
+/// An example with the configuration that it is about.
+fn in_its_configuration(command: &str, example: &str) -> String {
+    if command.starts_with("fleet") || example.contains(" --all") {
+        return format!("NEXTHINK_GRAPH_CONFIG=fleet.toml {example}");
+    }
+    example.to_owned()
 }
 
 /// A command, and the example lines of its help.
@@ -247,6 +274,7 @@ fn p9_every_example_of_the_help_runs_as_printed() {
             "config",
             "export",
             "findings",
+            "fleet",
             "notify",
             "privacy",
             "privacy key",
@@ -268,11 +296,13 @@ fn p9_every_example_of_the_help_runs_as_printed() {
     let is_last = |help: &Help| help.command == "destroy";
     helps.sort_by_key(|help| (is_last(help), place(help).unwrap_or(first.len())));
     shell.run("nexthink-graph simulate --jupiterone --config-out demo.toml", &[]);
+    shell.run(FLEET, &[]);
     for (name, content) in FILES {
         fs::write(shell.folder.path().join(name), content).expect("a file can be written");
     }
     for Help { command, examples, .. } in &helps {
-        let script = examples.join("\n");
+        let examples = examples.iter().map(|example| in_its_configuration(command, example));
+        let script = examples.collect::<Vec<_>>().join("\n");
         // What writes a configuration is tried where there is none.
         if ["init", "simulate"].contains(&command.as_str()) {
             Shell::new().run(&script, &[]);

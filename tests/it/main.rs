@@ -18,6 +18,7 @@ mod examples;
 mod explorer;
 mod failures;
 mod faults;
+mod fleet;
 mod graph;
 mod hostile;
 mod integration_page;

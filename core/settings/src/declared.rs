@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::setting::{Absent, Kind, SECRET_PARTS, Setting};
-use crate::table::settings;
+use crate::table::{FLEET, settings};
 
 /// What stands for any names at the end of a declared path.
 const NAMES: &str = "**";
@@ -38,6 +38,16 @@ impl Declared {
                     declared.add(path, leaf);
                 }
             }
+        }
+        declared
+    }
+
+    /// Returns the settings of a fleet's own.
+    pub(crate) fn of_fleet() -> Self {
+        let mut declared = Self { leaves: BTreeMap::new(), open: Vec::new(), queries: Vec::new() };
+        for setting in FLEET.settings {
+            let leaf = Leaf { kind: setting.kind, absent: setting.absent };
+            declared.add(setting.path.to_owned(), leaf);
         }
         declared
     }
@@ -86,9 +96,16 @@ impl Declared {
             || open.any(|(start, _)| start.starts_with(&below))
     }
 
+    /// Returns what to say of a path that is not declared, after a semicolon: the nearest one that is, behind the
+    /// prefix that it has in the file.
+    pub(crate) fn hint(&self, path: &str, prefix: &str) -> String {
+        let nearest = self.nearest(path);
+        nearest.map_or_else(String::new, |known| format!("; did you mean `{prefix}{known}`?"))
+    }
+
     /// Returns the declared path that is most like one that is not declared: one of the same table if
     /// its last part is alike, else one that is alike as a whole.
-    pub(crate) fn nearest(&self, path: &str) -> Option<&str> {
+    fn nearest(&self, path: &str) -> Option<&str> {
         let (table, name) = path.rsplit_once('.').unwrap_or(("", path));
         let siblings = self.leaves.keys().filter_map(|known| {
             let (known_table, known_name) = known.rsplit_once('.')?;

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::setting::{Absent, Kind, SECRET_PARTS, Setting};
-use crate::table::TABLES;
+use crate::table::{FLEET, TABLES};
 
 /// Writes a section for each table of the configuration: what it is for, and its settings as they are
 /// written in the file.
 pub fn page() -> String {
     let mut page = String::new();
-    for table in &TABLES {
+    for table in TABLES.iter().chain([&FLEET]) {
         let _ = write!(page, "### `[{}]`\n\n{}.\n\n", table.path, table.sentence);
         page.push_str("| Setting | Type | Default | Meaning |\n| --- | --- | --- | --- |\n");
         for setting in table.settings {

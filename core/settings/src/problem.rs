@@ -17,6 +17,15 @@ pub enum Place {
         /// The character of the line.
         column: usize,
     },
+    /// A place of the file with the defaults of a fleet.
+    Defaults {
+        /// The file.
+        file: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// The character of the line, counted from 1.
+        column: usize,
+    },
     /// A variable of the environment.
     Variable(String),
     /// Nowhere: the value is not set.
@@ -28,7 +37,7 @@ impl Problem {
     pub fn in_file(&self, file: &str) -> String {
         let place = self.place.in_file(file);
         match &self.place {
-            Place::File { .. } => format!("  {place}: {}", self.message),
+            Place::File { .. } | Place::Defaults { .. } => format!("  {place}: {}", self.message),
             Place::Variable(_) => format!("  environment variable {place}: {}", self.message),
             Place::Nowhere => format!("  {file}: {}", self.message),
         }
@@ -40,8 +49,17 @@ impl Place {
     pub fn in_file(&self, file: &str) -> String {
         match self {
             Self::File { line, column } => format!("{file}:{line}:{column}"),
+            Self::Defaults { file, line, column } => format!("{file}:{line}:{column}"),
             Self::Variable(name) => name.clone(),
             Self::Nowhere => "default".to_owned(),
+        }
+    }
+
+    /// Returns the same place for readers of another file.
+    pub(crate) fn of_defaults(self, file: &str) -> Self {
+        match self {
+            Self::File { line, column } => Self::Defaults { file: file.to_owned(), line, column },
+            other => other,
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::declared::Declared;
 use crate::flat::toml_to_json;
 use crate::setting::{Absent, Kind, SECRET_PARTS, SecretPart, Setting};
-use crate::table::{TABLES, settings};
+use crate::table::{FLEET, TABLES, settings};
 
 /// A name in the file: a setting, a table, or both, since a query is a text or a table.
 #[derive(Default)]
@@ -33,7 +33,16 @@ pub fn schema(queries: &[&str]) -> Value {
             root.at(&path).setting = Some(setting);
         }
     }
+    let mut defaults = root.schema("");
+    defaults
+        .insert("description".to_owned(), json!("What the files of a fleet's tenants leave out"));
+    for setting in FLEET.settings {
+        root.at(setting.path).setting = Some(setting);
+    }
     let mut schema = root.schema("");
+    if let Some(Value::Object(tables)) = schema.get_mut("properties") {
+        tables.insert("defaults".to_owned(), Value::Object(defaults));
+    }
     schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
     schema.insert("title".to_owned(), json!("Configuration of Nexthink Graph"));
     Value::Object(schema)
@@ -71,7 +80,7 @@ impl Node {
             "properties": names,
             "additionalProperties": others,
         }));
-        if let Some(declared) = TABLES.iter().find(|table| table.path == path) {
+        if let Some(declared) = TABLES.iter().chain([&FLEET]).find(|table| table.path == path) {
             table.insert("description".to_owned(), json!(declared.sentence));
         }
         table

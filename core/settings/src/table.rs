@@ -2,6 +2,7 @@
 
 mod audit;
 mod destinations;
+mod fleet;
 mod nexthink;
 mod privacy;
 mod queries;
@@ -17,7 +18,7 @@ pub const DEFAULT_FILE: &str = "nexthink-graph.toml";
 /// dot: `NEXTHINK_GRAPH__QUERIES__DEVICES` is `queries.devices`.
 pub const VARIABLE_PREFIX: &str = "NEXTHINK_GRAPH__";
 
-/// The tables, in the order of the reference.
+/// The tables of a tenant's file, in the order of the reference.
 pub const TABLES: [Table; 10] = [
     nexthink::ACCOUNT,
     nexthink::NEXTHINK,
@@ -30,6 +31,9 @@ pub const TABLES: [Table; 10] = [
     destinations::JUPITERONE,
     privacy::MCP,
 ];
+
+/// The table that makes a file the file of a fleet.
+pub const FLEET: Table = fleet::FLEET;
 
 /// Returns the declared default of a setting that holds a text.
 ///
@@ -47,7 +51,7 @@ pub fn default_text(path: &str) -> String {
     }
 }
 
-/// Iterates over all settings, in the order of the reference.
+/// Iterates over all settings of a tenant's file, in the order of the reference.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
     TABLES.iter().flat_map(|table| table.settings)
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::declared::Declared;
+use crate::defaults::Defaults;
 use crate::effective::{self, Effective};
 use crate::flat::{Flat, Value};
 use crate::problem::{Place, Problem};
@@ -48,13 +49,50 @@ impl Values {
         variables: &BTreeMap<String, String>,
         queries: &[&str],
     ) -> Result<Self, Vec<Problem>> {
-        Ok(Self {
-            declared: Declared::new(queries),
-            flat: Flat::parse(text, variables)?,
-            taken: BTreeMap::new(),
-            problems: Vec::new(),
-            warnings: Vec::new(),
-        })
+        Ok(Self::new(Declared::new(queries), Flat::parse(text, variables)?, Vec::new()))
+    }
+
+    /// Reads the file of one tenant of a fleet. What it leaves out is taken from the defaults.
+    ///
+    /// # Errors
+    ///
+    /// The text is not TOML.
+    pub fn parse_tenant(
+        text: &str,
+        defaults: &Defaults,
+        queries: &[&str],
+    ) -> Result<Self, Vec<Problem>> {
+        let declared = Declared::new(queries);
+        let mut flat = Flat::parse(text, &BTreeMap::new())?;
+        defaults.add_to(&mut flat, &declared);
+        Ok(Self::new(declared, flat, Vec::new()))
+    }
+
+    /// Reads the file of a fleet and the variables that override it: its own settings, and the defaults of its
+    /// tenants. Messages about the defaults name the file.
+    ///
+    /// # Errors
+    ///
+    /// The text is not TOML.
+    pub fn parse_fleet(
+        text: &str,
+        variables: &BTreeMap<String, String>,
+        queries: &[&str],
+        file: &str,
+    ) -> Result<(Self, Defaults), Vec<Problem>> {
+        let mut flat = Flat::parse(text, variables)?;
+        let (defaults, problems) = Defaults::take(&mut flat, file, &Declared::new(queries));
+        Ok((Self::new(Declared::of_fleet(), flat, problems), defaults))
+    }
+
+    fn new(declared: Declared, flat: Flat, problems: Vec<Problem>) -> Self {
+        Self { declared, flat, taken: BTreeMap::new(), problems, warnings: Vec::new() }
+    }
+
+    /// Returns true if a value that is set comes from the file of a fleet, or from a variable that overrides it.
+    pub fn is_from_defaults(&self, path: &str) -> bool {
+        let entry = self.flat.entries.get(path).or_else(|| self.taken.get(path));
+        matches!(entry, Some((_, Place::Defaults { .. } | Place::Variable(_))))
     }
 
     /// Returns true if a value is set.
@@ -264,9 +302,7 @@ impl Values {
         if self.declared.get(path).is_some() {
             return format!("`{path}` has no effect with the other settings: remove it");
         }
-        let nearest = self.declared.nearest(path);
-        let hint = nearest.map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
-        format!("`{path}` is not a setting{hint}")
+        format!("`{path}` is not a setting{}", self.declared.hint(path, ""))
     }
 
     fn any_text(&mut self, path: &str) -> Option<String> {

@@ -6,6 +6,9 @@ use super::{ReportFormat, SeverityName};
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RunArguments {
+    /// Run every tenant of a fleet
+    #[arg(long, conflicts_with = "tenant")]
+    pub(crate) all: bool,
     /// Run only this step; may be repeated
     #[arg(long = "step", value_name = "STEP")]
     pub(crate) steps: Vec<String>,

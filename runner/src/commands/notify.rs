@@ -1,6 +1,7 @@
 //! `notify`: telling people what rules have found.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use core_engine::Moment;
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 
 use super::rules::{self, lock_findings, save};
 use crate::cli::{Global, NotifyCommand, ReportFormat, RowFormat};
-use crate::config::{self, Config, Paths, SecretReference, Source};
+use crate::config::{self, Config, Paths, SecretReference};
 use crate::exit::{Exit, Failure};
 use crate::host::host;
 use crate::{output, system};
@@ -109,10 +110,8 @@ fn required(global: &Global) -> Result<NotifySettings, Failure> {
 
 /// Fetches the secrets of a channel.
 fn ready(global: &Global, channel: &Channel) -> anyhow::Result<ChannelSecrets> {
-    let paths = match config::find(global.config.as_deref()) {
-        Some(Source::File(path)) => Paths::new(path.parent().unwrap_or("".as_ref())),
-        _ => Paths::new("".as_ref()),
-    };
+    let source = config::find(global.config.as_deref());
+    let paths = Paths::new(&source.map_or_else(PathBuf::new, |source| source.folder()));
     let fetch = |place: &SecretPlace, what: &str| -> anyhow::Result<Secret> {
         let reference = match place.clone() {
             SecretPlace::Env(name) => SecretReference::Variable(name),

@@ -6,7 +6,7 @@ mod report;
 mod status_table;
 pub(super) mod worker;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use core_engine::text::count;
 use core_rules::book::{Book, BookError};
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 pub(super) use self::evaluate::{evaluate, failure_of};
 pub(super) use self::report::RulesReport;
 use crate::cli::{Global, ReportFormat, RowFormat, RulesCommand, RulesRunArguments};
-use crate::config::{self, Source};
+use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::host;
 use crate::output;
@@ -41,10 +41,8 @@ pub(super) async fn dispatch(global: &Global, command: RulesCommand) -> Result<E
 
 /// The folder of the rules that are files.
 pub(super) fn folder(global: &Global) -> PathBuf {
-    match config::find(global.config.as_deref()) {
-        Some(Source::File(path)) => path.parent().unwrap_or(Path::new("")).join(FOLDER),
-        _ => FOLDER.into(),
-    }
+    let source = config::find(global.config.as_deref());
+    source.map_or_else(PathBuf::new, |source| source.folder()).join(FOLDER)
 }
 
 /// The rules that there are.

@@ -1,46 +1,62 @@
-//! `schedule`: starts a run whenever the timetable says so, until it is stopped.
+//! `schedule`: starts a run of a tenant whenever its timetable says so, until it is stopped.
+//!
+//! Each run is a process of its own (`run_process.rs`). The files of tenants are read again every minute and at every
+//! SIGHUP, each by itself, so that a mistake in one of them concerns its tenant alone.
 
-use std::panic::AssertUnwindSafe;
+mod tenants;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use core_engine::Cancellation;
 use core_engine::run::{self as engine_run, RunOptions};
-use core_fleet::{DueReason, Ended, Fleet, LastRun, Notice, PauseReason, TenantState, Timetable};
-use futures::FutureExt as _;
+use core_fleet::{DueReason, Ended, Fleet, Notice, PauseReason, TenantState, Timetable};
 use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
 
-use super::run;
-use crate::cli::{Global, RunArguments};
-use crate::config::{self, Config, Source};
+use self::tenants::{Read, Tenants};
+use crate::cli::{Global, RunArguments, ScheduleArguments};
+use crate::config::{Config, Source};
 use crate::exit::{Exit, Failure};
 use crate::host::engine;
-use crate::signals::signal;
+use crate::run_process::{RunEnd, RunProcess};
+use crate::signals::{Hangups, signal};
 use crate::{output, system};
 
-/// The longest sleep. The configuration is read again after it, and the clock may have been set meanwhile.
+/// The longest sleep. The files are read again after it, and the clock may have been set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
 /// The wait for another run that holds the lock, and for a quota that names no time.
 const SHORT_WAIT: SignedDuration = SignedDuration::from_mins(10);
 
-/// Runs the tenant by its timetable until a signal.
+/// Runs tenants by their timetables until a signal.
 pub(super) async fn schedule(
     global: &Global,
-    interval: Option<Timetable>,
+    arguments: &ScheduleArguments,
 ) -> Result<Exit, Failure> {
-    let source = config::find(global.config.as_deref()).ok_or_else(super::not_configured)?;
-    let mut scheduler = Scheduler::new(global, source, interval)?;
+    let source = super::configured_source(global)?;
+    let mut stopped = std::pin::pin!(signal());
+    let mut hangups = Hangups::listen();
+    let mut scheduler = Scheduler::new(global, source, arguments.interval.clone())?;
     loop {
-        scheduler.read_configuration();
-        if !scheduler.fleet.next(now(), 1).is_empty() {
-            let exit = scheduler.run().await;
-            if matches!(exit, Exit::Interrupted | Exit::Terminated) {
-                return Ok(exit);
-            }
-        }
-        scheduler.tell_state();
+        scheduler.start_due();
+        scheduler.tell_states();
+        let sleep = tokio::time::sleep(scheduler.sleep());
         tokio::select! {
-            reason = signal() => return Ok(reason.into()),
-            () = tokio::time::sleep(scheduler.sleep()) => {}
+            biased;
+            reason = &mut stopped => {
+                scheduler.stop.request(reason);
+                scheduler.finish().await;
+                return Ok(reason.into());
+            }
+            Some(ended) = scheduler.running.join_next() => {
+                // A task that waits for a process has no end of its own to fail with.
+                if let Ok((name, end)) = ended {
+                    scheduler.ended(&name, &end);
+                }
+            }
+            () = hangups.next() => scheduler.read_again(true),
+            () = sleep => scheduler.read_again(false),
         }
     }
 }
@@ -48,16 +64,14 @@ pub(super) async fn schedule(
 /// The state of the command.
 struct Scheduler<'a> {
     global: &'a Global,
-    source: Source,
-    /// The timetable of the command line, which replaces that of the configuration.
-    interval: Option<Timetable>,
-    /// The configuration as it was last valid.
-    config: Config,
-    /// What is wrong with the configuration now.
-    problem: Option<String>,
+    tenants: Tenants,
     fleet: Fleet,
-    /// What was told last about the tenant.
-    told: Option<TenantState>,
+    running: JoinSet<(String, RunEnd)>,
+    stop: Cancellation,
+    /// What was told last about each tenant.
+    told: BTreeMap<String, TenantState>,
+    /// What is wrong with the fleet's own file now.
+    problem: Option<String>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -66,150 +80,185 @@ impl<'a> Scheduler<'a> {
         source: Source,
         interval: Option<Timetable>,
     ) -> Result<Self, Failure> {
-        let config = load(&source, interval.as_ref())?;
-        if config.schedule.timetable == Timetable::Disabled {
+        let place = source.name();
+        let mut scheduler = Self {
+            global,
+            tenants: Tenants::new(source, interval),
+            fleet: Fleet::default(),
+            running: JoinSet::new(),
+            stop: Cancellation::default(),
+            told: BTreeMap::new(),
+            problem: None,
+        };
+        let read = scheduler.tenants.read()?;
+        if let (false, Some(failure)) = (scheduler.tenants.is_fleet(), read.first_failure()) {
+            return Err(failure);
+        }
+        scheduler.take_over(read, true);
+        let is_due = |config: &Config| config.schedule.timetable != Timetable::Disabled;
+        if !scheduler.tenants.configs().any(is_due) {
             return Err(Failure::usage(format!(
-                "nothing is scheduled: set `schedule.interval` in {}, for example to \"6 hours\", \
-                 or use --interval",
-                source.name()
+                "nothing is scheduled: set `schedule.interval` in {place}, for example to \"6 hours\", \
+                 or use --interval"
             )));
         }
-        let mut fleet = Fleet::default();
-        fleet.set(config.tenant.as_str(), config.schedule.clone(), last_run(&config)?, now());
-        Ok(Self { global, source, interval, config, problem: None, fleet, told: None })
+        Ok(scheduler)
     }
 
-    /// Reads the configuration again. One that cannot be used is told once, and the last valid one stays in force, so
-    /// that a mistake while it is edited stops nothing.
-    fn read_configuration(&mut self) {
-        match load(&self.source, self.interval.as_ref()) {
-            Ok(config) => {
-                if config.tenant.as_str() != self.config.tenant.as_str() {
-                    self.fleet.remove(self.config.tenant.as_str());
-                }
-                let last = last_run(&config).unwrap_or_default();
-                self.fleet.set(config.tenant.as_str(), config.schedule.clone(), last, now());
-                self.config = config;
+    /// Reads all files again. A mistake is told once, and again when someone asks by SIGHUP.
+    fn read_again(&mut self, is_asked: bool) {
+        match self.tenants.read() {
+            Ok(read) => {
                 self.problem = None;
+                self.take_over(read, is_asked);
             }
             Err(failure) => {
                 let problem = format!("{:#}", failure.error);
-                if self.problem.as_ref() != Some(&problem) {
-                    output::note(&format!("{problem}\nthe earlier configuration stays in force"));
+                if is_asked || self.problem.as_ref() != Some(&problem) {
+                    output::note(&format!("{problem}\nthe tenants stay as they were"));
                 }
                 self.problem = Some(problem);
             }
         }
     }
 
-    /// Runs once, and tells the fleet how it ended.
-    async fn run(&mut self) -> Exit {
-        self.told = None;
-        let arguments = RunArguments::default();
-        let running = Box::pin(run::run(self.global, &self.config, &arguments));
-        // A defect in one run must not end the program that is to start the next one.
-        let done = AssertUnwindSafe(running).catch_unwind().await;
-        let (exit, ended) = match done {
-            Ok(Ok(exit)) => (exit, self.ended(exit)),
-            Ok(Err(failure)) => {
-                output::error(&failure.error);
-                (failure.exit, self.ended(failure.exit))
+    fn take_over(&mut self, read: Read, is_asked: bool) {
+        for name in read.removed {
+            self.fleet.remove(&name);
+            self.told.remove(&name);
+            self.note(&name, "its configuration is gone, so no further run is started");
+        }
+        for (name, last) in read.valid {
+            if let Some(config) = self.tenants.config(&name) {
+                self.fleet.set(&name, config.schedule.clone(), last, now());
             }
-            Err(_) => (Exit::Internal, Ended::Panicked),
-        };
-        let notice = self.fleet.ended(self.config.tenant.as_str(), ended, now());
-        self.tell_notice(notice);
-        exit
+        }
+        for broken in read.broken {
+            self.fleet.remove(&broken.name);
+            self.told.remove(&broken.name);
+            if is_asked || broken.is_new {
+                output::error_text(&format!(
+                    "{}: {}\nno run of this tenant is started until that is mended",
+                    broken.name, broken.problem
+                ));
+            }
+        }
+    }
+
+    /// Starts the runs that are due, as many as there may be at once.
+    fn start_due(&mut self) {
+        let free = self.tenants.parallel_runs().saturating_sub(self.running.len());
+        for start in self.fleet.next(now(), free) {
+            self.told.remove(&start.tenant);
+            let label = self.tenants.is_fleet().then_some(start.tenant.as_str());
+            let source = self.tenants.source();
+            let started = RunProcess::start(self.global, source, label, &RunArguments::default());
+            match started {
+                Ok(process) => {
+                    let (name, stop) = (start.tenant, self.stop.clone());
+                    self.running.spawn(async move { (name, process.ended(stop).await) });
+                }
+                Err(error) => {
+                    let error = anyhow::Error::new(error);
+                    let what = format!("{}: no process can be started for the run", start.tenant);
+                    output::error(&error.context(what));
+                    let notice = self.fleet.ended(&start.tenant, Ended::Failed, now());
+                    self.tell_notice(&start.tenant, notice);
+                }
+            }
+        }
+    }
+
+    /// Tells the fleet how a run ended.
+    fn ended(&mut self, name: &str, end: &RunEnd) {
+        if end.has_crashed {
+            output::error_text(&format!("{name}: the process of the run has crashed"));
+        } else if self.tenants.is_fleet() {
+            self.note(name, &format!("the run has ended: {}", end.exit.meaning()));
+        }
+        let ended = if end.has_crashed { Ended::Panicked } else { self.meaning(name, end.exit) };
+        let notice = self.fleet.ended(name, ended, now());
+        self.tell_notice(name, notice);
     }
 
     /// How a run with an exit code ended, for the timetable.
-    fn ended(&self, exit: Exit) -> Ended {
+    fn meaning(&self, name: &str, exit: Exit) -> Ended {
         match exit {
-            Exit::Complete | Exit::Partial | Exit::DestinationFailed | Exit::RuleFired => {
-                Ended::Published
-            }
+            exit if exit.has_published() => Ended::Published,
             Exit::Unreachable => Ended::Unreachable,
             Exit::Credentials => Ended::CredentialsRefused,
-            Exit::Deferred => Ended::Deferred { not_before: self.not_before() },
+            Exit::Deferred => Ended::Deferred { not_before: self.not_before(name) },
             Exit::Locked => Ended::Deferred { not_before: now() + SHORT_WAIT },
             Exit::Interrupted | Exit::Terminated => Ended::Stopped,
-            Exit::Internal | Exit::Configuration | Exit::DataRefused | Exit::Different => {
-                Ended::Failed
-            }
+            _ => Ended::Failed,
         }
     }
 
     /// Returns when the quota allows the exports of a run again, as far as it is known.
-    fn not_before(&self) -> Timestamp {
-        let engine = engine(&self.config);
-        let plan = engine_run::checked_plan(engine, &RunOptions::default());
-        let cost = plan.and_then(|plan| engine_run::cost(&plan, engine, None));
-        let known = cost.ok().and_then(engine_run::Cost::deferred_until);
-        known.and_then(timestamp).unwrap_or_else(|| now() + SHORT_WAIT)
+    fn not_before(&self, name: &str) -> Timestamp {
+        let known = self.tenants.config(name).and_then(|config| {
+            let plan = engine_run::checked_plan(engine(config), &RunOptions::default());
+            let cost = plan.and_then(|plan| engine_run::cost(&plan, engine(config), None));
+            cost.ok().and_then(engine_run::Cost::deferred_until)
+        });
+        known.map_or_else(|| now() + SHORT_WAIT, core_engine::Moment::to_timestamp)
     }
 
-    /// Tells when the tenant runs next, if that has changed.
-    fn tell_state(&mut self) {
-        let Some(status) = self.fleet.status().into_iter().next() else { return };
-        if self.told == Some(status.state) {
-            return;
-        }
-        self.told = Some(status.state);
-        if let TenantState::Waiting { due, reason } = status.state {
-            let due = due.strftime("%Y-%m-%dT%H:%M:%SZ");
-            self.note(&format!("next run at {due} ({})", describe(reason)));
-        } else if status.state == TenantState::Disabled {
-            self.note("`schedule.interval` is DISABLED now, so no run is started");
+    /// Waits for all runs that were asked to stop.
+    async fn finish(&mut self) {
+        while self.running.join_next().await.is_some() {}
+    }
+
+    /// Tells when tenants run next, as far as that has changed.
+    fn tell_states(&mut self) {
+        for status in self.fleet.status() {
+            let told = self.told.insert(status.name.clone(), status.state);
+            if told == Some(status.state) {
+                continue;
+            }
+            if let TenantState::Waiting { due, reason } = status.state {
+                let due = due.strftime("%Y-%m-%dT%H:%M:%SZ");
+                self.note(&status.name, &format!("next run at {due} ({})", describe(reason)));
+            } else if status.state == TenantState::Disabled {
+                let text = "`schedule.interval` is DISABLED, so no run is started";
+                self.note(&status.name, text);
+            }
         }
     }
 
-    fn tell_notice(&self, notice: Option<Notice>) {
-        let program = system::own_command();
+    fn tell_notice(&self, name: &str, notice: Option<Notice>) {
+        let resume = "change `[schedule]` of the tenant, or start `schedule` again";
         match notice {
             Some(Notice::Paused(PauseReason::Failures(runs))) => output::error_text(&format!(
-                "{runs} runs failed in a row, so no further one is started: mend the cause, then start \
-                 `{program} schedule` again or change `[schedule]`"
+                "{name}: {runs} runs failed in a row, so no further one is started: mend the cause, then {resume}"
             )),
             Some(Notice::Paused(PauseReason::Panicked)) => output::error_text(&format!(
-                "a run ended by a defect of the program, so no further one is started: please report it, \
-                 then start `{program} schedule` again"
+                "{name}: a run ended by a defect of the program, so no further one is started: please report it, \
+                 then {resume}"
             )),
             Some(Notice::Recovered(runs)) => {
-                self.note(&format!("runs succeed again, after {runs} that did not"));
+                self.note(name, &format!("runs succeed again, after {runs} that did not"));
             }
             None => {}
         }
     }
 
-    fn note(&self, text: &str) {
+    fn note(&self, name: &str, text: &str) {
         if !self.global.quiet {
-            output::note(&format!("{}: {text}", self.config.tenant.as_str()));
+            output::note(&format!("{name}: {text}"));
         }
     }
 
     /// Returns how long to sleep until there may be something to do.
     fn sleep(&mut self) -> Duration {
+        if self.running.len() >= self.tenants.parallel_runs() {
+            return LONGEST_SLEEP;
+        }
         let now = now();
         let wait = self.fleet.wake_at(now).map(|due| due.duration_since(now));
         let wait = wait.and_then(|wait| Duration::try_from(wait).ok());
         wait.map_or(LONGEST_SLEEP, |wait| wait.min(LONGEST_SLEEP))
     }
-}
-
-/// Reads the configuration, with the timetable of the command line if it has one.
-fn load(source: &Source, interval: Option<&Timetable>) -> Result<Config, Failure> {
-    let mut config = Config::load(source)?;
-    if let Some(interval) = interval {
-        config.schedule.timetable = interval.clone();
-    }
-    Ok(config)
-}
-
-/// Returns the last run that the store knows of: that of the published generation.
-fn last_run(config: &Config) -> Result<Option<LastRun>, Failure> {
-    let published = engine(config).tenant()?.current()?;
-    let created = published.and_then(|generation| generation.manifest().created_at.parse().ok());
-    Ok(created.map(|started| LastRun { started, ended: Some((started, Ended::Published)) }))
 }
 
 fn describe(reason: DueReason) -> &'static str {
@@ -224,9 +273,5 @@ fn describe(reason: DueReason) -> &'static str {
 }
 
 fn now() -> Timestamp {
-    timestamp(system::now()).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn timestamp(moment: core_engine::Moment) -> Option<Timestamp> {
-    Timestamp::from_millisecond(i64::try_from(moment.0).ok()?).ok()
+    system::now().to_timestamp()
 }

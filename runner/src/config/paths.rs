@@ -10,7 +10,11 @@ use crate::system;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Paths {
     folder: PathBuf,
+    /// Where relative paths start that a fleet's file has for its tenants.
+    defaults: Option<PathBuf>,
     home: Option<PathBuf>,
+    /// The tenant of a fleet, after which files beside its own are named.
+    tenant: Option<String>,
 }
 
 impl Paths {
@@ -18,18 +22,40 @@ impl Paths {
     pub(crate) fn new(folder: &Path) -> Self {
         let home = system::variable("HOME").or_else(|| system::variable("USERPROFILE"));
         let home = home.filter(|home| !home.is_empty()).map(PathBuf::from);
-        Self { folder: folder.to_owned(), home }
+        Self { folder: folder.to_owned(), home, ..Self::default() }
     }
 
-    /// The path of a file beside the configuration.
+    /// Paths of a tenant whose file is in `folder`, and that takes over those of the fleet's file in `defaults`.
+    pub(super) fn of_tenant(folder: &Path, defaults: &Path, tenant: &str) -> Self {
+        let (defaults, tenant) = (Some(defaults.to_owned()), Some(tenant.to_owned()));
+        Self { defaults, tenant, ..Self::new(folder) }
+    }
+
+    /// The path of a file beside the configuration. In a fleet each tenant has its own, named after it.
     pub(crate) fn in_folder(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        let extension = Path::new(name).extension().unwrap_or_default();
+        match &self.tenant {
+            Some(tenant) => self.folder.join(tenant).with_extension(extension),
+            None => self.folder.join(name),
+        }
     }
 
     /// Reads a setting that holds a path; none and a problem if only a shell understands it.
     pub(crate) fn read(&self, values: &mut Values, setting: &str) -> Option<PathBuf> {
         let text = values.text(setting)?;
-        values.checked(setting, self.resolve(&text))
+        self.resolve_setting(values, setting, &text)
+    }
+
+    /// The same for a text that was read already.
+    pub(super) fn resolve_setting(
+        &self,
+        values: &mut Values,
+        setting: &str,
+        text: &str,
+    ) -> Option<PathBuf> {
+        let folder = self.defaults.as_ref().filter(|_| values.is_from_defaults(setting));
+        let resolved = self.resolve_from(folder.unwrap_or(&self.folder), text);
+        values.checked(setting, resolved)
     }
 
     /// Reads a path. A shell would expand `~` and variables; a file has no shell, so that without this
@@ -39,13 +65,17 @@ impl Paths {
     ///
     /// A message for a path that only a shell understands.
     pub(crate) fn resolve(&self, text: &str) -> Result<PathBuf, String> {
+        self.resolve_from(&self.folder, text)
+    }
+
+    fn resolve_from(&self, folder: &Path, text: &str) -> Result<PathBuf, String> {
         if let Some(variable) = shell_variable(text) {
             return Err(format!(
                 "{variable} is not expanded here: write the whole path, or begin it with ~/ for your home \
                  folder; `./` before it means a folder of that name"
             ));
         }
-        let Some(rest) = text.strip_prefix('~') else { return Ok(self.folder.join(text)) };
+        let Some(rest) = text.strip_prefix('~') else { return Ok(folder.join(text)) };
         let below = rest.trim_start_matches(['/', std::path::MAIN_SEPARATOR]);
         if below.len() == rest.len() && !rest.is_empty() {
             return Err(
@@ -93,7 +123,7 @@ mod tests {
 
     #[test]
     fn p5_a_path_that_a_shell_would_expand_is_expanded_or_refused_and_never_taken_literally() {
-        let paths = Paths { folder: "folder".into(), home: Some("/base/me".into()) };
+        let paths = Paths { home: Some("/base/me".into()), ..Paths::new(Path::new("folder")) };
         let table = [
             ("store", Ok("folder/store")),
             ("/srv/store", Ok("/srv/store")),

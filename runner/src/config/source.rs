@@ -1,12 +1,15 @@
 //! Where a configuration comes from: a file, the environment alone, or both.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use core_settings::{DEFAULT_FILE, Problem, VARIABLE_PREFIX};
+use core_settings::{DEFAULT_FILE, Problem, VARIABLE_PREFIX, is_fleet};
 
 use super::Config;
+use super::fleet::Fleet;
 use super::paths::Paths;
 use crate::exit::Failure;
 use crate::system;
@@ -14,56 +17,120 @@ use crate::system;
 /// What a byte order mark is called in UTF-8 text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
+/// The tenant that this process works for, if the command line names one. A process works for one tenant only, and
+/// all its parts read the same configuration.
+static CHOSEN: OnceLock<ChosenTenant> = OnceLock::new();
+
+/// The tenant that a command line names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChosenTenant {
+    /// The name of its file in a fleet; elsewhere that of the one tenant.
+    pub(crate) name: String,
+    /// True if the command may name another tenant than the one of a file that configures one.
+    pub(crate) may_differ: bool,
+}
+
 /// Where a configuration is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     /// In a file, which variables of the environment override.
     File(PathBuf),
+    /// In a file of one tenant or of a fleet, of which a tenant was chosen.
+    Tenant(PathBuf, ChosenTenant),
     /// In variables of the environment alone. Relative paths start at the current folder.
     Environment,
+}
+
+/// Chooses the tenant that this process works for.
+pub(crate) fn choose_tenant(chosen: Option<ChosenTenant>) {
+    if let Some(chosen) = chosen {
+        // It is chosen once, when the program starts.
+        let _ = CHOSEN.set(chosen);
+    }
 }
 
 /// Finds the configuration to read: the file that was named, else the default one if it exists, else
 /// variables of the environment if any is set.
 pub(crate) fn find(named: Option<&Path>) -> Option<Source> {
+    let of_file = |path: PathBuf| match CHOSEN.get() {
+        Some(chosen) => Source::Tenant(path, chosen.clone()),
+        None => Source::File(path),
+    };
     if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
-        return Some(Source::File(path.to_owned()));
+        return Some(of_file(path.to_owned()));
     }
     // One that cannot be looked at is there, and reading it says what is wrong.
     if Path::new(DEFAULT_FILE).try_exists().unwrap_or(true) {
-        return Some(Source::File(DEFAULT_FILE.into()));
+        return Some(of_file(DEFAULT_FILE.into()));
     }
     (!system::variables(VARIABLE_PREFIX).is_empty()).then_some(Source::Environment)
+}
+
+/// The options with which another process of this program reads the same configuration.
+pub(crate) fn own_words(named: Option<&Path>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = Vec::new();
+    if let Some(path) = named {
+        words.extend(["--config".into(), path.into()]);
+    }
+    if let Some(chosen) = CHOSEN.get() {
+        words.extend(["--tenant".into(), chosen.name.as_str().into()]);
+    }
+    words
 }
 
 impl Source {
     /// The name of the source in messages.
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::File(path) => path.display().to_string(),
+            Self::File(path) | Self::Tenant(path, _) => path.display().to_string(),
             Self::Environment => format!("variables {VARIABLE_PREFIX}…"),
         }
     }
 
-    /// The folder that other files of the user are looked up in: the one that the configuration is in.
-    pub(crate) fn folder(&self) -> &Path {
+    /// The folder that other files of the user are looked up in: the one that the configuration is in, or a tenant's
+    /// own folder in a fleet.
+    pub(crate) fn folder(&self) -> PathBuf {
         match self {
-            Self::File(path) => path.parent().unwrap_or(Path::new("")),
-            Self::Environment => Path::new(""),
+            Self::File(path) => parent(path).to_owned(),
+            Self::Tenant(path, chosen) => match Fleet::load(path) {
+                Ok(Some(fleet)) => fleet.folder_of(&chosen.name),
+                // A file that cannot be read is what loading it complains about.
+                _ => parent(path).to_owned(),
+            },
+            Self::Environment => PathBuf::new(),
         }
     }
 
-    fn read(&self) -> Result<(String, Paths), Failure> {
-        let Self::File(path) = self else {
-            return Ok((String::new(), Paths::new(Path::new(""))));
-        };
-        let text = fs::read_to_string(path).map_err(|error| {
-            let (shown, hint) = (path.display(), hint(&error, path));
-            Failure::usage(format!("cannot read the configuration {shown}: {error}{hint}"))
-        })?;
-        let text = text.strip_prefix(BYTE_ORDER_MARK).map(str::to_owned).unwrap_or(text);
-        Ok((text, Paths::new(path.parent().unwrap_or(Path::new("")))))
+    /// Returns the fleet that the source configures, whether a tenant of it was chosen or not; none if it configures
+    /// one tenant.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes in the fleet's file at once.
+    pub(crate) fn fleet(&self) -> Result<Option<Fleet>, Failure> {
+        match self {
+            Self::File(path) | Self::Tenant(path, _) => Fleet::load(path),
+            Self::Environment => Ok(None),
+        }
     }
+}
+
+/// The folder of a file.
+pub(super) fn parent(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
+/// Reads the text of a configuration file.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        let (shown, hint) = (path.display(), hint(&error, path));
+        Failure::usage(format!("cannot read the configuration {shown}: {error}{hint}"))
+    })?;
+    Ok(text.strip_prefix(BYTE_ORDER_MARK).map(str::to_owned).unwrap_or(text))
 }
 
 /// What to do about a configuration that cannot be read.
@@ -88,14 +155,54 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// All mistakes at once, each with its place.
+    /// All mistakes at once, each with its place; a fleet of which no tenant was chosen, or a tenant that it has not.
     pub(crate) fn load(source: &Source) -> Result<Config, Failure> {
-        let (text, paths) = source.read()?;
+        let (path, chosen) = match source {
+            Source::Environment => return Self::load_text("", &Paths::new(Path::new("")), source),
+            Source::File(path) => (path, None),
+            Source::Tenant(path, chosen) => (path, Some(chosen)),
+        };
+        let text = read_text(path)?;
+        if is_fleet(&text) {
+            let fleet = Fleet::parse(&text, path)?;
+            let Some(chosen) = chosen else { return Err(not_chosen(&fleet, path)) };
+            return fleet.load_tenant(&chosen.name);
+        }
+        let config = Self::load_text(&text, &Paths::new(parent(path)), source)?;
+        match chosen.filter(|chosen| !chosen.may_differ && chosen.name != config.tenant.as_str()) {
+            None => Ok(config),
+            Some(chosen) => Err(Failure::usage(format!(
+                "{} configures tenant {}, not `{}`: leave out --tenant, or name another file with --config",
+                path.display(),
+                config.tenant.as_str(),
+                chosen.name
+            ))),
+        }
+    }
+
+    fn load_text(text: &str, paths: &Paths, source: &Source) -> Result<Config, Failure> {
         let variables = system::variables(VARIABLE_PREFIX);
-        Config::parse(&text, &variables, &paths).map_err(|problems| {
+        Config::parse(text, &variables, paths).map_err(|problems| {
             invalid("the configuration is not valid", &problems, &source.name())
         })
     }
+}
+
+/// The failure of a command that is about one tenant of a fleet, and names none.
+fn not_chosen(fleet: &Fleet, path: &Path) -> Failure {
+    let names = match fleet.names() {
+        Ok(names) => names,
+        Err(failure) => return failure,
+    };
+    let known = match names.as_slice() {
+        [] => "it has none yet".to_owned(),
+        [name, ..] => format!("such as `--tenant {name}`"),
+    };
+    Failure::usage(format!(
+        "{} configures a fleet of {}: name the tenant with --tenant ({known})",
+        path.display(),
+        core_engine::text::count(names.len(), "tenant")
+    ))
 }
 
 /// The failure that lists what is wrong with a configuration.

@@ -1,6 +1,7 @@
 //! What a configuration may say, and what is said about one that is wrong.
 
 mod declared;
+mod fleet;
 
 use std::path::Path;
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::describe::describe;
 use super::tools::{AnswerForm, ToolCommand};
 use crate::system;
-use crate::{host, withheld};
+use crate::{config, host, withheld};
 use core_engine::ledger::Event;
 
 /// What one call may take.
@@ -103,9 +103,7 @@ impl Caller {
         if command.is_worker {
             process.arg("--worker");
         }
-        if let Some(config) = &self.config {
-            process.arg("--config").arg(config);
-        }
+        process.args(config::own_words(self.config.as_deref()));
         // The options of a command stand before `--`.
         let (name, rest) =
             command.words.split_first().map_or(("", &[][..]), |(name, rest)| (name, rest));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use core_settings::{Absent, Kind, Setting, TABLES, Values, settings};
+use core_settings::{Absent, FLEET, Kind, Setting, TABLES, Values, settings};
 
 /// Converts a value that is written as TOML.
 fn toml(value: &str) -> toml::Value {
@@ -27,7 +27,7 @@ fn has_type(kind: &Kind, value: &toml::Value) -> bool {
 
 #[test]
 fn every_example_and_every_default_has_the_declared_type() {
-    for Setting { path, kind, absent, example, .. } in settings() {
+    for Setting { path, kind, absent, example, .. } in settings().chain(FLEET.settings) {
         assert!(has_type(kind, &toml(example)), "{path} = {example}");
         if let Absent::Default(value) = absent {
             assert!(has_type(kind, &toml(value)), "{path} = {value}");
@@ -42,7 +42,7 @@ fn every_example_and_every_default_has_the_declared_type() {
 #[test]
 fn every_setting_is_declared_once_in_its_table_and_described_in_words() {
     let mut paths = BTreeSet::new();
-    for table in &TABLES {
+    for table in TABLES.iter().chain([&FLEET]) {
         for setting in table.settings {
             assert!(setting.path.starts_with(&format!("{}.", table.path)), "{}", setting.path);
             assert!(paths.insert(setting.path), "{} is declared twice", setting.path);

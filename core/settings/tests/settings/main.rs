@@ -2,5 +2,6 @@
 
 mod declarations;
 mod effective;
+mod fleet;
 mod schema;
 mod template;

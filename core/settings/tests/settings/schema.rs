@@ -1,6 +1,6 @@
 //! The JSON Schema, by a validator of the keywords that it uses.
 
-use core_settings::{Kind, schema, settings};
+use core_settings::{FLEET, Kind, schema, settings};
 use serde_json::{Value, json};
 
 const QUERIES: [&str; 2] = ["devices", "packages"];
@@ -57,7 +57,7 @@ fn file_with(path: &str, toml: &str) -> Value {
 #[test]
 fn every_example_is_valid_and_no_value_of_another_type_is() {
     let schema = schema(&QUERIES);
-    for setting in settings() {
+    for setting in settings().chain(FLEET.settings) {
         let valid = file_with(setting.path, setting.example);
         assert!(is_valid(&schema, &valid), "{valid}");
         let wrong = match setting.kind {
@@ -78,6 +78,12 @@ fn what_is_no_setting_and_a_secret_of_two_places_are_not_valid() {
         (json!({ "nexthink": { "tenant": "acme" } }), true),
         (json!({ "nexthink": { "tennant": "acme" } }), false),
         (json!({ "nextthink": {} }), false),
+        (
+            json!({ "fleet": { "tenants": "t" }, "defaults": { "nexthink": { "region": "eu" } } }),
+            true,
+        ),
+        (json!({ "defaults": { "nexthink": { "reigon": "eu" } } }), false),
+        (json!({ "defaults": { "fleet": {} } }), false),
         (json!({ "queries": { "devices": "#a", "packages": { "id": "#b" } } }), true),
         (json!({ "queries": { "devcies": "#a" } }), false),
         (json!({ "nexthink": { "client_secret": { "env": "A" } } }), true),

@@ -23,7 +23,7 @@ use super::status_table;
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};
 use crate::system;
-use crate::{commands, output};
+use crate::{commands, config, output};
 
 /// What the queries of rules may hold in memory together.
 pub(crate) const MEMORY_BYTES: usize = 512 * 1024 * 1024;
@@ -120,9 +120,7 @@ impl Drop for Worker {
 fn start(global: &Global, rules: &[&Rule]) -> std::io::Result<Child> {
     let mut command = system::own_program()?;
     command.args(["--worker", "--quiet"]);
-    if let Some(config) = &global.config {
-        command.arg("--config").arg(config);
-    }
+    command.args(config::own_words(global.config.as_deref()));
     command.args(["rules", "evaluate"]).args(rules.iter().map(|rule| &rule.id));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn()

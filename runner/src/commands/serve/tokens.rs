@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::host::ProgramHost;
 use crate::cli::Global;
-use crate::config::{self, Source};
+use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::output;
 
@@ -76,9 +76,9 @@ pub(super) fn read(global: &Global, file: Option<&Path>) -> Result<Vec<AccessTok
 }
 
 fn path(global: &Global, file: Option<&Path>) -> PathBuf {
-    let beside = || match config::find(global.config.as_deref()) {
-        Some(Source::File(configuration)) => configuration.with_file_name(FILE),
-        Some(Source::Environment) | None => FILE.into(),
+    let beside = || {
+        let source = config::find(global.config.as_deref());
+        source.map_or_else(PathBuf::new, |source| source.folder()).join(FILE)
     };
     file.map_or_else(beside, Path::to_owned)
 }

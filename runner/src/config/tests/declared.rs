@@ -157,6 +157,7 @@ fn every_configuration_on_a_page_is_valid() {
         include_str!("../../../../docs/configuration.md"),
         include_str!("../../../../docs/explorer.md"),
         include_str!("../../../../docs/jupiterone.md"),
+        include_str!("../../../../docs/operations.md"),
         include_str!("../../../../docs/privacy.md"),
         include_str!("../../../../docs/rules.md"),
     ];

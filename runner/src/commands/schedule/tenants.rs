@@ -1,0 +1,144 @@
+//! The tenants of `schedule`: those of a fleet, or the one of a file of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core_fleet::{LastRun, Timetable};
+
+use crate::config::{Config, Source};
+use crate::exit::Failure;
+use crate::health;
+
+/// All tenants as their files are now.
+pub(super) struct Tenants {
+    source: Source,
+    /// The timetable of the command line, which replaces those of the files.
+    interval: Option<Timetable>,
+    is_fleet: bool,
+    parallel_runs: usize,
+    /// The tenants whose file can be used.
+    configs: BTreeMap<String, Config>,
+    /// What was wrong with the files of the others.
+    problems: BTreeMap<String, String>,
+}
+
+/// What reading the files again has found.
+#[derive(Default)]
+pub(super) struct Read {
+    /// The tenants whose file can be used, with the last run of those that are new.
+    pub(super) valid: Vec<(String, Option<LastRun>)>,
+    /// Those whose file cannot.
+    pub(super) broken: Vec<Broken>,
+    /// Those that have no file any more.
+    pub(super) removed: Vec<String>,
+}
+
+/// A tenant whose file cannot be used.
+pub(super) struct Broken {
+    pub(super) name: String,
+    pub(super) problem: String,
+    /// True if this was not wrong with it before.
+    pub(super) is_new: bool,
+    failure: Failure,
+}
+
+impl Read {
+    /// The failure of the first file that cannot be used.
+    pub(super) fn first_failure(&self) -> Option<Failure> {
+        let broken = self.broken.first()?;
+        let error = anyhow::Error::msg(broken.problem.clone());
+        Some(Failure { exit: broken.failure.exit, error })
+    }
+}
+
+impl Tenants {
+    pub(super) fn new(source: Source, interval: Option<Timetable>) -> Self {
+        let (configs, problems) = (BTreeMap::new(), BTreeMap::new());
+        Self { source, interval, is_fleet: false, parallel_runs: 1, configs, problems }
+    }
+
+    /// Reads all files again.
+    ///
+    /// # Errors
+    ///
+    /// The file of the fleet or the folder of its tenants cannot be used; everything stays as it was.
+    pub(super) fn read(&mut self) -> Result<Read, Failure> {
+        let loaded = self.load()?;
+        let known: BTreeSet<&String> = self.configs.keys().chain(self.problems.keys()).collect();
+        let removed = known.into_iter().filter(|name| !loaded.contains_key(*name));
+        let mut read = Read { removed: removed.cloned().collect(), ..Read::default() };
+        let (mut configs, mut problems) = (BTreeMap::new(), BTreeMap::new());
+        for (name, loaded) in loaded {
+            let is_new = !self.configs.contains_key(&name);
+            let usable = loaded.and_then(|config| {
+                let last = if is_new { health::last_run(&config)? } else { None };
+                Ok((self.with_interval(config), last))
+            });
+            match usable {
+                Ok((config, last)) => {
+                    configs.insert(name.clone(), config);
+                    read.valid.push((name, last));
+                }
+                Err(failure) => {
+                    let problem = format!("{:#}", failure.error);
+                    let is_new = self.problems.get(&name) != Some(&problem);
+                    problems.insert(name.clone(), problem.clone());
+                    read.broken.push(Broken { name, problem, is_new, failure });
+                }
+            }
+        }
+        (self.configs, self.problems) = (configs, problems);
+        Ok(read)
+    }
+
+    fn load(&mut self) -> Result<BTreeMap<String, Result<Config, Failure>>, Failure> {
+        let fleet = match self.source.fleet() {
+            // A tenant that was chosen is the only one.
+            Ok(Some(fleet)) if matches!(self.source, Source::File(_)) => Some(fleet),
+            Ok(_) => None,
+            // The one tenant is known by its name, so that its mistake is told as the tenant's.
+            Err(_) if !self.is_fleet && !self.configs.is_empty() => None,
+            Err(failure) => return Err(failure),
+        };
+        if let Some(fleet) = fleet {
+            (self.is_fleet, self.parallel_runs) = (true, fleet.parallel_runs);
+            return fleet.load_all();
+        }
+        let loaded = Config::load(&self.source);
+        let name = if let Ok(config) = &loaded {
+            config.tenant.as_str().to_owned()
+        } else {
+            let known = self.configs.keys().chain(self.problems.keys()).next();
+            known.cloned().unwrap_or_else(|| self.source.name())
+        };
+        Ok(BTreeMap::from([(name, loaded)]))
+    }
+
+    fn with_interval(&self, mut config: Config) -> Config {
+        if let Some(interval) = &self.interval {
+            config.schedule.timetable = interval.clone();
+        }
+        config
+    }
+
+    /// Returns true if there may be several tenants.
+    pub(super) fn is_fleet(&self) -> bool {
+        self.is_fleet
+    }
+
+    /// How many runs there may be at once.
+    pub(super) fn parallel_runs(&self) -> usize {
+        self.parallel_runs
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(super) fn config(&self, name: &str) -> Option<&Config> {
+        self.configs.get(name)
+    }
+
+    pub(super) fn configs(&self) -> impl Iterator<Item = &Config> {
+        self.configs.values()
+    }
+}

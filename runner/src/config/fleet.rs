@@ -1,0 +1,213 @@
+//! A fleet: one file with the folder of its tenants and their defaults, and a file for each tenant.
+//!
+//! Each tenant's file is read by itself, so that a mistake in one of them concerns its tenant alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use core_settings::{Defaults, VARIABLE_PREFIX, Values, is_fleet};
+use core_store::Location;
+
+use super::paths::Paths;
+use super::source::{invalid, parent, read_text};
+use super::{Config, number, query_names};
+use crate::exit::Failure;
+use crate::system;
+
+/// The end of the names of tenants' files.
+const EXTENSION: &str = "toml";
+
+/// The longest name of a tenant, in bytes: it is a label of metrics and begins lines of logs.
+const MAX_NAME: usize = 64;
+
+/// The configuration of a fleet.
+#[derive(Debug, Clone)]
+pub(crate) struct Fleet {
+    /// How many runs there may be at once.
+    pub(crate) parallel_runs: usize,
+    /// The folder of the fleet's file.
+    folder: PathBuf,
+    /// The folder of the tenants' files.
+    tenants: PathBuf,
+    defaults: Defaults,
+}
+
+/// What the file of a tenant says, or why it cannot be used.
+pub(crate) type Loaded = Result<Config, Failure>;
+
+impl Fleet {
+    /// Reads the file of a fleet; none if it configures one tenant.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes in it at once.
+    pub(crate) fn load(file: &Path) -> Result<Option<Self>, Failure> {
+        let text = read_text(file)?;
+        if is_fleet(&text) { Self::parse(&text, file).map(Some) } else { Ok(None) }
+    }
+
+    /// Reads the text of a fleet's file.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes in it at once.
+    pub(super) fn parse(text: &str, file: &Path) -> Result<Self, Failure> {
+        let shown = file.display().to_string();
+        let failure = |problems: Vec<_>| {
+            invalid("the configuration of the fleet is not valid", &problems, &shown)
+        };
+        let variables = system::variables(VARIABLE_PREFIX);
+        let parsed = Values::parse_fleet(text, &variables, &query_names(), &shown);
+        let (mut values, defaults) = parsed.map_err(failure)?;
+        let paths = Paths::new(parent(file));
+        let tenants = values.required_text("fleet.tenants");
+        let tenants =
+            tenants.and_then(|text| paths.resolve_setting(&mut values, "fleet.tenants", &text));
+        let parallel_runs = number(values.integer_or_default("fleet.parallel_runs"));
+        values.finish().map_err(failure)?;
+        let Some(tenants) = tenants else { unreachable!("what is missing is a problem") };
+        Ok(Self { parallel_runs, folder: parent(file).to_owned(), tenants, defaults })
+    }
+
+    /// Returns the names of the tenants: those of their files without `.toml`.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Failure> {
+        let shown = self.tenants.display();
+        let unreadable = |error: io::Error| {
+            Failure::usage(format!("cannot read the folder of tenants {shown}: {error}"))
+        };
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.tenants).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            // Editors and Kubernetes keep hidden files beside the real ones.
+            let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
+            let is_file = path.extension().is_some_and(|extension| extension == EXTENSION);
+            names.extend(name.filter(|name| is_file && !name.starts_with('.')));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Reads the file of one tenant.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this name; its name or its owner is not allowed; all mistakes in it at once.
+    pub(crate) fn load_tenant(&self, name: &str) -> Loaded {
+        let file = self.tenants.join(format!("{name}.{EXTENSION}"));
+        check_name(name)?;
+        if !file.exists() {
+            let known = self.names()?.join(", ");
+            let known =
+                if known.is_empty() { "it has none".to_owned() } else { format!("it has {known}") };
+            return Err(Failure::usage(format!(
+                "there is no tenant `{name}` in {}: {known}",
+                self.tenants.display()
+            )));
+        }
+        self.check_owner(&file)?;
+        let text = read_text(&file)?;
+        let paths = Paths::of_tenant(&self.tenants, &self.folder, name);
+        let parsed = Values::parse_tenant(&text, &self.defaults, &query_names())
+            .and_then(|values| Config::read(values, &paths));
+        parsed.map_err(|problems| {
+            let what = format!("the configuration of tenant {name} is not valid");
+            invalid(&what, &problems, &file.display().to_string())
+        })
+    }
+
+    /// Reads the files of all tenants. Of two that would share a folder of the store, the second cannot be used.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read. A file that cannot be used is an error of its tenant.
+    pub(crate) fn load_all(&self) -> Result<BTreeMap<String, Loaded>, Failure> {
+        let mut owners: BTreeMap<(String, String), String> = BTreeMap::new();
+        let mut all = BTreeMap::new();
+        for name in self.names()? {
+            let loaded = self.load_tenant(&name).and_then(|config| {
+                let owner = owners.entry(place(&config)).or_insert_with(|| name.clone());
+                if *owner == name { Ok(config) } else { Err(shared(owner, &config)) }
+            });
+            all.insert(name, loaded);
+        }
+        Ok(all)
+    }
+
+    /// Returns the folder of a tenant's questions, rules and channels: the one named like it beside its file, else
+    /// that of the fleet's file.
+    pub(crate) fn folder_of(&self, name: &str) -> PathBuf {
+        let own = self.tenants.join(name);
+        if own.is_dir() { own } else { self.folder.clone() }
+    }
+
+    /// Fails if another user could have written a file: it may name commands, which this user would run.
+    #[cfg(unix)]
+    fn check_owner(&self, file: &Path) -> Result<(), Failure> {
+        use std::os::unix::fs::MetadataExt as _;
+        let own = rustix::process::getuid().as_raw();
+        for path in [self.tenants.as_path(), file] {
+            let shown = path.display();
+            let found = fs::metadata(path)
+                .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
+            if ![0, own].contains(&found.uid()) {
+                return Err(Failure::usage(format!(
+                    "{shown} belongs to another user, who could name commands for this one to run: make this \
+                     user its owner"
+                )));
+            }
+            if found.mode() & 0o022 != 0 {
+                return Err(Failure::usage(format!(
+                    "{shown} can be written to by others, who could name commands for this user to run: run \
+                     `chmod go-w {shown}`"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "this system has no such owners"
+    )]
+    fn check_owner(&self, _: &Path) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Failure> {
+    let is_plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "`{name}` is no name of a tenant: rename its file to lower-case letters, digits, - and _, at most \
+         {MAX_NAME} of them, and .{EXTENSION}"
+    )))
+}
+
+/// Returns what no two tenants may share: the store and the folder in it.
+fn place(config: &Config) -> (String, String) {
+    let Location::Folder(folder) = &config.store else {
+        return (format!("{:?}", config.store), config.tenant.as_str().to_owned());
+    };
+    // The folder may not be there yet.
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
+    (folder.display().to_string(), config.tenant.as_str().to_owned())
+}
+
+fn shared(owner: &str, config: &Config) -> Failure {
+    Failure::usage(format!(
+        "the file of tenant {owner} keeps Nexthink tenant {} in the same store: remove one of the files, or give \
+         one another `store.location`",
+        config.tenant.as_str()
+    ))
+}

@@ -1,0 +1,71 @@
+//! A fleet's file over its tenants' files.
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::*;
+
+const TENANT: &str = "[nexthink]\ntenant = \"acme\"\nregion = \"eu\"\nclient_id = \"i\"\n\
+                      client_secret = { file = \"s\" }\n";
+
+/// A folder with a fleet's file and the files of tenants.
+fn folder(fleet: &str, tenants: &[(&str, &str)]) -> (TempDir, PathBuf) {
+    let folder = TempDir::new().expect("a folder can be made");
+    let below = folder.path().join("tenants.d");
+    core_files::create_folder(&below).expect("it is ours");
+    let write = |path: &Path, text: &str| {
+        core_files::replace_file(path, text.as_bytes()).expect("it is ours");
+    };
+    for (name, text) in tenants {
+        write(&below.join(name), text);
+    }
+    let file = folder.path().join("fleet.toml");
+    write(&file, fleet);
+    (folder, file)
+}
+
+fn load(file: &Path) -> Fleet {
+    Fleet::load(file).map_err(|failure| failure.error).expect("it is valid").expect("it is a fleet")
+}
+
+#[test]
+fn a_relative_path_starts_at_the_file_that_has_it_and_each_tenant_has_its_own_keys() {
+    let text = "[fleet]\ntenants = \"tenants.d\"\n[defaults.store]\nlocation = \"kept\"\n";
+    let own = format!("{TENANT}[store]\nlocation = \"mine\"\n");
+    let (folder, file) = folder(text, &[("acme.toml", TENANT), ("b.toml", &own)]);
+    let fleet = load(&file);
+    let acme = fleet.load_tenant("acme").map_err(|failure| failure.error).expect("it is valid");
+    let tenants = folder.path().join("tenants.d");
+    assert_eq!(acme.store, Location::Folder(folder.path().join("kept")));
+    assert_eq!(acme.privacy.key_file, tenants.join("acme.key"));
+    let secret = format!("{:?}", acme.client_secret);
+    assert_eq!(secret, format!("File({:?})", tenants.join("s")));
+    let other = fleet.load_tenant("b").map_err(|failure| failure.error).expect("it is valid");
+    assert_eq!(other.store, Location::Folder(tenants.join("mine")));
+    assert_eq!(other.privacy.key_file, tenants.join("b.key"));
+}
+
+#[test]
+fn only_files_of_tenants_are_tenants() {
+    let text = "[fleet]\ntenants = \"tenants.d\"\n";
+    let files = ["acme.toml", ".acme.toml.swp", ".hidden.toml", "acme.key", "b.toml.bak", "c.toml"];
+    let (_folder, file) = folder(text, &files.map(|name| (name, TENANT)));
+    let names = load(&file).names().map_err(|failure| failure.error);
+    assert_eq!(names.expect("it can be read"), ["acme", "c"]);
+}
+
+#[test]
+fn the_fleet_on_its_page_is_valid() {
+    let page = include_str!("../../../../docs/operations.md");
+    let blocks = page.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
+    let fleets: Vec<&str> = blocks.filter(|block| core_settings::is_fleet(block)).collect();
+    assert!(!fleets.is_empty());
+    for text in fleets {
+        let (_folder, file) = folder(text, &[("acme.toml", TENANT)]);
+        let config = load(&file).load_tenant("acme").map_err(|failure| failure.error);
+        let config = config.unwrap_or_else(|error| panic!("{text}: {error:#}"));
+        assert_ne!(config.schedule.timetable, core_fleet::Timetable::Disabled);
+        assert_eq!(config.queries.len(), 2);
+    }
+}

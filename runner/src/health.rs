@@ -1,0 +1,224 @@
+//! What is known of a tenant's runs: from its store alone, so that it is the same for a run by hand, for `schedule`, and
+//! for whoever looks later.
+
+use std::collections::BTreeMap;
+
+use core_engine::Moment;
+use core_engine::run::quota::{self, QuotaClock};
+use core_fleet::{Ended, Fleet, LastRun};
+use core_store::{LedgerEntry, Manifest, Outcome, TableKind, TenantStore};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::host::{engine, host};
+use crate::system;
+
+/// The entries of the ledger about runs.
+const RUN_STARTED: &str = "run_started";
+const RUN_ENDED: &str = "run_ended";
+
+/// What is known of a tenant's runs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Health {
+    /// The published generation.
+    pub(crate) generation: Option<PublishedGeneration>,
+    /// When the newest kept generation was made that is complete, RFC 3339.
+    pub(crate) complete_at: Option<String>,
+    /// The last run, which may be going on.
+    pub(crate) last_run: Option<RunRecord>,
+    /// The newest runs in a row that published nothing.
+    pub(crate) failed_runs: u32,
+    /// The exports that Nexthink still grants today.
+    pub(crate) exports_left: u32,
+    /// The exports of a day.
+    pub(crate) daily_exports: u32,
+    /// When `schedule` is to start the next run, RFC 3339; none without a timetable.
+    pub(crate) next_run_at: Option<String>,
+    /// The timetable.
+    pub(crate) schedule: String,
+}
+
+/// The published generation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PublishedGeneration {
+    pub(crate) id: String,
+    /// When it was made, RFC 3339.
+    pub(crate) created_at: String,
+    pub(crate) age_seconds: u64,
+    pub(crate) outcome: Outcome,
+    /// The types of which objects may be missing.
+    pub(crate) partial_types: Vec<String>,
+    pub(crate) entities: u64,
+    pub(crate) relationships: u64,
+    /// The number of objects by type.
+    pub(crate) objects: BTreeMap<String, u64>,
+}
+
+/// A run as the ledger knows it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RunRecord {
+    /// When it started, RFC 3339.
+    pub(crate) started_at: String,
+    /// When it ended, RFC 3339; none if it is going on or was killed.
+    pub(crate) ended_at: Option<String>,
+    /// The code with which it ended.
+    pub(crate) exit_code: Option<u8>,
+}
+
+impl Health {
+    /// Reads what the store says about a tenant.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub(crate) fn read(config: &Config) -> Result<Self, Failure> {
+        let now = system::now();
+        let tenant = engine(config).tenant()?;
+        let history = tenant.history()?;
+        let manifests = || history.iter().filter_map(|entry| entry.manifest.as_ref().ok());
+        let current = history.iter().find(|entry| entry.is_current);
+        let current = current.and_then(|entry| entry.manifest.as_ref().ok());
+        let complete = manifests().find(|manifest| manifest.outcome == Outcome::Complete);
+        let runs = runs(&tenant.ledger().entries()?);
+        let left = quota::left(&tenant, config.daily_exports, QuotaClock::read(host(), None))?;
+        let is_running = tenant.lock_owner()?.is_some();
+        Ok(Self {
+            generation: current.map(|manifest| PublishedGeneration::new(manifest, now)),
+            complete_at: complete.map(|manifest| manifest.created_at.clone()),
+            failed_runs: failed_in_a_row(&runs, is_running),
+            last_run: runs.into_iter().next_back(),
+            exports_left: left.exports,
+            daily_exports: left.of,
+            next_run_at: next_run(config, last_run_in(&tenant)?).map(|time| format!("{time:.0}")),
+            schedule: config.schedule.timetable.to_string(),
+        })
+    }
+
+    /// Returns true if nothing was published within this time.
+    pub(crate) fn is_older_than(&self, seconds: u64) -> bool {
+        self.generation.as_ref().is_none_or(|generation| generation.age_seconds > seconds)
+    }
+}
+
+impl PublishedGeneration {
+    /// The outcome, with what may be missing.
+    pub(crate) fn outcome_text(&self) -> String {
+        match (self.outcome, self.partial_types.as_slice()) {
+            (Outcome::Complete, _) => "complete".to_owned(),
+            (Outcome::Partial, []) => "partial".to_owned(),
+            (Outcome::Partial, types) => format!("partial: {}", types.join(", ")),
+        }
+    }
+
+    fn new(manifest: &Manifest, now: Moment) -> Self {
+        let rows = |kind| {
+            let tables = manifest.tables.iter().filter(move |table| table.kind == kind);
+            tables.map(|table| table.rows).sum()
+        };
+        let partial = manifest.tables.iter().filter(|table| table.partial);
+        let objects = manifest.tables.iter().map(|table| (table.name.clone(), table.rows));
+        Self {
+            id: manifest.id.to_string(),
+            created_at: manifest.created_at.clone(),
+            age_seconds: now.0.saturating_sub(manifest.id.time_ms()) / 1000,
+            outcome: manifest.outcome,
+            partial_types: partial.map(|table| table.name.clone()).collect(),
+            entities: rows(TableKind::Entity),
+            relationships: rows(TableKind::Relationship),
+            objects: objects.collect(),
+        }
+    }
+}
+
+/// The runs of a ledger, the oldest first. One that has no end was killed, or is the one that is going on.
+fn runs(entries: &[LedgerEntry]) -> Vec<RunRecord> {
+    let mut runs: Vec<RunRecord> = Vec::new();
+    for entry in entries {
+        let deed = &entry.deed;
+        if deed.event == RUN_STARTED {
+            runs.push(RunRecord { started_at: deed.at.clone(), ended_at: None, exit_code: None });
+        } else if deed.event == RUN_ENDED
+            && let Some(run) = runs.last_mut().filter(|run| run.ended_at.is_none())
+        {
+            let code = deed.facts.get("exitCode").and_then(serde_json::Value::as_u64);
+            run.ended_at = Some(deed.at.clone());
+            run.exit_code = code.and_then(|code| u8::try_from(code).ok());
+        }
+    }
+    runs
+}
+
+/// The newest runs in a row that published nothing. One that is going on has not failed, and one that was stopped or
+/// deferred says nothing.
+fn failed_in_a_row(runs: &[RunRecord], is_running: bool) -> u32 {
+    let mut failed = 0;
+    for (place, run) in runs.iter().rev().enumerate() {
+        match run.exit_code.map(|code| Exit::from_code(code.into())) {
+            None if place == 0 && is_running => {}
+            Some(Some(exit)) if exit.has_published() => break,
+            Some(Some(Exit::Interrupted | Exit::Terminated | Exit::Deferred | Exit::Locked)) => {}
+            _ => failed += 1,
+        }
+    }
+    failed
+}
+
+/// Returns the last run that the store knows of: that of the published generation.
+///
+/// # Errors
+///
+/// The store cannot be read.
+pub(crate) fn last_run(config: &Config) -> Result<Option<LastRun>, Failure> {
+    last_run_in(&engine(config).tenant()?)
+}
+
+fn last_run_in(tenant: &TenantStore) -> Result<Option<LastRun>, Failure> {
+    let published = tenant.current()?;
+    let created = published.and_then(|generation| generation.manifest().created_at.parse().ok());
+    Ok(created.map(|started| LastRun { started, ended: Some((started, Ended::Published)) }))
+}
+
+/// Returns when `schedule` is to start the next run after the last one.
+fn next_run(config: &Config, last: Option<LastRun>) -> Option<Timestamp> {
+    let now = system::now().to_timestamp();
+    let mut alone = Fleet::default();
+    alone.set(config.tenant.as_str(), config.schedule.clone(), last, now);
+    alone.wake_at(now).map(|due| due.max(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(exit_code: Option<u8>) -> RunRecord {
+        RunRecord {
+            started_at: String::new(),
+            ended_at: exit_code.map(|_| String::new()),
+            exit_code,
+        }
+    }
+
+    #[test]
+    fn runs_that_published_nothing_are_counted_back_to_the_last_that_did() {
+        let table: [(&[Option<u8>], bool, u32); 9] = [
+            (&[], false, 0),
+            (&[Some(0)], false, 0),
+            (&[Some(4), Some(7)], false, 0),
+            (&[Some(0), Some(4), Some(3)], false, 2),
+            (&[Some(0), Some(4), Some(143), Some(75)], false, 1),
+            (&[Some(0), None], false, 1),
+            (&[Some(0), None], true, 0),
+            (&[Some(0), Some(2), None], true, 1),
+            (&[Some(4), Some(6), Some(8)], false, 0),
+        ];
+        for (codes, is_running, expected) in table {
+            let runs: Vec<RunRecord> = codes.iter().copied().map(run).collect();
+            assert_eq!(failed_in_a_row(&runs, is_running), expected, "{codes:?}");
+        }
+    }
+}
