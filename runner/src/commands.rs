@@ -141,8 +141,6 @@ async fn export(global: &Global, command: &ExportCommand, worker: bool) -> Resul
     }
 }
 
-pub(crate) use self::show::data_model;
-
 /// The configuration, which must be there.
 fn configured(global: &Global) -> Result<Config, Failure> {
     Config::load(&configured_source(global)?)

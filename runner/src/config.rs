@@ -25,6 +25,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use core_engine::processing::WrittenPart;
 use core_engine::settings::{Account, Settings};
 use core_fleet::TenantSettings;
 use core_http::{ProxySettings, RetryPolicy, Secret, Trust};
@@ -37,7 +38,6 @@ use jiff::tz::TimeZone;
 pub(crate) use self::fleet::Fleet;
 pub(crate) use self::mcp::Mcp;
 pub(crate) use self::paths::Paths;
-pub(crate) use self::record::RecordOfProcessing;
 pub(crate) use self::secret::SecretReference;
 pub(crate) use self::secret_command::kill_running as kill_secret_commands;
 pub(crate) use self::source::{ChosenTenant, Source, choose_tenant, find, invalid, own_words};
@@ -53,7 +53,7 @@ pub(crate) struct Config {
     /// What assistants are shown.
     pub(crate) mcp: Mcp,
     /// What people have written for the record of processing.
-    pub(crate) record: RecordOfProcessing,
+    pub(crate) record: WrittenPart,
     /// Every setting with its value and where that comes from.
     pub(crate) effective: Vec<Effective>,
     /// What is allowed and probably not meant, for `check`.

@@ -4,16 +4,13 @@
 mod cli;
 mod commands;
 mod config;
-mod destruction;
 mod everything;
 mod exit;
 mod health;
 mod host;
-mod mcp;
 mod output;
 mod pager;
 mod progress;
-mod record;
 mod run_process;
 mod signals;
 mod steps;

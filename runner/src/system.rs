@@ -2,10 +2,8 @@
 //! module of the workspace reads them.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::num::NonZero;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -48,20 +46,6 @@ pub(crate) fn variables(prefix: &str) -> BTreeMap<String, String> {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-/// Fails if this user may not make files in a folder. Nothing is written.
-///
-/// # Errors
-///
-/// The system's reason: no permission, a read-only disk, not a folder.
-pub(crate) fn ensure_writable(folder: &Path) -> io::Result<()> {
-    if !fs::metadata(folder)?.is_dir() {
-        return Err(io::ErrorKind::NotADirectory.into());
-    }
-    #[cfg(unix)]
-    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?;
-    Ok(())
 }
 
 /// Makes files that this program and its children make their owner's alone, and keeps what it holds in
@@ -178,7 +162,7 @@ mod tests {
     #[test]
     fn a_user_has_a_number_and_a_name_if_the_system_lists_one() {
         let id = rustix::process::getuid().as_raw();
-        let list = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let list = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         let mut users = list.lines().map(|line| line.split(':').collect::<Vec<_>>());
         let listed = users.find(|fields| fields.get(2) == Some(&&*id.to_string()));
         match listed {

@@ -2,16 +2,22 @@
 
 pub mod audit;
 mod cancellation;
+pub mod check;
 pub mod deliver;
+pub mod destruction;
 mod engine;
 pub mod erasure;
 mod failure;
 mod host;
+pub mod inventory;
 pub mod jupiterone;
+pub mod keys;
 pub mod ledger;
 mod moment;
 pub mod privacy;
+pub mod processing;
 mod progress;
+pub mod reader;
 pub mod run;
 pub mod settings;
 pub mod suggestion;

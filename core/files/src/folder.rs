@@ -45,6 +45,20 @@ pub fn create_folder_durably(path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
+/// Fails if this user may not make files in a folder. Nothing is written.
+///
+/// # Errors
+///
+/// The system's reason: no permission, a read-only disk, not a folder.
+pub fn ensure_writable(folder: &Path) -> io::Result<()> {
+    if !fs::metadata(folder)?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    #[cfg(unix)]
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?;
+    Ok(())
+}
+
 /// Fsyncs a folder, so that files created in it, renamed into it or removed from it survive a loss
 /// of power as such.
 ///

@@ -14,8 +14,8 @@ pub use checkpoint::{Operation, checkpoint, end_of_operations};
 pub use error::FileError;
 pub use file::{File, read_if_present, remove_file, remove_file_if_present, rename};
 pub use folder::{
-    create_folder, create_folder_durably, free_bytes, remove_folder, remove_folder_if_empty,
-    remove_folder_if_present, repair_folder, replace_folder, sync_folder,
+    create_folder, create_folder_durably, ensure_writable, free_bytes, remove_folder,
+    remove_folder_if_empty, remove_folder_if_present, repair_folder, replace_folder, sync_folder,
 };
 pub use lock::FileLock;
 pub use private_file::{PrivateFileError, ensure_private};

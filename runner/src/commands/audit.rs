@@ -22,7 +22,6 @@ use serde_json::json;
 use step_account::ACCOUNT;
 use step_audit::{ACCOUNT_HAS_AUDIT_EVENT, AUDIT_EVENT};
 
-use super::check;
 use super::query::Question;
 use super::query::again::{Progress, despite_compaction};
 use super::run::{RUN, interruptible};
@@ -402,7 +401,7 @@ async fn read_again(
     removed: &mut Option<u64>,
 ) -> Result<AuditReport, Failure> {
     if starts_over {
-        check::audit::require(config).await?;
+        core_engine::check::require_audit(engine(config)).await?;
     }
     let fetched = match audit.table() {
         None => None,

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, IsTerminal as _};
 
+use core_engine::destruction::{self, Certificate};
 use core_engine::run;
 use core_store::{Destruction, FileCount, Store, TenantStore};
 use serde::Serialize;
 
 use crate::cli::{DestroyArguments, Global, ReportFormat};
-use crate::destruction::{self, Certificate};
 use crate::exit::{Exit, Failure};
-use crate::host;
+use crate::host::{self, engine};
 use crate::{output, system};
 
 /// What a destruction would remove.
@@ -37,8 +37,8 @@ pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<E
     let lock = run::lock_tenant(host::host(), &tenant)?;
     let deliveries = tenant.lock_delivery(core_jupiterone::NAME, &host::host().lock_owner())?;
     let files = tenant.inventory()?;
-    let copies = destruction::copies(&config, &tenant)?;
-    let remaining = destruction::remaining(&config, &tenant);
+    let copies = destruction::copies(engine(&config), &tenant)?;
+    let remaining = destruction::remaining(engine(&config), &tenant);
     if *dry_run || !arguments.yes {
         let shown: Vec<_> = copies.iter().map(|path| path.display().to_string()).collect();
         let preview = Preview {
@@ -54,7 +54,7 @@ pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<E
         }
         confirm(name)?;
     }
-    let draft = destruction::draft(&tenant, files, copies, remaining)?;
+    let draft = destruction::draft(host::host(), &tenant, files, copies, remaining)?;
     let bytes = serde_json::to_vec_pretty(&draft).map_err(anyhow::Error::new)?;
     finish(arguments, lock.begin_destruction(deliveries, &bytes)?)
 }
@@ -132,7 +132,7 @@ fn finish(arguments: &DestroyArguments, destruction: Destruction) -> Result<Exit
         return Ok(Exit::Complete);
     };
     let draft: Certificate = serde_json::from_slice(&draft).map_err(anyhow::Error::new)?;
-    let (certificate, path) = destruction::finish(destruction, draft)?;
+    let (certificate, path) = destruction::finish(host::host(), destruction, draft)?;
     if arguments.output == ReportFormat::Json {
         output::result(&serde_json::to_string_pretty(&certificate).map_err(anyhow::Error::new)?);
     } else {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use core_destination::{DeliveryRequest, DeliveryResult};
 use core_engine::deliver;
+use core_engine::processing;
 use core_engine::run::{self, Finished, RunOptions};
 use core_engine::settings::JupiterOne;
 use core_engine::{Cancellation, Ending, FailureKind, StopReason};
@@ -21,7 +22,7 @@ use crate::exit::{Exit, Failure};
 use crate::host::engine;
 use crate::progress::Progress;
 pub(super) use crate::signals::{StopOnSignal, signal};
-use crate::{output, record, system};
+use crate::{output, system};
 
 /// How long a destination is asked before a run whether it is there.
 const PROBE: Duration = Duration::from_secs(10);
@@ -41,7 +42,7 @@ pub(super) async fn run(
         steps: arguments.steps.clone(),
         accept_shrink: arguments.accept_shrink.clone(),
     };
-    if let (Some(warning), false) = (record::transfer_warning(config), global.quiet) {
+    if let (Some(warning), false) = (processing::transfer_warning(config), global.quiet) {
         output::note(&warning);
     }
     let progress = Progress::new(global.quiet);

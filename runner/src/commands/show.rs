@@ -200,14 +200,6 @@ pub(super) fn docs(
     )))
 }
 
-/// The page of the data model.
-///
-/// # Errors
-/// The steps cannot be put in an order.
-pub(crate) fn data_model() -> Result<String, Failure> {
-    Ok(documentation::data_model(&whole_plan()?))
-}
-
 /// Prints a completion script.
 pub(super) fn completions(shell: Shell) -> Exit {
     let mut script = Vec::new();

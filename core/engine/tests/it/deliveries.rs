@@ -30,7 +30,7 @@ pub(crate) async fn start() -> (JupiterOne, Settings) {
     (simulated, settings)
 }
 
-fn settings(url: &str, key: &'static str) -> Settings {
+pub(crate) fn settings(url: &str, key: &'static str) -> Settings {
     let base = BaseUrl::parse(url).expect("loopback is allowed");
     let source = Source::Api { scope: "nexthink-acme".to_owned() };
     Settings {

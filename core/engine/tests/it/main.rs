@@ -1,10 +1,14 @@
 //! Runs and deliveries in process, against a simulated tenant and a simulated JupiterOne: no environment, no terminal,
 //! no exit code.
 
+mod checks;
 mod deliveries;
 mod delivery_rules;
+mod destructions;
 mod erasures;
 mod failures;
+mod keys;
+mod records;
 mod rules;
 mod runs;
 mod stopping;

@@ -1,15 +1,17 @@
 //! `privacy record`: the record of processing.
 
+use core_engine::processing::Record;
+
 use crate::cli::{Global, ReportFormat};
 use crate::exit::{Exit, Failure};
-use crate::record::Record;
+use crate::host::engine;
 use crate::{commands, output};
 
 /// Prints the record, as Markdown or as JSON.
 pub(super) fn record(global: &Global, format: ReportFormat) -> Result<Exit, Failure> {
     let config = commands::configured(global)?;
     let tenant = commands::tenant(global)?;
-    let record = Record::new(&config, tenant.current()?.as_ref());
+    let record = Record::new(engine(&config), config.record.clone(), tenant.current()?.as_ref());
     match format {
         ReportFormat::Table => output::result(&record.to_markdown()),
         ReportFormat::Json => {

@@ -7,6 +7,7 @@ use core_audit::Span;
 use core_engine::Moment;
 use core_engine::audit::{Gap, LOG, Notes};
 use core_engine::ledger::{self, Event};
+use core_engine::processing;
 use core_engine::run::quota::{self, QuotaClock};
 use core_explorer::{
     Due, FindingsChange, Host, HostError, Period, PersonalProperties, PrivacyStatus, Quota, Read,
@@ -25,7 +26,6 @@ use crate::config::{self, Config};
 use crate::exit::Failure;
 use crate::host;
 use crate::host::engine;
-use crate::record;
 use crate::system;
 
 /// The memory of look-ups, which read a few columns at a time.
@@ -79,7 +79,7 @@ impl ProgramHost {
     fn privacy(&self, tenant: &TenantStore) -> Result<PrivacyStatus, Failure> {
         let mut status = PrivacyStatus { personal: personal(), ..PrivacyStatus::default() };
         let Some(config) = self.configured(tenant) else { return Ok(status) };
-        status.windows = record::kept(config)
+        status.windows = processing::kept(config)
             .into_iter()
             .map(|kept| Window { what: kept.what.to_owned(), kept: kept.window })
             .collect();

@@ -1,28 +1,27 @@
-//! What a run needs on this machine: the store, its lock, room on the disk, and exports left.
+//! Checks what a run needs on this machine: the store, its lock, room on the disk, and exports left.
 
-use core_engine::run;
-use core_engine::run::space::Space;
-use core_engine::text::bytes;
+use crate::run;
+use crate::run::space::Space;
+use crate::text::bytes;
 use core_nexthink::ClockOffset;
 use core_store::{Store, StoreError, TenantStore};
 
 use super::{Check, Checks};
-use crate::config::Config;
-use crate::exit::{Exit, Failure};
-use crate::host::engine;
+use crate::engine::Engine;
+use crate::failure::{Failure, FailureKind};
 
 /// Below this there is hardly room for a large export and a generation, in bytes.
 const LITTLE_ROOM: u64 = 2_000_000_000;
 
 /// Checks all but the exports that are left.
-pub(super) fn check(config: &Config) -> Checks {
-    let mut checks = Checks(Vec::new());
-    let tenant =
-        Store::open(config.store.clone()).and_then(|store| store.tenant(config.tenant.as_str()));
+pub(super) fn check(engine: Engine<'_>) -> Checks {
+    let mut checks = Checks::default();
+    let tenant = Store::open(engine.settings.store.clone())
+        .and_then(|store| store.tenant(engine.settings.tenant.as_str()));
     match tenant {
         Ok(tenant) => {
             check_lock(&tenant, &mut checks);
-            checks.push(check_disk(config));
+            checks.push(check_disk(engine));
             check_generation(&tenant, &mut checks);
         }
         Err(error) => checks.push(failed("store", error)),
@@ -31,15 +30,12 @@ pub(super) fn check(config: &Config) -> Checks {
 }
 
 /// Checks whether a run could start its exports now. Where the clocks disagree, Nexthink's counts.
-pub(super) fn check_quota(config: &Config, offset: Option<ClockOffset>, checks: &mut Checks) {
-    let cost =
-        run::plan(engine(config), &[]).and_then(|plan| run::cost(&plan, engine(config), offset));
+pub(super) fn check_quota(engine: Engine<'_>, offset: Option<ClockOffset>, checks: &mut Checks) {
+    let cost = run::plan(engine, &[]).and_then(|plan| run::cost(&plan, engine, offset));
     checks.push(match cost {
         Ok(cost) if cost.is_affordable() => Check::ok("quota", cost.to_string()),
-        Ok(cost) => Check::failed("quota", Exit::Deferred, cost.to_string()),
-        Err(core_engine::Failure { kind, error }) => {
-            Check::failed("quota", kind.into(), format!("{error:#}"))
-        }
+        Ok(cost) => Check::failed("quota", FailureKind::Deferred, cost.to_string()),
+        Err(failure) => Check::failed_with("quota", &failure),
     });
 }
 
@@ -51,14 +47,12 @@ fn check_lock(tenant: &TenantStore, checks: &mut Checks) {
     });
 }
 
-fn check_disk(config: &Config) -> Check {
-    let space = Space::of(engine(config)).and_then(|space| space.check().map(|()| space));
+fn check_disk(engine: Engine<'_>) -> Check {
+    let space = Space::of(engine).and_then(|space| space.check().map(|()| space));
     let (needed, free) = match space {
         Ok(Space { needed, free: Some(free) }) => (needed, free),
         Ok(_) => return Check::skipped("disk", "this system does not tell what is free"),
-        Err(core_engine::Failure { kind, error }) => {
-            return Check::failed("disk", kind.into(), format!("{error:#}"));
-        }
+        Err(failure) => return Check::failed_with("disk", &failure),
     };
     match needed {
         // Nothing tells what the first run will take.
@@ -87,8 +81,8 @@ fn check_generation(tenant: &TenantStore, checks: &mut Checks) {
 
 fn failed(name: &str, error: StoreError) -> Check {
     let is_place = matches!(error, StoreError::Io { .. });
-    let Failure { exit, error } = Failure::from(error);
+    let Failure { kind, error } = Failure::from(error);
     // Before anything is written it is the place that is wrong, as for a run.
-    let exit = if is_place { Exit::Configuration } else { exit };
-    Check::failed(name, exit, format!("{error:#}"))
+    let kind = if is_place { FailureKind::Configuration } else { kind };
+    Check::failed(name, kind, format!("{error:#}"))
 }

@@ -1,10 +1,12 @@
-//! What a client can read without a call: the data model, a card of J1QL, and how the last run ended.
+//! Resources, which a client can read without a call: the data model, a card of J1QL, and how the last run ended.
 
+use core_model::documentation;
+use core_model::plan::{Decision, Plan};
+use core_model::step::Step;
 use core_store::{Outcome, TenantStore};
 use serde_json::{Value, json};
 
-use super::protocol::Problem;
-use crate::commands;
+use crate::protocol::ProtocolError;
 
 const DATA_MODEL: &str = "nexthink-graph://data-model";
 const J1QL: &str = "nexthink-graph://j1ql";
@@ -14,7 +16,7 @@ const LAST_RUN: &str = "nexthink-graph://last-run";
 const CARD: &str = include_str!("j1ql-card.md");
 
 /// The resources, as `resources/list` has them.
-pub(super) fn list() -> Value {
+pub(crate) fn list() -> Value {
     let resource = |uri: &str, name: &str, description: &str, mime: &str| json!({ "uri": uri, "name": name, "description": description, "mimeType": mime });
     json!([
         resource(DATA_MODEL, "data model", "Types, properties and relationships", "text/markdown"),
@@ -31,26 +33,28 @@ pub(super) fn list() -> Value {
 /// The text of a resource.
 ///
 /// # Errors
+///
 /// There is no such resource, or it cannot be read.
-pub(super) fn read(tenant: &TenantStore, params: &Value) -> Result<Value, Problem> {
+pub(crate) fn read(tenant: &TenantStore, params: &Value) -> Result<Value, ProtocolError> {
     let uri = params["uri"].as_str().unwrap_or_default();
     let (mime, text) = match uri {
         DATA_MODEL => ("text/markdown", data_model()?),
         J1QL => ("text/markdown", CARD.to_owned()),
         LAST_RUN => ("application/json", last_run(tenant)?),
-        _ => return Err(Problem::unknown_resource(uri)),
+        _ => return Err(ProtocolError::unknown_resource(uri)),
     };
     Ok(json!({ "contents": [{ "uri": uri, "mimeType": mime, "text": text }] }))
 }
 
-fn data_model() -> Result<String, Problem> {
-    let page = commands::data_model();
-    page.map_err(|failure| Problem::internal(format!("{:#}", failure.error)))
+fn data_model() -> Result<String, ProtocolError> {
+    let plan = Plan::new(&Step::all(), |_| Decision::Run);
+    let plan = plan.map_err(|error| ProtocolError::internal(error.to_string()))?;
+    Ok(documentation::data_model(&plan))
 }
 
 /// The published generation: when it was made, and how complete each table is.
-fn last_run(tenant: &TenantStore) -> Result<String, Problem> {
-    let current = tenant.current().map_err(|error| Problem::internal(error.to_string()))?;
+fn last_run(tenant: &TenantStore) -> Result<String, ProtocolError> {
+    let current = tenant.current().map_err(|error| ProtocolError::internal(error.to_string()))?;
     let Some(generation) = current else {
         return Ok(json!({ "generation": null }).to_string());
     };

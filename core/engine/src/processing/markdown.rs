@@ -97,8 +97,8 @@ fn escape(text: &str) -> String {
                 escaped.push('\\');
                 escaped.push(character);
             }
-            it if it.is_control() => escaped.push(' '),
-            it => escaped.push(it),
+            control if control.is_control() => escaped.push(' '),
+            plain => escaped.push(plain),
         }
     }
     escaped

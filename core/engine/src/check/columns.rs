@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use core_engine::run::narrowing::Narrowing;
-use core_engine::settings::SavedQuery;
+use crate::run::narrowing::Narrowing;
+use crate::settings::SavedQuery;
 use core_ingest::header::{ColumnMap, near_names};
 use core_ingest::outcome::PartialReason;
 use core_model::step::Step;
 use core_nexthink::{Client, ExecuteAnswer, NexthinkError, QueryId};
 
 use super::{Check, Checks};
-use crate::exit::Exit;
-use crate::system;
+use crate::engine::Engine;
+use crate::failure::FailureKind;
 
 /// A value that no identifier has, so that a query of parts must give no rows for it.
 const NO_VALUE: &str = "no-such-identifier";
 
 /// Runs the query of a step, and that of its parts, for its first rows.
 pub(super) async fn check(
+    engine: Engine<'_>,
     client: &Client,
     step: &'static Step,
     saved: &SavedQuery,
@@ -26,26 +27,27 @@ pub(super) async fn check(
     let Some(query) = step.query() else { return };
     let field = query.config_field;
     let name = format!("query {field}");
-    let whole = run_query(client, field, &name, &saved.id, &saved.whole()).await;
+    let whole = run_query(engine, client, field, &name, &saved.id, &saved.whole()).await;
     checks.push(
         whole.map_or_else(|failure| failure, |answer| judge(step, name, &saved.id, &answer, &[])),
     );
     let Some(partition) = &saved.partition else { return };
     let name = format!("parts {field}");
     let nobody = BTreeMap::from([(partition.parameter.clone(), NO_VALUE.to_owned())]);
-    let part = run_query(client, field, &name, &partition.query, &nobody).await;
+    let part = run_query(engine, client, field, &name, &partition.query, &nobody).await;
     checks.push(match part {
         Ok(answer) if answer.rows > 0 => {
             let reason = PartialReason::OutsidePart.to_string();
-            Check::failed(name, Exit::Partial, format!("{}: {reason}", partition.query))
+            Check::partial(name, format!("{}: {reason}", partition.query))
         }
         Ok(answer) => judge(step, name, &partition.query, &answer, &[query.partition_column]),
         Err(check) => check,
     });
 }
 
-/// What a query gives, or why it cannot be run.
+/// Runs a query for its first rows. Returns the failed check if it cannot be run.
 pub(super) async fn run_query(
+    engine: Engine<'_>,
     client: &Client,
     field: &str,
     name: &str,
@@ -57,7 +59,7 @@ pub(super) async fn run_query(
         if !matches!(error, NexthinkError::QueryNotFound { .. }) {
             return check;
         }
-        let program = system::own_command();
+        let program = &engine.host.program;
         let partitioned = if name.starts_with("parts") { " --partitioned" } else { "" };
         let detail = format!(
             "{}; `{program} nql{partitioned} {field}` prints the text to save",
@@ -93,7 +95,7 @@ fn judge(
     if !keys.is_empty() {
         let keys = named(&keys);
         let detail = format!("{lists}, but not {keys}, without which it is refused: list it");
-        return Check::failed(name, Exit::DataRefused, detail);
+        return Check::failed(name, FailureKind::DataRefused, detail);
     }
     let ends = step
         .relationships
@@ -104,13 +106,13 @@ fn judge(
     if !ends.is_empty() {
         let ends = named(&ends);
         let detail = format!("{lists}, but not {ends}, without which it stays partial: list it");
-        return Check::failed(name, Exit::Partial, detail);
+        return Check::partial(name, detail);
     }
     let narrowing =
         answer.limits.clone().map(|limits| Narrowing::new(step, limits)).unwrap_or_default();
     if let Some(limit) = &narrowing.limit {
         let detail = format!("{id} has `{limit}`, with which it stays partial: take it out");
-        return Check::failed(name, Exit::Partial, detail);
+        return Check::partial(name, detail);
     }
     if let Some(clauses) = narrowing.clauses() {
         let detail = format!(

@@ -1,5 +1,5 @@
-//! The record of processing: what is processed, for what, who gets it, how long it is kept, in the
-//! fields of article 30 of the GDPR. People write purposes and contacts; the rest is known here.
+//! The record of processing, in the fields of article 30 of the GDPR: what is processed, for what, who gets it, how
+//! long it is kept. People write purposes and contacts; the rest derives from the settings and the store.
 
 mod markdown;
 
@@ -11,13 +11,13 @@ use core_model::step::Step;
 use core_store::{Generation, TableKind};
 use serde::Serialize;
 
-use crate::config::Config;
-use crate::system;
+use crate::engine::Engine;
+use crate::settings::Settings;
 
-/// What JupiterOne's hosts look like: `api.eu.jupiterone.io`.
+/// The beginning and the end of a host of JupiterOne: `api.eu.jupiterone.io`.
 const JUPITERONE_HOST: (&str, &str) = ("api.", ".jupiterone.io");
 
-/// What this program does itself, whatever the configuration says.
+/// The measures of this program, which no setting turns off.
 const OWN_MEASURES: [&str; 6] = [
     "columns that no declaration names are dropped before anything is written",
     "files and folders are for their owner alone (0600, 0700), and a store that others may change is \
@@ -28,110 +28,142 @@ const OWN_MEASURES: [&str; 6] = [
     "runs, deliveries, reads and removals are in a ledger whose changes are found",
 ];
 
+/// The part of the record that only people know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WrittenPart {
+    /// Name and contact of the controller.
+    pub controller: Option<String>,
+    /// Contact of the data protection officer, if there is one.
+    pub officer: Option<String>,
+    /// The purposes of the processing.
+    pub purposes: Vec<String>,
+    /// The ground on which it is lawful.
+    pub legal_basis: Option<String>,
+    /// Whom the data is about; employees if nothing is named.
+    pub subjects: Vec<String>,
+    /// Technical and organisational measures besides those of the program.
+    pub measures: Vec<String>,
+}
+
 /// A record of processing.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Record {
+pub struct Record {
     /// When it was printed, RFC 3339.
-    pub(crate) printed_at: String,
-    pub(crate) controller: Option<String>,
-    pub(crate) officer: Option<String>,
-    pub(crate) purposes: Vec<String>,
-    pub(crate) legal_basis: Option<String>,
+    pub printed_at: String,
+    /// The controller.
+    pub controller: Option<String>,
+    /// The data protection officer.
+    pub officer: Option<String>,
+    /// The purposes.
+    pub purposes: Vec<String>,
+    /// The legal ground.
+    pub legal_basis: Option<String>,
     /// Whom the data is about.
-    pub(crate) subjects: Vec<String>,
+    pub subjects: Vec<String>,
     /// Where it comes from.
-    pub(crate) tenant: String,
-    pub(crate) region: String,
+    pub tenant: String,
+    /// Its region.
+    pub region: String,
     /// How much of people is kept: the privacy profile.
-    pub(crate) profile: &'static str,
+    pub profile: &'static str,
     /// Columns that the configuration treats otherwise than the profile does, with what happens to them.
-    pub(crate) columns: BTreeMap<String, &'static str>,
+    pub columns: BTreeMap<String, &'static str>,
     /// The ID of the key of the pseudonyms in the published generation; none without pseudonyms.
-    pub(crate) key: Option<String>,
+    pub key: Option<String>,
     /// The generation whose objects are counted; none if nothing was published yet.
-    pub(crate) generation: Option<String>,
-    pub(crate) categories: Vec<Category>,
-    pub(crate) recipients: Vec<Recipient>,
-    /// What is to be thought about where the data goes, if anything.
-    pub(crate) transfer_warning: Option<String>,
-    pub(crate) retention: Vec<Kept>,
-    pub(crate) measures: Vec<String>,
+    pub generation: Option<String>,
+    /// The types with personal data.
+    pub categories: Vec<Category>,
+    /// The destinations.
+    pub recipients: Vec<Recipient>,
+    /// The warning about data that leaves its region, if it does.
+    pub transfer_warning: Option<String>,
+    /// How long it is kept.
+    pub retention: Vec<Kept>,
+    /// The technical and organisational measures.
+    pub measures: Vec<String>,
 }
 
 /// The personal data of one type.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Category {
+pub struct Category {
+    /// The type.
     #[serde(rename = "type")]
-    pub(crate) type_name: &'static str,
+    pub type_name: &'static str,
     /// Properties that name a person.
-    pub(crate) direct: Vec<&'static str>,
+    pub direct: Vec<&'static str>,
     /// Properties that point at one together with other data.
-    pub(crate) indirect: Vec<&'static str>,
+    pub indirect: Vec<&'static str>,
     /// How many objects the published generation holds.
-    pub(crate) objects: Option<u64>,
+    pub objects: Option<u64>,
 }
 
 /// Who gets the data.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Recipient {
-    pub(crate) name: &'static str,
-    pub(crate) host: String,
-    pub(crate) account: String,
+pub struct Recipient {
+    /// The destination.
+    pub name: &'static str,
+    /// Its host.
+    pub host: String,
+    /// The account there.
+    pub account: String,
     /// Where it lies, if its host says so.
-    pub(crate) region: Option<String>,
+    pub region: Option<String>,
 }
 
 /// How long something is kept.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Kept {
-    pub(crate) what: &'static str,
-    pub(crate) window: String,
+pub struct Kept {
+    /// The kind of data.
+    pub what: &'static str,
+    /// The time, in words.
+    pub window: String,
 }
 
 impl Record {
-    /// The record for a configuration, with the counts of a generation.
-    pub(crate) fn new(config: &Config, generation: Option<&Generation>) -> Record {
-        let written = config.record.clone();
+    /// Writes the record, with the counts of a generation.
+    pub fn new(engine: Engine<'_>, written: WrittenPart, generation: Option<&Generation>) -> Self {
+        let Engine { settings, host } = engine;
         let entities = Step::all().into_iter().flat_map(|step| step.entities);
-        let policy = &config.privacy.policy;
+        let policy = &settings.privacy.policy;
         let mark = generation.and_then(|generation| generation.manifest().privacy.as_ref());
         let overrides = policy.overrides();
         let employees = || vec!["employees and others who use devices of the estate".to_owned()];
-        Record {
-            printed_at: system::now().to_rfc3339(),
+        Self {
+            printed_at: host.now().to_rfc3339(),
             controller: written.controller,
             officer: written.officer,
             purposes: written.purposes,
             legal_basis: written.legal_basis,
             subjects: if written.subjects.is_empty() { employees() } else { written.subjects },
-            tenant: config.tenant.as_str().to_owned(),
-            region: config.region.as_str().to_owned(),
+            tenant: settings.tenant.as_str().to_owned(),
+            region: settings.region.as_str().to_owned(),
             profile: policy.profile().name(),
             columns: overrides.map(|(name, action)| (name.to_owned(), action.name())).collect(),
             key: mark.and_then(|mark| mark.key.clone()),
             generation: generation.map(|generation| generation.id().to_string()),
             categories: entities.filter_map(|entity| category(entity, generation)).collect(),
-            recipients: recipients(config),
-            transfer_warning: transfer_warning(config),
-            retention: kept(config),
+            recipients: recipients(settings),
+            transfer_warning: transfer_warning(settings),
+            retention: kept(settings),
             measures: OWN_MEASURES.map(str::to_owned).into_iter().chain(written.measures).collect(),
         }
     }
 
-    /// The record as a page for people. What the configuration does not say is named as missing.
-    pub(crate) fn to_markdown(&self) -> String {
+    /// Returns the record as a page of Markdown, which names what the configuration does not say as missing.
+    pub fn to_markdown(&self) -> String {
         markdown::page(self)
     }
 }
 
-/// What is to be said before data of this tenant goes where the configuration sends it; nothing if it
-/// stays in its region, or if the host does not tell its own.
-pub(crate) fn transfer_warning(config: &Config) -> Option<String> {
-    let region = config.region.as_str();
-    let elsewhere = recipients(config).into_iter().find_map(|recipient| {
+/// Returns a warning about data of the tenant that a destination takes out of its region; nothing if it stays there,
+/// or if the host does not tell its region.
+pub fn transfer_warning(settings: &Settings) -> Option<String> {
+    let region = settings.region.as_str();
+    let elsewhere = recipients(settings).into_iter().find_map(|recipient| {
         recipient.region.filter(|theirs| theirs != region).map(|theirs| (recipient.name, theirs))
     });
     elsewhere.map(|(name, theirs)| {
@@ -142,8 +174,8 @@ pub(crate) fn transfer_warning(config: &Config) -> Option<String> {
     })
 }
 
-fn recipients(config: &Config) -> Vec<Recipient> {
-    let jupiterone = config.jupiterone.iter().map(|jupiterone| {
+fn recipients(settings: &Settings) -> Vec<Recipient> {
+    let jupiterone = settings.jupiterone.iter().map(|jupiterone| {
         let identity = jupiterone.destination.identity();
         Recipient {
             name: "JupiterOne",
@@ -161,11 +193,8 @@ fn region_of(host: &str) -> Option<String> {
     Some(region.to_owned())
 }
 
-/// The properties of a type with personal data, and how many objects there are.
-pub(crate) fn category(
-    entity: &'static EntityType,
-    generation: Option<&Generation>,
-) -> Option<Category> {
+/// Returns the properties of a type with personal data, and how many objects there are; nothing if there is none.
+pub fn category(entity: &'static EntityType, generation: Option<&Generation>) -> Option<Category> {
     let of = |class: PersonalData| {
         let properties =
             entity.properties.iter().filter(|property| property.personal_data() == class);
@@ -181,9 +210,9 @@ pub(crate) fn category(
     Some(Category { type_name: entity.type_name, direct, indirect, objects })
 }
 
-/// What is kept, and for how long.
-pub(crate) fn kept(config: &Config) -> Vec<Kept> {
-    let windows = &config.retention;
+/// Returns what is kept, and for how long.
+pub fn kept(settings: &Settings) -> Vec<Kept> {
+    let windows = &settings.retention;
     let days = |days: u64| format!("{days} days");
     let generations = format!(
         "{} days, at most one a day after {}; the published one until the next",
@@ -195,9 +224,6 @@ pub(crate) fn kept(config: &Config) -> Vec<Kept> {
         ("the ledger", days(windows.ledger_days)),
     ];
     let audit =
-        config.audit.iter().map(|_| ("events of the audit trail", days(windows.events_days)));
+        settings.audit.iter().map(|_| ("events of the audit trail", days(windows.events_days)));
     rows.into_iter().chain(audit).map(|(what, window)| Kept { what, window }).collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,24 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::protocol::Problem;
+use crate::protocol::ProtocolError;
 
 /// A command of this program that answers a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ToolCommand {
+pub(crate) struct ToolCommand {
     /// The words of the command line. `--` goes before what a client may have written.
-    pub(super) words: Vec<String>,
+    pub(crate) words: Vec<String>,
     /// How its answer is read.
-    pub(super) answer: AnswerForm,
+    pub(crate) answer: AnswerForm,
     /// The command is the process that answers, as that of a query is.
-    pub(super) is_worker: bool,
+    pub(crate) is_worker: bool,
     /// The table that is to be described.
-    pub(super) table: Option<String>,
+    pub(crate) table: Option<String>,
 }
 
 /// How a command prints its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AnswerForm {
+pub(crate) enum AnswerForm {
     /// One JSON value.
     Whole,
     /// An object a line, of which the first are enough.
@@ -29,7 +29,7 @@ pub(super) enum AnswerForm {
 }
 
 /// The tools, as `tools/list` has them.
-pub(super) fn list() -> Value {
+pub(crate) fn list() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
     let texts = |description: &str| json!({ "type": "array", "items": { "type": "string" }, "description": description });
     let number = |description: &str, maximum: u32| json!({ "type": "integer", "minimum": 1, "maximum": maximum, "description": description });
@@ -109,11 +109,12 @@ fn tool(name: &str, description: &str, properties: &Value, required: &[&str]) ->
     })
 }
 
-/// The command for a call.
+/// Returns the command for a call.
 ///
 /// # Errors
+///
 /// There is no such tool, or it is called with something else than it takes.
-pub(super) fn command(name: &str, arguments: &Value) -> Result<ToolCommand, Problem> {
+pub(crate) fn command(name: &str, arguments: &Value) -> Result<ToolCommand, ProtocolError> {
     let arguments = Arguments::check(name, arguments)?;
     let mut words: Vec<String> = Vec::new();
     let mut tail: Vec<String> = Vec::new();
@@ -164,7 +165,7 @@ pub(super) fn command(name: &str, arguments: &Value) -> Result<ToolCommand, Prob
                     answer = AnswerForm::Rows;
                     words.extend(["ndjson".to_owned(), format!("--{detail}")]);
                 }
-                Some(_) => return Err(Problem::invalid("detail is summary, names or rows")),
+                Some(_) => return Err(ProtocolError::invalid("detail is summary, names or rows")),
             }
             words.extend(arguments.texts("types")?.iter().map(|name| format!("--type={name}")));
             let properties = arguments.texts("properties")?;
@@ -184,7 +185,7 @@ pub(super) fn command(name: &str, arguments: &Value) -> Result<ToolCommand, Prob
     Ok(ToolCommand { words, answer, is_worker, table })
 }
 
-/// What a tool is called with.
+/// The arguments of a call.
 struct Arguments<'a> {
     tool: &'a str,
     values: &'a Value,
@@ -192,10 +193,11 @@ struct Arguments<'a> {
 
 impl<'a> Arguments<'a> {
     /// Refuses tools that do not exist, and arguments that a tool does not have.
-    fn check(name: &'a str, values: &'a Value) -> Result<Self, Problem> {
+    fn check(name: &'a str, values: &'a Value) -> Result<Self, ProtocolError> {
         let tools = list();
         let tool = tools.as_array().into_iter().flatten().find(|tool| tool["name"] == name);
-        let tool = tool.ok_or_else(|| Problem::invalid(format!("there is no tool {name}")))?;
+        let tool =
+            tool.ok_or_else(|| ProtocolError::invalid(format!("there is no tool {name}")))?;
         let properties = &tool["inputSchema"]["properties"];
         match values {
             Value::Null => {}
@@ -203,20 +205,20 @@ impl<'a> Arguments<'a> {
                 for argument in values.keys() {
                     if properties.get(argument).is_none() {
                         let message = format!("{name} has no argument {argument}");
-                        return Err(Problem::invalid(message));
+                        return Err(ProtocolError::invalid(message));
                     }
                 }
             }
-            _ => return Err(Problem::invalid("the arguments are an object")),
+            _ => return Err(ProtocolError::invalid("the arguments are an object")),
         }
         Ok(Self { tool: name, values })
     }
 
-    fn wrong(&self, argument: &str, expected: &str) -> Problem {
-        Problem::invalid(format!("{argument} of {} is {expected}", self.tool))
+    fn wrong(&self, argument: &str, expected: &str) -> ProtocolError {
+        ProtocolError::invalid(format!("{argument} of {} is {expected}", self.tool))
     }
 
-    fn text(&self, argument: &str) -> Result<Option<String>, Problem> {
+    fn text(&self, argument: &str) -> Result<Option<String>, ProtocolError> {
         match self.values.get(argument) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if !text.contains('\0') => Ok(Some(text.clone())),
@@ -224,12 +226,12 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    fn required(&self, argument: &str) -> Result<String, Problem> {
+    fn required(&self, argument: &str) -> Result<String, ProtocolError> {
         let text = self.text(argument)?.filter(|text| !text.trim().is_empty());
         text.ok_or_else(|| self.wrong(argument, "a text that must be given"))
     }
 
-    fn texts(&self, argument: &str) -> Result<Vec<String>, Problem> {
+    fn texts(&self, argument: &str) -> Result<Vec<String>, ProtocolError> {
         let wrong = || self.wrong(argument, "a list of texts");
         match self.values.get(argument) {
             None | Some(Value::Null) => Ok(Vec::new()),
@@ -241,7 +243,7 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    fn number(&self, argument: &str, default: u64, maximum: u64) -> Result<u64, Problem> {
+    fn number(&self, argument: &str, default: u64, maximum: u64) -> Result<u64, ProtocolError> {
         match self.values.get(argument) {
             None | Some(Value::Null) => Ok(default),
             Some(value) => {
@@ -251,7 +253,7 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    fn parameters(&self) -> Result<Vec<String>, Problem> {
+    fn parameters(&self) -> Result<Vec<String>, ProtocolError> {
         let wrong = || self.wrong("parameters", "an object of texts");
         match self.values.get("parameters") {
             None | Some(Value::Null) => Ok(Vec::new()),
@@ -301,7 +303,7 @@ mod tests {
             ("query", json!(["q"]), "the arguments are an object"),
         ];
         for (tool, arguments, message) in table {
-            assert_eq!(command(tool, &arguments), Err(Problem::invalid(message)), "{tool}");
+            assert_eq!(command(tool, &arguments), Err(ProtocolError::invalid(message)), "{tool}");
         }
     }
 

@@ -14,28 +14,28 @@ const INSTRUCTIONS: &str = "Read-only questions about a company's devices, users
 
 /// A request that wants an answer.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) id: Value,
-    pub(super) method: String,
-    pub(super) params: Value,
+pub(crate) struct Request {
+    pub(crate) id: Value,
+    pub(crate) method: String,
+    pub(crate) params: Value,
 }
 
 /// Why a request has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(crate) struct ProtocolError {
     code: i32,
     message: String,
 }
 
 impl Request {
     /// Reads a line. None for a notification, a response and an empty line.
-    pub(super) fn parse(line: &[u8]) -> Result<Option<Self>, (Value, Problem)> {
+    pub(crate) fn parse(line: &[u8]) -> Result<Option<Self>, (Value, ProtocolError)> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
         }
         let message: Value = serde_json::from_slice(line).map_err(|_| {
             let message = "the line is no JSON, or longer than a megabyte".to_owned();
-            (Value::Null, Problem { code: -32700, message })
+            (Value::Null, ProtocolError { code: -32700, message })
         })?;
         let id = message.get("id").cloned().unwrap_or_default();
         let is_id = id.is_string() || id.is_number();
@@ -50,38 +50,38 @@ impl Request {
             None if is_id && message.is_object() => Ok(None),
             _ => {
                 let message = "the message is no request: it needs a method and an id".to_owned();
-                Err((Value::Null, Problem { code: -32600, message }))
+                Err((Value::Null, ProtocolError { code: -32600, message }))
             }
         }
     }
 }
 
-impl Problem {
-    pub(super) fn unknown_method(method: &str) -> Self {
+impl ProtocolError {
+    pub(crate) fn unknown_method(method: &str) -> Self {
         Self { code: -32601, message: format!("there is no method {method}") }
     }
 
-    pub(super) fn invalid(message: impl Into<String>) -> Self {
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self { code: -32602, message: message.into() }
     }
 
-    pub(super) fn unknown_resource(uri: &str) -> Self {
+    pub(crate) fn unknown_resource(uri: &str) -> Self {
         Self { code: -32002, message: format!("there is no resource {uri}") }
     }
 
-    pub(super) fn internal(message: impl Into<String>) -> Self {
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self { code: -32603, message: message.into() }
     }
 
     /// The error as a message.
-    pub(super) fn answer(&self, id: &Value) -> Value {
+    pub(crate) fn answer(&self, id: &Value) -> Value {
         let error = json!({ "code": self.code, "message": self.message });
         json!({ "jsonrpc": "2.0", "id": id, "error": error })
     }
 }
 
 /// The answer to `initialize`: the client's version of the protocol if it is known, else the newest.
-pub(super) fn greeting(params: &Value) -> Value {
+pub(crate) fn greeting(params: &Value) -> Value {
     let asked = params["protocolVersion"].as_str().unwrap_or_default();
     let version = VERSIONS.iter().find(|version| **version == asked).unwrap_or(&VERSIONS[0]);
     json!({
@@ -93,7 +93,7 @@ pub(super) fn greeting(params: &Value) -> Value {
 }
 
 /// The name that a client gives itself, for the ledger.
-pub(super) fn client_name(params: &Value) -> String {
+pub(crate) fn client_name(params: &Value) -> String {
     let name = params["clientInfo"]["name"].as_str().unwrap_or("unknown");
     name.chars().filter(|character| !character.is_control()).take(MAX_CLIENT_NAME).collect()
 }
@@ -118,7 +118,7 @@ mod tests {
         for (line, expected) in table {
             let parsed = Request::parse(line.as_bytes());
             let parsed = parsed.map(|request| request.map(|request| request.method));
-            let parsed = parsed.map_err(|(_, problem)| problem.code);
+            let parsed = parsed.map_err(|(_, error)| error.code);
             assert_eq!(parsed, expected.map(|method| method.map(str::to_owned)), "{line}");
         }
     }

@@ -1,56 +1,46 @@
-//! The audit trail: whether each trail can be read, or the query of the table has its columns.
+//! Checks that each audit trail can be read, or that the query of the table has its columns.
 
 use std::collections::BTreeMap;
 
+use crate::audit;
+use crate::settings::{AuditSource, AuditTable, AuditTrails};
 use core_audit::Clocks;
-use core_engine::audit;
-use core_engine::settings::{AuditSource, AuditTable, AuditTrails};
 use core_nexthink::{AuditRequest, Client, NexthinkError, Trail};
 
 use super::columns::run_query;
 use super::connection::{self, impatient};
-use super::{Check, Checks, State};
-use crate::config::Config;
-use crate::exit::{Exit, Failure};
-use crate::host::engine;
-use crate::system;
+use super::{Check, Checks};
+use crate::engine::Engine;
+use crate::failure::{Failure, FailureKind};
 
 /// Checks the audit trail, if it is to be read. `client` is there if the API was reached.
-pub(super) async fn check(config: &Config, client: Option<&Client>, checks: &mut Checks) {
-    match config.audit.as_ref().map(|audit| &audit.source) {
+pub(super) async fn check(engine: Engine<'_>, client: Option<&Client>, checks: &mut Checks) {
+    match engine.settings.audit.as_ref().map(|audit| &audit.source) {
         None => {}
-        Some(AuditSource::Trails(source)) => check_trails(config, source, checks).await,
-        Some(AuditSource::Table(table)) => checks.push(check_table(table, client).await),
+        Some(AuditSource::Trails(source)) => check_trails(engine, source, checks).await,
+        Some(AuditSource::Table(table)) => checks.push(check_table(engine, table, client).await),
     }
 }
 
 /// Refuses what would lose events while the audit trail cannot be read.
 ///
 /// # Errors
-/// What failed first.
-pub(in crate::commands) async fn require(config: &Config) -> Result<(), Failure> {
-    let mut checks = Checks(Vec::new());
-    let is_table = config.audit.as_ref().is_some_and(|audit| audit.table().is_some());
-    let client = if is_table { connection::client(config, &mut checks) } else { None };
-    check(config, client.as_deref(), &mut checks).await;
-    match checks.0.into_iter().find(|check| check.state == State::Failed) {
-        None => Ok(()),
-        Some(Check { name, detail, exit, .. }) => Err(Failure::new(
-            exit,
-            anyhow::anyhow!("nothing was removed, since {name} fails: {detail}"),
-        )),
-    }
+///
+/// The first failed check.
+pub async fn require_audit(engine: Engine<'_>) -> Result<(), Failure> {
+    let mut checks = Checks::default();
+    let is_table = engine.settings.audit.as_ref().is_some_and(|audit| audit.table().is_some());
+    let client = if is_table { connection::client(engine, &mut checks) } else { None };
+    check(engine, client.as_deref(), &mut checks).await;
+    let Some((kind, Check { name, detail, .. })) = checks.first_failed() else { return Ok(()) };
+    Err(Failure::new(kind, anyhow::anyhow!("nothing was removed, since {name} fails: {detail}")))
 }
 
 /// Asks for the last hour of each trail.
-async fn check_trails(config: &Config, source: &AuditTrails, checks: &mut Checks) {
-    let client = match audit::client(engine(config), source, impatient) {
+async fn check_trails(engine: Engine<'_>, source: &AuditTrails, checks: &mut Checks) {
+    let client = match audit::client(engine, source, impatient) {
         Ok(client) => client,
-        Err(failure) => {
-            let failure = Failure::from(failure);
-            let detail = format!("{:#}", failure.error);
-            return checks.push(Check::failed("audit trail", failure.exit, detail));
-        }
+        Err(failure) => return checks.push(Check::failed_with("audit trail", &failure)),
     };
     let mut refused = false;
     for trail in &source.trails {
@@ -61,7 +51,7 @@ async fn check_trails(config: &Config, source: &AuditTrails, checks: &mut Checks
         }
         let request = AuditRequest { trail: trail.clone(), before: None, elapsed_hours: 1 };
         match client.read(&request, |_| Ok(())).await {
-            Ok(answer) => checks.push(answered(name, answer.server_ms)),
+            Ok(answer) => checks.push(answered(name, engine.host.now_ms(), answer.server_ms)),
             Err(error) => {
                 refused = matches!(error, NexthinkError::AuditUnauthorized { .. });
                 let check = Check::failed_at_nexthink(name, &error);
@@ -72,17 +62,17 @@ async fn check_trails(config: &Config, source: &AuditTrails, checks: &mut Checks
     }
 }
 
-/// The check of a trail that answers. A clock that disagrees is a warning: what both clocks do not show to
-/// be over does not count as read.
-fn answered(name: String, server_ms: Option<i64>) -> Check {
-    let clocks = Clocks { local_ms: system::now_ms(), server_ms, witness_ahead_ms: None };
+/// Returns the check of a trail that answers. Clocks that disagree are a warning: a period counts as read only
+/// when it is over by both.
+fn answered(name: String, local_ms: i64, server_ms: Option<i64>) -> Check {
+    let clocks = Clocks { local_ms, server_ms, witness_ahead_ms: None };
     match clocks.disagreement() {
         None => Check::ok(name, "it answers, and takes the account"),
         Some(offset) => Check::warning(name, format!("it answers, but {offset}: set it")),
     }
 }
 
-/// What to do about it, where that is known.
+/// Returns the remedy as the end of a message; nothing where none is known.
 fn fix_of(error: &NexthinkError, trail: &Trail) -> &'static str {
     match (error, trail) {
         (NexthinkError::AuditUnauthorized { .. }, _) => {
@@ -96,18 +86,18 @@ fn fix_of(error: &NexthinkError, trail: &Trail) -> &'static str {
     }
 }
 
-async fn check_table(table: &AuditTable, client: Option<&Client>) -> Check {
+async fn check_table(engine: Engine<'_>, table: &AuditTable, client: Option<&Client>) -> Check {
     let name = "query audit";
     let Some(client) = client else {
         return Check::skipped(name, "the API was not reached");
     };
-    let answer = run_query(client, "audit", name, &table.query, &BTreeMap::new()).await;
+    let answer = run_query(engine, client, "audit", name, &table.query, &BTreeMap::new()).await;
     let answer = match answer {
         Ok(answer) => answer,
         Err(check) => return check,
     };
     match audit::table_columns(table, &answer.columns) {
-        Err(error) => Check::failed(name, Exit::DataRefused, error.to_string()),
+        Err(error) => Check::failed(name, FailureKind::DataRefused, error.to_string()),
         Ok(_) if answer.rows == 0 => {
             Check::warning(name, format!("{} has the columns and gives no rows", table.query))
         }

@@ -1,40 +1,34 @@
-//! The way to Nexthink: secret, name, TLS, token, clock, permission.
+//! Checks the way to Nexthink: secret, name, TLS, token, clock, permission.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_engine::run;
+use crate::run;
 use core_nexthink::{Client, ClockOffset, NexthinkError, UnreachableCause};
 
 use super::{Check, Checks};
-use crate::config::Config;
-use crate::exit::Exit;
-use crate::host::engine;
-use crate::system;
+use crate::engine::Engine;
+use crate::failure::FailureKind;
 
 /// The most attempts of a call: a person waits for the result.
 const ATTEMPTS: u32 = 2;
 
-/// The client, if the secret is there.
-pub(super) fn client(config: &Config, checks: &mut Checks) -> Option<Arc<Client>> {
-    let secret = match config.read_client_secret() {
+/// Returns the client, if the secret is there.
+pub(super) fn client(engine: Engine<'_>, checks: &mut Checks) -> Option<Arc<Client>> {
+    let secret = match engine.settings.read_client_secret() {
         Ok(secret) => secret,
         Err(error) => {
-            checks.push(Check::failed("secret", Exit::Configuration, format!("{error:#}")));
+            checks.push(Check::failed("secret", FailureKind::Configuration, format!("{error:#}")));
             return None;
         }
     };
-    match run::client(engine(config), secret, impatient) {
+    match run::client(engine, secret, impatient) {
         Ok(client) => {
             checks.push(Check::ok("secret", "it is there"));
             Some(client)
         }
         Err(failure) => {
-            checks.push(Check::failed(
-                "secret",
-                Exit::from(failure.kind),
-                format!("{:#}", failure.error),
-            ));
+            checks.push(Check::failed_with("secret", &failure));
             None
         }
     }
@@ -49,19 +43,19 @@ pub(super) fn impatient(settings: &mut core_nexthink::Settings) {
 
 /// Checks the way to the API. Returns whether it can be used, and the offset of Nexthink's clock.
 pub(super) async fn check(
-    config: &Config,
+    engine: Engine<'_>,
     client: &Client,
     checks: &mut Checks,
 ) -> (bool, Option<ClockOffset>) {
-    let checked = client.check_credentials(|| system::now().0).await;
+    let checked = client.check_credentials(|| engine.host.now().0).await;
     if let Err(error) = &checked {
-        push_stages(config, Some(error), checks);
+        push_stages(engine, Some(error), checks);
         for name in ["clock", "permission"] {
             checks.push(Check::skipped(name, "no token"));
         }
         return (false, None);
     }
-    push_stages(config, None, checks);
+    push_stages(engine, None, checks);
     let offset = checked.ok().and_then(|checked| checked.clock_offset);
     checks.push(match offset {
         Some(offset) if offset.is_disagreement() => {
@@ -83,15 +77,15 @@ pub(super) async fn check(
     (is_reached, offset)
 }
 
-/// How far the way to a token goes: name, connection, TLS, token.
-fn push_stages(config: &Config, error: Option<&NexthinkError>, checks: &mut Checks) {
+/// Adds a check for each stage on the way to a token: name, connection, TLS, token.
+fn push_stages(engine: Engine<'_>, error: Option<&NexthinkError>, checks: &mut Checks) {
     let failed_at = error.map(|error| match error {
         NexthinkError::Unreachable { cause: UnreachableCause::Dns, .. } => 0,
         NexthinkError::Unreachable { cause: UnreachableCause::Tls, .. } => 2,
         NexthinkError::Unreachable { .. } => 1,
         _ => 3,
     });
-    let (tenant, region) = (config.tenant.as_str(), config.region.as_str());
+    let (tenant, region) = (engine.settings.tenant.as_str(), engine.settings.region.as_str());
     let stages = [
         ("dns", format!("the login host of tenant {tenant} in region {region} is known")),
         ("connection", "the login host answers".to_owned()),
@@ -102,7 +96,7 @@ fn push_stages(config: &Config, error: Option<&NexthinkError>, checks: &mut Chec
         checks.push(match (failed_at, error) {
             (Some(stage), Some(error)) if stage == n => Check::failed_at_nexthink(name, error),
             (Some(stage), _) if stage < n => Check::skipped(name, "not reached"),
-            _ if name == "tls" && !config.endpoints.login_uses_tls() => {
+            _ if name == "tls" && !engine.settings.endpoints.login_uses_tls() => {
                 Check::skipped(name, "plain HTTP to this machine")
             }
             _ => Check::ok(name, detail),

@@ -1,13 +1,14 @@
-//! What the tables are, with what the declarations say of them.
+//! The tables and their columns, explained by the declarations of the steps.
 
 use core_model::step::Step;
 use serde_json::{Value, json};
 
-/// The list of tables, or the columns of one.
+/// Returns the list of tables, or the columns of one.
 ///
 /// # Errors
+///
 /// There is no such table.
-pub(super) fn describe(tables: &Value, one: Option<&str>) -> Result<Value, String> {
+pub(crate) fn describe(tables: &Value, one: Option<&str>) -> Result<Value, String> {
     let tables = || tables.as_array().into_iter().flatten();
     let Some(name) = one else {
         let summary = |table: &Value| {
@@ -39,7 +40,7 @@ pub(super) fn describe(tables: &Value, one: Option<&str>) -> Result<Value, Strin
     }))
 }
 
-/// What the rows of a table are, in the terms of a J1QL query.
+/// Returns a description of a table's rows in the terms of a J1QL query.
 fn meaning(name: &str) -> Option<String> {
     for step in Step::all() {
         if let Some(entity) = step.entities.iter().find(|entity| entity.type_name == name) {

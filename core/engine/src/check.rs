@@ -1,0 +1,166 @@
+//! Looks at everything that a run needs, and says how to mend what is wrong. It starts no export and publishes nothing.
+
+mod audit;
+mod columns;
+mod connection;
+mod contents;
+mod destination;
+mod place;
+
+use core_model::step::Step;
+use core_nexthink::NexthinkError;
+use serde::Serialize;
+
+pub use self::audit::require_audit;
+use crate::engine::Engine;
+use crate::failure::{Ending, Failure, FailureKind};
+use crate::processing;
+use crate::text::count;
+
+/// The checks, in the order in which they were made.
+#[derive(Debug, Clone, Default)]
+pub struct Checks(pub Vec<Check>);
+
+/// One thing that was looked at.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// How it is.
+    pub state: CheckState,
+    /// What was found, and if that is wrong how to mend it.
+    pub detail: String,
+    /// How a run would end for this; complete unless the check failed.
+    pub ending: Ending,
+}
+
+/// The state of what was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckState {
+    /// It is as a run needs it.
+    Ok,
+    /// A run works with it, though perhaps not as it is meant to.
+    Warning,
+    /// A run fails or stays partial.
+    Failed,
+    /// It could not be looked at, since something before it failed or is absent.
+    Skipped,
+}
+
+/// Checks all that settings lead to. `warnings` are what reading them has found.
+pub async fn check(engine: Engine<'_>, warnings: &[String]) -> Checks {
+    let mut checks = place::check(engine);
+    for warning in warnings {
+        checks.push(Check::warning("configuration", warning));
+    }
+    contents::check(engine, &mut checks);
+    if let Some(warning) = processing::transfer_warning(engine.settings) {
+        checks.push(Check::warning("region", warning));
+    }
+    let mut connection = Checks::default();
+    let client = connection::client(engine, &mut connection);
+    let (reached, offset) = match &client {
+        Some(client) => connection::check(engine, client, &mut connection).await,
+        None => (false, None),
+    };
+    place::check_quota(engine, offset, &mut checks);
+    checks.0.append(&mut connection.0);
+    for step in Step::all() {
+        let Some(query) = step.query() else { continue };
+        let Some(saved) = engine.settings.queries.get(query.config_field) else {
+            if query.is_extra {
+                continue;
+            }
+            let detail =
+                format!("`queries.{}` is blank, so {} is skipped", query.config_field, step.id);
+            checks.push(Check::warning(format!("query {}", query.config_field), detail));
+            continue;
+        };
+        match &client {
+            Some(client) if reached => {
+                columns::check(engine, client, step, saved, &mut checks).await;
+            }
+            _ => {
+                let name = format!("query {}", query.config_field);
+                checks.push(Check::skipped(name, "the API was not reached"));
+            }
+        }
+    }
+    let reached = client.as_deref().filter(|_| reached);
+    audit::check(engine, reached, &mut checks).await;
+    destination::check(engine, &mut checks).await;
+    checks
+}
+
+impl Checks {
+    fn push(&mut self, check: Check) {
+        self.0.push(check);
+    }
+
+    /// Returns the number and the names of the failed checks in a sentence; nothing if none failed.
+    pub fn failed(&self) -> Option<String> {
+        let failed = self.0.iter().filter(|check| check.state == CheckState::Failed);
+        let names: Vec<&str> = failed.map(|check| check.name.as_str()).collect();
+        let (failed, all) = (names.len(), count(self.0.len(), "check"));
+        (failed > 0).then(|| format!("{failed} of {all} failed: {}", names.join(", ")))
+    }
+
+    /// Returns how a run would end for the first failed check.
+    pub fn ending(&self) -> Ending {
+        let failed = self.0.iter().find(|check| check.state == CheckState::Failed);
+        failed.map_or(Ending::Complete, |check| check.ending)
+    }
+
+    /// Returns the first check that fails a run, with the kind of failure.
+    fn first_failed(self) -> Option<(FailureKind, Check)> {
+        self.0.into_iter().find_map(|check| match check.ending {
+            Ending::Failed(kind) => Some((kind, check)),
+            Ending::Complete | Ending::Partial => None,
+        })
+    }
+}
+
+impl Check {
+    /// A check of something that is as a run needs it.
+    pub fn ok(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(name, CheckState::Ok, Ending::Complete, detail)
+    }
+
+    fn warning(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(name, CheckState::Warning, Ending::Complete, detail)
+    }
+
+    fn skipped(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(name, CheckState::Skipped, Ending::Complete, detail)
+    }
+
+    /// A check of something that leaves a run partial.
+    fn partial(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(name, CheckState::Failed, Ending::Partial, detail)
+    }
+
+    /// A check of something for which a run fails.
+    pub fn failed(name: impl Into<String>, kind: FailureKind, detail: impl Into<String>) -> Self {
+        Self::new(name, CheckState::Failed, Ending::Failed(kind), detail)
+    }
+
+    fn failed_with(name: impl Into<String>, failure: &Failure) -> Self {
+        Self::failed(name, failure.kind, format!("{:#}", failure.error))
+    }
+
+    /// A check that Nexthink, or the way to it, made fail.
+    fn failed_at_nexthink(name: impl Into<String>, error: &NexthinkError) -> Self {
+        let detail = format!("{:#}", anyhow::Error::new(error.clone()));
+        Self::failed(name, error.kind().into(), detail)
+    }
+
+    fn new(
+        name: impl Into<String>,
+        state: CheckState,
+        ending: Ending,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self { name: name.into(), state, detail: detail.into(), ending }
+    }
+}

@@ -1,0 +1,67 @@
+//! Checks that JupiterOne is the destination of the last delivery, can be reached and accepts the key. No job is
+//! created, so that a wrong scope or instance shows only in a delivery.
+
+use std::time::Duration;
+
+use crate::settings::JupiterOne;
+use core_destination::{DeliveryError, DeliveryRequest};
+use core_jupiterone::{ErrorKind, JupiterOneError};
+use core_store::Store;
+
+use super::{Check, Checks};
+use crate::engine::Engine;
+use crate::failure::Failure;
+
+const ACCOUNT: &str = "JupiterOne account";
+const REACHED: &str = "JupiterOne";
+
+/// The longest wait for an answer: a person waits for the result.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Checks the destination, if there is one.
+pub(super) async fn check(engine: Engine<'_>, checks: &mut Checks) {
+    let Some(jupiterone) = &engine.settings.jupiterone else { return };
+    if let Err(failure) = check_account(engine, jupiterone) {
+        checks.push(Check::failed_with(ACCOUNT, &failure));
+        checks.push(Check::skipped(
+            REACHED,
+            "the destination differs from that of the last delivery",
+        ));
+        return;
+    }
+    let destination = &jupiterone.destination;
+    checks.push(Check::ok(ACCOUNT, destination.to_string()));
+    let client = crate::jupiterone::client(engine, jupiterone, |settings| {
+        settings.retry.max_attempts = 2;
+        settings.timeouts.connect = PATIENCE;
+        settings.timeouts.answer = PATIENCE;
+    });
+    let client = match client {
+        Ok(client) => client,
+        Err(failure) => return checks.push(Check::failed_with(REACHED, &failure)),
+    };
+    checks.push(match client.probe().await {
+        Ok(()) => Check::ok(REACHED, "it answers and accepts the API key"),
+        Err(error) => {
+            let fix = fix_of(&error);
+            let Failure { kind, error } = DeliveryError::from(error).into();
+            Check::failed(REACHED, kind, format!("{error:#}{fix}"))
+        }
+    });
+}
+
+fn check_account(engine: Engine<'_>, jupiterone: &JupiterOne) -> Result<(), Failure> {
+    let tenant =
+        Store::open(engine.settings.store.clone())?.tenant(engine.settings.tenant.as_str())?;
+    let rules = crate::jupiterone::rules(engine, jupiterone);
+    Ok(rules.check(&tenant, &DeliveryRequest::default())?)
+}
+
+/// Returns the remedy as the end of a message; nothing where none is known.
+fn fix_of(error: &JupiterOneError) -> &'static str {
+    // A refusal of the key has a remedy of its own.
+    if error.kind() != ErrorKind::Unreachable {
+        return "";
+    }
+    ": is `destinations.jupiterone.url` the host of the account's region, and is a proxy needed?"
+}

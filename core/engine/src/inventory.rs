@@ -1,0 +1,66 @@
+//! Every declared column with what a profile does to it, and the properties that are read from it.
+
+use core_model::column::Column;
+use core_model::step::Step;
+use core_privacy::profile::{Action, Policy};
+
+/// A column of the inventory.
+#[derive(Debug)]
+pub struct InventoryColumn {
+    /// The column with its class.
+    pub column: &'static Column,
+    /// What happens to its values.
+    pub action: Action,
+    /// The properties that are read from it, as `type.property`.
+    pub properties: Vec<String>,
+}
+
+/// Returns every column of the linked steps under a policy.
+pub fn columns(policy: &Policy) -> Vec<InventoryColumn> {
+    let steps = Step::all();
+    let columns = policy.columns().map(|(column, action)| {
+        let mut properties = Vec::new();
+        for entity in steps.iter().flat_map(|step| step.entities) {
+            let read =
+                entity.properties.iter().filter(|property| property.columns.contains(&column.name));
+            properties
+                .extend(read.map(|property| format!("{}.{}", entity.type_name, property.name)));
+            if entity.key_column == column.name
+                || entity.fallback_key_columns.contains(&column.name)
+            {
+                properties.push(format!("{}._key", entity.type_name));
+            }
+        }
+        InventoryColumn { column, action, properties }
+    });
+    columns.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use core_privacy::profile::Profile;
+
+    use super::*;
+    use crate::privacy;
+
+    #[test]
+    fn every_property_and_key_of_an_export_is_in_the_inventory() {
+        let policy = privacy::policy(Profile::Full, &[]).expect("nothing is overridden");
+        let columns = columns(&policy);
+        let listed = |name: &str| {
+            columns.iter().any(|column| column.properties.iter().any(|known| known == name))
+        };
+        for entity in Step::all().into_iter().flat_map(|step| step.entities) {
+            for property in entity.properties.iter().filter(|property| !property.columns.is_empty())
+            {
+                let name = format!("{}.{}", entity.type_name, property.name);
+                assert!(listed(&name), "{name}");
+            }
+        }
+        assert!(listed("nexthink_device._key") && !listed("nexthink_device.no_such"));
+        assert!(
+            columns.iter().all(|column| column.action == Action::Keep),
+            "the profile keeps all"
+        );
+    }
+}

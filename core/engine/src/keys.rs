@@ -1,0 +1,75 @@
+//! The keys of pseudonyms: created, rotated, retired. Each change is in the ledger before it is in the key file.
+
+use core_privacy::keys::{KEY_BYTES, KeyRing, NEW_RING_BYTES};
+use zeroize::Zeroizing;
+
+use crate::engine::Engine;
+use crate::failure::{Failure, FailureKind};
+use crate::ledger::{self, Event};
+use crate::privacy;
+
+/// Creates the key file, which must not exist. Returns the ID of the active key.
+///
+/// # Errors
+///
+/// There is a key file, or it, the ledger or randomness cannot be had.
+pub fn create(engine: Engine<'_>) -> Result<String, Failure> {
+    let file = privacy::key_file(engine).lock()?;
+    if file.exists() {
+        return Err(Failure::configuration(format!(
+            "{} is there already; a new key in its place would cut the graph off from what was published before: \
+             `{} privacy key rotate` makes another one beside it",
+            engine.settings.privacy.key_file.display(),
+            engine.host.program
+        )));
+    }
+    let mut random = Zeroizing::new([0; NEW_RING_BYTES]);
+    engine.host.fill_random(random.as_mut_slice())?;
+    let keys = KeyRing::new(&engine.host.now().to_rfc3339(), &random);
+    record(engine, "made", keys.active_id())?;
+    file.save(&keys)?;
+    Ok(keys.active_id().to_owned())
+}
+
+/// Adds a key, which is active from then on. Returns its ID.
+///
+/// # Errors
+///
+/// The key file, the ledger or randomness cannot be had.
+pub fn rotate(engine: Engine<'_>) -> Result<String, Failure> {
+    let file = privacy::key_file(engine).lock()?;
+    let mut keys = file.load()?;
+    let mut random = Zeroizing::new([0; KEY_BYTES]);
+    engine.host.fill_random(random.as_mut_slice())?;
+    keys.rotate(&engine.host.now().to_rfc3339(), &random);
+    record(engine, "rotated", keys.active_id())?;
+    file.save(&keys)?;
+    Ok(keys.active_id().to_owned())
+}
+
+/// Destroys an earlier key, so that no one can make its pseudonyms again.
+///
+/// # Errors
+///
+/// There is no such key, it is the active one, or the published generation has pseudonyms of it; or the key file or
+/// the ledger cannot be had.
+pub fn retire(engine: Engine<'_>, id: &str) -> Result<(), Failure> {
+    let file = privacy::key_file(engine).lock()?;
+    let mut keys = file.load()?;
+    if let Some(published) = engine.tenant()?.current()?
+        && published.manifest().privacy.as_ref().and_then(|mark| mark.key.as_deref()) == Some(id)
+    {
+        return Err(Failure::configuration(format!(
+            "the published generation {} has pseudonyms of key {id}: run first",
+            published.id()
+        )));
+    }
+    keys.retire(id).map_err(|error| Failure::new(FailureKind::Configuration, error))?;
+    record(engine, "retired", id)?;
+    Ok(file.save(&keys)?)
+}
+
+fn record(engine: Engine<'_>, action: &str, key: &str) -> Result<(), Failure> {
+    ledger::record(engine.host, &engine.tenant()?, &Event::Key { action, key })?;
+    Ok(())
+}
