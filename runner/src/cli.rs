@@ -32,7 +32,7 @@ pub(crate) use self::audit::{AuditCommand, BackfillArguments, BackfillSource, Ta
 pub(crate) use self::config::ConfigCommand;
 pub(crate) use self::destinations::{
     DestinationName, DestroyArguments, EverythingArguments, ExportCommand, FolderArguments,
-    HtmlArguments, PurgeArguments, SyncArguments, TableFormat,
+    HtmlArguments, PurgeArguments, SyncArguments,
 };
 pub(crate) use self::diff::{DiffArguments, DiffFormat};
 pub(crate) use self::fleet::{Age, FleetCommand, ScheduleArguments, StatusArguments};

@@ -4,7 +4,6 @@
 mod cli;
 mod commands;
 mod config;
-mod everything;
 mod exit;
 mod health;
 mod host;

@@ -6,10 +6,8 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
-use core_query::{escape_for_terminal, escape_in_json};
+use core_terminal::{escape_for_terminal, escape_in_json};
 use indicatif::MultiProgress;
-use unicode_width::UnicodeWidthStr;
 
 use crate::{system, threads};
 
@@ -95,82 +93,13 @@ pub(crate) fn leave_errors_to_worker() {
     HAS_ERROR.store(true, Ordering::Relaxed);
 }
 
-/// A table for people: a header, rows, and how many of the first columns hold texts; the others hold
-/// numbers. On a terminal that is too narrow for it, each row is a paragraph instead.
+/// Returns a table for people: a header, rows, and how many of the first columns hold texts; the others hold numbers.
 pub(crate) fn table<const WIDTH: usize>(
     header: [&str; WIDTH],
     rows: impl IntoIterator<Item = [String; WIDTH]>,
     texts: usize,
 ) -> String {
-    let escape =
-        |cell: String| cell.lines().map(escape_for_terminal).collect::<Vec<_>>().join("\n");
-    let rows: Vec<[String; WIDTH]> = rows.into_iter().map(|row| row.map(escape)).collect();
-    let table = aligned(header, &rows, texts, None);
-    match terminal_columns() {
-        Some(columns) if table.lines().any(|line| line.width() > columns) => {
-            // Texts can be wrapped in their columns; numbers cannot.
-            if texts == WIDTH {
-                aligned(header, &rows, texts, Some(columns))
-            } else {
-                paragraphs(header, &rows, texts, columns)
-            }
-        }
-        _ => table,
-    }
-}
-
-fn aligned<const WIDTH: usize>(
-    header: [&str; WIDTH],
-    rows: &[[String; WIDTH]],
-    texts: usize,
-    columns: Option<usize>,
-) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    table.set_style(TableComponent::HeaderLines, '─');
-    match columns {
-        Some(columns) => table
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(u16::try_from(columns).unwrap_or(u16::MAX)),
-        None => table.set_content_arrangement(ContentArrangement::Disabled),
-    };
-    table.set_header(header);
-    table.add_rows(rows);
-    for column in table.column_iter_mut().skip(texts) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n") + "\n"
-}
-
-/// Each row as its texts in one line, and below it its numbers by name. Zeros are left out.
-fn paragraphs<const WIDTH: usize>(
-    header: [&str; WIDTH],
-    rows: &[[String; WIDTH]],
-    texts: usize,
-    columns: usize,
-) -> String {
-    let mut paragraphs = String::new();
-    for row in rows {
-        let (titles, numbers) = row.split_at(texts.min(WIDTH));
-        paragraphs.push_str(&titles.join("  ").replace('\n', ", "));
-        paragraphs.push('\n');
-        let mut line = String::new();
-        for (name, number) in header.iter().skip(texts).zip(numbers) {
-            if number.is_empty() || number == "0" || number == "0 B" {
-                continue;
-            }
-            let item = format!("  {name} {number}");
-            if !line.is_empty() && line.width() + item.width() > columns {
-                paragraphs.push_str(&(std::mem::take(&mut line) + "\n"));
-            }
-            line.push_str(&item);
-        }
-        if !line.is_empty() {
-            paragraphs.push_str(&(line + "\n"));
-        }
-    }
-    paragraphs
+    core_terminal::table(header, rows, texts, terminal_columns())
 }
 
 /// Makes a panic say where it happened and nothing else: its message may show a cell.
@@ -249,18 +178,6 @@ impl Write for Results {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_row_that_does_not_fit_is_a_paragraph() {
-        let header = ["step", "outcome", "rows", "merged", "bytes"];
-        let rows = [["fetch-users", "complete", "400", "0", "25.3 KB"].map(str::to_owned)];
-        let expected = "fetch-users  complete\n  rows 400\n  bytes 25.3 KB\n";
-        assert_eq!(paragraphs(header, &rows, 2, 22), expected);
-        assert_eq!(
-            paragraphs(header, &rows, 2, 60),
-            "fetch-users  complete\n  rows 400  bytes 25.3 KB\n"
-        );
-    }
 
     #[test]
     fn colours_are_forbidden_then_forced_then_a_matter_of_the_terminal() {

@@ -3,7 +3,7 @@
 
 use std::{fmt, io};
 
-use core_query::escape_for_terminal;
+use core_terminal::escape_for_terminal;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;

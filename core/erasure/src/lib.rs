@@ -8,6 +8,7 @@ pub mod identifiers;
 pub mod key_file;
 pub mod list_search;
 pub mod lists;
+pub mod page;
 mod places;
 pub mod retrieval;
 pub mod search;

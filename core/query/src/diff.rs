@@ -10,8 +10,10 @@
 
 mod compare;
 mod cursor;
+pub mod page;
 mod report;
 mod rows;
+pub mod summary;
 mod tables;
 
 use core_store::{Generation, PrivacyMark, Table, TableKind};

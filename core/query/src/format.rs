@@ -9,12 +9,13 @@ mod table;
 use std::io::{self, Write};
 use std::str::FromStr;
 
+use core_terminal::escape_for_terminal;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::Schema;
 use serde_json::{Map, Value};
 
 pub(crate) use self::cells::Cells;
-pub use self::escape::{escape_for_csv, escape_for_terminal, escape_in_json};
+pub use self::escape::escape_for_csv;
 use self::json::JsonLines;
 pub(crate) use self::json::with_unique_names;
 pub use self::parquet::ParquetWriter;

@@ -3,7 +3,7 @@
 mod added;
 mod bounded;
 mod complexity;
-mod diff;
+pub mod diff;
 mod error;
 mod events;
 mod format;
@@ -15,6 +15,7 @@ mod parameters;
 mod place;
 mod planning;
 pub mod questions;
+mod retry;
 mod session;
 mod stored;
 mod tables;
@@ -25,10 +26,9 @@ pub use core_j1ql::{Compiled, Environment, J1qlError, Warning, is_j1ql};
 pub use diff::{DiffDetail, DiffReport, DiffRequest, TypeDiff};
 pub use error::QueryError;
 pub use events::{EventOwner, EventTables};
-pub use format::{
-    Format, ParquetWriter, ResultWriter, escape_for_csv, escape_for_terminal, escape_in_json,
-};
+pub use format::{Format, ParquetWriter, ResultWriter, escape_for_csv};
 pub use parameters::ParameterValue;
+pub use retry::after_compaction;
 pub use session::{QueryResult, QuerySession, QuerySettings};
 pub use tables::{ColumnInfo, ContentKind, TableInfo, columns};
 pub use withheld::{ColumnView, Withholding};

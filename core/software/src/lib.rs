@@ -5,6 +5,7 @@ mod eol;
 mod error;
 mod exploited;
 mod pattern;
+pub mod report;
 mod system;
 mod version;
 

@@ -98,6 +98,15 @@ pub(crate) enum TableFormat {
     Parquet,
 }
 
+impl From<TableFormat> for core_export::TableFormat {
+    fn from(format: TableFormat) -> Self {
+        match format {
+            TableFormat::Csv => Self::Csv,
+            TableFormat::Parquet => Self::Parquet,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DestroyArguments {
     /// Remove this tenant from the store

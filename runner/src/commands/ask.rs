@@ -7,8 +7,7 @@ use core_query::questions::{Question, QuestionError, Questions};
 use core_store::{Generation, TenantStore};
 use serde_json::Value;
 
-use super::query::again::{Progress, despite_compaction};
-use super::query::{self, Opening, Past, add_history, j1ql};
+use super::query::{self, Opening, Past, Progress, add_history, j1ql};
 use super::software;
 use crate::cli::{self, AskArguments, Global, RowFormat};
 use crate::exit::{Exit, Failure};
@@ -65,7 +64,7 @@ pub(super) async fn ask(global: &Global, arguments: &AskArguments) -> Result<Exi
     let tenant = super::tenant(global)?;
     let progress = Progress::default();
     let answered = || answered(global, arguments, question, &given, &tenant, &progress);
-    despite_compaction(&tenant, &progress, answered).await
+    query::retried(&tenant, &progress, answered).await
 }
 
 async fn answered(

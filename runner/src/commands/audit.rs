@@ -22,8 +22,7 @@ use serde_json::json;
 use step_account::ACCOUNT;
 use step_audit::{ACCOUNT_HAS_AUDIT_EVENT, AUDIT_EVENT};
 
-use super::query::Question;
-use super::query::again::{Progress, despite_compaction};
+use super::query::{Progress, Question, retried};
 use super::run::{RUN, interruptible};
 use crate::cli::{
     AuditCommand, BackfillArguments, BackfillSource, Global, ReportFormat, RowFormat, TailArguments,
@@ -150,7 +149,7 @@ async fn tail(global: &Global, arguments: &TailArguments) -> Result<Exit, Failur
             Ok((latest, keys(&recent)))
         };
         let latest;
-        (latest, seen) = despite_compaction(&tenant, &Progress::default(), ask).await?;
+        (latest, seen) = retried(&tenant, &Progress::default(), ask).await?;
         if !print(&latest, format)? {
             return Ok(Exit::Complete);
         }
@@ -301,7 +300,7 @@ async fn report(global: &Global, name: &str, format: RowFormat) -> Result<Exit, 
         let question = Question::Sql(sql, BTreeMap::new());
         super::query::answered(global, &session, &question, &format.into(), &progress).await
     };
-    despite_compaction(&tenant, &progress, ask).await
+    retried(&tenant, &progress, ask).await
 }
 
 /// Lists the ready reports.

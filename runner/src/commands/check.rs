@@ -71,7 +71,7 @@ pub(super) fn lines(checks: &Checks) -> String {
             CheckState::Failed => "FAIL",
             CheckState::Skipped => "skip",
         };
-        let detail = core_query::escape_for_terminal(&check.detail);
+        let detail = core_terminal::escape_for_terminal(&check.detail);
         format!("{state}  {:<width$}  {detail}", check.name)
     });
     lines.collect::<Vec<_>>().join("\n")

@@ -1,17 +1,16 @@
 //! `diff`: what changed between two generations.
 
-mod page;
-mod summary;
-
-use std::io::{self, Write};
+use std::io;
 
 use core_engine::ledger::Event;
 use core_model::step::Step;
+use core_query::diff::{page, summary};
 use core_query::{DiffDetail, DiffReport, DiffRequest, QueryError, QuerySession};
 use core_store::{Generation, TenantStore};
 
-use crate::cli::{DiffArguments, DiffFormat, Global};
+use crate::cli::{DiffArguments, DiffFormat, Global, RowFormat};
 use crate::commands::query::{failure, writer};
+use crate::commands::show;
 use crate::exit::{Exit, Failure};
 use crate::{host, output, withheld};
 
@@ -86,19 +85,21 @@ pub(super) fn volatile() -> Vec<(String, String)> {
 fn print(request: &DiffRequest, arguments: &DiffArguments) -> Result<DiffReport, QueryError> {
     let detail = arguments.detail();
     let Some(format) = arguments.output.row_format() else {
-        let mut out = output::writer();
-        page::begin(&mut out, detail)?;
-        let report = request.run(detail, &mut |batch| page::rows(&mut out, &batch))?;
-        page::end(&mut out, &report, detail != DiffDetail::Summary)?;
-        out.flush()?;
-        return Ok(report);
+        return page::write(request, detail, &mut output::writer());
     };
     if detail == DiffDetail::Summary {
         let report = request.run(detail, &mut |_| Ok(()))?;
         match arguments.output {
-            DiffFormat::Table => output::result(&summary::table(&report)),
+            DiffFormat::Table => {
+                output::result(&summary::table(&report, output::terminal_columns()));
+            }
             DiffFormat::Json => output::result(&format!("{:#}", summary::json(&report))),
-            _ => summary::rows(&report, arguments.output),
+            format => {
+                let is_csv = format == DiffFormat::Csv;
+                let format = if is_csv { RowFormat::Csv } else { RowFormat::Ndjson };
+                // Objects of numbers and names can always be printed.
+                let _ = show::rows(&summary::rows(&report), format);
+            }
         }
         return Ok(report);
     }

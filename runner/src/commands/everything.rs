@@ -1,10 +1,10 @@
 //! `export everything`: the data return.
 
 use core_engine::ledger::{self, Event};
-use core_engine::run;
+use core_engine::{audit, run};
+use core_export::FolderReport;
 
 use crate::cli::{EverythingArguments, Global, ReportFormat};
-use crate::everything::{self, EverythingReport};
 use crate::exit::{Exit, Failure};
 use crate::host::host;
 use crate::output;
@@ -12,7 +12,7 @@ use crate::output;
 /// Writes all that is stored of the tenant.
 pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result<Exit, Failure> {
     let EverythingArguments { folder, format, output } = arguments;
-    everything::check_folder(folder)?;
+    core_export::check_folder(folder).map_err(Failure::usage)?;
     let tenant = super::tenant(global)?;
     if tenant.files()?.is_empty() {
         let name = tenant.name();
@@ -21,7 +21,7 @@ pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result
         )));
     }
     // Events that may show an erased person are refused before anything is written.
-    match tenant.events(core_engine::audit::LOG) {
+    match tenant.events(audit::LOG) {
         Err(error) if !error.is_damage() => return Err(error.into()),
         _ => {}
     }
@@ -29,7 +29,7 @@ pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result
     let lock = run::lock_tenant(crate::host::host(), &tenant)?;
     let generations = tenant.history()?.len();
     ledger::record(host(), &tenant, &Event::DataReturn { generations })?;
-    let report = everything::export(&lock, folder, *format)?;
+    let report = core_export::export(&lock, folder, (*format).into(), audit::LOG)?;
     if *output == ReportFormat::Json {
         output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
     } else {
@@ -48,7 +48,7 @@ pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result
 }
 
 /// Names what is missing: a data return that lacks something must never look whole.
-fn note_unreadable(report: &EverythingReport) -> Exit {
+fn note_unreadable(report: &FolderReport) -> Exit {
     for (generation, reason) in &report.unreadable {
         output::note(&format!("error: generation {generation} could not be exported: {reason}"));
     }

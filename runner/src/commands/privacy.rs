@@ -2,7 +2,6 @@
 
 mod erase;
 mod ledger;
-pub(super) mod page;
 mod record;
 mod retention;
 mod retrieve;

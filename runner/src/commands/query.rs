@@ -1,14 +1,15 @@
 //! `query`: SQL and J1QL over a generation.
 
-pub(super) mod again;
 pub(super) mod j1ql;
 mod sink;
 pub(super) mod worker;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 
 use arrow_schema::Schema;
+use core_engine::audit::LOG;
 use core_engine::ledger::Event;
 use core_query::{
     Compiled, Format, ParameterValue, QueryError, QueryResult, QuerySession, QuerySettings,
@@ -17,7 +18,6 @@ use core_query::{
 use core_store::{Generation, GenerationId, StoreError, TenantStore};
 use serde_json::json;
 
-use self::again::{Progress, despite_compaction};
 use self::sink::Sink;
 use super::{kept, software};
 use crate::cli::{self, AnswerOutput, Global, QueryArguments, QueryLanguage, RowFormat};
@@ -30,12 +30,33 @@ const PLANNING_BYTES: u64 = 96 * 1024 * 1024;
 /// How many names of columns stand in one line of the list of tables.
 const COLUMNS_A_LINE: usize = 6;
 
+/// What was printed of an answer, and what was put on record.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// True if a part of the answer may be printed, so that it cannot be asked for again.
+    is_printed: Cell<bool>,
+    /// True if the ledger has its entry.
+    pub(super) is_recorded: Cell<bool>,
+}
+
 /// Answers a query, or lists what can be asked.
 pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<Exit, Failure> {
     check_output(&arguments.answer)?;
     let tenant = super::tenant(global)?;
     let progress = Progress::default();
-    despite_compaction(&tenant, &progress, || ask(global, &arguments, &tenant, &progress)).await
+    retried(&tenant, &progress, || ask(global, &arguments, &tenant, &progress)).await
+}
+
+/// Asks, and asks again if a run has replaced files of events meanwhile.
+pub(super) async fn retried<T, F>(
+    tenant: &TenantStore,
+    progress: &Progress,
+    ask: impl FnMut() -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    core_query::after_compaction(tenant, LOG, &progress.is_printed, ask).await
 }
 
 async fn ask(
@@ -124,7 +145,7 @@ impl Opening<'_> {
     ) -> Result<(Option<Generation>, QuerySession), Failure> {
         let has_events_alone = self.as_of.is_none()
             && tenant.current()?.is_none()
-            && !tenant.events(core_engine::audit::LOG)?.files().is_empty();
+            && !tenant.events(LOG)?.files().is_empty();
         let generation =
             if has_events_alone { None } else { Some(super::generation(tenant, self.as_of)?) };
         let settings = QuerySettings { memory_limit_bytes: self.memory_limit_bytes };

@@ -10,6 +10,7 @@ use std::time::UNIX_EPOCH;
 use core_engine::ledger::Event;
 use core_engine::text::count;
 use core_query::{Format, QueryError, QuerySession, QuerySettings, ResultWriter};
+use core_software::report::Source;
 use core_software::{Package, SoftwareError};
 use core_store::TableKind;
 use serde_json::Value;
@@ -94,14 +95,6 @@ async fn packages(session: &QuerySession) -> Result<Vec<Package>, Failure> {
 
 fn text(row: &Value, column: &str) -> String {
     row[column].as_str().unwrap_or_default().to_owned()
-}
-
-/// A file of the user: its name, and how old it is.
-#[derive(Clone)]
-struct Source {
-    name: String,
-    /// Days since it was changed.
-    age_days: Option<u64>,
 }
 
 /// Reads a file of the user.

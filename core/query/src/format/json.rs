@@ -5,10 +5,10 @@ use std::io;
 use std::sync::Arc;
 
 use arrow::json::writer::{LineDelimited, WriterBuilder};
+use core_terminal::escape_in_json;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 
-use super::escape::escape_in_json;
 use crate::error::QueryError;
 
 /// Turns batches of one answer into lines.

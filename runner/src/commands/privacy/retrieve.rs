@@ -2,8 +2,8 @@
 
 use core_engine::ledger::{self, Event};
 use core_engine::{erasure, privacy};
-use core_erasure::damage;
 use core_erasure::subject::{self, AllPseudonyms};
+use core_erasure::{damage, page};
 
 use crate::cli::{Global, RetrievalFormat, RetrieveArguments};
 use crate::exit::{Exit, Failure};
@@ -32,7 +32,7 @@ pub(super) fn retrieve(global: &Global, arguments: &RetrieveArguments) -> Result
         RetrievalFormat::Json => {
             output::result(&serde_json::to_string_pretty(&retrieval).map_err(anyhow::Error::new)?);
         }
-        RetrievalFormat::Html => output::result(&super::page::html(&retrieval)),
+        RetrievalFormat::Html => output::result(&page::html(&retrieval)),
     }
     for damaged in &subject.damaged {
         output::note(&format!(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{Field, Schema};
 use core_query::{AddedTable, QuerySession};
+use core_software::report::AdvisoryLine;
 use serde_json::Value;
 
 use super::{DEVICE, INSTALLED, PACKAGE, advisories, eol};
@@ -80,7 +81,7 @@ pub(in crate::commands) async fn add_named(
     if text.contains(EOL) {
         let products = files.needed("products.json", EOL)?;
         let mapping = files.existing("mapping.toml");
-        let report = eol::report(session, &products, mapping.as_deref()).await?;
+        let report = eol::rows_of(session, &products, mapping.as_deref()).await?;
         add(session, EOL, &EOL_COLUMNS, &report)?;
     }
     if text.contains(ADVISORIES) {
@@ -90,7 +91,8 @@ pub(in crate::commands) async fn add_named(
         if lists.is_empty() && exploited.is_none() {
             files.needed(names[0], ADVISORIES)?;
         }
-        let matches = advisories::matches(session, &lists, exploited.as_deref()).await?;
+        let lines = advisories::lines(session, &lists, exploited.as_deref()).await?;
+        let matches: Vec<Value> = lines.iter().map(AdvisoryLine::to_row).collect();
         add(session, ADVISORIES, &ADVISORY_COLUMNS, &matches)?;
     }
     Ok(())

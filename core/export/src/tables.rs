@@ -10,12 +10,12 @@ use core_files::File;
 use core_query::{Format, ResultWriter};
 use core_store::{Batches, EventLog, Generation, StoreError, Table, TableKind};
 
-use super::finish;
-use crate::cli::TableFormat;
+use crate::TableFormat;
+use crate::folder::finish;
 
 /// The path of a table in the folder of its generation. Parquet tables are folders, since a table may have
 /// several files.
-pub(super) fn path_of(table: &Table, format: TableFormat) -> String {
+pub(crate) fn path_of(table: &Table, format: TableFormat) -> String {
     let kind = match table.kind {
         TableKind::Entity => "entities",
         TableKind::Relationship => "relationships",
@@ -27,7 +27,7 @@ pub(super) fn path_of(table: &Table, format: TableFormat) -> String {
 }
 
 /// The name of a log of events in the folder of events.
-pub(super) fn events_name(log: &str, format: TableFormat) -> String {
+pub(crate) fn events_name(log: &str, format: TableFormat) -> String {
     match format {
         TableFormat::Csv => format!("{log}.csv"),
         TableFormat::Parquet => log.to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn events_name(log: &str, format: TableFormat) -> String {
 }
 
 /// Writes one table of a generation.
-pub(super) fn write_table(
+pub(crate) fn write_table(
     generation: &Generation,
     table: &Table,
     format: TableFormat,
@@ -51,7 +51,7 @@ pub(super) fn write_table(
 }
 
 /// Writes all events of a log.
-pub(super) fn write_events(
+pub(crate) fn write_events(
     log: &EventLog,
     format: TableFormat,
     target: &Path,

@@ -3,12 +3,13 @@
 
 use std::io::Write;
 
-use arrow_array::cast::AsArray as _;
-use arrow_array::{Array as _, RecordBatch};
-use core_query::{DiffDetail, DiffReport, QueryError, escape_for_terminal as text};
+use core_terminal::escape_for_terminal as text;
+use datafusion::arrow::array::cast::AsArray as _;
+use datafusion::arrow::array::{Array as _, RecordBatch};
 use maud::html;
 
-use super::summary;
+use super::{DiffDetail, DiffReport, DiffRequest, summary};
+use crate::error::QueryError;
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
 <title>Changes</title>\n<style>body{font:16px/1.5 sans-serif;margin:2rem auto;max-width:80rem;\
@@ -17,8 +18,25 @@ th,td{border:1px solid #bbb;padding:.3rem .5rem;text-align:left;vertical-align:t
 overflow-wrap:anywhere}th{background:#f2f2f2}td.number{text-align:right}</style>\n</head>\n<body>\n\
 <h1>Changes</h1>\n";
 
+/// Compares two generations and writes the page.
+///
+/// # Errors
+///
+/// As [`DiffRequest::run`], and the writer fails.
+pub fn write(
+    request: &DiffRequest,
+    detail: DiffDetail,
+    out: &mut impl Write,
+) -> Result<DiffReport, QueryError> {
+    begin(out, detail)?;
+    let report = request.run(detail, &mut |batch| rows(out, &batch))?;
+    end(out, &report, detail != DiffDetail::Summary)?;
+    out.flush()?;
+    Ok(report)
+}
+
 /// Begins the page, and the table of changes if there is one.
-pub(super) fn begin(out: &mut impl Write, detail: DiffDetail) -> Result<(), QueryError> {
+fn begin(out: &mut impl Write, detail: DiffDetail) -> Result<(), QueryError> {
     out.write_all(HEAD.as_bytes())?;
     let schema = detail.schema();
     if !schema.fields().is_empty() {
@@ -30,7 +48,7 @@ pub(super) fn begin(out: &mut impl Write, detail: DiffDetail) -> Result<(), Quer
 }
 
 /// Writes changes.
-pub(super) fn rows(out: &mut impl Write, batch: &RecordBatch) -> Result<(), QueryError> {
+fn rows(out: &mut impl Write, batch: &RecordBatch) -> Result<(), QueryError> {
     for row in 0..batch.num_rows() {
         let cells = batch.columns().iter().map(|column| {
             let texts = column.as_string::<i32>();
@@ -43,11 +61,7 @@ pub(super) fn rows(out: &mut impl Write, batch: &RecordBatch) -> Result<(), Quer
 }
 
 /// Ends the page with the counts.
-pub(super) fn end(
-    out: &mut impl Write,
-    report: &DiffReport,
-    has_rows: bool,
-) -> Result<(), QueryError> {
+fn end(out: &mut impl Write, report: &DiffReport, has_rows: bool) -> Result<(), QueryError> {
     let (before, after) = (&report.before, &report.after);
     let headers =
         ["type", "before", "after", "added", "removed", "changed", "unknown", "carried over"];

@@ -7,42 +7,32 @@
 use std::cell::Cell;
 use std::future::Future;
 
-use core_engine::audit::LOG;
 use core_store::{EventFile, TenantStore};
-
-use crate::exit::Failure;
 
 /// How often a query is asked before its failure counts. Each further time needs another run to have replaced
 /// files within that query.
 const MAX_ATTEMPTS: usize = 4;
 
-/// What was printed of an answer, and what was put on record.
-#[derive(Debug, Default)]
-pub(in crate::commands) struct Progress {
-    /// True if a part of the answer may be printed, so that it cannot be asked for again.
-    pub(in crate::commands) is_printed: Cell<bool>,
-    /// True if the ledger has its entry.
-    pub(in crate::commands) is_recorded: Cell<bool>,
-}
-
-/// Asks, and asks again for as long as the files of events were others after a failure than before.
+/// Asks, and asks again while a failure leaves other files in the log of events than were there before, unless a
+/// part of the answer was printed.
 ///
 /// # Errors
 ///
 /// The failure of the last attempt.
-pub(in crate::commands) async fn despite_compaction<T, F>(
+pub async fn after_compaction<T, E, F>(
     tenant: &TenantStore,
-    progress: &Progress,
+    log: &str,
+    is_printed: &Cell<bool>,
     mut ask: impl FnMut() -> F,
-) -> Result<T, Failure>
+) -> Result<T, E>
 where
-    F: Future<Output = Result<T, Failure>>,
+    F: Future<Output = Result<T, E>>,
 {
-    let mut files = files_of(tenant);
+    let mut files = files_of(tenant, log);
     for _ in 1..MAX_ATTEMPTS {
         let answer = ask().await;
-        let now = files_of(tenant);
-        if answer.is_ok() || progress.is_printed.get() || now == files {
+        let now = files_of(tenant, log);
+        if answer.is_ok() || is_printed.get() || now == files {
             return answer;
         }
         files = now;
@@ -50,9 +40,9 @@ where
     ask().await
 }
 
-/// The files of events; none if the log cannot be opened, which is then what a query fails for.
-fn files_of(tenant: &TenantStore) -> Option<Vec<EventFile>> {
-    tenant.events(LOG).ok().map(|log| log.files().to_vec())
+/// Returns the files of events; none if the log cannot be opened, which is then what a query fails for.
+fn files_of(tenant: &TenantStore, log: &str) -> Option<Vec<EventFile>> {
+    tenant.events(log).ok().map(|log| log.files().to_vec())
 }
 
 #[cfg(test)]
@@ -69,9 +59,9 @@ mod tests {
         let tenant = Store::open(location).and_then(|store| store.tenant("acme")).expect("a name");
         let log = place.path().join("acme/events/audit");
         std::fs::create_dir_all(&log).expect("a folder");
-        let progress = Progress::default();
+        let printed = Cell::new(false);
         let attempts = Cell::new(0);
-        let answer = despite_compaction(&tenant, &progress, || async {
+        let answer = after_compaction(&tenant, "audit", &printed, || async {
             attempts.set(attempts.get() + 1);
             if is_replaced {
                 let number = attempts.get();
@@ -82,8 +72,8 @@ mod tests {
                 );
                 std::fs::write(log.join("state.json"), state).expect("it is ours");
             }
-            progress.is_printed.set(is_printed);
-            if attempts.get() >= succeeds_at { Ok(()) } else { Err(Failure::usage("gone")) }
+            printed.set(is_printed);
+            if attempts.get() >= succeeds_at { Ok(()) } else { Err("gone") }
         });
         let is_ok = answer.await.is_ok();
         (is_ok, attempts.get())

@@ -3,18 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use core_erasure::retrieval::Retrieval;
-use core_query::escape_for_terminal;
+use core_terminal::escape_for_terminal;
 use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
+
+use crate::retrieval::Retrieval;
 
 const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
 h1,h2,h3{line-height:1.2}table{border-collapse:collapse;margin:0 0 1.5rem;width:100%}\
 th,td{border:1px solid #bbb;padding:.3rem .5rem;text-align:left;vertical-align:top;\
 overflow-wrap:anywhere}th{width:14rem;background:#f2f2f2}";
 
-/// The page.
-pub(crate) fn html(retrieval: &Retrieval) -> String {
+/// Returns the page.
+pub fn html(retrieval: &Retrieval) -> String {
     let history = retrieval.history.iter();
     let history: Vec<Value> =
         history.map(|held| serde_json::to_value(held).unwrap_or_default()).collect();

@@ -1,20 +1,15 @@
-//! All that is stored of a tenant, written as a folder that people and other programs can read.
-
-mod readme;
-mod tables;
+//! The order of an export.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use core_engine::audit;
 use core_files::{File, create_folder, read_if_present, remove_file, sync_folder, write_new_file};
 use core_store::{Generation, RunLock, StoreError, TenantStore};
 use serde::Serialize;
 
-use crate::cli::TableFormat;
-use crate::exit::Failure;
+use crate::{TableFormat, readme, tables};
 
 /// Marks a folder whose export has not come to its end. It is written first and removed last.
 const INCOMPLETE: &str = "INCOMPLETE";
@@ -22,66 +17,87 @@ const INCOMPLETE: &str = "INCOMPLETE";
 /// The folders of a tenant whose files are copied as they are.
 const COPIED: [&str; 3] = ["ledger/", "quarantine/", "logs/"];
 
-/// What was written, and what was not.
+/// The tables and files that were written, and those that were not.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct EverythingReport {
-    pub(crate) tenant: String,
+pub struct FolderReport {
+    /// The tenant.
+    pub tenant: String,
     /// Rows of each table, by its path in the folder.
-    pub(crate) tables: BTreeMap<String, u64>,
+    pub tables: BTreeMap<String, u64>,
     /// The other files, by their paths in the folder.
-    pub(crate) files: Vec<String>,
+    pub files: Vec<String>,
     /// Generations that could not be exported, with the reason.
-    pub(crate) unreadable: BTreeMap<String, String>,
+    pub unreadable: BTreeMap<String, String>,
     /// Files of events that are damaged and not exported, with what is wrong with each.
-    pub(crate) unreadable_events: Vec<String>,
+    pub unreadable_events: Vec<String>,
     /// Files that are left out: locks, and downloads of a run that has not published yet.
-    pub(crate) left_out: Vec<String>,
+    pub left_out: Vec<String>,
+}
+
+/// Why a folder cannot be written to.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The system refuses to list it.
+    #[error("cannot write into {}: {source}", path.display())]
+    Unusable {
+        /// The folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// An export into it did not come to its end.
+    #[error("{} holds an export that was interrupted: remove it, or give another folder", path.display())]
+    Interrupted {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It holds something.
+    #[error("{} is not empty, and nothing in it is overwritten: give a new folder", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
 }
 
 /// Refuses a folder that holds anything.
 ///
 /// # Errors
 ///
-/// There is something in its place.
-pub(crate) fn check_folder(folder: &Path) -> Result<(), Failure> {
-    let shown = folder.display();
+/// [`FolderError`].
+pub fn check_folder(folder: &Path) -> Result<(), FolderError> {
+    let path = || folder.to_owned();
     let mut entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => {
-            return Err(Failure::usage(format!("cannot write into {shown}: {error}")));
-        }
+        Err(source) => return Err(FolderError::Unusable { path: path(), source }),
     };
     if folder.join(INCOMPLETE).exists() {
-        return Err(Failure::usage(format!(
-            "{shown} holds an export that was interrupted: remove it, or give another folder"
-        )));
+        return Err(FolderError::Interrupted { path: path() });
     }
     if entries.next().is_some() {
-        return Err(Failure::usage(format!(
-            "{shown} is not empty, and nothing in it is overwritten: give a new folder"
-        )));
+        return Err(FolderError::NotEmpty { path: path() });
     }
     Ok(())
 }
 
-/// Writes everything that is stored of the locked tenant.
+/// Writes everything that is stored of the locked tenant; `log` is the name of its log of events.
 ///
 /// # Errors
 ///
 /// A file cannot be written, or the tenant's folder cannot be listed. The folder then still holds the file
 /// `INCOMPLETE`.
-pub(crate) fn export(
+pub fn export(
     lock: &RunLock,
     folder: &Path,
     format: TableFormat,
-) -> anyhow::Result<EverythingReport> {
+    log: &str,
+) -> anyhow::Result<FolderReport> {
     create_folder(folder)?;
     let marker = folder.join(INCOMPLETE);
     write_new_file(&marker, b"This export has not come to its end.\n")?;
-    let report = EverythingReport { tenant: lock.tenant().name().to_owned(), ..Default::default() };
-    let mut export = Export { tenant: lock.tenant(), folder, format, report };
+    let report = FolderReport { tenant: lock.tenant().name().to_owned(), ..Default::default() };
+    let mut export = Export { tenant: lock.tenant(), folder, format, log, report };
     export.write_generations()?;
     export.write_events()?;
     export.write_files()?;
@@ -97,7 +113,8 @@ struct Export<'a> {
     tenant: &'a TenantStore,
     folder: &'a Path,
     format: TableFormat,
-    report: EverythingReport,
+    log: &'a str,
+    report: FolderReport,
 }
 
 impl Export<'_> {
@@ -142,7 +159,7 @@ impl Export<'_> {
 
     /// Writes the events of the audit trail, without those in files that are damaged.
     fn write_events(&mut self) -> anyhow::Result<()> {
-        let log = match self.tenant.events(audit::LOG) {
+        let log = match self.tenant.events(self.log) {
             Ok(log) => log,
             Err(error) if error.is_damage() => {
                 self.report.unreadable_events.push(error.to_string());
@@ -155,7 +172,7 @@ impl Export<'_> {
         if log.files().is_empty() {
             return Ok(());
         }
-        let path = format!("events/{}", tables::events_name(audit::LOG, self.format));
+        let path = format!("events/{}", tables::events_name(self.log, self.format));
         let target = self.parent_of(&path)?;
         tables::write_events(&log, self.format, &target).context("cannot export the events")?;
         self.report.tables.insert(path, log.rows());
@@ -202,8 +219,8 @@ impl Export<'_> {
     }
 }
 
-/// Makes what was written durable.
-fn finish(out: io::BufWriter<File>) -> anyhow::Result<()> {
+/// Makes a written file durable.
+pub(crate) fn finish(out: io::BufWriter<File>) -> anyhow::Result<()> {
     let mut file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.flush()?;
     Ok(file.sync()?)

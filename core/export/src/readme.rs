@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::EverythingReport;
-use crate::cli::TableFormat;
+use crate::{FolderReport, TableFormat};
 
-/// Says what each part of the folder is, and what is not in it.
-pub(super) fn text(report: &EverythingReport, format: TableFormat) -> String {
+/// Returns the page: what each part of the folder is, and what is not in it.
+pub(crate) fn text(report: &FolderReport, format: TableFormat) -> String {
     let tables = match format {
         TableFormat::Csv => {
             "Tables are comma-separated values with a header (RFC 4180, UTF-8). An empty cell is no value, \

@@ -1,0 +1,134 @@
+//! The packages that advisories are about, or may be.
+
+use serde_json::{Value, json};
+
+use super::Source;
+use crate::{Advisories, Confidence, ExploitedVulnerabilities, Package, Verdict};
+
+/// An advisory and a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdvisoryLine {
+    /// The package.
+    pub package: Package,
+    /// The advisory.
+    pub id: String,
+    /// `affected`, `unknown` or `candidate`.
+    pub verdict: &'static str,
+    /// The first version without the vulnerability; empty if there is none.
+    pub fixed_in: String,
+    /// How severe it is, in the words of the file.
+    pub severity: String,
+    /// A link to read more.
+    pub link: String,
+    /// The rule of the match.
+    pub rule: &'static str,
+    /// How certain the match is.
+    pub confidence: Confidence,
+    /// The file that has it.
+    pub source: Source,
+}
+
+/// Returns the matches, package by package: those of the advisories, then those of the catalog of exploited
+/// vulnerabilities, which names no versions.
+pub fn advisories(
+    packages: &[Package],
+    lists: &[(Advisories, Source)],
+    exploited: Option<&(ExploitedVulnerabilities, Source)>,
+) -> Vec<AdvisoryLine> {
+    let mut lines = Vec::new();
+    for package in packages {
+        for (advisories, source) in lists {
+            lines.extend(advisories.find(package).into_iter().map(|found| AdvisoryLine {
+                package: package.clone(),
+                id: found.id,
+                verdict: match found.verdict {
+                    Verdict::Affected => "affected",
+                    Verdict::Unknown => "unknown",
+                },
+                fixed_in: found.fixed_in,
+                severity: found.severity,
+                link: found.link,
+                rule: "name and version",
+                confidence: Confidence::Certain,
+                source: source.clone(),
+            }));
+        }
+        if let Some((catalog, source)) = exploited {
+            lines.extend(catalog.find(package).into_iter().map(|found| AdvisoryLine {
+                package: package.clone(),
+                id: found.id,
+                verdict: "candidate",
+                fixed_in: String::new(),
+                severity: String::new(),
+                link: String::new(),
+                rule: "vendor and product named",
+                confidence: Confidence::Candidate,
+                source: source.clone(),
+            }));
+        }
+    }
+    lines
+}
+
+impl AdvisoryLine {
+    /// Returns the line as an object.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "package": self.package.key,
+            "name": self.package.name,
+            "version": self.package.version,
+            "devices": self.package.devices,
+            "advisory": self.id,
+            "verdict": self.verdict,
+            "fixedIn": self.fixed_in,
+            "severity": self.severity,
+            "link": self.link,
+            "rule": self.rule,
+            "confidence": self.confidence.name(),
+            "source": self.source.name,
+            "sourceAgeDays": self.source.age_days,
+        })
+    }
+
+    /// Returns the line as a row of a table, which has a key.
+    pub fn to_row(&self) -> Value {
+        let mut row = self.to_json();
+        row["_key"] = json!(format!("{}|{}", self.package.key, self.id));
+        row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_has_a_line_for_each_file_that_names_it() {
+        let source = |name: &str| Source { name: name.to_owned(), age_days: None };
+        let list = "id,name,publisher,fixed_in,severity,link\nA-1,Foo,,2.0,high,\n";
+        let list = Advisories::parse_csv(list).expect("a list");
+        let catalog =
+            r#"{"vulnerabilities":[{"cveID":"CVE-1","vendorProject":"Maker","product":"Foo"}]}"#;
+        let catalog = ExploitedVulnerabilities::parse(catalog).expect("a catalog");
+        let package = |key: &str, name: &str, version: &str| Package {
+            key: key.to_owned(),
+            name: name.to_owned(),
+            publisher: "Maker".to_owned(),
+            version: version.to_owned(),
+            devices: 2,
+        };
+        let packages =
+            [package("p1", "Foo", "1.0"), package("p2", "Foo", "2.0"), package("p3", "Bar", "1.0")];
+        let lists = [(list, source("own.csv"))];
+        let lines = advisories(&packages, &lists, Some(&(catalog, source("exploited.json"))));
+        let found: Vec<_> = lines
+            .iter()
+            .map(|line| (line.package.key.as_str(), line.id.as_str(), line.verdict))
+            .collect();
+        let expected =
+            [("p1", "A-1", "affected"), ("p1", "CVE-1", "candidate"), ("p2", "CVE-1", "candidate")];
+        assert_eq!(found, expected);
+        let row = lines[0].to_row();
+        assert_eq!((&row["_key"], &row["source"]), (&json!("p1|A-1"), &json!("own.csv")));
+    }
+}
