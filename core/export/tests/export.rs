@@ -79,19 +79,26 @@ fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The Parquet files below a folder.
-fn parquet_files(folder: &Path) -> Vec<Vec<u8>> {
+/// The paths of the Parquet files below a folder.
+fn parquet_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("the folder is there").flatten() {
         let path = entry.path();
         if path.is_dir() {
             found.extend(parquet_files(&path));
         } else if path.extension().is_some_and(|extension| extension == "parquet") {
-            found.push(fs::read(path).expect("it can be read"));
+            found.push(path);
         }
     }
-    found.sort_unstable();
     found
+}
+
+/// The contents of the Parquet files below a folder, in any order.
+fn parquet_contents(folder: &Path) -> Vec<Vec<u8>> {
+    let files = parquet_files(folder).into_iter();
+    let mut contents: Vec<_> = files.map(|path| fs::read(path).expect("it can be read")).collect();
+    contents.sort_unstable();
+    contents
 }
 
 #[test]
@@ -117,7 +124,7 @@ fn parquet_files_are_those_of_the_store() -> Checked {
     let scene = Scene::new()?;
     scene.publish(FIRST, &["pc-1"])?;
     scene.export(TableFormat::Parquet)?;
-    let (stored, exported) = (parquet_files(&scene.store()), parquet_files(&scene.target()));
+    let (stored, exported) = (parquet_contents(&scene.store()), parquet_contents(&scene.target()));
     assert!(!stored.is_empty());
     assert_eq!(stored, exported);
     Ok(())
@@ -129,12 +136,7 @@ fn a_damaged_generation_is_named_and_the_others_are_written() -> Checked {
     scene.publish(FIRST, &["pc-1"])?;
     scene.publish(SECOND, &["pc-2"])?;
     let entities = scene.store().join(format!("generations/{FIRST}/entities"));
-    let mut damaged = Vec::new();
-    for entry in fs::read_dir(entities)?.flatten() {
-        damaged.push(entry.path());
-    }
-    damaged.sort_unstable();
-    fs::write(&damaged[0], "no Parquet")?;
+    fs::write(&parquet_files(&entities)[0], "no Parquet")?;
     let report = scene.export(TableFormat::Csv)?;
     assert_eq!(report.unreadable.keys().collect::<Vec<_>>(), [FIRST]);
     assert!(report.tables.keys().all(|path| path.contains(SECOND)), "{:?}", report.tables);
