@@ -130,8 +130,7 @@ async fn a_call_is_a_command_line_that_shows_people_only_if_the_configuration_sa
     // A query prints an object a line.
     let script = r#"printf '{"words":"%s"}\n' "$*""#;
     let (text, _) = Scene::with(script, settings).call("query", arguments).await;
-    let words =
-        "--worker query --output ndjson --memory-limit=512 -- FIND Device";
+    let words = "--worker query --output ndjson --memory-limit=512 -- FIND Device";
     assert_eq!(text["data"], json!([{ "words": words }]));
 }
 
