@@ -153,6 +153,53 @@ fn a_mistake_in_a_rule_file_is_told_with_its_place_and_closes_nothing() {
 }
 
 #[test]
+fn a_rule_asks_a_saved_question_with_its_parameters() {
+    let scene = scene();
+    fs::create_dir(scene.path("questions")).expect("a folder can be made");
+    let question = |query: &str| {
+        format!(
+            "[[question]]\nid = 'packages-like'\ntitle = 'Packages'\nlanguage = 'sql'\n\
+             query = '{query}'\n[[question.parameters]]\nname = 'least'\ntype = 'integer'\n\
+             [[question.parameters]]\nname = 'like'\ntype = 'text'\ndefault = '%'\n"
+        )
+    };
+    let query = "select _key as key, name from nexthink_package where length(name) >= $least and name like $like";
+    scene.write("questions/packages.toml", &question(query));
+    let rule = MANY_PACKAGES
+        .replace(
+            r#"query = "select _key as key, \"displayName\" as name from nexthink_package""#,
+            "question = \"packages-like\"\nparameters = { least = 3 }",
+        )
+        .replace("clear_after = 2", "clear_after = 1");
+    scene.write("rules/packages.toml", &rule);
+    scene.run_completely();
+    let expected = scene.query("select _key from nexthink_package where length(name) >= 3").len();
+    assert!(expected > 1);
+    assert_eq!(findings(&scene, &[]).len(), expected);
+    let explained = done(&scene, &["rules", "explain", "package-in-the-estate"]).stdout;
+    assert!(explained.contains("ask packages-like --param \"least=3\""), "{explained}");
+
+    // The user changes the question: findings that it no longer has are closed for this reason.
+    scene.write("questions/packages.toml", &question(&format!("{query} and false")));
+    done(&scene, &["rules", "run"]);
+    let closed = findings(&scene, &["--state", "resolved"]);
+    assert_eq!(closed.len(), expected);
+    assert!(closed.iter().all(|finding| finding["reason"] == "rule-changed"), "{closed:?}");
+
+    // A question that is gone, or that lacks a value, is told with its place.
+    for (from, to, reason) in [
+        ("packages-like", "packages-lik", "packages.toml:5:12: there is no question packages-lik"),
+        ("least = 3", "", "packages.toml:6:14: the question needs a value for `least`"),
+        ("least = 3", "least = 'x'", "packages.toml:6:14: the parameter least has to be a whole"),
+    ] {
+        scene.write("rules/packages.toml", &rule.replace(from, to));
+        let ended = scene.program(&["rules", "test"]);
+        assert_eq!(ended.exit, Some(2), "{to}");
+        assert!(ended.stderr.contains(reason), "{to}: {}", ended.stderr);
+    }
+}
+
+#[test]
 fn an_interrupted_evaluation_leaves_the_findings_as_they_were_or_as_they_become() {
     let scene = scene();
     scene.run_completely();

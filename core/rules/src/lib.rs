@@ -8,6 +8,7 @@ pub mod lifecycle;
 pub mod notify;
 pub mod observation;
 pub mod outbox;
+pub mod questions;
 pub mod rule;
 pub mod rule_file;
 pub mod rule_test;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Document, Problem, most_similar};
+use crate::questions::SavedQuestions;
 use crate::rule::Rule;
 use crate::rule_file;
 
@@ -119,8 +120,9 @@ pub enum SwitchError {
 }
 
 impl Library {
-    /// Reads the folder, if there is one. A file of it stands for the program's rule of the same id.
-    pub fn load(folder: &Path) -> Self {
+    /// Reads the folder, if there is one. A file of it stands for the program's rule of the same id. Rules may ask
+    /// `questions`.
+    pub fn load(folder: &Path, questions: &dyn SavedQuestions) -> Self {
         let mut library = Self::default();
         let switches = match read_switches(folder) {
             Ok(switches) => switches,
@@ -129,10 +131,10 @@ impl Library {
                 Switches::default()
             }
         };
-        library.add_files(folder, &switches);
+        library.add_files(folder, &switches, questions);
         for (name, text) in SHIPPED {
             let document = Document { file: name, text };
-            match rule_file::read(document) {
+            match rule_file::read(document, questions) {
                 Ok(rule) if library.find(&rule.id).is_none() => {
                     let is_on = switches.on.contains(&rule.id);
                     let text = (*text).to_owned();
@@ -165,7 +167,7 @@ impl Library {
         })
     }
 
-    fn add_files(&mut self, folder: &Path, switches: &Switches) {
+    fn add_files(&mut self, folder: &Path, switches: &Switches, questions: &dyn SavedQuestions) {
         let paths = match rule_files(folder) {
             Ok(paths) => paths,
             Err(message) => {
@@ -184,7 +186,7 @@ impl Library {
                 }
             };
             let document = Document { file: &file, text: &text };
-            match rule_file::read(document) {
+            match rule_file::read(document, questions) {
                 Ok(rule) => {
                     if let Some(other) = self.find(&rule.id) {
                         let message =

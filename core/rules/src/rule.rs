@@ -97,6 +97,8 @@ pub enum RuleQuery {
         name: String,
         /// The values of its parameters.
         parameters: BTreeMap<String, String>,
+        /// The query and the values of all its parameters, as one text.
+        asked: String,
     },
 }
 
@@ -168,13 +170,9 @@ impl Rule {
                 part(if *language == Language::Sql { "sql" } else { "j1ql" });
                 part(text.trim());
             }
-            RuleQuery::Question { name, parameters } => {
+            RuleQuery::Question { asked, .. } => {
                 part("question");
-                part(name);
-                for (name, value) in parameters {
-                    part(name);
-                    part(value);
-                }
+                part(asked);
             }
         }
         part(&format!("{:?}", self.kind));

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::document::{Document, Problem};
+use crate::questions::{QuestionMistake, SavedQuestions};
 use crate::rule::{FirstRun, Language, Rule, RuleKind, RuleQuery, RuleTest, Severity};
 use crate::template::MessageTemplate;
 
@@ -32,7 +33,7 @@ struct RuleFile {
     language: Option<Language>,
     query: Option<Spanned<String>>,
     question: Option<Spanned<String>>,
-    parameters: Option<Spanned<BTreeMap<String, String>>>,
+    parameters: Option<Spanned<BTreeMap<String, Parameter>>>,
     identity: Spanned<Vec<String>>,
     entity: Option<String>,
     #[serde(rename = "for")]
@@ -50,11 +51,32 @@ struct RuleFile {
     tests: Vec<RuleTest>,
 }
 
-/// Reads a rule.
+/// The value of a question's parameter.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "a text, a number, true or false")]
+enum Parameter {
+    Text(String),
+    Integer(i64),
+    Number(f64),
+    Boolean(bool),
+}
+
+impl Parameter {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Integer(number) => number.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Boolean(value) => value.to_string(),
+        }
+    }
+}
+
+/// Reads a rule, which may ask one of `questions`.
 ///
 /// # Errors
 /// Every mistake that can be found without a generation, with its place.
-pub fn read(document: Document<'_>) -> Result<Rule, Vec<Problem>> {
+pub fn read(document: Document<'_>, questions: &dyn SavedQuestions) -> Result<Rule, Vec<Problem>> {
     let file: RuleFile = document.read().map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
     let mut check = |is_right: bool, span: Range<usize>, message: &str| {
@@ -92,7 +114,7 @@ pub fn read(document: Document<'_>) -> Result<Rule, Vec<Problem>> {
     if let Err(reason) = MessageTemplate::new(file.message.get_ref()) {
         check(false, file.message.span(), &format!("the template is not valid: {reason}"));
     }
-    let query = read_query(&file, &mut check, document);
+    let query = read_query(&file, questions, &mut check, document);
     let value = |number: Option<Spanned<u32>>, default| number.map_or(default, Spanned::into_inner);
     let max_findings = value(file.max_findings, MAX_FINDINGS);
     match query {
@@ -121,6 +143,7 @@ pub fn read(document: Document<'_>) -> Result<Rule, Vec<Problem>> {
 /// The source of the rows; exactly one of `query` and `question`.
 fn read_query(
     file: &RuleFile,
+    questions: &dyn SavedQuestions,
     check: &mut impl FnMut(bool, Range<usize>, &str),
     document: Document<'_>,
 ) -> Option<RuleQuery> {
@@ -141,10 +164,29 @@ fn read_query(
             let language = file.language.unwrap_or(guessed);
             Some(RuleQuery::Text { language, text: text.to_owned() })
         }
-        (None, Some(question)) => Some(RuleQuery::Question {
-            name: question.get_ref().clone(),
-            parameters: parameters.map(|given| given.get_ref().clone()).unwrap_or_default(),
-        }),
+        (None, Some(question)) => {
+            if file.language.is_some() {
+                check(false, question.span(), "a question has its own `language`; remove this one");
+            }
+            let given = parameters.map(Spanned::get_ref).into_iter().flatten();
+            let parameters: BTreeMap<String, String> =
+                given.map(|(name, value)| (name.clone(), value.text())).collect();
+            let name = question.get_ref().clone();
+            match questions.asked(&name, &parameters) {
+                Ok(asked) => Some(RuleQuery::Question { name, parameters, asked }),
+                Err(mistake) => {
+                    let of_parameters = file.parameters.as_ref().map(Spanned::span);
+                    let (span, message) = match mistake {
+                        QuestionMistake::Question(message) => (question.span(), message),
+                        QuestionMistake::Parameters(message) => {
+                            (of_parameters.unwrap_or(question.span()), message)
+                        }
+                    };
+                    check(false, span, &message);
+                    None
+                }
+            }
+        }
         (Some(_), Some(question)) => {
             check(false, question.span(), "give a `query` or a `question`, not both");
             None
@@ -169,6 +211,7 @@ fn is_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::questions::NoQuestions;
 
     const RULE: &str = r#"
 id = "device-silent"
@@ -180,17 +223,17 @@ message = "{{ key }} is silent"
 "#;
 
     fn problems(text: &str) -> Vec<String> {
-        let read = read(Document { file: "r.toml", text });
+        let read = read(Document { file: "r.toml", text }, &NoQuestions);
         read.expect_err(text).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_rule_has_defaults_and_its_language_is_found_from_the_query() {
-        let rule = read(Document { file: "r.toml", text: RULE }).expect("valid");
+        let rule = read(Document { file: "r.toml", text: RULE }, &NoQuestions).expect("valid");
         assert_eq!((rule.hold, rule.clear_after, rule.max_findings), (1, 1, 5_000));
         assert!(matches!(rule.query, RuleQuery::Text { language: Language::J1ql, .. }));
         let sql = RULE.replace("FIND nexthink_device AS d RETURN d._key AS key", "select 1 as key");
-        let rule = read(Document { file: "r.toml", text: &sql }).expect("valid");
+        let rule = read(Document { file: "r.toml", text: &sql }, &NoQuestions).expect("valid");
         assert!(matches!(rule.query, RuleQuery::Text { language: Language::Sql, .. }));
     }
 
@@ -218,9 +261,69 @@ message = "{{ key }} is silent"
         );
     }
 
+    /// One question, `silent`, with the parameter `days`.
+    struct OneQuestion(&'static str);
+
+    impl SavedQuestions for OneQuestion {
+        fn asked(
+            &self,
+            name: &str,
+            parameters: &BTreeMap<String, String>,
+        ) -> Result<String, QuestionMistake> {
+            if name != "silent" {
+                return Err(QuestionMistake::Question(format!("there is no question {name}")));
+            }
+            let days = parameters.get("days");
+            let days = days.ok_or_else(|| QuestionMistake::Parameters("give days".to_owned()))?;
+            Ok(format!("{} {days}", self.0))
+        }
+    }
+
+    #[test]
+    fn a_rule_asks_a_saved_question_and_another_question_makes_another_version() {
+        let text = |source: &str| {
+            let lines = RULE.lines().filter(|line| !line.starts_with("query"));
+            format!("{}\n{source}", lines.collect::<Vec<_>>().join("\n"))
+        };
+        let read = |source: &str, query| {
+            read(Document { file: "r.toml", text: &text(source) }, &OneQuestion(query))
+        };
+        let rule = |source: &str, query| read(source, query).expect("valid");
+        let base = "question = 'silent'\nparameters = { days = 14 }\n";
+        let found = rule(base, "select 1");
+        let RuleQuery::Question { name, parameters, .. } = &found.query else {
+            panic!("{found:?}")
+        };
+        assert_eq!((name.as_str(), parameters["days"].as_str()), ("silent", "14"));
+        let same = rule("question = 'silent'\nparameters = { days = '14' }\n", "select 1");
+        assert_eq!(same.version(), found.version());
+        let other_value = rule("question = 'silent'\nparameters = { days = 15 }\n", "select 1");
+        assert_ne!(other_value.version(), found.version());
+        assert_ne!(rule(base, "select 2").version(), found.version());
+
+        let table = [
+            ("question = 'silnt'\n", "r.toml:7:12: there is no question silnt"),
+            ("question = 'silent'\n", "r.toml:7:12: give days"),
+            ("question = 'silent'\nparameters = { x = 1 }\n", "r.toml:8:14: give days"),
+            (
+                "question = 'silent'\nparameters = { days = [] }\n",
+                "r.toml:8:23: a text, a number, true or false",
+            ),
+            (
+                "question = 'silent'\nlanguage = 'sql'\nparameters = { days = 1 }\n",
+                "r.toml:7:12: a question has its own `language`",
+            ),
+        ];
+        for (source, expected) in table {
+            let problems = read(source, "select 1").expect_err(source);
+            assert!(problems[0].to_string().starts_with(expected), "{problems:?}");
+        }
+    }
+
     #[test]
     fn only_what_is_asked_makes_another_version() {
-        let rule = |text: &str| read(Document { file: "r.toml", text }).expect("valid");
+        let rule =
+            |text: &str| read(Document { file: "r.toml", text }, &NoQuestions).expect("valid");
         let version = rule(RULE).version();
         for same in [
             RULE.replace("low", "high"),

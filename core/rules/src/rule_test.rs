@@ -61,10 +61,11 @@ mod tests {
 
     use super::*;
     use crate::library::Library;
+    use crate::questions::NoQuestions;
 
     #[test]
     fn every_rule_of_the_program_is_valid_and_passes_its_tests() {
-        let library = Library::load(Path::new("there is no such folder"));
+        let library = Library::load(Path::new("there is no such folder"), &NoQuestions);
         assert_eq!(library.problems, []);
         assert_eq!(library.rules.len(), 28);
         for known in &library.rules {

@@ -1,5 +1,6 @@
 //! `rules`: what is looked for in each generation, and evaluating it.
 
+mod asked;
 mod evaluate;
 pub(crate) mod findings_table;
 mod report;
@@ -15,6 +16,7 @@ use core_rules::rule::RuleQuery;
 use core_store::{DeliveryLock, TenantStore};
 use serde_json::{Value, json};
 
+use self::asked::AskedQuestions;
 pub(super) use self::evaluate::{evaluate, failure_of};
 pub(super) use self::report::RulesReport;
 use crate::cli::{Global, ReportFormat, RowFormat, RulesCommand, RulesRunArguments};
@@ -47,7 +49,7 @@ pub(super) fn folder(global: &Global) -> PathBuf {
 
 /// The rules that there are.
 pub(super) fn library(global: &Global) -> Library {
-    Library::load(&folder(global))
+    Library::load(&folder(global), &AskedQuestions::load(global))
 }
 
 /// The failure for files with mistakes.
@@ -192,10 +194,12 @@ fn explain(global: &Global, id: &str, file: bool, format: ReportFormat) -> Resul
 fn query_text(known: &KnownRule) -> String {
     match &known.rule.query {
         RuleQuery::Text { text, .. } => text.clone(),
-        RuleQuery::Question { name, parameters } => {
-            let parameters: Vec<String> =
-                parameters.iter().map(|(name, value)| format!(" --param {name}={value}")).collect();
-            format!("question {name}{}", parameters.concat())
+        RuleQuery::Question { name, parameters, .. } => {
+            let parameters: Vec<String> = parameters
+                .iter()
+                .map(|(name, value)| format!(" --param \"{name}={value}\""))
+                .collect();
+            format!("ask {name}{}", parameters.concat())
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::document::Document;
 use crate::fingerprint::Fingerprints;
 use crate::lifecycle::Phase;
 use crate::observation::observe;
+use crate::questions::NoQuestions;
 use crate::rule_file;
 
 fn rule(extra: &str) -> Rule {
@@ -17,7 +18,7 @@ fn rule(extra: &str) -> Rule {
         "id = 'r'\ntitle = 'R'\nseverity = 'high'\nquery = 'select 1'\nidentity = ['key']\n\
          entity = 'key'\nmessage = '{{{{ key }}}} holds'\n{extra}"
     );
-    rule_file::read(Document { file: "r.toml", text: &text }).expect("valid")
+    rule_file::read(Document { file: "r.toml", text: &text }, &NoQuestions).expect("valid")
 }
 
 fn prints() -> Fingerprints {

@@ -10,6 +10,7 @@ use core_rules::notify::send::Sender;
 use core_rules::notify::settings::{ChannelKind, NotifySettings};
 use core_rules::observation::observe;
 use core_rules::outbox::{Attempt, Message};
+use core_rules::questions::NoQuestions;
 use core_rules::rule::Rule;
 use core_rules::rule_file;
 use core_simulator::Receiver;
@@ -22,7 +23,7 @@ fn rule(extra: &str) -> Rule {
         "id = 'r'\ntitle = 'R'\nseverity = 'high'\nquery = 'select 1'\nidentity = ['key']\n\
          entity = 'key'\nfirst_run = 'all'\nmessage = '{{{{ name }}}} holds'\n{extra}"
     );
-    rule_file::read(Document { file: "r.toml", text: &text }).expect("valid")
+    rule_file::read(Document { file: "r.toml", text: &text }, &NoQuestions).expect("valid")
 }
 
 fn settings(text: &str) -> NotifySettings {

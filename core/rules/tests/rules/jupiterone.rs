@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use core_rules::library::Library;
+use core_rules::questions::NoQuestions;
 use core_rules::rule::RuleQuery;
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ const RULES: [(&str, &str); 6] = [
 
 #[test]
 fn jupiterone_gets_the_same_questions() {
-    let library = Library::load(Path::new("there is no such folder"));
+    let library = Library::load(Path::new("there is no such folder"), &NoQuestions);
     for (id, text) in RULES {
         let theirs: Value = serde_json::from_str(text).expect("JSON");
         let ours = &library.find(id).unwrap_or_else(|| panic!("there is no rule {id}")).rule;

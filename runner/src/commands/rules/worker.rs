@@ -11,7 +11,9 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use core_query::{Format, QueryError, QueryResult, QuerySession, QuerySettings, ResultWriter};
+use core_query::{
+    Environment, Format, QueryError, QueryResult, QuerySession, QuerySettings, ResultWriter,
+};
 use core_rules::book::Outcome;
 use core_rules::fingerprint::Fingerprints;
 use core_rules::observation::Observer;
@@ -19,8 +21,10 @@ use core_rules::rule::{Language, Rule, RuleQuery};
 use core_store::TenantStore;
 use serde::{Deserialize, Serialize};
 
+use super::asked::AskedQuestions;
 use super::status_table;
 use crate::cli::Global;
+use crate::commands::query::j1ql::now_ms;
 use crate::exit::{Exit, Failure};
 use crate::system;
 use crate::{commands, config, output};
@@ -214,10 +218,15 @@ pub(super) async fn work(global: &Global, ids: &[String]) -> Result<Exit, Failur
     let mut session = session(global, &tenant).await?;
     let library = super::library(global);
     let asked = library.rules.iter().filter(|known| ids.contains(&known.rule.id));
-    let texts: Vec<&str> = asked
-        .filter_map(|known| match &known.rule.query {
-            RuleQuery::Text { text, .. } => Some(text.as_str()),
-            RuleQuery::Question { .. } => None,
+    let queries: Vec<&RuleQuery> = asked.map(|known| &known.rule.query).collect();
+    let questions = AskedQuestions::load(global);
+    // Without history only the rules that read it fail, and say that the table is not there.
+    let _ = questions.add_history(global, &tenant, &mut session, &queries).await;
+    let texts: Vec<&str> = queries
+        .iter()
+        .map(|query| match query {
+            RuleQuery::Text { text, .. } => text.as_str(),
+            RuleQuery::Question { asked, .. } => asked.as_str(),
         })
         .collect();
     // Without the user's files only the rules that read them fail, and say that the table is not there.
@@ -225,7 +234,7 @@ pub(super) async fn work(global: &Global, ids: &[String]) -> Result<Exit, Failur
     let mut out = output::writer();
     for known in library.rules.iter().filter(|known| ids.contains(&known.rule.id)) {
         let rule = &known.rule;
-        let answering = answer(&session, rule, &mut out);
+        let answering = answer(&session, &questions, rule, &mut out);
         let answered = match tokio::time::timeout(RULE_DEADLINE, answering).await {
             Ok(answered) => answered,
             Err(_) => Err(format!("its query took longer than {} s", RULE_DEADLINE.as_secs())),
@@ -259,12 +268,17 @@ async fn session(global: &Global, tenant: &TenantStore) -> Result<QuerySession, 
 }
 
 /// Prints the rows of a rule, without its end.
-async fn answer(session: &QuerySession, rule: &Rule, out: &mut impl Write) -> Result<(), String> {
+async fn answer(
+    session: &QuerySession,
+    questions: &AskedQuestions,
+    rule: &Rule,
+    out: &mut impl Write,
+) -> Result<(), String> {
     let said = |error: QueryError| match std::error::Error::source(&error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     };
-    let mut result = start_query(session, rule)?;
+    let mut result = start_query(session, questions, rule)?;
     let schema = result.schema();
     let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
     let line = Line::Rows {
@@ -283,18 +297,21 @@ async fn answer(session: &QuerySession, rule: &Rule, out: &mut impl Write) -> Re
     Ok(())
 }
 
-fn start_query(session: &QuerySession, rule: &Rule) -> Result<QueryResult, String> {
+fn start_query(
+    session: &QuerySession,
+    questions: &AskedQuestions,
+    rule: &Rule,
+) -> Result<QueryResult, String> {
     let said = |error: QueryError| error.to_string();
     match &rule.query {
         RuleQuery::Text { language: Language::Sql, text } => session.sql(text).map_err(said),
         RuleQuery::Text { language: Language::J1ql, text } => {
-            let now_ms = i64::try_from(system::now().0).unwrap_or(i64::MAX);
             let parameters = BTreeMap::new();
-            let environment = core_query::Environment { now_ms, parameters: &parameters };
+            let environment = Environment { now_ms: now_ms(), parameters: &parameters };
             let compiled = session.compile_j1ql(text, environment);
             let compiled = compiled.map_err(|error| error.render(text))?;
             session.j1ql(&compiled).map_err(said)
         }
-        RuleQuery::Question { name, .. } => Err(format!("there is no saved question `{name}`")),
+        RuleQuery::Question { name, parameters, .. } => questions.ask(session, name, parameters),
     }
 }

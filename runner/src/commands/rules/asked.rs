@@ -1,0 +1,94 @@
+//! The saved questions that rules ask: those of `ask`, under the same names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core_query::questions::{Question, QuestionError, Questions};
+use core_query::{QueryResult, QuerySession};
+use core_rules::questions::{QuestionMistake, SavedQuestions};
+use core_rules::rule::{Language, RuleQuery};
+use core_store::TenantStore;
+
+use crate::cli::Global;
+use crate::commands::ask;
+use crate::commands::query::j1ql::now_ms;
+use crate::commands::query::{Past, add_history};
+use crate::exit::Failure;
+
+/// The saved questions, or the reason why they cannot be read. Only rules that ask one fail by it.
+pub(super) struct AskedQuestions(Result<Questions, String>);
+
+impl AskedQuestions {
+    /// Reads the questions of the program and of the user.
+    pub(super) fn load(global: &Global) -> Self {
+        Self(ask::questions(global).map_err(|failure| format!("{:#}", failure.error)))
+    }
+
+    fn find(&self, name: &str) -> Result<&Question, String> {
+        let questions = self.0.as_ref().map_err(Clone::clone)?;
+        questions.find(name).map_err(|error| error.to_string())
+    }
+
+    /// Asks a question.
+    ///
+    /// # Errors
+    /// The reason.
+    pub(super) fn ask(
+        &self,
+        session: &QuerySession,
+        name: &str,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<QueryResult, String> {
+        let question = self.find(name)?;
+        session.ask(question, parameters, now_ms()).map_err(|error| error.to_string())
+    }
+
+    /// Adds the history that queries in SQL and questions read.
+    ///
+    /// # Errors
+    /// Kept generations cannot be read.
+    pub(super) async fn add_history(
+        &self,
+        global: &Global,
+        tenant: &TenantStore,
+        session: &mut QuerySession,
+        queries: &[&RuleQuery],
+    ) -> Result<(), Failure> {
+        // What cannot be understood is explained when it is asked.
+        let types = queries.iter().flat_map(|query| match query {
+            RuleQuery::Text { language: Language::Sql, text } => {
+                session.types_with_history(text).unwrap_or_default()
+            }
+            RuleQuery::Text { language: Language::J1ql, .. } => Vec::new(),
+            RuleQuery::Question { name, parameters, .. } => {
+                let history = |question: &Question| {
+                    session.question_history(question, parameters, now_ms()).ok()
+                };
+                self.find(name).ok().and_then(history).unwrap_or_default()
+            }
+        });
+        let types = types.collect::<BTreeSet<String>>().into_iter().collect();
+        let current = tenant.current()?;
+        let last = current.as_ref().map(core_store::Generation::id);
+        add_history(global, session, &Past { tenant, last, since: None }, types).await?;
+        Ok(())
+    }
+}
+
+impl SavedQuestions for AskedQuestions {
+    fn asked(
+        &self,
+        name: &str,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<String, QuestionMistake> {
+        let question = self.find(name).map_err(QuestionMistake::Question)?;
+        let values = question.values(parameters).map_err(|error| {
+            QuestionMistake::Parameters(match error {
+                QuestionError::MissingParameter { name, .. } => {
+                    format!("the question needs a value for `{name}`: add it to `parameters`")
+                }
+                error => error.to_string(),
+            })
+        })?;
+        Ok(format!("{:?} {values:?} {}", question.language, question.query))
+    }
+}
