@@ -10,6 +10,7 @@ mod operations;
 mod power;
 mod space;
 mod strict;
+mod telling;
 mod unfinished;
 
 use std::collections::BTreeSet;

@@ -1,23 +1,36 @@
-//! Our MCP server and the official client of the Model Context Protocol, from `PyPI`. It is no stage of the gate,
-//! since it needs Python and a package.
+//! Programs of others judge ours: the official client of the Model Context Protocol, and receivers of messages. It is no
+//! stage of the gate, since it needs Python and packages.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
+use clap::ValueEnum;
 
 use crate::bench::{Tenant, python};
 use crate::cargo::{cargo, run as run_command};
 
-/// The client, in the newest version whose answers our script reads.
-const PACKAGES: [&str; 1] = ["mcp"];
+/// Who judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Judge {
+    /// The official MCP client calls every tool of `mcp`.
+    Mcp,
+    /// Standard Webhooks' own library, a real SMTP server and an installed Alertmanager take messages.
+    Notify,
+}
 
-/// Lets the client call every tool and read every resource of a server over a simulated tenant.
+/// The client, in the newest version whose answers our script reads.
+const MCP: [&str; 1] = ["mcp"];
+
+/// The receivers, and certificates for them.
+const NOTIFY: [&str; 3] = ["standardwebhooks", "aiosmtpd", "trustme"];
+
+/// Lets others judge the program over a simulated tenant.
 ///
 /// # Errors
-/// A call fails, or what is missing.
-pub(crate) fn mcp(root: &Path) -> anyhow::Result<()> {
+/// They refuse something, or what is missing.
+pub(crate) fn run(root: &Path, judge: Judge) -> anyhow::Result<()> {
     run_command(&mut cargo(root, &["build", "--workspace"]))?;
     let target = root.join("target");
     let program = target.join("debug").join(format!("program{}", std::env::consts::EXE_SUFFIX));
@@ -31,8 +44,18 @@ pub(crate) fn mcp(root: &Path) -> anyhow::Result<()> {
     let tenant = Tenant::start(ours(), &[("--devices", 100), ("--users", 50)])?;
     run_command(ours().args(["run", "--quiet"]))?;
     drop(tenant);
-    let python = python(&folder, &PACKAGES)?;
-    let script = root.join("xtask/peers/mcp_client.py");
-    let configuration = folder.join("nexthink-graph.toml");
-    run_command(Command::new(python).arg(script).arg(&program).arg(configuration))
+    let peers = root.join("xtask/peers");
+    match judge {
+        Judge::Mcp => {
+            let script = peers.join("mcp_client.py");
+            let configuration = folder.join("nexthink-graph.toml");
+            let python = python(&folder, &MCP)?;
+            run_command(Command::new(python).arg(script).arg(&program).arg(configuration))
+        }
+        Judge::Notify => {
+            let script = peers.join("notify_receivers.py");
+            let python = python(&folder, &NOTIFY)?;
+            run_command(Command::new(python).arg(script).arg(&program).arg(&folder))
+        }
+    }
 }

@@ -55,8 +55,13 @@ enum Command {
         #[arg(long, default_value_t = 300)]
         seconds: u64,
     },
-    /// Let the official MCP client call every tool of `mcp`; installs it in `target/conformance`.
-    Conformance,
+    /// Let programs of others judge ours; installs them in `target/conformance`.
+    #[command(after_help = "Example:\n  cargo xtask conformance notify")]
+    Conformance {
+        /// The judges.
+        #[arg(value_enum)]
+        judge: conformance::Judge,
+    },
     /// Look at the explorer's pages in a real browser.
     #[command(after_help = "Example:\n  cargo xtask browser --pictures target/pictures")]
     Browser(browser::BrowserArguments),
@@ -91,7 +96,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Tidy => tidy::check(&root),
         Command::Bench { bench } => bench::run(&root, &bench),
         Command::Torture { seconds } => torture::run(&root, seconds),
-        Command::Conformance => conformance::mcp(&root),
+        Command::Conformance { judge } => conformance::run(&root, judge),
         Command::Browser(arguments) => browser::run(&root, &arguments),
         Command::Ci => ci::run(&root),
     }

@@ -24,3 +24,4 @@ pub use retry::{GivenUp, Retry, RetryCause, Transience};
 pub use retry_after::{requested_wait, server_time_ms};
 pub use secret::Secret;
 pub use settings::{ProxySettings, RetryPolicy, Trust};
+pub use trust::tls_client_config;

@@ -11,6 +11,14 @@ use rustls_platform_verifier::Verifier;
 use crate::error::{SetupError, SharedError};
 use crate::settings::Trust;
 
+/// Sets up TLS for another protocol than HTTP, with the same versions and certificates.
+///
+/// # Errors
+/// A certificate that cannot be used.
+pub fn tls_client_config(trust: &Trust) -> Result<rustls::ClientConfig, SetupError> {
+    tls_config(true, trust)
+}
+
 /// Sets up TLS 1.2 and 1.3 by ring, with the certificates that the system trusts and those of `trust`.
 ///
 /// Where every endpoint is plain http on a loopback host, nothing is trusted, so that a machine

@@ -1,11 +1,13 @@
 //! Telling people: channels and routes, messages, and what each receiver gets.
 //!
 //! A message is made into a [`Delivery`](render::Delivery), which [`Sender`](send::Sender) sends and whose
-//! result goes back into the outbox. Only `send` talks to anybody.
+//! result goes back into the outbox. Only `send` and `smtp` talk to anybody.
 
 pub mod compose;
 pub mod escape;
+pub mod mail;
 pub mod render;
 pub mod send;
 pub mod settings;
 pub mod signature;
+mod smtp;

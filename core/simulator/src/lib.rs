@@ -5,6 +5,7 @@ mod behaviour;
 mod encode;
 mod exports;
 mod jupiterone;
+mod mail_receiver;
 mod proxy;
 mod receiver;
 mod row;
@@ -24,6 +25,7 @@ pub use jupiterone::{
     JobCall, JobFault, JobFaultKind, JobRequest, JobView, JupiterOne, JupiterOneBehaviour,
     JupiterOneConfig, KeptGraph, Silence,
 };
+pub use mail_receiver::{MailReceiver, MailTls, ReceivedMail};
 pub use proxy::{FaultProxy, Slices, Toxics};
 pub use receiver::{ReceivedRequest, Receiver};
 pub use row::Row;

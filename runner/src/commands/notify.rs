@@ -157,6 +157,10 @@ fn ready(global: &Global, channel: &Channel) -> anyhow::Result<ChannelSecrets> {
             secrets.url = url(address)?;
             secrets.key = Some(text(routing_key, "the routing key")?);
         }
+        ChannelKind::Email(settings) => {
+            let password = settings.password.as_ref().map(|place| text(place, "the password"));
+            secrets.key = password.transpose()?;
+        }
         ChannelKind::Exec { .. } => {}
     }
     Ok(secrets)

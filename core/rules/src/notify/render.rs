@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::escape::{JsonTemplate, card, slack};
+use super::mail::{Letter, Mail};
 use super::settings::ChannelKind;
 use super::signature::sign;
 use crate::outbox::{Item, Message, Transition};
@@ -24,7 +25,7 @@ const SOURCE: &str = "nexthink-graph";
 pub struct ChannelSecrets {
     /// The address.
     pub url: String,
-    /// The key of the signature, the routing key, or the value of `Authorization`.
+    /// The key of the signature, the routing key, the password, or the value of `Authorization`.
     pub key: Option<String>,
     /// The key before.
     pub previous_key: Option<String>,
@@ -49,6 +50,8 @@ pub enum Delivery {
         /// A JSON document.
         input: Vec<u8>,
     },
+    /// A mail.
+    Mail(Mail),
 }
 
 /// Makes what is to be sent of a message.
@@ -86,6 +89,17 @@ pub fn render(
         ChannelKind::Alertmanager { expires_hours, .. } => {
             let url = format!("{}/api/v2/alerts", url.trim_end_matches('/'));
             post(url, &alerts(message, now, *expires_hours))
+        }
+        ChannelKind::Email(settings) => {
+            let login = settings.user.clone().zip(secrets.key.clone());
+            let text = lines(message).join("\n");
+            let letter = Letter {
+                id: &message.id,
+                at: message.at,
+                subject: &headline(message),
+                text: &text,
+            };
+            Delivery::Mail(letter.mail(settings, login)?)
         }
         ChannelKind::Exec { command } => Delivery::Exec {
             command: command.clone(),

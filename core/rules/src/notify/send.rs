@@ -1,4 +1,4 @@
-//! Sends what was rendered: over HTTP, or to a program of this machine.
+//! Sends what was rendered: over HTTP, by mail, or to a program of this machine.
 
 use std::io::Write as _;
 use std::process::{Command, ExitStatus, Stdio};
@@ -9,12 +9,13 @@ use core_http::{CallFailure, ClientFactory, ProxySettings, Trust, requested_wait
 use url::Url;
 
 use super::render::Delivery;
+use super::smtp;
 use crate::outbox::Attempt;
 
 /// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// How long one message may take.
-const ANSWER: Duration = Duration::from_secs(15);
+pub(super) const ANSWER: Duration = Duration::from_secs(15);
 /// How often a running program is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -39,6 +40,7 @@ impl Sender {
     pub async fn send(&self, delivery: Delivery) -> Attempt {
         match delivery {
             Delivery::Http { url, headers, body } => self.post(&url, &headers, body).await,
+            Delivery::Mail(mail) => smtp::send(&mail, &self.trust).await,
             Delivery::Exec { command, input } => {
                 let running = tokio::task::spawn_blocking(move || execute(&command, &input));
                 running.await.unwrap_or_else(|_| failed("the program could not be watched"))
@@ -140,7 +142,7 @@ fn execute(command: &[String], input: &[u8]) -> Attempt {
     }
 }
 
-fn failed(reason: &str) -> Attempt {
+pub(super) fn failed(reason: &str) -> Attempt {
     Attempt::Failed { reason: reason.to_owned(), retry_after_ms: None }
 }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::escape::JsonTemplate;
+use super::mail::{MailServer, MailSettings, MailTls, check_address};
 use crate::book::RuleRecord;
 use crate::document::{Document, Problem, most_similar};
 use crate::finding::Finding;
@@ -104,6 +105,8 @@ pub enum ChannelKind {
         /// How long an alert stays there unless it is sent again. Hours.
         expires_hours: u32,
     },
+    /// Mail by SMTP.
+    Email(MailSettings),
     /// A program of this machine.
     Exec {
         /// The program and its arguments. No shell reads them.
@@ -172,6 +175,12 @@ struct ChannelTable {
     routing_key: Option<SecretPlace>,
     expires_hours: Option<u32>,
     command: Option<Vec<String>>,
+    server: Option<Spanned<String>>,
+    tls: Option<MailTls>,
+    from: Option<Spanned<String>>,
+    to: Option<Spanned<Vec<String>>>,
+    user: Option<String>,
+    password: Option<SecretPlace>,
     digest_above: Option<usize>,
     quiet_hours: Option<Spanned<String>>,
     time_zone: Option<Spanned<String>>,
@@ -187,13 +196,14 @@ enum Overview {
 }
 
 /// The kinds, each with the settings that it needs and those that it may have.
-const KINDS: [(&str, &[&str], &[&str]); 7] = [
+const KINDS: [(&str, &[&str], &[&str]); 8] = [
     ("webhook", &["url", "secret"], &["previous_secret"]),
     ("template", &["url", "template"], &["authorization"]),
     ("slack", &["url"], &[]),
     ("teams", &["url"], &[]),
     ("pagerduty", &["routing_key"], &["url"]),
     ("alertmanager", &["url"], &["expires_hours"]),
+    ("email", &["server", "from", "to"], &["tls", "user", "password"]),
     ("exec", &["command"], &[]),
 ];
 
@@ -270,6 +280,7 @@ impl ChannelKind {
             Self::Teams { .. } => "teams",
             Self::Pagerduty { .. } => "pagerduty",
             Self::Alertmanager { .. } => "alertmanager",
+            Self::Email(_) => "email",
             Self::Exec { .. } => "exec",
         }
     }
@@ -321,6 +332,16 @@ fn read_channel(
     if let Some(template) = &table.template {
         JsonTemplate::new(template.get_ref()).map_err(at(template.span()))?;
     }
+    if let Some(server) = &table.server {
+        let tls = table.tls.unwrap_or_default();
+        MailServer::parse(server.get_ref(), tls).map_err(at(server.span()))?;
+    }
+    if let Some(from) = &table.from {
+        check_address(from.get_ref()).map_err(at(from.span()))?;
+    }
+    if let Some(to) = &table.to {
+        to.get_ref().iter().try_for_each(|to| check_address(to)).map_err(at(to.span()))?;
+    }
     let quiet = read_quiet(&table, document)?;
     let overview_days = table.overview.map(|overview| match overview {
         Overview::Daily => 1,
@@ -347,6 +368,12 @@ fn check_settings(
         ("routing_key", table.routing_key.is_some()),
         ("expires_hours", table.expires_hours.is_some()),
         ("command", table.command.as_ref().is_some_and(|words| !words.is_empty())),
+        ("server", table.server.is_some()),
+        ("tls", table.tls.is_some()),
+        ("from", table.from.is_some()),
+        ("to", table.to.as_ref().is_some_and(|to| !to.get_ref().is_empty())),
+        ("user", table.user.is_some()),
+        ("password", table.password.is_some()),
     ];
     for (setting, is_given) in given {
         if needed.contains(&setting) && !is_given {
@@ -410,6 +437,21 @@ fn read_kind(name: &str, table: ChannelTable) -> Result<ChannelKind, String> {
             url: url.ok_or_else(missing)?,
             expires_hours: table.expires_hours.unwrap_or(EXPIRES_HOURS).clamp(1, 1_000),
         },
+        "email" => {
+            if table.user.is_some() != table.password.is_some() {
+                return Err(
+                    "a mail server that asks for a login needs `user` and `password`".to_owned()
+                );
+            }
+            let server = table.server.ok_or_else(missing)?.into_inner();
+            ChannelKind::Email(MailSettings {
+                server: MailServer::parse(&server, table.tls.unwrap_or_default())?,
+                from: table.from.ok_or_else(missing)?.into_inner(),
+                to: table.to.ok_or_else(missing)?.into_inner(),
+                user: table.user,
+                password: table.password,
+            })
+        }
         _ => ChannelKind::Exec { command: table.command.ok_or_else(missing)? },
     })
 }

@@ -1,4 +1,8 @@
-//! Rules and channels from outside of the crate.
+//! Rules and channels from outside.
 
 mod channels;
+mod hostile;
 mod jupiterone;
+mod kills;
+mod kit;
+mod mail;
