@@ -149,14 +149,16 @@ Examples:
   nexthink-graph run --accept-shrink nexthink_device
   nexthink-graph run --fail-on critical
   nexthink-graph run --all
+  nexthink-graph run --metrics-file nexthink.prom
 
 If a destination is configured, the run then delivers the generation to it. Finally it evaluates the
 rules that are on (`nexthink-graph rules list`).")]
     Run(RunArguments),
     /// Start runs on a schedule until Ctrl-C
     #[command(after_help = "\
-Example:
+Examples:
   nexthink-graph schedule --interval \"6 hours\"
+  nexthink-graph schedule --interval \"6 hours\" --listen 127.0.0.1:9464
 
 The configuration can set the schedule:
   [schedule]
@@ -425,6 +427,12 @@ A scenario (--scenario FILE) makes the tenant slow or lets it truncate exports:
   row_cap = 1000
   preparation_seconds = 5")]
     Simulate(SimulateArguments),
+    /// Write the manual pages into a folder
+    #[command(after_help = "Example:\n  nexthink-graph man ./manual")]
+    Man {
+        /// Make this folder, or fill it if it is empty
+        folder: PathBuf,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  nexthink-graph completions bash > nexthink-graph.bash")]
     Completions {

@@ -17,6 +17,7 @@ mod history;
 mod init;
 mod jupiterone;
 mod kept;
+mod man;
 mod mcp;
 mod notify;
 mod privacy;
@@ -66,6 +67,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Nql { fields, partitioned }) => show::nql(&global, &fields, partitioned),
         Some(Command::Docs { page, format, check }) => show::docs(page, format, check.as_deref()),
         Some(Command::Completions { shell }) => Ok(show::completions(shell)),
+        Some(Command::Man { folder }) => man::write(&folder),
         Some(Command::Query(arguments)) if worker => query::query(&global, arguments).await,
         Some(Command::Query(arguments)) => {
             query::worker::run(&arguments.limits, pager::for_answer(&arguments.answer)).await
@@ -117,14 +119,14 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
 async fn dispatch_runs(global: &Global, command: Option<Command>) -> Result<Exit, Failure> {
     match command {
         Some(Command::Run(arguments)) if arguments.all => fleet::run_all(global, &arguments).await,
-        Some(Command::Run(arguments)) => run::run(global, &configured(global)?, &arguments).await,
+        Some(Command::Run(arguments)) => {
+            run::run_monitored(global, &configured_source(global)?, &arguments).await
+        }
         Some(Command::Schedule(arguments)) => schedule::schedule(global, &arguments).await,
         Some(Command::Status(arguments)) => status::status(global, &arguments),
         Some(Command::Fleet(command)) => fleet::dispatch(global, &command),
         _ => match config::find(global.config.as_deref()) {
-            Some(source) => {
-                run::run(global, &Config::load(&source)?, &RunArguments::default()).await
-            }
+            Some(source) => run::run_monitored(global, &source, &RunArguments::default()).await,
             None => demo::run(global).await,
         },
     }

@@ -50,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) settings: Settings,
     /// When `schedule` starts runs.
     pub(crate) schedule: TenantSettings,
+    /// The address to request after each run that has published.
+    pub(crate) heartbeat: Option<SecretReference>,
     /// What assistants are shown.
     pub(crate) mcp: Mcp,
     /// What people have written for the record of processing.
@@ -111,6 +113,7 @@ impl Config {
         let jupiterone = destinations::read_jupiterone(&mut values, paths, named.as_deref());
         let (mcp, retention) = (mcp::read(&mut values), retention::read(&mut values));
         let schedule = schedule::read(&mut values);
+        let heartbeat = read_heartbeat(&mut values, paths);
         let audit = audit::read(
             &mut values,
             paths,
@@ -155,7 +158,7 @@ impl Config {
             audit,
             retention,
         };
-        Ok(Config { settings, schedule, mcp, record, effective, warnings })
+        Ok(Config { settings, schedule, heartbeat, mcp, record, effective, warnings })
     }
 }
 
@@ -223,6 +226,12 @@ fn read_proxy(values: &mut Values) -> ProxyChoice {
         }
         url => ProxyChoice::At(url.to_owned()),
     }
+}
+
+fn read_heartbeat(values: &mut Values, paths: &Paths) -> Option<SecretReference> {
+    let path = "monitoring.heartbeat";
+    let is_set = values.has(path) || values.has_table(path);
+    is_set.then(|| secret::read(values, paths, path)).flatten()
 }
 
 /// The zone of times that name none.

@@ -60,6 +60,11 @@ impl Exit {
         matches!(self, Self::Complete | Self::Partial | Self::DestinationFailed | Self::RuleFired)
     }
 
+    /// Returns true if a run that ends like this has published everything that it could get, and delivered it.
+    pub(crate) fn is_fresh(self) -> bool {
+        matches!(self, Self::Complete | Self::Partial | Self::RuleFired)
+    }
+
     /// Returns the one of two exits that says more urgently that someone has to do something.
     pub(crate) fn graver(self, other: Self) -> Self {
         const GRAVEST: [Exit; 9] = [

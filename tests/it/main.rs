@@ -28,6 +28,7 @@ mod leaks;
 mod linking;
 mod lock;
 mod mcp;
+mod monitoring;
 mod parts;
 mod privacy;
 mod queries;

@@ -6,6 +6,7 @@ mod browser;
 mod cargo;
 mod ci;
 mod conformance;
+mod dist;
 mod docs;
 mod new_step;
 #[path = "../../runner/src/steps.rs"]
@@ -65,6 +66,11 @@ enum Command {
     /// Look at the explorer's pages in a real browser.
     #[command(after_help = "Example:\n  cargo xtask browser --pictures target/pictures")]
     Browser(browser::BrowserArguments),
+    /// Make the packages of a finished program: archive, Debian package, bill of materials, checksums.
+    #[command(
+        after_help = "Example:\n  cargo xtask dist --binary target/release/nexthink-graph --check"
+    )]
+    Dist(dist::DistArguments),
     /// Run everything that must pass before a merge.
     Ci,
 }
@@ -98,6 +104,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Torture { seconds } => torture::run(&root, seconds),
         Command::Conformance { judge } => conformance::run(&root, judge),
         Command::Browser(arguments) => browser::run(&root, &arguments),
+        Command::Dist(arguments) => dist::run(&root, &arguments),
         Command::Ci => ci::run(&root),
     }
 }

@@ -70,6 +70,17 @@ impl File {
         &self.path
     }
 
+    /// Lets every user of the machine read the file, where the system has such permissions.
+    pub(crate) fn make_public(&self) -> Result<(), FileError> {
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+            let changed = self.file.set_permissions(mode);
+            changed.map_err(FileError::from_io("set the mode of", &self.path))?;
+        }
+        Ok(())
+    }
+
     /// Fsyncs the file, so that its bytes survive a loss of power.
     ///
     /// # Errors

@@ -32,9 +32,28 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 /// The system refuses. Then the old bytes are in place and no temporary file is left, unless the
 /// last step failed, after which the old or the new bytes may be in place.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    replace_with(path, |temporary| write_and_sync(temporary, bytes))
+}
+
+/// The same for a file that every user of the machine may read, such as figures for a monitoring system.
+///
+/// # Errors
+///
+/// As [`replace_file`].
+pub fn replace_public_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    replace_with(path, |temporary| {
+        temporary.make_public()?;
+        write_and_sync(temporary, bytes)
+    })
+}
+
+fn replace_with(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> Result<(), FileError>,
+) -> Result<(), FileError> {
     remove_leftovers(path);
     let mut temporary = create_temporary(path)?;
-    let written = write_and_sync(&mut temporary, bytes);
+    let written = write(&mut temporary);
     if let Err(error) = written.and_then(|()| rename(temporary.path(), path)) {
         // It may hold keys. If it cannot be removed either, the next call tries again.
         let _ = remove_file(temporary.path());

@@ -19,12 +19,13 @@ pub const DEFAULT_FILE: &str = "nexthink-graph.toml";
 pub const VARIABLE_PREFIX: &str = "NEXTHINK_GRAPH__";
 
 /// The tables of a tenant's file, in the order of the reference.
-pub const TABLES: [Table; 10] = [
+pub const TABLES: [Table; 11] = [
     nexthink::ACCOUNT,
     nexthink::NEXTHINK,
     queries::QUERIES,
     runs::STORE,
     runs::SCHEDULE,
+    runs::MONITORING,
     runs::RETENTION,
     privacy::PRIVACY,
     audit::AUDIT,

@@ -1,6 +1,7 @@
 //! What can be typed after `fleet`, `schedule` and `status`.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
@@ -15,6 +16,9 @@ pub(crate) struct ScheduleArguments {
     /// Run at this interval, whatever the configuration says
     #[arg(long, value_parser = Timetable::parse_interval)]
     pub(crate) interval: Option<Timetable>,
+    /// Answer /healthz, /readyz and /metrics at this address, such as 127.0.0.1:9464
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// What `status` takes.

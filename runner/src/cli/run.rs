@@ -1,5 +1,7 @@
 //! The arguments of `run`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{ReportFormat, SeverityName};
@@ -18,6 +20,9 @@ pub(crate) struct RunArguments {
     /// End with exit code 8 if a finding of this severity or higher is open
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<SeverityName>,
+    /// Write figures for a monitoring system to this file, such as nexthink.prom
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metrics_file: Option<PathBuf>,
     /// Print the report in this form
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) output: ReportFormat,

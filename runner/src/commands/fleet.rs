@@ -5,13 +5,15 @@ use core_engine::text::count;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use super::run::write_figures;
 use super::status;
 use crate::cli::{FleetCommand, Global, ReportFormat, RunArguments};
-use crate::config::{Fleet, Source};
+use crate::config::{Config, Fleet, Source};
 use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::health::Health;
 use crate::run_process::{RunEnd, RunProcess};
 use crate::signals::signal;
+use crate::{metrics, output};
 
 /// Does what the command line says.
 pub(super) fn dispatch(global: &Global, command: &FleetCommand) -> Result<Exit, Failure> {
@@ -41,6 +43,9 @@ pub(super) async fn run_all(global: &Global, arguments: &RunArguments) -> Result
         fleet.load_all()?.into_iter().map(|(name, loaded)| (name, loaded.err())).rev().collect();
     if waiting.is_empty() {
         return Err(Failure::usage(format!("{} has no tenants yet", source.name())));
+    }
+    if let Some(path) = &arguments.metrics_file {
+        metrics::check_file(path)?;
     }
     let (stop, mut running) = (Cancellation::default(), JoinSet::new());
     let mut stopped = std::pin::pin!(signal());
@@ -72,8 +77,17 @@ pub(super) async fn run_all(global: &Global, arguments: &RunArguments) -> Result
     }
     ended.extend(waiting.into_iter().map(|(name, _)| Run { name, end: None }));
     ended.sort_by(|one, other| one.name.cmp(&other.name));
+    if let Some(path) = &arguments.metrics_file {
+        write_figures(path, &healths(&fleet)?);
+    }
     print(&ended, arguments.output)?;
     Ok(conclude(&ended, stop.reason().map(Exit::from)))
+}
+
+/// What the stores know of the tenants after the runs.
+fn healths(fleet: &Fleet) -> Result<Vec<(String, Option<Health>)>, Failure> {
+    let health = |loaded: Result<Config, Failure>| Health::read(&loaded.ok()?).ok();
+    Ok(fleet.load_all()?.into_iter().map(|(name, loaded)| (name, health(loaded))).collect())
 }
 
 fn start(

@@ -1,5 +1,6 @@
 //! `run`: fetches everything and publishes a new generation.
 
+mod monitored;
 mod table;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use core_jupiterone::{DeliveryReport, ErrorKind};
 use core_store::{LedgerHead, Store, StoreError};
 use serde_json::json;
 
+pub(super) use self::monitored::{run_monitored, write_figures};
 use super::rules::RulesReport;
 use super::{jupiterone, notify, rules};
 use crate::cli::{Global, ReportFormat, RunArguments, SeverityName};

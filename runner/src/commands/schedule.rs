@@ -3,9 +3,12 @@
 //! Each run is a process of its own (`run_process.rs`). The files of tenants are read again every minute and at every
 //! SIGHUP, each by itself, so that a mistake in one of them concerns its tenant alone.
 
+mod listener;
 mod tenants;
+mod watch;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use core_engine::Cancellation;
@@ -14,7 +17,9 @@ use core_fleet::{DueReason, Ended, Fleet, Notice, PauseReason, TenantState, Time
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
+use self::listener::Bulletin;
 use self::tenants::{Read, Tenants};
+use self::watch::Watch;
 use crate::cli::{Global, RunArguments, ScheduleArguments};
 use crate::config::{Config, Source};
 use crate::exit::{Exit, Failure};
@@ -38,14 +43,19 @@ pub(super) async fn schedule(
     let mut stopped = std::pin::pin!(signal());
     let mut hangups = Hangups::listen();
     let mut scheduler = Scheduler::new(global, source, arguments.interval.clone())?;
+    if let Some(address) = arguments.listen {
+        scheduler.listen(address).await?;
+    }
     loop {
         scheduler.start_due();
         scheduler.tell_states();
+        scheduler.publish();
         let sleep = tokio::time::sleep(scheduler.sleep());
         tokio::select! {
             biased;
             reason = &mut stopped => {
                 scheduler.stop.request(reason);
+                scheduler.publish();
                 scheduler.finish().await;
                 return Ok(reason.into());
             }
@@ -72,6 +82,8 @@ struct Scheduler<'a> {
     told: BTreeMap<String, TenantState>,
     /// What is wrong with the fleet's own file now.
     problem: Option<String>,
+    /// The figures, if they are asked for.
+    watch: Option<Watch>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -89,6 +101,7 @@ impl<'a> Scheduler<'a> {
             stop: Cancellation::default(),
             told: BTreeMap::new(),
             problem: None,
+            watch: None,
         };
         let read = scheduler.tenants.read()?;
         if let (false, Some(failure)) = (scheduler.tenants.is_fleet(), read.first_failure()) {
@@ -105,6 +118,26 @@ impl<'a> Scheduler<'a> {
         Ok(scheduler)
     }
 
+    /// Answers requests about health and figures.
+    async fn listen(&mut self, address: SocketAddr) -> Result<(), Failure> {
+        let bulletin = Bulletin::new();
+        let address = bulletin.serve_at(address).await?;
+        if !self.global.quiet {
+            output::note(&format!("/healthz, /readyz and /metrics are at {address}"));
+        }
+        let mut watch = Watch::new(bulletin);
+        watch.look(&self.tenants);
+        self.watch = Some(watch);
+        Ok(())
+    }
+
+    fn publish(&self) {
+        if let Some(watch) = &self.watch {
+            let stopping = self.stop.reason().map(|_| "it is stopping".to_owned());
+            watch.publish(self.fleet.status(), stopping.or_else(|| self.problem.clone()));
+        }
+    }
+
     /// Reads all files again. A mistake is told once, and again when someone asks by SIGHUP.
     fn read_again(&mut self, is_asked: bool) {
         match self.tenants.read() {
@@ -119,6 +152,9 @@ impl<'a> Scheduler<'a> {
                 }
                 self.problem = Some(problem);
             }
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.look(&self.tenants);
         }
     }
 
@@ -179,6 +215,9 @@ impl<'a> Scheduler<'a> {
         let ended = if end.has_crashed { Ended::Panicked } else { self.meaning(name, end.exit) };
         let notice = self.fleet.ended(name, ended, now());
         self.tell_notice(name, notice);
+        if let Some(watch) = &mut self.watch {
+            watch.ended(&self.tenants, name, end.exit);
+        }
     }
 
     /// How a run with an exit code ended, for the timetable.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::{Age, Global, ReportFormat, RowFormat, StatusArguments};
-use crate::config::{Config, Source};
+use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::health::{Health, PublishedGeneration, RunRecord};
 use crate::output;
@@ -37,10 +37,7 @@ impl Row {
 pub(super) fn status(global: &Global, arguments: &StatusArguments) -> Result<Exit, Failure> {
     let source = super::configured_source(global)?;
     let config = Config::load(&source)?;
-    let name = match &source {
-        Source::Tenant(_, chosen) => chosen.name.clone(),
-        _ => config.tenant.as_str().to_owned(),
-    };
+    let name = source.tenant_name(&config);
     let health = Health::read(&config)?;
     match arguments.output {
         ReportFormat::Json => {

@@ -87,6 +87,14 @@ impl Source {
         }
     }
 
+    /// The name that the tenant of a configuration has on the command line and in figures.
+    pub(crate) fn tenant_name(&self, config: &Config) -> String {
+        match self {
+            Self::Tenant(_, chosen) => chosen.name.clone(),
+            Self::File(_) | Self::Environment => config.tenant.as_str().to_owned(),
+        }
+    }
+
     /// The folder that other files of the user are looked up in: the one that the configuration is in, or a tenant's
     /// own folder in a fleet.
     pub(crate) fn folder(&self) -> PathBuf {

@@ -1,7 +1,7 @@
-//! `[store]`, `[schedule]` and `[retention]`: where generations are, when they are made, and how long
-//! they are kept.
+//! `[store]`, `[schedule]`, `[monitoring]` and `[retention]`: where generations are, when they are made, who is told,
+//! and how long they are kept.
 
-use crate::setting::{Table, choice, integer, text};
+use crate::setting::{Table, choice, integer, secret, text};
 
 /// `[store]`
 pub(super) const STORE: Table = Table {
@@ -40,6 +40,19 @@ pub(super) const SCHEDULE: Table = Table {
         .default(r#""once""#)
         .example(r#""skip""#),
     ],
+};
+
+/// `[monitoring]`
+pub(super) const MONITORING: Table = Table {
+    path: "monitoring",
+    sentence: "Who is told that runs succeed",
+    is_optional: true,
+    starters: &[],
+    settings: &[secret(
+        "monitoring.heartbeat",
+        "Address to request after each run that has published, as monitoring services give out; it is secret",
+    )
+    .example(r#"{ env = "HEARTBEAT_URL" }"#)],
 };
 
 /// A hundred years: as good as for ever, and far from any overflow.

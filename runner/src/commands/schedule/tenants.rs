@@ -63,8 +63,7 @@ impl Tenants {
     /// The file of the fleet or the folder of its tenants cannot be used; everything stays as it was.
     pub(super) fn read(&mut self) -> Result<Read, Failure> {
         let loaded = self.load()?;
-        let known: BTreeSet<&String> = self.configs.keys().chain(self.problems.keys()).collect();
-        let removed = known.into_iter().filter(|name| !loaded.contains_key(*name));
+        let removed = self.names().filter(|name| !loaded.contains_key(*name));
         let mut read = Read { removed: removed.cloned().collect(), ..Read::default() };
         let (mut configs, mut problems) = (BTreeMap::new(), BTreeMap::new());
         for (name, loaded) in loaded {
@@ -136,6 +135,12 @@ impl Tenants {
 
     pub(super) fn config(&self, name: &str) -> Option<&Config> {
         self.configs.get(name)
+    }
+
+    /// The names of all tenants, also of those whose file cannot be used.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        let names: BTreeSet<&String> = self.configs.keys().chain(self.problems.keys()).collect();
+        names.into_iter()
     }
 
     pub(super) fn configs(&self) -> impl Iterator<Item = &Config> {

@@ -19,7 +19,8 @@ const CONTEXTS: [&str; 6] = [
      files = \"http://127.0.0.1:2\"\n",
     "[audit]\naccount = \"reader\"\npassword = { command = [\"c\"] }\nauth = \"oauth\"\n\
      [destinations.jupiterone]\naccount = \"a\"\napi_key = { command = [\"c\"] }\n\
-     [nexthink]\nclient_secret = { command = [\"c\"] }\n",
+     [nexthink]\nclient_secret = { command = [\"c\"] }\n\
+     [monitoring]\nheartbeat = { command = [\"c\"] }\n",
     "[queries]\npackages = { id = \"#all\", partition = { query = \"#some\" } }\n",
 ];
 
@@ -111,8 +112,8 @@ fn every_example_is_accepted() {
 #[test]
 fn every_default_is_what_holds_without_the_setting() {
     let meaning = |text: &str| {
-        let Config { settings, schedule, mcp, record, .. } = parse(text, &[]).ok()?;
-        Some(format!("{settings:?} {schedule:?} {mcp:?} {record:?}"))
+        let Config { settings, schedule, heartbeat, mcp, record, .. } = parse(text, &[]).ok()?;
+        Some(format!("{settings:?} {schedule:?} {heartbeat:?} {mcp:?} {record:?}"))
     };
     let remove = |mut table: &mut Table, path: &str| {
         let (below, name) = path.rsplit_once('.').expect("a setting is in a table");

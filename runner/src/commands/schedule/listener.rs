@@ -1,0 +1,121 @@
+//! What `schedule` answers over HTTP: whether it is alive, whether it is ready, and figures.
+//!
+//! The scheduler publishes a text whenever something has changed; a request reads it and nothing else, so that no
+//! number of requests can hold up a run.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use core_explorer::Connections;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::exit::Failure;
+
+/// A scheduler that has not moved for this long hangs: it wakes up every minute.
+const HANGS_AFTER: Duration = Duration::from_mins(5);
+
+/// The type of the text of figures.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the scheduler has published last.
+#[derive(Debug, Clone)]
+pub(super) struct Bulletin(Arc<Mutex<Content>>);
+
+#[derive(Debug)]
+struct Content {
+    at: Instant,
+    figures: String,
+    /// What is wrong with the scheduler itself.
+    problem: Option<String>,
+}
+
+impl Bulletin {
+    pub(super) fn new() -> Self {
+        let problem = Some("the first look at the tenants is not over".to_owned());
+        Self(Arc::new(Mutex::new(Content { at: Instant::now(), figures: String::new(), problem })))
+    }
+
+    /// Replaces what is answered.
+    pub(super) fn publish(&self, figures: String, problem: Option<String>) {
+        *self.content() = Content { at: Instant::now(), figures, problem };
+    }
+
+    fn content(&self) -> std::sync::MutexGuard<'_, Content> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers requests at an address until the program ends.
+    ///
+    /// # Errors
+    ///
+    /// The address is taken, or is not one of this machine.
+    pub(super) async fn serve_at(&self, address: SocketAddr) -> Result<SocketAddr, Failure> {
+        let refused = |error: std::io::Error| {
+            Failure::usage(format!("cannot listen on {address}: {error}; name another --listen"))
+        };
+        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let router = self.router();
+        tokio::spawn(async move {
+            let connections = Connections::default();
+            core_explorer::serve(listener, connections, router, std::future::pending()).await;
+        });
+        Ok(address)
+    }
+
+    fn router(&self) -> Router {
+        Router::new()
+            .route("/healthz", get(health))
+            .route("/readyz", get(readiness))
+            .route("/metrics", get(figures))
+            .with_state(self.clone())
+    }
+}
+
+async fn health(State(bulletin): State<Bulletin>) -> Response {
+    let idle = bulletin.content().at.elapsed();
+    if idle > HANGS_AFTER {
+        let text = format!("the scheduler has not moved for {} s\n", idle.as_secs());
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    }
+    "ok\n".into_response()
+}
+
+async fn readiness(State(bulletin): State<Bulletin>) -> Response {
+    match &bulletin.content().problem {
+        Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")).into_response(),
+        None => "ok\n".into_response(),
+    }
+}
+
+async fn figures(State(bulletin): State<Bulletin>) -> Response {
+    let figures = bulletin.content().figures.clone();
+    ([(header::CONTENT_TYPE, OPEN_METRICS)], figures).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_scheduler_that_hangs_is_not_healthy_and_one_with_a_mistake_not_ready() {
+        let bulletin = Bulletin::new();
+        let status = |response: Response| response.status().as_u16();
+        assert_eq!(status(health(State(bulletin.clone())).await), 200);
+        assert_eq!(status(readiness(State(bulletin.clone())).await), 503, "nothing was read yet");
+        bulletin.publish(String::new(), None);
+        assert_eq!(status(readiness(State(bulletin.clone())).await), 200);
+        tokio::time::advance(HANGS_AFTER + Duration::from_secs(1)).await;
+        assert_eq!(status(health(State(bulletin.clone())).await), 503);
+        bulletin.publish(String::new(), Some("wrong".to_owned()));
+        assert_eq!(status(health(State(bulletin.clone())).await), 200);
+        assert_eq!(status(readiness(State(bulletin)).await), 503);
+    }
+}

@@ -1,0 +1,67 @@
+//! The figures of `schedule`: what its tenants' stores know, what it is doing, and which runs it has seen end.
+
+use std::collections::BTreeMap;
+
+use core_fleet::TenantStatus;
+
+use super::listener::Bulletin;
+use super::tenants::Tenants;
+use crate::exit::Exit;
+use crate::health::Health;
+use crate::metrics::Figures;
+
+/// The stores that are read again each minute, at most: runs by hand change them too, but thousands of stores must not
+/// hold up the scheduler.
+const STORES_AT_ONCE: usize = 100;
+
+/// The figures, and where they are published.
+pub(super) struct Watch {
+    bulletin: Bulletin,
+    healths: BTreeMap<String, Option<Health>>,
+    runs: BTreeMap<(String, u8), u64>,
+    /// The tenant after which the next stores are read.
+    last_read: String,
+}
+
+impl Watch {
+    pub(super) fn new(bulletin: Bulletin) -> Self {
+        let (healths, runs) = (BTreeMap::new(), BTreeMap::new());
+        Self { bulletin, healths, runs, last_read: String::new() }
+    }
+
+    /// Takes note of the end of a run.
+    pub(super) fn ended(&mut self, tenants: &Tenants, name: &str, exit: Exit) {
+        *self.runs.entry((name.to_owned(), exit as u8)).or_default() += 1;
+        self.read(tenants, name);
+    }
+
+    /// Reads the stores of new tenants and, in turn, those of the others; forgets tenants that are gone.
+    pub(super) fn look(&mut self, tenants: &Tenants) {
+        let names: Vec<String> = tenants.names().cloned().collect();
+        self.healths.retain(|name, _| names.contains(name));
+        self.runs.retain(|(name, _), _| names.contains(name));
+        let start = names.partition_point(|name| *name <= self.last_read);
+        let in_turn = names[start..].iter().chain(&names[..start]).take(STORES_AT_ONCE);
+        let in_turn: Vec<&String> = in_turn.collect();
+        let new = names.iter().filter(|name| !self.healths.contains_key(*name));
+        let due: Vec<&String> = in_turn.iter().copied().chain(new).collect();
+        if let Some(last) = in_turn.last() {
+            self.last_read.clone_from(last);
+        }
+        for name in due {
+            self.read(tenants, name);
+        }
+    }
+
+    fn read(&mut self, tenants: &Tenants, name: &str) {
+        let health = tenants.config(name).and_then(|config| Health::read(config).ok());
+        self.healths.insert(name.to_owned(), health);
+    }
+
+    /// Publishes what is known now.
+    pub(super) fn publish(&self, states: Vec<TenantStatus>, problem: Option<String>) {
+        let tenants = self.healths.iter().map(|(name, health)| (name.as_str(), health.as_ref()));
+        let figures = Figures { tenants: tenants.collect(), states, runs: Some(&self.runs) };
+        self.bulletin.publish(figures.to_text(), problem);
+    }
+}

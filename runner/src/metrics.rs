@@ -1,0 +1,287 @@
+//! Figures about tenants for monitoring systems, in the text format of `OpenMetrics`, which Prometheus reads too.
+//!
+//! They are made anew of what is known each time, so that none outlives its tenant. No label names a device or a
+//! person: labels are tenants, types of objects and exit codes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use core_files::{ensure_writable, replace_public_file};
+use core_fleet::{TenantState, TenantStatus};
+use core_store::Outcome;
+use jiff::Timestamp;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::exit::Failure;
+use crate::health::Health;
+
+/// What the names of all figures begin with.
+const PREFIX: &str = "nexthink_graph";
+
+type Labels = Vec<(&'static str, String)>;
+
+/// What is known of tenants.
+#[derive(Debug, Default)]
+pub(crate) struct Figures<'a> {
+    /// What the store knows of each tenant; none if its file or its store cannot be read.
+    pub(crate) tenants: Vec<(&'a str, Option<&'a Health>)>,
+    /// What `schedule` is doing; nothing for other commands.
+    pub(crate) states: Vec<TenantStatus>,
+    /// How many runs of a tenant `schedule` has seen end with each exit code.
+    pub(crate) runs: Option<&'a BTreeMap<(String, u8), u64>>,
+}
+
+impl Figures<'_> {
+    /// Returns the figures as text.
+    pub(crate) fn to_text(&self) -> String {
+        let mut registry = Registry::with_prefix(PREFIX);
+        let version = vec![("version", env!("CARGO_PKG_VERSION"))];
+        registry.register("build", "The version of the program", Info::new(version));
+        self.add_generations(&mut registry);
+        self.add_runs(&mut registry);
+        self.add_schedule(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("a text has room");
+        text
+    }
+
+    fn add_generations(&self, registry: &mut Registry) {
+        let created = seconds(
+            registry,
+            "generation_created_timestamp",
+            "When the published generation was made",
+        );
+        let complete =
+            gauge(registry, "generation_complete", "1 if the published generation is complete");
+        let partial = gauge(registry, "partial_types", "Types of which objects may be missing");
+        let objects = gauge(registry, "objects", "Objects of a type in the published generation");
+        for (tenant, health) in &self.tenants {
+            let Some(generation) = health.and_then(|health| health.generation.as_ref()) else {
+                continue;
+            };
+            set(&created, tenant, unix_seconds(&generation.created_at));
+            set(&complete, tenant, i64::from(generation.outcome == Outcome::Complete));
+            set(&partial, tenant, number(generation.partial_types.len()));
+            for (name, count) in &generation.objects {
+                let labels = vec![("tenant", (*tenant).to_owned()), ("type", name.clone())];
+                objects.get_or_create(&labels).set(number(*count));
+            }
+        }
+    }
+
+    fn add_runs(&self, registry: &mut Registry) {
+        let readable = gauge(
+            registry,
+            "tenant_readable",
+            "1 if the configuration and the store of the tenant can be read",
+        );
+        let started = seconds(registry, "last_run_start_timestamp", "When the last run started");
+        let ended = seconds(registry, "last_run_end_timestamp", "When the last run ended");
+        let code = gauge(registry, "last_run_exit_code", "The exit code of the last run");
+        let failed = gauge(registry, "failed_runs", "Runs in a row that published nothing");
+        let left = gauge(registry, "exports_left", "Exports that the quota allows now");
+        let limit = gauge(registry, "exports_daily_limit", "Exports of a day");
+        for (tenant, health) in &self.tenants {
+            set(&readable, tenant, i64::from(health.is_some()));
+            let Some(health) = health else { continue };
+            set(&failed, tenant, health.failed_runs.into());
+            set(&left, tenant, health.exports_left.into());
+            set(&limit, tenant, health.daily_exports.into());
+            let Some(run) = &health.last_run else { continue };
+            set(&started, tenant, unix_seconds(&run.started_at));
+            if let (Some(at), Some(exit_code)) = (&run.ended_at, run.exit_code) {
+                set(&ended, tenant, unix_seconds(at));
+                set(&code, tenant, exit_code.into());
+            }
+        }
+    }
+
+    fn add_schedule(&self, registry: &mut Registry) {
+        if let Some(runs) = self.runs {
+            let counter: Family<Labels, Counter> = Family::default();
+            registry.register("runs", "Runs that have ended", counter.clone());
+            for ((tenant, exit_code), count) in runs {
+                let exit_code = exit_code.to_string();
+                let labels = vec![("tenant", tenant.clone()), ("exit_code", exit_code)];
+                counter.get_or_create(&labels).inc_by(*count);
+            }
+        }
+        if self.states.is_empty() {
+            return;
+        }
+        let running = gauge(registry, "running", "1 while a run goes on");
+        let paused = gauge(registry, "paused", "1 if no run is started until someone mends it");
+        let next = seconds(registry, "next_run_timestamp", "When the next run is due");
+        for status in &self.states {
+            let TenantStatus { name, state, .. } = status;
+            set(&running, name, i64::from(matches!(state, TenantState::Running { .. })));
+            set(&paused, name, i64::from(matches!(state, TenantState::Paused(_))));
+            if let TenantState::Waiting { due, .. } = state {
+                set(&next, name, due.as_second());
+            }
+        }
+    }
+}
+
+/// Writes the figures for a collector of text files. Only a file that this program has made is replaced.
+///
+/// # Errors
+///
+/// The file has something else in it, or cannot be written.
+pub(crate) fn write(path: &Path, figures: &Figures<'_>) -> Result<(), Failure> {
+    check_file(path)?;
+    replace_public_file(path, figures.to_text().as_bytes())
+        .map_err(|error| anyhow::Error::new(error).into())
+}
+
+/// Fails if figures cannot be written to a file: before a run, since they are about it.
+///
+/// # Errors
+///
+/// There is no such folder, or the file is not one of figures.
+pub(crate) fn check_file(path: &Path) -> Result<(), Failure> {
+    let shown = path.display();
+    match fs::read_to_string(path) {
+        Ok(text) if text.is_empty() || text.starts_with(&format!("# HELP {PREFIX}_")) => Ok(()),
+        Ok(_) => Err(Failure::usage(format!(
+            "{shown} is not a file of metrics, so it is not replaced: name another file"
+        ))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            ensure_writable(folder.unwrap_or(Path::new("."))).map_err(|error| {
+                Failure::usage(format!("cannot write the metrics to {shown}: {error}"))
+            })
+        }
+        Err(error) => Err(Failure::usage(format!("cannot read {shown}: {error}"))),
+    }
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str) -> Family<Labels, Gauge> {
+    let gauge: Family<Labels, Gauge> = Family::default();
+    registry.register(name, help, gauge.clone());
+    gauge
+}
+
+fn seconds(registry: &mut Registry, name: &str, help: &str) -> Family<Labels, Gauge> {
+    let gauge: Family<Labels, Gauge> = Family::default();
+    registry.register_with_unit(name, help, Unit::Seconds, gauge.clone());
+    gauge
+}
+
+fn set(family: &Family<Labels, Gauge>, tenant: &str, value: i64) {
+    family.get_or_create(&vec![("tenant", tenant.to_owned())]).set(value);
+}
+
+fn unix_seconds(rfc3339: &str) -> i64 {
+    rfc3339.parse::<Timestamp>().map_or(0, Timestamp::as_second)
+}
+
+fn number(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use core_fleet::{DueReason, PauseReason};
+
+    use super::*;
+    use crate::health::{PublishedGeneration, RunRecord};
+
+    fn health() -> Health {
+        let objects = [("nexthink_device".to_owned(), 5), ("nexthink_user".to_owned(), 4)];
+        Health {
+            generation: Some(PublishedGeneration {
+                id: "01JN7Z1M80000000000000000A".to_owned(),
+                created_at: "2026-03-01T08:00:00Z".to_owned(),
+                age_seconds: 60,
+                outcome: Outcome::Partial,
+                partial_types: vec!["nexthink_user".to_owned()],
+                entities: 9,
+                relationships: 0,
+                objects: objects.into(),
+            }),
+            complete_at: None,
+            last_run: Some(RunRecord {
+                started_at: "2026-03-01T07:59:00Z".to_owned(),
+                ended_at: Some("2026-03-01T08:00:01Z".to_owned()),
+                exit_code: Some(7),
+            }),
+            failed_runs: 0,
+            exports_left: 46,
+            daily_exports: 50,
+            next_run_at: None,
+            schedule: "disabled".to_owned(),
+        }
+    }
+
+    #[test]
+    fn figures_have_units_and_labels_of_tenants_and_types_alone() {
+        let health = health();
+        let status = |name: &str, state| TenantStatus {
+            name: name.to_owned(),
+            state,
+            last: None,
+            failures: 0,
+        };
+        let due = "2026-03-01T14:00:00Z".parse().expect("it is a time");
+        let runs = BTreeMap::from([(("acme".to_owned(), 7), 3)]);
+        let figures = Figures {
+            tenants: vec![("acme", Some(&health)), ("broken", None)],
+            states: vec![
+                status("acme", TenantState::Waiting { due, reason: DueReason::Timetable }),
+                status("globex", TenantState::Paused(PauseReason::Failures(5))),
+            ],
+            runs: Some(&runs),
+        };
+        insta::assert_snapshot!(sorted(&figures.to_text()));
+    }
+
+    /// The samples of each figure in a fixed order: the library has none.
+    fn sorted(text: &str) -> String {
+        let figures = text.split_inclusive('\n').collect::<Vec<_>>();
+        let mut sorted = String::new();
+        for figure in figures.chunk_by(|_, line| !line.starts_with("# HELP")) {
+            let (comments, mut samples): (Vec<&str>, Vec<&str>) =
+                figure.iter().copied().partition(|line| line.starts_with('#'));
+            samples.sort_unstable();
+            sorted.extend(comments.into_iter().filter(|line| *line != "# EOF\n").chain(samples));
+        }
+        sorted
+    }
+
+    #[test]
+    fn a_run_by_hand_has_no_figures_of_a_schedule() {
+        let text = Figures { tenants: vec![("acme", None)], ..Figures::default() }.to_text();
+        assert!(text.contains("nexthink_graph_tenant_readable{tenant=\"acme\"} 0"), "{text}");
+        assert!(!text.contains("paused{") && !text.contains("runs_total{"), "{text}");
+    }
+
+    #[test]
+    fn only_a_file_of_figures_is_replaced_and_others_may_read_it() {
+        let folder = tempfile::TempDir::new().expect("a folder can be made");
+        let path = folder.path().join("nexthink.prom");
+        let figures = Figures { tenants: vec![("acme", None)], ..Figures::default() };
+        for _ in 0..2 {
+            write(&path, &figures).map_err(|failure| failure.error).expect("it is ours");
+        }
+        #[cfg(unix)]
+        {
+            let mode = fs::metadata(&path)
+                .map(|found| std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o777);
+            assert_eq!(mode.expect("it is there"), 0o644);
+        }
+        let foreign = folder.path().join("notes.txt");
+        core_files::replace_file(&foreign, b"mine\n").expect("it is ours");
+        let refused = write(&foreign, &figures).expect_err("it is someone's");
+        assert!(refused.error.to_string().contains("is not a file of metrics"));
+        let missing = folder.path().join("no/such/folder.prom");
+        let refused = check_file(&missing).expect_err("there is no folder");
+        assert!(refused.error.to_string().contains("cannot write the metrics"));
+    }
+}
