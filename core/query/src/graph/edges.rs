@@ -11,7 +11,9 @@ use std::thread;
 
 use core_store::{Generation, TableKind};
 use datafusion::arrow::array::types::UInt32Type;
-use datafusion::arrow::array::{ArrayRef, AsArray as _, DictionaryArray, RecordBatch};
+use datafusion::arrow::array::{
+    Array as _, ArrayData, ArrayRef, AsArray as _, DictionaryArray, RecordBatch,
+};
 use datafusion::arrow::compute::{cast, concat_batches};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
@@ -224,9 +226,10 @@ fn codes_of(batch: &RecordBatch, end: End) -> Result<DictionaryArray<UInt32Type>
     Ok(cast(column, &codes)?.as_dictionary().clone())
 }
 
-/// What the codes of a dictionary mean to a search. Batches of one row group share their dictionary.
+/// What the codes of a dictionary mean to a search. Batches of one row group share their dictionary: each has an
+/// array of its own over the same buffers.
 struct Meanings<T> {
-    dictionary: Option<ArrayRef>,
+    dictionary: Option<ArrayData>,
     by_code: Vec<T>,
 }
 
@@ -237,11 +240,12 @@ impl<T> Meanings<T> {
 
     /// The meaning of each code, found anew if the dictionary is another one.
     fn of(&mut self, dictionary: &ArrayRef, meaning: impl Fn(&str) -> T) -> &mut [T] {
-        if !self.dictionary.as_ref().is_some_and(|known| Arc::ptr_eq(known, dictionary)) {
+        let data = dictionary.to_data();
+        if !self.dictionary.as_ref().is_some_and(|known| known.ptr_eq(&data)) {
             let texts = dictionary.as_string::<i32>();
             let texts = texts.iter().map(|text| meaning(text.unwrap_or_default()));
             self.by_code = texts.collect();
-            self.dictionary = Some(Arc::clone(dictionary));
+            self.dictionary = Some(data);
         }
         &mut self.by_code
     }
@@ -344,4 +348,55 @@ const UNREADABLE: QueryError =
 /// The text of the library's error may show a value.
 fn failed(_: &ParquetError) -> QueryError {
     UNREADABLE
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use datafusion::arrow::array::StringArray;
+    use datafusion::arrow::datatypes::Field;
+    use datafusion::parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    /// A search looks at each key of a row group once, not once for each batch of its rows.
+    #[test]
+    fn batches_of_a_row_group_share_what_their_codes_mean() {
+        let keys = ["a", "b", "c"];
+        let column: DictionaryArray<UInt32Type> = (0..1_000).map(|row| keys[row % 3]).collect();
+        let field = Field::new(FROM, column.data_type().clone(), false);
+        let batch = RecordBatch::try_new(
+            SchemaRef::new(Schema::new(vec![field])),
+            vec![Arc::new(column.clone())],
+        );
+        let batch = batch.expect("the column has the type of its field");
+        let mut file = tempfile::tempfile().expect("a file can be made");
+        let mut writer =
+            ArrowWriter::try_new(&mut file, batch.schema(), None).expect("it can be written");
+        writer.write(&batch).expect("it can be written");
+        writer.close().expect("it can be written");
+
+        let reader = ParquetRecordBatchReaderBuilder::try_new(PositionedFile::new(file));
+        let reader = reader.expect("it can be read").with_batch_size(10).build();
+        let asked = Cell::new(0);
+        let mut meanings = Meanings::new();
+        let mut batches = 0;
+        for batch in reader.expect("it can be read") {
+            let codes = codes_of(&batch.expect("it can be read"), End::From);
+            let codes = codes.expect("they are codes");
+            let first = codes.keys().value(0) as usize;
+            let expected: &StringArray = codes.values().as_string();
+            let expected = expected.value(first).to_owned();
+            let known = meanings.of(codes.values(), |key| {
+                asked.set(asked.get() + 1);
+                key.to_owned()
+            });
+            assert_eq!(known[first], expected);
+            batches += 1;
+        }
+        assert_eq!((batches, asked.get()), (100, keys.len()));
+        let others: DictionaryArray<UInt32Type> = ["x", "y"].into_iter().collect();
+        assert_eq!(meanings.of(others.values(), str::to_owned), ["x", "y"]);
+    }
 }
