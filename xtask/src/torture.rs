@@ -13,6 +13,6 @@ use crate::cargo::{cargo, run as run_command};
 pub(crate) fn run(root: &Path, seconds: u64) -> anyhow::Result<()> {
     let queries = ["test", "--workspace", "--test", "query", "--", "j1ql::random"];
     run_command(cargo(root, &queries).env("RANDOM_J1QL", "1"))?;
-    let arguments = ["test", "--package", "tests", "--test", "it", "--", "crashes::"];
+    let arguments = ["test", "--workspace", "--test", "it", "--", "crashes::"];
     run_command(cargo(root, &arguments).env("TORTURE_SECONDS", seconds.to_string()))
 }

@@ -59,9 +59,11 @@ pub enum QueryError {
     },
     /// The query names a column that its tables do not have.
     #[error(
-        "there is no column {name}{}; the columns are {}",
-        suggestion.as_ref().map(|other| format!(", did you mean {other}?")).unwrap_or_default(),
-        columns.join(", ")
+        "there is no column {name}{}",
+        suggestion.as_ref().map_or_else(
+            || format!("; the columns are {}", columns.join(", ")),
+            |other| format!(", did you mean {other}?"),
+        )
     )]
     UnknownColumn {
         /// The column as the query names it.
