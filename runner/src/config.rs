@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use core_engine::processing::WrittenPart;
-use core_engine::settings::{Account, Settings};
+use core_engine::settings::{Account, ApiCredential, Settings};
 use core_fleet::TenantSettings;
 use core_http::{ProxySettings, RetryPolicy, Secret, Trust};
 use core_model::step::Step;
@@ -96,8 +96,6 @@ impl Config {
         let account = read_account(&mut values);
         let endpoints = read_endpoints(&mut values);
         let (tenant, region) = instance::read(&mut values, endpoints.is_some());
-        let client_id = values.required_text("nexthink.client_id");
-        let client_secret = secret::read(&mut values, paths, "nexthink.client_secret");
         let time_zone = read_time_zone(&mut values);
         let extra_ca_pem = read_ca_file(&mut values, paths);
         let proxy = read_proxy(&mut values).resolve();
@@ -106,7 +104,7 @@ impl Config {
         let timeouts = read_timeouts(&mut values);
         let daily_exports = number(values.integer_or_default("nexthink.daily_exports"));
         let parallel_exports = number(values.integer_or_default("nexthink.parallel_exports"));
-        let queries = queries::read(&mut values);
+        let queries::Read { queries, files } = queries::read(&mut values, paths);
         let store = read_store(&mut values, paths);
         let (privacy, record) = privacy::read(&mut values, paths);
         let named = name_with_region(tenant.as_ref(), region.as_ref());
@@ -123,17 +121,12 @@ impl Config {
             &privacy.policy,
             retention.events_days,
         );
+        let reads_table = audit.as_ref().is_some_and(|audit| audit.table().is_some());
+        let needs_credential = !queries.is_empty() || files.is_empty() || reads_table;
+        let credential = read_credential(&mut values, paths, needs_credential);
         let Checked { effective, warnings } = values.finish()?;
-        let read = (tenant, region, client_id, client_secret, time_zone, store);
-        let (
-            Some(tenant),
-            Some(region),
-            Some(client_id),
-            Some(client_secret),
-            Some(time_zone),
-            Some(store),
-        ) = read
-        else {
+        let read = (tenant, region, time_zone, store);
+        let (Some(tenant), Some(region), Some(time_zone), Some(store)) = read else {
             unreachable!("what is missing or wrong is a problem");
         };
         let settings = Settings {
@@ -141,8 +134,7 @@ impl Config {
             account,
             tenant,
             region,
-            client_id,
-            client_secret: Arc::new(client_secret),
+            credential,
             time_zone,
             trust: Trust { extra_ca_pem },
             proxy,
@@ -152,6 +144,7 @@ impl Config {
             daily_exports,
             parallel_exports,
             queries,
+            files,
             store,
             privacy,
             jupiterone,
@@ -195,6 +188,18 @@ fn read_account(values: &mut Values) -> Account {
         values.problem("account.tag_entities", "needs `account.name` to tag entities with");
     }
     Account { name, description: values.text("account.description"), tag_entities }
+}
+
+/// The credential of Nexthink's API. Who reads everything from files needs none.
+fn read_credential(values: &mut Values, paths: &Paths, is_needed: bool) -> Option<ApiCredential> {
+    const SECRET: &str = "nexthink.client_secret";
+    let has_secret = values.has(SECRET) || !values.names_below(SECRET).is_empty();
+    if !is_needed && !has_secret && !values.has("nexthink.client_id") {
+        return None;
+    }
+    let client_id = values.required_text("nexthink.client_id");
+    let client_secret = secret::read(values, paths, SECRET);
+    Some(ApiCredential { client_id: client_id?, client_secret: Arc::new(client_secret?) })
 }
 
 /// The overrides, if the table is there; all three addresses belong together.

@@ -5,6 +5,7 @@ mod columns;
 mod connection;
 mod contents;
 mod destination;
+mod files;
 mod place;
 
 use core_model::step::Step;
@@ -59,7 +60,8 @@ pub async fn check(engine: Engine<'_>, warnings: &[String]) -> Checks {
         checks.push(Check::warning("region", warning));
     }
     let mut connection = Checks::default();
-    let client = connection::client(engine, &mut connection);
+    let reads_api = engine.settings.reads_api();
+    let client = if reads_api { connection::client(engine, &mut connection) } else { None };
     let (reached, offset) = match &client {
         Some(client) => connection::check(engine, client, &mut connection).await,
         None => (false, None),
@@ -68,6 +70,10 @@ pub async fn check(engine: Engine<'_>, warnings: &[String]) -> Checks {
     checks.0.append(&mut connection.0);
     for step in Step::all() {
         let Some(query) = step.query() else { continue };
+        if let Some(patterns) = engine.settings.files.get(query.config_field) {
+            files::check(step, patterns, &mut checks);
+            continue;
+        }
         let Some(saved) = engine.settings.queries.get(query.config_field) else {
             if query.is_extra {
                 continue;

@@ -7,6 +7,7 @@ pub mod deliver;
 pub mod destruction;
 mod engine;
 pub mod erasure;
+pub mod export_files;
 mod failure;
 mod host;
 pub mod inventory;

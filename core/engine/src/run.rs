@@ -11,6 +11,7 @@ mod cost;
 mod encrypted_downloads;
 mod events;
 mod exports;
+mod local_files;
 pub mod narrowing;
 mod parts;
 mod planning;
@@ -44,7 +45,7 @@ use self::connect::clock_offset;
 pub use self::cost::{Cost, cost};
 pub use self::encrypted_downloads::Files;
 use self::events::Events;
-use self::exports::{Fetched, Fetcher};
+use self::exports::{FetchError, Fetched, Fetcher};
 pub use self::planning::plan;
 use self::publish::PublishContext;
 pub use self::publish::{personal_columns, personal_ends};
@@ -110,9 +111,12 @@ fn check_types(names: &[String]) -> Result<(), Failure> {
 }
 
 /// Runs all steps of the plan and publishes what they made. The ledger has its beginning and its end.
+///
+/// The secret is that of [`Settings::credential`](crate::settings::Settings::credential); none if
+/// [`Settings::reads_api`](crate::settings::Settings::reads_api) is false.
 pub async fn run(
     engine: Engine<'_>,
-    secret: Secret,
+    secret: Option<Secret>,
     options: &RunOptions,
     progress: &Progress,
     cancellation: &Cancellation,
@@ -122,7 +126,7 @@ pub async fn run(
     if !plan.steps().iter().any(|it| it.runs() && it.step.query().is_some()) {
         return events::run_alone(engine, started, options, cancellation).await;
     }
-    let client = client(engine, secret, |_| {})?;
+    let client = secret.map(|secret| client(engine, secret, |_| {})).transpose()?;
     let before = Before::open(engine, &plan, cancellation)?;
     let tenant = before.lock.tenant().clone();
     ledger::record(engine.host, &tenant, &Event::RunStarted { steps: &options.steps })?;
@@ -170,7 +174,8 @@ fn record_end(
 /// What a run begins with.
 struct Opened {
     plan: Plan,
-    client: Arc<Client>,
+    /// None if everything is read from files.
+    client: Option<Arc<Client>>,
     before: Before,
     started: Moment,
 }
@@ -197,11 +202,11 @@ async fn run_steps(
     let Opened { plan, client, before, started } = opened;
     let Before { lock, previous, protection, mark, replaces_all, .. } = before;
     let quota = Quota::open(&lock, engine.settings.daily_exports, engine.host)?;
-    if lock.tenant().download_notes()?.is_empty() {
+    if client.is_some() && lock.tenant().download_notes()?.is_empty() {
         // Else the run may need no export at all.
         quota.check_deferral()?;
     }
-    let offset = cancellation.or_stop(clock_offset(&client, engine.host)).await?;
+    let offset = cancellation.or_stop(clock_offset(client.as_deref(), engine.host)).await?;
     let clock = quota.set_clock(offset)?;
     let is_encrypted = protection.is_some();
     let (files, resumable) =
@@ -377,7 +382,7 @@ async fn apply_each(
             let next = cancellation.or_stop(async { Ok(fetching.join_next().await) }).await?;
             let next = next.ok_or_else(|| anyhow::anyhow!("an export was lost"))?;
             let next = joined(next)?;
-            if let Err(error) = &next.result
+            if let Err(FetchError::Export(error)) = &next.result
                 && error.is_credentials()
             {
                 // A credential that is refused for one export is refused for all.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use core_audit::WindowSettings;
 use core_http::{ProxySettings, RetryPolicy, Secret, Trust};
 use core_ingest::partition::Pattern;
@@ -17,6 +18,8 @@ use core_privacy::profile::Policy;
 use core_store::{Location, Windows};
 use jiff::tz::TimeZone;
 
+use crate::export_files::FilePattern;
+
 /// The settings of one tenant.
 #[derive(Debug)]
 pub struct Settings {
@@ -26,10 +29,8 @@ pub struct Settings {
     pub tenant: TenantId,
     /// Its region.
     pub region: Region,
-    /// The client ID of the API credential.
-    pub client_id: String,
-    /// Its secret.
-    pub client_secret: SharedSecretSource,
+    /// The credential of Nexthink's API; none if nothing is read there.
+    pub credential: Option<ApiCredential>,
     /// The hosts of the tenant.
     pub endpoints: Endpoints,
     /// The zone of times that name none.
@@ -50,6 +51,9 @@ pub struct Settings {
     pub parallel_exports: usize,
     /// The saved queries by the name of their setting. A step without a query ID has none.
     pub queries: BTreeMap<&'static str, SavedQuery>,
+    /// The files that are read in place of the export of a query, by the name of its setting: of each pattern the
+    /// newest.
+    pub files: BTreeMap<&'static str, Vec<FilePattern>>,
     /// Where generations are stored.
     pub store: Location,
     /// What is kept of people.
@@ -71,6 +75,15 @@ pub struct Account {
     pub description: Option<String>,
     /// True if every entity gets the name as `tag.AccountName`.
     pub tag_entities: bool,
+}
+
+/// A credential of Nexthink's API.
+#[derive(Debug)]
+pub struct ApiCredential {
+    /// Its client ID.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SharedSecretSource,
 }
 
 /// A query that an administrator has saved in Nexthink.
@@ -197,12 +210,27 @@ impl Settings {
         name.map(|value| Tag { name: "tag.AccountName".to_owned(), value: value.clone() }).collect()
     }
 
+    /// Returns whether a query is exported through Nexthink's API, or the audit trail read there.
+    pub fn reads_api(&self) -> bool {
+        !self.queries.is_empty() || self.audit.as_ref().is_some_and(|audit| audit.table().is_some())
+    }
+
+    /// Returns the credential of Nexthink's API.
+    ///
+    /// # Errors
+    /// None is configured.
+    pub fn credential(&self) -> anyhow::Result<&ApiCredential> {
+        self.credential.as_ref().context(
+            "no credential of Nexthink's API is configured: set `nexthink.client_id` and `nexthink.client_secret`",
+        )
+    }
+
     /// Reads the client secret.
     ///
     /// # Errors
-    /// As [`SecretSource::read`].
+    /// As [`Settings::credential`] and [`SecretSource::read`].
     pub fn read_client_secret(&self) -> anyhow::Result<Secret> {
-        self.client_secret.read("the client secret")
+        self.credential()?.client_secret.read("the client secret")
     }
 }
 

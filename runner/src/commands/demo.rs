@@ -49,7 +49,7 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
     let (options, stop) = (RunOptions::default(), Cancellation::default());
     let secret = Secret::new(CLIENT_SECRET.to_owned());
     let observer = progress.observer();
-    let running = run::run(engine(&config), secret, &options, &observer, &stop);
+    let running = run::run(engine(&config), Some(secret), &options, &observer, &stop);
     let finished = interruptible(running, &stop, RUN).await;
     progress.finish();
     simulator.stop().await;

@@ -38,7 +38,7 @@ pub(super) async fn run(
     config: &Config,
     arguments: &RunArguments,
 ) -> Result<Exit, Failure> {
-    let secret = config.read_client_secret();
+    let secret = config.reads_api().then(|| config.read_client_secret()).transpose();
     let secret = secret.map_err(|error| Failure { exit: Exit::Configuration, error })?;
     let options = RunOptions {
         steps: arguments.steps.clone(),

@@ -1,12 +1,15 @@
-//! The saved queries: an ID each, or a table that also says how the query is exported in parts.
+//! The saved queries: an ID each, or a table that also says how the query is exported in parts, or which files are
+//! read in its place.
 
 use std::collections::BTreeMap;
 
+use core_engine::export_files::FilePattern;
 use core_engine::settings::{Partition, SavedQuery};
 use core_ingest::partition::Pattern;
 use core_model::step::{Query, Step};
 use core_nexthink::QueryId;
 
+use super::Paths;
 use core_settings::Values;
 
 /// The most parts that can be configured. Nexthink allows 50 exports a day.
@@ -15,11 +18,46 @@ const MAX_PARTS: usize = 256;
 /// The longest value of a parameter, in bytes.
 const MAX_VALUE: usize = 32;
 
+/// What is read for the steps, by the name of the setting.
+#[derive(Default)]
+pub(super) struct Read {
+    /// What is exported.
+    pub(super) queries: BTreeMap<&'static str, SavedQuery>,
+    /// The files that are read in place of an export.
+    pub(super) files: BTreeMap<&'static str, Vec<FilePattern>>,
+}
+
 /// Reads the queries; one that is blank is left out.
-pub(super) fn read(values: &mut Values) -> BTreeMap<&'static str, SavedQuery> {
-    let fields = Step::all().into_iter().filter_map(Step::query);
-    let read = fields.filter_map(|query| Some((query.config_field, read_query(values, query)?)));
-    read.collect()
+pub(super) fn read(values: &mut Values, paths: &Paths) -> Read {
+    let mut read = Read::default();
+    for query in Step::all().into_iter().filter_map(Step::query) {
+        let name = query.config_field;
+        if let Some(files) = read_files(values, paths, &format!("queries.{name}")) {
+            read.files.insert(name, files);
+        } else if let Some(saved) = read_query(values, query) {
+            read.queries.insert(name, saved);
+        }
+    }
+    read
+}
+
+/// The files of a query; none if it names none.
+fn read_files(values: &mut Values, paths: &Paths, path: &str) -> Option<Vec<FilePattern>> {
+    let setting = format!("{path}.files");
+    let texts = values.texts(&setting)?;
+    if texts.is_empty() {
+        values.problem(&setting, "must name a file");
+    }
+    if values.has(path) || values.has(&format!("{path}.id")) {
+        values.problem(&setting, "excludes the ID of a query: keep one of the two");
+    }
+    values.ignore_below(path);
+    let mut patterns = Vec::with_capacity(texts.len());
+    for text in texts {
+        let file = paths.resolve_setting(values, &setting, &text)?;
+        patterns.push(values.checked(&setting, FilePattern::parse(&file))?);
+    }
+    Some(patterns)
 }
 
 fn read_query(values: &mut Values, query: &Query) -> Option<SavedQuery> {

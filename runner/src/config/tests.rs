@@ -45,7 +45,10 @@ fn a_whole_configuration_is_read() {
     assert_eq!((config.tenant.as_str(), config.region.as_str()), ("acme", "eu"));
     assert_eq!(config.account.name.as_deref(), Some("Acme"));
     assert!(config.account.tag_entities);
-    assert_eq!(format!("{:?}", config.client_secret), "Variable(\"SECRET\")");
+    assert_eq!(
+        format!("{:?}", config.credential.as_ref().expect("it is there").client_secret),
+        "Variable(\"SECRET\")"
+    );
     assert_eq!(config.queries.keys().collect::<Vec<_>>(), [&"devices"], "blank skips");
     assert_eq!(config.store, Location::Folder("folder/kept".into()));
     assert_eq!(config.poll.cap, Duration::from_millis(500));
@@ -73,7 +76,10 @@ fn a_variable_overrides_the_file_and_adds_to_it() {
     assert_eq!(config.retry.max_attempts, 9);
     let other_way = [("NEXTHINK_GRAPH__NEXTHINK__CLIENT_SECRET__FILE", "kept/secret")];
     let config = parse(WHOLE, &other_way).expect("it is valid");
-    assert_eq!(format!("{:?}", config.client_secret), "File(\"folder/kept/secret\")");
+    assert_eq!(
+        format!("{:?}", config.credential.as_ref().expect("it is there").client_secret),
+        "File(\"folder/kept/secret\")"
+    );
 }
 
 #[test]
@@ -121,6 +127,41 @@ fn what_is_missing_and_a_secret_in_the_wrong_place_are_told() {
             WHOLE.replace("env = \"SECRET\"", "env = \"A\", file = \"b\""),
             &["file: `nexthink.client_secret` is given more than once; give a reference: \
                { env = \"NAME\" }, { file = \"PATH\" } or { command = [\"…\"] }"],
+        ),
+    ]);
+}
+
+/// A configuration that reads everything from files.
+const FILES: &str = "[nexthink]\ntenant = \"acme\"\nregion = \"eu\"\n[queries]\n\
+                     devices = { files = [\"exports/devices-*.csv\", \"/data/rest.csv\"] }\n";
+
+#[test]
+fn who_reads_everything_from_files_needs_no_credential() {
+    let config = parse(FILES, &[]).expect("it is valid");
+    assert!(config.credential.is_none() && !config.reads_api());
+    let files: Vec<_> = config.files["devices"].iter().map(ToString::to_string).collect();
+    assert_eq!(files, ["folder/exports/devices-*.csv", "/data/rest.csv"]);
+
+    let with = |before: &str, after: &str| FILES.replace(before, after);
+    let missing = [
+        "file: `nexthink.client_id` is missing",
+        "file: `nexthink.client_secret` is missing; give a reference: \
+                    { env = \"NAME\" }, { file = \"PATH\" } or { command = [\"…\"] }",
+    ];
+    assert_problems(&[
+        (format!("{FILES}users = \"#users\"\n"), &missing),
+        (with("[queries]", "client_id = \"0a1b\"\n[queries]"), &missing[1..]),
+        (
+            with("files =", "id = \"#devices\", files ="),
+            &["file:5:30: `queries.devices.files` excludes the ID of a query: keep one of the two"],
+        ),
+        (
+            with("devices-*.csv", "*-*.csv"),
+            &["file:5:21: `queries.devices.files` is wrong: must have one `*` at most"],
+        ),
+        (
+            with("\"exports/devices-*.csv\", \"/data/rest.csv\"", ""),
+            &["file:5:21: `queries.devices.files` must name a file"],
         ),
     ]);
 }
@@ -417,7 +458,7 @@ fn p8_variables_alone_are_a_configuration_and_hold_lists_too() {
     ];
     let config = parse("", &variables).expect("it is valid");
     assert_eq!(config.tenant.as_str(), "acme");
-    let reference = format!("{:?}", config.client_secret);
+    let reference = format!("{:?}", config.credential.as_ref().expect("it is there").client_secret);
     assert!(reference.starts_with("Command { words: [\"vault\", \"read\"]"), "{reference}");
     assert_eq!(config.record.purposes, ["inventory, and nothing else"]);
     let broken = [("NEXTHINK_GRAPH__PRIVACY__RECORD__PURPOSES", "[\"a\", 1]")];

@@ -1,6 +1,7 @@
 //! Checks that each saved query has the columns that its step reads.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use crate::run::narrowing::Narrowing;
 use crate::settings::SavedQuery;
@@ -69,11 +70,11 @@ pub(super) async fn run_query(
     })
 }
 
-/// Returns whether a query lists what its step reads; `needed` are columns that it must list besides.
-fn judge(
+/// Returns whether a query or file lists what its step reads; `needed` are columns that it must list besides.
+pub(super) fn judge(
     step: &'static Step,
     name: String,
-    id: &QueryId,
+    id: &impl Display,
     answer: &ExecuteAnswer,
     needed: &[&'static str],
 ) -> Check {

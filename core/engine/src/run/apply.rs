@@ -18,7 +18,7 @@ use core_nexthink::ErrorKind;
 use core_store::{Generation, TableKind};
 
 use super::background_tables::BackgroundTableWriter;
-use super::exports::Fetched;
+use super::exports::{Fetched, FetchedFrom};
 use super::parts;
 use super::read::{Reader, Reading, Unreadable};
 use super::report::{StepOutcome, StepReport};
@@ -199,15 +199,16 @@ impl Applier {
         fetched: Fetched,
         report: &mut StepReport,
     ) -> anyhow::Result<Outcome> {
-        report.query_id = Some(fetched.query_id);
+        let source = fetched.source.to_string();
+        let is_export = matches!(fetched.source, FetchedFrom::Query(_));
+        report.query_id = Some(source.clone());
         report.fetch_ms = fetched.took.as_millis();
         report.exports = fetched.exports;
         let delivery = match fetched.result {
             Ok(delivery) => delivery,
             Err(error) => {
                 let deferred = error.kind() == ErrorKind::Deferred;
-                let message = format!("{:#}", anyhow::Error::new(error.clone()));
-                self.fail(step, error.kind(), message, report);
+                self.fail(step, error.kind(), error.message(), report);
                 return Ok(if deferred { Outcome::Deferred } else { Outcome::Failed });
             }
         };
@@ -231,8 +232,8 @@ impl Applier {
                 if let Some(download) = download.filter(|_| kind == ErrorKind::Data) {
                     self.reading.files.downloads().remove(&download)?;
                 }
-                let query = report.query_id.as_deref().unwrap_or("");
-                let message = format!("the export of query {query} was refused: {error:#}");
+                let what = if is_export { "the export of query" } else { "the file" };
+                let message = format!("{what} {source} was refused: {error:#}");
                 self.fail(step, kind, message, report);
                 Ok(Outcome::Failed)
             }

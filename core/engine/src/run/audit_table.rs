@@ -115,7 +115,7 @@ pub async fn fetch_table(
 ) -> Result<FetchedTable, Failure> {
     let client: Arc<Client> = client(engine, engine.settings.read_client_secret()?, |_| {})?;
     let quota = Quota::open(lock, engine.settings.daily_exports, engine.host)?;
-    let clock_offset = clock_offset(&client, engine.host).await?;
+    let clock_offset = clock_offset(Some(&client), engine.host).await?;
     let clock = quota.set_clock(clock_offset)?;
     let resumable = ResumableExports::of(lock.tenant().download_notes()?, clock);
     let order = order(table);
@@ -124,7 +124,8 @@ pub async fn fetch_table(
     let is_encrypted = engine.settings.privacy.policy.changes_anything();
     let files = Files::new(lock.downloads()?, is_encrypted, engine.host);
     let reservation = quota.reserve_up_to(estimate);
-    let fetcher = Fetcher::new(engine, client, files, Arc::new(resumable), quota, Progress::none());
+    let fetcher =
+        Fetcher::new(engine, Some(client), files, Arc::new(resumable), quota, Progress::none());
     Ok(fetch(&fetcher, &order, reservation, clock_offset, engine.host).await)
 }
 

@@ -6,7 +6,7 @@ use core_http::Secret;
 use core_nexthink::{Client, ClockOffset, Credentials, SecretSource};
 
 use crate::engine::Engine;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::host::Host;
 
 /// Makes a client for the tenant; `adjust` may set other bounds than the settings do.
@@ -18,9 +18,10 @@ pub fn client(
     secret: Secret,
     adjust: impl FnOnce(&mut core_nexthink::Settings),
 ) -> Result<Arc<Client>, Failure> {
-    let reference = engine.settings.client_secret.clone();
+    let credential = engine.settings.credential().map_err(configuration)?;
+    let reference = Arc::clone(&credential.client_secret);
     let again: SecretSource = Arc::new(move || Ok(reference.read("the client secret")?));
-    let credentials = Credentials::new(&engine.settings.client_id, secret)?.with_source(again);
+    let credentials = Credentials::new(&credential.client_id, secret)?.with_source(again);
     let mut settings = core_nexthink::Settings::new(engine.host.random()?);
     settings.poll = engine.settings.poll.clone();
     settings.retry = engine.settings.retry.clone();
@@ -32,14 +33,19 @@ pub fn client(
     Ok(Arc::new(Client::new(&engine.settings.endpoints, credentials, settings)?))
 }
 
+fn configuration(error: anyhow::Error) -> Failure {
+    Failure::new(FailureKind::Configuration, error)
+}
+
 /// How far Nexthink's clock is ahead of this machine's, if it tells; a large difference is told the user.
 ///
 /// It is the first call of a run, so that credentials that are refused, and a host that cannot be reached,
 /// cost no export.
 pub(super) async fn clock_offset(
-    client: &Client,
+    client: Option<&Client>,
     host: &Host,
 ) -> Result<Option<ClockOffset>, Failure> {
+    let Some(client) = client else { return Ok(None) };
     let offset = client.check_credentials(|| host.now().0).await?.clock_offset;
     if let Some(offset) = offset.filter(|offset| offset.is_disagreement()) {
         tracing::warn!(

@@ -2,6 +2,7 @@
 //! next run can go on with.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -10,18 +11,22 @@ use core_ingest::partition::Pattern;
 use core_model::plan::{Plan, PlannedStep};
 use core_model::step::Step;
 use core_nexthink::{
-    Client, Compression, Endpoint, ExportEvent, ExportOrder, FinishedExport, NexthinkError, QueryId,
+    Client, Compression, Endpoint, ErrorKind, ExportEvent, ExportId, ExportOrder, FinishedExport,
+    NexthinkError, QueryId,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::encrypted_downloads::Files;
+use super::local_files::{self, LocalFileError};
 use super::narrowing::Narrowing;
 use super::quota::{ExportEstimate, Quota, QuotaReservation};
 use super::resumable_exports::ResumableExports;
 use super::{audit_table, parts};
 use crate::engine::Engine;
+use crate::export_files::FilePattern;
+use crate::host::Host;
 use crate::progress::Progress;
 use crate::settings::SavedQuery;
 
@@ -31,7 +36,8 @@ const EXECUTE_PATIENCE: Duration = Duration::from_secs(20);
 /// Fetches exports for the steps of one run.
 #[derive(Clone)]
 pub(super) struct Fetcher {
-    client: Arc<Client>,
+    /// None if everything is read from files.
+    client: Option<Arc<Client>>,
     files: Files,
     resumable: Arc<ResumableExports>,
     pub(super) quota: Quota,
@@ -46,11 +52,30 @@ pub(super) struct Fetcher {
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub step_id: &'static str,
-    pub query_id: String,
-    pub result: Result<FetchedFiles, NexthinkError>,
+    /// The saved query, or the names of the files.
+    pub source: FetchedFrom,
+    pub result: Result<FetchedFiles, FetchError>,
     /// How many exports this run has started for it.
     pub exports: u32,
     pub took: Duration,
+}
+
+/// Where the rows of a step come from.
+#[derive(Debug)]
+pub(super) enum FetchedFrom {
+    /// The export of a saved query.
+    Query(QueryId),
+    /// Files that something else has written.
+    Files(Vec<FilePattern>),
+}
+
+/// Why there are no files.
+#[derive(Debug, Clone)]
+pub(super) enum FetchError {
+    /// An export failed.
+    Export(NexthinkError),
+    /// A file cannot be used.
+    File(LocalFileError),
 }
 
 /// The files of one step.
@@ -75,13 +100,62 @@ pub(super) struct FetchedFile {
     pub download: String,
     /// Which values of the partition's column it was asked for.
     pub pattern: Option<Pattern>,
-    pub export: FinishedExport,
+    /// The export; none if something else has written it.
+    pub export_id: Option<ExportId>,
+    /// True if the licence's maximum number of rows cut it.
+    pub truncated: bool,
+    /// Its size.
+    pub bytes: u64,
+    /// True if nothing can be missing at its end.
+    pub length_proven: bool,
+}
+
+impl FetchedFile {
+    /// The file of an export.
+    pub(super) fn exported(
+        download: String,
+        pattern: Option<Pattern>,
+        export: FinishedExport,
+    ) -> Self {
+        let FinishedExport { export_id, truncated, bytes, length_proven } = export;
+        Self { download, pattern, export_id: Some(export_id), truncated, bytes, length_proven }
+    }
+}
+
+impl FetchError {
+    /// The kind of failure.
+    pub(super) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Export(error) => error.kind(),
+            Self::File(error) => error.kind(),
+        }
+    }
+
+    /// What happened, with its causes.
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::Export(error) => format!("{:#}", anyhow::Error::new(error.clone())),
+            Self::File(error) => error.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for FetchedFrom {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query(id) => write!(formatter, "{id}"),
+            Self::Files(patterns) => {
+                let patterns: Vec<_> = patterns.iter().map(ToString::to_string).collect();
+                formatter.write_str(&patterns.join(", "))
+            }
+        }
+    }
 }
 
 impl Fetcher {
     pub(super) fn new(
         engine: Engine<'_>,
-        client: Arc<Client>,
+        client: Option<Arc<Client>>,
         files: Files,
         resumable: Arc<ResumableExports>,
         quota: Quota,
@@ -107,6 +181,10 @@ impl Fetcher {
         for PlannedStep { step, .. } in plan.steps().iter().filter(|it| it.runs()) {
             let Some(query) = step.query() else { continue };
             let (fetcher, step, step_id) = (self.clone(), *step, step.id);
+            if let Some(patterns) = engine.settings.files.get(query.config_field) {
+                fetching.spawn(fetcher.copy_files(step_id, patterns.clone(), engine.host.clone()));
+                continue;
+            }
             let query = engine.settings.queries[query.config_field].clone();
             let reservation = reservation_of(step_id);
             let span = tracing::info_span!("export", step_id, query_id = query.id.as_str());
@@ -115,8 +193,8 @@ impl Fetcher {
                 let result = fetcher.fetch(step, &query, reservation, &exports).await;
                 Fetched {
                     step_id,
-                    query_id: query.id.as_str().to_owned(),
-                    result,
+                    source: FetchedFrom::Query(query.id),
+                    result: result.map_err(FetchError::Export),
                     exports: exports.load(Ordering::Relaxed),
                     took: started.elapsed(),
                 }
@@ -124,6 +202,29 @@ impl Fetcher {
             fetching.spawn(fetch.instrument(span));
         }
         (fetching, reservation_of(audit_table::NAME))
+    }
+
+    /// Copies the files of a step that needs no export.
+    async fn copy_files(
+        self,
+        step_id: &'static str,
+        patterns: Vec<FilePattern>,
+        host: Host,
+    ) -> Fetched {
+        let started = Instant::now();
+        let result = local_files::fetch(step_id, &patterns, &self.files, host.now()).await;
+        Fetched {
+            step_id,
+            source: FetchedFrom::Files(patterns),
+            result: result.map_err(FetchError::File),
+            exports: 0,
+            took: started.elapsed(),
+        }
+    }
+
+    /// The client of whatever runs an export.
+    fn client(&self) -> &Client {
+        self.client.as_ref().expect("who has a query to export has a client")
     }
 
     /// What each step may start. The wholes come first: parts are a guess, and must not take what another
@@ -161,7 +262,7 @@ impl Fetcher {
             tokio::join!(exporting, self.narrowing(step, &query.id, &order.parameters));
         let export = export?;
         let is_truncated = export.truncated;
-        let whole = FetchedFile { download: step_id.to_owned(), pattern: None, export };
+        let whole = FetchedFile::exported(step_id.to_owned(), None, export);
         let mut delivery = match query.partition.as_ref().filter(|_| is_truncated) {
             Some(partition) => {
                 let part = partition.values.iter().take(1);
@@ -185,7 +286,7 @@ impl Fetcher {
     ) -> Narrowing {
         let executing = async {
             let _permit = self.executing.acquire().await.expect("the semaphore is never closed");
-            self.client.execute(query, parameters).await
+            self.client().execute(query, parameters).await
         };
         match tokio::time::timeout(EXECUTE_PATIENCE, executing).await {
             Ok(Ok(answer)) => answer.limits.map(|it| Narrowing::new(step, it)).unwrap_or_default(),
@@ -214,7 +315,7 @@ impl Fetcher {
         let file = self.files.write(download);
         let mut file = file.map_err(|error| NexthinkError::Sink { source: Arc::new(error) })?;
         let finished = self
-            .client
+            .client()
             .run_export(order, record, &mut journal, &mut file, |event| observer(&event))
             .await;
         if let Err(NexthinkError::Deferred { endpoint: Endpoint::StartExport, wait }) = &finished {

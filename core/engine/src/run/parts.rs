@@ -130,7 +130,7 @@ impl Parts<'_> {
 
     fn received(&self, pattern: Pattern, export: FinishedExport) -> FetchedFile {
         let download = download_name(self.step_id, &pattern);
-        FetchedFile { download, pattern: Some(pattern), export }
+        FetchedFile::exported(download, Some(pattern), export)
     }
 
     /// Splits a part that is itself truncated; where that cannot be done its rows are of use still.

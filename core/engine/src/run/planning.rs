@@ -11,7 +11,10 @@ use crate::suggestion;
 pub fn plan(engine: Engine<'_>, selected: &[String]) -> Result<Plan, Failure> {
     let steps = Step::all();
     let has_query = |step: &Step| match step.query() {
-        Some(query) => engine.settings.queries.contains_key(query.config_field),
+        Some(query) => {
+            let (settings, name) = (engine.settings, query.config_field);
+            settings.queries.contains_key(name) || settings.files.contains_key(name)
+        }
         None => true,
     };
     for name in selected {

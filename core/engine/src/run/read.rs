@@ -130,7 +130,7 @@ impl Reader<'_> {
     /// How a file is compressed, and its bytes without that.
     fn open(&self, file: &FetchedFile) -> anyhow::Result<(Compression, impl io::Read + Send)> {
         let reader = BufReader::new(self.reading.files.read(&file.download)?);
-        let (compression, bytes) = decompress::reader(reader, file.export.bytes, Caps::default())?;
+        let (compression, bytes) = decompress::reader(reader, file.bytes, Caps::default())?;
         Ok((compression, Stoppable { bytes, cancellation: self.cancellation }))
     }
 }
@@ -156,8 +156,8 @@ fn covers_everything(delivery: &FetchedFiles) -> bool {
 /// The outcome of an export whose every row was read.
 fn outcome_of(delivery: &FetchedFiles, tables: &StepTables, uncovered: u64) -> Outcome {
     let account = &tables.account;
-    let is_truncated = delivery.files.iter().any(|it| it.export.truncated);
-    let unproven = delivery.files.iter().any(|it| !it.export.length_proven);
+    let is_truncated = delivery.files.iter().any(|it| it.truncated);
+    let unproven = delivery.files.iter().any(|it| !it.length_proven);
     let reasons = [
         (delivery.lacking.is_some(), PartialReason::PartUnfinished),
         (is_truncated, PartialReason::Truncated),

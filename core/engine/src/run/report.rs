@@ -300,9 +300,10 @@ impl StepReport {
         let FetchedFiles { files, truncated, lacking, parts, narrowing } = delivery;
         self.narrowing = Some(narrowing.clone()).filter(|it| *it != Narrowing::default());
         let whole = truncated.iter().chain(files).find(|it| it.pattern.is_none());
-        self.export_id = whole.map(|it| it.export.export_id.as_str().to_owned());
+        self.export_id =
+            whole.and_then(|file| file.export_id.as_ref()).map(|id| id.as_str().to_owned());
         self.parts = *parts;
-        self.bytes = files.iter().chain(truncated).map(|it| it.export.bytes).sum();
+        self.bytes = files.iter().chain(truncated).map(|it| it.bytes).sum();
         let truncated = "truncated at Nexthink's maximum";
         self.reason = lacking.as_ref().map(|it| format!("{truncated}, and {it}"));
     }

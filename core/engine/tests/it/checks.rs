@@ -60,7 +60,7 @@ async fn warnings_of_the_configuration_are_told_and_fail_nothing() {
 #[tokio::test]
 async fn a_refused_secret_fails_the_token_and_skips_what_needs_it() {
     let mut tenant = Tenant::start("acme", 1, NOON).await;
-    tenant.settings.client_secret = Arc::new(Known("wrong-canary"));
+    tenant.with_secret("wrong-canary");
     let checks = check(tenant.engine(), &[]).await;
     assert_eq!(checks.ending(), Ending::Failed(FailureKind::Credentials));
     assert_eq!(in_state(&checks, CheckState::Failed), ["token"]);

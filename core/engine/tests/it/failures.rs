@@ -1,7 +1,5 @@
 //! Runs that publish nothing: each with the kind that a caller decides by, and nothing changed.
 
-use std::sync::Arc;
-
 use core_engine::privacy::policy;
 use core_engine::run::{self, RunOptions};
 use core_engine::{Cancellation, Ending, Failure, FailureKind, Progress};
@@ -10,7 +8,7 @@ use core_nexthink::{EndpointOverrides, Endpoints};
 use core_privacy::profile::Profile;
 use core_simulator::SavedQuery;
 
-use super::support::{Known, NOON, Tenant};
+use super::support::{NOON, Tenant};
 
 /// The kind of a failed run and its words.
 fn kind<T>(ended: Result<T, Failure>) -> (FailureKind, String) {
@@ -23,7 +21,7 @@ fn kind<T>(ended: Result<T, Failure>) -> (FailureKind, String) {
 #[tokio::test]
 async fn a_refused_secret_is_told_and_in_the_ledger() {
     let mut tenant = Tenant::start("acme", 1, NOON).await;
-    tenant.settings.client_secret = Arc::new(Known("wrong-canary"));
+    tenant.with_secret("wrong-canary");
     let (kind, words) = kind(tenant.run().await);
     assert_eq!(kind, FailureKind::Credentials);
     assert!(!words.contains("canary"), "{words}");
@@ -39,7 +37,7 @@ async fn a_secret_that_was_replaced_is_read_again() {
     let before = Secret::new("the secret of yesterday".to_owned());
     let (options, cancellation) = (RunOptions::default(), Cancellation::default());
     let progress = Progress::none();
-    let running = run::run(tenant.engine(), before, &options, &progress, &cancellation);
+    let running = run::run(tenant.engine(), Some(before), &options, &progress, &cancellation);
     assert_eq!(running.await.expect("the source has the new one").ending, Ending::Complete);
 }
 

@@ -8,6 +8,7 @@ mod destructions;
 mod erasures;
 mod failures;
 mod keys;
+mod local_files;
 mod records;
 mod rules;
 mod runs;

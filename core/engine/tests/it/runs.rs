@@ -52,7 +52,7 @@ async fn the_stream_of_events_has_each_step_once_and_the_publication_last() {
     let (progress, events) = recorder();
     let secret = tenant.settings.read_client_secret().expect("it is known");
     let (options, cancellation) = (RunOptions::default(), Cancellation::default());
-    let running = run::run(tenant.engine(), secret, &options, &progress, &cancellation);
+    let running = run::run(tenant.engine(), Some(secret), &options, &progress, &cancellation);
     running.await.expect("it runs");
     let events = events.lock().expect("no test panics with it").clone();
     assert_eq!(events.last().map(String::as_str), Some("publishing"));
@@ -157,6 +157,6 @@ async fn no_receiver_is_needed() {
     let secret = tenant.settings.read_client_secret().expect("it is known");
     let (options, cancellation) = (RunOptions::default(), Cancellation::default());
     let progress = Progress::none();
-    let running = run::run(tenant.engine(), secret, &options, &progress, &cancellation);
+    let running = run::run(tenant.engine(), Some(secret), &options, &progress, &cancellation);
     assert_eq!(running.await.expect("it runs").ending, Ending::Complete);
 }

@@ -22,7 +22,7 @@ async fn stopped_at(
     });
     let secret = tenant.settings.read_client_secret().expect("it is known");
     let options = RunOptions::default();
-    let running = run::run(tenant.engine(), secret, &options, &progress, &cancellation);
+    let running = run::run(tenant.engine(), Some(secret), &options, &progress, &cancellation);
     let ended = tokio::time::timeout(Duration::from_secs(30), running).await;
     ended.expect("it ends soon").is_ok()
 }
@@ -103,7 +103,8 @@ async fn stopped_after(tenant: &Tenant, wait: Duration) -> (bool, Duration) {
     });
     let secret = tenant.settings.read_client_secret().expect("it is known");
     let (options, progress) = (RunOptions::default(), Progress::none());
-    let ended = run::run(tenant.engine(), secret, &options, &progress, &cancellation).await.is_ok();
+    let ended =
+        run::run(tenant.engine(), Some(secret), &options, &progress, &cancellation).await.is_ok();
     let ended_at = Instant::now();
     let asked_at = asking.join().expect("it only waits");
     (ended, ended_at.saturating_duration_since(asked_at))

@@ -8,7 +8,8 @@ use std::time::Duration;
 use core_audit::{HOUR_MS, WindowSettings};
 use core_engine::run::{self, Finished, RunOptions};
 use core_engine::settings::{
-    Account, Audit, AuditSource, AuditTrails, Privacy, SavedQuery, SecretSource, Settings,
+    Account, ApiCredential, Audit, AuditSource, AuditTrails, Privacy, SavedQuery, SecretSource,
+    Settings,
 };
 use core_engine::{
     Cancellation, Ending, Engine, Failure, FailureKind, Host, Moment, Progress, ProgressEvent,
@@ -69,13 +70,20 @@ impl Tenant {
         Engine { settings: &self.settings, host: &self.host }
     }
 
+    /// Has another secret from now on.
+    pub(crate) fn with_secret(&mut self, secret: &'static str) {
+        let credential = self.settings.credential.as_mut().expect("a tenant has one");
+        credential.client_secret = Arc::new(Known(secret));
+    }
+
     /// Runs everything.
     pub(crate) async fn run(&self) -> Result<Finished, Failure> {
         self.run_with(&RunOptions::default()).await
     }
 
     pub(crate) async fn run_with(&self, options: &RunOptions) -> Result<Finished, Failure> {
-        let secret = self.settings.read_client_secret().expect("it is known");
+        let reads_api = self.settings.reads_api();
+        let secret = reads_api.then(|| self.settings.read_client_secret().expect("it is known"));
         let (progress, cancellation) = (Progress::none(), Cancellation::default());
         run::run(self.engine(), secret, options, &progress, &cancellation).await
     }
@@ -98,7 +106,7 @@ impl Tenant {
             source: AuditSource::Trails(AuditTrails {
                 host,
                 is_oauth: false,
-                account: self.settings.client_id.clone(),
+                account: self.settings.tenant.as_str().to_owned(),
                 password: Arc::new(Known("s3cret")),
                 trails: vec![Trail::Portal],
             }),
@@ -154,8 +162,10 @@ fn settings(name: &str, simulator: &Simulator, folder: &TempDir) -> Settings {
         account: Account::default(),
         tenant: name.parse::<TenantId>().expect("a tenant"),
         region: "eu".parse().expect("a region"),
-        client_id: name.to_owned(),
-        client_secret: Arc::new(Known("s3cret")),
+        credential: Some(ApiCredential {
+            client_id: name.to_owned(),
+            client_secret: Arc::new(Known("s3cret")),
+        }),
         endpoints: Endpoints::overridden(&overrides).expect("loopback is allowed"),
         time_zone: TimeZone::UTC,
         trust: Trust::default(),
@@ -177,6 +187,7 @@ fn settings(name: &str, simulator: &Simulator, folder: &TempDir) -> Settings {
         daily_exports: 1_000,
         parallel_exports: 4,
         queries: BTreeMap::from(queries),
+        files: BTreeMap::new(),
         store: Location::Folder(folder.path().join("store")),
         privacy: Privacy {
             policy: core_engine::privacy::policy(Profile::Full, &[]).expect("no overrides"),

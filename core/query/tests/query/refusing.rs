@@ -88,10 +88,7 @@ async fn an_unknown_table_is_answered_with_the_tables_there_are() -> Checked {
 async fn an_unknown_column_is_answered_with_one_like_it_or_with_the_columns_there_are() -> Checked {
     let (_place, session) = estate().await?;
     let table = [
-        (
-            "select d.nam from nexthink_device d",
-            "there is no column d.nam, did you mean d.name?",
-        ),
+        ("select d.nam from nexthink_device d", "there is no column d.nam, did you mean d.name?"),
         (
             "select displayname from nexthink_package",
             "there is no column displayname, did you mean nexthink_package.displayName?",

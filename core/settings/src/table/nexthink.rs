@@ -43,10 +43,10 @@ pub(super) const NEXTHINK: Table = Table {
             .otherwise("that of the address in `nexthink.tenant`")
             .example(r#""eu""#),
         text("nexthink.client_id", "Client ID of the API credential")
-            .required()
+            .otherwise("required unless everything is read from `queries.*.files`")
             .example(r#""0a1b2c3d""#),
         secret("nexthink.client_secret", "Secret of the API credential")
-            .required()
+            .otherwise("required unless everything is read from `queries.*.files`")
             .example(r#"{ env = "NEXTHINK_CLIENT_SECRET" }"#),
         text("nexthink.time_zone", "Zone of times that name none: the tenant's regional zone")
             .default(r#""UTC""#)

@@ -1,5 +1,5 @@
 //! `[queries]`: the saved queries, an ID each, or a table that also says how the query is exported in
-//! parts.
+//! parts, or which files are read in its place.
 
 use crate::setting::{Table, text, texts};
 
@@ -16,6 +16,13 @@ pub(super) const QUERIES: Table = Table {
         text("queries.*.id", "ID of the saved query, where the query is a table")
             .otherwise("required if the query is a table")
             .example("\"#j1_packages\""),
+        texts(
+            "queries.*.files",
+            "CSV files that something else writes, read in place of an export: of each path the newest file; a name may \
+             have one `*`",
+        )
+        .otherwise("the query is exported")
+        .example(r#"["exports/devices-*.csv.gz"]"#),
         text(
             "queries.*.partition.query",
             "ID of the query with a parameter, for exports of more rows than Nexthink gives at once",

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::*;
 
 /// Settings that exclude each other, or need others, each as TOML that is added to a whole configuration.
-const CONTEXTS: [&str; 6] = [
+const CONTEXTS: [&str; 7] = [
     "",
     "[audit]\naccount = \"reader\"\npassword = { env = \"P\" }\nengines = [\"*\"]\n\
      [destinations.jupiterone]\naccount = \"a\"\napi_key = { env = \"K\" }\n",
@@ -22,6 +22,7 @@ const CONTEXTS: [&str; 6] = [
      [nexthink]\nclient_secret = { command = [\"c\"] }\n\
      [monitoring]\nheartbeat = { command = [\"c\"] }\n",
     "[queries]\npackages = { id = \"#all\", partition = { query = \"#some\" } }\n",
+    "[queries]\npackages = { files = [\"packages.csv\"] }\n",
 ];
 
 /// Adds the tables of one document to another; later values replace earlier ones.

@@ -39,7 +39,7 @@ fn a_relative_path_starts_at_the_file_that_has_it_and_each_tenant_has_its_own_ke
     let tenants = folder.path().join("tenants.d");
     assert_eq!(acme.store, Location::Folder(folder.path().join("kept")));
     assert_eq!(acme.privacy.key_file, tenants.join("acme.key"));
-    let secret = format!("{:?}", acme.client_secret);
+    let secret = format!("{:?}", acme.credential.as_ref().expect("it is there").client_secret);
     assert_eq!(secret, format!("File({:?})", tenants.join("s")));
     let other = fleet.load_tenant("b").map_err(|failure| failure.error).expect("it is valid");
     assert_eq!(other.store, Location::Folder(tenants.join("mine")));

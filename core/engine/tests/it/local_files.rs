@@ -1,0 +1,227 @@
+//! Runs that read files which something else has written in place of an export.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use core_engine::export_files::FilePattern;
+use core_engine::run::Finished;
+use core_engine::run::report::{StepOutcome, StepReport};
+use core_engine::{Ending, FailureKind, Moment};
+use core_privacy::profile::Profile;
+use core_simulator::{Compression, SavedQuery, write_results};
+use core_store::Generation;
+use tempfile::TempDir;
+
+use super::support::{NOON, Tenant, rows};
+
+/// The queries, and the settings that name them.
+const QUERIES: [(&str, SavedQuery); 4] = [
+    ("devices", SavedQuery::Devices),
+    ("users", SavedQuery::Users),
+    ("packages", SavedQuery::Packages),
+    ("alerts", SavedQuery::Alerts),
+];
+
+/// A tenant whose exports are files in a folder.
+struct Exports {
+    tenant: Tenant,
+    folder: TempDir,
+}
+
+impl Exports {
+    async fn new() -> Self {
+        let mut tenant = Tenant::start("acme", 1, NOON).await;
+        let folder = TempDir::new().expect("a folder can be made");
+        tenant.settings.queries.clear();
+        tenant.settings.credential = None;
+        for (name, _) in QUERIES {
+            tenant.settings.files.insert(name, vec![pattern(folder.path(), &format!("{name}-*"))]);
+        }
+        let exports = Self { tenant, folder };
+        for (name, query) in QUERIES {
+            exports.write(&format!("{name}-1.csv"), &exports.csv(query), hours_before(NOON, 1));
+        }
+        exports
+    }
+
+    /// What the tenant would export.
+    fn export(&self, query: SavedQuery, compression: Compression) -> Vec<u8> {
+        let mut spec = None;
+        self.tenant.simulator.update(|behaviour| spec = Some(behaviour.tenant.clone()));
+        let tenant = core_simulator::Tenant::new(spec.expect("there is a tenant"));
+        let mut bytes = Vec::new();
+        write_results(&tenant, query, None, compression, &mut bytes).expect("memory takes it");
+        bytes
+    }
+
+    fn csv(&self, query: SavedQuery) -> Vec<u8> {
+        self.export(query, Compression::None)
+    }
+
+    fn write(&self, name: &str, content: &[u8], modified: SystemTime) {
+        let mut file = File::create(self.folder.path().join(name)).expect("it can be made");
+        file.write_all(content).expect("it can be written");
+        file.set_modified(modified).expect("its time can be set");
+    }
+
+    async fn run(&self) -> Finished {
+        self.tenant.run().await.expect("it runs")
+    }
+
+    fn published(&self) -> Generation {
+        self.tenant.published().expect("it is published")
+    }
+}
+
+fn pattern(folder: &Path, name: &str) -> FilePattern {
+    FilePattern::parse(&folder.join(name)).expect("it is a path of a file")
+}
+
+fn hours_before(moment: Moment, hours: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(moment.0) - Duration::from_hours(hours)
+}
+
+fn step<'a>(finished: &'a Finished, id: &str) -> &'a StepReport {
+    finished.report.steps.iter().find(|step| step.id == id).expect("the step is reported")
+}
+
+/// The checksums of all tables.
+fn checksums(generation: &Generation) -> BTreeMap<String, String> {
+    let tables = generation.manifest().tables.iter().flat_map(|table| &table.files);
+    tables.map(|file| (file.file.path.clone(), format!("{:?}", file.file))).collect()
+}
+
+#[tokio::test]
+async fn files_give_the_same_tables_as_exports_without_one_call() {
+    let exported = Tenant::start("acme", 1, NOON).await;
+    exported.run().await.expect("it runs");
+    let exports = Exports::new().await;
+    let finished = exports.run().await;
+    assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+    assert_eq!(exports.tenant.simulator.recorded_requests().len(), 0);
+    assert_eq!(
+        checksums(&exports.published()),
+        checksums(&exported.published().expect("it is published"))
+    );
+    let devices = step(&finished, "fetch-devices");
+    assert_eq!((devices.exports, devices.export_id.as_deref()), (0, None));
+    let source = devices.query_id.as_deref().expect("it says where the rows are from");
+    assert!(source.ends_with("devices-*"), "{source}");
+}
+
+#[tokio::test]
+async fn one_dataset_comes_from_files_and_the_others_from_exports() {
+    let mut tenant = Tenant::start("acme", 1, NOON).await;
+    let exports = Exports::new().await;
+    let packages = exports.tenant.settings.files["packages"].clone();
+    tenant.settings.queries.remove("packages");
+    tenant.settings.files.insert("packages", packages);
+    let finished = tenant.run().await.expect("it runs");
+    assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+    let of = |id| step(&finished, id).exports;
+    assert_eq!((of("fetch-devices"), of("fetch-packages")), (1, 0));
+}
+
+#[tokio::test]
+async fn the_newest_file_counts_and_several_patterns_make_one_dataset() {
+    let mut exports = Exports::new().await;
+    let text = exports.csv(SavedQuery::Devices);
+    let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+    let half = lines.len() / 2;
+    let (first, second) = (lines[..half].concat(), [&lines[..1], &lines[half..]].concat().concat());
+    exports.write("devices-0.csv", b"an older file that nobody reads", hours_before(NOON, 9));
+    exports.write("devices-1.csv", &first, hours_before(NOON, 1));
+    exports.write("rest.csv", &second, hours_before(NOON, 2));
+    let patterns = ["devices-*", "rest.csv"].map(|name| pattern(exports.folder.path(), name));
+    exports.tenant.settings.files.insert("devices", patterns.to_vec());
+    let finished = exports.run().await;
+    assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+    let devices = exports.tenant.simulator.counts().devices;
+    assert_eq!(rows(&exports.published(), "nexthink_device"), devices);
+}
+
+/// A file whose end may be missing removes nothing; what says where it ends does not have to wait.
+#[tokio::test]
+async fn a_file_that_may_still_grow_is_no_proof_that_anything_is_gone() {
+    let exports = Exports::new().await;
+    exports.run().await;
+    let text = exports.csv(SavedQuery::Users);
+    let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+    let half = lines[..lines.len() / 2].concat();
+    let just_now = hours_before(NOON, 0);
+    let users = exports.tenant.simulator.counts().users;
+
+    exports.write("users-2.csv", &half, just_now);
+    let finished = exports.run().await;
+    assert_eq!(finished.ending, Ending::Partial);
+    assert_eq!(step(&finished, "fetch-users").outcome, StepOutcome::Partial);
+    assert_eq!(rows(&exports.published(), "nexthink_user"), users);
+
+    for compression in [Compression::Gzip, Compression::Zstd { checksum: true }] {
+        let packed = exports.export(SavedQuery::Users, compression);
+        exports.write("users-2.csv", &packed, just_now);
+        let finished = exports.run().await;
+        assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+        exports.write("users-2.csv", &packed[..packed.len() - 3], just_now);
+        let finished = exports.run().await;
+        let report = step(&finished, "fetch-users");
+        assert_eq!(report.outcome, StepOutcome::Failed);
+        let reason = report.reason.as_deref().expect("it says why");
+        assert!(reason.starts_with("the file "), "{reason}");
+        assert_eq!(rows(&exports.published(), "nexthink_user"), users);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_keeps_what_is_published() {
+    let exports = Exports::new().await;
+    exports.run().await;
+    let before = rows(&exports.published(), "nexthink_alert");
+    assert!(before > 0);
+    std::fs::remove_file(exports.folder.path().join("alerts-1.csv")).expect("it is there");
+    let finished = exports.run().await;
+    assert_eq!(finished.ending, Ending::Partial);
+    let reason = step(&finished, "fetch-alerts").reason.clone().expect("it says why");
+    assert!(reason.starts_with("there is no file "), "{reason}");
+    assert_eq!(rows(&exports.published(), "nexthink_alert"), before);
+
+    for (name, _) in QUERIES {
+        _ = std::fs::remove_file(exports.folder.path().join(format!("{name}-1.csv")));
+    }
+    let finished = exports.run().await;
+    assert_eq!(finished.ending, Ending::Failed(FailureKind::Unreachable));
+    assert_eq!(finished.generation, None);
+}
+
+/// The copy in the store is encrypted where a profile changes anything, as a download is.
+#[tokio::test]
+async fn a_strict_profile_leaves_no_copy_that_can_be_read() {
+    let mut exports = Exports::new().await;
+    core_engine::keys::create(exports.tenant.engine()).expect("there are no keys yet");
+    exports.tenant.settings.privacy.policy =
+        core_engine::privacy::policy(Profile::Minimal, &[]).expect("no overrides");
+    let text = String::from_utf8(exports.csv(SavedQuery::Users)).expect("it is text");
+    let finished = exports.run().await;
+    assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+    let mail =
+        text.split([',', '\n']).find(|cell| cell.contains('@')).expect("a user has an address");
+    let store = match &exports.tenant.settings.store {
+        core_store::Location::Folder(folder) => folder.clone(),
+        _ => panic!("the store of a test is a folder"),
+    };
+    let mut folders = vec![store];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("it can be listed").flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let bytes = std::fs::read(entry.path()).expect("it can be read");
+            let found = bytes.windows(mail.len()).any(|window| window == mail.as_bytes());
+            assert!(!found, "{}", entry.path().display());
+        }
+    }
+}
