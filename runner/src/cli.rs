@@ -427,6 +427,17 @@ A scenario (--scenario FILE) makes the tenant slow or lets it truncate exports:
   row_cap = 1000
   preparation_seconds = 5")]
     Simulate(SimulateArguments),
+    /// Write a file about runs and settings for support
+    #[command(after_help = "\
+Example:
+  nexthink-graph support-bundle support.json
+
+It has numbers, times, types and reasons, but no texts of the configuration and no cell of a table. Read it
+before you send it.")]
+    SupportBundle {
+        /// Write this new file
+        file: PathBuf,
+    },
     /// Write the manual pages into a folder
     #[command(after_help = "Example:\n  nexthink-graph man ./manual")]
     Man {

@@ -31,6 +31,7 @@ mod simulate;
 mod software;
 mod status;
 mod store;
+mod support_bundle;
 
 use std::path::Path;
 
@@ -68,6 +69,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Docs { page, format, check }) => show::docs(page, format, check.as_deref()),
         Some(Command::Completions { shell }) => Ok(show::completions(shell)),
         Some(Command::Man { folder }) => man::write(&folder),
+        Some(Command::SupportBundle { file }) => support_bundle::write(&global, &file),
         Some(Command::Query(arguments)) if worker => query::query(&global, arguments).await,
         Some(Command::Query(arguments)) => {
             query::worker::run(&arguments.limits, pager::for_answer(&arguments.answer)).await

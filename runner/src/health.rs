@@ -136,7 +136,7 @@ impl PublishedGeneration {
 }
 
 /// The runs of a ledger, the oldest first. One that has no end was killed, or is the one that is going on.
-fn runs(entries: &[LedgerEntry]) -> Vec<RunRecord> {
+pub(crate) fn runs(entries: &[LedgerEntry]) -> Vec<RunRecord> {
     let mut runs: Vec<RunRecord> = Vec::new();
     for entry in entries {
         let deed = &entry.deed;

@@ -15,6 +15,7 @@ mod progress;
 mod run_process;
 mod signals;
 mod steps;
+mod support_bundle;
 mod system;
 mod telemetry;
 mod threads;

@@ -152,11 +152,7 @@ fn words(
     if let Source::File(path) | Source::Tenant(path, _) = source {
         words.extend(["--config".into(), path.into()]);
     }
-    let chosen = match source {
-        Source::Tenant(_, chosen) => Some(chosen.name.as_str()),
-        Source::File(_) | Source::Environment => None,
-    };
-    words.extend(label.or(chosen).map(|name| format!("--tenant={name}").into()));
+    words.extend(label.or(source.chosen_name()).map(|name| format!("--tenant={name}").into()));
     words.push("run".into());
     words.extend(arguments.steps.iter().map(|step| format!("--step={step}").into()));
     let accepted = arguments.accept_shrink.iter();

@@ -38,6 +38,7 @@ mod resuming;
 mod rules;
 mod schedule;
 mod software;
+mod support_bundle;
 mod waiting;
 
 // A step that nothing names is not linked in, and `Step::all` would not have it.

@@ -87,12 +87,17 @@ impl Source {
         }
     }
 
+    /// The name of the tenant that the command line chooses.
+    pub(crate) fn chosen_name(&self) -> Option<&str> {
+        match self {
+            Self::Tenant(_, chosen) => Some(&chosen.name),
+            Self::File(_) | Self::Environment => None,
+        }
+    }
+
     /// The name that the tenant of a configuration has on the command line and in figures.
     pub(crate) fn tenant_name(&self, config: &Config) -> String {
-        match self {
-            Self::Tenant(_, chosen) => chosen.name.clone(),
-            Self::File(_) | Self::Environment => config.tenant.as_str().to_owned(),
-        }
+        self.chosen_name().unwrap_or(config.tenant.as_str()).to_owned()
     }
 
     /// The folder that other files of the user are looked up in: the one that the configuration is in, or a tenant's

@@ -1,0 +1,38 @@
+//! `support-bundle`: one file for whoever is asked for help.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use core_files::{FileError, sync_folder, write_new_file};
+
+use crate::cli::Global;
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::{output, support_bundle};
+
+/// Writes the bundle into a new file. A configuration that cannot be used is what it may be about.
+pub(super) fn write(global: &Global, path: &Path) -> Result<Exit, Failure> {
+    let source = super::configured_source(global)?;
+    let document = support_bundle::document(Config::load(&source).as_ref(), source.chosen_name());
+    let mut text = serde_json::to_vec_pretty(&document).map_err(anyhow::Error::new)?;
+    text.push(b'\n');
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let written =
+        write_new_file(path, &text).and_then(|()| sync_folder(folder.unwrap_or(Path::new("."))));
+    written.map_err(|error| refused(error, path))?;
+    output::note(&format!(
+        "wrote {}. It has settings without texts, runs and counts; no name of a tenant, person, device or host. \
+         Read it before you send it",
+        path.display()
+    ));
+    Ok(Exit::Complete)
+}
+
+fn refused(error: FileError, path: &Path) -> Failure {
+    let is_there = error.source.kind() == ErrorKind::AlreadyExists;
+    let error = anyhow::Error::new(error);
+    if is_there {
+        return Failure::usage(format!("{} exists: name a new file", path.display()));
+    }
+    error.into()
+}

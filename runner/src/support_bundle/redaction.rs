@@ -1,0 +1,131 @@
+//! Takes out of a text what the configuration says, and what looks like an address or a path.
+
+use std::net::{IpAddr, SocketAddr};
+
+use core_settings::{Effective, Kind, Place, settings};
+use core_store::Location;
+use serde_json::Value;
+
+use crate::config::Config;
+
+/// The shortest configured text that is taken out: shorter ones are parts of ordinary words.
+const SHORTEST: usize = 3;
+
+/// What stands between the words of a message.
+const BETWEEN: [char; 11] = [' ', '\n', '\t', '`', '"', '\'', ',', ';', '(', ')', '='];
+
+/// The texts to take out, the longest first, and what stands for each.
+#[derive(Debug, Default)]
+pub(super) struct Redaction(Vec<(String, String)>);
+
+impl Redaction {
+    /// Takes out all texts of a configuration, and the name that a tenant has in a fleet.
+    pub(super) fn new(config: Option<&Config>, name: Option<&str>) -> Self {
+        let mut texts = config.map_or_else(Vec::new, configured);
+        texts.extend(name.map(|name| (name.to_owned(), "<tenant>".to_owned())));
+        texts.retain(|(text, _)| text.len() >= SHORTEST);
+        texts.sort_by(|(one, _), (other, _)| other.len().cmp(&one.len()).then(one.cmp(other)));
+        Self(texts)
+    }
+
+    /// Returns a text without them, and without addresses and paths.
+    pub(super) fn apply(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (configured, name) in &self.0 {
+            text = text.replace(configured.as_str(), name);
+        }
+        let words = text.split_inclusive(BETWEEN);
+        words.map(without_places).collect()
+    }
+}
+
+/// The texts that a configuration sets, and those that are computed of them.
+fn configured(config: &Config) -> Vec<(String, String)> {
+    let mut texts: Vec<(String, String)> = config.effective.iter().flat_map(texts).collect();
+    let hosts = texts.iter().filter_map(|(text, name)| {
+        let (_, rest) = text.split_once("://")?;
+        Some((rest.split('/').next()?.to_owned(), name.clone()))
+    });
+    let hosts: Vec<_> = hosts.collect();
+    texts.extend(hosts);
+    // An address that was configured names it too.
+    texts.push((config.tenant.as_str().to_owned(), "<nexthink.tenant>".to_owned()));
+    if let Location::Folder(folder) = &config.store {
+        texts.push((folder.display().to_string(), "<store.location>".to_owned()));
+    }
+    texts
+}
+
+/// The texts of a setting that a file or a variable has set.
+fn texts(setting: &Effective) -> Vec<(String, String)> {
+    let declared = settings().find(|declared| declared.path == setting.path);
+    let is_bounded = declared.is_some_and(|declared| {
+        matches!(declared.kind, Kind::Flag | Kind::Integer { .. } | Kind::Choice(_))
+    });
+    if setting.place == Place::Nowhere || is_bounded {
+        return Vec::new();
+    }
+    let name = format!("<{}>", setting.path);
+    let mut texts = Vec::new();
+    collect(&setting.json(), &mut texts);
+    texts.into_iter().map(|text| (text, name.clone())).collect()
+}
+
+/// The texts anywhere in a value.
+fn collect(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) => texts.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
+        Value::Object(fields) => fields.values().for_each(|field| collect(field, texts)),
+        _ => {}
+    }
+}
+
+/// A word with what follows it; a mark stands for one that looks like an address or a path.
+fn without_places(word: &str) -> String {
+    let content = word.trim_end_matches(BETWEEN);
+    let end = &word[content.len()..];
+    let mark = if content.contains("://") {
+        "<url>"
+    } else if content.contains('@') || is_address(content) {
+        "<address>"
+    } else if content.starts_with(['/', '~']) && content.len() > 1 || content.contains('\\') {
+        "<path>"
+    } else if content.contains(".toml") {
+        "<file>"
+    } else {
+        content
+    };
+    format!("{mark}{end}")
+}
+
+fn is_address(word: &str) -> bool {
+    word.parse::<IpAddr>().is_ok() || word.parse::<SocketAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configured_texts_addresses_and_paths_are_taken_out_the_longest_first() {
+        let texts = [("acme", "<nexthink.tenant>"), ("acme-reader", "<audit.account>")];
+        let mut redaction =
+            Redaction(texts.map(|(text, name)| (text.to_owned(), name.to_owned())).to_vec());
+        redaction.0.reverse();
+        for (text, expected) in [
+            ("no rows", "no rows"),
+            ("acme is down", "<nexthink.tenant> is down"),
+            ("acme-reader is refused", "<audit.account> is refused"),
+            ("see https://x.example/a?b, later", "see <url>, later"),
+            ("of (jane@x.example)", "of (<address>)"),
+            ("cannot open /srv/data/x: full", "cannot open <path> full"),
+            ("at `C:\\Users\\jane`", "at `<path>`"),
+            ("in tenants.d/acme.toml:3:1: it", "in <file> it"),
+            ("10.0.0.1, port 3", "<address>, port 3"),
+            ("50 / 60 of a/b", "50 / 60 of a/b"),
+        ] {
+            assert_eq!(redaction.apply(text), expected);
+        }
+    }
+}
