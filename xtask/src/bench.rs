@@ -12,6 +12,7 @@ mod micro;
 mod peers;
 mod privacy;
 mod query;
+mod rules;
 mod served;
 mod table;
 mod tenant;
@@ -116,6 +117,15 @@ pub(crate) enum Bench {
         #[command(flatten)]
         options: MeasureOptions,
     },
+    /// Measure the evaluation of a rule that finds very many rows. Unix only.
+    #[command(after_help = "Example:\n  cargo xtask bench rules --findings 30000 --runs 3")]
+    Rules {
+        /// The number of findings.
+        #[arg(long, default_value_t = 300_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+        findings: u32,
+        #[command(flatten)]
+        options: MeasureOptions,
+    },
     /// Measure the explorer over HTTP: its first page, search, a package on many devices, many clients. Linux only.
     #[command(after_help = "Example:\n  cargo xtask bench explorer --devices 5000 --requests 1000")]
     Explorer(explorer::ExplorerOptions),
@@ -207,6 +217,10 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
         }
         Bench::Privacy { what, entities, options } => {
             privacy::run(&built(Some(options))?, *what, *entities, options)
+        }
+        Bench::Rules { findings, options } => {
+            let built = Built::without_example(root, options.program.as_deref())?;
+            rules::run(&built, *findings, options)
         }
         Bench::Explorer(options) => explorer::run(root, options),
         Bench::Query { size, options } => {

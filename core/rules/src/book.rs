@@ -166,7 +166,7 @@ impl Book {
             return false;
         }
         finding.note(acknowledgement.at, Happening::Acknowledged, &acknowledgement.by);
-        finding.acknowledged = Some(acknowledgement);
+        finding.acknowledged = Some(Box::new(acknowledgement));
         true
     }
 

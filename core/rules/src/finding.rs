@@ -1,6 +1,6 @@
 //! A finding as it is stored, and what happened to it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::lifecycle::{Life, Phase, Reason};
 use crate::observation::Observation;
@@ -41,7 +41,7 @@ pub struct Finding {
     pub resolved: Option<u64>,
     /// Who acknowledged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub acknowledged: Option<Acknowledgement>,
+    pub acknowledged: Option<Box<Acknowledgement>>,
     /// What receivers were told last.
     #[serde(default)]
     pub told: Told,
@@ -49,7 +49,17 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_quiet: bool,
     /// What happened to it, the oldest first.
+    #[serde(deserialize_with = "without_spare_room")]
     pub history: Vec<HistoryEntry>,
+}
+
+/// Reads a list into as much memory as it needs: a list that grows has room for three entries more.
+fn without_spare_room<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<HistoryEntry>, D::Error> {
+    let mut entries = Vec::deserialize(deserializer)?;
+    entries.shrink_to_fit();
+    Ok(entries)
 }
 
 /// Who has taken a finding on.
@@ -170,7 +180,8 @@ impl Finding {
             acknowledged: None,
             told: Told::Nothing,
             is_quiet: false,
-            history: Vec::new(),
+            // Most findings have one entry for long, and there may be many findings.
+            history: Vec::with_capacity(1),
         };
         finding.describe(observation);
         let what = if life.is_active() { Happening::Opened } else { Happening::Seen };
@@ -182,8 +193,7 @@ impl Finding {
     /// Takes over what the newest row says.
     pub fn describe(&mut self, observation: Observation) {
         let Observation { entity, text, values, group } = observation;
-        (self.entity, self.text, self.group) = (entity, text, group);
-        self.values = serde_json::to_string(&values).unwrap_or_default();
+        (self.entity, self.text, self.values, self.group) = (entity, text, values, group);
     }
 
     /// The state as people see it.

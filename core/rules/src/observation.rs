@@ -18,8 +18,8 @@ pub struct Observation {
     pub entity: Option<String>,
     /// Its text.
     pub text: String,
-    /// The row.
-    pub values: Map<String, Value>,
+    /// The row, as a JSON object.
+    pub values: String,
     /// The values that put findings into one message.
     pub group: Option<String>,
 }
@@ -102,7 +102,7 @@ impl<'a> Observer<'a> {
     ///
     /// # Errors
     /// [`RowError`], after which the rule has failed.
-    pub fn take(&mut self, row: Map<String, Value>) -> Result<(), RowError> {
+    pub fn take(&mut self, row: &Map<String, Value>) -> Result<(), RowError> {
         self.rows += 1;
         let value = |column: &String| row.get(column).unwrap_or(&Value::Null);
         let missing = self.rule.identity.iter().find(|column| value(column).is_null());
@@ -118,8 +118,8 @@ impl<'a> Observer<'a> {
         Ok(())
     }
 
-    fn observation(&self, row: Map<String, Value>) -> Result<Observation, RowError> {
-        let text = self.template.render(&row).map_err(|reason| RowError::Message { reason })?;
+    fn observation(&self, row: &Map<String, Value>) -> Result<Observation, RowError> {
+        let text = self.template.render(row).map_err(|reason| RowError::Message { reason })?;
         let shown = |column: &String| match row.get(column) {
             Some(Value::String(text)) => one_line(text, MAX_LABEL),
             Some(value) => one_line(&value.to_string(), MAX_LABEL),
@@ -129,7 +129,8 @@ impl<'a> Observer<'a> {
         let has_value = |column: &&String| row.get(*column).is_some_and(|value| !value.is_null());
         let entity = self.rule.entity.as_ref().filter(has_value).map(shown);
         let group = (!group.is_empty()).then(|| group.join(" "));
-        Ok(Observation { entity, text, group, values: row })
+        let values = serde_json::to_string(row).unwrap_or_default();
+        Ok(Observation { entity, text, values, group })
     }
 
     /// All that was observed.
@@ -150,7 +151,7 @@ impl<'a> Observer<'a> {
 pub fn observe(
     rule: &Rule,
     fingerprints: &Fingerprints,
-    rows: Vec<Map<String, Value>>,
+    rows: &[Map<String, Value>],
 ) -> Result<Observed, RowError> {
     let Some(first) = rows.first() else { return Ok(Observed::default()) };
     let columns: Vec<String> = first.keys().cloned().collect();

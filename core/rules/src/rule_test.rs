@@ -48,7 +48,7 @@ fn texts(rule: &Rule, rows: &[Map<String, Value>]) -> Result<Vec<String>, String
         }
         let identity: Vec<Value> = rule.identity.iter().map(|column| row[column].clone()).collect();
         ids.push(fingerprints.of(&rule.id, &identity));
-        taking.take(row).map_err(said)?;
+        taking.take(&row).map_err(said)?;
     }
     let observed = taking.finish();
     let text = |id| Some(observed.findings.get(id)?.as_ref()?.text.clone());

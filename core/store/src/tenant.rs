@@ -1,5 +1,7 @@
 //! A store, its tenants, the lock that serializes runs, and the history of a tenant.
 
+mod large_state;
+
 use std::fs::{self, TryLockError};
 use std::io::{ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};

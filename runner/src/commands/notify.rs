@@ -255,12 +255,8 @@ pub(super) async fn send(
     let sender = sender(global)?;
     let mut channels: BTreeMap<&str, anyhow::Result<ChannelSecrets>> = BTreeMap::new();
     let started = Instant::now();
-    let mut is_first = true;
-    while started.elapsed() < budget {
-        let due = due(tenant, &settings, std::mem::take(&mut is_first)).await?;
-        if due.is_empty() {
-            break;
-        }
+    let mut due = begin(tenant, &settings).await?;
+    while !due.is_empty() {
         for (name, _) in &due {
             if let Some(channel) = settings.channels.get(name) {
                 channels.entry(&channel.name).or_insert_with(|| ready(global, channel));
@@ -273,7 +269,10 @@ pub(super) async fn send(
         });
         let results: Vec<(String, Message, Attempt)> =
             join_all(sending).await.into_iter().flatten().collect();
-        note(tenant, &results, &mut report).await?;
+        due = note(tenant, &settings, &results, &mut report).await?;
+        if started.elapsed() >= budget {
+            break;
+        }
     }
     for (channel, counts) in &report.channels {
         if counts.delivered > 0 {
@@ -284,25 +283,27 @@ pub(super) async fn send(
     Ok(report)
 }
 
-/// The next messages of each channel.
-async fn due(
-    tenant: &TenantStore,
-    settings: &NotifySettings,
-    composes: bool,
-) -> Result<Vec<(String, Vec<Message>)>, Failure> {
+/// The messages of each channel.
+type Due = Vec<(String, Vec<Message>)>;
+
+/// Puts what is to be told into messages, and returns the first of each channel.
+async fn begin(tenant: &TenantStore, settings: &NotifySettings) -> Result<Due, Failure> {
     let lock = lock_findings(tenant).await?;
-    let Some(mut book) = rules::read_book(tenant)? else { return Ok(Vec::new()) };
+    let Some(mut book) = rules::read_book(tenant)? else { return Ok(Due::new()) };
     let now = system::now();
-    if composes {
-        let before = book.outbox().clone();
-        compose(&mut book, settings, tenant, now)?;
-        if *book.outbox() != before {
-            save(&lock, &book)?;
-        }
+    let before = book.outbox().clone();
+    compose(&mut book, settings, tenant, now)?;
+    if *book.outbox() != before {
+        save(&lock, &book)?;
     }
+    Ok(due(&book, settings, now))
+}
+
+/// The next messages of each channel.
+fn due(book: &Book, settings: &NotifySettings, now: Moment) -> Due {
     let due =
         settings.channels.keys().map(|name| (name.clone(), book.outbox().due(name, now.0, ROUND)));
-    Ok(due.filter(|(_, messages)| !messages.is_empty()).collect())
+    due.filter(|(_, messages)| !messages.is_empty()).collect()
 }
 
 /// Sends messages of one channel, one after the other, until one fails.
@@ -327,17 +328,18 @@ async fn send_all(
     results
 }
 
-/// Writes down what came of messages.
+/// Writes down what came of messages, and returns the next ones.
 async fn note(
     tenant: &TenantStore,
+    settings: &NotifySettings,
     results: &[(String, Message, Attempt)],
     report: &mut SendReport,
-) -> Result<(), Failure> {
+) -> Result<Due, Failure> {
     let lock = lock_findings(tenant).await?;
-    let Some(mut book) = rules::read_book(tenant)? else { return Ok(()) };
-    let now = system::now().0;
+    let Some(mut book) = rules::read_book(tenant)? else { return Ok(Due::new()) };
+    let now = system::now();
     for (channel, message, attempt) in results {
-        book.outbox_mut().note(&message.id, attempt, now);
+        book.outbox_mut().note(&message.id, attempt, now.0);
         let counts = report.channels.entry(channel.clone()).or_default();
         match attempt {
             Attempt::Delivered => counts.delivered += 1,
@@ -347,7 +349,8 @@ async fn note(
             }
         }
     }
-    save(&lock, &book)
+    save(&lock, &book)?;
+    Ok(due(&book, settings, now))
 }
 
 impl SendReport {

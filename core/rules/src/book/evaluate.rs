@@ -1,6 +1,6 @@
 //! One evaluation of a rule: what its rows mean for the findings that there are.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Book, RuleResult};
 use crate::finding::{Finding, Happening};
@@ -235,7 +235,7 @@ fn note_change(finding: &mut Finding, before: Life, when: &When<'_>, report: &mu
 }
 
 fn summary(text: String, rows: usize) -> Observation {
-    let values: Map<String, Value> = Map::from_iter([("rows".to_owned(), json!(rows))]);
+    let values = json!({ "rows": rows }).to_string();
     Observation { entity: None, text, values, group: None }
 }
 

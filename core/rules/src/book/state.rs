@@ -73,13 +73,19 @@ impl Book {
         struct Version {
             version: u32,
         }
-        let Some(bytes) = tenant.state(FILE)? else { return Ok(None) };
-        let broken = |source| BookError::Broken { source };
-        let Version { version } = serde_json::from_slice(&bytes).map_err(broken)?;
-        if version > VERSION {
-            return Err(BookError::Newer { found: version });
+        let Some(file) = tenant.open_state(FILE)? else { return Ok(None) };
+        let read = serde_json::from_reader::<_, Self>(file);
+        // The version decides only where the rest is not as it should be: a large book is read once.
+        let version = if let Ok(book) = &read {
+            Some(book.version)
+        } else {
+            let bytes = tenant.state(FILE)?.unwrap_or_default();
+            serde_json::from_slice(&bytes).ok().map(|Version { version }| version)
+        };
+        if let Some(found) = version.filter(|version| *version > VERSION) {
+            return Err(BookError::Newer { found });
         }
-        serde_json::from_slice(&bytes).map(Some).map_err(broken)
+        read.map(Some).map_err(|source| BookError::Broken { source })
     }
 
     /// Waits for the right to change the book, which others have for moments only. `owner` is shown to those who wait.
@@ -107,7 +113,11 @@ impl Book {
     /// # Errors
     /// The store refuses.
     pub fn write(&self, lock: &DeliveryLock) -> Result<(), BookError> {
-        Ok(lock.set_state(FILE, &self.to_bytes())?)
+        let written = lock.write_state(FILE, |mut file| {
+            serde_json::to_writer(&mut file, self)?;
+            file.write_all(b"\n")
+        });
+        Ok(written?)
     }
 
     /// The bytes of the file.

@@ -46,7 +46,8 @@ impl Answer {
             Self::Failed => return Outcome::Failed { reason: "no such table".to_owned() },
         };
         let rows = keys.iter().map(|key| json!({ "key": key }).as_object().cloned().expect("one"));
-        let observed = observe(rule, &prints(), rows.collect()).expect("rows with identities");
+        let observed =
+            observe(rule, &prints(), &rows.collect::<Vec<_>>()).expect("rows with identities");
         Outcome::Rows { observed, reads: vec!["nexthink_device".to_owned()], partial }
     }
 }

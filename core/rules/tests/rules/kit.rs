@@ -57,8 +57,8 @@ impl Scene {
     pub(crate) fn run(&mut self, names: &[&str]) {
         let fingerprints = Fingerprints::new("acme", None);
         let row = |name: &&str| json!({ "key": name, "name": name }).as_object().cloned();
-        let rows = names.iter().filter_map(row).collect();
-        let observed = observe(&self.rule, &fingerprints, rows).expect("rows with identities");
+        let rows: Vec<_> = names.iter().filter_map(row).collect();
+        let observed = observe(&self.rule, &fingerprints, &rows).expect("rows with identities");
         let outcome = Outcome::Rows { observed, reads: Vec::new(), partial: Vec::new() };
         self.number += 1;
         let generation = format!("g{}", self.number);

@@ -194,7 +194,7 @@ impl<'a> Reading<'a> {
     fn take(&mut self, line: &str) {
         let Ok(observer) = &mut self.observer else { return };
         let row = serde_json::from_str(line).map_err(|_| "a row cannot be read".to_owned());
-        let taken = row.and_then(|row| observer.take(row).map_err(|error| error.to_string()));
+        let taken = row.and_then(|row| observer.take(&row).map_err(|error| error.to_string()));
         if let Err(reason) = taken {
             self.observer = Err(reason);
         }
