@@ -1,5 +1,7 @@
 //! Rules from outside: what they find after a run, how findings end, and that nothing ends on ignorance.
 
+mod own;
+
 use std::fs;
 
 use core_simulator::{SavedQuery, TenantSpec};

@@ -255,3 +255,44 @@ resource "jupiterone_rule" "nexthink_user_with_several_open_alerts" {
   tags    = []
   labels  = [{ label_name = "source", label_value = "nexthink" }]
 }
+
+resource "jupiterone_rule" "nexthink_user_silent_for_90_days" {
+  name                = "nexthink-user-silent-for-90-days"
+  description         = "A user was not active for 90 days: an account to close, perhaps."
+  spec_version        = 1
+  polling_interval    = "ONE_DAY"
+  notify_on_failure   = true
+  trigger_on_new_only = true
+
+  question {
+    queries {
+      name            = "query0"
+      query           = "FIND nexthink_user WITH lastSeenOn < date.now - 90 days AS user RETURN user._key AS userKey, user.displayName AS userName, user.lastSeenOn AS seen"
+      version         = "v1"
+      include_deleted = false
+    }
+  }
+
+  operations = [
+    {
+      when = jsonencode({
+        type      = "FILTER"
+        condition = ["AND", ["queries.query0.total", ">", 0]]
+      })
+      actions = [
+        jsonencode({
+          type           = "SET_PROPERTY"
+          targetProperty = "alertLevel"
+          targetValue    = "INFO"
+        }),
+        jsonencode({
+          type = "CREATE_ALERT"
+        }),
+      ]
+    },
+  ]
+
+  outputs = ["queries.query0.total", "alertLevel"]
+  tags    = []
+  labels  = [{ label_name = "source", label_value = "nexthink" }]
+}

@@ -15,7 +15,7 @@ use core_rules::notify::send::Sender;
 use core_rules::notify::settings::{
     Address, Channel, ChannelKind, NotifySettings, SecretPlace, check_secret_url,
 };
-use core_rules::outbox::{Attempt, Message};
+use core_rules::outbox::{Attempt, Message, Transition};
 use core_store::{StoreError, TenantStore};
 use futures::future::join_all;
 use serde::Serialize;
@@ -201,20 +201,31 @@ async fn test(global: &Global, tenant: &TenantStore, name: &str) -> Result<Exit,
             names.join(", ")
         )));
     };
-    let now = system::now();
-    let message = Book::trial(channel, tenant.name(), now.0, message_id(now)?);
     let ready =
         ready(global, channel).map_err(|error| Failure { exit: Exit::Configuration, error })?;
-    match send_one(&sender(global)?, channel, &ready, &message).await {
-        Attempt::Delivered => {
-            output::result(&format!("{name} ({}) took the message", channel.kind.name()));
-            Ok(Exit::Complete)
+    let sender = sender(global)?;
+    // A receiver that keeps a state would show the test as open for ever.
+    let transitions: &[Transition] = if channel.kind.keeps_state() {
+        &[Transition::Opened, Transition::Resolved]
+    } else {
+        &[Transition::Opened]
+    };
+    for transition in transitions {
+        let now = system::now();
+        let message = Book::trial(channel, tenant.name(), now.0, message_id(now)?, *transition);
+        match send_one(&sender, channel, &ready, &message).await {
+            Attempt::Delivered => {}
+            Attempt::Failed { reason, .. } | Attempt::Refused { reason } => {
+                let kind = channel.kind.name();
+                return Err(Failure::new(
+                    Exit::DestinationFailed,
+                    anyhow::anyhow!("{name} ({kind}) did not take the message: {reason}"),
+                ));
+            }
         }
-        Attempt::Failed { reason, .. } | Attempt::Refused { reason } => Err(Failure::new(
-            Exit::DestinationFailed,
-            anyhow::anyhow!("{name} ({}) did not take the message: {reason}", channel.kind.name()),
-        )),
     }
+    output::result(&format!("{name} ({}) took the message", channel.kind.name()));
+    Ok(Exit::Complete)
 }
 
 /// A new id for a message, which sorts by time.

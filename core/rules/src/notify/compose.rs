@@ -196,11 +196,17 @@ impl Book {
     }
 
     /// A message to try a channel with. It is about no finding and is not kept.
-    pub fn trial(channel: &Channel, tenant: &str, now: u64, id: String) -> Message {
+    pub fn trial(
+        channel: &Channel,
+        tenant: &str,
+        now: u64,
+        id: String,
+        transition: Transition,
+    ) -> Message {
         let fingerprints = crate::fingerprint::Fingerprints::new(tenant, None);
         let item = Item {
             finding: fingerprints.of("test", []),
-            transition: Transition::Opened,
+            transition,
             at: now,
             rule: "test".to_owned(),
             title: "Test of a channel".to_owned(),
@@ -211,7 +217,8 @@ impl Book {
             opened: now,
         };
         let mut message = Self::default().message(channel, tenant, now, &[], id);
-        (message.items, message.total, message.opened) = (vec![item], 1, 1);
+        let opened = usize::from(transition.is_open());
+        (message.items, message.total, message.opened) = (vec![item], 1, opened);
         message
     }
 }
