@@ -68,7 +68,7 @@ pub(super) fn fleet(
         .collect();
     if format == RowFormat::Table {
         let header = ["tenant", "published", "outcome", "last run", "exit code", "next run"];
-        output::result(&output::table(header, rows.iter().map(cells), header.len()));
+        output::result(&output::table(header, rows.iter().map(cells), 3));
     } else {
         let objects = rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
         super::show::rows(&objects.map_err(anyhow::Error::new)?, format)?;
@@ -131,6 +131,12 @@ fn run_text(run: &RunRecord) -> String {
     }
 }
 
+/// A time to the minute, so that a row fits on a screen.
+fn minute(rfc3339: &str) -> String {
+    let time = rfc3339.parse().map(|time: jiff::Timestamp| time.strftime("%Y-%m-%dT%H:%MZ"));
+    time.map_or_else(|_| rfc3339.to_owned(), |time| time.to_string())
+}
+
 fn cells(row: &Row) -> [String; 6] {
     let Some(health) = &row.health else {
         let outcome = "cannot be read".to_owned();
@@ -148,13 +154,13 @@ fn cells(row: &Row) -> [String; 6] {
     [
         row.tenant.clone(),
         generation
-            .map_or_else(|| "nothing yet".to_owned(), |generation| generation.created_at.clone()),
+            .map_or_else(|| "nothing yet".to_owned(), |generation| minute(&generation.created_at)),
         generation.map_or_else(String::new, PublishedGeneration::outcome_text),
-        run.map_or_else(String::new, |run| run.started_at.clone()),
+        run.map_or_else(String::new, |run| minute(&run.started_at)),
         run.map_or_else(String::new, |run| match run.exit_code {
             Some(code) => code.to_string(),
             None => "not ended".to_owned(),
         }),
-        health.next_run_at.clone().unwrap_or_else(|| "DISABLED".to_owned()),
+        health.next_run_at.as_deref().map_or_else(|| "DISABLED".to_owned(), minute),
     ]
 }
