@@ -139,14 +139,14 @@ impl PublishedGeneration {
 pub(crate) fn runs(entries: &[LedgerEntry]) -> Vec<RunRecord> {
     let mut runs: Vec<RunRecord> = Vec::new();
     for entry in entries {
-        let deed = &entry.deed;
-        if deed.event == RUN_STARTED {
-            runs.push(RunRecord { started_at: deed.at.clone(), ended_at: None, exit_code: None });
-        } else if deed.event == RUN_ENDED
+        let record = &entry.record;
+        if record.event == RUN_STARTED {
+            runs.push(RunRecord { started_at: record.at.clone(), ended_at: None, exit_code: None });
+        } else if record.event == RUN_ENDED
             && let Some(run) = runs.last_mut().filter(|run| run.ended_at.is_none())
         {
-            let code = deed.facts.get("exitCode").and_then(serde_json::Value::as_u64);
-            run.ended_at = Some(deed.at.clone());
+            let code = record.facts.get("exitCode").and_then(serde_json::Value::as_u64);
+            run.ended_at = Some(record.at.clone());
             run.exit_code = code.and_then(|code| u8::try_from(code).ok());
         }
     }

@@ -153,7 +153,7 @@ fn the_estate_is_searched_looked_up_and_queried_in_a_browser() {
     assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
     let ledger = scene.store().ledger().entries().expect("a ledger");
     let lines = ledger.iter().map(|entry| {
-        format!("{} {}", entry.deed.event, entry.deed.facts.get("user").unwrap_or(&Value::Null))
+        format!("{} {}", entry.record.event, entry.record.facts.get("user").unwrap_or(&Value::Null))
     });
     let lines: Vec<String> = lines.filter(|line| line.starts_with("explorer")).collect();
     for expected in
@@ -257,8 +257,8 @@ fn a_finding_is_taken_on_in_a_browser_and_the_command_line_knows_it() {
     let ledger = scene.store().ledger().entries().expect("a ledger");
     let changes: Vec<_> = ledger
         .iter()
-        .filter(|entry| entry.deed.event == "findings_changed")
-        .map(|entry| entry.deed.facts.get("user").cloned().unwrap_or_default())
+        .filter(|entry| entry.record.event == "findings_changed")
+        .map(|entry| entry.record.facts.get("user").cloned().unwrap_or_default())
         .collect();
     assert_eq!(changes, [json!("analyst")]);
 }

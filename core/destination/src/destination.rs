@@ -12,9 +12,9 @@ use crate::plan::TypeChanges;
 /// An implementation keeps the state of the last delivery in the tenant's part of the store. It must be durable
 /// before the destination can change, so that the next delivery can find out what became of an interrupted one.
 pub trait Destination {
-    /// What a destination reports of one delivery.
+    /// The report of one delivery.
     type Report: DeliveryReport;
-    /// What a delivery would do, and why.
+    /// The decision about a delivery, with its reason.
     type Decision;
 
     /// The name of the destination in its lock and in the ledger.
@@ -59,7 +59,7 @@ pub trait Destination {
     ) -> impl Future<Output = Result<DeliveryResult<Self::Report>, DeliveryError>>;
 }
 
-/// What a delivery is asked to do.
+/// The options of a delivery.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct DeliveryRequest {
     /// Types to remove at the destination.
@@ -70,7 +70,7 @@ pub struct DeliveryRequest {
     pub full: bool,
 }
 
-/// What a destination reports of one delivery.
+/// The report of one delivery.
 pub trait DeliveryReport: Serialize {
     /// The ID of the job there.
     fn job(&self) -> String;
@@ -92,9 +92,9 @@ pub enum DeliveryResult<R> {
     Delivered {
         /// Why there was a job.
         reason: &'static str,
-        /// What it was expected to change, by comparing with the delivery before.
+        /// The expected changes, by comparison with the delivery before.
         changes: Vec<TypeChanges>,
-        /// What the job did.
+        /// The changes of the job.
         #[serde(flatten)]
         report: Box<R>,
         /// The number of objects that the destination deleted beyond the expected ones: something else may
@@ -128,18 +128,18 @@ impl<R: DeliveryReport> DeliveryResult<R> {
     }
 }
 
-/// How a step of the run ended that made a generation, as far as a destination cares.
+/// The outcome of a step for a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepEnd {
     /// The ID of the step.
     pub id: String,
-    /// How it ended.
+    /// The outcome.
     pub ending: StepEnding,
     /// The word for it.
     pub word: String,
 }
 
-/// How a step ended.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepEnding {
     /// All of its data was read.

@@ -1,8 +1,8 @@
-//! What a delivery would change, in numbers of objects.
+//! The changes of a delivery, in numbers of objects.
 
 use serde::Serialize;
 
-/// What a delivery would change.
+/// The changes of a delivery.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveryPlan {
@@ -13,7 +13,7 @@ pub struct DeliveryPlan {
     pub completed: Vec<String>,
 }
 
-/// What would change of one type.
+/// The changes of one type.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TypeChanges {

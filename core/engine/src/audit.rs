@@ -33,14 +33,14 @@ use crate::settings::{Audit, AuditSource};
 /// The log of events in the store.
 pub const LOG: &str = "audit";
 
-/// What is noted with the events: what of each trail was read.
+/// The notes beside the events: which periods of each trail were read.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notes {
     /// The coverage of each trail, by its name.
     #[serde(default)]
     pub trails: BTreeMap<String, Coverage>,
-    /// How the events show people.
+    /// The way in which the events show people.
     #[serde(default)]
     privacy: PrivacyMark,
 }
@@ -55,7 +55,7 @@ impl Notes {
     }
 }
 
-/// What the events are, for the store.
+/// The declaration of the events for the store.
 fn declaration() -> EventDeclaration {
     let properties = declared::event_type().properties.iter();
     let personal = properties.filter(|property| property.personal_data() != PersonalData::None);
@@ -192,7 +192,7 @@ pub fn retain(lock: &RunLock, from_ms: u64) -> Result<u64, StoreError> {
     appender(lock)?.retain_from(i64::try_from(from_ms).unwrap_or(i64::MAX))
 }
 
-/// How many events there are from before a time.
+/// Returns the number of events from before a time.
 ///
 /// # Errors
 /// Those of [`TenantStore::events`], and [`StoreError::Parquet`].

@@ -27,11 +27,11 @@ pub struct Checks(pub Vec<Check>);
 pub struct Check {
     /// Its name.
     pub name: String,
-    /// How it is.
+    /// Its state.
     pub state: CheckState,
-    /// What was found, and if that is wrong how to mend it.
+    /// The finding, and the remedy if it is wrong.
     pub detail: String,
-    /// How a run would end for this; complete unless the check failed.
+    /// The ending of a run for this; complete unless the check failed.
     pub ending: Ending,
 }
 

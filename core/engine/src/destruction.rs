@@ -34,7 +34,7 @@ pub struct Certificate {
     copies: Vec<PathBuf>,
     /// The number of copies that were removed.
     pub copies_removed: usize,
-    /// What the program knows of and cannot remove.
+    /// The copies that the program knows of and cannot remove.
     pub remaining: Vec<String>,
     /// The last entry of the tenant's ledger, which is gone too: it proves which ledger an exported copy is.
     pub ledger: LedgerHead,

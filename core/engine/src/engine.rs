@@ -2,6 +2,7 @@
 
 use core_store::{RunLock, Store, TenantStore};
 
+use crate::cancellation::Cancellation;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::run::lock_tenant;
@@ -32,5 +33,14 @@ impl Engine<'_> {
     /// Another process has it, or the store cannot be used.
     pub fn lock(self) -> Result<RunLock, Failure> {
         lock_tenant(self.host, &self.tenant()?)
+    }
+
+    /// As [`Engine::lock`], for work that ends once a stop is asked for.
+    ///
+    /// # Errors
+    ///
+    /// Another process has it, or the store cannot be used.
+    pub fn lock_until(self, cancellation: &Cancellation) -> Result<RunLock, Failure> {
+        lock_tenant(self.host, &self.tenant()?.with_stop(cancellation.stop_flag()))
     }
 }

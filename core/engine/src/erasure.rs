@@ -18,13 +18,14 @@ use core_erasure::retrieval::{self, RetentionDays, Retrieval};
 use core_erasure::search::Search;
 use core_erasure::subject::{AllPseudonyms, Subject, SubjectKind, find};
 use core_erasure::{SearchReport, damage};
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use core_model::step::Step;
 use core_privacy::keys::KeyRing;
 use core_privacy::suppression::{Erasure, SuppressionList, Suppressions};
 use core_store::{DamagedGeneration, RunLock, Table, TenantStore};
 
 pub use self::recleansing::{Recleansing, cleanse_what_came_back, remove_damaged_and_cleanse};
+pub use self::unfinished::is_any as is_any_unfinished;
 use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
 use crate::host::Host;
@@ -32,11 +33,11 @@ use crate::ledger::{self, Event};
 use crate::privacy::{all_suppressions, erased_people, reusable_from, tenant_name};
 use crate::{audit, run};
 
-/// What is to be erased, and why.
+/// A request to erase a person or device.
 pub struct Request<'a> {
     /// The kind of the subject: a person or a device.
     pub kind: SubjectKind,
-    /// What the operator typed: identifiers of one and the same person or device.
+    /// The identifiers that the operator typed, all of one and the same person or device.
     pub typed: &'a [String],
     /// A word.
     pub reason: &'a str,
@@ -81,8 +82,8 @@ pub fn preview(
     Ok(Search::new(subject)?.preview(lock.tenant(), audit::LOG, subject, &cleanser)?)
 }
 
-fn identifiers(subject: &Subject) -> impl Iterator<Item = (Family, &str)> {
-    subject.identifiers.iter().map(|(family, text)| (*family, text.as_str()))
+fn identifiers(subject: &Subject) -> impl Iterator<Item = (IdentifierKind, &str)> {
+    subject.identifiers.iter().map(|(identifier_kind, text)| (*identifier_kind, text.as_str()))
 }
 
 /// Removes the generations that cannot be read, if that is wanted, and returns their IDs. Erasures that could

@@ -7,7 +7,7 @@ use core_erasure::ErasureError;
 use core_nexthink::{ErrorKind, NexthinkError};
 use core_store::StoreError;
 
-/// How work ended.
+/// The end of a piece of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// Everything that was to be done is done.

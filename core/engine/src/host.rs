@@ -1,4 +1,4 @@
-//! What the engine gets from outside: the clock, randomness, and the process that it runs in.
+//! The outside world of the engine: the clock, randomness, and the process that it runs in.
 
 use std::fmt;
 use std::io;
@@ -19,13 +19,13 @@ pub struct Host {
     pub clock: Arc<dyn Fn() -> Moment + Send + Sync>,
     /// Fills a buffer with random bytes.
     pub random: RandomSource,
-    /// How many threads can work at the same time.
+    /// The number of threads that can work at the same time.
     pub processors: usize,
     /// The process, as whoever finds a lock taken is told: `process 17`.
     pub process: String,
     /// Who runs it, for the ledger.
     pub user: String,
-    /// What a person types to start the program, for messages that say what to do.
+    /// The words that start the program, for messages that say what to do.
     pub program: String,
     /// The code with which the process ends, for reports and the ledger. The engine decides nothing by it.
     pub exit_code: fn(Ending) -> u8,

@@ -9,7 +9,7 @@ use core_privacy::profile::{Action, Policy};
 pub struct InventoryColumn {
     /// The column with its class.
     pub column: &'static Column,
-    /// What happens to its values.
+    /// The action on its values.
     pub action: Action,
     /// The properties that are read from it, as `type.property`.
     pub properties: Vec<String>,

@@ -63,7 +63,7 @@ pub fn client(
     Ok(client.map_err(DeliveryError::from)?)
 }
 
-/// How the steps ended that made a generation.
+/// Returns the outcomes of the steps that made a generation.
 fn step_ends(generation: &Generation) -> Vec<StepEnd> {
     let steps = RunState::read(generation).steps.into_iter();
     let end = steps.map(|state| StepEnd {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use core_store::{
-    Deed, LedgerHead, Removal, Retention, RetentionPlan, RunLock, StoreError, TenantStore,
+    LedgerHead, LedgerRecord, Removal, Retention, RetentionPlan, RunLock, StoreError, TenantStore,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -25,9 +25,9 @@ pub enum Event<'a> {
     RunEnded {
         /// Nothing if it ended before it had one.
         run: Option<&'a str>,
-        /// What it has published.
+        /// The generation that it has published.
         generation: Option<String>,
-        /// How many exports it has started.
+        /// The number of exports that it has started.
         exports: u32,
         /// The code with which the process ended.
         exit_code: u8,
@@ -126,14 +126,14 @@ pub enum Event<'a> {
     Notified {
         /// The channel's name.
         channel: &'a str,
-        /// How many messages.
+        /// The number of messages.
         messages: usize,
     },
     /// Somebody takes findings on, gives them back, or silences them.
     FindingsChanged {
-        /// What was done.
+        /// The action.
         action: &'a str,
-        /// How many findings it is about.
+        /// The number of findings that it is about.
         findings: usize,
         /// The user of the explorer who did it: the name of a token, or `browser`.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,15 +141,15 @@ pub enum Event<'a> {
     },
     /// Somebody has a part of the audit trail read again.
     Backfill {
-        /// What is read again.
+        /// The log that is read again.
         source: &'a str,
         /// The start of the period.
         from: &'a str,
         /// Its end.
         to: &'a str,
-        /// How many events were removed before, with `--start-over`.
+        /// The number of events that were removed before, with `--start-over`.
         removed: Option<u64>,
-        /// How many events were added.
+        /// The number of events that were added.
         added: u64,
         /// The code with which the process ended.
         exit_code: u8,
@@ -163,19 +163,19 @@ pub enum Event<'a> {
     },
     /// Somebody writes all that is stored as a folder.
     DataReturn {
-        /// How many generations.
+        /// The number of generations.
         generations: usize,
     },
     /// Somebody removes all that is stored, this ledger too.
     Destruction {
         /// The ID of the destruction.
         destruction: &'a str,
-        /// How many files.
+        /// The number of files.
         files: u64,
     },
     /// A key is made, rotated in or retired.
     Key {
-        /// What is done with the key.
+        /// The action on the key.
         action: &'a str,
         /// Its id, which tells nothing of it.
         key: &'a str,
@@ -188,9 +188,9 @@ pub enum Event<'a> {
         kind: &'a str,
         /// The operator's word.
         reason: &'a str,
-        /// How many rows went.
+        /// The number of removed rows.
         rows: u64,
-        /// How many events went.
+        /// The number of removed events.
         events: u64,
         /// In how many places there was something afterwards; 0 unless it failed.
         found_afterwards: usize,
@@ -199,13 +199,13 @@ pub enum Event<'a> {
     ErasurePreview {
         /// `user` or `device`.
         kind: &'a str,
-        /// How many rows, texts and events it would take out.
+        /// The number of rows that it would take out.
         rows: u64,
-        /// How many texts it would empty.
+        /// The number of texts that it would empty.
         texts: u64,
-        /// How many events it would take out.
+        /// The number of events that it would take out.
         events: u64,
-        /// How many rows may name the subject.
+        /// The number of rows that may name the subject.
         possible: u64,
     },
     /// A generation that cannot be read is removed, since no one can be erased from it.
@@ -231,14 +231,14 @@ pub enum Event<'a> {
     Retrieval {
         /// `user` or `device`.
         kind: &'a str,
-        /// How many rows of the published generation.
+        /// The number of rows of the published generation.
         rows: usize,
-        /// How many events of the audit trail.
+        /// The number of events of the audit trail.
         events: usize,
     },
-    /// What was kept long enough is about to be removed.
+    /// Retention is about to remove something.
     Retention {
-        /// How many of each kind.
+        /// The number of each kind.
         removed: Map<String, Value>,
         /// True if the clock was declared right although it had jumped.
         clock_accepted: bool,
@@ -286,7 +286,7 @@ pub fn retain(
     Ok((plan, events))
 }
 
-/// How many of each kind are removed.
+/// Returns the number of removals of each kind.
 pub fn count(removals: &[Removal]) -> Map<String, Value> {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for removal in removals {
@@ -297,13 +297,13 @@ pub fn count(removals: &[Removal]) -> Map<String, Value> {
 }
 
 /// Returns the entry for an event that happens now.
-pub fn entry(host: &Host, event: &Event<'_>) -> Deed {
+pub fn entry(host: &Host, event: &Event<'_>) -> LedgerRecord {
     let now = host.now();
     let facts = serde_json::to_value(event).expect("an event is plain data");
     let Value::Object(mut facts) = facts else { unreachable!("an event is an object") };
-    let event = facts.remove("event").and_then(|it| it.as_str().map(str::to_owned));
+    let event = facts.remove("event").and_then(|value| value.as_str().map(str::to_owned));
     facts.insert("program".to_owned(), Value::from(env!("CARGO_PKG_VERSION")));
-    Deed {
+    LedgerRecord {
         at: now.to_rfc3339(),
         at_ms: now.0,
         who: host.user.clone(),

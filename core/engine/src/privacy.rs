@@ -19,11 +19,11 @@ use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
 use crate::host::Host;
 
-/// What a run does for the people in its rows.
+/// The privacy of one run.
 pub struct RunPrivacy {
     /// Nothing if every declared value is kept and no one is suppressed.
     pub protection: Option<Protection>,
-    /// What the generation says of it.
+    /// The mark in the manifest of the generation.
     pub mark: PrivacyMark,
 }
 
@@ -32,11 +32,12 @@ pub fn tenant_name(engine: Engine<'_>) -> String {
     erased_people(engine).tenant_name()
 }
 
-/// What this configuration does for the people in the rows of a tenant.
+/// Returns the privacy of a run under these settings.
 pub fn of_run(engine: Engine<'_>, tenant: &TenantStore) -> Result<RunPrivacy, Failure> {
     let policy = engine.settings.privacy.policy.clone();
     let list = all_suppressions(engine, tenant)?;
-    let needs_keys = policy.needs_key() || list.as_ref().is_some_and(|it| !it.entries().is_empty());
+    let needs_keys =
+        policy.needs_key() || list.as_ref().is_some_and(|list| !list.entries().is_empty());
     let keys = if needs_keys { Some(load_keys(engine)?) } else { None };
     let refused = |error| Failure::new(FailureKind::Configuration, error);
     let name = tenant_name(engine);
@@ -48,7 +49,7 @@ pub fn of_run(engine: Engine<'_>, tenant: &TenantStore) -> Result<RunPrivacy, Fa
     };
     let mark = PrivacyMark {
         profile: policy.profile().name().to_owned(),
-        key: keys.as_ref().filter(|_| policy.needs_key()).map(|it| it.active_id().to_owned()),
+        key: keys.as_ref().filter(|_| policy.needs_key()).map(|keys| keys.active_id().to_owned()),
         columns: policy
             .overrides()
             .map(|(column, action)| (column.to_owned(), action.name().to_owned()))
@@ -58,16 +59,16 @@ pub fn of_run(engine: Engine<'_>, tenant: &TenantStore) -> Result<RunPrivacy, Fa
     Ok(RunPrivacy { protection: protection.map_err(refused)?, mark })
 }
 
-/// What is kept of the audit trail's events: how, if not as they are, and what is noted of it.
+/// Returns the redaction of the audit trail's events, if they are not kept as they are, and the mark beside them.
 pub fn of_events(engine: Engine<'_>) -> Result<(Option<EventRedactor>, PrivacyMark), Failure> {
     let policy = &engine.settings.privacy.policy;
-    let keeps_names = engine.settings.audit.as_ref().is_some_and(|it| it.clear_names);
+    let keeps_names = engine.settings.audit.as_ref().is_some_and(|audit| audit.clear_names);
     let columns = || declared::event_step().columns().into_iter();
     if keeps_names || columns().all(|name| policy.action(name) == Action::Keep) {
         return Ok((None, PrivacyMark::default()));
     }
     let keys = load_keys(engine)?;
-    let overrides = policy.overrides().filter(|(column, _)| columns().any(|it| it == *column));
+    let overrides = policy.overrides().filter(|(column, _)| columns().any(|name| name == *column));
     let mark = PrivacyMark {
         profile: policy.profile().name().to_owned(),
         key: Some(keys.active_id().to_owned()),
@@ -87,15 +88,15 @@ pub fn is_like(previous: &Generation, mark: &PrivacyMark) -> bool {
 /// Refuses a run that could not replace everything: objects that show people in two ways must never
 /// be in one generation.
 pub fn check_replaces_all(previous: &Generation, plan: &Plan) -> Result<(), Failure> {
-    let skipped = plan.steps().iter().filter(|it| !it.runs()).map(|it| it.step);
+    let skipped = plan.steps().iter().filter(|planned| !planned.runs()).map(|planned| planned.step);
     let has_rows = |name: &&str| {
         let mut tables = previous.manifest().tables.iter();
-        tables.any(|it| it.name == **name && it.rows > 0)
+        tables.any(|table| table.name == **name && table.rows > 0)
     };
     for step in skipped {
-        let entities = step.entities.iter().map(|it| it.type_name);
-        let relationships = step.relationships.iter().map(|it| it.type_name);
-        if let Some(name) = entities.chain(relationships).find(|it| has_rows(it)) {
+        let entities = step.entities.iter().map(|entity| entity.type_name);
+        let relationships = step.relationships.iter().map(|relationship| relationship.type_name);
+        if let Some(name) = entities.chain(relationships).find(|name| has_rows(name)) {
             return Err(Failure::configuration(format!(
                 "the privacy settings or the key have changed, so that nothing can be carried over, \
                  and step {} is not to run, which made `{name}`: run all steps at once",

@@ -65,7 +65,7 @@ pub struct Record {
     pub tenant: String,
     /// Its region.
     pub region: String,
-    /// How much of people is kept: the privacy profile.
+    /// The privacy profile, which says how much of people is kept.
     pub profile: &'static str,
     /// Columns that the configuration treats otherwise than the profile does, with what happens to them.
     pub columns: BTreeMap<String, &'static str>,
@@ -79,7 +79,7 @@ pub struct Record {
     pub recipients: Vec<Recipient>,
     /// The warning about data that leaves its region, if it does.
     pub transfer_warning: Option<String>,
-    /// How long it is kept.
+    /// The retention of each kind of data.
     pub retention: Vec<Kept>,
     /// The technical and organisational measures.
     pub measures: Vec<String>,
@@ -96,7 +96,7 @@ pub struct Category {
     pub direct: Vec<&'static str>,
     /// Properties that point at one together with other data.
     pub indirect: Vec<&'static str>,
-    /// How many objects the published generation holds.
+    /// The number of objects in the published generation.
     pub objects: Option<u64>,
 }
 
@@ -114,7 +114,7 @@ pub struct Recipient {
     pub region: Option<String>,
 }
 
-/// How long something is kept.
+/// The retention of one kind of data.
 #[derive(Debug, Clone, Serialize)]
 pub struct Kept {
     /// The kind of data.

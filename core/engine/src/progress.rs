@@ -14,7 +14,7 @@ pub enum ProgressEvent<'a> {
     Export {
         /// The step.
         step: &'static str,
-        /// What has changed.
+        /// The event.
         event: &'a ExportEvent,
     },
     /// The rows of a step are being applied.
@@ -30,7 +30,7 @@ pub enum ProgressEvent<'a> {
     Note {
         /// The step or destination.
         subject: &'static str,
-        /// What has changed, in words.
+        /// The event in words.
         message: &'a str,
     },
 }

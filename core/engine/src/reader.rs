@@ -12,7 +12,7 @@ use core_privacy::profile::{Action, Policy, Profile};
 
 use crate::privacy;
 
-/// What such a reader sees of a property.
+/// The part of a property that such a reader sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReaderView {
     /// The value as it is stored.

@@ -67,7 +67,7 @@ use crate::privacy::{self, RunPrivacy};
 use crate::progress::Progress;
 use crate::suggestion;
 
-/// What one run is asked to do beyond its configuration.
+/// The options of one run.
 #[derive(Debug, Default, Clone)]
 pub struct RunOptions {
     /// The steps to run; all if empty.
@@ -76,13 +76,13 @@ pub struct RunOptions {
     pub accept_shrink: Vec<String>,
 }
 
-/// What a run has done.
+/// The result of a run.
 pub struct Finished {
-    /// What it has published; nothing if no export gave any rows.
+    /// The generation that it has published; nothing if no export gave any rows.
     pub generation: Option<GenerationId>,
-    /// What it has done, in detail.
+    /// The report.
     pub report: RunReport,
-    /// How it ended.
+    /// The ending.
     pub ending: Ending,
 }
 
@@ -101,8 +101,9 @@ impl Finished {
 /// Refuses names that no type has.
 fn check_types(names: &[String]) -> Result<(), Failure> {
     let steps = Step::generation_steps();
-    let entities = steps.iter().flat_map(|it| it.entities).map(|it| it.type_name);
-    let relationships = steps.iter().flat_map(|it| it.relationships).map(|it| it.type_name);
+    let entities = steps.iter().flat_map(|step| step.entities).map(|entity| entity.type_name);
+    let relationships = steps.iter().flat_map(|step| step.relationships);
+    let relationships = relationships.map(|relationship| relationship.type_name);
     let types: Vec<&str> = entities.chain(relationships).collect();
     match names.iter().find(|name| !types.contains(&name.as_str())) {
         Some(name) => Err(Failure::configuration(suggestion::unknown("type", name, &types))),
@@ -123,7 +124,7 @@ pub async fn run(
 ) -> Result<Finished, Failure> {
     let plan = checked_plan(engine, options)?;
     let started = engine.host.now();
-    if !plan.steps().iter().any(|it| it.runs() && it.step.query().is_some()) {
+    if !plan.steps().iter().any(|planned| planned.runs() && planned.step.query().is_some()) {
         return events::run_alone(engine, started, options, cancellation).await;
     }
     let client = secret.map(|secret| client(engine, secret, |_| {})).transpose()?;
@@ -171,7 +172,7 @@ fn record_end(
     }
 }
 
-/// What a run begins with.
+/// The input of a run.
 struct Opened {
     plan: Plan,
     /// None if everything is read from files.
@@ -241,12 +242,13 @@ async fn run_steps(
     }
     let mut applier = ended?;
     // They were applied as they came; people read them in run order.
-    let place = |report: &StepReport| plan.steps().iter().position(|it| it.step.id == report.id);
-    applier.reports.sort_by_key(place);
+    let place = |id: &str| plan.steps().iter().position(|planned| planned.step.id == id);
+    applier.reports.sort_by_key(|report| place(report.id));
     let mut report = RunReport::new(engine, run_id, started);
-    report.clock_offset_ms = offset.filter(|it| it.is_disagreement()).map(ClockOffset::ahead_ms);
+    let disagreement = offset.filter(|offset| offset.is_disagreement());
+    report.clock_offset_ms = disagreement.map(ClockOffset::ahead_ms);
     report.not_before = quota.deferred_until().map(Moment::to_rfc3339);
-    if let Some(kind) = applier.gravest_failure()
+    if let Some(kind) = applier.worst_failure()
         && !applier.anything_fetched()
     {
         let ending = Ending::Failed(kind.into());
@@ -266,7 +268,7 @@ async fn run_steps(
     // After the generation, which it cannot hurt.
     report.audit = events.read(table.ended(cancellation).await).await;
     retain::retain(engine, &lock, files.downloads(), &used, offset);
-    let lacks_events = report.audit.as_ref().is_some_and(|it| !it.is_complete());
+    let lacks_events = report.audit.as_ref().is_some_and(|audit| !audit.is_complete());
     let ending = if ending == Ending::Complete && lacks_events { Ending::Partial } else { ending };
     report.exit_code = (engine.host.exit_code)(ending);
     Ok(Finished { generation: Some(generation), report, ending })
@@ -288,7 +290,7 @@ async fn publish(
     joined(publishing.await)?
 }
 
-/// What is there before a run.
+/// The state before a run.
 struct Before {
     lock: RunLock,
     previous: Option<Generation>,
@@ -304,7 +306,8 @@ impl Before {
     fn open(engine: Engine<'_>, plan: &Plan, cancellation: &Cancellation) -> Result<Self, Failure> {
         let OpenedStore { lock, previous, unfinished_erasures } = open_store(engine, cancellation)?;
         let RunPrivacy { protection, mark } = privacy::of_run(engine, lock.tenant())?;
-        let replaces_all = previous.as_ref().is_some_and(|it| !privacy::is_like(it, &mark));
+        let replaces_all =
+            previous.as_ref().is_some_and(|generation| !privacy::is_like(generation, &mark));
         if let Some(previous) = previous.as_ref().filter(|_| replaces_all) {
             privacy::check_replaces_all(previous, plan)?;
         }
@@ -372,7 +375,7 @@ async fn apply_each(
     progress: &Progress,
     cancellation: &Cancellation,
 ) -> Result<Applier, Failure> {
-    let of_generation = plan.steps().iter().filter(|it| !it.step.makes_events());
+    let of_generation = plan.steps().iter().filter(|planned| !planned.step.makes_events());
     let mut waiting: Vec<PlannedStep> = of_generation.cloned().collect();
     let mut arrived: Vec<Fetched> = Vec::new();
     let mut settled: BTreeSet<&'static str> = BTreeSet::new();
@@ -393,8 +396,8 @@ async fn apply_each(
         };
         let planned = waiting.remove(ready);
         let step = planned.step;
-        let export = arrived.iter().position(|it| it.step_id == step.id);
-        let export = export.map(|it| arrived.swap_remove(it));
+        let export = arrived.iter().position(|export| export.step_id == step.id);
+        let export = export.map(|position| arrived.swap_remove(position));
         let row = matches!(step.source, Source::Configuration)
             .then(|| apply::account_row(engine.settings));
         progress.applying(step.id);
@@ -414,6 +417,6 @@ fn is_ready(planned: &PlannedStep, settled: &BTreeSet<&str>, fetched: &[Fetched]
     let step = planned.step;
     let is_here = !planned.runs()
         || matches!(step.source, Source::Configuration)
-        || fetched.iter().any(|it| it.step_id == step.id);
-    is_here && step.depends_on.iter().all(|it| settled.contains(it.id))
+        || fetched.iter().any(|export| export.step_id == step.id);
+    is_here && step.depends_on.iter().all(|dependency| settled.contains(dependency.id))
 }

@@ -23,7 +23,7 @@ use crate::export_files::FilePattern;
 /// The settings of one tenant.
 #[derive(Debug)]
 pub struct Settings {
-    /// How the account is shown.
+    /// The account in the graph.
     pub account: Account,
     /// The tenant.
     pub tenant: TenantId,
@@ -39,15 +39,15 @@ pub struct Settings {
     pub trust: Trust,
     /// The proxy to go through, if any.
     pub proxy: Option<ProxySettings>,
-    /// How a running export is asked for its status.
+    /// The schedule of the questions for the status of a running export.
     pub poll: PollSchedule,
-    /// How failed calls are repeated.
+    /// The repetition of failed calls.
     pub retry: RetryPolicy,
-    /// How long to wait for the network.
+    /// The longest waits for the network.
     pub timeouts: Timeouts,
-    /// How many exports may be started within 24 hours.
+    /// The number of exports that may be started within 24 hours.
     pub daily_exports: u32,
-    /// How many exports may run at once.
+    /// The number of exports that may run at once.
     pub parallel_exports: usize,
     /// The saved queries by the name of their setting. A step without a query ID has none.
     pub queries: BTreeMap<&'static str, SavedQuery>,
@@ -56,17 +56,17 @@ pub struct Settings {
     pub files: BTreeMap<&'static str, Vec<FilePattern>>,
     /// Where generations are stored.
     pub store: Location,
-    /// What is kept of people.
+    /// The privacy profile and its keys.
     pub privacy: Privacy,
     /// The audit trail, if it is to be read.
     pub audit: Option<Audit>,
     /// JupiterOne, if generations are delivered there.
     pub jupiterone: Option<JupiterOne>,
-    /// How long everything in the store is kept.
+    /// The retention of everything in the store.
     pub retention: Windows,
 }
 
-/// How the account is shown.
+/// The account in the graph.
 #[derive(Debug, Default)]
 pub struct Account {
     /// Its name.
@@ -91,11 +91,11 @@ pub struct ApiCredential {
 pub struct SavedQuery {
     /// Its ID.
     pub id: QueryId,
-    /// How it is exported in parts if the whole has too many rows; without this it stays truncated.
+    /// Its export in parts if the whole has too many rows; without this it stays truncated.
     pub partition: Option<Partition>,
 }
 
-/// How a query is exported in parts.
+/// The export of a query in parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
     /// The query with the parameter; that of the whole if it has one itself.
@@ -106,10 +106,10 @@ pub struct Partition {
     pub values: Vec<Pattern>,
 }
 
-/// What is kept of people.
+/// The privacy profile and its keys.
 #[derive(Debug)]
 pub struct Privacy {
-    /// What happens to each column.
+    /// The action on each column.
     pub policy: Policy,
     /// Where the keys are; they are read only where they are needed.
     pub key_file: PathBuf,
@@ -165,7 +165,7 @@ pub struct AuditTable {
     pub code: String,
     /// The column with the message.
     pub message: String,
-    /// How many hours the query looks back.
+    /// The number of hours that the query looks back.
     pub hours: u64,
 }
 
@@ -176,11 +176,11 @@ pub struct JupiterOne {
     pub destination: Destination,
     /// The API key.
     pub api_key: SharedSecretSource,
-    /// How often a job is asked for its state.
+    /// The schedule of the questions for the state of a job.
     pub poll: core_jupiterone::PollSchedule,
     /// True if every run that publishes is followed by a delivery.
     pub after_run: bool,
-    /// What is delivered beyond what JupiterOne's own integration delivers.
+    /// The objects that JupiterOne's own integration does not deliver.
     pub extras: Extras,
     /// True if the audit trail's events are delivered too.
     pub audit: bool,

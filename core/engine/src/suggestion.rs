@@ -2,7 +2,7 @@
 
 use crate::text::plural;
 
-/// How alike two names are at least, from 0 to 1, if none of them contains the other as a word.
+/// The least similarity of two names, from 0 to 1, if none of them contains the other as a word.
 const SIMILAR: f64 = 0.6;
 
 /// Returns a message about a name that does not exist: the nearest known name, if one is near, and all of them.

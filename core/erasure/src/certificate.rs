@@ -65,7 +65,7 @@ impl Certificate {
     }
 }
 
-/// What the list of erased people tells of one erasure.
+/// The part of the list of erased people that is about one erasure.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ErasureRecord {
     /// The kind of the subject: a person or a device.
@@ -82,7 +82,8 @@ impl ErasureRecord {
     /// Reads what a list tells of an erasure.
     pub fn new(list: &SuppressionList, id: &str) -> Self {
         let entries: Vec<_> = list.entries().iter().filter(|entry| entry.erasure == id).collect();
-        let is_device = entries.iter().any(|entry| SubjectKind::is_of_device(entry.family.0));
+        let is_device =
+            entries.iter().any(|entry| SubjectKind::is_of_device(entry.identifier_kind.0));
         Self {
             kind: if is_device { SubjectKind::Device } else { SubjectKind::User },
             at: entries.first().map_or_else(String::new, |entry| entry.since.clone()),

@@ -1,6 +1,6 @@
 //! Takes the rows of the suppressed out of what is stored: generations and the audit trail's events.
 //!
-//! What names them in the free text of another object is emptied.
+//! A free text of another object that names them is emptied.
 //!
 //! Only the list of suppressions decides, so that the same can be done again after a crash or after an
 //! older copy was put back, when the names are no longer known.
@@ -117,7 +117,9 @@ impl<'a> Cleanser<'a> {
             let identifying = IdentifyingColumns::new(&table.name, batch);
             for (row, keep) in keep.iter_mut().enumerate() {
                 let mut identifiers = Vec::new();
-                identifying.each(batch, row, |family, text| identifiers.push((family, text)));
+                identifying.each(batch, row, |identifier_kind, text| {
+                    identifiers.push((identifier_kind, text));
+                });
                 *keep = !self.suppressions.has_row(identifiers.iter().copied());
                 if !*keep {
                     removed.insert(key(batch, row).to_owned());

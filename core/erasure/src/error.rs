@@ -13,7 +13,7 @@ pub enum ErasureError {
     /// The keys do not fit the list of erased people.
     #[error(transparent)]
     Keys(#[from] PrivacyError),
-    /// What was typed identifies several objects of one generation.
+    /// The typed text identifies several objects of one generation.
     #[error(
         "{owners} objects of generation {generation} are known by this: name the right ones by their uids, \
          several if they are one and the same"
@@ -24,7 +24,7 @@ pub enum ErasureError {
         /// The generation.
         generation: String,
     },
-    /// What was typed belonged to several objects, one after the other.
+    /// The typed text belonged to several objects, one after the other.
     #[error(
         "this belonged to {owners} objects at different times: name the right ones by their uids, several \
          if they are one and the same"
@@ -100,7 +100,7 @@ pub enum ErasureError {
 pub enum ErrorKind {
     /// The request, the keys or their place must be corrected.
     Configuration,
-    /// What is stored is damaged, lost or older than an erasure.
+    /// The stored data is damaged, lost or older than an erasure.
     Data,
     /// This machine failed, or the store did: its own error says how.
     Local,

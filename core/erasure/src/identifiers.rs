@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
-use core_model::column::{Column, ColumnForm, Family};
+use core_model::column::{Column, ColumnForm, IdentifierKind};
 use core_model::entity::{EntityType, KEY};
 use core_model::step::Step;
 use core_privacy::mentions::Position;
@@ -14,7 +14,7 @@ use core_privacy::pseudonym::{LIST_SEPARATOR, PREFIX};
 
 /// The columns of a table that identify people and devices.
 pub(crate) struct IdentifyingColumns {
-    columns: Vec<(usize, Family)>,
+    columns: Vec<(usize, IdentifierKind)>,
 }
 
 impl IdentifyingColumns {
@@ -23,7 +23,7 @@ impl IdentifyingColumns {
         let Some(entity) = entity(type_name) else { return Self { columns: Vec::new() } };
         let columns = entity.properties.iter().filter_map(|property| {
             let place = batch.schema().index_of(property.name).ok()?;
-            Some((place, family_of(property.columns)?))
+            Some((place, identifier_kind_of(property.columns)?))
         });
         Self { columns: columns.collect() }
     }
@@ -33,17 +33,17 @@ impl IdentifyingColumns {
         &self,
         batch: &'a RecordBatch,
         row: usize,
-        mut take: impl FnMut(Family, &'a str),
+        mut take: impl FnMut(IdentifierKind, &'a str),
     ) {
-        for &(place, family) in &self.columns {
+        for &(place, identifier_kind) in &self.columns {
             each_text(batch.column(place).as_ref(), row, &mut |text| {
                 if text.starts_with(PREFIX) {
                     // A list of addresses has a pseudonym for each.
-                    return text.split(LIST_SEPARATOR).for_each(|item| take(family, item));
+                    return text.split(LIST_SEPARATOR).for_each(|item| take(identifier_kind, item));
                 }
                 // A value derived from an address may be its domain alone, which identifies no one.
-                if family != Family::Address || text.contains('@') {
-                    take(family, text);
+                if identifier_kind != IdentifierKind::Address || text.contains('@') {
+                    take(identifier_kind, text);
                 }
             });
         }
@@ -56,12 +56,12 @@ pub fn entity(type_name: &str) -> Option<&'static EntityType> {
     entities.into_iter().find(|entity| entity.type_name == type_name).copied()
 }
 
-/// Returns the entity type whose key is an identifier of a family, such as the uid of a user.
-pub(crate) fn entity_with_key(family: Family) -> Option<&'static EntityType> {
+/// Returns the entity type whose key is an identifier of a kind, such as the uid of a user.
+pub(crate) fn entity_with_key(identifier_kind: IdentifierKind) -> Option<&'static EntityType> {
     let entities = Step::all().into_iter().flat_map(|step| step.entities);
     let is_keyed = |entity: &&&'static EntityType| {
         column(entity.key_column)
-            .is_some_and(|column| column.form == ColumnForm::Identifier(family))
+            .is_some_and(|column| column.form == ColumnForm::Identifier(identifier_kind))
     };
     entities.into_iter().find(is_keyed).copied()
 }
@@ -82,7 +82,7 @@ pub(crate) fn free_texts(type_name: &str, batch: &RecordBatch) -> Vec<usize> {
 /// The names of the properties of a type that identify people and devices.
 pub(crate) fn identifying(type_name: &str) -> Vec<&'static str> {
     let properties = entity(type_name).into_iter().flat_map(|entity| entity.properties);
-    let identifying = properties.filter(|property| family_of(property.columns).is_some());
+    let identifying = properties.filter(|property| identifier_kind_of(property.columns).is_some());
     identifying.map(|property| property.name).collect()
 }
 
@@ -97,7 +97,7 @@ fn find_event_texts() -> Vec<(&'static str, Position)> {
     let properties = steps.flat_map(|step| step.entities).flat_map(|entity| entity.properties);
     let position = |columns: &[&str]| {
         columns.iter().find_map(|name| match column(name)?.form {
-            ColumnForm::Identifier(Family::Login) => Some(Position::Account),
+            ColumnForm::Identifier(IdentifierKind::Login) => Some(Position::Account),
             ColumnForm::FreeText => Some(Position::Text),
             _ => None,
         })
@@ -145,17 +145,17 @@ pub(crate) fn each_text<'a>(column: &'a dyn Array, row: usize, take: &mut dyn Fn
     }
 }
 
-/// The family of a property that is read from identifiers of one family alone.
+/// The kind of a property that is read from identifiers of one kind alone.
 ///
 /// Names of people and serial numbers are no proof: there are namesakes, and machines of which many
 /// have the same serial number.
-fn family_of(columns: &[&str]) -> Option<Family> {
-    let mut families = columns.iter().map(|name| {
-        let ColumnForm::Identifier(family) = column(name)?.form else { return None };
-        is_proof(family).then_some(family)
+fn identifier_kind_of(columns: &[&str]) -> Option<IdentifierKind> {
+    let mut identifier_kinds = columns.iter().map(|name| {
+        let ColumnForm::Identifier(identifier_kind) = column(name)?.form else { return None };
+        is_proof(identifier_kind).then_some(identifier_kind)
     });
-    let first = families.next()??;
-    families.all(|family| family == Some(first)).then_some(first)
+    let first = identifier_kinds.next()??;
+    identifier_kinds.all(|identifier_kind| identifier_kind == Some(first)).then_some(first)
 }
 
 /// Returns the declaration of a column.
@@ -167,16 +167,19 @@ fn has_form(name: &str, form: ColumnForm) -> bool {
     column(name).is_some_and(|column| column.form == form)
 }
 
-/// Returns true if an identifier of this family distinguishes one person or device from all others.
-fn is_proof(family: Family) -> bool {
-    match family {
-        Family::Login
-        | Family::Address
-        | Family::Sid
-        | Family::UserUid
-        | Family::DeviceUid
-        | Family::DeviceName => true,
-        Family::PersonName | Family::Serial | Family::CollectorUid | Family::AuditEvent => false,
+/// Returns true if an identifier of this kind distinguishes one person or device from all others.
+fn is_proof(identifier_kind: IdentifierKind) -> bool {
+    match identifier_kind {
+        IdentifierKind::Login
+        | IdentifierKind::Address
+        | IdentifierKind::Sid
+        | IdentifierKind::UserUid
+        | IdentifierKind::DeviceUid
+        | IdentifierKind::DeviceName => true,
+        IdentifierKind::PersonName
+        | IdentifierKind::Serial
+        | IdentifierKind::CollectorUid
+        | IdentifierKind::AuditEvent => false,
     }
 }
 
@@ -198,8 +201,8 @@ mod tests {
         let identifying = IdentifyingColumns::new("nexthink_user", &batch);
         for (row, expected) in [(0, &["p1-k-a", "p1-k-b"][..]), (1, &["a@x.example"])] {
             let mut found = Vec::new();
-            identifying.each(&batch, row, |family, text| {
-                assert_eq!(family, Family::Address);
+            identifying.each(&batch, row, |identifier_kind, text| {
+                assert_eq!(identifier_kind, IdentifierKind::Address);
                 found.push(text.to_owned());
             });
             assert_eq!(found, expected);

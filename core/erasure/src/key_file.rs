@@ -19,7 +19,7 @@ const MAX_KEY_FILE_BYTES: usize = 1024 * 1024;
 pub struct KeyFile<'a> {
     /// The path.
     pub path: &'a Path,
-    /// What a person types to start the program, for messages that say what to do.
+    /// The words that start the program, for messages that say what to do.
     pub program: &'a str,
 }
 

@@ -126,7 +126,7 @@ impl<'a> ListSearch<'a> {
         let free = identifiers::free_texts(&table.name, batch);
         (0..batch.num_rows()).any(|row| {
             let mut own = Vec::new();
-            identifying.each(batch, row, |family, text| own.push((family, text)));
+            identifying.each(batch, row, |identifier_kind, text| own.push((identifier_kind, text)));
             // The next owner of a login is no trace of the last one.
             !self.suppressions.has_next_owner(own.iter().copied())
                 && batch.columns().iter().enumerate().any(|(place, column)| {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::json::writer::{LineDelimited, WriterBuilder};
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use core_model::relationship::{FROM_KEY, TO_KEY};
 use core_privacy::canonical::canonical;
 use core_privacy::mentions::{Position, each_mention};
@@ -35,11 +35,11 @@ pub struct Request<'a> {
     pub kind: SubjectKind,
     /// The time of the answer, RFC 3339.
     pub at: String,
-    /// How long everything is kept.
+    /// The retention of everything.
     pub retention: RetentionDays,
 }
 
-/// How long everything in the store is kept, in days.
+/// The retention of everything in the store, in days.
 #[derive(Debug, Clone, Copy)]
 pub struct RetentionDays {
     /// Generations.
@@ -64,7 +64,7 @@ pub struct Retrieval {
     pub kind: &'static str,
     /// The published generation that objects are shown of.
     pub generation: Option<String>,
-    /// What the subject is known by.
+    /// The identifiers of the subject.
     pub identifiers: BTreeSet<String>,
     /// By type.
     pub entities: BTreeMap<String, Vec<Value>>,
@@ -72,7 +72,7 @@ pub struct Retrieval {
     pub relationships: BTreeMap<String, Vec<Value>>,
     /// The events of the audit trail that name the subject.
     pub audit_events: Vec<Value>,
-    /// What rules have found about it.
+    /// The findings of rules about it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Value>,
     /// Generations that cannot be read, so that it is not known whether they have it.
@@ -82,7 +82,7 @@ pub struct Retrieval {
     pub history: Vec<Held>,
     /// Who got it.
     pub deliveries: Vec<Value>,
-    /// How long everything is kept.
+    /// The retention of everything.
     pub retention: Value,
 }
 
@@ -100,7 +100,7 @@ pub struct Held {
     pub kept_until: String,
     /// The privacy profile it was made under.
     pub profile: String,
-    /// How many objects of the subject it holds.
+    /// The number of objects of the subject in it.
     pub objects: u64,
 }
 
@@ -167,8 +167,8 @@ impl Retrieval {
                 let identifying = IdentifyingColumns::new(&table.name, batch);
                 let is_its = |row: usize| {
                     let mut is_its = false;
-                    identifying.each(batch, row, |family, text| {
-                        let form = canonical(family, text);
+                    identifying.each(batch, row, |identifier_kind, text| {
+                        let form = canonical(identifier_kind, text);
                         is_its |= form.is_some_and(|form| subject.identifiers.contains(&form));
                     });
                     is_its
@@ -250,9 +250,9 @@ impl Retrieval {
     ) -> Result<(), ErasureError> {
         let entries = tenant.ledger().entries()?;
         let fact = |entry: &LedgerEntry, name| {
-            entry.deed.facts.get(name).and_then(Value::as_str).map(str::to_owned)
+            entry.record.facts.get(name).and_then(Value::as_str).map(str::to_owned)
         };
-        let ended = entries.iter().filter(|entry| entry.deed.event == "run_ended");
+        let ended = entries.iter().filter(|entry| entry.record.event == "run_ended");
         let runs: BTreeMap<_, _> = ended
             .filter_map(|entry| Some((fact(entry, "generation")?, fact(entry, "run")?)))
             .collect();
@@ -276,9 +276,9 @@ impl Retrieval {
         let recipients = ["delivery_started", "delivery_ended", "export"];
         let deliveries = entries
             .iter()
-            .filter(|entry| recipients.contains(&entry.deed.event.as_str()) && has_it(entry))
-            .map(|LedgerEntry { deed, .. }| {
-                json!({ "event": deed.event, "at": deed.at, "facts": deed.facts })
+            .filter(|entry| recipients.contains(&entry.record.event.as_str()) && has_it(entry))
+            .map(|LedgerEntry { record, .. }| {
+                json!({ "event": record.event, "at": record.at, "facts": record.facts })
             });
         self.deliveries = deliveries.collect();
         Ok(())
@@ -373,19 +373,21 @@ fn redacted(text: &str, subject: &Subject, account: &str) -> String {
 fn each_other(text: &str, subject: &Subject, take: &mut dyn FnMut(&str)) {
     let is_of_name = |next: char| next.is_alphanumeric() || "._-+'’@\\".contains(next);
     let (mut own, mut others) = (Vec::new(), Vec::new());
-    each_mention(Position::Text, text, &mut |family, mention| {
-        let is_full_form = match family {
-            Family::Address => mention.matches('@').count() == 1,
+    each_mention(Position::Text, text, &mut |identifier_kind, mention| {
+        let is_full_form = match identifier_kind {
+            IdentifierKind::Address => mention.matches('@').count() == 1,
             // A backslash before it makes it a part of a path.
-            Family::Login => mention.contains('\\') && !text.contains(&format!("\\{mention}")),
+            IdentifierKind::Login => {
+                mention.contains('\\') && !text.contains(&format!("\\{mention}"))
+            }
             _ => false,
         };
         if !is_full_form || !mention.chars().all(is_of_name) {
             return;
         }
         let mut is_subject = false;
-        each_mention(Position::Text, mention, &mut |family, part| {
-            let form = canonical(family, part);
+        each_mention(Position::Text, mention, &mut |identifier_kind, part| {
+            let form = canonical(identifier_kind, part);
             is_subject |= form.is_some_and(|form| subject.identifiers.contains(&form))
                 || is_its(part, subject);
         });

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, ListArray, RecordBatch};
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use core_privacy::canonical::canonical;
 use core_privacy::mentions::readings::may_be_encoded;
 use core_privacy::mentions::{Position, each_mention, may_mention};
@@ -41,7 +41,7 @@ const PIECE: usize = 1 << 20;
 /// The bytes around a match in a file that decide what the match means.
 const CONTEXT: usize = 256;
 
-/// What a text says of the subject, the graver last.
+/// The relation of a text to the subject, the more certain last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Possible,
@@ -50,8 +50,8 @@ enum Verdict {
 
 /// All patterns by which a person or device may be found.
 pub struct Search {
-    identifiers: BTreeSet<(Family, String)>,
-    /// What may name the subject, in lower case.
+    identifiers: BTreeSet<(IdentifierKind, String)>,
+    /// The words that may name the subject, in lower case.
     needles: BTreeSet<String>,
     /// Finds cells that are worth a closer look.
     cells: AhoCorasick,
@@ -272,9 +272,10 @@ impl Search {
             return None;
         }
         let mut is_certain = false;
-        each_mention(position, text, &mut |family, mention| {
+        each_mention(position, text, &mut |identifier_kind, mention| {
             is_certain = is_certain
-                || canonical(family, mention).is_some_and(|form| self.identifiers.contains(&form));
+                || canonical(identifier_kind, mention)
+                    .is_some_and(|form| self.identifiers.contains(&form));
         });
         if is_certain {
             return Some(Verdict::Certain);
@@ -327,12 +328,12 @@ impl Search {
 struct Columns(Vec<Option<(ArrayRef, Vec<Option<Verdict>>)>>);
 
 /// An identifier that tells one person or device from all others wherever it stands.
-fn full_form((family, text): &(Family, String)) -> Option<&str> {
+fn full_form((identifier_kind, text): &(IdentifierKind, String)) -> Option<&str> {
     let is_full = text.to_lowercase().starts_with(PREFIX)
-        || match family {
-            Family::Address => text.contains('@'),
-            Family::Login => text.contains('\\'),
-            Family::Sid | Family::UserUid | Family::DeviceUid => true,
+        || match identifier_kind {
+            IdentifierKind::Address => text.contains('@'),
+            IdentifierKind::Login => text.contains('\\'),
+            IdentifierKind::Sid | IdentifierKind::UserUid | IdentifierKind::DeviceUid => true,
             _ => false,
         };
     is_full.then_some(text.as_str())

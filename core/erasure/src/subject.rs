@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::RecordBatch;
 use core_model::class::REQUIRED_OF_EVERY_ENTITY;
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use core_model::entity::EntityType;
 use core_privacy::canonical::canonical;
 use core_privacy::keys::{KeyRing, KeyState};
@@ -32,8 +32,8 @@ pub enum SubjectKind {
 #[derive(Debug, Default)]
 pub struct Subject {
     /// Every identifier and pseudonym in canonical form.
-    pub identifiers: BTreeSet<(Family, String)>,
-    /// The same as it is written in rows and was typed, without pseudonyms' copies in other families.
+    pub identifiers: BTreeSet<(IdentifierKind, String)>,
+    /// The same as it is written in rows and was typed, without pseudonyms' copies in other kinds.
     pub texts: BTreeSet<String>,
     /// The names in the rows that belong to no other object.
     pub names: BTreeSet<String>,
@@ -42,28 +42,28 @@ pub struct Subject {
     /// The number of rows in each generation, the oldest first.
     pub rows: BTreeMap<String, u64>,
     /// The identifiers that others have too, or had at another time, and that so prove nothing.
-    pub shared: BTreeSet<(Family, String)>,
+    pub shared: BTreeSet<(IdentifierKind, String)>,
     /// Generations that cannot be read and were not searched.
     pub damaged: Vec<DamagedGeneration>,
 }
 
 impl SubjectKind {
-    /// The family of the uids of its entities.
-    fn uid_family(self) -> Family {
+    /// The kind of the uids of its entities.
+    fn uid_kind(self) -> IdentifierKind {
         match self {
-            Self::User => Family::UserUid,
-            Self::Device => Family::DeviceUid,
+            Self::User => IdentifierKind::UserUid,
+            Self::Device => IdentifierKind::DeviceUid,
         }
     }
 
     /// The type of its entities: the one whose key is such a uid. `None` if no step makes it.
     pub fn entity_type(self) -> Option<&'static EntityType> {
-        entity_with_key(self.uid_family())
+        entity_with_key(self.uid_kind())
     }
 
-    /// Returns true if only devices have identifiers of a family.
-    pub fn is_of_device(family: Family) -> bool {
-        matches!(family, Family::DeviceUid | Family::DeviceName)
+    /// Returns true if only devices have identifiers of a kind.
+    pub fn is_of_device(identifier_kind: IdentifierKind) -> bool {
+        matches!(identifier_kind, IdentifierKind::DeviceUid | IdentifierKind::DeviceName)
     }
 
     /// The word for it.
@@ -74,18 +74,23 @@ impl SubjectKind {
         }
     }
 
-    /// The families that a typed text may belong to; what is stored tells which of them it is.
-    fn families(self, text: &str) -> &'static [Family] {
+    /// The kinds that a typed text may belong to; what is stored tells which of them it is.
+    fn identifier_kinds(self, text: &str) -> &'static [IdentifierKind] {
         let text = text.trim().to_lowercase();
         let is_pseudonym = text.starts_with(PREFIX);
         match self {
-            _ if text.starts_with("s-1-") => &[Family::Sid],
-            Self::User if is_pseudonym => {
-                &[Family::Login, Family::Address, Family::Sid, Family::UserUid]
+            _ if text.starts_with("s-1-") => &[IdentifierKind::Sid],
+            Self::User if is_pseudonym => &[
+                IdentifierKind::Login,
+                IdentifierKind::Address,
+                IdentifierKind::Sid,
+                IdentifierKind::UserUid,
+            ],
+            Self::User => &[IdentifierKind::Login, IdentifierKind::UserUid],
+            Self::Device if is_pseudonym => {
+                &[IdentifierKind::DeviceUid, IdentifierKind::DeviceName, IdentifierKind::Sid]
             }
-            Self::User => &[Family::Login, Family::UserUid],
-            Self::Device if is_pseudonym => &[Family::DeviceUid, Family::DeviceName, Family::Sid],
-            Self::Device => &[Family::DeviceUid, Family::DeviceName],
+            Self::Device => &[IdentifierKind::DeviceUid, IdentifierKind::DeviceName],
         }
     }
 }
@@ -111,22 +116,28 @@ impl AllPseudonyms {
 
     /// The canonical forms of an identifier and of its pseudonyms. A pseudonym of a login name may
     /// stand for an address, so it counts for both.
-    fn forms(&self, family: Family, value: &str) -> Vec<(Family, String)> {
-        let families: &[Family] = match family {
-            Family::Login | Family::Address => &[Family::Login, Family::Address],
-            _ => &[family],
+    fn forms(&self, identifier_kind: IdentifierKind, value: &str) -> Vec<(IdentifierKind, String)> {
+        let identifier_kinds: &[IdentifierKind] = match identifier_kind {
+            IdentifierKind::Login | IdentifierKind::Address => {
+                &[IdentifierKind::Login, IdentifierKind::Address]
+            }
+            _ => &[identifier_kind],
         };
-        let Some(raw) = canonical(family, value) else { return Vec::new() };
+        let Some(raw) = canonical(identifier_kind, value) else { return Vec::new() };
         let mut forms = Vec::new();
         let mut add = |text: &str| {
-            forms.extend(families.iter().filter_map(|family| canonical(*family, text)));
+            forms.extend(
+                identifier_kinds
+                    .iter()
+                    .filter_map(|identifier_kind| canonical(*identifier_kind, text)),
+            );
         };
         if raw.1.to_lowercase().starts_with(PREFIX) {
             add(&raw.1);
             return forms;
         }
         for pseudonyms in &self.0 {
-            pseudonyms.of(family, value).iter().for_each(|pseudonym| add(pseudonym));
+            pseudonyms.of(identifier_kind, value).iter().for_each(|pseudonym| add(pseudonym));
         }
         forms.push(raw);
         forms
@@ -149,8 +160,8 @@ pub fn find(
     let mut subject = Subject::default();
     for text in typed {
         subject.texts.insert(text.trim().to_owned());
-        for family in kind.families(text) {
-            subject.identifiers.extend(pseudonyms.forms(*family, text));
+        for identifier_kind in kind.identifier_kinds(text) {
+            subject.identifiers.extend(pseudonyms.forms(*identifier_kind, text));
         }
     }
     let typed = subject.identifiers.clone();
@@ -179,10 +190,15 @@ pub fn find(
         let before = subject.identifiers.len();
         // Only of names that were known before this look it is known who else bears them.
         let are_names_settled = round.names.is_subset(&round.known_names);
-        found.extend(round.found.iter().filter_map(|(family, text)| canonical(*family, text)));
-        for (family, text) in &round.found {
-            if canonical(*family, text).is_some_and(|form| !shared.contains(&form)) {
-                subject.identifiers.extend(pseudonyms.forms(*family, text));
+        found.extend(
+            round
+                .found
+                .iter()
+                .filter_map(|(identifier_kind, text)| canonical(*identifier_kind, text)),
+        );
+        for (identifier_kind, text) in &round.found {
+            if canonical(*identifier_kind, text).is_some_and(|form| !shared.contains(&form)) {
+                subject.identifiers.extend(pseudonyms.forms(*identifier_kind, text));
                 subject.texts.insert(text.clone());
             }
         }
@@ -193,14 +209,16 @@ pub fn find(
         }
     }
     // What was typed is by now known to be a uid or a name.
-    let is_other_reading = |form: &(Family, String)| {
+    let is_other_reading = |form: &(IdentifierKind, String)| {
         typed.contains(form)
             && !found.contains(form)
             && found.iter().any(|(_, text)| *text == form.1)
     };
     subject.identifiers.retain(|form| !is_other_reading(form));
     subject.texts.retain(|text| {
-        let mut forms = Family::ALL.iter().filter_map(|family| canonical(*family, text));
+        let mut forms = IdentifierKind::ALL
+            .iter()
+            .filter_map(|identifier_kind| canonical(*identifier_kind, text));
         forms.any(|form| subject.identifiers.contains(&form))
     });
     subject.shared = shared;
@@ -210,8 +228,8 @@ pub fn find(
 /// The result of one look through all generations.
 #[derive(Default)]
 struct Round {
-    found: BTreeSet<(Family, String)>,
-    shared: BTreeSet<(Family, String)>,
+    found: BTreeSet<(IdentifierKind, String)>,
+    shared: BTreeSet<(IdentifierKind, String)>,
     names: BTreeSet<String>,
     /// Those of an earlier round, and which of them others bear.
     known_names: BTreeSet<String>,
@@ -219,9 +237,9 @@ struct Round {
     keys: BTreeSet<String>,
     rows: BTreeMap<String, u64>,
     /// The entities that had each reusable identifier, in any generation.
-    owners: BTreeMap<(Family, String), BTreeSet<String>>,
+    owners: BTreeMap<(IdentifierKind, String), BTreeSet<String>>,
     /// The lasting identifiers of each entity that was found.
-    lasting: BTreeMap<String, BTreeSet<(Family, String)>>,
+    lasting: BTreeMap<String, BTreeSet<(IdentifierKind, String)>>,
 }
 
 impl Round {
@@ -231,22 +249,22 @@ impl Round {
         &mut self,
         generation: &Generation,
         kind: SubjectKind,
-        identifiers: &BTreeSet<(Family, String)>,
-        typed: &BTreeSet<(Family, String)>,
+        identifiers: &BTreeSet<(IdentifierKind, String)>,
+        typed: &BTreeSet<(IdentifierKind, String)>,
     ) -> Result<(), ErasureError> {
         let Some(name) = kind.entity_type().map(|entity| entity.type_name) else { return Ok(()) };
         if generation.manifest().table(TableKind::Entity, name).is_none() {
             return Ok(());
         }
-        let mut owners: BTreeMap<(Family, String), BTreeSet<String>> = BTreeMap::new();
+        let mut owners: BTreeMap<(IdentifierKind, String), BTreeSet<String>> = BTreeMap::new();
         let mut matched = 0_u64;
         for batch in generation.batches(TableKind::Entity, name)? {
             let batch = batch?;
             let identifying = IdentifyingColumns::new(name, &batch);
             for row in 0..batch.num_rows() {
                 let mut is_subject = false;
-                identifying.each(&batch, row, |family, text| {
-                    let Some(form) = canonical(family, text) else { return };
+                identifying.each(&batch, row, |identifier_kind, text| {
+                    let Some(form) = canonical(identifier_kind, text) else { return };
                     if identifiers.contains(&form) {
                         is_subject = true;
                         owners.entry(form).or_default().insert(key(&batch, row).to_owned());
@@ -257,14 +275,16 @@ impl Round {
                     self.take_lasting(&identifying, &batch, row);
                     matched += 1;
                     self.keys.insert(key(&batch, row).to_owned());
-                    identifying.each(&batch, row, |family, text| {
-                        self.found.insert((family, text.to_owned()));
+                    identifying.each(&batch, row, |identifier_kind, text| {
+                        self.found.insert((identifier_kind, text.to_owned()));
                     });
                 }
             }
         }
         self.rows.insert(generation.id().to_string(), matched);
-        for (form, owners) in owners.iter().filter(|((family, _), _)| is_reusable(*family)) {
+        for (form, owners) in
+            owners.iter().filter(|((identifier_kind, _), _)| is_reusable(*identifier_kind))
+        {
             self.owners.entry(form.clone()).or_default().extend(owners.iter().cloned());
         }
         // Several that were all named by their uids are one and the same.
@@ -283,8 +303,8 @@ impl Round {
 impl Round {
     fn take_lasting(&mut self, identifying: &IdentifyingColumns, batch: &RecordBatch, row: usize) {
         let lasting = self.lasting.entry(key(batch, row).to_owned()).or_default();
-        identifying.each(batch, row, |family, text| {
-            lasting.extend(canonical(family, text).filter(|form| is_lasting(form.0)));
+        identifying.each(batch, row, |identifier_kind, text| {
+            lasting.extend(canonical(identifier_kind, text).filter(|form| is_lasting(form.0)));
         });
     }
 
@@ -292,8 +312,8 @@ impl Round {
     /// them then is not the subject.
     fn find_successors(
         &mut self,
-        identifiers: &BTreeSet<(Family, String)>,
-        typed: &BTreeSet<(Family, String)>,
+        identifiers: &BTreeSet<(IdentifierKind, String)>,
+        typed: &BTreeSet<(IdentifierKind, String)>,
     ) -> Result<(), ErasureError> {
         let is_known = |key: &String| {
             self.lasting
@@ -314,7 +334,7 @@ impl Round {
 
     /// Returns whether each of these entities has a lasting identifier in common with the ones before it.
     fn is_one(&self, keys: &BTreeSet<String>) -> bool {
-        let mut known: BTreeSet<&(Family, String)> = BTreeSet::new();
+        let mut known: BTreeSet<&(IdentifierKind, String)> = BTreeSet::new();
         keys.iter().filter_map(|key| self.lasting.get(key)).enumerate().all(|(number, lasting)| {
             let is_joined = number == 0 || lasting.iter().any(|form| known.contains(form));
             known.extend(lasting);
@@ -337,8 +357,9 @@ impl Round {
 }
 
 /// Returns whether an entity was named by its own uid.
-fn is_typed(key: &str, typed: &BTreeSet<(Family, String)>) -> bool {
+fn is_typed(key: &str, typed: &BTreeSet<(IdentifierKind, String)>) -> bool {
     let uid = key.split_once(':').map_or(key, |(_, uid)| uid);
-    let is_uid = |family| canonical(family, uid).is_some_and(|form| typed.contains(&form));
-    is_uid(Family::UserUid) || is_uid(Family::DeviceUid)
+    let is_uid =
+        |identifier_kind| canonical(identifier_kind, uid).is_some_and(|form| typed.contains(&form));
+    is_uid(IdentifierKind::UserUid) || is_uid(IdentifierKind::DeviceUid)
 }

@@ -171,7 +171,8 @@ impl Access {
     }
 
     fn cookie_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        let values = headers.get_all(header::COOKIE).into_iter().filter_map(|it| it.to_str().ok());
+        let values =
+            headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
         let mut cookies = values
             .flat_map(|value| value.split(';'))
             .filter_map(|cookie| cookie.trim().split_once('='));

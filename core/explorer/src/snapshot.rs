@@ -1,21 +1,19 @@
 //! The overview and an answer as one page that needs no server: no script, nothing from another host, to be sent on.
 
+mod page;
+
 use core_store::TenantStore;
-use minijinja::value::Serde;
-use minijinja::{Environment, Value, context};
 use serde::{Deserialize, Serialize};
 
+use self::page::words;
 use crate::api::{self, Overview, TypeSummary};
 use crate::host::{Host, HostError};
 
-/// The page. The name of the template has the page's form, so that every value is escaped.
-const TEMPLATE: (&str, &str) = ("snapshot.html", include_str!("snapshot/page.html"));
-
-/// What a page begins with, so that one can be told from other files.
+/// The beginning of a page, by which it is told from other files.
 pub const SNAPSHOT_MARK: &str = "<!doctype html><!-- nexthink-graph export html -->";
 
 /// A question and its answer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct AnsweredQuestion {
     /// The question in one sentence.
     pub title: String,
@@ -60,24 +58,10 @@ pub fn snapshot(
     has_personal: bool,
 ) -> Result<String, HostError> {
     let overview = api::read_overview(host, tenant)?;
-    let mut environment = Environment::new();
-    environment.add_filter("number", number);
-    environment.add_filter("words", |name: Option<&str>| words(name.unwrap_or_default()));
-    environment.add_filter("cell", cell);
-    environment.add_filter("minute", minute);
-    environment.add_template(TEMPLATE.0, TEMPLATE.1)?;
-    let page = environment.get_template(TEMPLATE.0)?.render(context! {
-        overview => Serde(&overview),
-        tiles => Serde(&overview.tiles().collect::<Vec<_>>()),
-        question => Serde(&question),
-        has_personal,
-        version => env!("CARGO_PKG_VERSION"),
-    })?;
-    Ok(format!("{SNAPSHOT_MARK}\n{page}\n"))
+    Ok(page::page(&overview, question, has_personal))
 }
 
-/// The number of objects of a type, and how it grew.
-#[derive(Serialize)]
+/// The number of objects of a type, and its growth.
 struct Tile {
     name: String,
     objects: u64,
@@ -115,16 +99,6 @@ impl Overview {
     }
 }
 
-/// The word for a type: `nexthink_device_installed_package` is "device installed package".
-fn words(type_name: &str) -> String {
-    type_name.trim_start_matches("nexthink_").replace('_', " ")
-}
-
-/// A time of RFC 3339 to the minute.
-fn minute(time: &str) -> String {
-    format!("{} UTC", time.get(..16).unwrap_or(time).replace('T', " "))
-}
-
 /// A number with separators: `12,345`.
 fn number(value: u64) -> String {
     let digits = value.to_string();
@@ -136,36 +110,6 @@ fn number(value: u64) -> String {
         text.push(digit);
     }
     text
-}
-
-/// The text of a cell, with hidden characters as their codes.
-fn cell(value: &Value) -> String {
-    let text = match value.as_str() {
-        Some(text) => text.to_owned(),
-        None if value.is_none() || value.is_undefined() => String::new(),
-        None if value.kind() == minijinja::value::ValueKind::Seq => {
-            let items = value.try_iter().into_iter().flatten();
-            items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
-        }
-        None => value.to_string(),
-    };
-    let visible = |character: char| {
-        if is_hidden(character) {
-            format!("<U+{:04X}>", u32::from(character))
-        } else {
-            character.to_string()
-        }
-    };
-    if text.chars().any(is_hidden) { text.chars().map(visible).collect() } else { text }
-}
-
-/// Characters that steer or hide, as `web/js/text.js` has them.
-fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-            | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The points of a line through values, in a box of 100 by 28.

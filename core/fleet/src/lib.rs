@@ -13,4 +13,4 @@ pub use tenant::{
 pub use timetable::{Timetable, TimetableError};
 
 #[cfg(test)]
-use proptest as _;
+use {fastrand as _, proptest as _};

@@ -1,31 +1,33 @@
 //! Numbers that spread waits, reproducible from their seed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-/// A stream of numbers, reproducible from its seed (`SplitMix64`).
+use fastrand::Rng;
+
+/// A stream of numbers that several threads share, reproducible from its seed.
 #[derive(Debug)]
-pub struct Jitter(AtomicU64);
+pub struct Jitter(Mutex<Rng>);
 
 impl Jitter {
-    /// A stream that starts at `seed`: any number, best a random one, so that two programs started together
-    /// do not call together.
+    /// Creates a stream from a seed: any number, best a random one, so that two programs started together do not call
+    /// together.
     pub fn new(seed: u64) -> Self {
-        Self(AtomicU64::new(seed))
+        Self(Mutex::new(Rng::with_seed(seed)))
     }
 
     /// Returns the next number, at least 0 and below 1.
     pub fn fraction(&self) -> f64 {
-        let top = u32::try_from(self.bits() >> 32).expect("32 bits are left");
-        f64::from(top) / (f64::from(u32::MAX) + 1.0)
+        self.with(Rng::f64)
     }
 
     /// Returns the next 64 bits.
     pub fn bits(&self) -> u64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut bits = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
+        self.with(|random| random.u64(..))
+    }
+
+    fn with<T>(&self, next: impl FnOnce(&mut Rng) -> T) -> T {
+        // The state of a generator is whole whatever happened to a thread that used it.
+        next(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread;
 
 use core_model::step::Step;
 use core_privacy::protection::{Cell, ColumnProtection, Protection};
-use core_privacy::reuse::Families;
+use core_privacy::reuse::IdentifierKinds;
 
 use crate::batch::{Batch, Replacement};
 use crate::header::ColumnMap;
@@ -145,12 +145,14 @@ impl Redactor {
         found.into_iter().map(|(row, _)| row).collect()
     }
 
-    /// Returns true if a row has a lasting identifier of one of these families that is not
+    /// Returns true if a row has a lasting identifier of one of these kinds that is not
     /// suppressed: the suppressed identifier then belongs to a new owner.
-    fn has_new_owner(&mut self, batch: &Batch, row: usize, unless: Families) -> bool {
+    fn has_new_owner(&mut self, batch: &Batch, row: usize, unless: IdentifierKinds) -> bool {
         self.columns.iter_mut().any(|column| {
-            let is_candidate =
-                column.rule.lasting_family().is_some_and(|family| unless.has(family));
+            let is_candidate = column
+                .rule
+                .lasting_kind()
+                .is_some_and(|identifier_kind| unless.has(identifier_kind));
             is_candidate && {
                 let cell = batch.column(Some(column.place)).cell(row);
                 let applied = column.rule.apply(cell, &self.protection, &mut column.text);

@@ -1,4 +1,4 @@
-//! What the classes of the data model say of each property: the values that it may have, whether it
+//! The rules of the data model's classes for each property: the values that it may have, whether it
 //! may be null, whether it must be there.
 //!
 //! Source: npm `@jupiterone/data-model` 0.64.2. `tests/jupiterone/schemas.rs` holds these tables against
@@ -17,7 +17,7 @@ const OPERATING_SYSTEMS: &[&str] = &[
     "other",
 ];
 
-/// What a property's value may be.
+/// The values that a property may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Legal {
     /// A text.
@@ -32,7 +32,7 @@ pub(crate) enum Legal {
     TextOrTexts,
 }
 
-/// What a class says of one property.
+/// The rule of a class for one property.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PropertyRule {
     pub(crate) name: &'static str,

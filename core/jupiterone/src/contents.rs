@@ -1,4 +1,4 @@
-//! What is delivered of a generation, and what JupiterOne must not delete for not seeing it.
+//! The contents of a delivery, and the types of which JupiterOne must not delete what it does not see.
 //!
 //! In a synchronization with `DIFF` whatever is not uploaded is deleted, unless its type is named as a
 //! partial dataset. So a type is complete only if the generation says so, and a relationship type only if
@@ -152,7 +152,7 @@ impl Contents {
         &self.generation
     }
 
-    /// What is delivered besides its tables.
+    /// The objects besides its tables.
     pub fn extras(&self) -> Extras {
         self.extras
     }

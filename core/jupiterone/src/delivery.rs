@@ -20,20 +20,20 @@ use crate::sync::{Delivered, DeliveryReport, Destination, JobEvent, SyncClient};
 /// The name of the destination in its lock and in the ledger.
 pub const NAME: &str = "jupiterone";
 
-/// What decides about deliveries, beside what is stored.
+/// The rules of deliveries, beside what is stored.
 #[derive(Clone)]
 pub struct DeliveryRules {
     /// Where deliveries go.
     pub destination: Destination,
-    /// What is delivered besides the generation's own tables.
+    /// The objects besides the generation's own tables.
     pub extras: Extras,
     /// The events, if they are delivered.
     pub events: Option<EventRules>,
-    /// How the steps ended that made a generation.
+    /// The outcomes of the steps that made a generation.
     pub step_ends: fn(&Generation) -> Vec<StepEnd>,
     /// Returns true if objects of a type go when a person or device is erased.
     pub may_be_erased: fn(&str) -> bool,
-    /// What a person types to start the program, for messages that say what to do.
+    /// The words that start the program, for messages that say what to do.
     pub program: String,
 }
 
@@ -82,7 +82,7 @@ impl DeliveryRules {
         decision::decide(self, tenant, generation, request)
     }
 
-    /// How each step went, for the log of an integration job. Nothing that was collected is in them.
+    /// Returns the status of each step, for the log of an integration job. Nothing that was collected is in them.
     fn job_events(&self, generation: &Generation) -> Vec<JobEvent> {
         if !self.destination.has_log() {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! What JupiterOne's `j1-integration document` command writes for our types, byte for byte.
+//! The output of JupiterOne's `j1-integration document` command for our types, byte for byte.
 //!
 //! Source: integration SDK 17.4, `commands/document.ts` and `utils/getSortedJupiterOneTypes.ts`.
 

@@ -34,7 +34,7 @@ pub enum JupiterOneError {
     /// A type that is to be purged does not exist.
     #[error("there is no type {name}: give one of {}", known.join(", "))]
     UnknownType {
-        /// What was given.
+        /// The given text.
         name: String,
         /// The types that there are.
         known: Vec<String>,
@@ -44,7 +44,7 @@ pub enum JupiterOneError {
     InvalidSetting {
         /// Which setting, for example "base URL".
         name: &'static str,
-        /// What is wrong with it and how to mend it. It never repeats the value.
+        /// The problem and the remedy. It never repeats the value.
         reason: &'static str,
     },
     /// A way of synchronization that this program does not offer.
@@ -58,11 +58,11 @@ pub enum JupiterOneError {
     /// The destination is another one than the last generation was delivered to.
     #[error("the {what} differs from that of the last delivery: it was {before} and is {now}")]
     DestinationChanged {
-        /// What differs, for example "account" or "port".
+        /// The difference, for example "account" or "port".
         what: &'static str,
-        /// What it was.
+        /// The earlier value.
         before: String,
-        /// What it is.
+        /// The value now.
         now: String,
     },
     /// No HTTP client can be made with these settings on this machine.
@@ -86,7 +86,7 @@ pub enum JupiterOneError {
         host: String,
         /// At which point it failed.
         cause: UnreachableCause,
-        /// What the HTTP client says, without the URL.
+        /// The message of the HTTP client, without the URL.
         #[source]
         source: SharedError,
     },
@@ -97,7 +97,7 @@ pub enum JupiterOneError {
         call: Call,
         /// The last HTTP status.
         status: u16,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
     },
     /// JupiterOne asks to wait (HTTP 429) for longer than the retry policy allows.
@@ -105,7 +105,7 @@ pub enum JupiterOneError {
     Deferred {
         /// The call.
         call: Call,
-        /// How long to wait from now.
+        /// The wait from now.
         wait: Duration,
     },
     /// An answer that the interface does not allow for.
@@ -115,7 +115,7 @@ pub enum JupiterOneError {
         call: Call,
         /// The HTTP status.
         status: u16,
-        /// What is wrong with it, in fixed words.
+        /// The problem, in fixed words.
         what: &'static str,
     },
     /// Another synchronization of the same destination is under way.
@@ -137,7 +137,7 @@ pub enum JupiterOneError {
     WrongJob {
         /// The job.
         job: JobId,
-        /// What differs.
+        /// The difference.
         what: &'static str,
     },
     /// The job ended without taking the graph over.
@@ -145,7 +145,7 @@ pub enum JupiterOneError {
     JobFailed {
         /// The job.
         job: JobId,
-        /// How it ended.
+        /// The end of the job.
         status: JobStatus,
     },
     /// The job did not finish within the time allowed.
@@ -179,9 +179,9 @@ pub enum JupiterOneError {
         job: JobId,
         /// Which objects: `entities` or `relationships`.
         kind: &'static str,
-        /// How many objects it took.
+        /// The number of objects that it took.
         sent: u64,
-        /// How many it has by its own count.
+        /// The number that it has by its own count.
         found: u64,
     },
     /// JupiterOne refused too many objects for the rest to be worth delivering.
@@ -191,7 +191,7 @@ pub enum JupiterOneError {
     TooManyRefused {
         /// The job.
         job: JobId,
-        /// How many objects.
+        /// The number of objects.
         objects: u64,
     },
     /// The folder holds something that this program did not write.
@@ -209,23 +209,23 @@ pub enum JupiterOneError {
     /// The operating system refused something; `source` says what.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The call.
         action: &'static str,
         /// The file or folder it was tried on.
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
     },
-    /// What was to be uploaded could not be compressed in memory.
+    /// The upload could not be compressed in memory.
     #[error("cannot compress an upload")]
     Compression {
-        /// What the compressor says.
+        /// The message of the compressor.
         #[source]
         source: io::Error,
     },
 }
 
-/// What kind of trouble an error is: what a program needs to pick its exit code.
+/// The kind of an error, by which a program picks its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The configuration is wrong.
@@ -243,7 +243,7 @@ pub enum ErrorKind {
 }
 
 impl JupiterOneError {
-    /// What kind of trouble this is.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::UnknownType { .. }

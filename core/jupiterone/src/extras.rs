@@ -1,8 +1,8 @@
-//! What is delivered beyond what JupiterOne's own integration delivers, each only where it is asked for.
+//! Objects that JupiterOne's own integration does not deliver, each only where it is asked for.
 
 use serde::{Deserialize, Serialize};
 
-/// What is delivered besides a generation's own tables. Nothing by default.
+/// The objects besides a generation's own tables. None by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extras {
     /// A mapped relationship from each user with an e-mail address to the Person who has it.

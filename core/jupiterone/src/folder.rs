@@ -30,11 +30,11 @@ const WRITER: &str = "nexthink-graph";
 pub struct StepResult {
     /// The step.
     pub step: &'static Step,
-    /// How it went.
+    /// The status.
     pub status: StepStatus,
 }
 
-/// How a step went, in the words of JupiterOne's integration SDK.
+/// The status of a step, in the words of JupiterOne's integration SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepStatus {
@@ -48,7 +48,7 @@ pub enum StepStatus {
     Disabled,
 }
 
-/// What was written.
+/// The report of an export.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FolderReport {
@@ -60,7 +60,7 @@ pub struct FolderReport {
     pub bytes: u64,
     /// The types that the folder declares partial.
     pub partial_datasets: Vec<String>,
-    /// What had to be mended.
+    /// The values that had to be changed.
     pub findings: Vec<SchemaViolation>,
 }
 

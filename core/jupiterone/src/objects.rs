@@ -2,14 +2,14 @@
 
 use core_store::TableKind;
 
-/// What a list holds.
+/// The kind of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ObjectKind {
     Entities,
     Relationships,
 }
 
-/// What ends a list of objects.
+/// The end of a list of objects.
 pub(crate) const LIST_END: &[u8] = b"]}";
 
 impl ObjectKind {
@@ -21,7 +21,7 @@ impl ObjectKind {
         }
     }
 
-    /// What begins a list of objects.
+    /// Returns the beginning of a list of objects.
     pub(crate) fn list_start(self) -> &'static [u8] {
         match self {
             Self::Entities => b"{\"entities\":[",

@@ -1,4 +1,4 @@
-//! What a delivery would change at JupiterOne, by comparing the rows of the generation with those of the one that was
+//! The changes of a delivery at JupiterOne, by comparing the rows of the generation with those of the one that was
 //! delivered last.
 
 use core_destination::{DeliveryPlan, TypeChanges};

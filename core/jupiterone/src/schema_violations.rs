@@ -1,8 +1,8 @@
-//! What could not be delivered as it stands in the generation, counted, with the key of one example.
+//! Values that could not be delivered as they are in the generation, counted, with the key of one example.
 
 use serde::Serialize;
 
-/// What was done about values of one property that the data model does not allow.
+/// Values of one property that the data model does not allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fix {
@@ -24,9 +24,9 @@ pub struct SchemaViolation {
     pub type_name: String,
     /// The property.
     pub property: String,
-    /// What was done.
+    /// The fix.
     pub remedy: Fix,
-    /// How many values or objects.
+    /// The number of values or objects.
     pub count: u64,
     /// The `_key` of the first object; none for a property's name.
     pub sample_key: Option<String>,

@@ -38,7 +38,7 @@ pub struct Object<'a> {
     pub json: &'a [u8],
 }
 
-/// How the rows of one table become objects.
+/// The conversion of the rows of one table into objects.
 pub struct Shape {
     kind: TableKind,
     type_name: String,
@@ -62,7 +62,7 @@ struct ShapedProperty {
     null: Null,
 }
 
-/// What stands for a value that is not there.
+/// The placeholder for an absent value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Null {
     /// The word null.

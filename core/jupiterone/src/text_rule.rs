@@ -1,4 +1,4 @@
-//! What the data model allows as a text, as plain functions; the same as its patterns and formats say,
+//! The texts that the data model allows, as plain functions; the same as its patterns and formats say,
 //! or stricter.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -33,8 +33,8 @@ pub enum PersonalData {
 /// The form of a column's values, which decides how they can be redacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnForm {
-    /// Identifiers of one family, which pseudonyms can replace.
-    Identifier(Family),
+    /// Identifiers of one kind, which pseudonyms can replace.
+    Identifier(IdentifierKind),
     /// Points in time, which can be cut to their day.
     Time,
     /// Lists of IP addresses, which can be cut to their network.
@@ -45,12 +45,12 @@ pub enum ColumnForm {
     FreeText,
 }
 
-/// A family of identifiers that mean the same in every column. Equal identifiers get equal
-/// pseudonyms within a family and never across two.
+/// A kind of identifier, which means the same in every column. Equal identifiers get equal
+/// pseudonyms within a kind and never across two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
+pub enum IdentifierKind {
     /// A login name, `DOMAIN\account`. One in the form of an address belongs to
-    /// [`Family::Address`].
+    /// [`IdentifierKind::Address`].
     Login,
     /// User principal names and e-mail addresses, which are usually the same.
     Address,
@@ -93,13 +93,13 @@ pub struct Columns(pub &'static [Column]);
 inventory::collect!(Columns);
 
 /// A column of identifiers that name a person.
-pub const fn direct(name: &'static str, family: Family) -> Column {
-    Column::new(name, ColumnClass::DirectIdentifier, ColumnForm::Identifier(family))
+pub const fn direct(name: &'static str, identifier_kind: IdentifierKind) -> Column {
+    Column::new(name, ColumnClass::DirectIdentifier, ColumnForm::Identifier(identifier_kind))
 }
 
 /// A column of identifiers that stand for one person or device.
-pub const fn persistent(name: &'static str, family: Family) -> Column {
-    Column::new(name, ColumnClass::PersistentIdentifier, ColumnForm::Identifier(family))
+pub const fn persistent(name: &'static str, identifier_kind: IdentifierKind) -> Column {
+    Column::new(name, ColumnClass::PersistentIdentifier, ColumnForm::Identifier(identifier_kind))
 }
 
 /// A column that points at a person together with other data.
@@ -179,8 +179,8 @@ impl PersonalData {
         }
     }
 }
-impl Family {
-    /// Every family, in declaration order.
+impl IdentifierKind {
+    /// Every kind, in declaration order.
     pub const ALL: [Self; 10] = [
         Self::Login,
         Self::Address,
@@ -211,8 +211,8 @@ impl Family {
         }
     }
 
-    /// Finds the family with this name.
+    /// Finds the kind with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|family| family.name() == name)
+        Self::ALL.into_iter().find(|identifier_kind| identifier_kind.name() == name)
     }
 }

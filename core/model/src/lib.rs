@@ -18,8 +18,8 @@ mod text;
 pub mod prelude {
     pub use crate::class::{Class, RelationshipClass};
     pub use crate::column::{
-        Column, ColumnForm, Columns, Family, behaviour, direct, free_text, persistent, quasi,
-        technical,
+        Column, ColumnForm, Columns, IdentifierKind, behaviour, direct, free_text, persistent,
+        quasi, technical,
     };
     pub use crate::entity::EntityType;
     pub use crate::property::{

@@ -2,10 +2,10 @@
 //! person.
 
 use core_model::cell::is_placeholder_serial;
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Returns the family and the canonical form of an identifier.
+/// Returns the kind and the canonical form of an identifier.
 ///
 /// Surrounding white space is removed, Unicode's compatible characters are unified (NFKC), and case
 /// is folded; in a person's name inner white space is collapsed too. SIDs are upper case because
@@ -14,26 +14,28 @@ use unicode_normalization::UnicodeNormalization as _;
 ///
 /// `None` if the value is not an identifier: placeholders of serial numbers and well-known SIDs
 /// identify nobody.
-pub fn canonical(family: Family, value: &str) -> Option<(Family, String)> {
+pub fn canonical(identifier_kind: IdentifierKind, value: &str) -> Option<(IdentifierKind, String)> {
     let value = value.trim_matches(is_blank);
     if value.is_empty() {
         return None;
     }
     let folded = fold(value);
     let folded = folded.trim_matches(is_blank);
-    let identifies_nobody = match family {
-        Family::Serial => is_placeholder_serial(folded),
-        Family::Sid => is_well_known_sid(folded),
+    let identifies_nobody = match identifier_kind {
+        IdentifierKind::Serial => is_placeholder_serial(folded),
+        IdentifierKind::Sid => is_well_known_sid(folded),
         _ => folded.is_empty(),
     };
     if identifies_nobody {
         return None;
     }
-    Some(match family {
-        Family::Login if is_address(folded) => (Family::Address, folded.to_owned()),
-        Family::Sid => (family, folded.to_uppercase()),
-        Family::PersonName => (family, folded.split_whitespace().collect::<Vec<_>>().join(" ")),
-        _ => (family, folded.to_owned()),
+    Some(match identifier_kind {
+        IdentifierKind::Login if is_address(folded) => (IdentifierKind::Address, folded.to_owned()),
+        IdentifierKind::Sid => (identifier_kind, folded.to_uppercase()),
+        IdentifierKind::PersonName => {
+            (identifier_kind, folded.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
+        _ => (identifier_kind, folded.to_owned()),
     })
 }
 
@@ -85,36 +87,52 @@ mod tests {
 
     #[test]
     fn all_spellings_of_an_identifier_have_one_canonical_form() {
-        let table: &[(Family, &[&str], (Family, &str))] = &[
+        let table: &[(IdentifierKind, &[&str], (IdentifierKind, &str))] = &[
             (
-                Family::Address,
+                IdentifierKind::Address,
                 &["jane.doe@acme.example", " Jane.Doe@ACME.example\t", "ＪＡＮＥ.doe@acme.example"],
-                (Family::Address, "jane.doe@acme.example"),
+                (IdentifierKind::Address, "jane.doe@acme.example"),
             ),
-            (Family::Login, &["ACME\\jdoe", "acme\\JDoe"], (Family::Login, "acme\\jdoe")),
             (
-                Family::Login,
+                IdentifierKind::Login,
+                &["ACME\\jdoe", "acme\\JDoe"],
+                (IdentifierKind::Login, "acme\\jdoe"),
+            ),
+            (
+                IdentifierKind::Login,
                 &["jane.doe@acme.example", "JANE.DOE@acme.example"],
-                (Family::Address, "jane.doe@acme.example"),
+                (IdentifierKind::Address, "jane.doe@acme.example"),
             ),
-            (Family::Sid, &["S-1-5-21-1004", "s-1-5-21-1004 "], (Family::Sid, "S-1-5-21-1004")),
             (
-                Family::PersonName,
+                IdentifierKind::Sid,
+                &["S-1-5-21-1004", "s-1-5-21-1004 "],
+                (IdentifierKind::Sid, "S-1-5-21-1004"),
+            ),
+            (
+                IdentifierKind::PersonName,
                 &["José  Müller", "JOSÉ MÜLLER", "Jose\u{301} Mu\u{308}ller", "José\u{a0}Müller"],
-                (Family::PersonName, "josé müller"),
+                (IdentifierKind::PersonName, "josé müller"),
             ),
-            (Family::PersonName, &["Groß", "GROSS", "gross"], (Family::PersonName, "gross")),
-            (Family::PersonName, &["ΟΔΟΣ", "οδος", "οδοσ"], (Family::PersonName, "οδοσ")),
             (
-                Family::DeviceName,
+                IdentifierKind::PersonName,
+                &["Groß", "GROSS", "gross"],
+                (IdentifierKind::PersonName, "gross"),
+            ),
+            (
+                IdentifierKind::PersonName,
+                &["ΟΔΟΣ", "οδος", "οδοσ"],
+                (IdentifierKind::PersonName, "οδοσ"),
+            ),
+            (
+                IdentifierKind::DeviceName,
                 &["LON-LT-0042", "lon-lt-0042"],
-                (Family::DeviceName, "lon-lt-0042"),
+                (IdentifierKind::DeviceName, "lon-lt-0042"),
             ),
         ];
-        for (family, values, (expected_family, expected)) in table {
+        for (identifier_kind, values, (expected_kind, expected)) in table {
             for value in *values {
-                let found = canonical(*family, value);
-                assert_eq!(found, Some((*expected_family, (*expected).to_owned())), "{value}");
+                let found = canonical(*identifier_kind, value);
+                assert_eq!(found, Some((*expected_kind, (*expected).to_owned())), "{value}");
             }
         }
     }
@@ -123,57 +141,62 @@ mod tests {
     fn canonicalization_is_idempotent() {
         for value in ["Straße", "İstanbul", "ﬁnn", "ŉ", "ΐ", "ǰ", "ﬀ@x", "Å", "ẞ", "ſ"]
         {
-            let (family, once) = canonical(Family::DeviceName, value).expect("not empty");
-            assert_eq!(canonical(family, &once), Some((family, once.clone())), "{value}");
+            let (identifier_kind, once) =
+                canonical(IdentifierKind::DeviceName, value).expect("not empty");
+            assert_eq!(
+                canonical(identifier_kind, &once),
+                Some((identifier_kind, once.clone())),
+                "{value}"
+            );
         }
     }
 
     #[test]
     fn an_empty_text_is_not_an_identifier() {
         for value in ["", " ", "\t\u{a0}\u{3000}"] {
-            assert_eq!(canonical(Family::Login, value), None);
+            assert_eq!(canonical(IdentifierKind::Login, value), None);
         }
     }
 
     #[test]
     fn g19_shared_placeholders_are_not_identifiers() {
-        for (family, value) in [
-            (Family::Serial, "To be filled by O.E.M"),
-            (Family::Serial, "Default string"),
-            (Family::Serial, "0000000"),
-            (Family::Sid, "S-1-5-18"),
-            (Family::Sid, "S-1-5-32-544"),
-            (Family::Sid, "S-1-1-0"),
+        for (identifier_kind, value) in [
+            (IdentifierKind::Serial, "To be filled by O.E.M"),
+            (IdentifierKind::Serial, "Default string"),
+            (IdentifierKind::Serial, "0000000"),
+            (IdentifierKind::Sid, "S-1-5-18"),
+            (IdentifierKind::Sid, "S-1-5-32-544"),
+            (IdentifierKind::Sid, "S-1-1-0"),
         ] {
-            assert_eq!(canonical(family, value), None, "{value}");
+            assert_eq!(canonical(identifier_kind, value), None, "{value}");
         }
-        for (family, value) in [
-            (Family::Serial, "7G5K2X3"),
-            (Family::Sid, "S-1-5-21-1004336348-1177238915-682003330-500"),
-            (Family::Sid, "S-1-12-1-1004-1177-682-1103"),
-            (Family::DeviceName, "none"),
+        for (identifier_kind, value) in [
+            (IdentifierKind::Serial, "7G5K2X3"),
+            (IdentifierKind::Sid, "S-1-5-21-1004336348-1177238915-682003330-500"),
+            (IdentifierKind::Sid, "S-1-12-1-1004-1177-682-1103"),
+            (IdentifierKind::DeviceName, "none"),
         ] {
-            assert!(canonical(family, value).is_some(), "{value}");
+            assert!(canonical(identifier_kind, value).is_some(), "{value}");
         }
     }
 
     #[test]
     fn replacement_characters_around_an_identifier_are_trimmed() {
-        let padded = canonical(Family::Login, "ACME\\jdoe\u{fffd}\u{fffd}");
-        assert_eq!(padded, canonical(Family::Login, "ACME\\jdoe"));
+        let padded = canonical(IdentifierKind::Login, "ACME\\jdoe\u{fffd}\u{fffd}");
+        assert_eq!(padded, canonical(IdentifierKind::Login, "ACME\\jdoe"));
     }
 
     #[test]
     fn different_identifiers_stay_different() {
         let table = [
-            (Family::Login, "ACME\\jdoe", "OTHER\\jdoe"),
-            (Family::Login, "jdoe", "jdoe@acme.example"),
-            (Family::Login, "a\\b@c", "b@c"),
-            (Family::PersonName, "Jose", "José"),
-            (Family::UserUid, "u-1", "u-11"),
+            (IdentifierKind::Login, "ACME\\jdoe", "OTHER\\jdoe"),
+            (IdentifierKind::Login, "jdoe", "jdoe@acme.example"),
+            (IdentifierKind::Login, "a\\b@c", "b@c"),
+            (IdentifierKind::PersonName, "Jose", "José"),
+            (IdentifierKind::UserUid, "u-1", "u-11"),
         ];
-        for (family, one, other) in table {
-            assert_ne!(canonical(family, one), canonical(family, other), "{one}");
+        for (identifier_kind, one, other) in table {
+            assert_ne!(canonical(identifier_kind, one), canonical(identifier_kind, other), "{one}");
         }
     }
 

@@ -5,13 +5,13 @@ use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use core_model::cell::{emails, list_items};
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
 use crate::profile::Action;
 use crate::pseudonym::{LIST_SEPARATOR, Pseudonyms};
-use crate::reuse::Families;
+use crate::reuse::IdentifierKinds;
 use crate::suppression::Suppressions;
 
 /// The number of cached values of a column after which all are dropped.
@@ -19,7 +19,7 @@ pub(crate) const MAX_CACHED: usize = 1 << 18;
 
 /// A column with its cache.
 pub(crate) struct IdentifierCache {
-    family: Family,
+    identifier_kind: IdentifierKind,
     action: Action,
     pseudonyms: Option<Arc<Pseudonyms>>,
     /// Positions in `found`, by the hash of the value.
@@ -33,7 +33,7 @@ struct Known {
     /// The start of the value in `text`, its end, and the end of its replacement.
     start: usize,
     ends: [usize; 2],
-    suppressed_unless: Option<Families>,
+    suppressed_unless: Option<IdentifierKinds>,
 }
 
 /// The treatment of a value.
@@ -43,18 +43,22 @@ pub(crate) enum Treatment<'a> {
     /// This pseudonym replaces the value.
     Pseudonym(&'a str),
     /// The value belongs to an erased person, unless the row has another identifier of these
-    /// families; then this text replaces it, if there is one.
-    Suppressed(Families, Option<&'a str>),
+    /// kinds; then this text replaces it, if there is one.
+    Suppressed(IdentifierKinds, Option<&'a str>),
 }
 
 impl IdentifierCache {
-    pub(crate) fn new(family: Family, action: Action, pseudonyms: Option<Arc<Pseudonyms>>) -> Self {
+    pub(crate) fn new(
+        identifier_kind: IdentifierKind,
+        action: Action,
+        pseudonyms: Option<Arc<Pseudonyms>>,
+    ) -> Self {
         let (known, found, text) = (HashTable::new(), Vec::new(), String::new());
-        Self { family, action, pseudonyms, known, found, text }
+        Self { identifier_kind, action, pseudonyms, known, found, text }
     }
 
-    pub(crate) fn family(&self) -> Family {
-        self.family
+    pub(crate) fn identifier_kind(&self) -> IdentifierKind {
+        self.identifier_kind
     }
 
     pub(crate) fn action(&self) -> Action {
@@ -87,11 +91,12 @@ impl IdentifierCache {
         if self.found.len() >= MAX_CACHED {
             self.forget();
         }
-        let items = other_items(self.family, cell);
+        let items = other_items(self.identifier_kind, cell);
         let pseudonyms = self.pseudonyms(cell, &items);
         // In a store of pseudonyms a person may be known only by a pseudonym.
         let mut values = items.iter().chain(&pseudonyms).map(String::as_str).chain([cell]);
-        let suppressed_unless = values.find_map(|value| suppressions.find(self.family, value));
+        let suppressed_unless =
+            values.find_map(|value| suppressions.find(self.identifier_kind, value));
         let (number, start) = (self.found.len(), self.text.len());
         let ends = [cell, &pseudonyms.join(LIST_SEPARATOR)].map(|text| {
             self.text.push_str(text);
@@ -115,9 +120,12 @@ impl IdentifierCache {
         // The name of a guest is not a list: its item is another identifier of the same person.
         let is_list = items.len() > 1 || list_items(cell).next() != Some(cell);
         if is_list && !items.is_empty() {
-            return items.iter().filter_map(|item| pseudonyms.of(self.family, item)).collect();
+            return items
+                .iter()
+                .filter_map(|item| pseudonyms.of(self.identifier_kind, item))
+                .collect();
         }
-        pseudonyms.of(self.family, cell).into_iter().collect()
+        pseudonyms.of(self.identifier_kind, cell).into_iter().collect()
     }
 
     fn value(&self, number: usize) -> &str {
@@ -135,9 +143,9 @@ impl IdentifierCache {
 
 /// The identifiers that the graph makes of a cell besides its whole text: the addresses of a list,
 /// and the address with which a guest was invited.
-fn other_items(family: Family, cell: &str) -> Vec<String> {
-    match family {
-        Family::Address => {
+fn other_items(identifier_kind: IdentifierKind, cell: &str) -> Vec<String> {
+    match identifier_kind {
+        IdentifierKind::Address => {
             let mut items = emails(cell).addresses;
             items.retain(|item| !item.eq_ignore_ascii_case(cell));
             items

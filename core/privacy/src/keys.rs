@@ -2,10 +2,10 @@
 //! that never changes, for suppressions and the ledger.
 //!
 //! No key encrypts or authenticates anything directly. Each use has its own subkey, derived by
-//! HKDF-SHA-256 (RFC 5869) from the purpose, the tenant and the family of identifiers, so that two
+//! HKDF-SHA-256 (RFC 5869) from the purpose, the tenant and the kind of identifier, so that two
 //! tenants never share a pseudonym and a disclosure for one purpose is useless for another.
 
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use hkdf::Hkdf;
 use serde::{Deserialize, Serialize};
@@ -73,10 +73,10 @@ pub enum KeyState {
 /// The purpose of a subkey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Pseudonyms of one family of identifiers.
-    Pseudonym(Family),
-    /// Suppressions of one family of identifiers.
-    Suppression(Family),
+    /// Pseudonyms of one kind of identifier.
+    Pseudonym(IdentifierKind),
+    /// Suppressions of one kind of identifier.
+    Suppression(IdentifierKind),
     /// The ledger of what was done with the data.
     Ledger,
 }
@@ -221,14 +221,14 @@ impl KeyRing {
     pub fn earlier_subkey(
         &self,
         id: &str,
-        family: Family,
+        identifier_kind: IdentifierKind,
         tenant: &str,
     ) -> Result<Subkey, PrivacyError> {
         let unknown = || PrivacyError::UnknownKey { id: id.to_owned() };
         let key = self.pseudonym.iter().find(|key| key.id == id).ok_or_else(unknown)?;
         let retired = || PrivacyError::RetiredKey { id: id.to_owned() };
         let secret = key.secret.as_deref().ok_or_else(retired)?;
-        Ok(Subkey::derive(secret, Purpose::Pseudonym(family), tenant))
+        Ok(Subkey::derive(secret, Purpose::Pseudonym(identifier_kind), tenant))
     }
 
     fn active(&self) -> &Key {
@@ -271,12 +271,12 @@ impl Key {
 
 impl Subkey {
     fn derive(secret: &[u8; KEY_BYTES], purpose: Purpose, tenant: &str) -> Self {
-        let (purpose, family) = match purpose {
-            Purpose::Pseudonym(family) => ("pseudonym", family.name()),
-            Purpose::Suppression(family) => ("suppression", family.name()),
+        let (purpose, identifier_kind) = match purpose {
+            Purpose::Pseudonym(identifier_kind) => ("pseudonym", identifier_kind.name()),
+            Purpose::Suppression(identifier_kind) => ("suppression", identifier_kind.name()),
             Purpose::Ledger => ("ledger", ""),
         };
-        Self(expand(secret, &[CONTEXT, purpose, tenant, family]))
+        Self(expand(secret, &[CONTEXT, purpose, tenant, identifier_kind]))
     }
 
     /// The bytes of the key, for an HMAC.
@@ -346,7 +346,7 @@ mod tests {
         assert_eq!(again.describe(), ring.describe());
         let states: Vec<KeyState> = again.describe().iter().map(|key| key.state).collect();
         assert_eq!(states, [KeyState::Retired, KeyState::Active, KeyState::Lasting]);
-        let purpose = Purpose::Pseudonym(Family::Sid);
+        let purpose = Purpose::Pseudonym(IdentifierKind::Sid);
         assert_eq!(
             again.subkey(purpose, "acme.eu").bytes(),
             ring.subkey(purpose, "acme.eu").bytes()
@@ -354,21 +354,21 @@ mod tests {
     }
 
     #[test]
-    fn every_purpose_family_tenant_and_key_has_its_own_subkey() {
+    fn every_purpose_kind_tenant_and_key_has_its_own_subkey() {
         let mut ring = ring();
         let mut subkeys = Vec::new();
         for _ in 0..2 {
             for tenant in ["acme.eu", "acme.us"] {
-                for family in Family::ALL {
-                    subkeys.push(*ring.subkey(Purpose::Pseudonym(family), tenant).bytes());
+                for identifier_kind in IdentifierKind::ALL {
+                    subkeys.push(*ring.subkey(Purpose::Pseudonym(identifier_kind), tenant).bytes());
                 }
             }
             ring.rotate("2026-12-01T10:00:00Z", &[7; KEY_BYTES]);
         }
         for tenant in ["acme.eu", "acme.us"] {
             subkeys.push(*ring.subkey(Purpose::Ledger, tenant).bytes());
-            for family in Family::ALL {
-                subkeys.push(*ring.subkey(Purpose::Suppression(family), tenant).bytes());
+            for identifier_kind in IdentifierKind::ALL {
+                subkeys.push(*ring.subkey(Purpose::Suppression(identifier_kind), tenant).bytes());
             }
         }
         let all = subkeys.len();
@@ -380,7 +380,7 @@ mod tests {
     #[test]
     fn a_rotation_does_not_change_the_suppressions() {
         let mut ring = ring();
-        let purpose = Purpose::Suppression(Family::UserUid);
+        let purpose = Purpose::Suppression(IdentifierKind::UserUid);
         let before = *ring.subkey(purpose, "acme.eu").bytes();
         ring.rotate("2026-12-01T10:00:00Z", &[7; KEY_BYTES]);
         assert_eq!(*ring.subkey(purpose, "acme.eu").bytes(), before);
@@ -390,13 +390,14 @@ mod tests {
     fn an_earlier_key_makes_its_pseudonyms_until_it_is_retired() {
         let mut ring = ring();
         let first = ring.active_id().to_owned();
-        let before = *ring.subkey(Purpose::Pseudonym(Family::Sid), "acme.eu").bytes();
+        let before = *ring.subkey(Purpose::Pseudonym(IdentifierKind::Sid), "acme.eu").bytes();
         assert_eq!(ring.retire(&first), Err(PrivacyError::KeyInUse { id: first.clone() }));
         ring.rotate("2026-12-01T10:00:00Z", &[7; KEY_BYTES]);
-        let earlier = ring.earlier_subkey(&first, Family::Sid, "acme.eu").expect("not retired");
+        let earlier =
+            ring.earlier_subkey(&first, IdentifierKind::Sid, "acme.eu").expect("not retired");
         assert_eq!(*earlier.bytes(), before);
         ring.retire(&first).expect("another one is active");
-        let gone = ring.earlier_subkey(&first, Family::Sid, "acme.eu").err();
+        let gone = ring.earlier_subkey(&first, IdentifierKind::Sid, "acme.eu").err();
         assert_eq!(gone, Some(PrivacyError::RetiredKey { id: first.clone() }));
         assert!(!ring.to_text().contains("20212223"), "the secret is in the file no more");
     }

@@ -30,7 +30,7 @@
 mod marks;
 pub mod readings;
 
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 
 use self::readings::{Doubt, readings};
 use crate::pseudonym::PREFIX;
@@ -69,7 +69,7 @@ pub enum Position {
 
 /// Passes every part of a text that would name a person if it is their identifier to `take`, in its
 /// original case; [`crate::canonical::canonical`] compares it.
-pub fn each_mention(position: Position, text: &str, take: &mut dyn FnMut(Family, &str)) {
+pub fn each_mention(position: Position, text: &str, take: &mut dyn FnMut(IdentifierKind, &str)) {
     whole(position, text, take);
     for reading in readings(text, Doubt::Excluded) {
         addresses(&reading, take);
@@ -106,7 +106,7 @@ fn stands_alone(text: &str, needle: &str) -> bool {
 }
 
 /// Passes the whole text as an identifier.
-fn whole(position: Position, text: &str, take: &mut dyn FnMut(Family, &str)) {
+fn whole(position: Position, text: &str, take: &mut dyn FnMut(IdentifierKind, &str)) {
     let text = text.trim();
     let text = match position {
         // The mark of a system account is no part of its name.
@@ -117,17 +117,22 @@ fn whole(position: Position, text: &str, take: &mut dyn FnMut(Family, &str)) {
     if text.is_empty() {
         return;
     }
-    for family in [Family::Login, Family::Address, Family::Sid, Family::UserUid] {
-        take(family, text);
+    for identifier_kind in [
+        IdentifierKind::Login,
+        IdentifierKind::Address,
+        IdentifierKind::Sid,
+        IdentifierKind::UserUid,
+    ] {
+        take(identifier_kind, text);
     }
     if position == Position::Text {
-        take(Family::DeviceUid, text);
-        take(Family::DeviceName, text);
+        take(IdentifierKind::DeviceUid, text);
+        take(IdentifierKind::DeviceName, text);
     }
 }
 
 /// Passes every `local@domain`.
-fn addresses(text: &str, take: &mut dyn FnMut(Family, &str)) {
+fn addresses(text: &str, take: &mut dyn FnMut(IdentifierKind, &str)) {
     for (at, _) in text.match_indices('@') {
         let local = last_run(&text[..at], is_login_character).trim_start_matches(is_mark);
         let domain = first_run(&text[at + 1..], is_mail_domain_character).trim_end_matches(is_mark);
@@ -137,10 +142,10 @@ fn addresses(text: &str, take: &mut dyn FnMut(Family, &str)) {
         let start = at - local.len();
         let stem = without_extensions(domain);
         if let Some((mailbox, _)) = local.split_once('+') {
-            take(Family::Address, &format!("{mailbox}@{stem}"));
+            take(IdentifierKind::Address, &format!("{mailbox}@{stem}"));
         }
         let mut mention = |start: usize, domain: &str| {
-            take(Family::Address, &text[start..=at + domain.len()]);
+            take(IdentifierKind::Address, &text[start..=at + domain.len()]);
         };
         mention(start, domain);
         if stem.len() < domain.len() {
@@ -163,7 +168,7 @@ fn addresses(text: &str, take: &mut dyn FnMut(Family, &str)) {
 }
 
 /// Passes every `DOMAIN\login`.
-fn accounts(text: &str, take: &mut dyn FnMut(Family, &str)) {
+fn accounts(text: &str, take: &mut dyn FnMut(IdentifierKind, &str)) {
     for (slash, _) in text.match_indices('\\') {
         let domain =
             last_run(&text[..slash], is_windows_domain_character).trim_start_matches(is_mark);
@@ -176,8 +181,9 @@ fn accounts(text: &str, take: &mut dyn FnMut(Family, &str)) {
         let start = slash - domain.len();
         let stem = without_extensions(login);
         let is_file = stem.len() < login.len();
-        let mut mention =
-            |start: usize, login: &str| take(Family::Login, &text[start..=slash + login.len()]);
+        let mut mention = |start: usize, login: &str| {
+            take(IdentifierKind::Login, &text[start..=slash + login.len()]);
+        };
         mention(start, login);
         if is_file {
             mention(start, stem);
@@ -200,7 +206,7 @@ fn accounts(text: &str, take: &mut dyn FnMut(Family, &str)) {
 }
 
 /// Passes every SID.
-fn sids(text: &str, take: &mut dyn FnMut(Family, &str)) {
+fn sids(text: &str, take: &mut dyn FnMut(IdentifierKind, &str)) {
     let bytes = text.as_bytes();
     let mut start = 0;
     while let Some(found) = memchr::memchr2(b'S', b's', &bytes[start..]) {
@@ -215,29 +221,29 @@ fn sids(text: &str, take: &mut dyn FnMut(Family, &str)) {
         });
         let end = place + 1 + sid.trim_end_matches('-').len();
         if !text[end..].starts_with(char::is_alphanumeric) {
-            take(Family::Sid, &text[place..end]);
+            take(IdentifierKind::Sid, &text[place..end]);
         }
     }
 }
 
 /// Passes every uid and pseudonym.
-fn tokens(text: &str, take: &mut dyn FnMut(Family, &str)) {
+fn tokens(text: &str, take: &mut dyn FnMut(IdentifierKind, &str)) {
     for token in text.split(|character| !is_token_character(character)) {
         let token = token.trim_matches(['-', '_']);
         if token.len() < MIN_UID || !token.is_ascii() {
             continue;
         }
         if is_strong_uid(token) {
-            take(Family::UserUid, token);
-            take(Family::DeviceUid, token);
+            take(IdentifierKind::UserUid, token);
+            take(IdentifierKind::DeviceUid, token);
         }
         each_uuid(token, &mut |uuid| {
-            take(Family::UserUid, uuid);
-            take(Family::DeviceUid, uuid);
+            take(IdentifierKind::UserUid, uuid);
+            take(IdentifierKind::DeviceUid, uuid);
         });
         if let Some(pseudonym) = pseudonym_in(token) {
-            for family in Family::ALL {
-                take(family, pseudonym);
+            for identifier_kind in IdentifierKind::ALL {
+                take(identifier_kind, pseudonym);
             }
         }
     }

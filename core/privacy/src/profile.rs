@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use core_model::column::{Column, ColumnClass, ColumnForm, Family};
+use core_model::column::{Column, ColumnClass, ColumnForm, IdentifierKind};
 
 /// The amount of personal data that an installation stores.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,7 +165,9 @@ impl Profile {
 fn pseudonymous(column: &Column) -> Action {
     match (column.class, column.form) {
         // Nothing joins by a full name, so its pseudonym would only add risk.
-        (_, ColumnForm::Identifier(Family::PersonName) | ColumnForm::FreeText) => Action::Drop,
+        (_, ColumnForm::Identifier(IdentifierKind::PersonName) | ColumnForm::FreeText) => {
+            Action::Drop
+        }
         (_, ColumnForm::Identifier(_)) => Action::Pseudonym,
         (ColumnClass::Behaviour, ColumnForm::Time) => Action::Day,
         (_, ColumnForm::IpAddresses) => Action::Network,
@@ -246,9 +248,9 @@ mod tests {
     use super::*;
 
     static COLUMNS: [Column; 9] = [
-        persistent("user.uid", Family::UserUid),
-        direct("user.name", Family::Login),
-        direct("user.ad.full_name", Family::PersonName),
+        persistent("user.uid", IdentifierKind::UserUid),
+        direct("user.name", IdentifierKind::Login),
+        direct("user.ad.full_name", IdentifierKind::PersonName),
         quasi("user.ad.department", ColumnForm::Plain),
         quasi("device.connectivity.last_local_ip", ColumnForm::IpAddresses),
         behaviour("user.last_seen"),

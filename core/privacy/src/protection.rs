@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use core_model::cell::ip_addresses;
-use core_model::column::{ColumnForm, Family};
+use core_model::column::{ColumnForm, IdentifierKind};
 
 use crate::canonical::looks_hashed;
 use crate::error::PrivacyError;
@@ -13,7 +13,7 @@ use crate::keys::KeyRing;
 use crate::mentions::Position;
 use crate::profile::{Action, Policy};
 use crate::pseudonym::Pseudonyms;
-use crate::reuse::{Families, is_lasting};
+use crate::reuse::{IdentifierKinds, is_lasting};
 use crate::suppression::{MentionCache, Suppressions};
 
 /// The redaction of a run.
@@ -52,8 +52,8 @@ pub enum Cell<'a> {
     Text(&'a str),
     /// The row belongs to an erased person, unless the identifier has a new owner.
     Suppressed {
-        /// It has a new owner if the row has another identifier of one of these families.
-        unless: Families,
+        /// It has a new owner if the row has another identifier of one of these kinds.
+        unless: IdentifierKinds,
         /// The replacement of the cell in a row of the new owner.
         text: &'a str,
     },
@@ -94,11 +94,11 @@ impl Protection {
         let action = self.policy.action(name);
         let form = self.policy.column(name).map(|column| column.form);
         let rule = match (form, action) {
-            (Some(ColumnForm::Identifier(family)), action)
+            (Some(ColumnForm::Identifier(identifier_kind)), action)
                 if action == Action::Pseudonym || !self.suppressions.is_empty() =>
             {
-                let kept = self.take_kept(family);
-                let new = || IdentifierCache::new(family, action, self.pseudonyms.clone());
+                let kept = self.take_kept(identifier_kind);
+                let new = || IdentifierCache::new(identifier_kind, action, self.pseudonyms.clone());
                 Rule::Identify(Box::new(kept.unwrap_or_else(new)))
             }
             (Some(ColumnForm::FreeText), Action::Keep) if !self.suppressions.is_empty() => {
@@ -117,16 +117,19 @@ impl Protection {
         // A run learns further suppressions from export to export, which would invalidate the
         // cache.
         if let Rule::Identify(identifiers) = column.rule
-            && matches!(identifiers.family(), Family::UserUid | Family::DeviceUid)
+            && matches!(
+                identifiers.identifier_kind(),
+                IdentifierKind::UserUid | IdentifierKind::DeviceUid
+            )
             && !self.suppresses()
         {
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(*identifiers);
         }
     }
 
-    fn take_kept(&self, family: Family) -> Option<IdentifierCache> {
+    fn take_kept(&self, identifier_kind: IdentifierKind) -> Option<IdentifierCache> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = kept.iter().position(|known| known.family() == family)?;
+        let place = kept.iter().position(|known| known.identifier_kind() == identifier_kind)?;
         Some(kept.swap_remove(place))
     }
 
@@ -134,7 +137,9 @@ impl Protection {
     /// the same person only by that key. Returns true if the key is new.
     pub fn suppress(&mut self, column: &str, value: &str) -> bool {
         match self.policy.column(column).map(|column| column.form) {
-            Some(ColumnForm::Identifier(family)) => self.suppressions.add(family, value),
+            Some(ColumnForm::Identifier(identifier_kind)) => {
+                self.suppressions.add(identifier_kind, value)
+            }
             _ => false,
         }
     }
@@ -160,10 +165,12 @@ impl ColumnProtection {
         matches!(self.rule, Rule::Identify(_))
     }
 
-    /// The family of the column, if its values are lasting identifiers.
-    pub fn lasting_family(&self) -> Option<Family> {
+    /// The kind of the column, if its values are lasting identifiers.
+    pub fn lasting_kind(&self) -> Option<IdentifierKind> {
         match &self.rule {
-            Rule::Identify(cache) => Some(cache.family()).filter(|family| is_lasting(*family)),
+            Rule::Identify(cache) => {
+                Some(cache.identifier_kind()).filter(|identifier_kind| is_lasting(*identifier_kind))
+            }
             _ => None,
         }
     }
@@ -217,7 +224,7 @@ impl ColumnProtection {
     /// other columns. A name counts again after it was dropped from the cache.
     pub fn hashed_names(&self) -> Option<(u64, u64)> {
         match &self.rule {
-            Rule::Identify(cache) if matches!(cache.family(), Family::Login) => {
+            Rule::Identify(cache) if matches!(cache.identifier_kind(), IdentifierKind::Login) => {
                 Some((self.hashed, self.distinct))
             }
             _ => None,
@@ -289,15 +296,15 @@ mod tests {
     use crate::suppression::{Erasure, SuppressionList};
 
     static COLUMNS: [Column; 6] = [
-        persistent("user.uid", Family::UserUid),
-        direct("user.name", Family::Login),
-        direct("user.upn", Family::Address),
+        persistent("user.uid", IdentifierKind::UserUid),
+        direct("user.name", IdentifierKind::Login),
+        direct("user.upn", IdentifierKind::Address),
         behaviour("user.last_seen"),
         technical("user.type"),
         free_text("alert.trigger_value"),
     ];
 
-    fn protection(profile: Profile, suppressed: &[(Family, &str)]) -> Option<Protection> {
+    fn protection(profile: Profile, suppressed: &[(IdentifierKind, &str)]) -> Option<Protection> {
         let keys = KeyRing::new("2026-11-22T10:00:00Z", &[1; 64]);
         let declared: Vec<&'static Column> = COLUMNS.iter().collect();
         let policy = Policy::new(profile, &declared, &["user.uid"], &[]).expect("no overrides");
@@ -346,8 +353,9 @@ mod tests {
     #[test]
     fn rows_of_an_erased_person_are_recognized_under_every_profile() {
         for profile in Profile::ALL {
-            let mut protection = protection(profile, &[(Family::Address, "jane.doe@acme.example")])
-                .expect("somebody is suppressed");
+            let mut protection =
+                protection(profile, &[(IdentifierKind::Address, "jane.doe@acme.example")])
+                    .expect("somebody is suppressed");
             assert_eq!(applied(&protection, "user.upn", "JANE.DOE@acme.example"), None);
             assert_eq!(applied(&protection, "user.name", "jane.doe@acme.example"), None);
             assert!(applied(&protection, "user.uid", "u-1").is_some());
@@ -359,7 +367,7 @@ mod tests {
 
     #[test]
     fn g18_an_erased_person_is_recognized_by_each_address_of_a_list() {
-        let jane = [(Family::Address, "jane.doe@acme.example")];
+        let jane = [(IdentifierKind::Address, "jane.doe@acme.example")];
         for profile in Profile::ALL {
             let protection = protection(profile, &jane).expect("somebody is suppressed");
             for cell in [
@@ -394,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_free_text_that_names_an_erased_person_becomes_empty() {
-        let suppressed = [(Family::Address, "jane.doe@acme.example")];
+        let suppressed = [(IdentifierKind::Address, "jane.doe@acme.example")];
         let protection = protection(Profile::Full, &suppressed).expect("somebody is suppressed");
         let text = |cell| applied(&protection, "alert.trigger_value", cell);
         assert_eq!(text("blocked <Jane.Doe@acme.example>").as_deref(), Some(""));
@@ -403,7 +411,8 @@ mod tests {
 
     #[test]
     fn a_cached_value_is_treated_the_same() {
-        let protection = protection(Profile::Pseudonymous, &[(Family::Login, "ACME\\gone")]);
+        let protection =
+            protection(Profile::Pseudonymous, &[(IdentifierKind::Login, "ACME\\gone")]);
         let protection = protection.expect("there is much to be done");
         let mut column = protection.column("user.name");
         let mut read = |cell: &str| {

@@ -1,11 +1,11 @@
 //! Pseudonyms: the same on every run and every machine with the key, and irreversible without it.
 //!
-//! A pseudonym is the HMAC-SHA-256 of the identifier's canonical form under a subkey of its family
+//! A pseudonym is the HMAC-SHA-256 of the identifier's canonical form under a subkey of its kind
 //! and tenant, cut to 128 bits. It is keyed because names can be guessed: anyone with a list of
 //! them could reverse a plain hash. `p1-<key>-<26 letters and digits>` is a legal host name, so
 //! that the pseudonym of a device name is one too.
 
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -27,8 +27,8 @@ const TOKEN_BYTES: usize = 16;
 /// Makes the pseudonyms of one tenant with one key.
 pub struct Pseudonyms {
     key_id: String,
-    /// The HMAC of each family.
-    keyed: [Keyed; Family::ALL.len()],
+    /// The HMAC of each kind.
+    keyed: [Keyed; IdentifierKind::ALL.len()],
 }
 
 /// An HMAC that is already keyed. Its `Debug` shows nothing; it is wiped when it is dropped.
@@ -38,8 +38,8 @@ impl Pseudonyms {
     /// Makes pseudonyms with the active key. `tenant` is the unique name of the tenant, including
     /// its region.
     pub fn new(keys: &KeyRing, tenant: &str) -> Self {
-        let subkey = |family| keys.subkey(Purpose::Pseudonym(family), tenant);
-        let keyed = Family::ALL.map(|family| Keyed::new(&subkey(family)));
+        let subkey = |identifier_kind| keys.subkey(Purpose::Pseudonym(identifier_kind), tenant);
+        let keyed = IdentifierKind::ALL.map(|identifier_kind| Keyed::new(&subkey(identifier_kind)));
         Self { key_id: keys.active_id().to_owned(), keyed }
     }
 
@@ -49,10 +49,12 @@ impl Pseudonyms {
     ///
     /// [`PrivacyError::UnknownKey`], [`PrivacyError::RetiredKey`].
     pub fn earlier(keys: &KeyRing, id: &str, tenant: &str) -> Result<Self, PrivacyError> {
-        let subkey = |family| keys.earlier_subkey(id, family, tenant);
-        let keyed = Family::ALL.into_iter().map(|family| Ok(Keyed::new(&subkey(family)?)));
+        let subkey = |identifier_kind| keys.earlier_subkey(id, identifier_kind, tenant);
+        let keyed = IdentifierKind::ALL
+            .into_iter()
+            .map(|identifier_kind| Ok(Keyed::new(&subkey(identifier_kind)?)));
         let keyed: Vec<Keyed> = keyed.collect::<Result<_, PrivacyError>>()?;
-        let keyed = keyed.try_into().ok().expect("one for each family");
+        let keyed = keyed.try_into().ok().expect("one for each kind");
         Ok(Self { key_id: id.to_owned(), keyed })
     }
 
@@ -62,9 +64,9 @@ impl Pseudonyms {
     }
 
     /// Returns the pseudonym of an identifier; `None` if the value is not an identifier.
-    pub fn of(&self, family: Family, value: &str) -> Option<String> {
-        let (family, canonical) = canonical(family, value)?;
-        let token = self.keyed[family as usize].token(canonical.as_bytes());
+    pub fn of(&self, identifier_kind: IdentifierKind, value: &str) -> Option<String> {
+        let (identifier_kind, canonical) = canonical(identifier_kind, value)?;
+        let token = self.keyed[identifier_kind as usize].token(canonical.as_bytes());
         Some([PREFIX, &self.key_id, "-", &base32(&token)].concat())
     }
 }
@@ -148,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_pseudonym_is_a_legal_host_name() {
-        let pseudonym = Pseudonyms::new(&ring(1), "acme.eu").of(Family::DeviceName, "LON-LT-0042");
+        let pseudonym =
+            Pseudonyms::new(&ring(1), "acme.eu").of(IdentifierKind::DeviceName, "LON-LT-0042");
         let pseudonym = pseudonym.expect("not empty");
         assert_eq!(pseudonym.len(), "p1-".len() + 8 + 1 + 26);
         assert!(pseudonym.len() <= 63 && !pseudonym.ends_with('-'));
@@ -160,16 +163,16 @@ mod tests {
     #[test]
     fn all_spellings_of_a_name_have_one_pseudonym() {
         let pseudonyms = Pseudonyms::new(&ring(1), "acme.eu");
-        let upn = pseudonyms.of(Family::Address, "jane.doe@acme.example");
+        let upn = pseudonyms.of(IdentifierKind::Address, "jane.doe@acme.example");
         assert!(upn.is_some());
-        assert_eq!(pseudonyms.of(Family::Address, " Jane.Doe@ACME.EXAMPLE"), upn);
-        assert_eq!(pseudonyms.of(Family::Login, "JANE.DOE@acme.example"), upn);
-        assert_ne!(pseudonyms.of(Family::PersonName, "jane.doe@acme.example"), upn);
-        assert_eq!(pseudonyms.of(Family::Address, "  "), None);
+        assert_eq!(pseudonyms.of(IdentifierKind::Address, " Jane.Doe@ACME.EXAMPLE"), upn);
+        assert_eq!(pseudonyms.of(IdentifierKind::Login, "JANE.DOE@acme.example"), upn);
+        assert_ne!(pseudonyms.of(IdentifierKind::PersonName, "jane.doe@acme.example"), upn);
+        assert_eq!(pseudonyms.of(IdentifierKind::Address, "  "), None);
     }
 
     #[test]
-    fn tenants_keys_and_families_share_no_pseudonym() {
+    fn tenants_keys_and_kinds_share_no_pseudonym() {
         let mut rotated = ring(1);
         let first = rotated.active_id().to_owned();
         rotated.rotate("2026-12-01T10:00:00Z", &[9; 32]);
@@ -182,18 +185,24 @@ mod tests {
         ];
         let mut all = Vec::new();
         for maker in &makers {
-            for family in Family::ALL.into_iter().filter(|family| *family != Family::Login) {
-                all.extend(maker.of(family, "jane.doe@acme.example"));
+            for identifier_kind in IdentifierKind::ALL
+                .into_iter()
+                .filter(|identifier_kind| *identifier_kind != IdentifierKind::Login)
+            {
+                all.extend(maker.of(identifier_kind, "jane.doe@acme.example"));
             }
         }
         let tokens = |pseudonym: &String| pseudonym.rsplit('-').next().map(str::to_owned);
         let mut tokens: Vec<_> = all.iter().filter_map(tokens).collect();
         tokens.sort_unstable();
         tokens.dedup();
-        assert_eq!(tokens.len(), makers.len() * (Family::ALL.len() - 1));
+        assert_eq!(tokens.len(), makers.len() * (IdentifierKind::ALL.len() - 1));
         let earlier = Pseudonyms::earlier(&rotated, &first, "acme.eu").expect("not retired");
         let value = "ACME\\jdoe";
-        assert_eq!(earlier.of(Family::Login, value), makers[0].of(Family::Login, value));
+        assert_eq!(
+            earlier.of(IdentifierKind::Login, value),
+            makers[0].of(IdentifierKind::Login, value)
+        );
     }
 
     #[test]
@@ -217,21 +226,25 @@ mod tests {
     fn known_answers() {
         let pseudonyms = Pseudonyms::new(&ring(1), "acme.eu");
         let table = [
-            (Family::Login, "ACME\\jdoe", "p1-bnapz2lc-n7nwdz2ddkcczzuxgvfknn2tdi"),
-            (Family::Address, "jane.doe@acme.example", "p1-bnapz2lc-4mtemyo745llhgo2fkpymsftyi"),
+            (IdentifierKind::Login, "ACME\\jdoe", "p1-bnapz2lc-n7nwdz2ddkcczzuxgvfknn2tdi"),
             (
-                Family::Sid,
+                IdentifierKind::Address,
+                "jane.doe@acme.example",
+                "p1-bnapz2lc-4mtemyo745llhgo2fkpymsftyi",
+            ),
+            (
+                IdentifierKind::Sid,
                 "S-1-5-21-1004336348-1177238915-682003330-1103",
                 "p1-bnapz2lc-hcsa4nhn3zjomtdcchdytudtcu",
             ),
             (
-                Family::DeviceUid,
+                IdentifierKind::DeviceUid,
                 "0f3a7c1e-9d2b-4c55-8e11-2a7d1c0b9e44",
                 "p1-bnapz2lc-mmsb46zjhdx22wku7uumpxtury",
             ),
         ];
-        for (family, value, expected) in table {
-            assert_eq!(pseudonyms.of(family, value).as_deref(), Some(expected), "{value}");
+        for (identifier_kind, value, expected) in table {
+            assert_eq!(pseudonyms.of(identifier_kind, value).as_deref(), Some(expected), "{value}");
         }
     }
 }

@@ -16,26 +16,26 @@
 //! of it. `privacy erase --dry-run` shows which identifiers are reusable, and which of the cases
 //! applies.
 
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 
 /// The number of days for which a reusable identifier is suppressed if the owner is known by a
 /// lasting one: as long as older data may still be exported.
 pub const REUSABLE_DAYS: u32 = 365;
 
-/// A set of families, one bit each.
+/// A set of kinds, one bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Families(u16);
+pub struct IdentifierKinds(u16);
 
-impl Families {
-    /// Makes a set of these families.
-    pub fn new(families: impl IntoIterator<Item = Family>) -> Self {
-        families.into_iter().fold(Self::default(), Self::with)
+impl IdentifierKinds {
+    /// Makes a set of these kinds.
+    pub fn new(identifier_kinds: impl IntoIterator<Item = IdentifierKind>) -> Self {
+        identifier_kinds.into_iter().fold(Self::default(), Self::with)
     }
 
-    /// Returns the set with one more family.
+    /// Returns the set with one more kind.
     #[must_use]
-    pub fn with(self, family: Family) -> Self {
-        Self(self.0 | 1 << family as u16)
+    pub fn with(self, identifier_kind: IdentifierKind) -> Self {
+        Self(self.0 | 1 << identifier_kind as u16)
     }
 
     /// Returns the union of both sets.
@@ -44,33 +44,39 @@ impl Families {
         Self(self.0 & other.0)
     }
 
-    /// Returns true if a family is in the set.
-    pub fn has(self, family: Family) -> bool {
-        self.overlaps(Self::default().with(family))
+    /// Returns true if a kind is in the set.
+    pub fn has(self, identifier_kind: IdentifierKind) -> bool {
+        self.overlaps(Self::default().with(identifier_kind))
     }
 
-    /// Returns true if two sets have a family in common.
+    /// Returns true if two sets have a kind in common.
     pub fn overlaps(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 }
 
-/// Returns true if no other person or device ever gets an identifier of this family.
-pub fn is_lasting(family: Family) -> bool {
-    matches!(family, Family::Sid | Family::UserUid | Family::DeviceUid)
+/// Returns true if no other person or device ever gets an identifier of this kind.
+pub fn is_lasting(identifier_kind: IdentifierKind) -> bool {
+    matches!(
+        identifier_kind,
+        IdentifierKind::Sid | IdentifierKind::UserUid | IdentifierKind::DeviceUid
+    )
 }
 
 /// Returns true if a row with this reusable identifier belongs to the next owner if its lasting
 /// identifier differs from the erased person's.
-pub fn proves_another_owner(reusable: Family, lasting: Family) -> bool {
+pub fn proves_another_owner(reusable: IdentifierKind, lasting: IdentifierKind) -> bool {
     match reusable {
-        Family::Login | Family::DeviceName => is_lasting(lasting),
-        Family::Address => lasting == Family::Sid,
+        IdentifierKind::Login | IdentifierKind::DeviceName => is_lasting(lasting),
+        IdentifierKind::Address => lasting == IdentifierKind::Sid,
         _ => false,
     }
 }
 
-/// Returns true if another person or device may get an identifier of this family later.
-pub fn is_reusable(family: Family) -> bool {
-    matches!(family, Family::Login | Family::Address | Family::DeviceName)
+/// Returns true if another person or device may get an identifier of this kind later.
+pub fn is_reusable(identifier_kind: IdentifierKind) -> bool {
+    matches!(
+        identifier_kind,
+        IdentifierKind::Login | IdentifierKind::Address | IdentifierKind::DeviceName
+    )
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use data_encoding::HEXLOWER;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -16,12 +16,12 @@ use crate::error::PrivacyError;
 use crate::keys::{KeyRing, Purpose};
 use crate::mentions::{Position, each_mention};
 use crate::pseudonym::{Keyed, PREFIX};
-use crate::reuse::{Families, is_lasting, is_reusable, proves_another_owner};
+use crate::reuse::{IdentifierKinds, is_lasting, is_reusable, proves_another_owner};
 
 /// The version of the list that this program writes, and the highest it reads.
 const VERSION: u32 = 2;
 
-/// The number of cached mentions per family: some megabytes.
+/// The number of cached mentions per kind: some megabytes.
 const MAX_CACHED_MENTIONS: usize = 1 << 14;
 
 /// The list of the erased people.
@@ -37,24 +37,25 @@ pub struct SuppressionList {
 pub struct Suppression {
     /// The erasure that it belongs to; an erasure has an entry for each identifier.
     pub erasure: String,
-    /// The family of the identifier.
-    pub family: FamilyName,
+    /// The kind of the identifier.
+    #[serde(rename = "family")]
+    pub identifier_kind: IdentifierKindName,
     /// The HMAC of the identifier, in hexadecimal.
     pub token: String,
     /// The time of the suppression, RFC 3339.
     pub since: String,
     /// The operator's reason, in a word; it must not contain a name.
     pub reason: String,
-    /// The families of lasting identifiers that distinguish the owner from a successor; empty for a
+    /// The kinds of lasting identifiers that distinguish the owner from a successor; empty for a
     /// lasting identifier.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub owner_has: Vec<FamilyName>,
+    pub owner_has: Vec<IdentifierKindName>,
 }
 
-/// A family, by its name in a file.
+/// A kind, by its name in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct FamilyName(pub Family);
+pub struct IdentifierKindName(pub IdentifierKind);
 
 /// The properties that all entries of an erasure share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,22 +71,22 @@ pub struct Erasure<'a> {
 /// Recognizes erased people by their identifiers.
 #[derive(Clone, Default)]
 pub struct Suppressions {
-    keyed: Vec<KeyedFamily>,
-    /// The suppressed identifiers, each with the families that distinguish its owner from a
+    keyed: Vec<KeyedKind>,
+    /// The suppressed identifiers, each with the kinds that distinguish its owner from a
     /// successor.
-    tokens: FxHashMap<(Family, [u8; 16]), Families>,
-    /// The families of the tokens.
-    families: Families,
+    tokens: FxHashMap<(IdentifierKind, [u8; 16]), IdentifierKinds>,
+    /// The kinds of the tokens.
+    identifier_kinds: IdentifierKinds,
 }
 
 /// A cache of mentions, each with the result: texts repeat most of theirs. It belongs to one state
 /// of the suppressions.
 #[derive(Default)]
-pub struct MentionCache([FxHashMap<String, bool>; Family::ALL.len()]);
+pub struct MentionCache([FxHashMap<String, bool>; IdentifierKind::ALL.len()]);
 
-/// The HMAC of a family, kept only while the list has entries.
+/// The HMAC of a kind, kept only while the list has entries.
 #[derive(Clone)]
-struct KeyedFamily(std::sync::Arc<Keyed>);
+struct KeyedKind(std::sync::Arc<Keyed>);
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,29 +153,36 @@ impl SuppressionList {
         keys: &KeyRing,
         tenant: &str,
         erasure: Erasure<'_>,
-        identifiers: impl IntoIterator<Item = (Family, &'a str)>,
+        identifiers: impl IntoIterator<Item = (IdentifierKind, &'a str)>,
     ) -> Result<usize, PrivacyError> {
         self.check_key(keys)?;
         let before = self.entries.len();
         let identifiers = identifiers.into_iter();
-        let identifiers: Vec<_> =
-            identifiers.filter_map(|(family, text)| canonical(family, text)).collect();
+        let identifiers: Vec<_> = identifiers
+            .filter_map(|(identifier_kind, text)| canonical(identifier_kind, text))
+            .collect();
         let owner_has = lasting_in_clear(&identifiers);
-        for (family, canonical) in identifiers {
-            let keyed = Keyed::new(&keys.subkey(Purpose::Suppression(family), tenant));
+        for (identifier_kind, canonical) in identifiers {
+            let keyed = Keyed::new(&keys.subkey(Purpose::Suppression(identifier_kind), tenant));
             let token = HEXLOWER.encode(&keyed.token(canonical.as_bytes()));
             // An entry that expires is renewed.
             let is_known = |entry: &Suppression| {
-                entry.family.0 == family && entry.token == token && entry.owner_has.is_empty()
+                entry.identifier_kind.0 == identifier_kind
+                    && entry.token == token
+                    && entry.owner_has.is_empty()
             };
             if !self.entries.iter().any(is_known) {
                 self.entries.push(Suppression {
                     erasure: erasure.id.to_owned(),
-                    family: FamilyName(family),
+                    identifier_kind: IdentifierKindName(identifier_kind),
                     token,
                     since: erasure.since.to_owned(),
                     reason: erasure.reason.to_owned(),
-                    owner_has: if is_lasting(family) { Vec::new() } else { owner_has.clone() },
+                    owner_has: if is_lasting(identifier_kind) {
+                        Vec::new()
+                    } else {
+                        owner_has.clone()
+                    },
                 });
             }
         }
@@ -235,8 +243,9 @@ impl SuppressionList {
         if self.entries.is_empty() {
             return Ok(Suppressions::default());
         }
-        let subkey = |family| keys.subkey(Purpose::Suppression(family), tenant);
-        let keyed = Family::ALL.map(|family| KeyedFamily(Keyed::new(&subkey(family)).into()));
+        let subkey = |identifier_kind| keys.subkey(Purpose::Suppression(identifier_kind), tenant);
+        let keyed = IdentifierKind::ALL
+            .map(|identifier_kind| KeyedKind(Keyed::new(&subkey(identifier_kind)).into()));
         let mut suppressions = Suppressions { keyed: keyed.to_vec(), ..Suppressions::default() };
         // Times in the same form compare like texts.
         let is_in_force = |entry: &&Suppression| {
@@ -244,10 +253,11 @@ impl SuppressionList {
         };
         for entry in self.entries.iter().filter(is_in_force) {
             let Some(token) = token_of(&entry.token) else { continue };
-            let family = entry.family.0;
-            let owner_has = entry.owner_has.iter().map(|family| family.0);
-            let owner_has = owner_has.filter(|lasting| proves_another_owner(family, *lasting));
-            suppressions.insert((family, token), Families::new(owner_has));
+            let identifier_kind = entry.identifier_kind.0;
+            let owner_has = entry.owner_has.iter().map(|identifier_kind| identifier_kind.0);
+            let owner_has =
+                owner_has.filter(|lasting| proves_another_owner(identifier_kind, *lasting));
+            suppressions.insert((identifier_kind, token), IdentifierKinds::new(owner_has));
         }
         Ok(suppressions)
     }
@@ -268,38 +278,49 @@ impl Suppressions {
     }
 
     /// Returns true if an identifier, or its pseudonym, belongs to an erased person.
-    pub fn has(&self, family: Family, value: &str) -> bool {
-        self.find(family, value).is_some()
+    pub fn has(&self, identifier_kind: IdentifierKind, value: &str) -> bool {
+        self.find(identifier_kind, value).is_some()
     }
 
     /// Finds an identifier of an erased person. A row with it belongs to another person if it also
-    /// has another identifier of one of the returned families; see [`crate::reuse`].
-    pub fn find(&self, family: Family, value: &str) -> Option<Families> {
-        if !self.may_have(family) {
+    /// has another identifier of one of the returned kinds; see [`crate::reuse`].
+    pub fn find(&self, identifier_kind: IdentifierKind, value: &str) -> Option<IdentifierKinds> {
+        if !self.may_have(identifier_kind) {
             return None;
         }
-        self.tokens.get(&self.token(family, value)?).copied()
+        self.tokens.get(&self.token(identifier_kind, value)?).copied()
     }
 
     /// Returns true if a row has an identifier of an erased person that belongs to another person
     /// now.
-    pub fn has_next_owner<'a>(&self, row: impl Iterator<Item = (Family, &'a str)> + Clone) -> bool {
-        row.clone().any(|(family, text)| self.has(family, text)) && !self.has_row(row)
+    pub fn has_next_owner<'a>(
+        &self,
+        row: impl Iterator<Item = (IdentifierKind, &'a str)> + Clone,
+    ) -> bool {
+        row.clone().any(|(identifier_kind, text)| self.has(identifier_kind, text))
+            && !self.has_row(row)
     }
 
-    /// Returns true if the identifiers of one row, a family and a value each, belong to an erased
+    /// Returns true if the identifiers of one row, a kind and a value each, belong to an erased
     /// person.
-    pub fn has_row<'a>(&self, row: impl Iterator<Item = (Family, &'a str)> + Clone) -> bool {
-        let mut unless =
-            row.clone().filter_map(|(family, text)| self.find(family, text)).peekable();
+    pub fn has_row<'a>(
+        &self,
+        row: impl Iterator<Item = (IdentifierKind, &'a str)> + Clone,
+    ) -> bool {
+        let mut unless = row
+            .clone()
+            .filter_map(|(identifier_kind, text)| self.find(identifier_kind, text))
+            .peekable();
         unless.peek().is_some() && {
-            let is_other = |identifier: &(Family, &str)| {
+            let is_other = |identifier: &(IdentifierKind, &str)| {
                 is_lasting(identifier.0)
                     && !identifier.1.trim().is_empty()
                     && !self.has(identifier.0, identifier.1)
             };
-            let others = Families::new(row.filter(is_other).map(|(family, _)| family));
-            unless.any(|families| !families.overlaps(others))
+            let others = IdentifierKinds::new(
+                row.filter(is_other).map(|(identifier_kind, _)| identifier_kind),
+            );
+            unless.any(|identifier_kinds| !identifier_kinds.overlaps(others))
         }
     }
 
@@ -309,51 +330,61 @@ impl Suppressions {
             return false;
         }
         let mut is_named = false;
-        each_mention(position, text, &mut |family, mention| {
+        each_mention(position, text, &mut |identifier_kind, mention| {
             is_named = is_named
-                || (self.may_have(family)
-                    && cache.find(family, mention, || self.has(family, mention)));
+                || (self.may_have(identifier_kind)
+                    && cache.find(identifier_kind, mention, || self.has(identifier_kind, mention)));
         });
         is_named
     }
 
-    /// Returns true if the list has any identifier of this family: an HMAC costs more than this
+    /// Returns true if the list has any identifier of this kind: an HMAC costs more than this
     /// check.
-    fn may_have(&self, family: Family) -> bool {
+    fn may_have(&self, identifier_kind: IdentifierKind) -> bool {
         // A login name may have the form of an address.
-        let as_address = family == Family::Login && self.families.has(Family::Address);
-        as_address || self.families.has(family)
+        let as_address = identifier_kind == IdentifierKind::Login
+            && self.identifier_kinds.has(IdentifierKind::Address);
+        as_address || self.identifier_kinds.has(identifier_kind)
     }
 
     /// Suppresses an identifier for the rest of a run, for example the uid of a person who was
     /// known by name. Returns true if it was not suppressed before.
-    pub fn add(&mut self, family: Family, value: &str) -> bool {
-        let Some(token) = self.token(family, value) else { return false };
+    pub fn add(&mut self, identifier_kind: IdentifierKind, value: &str) -> bool {
+        let Some(token) = self.token(identifier_kind, value) else { return false };
         let is_new = !self.tokens.contains_key(&token);
-        self.insert(token, Families::default());
+        self.insert(token, IdentifierKinds::default());
         is_new
     }
 
     /// Suppresses an identifier. If several erasures have it, the cases of all of them apply.
-    fn insert(&mut self, token: (Family, [u8; 16]), owner_has: Families) {
-        self.families = self.families.with(token.0);
+    fn insert(&mut self, token: (IdentifierKind, [u8; 16]), owner_has: IdentifierKinds) {
+        self.identifier_kinds = self.identifier_kinds.with(token.0);
         let known = self.tokens.entry(token).or_insert(owner_has);
         *known = known.common(owner_has);
     }
 
-    fn token(&self, family: Family, value: &str) -> Option<(Family, [u8; 16])> {
+    fn token(
+        &self,
+        identifier_kind: IdentifierKind,
+        value: &str,
+    ) -> Option<(IdentifierKind, [u8; 16])> {
         if self.keyed.is_empty() {
             return None;
         }
-        let (family, canonical) = canonical(family, value)?;
-        let KeyedFamily(keyed) = &self.keyed[family as usize];
-        Some((family, keyed.token(canonical.as_bytes())))
+        let (identifier_kind, canonical) = canonical(identifier_kind, value)?;
+        let KeyedKind(keyed) = &self.keyed[identifier_kind as usize];
+        Some((identifier_kind, keyed.token(canonical.as_bytes())))
     }
 }
 
 impl MentionCache {
-    fn find(&mut self, family: Family, mention: &str, look_up: impl FnOnce() -> bool) -> bool {
-        let cached = &mut self.0[family as usize];
+    fn find(
+        &mut self,
+        identifier_kind: IdentifierKind,
+        mention: &str,
+        look_up: impl FnOnce() -> bool,
+    ) -> bool {
+        let cached = &mut self.0[identifier_kind as usize];
         if let Some(known) = cached.get(mention) {
             return *known;
         }
@@ -366,37 +397,38 @@ impl MentionCache {
     }
 }
 
-/// The families of the lasting identifiers that are not pseudonyms. A text that may be a reusable
+/// The kinds of the lasting identifiers that are not pseudonyms. A text that may be a reusable
 /// identifier as well proves nothing, because the operator's input does not tell.
-fn lasting_in_clear(identifiers: &[(Family, String)]) -> Vec<FamilyName> {
+fn lasting_in_clear(identifiers: &[(IdentifierKind, String)]) -> Vec<IdentifierKindName> {
     // SIDs are compared in upper case, and so are their pseudonyms.
     let is_clear = |text: &str| !text.to_lowercase().starts_with(PREFIX);
     let is_doubtful = |text: &str| {
-        let mut reusable = identifiers.iter().filter(|(family, _)| is_reusable(*family));
+        let mut reusable =
+            identifiers.iter().filter(|(identifier_kind, _)| is_reusable(*identifier_kind));
         reusable.any(|(_, known)| known.to_lowercase() == text.to_lowercase())
     };
-    let mut families: Vec<FamilyName> = Vec::new();
-    for (family, text) in identifiers {
-        let name = FamilyName(*family);
-        let is_proof = is_lasting(*family) && is_clear(text) && !is_doubtful(text);
-        if is_proof && !families.contains(&name) {
-            families.push(name);
+    let mut identifier_kinds: Vec<IdentifierKindName> = Vec::new();
+    for (identifier_kind, text) in identifiers {
+        let name = IdentifierKindName(*identifier_kind);
+        let is_proof = is_lasting(*identifier_kind) && is_clear(text) && !is_doubtful(text);
+        if is_proof && !identifier_kinds.contains(&name) {
+            identifier_kinds.push(name);
         }
     }
-    families
+    identifier_kinds
 }
 
-impl TryFrom<String> for FamilyName {
+impl TryFrom<String> for IdentifierKindName {
     type Error = &'static str;
 
     fn try_from(name: String) -> Result<Self, &'static str> {
-        Family::from_name(&name).map(Self).ok_or("no family of identifiers has this name")
+        IdentifierKind::from_name(&name).map(Self).ok_or("no kind of identifier has this name")
     }
 }
 
-impl From<FamilyName> for String {
-    fn from(family: FamilyName) -> Self {
-        family.0.name().to_owned()
+impl From<IdentifierKindName> for String {
+    fn from(identifier_kind: IdentifierKindName) -> Self {
+        identifier_kind.0.name().to_owned()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The rule that decides whether a text names a person: a table, a plain twin, and planted
 //! positives and look-alikes.
 
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use core_privacy::canonical::canonical;
 use core_privacy::mentions::{Position, each_mention, may_mention};
 use proptest::prelude::*;
@@ -14,11 +14,11 @@ const UID: &str = "u-0009";
 const UUID: &str = "7d0c5a52-9c1f-44de-8b1a-0123456789ab";
 
 /// Returns true if a text names the owner of an identifier.
-fn names(text: &str, family: Family, identifier: &str) -> bool {
-    let expected = canonical(family, identifier);
+fn names(text: &str, identifier_kind: IdentifierKind, identifier: &str) -> bool {
+    let expected = canonical(identifier_kind, identifier);
     let mut is_named = false;
-    each_mention(Position::Text, text, &mut |family, mention| {
-        is_named |= canonical(family, mention) == expected;
+    each_mention(Position::Text, text, &mut |identifier_kind, mention| {
+        is_named |= canonical(identifier_kind, mention) == expected;
     });
     is_named
 }
@@ -49,7 +49,7 @@ fn a_full_form_is_found_anywhere_in_a_text() {
         "data:em9lLnF1dXhiZXJnQGFjbWUuZXhhbXBsZQ==",
     ];
     for text in mails {
-        assert!(names(text, Family::Address, MAIL), "{text}");
+        assert!(names(text, IdentifierKind::Address, MAIL), "{text}");
     }
     let logins = [
         "backup-ACME\\zquuxberg",
@@ -63,51 +63,63 @@ fn a_full_form_is_found_anywhere_in_a_text() {
         "\\\\ACME\\zquuxberg",
     ];
     for text in logins {
-        assert!(names(text, Family::Login, LOGIN), "{text}");
+        assert!(names(text, IdentifierKind::Login, LOGIN), "{text}");
     }
     let slashed = "zoé.x/quux@acme.example";
     for text in ["blocked (zoé.x/quux@acme.example)", "https://h/u/zoé.x/quux@acme.example"] {
-        assert!(names(text, Family::Address, slashed), "{text}");
+        assert!(names(text, IdentifierKind::Address, slashed), "{text}");
     }
-    assert!(names("by ACME\\Zoe Quuxberg at noon", Family::Login, "ACME\\Zoe Quuxberg"));
+    assert!(names("by ACME\\Zoe Quuxberg at noon", IdentifierKind::Login, "ACME\\Zoe Quuxberg"));
     for text in ["HKU\\S-1-5-21-777888999-1-2-7777_Classes", "s-1-5-21-777888999-1-2-7777."] {
-        assert!(names(text, Family::Sid, SID), "{text}");
+        assert!(names(text, IdentifierKind::Sid, SID), "{text}");
     }
     for text in ["uid=U-0009;", "/users/u-0009/x", "_u-0009_"] {
-        assert!(names(text, Family::UserUid, UID), "{text}");
+        assert!(names(text, IdentifierKind::UserUid, UID), "{text}");
     }
-    assert!(names("dump-7d0c5a52-9c1f-44de-8b1a-0123456789ab-1.dmp", Family::UserUid, UUID));
+    assert!(names(
+        "dump-7d0c5a52-9c1f-44de-8b1a-0123456789ab-1.dmp",
+        IdentifierKind::UserUid,
+        UUID
+    ));
     let pseudonym = "p1-bnapz2lc-abcdefghijklmnopqrstuvwxyz";
-    assert!(names(&format!("user_{pseudonym}."), Family::Address, pseudonym));
+    assert!(names(&format!("user_{pseudonym}."), IdentifierKind::Address, pseudonym));
 }
 
 #[test]
 fn m3_a_look_alike_is_another_person() {
     let table = [
         (
-            Family::Address,
+            IdentifierKind::Address,
             "neill@acme.example",
             "o'neill@acme.example and o\u{2019}neill@acme.example",
         ),
-        (Family::Address, "jane.doe@acme.example", "jane.doe2@acme.example"),
-        (Family::Address, "jane.doe@acme.example", "mary.jane.doe@acme.example"),
-        (Family::Address, "jane.doe@acme.example", "xjane.doe@acme.example"),
-        (Family::Address, "jane.doe@acme.example", "jane.doe@acme.example.com"),
-        (Family::Address, "jane.doe@acme.example", "jane.doe@acme.examples"),
-        (Family::Address, "jane.doe@acme.example", "jane.doe@my-acme.example"),
-        (Family::Address, "marie@acme.example", "anne-marie@acme.example, anne_marie@acme.example"),
-        (Family::Address, "zoe@acme.example", "C:\\nzoe@acme.example"),
-        (Family::Login, "ACME\\jdoe", "ACME\\jdoe2, XACME\\jdoe, ACME\\jdoe.smith, ACME\\jdoe$"),
-        (Family::Login, "ACME\\jdoe", "EU-ACME\\jdoe"),
-        (Family::Login, "ACME\\jdoe", "jdoe, jdoe@other.example, OTHER\\jdoe"),
-        (Family::Sid, "S-1-5-21-7-1", "S-1-5-21-7-10 S-1-5-21-7-1-1 XS-1-5-21-7-1"),
-        (Family::UserUid, "u-0009", "u-00091 xu-0009 u-0009-1"),
-        (Family::UserUid, "user", "the user is here"),
-        (Family::UserUid, "20261128", "on 20261128"),
-        (Family::PersonName, "Will Smith", "Will Smith"),
+        (IdentifierKind::Address, "jane.doe@acme.example", "jane.doe2@acme.example"),
+        (IdentifierKind::Address, "jane.doe@acme.example", "mary.jane.doe@acme.example"),
+        (IdentifierKind::Address, "jane.doe@acme.example", "xjane.doe@acme.example"),
+        (IdentifierKind::Address, "jane.doe@acme.example", "jane.doe@acme.example.com"),
+        (IdentifierKind::Address, "jane.doe@acme.example", "jane.doe@acme.examples"),
+        (IdentifierKind::Address, "jane.doe@acme.example", "jane.doe@my-acme.example"),
+        (
+            IdentifierKind::Address,
+            "marie@acme.example",
+            "anne-marie@acme.example, anne_marie@acme.example",
+        ),
+        (IdentifierKind::Address, "zoe@acme.example", "C:\\nzoe@acme.example"),
+        (
+            IdentifierKind::Login,
+            "ACME\\jdoe",
+            "ACME\\jdoe2, XACME\\jdoe, ACME\\jdoe.smith, ACME\\jdoe$",
+        ),
+        (IdentifierKind::Login, "ACME\\jdoe", "EU-ACME\\jdoe"),
+        (IdentifierKind::Login, "ACME\\jdoe", "jdoe, jdoe@other.example, OTHER\\jdoe"),
+        (IdentifierKind::Sid, "S-1-5-21-7-1", "S-1-5-21-7-10 S-1-5-21-7-1-1 XS-1-5-21-7-1"),
+        (IdentifierKind::UserUid, "u-0009", "u-00091 xu-0009 u-0009-1"),
+        (IdentifierKind::UserUid, "user", "the user is here"),
+        (IdentifierKind::UserUid, "20261128", "on 20261128"),
+        (IdentifierKind::PersonName, "Will Smith", "Will Smith"),
     ];
-    for (family, identifier, text) in table {
-        assert!(!names(text, family, identifier), "{identifier} in {text}");
+    for (identifier_kind, identifier, text) in table {
+        assert!(!names(text, identifier_kind, identifier), "{identifier} in {text}");
     }
 }
 
@@ -138,7 +150,7 @@ fn a_bare_login_counts_where_its_context_marks_it() {
         "/home/jdoe.tar.gz",
     ];
     for text in named {
-        assert!(names(text, Family::Login, "jdoe"), "{text}");
+        assert!(names(text, IdentifierKind::Login, "jdoe"), "{text}");
     }
     let not_named = [
         "call jdoe",
@@ -153,7 +165,7 @@ fn a_bare_login_counts_where_its_context_marks_it() {
         "user=jdoe2",
     ];
     for text in not_named {
-        assert!(!names(text, Family::Login, "jdoe"), "{text}");
+        assert!(!names(text, IdentifierKind::Login, "jdoe"), "{text}");
     }
     let words = [
         ("will", "Password will expire, name=carl"),
@@ -163,10 +175,10 @@ fn a_bare_login_counts_where_its_context_marks_it() {
         ("admin", "role admin"),
     ];
     for (login, text) in words {
-        assert!(!names(text, Family::Login, login), "{login} in {text}");
+        assert!(!names(text, IdentifierKind::Login, login), "{login} in {text}");
         assert!(may_mention(text, &[login]), "{login} in {text} is for a person to decide");
     }
-    assert!(names("C:\\Users\\Jane Doe\\x", Family::Login, "Jane Doe"));
+    assert!(names("C:\\Users\\Jane Doe\\x", IdentifierKind::Login, "Jane Doe"));
 }
 
 #[test]
@@ -178,7 +190,7 @@ fn a_device_name_counts_where_its_context_marks_it() {
         "host=portal, x",
         "Computer: \"portal\"",
     ] {
-        assert!(names(text, Family::DeviceName, "PORTAL"), "{text}");
+        assert!(names(text, IdentifierKind::DeviceName, "PORTAL"), "{text}");
     }
     let not_named = [
         "[Portal|LOGIN|20101|anna] User logged in",
@@ -188,7 +200,7 @@ fn a_device_name_counts_where_its_context_marks_it() {
         "the host portal",
     ];
     for text in not_named {
-        assert!(!names(text, Family::DeviceName, "PORTAL"), "{text}");
+        assert!(!names(text, IdentifierKind::DeviceName, "PORTAL"), "{text}");
     }
 }
 
@@ -280,11 +292,11 @@ fn around() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn the_rule_and_its_twin_agree(before in around(), after in around(), is_mail in any::<bool>()) {
-        let (family, identifier) =
-            if is_mail { (Family::Address, "zoe.q@acme.example") } else { (Family::Login, "ACME\\zoeq") };
+        let (identifier_kind, identifier) =
+            if is_mail { (IdentifierKind::Address, "zoe.q@acme.example") } else { (IdentifierKind::Login, "ACME\\zoeq") };
         let text = format!("{before}{identifier}{after}");
         // The pieces have no home folder, `~` or the like, so only full forms decide.
-        prop_assert_eq!(names(&text, family, identifier), twin::names(&text, identifier), "{}", text);
+        prop_assert_eq!(names(&text, identifier_kind, identifier), twin::names(&text, identifier), "{}", text);
     }
 
     #[test]
@@ -309,11 +321,11 @@ proptest! {
             _ => identifier.to_uppercase(),
         };
         let text = carrier.replace("{}", &encoded);
-        prop_assert!(names(&text, Family::Address, &identifier), "{} in {}", identifier, text);
+        prop_assert!(names(&text, IdentifierKind::Address, &identifier), "{} in {}", identifier, text);
         let other = wrong.replace("{l}", &local).replace("{d}", &domain);
         let text = carrier.replace("{}", &other);
         let is_file = carrier.contains(".txt") && wrong.starts_with(['a']) && !wrong.starts_with("a.");
-        prop_assert!(is_file || !names(&text, Family::Address, &identifier), "{} in {}", identifier, text);
+        prop_assert!(is_file || !names(&text, IdentifierKind::Address, &identifier), "{} in {}", identifier, text);
     }
 
     #[test]

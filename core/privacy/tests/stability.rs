@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use core_privacy::keys::KeyRing;
 use core_privacy::pseudonym::Pseudonyms;
 
@@ -14,7 +14,7 @@ fn value(n: u32) -> String {
 }
 
 fn all(pseudonyms: &Pseudonyms) -> Vec<String> {
-    let of = |n| pseudonyms.of(Family::Address, &value(n)).expect("not empty");
+    let of = |n| pseudonyms.of(IdentifierKind::Address, &value(n)).expect("not empty");
     (0..VALUES).map(of).collect()
 }
 

@@ -61,9 +61,9 @@ impl Growth {
     /// An upper estimate of the bytes of one row of the result.
     fn row_bytes(self, arguments: &[Argument], row: usize) -> u128 {
         let argument = |index: usize| arguments.get(index);
-        let number = |index: usize| argument(index).map_or(0, |it| it.number(row));
+        let number = |index: usize| argument(index).map_or(0, |argument| argument.number(row));
         let count = |index: usize| number(index).max(0).unsigned_abs();
-        let element = |index: usize| argument(index).map_or(0, |it| it.row_bytes);
+        let element = |index: usize| argument(index).map_or(0, |argument| argument.row_bytes);
         match self {
             Self::Repeat => count(0) * count(1),
             // A character has four bytes at most.
@@ -129,9 +129,9 @@ fn numbers(array: &dyn Array) -> Result<Vec<i128>> {
             let intervals = array.as_primitive::<IntervalMonthDayNanoType>().iter();
             let nanoseconds = intervals.map(|interval| {
                 // The shortest month gives the most elements.
-                interval.map_or(0, |it| {
-                    let days = i128::from(it.months) * 28 + i128::from(it.days);
-                    days * DAY_NS + i128::from(it.nanoseconds)
+                interval.map_or(0, |interval| {
+                    let days = i128::from(interval.months) * 28 + i128::from(interval.days);
+                    days * DAY_NS + i128::from(interval.nanoseconds)
                 })
             });
             return Ok(nanoseconds.collect());
@@ -146,7 +146,11 @@ fn numbers(array: &dyn Array) -> Result<Vec<i128>> {
         }
         _ => return Ok(vec![0; array.len()]),
     };
-    Ok(numbers.as_primitive::<Int64Type>().iter().map(|it| it.map_or(0, i128::from)).collect())
+    Ok(numbers
+        .as_primitive::<Int64Type>()
+        .iter()
+        .map(|number| number.map_or(0, i128::from))
+        .collect())
 }
 
 /// A function that refuses calls with too large results.
@@ -205,7 +209,7 @@ impl ScalarUDFImpl for Bounded {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arguments: Vec<_> = args.args.iter().map(Argument::new).collect::<Result<_>>()?;
         // The result is one value then, whatever the number of rows.
-        let is_scalar = arguments.iter().all(|it| it.is_scalar);
+        let is_scalar = arguments.iter().all(|argument| argument.is_scalar);
         let rows = if is_scalar { 1 } else { args.number_rows };
         let row_bytes: Vec<_> =
             (0..rows).map(|row| self.growth.row_bytes(&arguments, row)).collect();

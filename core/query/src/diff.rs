@@ -97,7 +97,8 @@ impl DiffRequest {
     fn check_properties(&self) -> Result<(), QueryError> {
         let mut known: Vec<String> = Vec::new();
         for (kind, name) in self.tables() {
-            let tables = [&self.before, &self.after].map(|it| it.manifest().table(kind, &name));
+            let tables = [&self.before, &self.after]
+                .map(|generation| generation.manifest().table(kind, &name));
             for column in tables.into_iter().flatten().flat_map(|table| &table.columns) {
                 if !column.name.starts_with('_') && !known.contains(&column.name) {
                     known.push(column.name.clone());
@@ -186,7 +187,8 @@ impl DiffRequest {
 
     /// The class of a type of relationships as keys have it.
     fn relationship_class(&self, kind: TableKind, name: &str) -> String {
-        let tables = [&self.after, &self.before].map(|it| it.manifest().table(kind, name));
+        let tables =
+            [&self.after, &self.before].map(|generation| generation.manifest().table(kind, name));
         let class = tables.into_iter().flatten().find_map(|table| table.class.first());
         class.map(|class| class.to_lowercase()).unwrap_or_default()
     }
@@ -195,7 +197,8 @@ impl DiffRequest {
     /// are not compared.
     fn is_withheld(&self, type_name: &str, column: &str) -> bool {
         let withholding = self.withholding.as_ref();
-        withholding.is_some_and(|it| it.view(type_name, column) != ColumnView::Stored)
+        withholding
+            .is_some_and(|withholding| withholding.view(type_name, column) != ColumnView::Stored)
     }
 }
 

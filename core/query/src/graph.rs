@@ -12,9 +12,11 @@ mod entities;
 mod names;
 mod neighborhood;
 mod neighbors;
+mod overview;
 mod path;
 mod positioned;
 mod search;
+pub mod texts;
 
 pub use self::answers::{
     Direction, Edge, Entity, EntityRef, HiddenEdges, Lookup, MatchKind, Neighbor, NeighborGroup,
@@ -23,6 +25,7 @@ pub use self::answers::{
 };
 pub use self::changes::{Appearance, ChangeKind, EntityChange, EntityHistory, PropertyChange};
 pub use self::names::SearchIndex;
+pub use self::overview::{Alerts, EntityOverview};
 
 use core_j1ql::RelationshipTable;
 

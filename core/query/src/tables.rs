@@ -116,7 +116,9 @@ pub(crate) fn type_plan(
         columns.push(lit(ScalarValue::Utf8View(class)).alias("displayName"));
     }
     for name in stored_names.iter().filter(|name| *name != "_key") {
-        let view = withholding.as_ref().map_or(ColumnView::Stored, |it| it.view(&table.name, name));
+        let view = withholding
+            .as_ref()
+            .map_or(ColumnView::Stored, |withholding| withholding.view(&table.name, name));
         match (view, &mut withholding) {
             (ColumnView::Withheld, Some(withholding)) => {
                 withholding.note(&table.name, name);

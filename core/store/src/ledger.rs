@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use core_files::{File, FileLock};
 use serde_json::{Map, Value, json};
 
-pub use self::chain::{Deed, LedgerEntry, LedgerFinding, LedgerHead, Verification};
+pub use self::chain::{LedgerEntry, LedgerFinding, LedgerHead, LedgerRecord, Verification};
 use crate::error::StoreError;
 use crate::tenant::TenantStore;
 
@@ -59,9 +59,9 @@ impl Ledger {
     /// # Errors
     ///
     /// [`StoreError::Io`]; [`StoreError::LedgerEntryTooLong`].
-    pub fn append(&self, deed: &Deed) -> Result<LedgerHead, StoreError> {
+    pub fn append(&self, record: &LedgerRecord) -> Result<LedgerHead, StoreError> {
         let _lock = self.lock()?;
-        self.append_locked(deed)
+        self.append_locked(record)
     }
 
     /// Returns all readable entries, the oldest first.
@@ -103,7 +103,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`StoreError::Io`].
-    pub fn trim(&self, through: u64, deed: &Deed) -> Result<Option<Trimmed>, StoreError> {
+    pub fn trim(&self, through: u64, record: &LedgerRecord) -> Result<Option<Trimmed>, StoreError> {
         let _lock = self.lock()?;
         if !self.verify(&[])?.findings.is_empty() {
             tracing::warn!("the ledger is damaged, so none of its entries is removed");
@@ -116,8 +116,8 @@ impl Ledger {
         };
         let facts = [("through".to_owned(), json!(last)), ("removed".to_owned(), json!(removed))];
         let event = chain::CHECKPOINT.to_owned();
-        let deed = Deed { event, facts: Map::from_iter(facts), ..deed.clone() };
-        let head = self.append_locked(&deed)?;
+        let record = LedgerRecord { event, facts: Map::from_iter(facts), ..record.clone() };
+        let head = self.append_locked(&record)?;
         let bytes = self.read()?;
         let lines = bytes.split_inclusive(|byte| *byte == b'\n');
         let kept: Vec<u8> = lines.skip(removed).flatten().copied().collect();
@@ -125,15 +125,15 @@ impl Ledger {
         Ok(Some(Trimmed { removed, head }))
     }
 
-    fn append_locked(&self, deed: &Deed) -> Result<LedgerHead, StoreError> {
+    fn append_locked(&self, record: &LedgerRecord) -> Result<LedgerHead, StoreError> {
         let path = self.path();
         let mut file = File::open_or_create(&path)?;
         let (last, torn) = self.tail(&mut file)?;
         let mut after = last;
         if !torn.is_empty() {
-            after = Some(repair(&mut file, &path, after.as_ref(), &torn, deed)?);
+            after = Some(repair(&mut file, &path, after.as_ref(), &torn, record)?);
         }
-        let (line, head) = chain::seal(after.as_ref(), deed);
+        let (line, head) = chain::seal(after.as_ref(), record);
         if line.len() > MAX_LINE {
             return Err(StoreError::LedgerEntryTooLong { bytes: line.len() });
         }
@@ -196,7 +196,7 @@ fn repair(
     path: &Path,
     after: Option<&LedgerHead>,
     torn: &[u8],
-    deed: &Deed,
+    record: &LedgerRecord,
 ) -> Result<LedgerHead, StoreError> {
     let follows = |entry: &LedgerEntry| entry.sequence == after.map_or(0, |head| head.sequence) + 1;
     let whole = chain::unseal(torn).ok().filter(follows).map(|entry| entry.head());
@@ -213,8 +213,8 @@ fn repair(
         ("lostHash".to_owned(), Value::from(blake3::hash(torn).to_hex().to_string())),
     ];
     let event = "repair".to_owned();
-    let deed = Deed { event, facts: Map::from_iter(facts), ..deed.clone() };
-    let (line, head) = chain::seal(whole.as_ref().or(after), &deed);
+    let record = LedgerRecord { event, facts: Map::from_iter(facts), ..record.clone() };
+    let (line, head) = chain::seal(whole.as_ref().or(after), &record);
     write_durably(file, path, &line)?;
     Ok(head)
 }

@@ -28,7 +28,9 @@ pub use erase::{CleansedGeneration, Cleansing, DamagedGeneration};
 pub use error::StoreError;
 pub use events::{EventAppender, EventDeclaration, EventFile, EventLog};
 pub use generation::{Batches, Generation};
-pub use ledger::{Deed, Ledger, LedgerEntry, LedgerFinding, LedgerHead, Trimmed, Verification};
+pub use ledger::{
+    Ledger, LedgerEntry, LedgerFinding, LedgerHead, LedgerRecord, Trimmed, Verification,
+};
 pub use location::Location;
 pub use manifest::{
     Column, FileEntry, Manifest, Outcome, PrivacyMark, Table, TableFile, TableKind,

@@ -16,7 +16,7 @@ pub use self::clock::ClockVerdict;
 pub use self::generations::RetentionPolicy;
 pub use self::plan::{Item, ItemKind, Removal, RetentionPlan, RetentionState, Windows};
 use crate::error::StoreError;
-use crate::ledger::Deed;
+use crate::ledger::LedgerRecord;
 use crate::names::GenerationId;
 use crate::tenant::{HistoryEntry, RunLock, TenantStore, folder_names};
 
@@ -99,7 +99,7 @@ impl TenantStore {
 
 impl RunLock {
     /// Removes expired items, and records when the others were first seen. Every removal is logged;
-    /// `deed` is the ledger entry for its own expired entries.
+    /// `record` is the ledger entry for its own expired entries.
     ///
     /// A reader that has opened an older generation but not yet its files finds them missing
     /// afterwards.
@@ -110,7 +110,7 @@ impl RunLock {
     pub fn retain(
         &self,
         retention: Retention<'_>,
-        deed: &Deed,
+        record: &LedgerRecord,
     ) -> Result<RetentionPlan, StoreError> {
         let plan = self.tenant().plan_retention(retention)?;
         for removal in &plan.removals {
@@ -118,7 +118,7 @@ impl RunLock {
             self.remove(removal)?;
         }
         if let Some(through) = plan.ledger_through {
-            self.tenant().ledger().trim(through, deed)?;
+            self.tenant().ledger().trim(through, record)?;
         }
         let state = serde_json::to_vec(&plan.state).expect("a state is plain data");
         self.set_state(STATE, &state)?;

@@ -19,12 +19,12 @@ pub fn escape_in_json(line: &str) -> Cow<'_, str> {
 }
 
 fn escape(text: &str, write: impl Fn(char, &mut String)) -> Cow<'_, str> {
-    if !text.contains(acts_or_hides) {
+    if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 8);
     for character in text.chars() {
-        if acts_or_hides(character) {
+        if is_hidden(character) {
             write(character, &mut escaped);
         } else {
             escaped.push(character);
@@ -35,7 +35,7 @@ fn escape(text: &str, write: impl Fn(char, &mut String)) -> Cow<'_, str> {
 
 /// Returns whether a character steers a terminal, turns the direction of text, or has no width, so that
 /// two different texts look alike. Combining marks are left alone: languages need them.
-fn acts_or_hides(character: char) -> bool {
+pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

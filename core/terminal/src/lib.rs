@@ -2,8 +2,10 @@
 
 mod escape;
 mod grid;
+mod numbers;
 mod report;
 
-pub use escape::{escape_for_terminal, escape_in_json};
+pub use escape::{escape_for_terminal, escape_in_json, is_hidden};
 pub use grid::Grid;
+pub use numbers::{count, plural};
 pub use report::table;

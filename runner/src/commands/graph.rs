@@ -1,12 +1,9 @@
 //! `show`, `neighbors`, `path` and `search`: single entities of a generation and what they are related to.
 
-mod texts;
-
 use core_engine::ledger::Event;
 use core_engine::text::count;
 use core_query::graph::{
-    Entity, EntityHistory, GraphReader, Lookup, Neighbor, NeighborGroup, NeighborhoodLimits,
-    PathOptions, SearchIndex, SearchPage,
+    Entity, GraphReader, Lookup, NeighborhoodLimits, PathOptions, SearchIndex, SearchPage, texts,
 };
 use core_query::{QueryError, QuerySession, QuerySettings};
 use core_store::{Generation, TenantStore};
@@ -19,14 +16,9 @@ use crate::cli::{
 };
 use crate::exit::{Exit, Failure};
 use crate::host;
-use crate::output;
+use crate::output::{self, terminal_columns};
 use crate::withheld;
 
-/// The class of the neighbors that `show` lists.
-const ALERT_CLASS: &str = "Alert";
-/// The alerts that `show` lists, and the alerts that it reads to find the open ones among them.
-const SHOWN_ALERTS: usize = 10;
-const READ_ALERTS: usize = 1_000;
 /// The candidates that are named where a name does not say which entity is meant.
 const CANDIDATES: usize = 10;
 /// The entities of a neighborhood.
@@ -37,24 +29,6 @@ struct Opened {
     tenant: TenantStore,
     generation: Generation,
     session: QuerySession,
-}
-
-/// What `show` tells about an entity.
-#[derive(Serialize)]
-struct Shown {
-    entity: Entity,
-    neighbors: Vec<NeighborGroup>,
-    alerts: Alerts,
-    history: EntityHistory,
-}
-
-/// The alerts of an entity, the open and newest first.
-#[derive(Serialize)]
-struct Alerts {
-    /// How many there are.
-    count: u64,
-    /// Some of them.
-    shown: Vec<Entity>,
 }
 
 impl Opened {
@@ -108,7 +82,7 @@ impl Opened {
             }
         };
         match format {
-            ReportFormat::Table => output::result(&texts::hits(page)),
+            ReportFormat::Table => output::result(&texts::hits(page, terminal_columns())),
             ReportFormat::Json => print(&lookup)?,
         }
         Err(Failure::usage(reason))
@@ -121,47 +95,13 @@ pub(super) async fn show(global: &Global, arguments: &ShowArguments) -> Result<E
     opened.record(global, "show", &arguments.entity);
     let format = arguments.read.output;
     let entity = opened.entity(&arguments.entity, format).await?;
-    let (key, type_name) = (&entity.reference.key, &entity.reference.type_name);
-    let reader = opened.reader();
-    let neighbors = reader.neighbor_groups(key).await.map_err(failure)?;
-    let alerts = alerts(&opened, key, &neighbors).await?;
     let kept = kept::up_to(&opened.tenant, opened.generation.id(), None, global.quiet)?;
-    let history = reader.history(type_name, key, &kept).await.map_err(failure)?;
-    let shown = Shown { entity, neighbors, alerts, history };
+    let shown = opened.reader().overview(entity, &kept).await.map_err(failure)?;
     match format {
-        ReportFormat::Table => output::result(&texts::shown(&shown)),
+        ReportFormat::Table => output::result(&texts::overview(&shown, terminal_columns())),
         ReportFormat::Json => print(&shown)?,
     }
     Ok(Exit::Complete)
-}
-
-/// The alerts that an entity is related to.
-async fn alerts(opened: &Opened, key: &str, groups: &[NeighborGroup]) -> Result<Alerts, Failure> {
-    let reader = opened.reader();
-    let mut alerts = Alerts { count: 0, shown: Vec::new() };
-    let tables = &opened.session.graph().entities;
-    for group in groups {
-        let is_alert = tables.iter().any(|table| {
-            table.name == group.other_type && table.classes.iter().any(|class| class == ALERT_CLASS)
-        });
-        if !is_alert {
-            continue;
-        }
-        let page = reader.neighbors(key, &group.relationship, group.direction, 0, READ_ALERTS);
-        let page = page.await.map_err(failure)?;
-        alerts.count += page.count;
-        let keys: Vec<String> =
-            page.neighbors.into_iter().map(|Neighbor { entity, .. }| entity.key).collect();
-        alerts.shown.extend(reader.entities(&group.other_type, &keys).await.map_err(failure)?);
-    }
-    let order = |alert: &Entity| {
-        let is_open = alert.properties.get("open").and_then(serde_json::Value::as_bool);
-        let created = alert.properties.get("createdOn").map(ToString::to_string);
-        (is_open, created)
-    };
-    alerts.shown.sort_by_cached_key(|alert| std::cmp::Reverse(order(alert)));
-    alerts.shown.truncate(SHOWN_ALERTS);
-    Ok(alerts)
 }
 
 /// Lists the entities around one.
@@ -180,7 +120,7 @@ pub(super) async fn neighbors(
     let around = opened.reader().neighborhood(&entity.reference.key, limits).await;
     let around = around.map_err(failure)?;
     match arguments.read.output {
-        ReportFormat::Table => output::result(&texts::neighborhood(&around)),
+        ReportFormat::Table => output::result(&texts::neighborhood(&around, terminal_columns())),
         ReportFormat::Json => print(&around)?,
     }
     Ok(Exit::Complete)
@@ -202,7 +142,7 @@ pub(super) async fn path(global: &Global, arguments: &PathArguments) -> Result<E
         opened.reader().shortest_path(&from.key, &to.key, &options).await.map_err(failure)?;
     match (arguments.read.output, &path) {
         (ReportFormat::Json, path) => print(path)?,
-        (ReportFormat::Table, Some(path)) => output::result(&texts::path(path)),
+        (ReportFormat::Table, Some(path)) => output::result(&texts::path(path, terminal_columns())),
         (ReportFormat::Table, None) => {
             let others = if arguments.through_account {
                 ""
@@ -238,7 +178,7 @@ pub(super) async fn search(global: &Global, arguments: &SearchArguments) -> Resu
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
     let page: SearchPage = index.search(&arguments.text, &arguments.types, limit);
     match arguments.read.output {
-        ReportFormat::Table => output::result(&texts::hits(&page)),
+        ReportFormat::Table => output::result(&texts::hits(&page, terminal_columns())),
         ReportFormat::Json => print(&page)?,
     }
     Ok(Exit::Complete)

@@ -18,7 +18,7 @@ inventory::submit!(Columns(COLUMNS));
 
 /// The privacy class of each column.
 pub static COLUMNS: &[Column] = &[
-    persistent("audit.id", Family::AuditEvent).of_object(),
+    persistent("audit.id", IdentifierKind::AuditEvent).of_object(),
     technical("audit.summary"),
     behaviour("audit.occurred").of_object(),
     behaviour("audit.observed").of_object(),
@@ -27,7 +27,7 @@ pub static COLUMNS: &[Column] = &[
     technical("audit.category"),
     technical("audit.source"),
     technical("audit.trail"),
-    direct("audit.account", Family::Login),
+    direct("audit.account", IdentifierKind::Login),
     free_text("audit.message"),
     free_text("audit.details"),
     technical("audit.duration"),

@@ -25,22 +25,22 @@ inventory::submit!(Columns(COLUMNS));
 
 /// The privacy class of each column.
 pub static COLUMNS: &[Column] = &[
-    persistent("device.uid", Family::DeviceUid).of_object(),
-    quasi("device.name", ColumnForm::Identifier(Family::DeviceName)),
-    persistent("device.collector.uid", Family::CollectorUid),
+    persistent("device.uid", IdentifierKind::DeviceUid).of_object(),
+    quasi("device.name", ColumnForm::Identifier(IdentifierKind::DeviceName)),
+    persistent("device.collector.uid", IdentifierKind::CollectorUid),
     technical("device.operating_system.platform"),
     technical("device.operating_system.name"),
     technical("device.operating_system.build"),
     technical("device.hardware.manufacturer"),
     technical("device.hardware.model"),
-    persistent("device.hardware.chassis_serial_number", Family::Serial),
-    persistent("device.hardware.machine_serial_number", Family::Serial),
+    persistent("device.hardware.chassis_serial_number", IdentifierKind::Serial),
+    persistent("device.hardware.machine_serial_number", IdentifierKind::Serial),
     technical("device.hardware.type"),
     technical("device.license_type"),
     behaviour("device.last_seen"),
     behaviour("device.first_seen"),
     quasi("device.entity", ColumnForm::Plain),
-    persistent("device.sid", Family::Sid),
+    persistent("device.sid", IdentifierKind::Sid),
     quasi("device.connectivity.last_local_ip", ColumnForm::IpAddresses),
 ];
 

@@ -25,16 +25,16 @@ inventory::submit!(Columns(COLUMNS));
 
 /// The privacy class of each column.
 pub static COLUMNS: &[Column] = &[
-    persistent("user.uid", Family::UserUid),
-    direct("user.name", Family::Login),
-    direct("user.upn", Family::Address),
-    persistent("user.sid", Family::Sid),
+    persistent("user.uid", IdentifierKind::UserUid),
+    direct("user.name", IdentifierKind::Login),
+    direct("user.upn", IdentifierKind::Address),
+    persistent("user.sid", IdentifierKind::Sid),
     technical("user.type"),
     behaviour("user.last_seen"),
     behaviour("user.first_seen"),
     quasi("user.entity", ColumnForm::Plain),
-    direct("user.ad.email_address", Family::Address),
-    direct("user.ad.full_name", Family::PersonName),
+    direct("user.ad.email_address", IdentifierKind::Address),
+    direct("user.ad.full_name", IdentifierKind::PersonName),
     quasi("user.ad.department", ColumnForm::Plain),
 ];
 

@@ -7,7 +7,7 @@ use std::fs;
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use core_privacy::keys::KeyRing;
 use core_privacy::suppression::{Erasure, SuppressionList};
 use core_simulator::SavedQuery;
@@ -235,7 +235,8 @@ fn who_was_erased_is_not_read_again_by_any_name() {
     let keys = KeyRing::parse(&key).expect("it was made by the program");
     let mut list = SuppressionList::new(&keys);
     let erasure = Erasure { id: "e-1", since: "2026-11-22T10:00:00Z", reason: "request" };
-    let suppressed = list.suppress(&keys, "acme.eu", erasure, [(Family::Address, upn.as_str())]);
+    let suppressed =
+        list.suppress(&keys, "acme.eu", erasure, [(IdentifierKind::Address, upn.as_str())]);
     assert_eq!(suppressed, Ok(1));
     let folder = scene.path("store").join(TENANT);
     fs::write(folder.join("suppressions.json"), list.to_text()).expect("the store is ours");

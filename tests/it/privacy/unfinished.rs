@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+#[cfg(unix)]
+use std::time::{Duration, Instant};
 
 use core_simulator::SavedQuery;
 use serde_json::Value;
@@ -232,4 +234,40 @@ fn m8_a_damaged_published_generation_is_no_dead_end_for_an_erasure() {
     fs::write(scene.store().join("CURRENT"), current).expect("the store is ours");
     scene.place.done(&[APPLY, &["--remove-damaged"]].concat());
     scene.assert_finished();
+}
+
+/// A signal stops an erasure before it begins, or in the middle: it says which, and the next run does the rest.
+#[cfg(unix)]
+#[test]
+fn an_erasure_ends_within_two_seconds_of_a_signal_and_the_next_run_finishes_it() {
+    let place = Place::new("full");
+    place.scene.run_completely();
+    let users = place.scene.query("select upn from nexthink_user where upn is not null limit 6");
+    let users: Vec<&str> = users.iter().map(|row| row["upn"].as_str().expect("a text")).collect();
+    let mut endings = BTreeSet::new();
+    for (user, wait_ms) in users.iter().zip([5, 60, 120, 200, 300, 500]) {
+        let running = place.scene.start(&erase(user, &[]));
+        std::thread::sleep(Duration::from_millis(wait_ms));
+        let signalled = Instant::now();
+        running.signal("TERM");
+        let ended = running.wait();
+        assert!(signalled.elapsed() < Duration::from_secs(2), "{:?}", signalled.elapsed());
+        let is_unfinished =
+            ended.stderr.contains("the next run finishes it before it reads anything");
+        match ended.exit {
+            Some(0) => {}
+            Some(143) => assert!(
+                is_unfinished || ended.stderr.contains("error: stopped by a signal"),
+                "{}",
+                ended.stderr
+            ),
+            _ => panic!("{ended:?}"),
+        }
+        endings.insert((ended.exit, is_unfinished));
+        place.scene.run_completely();
+        let left =
+            place.scene.query(&format!("select upn from nexthink_user where upn = '{user}'"));
+        assert!(left.is_empty() || !(is_unfinished || ended.exit == Some(0)), "{user}: {ended:?}");
+    }
+    assert!(endings.len() > 1, "every signal came at the same moment: {endings:?}");
 }

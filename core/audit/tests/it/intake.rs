@@ -11,7 +11,7 @@ use core_audit::{
     Intake, IntakeCounts, Span, TableRow, TrailKind, Window, WindowSettings,
 };
 use core_ingest::values::entity_schema;
-use core_model::column::{Column, Family};
+use core_model::column::{Column, IdentifierKind};
 use core_privacy::keys::{KeyRing, NEW_RING_BYTES};
 use core_privacy::profile::{Policy, Profile};
 use core_privacy::pseudonym::Pseudonyms;
@@ -190,7 +190,7 @@ fn keys() -> KeyRing {
     KeyRing::new("2026-01-01T00:00:00Z", &[7; NEW_RING_BYTES])
 }
 
-fn erased(identifiers: &[(Family, &str)]) -> EventPrivacy {
+fn erased(identifiers: &[(IdentifierKind, &str)]) -> EventPrivacy {
     let mut list = SuppressionList::new(&keys());
     let erasure = Erasure { id: "e-1", since: "2026-01-01T00:00:00Z", reason: "gdpr" };
     list.suppress(&keys(), TENANT, erasure, identifiers.iter().copied()).expect("the key is right");
@@ -202,7 +202,10 @@ fn erased(identifiers: &[(Family, &str)]) -> EventPrivacy {
 fn an_event_that_names_an_erased_person_is_counted_and_not_stored() {
     let mentioned = "2026-03-01 10:00:01 [Portal|USER|91012|ACME\\eve] created anna@acme.example\n";
     let other = "2026-03-01 10:00:02 [Portal|USER|91012|ACME\\eve] created ben@acme.example\n";
-    let privacy = erased(&[(Family::Login, "ACME\\anna"), (Family::Address, "anna@acme.example")]);
+    let privacy = erased(&[
+        (IdentifierKind::Login, "ACME\\anna"),
+        (IdentifierKind::Address, "anna@acme.example"),
+    ]);
     let mut memory = Memory::default();
     let answer = [LOGIN, mentioned, other].concat();
     let counts =
@@ -220,7 +223,8 @@ fn under_a_strict_profile_nothing_names_anybody() {
     let privacy = EventPrivacy { redactor: Some(Arc::new(redactor)), ..EventPrivacy::default() };
     let mut memory = Memory::default();
     read_with(&mut memory, LOGIN, &Coverage::default(), privacy).expect("there is room");
-    let pseudonym = pseudonyms.of(Family::Login, "ACME\\anna").expect("it is an identifier");
+    let pseudonym =
+        pseudonyms.of(IdentifierKind::Login, "ACME\\anna").expect("it is an identifier");
     assert_eq!(memory.texts("account"), [pseudonym]);
     assert_eq!(memory.texts("raw"), ["(null)"]);
     let plain = {

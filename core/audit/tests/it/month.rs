@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use core_audit::{
     Clocks, Coverage, EventId, HOUR_MS, Identifier, LineReader, Span, TrailKind, WindowSettings,
 };
+use fastrand::Rng;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -29,16 +30,16 @@ struct Model {
 impl Model {
     /// Two lines an hour, some of them twice in a second, some late by up to 50 minutes.
     fn new(zone: TimeZone, seed: u64) -> Self {
-        let mut random = Random(seed);
+        let mut random = Rng::with_seed(seed);
         let mut lines = Vec::new();
         for i in 0..(32 * 24 * 2_i64) {
-            let occurred_ms = START_MS - DAY_MS + i * 1_800_000 + random.below(1_800) * 1_000;
-            let late = if random.below(10) == 0 { random.below(50 * 60) * 1_000 } else { 0 };
+            let occurred_ms = START_MS - DAY_MS + i * 1_800_000 + random.i64(..1_800) * 1_000;
+            let late = if random.i64(..10) == 0 { random.i64(..50 * 60) * 1_000 } else { 0 };
             let at = Timestamp::from_millisecond(occurred_ms).expect("in the calendar");
             let local = at.to_zoned(zone.clone());
-            let (time, account) = (local.strftime("%Y-%m-%dT%H:%M:%S%:z"), random.below(20));
+            let (time, account) = (local.strftime("%Y-%m-%dT%H:%M:%S%:z"), random.i64(..20));
             let text = format!("{time} [Portal|LOGIN|20101|user{account}] User account logged\n");
-            let times = if random.below(8) == 0 { 2 } else { 1 };
+            let times = if random.i64(..8) == 0 { 2 } else { 1 };
             for _ in 0..times {
                 let visible_ms = occurred_ms + late;
                 lines.push(Line { occurred_ms, visible_ms, text: text.clone() });
@@ -56,20 +57,6 @@ impl Model {
         let first = self.lines.partition_point(|line| line.occurred_ms < from_ms);
         let lines = self.lines[first..].iter().take_while(|line| line.occurred_ms < to_ms);
         lines.filter(|line| line.visible_ms <= now_ms).map(|line| line.text.as_str()).collect()
-    }
-}
-
-/// Numbers that look random (`SplitMix64`).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: i64) -> i64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
-        i64::try_from(bits % u64::try_from(bound).expect("positive")).expect("small")
     }
 }
 
@@ -95,17 +82,17 @@ impl Kept {
 fn month(seed: u64, skew_ms: i64, is_confirmed: bool) {
     let zone = TimeZone::get("Europe/Zurich").expect("a zone");
     let model = Model::new(zone, seed);
-    let mut random = Random(seed ^ 0xabcd);
+    let mut random = Rng::with_seed(seed ^ 0xabcd);
     let settings = WindowSettings { since_ms: DAY_MS, ..WindowSettings::default() };
     let mut kept = Kept::default();
     let mut saved = serde_json::to_string(&Coverage::default()).expect("plain data");
     let mut first_saved_ms = None;
     let mut outage_hours = 0;
     for hour in 0..=30 * 24 {
-        let server_ms = START_MS + hour * HOUR_MS + random.below(300) * 1_000;
+        let server_ms = START_MS + hour * HOUR_MS + random.i64(..300) * 1_000;
         let now_ms = server_ms - skew_ms;
-        if outage_hours == 0 && random.below(60) == 0 {
-            outage_hours = random.below(30);
+        if outage_hours == 0 && random.i64(..60) == 0 {
+            outage_hours = random.i64(..30);
         }
         if outage_hours > 0 && hour < 30 * 24 {
             outage_hours -= 1;
@@ -116,13 +103,13 @@ fn month(seed: u64, skew_ms: i64, is_confirmed: bool) {
         coverage.begin(now_ms, &settings);
         let mut failed: Vec<Span> = Vec::new();
         while let Some(window) = coverage.next_window(now_ms, &settings, &failed) {
-            if hour < 30 * 24 && random.below(5) == 0 {
+            if hour < 30 * 24 && random.i64(..5) == 0 {
                 failed.push(window.span);
                 continue;
             }
             kept.take(&model.answer(window.parameters(&model.zone), server_ms));
             // The program is killed after the events are stored and before that is noted.
-            if hour < 30 * 24 && random.below(40) == 0 {
+            if hour < 30 * 24 && random.i64(..40) == 0 {
                 break;
             }
             let header_ms = server_ms / 1_000 * 1_000;

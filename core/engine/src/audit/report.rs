@@ -1,4 +1,4 @@
-//! What reading the audit trail has done.
+//! The report of a collection of the audit trail.
 
 use core_audit::{Clocks, Coverage, IntakeCounts, Span};
 use core_nexthink::{ClockOffset, NexthinkError};
@@ -23,7 +23,7 @@ pub struct AuditReport {
     pub events: u64,
 }
 
-/// What became of one trail.
+/// The result of reading one trail.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrailReport {
@@ -46,9 +46,9 @@ pub struct TrailReport {
     /// The kind of that failure.
     #[serde(skip)]
     kind: Option<FailureKind>,
-    /// What could not be read, and will be asked for again.
+    /// The periods that could not be read, and are asked for again.
     pub gaps: Vec<Gap>,
-    /// What was never read, and that Nexthink does not keep any more.
+    /// The periods that were never read and that Nexthink does not keep any more.
     pub lost: Vec<Gap>,
 }
 
@@ -65,7 +65,8 @@ impl Gap {
     /// Writes a span of milliseconds as times.
     pub fn of(span: &Span) -> Gap {
         let text = |ms| {
-            Timestamp::from_millisecond(ms).map_or_else(|_| "?".to_owned(), |it| format!("{it:.0}"))
+            Timestamp::from_millisecond(ms)
+                .map_or_else(|_| "?".to_owned(), |time| format!("{time:.0}"))
         };
         Gap { from: text(span.from_ms), to: text(span.to_ms) }
     }
@@ -98,7 +99,7 @@ impl AuditReport {
     /// Returns whether everything that is wanted and can be had was read.
     pub fn is_complete(&self) -> bool {
         self.reason.is_none()
-            && self.trails.iter().all(|it| it.reason.is_none() && it.gaps.is_empty())
+            && self.trails.iter().all(|trail| trail.reason.is_none() && trail.gaps.is_empty())
     }
 
     /// Why not everything was read, a line each.
@@ -113,7 +114,7 @@ impl AuditReport {
         of_all.chain(of_trails).collect()
     }
 
-    /// What people should know, a line each.
+    /// Returns the remarks for people, a line each.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         if let Some(reason) = &self.reason {

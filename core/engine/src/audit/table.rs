@@ -28,7 +28,7 @@ pub(super) struct Reading<'a> {
     pub(super) people: EventPrivacy,
 }
 
-/// What the file of an export held.
+/// The content of the file of an export.
 struct File {
     counts: IntakeCounts,
     bytes: u64,
@@ -211,7 +211,7 @@ fn take_rows(
 pub fn columns(table: &AuditTable, header: &[String]) -> anyhow::Result<[usize; 4]> {
     let mut places = [0; 4];
     for (place, column) in places.iter_mut().zip(table.columns()) {
-        let found = header.iter().position(|it| it.eq_ignore_ascii_case(column));
+        let found = header.iter().position(|name| name.eq_ignore_ascii_case(column));
         *place = found.ok_or_else(|| {
             anyhow::anyhow!(
                 "the export of {} has no column `{column}`: list it in the query, or say in \

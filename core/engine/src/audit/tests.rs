@@ -10,6 +10,7 @@ use core_audit::{
 };
 use core_simulator::{AuditSpec, SimulatedTrail};
 use core_store::{Location, RunLock, Store, TenantStore};
+use fastrand::Rng;
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
 
@@ -24,19 +25,6 @@ const DAY: u64 = 24 * 3_600;
 /// One line in so many seconds.
 const STEP: u64 = 600;
 
-/// Numbers that look random (`SplitMix64`).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits ^ (bits >> 31)) % bound
-    }
-}
-
 /// The lines of the tenant in this time that are in its log at `now`: each seventh is late.
 fn lines(from: u64, to: u64, now: u64) -> Vec<String> {
     let spec = AuditSpec::default();
@@ -50,8 +38,9 @@ fn lines(from: u64, to: u64, now: u64) -> Vec<String> {
 /// What Nexthink answers.
 fn answer(window: &Window, now: u64) -> String {
     let (before, hours) = window.parameters(&TimeZone::UTC);
-    let before = before.map(|it| it.to_zoned(TimeZone::UTC).expect("in the calendar").timestamp());
-    let to = before.map_or(now + 1, |it| u64::try_from(it.as_second()).expect("after 1970"));
+    let before =
+        before.map(|time| time.to_zoned(TimeZone::UTC).expect("in the calendar").timestamp());
+    let to = before.map_or(now + 1, |time| u64::try_from(time.as_second()).expect("after 1970"));
     let answer = lines(to - u64::from(hours) * 3_600, to, now);
     answer.iter().flat_map(|line| [line, "\n"]).collect()
 }
@@ -62,7 +51,7 @@ fn ms(seconds: u64) -> i64 {
 
 /// One run at `now`, by a clock of this machine that is so many milliseconds ahead; the last one meets no
 /// trouble.
-fn run(lock: &RunLock, now: u64, ahead_ms: i64, is_last: bool, random: &mut Random) {
+fn run(lock: &RunLock, now: u64, ahead_ms: i64, is_last: bool, random: &mut Rng) {
     let settings = WindowSettings { since_ms: 24 * HOUR_MS, ..WindowSettings::default() };
     let mut appender = lock.append_events(LOG, declaration()).expect("the log is whole");
     let mut notes = Notes::of(appender.log()).expect("what was noted");
@@ -73,7 +62,7 @@ fn run(lock: &RunLock, now: u64, ahead_ms: i64, is_last: bool, random: &mut Rand
     let clocks = Clocks { local_ms, server_ms: Some(ms(now)), witness_ahead_ms: None };
     while let Some(window) = coverage.next_window(local_ms, &settings, &failed) {
         let text = answer(&window, now);
-        let breaks_off = !is_last && random.below(6) == 0;
+        let breaks_off = !is_last && random.u64(..6) == 0;
         let whole = if breaks_off { text.len() / 2 } else { text.len() };
         let (table, zone, privacy) = (event_table(), TimeZone::UTC, EventPrivacy::default());
         let (kind, trail) = (TrailKind::Portal, NAME);
@@ -91,7 +80,7 @@ fn run(lock: &RunLock, now: u64, ahead_ms: i64, is_last: bool, random: &mut Rand
         }
         intake.finish().expect("there is room");
         // Killed with all files written and nothing noted.
-        if !is_last && random.below(20) == 0 {
+        if !is_last && random.u64(..20) == 0 {
             return;
         }
         coverage.answered(&window, &clocks, &settings);
@@ -121,9 +110,10 @@ fn l10_a_line_is_one_event_whatever_the_clock_of_this_machine_says() {
     for ahead_ms in jumps.into_iter().chain([-HOUR_MS, HOUR_MS]) {
         let folder = TempDir::new().expect("a folder can be made");
         let location = Location::Folder(folder.path().to_owned());
-        let tenant = Store::open(location).and_then(|it| it.tenant("acme")).expect("a valid name");
+        let tenant =
+            Store::open(location).and_then(|store| store.tenant("acme")).expect("a valid name");
         let lock = tenant.lock("a test").expect("nobody else");
-        let mut random = Random(1);
+        let mut random = Rng::with_seed(1);
         let now = START + 2 * DAY;
         for (hour, ahead_ms) in [(0, ahead_ms), (1, 0), (2, ahead_ms), (3, 0)] {
             run(&lock, now + hour * 3_600, ahead_ms, true, &mut random);
@@ -148,7 +138,8 @@ fn l10_a_line_is_one_event_whatever_the_clock_of_this_machine_says() {
 fn l13_lines_of_many_days_share_one_place_and_are_counted() {
     let folder = TempDir::new().expect("a folder can be made");
     let location = Location::Folder(folder.path().to_owned());
-    let tenant = Store::open(location).and_then(|it| it.tenant("acme")).expect("a valid name");
+    let tenant =
+        Store::open(location).and_then(|store| store.tenant("acme")).expect("a valid name");
     let lock = tenant.lock("a test").expect("nobody else");
     let now_ms = ms(START);
     let span = Span { from_ms: now_ms - 24 * HOUR_MS, to_ms: now_ms };
@@ -184,20 +175,21 @@ fn l2_l3_l9_the_store_has_every_event_once_after_thirty_days_of_hourly_runs() {
     for seed in [1] {
         let folder = TempDir::new().expect("a folder can be made");
         let location = Location::Folder(folder.path().to_owned());
-        let tenant = Store::open(location).and_then(|it| it.tenant("acme")).expect("a valid name");
+        let tenant =
+            Store::open(location).and_then(|store| store.tenant("acme")).expect("a valid name");
         let lock = tenant.lock("a test").expect("nobody else");
-        let mut random = Random(seed);
+        let mut random = Rng::with_seed(seed);
         let mut outage = 0;
         for hour in 0..=DAYS * 24 {
             let is_last = hour == DAYS * 24;
-            if outage == 0 && random.below(60) == 0 {
-                outage = random.below(30);
+            if outage == 0 && random.u64(..60) == 0 {
+                outage = random.u64(..30);
             }
             if outage > 0 && !is_last {
                 outage -= 1;
                 continue;
             }
-            run(&lock, START + hour * 3_600 + random.below(300), 0, is_last, &mut random);
+            run(&lock, START + hour * 3_600 + random.u64(..300), 0, is_last, &mut random);
         }
         let stored = stored(&tenant);
         // Lines from before the first run's reach, and after the last run, may be there or not.
@@ -206,7 +198,7 @@ fn l2_l3_l9_the_store_has_every_event_once_after_thirty_days_of_hourly_runs() {
         for line in lines(START, end - 3_600, end) {
             *expected.entry(line).or_default() += 1;
         }
-        assert!(expected.len() > 4_000 && expected.values().any(|it| *it == 2));
+        assert!(expected.len() > 4_000 && expected.values().any(|count| *count == 2));
         for (line, times) in expected {
             assert_eq!(stored.get(&line), Some(&times), "{line}");
         }

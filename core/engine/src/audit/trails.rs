@@ -19,10 +19,10 @@ use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::settings::{Audit, AuditTrails};
 
-/// How long a window that cannot be read is tried: the run waits for it, and a later one makes up for it.
+/// The time for which a window that cannot be read is tried: the run waits for it, and a later one makes up for it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often it is tried.
+/// The number of attempts.
 const ATTEMPTS: u32 = 4;
 
 /// The trails of the classic interface.
@@ -135,7 +135,7 @@ impl Reading<'_> {
     ) -> Result<Option<&'static str>, Failure> {
         let Trails { engine, audit, cancellation, people, login_ahead_ms, .. } = self.trails;
         let (before, elapsed_hours) = window.parameters(&audit.time_zone);
-        let before = before.map(|it| it.strftime("%Y-%m-%dT%H:%M:%S").to_string());
+        let before = before.map(|time| time.strftime("%Y-%m-%dT%H:%M:%S").to_string());
         let request = AuditRequest { trail: self.trail.clone(), before, elapsed_hours };
         let kind = match self.trail {
             Trail::Portal => TrailKind::Portal,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use core_erasure::identifiers;
 use core_erasure::subject::Subject;
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use core_privacy::canonical::canonical;
 use core_privacy::mentions::{Position, each_mention};
 use core_privacy::suppression::{MentionCache, Suppressions};
@@ -17,11 +17,12 @@ use crate::failure::{Failure, FailureKind};
 use crate::host::Host;
 use crate::moment::Moment;
 
-/// How long a command that changes findings may take.
+/// The longest wait for a command that changes findings.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(50);
-/// The families of the identifiers in keys of entities.
-const KEY_FAMILIES: [Family; 2] = [Family::UserUid, Family::DeviceUid];
+/// The kinds of the identifiers in keys of entities.
+const KEY_IDENTIFIER_KINDS: [IdentifierKind; 2] =
+    [IdentifierKind::UserUid, IdentifierKind::DeviceUid];
 
 /// Takes the findings about erased people out, with their texts and what was to be sent of them. Returns how
 /// many there were.
@@ -47,7 +48,9 @@ pub(super) fn cleanse(
             is_named = is_named
                 || suppressions.are_named_in(Position::Text, text, &mut cache.borrow_mut())
                 || uid(text).is_some_and(|uid| {
-                    KEY_FAMILIES.iter().any(|family| suppressions.has(*family, uid))
+                    KEY_IDENTIFIER_KINDS
+                        .iter()
+                        .any(|identifier_kind| suppressions.has(*identifier_kind, uid))
                 });
         });
         is_named
@@ -69,8 +72,8 @@ pub(super) fn of_subject(tenant: &TenantStore, subject: &Subject) -> Result<Vec<
         let mut is_theirs = false;
         each_text(finding, &mut |text| {
             is_theirs |= subject.keys.contains(text);
-            each_mention(Position::Text, text, &mut |family, mention| {
-                let form = canonical(family, mention);
+            each_mention(Position::Text, text, &mut |identifier_kind, mention| {
+                let form = canonical(identifier_kind, mention);
                 is_theirs |= form.is_some_and(|form| subject.identifiers.contains(&form));
             });
         });

@@ -15,17 +15,32 @@ use crate::audit;
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::ledger::{self, Event};
-use crate::privacy::{erased_people, tenant_name};
+use crate::privacy::{all_suppressions, erased_people, tenant_name};
 
 /// The work for erasures before they are certified.
 #[derive(Debug)]
 pub(super) struct Progress<'a> {
-    /// What was taken out now.
+    /// The rows and events that were taken out now.
     pub(super) cleansed: Option<&'a Cleansed>,
     /// The damaged generations that were removed now.
     pub(super) removed: &'a [String],
     /// The generations that cannot be read, and so were not cleansed.
     pub(super) closed: Vec<DamagedGeneration>,
+}
+
+/// Returns whether the store has an erasure without a certificate, which the next command that takes the lock finishes.
+///
+/// # Errors
+///
+/// The list of erased people or a certificate cannot be read.
+pub fn is_any(engine: Engine<'_>, lock: &RunLock) -> Result<bool, Failure> {
+    let Some(list) = all_suppressions(engine, lock.tenant())? else { return Ok(false) };
+    for id in erasure_ids(&list) {
+        if !certificate::is_certified(lock.tenant(), &id)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Searches for what the erasures without a certificate have erased, and certifies them. Returns why some

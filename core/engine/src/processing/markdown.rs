@@ -44,7 +44,7 @@ pub(super) fn page(record: &Record) -> String {
     page
 }
 
-/// How people are shown, and with which key.
+/// Returns the profile, the key and the columns that differ from the profile.
 fn privacy(record: &Record) -> Vec<String> {
     let key = match &record.key {
         Some(key) => format!("pseudonyms are made with key {key}"),

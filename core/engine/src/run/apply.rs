@@ -40,9 +40,9 @@ pub(super) struct Applier {
     /// True for each type that may lose objects.
     pub(super) may_lose: BTreeMap<&'static str, bool>,
     pub(super) reports: Vec<StepReport>,
-    /// What kinds of failures there were.
+    /// The kinds of failures so far.
     failures: Vec<ErrorKind>,
-    /// How many parts each step needed when it was last not lacking any.
+    /// The number of parts of each step when none was lacking last.
     pub(super) parts: BTreeMap<String, u32>,
     /// The downloads that are in the graph. Those of a step that lacks something stay for the next run.
     pub(super) used: BTreeSet<String>,
@@ -51,13 +51,13 @@ pub(super) struct Applier {
     host: Host,
 }
 
-/// What a run builds on.
+/// The state that a run builds on.
 pub(super) struct Base {
     /// The published generation.
     pub(super) previous: Option<Generation>,
     /// True if it shows people otherwise, so that nothing of it may stay.
     pub(super) replaces_all: bool,
-    /// How many parts each step needed when it was last not lacking any.
+    /// The number of parts of each step when none was lacking last.
     pub(super) parts: BTreeMap<String, u32>,
 }
 
@@ -129,26 +129,26 @@ impl Applier {
             "step ended"
         );
         self.reports.push(report);
-        let closed = step.entities.iter().filter_map(|it| self.graph.close(it.type_name));
+        let closed = step.entities.iter().filter_map(|entity| self.graph.close(entity.type_name));
         closed.for_each(|entities| self.tables_writer.write(entities));
         Ok(())
     }
 
     /// Returns whether the generation before has a type of a step.
     fn was_made(&self, step: &Step) -> bool {
-        let previous = self.previous.iter().flat_map(|it| &it.manifest().tables);
+        let previous = self.previous.iter().flat_map(|generation| &generation.manifest().tables);
         previous.into_iter().any(|table| step.type_names().any(|name| name == table.name))
     }
 
     /// The report of a step that was applied.
     pub(super) fn report(&self, step_id: &str) -> Option<&StepReport> {
-        self.reports.iter().find(|it| it.id == step_id)
+        self.reports.iter().find(|report| report.id == step_id)
     }
 
     /// Returns whether any export gave rows.
     pub(super) fn anything_fetched(&self) -> bool {
-        let mut exports = self.reports.iter().filter(|it| it.query_id.is_some());
-        exports.any(|it| matches!(it.outcome, StepOutcome::Complete | StepOutcome::Partial))
+        let mut exports = self.reports.iter().filter(|report| report.query_id.is_some());
+        exports.any(|report| matches!(report.outcome, StepOutcome::Complete | StepOutcome::Partial))
     }
 
     /// Returns whether every step that was to run is complete.
@@ -168,7 +168,7 @@ impl Applier {
 
     /// The kind of failure that a run in which nothing was fetched is told by: the one that needs
     /// somebody to act comes before the one that may pass.
-    pub(super) fn gravest_failure(&self) -> Option<ErrorKind> {
+    pub(super) fn worst_failure(&self) -> Option<ErrorKind> {
         self.failures.iter().copied().min_by_key(|kind| match kind {
             ErrorKind::Credentials => 0,
             ErrorKind::Configuration => 1,
@@ -186,7 +186,8 @@ impl Applier {
         row: &[(&'static str, String)],
         report: &mut StepReport,
     ) -> anyhow::Result<Outcome> {
-        let row: Vec<(&str, &str)> = row.iter().map(|(name, it)| (*name, it.as_str())).collect();
+        let row: Vec<(&str, &str)> =
+            row.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let tables = ingest_row(step, &self.graph, &row)?;
         report.account(&tables.account);
         self.graph.add(tables);
@@ -272,7 +273,7 @@ impl Applier {
         let removals = self.removals(step)?;
         let mut refused = removals.clone();
         refused.retain(|(type_name, before, removed)| {
-            let is_accepted = self.accept_shrink.iter().any(|it| it == type_name);
+            let is_accepted = self.accept_shrink.iter().any(|accepted| accepted == type_name);
             let removed = removed.saturating_sub(suppressed);
             ShrinkGuard::default().rejects(*before, removed) && !is_accepted
         });
@@ -286,7 +287,9 @@ impl Applier {
         let flags = refused.iter().map(|(type_name, ..)| format!("--accept-shrink {type_name}"));
         // The same rows are of use again once somebody has said that it is right.
         let of_parts = parts::download_prefix(step.id);
-        self.held.extend(self.used.extract_if(.., |it| it == step.id || it.starts_with(&of_parts)));
+        self.held.extend(
+            self.used.extract_if(.., |name| name == step.id || name.starts_with(&of_parts)),
+        );
         report.reason = Some(format!(
             "{}; if that is right, run once with {}",
             shrinking.collect::<Vec<_>>().join(" and "),
@@ -329,15 +332,17 @@ impl Applier {
     fn losses(&self, step: &Step) -> Vec<(&'static str, u64, u64)> {
         let before = |kind, name: &str| {
             let previous = self.previous.as_ref().map(Generation::manifest);
-            previous.and_then(|it| it.table(kind, name)).map_or(0, |it| it.rows)
+            previous.and_then(|manifest| manifest.table(kind, name)).map_or(0, |table| table.rows)
         };
-        let entities = step.entities.iter().map(|it| {
-            let now = self.graph.entity_table(it.type_name).map_or(0, |it| it.len() as u64);
-            (it.type_name, before(TableKind::Entity, it.type_name), now)
+        let entities = step.entities.iter().map(|entity| {
+            let table = self.graph.entity_table(entity.type_name);
+            let now = table.map_or(0, |table| table.len() as u64);
+            (entity.type_name, before(TableKind::Entity, entity.type_name), now)
         });
-        let relationships = step.relationships.iter().map(|it| {
-            let now = self.graph.edges(it.type_name).map_or(0, Edges::len);
-            (it.type_name, before(TableKind::Relationship, it.type_name), now)
+        let relationships = step.relationships.iter().map(|relationship| {
+            let type_name = relationship.type_name;
+            let now = self.graph.edges(type_name).map_or(0, Edges::len);
+            (type_name, before(TableKind::Relationship, type_name), now)
         });
         let all = entities.chain(relationships);
         all.map(|(name, before, now)| (name, before, before.saturating_sub(now))).collect()
@@ -375,7 +380,9 @@ impl Applier {
     /// Lets properties of which the export says nothing keep their values.
     fn keep_doubtful(&mut self, entity: &'static EntityType) -> anyhow::Result<()> {
         let table = self.graph.entity_table(entity.type_name);
-        if table.is_none_or(|it| it.is_empty() || it.unreliable_properties().next().is_none()) {
+        if table
+            .is_none_or(|table| table.is_empty() || table.unreliable_properties().next().is_none())
+        {
             return Ok(());
         }
         let before = self.before(TableKind::Entity, entity.type_name)?;
@@ -411,8 +418,8 @@ impl Applier {
 pub fn is_local(error: &anyhow::Error) -> bool {
     error
         .chain()
-        .filter_map(|it| it.downcast_ref::<io::Error>())
-        .any(|it| it.raw_os_error().is_some())
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| error.raw_os_error().is_some())
 }
 
 /// The one row of the account step.

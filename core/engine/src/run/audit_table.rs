@@ -29,10 +29,10 @@ use crate::settings::AuditTable;
 /// The name of its download, and of the step that makes the events.
 pub(super) const NAME: &str = "fetch-audit";
 
-/// How much of a file is read at once, in bytes.
+/// The size of one read of a file, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// What became of the export.
+/// The result of the export.
 pub struct FetchedTable {
     /// The export, or why there is none.
     pub result: Result<FinishedExport, NexthinkError>,
@@ -45,7 +45,7 @@ pub struct FetchedTable {
     pub started_ms: i64,
     /// When it was here.
     pub ended_ms: i64,
-    /// How far Nexthink's clock is ahead of ours.
+    /// The offset of Nexthink's clock from ours.
     pub clock_offset: Option<ClockOffset>,
 }
 

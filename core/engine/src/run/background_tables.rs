@@ -88,7 +88,8 @@ impl BackgroundTableWriter {
 impl Writing {
     fn join(&mut self) -> Result<Vec<Table>, Failure> {
         let written = self.thread.take().map(JoinHandle::join);
-        written.map_or(Ok(Vec::new()), |it| it.unwrap_or_else(|defect| resume_unwind(defect)))
+        written
+            .map_or(Ok(Vec::new()), |tables| tables.unwrap_or_else(|defect| resume_unwind(defect)))
     }
 }
 
@@ -104,10 +105,10 @@ impl Drop for Writing {
 
 /// The types of a plan's entities with the properties of theirs that edges repeat.
 fn needed_by_edges(plan: &Plan) -> BTreeSet<(&'static str, &'static str)> {
-    let relationships = plan.steps().iter().flat_map(|it| it.step.relationships);
+    let relationships = plan.steps().iter().flat_map(|planned| planned.step.relationships);
     let needed = relationships.flat_map(|relationship| {
         let target = relationship.to.entity.type_name;
-        relationship.properties.iter().map(move |it| (target, it.name))
+        relationship.properties.iter().map(move |property| (target, property.name))
     });
     needed.collect()
 }

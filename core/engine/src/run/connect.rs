@@ -37,7 +37,7 @@ fn configuration(error: anyhow::Error) -> Failure {
     Failure::new(FailureKind::Configuration, error)
 }
 
-/// How far Nexthink's clock is ahead of this machine's, if it tells; a large difference is told the user.
+/// Returns the offset of Nexthink's clock from this machine's, if it tells; a large difference is told the user.
 ///
 /// It is the first call of a run, so that credentials that are refused, and a host that cannot be reached,
 /// cost no export.

@@ -1,4 +1,4 @@
-//! What a run would cost, before anything of it is spent.
+//! The cost of a run, before anything of it is spent.
 
 use std::fmt;
 
@@ -12,14 +12,14 @@ use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::moment::Moment;
 
-/// What a run would cost, and what is left for it.
+/// The exports that a run would start, and those that are left.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
     estimate: ExportEstimate,
     left: Left,
 }
 
-/// What a run of this plan would cost now, by a clock that may be corrected by Nexthink's.
+/// Returns the cost of a run of this plan now, by a clock that may be corrected by Nexthink's.
 pub fn cost(plan: &Plan, engine: Engine<'_>, offset: Option<ClockOffset>) -> Result<Cost, Failure> {
     let clock = QuotaClock::read(engine.host, offset);
     let tenant = engine.tenant()?;

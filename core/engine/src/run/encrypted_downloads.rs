@@ -49,7 +49,7 @@ pub(super) struct EncryptedFile {
     name: String,
     keys: Arc<DownloadKeys>,
     cipher: ChaCha20,
-    /// What was encrypted and not written yet: the file may take less than it was given.
+    /// The encrypted bytes that are not written yet: the file may take less than it was given.
     pending: Vec<u8>,
 }
 
@@ -94,7 +94,7 @@ impl Files {
     /// Opens a download to read it from its start.
     pub fn read(&self, name: &str) -> Result<Box<dyn Read + Send>, StoreError> {
         let file = self.downloads.read(name)?;
-        let cipher = self.keys.as_ref().and_then(|it| it.cipher(name));
+        let cipher = self.keys.as_ref().and_then(|keys| keys.cipher(name));
         Ok(match cipher {
             Some(cipher) => Box::new(DecryptingReader { file, cipher }),
             None => Box::new(file),
@@ -251,8 +251,10 @@ mod tests {
     async fn a_sealed_download_is_readable_to_nobody_else_and_gone_with_its_run() {
         let folder = TempDir::new().expect("a folder can be made");
         let location = Location::Folder(folder.path().to_owned());
-        let tenant = Store::open(location).and_then(|it| it.tenant("acme")).expect("a valid name");
-        let downloads = tenant.lock("a test").and_then(|it| it.downloads()).expect("nobody else");
+        let tenant =
+            Store::open(location).and_then(|store| store.tenant("acme")).expect("a valid name");
+        let downloads =
+            tenant.lock("a test").and_then(|lock| lock.downloads()).expect("nobody else");
         let path = folder.path().join("acme").join("staging").join("downloads").join("export");
         let files = Files::new(downloads, true, &crate::testing::host());
         let mut sink = files.write("export").expect("it can be made");
@@ -268,8 +270,9 @@ mod tests {
         assert_eq!(read(&files), TEXT);
         let encrypted = std::fs::read(&path).expect("it is there");
         assert_eq!(encrypted.len(), TEXT.len());
-        assert!(!encrypted.windows(4).any(|it| TEXT.windows(4).any(|plain| plain == it)));
-        let stream: Vec<u8> = encrypted.iter().zip(TEXT).map(|(it, plain)| it ^ plain).collect();
+        assert!(!encrypted.windows(4).any(|window| TEXT.windows(4).any(|plain| plain == window)));
+        let stream: Vec<u8> =
+            encrypted.iter().zip(TEXT).map(|(byte, plain)| byte ^ plain).collect();
         assert!(!other.starts_with(&stream[..8]), "two texts have two key streams");
         drop((sink, files));
         assert!(!path.exists());
@@ -279,8 +282,10 @@ mod tests {
     async fn an_open_download_is_as_it_came_and_stays() {
         let folder = TempDir::new().expect("a folder can be made");
         let location = Location::Folder(folder.path().to_owned());
-        let tenant = Store::open(location).and_then(|it| it.tenant("acme")).expect("a valid name");
-        let downloads = tenant.lock("a test").and_then(|it| it.downloads()).expect("nobody else");
+        let tenant =
+            Store::open(location).and_then(|store| store.tenant("acme")).expect("a valid name");
+        let downloads =
+            tenant.lock("a test").and_then(|lock| lock.downloads()).expect("nobody else");
         let files = Files::new(downloads.clone(), false, &crate::testing::host());
         let mut sink = files.write("export").expect("it can be made");
         sink.write_all(TEXT).await.expect("there is room");

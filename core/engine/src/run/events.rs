@@ -39,7 +39,7 @@ impl Events<'_> {
 
 /// Returns whether a run of this plan reads events.
 pub(super) fn reads_events(plan: &Plan) -> bool {
-    plan.steps().iter().any(|it| it.runs() && it.step.makes_events())
+    plan.steps().iter().any(|planned| planned.runs() && planned.step.makes_events())
 }
 
 /// Reads the events and nothing else: `--step fetch-audit`, or a configuration without queries. It publishes

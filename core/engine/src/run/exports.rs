@@ -30,7 +30,7 @@ use crate::host::Host;
 use crate::progress::Progress;
 use crate::settings::SavedQuery;
 
-/// How long a query may take that is run at once, only for its text.
+/// The longest time of a query that is run at once, only for its text.
 const EXECUTE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Fetches exports for the steps of one run.
@@ -48,14 +48,14 @@ pub(super) struct Fetcher {
     pub(super) progress: Progress,
 }
 
-/// What became of the export of one step, its parts included.
+/// The result of the export of one step, its parts included.
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub step_id: &'static str,
     /// The saved query, or the names of the files.
     pub source: FetchedFrom,
     pub result: Result<FetchedFiles, FetchError>,
-    /// How many exports this run has started for it.
+    /// The number of exports that this run has started for it.
     pub exports: u32,
     pub took: Duration,
 }
@@ -87,9 +87,9 @@ pub(super) struct FetchedFiles {
     pub truncated: Vec<FetchedFile>,
     /// Why the parts are not all of the dataset.
     pub lacking: Option<String>,
-    /// How many parts were exported, those included that were split further.
+    /// The number of exported parts, those included that were split further.
     pub parts: u32,
-    /// What the saved queries leave out, as far as Nexthink tells.
+    /// The clauses by which the saved queries leave rows out, as far as Nexthink tells.
     pub narrowing: Narrowing,
 }
 
@@ -178,7 +178,7 @@ impl Fetcher {
         let mut reservations = self.reservations(estimates);
         let mut reservation_of =
             |name| reservations.remove(name).unwrap_or_else(|| self.quota.reserve_up_to(0));
-        for PlannedStep { step, .. } in plan.steps().iter().filter(|it| it.runs()) {
+        for PlannedStep { step, .. } in plan.steps().iter().filter(|planned| planned.runs()) {
             let Some(query) = step.query() else { continue };
             let (fetcher, step, step_id) = (self.clone(), *step, step.id);
             if let Some(patterns) = engine.settings.files.get(query.config_field) {
@@ -233,7 +233,8 @@ impl Fetcher {
         &self,
         estimates: &BTreeMap<&'static str, ExportEstimate>,
     ) -> BTreeMap<&'static str, QuotaReservation> {
-        let wholes = estimates.iter().map(|(id, it)| (*id, self.quota.reserve_up_to(it.wholes)));
+        let wholes =
+            estimates.iter().map(|(id, estimate)| (*id, self.quota.reserve_up_to(estimate.wholes)));
         let mut reservations: BTreeMap<_, _> = wholes.collect();
         for (reservation, estimate) in reservations.values_mut().zip(estimates.values()) {
             reservation.add(self.quota.reserve_up_to(estimate.parts));
@@ -266,7 +267,9 @@ impl Fetcher {
         let mut delivery = match query.partition.as_ref().filter(|_| is_truncated) {
             Some(partition) => {
                 let part = partition.values.iter().take(1);
-                let part = part.map(|it| (partition.parameter.clone(), it.to_string())).collect();
+                let part = part
+                    .map(|pattern| (partition.parameter.clone(), pattern.to_string()))
+                    .collect();
                 narrowing.add(self.narrowing(step, &partition.query, &part).await);
                 parts::fetch(self, step, whole, partition, reservation, exports).await?
             }
@@ -289,7 +292,9 @@ impl Fetcher {
             self.client().execute(query, parameters).await
         };
         match tokio::time::timeout(EXECUTE_PATIENCE, executing).await {
-            Ok(Ok(answer)) => answer.limits.map(|it| Narrowing::new(step, it)).unwrap_or_default(),
+            Ok(Ok(answer)) => {
+                answer.limits.map(|limits| Narrowing::new(step, limits)).unwrap_or_default()
+            }
             Ok(Err(error)) => {
                 tracing::info!(%query, %error, "the text of the query is not known");
                 Narrowing::default()
@@ -347,14 +352,14 @@ impl FetchedFiles {
         FetchedFiles { files: vec![whole], ..FetchedFiles::default() }
     }
 
-    /// What the values of the parts match.
+    /// Returns the patterns of the parts.
     pub(super) fn patterns(&self) -> Vec<Pattern> {
-        self.files.iter().filter_map(|it| it.pattern.clone()).collect()
+        self.files.iter().filter_map(|file| file.pattern.clone()).collect()
     }
 
     /// The names of all downloads.
     pub(super) fn downloads(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().chain(&self.truncated).map(|it| it.download.as_str())
+        self.files.iter().chain(&self.truncated).map(|file| file.download.as_str())
     }
 }
 
@@ -370,8 +375,9 @@ pub(super) fn estimates(
     if let Some(estimate) = audit_table::estimate(plan, engine, resumable) {
         estimates.insert(audit_table::NAME, estimate);
     }
-    for PlannedStep { step, .. } in plan.steps().iter().filter(|it| it.runs()) {
-        let Some(query) = step.query().and_then(|it| engine.settings.queries.get(it.config_field))
+    for PlannedStep { step, .. } in plan.steps().iter().filter(|planned| planned.runs()) {
+        let Some(query) =
+            step.query().and_then(|query| engine.settings.queries.get(query.config_field))
         else {
             continue;
         };
@@ -388,11 +394,11 @@ pub(super) fn estimates(
     estimates
 }
 
-/// What a run will start in all.
+/// Returns the exports that a run will start in all.
 pub(super) fn sum(estimates: &BTreeMap<&'static str, ExportEstimate>) -> ExportEstimate {
-    estimates.values().fold(ExportEstimate::default(), |sum, it| ExportEstimate {
-        wholes: sum.wholes + it.wholes,
-        parts: sum.parts.saturating_add(it.parts),
+    estimates.values().fold(ExportEstimate::default(), |sum, estimate| ExportEstimate {
+        wholes: sum.wholes + estimate.wholes,
+        parts: sum.parts.saturating_add(estimate.parts),
     })
 }
 

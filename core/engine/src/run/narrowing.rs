@@ -29,7 +29,7 @@ impl Narrowing {
     /// Adds what another query of the same step leaves out.
     pub fn add(&mut self, other: Narrowing) {
         self.limit = self.limit.take().or(other.limit);
-        let new = other.filters.into_iter().filter(|it| !self.filters.contains(it));
+        let new = other.filters.into_iter().filter(|filter| !self.filters.contains(filter));
         let new: Vec<String> = new.collect();
         self.filters.extend(new);
     }
@@ -60,7 +60,7 @@ mod tests {
                 &["where user.name == \"…\""],
             ),
         ] {
-            let step = Step::all().into_iter().find(|it| it.id == step).expect("a step");
+            let step = Step::all().into_iter().find(|known| known.id == step).expect("a step");
             let limits = QueryLimits::parse(query).expect("a whole text");
             let narrowing = Narrowing::new(step, limits);
             assert_eq!(narrowing.limit.as_deref(), limit, "{query}");

@@ -19,7 +19,7 @@ use super::exports::{FetchedFile, FetchedFiles, Fetcher, count_start};
 use super::quota::QuotaReservation;
 use crate::settings::Partition;
 
-/// How much of a truncated part is looked at before it is split, in chunks of 64 KiB.
+/// The part of a truncated file that is read before it is split, in chunks of 64 KiB.
 const LOOKED_AT_CHUNKS: usize = 16;
 
 /// The parts of one step while they are fetched.
@@ -33,7 +33,7 @@ struct Parts<'a> {
     delivery: FetchedFiles,
     /// Of the day's exports, what this step may still start.
     reservation: QuotaReservation,
-    /// How many parts the dataset has by now.
+    /// The number of parts of the dataset so far.
     expected: usize,
 }
 
@@ -88,7 +88,8 @@ impl Parts<'_> {
         let is_unpaid = |order: &ExportOrder, pattern: &Pattern| {
             !fetcher.is_paid(&download_name(step_id, pattern), order)
         };
-        let orders: Vec<_> = patterns.into_iter().map(|it| (self.order(&it), it)).collect();
+        let orders: Vec<_> =
+            patterns.into_iter().map(|pattern| (self.order(&pattern), pattern)).collect();
         let unpaid = orders.iter().filter(|(order, pattern)| is_unpaid(order, pattern)).count();
         let unpaid = u32::try_from(unpaid).unwrap_or(u32::MAX);
         let lacking = unpaid.saturating_sub(self.reservation.exports());
@@ -165,7 +166,7 @@ impl Parts<'_> {
     }
 
     fn partition_column(&self) -> &'static str {
-        self.step.query().map_or("", |it| it.partition_column)
+        self.step.query().map_or("", |query| query.partition_column)
     }
 
     /// Notes why the parts are not the whole dataset; the first reason is the one that is told.
@@ -209,7 +210,7 @@ fn begins_outside(
     coverage.uncovered() > 0
 }
 
-/// What the names of the downloads of a step's parts begin with.
+/// Returns the prefix of the names of the downloads of a step's parts.
 pub(super) fn download_prefix(step_id: &str) -> String {
     format!("{step_id}.part-")
 }

@@ -23,7 +23,7 @@ pub fn plan(engine: Engine<'_>, selected: &[String]) -> Result<Plan, Failure> {
             return Err(Failure::configuration(suggestion::unknown("step", name, &known)));
         };
         if !has_query(step) {
-            let field = step.query().map_or("", |it| it.config_field);
+            let field = step.query().map_or("", |query| query.config_field);
             let message = format!("step `{name}` cannot run: `queries.{field}` has no query ID");
             return Err(Failure::configuration(message));
         }

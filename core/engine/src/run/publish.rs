@@ -32,7 +32,7 @@ use crate::host::Host;
 /// Each batch has some 32,000 edges.
 const WAITING_BATCHES: usize = 4;
 
-/// What the manifest says besides what was written.
+/// The part of the manifest besides the tables.
 pub(super) struct PublishContext {
     pub(super) region: String,
     pub(super) privacy: PrivacyMark,
@@ -220,8 +220,9 @@ pub fn personal_ends(relationship: &RelationshipType) -> Vec<String> {
     let personal = ends.iter().filter(|(end, _)| key_is_personal(end.entity));
     let mut columns: Vec<String> = personal.map(|(_, column)| (*column).to_owned()).collect();
     let properties = relationship.properties.iter();
-    let is_personal =
-        |it: &&EdgeProperty| relationship.target_property(it).personal_data() != PersonalData::None;
+    let is_personal = |property: &&EdgeProperty| {
+        relationship.target_property(property).personal_data() != PersonalData::None
+    };
     columns.extend(properties.filter(is_personal).map(|property| property.name.to_owned()));
     columns
 }

@@ -24,9 +24,9 @@ struct Counted {
     lock: RunLock,
     ledger: QuotaState,
     clock: QuotaClock,
-    /// How many may be started within 24 hours.
+    /// The number of exports that may be started within 24 hours.
     limit: u32,
-    /// How many of those left are reserved for exports that have not started.
+    /// The number of those left that are reserved for exports that have not started.
     reserved: u32,
     host: Host,
 }
@@ -60,18 +60,18 @@ impl QuotaClock {
     }
 }
 
-/// What is left of the day's exports.
+/// The rest of the day's exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
-    /// How many exports are left.
+    /// The number of exports that are left.
     pub exports: u32,
-    /// How many a day has.
+    /// The number of exports of a day.
     pub of: u32,
     /// Until when Nexthink asked to be left alone.
     pub deferred_until: Option<Moment>,
 }
 
-/// What is left for a tenant, without its lock.
+/// Returns what is left for a tenant, without its lock.
 pub fn left(tenant: &TenantStore, limit: u32, clock: QuotaClock) -> Result<Left, Failure> {
     let (ledger, now) = (read(tenant)?, clock.now().0);
     Ok(Left {
@@ -88,7 +88,7 @@ pub(super) struct QuotaReservation {
     exports: u32,
 }
 
-/// What a run will start, as far as that can be known.
+/// The exports that a run will start, as far as that can be known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ExportEstimate {
     /// One for each query whose export no earlier run has left.
@@ -300,8 +300,8 @@ impl Counted {
 
     fn save(&self) -> Result<(), NexthinkError> {
         let bytes = serde_json::to_vec(&self.ledger).map_err(std::io::Error::other);
-        let saved =
-            bytes.and_then(|it| self.lock.set_state(STATE, &it).map_err(std::io::Error::other));
+        let saved = bytes
+            .and_then(|bytes| self.lock.set_state(STATE, &bytes).map_err(std::io::Error::other));
         saved.map_err(|error| NexthinkError::Journal { source: Arc::new(error) })
     }
 }

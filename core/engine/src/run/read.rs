@@ -17,15 +17,15 @@ use super::encrypted_downloads::Files;
 use super::exports::{FetchedFile, FetchedFiles};
 use crate::cancellation::Cancellation;
 
-/// How much of a file is read at once, in bytes.
+/// The size of one read of a file, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// How the files of all steps are read.
+/// The reader of the files of all steps.
 pub(super) struct Reading {
     /// The zone of times that name none.
     pub(super) zone: TimeZone,
     pub(super) files: Files,
-    /// What happens to the rows of people; it learns whom to suppress from step to step.
+    /// The redaction of the rows of people; it learns whom to suppress from step to step.
     pub(super) protection: Option<Protection>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Reader<'a> {
     pub(super) cancellation: &'a Cancellation,
 }
 
-/// What was read.
+/// The result of reading.
 pub(super) struct Read {
     pub(super) tables: StepTables,
     pub(super) outcome: Outcome,
@@ -90,7 +90,7 @@ impl Reader<'_> {
         Ok(Read { tables, outcome, compression, bytes })
     }
 
-    /// How many rows of the truncated files belong to no part: there are more such rows then, which
+    /// The number of rows of the truncated files that belong to no part: there are more such rows then, which
     /// nobody has seen.
     fn count_uncovered(&self, delivery: &FetchedFiles) -> Result<u64, Unreadable> {
         if delivery.lacking.is_some() {
@@ -108,7 +108,7 @@ impl Reader<'_> {
     }
 
     fn partition_column(&self) -> &'static str {
-        self.step.query().map_or("", |it| it.partition_column)
+        self.step.query().map_or("", |query| query.partition_column)
     }
 
     /// Gives all bytes of a file to `push`.
@@ -127,7 +127,7 @@ impl Reader<'_> {
         }
     }
 
-    /// How a file is compressed, and its bytes without that.
+    /// The compression of a file, and its decompressed bytes.
     fn open(&self, file: &FetchedFile) -> anyhow::Result<(Compression, impl io::Read + Send)> {
         let reader = BufReader::new(self.reading.files.read(&file.download)?);
         let (compression, bytes) = decompress::reader(reader, file.bytes, Caps::default())?;
@@ -156,8 +156,8 @@ fn covers_everything(delivery: &FetchedFiles) -> bool {
 /// The outcome of an export whose every row was read.
 fn outcome_of(delivery: &FetchedFiles, tables: &StepTables, uncovered: u64) -> Outcome {
     let account = &tables.account;
-    let is_truncated = delivery.files.iter().any(|it| it.truncated);
-    let unproven = delivery.files.iter().any(|it| !it.length_proven);
+    let is_truncated = delivery.files.iter().any(|file| file.truncated);
+    let unproven = delivery.files.iter().any(|file| !file.length_proven);
     let reasons = [
         (delivery.lacking.is_some(), PartialReason::PartUnfinished),
         (is_truncated, PartialReason::Truncated),

@@ -1,17 +1,17 @@
-//! What a reader of a run's table should know besides: a line for each thing that is not as it should be.
+//! The remarks beside the table of a run: a line for each thing that is not as it should be.
 
 use super::narrowing::Narrowing;
 use super::report::{RunReport, StepReport};
 use crate::audit::AuditReport;
 use crate::text::count;
 
-/// How many quarantined rows of a step are listed.
+/// The number of quarantined rows of a step that are listed.
 const LISTED_ROWS: usize = 3;
 
 impl RunReport {
     /// The remarks on all steps, then those on the audit trail.
     pub fn remarks(&self) -> Vec<String> {
-        let has_previous = self.types.iter().any(|it| it.objects_before.is_some());
+        let has_previous = self.types.iter().any(|changes| changes.objects_before.is_some());
         let mut remarks: Vec<String> = Vec::new();
         for step in &self.steps {
             let of_step = step.remarks(has_previous).into_iter();

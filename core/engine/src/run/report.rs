@@ -55,10 +55,10 @@ pub struct RunReport {
     pub types: Vec<TypeReport>,
     /// Until when Nexthink wants to be left alone, so that no run starts before.
     pub not_before: Option<String>,
-    /// How far Nexthink's clock is ahead of this machine's, in milliseconds, where they disagree by more
+    /// The offset of Nexthink's clock from this machine's, in milliseconds, where they disagree by more
     /// than two minutes.
     pub clock_offset_ms: Option<i64>,
-    /// How many parts each step needed when it was last not lacking any.
+    /// The number of parts of each step when none was lacking last.
     pub parts: BTreeMap<String, u32>,
     /// The downloads of steps that would have removed too much: they are of use again only for a run
     /// that is told to remove it.
@@ -66,10 +66,10 @@ pub struct RunReport {
     /// Why erasures are not finished, a sentence each; not in the generation's own report.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unfinished_erasures: Vec<String>,
-    /// What came of the audit trail, if it was read; not in the generation's own report.
+    /// The result of the audit trail, if it was read; not in the generation's own report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditReport>,
-    /// What came of the delivery after the run, if there was one; not in the generation's own report.
+    /// The result of the delivery after the run, if there was one; not in the generation's own report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Value>,
     /// The ledger's last entry after the run, to be kept elsewhere; not in the generation's own report.
@@ -79,7 +79,7 @@ pub struct RunReport {
     pub partial_datasets: Vec<String>,
 }
 
-/// What became of one step.
+/// The report of one step.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepReport {
@@ -87,7 +87,7 @@ pub struct StepReport {
     pub id: &'static str,
     /// Its name.
     pub name: &'static str,
-    /// How it ended.
+    /// The outcome.
     pub outcome: StepOutcome,
     /// Why the step is not complete.
     pub reason: Option<String>,
@@ -95,11 +95,11 @@ pub struct StepReport {
     pub query_id: Option<String>,
     /// Of the whole query.
     pub export_id: Option<String>,
-    /// How many exports this run has started for it.
+    /// The number of exports that this run has started for it.
     pub exports: u32,
-    /// How many parts were exported, those included that were split further; none if it came whole.
+    /// The number of exported parts, those included that were split further; none if it came whole.
     pub parts: u32,
-    /// What became of its rows.
+    /// The accounts of its rows.
     pub rows: Rows,
     /// Entities of the step's types, carried-over ones included.
     pub entities: u64,
@@ -119,7 +119,7 @@ pub struct StepReport {
     pub bytes: u64,
     /// Bytes after decompression.
     pub decoded_bytes: u64,
-    /// How the download was compressed.
+    /// The compression of the download.
     pub compression: Option<&'static str>,
     /// Columns that the export lacks.
     pub missing_columns: Vec<&'static str>,
@@ -147,15 +147,15 @@ pub struct StepReport {
     pub hashed_names: u64,
     /// The other distinct login names.
     pub plain_names: u64,
-    /// What the saved query leaves out.
+    /// The clauses by which the saved query leaves rows out.
     pub narrowing: Option<Narrowing>,
-    /// How long fetching took, in milliseconds.
+    /// The time of fetching, in milliseconds.
     pub fetch_ms: u128,
-    /// How long applying took, in milliseconds.
+    /// The time of applying, in milliseconds.
     pub apply_ms: u128,
 }
 
-/// How a step ended.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StepOutcome {
@@ -208,7 +208,7 @@ impl fmt::Display for StepOutcome {
     }
 }
 
-/// What became of the rows of a step.
+/// The accounts of the rows of a step.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rows {
@@ -236,7 +236,7 @@ pub struct QuarantinedRow {
     pub reason: String,
 }
 
-/// What became of one type.
+/// The changes of one type.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TypeReport {
@@ -298,14 +298,14 @@ impl StepReport {
     /// Notes what was downloaded.
     pub(super) fn deliver(&mut self, delivery: &FetchedFiles) {
         let FetchedFiles { files, truncated, lacking, parts, narrowing } = delivery;
-        self.narrowing = Some(narrowing.clone()).filter(|it| *it != Narrowing::default());
-        let whole = truncated.iter().chain(files).find(|it| it.pattern.is_none());
+        self.narrowing = Some(narrowing.clone()).filter(|narrowing| *narrowing != Narrowing::default());
+        let whole = truncated.iter().chain(files).find(|file| file.pattern.is_none());
         self.export_id =
             whole.and_then(|file| file.export_id.as_ref()).map(|id| id.as_str().to_owned());
         self.parts = *parts;
-        self.bytes = files.iter().chain(truncated).map(|it| it.bytes).sum();
+        self.bytes = files.iter().chain(truncated).map(|file| file.bytes).sum();
         let truncated = "truncated at Nexthink's maximum";
-        self.reason = lacking.as_ref().map(|it| format!("{truncated}, and {it}"));
+        self.reason = lacking.as_ref().map(|lacking| format!("{truncated}, and {lacking}"));
     }
 
     /// Notes what was read of it.
@@ -362,12 +362,15 @@ impl StepReport {
             self.alike_keys += table.keys_that_differ_by_case();
             if !table.is_empty() {
                 self.doubtful.extend(table.unreliable_properties());
-                let of_connector = entity.properties.iter().filter(|it| needs_connector(it));
+                let of_connector =
+                    entity.properties.iter().filter(|property| needs_connector(property));
                 let names = of_connector.map(|property| property.name);
                 self.needs_connector.extend(names.filter(|name| self.doubtful.contains(name)));
             }
         }
-        for edges in step.relationships.iter().filter_map(|it| graph.edges(it.type_name)) {
+        for edges in
+            step.relationships.iter().filter_map(|relationship| graph.edges(relationship.type_name))
+        {
             let counts = edges.counts();
             self.relationships += edges.len();
             self.dangling += counts.dangling;

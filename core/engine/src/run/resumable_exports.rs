@@ -1,4 +1,4 @@
-//! What is kept of an export for the next run: an export is paid for once, so one that a killed run
+//! The notes about exports for the next run: an export is paid for once, so one that a killed run
 //! has started is resumed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use crate::text::bytes;
 /// waited for. Older rows would be mixed with newer ones of the other exports.
 const RESUMABLE_MS: u64 = 2 * 60 * 60 * 1000;
 
-/// How far in the future the start of an export may lie, in milliseconds: readings of Nexthink's clock
+/// The furthest future in which the start of an export may lie, in milliseconds: readings of Nexthink's clock
 /// differ by as much. One further ahead was dated by a wrong clock and has no age.
 const CLOCK_ERROR_MS: u64 = 2 * 60 * 1000;
 
@@ -88,7 +88,7 @@ impl ResumableExports {
         self.0.get(name).filter(|note| note.record.fits(order)).map(|note| note.started_ms)
     }
 
-    /// How many exports of a query there are whose downloads have names that begin like this.
+    /// Returns the number of exports whose downloads have names with this prefix.
     pub(super) fn count(&self, prefix: &str, query: &QueryId) -> u32 {
         let notes = self.0.iter().filter(|(name, _)| name.starts_with(prefix));
         let paid = notes.filter(|(_, note)| note.record.query_id == *query).count();
@@ -109,7 +109,7 @@ impl ResumableExports {
             name: name.to_owned(),
             keeps: !files.are_encrypted(),
             reservation,
-            started_ms: note.map(|it| it.started_ms),
+            started_ms: note.map(|note| note.started_ms),
         };
         (note.map(Note::usable_record), journal)
     }
@@ -163,12 +163,12 @@ impl Journal {
     /// Fails before a download fills the disk. The generation needs room too, but less than that.
     fn check_room(&self, record: &ExportRecord) -> io::Result<()> {
         let announced =
-            record.file.as_ref().filter(|it| it.whole.is_none()).and_then(|it| it.total);
+            record.file.as_ref().filter(|file| file.whole.is_none()).and_then(|file| file.total);
         let (Some(announced), Some(free)) = (announced, self.downloads.free_bytes()) else {
             return Ok(());
         };
-        let here = self.downloads.read(&self.name).ok().and_then(|it| it.metadata().ok());
-        let missing = announced.saturating_sub(here.map_or(0, |it| it.len()));
+        let here = self.downloads.read(&self.name).ok().and_then(|file| file.metadata().ok());
+        let missing = announced.saturating_sub(here.map_or(0, |metadata| metadata.len()));
         if missing <= free {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! What goes after a run.
+//! Retention after a run.
 
 use std::collections::BTreeSet;
 

@@ -11,7 +11,7 @@ use crate::text::bytes;
 /// The room that a run needs and has, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
-    /// What the last run took, less what it left for the next one; none before the first run.
+    /// The room that the last run took, less what it left for the next one; none before the first run.
     pub needed: Option<u64>,
     /// None where the system does not tell.
     pub free: Option<u64>,
@@ -70,7 +70,8 @@ mod tests {
             (Some(10), Some(10), None),
             (Some(5_000_000), Some(1_000_000), Some("4.0 MB are missing")),
         ] {
-            let checked = Space { needed, free }.check().map_err(|it| it.error.to_string());
+            let checked =
+                Space { needed, free }.check().map_err(|failure| failure.error.to_string());
             match (checked, missing) {
                 (Ok(()), None) => {}
                 (Err(error), Some(missing)) => assert!(error.contains(missing), "{error}"),

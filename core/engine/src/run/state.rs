@@ -1,4 +1,4 @@
-//! What the next run and the next delivery need to know of the run that made a generation: a file of its own in the
+//! The part of a run that the next run and the next delivery need: a file of its own in the
 //! generation's folder, so that it is published with it and no report for people is ever read back.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,14 +14,14 @@ pub(super) const FILE: &str = "state.json";
 /// The version that this program writes. A file of a newer version tells nothing.
 const VERSION: u32 = 1;
 
-/// What a run leaves for the next one.
+/// The state that a run leaves for the next one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunState {
     version: u32,
-    /// How each step ended, in the order of the run.
+    /// The outcome of each step, in the order of the run.
     pub steps: Vec<StepState>,
-    /// How many parts each step needed when it was last not lacking any.
+    /// The number of parts of each step when none was lacking last.
     pub(super) parts: BTreeMap<String, u32>,
     /// The downloads of steps that would have removed too much: they are of use again only for a run that is told to
     /// remove it.
@@ -30,12 +30,12 @@ pub struct RunState {
     pub(super) downloaded_bytes: u64,
 }
 
-/// How a step ended.
+/// The outcome of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepState {
     /// The ID of the step.
     pub id: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: StepOutcome,
     /// Why it is not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ pub struct StepState {
 }
 
 impl RunState {
-    /// What the run of this report leaves.
+    /// Returns the state that the run of this report leaves.
     pub(super) fn of_report(report: &RunReport) -> Self {
         let steps = report.steps.iter().map(|step| StepState {
             id: step.id.to_owned(),

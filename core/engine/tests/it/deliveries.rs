@@ -70,7 +70,7 @@ async fn what_is_published_is_delivered_once() {
     let second = deliver_with(&tenant, &settings, &options).await.expect("it compares");
     assert!(matches!(second, DeliveryResult::NothingChanged { .. }));
     assert_eq!(simulated.jobs().len(), 1);
-    let events: Vec<_> = tenant.ledger().iter().map(|entry| entry.deed.event.clone()).collect();
+    let events: Vec<_> = tenant.ledger().iter().map(|entry| entry.record.event.clone()).collect();
     let expected = ["delivery_started", "delivery_ended"].repeat(2);
     assert_eq!(events[2..], expected, "after the beginning and end of the run");
 }

@@ -1,13 +1,13 @@
 //! Erasures and retrievals of a tenant that runs, in process.
 
 use core_engine::erasure::{self, Lifted, Recleansing, Request};
-use core_engine::{Ending, Failure, FailureKind, privacy};
+use core_engine::{Cancellation, Ending, Failure, FailureKind, StopReason, privacy};
 use core_erasure::lists::erasure_ids;
 use core_erasure::subject::{AllPseudonyms, SubjectKind, find};
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use core_privacy::keys::{KeyRing, NEW_RING_BYTES};
 use core_privacy::suppression::{Erasure, SuppressionList};
-use core_store::{Generation, RunLock, TableKind};
+use core_store::{Generation, RunLock, StoreError, TableKind};
 
 use super::support::{NOON, Tenant, rows};
 
@@ -63,6 +63,37 @@ pub(crate) fn erase(tenant: &Tenant) -> (String, String) {
     (uid, erased.certificate.id)
 }
 
+#[tokio::test]
+async fn an_erasure_that_is_stopped_is_finished_by_the_next_run() {
+    let tenant = tenant().await;
+    let uid = first_uid(&tenant.published().expect("it is published"));
+    let typed = [uid.clone()];
+    let request = Request {
+        kind: SubjectKind::User,
+        typed: &typed,
+        reason: "gdpr-request",
+        removes_damaged: false,
+    };
+    let (engine, cancellation) = (tenant.engine(), Cancellation::default());
+    let lock = engine.lock_until(&cancellation).expect("nobody has it");
+    let (subject, _) = erasure::subject(engine, &lock, &keys(), &request).expect("it is found");
+    let is_unfinished =
+        |lock: &RunLock| erasure::is_any_unfinished(engine, lock).expect("it can be read");
+    assert!(!is_unfinished(&lock), "nothing was erased yet");
+    cancellation.request(StopReason::Terminated);
+    let stopped = erasure::erase(engine, &lock, &keys(), &request, &subject).err();
+    let stopped = stopped.expect("the cleansing sees the request");
+    assert!(matches!(stopped.error.downcast_ref(), Some(StoreError::Stopped)), "{stopped:?}");
+    assert!(is_unfinished(&lock));
+    // The preview of another erasure sees the request, too.
+    assert!(erasure::preview(engine, &lock, &keys(), &subject).is_err());
+    drop(lock);
+    tenant.run().await.expect("it runs");
+    assert!(!has_user(&tenant, &uid));
+    let lock = self::lock(&tenant);
+    assert!(!is_unfinished(&lock), "the run has searched for it, and certified it");
+}
+
 /// Suppresses the first user as an erasure does that is killed before it cleanses anything.
 fn interrupt_erasure(tenant: &Tenant) -> String {
     let uid = first_uid(&tenant.published().expect("it is published"));
@@ -73,7 +104,8 @@ fn interrupt_erasure(tenant: &Tenant) -> String {
     let subject = subject.expect("it is found");
     let mut list = SuppressionList::new(&keys());
     let erasure = Erasure { id: "e-killed", since: "2026-03-01T10:00:00Z", reason: "gdpr-request" };
-    let identifiers = subject.identifiers.iter().map(|(family, text)| (*family, text.as_str()));
+    let identifiers =
+        subject.identifiers.iter().map(|(identifier_kind, text)| (*identifier_kind, text.as_str()));
     list.suppress(&keys(), &name, erasure, identifiers).expect("the key is right");
     privacy::erased_people(tenant.engine()).save(&lock, &list).expect("there is room");
     lock.set_erasures(&erasure_ids(&list)).expect("there is room");
@@ -87,7 +119,7 @@ pub(crate) fn owe_an_erasure(tenant: &Tenant, number: u32) {
     let mut list = list.unwrap_or_else(|| SuppressionList::new(&keys()));
     let (id, address) = (format!("e-{number}"), format!("nobody-{number}@acme.example"));
     let erasure = Erasure { id: &id, since: "2026-03-01T10:00:00Z", reason: "gdpr-request" };
-    let identifier = [(Family::Address, address.as_str())];
+    let identifier = [(IdentifierKind::Address, address.as_str())];
     list.suppress(&keys(), &people.tenant_name(), erasure, identifier).expect("the key is right");
     people.save(&lock, &list).expect("there is room");
     lock.set_erasures(&erasure_ids(&list)).expect("there is room");
@@ -101,7 +133,7 @@ fn has_user(tenant: &Tenant, uid: &str) -> bool {
 }
 
 fn events(tenant: &Tenant) -> Vec<String> {
-    tenant.ledger().iter().map(|entry| entry.deed.event.clone()).collect()
+    tenant.ledger().iter().map(|entry| entry.record.event.clone()).collect()
 }
 
 #[tokio::test]

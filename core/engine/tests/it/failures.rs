@@ -27,7 +27,7 @@ async fn a_refused_secret_is_told_and_in_the_ledger() {
     assert!(!words.contains("canary"), "{words}");
     assert!(tenant.published().is_none());
     let ledger = tenant.ledger();
-    let codes: Vec<_> = ledger.iter().map(|entry| entry.deed.facts.get("exitCode")).collect();
+    let codes: Vec<_> = ledger.iter().map(|entry| entry.record.facts.get("exitCode")).collect();
     assert_eq!(codes, [None, Some(&53.into())]);
 }
 

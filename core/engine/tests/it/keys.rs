@@ -35,7 +35,7 @@ async fn an_earlier_key_can_be_retired_and_the_active_one_cannot() {
     keys::retire(tenant.engine(), &first).expect("no generation needs it");
     assert_eq!(load_keys(tenant.engine()).expect("it can be read").active_id(), second);
     let ledger = tenant.ledger();
-    let actions: Vec<_> = ledger.iter().map(|entry| entry.deed.facts["action"].clone()).collect();
+    let actions: Vec<_> = ledger.iter().map(|entry| entry.record.facts["action"].clone()).collect();
     assert_eq!(actions, ["made", "rotated", "retired"], "what is refused is no entry");
 }
 

@@ -30,7 +30,7 @@ async fn two_tenants_run_side_by_side_in_one_process() {
         assert_eq!(finished.report.tenant, name);
         let ledger = tenant.ledger();
         assert_eq!(ledger.len(), 2, "a beginning and an end");
-        assert!(ledger.iter().all(|entry| entry.deed.who == format!("the operator of {name}")));
+        assert!(ledger.iter().all(|entry| entry.record.who == format!("the operator of {name}")));
     }
     let devices =
         |tenant: &Tenant| rows(&tenant.published().expect("published"), "nexthink_device");
@@ -43,7 +43,7 @@ async fn the_host_says_which_code_reports_and_ledger_name() {
     let finished = tenant.run().await.expect("it runs");
     assert_eq!(finished.report.exit_code, 50);
     let ledger = tenant.ledger();
-    assert_eq!(ledger.last().map(|entry| entry.deed.facts["exitCode"].clone()), Some(50.into()));
+    assert_eq!(ledger.last().map(|entry| entry.record.facts["exitCode"].clone()), Some(50.into()));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use core_engine::run::{self, RunOptions};
 use core_engine::{Cancellation, Ending, Progress, ProgressEvent, StopReason};
+use fastrand::Rng;
 
 use super::erasures::{make_keys, owe_an_erasure};
 use super::support::{NOON, Tenant};
@@ -43,7 +44,7 @@ async fn a_run_that_is_stopped_publishes_nothing_and_the_next_one_is_whole() {
     assert!(tenant.published().is_none());
     let ledger = tenant.ledger();
     let codes: Vec<_> =
-        ledger.iter().filter_map(|entry| entry.deed.facts.get("exitCode").cloned()).collect();
+        ledger.iter().filter_map(|entry| entry.record.facts.get("exitCode").cloned()).collect();
     assert_eq!(codes, [52, 52, 52], "each end is on record, with the code of a stop");
     let finished = tenant.run().await.expect("nobody stops it");
     assert_eq!(finished.ending, Ending::Complete);
@@ -77,19 +78,6 @@ async fn a_stop_is_told_by_its_reason_whatever_failed_because_of_it() {
 /// The most time that a run may take to end once it is asked to.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Numbers that look random (`SplitMix64`).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits ^ (bits >> 31)) % bound
-    }
-}
-
 /// Runs, and asks to stop after `wait`. Returns whether the run went on to its end, and how long after the request
 /// it ended.
 async fn stopped_after(tenant: &Tenant, wait: Duration) -> (bool, Duration) {
@@ -119,12 +107,12 @@ async fn a_stop_at_fifty_random_moments_ends_a_run_in_time_and_harms_nothing() {
     owe_an_erasure(&tenant, 0);
     tenant.run().await.expect("nobody stops it");
     let whole = u64::try_from(started.elapsed().as_micros()).expect("it is short");
-    let (mut random, mut stopped) = (Random(50), 0);
+    let (mut random, mut stopped) = (Rng::with_seed(50), 0);
     for moment in 1..=50 {
         if moment % 2 == 0 {
             owe_an_erasure(&tenant, moment);
         }
-        let wait = Duration::from_micros(random.below(whole));
+        let wait = Duration::from_micros(random.u64(..whole));
         // A machine that is busy may be slow once, a run that does not see the stop is always.
         let mut took = LIMIT;
         for _ in 0..3 {

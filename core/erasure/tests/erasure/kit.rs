@@ -267,7 +267,8 @@ pub(crate) fn list_of(id: &str, subject: &Subject) -> SuppressionList {
 /// Adds an erasure of a subject to a list.
 pub(crate) fn suppress(list: &mut SuppressionList, id: &str, subject: &Subject) {
     let erasure = Erasure { id, since: "2026-03-10T00:00:00Z", reason: "gdpr-request" };
-    let identifiers = subject.identifiers.iter().map(|(family, text)| (*family, text.as_str()));
+    let identifiers =
+        subject.identifiers.iter().map(|(identifier_kind, text)| (*identifier_kind, text.as_str()));
     list.suppress(&keys(), NAME, erasure, identifiers).expect("the key is the list's");
 }
 

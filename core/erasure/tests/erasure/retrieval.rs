@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use core_erasure::retrieval::{Request, RetentionDays, Retrieval, retrieve};
 use core_erasure::subject::SubjectKind;
-use core_store::Deed;
+use core_store::LedgerRecord;
 use serde_json::{Value, json};
 
 use crate::kit::{LOG, Place, REGION, TENANT, alert, device, edge, user};
@@ -95,7 +95,7 @@ fn an_answer_says_since_when_and_until_when_and_who_got_it() {
     let place = place();
     let id =
         place.tenant().current().expect("it is whole").expect("it is published").id().to_string();
-    let deed = |event: &str, facts: Value| Deed {
+    let record = |event: &str, facts: Value| LedgerRecord {
         at: "2026-03-01T09:00:00Z".to_owned(),
         at_ms: 0,
         who: "uid 1000".to_owned(),
@@ -103,13 +103,13 @@ fn an_answer_says_since_when_and_until_when_and_who_got_it() {
         facts: facts.as_object().cloned().unwrap_or_default(),
     };
     let ledger = place.tenant().ledger();
-    for deed in [
-        deed("run_ended", json!({ "run": "r-1", "generation": id })),
-        deed("delivery_started", json!({ "destination": "jupiterone", "generation": id })),
-        deed("delivery_started", json!({ "destination": "jupiterone", "generation": "another" })),
-        deed("query", json!({ "generation": id })),
+    for record in [
+        record("run_ended", json!({ "run": "r-1", "generation": id })),
+        record("delivery_started", json!({ "destination": "jupiterone", "generation": id })),
+        record("delivery_started", json!({ "destination": "jupiterone", "generation": "another" })),
+        record("query", json!({ "generation": id })),
     ] {
-        ledger.append(&deed).expect("there is room");
+        ledger.append(&record).expect("there is room");
     }
     let zoe = answer(&place, SubjectKind::User, "zoe@acme.example");
     let [held] = &zoe.history[..] else { panic!("one generation: {:?}", zoe.history) };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use core_erasure::ErasureError;
 use core_erasure::subject::{AllPseudonyms, SubjectKind};
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use core_privacy::pseudonym::Pseudonyms;
 use serde_json::json;
 
@@ -13,8 +13,14 @@ use crate::kit::{NAME, Place, device, keys, user};
 const USERS: &str = "nexthink_user";
 const DEVICES: &str = "nexthink_device";
 
-fn has(identifiers: &BTreeSet<(Family, String)>, family: Family, text: &str) -> bool {
-    identifiers.iter().any(|(known, form)| *known == family && form.eq_ignore_ascii_case(text))
+fn has(
+    identifiers: &BTreeSet<(IdentifierKind, String)>,
+    identifier_kind: IdentifierKind,
+    text: &str,
+) -> bool {
+    identifiers
+        .iter()
+        .any(|(known, form)| *known == identifier_kind && form.eq_ignore_ascii_case(text))
 }
 
 #[test]
@@ -25,13 +31,13 @@ fn one_identifier_leads_to_all_others_of_every_generation() {
     let new = user("u-zoe-1", json!({ "upn": "zoe.new@acme.example", "sid": "S-1-5-21-7" }));
     place.publish(2, &[(USERS, vec![new])]);
     let zoe = place.find(SubjectKind::User, &["zoe@acme.example"]).expect("it is one");
-    for (family, text) in [
-        (Family::UserUid, "u-zoe-1"),
-        (Family::Login, "ACME\\zoe"),
-        (Family::Address, "zoe.new@acme.example"),
-        (Family::Sid, "S-1-5-21-7"),
+    for (identifier_kind, text) in [
+        (IdentifierKind::UserUid, "u-zoe-1"),
+        (IdentifierKind::Login, "ACME\\zoe"),
+        (IdentifierKind::Address, "zoe.new@acme.example"),
+        (IdentifierKind::Sid, "S-1-5-21-7"),
     ] {
-        assert!(has(&zoe.identifiers, family, text), "{text}: {:?}", zoe.identifiers);
+        assert!(has(&zoe.identifiers, identifier_kind, text), "{text}: {:?}", zoe.identifiers);
     }
     assert_eq!(zoe.keys, BTreeSet::from(["nexthink_user:u-zoe-1".to_owned()]));
     assert_eq!(zoe.rows.values().copied().collect::<Vec<_>>(), [1, 1]);
@@ -44,7 +50,7 @@ fn what_is_found_nowhere_is_still_a_subject_since_it_may_come() {
     let nobody = place.find(SubjectKind::User, &[" zoe@acme.example "]).expect("it is no error");
     assert!(nobody.keys.is_empty());
     assert_eq!(nobody.texts, BTreeSet::from(["zoe@acme.example".to_owned()]));
-    assert!(has(&nobody.identifiers, Family::Address, "zoe@acme.example"));
+    assert!(has(&nobody.identifiers, IdentifierKind::Address, "zoe@acme.example"));
 }
 
 #[test]
@@ -75,10 +81,10 @@ fn what_others_have_too_is_set_aside_if_the_subject_is_named_by_its_uid() {
     let two = user("u-two-2", json!({ "upn": "desk@acme.example", "sid": "S-1-5-21-2" }));
     place.publish(1, &[(USERS, vec![one, two])]);
     let found = place.find(SubjectKind::User, &["u-one-1"]).expect("a uid is of one");
-    assert!(has(&found.shared, Family::Address, "desk@acme.example"));
-    assert!(!has(&found.identifiers, Family::Address, "desk@acme.example"));
-    assert!(has(&found.identifiers, Family::Sid, "S-1-5-21-1"));
-    assert!(!has(&found.identifiers, Family::Sid, "S-1-5-21-2"));
+    assert!(has(&found.shared, IdentifierKind::Address, "desk@acme.example"));
+    assert!(!has(&found.identifiers, IdentifierKind::Address, "desk@acme.example"));
+    assert!(has(&found.identifiers, IdentifierKind::Sid, "S-1-5-21-1"));
+    assert!(!has(&found.identifiers, IdentifierKind::Sid, "S-1-5-21-2"));
     assert_eq!(found.keys.len(), 1);
 }
 
@@ -89,7 +95,7 @@ fn several_uids_name_one_person_who_is_there_twice() {
     place.publish(1, &[(USERS, vec![user("u-one-1", shared.clone()), user("u-two-2", shared)])]);
     let zoe = place.find(SubjectKind::User, &["u-one-1", "u-two-2"]).expect("they are one");
     assert_eq!(zoe.keys.len(), 2);
-    assert!(has(&zoe.identifiers, Family::Address, "zoe@acme.example"));
+    assert!(has(&zoe.identifiers, IdentifierKind::Address, "zoe@acme.example"));
     assert!(zoe.shared.is_empty(), "{:?}", zoe.shared);
 }
 
@@ -102,8 +108,8 @@ fn an_address_that_was_given_to_a_successor_identifies_neither() {
     let error = place.find(SubjectKind::User, &["desk@acme.example"]).expect_err("it was of two");
     assert!(matches!(error, ErasureError::Reused { owners: 2 }), "{error}");
     let first = place.find(SubjectKind::User, &["u-first-1"]).expect("a uid is of one");
-    assert!(has(&first.shared, Family::Address, "desk@acme.example"));
-    assert!(!has(&first.identifiers, Family::UserUid, "u-second-2"));
+    assert!(has(&first.shared, IdentifierKind::Address, "desk@acme.example"));
+    assert!(!has(&first.identifiers, IdentifierKind::UserUid, "u-second-2"));
     assert_eq!(first.rows.values().copied().collect::<Vec<_>>(), [1, 0]);
 }
 
@@ -114,8 +120,8 @@ fn a_new_uid_with_the_same_sid_is_the_same_person() {
     place.publish(1, &[(USERS, vec![row("u-first-1")])]);
     place.publish(2, &[(USERS, vec![row("u-second-2")])]);
     let zoe = place.find(SubjectKind::User, &["zoe@acme.example"]).expect("they are one");
-    assert!(has(&zoe.identifiers, Family::UserUid, "u-first-1"));
-    assert!(has(&zoe.identifiers, Family::UserUid, "u-second-2"));
+    assert!(has(&zoe.identifiers, IdentifierKind::UserUid, "u-first-1"));
+    assert!(has(&zoe.identifiers, IdentifierKind::UserUid, "u-second-2"));
     assert_eq!(zoe.keys.len(), 2);
 }
 
@@ -141,22 +147,26 @@ fn a_typed_uid_is_not_taken_for_a_login_once_it_is_known() {
     let place = Place::new();
     place.publish(1, &[(USERS, vec![user("u-zoe-1", json!({ "username": ["ACME\\zoe"] }))])]);
     let zoe = place.find(SubjectKind::User, &["u-zoe-1"]).expect("it is one");
-    assert!(has(&zoe.identifiers, Family::UserUid, "u-zoe-1"));
-    assert!(!has(&zoe.identifiers, Family::Login, "u-zoe-1"), "{:?}", zoe.identifiers);
+    assert!(has(&zoe.identifiers, IdentifierKind::UserUid, "u-zoe-1"));
+    assert!(!has(&zoe.identifiers, IdentifierKind::Login, "u-zoe-1"), "{:?}", zoe.identifiers);
 }
 
 #[test]
 fn a_person_behind_a_pseudonym_is_found_by_the_address() {
     let keys = keys();
     let pseudonyms = Pseudonyms::new(&keys, NAME);
-    let [uid, upn] = [(Family::UserUid, "u-zoe-1"), (Family::Address, "zoe@acme.example")]
-        .map(|(family, text)| pseudonyms.of(family, text).expect("it is an identifier"));
+    let [uid, upn] =
+        [(IdentifierKind::UserUid, "u-zoe-1"), (IdentifierKind::Address, "zoe@acme.example")].map(
+            |(identifier_kind, text)| {
+                pseudonyms.of(identifier_kind, text).expect("it is an identifier")
+            },
+        );
     let place = Place::new();
     place.publish(1, &[(USERS, vec![user(&uid, json!({ "upn": upn }))])]);
     let all = AllPseudonyms::new(&keys, NAME);
     let zoe = place.find_with(SubjectKind::User, &["zoe@acme.example"], &all).expect("it is one");
     assert_eq!(zoe.keys, BTreeSet::from([format!("nexthink_user:{uid}")]));
-    assert!(has(&zoe.identifiers, Family::UserUid, &uid));
+    assert!(has(&zoe.identifiers, IdentifierKind::UserUid, &uid));
     let without = place.find(SubjectKind::User, &["zoe@acme.example"]).expect("it is no error");
     assert!(without.keys.is_empty(), "without the key nobody can tell");
 }
@@ -171,7 +181,7 @@ fn a_device_is_found_by_its_name_and_not_by_a_users() {
     place.publish(1, &tables);
     let found = place.find(SubjectKind::Device, &["PC-1"]).expect("it is one");
     assert_eq!(found.keys, BTreeSet::from(["nexthink_device:d-one-1".to_owned()]));
-    assert!(has(&found.identifiers, Family::DeviceUid, "d-one-1"));
+    assert!(has(&found.identifiers, IdentifierKind::DeviceUid, "d-one-1"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{FromRequest, FromRequestParts as _, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Extension, Json};
@@ -15,8 +15,8 @@ use core_rules::silence::{MAX_NOTE, Matcher, Silence};
 use core_rules::template::one_line;
 use core_rules::view::{FindingDetail, FindingRow, RuleView, SilenceView, Wanted};
 use core_store::TenantStore;
-use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as WordError, StrDeserializer};
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use serde::{Deserialize, Serialize};
 
 use super::{Endpoint, blocking, body_of};
@@ -193,21 +193,16 @@ struct AcknowledgeBody {
     undo: bool,
 }
 
-async fn acknowledge(
-    State(explorer): State<Arc<Explorer>>,
-    Path(tenant): Path<String>,
-    Extension(user): Extension<User>,
-    request: Request,
-) -> Result<Json<Changed>, ApiError> {
-    refuse_viewers(&user)?;
-    let AcknowledgeBody { ids, note, undo } = body_of(request).await?;
+async fn acknowledge(order: Order<AcknowledgeBody>) -> Result<Json<Changed>, ApiError> {
+    let AcknowledgeBody { ids, note, undo } = &order.body;
     if ids.is_empty() || ids.len() > MAX_CHANGED {
         return Err(ApiError::bad_request(format!("name 1 to {MAX_CHANGED} findings")));
     }
-    let note = note.map(|note| one_line(&note, MAX_NOTE)).filter(|note| !note.is_empty());
+    let undo = *undo;
+    let note = note.as_deref().map(|note| one_line(note, MAX_NOTE)).filter(|note| !note.is_empty());
     let action = if undo { "unacknowledge" } else { "acknowledge" };
-    change(&explorer, &tenant, &user, action, |book, by, at| {
-        for id in &ids {
+    change(&order, action, |book, by, at| {
+        for id in ids {
             book.finding(*id).ok_or_else(unknown)?;
             let is_changed = if undo {
                 book.unacknowledge(*id, at, by)
@@ -236,19 +231,14 @@ struct SilenceBody {
     why: String,
 }
 
-async fn silence(
-    State(explorer): State<Arc<Explorer>>,
-    Path(tenant): Path<String>,
-    Extension(user): Extension<User>,
-    request: Request,
-) -> Result<Json<Changed>, ApiError> {
-    refuse_viewers(&user)?;
-    let SilenceBody { finding, rule, entity, hours, why } = body_of(request).await?;
+async fn silence(order: Order<SilenceBody>) -> Result<Json<Changed>, ApiError> {
+    let SilenceBody { finding, rule, entity, hours, why } = &order.body;
+    let (finding, rule, entity) = (*finding, rule.clone(), entity.clone());
     let matcher = Matcher { finding, rule, entity, label: None };
     if matcher.is_empty() {
         return Err(ApiError::bad_request("say what to silence: a finding, a rule or an entity"));
     }
-    let why = one_line(&why, MAX_NOTE);
+    let why = one_line(why, MAX_NOTE);
     if why.is_empty() {
         return Err(ApiError::bad_request("say why: a silence needs a reason"));
     }
@@ -256,8 +246,8 @@ async fn silence(
     if length_ms == 0 || length_ms > MAX_SILENCE_MS {
         return Err(ApiError::bad_request("a silence lasts from an hour to a year"));
     }
-    let id = format!("s-{}", explorer.host.new_id()?).to_lowercase();
-    change(&explorer, &tenant, &user, "silence", |book, by, at| {
+    let id = format!("s-{}", order.explorer.host.new_id()?).to_lowercase();
+    change(&order, "silence", |book, by, at| {
         let findings = book.active_matching(&matcher);
         let until = at.saturating_add(length_ms);
         book.silence(Silence { id, matcher, until, at, by: by.to_owned(), why });
@@ -272,16 +262,10 @@ struct UnsilenceBody {
     id: String,
 }
 
-async fn unsilence(
-    State(explorer): State<Arc<Explorer>>,
-    Path(tenant): Path<String>,
-    Extension(user): Extension<User>,
-    request: Request,
-) -> Result<Json<Changed>, ApiError> {
-    refuse_viewers(&user)?;
-    let UnsilenceBody { id } = body_of(request).await?;
-    change(&explorer, &tenant, &user, "end-silence", |book, _, at| {
-        if book.end_silence(&id, at) {
+async fn unsilence(order: Order<UnsilenceBody>) -> Result<Json<Changed>, ApiError> {
+    let UnsilenceBody { id } = &order.body;
+    change(&order, "end-silence", |book, _, at| {
+        if book.end_silence(id, at) {
             return Ok(0);
         }
         Err(conflict("there is no such silence in force".to_owned()))
@@ -289,15 +273,42 @@ async fn unsilence(
     .await
 }
 
+/// A change that an analyst asks for.
+struct Order<T> {
+    explorer: Arc<Explorer>,
+    /// The name of the tenant.
+    tenant: String,
+    user: User,
+    body: T,
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<Explorer>> for Order<T> {
+    type Rejection = ApiError;
+
+    /// Refuses viewers before the body is read.
+    async fn from_request(request: Request, state: &Arc<Explorer>) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let tenant = Path::<String>::from_request_parts(&mut parts, state).await;
+        let user = Extension::<User>::from_request_parts(&mut parts, state).await;
+        let (Ok(Path(tenant)), Ok(Extension(user))) = (tenant, user) else {
+            return Err(ApiError::bad_request("name a tenant, and sign in"));
+        };
+        if user.role == Role::Viewer {
+            return Err(not_for_viewers());
+        }
+        let body = body_of(Request::from_parts(parts, body)).await?;
+        Ok(Self { explorer: Arc::clone(state), tenant, user, body })
+    }
+}
+
 /// Changes the findings in one step, with an entry of the ledger. `make` gets who does it and when, and returns how
 /// many findings it is about.
-async fn change(
-    explorer: &Explorer,
-    tenant: &str,
-    user: &User,
+async fn change<T: Sync>(
+    order: &Order<T>,
     action: &'static str,
     make: impl FnOnce(&mut Book, &str, u64) -> Result<usize, ApiError> + Send,
 ) -> Result<Json<Changed>, ApiError> {
+    let Order { explorer, tenant, user, .. } = order;
     let tenant: TenantStore = blocking(|| explorer.tenant(tenant)).await?;
     let lock = Book::lock(&tenant, &explorer.host.lock_owner()).await?;
     blocking(|| {
@@ -310,10 +321,6 @@ async fn change(
         Ok(Json(Changed { findings }))
     })
     .await
-}
-
-fn refuse_viewers(user: &User) -> Result<(), ApiError> {
-    if user.role == Role::Viewer { Err(not_for_viewers()) } else { Ok(()) }
 }
 
 fn not_for_viewers() -> ApiError {

@@ -31,28 +31,28 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Overview {
-    tenant: String,
+    pub(crate) tenant: String,
     /// The published generation; none before the first run.
-    generation: Option<GenerationSummary>,
+    pub(crate) generation: Option<GenerationSummary>,
     pub(crate) types: Vec<TypeSummary>,
     /// The steps of the run that made the published generation.
-    steps: Vec<StepSummary>,
+    pub(crate) steps: Vec<StepSummary>,
     /// The kept generations, the oldest first, with the number of objects of each type.
     pub(crate) history: Vec<HistoryPoint>,
     /// The number of findings that hold, by severity; none if no rule was ever evaluated.
-    findings: Option<BTreeMap<Severity, u64>>,
+    pub(crate) findings: Option<BTreeMap<Severity, u64>>,
     status: TenantStatus,
 }
 
 /// A generation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct GenerationSummary {
-    pub(super) id: String,
+pub(crate) struct GenerationSummary {
+    pub(crate) id: String,
     /// RFC 3339.
-    pub(super) created_at: String,
+    pub(crate) created_at: String,
     /// `complete` or `partial`.
-    pub(super) outcome: &'static str,
+    pub(crate) outcome: &'static str,
     pub(super) region: String,
     /// The privacy profile that it was made under.
     pub(super) profile: Option<String>,
@@ -71,17 +71,17 @@ pub(crate) struct TypeSummary {
     pub(crate) type_name: String,
     /// `entity` or `relationship`.
     pub(crate) kind: &'static str,
-    class: Vec<String>,
+    pub(crate) class: Vec<String>,
     /// For a relationship: the types of its ends.
-    from_type: Option<String>,
-    to_type: Option<String>,
+    pub(crate) from_type: Option<String>,
+    pub(crate) to_type: Option<String>,
     pub(crate) objects: u64,
     /// In the generation before.
     pub(crate) objects_before: Option<u64>,
     /// True if objects may be missing or of an earlier generation.
-    partial: bool,
+    pub(crate) partial: bool,
     /// Why it is partial, if the last run tells.
-    reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// The number of objects of a generation.

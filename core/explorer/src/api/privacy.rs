@@ -72,10 +72,10 @@ async fn privacy(
         let limit = limit.unwrap_or(DEFAULT_ENTRIES).min(MAX_ENTRIES);
         let newest = entries.iter().rev().take(limit).map(|entry| Entry {
             sequence: entry.sequence,
-            at: entry.deed.at.clone(),
-            who: entry.deed.who.clone(),
-            event: entry.deed.event.clone(),
-            facts: entry.deed.facts.clone(),
+            at: entry.record.at.clone(),
+            who: entry.record.who.clone(),
+            event: entry.record.event.clone(),
+            facts: entry.record.facts.clone(),
         });
         let ledger = newest.collect();
         Ok(Json(Privacy { generation, status, ledger, entries: entries.len() }))

@@ -55,15 +55,15 @@ struct Run {
 /// What became of one step of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct StepSummary {
-    pub(super) id: String,
+pub(crate) struct StepSummary {
+    pub(crate) id: String,
     pub(super) name: String,
     /// `complete`, `partial`, `failed`, `skipped` or `deferred`.
-    pub(super) outcome: String,
+    pub(crate) outcome: String,
     /// Why it is not complete.
     pub(super) reason: Option<String>,
     #[serde(default)]
-    rows: RowCounts,
+    pub(crate) rows: RowCounts,
     #[serde(default)]
     entities: u64,
     #[serde(default)]
@@ -84,11 +84,11 @@ pub(super) struct StepSummary {
 /// What became of the rows of a step.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct RowCounts {
-    read: u64,
+pub(crate) struct RowCounts {
+    pub(crate) read: u64,
     used: u64,
     merged: u64,
-    quarantined: u64,
+    pub(crate) quarantined: u64,
     suppressed: u64,
 }
 

@@ -47,7 +47,7 @@ async fn tables(
         let Some(generation) = tenant.current()? else { return Ok(Json(Vec::new())) };
         let personal = explorer.host.status(&tenant)?.privacy.personal;
         let tables = generation.manifest().tables.iter().map(|table| {
-            let personal = personal.iter().filter(|it| it.type_name == table.name);
+            let personal = personal.iter().filter(|category| category.type_name == table.name);
             TableInfo {
                 name: table.name.clone(),
                 kind: kind(table.kind),
@@ -57,7 +57,7 @@ async fn tables(
                 rows: table.rows,
                 columns: table.columns.iter().map(|column| column.name.clone()).collect(),
                 personal: personal
-                    .flat_map(|it| it.direct.iter().chain(&it.indirect).cloned())
+                    .flat_map(|category| category.direct.iter().chain(&category.indirect).cloned())
                     .collect(),
             }
         });

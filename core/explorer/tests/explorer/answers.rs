@@ -97,7 +97,7 @@ fn faults(value: &Value, schema: &Value, openapi: &Value, place: &str) -> Vec<St
         return faults(value, &openapi["components"]["schemas"][name], openapi, place);
     }
     if let Some(alternatives) = schema["oneOf"].as_array() {
-        let found = alternatives.iter().map(|it| faults(value, it, openapi, place));
+        let found = alternatives.iter().map(|schema| faults(value, schema, openapi, place));
         return found.min_by_key(Vec::len).unwrap_or_default();
     }
     let is_right = match schema["type"].as_str() {

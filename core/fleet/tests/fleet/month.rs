@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use core_fleet::{Ended, Fleet, Missed, TenantSettings, TenantState, Timetable};
+use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
@@ -13,23 +14,6 @@ const DAYS: i64 = 30;
 
 /// Runs at once, at most. A thousand runs of five minutes each hour need 84.
 const PLACES: usize = 100;
-
-/// A deterministic sequence of numbers (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut number = self.0;
-        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        number ^ (number >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-}
 
 fn start() -> Timestamp {
     "2026-03-01T00:00:00Z".parse().expect("it is a time")
@@ -89,13 +73,13 @@ fn fleet_of(tenants: usize, timetable: &Timetable) -> Fleet {
 
 #[test]
 fn a_thousand_tenants_for_a_month_are_on_time_and_none_starves() {
-    let mut numbers = Numbers(7);
+    let mut numbers = Rng::with_seed(7);
     let mut fleet = fleet_of(TENANTS, &Timetable::Every(Duration::from_hours(1)));
     let until = start() + SignedDuration::from_hours(24 * DAYS);
     let mut played = play(&mut fleet, until, PLACES, |tenant, _| {
-        let seconds = 120 + i64::try_from(numbers.below(180)).unwrap_or(0);
+        let seconds = 120 + i64::try_from(numbers.u64(..180)).unwrap_or(0);
         let takes = SignedDuration::from_secs(seconds);
-        match (tenant, numbers.below(100)) {
+        match (tenant, numbers.u64(..100)) {
             ("tenant-13", _) => (takes, Ended::Panicked),
             ("tenant-14", _) => (takes, Ended::Failed),
             (_, 0..3) => (takes, Ended::Unreachable),

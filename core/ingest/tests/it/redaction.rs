@@ -4,7 +4,7 @@ use core_ingest::graph::Graph;
 use core_ingest::listing;
 use core_ingest::step::{RowAccount, StepIngest};
 use core_model::column::{
-    Column, ColumnForm, Family, behaviour, direct, persistent, quasi, technical,
+    Column, ColumnForm, IdentifierKind, behaviour, direct, persistent, quasi, technical,
 };
 use core_privacy::keys::KeyRing;
 use core_privacy::profile::{Policy, Profile};
@@ -15,12 +15,12 @@ use proptest::prelude::*;
 use crate::types::{PARCEL, PARCELS, SHELVES, THINGS};
 
 static COLUMNS: [Column; 11] = [
-    persistent("shelf.uid", Family::DeviceUid),
-    persistent("thing.uid", Family::UserUid),
-    direct("thing.name", Family::Login),
+    persistent("shelf.uid", IdentifierKind::DeviceUid),
+    persistent("thing.uid", IdentifierKind::UserUid),
+    direct("thing.name", IdentifierKind::Login),
     technical("thing.label"),
-    persistent("parcel.uid", Family::DeviceUid),
-    direct("parcel.name", Family::Login),
+    persistent("parcel.uid", IdentifierKind::DeviceUid),
+    direct("parcel.name", IdentifierKind::Login),
     behaviour("parcel.seen"),
     behaviour("parcel.sent"),
     quasi("parcel.tags", ColumnForm::IpAddresses),
@@ -28,7 +28,7 @@ static COLUMNS: [Column; 11] = [
     technical("parcel.fragile"),
 ];
 
-fn protection(profile: Profile, erased: &[(Family, &str)]) -> Option<Protection> {
+fn protection(profile: Profile, erased: &[(IdentifierKind, &str)]) -> Option<Protection> {
     let since = "2026-11-22T10:00:00Z";
     let keys = KeyRing::new(since, &[1; 64]);
     let declared: Vec<&'static Column> = COLUMNS.iter().collect();
@@ -92,7 +92,7 @@ fn rows_that_name_an_erased_person_only_by_key_are_removed() {
                   ACME\\other,green,s2,t1\n\
                   ACME\\last,\"x, y\",s2,t3\n";
     for profile in [Profile::Full, Profile::Pseudonymous] {
-        let protection = protection(profile, &[(Family::Login, "acme\\jane")]);
+        let protection = protection(profile, &[(IdentifierKind::Login, "acme\\jane")]);
         for batch_rows in [1, 2, 1000] {
             let (things, account) = things(protection.as_ref(), export, batch_rows);
             assert_eq!(account.suppressed, 2, "{batch_rows}");
@@ -209,7 +209,7 @@ fn the_next_owner_of_an_erased_login_is_kept() {
                   ACME\\joe,blue,s1,t1\n\
                   ACME\\joe,red,s1,t2\n\
                   ACME\\ann,red,s1,t3\n";
-    let erased = [(Family::UserUid, "t1"), (Family::Login, "ACME\\joe")];
+    let erased = [(IdentifierKind::UserUid, "t1"), (IdentifierKind::Login, "ACME\\joe")];
     for profile in [Profile::Full, Profile::Pseudonymous] {
         let protection = protection(profile, &erased);
         let (listing, account) = things(protection.as_ref(), export, 1000);

@@ -1,4 +1,4 @@
-//! What a delivery would do, and why. Deleting needs proof here too: a type is complete at a destination only if the
+//! The decision about a delivery. Deleting needs proof here too: a type is complete at a destination only if the
 //! generation says so, and after an erasure only what the delivery before can prove is deleted.
 
 use std::collections::BTreeSet;
@@ -16,10 +16,10 @@ use crate::plan::plan_between;
 use crate::shape::SHAPE_VERSION;
 use crate::sync::{Delivered, JobId};
 
-/// What a delivery would do, and why.
+/// The decision about a delivery, with its reason.
 #[derive(Debug)]
 pub struct DeliveryDecision {
-    /// What would change at the destination.
+    /// The changes at the destination.
     pub plan: DeliveryPlan,
     /// Why there is a job; none if nothing changed.
     pub reason: Option<&'static str>,
@@ -32,7 +32,7 @@ pub struct DeliveryDecision {
     pub still_held: BTreeSet<String>,
     /// True if a person or device was erased since the last delivery.
     pub(super) after_erasure: bool,
-    /// What this destination got last.
+    /// The last delivery to this destination.
     pub(super) before: Option<Delivered>,
     /// True if the generation that it got is here to be compared with.
     pub(super) has_base: bool,

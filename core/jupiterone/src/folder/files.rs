@@ -18,10 +18,10 @@ use crate::schema_violations::SchemaViolations;
 /// The most bytes of one file: what `sync` uploads at a time (integration SDK 17.4).
 const MAX_FILE_BYTES: usize = 5_000_000;
 
-/// How many finished files may wait for the disk.
+/// The number of finished files that may wait for the disk.
 const WAITING_FILES: usize = 2;
 
-/// What was written.
+/// The counts of what was written.
 #[derive(Debug, Default)]
 pub(super) struct Written {
     /// Objects by type.

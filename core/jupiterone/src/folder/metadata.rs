@@ -1,4 +1,4 @@
-//! What stands beside the objects: the summary of the run, and the steps as the command line loads them.
+//! The files beside the objects: the summary of the run, and the steps as the command line loads them.
 
 use std::collections::BTreeMap;
 

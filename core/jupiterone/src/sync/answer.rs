@@ -1,4 +1,4 @@
-//! What an answer means. A proxy, a firewall or a login page also answers, with any status, so an answer
+//! The meaning of an answer. A proxy, a firewall or a login page also answers, with any status, so an answer
 //! counts only if its body is JupiterOne's own: a success must name the job that was asked for, and a refusal
 //! that decides something must be JSON.
 
@@ -21,7 +21,7 @@ const WEB_PAGE: &str = "a web page, so a proxy, a firewall or a login page answe
 const NOT_JSON: &str = "a body that is not JSON, so something answered in JupiterOne's place: check `url` \
                         and the proxy";
 
-/// What came back.
+/// An answer.
 pub(super) struct Answer {
     pub(super) call: Call,
     pub(super) expected_job: Option<JobId>,
@@ -30,7 +30,7 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-/// What an answer means.
+/// The meaning of an answer.
 pub(super) enum Meaning {
     /// It worked.
     Done,
@@ -72,7 +72,7 @@ impl BodyKind {
 }
 
 impl Answer {
-    /// What the answer means for the call.
+    /// Returns the meaning of the answer for the call.
     pub(super) fn meaning(&self) -> Meaning {
         let status = self.status.as_u16();
         if self.status.is_success() {

@@ -36,7 +36,7 @@ pub(super) struct Run {
 }
 
 impl Batch {
-    /// How many objects it has.
+    /// The number of its objects.
     pub(super) fn objects(&self) -> usize {
         self.ends.len()
     }

@@ -1,4 +1,4 @@
-//! What a destination got, as it is remembered between deliveries.
+//! The record of what a destination got, kept between deliveries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,13 +34,13 @@ pub struct Delivered {
     /// [`SyncClient::settle`](crate::SyncClient::settle).
     #[serde(default)]
     pub pending: Option<JobId>,
-    /// What the pending job is to bring there; none where it was not written down.
+    /// The contents of the pending job; none where it was not written down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<Unfinished>,
     /// The [`SHAPE_VERSION`](crate::SHAPE_VERSION) of the objects; 0 where it was not written down.
     #[serde(default)]
     pub shape: u32,
-    /// What was delivered besides the generation's tables.
+    /// The objects that were delivered besides the generation's tables.
     #[serde(default)]
     pub extras: Extras,
     /// The types of which that job deleted nothing; none where it was not written down.
@@ -55,14 +55,14 @@ pub struct Delivered {
     pub events: BTreeMap<String, u64>,
 }
 
-/// What a job whose end is not on record is to bring there.
+/// The contents of a job whose end is not on record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unfinished {
     /// Its generation.
     pub generation: GenerationId,
     /// The [`SHAPE_VERSION`](crate::SHAPE_VERSION) of its objects.
     pub shape: u32,
-    /// What it delivers besides the generation's tables.
+    /// The objects that it delivers besides the generation's tables.
     pub extras: Extras,
     /// The types that it delivers, as in [`Delivered::types`].
     pub types: BTreeMap<String, Option<(String, String)>>,

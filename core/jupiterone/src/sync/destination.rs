@@ -86,11 +86,11 @@ impl Source {
     }
 }
 
-/// How JupiterOne treats what is already there. `DIFF` alone is offered: it makes JupiterOne hold exactly
+/// The treatment of what is already there. `DIFF` alone is offered: it makes JupiterOne hold exactly
 /// what the generation holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncMode {
-    /// What is uploaded is all there is; what is missing is deleted, but for partial datasets.
+    /// The upload is the whole: JupiterOne deletes what is missing, except in partial datasets.
     Diff,
 }
 
@@ -175,7 +175,7 @@ impl Destination {
     }
 }
 
-/// What tells one destination from another.
+/// The identity of a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DestinationIdentity {
     /// The host of the base URL.

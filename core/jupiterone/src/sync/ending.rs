@@ -1,4 +1,4 @@
-//! How a job ends: it is finalized once and watched until it is done, or given up while it changes nothing
+//! The end of a job: it is finalized once and watched until it is done, or given up while it changes nothing
 //! yet. Once it may have been finalized, only its state says what is true.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::retry_cause::RetryCause;
 use super::transport::{Abortion, Finalization, PartialDatasets, Request};
 use crate::error::JupiterOneError;
 
-/// What became of a job of an earlier process.
+/// The fate of a job of an earlier process.
 #[derive(Debug, Clone)]
 pub enum Settled {
     /// It is done: JupiterOne holds what it uploaded.
@@ -49,7 +49,7 @@ impl SyncClient {
         }
     }
 
-    /// What became of a job, as far as it is known now; gives it up if it was never finalized.
+    /// Returns the fate of a job, as far as it is known now; gives it up if it was never finalized.
     async fn settle_now(&self, job: &JobId) -> Result<Settled, JupiterOneError> {
         let Some(found) = self.find(job).await? else { return Ok(Settled::Gone) };
         if found.status != JobStatus::AwaitingUploads {
@@ -186,7 +186,7 @@ impl SyncClient {
     }
 }
 
-/// What became of a job that awaits no uploads.
+/// Returns the fate of a job that awaits no uploads.
 fn settled(job: Job) -> Settled {
     match job.status {
         JobStatus::Finished => Settled::Finished(Box::new(job)),

@@ -130,12 +130,12 @@ pub struct Job {
     pub integration_instance_id: Option<String>,
     /// The integration's own job, if there is one; only then has the job a log.
     pub integration_job_id: Option<String>,
-    /// What it has done so far.
+    /// Its counts so far.
     #[serde(flatten)]
     pub counters: JobCounters,
 }
 
-/// What a job has done so far, by JupiterOne's own count. A counter that is missing or not a number is zero,
+/// The counts of a job so far, by JupiterOne's own count. A counter that is missing or not a number is zero,
 /// but for those of uploads, which are not known then.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

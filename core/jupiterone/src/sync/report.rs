@@ -1,4 +1,4 @@
-//! What a delivery did.
+//! The report of a delivery.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::extras::Extras;
 use crate::schema_violations::{Fix, SchemaViolation};
 use crate::shape::SHAPE_VERSION;
 
-/// What a delivery did. It holds keys as samples, and no other content.
+/// The report of a delivery. It holds keys as samples, and no other content.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveryReport {
@@ -23,15 +23,15 @@ pub struct DeliveryReport {
     pub generation: GenerationId,
     /// The job.
     pub job: JobId,
-    /// How it ended.
+    /// The end of the job.
     pub status: JobStatus,
-    /// What JupiterOne did, by its own count.
+    /// The changes at JupiterOne, by its own count.
     pub counters: JobCounters,
     /// The types that it was told to delete nothing of.
     pub partial_datasets: Vec<String>,
-    /// What was uploaded, and what it did not take.
+    /// The uploads, and what JupiterOne did not take.
     pub uploads: Uploads,
-    /// What had to be mended.
+    /// The values that had to be changed.
     pub findings: Vec<SchemaViolation>,
     /// The types that were delivered, as [`Delivered::types`] has them.
     #[serde(skip)]
@@ -39,7 +39,7 @@ pub struct DeliveryReport {
     /// The types that were withheld, so that JupiterOne deleted them.
     #[serde(skip)]
     pub(crate) purged: BTreeSet<String>,
-    /// What was delivered besides the generation's tables.
+    /// The objects that were delivered besides the generation's tables.
     #[serde(skip)]
     pub(crate) extras: Extras,
     /// The type of the events that were delivered, and the number from which on others are new.
@@ -65,7 +65,7 @@ impl DeliveryReport {
             && self.findings.iter().all(|finding| finding.remedy != Fix::ObjectLeftOut)
     }
 
-    /// What to remember of it, together with the types that were delivered there `before`.
+    /// Returns the record to keep of it, together with the types that were delivered there `before`.
     pub fn delivered(&self, before: Option<&Delivered>) -> Delivered {
         let mut types = before.map(|before| before.types.clone()).unwrap_or_default();
         types.extend(self.types.clone());

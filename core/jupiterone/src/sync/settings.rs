@@ -7,11 +7,11 @@ use core_http::{ProxySettings, RetryPolicy, Trust};
 /// All bounds of a [`SyncClient`](crate::SyncClient).
 #[derive(Debug, Clone)]
 pub struct SyncSettings {
-    /// How failed calls are repeated.
+    /// The repetition of failed calls.
     pub retry: RetryPolicy,
-    /// How a finalized job is asked for its state.
+    /// The schedule of the questions for the state of a finalized job.
     pub poll: PollSchedule,
-    /// How long to wait for the network.
+    /// The longest waits for the network.
     pub timeouts: Timeouts,
     /// Which certificates are trusted.
     pub trust: Trust,
@@ -20,11 +20,11 @@ pub struct SyncSettings {
     /// The largest upload, in bytes of JSON before it is compressed. JupiterOne refuses more than 6 MB;
     /// its own integrations stop at 5,000,000 (integration SDK 17.4).
     pub batch_bytes: usize,
-    /// How many uploads are under way at a time.
+    /// The number of simultaneous uploads.
     pub uploads_in_flight: usize,
-    /// How many uploads may fail for good before the job is given up.
+    /// The number of uploads that may fail for good before the job is given up.
     pub max_lost_uploads: u32,
-    /// How many single objects JupiterOne may refuse before the job is given up.
+    /// The number of single objects that JupiterOne may refuse before the job is given up.
     pub max_refused_objects: u64,
     /// Where the jitter of waits and the correlation ids start; any number, best a random one.
     pub seed: u64,
@@ -54,14 +54,14 @@ impl SyncSettings {
     }
 }
 
-/// How a finalized job is asked for its state.
+/// The schedule of the questions for the state of a finalized job.
 #[derive(Debug, Clone)]
 pub struct PollSchedule {
     /// The wait before the first question; each further one is half as long again.
     pub first: Duration,
     /// The longest wait.
     pub cap: Duration,
-    /// How long the job may take once it is finalized.
+    /// The longest time of the job once it is finalized.
     pub deadline: Duration,
 }
 
@@ -75,7 +75,7 @@ impl Default for PollSchedule {
     }
 }
 
-/// How long to wait for the network.
+/// The longest waits for the network.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
     /// For a connection, TLS included.

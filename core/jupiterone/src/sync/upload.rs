@@ -23,7 +23,7 @@ use crate::error::JupiterOneError;
 use crate::objects::ObjectKind;
 use crate::schema_violations::SchemaViolations;
 
-/// What was uploaded, and what could not be.
+/// The counts of uploads, and what could not be uploaded.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Uploads {
@@ -35,7 +35,7 @@ pub struct Uploads {
     pub json_bytes: u64,
     /// The same after compression.
     pub sent_bytes: u64,
-    /// What it did not take, by type.
+    /// The objects that it did not take, by type.
     pub losses: BTreeMap<String, Loss>,
     /// Uploads that failed for good.
     pub lost_uploads: u32,
@@ -55,7 +55,7 @@ pub struct Loss {
     pub correlation_id: Option<String>,
 }
 
-/// What all uploads of a job share.
+/// The state that all uploads of a job share.
 pub(super) struct Uploader<'a> {
     pub(super) api: &'a Api,
     pub(super) settings: &'a SyncSettings,
@@ -65,7 +65,7 @@ pub(super) struct Uploader<'a> {
     pub(super) limit: Arc<AtomicUsize>,
 }
 
-/// What became of one upload, in parts if it was split.
+/// The result of one upload, in parts if it was split.
 #[derive(Default)]
 struct Outcome {
     uploads: Uploads,
@@ -73,7 +73,7 @@ struct Outcome {
     failure: Option<JupiterOneError>,
 }
 
-/// How one request ended.
+/// The end of one request.
 enum Sent {
     Stored,
     TooLarge,

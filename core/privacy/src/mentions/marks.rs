@@ -1,6 +1,6 @@
 //! The contexts that make a bare word the name of an account or of a device.
 
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 
 use super::{first_run, is_login_character, is_mark, last_run, trimmed_login, without_extensions};
 
@@ -41,7 +41,7 @@ const ACCOUNT_OPTIONS: [&str; 5] = ["-U", "-u", "--login", "--user", "--username
 const REMOTE_COMMANDS: [&str; 7] = ["ftp", "mosh", "rsync", "scp", "sftp", "ssh", "ssh-copy-id"];
 
 /// Passes each bare name that its context marks as one.
-pub(super) fn each_bare_name(text: &str, take: &mut dyn FnMut(Family, &str)) {
+pub(super) fn each_bare_name(text: &str, take: &mut dyn FnMut(IdentifierKind, &str)) {
     let mut end = 0;
     while let Some(start) = text[end..].find(is_login_character).map(|offset| end + offset) {
         let run = first_run(&text[start..], is_login_character);
@@ -53,15 +53,15 @@ pub(super) fn each_bare_name(text: &str, take: &mut dyn FnMut(Family, &str)) {
         let before = &text[..start + run.len() - run.trim_start_matches(is_mark).len()];
         let after = &text[end..];
         if is_account(before, after) {
-            take(Family::Login, name);
-            take(Family::Login, without_extensions(name));
+            take(IdentifierKind::Login, name);
+            take(IdentifierKind::Login, without_extensions(name));
         }
         if is_device(before, after) {
-            take(Family::DeviceName, name);
+            take(IdentifierKind::DeviceName, name);
         }
         if is_home(before) {
             folders_with_spaces(&text[before.len()..])
-                .for_each(|folder| take(Family::Login, folder));
+                .for_each(|folder| take(IdentifierKind::Login, folder));
         }
     }
 }

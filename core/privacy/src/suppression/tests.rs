@@ -5,7 +5,7 @@ use crate::pseudonym::Pseudonyms;
 
 /// The identifiers of an erasure, the time when a row was first seen, the row's identifiers, and
 /// true if it is suppressed.
-type Case<'a> = (&'a [(Family, &'a str)], &'a str, &'a [(Family, &'a str)], bool);
+type Case<'a> = (&'a [(IdentifierKind, &'a str)], &'a str, &'a [(IdentifierKind, &'a str)], bool);
 
 const ERASURE: Erasure<'_> =
     Erasure { id: "e-1", since: "2026-11-22T10:00:00Z", reason: "request" };
@@ -16,8 +16,11 @@ fn ring(first: u8) -> KeyRing {
 
 fn of_jane(keys: &KeyRing) -> SuppressionList {
     let mut list = SuppressionList::new(keys);
-    let jane =
-        [(Family::Address, "jane.doe@acme.example"), (Family::UserUid, "u-1"), (Family::Sid, " ")];
+    let jane = [
+        (IdentifierKind::Address, "jane.doe@acme.example"),
+        (IdentifierKind::UserUid, "u-1"),
+        (IdentifierKind::Sid, " "),
+    ];
     assert_eq!(list.suppress(keys, "acme.eu", ERASURE, jane), Ok(2));
     list
 }
@@ -27,18 +30,18 @@ fn an_erased_person_is_recognized_by_any_identifier() {
     let keys = ring(1);
     let known = of_jane(&keys).matcher(&keys, "acme.eu", "").expect("the same key");
     let table = [
-        (Family::Address, "Jane.Doe@acme.example", true),
-        (Family::Login, "JANE.DOE@acme.example", true),
-        (Family::UserUid, "u-1", true),
-        (Family::UserUid, "u-2", false),
-        (Family::DeviceUid, "u-1", false),
-        (Family::Sid, "", false),
+        (IdentifierKind::Address, "Jane.Doe@acme.example", true),
+        (IdentifierKind::Login, "JANE.DOE@acme.example", true),
+        (IdentifierKind::UserUid, "u-1", true),
+        (IdentifierKind::UserUid, "u-2", false),
+        (IdentifierKind::DeviceUid, "u-1", false),
+        (IdentifierKind::Sid, "", false),
     ];
-    for (family, value, expected) in table {
-        assert_eq!(known.has(family, value), expected, "{value}");
+    for (identifier_kind, value, expected) in table {
+        assert_eq!(known.has(identifier_kind, value), expected, "{value}");
     }
     let elsewhere = of_jane(&keys).matcher(&keys, "acme.us", "").expect("the same key");
-    assert!(!elsewhere.has(Family::UserUid, "u-1"));
+    assert!(!elsewhere.has(IdentifierKind::UserUid, "u-1"));
 }
 
 #[test]
@@ -48,7 +51,7 @@ fn a_list_round_trips_and_contains_no_name() {
     let text = list.to_text();
     assert_eq!(SuppressionList::parse(&text), Ok(list));
     assert!(!text.contains("jane") && !text.contains("u-1"), "{text}");
-    let pseudonym = Pseudonyms::new(&keys, "acme.eu").of(Family::UserUid, "u-1");
+    let pseudonym = Pseudonyms::new(&keys, "acme.eu").of(IdentifierKind::UserUid, "u-1");
     let token = pseudonym
         .as_deref()
         .and_then(|pseudonym| pseudonym.rsplit('-').next())
@@ -61,14 +64,19 @@ fn a_list_has_each_lasting_identifier_once_and_survives_a_rotation() {
     let mut keys = ring(1);
     let mut list = of_jane(&keys);
     keys.rotate("2026-12-01T10:00:00Z", &[9; 32]);
-    let again = [(Family::Address, "JANE.DOE@ACME.EXAMPLE"), (Family::UserUid, "u-7")];
+    let again =
+        [(IdentifierKind::Address, "JANE.DOE@ACME.EXAMPLE"), (IdentifierKind::UserUid, "u-7")];
     let erasure = Erasure { id: "e-2", ..ERASURE };
     // The period of a reusable identifier starts again; a lasting one is listed once.
     assert_eq!(list.suppress(&keys, "acme.eu", erasure, again), Ok(2));
-    assert_eq!(list.suppress(&keys, "acme.eu", erasure, [(Family::UserUid, "u-1")]), Ok(0));
-    assert!(list.matcher(&keys, "acme.eu", "").expect("lasting").has(Family::UserUid, "u-1"));
+    assert_eq!(list.suppress(&keys, "acme.eu", erasure, [(IdentifierKind::UserUid, "u-1")]), Ok(0));
+    assert!(
+        list.matcher(&keys, "acme.eu", "").expect("lasting").has(IdentifierKind::UserUid, "u-1")
+    );
     assert_eq!((list.lift("e-1"), list.entries().len()), (2, 2));
-    assert!(!list.matcher(&keys, "acme.eu", "").expect("lasting").has(Family::UserUid, "u-1"));
+    assert!(
+        !list.matcher(&keys, "acme.eu", "").expect("lasting").has(IdentifierKind::UserUid, "u-1")
+    );
 }
 
 #[test]
@@ -98,7 +106,7 @@ fn a_file_that_is_not_a_list_is_rejected() {
 fn a_text_is_checked_in_clear_and_encoded() {
     let keys = ring(1);
     let mut list = of_jane(&keys);
-    let logins = [(Family::Login, "ACME\\jdoe"), (Family::Login, "jdoe")];
+    let logins = [(IdentifierKind::Login, "ACME\\jdoe"), (IdentifierKind::Login, "jdoe")];
     list.suppress(&keys, "acme.eu", ERASURE, logins).expect("the same key");
     let known = list.matcher(&keys, "acme.eu", "").expect("the same key");
     let table = [
@@ -122,7 +130,7 @@ fn a_text_is_checked_in_clear_and_encoded() {
 fn a_device_name_is_not_an_account_name() {
     let keys = ring(1);
     let mut list = SuppressionList::new(&keys);
-    let portal = [(Family::DeviceName, "PORTAL")];
+    let portal = [(IdentifierKind::DeviceName, "PORTAL")];
     list.suppress(&keys, "acme.eu", ERASURE, portal).expect("the same key");
     let known = list.matcher(&keys, "acme.eu", "").expect("the same key");
     let named =
@@ -135,18 +143,20 @@ fn a_device_name_is_not_an_account_name() {
 #[test]
 fn a_reusable_identifier_does_not_suppress_its_next_owner() {
     let keys = ring(1);
-    let login = (Family::Login, "ACME\\jdoe");
-    let address = (Family::Address, "jane.doe@acme.example");
-    let (uid, sid) = ((Family::UserUid, "u-1"), (Family::Sid, "S-1-5-21-7"));
-    let suppressed = |identifiers: &[(Family, &str)], from: &str, row: &[(Family, &str)]| {
-        let mut list = SuppressionList::new(&keys);
-        let identifiers = identifiers.iter().copied();
-        list.suppress(&keys, "acme.eu", ERASURE, identifiers).expect("the same key");
-        let known = list.matcher(&keys, "acme.eu", from).expect("the same key");
-        known.has_row(row.iter().copied())
-    };
-    let pseudonym = Pseudonyms::new(&keys, "acme.eu").of(Family::UserUid, "u-1").expect("one");
-    let (other, empty) = ((Family::UserUid, "u-2"), (Family::Sid, ""));
+    let login = (IdentifierKind::Login, "ACME\\jdoe");
+    let address = (IdentifierKind::Address, "jane.doe@acme.example");
+    let (uid, sid) = ((IdentifierKind::UserUid, "u-1"), (IdentifierKind::Sid, "S-1-5-21-7"));
+    let suppressed =
+        |identifiers: &[(IdentifierKind, &str)], from: &str, row: &[(IdentifierKind, &str)]| {
+            let mut list = SuppressionList::new(&keys);
+            let identifiers = identifiers.iter().copied();
+            list.suppress(&keys, "acme.eu", ERASURE, identifiers).expect("the same key");
+            let known = list.matcher(&keys, "acme.eu", from).expect("the same key");
+            known.has_row(row.iter().copied())
+        };
+    let pseudonym =
+        Pseudonyms::new(&keys, "acme.eu").of(IdentifierKind::UserUid, "u-1").expect("one");
+    let (other, empty) = ((IdentifierKind::UserUid, "u-2"), (IdentifierKind::Sid, ""));
     let (before, after) = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
     let table: &[Case<'_>] = &[
         // The owner, by anything known.
@@ -155,26 +165,26 @@ fn a_reusable_identifier_does_not_suppress_its_next_owner() {
         (&[uid, sid, login], before, &[other, sid, login], true),
         (&[uid, sid, login], before, &[login], true),
         (&[uid, sid, login], before, &[empty, login], true),
-        (&[uid, login], before, &[(Family::DeviceUid, "d-1"), login], true),
+        (&[uid, login], before, &[(IdentifierKind::DeviceUid, "d-1"), login], true),
         // The next owner.
         (&[uid, sid, login], before, &[other, login], false),
-        (&[uid, sid, login], before, &[(Family::Sid, "S-1-5-21-8"), login], false),
+        (&[uid, sid, login], before, &[(IdentifierKind::Sid, "S-1-5-21-8"), login], false),
         // Another uid with the address is the same person, another SID is not.
         (&[uid, sid, address], before, &[other, address], true),
-        (&[uid, sid, address], before, &[(Family::Sid, "S-1-5-21-8"), address], false),
-        (&[uid, address], before, &[(Family::Sid, "S-1-5-21-8"), address], true),
+        (&[uid, sid, address], before, &[(IdentifierKind::Sid, "S-1-5-21-8"), address], false),
+        (&[uid, address], before, &[(IdentifierKind::Sid, "S-1-5-21-8"), address], true),
         (&[uid, sid, address], after, &[other, address], false),
         // A row without a lasting identifier, after the period.
         (&[uid, sid, login], after, &[login], false),
         // No lasting identifier of the owner was known.
         (&[login], before, &[other, login], true),
         (&[login], after, &[other, login], true),
-        (&[(Family::UserUid, &pseudonym), login], after, &[other, login], true),
+        (&[(IdentifierKind::UserUid, &pseudonym), login], after, &[other, login], true),
         // The operator's text may be a uid or a login.
         (
-            &[(Family::UserUid, "jdoe"), (Family::Login, "jdoe")],
+            &[(IdentifierKind::UserUid, "jdoe"), (IdentifierKind::Login, "jdoe")],
             before,
-            &[other, (Family::Login, "jdoe")],
+            &[other, (IdentifierKind::Login, "jdoe")],
             true,
         ),
         (&[uid], before, &[other], false),
@@ -188,9 +198,9 @@ fn a_reusable_identifier_does_not_suppress_its_next_owner() {
 fn a_uid_learned_during_a_run_is_suppressed_for_the_rest_of_it() {
     let keys = ring(1);
     let mut known = of_jane(&keys).matcher(&keys, "acme.eu", "").expect("the same key");
-    known.add(Family::UserUid, "u-99");
-    assert!(known.has(Family::UserUid, "u-99"));
+    known.add(IdentifierKind::UserUid, "u-99");
+    assert!(known.has(IdentifierKind::UserUid, "u-99"));
     let mut nobody = Suppressions::default();
-    nobody.add(Family::UserUid, "u-99");
-    assert!(nobody.is_empty() && !nobody.has(Family::UserUid, "u-99"));
+    nobody.add(IdentifierKind::UserUid, "u-99");
+    assert!(nobody.is_empty() && !nobody.has(IdentifierKind::UserUid, "u-99"));
 }

@@ -155,7 +155,9 @@ fn comparators_of(
     new: &RecordBatch,
 ) -> Result<Vec<DynComparator>, QueryError> {
     let columns = names.iter().map(|name| comparator(old, new, name));
-    columns.map(|it| Ok(it?.unwrap_or_else(|| Box::new(|_, _| Ordering::Equal)))).collect()
+    columns
+        .map(|comparison| Ok(comparison?.unwrap_or_else(|| Box::new(|_, _| Ordering::Equal))))
+        .collect()
 }
 
 /// A function that compares the values of a column in two batches. None if either has no such column.

@@ -39,7 +39,8 @@ impl KeyColumn {
         let column = batch.column_by_name(name).ok_or(QueryError::NOT_SORTED)?;
         let texts = |array| {
             let array = cast(array, &DataType::Utf8);
-            array.map(|it| it.as_string::<i32>().clone()).map_err(|it| QueryError::from_arrow(&it))
+            let texts = array.map(|array| array.as_string::<i32>().clone());
+            texts.map_err(|error| QueryError::from_arrow(&error))
         };
         match column.as_any_dictionary_opt() {
             Some(dictionary) => Ok(Self {
@@ -159,7 +160,7 @@ fn compare_keys<'a>(
 ) -> Ordering {
     left.zip(right)
         .map(|(left, right)| key_order(left, right))
-        .find(|it| it.is_ne())
+        .find(|order| order.is_ne())
         .unwrap_or(Ordering::Equal)
 }
 

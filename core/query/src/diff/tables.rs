@@ -33,8 +33,8 @@ impl QuerySession {
     pub fn add_diff(&mut self, request: &DiffRequest) -> Result<(), QueryError> {
         request.check()?;
         let partial = request.tables().iter().any(|(kind, name)| {
-            let table = |it: &core_store::Generation| {
-                it.manifest().table(*kind, name).is_none_or(|table| table.partial)
+            let table = |generation: &core_store::Generation| {
+                generation.manifest().table(*kind, name).is_none_or(|table| table.partial)
             };
             table(&request.before) || table(&request.after)
         });

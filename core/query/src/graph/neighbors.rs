@@ -135,7 +135,7 @@ impl GraphReader<'_> {
         let (table, near) = (&group.relationship.name, group.near_end().column());
         let sql = format!("select count(*) n from {table} where {near} = {}", literal(key));
         let batches = self.session.sql(&sql)?.collect().await?;
-        let counts = batches.first().map(|it| it.column(0).as_primitive::<Int64Type>());
+        let counts = batches.first().map(|batch| batch.column(0).as_primitive::<Int64Type>());
         let count = counts.filter(|counts| !counts.is_empty()).map_or(0, |counts| counts.value(0));
         let count = count.unsigned_abs();
         let end = count.min(first_row.saturating_add(limit as u64));

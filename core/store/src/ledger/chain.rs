@@ -49,7 +49,7 @@ impl LedgerHead {
 
 /// The content of a ledger entry: who did what, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deed {
+pub struct LedgerRecord {
     /// The time, RFC 3339 in UTC.
     pub at: String,
     /// The same time in milliseconds since 1970-01-01 UTC.
@@ -71,7 +71,7 @@ pub struct LedgerEntry {
     pub previous: String,
     /// The content.
     #[serde(flatten)]
-    pub deed: Deed,
+    pub record: LedgerRecord,
     /// The hash of all of the above.
     #[serde(default)]
     pub hash: String,
@@ -109,17 +109,17 @@ pub struct Verification {
 }
 
 /// Encodes an entry as a line, with its line end.
-pub(super) fn seal(after: Option<&LedgerHead>, deed: &Deed) -> (Vec<u8>, LedgerHead) {
+pub(super) fn seal(after: Option<&LedgerHead>, record: &LedgerRecord) -> (Vec<u8>, LedgerHead) {
     #[derive(Serialize)]
     struct Unsealed<'a> {
         sequence: u64,
         previous: &'a str,
         #[serde(flatten)]
-        deed: &'a Deed,
+        record: &'a LedgerRecord,
     }
     let sequence = after.map_or(0, |head| head.sequence) + 1;
     let previous = after.map_or(NOTHING_BEFORE, |head| &head.hash);
-    let unsealed = Unsealed { sequence, previous, deed };
+    let unsealed = Unsealed { sequence, previous, record };
     let mut line = serde_json::to_vec(&unsealed).expect("an entry is plain data");
     line.pop();
     let hash = blake3::hash(&line).to_hex().to_string();
@@ -233,10 +233,10 @@ fn entry_before(entry: &LedgerEntry) -> Option<LedgerHead> {
 
 /// The last entry that a checkpoint has removed.
 fn removed_by(entry: &LedgerEntry) -> Option<LedgerHead> {
-    if entry.deed.event != CHECKPOINT {
+    if entry.record.event != CHECKPOINT {
         return None;
     }
-    serde_json::from_value(entry.deed.facts.get("through")?.clone()).ok()
+    serde_json::from_value(entry.record.facts.get("through")?.clone()).ok()
 }
 
 fn is_hash(text: &str) -> bool {

@@ -1,6 +1,6 @@
 //! The order of generations and of the ledger's entries, whatever the clock does from one run to the next.
 
-use core_store::{Deed, GenerationId};
+use core_store::{GenerationId, LedgerRecord};
 use serde_json::Map;
 
 use crate::support::{Checked, Place, device_batch, devices, draft, write};
@@ -88,11 +88,17 @@ fn j24_the_ledger_has_its_entries_in_the_order_in_which_things_were_done() -> Ch
             let clocks = clocks(jump, wrong);
             for at_ms in &clocks {
                 let (at, who, event) = (at_ms.to_string(), "a test".to_owned(), "run".to_owned());
-                ledger.append(&Deed { at, at_ms: *at_ms, who, event, facts: Map::new() })?;
+                ledger.append(&LedgerRecord {
+                    at,
+                    at_ms: *at_ms,
+                    who,
+                    event,
+                    facts: Map::new(),
+                })?;
             }
             let entries = ledger.entries()?;
             let order: Vec<_> =
-                entries.iter().map(|entry| (entry.sequence, &*entry.deed.at)).collect();
+                entries.iter().map(|entry| (entry.sequence, &*entry.record.at)).collect();
             let times: Vec<String> = clocks.iter().map(u64::to_string).collect();
             let done: Vec<_> = (1..).zip(times.iter().map(String::as_str)).collect();
             assert_eq!(order, done, "{jump} in {wrong:?}");

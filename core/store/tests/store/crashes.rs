@@ -7,7 +7,7 @@ use std::path::Path;
 use core_store::{ClockVerdict, GenerationId, Retention, RetentionPolicy, StoreError, Windows};
 
 use crate::support::{
-    Checked, FIRST, Place, SECOND, THIRD, deed, device_batch, device_keys, devices, draft, write,
+    Checked, FIRST, Place, SECOND, THIRD, device_batch, device_keys, devices, draft, record, write,
 };
 
 fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
@@ -173,9 +173,9 @@ fn retention_removes_whole_generations_and_keeps_the_published_one() -> Checked 
     let windows = Windows { generations, ..Windows::default() };
     let lock = place.lock()?;
     let at = |now_ms| Retention { windows: &windows, now_ms, accept_clock: false, pinned: &[] };
-    let deed = deed("retention");
+    let record = record("retention");
     let seen_ms = new.id().time_ms();
-    let behind = lock.retain(at(seen_ms - 3_600_000), &deed)?;
+    let behind = lock.retain(at(seen_ms - 3_600_000), &record)?;
     assert_eq!((behind.clock, behind.removals), (ClockVerdict::Behind { seen_ms }, vec![]));
     let pinned = [old.id().clone()];
     let pinning = Retention { pinned: &pinned, ..at(seen_ms + 1) };
@@ -183,7 +183,7 @@ fn retention_removes_whole_generations_and_keeps_the_published_one() -> Checked 
     let planned = place.tenant.plan_retention(at(seen_ms + 1))?;
     assert_eq!(planned.removals.len(), 1);
     assert!(place.path(&format!("generations/{FIRST}")).exists(), "planning changes nothing");
-    assert_eq!(lock.retain(at(seen_ms + 1), &deed)?.removals, planned.removals);
+    assert_eq!(lock.retain(at(seen_ms + 1), &record)?.removals, planned.removals);
     assert_eq!(planned.removals[0].name, format!("generations/{}", old.id()));
     assert!(!place.path(&format!("generations/{FIRST}")).exists());
     assert_eq!(fs::read_dir(place.path("staging"))?.count(), 0);

@@ -5,19 +5,20 @@ use std::io::Write as _;
 
 use core_store::LedgerHead;
 
-use crate::support::{Checked, FIRST, Place, deed};
+use crate::support::{Checked, FIRST, Place, record};
 
 #[test]
 fn entries_form_a_chain_in_a_private_file() -> Checked {
     let place = Place::new()?;
     let ledger = place.tenant.ledger();
     assert_eq!(ledger.head()?, None);
-    let first = ledger.append(&deed("run"))?;
-    let second = ledger.append(&deed("query"))?;
+    let first = ledger.append(&record("run"))?;
+    let second = ledger.append(&record("query"))?;
     assert_eq!((first.sequence, second.sequence), (1, 2));
     assert_eq!(ledger.head()?, Some(second.clone()));
     assert_eq!(ledger.verify(&[first, second])?.findings, []);
-    let events: Vec<String> = ledger.entries()?.into_iter().map(|entry| entry.deed.event).collect();
+    let events: Vec<String> =
+        ledger.entries()?.into_iter().map(|entry| entry.record.event).collect();
     assert_eq!(events, ["run", "query"]);
     #[cfg(unix)]
     {
@@ -32,19 +33,19 @@ fn entries_form_a_chain_in_a_private_file() -> Checked {
 fn a_line_truncated_anywhere_is_repaired_and_the_repair_is_recorded() -> Checked {
     let place = Place::new()?;
     let ledger = place.tenant.ledger();
-    ledger.append(&deed("run"))?;
-    ledger.append(&deed("query"))?;
+    ledger.append(&record("run"))?;
+    ledger.append(&record("query"))?;
     let path = place.path("ledger/entries.ndjson");
     let whole = fs::read(&path)?;
     let second = whole.iter().position(|byte| *byte == b'\n').ok_or("there are two lines")? + 1;
     for length in second + 1..whole.len() {
         fs::write(&path, &whole[..length])?;
         assert_eq!(ledger.verify(&[])?.findings.len(), 1 + usize::from(length < whole.len() - 1));
-        ledger.append(&deed("run"))?;
+        ledger.append(&record("run"))?;
         let verification = ledger.verify(&[])?;
         assert_eq!(verification.findings, [], "cut at {length}");
         let events: Vec<String> =
-            ledger.entries()?.into_iter().map(|entry| entry.deed.event).collect();
+            ledger.entries()?.into_iter().map(|entry| entry.record.event).collect();
         // A line that lacks only its line end counts as written.
         let is_kept = length == whole.len() - 1;
         let expected: &[&str] =
@@ -58,10 +59,10 @@ fn a_line_truncated_anywhere_is_repaired_and_the_repair_is_recorded() -> Checked
 fn a_truncated_first_line_is_repaired_too() -> Checked {
     let place = Place::new()?;
     let ledger = place.tenant.ledger();
-    ledger.append(&deed("run"))?;
+    ledger.append(&record("run"))?;
     let path = place.path("ledger/entries.ndjson");
     fs::write(&path, &fs::read(&path)?[..20])?;
-    let head = ledger.append(&deed("run"))?;
+    let head = ledger.append(&record("run"))?;
     assert_eq!(head.sequence, 2);
     assert_eq!(ledger.verify(&[head])?.findings, []);
     Ok(())
@@ -71,16 +72,16 @@ fn a_truncated_first_line_is_repaired_too() -> Checked {
 fn damage_stays_visible_and_does_not_prevent_appends() -> Checked {
     let place = Place::new()?;
     let ledger = place.tenant.ledger();
-    ledger.append(&deed("run"))?;
-    ledger.append(&deed("run"))?;
+    ledger.append(&record("run"))?;
+    ledger.append(&record("run"))?;
     let mut file = OpenOptions::new().append(true).open(place.path("ledger/entries.ndjson"))?;
     file.write_all(b"{\"sequence\":3}\n")?;
-    let head = ledger.append(&deed("run"))?;
+    let head = ledger.append(&record("run"))?;
     assert_eq!(head.sequence, 4);
     let findings = ledger.verify(&[])?.findings;
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(findings[0].line, Some(3));
-    assert_eq!(ledger.trim(1, &deed("retention"))?, None, "nothing of a damaged one is removed");
+    assert_eq!(ledger.trim(1, &record("retention"))?, None, "nothing of a damaged one is removed");
     Ok(())
 }
 
@@ -90,7 +91,7 @@ fn concurrent_writers_make_one_chain() -> Checked {
     let ledger = place.tenant.ledger();
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| (0..10).try_for_each(|_| ledger.append(&deed("query")).map(drop)));
+            scope.spawn(|| (0..10).try_for_each(|_| ledger.append(&record("query")).map(drop)));
         }
     });
     let verification = ledger.verify(&[])?;
@@ -103,17 +104,17 @@ fn a_trimmed_ledger_can_be_verified() -> Checked {
     let place = Place::new()?;
     let ledger = place.tenant.ledger();
     let heads: Vec<LedgerHead> =
-        (0..10).map(|_| ledger.append(&deed("run"))).collect::<Result<_, _>>()?;
-    assert_eq!(ledger.trim(0, &deed("retention"))?, None);
-    let trimmed = ledger.trim(4, &deed("retention"))?.ok_or("four entries go")?;
+        (0..10).map(|_| ledger.append(&record("run"))).collect::<Result<_, _>>()?;
+    assert_eq!(ledger.trim(0, &record("retention"))?, None);
+    let trimmed = ledger.trim(4, &record("retention"))?.ok_or("four entries go")?;
     assert_eq!((trimmed.removed, trimmed.head.sequence), (4, 11));
     assert_eq!(ledger.entries()?.first().map(|entry| entry.sequence), Some(5));
-    ledger.append(&deed("run"))?;
+    ledger.append(&record("run"))?;
     let verification = ledger.verify(&heads)?;
     assert_eq!(verification.findings, []);
     assert_eq!((verification.known_found, verification.known_expired), (7, 3));
     // Once more, which removes the first checkpoint too.
-    ledger.trim(11, &deed("retention"))?;
+    ledger.trim(11, &record("retention"))?;
     assert_eq!(ledger.verify(&heads)?.findings, []);
     Ok(())
 }
@@ -124,7 +125,7 @@ fn a_generation_names_the_head_of_the_ledger_it_was_published_with() -> Checked 
     assert_eq!(place.publish(FIRST, "device 1")?.manifest().ledger, None);
     assert_eq!(place.tenant.known_ledger_heads()?, []);
     let ledger = place.tenant.ledger();
-    let head = ledger.append(&deed("run"))?;
+    let head = ledger.append(&record("run"))?;
     let generation = place.publish(crate::support::SECOND, "device 1")?;
     assert_eq!(generation.manifest().ledger.as_ref(), Some(&head));
     fs::remove_file(place.path("ledger/entries.ndjson"))?;

@@ -9,7 +9,7 @@ use core_store::{
 };
 
 use crate::support::{
-    Checked, FIRST, Place, SECOND, deed, device_batch, device_keys, devices, draft, write,
+    Checked, FIRST, Place, SECOND, device_batch, device_keys, devices, draft, record, write,
 };
 
 /// A store with two generations that an erasure has not reached yet.
@@ -106,15 +106,15 @@ fn retention_that_is_stopped_removes_nothing_more_and_goes_on_later() -> Checked
     let retention =
         |now_ms| Retention { windows: &windows, pinned: &[], now_ms, accept_clock: true };
     // Everything is seen first, and is old enough later.
-    place.lock()?.retain(retention(first_ms), &deed("retention"))?;
+    place.lock()?.retain(retention(first_ms), &record("retention"))?;
     let stop = StopFlag::default();
     let lock = lock(&place, &stop)?;
     stop.request();
-    let stopped = lock.retain(retention(late_ms), &deed("retention"));
+    let stopped = lock.retain(retention(late_ms), &record("retention"));
     assert!(matches!(stopped, Err(StoreError::Stopped)), "{stopped:?}");
     assert_eq!(place.tenant.history()?.len(), 2);
     drop(lock);
-    let plan = place.lock()?.retain(retention(late_ms), &deed("retention"))?;
+    let plan = place.lock()?.retain(retention(late_ms), &record("retention"))?;
     assert!(plan.removals.iter().any(|removal| removal.kind == ItemKind::Generation));
     assert_eq!(place.tenant.history()?.len(), 1, "the published one stays");
     Ok(())

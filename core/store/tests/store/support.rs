@@ -8,8 +8,8 @@ use arrow_array::types::UInt32Type;
 use arrow_array::{DictionaryArray, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use core_store::{
-    Deed, Draft, Generation, GenerationId, Location, Outcome, RunLock, Staging, Store, StoreError,
-    Table, TableDeclaration, TableKind, TenantStore,
+    Draft, Generation, GenerationId, LedgerRecord, Location, Outcome, RunLock, Staging, Store,
+    StoreError, Table, TableDeclaration, TableKind, TenantStore,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -53,8 +53,8 @@ impl Place {
 }
 
 /// A record for the ledger.
-pub(crate) fn deed(event: &str) -> Deed {
-    Deed {
+pub(crate) fn record(event: &str) -> LedgerRecord {
+    LedgerRecord {
         at: "2026-03-01T08:00:00Z".to_owned(),
         at_ms: 1_772_352_000_000,
         who: "uid 1000".to_owned(),

@@ -1,7 +1,9 @@
 //! `privacy erase` and `privacy suppression`: takes a person or device out for good, and back in.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use core_engine::Cancellation;
 use core_engine::erasure::{self, Lifted, Recleansing, Request};
 use core_engine::ledger::{self, Event};
 use core_engine::privacy;
@@ -9,8 +11,9 @@ use core_erasure::certificate::Certificate;
 use core_erasure::lists::erasure_ids;
 use core_erasure::subject::{Subject, SubjectKind};
 use core_erasure::{SearchReport, damage};
-use core_model::column::Family;
+use core_model::column::IdentifierKind;
 use core_privacy::canonical::canonical;
+use core_privacy::keys::KeyRing;
 use core_privacy::pseudonym::PREFIX;
 use core_privacy::reuse::{REUSABLE_DAYS, is_lasting, is_reusable};
 use core_privacy::suppression::SuppressionList;
@@ -22,7 +25,15 @@ use crate::commands;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::host::{engine, host};
+use crate::signals::StopOnSignal;
 use crate::{output, system};
+
+/// How long the work on the store has to end by itself after a signal.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What is told of work that did not end by itself.
+const CUT_OFF: &str =
+    "an erasure that has begun is finished by the next run before it reads anything";
 
 /// Erases, or only shows what would go or stay.
 pub(super) fn erase(global: &Global, arguments: &EraseArguments) -> Result<Exit, Failure> {
@@ -31,16 +42,26 @@ pub(super) fn erase(global: &Global, arguments: &EraseArguments) -> Result<Exit,
     let config = commands::configured(global)?;
     let (kind, typed) = subject_of(&arguments.subject);
     let keys = privacy::load_keys(engine(&config))?;
-    let lock = engine(&config).lock()?;
     let reason = reason.unwrap_or_default();
     let request = Request { kind, typed, reason, removes_damaged: arguments.remove_damaged };
-    let (subject, shortfalls) = erasure::subject(engine(&config), &lock, &keys, &request)?;
+    stoppable(&config, |lock| erase_locked(global, arguments, &config, &keys, &request, lock))
+}
+
+fn erase_locked(
+    global: &Global,
+    arguments: &EraseArguments,
+    config: &Config,
+    keys: &KeyRing,
+    request: &Request<'_>,
+    lock: &RunLock,
+) -> Result<Exit, Failure> {
+    let (subject, shortfalls) = erasure::subject(engine(config), lock, keys, request)?;
     for shortfall in &shortfalls {
         output::note(shortfall);
     }
     if arguments.review || !arguments.yes {
-        let findings = erasure::preview(engine(&config), &lock, &keys, &subject)?;
-        record_preview(&lock, kind, &findings)?;
+        let findings = erasure::preview(engine(config), lock, keys, &subject)?;
+        record_preview(lock, request.kind, &findings)?;
         note_damaged(&subject);
         if arguments.review {
             return review(&findings, arguments.output);
@@ -56,15 +77,39 @@ pub(super) fn erase(global: &Global, arguments: &EraseArguments) -> Result<Exit,
     if arguments.dry_run {
         return Err(Failure::usage("`--dry-run` and `--yes` contradict each other"));
     }
-    let erased = erasure::erase(engine(&config), &lock, &keys, &request, &subject)?;
+    let erased = erasure::erase(engine(config), lock, keys, request, &subject)?;
     match arguments.output {
         ReportFormat::Json => output::result(&pretty(&json!(erased.certificate))?),
         ReportFormat::Table => print(&erased.certificate),
     }
     if !global.quiet {
-        note_elsewhere(&config, &erased.keys);
+        note_elsewhere(config, &erased.keys);
     }
     Ok(Exit::Complete)
+}
+
+/// Works on the locked store until it is done, or until a signal asks it to stop. An erasure that had begun then is
+/// finished by the next command that takes the lock.
+fn stoppable<T>(
+    config: &Config,
+    work: impl FnOnce(&RunLock) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let stop = Cancellation::default();
+    let _listener = StopOnSignal::start(&stop, GRACE, CUT_OFF);
+    let lock = engine(config).lock_until(&stop)?;
+    let done = work(&lock);
+    let (Err(_), Some(reason)) = (&done, stop.reason()) else { return done };
+    let ended = if erasure::is_any_unfinished(engine(config), &lock)? {
+        format!(
+            "the erasure is not finished: the next run finishes it before it reads anything, and so does \
+             `{} privacy suppression apply`",
+            system::own_command()
+        )
+    } else {
+        "nothing was erased".to_owned()
+    };
+    let error = anyhow::anyhow!("stopped by a signal; {ended}");
+    Err(Failure { exit: reason.into(), error })
 }
 
 fn record_preview(
@@ -161,21 +206,23 @@ fn show(subject: &Subject, findings: &SearchReport, format: ReportFormat) -> Res
 /// Each identifier with whether somebody else may get it, and how long it would be suppressed.
 fn shown_identifiers(subject: &Subject) -> Vec<[String; 3]> {
     let forms = |text: &str| {
-        let forms = Family::ALL.into_iter().filter_map(|family| canonical(family, text));
+        let forms = IdentifierKind::ALL
+            .into_iter()
+            .filter_map(|identifier_kind| canonical(identifier_kind, text));
         forms.filter(|identifier| subject.identifiers.contains(identifier)).collect::<Vec<_>>()
     };
-    let has_lasting = subject.identifiers.iter().any(|(family, text)| {
+    let has_lasting = subject.identifiers.iter().any(|(identifier_kind, text)| {
         let text = text.to_lowercase();
-        let is_reusable = |identifier: &(Family, String)| {
+        let is_reusable = |identifier: &(IdentifierKind, String)| {
             is_reusable(identifier.0) && identifier.1.to_lowercase() == text
         };
-        is_lasting(*family)
+        is_lasting(*identifier_kind)
             && !text.starts_with(PREFIX)
             && !subject.identifiers.iter().any(is_reusable)
     });
     let rows = subject.texts.iter().map(|text| {
         let forms = forms(text);
-        let is_lasting = forms.iter().all(|(family, _)| is_lasting(*family));
+        let is_lasting = forms.iter().all(|(identifier_kind, _)| is_lasting(*identifier_kind));
         let (kind, until) = match (is_lasting, has_lasting) {
             (true, _) => ("lasting", "until lifted".to_owned()),
             (false, true) => ("reusable", format!("{REUSABLE_DAYS} days, not for a next owner")),
@@ -286,8 +333,8 @@ fn by_erasure(list: &SuppressionList) -> Vec<Value> {
 pub(super) fn lift(global: &Global, id: &str, reason: &str) -> Result<Exit, Failure> {
     check_reason(reason)?;
     let config = commands::configured(global)?;
-    let lock = engine(&config).lock()?;
-    let Lifted { identifiers, shortfalls } = erasure::lift(engine(&config), &lock, id, reason)?;
+    let Lifted { identifiers, shortfalls } =
+        stoppable(&config, |lock| Ok(erasure::lift(engine(&config), lock, id, reason)?))?;
     for shortfall in &shortfalls {
         output::note(shortfall);
     }
@@ -306,19 +353,21 @@ pub(super) fn lift(global: &Global, id: &str, reason: &str) -> Result<Exit, Fail
 /// Takes out again who came back with an older store, and finishes erasures that were interrupted.
 pub(super) fn apply(global: &Global, removes_damaged: bool) -> Result<Exit, Failure> {
     let config: Config = commands::configured(global)?;
-    let lock = engine(&config).lock()?;
-    let (removed, recleansing) = if removes_damaged {
-        erasure::remove_damaged_and_cleanse(engine(&config), &lock)?
-    } else {
-        (Vec::new(), erasure::cleanse_what_came_back(engine(&config), &lock)?)
-    };
+    let (removed, recleansing) = stoppable(&config, |lock| {
+        let (removed, recleansing) = if removes_damaged {
+            erasure::remove_damaged_and_cleanse(engine(&config), lock)?
+        } else {
+            (Vec::new(), erasure::cleanse_what_came_back(engine(&config), lock)?)
+        };
+        if recleansing.has_come_back {
+            ledger::record(host(), lock.tenant(), &Event::SuppressionsApplied {})?;
+        }
+        Ok((removed, recleansing))
+    })?;
     for generation in &removed {
         output::note(&format!("generation {generation} could not be read and is removed"));
     }
     let Recleansing { has_come_back, shortfalls } = recleansing;
-    if has_come_back {
-        ledger::record(host(), lock.tenant(), &Event::SuppressionsApplied {})?;
-    }
     output::result(if has_come_back {
         "everybody who was erased is taken out again"
     } else {

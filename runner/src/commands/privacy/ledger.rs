@@ -11,16 +11,16 @@ use crate::{commands, output};
 /// Lists the entries, the oldest first.
 pub(super) fn list(global: &Global, events: &[String], format: RowFormat) -> Result<Exit, Failure> {
     let mut entries = commands::tenant(global)?.ledger().entries()?;
-    entries.retain(|entry| events.is_empty() || events.contains(&entry.deed.event));
+    entries.retain(|entry| events.is_empty() || events.contains(&entry.record.event));
     if format != RowFormat::Table {
         let objects: Vec<_> = entries.iter().map(as_json).collect();
         return commands::show::rows(&objects, format);
     }
     let rows = entries.iter().map(|entry| {
-        let LedgerEntry { sequence, deed, .. } = entry;
-        let facts = deed.facts.iter().map(|(name, value)| format!("{name}={}", plain(value)));
+        let LedgerEntry { sequence, record, .. } = entry;
+        let facts = record.facts.iter().map(|(name, value)| format!("{name}={}", plain(value)));
         let facts = facts.collect::<Vec<_>>().join(" ");
-        [sequence.to_string(), deed.at.clone(), deed.who.clone(), deed.event.clone(), facts]
+        [sequence.to_string(), record.at.clone(), record.who.clone(), record.event.clone(), facts]
     });
     output::result(&output::table(["entry", "time", "who", "event", "facts"], rows, 5));
     Ok(Exit::Complete)
@@ -91,13 +91,13 @@ fn for_people(verification: &Verification, known: usize) -> String {
 }
 
 fn as_json(entry: &LedgerEntry) -> Value {
-    let LedgerEntry { sequence, deed, hash, .. } = entry;
+    let LedgerEntry { sequence, record, hash, .. } = entry;
     json!({
         "sequence": sequence,
-        "at": deed.at,
-        "who": deed.who,
-        "event": deed.event,
-        "facts": deed.facts,
+        "at": record.at,
+        "who": record.who,
+        "event": record.event,
+        "facts": record.facts,
         "hash": hash,
     })
 }

@@ -38,7 +38,8 @@ async fn read(
 ) -> (Option<u64>, bool) {
     let folder = TempDir::new().expect("a folder can be made");
     let location = Location::Folder(folder.path().to_owned());
-    let tenant = Store::open(location).and_then(|it| it.tenant("acme")).expect("a valid name");
+    let tenant =
+        Store::open(location).and_then(|store| store.tenant("acme")).expect("a valid name");
     let lock = tenant.lock("a test").expect("nobody else");
     let downloads = lock.downloads().expect("there is room");
     let mut file = downloads.resume(DOWNLOAD).expect("it can be made");

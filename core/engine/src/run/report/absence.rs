@@ -1,4 +1,4 @@
-//! What a step lost: rows that draw no relationship, and objects that are gone. Each is counted in a table of
+//! The losses of a step: rows that draw no relationship, and objects that are gone. Each is counted in a table of
 //! its own, where a reader who looks at the totals would miss it.
 
 use core_ingest::edges::EdgeCounts;
@@ -9,7 +9,7 @@ use super::StepReport;
 /// Rows that name an entity that no export has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Dangling {
-    /// How many.
+    /// Their number.
     rows: u64,
     /// Of how many rows that name an entity at both ends.
     of: u64,
@@ -40,7 +40,7 @@ impl Dangling {
 /// Objects that are gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Removed {
-    /// How many.
+    /// Their number.
     objects: u64,
     /// Of how many in the generation before.
     of: u64,
@@ -89,10 +89,13 @@ mod tests {
             ),
         ] {
             let mut step = StepReport { id: "fetch", ..StepReport::default() };
-            step.dangling_of.extend(Dangling::of(counts).map(|it| ("uses", it)));
+            step.dangling_of.extend(Dangling::of(counts).map(|dangling| ("uses", dangling)));
             let found = remarks(&step);
             assert_eq!(found.len(), usize::from(expected.is_some()), "{found:?}");
-            assert!(found.iter().all(|it| it.contains(expected.unwrap_or_default())), "{found:?}");
+            assert!(
+                found.iter().all(|remark| remark.contains(expected.unwrap_or_default())),
+                "{found:?}"
+            );
         }
     }
 

@@ -7,7 +7,6 @@
 //! Only what this process has done is lost; what others did before is taken as durable.
 
 mod content;
-mod random;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,8 +14,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
+use fastrand::Rng;
+
 use self::content::Content;
-use self::random::Random;
 use super::Effect;
 
 static DISK: Mutex<Disk> = Mutex::new(Disk { names: Vec::new(), durable_lengths: BTreeMap::new() });
@@ -184,11 +184,11 @@ impl Disk {
     }
 
     /// Loses bytes, then names from some change on.
-    fn lose(&mut self, random: &mut Random) {
+    fn lose(&mut self, random: &mut Rng) {
         for (path, durable) in std::mem::take(&mut self.durable_lengths) {
             unless_gone(&path, lose_bytes(&path, durable, random));
         }
-        let kept = random.below(self.names.len() + 1);
+        let kept = random.usize(..=self.names.len());
         for change in self.names.drain(kept..).rev().filter(|change| !change.is_durable) {
             let path = change.undo.path().to_owned();
             unless_gone(&path, change.undo.run());
@@ -223,7 +223,7 @@ impl Undo {
 /// Loses what was not durable and ends the process.
 pub(super) fn lose(seed: u64) -> ! {
     let _power = POWER.write().unwrap_or_else(PoisonError::into_inner);
-    disk().lose(&mut Random::new(seed));
+    disk().lose(&mut Rng::with_seed(seed));
     std::process::abort()
 }
 
@@ -235,20 +235,20 @@ fn unless_gone(path: &Path, done: io::Result<()>) {
 }
 
 /// Loses some of the bytes behind the durable ones.
-fn lose_bytes(path: &Path, durable: u64, random: &mut Random) -> io::Result<()> {
+fn lose_bytes(path: &Path, durable: u64, random: &mut Rng) -> io::Result<()> {
     let length = fs::metadata(path)?.len();
     if length <= durable {
         return Ok(());
     }
     let file = fs::OpenOptions::new().write(true).open(path)?;
     let lost = usize::try_from(length - durable).unwrap_or(usize::MAX);
-    file.set_len(match random.below(4) {
+    file.set_len(match random.usize(..4) {
         0 => length,
-        1 => durable + random.below(lost) as u64,
+        1 => durable + random.usize(..lost) as u64,
         _ => durable,
     })?;
     // Some file systems note the new length before the bytes.
-    if random.below(3) == 0 { file.set_len(length) } else { Ok(()) }
+    if random.usize(..3) == 0 { file.set_len(length) } else { Ok(()) }
 }
 
 fn disk() -> MutexGuard<'static, Disk> {
@@ -299,7 +299,7 @@ mod tests {
             fs::write(folder.path().join("state"), "first").expect("there is room");
             let mut disk = Disk { names: Vec::new(), durable_lengths: BTreeMap::new() };
             replace(folder.path(), &mut disk, syncs);
-            disk.lose(&mut Random::new(seed));
+            disk.lose(&mut Rng::with_seed(seed));
             fs::read_to_string(folder.path().join("state")).expect("one of them is there")
         };
         (0..200).map(outcome).collect()
@@ -330,8 +330,8 @@ mod tests {
         run(&mut disk, Effect::Remove(&one), || fs::remove_dir_all(&one));
         run(&mut disk, Effect::CreateFolder(&deep), || fs::create_dir_all(&deep));
         // All of it is lost with the seed that keeps nothing.
-        let seed = (0..100).find(|seed| Random::new(*seed).below(5) == 0);
-        disk.lose(&mut Random::new(seed.expect("there is one")));
+        let seed = (0..100).find(|seed| Rng::with_seed(*seed).usize(..5) == 0);
+        disk.lose(&mut Rng::with_seed(seed.expect("there is one")));
         for name in ["one", "other"] {
             let content = fs::read_to_string(path(name).join("file")).expect("it is back");
             assert_eq!(content, name);

@@ -4,10 +4,10 @@ use super::*;
 
 const ENTRIES: u64 = 40;
 
-fn deed(number: u64) -> Deed {
+fn record(number: u64) -> LedgerRecord {
     let facts =
         [("generation".to_owned(), Value::from(format!("01JN7Z1M8000000000000000{number:02}")))];
-    Deed {
+    LedgerRecord {
         at: format!("2026-03-01T08:{number:02}:00Z"),
         at_ms: 1_772_352_000_000 + number * 60_000,
         who: "uid 1000 (operator)".to_owned(),
@@ -21,7 +21,7 @@ fn ledger(after: Option<LedgerHead>, entries: u64) -> (Vec<Vec<u8>>, LedgerHead)
     let mut head = after;
     let mut lines = Vec::new();
     for number in 0..entries {
-        let (line, next) = seal(head.as_ref(), &deed(number));
+        let (line, next) = seal(head.as_ref(), &record(number));
         lines.push(line);
         head = Some(next);
     }
@@ -48,7 +48,7 @@ fn an_entry_round_trips() {
     let (lines, _) = ledger(None, 3);
     let line = lines[2].strip_suffix(b"\n").expect("a line has an end");
     let entry = unseal(line).expect("it is whole");
-    assert_eq!((entry.sequence, &entry.deed), (3, &deed(2)));
+    assert_eq!((entry.sequence, &entry.record), (3, &record(2)));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_replaced_ledger_is_found_by_a_head_kept_elsewhere() {
     let start = LedgerHead { sequence: 1, hash: "0".repeat(64) };
     let (forged, _) = ledger(Some(start), ENTRIES - 1);
     assert_ne!(findings(&forged, &[]), [], "what is before its first entry is unaccounted for");
-    let other = Deed { who: "uid 0 (root)".to_owned(), ..deed(0) };
+    let other = LedgerRecord { who: "uid 0 (root)".to_owned(), ..record(0) };
     let (first, forged) = seal(None, &other);
     assert_eq!(findings(std::slice::from_ref(&first), &[]), []);
     let reason = "entry 40 is known and not there".to_owned();
@@ -114,7 +114,7 @@ fn entries_may_be_removed_only_if_a_checkpoint_accounts_for_them() {
     let entry = |line: &Vec<u8>| unseal(&line[..line.len() - 1]).expect("it is whole");
     let through = entry(&lines[5]).head();
     let facts = [("through".to_owned(), serde_json::json!(through))].into_iter().collect();
-    let checkpoint = Deed { event: CHECKPOINT.to_owned(), facts, ..deed(11) };
+    let checkpoint = LedgerRecord { event: CHECKPOINT.to_owned(), facts, ..record(11) };
     let second = entry(&lines[1]).head();
     lines.push(seal(Some(&head), &checkpoint).0);
     let verification = verify(&lines[6..].concat(), &[second, through, head]);
@@ -130,7 +130,7 @@ fn a_damaged_line_stays_visible_while_entries_are_appended() {
     lines[2] = b"overwritten\n".to_vec();
     let (head, is_whole) = head_after(b"overwritten", 3);
     assert!(!is_whole);
-    lines.push(seal(Some(&head), &deed(4)).0);
+    lines.push(seal(Some(&head), &record(4)).0);
     let reason = "is not an entry".to_owned();
     assert_eq!(findings(&lines, &[]), [LedgerFinding { line: Some(3), reason }]);
 }

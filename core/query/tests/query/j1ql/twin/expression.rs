@@ -48,8 +48,8 @@ impl SmallGraph {
                 other => panic!("the twin does not know {other:?}"),
             }),
             Expression::Binary { left, operator, right } => {
-                let [left, right] =
-                    [left, right].map(|side| self.evaluate(&side.value, ways).map(|it| float(&it)));
+                let [left, right] = [left, right]
+                    .map(|side| self.evaluate(&side.value, ways).map(|value| float(&value)));
                 calculate(left?, *operator, right?).map(Value::Float)
             }
             Expression::Call { function, arguments } if function.is_aggregate() => {

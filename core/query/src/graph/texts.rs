@@ -1,23 +1,21 @@
-//! The answers about single entities as text for people.
+//! The answers about single entities as texts for a terminal, which has so many columns if it is one.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use core_engine::text::count;
-use core_query::graph::{
-    ChangeKind, Direction, Edge, Entity, EntityChange, EntityHistory, EntityRef, NeighborGroup,
-    Neighborhood, Path, SearchPage,
-};
+use core_terminal::{count, table};
 use serde_json::Value;
 
-use super::Shown;
-use crate::output;
+use super::{
+    ChangeKind, Direction, Edge, Entity, EntityChange, EntityHistory, EntityOverview, EntityRef,
+    NeighborGroup, Neighborhood, Path, SearchPage,
+};
 
 /// The changes that a history shows, the newest.
 const SHOWN_CHANGES: usize = 10;
 
-/// An entity with all that `show` knows of it.
-pub(super) fn shown(shown: &Shown) -> String {
+/// Returns an entity with its neighbors, alerts and history.
+pub fn overview(shown: &EntityOverview, columns: Option<usize>) -> String {
     let Entity { reference, properties, partial } = &shown.entity;
     let mut text = format!("{}  {}\n{}\n", reference.title(), reference.type_name, reference.key);
     if *partial {
@@ -27,9 +25,9 @@ pub(super) fn shown(shown: &Shown) -> String {
     }
     text.push('\n');
     let rows = properties.0.iter().map(|(name, value)| [name.clone(), plain(value)]);
-    text.push_str(&output::table(["property", "value"], rows, 2));
+    text.push_str(&table(["property", "value"], rows, 2, columns));
     text.push('\n');
-    text.push_str(&groups(&shown.neighbors));
+    text.push_str(&groups(&shown.neighbors, columns));
     if shown.alerts.count > 0 {
         let _ = writeln!(text, "\n{}", count(shown.alerts.count, "alert"));
         let rows = shown.alerts.shown.iter().map(|alert| {
@@ -42,14 +40,14 @@ pub(super) fn shown(shown: &Shown) -> String {
                 alert.reference.title().to_owned(),
             ]
         });
-        text.push_str(&output::table(["state", "severity", "created", "alert"], rows, 4));
+        text.push_str(&table(["state", "severity", "created", "alert"], rows, 4, columns));
     }
     text.push('\n');
     text.push_str(&history(&shown.history));
     text
 }
 
-fn groups(groups: &[NeighborGroup]) -> String {
+fn groups(groups: &[NeighborGroup], columns: Option<usize>) -> String {
     if groups.is_empty() {
         return "related to nothing\n".to_owned();
     }
@@ -62,7 +60,7 @@ fn groups(groups: &[NeighborGroup]) -> String {
             group.count.to_string(),
         ]
     });
-    output::table(["relationship", "neighbors", "count"], rows, 2)
+    table(["relationship", "neighbors", "count"], rows, 2, columns)
 }
 
 fn arrow(direction: Direction) -> &'static str {
@@ -105,8 +103,8 @@ fn history(history: &EntityHistory) -> String {
     text
 }
 
-/// The entities around one, a line each, and what the limits have left out.
-pub(super) fn neighborhood(around: &Neighborhood) -> String {
+/// Returns the entities around one, a line each, and what the limits have left out.
+pub fn neighborhood(around: &Neighborhood, columns: Option<usize>) -> String {
     let mut leading: HashMap<&str, (&Edge, Direction)> = HashMap::new();
     let depths: HashMap<&str, u32> =
         around.entities.iter().map(|placed| (placed.entity.key.as_str(), placed.depth)).collect();
@@ -131,7 +129,7 @@ pub(super) fn neighborhood(around: &Neighborhood) -> String {
         ]
     });
     let header = ["steps", "relationship", "name", "type", "key"];
-    let mut text = output::table(header, rows, header.len());
+    let mut text = table(header, rows, header.len(), columns);
     let hidden: u64 = around.hidden.iter().map(|hidden| hidden.count).sum();
     if hidden > 0 {
         let _ = writeln!(
@@ -143,8 +141,8 @@ pub(super) fn neighborhood(around: &Neighborhood) -> String {
     text
 }
 
-/// A path, an entity a line with the relationship that leads to it.
-pub(super) fn path(path: &Path) -> String {
+/// Returns a path, an entity a line with the relationship that leads to it.
+pub fn path(path: &Path, columns: Option<usize>) -> String {
     let mut rows = Vec::new();
     for (number, entity) in path.entities.iter().enumerate() {
         let before = number.checked_sub(1).and_then(|before| path.edges.get(before));
@@ -159,11 +157,11 @@ pub(super) fn path(path: &Path) -> String {
             entity.key.clone(),
         ]);
     }
-    output::table(["relationship", "name", "type", "key"], rows, 4)
+    table(["relationship", "name", "type", "key"], rows, 4, columns)
 }
 
-/// What a search has found.
-pub(super) fn hits(page: &SearchPage) -> String {
+/// Returns the hits of a search.
+pub fn hits(page: &SearchPage, columns: Option<usize>) -> String {
     if page.hits.is_empty() {
         return "nothing found\n".to_owned();
     }
@@ -175,7 +173,7 @@ pub(super) fn hits(page: &SearchPage) -> String {
         };
         [hit.entity.title().to_owned(), type_name.clone(), key.clone(), found]
     });
-    let mut text = output::table(["name", "type", "key", "found in"], rows, 4);
+    let mut text = table(["name", "type", "key", "found in"], rows, 4, columns);
     if page.more > 0 {
         let _ = writeln!(text, "and {} more: raise --limit, or name a type with --type", page.more);
     }
@@ -189,5 +187,81 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{HiddenEdges, PlacedEntity};
+    use super::*;
+
+    fn entity(key: &str) -> EntityRef {
+        EntityRef {
+            key: key.to_owned(),
+            type_name: "nexthink_device".to_owned(),
+            class: vec!["Device".to_owned()],
+            name: None,
+            display_name: Some(format!("the {key}")),
+        }
+    }
+
+    fn edge(from: &str, to: &str) -> Edge {
+        let [type_name, class] = ["device_has_package", "HAS"].map(str::to_owned);
+        Edge { type_name, class, from: from.to_owned(), to: to.to_owned() }
+    }
+
+    /// The rows of a table without its header, with one space between two columns.
+    fn rows(text: &str) -> Vec<String> {
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        text.lines().skip(2).map(words).collect()
+    }
+
+    #[test]
+    fn the_arrows_of_a_path_show_the_direction_of_each_relationship() {
+        let entities = vec![entity("a"), entity("b"), entity("c")];
+        let path = path(&Path { entities, edges: vec![edge("a", "b"), edge("c", "b")] }, None);
+        let expected = [
+            "the a nexthink_device a",
+            ">> HAS the b nexthink_device b",
+            "<< HAS the c nexthink_device c",
+        ];
+        assert_eq!(rows(&path), expected);
+    }
+
+    #[test]
+    fn a_neighborhood_says_how_each_entity_is_reached_and_what_is_hidden() {
+        let placed = |key, depth| PlacedEntity { entity: entity(key), depth };
+        let hidden = HiddenEdges {
+            key: "a".to_owned(),
+            relationship: "device_has_package".to_owned(),
+            direction: Direction::Out,
+            count: 3,
+        };
+        let around = Neighborhood {
+            entities: vec![placed("a", 0), placed("b", 1), placed("c", 2)],
+            edges: vec![edge("b", "a"), edge("b", "c")],
+            hidden: vec![hidden],
+        };
+        let expected = [
+            "0 the a nexthink_device a",
+            "1 << HAS the b nexthink_device b",
+            "2 >> HAS the c nexthink_device c",
+            "3 relationships not shown: --limit raises the number for each entity and type",
+        ];
+        assert_eq!(rows(&neighborhood(&around, None)), expected);
+    }
+
+    #[test]
+    fn values_are_shown_as_people_read_them() {
+        use serde_json::json;
+        let table = [
+            (json!(null), "nothing"),
+            (json!("text"), "text"),
+            (json!(["a", 1]), "a, 1"),
+            (json!(true), "true"),
+        ];
+        for (value, expected) in table {
+            assert_eq!(plain(&value), expected);
+        }
     }
 }
