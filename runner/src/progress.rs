@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use core_engine::ProgressEvent;
 use core_engine::run::report::StepReport;
-use core_engine::text::bytes;
 use core_nexthink::ExportEvent;
+use core_terminal::bytes;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output;

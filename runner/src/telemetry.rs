@@ -37,14 +37,16 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 22] = [
+const OWN_CRATES: [&str; 25] = [
     "runner",
+    "core_assistant",
     "core_audit",
     "core_clock",
     "core_destination",
     "core_engine",
     "core_erasure",
     "core_explorer",
+    "core_export",
     "core_files",
     "core_fleet",
     "core_http",
@@ -60,6 +62,7 @@ const OWN_CRATES: [&str; 22] = [
     "core_simulator",
     "core_software",
     "core_store",
+    "core_terminal",
 ];
 
 /// Starts logging as the command line asks for.

@@ -81,3 +81,41 @@ impl Cancellation {
         done.unwrap_or_else(|| Err(anyhow::anyhow!("the run was stopped").into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_sees_the_request_that_tasks_see() {
+        let cancellation = Cancellation::default();
+        let flag = cancellation.stop_flag();
+        assert!(flag.check().is_ok() && cancellation.check().is_ok());
+        cancellation.clone().request(StopReason::Terminated);
+        assert!(flag.check().is_err() && cancellation.check().is_err());
+        assert_eq!(cancellation.reason(), Some(StopReason::Terminated));
+    }
+
+    #[test]
+    fn a_child_ends_with_its_parent_and_its_parent_goes_on_without_it() {
+        let parent = Cancellation::default();
+        let (first, second) = (parent.child(), parent.child());
+        first.cancel();
+        assert!(first.check().is_err() && second.check().is_ok() && parent.check().is_ok());
+        parent.request(StopReason::Interrupted);
+        assert!(second.check().is_err());
+        assert_eq!(first.reason(), None, "its work was not wanted any more");
+    }
+
+    #[tokio::test]
+    async fn work_that_never_ends_is_given_up_and_work_that_is_done_counts() {
+        let cancellation = Cancellation::default();
+        let done = cancellation.or_stop(async { Ok(7) }).await;
+        assert_eq!(done.expect("nobody stops it"), 7);
+        cancellation.request(StopReason::Interrupted);
+        let stopped = cancellation.or_stop(std::future::pending::<Result<(), Failure>>()).await;
+        let failure = stopped.expect_err("it is stopped");
+        let expected = Ending::Failed(FailureKind::Stopped(StopReason::Interrupted));
+        assert_eq!(cancellation.ending_after(&failure), expected);
+    }
+}

@@ -16,7 +16,7 @@ pub use self::audit::require_audit;
 use crate::engine::Engine;
 use crate::failure::{Ending, Failure, FailureKind};
 use crate::processing;
-use crate::text::count;
+use core_terminal::count;
 
 /// The checks, in the order in which they were made.
 #[derive(Debug, Clone, Default)]
@@ -168,5 +168,34 @@ impl Check {
         detail: impl Into<String>,
     ) -> Self {
         Self { name: name.into(), state, detail: detail.into(), ending }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failed_check_decides_how_a_run_would_end() {
+        let [ok, warning] = [Check::ok("a", ""), Check::warning("b", "")];
+        let unreachable = || Check::failed("c", FailureKind::Unreachable, "");
+        let partial = || Check::partial("d", "");
+        let table = [
+            (vec![ok.clone(), warning.clone()], Ending::Complete, None),
+            (
+                vec![ok.clone(), unreachable(), partial()],
+                Ending::Failed(FailureKind::Unreachable),
+                Some("2 of 3 checks failed: c, d"),
+            ),
+            (vec![partial(), unreachable()], Ending::Partial, Some("2 of 2 checks failed: d, c")),
+            (vec![partial()], Ending::Partial, Some("1 of 1 check failed: d")),
+        ];
+        for (checks, ending, failed) in table {
+            let checks = Checks(checks);
+            assert_eq!((checks.ending(), checks.failed().as_deref()), (ending, failed));
+        }
+        let checks = Checks(vec![ok, warning, partial(), unreachable()]);
+        let first = checks.first_failed().map(|(kind, check)| (kind, check.name));
+        assert_eq!(first, Some((FailureKind::Unreachable, "c".to_owned())));
     }
 }

@@ -80,3 +80,32 @@ impl fmt::Debug for Host {
         formatter.debug_struct("Host").field("process", &self.process).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::testing::host;
+
+    #[test]
+    fn identifiers_sort_by_time_and_differ_at_the_same_time() {
+        let host = host();
+        let [early, late] =
+            [1_000, 2_000].map(|at| host.new_id(Moment(at)).expect("it has numbers"));
+        assert!(early < late, "{early} {late}");
+        assert_ne!(host.new_id(Moment(1_000)).expect("it has numbers"), early);
+    }
+
+    #[test]
+    fn a_system_without_random_numbers_makes_no_identifier() {
+        let host = Host { random: Arc::new(|_| Err(io::ErrorKind::Unsupported.into())), ..host() };
+        let failed = host.new_id(host.now()).expect_err("there is no randomness");
+        assert!(failed.to_string().contains("the system gives no random numbers"), "{failed}");
+    }
+
+    #[test]
+    fn whoever_finds_a_lock_taken_reads_who_has_it_and_since_when() {
+        assert_eq!(host().lock_owner(), "a test, since 2026-03-01T10:00:00Z");
+        assert_eq!(format!("{:?}", host()), "Host { process: \"a test\", .. }");
+    }
+}

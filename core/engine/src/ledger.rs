@@ -327,4 +327,43 @@ mod tests {
         let names: Vec<&str> = entry.facts.keys().map(String::as_str).collect();
         assert_eq!(names, ["generation", "program", "query"]);
     }
+
+    /// Names of facts, without those that every entry has.
+    fn facts(event: &Event<'_>) -> (String, Vec<String>) {
+        let entry = entry(&crate::testing::host(), event);
+        let names = entry.facts.keys().filter(|name| *name != "program").cloned();
+        (entry.event, names.collect())
+    }
+
+    #[test]
+    fn each_entry_has_who_when_and_which_program() {
+        let entry = entry(&crate::testing::host(), &Event::DataReturn { generations: 3 });
+        assert_eq!((entry.at.as_str(), entry.at_ms), ("2026-03-01T10:00:00Z", 1_772_359_200_000));
+        assert_eq!(entry.who, "uid 1000 (tester)");
+        assert_eq!(entry.facts["program"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(entry.facts["generations"], 3);
+    }
+
+    #[test]
+    fn the_facts_of_an_event_are_numbers_and_identifiers() {
+        let preview =
+            Event::ErasurePreview { kind: "user", rows: 1, texts: 2, events: 3, possible: 4 };
+        let table = [
+            (Event::Key { action: "made", key: "k1" }, "key", vec!["action", "key"]),
+            (
+                Event::Retrieval { kind: "user", rows: 1, events: 2 },
+                "retrieval",
+                vec!["events", "kind", "rows"],
+            ),
+            (preview, "erasure_preview", vec!["events", "kind", "possible", "rows", "texts"]),
+            (Event::SuppressionsApplied {}, "suppressions_applied", vec![]),
+            (Event::Diff { before: "a", after: "b" }, "diff", vec!["after", "before"]),
+        ];
+        for (event, name, names) in table {
+            assert_eq!(
+                facts(&event),
+                (name.to_owned(), names.iter().map(|name| (*name).to_owned()).collect())
+            );
+        }
+    }
 }

@@ -20,11 +20,11 @@ pub mod processing;
 mod progress;
 pub mod reader;
 pub mod run;
+pub mod saved_queries;
 pub mod settings;
 pub mod suggestion;
 #[cfg(test)]
 mod testing;
-pub mod text;
 
 pub use cancellation::Cancellation;
 pub use engine::Engine;

@@ -26,3 +26,33 @@ impl Moment {
         moment.map_or_else(|_| "out of range".to_owned(), |time| format!("{time:.0}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_to_the_second_and_one_beyond_the_calendar_says_so() {
+        let table = [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_772_359_200_999, "2026-03-01T10:00:00Z"),
+            (u64::MAX, "out of range"),
+        ];
+        for (milliseconds, expected) in table {
+            assert_eq!(Moment(milliseconds).to_rfc3339(), expected);
+        }
+    }
+
+    #[test]
+    fn a_wait_never_ends_before_it_begins() {
+        let table = [
+            (5, Duration::from_millis(7), 12),
+            (u64::MAX, Duration::from_secs(1), u64::MAX),
+            (5, Duration::MAX, u64::MAX),
+        ];
+        for (begins, wait, ends) in table {
+            assert_eq!(Moment(begins).after(wait), Moment(ends), "{begins} after {wait:?}");
+        }
+        assert_eq!(Moment(u64::MAX).to_timestamp(), jiff::Timestamp::MAX);
+    }
+}

@@ -1,6 +1,6 @@
 //! The known name that a misspelt one may stand for.
 
-use crate::text::plural;
+use core_terminal::plural;
 
 /// The least similarity of two names, from 0 to 1, if none of them contains the other as a word.
 const SIMILAR: f64 = 0.6;

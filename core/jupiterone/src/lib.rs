@@ -10,6 +10,7 @@ mod events;
 mod extras;
 mod folder;
 mod json;
+pub mod messages;
 mod objects;
 mod persons;
 mod plan;

@@ -7,5 +7,5 @@ mod report;
 
 pub use escape::{escape_for_terminal, escape_in_json, is_hidden};
 pub use grid::Grid;
-pub use numbers::{count, plural};
+pub use numbers::{bytes, count, plural};
 pub use report::table;

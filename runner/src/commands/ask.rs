@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use core_engine::ledger::Event;
 use core_query::questions::{Question, QuestionError, Questions};
 use core_store::{Generation, TenantStore};
 use serde_json::Value;
@@ -11,7 +10,6 @@ use super::query::{self, Opening, Past, Progress, add_history, j1ql};
 use super::software;
 use crate::cli::{self, AskArguments, Global, RowFormat};
 use crate::exit::{Exit, Failure};
-use crate::host;
 use crate::{config, output};
 
 /// The folder of the user's own questions, beside the configuration.
@@ -92,11 +90,7 @@ async fn answered(
         output::result(&sql);
         return Ok(Exit::Complete);
     }
-    if !progress.is_recorded.replace(true) {
-        let id = last.map_or("none", core_store::GenerationId::as_str);
-        let query = super::ledger_token(global, &question.query);
-        host::record_read(tenant, &Event::Query { generation: id, query });
-    }
+    progress.record(global, tenant, last, &question.query);
     let result = session.ask(question, given, now_ms).map_err(failure)?;
     query::print_answer(global, result, &arguments.answer, progress).await
 }

@@ -91,7 +91,7 @@ fn show(preview: &Preview<'_>, format: ReportFormat) -> Result<(), Failure> {
         return Ok(());
     }
     let rows = preview.files.iter().map(|(kind, count)| {
-        [kind.clone(), count.files.to_string(), core_engine::text::bytes(count.bytes)]
+        [kind.clone(), count.files.to_string(), core_terminal::bytes(count.bytes)]
     });
     output::result(&output::table(["stored", "files", "size"], rows, 1));
     for path in preview.copies {

@@ -1,13 +1,13 @@
 //! `findings`: what the rules have found.
 
 use core_engine::ledger::{self, Event};
-use core_engine::text::count;
 use core_rules::book::Book;
 use core_rules::finding::{Acknowledgement, Finding, HistoryEntry, State};
 use core_rules::fingerprint::FindingId;
 use core_rules::silence::{MAX_NOTE, Matcher, Silence};
 use core_rules::view::{HappeningView, SilenceView, Wanted, since, time};
 use core_store::TenantStore;
+use core_terminal::count;
 use serde_json::{Value, json};
 
 use super::rules::{self, lock_findings, save};

@@ -1,7 +1,7 @@
 //! `run --all`: one run of every tenant of a fleet, each in a process of its own.
 
 use core_engine::Cancellation;
-use core_engine::text::count;
+use core_terminal::count;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

@@ -1,12 +1,12 @@
 //! `show`, `neighbors`, `path` and `search`: single entities of a generation and what they are related to.
 
 use core_engine::ledger::Event;
-use core_engine::text::count;
 use core_query::graph::{
     Entity, GraphReader, Lookup, NeighborhoodLimits, PathOptions, SearchIndex, SearchPage, texts,
 };
 use core_query::{QueryError, QuerySession, QuerySettings};
 use core_store::{Generation, TenantStore};
+use core_terminal::count;
 use serde::Serialize;
 
 use super::kept;

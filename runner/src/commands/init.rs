@@ -7,13 +7,13 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use core_engine::suggestion;
+use core_engine::{saved_queries, suggestion};
 use core_model::step::{Query, Step};
 use core_nexthink::{QueryId, Region, TenantAddress, TenantId};
 use core_settings::{Answer, DEFAULT_FILE};
 
+use super::check;
 use super::simulate::{exists_already, toml_text, write_new_file};
-use super::{check, show};
 use crate::cli::{Global, InitArguments};
 use crate::config::{self, Config, Paths};
 use crate::exit::{Exit, Failure};
@@ -50,7 +50,7 @@ pub(super) async fn init(global: &Global, arguments: InitArguments) -> Result<Ex
             path.display()
         ));
     }
-    output::result(&show::nql_texts(Some(&config), &[], false)?);
+    output::result(&saved_queries::texts(Some(&config), &[], None)?);
     if no_check {
         return Ok(Exit::Complete);
     }

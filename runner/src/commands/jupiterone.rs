@@ -1,19 +1,18 @@
 //! `export jupiterone`, `sync` and `purge`: the published generation for JupiterOne.
 
-mod messages;
-
-use core_destination::DeliveryRequest;
+use core_destination::{DeliveryRequest, DeliveryResult};
 use core_engine::Cancellation;
 use core_engine::deliver;
 use core_engine::ledger::Event;
 use core_engine::run::RunState;
 use core_engine::run::report::StepOutcome;
-use core_engine::text::{bytes, count};
-use core_jupiterone::{Contents, Extras, StepResult, StepStatus, export_folder};
+use core_jupiterone::{
+    Contents, DeliveryReport, Extras, StepResult, StepStatus, export_folder, messages,
+};
 use core_model::step::Step;
+use core_terminal::{bytes, count};
 use serde_json::json;
 
-pub(super) use self::messages::delivery as print;
 use crate::cli::{FolderArguments, Global, PurgeArguments, ReportFormat, SyncArguments};
 use crate::exit::{Exit, Failure};
 use crate::host::{self, engine};
@@ -56,7 +55,9 @@ pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exi
     let objects = report.objects.iter().map(|(name, objects)| [name.clone(), objects.to_string()]);
     output::result(&output::table(["type", "objects"], objects, 1));
     if !global.quiet {
-        messages::note_findings(&report.findings);
+        for line in messages::violations(&report.findings) {
+            output::note(&line);
+        }
         output::note(&format!(
             "wrote {} ({}, {}); for example: j1-integration visualize -p {0}",
             folder.display(),
@@ -122,7 +123,17 @@ async fn deliver_or_preview(
     rules.check(&tenant, &request)?;
     if dry_run {
         let generation = super::generation(&tenant, None)?;
-        return messages::decision(&rules.plan(&tenant, generation, &request)?, format);
+        let decision = rules.plan(&tenant, generation, &request)?;
+        if format == ReportFormat::Json {
+            let decision = messages::decision_json(&decision);
+            output::result(&serde_json::to_string_pretty(&decision).map_err(anyhow::Error::new)?);
+            return Ok(Exit::Complete);
+        }
+        output::result(&messages::decision_table(&decision, output::terminal_columns()));
+        for line in messages::decision_remarks(&decision) {
+            output::note(&line);
+        }
+        return Ok(Exit::Complete);
     }
     let progress = Progress::new(global.quiet);
     let observer = progress.observer();
@@ -140,4 +151,11 @@ async fn deliver_or_preview(
     }
     print(global, &delivered);
     Ok(exit)
+}
+
+/// Says what came of a delivery. With `--quiet` only what went wrong.
+pub(super) fn print(global: &Global, delivered: &DeliveryResult<DeliveryReport>) {
+    for line in messages::delivery(delivered, global.quiet) {
+        output::note(&line);
+    }
 }

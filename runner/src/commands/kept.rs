@@ -1,7 +1,7 @@
 //! The kept generations that a question about the past is answered from.
 
-use core_engine::text::count;
 use core_store::{Generation, GenerationId, TenantStore};
+use core_terminal::count;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 

@@ -39,6 +39,23 @@ pub(super) struct Progress {
     pub(super) is_recorded: Cell<bool>,
 }
 
+impl Progress {
+    /// Records in the ledger, once, that a text was asked of a generation.
+    pub(super) fn record(
+        &self,
+        global: &Global,
+        tenant: &TenantStore,
+        generation: Option<&GenerationId>,
+        text: &str,
+    ) {
+        if !self.is_recorded.replace(true) {
+            let generation = generation.map_or("none", GenerationId::as_str);
+            let query = super::ledger_token(global, text);
+            host::record_read(tenant, &Event::Query { generation, query });
+        }
+    }
+}
+
 /// Answers a query, or lists what can be asked.
 pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<Exit, Failure> {
     check_output(&arguments.answer)?;
@@ -103,11 +120,7 @@ async fn ask(
                 output::result(question.sql());
                 return Ok(Exit::Complete);
             }
-            let id = generation.as_ref().map_or("none", |generation| generation.id().as_str());
-            if !progress.is_recorded.replace(true) {
-                let query = super::ledger_token(global, text);
-                host::record_read(tenant, &Event::Query { generation: id, query });
-            }
+            progress.record(global, tenant, last, text);
             answered(global, &session, &question, &arguments.answer, progress).await
         }
         None => tables(&session, list_format(&arguments.answer)?),

@@ -9,11 +9,11 @@ pub(super) mod worker;
 
 use std::path::PathBuf;
 
-use core_engine::text::count;
 use core_rules::book::{Book, BookError};
 use core_rules::library::{KnownRule, Library, Origin, SwitchError};
 use core_rules::rule::RuleQuery;
 use core_store::{DeliveryLock, TenantStore};
+use core_terminal::count;
 use serde_json::{Value, json};
 
 use self::asked::AskedQuestions;

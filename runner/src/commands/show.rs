@@ -1,6 +1,5 @@
 //! Commands that show what the program is made of: `plan`, `steps`, `nql`, `docs`, `completions`.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,8 +7,7 @@ use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use core_engine::run;
-use core_engine::settings::AuditTable;
-use core_engine::suggestion;
+use core_engine::saved_queries;
 use core_jupiterone::Extras;
 use core_model::plan::{Decision, Plan};
 use core_model::step::Step;
@@ -25,9 +23,6 @@ use crate::output;
 
 /// The release notes of the page in JupiterOne's documentation.
 const RELEASE_NOTES: &str = include_str!("../../../CHANGELOG.md");
-
-/// What stands for the table of the audit trail among the queries.
-const AUDIT: &str = "audit";
 
 /// Draws the plan, with the configuration's skipped steps and what a run would cost where there is
 /// one.
@@ -82,77 +77,11 @@ pub(super) fn nql(global: &Global, fields: &[String], partitioned: bool) -> Resu
     let config = config::find(global.config.as_deref()).map(|source| Config::load(&source));
     // The texts are of use before the configuration is right.
     let config = config.and_then(Result::ok);
-    output::result(&nql_texts(config.as_ref(), fields, partitioned)?);
+    let settings = config.as_deref();
+    let of_parts =
+        partitioned.then(|| core_settings::default_text("queries.*.partition.parameter"));
+    output::result(&saved_queries::texts(settings, fields, of_parts.as_deref())?);
     Ok(Exit::Complete)
-}
-
-/// The query texts to save, of the fields that are named or else of all; with a configuration, those
-/// that it does not skip.
-pub(super) fn nql_texts(
-    config: Option<&Config>,
-    fields: &[String],
-    partitioned: bool,
-) -> Result<String, Failure> {
-    let plan = whole_plan()?;
-    let queries =
-        || plan.steps().iter().filter_map(|planned| Some((planned.step.query()?, planned.step)));
-    for field in fields {
-        if field != AUDIT && !queries().any(|(query, _)| query.config_field == field) {
-            let known = queries().map(|(query, _)| query.config_field);
-            let known: Vec<_> = known.chain([AUDIT]).collect();
-            return Err(Failure::usage(suggestion::unknown("query", field, &known)));
-        }
-    }
-    let mut text = String::new();
-    for (query, step) in queries() {
-        let (field, name) = (query.config_field, step.name);
-        let saved = config.and_then(|config| config.queries.get(field));
-        let is_wanted = if fields.is_empty() {
-            saved.is_some() || (config.is_none() && !query.is_extra)
-        } else {
-            fields.iter().any(|known| known == field)
-        };
-        if !is_wanted {
-            continue;
-        }
-        let id = saved.map_or(query.suggested_id, |saved| saved.id.as_str());
-        let partition = saved.and_then(|saved| saved.partition.as_ref());
-        if partitioned {
-            let suggested = || core_settings::default_text("queries.*.partition.parameter");
-            let parameter = partition.map_or_else(suggested, |parts| parts.parameter.clone());
-            let part =
-                partition.map_or_else(|| format!("{id}_part"), |parts| parts.query.to_string());
-            let nql = step.partitioned_nql(&parameter).unwrap_or_default();
-            let _ = writeln!(
-                text,
-                "# {name} in parts: save as {part}, set\n# queries.{field} = {{ id = \"{id}\", \
-                 partition = {{ query = \"{part}\" }} }}\n{nql}\n"
-            );
-        } else {
-            let nql = step.nql().unwrap_or_default();
-            let _ = writeln!(text, "# {name}: save as {id}, set queries.{field}\n{nql}\n");
-        }
-    }
-    let table = config.and_then(|config| config.audit.as_ref()?.table());
-    let is_wanted = fields.iter().any(|name| name == AUDIT) || fields.is_empty() && table.is_some();
-    if is_wanted && !partitioned {
-        let _ = writeln!(text, "{}", audit_nql(table));
-    }
-    Ok(text.trim_end().to_owned())
-}
-
-/// The text to save for the table of the audit trail, whose columns Nexthink does not document.
-fn audit_nql(table: Option<&AuditTable>) -> String {
-    match table {
-        Some(table) => {
-            let (query, nql) = (&table.query, table.nql());
-            format!("# Audit Trail: save as {query}, set audit.query\n{nql}")
-        }
-        None => "# Audit Trail: save as #j1_audit, with the names of the columns as Nexthink's editor shows\n\
-             # them; set audit.source = \"nql\", audit.query and audit.columns.{time,account,code,message}\n\
-             platform.audit_logs during past 168h\n| list TIME, ACCOUNT, CODE, MESSAGE\n| sort TIME asc"
-            .to_owned(),
-    }
 }
 
 /// Prints a generated page, or checks that a file is one.

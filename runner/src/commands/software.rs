@@ -8,11 +8,11 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use core_engine::ledger::Event;
-use core_engine::text::count;
 use core_query::{Format, QueryError, QuerySession, QuerySettings, ResultWriter};
 use core_software::report::Source;
 use core_software::{Package, SoftwareError};
 use core_store::TableKind;
+use core_terminal::count;
 use serde_json::Value;
 
 use super::query::failure;

@@ -111,7 +111,7 @@ fn describe(name: &str, health: &Health) -> Vec<(&'static str, String)> {
     rows.push(("last complete", health.complete_at.clone().unwrap_or_else(never)));
     rows.push(("last run", health.last_run.as_ref().map_or_else(never, run_text)));
     if health.failed_runs > 0 {
-        let failed = core_engine::text::count(health.failed_runs, "run");
+        let failed = core_terminal::count(health.failed_runs, "run");
         rows.push(("failed", format!("{failed} in a row")));
     }
     rows.push(("schedule", health.schedule.clone()));

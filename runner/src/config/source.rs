@@ -214,7 +214,7 @@ fn not_chosen(fleet: &Fleet, path: &Path) -> Failure {
     Failure::usage(format!(
         "{} configures a fleet of {}: name the tenant with --tenant ({known})",
         path.display(),
-        core_engine::text::count(names.len(), "tenant")
+        core_terminal::count(names.len(), "tenant")
     ))
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::failure::{Ending, Failure, FailureKind};
-use crate::text::count as count_of;
+use core_terminal::count as count_of;
 
 /// The report on all trails.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -195,5 +195,80 @@ impl TrailReport {
     pub(super) fn describe(&mut self, coverage: &Coverage, now_ms: i64) {
         self.gaps = coverage.gaps(now_ms).iter().map(Gap::of).collect();
         self.lost = coverage.lost().iter().map(Gap::of).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trail(windows: u64, reason: Option<&str>, kind: Option<FailureKind>) -> TrailReport {
+        TrailReport {
+            windows,
+            reason: reason.map(str::to_owned),
+            kind,
+            ..TrailReport::new("portal")
+        }
+    }
+
+    fn gap() -> Gap {
+        Gap { from: "2026-03-01T10:00:00Z".to_owned(), to: "2026-03-01T11:00:00Z".to_owned() }
+    }
+
+    #[test]
+    fn only_a_trail_of_which_nothing_was_read_fails_the_whole() {
+        let unreachable = Some(FailureKind::Unreachable);
+        let table = [
+            (vec![trail(3, None, None)], Ending::Complete),
+            (vec![trail(3, Some("down"), unreachable)], Ending::Partial),
+            (vec![trail(0, Some("down"), unreachable)], Ending::Failed(FailureKind::Unreachable)),
+            (vec![trail(0, Some("down"), unreachable), trail(1, None, None)], Ending::Partial),
+            (vec![TrailReport { gaps: vec![gap()], ..trail(1, None, None) }], Ending::Partial),
+            (vec![TrailReport { lost: vec![gap()], ..trail(1, None, None) }], Ending::Complete),
+        ];
+        for (trails, expected) in table {
+            let report = AuditReport { trails, ..AuditReport::default() };
+            assert_eq!(report.ending(), expected, "{report:?}");
+        }
+        let mut report = AuditReport::default();
+        report.fail(&Failure::configuration("no such engine"));
+        assert_eq!(report.ending(), Ending::Failed(FailureKind::Configuration));
+    }
+
+    #[test]
+    fn what_is_not_read_yet_is_a_shortfall_with_its_reason_or_its_number() {
+        let unread = TrailReport { gaps: vec![gap(), gap()], ..trail(1, None, None) };
+        let trails = vec![trail(1, Some("HTTP 503"), None), unread, trail(1, None, None)];
+        let report = AuditReport { trails, ..AuditReport::default() };
+        let expected =
+            ["audit trail portal: HTTP 503", "audit trail portal: 2 periods not read yet"];
+        assert_eq!(report.shortfalls(), expected);
+    }
+
+    #[test]
+    fn people_read_what_was_added_and_each_period_that_is_missing() {
+        let counted = TrailReport {
+            records: 9,
+            added: 1,
+            late: 2,
+            gaps: vec![gap()],
+            lost: vec![gap()],
+            clock_ahead_seconds: Some(600),
+            ..trail(1, None, None)
+        };
+        let down = trail(0, Some("it is down"), None);
+        let report = AuditReport { trails: vec![counted, down], ..AuditReport::default() };
+        let remarks = report.remarks();
+        assert_eq!(remarks[0], "audit trail portal: 1 event added of 9 read, 2 came late");
+        assert!(remarks[1].contains("Nexthink") && remarks[1].contains("set it"), "{}", remarks[1]);
+        assert!(remarks[2].ends_with("the next run asks again"), "{}", remarks[2]);
+        assert!(remarks[3].ends_with("Nexthink does not keep it any more"), "{}", remarks[3]);
+        assert_eq!(remarks[4..], ["audit trail portal: it is down"], "nothing was read of it");
+    }
+
+    #[test]
+    fn a_span_beyond_the_calendar_is_still_a_text() {
+        let gap = Gap::of(&Span { from_ms: 0, to_ms: i64::MAX });
+        assert_eq!((gap.from.as_str(), gap.to.as_str()), ("1970-01-01T00:00:00Z", "?"));
     }
 }

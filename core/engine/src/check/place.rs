@@ -2,9 +2,9 @@
 
 use crate::run;
 use crate::run::space::Space;
-use crate::text::bytes;
 use core_nexthink::ClockOffset;
 use core_store::{Store, StoreError, TenantStore};
+use core_terminal::bytes;
 
 use super::{Check, Checks};
 use crate::engine::Engine;

@@ -3,7 +3,7 @@
 use super::narrowing::Narrowing;
 use super::report::{RunReport, StepReport};
 use crate::audit::AuditReport;
-use crate::text::count;
+use core_terminal::count;
 
 /// The number of quarantined rows of a step that are listed.
 const LISTED_ROWS: usize = 3;

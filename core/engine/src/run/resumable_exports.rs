@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::encrypted_downloads::Files;
 use super::quota::{QuotaClock, QuotaReservation};
-use crate::text::bytes;
+use core_terminal::bytes;
 
 /// The largest age of an export that is resumed, in milliseconds: two hours, which is longer than one is
 /// waited for. Older rows would be mixed with newer ones of the other exports.

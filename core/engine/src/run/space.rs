@@ -6,7 +6,7 @@ use core_store::{Generation, Store, TenantStore};
 use super::RunState;
 use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
-use crate::text::bytes;
+use core_terminal::bytes;
 
 /// The room that a run needs and has, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

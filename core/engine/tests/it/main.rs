@@ -9,9 +9,12 @@ mod erasures;
 mod failures;
 mod keys;
 mod local_files;
+mod people;
 mod records;
+mod retention;
 mod rules;
 mod runs;
+mod settings;
 mod stopping;
 mod support;
 

@@ -1,7 +1,7 @@
 //! `privacy ledger`: lists and verifies who did what with the data.
 
-use core_engine::text::count;
 use core_store::{LedgerEntry, LedgerHead, Verification};
+use core_terminal::count;
 use serde_json::{Value, json};
 
 use crate::cli::{Global, ReportFormat, RowFormat};

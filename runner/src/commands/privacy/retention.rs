@@ -3,8 +3,8 @@
 use core_engine::Moment;
 use core_engine::audit;
 use core_engine::ledger;
-use core_engine::text::count;
 use core_store::{ClockVerdict, Retention, RetentionPlan};
+use core_terminal::count;
 use serde_json::json;
 
 use crate::cli::{Global, ReportFormat, RetentionArguments};

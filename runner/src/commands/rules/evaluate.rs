@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use core_engine::Moment;
 use core_engine::privacy::{load_keys, tenant_name};
-use core_engine::text::count;
 use core_privacy::pseudonym::ledger_token;
 use core_rules::book::{Book, FILE, Outcome, When};
 use core_rules::fingerprint::Fingerprints;
 use core_rules::library::{KnownRule, Library};
 use core_rules::rule::Rule;
 use core_store::{Generation, GenerationId, PrivacyMark, TenantStore};
+use core_terminal::count;
 use serde_json::{Value, json};
 
 use super::report::RuleLine;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use core_engine::text::count;
 use core_rules::book::{Book, RuleRecord, RuleReport, RuleResult};
 use core_rules::library::Library;
 use core_rules::rule::{FirstRun, Rule, RuleKind, Severity};
+use core_terminal::count;
 use serde::Serialize;
 
 use crate::cli::{ReportFormat, SeverityName};

@@ -11,10 +11,10 @@ use core_engine::audit::{LOG, Notes};
 use core_engine::privacy::load_keys;
 use core_engine::run::quota::{self, QuotaClock};
 use core_engine::run::{RunState, StepState};
-use core_engine::text::count;
 use core_query::AddedTable;
 use core_rules::book::{Book, FILE};
 use core_store::{ClockVerdict, Generation, Outcome, Retention, TenantStore};
+use core_terminal::count;
 use serde_json::Value;
 
 use crate::cli::Global;

@@ -1,7 +1,7 @@
 //! The summary of a run for people.
 
 use core_engine::run::report::RunReport;
-use core_engine::text::bytes;
+use core_terminal::bytes;
 
 use crate::output;
 

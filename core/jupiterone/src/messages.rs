@@ -1,37 +1,36 @@
-//! What `export jupiterone`, `sync`, `purge` and `run` say about JupiterOne.
+//! Deliveries in sentences for people, a line each.
 
 use std::collections::BTreeSet;
 
 use core_destination::DeliveryResult;
-use core_engine::text::bytes;
-use core_jupiterone::{DeliveryDecision, DeliveryReport, Fix, SchemaViolation};
-use serde_json::json;
+use core_terminal::bytes;
+use serde_json::{Value, json};
 
-use crate::cli::{Global, ReportFormat};
-use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::{DeliveryDecision, DeliveryReport, Fix, SchemaViolation};
 
-/// Says what came of a delivery. With `--quiet` only what went wrong.
-pub(in crate::commands) fn delivery(global: &Global, delivered: &DeliveryResult<DeliveryReport>) {
+/// Returns what came of a delivery; only what went wrong if the reader wants quiet.
+pub fn delivery(delivered: &DeliveryResult<DeliveryReport>, is_quiet: bool) -> Vec<String> {
+    let mut lines = Vec::new();
     match delivered {
-        DeliveryResult::NothingChanged { generation } if !global.quiet => output::note(&format!(
+        DeliveryResult::NothingChanged { generation } if !is_quiet => lines.push(format!(
             "nothing changed since the last delivery, so no job was started: JupiterOne has generation \
              {generation}"
         )),
         DeliveryResult::NothingChanged { .. } => {}
         DeliveryResult::Delivered { report, unexpected_deletes, still_held, .. } => {
-            if !global.quiet {
-                success(report);
+            if !is_quiet {
+                success(report, &mut lines);
             }
-            trouble(report, *unexpected_deletes);
-            note_still_held(still_held);
+            trouble(report, *unexpected_deletes, &mut lines);
+            lines.extend(still_held_text(still_held));
         }
     }
+    lines
 }
 
-fn success(report: &DeliveryReport) {
+fn success(report: &DeliveryReport, lines: &mut Vec<String>) {
     let counters = &report.counters;
-    output::note(&format!(
+    lines.push(format!(
         "delivered generation {} to JupiterOne (job {}): entities {} created, {} updated, {} deleted; \
          relationships {} created, {} updated, {} deleted; {} sent in {}",
         report.generation,
@@ -47,26 +46,26 @@ fn success(report: &DeliveryReport) {
     ));
     if !report.partial_datasets.is_empty() {
         let types = report.partial_datasets.join(", ");
-        output::note(&format!("JupiterOne deletes nothing of these partial datasets: {types}"));
+        lines.push(format!("JupiterOne deletes nothing of these partial datasets: {types}"));
     }
-    note_findings(&report.findings);
+    lines.extend(violations(&report.findings));
 }
 
-/// Says where people who were erased may still be: of an incomplete type nothing is deleted, since it might
-/// only have been missed.
-fn note_still_held(types: &BTreeSet<String>) {
+/// Returns where people who were erased may still be: of an incomplete type nothing is deleted, since it might only
+/// have been missed.
+fn still_held_text(types: &BTreeSet<String>) -> Option<String> {
     if types.is_empty() {
-        return;
+        return None;
     }
-    output::note(&format!(
+    Some(format!(
         "error: people or devices that were erased may still be at JupiterOne, in {}: these types are \
          partial, and were in the delivery before, so nothing of them is deleted. Each delivery tries \
          again; run with all steps complete, or delete the objects in JupiterOne",
         joined(types)
-    ));
+    ))
 }
 
-fn trouble(report: &DeliveryReport, unexpected_deletes: u64) {
+fn trouble(report: &DeliveryReport, unexpected_deletes: u64, lines: &mut Vec<String>) {
     let counters = &report.counters;
     let errors = [
         ("create", "entity", "entities", counters.num_entity_create_errors),
@@ -77,7 +76,7 @@ fn trouble(report: &DeliveryReport, unexpected_deletes: u64) {
         ("delete", "relationship", "relationships", counters.num_relationship_delete_errors),
     ];
     for (verb, one, many, count) in errors.into_iter().filter(|(.., count)| *count > 0) {
-        output::note(&format!(
+        lines.push(format!(
             "error: JupiterOne could not {verb} {}: see the log of job {} there; the next delivery \
              uploads everything again",
             counted(count, one, many),
@@ -87,7 +86,7 @@ fn trouble(report: &DeliveryReport, unexpected_deletes: u64) {
     for (name, loss) in &report.uploads.losses {
         let correlation_id = loss.correlation_id.as_deref();
         let upload = correlation_id.map_or(String::new(), |id| format!(" (upload {id})"));
-        output::note(&format!(
+        lines.push(format!(
             "error: {name}: JupiterOne refused {}, and {} not arrive{upload}; nothing of the type was \
              deleted",
             counted(loss.refused, "object", "objects"),
@@ -98,7 +97,7 @@ fn trouble(report: &DeliveryReport, unexpected_deletes: u64) {
         ));
     }
     if unexpected_deletes > 0 {
-        output::note(&format!(
+        lines.push(format!(
             "error: JupiterOne deleted {} beyond those that are gone here: check whether something else \
              writes to this scope or integration instance",
             counted(unexpected_deletes, "object", "objects")
@@ -106,15 +105,13 @@ fn trouble(report: &DeliveryReport, unexpected_deletes: u64) {
     }
 }
 
-/// Says which values JupiterOne's data model does not allow, and what was done about them.
-pub(super) fn note_findings(findings: &[SchemaViolation]) {
-    for finding in findings {
-        output::note(&finding_text(finding));
-    }
+/// Returns which values JupiterOne's data model does not allow, and what was done about them.
+pub fn violations(violations: &[SchemaViolation]) -> Vec<String> {
+    violations.iter().map(violation_text).collect()
 }
 
-fn finding_text(finding: &SchemaViolation) -> String {
-    let SchemaViolation { type_name, property, remedy, count, sample_key } = finding;
+fn violation_text(violation: &SchemaViolation) -> String {
+    let SchemaViolation { type_name, property, remedy, count, sample_key } = violation;
     let sample = sample_key.as_ref().map_or(String::new(), |key| format!(", for example in {key}"));
     match remedy {
         Fix::Nulled => format!(
@@ -139,57 +136,61 @@ fn finding_text(finding: &SchemaViolation) -> String {
     }
 }
 
-/// Shows what a delivery would change.
-pub(super) fn decision(decision: &DeliveryDecision, format: ReportFormat) -> Result<Exit, Failure> {
+/// Returns a decision about a delivery as an object.
+pub fn decision_json(decision: &DeliveryDecision) -> Value {
     let DeliveryDecision { plan, reason, partial_datasets, still_held, unresolved_job, .. } =
         decision;
-    if format == ReportFormat::Json {
-        let decision = json!({
-            "dryRun": true,
-            "job": reason.is_some(),
-            "reason": reason,
-            "unresolvedJob": unresolved_job,
-            "types": plan.types,
-            "completed": plan.completed,
-            "partialDatasets": partial_datasets,
-            "stillHeldAfterErasure": still_held,
-        });
-        output::result(&serde_json::to_string_pretty(&decision).map_err(anyhow::Error::new)?);
-        return Ok(Exit::Complete);
-    }
+    json!({
+        "dryRun": true,
+        "job": reason.is_some(),
+        "reason": reason,
+        "unresolvedJob": unresolved_job,
+        "types": plan.types,
+        "completed": plan.completed,
+        "partialDatasets": partial_datasets,
+        "stillHeldAfterErasure": still_held,
+    })
+}
+
+/// Returns the changes of a delivery as a table for a terminal of so many columns.
+pub fn decision_table(decision: &DeliveryDecision, columns: Option<usize>) -> String {
     let header = ["type", "create", "update", "delete", "kept", "unchanged"];
-    let rows = plan.types.iter().map(|changes| {
+    let rows = decision.plan.types.iter().map(|changes| {
         let counts =
             [changes.creates, changes.updates, changes.deletes, changes.kept, changes.unchanged];
         let [create, update, delete, kept, unchanged] = counts.map(|count| count.to_string());
         [changes.type_name.clone(), create, update, delete, kept, unchanged]
     });
-    output::result(&output::table(header, rows, 1));
-    match reason {
-        Some(reason) => output::note(&format!("there would be a job: {reason}")),
-        None => output::note("nothing would change, so there would be no job"),
-    }
+    core_terminal::table(header, rows, 1, columns)
+}
+
+/// Returns what a reader of the table has to know.
+pub fn decision_remarks(decision: &DeliveryDecision) -> Vec<String> {
+    let DeliveryDecision { plan, reason, partial_datasets, still_held, unresolved_job, .. } =
+        decision;
+    let mut lines = vec![match reason {
+        Some(reason) => format!("there would be a job: {reason}"),
+        None => "nothing would change, so there would be no job".to_owned(),
+    }];
     if let Some(job) = unresolved_job {
-        output::note(&format!(
+        lines.push(format!(
             "the last delivery was interrupted: the next one first asks JupiterOne what became of job \
              {job}, and may change more or less than this"
         ));
     }
     if !partial_datasets.is_empty() {
         let types = joined(partial_datasets);
-        output::note(&format!(
-            "JupiterOne would delete nothing of these partial datasets: {types}"
-        ));
+        lines.push(format!("JupiterOne would delete nothing of these partial datasets: {types}"));
     }
     if !plan.completed.is_empty() {
         let types = plan.completed.join(", ");
-        output::note(&format!(
+        lines.push(format!(
             "these types were partial and are complete now, so JupiterOne may delete more of them than \
              this table says: {types}"
         ));
     }
-    note_still_held(still_held);
-    Ok(Exit::Complete)
+    lines.extend(still_held_text(still_held));
+    lines
 }
 
 fn joined(types: &BTreeSet<String>) -> String {
@@ -233,7 +234,7 @@ mod tests {
                  example in device:1",
             ),
         ] {
-            assert_eq!(finding_text(&finding), expected);
+            assert_eq!(violation_text(&finding), expected);
         }
     }
 }

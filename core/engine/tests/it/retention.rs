@@ -1,0 +1,85 @@
+//! What is kept long enough goes, with an entry in the ledger first, and never by a clock that jumped.
+
+use core_engine::{Moment, ledger};
+use core_store::{ClockVerdict, Retention};
+
+use super::support::{NOON, Tenant};
+
+const DAY_MS: u64 = 86_400_000;
+
+/// Retention at a time, without anything that is pinned.
+fn retention(tenant: &Tenant, now_ms: u64, accept_clock: bool) -> Retention<'_> {
+    Retention { windows: &tenant.settings.retention, pinned: &[], now_ms, accept_clock }
+}
+
+fn events(tenant: &Tenant) -> Vec<String> {
+    tenant.ledger().iter().map(|entry| entry.record.event.clone()).collect()
+}
+
+/// A tenant that has published three times, each an hour after the other.
+async fn tenant() -> Tenant {
+    let mut tenant = Tenant::start("acme", 1, NOON).await;
+    for hour in 0..3_u64 {
+        let now = Moment(NOON.0 + hour * 3_600_000);
+        tenant.host.clock = std::sync::Arc::new(move || now);
+        tenant.simulator.update(|behaviour| behaviour.tenant.alerts += 1);
+        tenant.run().await.expect("it runs");
+    }
+    tenant
+}
+
+#[tokio::test]
+async fn nothing_goes_while_everything_is_young_and_the_ledger_has_no_entry() {
+    let tenant = tenant().await;
+    let lock = tenant.engine().lock().expect("nobody has it");
+    let before = events(&tenant);
+    let now = tenant.host.now().0;
+    let (plan, events_removed) =
+        ledger::retain(&tenant.host, &lock, retention(&tenant, now, false)).expect("it is planned");
+    assert_eq!((plan.removals.len(), events_removed), (0, 0));
+    assert_eq!(events(&tenant), before);
+}
+
+#[tokio::test]
+async fn old_generations_go_but_the_published_one_stays() {
+    let tenant = tenant().await;
+    let lock = tenant.engine().lock().expect("nobody has it");
+    let stored = tenant.engine().tenant().expect("the store is there");
+    let kept = stored.history().expect("it can be listed").len();
+    assert!(kept > 1, "{kept}");
+    let published = tenant.published().expect("it is published").id().to_string();
+    // A clock that goes on for years is believed once a person says so.
+    let late = NOON.0 + 2_000 * DAY_MS;
+    let (plan, _) =
+        ledger::retain(&tenant.host, &lock, retention(&tenant, late, true)).expect("it goes");
+    assert!(!plan.removals.is_empty());
+    let left: Vec<String> = stored
+        .history()
+        .expect("it can be listed")
+        .iter()
+        .map(|entry| entry.id.to_string())
+        .collect();
+    assert_eq!(left, [published]);
+    assert!(events(&tenant).contains(&"retention".to_owned()), "{:?}", events(&tenant));
+}
+
+#[tokio::test]
+async fn a_clock_that_jumped_removes_nothing_until_a_person_accepts_it() {
+    let tenant = tenant().await;
+    let lock = tenant.engine().lock().expect("nobody has it");
+    let stored = tenant.engine().tenant().expect("the store is there");
+    let kept = stored.history().expect("it can be listed").len();
+    for (now_ms, is_behind) in [(NOON.0 - 30 * DAY_MS, true), (NOON.0 + 2_000 * DAY_MS, false)] {
+        let (plan, _) = ledger::retain(&tenant.host, &lock, retention(&tenant, now_ms, false))
+            .expect("it is planned");
+        assert_eq!(
+            matches!(plan.clock, ClockVerdict::Behind { .. }),
+            is_behind,
+            "{:?}",
+            plan.clock
+        );
+        assert_ne!(plan.clock, ClockVerdict::Steady);
+        assert!(plan.removals.is_empty(), "{:?}", plan.removals);
+    }
+    assert_eq!(stored.history().expect("it can be listed").len(), kept);
+}
