@@ -54,6 +54,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     violations.extend(manifests::check(&workspace.crates)?);
     violations.extend(sources::check(&workspace.sources));
     violations.extend(layout::check_crates(&workspace.crates, &workspace.sources));
+    violations.extend(layout::check_runner(&workspace.sources));
     violations.extend(layout::check_top_level(&workspace.top_level, &read(".gitignore")?));
     let allowed = licences::allowed(&read(licences::POLICY)?)?;
     violations.extend(licences::check(&workspace.packages, &allowed));

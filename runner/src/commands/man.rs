@@ -30,7 +30,7 @@ pub(super) fn write(folder: &Path) -> Result<Exit, Failure> {
     // Names commands by their whole path, and gives each the global options.
     command.build();
     let pages = write_pages(&command, folder)?;
-    output::note(&format!("wrote {} into {shown}", core_engine::text::count(pages, "page")));
+    output::note(&format!("wrote {} into {shown}", core_terminal::count(pages, "page")));
     Ok(Exit::Complete)
 }
 

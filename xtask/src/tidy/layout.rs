@@ -30,6 +30,23 @@ const TOP_LEVEL: &[&str] = &[
 /// The first line of a library's root file, which makes its README its documentation.
 pub(super) const README_AS_DOCS: &str = "#![doc = include_str!(\"../README.md\")]";
 
+/// The most lines of Rust that the program may have: what needs no process of its own belongs into a crate below it.
+const MAX_RUNNER_LINES: usize = 18_000;
+
+/// Returns the program itself if it has grown beyond its limit.
+pub(super) fn check_runner(sources: &[SourceFile]) -> Vec<Violation> {
+    let own = sources.iter().filter(|file| file.path.starts_with("runner/"));
+    let lines: usize = own.map(|file| file.text.lines().count()).sum();
+    if lines <= MAX_RUNNER_LINES {
+        return Vec::new();
+    }
+    vec![Violation {
+        path: "runner".to_owned(),
+        what: format!("it has {lines} lines, and may have {MAX_RUNNER_LINES}"),
+        mend: "move decisions, texts and formats into a crate below it".to_owned(),
+    }]
+}
+
 /// Returns every unexpected entry of the top level. Entries that `.gitignore` lists by name are not
 /// part of the repository.
 pub(super) fn check_top_level(names: &[String], gitignore: &str) -> Vec<Violation> {
@@ -98,6 +115,25 @@ mod tests {
         assert_eq!(
             lines(&violations),
             ["notes.txt: it has no place at the top level; move it into the folder it belongs to"]
+        );
+    }
+
+    #[test]
+    fn a_program_that_has_grown_too_much_is_found() {
+        let file =
+            |path: &str, lines| SourceFile { path: path.to_owned(), text: "\n".repeat(lines) };
+        let sources =
+            [file("runner/src/lib.rs", MAX_RUNNER_LINES), file("core/query/src/lib.rs", 50_000)];
+        assert_eq!(check_runner(&sources), []);
+        let sources = [file("runner/src/lib.rs", MAX_RUNNER_LINES), file("runner/src/cli.rs", 1)];
+        let violations = check_runner(&sources);
+        assert_eq!(
+            lines(&violations),
+            [format!(
+                "runner: it has {} lines, and may have {MAX_RUNNER_LINES}; move decisions, texts and formats into \
+                 a crate below it",
+                MAX_RUNNER_LINES + 1
+            )]
         );
     }
 

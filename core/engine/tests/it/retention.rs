@@ -69,6 +69,8 @@ async fn a_clock_that_jumped_removes_nothing_until_a_person_accepts_it() {
     let lock = tenant.engine().lock().expect("nobody has it");
     let stored = tenant.engine().tenant().expect("the store is there");
     let kept = stored.history().expect("it can be listed").len();
+    // The clock of the test and the simulated tenant's disagree, so that no run has noted a time.
+    ledger::retain(&tenant.host, &lock, retention(&tenant, NOON.0, true)).expect("a time is noted");
     for (now_ms, is_behind) in [(NOON.0 - 30 * DAY_MS, true), (NOON.0 + 2_000 * DAY_MS, false)] {
         let (plan, _) = ledger::retain(&tenant.host, &lock, retention(&tenant, now_ms, false))
             .expect("it is planned");
