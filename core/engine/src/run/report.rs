@@ -298,7 +298,8 @@ impl StepReport {
     /// Notes what was downloaded.
     pub(super) fn deliver(&mut self, delivery: &FetchedFiles) {
         let FetchedFiles { files, truncated, lacking, parts, narrowing } = delivery;
-        self.narrowing = Some(narrowing.clone()).filter(|narrowing| *narrowing != Narrowing::default());
+        self.narrowing =
+            Some(narrowing.clone()).filter(|narrowing| *narrowing != Narrowing::default());
         let whole = truncated.iter().chain(files).find(|file| file.pattern.is_none());
         self.export_id =
             whole.and_then(|file| file.export_id.as_ref()).map(|id| id.as_str().to_owned());

@@ -71,7 +71,8 @@ async fn the_table_of_the_audit_trail_has_a_query_with_its_columns() {
 #[tokio::test]
 async fn a_secret_that_cannot_be_read_is_a_wrong_configuration_of_its_user() {
     let mut tenant = Tenant::start("acme", 1, NOON).await;
-    tenant.settings.client_secret = Arc::new(Missing);
+    let credential = tenant.settings.credential.as_mut().expect("it is configured");
+    credential.client_secret = Arc::new(Missing);
     let refused = tenant.settings.read_client_secret().err().expect("it is not there");
     assert_eq!(refused.to_string(), "cannot read the client secret: the variable is not set");
     let mut destination = deliveries::settings("http://127.0.0.1:9", "a-key");
