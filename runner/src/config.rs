@@ -104,7 +104,7 @@ impl Config {
         let timeouts = read_timeouts(&mut values);
         let daily_exports = number(values.integer_or_default("nexthink.daily_exports"));
         let parallel_exports = number(values.integer_or_default("nexthink.parallel_exports"));
-        let queries::Read { queries, files } = queries::read(&mut values, paths);
+        let queries::Read { queries, files, names_files } = queries::read(&mut values, paths);
         let store = read_store(&mut values, paths);
         let (privacy, record) = privacy::read(&mut values, paths);
         let named = name_with_region(tenant.as_ref(), region.as_ref());
@@ -122,7 +122,7 @@ impl Config {
             retention.events_days,
         );
         let reads_table = audit.as_ref().is_some_and(|audit| audit.table().is_some());
-        let needs_credential = !queries.is_empty() || files.is_empty() || reads_table;
+        let needs_credential = !queries.is_empty() || !names_files || reads_table;
         let credential = read_credential(&mut values, paths, needs_credential);
         let Checked { effective, warnings } = values.finish()?;
         let read = (tenant, region, time_zone, store);

@@ -33,11 +33,13 @@ pub(crate) fn result(text: &str) {
         .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
 }
 
-/// Line ends and tabs stay: they are the result's own, since texts of others have theirs escaped.
+/// Line ends, those of CSV too (RFC 4180), and tabs stay: they are the result's own, since texts of others have
+/// theirs escaped.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for piece in text.split_inclusive(['\n', '\t']) {
-        let content = piece.trim_end_matches(['\n', '\t']);
+        let content = piece.strip_suffix("\r\n").unwrap_or(piece);
+        let content = content.trim_end_matches(['\n', '\t']);
         escaped.push_str(&escape_in_json(content));
         escaped.push_str(&piece[content.len()..]);
     }
@@ -178,6 +180,19 @@ impl Write for Results {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn line_ends_of_csv_stay_and_what_would_steer_a_terminal_is_escaped() {
+        for (text, expected) in [
+            ("a,b\r\n1,2\r\n", "a,b\r\n1,2\r\n"),
+            ("a\n\tb\n\n", "a\n\tb\n\n"),
+            ("a\rb\r", "a\\u000db\\u000d"),
+            ("a\r\r\n", "a\\u000d\r\n"),
+            ("\u{1b}[2J", "\\u001b[2J"),
+        ] {
+            assert_eq!(escaped(text), expected, "{text:?}");
+        }
+    }
 
     #[test]
     fn colours_are_forbidden_then_forced_then_a_matter_of_the_terminal() {

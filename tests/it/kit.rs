@@ -28,7 +28,7 @@ pub(crate) use self::running::{Running, start, start_and_read};
 pub(crate) const TENANT: &str = "acme";
 
 /// How long the program may take before it counts as hanging.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A running tenant, and an empty folder for the program to work in.
 pub(crate) struct Scene {

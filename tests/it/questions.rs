@@ -84,13 +84,22 @@ fn a_question_is_asked_by_its_name_and_mistakes_say_what_to_do() {
     let ended = scene.program(&["ask", "mine", "--param", "like=nothing", "--output", "csv"]);
     assert_eq!((ended.exit, ended.stdout.lines().last()), (Some(0), Some("0")), "{}", ended.stderr);
 
+    let list = scene.program(&["ask", "--output", "csv"]).stdout;
+    assert!(list.contains("\r\n") && !list.contains("u000d"), "{list}");
+
+    let misspelt = "[[question]]\nid = \"misspelt\"\ntitle = \"Which?\"\nlanguage = \"j1ql\"\n\
+                    query = \"FIND Device WITH nam = 'x' AS d RETURN d.name\"\n";
+    scene.write("questions/misspelt.toml", misspelt);
+    let ended = scene.program(&["ask", "misspelt", "--output", "csv"]);
+    assert!(ended.stderr.contains("nothing here has the property nam"), "{}", ended.stderr);
+
     let query = "FIND Device WITH name = '{{name}}'";
     let table: [(&[&str], &str); 7] = [
         (&["ask", "silent-device"], "did you mean silent-devices?"),
         (&["ask", "silent-devices", "--param", "days=soon"], "has to be a whole number"),
         (&["ask", "silent-devices", "--param", "days=1", "--param", "days=2"], "is given twice"),
         (&["ask", "--tag", "nothing"], "the tags are "),
-        (&["ask", "users-with-several-devices"], "there is no table nexthink_user_uses_device"),
+        (&["ask", "users-with-several-devices"], "once `queries.device_users` names a query"),
         (
             &["query", query, "--param", "name=a", "--param", "x=b"],
             "the query has no parameter x; its parameters are name",

@@ -398,10 +398,22 @@ impl Parser<'_> {
             _ => {}
         }
         let TokenKind::Word(word) = self.kind() else { return error };
-        if let Some((_, instead)) =
-            FOREIGN.iter().find(|(foreign, _)| foreign.eq_ignore_ascii_case(word))
+        // `DISTINCT name` and `CASE WHEN` were read as the name of a property, with something behind it.
+        let before = match before {
+            Some(TokenKind::Word(before)) => instead_of(before),
+            _ => None,
+        };
+        if let Some(instead) = instead_of(word).or(before) {
+            return error.with_help(instead);
+        }
+        if let Some(TokenKind::Word(after)) = self.tokens.get(self.at + 1).map(|token| &token.kind)
+            && after.starts_with(|first: char| first.is_uppercase())
+            && !is_keyword(after)
+            // Else the next word is no entity, but `Device.osName`.
+            && self.tokens.get(self.at + 2).map(|token| &token.kind)
+                != Some(&TokenKind::Symbol(Symbol::Dot))
         {
-            return error.with_help(*instead);
+            return error.with_help(format!("a step begins with THAT: THAT {word} {after}"));
         }
         match most_similar(word, KEYWORDS) {
             Some(keyword) if !keyword.eq_ignore_ascii_case(word) => {
@@ -410,6 +422,12 @@ impl Parser<'_> {
             _ => error,
         }
     }
+}
+
+/// Returns what J1QL has instead of a word of SQL.
+fn instead_of(word: &str) -> Option<&'static str> {
+    let found = FOREIGN.iter().find(|(foreign, _)| foreign.eq_ignore_ascii_case(word));
+    found.map(|(_, instead)| *instead)
 }
 
 fn is_keyword(word: &str) -> bool {

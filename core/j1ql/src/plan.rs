@@ -188,7 +188,7 @@ impl<'a> Plan<'a> {
         }
         if let Some(&left) = dead_ends.last().filter(|_| dead_ends == lefts) {
             let error = self.impossible(step, left, right, graph);
-            if !step.is_negated {
+            if !step.is_negated || !is_known(&step.verb.value, graph) {
                 return Err(error);
             }
             let message = format!("{}, so nothing is left out", error.message);
@@ -316,6 +316,27 @@ impl<'a> Plan<'a> {
         let types = self.nodes.iter().flat_map(|node| &node.types).map(|table| &table.name);
         let relations = self.links.iter().flat_map(|link| &link.relations);
         types.chain(relations.map(|relation| &relation.table.name)).cloned().collect()
+    }
+
+    /// Returns how to count.
+    pub(crate) fn counting_help(&self) -> String {
+        match self.example_name() {
+            Some(name) => format!("write count({name}) or count({name}.displayName)"),
+            None => "give the entity a name with AS, and count that".to_owned(),
+        }
+    }
+
+    /// Returns a name that a selector can begin with.
+    fn example_name(&self) -> Option<&str> {
+        self.names.keys().next().map(String::as_str)
+    }
+
+    /// Returns how to say whose property is meant.
+    pub(crate) fn naming_help(&self, property: &str) -> String {
+        match self.example_name() {
+            Some(name) => format!("name the entity first: {name}.{property}"),
+            None => format!("give the entity a name: … AS entity, then entity.{property}"),
+        }
     }
 
     /// Returns whether anything has this name.
@@ -451,6 +472,16 @@ fn is_meant(verb: &Verb, class: &str) -> bool {
     match verb {
         Verb::Any => true,
         Verb::Names(names) => names.iter().any(|name| name.value.eq_ignore_ascii_case(class)),
+    }
+}
+
+/// Returns whether some relationship of the graph has a verb.
+fn is_known(verb: &Verb, graph: &Graph) -> bool {
+    match verb {
+        Verb::Any => true,
+        Verb::Names(names) => names.iter().any(|name| {
+            graph.relationships.iter().any(|table| table.class.eq_ignore_ascii_case(&name.value))
+        }),
     }
 }
 

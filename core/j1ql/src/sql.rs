@@ -228,8 +228,7 @@ pub(crate) fn selected_property(
 ) -> Result<Reference, J1qlError> {
     let Some((name, rest)) = path.parts.split_first().filter(|(_, rest)| !rest.is_empty()) else {
         let error = J1qlError::new(span, format!("{} does not say whose it is", path.joined()));
-        let help = format!("name the entity first: device.{}", path.joined());
-        return Err(error.with_help(help));
+        return Err(error.with_help(plan.naming_help(&path.joined())));
     };
     let slot = plan.slot(name, span)?;
     if is_beyond_negation(plan, slot) {

@@ -86,6 +86,19 @@ const ERRORS: &[(&str, &str, &str)] = &[
         "no relationship USES from Device to User",
         "nexthink_user USES >> nexthink_device",
     ),
+    (
+        "FIND Device AS d THAT !«INSTALED» Application RETURN count(d)",
+        "no relationship INSTALED between",
+        "there is nexthink_device INSTALLED >> nexthink_package",
+    ),
+    ("FIND Device «HAS» Alert", "found `HAS`", "THAT HAS Alert"),
+    ("FIND Device WHERE «name» = 'x'", "does not say whose it is", "Device.name"),
+    ("FIND Device AS d WHERE «osName» = 'x'", "does not say whose it is", "d.osName"),
+    ("FIND Device AS d RETURN count(«1»)", "count takes a name", "count(d)"),
+    ("FIND Device AS d RETURN «COERCE»(d.name)", "there is no function COERCE", "keep their type"),
+    ("FIND Device AS d RETURN DISTINCT «name»", "found `name`", "FIND UNIQUE"),
+    ("FIND Device AS d RETURN CASE «WHEN» 1", "found `WHEN`", "coalesce"),
+    ("FIND Device AS d RETURN count(d) «HAVING» 1", "found `HAVING`", "reads the answer"),
     ("FIND Device «GROUP» BY osName", "found `GROUP`", "groups"),
     (
         "FIND Device WITH osName «IN» ('a')",
@@ -119,7 +132,7 @@ const ERRORS: &[(&str, &str, &str)] = &[
     (
         "FIND Device AS d WHERE «osName» = 'a' RETURN d.osName",
         "does not say whose it is",
-        "device.osName",
+        "d.osName",
     ),
     ("FIND Device WITH lastSeenOn > date.now - 2 «weeks»", "expected hours, days", ""),
     ("FIND Device WITH lastSeenOn > «date(yesterday)»", "this is no date", "date(2026-01-31)"),

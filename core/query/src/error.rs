@@ -109,9 +109,9 @@ pub enum QueryError {
         terms: usize,
     },
     /// The query is not valid for these tables.
-    #[error("the query is not valid: {message}")]
+    #[error("the query is not valid: {}", in_plain_words(message))]
     Invalid {
-        /// What the engine says about it.
+        /// What the engine says about it, with the place.
         message: String,
     },
     /// A parameter of the query has no value.
@@ -236,6 +236,38 @@ impl QueryError {
         Self::Execution { reason }
     }
 }
+
+/// What the engine says about a query, for people, with the way to mend the most frequent mistakes.
+fn in_plain_words(message: &str) -> String {
+    let message = message.strip_prefix("sql parser error: ").unwrap_or(message);
+    // The caret under the query shows the place.
+    let message = message.split(" at Line: ").next().unwrap_or(message);
+    let ungrouped = || {
+        message
+            .split_once("column \"")?
+            .1
+            .split_once("\" must appear in the GROUP BY")
+            .map(|(name, _)| name)
+    };
+    if let Some(column) = ungrouped() {
+        return format!("{column} must be in GROUP BY, or within a function such as count or min");
+    }
+    if let Some((_, types)) = message.split_once("common argument type for comparison operation ") {
+        return format!(
+            "it compares values of different types, {types}; a time is compared with a time, such as now() - interval '7 days'"
+        );
+    }
+    let advice = ADVICE.iter().find(|(part, _)| message.contains(part));
+    advice.map_or_else(|| message.to_owned(), |(_, advice)| format!("{message}; {advice}"))
+}
+
+/// Parts of what the engine says, and how to mend it.
+const ADVICE: [(&str, &str); 4] = [
+    ("Expected: an SQL statement", "begin with SELECT, or with FIND for J1QL"),
+    ("Expected: end of statement", "a word before it may be misspelt or missing"),
+    ("only supports a single SQL statement", "ask one at a time"),
+    ("No SQL statements were provided", "begin with SELECT, or with FIND for J1QL"),
+];
 
 /// A column as a query has to write it: quotes around a name that is more than one word.
 fn as_written(column: &Column) -> String {

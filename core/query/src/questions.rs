@@ -425,6 +425,22 @@ impl QuerySession {
         Ok(self.question_j1ql(question, given, now_ms)?.sql)
     }
 
+    /// Returns the translation of a question in J1QL, with what in it may not be meant; none of one in SQL.
+    ///
+    /// # Errors
+    /// As [`QuerySession::ask`].
+    pub fn compiled_question(
+        &self,
+        question: &Question,
+        given: &BTreeMap<String, String>,
+        now_ms: i64,
+    ) -> Result<Option<Compiled>, QuestionError> {
+        match question.language {
+            Language::Sql => Ok(None),
+            Language::J1ql => self.question_j1ql(question, given, now_ms).map(Some),
+        }
+    }
+
     fn question_j1ql(
         &self,
         question: &Question,

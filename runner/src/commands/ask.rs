@@ -91,6 +91,9 @@ async fn answered(
         return Ok(Exit::Complete);
     }
     progress.record(global, tenant, last, &question.query);
+    if let Ok(Some(compiled)) = session.compiled_question(question, given, now_ms) {
+        j1ql::note_warnings(global, &compiled, &question.query);
+    }
     let result = session.ask(question, given, now_ms).map_err(failure)?;
     query::print_answer(global, result, &arguments.answer, progress).await
 }

@@ -11,6 +11,7 @@ use std::io;
 use arrow_schema::Schema;
 use core_engine::audit::LOG;
 use core_engine::ledger::Event;
+use core_model::step::Step;
 use core_query::{
     Compiled, Format, ParameterValue, QueryError, QueryResult, QuerySession, QuerySettings,
     ResultWriter,
@@ -293,8 +294,22 @@ fn printed(global: &Global, answered: Result<Vec<String>, QueryError>) -> Result
 pub(super) fn failure(error: QueryError, otherwise: Exit) -> Failure {
     match error {
         QueryError::Store(error @ StoreError::Damaged { .. }) => error.into(),
+        QueryError::UnknownTable { name, .. } if switch_of(&name).is_some() => {
+            let setting = switch_of(&name).unwrap_or_default();
+            let message = format!(
+                "there is no table {name} yet: it is made once `queries.{setting}` names a query and a run has read it"
+            );
+            Failure::new(otherwise, anyhow::Error::msg(message))
+        }
         error => Failure::new(otherwise, error),
     }
+}
+
+/// The setting that names the query of the step which makes a table; none if no step makes it.
+fn switch_of(table: &str) -> Option<&'static str> {
+    let steps = Step::all().into_iter();
+    let mut made = steps.filter(|step| step.type_names().any(|name| name == table));
+    made.find_map(Step::query).map(|query| query.config_field)
 }
 
 /// A writer of an answer to standard output.

@@ -25,6 +25,8 @@ pub(super) struct Read {
     pub(super) queries: BTreeMap<&'static str, SavedQuery>,
     /// The files that are read in place of an export.
     pub(super) files: BTreeMap<&'static str, Vec<FilePattern>>,
+    /// True if a query names files, rightly or not.
+    pub(super) names_files: bool,
 }
 
 /// Reads the queries; one that is blank is left out.
@@ -32,8 +34,10 @@ pub(super) fn read(values: &mut Values, paths: &Paths) -> Read {
     let mut read = Read::default();
     for query in Step::all().into_iter().filter_map(Step::query) {
         let name = query.config_field;
-        if let Some(files) = read_files(values, paths, &format!("queries.{name}")) {
-            read.files.insert(name, files);
+        let setting = format!("queries.{name}");
+        if values.has(&format!("{setting}.files")) {
+            read.names_files = true;
+            read.files.extend(read_files(values, paths, &setting).map(|files| (name, files)));
         } else if let Some(saved) = read_query(values, query) {
             read.queries.insert(name, saved);
         }

@@ -157,11 +157,11 @@ fn who_reads_everything_from_files_needs_no_credential() {
         ),
         (
             with("devices-*.csv", "*-*.csv"),
-            &["file:5:21: `queries.devices.files` is wrong: must have one `*` at most"],
+            &["file:5:13: `queries.devices.files` is wrong: must have one `*` at most"],
         ),
         (
             with("\"exports/devices-*.csv\", \"/data/rest.csv\"", ""),
-            &["file:5:21: `queries.devices.files` must name a file"],
+            &["file:5:13: `queries.devices.files` must name a file"],
         ),
     ]);
 }

@@ -1,6 +1,6 @@
 //! What a query returns, and in which order.
 
-use super::Parser;
+use super::{Parser, instead_of};
 use crate::diagnostic::{J1qlError, most_similar};
 use crate::lexer::{Symbol, TokenKind};
 use crate::syntax::{
@@ -148,9 +148,11 @@ impl Parser<'_> {
         let Some(function) = Function::named(&name.value) else {
             let names: Vec<_> = Function::names().collect();
             let message = format!("there is no function {}", name.value);
-            let help = match most_similar(&name.value, names.iter().copied()) {
-                Some(similar) => format!("did you mean {similar}?"),
-                None => format!("the functions are {}", names.join(", ")),
+            let similar = most_similar(&name.value, names.iter().copied());
+            let help = match (instead_of(&name.value), similar) {
+                (Some(instead), _) => instead.to_owned(),
+                (None, Some(similar)) => format!("did you mean {similar}?"),
+                (None, None) => format!("the functions are {}", names.join(", ")),
             };
             return Err(J1qlError::new(name.span, message).with_help(help));
         };

@@ -350,7 +350,7 @@ impl Writer<'_, '_> {
         let Expression::Selector(path) = &argument.value else {
             let error =
                 J1qlError::new(argument.span, "count takes a name or one of its properties");
-            return Err(error.with_help("write count(device) or count(device.serial)"));
+            return Err(error.with_help(self.plan.counting_help()));
         };
         let whole = Path { parts: vec![path.parts[0].clone(), "_key".to_owned()] };
         let key = selected_property(self.plan, &whole, argument.span, self.columns, self.context)?;

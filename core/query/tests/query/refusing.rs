@@ -85,6 +85,34 @@ async fn an_unknown_table_is_answered_with_the_tables_there_are() -> Checked {
 }
 
 #[tokio::test]
+async fn frequent_mistakes_are_told_with_the_way_to_mend_them() -> Checked {
+    let (_place, session) = estate().await?;
+    let table = [
+        ("slect 1", "found: slect; begin with SELECT, or with FIND for J1QL"),
+        ("", "begin with SELECT, or with FIND for J1QL"),
+        (
+            "select * form nexthink_device",
+            "found: form; a word before it may be misspelt or missing",
+        ),
+        ("select name from nexthink_device where lastSeenOn > 5", "a time is compared with a time"),
+        (
+            "select name, count(*) from nexthink_device",
+            "nexthink_device.name must be in GROUP BY, or within a function such as count or min",
+        ),
+        ("select 1; select 2", "ask one at a time"),
+    ];
+    for (sql, expected) in table {
+        let told = refusal(&session, sql).await?.to_string();
+        assert!(
+            told.ends_with(expected) || told.contains(&format!("{expected}, such as")),
+            "{sql}: {told}"
+        );
+        assert!(!told.contains("sql parser error") && !told.contains("Line: "), "{told}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_unknown_column_is_answered_with_one_like_it_or_with_the_columns_there_are() -> Checked {
     let (_place, session) = estate().await?;
     let table = [
@@ -113,7 +141,10 @@ async fn an_unknown_column_is_answered_with_one_like_it_or_with_the_columns_ther
 async fn an_invalid_query_is_answered_with_what_is_wrong() -> Checked {
     let (_place, session) = estate().await?;
     let table = [
-        ("selec 1", "Expected: an SQL statement, found: selec at Line: 1, Column: 1"),
+        (
+            "selec 1",
+            "Expected: an SQL statement, found: selec; begin with SELECT, or with FIND for J1QL",
+        ),
         ("select 1; select 2", "only supports a single SQL statement"),
         ("", "No SQL statements were provided"),
         ("select nosuch(1)", "Invalid function 'nosuch'"),

@@ -9,7 +9,7 @@ use crate::exit::Failure;
 use crate::output;
 use crate::system;
 
-/// Translates a query into SQL. Prints its warnings, unless the user wants quiet.
+/// Translates a query into SQL, and says what in it may not be meant.
 pub(super) fn translated(
     global: &Global,
     session: &QuerySession,
@@ -25,12 +25,17 @@ pub(super) fn translated(
         let error = QueryError::UnknownParameter { name: name.clone(), known };
         return Err(Failure::usage(error));
     }
+    note_warnings(global, &compiled, query);
+    Ok(compiled)
+}
+
+/// Says what in a query may not be meant, unless the user wants quiet.
+pub(in crate::commands) fn note_warnings(global: &Global, compiled: &Compiled, query: &str) {
     if !global.quiet {
         for warning in &compiled.warnings {
             output::note(&format!("note: {}", warning.render(query)));
         }
     }
-    Ok(compiled)
 }
 
 /// Now, in milliseconds since 1970-01-01 UTC.
