@@ -1,6 +1,8 @@
 //! The checked tree: which types may stand at each place of a path, which relationships lead from one
 //! to the next, and what each name means.
 
+mod help;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{J1qlError, Span, Warning, most_similar};
@@ -316,27 +318,6 @@ impl<'a> Plan<'a> {
         let types = self.nodes.iter().flat_map(|node| &node.types).map(|table| &table.name);
         let relations = self.links.iter().flat_map(|link| &link.relations);
         types.chain(relations.map(|relation| &relation.table.name)).cloned().collect()
-    }
-
-    /// Returns how to count.
-    pub(crate) fn counting_help(&self) -> String {
-        match self.example_name() {
-            Some(name) => format!("write count({name}) or count({name}.displayName)"),
-            None => "give the entity a name with AS, and count that".to_owned(),
-        }
-    }
-
-    /// Returns a name that a selector can begin with.
-    fn example_name(&self) -> Option<&str> {
-        self.names.keys().next().map(String::as_str)
-    }
-
-    /// Returns how to say whose property is meant.
-    pub(crate) fn naming_help(&self, property: &str) -> String {
-        match self.example_name() {
-            Some(name) => format!("name the entity first: {name}.{property}"),
-            None => format!("give the entity a name: … AS entity, then entity.{property}"),
-        }
     }
 
     /// Returns whether anything has this name.
