@@ -57,6 +57,9 @@ pub enum QueryError {
         /// All names there are.
         tables: Vec<String>,
     },
+    /// No entity of the generation has the key.
+    #[error("there is no entity with this key")]
+    UnknownEntity,
     /// The query names a column that its tables do not have.
     #[error(
         "there is no column {name}{}",

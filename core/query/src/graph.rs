@@ -5,6 +5,7 @@
 //! making a text of any other row (`edges`). Both ways pass the same gate as a query: files are compared
 //! with their checksums, and a generation that has not been through every erasure cannot be opened.
 
+mod among;
 mod answers;
 mod changes;
 mod edges;

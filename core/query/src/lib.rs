@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod added;
+mod availability;
 mod bounded;
 mod complexity;
 pub mod diff;

@@ -349,7 +349,7 @@ impl Question {
 }
 
 impl Parameter {
-    fn value(&self, text: &str) -> Result<ParameterValue, QuestionError> {
+    pub(crate) fn value(&self, text: &str) -> Result<ParameterValue, QuestionError> {
         let value = match self.kind {
             ParameterKind::Text => Some(ParameterValue::Text(text.to_owned())),
             ParameterKind::Integer => text.trim().parse().ok().map(ParameterValue::Integer),
@@ -460,7 +460,7 @@ impl QuerySession {
 
 impl ParameterValue {
     /// The value as J1QL takes it.
-    fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         match self {
             Self::Text(text) | Self::Written(text) => text.clone(),
             Self::Integer(number) => number.to_string(),

@@ -179,11 +179,22 @@ impl QuerySession {
         planning::on_deep_stack(|| self.start(sql, &none))
     }
 
+    /// Plans a query and does not start it.
+    pub(crate) fn check(&self, sql: &str) -> Result<(), QueryError> {
+        complexity::check_length(sql)?;
+        planning::on_deep_stack(|| async { self.plan(sql).await.map(drop) })
+    }
+
     async fn start(
         &self,
         sql: &str,
         parameters: &BTreeMap<String, ParameterValue>,
     ) -> Result<QueryResult, QueryError> {
+        let plan = self.plan(sql).await?;
+        self.execute(parameters::bind(plan, parameters)?).await
+    }
+
+    async fn plan(&self, sql: &str) -> Result<LogicalPlan, QueryError> {
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
         let statement =
@@ -204,7 +215,7 @@ impl QuerySession {
         if read_only.verify_plan(&plan).is_err() {
             return Err(QueryError::ReadOnly { statement: "a query that writes".to_owned() });
         }
-        self.execute(parameters::bind(plan, parameters)?).await
+        Ok(plan)
     }
 
     /// Runs a plan that this crate has made, through the same check of files as a query.

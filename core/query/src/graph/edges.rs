@@ -164,6 +164,20 @@ impl EdgeTable {
         Ok(reached)
     }
 
+    /// Returns the ends of the edges from one of some keys to one of others, at most `limit` of them.
+    pub(super) fn between(
+        &self,
+        from: &[String],
+        to: &[String],
+        limit: usize,
+    ) -> Result<Vec<(String, String)>, QueryError> {
+        let near: HashSet<&str> = from.iter().map(String::as_str).collect();
+        let far: HashSet<&str> = to.iter().map(String::as_str).collect();
+        let groups = self.row_groups(End::From, from)?;
+        let parts = in_parallel(&groups, |group| between_in(group, &near, &far, limit))?;
+        Ok(parts.into_iter().flatten().take(limit).collect())
+    }
+
     /// The row groups that may have one of the keys at this end, or all if there are no keys.
     fn row_groups(&self, end: End, keys: &[String]) -> Result<Vec<RowGroup>, QueryError> {
         let mut groups = Vec::new();
@@ -309,6 +323,38 @@ fn expand_in(
         }
     }
     Ok(reached)
+}
+
+fn between_in(
+    group: &RowGroup,
+    from: &HashSet<&str>,
+    to: &HashSet<&str>,
+    limit: usize,
+) -> Result<Vec<(String, String)>, ArrowError> {
+    let mut found = Vec::new();
+    let mut is_from = Meanings::new();
+    let mut is_to = Meanings::new();
+    for batch in group.codes(&[End::From, End::To])? {
+        let batch = batch?;
+        let (starts, ends) = (codes_of(&batch, End::From)?, codes_of(&batch, End::To)?);
+        let is_from = is_from.of(starts.values(), |key| from.contains(key));
+        let is_to = is_to.of(ends.values(), |key| to.contains(key));
+        if !is_from.contains(&true) || !is_to.contains(&true) {
+            continue;
+        }
+        let (start_keys, end_keys) =
+            (starts.values().as_string::<i32>(), ends.values().as_string::<i32>());
+        for (&start, &end) in starts.keys().values().iter().zip(ends.keys().values()) {
+            let (start, end) = (start as usize, end as usize);
+            if is_from.get(start) == Some(&true) && is_to.get(end) == Some(&true) {
+                found.push((start_keys.value(start).to_owned(), end_keys.value(end).to_owned()));
+                if found.len() == limit {
+                    return Ok(found);
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Does something with each row group on some threads; the results are in the order of the groups.

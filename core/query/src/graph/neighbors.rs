@@ -52,8 +52,8 @@ impl GraphReader<'_> {
     /// keys: at most `limit`, and at most 1,000. `from` is the `next` of the page before, or 0.
     ///
     /// # Errors
-    /// [`QueryError::UnknownTable`] if there is no such relationship at the entity's type,
-    /// [`QueryError::Store`] for damaged files, [`QueryError::Execution`].
+    /// [`QueryError::UnknownEntity`], [`QueryError::UnknownTable`] if there is no such relationship at the entity's
+    /// type, [`QueryError::Store`] for damaged files, [`QueryError::Execution`].
     pub async fn neighbors(
         self,
         key: &str,
@@ -62,7 +62,7 @@ impl GraphReader<'_> {
         from: u64,
         limit: usize,
     ) -> Result<NeighborPage, QueryError> {
-        let type_name = self.type_of(key).await?.unwrap_or_default();
+        let type_name = self.type_of(key).await?.ok_or(QueryError::UnknownEntity)?;
         let groups = self.groups(&type_name);
         let is_meant = |group: &&Group<'_>| {
             group.relationship.name == relationship && group.direction == direction

@@ -98,6 +98,9 @@ async fn an_entity_has_its_properties_and_exact_counts_of_neighbors() -> Checked
         matches!(wrong, Err(QueryError::UnknownTable { suggestion: Some(_), .. })),
         "{wrong:?}"
     );
+    let stranger =
+        reader.neighbors("p9", "nexthink_device_installed_package", Direction::In, 0, 10).await;
+    assert!(matches!(stranger, Err(QueryError::UnknownEntity)), "{stranger:?}");
     Ok(())
 }
 
@@ -286,6 +289,28 @@ async fn agrees(graph: &Small) -> Checked {
             assert_eq!(counts, neighbors.get(&to).map_or(0, BTreeSet::len) as u64, "{to}");
         }
     }
+    let some: BTreeSet<String> = ["device", "package", "user"]
+        .into_iter()
+        .flat_map(|name| (0..COUNT).step_by(2).map(move |number| format!("{name}:{number:05}")))
+        .collect();
+    let asked: Vec<String> = some.iter().cloned().chain(["device:99999".to_owned()]).collect();
+    let among = reader.edges_among(&asked, usize::MAX).await?;
+    let pairs: BTreeSet<_> =
+        among.iter().map(|edge| (edge.from.clone(), edge.to.clone())).collect();
+    let expected: BTreeSet<_> = graph
+        .installed
+        .iter()
+        .map(|(from, to)| (format!("device:{from:05}"), format!("package:{to:05}")))
+        .chain(
+            graph
+                .uses
+                .iter()
+                .map(|(from, to)| (format!("user:{from:05}"), format!("device:{to:05}"))),
+        )
+        .filter(|(from, to)| some.contains(from) && some.contains(to))
+        .collect();
+    assert_eq!(pairs, expected);
+    assert!(reader.edges_among(&asked, 1).await?.len() <= 2, "one of each type");
     for depth in 0..4 {
         let limits = NeighborhoodLimits { depth, ..NeighborhoodLimits::default() };
         let around = reader.neighborhood(from, limits).await?;

@@ -11,7 +11,12 @@ pub(super) const CASES: [Case; 37] = [
     ("new-devices", "", "deviceName", &["DEV-3"]),
     ("devices-without-user", "", "displayName", &["DEV-3", "DEV-4", "DEV-5"]),
     ("devices-without-alert", "", "displayName", &["DEV-3", "DEV-4", "DEV-5"]),
-    ("os-versions", "", "osDetails devices", &["L 1", "M15 1", "W10 1", "W11 1", "W11 1"]),
+    (
+        "os-versions",
+        "",
+        "osName devices",
+        &["Linux 1", "macOS 15 1", "Windows 10 1", "Windows 11 2"],
+    ),
     ("devices-by-model", "", "model devices", &["A 2", "D 1", "M 1", "S 1"]),
     ("devices-of-entity", "entity=Zur", "deviceName", &["DEV-1", "DEV-3"]),
     ("silent-devices", "", "deviceName days", &["DEV-3 40"]),

@@ -1,0 +1,64 @@
+//! Tells which saved questions have an answer in a generation, without asking them.
+
+use core_j1ql::Environment;
+
+use crate::error::QueryError;
+use crate::parameters::ParameterValue;
+use crate::questions::{Language, Parameter, ParameterKind, Question, QuestionError};
+use crate::session::QuerySession;
+
+impl QuerySession {
+    /// Returns why a question cannot be asked here, for example because a table is missing or a column is withheld;
+    /// none if it can. The question is planned and not run. `now_ms` is the time that dates in J1QL are relative to,
+    /// in milliseconds since 1970-01-01 UTC.
+    ///
+    /// Questions about history are not planned, since their tables are added only when they are asked.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn unavailability(&self, question: &Question, now_ms: i64) -> Option<String> {
+        let planned = match question.language {
+            Language::Sql => match self.types_with_history(&question.query) {
+                Ok(types) if types.is_empty() => self.check(&question.query),
+                Ok(_) => return None,
+                Err(error) => Err(error),
+            },
+            Language::J1ql => {
+                let values = question
+                    .parameters
+                    .iter()
+                    .map(|parameter| (parameter.name.clone(), parameter.any_value().to_text()));
+                let parameters = values.collect();
+                let environment = Environment { now_ms, parameters: &parameters };
+                match self.compile_j1ql(&question.query, environment) {
+                    Ok(compiled) if compiled.history.is_empty() => self.check(&compiled.sql),
+                    Ok(_) => return None,
+                    Err(error) => return Some(error.message),
+                }
+            }
+        };
+        match planned {
+            Ok(()) => None,
+            // The list of all tables would be longer than the list of questions.
+            Err(QueryError::UnknownTable { name, .. }) => Some(format!("there is no table {name}")),
+            Err(QueryError::UnknownColumn { name, .. }) => {
+                Some(format!("there is no column {name}"))
+            }
+            Err(error) => Some(error.to_string()),
+        }
+    }
+}
+
+impl Parameter {
+    /// The default, or else a value of its type.
+    fn any_value(&self) -> ParameterValue {
+        let default = self.default.as_deref().map(|default| self.value(default));
+        let other = || match self.kind {
+            ParameterKind::Text => ParameterValue::Text("text".to_owned()),
+            ParameterKind::Integer => ParameterValue::Integer(1),
+            ParameterKind::Number => ParameterValue::Number(1.0),
+            ParameterKind::Boolean => ParameterValue::Boolean(true),
+        };
+        default.and_then(Result::<_, QuestionError>::ok).unwrap_or_else(other)
+    }
+}
