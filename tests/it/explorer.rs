@@ -1,6 +1,7 @@
 //! The explorer of the built program, over HTTP as a browser and as a script use it.
 #![cfg(unix)]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use core_simulator::TenantSpec;
@@ -76,6 +77,20 @@ impl Explorer {
         let body = json!({ "query": query, "limit": 3 }).to_string();
         self.send("POST /api/v1/tenants/acme/query", &[user, json], &body)
     }
+
+    /// Compares the answer to a query with the description of the API.
+    fn check_description(&self, token: &str, answer: &Value) {
+        let user = format!("Authorization: Bearer {token}");
+        let described = self.send("GET /api/v1/openapi.json", &[user], "").json();
+        let names = |value: &Value| -> Option<BTreeSet<String>> {
+            Some(value.as_object()?.keys().cloned().collect())
+        };
+        for (kind, value) in [("QueryAnswer", answer), ("QueryColumn", &answer["columns"][0])] {
+            let fields = &described["components"]["schemas"][kind]["properties"];
+            assert!(fields.is_object(), "{kind} is not described");
+            assert_eq!(names(value), names(fields), "{kind}");
+        }
+    }
 }
 
 fn token(scene: &Scene, name: &str, role: &str) -> String {
@@ -111,6 +126,7 @@ fn the_estate_is_searched_looked_up_and_queried_in_a_browser() {
         (rows["total"].clone(), rows["rows"].as_array().map(Vec::len)),
         (json!(30), Some(3))
     );
+    explorer.check_description(&analyst, &rows);
     let name = rows["rows"][0]["name"].as_str().expect("a name").to_owned();
 
     let found = explorer.get(&analyst, &format!("search?text={name}")).json();

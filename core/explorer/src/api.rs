@@ -135,6 +135,17 @@ pub(crate) fn generation_of(
     Ok(tenant.generation(&id)?)
 }
 
+/// The same, but none before the first run, for what then has an answer, too.
+pub(crate) fn pinned_or_published(
+    tenant: &TenantStore,
+    id: Option<&str>,
+) -> Result<Option<Generation>, ApiError> {
+    match id {
+        Some(_) => generation_of(tenant, id).map(Some),
+        None => Ok(tenant.current()?),
+    }
+}
+
 impl Explorer {
     /// The tenant of a name.
     pub(crate) fn tenant(&self, name: &str) -> Result<TenantStore, ApiError> {

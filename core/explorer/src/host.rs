@@ -82,6 +82,10 @@ pub trait Host: Send + Sync + 'static {
     /// A file cannot be opened.
     fn open_session<'a>(&'a self, generation: &'a Generation, role: Role) -> SessionFuture<'a>;
 
+    /// Returns the tables that the process of a query adds if the query names them. Sessions of
+    /// [`open_session`](Self::open_session) do not have them.
+    fn tables_on_demand(&self) -> &'static [&'static str];
+
     /// Starts a process that reads a [`WorkerRequest`](crate::WorkerRequest) from its standard input and
     /// writes the answer to its standard output.
     ///

@@ -7,6 +7,7 @@ mod error;
 mod guard;
 mod host;
 mod openapi;
+mod parameters;
 mod server;
 mod sessions;
 mod shell;
@@ -103,6 +104,7 @@ impl Explorer {
             .route("/assets/{version}/{*path}", get(shell::asset))
             .route("/favicon.ico", get(shell::icon))
             .fallback(shell::page)
+            .method_not_allowed_fallback(shell::other_method)
             .layer(from_fn(server::hide_panics))
             // The outermost: every answer has its headers, also the one to a defect.
             .layer(from_fn_with_state(Arc::clone(&self), guard::guard))

@@ -57,7 +57,7 @@ fn call(endpoint: &Endpoint) -> Value {
             "in": location,
             "required": parameter.is_required,
             "description": parameter.description,
-            "schema": { "type": "string" },
+            "schema": schema(parameter.kind),
         })
     });
     let (content_type, schema) = match endpoint.answer {

@@ -2,9 +2,11 @@
 //!
 //! Look-ups run in this process, unlike queries: their plans are ours, so that they have a bound.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex as BlockingMutex, PoisonError};
 
 use core_query::graph::SearchIndex;
+use core_query::questions::Question;
 use core_query::{QueryError, QuerySession};
 use core_store::Generation;
 use tokio::sync::{Mutex, OnceCell};
@@ -12,6 +14,7 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::Explorer;
 use crate::access::Role;
 use crate::error::ApiError;
+use crate::host::Host;
 
 /// The most generations that are open at once: the published one for both roles, and one before it.
 const MAX_OPEN: usize = 3;
@@ -23,12 +26,29 @@ pub(crate) struct OpenGeneration {
     role: Role,
     pub(crate) session: QuerySession,
     index: OnceCell<SearchIndex>,
+    /// Why questions cannot be asked, by their queries; none for those that can.
+    unavailable: BlockingMutex<HashMap<String, Option<String>>>,
 }
 
 impl OpenGeneration {
     /// The names to search, read when they are first asked for.
     pub(crate) async fn index(&self) -> Result<&SearchIndex, QueryError> {
         self.index.get_or_try_init(|| SearchIndex::load(&self.session)).await
+    }
+
+    /// Why a question cannot be asked of this generation by this role; none if it can.
+    pub(crate) fn unavailability(&self, host: &dyn Host, question: &Question) -> Option<String> {
+        let query = &question.query;
+        // The process that answers it has tables that are not here.
+        if host.tables_on_demand().iter().any(|table| query.contains(table)) {
+            return None;
+        }
+        let mut known = self.unavailable.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known.entry(query.clone()).or_insert_with(|| {
+            let now_ms = i64::try_from(host.now_ms()).unwrap_or(i64::MAX);
+            self.session.unavailability(question, now_ms)
+        });
+        found.clone()
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -59,8 +79,8 @@ impl Explorer {
             return Ok(found);
         }
         let session = self.host.open_session(generation, role).await?;
-        let index = OnceCell::new();
-        let opened = Arc::new(OpenGeneration { tenant, id, role, session, index });
+        let (index, unavailable) = (OnceCell::new(), BlockingMutex::default());
+        let opened = Arc::new(OpenGeneration { tenant, id, role, session, index, unavailable });
         if open.len() >= MAX_OPEN {
             open.remove(0);
         }

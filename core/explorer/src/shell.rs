@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::Explorer;
 use crate::api::{blocking, body_of};
 use crate::error::ApiError;
+use crate::parameters::{Path, Query};
 
 /// What is shown for a moment after the printed address was opened. Going on by itself, and not by a redirect,
 /// makes the next request one of our own page, so that it has the cookie.
@@ -41,6 +42,15 @@ pub(crate) async fn page(State(explorer): State<Arc<Explorer>>, request: Request
         Ok(page) => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response(),
         Err(error) => error.into_response(),
     }
+}
+
+/// The answer to a method that an address does not have.
+pub(crate) async fn other_method() -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method",
+        "this call has another method; /api/v1/openapi.json lists them",
+    )
 }
 
 /// A file of the page.

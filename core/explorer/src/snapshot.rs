@@ -57,7 +57,7 @@ pub fn snapshot(
     question: Option<&AnsweredQuestion>,
     has_personal: bool,
 ) -> Result<String, HostError> {
-    let overview = api::read_overview(host, tenant)?;
+    let overview = api::read_overview(host, tenant, None)?;
     Ok(page::page(&overview, question, has_personal))
 }
 

@@ -22,6 +22,10 @@ enum AsOf {
 /// Opens the generation that a text names.
 pub(super) fn open(tenant: &TenantStore, text: &str) -> Result<Generation, Failure> {
     let as_of = AsOf::parse(text)?;
+    if let AsOf::Id(id) = &as_of {
+        // Most callers name a generation by its ID; the manifests of all others need not be read for that.
+        return Ok(tenant.generation(id)?);
+    }
     // Newer ones than the published one are being published, or never were.
     let entries = tenant.history()?.into_iter().skip_while(|entry| !entry.is_current);
     let generations: Vec<(GenerationId, Option<Timestamp>)> = entries

@@ -39,6 +39,8 @@ pub(crate) struct Parameter {
     pub(crate) name: &'static str,
     pub(crate) location: Location,
     pub(crate) is_required: bool,
+    /// The kind of its values, in the notation of the descriptions: `text`, `integer`.
+    pub(crate) kind: &'static str,
     pub(crate) description: &'static str,
 }
 
@@ -55,6 +57,7 @@ impl Endpoint {
                 name: "tenant",
                 location: Location::Path,
                 is_required: true,
+                kind: "text",
                 description: "The name of the tenant, as `/api/v1/session` lists it.",
             }]
         } else {
@@ -82,17 +85,49 @@ impl Endpoint {
 
     /// Adds a parameter of the path.
     pub(crate) fn in_path(self, name: &'static str, description: &'static str) -> Self {
-        self.with(Parameter { name, location: Location::Path, is_required: true, description })
+        self.with(Parameter {
+            name,
+            location: Location::Path,
+            is_required: true,
+            kind: "text",
+            description,
+        })
     }
 
     /// Adds a parameter that must be given.
     pub(crate) fn required(self, name: &'static str, description: &'static str) -> Self {
-        self.with(Parameter { name, location: Location::Query, is_required: true, description })
+        self.with(Parameter {
+            name,
+            location: Location::Query,
+            is_required: true,
+            kind: "text",
+            description,
+        })
     }
 
     /// Adds a parameter that may be given.
     pub(crate) fn optional(self, name: &'static str, description: &'static str) -> Self {
-        self.with(Parameter { name, location: Location::Query, is_required: false, description })
+        self.optional_of("text", name, description)
+    }
+
+    /// Adds a whole number that may be given.
+    pub(crate) fn optional_number(self, name: &'static str, description: &'static str) -> Self {
+        self.optional_of("integer", name, description)
+    }
+
+    /// Adds the generation to read, which may be given.
+    pub(crate) fn with_generation(self) -> Self {
+        self.optional("generation", "The ID of the generation; the published one if it is missing.")
+    }
+
+    fn optional_of(
+        self,
+        kind: &'static str,
+        name: &'static str,
+        description: &'static str,
+    ) -> Self {
+        let (location, is_required) = (Location::Query, false);
+        self.with(Parameter { name, location, is_required, kind, description })
     }
 
     fn with(mut self, parameter: Parameter) -> Self {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, FromRequestParts as _, Path, Query, Request, State};
+use axum::extract::{FromRequest, FromRequestParts as _, Request, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Extension, Json};
@@ -24,6 +24,7 @@ use crate::Explorer;
 use crate::access::{Role, User};
 use crate::error::ApiError;
 use crate::host::FindingsChange;
+use crate::parameters::{Path, Query};
 
 /// The findings of a list, unless the request says otherwise.
 const DEFAULT_FINDINGS: usize = 1_000;
@@ -47,9 +48,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         )
         .optional("state", "Only these states, with commas between; those that are not over if it is missing.")
         .optional("severity", "Only findings of this severity or a graver one.")
+        .optional("exactSeverity", "Only findings of this severity.")
         .optional("rule", "Only findings of this rule; `*` stands for any text.")
         .optional("entity", "Only findings about the entity with this `_key`.")
-        .optional("limit", "How many; 1,000 if it is missing, at most 10,000."),
+        .optional_number("limit", "How many; 1,000 if it is missing, at most 10,000."),
         Endpoint::get(
             "/api/v1/tenants/{tenant}/finding",
             "Returns a finding with its row, who acknowledged it, its silence and its history.",
@@ -82,10 +84,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListParameters {
     state: Option<String>,
     severity: Option<Severity>,
+    exact_severity: Option<Severity>,
     rule: Option<String>,
     entity: Option<String>,
     limit: Option<usize>,
@@ -111,7 +114,7 @@ async fn list(
     Query(parameters): Query<ListParameters>,
 ) -> Result<Json<FindingList>, ApiError> {
     let is_viewer = user.role == Role::Viewer;
-    let ListParameters { state, severity, rule, entity, limit } = parameters;
+    let ListParameters { state, severity, exact_severity, rule, entity, limit } = parameters;
     if is_viewer && entity.is_some() {
         // What a finding is about is withheld, and must not be found out by asking for each entity.
         return Err(not_for_viewers());
@@ -126,7 +129,10 @@ async fn list(
             explorer.note_read(&tenant, &user, "findings", None);
         }
         let now_ms = explorer.host.now_ms();
-        let wanted = book.wanted(&Wanted { states, severity, matcher });
+        let mut wanted = book.wanted(&Wanted { states, severity, matcher });
+        wanted.retain(|(_, finding)| {
+            exact_severity.is_none_or(|exact| book.severity(finding) == exact)
+        });
         let rows = wanted.iter().take(limit).map(|(id, finding)| book.row(*id, finding, now_ms));
         let rows = rows.map(|row| if is_viewer { row.without_personal() } else { row });
         let silences = book.silences().iter().map(|silence| SilenceView::new(silence, now_ms));

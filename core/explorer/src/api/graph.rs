@@ -2,30 +2,36 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
-use axum::routing::get;
+use axum::extract::{Request, State};
+use axum::routing::{get, post};
 use axum::{Extension, Json};
 use core_query::QueryError;
 use core_query::graph::{
-    Direction, EntityHistory, Lookup, NeighborGroup, NeighborPage, Path as GraphPath, PathOptions,
-    SearchPage,
+    Direction, Edge, EntityHistory, Lookup, NeighborGroup, NeighborPage, Path as GraphPath,
+    PathOptions, SearchPage,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Endpoint, blocking};
+use super::{Endpoint, blocking, body_of};
 use crate::Explorer;
 use crate::access::{Role, User};
 use crate::error::ApiError;
+use crate::parameters::{Path, Query};
 use crate::sessions::OpenGeneration;
 
 /// The hits of a search, unless the request says otherwise.
 const DEFAULT_HITS: usize = 50;
 
+/// The most entities whose relationships among each other are asked for.
+const MAX_AMONG: usize = 300;
+
+/// The most of these relationships of each type.
+const MAX_EDGES: usize = 2_000;
+
 /// The neighbors of a page, unless the request says otherwise.
 const DEFAULT_NEIGHBORS: usize = 25;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let generation = "The ID of the generation; the published one if it is missing.";
     vec![
         Endpoint::get(
             "/api/v1/tenants/{tenant}/search",
@@ -35,8 +41,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         )
         .required("text", "What to look for, in any case.")
         .optional("type", "Only entities of this type.")
-        .optional("limit", "How many entities; 50 if it is missing, at most 1,000.")
-        .optional("generation", generation),
+        .optional_number("limit", "How many entities; 50 if it is missing, at most 1,000.")
+        .with_generation(),
         Endpoint::get(
             "/api/v1/tenants/{tenant}/entity",
             "Returns an entity by its key or name, with the number of its neighbors in each group.",
@@ -44,7 +50,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             get(entity),
         )
         .required("key", "The `_key`, or a name.")
-        .optional("generation", generation),
+        .with_generation(),
         Endpoint::get(
             "/api/v1/tenants/{tenant}/neighbors",
             "Returns neighbors of an entity over one type of relationships, page by page.",
@@ -54,9 +60,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         .required("key", "The `_key` of the entity.")
         .required("relationship", "The `_type` of the relationships.")
         .required("direction", "`out` if they begin at the entity, `in` if they end there.")
-        .optional("from", "The `next` of the page before.")
-        .optional("limit", "How many neighbors; 25 if it is missing, at most 1,000.")
-        .optional("generation", generation),
+        .optional_number("from", "The `next` of the page before.")
+        .optional_number("limit", "How many neighbors; 25 if it is missing, at most 1,000.")
+        .with_generation(),
         Endpoint::get(
             "/api/v1/tenants/{tenant}/history",
             "Returns what became of an entity over the kept generations.",
@@ -64,7 +70,15 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             get(history),
         )
         .required("key", "The `_key` of the entity.")
-        .required("type", "Its `_type`."),
+        .required("type", "Its `_type`.")
+        .with_generation(),
+        Endpoint::post(
+            "/api/v1/tenants/{tenant}/edges",
+            "Returns the relationships among some entities.",
+            "EdgesBody",
+            "[Edge]",
+            post(edges),
+        ),
         Endpoint::get(
             "/api/v1/tenants/{tenant}/path",
             "Returns a shortest path between two entities; null if there is none.",
@@ -73,7 +87,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         )
         .required("from", "The `_key` of one entity.")
         .required("to", "The `_key` of the other.")
-        .optional("generation", generation),
+        .with_generation(),
     ]
 }
 
@@ -190,25 +204,48 @@ struct HistoryParameters {
     key: String,
     #[serde(rename = "type")]
     type_name: String,
+    generation: Option<String>,
 }
 
 async fn history(
     State(explorer): State<Arc<Explorer>>,
     Path(tenant): Path<String>,
     Extension(user): Extension<User>,
-    Query(HistoryParameters { key, type_name }): Query<HistoryParameters>,
+    Query(HistoryParameters { key, type_name, generation }): Query<HistoryParameters>,
 ) -> Result<Json<EntityHistory>, ApiError> {
-    let open = opened(&explorer, &tenant, None, &user, "entity").await?;
+    let open = opened(&explorer, &tenant, generation.as_deref(), &user, "entity").await?;
     let generations = blocking(|| {
         let tenant = explorer.tenant(&tenant)?;
-        // Newer ones than the published one are being published; those that cannot be read are left out.
-        let entries = tenant.history()?.into_iter().skip_while(|entry| !entry.is_current);
+        // Newer ones than the shown one may be being published; those that cannot be read are left out.
+        let entries =
+            tenant.history()?.into_iter().skip_while(|entry| entry.id.as_str() != open.id());
         let readable = entries.filter(|entry| entry.manifest.is_ok());
         let generations = readable.map(|entry| tenant.generation(&entry.id));
         Ok(generations.collect::<Result<Vec<_>, _>>()?)
     });
     let generations = generations.await?;
     Ok(Json(open.session.graph_reader().history(&type_name, &key, &generations).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EdgesBody {
+    keys: Vec<String>,
+    generation: Option<String>,
+}
+
+async fn edges(
+    State(explorer): State<Arc<Explorer>>,
+    Path(tenant): Path<String>,
+    Extension(user): Extension<User>,
+    request: Request,
+) -> Result<Json<Vec<Edge>>, ApiError> {
+    let EdgesBody { keys, generation } = body_of(request).await?;
+    if keys.len() > MAX_AMONG {
+        return Err(ApiError::bad_request(format!("name at most {MAX_AMONG} entities")));
+    }
+    let open = opened(&explorer, &tenant, generation.as_deref(), &user, "entity").await?;
+    Ok(Json(open.session.graph_reader().edges_among(&keys, MAX_EDGES).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -233,7 +270,9 @@ async fn path(
 impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
         match error {
-            QueryError::UnknownTable { .. } => Self::not_found(error.to_string()),
+            QueryError::UnknownTable { .. } | QueryError::UnknownEntity => {
+                Self::not_found(error.to_string())
+            }
             error => Self::internal(&error),
         }
     }

@@ -4,27 +4,33 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::get;
 use core_rules::book::Book;
 use core_rules::rule::Severity;
-use core_store::{HistoryEntry, Manifest, Outcome, StoreError, TableKind, TenantStore};
-use serde::Serialize;
+use core_store::{
+    Generation, GenerationId, HistoryEntry, Manifest, Outcome, StoreError, TableKind, TenantStore,
+};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::runs::{StepSummary, steps_of};
-use super::{Endpoint, blocking};
+use super::{Endpoint, blocking, generation_of};
 use crate::Explorer;
 use crate::error::ApiError;
 use crate::host::{Host, HostError, TenantStatus};
+use crate::parameters::{Path, Query};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::get(
-        "/api/v1/tenants/{tenant}/overview",
-        "Counts by type with their history, the last run by step, and what is incomplete.",
-        "Overview",
-        get(overview),
-    )]
+    vec![
+        Endpoint::get(
+            "/api/v1/tenants/{tenant}/overview",
+            "Counts by type with their history, the last run by step, and what is incomplete.",
+            "Overview",
+            get(overview),
+        )
+        .with_generation(),
+    ]
 }
 
 /// The state of a tenant.
@@ -94,19 +100,40 @@ pub(crate) struct HistoryPoint {
     pub(crate) objects: BTreeMap<String, u64>,
 }
 
+/// The generation to read; the published one if it is missing.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pinned {
+    pub(super) generation: Option<String>,
+}
+
 async fn overview(
     State(explorer): State<Arc<Explorer>>,
     Path(tenant): Path<String>,
+    Query(Pinned { generation }): Query<Pinned>,
 ) -> Result<Json<Overview>, ApiError> {
-    blocking(|| Ok(Json(read(&*explorer.host, &explorer.tenant(&tenant)?)?))).await
+    blocking(|| {
+        let tenant = explorer.tenant(&tenant)?;
+        let pinned = generation.map(|id| generation_of(&tenant, Some(&id))).transpose()?;
+        Ok(Json(read(&*explorer.host, &tenant, pinned.as_ref().map(Generation::id))?))
+    })
+    .await
 }
 
-/// Reads the state of a tenant.
-pub(crate) fn read(host: &dyn Host, tenant: &TenantStore) -> Result<Overview, HostError> {
+/// Reads the state of a tenant as of a generation; of the published one if none is given.
+pub(crate) fn read(
+    host: &dyn Host,
+    tenant: &TenantStore,
+    pinned: Option<&GenerationId>,
+) -> Result<Overview, HostError> {
     let status = host.status(tenant)?;
     let mut history = tenant.history()?;
+    let is_newest = |entry: &HistoryEntry| match pinned {
+        Some(id) => entry.id == *id,
+        None => entry.is_current,
+    };
     // Newer ones than the published one are being published, or never were.
-    let newest = history.iter().position(|entry| entry.is_current).unwrap_or(history.len());
+    let newest = history.iter().position(is_newest).unwrap_or(history.len());
     history.drain(..newest);
     let current = match history.first() {
         Some(entry) => Some(tenant.generation(&entry.id)?),
@@ -117,7 +144,7 @@ pub(crate) fn read(host: &dyn Host, tenant: &TenantStore) -> Result<Overview, Ho
         None => Value::Null,
     };
     let steps = steps_of(&report, host);
-    let manifest = current.as_ref().map(core_store::Generation::manifest);
+    let manifest = current.as_ref().map(Generation::manifest);
     let before = history.iter().skip(1).find_map(|entry| entry.manifest.as_ref().ok());
     let types = manifest.map(|manifest| types(manifest, before, &steps)).unwrap_or_default();
     Ok(Overview {
@@ -133,7 +160,7 @@ pub(crate) fn read(host: &dyn Host, tenant: &TenantStore) -> Result<Overview, Ho
 }
 
 /// The report of the run that made a generation; null if it has none.
-pub(super) fn report_of(generation: &core_store::Generation) -> Result<Value, StoreError> {
+pub(super) fn report_of(generation: &Generation) -> Result<Value, StoreError> {
     let report = generation.attachment("run.json")?;
     let report = report.map(|bytes| serde_json::from_slice(&bytes)).transpose();
     Ok(report.ok().flatten().unwrap_or_default())

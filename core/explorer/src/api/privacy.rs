@@ -2,23 +2,28 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::routing::get;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::overview::{GenerationSummary, summary};
 use super::{Endpoint, blocking};
 use crate::Explorer;
+use crate::access::{Role, User};
 use crate::error::ApiError;
 use crate::host::PrivacyStatus;
+use crate::parameters::{Path, Query};
 
 /// The entries of the ledger in an answer, unless the request says otherwise.
 const DEFAULT_ENTRIES: usize = 200;
 
 /// The same at most.
 const MAX_ENTRIES: usize = 5_000;
+
+/// The fact that names a user of the explorer.
+const USER: &str = "user";
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -28,7 +33,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             "Privacy",
             get(privacy),
         )
-        .optional("limit", "How many entries of the ledger; 200 if it is missing, at most 5,000."),
+        .optional_number(
+            "limit",
+            "How many entries of the ledger; 200 if it is missing, at most 5,000.",
+        ),
     ]
 }
 
@@ -48,7 +56,8 @@ struct Privacy {
 struct Entry {
     sequence: u64,
     at: String,
-    who: String,
+    /// The account or program that did it; none for a viewer.
+    who: Option<String>,
     event: String,
     facts: Map<String, Value>,
 }
@@ -62,6 +71,7 @@ struct PrivacyParameters {
 async fn privacy(
     State(explorer): State<Arc<Explorer>>,
     Path(tenant): Path<String>,
+    Extension(user): Extension<User>,
     Query(PrivacyParameters { limit }): Query<PrivacyParameters>,
 ) -> Result<Json<Privacy>, ApiError> {
     blocking(|| {
@@ -70,12 +80,20 @@ async fn privacy(
         let generation = tenant.current()?.map(|generation| summary(generation.manifest()));
         let entries = tenant.ledger().entries()?;
         let limit = limit.unwrap_or(DEFAULT_ENTRIES).min(MAX_ENTRIES);
-        let newest = entries.iter().rev().take(limit).map(|entry| Entry {
-            sequence: entry.sequence,
-            at: entry.record.at.clone(),
-            who: entry.record.who.clone(),
-            event: entry.record.event.clone(),
-            facts: entry.record.facts.clone(),
+        let is_viewer = user.role == Role::Viewer;
+        let newest = entries.iter().rev().take(limit).map(|entry| {
+            let record = &entry.record;
+            let mut facts = record.facts.clone();
+            if is_viewer {
+                facts.remove(USER);
+            }
+            Entry {
+                sequence: entry.sequence,
+                at: record.at.clone(),
+                who: (!is_viewer).then(|| record.who.clone()),
+                event: record.event.clone(),
+                facts,
+            }
         });
         let ledger = newest.collect();
         Ok(Json(Privacy { generation, status, ledger, entries: entries.len() }))

@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use core_store::{GenerationId, TenantStore};
 use futures::stream;
 use serde::Deserialize;
 
-use super::{Endpoint, blocking, body_of};
+use super::{Endpoint, blocking, body_of, generation_of};
 use crate::Explorer;
 use crate::access::User;
 use crate::error::ApiError;
+use crate::parameters::{Path, Query};
 use crate::worker::{self, AnswerFormat, Asked, WorkerRequest};
 
 /// The most rows of an answer in JSON.
@@ -79,7 +81,7 @@ async fn query(
     let body: QueryBody = body_of(request).await?;
     let limit = body.limit.unwrap_or(DEFAULT_ROWS).min(MAX_ROWS);
     let request = WorkerRequest {
-        tenant: checked(&explorer, tenant).await?,
+        tenant,
         query: asked(body.query, body.question)?,
         parameters: body.parameters,
         as_of: body.as_of,
@@ -88,6 +90,7 @@ async fn query(
         user: user.name,
         role: user.role,
     };
+    check(&explorer, &request).await?;
     let mut answer = worker::ask(&explorer, request).await?;
     let mut body = Vec::new();
     while let Some(piece) = answer.next().await? {
@@ -122,7 +125,7 @@ async fn csv(
     let values =
         values.map_err(|_| ApiError::bad_request("`parameters` is not a JSON object of texts"))?;
     let request = WorkerRequest {
-        tenant: checked(&explorer, tenant).await?,
+        tenant,
         query: asked(parameters.query, parameters.question)?,
         parameters: values.unwrap_or_default(),
         as_of: parameters.as_of,
@@ -131,6 +134,7 @@ async fn csv(
         user: user.name,
         role: user.role,
     };
+    check(&explorer, &request).await?;
     let answer = worker::ask(&explorer, request).await?;
     // What fails from here on cuts the answer off, so that nobody takes a part for the whole.
     let pieces = stream::unfold(Some(answer), |answer| async {
@@ -157,7 +161,52 @@ fn asked(query: Option<String>, question: Option<String>) -> Result<Asked, ApiEr
     }
 }
 
-/// The name of a tenant that there is.
-async fn checked(explorer: &Explorer, tenant: String) -> Result<String, ApiError> {
-    blocking(|| explorer.tenant(&tenant).map(|tenant| tenant.name().to_owned())).await
+/// Checks that what a request names exists, before a process is started for it.
+async fn check(explorer: &Explorer, request: &WorkerRequest) -> Result<(), ApiError> {
+    blocking(|| {
+        let tenant = explorer.tenant(&request.tenant)?;
+        if let Asked::Question(id) = &request.query {
+            let questions = explorer.host.questions()?;
+            questions.find(id).map_err(|error| ApiError::not_found(error.to_string()))?;
+        }
+        let named = [&request.as_of, &request.compare_with];
+        named.into_iter().flatten().try_for_each(|name| check_generation(&tenant, name))
+    })
+    .await
+}
+
+/// Checks that a generation exists that is named by its ID, by a day or time, as `previous` or as `current`.
+fn check_generation(tenant: &TenantStore, name: &str) -> Result<(), ApiError> {
+    if name.parse::<GenerationId>().is_ok() {
+        return generation_of(tenant, Some(name)).map(drop);
+    }
+    let kept = tenant.history()?.into_iter().skip_while(|entry| !entry.is_current);
+    let mut days = kept.filter_map(|entry| {
+        entry.manifest.ok().and_then(|manifest| day_of(&manifest.created_at).map(str::to_owned))
+    });
+    let exists = match (name, day_of(name)) {
+        ("current", _) => true,
+        ("previous", _) => days.nth(1).is_some(),
+        // A time may be of another zone, which the process knows about.
+        (_, Some(day)) => name.len() > day.len() || days.any(|kept| kept.as_str() <= day),
+        (_, None) => {
+            return Err(ApiError::bad_request(format!(
+                "{name:?} names no generation: send an ID, `previous`, `current`, or a day such as 2026-03-01"
+            )));
+        }
+    };
+    if exists {
+        return Ok(());
+    }
+    Err(ApiError::not_found(format!("there is no generation from {name} or before")))
+}
+
+/// The day that a time begins with, as it is written; the process reads the rest of it.
+fn day_of(time: &str) -> Option<&str> {
+    let day = time.get(..10)?;
+    let is_day = day.bytes().enumerate().all(|(place, byte)| match place {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    is_day.then_some(day)
 }

@@ -2,23 +2,29 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::get;
+use axum::{Extension, Json};
 use core_query::questions::{Language, Parameter, Question, Show};
 use serde::Serialize;
 
-use super::{Endpoint, blocking};
+use super::overview::Pinned;
+use super::{Endpoint, blocking, pinned_or_published};
 use crate::Explorer;
+use crate::access::User;
 use crate::error::ApiError;
+use crate::parameters::{Path, Query};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::get(
-        "/api/v1/tenants/{tenant}/questions",
-        "Lists the saved questions, those of the user first.",
-        "[Question]",
-        get(questions),
-    )]
+    vec![
+        Endpoint::get(
+            "/api/v1/tenants/{tenant}/questions",
+            "Lists the saved questions, those of the user first.",
+            "[Question]",
+            get(questions),
+        )
+        .with_generation(),
+    ]
 }
 
 /// A saved question.
@@ -34,10 +40,12 @@ struct ListedQuestion {
     show: Show,
     parameters: Vec<Parameter>,
     is_shipped: bool,
+    /// Why it cannot be asked of this generation or by this user; none if it can.
+    unavailable: Option<String>,
 }
 
-impl From<Question> for ListedQuestion {
-    fn from(question: Question) -> Self {
+impl ListedQuestion {
+    fn new(question: Question, unavailable: Option<String>) -> Self {
         Self {
             id: question.id,
             title: question.title,
@@ -48,6 +56,7 @@ impl From<Question> for ListedQuestion {
             show: question.show,
             parameters: question.parameters,
             is_shipped: question.is_shipped,
+            unavailable,
         }
     }
 }
@@ -55,11 +64,23 @@ impl From<Question> for ListedQuestion {
 async fn questions(
     State(explorer): State<Arc<Explorer>>,
     Path(tenant): Path<String>,
+    Extension(user): Extension<User>,
+    Query(Pinned { generation }): Query<Pinned>,
 ) -> Result<Json<Vec<ListedQuestion>>, ApiError> {
+    let generation =
+        blocking(|| pinned_or_published(&explorer.tenant(&tenant)?, generation.as_deref()));
+    let open = match generation.await? {
+        Some(generation) => Some(explorer.open(&generation, user.role).await?),
+        None => None,
+    };
     blocking(|| {
-        explorer.tenant(&tenant)?;
         let questions = explorer.host.questions()?;
-        Ok(Json(questions.list(None).cloned().map(ListedQuestion::from).collect()))
+        let listed = questions.list(None).map(|question| {
+            let unavailable =
+                open.as_ref().and_then(|open| open.unavailability(&*explorer.host, question));
+            ListedQuestion::new(question.clone(), unavailable)
+        });
+        Ok(Json(listed.collect()))
     })
     .await
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +13,7 @@ use super::{Endpoint, blocking};
 use crate::Explorer;
 use crate::error::ApiError;
 use crate::host::Host;
+use crate::parameters::Path;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -24,7 +25,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         ),
         Endpoint::get(
             "/api/v1/tenants/{tenant}/runs/{generation}",
-            "Returns the whole report of the run that made a generation.",
+            "Returns the whole report of the run that made a generation; null if it has none.",
             "any",
             get(report),
         )
@@ -153,8 +154,10 @@ async fn report(
 ) -> Result<Json<Value>, ApiError> {
     blocking(|| {
         let tenant = explorer.tenant(&tenant)?;
-        let generation = super::generation_of(&tenant, Some(&generation))?;
-        Ok(Json(report_of(&generation)?))
+        let id = generation
+            .parse()
+            .map_err(|_| ApiError::not_found(format!("there is no generation {generation:?}")))?;
+        Ok(Json(report_of(&tenant.generation(&id)?)?))
     })
     .await
 }

@@ -3,22 +3,26 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::get;
 use serde::Serialize;
 
-use super::overview::kind;
-use super::{Endpoint, blocking};
+use super::overview::{Pinned, kind};
+use super::{Endpoint, blocking, pinned_or_published};
 use crate::Explorer;
 use crate::error::ApiError;
+use crate::parameters::{Path, Query};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::get(
-        "/api/v1/tenants/{tenant}/tables",
-        "Lists the tables of the published generation with their columns.",
-        "[TableInfo]",
-        get(tables),
-    )]
+    vec![
+        Endpoint::get(
+            "/api/v1/tenants/{tenant}/tables",
+            "Lists the tables of a generation with their columns.",
+            "[TableInfo]",
+            get(tables),
+        )
+        .with_generation(),
+    ]
 }
 
 /// A table.
@@ -41,10 +45,12 @@ struct TableInfo {
 async fn tables(
     State(explorer): State<Arc<Explorer>>,
     Path(tenant): Path<String>,
+    Query(Pinned { generation }): Query<Pinned>,
 ) -> Result<Json<Vec<TableInfo>>, ApiError> {
     blocking(|| {
         let tenant = explorer.tenant(&tenant)?;
-        let Some(generation) = tenant.current()? else { return Ok(Json(Vec::new())) };
+        let generation = pinned_or_published(&tenant, generation.as_deref())?;
+        let Some(generation) = generation else { return Ok(Json(Vec::new())) };
         let personal = explorer.host.status(&tenant)?.privacy.personal;
         let tables = generation.manifest().tables.iter().map(|table| {
             let personal = personal.iter().filter(|category| category.type_name == table.name);

@@ -150,6 +150,10 @@ pub(super) const KINDS: &[Kind] = &[
         ("compareWith", "text?", "The older generation that the tables `diff_entities` and `diff_relationships` compare with."),
         ("limit", "integer?", "How many rows to answer, at most 10,000; 1,000 if it is missing."),
     ]),
+    ("EdgesBody", "The entities whose relationships among each other are asked for.", &[
+        ("keys", "[text]", "Their `_key`s, at most 300."),
+        ("generation", "text?", "The ID of the generation; the published one if it is missing."),
+    ]),
     ("QueryAnswer", "The answer to a query.", &[
         ("columns", "[QueryColumn]", "The columns, in order."),
         ("rows", "[{any}]", "The first rows. Timestamps are RFC 3339."),
@@ -173,6 +177,7 @@ pub(super) const KINDS: &[Kind] = &[
         ("show", "text", "How to show the answer: `table`, `number`, `bar` or `line`."),
         ("parameters", "[QuestionParameter]", "What has to be said besides."),
         ("isShipped", "boolean", "Whether it comes with the program."),
+        ("unavailable", "text?", "Why it cannot be asked of the generation or by the user; none if it can."),
     ]),
     ("QuestionParameter", "A parameter of a question.", &[
         ("name", "text", "Its name in the query."),
@@ -189,9 +194,9 @@ pub(super) const KINDS: &[Kind] = &[
     ("LedgerEntry", "An entry of the ledger.", &[
         ("sequence", "integer", "Its number."),
         ("at", "text", "When it was made, RFC 3339."),
-        ("who", "text", "The user of the operating system."),
+        ("who", "text?", "The user of the operating system; none for a viewer."),
         ("event", "text", "What was done."),
-        ("facts", "{any}", "What else is known of it. No value of a person."),
+        ("facts", "{any}", "What else is known of it. No value of a person; for a viewer no `user` of the explorer."),
     ]),
     ("EntityRef", "An entity by its key, type and names.", &[
         ("_key", "text", "Its `_key`."),

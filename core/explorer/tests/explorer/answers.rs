@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::findings::{ID, with_finding};
-use crate::kit::{HOST, Served, served, served_with, text};
+use crate::findings::{ID, post, read, with_finding};
+use crate::kit::{FIRST, HOST, Served, served, served_with, text};
 
 async fn query(served: &Served) -> (StatusCode, Value) {
     let request = Request::post("/api/v1/tenants/acme/query").header("host", HOST);
@@ -31,6 +31,8 @@ async fn the_overview_and_the_runs_are_those_of_the_store() {
     assert_eq!(runs[0]["published"], true);
     let (status, _) = served.get("/api/v1/tenants/acme/runs/01JN7Z1M80000000000000000B").await;
     assert_eq!(status, StatusCode::NOT_FOUND, "a generation that is not there");
+    let (status, report) = served.get(&format!("/api/v1/tenants/acme/runs/{FIRST}")).await;
+    assert_eq!((status, report), (StatusCode::OK, Value::Null), "it was not made by a run");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,6 +84,12 @@ async fn the_description_has_every_call() {
                 .filter_map(|parameter| parameter["name"].as_str())
                 .collect();
             assert_eq!(path.matches('{').count(), named.len(), "{path}");
+            for parameter in call["parameters"].as_array().into_iter().flatten() {
+                let is_number = matches!(parameter["name"].as_str(), Some("limit"))
+                    || (parameter["name"] == "from" && path.ends_with("neighbors"));
+                let kind = if is_number { "integer" } else { "string" };
+                assert_eq!(parameter["schema"]["type"], kind, "{path}: {parameter}");
+            }
         }
     }
     let text = openapi.to_string();
@@ -161,6 +169,7 @@ async fn every_answer_is_as_described() {
         ),
         (format!("tenants/acme/path?from={key}&to=package-1"), "tenants/{tenant}/path"),
         (format!("tenants/acme/path?from={key}&to=nothing"), "tenants/{tenant}/path"),
+        (format!("tenants/acme/runs/{FIRST}"), "tenants/{tenant}/runs/{generation}"),
         (
             format!("tenants/acme/history?key={key}&type=nexthink_device"),
             "tenants/{tenant}/history",
@@ -173,6 +182,89 @@ async fn every_answer_is_as_described() {
         assert!(schema.is_object(), "{path} is not described");
         assert_eq!(faults(&answer, schema, &openapi, "answer"), [""; 0], "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_and_its_answer_is_as_described() {
+    let served = with_finding();
+    let (_, openapi) = served.get("/api/v1/openapi.json").await;
+    let cookie = served.sign_in().await;
+    let silenced =
+        json!({ "finding": ID, "rule": null, "entity": null, "hours": 1, "why": "a test" });
+    let mut compared = 0;
+    for (path, body) in [
+        ("acknowledge", json!({ "ids": [ID], "note": "seen", "undo": false })),
+        ("silence", silenced),
+        ("unsilence", json!({ "id": "" })),
+    ] {
+        let mut body = body;
+        if path == "unsilence" {
+            let list = read(&served, &cookie, "findings").await;
+            body["id"] = list["silences"][0]["id"].clone();
+        }
+        let (status, answer) = post(&served, Some(&cookie), path, &body).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        let path = format!("/api/v1/tenants/{{tenant}}/findings/{path}");
+        compared += compare_post(&openapi, &path, &body, &answer);
+    }
+    let body = json!({ "keys": ["device-2", "package-1"], "generation": FIRST });
+    let (status, answer) = served.post("/api/v1/tenants/acme/edges", &body).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    compared += compare_post(&openapi, "/api/v1/tenants/{tenant}/edges", &body, &answer);
+    let posts = openapi["paths"].as_object().into_iter().flatten();
+    let posts =
+        posts.filter(|(path, calls)| calls.get("post").is_some() && !path.ends_with("query"));
+    // The answer to a query is compared where a process of the program answers it.
+    assert_eq!(compared, posts.count(), "a call is not compared");
+}
+
+/// Compares the body and the answer of a call with the description.
+fn compare_post(openapi: &Value, path: &str, body: &Value, answer: &Value) -> usize {
+    let call = &openapi["paths"][path]["post"];
+    for (what, value, place) in
+        [("body", body, &call["requestBody"]), ("answer", answer, &call["responses"]["200"])]
+    {
+        let schema = &place["content"]["application/json"]["schema"];
+        assert!(schema.is_object(), "{path} is not described");
+        assert_eq!(faults(value, schema, openapi, what), [""; 0], "{path}");
+    }
+    1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_has_no_answer_here_says_why() {
+    let served = served();
+    let cookie = served.sign_in().await;
+    let why = |list: &Value, id: &str| {
+        let question = list.as_array().into_iter().flatten().find(|known| known["id"] == id);
+        question.unwrap_or_else(|| panic!("there is no {id}"))["unavailable"].clone()
+    };
+    let seen_by_analyst = read(&served, &cookie, "questions").await;
+    let (_, seen_by_viewer) = served.get("/api/v1/tenants/acme/questions").await;
+    let missing = json!("there is no table nexthink_user");
+    for list in [&seen_by_analyst, &seen_by_viewer] {
+        assert_eq!(why(list, "users-with-several-devices"), missing);
+        assert_eq!(why(list, "devices-by-last-seen"), json!("there is no column d.lastSeenOn"));
+        assert_eq!(why(list, "users-without-alert"), json!("there is no type nexthink_user"));
+    }
+    assert_eq!(why(&seen_by_analyst, "shared-serials"), Value::Null);
+    let withheld = json!("column d.serial is withheld here: sign in as an analyst");
+    assert_eq!(why(&seen_by_viewer, "shared-serials"), withheld);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_sees_no_names_of_users_in_the_ledger() {
+    let served = served();
+    let cookie = served.sign_in().await;
+    let facts = json!({ "view": "entity", "user": "mallory" });
+    let record = json!({ "at": "2026-03-01T08:00:00Z", "at_ms": 0, "who": "operator", "event": "explorer_read", "facts": facts });
+    let record = serde_json::from_value(record).expect("an entry");
+    served.host.tenant().ledger().append(&record).expect("written");
+    let entry = read(&served, &cookie, "privacy").await["ledger"][0].clone();
+    assert_eq!((&entry["who"], &entry["facts"]["user"]), (&json!("operator"), &json!("mallory")));
+    let (_, privacy) = served.get("/api/v1/tenants/acme/privacy").await;
+    assert_eq!(privacy["ledger"][0]["facts"], json!({ "view": "entity" }));
+    assert_eq!(privacy["ledger"][0]["who"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,6 +287,11 @@ async fn the_graph_is_searched_and_followed() {
     assert_eq!(second["next"], Value::Null);
     let (_, way) = served.get("/api/v1/tenants/acme/path?from=package-2&to=device-2").await;
     assert_eq!(way["edges"].as_array().map(Vec::len), Some(3), "{way}");
+    let keys = json!({ "keys": ["device-1 <b>", "device-2", "package-2", "nothing"] });
+    let (_, edges) = served.post("/api/v1/tenants/acme/edges", &keys).await;
+    let ends = [&edges[0]["_fromEntityKey"], &edges[0]["_toEntityKey"]];
+    assert_eq!(ends, ["device-1 <b>", "package-2"], "{edges}");
+    assert_eq!(edges.as_array().map(Vec::len), Some(1), "{edges}");
     let (status, _) = served
         .get("/api/v1/tenants/acme/neighbors?key=package-1&direction=in&relationship=no")
         .await;

@@ -33,7 +33,7 @@ pub(crate) fn with_finding() -> Served {
 }
 
 /// Sends a change as the user of a cookie, or else of the viewer's token.
-async fn post(
+pub(crate) async fn post(
     served: &Served,
     cookie: Option<&str>,
     path: &str,
@@ -52,7 +52,8 @@ async fn post(
     (status, serde_json::from_str(&text(response).await).unwrap_or_default())
 }
 
-async fn read(served: &Served, cookie: &str, path: &str) -> Value {
+/// Reads a call about the tenant as the user of a cookie.
+pub(crate) async fn read(served: &Served, cookie: &str, path: &str) -> Value {
     let request = Request::get(format!("/api/v1/tenants/acme/{path}")).header("host", HOST);
     let request = request.header("cookie", cookie).body(Body::empty());
     let response = served.send(request.expect("a request")).await;
@@ -65,6 +66,15 @@ async fn a_viewer_sees_no_person_in_findings_and_changes_nothing() {
     let (status, list) = served.get("/api/v1/tenants/acme/findings").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(list["findings"][0]["severity"], "high");
+    for (wanted, count) in [
+        ("severity=medium", 1),
+        ("exactSeverity=medium", 0),
+        ("exactSeverity=high", 1),
+        ("severity=critical", 0),
+    ] {
+        let (_, list) = served.get(&format!("/api/v1/tenants/acme/findings?{wanted}")).await;
+        assert_eq!(list["findings"].as_array().map(Vec::len), Some(count), "{wanted}");
+    }
     let (_, detail) = served.get(&format!("/api/v1/tenants/acme/finding?id={ID}")).await;
     for answer in [&list, &detail] {
         let answer = answer.to_string();

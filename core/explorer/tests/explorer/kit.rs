@@ -16,7 +16,7 @@ use core_explorer::{
     Settings, TenantStatus,
 };
 use core_query::questions::Questions;
-use core_query::{QuerySession, QuerySettings};
+use core_query::{ColumnView, QuerySession, QuerySettings, Withholding};
 use core_store::{
     Draft, Generation, Location, Outcome, Staging, Store, Table, TableDeclaration, TableKind,
     TenantStore,
@@ -104,8 +104,23 @@ impl Host for TestHost {
         Ok(self.counter.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
-    fn open_session<'a>(&'a self, generation: &'a Generation, _: Role) -> SessionFuture<'a> {
-        Box::pin(async { Ok(QuerySession::open(generation, QuerySettings::default()).await?) })
+    fn open_session<'a>(&'a self, generation: &'a Generation, role: Role) -> SessionFuture<'a> {
+        Box::pin(async move {
+            let mut session = QuerySession::empty(QuerySettings::default())?;
+            if role == Role::Viewer {
+                let view = |_: &str, column: &str| match column {
+                    "serial" => ColumnView::Withheld,
+                    _ => ColumnView::Stored,
+                };
+                session = session.withholding(Withholding::new(view, "sign in as an analyst"));
+            }
+            session.add_generation(generation).await?;
+            Ok(session)
+        })
+    }
+
+    fn tables_on_demand(&self) -> &'static [&'static str] {
+        &["software_eol"]
     }
 
     fn start_worker(&self) -> io::Result<Child> {
@@ -143,18 +158,7 @@ fn start(worker: &'static str, proxy_users: Option<ProxyUsers>) -> Served {
     let folder = TempDir::new().expect("a folder can be made");
     let store = Store::open(Location::Folder(folder.path().join("store"))).expect("opened");
     let tenant = store.tenant("acme").expect("a name");
-    let lock = tenant.lock("a test").expect("free");
-    let id = "01JN7Z1M80000000000000000A".parse().expect("an ID");
-    let staging = lock.stage(id).expect("staged");
-    let draft = Draft {
-        region: "eu".to_owned(),
-        created_at: "2026-03-01T08:00:00Z".to_owned(),
-        outcome: Outcome::Complete,
-        privacy: None,
-        tables: tables(&staging),
-    };
-    staging.publish(draft, &[]).expect("published");
-    drop(lock);
+    publish(&tenant, FIRST, "2026-03-01T08:00:00Z", &["device-1 <b>", "device-2"]);
     let host = Arc::new(TestHost {
         store,
         now_ms: AtomicU64::new(1_000_000),
@@ -180,14 +184,40 @@ fn start(worker: &'static str, proxy_users: Option<ProxyUsers>) -> Served {
     Served { router: explorer.router(), host, first_token, viewer, _folder: folder }
 }
 
-/// Two devices and two packages.
-fn tables(staging: &Staging) -> Vec<Table> {
+/// The generation of every server.
+pub(crate) const FIRST: &str = "01JN7Z1M80000000000000000A";
+
+/// The one that [`Served::publish_next`] adds.
+pub(crate) const NEXT: &str = "01JN9Y1M80000000000000000B";
+
+fn publish(tenant: &TenantStore, id: &str, created_at: &str, devices: &[&str]) {
+    let lock = tenant.lock("a test").expect("free");
+    let staging = lock.stage(id.parse().expect("an ID")).expect("staged");
+    let draft = Draft {
+        region: "eu".to_owned(),
+        created_at: created_at.to_owned(),
+        outcome: Outcome::Complete,
+        privacy: None,
+        tables: tables(&staging, devices),
+    };
+    staging.publish(draft, &[]).expect("published");
+}
+
+/// Some devices and two packages.
+fn tables(staging: &Staging, keys: &[&str]) -> Vec<Table> {
     let text = |values: &[&str]| -> ArrayRef { Arc::new(StringArray::from_iter_values(values)) };
     let named = |keys: &[&str], names: &[&str]| {
         let columns = [("_key", text(keys)), ("name", text(names)), ("displayName", text(names))];
         RecordBatch::try_from_iter(columns).expect("columns of one length")
     };
-    let devices = named(&["device-1 <b>", "device-2"], &["device one", "device two"]);
+    let titles = ["device one", "device two", "device three"];
+    let columns = [
+        ("_key", text(keys)),
+        ("name", text(&titles[..keys.len()])),
+        ("displayName", text(&titles[..keys.len()])),
+        ("serial", text(&["S1", "S1", "S3"][..keys.len()])),
+    ];
+    let devices = RecordBatch::try_from_iter(columns).expect("columns of one length");
     let packages = named(&["package-1", "package-2"], &["one", "two"]);
     let coded = |keys: [&str; 3]| -> ArrayRef {
         Arc::new(keys.into_iter().collect::<DictionaryArray<Int32Type>>())
@@ -229,6 +259,30 @@ impl Served {
     /// Sends a request.
     pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.expect("a router always answers")
+    }
+
+    /// Publishes a generation with one device more, as a run does while the page is open.
+    pub(crate) fn publish_next(&self) {
+        let devices = ["device-1 <b>", "device-2", "device-3"];
+        publish(&self.host.tenant(), NEXT, "2026-03-02T08:00:00Z", &devices);
+    }
+
+    /// Publishes the first generation of another tenant, with one device.
+    pub(crate) fn publish_other(&self) {
+        let tenant = self.host.store.tenant("beta").expect("a name");
+        publish(&tenant, FIRST, "2026-03-01T08:00:00Z", &["device-1 <b>"]);
+    }
+
+    /// Sends JSON as the user of the viewer's token.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let request = Request::post(path).header("host", HOST);
+        let request = request
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {}", self.viewer));
+        let response =
+            self.send(request.body(Body::from(body.to_string())).expect("a request")).await;
+        let status = response.status();
+        (status, serde_json::from_str(&text(response).await).unwrap_or_default())
     }
 
     /// Reads an address as the user of the viewer's token.

@@ -4,6 +4,7 @@ mod answers;
 mod files;
 mod findings;
 mod kit;
+mod pinned;
 mod refused;
 mod sessions;
 mod tls;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use core_explorer::Connections;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::kit::{HOST, served};
+use crate::kit::{HOST, served, text};
 
 /// A request: what is wrong with it, method, path, headers, body, and the status of the answer. `TOKEN` stands for
 /// a token that is accepted.
@@ -176,7 +177,70 @@ const REFUSED: &[Row] = &[
         "/api/v1/tenants/acme/runs/CURRENT",
         &[OK, USER],
         "",
+        404,
+    ),
+    ("no number", "GET", "/api/v1/tenants/acme/search?text=a&limit=abc", &[OK, USER], "", 400),
+    ("no text to search", "GET", "/api/v1/tenants/acme/search", &[OK, USER], "", 400),
+    (
+        "an unknown parameter",
+        "GET",
+        "/api/v1/tenants/acme/search?text=a&texts=b",
+        &[OK, USER],
+        "",
         400,
+    ),
+    (
+        "an unknown direction",
+        "GET",
+        "/api/v1/tenants/acme/neighbors?key=a&relationship=b&direction=x",
+        &[OK, USER],
+        "",
+        400,
+    ),
+    (
+        "neighbors of nothing",
+        "GET",
+        "/api/v1/tenants/acme/neighbors?key=a&relationship=nexthink_device_installed_package&direction=out",
+        &[OK, USER],
+        "",
+        404,
+    ),
+    ("no ID of a finding", "GET", "/api/v1/tenants/acme/finding?id=nothing", &[OK, USER], "", 400),
+    ("no severity", "GET", "/api/v1/tenants/acme/findings?severity=awful", &[OK, USER], "", 400),
+    ("a path that is no text", "GET", "/api/v1/tenants/%FF/overview", &[OK, USER], "", 400),
+    ("no generation", "GET", "/api/v1/tenants/acme/overview?generation=x", &[OK, USER], "", 400),
+    (
+        "a generation that is gone",
+        "GET",
+        "/api/v1/tenants/acme/overview?generation=01JN7Z1M80000000000000000B",
+        &[OK, USER],
+        "",
+        404,
+    ),
+    ("an unknown question", "POST", QUERY, &[OK, USER, JSON], "{\"question\":\"nothing\"}", 404),
+    (
+        "a name that is no generation",
+        "POST",
+        QUERY,
+        &[OK, USER, JSON],
+        "{\"query\":\"select 1\",\"asOf\":\"yesterday\"}",
+        400,
+    ),
+    (
+        "a day before the first generation",
+        "POST",
+        QUERY,
+        &[OK, USER, JSON],
+        "{\"query\":\"select 1\",\"asOf\":\"2020-01-01\"}",
+        404,
+    ),
+    (
+        "the generation before the only one",
+        "POST",
+        QUERY,
+        &[OK, USER, JSON],
+        "{\"query\":\"select 1\",\"compareWith\":\"previous\"}",
+        404,
     ),
     ("a body that is no JSON", "POST", QUERY, &[OK, USER, JSON], "select 1", 400),
     (
@@ -210,6 +274,12 @@ async fn every_request_that_is_not_ours_is_refused() {
         assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{what}");
         assert!(!response.headers().contains_key("access-control-allow-origin"), "{what}");
         assert!(!response.headers().contains_key("set-cookie"), "{what}");
+        if path.starts_with("/api/") {
+            let body = text(response).await;
+            let problem: Value = serde_json::from_str(&body).unwrap_or_default();
+            let is_described = ["code", "message"].map(|name| problem["error"][name].is_string());
+            assert_eq!(is_described, [true; 2], "{what}: {body}");
+        }
     }
     assert!(REFUSED.len() >= 40);
 }

@@ -21,6 +21,7 @@ use core_store::{ClockVerdict, Generation, Location, Retention, Store, TenantSto
 
 use super::session;
 use crate::cli::Global;
+use crate::commands::software::tables;
 use crate::commands::{ask, demo, tenant};
 use crate::config::{self, Config};
 use crate::exit::Failure;
@@ -179,6 +180,10 @@ impl Host for ProgramHost {
         let event = Event::FindingsChanged { action, findings, user: Some(user) };
         ledger::record(host::host(), tenant, &event)?;
         Ok(())
+    }
+
+    fn tables_on_demand(&self) -> &'static [&'static str] {
+        &[tables::EOL, tables::ADVISORIES]
     }
 
     fn account(&self) -> String {
