@@ -1,4 +1,5 @@
-//! Writes a store to look at: `estate FOLDER hostile` one whose every name is a trap, `estate FOLDER empty` one without a
+//! Writes a store to look at: `estate FOLDER hostile` one whose every name is a trap, also in a generation before,
+//! `estate FOLDER empty` one without a
 //! generation, `estate FOLDER partial` one whose packages are not complete, `estate FOLDER DEVICES [PACKAGES]` one of so many devices with 150 packages each, of which one is on
 //! every tenth device. `serve` shows it from the folder's parent if it is named `nexthink-graph-demo`.
 
@@ -66,10 +67,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     if what == "empty" {
         return Ok(());
     }
+    if what == "hostile" {
+        let staging = lock.stage(GenerationId::parse("01JN5Z1M80000000000000000A")?)?;
+        let tables = hostile(&staging, 1)?;
+        staging.publish(draft("2026-02-28T08:00:00Z", Outcome::Complete, tables), &[])?;
+    }
     let staging = lock.stage(GenerationId::parse("01JN7Z1M80000000000000000A")?)?;
     let mut tables = match what.as_str() {
         "partial" => large(&staging, 2_000, 800)?,
-        "hostile" => hostile(&staging)?,
+        "hostile" => hostile(&staging, 0)?,
         devices => {
             let devices = devices.parse()?;
             large(&staging, devices, packages.unwrap_or(devices / 2))?
@@ -77,22 +83,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let is_partial = what == "partial";
     tables.iter_mut().skip(1).for_each(|table| table.partial = is_partial);
-    let draft = Draft {
-        region: "eu".to_owned(),
-        created_at: "2026-03-01T08:00:00Z".to_owned(),
-        outcome: if is_partial { Outcome::Partial } else { Outcome::Complete },
-        privacy: None,
-        tables,
-    };
+    let outcome = if is_partial { Outcome::Partial } else { Outcome::Complete };
     let report: &[(&str, &[u8])] = if is_partial { &[("run.json", REPORT)] } else { &[] };
-    staging.publish(draft, report)?;
+    staging.publish(draft("2026-03-01T08:00:00Z", outcome, tables), report)?;
     Ok(())
 }
 
-/// 300 devices, each with a trap in every text.
-fn hostile(staging: &Staging) -> Result<Vec<Table>, Box<dyn Error>> {
+fn draft(created_at: &str, outcome: Outcome, tables: Vec<Table>) -> Draft {
+    let (region, created_at) = ("eu".to_owned(), created_at.to_owned());
+    Draft { region, created_at, outcome, privacy: None, tables }
+}
+
+/// 300 devices, each with a trap in every text. `shift` gives them the traps of others.
+fn hostile(staging: &Staging, shift: usize) -> Result<Vec<Table>, Box<dyn Error>> {
     let name = |index: usize| {
-        let trap = TRAPS[index % TRAPS.len()];
+        let trap = TRAPS[(index + shift) % TRAPS.len()];
         match index / TRAPS.len() {
             0 => trap.to_owned(),
             1 => trap.repeat(12).chars().take(300).collect(),

@@ -1,6 +1,6 @@
 // A large estate: a device with 150 packages, and a package on 5,000 devices.
 
-import { axe, check, done, go, open, picture, signIn, to } from "./kit.js";
+import { api, axe, check, done, go, open, picture, signIn, to } from "./kit.js";
 
 await signIn();
 const page = await open();
@@ -16,6 +16,12 @@ await page.locator(".node.group").click();
 await page.waitForFunction((known) => document.querySelectorAll(".node").length > known, before);
 check(await nodes() <= 300, "no more than 300 nodes are shown");
 await axe(page, "the graph of a package on 5,000 devices");
+const everything = [["more", aPackage.key, "nexthink_device_installed_package", "in", 5000]];
+await go(page, to("graph", { ...aPackage, did: JSON.stringify(everything) }));
+check(await nodes() === 300, "no more than 300 nodes are shown, groups included");
+const [{ id }] = await api(page, "runs");
+await go(page, `run/${id}`);
+check(await page.getByText("has no report").count() === 1, "a generation without a report says so");
 await go(page, "query?q=select+*+from+nexthink_device");
 check(await page.locator("table.fixed tbody tr").count() < 100, "only the rows in view are drawn");
 for (const [name, place] of [["150-packages", device], ["5000-devices", aPackage]]) {

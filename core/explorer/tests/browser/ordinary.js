@@ -36,6 +36,9 @@ for (const colorScheme of ["light", "dark"]) {
 }
 await byMouse(await open());
 await byKeyboard(await open());
+await numbers(await open());
+await graphs(await open());
+await questions(await open());
 await whilePublishing(await open());
 await looks();
 await done();
@@ -86,6 +89,73 @@ async function finish(page) {
   await page.getByRole("button", { name: "End the silence" }).click();
   await page.getByRole("button", { name: "Silence" }).waitFor();
   check(await page.locator("dialog[open]").count() === 0, "a finding is acknowledged and silenced, and both are withdrawn");
+  await page.context().close();
+}
+
+/** What a number leads to has that many rows, and a click on the head of a column sorts every table. */
+async function numbers(page) {
+  await go(page, "overview");
+  const links = await page.locator('main a[aria-label*=" findings of severity "]').evaluateAll((all) =>
+    all.map((link) => ({ path: link.getAttribute("href").replace("/t/demo/", ""), number: link.textContent })));
+  check(links.length > 0, "the overview counts findings by severity");
+  for (const { path, number } of links) {
+    await go(page, path);
+    const said = await page.locator("main [role=status] strong").first().textContent();
+    check(said.split(" ")[0] === number, `${number} findings lead to ${said}: ${path}`);
+  }
+  for (const [path, column] of [[to("search", { text: "1" }), 1], [to("graph", { key: device._key, as: "table" }), 4]]) {
+    await go(page, path);
+    const cells = () => page.locator(`table.fixed tbody tr[data-row] td:nth-child(${column})`).allTextContents();
+    const head = page.locator(`table.fixed thead th:nth-child(${column})`);
+    await head.getByRole("button").click();
+    check(await head.getAttribute("aria-sort") === "ascending", `a click marks the column: ${path}`);
+    const up = await cells();
+    await head.getByRole("button").click();
+    await page.waitForFunction(() => document.querySelector('th[aria-sort="descending"]'));
+    check((await cells())[0] !== up[0], `a click sorts the rows: ${path}`);
+  }
+  await page.context().close();
+}
+
+/** Graphs of several entities have their edges, and a path that does not exist is no error. */
+async function graphs(page) {
+  await go(page, to("query", { q: "select * from nexthink_device_installed_package limit 20" }));
+  await page.getByRole("link", { name: "Show in the graph" }).click();
+  await settled(page);
+  check(await page.locator(".edge").count() >= 20, "the graph of an answer has the relationships of the answer");
+  const lost = { key: device._key, did: JSON.stringify([["path", device._key, "nexthink_device:nothing"]]) };
+  await go(page, to("graph", lost));
+  check(await page.getByText("There is no path").count() === 1, "the graph says that there is no path");
+  check(await page.locator(".node").count() > 1, "the graph stays when there is no path");
+  await axe(page, "a path that does not exist");
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.waitForFunction(() => !new URLSearchParams(location.search).has("did"));
+  await page.context().close();
+}
+
+/** Every example and every question has an answer, or says why it cannot be asked. */
+async function questions(page) {
+  await go(page, "query");
+  const examples = await page.locator("button.example").allTextContents();
+  check(examples.length === 3, "there are examples of queries");
+  for (const example of examples) {
+    await go(page, to("query", { q: example }));
+    check(await page.locator("main [role=alert]").count() === 0, `the example has an answer: ${example}`);
+  }
+  await go(page, "questions");
+  check(await page.getByText("there is no table nexthink_user_uses_device").count() === 2, "questions whose table is missing say so");
+  for (const { id, parameters, unavailable } of await api(page, "questions")) {
+    if (unavailable || parameters.some((known) => known.default === null)) continue;
+    await go(page, `questions/${id}`);
+    check(await page.locator("main [role=alert]").count() === 0, `the question has an answer: ${id}`);
+  }
+  await go(page, "questions/users-with-several-devices");
+  check(await page.locator("main [role=alert]").count() === 0, "a question whose table is missing is not asked");
+  check(await page.getByText("there is no table").count() === 1, "its page says why");
+  await go(page, "questions/devices-without-user");
+  await page.getByRole("link", { name: "Show in the graph" }).click();
+  await settled(page);
+  check(await page.locator(".node").count() > 1, "the answer to a question is shown in the graph");
   await page.context().close();
 }
 
@@ -153,6 +223,12 @@ async function whilePublishing(page) {
   check((await api(page, "overview")).generation.id !== before, "a run has published");
   check(page.url() === url, "the page stays where it is");
   await axe(page, "news of a generation");
+  await page.locator('nav a[href$="/overview"]').click();
+  await settled(page);
+  check(await page.locator(`main a[href$="/run/${before}"]`).count() === 1, "other pages go on with the generation that was shown");
+  await page.goBack();
+  await settled(page);
+  await page.locator("div.scroll.tall").evaluate((element) => element.scrollTo(0, 3000));
   await toast.click();
   await page.waitForFunction(() => !document.querySelector(".toast"));
   await settled(page);

@@ -12,6 +12,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Stands for a body that is not JSON; null is an answer, such as a path that does not exist. */
+const UNREADABLE = Symbol("unreadable");
+
 /** Calls an address. With a body it is sent as JSON.
  * @param {string} path
  * @param {{ body?: unknown, signal?: AbortSignal }} [options]
@@ -27,8 +30,8 @@ export async function call(path, { body, signal } = {}) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, "offline", "The server does not answer. Is `nexthink-graph serve` still running?");
   }
-  const answer = await response.json().catch(() => null);
-  if (response.ok && answer !== null) return answer;
+  const answer = await response.json().catch(() => UNREADABLE);
+  if (response.ok && answer !== UNREADABLE) return answer;
   const problem = answer?.error ?? { code: "failed", message: `The server answered with status ${response.status}.` };
   if (response.status === 401) dispatchEvent(new Event("signedout"));
   throw new ApiError(response.status, problem.code, problem.message);
@@ -49,35 +52,37 @@ export function tenantPath(tenant, path, params = {}) {
 
 /**
  * @typedef {object} Loaded
- * @property {any} data The answer; the one before while a new one is loading.
+ * @property {any} data The answer, or the one before while a new one is loading; undefined until there is one.
  * @property {ApiError | null} error
  * @property {boolean} loading
  */
 
 /** Reads an address, and again whenever it, the body or `version` changes. Nothing is read for null.
+ * While an answer with the same `topic` is loading, the one before stays.
  * @param {string | null} path
  * @param {unknown} [body]
  * @param {unknown} [version]
+ * @param {unknown} [topic]
  * @returns {Loaded} */
-export function useCall(path, body, version) {
-  const [state, setState] = useState({ data: null, error: null, loading: path !== null, path });
+export function useCall(path, body, version, topic = body) {
+  const [state, setState] = useState({ data: undefined, error: null, loading: path !== null, path });
   const sent = body === undefined ? undefined : JSON.stringify(body);
-  const last = useRef(`${path?.split("?")[0]} ${sent}`);
+  const last = useRef(`${path?.split("?")[0]} ${JSON.stringify(topic)}`);
   useEffect(() => {
     if (path === null) return undefined;
     const controller = new AbortController();
     // An answer about something else is not shown while this one is loading.
-    const about = `${path.split("?")[0]} ${sent}`;
+    const about = `${path.split("?")[0]} ${JSON.stringify(topic)}`;
     const isSame = last.current === about;
     last.current = about;
-    setState((old) => ({ data: isSame ? old.data : null, error: null, loading: true, path }));
+    setState((old) => ({ data: isSame ? old.data : undefined, error: null, loading: true, path }));
     call(path, { body, signal: controller.signal }).then(
       (data) => setState({ data, error: null, loading: false, path }),
       (error) => {
-        if (!controller.signal.aborted) setState({ data: null, error, loading: false, path });
+        if (!controller.signal.aborted) setState({ data: undefined, error, loading: false, path });
       },
     );
     return () => controller.abort();
   }, [path, sent, version]);
-  return path === null ? { data: null, error: null, loading: false } : state;
+  return path === null ? { data: undefined, error: null, loading: false } : state;
 }

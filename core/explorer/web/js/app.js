@@ -1,6 +1,7 @@
 // What all pages share: who is signed in, the tenant, and the version of what is shown.
 
 import { createContext, useContext } from "./dom.js";
+import { tenantPath, useCall } from "./api.js";
 import { href } from "./router.js";
 
 /**
@@ -16,6 +17,22 @@ export const AppContext = createContext(/** @type {any} */ (null));
 
 /** @returns {App} */
 export const useApp = () => useContext(AppContext);
+
+/** The address of a call about the generation that is shown, whichever is published by now.
+ * @param {App} app @param {string} path @param {Record<string, string | number | null | undefined>} [params] */
+export const pinnedPath = (app, path, params = {}) => tenantPath(app.tenant, path, { ...params, generation: app.generation });
+
+/** Asks a query of the generation that is shown, unless it names another one. Nothing is asked for null.
+ * @param {Record<string, unknown> | null} asked @param {unknown} [version] */
+export function useQuery(asked, version) {
+  const { tenant, generation } = useApp();
+  const path = asked ? tenantPath(tenant, "query") : null;
+  return useCall(path, asked ? { asOf: generation, ...asked } : undefined, version, asked);
+}
+
+/** The address of all rows of a query as CSV, of the generation that is shown unless it names another one.
+ * @param {App} app @param {Record<string, string>} params */
+export const csvPath = (app, params) => tenantPath(app.tenant, "query.csv", { asOf: app.generation, ...params });
 
 /** The address of the rows of a query.
  * @param {string} tenant @param {string} query @param {Record<string, string>} [more] */

@@ -30,7 +30,7 @@ export function Problem({ error }) {
  * @param {{ loaded: import("./api.js").Loaded, children: (data: any) => any }} props */
 export function Answer({ loaded, children }) {
   if (loaded.error) return html`<${Problem} error=${loaded.error} />`;
-  if (loaded.data === null) return html`<p class="loading" role="status">Loading…</p>`;
+  if (loaded.data === undefined) return html`<p class="loading" role="status">Loading…</p>`;
   return children(loaded.data);
 }
 

@@ -1,8 +1,8 @@
 // The search field of the bar: answers as one types, arrows choose, Enter opens.
 
 import { html, useEffect, useRef, useState } from "./dom.js";
-import { entityHref, useApp } from "./app.js";
-import { tenantPath, useCall } from "./api.js";
+import { entityHref, pinnedPath, useApp } from "./app.js";
+import { useCall } from "./api.js";
 import { useSettled } from "./parts.js";
 import { href, navigate, parse } from "./router.js";
 import { Name, number, typeWords } from "./text.js";
@@ -21,14 +21,15 @@ export function Found({ hit }) {
 }
 
 export function SearchBox() {
-  const { tenant, generation } = useApp();
+  const app = useApp();
+  const { tenant, generation } = app;
   const [text, setText] = useState(parse(location).params.get("text") ?? "");
   const [isOpen, setOpen] = useState(false);
   const [at, setAt] = useState(-1);
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
   const settled = useSettled(text.trim(), 80);
-  const path = isOpen && settled.length > 1 && generation ? tenantPath(tenant, "search", { text: settled, limit: HITS }) : null;
-  const { data } = useCall(path, undefined, generation);
+  const path = isOpen && settled.length > 1 && generation ? pinnedPath(app, "search", { text: settled, limit: HITS }) : null;
+  const { data } = useCall(path);
   const hits = path ? data?.hits ?? [] : [];
   useEffect(() => setAt(-1), [settled]);
   const leave = () => {

@@ -49,9 +49,9 @@ function sorted(rows, sort, columns) {
 }
 
 /** A table. Arrows move through its rows, Enter opens one.
- * @param {{ columns: Column[], rows: any[], label: string, sort?: string | null,
+ * @param {{ columns: Column[], rows: any[], label: string, sort: string | null,
  *   rowHref?: (row: any) => string | null, cell?: (row: any, column: Column) => any }} props */
-export function DataTable({ columns, rows, label, sort = "", rowHref, cell }) {
+export function DataTable({ columns, rows, label, sort, rowHref, cell }) {
   const scroller = useRef(/** @type {HTMLDivElement | null} */ (null));
   const body = useRef(/** @type {HTMLTableSectionElement | null} */ (null));
   const [view, setView] = useState({ top: 0, height: 700, row: ROW });
@@ -121,7 +121,7 @@ function Cell({ row, column, cell }) {
     ${cell?.(row, column) ?? html`<${Name} text=${text} />`}</td>`;
 }
 
-/** The head of a column: a button that sorts by it. @param {{ column: Column, sort?: string | null }} props */
+/** The head of a column: a button that sorts by it. @param {{ column: Column, sort: string | null }} props */
 function Head({ column, sort }) {
   const direction = sort === column.name ? "ascending" : sort === `-${column.name}` ? "descending" : "none";
   const next = direction === "ascending" ? `-${column.name}` : direction === "descending" ? null : column.name;

@@ -2,10 +2,13 @@
 // from the address alone: the roots, and what the user has done, one action after the other.
 
 import { useEffect, useRef, useState } from "../dom.js";
+import { pinnedPath } from "../app.js";
 import { call, tenantPath } from "../api.js";
 
-/** The most entities that are shown. */
+/** The most entities and groups that are shown. */
 export const MOST = 300;
+/** The most relationships of a path, as the server searches it. */
+export const LONGEST = 6;
 /** How many entities of a group are shown at a time. */
 export const PAGE = 25;
 /** How many entities of each group of a single root are shown at once. */
@@ -31,7 +34,8 @@ const HUB = "nexthink_account";
  * @property {number} [hidden] How many entities of the group are not shown.
  *
  * @typedef {{ from: string, to: string, label: string, isPath?: boolean }} Edge
- * @typedef {{ nodes: Node[], edges: Edge[], isFull: boolean }} Graph
+ * @typedef {{ nodes: Node[], edges: Edge[], isFull: boolean, apart: string[][] }} Graph
+ * `apart` has the ends of the paths that do not exist.
  */
 
 /** Reads the actions of an address. @param {string | null} text @returns {Action[]} */
@@ -47,8 +51,8 @@ export function readActions(text) {
 /** The ID of a group. @param {string} owner @param {any} group */
 export const groupId = (owner, group) => `group ${owner} ${group.relationship} ${group.direction}`;
 
-/** Makes a graph of roots and actions.
- * @param {string[]} roots @param {Action[]} actions @param {(path: string, params: any) => Promise<any>} read
+/** Makes a graph of roots and actions. `read` calls an address with parameters, or with a body.
+ * @param {string[]} roots @param {Action[]} actions @param {(path: string, params: any, body?: any) => Promise<any>} read
  * @returns {Promise<Graph>} */
 export async function build(roots, actions, read) {
   /** @type {Map<string, Node>} */
@@ -56,6 +60,8 @@ export async function build(roots, actions, read) {
   /** @type {Map<string, Edge>} */
   const edges = new Map();
   const wanted = new Map();
+  /** @type {string[][]} */
+  const apart = [];
   let isFull = false;
 
   const addEntity = (/** @type {any} */ entity) => {
@@ -86,7 +92,10 @@ export async function build(roots, actions, read) {
   const open = async (/** @type {string} */ key, isRoot = false) => {
     const answer = await read("entity", { key });
     if (answer.lookup.result !== "found") return;
-    if (!addEntity(answer.lookup.value)) return;
+    const entity = answer.lookup.value;
+    if (!addEntity(entity)) return;
+    // An address may have the name of an entity.
+    key = entity._key;
     const node = /** @type {Node} */ (nodes.get(key));
     node.isOpen = true;
     if (isRoot) node.isRoot = true;
@@ -95,7 +104,9 @@ export async function build(roots, actions, read) {
       const id = groupId(key, group);
       const asked = wanted.get(id) ?? (isRoot ? FIRST : 0);
       const hidden = asked > 0 ? await expand(key, group, Math.min(asked, MOST)) : group.count;
-      if (hidden > 0) {
+      if (hidden > 0 && nodes.size >= MOST) {
+        isFull = true;
+      } else if (hidden > 0) {
         nodes.set(id, { id, kind: "group", type: group.otherType, group, owner: key, hidden });
         if (group.direction === "out") addEdge(key, id, group.class);
         else addEdge(id, key, group.class);
@@ -106,20 +117,23 @@ export async function build(roots, actions, read) {
   for (const [what, owner, relationship, direction, number] of actions) {
     if (what === "more") wanted.set(groupId(owner, { relationship, direction }), number);
   }
-  for (const key of roots) {
-    if (roots.length === 1) {
-      await open(key, true);
-    } else {
-      const answer = await read("entity", { key });
-      if (answer.lookup.result === "found" && addEntity(answer.lookup.value)) {
-        /** @type {Node} */ (nodes.get(key)).isRoot = true;
+  if (roots.length === 1) {
+    await open(roots[0], true);
+  } else {
+    for (const key of roots) {
+      const { lookup } = await read("entity", { key });
+      if (lookup.result === "found" && addEntity(lookup.value)) {
+        /** @type {Node} */ (nodes.get(lookup.value._key)).isRoot = true;
       }
     }
+    const among = await read("edges", {}, { keys: [...nodes.keys()] });
+    for (const edge of among) addEdge(edge._fromEntityKey, edge._toEntityKey, edge._class);
   }
   for (const [what, one, two] of actions) {
     if (what === "open" && nodes.has(one)) await open(one);
     if (what === "path") {
       const path = await read("path", { from: one, to: two });
+      if (path === null) apart.push([one, two]);
       path?.entities.forEach(addEntity);
       for (const edge of path?.edges ?? []) addEdge(edge._fromEntityKey, edge._toEntityKey, edge._class, true);
     }
@@ -129,13 +143,14 @@ export async function build(roots, actions, read) {
     for (const node of [...nodes.values()]) if (node.id === key || node.owner === key) nodes.delete(node.id);
   }
   const isShown = (/** @type {Edge} */ edge) => nodes.has(edge.from) && nodes.has(edge.to);
-  return { nodes: [...nodes.values()], edges: [...edges.values()].filter(isShown), isFull };
+  return { nodes: [...nodes.values()], edges: [...edges.values()].filter(isShown), isFull, apart };
 }
 
 /** The graph of an address; the one before while it is being read.
- * @param {string} tenant @param {string[]} roots @param {Action[]} actions @param {unknown} generation
+ * @param {import("../app.js").App} app @param {string[]} roots @param {Action[]} actions
  * @returns {{ graph: Graph | null, error: any, loading: boolean }} */
-export function useGraph(tenant, roots, actions, generation) {
+export function useGraph(app, roots, actions) {
+  const { tenant, generation } = app;
   const [state, setState] = useState(/** @type {any} */ ({ graph: null, error: null, loading: true }));
   // What was read once is not read again for the next action.
   const known = useRef(/** @type {Map<string, Promise<any>>} */ (new Map()));
@@ -145,11 +160,13 @@ export function useGraph(tenant, roots, actions, generation) {
   }, [tenant, generation]);
   useEffect(() => {
     let isWanted = true;
-    const read = (/** @type {string} */ path, /** @type {any} */ params) => {
-      const address = tenantPath(tenant, path, params);
-      const found = known.current.get(address) ?? call(address);
-      known.current.set(address, found);
-      found.catch(() => known.current.delete(address));
+    const read = (/** @type {string} */ path, /** @type {any} */ params, /** @type {any} */ body) => {
+      const address = body ? tenantPath(tenant, path) : pinnedPath(app, path, params);
+      const sent = body && { ...body, generation };
+      const name = `${address} ${JSON.stringify(sent)}`;
+      const found = known.current.get(name) ?? call(address, { body: sent });
+      known.current.set(name, found);
+      found.catch(() => known.current.delete(name));
       return found;
     };
     setState((/** @type {any} */ old) => ({ ...old, loading: true }));

@@ -1,8 +1,8 @@
 // Who did what in Nexthink: the events of the audit trail, by account, action and time; and what is missing.
 
 import { html, useState } from "../dom.js";
-import { literal, queryHref, useApp } from "../app.js";
-import { tenantPath, useCall } from "../api.js";
+import { literal, pinnedPath, queryHref, useApp, useQuery } from "../app.js";
+import { useCall } from "../api.js";
 import { Answer, Notice, Problem } from "../parts.js";
 import { setParams } from "../router.js";
 import { DataTable } from "../table.js";
@@ -24,8 +24,7 @@ function queryOf({ account, action, from, to }) {
 
 /** @param {{ route: import("../router.js").Route }} props */
 export function AuditPage({ route }) {
-  const { tenant, generation } = useApp();
-  const loaded = useCall(tenantPath(tenant, "overview"), undefined, generation);
+  const loaded = useCall(pinnedPath(useApp(), "overview"));
   return html`<header><h1>Audit</h1><span class="muted">who did what in Nexthink</span></header>
     <${Answer} loaded=${loaded}>${(/** @type {any} */ { status }) => html`
       <${Trails} trails=${status.trails} events=${status.events} />
@@ -49,11 +48,11 @@ function Trails({ trails, events }) {
 
 /** @param {{ route: import("../router.js").Route }} props */
 function Events({ route }) {
-  const { tenant, session, generation } = useApp();
+  const { tenant, session } = useApp();
   const filter = { account: "", action: "", from: "", to: "", ...Object.fromEntries(route.params) };
   const query = queryOf(filter);
-  const actions = useCall(tenantPath(tenant, "query"), { query: "select action, count(*) n from nexthink_audit_event group by 1 order by 2 desc", limit: 100 }, generation);
-  const loaded = useCall(tenantPath(tenant, "query"), { query, limit: EVENTS }, generation);
+  const actions = useQuery({ query: "select action, count(*) n from nexthink_audit_event group by 1 order by 2 desc", limit: 100 });
+  const loaded = useQuery({ query, limit: EVENTS });
   const [account, setAccount] = useState(filter.account);
   const set = (/** @type {string} */ name) => (/** @type {any} */ event) => setParams({ [name]: event.target.value }, false);
   return html`<form class="row" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); setParams({ account }, false); }}>

@@ -1,8 +1,8 @@
 // What changed between two generations: objects that came and went, values that changed.
 
 import { html } from "../dom.js";
-import { entityHref, literal, useApp } from "../app.js";
-import { tenantPath, useCall } from "../api.js";
+import { csvPath, entityHref, literal, pinnedPath, useApp, useQuery } from "../app.js";
+import { useCall } from "../api.js";
 import { Answer, Notice, Problem } from "../parts.js";
 import { setParams } from "../router.js";
 import { DataTable } from "../table.js";
@@ -23,8 +23,7 @@ function changesOf(type, change, isEntity) {
 
 /** @param {{ route: import("../router.js").Route }} props */
 export function DiffPage({ route }) {
-  const { tenant, generation } = useApp();
-  const loaded = useCall(tenantPath(tenant, "overview"), undefined, generation);
+  const loaded = useCall(pinnedPath(useApp(), "overview"));
   return html`<header><h1>Diff</h1><span class="muted">what changed between two generations</span></header>
     <${Answer} loaded=${loaded}>${(/** @type {any} */ data) => data.history.length < 2
       ? html`<p>There is only one generation so far. After the next run, this page compares the two.</p>`
@@ -33,11 +32,10 @@ export function DiffPage({ route }) {
 
 /** @param {{ route: import("../router.js").Route, data: any }} props */
 function Compared({ route, data }) {
-  const { tenant } = useApp();
   const all = [...data.history].reverse();
   const after = route.params.get("after") ?? all[0].id;
   const before = route.params.get("before") ?? all[Math.min(all.length - 1, all.findIndex((point) => point.id === after) + 1)].id;
-  const loaded = useCall(tenantPath(tenant, "query"), { query: COUNTS, compareWith: before, asOf: after, limit: 1000 });
+  const loaded = useQuery({ query: COUNTS, compareWith: before, asOf: after, limit: 1000 });
   const select = (/** @type {string} */ name, /** @type {string} */ value) => html`<select class="input" value=${value}
     onChange=${(/** @type {any} */ event) => setParams({ [name]: event.target.value, type: null, change: null }, false)}>
     ${all.map((point) => html`<option value=${point.id}>${timeText(point.createdAt)} (${point.outcome})</option>`)}</select>`;
@@ -66,12 +64,13 @@ function Counts({ rows, types }) {
 
 /** The changes of one type. @param {any} props */
 function Changes({ route, before, after, types, first }) {
-  const { tenant } = useApp();
+  const app = useApp();
+  const { tenant } = app;
   const type = route.params.get("type") ?? first ?? "";
   const change = route.params.get("change") ?? "";
   const isEntity = types.find((/** @type {any} */ known) => known.type === type)?.kind !== "relationship";
   const query = changesOf(type, change, isEntity);
-  const loaded = useCall(type ? tenantPath(tenant, "query") : null, { query, compareWith: before, asOf: after, limit: ROWS });
+  const loaded = useQuery(type ? { query, compareWith: before, asOf: after, limit: ROWS } : null);
   if (!type) return null;
   const rowHref = (/** @type {any} */ row) => (row && isEntity ? entityHref(tenant, row._key) : null);
   const cell = (/** @type {any} */ row, /** @type {any} */ column) => (column.name === "_key" && isEntity
@@ -79,7 +78,7 @@ function Changes({ route, before, after, types, first }) {
   return html`<h2>${typeWords(type)}${change && `, ${change}`}</h2>
     <${Answer} loaded=${loaded}>${(/** @type {any} */ data) => html`<div class="row" role="status">
       <strong>${data.total > data.rows.length ? `The first ${number(data.rows.length)} of ${number(data.total)} changes` : `${number(data.total)} changes`}</strong>
-      <a class="button" download href=${tenantPath(tenant, "query.csv", { query, compareWith: before, asOf: after })}>Download all as CSV</a></div>
+      <a class="button" download href=${csvPath(app, { query, compareWith: before, asOf: after })}>Download all as CSV</a></div>
       <${DataTable} columns=${data.columns.filter((/** @type {any} */ column) => column.name !== "_type")} rows=${data.rows} label="Changes"
         sort=${route.params.get("sort")} rowHref=${rowHref} cell=${cell} />`}<//>`;
 }

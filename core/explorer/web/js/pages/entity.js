@@ -1,8 +1,8 @@
 // One entity: its properties, its alerts, its neighbors in groups, its history.
 
 import { html, useState } from "../dom.js";
-import { entityHref, literal, queryHref, useApp } from "../app.js";
-import { tenantPath, useCall } from "../api.js";
+import { entityHref, literal, pinnedPath, queryHref, useApp } from "../app.js";
+import { useCall } from "../api.js";
 import { Answer, Notice } from "../parts.js";
 import { href } from "../router.js";
 import { titleOf } from "../searchbox.js";
@@ -15,9 +15,9 @@ const NEIGHBORS = 10;
 
 /** @param {{ route: import("../router.js").Route }} props */
 export function EntityPage({ route }) {
-  const { tenant, generation } = useApp();
+  const app = useApp();
   const key = route.params.get("key") ?? "";
-  const loaded = useCall(key ? tenantPath(tenant, "entity", { key }) : null, undefined, generation);
+  const loaded = useCall(key ? pinnedPath(app, "entity", { key }) : null);
   return html`<${Answer} loaded=${loaded}>${(/** @type {any} */ data) =>
     data.lookup.result === "found" ? html`<${Found} entity=${data.lookup.value} groups=${data.groups} />`
       : html`<${Others} name=${key} lookup=${data.lookup} />`}<//>`;
@@ -28,7 +28,7 @@ function Others({ name, lookup }) {
   const { tenant } = useApp();
   const isSeveral = lookup.result === "ambiguous";
   return html`<header><h1><${Name} text=${name} /></h1></header>
-    <p>${isSeveral ? "Several entities have this name." : "The published generation has no entity with this key or name."}
+    <p>${isSeveral ? "Several entities have this name." : "This generation has no entity with this key or name."}
       ${!isSeveral && lookup.value.hits.length > 0 && " These contain it:"}</p>
     <ul class="list">${lookup.value.hits.map((/** @type {any} */ hit) => html`<li>
       <a href=${entityHref(tenant, hit._key)}><${Name} text=${titleOf(hit)} /></a> <span class="muted">${typeWords(hit._type)}</span></li>`)}</ul>`;
@@ -36,8 +36,9 @@ function Others({ name, lookup }) {
 
 /** @param {{ entity: any, groups: any[] }} props */
 function Found({ entity, groups }) {
-  const { tenant, generation, session } = useApp();
-  const tables = useCall(tenantPath(tenant, "tables"), undefined, generation).data ?? [];
+  const app = useApp();
+  const { tenant, session } = app;
+  const tables = useCall(pinnedPath(app, "tables")).data ?? [];
   const table = tables.find((/** @type {any} */ known) => known.name === entity._type);
   const alerts = groups.filter((group) => group.otherType === "nexthink_alert" && group.count > 0);
   const others = groups.filter((group) => group.otherType !== "nexthink_alert").sort((one, two) => two.count - one.count);
@@ -60,8 +61,7 @@ function Found({ entity, groups }) {
 
 /** What became of it over the kept generations. @param {{ entity: any }} props */
 function History({ entity }) {
-  const { tenant, generation } = useApp();
-  const loaded = useCall(tenantPath(tenant, "history", { key: entity._key, type: entity._type }), undefined, generation);
+  const loaded = useCall(pinnedPath(useApp(), "history", { key: entity._key, type: entity._type }));
   return html`<section class="card"><h2>History</h2><${Answer} loaded=${loaded}>${(/** @type {any} */ history) => html`
     <p class="muted">In ${number(history.generations)} kept ${history.generations === 1 ? "generation" : "generations"}: first on <${Time} value=${history.firstSeen?.createdAt} />,
       last on <${Time} value=${history.lastSeen?.createdAt} /></p>
@@ -93,10 +93,11 @@ export function groupQuery(key, group) {
 
 /** @param {{ entityKey: string, group: any, title?: string }} props */
 function Group({ entityKey, group, title }) {
-  const { tenant, generation } = useApp();
+  const app = useApp();
+  const { tenant } = app;
   const [limit, setLimit] = useState(NEIGHBORS);
   const params = { key: entityKey, relationship: group.relationship, direction: group.direction, limit };
-  const loaded = useCall(group.count > 0 ? tenantPath(tenant, "neighbors", params) : null, undefined, `${generation} ${limit}`);
+  const loaded = useCall(group.count > 0 ? pinnedPath(app, "neighbors", params) : null);
   const query = groupQuery(entityKey, group);
   const words = group.direction === "out" ? `${group.class.toLowerCase()} →` : `← ${group.class.toLowerCase()}`;
   return html`<section class="card"><header><h2>${title ?? typeCount(group.otherType, group.count)} <span class="muted">${words}</span></h2>

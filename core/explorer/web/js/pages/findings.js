@@ -26,8 +26,8 @@ const since = (finding) => (finding.state === "resolved" ? finding.resolved : fi
 export function FindingsPage({ route }) {
   const { tenant, generation } = useApp();
   const [version, setVersion] = useState(0);
-  const filter = { state: "", severity: "", rule: "", entity: "", ...Object.fromEntries(route.params) };
-  const params = { state: filter.state, severity: filter.severity, rule: filter.rule, entity: filter.entity };
+  const filter = { state: "", severity: "", exactSeverity: "", rule: "", entity: "", ...Object.fromEntries(route.params) };
+  const params = { state: filter.state, severity: filter.severity, exactSeverity: filter.exactSeverity, rule: filter.rule, entity: filter.entity };
   const loaded = useCall(tenantPath(tenant, "findings", params), undefined, `${generation} ${version}`);
   return html`<header><h1>Findings</h1><span class="muted">what the rules have found, and who looks after it</span></header>
     <${Answer} loaded=${loaded}>${(/** @type {any} */ data) => (data.rules.length === 0 ? html`<${NoRules} />` : html`
@@ -50,12 +50,19 @@ function NoRules() {
 /** @param {{ filter: Record<string, string>, data: any }} props */
 function Filters({ filter, data }) {
   const set = (/** @type {string} */ name) => (/** @type {any} */ event) => setParams({ [name]: event.target.value }, false);
+  // Nothing is graver than critical.
+  const exact = filter.exactSeverity || (filter.severity === "critical" ? "critical" : "");
+  const setSeverity = (/** @type {any} */ event) => {
+    const [word, exact] = event.target.value.split("only ");
+    setParams({ severity: word, exactSeverity: exact }, false);
+  };
   return html`<form class="row" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
     <label class="field">State <select class="input" value=${filter.state} onChange=${set("state")}>
       <option value="">current</option>${STATES.map((state) => html`<option value=${state}>${state}</option>`)}
       <option value=${STATES.join(",")}>all</option></select></label>
-    <label class="field">Severity <select class="input" value=${filter.severity} onChange=${set("severity")}>
-      <option value="">all</option>${SEVERITIES.slice(0, -1).map((severity) => html`<option value=${severity}>${severity}${severity !== "critical" && " or graver"}</option>`)}</select></label>
+    <label class="field">Severity <select class="input" value=${exact ? `only ${exact}` : filter.severity} onChange=${setSeverity}>
+      <option value="">all</option>${SEVERITIES.slice(1, -1).map((severity) => html`<option value=${severity}>${severity} or graver</option>`)}
+      ${SEVERITIES.map((severity) => html`<option value=${`only ${severity}`}>only ${severity}</option>`)}</select></label>
     <label class="field">Rule <select class="input" value=${filter.rule} onChange=${set("rule")}>
       <option value="">all</option>${data.rules.map((/** @type {any} */ rule) => html`<option value=${rule.id}>${rule.id} (${number(rule.open)})</option>`)}</select></label>
     ${filter.entity && html`<span class="row">About <bdi>${filter.entity}</bdi>
@@ -67,7 +74,7 @@ function List({ data, filter, sort }) {
   const { tenant, session } = useApp();
   const isViewer = session.role === "viewer";
   const rows = data.findings.map((/** @type {any} */ finding) => ({ ...finding, since: since(finding), text: finding.text ?? finding.title }));
-  const isFiltered = filter.state || filter.severity || filter.rule || filter.entity;
+  const isFiltered = filter.state || filter.severity || filter.exactSeverity || filter.rule || filter.entity;
   if (rows.length === 0) {
     return html`<div class="card"><p>${isFiltered ? "No finding is like that." : "Nothing is wrong as far as the rules can tell."}
       ${isFiltered && html` <a href=${href(tenant, "findings")}>Show all that are current</a>`}</p></div>`;

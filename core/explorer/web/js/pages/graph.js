@@ -1,16 +1,16 @@
 // The graph around an entity, or between several.
 
 import { html, useCallback, useEffect, useMemo, useRef, useState } from "../dom.js";
-import { entityHref, queryHref, useApp } from "../app.js";
+import { entityHref, pinnedPath, queryHref, useApp } from "../app.js";
 import { Notice, Problem, useSettled } from "../parts.js";
 import { href, navigate, setParams } from "../router.js";
 import { Found, titleOf } from "../searchbox.js";
-import { tenantPath, useCall } from "../api.js";
+import { useCall } from "../api.js";
 import { useKey } from "../keys.js";
 import { DataTable } from "../table.js";
 import { Name, count, number, typeWords } from "../text.js";
 import { layout } from "../graph/layout.js";
-import { MOST, PAGE, readActions, useGraph } from "../graph/model.js";
+import { LONGEST, MOST, PAGE, readActions, useGraph } from "../graph/model.js";
 import { savePng, saveSvg } from "../graph/picture.js";
 import { GraphView, labelOf } from "../graph/view.js";
 import { groupQuery } from "./entity.js";
@@ -35,10 +35,10 @@ function rootsOf(params) {
 
 /** Searches an entity and picks it. @param {{ label: string, onPick: (key: string) => void }} props */
 function Picker({ label, onPick }) {
-  const { tenant, generation } = useApp();
+  const app = useApp();
   const [text, setText] = useState("");
   const settled = useSettled(text.trim(), 100);
-  const { data } = useCall(settled.length > 1 ? tenantPath(tenant, "search", { text: settled, limit: 12 }) : null, undefined, generation);
+  const { data } = useCall(settled.length > 1 ? pinnedPath(app, "search", { text: settled, limit: 12 }) : null);
   return html`<div class="stack picker"><label class="field">${label}
       <input class="input" type="search" value=${text} autocomplete="off" onInput=${(/** @type {any} */ event) => setText(event.target.value)} /></label>
     <ul class="list">${(settled.length > 1 ? data?.hits ?? [] : []).map((/** @type {any} */ hit) => html`<li><button type="button" class="button quiet"
@@ -47,10 +47,11 @@ function Picker({ label, onPick }) {
 
 /** @param {{ route: import("../router.js").Route, roots: string[] }} props */
 function Drawn({ route, roots }) {
-  const { tenant, generation } = useApp();
+  const app = useApp();
+  const { tenant } = app;
   const text = route.params.get("did");
   const actions = useMemo(() => readActions(text), [text]);
-  const { graph, error, loading } = useGraph(tenant, roots, actions, generation);
+  const { graph, error, loading } = useGraph(app, roots, actions);
   const drawn = useMemo(() => (graph ? layout(graph) : null), [graph]);
   const [chosen, setChosen] = useState(roots[0]);
   const [zoom, setZoom] = useState(0);
@@ -85,26 +86,38 @@ function Drawn({ route, roots }) {
     setZoom(fitting);
     if (place) requestAnimationFrame(() => { element.scrollTop = place.y * fitting - element.clientHeight / 2; });
   }, [drawn === null, isTable]);
-  if (error) return html`<header><h1>Graph</h1></header><${Problem} error=${error} />`;
+  const undoing = html`<button type="button" class="button" onClick=${undo} disabled=${actions.length === 0}>Undo <kbd>u</kbd></button>`;
+  if (error) return html`<header><h1>Graph</h1></header><${Problem} error=${error} /><div class="row">${undoing}</div>`;
   if (!graph || !drawn) return html`<header><h1>Graph</h1></header><p class="loading" role="status">Loading…</p>`;
-  if (graph.nodes.length === 0) return html`<header><h1>Graph</h1></header><p>The published generation does not have this entity.</p>`;
+  if (graph.nodes.length === 0) return html`<header><h1>Graph</h1></header><p>This generation does not have this entity.</p>`;
   const root = graph.nodes.find((node) => node.id === roots[0]);
   const svg = () => /** @type {SVGSVGElement | null} */ (frame.current?.querySelector("svg.graph"));
   return html`<header><h1>${root && roots.length === 1 ? html`Around <${Name} text=${labelOf(root)} />` : "Graph"}</h1>
       <span class="muted" role="status">${loading ? "loading…" : `${count(graph.nodes.filter((node) => node.kind === "entity").length, "entity")}, ${count(graph.edges.length, "edge")}`}</span></header>
-    <div class="row"><button type="button" class="button" onClick=${undo} disabled=${actions.length === 0}>Undo <kbd>u</kbd></button>
+    <div class="row">${undoing}
       <button type="button" class="button" aria-pressed=${isTable} onClick=${toggle}>Table <kbd>t</kbd></button>
       <button type="button" class="button" onClick=${() => setZoom(Math.max(0.3, zoom - 0.15))} aria-label="Smaller">−</button>
       <button type="button" class="button" onClick=${() => setZoom(Math.min(2, zoom + 0.15))} aria-label="Larger">+</button>
       <button type="button" class="button" disabled=${isTable} onClick=${() => { const drawing = svg(); if (drawing) saveSvg(drawing); }}>Save SVG</button>
       <button type="button" class="button" disabled=${isTable} onClick=${() => { const drawing = svg(); if (drawing) savePng(drawing); }}>Save PNG</button></div>
-    ${graph.isFull && html`<${Notice} kind="warn">No more than ${number(MOST)} entities are shown. Hide some, or look at a group as a table.<//>`}
+    ${graph.isFull && html`<${Notice} kind="warn">No more than ${number(MOST)} entities and groups are shown. Hide some, or look at a group as a table.<//>`}
+    ${roots.length > 1 && graph.edges.length === 0 && html`<${Notice}>These entities are not related to each other. Select one and show what it is related to.<//>`}
+    ${graph.apart.map((ends) => html`<${Apart} ends=${ends} nodes=${graph.nodes} />`)}
     <div class="graph-page">
-      ${isTable ? html`<${AsTable} graph=${graph} />` : html`<div class="scroll tall graph-frame" ref=${frame}>
+      ${isTable ? html`<${AsTable} graph=${graph} sort=${route.params.get("sort")} />` : html`<div class="scroll tall graph-frame" ref=${frame}>
         <${GraphView} graph=${graph} drawn=${drawn} selected=${selected} zoom=${zoom || 1} onSelect=${setChosen} onOpen=${open} /></div>`}
       <${Side} node=${drawn.places.get(selected)?.node} root=${roots[0]} act=${act} open=${open} actions=${actions} setActions=${setActions}
         isPicking=${route.params.get("pick") === "path"} />
     </div>`;
+}
+
+/** Says that two entities are not related. @param {{ ends: string[], nodes: import("../graph/model.js").Node[] }} props */
+function Apart({ ends, nodes }) {
+  const [from, to] = ends.map((key) => {
+    const node = nodes.find((known) => known.id === key);
+    return node ? labelOf(node) : key;
+  });
+  return html`<${Notice}>There is no path from <${Name} text=${from} /> to <${Name} text=${to} /> over at most ${LONGEST} relationships.<//>`;
 }
 
 /** What is selected, and what can be done with it. @param {any} props */
@@ -133,8 +146,8 @@ function Side({ node, root, act, open, actions, setActions, isPicking }) {
     ${isPath && html`<${Picker} label="To" onPick=${(/** @type {string} */ key) => { setPath(false); act(["path", node.id, key]); }} />`}</aside>`;
 }
 
-/** The same as a table. @param {{ graph: import("../graph/model.js").Graph }} props */
-function AsTable({ graph }) {
+/** The same as a table. @param {{ graph: import("../graph/model.js").Graph, sort: string | null }} props */
+function AsTable({ graph, sort }) {
   const { tenant } = useApp();
   const labels = new Map(graph.nodes.map((node) => [node.id, labelOf(node)]));
   const types = new Map(graph.nodes.map((node) => [node.id, typeWords(node.type)]));
@@ -145,5 +158,5 @@ function AsTable({ graph }) {
   const columns = [
     { name: "from" }, { name: "fromType", title: "is a" }, { name: "label", title: "relationship" }, { name: "to" }, { name: "toType", title: "is a" },
   ];
-  return html`<${DataTable} columns=${columns} rows=${rows} label="Edges" rowHref=${(/** @type {any} */ row) => (row ? entityHref(tenant, row.key) : null)} />`;
+  return html`<${DataTable} columns=${columns} rows=${rows} label="Edges" sort=${sort} rowHref=${(/** @type {any} */ row) => (row ? entityHref(tenant, row.key) : null)} />`;
 }

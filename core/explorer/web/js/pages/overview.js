@@ -1,8 +1,8 @@
 // What there is, how it grew, what the last run left incomplete, and what is left of the day's exports.
 
 import { html } from "../dom.js";
-import { allOf, queryHref, useApp } from "../app.js";
-import { tenantPath, useCall } from "../api.js";
+import { allOf, pinnedPath, queryHref, useApp } from "../app.js";
+import { useCall } from "../api.js";
 import { LineChart, Sparkline } from "../chart.js";
 import { Answer, Delta, Notice, Outcome, Severity } from "../parts.js";
 import { href, setParams } from "../router.js";
@@ -10,8 +10,7 @@ import { Time, ago, count, number, timeText, typePlural, typeWords } from "../te
 
 /** @param {{ route: import("../router.js").Route }} props */
 export function OverviewPage({ route }) {
-  const { tenant, generation } = useApp();
-  const loaded = useCall(tenantPath(tenant, "overview"), undefined, generation);
+  const loaded = useCall(pinnedPath(useApp(), "overview"));
   return html`<header><h1>Overview</h1></header>
     <${Answer} loaded=${loaded}>${(/** @type {any} */ data) =>
       data.generation ? html`<${Filled} data=${data} route=${route} />` : html`<${Empty} data=${data} />`}<//>`;
@@ -100,6 +99,7 @@ function Trend({ types, history, chosen }) {
 
 /** What has changed since the last generation that is at least a day older. @param {{ history: any[] }} props */
 function Yesterday({ history }) {
+  const { tenant } = useApp();
   const newest = history[history.length - 1];
   const day = 24 * 60 * 60 * 1000;
   const time = (/** @type {any} */ point) => new Date(point.createdAt).valueOf();
@@ -110,7 +110,8 @@ function Yesterday({ history }) {
     .filter((change) => change.now !== change.before);
   return html`<div class="card"><header><h2>Changed since ${timeText(before.createdAt)}</h2></header>
     ${changes.length === 0 ? html`<p class="muted">No number has changed.</p>` : html`<table><tbody>
-      ${changes.map((change) => html`<tr><td>${typeWords(change.type)}</td><td class="number">${number(change.now)}</td>
+      ${changes.map((change) => html`<tr><td><a href=${href(tenant, "diff", { before: before.id, after: newest.id, type: change.type })}>${typeWords(change.type)}</a></td>
+        <td class="number">${number(change.now)}</td>
         <td class="number"><${Delta} now=${change.now} before=${change.before} /></td></tr>`)}</tbody></table>`}</div>`;
 }
 
@@ -121,7 +122,7 @@ function Findings({ findings }) {
   return html`<div class="card"><header><h2>Findings</h2><a href=${href(tenant, "findings")}>${findings ? "all findings" : "how to look for problems"}</a></header>
     ${findings === null ? html`<p class="muted">No rule is on.</p>` : found.length === 0 ? html`<p class="muted">Nothing is wrong as far as the rules can tell.</p>`
       : html`<table><tbody>${found.map(([severity, value]) => html`<tr><td><${Severity} severity=${severity} /></td>
-        <td class="number"><a href=${href(tenant, "findings", { severity })} aria-label=${`${value} findings of severity ${severity}`}>${number(value)}</a></td></tr>`)}</tbody></table>`}</div>`;
+        <td class="number"><a href=${href(tenant, "findings", { exactSeverity: severity })} aria-label=${`${value} findings of severity ${severity}`}>${number(value)}</a></td></tr>`)}</tbody></table>`}</div>`;
 }
 
 /** Exports, audit trail. @param {{ status: any }} props */

@@ -59,12 +59,13 @@ function Personal({ personal }) {
 
 /** @param {{ data: any, sort: string | null }} props */
 function Ledger({ data, sort }) {
+  const { session } = useApp();
   const facts = (/** @type {any} */ entry) => Object.entries(entry.facts)
     .filter(([name]) => name !== "program").map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`).join(", ");
   const rows = data.ledger.map((/** @type {any} */ entry) => ({ ...entry, event: entry.event.replaceAll("_", " "), facts: facts(entry) }));
   const columns = [
     { name: "sequence", title: "number", type: "integer" }, { name: "at", title: "time", type: "timestamp" },
-    { name: "event", title: "what" }, { name: "who" }, { name: "facts", title: "details" },
+    { name: "event", title: "what" }, ...(session.role === "viewer" ? [] : [{ name: "who" }]), { name: "facts", title: "details" },
   ];
   return html`<div class="card"><header><h2>Ledger</h2><span class="muted">${data.entries > rows.length ? `the newest ${number(rows.length)} of ${number(data.entries)} entries` : count(data.entries, "entry")}; <code>nexthink-graph privacy ledger verify</code> checks that none was changed</span></header>
     <${DataTable} columns=${columns} rows=${rows} label="Ledger" sort=${sort} /></div>`;

@@ -1,7 +1,7 @@
 // The runs of the kept generations, and the report of one.
 
 import { html } from "../dom.js";
-import { useApp } from "../app.js";
+import { queryHref, useApp } from "../app.js";
 import { tenantPath, useCall } from "../api.js";
 import { Answer, Outcome, Problem } from "../parts.js";
 import { href } from "../router.js";
@@ -19,7 +19,8 @@ export function RunsPage() {
         <th scope="col" class="number">rows</th><th scope="col" class="number">quarantined</th><th scope="col" class="number">entities</th>
         <th scope="col" class="number">relationships</th><th scope="col" class="number">downloaded</th></tr></thead>
       <tbody>${runs.map((run) => html`<${Row} run=${run} />`)}</tbody></table></div>
-      ${runs.length === 0 && html`<p class="muted">There is no run yet.</p>`}`}<//>`;
+      ${runs.length === 0 && html`<p class="muted">There is no run yet.</p>`}
+      <p class="muted">A run that publishes nothing leaves no report. The <a href=${href(tenant, "privacy")}>ledger</a> has it, with its exit code.</p>`}<//>`;
 }
 
 /** @param {{ run: any }} props */
@@ -68,7 +69,8 @@ function Report({ report }) {
         <td class="number nowrap">${(step.applyMs / 1000).toFixed(1)} s</td></tr>`)}</tbody></table></div></div>
     ${report.steps.filter((/** @type {any} */ step) => step.quarantine?.length).map((/** @type {any} */ step) => html`<${Quarantine} step=${step} />`)}
     <div class="card"><h2>Types</h2><table><thead><tr><th scope="col">type</th><th scope="col" class="number">objects</th><th scope="col" class="number">before</th><th scope="col">partial</th></tr></thead>
-      <tbody>${report.types.map((/** @type {any} */ type) => html`<tr><td>${type.type}</td><td class="number">${number(type.objects)}</td>
+      <tbody>${report.types.map((/** @type {any} */ type) => html`<tr><td>${type.type}</td>
+        <td class="number"><a href=${queryHref(tenant, `select * exclude (_type, _class) from ${type.type}`, { asOf: report.runId })}>${number(type.objects)}</a></td>
         <td class="number">${number(type.objectsBefore)}</td><td>${type.partial ? html`<span class="badge warn">partial</span>` : ""}</td></tr>`)}</tbody></table></div>`;
 }
 

@@ -1,8 +1,8 @@
 // Everything that a search has found.
 
 import { html } from "../dom.js";
-import { entityHref, graphHref, useApp } from "../app.js";
-import { tenantPath, useCall } from "../api.js";
+import { entityHref, graphHref, pinnedPath, useApp } from "../app.js";
+import { useCall } from "../api.js";
 import { Answer } from "../parts.js";
 import { href, setParams } from "../router.js";
 import { titleOf } from "../searchbox.js";
@@ -14,12 +14,12 @@ const HITS = 500;
 
 /** @param {{ route: import("../router.js").Route }} props */
 export function SearchPage({ route }) {
-  const { tenant, generation } = useApp();
+  const app = useApp();
   const text = route.params.get("text") ?? "";
   const type = route.params.get("type") ?? "";
-  const tables = useCall(tenantPath(tenant, "tables"), undefined, generation).data ?? [];
+  const tables = useCall(pinnedPath(app, "tables")).data ?? [];
   const types = tables.filter((/** @type {any} */ table) => table.kind === "entity" && table.rows > 0);
-  const loaded = useCall(text ? tenantPath(tenant, "search", { text, type, limit: HITS }) : null, undefined, generation);
+  const loaded = useCall(text ? pinnedPath(app, "search", { text, type, limit: HITS }) : null);
   return html`<header><h1>Search</h1></header>
     <form class="row" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
       <label class="field grow">Part of a name, e-mail address, serial number, IP address or key
@@ -29,11 +29,11 @@ export function SearchPage({ route }) {
         ${types.map((/** @type {any} */ table) => html`<option value=${table.name}>${typeWords(table.name)}</option>`)}</select></label>
     </form>
     ${text === "" ? html`<p class="muted">Type what you know of a device, a user, a package or an alert.</p>`
-      : html`<${Answer} loaded=${loaded}>${(/** @type {any} */ data) => html`<${Found} data=${data} />`}<//>`}`;
+      : html`<${Answer} loaded=${loaded}>${(/** @type {any} */ data) => html`<${Found} data=${data} sort=${route.params.get("sort")} />`}<//>`}`;
 }
 
-/** @param {{ data: any }} props */
-function Found({ data }) {
+/** @param {{ data: any, sort: string | null }} props */
+function Found({ data, sort }) {
   const { tenant } = useApp();
   const rows = data.hits.map((/** @type {any} */ hit) => ({ ...hit, title: titleOf(hit), type: typeWords(hit._type) }));
   const columns = [
@@ -47,6 +47,6 @@ function Found({ data }) {
   return html`<div class="row"><p role="status"><strong>${number(rows.length + data.more)} found</strong>
       ${data.more > 0 && html`, the best ${number(rows.length)} are shown; add letters or choose a type`}</p>
       <a class="button" href=${graphHref(tenant, rows.map((/** @type {any} */ row) => row._key))}>Show in the graph</a></div>
-    <${DataTable} columns=${columns} rows=${rows} label="Found" cell=${cell}
+    <${DataTable} columns=${columns} rows=${rows} label="Found" sort=${sort} cell=${cell}
       rowHref=${(/** @type {any} */ row) => (row ? entityHref(tenant, row._key) : null)} />`;
 }
