@@ -104,11 +104,14 @@ fn hostile(staging: &Staging, shift: usize) -> Result<Vec<Table>, Box<dyn Error>
             round => format!("{trap} {round}"),
         }
     };
-    let keys = (0..300).map(|index| format!("key {index} {}", TRAPS[index % TRAPS.len()]));
+    let keys = (0..300).map(|index| format!("key {index:03} {}", TRAPS[index % TRAPS.len()]));
     let keys: Vec<String> = keys.collect();
     let names: Vec<String> = (0..300).map(name).collect();
-    let devices = entities(&keys, &names)?;
-    let package = entities(&["p".to_owned()], &["<b onclick=alert(1)>package</b>".to_owned()])?;
+    // Several devices share a serial, which a question asks for.
+    let serials = (0..300).map(|index| TRAPS[index % TRAPS.len()].to_owned()).collect::<Vec<_>>();
+    let devices = entities(&keys, &names, &serials)?;
+    let names = ["<b onclick=alert(1)>package</b>".to_owned()];
+    let package = entities(&["p".to_owned()], &names, &names)?;
     let to = vec!["p"; keys.len()];
     let from: Vec<&str> = keys.iter().map(String::as_str).collect();
     Ok(vec![
@@ -129,7 +132,7 @@ fn large(staging: &Staging, devices: usize, packages: usize) -> Result<Vec<Table
     let (package_keys, package_names) = names("package", packages);
     let batches = |keys: &[String], names: &[String]| -> Result<Vec<RecordBatch>, Box<dyn Error>> {
         let parts = keys.chunks(BATCH).zip(names.chunks(BATCH));
-        parts.map(|(keys, names)| entities(keys, names)).collect()
+        parts.map(|(keys, names)| entities(keys, names, names)).collect()
     };
     let device_rows = batches(&device_keys, &device_names)?;
     let package_rows = batches(&package_keys, &package_names)?;
@@ -159,13 +162,17 @@ fn large(staging: &Staging, devices: usize, packages: usize) -> Result<Vec<Table
     ])
 }
 
-fn entities(keys: &[String], names: &[String]) -> Result<RecordBatch, Box<dyn Error>> {
+fn entities(
+    keys: &[String],
+    names: &[String],
+    serials: &[String],
+) -> Result<RecordBatch, Box<dyn Error>> {
     let text = |values: &[String]| -> ArrayRef { Arc::new(StringArray::from_iter_values(values)) };
     let columns = [
         ("_key", text(keys)),
         ("name", text(names)),
         ("displayName", text(names)),
-        ("serial", text(names)),
+        ("serial", text(serials)),
     ];
     Ok(RecordBatch::try_from_iter(columns)?)
 }

@@ -21,7 +21,7 @@ for (const [index, { _key: key, name }] of rows.entries()) {
 const { findings } = await api(first, "findings");
 check(findings.length === 300, "every name is in a finding");
 for (const { id } of findings.filter((_, index) => index % 10 === 0)) await look(`finding/${id}`);
-for (const place of ["overview", "findings", "diff", to("diff", { type: "nexthink_device", change: "changed" }), "questions/hostile-names", "query?q=select+*+from+nexthink_device", to("search", { text: "script" })]) await look(place);
+for (const place of ["overview", "findings", "diff", to("diff", { type: "nexthink_device", change: "changed" }), "questions/shared-serials", "query?q=select+*+from+nexthink_device", to("search", { text: "script" })]) await look(place);
 
 const long = rows.find(({ name }) => name.length >= 250);
 const rightToLeft = rows.find(({ name }) => /[\u0600-\u06ff]/.test(name));
@@ -30,8 +30,8 @@ await picture("long-name-graph", to("graph", { key: long._key }));
 await picture("right-to-left", to("entity", { key: rightToLeft._key }));
 await go(page, "diff");
 check(await page.locator("table.fixed tbody tr[data-row]").count() > 0, "the names of the generation before are in the diff");
-await go(page, "questions/hostile-names");
-check(await page.locator(".bars li").count() > 0, "the names are in the chart of a question");
+await go(page, "questions/shared-serials");
+check(await page.locator("table.fixed tbody tr[data-row]").count() === 25, "the names are in the answer to a question");
 await picture("hostile-findings", "findings");
 await picture("hostile-diff", "diff");
 await picture("hostile-names", "query?q=select+*+from+nexthink_device");
