@@ -5,8 +5,9 @@
 //! that it is given.
 
 mod at_once;
+mod delivered;
 mod lists;
-mod operations;
+pub(crate) mod operations;
 mod power;
 mod space;
 mod strict;
@@ -25,9 +26,12 @@ use crate::privacy::erasure::Place;
 /// How many operations of each command the gate tries with each fault.
 const SAMPLES: usize = 5;
 
-/// A tenant with a key, an audit trail and a JupiterOne, of which two generations are published.
+/// A tenant with a key, an audit trail and a JupiterOne, of which two generations are published, and of which a user was
+/// erased between them if its profile keeps users.
 struct Torture {
     place: Place,
+    /// The texts that the erased user was known by.
+    erased: BTreeSet<String>,
     started: Instant,
     /// How many operations the gate tries.
     samples: usize,
@@ -52,12 +56,18 @@ impl Torture {
         change: impl FnOnce(&Scene, Configuration) -> Configuration,
     ) -> Self {
         let place = Place::with(profile, change);
-        if torture_seconds().is_some() {
-            // Each erasure that is tried needs somebody.
-            place.scene.update(|behaviour| behaviour.tenant.users = 400);
-        }
-        let torture = Self { place, started: Instant::now(), samples };
+        // Each erasure that is tried needs somebody, of whom this tenant knows two names.
+        let users = if torture_seconds().is_some() { 400 } else { 20 };
+        place.scene.update(|behaviour| behaviour.tenant.users = users);
+        let erased = BTreeSet::new();
+        let mut torture = Self { place, erased, started: Instant::now(), samples };
         torture.scene().run_completely();
+        if profile == "full" {
+            let user = torture.users().swap_remove(0);
+            let erase = ["privacy", "erase", "--user", &user[0], "--reason", "request", "--yes"];
+            torture.place.done(&erase);
+            torture.erased = long(user);
+        }
         torture.scene().run_completely();
         torture
     }
@@ -108,11 +118,13 @@ impl Torture {
         history.into_iter().map(|entry| entry.id.to_string()).collect()
     }
 
-    /// Fails unless the next run repairs everything: `before` are the generations that were published.
+    /// Fails unless the next run repairs everything, here and at JupiterOne: `before` are the generations that were published.
     fn assert_repaired(&self, case: &str, before: &BTreeSet<String>) -> Ended {
         let run = self.scene().program(&["run"]);
         assert_eq!(run.exit, Some(0), "{case}: the next run: {}", run.stderr);
         self.assert_whole(case, before);
+        self.assert_delivered(case);
+        self.place.assert_gone(&self.erased, &[&run]);
         run
     }
 
@@ -154,6 +166,11 @@ impl Torture {
         let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
         rows.iter().map(|row| ["upn", "id", "sid"].map(|name| text(row, name))).collect()
     }
+}
+
+/// The texts of a user that are long enough to be nobody else's.
+fn long(texts: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+    texts.into_iter().filter(|text| text.len() > 5).collect()
 }
 
 /// The numbers from 1 on, each once, in steps so large that the first few of them lie all over the range.

@@ -5,7 +5,7 @@ mod authentication;
 mod bytes;
 mod calls;
 pub(crate) mod canaries;
-mod case;
+pub(crate) mod case;
 mod download;
 mod drift;
 pub(crate) mod exports;
@@ -17,4 +17,6 @@ mod place;
 #[cfg(target_os = "linux")]
 mod proxies;
 mod status;
+#[cfg(target_os = "linux")]
+mod threads;
 mod values;

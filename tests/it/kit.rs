@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use arrow_array::RecordBatch;
 use core_simulator::{
     Behaviour, RecordedRequest, RequestCounts, SimulatedTrail, Simulator, SimulatorConfig,
     TenantCounts, TenantSpec,
@@ -22,6 +23,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+#[cfg(target_os = "linux")]
+pub(crate) use self::running::start_command;
 pub(crate) use self::running::{Running, start, start_and_read};
 
 /// The tenant of every configuration.
@@ -205,6 +208,15 @@ pub(crate) fn table_files(generation: &Path) -> BTreeMap<String, Vec<u8>> {
         (name, fs::read(&path).expect("a file can be read"))
     });
     named.collect()
+}
+
+/// The rows of a table as lines of JSON.
+pub(crate) fn ndjson(batch: &RecordBatch) -> Vec<u8> {
+    let format = core_query::Format::Ndjson;
+    let rows = core_query::ResultWriter::new(format, &batch.schema(), Vec::new());
+    let mut rows = rows.expect("it can be written");
+    rows.write(batch).expect("it can be written");
+    rows.finish().expect("it can be written")
 }
 
 /// Sends a request, of which the last headers are still missing, and reads the whole answer.

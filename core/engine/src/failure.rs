@@ -123,6 +123,10 @@ impl From<ErasureError> for Failure {
     fn from(error: ErasureError) -> Self {
         let kind = match error {
             ErasureError::Store(error) => return error.into(),
+            // A disk that fails is no wrong setting.
+            ErasureError::ListCopy(ref error) if !is_wrong_place(error.source.kind()) => {
+                FailureKind::Internal
+            }
             _ => match error.kind() {
                 core_erasure::ErrorKind::Configuration => FailureKind::Configuration,
                 core_erasure::ErrorKind::Data => FailureKind::DataRefused,
@@ -216,7 +220,13 @@ mod tests {
     fn each_error_of_an_erasure_has_the_kind_that_a_caller_decides_by() {
         let listed =
             ErasureError::LostLists { named: 1, file: "a".to_owned(), copy: "b".to_owned() };
+        let copy = |number| {
+            let (path, source) = ("copy".into(), libc_error(number));
+            ErasureError::ListCopy(core_files::FileError { action: "read", path, source })
+        };
         let table = [
+            (copy(13), FailureKind::Configuration),
+            (copy(5), FailureKind::Internal),
             (ErasureError::Reused { owners: 2 }, FailureKind::Configuration),
             (ErasureError::KeyFile(anyhow::anyhow!("it is missing")), FailureKind::Configuration),
             (listed, FailureKind::DataRefused),

@@ -10,7 +10,8 @@ use crate::kit::Ended;
 /// What ends the program in mid-operation. A loss of power also takes what was not fsynced.
 pub(super) const KILLS: [&str; 4] = ["kill", "power", "kill-after", "torn"];
 /// What makes operations fail: once, and from then on.
-const FAILURES: [(&str, &str); 4] = [("enospc", ""), ("enospc", "+"), ("eio", ""), ("eio", "+")];
+pub(super) const FAILURES: [(&str, &str); 4] =
+    [("enospc", ""), ("enospc", "+"), ("eio", ""), ("eio", "+")];
 
 /// Kills a command at its operations, one fault after the other, and has the next run repair it.
 pub(super) fn kill_at_operations(torture: &Torture, arguments: &[&str]) {
@@ -37,7 +38,7 @@ pub(super) fn fail_at_operations(torture: &Torture, arguments: &[&str]) {
 }
 
 /// Fails unless a command that did not end well said why.
-fn assert_said(case: &str, ended: &Ended) {
+pub(crate) fn assert_said(case: &str, ended: &Ended) {
     let exit = ended.exit.unwrap_or_else(|| panic!("{case}: it died: {}", ended.stderr));
     if exit == 0 {
         return;

@@ -1,12 +1,12 @@
-//! Erasures that are killed: they show nobody who is to be erased, and the next run finishes and certifies
+//! Erasures that are killed or whose disk fails: they show nobody who is to be erased, and the next run finishes and certifies
 //! them.
 
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::Torture;
-use super::operations::KILLS;
-use crate::kit::TENANT;
+use super::operations::{FAILURES, KILLS, assert_said};
+use super::{Torture, long};
+use crate::kit::{Ended, TENANT};
 
 /// Reading commands that show people.
 const READERS: [&[&str]; 4] = [
@@ -34,36 +34,56 @@ impl Torture {
     }
 }
 
-#[test]
-fn n3_n13_an_erasure_that_is_killed_anywhere_is_finished_and_certified_by_the_next_run() {
-    let torture = Torture::new();
+/// Erases a user under each fault, another one each time. `check` judges how the erasure ended; the next run must
+/// finish and certify it.
+fn erase_under_faults(
+    torture: &Torture,
+    faults: &[(&str, &str)],
+    check: impl Fn(&str, &Ended, bool),
+) {
     let mut users = torture.users().into_iter();
-    let mut erase = |torture: &Torture, fault: Option<String>| {
-        let texts = users.next().expect("there are more users than faults");
-        let arguments = ["privacy", "erase", "--user", &texts[0], "--reason", "request", "--yes"];
-        let Some(fault) = fault else { return (torture.count(&arguments), texts) };
-        let ended = torture.under(&fault, &arguments);
-        assert!(matches!(ended.exit, None | Some(0)), "{fault}: {ended:?}");
-        (0, texts)
+    let mut next = || users.next().expect("there are more users than faults");
+    let erase = |user: String| {
+        ["privacy", "erase", "--user", &user, "--reason", "request", "--yes"].map(str::to_owned)
     };
-    let (operations, _) = erase(&torture, None);
-    for (number, kind) in torture.places(operations, &KILLS) {
-        let case = format!("{kind}@{number} of {operations}");
+    let arguments = erase(next()[0].clone());
+    let operations = torture.count(&arguments.each_ref().map(String::as_str));
+    for (number, (kind, lasts)) in torture.places(operations, faults) {
+        let fault = format!("{kind}@{number}{lasts}");
+        let case = format!("{fault} of {operations}");
         let (before, in_force) = (torture.generations(), torture.suppressed());
-        let (_, texts) = erase(&torture, Some(format!("{kind}@{number}")));
+        let texts = next();
+        let arguments = erase(texts[0].clone());
+        let ended = torture.under(&fault, &arguments.each_ref().map(String::as_str));
         let has_begun = torture.suppressed() != in_force;
+        check(&case, &ended, has_begun);
         if has_begun {
-            assert_nobody_is_shown(&torture, &case, &texts);
+            assert_nobody_is_shown(torture, &case, &texts);
         }
         torture.assert_repaired(&case, &before);
         let suppressed = torture.suppressed();
         assert_eq!(torture.certificates(), suppressed, "{case}");
         assert!(!has_begun || suppressed != in_force, "{case}: an erasure in force was forgotten");
         if suppressed != in_force {
-            let texts: BTreeSet<String> = texts.into_iter().filter(|text| text.len() > 5).collect();
-            torture.place.assert_gone(&texts, &[]);
+            torture.place.assert_gone(&long(texts), &[]);
         }
     }
+}
+
+#[test]
+fn n3_n13_an_erasure_that_is_killed_anywhere_is_finished_and_certified_by_the_next_run() {
+    let kills = KILLS.map(|kind| (kind, ""));
+    erase_under_faults(&Torture::new(), &kills, |case, ended, _| {
+        assert!(matches!(ended.exit, None | Some(0)), "{case}: {ended:?}");
+    });
+}
+
+#[test]
+fn n2_n3_an_erasure_on_a_full_or_broken_disk_says_so_and_the_next_run_certifies_it() {
+    erase_under_faults(&Torture::new(), &FAILURES, |case, ended, has_begun| {
+        assert_said(case, ended);
+        assert!(ended.exit != Some(0) || has_begun, "{case}: it was said to be done: {ended:?}");
+    });
 }
 
 /// Fails if a reading command shows somebody whose erasure has begun and is not finished.

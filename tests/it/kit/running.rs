@@ -22,12 +22,22 @@ pub(crate) fn start_and_read(
 ) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_program"));
     command.current_dir(folder).args(arguments).env_clear().envs(variables.iter().copied());
+    start_command_and_read(bytes, command)
+}
+
+/// Starts a command that becomes the program, such as a shell with limits.
+#[cfg(target_os = "linux")]
+pub(crate) fn start_command(command: Command) -> Running {
+    start_command_and_read(u64::MAX, command)
+}
+
+fn start_command_and_read(bytes: u64, mut command: Command) -> Running {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let stdout = child.stdout.take().map(|pipe| Gathering::of(pipe.take(bytes)));
     let stderr = child.stderr.take().map(Gathering::of);
-    let arguments = arguments.join(" ");
-    Running { arguments, child, stdout, stderr }
+    let arguments: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+    Running { arguments: arguments.join(" "), child, stdout, stderr }
 }
 
 /// The program while it runs. Dropped, it is killed.

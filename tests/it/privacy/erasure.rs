@@ -6,13 +6,13 @@ use std::fs;
 use std::path::Path;
 
 use aho_corasick::AhoCorasick;
-use core_simulator::{JupiterOne, JupiterOneConfig, SavedQuery, TenantSpec};
+use core_simulator::{JupiterOne, JupiterOneConfig, KeptGraph, SavedQuery, TenantSpec};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::faults::canaries::forms;
 use crate::faults::exports::Export;
-use crate::kit::{Configuration, Ended, Scene, TENANT, files, write_private};
+use crate::kit::{Configuration, Ended, Scene, TENANT, files, ndjson, write_private};
 
 /// A tenant with a key, and a JupiterOne that each run delivers to.
 pub(crate) struct Place {
@@ -57,6 +57,11 @@ impl Place {
         let ended = self.scene.program(arguments);
         assert_eq!(ended.exit, Some(0), "{arguments:?}: {}", ended.stderr);
         ended
+    }
+
+    /// What JupiterOne has.
+    pub(crate) fn kept(&self) -> KeptGraph {
+        self.jupiterone.graph("api", "nexthink-acme-eu")
     }
 
     fn erase(&self, flag: &str, text: &str) -> Ended {
@@ -109,21 +114,14 @@ impl Place {
                     // Every cell, those of dictionaries that no row uses included.
                     let batch = batch.expect("it can be read");
                     look(&table.name, format!("{:?}", batch.columns()).as_bytes());
-                    let mut rows = core_query::ResultWriter::new(
-                        core_query::Format::Ndjson,
-                        &batch.schema(),
-                        Vec::new(),
-                    )
-                    .expect("it can be written");
-                    rows.write(&batch).expect("it can be written");
-                    look(&table.name, &rows.finish().expect("it can be written"));
+                    look(&table.name, &ndjson(&batch));
                 }
             }
         }
         for path in files(self.scene.folder()) {
             look(&path.display().to_string(), &fs::read(&path).expect("it can be read"));
         }
-        let kept = self.jupiterone.graph("api", "nexthink-acme-eu");
+        let kept = self.kept();
         for (key, object) in kept.entities.iter().chain(&kept.relationships) {
             look("a key at JupiterOne", key.as_bytes());
             look("JupiterOne", object.to_string().as_bytes());
@@ -228,7 +226,7 @@ fn somebody_goes_at_jupiterone_although_the_step_is_not_complete() {
     let run = place.scene.run(&[]);
     assert_eq!(run.ended.exit, Some(7), "{}", run.ended.stderr);
     assert!(run.partial_types().contains(&"nexthink_user"));
-    let kept = place.jupiterone.graph("api", "nexthink-acme-eu");
+    let kept = place.kept();
     let users = kept.entities.values().filter(|entity| entity["_type"] == "nexthink_user");
     assert_eq!(users.count(), place.scene.keys("nexthink_user").len());
     fs::remove_dir_all(place.scene.path("store").join(TENANT).join("staging")).expect("it is ours");
