@@ -3,20 +3,25 @@
 //! Each query is asked in one of the formats. For all of them:
 //! `NEXTHINK_GRAPH_HOSTILE=1 cargo test -p tests -- q1_hostile`
 
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use core_simulator::TenantSpec;
+use tempfile::TempDir;
 use wait4::Wait4 as _;
 
-use crate::kit::{Scene, start, until};
+use crate::kit::{Scene, files, start, until};
 
 /// Whether the tests are built for every query in every format.
 const IS_WHOLE: bool = option_env!("NEXTHINK_GRAPH_HOSTILE").is_some();
 
-const FORMATS: [&str; 4] = ["table", "json", "ndjson", "csv"];
+/// Parquet goes into a file, the others to standard output.
+const FORMATS: [&str; 5] = ["table", "json", "ndjson", "csv", "parquet"];
 /// How many are asked at the same time.
 const THREADS: usize = 4;
 const LIMIT_MIB: u64 = 128;
@@ -119,11 +124,13 @@ struct Ended {
     took: Duration,
 }
 
-fn asked(scene: &Scene, sql: &str, format: &str) -> Ended {
+fn asked(scene: &Scene, sql: &str, format: &str, file: Option<&Path>) -> Ended {
     let started = Instant::now();
+    let out = file.map(|path| [OsStr::new("--out"), path.as_os_str()]);
     let mut child = Command::new(env!("CARGO_BIN_EXE_program"))
         .current_dir(scene.folder())
         .args(["query", "--output", format])
+        .args(out.into_iter().flatten())
         .args([
             "--memory-limit",
             &LIMIT_MIB.to_string(),
@@ -161,13 +168,23 @@ fn published() -> Scene {
 }
 
 fn check(scene: &Scene, sql: &str, format: &str) {
-    let ended = asked(scene, sql, format);
+    let folder = (format == "parquet").then(|| TempDir::new().expect("a folder can be made"));
+    let file = folder.as_ref().map(|folder| folder.path().join("answer.parquet"));
+    let ended = asked(scene, sql, format, file.as_deref());
     let what = format!("{format} {}: {}", &sql[..sql.len().min(100)], ended.stderr);
     assert!(matches!(ended.exit, Some(0 | 2)), "{:?} {what}", ended.exit);
     assert!(ended.exit == Some(0) || ended.stderr.contains("error: "), "{what}");
     let peak = ended.peak_mib;
     assert!(peak <= LIMIT_MIB + OVERHEAD_MIB, "{peak} MiB {what}");
     assert!(ended.took < TIMEOUT + MARGIN, "{:?} {what}", ended.took);
+    if let (Some(folder), Some(file)) = (folder, file) {
+        // A whole answer, or nothing: not even a part under another name.
+        let answer = fs::read(&file).unwrap_or_default();
+        let is_whole = answer.starts_with(b"PAR1") && answer.ends_with(b"PAR1");
+        assert_eq!(ended.exit == Some(0), is_whole, "{} bytes {what}", answer.len());
+        let left = files(folder.path()).len();
+        assert_eq!(left, usize::from(is_whole), "files {what}");
+    }
 }
 
 #[test]
@@ -179,7 +196,8 @@ fn q1_hostile_queries_end_in_time_and_within_their_memory() {
         .enumerate()
         .flat_map(|(number, sql)| {
             let all = FORMATS.iter().enumerate();
-            let asked = all.filter(move |(format, _)| IS_WHOLE || *format == number % 4);
+            let asked =
+                all.filter(move |(format, _)| IS_WHOLE || *format == number % FORMATS.len());
             asked.map(move |(_, format)| (sql, *format))
         })
         .collect();
