@@ -5,6 +5,7 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use core_terminal::escape_in_json;
 use serde_json::{Value, json};
 
 use crate::describe::describe;
@@ -198,7 +199,7 @@ fn answer(
         }
     };
     if form != AnswerForm::Rows
-        && (output.is_cut || data.to_string().len() > MAX_BYTES - MAX_ABOUT_BYTES)
+        && (output.is_cut || escape_in_json(&data.to_string()).len() > MAX_BYTES - MAX_ABOUT_BYTES)
     {
         return failed(
             "the answer is longer than 40 KB: ask for less, with a smaller limit or depth",

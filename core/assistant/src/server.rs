@@ -4,6 +4,7 @@ use std::io;
 use std::process::Command;
 
 use core_store::TenantStore;
+use core_terminal::escape_in_json;
 use serde_json::{Value, json};
 
 use crate::call::Caller;
@@ -80,9 +81,10 @@ impl Server {
         let name = params["name"].as_str().unwrap_or_default();
         let command = tools::command(name, &params["arguments"])?;
         let answer = self.caller.call(&self.client, name, &command).await;
+        // A client may show the text to the person who approves what the assistant does next.
         let text = answer.text.to_string();
         Ok(json!({
-            "content": [{ "type": "text", "text": text }],
+            "content": [{ "type": "text", "text": escape_in_json(&text) }],
             "isError": answer.is_error,
         }))
     }
