@@ -81,6 +81,13 @@ impl Torture {
         start(self.scene().folder(), arguments, &[("FILE_FAULT", fault)]).wait()
     }
 
+    /// Adds alerts or takes them away again, so that the next run has something to deliver.
+    fn change_estate(&self) {
+        self.scene().update(|behaviour| {
+            behaviour.tenant.alerts = if behaviour.tenant.alerts == 30 { 27 } else { 30 };
+        });
+    }
+
     /// Counts the file operations of a command.
     fn count(&self, arguments: &[&str]) -> usize {
         let log = self.scene().path("operations");

@@ -15,8 +15,10 @@ pub(super) const FAILURES: [(&str, &str); 4] =
 
 /// Kills a command at its operations, one fault after the other, and has the next run repair it.
 pub(super) fn kill_at_operations(torture: &Torture, arguments: &[&str]) {
+    torture.change_estate();
     let operations = torture.count(arguments);
     for (number, kind) in torture.places(operations, &KILLS) {
+        torture.change_estate();
         let case = format!("{arguments:?} under {kind}@{number} of {operations}");
         let before = torture.generations();
         let ended = torture.under(&format!("{kind}@{number}"), arguments);
@@ -27,8 +29,10 @@ pub(super) fn kill_at_operations(torture: &Torture, arguments: &[&str]) {
 
 /// Makes operations of a command fail: it says why, and the next run repairs what is left.
 pub(super) fn fail_at_operations(torture: &Torture, arguments: &[&str]) {
+    torture.change_estate();
     let operations = torture.count(arguments);
     for (number, (kind, lasts)) in torture.places(operations, &FAILURES) {
+        torture.change_estate();
         let case = format!("{arguments:?} under {kind}@{number}{lasts} of {operations}");
         let before = torture.generations();
         let ended = torture.under(&format!("{kind}@{number}{lasts}"), arguments);
