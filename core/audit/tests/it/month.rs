@@ -33,13 +33,13 @@ impl Model {
         let mut random = Rng::with_seed(seed);
         let mut lines = Vec::new();
         for i in 0..(32 * 24 * 2_i64) {
-            let occurred_ms = START_MS - DAY_MS + i * 1_800_000 + random.i64(..1_800) * 1_000;
-            let late = if random.i64(..10) == 0 { random.i64(..50 * 60) * 1_000 } else { 0 };
+            let occurred_ms = START_MS - DAY_MS + i * 1_800_000 + random.i64(0..1_800) * 1_000;
+            let late = if random.i64(0..10) == 0 { random.i64(0..50 * 60) * 1_000 } else { 0 };
             let at = Timestamp::from_millisecond(occurred_ms).expect("in the calendar");
             let local = at.to_zoned(zone.clone());
-            let (time, account) = (local.strftime("%Y-%m-%dT%H:%M:%S%:z"), random.i64(..20));
+            let (time, account) = (local.strftime("%Y-%m-%dT%H:%M:%S%:z"), random.i64(0..20));
             let text = format!("{time} [Portal|LOGIN|20101|user{account}] User account logged\n");
-            let times = if random.i64(..8) == 0 { 2 } else { 1 };
+            let times = if random.i64(0..8) == 0 { 2 } else { 1 };
             for _ in 0..times {
                 let visible_ms = occurred_ms + late;
                 lines.push(Line { occurred_ms, visible_ms, text: text.clone() });
@@ -89,10 +89,10 @@ fn month(seed: u64, skew_ms: i64, is_confirmed: bool) {
     let mut first_saved_ms = None;
     let mut outage_hours = 0;
     for hour in 0..=30 * 24 {
-        let server_ms = START_MS + hour * HOUR_MS + random.i64(..300) * 1_000;
+        let server_ms = START_MS + hour * HOUR_MS + random.i64(0..300) * 1_000;
         let now_ms = server_ms - skew_ms;
-        if outage_hours == 0 && random.i64(..60) == 0 {
-            outage_hours = random.i64(..30);
+        if outage_hours == 0 && random.i64(0..60) == 0 {
+            outage_hours = random.i64(0..30);
         }
         if outage_hours > 0 && hour < 30 * 24 {
             outage_hours -= 1;
@@ -103,13 +103,13 @@ fn month(seed: u64, skew_ms: i64, is_confirmed: bool) {
         coverage.begin(now_ms, &settings);
         let mut failed: Vec<Span> = Vec::new();
         while let Some(window) = coverage.next_window(now_ms, &settings, &failed) {
-            if hour < 30 * 24 && random.i64(..5) == 0 {
+            if hour < 30 * 24 && random.i64(0..5) == 0 {
                 failed.push(window.span);
                 continue;
             }
             kept.take(&model.answer(window.parameters(&model.zone), server_ms));
             // The program is killed after the events are stored and before that is noted.
-            if hour < 30 * 24 && random.i64(..40) == 0 {
+            if hour < 30 * 24 && random.i64(0..40) == 0 {
                 break;
             }
             let header_ms = server_ms / 1_000 * 1_000;
