@@ -19,9 +19,9 @@ use core_store::{Generation, TableKind};
 
 use super::background_tables::BackgroundTableWriter;
 use super::exports::{Fetched, FetchedFrom};
-use super::parts;
 use super::read::{Reader, Reading, Unreadable};
 use super::report::{StepOutcome, StepReport};
+use super::{local_files, parts};
 use crate::cancellation::Cancellation;
 use crate::host::Host;
 use crate::settings::Settings;
@@ -218,6 +218,9 @@ impl Applier {
         match reader.read(&self.graph, &delivery) {
             Ok(mut read) => {
                 report.read(&read);
+                if !is_export && read.outcome == Outcome::Partial(PartialReason::LengthUnproven) {
+                    report.reason = Some(local_files::UNSETTLED.to_owned());
+                }
                 self.reading.protection = read.tables.protection.take();
                 self.graph.add(read.tables);
                 if delivery.lacking.is_none() {

@@ -19,6 +19,10 @@ use crate::moment::Moment;
 /// longer is not known.
 const UNCHANGED: Duration = Duration::from_mins(1);
 
+/// Why a dataset of such a file is partial.
+pub(super) const UNSETTLED: &str = "a file was changed less than a minute ago, so that its end may be missing; a \
+                                    compressed file would prove its end";
+
 /// What is copied in one go, in bytes.
 const CHUNK_BYTES: usize = 256 * 1024;
 

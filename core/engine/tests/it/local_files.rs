@@ -157,7 +157,10 @@ async fn a_file_that_may_still_grow_is_no_proof_that_anything_is_gone() {
     exports.write("users-2.csv", &half, just_now);
     let finished = exports.run().await;
     assert_eq!(finished.ending, Ending::Partial);
-    assert_eq!(step(&finished, "fetch-users").outcome, StepOutcome::Partial);
+    let report = step(&finished, "fetch-users");
+    assert_eq!(report.outcome, StepOutcome::Partial);
+    let reason = report.reason.as_deref().expect("it says why");
+    assert!(reason.starts_with("a file was changed less than a minute ago"), "{reason}");
     assert_eq!(rows(&exports.published(), "nexthink_user"), users);
 
     for compression in [Compression::Gzip, Compression::Zstd { checksum: true }] {
