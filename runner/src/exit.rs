@@ -66,8 +66,8 @@ impl Exit {
     }
 
     /// Returns the one of two exits that says more urgently that someone has to do something.
-    pub(crate) fn graver(self, other: Self) -> Self {
-        const GRAVEST: [Exit; 9] = [
+    pub(crate) fn worse(self, other: Self) -> Self {
+        const WORST_FIRST: [Exit; 9] = [
             Exit::Internal,
             Exit::Configuration,
             Exit::Credentials,
@@ -80,7 +80,7 @@ impl Exit {
         ];
         let rank = |exit| match exit {
             Self::Complete => usize::MAX,
-            _ => GRAVEST.iter().position(|grave| *grave == exit).unwrap_or(GRAVEST.len()),
+            _ => WORST_FIRST.iter().position(|known| *known == exit).unwrap_or(WORST_FIRST.len()),
         };
         if rank(other) < rank(self) { other } else { self }
     }

@@ -1,4 +1,4 @@
-//! What is known of a tenant's runs: from its store alone, so that it is the same for a run by hand, for `schedule`, and
+//! The health of a tenant: read from its store alone, so that it is the same for a run by hand, for `schedule`, and
 //! for whoever looks later.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::system;
 const RUN_STARTED: &str = "run_started";
 const RUN_ENDED: &str = "run_ended";
 
-/// What is known of a tenant's runs.
+/// The health of a tenant.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Health {

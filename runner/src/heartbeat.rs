@@ -11,7 +11,7 @@ use core_rules::notify::settings::check_secret_url;
 use crate::config::Config;
 use crate::output;
 
-/// How long the service may take to take a connection, and to answer.
+/// The time-outs for connecting to the service and for its answer.
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
 

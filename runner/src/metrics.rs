@@ -21,19 +21,19 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::exit::Failure;
 use crate::health::Health;
 
-/// What the names of all figures begin with.
+/// The prefix of all metrics.
 const PREFIX: &str = "nexthink_graph";
 
 type Labels = Vec<(&'static str, String)>;
 
-/// What is known of tenants.
+/// The health of the tenants.
 #[derive(Debug, Default)]
 pub(crate) struct Figures<'a> {
-    /// What the store knows of each tenant; none if its file or its store cannot be read.
+    /// The health of each tenant; none if its file or its store cannot be read.
     pub(crate) tenants: Vec<(&'a str, Option<&'a Health>)>,
-    /// What `schedule` is doing; nothing for other commands.
+    /// The activity of `schedule`; none for other commands.
     pub(crate) states: Vec<TenantStatus>,
-    /// How many runs of a tenant `schedule` has seen end with each exit code.
+    /// The number of runs of a tenant that `schedule` has seen end, by exit code.
     pub(crate) runs: Option<&'a BTreeMap<(String, u8), u64>>,
 }
 

@@ -19,13 +19,13 @@ use crate::config::Source;
 use crate::exit::Exit;
 use crate::{output, system};
 
-/// How often a process is asked whether it has ended.
+/// The interval at which a process is polled.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long a run that was asked to stop may take: longer than it gives itself.
+/// The time that a run has to stop: longer than it gives itself.
 const GRACE: Duration = Duration::from_secs(8);
 
-/// How long what a process has printed may take to arrive after its end.
+/// The time that output of a process may take to arrive after its end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The longest report that is read, and the longest line of a log. Bytes.
@@ -35,13 +35,13 @@ const MAX_LINE: u64 = 64 * 1024;
 /// A process that runs a tenant.
 pub(crate) struct RunProcess {
     child: Child,
-    /// What the run prints to standard output, if it is read here.
+    /// The standard output of the run, if it is read here.
     report: Option<oneshot::Receiver<Vec<u8>>>,
     /// Ends when all lines of its log were printed.
     log: Option<oneshot::Receiver<()>>,
 }
 
-/// How a run has ended.
+/// The end of a run.
 #[derive(Debug)]
 pub(crate) struct RunEnd {
     pub(crate) exit: Exit,
@@ -170,7 +170,7 @@ fn read_report(pipe: ChildStdout) -> io::Result<oneshot::Receiver<Vec<u8>>> {
     thread::Builder::new().spawn(move || {
         let mut bytes = Vec::new();
         let _ = pipe.take(MAX_REPORT).read_to_end(&mut bytes);
-        // Nobody waits for it any more once the program ends.
+        // The receiver is gone once the program ends.
         let _ = sender.send(bytes);
     })?;
     Ok(receiver)
@@ -205,7 +205,7 @@ fn labelled(label: &str, line: &str, is_json: bool) -> String {
     }
 }
 
-/// How a process has ended: its exit, and true if a defect ended it.
+/// Returns the exit of a process, and true if a defect ended it.
 fn meaning(status: ExitStatus) -> (Exit, bool) {
     match status.code() {
         Some(code) => (Exit::from_code(code).unwrap_or(Exit::Internal), false),

@@ -232,7 +232,7 @@ fn the_status_of_all_tenants_ends_with_a_code_that_says_whether_to_look() {
     }
     fleet.write(&FleetScene::file("acme"), "");
     let ended = fleet.program(&["fleet", "status", "--max-age", "26h", "--output", "json"]);
-    assert_eq!(ended.exit, Some(2), "a broken file is the gravest");
+    assert_eq!(ended.exit, Some(2), "a broken file is the worst");
     let rows: Vec<Value> = serde_json::from_str(&ended.stdout).expect("it is JSON");
     assert!(rows[0]["problem"].as_str().is_some_and(|problem| problem.contains("is missing")));
     assert_eq!((&rows[1]["failedRuns"], &rows[1]["lastRun"]["exitCode"]), (&2.into(), &3.into()));

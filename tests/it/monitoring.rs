@@ -1,4 +1,4 @@
-//! What monitoring systems are told: figures, health, a heartbeat.
+//! Metrics, health and the heartbeat.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -10,7 +10,7 @@ use core_simulator::TenantSpec;
 
 use crate::kit::{Scene, ask, until};
 
-/// What no figure may name: devices, users, packages and secrets of the simulated tenant.
+/// Texts that no metric may contain: devices, users, packages and secrets of the simulated tenant.
 const CANARIES: [&str; 4] = ["LAP-0", "@", "canary", "demo-secret"];
 
 fn scene() -> Scene {

@@ -1,4 +1,4 @@
-//! What users install, made of a finished program: an archive, a Debian package, a bill of materials, checksums.
+//! Packages of a finished program: an archive, a Debian package, a bill of materials, checksums.
 //!
 //! The program is built elsewhere, since a release build takes many minutes. The same program gives the same bytes.
 
@@ -21,7 +21,7 @@ use self::archive::{Entry, gzip, tar};
 /// The name of the program and of its packages.
 const NAME: &str = "nexthink-graph";
 
-/// What `cargo xtask dist` takes.
+/// The arguments of `cargo xtask dist`.
 #[derive(Debug, Args)]
 pub(crate) struct DistArguments {
     /// The finished program, from `cargo build --release -p runner`.
@@ -109,7 +109,7 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the program says of its version, which must be that of the checkout.
+/// Returns the version of the program, which must be that of the checkout.
 fn version(program: &Path) -> anyhow::Result<String> {
     let said = output(Command::new(program).arg("--version"))?;
     let said = String::from_utf8_lossy(&said);

@@ -40,11 +40,18 @@ pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fails if a page is stale, or if a fault has neither a test nor a reason.
+/// Fails if a page is stale, if a message names a page that does not exist, or if a fault has neither a test nor a
+/// reason.
 pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     let sources = sources(root)?;
     faults::check(&sources)?;
-    let stale = stale(root, pages(root, &plan_of(&Step::all())?, &sources)?);
+    let pages = pages(root, &plan_of(&Step::all())?, &sources)?;
+    for page in pages.iter().flat_map(|page| messages::named_pages(&page.text)) {
+        if !root.join(page).is_file() {
+            bail!("a message or page names {page}, which does not exist");
+        }
+    }
+    let stale = stale(root, pages);
     if stale.is_empty() {
         return Ok(());
     }

@@ -73,7 +73,7 @@ impl Caller {
 
     /// Answers a call, and has it recorded in the ledger.
     pub(crate) async fn call(&self, client: &str, tool: &str, command: &ToolCommand) -> Answer {
-        // Names and numbers of tables are about nobody.
+        // Names and sizes of tables are no personal data.
         if command.answer != AnswerForm::Tables {
             self.program.record_call(tool, client);
         }

@@ -24,7 +24,7 @@ pub trait Program: Send + Sync {
     fn record_call(&self, tool: &str, client: &str);
 }
 
-/// What assistants are shown.
+/// The extent of what assistants see.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// True if assistants are shown personal columns.

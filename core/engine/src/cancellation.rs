@@ -111,7 +111,7 @@ mod tests {
     async fn work_that_never_ends_is_given_up_and_work_that_is_done_counts() {
         let cancellation = Cancellation::default();
         let done = cancellation.or_stop(async { Ok(7) }).await;
-        assert_eq!(done.expect("nobody stops it"), 7);
+        assert_eq!(done.expect("no stop is requested"), 7);
         cancellation.request(StopReason::Interrupted);
         let stopped = cancellation.or_stop(std::future::pending::<Result<(), Failure>>()).await;
         let failure = stopped.expect_err("it is stopped");

@@ -1,7 +1,6 @@
 //! Files that something else has written, such as Nexthink's data exporter: which of them is read in place of an
 //! export.
 
-use std::cmp::Reverse;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,17 +11,17 @@ use std::time::SystemTime;
 pub struct FilePattern {
     folder: PathBuf,
     before: String,
-    /// What follows the `*`; none if the name has none.
+    /// The text after the `*`; none if the name has none.
     after: Option<String>,
 }
 
-/// A file that a pattern stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file that a pattern stands for. The one that was changed last is the greatest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ExportFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// When it was last changed.
+    /// The time of its last change.
     pub modified: SystemTime,
+    /// Its path.
+    pub path: PathBuf,
 }
 
 impl FilePattern {
@@ -68,10 +67,7 @@ impl FilePattern {
                 continue;
             }
             let file = ExportFile { path: entry.path(), modified: metadata.modified()? };
-            let age = |file: &ExportFile| Reverse((file.modified, file.path.clone()));
-            if newest.as_ref().is_none_or(|newest| age(&file) < age(newest)) {
-                newest = Some(file);
-            }
+            newest = newest.max(Some(file));
         }
         Ok(newest)
     }

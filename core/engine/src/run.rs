@@ -88,7 +88,7 @@ pub struct Finished {
 
 impl Finished {
     /// Notes why erasures are not finished, and has the exit code say so: stored data of erased people is
-    /// graver than an incomplete read.
+    /// worse than an incomplete read.
     fn note_unfinished(&mut self, erasures: Vec<String>, host: &Host) {
         if !erasures.is_empty() && matches!(self.ending, Ending::Complete | Ending::Partial) {
             self.ending = Ending::Failed(FailureKind::DataRefused);

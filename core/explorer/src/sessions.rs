@@ -26,7 +26,7 @@ pub(crate) struct OpenGeneration {
     role: Role,
     pub(crate) session: QuerySession,
     index: OnceCell<SearchIndex>,
-    /// Why questions cannot be asked, by their queries; none for those that can.
+    /// The reasons for which questions cannot be asked, by their queries; none for those that can.
     unavailable: BlockingMutex<HashMap<String, Option<String>>>,
 }
 
@@ -36,7 +36,7 @@ impl OpenGeneration {
         self.index.get_or_try_init(|| SearchIndex::load(&self.session)).await
     }
 
-    /// Why a question cannot be asked of this generation by this role; none if it can.
+    /// Returns the reason for which a question cannot be asked of this generation by this role; none if it can.
     pub(crate) fn unavailability(&self, host: &dyn Host, question: &Question) -> Option<String> {
         let query = &question.query;
         // The process that answers it has tables that are not here.

@@ -35,7 +35,7 @@ pub struct FolderReport {
     pub left_out: Vec<String>,
 }
 
-/// Why a folder cannot be written to.
+/// The reason for which a folder cannot be written to.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// The system refuses to list it.

@@ -458,12 +458,7 @@ fn is_meant(verb: &Verb, class: &str) -> bool {
 
 /// Returns whether some relationship of the graph has a verb.
 fn is_known(verb: &Verb, graph: &Graph) -> bool {
-    match verb {
-        Verb::Any => true,
-        Verb::Names(names) => names.iter().any(|name| {
-            graph.relationships.iter().any(|table| table.class.eq_ignore_ascii_case(&name.value))
-        }),
-    }
+    graph.relationships.iter().any(|table| is_meant(verb, &table.class))
 }
 
 fn any_verb(step: &Step) -> Spanned<Verb> {

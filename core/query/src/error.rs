@@ -114,7 +114,7 @@ pub enum QueryError {
     /// The query is not valid for these tables.
     #[error("the query is not valid: {}", in_plain_words(message))]
     Invalid {
-        /// What the engine says about it, with the place.
+        /// The engine's message, with the place.
         message: String,
     },
     /// A parameter of the query has no value.
@@ -240,7 +240,7 @@ impl QueryError {
     }
 }
 
-/// What the engine says about a query, for people, with the way to mend the most frequent mistakes.
+/// Returns the engine's message in plain words, with the fix for the most frequent mistakes.
 fn in_plain_words(message: &str) -> String {
     let message = message.strip_prefix("sql parser error: ").unwrap_or(message);
     // The caret under the query shows the place.
@@ -264,7 +264,7 @@ fn in_plain_words(message: &str) -> String {
     advice.map_or_else(|| message.to_owned(), |(_, advice)| format!("{message}; {advice}"))
 }
 
-/// Parts of what the engine says, and how to mend it.
+/// Parts of the engine's messages, and the fix for each.
 const ADVICE: [(&str, &str); 4] = [
     ("Expected: an SQL statement", "begin with SELECT, or with FIND for J1QL"),
     ("Expected: end of statement", "a word before it may be misspelt or missing"),

@@ -51,7 +51,7 @@ pub struct RuleRecord {
     pub version: String,
     /// Its title.
     pub title: String,
-    /// How grave its findings are.
+    /// The severity of its findings.
     pub severity: Severity,
     /// Its labels.
     #[serde(default)]
@@ -129,7 +129,7 @@ impl Book {
         &mut self.outbox
     }
 
-    /// How grave a finding is.
+    /// The severity of a finding.
     pub fn severity(&self, finding: &Finding) -> Severity {
         self.rules.get(&finding.rule).map_or(Severity::Low, |rule| rule.severity)
     }
@@ -140,7 +140,7 @@ impl Book {
         silence_of(&self.silences, &self.rules, id, finding, now)
     }
 
-    /// The number of active findings by severity, the gravest last.
+    /// The number of active findings by severity, the most severe last.
     pub fn counts(&self) -> BTreeMap<Severity, u64> {
         let mut counts: BTreeMap<Severity, u64> =
             Severity::ALL.into_iter().map(|severity| (severity, 0)).collect();
@@ -150,8 +150,8 @@ impl Book {
         counts
     }
 
-    /// The gravest open finding that is neither acknowledged nor silenced.
-    pub fn gravest(&self, now: u64) -> Option<Severity> {
+    /// The highest severity of an open finding that is neither acknowledged nor silenced.
+    pub fn highest_severity(&self, now: u64) -> Option<Severity> {
         let open = self.findings.iter().filter(|(id, finding)| {
             let is_open = matches!(finding.state(), State::Open | State::Clearing);
             is_open && finding.acknowledged.is_none() && self.silence_of(**id, now).is_none()

@@ -97,7 +97,7 @@ pub struct Message {
     pub tenant: String,
     /// When it was made, milliseconds since 1970-01-01 UTC.
     pub at: u64,
-    /// What it says of findings, the gravest first.
+    /// What it says of findings, the most severe first.
     pub items: Vec<Item>,
     /// The transitions that it is about, those without an item included.
     pub total: usize,
@@ -134,7 +134,7 @@ pub struct Item {
     pub rule: String,
     /// The rule's title.
     pub title: String,
-    /// How grave it is.
+    /// Its severity.
     pub severity: Severity,
     /// The finding's text.
     pub text: String,

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// How grave a finding is, the least grave first.
+/// The severity of a finding, the least severe first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -23,7 +23,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// All severities, the least grave first.
+    /// All severities, the least severe first.
     pub const ALL: [Self; 5] =
         [Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
 
@@ -111,7 +111,7 @@ pub struct Rule {
     pub title: String,
     /// What the rule finds and what to do about it.
     pub description: String,
-    /// How grave its findings are.
+    /// The severity of its findings.
     pub severity: Severity,
     /// The kind of facts.
     pub kind: RuleKind,

@@ -17,7 +17,7 @@ use crate::silence::{Matcher, Silence};
 pub struct Wanted {
     /// In one of these states; those that are not over if it is empty.
     pub states: Vec<State>,
-    /// Of this severity or a graver one.
+    /// Of this severity or a higher one.
     pub severity: Option<Severity>,
     /// What they must be besides.
     pub matcher: Matcher,
@@ -46,7 +46,7 @@ pub struct FindingRow {
     pub rule: String,
     /// The title of its rule.
     pub title: Option<String>,
-    /// How grave it is.
+    /// Its severity.
     pub severity: Severity,
     /// Where it is in its life.
     pub state: State,
@@ -137,7 +137,7 @@ pub struct RuleView {
     pub id: String,
     /// Its title.
     pub title: String,
-    /// How grave its findings are.
+    /// The severity of its findings.
     pub severity: Severity,
     /// When it was last evaluated, RFC 3339.
     pub at: String,

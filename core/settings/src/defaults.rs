@@ -10,13 +10,13 @@ use crate::problem::{Place, Problem};
 use crate::setting::Kind;
 use crate::table::FLEET;
 
-/// What the paths of defaults begin with.
+/// The beginning of the paths of defaults.
 const PREFIX: &str = "defaults.";
 
 /// Settings of which a tenant's file that has one replaces all: each of them rules out another.
 const ALTERNATIVES: [&str; 3] = ["schedule.interval", "schedule.cron", "schedule.time_zone"];
 
-/// What the files of tenants leave out: values by the paths that they have in a tenant's file.
+/// Defaults for the files of tenants: values by the paths that they have in a tenant's file.
 #[derive(Debug, Clone, Default)]
 pub struct Defaults(BTreeMap<String, (Value, Place)>);
 

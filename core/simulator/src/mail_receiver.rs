@@ -13,7 +13,7 @@ use tokio_rustls::rustls::ServerConfig;
 /// The longest line and the longest mail that are read. Bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Whether and when TLS begins.
+/// The time at which TLS begins, if it does.
 #[derive(Debug, Clone)]
 pub enum MailTls {
     /// Never.

@@ -1,4 +1,4 @@
-//! What can be typed after `fleet`, `schedule` and `status`.
+//! The arguments of `fleet`, `schedule` and `status`.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use core_fleet::Timetable;
 use super::rules::Days;
 use super::{Output, ReportFormat};
 
-/// What `schedule` takes.
+/// The arguments of `schedule`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ScheduleArguments {
     /// Run at this interval, whatever the configuration says
@@ -21,7 +21,7 @@ pub(crate) struct ScheduleArguments {
     pub(crate) listen: Option<SocketAddr>,
 }
 
-/// What `status` takes.
+/// The arguments of `status`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StatusArguments {
     /// End with exit code 11 if nothing was published within this time, such as 26h or 2d

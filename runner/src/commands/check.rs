@@ -17,7 +17,7 @@ struct Line<'a> {
     name: &'a str,
     state: CheckState,
     detail: &'a str,
-    /// How the program ends if this is the first check that failed.
+    /// The exit if this is the first check that failed.
     exit_code: u8,
 }
 

@@ -28,7 +28,7 @@ pub(super) fn configured_fleet(global: &Global) -> Result<Fleet, Failure> {
     let fleet = source.fleet()?;
     fleet.ok_or_else(|| {
         Failure::usage(format!(
-            "{} configures one tenant: a fleet has `[fleet]` and a folder of tenants (docs/fleet.md)",
+            "{} configures one tenant: a fleet has `[fleet]` and a folder of tenants (docs/operations.md)",
             source.name()
         ))
     })
@@ -84,7 +84,7 @@ pub(super) async fn run_all(global: &Global, arguments: &RunArguments) -> Result
     Ok(conclude(&ended, stop.reason().map(Exit::from)))
 }
 
-/// What the stores know of the tenants after the runs.
+/// The health of each tenant after the runs.
 fn healths(fleet: &Fleet) -> Result<Vec<(String, Option<Health>)>, Failure> {
     let health = |loaded: Result<Config, Failure>| Health::read(&loaded.ok()?).ok();
     Ok(fleet.load_all()?.into_iter().map(|(name, loaded)| (name, health(loaded))).collect())
@@ -165,14 +165,14 @@ fn print(runs: &[Run], format: ReportFormat) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The exit code of all runs: that of the stop, else the gravest. What it is about is said.
+/// Returns the exit code of all runs, which is that of the stop or else the worst, and prints a line about it.
 fn conclude(runs: &[Run], stopped: Option<Exit>) -> Exit {
     let exits = || runs.iter().filter_map(|run| run.end.as_ref()).map(|end| end.exit);
-    let exit = stopped.unwrap_or_else(|| exits().fold(Exit::Complete, Exit::graver));
+    let exit = stopped.unwrap_or_else(|| exits().fold(Exit::Complete, Exit::worse));
     if exit != Exit::Complete {
         let complete = exits().filter(|exit| *exit == Exit::Complete).count();
         output::error_text(&format!(
-            "{complete} of {} are complete; the exit code is that of the gravest other run",
+            "{complete} of {} are complete; the exit code is that of the worst other run",
             count(runs.len(), "tenant")
         ));
     }

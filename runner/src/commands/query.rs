@@ -31,7 +31,7 @@ const PLANNING_BYTES: u64 = 96 * 1024 * 1024;
 /// How many names of columns stand in one line of the list of tables.
 const COLUMNS_A_LINE: usize = 6;
 
-/// What was printed of an answer, and what was put on record.
+/// The progress of an answer: rows that were printed, and the entry of the ledger.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// True if a part of the answer may be printed, so that it cannot be asked for again.
@@ -294,22 +294,22 @@ fn printed(global: &Global, answered: Result<Vec<String>, QueryError>) -> Result
 pub(super) fn failure(error: QueryError, otherwise: Exit) -> Failure {
     match error {
         QueryError::Store(error @ StoreError::Damaged { .. }) => error.into(),
-        QueryError::UnknownTable { name, .. } if switch_of(&name).is_some() => {
-            let setting = switch_of(&name).unwrap_or_default();
-            let message = format!(
-                "there is no table {name} yet: it is made once `queries.{setting}` names a query and a run has read it"
-            );
-            Failure::new(otherwise, anyhow::Error::msg(message))
-        }
-        error => Failure::new(otherwise, error),
+        error => match missing_type(&error) {
+            Some(message) => Failure::new(otherwise, anyhow::Error::msg(message)),
+            None => Failure::new(otherwise, error),
+        },
     }
 }
 
-/// The setting that names the query of the step which makes a table; none if no step makes it.
-fn switch_of(table: &str) -> Option<&'static str> {
+/// Returns the message about a table that a step would make; none for other errors.
+fn missing_type(error: &QueryError) -> Option<String> {
+    let QueryError::UnknownTable { name, .. } = error else { return None };
     let steps = Step::all().into_iter();
-    let mut made = steps.filter(|step| step.type_names().any(|name| name == table));
-    made.find_map(Step::query).map(|query| query.config_field)
+    let mut makers = steps.filter(|step| step.type_names().any(|made| made == name));
+    let setting = makers.find_map(Step::query)?.config_field;
+    Some(format!(
+        "there is no table {name} yet: it is made once `queries.{setting}` names a query and a run has read it"
+    ))
 }
 
 /// A writer of an answer to standard output.

@@ -78,9 +78,9 @@ struct Scheduler<'a> {
     fleet: Fleet,
     running: JoinSet<(String, RunEnd)>,
     stop: Cancellation,
-    /// What was told last about each tenant.
+    /// The last state of each tenant that was printed.
     told: BTreeMap<String, TenantState>,
-    /// What is wrong with the fleet's own file now.
+    /// The mistake in the fleet's own file, if it has one now.
     problem: Option<String>,
     /// The figures, if they are asked for.
     watch: Option<Watch>,

@@ -76,7 +76,7 @@ pub(super) fn fleet(
     Ok(judge(&rows, max_age))
 }
 
-/// Tells what is wrong, and returns the exit code of the gravest.
+/// Prints the problems, and returns the exit code of the worst.
 fn judge(rows: &[Row], max_age: Option<Age>) -> Exit {
     let mut exit = Exit::Complete;
     for row in rows {
@@ -87,9 +87,9 @@ fn judge(rows: &[Row], max_age: Option<Age>) -> Exit {
             |age: &Age| row.health.as_ref().is_some_and(|health| health.is_older_than(age.0));
         if let Some(age) = max_age.filter(is_old) {
             output::error_text(&format!("{}: nothing was published within {age}", row.tenant));
-            exit = exit.graver(Exit::Stale);
+            exit = exit.worse(Exit::Stale);
         }
-        exit = exit.graver(row.exit);
+        exit = exit.worse(row.exit);
     }
     exit
 }

@@ -25,7 +25,7 @@ const MAX_NAME: usize = 64;
 /// The configuration of a fleet.
 #[derive(Debug, Clone)]
 pub(crate) struct Fleet {
-    /// How many runs there may be at once.
+    /// The number of runs that may take place at once.
     pub(crate) parallel_runs: usize,
     /// The folder of the fleet's file.
     folder: PathBuf,
@@ -34,7 +34,7 @@ pub(crate) struct Fleet {
     defaults: Defaults,
 }
 
-/// What the file of a tenant says, or why it cannot be used.
+/// The configuration of a tenant, or the reason for which its file cannot be used.
 pub(crate) type Loaded = Result<Config, Failure>;
 
 impl Fleet {

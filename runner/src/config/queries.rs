@@ -18,10 +18,10 @@ const MAX_PARTS: usize = 256;
 /// The longest value of a parameter, in bytes.
 const MAX_VALUE: usize = 32;
 
-/// What is read for the steps, by the name of the setting.
+/// The sources of the steps' rows, by the name of the setting.
 #[derive(Default)]
 pub(super) struct Read {
-    /// What is exported.
+    /// The queries that are exported.
     pub(super) queries: BTreeMap<&'static str, SavedQuery>,
     /// The files that are read in place of an export.
     pub(super) files: BTreeMap<&'static str, Vec<FilePattern>>,

@@ -11,7 +11,7 @@ use crate::config::Config;
 /// The shortest configured text that is taken out: shorter ones are parts of ordinary words.
 const SHORTEST: usize = 3;
 
-/// What stands between the words of a message.
+/// The separators between the words of a message.
 const BETWEEN: [char; 11] = [' ', '\n', '\t', '`', '"', '\'', ',', ';', '(', ')', '='];
 
 /// The texts to take out, the longest first, and what stands for each.

@@ -78,12 +78,12 @@ impl Running {
         self.stderr.as_ref().is_some_and(|output| output.so_far().contains(text))
     }
 
-    /// What it has printed to standard error by now.
+    /// Its standard error so far.
     pub(crate) fn said(&self) -> String {
         self.stderr.as_ref().map(Gathering::so_far).unwrap_or_default()
     }
 
-    /// What it has printed to standard output by now.
+    /// Its standard output so far.
     pub(crate) fn printed(&self) -> String {
         self.stdout.as_ref().map(Gathering::so_far).unwrap_or_default()
     }

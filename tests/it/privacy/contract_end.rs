@@ -216,11 +216,11 @@ fn a_destruction_removes_all_that_is_stored_and_certifies_it() {
 fn a_destruction_waits_for_no_run_and_no_delivery() {
     let scene = Scene::of(TenantSpec { devices: 5, users: 4, alerts: 3, ..TenantSpec::default() });
     scene.run_completely();
-    let lock = scene.store().lock("the test").expect("nobody has it");
+    let lock = scene.store().lock("the test").expect("the lock is free");
     let refused = scene.program(&["destroy", "--tenant", TENANT, "--yes"]);
     assert_eq!(refused.exit, Some(9), "{}", refused.stderr);
     drop(lock);
-    let delivery = scene.store().lock_delivery("jupiterone", "the test").expect("nobody has it");
+    let delivery = scene.store().lock_delivery("jupiterone", "the test").expect("the lock is free");
     let refused = scene.program(&["destroy", "--tenant", TENANT, "--yes"]);
     assert_eq!(refused.exit, Some(9), "{}", refused.stderr);
     drop(delivery);

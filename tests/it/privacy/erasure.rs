@@ -59,7 +59,7 @@ impl Place {
         ended
     }
 
-    /// What JupiterOne has.
+    /// The objects at JupiterOne.
     pub(crate) fn kept(&self) -> KeptGraph {
         self.jupiterone.graph("api", "nexthink-acme-eu")
     }

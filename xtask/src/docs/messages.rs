@@ -65,6 +65,13 @@ pub(super) fn page(sources: &[SourceFile]) -> anyhow::Result<String> {
     Ok(page)
 }
 
+/// Returns the paths of pages below `docs/` that a text names. An address that contains such a path names another page.
+pub(super) fn named_pages(text: &str) -> impl Iterator<Item = &str> {
+    let is_path = |next: char| next.is_ascii_alphanumeric() || "/-_.".contains(next);
+    let paths = text.split(move |next| !is_path(next)).map(|path| path.trim_end_matches('.'));
+    paths.filter(|path| path.starts_with("docs/") && path.strip_suffix(".md").is_some())
+}
+
 fn has_messages(path: &str) -> bool {
     FOLDERS.iter().any(|folder| path.starts_with(folder))
         && path.contains("/src/")
@@ -181,6 +188,13 @@ mod tests {
         let mut messages = BTreeSet::new();
         collect(source.parse().expect("it is Rust"), &mut messages);
         messages.into_iter().collect()
+    }
+
+    #[test]
+    fn pages_that_a_text_names_are_found_and_addresses_are_not() {
+        let text = "see (docs/rules.md), docs/decisions/0001-a.md. Not https://host/docs/other.md, nor docs/x.json";
+        let found: Vec<_> = named_pages(text).collect();
+        assert_eq!(found, ["docs/rules.md", "docs/decisions/0001-a.md"]);
     }
 
     #[test]

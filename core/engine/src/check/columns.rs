@@ -34,8 +34,8 @@ pub(super) async fn check(
     );
     let Some(partition) = &saved.partition else { return };
     let name = format!("parts {field}");
-    let nobody = BTreeMap::from([(partition.parameter.clone(), NO_VALUE.to_owned())]);
-    let part = run_query(engine, client, field, &name, &partition.query, &nobody).await;
+    let no_match = BTreeMap::from([(partition.parameter.clone(), NO_VALUE.to_owned())]);
+    let part = run_query(engine, client, field, &name, &partition.query, &no_match).await;
     checks.push(match part {
         Ok(answer) if answer.rows > 0 => {
             let reason = PartialReason::OutsidePart.to_string();
@@ -130,7 +130,7 @@ pub(super) fn judge(
     }
     let ignored = match columns.unknown {
         0 => String::new(),
-        unknown => format!("; {unknown} that nobody reads are ignored"),
+        unknown => format!("; {unknown} that no step reads are ignored"),
     };
     Check::ok(name, format!("{lists}, all that are read{ignored}"))
 }

@@ -254,7 +254,7 @@ mod tests {
         let tenant =
             Store::open(location).and_then(|store| store.tenant("acme")).expect("a valid name");
         let downloads =
-            tenant.lock("a test").and_then(|lock| lock.downloads()).expect("nobody else");
+            tenant.lock("a test").and_then(|lock| lock.downloads()).expect("the lock is free");
         let path = folder.path().join("acme").join("staging").join("downloads").join("export");
         let files = Files::new(downloads, true, &crate::testing::host());
         let mut sink = files.write("export").expect("it can be made");
@@ -285,7 +285,7 @@ mod tests {
         let tenant =
             Store::open(location).and_then(|store| store.tenant("acme")).expect("a valid name");
         let downloads =
-            tenant.lock("a test").and_then(|lock| lock.downloads()).expect("nobody else");
+            tenant.lock("a test").and_then(|lock| lock.downloads()).expect("the lock is free");
         let files = Files::new(downloads.clone(), false, &crate::testing::host());
         let mut sink = files.write("export").expect("it can be made");
         sink.write_all(TEXT).await.expect("there is room");

@@ -69,7 +69,7 @@ pub(super) enum FetchedFrom {
     Files(Vec<FilePattern>),
 }
 
-/// Why there are no files.
+/// The reason for which there are no files.
 #[derive(Debug, Clone)]
 pub(super) enum FetchError {
     /// An export failed.
@@ -131,7 +131,7 @@ impl FetchError {
         }
     }
 
-    /// What happened, with its causes.
+    /// Returns the message with its causes.
     pub(super) fn message(&self) -> String {
         match self {
             Self::Export(error) => format!("{:#}", anyhow::Error::new(error.clone())),

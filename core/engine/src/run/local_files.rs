@@ -8,33 +8,34 @@ use std::time::{Duration, SystemTime};
 use core_ingest::decompress::Compression;
 use core_nexthink::ErrorKind;
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::encrypted_downloads::Files;
 use super::exports::{FetchedFile, FetchedFiles};
 use crate::export_files::FilePattern;
 use crate::moment::Moment;
 
-/// How long a file that does not say where it ends must be unchanged to count as whole. A writer that pauses for
-/// longer is not known.
+/// The time without a change after which a plain file counts as whole. A writer that pauses for longer goes unnoticed.
 const UNCHANGED: Duration = Duration::from_mins(1);
 
-/// Why a dataset of such a file is partial.
+/// The reason for which a dataset is partial if a plain file of it changed later.
 pub(super) const UNSETTLED: &str = "a file was changed less than a minute ago, so that its end may be missing; a \
                                     compressed file would prove its end";
 
-/// What is copied in one go, in bytes.
+/// The bytes that are copied in one go.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Why the files of a step cannot be used.
+/// The reason for which the files of a step cannot be used.
 #[derive(Debug, Clone)]
 pub(super) enum LocalFileError {
     /// There is no file.
     Missing(FilePattern),
     /// It was changed while it was read.
     Changed(PathBuf),
-    /// It cannot be read, or its copy cannot be written.
+    /// It cannot be read.
     Unreadable(PathBuf, Arc<io::Error>),
+    /// Its copy in the store cannot be written.
+    Unwritable(PathBuf, Arc<io::Error>),
 }
 
 impl LocalFileError {
@@ -42,7 +43,7 @@ impl LocalFileError {
     pub(super) fn kind(&self) -> ErrorKind {
         match self {
             Self::Missing(_) | Self::Changed(_) => ErrorKind::Unreachable,
-            Self::Unreadable(..) => ErrorKind::Local,
+            Self::Unreadable(..) | Self::Unwritable(..) => ErrorKind::Local,
         }
     }
 }
@@ -54,7 +55,12 @@ impl std::fmt::Display for LocalFileError {
             Self::Changed(path) => {
                 write!(formatter, "{} was changed while it was read: run again", path.display())
             }
-            Self::Unreadable(path, error) => write!(formatter, "{}: {error}", path.display()),
+            Self::Unreadable(path, error) => {
+                write!(formatter, "cannot read {}: {error}", path.display())
+            }
+            Self::Unwritable(path, error) => {
+                write!(formatter, "cannot copy {} to the store: {error}", path.display())
+            }
         }
     }
 }
@@ -93,34 +99,33 @@ async fn copy(
     files: &Files,
     now: Moment,
 ) -> Result<FetchedFile, LocalFileError> {
-    let failed = |error| LocalFileError::Unreadable(path.to_owned(), Arc::new(error));
-    let mut source = File::open(path).await.map_err(failed)?;
-    let before = source.metadata().await.map_err(failed)?;
-    files.downloads().remove(&download).map_err(|error| failed(io::Error::other(error)))?;
-    let mut sink = files.write(&download).map_err(failed)?;
-    let mut first = [0; 5];
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let unreadable = |error| LocalFileError::Unreadable(path.to_owned(), Arc::new(error));
+    let unwritable = |error| LocalFileError::Unwritable(path.to_owned(), Arc::new(error));
+    let source = File::open(path).await.map_err(unreadable)?;
+    let before = source.metadata().await.map_err(unreadable)?;
+    let mut source = BufReader::with_capacity(CHUNK_BYTES, source);
+    let compression = Compression::detect(source.fill_buf().await.map_err(unreadable)?);
+    files.downloads().remove(&download).map_err(|error| unwritable(io::Error::other(error)))?;
+    let mut sink = files.write(&download).map_err(unwritable)?;
     let mut bytes = 0;
     loop {
-        let read = source.read(&mut chunk).await.map_err(failed)?;
-        if read == 0 {
+        let chunk = source.fill_buf().await.map_err(unreadable)?;
+        if chunk.is_empty() {
             break;
         }
-        if bytes == 0 {
-            let known = read.min(first.len());
-            first[..known].copy_from_slice(&chunk[..known]);
-        }
-        sink.write_all(&chunk[..read]).await.map_err(failed)?;
-        bytes += read as u64;
+        sink.write_all(chunk).await.map_err(unwritable)?;
+        let copied = chunk.len();
+        source.consume(copied);
+        bytes += copied as u64;
     }
-    sink.flush().await.map_err(failed)?;
-    let after = tokio::fs::metadata(path).await.map_err(failed)?;
+    sink.flush().await.map_err(unwritable)?;
+    let after = tokio::fs::metadata(path).await.map_err(unreadable)?;
     let changed = |metadata: &std::fs::Metadata| metadata.modified().ok();
     if bytes != before.len() || after.len() != before.len() || changed(&after) != changed(&before) {
         return Err(LocalFileError::Changed(path.to_owned()));
     }
     // The end of a compressed file is proven when it is read.
-    let is_compressed = Compression::detect(&first) != Compression::None;
+    let is_compressed = compression != Compression::None;
     let is_unchanged = changed(&after).is_some_and(|modified| is_settled(modified, now));
     Ok(FetchedFile {
         download,
@@ -143,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_whole_once_nobody_has_changed_it_for_a_minute() {
+    fn a_file_counts_as_whole_after_a_minute_without_a_change() {
         let modified = SystemTime::UNIX_EPOCH + Duration::from_hours(1_000);
         let hour = 3_600_000;
         for (now, expected) in [

@@ -135,7 +135,7 @@ async fn a_store_in_a_wrong_place_is_a_wrong_configuration() {
 #[tokio::test]
 async fn a_lock_that_a_run_holds_is_a_warning() {
     let tenant = Tenant::start("acme", 1, NOON).await;
-    let lock = tenant.engine().lock().expect("nobody has it");
+    let lock = tenant.engine().lock().expect("the lock is free");
     let checks = check(tenant.engine(), &[]).await;
     let found = named(&checks, "lock");
     assert_eq!(found.state, CheckState::Warning);

@@ -53,7 +53,7 @@ impl Delivered {
 
     /// Changes the state of the last delivery.
     fn edit(&self, change: impl FnOnce(&mut Value)) {
-        let lock = self.tenant.engine().lock().expect("nobody has it");
+        let lock = self.tenant.engine().lock().expect("the lock is free");
         let bytes = lock.tenant().state(STATE).expect("readable").expect("it was delivered");
         let mut state = serde_json::from_slice(&bytes).expect("it is JSON");
         change(&mut state);
@@ -180,7 +180,7 @@ async fn an_interrupted_delivery_is_asked_for_before_the_next_one() {
 #[tokio::test]
 async fn a_damaged_state_is_an_error_that_says_what_its_loss_means() {
     let delivered = Delivered::start().await;
-    let lock = delivered.tenant.engine().lock().expect("nobody has it");
+    let lock = delivered.tenant.engine().lock().expect("the lock is free");
     let store = lock.tenant().clone();
     assert_eq!(compared_with(&store).len(), 1, "the delivered generation stays");
     assert!(known_ledger_head(&store).expect("readable").is_some());

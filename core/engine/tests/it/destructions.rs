@@ -17,7 +17,7 @@ fn store(tenant: &Tenant) -> (Store, PathBuf) {
 /// Records and begins the removal, up to where it could be interrupted.
 fn begin(tenant: &Tenant) -> (Destruction, Certificate) {
     let (engine, host) = (tenant.engine(), &tenant.host);
-    let lock = engine.lock().expect("nobody has it");
+    let lock = engine.lock().expect("the lock is free");
     let stored = engine.tenant().expect("it is stored");
     let deliveries = stored.lock_delivery("jupiterone", &host.lock_owner()).expect("no delivery");
     let files = stored.inventory().expect("it can be listed");

@@ -23,7 +23,7 @@ async fn tenant() -> Tenant {
 
 /// Makes the key file.
 pub(crate) fn make_keys(tenant: &Tenant) {
-    let file = privacy::key_file(tenant.engine()).lock().expect("nobody has it");
+    let file = privacy::key_file(tenant.engine()).lock().expect("the lock is free");
     file.save(&keys()).expect("there is room");
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn first_uid(generation: &Generation) -> String {
 }
 
 fn lock(tenant: &Tenant) -> RunLock {
-    tenant.engine().lock().expect("nobody has it")
+    tenant.engine().lock().expect("the lock is free")
 }
 
 /// Erases the first user; returns the uid and the ID of the erasure.
@@ -75,7 +75,7 @@ async fn an_erasure_that_is_stopped_is_finished_by_the_next_run() {
         removes_damaged: false,
     };
     let (engine, cancellation) = (tenant.engine(), Cancellation::default());
-    let lock = engine.lock_until(&cancellation).expect("nobody has it");
+    let lock = engine.lock_until(&cancellation).expect("the lock is free");
     let (subject, _) = erasure::subject(engine, &lock, &keys(), &request).expect("it is found");
     let is_unfinished =
         |lock: &RunLock| erasure::is_any_unfinished(engine, lock).expect("it can be read");

@@ -47,7 +47,7 @@ impl Exports {
         exports
     }
 
-    /// What the tenant would export.
+    /// The export of the simulated tenant.
     fn export(&self, query: SavedQuery, compression: Compression) -> Vec<u8> {
         let mut spec = None;
         self.tenant.simulator.update(|behaviour| spec = Some(behaviour.tenant.clone()));
@@ -132,7 +132,7 @@ async fn the_newest_file_counts_and_several_patterns_make_one_dataset() {
     let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
     let half = lines.len() / 2;
     let (first, second) = (lines[..half].concat(), [&lines[..1], &lines[half..]].concat().concat());
-    exports.write("devices-0.csv", b"an older file that nobody reads", hours_before(NOON, 9));
+    exports.write("devices-0.csv", b"an older file", hours_before(NOON, 9));
     exports.write("devices-1.csv", &first, hours_before(NOON, 1));
     exports.write("rest.csv", &second, hours_before(NOON, 2));
     let patterns = ["devices-*", "rest.csv"].map(|name| pattern(exports.folder.path(), name));

@@ -1,4 +1,4 @@
-//! What the settings do for the people in rows, events and the ledger.
+//! The effect of the settings on the people in rows, events and the ledger.
 
 use core_engine::privacy::{
     is_like, ledger_token, of_events, of_run, policy, reusable_from, suppressions,
@@ -111,14 +111,14 @@ async fn an_erasure_that_does_not_exist_cannot_be_lifted() {
     let tenant = Tenant::start("acme", 1, NOON).await;
     make_keys(&tenant);
     tenant.run().await.expect("it runs");
-    let lock = tenant.engine().lock().expect("nobody has it");
+    let lock = tenant.engine().lock().expect("the lock is free");
     let lifted =
         erasure::lift(tenant.engine(), &lock, "e-none", "mistake").expect("it is no error");
     assert_eq!((lifted.identifiers, lifted.shortfalls.len()), (0, 0));
     assert!(!erasure::is_any_unfinished(tenant.engine(), &lock).expect("it can be read"));
     drop(lock);
     let (_, id) = erase(&tenant);
-    let lock = tenant.engine().lock().expect("nobody has it");
+    let lock = tenant.engine().lock().expect("the lock is free");
     let lifted =
         erasure::lift(tenant.engine(), &lock, "e-none", "mistake").expect("it is no error");
     assert_eq!(lifted.identifiers, 0);

@@ -1,4 +1,4 @@
-//! What is kept long enough goes, with an entry in the ledger first, and never by a clock that jumped.
+//! Retention: removals are in the ledger first, and a clock that jumped removes nothing.
 
 use core_engine::{Moment, ledger};
 use core_store::{ClockVerdict, Retention};
@@ -31,7 +31,7 @@ async fn tenant() -> Tenant {
 #[tokio::test]
 async fn nothing_goes_while_everything_is_young_and_the_ledger_has_no_entry() {
     let tenant = tenant().await;
-    let lock = tenant.engine().lock().expect("nobody has it");
+    let lock = tenant.engine().lock().expect("the lock is free");
     let before = events(&tenant);
     let now = tenant.host.now().0;
     let (plan, events_removed) =
@@ -43,7 +43,7 @@ async fn nothing_goes_while_everything_is_young_and_the_ledger_has_no_entry() {
 #[tokio::test]
 async fn old_generations_go_but_the_published_one_stays() {
     let tenant = tenant().await;
-    let lock = tenant.engine().lock().expect("nobody has it");
+    let lock = tenant.engine().lock().expect("the lock is free");
     let stored = tenant.engine().tenant().expect("the store is there");
     let kept = stored.history().expect("it can be listed").len();
     assert!(kept > 1, "{kept}");
@@ -66,7 +66,7 @@ async fn old_generations_go_but_the_published_one_stays() {
 #[tokio::test]
 async fn a_clock_that_jumped_removes_nothing_until_a_person_accepts_it() {
     let tenant = tenant().await;
-    let lock = tenant.engine().lock().expect("nobody has it");
+    let lock = tenant.engine().lock().expect("the lock is free");
     let stored = tenant.engine().tenant().expect("the store is there");
     let kept = stored.history().expect("it can be listed").len();
     // The clock of the test and the simulated tenant's disagree, so that no run has noted a time.

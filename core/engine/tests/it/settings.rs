@@ -1,4 +1,4 @@
-//! What derives from the settings of a tenant, and clients that cannot be made with them.
+//! Values derived from the settings of a tenant, and settings with which no client can be made.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,7 +98,7 @@ async fn nothing_is_delivered_before_the_first_generation_or_beside_another_deli
     assert_eq!(refused.kind, FailureKind::Configuration);
     assert!(refused.error.to_string().ends_with("`nexthink-graph run` publishes one"));
     tenant.run().await.expect("it runs");
-    let held = deliver::lock(tenant.engine(), core_jupiterone::NAME).expect("nobody has it");
+    let held = deliver::lock(tenant.engine(), core_jupiterone::NAME).expect("the lock is free");
     let refused = deliver_with(&tenant, &settings, &request).await.expect_err("it is held");
     assert_eq!(refused.kind, FailureKind::Locked);
     drop(held);

@@ -105,7 +105,7 @@ fn a_damaged_list_is_an_error_that_names_its_place_in_either() {
 fn a_list_of_another_key_is_refused() {
     let (place, list) = place_and_list();
     let people = place.people();
-    let file = people.key_file.lock().expect("nobody has it");
+    let file = people.key_file.lock().expect("the lock is free");
     let other = core_privacy::keys::KeyRing::new(
         "2026-01-01T00:00:00Z",
         &[8; core_privacy::keys::NEW_RING_BYTES],

@@ -47,7 +47,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             get(list),
         )
         .optional("state", "Only these states, with commas between; those that are not over if it is missing.")
-        .optional("severity", "Only findings of this severity or a graver one.")
+        .optional("severity", "Only findings of this severity or a higher one.")
         .optional("exactSeverity", "Only findings of this severity.")
         .optional("rule", "Only findings of this rule; `*` stands for any text.")
         .optional("entity", "Only findings about the entity with this `_key`.")

@@ -313,7 +313,7 @@ pub(super) const KINDS: &[Kind] = &[
     ("RuleView", "A rule that was evaluated.", &[
         ("id", "text", "Its ID."),
         ("title", "text", "Its title."),
-        ("severity", "text", "How grave its findings are."),
+        ("severity", "text", "The severity of its findings."),
         ("at", "text", "When it was last evaluated, RFC 3339."),
         ("result", "text", "`complete`, `unknown` or `failed`."),
         ("why", "text?", "Why it is unknown or has failed."),

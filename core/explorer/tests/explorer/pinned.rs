@@ -7,7 +7,7 @@ use crate::kit::{FIRST, NEXT, Served, served, served_with};
 
 const TENANT: &str = "/api/v1/tenants/acme";
 
-/// What a call answers at a place, without and with the ID of the first generation. A list counts by its length.
+/// The answers of a call at a place, without and with the ID of the first generation. A list counts by its length.
 async fn answers(served: &Served, path: &str, place: &str) -> [Value; 2] {
     let sign = if path.contains('?') { '&' } else { '?' };
     let (_, published) = served.get(&format!("{TENANT}/{path}")).await;

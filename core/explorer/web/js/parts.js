@@ -9,7 +9,7 @@ export function Outcome({ outcome }) {
   return html`<span class=${`badge ${kind}`}>${outcome}</span>`;
 }
 
-/** How grave a finding is. @param {{ severity: string }} props */
+/** The severity of a finding. @param {{ severity: string }} props */
 export function Severity({ severity }) {
   const kind = { critical: "bad strong", high: "bad", medium: "warn" }[severity] ?? "";
   return html`<span class=${`badge ${kind}`}>${severity}</span>`;

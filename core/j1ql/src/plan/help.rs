@@ -1,4 +1,4 @@
-//! How to write what a query got wrong, with the names that stand in it.
+//! Help for mistakes, with the names that stand in the query.
 
 use super::Plan;
 

@@ -240,7 +240,7 @@ fn codes_of(batch: &RecordBatch, end: End) -> Result<DictionaryArray<UInt32Type>
     Ok(cast(column, &codes)?.as_dictionary().clone())
 }
 
-/// What the codes of a dictionary mean to a search. Batches of one row group share their dictionary: each has an
+/// The meaning that the codes of a dictionary have for a search. Batches of one row group share their dictionary: each has an
 /// array of its own over the same buffers.
 struct Meanings<T> {
     dictionary: Option<ArrayData>,

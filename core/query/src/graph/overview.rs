@@ -34,7 +34,7 @@ pub struct EntityOverview {
 /// The alerts of an entity, the open and newest first.
 #[derive(Debug, Default, Serialize)]
 pub struct Alerts {
-    /// How many there are.
+    /// Their number.
     pub count: u64,
     /// The first of them.
     pub shown: Vec<Entity>,

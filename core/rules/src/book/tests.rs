@@ -263,12 +263,15 @@ fn who_takes_a_finding_on_is_forgotten_when_it_comes_back() {
     let of_a = id(&scene.rule, "a");
     let ack = Acknowledgement { by: "op".to_owned(), at: 2, note: None };
     assert!(scene.book.acknowledge(of_a, ack.clone()));
-    assert_eq!((scene.state("a"), scene.book.gravest(2)), (Some(State::Acknowledged), None));
+    assert_eq!(
+        (scene.state("a"), scene.book.highest_severity(2)),
+        (Some(State::Acknowledged), None)
+    );
     scene.run(&Complete(vec![]));
     assert!(!scene.book.acknowledge(of_a, ack));
     scene.run(&Complete(vec!["a"]));
     assert_eq!(
-        (scene.state("a"), scene.book.gravest(4)),
+        (scene.state("a"), scene.book.highest_severity(4)),
         (Some(State::Open), Some(Severity::High))
     );
     assert_eq!(scene.told("a"), [Opened, Resolved, Reopened]);

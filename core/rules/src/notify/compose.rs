@@ -61,7 +61,7 @@ impl Book {
             }
             _ if rows.is_empty() => Vec::new(),
             _ => {
-                // The gravest first: of many, only the first are told one by one.
+                // The most severe first: of many, only the first are told one by one.
                 let grade = |row: &Row| {
                     let finding = self.findings.get(&row.finding);
                     finding.map(|finding| self.severity(finding))

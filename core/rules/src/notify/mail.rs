@@ -75,7 +75,7 @@ pub struct Mail {
     pub content: Vec<u8>,
 }
 
-/// What a mail says.
+/// The content of a mail.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Letter<'a> {
     /// The ID of the message, the same at every attempt, so that receivers know a mail that comes twice.
@@ -92,7 +92,7 @@ impl MailServer {
     /// Reads `host` or `host:port`.
     ///
     /// # Errors
-    /// What is wrong.
+    /// The mistake.
     pub fn parse(text: &str, tls: MailTls) -> Result<Self, String> {
         // An address of IPv6 with a port is in brackets, as in a URL.
         let (host, port) = match text.rsplit_once(':') {
@@ -133,7 +133,7 @@ impl MailTls {
 /// another command.
 ///
 /// # Errors
-/// What is wrong. The address is not part of it.
+/// The mistake. The address is not part of it.
 pub fn check_address(text: &str) -> Result<(), String> {
     let is_local = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
     let is_domain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);

@@ -14,7 +14,7 @@ use crate::kit::{DAY_MS, Scene, all_channels};
 /// The moment of a kill, beside a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
-    /// What was to be written is lost.
+    /// The write is lost.
     Before,
     /// It is written, and the process does nothing more.
     After,
@@ -60,7 +60,7 @@ impl Machine {
         self.send().await
     }
 
-    /// What `notify send` does.
+    /// Does the work of `notify send`.
     async fn send(&mut self) -> Result<(), Killed> {
         self.read();
         let before = self.scene.book.outbox().clone();
@@ -115,7 +115,7 @@ async fn ten_runs(kill: Option<(usize, Moment)>) -> usize {
     machine.writes
 }
 
-/// What each receiver has got: the ID by which it knows a message again, and what it says.
+/// The messages of each receiver: the ID by which it knows a message again, and what it says.
 fn heard(
     receiver: &Receiver,
     mails: &MailReceiver,

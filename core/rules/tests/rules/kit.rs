@@ -1,4 +1,4 @@
-//! What the tests share: a book with its channels, a clock that only the test moves, and a receiver for every channel.
+//! Shared by the tests: a book with its channels, a clock that only the test moves, and a receiver for every channel.
 
 use std::collections::BTreeSet;
 

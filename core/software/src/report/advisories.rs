@@ -16,13 +16,13 @@ pub struct AdvisoryLine {
     pub verdict: &'static str,
     /// The first version without the vulnerability; empty if there is none.
     pub fixed_in: String,
-    /// How severe it is, in the words of the file.
+    /// The severity, in the words of the file.
     pub severity: String,
     /// A link to read more.
     pub link: String,
     /// The rule of the match.
     pub rule: &'static str,
-    /// How certain the match is.
+    /// The confidence of the match.
     pub confidence: Confidence,
     /// The file that has it.
     pub source: Source,

@@ -27,7 +27,7 @@ pub struct SupportLine {
     pub support: (Support, Support),
     /// The rule of the match.
     pub rule: &'static str,
-    /// How certain the match is, in a word.
+    /// The confidence of the match, in a word.
     pub confidence: &'static str,
 }
 

@@ -28,10 +28,10 @@ use crate::host::{engine, host};
 use crate::signals::StopOnSignal;
 use crate::{output, system};
 
-/// How long the work on the store has to end by itself after a signal.
+/// The time that work on the store has to end by itself after a signal.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What is told of work that did not end by itself.
+/// The message about work that did not end by itself.
 const CUT_OFF: &str =
     "an erasure that has begun is finished by the next run before it reads anything";
 

@@ -93,7 +93,7 @@ struct Asked {
     answers: Answers,
 }
 
-/// What answers depend on. Of another generation there may be newer findings, and who was erased since may be in them.
+/// The state that answers depend on. Of another generation there may be newer findings, and who was erased since may be in them.
 #[derive(Debug, PartialEq, Eq)]
 struct Basis {
     generation: Option<GenerationId>,
@@ -256,7 +256,7 @@ mod tests {
         let folder = TempDir::new().expect("a folder can be made");
         let store = Store::open(Location::Folder(folder.path().join("store"))).expect("it is new");
         let tenant = store.tenant("acme").expect("it is a name");
-        let lock = tenant.lock("a test").expect("nobody has it");
+        let lock = tenant.lock("a test").expect("the lock is free");
         let before = basis(&tenant);
         assert_eq!(basis(&tenant), before, "nothing has happened");
 

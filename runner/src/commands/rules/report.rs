@@ -23,8 +23,8 @@ pub(in crate::commands) struct RulesReport {
     problems: Vec<String>,
     /// The active findings of each severity, of all rules.
     open: BTreeMap<Severity, u64>,
-    /// The gravest open finding that is neither acknowledged nor silenced.
-    gravest: Option<Severity>,
+    /// The highest severity of an open finding that is neither acknowledged nor silenced.
+    highest_severity: Option<Severity>,
 }
 
 /// What came of one rule.
@@ -66,7 +66,7 @@ impl RulesReport {
     /// A report without rules yet.
     pub(super) fn new(library: &Library) -> Self {
         let problems = library.problems.iter().map(ToString::to_string).collect();
-        Self { rules: Vec::new(), problems, open: BTreeMap::new(), gravest: None }
+        Self { rules: Vec::new(), problems, open: BTreeMap::new(), highest_severity: None }
     }
 
     /// Adds a mistake in a file.
@@ -77,7 +77,7 @@ impl RulesReport {
     /// Takes over the numbers of all findings.
     pub(super) fn sum_up(&mut self, book: &Book, now: u64) {
         self.open = book.counts();
-        self.gravest = book.gravest(now);
+        self.highest_severity = book.highest_severity(now);
     }
 
     /// Returns whether there is anything to tell.
@@ -155,10 +155,10 @@ impl RulesReport {
         fail_on: Option<SeverityName>,
     ) -> Option<(Exit, String)> {
         let SeverityName(level) = fail_on?;
-        let gravest = self.gravest.filter(|gravest| *gravest >= level)?;
+        let highest = self.highest_severity.filter(|severity| *severity >= level)?;
         let program = crate::system::own_command();
         let message = format!(
-            "a finding of severity {gravest} is open (--fail-on {level}): `{program} findings list` shows it"
+            "a finding of severity {highest} is open (--fail-on {level}): `{program} findings list` shows it"
         );
         Some((Exit::RuleFired, message))
     }

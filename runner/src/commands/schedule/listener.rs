@@ -1,4 +1,4 @@
-//! What `schedule` answers over HTTP: whether it is alive, whether it is ready, and figures.
+//! The HTTP server of `schedule`: liveness, readiness, metrics.
 //!
 //! The scheduler publishes a text whenever something has changed; a request reads it and nothing else, so that no
 //! number of requests can hold up a run.
@@ -24,7 +24,7 @@ const HANGS_AFTER: Duration = Duration::from_mins(5);
 /// The type of the text of figures.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What the scheduler has published last.
+/// The figures that the scheduler has published last.
 #[derive(Debug, Clone)]
 pub(super) struct Bulletin(Arc<Mutex<Content>>);
 
@@ -32,7 +32,7 @@ pub(super) struct Bulletin(Arc<Mutex<Content>>);
 struct Content {
     at: Instant,
     figures: String,
-    /// What is wrong with the scheduler itself.
+    /// The problem of the scheduler itself, if it has one.
     problem: Option<String>,
 }
 

@@ -17,11 +17,11 @@ pub(super) struct Tenants {
     parallel_runs: usize,
     /// The tenants whose file can be used.
     configs: BTreeMap<String, Config>,
-    /// What was wrong with the files of the others.
+    /// The problems of the other files.
     problems: BTreeMap<String, String>,
 }
 
-/// What reading the files again has found.
+/// The result of reading the files again.
 #[derive(Default)]
 pub(super) struct Read {
     /// The tenants whose file can be used, with the last run of those that are new.
@@ -124,7 +124,7 @@ impl Tenants {
         self.is_fleet
     }
 
-    /// How many runs there may be at once.
+    /// Returns the number of runs that may take place at once.
     pub(super) fn parallel_runs(&self) -> usize {
         self.parallel_runs
     }

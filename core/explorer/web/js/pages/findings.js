@@ -50,7 +50,7 @@ function NoRules() {
 /** @param {{ filter: Record<string, string>, data: any }} props */
 function Filters({ filter, data }) {
   const set = (/** @type {string} */ name) => (/** @type {any} */ event) => setParams({ [name]: event.target.value }, false);
-  // Nothing is graver than critical.
+  // No severity is above critical.
   const exact = filter.exactSeverity || (filter.severity === "critical" ? "critical" : "");
   const setSeverity = (/** @type {any} */ event) => {
     const [word, exact] = event.target.value.split("only ");
@@ -61,7 +61,7 @@ function Filters({ filter, data }) {
       <option value="">current</option>${STATES.map((state) => html`<option value=${state}>${state}</option>`)}
       <option value=${STATES.join(",")}>all</option></select></label>
     <label class="field">Severity <select class="input" value=${exact ? `only ${exact}` : filter.severity} onChange=${setSeverity}>
-      <option value="">all</option>${SEVERITIES.slice(1, -1).map((severity) => html`<option value=${severity}>${severity} or graver</option>`)}
+      <option value="">all</option>${SEVERITIES.slice(1, -1).map((severity) => html`<option value=${severity}>${severity} or higher</option>`)}
       ${SEVERITIES.map((severity) => html`<option value=${`only ${severity}`}>only ${severity}</option>`)}</select></label>
     <label class="field">Rule <select class="input" value=${filter.rule} onChange=${set("rule")}>
       <option value="">all</option>${data.rules.map((/** @type {any} */ rule) => html`<option value=${rule.id}>${rule.id} (${number(rule.open)})</option>`)}</select></label>
