@@ -115,6 +115,16 @@ impl PublishedGeneration {
         }
     }
 
+    /// The outcome with the number of types that may lack objects, for a table of many tenants.
+    pub(crate) fn outcome_summary(&self) -> String {
+        match (self.outcome, self.partial_types.len()) {
+            (Outcome::Complete, _) => "complete".to_owned(),
+            (Outcome::Partial, types) => {
+                format!("partial ({})", core_terminal::count(types, "type"))
+            }
+        }
+    }
+
     fn new(manifest: &Manifest, now: Moment) -> Self {
         let rows = |kind| {
             let tables = manifest.tables.iter().filter(move |table| table.kind == kind);
@@ -194,6 +204,28 @@ fn next_run(config: &Config, last: Option<LastRun>) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_of_tenants_counts_the_partial_types_and_one_tenant_lists_them() {
+        let mut generation = PublishedGeneration {
+            id: String::new(),
+            created_at: String::new(),
+            age_seconds: 0,
+            outcome: Outcome::Complete,
+            partial_types: Vec::new(),
+            entities: 0,
+            relationships: 0,
+            objects: BTreeMap::new(),
+        };
+        let texts = |generation: &PublishedGeneration| {
+            [generation.outcome_summary(), generation.outcome_text()]
+        };
+        assert_eq!(texts(&generation), ["complete", "complete"]);
+        generation.outcome = Outcome::Partial;
+        generation.partial_types = ["nexthink_alert", "nexthink_user"].map(str::to_owned).to_vec();
+        let expected = ["partial (2 types)", "partial: nexthink_alert, nexthink_user"];
+        assert_eq!(texts(&generation), expected);
+    }
 
     fn run(exit_code: Option<u8>) -> RunRecord {
         RunRecord {

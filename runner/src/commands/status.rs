@@ -155,7 +155,7 @@ fn cells(row: &Row) -> [String; 6] {
         row.tenant.clone(),
         generation
             .map_or_else(|| "nothing yet".to_owned(), |generation| minute(&generation.created_at)),
-        generation.map_or_else(String::new, PublishedGeneration::outcome_text),
+        generation.map_or_else(String::new, PublishedGeneration::outcome_summary),
         run.map_or_else(String::new, |run| minute(&run.started_at)),
         run.map_or_else(String::new, |run| match run.exit_code {
             Some(code) => code.to_string(),
