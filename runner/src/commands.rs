@@ -147,7 +147,7 @@ async fn export(global: &Global, command: &ExportCommand, worker: bool) -> Resul
 
 /// The configuration, which must be there.
 fn configured(global: &Global) -> Result<Config, Failure> {
-    Config::load(&configured_source(global)?)
+    config::load(&configured_source(global)?)
 }
 
 /// Returns the source of the configuration, which must be there.
@@ -170,7 +170,7 @@ fn not_configured() -> Failure {
 fn tenant(global: &Global) -> Result<TenantStore, Failure> {
     let (location, name) = match config::find(global.config.as_deref()) {
         Some(source) => {
-            let config = Config::load(&source)?;
+            let config = config::load(&source)?;
             let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
             core_engine::privacy::check_erasures(engine(&config), &tenant)?;
             return Ok(tenant);
@@ -208,7 +208,7 @@ fn generation(tenant: &TenantStore, as_of: Option<&str>) -> Result<Generation, F
 
 /// Returns what stands for the text of a question in the ledger; nothing where there are no keys.
 fn ledger_token(global: &Global, text: &str) -> Option<String> {
-    let config = Config::load(&config::find(global.config.as_deref())?).ok()?;
+    let config = config::load(&config::find(global.config.as_deref())?).ok()?;
     core_engine::privacy::ledger_token(engine(&config), text).unwrap_or_else(|failure| {
         output::note(&format!("the ledger cannot tell this query: {:#}", failure.error));
         None

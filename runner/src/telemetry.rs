@@ -37,11 +37,12 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 25] = [
+const OWN_CRATES: [&str; 26] = [
     "runner",
     "core_assistant",
     "core_audit",
     "core_clock",
+    "core_config",
     "core_destination",
     "core_engine",
     "core_erasure",

@@ -101,7 +101,9 @@ async fn answered(
 /// The questions of the user and the shipped ones.
 pub(super) fn questions(global: &Global) -> Result<Questions, Failure> {
     match config::find(global.config.as_deref()) {
-        Some(source) => Questions::load(&source.folder().join(FOLDER)).map_err(failure),
+        Some(source) => {
+            Questions::load(&source.folder(config::ENVIRONMENT).join(FOLDER)).map_err(failure)
+        }
         None => Questions::shipped().map_err(failure),
     }
 }

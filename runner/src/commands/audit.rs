@@ -83,7 +83,7 @@ fn tables(global: &Global, tenant: &str, log: &EventLog) -> Result<EventTables, 
     let mut from_key = String::new();
     ACCOUNT.write_key(tenant, &mut from_key);
     let [class] = AUDIT_EVENT.class else { unreachable!("an event has one class") };
-    let config = config::find(global.config.as_deref()).map(|source| Config::load(&source));
+    let config = config::find(global.config.as_deref()).map(|source| config::load(&source));
     let tags = config.transpose()?.map(|config| config.tags()).unwrap_or_default();
     Ok(EventTables {
         name: AUDIT_EVENT.type_name.to_owned(),

@@ -26,7 +26,7 @@ pub(super) async fn check(global: &Global, json: bool) -> Result<Exit, Failure> 
     let Some(source) = config::find(global.config.as_deref()) else {
         return Err(super::not_configured());
     };
-    let checks = match Config::load(&source) {
+    let checks = match config::load(&source) {
         Ok(config) => {
             let mut checks = Checks(vec![Check::ok("configuration", source.name())]);
             checks.0.append(&mut all(&config).await.0);

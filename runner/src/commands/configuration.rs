@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::configured_source;
 use crate::cli::{ConfigCommand, Global, RowFormat};
-use crate::config::{self, Config};
+use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::output;
 
@@ -25,7 +25,7 @@ pub(super) fn dispatch(global: &Global, command: &ConfigCommand) -> Result<Exit,
 fn show(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
     let source = configured_source(global)?;
     let file = source.name();
-    let settings = Config::load(&source)?.effective;
+    let settings = config::load(&source)?.effective;
     let place = |setting: &Effective| setting.place.in_file(&file);
     if format != RowFormat::Table {
         let objects: Vec<_> = settings

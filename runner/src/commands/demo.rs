@@ -11,7 +11,7 @@ use core_simulator::{Simulator, SimulatorConfig, TenantSpec};
 use super::run::{RULES, RUN, after_rules, evaluate, interruptible, print, tell_shortfall};
 use super::simulate::{CLIENT_SECRET, configuration};
 use crate::cli::Global;
-use crate::config::{Config, Paths};
+use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::host::engine;
 use crate::progress::Progress;
@@ -43,7 +43,7 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
     simulated.behaviour.tenant = spec;
     let simulator = Simulator::start(simulated).await.map_err(anyhow::Error::new)?;
     let text = configuration(simulator.endpoints(), STORE, "{ env = \"UNUSED\" }");
-    let config = Config::parse(&text, &BTreeMap::new(), &Paths::new(Path::new("")))
+    let config = Config::parse(&text, &BTreeMap::new(), &config::paths(Path::new("")))
         .map_err(|problems| anyhow::anyhow!("the demo's configuration is wrong: {problems:?}"))?;
     let progress = Progress::new(global.quiet);
     let (options, stop) = (RunOptions::default(), Cancellation::default());

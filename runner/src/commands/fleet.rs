@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::run::write_figures;
 use super::status;
 use crate::cli::{FleetCommand, Global, ReportFormat, RunArguments};
-use crate::config::{Config, Fleet, Source};
+use crate::config::{self, Fleet, Loaded, Source};
 use crate::exit::{Exit, Failure};
 use crate::health::Health;
 use crate::run_process::{RunEnd, RunProcess};
@@ -25,7 +25,7 @@ pub(super) fn dispatch(global: &Global, command: &FleetCommand) -> Result<Exit, 
 /// The fleet that is configured.
 pub(super) fn configured_fleet(global: &Global) -> Result<Fleet, Failure> {
     let source = super::configured_source(global)?;
-    let fleet = source.fleet()?;
+    let fleet = source.fleet(config::ENVIRONMENT)?;
     fleet.ok_or_else(|| {
         Failure::usage(format!(
             "{} configures one tenant: a fleet has `[fleet]` and a folder of tenants (docs/operations.md)",
@@ -39,8 +39,9 @@ pub(super) async fn run_all(global: &Global, arguments: &RunArguments) -> Result
     let source = super::configured_source(global)?;
     let fleet = configured_fleet(global)?;
     // The folder alone is read here: the run of a tenant says what is wrong with its file.
+    let all = fleet.load_all()?.into_iter().rev();
     let mut waiting: Vec<(String, Option<Failure>)> =
-        fleet.load_all()?.into_iter().map(|(name, loaded)| (name, loaded.err())).rev().collect();
+        all.map(|(name, loaded)| (name, loaded.err().map(Failure::from))).collect();
     if waiting.is_empty() {
         return Err(Failure::usage(format!("{} has no tenants yet", source.name())));
     }
@@ -86,7 +87,7 @@ pub(super) async fn run_all(global: &Global, arguments: &RunArguments) -> Result
 
 /// The health of each tenant after the runs.
 fn healths(fleet: &Fleet) -> Result<Vec<(String, Option<Health>)>, Failure> {
-    let health = |loaded: Result<Config, Failure>| Health::read(&loaded.ok()?).ok();
+    let health = |loaded: Loaded| Health::read(&loaded.ok()?).ok();
     Ok(fleet.load_all()?.into_iter().map(|(name, loaded)| (name, health(loaded))).collect())
 }
 

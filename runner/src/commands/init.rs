@@ -15,7 +15,7 @@ use core_settings::{Answer, DEFAULT_FILE};
 use super::check;
 use super::simulate::{exists_already, toml_text, write_new_file};
 use crate::cli::{Global, InitArguments};
-use crate::config::{self, Config, Paths};
+use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::{output, system};
 
@@ -38,7 +38,7 @@ pub(super) async fn init(global: &Global, arguments: InitArguments) -> Result<Ex
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let text = file_text(arguments, folder)?;
-    let paths = Paths::new(folder);
+    let paths = config::paths(folder);
     let config = Config::parse(&text, &BTreeMap::new(), &paths).map_err(|problems| {
         let file = path.display().to_string();
         config::invalid("the answers make no valid configuration", &problems, &file)

@@ -10,7 +10,7 @@ use core_store::TenantStore;
 use tokio::sync::mpsc;
 
 use crate::cli::Global;
-use crate::config::{self, Config};
+use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::withheld::REMEDY;
 use crate::{host, output, system};
@@ -24,7 +24,7 @@ const WAITING: usize = 8;
 pub(super) async fn serve(global: &Global) -> Result<Exit, Failure> {
     let tenant = super::tenant(global)?;
     let personal = match config::find(global.config.as_deref()) {
-        Some(source) => Config::load(&source)?.mcp.personal,
+        Some(source) => config::load(&source)?.mcp.personal,
         None => false,
     };
     let settings = Settings { personal, withheld_advice: REMEDY };

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use super::rules::{self, lock_findings, save};
 use crate::cli::{Global, NotifyCommand, ReportFormat, RowFormat};
-use crate::config::{self, Config, Paths, SecretReference};
+use crate::config::{self, SecretReference, Variable};
 use crate::exit::{Exit, Failure};
 use crate::host::host;
 use crate::{output, system};
@@ -111,10 +111,14 @@ fn required(global: &Global) -> Result<NotifySettings, Failure> {
 /// Fetches the secrets of a channel.
 fn ready(global: &Global, channel: &Channel) -> anyhow::Result<ChannelSecrets> {
     let source = config::find(global.config.as_deref());
-    let paths = Paths::new(&source.map_or_else(PathBuf::new, |source| source.folder()));
+    let paths = config::paths(
+        &source.map_or_else(PathBuf::new, |source| source.folder(config::ENVIRONMENT)),
+    );
     let fetch = |place: &SecretPlace, what: &str| -> anyhow::Result<Secret> {
         let reference = match place.clone() {
-            SecretPlace::Env(name) => SecretReference::Variable(name),
+            SecretPlace::Env(name) => {
+                SecretReference::Variable(Variable::new(name, config::ENVIRONMENT))
+            }
             SecretPlace::File(path) => {
                 SecretReference::File(paths.resolve(&path).map_err(anyhow::Error::msg)?)
             }
@@ -169,7 +173,7 @@ fn ready(global: &Global, channel: &Channel) -> anyhow::Result<ChannelSecrets> {
 /// The client for messages, with the trust and the proxy of the configuration.
 fn sender(global: &Global) -> Result<Sender, Failure> {
     let source = config::find(global.config.as_deref());
-    let config = source.map(|source| Config::load(&source)).transpose()?;
+    let config = source.map(|source| config::load(&source)).transpose()?;
     let (trust, proxy) = match config {
         Some(config) => (config.trust.clone(), config.proxy.clone()),
         None => Default::default(),

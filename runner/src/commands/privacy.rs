@@ -57,7 +57,7 @@ pub(super) fn dispatch(global: &Global, command: PrivacyCommand) -> Result<Exit,
 /// Lists every column; under the full profile where nothing is configured.
 fn inventory(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
     let policy = match config::find(global.config.as_deref()) {
-        Some(source) => Config::load(&source)?.settings.privacy.policy,
+        Some(source) => config::load(&source)?.settings.privacy.policy,
         None => privacy::policy(Profile::Full, &[]).expect("nothing is overridden"),
     };
     let columns = inventory::columns(&policy);

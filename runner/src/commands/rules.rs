@@ -44,7 +44,7 @@ pub(super) async fn dispatch(global: &Global, command: RulesCommand) -> Result<E
 /// The folder of the rules that are files.
 pub(super) fn folder(global: &Global) -> PathBuf {
     let source = config::find(global.config.as_deref());
-    source.map_or_else(PathBuf::new, |source| source.folder()).join(FOLDER)
+    source.map_or_else(PathBuf::new, |source| source.folder(config::ENVIRONMENT)).join(FOLDER)
 }
 
 /// The rules that there are.

@@ -16,7 +16,7 @@ use core_query::{Format, ResultWriter};
 use serde_json::{Value, json};
 
 use crate::cli::{Cli, DocsFormat, Global, Page, PlanFormat, RowFormat};
-use crate::config::{self, Config};
+use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::host::engine;
 use crate::output;
@@ -29,7 +29,7 @@ const RELEASE_NOTES: &str = include_str!("../../../CHANGELOG.md");
 pub(super) fn plan(global: &Global, format: PlanFormat) -> Result<Exit, Failure> {
     let (plan, cost) = match config::find(global.config.as_deref()) {
         Some(source) => {
-            let config = Config::load(&source)?;
+            let config = config::load(&source)?;
             let plan = run::plan(engine(&config), &[])?;
             let cost = run::cost(&plan, engine(&config), None)?;
             (plan, Some(cost))
@@ -74,7 +74,7 @@ pub(super) fn steps(format: RowFormat) -> Result<Exit, Failure> {
 /// Prints the query texts to save, for the wholes or for their parts, under the configured IDs where
 /// there are any.
 pub(super) fn nql(global: &Global, fields: &[String], partitioned: bool) -> Result<Exit, Failure> {
-    let config = config::find(global.config.as_deref()).map(|source| Config::load(&source));
+    let config = config::find(global.config.as_deref()).map(|source| config::load(&source));
     // The texts are of use before the configuration is right.
     let config = config.and_then(Result::ok);
     let settings = config.as_deref();

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::{Age, Global, ReportFormat, RowFormat, StatusArguments};
-use crate::config::Config;
+use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::health::{Health, PublishedGeneration, RunRecord};
 use crate::output;
@@ -36,7 +36,7 @@ impl Row {
 /// Prints the status of one tenant.
 pub(super) fn status(global: &Global, arguments: &StatusArguments) -> Result<Exit, Failure> {
     let source = super::configured_source(global)?;
-    let config = Config::load(&source)?;
+    let config = config::load(&source)?;
     let name = source.tenant_name(&config);
     let health = Health::read(&config)?;
     match arguments.output {
@@ -64,7 +64,10 @@ pub(super) fn fleet(
     let rows: Vec<Row> = fleet
         .load_all()?
         .into_iter()
-        .map(|(name, config)| Row::new(name, config.and_then(|config| Health::read(&config))))
+        .map(|(name, config)| {
+            let health = config.map_err(Failure::from).and_then(|config| Health::read(&config));
+            Row::new(name, health)
+        })
         .collect();
     if format == RowFormat::Table {
         let header = ["tenant", "published", "outcome", "last run", "exit code", "next run"];

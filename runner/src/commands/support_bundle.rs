@@ -6,14 +6,14 @@ use std::path::Path;
 use core_files::{FileError, sync_folder, write_new_file};
 
 use crate::cli::Global;
-use crate::config::Config;
+use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::{output, support_bundle};
 
 /// Writes the bundle into a new file. A configuration that cannot be used is what it may be about.
 pub(super) fn write(global: &Global, path: &Path) -> Result<Exit, Failure> {
     let source = super::configured_source(global)?;
-    let document = support_bundle::document(Config::load(&source).as_ref(), source.chosen_name());
+    let document = support_bundle::document(config::load(&source).as_ref(), source.chosen_name());
     let mut text = serde_json::to_vec_pretty(&document).map_err(anyhow::Error::new)?;
     text.push(b'\n');
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -18,7 +18,7 @@ use super::worker::Answers;
 use super::{RulesReport, worker};
 use crate::cli::{Global, ReportFormat, RulesRunArguments};
 use crate::commands::notify;
-use crate::config::{self, Config};
+use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::host::{engine, host};
 use crate::output;
@@ -234,7 +234,7 @@ fn fingerprints(
     let Some(source) = source.filter(|_| mark.key.is_some()) else {
         return Ok(Fingerprints::new(tenant.name(), None));
     };
-    let config = Config::load(&source)?;
+    let config = config::load(&source)?;
     let keys = load_keys(engine(&config))?;
     let token = ledger_token(&keys, &tenant_name(engine(&config)), ID_PURPOSE);
     Ok(Fingerprints::new(tenant.name(), Some(core_rules::fingerprint::key_from(&token))))

@@ -47,7 +47,7 @@ impl Fact {
 /// The facts as a table. What cannot be read is no fact: the command that needs it says why.
 pub(super) fn table(global: &Global, tenant: &TenantStore) -> AddedTable {
     let config =
-        config::find(global.config.as_deref()).and_then(|source| Config::load(&source).ok());
+        config::find(global.config.as_deref()).and_then(|source| config::load(&source).ok());
     let facts = facts(config.as_ref(), tenant, system::now().0);
     let texts = |text: &dyn Fn(&Fact) -> String| -> ArrayRef {
         Arc::new(facts.iter().map(|fact| Some(text(fact))).collect::<StringArray>())

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::run;
 use crate::cli::{Global, RunArguments};
-use crate::config::{Config, Source};
+use crate::config::{self, Source};
 use crate::exit::{Exit, Failure};
 use crate::health::Health;
 use crate::metrics::{self, Figures};
@@ -16,7 +16,7 @@ pub(in crate::commands) async fn run_monitored(
     source: &Source,
     arguments: &RunArguments,
 ) -> Result<Exit, Failure> {
-    let config = Config::load(source)?;
+    let config = config::load(source)?;
     if let Some(path) = &arguments.metrics_file {
         metrics::check_file(path)?;
     }

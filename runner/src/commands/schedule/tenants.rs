@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use core_fleet::{LastRun, Timetable};
 
-use crate::config::{Config, Source};
+use crate::config::{self, Config, Source};
 use crate::exit::Failure;
 use crate::health;
 
@@ -90,19 +90,20 @@ impl Tenants {
     }
 
     fn load(&mut self) -> Result<BTreeMap<String, Result<Config, Failure>>, Failure> {
-        let fleet = match self.source.fleet() {
+        let fleet = match self.source.fleet(config::ENVIRONMENT) {
             // A tenant that was chosen is the only one.
             Ok(Some(fleet)) if matches!(self.source, Source::File(_)) => Some(fleet),
             Ok(_) => None,
             // The one tenant is known by its name, so that its mistake is told as the tenant's.
             Err(_) if !self.is_fleet && !self.configs.is_empty() => None,
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(failure.into()),
         };
         if let Some(fleet) = fleet {
             (self.is_fleet, self.parallel_runs) = (true, fleet.parallel_runs);
-            return fleet.load_all();
+            let all = fleet.load_all()?.into_iter();
+            return Ok(all.map(|(name, loaded)| (name, loaded.map_err(Failure::from))).collect());
         }
-        let loaded = Config::load(&self.source);
+        let loaded = config::load(&self.source);
         let name = if let Ok(config) = &loaded {
             config.tenant.as_str().to_owned()
         } else {

@@ -48,7 +48,7 @@ impl ProgramHost {
         // Says what to do if there is nothing to read.
         let first = tenant(global)?.name().to_owned();
         let source = config::find(global.config.as_deref());
-        let config = source.map(|source| Config::load(&source)).transpose()?;
+        let config = source.map(|source| config::load(&source)).transpose()?;
         let location = match &config {
             Some(config) => config.store.clone(),
             None => Location::Folder(demo::STORE.into()),

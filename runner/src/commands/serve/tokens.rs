@@ -78,7 +78,7 @@ pub(super) fn read(global: &Global, file: Option<&Path>) -> Result<Vec<AccessTok
 fn path(global: &Global, file: Option<&Path>) -> PathBuf {
     let beside = || {
         let source = config::find(global.config.as_deref());
-        source.map_or_else(PathBuf::new, |source| source.folder()).join(FILE)
+        source.map_or_else(PathBuf::new, |source| source.folder(config::ENVIRONMENT)).join(FILE)
     };
     file.map_or_else(beside, Path::to_owned)
 }

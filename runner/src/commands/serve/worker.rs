@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::session;
 use crate::cli::{Global, ServeArguments};
 use crate::commands::{as_of, ask, demo, diff, kept, query, software};
-use crate::config::{self, Config};
+use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::host;
 use crate::output;
@@ -249,7 +249,7 @@ async fn rows(
 /// A tenant of the store by its name. The parent has checked that it may be shown.
 fn tenant(global: &Global, name: &str) -> Result<TenantStore, Failure> {
     let location = match config::find(global.config.as_deref()) {
-        Some(source) => Config::load(&source)?.settings.store,
+        Some(source) => config::load(&source)?.settings.store,
         None => core_store::Location::Folder(demo::STORE.into()),
     };
     Ok(Store::open(location)?.tenant(name)?)

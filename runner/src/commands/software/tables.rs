@@ -76,7 +76,8 @@ pub(in crate::commands) async fn add_named(
     text: &str,
 ) -> Result<(), Failure> {
     let files = Files {
-        folder: config::find(global.config.as_deref()).map(|source| source.folder().join(FOLDER)),
+        folder: config::find(global.config.as_deref())
+            .map(|source| source.folder(config::ENVIRONMENT).join(FOLDER)),
     };
     if text.contains(EOL) {
         let products = files.needed("products.json", EOL)?;

@@ -1,11 +1,10 @@
 //! How long everything in the store is kept.
 
+use core_settings::Values;
 use core_store::{RetentionPolicy, Windows};
 
-use core_settings::Values;
-
 /// Reads the windows; each has a default.
-pub(super) fn read(values: &mut Values) -> Windows {
+pub(crate) fn read(values: &mut Values) -> Windows {
     let mut read = |name: &str| values.integer_or_default(&format!("retention.{name}"));
     let generations = RetentionPolicy {
         keep_days: read("generations_days"),

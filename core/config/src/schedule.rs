@@ -1,7 +1,6 @@
 //! When `schedule` starts runs.
 
 use core_fleet::{Missed, TenantSettings, Timetable};
-
 use core_settings::Values;
 
 const INTERVAL: &str = "schedule.interval";
@@ -10,7 +9,7 @@ const TIME_ZONE: &str = "schedule.time_zone";
 const MISSED: &str = "schedule.missed";
 
 /// Reads the timetable: an interval or a cron pattern; disabled without either.
-pub(super) fn read(values: &mut Values) -> TenantSettings {
+pub(crate) fn read(values: &mut Values) -> TenantSettings {
     let interval = values.text(INTERVAL);
     let cron = values.text(CRON);
     let zone = values.text(TIME_ZONE);

@@ -4,7 +4,7 @@ use core_engine::processing::WrittenPart;
 use core_settings::Values;
 
 /// Reads the table; all of it may be left out.
-pub(super) fn read(values: &mut Values) -> WrittenPart {
+pub(crate) fn read(values: &mut Values) -> WrittenPart {
     let path = |name: &str| format!("privacy.record.{name}");
     WrittenPart {
         controller: values.text(&path("controller")),

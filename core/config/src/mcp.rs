@@ -4,12 +4,12 @@ use core_settings::Values;
 
 /// What `mcp` shows.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Mcp {
+pub struct Mcp {
     /// True if personal columns are shown.
-    pub(crate) personal: bool,
+    pub personal: bool,
 }
 
 /// Reads the table; without one personal columns are withheld.
-pub(super) fn read(values: &mut Values) -> Mcp {
+pub(crate) fn read(values: &mut Values) -> Mcp {
     Mcp { personal: values.flag("mcp.personal") }
 }

@@ -1,38 +1,32 @@
 //! Where a configuration comes from: a file, the environment alone, or both.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
+use core_engine::Failure;
 use core_settings::{DEFAULT_FILE, Problem, VARIABLE_PREFIX, is_fleet};
 
-use super::Config;
-use super::fleet::Fleet;
-use super::paths::Paths;
-use crate::exit::Failure;
-use crate::system;
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::fleet::Fleet;
+use crate::paths::Paths;
 
 /// What a byte order mark is called in UTF-8 text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The tenant that this process works for, if the command line names one. A process works for one tenant only, and
-/// all its parts read the same configuration.
-static CHOSEN: OnceLock<ChosenTenant> = OnceLock::new();
-
 /// The tenant that a command line names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ChosenTenant {
+pub struct ChosenTenant {
     /// The name of its file in a fleet; elsewhere that of the one tenant.
-    pub(crate) name: String,
+    pub name: String,
     /// True if the command may name another tenant than the one of a file that configures one.
-    pub(crate) may_differ: bool,
+    pub may_differ: bool,
 }
 
 /// Where a configuration is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum Source {
     /// In a file, which variables of the environment override.
     File(PathBuf),
     /// In a file of one tenant or of a fleet, of which a tenant was chosen.
@@ -41,46 +35,30 @@ pub(crate) enum Source {
     Environment,
 }
 
-/// Chooses the tenant that this process works for.
-pub(crate) fn choose_tenant(chosen: Option<ChosenTenant>) {
-    if let Some(chosen) = chosen {
-        // It is chosen once, when the program starts.
-        let _ = CHOSEN.set(chosen);
-    }
-}
-
-/// Finds the configuration to read: the file that was named, else the default one if it exists, else
-/// variables of the environment if any is set.
-pub(crate) fn find(named: Option<&Path>) -> Option<Source> {
-    let of_file = |path: PathBuf| match CHOSEN.get() {
-        Some(chosen) => Source::Tenant(path, chosen.clone()),
-        None => Source::File(path),
-    };
-    if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
-        return Some(of_file(path.to_owned()));
-    }
-    // One that cannot be looked at is there, and reading it says what is wrong.
-    if Path::new(DEFAULT_FILE).try_exists().unwrap_or(true) {
-        return Some(of_file(DEFAULT_FILE.into()));
-    }
-    (!system::variables(VARIABLE_PREFIX).is_empty()).then_some(Source::Environment)
-}
-
-/// The options with which another process of this program reads the same configuration.
-pub(crate) fn own_words(named: Option<&Path>) -> Vec<OsString> {
-    let mut words: Vec<OsString> = Vec::new();
-    if let Some(path) = named {
-        words.extend(["--config".into(), path.into()]);
-    }
-    if let Some(chosen) = CHOSEN.get() {
-        words.extend(["--tenant".into(), chosen.name.as_str().into()]);
-    }
-    words
-}
-
 impl Source {
+    /// Finds the configuration to read: the file that was named, else the default one if it exists, else
+    /// variables of the environment if any is set. The tenant that was chosen is that of a file.
+    pub fn find(
+        named: Option<&Path>,
+        chosen: Option<&ChosenTenant>,
+        environment: Environment,
+    ) -> Option<Self> {
+        let of_file = |path: PathBuf| match chosen {
+            Some(chosen) => Self::Tenant(path, chosen.clone()),
+            None => Self::File(path),
+        };
+        if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
+            return Some(of_file(path.to_owned()));
+        }
+        // One that cannot be looked at is there, and reading it says what is wrong.
+        if Path::new(DEFAULT_FILE).try_exists().unwrap_or(true) {
+            return Some(of_file(DEFAULT_FILE.into()));
+        }
+        (!(environment.variables)(VARIABLE_PREFIX).is_empty()).then_some(Self::Environment)
+    }
+
     /// The name of the source in messages.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         match self {
             Self::File(path) | Self::Tenant(path, _) => path.display().to_string(),
             Self::Environment => format!("variables {VARIABLE_PREFIX}…"),
@@ -88,7 +66,7 @@ impl Source {
     }
 
     /// The name of the tenant that the command line chooses.
-    pub(crate) fn chosen_name(&self) -> Option<&str> {
+    pub fn chosen_name(&self) -> Option<&str> {
         match self {
             Self::Tenant(_, chosen) => Some(&chosen.name),
             Self::File(_) | Self::Environment => None,
@@ -96,16 +74,16 @@ impl Source {
     }
 
     /// The name that the tenant of a configuration has on the command line and in figures.
-    pub(crate) fn tenant_name(&self, config: &Config) -> String {
+    pub fn tenant_name(&self, config: &Config) -> String {
         self.chosen_name().unwrap_or(config.tenant.as_str()).to_owned()
     }
 
     /// The folder that other files of the user are looked up in: the one that the configuration is in, or a tenant's
     /// own folder in a fleet.
-    pub(crate) fn folder(&self) -> PathBuf {
+    pub fn folder(&self, environment: Environment) -> PathBuf {
         match self {
             Self::File(path) => parent(path).to_owned(),
-            Self::Tenant(path, chosen) => match Fleet::load(path) {
+            Self::Tenant(path, chosen) => match Fleet::load(path, environment) {
                 Ok(Some(fleet)) => fleet.folder_of(&chosen.name),
                 // A file that cannot be read is what loading it complains about.
                 _ => parent(path).to_owned(),
@@ -120,16 +98,16 @@ impl Source {
     /// # Errors
     ///
     /// All mistakes in the fleet's file at once.
-    pub(crate) fn fleet(&self) -> Result<Option<Fleet>, Failure> {
+    pub fn fleet(&self, environment: Environment) -> Result<Option<Fleet>, Failure> {
         match self {
-            Self::File(path) | Self::Tenant(path, _) => Fleet::load(path),
+            Self::File(path) | Self::Tenant(path, _) => Fleet::load(path, environment),
             Self::Environment => Ok(None),
         }
     }
 }
 
 /// The folder of a file.
-pub(super) fn parent(file: &Path) -> &Path {
+pub(crate) fn parent(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
 }
 
@@ -138,19 +116,22 @@ pub(super) fn parent(file: &Path) -> &Path {
 /// # Errors
 ///
 /// It cannot be read.
-pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
+pub(crate) fn read_text(path: &Path, environment: Environment) -> Result<String, Failure> {
     let text = fs::read_to_string(path).map_err(|error| {
-        let (shown, hint) = (path.display(), hint(&error, path));
-        Failure::usage(format!("cannot read the configuration {shown}: {error}{hint}"))
+        let (shown, hint) = (path.display(), hint(&error, path, environment));
+        Failure::configuration(format!("cannot read the configuration {shown}: {error}{hint}"))
     })?;
     Ok(text.strip_prefix(BYTE_ORDER_MARK).map(str::to_owned).unwrap_or(text))
 }
 
 /// What to do about a configuration that cannot be read.
-fn hint(error: &Error, path: &Path) -> String {
+fn hint(error: &Error, path: &Path, environment: Environment) -> String {
     match error.kind() {
         ErrorKind::NotFound => {
-            format!("; `{} init` writes one, and --config names another", system::own_command())
+            format!(
+                "; `{} init` writes one, and --config names another",
+                (environment.own_command)()
+            )
         }
         ErrorKind::PermissionDenied => {
             "; run as a user who may read it, or let its owner change its mode".to_owned()
@@ -169,22 +150,24 @@ impl Config {
     /// # Errors
     ///
     /// All mistakes at once, each with its place; a fleet of which no tenant was chosen, or a tenant that it has not.
-    pub(crate) fn load(source: &Source) -> Result<Config, Failure> {
+    pub fn load(source: &Source, environment: Environment) -> Result<Self, Failure> {
         let (path, chosen) = match source {
-            Source::Environment => return Self::load_text("", &Paths::new(Path::new("")), source),
+            Source::Environment => {
+                return Self::load_text("", &Paths::new(Path::new(""), environment), source);
+            }
             Source::File(path) => (path, None),
             Source::Tenant(path, chosen) => (path, Some(chosen)),
         };
-        let text = read_text(path)?;
+        let text = read_text(path, environment)?;
         if is_fleet(&text) {
-            let fleet = Fleet::parse(&text, path)?;
+            let fleet = Fleet::parse(&text, path, environment)?;
             let Some(chosen) = chosen else { return Err(not_chosen(&fleet, path)) };
             return fleet.load_tenant(&chosen.name);
         }
-        let config = Self::load_text(&text, &Paths::new(parent(path)), source)?;
+        let config = Self::load_text(&text, &Paths::new(parent(path), environment), source)?;
         match chosen.filter(|chosen| !chosen.may_differ && chosen.name != config.tenant.as_str()) {
             None => Ok(config),
-            Some(chosen) => Err(Failure::usage(format!(
+            Some(chosen) => Err(Failure::configuration(format!(
                 "{} configures tenant {}, not `{}`: leave out --tenant, or name another file with --config",
                 path.display(),
                 config.tenant.as_str(),
@@ -193,9 +176,9 @@ impl Config {
         }
     }
 
-    fn load_text(text: &str, paths: &Paths, source: &Source) -> Result<Config, Failure> {
-        let variables = system::variables(VARIABLE_PREFIX);
-        Config::parse(text, &variables, paths).map_err(|problems| {
+    fn load_text(text: &str, paths: &Paths, source: &Source) -> Result<Self, Failure> {
+        let variables = (paths.environment().variables)(VARIABLE_PREFIX);
+        Self::parse(text, &variables, paths).map_err(|problems| {
             invalid("the configuration is not valid", &problems, &source.name())
         })
     }
@@ -211,7 +194,7 @@ fn not_chosen(fleet: &Fleet, path: &Path) -> Failure {
         [] => "it has none yet".to_owned(),
         [name, ..] => format!("such as `--tenant {name}`"),
     };
-    Failure::usage(format!(
+    Failure::configuration(format!(
         "{} configures a fleet of {}: name the tenant with --tenant ({known})",
         path.display(),
         core_terminal::count(names.len(), "tenant")
@@ -219,7 +202,7 @@ fn not_chosen(fleet: &Fleet, path: &Path) -> Failure {
 }
 
 /// The failure that lists what is wrong with a configuration.
-pub(crate) fn invalid(what: &str, problems: &[Problem], file: &str) -> Failure {
+pub fn invalid(what: &str, problems: &[Problem], file: &str) -> Failure {
     let lines: Vec<String> = problems.iter().map(|problem| problem.in_file(file)).collect();
-    Failure::usage(format!("{what}:\n{}", lines.join("\n")))
+    Failure::configuration(format!("{what}:\n{}", lines.join("\n")))
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use zeroize::Zeroizing;
 
-use super::secret::{BUFFER_BYTES, MAX_BYTES};
-use super::secret_text;
+use crate::secret::{BUFFER_BYTES, MAX_BYTES};
+use crate::secret_text;
 
 /// How often a running command is looked at.
 const STEP: Duration = Duration::from_millis(10);
@@ -25,7 +25,7 @@ static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 /// Kills every secret command that runs, with all that it has started. The program does this before it
 /// ends.
-pub(crate) fn kill_running() {
+pub fn kill_running() {
     for group in &*running() {
         kill_group(*group);
     }
@@ -36,7 +36,7 @@ pub(crate) fn kill_running() {
 /// # Errors
 ///
 /// The command cannot be run, fails, prints something that is no secret, or does not end in time.
-pub(super) fn read_output(
+pub(crate) fn read_output(
     words: &[String],
     timeout: Duration,
 ) -> anyhow::Result<Zeroizing<String>> {

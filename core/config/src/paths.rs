@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use core_settings::Values;
 
-use crate::system;
+use crate::environment::Environment;
 
-/// The folders that paths in a configuration start from.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Paths {
+/// The folders that paths in a configuration start from, and the environment that it is read in.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    environment: Environment,
     folder: PathBuf,
     /// Where relative paths start that a fleet's file has for its tenants.
     defaults: Option<PathBuf>,
@@ -19,16 +20,27 @@ pub(crate) struct Paths {
 
 impl Paths {
     /// Paths that start at `folder`, or at the home folder of this user where they begin with `~/`.
-    pub(crate) fn new(folder: &Path) -> Self {
-        let home = system::variable("HOME").or_else(|| system::variable("USERPROFILE"));
+    pub fn new(folder: &Path, environment: Environment) -> Self {
+        let home = environment.first(["HOME", "USERPROFILE"]);
         let home = home.filter(|home| !home.is_empty()).map(PathBuf::from);
-        Self { folder: folder.to_owned(), home, ..Self::default() }
+        let folder = folder.to_owned();
+        Self { environment, folder, defaults: None, home, tenant: None }
     }
 
     /// Paths of a tenant whose file is in `folder`, and that takes over those of the fleet's file in `defaults`.
-    pub(super) fn of_tenant(folder: &Path, defaults: &Path, tenant: &str) -> Self {
+    pub(crate) fn of_tenant(
+        folder: &Path,
+        defaults: &Path,
+        tenant: &str,
+        environment: Environment,
+    ) -> Self {
         let (defaults, tenant) = (Some(defaults.to_owned()), Some(tenant.to_owned()));
-        Self { defaults, tenant, ..Self::new(folder) }
+        Self { defaults, tenant, ..Self::new(folder, environment) }
+    }
+
+    /// The environment that the configuration is read in.
+    pub(crate) fn environment(&self) -> Environment {
+        self.environment
     }
 
     /// The path of a file beside the configuration. In a fleet each tenant has its own, named after it.
@@ -47,7 +59,7 @@ impl Paths {
     }
 
     /// The same for a text that was read already.
-    pub(super) fn resolve_setting(
+    pub(crate) fn resolve_setting(
         &self,
         values: &mut Values,
         setting: &str,
@@ -64,7 +76,7 @@ impl Paths {
     /// # Errors
     ///
     /// A message for a path that only a shell understands.
-    pub(crate) fn resolve(&self, text: &str) -> Result<PathBuf, String> {
+    pub fn resolve(&self, text: &str) -> Result<PathBuf, String> {
         self.resolve_from(&self.folder, text)
     }
 
@@ -120,10 +132,14 @@ fn shell_variable(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::environment;
 
     #[test]
     fn p5_a_path_that_a_shell_would_expand_is_expanded_or_refused_and_never_taken_literally() {
-        let paths = Paths { home: Some("/base/me".into()), ..Paths::new(Path::new("folder")) };
+        let paths = Paths::new(
+            Path::new("folder"),
+            environment(|name| (name == "HOME").then(|| "/base/me".into())),
+        );
         let table = [
             ("store", Ok("folder/store")),
             ("/srv/store", Ok("/srv/store")),
@@ -150,7 +166,9 @@ mod tests {
                 (found, _) => panic!("{text}: {found:?}"),
             }
         }
-        let error = Paths::default().resolve("~/store").expect_err("there is no home folder");
+        let error = Paths::new(Path::new(""), environment(|_| None))
+            .resolve("~/store")
+            .expect_err("there is no home folder");
         assert!(error.contains("HOME is not set"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ mod fleet;
 use std::path::Path;
 
 use super::*;
+use crate::testing::empty_environment;
 
 const WHOLE: &str = r##"
 [account]
@@ -31,7 +32,7 @@ location = "kept"
 fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let variables =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Config::parse(text, &variables, &Paths::new(Path::new("folder")))
+    Config::parse(text, &variables, &Paths::new(Path::new("folder"), empty_environment()))
         .map_err(|problems| problems.iter().map(|problem| problem.in_file("file")).collect())
 }
 
@@ -360,7 +361,7 @@ fn the_quota_is_what_nexthink_documents_unless_something_else_is_said() {
 
 #[test]
 fn the_configuration_on_its_page_is_valid() {
-    let page = include_str!("../../../docs/configuration.md");
+    let page = include_str!("../../../../docs/configuration.md");
     let block = page.split("```toml\n").nth(1).and_then(|block| block.split("```").next());
     let block = block.expect("the page shows a configuration");
     // The file of an authority is read, and there is none.
@@ -469,10 +470,10 @@ fn p8_variables_alone_are_a_configuration_and_hold_lists_too() {
 #[test]
 fn the_pages_name_only_retention_settings_that_there_are() {
     let pages = [
-        include_str!("../../../docs/configuration.md"),
-        include_str!("../../../docs/personal-data.md"),
-        include_str!("../../../docs/audit-trail.md"),
-        include_str!("../../../docs/privacy.md"),
+        include_str!("../../../../docs/configuration.md"),
+        include_str!("../../../../docs/personal-data.md"),
+        include_str!("../../../../docs/audit-trail.md"),
+        include_str!("../../../../docs/privacy.md"),
     ];
     let mut names = std::collections::BTreeSet::new();
     for page in pages {

@@ -154,14 +154,14 @@ const WHOLE_WITHOUT_WAITS: &str = "[nexthink]\ntenant = \"acme\"\nregion = \"eu\
 #[test]
 fn every_configuration_on_a_page_is_valid() {
     let pages = [
-        include_str!("../../../../README.md"),
-        include_str!("../../../../docs/audit-trail.md"),
-        include_str!("../../../../docs/configuration.md"),
-        include_str!("../../../../docs/explorer.md"),
-        include_str!("../../../../docs/jupiterone.md"),
-        include_str!("../../../../docs/operations.md"),
-        include_str!("../../../../docs/privacy.md"),
-        include_str!("../../../../docs/rules.md"),
+        include_str!("../../../../../README.md"),
+        include_str!("../../../../../docs/audit-trail.md"),
+        include_str!("../../../../../docs/configuration.md"),
+        include_str!("../../../../../docs/explorer.md"),
+        include_str!("../../../../../docs/jupiterone.md"),
+        include_str!("../../../../../docs/operations.md"),
+        include_str!("../../../../../docs/privacy.md"),
+        include_str!("../../../../../docs/rules.md"),
     ];
     let is_table = |name: &String| {
         TABLES.iter().any(|table| table.path.split('.').next() == Some(name.as_str()))

@@ -6,11 +6,11 @@ use core_audit::{HOUR_MS, WindowSettings};
 use core_engine::settings::{Audit, AuditSource, AuditTable, AuditTrails};
 use core_nexthink::{AuditHost, Region, TenantId, Trail};
 use core_privacy::profile::{Action, Policy};
+use core_settings::Values;
 use jiff::tz::TimeZone;
 
-use super::paths::Paths;
-use super::secret;
-use core_settings::Values;
+use crate::paths::Paths;
+use crate::secret;
 
 const PATH: &str = "audit";
 
@@ -25,7 +25,7 @@ const ALL_ENGINES: &str = "*";
 const TABLE_MARGIN_HOURS: u64 = 24;
 
 /// Reads the audit trail's settings, if their table is there.
-pub(super) fn read(
+pub(crate) fn read(
     values: &mut Values,
     paths: &Paths,
     tenant: Option<&TenantId>,

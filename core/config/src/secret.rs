@@ -10,24 +10,24 @@ use anyhow::{Context as _, bail, ensure};
 use core_engine::settings::SecretSource;
 use core_files::ensure_private;
 use core_http::Secret;
+use core_settings::Values;
 use zeroize::Zeroizing;
 
-use super::paths::Paths;
-use super::{secret_command, secret_text};
-use crate::system;
-use core_settings::Values;
+use crate::environment::Variable;
+use crate::paths::Paths;
+use crate::{secret_command, secret_text};
 
 /// The largest secret, in bytes.
-pub(super) const MAX_BYTES: u64 = 64 * 1024;
+pub(crate) const MAX_BYTES: u64 = 64 * 1024;
 
 /// Room for it, one byte more so that a larger one is noticed, and for the last read of nothing.
-pub(super) const BUFFER_BYTES: usize = 64 * 1024 + 64;
+pub(crate) const BUFFER_BYTES: usize = 64 * 1024 + 64;
 
 /// Where a secret is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum SecretReference {
+#[derive(Debug, Clone)]
+pub enum SecretReference {
     /// In a variable of the environment.
-    Variable(String),
+    Variable(Variable),
     /// In a file that only its owner can read.
     File(PathBuf),
     /// In what a command prints.
@@ -40,7 +40,7 @@ pub(crate) enum SecretReference {
 }
 
 /// Reads the reference to a secret.
-pub(super) fn read(values: &mut Values, paths: &Paths, path: &str) -> Option<SecretReference> {
+pub(crate) fn read(values: &mut Values, paths: &Paths, path: &str) -> Option<SecretReference> {
     values.let_variables_replace(path);
     values.take_empty_table(path);
     let how = "give a reference: { env = \"NAME\" }, { file = \"PATH\" } or { command = [\"…\"] }";
@@ -49,7 +49,9 @@ pub(super) fn read(values: &mut Values, paths: &Paths, path: &str) -> Option<Sec
         values.ignore_below(path);
         return None;
     }
-    let variable = values.text(&format!("{path}.env")).map(SecretReference::Variable);
+    let variable = values.text(&format!("{path}.env"));
+    let variable = variable.map(|name| Variable::new(name, paths.environment()));
+    let variable = variable.map(SecretReference::Variable);
     let file = paths.read(values, &format!("{path}.file")).map(SecretReference::File);
     let command = values.texts(&format!("{path}.command"));
     let command = command.filter(|words| !words.is_empty()).map(|words| {
@@ -69,9 +71,11 @@ impl SecretReference {
     /// The place of the secret, for messages.
     fn place(&self) -> String {
         match self {
-            SecretReference::Variable(name) => format!("the environment variable {name}"),
-            SecretReference::File(path) => format!("the file {}", path.display()),
-            SecretReference::Command { words, .. } => {
+            Self::Variable(variable) => {
+                format!("the environment variable {}", variable.name())
+            }
+            Self::File(path) => format!("the file {}", path.display()),
+            Self::Command { words, .. } => {
                 format!("the output of {}", words.first().map_or("", String::as_str))
             }
         }
@@ -82,15 +86,15 @@ impl SecretSource for SecretReference {
     /// Surrounding line ends and spaces do not belong to the secret.
     fn read(&self, what: &str) -> anyhow::Result<Secret> {
         let secret = match self {
-            SecretReference::Variable(name) => {
-                let missing =
-                    || format!("{what} is not there: set the environment variable {name}");
-                Zeroizing::new(system::variable(name).with_context(missing)?)
+            Self::Variable(variable) => {
+                let missing = || {
+                    let name = variable.name();
+                    format!("{what} is not there: set the environment variable {name}")
+                };
+                Zeroizing::new(variable.value().with_context(missing)?)
             }
-            SecretReference::File(path) => read_file(path)?,
-            SecretReference::Command { words, timeout } => {
-                secret_command::read_output(words, *timeout)?
-            }
+            Self::File(path) => read_file(path)?,
+            Self::Command { words, timeout } => secret_command::read_output(words, *timeout)?,
         };
         let trimmed = secret.trim();
         let place = self.place();
@@ -119,6 +123,7 @@ fn read_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::empty_environment;
 
     #[test]
     fn a_command_gives_the_secret_without_its_line_end() {
@@ -130,7 +135,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_fetched_is_said_without_any_secret() {
-        let missing = SecretReference::Variable("NEXTHINK_GRAPH_TEST_UNSET".to_owned());
+        let missing = Variable::new("NEXTHINK_GRAPH_TEST_UNSET".to_owned(), empty_environment());
+        let missing = SecretReference::Variable(missing);
         let command = |words: &[&str]| {
             let words = words.iter().map(|&word| word.to_owned()).collect();
             SecretReference::Command { words, timeout: Duration::from_mins(1) }

@@ -7,14 +7,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use core_engine::Failure;
 use core_settings::{Defaults, VARIABLE_PREFIX, Values, is_fleet};
 use core_store::Location;
 
-use super::paths::Paths;
-use super::source::{invalid, parent, read_text};
-use super::{Config, number, query_names};
-use crate::exit::Failure;
-use crate::system;
+use crate::config::{Config, number, query_names};
+use crate::environment::Environment;
+use crate::paths::Paths;
+use crate::source::{invalid, parent, read_text};
 
 /// The end of the names of tenants' files.
 const EXTENSION: &str = "toml";
@@ -24,9 +24,10 @@ const MAX_NAME: usize = 64;
 
 /// The configuration of a fleet.
 #[derive(Debug, Clone)]
-pub(crate) struct Fleet {
+pub struct Fleet {
     /// The number of runs that may take place at once.
-    pub(crate) parallel_runs: usize,
+    pub parallel_runs: usize,
+    environment: Environment,
     /// The folder of the fleet's file.
     folder: PathBuf,
     /// The folder of the tenants' files.
@@ -35,7 +36,7 @@ pub(crate) struct Fleet {
 }
 
 /// The configuration of a tenant, or the reason for which its file cannot be used.
-pub(crate) type Loaded = Result<Config, Failure>;
+pub type Loaded = Result<Config, Failure>;
 
 impl Fleet {
     /// Reads the file of a fleet; none if it configures one tenant.
@@ -43,9 +44,9 @@ impl Fleet {
     /// # Errors
     ///
     /// All mistakes in it at once.
-    pub(crate) fn load(file: &Path) -> Result<Option<Self>, Failure> {
-        let text = read_text(file)?;
-        if is_fleet(&text) { Self::parse(&text, file).map(Some) } else { Ok(None) }
+    pub fn load(file: &Path, environment: Environment) -> Result<Option<Self>, Failure> {
+        let text = read_text(file, environment)?;
+        if is_fleet(&text) { Self::parse(&text, file, environment).map(Some) } else { Ok(None) }
     }
 
     /// Reads the text of a fleet's file.
@@ -53,22 +54,27 @@ impl Fleet {
     /// # Errors
     ///
     /// All mistakes in it at once.
-    pub(super) fn parse(text: &str, file: &Path) -> Result<Self, Failure> {
+    pub(crate) fn parse(
+        text: &str,
+        file: &Path,
+        environment: Environment,
+    ) -> Result<Self, Failure> {
         let shown = file.display().to_string();
         let failure = |problems: Vec<_>| {
             invalid("the configuration of the fleet is not valid", &problems, &shown)
         };
-        let variables = system::variables(VARIABLE_PREFIX);
+        let variables = (environment.variables)(VARIABLE_PREFIX);
         let parsed = Values::parse_fleet(text, &variables, &query_names(), &shown);
         let (mut values, defaults) = parsed.map_err(failure)?;
-        let paths = Paths::new(parent(file));
+        let paths = Paths::new(parent(file), environment);
         let tenants = values.required_text("fleet.tenants");
         let tenants =
             tenants.and_then(|text| paths.resolve_setting(&mut values, "fleet.tenants", &text));
         let parallel_runs = number(values.integer_or_default("fleet.parallel_runs"));
         values.finish().map_err(failure)?;
         let Some(tenants) = tenants else { unreachable!("what is missing is a problem") };
-        Ok(Self { parallel_runs, folder: parent(file).to_owned(), tenants, defaults })
+        let folder = parent(file).to_owned();
+        Ok(Self { parallel_runs, environment, folder, tenants, defaults })
     }
 
     /// Returns the names of the tenants: those of their files without `.toml`.
@@ -76,10 +82,10 @@ impl Fleet {
     /// # Errors
     ///
     /// The folder cannot be read.
-    pub(crate) fn names(&self) -> Result<Vec<String>, Failure> {
+    pub fn names(&self) -> Result<Vec<String>, Failure> {
         let shown = self.tenants.display();
         let unreadable = |error: io::Error| {
-            Failure::usage(format!("cannot read the folder of tenants {shown}: {error}"))
+            Failure::configuration(format!("cannot read the folder of tenants {shown}: {error}"))
         };
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.tenants).map_err(unreadable)? {
@@ -98,21 +104,21 @@ impl Fleet {
     /// # Errors
     ///
     /// There is none of this name; its name or its owner is not allowed; all mistakes in it at once.
-    pub(crate) fn load_tenant(&self, name: &str) -> Loaded {
+    pub fn load_tenant(&self, name: &str) -> Loaded {
         let file = self.tenants.join(format!("{name}.{EXTENSION}"));
         check_name(name)?;
         if !file.exists() {
             let known = self.names()?.join(", ");
             let known =
                 if known.is_empty() { "it has none".to_owned() } else { format!("it has {known}") };
-            return Err(Failure::usage(format!(
+            return Err(Failure::configuration(format!(
                 "there is no tenant `{name}` in {}: {known}",
                 self.tenants.display()
             )));
         }
         self.check_owner(&file)?;
-        let text = read_text(&file)?;
-        let paths = Paths::of_tenant(&self.tenants, &self.folder, name);
+        let text = read_text(&file, self.environment)?;
+        let paths = Paths::of_tenant(&self.tenants, &self.folder, name, self.environment);
         let parsed = Values::parse_tenant(&text, &self.defaults, &query_names())
             .and_then(|values| Config::read(values, &paths));
         parsed.map_err(|problems| {
@@ -126,7 +132,7 @@ impl Fleet {
     /// # Errors
     ///
     /// The folder cannot be read. A file that cannot be used is an error of its tenant.
-    pub(crate) fn load_all(&self) -> Result<BTreeMap<String, Loaded>, Failure> {
+    pub fn load_all(&self) -> Result<BTreeMap<String, Loaded>, Failure> {
         let mut owners: BTreeMap<(String, String), String> = BTreeMap::new();
         let mut all = BTreeMap::new();
         for name in self.names()? {
@@ -141,7 +147,7 @@ impl Fleet {
 
     /// Returns the folder of a tenant's questions, rules and channels: the one named like it beside its file, else
     /// that of the fleet's file.
-    pub(crate) fn folder_of(&self, name: &str) -> PathBuf {
+    pub fn folder_of(&self, name: &str) -> PathBuf {
         let own = self.tenants.join(name);
         if own.is_dir() { own } else { self.folder.clone() }
     }
@@ -154,15 +160,15 @@ impl Fleet {
         for path in [self.tenants.as_path(), file] {
             let shown = path.display();
             let found = fs::metadata(path)
-                .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
+                .map_err(|error| Failure::configuration(format!("cannot read {shown}: {error}")))?;
             if ![0, own].contains(&found.uid()) {
-                return Err(Failure::usage(format!(
+                return Err(Failure::configuration(format!(
                     "{shown} belongs to another user, who could name commands for this one to run: make this \
                      user its owner"
                 )));
             }
             if found.mode() & 0o022 != 0 {
-                return Err(Failure::usage(format!(
+                return Err(Failure::configuration(format!(
                     "{shown} can be written to by others, who could name commands for this user to run: run \
                      `chmod go-w {shown}`"
                 )));
@@ -188,7 +194,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
     if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain) {
         return Ok(());
     }
-    Err(Failure::usage(format!(
+    Err(Failure::configuration(format!(
         "`{name}` is no name of a tenant: rename its file to lower-case letters, digits, - and _, at most \
          {MAX_NAME} of them, and .{EXTENSION}"
     )))
@@ -205,7 +211,7 @@ fn place(config: &Config) -> (String, String) {
 }
 
 fn shared(owner: &str, config: &Config) -> Failure {
-    Failure::usage(format!(
+    Failure::configuration(format!(
         "the file of tenant {owner} keeps Nexthink tenant {} in the same store: remove one of the files, or give \
          one another `store.location`",
         config.tenant.as_str()

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 /// # Errors
 ///
 /// A message that names the encoding, and nothing of the secret.
-pub(super) fn decode(bytes: &[u8]) -> anyhow::Result<Zeroizing<String>> {
+pub(crate) fn decode(bytes: &[u8]) -> anyhow::Result<Zeroizing<String>> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         bail!("it is UTF-16, as `>` in Windows PowerShell writes it; save it as UTF-8");
     }
@@ -22,7 +22,7 @@ pub(super) fn decode(bytes: &[u8]) -> anyhow::Result<Zeroizing<String>> {
 }
 
 /// The first character of a secret that does not belong into one, and its place: `has …`.
-pub(super) fn flaw(secret: &str) -> Option<String> {
+pub(crate) fn flaw(secret: &str) -> Option<String> {
     let (at, character) =
         secret.chars().enumerate().find(|(_, character)| name(*character).is_some())?;
     let (code, name) = (u32::from(character), name(character)?);

@@ -1,7 +1,6 @@
 //! Which tenant of Nexthink is read: its name and its region, or the address that names both.
 
 use core_nexthink::{NexthinkError, Region, TenantAddress, TenantId};
-
 use core_settings::Values;
 
 const TENANT: &str = "nexthink.tenant";
@@ -9,7 +8,7 @@ const REGION: &str = "nexthink.region";
 
 /// Reads tenant and region. An address that was pasted for either gives both, since it names nothing
 /// else. With endpoints of its own (`is_overridden`) the region is only a name.
-pub(super) fn read(values: &mut Values, is_overridden: bool) -> (Option<TenantId>, Option<Region>) {
+pub(crate) fn read(values: &mut Values, is_overridden: bool) -> (Option<TenantId>, Option<Region>) {
     let tenant = values.required_text(TENANT);
     let address = tenant.as_deref().and_then(TenantAddress::parse);
     let tenant = match (&address, tenant) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
+use crate::fleet::Fleet;
 
 const TENANT: &str = "[nexthink]\ntenant = \"acme\"\nregion = \"eu\"\nclient_id = \"i\"\n\
                       client_secret = { file = \"s\" }\n";
@@ -26,7 +27,10 @@ fn folder(fleet: &str, tenants: &[(&str, &str)]) -> (TempDir, PathBuf) {
 }
 
 fn load(file: &Path) -> Fleet {
-    Fleet::load(file).map_err(|failure| failure.error).expect("it is valid").expect("it is a fleet")
+    Fleet::load(file, empty_environment())
+        .map_err(|failure| failure.error)
+        .expect("it is valid")
+        .expect("it is a fleet")
 }
 
 #[test]
@@ -57,7 +61,7 @@ fn only_files_of_tenants_are_tenants() {
 
 #[test]
 fn the_fleet_on_its_page_is_valid() {
-    let page = include_str!("../../../../docs/operations.md");
+    let page = include_str!("../../../../../docs/operations.md");
     let blocks = page.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
     let fleets: Vec<&str> = blocks.filter(|block| core_settings::is_fleet(block)).collect();
     assert!(!fleets.is_empty());

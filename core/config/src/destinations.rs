@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use core_engine::settings::JupiterOne;
 use core_jupiterone::{BaseUrl, Destination, Extras, PollSchedule, Source, SyncMode};
-
-use super::paths::Paths;
-use super::secret;
 use core_settings::Values;
+
+use crate::paths::Paths;
+use crate::secret;
 
 const PATH: &str = "destinations.jupiterone";
 
 /// Reads the destination, if its table is there.
-pub(super) fn read_jupiterone(
+pub(crate) fn read_jupiterone(
     values: &mut Values,
     paths: &Paths,
     tenant: Option<&str>,

@@ -4,16 +4,16 @@ use core_engine::privacy::policy;
 use core_engine::processing::WrittenPart;
 use core_engine::settings::Privacy;
 use core_privacy::profile::{Action, Profile};
-
-use super::paths::Paths;
-use super::record;
 use core_settings::Values;
+
+use crate::paths::Paths;
+use crate::record;
 
 /// The key file where no other is named, beside the configuration.
 const DEFAULT_KEY_FILE: &str = "nexthink-graph.key";
 
 /// Reads the table; without one everything that is declared is kept.
-pub(super) fn read(values: &mut Values, paths: &Paths) -> (Privacy, WrittenPart) {
+pub(crate) fn read(values: &mut Values, paths: &Paths) -> (Privacy, WrittenPart) {
     let profile: Result<Profile, _> = values.choice("privacy.profile").parse();
     let profile = values.checked("privacy.profile", profile);
     let key_file = paths.read(values, "privacy.key.file");

@@ -8,9 +8,9 @@ use core_engine::settings::{Partition, SavedQuery};
 use core_ingest::partition::Pattern;
 use core_model::step::{Query, Step};
 use core_nexthink::QueryId;
-
-use super::Paths;
 use core_settings::Values;
+
+use crate::paths::Paths;
 
 /// The most parts that can be configured. Nexthink allows 50 exports a day.
 const MAX_PARTS: usize = 256;
@@ -20,17 +20,17 @@ const MAX_VALUE: usize = 32;
 
 /// The sources of the steps' rows, by the name of the setting.
 #[derive(Default)]
-pub(super) struct Read {
+pub(crate) struct Read {
     /// The queries that are exported.
-    pub(super) queries: BTreeMap<&'static str, SavedQuery>,
+    pub(crate) queries: BTreeMap<&'static str, SavedQuery>,
     /// The files that are read in place of an export.
-    pub(super) files: BTreeMap<&'static str, Vec<FilePattern>>,
+    pub(crate) files: BTreeMap<&'static str, Vec<FilePattern>>,
     /// True if a query names files, rightly or not.
-    pub(super) names_files: bool,
+    pub(crate) names_files: bool,
 }
 
 /// Reads the queries; one that is blank is left out.
-pub(super) fn read(values: &mut Values, paths: &Paths) -> Read {
+pub(crate) fn read(values: &mut Values, paths: &Paths) -> Read {
     let mut read = Read::default();
     for query in Step::all().into_iter().filter_map(Step::query) {
         let name = query.config_field;

@@ -1,0 +1,287 @@
+//! The configuration: one file, overridden by environment variables, checked as a whole so that all
+//! mistakes are reported at once.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use core_engine::processing::WrittenPart;
+use core_engine::settings::{Account, ApiCredential, Settings};
+use core_fleet::TenantSettings;
+use core_http::{ProxySettings, RetryPolicy, Secret, Trust};
+use core_model::step::Step;
+use core_nexthink::{EndpointOverrides, Endpoints, PollSchedule, Region, TenantId, Timeouts};
+use core_settings::{Checked, Effective, Problem, Values};
+use core_store::Location;
+use jiff::tz::TimeZone;
+
+use crate::environment::Environment;
+use crate::mcp::Mcp;
+use crate::paths::Paths;
+use crate::secret::SecretReference;
+use crate::{audit, destinations, instance, mcp, privacy, queries, retention, schedule, secret};
+
+/// A configuration whose every value is valid.
+#[derive(Debug)]
+pub struct Config {
+    /// What the engine works with. Secrets are references until they are needed.
+    pub settings: Settings,
+    /// When `schedule` starts runs.
+    pub schedule: TenantSettings,
+    /// The address to request after each run that has published.
+    pub heartbeat: Option<SecretReference>,
+    /// What assistants are shown.
+    pub mcp: Mcp,
+    /// What people have written for the record of processing.
+    pub record: WrittenPart,
+    /// Every setting with its value and where that comes from.
+    pub effective: Vec<Effective>,
+    /// What is allowed and probably not meant, for `check`.
+    pub warnings: Vec<String>,
+}
+
+impl Deref for Config {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+/// How Nexthink's hosts are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum ProxyChoice {
+    /// Through the proxy that the variables `HTTPS_PROXY` and `NO_PROXY` name, if they do.
+    FromEnvironment,
+    /// Through this one.
+    At(String),
+    /// Without one, whatever the environment says.
+    None,
+}
+
+impl Config {
+    /// Reads the text of a file and the variables that override it.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes at once, each with its place.
+    pub fn parse(
+        text: &str,
+        variables: &BTreeMap<String, String>,
+        paths: &Paths,
+    ) -> Result<Self, Vec<Problem>> {
+        Self::read(Values::parse(text, variables, &query_names())?, paths)
+    }
+
+    /// Makes typed settings of values.
+    pub(crate) fn read(mut values: Values, paths: &Paths) -> Result<Self, Vec<Problem>> {
+        let account = read_account(&mut values);
+        let endpoints = read_endpoints(&mut values);
+        let (tenant, region) = instance::read(&mut values, endpoints.is_some());
+        let time_zone = read_time_zone(&mut values);
+        let extra_ca_pem = read_ca_file(&mut values, paths);
+        let proxy = read_proxy(&mut values).resolve(paths.environment());
+        let poll = read_poll(&mut values);
+        let retry = read_retry(&mut values);
+        let timeouts = read_timeouts(&mut values);
+        let daily_exports = number(values.integer_or_default("nexthink.daily_exports"));
+        let parallel_exports = number(values.integer_or_default("nexthink.parallel_exports"));
+        let queries::Read { queries, files, names_files } = queries::read(&mut values, paths);
+        let store = read_store(&mut values, paths);
+        let (privacy, record) = privacy::read(&mut values, paths);
+        let named = name_with_region(tenant.as_ref(), region.as_ref());
+        let jupiterone = destinations::read_jupiterone(&mut values, paths, named.as_deref());
+        let (mcp, retention) = (mcp::read(&mut values), retention::read(&mut values));
+        let schedule = schedule::read(&mut values);
+        let heartbeat = read_heartbeat(&mut values, paths);
+        let audit = audit::read(
+            &mut values,
+            paths,
+            tenant.as_ref(),
+            region.as_ref(),
+            time_zone.as_ref(),
+            &privacy.policy,
+            retention.events_days,
+        );
+        let reads_table = audit.as_ref().is_some_and(|audit| audit.table().is_some());
+        let needs_credential = !queries.is_empty() || !names_files || reads_table;
+        let credential = read_credential(&mut values, paths, needs_credential);
+        let Checked { effective, warnings } = values.finish()?;
+        let read = (tenant, region, time_zone, store);
+        let (Some(tenant), Some(region), Some(time_zone), Some(store)) = read else {
+            unreachable!("what is missing or wrong is a problem");
+        };
+        let settings = Settings {
+            endpoints: endpoints.unwrap_or_else(|| Endpoints::for_tenant(&tenant, &region)),
+            account,
+            tenant,
+            region,
+            credential,
+            time_zone,
+            trust: Trust { extra_ca_pem },
+            proxy,
+            poll,
+            retry,
+            timeouts,
+            daily_exports,
+            parallel_exports,
+            queries,
+            files,
+            store,
+            privacy,
+            jupiterone,
+            audit,
+            retention,
+        };
+        Ok(Self { settings, schedule, heartbeat, mcp, record, effective, warnings })
+    }
+}
+
+impl ProxyChoice {
+    /// Returns the proxy to go through, if any. The password that a variable may hold stays within a secret.
+    fn resolve(&self, environment: Environment) -> Option<ProxySettings> {
+        let url = match self {
+            Self::None => return None,
+            Self::At(url) => url.clone(),
+            Self::FromEnvironment => {
+                environment.first(["HTTPS_PROXY", "https_proxy"]).filter(|url| !url.is_empty())?
+            }
+        };
+        Some(ProxySettings {
+            url: Secret::new(url),
+            no_proxy: environment.first(["NO_PROXY", "no_proxy"]),
+        })
+    }
+}
+
+/// Returns the names of the queries that the steps of this program read.
+pub fn query_names() -> Vec<&'static str> {
+    Step::all().into_iter().filter_map(Step::query).map(|query| query.config_field).collect()
+}
+
+/// The name of a tenant with its region, since one of another region is another one.
+fn name_with_region(tenant: Option<&TenantId>, region: Option<&Region>) -> Option<String> {
+    let named = tenant.zip(region);
+    named.map(|(tenant, region)| format!("{}-{}", tenant.as_str(), region.as_str()))
+}
+
+fn read_account(values: &mut Values) -> Account {
+    let name = values.text("account.name");
+    let tag_entities = values.flag("account.tag_entities");
+    if tag_entities && name.is_none() {
+        values.problem("account.tag_entities", "needs `account.name` to tag entities with");
+    }
+    Account { name, description: values.text("account.description"), tag_entities }
+}
+
+/// The credential of Nexthink's API. Who reads everything from files needs none.
+fn read_credential(values: &mut Values, paths: &Paths, is_needed: bool) -> Option<ApiCredential> {
+    const SECRET: &str = "nexthink.client_secret";
+    let has_secret = values.has(SECRET) || !values.names_below(SECRET).is_empty();
+    if !is_needed && !has_secret && !values.has("nexthink.client_id") {
+        return None;
+    }
+    let client_id = values.required_text("nexthink.client_id");
+    let client_secret = secret::read(values, paths, SECRET);
+    Some(ApiCredential { client_id: client_id?, client_secret: Arc::new(client_secret?) })
+}
+
+/// The overrides, if the table is there; all three addresses belong together.
+fn read_endpoints(values: &mut Values) -> Option<Endpoints> {
+    if !values.has_table("nexthink.endpoints") {
+        return None;
+    }
+    let names = ["login", "api", "files"];
+    let [login, api, files] =
+        names.map(|name| values.required_text(&format!("nexthink.endpoints.{name}")));
+    let overrides = EndpointOverrides { login: login?, api: api?, files: files? };
+    values.checked("nexthink.endpoints", Endpoints::overridden(&overrides))
+}
+
+fn read_ca_file(values: &mut Values, paths: &Paths) -> Option<Vec<u8>> {
+    let path = paths.read(values, "nexthink.ca_file")?;
+    let read = std::fs::read(&path);
+    values.checked("nexthink.ca_file", read.map_err(|error| format!("{}: {error}", path.display())))
+}
+
+fn read_proxy(values: &mut Values) -> ProxyChoice {
+    match values.text_or_default("nexthink.proxy").as_str() {
+        "environment" => ProxyChoice::FromEnvironment,
+        "none" => ProxyChoice::None,
+        url if url.contains('@') => {
+            let message = "must not hold a password; name this proxy in the variable HTTPS_PROXY";
+            values.problem("nexthink.proxy", message);
+            ProxyChoice::None
+        }
+        url => ProxyChoice::At(url.to_owned()),
+    }
+}
+
+fn read_heartbeat(values: &mut Values, paths: &Paths) -> Option<SecretReference> {
+    let path = "monitoring.heartbeat";
+    let is_set = values.has(path) || values.has_table(path);
+    is_set.then(|| secret::read(values, paths, path)).flatten()
+}
+
+/// The zone of times that name none.
+fn read_time_zone(values: &mut Values) -> Option<TimeZone> {
+    let path = "nexthink.time_zone";
+    let zone = values.text_or_default(path);
+    values.checked(path, TimeZone::get(&zone))
+}
+
+fn read_poll(values: &mut Values) -> PollSchedule {
+    let defaults = PollSchedule::default();
+    let first = Duration::from_millis(values.integer_or_default("nexthink.polling.first_ms"));
+    PollSchedule {
+        first,
+        cap: Duration::from_millis(values.integer_or_default("nexthink.polling.longest_ms")),
+        deadline: Duration::from_secs(values.integer_or_default("nexthink.polling.deadline_s")),
+        // A tenant that is asked more often shows sooner what it has.
+        gone_after: defaults.gone_after.min(first * 60),
+        ..defaults
+    }
+}
+
+fn read_retry(values: &mut Values) -> RetryPolicy {
+    let mut retry = RetryPolicy {
+        max_attempts: number(values.integer_or_default("nexthink.retry.attempts")),
+        ..RetryPolicy::default()
+    };
+    if let Some(milliseconds) = values.integer("nexthink.retry.longest_ms") {
+        retry.max_wait = Duration::from_millis(milliseconds);
+        retry.first_wait = retry.first_wait.min(retry.max_wait);
+        retry.max_throttled_wait = retry.max_wait;
+        retry.first_throttled_wait = retry.first_throttled_wait.min(retry.max_wait);
+    }
+    retry
+}
+
+fn read_timeouts(values: &mut Values) -> Timeouts {
+    let mut read = |name: &str| {
+        Duration::from_secs(values.integer_or_default(&format!("nexthink.timeouts.{name}")))
+    };
+    Timeouts { connect: read("connect_s"), idle: read("idle_s"), answer: read("answer_s") }
+}
+
+/// Converts a number whose declared bounds are small.
+pub(crate) fn number<T: TryFrom<u64, Error: Debug>>(read: u64) -> T {
+    T::try_from(read).expect("the declared bounds fit")
+}
+
+/// The place of the store; nothing and a problem if its location cannot be used.
+fn read_store(values: &mut Values, paths: &Paths) -> Option<Location> {
+    const LOCATION: &str = "store.location";
+    let text = values.text_or_default(LOCATION);
+    match values.checked(LOCATION, Location::parse(&text))? {
+        Location::Folder(_) if !text.contains("://") => {
+            paths.resolve_setting(values, LOCATION, &text).map(Location::Folder)
+        }
+        location => Some(location),
+    }
+}

@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+mod audit;
+mod config;
+mod destinations;
+mod environment;
+mod fleet;
+mod instance;
+mod mcp;
+mod paths;
+mod privacy;
+mod queries;
+mod record;
+mod retention;
+mod schedule;
+mod secret;
+mod secret_command;
+mod secret_text;
+mod source;
+#[cfg(test)]
+mod testing;
+
+pub use self::config::{Config, query_names};
+pub use self::environment::{Environment, Variable};
+pub use self::fleet::{Fleet, Loaded};
+pub use self::mcp::Mcp;
+pub use self::paths::Paths;
+pub use self::secret::SecretReference;
+pub use self::secret_command::kill_running as kill_secret_commands;
+pub use self::source::{ChosenTenant, Source, invalid};
