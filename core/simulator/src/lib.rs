@@ -2,6 +2,7 @@
 
 mod audit;
 mod behaviour;
+mod bucket;
 mod encode;
 mod exports;
 mod jupiterone;
@@ -18,6 +19,10 @@ pub use behaviour::{
     AnnouncedLength, Answer, Behaviour, Content, Cut, Download, Etag, FailingExports, Fault,
     FaultAction, FaultPoint, Pace, Parameter, QueryBehaviour, RangeAnswer, Results,
     ResultsCompression, RetryAfterForm, Scenario, ScenarioError,
+};
+pub use bucket::{
+    BucketBehaviour, BucketCall, BucketFault, BucketRefusal, BucketServer, BucketTraffic, ListPage,
+    PutCondition, SimulatedBucket, StoredObject,
 };
 pub use encode::{Compression, write_results};
 pub use exports::{SavedQuery, Written, push_csv_line, write_csv};
