@@ -24,7 +24,7 @@ use crate::platform::{self, FileStamp};
 const SMALL_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The cache of verified files, in the tenant's folder.
-const CACHE_FILE: &str = "verified.json";
+pub(crate) const CACHE_FILE: &str = "verified.json";
 
 /// The stamps of files that matched, by their path below the tenant's folder.
 type Stamps = BTreeMap<String, FileStamp>;

@@ -25,6 +25,7 @@ use crate::names::GenerationId;
 use crate::staging::collect_files;
 use crate::table::{TableDeclaration, TableWriter};
 use crate::tenant::{HistoryEntry, RunLock, TenantStore};
+use crate::transfer::COPYING;
 
 /// The ids of the erasures in force, beside the generations.
 const IN_FORCE: &str = "erasures";
@@ -198,15 +199,28 @@ impl RunLock {
         self.set_state(IN_FORCE, &bytes)
     }
 
-    /// Removes all files with unredacted rows: downloads, unfinished generations, and quarantined
-    /// rows. Returns the number of files.
+    /// Removes all files with unredacted rows: downloads, unfinished generations and copies, and
+    /// quarantined rows. Returns the number of files.
     ///
     /// # Errors
     ///
     /// [`StoreError::Io`].
     pub fn remove_raw(&self) -> Result<usize, StoreError> {
+        // A copy that was interrupted may be of a store from before the erasure.
+        let copied = self.remove_files_in(&[COPYING])?;
+        Ok(copied + self.remove_unredacted()?)
+    }
+
+    /// As [`RunLock::remove_raw`], but not a copy that arrives.
+    pub(crate) fn remove_unredacted(&self) -> Result<usize, StoreError> {
+        let removed = self.remove_files_in(&["staging", "quarantine"])?;
+        core_files::create_folder(&self.tenant().staging())?;
+        Ok(removed)
+    }
+
+    fn remove_files_in(&self, folders: &[&str]) -> Result<usize, StoreError> {
         let mut removed = 0;
-        for folder in ["staging", "quarantine"] {
+        for folder in folders {
             let folder = self.tenant().folder().join(folder);
             let mut names = Vec::new();
             if folder.is_dir() {
@@ -215,7 +229,6 @@ impl RunLock {
             }
             removed += names.len();
         }
-        core_files::create_folder(&self.tenant().staging())?;
         Ok(removed)
     }
 

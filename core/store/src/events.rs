@@ -24,7 +24,7 @@ use crate::{leftovers, names};
 
 /// The folder beside the generations.
 const FOLDER: &str = "events";
-const STATE_FILE: &str = "state.json";
+pub(crate) const STATE_FILE: &str = "state.json";
 /// The folder of files that are not committed yet.
 pub(crate) const STAGING: &str = "staging";
 /// The version this program writes, and the highest it reads.
@@ -273,7 +273,7 @@ pub(crate) fn is_day_folder(name: &str) -> bool {
 }
 
 /// Returns true for the path of a file of events.
-fn is_inside(path: &str) -> bool {
+pub(crate) fn is_inside(path: &str) -> bool {
     let Some((folder, file)) = path.split_once('/') else { return false };
     is_day_folder(folder) && names::check_file(file).is_ok()
 }

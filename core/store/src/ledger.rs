@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::tenant::TenantStore;
 
 /// The file of the entries, which is locked during an append.
-const ENTRIES: &str = "entries.ndjson";
+pub(crate) const ENTRIES: &str = "entries.ndjson";
 const LOCK: &str = "lock";
 /// The longest line.
 const MAX_LINE: usize = 64 * 1024;
@@ -81,10 +81,7 @@ impl Ledger {
     ///
     /// [`StoreError::Io`].
     pub fn head(&self) -> Result<Option<LedgerHead>, StoreError> {
-        let bytes = self.read()?;
-        let last =
-            bytes.strip_suffix(b"\n").and_then(|lines| lines.rsplit(|byte| *byte == b'\n').next());
-        Ok(last.and_then(|line| chain::unseal(line).ok()).map(|entry| entry.head()))
+        Ok(LedgerHead::of_last_entry(&self.read()?))
     }
 
     /// Verifies every line, and that the ledger has the heads that are known from elsewhere.
@@ -123,6 +120,15 @@ impl Ledger {
         let kept: Vec<u8> = lines.skip(removed).flatten().copied().collect();
         core_files::replace_file(&self.path(), &kept)?;
         Ok(Some(Trimmed { removed, head }))
+    }
+
+    /// Replaces the ledger while nothing is appended to it.
+    pub(crate) fn replace_with(
+        &self,
+        replace: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let _lock = self.lock()?;
+        replace()
     }
 
     fn append_locked(&self, record: &LedgerRecord) -> Result<LedgerHead, StoreError> {

@@ -21,6 +21,7 @@ mod staging;
 mod stop;
 mod table;
 mod tenant;
+mod transfer;
 
 pub use destroy::{Destruction, FileCount};
 pub use downloads::Downloads;
@@ -44,3 +45,4 @@ pub use staging::{Draft, Staging};
 pub use stop::StopFlag;
 pub use table::{TableDeclaration, TableWriter};
 pub use tenant::{DeliveryLock, HistoryEntry, RunLock, Store, TenantStore};
+pub use transfer::{ERASURES_PATH, Fingerprint, Incoming, LEDGER_PATH, TenantPart, TenantSnapshot};

@@ -19,6 +19,7 @@ use crate::error::StoreError;
 use crate::ledger::LedgerRecord;
 use crate::names::GenerationId;
 use crate::tenant::{HistoryEntry, RunLock, TenantStore, folder_names};
+use crate::transfer::COPYING;
 
 /// The state of retention between runs, beside the generations.
 const STATE: &str = "retention";
@@ -55,6 +56,7 @@ impl TenantStore {
             (ItemKind::Log, "logs"),
             (ItemKind::Staging, "staging"),
             (ItemKind::Staging, "staging/downloads"),
+            (ItemKind::Staging, COPYING),
         ] {
             items.extend(self.dated_items(kind, folder)?);
         }

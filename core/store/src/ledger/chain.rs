@@ -39,6 +39,19 @@ impl fmt::Display for LedgerHead {
 }
 
 impl LedgerHead {
+    /// Returns the head of the last entry of a ledger, by its bytes; `None` if there is no entry, or if the last line
+    /// is damaged.
+    pub fn of_last_entry(ledger: &[u8]) -> Option<Self> {
+        let last = ledger.strip_suffix(b"\n")?.rsplit(|byte| *byte == b'\n').next()?;
+        unseal(last).ok().map(|entry| entry.head())
+    }
+
+    /// Returns true if the ledger has this entry, or has removed it as expired.
+    pub fn is_in(&self, ledger: &[u8]) -> bool {
+        let verification = verify(ledger, std::slice::from_ref(self));
+        verification.known_found + verification.known_expired > 0
+    }
+
     /// Parses the output of `Display`: a number, a colon, 64 digits. `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let (sequence, hash) = text.split_once(':')?;
