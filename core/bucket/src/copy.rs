@@ -1,0 +1,172 @@
+//! Copying of a tenant from one place to another: a backup outside of the machine, and the way between places.
+//!
+//! A copy makes the target what the source is. It sends what the target does not have, compares every file with its
+//! hash on both sides, and changes what readers see last and in one step: the head of a bucket, or the pointer of a
+//! folder. What the source does not have any more, such as rows of a person who was erased, is removed from the target
+//! in the same copy. A copy that was interrupted is finished by the next one, which sends nothing twice.
+
+mod relation;
+mod source;
+mod target;
+
+use std::fmt;
+use std::time::Duration;
+
+use core_store::{GenerationId, TenantSnapshot};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use self::source::Source;
+use self::target::Target;
+use crate::error::BucketError;
+use crate::lease::Random;
+use crate::place::Place;
+use crate::probe::DeletedObjects;
+
+/// The number of files that are sent at the same time. Each needs two pieces of memory at most.
+const FILES_AT_ONCE: usize = 8;
+
+/// The number of times that a copy starts again because its source changes.
+const ATTEMPTS: u32 = 3;
+
+/// A request to copy a tenant.
+pub struct CopyRequest<'a> {
+    /// The source.
+    pub from: &'a Place,
+    /// The target.
+    pub to: &'a Place,
+    /// The tenant's name.
+    pub tenant: &'a str,
+    /// The process that copies, for the messages of others that find a lock taken.
+    pub owner: &'a str,
+    /// What is known of a bucket that keeps deleted objects.
+    pub deleted_objects: DeletedObjects,
+    /// The lifetime of the lease in a bucket.
+    pub lease_lifetime: Duration,
+    /// Random bits for nonces and keys.
+    pub random: Random,
+    /// True if nothing is to be written.
+    pub is_dry_run: bool,
+    /// Called before anything is sent from a folder, for its ledger. What it writes is copied too.
+    pub before_sending: &'a dyn Fn() -> Result<(), BucketError>,
+}
+
+impl fmt::Debug for CopyRequest<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("CopyRequest")
+            .field("from", &self.from.to_string())
+            .field("to", &self.to.to_string())
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The result of a copy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CopyReport {
+    /// The published generation of the source.
+    pub current: Option<GenerationId>,
+    /// The number of generations.
+    pub generations: usize,
+    /// The number of files, and their size in bytes.
+    pub files: usize,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// The number of files that were sent.
+    pub sent_files: usize,
+    /// Their size in bytes.
+    pub sent_bytes: u64,
+    /// The number of files or objects that were removed from the target.
+    pub removed: usize,
+}
+
+/// Copies a tenant.
+///
+/// # Errors
+///
+/// [`BucketError::Refused`] for a target that is newer or another tenant's; [`BucketError::Empty`];
+/// [`BucketError::SourceChanged`] if the source changes again and again; [`BucketError::Held`]; errors of reading and
+/// writing. After any of them the target is what it was, or what the source is, and the next copy goes on.
+pub async fn copy(request: &CopyRequest<'_>) -> Result<CopyReport, BucketError> {
+    if request.from.to_string() == request.to.to_string() {
+        return Err(BucketError::Refused {
+            reason: "both places are the same".to_owned(),
+            fix: "name another place to copy to",
+        });
+    }
+    let mut source = Source::open(request).await?;
+    if request.is_dry_run {
+        return dry_run(request, &source).await;
+    }
+    let mut target = Target::open(request).await?;
+    let copied = copy_to(request, &mut source, &mut target).await;
+    target.close().await;
+    copied
+}
+
+async fn copy_to(
+    request: &CopyRequest<'_>,
+    source: &mut Source,
+    target: &mut Target,
+) -> Result<CopyReport, BucketError> {
+    relation::check(request, source, target.known()).await?;
+    source.prepare(request)?;
+    for _ in 1..ATTEMPTS {
+        match copy_once(request, source, target).await {
+            Err(BucketError::SourceChanged) => source.refresh().await?,
+            ended => return ended,
+        }
+    }
+    copy_once(request, source, target).await
+}
+
+async fn copy_once(
+    request: &CopyRequest<'_>,
+    source: &Source,
+    target: &mut Target,
+) -> Result<CopyReport, BucketError> {
+    let snapshot = source.snapshot();
+    let mut report = report(snapshot);
+    let missing = target.missing(snapshot).await?;
+    report.sent_files = missing.len();
+    let sizes = missing.iter().filter_map(|path| snapshot.files.get(path));
+    report.sent_bytes = sizes.map(|file| file.bytes).sum();
+    {
+        let target = &*target;
+        let sending = stream::iter(&missing).map(|path| async move {
+            let content = source.read(path).await?;
+            target.put(path, content, &request.random).await
+        });
+        sending.buffer_unordered(FILES_AT_ONCE).try_collect::<Vec<()>>().await?;
+    }
+    source.check_unchanged().await?;
+    report.removed = target.publish(snapshot, &request.random).await?;
+    Ok(report)
+}
+
+/// Finds out what a copy would do.
+async fn dry_run(request: &CopyRequest<'_>, source: &Source) -> Result<CopyReport, BucketError> {
+    let known = target::look(request).await?;
+    relation::check(request, source, &known).await?;
+    let snapshot = source.snapshot();
+    let mut report = report(snapshot);
+    for (path, file) in &snapshot.files {
+        if known.snapshot.files.get(path) != Some(file) {
+            report.sent_files += 1;
+            report.sent_bytes += file.bytes;
+        }
+    }
+    let gone = known.snapshot.files.keys().filter(|path| !snapshot.files.contains_key(*path));
+    report.removed = gone.count();
+    Ok(report)
+}
+
+fn report(snapshot: &TenantSnapshot) -> CopyReport {
+    CopyReport {
+        current: snapshot.current.clone(),
+        generations: snapshot.generations().len(),
+        files: snapshot.files.len(),
+        bytes: snapshot.bytes(),
+        ..CopyReport::default()
+    }
+}

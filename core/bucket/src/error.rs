@@ -1,0 +1,222 @@
+//! The error type of this crate. It names objects and files; never a credential, and nothing of what a server wrote in
+//! the body of an answer.
+
+use std::error::Error as _;
+
+use core_store::StoreError;
+
+/// The longest text of an error of the network in a message.
+const MAX_REASON: usize = 160;
+
+/// An error of working with a bucket or of copying a store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BucketError {
+    /// The address of a place is not understood.
+    #[error("{text} is no place of a store: {rule}")]
+    InvalidAddress {
+        /// The address without anything that may be a credential.
+        text: String,
+        /// The rule.
+        rule: &'static str,
+    },
+    /// The program was built without clients for buckets.
+    #[error(
+        "this program was built without buckets, so it cannot reach {scheme}://: use one that was built with \
+         `--features bucket`"
+    )]
+    NotBuilt {
+        /// The scheme of the address.
+        scheme: String,
+    },
+    /// The client for the bucket cannot be made.
+    #[error("the bucket is not configured: {reason}")]
+    Configuration {
+        /// The missing or wrong part.
+        reason: String,
+    },
+    /// The bucket refused a request, or did not answer.
+    #[error("the bucket cannot {action} {key}: {reason}")]
+    Request {
+        /// The operation, for example "read".
+        action: &'static str,
+        /// The key of the object.
+        key: String,
+        /// The kind of the failure.
+        reason: String,
+        /// The kind, where a caller decides by it.
+        kind: RequestErrorKind,
+    },
+    /// A head or a listing cannot be parsed.
+    #[error("{key} in the bucket is damaged or no file of this program: {reason}")]
+    Damaged {
+        /// The key of the object.
+        key: String,
+        /// The defect.
+        reason: String,
+    },
+    /// The bucket was written by a newer version of the program.
+    #[error("{key} in the bucket has format version {found}: use a newer version")]
+    NewerFormat {
+        /// The key of the object.
+        key: String,
+        /// The format version in it.
+        found: u32,
+    },
+    /// Another process holds the lease.
+    #[error(
+        "another process holds the lease of this tenant in the bucket: {owner}; try again when it has ended"
+    )]
+    Held {
+        /// The other process's own description.
+        owner: String,
+    },
+    /// Another process has taken the lease, since this one did not renew it in time.
+    #[error(
+        "another process has taken the lease of this tenant in the bucket ({owner}), so nothing was published: run \
+         this again when it has ended"
+    )]
+    LeaseLost {
+        /// The other process's own description.
+        owner: String,
+    },
+    /// A write was neither confirmed nor refused.
+    #[error(
+        "the bucket does not say whether {key} was written ({reason}): run this again, which finds out"
+    )]
+    Unconfirmed {
+        /// The key of the object.
+        key: String,
+        /// The failure of the last attempt.
+        reason: String,
+    },
+    /// The bucket does not do what a store in it relies on.
+    #[error("the bucket cannot hold a store: {reason}; {fix}")]
+    Unsuitable {
+        /// The missing property.
+        reason: &'static str,
+        /// The remedy.
+        fix: &'static str,
+    },
+    /// What was read is not what was written.
+    #[error(
+        "{place} is not what it was when it was written ({what}), so nothing was replaced: run `store verify` where it \
+         came from"
+    )]
+    Corrupt {
+        /// The file or object.
+        place: String,
+        /// The difference.
+        what: String,
+    },
+    /// The source changed while it was copied.
+    #[error("the source changed while it was copied: run this again")]
+    SourceChanged,
+    /// The source has nothing to copy.
+    #[error("there is no generation of tenant {tenant} in {place}")]
+    Empty {
+        /// The tenant.
+        tenant: String,
+        /// The place.
+        place: String,
+    },
+    /// The target must not be replaced by the source.
+    #[error("nothing was copied, since {reason}: {fix}")]
+    Refused {
+        /// The reason.
+        reason: String,
+        /// The remedy.
+        fix: &'static str,
+    },
+    /// A folder cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A local file cannot be read or written.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// The operation.
+        action: &'static str,
+        /// The file.
+        path: std::path::PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+}
+
+/// The kind of a failed request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestErrorKind {
+    /// There is no such object.
+    NotFound,
+    /// A condition was not met, or another write was in progress.
+    Conflict,
+    /// The credentials were refused.
+    Refused,
+    /// Anything else; the request may have been carried out.
+    Unknown,
+}
+
+impl BucketError {
+    /// Returns a function for `map_err` that adds the operation and the key to an error of a request.
+    pub(crate) fn request(
+        action: &'static str,
+        key: &str,
+    ) -> impl FnOnce(object_store::Error) -> Self {
+        let key = key.to_owned();
+        move |error| Self::Request { action, key, reason: reason(&error), kind: kind(&error) }
+    }
+
+    /// Returns true if an object that was asked for is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Request { kind: RequestErrorKind::NotFound, .. })
+    }
+}
+
+impl From<core_files::FileError> for BucketError {
+    fn from(error: core_files::FileError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+pub(crate) fn kind(error: &object_store::Error) -> RequestErrorKind {
+    use object_store::Error;
+    match error {
+        Error::NotFound { .. } => RequestErrorKind::NotFound,
+        Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. } => {
+            RequestErrorKind::Conflict
+        }
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => RequestErrorKind::Refused,
+        _ => RequestErrorKind::Unknown,
+    }
+}
+
+/// Describes the failure of a request without the body of the answer, which may repeat parts of the request.
+pub(crate) fn reason(error: &object_store::Error) -> String {
+    match kind(error) {
+        RequestErrorKind::NotFound => "there is no such object or bucket".to_owned(),
+        RequestErrorKind::Conflict => "it was changed by another process".to_owned(),
+        RequestErrorKind::Refused => "the credentials are refused or lack this right".to_owned(),
+        RequestErrorKind::Unknown => {
+            let text = error.to_string();
+            let status = text.split_once("status code: ").map(|(_, rest)| rest);
+            let status: Option<String> = status.map(|rest| rest.chars().take(3).collect());
+            match status.filter(|status| status.bytes().all(|byte| byte.is_ascii_digit())) {
+                Some(status) => format!("it answered with HTTP {status}"),
+                None => root_cause(error),
+            }
+        }
+    }
+}
+
+/// The innermost error, which tells of the network, for example "connection refused".
+fn root_cause(error: &object_store::Error) -> String {
+    let mut cause = error.source();
+    let mut text = String::new();
+    while let Some(inner) = cause {
+        text = inner.to_string();
+        cause = inner.source();
+    }
+    let line = text.lines().next().unwrap_or_default();
+    let line: String = line.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect();
+    if line.is_empty() { "it gave no reason".to_owned() } else { line }
+}

@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+mod connect;
+mod copy;
+mod error;
+mod folder;
+mod head;
+mod head_store;
+mod lease;
+mod pieces;
+mod place;
+mod probe;
+mod waiter;
+
+pub use copy::{CopyReport, CopyRequest, copy};
+pub use error::{BucketError, RequestErrorKind};
+pub use head::{Content, Head, Lease, Nonce, ObjectRef};
+pub use head_store::{HeadStore, StoredHead, Written};
+pub use lease::{HeldLease, LIFETIME, LeaseRequest, Random};
+pub use place::{BucketAddress, ClientSettings, Place, Service};
+pub use probe::{DeletedObjects, probe};
+pub use waiter::{Verdict, Waiter};

@@ -1,0 +1,164 @@
+//! The place of a store: a folder, or a folder of a bucket.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use core_store::{Location, Store};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use url::Url;
+
+use crate::connect;
+use crate::error::BucketError;
+
+/// The place of a store.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A local folder.
+    Folder {
+        /// The store in it.
+        store: Store,
+        /// The path as it was given.
+        shown: String,
+    },
+    /// A folder of a bucket.
+    Bucket {
+        /// The client.
+        store: Arc<dyn ObjectStore>,
+        /// The folder; empty for the whole bucket.
+        folder: Path,
+        /// The address without credentials.
+        shown: String,
+    },
+}
+
+/// The services whose buckets can have a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Amazon S3, and services with its interface.
+    S3,
+    /// Azure Blob Storage.
+    Azure,
+}
+
+/// The address of a folder of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketAddress {
+    /// The service.
+    pub service: Service,
+    /// The bucket, or container.
+    pub bucket: String,
+    /// The folder; empty for the whole bucket.
+    pub folder: String,
+}
+
+/// The settings of the clients for buckets, by the names of their environment variables: `AWS_ENDPOINT_URL`, for
+/// example. Its values may be secrets, so that they are never shown.
+#[derive(Clone, Default)]
+pub struct ClientSettings(pub BTreeMap<String, String>);
+
+impl fmt::Debug for ClientSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl BucketAddress {
+    /// Parses `s3://bucket/folder` or `az://container/folder`; None for the address of a folder of this machine.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError::InvalidAddress`] for an address without a bucket, or with a user, a port or a query.
+    pub fn parse(text: &str) -> Result<Option<Self>, BucketError> {
+        let Some((scheme, rest)) = text.split_once("://") else { return Ok(None) };
+        let service = match scheme.to_ascii_lowercase().as_str() {
+            "s3" => Service::S3,
+            "az" => Service::Azure,
+            _ => return Ok(None),
+        };
+        let invalid = |rule| BucketError::InvalidAddress { text: format!("{scheme}://…"), rule };
+        let url = Url::parse(text).map_err(|_| invalid("write s3://BUCKET/FOLDER"))?;
+        if !url.username().is_empty() || url.password().is_some() || rest.contains('@') {
+            let rule =
+                "it must not have credentials: give them in variables such as AWS_ACCESS_KEY_ID";
+            return Err(invalid(rule));
+        }
+        if url.port().is_some() || url.query().is_some() || url.fragment().is_some() {
+            return Err(invalid("it has a bucket and a folder only"));
+        }
+        let bucket = url.host_str().unwrap_or_default().to_owned();
+        if bucket.is_empty() {
+            return Err(invalid("write s3://BUCKET/FOLDER"));
+        }
+        let folder = url.path().trim_matches('/').to_owned();
+        if Path::parse(&folder).is_err() {
+            return Err(invalid("the folder has names without special characters"));
+        }
+        Ok(Some(Self { service, bucket, folder }))
+    }
+}
+
+impl fmt::Display for BucketAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.service {
+            Service::S3 => "s3",
+            Service::Azure => "az",
+        };
+        write!(formatter, "{scheme}://{}/{}", self.bucket, self.folder)
+    }
+}
+
+impl Place {
+    /// Opens the place at an address: a path, `file://…`, `s3://bucket/folder` or `az://container/folder`. Nothing is
+    /// read or written.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError::InvalidAddress`], [`BucketError::NotBuilt`], [`BucketError::Configuration`], and those of
+    /// [`Location::parse`].
+    pub fn open(address: &str, settings: &ClientSettings) -> Result<Self, BucketError> {
+        let Some(bucket) = BucketAddress::parse(address)? else {
+            let store = Store::open(Location::parse(address)?)?;
+            return Ok(Self::Folder { store, shown: address.to_owned() });
+        };
+        let store = connect::connect(&bucket, settings)?;
+        let folder = Path::from(bucket.folder.as_str());
+        Ok(Self::Bucket { store, folder, shown: bucket.to_string() })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Folder { shown, .. } | Self::Bucket { shown, .. }) = self;
+        formatter.write_str(shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_buckets_are_understood_and_others_left_to_folders() -> Result<(), BucketError> {
+        let parsed =
+            |text| BucketAddress::parse(text).map(|found| found.map(|address| address.to_string()));
+        assert_eq!(parsed("s3://b/a/c/")?.as_deref(), Some("s3://b/a/c"));
+        assert_eq!(parsed("S3://b")?.as_deref(), Some("s3://b/"));
+        assert_eq!(parsed("az://box/a")?.as_deref(), Some("az://box/a"));
+        for folder in ["./store", "C:\\store", "file:///srv/store", "gs://b/a"] {
+            assert_eq!(parsed(folder)?, None, "{folder}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_address_with_credentials_is_refused_and_not_shown() {
+        for text in
+            ["s3://AKIA:topsecret@b/a", "s3://topsecret@b/a", "s3://b/a?key=topsecret", "s3://"]
+        {
+            let error = BucketAddress::parse(text).expect_err("it is refused").to_string();
+            assert!(!error.contains("topsecret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The store in a bucket against an atomic one: the protocol of the head, and copies that are killed anywhere.
+
+mod copies;
+mod estate;
+mod in_process;
+mod kills;
+mod protocol;
+mod support;
+mod workers;
