@@ -1,6 +1,5 @@
 //! The commands, a file each.
 
-mod as_of;
 mod ask;
 mod audit;
 mod check;
@@ -16,10 +15,10 @@ mod graph;
 mod history;
 mod init;
 mod jupiterone;
-mod kept;
 mod man;
 mod mcp;
 mod notify;
+mod opened;
 mod privacy;
 mod query;
 mod rules;
@@ -33,20 +32,16 @@ mod status;
 mod store;
 mod support_bundle;
 
-use std::path::Path;
-
-use core_store::{Generation, Location, Store, TenantStore};
+use core_store::TenantStore;
 
 use crate::cli::{
     Cli, Command, DestinationName, ExportCommand, Global, ReportFormat, RunArguments, StoreCommand,
 };
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
-use crate::host::engine;
-use crate::{output, pager, system};
+use crate::{pager, system};
 
-pub(crate) use self::rules::findings_table;
-pub(crate) use self::software::tables as software_tables;
+use self::opened::Opened;
 
 /// What the queries of rules may hold in memory, in a process of their own.
 pub(crate) const RULES_MEMORY_BYTES: u64 = rules::worker::MEMORY_BYTES as u64;
@@ -166,51 +161,7 @@ fn not_configured() -> Failure {
     ))
 }
 
-/// What reading commands read: the configured tenant, or the demo's where nothing is configured.
+/// The tenant that reading commands read: the configured one, or the demo's where nothing is configured.
 fn tenant(global: &Global) -> Result<TenantStore, Failure> {
-    let (location, name) = match config::find(global.config.as_deref()) {
-        Some(source) => {
-            let config = config::load(&source)?;
-            let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-            core_engine::privacy::check_erasures(engine(&config), &tenant)?;
-            return Ok(tenant);
-        }
-        None if Path::new(demo::STORE).exists() => {
-            if !global.quiet {
-                output::note("nothing is configured, so this reads the demo");
-            }
-            (Location::Folder(demo::STORE.into()), demo::TENANT.to_owned())
-        }
-        None => {
-            return Err(Failure::usage(format!(
-                "there is nothing to read: `{0}` without a command makes a demo, and `{0} init` \
-                 configures a tenant",
-                system::own_command().trim_end_matches(" --")
-            )));
-        }
-    };
-    Ok(Store::open(location)?.tenant(&name)?)
-}
-
-/// A generation of the tenant: the named one, else the published one.
-fn generation(tenant: &TenantStore, as_of: Option<&str>) -> Result<Generation, Failure> {
-    if let Some(as_of) = as_of {
-        return as_of::open(tenant, as_of);
-    }
-    tenant.current()?.ok_or_else(|| {
-        let program = system::own_command();
-        Failure::usage(format!(
-            "tenant {} has no generation yet: `{program} run` publishes one",
-            tenant.name()
-        ))
-    })
-}
-
-/// Returns what stands for the text of a question in the ledger; nothing where there are no keys.
-fn ledger_token(global: &Global, text: &str) -> Option<String> {
-    let config = config::load(&config::find(global.config.as_deref())?).ok()?;
-    core_engine::privacy::ledger_token(engine(&config), text).unwrap_or_else(|failure| {
-        output::note(&format!("the ledger cannot tell this query: {:#}", failure.error));
-        None
-    })
+    Ok(Opened::new(global)?.tenant)
 }

@@ -19,7 +19,6 @@ mod support_bundle;
 mod system;
 mod telemetry;
 mod threads;
-mod withheld;
 
 // Its own tests, too, run with one step more than the program has.
 #[cfg(test)]

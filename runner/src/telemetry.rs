@@ -37,7 +37,7 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 26] = [
+const OWN_CRATES: [&str; 27] = [
     "runner",
     "core_assistant",
     "core_audit",
@@ -58,6 +58,7 @@ const OWN_CRATES: [&str; 26] = [
     "core_nexthink",
     "core_privacy",
     "core_query",
+    "core_reading",
     "core_rules",
     "core_settings",
     "core_simulator",

@@ -1,6 +1,7 @@
 //! Reads the audit trail into the store: window by window, each kept or forgotten as a whole, so that
 //! whatever ends the program costs no event and doubles none.
 
+mod backfill;
 mod log_sink;
 mod report;
 mod table;
@@ -20,6 +21,7 @@ use core_store::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::backfill::{Backfill, Period};
 pub use self::report::{AuditReport, Gap};
 pub use self::table::columns as table_columns;
 pub use self::trails::{client, name_of};

@@ -5,6 +5,7 @@ use std::{fmt, io};
 use core_destination::DeliveryError;
 use core_erasure::ErasureError;
 use core_nexthink::{ErrorKind, NexthinkError};
+use core_rules::book::BookError;
 use core_store::StoreError;
 
 /// The end of a piece of work.
@@ -147,6 +148,18 @@ impl From<DeliveryError> for Failure {
             error => (FailureKind::Internal, error.into()),
         };
         Self { kind, error }
+    }
+}
+
+impl From<BookError> for Failure {
+    fn from(error: BookError) -> Self {
+        let kind = match error {
+            BookError::Store(error) => return error.into(),
+            BookError::Newer { .. } => FailureKind::Configuration,
+            BookError::Busy { .. } => FailureKind::Locked,
+            _ => FailureKind::DataRefused,
+        };
+        Self::new(kind, error)
     }
 }
 

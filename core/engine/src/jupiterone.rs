@@ -2,7 +2,10 @@
 
 use core_destination::{DeliveryError, StepEnd, StepEnding};
 use core_erasure::identifiers::may_be_erased;
-use core_jupiterone::{ApiKey, DeliveryRules, EventRules, SyncClient, SyncSettings};
+use core_jupiterone::{
+    ApiKey, DeliveryRules, EventRules, StepResult, StepStatus, SyncClient, SyncSettings,
+};
+use core_model::step::Step;
 use core_store::Generation;
 
 use crate::audit;
@@ -26,6 +29,27 @@ pub fn rules(engine: Engine<'_>, jupiterone: &JupiterOne) -> DeliveryRules {
         may_be_erased,
         program: engine.host.program.clone(),
     }
+}
+
+/// Returns how each step of a generation has ended, in JupiterOne's words. An extra that made nothing is left out.
+pub fn step_results(generation: &Generation) -> Vec<StepResult> {
+    let ended_steps = RunState::read(generation).steps;
+    let tables = &generation.manifest().tables;
+    let was_made =
+        |step: &Step| tables.iter().any(|table| step.type_names().any(|of| of == table.name));
+    let steps = Step::generation_steps().into_iter();
+    // An extra that is off is nothing to tell of.
+    let steps = steps.filter(|step| !step.is_extra() || was_made(step)).map(|step| {
+        let ended = ended_steps.iter().find(|state| state.id == step.id);
+        let status = match ended.map(|state| state.outcome) {
+            Some(StepOutcome::Complete) => StepStatus::Success,
+            Some(StepOutcome::Partial) => StepStatus::PartialSuccessDueToDependencyFailure,
+            Some(StepOutcome::Failed | StepOutcome::Deferred) => StepStatus::Failure,
+            Some(StepOutcome::Skipped) | None => StepStatus::Disabled,
+        };
+        StepResult { step, status }
+    });
+    steps.collect()
 }
 
 /// The destination by the settings.

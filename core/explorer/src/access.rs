@@ -47,8 +47,12 @@ impl AccessToken {
     ///
     /// # Errors
     /// The system has no random numbers.
-    pub fn new(name: &str, role: Role, host: &dyn Host) -> io::Result<(String, Self)> {
-        let token = random_text(host)?;
+    pub fn new(
+        name: &str,
+        role: Role,
+        fill_random: impl FnOnce(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<(String, Self)> {
+        let token = random_text(fill_random)?;
         let hash = hash(&token);
         Ok((token, Self { name: name.to_owned(), role, hash }))
     }
@@ -107,7 +111,7 @@ impl Access {
 
     /// Makes the token of the printed address, which can be used once.
     pub(crate) fn issue_first_token(&self, host: &dyn Host) -> io::Result<String> {
-        let token = random_text(host)?;
+        let token = random_text(|buffer| host.fill_random(buffer))?;
         self.state().first_token = Some(hash(&token));
         Ok(token)
     }
@@ -126,7 +130,7 @@ impl Access {
             }
         };
         let Some(user) = user else { return Ok(None) };
-        let session = random_text(host)?;
+        let session = random_text(|buffer| host.fill_random(buffer))?;
         let now_ms = host.now_ms();
         let mut state = self.state();
         state.sessions.retain(|_, session| session.ends_ms > now_ms);
@@ -184,9 +188,9 @@ impl Access {
     }
 }
 
-fn random_text(host: &dyn Host) -> io::Result<String> {
+fn random_text(fill_random: impl FnOnce(&mut [u8]) -> io::Result<()>) -> io::Result<String> {
     let mut bytes = [0; SECRET_BYTES];
-    host.fill_random(&mut bytes)?;
+    fill_random(&mut bytes)?;
     Ok(HEXLOWER.encode(&bytes))
 }
 

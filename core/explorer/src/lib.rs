@@ -6,6 +6,7 @@ mod assets;
 mod error;
 mod guard;
 mod host;
+mod listening;
 mod openapi;
 mod parameters;
 mod server;
@@ -13,6 +14,7 @@ mod sessions;
 mod shell;
 mod snapshot;
 mod tls;
+mod token_file;
 mod worker;
 
 use std::io;
@@ -32,11 +34,13 @@ pub use self::host::{
     Due, FindingsChange, Host, HostError, Period, PersonalProperties, PrivacyStatus, Quota, Read,
     SessionFuture, TenantStatus, Trail, Window,
 };
+pub use self::listening::{Exposure, Listening};
 pub use self::openapi::openapi;
 pub use self::server::{Connections, Stopped, serve};
 use self::sessions::Sessions;
 pub use self::snapshot::{AnswerColumn, AnsweredQuestion, QueryAnswer, SNAPSHOT_MARK, snapshot};
 pub use self::tls::{Tls, TlsError};
+pub use self::token_file::{TokenFile, TokenFileError};
 pub use self::worker::{AnswerFormat, AnswerHead, Asked, WorkerRequest};
 
 /// How the explorer is served.

@@ -1,7 +1,12 @@
 //! TLS of its own, for a server that others reach without a proxy in between.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
+use core_files::ensure_private;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
@@ -32,7 +37,21 @@ pub enum TlsError {
     Pair(#[source] rustls::Error),
 }
 
+/// The largest file: a chain has a few certificates. Bytes.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
 impl Tls {
+    /// Reads a file of certificates, the server's first, and one of their key, both in PEM.
+    ///
+    /// # Errors
+    /// A file cannot be read, others than its owner can read the key, or [`TlsError`].
+    pub fn from_files(certificates: &Path, key: &Path) -> anyhow::Result<Self> {
+        let (certificates, _) = read_file(certificates)?;
+        let (key_text, key_file) = read_file(key)?;
+        ensure_private(&key_file, key, "the file of the private key")?;
+        Ok(Self::from_pem(&certificates, &key_text)?)
+    }
+
     /// Reads certificates, the server's first, and their key, both in PEM.
     ///
     /// # Errors
@@ -60,4 +79,14 @@ impl Tls {
     {
         self.0.accept(stream).await
     }
+}
+
+fn read_file(path: &Path) -> anyhow::Result<(Vec<u8>, File)> {
+    let read = || -> anyhow::Result<(Vec<u8>, File)> {
+        let file = File::open(path)?;
+        let mut bytes = Vec::new();
+        (&file).take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+        Ok((bytes, file))
+    };
+    read().with_context(|| format!("cannot read {}", path.display()))
 }

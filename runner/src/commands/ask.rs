@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use core_query::questions::{Question, QuestionError, Questions};
-use core_store::{Generation, TenantStore};
+use core_query::QuerySettings;
+use core_query::questions::{Question, Questions};
+use core_reading::{Opening, Progress, Reader, of_question, personal_columns};
+use core_store::Generation;
 use serde_json::Value;
 
-use super::query::{self, Opening, Past, Progress, add_history, j1ql};
-use super::software;
+use super::opened::Opened;
+use super::query;
 use crate::cli::{self, AskArguments, Global, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::{config, output};
-
-/// The folder of the user's own questions, beside the configuration.
-const FOLDER: &str = "questions";
 
 /// Lists the questions, group by group.
 pub(super) fn list(global: &Global, arguments: &AskArguments) -> Result<Exit, Failure> {
@@ -54,63 +53,52 @@ pub(super) fn list(global: &Global, arguments: &AskArguments) -> Result<Exit, Fa
 pub(super) async fn ask(global: &Global, arguments: &AskArguments) -> Result<Exit, Failure> {
     let questions = questions(global)?;
     let id = arguments.question.as_deref().unwrap_or_default();
-    let question = questions.find(id).map_err(failure)?;
+    let question = questions.find(id).map_err(of_question)?;
     let given = cli::values(&arguments.parameters).map_err(Failure::usage)?;
     // Before anything is opened, which takes longer.
-    question.values(&given).map_err(failure)?;
+    question.values(&given).map_err(of_question)?;
     query::check_output(&arguments.answer)?;
-    let tenant = super::tenant(global)?;
-    let progress = Progress::default();
-    let answered = || answered(global, arguments, question, &given, &tenant, &progress);
-    query::retried(&tenant, &progress, answered).await
+    let opened = Opened::new(global)?;
+    let (reader, progress) = (opened.reader(), Progress::default());
+    let answered = || answered(&reader, arguments, question, &given, &progress);
+    progress.retried(&reader, answered).await
 }
 
 async fn answered(
-    global: &Global,
+    reader: &Reader<'_>,
     arguments: &AskArguments,
     question: &Question,
     given: &BTreeMap<String, String>,
-    tenant: &TenantStore,
     progress: &Progress,
 ) -> Result<Exit, Failure> {
     let opening = Opening {
         as_of: arguments.as_of.as_deref(),
-        without_personal: arguments.without_personal,
-        memory_limit_bytes: arguments.limits.memory_limit_bytes(),
+        withholding: arguments.without_personal.then(|| personal_columns(query::REMEDY)),
+        settings: QuerySettings { memory_limit_bytes: arguments.limits.memory_limit_bytes() },
     };
-    let (generation, mut session) = opening.open(global, tenant).await?;
+    let (generation, mut session) = reader.open(opening).await?;
     let last = generation.as_ref().map(Generation::id);
-    software::tables::add_named(global, &mut session, &question.query).await?;
-    let now_ms = j1ql::now_ms();
+    reader.add_named(&mut session, &question.query).await?;
+    let now_ms = reader.host.now_ms();
     // What cannot be understood is explained when it is asked.
     let types = session.question_history(question, given, now_ms).unwrap_or_default();
-    add_history(global, &mut session, &Past { tenant, last, since: None }, types).await?;
+    reader.add_history(&mut session, last, None, types).await?;
     if arguments.explain {
-        let sql = session.question_sql(question, given, now_ms).map_err(failure)?;
+        let sql = session.question_sql(question, given, now_ms).map_err(of_question)?;
         output::result(&sql);
         return Ok(Exit::Complete);
     }
-    progress.record(global, tenant, last, &question.query);
+    progress.record_query(reader, last, &question.query);
     if let Ok(Some(compiled)) = session.compiled_question(question, given, now_ms) {
-        j1ql::note_warnings(global, &compiled, &question.query);
+        reader.tell_warnings(&compiled, &question.query);
     }
-    let result = session.ask(question, given, now_ms).map_err(failure)?;
-    query::print_answer(global, result, &arguments.answer, progress).await
+    let result = session.ask(question, given, now_ms).map_err(of_question)?;
+    query::print_answer(reader, result, &arguments.answer, progress).await
 }
 
 /// The questions of the user and the shipped ones.
 pub(super) fn questions(global: &Global) -> Result<Questions, Failure> {
-    match config::find(global.config.as_deref()) {
-        Some(source) => {
-            Questions::load(&source.folder(config::ENVIRONMENT).join(FOLDER)).map_err(failure)
-        }
-        None => Questions::shipped().map_err(failure),
-    }
-}
-
-pub(super) fn failure(error: QuestionError) -> Failure {
-    match error {
-        QuestionError::Query(error) => query::failure(error, Exit::Configuration),
-        error => Failure::new(Exit::Configuration, error),
-    }
+    let source = config::find(global.config.as_deref());
+    let folder = source.map(|source| source.folder(config::ENVIRONMENT));
+    Ok(core_reading::questions(folder.as_deref())?)
 }

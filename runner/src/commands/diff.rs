@@ -2,84 +2,43 @@
 
 use std::io;
 
+use core_engine::FailureKind;
 use core_engine::ledger::Event;
-use core_model::step::Step;
 use core_query::diff::{page, summary};
-use core_query::{DiffDetail, DiffReport, DiffRequest, QueryError, QuerySession};
-use core_store::{Generation, TenantStore};
+use core_query::{DiffDetail, DiffReport, DiffRequest, QueryError};
+use core_reading::{changes, of_query, personal_columns};
 
 use crate::cli::{DiffArguments, DiffFormat, Global, RowFormat};
-use crate::commands::query::{failure, writer};
+use crate::commands::opened::Opened;
+use crate::commands::query::{REMEDY, writer};
 use crate::commands::show;
 use crate::exit::{Exit, Failure};
-use crate::{host, output, withheld};
+use crate::output;
 
 /// Compares two generations.
 pub(super) fn diff(global: &Global, arguments: &DiffArguments) -> Result<Exit, Failure> {
-    let tenant = super::tenant(global)?;
-    let mut request = request(&tenant, &arguments.before, &arguments.after)?;
+    let opened = Opened::new(global)?;
+    let reader = opened.reader();
+    let mut request = changes::request(&reader, &arguments.before, &arguments.after)?;
     request.types.clone_from(&arguments.types);
     request.properties.clone_from(&arguments.properties);
     if arguments.without_personal {
-        request.withholding = Some(withheld::personal_columns(withheld::REMEDY));
+        request.withholding = Some(personal_columns(REMEDY));
     }
-    host::record_read(
-        &tenant,
-        &Event::Diff { before: request.before.id().as_str(), after: request.after.id().as_str() },
-    );
+    let (before, after) = (request.before.id().as_str(), request.after.id().as_str());
+    reader.record(&Event::Diff { before, after });
     match print(&request, arguments) {
         Err(QueryError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             Ok(Exit::Complete)
         }
-        Err(error) => Err(failure(error, Exit::Configuration)),
+        Err(error) => Err(of_query(error, FailureKind::Configuration).into()),
         Ok(report) => {
-            if !global.quiet {
-                for remark in summary::remarks(&report) {
-                    output::note(&remark);
-                }
+            for remark in summary::remarks(&report) {
+                reader.remark(&remark);
             }
             Ok(if arguments.exit_code { exit_of(&report) } else { Exit::Complete })
         }
     }
-}
-
-/// A comparison of two generations, of everything that is not volatile.
-pub(super) fn request(
-    tenant: &TenantStore,
-    before: &str,
-    after: &str,
-) -> Result<DiffRequest, Failure> {
-    let open =
-        |name: &str| -> Result<Generation, Failure> { super::generation(tenant, Some(name)) };
-    Ok(DiffRequest {
-        before: open(before)?,
-        after: open(after)?,
-        types: Vec::new(),
-        properties: Vec::new(),
-        volatile: volatile(),
-        withholding: None,
-    })
-}
-
-/// Adds the tables of changes to a session.
-pub(super) fn add_tables(
-    session: &mut QuerySession,
-    tenant: &TenantStore,
-    names: &[String],
-) -> Result<(), Failure> {
-    let [before, after] = names else { return Ok(()) };
-    let added = session.add_diff(&request(tenant, before, after)?);
-    added.map_err(|error| failure(error, Exit::Configuration))
-}
-
-/// The properties that change with every run, by type and name.
-pub(super) fn volatile() -> Vec<(String, String)> {
-    let entities = Step::all().into_iter().flat_map(|step| step.entities);
-    let properties = entities.flat_map(|entity| {
-        let properties = entity.properties.iter().filter(|property| property.volatile);
-        properties.map(|property| (entity.type_name.to_owned(), property.name.to_owned()))
-    });
-    properties.collect()
 }
 
 fn print(request: &DiffRequest, arguments: &DiffArguments) -> Result<DiffReport, QueryError> {

@@ -8,10 +8,11 @@ use anyhow::Context as _;
 use core_explorer::{
     AnswerFormat, AnsweredQuestion, Asked, QueryAnswer, Role, SNAPSHOT_MARK, WorkerRequest,
 };
+use core_reading::explorer_answer::{Terms, answered};
+use core_reading::{Reader, of_question};
 
-use super::serve::host::ProgramHost;
-use super::serve::worker::{self, Terms};
-use super::{ask, generation, tenant};
+use super::opened::Opened;
+use super::serve::explorer_host;
 use crate::cli::{self, Global, HtmlArguments};
 use crate::exit::{Exit, Failure};
 use crate::output;
@@ -23,11 +24,12 @@ const MAX_ROWS: usize = 2_000;
 pub(super) async fn export(global: &Global, arguments: &HtmlArguments) -> Result<Exit, Failure> {
     let HtmlArguments { file, with_personal, .. } = arguments;
     check_file(file)?;
-    let host = ProgramHost::new(global)?;
-    let tenant = tenant(&Global { quiet: true, ..global.clone() })?;
-    generation(&tenant, None)?;
-    let question = answer(global, arguments, tenant.name()).await?;
-    let page = core_explorer::snapshot(&host, &tenant, question.as_ref(), *with_personal);
+    let opened = Opened::new(global)?;
+    let reader = Reader { is_quiet: true, ..opened.reader() };
+    reader.generation(None)?;
+    let question = answer(&reader, arguments).await?;
+    let (host, tenant) = (explorer_host(global)?, &opened.tenant);
+    let page = core_explorer::snapshot(&host, tenant, question.as_ref(), *with_personal);
     let page =
         page.map_err(|error| Failure { exit: Exit::Internal, error: anyhow::anyhow!(error) })?;
     core_files::replace_file(file, page.as_bytes())
@@ -42,16 +44,15 @@ pub(super) async fn export(global: &Global, arguments: &HtmlArguments) -> Result
 
 /// Asks the question, if there is one.
 async fn answer(
-    global: &Global,
+    reader: &Reader<'_>,
     arguments: &HtmlArguments,
-    tenant: &str,
 ) -> Result<Option<AnsweredQuestion>, Failure> {
     let Some(id) = &arguments.question else { return Ok(None) };
-    let questions = ask::questions(global)?;
-    let question = questions.find(id).map_err(ask::failure)?;
+    let questions = reader.questions()?;
+    let question = questions.find(id).map_err(of_question)?;
     let parameters = cli::values(&arguments.parameters).map_err(Failure::usage)?;
     let request = WorkerRequest {
-        tenant: tenant.to_owned(),
+        tenant: reader.tenant.name().to_owned(),
         query: Asked::Question(question.id.clone()),
         parameters,
         as_of: None,
@@ -63,7 +64,7 @@ async fn answer(
     let memory_limit_bytes = arguments.limits.memory_limit_bytes();
     let terms = Terms { memory_limit_bytes, remedy: "add --with-personal" };
     let mut written = Vec::new();
-    worker::answered(global, terms, &request, &mut written).await?;
+    answered(reader, terms, &request, &mut written).await?;
     // The first line only says that there is an answer.
     let body = written.split(|byte| *byte == b'\n').nth(1).unwrap_or_default();
     let answer: QueryAnswer = serde_json::from_slice(body).map_err(anyhow::Error::new)?;

@@ -1,23 +1,25 @@
 //! `show`, `neighbors`, `path` and `search`: single entities of a generation and what they are related to.
 
+use core_engine::FailureKind;
 use core_engine::ledger::Event;
 use core_query::graph::{
     Entity, GraphReader, Lookup, NeighborhoodLimits, PathOptions, SearchIndex, SearchPage, texts,
 };
 use core_query::{QueryError, QuerySession, QuerySettings};
-use core_store::{Generation, TenantStore};
+use core_reading::past::Past;
+use core_reading::{Reader, changes, of_query, personal_columns};
+use core_store::Generation;
 use core_terminal::count;
 use serde::Serialize;
 
-use super::kept;
+use super::opened::Opened;
+use super::query::REMEDY;
 use crate::cli::{
     Global, GraphRead, NeighborsArguments, PathArguments, ReportFormat, SearchArguments,
     ShowArguments,
 };
 use crate::exit::{Exit, Failure};
-use crate::host;
 use crate::output::{self, terminal_columns};
-use crate::withheld;
 
 /// The candidates that are named where a name does not say which entity is meant.
 const CANDIDATES: usize = 10;
@@ -25,46 +27,40 @@ const CANDIDATES: usize = 10;
 const MAX_ENTITIES: usize = 10_000;
 
 /// A generation that is open for reading its graph.
-struct Opened {
-    tenant: TenantStore,
+struct Graph<'a> {
+    reader: &'a Reader<'a>,
     generation: Generation,
     session: QuerySession,
 }
 
-impl Opened {
-    async fn open(global: &Global, read: &GraphRead) -> Result<Self, Failure> {
-        let tenant = super::tenant(global)?;
-        let generation = super::generation(&tenant, read.as_of.as_deref())?;
+impl<'a> Graph<'a> {
+    async fn open(reader: &'a Reader<'a>, read: &GraphRead) -> Result<Self, Failure> {
+        let generation = reader.generation(read.as_of.as_deref())?;
         let session = QuerySession::empty(QuerySettings::default()).map_err(failure)?;
-        let session = session.with_volatile(super::diff::volatile());
-        let mut session = if read.without_personal {
-            session.withholding(withheld::personal_columns(withheld::REMEDY))
-        } else {
-            session
-        };
-        session.add_generation(&generation).await.map_err(failure)?;
-        super::audit::add_events(global, &mut session, &tenant).await?;
-        Ok(Self { tenant, generation, session })
+        let session = session.with_volatile(changes::volatile());
+        let withholding = read.without_personal.then(|| personal_columns(REMEDY));
+        let session = reader.open_on(session, withholding, Some(&generation)).await?;
+        Ok(Self { reader, generation, session })
     }
 
-    fn reader(&self) -> GraphReader<'_> {
+    fn graph(&self) -> GraphReader<'_> {
         self.session.graph_reader()
     }
 
     /// Records a read of the graph in the ledger.
-    fn record(&self, global: &Global, verb: &str, text: &str) {
-        let text = super::ledger_token(global, text);
+    fn record(&self, verb: &str, text: &str) {
+        let text = self.reader.ledger_token(text);
         let generation = self.generation.id().as_str();
-        host::record_read(&self.tenant, &Event::GraphRead { verb, generation, text });
+        self.reader.record(&Event::GraphRead { verb, generation, text });
     }
 
     /// The entity that a key or name stands for.
     async fn entity(&self, text: &str, format: ReportFormat) -> Result<Entity, Failure> {
-        if let Some(entity) = self.reader().entity(text).await.map_err(failure)? {
+        if let Some(entity) = self.graph().entity(text).await.map_err(failure)? {
             return Ok(entity);
         }
         let index = SearchIndex::load(&self.session).await.map_err(failure)?;
-        let lookup = self.reader().find(&index, text, CANDIDATES).await.map_err(failure)?;
+        let lookup = self.graph().find(&index, text, CANDIDATES).await.map_err(failure)?;
         let (page, reason) = match &lookup {
             Lookup::Found(entity) => return Ok(Entity::clone(entity)),
             Lookup::Ambiguous(page) => {
@@ -91,12 +87,17 @@ impl Opened {
 
 /// Shows an entity with its neighbors by type, its alerts and its history.
 pub(super) async fn show(global: &Global, arguments: &ShowArguments) -> Result<Exit, Failure> {
-    let opened = Opened::open(global, &arguments.read).await?;
-    opened.record(global, "show", &arguments.entity);
+    let opened = Opened::new(global)?;
+    let reader = opened.reader();
+    let graph = Graph::open(&reader, &arguments.read).await?;
+    graph.record("show", &arguments.entity);
     let format = arguments.read.output;
-    let entity = opened.entity(&arguments.entity, format).await?;
-    let kept = kept::up_to(&opened.tenant, opened.generation.id(), None, global.quiet)?;
-    let shown = opened.reader().overview(entity, &kept).await.map_err(failure)?;
+    let entity = graph.entity(&arguments.entity, format).await?;
+    let past = Past::up_to(&opened.tenant, graph.generation.id(), None)?;
+    if let Some(remark) = past.remark() {
+        reader.remark(&remark);
+    }
+    let shown = graph.graph().overview(entity, &past.generations).await.map_err(failure)?;
     match format {
         ReportFormat::Table => output::result(&texts::overview(&shown, terminal_columns())),
         ReportFormat::Json => print(&shown)?,
@@ -109,15 +110,17 @@ pub(super) async fn neighbors(
     global: &Global,
     arguments: &NeighborsArguments,
 ) -> Result<Exit, Failure> {
-    let opened = Opened::open(global, &arguments.read).await?;
-    opened.record(global, "neighbors", &arguments.entity);
-    let entity = opened.entity(&arguments.entity, arguments.read.output).await?;
+    let opened = Opened::new(global)?;
+    let reader = opened.reader();
+    let graph = Graph::open(&reader, &arguments.read).await?;
+    graph.record("neighbors", &arguments.entity);
+    let entity = graph.entity(&arguments.entity, arguments.read.output).await?;
     let limits = NeighborhoodLimits {
         depth: arguments.depth,
         neighbors: usize::try_from(arguments.limit).unwrap_or(usize::MAX),
         entities: MAX_ENTITIES,
     };
-    let around = opened.reader().neighborhood(&entity.reference.key, limits).await;
+    let around = graph.graph().neighborhood(&entity.reference.key, limits).await;
     let around = around.map_err(failure)?;
     match arguments.read.output {
         ReportFormat::Table => output::result(&texts::neighborhood(&around, terminal_columns())),
@@ -128,18 +131,19 @@ pub(super) async fn neighbors(
 
 /// Shows a shortest path between two entities.
 pub(super) async fn path(global: &Global, arguments: &PathArguments) -> Result<Exit, Failure> {
-    let opened = Opened::open(global, &arguments.read).await?;
-    opened.record(global, "path", &format!("{}\n{}", arguments.from, arguments.to));
+    let opened = Opened::new(global)?;
+    let reader = opened.reader();
+    let graph = Graph::open(&reader, &arguments.read).await?;
+    graph.record("path", &format!("{}\n{}", arguments.from, arguments.to));
     let format = arguments.read.output;
-    let from = opened.entity(&arguments.from, format).await?.reference;
-    let to = opened.entity(&arguments.to, format).await?.reference;
+    let from = graph.entity(&arguments.from, format).await?.reference;
+    let to = graph.entity(&arguments.to, format).await?.reference;
     let options = PathOptions {
         max_length: arguments.max_length,
         through_accounts: arguments.through_account,
         ..PathOptions::default()
     };
-    let path =
-        opened.reader().shortest_path(&from.key, &to.key, &options).await.map_err(failure)?;
+    let path = graph.graph().shortest_path(&from.key, &to.key, &options).await.map_err(failure)?;
     match (arguments.read.output, &path) {
         (ReportFormat::Json, path) => print(path)?,
         (ReportFormat::Table, Some(path)) => output::result(&texts::path(path, terminal_columns())),
@@ -162,8 +166,10 @@ pub(super) async fn path(global: &Global, arguments: &PathArguments) -> Result<E
 
 /// Finds entities by their names and identifiers.
 pub(super) async fn search(global: &Global, arguments: &SearchArguments) -> Result<Exit, Failure> {
-    let opened = Opened::open(global, &arguments.read).await?;
-    let known = &opened.session.graph().entities;
+    let opened = Opened::new(global)?;
+    let reader = opened.reader();
+    let graph = Graph::open(&reader, &arguments.read).await?;
+    let known = &graph.session.graph().entities;
     for type_name in &arguments.types {
         if !known.iter().any(|table| table.name == *type_name) {
             let names: Vec<&str> = known.iter().map(|table| table.name.as_str()).collect();
@@ -173,8 +179,8 @@ pub(super) async fn search(global: &Global, arguments: &SearchArguments) -> Resu
             )));
         }
     }
-    opened.record(global, "search", &arguments.text);
-    let index = SearchIndex::load(&opened.session).await.map_err(failure)?;
+    graph.record("search", &arguments.text);
+    let index = SearchIndex::load(&graph.session).await.map_err(failure)?;
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
     let page: SearchPage = index.search(&arguments.text, &arguments.types, limit);
     match arguments.read.output {
@@ -191,5 +197,5 @@ fn print(answer: &impl Serialize) -> Result<(), Failure> {
 }
 
 fn failure(error: QueryError) -> Failure {
-    super::query::failure(error, Exit::Internal)
+    of_query(error, FailureKind::Internal).into()
 }

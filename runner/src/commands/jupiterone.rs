@@ -4,18 +4,15 @@ use core_destination::{DeliveryRequest, DeliveryResult};
 use core_engine::Cancellation;
 use core_engine::deliver;
 use core_engine::ledger::Event;
-use core_engine::run::RunState;
-use core_engine::run::report::StepOutcome;
-use core_jupiterone::{
-    Contents, DeliveryReport, Extras, StepResult, StepStatus, export_folder, messages,
-};
+use core_jupiterone::{Contents, DeliveryReport, Extras, export_folder, messages};
 use core_model::step::Step;
 use core_terminal::{bytes, count};
 use serde_json::json;
 
+use super::opened::Opened;
 use crate::cli::{FolderArguments, Global, PurgeArguments, ReportFormat, SyncArguments};
 use crate::exit::{Exit, Failure};
-use crate::host::{self, engine};
+use crate::host::engine;
 use crate::output;
 use crate::progress::Progress;
 
@@ -23,29 +20,12 @@ use crate::progress::Progress;
 pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exit, Failure> {
     let FolderArguments { folder, persons, raw_data, .. } = arguments;
     let extras = Extras { persons: *persons, raw_data: *raw_data };
-    let tenant = super::tenant(global)?;
-    let generation = super::generation(&tenant, arguments.generation.as_deref())?;
+    let opened = Opened::new(global)?;
+    let reader = opened.reader();
+    let generation = reader.generation(arguments.generation.as_deref())?;
     let id = generation.id().as_str();
-    host::record_read(&tenant, &Event::Export { destination: "jupiterone", generation: id });
-    let ended_steps = RunState::read(&generation).steps;
-    let tables = &generation.manifest().tables;
-    let was_made =
-        |step: &Step| tables.iter().any(|table| step.type_names().any(|of| of == table.name));
-    let steps: Vec<StepResult> = Step::generation_steps()
-        .into_iter()
-        // An extra that is off is nothing to tell of.
-        .filter(|step| !step.is_extra() || was_made(step))
-        .map(|step| {
-            let ended = ended_steps.iter().find(|state| state.id == step.id);
-            let status = match ended.map(|state| state.outcome) {
-                Some(StepOutcome::Complete) => StepStatus::Success,
-                Some(StepOutcome::Partial) => StepStatus::PartialSuccessDueToDependencyFailure,
-                Some(StepOutcome::Failed | StepOutcome::Deferred) => StepStatus::Failure,
-                Some(StepOutcome::Skipped) | None => StepStatus::Disabled,
-            };
-            StepResult { step, status }
-        })
-        .collect();
+    reader.record(&Event::Export { destination: "jupiterone", generation: id });
+    let steps = core_engine::jupiterone::step_results(&generation);
     let contents = Contents::for_folder(generation, &Step::generation_steps(), extras);
     let report = export_folder(&contents, &steps, folder)?;
     if arguments.output == ReportFormat::Json {
@@ -118,12 +98,13 @@ async fn deliver_or_preview(
              the configuration",
         ));
     };
-    let tenant = super::tenant(global)?;
+    let opened = Opened::new(global)?;
+    let tenant = &opened.tenant;
     let rules = core_engine::jupiterone::rules(engine(&config), jupiterone);
-    rules.check(&tenant, &request)?;
+    rules.check(tenant, &request)?;
     if dry_run {
-        let generation = super::generation(&tenant, None)?;
-        let decision = rules.plan(&tenant, generation, &request)?;
+        let generation = opened.reader().generation(None)?;
+        let decision = rules.plan(tenant, generation, &request)?;
         if format == ReportFormat::Json {
             let decision = messages::decision_json(&decision);
             output::result(&serde_json::to_string_pretty(&decision).map_err(anyhow::Error::new)?);

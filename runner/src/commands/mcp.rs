@@ -9,10 +9,10 @@ use core_engine::ledger::Event;
 use core_store::TenantStore;
 use tokio::sync::mpsc;
 
+use super::query::REMEDY;
 use crate::cli::Global;
 use crate::config;
 use crate::exit::{Exit, Failure};
-use crate::withheld::REMEDY;
 use crate::{host, output, system};
 
 /// The longest line of a client, in bytes.

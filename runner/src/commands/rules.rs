@@ -2,7 +2,6 @@
 
 mod asked;
 mod evaluate;
-pub(crate) mod findings_table;
 mod report;
 mod status_table;
 pub(super) mod worker;
@@ -69,12 +68,7 @@ pub(super) fn read_book(tenant: &TenantStore) -> Result<Option<Book>, Failure> {
 
 /// The failure for a book that cannot be used.
 pub(super) fn book_failure(error: BookError) -> Failure {
-    match error {
-        BookError::Store(error) => error.into(),
-        BookError::Newer { .. } => Failure::new(Exit::Configuration, error),
-        BookError::Busy { .. } => Failure::new(Exit::Locked, error),
-        error => Failure::new(Exit::DataRefused, error),
-    }
+    core_engine::Failure::from(error).into()
 }
 
 /// Takes the right to change the findings. Another command has it for moments only, so this waits.

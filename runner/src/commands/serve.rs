@@ -1,23 +1,29 @@
 //! `serve`: the explorer in a browser.
 
-pub(super) mod host;
-mod session;
-mod tls;
-mod tokens;
 pub(super) mod worker;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_explorer::{Connections, Explorer, ProxyUsers, Settings};
+use core_explorer::{
+    Connections, Explorer, Exposure, Listening, ProxyUsers, Settings, Tls, TokenFile,
+    TokenFileError,
+};
+use core_reading::{ExplorerHost, ExplorerSettings};
 use tokio::net::TcpListener;
 
-use self::host::ProgramHost;
+use super::opened::Opened;
 use super::run::signal;
 use crate::cli::{Global, ServeArguments, ServeCommand, TokenCommand};
+use crate::config;
 use crate::exit::{Exit, Failure};
-use crate::{output, system};
+use crate::{host, output, system};
+
+/// The file of tokens beside the configuration.
+const TOKENS: &str = "nexthink-graph-tokens.json";
 
 /// The time that a query may take if the user sets no limit: a page that waits for longer has been left.
 const NO_LIMIT: Duration = Duration::from_hours(24);
@@ -26,7 +32,15 @@ const NO_LIMIT: Duration = Duration::from_hours(24);
 pub(super) async fn serve(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failure> {
     match &arguments.command {
         Some(ServeCommand::Token(TokenCommand::New { name, role, tokens })) => {
-            tokens::create(global, name, (*role).into(), tokens.as_deref())
+            let file = token_file(global, tokens.as_deref());
+            let text =
+                file.add(name, (*role).into(), system::fill_random).map_err(refused_token)?;
+            output::result(&text);
+            output::note(&format!(
+                "this is the only time that the token is shown; its hash is in {}",
+                file.path().display()
+            ));
+            Ok(Exit::Complete)
         }
         None => run(global, arguments).await,
     }
@@ -34,9 +48,10 @@ pub(super) async fn serve(global: &Global, arguments: &ServeArguments) -> Result
 
 /// Serves until a signal asks to stop.
 async fn run(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failure> {
-    check_listening(arguments)?;
-    let how = Connections { tls: tls::read(arguments)?, peers: arguments.proxy_addresses.clone() };
-    let host = ProgramHost::new(global)?;
+    let listening = listening(arguments, arguments.listen);
+    listening.exposure().map_or(Ok(()), |exposure| Err(refusal(exposure, arguments)))?;
+    let how = Connections { tls: tls(arguments)?, peers: arguments.proxy_addresses.clone() };
+    let host = explorer_host(global)?;
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
         Failure::usage(format!(
             "cannot listen on {}: {error}; --listen names another address",
@@ -44,13 +59,12 @@ async fn run(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failur
         ))
     })?;
     let address = listener.local_addr().map_err(anyhow::Error::new)?;
-    // A proxy on another machine adds TLS.
-    let is_secure = how.tls.is_some() || !address.ip().is_loopback();
+    let listening = Listening { address, ..listening };
     let settings = Settings {
-        hosts: hosts(address, &arguments.allowed_hosts),
+        hosts: listening.hosts(),
         port: address.port(),
-        is_secure,
-        tokens: tokens::read(global, arguments.tokens.as_deref())?,
+        is_secure: listening.is_secure(),
+        tokens: token_file(global, arguments.tokens.as_deref()).read()?,
         proxy_users: arguments
             .user_header
             .as_ref()
@@ -61,7 +75,7 @@ async fn run(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failur
     };
     let explorer = Arc::new(Explorer::new(Arc::new(host), settings));
     let token = explorer.issue_first_token().map_err(anyhow::Error::new)?;
-    let url = format!("{}/session?token={token}", origin(address, how.tls.is_some(), arguments));
+    let url = format!("{}/session?token={token}", listening.origin());
     // Listened for before anyone knows the address, so that no signal is lost.
     let stopped = signal();
     announce(global, &url);
@@ -75,44 +89,75 @@ async fn run(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failur
     Ok(Exit::Complete)
 }
 
-/// Refuses to let others reach the explorer in a way in which they could read along, or give themselves any name.
-fn check_listening(arguments: &ServeArguments) -> Result<(), Failure> {
-    let ServeArguments { listen, allowed_hosts, proxy_addresses, user_header, .. } = arguments;
-    if listen.ip().is_loopback() {
-        return Ok(());
+/// Where the explorer listens, and what is in front of it.
+fn listening(arguments: &ServeArguments, address: SocketAddr) -> Listening<'_> {
+    Listening {
+        address,
+        has_tls: arguments.tls_cert.is_some(),
+        has_proxy: !arguments.proxy_addresses.is_empty(),
+        has_user_header: arguments.user_header.is_some(),
+        allowed_hosts: &arguments.allowed_hosts,
     }
-    if arguments.tls_cert.is_none() && proxy_addresses.is_empty() {
-        return Err(Failure::usage(format!(
-            "{listen} can be reached from other machines: give --tls-cert and --tls-key, or --proxy-address with the \
-             reverse proxy that adds TLS, or listen on a loopback address such as 127.0.0.1:8490"
-        )));
-    }
-    if user_header.is_some() && proxy_addresses.is_empty() {
-        return Err(Failure::usage(format!(
-            "whoever reaches {listen} could set the header of --user-header: name the reverse proxy with --proxy-address"
-        )));
-    }
-    if allowed_hosts.is_empty() {
-        return Err(Failure::usage(format!(
-            "browsers reach {listen} under a name: give it with --allow-host, such as --allow-host graph.acme.example"
-        )));
-    }
-    Ok(())
 }
 
-/// What the printed address begins with.
-fn origin(address: SocketAddr, is_secure: bool, arguments: &ServeArguments) -> String {
-    let scheme = if is_secure { "https" } else { "http" };
-    let port = address.port();
-    let named = arguments.allowed_hosts.first().filter(|_| !address.ip().is_loopback());
-    match (named, address.ip()) {
-        // A proxy has a port and a scheme of its own.
-        (Some(name), _) if !arguments.proxy_addresses.is_empty() => format!("https://{name}"),
-        (Some(name), _) if name.contains(':') => format!("{scheme}://{name}"),
-        (Some(name), _) => format!("{scheme}://{name}:{port}"),
-        (None, IpAddr::V6(_)) => format!("{scheme}://[::1]:{port}"),
-        (None, IpAddr::V4(_)) => format!("{scheme}://127.0.0.1:{port}"),
+/// Refuses to let others reach the explorer as it is.
+fn refusal(exposure: Exposure, arguments: &ServeArguments) -> Failure {
+    let listen = arguments.listen;
+    Failure::usage(match exposure {
+        Exposure::Unencrypted => format!(
+            "{listen} can be reached from other machines: give --tls-cert and --tls-key, or --proxy-address with the \
+             reverse proxy that adds TLS, or listen on a loopback address such as 127.0.0.1:8490"
+        ),
+        Exposure::Impersonation => format!(
+            "whoever reaches {listen} could set the header of --user-header: name the reverse proxy with --proxy-address"
+        ),
+        Exposure::NoName => format!(
+            "browsers reach {listen} under a name: give it with --allow-host, such as --allow-host graph.acme.example"
+        ),
+    })
+}
+
+/// Reads the certificate and the key; none if the explorer is to answer plain HTTP.
+fn tls(arguments: &ServeArguments) -> Result<Option<Tls>, Failure> {
+    let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) else {
+        return Ok(None);
+    };
+    let tls = Tls::from_files(certificate, key);
+    tls.map(Some).map_err(|error| Failure::new(Exit::Configuration, error))
+}
+
+/// The file with the hashes of tokens: the one that is named, else the one beside the configuration.
+fn token_file(global: &Global, named: Option<&Path>) -> TokenFile {
+    let beside = || {
+        let source = config::find(global.config.as_deref());
+        let folder = source.map_or_else(PathBuf::new, |source| source.folder(config::ENVIRONMENT));
+        folder.join(TOKENS)
+    };
+    TokenFile::new(named.map_or_else(beside, Path::to_owned))
+}
+
+fn refused_token(error: TokenFileError) -> Failure {
+    match error {
+        TokenFileError::File(error) => error.into(),
+        error => Failure::new(Exit::Configuration, error),
     }
+}
+
+/// The host of the configured store, or of the demo's where nothing is configured.
+pub(super) fn explorer_host(global: &Global) -> Result<ExplorerHost, Failure> {
+    let opened = Opened::new(global)?;
+    Ok(ExplorerHost::new(ExplorerSettings {
+        settings: opened.config.map(|config| config.settings),
+        store: opened.store,
+        first: opened.tenant.name().to_owned(),
+        folder: opened.folder,
+        host: host::host().clone(),
+        tell: output::note,
+        start_worker: Box::new(|| {
+            let mut command = system::this_command(&["--worker"])?;
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
+        }),
+    }))
 }
 
 /// Prints the address, as a result, so that a script can read it.
@@ -123,23 +168,4 @@ fn announce(global: &Global, url: &str) {
         );
     }
     output::result(url);
-}
-
-/// The names under which an address on this machine is reached, and those that the user allows.
-fn hosts(address: SocketAddr, allowed: &[String]) -> Vec<String> {
-    let port = address.port();
-    let names = ["127.0.0.1", "localhost", "[::1]"].map(str::to_owned);
-    let own = match address.ip() {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
-    };
-    let names = names.into_iter().chain([own]);
-    let names = names.map(|name| format!("{name}:{port}"));
-    // A browser leaves out the port of its scheme, and names every other.
-    let allowed = allowed.iter().map(|name| name.to_ascii_lowercase());
-    let allowed = allowed.flat_map(|name| {
-        let with_port = (!name.contains(':')).then(|| format!("{name}:{port}"));
-        [Some(name), with_port]
-    });
-    names.chain(allowed.flatten()).collect()
 }

@@ -1,127 +1,116 @@
 //! `software`: what the user's own files say about the software of the estate.
 
-mod advisories;
-mod eol;
-pub(crate) mod tables;
+use core_engine::Moment;
+use core_reading::software::{self, KnownProducts, day_of};
+use core_software::Package;
+use core_software::report::{AdvisoryLine, SupportLine};
+use serde_json::{Value, json};
 
-use std::path::Path;
-use std::time::UNIX_EPOCH;
-
-use core_engine::ledger::Event;
-use core_query::{Format, QueryError, QuerySession, QuerySettings, ResultWriter};
-use core_software::report::Source;
-use core_software::{Package, SoftwareError};
-use core_store::TableKind;
-use core_terminal::count;
-use serde_json::Value;
-
-use super::query::failure;
-use crate::cli::{Global, SoftwareCommand};
+use super::opened::Opened;
+use super::show;
+use crate::cli::{AdvisoriesArguments, EolArguments, Global, RowFormat, SoftwareCommand};
 use crate::exit::{Exit, Failure};
-use crate::{host, output, system};
-
-const PACKAGE: &str = "nexthink_package";
-const DEVICE: &str = "nexthink_device";
-const INSTALLED: &str = "nexthink_device_installed_package";
-
-/// The packages and on how many devices each is.
-const PACKAGES: &str = "select p._key, p.name, p.publisher, p.version, count(r._fromEntityKey) devices \
-     from nexthink_package p left join nexthink_device_installed_package r on r._toEntityKey = p._key \
-     group by 1, 2, 3, 4 order by devices desc, 2, 4, 1";
-const SYSTEMS: &str = "select osName name, osVersion version, count(*) devices from nexthink_device \
-     where osName is not null group by 1, 2 order by 3 desc, 1, 2";
+use crate::{output, system};
 
 /// Compares the published generation with files.
 pub(super) async fn software(global: &Global, command: &SoftwareCommand) -> Result<Exit, Failure> {
     match command {
-        SoftwareCommand::Eol(arguments) => eol::eol(global, arguments).await,
-        SoftwareCommand::Advisories(arguments) => advisories::advisories(global, arguments).await,
+        SoftwareCommand::Eol(arguments) => eol(global, arguments).await,
+        SoftwareCommand::Advisories(arguments) => advisories(global, arguments).await,
     }
 }
 
-/// Opens the published generation, to be asked for its software.
-async fn open(global: &Global, report: &str) -> Result<QuerySession, Failure> {
-    let tenant = super::tenant(global)?;
-    let generation = super::generation(&tenant, None)?;
-    let id = generation.id().as_str();
-    host::record_read(&tenant, &Event::SoftwareReport { report, generation: id });
-    let tables = [
-        (TableKind::Entity, PACKAGE),
-        (TableKind::Entity, DEVICE),
-        (TableKind::Relationship, INSTALLED),
-    ];
-    for (kind, name) in tables {
-        match generation.manifest().table(kind, name) {
-            None => {
-                return Err(Failure::usage(format!(
-                    "the generation has no table {name}: a run reads it if its query is configured"
-                )));
-            }
-            Some(table) if table.partial && !global.quiet => {
-                output::note(&format!("{name} is partial: it may lack rows or hold older ones"));
-            }
-            Some(_) => {}
-        }
+/// Lists the end of support, or what is no known product.
+async fn eol(global: &Global, arguments: &EolArguments) -> Result<Exit, Failure> {
+    let now = system::now();
+    let known = KnownProducts::read(&arguments.products, arguments.mapping.as_deref(), now)?;
+    let opened = Opened::new(global)?;
+    let session = software::open(&opened.reader(), "eol").await?;
+    let format = arguments.output.output;
+    if arguments.unmapped {
+        return print_unmapped(&known.unmapped(&session).await?, format);
     }
-    let session = QuerySession::open(&generation, QuerySettings::default()).await;
-    session.map_err(|error| failure(error, Exit::Internal))
+    let mut lines = known.support(&session).await?;
+    if arguments.ended {
+        lines.retain(|line| line.support.0.has_ended(day_of(now)) != Some(false));
+    }
+    print_support(&lines, &known, now, format)
 }
 
-async fn rows(session: &QuerySession, sql: &str) -> Result<Vec<Value>, Failure> {
-    let rows = async {
-        let mut result = session.sql(sql)?;
-        let mut writer = ResultWriter::new(Format::Ndjson, &result.schema(), Vec::new())?;
-        while let Some(batch) = result.next().await? {
-            writer.write(&batch)?;
-        }
-        writer.finish()
-    };
-    let lines = rows.await.map_err(|error: QueryError| failure(error, Exit::Internal))?;
-    let rows = serde_json::Deserializer::from_slice(&lines).into_iter().collect::<Result<_, _>>();
-    rows.map_err(|error| Failure::new(Exit::Internal, error))
+/// Lists the packages that are affected, or may be.
+async fn advisories(global: &Global, arguments: &AdvisoriesArguments) -> Result<Exit, Failure> {
+    let opened = Opened::new(global)?;
+    let session = software::open(&opened.reader(), "advisories").await?;
+    let AdvisoriesArguments { files, exploited, output } = arguments;
+    let lines = software::advisories(&session, files, exploited.as_deref(), system::now()).await?;
+    print_advisories(&lines, output.output)
 }
 
-async fn packages(session: &QuerySession) -> Result<Vec<Package>, Failure> {
-    let rows = rows(session, PACKAGES).await?;
-    let packages = rows.iter().map(|row| Package {
-        key: text(row, "_key"),
-        name: text(row, "name"),
-        publisher: text(row, "publisher"),
-        version: text(row, "version"),
-        devices: row["devices"].as_u64().unwrap_or_default(),
+fn print_support(
+    lines: &[SupportLine],
+    known: &KnownProducts,
+    now: Moment,
+    format: RowFormat,
+) -> Result<Exit, Failure> {
+    let today = day_of(now);
+    if format != RowFormat::Table {
+        let objects = lines.iter().map(|line| line.to_json(&known.source, today));
+        return show::rows(&objects.collect::<Vec<Value>>(), format);
+    }
+    let rows = lines.iter().map(|line| {
+        [
+            format!("{} {}", line.name, line.version).trim().to_owned(),
+            format!("{} {}", line.product, line.releases.join(", ")),
+            line.state(today).to_owned(),
+            line.ends(),
+            format!("{} ({})", line.rule, line.confidence),
+            line.devices.to_string(),
+        ]
     });
-    Ok(packages.collect())
+    let header = ["software", "product and release", "support", "ends", "rule", "devices"];
+    output::result(&output::table(header, rows, 5));
+    output::note(&known.remark());
+    Ok(Exit::Complete)
 }
 
-fn text(row: &Value, column: &str) -> String {
-    row[column].as_str().unwrap_or_default().to_owned()
-}
-
-/// Reads a file of the user.
-fn read<T>(
-    path: &Path,
-    parse: impl FnOnce(&str) -> Result<T, SoftwareError>,
-) -> Result<(T, Source), Failure> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
-    // Windows writes a mark before the text.
-    let text = text.trim_start_matches('\u{feff}');
-    let parsed = parse(text).map_err(|error| Failure::usage(format!("{shown} {error}")))?;
-    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    let modified = modified.and_then(|modified| modified.duration_since(UNIX_EPOCH).ok());
-    let age_days =
-        modified.map(|age| (system::now().0 / 1000).saturating_sub(age.as_secs()) / 86_400);
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    Ok((parsed, Source { name, age_days }))
-}
-
-/// What has to be known to read dates from a file.
-fn remark(source: &Source) -> String {
-    match source.age_days {
-        Some(days) => {
-            format!("from {}, which was changed {} ago", source.name, count(days, "day"))
-        }
-        None => format!("from {}", source.name),
+/// Lists the packages that are no known product.
+fn print_unmapped(packages: &[Package], format: RowFormat) -> Result<Exit, Failure> {
+    if format != RowFormat::Table {
+        let objects = packages.iter().map(|package| {
+            json!({
+                "name": package.name,
+                "publisher": package.publisher,
+                "version": package.version,
+                "devices": package.devices,
+            })
+        });
+        return show::rows(&objects.collect::<Vec<Value>>(), format);
     }
+    let rows = packages.iter().map(|package| {
+        let Package { name, publisher, version, devices, .. } = package;
+        [name.clone(), publisher.clone(), version.clone(), devices.to_string()]
+    });
+    output::result(&output::table(["package", "publisher", "version", "devices"], rows, 3));
+    Ok(Exit::Complete)
+}
+
+fn print_advisories(lines: &[AdvisoryLine], format: RowFormat) -> Result<Exit, Failure> {
+    if format != RowFormat::Table {
+        let objects: Vec<Value> = lines.iter().map(AdvisoryLine::to_json).collect();
+        return show::rows(&objects, format);
+    }
+    let rows = lines.iter().map(|line| {
+        [
+            format!("{} {}", line.package.name, line.package.version).trim().to_owned(),
+            line.id.clone(),
+            line.verdict.to_owned(),
+            line.fixed_in.clone(),
+            line.severity.clone(),
+            line.source.name.clone(),
+            line.package.devices.to_string(),
+        ]
+    });
+    let header = ["package", "advisory", "verdict", "fixed in", "severity", "source", "devices"];
+    output::result(&output::table(header, rows, 6));
+    Ok(Exit::Complete)
 }

@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use core_query::questions::{Question, QuestionError, Questions};
 use core_query::{QueryResult, QuerySession};
+use core_reading::Reader;
 use core_rules::questions::{QuestionMistake, SavedQuestions};
 use core_rules::rule::{Language, RuleQuery};
-use core_store::TenantStore;
 
 use crate::cli::Global;
 use crate::commands::ask;
-use crate::commands::query::j1ql::now_ms;
-use crate::commands::query::{Past, add_history};
 use crate::exit::Failure;
+use crate::system::now_ms;
 
 /// The saved questions, or the reason why they cannot be read. Only rules that ask one fail by it.
 pub(super) struct AskedQuestions(Result<Questions, String>);
@@ -48,8 +47,7 @@ impl AskedQuestions {
     /// Kept generations cannot be read.
     pub(super) async fn add_history(
         &self,
-        global: &Global,
-        tenant: &TenantStore,
+        reader: &Reader<'_>,
         session: &mut QuerySession,
         queries: &[&RuleQuery],
     ) -> Result<(), Failure> {
@@ -67,9 +65,9 @@ impl AskedQuestions {
             }
         });
         let types = types.collect::<BTreeSet<String>>().into_iter().collect();
-        let current = tenant.current()?;
+        let current = reader.tenant.current()?;
         let last = current.as_ref().map(core_store::Generation::id);
-        add_history(global, session, &Past { tenant, last, since: None }, types).await?;
+        reader.add_history(session, last, None, types).await?;
         Ok(())
     }
 }

@@ -11,23 +11,24 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use core_engine::FailureKind;
 use core_query::{
     Environment, Format, QueryError, QueryResult, QuerySession, QuerySettings, ResultWriter,
 };
+use core_reading::{Reader, of_query};
 use core_rules::book::Outcome;
 use core_rules::fingerprint::Fingerprints;
 use core_rules::observation::Observer;
 use core_rules::rule::{Language, Rule, RuleQuery};
-use core_store::TenantStore;
 use serde::{Deserialize, Serialize};
 
 use super::asked::AskedQuestions;
 use super::status_table;
 use crate::cli::Global;
-use crate::commands::query::j1ql::now_ms;
+use crate::commands::opened::Opened;
 use crate::exit::{Exit, Failure};
-use crate::system;
-use crate::{commands, config, output};
+use crate::system::{self, now_ms};
+use crate::{config, output};
 
 /// What the queries of rules may hold in memory together.
 pub(crate) const MEMORY_BYTES: usize = 512 * 1024 * 1024;
@@ -214,14 +215,15 @@ impl<'a> Reading<'a> {
 
 /// Prints the rows of rules; this is the other process.
 pub(super) async fn work(global: &Global, ids: &[String]) -> Result<Exit, Failure> {
-    let tenant = commands::tenant(global)?;
-    let mut session = session(global, &tenant).await?;
+    let opened = Opened::new(global)?;
+    let reader = opened.reader();
+    let mut session = session(global, &reader).await?;
     let library = super::library(global);
     let asked = library.rules.iter().filter(|known| ids.contains(&known.rule.id));
     let queries: Vec<&RuleQuery> = asked.map(|known| &known.rule.query).collect();
     let questions = AskedQuestions::load(global);
     // Without history only the rules that read it fail, and say that the table is not there.
-    let _ = questions.add_history(global, &tenant, &mut session, &queries).await;
+    let _ = questions.add_history(&reader, &mut session, &queries).await;
     let texts: Vec<&str> = queries
         .iter()
         .map(|query| match query {
@@ -230,7 +232,7 @@ pub(super) async fn work(global: &Global, ids: &[String]) -> Result<Exit, Failur
         })
         .collect();
     // Without the user's files only the rules that read them fail, and say that the table is not there.
-    let _ = commands::software::tables::add_named(global, &mut session, &texts.join("\n")).await;
+    let _ = reader.add_named(&mut session, &texts.join("\n")).await;
     let mut out = output::writer();
     for known in library.rules.iter().filter(|known| ids.contains(&known.rule.id)) {
         let rule = &known.rule;
@@ -254,16 +256,16 @@ fn print(out: &mut impl Write, line: &Line) -> std::io::Result<()> {
 }
 
 /// A session on what is published, the events and the state of the program's own work.
-async fn session(global: &Global, tenant: &TenantStore) -> Result<QuerySession, Failure> {
+async fn session(global: &Global, reader: &Reader<'_>) -> Result<QuerySession, Failure> {
     let settings = QuerySettings { memory_limit_bytes: MEMORY_BYTES };
-    let session = match tenant.current()? {
+    let session = match reader.tenant.current()? {
         Some(generation) => QuerySession::open(&generation, settings).await,
         None => QuerySession::empty(settings),
     };
-    let failed = |error| commands::query::failure(error, Exit::Internal);
+    let failed = |error| Failure::from(of_query(error, FailureKind::Internal));
     let mut session = session.map_err(failed)?;
-    commands::audit::add_events(global, &mut session, tenant).await?;
-    session.add_table(status_table::table(global, tenant)).map_err(failed)?;
+    reader.add_events(&mut session).await?;
+    session.add_table(status_table::table(global, reader.tenant)).map_err(failed)?;
     Ok(session)
 }
 

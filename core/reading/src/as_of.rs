@@ -1,11 +1,10 @@
 //! Finds the generation that the user means: by its ID, as `previous`, or as what was published by a time.
 
+use core_engine::Failure;
 use core_store::{Generation, GenerationId, TenantStore};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
-
-use crate::exit::Failure;
 
 /// How a generation is named.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,7 +19,11 @@ enum AsOf {
 }
 
 /// Opens the generation that a text names.
-pub(super) fn open(tenant: &TenantStore, text: &str) -> Result<Generation, Failure> {
+///
+/// # Errors
+///
+/// The text names none, or none that is kept.
+pub fn open(tenant: &TenantStore, text: &str) -> Result<Generation, Failure> {
     let as_of = AsOf::parse(text)?;
     if let AsOf::Id(id) = &as_of {
         // Most callers name a generation by its ID; the manifests of all others need not be read for that.
@@ -36,11 +39,11 @@ pub(super) fn open(tenant: &TenantStore, text: &str) -> Result<Generation, Failu
         })
         .collect();
     if as_of == AsOf::Previous && generations.len() < 2 {
-        return Err(Failure::usage("there is no generation before the published one"));
+        return Err(Failure::configuration("there is no generation before the published one"));
     }
     match as_of.choose(&generations) {
         Some(id) => Ok(tenant.generation(&id)?),
-        None => Err(Failure::usage(format!(
+        None => Err(Failure::configuration(format!(
             "there is no generation from {text} or before: `history` lists those that are kept"
         ))),
     }
@@ -62,7 +65,7 @@ impl AsOf {
         let time = || text.parse::<Timestamp>().and_then(|time| time.checked_add(1.second()));
         // A time begins with a day, so it is tried first.
         time().or(day).map(Self::Before).map_err(|_| {
-            Failure::usage(format!(
+            Failure::configuration(format!(
                 "`{text}` names no generation: write an ID that `history` lists, `previous`, `current`, or a day \
                  such as 2026-03-01"
             ))

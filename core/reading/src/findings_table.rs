@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray, TimestampMillisecondArray};
 use arrow_schema::{Field, Schema};
+use core_engine::Failure;
 use core_query::AddedTable;
 use core_rules::book::Book;
-
-use crate::exit::Failure;
 
 /// The `_type` of findings.
 pub(crate) const TYPE: &str = "nexthink_finding";
@@ -27,7 +26,7 @@ pub(crate) const PLAIN_COLUMNS: [&str; 9] = [
 ];
 
 /// The findings as a table.
-pub(in crate::commands) fn table(book: &Book) -> Result<AddedTable, Failure> {
+pub(crate) fn table(book: &Book) -> Result<AddedTable, Failure> {
     let findings: Vec<_> = book.findings().iter().collect();
     let texts = |text: &dyn Fn(usize) -> Option<String>| -> ArrayRef {
         Arc::new((0..findings.len()).map(text).collect::<StringArray>())

@@ -1,20 +1,18 @@
-//! What the user's files say about software as tables for `query`, questions and rules: `software_eol` and
-//! `advisory_match`. They are made only for a query that names them.
+//! The tables `software_eol` and `advisory_match`, made from the user's files for queries, questions and rules that name
+//! them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{Field, Schema};
+use core_engine::{Failure, Moment};
 use core_query::{AddedTable, QuerySession};
 use core_software::report::AdvisoryLine;
 use serde_json::Value;
 
-use super::{DEVICE, INSTALLED, PACKAGE, advisories, eol};
-use crate::cli::Global;
-use crate::commands::query::failure;
-use crate::config;
-use crate::exit::{Exit, Failure};
+use crate::failure::internal;
+use crate::software::{self, KnownProducts, SOURCES, day_of};
 
 /// The tables.
 pub(crate) const EOL: &str = "software_eol";
@@ -70,20 +68,21 @@ struct Files {
 /// # Errors
 ///
 /// The files of a table that is named are not there, or cannot be read.
-pub(in crate::commands) async fn add_named(
-    global: &Global,
+pub(crate) async fn add_named(
+    folder: Option<&Path>,
     session: &mut QuerySession,
     text: &str,
+    now: Moment,
 ) -> Result<(), Failure> {
-    let files = Files {
-        folder: config::find(global.config.as_deref())
-            .map(|source| source.folder(config::ENVIRONMENT).join(FOLDER)),
-    };
+    let files = Files { folder: folder.map(|folder| folder.join(FOLDER)) };
     if text.contains(EOL) {
         let products = files.needed("products.json", EOL)?;
         let mapping = files.existing("mapping.toml");
-        let report = eol::rows_of(session, &products, mapping.as_deref()).await?;
-        add(session, EOL, &EOL_COLUMNS, &report)?;
+        let known = KnownProducts::read(&products, mapping.as_deref(), now)?;
+        let lines = known.support(session).await?;
+        let today = day_of(now);
+        let rows: Vec<Value> = lines.iter().map(|line| line.to_row(&known.source, today)).collect();
+        add(session, EOL, &EOL_COLUMNS, &rows)?;
     }
     if text.contains(ADVISORIES) {
         let names = ["advisories.csv", "advisories.toml"];
@@ -92,7 +91,7 @@ pub(in crate::commands) async fn add_named(
         if lists.is_empty() && exploited.is_none() {
             files.needed(names[0], ADVISORIES)?;
         }
-        let lines = advisories::lines(session, &lists, exploited.as_deref()).await?;
+        let lines = software::advisories(session, &lists, exploited.as_deref(), now).await?;
         let matches: Vec<Value> = lines.iter().map(AdvisoryLine::to_row).collect();
         add(session, ADVISORIES, &ADVISORY_COLUMNS, &matches)?;
     }
@@ -107,7 +106,7 @@ impl Files {
     fn needed(&self, name: &str, table: &str) -> Result<PathBuf, Failure> {
         self.existing(name).ok_or_else(|| {
             let place = Path::new(FOLDER).join(name);
-            Failure::usage(format!(
+            Failure::configuration(format!(
                 "the table {table} is made from {}, which is not beside the configuration: put the file there \
                  (docs/ask.md says which it is)",
                 place.display()
@@ -137,9 +136,9 @@ fn add(
         .map(|(column, array)| Field::new(*column, array.data_type().clone(), *column != "_key"));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(anyhow::Error::new)?;
-    let is_source = |table: &str| [PACKAGE, DEVICE, INSTALLED].contains(&table);
+    let is_source = |table: &str| SOURCES.iter().any(|(_, name)| *name == table);
     let partial = session.tables().iter().any(|table| table.partial && is_source(&table.name));
     let (name, class) = (name.to_owned(), CLASS.to_owned());
     let added = AddedTable { name, class, schema, batches: vec![batch], partial };
-    session.add_table(added).map_err(|error| failure(error, Exit::Internal))
+    session.add_table(added).map_err(internal)
 }

@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+
+mod answer_file;
+pub mod as_of;
+pub mod audit_trail;
+pub mod changes;
+mod events;
+pub mod explorer_answer;
+mod explorer_host;
+mod failure;
+mod findings_table;
+pub mod past;
+mod progress;
+mod reader;
+pub mod software;
+mod software_tables;
+#[cfg(test)]
+mod testing;
+mod time;
+mod withheld;
+
+pub use self::answer_file::{AnswerFile, Printed};
+pub use self::explorer_host::{ExplorerHost, ExplorerSettings, REMEDY, StartWorker};
+pub use self::failure::{of_query, of_question};
+pub use self::progress::Progress;
+pub use self::reader::{Opening, Reader, questions};
+pub use self::time::parse_time;
+pub use self::withheld::personal_columns;

@@ -1,0 +1,81 @@
+//! A store of one tenant, and readers of it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+// A step that nothing names is not linked in, and then not in the registry.
+use step_account as _;
+use step_alerts as _;
+use step_audit as _;
+use step_devices as _;
+use step_packages as _;
+use step_users as _;
+
+use core_engine::{Ending, Host, Moment};
+use core_store::{Draft, Location, Outcome, Store, TenantStore};
+use tempfile::TempDir;
+
+use crate::reader::Reader;
+
+/// The IDs of generations, the oldest first; each is a day younger than the one before.
+pub(crate) const IDS: [&str; 3] =
+    ["01JN7Z1M80000000000000000A", "01JN9Y1M80000000000000000B", "01JNBX1M80000000000000000C"];
+
+/// A store with generations that have no tables.
+pub(crate) struct Fixture {
+    pub(crate) folder: TempDir,
+    pub(crate) store: Store,
+    pub(crate) tenant: TenantStore,
+    pub(crate) host: Host,
+}
+
+impl Fixture {
+    /// A store with this many generations of 2026-03-01, -02 and -03 at eight o'clock.
+    pub(crate) fn new(generations: usize) -> Self {
+        let folder = TempDir::new().expect("a folder can be made");
+        let store = Store::open(Location::Folder(folder.path().join("store"))).expect("it is new");
+        let tenant = store.tenant("acme").expect("it is a name");
+        let lock = tenant.lock("a test").expect("the lock is free");
+        for (place, id) in IDS.iter().take(generations).enumerate() {
+            let draft = Draft {
+                region: "eu".to_owned(),
+                created_at: format!("2026-03-0{}T08:00:00Z", place + 1),
+                outcome: Outcome::Complete,
+                privacy: None,
+                tables: Vec::new(),
+            };
+            let staging = lock.stage(id.parse().expect("it is an ID")).expect("there is room");
+            staging.publish(draft, &[]).expect("there is room");
+        }
+        drop(lock);
+        Self { folder, store, tenant, host: host() }
+    }
+
+    /// A reader without settings, whose files are in a folder if one is named.
+    pub(crate) fn reader<'a>(&'a self, folder: Option<&'a Path>) -> Reader<'a> {
+        let (tenant, host) = (&self.tenant, &self.host);
+        Reader { tenant, settings: None, host, folder, tell: |_| {}, is_quiet: true }
+    }
+}
+
+/// Returns a host whose clock shows 2026-03-04T10:00:00Z.
+pub(crate) fn host() -> Host {
+    let next = Mutex::new(0_u8);
+    Host {
+        clock: Arc::new(|| Moment(1_772_618_400_000)),
+        random: Arc::new(move |buffer| {
+            let mut next = next.lock().expect("nothing panics");
+            buffer.fill_with(|| {
+                *next = next.wrapping_add(1);
+                *next
+            });
+            Ok(())
+        }),
+        processors: 2,
+        process: "a test".to_owned(),
+        user: "uid 1000 (tester)".to_owned(),
+        program: "nexthink-graph".to_owned(),
+        exit_code: |ending| u8::from(ending != Ending::Complete),
+    }
+}

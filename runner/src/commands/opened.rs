@@ -1,0 +1,78 @@
+//! A tenant of this process's configuration, open for reading.
+
+use std::path::{Path, PathBuf};
+
+use core_reading::Reader;
+use core_store::{Location, Store, TenantStore};
+
+use super::demo;
+use crate::cli::Global;
+use crate::config::{self, Config, ENVIRONMENT};
+use crate::exit::Failure;
+use crate::host::{engine, host};
+use crate::{output, system};
+
+/// A tenant that is open for reading.
+pub(super) struct Opened {
+    /// None where nothing is configured.
+    pub(super) config: Option<Config>,
+    /// The folder of the user's own files.
+    pub(super) folder: Option<PathBuf>,
+    pub(super) store: Store,
+    pub(super) tenant: TenantStore,
+    is_quiet: bool,
+}
+
+impl Opened {
+    /// Opens the configured tenant, or the demo's where nothing is configured.
+    pub(super) fn new(global: &Global) -> Result<Self, Failure> {
+        let source = config::find(global.config.as_deref());
+        if source.is_none() && !Path::new(demo::STORE).exists() {
+            return Err(Failure::usage(format!(
+                "there is nothing to read: `{0}` without a command makes a demo, and `{0} init` \
+                 configures a tenant",
+                system::own_command().trim_end_matches(" --")
+            )));
+        }
+        if source.is_none() && !global.quiet {
+            output::note("nothing is configured, so this reads the demo");
+        }
+        let opened = Self::of(global, None)?;
+        if let Some(config) = &opened.config {
+            core_engine::privacy::check_erasures(engine(config), &opened.tenant)?;
+        }
+        Ok(opened)
+    }
+
+    /// Opens a tenant of the store by its name, for a process whose parent has checked that it may be shown.
+    pub(super) fn named(global: &Global, name: &str) -> Result<Self, Failure> {
+        let global = Global { quiet: true, ..global.clone() };
+        Self::of(&global, Some(name))
+    }
+
+    fn of(global: &Global, name: Option<&str>) -> Result<Self, Failure> {
+        let source = config::find(global.config.as_deref());
+        let config = source.as_ref().map(config::load).transpose()?;
+        let location = match &config {
+            Some(config) => config.store.clone(),
+            None => Location::Folder(demo::STORE.into()),
+        };
+        let store = Store::open(location)?;
+        let own = config.as_ref().map_or(demo::TENANT, |config| config.tenant.as_str());
+        let tenant = store.tenant(name.unwrap_or(own))?;
+        let folder = source.map(|source| source.folder(ENVIRONMENT));
+        Ok(Self { config, folder, store, tenant, is_quiet: global.quiet })
+    }
+
+    /// What is read from it, and how.
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader {
+            tenant: &self.tenant,
+            settings: self.config.as_deref(),
+            host: host(),
+            folder: self.folder.as_deref(),
+            tell: output::note,
+            is_quiet: self.is_quiet,
+        }
+    }
+}
