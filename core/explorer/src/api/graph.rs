@@ -81,7 +81,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         ),
         Endpoint::get(
             "/api/v1/tenants/{tenant}/path",
-            "Returns a shortest path between two entities; null if there is none.",
+            "Returns a shortest path between two entities; null if there is none. The status is 404 if one of the two does \
+             not exist.",
             "GraphPath?",
             get(path),
         )
@@ -263,8 +264,14 @@ async fn path(
     Query(PathParameters { from, to, generation }): Query<PathParameters>,
 ) -> Result<Json<Option<GraphPath>>, ApiError> {
     let open = opened(&explorer, &tenant, generation.as_deref(), &user, "entity").await?;
-    let options = PathOptions::default();
-    Ok(Json(open.session.graph_reader().shortest_path(&from, &to, &options).await?))
+    let reader = open.session.graph_reader();
+    match reader.shortest_path(&from, &to, &PathOptions::default()).await {
+        Err(QueryError::UnknownEntity) => {
+            let unknown = if reader.entity(&from).await?.is_none() { "from" } else { "to" };
+            Err(ApiError::not_found(format!("there is no entity with the key in `{unknown}`")))
+        }
+        answer => Ok(Json(answer?)),
+    }
 }
 
 impl From<QueryError> for ApiError {

@@ -168,7 +168,6 @@ async fn every_answer_is_as_described() {
             "tenants/{tenant}/neighbors",
         ),
         (format!("tenants/acme/path?from={key}&to=package-1"), "tenants/{tenant}/path"),
-        (format!("tenants/acme/path?from={key}&to=nothing"), "tenants/{tenant}/path"),
         (format!("tenants/acme/runs/{FIRST}"), "tenants/{tenant}/runs/{generation}"),
         (
             format!("tenants/acme/history?key={key}&type=nexthink_device"),
@@ -287,6 +286,22 @@ async fn the_graph_is_searched_and_followed() {
     assert_eq!(second["next"], Value::Null);
     let (_, way) = served.get("/api/v1/tenants/acme/path?from=package-2&to=device-2").await;
     assert_eq!(way["edges"].as_array().map(Vec::len), Some(3), "{way}");
+    for (ends, unknown) in [("from=no&to=device-2", "`from`"), ("from=device-2&to=no", "`to`")] {
+        let (status, answer) = served.get(&format!("/api/v1/tenants/acme/path?{ends}")).await;
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (StatusCode::NOT_FOUND, &json!("not-found"))
+        );
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(unknown) && !message.contains("no&"), "{message}");
+    }
+    served.publish_next();
+    let (status, way) = served.get("/api/v1/tenants/acme/path?from=device-2&to=device-3").await;
+    assert_eq!(
+        (status, way),
+        (StatusCode::OK, Value::Null),
+        "nothing leads to a device without packages"
+    );
     let keys = json!({ "keys": ["device-1 <b>", "device-2", "package-2", "nothing"] });
     let (_, edges) = served.post("/api/v1/tenants/acme/edges", &keys).await;
     let ends = [&edges[0]["_fromEntityKey"], &edges[0]["_toEntityKey"]];

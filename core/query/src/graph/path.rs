@@ -46,17 +46,15 @@ impl GraphReader<'_> {
     /// shortest paths it is always the same one.
     ///
     /// # Errors
-    /// [`QueryError::Store`] for damaged files, [`QueryError::Execution`].
+    /// [`QueryError::UnknownEntity`] if one of the two does not exist, [`QueryError::Store`] for damaged files, [`QueryError::Execution`].
     pub async fn shortest_path(
         self,
         from: &str,
         to: &str,
         options: &PathOptions,
     ) -> Result<Option<Path>, QueryError> {
-        let (Some(from_type), Some(to_type)) = (self.type_of(from).await?, self.type_of(to).await?)
-        else {
-            return Ok(None);
-        };
+        let from_type = self.type_of(from).await?.ok_or(QueryError::UnknownEntity)?;
+        let to_type = self.type_of(to).await?.ok_or(QueryError::UnknownEntity)?;
         let mut near = Reached::new(&from_type, from);
         let mut far = Reached::new(&to_type, to);
         loop {

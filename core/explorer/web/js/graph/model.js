@@ -34,8 +34,8 @@ const HUB = "nexthink_account";
  * @property {number} [hidden] How many entities of the group are not shown.
  *
  * @typedef {{ from: string, to: string, label: string, isPath?: boolean }} Edge
- * @typedef {{ nodes: Node[], edges: Edge[], isFull: boolean, apart: string[][] }} Graph
- * `apart` has the ends of the paths that do not exist.
+ * @typedef {{ nodes: Node[], edges: Edge[], isFull: boolean, apart: string[][], unknown: string[][] }} Graph
+ * `apart` has the ends of the paths that do not exist, `unknown` those of which one is not in the generation.
  */
 
 /** Reads the actions of an address. @param {string | null} text @returns {Action[]} */
@@ -62,6 +62,8 @@ export async function build(roots, actions, read) {
   const wanted = new Map();
   /** @type {string[][]} */
   const apart = [];
+  /** @type {string[][]} */
+  const unknown = [];
   let isFull = false;
 
   const addEntity = (/** @type {any} */ entity) => {
@@ -132,7 +134,11 @@ export async function build(roots, actions, read) {
   for (const [what, one, two] of actions) {
     if (what === "open" && nodes.has(one)) await open(one);
     if (what === "path") {
-      const path = await read("path", { from: one, to: two });
+      const path = await read("path", { from: one, to: two }).catch((error) => {
+        // An address may be older than the generation that is shown.
+        if (error.status !== 404) throw error;
+        unknown.push([one, two]);
+      });
       if (path === null) apart.push([one, two]);
       path?.entities.forEach(addEntity);
       for (const edge of path?.edges ?? []) addEdge(edge._fromEntityKey, edge._toEntityKey, edge._class, true);
@@ -143,7 +149,7 @@ export async function build(roots, actions, read) {
     for (const node of [...nodes.values()]) if (node.id === key || node.owner === key) nodes.delete(node.id);
   }
   const isShown = (/** @type {Edge} */ edge) => nodes.has(edge.from) && nodes.has(edge.to);
-  return { nodes: [...nodes.values()], edges: [...edges.values()].filter(isShown), isFull, apart };
+  return { nodes: [...nodes.values()], edges: [...edges.values()].filter(isShown), isFull, apart, unknown };
 }
 
 /** The graph of an address; the one before while it is being read.

@@ -103,6 +103,7 @@ function Drawn({ route, roots }) {
     ${graph.isFull && html`<${Notice} kind="warn">No more than ${number(MOST)} entities and groups are shown. Hide some, or look at a group as a table.<//>`}
     ${roots.length > 1 && graph.edges.length === 0 && html`<${Notice}>These entities are not related to each other. Select one and show what it is related to.<//>`}
     ${graph.apart.map((ends) => html`<${Apart} ends=${ends} nodes=${graph.nodes} />`)}
+    ${graph.unknown.map(([from, to]) => html`<${Notice} kind="warn">There is no path from ${from} to ${to}: one of them is not in this generation.<//>`)}
     <div class="graph-page">
       ${isTable ? html`<${AsTable} graph=${graph} sort=${route.params.get("sort")} />` : html`<div class="scroll tall graph-frame" ref=${frame}>
         <${GraphView} graph=${graph} drawn=${drawn} selected=${selected} zoom=${zoom || 1} onSelect=${setChosen} onOpen=${open} /></div>`}
