@@ -23,6 +23,9 @@ pub(crate) const STORE: &str = "nexthink-graph-demo";
 /// The tenant that is simulated.
 pub(crate) const TENANT: &str = "demo";
 
+/// Seconds.
+const DAY: u64 = 86_400;
+
 /// Starts a tenant, runs every step against it, and says what to try next.
 pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
     if !global.quiet {
@@ -37,7 +40,7 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
         users: 400,
         packages_per_device: 40,
         alerts: 120,
-        ..TenantSpec::default()
+        ..living_estate()
     };
     let mut simulated = SimulatorConfig::default();
     simulated.behaviour.tenant = spec;
@@ -61,6 +64,13 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
         output::note(&next(system::own_command()));
     }
     after_rules(finished.ending.into(), evaluated, None)
+}
+
+/// An estate whose objects were last seen in the month before today, but for one in 25 that has been silent for
+/// longer, so that questions about silent, new and noisy things have answers. It stays the same until the next day.
+pub(super) fn living_estate() -> TenantSpec {
+    let seconds = system::now().0 / 1_000;
+    TenantSpec { now: seconds - seconds % DAY, silent_once_in: 25, ..TenantSpec::default() }
 }
 
 /// Commands to try next, the explorer first, and the way to a tenant of one's own.

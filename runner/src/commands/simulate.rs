@@ -9,7 +9,7 @@ use core_simulator::{
     TenantSpec,
 };
 
-use super::demo::TENANT;
+use super::demo::{TENANT, living_estate};
 use super::run::signal;
 use crate::cli::{Global, SimulateArguments};
 use crate::exit::{Exit, Failure};
@@ -108,7 +108,7 @@ fn behaviour(arguments: &SimulateArguments) -> Result<Behaviour, Failure> {
                 users: 1500,
                 packages_per_device: 60,
                 alerts: 300,
-                ..TenantSpec::default()
+                ..living_estate()
             },
             ..Behaviour::default()
         },

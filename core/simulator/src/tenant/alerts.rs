@@ -1,7 +1,7 @@
 //! The rows of the alerts export, and the monitors that raised them.
 
 use super::dice::{Dice, Kind, uid};
-use super::{DAY, NOW, Tenant};
+use super::{DAY, Tenant};
 use crate::row::Row;
 
 struct Monitor {
@@ -76,7 +76,7 @@ impl Tenant {
         // The first three numbers of these dice belong to the subject.
         let mut dice = Dice::new(seed, Kind::Alert, alert);
         (0..3).for_each(|_| _ = dice.number());
-        let triggered = NOW - DAY - dice.below(29 * DAY);
+        let triggered = self.spec.now - DAY - dice.below(29 * DAY);
         let duration = 60 + dice.below(DAY - 60);
         let is_open = dice.once_in(3);
 

@@ -1,7 +1,7 @@
 //! The rows of the devices export.
 
 use super::dice::{Dice, Kind, uid};
-use super::{DAY, NOW, Tenant};
+use super::{DAY, Tenant};
 use crate::row::Row;
 
 /// The operating system family of a device.
@@ -49,7 +49,7 @@ impl Tenant {
         row.uid(uid(seed, Kind::CollectorUid, device));
         push_operating_system(&mut dice, platform, row);
         push_hardware(&mut dice, platform, device, row);
-        let last_seen = NOW - dice.below(30 * DAY);
+        let last_seen = self.last_seen(&mut dice, device);
         row.time(last_seen);
         row.time(last_seen - dice.below(700 * DAY));
         push_or_null(&mut dice, 20, ENTITIES, row);

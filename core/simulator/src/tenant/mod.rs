@@ -19,6 +19,7 @@ use serde::Deserialize;
 use crate::exports::SavedQuery;
 use crate::row::Row;
 use catalogue::Catalogue;
+use dice::Dice;
 
 /// The content of the tenant. Equal specs give the same bytes.
 ///
@@ -51,6 +52,10 @@ pub struct TenantSpec {
     /// The number of rows that each export repeats at its end, as an export does whose query joins
     /// events.
     pub duplicate_rows: u32,
+    /// The time of the estate: everything in it happened before. Seconds since 1970-01-01 UTC.
+    pub now: u64,
+    /// Of so many devices or users, one has been silent for more than three months; 0 for none.
+    pub silent_once_in: u32,
 }
 
 impl Default for TenantSpec {
@@ -66,6 +71,8 @@ impl Default for TenantSpec {
             idle_devices: 0,
             dangling_rows: 0,
             duplicate_rows: 0,
+            now: NOW,
+            silent_once_in: 0,
         }
     }
 }
@@ -143,6 +150,14 @@ impl Tenant {
         }
     }
 
+    /// When a device or user was last seen, in seconds since 1970.
+    fn last_seen(&self, dice: &mut Dice, number: u64) -> u64 {
+        let every = u64::from(self.spec.silent_once_in);
+        let is_silent = every > 0 && number % every == every - 1;
+        let silence = if is_silent { SILENCE } else { 0 };
+        self.spec.now - dice.below(30 * DAY) - silence
+    }
+
     fn dangling_slots(&self, query: SavedQuery) -> u64 {
         match query {
             SavedQuery::Devices
@@ -155,9 +170,11 @@ impl Tenant {
     }
 }
 
-/// 2026-06-01 00:00:00 UTC, the reference time of the estate, in seconds since 1970.
+/// 2026-06-01 00:00:00 UTC, in seconds since 1970: a fixed time, so that tests have the same rows every day.
 const NOW: u64 = 1_780_272_000;
 const DAY: u64 = 86_400;
+/// How long before the others a silent device or user was last seen. Seconds.
+const SILENCE: u64 = 100 * DAY;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use super::dice::{Dice, Kind, uid};
 use super::people::Person;
-use super::{DAY, NOW, Tenant};
+use super::{DAY, Tenant};
 use crate::row::Row;
 
 const DEPARTMENTS: &[&str] = &[
@@ -48,7 +48,7 @@ impl Tenant {
             17 => "LOCAL_USER",
             _ => "DOMAIN_USER",
         });
-        let last_seen = NOW - dice.below(30 * DAY);
+        let last_seen = self.last_seen(&mut dice, user);
         row.time(last_seen);
         row.time(last_seen - dice.below(700 * DAY));
         if dice.once_in(20) {
