@@ -168,6 +168,11 @@ impl QueryError {
     /// A table is not what this program writes.
     pub(crate) const NOT_SORTED: Self =
         Self::Execution { reason: "a stored table is not in the order of its keys" };
+    /// A sum of whole numbers has no 64 bits.
+    pub(crate) const SUM_TOO_LARGE: Self = Self::Execution {
+        reason: "a sum of whole numbers exceeds 64 bits; sum(cast(x as double)) gives a rounded one, try_sum(x) gives \
+                 null",
+    };
     /// The engine has panicked; the message of the panic may show a cell.
     pub(crate) const PANICKED: Self =
         Self::Execution { reason: "the engine gave up on it; write it in another way" };

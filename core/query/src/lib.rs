@@ -3,6 +3,7 @@
 mod added;
 mod availability;
 mod bounded;
+mod codes;
 mod complexity;
 pub mod diff;
 mod error;
@@ -19,6 +20,7 @@ pub mod questions;
 mod retry;
 mod session;
 mod stored;
+mod sums;
 mod tables;
 mod withheld;
 

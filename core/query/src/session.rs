@@ -30,7 +30,7 @@ use crate::parameters::ParameterValue;
 use crate::stored::{self, StoredTable};
 use crate::tables::{self, ContentKind, TableInfo};
 use crate::withheld::Withholding;
-use crate::{bounded, complexity, functions, history, parameters, planning};
+use crate::{bounded, codes, complexity, functions, history, parameters, planning, sums};
 
 /// The part of the memory limit that one call of a function may return: its result is held beside what it
 /// was made from and what is made of it.
@@ -394,12 +394,14 @@ fn new_context(settings: QuerySettings) -> Result<SessionContext, DataFusionErro
         .build_arc()?;
     // DataFusion 55 counts the rows of a filter by statistics, and takes a condition on a column that holds nulls
     // alone for fulfilled by all rows.
-    let rules = PhysicalOptimizer::new().rules;
-    let rules = rules.into_iter().filter(|rule| rule.name() != "aggregate_statistics").collect();
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.retain(|rule| rule.name() != "aggregate_statistics");
+    codes::add_rule(&mut rules);
     let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
     let state = state.with_default_features().with_physical_optimizer_rules(rules).build();
     let context = SessionContext::new_with_state(state);
     functions::register(&context);
+    sums::register(&context);
     bounded::bound_functions(&context, settings.memory_limit_bytes / FUNCTION_SHARE)?;
     Ok(context)
 }

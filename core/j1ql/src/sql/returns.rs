@@ -479,14 +479,10 @@ impl Writer<'_, '_> {
     }
 }
 
-/// A sum or a mean over the values of the entities. The engine lets a sum of whole numbers wrap; a sum that is
-/// too large is undefined.
+/// A sum or a mean over the values of the entities. A sum that is too large is undefined.
 fn once_each(function: Function) -> String {
-    if function != Function::Sum {
-        return format!("{}(\"value\")", function.name());
-    }
-    // The engine takes a mean in floating point.
-    "CASE WHEN abs(avg(\"value\")) * count(\"value\") < 9.2e18 THEN sum(\"value\") END".to_owned()
+    let name = if function == Function::Sum { "try_sum" } else { function.name() };
+    format!("{name}(\"value\")")
 }
 
 fn as_text(value: &Typed) -> String {
