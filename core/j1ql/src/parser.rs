@@ -165,7 +165,8 @@ impl Parser<'_> {
                 optionals += 1;
                 if optionals > MOST_OPTIONALS {
                     let message = format!("a query has at most {MOST_OPTIONALS} optional parts");
-                    return Err(J1qlError::new(start, message));
+                    let error = J1qlError::new(start, message);
+                    return Err(error.with_help("ask in two queries"));
                 }
                 elements.push(self.optional(start)?);
             } else {

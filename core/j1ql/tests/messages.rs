@@ -134,7 +134,7 @@ const ERRORS: &[(&str, &str, &str)] = &[
         "does not say whose it is",
         "d.osName",
     ),
-    ("FIND Device WITH lastSeenOn > date.now - 2 «weeks»", "expected hours, days", ""),
+    ("FIND Device WITH lastSeenOn > date.now - 2 «weeks»", "expected hours, days", "14 days"),
     ("FIND Device WITH lastSeenOn > «date(yesterday)»", "this is no date", "date(2026-01-31)"),
     ("FIND Device WITH memory < «undefined»", "neither greater", "= undefined"),
     ("FIND Device WITH fqdn = «/a/»", "needs a text", "~="),
@@ -276,5 +276,53 @@ fn a_query_is_j1ql_if_its_first_word_is_find() {
     }
     for query in ["select 1", "-- find all\nselect 1", "(select 1)", "findings", ""] {
         assert!(!core_j1ql::is_j1ql(query), "{query}");
+    }
+}
+
+#[test]
+fn six_parts_may_be_optional_and_the_seventh_is_refused() {
+    let query = |count: usize| format!("FIND Device{}", " (THAT USES User)?".repeat(count));
+    let sql = compiled(&query(6)).expect("six are accepted").sql;
+    assert_eq!(sql.matches("UNION ALL").count() + 1, 64, "each doubles the ways");
+    let (seven, place) = (query(7), query(6).len() + 1);
+    let error = compiled(&seven).expect_err("the seventh is one too many");
+    assert_eq!((error.span.start, error.span.end), (place, place + 1), "{}", error.render(&seven));
+    assert!(error.message.contains("at most 6 optional parts"), "{}", error.message);
+    assert!(error.help.as_deref().unwrap_or_default().contains("two queries"), "{error:?}");
+}
+
+#[test]
+fn a_step_is_a_union_of_relationships_and_no_join_has_an_or() {
+    for query in [
+        "FIND Device THAT RELATES TO *",
+        "FIND (Device|User) AS a THAT RELATES TO (Device|Application) AS b RETURN a._key, b._key",
+        "FIND Device AS d THAT (USES|INSTALLED) AS r * AS x WHERE d._key = 'a' RETURN r._type, x._key",
+        "FIND * (THAT RELATES TO *)? THAT !USES User",
+    ] {
+        let sql = compiled(query).expect(query).sql;
+        let joins = sql.split("\nJOIN ").skip(1).filter_map(|join| join.split(" ON ").nth(1));
+        let conditions: Vec<&str> =
+            joins.filter_map(|condition| condition.lines().next()).collect();
+        assert!(!conditions.is_empty() || sql.contains("UNION ALL"), "{sql}");
+        assert!(conditions.iter().all(|condition| !condition.contains(" OR ")), "{sql}");
+    }
+    let both_ways = compiled("FIND Device THAT RELATES TO *").expect("valid");
+    let tables: Vec<&str> = both_ways.tables.iter().map(String::as_str).collect();
+    assert_eq!(tables, ["installed", "nexthink_device", "uses"], "{}", both_ways.sql);
+}
+
+#[test]
+fn words_of_sql_are_refused_with_the_way_of_j1ql() {
+    for (query, way) in [
+        ("FIND Device AS d RETURN COERCE(d.osName)", "values keep their type"),
+        ("FIND Device GROUP BY osName", "groups"),
+        ("FIND Device WITH osName IN ('a')", "list of values"),
+        ("FIND Device WITH osName LIKE 'a%'", "^= for starts with"),
+        ("FIND Device AS d RETURN count(d) HAVING 1", "reads the answer"),
+        ("FIND Device AS d RETURN DISTINCT d.osName", "FIND UNIQUE"),
+        ("FIND Device AS d RETURN CASE WHEN 1 THEN 2 END", "coalesce"),
+    ] {
+        let error = compiled(query).expect_err(query);
+        assert!(error.help.as_deref().unwrap_or_default().contains(way), "{}", error.render(query));
     }
 }

@@ -254,7 +254,10 @@ impl Parser<'_> {
             TokenKind::Word(word) => unit(word),
             _ => None,
         };
-        let unit = unit.ok_or_else(|| self.unexpected("hours, days, months or years"))?;
+        let unit = unit.ok_or_else(|| {
+            let error = self.unexpected("hours, days, months or years");
+            error.with_help("two weeks are 14 days: date.now - 14 days")
+        })?;
         self.at += 1;
         Ok(Offset { amount: amount * sign, unit })
     }

@@ -4,4 +4,5 @@ pub(crate) mod estate;
 mod meaning;
 mod random;
 pub(crate) mod rewrite;
+mod spelling;
 pub(crate) mod twin;
