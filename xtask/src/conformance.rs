@@ -1,5 +1,5 @@
-//! Programs of others judge ours: the official client of the Model Context Protocol, and receivers of messages. It is no
-//! stage of the gate, since it needs Python and packages.
+//! Programs of others judge ours: the official client of the Model Context Protocol, receivers of messages, and another
+//! engine for SQL. It is no stage of the gate, since it needs Python and packages.
 
 use std::fs;
 use std::path::Path;
@@ -16,6 +16,8 @@ use crate::cargo::{cargo, run as run_command};
 pub(crate) enum Judge {
     /// The official MCP client calls every tool of `mcp`.
     Mcp,
+    /// DuckDB answers the SQL that J1QL queries become, random ones and the shipped questions, on the same files.
+    J1ql,
     /// Standard Webhooks' own library, a real SMTP server and an installed Alertmanager take messages.
     Notify,
 }
@@ -26,11 +28,37 @@ const MCP: [&str; 1] = ["mcp"];
 /// The receivers, and certificates for them.
 const NOTIFY: [&str; 3] = ["standardwebhooks", "aiosmtpd", "trustme"];
 
-/// Lets others judge the program over a simulated tenant.
+/// The other engine, and what it needs to return times.
+const DUCKDB: [&str; 2] = ["duckdb", "pytz"];
+
+/// Lets others judge the program.
 ///
 /// # Errors
 /// They refuse something, or what is missing.
 pub(crate) fn run(root: &Path, judge: Judge) -> anyhow::Result<()> {
+    match judge {
+        Judge::J1ql => j1ql(root),
+        Judge::Mcp => with_tenant(root, "mcp_client.py", &MCP, "nexthink-graph.toml"),
+        Judge::Notify => with_tenant(root, "notify_receivers.py", &NOTIFY, ""),
+    }
+}
+
+/// Lets DuckDB answer what our tests ask in J1QL. They write it down.
+fn j1ql(root: &Path) -> anyhow::Result<()> {
+    let place = root.join("target/conformance");
+    let cases = place.join("j1ql");
+    if cases.exists() {
+        fs::remove_dir_all(&cases).context("cannot empty target/conformance/j1ql")?;
+    }
+    fs::create_dir_all(&cases).context("cannot make target/conformance/j1ql")?;
+    let tests = ["test", "--quiet", "--workspace", "--test", "query", "--", "j1ql", "questions"];
+    run_command(cargo(root, &tests).env("J1QL_CASES", &cases))?;
+    let python = python(&place, &DUCKDB)?;
+    run_command(Command::new(python).arg(root.join("xtask/peers/duckdb_j1ql.py")).arg(&cases))
+}
+
+/// Runs a script of a peer with our program and a file of its folder, over a simulated tenant.
+fn with_tenant(root: &Path, script: &str, packages: &[&str], file: &str) -> anyhow::Result<()> {
     run_command(&mut cargo(root, &["build", "--workspace"]))?;
     let target = root.join("target");
     let program = target.join("debug").join(format!("program{}", std::env::consts::EXE_SUFFIX));
@@ -44,18 +72,7 @@ pub(crate) fn run(root: &Path, judge: Judge) -> anyhow::Result<()> {
     let tenant = Tenant::start(ours(), &[("--devices", 100), ("--users", 50)])?;
     run_command(ours().args(["run", "--quiet"]))?;
     drop(tenant);
-    let peers = root.join("xtask/peers");
-    match judge {
-        Judge::Mcp => {
-            let script = peers.join("mcp_client.py");
-            let configuration = folder.join("nexthink-graph.toml");
-            let python = python(&folder, &MCP)?;
-            run_command(Command::new(python).arg(script).arg(&program).arg(configuration))
-        }
-        Judge::Notify => {
-            let script = peers.join("notify_receivers.py");
-            let python = python(&folder, &NOTIFY)?;
-            run_command(Command::new(python).arg(script).arg(&program).arg(&folder))
-        }
-    }
+    let script = root.join("xtask/peers").join(script);
+    let python = python(&folder, packages)?;
+    run_command(Command::new(python).arg(script).arg(&program).arg(folder.join(file)))
 }

@@ -4,6 +4,7 @@ mod asking;
 mod diff;
 mod graph;
 mod j1ql;
+mod peer;
 mod questions;
 mod refusing;
 mod support;

@@ -15,6 +15,8 @@ use core_store::{
 };
 use tempfile::TempDir;
 
+use crate::peer::Recorder;
+
 pub(crate) type Checked = Result<(), Box<dyn Error>>;
 
 /// 2026-03-01T00:00:00Z, the time of all tests.
@@ -24,6 +26,7 @@ const DAY_MS: i64 = 86_400_000;
 /// A session over a store of its own.
 pub(crate) struct Estate {
     pub(crate) session: QuerySession,
+    recorder: Option<Recorder>,
     _folder: TempDir,
 }
 
@@ -41,7 +44,7 @@ impl Estate {
         let folder = tempfile::tempdir()?;
         let generation = publish(&folder, tables)?;
         let session = QuerySession::open(&generation, QuerySettings::default()).await?;
-        Ok(Self { session, _folder: folder })
+        Ok(Self { session, recorder: Recorder::new(&generation)?, _folder: folder })
     }
 
     /// Answers a query, each row as its cells with commas between, the header first.
@@ -59,21 +62,29 @@ impl Estate {
             .session
             .compile_j1ql(query, environment)
             .map_err(|error| format!("{query}\n{}", error.render(query)))?;
-        let answer = self.run(&compiled).await;
-        Ok(answer.map_err(|error| format!("{query}\n{}\n{error}", compiled.sql))?)
-    }
-
-    async fn run(&self, query: &Compiled) -> Result<Vec<String>, Box<dyn Error>> {
-        let mut result = self.session.j1ql(query)?;
-        let mut writer = ResultWriter::new(Format::Csv, &result.schema(), Vec::new())?;
-        while let Some(batch) = result.next().await? {
-            writer.write(&batch)?;
+        let answer = cells(&self.session, &compiled).await;
+        let rows = answer.map_err(|error| format!("{query}\n{}\n{error}", compiled.sql))?;
+        if let Some(recorder) = &self.recorder {
+            recorder.add(query, &compiled.sql, &rows[1..])?;
         }
-        let text = writer.finish()?;
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_slice());
-        let rows = reader.records().map(|row| Ok(row?.iter().collect::<Vec<_>>().join(",")));
-        rows.collect()
+        Ok(rows.into_iter().map(|row| row.join(",")).collect())
     }
+}
+
+/// Answers a query; each row as its cells, the header first.
+pub(crate) async fn cells(
+    session: &QuerySession,
+    query: &Compiled,
+) -> Result<Vec<Vec<String>>, Box<dyn Error>> {
+    let mut result = session.j1ql(query)?;
+    let mut writer = ResultWriter::new(Format::Csv, &result.schema(), Vec::new())?;
+    while let Some(batch) = result.next().await? {
+        writer.write(&batch)?;
+    }
+    let text = writer.finish()?;
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_slice());
+    let rows = reader.records().map(|row| Ok(row?.iter().map(str::to_owned).collect()));
+    rows.collect()
 }
 
 fn publish(folder: &TempDir, tables: Vec<TestTable>) -> Result<Generation, Box<dyn Error>> {

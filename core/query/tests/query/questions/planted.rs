@@ -14,6 +14,7 @@ use core_query::{QuerySession, QuerySettings};
 use core_store::{Generation, TableDeclaration, TableKind};
 
 use crate::j1ql::twin::{Edge, Entity, SmallGraph, Value};
+use crate::peer::Recorder;
 use crate::support::{Place, entity, rows, text};
 
 type TableToWrite = (TableDeclaration, RecordBatch, bool);
@@ -205,6 +206,8 @@ pub(super) struct Planted {
     pub(super) session: QuerySession,
     /// The same rows for the plain evaluator.
     pub(super) graph: SmallGraph,
+    /// Writes down what is asked, for another engine.
+    pub(super) recorder: Option<Recorder>,
 }
 
 /// Publishes the estate.
@@ -224,9 +227,10 @@ pub(super) async fn estate(place: &Place) -> Result<Planted, Box<dyn Error>> {
     let graph = small_graph(&tables)?;
     let now = place.publish_as("01JN7Z1M80000000000000000B", &time(0).await?, tables)?;
     let mut session = QuerySession::open(&now, QuerySettings::default()).await?;
+    let recorder = Recorder::new(&now)?;
     let generations: [Generation; 2] = [now, before];
     session.add_history("nexthink_package", &generations).await?;
-    Ok(Planted { now_ms, session, graph })
+    Ok(Planted { now_ms, session, graph, recorder })
 }
 
 /// The rows of tables as the plain evaluator takes them.
