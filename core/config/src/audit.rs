@@ -1,4 +1,4 @@
-//! How the audit trail is read.
+//! The settings of the audit trail.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ const PATH: &str = "audit";
 /// The column with the time by which events are kept.
 const OBSERVED: &str = "audit.observed";
 
-/// What stands for all connected Engines in the list of Engines.
+/// The word for all connected Engines in the list of Engines.
 const ALL_ENGINES: &str = "*";
 
-/// How much less of the hours of the saved query counts as read, since `during past 7d` may begin at a midnight (Nexthink, NQL
+/// The hours of the saved query that do not count as read, since `during past 7d` may begin at a midnight (Nexthink, NQL
 /// FAQ).
 const TABLE_MARGIN_HOURS: u64 = 24;
 

@@ -29,19 +29,19 @@ use crate::{audit, destinations, instance, mcp, privacy, queries, retention, sch
 /// A configuration whose every value is valid.
 #[derive(Debug)]
 pub struct Config {
-    /// What the engine works with. Secrets are references until they are needed.
+    /// The settings of the engine. Secrets are references until they are needed.
     pub settings: Settings,
-    /// When `schedule` starts runs.
+    /// The times at which `schedule` starts runs.
     pub schedule: TenantSettings,
     /// The address to request after each run that has published.
     pub heartbeat: Option<SecretReference>,
-    /// What assistants are shown.
+    /// The settings of `mcp`.
     pub mcp: Mcp,
-    /// What people have written for the record of processing.
+    /// The part of the record of processing that people have written.
     pub record: WrittenPart,
     /// Every setting with its value and where that comes from.
     pub effective: Vec<Effective>,
-    /// What is allowed and probably not meant, for `check`.
+    /// Warnings about settings that are allowed and probably not meant, for `check`.
     pub warnings: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ impl Deref for Config {
     }
 }
 
-/// How Nexthink's hosts are reached.
+/// The way to Nexthink's hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ProxyChoice {
     /// Through the proxy that the variables `HTTPS_PROXY` and `NO_PROXY` name, if they do.

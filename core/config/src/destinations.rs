@@ -1,4 +1,4 @@
-//! Where a generation is sent after it was published.
+//! The destinations of a generation after it was published.
 
 use std::sync::Arc;
 use std::time::Duration;

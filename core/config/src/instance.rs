@@ -1,4 +1,4 @@
-//! Which tenant of Nexthink is read: its name and its region, or the address that names both.
+//! The tenant of Nexthink that is read: its name and its region, or the address that names both.
 
 use core_nexthink::{NexthinkError, Region, TenantAddress, TenantId};
 use core_settings::Values;

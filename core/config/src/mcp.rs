@@ -2,7 +2,7 @@
 
 use core_settings::Values;
 
-/// What `mcp` shows.
+/// The settings of `mcp`.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Mcp {
     /// True if personal columns are shown.

@@ -11,7 +11,7 @@ use crate::environment::Environment;
 pub struct Paths {
     environment: Environment,
     folder: PathBuf,
-    /// Where relative paths start that a fleet's file has for its tenants.
+    /// The folder in which relative paths start that a fleet's file has for its tenants.
     defaults: Option<PathBuf>,
     home: Option<PathBuf>,
     /// The tenant of a fleet, after which files beside its own are named.

@@ -1,4 +1,4 @@
-//! How long everything in the store is kept.
+//! The retention of everything in the store.
 
 use core_settings::Values;
 use core_store::{RetentionPolicy, Windows};

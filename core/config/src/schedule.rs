@@ -1,4 +1,4 @@
-//! When `schedule` starts runs.
+//! The times at which `schedule` starts runs.
 
 use core_fleet::{Missed, TenantSettings, Timetable};
 use core_settings::Values;

@@ -23,7 +23,7 @@ pub(crate) const MAX_BYTES: u64 = 64 * 1024;
 /// Room for it, one byte more so that a larger one is noticed, and for the last read of nothing.
 pub(crate) const BUFFER_BYTES: usize = 64 * 1024 + 64;
 
-/// Where a secret is kept.
+/// The place of a secret.
 #[derive(Debug, Clone)]
 pub enum SecretReference {
     /// In a variable of the environment.
@@ -34,7 +34,7 @@ pub enum SecretReference {
     Command {
         /// The program and its arguments.
         words: Vec<String>,
-        /// How long it may take.
+        /// The longest time that it may take.
         timeout: Duration,
     },
 }

@@ -14,10 +14,10 @@ use zeroize::Zeroizing;
 use crate::secret::{BUFFER_BYTES, MAX_BYTES};
 use crate::secret_text;
 
-/// How often a running command is looked at.
+/// The time between two looks at a running command.
 const STEP: Duration = Duration::from_millis(10);
 
-/// How long output may take to arrive once every process that could write it has ended.
+/// The longest time that output may take to arrive once every process that could write it has ended.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// The process groups of the commands that run now.

@@ -1,4 +1,4 @@
-//! What editors and shells add to a secret without showing it. A secret with such an addition is refused
+//! Characters that editors and shells add to a secret without showing them. A secret with such an addition is refused
 //! by the host that it is sent to, and no one can see why.
 
 use anyhow::bail;

@@ -1,4 +1,4 @@
-//! Where a configuration comes from: a file, the environment alone, or both.
+//! The source of a configuration: a file, the environment alone, or both.
 
 use std::fs;
 use std::io::{Error, ErrorKind};
@@ -12,7 +12,7 @@ use crate::environment::Environment;
 use crate::fleet::Fleet;
 use crate::paths::Paths;
 
-/// What a byte order mark is called in UTF-8 text.
+/// The byte order mark of UTF-8 text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The tenant that a command line names.
@@ -24,7 +24,7 @@ pub struct ChosenTenant {
     pub may_differ: bool,
 }
 
-/// Where a configuration is.
+/// The place of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// In a file, which variables of the environment override.
@@ -124,7 +124,7 @@ pub(crate) fn read_text(path: &Path, environment: Environment) -> Result<String,
     Ok(text.strip_prefix(BYTE_ORDER_MARK).map(str::to_owned).unwrap_or(text))
 }
 
-/// What to do about a configuration that cannot be read.
+/// Returns the remedy for a configuration that cannot be read.
 fn hint(error: &Error, path: &Path, environment: Environment) -> String {
     match error.kind() {
         ErrorKind::NotFound => {

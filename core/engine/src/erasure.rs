@@ -198,7 +198,7 @@ pub fn erase(
 pub struct Lifted {
     /// The number of identifiers that are read again; 0 if there is no such erasure.
     pub identifiers: usize,
-    /// Why other erasures are not finished, a sentence each.
+    /// The reasons why other erasures are not finished, a sentence each.
     pub shortfalls: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Why work ended as it did, in kinds that a caller can decide by.
+//! The ends of work, in kinds that a caller can decide by.
 
 use std::{fmt, io};
 
@@ -42,7 +42,7 @@ pub enum FailureKind {
     Stopped(StopReason),
 }
 
-/// Why the caller asked to stop.
+/// The reason why the caller asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
     /// A person interrupted it.
@@ -51,7 +51,7 @@ pub enum StopReason {
     Terminated,
 }
 
-/// Why something failed: its kind, and an error whose chain says what happened, why, and what to do.
+/// A failure: its kind, and an error whose chain says what happened, why, and what to do.
 #[derive(Debug)]
 pub struct Failure {
     /// The kind.
@@ -273,6 +273,22 @@ mod tests {
         for (error, expected) in table {
             let failure = Failure::from(error);
             assert_eq!(failure.kind, expected, "{:#}", failure.error);
+        }
+    }
+
+    #[test]
+    fn findings_that_cannot_be_used_have_the_kind_that_a_caller_decides_by() {
+        let broken = serde_json::from_str::<u8>("{").expect_err("it is no number");
+        let table = [
+            (BookError::Store(StoreError::InvalidLocation), FailureKind::Configuration),
+            (BookError::Newer { found: 9 }, FailureKind::Configuration),
+            (BookError::Busy { owner: "p".to_owned() }, FailureKind::Locked),
+            (BookError::NotCleansed, FailureKind::DataRefused),
+            (BookError::Broken { source: broken }, FailureKind::DataRefused),
+        ];
+        for (error, expected) in table {
+            let text = error.to_string();
+            assert_eq!(Failure::from(error).kind, expected, "{text}");
         }
     }
 

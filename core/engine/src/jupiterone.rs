@@ -103,3 +103,76 @@ fn step_ends(generation: &Generation) -> Vec<StepEnd> {
     });
     end.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use core_store::{Draft, Location, Outcome, Store};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A generation without tables that a run with this state has made.
+    fn generation(state: Option<&str>) -> (TempDir, Generation) {
+        let folder = TempDir::new().expect("a folder can be made");
+        let store = Store::open(Location::Folder(folder.path().join("store"))).expect("it is new");
+        let tenant = store.tenant("acme").expect("it is a name");
+        let lock = tenant.lock("a test").expect("the lock is free");
+        let draft = Draft {
+            region: "eu".to_owned(),
+            created_at: "2026-03-01T08:00:00Z".to_owned(),
+            outcome: Outcome::Partial,
+            privacy: None,
+            tables: Vec::new(),
+        };
+        let id = "01JN7Z1M80000000000000000A".parse().expect("it is an ID");
+        let attachments: Vec<_> =
+            state.iter().map(|text| ("state.json", text.as_bytes())).collect();
+        lock.stage(id).expect("there is room").publish(draft, &attachments).expect("there is room");
+        let published = tenant.current().expect("it can be read").expect("it was published");
+        (folder, published)
+    }
+
+    fn status(results: &[StepResult], id: &str) -> StepStatus {
+        results.iter().find(|result| result.step.id == id).expect("it is a step").status
+    }
+
+    const STATE: &str = r#"{ "version": 1, "parts": {}, "held": [], "downloadedBytes": 0, "steps": [
+        { "id": "fetch-devices", "outcome": "complete" },
+        { "id": "fetch-users", "outcome": "partial", "reason": "truncated" },
+        { "id": "fetch-packages", "outcome": "deferred" },
+        { "id": "fetch-alerts", "outcome": "skipped" }
+    ] }"#;
+
+    #[test]
+    fn each_outcome_of_a_step_has_a_status_of_jupiterone() {
+        let (_folder, generation) = generation(Some(STATE));
+        let results = step_results(&generation);
+        for (id, expected) in [
+            ("fetch-devices", StepStatus::Success),
+            ("fetch-users", StepStatus::PartialSuccessDueToDependencyFailure),
+            ("fetch-packages", StepStatus::Failure),
+            ("fetch-alerts", StepStatus::Disabled),
+        ] {
+            assert_eq!(status(&results, id), expected, "{id}");
+        }
+        let ends = step_ends(&generation);
+        let ends: Vec<_> = ends.iter().map(|end| (&*end.id, end.ending, &*end.word)).collect();
+        let expected = [
+            ("fetch-devices", StepEnding::Complete, "complete"),
+            ("fetch-users", StepEnding::Incomplete, "partial"),
+            ("fetch-packages", StepEnding::Incomplete, "deferred"),
+            ("fetch-alerts", StepEnding::Skipped, "skipped"),
+        ];
+        assert_eq!(ends, expected);
+    }
+
+    #[test]
+    fn of_a_generation_that_tells_nothing_every_step_is_disabled_and_extras_are_left_out() {
+        let (_folder, generation) = generation(None);
+        let results = step_results(&generation);
+        assert!(!results.is_empty());
+        assert!(results.iter().all(|result| result.status == StepStatus::Disabled));
+        assert!(!results.iter().any(|result| result.step.is_extra()));
+        assert!(step_ends(&generation).is_empty());
+    }
+}

@@ -1,4 +1,4 @@
-//! What this program does with a tenant's data, written to the ledger of its store: runs, deliveries,
+//! The record of all that this program does with a tenant's data, in the ledger of its store: runs, deliveries,
 //! reads, removals. Never what was read.
 
 use std::collections::BTreeMap;
@@ -195,7 +195,7 @@ pub enum Event<'a> {
         /// In how many places there was something afterwards; 0 unless it failed.
         found_afterwards: usize,
     },
-    /// What an erasure would take out is shown, or the places that it would leave to be decided.
+    /// Somebody looks at what an erasure would take out, or at the places that it would leave to be decided.
     ErasurePreview {
         /// `user` or `device`.
         kind: &'a str,

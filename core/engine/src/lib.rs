@@ -23,10 +23,6 @@ pub mod run;
 pub mod saved_queries;
 pub mod settings;
 pub mod suggestion;
-/// Numbers in words, for messages.
-pub mod text {
-    pub use core_terminal::{bytes, count, plural};
-}
 #[cfg(test)]
 mod testing;
 

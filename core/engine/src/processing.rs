@@ -227,3 +227,22 @@ pub fn kept(settings: &Settings) -> Vec<Kept> {
         settings.audit.iter().map(|_| ("events of the audit trail", days(windows.events_days)));
     rows.into_iter().chain(audit).map(|(what, window)| Kept { what, window }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_host_of_jupiterone_tells_its_region() {
+        for (host, expected) in [
+            ("api.us.jupiterone.io", Some("us")),
+            ("api.eu.jupiterone.io", Some("eu")),
+            ("api.jupiterone.io", None),
+            ("us.jupiterone.io", None),
+            ("api.us.jupiterone.io.example", None),
+            ("127.0.0.1", None),
+        ] {
+            assert_eq!(region_of(host).as_deref(), expected, "{host}");
+        }
+    }
+}

@@ -78,3 +78,38 @@ impl fmt::Debug for Progress {
         formatter.write_str("Progress")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn events_are_received_in_the_order_in_which_they_happen() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&told);
+        let progress = Progress::new(move |event| {
+            kept.lock().expect("nothing panics").push(match event {
+                ProgressEvent::Applying { step } => format!("applying {step}"),
+                ProgressEvent::Applied(report) => format!("applied {}", report.id),
+                ProgressEvent::Publishing => "publishing".to_owned(),
+                ProgressEvent::Note { subject, message } => format!("{subject}: {message}"),
+                ProgressEvent::Export { step, .. } => format!("export of {step}"),
+            });
+        });
+        progress.applying("fetch-devices");
+        // A step that was not to run has no report, and that is no event.
+        progress.applied(None);
+        progress.applied(Some(&StepReport { id: "fetch-devices", ..StepReport::default() }));
+        progress.tell("jupiterone", "it waits");
+        progress.clone().publishing();
+        let expected = [
+            "applying fetch-devices",
+            "applied fetch-devices",
+            "jupiterone: it waits",
+            "publishing",
+        ];
+        assert_eq!(*told.lock().expect("nothing panics"), expected);
+    }
+}

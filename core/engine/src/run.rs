@@ -298,7 +298,7 @@ struct Before {
     mark: PrivacyMark,
     /// True if `previous` shows people otherwise, so that nothing of it may stay.
     replaces_all: bool,
-    /// Why erasures are not finished, a sentence each.
+    /// The reasons why erasures are not finished, a sentence each.
     unfinished_erasures: Vec<String>,
 }
 
@@ -337,7 +337,7 @@ fn downloads(
     Ok((Files::new(downloads, is_encrypted, host), Arc::new(resumable)))
 }
 
-/// Why a run whose privacy settings are others than before publishes nothing.
+/// The reason why a run whose privacy settings are others than before publishes nothing.
 fn not_replaced(step: &StepReport) -> Failure {
     let reason = step.reason.as_deref().unwrap_or("it is not known why");
     let error = anyhow::anyhow!(

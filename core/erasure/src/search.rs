@@ -216,7 +216,7 @@ impl Search {
         }
     }
 
-    /// What the rows of a column say. The values of a dictionary are looked at once, as long as it stays
+    /// The texts of the rows of a column. The values of a dictionary are looked at once, as long as it stays
     /// the same.
     fn verdicts(
         &self,
@@ -339,7 +339,7 @@ fn full_form((identifier_kind, text): &(IdentifierKind, String)) -> Option<&str>
     is_full.then_some(text.as_str())
 }
 
-/// What may name a subject: its identifiers, also those that others have too, the names in its rows, and
+/// The words that may name a subject: its identifiers, also those that others have too, the names in its rows, and
 /// its addresses without their domains.
 fn needles(subject: &Subject) -> BTreeSet<String> {
     let identifiers = subject.identifiers.iter().chain(&subject.shared);

@@ -217,7 +217,7 @@ static RECORD: &[PropertyRule] = &[
     text("exceptionReason"),
 ];
 
-/// What a finding adds to a record. `category`, `open`, `public` and `production` could be null here,
+/// The properties that a finding adds to a record. `category`, `open`, `public` and `production` could be null here,
 /// but not in a record.
 static FINDING: &[PropertyRule] = &[
     text("category").required(),
@@ -262,4 +262,62 @@ pub(crate) fn rules_of(class: &str) -> impl Iterator<Item = &'static PropertyRul
 pub(crate) fn is_legal_name(name: &str) -> bool {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b". -".contains(&byte);
     !name.is_empty() && name.bytes().all(is_legal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(class: &str, name: &str) -> Option<&'static PropertyRule> {
+        rules_of(class).find(|rule| rule.name == name)
+    }
+
+    #[test]
+    fn a_class_inherits_from_the_entity_or_from_the_record_and_never_from_both() {
+        for (class, inherits_from_entity) in [
+            ("Account", true),
+            ("Device", true),
+            ("User", true),
+            ("Application", true),
+            ("NoClassOfOurs", true),
+            ("Alert", false),
+            ("Record", false),
+            ("Finding", false),
+        ] {
+            assert_eq!(rule(class, "criticality").is_some(), inherits_from_entity, "{class}");
+            assert_eq!(rule(class, "reportedOn").is_none(), inherits_from_entity, "{class}");
+            assert!(rule(class, "displayName").is_some_and(|rule| rule.required), "{class}");
+        }
+    }
+
+    #[test]
+    fn a_required_property_may_be_null_only_where_its_class_says_so() {
+        for (class, name, required, nullable) in [
+            ("Account", "vendor", true, false),
+            ("Account", "accessURL", false, false),
+            ("Device", "hostname", true, true),
+            ("Finding", "severity", true, true),
+            ("Device", "classification", false, true),
+        ] {
+            let rule = rule(class, name).expect("the class has it");
+            assert_eq!((rule.required, rule.nullable), (required, nullable), "{class} {name}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_our_own_has_no_character_that_the_data_model_keeps_for_itself() {
+        for (name, expected) in [
+            ("osType", true),
+            ("tag.AccountName", true),
+            ("a b-c.9", true),
+            ("", false),
+            ("my_name", false),
+            ("_key", false),
+            ("naïve", false),
+            ("a\u{1b}", false),
+            ("a\"b", false),
+        ] {
+            assert_eq!(is_legal_name(name), expected, "{name:?}");
+        }
+    }
 }

@@ -89,3 +89,79 @@ impl<'a> Column<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::builder::{ListBuilder, StringBuilder};
+    use arrow_array::types::Int32Type;
+    use arrow_array::{
+        ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, TimestampMillisecondArray,
+    };
+
+    use super::*;
+
+    fn cells<'a>(column: &Column<'a>, rows: usize) -> Vec<Option<Cell<'a>>> {
+        (0..rows).map(|row| column.cell(row)).collect()
+    }
+
+    #[test]
+    fn a_cell_of_every_kind_is_read_and_a_null_is_none() {
+        let texts = StringArray::from(vec![Some("a"), None, Some("")]);
+        let read = Column::from_array(&texts).expect("a generation has texts");
+        assert_eq!(cells(&read, 3), [Some(Cell::Text("a")), None, Some(Cell::Text(""))]);
+        let numbers = Int64Array::from(vec![Some(i64::MIN), None]);
+        let read = Column::from_array(&numbers).expect("a generation has numbers");
+        assert_eq!(cells(&read, 2), [Some(Cell::Number(i64::MIN)), None]);
+        let times = TimestampMillisecondArray::from(vec![Some(7), None]).with_timezone("UTC");
+        let read = Column::from_array(&times).expect("a generation has times");
+        assert_eq!(cells(&read, 2), [Some(Cell::Number(7)), None]);
+        let flags = BooleanArray::from(vec![Some(false), None]);
+        let read = Column::from_array(&flags).expect("a generation has flags");
+        assert_eq!(cells(&read, 2), [Some(Cell::Boolean(false)), None]);
+    }
+
+    #[test]
+    fn a_list_has_its_own_texts_without_nulls_and_an_empty_one_is_no_null() {
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        lists.append_value([Some("a"), None, Some("b")]);
+        lists.append_null();
+        lists.append_value([None::<&str>; 0]);
+        lists.append_value([Some("c")]);
+        let lists = lists.finish();
+        let read = Column::from_array(&lists).expect("a generation has lists");
+        let texts = |row: usize| match read.cell(row) {
+            Some(Cell::Texts(texts)) => Some(texts.iter().collect::<Vec<_>>()),
+            _ => None,
+        };
+        let expected = [Some(vec!["a", "b"]), None, Some(vec![]), Some(vec!["c"])];
+        assert_eq!([0, 1, 2, 3].map(texts), expected);
+        let later = lists.slice(2, 2);
+        let read = Column::from_array(&later).expect("a generation has lists");
+        assert!(matches!(read.cell(1), Some(Cell::Texts(texts)) if texts.iter().eq(["c"])));
+    }
+
+    #[test]
+    fn a_dictionary_is_read_through_its_keys_also_where_it_has_no_value() {
+        let keys = Int32Array::from(vec![Some(1), None, Some(0), Some(2)]);
+        let values: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), Some("b"), None]));
+        let coded = DictionaryArray::<Int32Type>::new(keys, values);
+        let read = Column::from_array(&coded).expect("a generation has dictionaries");
+        let expected = [Some(Cell::Text("b")), None, Some(Cell::Text("a")), None];
+        assert_eq!(cells(&read, 4), expected);
+        let values: ArrayRef = Arc::new(StringArray::from(Vec::<&str>::new()));
+        let empty = DictionaryArray::<Int32Type>::new(Int32Array::from(vec![None, None]), values);
+        let read = Column::from_array(&empty).expect("a generation has dictionaries");
+        assert_eq!(cells(&read, 2), [None, None]);
+    }
+
+    #[test]
+    fn a_kind_of_data_that_no_generation_has_is_no_column() {
+        assert!(Column::from_array(&Float64Array::from(vec![1.5])).is_none());
+        let keys = Int32Array::from(vec![Some(0)]);
+        let coded =
+            DictionaryArray::<Int32Type>::new(keys, Arc::new(Float64Array::from(vec![1.5])));
+        assert!(Column::from_array(&coded).is_none(), "nor is one in a dictionary");
+    }
+}

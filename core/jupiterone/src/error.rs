@@ -14,7 +14,7 @@ use core_store::StoreError;
 
 use crate::sync::job::{JobId, JobStatus};
 
-/// Why a generation could not be delivered.
+/// The reason why a generation could not be delivered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JupiterOneError {
@@ -52,7 +52,7 @@ pub enum JupiterOneError {
     UnsupportedMode {
         /// The mode.
         mode: &'static str,
-        /// Why not, and what to do instead.
+        /// The reason, and what to do instead.
         reason: &'static str,
     },
     /// The destination is another one than the last generation was delivered to.
@@ -165,7 +165,7 @@ pub enum JupiterOneError {
     JobGoesOn {
         /// The job.
         job: JobId,
-        /// Why nothing more is known.
+        /// The reason why nothing more is known.
         #[source]
         source: Box<JupiterOneError>,
     },
@@ -303,5 +303,88 @@ impl fmt::Display for Call {
             Self::Finalize => "finalizing the synchronization job",
             Self::Abort => "aborting the synchronization job",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job() -> JobId {
+        JobId::parse("a-1").expect("it is an ID")
+    }
+
+    #[test]
+    fn each_error_has_the_kind_by_which_a_scheduler_decides() {
+        let call = Call::UploadEntities;
+        let again = || Box::new(JupiterOneError::AnotherJobActive);
+        let table = [
+            (
+                JupiterOneError::UnknownType { name: "x".to_owned(), known: Vec::new() },
+                ErrorKind::Configuration,
+            ),
+            (JupiterOneError::ForeignFolder { path: "f".into() }, ErrorKind::Configuration),
+            (JupiterOneError::Unauthorized { call, status: 401 }, ErrorKind::Credentials),
+            (
+                JupiterOneError::Unavailable { call, status: 503, attempts: 5 },
+                ErrorKind::Unreachable,
+            ),
+            (
+                JupiterOneError::JobDeadline { job: job(), waited: Duration::from_secs(1) },
+                ErrorKind::Unreachable,
+            ),
+            (JupiterOneError::JobGoesOn { job: job(), source: again() }, ErrorKind::Unreachable),
+            (JupiterOneError::Deferred { call, wait: Duration::from_mins(1) }, ErrorKind::Deferred),
+            (JupiterOneError::AnotherJobActive, ErrorKind::Deferred),
+            (
+                JupiterOneError::UnexpectedAnswer { call, status: 200, what: "no job" },
+                ErrorKind::Data,
+            ),
+            (JupiterOneError::JobEnded { job: job() }, ErrorKind::Data),
+            (
+                JupiterOneError::JobFailed { job: job(), status: JobStatus::ErrorBadData },
+                ErrorKind::Data,
+            ),
+            (
+                JupiterOneError::NotStored { job: job(), kind: "entities", sent: 2, found: 1 },
+                ErrorKind::Data,
+            ),
+            (JupiterOneError::TooManyRefused { job: job(), objects: 101 }, ErrorKind::Data),
+            (
+                JupiterOneError::io("write", Path::new("f"))(io::ErrorKind::StorageFull.into()),
+                ErrorKind::Local,
+            ),
+        ];
+        for (error, expected) in table {
+            assert_eq!(error.kind(), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_message_says_what_was_tried_and_what_to_do() {
+        for (error, expected) in [
+            (
+                JupiterOneError::Unauthorized { call: Call::CreateJob, status: 403 },
+                "creating a synchronization job was refused (HTTP 403): check the API key",
+            ),
+            (
+                JupiterOneError::Deferred { call: Call::Finalize, wait: Duration::from_secs(90) },
+                "finalizing the synchronization job is throttled by JupiterOne: try again in 90 s",
+            ),
+            (
+                JupiterOneError::NotStored { job: job(), kind: "entities", sent: 5, found: 3 },
+                "JupiterOne has 3 of the 5 entities that it took for job a-1: nothing was changed",
+            ),
+            (
+                JupiterOneError::UnknownType {
+                    name: "device".to_owned(),
+                    known: vec!["nexthink_device".to_owned(), "nexthink_user".to_owned()],
+                },
+                "there is no type device: give one of nexthink_device, nexthink_user",
+            ),
+        ] {
+            let text = error.to_string();
+            assert!(text.starts_with(expected), "{text}");
+        }
     }
 }

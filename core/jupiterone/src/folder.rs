@@ -22,7 +22,7 @@ use files::{Written, write_file, write_objects};
 
 /// The file by which a folder of ours is known.
 const MARKER: &str = ".nexthink-graph.json";
-/// What stands in it as its writer.
+/// The name of its writer in it.
 const WRITER: &str = "nexthink-graph";
 
 /// A step, and how it went in the run that made the generation.

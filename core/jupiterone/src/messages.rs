@@ -203,7 +203,10 @@ fn counted(count: u64, one: &str, many: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::{DestinationIdentity, JobCounters, JobId, JobStatus, Uploads};
 
     #[test]
     fn a_value_that_is_not_sent_is_named_with_what_was_done_about_it() {
@@ -236,5 +239,83 @@ mod tests {
         ] {
             assert_eq!(violation_text(&finding), expected);
         }
+    }
+
+    fn report() -> DeliveryReport {
+        let destination: DestinationIdentity = serde_json::from_value(json!({
+            "host": "api.eu.jupiterone.io", "account": "acme",
+            "source": "api", "scope": "one",
+        }))
+        .expect("it is a destination");
+        DeliveryReport {
+            destination,
+            generation: core_store::GenerationId::parse("01ARYZ6S41TSV4RRFFQ69G5FAV")
+                .expect("an ID"),
+            job: JobId::parse("a-1").expect("an ID"),
+            status: JobStatus::Finished,
+            counters: JobCounters { num_entities_created: 3, ..JobCounters::default() },
+            partial_datasets: Vec::new(),
+            uploads: Uploads { requests: 1, ..Uploads::default() },
+            findings: Vec::new(),
+            types: BTreeMap::new(),
+            purged: BTreeSet::new(),
+            extras: crate::Extras::default(),
+            events_through: None,
+        }
+    }
+
+    fn delivered(
+        report: DeliveryReport,
+        unexpected_deletes: u64,
+    ) -> DeliveryResult<DeliveryReport> {
+        DeliveryResult::Delivered {
+            reason: "the graph has changed",
+            changes: Vec::new(),
+            report: Box::new(report),
+            unexpected_deletes,
+            still_held: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn a_quiet_reader_is_told_of_what_went_wrong_alone() {
+        let nothing = DeliveryResult::NothingChanged { generation: "g".to_owned() };
+        assert_eq!(delivery(&nothing, true), [""; 0]);
+        assert!(delivery(&nothing, false)[0].ends_with("JupiterOne has generation g"));
+        let right = delivered(report(), 0);
+        assert_eq!(delivery(&right, true), [""; 0]);
+        let lines = delivery(&right, false);
+        assert!(lines[0].contains("(job a-1): entities 3 created, 0 updated"), "{lines:?}");
+        assert!(lines[0].ends_with("sent in 1 upload"), "{lines:?}");
+        let partial =
+            DeliveryReport { partial_datasets: vec!["a".to_owned(), "b".to_owned()], ..report() };
+        let lines = delivery(&delivered(partial, 0), false);
+        assert_eq!(lines[1], "JupiterOne deletes nothing of these partial datasets: a, b");
+    }
+
+    #[test]
+    fn each_way_in_which_a_delivery_falls_short_has_a_line_that_begins_with_error() {
+        let mut wrong = report();
+        wrong.counters.num_entity_create_errors = 1;
+        wrong.counters.num_relationship_delete_errors = 2;
+        let correlation_id = Some("c-1".to_owned());
+        let refused = crate::Loss { refused: 1, lost: 2, correlation_id, sample_key: None };
+        wrong.uploads.losses.insert("nexthink_device".to_owned(), refused);
+        let mut told = delivered(wrong, 4);
+        if let DeliveryResult::Delivered { still_held, .. } = &mut told {
+            still_held.insert("nexthink_user".to_owned());
+        }
+        let lines = delivery(&told, true);
+        assert!(lines.iter().all(|line| line.starts_with("error: ")), "{lines:?}");
+        for expected in [
+            "could not create 1 entity: see the log of job a-1",
+            "could not delete 2 relationships",
+            "nexthink_device: JupiterOne refused 1 object, and 2 objects did not arrive (upload c-1)",
+            "JupiterOne deleted 4 objects beyond those that are gone here",
+            "may still be at JupiterOne, in nexthink_user",
+        ] {
+            assert!(lines.iter().any(|line| line.contains(expected)), "{expected}: {lines:?}");
+        }
+        assert_eq!(lines.len(), 5, "{lines:?}");
     }
 }

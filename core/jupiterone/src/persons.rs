@@ -19,7 +19,7 @@ pub const USER_IS_PERSON: &str = "nexthink_user_is_person";
 /// The `_type` of the users at which they start.
 pub const USER: &str = "nexthink_user";
 
-/// What JupiterOne's documents call the type at their other end.
+/// The name of the type at their other end in JupiterOne's documents.
 pub(crate) const PERSON: &str = "person";
 
 /// Their class.
@@ -104,4 +104,71 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<Option<Column<'a>>, 
         found: array.data_type().to_string(),
     })?;
     Ok(Some(column))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::builder::{ListBuilder, StringBuilder};
+    use arrow_array::{ArrayRef, Float64Array, StringArray};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn batch(keys: &[Option<&str>], emails: ArrayRef) -> RecordBatch {
+        let keys: ArrayRef = Arc::new(keys.iter().copied().collect::<StringArray>());
+        RecordBatch::try_from_iter_with_nullable([("_key", keys, true), (EMAIL, emails, true)])
+            .expect("the columns have the same length")
+    }
+
+    fn written(batch: &RecordBatch) -> Result<Vec<(String, Value)>, JupiterOneError> {
+        let mut all = Vec::new();
+        write_rows::<JupiterOneError>(batch, |object| {
+            let value = serde_json::from_slice(object.json).expect("it is JSON");
+            all.push((object.key.to_owned(), value));
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    #[test]
+    fn a_user_with_an_address_is_mapped_by_it_and_nobody_is_made() {
+        let emails: ArrayRef = Arc::new(StringArray::from(vec![Some("jane@acme.example")]));
+        let found = written(&batch(&[Some("nexthink_user:1")], emails)).expect("it can be read");
+        let key = "nexthink_user:1|is|FORWARD:_class=Person:email=jane@acme.example";
+        let [(found_key, object)] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(found_key, key);
+        assert_eq!(object["_key"], json!(key));
+        assert_eq!(object["_mapping"]["sourceEntityKey"], json!("nexthink_user:1"));
+        assert_eq!(object["_mapping"]["skipTargetCreation"], json!(true));
+        let person = json!({ "_class": "Person", "email": "jane@acme.example" });
+        assert_eq!(object["_mapping"]["targetEntity"], person);
+    }
+
+    #[test]
+    fn the_first_address_counts_and_what_is_none_draws_nothing() {
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        lists.append_value([Some("a@acme.example"), Some("b@acme.example")]);
+        lists.append_value([Some("no address"), Some("c@acme.example")]);
+        lists.append_null();
+        lists.append_value([None::<&str>; 0]);
+        lists.append_value([Some("d@acme.example")]);
+        let keys = ["u:1", "u:2", "u:3", "u:4"].map(Some);
+        let keys = [&keys[..], &[None]].concat();
+        let found = written(&batch(&keys, Arc::new(lists.finish()))).expect("it can be read");
+        let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["u:1|is|FORWARD:_class=Person:email=a@acme.example"]);
+    }
+
+    #[test]
+    fn users_without_addresses_draw_nothing_and_a_foreign_column_is_named() {
+        let keys: ArrayRef = Arc::new(StringArray::from(vec!["u:1"]));
+        let without = RecordBatch::try_from_iter([("_key", keys)]).expect("one column");
+        assert!(written(&without).expect("it can be read").is_empty());
+        let numbers: ArrayRef = Arc::new(Float64Array::from(vec![1.5]));
+        let refused = written(&batch(&[Some("u:1")], numbers)).expect_err("it is no text");
+        let expected = "table nexthink_user: column email holds Float64, which cannot be delivered";
+        assert_eq!(refused.to_string(), expected);
+    }
 }

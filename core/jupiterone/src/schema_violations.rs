@@ -90,3 +90,38 @@ impl SchemaViolations {
         self.entries.iter_mut().find(is_same)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_are_mended_alike_are_one_entry_with_the_first_key() {
+        let mut violations = SchemaViolations::default();
+        violations.note("device", "osType", Fix::Nulled, Some("device:1"));
+        violations.note("device", "osType", Fix::Nulled, Some("device:2"));
+        violations.note("device", "osType", Fix::Cut, Some("device:3"));
+        violations.note("device", "osVersion", Fix::Nulled, Some("device:4"));
+        violations.note("user", "osType", Fix::Nulled, None);
+        let entries = violations.entries().iter();
+        let found: Vec<_> =
+            entries.map(|entry| (entry.count, entry.sample_key.as_deref())).collect();
+        let expected =
+            [(2, Some("device:1")), (1, Some("device:3")), (1, Some("device:4")), (1, None)];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn parts_are_added_up_and_only_objects_that_are_left_out_are_losses() {
+        let mut one = SchemaViolations::default();
+        one.note("device", "osType", Fix::Nulled, Some("device:1"));
+        let mut other = SchemaViolations::default();
+        other.note("device", "osType", Fix::Nulled, Some("device:2"));
+        other.note("user", "name", Fix::ObjectLeftOut, Some("user:1"));
+        other.note("alert", "my_name", Fix::NameLeftOut, None);
+        one.merge(other);
+        assert_eq!(one.entries().iter().map(|entry| entry.count).collect::<Vec<_>>(), [2, 1, 1]);
+        assert_eq!(one.entries()[0].sample_key.as_deref(), Some("device:1"));
+        assert_eq!(one.types_with_losses().collect::<Vec<_>>(), ["user"]);
+    }
+}

@@ -44,7 +44,7 @@ pub struct Shape {
     type_name: String,
     /// The class as relationship keys have it, in lower case.
     class: String,
-    /// What follows the key: `_type`, `_class` and what is the same for every object.
+    /// The text that follows the key: `_type`, `_class` and what is the same for every object.
     head: Vec<u8>,
     properties: Vec<ShapedProperty>,
     /// A property that no object can be without, and the table does not have.
@@ -389,4 +389,48 @@ fn head(table: &Table) -> Vec<u8> {
         }
     }
     head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_legal_by_its_kind_and_a_number_by_its_range() {
+        let text = Legal::Text(TextRule::Any);
+        for (cell, legal, expected) in [
+            (Cell::Text("a"), text, true),
+            (Cell::Text("a"), Legal::TextOrTexts, true),
+            (Cell::Text("a"), Legal::Texts(TextRule::Any), false),
+            (Cell::Text("1"), Legal::Number(0, 9), false),
+            (Cell::Number(1), Legal::Number(1, 10), true),
+            (Cell::Number(10), Legal::Number(1, 10), true),
+            (Cell::Number(0), Legal::Number(1, 10), false),
+            (Cell::Number(11), Legal::Number(1, 10), false),
+            (Cell::Number(1), text, false),
+            (Cell::Boolean(true), Legal::Boolean, true),
+            (Cell::Boolean(true), Legal::Number(0, 1), false),
+            (Cell::Number(1), Legal::Boolean, false),
+        ] {
+            assert_eq!(is_legal_kind(&cell, legal), expected, "{cell:?} {legal:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_after_so_many_characters_and_not_bytes() {
+        let notes = |text: &str| {
+            let mut fixes = Vec::new();
+            let length = cut(text, &mut |fix| fixes.push(fix)).chars().count();
+            (length, fixes)
+        };
+        let [fits, wide, long] = [
+            "a".repeat(MAX_TEXT_CHARS),
+            // More bytes than the limit, and no more characters.
+            "é".repeat(MAX_TEXT_CHARS),
+            "é".repeat(MAX_TEXT_CHARS + 1),
+        ];
+        assert_eq!(notes(&fits), (MAX_TEXT_CHARS, vec![]));
+        assert_eq!(notes(&wide), (MAX_TEXT_CHARS, vec![]));
+        assert_eq!(notes(&long), (MAX_TEXT_CHARS, vec![Fix::Cut]));
+    }
 }

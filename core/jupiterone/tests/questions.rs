@@ -11,7 +11,7 @@ const QUESTIONS: &str = include_str!("../questions/questions.yaml");
 const TERRAFORM: &str = include_str!("../rules/rules.tf");
 const DATA_MODEL: &str = include_str!("../../../docs/data-model.md");
 
-/// What JupiterOne adds to every entity and relationship, or every one carries.
+/// The properties that JupiterOne adds to every entity and relationship, or every one carries.
 const META_PROPERTIES: &[&str] = &["_class", "_createdOn", "_key", "_type", "displayName"];
 
 const OPERATORS: &[&str] = &["!=", "<", "<=", "=", ">", ">=", "^=", "$=", "~="];
@@ -46,7 +46,7 @@ const RESERVED: &[&str] = &[
     "with",
 ];
 
-/// What the data model declares, read from its page.
+/// The declarations of the data model, read from its page.
 #[derive(Default)]
 struct DataModel {
     classes: BTreeSet<&'static str>,

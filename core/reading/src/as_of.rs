@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
-/// How a generation is named.
+/// The name of a generation.
 #[derive(Debug, PartialEq, Eq)]
 enum AsOf {
     Id(GenerationId),

@@ -11,7 +11,7 @@ use core_query::{QueryError, QuerySession};
 
 use crate::failure::internal;
 
-/// How many days back late events are noticed while they are followed, in milliseconds.
+/// The time for which late events are noticed while events are followed, in milliseconds.
 const FOLLOWED_MS: i64 = 48 * HOUR_MS;
 
 /// The columns of an event that are asked for: the first and the last only order them.
@@ -47,9 +47,9 @@ impl Report {
 pub struct Filter<'a> {
     /// The codes of the trail.
     pub codes: &'a [u32],
-    /// Who did it.
+    /// The accounts that did it.
     pub accounts: &'a [String],
-    /// What was done.
+    /// The actions.
     pub actions: &'a [String],
 }
 

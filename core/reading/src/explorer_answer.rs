@@ -22,12 +22,12 @@ use crate::withheld::personal_columns;
 /// The most bytes of rows in an answer in JSON.
 const MAX_ROW_BYTES: usize = 16 * 1024 * 1024;
 
-/// How a query is answered.
+/// The terms on which a query is answered.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
     /// The memory that the query may use.
     pub memory_limit_bytes: usize,
-    /// What to do to see personal columns, where they are left out.
+    /// The advice how to see personal columns, where they are left out.
     pub remedy: &'static str,
 }
 

@@ -25,7 +25,7 @@ use crate::explorer_answer::open_session;
 use crate::reader::{Reader, questions};
 use crate::software_tables::{ADVISORIES, EOL};
 
-/// What a viewer is told who asks for personal data.
+/// The advice to a viewer who asks for personal data.
 pub const REMEDY: &str = "sign in with a token of the role `analyst` to see it";
 
 /// The memory of look-ups, which read a few columns at a time.
@@ -34,7 +34,7 @@ const LOOK_UPS: QuerySettings = QuerySettings { memory_limit_bytes: 512 * 1024 *
 /// Starts a process that answers a query of the explorer.
 pub type StartWorker = Box<dyn Fn() -> io::Result<Child> + Send + Sync>;
 
-/// What a host of the explorer is made of.
+/// The parts of a host of the explorer.
 pub struct ExplorerSettings {
     /// The settings of the tenant that is configured; none if nothing is.
     pub settings: Option<Settings>,

@@ -42,12 +42,12 @@ pub struct Reader<'a> {
     pub is_quiet: bool,
 }
 
-/// How a generation is opened.
+/// A generation to open.
 #[derive(Debug, Default)]
 pub struct Opening<'a> {
     /// The text that names the generation; none for the published one.
     pub as_of: Option<&'a str>,
-    /// What is not shown.
+    /// The columns that are not shown.
     pub withholding: Option<Withholding>,
     /// The limits of the session.
     pub settings: QuerySettings,

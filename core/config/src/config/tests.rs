@@ -1,4 +1,4 @@
-//! What a configuration may say, and what is said about one that is wrong.
+//! The meaning of a configuration, and the messages about one that is wrong.
 
 mod declared;
 mod fleet;

@@ -14,7 +14,7 @@ use core_terminal::count as count_of;
 pub struct AuditReport {
     /// The trails, in the order in which they were read.
     pub trails: Vec<TrailReport>,
-    /// Why nothing was read, or not all.
+    /// The reason why nothing was read, or not all.
     pub reason: Option<String>,
     /// The kind of that failure.
     #[serde(skip)]
@@ -102,7 +102,7 @@ impl AuditReport {
             && self.trails.iter().all(|trail| trail.reason.is_none() && trail.gaps.is_empty())
     }
 
-    /// Why not everything was read, a line each.
+    /// Returns the reasons why not everything was read, a line each.
     pub fn shortfalls(&self) -> Vec<String> {
         let of_all = self.reason.iter().map(|reason| format!("audit trail: {reason}"));
         let of_trails = self.trails.iter().filter_map(|trail| {

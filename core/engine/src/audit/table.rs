@@ -32,7 +32,7 @@ pub(super) struct Reading<'a> {
 struct File {
     counts: IntakeCounts,
     bytes: u64,
-    /// Why rows may be missing.
+    /// The reason why rows may be missing.
     lacking: Option<String>,
 }
 
@@ -94,7 +94,7 @@ impl Reading<'_> {
         Ok((appender, report))
     }
 
-    /// What an answer holds in any case, from the latest moment at which its rows may begin to the
+    /// The period that an answer holds in any case, from the latest moment at which its rows may begin to the
     /// earliest at which they may end. The query names no dates, so this is by Nexthink's own clock.
     fn window(&self, fetched: &FetchedTable) -> Window {
         // A clock that went back in between makes the answer no longer.
@@ -104,7 +104,7 @@ impl Reading<'_> {
         Window { span: Span { from_ms, to_ms }, is_newest: true }
     }
 
-    /// How far back is wanted: no more than this answer shows, so that the seconds that it took are no
+    /// The period that is wanted: no more than this answer shows, so that the seconds that it took are no
     /// gap. Where the clocks are so far apart that it proves nothing, all of it stays wanted.
     fn settings(&self, window: &Window, clocks: &Clocks) -> WindowSettings {
         let windows = self.audit.windows;

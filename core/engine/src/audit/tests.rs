@@ -35,7 +35,7 @@ fn lines(from: u64, to: u64, now: u64) -> Vec<String> {
     visible.flat_map(|at| spec.lines(&SimulatedTrail::Portal, at, at + 1)).collect()
 }
 
-/// What Nexthink answers.
+/// An answer of Nexthink.
 fn answer(window: &Window, now: u64) -> String {
     let (before, hours) = window.parameters(&TimeZone::UTC);
     let before =
@@ -89,7 +89,7 @@ fn run(lock: &RunLock, now: u64, ahead_ms: i64, is_last: bool, random: &mut Rng)
     }
 }
 
-/// How often each line is stored.
+/// The number of times that each line is stored.
 fn stored(tenant: &TenantStore) -> BTreeMap<String, i64> {
     let log = tenant.events(LOG).expect("the log is whole");
     let mut stored: BTreeMap<String, i64> = BTreeMap::new();

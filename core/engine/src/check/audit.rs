@@ -104,3 +104,23 @@ async fn check_table(engine: Engine<'_>, table: &AuditTable, client: Option<&Cli
         Ok(_) => Check::ok(name, format!("{} has the columns that are read", table.query)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::CheckState;
+    use super::*;
+
+    #[test]
+    fn clocks_that_disagree_are_a_warning_of_a_trail_that_answers() {
+        const NOW: i64 = 1_772_359_200_000;
+        for (server_ms, state) in [
+            (None, CheckState::Ok),
+            (Some(NOW + 60_000), CheckState::Ok),
+            (Some(NOW + 3_600_000), CheckState::Warning),
+            (Some(NOW - 3_600_000), CheckState::Warning),
+        ] {
+            let check = answered("audit portal".to_owned(), NOW, server_ms);
+            assert_eq!(check.state, state, "{server_ms:?}: {check:?}");
+        }
+    }
+}

@@ -134,3 +134,102 @@ pub(super) fn judge(
     };
     Check::ok(name, format!("{lists}, all that are read{ignored}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use core_nexthink::QueryLimits;
+
+    use super::super::CheckState;
+    use super::*;
+
+    fn step(id: &str) -> &'static Step {
+        Step::all().into_iter().find(|step| step.id == id).expect("there is such a step")
+    }
+
+    /// An answer with every column that a step reads but these.
+    fn answer(step: &'static Step, without: &[&str]) -> ExecuteAnswer {
+        let read = ColumnMap::from_header(step, &[]).missing.into_iter();
+        let read = read.filter(|column| !without.contains(column)).map(str::to_owned);
+        ExecuteAnswer { columns: read.collect(), rows: 7, limits: None }
+    }
+
+    fn judged(step: &'static Step, answer: &ExecuteAnswer, needed: &[&'static str]) -> Check {
+        judge(step, "query".to_owned(), &"#saved", answer, needed)
+    }
+
+    #[test]
+    fn a_query_that_lists_all_that_is_read_is_right_and_more_does_no_harm() {
+        let devices = step("fetch-devices");
+        let mut all = answer(devices, &[]);
+        let right = judged(devices, &all, &[]);
+        assert_eq!(right.state, CheckState::Ok, "{right:?}");
+        assert!(right.detail.ends_with(", all that are read"), "{}", right.detail);
+        all.columns.extend(["my.column", "another"].map(str::to_owned));
+        let right = judged(devices, &all, &[]);
+        assert_eq!(right.state, CheckState::Ok, "{right:?}");
+        assert!(right.detail.ends_with("; 2 that no step reads are ignored"), "{}", right.detail);
+    }
+
+    #[test]
+    fn a_query_without_a_key_is_refused_and_the_near_name_is_told() {
+        let devices = step("fetch-devices");
+        let mut without = answer(devices, &["device.uid"]);
+        let refused = judged(devices, &without, &[]);
+        assert_eq!(refused.state, CheckState::Failed, "{refused:?}");
+        assert!(refused.detail.contains("but not `device.uid`, without"), "{}", refused.detail);
+        without.columns.push("Device UID".to_owned());
+        let refused = judged(devices, &without, &[]);
+        let expected = "`device.uid` (it has `Device UID`)";
+        assert!(refused.detail.contains(expected), "{}", refused.detail);
+    }
+
+    #[test]
+    fn a_query_without_an_end_of_a_relationship_or_the_column_of_its_parts_stays_partial() {
+        let packages = step("fetch-packages");
+        let without = judged(packages, &answer(packages, &["device.uid"]), &[]);
+        assert!(
+            without.detail.contains("`device.uid`, without which it stays partial"),
+            "{without:?}"
+        );
+        let devices = step("fetch-devices");
+        let without = judged(devices, &answer(devices, &[]), &["column.of.parts"]);
+        let expected = "but not `column.of.parts`, without which it stays partial: list it";
+        assert!(without.detail.ends_with(expected), "{}", without.detail);
+    }
+
+    #[test]
+    fn a_limit_keeps_a_query_partial_and_a_filter_is_only_told() {
+        let devices = step("fetch-devices");
+        for (text, state, expected) in [
+            (
+                "devices | list a | limit 9",
+                CheckState::Failed,
+                "has `limit 9`, with which it stays",
+            ),
+            (
+                "devices | where device.name == \"x\" | list a",
+                CheckState::Warning,
+                "leaves rows out by",
+            ),
+            ("devices | list a", CheckState::Ok, "all that are read"),
+        ] {
+            let limits = Some(QueryLimits::parse(text).expect("a whole text"));
+            let check = judged(devices, &ExecuteAnswer { limits, ..answer(devices, &[]) }, &[]);
+            assert_eq!(check.state, state, "{text}: {check:?}");
+            assert!(check.detail.contains(expected), "{text}: {}", check.detail);
+        }
+    }
+
+    #[test]
+    fn a_query_without_rows_or_without_a_property_is_a_warning_but_no_rows_are_right_for_a_part() {
+        let devices = step("fetch-devices");
+        let empty = ExecuteAnswer { rows: 0, ..answer(devices, &[]) };
+        let warned = judged(devices, &empty, &[]);
+        assert_eq!(warned.state, CheckState::Warning);
+        assert!(warned.detail.ends_with("and gives no rows"), "{}", warned.detail);
+        assert_eq!(judged(devices, &empty, &["device.uid"]).state, CheckState::Ok);
+        let warned = judged(devices, &answer(devices, &["device.entity"]), &[]);
+        assert_eq!(warned.state, CheckState::Warning);
+        assert!(warned.detail.contains("`device.entity`, which stay empty"), "{}", warned.detail);
+    }
+}

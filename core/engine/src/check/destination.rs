@@ -65,3 +65,22 @@ fn fix_of(error: &JupiterOneError) -> &'static str {
     }
     ": is `destinations.jupiterone.url` the host of the account's region, and is a proxy needed?"
 }
+
+#[cfg(test)]
+mod tests {
+    use core_jupiterone::Call;
+
+    use super::*;
+
+    #[test]
+    fn only_a_host_that_cannot_be_reached_has_a_remedy_of_its_own() {
+        let down = JupiterOneError::Unavailable { call: Call::GetJob, status: 503, attempts: 2 };
+        assert!(fix_of(&down).contains("`destinations.jupiterone.url`"));
+        for other in [
+            JupiterOneError::Unauthorized { call: Call::GetJob, status: 401 },
+            JupiterOneError::AnotherJobActive,
+        ] {
+            assert_eq!(fix_of(&other), "", "{other}");
+        }
+    }
+}

@@ -86,3 +86,28 @@ fn failed(name: &str, error: StoreError) -> Check {
     let kind = if is_place { FailureKind::Configuration } else { kind };
     Check::failed(name, kind, format!("{error:#}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::CheckState;
+    use super::*;
+
+    #[test]
+    fn a_place_that_cannot_be_used_is_a_wrong_setting_and_damage_is_refused_data() {
+        let io = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let table = [
+            (
+                StoreError::Io { action: "read", path: "store".into(), source: io() },
+                FailureKind::Configuration,
+            ),
+            (StoreError::Locked { owner: "p".to_owned() }, FailureKind::Locked),
+            (StoreError::NotCleansed { id: "g".to_owned() }, FailureKind::DataRefused),
+        ];
+        for (error, kind) in table {
+            let mut checks = Checks::default();
+            checks.push(failed("store", error));
+            let (found, check) = checks.first_failed().expect("it failed");
+            assert_eq!((found, check.state), (kind, CheckState::Failed), "{check:?}");
+        }
+    }
+}

@@ -15,7 +15,7 @@ use crate::privacy::{all_suppressions, erased_people};
 pub struct Recleansing {
     /// True if anything that can be read had not been through every erasure.
     pub has_come_back: bool,
-    /// Why erasures are not finished, a sentence each.
+    /// The reasons why erasures are not finished, a sentence each.
     pub shortfalls: Vec<String>,
 }
 

@@ -301,7 +301,7 @@ impl Applier {
         Ok(Outcome::Partial(PartialReason::Shrunk))
     }
 
-    /// How many objects of each of the step's types the generation before had, and how many of them
+    /// The number of objects of each of the step's types in the generation before, and how many of them
     /// a complete outcome would remove. An edge that goes with an end of another step is not counted:
     /// that step's removal of the end is.
     fn removals(&self, step: &Step) -> anyhow::Result<Vec<(&'static str, u64, u64)>> {

@@ -59,7 +59,7 @@ impl FetchedTable {
 /// The export while it is fetched. Dropped, it stops.
 pub(super) struct Fetching(JoinSet<FetchedTable>);
 
-/// What fetching the table will start.
+/// The exports that fetching the table will start.
 pub(super) fn estimate(
     plan: &Plan,
     engine: Engine<'_>,

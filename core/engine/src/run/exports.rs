@@ -85,7 +85,7 @@ pub(super) struct FetchedFiles {
     pub files: Vec<FetchedFile>,
     /// The truncated files for which those parts were fetched: all of their rows must belong to one.
     pub truncated: Vec<FetchedFile>,
-    /// Why the parts are not all of the dataset.
+    /// The reason why the parts are not all of the dataset.
     pub lacking: Option<String>,
     /// The number of exported parts, those included that were split further.
     pub parts: u32,
@@ -227,7 +227,7 @@ impl Fetcher {
         self.client.as_ref().expect("who has a query to export has a client")
     }
 
-    /// What each step may start. The wholes come first: parts are a guess, and must not take what another
+    /// The exports that each step may start. The wholes come first: parts are a guess, and must not take what another
     /// step is sure to need.
     fn reservations(
         &self,
@@ -279,7 +279,7 @@ impl Fetcher {
         Ok(delivery)
     }
 
-    /// What a saved query leaves out, by the text that Nexthink runs. That it cannot be found out is no
+    /// The clauses by which a saved query leaves rows out, by the text that Nexthink runs. That it cannot be found out is no
     /// reason to do without the export: a query over much data takes longer than Nexthink allows here.
     async fn narrowing(
         &self,
@@ -363,7 +363,7 @@ impl FetchedFiles {
     }
 }
 
-/// What each step will start, as far as that can be known: the export of its query unless an earlier
+/// The exports that each step will start, as far as that can be known: the export of its query unless an earlier
 /// run has left it, and its parts if the last complete run needed them or one has begun with them.
 pub(super) fn estimates(
     plan: &Plan,

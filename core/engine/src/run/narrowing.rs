@@ -15,7 +15,7 @@ pub struct Narrowing {
 }
 
 impl Narrowing {
-    /// What remains of the clauses of a query when those are left out that its step expects: the
+    /// The clauses of a query that remain when those are left out that its step expects: the
     /// parameter of its parts, and the time frame of a table of events.
     pub fn new(step: &Step, limits: QueryLimits) -> Narrowing {
         let Some(query) = step.query() else { return Narrowing::default() };
@@ -45,6 +45,27 @@ impl Narrowing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn narrowing(limit: Option<&str>, filters: &[&str]) -> Narrowing {
+        let filters = filters.iter().map(|&filter| filter.to_owned()).collect();
+        Narrowing { limit: limit.map(str::to_owned), filters }
+    }
+
+    #[test]
+    fn queries_of_one_step_leave_out_together_what_each_leaves_out() {
+        let mut both = narrowing(None, &["where a", "where b"]);
+        both.add(narrowing(Some("limit 9"), &["where b", "where c"]));
+        assert_eq!(both, narrowing(Some("limit 9"), &["where a", "where b", "where c"]));
+        both.add(narrowing(Some("limit 10"), &[]));
+        assert_eq!(both.limit.as_deref(), Some("limit 9"), "the first one is told");
+    }
+
+    #[test]
+    fn clauses_are_told_in_quotes_the_limit_first() {
+        assert_eq!(narrowing(None, &[]).clauses(), None);
+        let clauses = narrowing(Some("limit 9"), &["where a", "where b"]).clauses();
+        assert_eq!(clauses.as_deref(), Some("`limit 9`, `where a`, `where b`"));
+    }
 
     #[test]
     fn only_unexpected_clauses_narrow_a_query() {

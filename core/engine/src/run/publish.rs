@@ -28,7 +28,7 @@ use crate::engine::Engine;
 use crate::failure::{Ending, Failure};
 use crate::host::Host;
 
-/// How many batches of edges of a table may wait to be written, and how many threads make some at most.
+/// The number of batches of edges of a table that may wait to be written, and of threads that make some at most.
 /// Each batch has some 32,000 edges.
 const WAITING_BATCHES: usize = 4;
 

@@ -46,7 +46,7 @@ pub(super) struct Read {
     pub(super) bytes: u64,
 }
 
-/// Why the files are of no use, and which of them it was.
+/// The reason why the files are of no use, and the file that it is about.
 pub(super) struct Unreadable {
     /// The name of its download; none if it is no single file's fault.
     pub(super) download: Option<String>,

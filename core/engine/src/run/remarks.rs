@@ -23,7 +23,7 @@ impl RunReport {
         remarks
     }
 
-    /// Why the run is not complete, a line each. Steps that lack something for the same reason share one.
+    /// Returns the reasons why the run is not complete, a line each. Steps that lack something for the same reason share one.
     pub fn shortfalls(&self) -> Vec<String> {
         let mut reasons: Vec<(Vec<&str>, String)> = Vec::new();
         for step in self.steps.iter().filter(|step| step.is_lacking()) {

@@ -63,7 +63,7 @@ pub struct RunReport {
     /// The downloads of steps that would have removed too much: they are of use again only for a run
     /// that is told to remove it.
     pub held: Vec<String>,
-    /// Why erasures are not finished, a sentence each; not in the generation's own report.
+    /// The reasons why erasures are not finished, a sentence each; not in the generation's own report.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unfinished_erasures: Vec<String>,
     /// The result of the audit trail, if it was read; not in the generation's own report.
@@ -89,7 +89,7 @@ pub struct StepReport {
     pub name: &'static str,
     /// The outcome.
     pub outcome: StepOutcome,
-    /// Why the step is not complete.
+    /// The reason why the step is not complete.
     pub reason: Option<String>,
     /// The saved query.
     pub query_id: Option<String>,
@@ -232,7 +232,7 @@ pub struct QuarantinedRow {
     pub file: usize,
     /// The line in the file, counted from 1.
     pub line: u64,
-    /// Why it was set aside.
+    /// The reason why it was set aside.
     pub reason: String,
 }
 
@@ -387,4 +387,55 @@ impl StepReport {
 /// model: `user.ad.*`).
 fn needs_connector(property: &Property) -> bool {
     property.columns.first().is_some_and(|column| column.starts_with("user.ad."))
+}
+
+#[cfg(test)]
+mod tests {
+    use core_ingest::outcome::PartialReason;
+
+    use super::*;
+
+    #[test]
+    fn a_step_lacks_nothing_only_if_it_is_complete_or_was_not_to_run() {
+        for (outcome, name, lacks_nothing) in [
+            (Outcome::Complete, "complete", true),
+            (Outcome::Partial(PartialReason::OutsidePart), "partial", false),
+            (Outcome::Failed, "failed", false),
+            (Outcome::Skipped, "skipped", true),
+            (Outcome::Deferred, "deferred", false),
+        ] {
+            let outcome = StepOutcome::from(outcome);
+            assert_eq!((outcome.name(), outcome.lacks_nothing()), (name, lacks_nothing));
+            let json = serde_json::to_value(outcome).expect("it is a word");
+            assert_eq!(json, Value::from(name), "state files have the words of reports");
+        }
+        assert_eq!(StepOutcome::default(), StepOutcome::Skipped);
+    }
+
+    #[test]
+    fn only_columns_of_the_directory_need_the_connector() {
+        let users = Step::all().into_iter().find(|step| step.id == "fetch-users").expect("a step");
+        let properties = users.entities.iter().flat_map(|entity| entity.properties);
+        let (of_directory, others): (Vec<_>, Vec<_>) = properties
+            .partition(|property| property.columns.iter().any(|column| column.contains(".ad.")));
+        assert!(!of_directory.is_empty() && !others.is_empty());
+        for property in of_directory {
+            assert!(needs_connector(property), "{}", property.name);
+        }
+        for property in others {
+            assert!(!needs_connector(property), "{}", property.name);
+        }
+    }
+
+    #[test]
+    fn an_audit_trail_alone_is_whole_only_if_no_step_was_to_run() {
+        let complete = AuditReport::default();
+        let report = RunReport { audit: Some(complete.clone()), ..RunReport::default() };
+        assert!(report.is_audit_whole());
+        assert!(!RunReport::default().is_audit_whole(), "it was not read");
+        let steps = vec![StepReport::default()];
+        assert!(
+            !RunReport { audit: Some(complete), steps, ..RunReport::default() }.is_audit_whole()
+        );
+    }
 }

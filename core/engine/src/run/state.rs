@@ -37,7 +37,7 @@ pub struct StepState {
     pub id: String,
     /// The outcome.
     pub outcome: StepOutcome,
-    /// Why it is not complete.
+    /// The reason why it is not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -13,7 +13,7 @@ use crate::ledger::{self, Event};
 pub(super) struct OpenedStore {
     pub(super) lock: RunLock,
     pub(super) previous: Option<Generation>,
-    /// Why erasures are not finished, a sentence each.
+    /// The reasons why erasures are not finished, a sentence each.
     pub(super) unfinished_erasures: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What decides whether there is a delivery, and what it may delete: the state of the last one, edited as versions,
+//! The rules that decide about a delivery and what it may delete: the state of the last one, edited as versions,
 //! crashes and erasures leave it.
 
 use std::collections::BTreeSet;
@@ -46,7 +46,7 @@ impl Delivered {
         jupiterone::rules(self.tenant.engine(), &self.settings).plan(&store, generation, request)
     }
 
-    /// Why there would be a job; `None` if there would be none.
+    /// The reason why there would be a job; `None` if there would be none.
     fn reason(&self) -> Option<&'static str> {
         self.plan(&DeliveryRequest::default()).expect("everything can be read").reason
     }

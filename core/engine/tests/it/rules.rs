@@ -1,4 +1,4 @@
-//! What a run may remove, carry over, pay for and build on, in process.
+//! The rules for what a run may remove, carry over, pay for and build on, in process.
 
 use std::collections::BTreeSet;
 

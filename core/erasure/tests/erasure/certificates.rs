@@ -1,4 +1,4 @@
-//! How an erasure ends, on record.
+//! The end of an erasure, on record.
 
 use core_erasure::SearchReport;
 use core_erasure::certificate::{

@@ -21,7 +21,7 @@ use crate::sync::{Delivered, JobId};
 pub struct DeliveryDecision {
     /// The changes at the destination.
     pub plan: DeliveryPlan,
-    /// Why there is a job; none if nothing changed.
+    /// The reason why there is a job; none if nothing changed.
     pub reason: Option<&'static str>,
     /// The job of an interrupted delivery, whose end is asked for before the next one.
     pub unresolved_job: Option<JobId>,
@@ -91,7 +91,7 @@ pub(super) fn decide(
     })
 }
 
-/// Why there is a job after an earlier delivery; none if JupiterOne has all of it already.
+/// Returns the reason for a job after an earlier delivery; none if JupiterOne has all of it already.
 fn reason_after(
     before: &Delivered,
     has_base: bool,
@@ -198,4 +198,105 @@ fn withheld(
 fn purged(contents: Contents, types: &[String]) -> Result<Contents, DeliveryError> {
     let types: Vec<&str> = types.iter().map(String::as_str).collect();
     Ok(contents.purge(&types)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use core_destination::TypeChanges;
+    use serde_json::json;
+
+    use super::*;
+
+    fn delivered(whole: bool, shape: u32) -> Delivered {
+        let record = json!({
+            "destination": {
+                "host": "api.eu.jupiterone.io", "account": "acme",
+                "source": "api", "scope": "one",
+            },
+            "generation": "01ARYZ6S41TSV4RRFFQ69G5FAV",
+            "whole": whole,
+            "shape": shape,
+            "types": { "nexthink_user": null, "nexthink_device": null },
+        });
+        serde_json::from_value(record).expect("it is a record")
+    }
+
+    fn plan(changes: &[(&str, u64, u64)]) -> DeliveryPlan {
+        let types = changes.iter().map(|(name, deletes, kept)| TypeChanges {
+            type_name: (*name).to_owned(),
+            deletes: *deletes,
+            kept: *kept,
+            ..TypeChanges::default()
+        });
+        DeliveryPlan { types: types.collect(), ..DeliveryPlan::default() }
+    }
+
+    fn rules() -> DeliveryRules {
+        let destination = crate::Destination::new(
+            crate::BaseUrl::parse("https://api.eu.jupiterone.io").expect("a host"),
+            "acme",
+            crate::Source::Api { scope: "one".to_owned() },
+        );
+        DeliveryRules {
+            destination: destination.expect("a destination"),
+            extras: crate::Extras::default(),
+            events: None,
+            step_ends: |_| Vec::new(),
+            may_be_erased: |name| name == "nexthink_user",
+            program: "nexthink-graph".to_owned(),
+        }
+    }
+
+    #[test]
+    fn there_is_a_job_for_the_first_reason_that_applies_and_none_without_any() {
+        let (same, changed) = (plan(&[]), plan(&[("nexthink_device", 1, 0)]));
+        for (whole, has_base, shape, after_erasure, plan, expected) in [
+            (true, true, SHAPE_VERSION, false, &same, None),
+            (
+                false,
+                false,
+                0,
+                true,
+                &changed,
+                Some("the last delivery is not known to be complete"),
+            ),
+            (
+                true,
+                false,
+                0,
+                true,
+                &changed,
+                Some("the generation of the last delivery is no longer"),
+            ),
+            (true, true, 0, true, &changed, Some("this version of the program writes objects")),
+            (true, true, SHAPE_VERSION, true, &changed, Some("people or devices were erased")),
+            (true, true, SHAPE_VERSION, false, &changed, Some("the graph has changed")),
+        ] {
+            let reason = reason_after(&delivered(whole, shape), has_base, after_erasure, plan);
+            let is_expected = match expected {
+                Some(expected) => reason.is_some_and(|reason| reason.starts_with(expected)),
+                None => reason.is_none(),
+            };
+            assert!(is_expected, "{reason:?} and not {expected:?}");
+        }
+    }
+
+    #[test]
+    fn after_an_erasure_a_partial_type_is_complete_only_if_nothing_of_it_is_withheld() {
+        let (rules, plan) = (rules(), plan(&[("nexthink_user", 1, 0), ("nexthink_device", 1, 0)]));
+        let known = |whole, partial: Option<&[&str]>| {
+            let partial = partial.map(|names| names.iter().map(|&name| name.to_owned()).collect());
+            Delivered { partial, ..delivered(whole, SHAPE_VERSION) }
+        };
+        let safe = |before: &Delivered, has_base| safely_complete(&rules, &plan, before, has_base);
+        let all = known(true, Some(&[]));
+        assert_eq!(safe(&all, true), BTreeSet::from(["nexthink_user".to_owned()]));
+        let none = BTreeSet::new();
+        assert_eq!(safe(&all, false), none, "there is nothing to compare with");
+        assert_eq!(safe(&known(false, Some(&[])), true), none, "it may hold more");
+        assert_eq!(safe(&known(true, None), true), none, "nobody knows what it held");
+        assert_eq!(safe(&known(true, Some(&["nexthink_user"])), true), none, "it was partial then");
+        let kept = super::tests::plan(&[("nexthink_user", 1, 3)]);
+        assert_eq!(safely_complete(&rules, &kept, &all, true), none, "three would be deleted");
+    }
 }

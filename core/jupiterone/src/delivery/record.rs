@@ -94,3 +94,74 @@ pub fn compared_with(tenant: &TenantStore) -> Vec<GenerationId> {
     let unfinished = delivered.unfinished.map(|job| job.generation);
     unfinished.into_iter().chain([delivered.generation]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use core_store::{Location, Store};
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const GENERATION: &str = "01ARYZ6S41TSV4RRFFQ69G5FAV";
+    const UNFINISHED: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+
+    fn tenant() -> (TempDir, TenantStore) {
+        let folder = TempDir::new().expect("a folder can be made");
+        let store = Store::open(Location::Folder(folder.path().join("store"))).expect("it is new");
+        let tenant = store.tenant("acme").expect("it is a name");
+        (folder, tenant)
+    }
+
+    fn lock(tenant: &TenantStore) -> DeliveryLock {
+        tenant.lock_delivery(crate::NAME, "a test").expect("the lock is free")
+    }
+
+    fn delivered(unfinished: bool) -> Delivered {
+        let job = json!({
+            "generation": UNFINISHED, "shape": 1, "types": {}, "purged": [], "was_whole": true,
+            "extras": crate::Extras::default(),
+        });
+        let record = json!({
+            "destination": {
+                "host": "api.eu.jupiterone.io", "account": "acme", "source": "api", "scope": "one",
+            },
+            "generation": GENERATION,
+            "whole": true,
+            "unfinished": unfinished.then_some(job),
+        });
+        serde_json::from_value(record).expect("it is a record")
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written_and_nothing_is_known_without_one() {
+        let (_folder, tenant) = tenant();
+        assert!(read(&tenant).expect("there is no file").is_none());
+        assert_eq!(last_account(&tenant), None);
+        assert_eq!(compared_with(&tenant), []);
+        assert!(known_ledger_head(&tenant).expect("there is no file").is_none());
+        write(&lock(&tenant), &delivered(false)).expect("there is room");
+        assert_eq!(read(&tenant).expect("it was written"), Some(delivered(false)));
+        assert_eq!(last_account(&tenant).as_deref(), Some("acme"));
+    }
+
+    #[test]
+    fn the_generations_that_a_delivery_may_compare_with_are_those_of_the_last_and_of_an_open_job() {
+        let (_folder, tenant) = tenant();
+        let ids = || compared_with(&tenant).iter().map(ToString::to_string).collect::<Vec<_>>();
+        write(&lock(&tenant), &delivered(false)).expect("there is room");
+        assert_eq!(ids(), [GENERATION]);
+        write(&lock(&tenant), &delivered(true)).expect("there is room");
+        assert_eq!(ids(), [UNFINISHED, GENERATION]);
+    }
+
+    #[test]
+    fn a_damaged_record_says_what_its_loss_means_and_keeps_nothing_else_from_working() {
+        let (_folder, tenant) = tenant();
+        lock(&tenant).set_state(FILE, b"{").expect("there is room");
+        let told = format!("{:#}", anyhow::Error::new(read(&tenant).expect_err("it is damaged")));
+        assert!(told.contains("delivered-jupiterone.json of tenant acme is damaged"), "{told}");
+        assert_eq!((last_account(&tenant), compared_with(&tenant)), (None, Vec::new()));
+        assert!(known_ledger_head(&tenant).expect("the next delivery tells").is_none());
+    }
+}

@@ -53,7 +53,7 @@ pub(super) fn write_objects(
     })
 }
 
-/// Why no more files are made.
+/// The reason why no more files are made.
 enum Stop {
     Refused(JupiterOneError),
     /// The other thread says why.

@@ -19,7 +19,7 @@ use crate::error::{Call, JupiterOneError};
 use crate::objects::ObjectKind;
 use crate::schema_violations::SchemaViolations;
 
-/// How often a job is created when no answer comes. JupiterOne has no call that lists jobs, so a job whose
+/// The number of times that a job is created when no answer comes. JupiterOne has no call that lists jobs, so a job whose
 /// answer was lost cannot be found again. It is never finalized and so changes nothing.
 const MAX_UNANSWERED_CREATIONS: u32 = 2;
 

@@ -37,7 +37,7 @@ pub struct Delivered {
     /// The contents of the pending job; none where it was not written down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<Unfinished>,
-    /// The [`SHAPE_VERSION`](crate::SHAPE_VERSION) of the objects; 0 where it was not written down.
+    /// The [`SHAPE_VERSION`] of the objects; 0 where it was not written down.
     #[serde(default)]
     pub shape: u32,
     /// The objects that were delivered besides the generation's tables.
@@ -60,7 +60,7 @@ pub struct Delivered {
 pub struct Unfinished {
     /// Its generation.
     pub generation: GenerationId,
-    /// The [`SHAPE_VERSION`](crate::SHAPE_VERSION) of its objects.
+    /// The [`SHAPE_VERSION`] of its objects.
     pub shape: u32,
     /// The objects that it delivers besides the generation's tables.
     pub extras: Extras,

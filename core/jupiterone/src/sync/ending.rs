@@ -199,3 +199,42 @@ fn settled(job: Job) -> Settled {
 fn goes_on(job: &JobId, source: JupiterOneError) -> JupiterOneError {
     JupiterOneError::JobGoesOn { job: job.clone(), source: Box::new(source) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_awaits_nothing_is_finished_failed_or_still_running() {
+        for (status, expected) in [
+            (JobStatus::Finished, "Finished"),
+            (JobStatus::Aborted, "Failed"),
+            (JobStatus::AbortedDueToInvalidConfiguration, "Failed"),
+            (JobStatus::ErrorBadData, "Failed"),
+            (JobStatus::FinalizePending, "Running"),
+            (JobStatus::FinalizingEntities, "Running"),
+            (JobStatus::FinalizingRelationships, "Running"),
+            // A state that is not documented may still come to something.
+            (JobStatus::Unknown, "Running"),
+        ] {
+            let json = serde_json::json!({ "id": "a-1", "status": status });
+            let job: Job = serde_json::from_value(json).expect("it is a job");
+            let fate = match settled(job) {
+                Settled::Finished(job) if job.id.as_str() == "a-1" => "Finished",
+                Settled::Failed => "Failed",
+                Settled::Running => "Running",
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(fate, expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_goes_on_names_itself_and_keeps_its_cause() {
+        let job = JobId::parse("a-1").expect("it is an ID");
+        let error = goes_on(&job, JupiterOneError::AnotherJobActive);
+        assert!(error.to_string().contains("job a-1 was finalized and may go on"), "{error}");
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        assert!(cause.is_some_and(|cause| cause.starts_with("another synchronization job")));
+    }
+}

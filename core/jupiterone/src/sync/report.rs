@@ -89,3 +89,75 @@ impl DeliveryReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema_violations::SchemaViolation;
+    use crate::sync::Loss;
+
+    fn report() -> DeliveryReport {
+        let destination = serde_json::json!({
+            "host": "api.eu.jupiterone.io", "account": "acme", "source": "api", "scope": "one",
+        });
+        DeliveryReport {
+            destination: serde_json::from_value(destination).expect("it is a destination"),
+            generation: GenerationId::parse("01ARYZ6S41TSV4RRFFQ69G5FAV").expect("it is an ID"),
+            job: JobId::parse("a-1").expect("it is an ID"),
+            status: JobStatus::Finished,
+            counters: JobCounters::default(),
+            partial_datasets: vec!["nexthink_user".to_owned()],
+            uploads: Uploads::default(),
+            findings: Vec::new(),
+            types: BTreeMap::from([("nexthink_device".to_owned(), None)]),
+            purged: BTreeSet::new(),
+            extras: Extras::default(),
+            events_through: Some(("nexthink_audit_event".to_owned(), 7)),
+        }
+    }
+
+    fn violation(remedy: Fix) -> SchemaViolation {
+        let (type_name, property) = ("nexthink_device".to_owned(), "osType".to_owned());
+        SchemaViolation { type_name, property, remedy, count: 1, sample_key: None }
+    }
+
+    #[test]
+    fn a_delivery_is_whole_if_every_object_arrived_however_it_was_mended() {
+        assert!(report().is_whole());
+        let mended = vec![violation(Fix::Nulled), violation(Fix::Cut), violation(Fix::NameLeftOut)];
+        assert!(DeliveryReport { findings: mended, ..report() }.is_whole());
+        let left_out = vec![violation(Fix::ObjectLeftOut)];
+        assert!(!DeliveryReport { findings: left_out, ..report() }.is_whole());
+        let mut lost = report();
+        lost.uploads.losses.insert("nexthink_device".to_owned(), Loss::default());
+        assert!(!lost.is_whole());
+        let counters = JobCounters { num_relationship_create_errors: 1, ..JobCounters::default() };
+        assert!(!DeliveryReport { counters, ..report() }.is_whole());
+    }
+
+    #[test]
+    fn a_record_keeps_every_type_that_was_ever_there_and_what_was_erased() {
+        let before = Delivered {
+            types: BTreeMap::from([("nexthink_old".to_owned(), None)]),
+            erasures: BTreeSet::from(["e-1".to_owned()]),
+            ..report().delivered(None)
+        };
+        let now = report().delivered(Some(&before));
+        assert_eq!(now.types.keys().collect::<Vec<_>>(), ["nexthink_device", "nexthink_old"]);
+        assert_eq!(now.erasures, before.erasures);
+        assert_eq!(now.partial, Some(BTreeSet::from(["nexthink_user".to_owned()])));
+        assert!(now.whole && now.pending.is_none() && now.shape == SHAPE_VERSION);
+    }
+
+    #[test]
+    fn events_count_as_delivered_only_by_a_whole_delivery_and_begin_anew_after_a_purge() {
+        let (name, through) = ("nexthink_audit_event".to_owned(), 7);
+        let before = report().delivered(None);
+        assert_eq!(before.events, BTreeMap::from([(name.clone(), through)]));
+        let mut lost = DeliveryReport { events_through: Some((name.clone(), 9)), ..report() };
+        lost.uploads.losses.insert(name.clone(), Loss::default());
+        assert_eq!(lost.delivered(Some(&before)).events[&name], through, "those are sent again");
+        let purged = DeliveryReport { purged: BTreeSet::from([name.clone()]), ..report() };
+        assert!(purged.delivered(Some(&before)).events.is_empty());
+    }
+}

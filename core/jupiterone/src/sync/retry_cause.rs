@@ -1,4 +1,4 @@
-//! Why a call to JupiterOne is repeated.
+//! The causes for which a call to JupiterOne is repeated.
 
 use std::fmt;
 use std::time::Duration;

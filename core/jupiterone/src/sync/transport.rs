@@ -58,7 +58,7 @@ pub(super) struct Events<'a> {
 /// One line of a job's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JobEvent {
-    /// What it is, by the names of the integration SDK, for example `step_end`. JupiterOne takes a job
+    /// The kind of event, by the names of the integration SDK, for example `step_end`. JupiterOne takes a job
     /// for failed when a name has `error` in it.
     pub name: String,
     /// One sentence for people. It must hold nothing that was collected.

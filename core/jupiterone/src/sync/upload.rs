@@ -69,7 +69,7 @@ pub(super) struct Uploader<'a> {
 #[derive(Default)]
 struct Outcome {
     uploads: Uploads,
-    /// Why a part of it was lost.
+    /// The reason why a part of it was lost.
     failure: Option<JupiterOneError>,
 }
 
@@ -85,7 +85,7 @@ impl Uploader<'_> {
     /// Uploads all objects of a kind and adds what became of them.
     ///
     /// # Errors
-    /// What makes the rest of the job senseless; then it is to be given up.
+    /// The error that makes the rest of the job senseless; then it is to be given up.
     pub(super) async fn upload(
         &self,
         contents: &Arc<Contents>,
@@ -230,7 +230,7 @@ impl Uploader<'_> {
     }
 }
 
-/// Why reading stops early.
+/// The reason why reading stops early.
 enum Stop {
     /// It failed.
     Error(JupiterOneError),

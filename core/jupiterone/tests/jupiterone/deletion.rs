@@ -1,4 +1,4 @@
-//! What JupiterOne may delete, for every outcome of every type, against a model of its own.
+//! The objects that JupiterOne may delete, for every outcome of every type, against a model of its own.
 
 use core_simulator::JupiterOneBehaviour;
 

@@ -1,4 +1,4 @@
-//! What is delivered only where it is asked for: relationships to Persons, and raw data.
+//! The objects that are delivered only where it is asked for: relationships to Persons, and raw data.
 
 use core_destination::{DeliveryPlan, TypeChanges};
 use core_jupiterone::{

@@ -422,7 +422,7 @@ async fn nothing_of_what_is_sent_gets_into_a_log_or_an_error() -> Checked {
     Ok(())
 }
 
-/// What is logged.
+/// The log.
 #[derive(Clone, Default)]
 struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 

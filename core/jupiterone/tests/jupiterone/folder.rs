@@ -97,7 +97,7 @@ fn files_are_few_and_below_five_megabytes() -> Checked {
     Ok(())
 }
 
-/// What the files of a table hold, made object by object.
+/// The content of the files of a table, made object by object.
 fn plain_files(contents: &Contents, table: &Table) -> Result<Vec<String>, JupiterOneError> {
     let list = match table.kind {
         TableKind::Entity => "{\"entities\":[",

@@ -1,4 +1,4 @@
-//! What a delivery would change, before it is made.
+//! The changes of a delivery, before it is made.
 
 use core_destination::{DeliveryPlan, TypeChanges};
 use core_jupiterone::{Contents, Extras, plan_between};

@@ -1,4 +1,4 @@
-//! What is delivered is what the published schemas of the data model allow, and nothing that they allow
+//! A delivery has what the published schemas of the data model allow, and nothing that they allow
 //! is lost.
 
 use arrow_array::{ArrayRef, RecordBatch};
@@ -42,7 +42,7 @@ fn column(value: &Value) -> Option<ArrayRef> {
     })
 }
 
-/// What is delivered of a table that holds the entity: it, or nothing when it is left out. `None` when
+/// The part that is delivered of a table that holds the entity: it, or nothing when it is left out. `None` when
 /// no table can hold it.
 fn delivered(entity: &Value) -> Option<Vec<Value>> {
     let members = entity.as_object().expect("an entity is an object").iter();

@@ -114,7 +114,7 @@ pub(crate) static USER_STEP: Step = Step {
 pub(crate) struct Estate {
     pub(crate) devices: Vec<String>,
     pub(crate) alerts: Vec<String>,
-    /// What the model of every device is.
+    /// The model of every device.
     pub(crate) model: &'static str,
     pub(crate) partial: Vec<&'static str>,
 }

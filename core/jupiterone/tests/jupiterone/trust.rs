@@ -1,4 +1,4 @@
-//! What JupiterOne's answers prove: that an upload is stored, and what became of a job.
+//! The facts that JupiterOne's answers prove: that an upload is stored, and what became of a job.
 
 use std::time::Duration;
 
