@@ -107,6 +107,33 @@ fn k8_k16_a_delivery_that_is_killed_at_any_request_is_made_up_for_by_the_next() 
 }
 
 #[test]
+fn k19_a_job_that_goes_on_after_a_kill_is_waited_for() {
+    let two = Two::new();
+    let jupiterone = &two.delivery.jupiterone;
+    let [(first, at_first), (second, at_second)] = &two.generations;
+    // The last questions of a delivery are about the job that was finalized: killed at each of them, and at the
+    // finalization, it leaves a job that JupiterOne goes on with.
+    let mut outlived = 0;
+    for number in two.requests - 5..two.requests {
+        let case = format!("request {number} of {}", two.requests);
+        assert_eq!(two.delivery.kept(), *at_second, "{case}");
+        two.publish(first);
+        let running = two.start_and_hang_at(number, true);
+        running.kill();
+        assert_eq!(running.wait().exit, None, "{case}");
+        let job = jupiterone.jobs().pop().expect("there is a job");
+        outlived += usize::from(job.status.starts_with("FINALIZ"));
+        // What is published meanwhile is not what that job brings. A delivery beside the job would be undone by it.
+        two.publish(second);
+        two.sync();
+        jupiterone.end_finalized_jobs();
+        assert_eq!(two.delivery.kept(), *at_second, "{case}, which left the job {}", job.status);
+    }
+    assert!(outlived > 1, "{outlived} kills left a job that goes on");
+    assert_ne!(at_first, at_second);
+}
+
+#[test]
 fn k19_a_delivery_that_fails_or_is_killed_at_any_file_operation_is_made_up_for_by_the_next() {
     let two = Two::new();
     let sync = ["sync", "jupiterone"];

@@ -112,6 +112,11 @@ impl JupiterOne {
         self.state.shared().graphs.clear();
     }
 
+    /// Ends every job that was finalized, as time would, whether or not anybody asks for it.
+    pub fn end_finalized_jobs(&self) {
+        self.state.shared().end_finalized();
+    }
+
     /// All jobs, oldest first.
     pub fn jobs(&self) -> Vec<JobView> {
         self.state.shared().views()

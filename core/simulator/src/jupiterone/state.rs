@@ -154,17 +154,46 @@ impl Shared {
 
     /// Returns a job's state; each request for it moves a finalized job on.
     pub(super) fn ask(&mut self, id: &str) -> Result<Value, Refusal> {
-        let ends_as = self.behaviour.ends_as;
         let job = self.job(id)?;
         let description = job.description();
         let next = match job.view.status.as_str() {
             "FINALIZE_PENDING" => "FINALIZING_ENTITIES",
             "FINALIZING_ENTITIES" => "FINALIZING_RELATIONSHIPS",
-            "FINALIZING_RELATIONSHIPS" => ends_as,
+            "FINALIZING_RELATIONSHIPS" => {
+                self.end(id)?;
+                return Ok(description);
+            }
             _ => return Ok(description),
         };
         next.clone_into(&mut job.view.status);
         Ok(description)
+    }
+
+    /// Ends every finalized job, the oldest first.
+    pub(super) fn end_finalized(&mut self) {
+        let finalized = self.jobs.iter().filter(|job| job.view.status.starts_with("FINALIZ"));
+        let ids: Vec<String> = finalized.map(|job| job.view.id.clone()).collect();
+        for id in ids {
+            // It was found a moment ago.
+            let _ = self.end(&id);
+        }
+    }
+
+    /// Ends a finalized job. The graph changes only now, as JupiterOne's does.
+    fn end(&mut self, id: &str) -> Result<(), Refusal> {
+        let ends_as = self.behaviour.ends_as;
+        let job = self.job(id)?;
+        ends_as.clone_into(&mut job.view.status);
+        let uploaded = std::mem::take(&mut job.uploaded);
+        job.counted[0] += uploaded.entities.len() as u64;
+        job.counted[1] += uploaded.relationships.len() as u64;
+        let partial = job.view.partial_types.iter().cloned().collect();
+        let graph = format!("{} {}", job.source, job.scope);
+        if ends_as == "FINISHED" {
+            let changes = self.graphs.entry(graph).or_default().take_over(uploaded, &partial);
+            self.job(id)?.changes = changes;
+        }
+        Ok(())
     }
 
     pub(super) fn upload(
@@ -223,22 +252,13 @@ impl Shared {
     }
 
     pub(super) fn finalize(&mut self, id: &str, body: &Value) -> Result<Value, Refusal> {
-        let ends_well = self.behaviour.ends_as == "FINISHED";
         let types = body["partialDatasets"]["types"].as_array().into_iter().flatten();
         let partial: BTreeSet<_> =
             types.filter_map(|name| name.as_str().map(ToOwned::to_owned)).collect();
         let job = self.awaiting(id)?;
-        job.view.partial_types = partial.iter().cloned().collect();
+        job.view.partial_types = partial.into_iter().collect();
         "FINALIZE_PENDING".clone_into(&mut job.view.status);
-        let uploaded = std::mem::take(&mut job.uploaded);
-        job.counted[0] += uploaded.entities.len() as u64;
-        job.counted[1] += uploaded.relationships.len() as u64;
-        let graph = format!("{} {}", job.source, job.scope);
-        if ends_well {
-            let changes = self.graphs.entry(graph).or_default().take_over(uploaded, &partial);
-            self.job(id)?.changes = changes;
-        }
-        self.job(id).map(|job| job.description())
+        Ok(job.description())
     }
 
     pub(super) fn abort(&mut self, id: &str) -> Result<Value, Refusal> {
