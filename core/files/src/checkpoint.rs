@@ -16,6 +16,8 @@ use inert as faults;
 use injected as faults;
 
 pub(crate) use self::effect::Effect;
+#[cfg(feature = "fault-injection")]
+pub use self::injected::SimulatedDisk;
 
 /// A kind of file operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

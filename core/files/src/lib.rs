@@ -10,6 +10,8 @@ mod private_file;
 mod replace;
 
 pub use boot::boot_id;
+#[cfg(feature = "fault-injection")]
+pub use checkpoint::SimulatedDisk;
 pub use checkpoint::{Operation, checkpoint, end_of_operations};
 pub use error::FileError;
 pub use file::{File, read_if_present, remove_file, remove_file_if_present, rename};

@@ -4,7 +4,7 @@
 //! them, unless their folder was fsynced. Bytes that were written since the last fsync of their file are kept,
 //! cut or zero, each file by itself; this is what makes a rename before an fsync lose a file. A seed decides.
 //!
-//! Only what this process has done is lost; what others did before is taken as durable.
+//! Only what this process has done since its start is lost; what was done before is taken as durable.
 
 mod content;
 
@@ -12,20 +12,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{PoisonError, RwLockReadGuard};
 
 use fastrand::Rng;
 
 use self::content::Content;
 use super::Effect;
-
-static DISK: Mutex<Disk> = Mutex::new(Disk { names: Vec::new(), durable_lengths: BTreeMap::new() });
-/// Held for reading by every operation and for writing by the loss, so that no thread writes after it.
-static POWER: RwLock<()> = RwLock::new(());
+use super::machine::Machine;
 
 /// What is not durable yet.
 #[derive(Debug)]
-struct Disk {
+pub(super) struct Disk {
     /// The changes of names, oldest first.
     names: Vec<NameChange>,
     /// For each file that was written: how many bytes survive.
@@ -51,6 +48,7 @@ enum Undo {
 
 /// An operation that is under way.
 pub(super) struct Change {
+    machine: &'static Machine,
     kind: ChangeKind,
     _power: RwLockReadGuard<'static, ()>,
 }
@@ -66,14 +64,14 @@ enum ChangeKind {
 
 impl Change {
     /// Notes what the operation is about to change.
-    pub(super) fn begin(effect: Effect<'_>) -> Self {
-        let power = POWER.read().unwrap_or_else(PoisonError::into_inner);
-        Self { kind: ChangeKind::begin(effect), _power: power }
+    pub(super) fn begin(machine: &'static Machine, effect: Effect<'_>) -> Self {
+        let power = machine.power.read().unwrap_or_else(PoisonError::into_inner);
+        Self { machine, kind: ChangeKind::begin(effect), _power: power }
     }
 
     /// Notes that it was done.
     pub(super) fn finish(self) {
-        disk().change(self.kind);
+        self.machine.disk().change(self.kind);
     }
 }
 
@@ -127,6 +125,10 @@ impl ChangeKind {
 }
 
 impl Disk {
+    pub(super) fn new() -> Self {
+        Self { names: Vec::new(), durable_lengths: BTreeMap::new() }
+    }
+
     fn change(&mut self, kind: ChangeKind) {
         match kind {
             ChangeKind::None => {}
@@ -184,7 +186,7 @@ impl Disk {
     }
 
     /// Loses bytes, then names from some change on.
-    fn lose(&mut self, random: &mut Rng) {
+    pub(super) fn lose(&mut self, random: &mut Rng) {
         for (path, durable) in std::mem::take(&mut self.durable_lengths) {
             unless_gone(&path, lose_bytes(&path, durable, random));
         }
@@ -220,13 +222,6 @@ impl Undo {
     }
 }
 
-/// Loses what was not durable and ends the process.
-pub(super) fn lose(seed: u64) -> ! {
-    let _power = POWER.write().unwrap_or_else(PoisonError::into_inner);
-    disk().lose(&mut Rng::with_seed(seed));
-    std::process::abort()
-}
-
 /// Fails unless it was done, or the name has gone with its folder or with a later change that was durable.
 fn unless_gone(path: &Path, done: io::Result<()>) {
     if let Err(error) = done {
@@ -249,10 +244,6 @@ fn lose_bytes(path: &Path, durable: u64, random: &mut Rng) -> io::Result<()> {
     })?;
     // Some file systems note the new length before the bytes.
     if random.usize(..3) == 0 { file.set_len(length) } else { Ok(()) }
-}
-
-fn disk() -> MutexGuard<'static, Disk> {
-    DISK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn absolute(path: &Path) -> PathBuf {
@@ -297,7 +288,7 @@ mod tests {
         let outcome = |seed| {
             let folder = TempDir::new().expect("a folder can be made");
             fs::write(folder.path().join("state"), "first").expect("there is room");
-            let mut disk = Disk { names: Vec::new(), durable_lengths: BTreeMap::new() };
+            let mut disk = Disk::new();
             replace(folder.path(), &mut disk, syncs);
             disk.lose(&mut Rng::with_seed(seed));
             fs::read_to_string(folder.path().join("state")).expect("one of them is there")
@@ -323,7 +314,7 @@ mod tests {
             fs::create_dir(path(name)).expect("there is room");
             fs::write(path(name).join("file"), name).expect("there is room");
         }
-        let mut disk = Disk { names: Vec::new(), durable_lengths: BTreeMap::new() };
+        let mut disk = Disk::new();
         let (one, other, deep) = (path("one"), path("other"), path("new/deep"));
         let exchange = Effect::Exchange { one: &one, other: &other };
         run(&mut disk, exchange, || crate::folder::exchange(&one, &other));
