@@ -154,6 +154,12 @@ impl EventLog {
         Ok(rows)
     }
 
+    /// Reads the state that is in place now.
+    fn read_state(&self) -> Result<State, StoreError> {
+        let name = self.folder.file_name().unwrap_or_default();
+        State::read(&self.folder, &name.to_string_lossy())
+    }
+
     /// Removes unlisted files.
     fn remove_leftovers(&self) -> Result<(), StoreError> {
         let files = self.state.files.iter();

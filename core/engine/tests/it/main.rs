@@ -6,7 +6,9 @@ mod deliveries;
 mod delivery_rules;
 mod destructions;
 mod erasures;
+mod estate;
 mod failures;
+mod findings;
 mod keys;
 mod local_files;
 mod people;
@@ -14,9 +16,13 @@ mod records;
 mod retention;
 mod rules;
 mod runs;
+mod seeds;
 mod settings;
 mod stopping;
 mod support;
+mod trouble;
+mod world;
+mod year;
 
 // A step that nothing names is not linked in, and then not in the registry.
 use step_account as _;

@@ -1,6 +1,7 @@
 //! A tenant of a test: its simulator, settings and host.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -44,7 +45,7 @@ pub(crate) struct Tenant {
     pub(crate) settings: Settings,
     pub(crate) host: Host,
     /// Removed with the tenant.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Tenant {
@@ -63,11 +64,16 @@ impl Tenant {
         let simulator = Simulator::start(config).await.expect("a free port");
         let folder = TempDir::new().expect("a folder can be made");
         let settings = settings(name, &simulator, &folder);
-        Self { simulator, settings, host: host(name, now), _folder: folder }
+        Self { simulator, settings, host: host(name, now), folder }
     }
 
     pub(crate) fn engine(&self) -> Engine<'_> {
         Engine { settings: &self.settings, host: &self.host }
+    }
+
+    /// The folder with its store and its keys.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Has another secret from now on.

@@ -165,11 +165,15 @@ impl EventAppender {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Io`] if its files cannot be removed.
+    /// [`StoreError::Io`] if the state cannot be read, or its files cannot be removed.
     pub fn discard(&mut self) -> Result<(), StoreError> {
         self.open.clear();
         self.staged.clear();
         self.keys.clear();
+        // A commit that failed in its last fsync is in place all the same, and its files are no leftovers.
+        let next_part = self.log.state.next_part;
+        self.log.state = self.log.read_state()?;
+        self.log.state.next_part = next_part.max(self.log.state.next_part);
         self.log.remove_leftovers()
     }
 

@@ -9,6 +9,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{BooleanArray, RecordBatch, StringArray, TimestampMillisecondArray};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use core_files::SimulatedDisk;
 use core_store::{EventAppender, EventDeclaration, Location, RunLock, Store, StoreError};
 use serde_json::json;
 use tempfile::TempDir;
@@ -307,4 +308,33 @@ fn j7_a_damaged_file_of_events_is_not_read_even_for_its_keys() {
     assert!(known.is_err_and(|error| is_damaged(&error)));
     let removed = appender.retain_from(START_MS + 1);
     assert!(removed.is_ok_and(|rows| rows == 1), "a file that goes as a whole is not read");
+}
+
+#[test]
+fn n2_a_commit_that_fails_anywhere_and_is_discarded_leaves_a_log_that_is_whole() {
+    let place = Place::new();
+    let disk = SimulatedDisk::new(place.folder.path());
+    append(&mut place.appender(), &[("before", START_MS)]);
+    let mut number = 0;
+    loop {
+        number += 1;
+        let mut appender = place.appender();
+        let key = number.to_string();
+        append(&mut appender, &[(&key, START_MS)]);
+        disk.start_with_fault(&format!("eio@{number}"));
+        let committed = appender.commit(json!({ "number": number }));
+        disk.start();
+        if committed.is_ok() {
+            break;
+        }
+        appender.discard().expect("the disk works again");
+        place.lock.tenant().events("audit").expect("it can be read").verify().expect(&key);
+        // The caller writes again what was discarded.
+        append(&mut appender, &[(&key, START_MS)]);
+        appender.commit(json!({ "number": number })).expect("the disk works again");
+        let events: BTreeSet<String> = place.events().into_iter().map(|(key, _)| key).collect();
+        assert!(events.contains(&key), "{key} of {events:?}");
+        assert_eq!(events.len(), place.events().len(), "each is there once");
+    }
+    assert!(number > 8, "a commit has {number} operations");
 }

@@ -3,6 +3,7 @@
 mod clock_jumps;
 mod crashes;
 mod damage;
+mod disk;
 mod downloads;
 mod erase;
 mod events;
