@@ -4,6 +4,7 @@
 //! The gate tries some operations of each command. `cargo xtask torture` tries as many as fit into the time
 //! that it is given.
 
+mod anywhere;
 mod at_once;
 mod delivered;
 mod lists;
@@ -205,7 +206,12 @@ fn operations_are_tried_all_over_the_range_and_each_once() {
 }
 
 /// How long each test may try operations, if that was asked for.
-#[expect(clippy::disallowed_methods, reason = "a switch for this test alone")]
 fn torture_seconds() -> Option<u64> {
-    std::env::var("TORTURE_SECONDS").ok()?.parse().ok()
+    number("TORTURE_SECONDS")
+}
+
+/// A number that `cargo xtask torture` sets.
+#[expect(clippy::disallowed_methods, reason = "a switch for these tests alone")]
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
 }

@@ -49,12 +49,12 @@ enum Command {
         #[command(subcommand)]
         bench: bench::Bench,
     },
-    /// Ask random queries; kill the program at its file operations, and make them fail.
-    #[command(after_help = "Example:\n  cargo xtask torture --seconds 600")]
+    /// Kill the program, take its power, make its disk fail, let it live for a year.
+    #[command(after_help = "Example:\n  cargo xtask torture commands --seconds 600")]
     Torture {
-        /// The duration of each test, in seconds.
-        #[arg(long, default_value_t = 300)]
-        seconds: u64,
+        /// What to try.
+        #[command(subcommand)]
+        torture: torture::Torture,
     },
     /// Let programs of others judge ours; installs them in `target/conformance`.
     #[command(after_help = "Example:\n  cargo xtask conformance notify")]
@@ -101,7 +101,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Docs { check: true } => docs::check(&root),
         Command::Tidy => tidy::check(&root),
         Command::Bench { bench } => bench::run(&root, &bench),
-        Command::Torture { seconds } => torture::run(&root, seconds),
+        Command::Torture { torture } => torture::run(&root, &torture),
         Command::Conformance { judge } => conformance::run(&root, judge),
         Command::Browser(arguments) => browser::run(&root, &arguments),
         Command::Dist(arguments) => dist::run(&root, &arguments),

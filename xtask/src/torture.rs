@@ -1,18 +1,134 @@
-//! What the gate does for a minute, for as long as somebody wants: kills the program at its file operations and
-//! makes them fail, and asks random queries of random graphs.
+//! What the gate does for a minute, for as long as somebody wants: kills, failures and losses of power at every operation,
+//! thousands of seeds of a simulated disk, processes that meet, a simulated year, random queries.
+//!
+//! Each is a test of the gate with larger numbers, so that there is one way to judge what is left. A failure names its
+//! seed, and the command that replays it is printed.
 
 use std::path::Path;
+use std::process::Command;
 
-use crate::cargo::{cargo, run as run_command};
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
 
-/// Runs 10,000 random queries in J1QL, then the tests of `tests/it/crashes`, each for this many seconds.
+use crate::cargo::{cargo, program, run as run_command};
+
+/// What to torture.
+#[derive(Subcommand)]
+pub(crate) enum Torture {
+    /// Ask random queries; kill every command at its file operations, and make them fail.
+    #[command(after_help = "Example:\n  cargo xtask torture commands --seconds 600")]
+    Commands {
+        /// The duration of each test, in seconds.
+        #[arg(long, default_value_t = 300)]
+        seconds: u64,
+    },
+    /// Let eight processes meet, 200 times: runs, erasures, key rotations, queries.
+    #[command(after_help = "Example:\n  cargo xtask torture together")]
+    Together,
+    /// Kill runs at random moments.
+    #[command(after_help = "Example:\n  cargo xtask torture kills --count 500")]
+    Kills(Seeds),
+    /// Kill runs at system calls; needs `strace`.
+    #[command(after_help = "Example:\n  cargo xtask torture system-calls --count 300")]
+    SystemCalls(Seeds),
+    /// Write what a run writes on a simulated disk that fails, is killed or loses its power.
+    #[command(after_help = "Example:\n  cargo xtask torture disk --count 10000")]
+    Disk(Seeds),
+    /// Run and deliver on such a disk.
+    #[command(after_help = "Example:\n  cargo xtask torture seeds --count 1000")]
+    Seeds(Seeds),
+    /// Live through a year of scheduled runs with random faults.
+    #[command(after_help = "Example:\n  cargo xtask torture year --seed 7")]
+    Year {
+        /// The seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The number of days.
+        #[arg(long, default_value_t = 365)]
+        days: u64,
+    },
+}
+
+/// The seeds to try.
+#[derive(Args)]
+pub(crate) struct Seeds {
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// The number of seeds.
+    #[arg(long, default_value_t = 500)]
+    count: u64,
+}
+
+/// Runs the tests with larger numbers.
 ///
 /// # Errors
 ///
-/// A test fails: its message names the query and the graph, or the operation.
-pub(crate) fn run(root: &Path, seconds: u64) -> anyhow::Result<()> {
-    let queries = ["test", "--workspace", "--test", "query", "--", "j1ql::random"];
-    run_command(cargo(root, &queries).env("RANDOM_J1QL", "1"))?;
-    let arguments = ["test", "--workspace", "--test", "it", "--", "crashes::"];
-    run_command(cargo(root, &arguments).env("TORTURE_SECONDS", seconds.to_string()))
+/// A test fails: its message names the operation, the seed or the query.
+pub(crate) fn run(root: &Path, torture: &Torture) -> anyhow::Result<()> {
+    match torture {
+        Torture::Commands { seconds } => commands(root, *seconds),
+        Torture::Together => {
+            run_command(test(root, "it", "crashes::at_once").env("TORTURE_SECONDS", "1"))
+        }
+        Torture::Kills(seeds) => tries(
+            "kills",
+            test(root, "it", "crashes::anywhere::n1_a_run_that_is_killed_at_any_moment"),
+            "TORTURE_KILLS",
+            seeds,
+        ),
+        Torture::SystemCalls(seeds) => {
+            let version = program("strace", root, &["--version"]).output();
+            version.context("strace does not start: install it with the system's packages")?;
+            tries(
+                "system-calls",
+                test(root, "it", "crashes::anywhere::n1_a_run_that_is_killed_at_a_system_call"),
+                "TORTURE_SYSTEM_CALLS",
+                seeds,
+            )
+        }
+        Torture::Disk(seeds) => {
+            tries("disk", light(root, "store", "disk::"), "TORTURE_SEEDS", seeds)
+        }
+        Torture::Seeds(seeds) => {
+            tries("seeds", light(root, "it", "seeds::"), "TORTURE_SEEDS", seeds)
+        }
+        Torture::Year { seed, days } => {
+            let mut command = light(root, "it", "year::");
+            command.env("TORTURE_SEED", seed.to_string()).env("TORTURE_DAYS", days.to_string());
+            run_command(&mut command).with_context(|| {
+                format!("`cargo xtask torture year --seed {seed} --days {days}` replays it")
+            })
+        }
+    }
+}
+
+/// Tries seeds, and says how to replay the one that failed.
+fn tries(name: &str, mut command: Command, count: &str, seeds: &Seeds) -> anyhow::Result<()> {
+    command.env("TORTURE_SEED", seeds.first.to_string()).env(count, seeds.count.to_string());
+    if let Err(error) = run_command(&mut command) {
+        bail!(
+            "{error:#}; the seed is in the message above, and `cargo xtask torture {name} --first SEED \
+             --count 1` replays it"
+        );
+    }
+    Ok(())
+}
+
+/// Random queries in J1QL, then every command at every operation for which there is time.
+fn commands(root: &Path, seconds: u64) -> anyhow::Result<()> {
+    run_command(test(root, "query", "j1ql::random").env("RANDOM_J1QL", "1"))?;
+    run_command(test(root, "it", "crashes::").env("TORTURE_SECONDS", seconds.to_string()))
+}
+
+/// Some tests of the whole workspace, which are built once for all.
+fn test(root: &Path, target: &str, filter: &str) -> Command {
+    let arguments = ["test", "--workspace", "--test", target, "--", "--nocapture", filter];
+    cargo(root, &arguments)
+}
+
+/// Some tests of the store (`store`) or of the engine (`it`), which are built without the query engine.
+fn light(root: &Path, target: &str, filter: &str) -> Command {
+    let arguments = ["test", "-p", "core-store", "-p", "core-engine", "--test", target];
+    cargo(root, &[&arguments[..], &["--", "--nocapture", filter]].concat())
 }
