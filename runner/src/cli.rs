@@ -57,7 +57,7 @@ pub(crate) use self::run::RunArguments;
 pub(crate) use self::serve::{ServeArguments, ServeCommand, TokenCommand};
 pub(crate) use self::setup::{InitArguments, SimulateArguments};
 pub(crate) use self::software::{AdvisoriesArguments, EolArguments, SoftwareCommand};
-pub(crate) use self::store::StoreCommand;
+pub(crate) use self::store::{CopyArguments, StoreCommand};
 use crate::config::ChosenTenant;
 use crate::exit::EXIT_CODES;
 
@@ -377,7 +377,7 @@ It adds no event that is stored already.")]
         #[command(flatten)]
         output: Output,
     },
-    /// Check the store for damage
+    /// Check the store for damage, or copy it
     Store {
         #[command(subcommand)]
         command: StoreCommand,

@@ -105,6 +105,9 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Store { command: StoreCommand::Verify { output } }) => {
             store::verify(&global, output.output)
         }
+        Some(Command::Store { command: StoreCommand::Copy(arguments) }) => {
+            Box::pin(store::copy(&global, &arguments)).await
+        }
         Some(Command::Config(command)) => configuration::dispatch(&global, &command),
         Some(Command::Software(command)) => software::software(&global, &command).await,
         Some(Command::Mcp) => mcp::serve(&global).await,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZero;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use core_engine::Moment;
@@ -33,6 +35,20 @@ pub(crate) fn processors() -> usize {
 /// The system has none to give.
 pub(crate) fn fill_random(buffer: &mut [u8]) -> io::Result<()> {
     getrandom::fill(buffer).map_err(io::Error::other)
+}
+
+/// Returns a source of numbers that no other call or process repeats, for names and marks. They are no secrets.
+///
+/// # Errors
+///
+/// The system has no randomness to give.
+pub(crate) fn random_numbers() -> io::Result<Arc<dyn Fn() -> u64 + Send + Sync>> {
+    /// The step of a Weyl sequence: all of its 2^64 numbers differ.
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut start = [0; 8];
+    fill_random(&mut start)?;
+    let next = AtomicU64::new(u64::from_ne_bytes(start));
+    Ok(Arc::new(move || next.fetch_add(STEP, Ordering::Relaxed)))
 }
 
 /// The variables whose names begin with a prefix, and their values. One that is no text is left out.

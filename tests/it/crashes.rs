@@ -6,6 +6,7 @@
 
 mod anywhere;
 mod at_once;
+mod copied;
 mod delivered;
 mod lists;
 pub(crate) mod operations;

@@ -46,6 +46,13 @@ case " $* " in
 " serve token "*) exec "$program" "$@" ;;
 " serve "*) timeout -s INT 3 "$program" "$@" --listen 127.0.0.1:0 || [ $? = 124 ]; exit ;;
 " schedule "*) timeout -s INT 3 "$program" "${@/9464/0}" || [ $? = 124 ]; exit ;;
+*" store copy "*)
+    # A folder stands in for the bucket, and the store of this tenant for that of the example.
+    set -- "${@/s3:\/\/backups\/nexthink/bucket}"
+    if [ -d simulated-store ]; then set -- "${@/#nexthink-graph-store/simulated-store}"; fi
+    if [ -d fleet/tenants.d/store ]; then set -- "${@/#\/srv\/nexthink-graph/fleet/tenants.d/store}"; fi
+    exec "$program" "$@"
+    ;;
 *" --follow "*) timeout -s INT 2 "$program" "$@"; exit 0 ;;
 " simulate "*)
     arguments=()

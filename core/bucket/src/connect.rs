@@ -1,11 +1,17 @@
 //! The clients for buckets. They are part of a program that was built with the feature `cloud` only.
 
 use std::sync::Arc;
+#[cfg(feature = "cloud")]
+use std::time::Duration;
 
 use object_store::ObjectStore;
 
 use crate::error::BucketError;
 use crate::place::{BucketAddress, ClientSettings};
+
+/// The longest time of one request.
+#[cfg(feature = "cloud")]
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Makes the client for a bucket.
 ///
@@ -32,17 +38,22 @@ pub(crate) fn connect(
     address: &BucketAddress,
     settings: &ClientSettings,
 ) -> Result<Arc<dyn ObjectStore>, BucketError> {
+    use object_store::ClientOptions;
     use object_store::aws::AmazonS3Builder;
     use object_store::azure::MicrosoftAzureBuilder;
 
     use crate::place::Service;
 
+    // The time of a whole request: long enough for a large table over a slow line.
+    let options = ClientOptions::new().with_timeout(REQUEST_TIMEOUT);
     let failed = |error: object_store::Error| BucketError::Configuration {
         reason: error.to_string().lines().next().unwrap_or_default().to_owned(),
     };
     match address.service {
         Service::S3 => {
-            let mut builder = AmazonS3Builder::new().with_bucket_name(&address.bucket);
+            let mut builder = AmazonS3Builder::new()
+                .with_client_options(options)
+                .with_bucket_name(&address.bucket);
             for (name, value) in &settings.0 {
                 if let Ok(key) = name.to_ascii_lowercase().parse() {
                     builder = builder.with_config(key, value);
@@ -52,7 +63,9 @@ pub(crate) fn connect(
             Ok(Arc::new(builder.with_allow_http(is_loopback).build().map_err(failed)?))
         }
         Service::Azure => {
-            let mut builder = MicrosoftAzureBuilder::new().with_container_name(&address.bucket);
+            let mut builder = MicrosoftAzureBuilder::new()
+                .with_client_options(options)
+                .with_container_name(&address.bucket);
             for (name, value) in &settings.0 {
                 if let Ok(key) = name.to_ascii_lowercase().parse() {
                     builder = builder.with_config(key, value);

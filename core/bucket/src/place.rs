@@ -13,7 +13,7 @@ use crate::connect;
 use crate::error::BucketError;
 
 /// The place of a store.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Place {
     /// A local folder.
     Folder {
@@ -125,6 +125,13 @@ impl Place {
         let store = connect::connect(&bucket, settings)?;
         let folder = Path::from(bucket.folder.as_str());
         Ok(Self::Bucket { store, folder, shown: bucket.to_string() })
+    }
+}
+
+impl fmt::Debug for Place {
+    /// Leaves the client out, which has credentials.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Place").field(&self.to_string()).finish()
     }
 }
 

@@ -166,6 +166,14 @@ pub enum Event<'a> {
         /// The number of generations.
         generations: usize,
     },
+    /// Somebody copies all that is stored to another place.
+    StoreCopied {
+        /// The place, without credentials.
+        to: &'a str,
+        /// The number of days for which that place keeps what is deleted there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deleted_objects_kept_days: Option<u32>,
+    },
     /// Somebody removes all that is stored, this ledger too.
     Destruction {
         /// The ID of the destruction.

@@ -45,4 +45,4 @@ pub use staging::{Draft, Staging};
 pub use stop::StopFlag;
 pub use table::{TableDeclaration, TableWriter};
 pub use tenant::{DeliveryLock, HistoryEntry, RunLock, Store, TenantStore};
-pub use transfer::{ERASURES_PATH, Fingerprint, Incoming, LEDGER_PATH, TenantPart, TenantSnapshot};
+pub use transfer::{Fingerprint, Incoming, LEDGER_PATH, TenantPart, TenantSnapshot};

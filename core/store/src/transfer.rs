@@ -95,8 +95,9 @@ impl<'a> TenantPart<'a> {
 /// The path of the ledger in a snapshot.
 pub const LEDGER_PATH: &str = "ledger/entries.ndjson";
 
-/// The path of the erasures in force in a snapshot.
-pub const ERASURES_PATH: &str = "erasures.json";
+/// The paths of what closes a store that may show an erased person: the list of erased people, then the erasures that
+/// everything must have been through. Without the list, the erasures would be taken for lifted ones.
+const CLOSING_PATHS: [&str; 2] = ["suppressions.json", "erasures.json"];
 
 impl TenantSnapshot {
     /// The generations, oldest first.

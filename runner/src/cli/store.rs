@@ -1,8 +1,10 @@
 //! What can be typed after `store`.
 
-use clap::Subcommand;
+use std::num::NonZeroU32;
 
-use super::Output;
+use clap::{Args, Subcommand};
+
+use super::{Output, ReportFormat};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreCommand {
@@ -17,4 +19,37 @@ files from a backup.")]
         #[command(flatten)]
         output: Output,
     },
+    /// Copy a tenant to another folder or to a bucket
+    #[command(after_help = "\
+Examples:
+  nexthink-graph store copy --dry-run nexthink-graph-store backup-store
+  nexthink-graph store copy nexthink-graph-store backup-store
+  nexthink-graph store copy nexthink-graph-store s3://backups/nexthink
+  nexthink-graph store copy s3://backups/nexthink restored-store
+
+It makes TO what FROM is: it sends what TO lacks, compares every file with its checksum on both sides, \
+removes what FROM does not have any more, and shows all of it at once. The next copy goes on where a \
+stopped one ended. TO must be an earlier state of the same store, or empty.
+
+Buckets need a program that was built with `--features bucket`, and credentials in variables: \
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL for s3://BUCKET/FOLDER, \
+AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY for az://CONTAINER/FOLDER.")]
+    Copy(CopyArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CopyArguments {
+    /// Copy from this store: a folder, or the address of one in a bucket
+    pub(crate) from: String,
+    /// Copy to this store
+    pub(crate) to: String,
+    /// Say what would be sent and removed, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Accept a bucket that keeps deleted objects for this many days
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) deleted_objects_kept_days: Option<NonZeroU32>,
+    /// Write the result in this form
+    #[arg(long, short, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) output: ReportFormat,
 }

@@ -1,9 +1,12 @@
-//! `store verify`: compares what is stored with its checksums.
+//! `store verify`: compares what is stored with its checksums. `copy` has `store copy`.
+
+mod copy;
 
 use core_engine::audit::LOG;
 use core_store::{StoreError, TenantStore};
 use serde_json::{Value, json};
 
+pub(super) use self::copy::copy;
 use crate::cli::{Global, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::output;

@@ -35,7 +35,7 @@ impl Target {
                 let lock = store.tenant(request.tenant)?.lock(request.owner)?;
                 let snapshot = lock.tenant().known_files()?;
                 let ledger = lock.tenant().ledger().head()?;
-                let incoming = lock.receive()?;
+                let incoming = lock.receive();
                 let known = Known { snapshot, ledger };
                 Ok(Self::Folder(Box::new(FolderTarget { lock, incoming, known })))
             }

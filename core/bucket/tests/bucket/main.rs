@@ -2,6 +2,9 @@
 
 mod copies;
 mod estate;
+mod figures;
+#[cfg(feature = "cloud")]
+mod http;
 mod in_process;
 mod kills;
 mod protocol;

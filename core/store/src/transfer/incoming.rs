@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use core_files::File;
 
 use super::{
-    COPYING, ERASURES_PATH, EVENTS, Fingerprint, TenantPart, TenantSnapshot, check_path,
+    CLOSING_PATHS, COPYING, EVENTS, Fingerprint, TenantPart, TenantSnapshot, check_path,
     fingerprint,
 };
 use crate::error::StoreError;
@@ -35,15 +35,9 @@ pub struct Incoming {
 }
 
 impl RunLock {
-    /// Opens the place in which a copy arrives, with what an earlier, interrupted one left there.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Io`].
-    pub fn receive(&self) -> Result<Incoming, StoreError> {
-        let folder = self.tenant().folder().join(COPYING);
-        core_files::create_folder(&folder)?;
-        Ok(Incoming { lock: self.clone(), folder })
+    /// Returns the place in which a copy arrives, with what an earlier, interrupted one left there.
+    pub fn receive(&self) -> Incoming {
+        Incoming { lock: self.clone(), folder: self.tenant().folder().join(COPYING) }
     }
 }
 
@@ -108,7 +102,9 @@ impl Incoming {
             self.assemble(id, snapshot)?;
         }
         let erasures = self.lock.tenant().erasures()?;
-        self.move_file(ERASURES_PATH)?;
+        for path in CLOSING_PATHS {
+            self.move_file(path)?;
+        }
         if self.lock.tenant().erasures()? != erasures {
             self.lock.remove_unredacted()?;
         }
@@ -132,7 +128,7 @@ impl Incoming {
             core_files::replace_file(&self.lock.tenant().current_path(), text.as_bytes())?;
         }
         self.remove_others(snapshot)?;
-        Ok(core_files::remove_folder(&self.folder)?)
+        Ok(core_files::remove_folder_if_present(&self.folder)?)
     }
 
     /// Completes the folder of a generation that arrived in part by what is in place of it, and checks its manifest.

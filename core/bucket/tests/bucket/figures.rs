@@ -1,0 +1,57 @@
+//! The requests and bytes that copies cost, which `docs/scale.md` quotes.
+//!
+//! They depend on the number of files alone, so that a store of a few rows shows them.
+
+use core_bucket::BucketError;
+use core_simulator::{BucketCall, BucketTraffic, SimulatedBucket};
+
+use crate::copies::{bucket_place, restored, run};
+use crate::estate::{Estate, FIRST, SECOND, THIRD};
+
+/// The requests between two looks: writes, reads, lists, deletions.
+fn requests(before: &BucketTraffic, after: &BucketTraffic) -> [u64; 4] {
+    let count = |call| after.count(call) - before.count(call);
+    [BucketCall::Put, BucketCall::Get, BucketCall::List, BucketCall::Delete].map(count)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_requests_of_copies_are_those_of_the_page_on_scale() -> Result<(), BucketError> {
+    let estate = Estate::empty();
+    estate.publish(FIRST, &["ann"]);
+    let bucket = SimulatedBucket::default();
+    let place = bucket_place(&bucket);
+    let mut measured = Vec::new();
+    let mut before = bucket.traffic();
+    let mut measure = |what: &str, bucket: &SimulatedBucket| {
+        let after = bucket.traffic();
+        measured.push((what.to_owned(), requests(&before, &after)));
+        before = after;
+    };
+    run(&estate.place(), &place).await?;
+    measure("first", &bucket);
+    run(&estate.place(), &place).await?;
+    measure("unchanged", &bucket);
+    estate.publish(SECOND, &["ann"]);
+    run(&estate.place(), &place).await?;
+    measure("one generation of one table more", &bucket);
+    estate.publish(THIRD, &["ann"]);
+    run(&estate.place(), &place).await?;
+    measure("one more", &bucket);
+    restored(&place).await?;
+    measure("restored", &bucket);
+    let expected = [
+        // The probe has 5 writes, 1 read and 1 deletion; taking the lease, publishing and releasing it are 3 writes and 1
+        // read. Then a write and a read for each of 4 files (table, run.json, manifest, ledger) and of 2 listings.
+        ("first", [14, 8, 1, 1]),
+        // The listings and the ledger are read.
+        ("unchanged", [8, 5, 1, 1]),
+        // The old ledger and its listing are doomed and deleted, which is one publication more.
+        ("one generation of one table more", [15, 11, 1, 3]),
+        ("one more", [15, 12, 1, 3]),
+        // The head twice, 4 listings, 10 files.
+        ("restored", [0, 16, 0, 0]),
+    ];
+    let expected = expected.map(|(what, counts)| (what.to_owned(), counts));
+    assert_eq!(measured, expected);
+    Ok(())
+}

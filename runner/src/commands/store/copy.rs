@@ -1,0 +1,152 @@
+//! `store copy`: a tenant to another folder or to a bucket.
+
+use core_bucket::{
+    BucketError, ClientSettings, CopyReport, CopyRequest, DeletedObjects, LIFETIME, Place,
+    RequestErrorKind,
+};
+use core_engine::ledger::{self, Event};
+use core_store::TenantStore;
+use core_terminal::bytes;
+use serde_json::json;
+
+use crate::cli::{CopyArguments, Global, ReportFormat};
+use crate::config::{self, Config};
+use crate::exit::{Exit, Failure};
+use crate::host::{engine, host};
+use crate::signals::signal;
+use crate::{output, system};
+
+/// The beginnings of the names of the variables that the clients for buckets read.
+const VARIABLES: [&str; 2] = ["AWS_", "AZURE_"];
+
+/// Copies a tenant from one place to another.
+pub(in crate::commands) async fn copy(
+    global: &Global,
+    arguments: &CopyArguments,
+) -> Result<Exit, Failure> {
+    let settings =
+        ClientSettings(VARIABLES.iter().flat_map(|prefix| system::variables(prefix)).collect());
+    let from = Place::open(&arguments.from, &settings).map_err(failure)?;
+    let to = Place::open(&arguments.to, &settings).map_err(failure)?;
+    let configured = config::find(global.config.as_deref());
+    let configured = configured.map(|source| config::load(&source)).transpose()?;
+    let tenant = tenant(global, configured.as_ref(), &from)?;
+    if let (Some(config), Some(source)) = (&configured, folder(&from, &tenant).map_err(failure)?) {
+        // Else a copy of a store that was put back could bring an erased person to another place.
+        core_engine::privacy::check_erasures(engine(config), &source)?;
+    }
+    let days = arguments.deleted_objects_kept_days;
+    let request = CopyRequest {
+        from: &from,
+        to: &to,
+        tenant: &tenant,
+        owner: &format!("{}, started {}", host().process, host().now().to_rfc3339()),
+        deleted_objects: days.map_or(DeletedObjects::Gone, DeletedObjects::KeptDays),
+        lease_lifetime: LIFETIME,
+        random: system::random_numbers().map_err(anyhow::Error::new)?,
+        is_dry_run: arguments.dry_run,
+        before_sending: &|| {
+            let Some(source) = folder(&from, &tenant)? else { return Ok(()) };
+            let days = days.map(u32::from);
+            let event = Event::StoreCopied { to: &to.to_string(), deleted_objects_kept_days: days };
+            ledger::record(host(), &source, &event)?;
+            Ok(())
+        },
+    };
+    let copied = tokio::select! {
+        copied = core_bucket::copy(&request) => copied.map_err(failure)?,
+        reason = signal() => {
+            let error = anyhow::anyhow!("stopped by a signal; the next copy goes on from here");
+            return Err(Failure::new(reason.into(), error));
+        }
+    };
+    print(global, arguments, &request, &copied)?;
+    Ok(Exit::Complete)
+}
+
+/// The tenant to copy: the configured one, the one that is named, or the only one of a folder.
+fn tenant(global: &Global, config: Option<&Config>, from: &Place) -> Result<String, Failure> {
+    if let Some(config) = config {
+        return Ok(config.tenant.as_str().to_owned());
+    }
+    if let Some(name) = &global.tenant {
+        return Ok(name.clone());
+    }
+    if let Place::Folder { store, .. } = from
+        && let [only] = store.tenants()?.as_slice()
+    {
+        return Ok(only.name().to_owned());
+    }
+    Err(Failure::usage(format!("name the tenant of {from} to copy: --tenant NAME")))
+}
+
+/// The tenant's folder of a place; None for a bucket.
+fn folder(place: &Place, tenant: &str) -> Result<Option<TenantStore>, BucketError> {
+    match place {
+        Place::Folder { store, .. } => Ok(Some(store.tenant(tenant)?)),
+        Place::Bucket { .. } => Ok(None),
+    }
+}
+
+fn print(
+    global: &Global,
+    arguments: &CopyArguments,
+    request: &CopyRequest<'_>,
+    report: &CopyReport,
+) -> Result<(), Failure> {
+    let CopyReport { current, generations, files, removed, .. } = report;
+    if arguments.output == ReportFormat::Json {
+        let report = json!({
+            "tenant": request.tenant,
+            "from": request.from.to_string(),
+            "to": request.to.to_string(),
+            "isDryRun": arguments.dry_run,
+            "current": current,
+            "generations": generations,
+            "files": files,
+            "bytes": report.bytes,
+            "sentFiles": report.sent_files,
+            "sentBytes": report.sent_bytes,
+            "removed": removed,
+        });
+        output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
+        return Ok(());
+    }
+    let rows = [
+        ("stored", *files, Some(report.bytes)),
+        ("sent", report.sent_files, Some(report.sent_bytes)),
+        ("removed", *removed, None),
+    ];
+    let rows = rows.map(|(what, files, size)| {
+        [what.to_owned(), files.to_string(), size.map_or_else(String::new, bytes)]
+    });
+    output::result(&output::table(["files", "number", "size"], rows, 1));
+    if !global.quiet {
+        let (tenant, to) = (request.tenant, request.to);
+        let published = current.as_ref().map_or_else(String::new, ToString::to_string);
+        output::note(&if arguments.dry_run {
+            format!("nothing was copied: this is what a copy of tenant {tenant} to {to} would do")
+        } else {
+            format!("{to} has tenant {tenant} with generation {published} and all before it")
+        });
+    }
+    Ok(())
+}
+
+/// The failure with its exit code.
+fn failure(error: BucketError) -> Failure {
+    let exit = match error {
+        BucketError::Store(error) => return error.into(),
+        BucketError::Request { kind: RequestErrorKind::Refused, .. } => Exit::Credentials,
+        BucketError::Request { .. } | BucketError::Unconfirmed { .. } => Exit::Unreachable,
+        BucketError::Held { .. } | BucketError::LeaseLost { .. } | BucketError::SourceChanged => {
+            Exit::Locked
+        }
+        BucketError::Damaged { .. } | BucketError::Corrupt { .. } | BucketError::Refused { .. } => {
+            Exit::DataRefused
+        }
+        BucketError::File { .. } => Exit::Internal,
+        _ => Exit::Configuration,
+    };
+    Failure::new(exit, error)
+}
