@@ -13,6 +13,7 @@ mod output;
 mod pager;
 mod progress;
 mod run_process;
+mod service_manager;
 mod signals;
 mod steps;
 mod support_bundle;

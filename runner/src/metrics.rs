@@ -1,4 +1,4 @@
-//! Figures about tenants for monitoring systems, in the text format of `OpenMetrics`, which Prometheus reads too.
+//! Figures about tenants for monitoring systems, in Prometheus' text format.
 //!
 //! They are made anew of what is known each time, so that none outlives its tenant. No label names a device or a
 //! person: labels are tenants, types of objects and exit codes.
@@ -15,7 +15,6 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::exit::Failure;
@@ -41,14 +40,15 @@ impl Figures<'_> {
     /// Returns the figures as text.
     pub(crate) fn to_text(&self) -> String {
         let mut registry = Registry::with_prefix(PREFIX);
-        let version = vec![("version", env!("CARGO_PKG_VERSION"))];
-        registry.register("build", "The version of the program", Info::new(version));
+        let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        let build = gauge(&mut registry, "build_info", "The version of the program");
+        build.get_or_create(&version).set(1);
         self.add_generations(&mut registry);
         self.add_runs(&mut registry);
         self.add_schedule(&mut registry);
         let mut text = String::new();
         encode(&mut text, &registry).expect("a text has room");
-        text
+        prometheus_format(&text)
     }
 
     fn add_generations(&self, registry: &mut Registry) {
@@ -162,6 +162,30 @@ pub(crate) fn check_file(path: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Converts a text in the format of `OpenMetrics`, which the library writes. Prometheus' older format is the one that
+/// every collector reads: the textfile collector of `node_exporter` refuses a file with types that it does not know.
+/// The formats differ in the name of a counter, which has its suffix also in comments here.
+fn prometheus_format(open_metrics: &str) -> String {
+    let types = open_metrics.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let counters: Vec<&str> = types.filter_map(|named| named.strip_suffix(" counter")).collect();
+    let mut text = String::with_capacity(open_metrics.len());
+    for line in open_metrics.lines() {
+        let comment = line.strip_prefix("# ").and_then(|comment| comment.split_once(' '));
+        match comment {
+            Some((word @ ("HELP" | "TYPE"), rest)) => {
+                let (name, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+                let suffix = if counters.contains(&name) { "_total" } else { "" };
+                text.extend(["# ", word, " ", name, suffix, " ", rest, "\n"]);
+            }
+            // The unit is in the name; the mark of the end is unknown to the older format.
+            Some(_) => {}
+            None if line == "# EOF" => {}
+            None => text.extend([line, "\n"]),
+        }
+    }
+    text
+}
+
 fn gauge(registry: &mut Registry, name: &str, help: &str) -> Family<Labels, Gauge> {
     let gauge: Family<Labels, Gauge> = Family::default();
     registry.register(name, help, gauge.clone());
@@ -188,6 +212,8 @@ fn number(number: impl TryInto<i64>) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use core_fleet::{DueReason, PauseReason};
 
     use super::*;
@@ -220,8 +246,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn figures_have_units_and_labels_of_tenants_and_types_alone() {
+    /// The text of figures that have every metric.
+    fn every_metric() -> String {
         let health = health();
         let status = |name: &str, state| TenantStatus {
             name: name.to_owned(),
@@ -239,7 +265,31 @@ mod tests {
             ],
             runs: Some(&runs),
         };
-        insta::assert_snapshot!(sorted(&figures.to_text()));
+        figures.to_text()
+    }
+
+    #[test]
+    fn figures_have_units_and_labels_of_tenants_and_types_alone() {
+        insta::assert_snapshot!(sorted(&every_metric()));
+    }
+
+    #[test]
+    fn the_dashboard_and_the_alerts_name_metrics_that_exist_and_the_dashboard_names_all() {
+        let text = every_metric();
+        let names = |text: &str| {
+            let words = text.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_');
+            let words = words.filter(|word| word.starts_with("nexthink_graph_"));
+            words.map(str::to_owned).collect::<BTreeSet<String>>()
+        };
+        let samples: String =
+            text.split_inclusive('\n').filter(|line| !line.starts_with('#')).collect();
+        let exported = names(&samples);
+        assert_eq!(
+            names(include_str!("../../xtask/packaging/grafana/nexthink-graph.json")),
+            exported
+        );
+        let alerts = names(include_str!("../../xtask/packaging/prometheus/nexthink-graph.yml"));
+        assert!(!alerts.is_empty() && alerts.is_subset(&exported), "{alerts:?}");
     }
 
     /// The samples of each figure in a fixed order: the library has none.
@@ -250,7 +300,7 @@ mod tests {
             let (comments, mut samples): (Vec<&str>, Vec<&str>) =
                 figure.iter().copied().partition(|line| line.starts_with('#'));
             samples.sort_unstable();
-            sorted.extend(comments.into_iter().filter(|line| *line != "# EOF\n").chain(samples));
+            sorted.extend(comments.into_iter().chain(samples));
         }
         sorted
     }

@@ -100,6 +100,7 @@ fn assert_demo_works(name: &str, variables: &[(&str, &str)]) {
     // Five rows between the head and the lower line.
     assert_eq!(answers[0].lines().count(), 3 + 5 + 1, "{}", answers[0]);
     assert!(answers[1].contains("fetch-packages"), "{}", answers[1]);
+    assert_status_and_support_bundle_read_it(&folder);
 }
 
 /// The suggested explorer, on a port of the system's choice and without a browser.
@@ -109,6 +110,18 @@ fn assert_explorer_opens(folder: &TempDir) {
     explorer.signal("INT");
     let ended = explorer.wait();
     assert_eq!((printed, ended.exit), (Some(()), Some(0)), "{}", ended.stderr);
+}
+
+/// Commands about a tenant's store read the demo as queries do.
+fn assert_status_and_support_bundle_read_it(folder: &TempDir) {
+    let status = program(folder, &["status", "--max-age", "1h"]);
+    assert_eq!(status.exit, Some(0), "{}", status.stderr);
+    assert!(status.stderr.contains("so this reads the demo"), "{}", status.stderr);
+    assert!(status.stdout.contains("complete"), "{}", status.stdout);
+    let bundle = program(folder, &["support-bundle", "bundle.json"]);
+    assert_eq!(bundle.exit, Some(0), "{}", bundle.stderr);
+    let text = fs::read_to_string(folder.path().join("bundle.json")).expect("it was written");
+    assert!(text.contains("\"stored\"") && text.contains("nexthink_device"), "{text}");
 }
 
 #[test]
@@ -140,6 +153,11 @@ fn with_a_configuration_there_is_no_demo() {
 #[test]
 fn the_run_command_never_falls_back_to_the_demo() {
     let folder = TempDir::new().expect("a folder can be made");
+    for arguments in [&["status"][..], &["support-bundle", "bundle.json"]] {
+        let ended = program(&folder, arguments);
+        assert_eq!(ended.exit, Some(2));
+        assert!(ended.stderr.contains("there is nothing to read"), "{}", ended.stderr);
+    }
     let run = program(&folder, &["run"]);
     assert_eq!(run.exit, Some(2));
     assert_eq!(names(folder.path()), [""; 0]);

@@ -37,6 +37,7 @@ mod repetition;
 mod resuming;
 mod rules;
 mod schedule;
+mod service_manager;
 mod software;
 mod support_bundle;
 mod waiting;

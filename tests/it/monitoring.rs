@@ -124,10 +124,10 @@ fn a_schedule_answers_whether_it_is_alive_and_ready_and_what_it_has_done() {
     let counted = until(PATIENCE, || get("/metrics").contains(run).then_some(()));
     let figures = get("/metrics");
     assert!(counted.is_some(), "{figures}");
-    assert!(figures.contains("content-type: application/openmetrics-text"), "{figures}");
+    assert!(figures.contains("content-type: text/plain; version=0.0.4"), "{figures}");
     assert!(figures.contains("nexthink_graph_running{tenant=\"acme\"} 0\n"), "{figures}");
     assert!(figures.contains("nexthink_graph_next_run_timestamp_seconds{"), "{figures}");
-    assert!(figures.ends_with("# EOF\n"), "{figures}");
+    assert!(figures.contains("# TYPE nexthink_graph_runs_total counter\n"), "{figures}");
     for canary in CANARIES {
         assert!(!figures.contains(canary), "{canary}\n{figures}");
     }

@@ -1,5 +1,7 @@
-//! Programs of others judge ours: the official client of the Model Context Protocol, receivers of messages, and another
-//! engine for SQL. It is no stage of the gate, since it needs Python and packages.
+//! Programs of others judge ours: the official client of the Model Context Protocol, receivers of messages, another engine
+//! for SQL, and Prometheus. It is no stage of the gate, since it needs Python and packages.
+
+mod metrics;
 
 use std::fs;
 use std::path::Path;
@@ -20,6 +22,8 @@ pub(crate) enum Judge {
     J1ql,
     /// Standard Webhooks' own library, a real SMTP server and an installed Alertmanager take messages.
     Notify,
+    /// `promtool` checks the metrics and the alerts.
+    Metrics,
 }
 
 /// The client, in the newest version whose answers our script reads.
@@ -40,6 +44,7 @@ pub(crate) fn run(root: &Path, judge: Judge) -> anyhow::Result<()> {
         Judge::J1ql => j1ql(root),
         Judge::Mcp => with_tenant(root, "mcp_client.py", &MCP, "nexthink-graph.toml"),
         Judge::Notify => with_tenant(root, "notify_receivers.py", &NOTIFY, ""),
+        Judge::Metrics => metrics::judge(root),
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct DistArguments {
 }
 
 /// Files of this repository, and where they are in the archive.
-const SHIPPED: [(&str, &str); 11] = [
+const SHIPPED: [(&str, &str); 13] = [
     ("README.md", "README.md"),
     ("LICENSE", "LICENSE"),
     ("CHANGELOG.md", "CHANGELOG.md"),
@@ -50,6 +50,8 @@ const SHIPPED: [(&str, &str); 11] = [
     ("xtask/packaging/nexthink-graph.service", "systemd/nexthink-graph.service"),
     ("xtask/packaging/nexthink-graph-run.service", "systemd/nexthink-graph-run.service"),
     ("xtask/packaging/nexthink-graph-run.timer", "systemd/nexthink-graph-run.timer"),
+    ("xtask/packaging/grafana/nexthink-graph.json", "grafana/nexthink-graph.json"),
+    ("xtask/packaging/prometheus/nexthink-graph.yml", "prometheus/nexthink-graph.yml"),
     ("xtask/packaging/kubernetes/configuration.yaml", "kubernetes/configuration.yaml"),
 ];
 

@@ -11,6 +11,7 @@ mod docs;
 mod new_step;
 #[path = "../../runner/src/steps.rs"]
 mod steps;
+mod targets;
 mod tidy;
 mod torture;
 mod workspace;
@@ -71,6 +72,11 @@ enum Command {
         after_help = "Example:\n  cargo xtask dist --binary target/release/nexthink-graph --check"
     )]
     Dist(dist::DistArguments),
+    /// Check that the program compiles for other systems.
+    #[command(
+        after_help = "Example:\n  cargo xtask targets --target x86_64-pc-windows-gnu -p core-files"
+    )]
+    Targets(targets::TargetArguments),
     /// Run everything that must pass before a merge.
     Ci,
 }
@@ -105,6 +111,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Conformance { judge } => conformance::run(&root, judge),
         Command::Browser(arguments) => browser::run(&root, &arguments),
         Command::Dist(arguments) => dist::run(&root, &arguments),
+        Command::Targets(arguments) => targets::check(&root, &arguments),
         Command::Ci => ci::run(&root),
     }
 }

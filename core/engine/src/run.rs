@@ -209,11 +209,10 @@ async fn run_steps(
     }
     let offset = cancellation.or_stop(clock_offset(client.as_deref(), engine.host)).await?;
     let clock = quota.set_clock(offset)?;
-    let is_encrypted = protection.is_some();
     let (files, resumable) =
-        downloads(&lock, previous.as_ref(), is_encrypted, options, clock, engine.host)?;
-    let parts_before = RunState::before(previous.as_ref()).parts;
-    let estimates = exports::estimates(&plan, engine, &resumable, &parts_before);
+        downloads(&lock, previous.as_ref(), protection.is_some(), options, clock, engine.host)?;
+    let state = RunState::before(previous.as_ref());
+    let estimates = exports::estimates(&plan, engine, &resumable, &state.parts);
     quota.check_run(exports::sum(&estimates))?;
     Space::after(previous.as_ref(), lock.tenant())?.check()?;
     let made_ms = lock.next_generation_ms(clock.latest(engine.host).0)?;
@@ -221,17 +220,17 @@ async fn run_steps(
     let staging = lock.stage(run_id.parse()?)?;
     tracing::info!(run_id, tenant = engine.settings.tenant.as_str(), "run started");
 
-    let zone = engine.settings.time_zone.clone();
+    let fetcher =
+        Fetcher::new(engine, client, files.clone(), resumable, quota.clone(), progress.clone());
+    let fetcher = fetcher.with_usual_times(&state);
     let applier = Applier::new(
-        Base { previous, replaces_all, parts: parts_before },
-        Reading { zone, files: files.clone(), protection },
+        Base { previous, replaces_all, parts: state.parts },
+        Reading { zone: engine.settings.time_zone.clone(), files: files.clone(), protection },
         options.accept_shrink.clone(),
         BackgroundTableWriter::start(staging, &plan, engine.settings.tags(), cancellation),
         cancellation.clone(),
         engine.host.clone(),
     );
-    let fetcher =
-        Fetcher::new(engine, client, files.clone(), resumable, quota.clone(), progress.clone());
     let (fetching, reservation) = fetcher.start_all(&plan, engine, &estimates);
     let mut table = audit_table::Fetching::start(&plan, engine, &fetcher, reservation, offset);
     let login_ahead_ms = offset.map(ClockOffset::ahead_ms);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::tenant::{Ended, LastRun, Notice, Tenant, TenantSettings, TenantStatus};
+use crate::tenant::{Ended, LastRun, Notice, Tenant, TenantSettings, TenantState, TenantStatus};
 
 /// The tenants of a fleet.
 #[derive(Debug, Default)]
@@ -94,6 +94,28 @@ impl Fleet {
     /// Returns what all tenants are doing, by name.
     pub fn status(&self) -> Vec<TenantStatus> {
         self.tenants.iter().map(|(name, tenant)| tenant.status(name)).collect()
+    }
+
+    /// Returns one line about all tenants: how many do what, and when the next run is due.
+    pub fn summary(&self) -> String {
+        let count = |is_it: fn(&TenantState) -> bool| {
+            self.tenants.values().filter(|tenant| is_it(&tenant.state())).count()
+        };
+        let counts = [
+            (count(|state| matches!(state, TenantState::Running { .. })), "running"),
+            (count(|state| matches!(state, TenantState::Paused(_))), "paused"),
+            (count(|state| *state == TenantState::Disabled), "disabled"),
+        ];
+        let word = if self.tenants.len() == 1 { "tenant" } else { "tenants" };
+        let counts = [(self.tenants.len(), word)]
+            .into_iter()
+            .chain(counts.into_iter().filter(|(count, _)| *count > 0))
+            .map(|(count, what)| format!("{count} {what}"));
+        let line = counts.collect::<Vec<_>>().join(", ");
+        match self.waiting.first() {
+            Some((due, _)) => format!("{line}; next run at {due:.0}"),
+            None => line,
+        }
     }
 
     /// Compares the clock with that of the last call. If it went back, due times that were computed from the later time

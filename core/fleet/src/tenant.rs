@@ -252,6 +252,10 @@ impl Tenant {
         (ended == Ended::Published && in_a_row > 0).then_some(Notice::Recovered(in_a_row))
     }
 
+    pub(crate) fn state(&self) -> TenantState {
+        self.state
+    }
+
     pub(crate) fn status(&self, name: &str) -> TenantStatus {
         let failures = self.failed + self.unreachable;
         TenantStatus { name: name.to_owned(), state: self.state, last: self.last, failures }

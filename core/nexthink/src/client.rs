@@ -78,7 +78,7 @@ impl Client {
         }
         const AT: Endpoint = Endpoint::StartExport;
 
-        let ExportOrder { query, parameters, compression } = order;
+        let ExportOrder { query, parameters, compression, usual_time: _ } = order;
         let body = StartExport { query_id: query, parameters, compression: *compression };
         let answer = self.call_noted(ApiCall::StartExport(&body), AT, Some(journal)).await?;
         // Created or accepted, it is paid for: what counts is the ID in its body.

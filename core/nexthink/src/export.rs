@@ -1,6 +1,7 @@
 //! What an export is while it runs, and what comes of it.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::identity::ExportId;
 use crate::results_link::ResultsLink;
@@ -114,4 +115,6 @@ pub struct FinishedExport {
     pub bytes: u64,
     /// True if the file host announced this size.
     pub length_proven: bool,
+    /// The time from its start until Nexthink said that it is completed; none if an earlier process started it.
+    pub prepared: Option<Duration>,
 }

@@ -87,6 +87,10 @@ struct RunningExport {
     record: ExportRecord,
     /// When this process began to wait for it.
     since: Instant,
+    /// True if this process started it then.
+    is_own: bool,
+    /// How long Nexthink took to complete it, if that is known.
+    prepared: Option<Duration>,
     polls: u32,
     state: Option<ExportState>,
     transfer: Transfer,
@@ -105,6 +109,8 @@ impl RunningExport {
         Self {
             record,
             since: Instant::now(),
+            is_own: false,
+            prepared: None,
             polls: 0,
             state: None,
             transfer,
@@ -177,7 +183,7 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
         if let Some(file) = &record.file
             && file.whole == Some(in_sink)
         {
-            return Ok(Phase::Done(self.finished(&record, file.total, in_sink)));
+            return Ok(Phase::Done(self.finished(&record, None, file.total, in_sink)));
         }
         let transfer = match &record.file {
             Some(file) if file.total.is_none_or(|total| in_sink < total) => {
@@ -198,8 +204,10 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
         let record = ExportRecord::new(self.order, export_id.clone());
         self.remember(&record)?;
         (self.observer)(ExportEvent::Started { export_id });
-        let running = RunningExport::new(record, Transfer::default());
-        running.pause_to_poll(self.client, self.client.settings.poll.first_wait()).await?;
+        let running =
+            RunningExport { is_own: true, ..RunningExport::new(record, Transfer::default()) };
+        let wait = self.client.settings.poll.until_first_question(self.order.usual_time);
+        running.pause_to_poll(self.client, wait).await?;
         Ok(Phase::Wait(running))
     }
 
@@ -221,6 +229,9 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
             self.saw(&mut running, &status)?;
             match status {
                 ExportStatus::Completed { link: Some(link), .. } => {
+                    if running.is_own {
+                        running.prepared.get_or_insert_with(|| running.since.elapsed());
+                    }
                     return match running.refused.take() {
                         // It would be refused again.
                         Some((refused, error))
@@ -286,7 +297,7 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
         running: &mut RunningExport,
         link: &ResultsLink,
     ) -> Result<FinishedExport, NexthinkError> {
-        let RunningExport { record, transfer, .. } = running;
+        let RunningExport { record, transfer, prepared, .. } = running;
         let (response, answered) = self.client.open_rest(link, self.sink, transfer).await?;
         if answered == Answered::Whole {
             record.file = Some(transfer.record());
@@ -300,7 +311,7 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
         self.sink.flush().await.map_err(sink_failed)?;
         record.file = Some(FileRecord { whole: Some(download.bytes), ..transfer.record() });
         self.remember(record)?;
-        Ok(self.finished(record, transfer.total, download.bytes))
+        Ok(self.finished(record, *prepared, transfer.total, download.bytes))
     }
 
     /// Forgets an export that failed like this and is of no use any more, and goes back to the
@@ -375,14 +386,15 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
     fn finished(
         &mut self,
         record: &ExportRecord,
+        prepared: Option<Duration>,
         total: Option<u64>,
         bytes: u64,
     ) -> FinishedExport {
         let export_id = record.export_id.clone();
         (self.observer)(ExportEvent::Downloaded { bytes });
         tracing::info!(%export_id, bytes, "export downloaded");
-        let length_proven = total.is_some();
-        FinishedExport { export_id, truncated: record.truncated, bytes, length_proven }
+        let (truncated, length_proven) = (record.truncated, total.is_some());
+        FinishedExport { export_id, truncated, bytes, length_proven, prepared }
     }
 }
 

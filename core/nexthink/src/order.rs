@@ -2,6 +2,7 @@
 //! file is compressed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,12 +18,15 @@ pub struct ExportOrder {
     pub parameters: BTreeMap<String, String>,
     /// How the results file comes.
     pub compression: Compression,
+    /// How long Nexthink prepared the results last time, if that is known. Most of it passes before the first question
+    /// about the status; it does not tell one order from another.
+    pub usual_time: Option<Duration>,
 }
 
 impl ExportOrder {
     /// The order for a query without parameters.
     pub fn new(query: QueryId, compression: Compression) -> Self {
-        Self { query, parameters: BTreeMap::new(), compression }
+        Self { query, parameters: BTreeMap::new(), compression, usual_time: None }
     }
 }
 

@@ -72,6 +72,9 @@ pub struct PollSchedule {
     pub gone_after: Duration,
 }
 
+/// The share of its usual time after which an export is asked about first.
+const USUAL_SHARE: f64 = 0.7;
+
 impl Default for PollSchedule {
     fn default() -> Self {
         Self {
@@ -88,6 +91,14 @@ impl PollSchedule {
     /// The wait before the first question.
     pub(crate) fn first_wait(&self) -> Duration {
         self.first.min(self.cap)
+    }
+
+    /// The wait before the first question about an export that took `usual_time` last. It asks well before that, since
+    /// exports may become faster, and leaves half of the deadline if they become slower.
+    pub(crate) fn until_first_question(&self, usual_time: Option<Duration>) -> Duration {
+        let usual = usual_time.map_or(0.0, |usual| usual.as_secs_f64() * USUAL_SHARE);
+        let wait = Duration::try_from_secs_f64(usual).unwrap_or(self.deadline);
+        wait.min(self.deadline / 2).max(self.first_wait())
     }
 
     /// The wait when an export was waited for `waited`.
@@ -165,6 +176,16 @@ mod tests {
         let first = Duration::from_mins(1);
         let schedule = PollSchedule { first, ..PollSchedule::default() };
         assert_eq!(schedule.after(Duration::ZERO), schedule.cap);
+    }
+
+    #[test]
+    fn the_first_question_comes_after_most_of_the_usual_time_and_before_half_the_deadline() {
+        let schedule = PollSchedule::default();
+        for (usual, expected) in [(0, 1), (1, 1), (300, 210), (3_000, 1_800), (u64::MAX, 1_800)] {
+            let wait = schedule.until_first_question(Some(Duration::from_secs(usual)));
+            assert_eq!(wait.as_secs(), expected, "{usual} s");
+        }
+        assert_eq!(schedule.until_first_question(None), schedule.first);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use core_engine::Cancellation;
 use core_engine::run::{self, RunOptions};
 use core_nexthink::Secret;
-use core_simulator::{Simulator, SimulatorConfig, TenantSpec};
+use core_simulator::{Endpoints, Simulator, SimulatorConfig, TenantSpec};
 
 use super::run::{RULES, RUN, after_rules, evaluate, interruptible, print, tell_shortfall};
 use super::simulate::{CLIENT_SECRET, configuration};
@@ -45,9 +45,7 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
     let mut simulated = SimulatorConfig::default();
     simulated.behaviour.tenant = spec;
     let simulator = Simulator::start(simulated).await.map_err(anyhow::Error::new)?;
-    let text = configuration(simulator.endpoints(), STORE, "{ env = \"UNUSED\" }");
-    let config = Config::parse(&text, &BTreeMap::new(), &config::paths(Path::new("")))
-        .map_err(|problems| anyhow::anyhow!("the demo's configuration is wrong: {problems:?}"))?;
+    let config = demo_config(simulator.endpoints())?;
     let progress = Progress::new(global.quiet);
     let (options, stop) = (RunOptions::default(), Cancellation::default());
     let secret = Secret::new(CLIENT_SECRET.to_owned());
@@ -71,6 +69,20 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
 pub(super) fn living_estate() -> TenantSpec {
     let seconds = system::now().0 / 1_000;
     TenantSpec { now: seconds - seconds % DAY, silent_once_in: 25, ..TenantSpec::default() }
+}
+
+/// Returns the configuration of the demo's store. The simulated tenant itself is gone.
+pub(super) fn stored() -> Result<Config, Failure> {
+    let gone = || "http://127.0.0.1:9".to_owned();
+    let endpoints = Endpoints { login: gone(), api: gone(), files: gone() };
+    demo_config(&endpoints)
+}
+
+fn demo_config(endpoints: &Endpoints) -> Result<Config, Failure> {
+    let text = configuration(endpoints, STORE, "{ env = \"UNUSED\" }");
+    let config = Config::parse(&text, &BTreeMap::new(), &config::paths(Path::new("")));
+    let wrong = |problems| anyhow::anyhow!("the demo's configuration is wrong: {problems:?}");
+    config.map_err(|problems| wrong(problems).into())
 }
 
 /// Commands to try next, the explorer first, and the way to a tenant of one's own.

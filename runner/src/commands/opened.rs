@@ -12,6 +12,26 @@ use crate::exit::Failure;
 use crate::host::{engine, host};
 use crate::{output, system};
 
+/// The demo's configuration, for a command about a tenant's store where nothing is configured.
+pub(super) fn demo_config(global: &Global) -> Result<Config, Failure> {
+    find_demo(global)?;
+    demo::stored()
+}
+
+/// Tells that the demo is read, or fails if there is none.
+fn find_demo(global: &Global) -> Result<(), Failure> {
+    if !Path::new(demo::STORE).exists() {
+        return Err(Failure::usage(format!(
+            "there is nothing to read: `{0}` without a command makes a demo, and `{0} init` configures a tenant",
+            system::own_command().trim_end_matches(" --")
+        )));
+    }
+    if !global.quiet {
+        output::note("nothing is configured, so this reads the demo");
+    }
+    Ok(())
+}
+
 /// A tenant that is open for reading.
 pub(super) struct Opened {
     /// None where nothing is configured.
@@ -27,15 +47,8 @@ impl Opened {
     /// Opens the configured tenant, or the demo's where nothing is configured.
     pub(super) fn new(global: &Global) -> Result<Self, Failure> {
         let source = config::find(global.config.as_deref());
-        if source.is_none() && !Path::new(demo::STORE).exists() {
-            return Err(Failure::usage(format!(
-                "there is nothing to read: `{0}` without a command makes a demo, and `{0} init` \
-                 configures a tenant",
-                system::own_command().trim_end_matches(" --")
-            )));
-        }
-        if source.is_none() && !global.quiet {
-            output::note("nothing is configured, so this reads the demo");
+        if source.is_none() {
+            find_demo(global)?;
         }
         let opened = Self::of(global, None)?;
         if let Some(config) = &opened.config {

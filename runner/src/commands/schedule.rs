@@ -25,6 +25,7 @@ use crate::config::{Config, Source};
 use crate::exit::{Exit, Failure};
 use crate::host::engine;
 use crate::run_process::{RunEnd, RunProcess};
+use crate::service_manager::ServiceManager;
 use crate::signals::{Hangups, signal};
 use crate::{output, system};
 
@@ -46,15 +47,18 @@ pub(super) async fn schedule(
     if let Some(address) = arguments.listen {
         scheduler.listen(address).await?;
     }
+    ServiceManager::ready();
     loop {
         scheduler.start_due();
         scheduler.tell_states();
         scheduler.publish();
+        scheduler.manager.alive(&scheduler.summary());
         let sleep = tokio::time::sleep(scheduler.sleep());
         tokio::select! {
             biased;
             reason = &mut stopped => {
                 scheduler.stop.request(reason);
+                ServiceManager::stopping();
                 scheduler.publish();
                 scheduler.finish().await;
                 return Ok(reason.into());
@@ -65,7 +69,7 @@ pub(super) async fn schedule(
                     scheduler.ended(&name, &end);
                 }
             }
-            () = hangups.next() => scheduler.read_again(true),
+            () = hangups.next() => scheduler.reload(),
             () = sleep => scheduler.read_again(false),
         }
     }
@@ -84,6 +88,7 @@ struct Scheduler<'a> {
     problem: Option<String>,
     /// The figures, if they are asked for.
     watch: Option<Watch>,
+    manager: ServiceManager,
 }
 
 impl<'a> Scheduler<'a> {
@@ -102,6 +107,7 @@ impl<'a> Scheduler<'a> {
             told: BTreeMap::new(),
             problem: None,
             watch: None,
+            manager: ServiceManager::new(),
         };
         let read = scheduler.tenants.read()?;
         if let (false, Some(failure)) = (scheduler.tenants.is_fleet(), read.first_failure()) {
@@ -136,6 +142,24 @@ impl<'a> Scheduler<'a> {
             let stopping = self.stop.reason().map(|_| "it is stopping".to_owned());
             watch.publish(self.fleet.status(), stopping.or_else(|| self.problem.clone()));
         }
+    }
+
+    /// One line about what goes on, for the service manager.
+    fn summary(&self) -> String {
+        let broken = match self.tenants.broken() {
+            0 => None,
+            broken => Some(format!("files with a mistake: {broken}")),
+        };
+        let problem = self.problem.as_ref().map(|_| "the configuration has a mistake".to_owned());
+        let parts = [Some(self.fleet.summary()), broken, problem];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    /// Reads all files again, since someone asks for it.
+    fn reload(&mut self) {
+        ServiceManager::reloading();
+        self.read_again(true);
+        ServiceManager::ready();
     }
 
     /// Reads all files again. A mistake is told once, and again when someone asks by SIGHUP.
@@ -290,13 +314,15 @@ impl<'a> Scheduler<'a> {
 
     /// Returns how long to sleep until there may be something to do.
     fn sleep(&mut self) -> Duration {
+        let longest = self.manager.sign_of_life_interval();
+        let longest = longest.map_or(LONGEST_SLEEP, |interval| interval.min(LONGEST_SLEEP));
         if self.running.len() >= self.tenants.parallel_runs() {
-            return LONGEST_SLEEP;
+            return longest;
         }
         let now = now();
         let wait = self.fleet.wake_at(now).map(|due| due.duration_since(now));
         let wait = wait.and_then(|wait| Duration::try_from(wait).ok());
-        wait.map_or(LONGEST_SLEEP, |wait| wait.min(LONGEST_SLEEP))
+        wait.map_or(longest, |wait| wait.min(longest))
     }
 }
 

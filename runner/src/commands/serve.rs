@@ -20,6 +20,7 @@ use super::run::signal;
 use crate::cli::{Global, ServeArguments, ServeCommand, TokenCommand};
 use crate::config;
 use crate::exit::{Exit, Failure};
+use crate::service_manager::ServiceManager;
 use crate::{host, output, system};
 
 /// The file of tokens beside the configuration.
@@ -79,13 +80,21 @@ async fn run(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failur
     // Listened for before anyone knows the address, so that no signal is lost.
     let stopped = signal();
     announce(global, &url);
+    let mut manager = ServiceManager::new();
+    ServiceManager::ready();
     if arguments.open && !system::open_in_browser(&url) {
         output::note("no browser could be started: open the address yourself");
     }
     let stopped = async {
         stopped.await;
+        ServiceManager::stopping();
     };
-    core_explorer::serve(listener, how, explorer.router(), stopped).await;
+    let serving = core_explorer::serve(listener, how, explorer.router(), stopped);
+    let status = format!("the explorer answers at {address}");
+    tokio::select! {
+        _ = serving => {}
+        () = manager.keep_alive(&status) => {}
+    }
     Ok(Exit::Complete)
 }
 

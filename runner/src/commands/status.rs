@@ -35,9 +35,15 @@ impl Row {
 
 /// Prints the status of one tenant.
 pub(super) fn status(global: &Global, arguments: &StatusArguments) -> Result<Exit, Failure> {
-    let source = super::configured_source(global)?;
-    let config = config::load(&source)?;
-    let name = source.tenant_name(&config);
+    let source = config::find(global.config.as_deref());
+    let config = match &source {
+        Some(source) => config::load(source),
+        None => super::opened::demo_config(global),
+    }?;
+    let name = match &source {
+        Some(source) => source.tenant_name(&config),
+        None => config.tenant.as_str().to_owned(),
+    };
     let health = Health::read(&config)?;
     match arguments.output {
         ReportFormat::Json => {

@@ -6,14 +6,19 @@ use std::path::Path;
 use core_files::{FileError, sync_folder, write_new_file};
 
 use crate::cli::Global;
-use crate::config;
+use crate::config::{self, Source};
 use crate::exit::{Exit, Failure};
 use crate::{output, support_bundle};
 
 /// Writes the bundle into a new file. A configuration that cannot be used is what it may be about.
 pub(super) fn write(global: &Global, path: &Path) -> Result<Exit, Failure> {
-    let source = super::configured_source(global)?;
-    let document = support_bundle::document(config::load(&source).as_ref(), source.chosen_name());
+    let source = config::find(global.config.as_deref());
+    let config = match &source {
+        Some(source) => config::load(source),
+        None => Ok(super::opened::demo_config(global)?),
+    };
+    let name = source.as_ref().and_then(Source::chosen_name);
+    let document = support_bundle::document(config.as_ref(), name);
     let mut text = serde_json::to_vec_pretty(&document).map_err(anyhow::Error::new)?;
     text.push(b'\n');
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -1,9 +1,12 @@
-//! Archives whose bytes depend on their contents alone: no times, no owners, sorted paths.
+//! Archives whose bytes depend on their contents alone: one time, no owners, sorted paths.
 
 use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+
+/// The time of all files, in seconds since 1970-01-01 UTC: 2026-01-01. Debian refuses files of 1970.
+pub(super) const FILE_TIME: u64 = 1_767_225_600;
 
 /// A file of an archive.
 #[derive(Debug, Clone)]
@@ -49,13 +52,22 @@ fn header(mode: u32, bytes: usize) -> tar::Header {
     header.set_size(bytes as u64);
     header.set_uid(0);
     header.set_gid(0);
-    header.set_mtime(0);
+    header.set_mtime(FILE_TIME);
     header
 }
 
 /// Compresses bytes. A higher level than this takes twice the time for a hundredth of the size.
 pub(super) fn gzip(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
+    compress(bytes, Compression::new(6))
+}
+
+/// Compresses bytes as much as can be, as Debian wants it of pages.
+pub(super) fn gzip_best(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
+    compress(bytes, Compression::best())
+}
+
+fn compress(bytes: &[u8], level: Compression) -> anyhow::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
     encoder.write_all(bytes)?;
     Ok(encoder.finish()?)
 }

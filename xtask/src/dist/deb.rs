@@ -5,12 +5,23 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use super::archive::{Entry, gzip, tar};
+use super::archive::{Entry, gzip, gzip_best, tar};
 use super::{NAME, SHELLS};
+
+/// Further files of the archive that the package has.
+const SHARED: [&str; 3] = ["nexthink-graph.schema.json", "grafana/", "prometheus/"];
 
 /// The units, in the archive and in the package.
 const UNITS: &str = "systemd/";
 const UNIT_FOLDER: &str = "usr/lib/systemd/system/";
+
+/// Who makes the package.
+const MAINTAINER: &str = "Nexthink Graph <packages@nexthink-graph.invalid>";
+
+/// Debian has the text of the licence in one place.
+const COPYRIGHT: &str = "Nexthink Graph\n\nCopyright: the authors of Nexthink Graph\nLicense: Apache-2.0\n\n\
+    On Debian systems, the text of the Apache License, Version 2.0, is in\n\
+    /usr/share/common-licenses/Apache-2.0.\n";
 
 /// Returns Debian's name of an architecture.
 ///
@@ -36,6 +47,9 @@ pub(super) fn package(
     for entry in contents {
         files.extend(place(entry)?);
     }
+    let page = |name: &str, bytes| Entry::file(&format!("usr/share/doc/{NAME}/{name}"), bytes);
+    files.push(page("copyright", COPYRIGHT.into()));
+    files.push(page("changelog.gz", gzip_best(changelog(version).as_bytes())?));
     files.sort_by(|one: &Entry, other: &Entry| one.path.cmp(&other.path));
     let script = |name: &str| {
         let path = root.join("xtask/packaging").join(name);
@@ -63,7 +77,7 @@ fn place(entry: &Entry) -> anyhow::Result<Option<Entry>> {
         return Ok(at(format!("{UNIT_FOLDER}{unit}")));
     }
     if let Some(page) = entry.path.strip_prefix("man/") {
-        let (path, bytes) = (format!("usr/share/man/man1/{page}.gz"), gzip(&entry.bytes)?);
+        let (path, bytes) = (format!("usr/share/man/man1/{page}.gz"), gzip_best(&entry.bytes)?);
         return Ok(Some(Entry { path, bytes, ..entry.clone() }));
     }
     let shell = SHELLS.iter().find(|(_, path)| *path == entry.path).map(|(shell, _)| *shell);
@@ -72,11 +86,12 @@ fn place(entry: &Entry) -> anyhow::Result<Option<Entry>> {
         (Some("zsh"), _) => at(format!("usr/share/zsh/vendor-completions/_{NAME}")),
         (Some(_), _) => at(format!("usr/share/fish/vendor_completions.d/{NAME}.fish")),
         (None, NAME) => at(format!("usr/bin/{NAME}")),
-        (None, "LICENSE") => documentation("copyright"),
         (None, "README.md" | "CHANGELOG.md") => documentation(&entry.path),
         (None, path) => match path.strip_prefix("docs/") {
             Some(page) => documentation(page),
-            None if path.ends_with(".schema.json") => at(format!("usr/share/{NAME}/{path}")),
+            None if SHARED.iter().any(|folder| path.starts_with(folder)) => {
+                at(format!("usr/share/{NAME}/{path}"))
+            }
             None => None,
         },
     })
@@ -87,11 +102,19 @@ fn control(version: &str, architecture: &str, files: &[Entry], program: &[u8]) -
     let library =
         libc(program).map_or_else(String::new, |version| format!("libc6 (>= {version}), "));
     format!(
-        "Package: {NAME}\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: Nexthink Graph\n\
+        "Package: {NAME}\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: {MAINTAINER}\n\
          Installed-Size: {kibibytes}\nDepends: {library}ca-certificates, passwd\nSection: admin\n\
          Priority: optional\nDescription: publishes a Nexthink estate as a graph\n \
-         Fetches the estate of Nexthink tenants, publishes it as generations of Parquet files, and answers\n \
-         queries about it in SQL and J1QL.\n"
+         Fetches the estate of Nexthink tenants, publishes it as generations of\n \
+         Parquet files, and answers queries about it in SQL and J1QL.\n"
+    )
+}
+
+/// The changelog in Debian's format, which names the version and the page with the changes. Its time is that of all files.
+fn changelog(version: &str) -> String {
+    format!(
+        "{NAME} ({version}) stable; urgency=medium\n\n  * CHANGELOG.md has the changes.\n\n \
+         -- {MAINTAINER}  Thu, 01 Jan 2026 00:00:00 +0000\n"
     )
 }
 

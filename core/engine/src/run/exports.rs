@@ -23,6 +23,7 @@ use super::local_files::{self, LocalFileError};
 use super::narrowing::Narrowing;
 use super::quota::{ExportEstimate, Quota, QuotaReservation};
 use super::resumable_exports::ResumableExports;
+use super::state::RunState;
 use super::{audit_table, parts};
 use crate::engine::Engine;
 use crate::export_files::FilePattern;
@@ -46,6 +47,8 @@ pub(super) struct Fetcher {
     /// The permit to run a query at once: Nexthink takes one a second.
     executing: Arc<Semaphore>,
     pub(super) progress: Progress,
+    /// How long Nexthink took last to prepare the export of each query, by its ID.
+    usual_times: Arc<BTreeMap<String, Duration>>,
 }
 
 /// The result of the export of one step, its parts included.
@@ -91,6 +94,8 @@ pub(super) struct FetchedFiles {
     pub parts: u32,
     /// The clauses by which the saved queries leave rows out, as far as Nexthink tells.
     pub narrowing: Narrowing,
+    /// How long Nexthink took to prepare the whole, if this run saw that.
+    pub prepared: Option<Duration>,
 }
 
 /// A file of results that is here.
@@ -117,7 +122,7 @@ impl FetchedFile {
         pattern: Option<Pattern>,
         export: FinishedExport,
     ) -> Self {
-        let FinishedExport { export_id, truncated, bytes, length_proven } = export;
+        let FinishedExport { export_id, truncated, bytes, length_proven, prepared: _ } = export;
         Self { download, pattern, export_id: Some(export_id), truncated, bytes, length_proven }
     }
 }
@@ -163,7 +168,16 @@ impl Fetcher {
     ) -> Fetcher {
         let slots = Arc::new(Semaphore::new(engine.settings.parallel_exports));
         let executing = Arc::new(Semaphore::new(1));
-        Fetcher { client, files, resumable, quota, slots, executing, progress }
+        let usual_times = Arc::default();
+        Fetcher { client, files, resumable, quota, slots, executing, progress, usual_times }
+    }
+
+    /// Waits for each query first as long as the run before has seen it take.
+    pub(super) fn with_usual_times(mut self, before: &RunState) -> Self {
+        let times = before.prepared_ms.iter();
+        let times = times.map(|(id, ms)| (id.clone(), Duration::from_millis(*ms)));
+        self.usual_times = Arc::new(times.collect());
+        self
     }
 
     /// Starts to fetch for all steps that run, each with what it will need of the day's exports.
@@ -255,14 +269,15 @@ impl Fetcher {
             count_start(exports, event);
             self.progress.export(step_id, event);
         };
-        let order = whole_order(query);
+        let usual_time = self.usual_times.get(query.id.as_str()).copied();
+        let order = ExportOrder { usual_time, ..whole_order(query) };
         let own = reservation.take(u32::from(!self.is_paid(step_id, &order)));
         let exporting = self.export(step_id, &order, own, observer);
         // While the export runs, so that this takes no time of its own.
         let (export, mut narrowing) =
             tokio::join!(exporting, self.narrowing(step, &query.id, &order.parameters));
         let export = export?;
-        let is_truncated = export.truncated;
+        let (is_truncated, prepared) = (export.truncated, export.prepared);
         let whole = FetchedFile::exported(step_id.to_owned(), None, export);
         let mut delivery = match query.partition.as_ref().filter(|_| is_truncated) {
             Some(partition) => {
@@ -275,7 +290,7 @@ impl Fetcher {
             }
             None => FetchedFiles::whole(whole),
         };
-        delivery.narrowing = narrowing;
+        (delivery.narrowing, delivery.prepared) = (narrowing, prepared);
         Ok(delivery)
     }
 
@@ -413,5 +428,6 @@ fn whole_order(query: &SavedQuery) -> ExportOrder {
         query: query.id.clone(),
         parameters: query.whole(),
         compression: Compression::Zstd,
+        usual_time: None,
     }
 }

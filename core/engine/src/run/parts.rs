@@ -181,6 +181,7 @@ impl Parts<'_> {
             query: self.partition.query.clone(),
             parameters: BTreeMap::from([value]),
             compression: Compression::Zstd,
+            usual_time: None,
         }
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn publish(
     let created_at = context.clock.latest(&context.host).to_rfc3339();
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
     let run = serde_json::to_vec_pretty(report).map_err(anyhow::Error::new)?;
-    let state = RunState::of_report(report);
+    let state = RunState::of_report(report, RunState::before(previous.as_ref()));
     let state = serde_json::to_vec_pretty(&state).map_err(anyhow::Error::new)?;
     cancellation.check()?;
     let (region, privacy) = (context.region.clone(), Some(context.privacy.clone()));

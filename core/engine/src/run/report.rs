@@ -99,6 +99,8 @@ pub struct StepReport {
     pub exports: u32,
     /// The number of exported parts, those included that were split further; none if it came whole.
     pub parts: u32,
+    /// How long Nexthink took to prepare the export of the whole query, in milliseconds, if this run saw that.
+    pub prepared_ms: Option<u64>,
     /// The accounts of its rows.
     pub rows: Rows,
     /// Entities of the step's types, carried-over ones included.
@@ -297,13 +299,14 @@ impl StepReport {
 
     /// Notes what was downloaded.
     pub(super) fn deliver(&mut self, delivery: &FetchedFiles) {
-        let FetchedFiles { files, truncated, lacking, parts, narrowing } = delivery;
+        let FetchedFiles { files, truncated, lacking, parts, narrowing, prepared } = delivery;
         self.narrowing =
             Some(narrowing.clone()).filter(|narrowing| *narrowing != Narrowing::default());
         let whole = truncated.iter().chain(files).find(|file| file.pattern.is_none());
         self.export_id =
             whole.and_then(|file| file.export_id.as_ref()).map(|id| id.as_str().to_owned());
         self.parts = *parts;
+        self.prepared_ms = prepared.and_then(|time| u64::try_from(time.as_millis()).ok());
         self.bytes = files.iter().chain(truncated).map(|file| file.bytes).sum();
         let truncated = "truncated at Nexthink's maximum";
         self.reason = lacking.as_ref().map(|lacking| format!("{truncated}, and {lacking}"));

@@ -28,6 +28,9 @@ pub struct RunState {
     pub(super) held: BTreeSet<String>,
     /// The bytes that the run has downloaded.
     pub(super) downloaded_bytes: u64,
+    /// How long Nexthink took last to prepare the export of each query, in milliseconds, by the query's ID.
+    #[serde(default)]
+    pub(super) prepared_ms: BTreeMap<String, u64>,
 }
 
 /// The outcome of a step.
@@ -43,8 +46,15 @@ pub struct StepState {
 }
 
 impl RunState {
-    /// Returns the state that the run of this report leaves.
-    pub(super) fn of_report(report: &RunReport) -> Self {
+    /// Returns the state that the run of this report leaves; `before` is what the run before it has left.
+    pub(super) fn of_report(report: &RunReport, before: Self) -> Self {
+        let mut prepared_ms = before.prepared_ms;
+        prepared_ms.extend(
+            report
+                .steps
+                .iter()
+                .filter_map(|step| Some((step.query_id.clone()?, step.prepared_ms?))),
+        );
         let steps = report.steps.iter().map(|step| StepState {
             id: step.id.to_owned(),
             outcome: step.outcome,
@@ -56,6 +66,7 @@ impl RunState {
             parts: report.parts.clone(),
             held: report.held.iter().cloned().collect(),
             downloaded_bytes: report.steps.iter().map(|step| step.bytes).sum(),
+            prepared_ms,
         }
     }
 
@@ -100,7 +111,8 @@ impl RunState {
             outcome,
             reason,
         });
-        Some(Self { version: VERSION, steps: steps.collect(), parts, held, downloaded_bytes })
+        let (steps, prepared_ms) = (steps.collect(), BTreeMap::new());
+        Some(Self { version: VERSION, steps, parts, held, downloaded_bytes, prepared_ms })
     }
 }
 

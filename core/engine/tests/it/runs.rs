@@ -1,9 +1,12 @@
 //! Runs that publish: alone, side by side, one after the other.
 
+use std::time::Duration;
+
 use core_engine::run::report::StepOutcome;
 use core_engine::run::{RunOptions, RunState};
 use core_engine::{Cancellation, Ending, Moment, Progress, run};
 use core_simulator::{SavedQuery, TenantSpec};
+use serde_json::Value;
 
 use super::support::{NOON, Tenant, recorder, rows, step_ids};
 
@@ -75,6 +78,35 @@ async fn what_the_next_run_needs_is_a_file_of_its_own() {
         assert!(ids.contains(&id), "{id} of {ids:?}");
     }
     assert!(state.steps.iter().all(|step| step.outcome == StepOutcome::Complete));
+}
+
+#[tokio::test]
+async fn the_next_run_knows_how_long_each_query_takes_and_asks_about_it_later() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    let known = || {
+        let generation = tenant.published().expect("it is published");
+        let state = generation.attachment("state.json").expect("it can be read");
+        let state: Value = serde_json::from_slice(&state.expect("it is there")).expect("JSON");
+        state["preparedMs"].as_object().expect("it is a table").clone()
+    };
+    tenant.run().await.expect("it runs");
+    let all = known();
+    assert_eq!(all.len(), 4, "{all:?}");
+
+    // A step takes longer than before; the others are left out and still known.
+    tenant.simulator.update(|behaviour| behaviour.preparation = Duration::from_secs(2));
+    let users = RunOptions { steps: vec!["fetch-users".to_owned()], ..RunOptions::default() };
+    let polls = async || {
+        let before = tenant.simulator.requests().polls;
+        tenant.run_with(&users).await.expect("it runs");
+        tenant.simulator.requests().polls - before
+    };
+    let first = polls().await;
+    let kept = known();
+    assert!(kept["#j1_users"].as_u64().is_some_and(|ms| ms >= 2_000), "{kept:?}");
+    assert_eq!(kept["#j1_devices"], all["#j1_devices"]);
+    let second = polls().await;
+    assert!(second < first, "{second} questions after {first}");
 }
 
 #[tokio::test]

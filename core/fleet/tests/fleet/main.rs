@@ -201,3 +201,19 @@ fn no_jump_of_the_clock_starts_a_run_twice_or_stops_them() {
         assert!((24..=25).contains(&started), "{jump:?}: {started} runs in a day");
     }
 }
+
+#[test]
+fn a_summary_counts_what_tenants_do_and_says_when_the_next_one_runs() {
+    let mut fleet = Fleet::default();
+    assert_eq!(fleet.summary(), "0 tenants");
+    fleet.set("acme", hourly(Missed::Once), None, now());
+    assert_eq!(fleet.summary(), "1 tenant; next run at 2026-03-02T08:00:00Z");
+    assert_eq!(fleet.next(now(), 1).len(), 1);
+    assert_eq!(fleet.summary(), "1 tenant, 1 running");
+    fleet.ended("acme", Ended::Panicked, now());
+    let disabled = TenantSettings { timetable: Timetable::Disabled, missed: Missed::Once };
+    for name in ["globex", "initech"] {
+        fleet.set(name, disabled.clone(), None, now());
+    }
+    assert_eq!(fleet.summary(), "3 tenants, 1 paused, 2 disabled");
+}

@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::header::{DATE, ETAG, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
-use core_nexthink::{Client, NexthinkError, Settings};
+use core_nexthink::{Client, ExportOrder, NexthinkError, Settings};
 use tokio::time::Instant;
 
 use crate::support::*;
@@ -30,6 +30,9 @@ struct SlowTenant {
     n_refused: Arc<AtomicU32>,
     /// What the login host's clock says when it issues each token, in turns.
     dates: &'static [&'static str],
+    /// How long its exports take.
+    preparation: Duration,
+    n_questions: Arc<AtomicU32>,
 }
 
 impl SlowTenant {
@@ -38,10 +41,15 @@ impl SlowTenant {
     }
 
     async fn with_dates(dates: &'static [&'static str]) -> Self {
+        Self::new(dates, Duration::from_mins(40)).await
+    }
+
+    async fn new(dates: &'static [&'static str], preparation: Duration) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
-        let (issued, n_refused) = Default::default();
-        let tenant = Self { base, began: Instant::now(), issued, n_refused, dates };
+        let (issued, n_refused, n_questions) = Default::default();
+        let began = Instant::now();
+        let tenant = Self { base, began, issued, n_refused, dates, preparation, n_questions };
         let router = Router::new()
             .route("/oauth2/default/v1/token", post(issue))
             .route("/api/v1/nql/export", post(async || r#"{"exportId":"e-1"}"#))
@@ -73,7 +81,8 @@ async fn tell_status(
         tenant.n_refused.fetch_add(1, Ordering::Relaxed);
         return Err(StatusCode::UNAUTHORIZED);
     }
-    let done = tenant.began.elapsed() >= Duration::from_mins(40);
+    tenant.n_questions.fetch_add(1, Ordering::Relaxed);
+    let done = tenant.began.elapsed() >= tenant.preparation;
     let status = if done { "COMPLETED" } else { "IN_PROGRESS" };
     Ok(format!(r#"{{"status":"{status}","resultsFileUrl":"{}/file"}}"#, tenant.base))
 }
@@ -120,6 +129,32 @@ async fn a1_j24_no_clock_that_jumps_changes_how_long_a_token_is_used() {
         let minutes = issued.iter().map(|at| (*at - tenant.began).as_secs() / 60);
         assert_eq!(minutes.collect::<Vec<_>>(), [0, 12, 24, 36], "{dates:?}");
         assert_eq!(tenant.n_refused.load(Ordering::Relaxed), 0, "{dates:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_export_whose_usual_time_is_known_is_asked_about_seldom_and_measured_again() {
+    // The preparation, the usual time in seconds, and the bounds of the questions.
+    for (preparation, usual, least, most) in [
+        (300, None, 150, 180),
+        (300, Some(300), 20, 30),
+        // It has become slower, or faster: then it is noticed after 70 % of the usual time.
+        (300, Some(200), 45, 60),
+        (60, Some(300), 1, 1),
+        (1, Some(0), 1, 2),
+    ] {
+        let preparation = Duration::from_secs(preparation);
+        let tenant = SlowTenant::new(&["Sun, 01 Mar 2026 10:00:00 GMT"], preparation).await;
+        let client = client(&tenant.base, &tenant.base, &tenant.base, Settings::new(42));
+        let order = ExportOrder { usual_time: usual.map(Duration::from_secs), ..order() };
+        let (mut journal, mut file) = (Journal::default(), Vec::new());
+        let done = client.run_export(&order, None, &mut journal, &mut file, |_| {}).await;
+        let prepared = done.expect("a whole export").prepared.expect("it was started here");
+        let usual_time = Duration::from_secs(usual.unwrap_or(0));
+        let expected = preparation.max(usual_time.mul_f64(0.63));
+        assert!((expected..expected.mul_f64(1.25) + Duration::from_secs(2)).contains(&prepared));
+        let questions = tenant.n_questions.load(Ordering::Relaxed);
+        assert!((least..=most).contains(&questions), "{usual:?}: {questions} questions");
     }
 }
 

@@ -22,7 +22,7 @@ use crate::exit::Failure;
 const HANGS_AFTER: Duration = Duration::from_mins(5);
 
 /// The type of the text of figures.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The figures that the scheduler has published last.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ async fn readiness(State(bulletin): State<Bulletin>) -> Response {
 
 async fn figures(State(bulletin): State<Bulletin>) -> Response {
     let figures = bulletin.content().figures.clone();
-    ([(header::CONTENT_TYPE, OPEN_METRICS)], figures).into_response()
+    ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], figures).into_response()
 }
 
 #[cfg(test)]

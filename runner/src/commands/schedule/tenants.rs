@@ -130,6 +130,11 @@ impl Tenants {
         self.parallel_runs
     }
 
+    /// Returns the number of files that cannot be used.
+    pub(super) fn broken(&self) -> usize {
+        self.problems.len()
+    }
+
     pub(super) fn source(&self) -> &Source {
         &self.source
     }

@@ -68,7 +68,13 @@ async fn read(
 fn fetched(downloads: Downloads, bytes: u64) -> FetchedTable {
     let export_id = "d3c8b1a0-7f51-4a53-9d0e-3f0f6f1f6a11".parse().expect("an export ID");
     FetchedTable {
-        result: Ok(FinishedExport { export_id, truncated: false, bytes, length_proven: true }),
+        result: Ok(FinishedExport {
+            export_id,
+            truncated: false,
+            bytes,
+            length_proven: true,
+            prepared: None,
+        }),
         files: Files::new(downloads, false, &crate::testing::host()),
         name: DOWNLOAD,
         started_ms: NOW_MS,
