@@ -23,7 +23,8 @@ MACROS = """
 create macro make_array(item) as [item];
 create macro array_remove_all(list, gone) as list_filter(list, lambda item: item <> gone);
 create macro cardinality(list) as len(list);
-create macro try_sum(value) as sum(value);
+create macro try_sum(value) as
+  case when typeof(sum(value)) = 'HUGEINT' then try_cast(sum(value) as bigint) else sum(value) end;
 create macro regexp_like(value, pattern) as regexp_matches(value, pattern),
   (value, pattern, flags) as regexp_matches(value, pattern, flags);
 create macro arrow_cast(ms, type) as make_timestamptz(cast(ms as bigint) * 1000);
@@ -43,9 +44,12 @@ def milliseconds(sql):
             start -= 1
             depth += {")": 1, "(": -1}.get(sql[start], 0)
         value = sql[start + 1 : end]
-        if value != "NULL":
-            sql = f"{sql[: start - len('CAST')]}epoch_ms({value}){sql[end + len(ending) :]}"
-        end = sql.find(ending, start + len(value))
+        if value == "NULL":
+            end = sql.find(ending, end + 1)
+            continue
+        before = f"{sql[: start - len('CAST')]}epoch_ms({value})"
+        sql = before + sql[end + len(ending) :]
+        end = sql.find(ending, len(before))
     return sql
 
 
