@@ -122,7 +122,11 @@ impl Client {
         Ok(status)
     }
 
-    fn read_status(&self, answer: &Answer, truncated: bool) -> Result<ExportStatus, NexthinkError> {
+    pub(crate) fn read_status(
+        &self,
+        answer: &Answer,
+        truncated: bool,
+    ) -> Result<ExportStatus, NexthinkError> {
         let body: StatusAnswer = answer.json(Endpoint::ExportStatus)?;
         let link = body.results_file_url.map(Zeroizing::new);
         let status = match &body.status {

@@ -10,6 +10,8 @@ mod error;
 mod escape;
 mod execute;
 mod export;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod identity;
 mod journal;
 mod lifecycle;

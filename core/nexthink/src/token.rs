@@ -160,7 +160,7 @@ impl TokenSource {
         }
     }
 
-    fn read(&self, answer: &Answer, asked: Instant) -> Result<Issued, NexthinkError> {
+    pub(crate) fn read(&self, answer: &Answer, asked: Instant) -> Result<Issued, NexthinkError> {
         match answer.status {
             StatusCode::OK => {}
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {

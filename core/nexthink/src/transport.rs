@@ -204,6 +204,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// An answer that no server gave.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn from_parts(status: StatusCode, body: &[u8]) -> Self {
+        let body = Body { bytes: body.to_vec().into(), is_over_cap: false };
+        Self { status, server_ms: None, retry_after: None, body }
+    }
+
     /// The body as `T`. No error tells what was in it.
     pub(crate) fn json<T: DeserializeOwned>(&self, endpoint: Endpoint) -> Result<T, NexthinkError> {
         if self.body.is_over_cap {

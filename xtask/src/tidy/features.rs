@@ -5,7 +5,7 @@ use crate::tidy::Violation;
 use crate::workspace::Crate;
 
 /// The features that only tests may enable.
-const FOR_TESTS: &[&str] = &["fault-injection"];
+const FOR_TESTS: &[&str] = &["fault-injection", "fuzzing"];
 
 /// Every crate that enables one of them beyond its tests.
 pub(super) fn check(crates: &[Crate]) -> Vec<Violation> {
