@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use core_engine::Moment;
 use core_engine::run::quota::{self, QuotaClock};
 use core_fleet::{Ended, Fleet, LastRun};
+use core_rules::book::Book;
+use core_rules::rule::Severity;
 use core_store::{LedgerEntry, Manifest, Outcome, TableKind, TenantStore};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -39,6 +41,8 @@ pub(crate) struct Health {
     pub(crate) next_run_at: Option<String>,
     /// The timetable.
     pub(crate) schedule: String,
+    /// The number of findings that hold, by severity; none if no rule was ever evaluated, or the findings cannot be read.
+    pub(crate) findings: Option<BTreeMap<Severity, u64>>,
 }
 
 /// The published generation.
@@ -96,6 +100,7 @@ impl Health {
             daily_exports: left.of,
             next_run_at: next_run(config, last_run_in(&tenant)?).map(|time| format!("{time:.0}")),
             schedule: config.schedule.timetable.to_string(),
+            findings: Book::read_counts(&tenant).ok().flatten(),
         })
     }
 

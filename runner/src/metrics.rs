@@ -1,7 +1,7 @@
 //! Figures about tenants for monitoring systems, in Prometheus' text format.
 //!
 //! They are made anew of what is known each time, so that none outlives its tenant. No label names a device or a
-//! person: labels are tenants, types of objects and exit codes.
+//! person: labels are tenants, types of objects, severities and exit codes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -45,6 +45,7 @@ impl Figures<'_> {
         build.get_or_create(&version).set(1);
         self.add_generations(&mut registry);
         self.add_runs(&mut registry);
+        self.add_findings(&mut registry);
         self.add_schedule(&mut registry);
         let mut text = String::new();
         encode(&mut text, &registry).expect("a text has room");
@@ -98,6 +99,18 @@ impl Figures<'_> {
             if let (Some(at), Some(exit_code)) = (&run.ended_at, run.exit_code) {
                 set(&ended, tenant, unix_seconds(at));
                 set(&code, tenant, exit_code.into());
+            }
+        }
+    }
+
+    fn add_findings(&self, registry: &mut Registry) {
+        let findings = gauge(registry, "findings", "Findings of rules that hold, by severity");
+        for (tenant, health) in &self.tenants {
+            let counts = health.and_then(|health| health.findings.as_ref());
+            for (severity, count) in counts.into_iter().flatten() {
+                let severity = ("severity", severity.name().to_owned());
+                let labels = vec![("tenant", (*tenant).to_owned()), severity];
+                findings.get_or_create(&labels).set(number(*count));
             }
         }
     }
@@ -215,6 +228,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use core_fleet::{DueReason, PauseReason};
+    use core_rules::rule::Severity;
 
     use super::*;
     use crate::health::{PublishedGeneration, RunRecord};
@@ -243,6 +257,7 @@ mod tests {
             daily_exports: 50,
             next_run_at: None,
             schedule: "disabled".to_owned(),
+            findings: Some([(Severity::High, 3), (Severity::Low, 0)].into()),
         }
     }
 

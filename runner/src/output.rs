@@ -163,6 +163,46 @@ pub(crate) fn writer() -> impl io::Write + Send {
     io::BufWriter::new(Results)
 }
 
+/// A writer of results in which whatever would steer a terminal is escaped, as [`result`] does. What is written must be
+/// text, and is printed in whole lines; flush it at its end.
+pub(crate) fn escaping_writer() -> impl io::Write {
+    EscapingWriter { out: Results, held: Vec::new() }
+}
+
+/// The bytes that an [`EscapingWriter`] holds before it prints the lines among them.
+const HELD_BYTES: usize = 64 * 1024;
+
+struct EscapingWriter<Out> {
+    out: Out,
+    held: Vec<u8>,
+}
+
+impl<Out: Write> EscapingWriter<Out> {
+    /// Prints the first bytes that are held. A closed pipe is the reader's choice.
+    fn print(&mut self, bytes: usize) {
+        let text = String::from_utf8_lossy(&self.held[..bytes]);
+        let _ = self.out.write_all(escaped(&text).as_bytes());
+        self.held.drain(..bytes);
+    }
+}
+
+impl<Out: Write> Write for EscapingWriter<Out> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.held.extend_from_slice(bytes);
+        if self.held.len() >= HELD_BYTES
+            && let Some(end) = self.held.iter().rposition(|byte| *byte == b'\n')
+        {
+            self.print(end + 1);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.print(self.held.len());
+        self.out.flush()
+    }
+}
+
 /// Standard output, which remembers that something was written.
 struct Results;
 
@@ -191,6 +231,20 @@ mod tests {
             ("\u{1b}[2J", "\\u001b[2J"),
         ] {
             assert_eq!(escaped(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_piece_by_piece_is_escaped_as_a_whole_would_be() {
+        let line = "é\u{1b}[2J\r\n\tx\u{202e}\n".repeat(HELD_BYTES / 8);
+        for size in [1, 7, 4096, HELD_BYTES + 1] {
+            let mut writer = EscapingWriter { out: Vec::new(), held: Vec::new() };
+            for piece in line.as_bytes().chunks(size) {
+                writer.write_all(piece).expect("it takes all");
+                assert!(writer.held.len() <= HELD_BYTES + size, "{size}");
+            }
+            writer.flush().expect("it takes all");
+            assert!(writer.out == escaped(&line).as_bytes(), "{size}");
         }
     }
 

@@ -1,6 +1,9 @@
 //! Rules from outside: what they find after a run, how findings end, and that nothing ends on ignorance.
 
+mod channels;
 mod own;
+mod reads;
+mod troubles;
 
 use std::fs;
 

@@ -17,6 +17,9 @@ CALLS = [
     ("describe", {"type": "nexthink_device"}),
     ("search", {"text": "a", "limit": 3}),
     ("ask", {"question": "open-critical-alerts"}),
+    # Names are left out of these.
+    ("ask", {"question": "critical-alerts-by-device"}),
+    ("ask", {"question": "silent-devices"}),
     ("query", {"query": "select _key from nexthink_device limit 1"}),
     ("query", {"query": "FIND Device THAT INSTALLED Application AS a RETURN a.name, count(Device) AS n"}),
     ("diff", {"before": "current"}),

@@ -30,6 +30,20 @@ pub struct TenantSettings {
     pub missed: Missed,
 }
 
+impl TenantSettings {
+    /// Counts the times at which a tenant was due after one time and up to another, `most` at most; none without a
+    /// timetable. Due times that the quota cannot allow a run for are not counted ([`Timetable::due_between`]).
+    pub fn due_between(
+        &self,
+        name: &str,
+        after: Timestamp,
+        until: Timestamp,
+        most: u32,
+    ) -> Option<u32> {
+        self.timetable.due_between(after, until, spread(name), most)
+    }
+}
+
 /// What becomes of due times that passed while the program was off, or while the tenant's run went on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Missed {

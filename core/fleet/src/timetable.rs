@@ -14,6 +14,10 @@ const SHORTEST: Duration = Duration::from_mins(1);
 /// The longest interval.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
+/// Nexthink's daily quota allows about a dozen runs a day, so that a timetable with more due times than that cannot be
+/// kept. Milliseconds.
+const SHORTEST_KEPT_MS: u64 = 2 * 3_600 * 1_000;
+
 /// Tenants with the same cron pattern start within this time after it, so that a fleet does not call all at once.
 /// Milliseconds.
 const CRON_JITTER_MS: u64 = 60_000;
@@ -122,6 +126,31 @@ impl Timetable {
             }
         }
     }
+
+    /// Counts the due times after one time and up to another, `most` at most; none without a timetable. Due times less
+    /// than two hours after one that was counted are not, since the quota defers their runs.
+    pub fn due_between(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+        spread: u64,
+        most: u32,
+    ) -> Option<u32> {
+        if *self == Self::Disabled {
+            return None;
+        }
+        let (mut count, mut after) = (0, after);
+        while count < most
+            && let Some(due) = self.next_after(after, spread).filter(|due| *due <= until)
+        {
+            count += 1;
+            // A due time exactly two hours later counts.
+            let pause = Duration::from_millis(SHORTEST_KEPT_MS - 1);
+            let Ok(next) = due.checked_add(pause) else { break };
+            after = next;
+        }
+        Some(count)
+    }
 }
 
 impl fmt::Display for Timetable {
@@ -227,6 +256,29 @@ mod tests {
         ];
         for (after, expected) in table {
             assert_eq!(timetable.next_after(at(after), 0), Some(at(expected)), "after {after}");
+        }
+    }
+
+    #[test]
+    fn due_times_are_counted_as_far_as_the_quota_allows_their_runs() {
+        let every = |hours| Timetable::Every(Duration::from_hours(hours));
+        let weekdays = Timetable::parse_cron("0 6 * * 1-5", "UTC").expect("it is one");
+        // 2026-03-06 is a Friday.
+        let table = [
+            (every(6), "2026-03-06T06:00:00Z", "2026-03-06T11:59:59Z", Some(0)),
+            (every(6), "2026-03-06T06:00:00Z", "2026-03-06T12:00:00Z", Some(1)),
+            (every(6), "2026-03-06T06:00:00Z", "2026-03-07T06:00:00Z", Some(4)),
+            (every(2), "2026-03-06T06:00:00Z", "2026-03-06T12:00:00Z", Some(3)),
+            (every(1), "2026-03-06T06:00:00Z", "2026-03-06T12:00:00Z", Some(3)),
+            (every(1), "2026-03-06T06:00:00Z", "2026-03-08T12:00:00Z", Some(9)),
+            (every(6), "2026-03-06T06:00:00Z", "2026-03-01T06:00:00Z", Some(0)),
+            (weekdays.clone(), "2026-03-06T06:00:00Z", "2026-03-09T05:59:59Z", Some(0)),
+            (weekdays, "2026-03-06T06:00:00Z", "2026-03-11T06:00:00Z", Some(3)),
+            (Timetable::Disabled, "2026-03-06T06:00:00Z", "2026-03-11T06:00:00Z", None),
+        ];
+        for (timetable, after, until, expected) in table {
+            let counted = timetable.due_between(at(after), at(until), 0, 9);
+            assert_eq!(counted, expected, "{timetable}: {after} to {until}");
         }
     }
 

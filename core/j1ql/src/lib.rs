@@ -55,8 +55,22 @@ pub fn compile(
     graph: &Graph,
     environment: Environment<'_>,
 ) -> Result<Compiled, J1qlError> {
-    let (parsed, mut warnings) = parse(query)?;
-    let plan = plan::Plan::new(&parsed, graph, &mut warnings)?;
+    let (parsed, warnings) = parse(query)?;
+    compile_parsed(&parsed, warnings, graph, environment)
+}
+
+/// Does the same for a query that was read before. `warnings` are those of reading it.
+///
+/// # Errors
+///
+/// [`J1qlError`] with the place of what the graph does not have.
+pub fn compile_parsed(
+    parsed: &syntax::Query,
+    mut warnings: Vec<Warning>,
+    graph: &Graph,
+    environment: Environment<'_>,
+) -> Result<Compiled, J1qlError> {
+    let plan = plan::Plan::new(parsed, graph, &mut warnings)?;
     let mut context = sql::Context {
         environment,
         parameters: RefCell::default(),
@@ -64,7 +78,7 @@ pub fn compile(
         warnings,
         lacking: Vec::new(),
     };
-    let sql = sql::write(&parsed, &plan, &mut context)?;
+    let sql = sql::write(parsed, &plan, &mut context)?;
     let sql::Context { parameters, history, warnings, lacking, .. } = context;
     let parameters = parameters.into_inner();
     Ok(Compiled { sql, tables: plan.tables(), history, parameters, warnings, lacking })

@@ -1,7 +1,5 @@
 //! Tells which saved questions have an answer in a generation, without asking them.
 
-use core_j1ql::Environment;
-
 use crate::error::QueryError;
 use crate::parameters::ParameterValue;
 use crate::questions::{Language, Parameter, ParameterKind, Question, QuestionError};
@@ -19,7 +17,9 @@ impl QuerySession {
     pub fn unavailability(&self, question: &Question, now_ms: i64) -> Option<String> {
         let planned = match question.language {
             Language::Sql => match self.types_with_history(&question.query) {
-                Ok(types) if types.is_empty() => self.check(&question.query),
+                Ok(types) if types.is_empty() => {
+                    self.reduced_sql(&question.query).and_then(|(sql, _)| self.check(&sql))
+                }
                 Ok(_) => return None,
                 Err(error) => Err(error),
             },
@@ -29,9 +29,8 @@ impl QuerySession {
                     .iter()
                     .map(|parameter| (parameter.name.clone(), parameter.any_value().to_text()));
                 let parameters = values.collect();
-                let environment = Environment { now_ms, parameters: &parameters };
-                match self.compile_j1ql(&question.query, environment) {
-                    Ok(compiled) if compiled.history.is_empty() => self.check(&compiled.sql),
+                match self.reduced_j1ql(&question.query, now_ms, &parameters) {
+                    Ok((compiled, _)) if compiled.history.is_empty() => self.check(&compiled.sql),
                     Ok(_) => return None,
                     Err(error) => return Some(error.message),
                 }

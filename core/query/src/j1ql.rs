@@ -20,7 +20,14 @@ impl QuerySession {
         query: &str,
         environment: Environment<'_>,
     ) -> Result<Compiled, J1qlError> {
-        let compiled = core_j1ql::compile(query, &self.graph, environment);
+        self.without_withheld(core_j1ql::compile(query, &self.graph, environment))
+    }
+
+    /// Refuses a query that names what this session withholds.
+    pub(crate) fn without_withheld(
+        &self,
+        compiled: Result<Compiled, J1qlError>,
+    ) -> Result<Compiled, J1qlError> {
         let Some(withholding) = &self.withholding else { return compiled };
         let mut compiled = compiled.map_err(|error| withholding.explain_j1ql(error))?;
         // A property that does not exist is undefined, and only a warning. One that is withheld exists.

@@ -17,6 +17,7 @@ mod parameters;
 mod place;
 mod planning;
 pub mod questions;
+mod reduced;
 mod retry;
 mod session;
 mod stored;

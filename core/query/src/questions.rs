@@ -8,11 +8,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use core_j1ql::{Compiled, Environment};
+use core_j1ql::Compiled;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{QueryError, most_similar};
 use crate::parameters::ParameterValue;
+use crate::reduced::ReducedQuery;
 use crate::session::{QueryResult, QuerySession};
 
 /// The shipped files.
@@ -367,7 +368,8 @@ impl Parameter {
 }
 
 impl QuerySession {
-    /// Asks a saved question. `now_ms` is the time that dates in J1QL are relative to, in milliseconds
+    /// Asks a saved question. Columns of its answer that this session withholds are left out
+    /// ([`QueryResult::left_out`]). `now_ms` is the time that dates in J1QL are relative to, in milliseconds
     /// since 1970-01-01 UTC. History that the question names must have been added before.
     ///
     /// # Errors
@@ -382,14 +384,19 @@ impl QuerySession {
         given: &BTreeMap<String, String>,
         now_ms: i64,
     ) -> Result<QueryResult, QuestionError> {
-        let values = question.values(given)?;
-        match question.language {
-            Language::Sql => Ok(self.sql_with(&question.query, &values)?),
-            Language::J1ql => {
-                let sql = self.question_sql(question, given, now_ms)?;
-                Ok(self.translated(&sql)?)
+        let mut values = question.values(given)?;
+        let reduced = self.reduced(question, &values, now_ms)?;
+        let result = match &reduced.query {
+            ReducedQuery::Sql(sql) => {
+                // What was left out may have had parameters of its own.
+                values.retain(|name, _| {
+                    reduced.left_out.is_empty() || sql.contains(&format!("${name}"))
+                });
+                self.sql_with(sql, &values)?
             }
-        }
+            ReducedQuery::J1ql(compiled) => self.j1ql(compiled)?,
+        };
+        Ok(result.with_left_out(reduced.left_out))
     }
 
     /// Returns the types whose history a saved question reads; it must be added before the question is asked.
@@ -405,7 +412,8 @@ impl QuerySession {
         if question.language == Language::Sql {
             return Ok(self.types_with_history(&question.query)?);
         }
-        Ok(self.question_j1ql(question, given, now_ms)?.history.into_iter().collect())
+        let compiled = self.compiled_question(question, given, now_ms)?;
+        Ok(compiled.into_iter().flat_map(|compiled| compiled.history).collect())
     }
 
     /// Returns the SQL of a saved question; parameters of a question in SQL stand in it by their names.
@@ -418,11 +426,8 @@ impl QuerySession {
         given: &BTreeMap<String, String>,
         now_ms: i64,
     ) -> Result<String, QuestionError> {
-        question.values(given)?;
-        if question.language == Language::Sql {
-            return Ok(question.query.clone());
-        }
-        Ok(self.question_j1ql(question, given, now_ms)?.sql)
+        let values = question.values(given)?;
+        Ok(self.reduced(question, &values, now_ms)?.into_sql())
     }
 
     /// Returns the translation of a question in J1QL, with what in it may not be meant; none of one in SQL.
@@ -435,26 +440,11 @@ impl QuerySession {
         given: &BTreeMap<String, String>,
         now_ms: i64,
     ) -> Result<Option<Compiled>, QuestionError> {
-        match question.language {
-            Language::Sql => Ok(None),
-            Language::J1ql => self.question_j1ql(question, given, now_ms).map(Some),
-        }
-    }
-
-    fn question_j1ql(
-        &self,
-        question: &Question,
-        given: &BTreeMap<String, String>,
-        now_ms: i64,
-    ) -> Result<Compiled, QuestionError> {
         let values = question.values(given)?;
-        let parameters = values.into_iter().map(|(name, value)| (name, value.to_text())).collect();
-        let environment = Environment { now_ms, parameters: &parameters };
-        let compiled = self.compile_j1ql(&question.query, environment);
-        compiled.map_err(|error| QuestionError::J1ql {
-            id: question.id.clone(),
-            message: error.render(&question.query),
-        })
+        match self.reduced(question, &values, now_ms)?.query {
+            ReducedQuery::Sql(_) => Ok(None),
+            ReducedQuery::J1ql(compiled) => Ok(Some(compiled)),
+        }
     }
 }
 

@@ -228,7 +228,8 @@ impl QuerySession {
         let answer = self.context.execute_logical_plan(plan).await;
         let answer = answer.map_err(|error| self.error(&error))?;
         let stream = planning::stream(answer).await.map_err(|error| self.error(&error))?;
-        Ok(QueryResult { stream, settings: self.settings, tables, partial_tables })
+        let (settings, left_out) = (self.settings, Vec::new());
+        Ok(QueryResult { stream, settings, tables, partial_tables, left_out })
     }
 
     /// Compares the files that a plan reads with their checksums. Returns the tables that it reads, and the
@@ -340,9 +341,20 @@ pub struct QueryResult {
     settings: QuerySettings,
     tables: Vec<String>,
     partial_tables: Vec<String>,
+    left_out: Vec<String>,
 }
 
 impl QueryResult {
+    /// Notes the columns that the answer would have if none were withheld.
+    pub(crate) fn with_left_out(self, left_out: Vec<String>) -> Self {
+        Self { left_out, ..self }
+    }
+
+    /// The columns of a saved question that were left out, since this session withholds what they show.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
     /// The columns of the answer.
     pub fn schema(&self) -> SchemaRef {
         self.stream.schema()

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::changes::volatile;
 use crate::failure::{internal, of_query, of_question};
-use crate::reader::Reader;
+use crate::reader::{Reader, left_out};
 use crate::withheld::personal_columns;
 
 /// The most bytes of rows in an answer in JSON.
@@ -142,7 +142,7 @@ impl AskedQuery<'_> {
             let sql = session.question_sql(question, parameters, now_ms).map_err(of_question)?;
             record();
             let result = session.ask(question, parameters, now_ms).map_err(of_question)?;
-            return Ok((sql, Vec::new(), result));
+            return Ok((sql, left_out(&result).into_iter().collect(), result));
         }
         if !core_query::is_j1ql(text) {
             record();

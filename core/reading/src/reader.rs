@@ -11,7 +11,9 @@ use core_engine::ledger::{self, Event};
 use core_engine::settings::Settings;
 use core_engine::{Engine, Failure, Host, privacy};
 use core_query::questions::Questions;
-use core_query::{Compiled, Environment, QueryError, QuerySession, QuerySettings, Withholding};
+use core_query::{
+    Compiled, Environment, QueryError, QueryResult, QuerySession, QuerySettings, Withholding,
+};
 use core_rules::book::Book;
 use core_store::{Generation, GenerationId, TenantStore};
 use jiff::Timestamp;
@@ -270,12 +272,30 @@ impl Reader<'_> {
         Ok(compiled)
     }
 
+    /// Tells which columns of an answer are left out.
+    pub fn tell_left_out(&self, result: &QueryResult) {
+        if let Some(remark) = left_out(result) {
+            self.remark(&remark);
+        }
+    }
+
     /// Tells what in a query may not be meant.
     pub fn tell_warnings(&self, compiled: &Compiled, query: &str) {
         for warning in &compiled.warnings {
             self.remark(&format!("note: {}", warning.render(query)));
         }
     }
+}
+
+/// Says which columns of the answer to a saved question are left out; none if all are there.
+pub(crate) fn left_out(result: &QueryResult) -> Option<String> {
+    let columns = result.left_out();
+    (!columns.is_empty()).then(|| {
+        format!(
+            "left out, since they may show people: {}; the keys tell the rows apart",
+            columns.join(", ")
+        )
+    })
 }
 
 /// Returns the questions in a folder beside the configuration and the shipped ones.

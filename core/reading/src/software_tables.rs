@@ -63,7 +63,7 @@ struct Files {
     folder: Option<PathBuf>,
 }
 
-/// Adds the tables that a text names.
+/// Adds the tables that a text names, unless they are there already.
 ///
 /// # Errors
 ///
@@ -75,7 +75,10 @@ pub(crate) async fn add_named(
     now: Moment,
 ) -> Result<(), Failure> {
     let files = Files { folder: folder.map(|folder| folder.join(FOLDER)) };
-    if text.contains(EOL) {
+    let is_missing = |session: &QuerySession, name: &str| {
+        text.contains(name) && session.tables().iter().all(|table| table.name != name)
+    };
+    if is_missing(session, EOL) {
         let products = files.needed("products.json", EOL)?;
         let mapping = files.existing("mapping.toml");
         let known = KnownProducts::read(&products, mapping.as_deref(), now)?;
@@ -84,7 +87,7 @@ pub(crate) async fn add_named(
         let rows: Vec<Value> = lines.iter().map(|line| line.to_row(&known.source, today)).collect();
         add(session, EOL, &EOL_COLUMNS, &rows)?;
     }
-    if text.contains(ADVISORIES) {
+    if is_missing(session, ADVISORIES) {
         let names = ["advisories.csv", "advisories.toml"];
         let lists: Vec<PathBuf> = names.iter().filter_map(|name| files.existing(name)).collect();
         let exploited = files.existing("exploited.json");

@@ -3,6 +3,7 @@
 //! The book is one file, `findings.json`, which is replaced in one step: state and outbox can never
 //! disagree. Everything here but that file is pure; the caller gives rows, times and names.
 
+mod counts;
 mod evaluate;
 mod state;
 #[cfg(test)]

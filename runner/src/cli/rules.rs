@@ -178,6 +178,9 @@ pub(crate) struct FindingsListArguments {
     /// List findings of rules of this name; * stands for any text
     #[arg(long, value_name = "RULE")]
     pub(crate) rule: Option<String>,
+    /// List at most this many findings [default: 50 in a table, else all]
+    #[arg(long, short = 'n')]
+    pub(crate) lines: Option<usize>,
     #[command(flatten)]
     pub(crate) output: Output,
 }

@@ -31,7 +31,7 @@ pub(super) fn list(global: &Global, arguments: &AskArguments) -> Result<Exit, Fa
     if format != RowFormat::Table {
         let rows: Result<Vec<Value>, _> = found.iter().map(serde_json::to_value).collect();
         let rows = rows.map_err(|error| Failure::new(Exit::Internal, error))?;
-        return super::show::rows(&rows, format);
+        return super::show::rows(rows, format);
     }
     let rows = found.iter().map(|question| {
         let parameters = question.parameters.iter().map(|parameter| match &parameter.default {
@@ -93,6 +93,7 @@ async fn answered(
         reader.tell_warnings(&compiled, &question.query);
     }
     let result = session.ask(question, given, now_ms).map_err(of_question)?;
+    reader.tell_left_out(&result);
     query::print_answer(reader, result, &arguments.answer, progress).await
 }
 

@@ -157,7 +157,7 @@ fn reports(format: RowFormat) -> Result<Exit, Failure> {
         let rows = REPORTS.map(
             |report| json!({ "name": report.name, "about": report.about(), "sql": report.sql }),
         );
-        return super::show::rows(&rows, format);
+        return super::show::rows(rows, format);
     }
     let rows = REPORTS.map(|report| [report.name.to_owned(), report.about().to_owned()]);
     output::result(&output::table(["report", "about"], rows, 2));
@@ -184,7 +184,7 @@ fn status(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
                 "lost": spans(coverage.lost()),
             })
         });
-        return super::show::rows(&rows.collect::<Vec<_>>(), format);
+        return super::show::rows(rows, format);
     }
     let rows = notes.trails.iter().map(|(name, coverage)| {
         [

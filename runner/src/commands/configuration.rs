@@ -34,7 +34,7 @@ fn show(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
                 json!({ "setting": setting.path, "value": setting.json(), "source": place(setting) })
             })
             .collect();
-        return super::show::rows(&objects, format);
+        return super::show::rows(objects, format);
     }
     let rows = settings
         .iter()

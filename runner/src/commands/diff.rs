@@ -57,7 +57,7 @@ fn print(request: &DiffRequest, arguments: &DiffArguments) -> Result<DiffReport,
                 let is_csv = format == DiffFormat::Csv;
                 let format = if is_csv { RowFormat::Csv } else { RowFormat::Ndjson };
                 // Objects of numbers and names can always be printed.
-                let _ = show::rows(&summary::rows(&report), format);
+                let _ = show::rows(summary::rows(&report), format);
             }
         }
         return Ok(report);

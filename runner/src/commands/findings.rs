@@ -25,6 +25,8 @@ use crate::system;
 const SHORT_ID: usize = 12;
 /// The fewest characters of an id that are taken for one.
 const MIN_PREFIX: usize = 4;
+/// The findings of a table, unless the user says otherwise.
+const TABLE_LINES: usize = 50;
 
 /// Does what the command line says.
 pub(super) async fn dispatch(global: &Global, command: FindingsCommand) -> Result<Exit, Failure> {
@@ -93,11 +95,16 @@ fn list(
         matcher: Matcher { rule: arguments.rule.clone(), ..Matcher::default() },
     });
     let format = arguments.output.output;
+    let lines = arguments.lines.unwrap_or(match format {
+        RowFormat::Table => TABLE_LINES,
+        _ => found.len(),
+    });
+    let shown = found.iter().take(lines);
     if format != RowFormat::Table {
-        let rows = found.iter().map(|(id, finding)| json!(book.row(*id, finding, now)));
-        return super::show::rows(&rows.collect::<Vec<Value>>(), format);
+        let rows = shown.map(|(id, finding)| json!(book.row(*id, finding, now)));
+        return super::show::rows(rows, format);
     }
-    let rows = found.iter().map(|(id, finding)| {
+    let rows = shown.map(|(id, finding)| {
         let mut state = finding.state().name().to_owned();
         if finding.life.is_unknown {
             state.push_str(", unknown");
@@ -117,7 +124,14 @@ fn list(
     let header = ["finding", "severity", "state", "since", "rule", "what"];
     output::result(&output::table(header, rows, header.len()));
     if !global.quiet {
-        output::note(&count(found.len(), "finding"));
+        let all = count(found.len(), "finding");
+        output::note(&if found.len() > lines {
+            format!(
+                "{all}, of which the first {lines} are shown: --lines or --output csv shows more"
+            )
+        } else {
+            all
+        });
     }
     Ok(Exit::Complete)
 }
@@ -292,7 +306,7 @@ fn matcher(book: &Book, arguments: &SilenceArguments) -> Result<Matcher, Failure
 fn silences(book: &Book, now: u64, format: RowFormat) -> Result<Exit, Failure> {
     if format != RowFormat::Table {
         let rows = book.silences().iter().map(|silence| json!(SilenceView::new(silence, now)));
-        return super::show::rows(&rows.collect::<Vec<_>>(), format);
+        return super::show::rows(rows, format);
     }
     let rows = book.silences().iter().map(|silence| {
         [
@@ -327,7 +341,7 @@ fn history(
     entries.truncate(lines);
     if format != RowFormat::Table {
         let rows = entries.iter().map(|(id, finding, entry)| entry_object(entry, *id, finding));
-        return super::show::rows(&rows.collect::<Vec<_>>(), format);
+        return super::show::rows(rows, format);
     }
     let rows = entries.iter().map(|(id, finding, entry)| {
         let what = serde_json::to_value(entry.what).unwrap_or_default();

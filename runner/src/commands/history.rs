@@ -21,7 +21,7 @@ pub(super) fn history(global: &Global, format: RowFormat) -> Result<Exit, Failur
     if format != RowFormat::Table {
         let objects: Vec<_> =
             entries.iter().zip(&damages).map(|(entry, damage)| as_json(entry, damage)).collect();
-        return super::show::rows(&objects, format);
+        return super::show::rows(objects, format);
     }
     let table = entries.iter().zip(&damages).map(|(entry, damage)| {
         let mark = if entry.is_current { " (published)" } else { "" };

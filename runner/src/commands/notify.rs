@@ -446,5 +446,5 @@ fn list(global: &Global, tenant: &TenantStore, format: RowFormat) -> Result<Exit
             })
         })
         .collect();
-    super::show::rows(&rows, format)
+    super::show::rows(rows, format)
 }

@@ -71,7 +71,7 @@ fn inventory(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
                 "properties": properties,
             })
         });
-        return show::rows(&objects.collect::<Vec<Value>>(), format);
+        return show::rows(objects, format);
     }
     let rows = columns.iter().map(|InventoryColumn { column, action, properties }| {
         let is_dropped = *action == Action::Drop;
@@ -97,7 +97,7 @@ fn list_keys(config: &Config, format: RowFormat) -> Result<Exit, Failure> {
             .iter()
             .map(|key| json!({ "id": key.id, "created": key.created, "state": state(key.state) }))
             .collect();
-        return show::rows(&objects, format);
+        return show::rows(objects, format);
     }
     let rows = keys
         .iter()

@@ -238,7 +238,7 @@ fn tables(session: &QuerySession, format: RowFormat) -> Result<Exit, Failure> {
                     .collect::<Vec<_>>(),
             })
         });
-        return super::show::rows(&tables.collect::<Vec<_>>(), format);
+        return super::show::rows(tables, format);
     }
     let rows = session.tables().iter().map(|table| {
         let columns: Vec<_> = table.columns.iter().map(|column| column.name.as_str()).collect();

@@ -108,7 +108,7 @@ fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
             ]
         });
         let header = ["rule", "is", "severity", "last result", "finds", "open"];
-        output::result(&output::table(header, rows, 5));
+        output::result(&output::table(header, rows, header.len()));
         if !global.quiet && library.rules.iter().all(|known| !known.is_on) {
             let program = crate::system::own_command();
             output::note(&format!("no rule is on: `{program} rules enable ID` switches one on"));
@@ -132,7 +132,7 @@ fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
             })
         })
         .collect();
-    super::show::rows(&rows, format)
+    super::show::rows(rows, format)
 }
 
 fn explain(global: &Global, id: &str, file: bool, format: ReportFormat) -> Result<Exit, Failure> {

@@ -49,14 +49,23 @@ pub(super) async fn run(
     }
     let progress = Progress::new(global.quiet);
     let stop = Cancellation::default();
-    if let Some(jupiterone) = destination(config) {
-        probe(config, jupiterone).await?;
+    if let Some(jupiterone) = destination(config)
+        && let Err(failure) = probe(config, jupiterone).await
+    {
+        tell_of_failed_run(global, config, &failure, &stop).await;
+        return Err(failure);
     }
     let observer = progress.observer();
     let running = run::run(engine(config), secret, &options, &observer, &stop);
     let finished = interruptible(running, &stop, RUN).await;
     progress.finish();
-    let mut finished = finished?;
+    let mut finished = match finished {
+        Ok(finished) => finished,
+        Err(failure) => {
+            tell_of_failed_run(global, config, &failure, &stop).await;
+            return Err(failure);
+        }
+    };
     let delivered = deliver(config, &mut finished, global.quiet, &stop).await;
     let evaluated = interruptible(evaluate(global, config), &stop, RULES).await;
     let rules = evaluated.as_ref().ok();
@@ -66,6 +75,34 @@ pub(super) async fn run(
     }
     let exit = end(global, &finished, delivered);
     after_rules(exit, evaluated, arguments.fail_on)
+}
+
+/// Evaluates the rules after a run that has failed: those about this program may have something to tell. What is wrong
+/// with that is a note, since the failure of the run is what matters. A run that was stopped, that another one excludes or
+/// whose configuration is wrong has no rules to evaluate.
+async fn tell_of_failed_run(
+    global: &Global,
+    config: &Config,
+    failure: &Failure,
+    stop: &Cancellation,
+) {
+    let is_told = matches!(
+        failure.exit,
+        Exit::Credentials
+            | Exit::Unreachable
+            | Exit::DataRefused
+            | Exit::DestinationFailed
+            | Exit::Deferred
+            | Exit::Internal
+    );
+    if !is_told {
+        return;
+    }
+    match interruptible(evaluate(global, config), stop, RULES_AFTER_FAILURE).await {
+        Ok(report) if !global.quiet => report.note(),
+        Ok(_) => {}
+        Err(failure) => output::note(&format!("{:#}", failure.error)),
+    }
 }
 
 /// Evaluates the rules on what is published, and tells what they have found. This comes last: it cannot
@@ -293,6 +330,12 @@ pub(super) const DELIVERY: Told = Told {
 pub(super) const RULES: Told = Told {
     ended: "the generation is published, and the rules were not evaluated",
     cut_off: "the generation is published, and the rules were not evaluated",
+};
+
+/// Of the rules after a run that has failed.
+const RULES_AFTER_FAILURE: Told = Told {
+    ended: "the run has failed, and the rules were not evaluated",
+    cut_off: "the run has failed, and the rules were not evaluated",
 };
 
 /// Does something until it is done. A signal asks it to stop: it is then given some seconds, since

@@ -1,9 +1,12 @@
 //! Commands that show what the program is made of: `plan`, `steps`, `nql`, `docs`, `completions`.
 
+use std::borrow::Borrow;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use core_engine::run;
@@ -23,6 +26,8 @@ use crate::output;
 
 /// The release notes of the page in JupiterOne's documentation.
 const RELEASE_NOTES: &str = include_str!("../../../CHANGELOG.md");
+/// The rows of CSV that are made at once.
+const CSV_ROWS: usize = 1024;
 
 /// Draws the plan, with the configuration's skipped steps and what a run would cost where there is
 /// one.
@@ -56,7 +61,7 @@ pub(super) fn steps(format: RowFormat) -> Result<Exit, Failure> {
     let plan = whole_plan()?;
     if format != RowFormat::Table {
         let Value::Array(steps) = drawing::json(&plan) else { return Ok(Exit::Complete) };
-        return rows(&steps, format);
+        return rows(steps, format);
     }
     let table = plan.steps().iter().map(|planned| {
         let step = planned.step;
@@ -137,40 +142,81 @@ pub(super) fn completions(shell: Shell) -> Exit {
     Exit::Complete
 }
 
-/// Prints JSON objects as rows.
-pub(super) fn rows(objects: &[Value], format: RowFormat) -> Result<Exit, Failure> {
+/// Prints JSON objects as rows, one after the other: there may be hundreds of thousands.
+pub(super) fn rows<Object: Borrow<Value>>(
+    objects: impl IntoIterator<Item = Object>,
+    format: RowFormat,
+) -> Result<Exit, Failure> {
+    let objects = objects.into_iter();
+    let out = output::escaping_writer();
     match format {
-        // No rows are no lines: not even an empty one, which a reader would take for a row.
-        RowFormat::Ndjson | RowFormat::Csv if objects.is_empty() => {}
-        RowFormat::Ndjson => {
-            let lines: Vec<String> = objects.iter().map(Value::to_string).collect();
-            output::result(&lines.join("\n"));
-        }
-        RowFormat::Json | RowFormat::Table => output::result(&pretty(&objects.into())?),
-        RowFormat::Csv => output::result(csv(objects)?.trim_end()),
+        RowFormat::Ndjson => write_ndjson(objects, out)?,
+        RowFormat::Json | RowFormat::Table => write_json(objects, out)?,
+        RowFormat::Csv => write_csv(objects, out)?,
     }
     Ok(Exit::Complete)
 }
 
+/// No rows are no lines: not even an empty one, which a reader would take for a row.
+fn write_ndjson<Object: Borrow<Value>>(
+    objects: impl Iterator<Item = Object>,
+    mut out: impl Write,
+) -> anyhow::Result<()> {
+    for object in objects {
+        writeln!(out, "{}", object.borrow())?;
+    }
+    Ok(out.flush()?)
+}
+
+/// An array, indented as `serde_json` does it.
+fn write_json<Object: Borrow<Value>>(
+    objects: impl Iterator<Item = Object>,
+    mut out: impl Write,
+) -> anyhow::Result<()> {
+    let mut before = "[";
+    for object in objects {
+        let text = serde_json::to_string_pretty(object.borrow())?.replace('\n', "\n  ");
+        write!(out, "{before}\n  {text}")?;
+        before = ",";
+    }
+    out.write_all(if before == "[" { b"[]\n" } else { b"\n]\n" })?;
+    Ok(out.flush()?)
+}
+
 /// Objects with the same members as lines; a list is one cell, and what is nested deeper is JSON.
-fn csv(objects: &[Value]) -> anyhow::Result<String> {
-    let Some(first) = objects.first().and_then(Value::as_object) else { return Ok(String::new()) };
-    let text = |value: &Value| match value {
+fn write_csv<Object: Borrow<Value>>(
+    objects: impl Iterator<Item = Object>,
+    out: impl Write,
+) -> anyhow::Result<()> {
+    let mut objects = objects.peekable();
+    let names: Vec<String> = match objects.peek().and_then(|first| first.borrow().as_object()) {
+        Some(first) => first.keys().cloned().collect(),
+        None => return Ok(()),
+    };
+    let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let mut writer = ResultWriter::new(Format::Csv, &schema, out)?;
+    while objects.peek().is_some() {
+        let piece: Vec<Object> = objects.by_ref().take(CSV_ROWS).collect();
+        let columns = names.iter().map(|name| {
+            let cells = piece.iter().map(|object| csv_cell(&object.borrow()[name.as_str()]));
+            Arc::new(cells.collect::<StringArray>()) as ArrayRef
+        });
+        writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns.collect())?)?;
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+fn csv_cell(value: &Value) -> Option<String> {
+    match value {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
         Value::Array(items) if items.iter().all(Value::is_string) => {
             Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
         }
         other => Some(other.to_string()),
-    };
-    let columns = first.keys().map(|name| {
-        let cells: StringArray = objects.iter().map(|object| text(&object[name])).collect();
-        (name, Arc::new(cells) as ArrayRef, true)
-    });
-    let batch = RecordBatch::try_from_iter_with_nullable(columns)?;
-    let mut writer = ResultWriter::new(Format::Csv, &batch.schema(), Vec::new())?;
-    writer.write(&batch)?;
-    Ok(String::from_utf8(writer.finish()?)?)
+    }
 }
 
 fn pretty(value: &Value) -> Result<String, Failure> {

@@ -55,7 +55,7 @@ fn print_support(
     let today = day_of(now);
     if format != RowFormat::Table {
         let objects = lines.iter().map(|line| line.to_json(&known.source, today));
-        return show::rows(&objects.collect::<Vec<Value>>(), format);
+        return show::rows(objects, format);
     }
     let rows = lines.iter().map(|line| {
         [
@@ -84,7 +84,7 @@ fn print_unmapped(packages: &[Package], format: RowFormat) -> Result<Exit, Failu
                 "devices": package.devices,
             })
         });
-        return show::rows(&objects.collect::<Vec<Value>>(), format);
+        return show::rows(objects, format);
     }
     let rows = packages.iter().map(|package| {
         let Package { name, publisher, version, devices, .. } = package;
@@ -97,7 +97,7 @@ fn print_unmapped(packages: &[Package], format: RowFormat) -> Result<Exit, Failu
 fn print_advisories(lines: &[AdvisoryLine], format: RowFormat) -> Result<Exit, Failure> {
     if format != RowFormat::Table {
         let objects: Vec<Value> = lines.iter().map(AdvisoryLine::to_json).collect();
-        return show::rows(&objects, format);
+        return show::rows(objects, format);
     }
     let rows = lines.iter().map(|line| {
         [

@@ -1,5 +1,8 @@
 //! `status` and `fleet status`: when tenants have run and will run, and whether what they have published is recent.
 
+use std::collections::BTreeMap;
+
+use core_rules::rule::Severity;
 use serde::Serialize;
 
 use crate::cli::{Age, Global, ReportFormat, RowFormat, StatusArguments};
@@ -80,7 +83,7 @@ pub(super) fn fleet(
         output::result(&output::table(header, rows.iter().map(cells), 3));
     } else {
         let objects = rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
-        super::show::rows(&objects.map_err(anyhow::Error::new)?, format)?;
+        super::show::rows(objects.map_err(anyhow::Error::new)?, format)?;
     }
     Ok(judge(&rows, max_age))
 }
@@ -129,7 +132,15 @@ fn describe(name: &str, health: &Health) -> Vec<(&'static str, String)> {
         "exports",
         format!("{} of {} left today", health.exports_left, health.daily_exports),
     ));
+    rows.extend(health.findings.as_ref().map(|counts| ("findings", findings_text(counts))));
     rows
+}
+
+/// The findings that hold, the most severe first.
+fn findings_text(counts: &BTreeMap<Severity, u64>) -> String {
+    let some = counts.iter().rev().filter(|(_, count)| **count > 0);
+    let texts: Vec<String> = some.map(|(severity, count)| format!("{count} {severity}")).collect();
+    if texts.is_empty() { "none open".to_owned() } else { texts.join(", ") + " open" }
 }
 
 fn run_text(run: &RunRecord) -> String {

@@ -36,7 +36,7 @@ pub(super) fn verify(global: &Global, format: RowFormat) -> Result<Exit, Failure
         output::result(&output::table(["part", "result"], rows, 2));
     } else {
         let rows: Vec<Value> = parts.iter().map(Part::to_json).collect();
-        super::show::rows(&rows, format)?;
+        super::show::rows(rows, format)?;
     }
     match parts.iter().filter(|part| !part.findings.is_empty()).count() {
         0 => Ok(Exit::Complete),

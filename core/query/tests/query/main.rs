@@ -6,6 +6,7 @@ mod graph;
 mod j1ql;
 mod peer;
 mod questions;
+mod reduced;
 mod refusing;
 mod support;
 mod withholding;

@@ -47,7 +47,9 @@ impl Book {
                 let message = self.message(channel, tenant, now, &rows, new_id());
                 self.outbox.messages.push(message);
             }
-            self.add_overview(channel, tenant, now, new_id);
+            if !channel.quiet.as_ref().is_some_and(|quiet| quiet.is_quiet(now)) {
+                self.add_overview(channel, tenant, now, new_id);
+            }
             self.refresh(channel, settings, tenant, now, new_id);
         }
     }

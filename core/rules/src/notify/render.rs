@@ -297,7 +297,7 @@ fn teams_message(message: &Message) -> Value {
 
 fn pagerduty_event(message: &Message, routing_key: &str) -> Value {
     let Some(item) = message.items.first() else {
-        // An overview has no incident: it is an event that ends at once.
+        // A message without a finding has no incident: it is an event that ends at once.
         return json!({
             "routing_key": routing_key,
             "event_action": "resolve",

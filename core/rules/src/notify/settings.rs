@@ -195,16 +195,17 @@ enum Overview {
     Weekly,
 }
 
-/// The kinds, each with the settings that it needs and those that it may have.
+/// The kinds, each with the settings that it needs and those that it may have. A receiver that keeps a state of each
+/// finding has no use for an overview.
 const KINDS: [(&str, &[&str], &[&str]); 8] = [
-    ("webhook", &["url", "secret"], &["previous_secret"]),
-    ("template", &["url", "template"], &["authorization"]),
-    ("slack", &["url"], &[]),
-    ("teams", &["url"], &[]),
+    ("webhook", &["url", "secret"], &["previous_secret", "overview"]),
+    ("template", &["url", "template"], &["authorization", "overview"]),
+    ("slack", &["url"], &["overview"]),
+    ("teams", &["url"], &["overview"]),
     ("pagerduty", &["routing_key"], &["url"]),
     ("alertmanager", &["url"], &["expires_hours"]),
-    ("email", &["server", "from", "to"], &["tls", "user", "password"]),
-    ("exec", &["command"], &[]),
+    ("email", &["server", "from", "to"], &["tls", "user", "password", "overview"]),
+    ("exec", &["command"], &["overview"]),
 ];
 
 impl NotifySettings {
@@ -374,6 +375,7 @@ fn check_settings(
         ("to", table.to.as_ref().is_some_and(|to| !to.get_ref().is_empty())),
         ("user", table.user.is_some()),
         ("password", table.password.is_some()),
+        ("overview", table.overview.is_some()),
     ];
     for (setting, is_given) in given {
         if needed.contains(&setting) && !is_given {

@@ -13,7 +13,7 @@ use core_rules::outbox::Attempt;
 use core_rules::questions::NoQuestions;
 use core_rules::rule::Rule;
 use core_rules::rule_file;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) const DAY_MS: u64 = 24 * 3_600 * 1_000;
 
@@ -55,9 +55,14 @@ impl Scene {
 
     /// Evaluates on a complete generation with these names, and makes messages.
     pub(crate) fn run(&mut self, names: &[&str]) {
+        let rows = names.iter().map(|name| json!({ "key": name, "name": name }));
+        self.run_rows(&rows.collect::<Vec<_>>());
+    }
+
+    /// Evaluates on a complete generation with these rows, and makes messages.
+    pub(crate) fn run_rows(&mut self, rows: &[Value]) {
         let fingerprints = Fingerprints::new("acme", None);
-        let row = |name: &&str| json!({ "key": name, "name": name }).as_object().cloned();
-        let rows: Vec<_> = names.iter().filter_map(row).collect();
+        let rows: Vec<_> = rows.iter().filter_map(|row| row.as_object().cloned()).collect();
         let observed = observe(&self.rule, &fingerprints, &rows).expect("rows with identities");
         let outcome = Outcome::Rows { observed, reads: Vec::new(), partial: Vec::new() };
         self.number += 1;

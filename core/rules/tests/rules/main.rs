@@ -6,3 +6,4 @@ mod jupiterone;
 mod kills;
 mod kit;
 mod mail;
+mod telling;

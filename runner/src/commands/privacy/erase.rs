@@ -305,7 +305,7 @@ pub(super) fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> 
     let list = privacy::all_suppressions(engine(&config), &tenant)?;
     let erasures = list.iter().flat_map(by_erasure).collect::<Vec<_>>();
     if format != RowFormat::Table {
-        return commands::show::rows(&erasures, format);
+        return commands::show::rows(erasures, format);
     }
     let rows = erasures.iter().map(|erasure| {
         ["erasure", "since", "reason", "identifiers"].map(|name| {

@@ -14,7 +14,7 @@ pub(super) fn list(global: &Global, events: &[String], format: RowFormat) -> Res
     entries.retain(|entry| events.is_empty() || events.contains(&entry.record.event));
     if format != RowFormat::Table {
         let objects: Vec<_> = entries.iter().map(as_json).collect();
-        return commands::show::rows(&objects, format);
+        return commands::show::rows(objects, format);
     }
     let rows = entries.iter().map(|entry| {
         let LedgerEntry { sequence, record, .. } = entry;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use core_query::questions::{Question, QuestionError, Questions};
-use core_query::{QueryResult, QuerySession};
-use core_reading::Reader;
+use core_query::{Environment, QueryResult, QuerySession};
+use core_reading::{Reader, of_question};
 use core_rules::questions::{QuestionMistake, SavedQuestions};
 use core_rules::rule::{Language, RuleQuery};
 
@@ -38,10 +38,11 @@ impl AskedQuestions {
         parameters: &BTreeMap<String, String>,
     ) -> Result<QueryResult, String> {
         let question = self.find(name)?;
-        session.ask(question, parameters, now_ms()).map_err(|error| error.to_string())
+        let asked = session.ask(question, parameters, now_ms());
+        asked.map_err(|error| format!("{:#}", Failure::from(of_question(error)).error))
     }
 
-    /// Adds the history that queries in SQL and questions read.
+    /// Adds the history that queries and questions read.
     ///
     /// # Errors
     /// Kept generations cannot be read.
@@ -56,7 +57,12 @@ impl AskedQuestions {
             RuleQuery::Text { language: Language::Sql, text } => {
                 session.types_with_history(text).unwrap_or_default()
             }
-            RuleQuery::Text { language: Language::J1ql, .. } => Vec::new(),
+            RuleQuery::Text { language: Language::J1ql, text } => {
+                let parameters = BTreeMap::new();
+                let environment = Environment { now_ms: now_ms(), parameters: &parameters };
+                let compiled = session.compile_j1ql(text, environment);
+                compiled.map(|compiled| compiled.history.into_iter().collect()).unwrap_or_default()
+            }
             RuleQuery::Question { name, parameters, .. } => {
                 let history = |question: &Question| {
                     session.question_history(question, parameters, now_ms()).ok()

@@ -3,6 +3,10 @@
 //! Each row is a fact: a check, what it is about, a sentence, and a number. Which numbers are too high is
 //! for the rules to say.
 
+mod complete_runs;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
@@ -13,7 +17,7 @@ use core_engine::run::quota::{self, QuotaClock};
 use core_engine::run::{RunState, StepState};
 use core_query::AddedTable;
 use core_rules::book::{Book, FILE};
-use core_store::{ClockVerdict, Generation, Outcome, Retention, TenantStore};
+use core_store::{ClockVerdict, Generation, Retention, TenantStore};
 use core_terminal::count;
 use serde_json::Value;
 
@@ -26,8 +30,6 @@ use crate::system;
 const TABLE: &str = "program_status";
 const CLASS: &str = "Record";
 const DAY_MS: u64 = 24 * 3_600 * 1_000;
-/// The days of what never happened.
-const NEVER: f64 = 99_999.0;
 /// The state of the last delivery.
 const DELIVERED: &str = "delivered-jupiterone";
 
@@ -48,7 +50,10 @@ impl Fact {
 pub(super) fn table(global: &Global, tenant: &TenantStore) -> AddedTable {
     let config =
         config::find(global.config.as_deref()).and_then(|source| config::load(&source).ok());
-    let facts = facts(config.as_ref(), tenant, system::now().0);
+    table_of(&facts(config.as_ref(), tenant, system::now().0))
+}
+
+fn table_of(facts: &[Fact]) -> AddedTable {
     let texts = |text: &dyn Fn(&Fact) -> String| -> ArrayRef {
         Arc::new(facts.iter().map(|fact| Some(text(fact))).collect::<StringArray>())
     };
@@ -74,29 +79,18 @@ pub(super) fn table(global: &Global, tenant: &TenantStore) -> AddedTable {
 }
 
 fn facts(config: Option<&Config>, tenant: &TenantStore, now_ms: u64) -> Vec<Fact> {
-    let mut facts = vec![last_complete_run(tenant, now_ms)];
+    let mut facts = complete_runs::facts(config, tenant, now_ms);
     let current = tenant.current().ok().flatten();
     facts.extend(current.iter().flat_map(steps));
     facts.extend(audit_gaps(tenant));
     facts.extend(given_up(tenant));
-    facts.extend(not_delivered(tenant, current.as_ref()));
     if let Some(config) = config {
+        facts.extend(not_delivered(config, tenant, current.as_ref()));
         facts.extend(exports(config, tenant));
         facts.extend(keys(config, now_ms));
         facts.extend(retention(config, tenant, now_ms));
     }
     facts
-}
-
-/// The days since the last run in which every step was complete.
-fn last_complete_run(tenant: &TenantStore, now_ms: u64) -> Fact {
-    let history = tenant.history().unwrap_or_default();
-    let is_complete = |entry: &&core_store::HistoryEntry| {
-        entry.manifest.as_ref().is_ok_and(|manifest| manifest.outcome == Outcome::Complete)
-    };
-    let newest = history.iter().find(is_complete).map(|entry| entry.id.time_ms());
-    let days = newest.map_or(NEVER, |at| whole_days(now_ms.saturating_sub(at)));
-    Fact::new("last-complete-run", "run", String::new(), days)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "days are few")]
@@ -151,15 +145,26 @@ fn given_up(tenant: &TenantStore) -> Vec<Fact> {
 }
 
 /// Destinations that have another generation than the published one.
-fn not_delivered(tenant: &TenantStore, current: Option<&Generation>) -> Option<Fact> {
-    let current = current?;
-    let delivered: Value = serde_json::from_slice(&tenant.state(DELIVERED).ok()??).ok()?;
-    let is_current = delivered["generation"].as_str() == Some(current.id().as_str());
-    if is_current && delivered["whole"].as_bool() == Some(true) {
-        return None;
-    }
-    let detail = "jupiterone does not have the published generation".to_owned();
-    Some(Fact::new("not-delivered", "jupiterone", detail, 1.0))
+fn not_delivered(
+    config: &Config,
+    tenant: &TenantStore,
+    current: Option<&Generation>,
+) -> Option<Fact> {
+    let (jupiterone, current) = (config.jupiterone.as_ref()?, current?);
+    let delivered = tenant.state(DELIVERED).ok()?;
+    let detail = match delivered.map(|bytes| serde_json::from_slice::<Value>(&bytes)) {
+        // Whoever delivers by hand begins when they like.
+        None if !jupiterone.after_run => return None,
+        None => "jupiterone has got no generation yet",
+        Some(Ok(delivered))
+            if delivered["generation"].as_str() == Some(current.id().as_str())
+                && delivered["whole"].as_bool() == Some(true) =>
+        {
+            return None;
+        }
+        Some(_) => "jupiterone does not have the published generation",
+    };
+    Some(Fact::new("not-delivered", "jupiterone", detail.to_owned(), 1.0))
 }
 
 /// The part of the day's exports that is used, in percent.

@@ -18,6 +18,7 @@ use core_query::{
 use core_reading::{Reader, of_query};
 use core_rules::book::Outcome;
 use core_rules::fingerprint::Fingerprints;
+use core_rules::library::KnownRule;
 use core_rules::observation::Observer;
 use core_rules::rule::{Language, Rule, RuleQuery};
 use serde::{Deserialize, Serialize};
@@ -219,24 +220,21 @@ pub(super) async fn work(global: &Global, ids: &[String]) -> Result<Exit, Failur
     let reader = opened.reader();
     let mut session = session(global, &reader).await?;
     let library = super::library(global);
-    let asked = library.rules.iter().filter(|known| ids.contains(&known.rule.id));
-    let queries: Vec<&RuleQuery> = asked.map(|known| &known.rule.query).collect();
+    let is_asked = |known: &&KnownRule| ids.contains(&known.rule.id);
+    let rules: Vec<&Rule> =
+        library.rules.iter().filter(is_asked).map(|known| &known.rule).collect();
+    let queries: Vec<&RuleQuery> = rules.iter().map(|rule| &rule.query).collect();
     let questions = AskedQuestions::load(global);
     // Without history only the rules that read it fail, and say that the table is not there.
     let _ = questions.add_history(&reader, &mut session, &queries).await;
-    let texts: Vec<&str> = queries
-        .iter()
-        .map(|query| match query {
-            RuleQuery::Text { text, .. } => text.as_str(),
-            RuleQuery::Question { asked, .. } => asked.as_str(),
-        })
-        .collect();
-    // Without the user's files only the rules that read them fail, and say that the table is not there.
-    let _ = reader.add_named(&mut session, &texts.join("\n")).await;
     let mut out = output::writer();
-    for known in library.rules.iter().filter(|known| ids.contains(&known.rule.id)) {
-        let rule = &known.rule;
-        let answering = answer(&session, &questions, rule, &mut out);
+    for rule in rules {
+        let answering = async {
+            // Without the user's files only the rules that read them fail.
+            let added = reader.add_named(&mut session, text(rule)).await;
+            added.map_err(|failure| format!("{:#}", Failure::from(failure).error))?;
+            answer(&session, &questions, rule, &mut out).await
+        };
         let answered = match tokio::time::timeout(RULE_DEADLINE, answering).await {
             Ok(answered) => answered,
             Err(_) => Err(format!("its query took longer than {} s", RULE_DEADLINE.as_secs())),
@@ -249,6 +247,14 @@ pub(super) async fn work(global: &Global, ids: &[String]) -> Result<Exit, Failur
     }
     out.flush().map_err(anyhow::Error::new)?;
     Ok(Exit::Complete)
+}
+
+/// The query of a rule, or what its question asks.
+fn text(rule: &Rule) -> &str {
+    match &rule.query {
+        RuleQuery::Text { text, .. } => text,
+        RuleQuery::Question { asked, .. } => asked,
+    }
 }
 
 fn print(out: &mut impl Write, line: &Line) -> std::io::Result<()> {
@@ -304,7 +310,10 @@ fn start_query(
     questions: &AskedQuestions,
     rule: &Rule,
 ) -> Result<QueryResult, String> {
-    let said = |error: QueryError| error.to_string();
+    // A table that a step would make is named with the setting that lacks.
+    let said = |error: QueryError| {
+        format!("{:#}", Failure::from(of_query(error, FailureKind::Internal)).error)
+    };
     match &rule.query {
         RuleQuery::Text { language: Language::Sql, text } => session.sql(text).map_err(said),
         RuleQuery::Text { language: Language::J1ql, text } => {

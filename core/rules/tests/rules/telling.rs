@@ -1,0 +1,167 @@
+//! Who hears of a change, when, and how many changes one message has.
+
+use core_rules::document::Document;
+use core_rules::notify::settings::NotifySettings;
+use core_rules::outbox::Message;
+use core_rules::rule::Severity;
+use serde_json::json;
+
+use crate::kit::{DAY_MS, Scene, rule};
+
+const HOUR_MS: u64 = DAY_MS / 24;
+
+/// A channel with further settings, and a route to it.
+fn channel(kind: &str, settings: &str) -> String {
+    format!(
+        "[channels.ops]\nkind = \"{kind}\"\nurl = \"https://hooks.example/x\"\n{settings}\n\
+         [[routes]]\nto = [\"ops\"]\n"
+    )
+}
+
+/// The messages that wait, which count as delivered then.
+fn taken(scene: &mut Scene) -> Vec<Message> {
+    let messages = scene.book.outbox().messages().to_vec();
+    for message in &messages {
+        let delivered = core_rules::outbox::Attempt::Delivered;
+        scene.book.outbox_mut().note(&message.id, &delivered, scene.now);
+    }
+    messages
+}
+
+#[test]
+fn findings_of_a_group_share_a_message_and_others_do_not() {
+    let mut scene = Scene::new(&channel("slack", "digest_above = 4"));
+    scene.rule = rule("group_by = ['site']\n");
+    let row = |key: &str, site: &str| json!({ "key": key, "name": key, "site": site });
+    let rows = [row("a", "Bern"), row("b", "Genf"), row("c", "Bern"), row("d", "Genf")];
+    scene.run_rows(&rows);
+    let totals =
+        |messages: Vec<Message>| messages.iter().map(|message| message.total).collect::<Vec<_>>();
+    assert_eq!(totals(taken(&mut scene)), [2, 2]);
+    scene.run_rows(&[]);
+    assert_eq!(totals(taken(&mut scene)), [2, 2]);
+    scene.run_rows(&[&rows[..], &[row("e", "Basel")]].concat());
+    assert_eq!(totals(taken(&mut scene)), [5], "above the limit all are one digest");
+    // Without groups each has its own.
+    let mut scene = Scene::new(&channel("slack", "digest_above = 4"));
+    scene.run_rows(&rows);
+    assert_eq!(totals(taken(&mut scene)), [1, 1, 1, 1]);
+}
+
+#[test]
+fn a_route_is_for_a_severity_rules_labels_and_transitions() {
+    let routes = [
+        ("", "opened resolved"),
+        ("severity = \"high\"", "opened resolved"),
+        ("severity = \"critical\"", ""),
+        ("rules = [\"x-*\", \"r*\"]", "opened resolved"),
+        ("rules = [\"x-*\"]", ""),
+        ("labels = { team = \"shops\" }", "opened resolved"),
+        ("labels = { team = \"desk\" }", ""),
+        ("labels = { team = \"shops\", city = \"Bern\" }", ""),
+        ("on = [\"opened\"]", "opened"),
+        ("on = [\"resolved\"]", "resolved"),
+        ("severity = \"low\"\nrules = [\"x-*\"]", ""),
+    ];
+    for (route, expected) in routes {
+        let mut scene = Scene::new(&(channel("slack", "") + route + "\n"));
+        scene.rule = rule("labels = { team = 'shops' }\n");
+        scene.run(&["a"]);
+        scene.run(&[]);
+        let told = taken(&mut scene);
+        let told: Vec<&str> = told
+            .iter()
+            .flat_map(|message| &message.items)
+            .map(|item| item.transition.name())
+            .collect();
+        assert_eq!(told.join(" "), expected, "{route}");
+    }
+}
+
+#[test]
+fn an_overview_says_how_many_findings_of_each_severity_are_open() {
+    let mut scene = Scene::new(&channel("slack", "overview = \"daily\"\ndigest_above = 0"));
+    scene.run(&["a", "b"]);
+    let messages = taken(&mut scene);
+    let counts = messages.iter().find_map(|message| message.overview.clone()).expect("an overview");
+    assert_eq!((counts[&Severity::High], counts[&Severity::Low]), (2, 0));
+}
+
+#[test]
+fn an_alertmanager_gets_open_findings_again_before_it_forgets_them_and_those_that_ended_never() {
+    let mut scene = Scene::new(&channel("alertmanager", "expires_hours = 12"));
+    scene.run(&["stays", "goes"]);
+    taken(&mut scene);
+    scene.run(&["stays"]);
+    taken(&mut scene);
+    let mut longest = 0;
+    let mut last = scene.now;
+    for _ in 0..72 {
+        scene.now += HOUR_MS;
+        scene.compose();
+        for message in taken(&mut scene) {
+            let names: Vec<&str> = message.items.iter().map(|item| item.text.as_str()).collect();
+            assert_eq!(names, ["stays holds"]);
+            longest = longest.max(scene.now - last);
+            last = scene.now;
+        }
+    }
+    assert!(longest > 0 && longest <= 6 * HOUR_MS, "{longest}");
+    assert!(scene.now - last <= 6 * HOUR_MS);
+}
+
+#[test]
+fn a_receiver_that_keeps_a_state_has_no_overview() {
+    for kind in ["alertmanager", "pagerduty"] {
+        let key = if kind == "pagerduty" { "routing_key = { env = \"UNUSED\" }\n" } else { "" };
+        let text = channel(kind, &format!("{key}overview = \"daily\""));
+        let read = NotifySettings::read(Document { file: "notify.toml", text: &text });
+        let problems = read.expect_err(kind);
+        let expected = format!("notify.toml:2:8: `overview` is not for channels of kind {kind}");
+        assert!(problems[0].to_string().starts_with(&expected), "{}", problems[0]);
+    }
+}
+
+#[test]
+fn a_renamed_device_is_the_same_finding_under_its_new_name() {
+    let mut scene = Scene::new(&channel("slack", ""));
+    let row = |name: &str| json!({ "key": "nexthink_device:1", "name": name });
+    scene.run_rows(&[row("PC-OLD")]);
+    taken(&mut scene);
+    scene.run_rows(&[row("PC-NEW")]);
+    assert_eq!(taken(&mut scene), []);
+    assert_eq!(scene.book.findings().len(), 1);
+    scene.run_rows(&[]);
+    let resolved = taken(&mut scene);
+    let [item] = &resolved[0].items[..] else { panic!("{resolved:?}") };
+    assert_eq!((item.transition.name(), item.text.as_str()), ("resolved", "PC-NEW holds"));
+}
+
+#[test]
+fn a_clock_that_jumps_changes_no_transition_and_holds_no_message_for_ever() {
+    // Each generation is made so many days after the one before, or before it.
+    let jumps: [&[i64]; 4] =
+        [&[1, 1, 1, 1, 1], &[400, -399, 1, 1, 1], &[-3_000, 1, 1, 3_000, 1], &[0; 5]];
+    let runs: [&[&str]; 5] = [&["a"], &["a", "b"], &["b"], &["b", "a"], &[]];
+    let mut told = Vec::new();
+    for days in jumps {
+        let mut scene = Scene::new(&channel("slack", ""));
+        scene.rule = rule("clear_after = 1\n");
+        let mut heard = Vec::new();
+        for (names, days) in runs.iter().zip(days) {
+            scene.now =
+                scene.now.saturating_add_signed(days * i64::try_from(DAY_MS).expect("small"));
+            scene.run(names);
+            let due = scene.book.outbox().due("ops", scene.now, 100);
+            for message in taken(&mut scene) {
+                assert!(due.contains(&message), "{days}: {message:?}");
+                let items = message.items.iter();
+                heard.extend(items.map(|item| format!("{} {}", item.transition.name(), item.text)));
+            }
+        }
+        heard.sort();
+        told.push(heard);
+    }
+    assert_eq!(told[0].len(), 6, "{:?}", told[0]);
+    assert!(told.iter().all(|heard| *heard == told[0]), "{told:?}");
+}
