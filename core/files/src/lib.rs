@@ -22,5 +22,6 @@ pub use folder::{
 pub use lock::FileLock;
 pub use private_file::{PrivateFileError, ensure_private};
 pub use replace::{
-    Replacement, remove_leftovers, replace_file, replace_public_file, write_new_file,
+    Replacement, create_whole_file, remove_leftovers, replace_file, replace_public_file,
+    write_new_file,
 };

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::checkpoint::{Effect, guarded};
 use crate::error::FileError;
 use crate::file::{File, remove_file, rename};
 use crate::folder::{parent_of, sync_folder};
@@ -69,6 +70,46 @@ fn replace_with(
 /// The file exists, or the system refuses.
 pub fn write_new_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_and_sync(&mut File::create_new(path)?, bytes)
+}
+
+/// Creates a file with these bytes in one step: a reader sees nothing or all of it, and of several processes that do it
+/// at the same time one wins. When this returns, the bytes survive a loss of power.
+///
+/// # Errors
+///
+/// The file exists ([`ErrorKind::AlreadyExists`]), or the system refuses.
+pub fn create_whole_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    remove_leftovers(path);
+    let mut temporary = create_temporary(path)?;
+    let written = write_and_sync(&mut temporary, bytes);
+    let created = written.and_then(|()| {
+        let effect = Effect::Rename { from: temporary.path(), to: path };
+        let renamed = guarded(effect, || rename_to_new(temporary.path(), path));
+        renamed.map_err(FileError::from_io("create", path))
+    });
+    if let Err(error) = created {
+        // If it cannot be removed either, the next call tries again.
+        let _ = remove_file(temporary.path());
+        return Err(error);
+    }
+    sync_folder(&parent_of(path)?)
+}
+
+/// Renames a file unless there is one of the new name.
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        let renamed = renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE);
+        match renamed.map_err(io::Error::from) {
+            // File systems without the flag answer EINVAL.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {}
+            renamed => return renamed,
+        }
+    }
+    fs::hard_link(from, to)?;
+    fs::remove_file(from)
 }
 
 /// A file that is written piece by piece and takes its place when it is whole. Dropped before that, it leaves
@@ -238,6 +279,30 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).expect("it is there"), text);
         }
         assert_eq!(names(folder.path()), ["key"]);
+    }
+
+    #[test]
+    fn a_file_that_is_created_whole_replaces_none_and_one_of_many_wins() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let path = folder.path().join("0.json");
+        let won: usize = thread::scope(|scope| {
+            let create = |letter: u8| {
+                let path = &path;
+                scope.spawn(move || match create_whole_file(path, &[letter; 1000]) {
+                    Ok(()) => 1,
+                    Err(error) => {
+                        assert_eq!(error.source.kind(), ErrorKind::AlreadyExists);
+                        0
+                    }
+                })
+            };
+            let threads: Vec<_> = (b'a'..=b'h').map(create).collect();
+            threads.into_iter().map(|thread| thread.join().expect("it ends")).sum()
+        });
+        assert_eq!(won, 1);
+        let bytes = fs::read(&path).expect("it is there");
+        assert!(bytes.len() == 1000 && bytes.iter().all(|byte| *byte == bytes[0]));
+        assert_eq!(names(folder.path()), ["0.json"]);
     }
 
     #[cfg(unix)]
