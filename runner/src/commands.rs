@@ -17,6 +17,7 @@ mod init;
 mod jupiterone;
 mod man;
 mod mcp;
+mod mirrors;
 mod notify;
 mod opened;
 mod privacy;
@@ -34,6 +35,7 @@ mod support_bundle;
 
 use core_store::TenantStore;
 
+use self::mirrors::Mirror;
 use crate::cli::{
     Cli, Command, DestinationName, ExportCommand, Global, ReportFormat, RunArguments, StoreCommand,
 };
@@ -92,9 +94,15 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Destroy(arguments)) => destroy::destroy(&global, &arguments),
         Some(Command::Sync(arguments)) => match arguments.destination {
             DestinationName::JupiterOne => jupiterone::sync(&global, &arguments).await,
+            DestinationName::Postgres => mirrors::sync(&global, Mirror::Postgres, &arguments).await,
+            DestinationName::Delta => mirrors::sync(&global, Mirror::Delta, &arguments).await,
         },
         Some(Command::Purge(arguments)) => match arguments.destination {
             DestinationName::JupiterOne => jupiterone::purge(&global, &arguments).await,
+            DestinationName::Postgres => {
+                mirrors::purge(&global, Mirror::Postgres, &arguments).await
+            }
+            DestinationName::Delta => mirrors::purge(&global, Mirror::Delta, &arguments).await,
         },
         Some(Command::Privacy(command)) => privacy::dispatch(&global, command),
         Some(Command::Audit { command }) => audit::audit(&global, command).await,

@@ -37,12 +37,14 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 27] = [
+const OWN_CRATES: [&str; 30] = [
     "runner",
     "core_assistant",
     "core_audit",
+    "core_bucket",
     "core_clock",
     "core_config",
+    "core_delta",
     "core_destination",
     "core_engine",
     "core_erasure",
@@ -56,6 +58,7 @@ const OWN_CRATES: [&str; 27] = [
     "core_jupiterone",
     "core_model",
     "core_nexthink",
+    "core_postgres",
     "core_privacy",
     "core_query",
     "core_reading",

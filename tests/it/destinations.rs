@@ -4,6 +4,7 @@ mod bulk;
 mod events;
 mod extras;
 mod folder;
+mod held;
 mod killed;
 mod simulated;
 mod truth;

@@ -1,10 +1,12 @@
 //! Programs of others judge ours: the official client of the Model Context Protocol, receivers of messages, another engine
-//! for SQL, and Prometheus. It is no stage of the gate, since it needs Python and packages.
+//! for SQL, Prometheus, readers of Delta tables, and a Postgres server. It is no stage of the gate, since it needs Python and packages.
 
+mod delta;
 mod metrics;
+mod postgres;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -24,6 +26,10 @@ pub(crate) enum Judge {
     Notify,
     /// `promtool` checks the metrics and the alerts.
     Metrics,
+    /// delta-rs, Polars and DuckDB read Delta tables.
+    Delta,
+    /// A real Postgres server takes generations, and readers look on.
+    Postgres,
 }
 
 /// The client, in the newest version whose answers our script reads.
@@ -45,6 +51,14 @@ pub(crate) fn run(root: &Path, judge: Judge) -> anyhow::Result<()> {
         Judge::Mcp => with_tenant(root, "mcp_client.py", &MCP, "nexthink-graph.toml"),
         Judge::Notify => with_tenant(root, "notify_receivers.py", &NOTIFY, ""),
         Judge::Metrics => metrics::judge(root),
+        Judge::Delta => {
+            let (program, folder) = built(root)?;
+            delta::judge(root, &folder, &program)
+        }
+        Judge::Postgres => {
+            let (_, folder) = built(root)?;
+            postgres::judge(root, &folder)
+        }
     }
 }
 
@@ -62,13 +76,19 @@ fn j1ql(root: &Path) -> anyhow::Result<()> {
     run_command(Command::new(python).arg(root.join("xtask/peers/duckdb_j1ql.py")).arg(&cases))
 }
 
-/// Runs a script of a peer with our program and a file of its folder, over a simulated tenant.
-fn with_tenant(root: &Path, script: &str, packages: &[&str], file: &str) -> anyhow::Result<()> {
+/// Builds the program under test; returns its path and a folder to work in.
+fn built(root: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
     run_command(&mut cargo(root, &["build", "--workspace"]))?;
     let target = root.join("target");
     let program = target.join("debug").join(format!("program{}", std::env::consts::EXE_SUFFIX));
     let folder = target.join("conformance");
     fs::create_dir_all(&folder).context("cannot make target/conformance")?;
+    Ok((program, folder))
+}
+
+/// Runs a script of a peer with our program and a file of its folder, over a simulated tenant.
+fn with_tenant(root: &Path, script: &str, packages: &[&str], file: &str) -> anyhow::Result<()> {
+    let (program, folder) = built(root)?;
     let ours = || {
         let mut command = Command::new(&program);
         command.current_dir(&folder);

@@ -96,6 +96,10 @@ impl Config {
         let (privacy, record) = privacy::read(&mut values, paths);
         let named = name_with_region(tenant.as_ref(), region.as_ref());
         let jupiterone = destinations::read_jupiterone(&mut values, paths, named.as_deref());
+        let trust = Trust { extra_ca_pem };
+        let delta = destinations::read_delta(&mut values, paths);
+        let postgres =
+            destinations::read_postgres(&mut values, paths, named.as_deref(), trust.clone());
         let (mcp, retention) = (mcp::read(&mut values), retention::read(&mut values));
         let schedule = schedule::read(&mut values);
         let heartbeat = read_heartbeat(&mut values, paths);
@@ -123,7 +127,7 @@ impl Config {
             region,
             credential,
             time_zone,
-            trust: Trust { extra_ca_pem },
+            trust,
             proxy,
             poll,
             retry,
@@ -135,6 +139,8 @@ impl Config {
             store,
             privacy,
             jupiterone,
+            delta,
+            postgres,
             audit,
             retention,
         };

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_engine::settings::JupiterOne;
+use core_delta::DeltaSettings;
+use core_engine::settings::{Delta, JupiterOne, Postgres, SharedSecretSource};
+use core_http::Trust;
 use core_jupiterone::{BaseUrl, Destination, Extras, PollSchedule, Source, SyncMode};
+use core_postgres::{PostgresSettings, Tls};
 use core_settings::Values;
 
 use crate::paths::Paths;
@@ -98,4 +101,86 @@ fn read_source(values: &mut Values, tenant: Option<&str>) -> Option<Source> {
             None
         }
     }
+}
+
+/// Reads the Postgres database, if its table is there.
+pub(crate) fn read_postgres(
+    values: &mut Values,
+    paths: &Paths,
+    tenant: Option<&str>,
+    trust: Trust,
+) -> Option<Postgres> {
+    const PATH: &str = "destinations.postgres";
+    if values.take_empty_table(PATH) {
+        values.warn(format!("`[{PATH}]` is empty, so nothing is delivered"));
+    }
+    if !values.has_table(PATH) {
+        return None;
+    }
+    let path = |name: &str| format!("{PATH}.{name}");
+    let host = values.required_text(&path("host"));
+    let database = values.required_text(&path("database"));
+    let user = values.required_text(&path("user"));
+    let port = values.integer_or_default(&path("port"));
+    let schema = values.text(&path("schema"));
+    let schema =
+        schema.or_else(|| tenant.map(|tenant| format!("nexthink_{tenant}").replace('-', "_")));
+    let readers = values.text(&path("readers"));
+    let tls = if values.choice(&path("tls")) == "off" { Tls::Off } else { Tls::Required };
+    if let (Tls::Off, Some(host)) = (tls, &host)
+        && !is_loopback(host)
+    {
+        let message =
+            "is off, and the host is not this machine: rows would cross the network in the clear";
+        values.problem(&path("tls"), message);
+    }
+    for (name, value) in [("schema", &schema), ("readers", &readers)] {
+        if value.as_ref().is_some_and(|value| value.is_empty() || value.len() > 63) {
+            values.problem(&path(name), "must have 1 to 63 bytes, as every name in Postgres");
+        }
+    }
+    let after_run = values.flag(&path("after_run"));
+    let has_password = values.has_table(&path("password"));
+    let password =
+        if has_password { Some(secret::read(values, paths, &path("password"))?) } else { None };
+    let settings = PostgresSettings {
+        host: host?,
+        port: u16::try_from(port).unwrap_or(u16::MAX),
+        database: database?,
+        user: user?,
+        schema: schema?,
+        readers,
+        tls,
+        trust,
+    };
+    Some(Postgres {
+        settings,
+        password: password.map(|password| Arc::new(password) as SharedSecretSource),
+        after_run,
+    })
+}
+
+/// Reads the folder of Delta tables, if its table is there.
+pub(crate) fn read_delta(values: &mut Values, paths: &Paths) -> Option<Delta> {
+    const PATH: &str = "destinations.delta";
+    if values.take_empty_table(PATH) {
+        values.warn(format!("`[{PATH}]` is empty, so nothing is delivered"));
+    }
+    if !values.has_table(PATH) {
+        return None;
+    }
+    let path = |name: &str| format!("{PATH}.{name}");
+    let folder = paths.read(values, &path("folder"));
+    if folder.is_none() && !values.has(&path("folder")) {
+        values.problem(&path("folder"), "is missing: the folder of the tables");
+    }
+    let keep_days = values.integer_or_default(&path("keep_days"));
+    let after_run = values.flag(&path("after_run"));
+    Some(Delta { settings: DeltaSettings { folder: folder?, keep_days }, after_run })
+}
+
+/// Returns true if a host is this machine.
+fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod destination;
+pub mod mirror;
 mod plan;
 mod rows;
 

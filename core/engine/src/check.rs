@@ -6,6 +6,7 @@ mod connection;
 mod contents;
 mod destination;
 mod files;
+mod mirrors;
 mod place;
 
 use core_model::step::Step;
@@ -96,6 +97,7 @@ pub async fn check(engine: Engine<'_>, warnings: &[String]) -> Checks {
     let reached = client.as_deref().filter(|_| reached);
     audit::check(engine, reached, &mut checks).await;
     destination::check(engine, &mut checks).await;
+    mirrors::check(engine, &mut checks).await;
     checks
 }
 

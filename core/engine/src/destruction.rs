@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::ledger::{self, Event};
+use crate::mirrors;
 
 /// Certifies a removal. It names no person.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -67,6 +68,13 @@ pub fn remaining(engine: Engine<'_>, tenant: &TenantStore) -> Vec<String> {
         remaining.push(format!(
             "what was delivered to JupiterOne (account {account}): `{} purge jupiterone` removes types \
              there while the tenant is still stored here, and JupiterOne's own deletion does later",
+            engine.host.program
+        ));
+    }
+    for (name, place) in mirrors::places(tenant) {
+        remaining.push(format!(
+            "what was delivered to {place}: `{} purge {name}` removes types there while the tenant is still stored \
+             here; later, drop it there",
             engine.host.program
         ));
     }

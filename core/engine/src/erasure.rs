@@ -247,7 +247,7 @@ fn cleanse_events(host: &Host, lock: &RunLock, cleanser: &Cleanser<'_>) -> Resul
 }
 
 /// The columns of a table that relate to a person; none of a type that no step makes any more.
-fn personal_columns(table: &Table) -> Vec<String> {
+pub(crate) fn personal_columns(table: &Table) -> Vec<String> {
     if let Some(entity) = core_erasure::identifiers::entity(&table.name) {
         return run::personal_columns(entity);
     }

@@ -14,6 +14,7 @@ pub mod inventory;
 pub mod jupiterone;
 pub mod keys;
 pub mod ledger;
+pub mod mirrors;
 mod moment;
 pub mod privacy;
 pub mod processing;

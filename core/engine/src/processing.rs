@@ -184,7 +184,22 @@ fn recipients(settings: &Settings) -> Vec<Recipient> {
             account: identity.account,
         }
     });
-    jupiterone.collect()
+    let postgres = settings.postgres.iter().map(|postgres| Recipient {
+        name: "Postgres",
+        region: None,
+        host: postgres.settings.host.clone(),
+        account: format!(
+            "database {}, schema {}",
+            postgres.settings.database, postgres.settings.schema
+        ),
+    });
+    let delta = settings.delta.iter().map(|delta| Recipient {
+        name: "Delta tables",
+        region: None,
+        host: "this machine".to_owned(),
+        account: delta.settings.place(),
+    });
+    jupiterone.chain(postgres).chain(delta).collect()
 }
 
 /// The region that a host of JupiterOne names.

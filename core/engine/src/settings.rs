@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use core_audit::WindowSettings;
+use core_delta::DeltaSettings;
 use core_http::{ProxySettings, RetryPolicy, Secret, Trust};
 use core_ingest::partition::Pattern;
 use core_ingest::values::Tag;
@@ -14,6 +15,7 @@ use core_jupiterone::{Destination, Extras};
 use core_nexthink::{
     AuditHost, Endpoints, PollSchedule, QueryId, Region, TenantId, Timeouts, Trail,
 };
+use core_postgres::PostgresSettings;
 use core_privacy::profile::Policy;
 use core_store::{Location, Windows};
 use jiff::tz::TimeZone;
@@ -62,6 +64,10 @@ pub struct Settings {
     pub audit: Option<Audit>,
     /// JupiterOne, if generations are delivered there.
     pub jupiterone: Option<JupiterOne>,
+    /// A folder of Delta tables, if generations are delivered there.
+    pub delta: Option<Delta>,
+    /// A Postgres database, if generations are delivered there.
+    pub postgres: Option<Postgres>,
     /// The retention of everything in the store.
     pub retention: Windows,
 }
@@ -184,6 +190,26 @@ pub struct JupiterOne {
     pub extras: Extras,
     /// True if the audit trail's events are delivered too.
     pub audit: bool,
+}
+
+/// A folder of Delta tables as a destination.
+#[derive(Debug)]
+pub struct Delta {
+    /// The folder, and how long old versions stay.
+    pub settings: DeltaSettings,
+    /// True if every run that publishes is followed by a delivery.
+    pub after_run: bool,
+}
+
+/// A Postgres database as a destination.
+#[derive(Debug)]
+pub struct Postgres {
+    /// The database, the schema and the role.
+    pub settings: PostgresSettings,
+    /// The password, if the role has one.
+    pub password: Option<SharedSecretSource>,
+    /// True if every run that publishes is followed by a delivery.
+    pub after_run: bool,
 }
 
 /// Where a secret is kept.

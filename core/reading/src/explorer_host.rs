@@ -91,7 +91,7 @@ impl ExplorerHost {
             .into_iter()
             .map(|kept| Window { what: kept.what.to_owned(), kept: kept.window })
             .collect();
-        let pinned = core_jupiterone::compared_with(tenant);
+        let pinned = core_engine::mirrors::compared_with(tenant);
         let plan = tenant.plan_retention(Retention {
             windows: &settings.retention,
             pinned: &pinned,

@@ -19,7 +19,7 @@ pub const DEFAULT_FILE: &str = "nexthink-graph.toml";
 pub const VARIABLE_PREFIX: &str = "NEXTHINK_GRAPH__";
 
 /// The tables of a tenant's file, in the order of the reference.
-pub const TABLES: [Table; 11] = [
+pub const TABLES: [Table; 13] = [
     nexthink::ACCOUNT,
     nexthink::NEXTHINK,
     queries::QUERIES,
@@ -30,6 +30,8 @@ pub const TABLES: [Table; 11] = [
     privacy::PRIVACY,
     audit::AUDIT,
     destinations::JUPITERONE,
+    destinations::POSTGRES,
+    destinations::DELTA,
     privacy::MCP,
 ];
 

@@ -71,7 +71,7 @@ impl RunLock {
     /// [`StoreError::Io`]; then the tenant is still in the store.
     pub fn begin_destruction(
         self,
-        deliveries: DeliveryLock,
+        deliveries: Vec<DeliveryLock>,
         draft: &[u8],
     ) -> Result<Destruction, StoreError> {
         let tenant = self.tenant().clone();

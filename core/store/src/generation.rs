@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::checksum::{Checksums, Thoroughness};
@@ -57,6 +58,19 @@ impl Generation {
         let files = self.table(kind, name)?.files.iter();
         let files = files.map(|file| file.file.clone()).collect();
         Ok(Batches::new(files, self.checksums.clone()))
+    }
+
+    /// Reads the columns of a table with their types.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TableNotFound`], [`StoreError::Damaged`], [`StoreError::Io`], [`StoreError::Parquet`].
+    pub fn schema(&self, kind: TableKind, name: &str) -> Result<SchemaRef, StoreError> {
+        let first = self.table(kind, name)?.files.first().expect("a table has a file");
+        let file = self.checksums.open(&first.file)?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file);
+        let path = self.folder().join(&first.file.path);
+        Ok(reader.map_err(StoreError::parquet("read", &path))?.schema().clone())
     }
 
     /// Opens the files of a table, each verified when its turn comes.

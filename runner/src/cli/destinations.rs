@@ -164,4 +164,8 @@ pub(crate) enum DestinationName {
     /// JupiterOne
     #[value(name = "jupiterone")]
     JupiterOne,
+    /// A Postgres database
+    Postgres,
+    /// A folder of Delta tables
+    Delta,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use core_engine::destruction::{self, Certificate};
-use core_engine::run;
+use core_engine::{mirrors, run};
 use core_store::{Destruction, FileCount, Store, TenantStore};
 use serde::Serialize;
 
@@ -35,7 +35,9 @@ pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<E
     }
     let tenant = existing(&store, name)?;
     let lock = run::lock_tenant(host::host(), &tenant)?;
-    let deliveries = tenant.lock_delivery(core_jupiterone::NAME, &host::host().lock_owner())?;
+    let owner = host::host().lock_owner();
+    let deliveries = mirrors::destinations().map(|name| tenant.lock_delivery(name, &owner));
+    let deliveries = deliveries.collect::<Result<Vec<_>, _>>()?;
     let files = tenant.inventory()?;
     let copies = destruction::copies(engine(&config), &tenant)?;
     let remaining = destruction::remaining(engine(&config), &tenant);

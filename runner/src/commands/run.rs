@@ -17,7 +17,7 @@ use serde_json::json;
 
 pub(super) use self::monitored::{run_monitored, write_figures};
 use super::rules::RulesReport;
-use super::{jupiterone, notify, rules};
+use super::{jupiterone, mirrors, notify, rules};
 use crate::cli::{Global, ReportFormat, RunArguments, SeverityName};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
@@ -67,6 +67,7 @@ pub(super) async fn run(
         }
     };
     let delivered = deliver(config, &mut finished, global.quiet, &stop).await;
+    let mirrored = mirror(config, &mut finished, global.quiet, &stop).await;
     let evaluated = interruptible(evaluate(global, config), &stop, RULES).await;
     let rules = evaluated.as_ref().ok();
     match arguments.output {
@@ -74,6 +75,8 @@ pub(super) async fn run(
         ReportFormat::Json => print_json(&finished, rules)?,
     }
     let exit = end(global, &finished, delivered);
+    let exit = mirrored.failed().filter(|_| exit != Exit::DestinationFailed).unwrap_or(exit);
+    mirrored.tell(global.quiet);
     after_rules(exit, evaluated, arguments.fail_on)
 }
 
@@ -274,6 +277,28 @@ async fn deliver(
     Some(delivered)
 }
 
+/// Delivers what is published to every mirror that runs deliver to.
+async fn mirror(
+    config: &Config,
+    finished: &mut Finished,
+    quiet: bool,
+    stop: &Cancellation,
+) -> mirrors::AfterRun {
+    let is_wanted = mirrors::is_any_after_run(config);
+    if !is_wanted || (finished.generation.is_none() && !is_anything_published(config)) {
+        return mirrors::AfterRun::default();
+    }
+    let mirrored = mirrors::deliver_after_run(config, quiet, stop).await;
+    finished.report.mirrors = mirrored.results().into_iter().collect();
+    if let Some(failed) = mirrored.failed() {
+        finished.report.exit_code = failed as u8;
+    }
+    if let Ok(Some(head)) = ledger_head(config) {
+        finished.report.ledger = Some(head);
+    }
+    mirrored
+}
+
 fn is_anything_published(config: &Config) -> bool {
     let tenant =
         Store::open(config.store.clone()).and_then(|store| store.tenant(config.tenant.as_str()));
@@ -311,9 +336,9 @@ pub(super) fn print(global: &Global, finished: &Finished, rules: Option<&RulesRe
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Told {
     /// It ended by itself when it was asked to.
-    ended: &'static str,
+    pub(super) ended: &'static str,
     /// It did not end in time.
-    cut_off: &'static str,
+    pub(super) cut_off: &'static str,
 }
 
 /// Of a run.

@@ -1,4 +1,4 @@
-//! What JupiterOne must have after runs of every kind: each step times each way in which it can end,
+//! What a destination must have after runs of every kind: each step times each way in which it can end,
 //! against a model that knows the rows of the tenant and nothing of the program.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,7 +50,7 @@ enum Ending {
     Shrunk,
 }
 
-/// What JupiterOne must have.
+/// What the destination must have.
 struct Model {
     held: Objects,
 }
@@ -186,30 +186,27 @@ fn objects(query: SavedQuery, rows: &[Row]) -> Objects {
     objects
 }
 
-/// What JupiterOne has, by the identifiers of Nexthink.
+/// What the destination has, by the identifiers of Nexthink.
 fn held(delivery: &Delivery) -> Objects {
-    let kept = delivery.kept();
-    let text = |object: &serde_json::Value, name: &str| {
-        object[name].as_str().expect("every object has it").to_owned()
-    };
+    let graph = delivery.held();
     let id = |key: &str| {
-        let entity = &kept.entities[key];
-        if entity["_type"] == ACCOUNT { ACCOUNT.to_owned() } else { text(entity, "id") }
+        let (type_name, id) = &graph.entities[key];
+        if type_name == ACCOUNT { ACCOUNT.to_owned() } else { id.clone() }
     };
-    let known = |name: String| {
+    let known = |name: &str| {
         let all = TYPES.iter().map(|(_, name, _)| *name).chain([ACCOUNT]);
         all.into_iter().find(|known| *known == name)
     };
     let mut objects = Objects::new();
-    for (key, entity) in &kept.entities {
-        if let Some(name) = known(text(entity, "_type")) {
+    for (key, (type_name, _)) in &graph.entities {
+        if let Some(name) = known(type_name) {
             assert!(objects.entry(name).or_default().insert(vec![id(key)]), "{key} is there twice");
         }
     }
-    for (key, edge) in &kept.relationships {
-        if let Some(name) = known(text(edge, "_type")) {
-            let ends = ["_fromEntityKey", "_toEntityKey"].map(|end| id(&text(edge, end)));
-            assert!(objects.entry(name).or_default().insert(ends.to_vec()), "{key} is there twice");
+    for (type_name, ends) in &graph.relationships {
+        if let Some(name) = known(type_name) {
+            let edge = ends.each_ref().map(|end| id(end)).to_vec();
+            assert!(objects.entry(name).or_default().insert(edge), "{ends:?} is there twice");
         }
     }
     objects
@@ -341,8 +338,7 @@ fn assert_truth(query: SavedQuery, ending: Ending) {
     let estate = after((ending == Ending::Shrunk).then_some(query));
     let partial = model.run(&estate, endings, false);
     assert_held(&delivery, &model, &case);
-    let jobs = delivery.jupiterone.jobs();
-    let declared = jobs.last().map(|job| job.partial_types.clone()).unwrap_or_default();
+    let declared = delivery.partial_types();
     let declared: BTreeSet<_> = declared.iter().map(String::as_str).collect();
     assert_eq!(declared, partial, "{case}");
 
@@ -381,31 +377,31 @@ fn complete_steps_delete_what_is_gone() {
 }
 
 #[test]
-fn a_step_that_was_cut_off_deletes_nothing_at_jupiterone() {
+fn a_step_that_was_cut_off_deletes_nothing() {
     assert_truth_of_every_step(Ending::Truncated);
 }
 
 #[test]
-fn a_step_that_failed_deletes_nothing_at_jupiterone() {
+fn a_step_that_failed_deletes_nothing() {
     assert_truth_of_every_step(Ending::Failed);
 }
 
 #[test]
-fn a_step_without_a_query_deletes_nothing_at_jupiterone() {
+fn a_step_without_a_query_deletes_nothing() {
     assert_truth_of_every_step(Ending::Skipped);
 }
 
 #[test]
-fn a_step_that_was_not_asked_for_deletes_nothing_at_jupiterone() {
+fn a_step_that_was_not_asked_for_deletes_nothing() {
     assert_truth_of_every_step(Ending::NotSelected);
 }
 
 #[test]
-fn a_step_that_was_deferred_deletes_nothing_at_jupiterone() {
+fn a_step_that_was_deferred_deletes_nothing() {
     assert_truth_of_every_step(Ending::Deferred);
 }
 
 #[test]
-fn a_step_that_shrank_deletes_nothing_at_jupiterone_until_that_is_accepted() {
+fn a_step_that_shrank_deletes_nothing_until_that_is_accepted() {
     assert_truth_of_every_step(Ending::Shrunk);
 }

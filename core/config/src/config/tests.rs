@@ -385,7 +385,9 @@ fn p8_an_empty_table_sets_nothing_and_is_no_mistake() {
         "account",
         "audit",
         "destinations",
+        "destinations.delta",
         "destinations.jupiterone",
+        "destinations.postgres",
         "nexthink.endpoints",
         "nexthink.timeouts",
         "privacy",
@@ -400,6 +402,7 @@ fn p8_an_empty_table_sets_nothing_and_is_no_mistake() {
         let text = format!("{without_account}\n[{name}]\n");
         let config = parse(&text, &[]).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
         assert!(config.audit.is_none() && config.jupiterone.is_none(), "{name}");
+        assert!(config.delta.is_none() && config.postgres.is_none(), "{name}");
         assert!(!config.queries.contains_key("packages"), "{name}");
     }
     let without_store = without_account.replace("location = \"kept\"", "");

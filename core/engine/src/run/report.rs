@@ -72,6 +72,9 @@ pub struct RunReport {
     /// The result of the delivery after the run, if there was one; not in the generation's own report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Value>,
+    /// The results of the deliveries to mirrors after the run, by name; not in the generation's own report.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub mirrors: BTreeMap<String, Value>,
     /// The ledger's last entry after the run, to be kept elsewhere; not in the generation's own report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerHead>,
@@ -273,6 +276,7 @@ impl RunReport {
             unfinished_erasures: Vec::new(),
             audit: None,
             delivery: None,
+            mirrors: BTreeMap::new(),
             ledger: None,
             partial_datasets: Vec::new(),
         }

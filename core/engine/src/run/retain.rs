@@ -7,6 +7,7 @@ use core_store::{ClockVerdict, Downloads, Retention, RunLock};
 
 use crate::engine::Engine;
 use crate::ledger;
+use crate::mirrors;
 
 /// Removes the downloads that are published now, and what was kept long enough. That this fails costs
 /// space and is made up for by the next run, so the run stays good.
@@ -27,7 +28,7 @@ pub(super) fn retain(
         tracing::warn!(%offset, "nothing was removed by age, since the clocks disagree");
         return;
     }
-    let pinned = core_jupiterone::compared_with(lock.tenant());
+    let pinned = mirrors::compared_with(lock.tenant());
     let retention = Retention {
         windows: &engine.settings.retention,
         pinned: &pinned,

@@ -26,7 +26,7 @@ fn begin(tenant: &Tenant) -> (Destruction, Certificate) {
     let draft =
         destruction::draft(host, &stored, files, copies, remaining).expect("it is recorded");
     let bytes = serde_json::to_vec(&draft).expect("a certificate is JSON");
-    (lock.begin_destruction(deliveries, &bytes).expect("nothing else writes"), draft)
+    (lock.begin_destruction(vec![deliveries], &bytes).expect("nothing else writes"), draft)
 }
 
 #[tokio::test]

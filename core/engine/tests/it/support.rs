@@ -201,6 +201,8 @@ fn settings(name: &str, simulator: &Simulator, folder: &TempDir) -> Settings {
         },
         audit: None,
         jupiterone: None,
+        delta: None,
+        postgres: None,
         retention: Windows::default(),
     }
 }

@@ -1,6 +1,6 @@
-//! `[destinations.jupiterone]`: where generations are delivered.
+//! `[destinations]`: where generations are delivered.
 
-use crate::setting::{Table, choice, flag, integer, secret, text};
+use crate::setting::{Table, choice, flag, integer, number, path, secret, text};
 
 /// The longest wait that can be configured, in milliseconds.
 const WAIT_MS: (u64, u64) = (1, 600_000);
@@ -90,5 +90,86 @@ pub(super) const JUPITERONE: Table = Table {
         )
         .default("7200")
         .example("3600"),
+    ],
+};
+
+/// `[destinations.postgres]`
+pub(super) const POSTGRES: Table = Table {
+    path: "destinations.postgres",
+    sentence: "Deliver every published generation to a schema of a Postgres database",
+    is_optional: true,
+    starters: &[
+        "destinations.postgres.host",
+        "destinations.postgres.database",
+        "destinations.postgres.user",
+        "destinations.postgres.password",
+    ],
+    settings: &[
+        text("destinations.postgres.host", "Host of the server, version 12 or newer")
+            .required()
+            .example(r#""db.example.com""#),
+        number("destinations.postgres.port", (1, 65_535), "Port of the server")
+            .default("5432")
+            .example("6432"),
+        text("destinations.postgres.database", "Database with the schema")
+            .required()
+            .example(r#""estate""#),
+        text("destinations.postgres.user", "Role that writes the tables")
+            .required()
+            .example(r#""nexthink_graph""#),
+        secret("destinations.postgres.password", "Password of the role")
+            .otherwise("none is sent")
+            .example(r#"{ env = "POSTGRES_PASSWORD" }"#),
+        text(
+            "destinations.postgres.schema",
+            "Schema of this tenant alone, which a delivery creates",
+        )
+        .otherwise("`nexthink_<tenant>_<region>`")
+        .example(r#""nexthink_acme""#),
+        text("destinations.postgres.readers", "Role that is granted the right to read the tables")
+            .example(r#""analysts""#),
+        choice(
+            "destinations.postgres.tls",
+            &["require", "off"],
+            "Encryption of the connection; `off` is for a server on this machine only",
+        )
+        .default(r#""require""#)
+        .example(r#""require""#),
+        flag(
+            "destinations.postgres.after_run",
+            "Deliver after each run; otherwise with `sync postgres` only",
+        )
+        .default("true")
+        .example("false"),
+    ],
+};
+
+/// `[destinations.delta]`
+pub(super) const DELTA: Table = Table {
+    path: "destinations.delta",
+    sentence: "Deliver every published generation as Delta tables in a folder",
+    is_optional: true,
+    starters: &["destinations.delta.folder"],
+    settings: &[
+        path(
+            "destinations.delta.folder",
+            "Folder of this tenant's tables alone, which a delivery creates",
+        )
+        .required()
+        .example(r#""/srv/lake/nexthink""#),
+        integer(
+            "destinations.delta.keep_days",
+            (0, 36_500),
+            "days",
+            "How long a version stays after it was replaced, for readers and time travel",
+        )
+        .default("7")
+        .example("30"),
+        flag(
+            "destinations.delta.after_run",
+            "Deliver after each run; otherwise with `sync delta` only",
+        )
+        .default("true")
+        .example("false"),
     ],
 };

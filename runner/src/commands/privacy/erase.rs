@@ -139,12 +139,21 @@ fn note_damaged(subject: &Subject) {
 
 /// Says how what was given away goes too.
 fn note_elsewhere(config: &Config, keys: &BTreeSet<String>) {
+    let postgres = config.postgres.iter().map(|postgres| ("postgres", postgres.settings.place()));
+    let delta = config.delta.iter().map(|delta| ("delta", delta.settings.place()));
+    let mirrors: Vec<_> = postgres.chain(delta).collect();
+    for (name, place) in &mirrors {
+        output::note(&format!(
+            "{place} has it still: the next run or `{} sync {name}` removes it there",
+            system::own_command()
+        ));
+    }
     if config.jupiterone.is_some() {
         output::note(&format!(
             "JupiterOne has it still: the next run or `{} sync jupiterone` removes it there",
             system::own_command()
         ));
-    } else if !keys.is_empty() {
+    } else if !keys.is_empty() && mirrors.is_empty() {
         output::note(
             "no destination is configured: where this was exported to, delete the objects with these \
              keys by hand",

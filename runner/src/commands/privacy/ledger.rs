@@ -40,7 +40,7 @@ pub(super) fn verify(
     });
     let given: Vec<LedgerHead> = given.collect::<Result<_, _>>()?;
     let mut known = [given, tenant.known_ledger_heads()?].concat();
-    known.extend(core_jupiterone::known_ledger_head(&tenant)?);
+    known.extend(core_engine::mirrors::known_ledger_heads(&tenant)?);
     let verification = tenant.ledger().verify(&known)?;
     match format {
         ReportFormat::Json => {

@@ -18,7 +18,7 @@ pub(super) fn retention(global: &Global, arguments: RetentionArguments) -> Resul
     let config = commands::configured(global)?;
     let RetentionArguments { dry_run, accept_clock, output } = arguments;
     let now_ms = system::now().0;
-    let pinned = core_jupiterone::compared_with(&commands::tenant(global)?);
+    let pinned = core_engine::mirrors::compared_with(&commands::tenant(global)?);
     let retention = Retention { windows: &config.retention, pinned: &pinned, now_ms, accept_clock };
     let (plan, events) = if dry_run {
         let tenant = commands::tenant(global)?;

@@ -30,8 +30,8 @@ use crate::system;
 const TABLE: &str = "program_status";
 const CLASS: &str = "Record";
 const DAY_MS: u64 = 24 * 3_600 * 1_000;
-/// The state of the last delivery.
-const DELIVERED: &str = "delivered-jupiterone";
+/// What the name of the state of the last delivery to a destination begins with.
+const DELIVERED: &str = "delivered-";
 
 struct Fact {
     check: &'static str,
@@ -145,26 +145,39 @@ fn given_up(tenant: &TenantStore) -> Vec<Fact> {
 }
 
 /// Destinations that have another generation than the published one.
-fn not_delivered(
-    config: &Config,
+fn not_delivered(config: &Config, tenant: &TenantStore, current: Option<&Generation>) -> Vec<Fact> {
+    let Some(current) = current else { return Vec::new() };
+    let destinations = [
+        (core_engine::mirrors::JUPITERONE, config.jupiterone.as_ref().map(|to| to.after_run)),
+        (core_engine::mirrors::POSTGRES, config.postgres.as_ref().map(|to| to.after_run)),
+        (core_engine::mirrors::DELTA, config.delta.as_ref().map(|to| to.after_run)),
+    ];
+    let configured = destinations.into_iter().filter_map(|(name, to)| Some((name, to?)));
+    configured
+        .filter_map(|(name, after_run)| not_delivered_to(tenant, current, name, after_run))
+        .collect()
+}
+
+fn not_delivered_to(
     tenant: &TenantStore,
-    current: Option<&Generation>,
+    current: &Generation,
+    name: &str,
+    after_run: bool,
 ) -> Option<Fact> {
-    let (jupiterone, current) = (config.jupiterone.as_ref()?, current?);
-    let delivered = tenant.state(DELIVERED).ok()?;
+    let delivered = tenant.state(&format!("{DELIVERED}{name}")).ok()?;
     let detail = match delivered.map(|bytes| serde_json::from_slice::<Value>(&bytes)) {
         // Whoever delivers by hand begins when they like.
-        None if !jupiterone.after_run => return None,
-        None => "jupiterone has got no generation yet",
+        None if !after_run => return None,
+        None => format!("{name} has got no generation yet"),
         Some(Ok(delivered))
             if delivered["generation"].as_str() == Some(current.id().as_str())
                 && delivered["whole"].as_bool() == Some(true) =>
         {
             return None;
         }
-        Some(_) => "jupiterone does not have the published generation",
+        Some(_) => format!("{name} does not have the published generation"),
     };
-    Some(Fact::new("not-delivered", "jupiterone", detail.to_owned(), 1.0))
+    Some(Fact::new("not-delivered", name, detail, 1.0))
 }
 
 /// The part of the day's exports that is used, in percent.
@@ -192,7 +205,7 @@ fn keys(config: &Config, now_ms: u64) -> Option<Fact> {
 
 /// What is kept for longer than it may be, since the clock is not believed.
 fn retention(config: &Config, tenant: &TenantStore, now_ms: u64) -> Option<Fact> {
-    let pinned = core_jupiterone::compared_with(tenant);
+    let pinned = core_engine::mirrors::compared_with(tenant);
     let look = |accept_clock| {
         let windows = &config.retention;
         tenant.plan_retention(Retention { windows, pinned: &pinned, now_ms, accept_clock }).ok()

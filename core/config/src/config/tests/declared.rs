@@ -10,7 +10,9 @@ use super::*;
 const CONTEXTS: [&str; 7] = [
     "",
     "[audit]\naccount = \"reader\"\npassword = { env = \"P\" }\nengines = [\"*\"]\n\
-     [destinations.jupiterone]\naccount = \"a\"\napi_key = { env = \"K\" }\n",
+     [destinations.jupiterone]\naccount = \"a\"\napi_key = { env = \"K\" }\n\
+     [destinations.postgres]\nhost = \"h\"\ndatabase = \"d\"\nuser = \"u\"\n\
+     [destinations.delta]\nfolder = \"f\"\n",
     "[audit]\nsource = \"nql\"\ncolumns = { time = \"t\", account = \"a\", code = \"c\", message = \"m\" }\n\
      [destinations.jupiterone]\naccount = \"a\"\napi_key = { env = \"K\" }\n\
      source = \"integration-external\"\nintegration_instance_id = \"i\"\n",
@@ -19,6 +21,7 @@ const CONTEXTS: [&str; 7] = [
      files = \"http://127.0.0.1:2\"\n",
     "[audit]\naccount = \"reader\"\npassword = { command = [\"c\"] }\nauth = \"oauth\"\n\
      [destinations.jupiterone]\naccount = \"a\"\napi_key = { command = [\"c\"] }\n\
+     [destinations.postgres]\nhost = \"h\"\ndatabase = \"d\"\nuser = \"u\"\npassword = { command = [\"c\"] }\n\
      [nexthink]\nclient_secret = { command = [\"c\"] }\n\
      [monitoring]\nheartbeat = { command = [\"c\"] }\n",
     "[queries]\npackages = { id = \"#all\", partition = { query = \"#some\" } }\n",
@@ -157,9 +160,11 @@ fn every_configuration_on_a_page_is_valid() {
         include_str!("../../../../../README.md"),
         include_str!("../../../../../docs/audit-trail.md"),
         include_str!("../../../../../docs/configuration.md"),
+        include_str!("../../../../../docs/lake.md"),
         include_str!("../../../../../docs/explorer.md"),
         include_str!("../../../../../docs/jupiterone.md"),
         include_str!("../../../../../docs/operations.md"),
+        include_str!("../../../../../docs/postgres.md"),
         include_str!("../../../../../docs/privacy.md"),
         include_str!("../../../../../docs/rules.md"),
     ];

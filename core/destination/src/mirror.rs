@@ -1,0 +1,139 @@
+//! A mirror: a destination that has the tables of a generation as they are stored, such as a database. What all
+//! mirrors have in common: which tables a delivery brings, the record of the last one, the decision, the report.
+//!
+//! What a mirror holds came from this program alone, so that a complete type is proof enough to remove rows from it,
+//! also with the first delivery. Rows of partial types stay.
+
+mod comparison;
+mod decision;
+pub mod messages;
+mod record;
+mod scope;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core_store::{Generation, Table, TenantStore};
+use serde::{Deserialize, Serialize};
+
+pub use self::decision::MirrorDecision;
+pub use self::record::{MirrorRecord, compared_with, known_ledger_head, last_place};
+pub use self::scope::{MirrorScope, TableMark};
+use crate::destination::{DeliveryError, DeliveryReport, DeliveryRequest};
+use crate::plan::TypeChanges;
+
+/// What a program tells every mirror, beside its settings.
+#[derive(Debug, Clone)]
+pub struct MirrorRules {
+    /// The name of the mirror in commands, in its lock and in the ledger.
+    pub name: &'static str,
+    /// The place, in words that tell it from every other one.
+    pub place: String,
+    /// Returns the types that the generation carries over because their step was not to run.
+    pub skipped_types: fn(&Generation) -> BTreeSet<String>,
+    /// Returns true if objects of a type go when a person or device is erased.
+    pub may_be_erased: fn(&str) -> bool,
+    /// Returns the columns of a table that relate to a person, of which a mirror keeps no statistics.
+    pub personal_columns: fn(&Table) -> Vec<String>,
+    /// The words that start the program, for messages that say what to do.
+    pub program: String,
+}
+
+impl MirrorRules {
+    /// Refuses another place than that of the last delivery, unless the request accepts it.
+    ///
+    /// # Errors
+    ///
+    /// [`DeliveryError::Configuration`], with what to do; the record of the last delivery cannot be read.
+    pub fn check(
+        &self,
+        tenant: &TenantStore,
+        request: &DeliveryRequest,
+    ) -> Result<(), DeliveryError> {
+        let record = MirrorRecord::read(tenant, self.name)?;
+        let Some(record) = record.filter(|record| record.place != self.place) else {
+            return Ok(());
+        };
+        if request.accept_destination {
+            return Ok(());
+        }
+        Err(DeliveryError::Configuration(anyhow::anyhow!(
+            "the last delivery went to {}, and the configuration names {}; correct the configuration, or accept the \
+             new destination once with `{} sync {} --accept-destination`",
+            record.place,
+            self.place,
+            self.program,
+            self.name
+        )))
+    }
+
+    /// Decides what a delivery would do now, by the rows of two generations. Asks nobody, and blocks.
+    ///
+    /// # Errors
+    ///
+    /// A generation or the record of the last delivery cannot be read, or a type to purge does not exist.
+    pub fn plan(
+        &self,
+        tenant: &TenantStore,
+        generation: Generation,
+        request: &DeliveryRequest,
+    ) -> Result<MirrorDecision, DeliveryError> {
+        decision::decide(self, tenant, generation, request)
+    }
+
+    /// Decides the same without the numbers of rows, by what the manifests say.
+    ///
+    /// # Errors
+    ///
+    /// As [`MirrorRules::plan`].
+    pub fn scope(
+        &self,
+        tenant: &TenantStore,
+        generation: Generation,
+        request: &DeliveryRequest,
+    ) -> Result<MirrorScope, DeliveryError> {
+        decision::scope(self, tenant, generation, request)
+    }
+}
+
+/// A type that a mirror has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MirroredType {
+    /// The types of both ends of a relationship type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<(String, String)>,
+    /// The [`TableMark`] of its rows.
+    pub mark: String,
+    /// True if nothing of it was to be removed.
+    pub is_partial: bool,
+}
+
+/// The types that a mirror has, by name.
+pub type MirroredTypes = BTreeMap<String, MirroredType>;
+
+/// The report of one delivery to a mirror.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MirrorReport {
+    /// The generation.
+    pub generation: String,
+    /// The place.
+    pub place: String,
+    /// What changed there, for each type that was written.
+    pub types: Vec<TypeChanges>,
+    /// The types that were removed there.
+    pub removed_types: Vec<String>,
+    /// The types of which nothing was removed.
+    pub partial_datasets: Vec<String>,
+    /// The number of values that the mirror cannot hold as they are, and that were changed for it.
+    pub changed_values: u64,
+}
+
+impl DeliveryReport for MirrorReport {
+    fn job(&self) -> String {
+        self.generation.clone()
+    }
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+}

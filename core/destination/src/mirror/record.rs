@@ -1,0 +1,124 @@
+//! The record of the last delivery to a mirror, in the tenant's part of the store.
+
+use std::collections::BTreeSet;
+
+use core_store::{DeliveryLock, GenerationId, LedgerHead, TenantStore};
+use serde::{Deserialize, Serialize};
+
+use super::MirroredTypes;
+use crate::destination::DeliveryError;
+
+/// The last delivery to a mirror.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MirrorRecord {
+    /// Where to.
+    pub place: String,
+    /// The generation that the mirror has; that of a delivery whose end is unknown if it never had one.
+    pub generation: GenerationId,
+    /// The generation of a delivery whose end is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<GenerationId>,
+    /// True if the mirror has all of it.
+    pub whole: bool,
+    /// The types that it has.
+    pub types: MirroredTypes,
+    /// The types that were purged and not delivered since.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub purged: BTreeSet<String>,
+    /// The erasures after which nobody who was erased is there any more, by id.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub erasures: BTreeSet<String>,
+}
+
+/// The content of the file.
+#[derive(Serialize)]
+struct File<'a> {
+    #[serde(flatten)]
+    record: &'a MirrorRecord,
+    ledger: Option<LedgerHead>,
+}
+
+impl MirrorRecord {
+    /// Reads the record of a mirror; `None` if nothing was ever delivered there.
+    ///
+    /// # Errors
+    ///
+    /// [`DeliveryError::Store`], [`DeliveryError::Local`] if the file is damaged.
+    pub fn read(tenant: &TenantStore, name: &str) -> Result<Option<Self>, DeliveryError> {
+        let Some(bytes) = tenant.state(&file_name(name))? else { return Ok(None) };
+        let read = serde_json::from_slice(&bytes).map_err(|error| {
+            DeliveryError::Local(anyhow::Error::new(error).context(format!(
+                "the file {}.json of tenant {} is damaged; remove it, and the next delivery brings everything again",
+                file_name(name),
+                tenant.name()
+            )))
+        });
+        Ok(Some(read?))
+    }
+
+    /// Replaces the record, durably.
+    ///
+    /// # Errors
+    ///
+    /// [`DeliveryError::Store`].
+    pub fn write(&self, lock: &DeliveryLock, name: &str) -> Result<(), DeliveryError> {
+        let ledger = lock.tenant().ledger().head()?;
+        let bytes = serde_json::to_vec(&File { record: self, ledger })
+            .map_err(|error| DeliveryError::Local(error.into()))?;
+        Ok(lock.set_state(&file_name(name), &bytes)?)
+    }
+
+    /// Returns the record of a delivery of `generation` to `place` that is about to take place, after the one that
+    /// this is the record of, if any. It must be durable before the mirror can change.
+    #[must_use]
+    pub fn begin(before: Option<&Self>, place: &str, generation: &GenerationId) -> Self {
+        let before = before.filter(|before| before.place == place);
+        Self {
+            place: place.to_owned(),
+            generation: before
+                .map_or_else(|| generation.clone(), |before| before.generation.clone()),
+            unfinished: Some(generation.clone()),
+            whole: false,
+            types: before.map(|before| before.types.clone()).unwrap_or_default(),
+            purged: before.map(|before| before.purged.clone()).unwrap_or_default(),
+            erasures: before.map(|before| before.erasures.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+/// The name of the file with the record.
+fn file_name(name: &str) -> String {
+    format!("delivered-{name}")
+}
+
+/// Returns the ledger's head when a delivery to a mirror was last written down, which the ledger must still hold.
+///
+/// # Errors
+///
+/// [`DeliveryError::Store`].
+pub fn known_ledger_head(
+    tenant: &TenantStore,
+    name: &str,
+) -> Result<Option<LedgerHead>, DeliveryError> {
+    #[derive(Deserialize)]
+    struct Head {
+        ledger: Option<LedgerHead>,
+    }
+    let Some(bytes) = tenant.state(&file_name(name))? else { return Ok(None) };
+    // A damaged record is an error of the next delivery.
+    Ok(serde_json::from_slice::<Head>(&bytes).ok().and_then(|record| record.ledger))
+}
+
+/// Returns the place that the last delivery to a mirror went to, if there was one.
+pub fn last_place(tenant: &TenantStore, name: &str) -> Option<String> {
+    let record = MirrorRecord::read(tenant, name).ok().flatten()?;
+    Some(record.place)
+}
+
+/// Returns the generations that the next delivery to a mirror may compare with, which must be kept until then.
+pub fn compared_with(tenant: &TenantStore, name: &str) -> Vec<GenerationId> {
+    // A record that cannot be read is an error of the next delivery, which then compares with nothing.
+    let Some(record) = MirrorRecord::read(tenant, name).ok().flatten() else { return Vec::new() };
+    record.unfinished.into_iter().chain([record.generation]).collect()
+}

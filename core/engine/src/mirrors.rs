@@ -1,0 +1,97 @@
+//! Destinations that have the tables of a generation as they are, by the settings of a tenant, and what is remembered
+//! of the last delivery to each destination.
+
+use std::collections::BTreeSet;
+
+use core_destination::mirror::{self, MirrorRules};
+use core_erasure::identifiers::may_be_erased;
+use core_model::step::Step;
+use core_store::{Generation, GenerationId, LedgerHead, TenantStore};
+
+use crate::engine::Engine;
+use crate::erasure::personal_columns;
+use crate::failure::{Failure, FailureKind};
+use crate::run::RunState;
+use crate::run::report::StepOutcome;
+use crate::settings::{Delta, Postgres};
+
+pub use core_delta::NAME as DELTA;
+pub use core_jupiterone::NAME as JUPITERONE;
+pub use core_postgres::NAME as POSTGRES;
+
+/// The names of all mirrors.
+const MIRRORS: [&str; 2] = [POSTGRES, DELTA];
+
+/// The names of all destinations, in the order in which a run delivers to them.
+pub fn destinations() -> impl Iterator<Item = &'static str> {
+    [JUPITERONE].into_iter().chain(MIRRORS)
+}
+
+/// Returns Postgres as a destination.
+///
+/// # Errors
+///
+/// The password cannot be read.
+pub fn postgres(
+    engine: Engine<'_>,
+    postgres: &Postgres,
+) -> Result<core_postgres::Postgres, Failure> {
+    let password = postgres.password.as_ref().map(|source| source.read("the password of Postgres"));
+    let password = password
+        .transpose()
+        .map_err(|error| Failure { kind: FailureKind::Configuration, error })?;
+    let settings = postgres.settings.clone();
+    let rules = rules(engine, POSTGRES, settings.place());
+    Ok(core_postgres::Postgres::new(rules, settings, password))
+}
+
+/// Returns a folder of Delta tables as a destination.
+pub fn delta(engine: Engine<'_>, delta: &Delta) -> core_delta::Delta {
+    let settings = delta.settings.clone();
+    let rules = rules(engine, DELTA, settings.place());
+    core_delta::Delta::new(rules, settings)
+}
+
+/// Returns the rules of deliveries to a mirror.
+pub fn rules(engine: Engine<'_>, name: &'static str, place: String) -> MirrorRules {
+    let program = engine.host.program.clone();
+    MirrorRules { name, place, skipped_types, may_be_erased, personal_columns, program }
+}
+
+/// The generations that the next deliveries may compare with, which must be kept until then.
+pub fn compared_with(tenant: &TenantStore) -> Vec<GenerationId> {
+    let mirrored = MIRRORS.iter().flat_map(|name| mirror::compared_with(tenant, name));
+    core_jupiterone::compared_with(tenant).into_iter().chain(mirrored).collect()
+}
+
+/// The ledger's heads when deliveries were last written down, which the ledger must still hold.
+///
+/// # Errors
+///
+/// The store cannot be read.
+pub fn known_ledger_heads(tenant: &TenantStore) -> Result<Vec<LedgerHead>, Failure> {
+    let mut heads = Vec::from_iter(core_jupiterone::known_ledger_head(tenant)?);
+    for name in MIRRORS {
+        heads.extend(mirror::known_ledger_head(tenant, name)?);
+    }
+    Ok(heads)
+}
+
+/// Returns the mirrors that something was delivered to, each with the place.
+pub fn places(tenant: &TenantStore) -> Vec<(&'static str, String)> {
+    let place = |name| mirror::last_place(tenant, name).map(|place| (name, place));
+    MIRRORS.into_iter().filter_map(place).collect()
+}
+
+/// Returns the types of the steps that were not to run.
+fn skipped_types(generation: &Generation) -> BTreeSet<String> {
+    let states = RunState::read(generation).steps;
+    let is_skipped = |step: &&&Step| {
+        let mut states = states.iter();
+        let state = states.find(|state| state.id == step.id);
+        state.is_none_or(|state| state.outcome == StepOutcome::Skipped)
+    };
+    let steps = Step::generation_steps();
+    let skipped = steps.iter().filter(is_skipped);
+    skipped.flat_map(|step| step.type_names()).map(ToOwned::to_owned).collect()
+}

@@ -1,0 +1,151 @@
+//! What a delivery does to each table, as a pure function of what the schema has and what it is to have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core_destination::mirror::MirroredTypes;
+
+/// What the schema says about one of its tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The mark of the rows that were delivered last.
+    pub(crate) mark: String,
+    /// True if it has exactly those rows, and none from before.
+    pub(crate) is_exact: bool,
+    /// The types of both ends of a relationship type.
+    pub(crate) ends: Option<(String, String)>,
+    /// True if nothing of it was removed by the last delivery.
+    pub(crate) is_partial: bool,
+}
+
+/// What happens to a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// It is created and filled.
+    Create,
+    /// Its rows become those of the generation; others are removed from it if `removes` says so.
+    Merge {
+        /// True if rows that the generation does not have are removed.
+        removes: bool,
+    },
+    /// It has these rows already.
+    Unchanged,
+    /// It is removed with all its rows.
+    Drop,
+    /// The generation knows nothing of it.
+    Keep,
+}
+
+/// What a delivery is to do.
+pub(crate) struct Wanted<'a> {
+    /// The types that the schema is to have.
+    pub(crate) types: &'a MirroredTypes,
+    /// The types that are removed.
+    pub(crate) withheld: &'a BTreeSet<String>,
+    /// True if every table is written, whatever the schema says that it has.
+    pub(crate) is_full: bool,
+    /// True if people were erased since the last delivery: then nothing stays that the generation does not have.
+    pub(crate) after_erasure: bool,
+    /// Returns true if objects of a type go when a person or device is erased.
+    pub(crate) may_be_erased: fn(&str) -> bool,
+}
+
+/// Decides what happens to each table that the schema has or is to have, by name.
+pub(crate) fn decide(
+    held: &BTreeMap<String, Held>,
+    wanted: &Wanted<'_>,
+) -> BTreeMap<String, Action> {
+    let mut actions = BTreeMap::new();
+    for (name, table) in wanted.types {
+        let removes = wanted.after_erasure || !table.is_partial;
+        let action = match held.get(name) {
+            None => Action::Create,
+            // A table with rows from before is written each time: those may have to go now, or lose an end.
+            Some(held) if held.mark == table.mark && held.is_exact && !wanted.is_full => {
+                Action::Unchanged
+            }
+            Some(_) => Action::Merge { removes },
+        };
+        actions.insert(name.clone(), action);
+    }
+    for (name, held) in held.iter().filter(|(name, _)| !wanted.types.contains_key(*name)) {
+        let may_be_erased = wanted.may_be_erased;
+        let touches = |(from, to): &(String, String)| may_be_erased(from) || may_be_erased(to);
+        let may_have_people = may_be_erased(name) || held.ends.as_ref().is_some_and(touches);
+        let is_dropped =
+            wanted.withheld.contains(name) || (wanted.after_erasure && may_have_people);
+        actions.insert(name.clone(), if is_dropped { Action::Drop } else { Action::Keep });
+    }
+    actions
+}
+
+#[cfg(test)]
+mod tests {
+    use core_destination::mirror::MirroredType;
+
+    use super::*;
+
+    fn action(
+        name: &str,
+        held: Option<(&str, bool)>,
+        table: Option<(&str, bool)>,
+        is_full: bool,
+        after_erasure: bool,
+        is_withheld: bool,
+    ) -> Action {
+        let ends = name.contains('_').then(|| ("user".to_owned(), "device".to_owned()));
+        let there = held.map(|(mark, is_exact)| {
+            let mark = mark.to_owned();
+            (name.to_owned(), Held { mark, is_exact, ends: ends.clone(), is_partial: false })
+        });
+        let types = table.map(|(mark, is_partial)| {
+            let mark = mark.to_owned();
+            (name.to_owned(), MirroredType { ends: ends.clone(), mark, is_partial })
+        });
+        let types: MirroredTypes = types.into_iter().collect();
+        let withheld = is_withheld.then(|| name.to_owned()).into_iter().collect();
+        let wanted = Wanted {
+            types: &types,
+            withheld: &withheld,
+            is_full,
+            after_erasure,
+            may_be_erased: |name| name == "user",
+        };
+        decide(&there.into_iter().collect(), &wanted)[name]
+    }
+
+    #[test]
+    fn rows_go_only_from_complete_types_and_after_an_erasure() {
+        let (removes, keeps) = (Action::Merge { removes: true }, Action::Merge { removes: false });
+        for (held, table, is_full, after_erasure, expected) in [
+            (None, ("a", false), false, false, Action::Create),
+            (Some(("a", true)), ("a", false), false, false, Action::Unchanged),
+            (Some(("a", true)), ("a", true), false, false, Action::Unchanged),
+            (Some(("a", true)), ("a", false), true, false, removes),
+            (Some(("a", true)), ("b", false), false, false, removes),
+            (Some(("a", true)), ("b", true), false, false, keeps),
+            (Some(("a", true)), ("b", true), false, true, removes),
+            (Some(("a", true)), ("a", true), false, true, Action::Unchanged),
+            (Some(("a", false)), ("a", false), false, false, removes),
+            (Some(("a", false)), ("a", true), false, false, keeps),
+            (Some(("a", false)), ("a", true), false, true, removes),
+        ] {
+            let found = action("user", held, Some(table), is_full, after_erasure, false);
+            assert_eq!(found, expected, "{held:?} {table:?} {is_full} {after_erasure}");
+        }
+    }
+
+    #[test]
+    fn a_type_that_is_not_delivered_stays_unless_it_is_purged_or_may_have_the_erased() {
+        for (name, after_erasure, is_withheld, expected) in [
+            ("user", false, false, Action::Keep),
+            ("user", false, true, Action::Drop),
+            ("user", true, false, Action::Drop),
+            ("user_device", true, false, Action::Drop),
+            ("user_device", false, false, Action::Keep),
+            ("package", true, false, Action::Keep),
+        ] {
+            let found = action(name, Some(("a", true)), None, false, after_erasure, is_withheld);
+            assert_eq!(found, expected, "{name} {after_erasure} {is_withheld}");
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! A delivery to a Postgres database: one transaction from the look at what is there to what is to be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core_destination::mirror::{
+    MirrorDecision, MirrorRecord, MirrorReport, MirrorRules, MirrorScope, MirroredTypes,
+};
+use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult, Destination, TypeChanges};
+use core_http::Secret;
+use core_store::{DeliveryLock, Generation, Table, TableKind, TenantStore};
+
+use crate::actions::{Action, Wanted, decide};
+use crate::catalog::{Catalog, Session};
+use crate::connection::Connection;
+use crate::error::PostgresError;
+use crate::load::Loading;
+use crate::settings::PostgresSettings;
+use crate::sql::{delete_dangling, quote, quote_table};
+
+/// The name of the destination in commands, in its lock and in the ledger.
+pub const NAME: &str = "postgres";
+
+/// Opens the transaction of a delivery. A delivery may take long; a lock that a reader holds may not.
+const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0; \
+                     SET LOCAL idle_in_transaction_session_timeout = 0";
+
+/// A Postgres database as a destination.
+pub struct Postgres {
+    rules: MirrorRules,
+    settings: PostgresSettings,
+    password: Option<Secret>,
+}
+
+impl Postgres {
+    /// A destination by its settings.
+    pub fn new(rules: MirrorRules, settings: PostgresSettings, password: Option<Secret>) -> Self {
+        Self { rules, settings, password }
+    }
+
+    /// Connects, and finds out whether the schema can be written to. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached, refuses the login, or the schema cannot be used.
+    pub async fn probe(&self, tenant: &str, region: &str) -> Result<(), PostgresError> {
+        let connection = Connection::open(&self.settings, self.password.as_ref()).await?;
+        let session = Session { client: &connection.client, settings: &self.settings };
+        let catalog = session.read_catalog(&tenant_name(tenant, region)).await?;
+        session.check_rights(&catalog).await
+    }
+
+    async fn deliver_over(
+        &self,
+        connection: &Connection,
+        lock: &DeliveryLock,
+        scope: MirrorScope,
+        request: &DeliveryRequest,
+        tell: &dyn Fn(&str),
+    ) -> Result<DeliveryResult<MirrorReport>, DeliveryError> {
+        let session = Session { client: &connection.client, settings: &self.settings };
+        session.run("the beginning of the delivery", BEGIN).await?;
+        session.lock().await?;
+        let manifest = scope.generation.manifest();
+        let tenant = tenant_name(&manifest.tenant, &manifest.region);
+        let catalog = session.read_catalog(&tenant).await?;
+        self.check_age(&catalog, &scope, request)?;
+        let after_erasure =
+            catalog.generation.is_some() && !manifest.erasures.is_subset(&catalog.erasures);
+        let types = scope.types();
+        let wanted = Wanted {
+            types: &types,
+            withheld: scope.withheld(),
+            is_full: request.full,
+            after_erasure,
+            may_be_erased: self.rules.may_be_erased,
+        };
+        let actions = decide(&catalog.types, &wanted);
+        let personal_columns = self.rules.personal_columns;
+        let delivery = Delivery {
+            session: &session,
+            scope: &scope,
+            actions: &actions,
+            personal_columns,
+            tell,
+        };
+        let is_current = delivery.is_nothing_to_do(&catalog) && !after_erasure;
+        let id = scope.generation.id().to_string();
+        if is_current && catalog.generation.as_ref() == Some(&id) && catalog.is_vacuumed {
+            session.run("the end of the delivery", "ROLLBACK").await?;
+            self.record(lock, &scope, &catalog, &actions)?;
+            return Ok(DeliveryResult::NothingChanged { generation: id });
+        }
+        let before = MirrorRecord::read(lock.tenant(), self.rules.name)?;
+        MirrorRecord::begin(before.as_ref(), &self.rules.place, scope.generation.id())
+            .write(lock, self.rules.name)?;
+        let is_vacuumed = catalog.is_vacuumed || catalog.generation.is_none();
+        let is_clean = is_vacuumed && !after_erasure;
+        let report = self.commit(&delivery, &catalog, &tenant, is_clean).await?;
+        self.record(lock, &scope, &catalog, &actions)?;
+        if is_current && is_clean {
+            return Ok(DeliveryResult::NothingChanged { generation: id });
+        }
+        let reason = match scope.reason {
+            _ if after_erasure => "people or devices were erased since the last delivery",
+            Some(reason) => reason,
+            None => "the database did not have what was delivered last",
+        };
+        Ok(DeliveryResult::Delivered {
+            reason,
+            changes: report.types.clone(),
+            report: Box::new(report),
+            unexpected_deletes: 0,
+            still_held: BTreeSet::new(),
+        })
+    }
+
+    /// Writes everything in the transaction that is open, and ends it. Unless the schema `is_clean`, the tables are
+    /// rewritten then.
+    async fn commit(
+        &self,
+        delivery: &Delivery<'_>,
+        catalog: &Catalog,
+        tenant: &str,
+        is_clean: bool,
+    ) -> Result<MirrorReport, DeliveryError> {
+        let session = delivery.session;
+        session.prepare(catalog).await?;
+        let report = delivery.write().await?;
+        session.write_delivery(tenant, &delivery.scope.generation, is_clean).await?;
+        session.grant().await?;
+        session.run("the end of the delivery (its result is unknown)", "COMMIT").await?;
+        if !is_clean {
+            (delivery.tell)(
+                "rewriting the tables, so that nothing of the erased is left in their files",
+            );
+            delivery.vacuum().await?;
+        }
+        Ok(MirrorReport { place: self.settings.place(), ..report })
+    }
+
+    /// Refuses to replace a newer generation by an older one, as a restored copy of a store would.
+    fn check_age(
+        &self,
+        catalog: &Catalog,
+        scope: &MirrorScope,
+        request: &DeliveryRequest,
+    ) -> Result<(), PostgresError> {
+        let ours = scope.generation.id().as_str();
+        match &catalog.generation {
+            Some(found) if found.as_str() > ours && !request.accept_destination => {
+                let (schema, found) = (self.settings.schema.clone(), found.clone());
+                Err(PostgresError::NewerGeneration { schema, found, ours: ours.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes down in the store what the schema has now.
+    fn record(
+        &self,
+        lock: &DeliveryLock,
+        scope: &MirrorScope,
+        catalog: &Catalog,
+        actions: &BTreeMap<String, Action>,
+    ) -> Result<(), DeliveryError> {
+        let mut types: MirroredTypes = scope.types();
+        let kept = actions.iter().filter(|(_, action)| **action == Action::Keep);
+        for (name, _) in kept {
+            let held = catalog.types.get(name).cloned().unwrap_or_default();
+            let held = core_destination::mirror::MirroredType {
+                ends: held.ends,
+                mark: held.mark,
+                is_partial: held.is_partial,
+            };
+            types.insert(name.clone(), held);
+        }
+        let record = MirrorRecord {
+            place: self.rules.place.clone(),
+            generation: scope.generation.id().clone(),
+            unfinished: None,
+            whole: true,
+            types,
+            purged: scope.withheld().clone(),
+            erasures: scope.generation.manifest().erasures.clone(),
+        };
+        record.write(lock, self.rules.name).map_err(|failure| {
+            failure.failed_with(
+                "the database took the delivery over, but this could not be written down: the next delivery looks at \
+                 what is there",
+            )
+        })
+    }
+}
+
+impl Destination for Postgres {
+    type Decision = MirrorDecision;
+    type Report = MirrorReport;
+
+    fn name(&self) -> &'static str {
+        self.rules.name
+    }
+
+    fn account(&self) -> &str {
+        &self.rules.place
+    }
+
+    fn check(&self, tenant: &TenantStore, request: &DeliveryRequest) -> Result<(), DeliveryError> {
+        self.rules.check(tenant, request)
+    }
+
+    fn plan(
+        &self,
+        tenant: &TenantStore,
+        generation: Generation,
+        request: &DeliveryRequest,
+    ) -> Result<MirrorDecision, DeliveryError> {
+        self.rules.plan(tenant, generation, request)
+    }
+
+    async fn deliver(
+        &self,
+        lock: &DeliveryLock,
+        generation: Generation,
+        request: &DeliveryRequest,
+        tell: &dyn Fn(&str),
+        stop: impl Future<Output = ()>,
+    ) -> Result<DeliveryResult<MirrorReport>, DeliveryError> {
+        self.rules.check(lock.tenant(), request)?;
+        let scope = self.rules.scope(lock.tenant(), generation, request)?;
+        let connection = Connection::open(&self.settings, self.password.as_ref()).await?;
+        let delivering = self.deliver_over(&connection, lock, scope, request, tell);
+        tokio::select! {
+            biased;
+            delivered = delivering => delivered,
+            () = stop => {
+                connection.cancel().await;
+                Err(DeliveryError::Local(anyhow::anyhow!("the delivery was stopped")))
+            }
+        }
+    }
+}
+
+/// The name of a tenant in a schema: one of another region is another one.
+fn tenant_name(tenant: &str, region: &str) -> String {
+    format!("{tenant}-{region}")
+}
+
+/// What one transaction writes.
+struct Delivery<'a> {
+    session: &'a Session<'a>,
+    scope: &'a MirrorScope,
+    actions: &'a BTreeMap<String, Action>,
+    personal_columns: fn(&Table) -> Vec<String>,
+    tell: &'a dyn Fn(&str),
+}
+
+impl Delivery<'_> {
+    /// Returns true if the schema has every table as it is to be.
+    fn is_nothing_to_do(&self, catalog: &Catalog) -> bool {
+        let is_same = |name: &String, action: &Action| match action {
+            Action::Keep => true,
+            Action::Unchanged => catalog
+                .types
+                .get(name)
+                .is_some_and(|held| held.is_partial == self.scope.is_partial(name)),
+            Action::Create | Action::Merge { .. } | Action::Drop => false,
+        };
+        self.actions.iter().all(|(name, action)| is_same(name, action))
+    }
+
+    /// Writes all tables.
+    async fn write(&self) -> Result<MirrorReport, DeliveryError> {
+        let mut report = MirrorReport {
+            generation: self.scope.generation.id().to_string(),
+            partial_datasets: self.scope.partial_datasets(),
+            ..MirrorReport::default()
+        };
+        for (name, _) in self.actions.iter().filter(|(_, action)| **action == Action::Drop) {
+            let drop = format!("DROP TABLE {}", self.quoted(name));
+            self.session.run(&format!("removing table {name}"), &drop).await?;
+            self.session.remove_type(name).await?;
+            report.removed_types.push(name.clone());
+        }
+        for table in self.scope.tables() {
+            let personal = (self.personal_columns)(table);
+            let loading = || Loading::new(self.session, self.scope, table, personal);
+            let loaded = match self.actions.get(&table.name) {
+                Some(Action::Create) => loading()?.create().await?,
+                Some(Action::Merge { removes }) => loading()?.merge(*removes).await?,
+                _ => {
+                    self.session.write_completeness(self.scope, &table.name).await?;
+                    continue;
+                }
+            };
+            let mut changes = loaded.changes;
+            report.changed_values += loaded.changed_values;
+            if let (TableKind::Relationship, Some(ends), true) =
+                (table.kind, table.from_type.as_ref().zip(table.to_type.as_ref()), changes.kept > 0)
+            {
+                let lost = self.remove_dangling(&table.name, ends).await?;
+                changes.deletes += lost;
+                changes.kept = changes.kept.saturating_sub(lost);
+            }
+            self.session.write_type(self.scope, table, changes.kept).await?;
+            (self.tell)(&format!("{} is written", table.name));
+            report.types.push(changes);
+        }
+        self.remove_dangling_of_absent(&mut report).await?;
+        Ok(report)
+    }
+
+    /// Removes the relationships of types that the generation does not have and that lost one of their ends.
+    async fn remove_dangling_of_absent(
+        &self,
+        report: &mut MirrorReport,
+    ) -> Result<(), DeliveryError> {
+        if report.types.iter().all(|changes| changes.deletes == 0)
+            && report.removed_types.is_empty()
+        {
+            return Ok(());
+        }
+        for (name, ends) in self.session.kept_relationships(self.actions).await? {
+            let lost = self.remove_dangling(&name, (&ends.0, &ends.1)).await?;
+            if lost > 0 {
+                let type_name = name;
+                report.types.push(TypeChanges {
+                    type_name,
+                    deletes: lost,
+                    ..TypeChanges::default()
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove_dangling(
+        &self,
+        name: &str,
+        (from, to): (&String, &String),
+    ) -> Result<u64, DeliveryError> {
+        let action = format!("removing relationships of {name} that lost an end");
+        let delete = delete_dangling(&self.session.settings.schema, name, from, to);
+        Ok(self.session.change(&action, &delete).await?)
+    }
+
+    /// Rewrites every table of a type, so that no removed row is left in its file.
+    async fn vacuum(&self) -> Result<(), DeliveryError> {
+        let tables = self.actions.iter().filter(|(_, action)| **action != Action::Drop);
+        for (name, _) in tables {
+            let vacuum = format!("VACUUM (FULL, ANALYZE) {}", self.quoted(name));
+            self.session.run(&format!("rewriting table {name}"), &vacuum).await?;
+        }
+        Ok(self.session.write_vacuumed().await?)
+    }
+
+    fn quoted(&self, name: &str) -> String {
+        quote_table(&self.session.settings.schema, name)
+    }
+}
+
+impl Session<'_> {
+    /// Takes the lock of the schema for this transaction, so that two stores never write it at once.
+    async fn lock(&self) -> Result<(), PostgresError> {
+        let action = "locking the schema";
+        let query =
+            "SELECT pg_try_advisory_xact_lock(hashtextextended('nexthink-graph ' || $1::text, 0))";
+        let schema = &self.settings.schema;
+        let row = self.client.query_one(query, &[schema]).await;
+        let is_locked: bool = row.map_err(|error| self.failed(&error, action))?.get(0);
+        if is_locked { Ok(()) } else { Err(PostgresError::Busy { schema: schema.clone() }) }
+    }
+
+    /// Finds out whether the role may make the schema, or write to it.
+    async fn check_rights(&self, catalog: &Catalog) -> Result<(), PostgresError> {
+        let action = "the check of the role's rights";
+        let query = if catalog.has_schema {
+            "SELECT has_schema_privilege($1::text, 'CREATE')"
+        } else {
+            "SELECT has_database_privilege(current_database(), 'CREATE') AND $1::text IS NOT NULL"
+        };
+        let row = self.client.query_one(query, &[&self.settings.schema]).await;
+        let may_create: bool = row.map_err(|error| self.failed(&error, action))?.get(0);
+        if may_create {
+            Ok(())
+        } else {
+            Err(PostgresError::no_right(action, &self.settings.place()))
+        }
+    }
+
+    /// Lets the configured role read all tables.
+    async fn grant(&self) -> Result<(), PostgresError> {
+        let Some(readers) = &self.settings.readers else { return Ok(()) };
+        let (schema, readers) = (quote(&self.settings.schema), quote(readers));
+        let grant = format!(
+            "GRANT USAGE ON SCHEMA {schema} TO {readers}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {readers}"
+        );
+        self.run("granting the readers their right", &grant).await
+    }
+}

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod actions;
+mod catalog;
+mod connection;
+mod destination;
+mod error;
+mod load;
+mod rows;
+mod settings;
+mod sql;
+
+pub use destination::{NAME, Postgres};
+pub use error::{ErrorKind, PostgresError};
+pub use settings::{PostgresSettings, Tls};
