@@ -37,7 +37,8 @@ use core_store::TenantStore;
 
 use self::mirrors::Mirror;
 use crate::cli::{
-    Cli, Command, DestinationName, ExportCommand, Global, ReportFormat, RunArguments, StoreCommand,
+    Cli, Command, DestinationName, ExportCommand, Global, PurgeArguments, ReportFormat,
+    RunArguments, StoreCommand, SyncArguments,
 };
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
@@ -92,18 +93,8 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Notify(command)) => Box::pin(notify::dispatch(&global, command)).await,
         Some(Command::Export(command)) => export(&global, &command, worker).await,
         Some(Command::Destroy(arguments)) => destroy::destroy(&global, &arguments),
-        Some(Command::Sync(arguments)) => match arguments.destination {
-            DestinationName::JupiterOne => jupiterone::sync(&global, &arguments).await,
-            DestinationName::Postgres => mirrors::sync(&global, Mirror::Postgres, &arguments).await,
-            DestinationName::Delta => mirrors::sync(&global, Mirror::Delta, &arguments).await,
-        },
-        Some(Command::Purge(arguments)) => match arguments.destination {
-            DestinationName::JupiterOne => jupiterone::purge(&global, &arguments).await,
-            DestinationName::Postgres => {
-                mirrors::purge(&global, Mirror::Postgres, &arguments).await
-            }
-            DestinationName::Delta => mirrors::purge(&global, Mirror::Delta, &arguments).await,
-        },
+        Some(Command::Sync(arguments)) => sync(&global, &arguments).await,
+        Some(Command::Purge(arguments)) => purge(&global, &arguments).await,
         Some(Command::Privacy(command)) => privacy::dispatch(&global, command),
         Some(Command::Audit { command }) => audit::audit(&global, command).await,
         Some(Command::Backfill(arguments)) => {
@@ -120,6 +111,22 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Software(command)) => software::software(&global, &command).await,
         Some(Command::Mcp) => mcp::serve(&global).await,
         Some(Command::Simulate(arguments)) => simulate::simulate(&global, arguments).await,
+    }
+}
+
+async fn sync(global: &Global, arguments: &SyncArguments) -> Result<Exit, Failure> {
+    match arguments.destination {
+        DestinationName::JupiterOne => jupiterone::sync(global, arguments).await,
+        DestinationName::Postgres => mirrors::sync(global, Mirror::Postgres, arguments).await,
+        DestinationName::Delta => mirrors::sync(global, Mirror::Delta, arguments).await,
+    }
+}
+
+async fn purge(global: &Global, arguments: &PurgeArguments) -> Result<Exit, Failure> {
+    match arguments.destination {
+        DestinationName::JupiterOne => jupiterone::purge(global, arguments).await,
+        DestinationName::Postgres => mirrors::purge(global, Mirror::Postgres, arguments).await,
+        DestinationName::Delta => mirrors::purge(global, Mirror::Delta, arguments).await,
     }
 }
 
