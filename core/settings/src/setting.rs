@@ -188,15 +188,6 @@ pub(crate) const fn integer(
     setting
 }
 
-/// A whole number within bounds that has no unit.
-pub(crate) const fn number(
-    path: &'static str,
-    (least, most): (u64, u64),
-    sentence: &'static str,
-) -> Setting {
-    Setting::new(path, Kind::Integer { least, most }, sentence)
-}
-
 /// A list of texts.
 pub(crate) const fn texts(path: &'static str, sentence: &'static str) -> Setting {
     Setting::new(path, Kind::Texts, sentence)

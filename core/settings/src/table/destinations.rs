@@ -1,6 +1,6 @@
 //! `[destinations]`: where generations are delivered.
 
-use crate::setting::{Table, choice, flag, integer, number, path, secret, text};
+use crate::setting::{Table, choice, flag, integer, path, secret, text};
 
 /// The longest wait that can be configured, in milliseconds.
 const WAIT_MS: (u64, u64) = (1, 600_000);
@@ -108,7 +108,7 @@ pub(super) const POSTGRES: Table = Table {
         text("destinations.postgres.host", "Host of the server, version 12 or newer")
             .required()
             .example(r#""db.example.com""#),
-        number("destinations.postgres.port", (1, 65_535), "Port of the server")
+        integer("destinations.postgres.port", (1, 65_535), "TCP port", "Port of the server")
             .default("5432")
             .example("6432"),
         text("destinations.postgres.database", "Database with the schema")
@@ -134,7 +134,7 @@ pub(super) const POSTGRES: Table = Table {
             "Encryption of the connection; `off` is for a server on this machine only",
         )
         .default(r#""require""#)
-        .example(r#""require""#),
+        .example(r#""off""#),
         flag(
             "destinations.postgres.after_run",
             "Deliver after each run; otherwise with `sync postgres` only",

@@ -55,5 +55,16 @@ fn a_new_file_has_the_answers_with_their_meaning_and_shows_what_else_there_is() 
     # account = "b0a1c2d3"
     # api_key = { env = "JUPITERONE_API_KEY" }
     # url = "https://api.eu.jupiterone.io"
+
+    # Deliver every published generation to a schema of a Postgres database
+    # [destinations.postgres]
+    # host = "db.example.com"
+    # database = "estate"
+    # user = "nexthink_graph"
+    # password = { env = "POSTGRES_PASSWORD" }
+
+    # Deliver every published generation as Delta tables in a folder
+    # [destinations.delta]
+    # folder = "/srv/lake/nexthink"
     "##);
 }

@@ -11,7 +11,7 @@ const CONTEXTS: [&str; 7] = [
     "",
     "[audit]\naccount = \"reader\"\npassword = { env = \"P\" }\nengines = [\"*\"]\n\
      [destinations.jupiterone]\naccount = \"a\"\napi_key = { env = \"K\" }\n\
-     [destinations.postgres]\nhost = \"h\"\ndatabase = \"d\"\nuser = \"u\"\n\
+     [destinations.postgres]\nhost = \"::1\"\ndatabase = \"d\"\nuser = \"u\"\n\
      [destinations.delta]\nfolder = \"f\"\n",
     "[audit]\nsource = \"nql\"\ncolumns = { time = \"t\", account = \"a\", code = \"c\", message = \"m\" }\n\
      [destinations.jupiterone]\naccount = \"a\"\napi_key = { env = \"K\" }\n\
@@ -21,7 +21,7 @@ const CONTEXTS: [&str; 7] = [
      files = \"http://127.0.0.1:2\"\n",
     "[audit]\naccount = \"reader\"\npassword = { command = [\"c\"] }\nauth = \"oauth\"\n\
      [destinations.jupiterone]\naccount = \"a\"\napi_key = { command = [\"c\"] }\n\
-     [destinations.postgres]\nhost = \"h\"\ndatabase = \"d\"\nuser = \"u\"\npassword = { command = [\"c\"] }\n\
+     [destinations.postgres]\nhost = \"::1\"\ndatabase = \"d\"\nuser = \"u\"\npassword = { command = [\"c\"] }\n\
      [nexthink]\nclient_secret = { command = [\"c\"] }\n\
      [monitoring]\nheartbeat = { command = [\"c\"] }\n",
     "[queries]\npackages = { id = \"#all\", partition = { query = \"#some\" } }\n",
