@@ -223,3 +223,68 @@ fn a_call_that_takes_too_long_is_given_up_and_the_next_is_answered() {
     assert!(is_error && given_up["error"].to_string().contains("than 10 seconds"), "{given_up}");
     assert_eq!(said(&answers[1]).0["data"], json!([{ "one": 1 }]));
 }
+
+#[test]
+fn questions_are_answered_without_the_columns_that_show_people() {
+    let scene = Scene::of(TenantSpec::default());
+    scene.configure(|configuration| configuration.text("queries.device_users", "#j1_device_users"));
+    scene.run_completely();
+    let shipped = scene.program(&["ask", "--output", "json"]).stdout;
+    let shipped: Vec<Value> = serde_json::from_str(&shipped).expect("it is JSON");
+    let given = |question: &Value| {
+        let parameters = question["parameters"].as_array().expect("a list").iter();
+        let needed = parameters.filter(|parameter| parameter["default"].is_null());
+        let values = needed.map(|parameter| {
+            (parameter["name"].as_str().expect("a name").to_owned(), json!("1.0"))
+        });
+        Value::Object(values.collect())
+    };
+    let mut refused = Vec::new();
+    let mut reduced = 0;
+    for question in &shipped {
+        let id = question["id"].as_str().expect("a name");
+        // As `mcp` runs it, without its limit of time.
+        let mut arguments =
+            ["ask", "--without-personal", "--output=json"].map(str::to_owned).to_vec();
+        let given = given(question);
+        let values = given.as_object().expect("an object").iter();
+        let values = values.map(|(name, value)| (name, value.as_str().unwrap_or_default()));
+        arguments.extend(values.map(|(name, value)| format!("--param={name}={value}")));
+        arguments.push(id.to_owned());
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let ended = scene.program(&arguments);
+        if ended.exit != Some(0) {
+            assert!(ended.stderr.contains("is withheld here"), "{id}: {}", ended.stderr);
+            refused.push(id);
+            continue;
+        }
+        reduced += usize::from(ended.stderr.contains("left out, since they may show people"));
+        let rows: Vec<serde_json::Map<String, Value>> =
+            serde_json::from_str(&ended.stdout).expect("rows");
+        let names = ["deviceName", "userName", "serial", "entity", "department"];
+        let mut shown = rows.iter().flat_map(|row| row.keys());
+        assert!(shown.all(|column| !names.contains(&column.as_str())), "{id}: {}", ended.stdout);
+    }
+    // They test or group by what is withheld.
+    let expected =
+        ["devices-in-network", "devices-of-entity", "shared-serials", "users-by-department"];
+    refused.sort_unstable();
+    assert_eq!(refused, expected);
+    assert_eq!(reduced, 16);
+
+    // The rows are those of the full answer, in which names stand beside the keys.
+    let calls = ["critical-alerts-by-device", "shared-serials"];
+    let calls = calls.map(|question| call("ask", &json!({ "question": question })));
+    let answers = exchange(&scene, &[], &calls);
+    let full = scene.program(&["ask", "critical-alerts-by-device", "--output", "json"]).stdout;
+    let mut full: Value = serde_json::from_str(&full).expect("it is JSON");
+    for row in full.as_array_mut().expect("rows") {
+        row.as_object_mut().expect("an object").remove("deviceName");
+    }
+    let (answer, _) = said(&answers[0]);
+    assert_eq!(answer["data"], full);
+    let note = "left out, since they may show people: deviceName; the keys tell the rows apart";
+    assert_eq!(answer["note"], note);
+    let (answer, is_error) = said(&answers[1]);
+    assert!(is_error && answer["error"].to_string().contains("mcp.personal = true"), "{answer}");
+}

@@ -1,6 +1,7 @@
 //! Rules from outside: what they find after a run, how findings end, and that nothing ends on ignorance.
 
 mod channels;
+mod outcomes;
 mod own;
 mod reads;
 mod troubles;

@@ -35,6 +35,9 @@ pub struct QueryAnswer {
     pub total: u64,
     /// The partial tables that the answer is made from.
     pub partial_tables: Vec<String>,
+    /// What is remarkable about the answer, such as columns that are left out.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// A column of an answer.

@@ -267,7 +267,11 @@ impl Book {
         });
         self.silences.retain(|silence| silence.until.saturating_add(SILENCE_KEPT_MS) > now);
         let used: BTreeSet<&str> = self.findings.values().map(|it| it.rule.as_str()).collect();
-        self.rules.retain(|id, record| used.contains(id.as_str()) || record.has_baseline);
+        // A rule that fails from its beginning has neither, and is listed with its reason all the same.
+        let is_kept = |id: &str, record: &RuleRecord| {
+            used.contains(id) || record.has_baseline || record.at >= resolved_before
+        };
+        self.rules.retain(|id, record| is_kept(id, record));
     }
 
     /// Removes the findings that a judgement is about, with their texts and what was to be told of them.

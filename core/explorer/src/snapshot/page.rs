@@ -110,6 +110,7 @@ fn answer(question: &AnsweredQuestion) -> Markup {
                     "Made from types that are not complete: " (text(&answer.partial_tables.join(", ")))
                 }
             }
+            @for warning in &answer.warnings { div.notice { (text(warning)) } }
             p {
                 strong {
                     @if shown < total { "The first " (number(shown)) " of " (number(total)) " rows" }

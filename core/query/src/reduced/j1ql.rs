@@ -65,8 +65,10 @@ fn leave_out(query: &mut Query, place: Span) -> Option<Vec<String>> {
     let selector = selector_at(&item.expression, place)?;
     let is_key = |item: &Item| matches!(&item.expression.value, Expression::Selector(path) if *path == key_of(&selector));
     let has_key = items.iter().any(is_key);
-    if is_grouped && !is_aggregate(&item.expression.value) && !has_key {
-        // The groups would be others.
+    let is_grouped_still = items.iter().any(|item| is_aggregate(&item.expression.value));
+    let is_group = !is_aggregate(&item.expression.value);
+    if is_grouped && (!is_grouped_still || is_group && !has_key) {
+        // The groups would be others, or there would be none.
         return None;
     }
     if !is_grouped && !has_key {
@@ -79,7 +81,11 @@ fn leave_out(query: &mut Query, place: Span) -> Option<Vec<String>> {
         return None;
     }
     let name = item.alias.unwrap_or(item.text);
-    let is_gone = |value: &Expression| matches!(value, Expression::Selector(path) if path.parts == [name.clone()]);
+    let shown = item.expression.value;
+    let is_gone = |value: &Expression| {
+        *value == shown
+            || matches!(value, Expression::Selector(path) if path.parts == [name.clone()])
+    };
     query.order.retain(|order| !is_gone(&order.expression.value));
     Some(vec![name])
 }

@@ -16,8 +16,11 @@ use super::KEY;
 pub(super) fn without(sql: &str, column: &str) -> Option<(String, Vec<String>)> {
     let mut statements = Parser::parse_sql(&GenericDialect {}, sql).ok()?;
     let [Statement::Query(query)] = &mut statements[..] else { return None };
+    let before = query.to_string();
     let left_out = leave_out(query, column)?;
-    Some((statements[0].to_string(), left_out))
+    let shorter = query.to_string();
+    // Where nothing can be left out, the column is in a condition.
+    (shorter != before).then_some((shorter, left_out))
 }
 
 fn leave_out(query: &mut Query, column: &str) -> Option<Vec<String>> {

@@ -49,7 +49,7 @@ fn question(query: &str) -> Question {
 }
 
 /// A question, the columns of its answer, those that are left out, and the number of rows.
-const ANSWERED: [(&str, &str, &str, usize); 13] = [
+const ANSWERED: [(&str, &str, &str, usize); 12] = [
     (
         "select u.name, u.userType from nexthink_user u order by u.name, u._key",
         "userKey userType",
@@ -85,8 +85,12 @@ const ANSWERED: [(&str, &str, &str, usize); 13] = [
         "nexthink_user.name",
         3,
     ),
-    ("FIND User AS u RETURN u._key AS k, u.name AS n, count(u) AS c ORDER BY c", "k c", "n", 3),
-    ("FIND User AS u RETURN u.userType AS t, count(u.name) AS c", "t", "c", 2),
+    (
+        "FIND User AS u RETURN u._key AS k, u.name AS n, count(u) AS c ORDER BY u.name",
+        "k c",
+        "n",
+        3,
+    ),
     (
         "FIND User WITH userType = 'local' AS u RETURN concat(u.name, u.userType) AS n",
         "uKey",
@@ -96,7 +100,8 @@ const ANSWERED: [(&str, &str, &str, usize); 13] = [
 ];
 
 /// Questions that need what is withheld.
-const REFUSED: [&str; 14] = [
+const REFUSED: [&str; 15] = [
+    "FIND User AS u RETURN u.userType AS t, count(u.name) AS c",
     "select u.userType from nexthink_user u where u.name = 'Jane'",
     "select u.name from nexthink_user u where u.name is not null",
     "select u.department, count(*) as c from nexthink_user u group by u.department",

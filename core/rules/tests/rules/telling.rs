@@ -79,6 +79,54 @@ fn a_route_is_for_a_severity_rules_labels_and_transitions() {
 }
 
 #[test]
+fn an_overview_comes_once_a_day_or_a_week_outside_quiet_hours_whatever_the_clock_does() {
+    for (overview, days) in [("daily", 1), ("weekly", 7)] {
+        let settings = format!("overview = \"{overview}\"\nquiet_hours = \"00:00-12:00\"");
+        let mut scene = Scene::new(&channel("slack", &settings));
+        let noon = 20_000 * DAY_MS + 12 * HOUR_MS;
+        let mut came = Vec::new();
+        let mut overviews = |scene: &mut Scene, now: u64| {
+            scene.now = now;
+            scene.compose();
+            let messages = taken(scene);
+            came.extend(
+                messages
+                    .iter()
+                    .filter(|message| message.overview.is_some())
+                    .map(|message| message.at),
+            );
+        };
+        scene.run(&["a", "b"]);
+        taken(&mut scene);
+        for hour in 0..20 * 24 {
+            overviews(&mut scene, noon - 12 * HOUR_MS + hour * HOUR_MS);
+        }
+        let expected: Vec<u64> =
+            (0..=20 / days).map(|number| noon + number * days * DAY_MS).collect();
+        let expected: Vec<u64> =
+            expected.into_iter().filter(|at| *at < noon + 19 * DAY_MS + 12 * HOUR_MS).collect();
+        assert_eq!(came, expected, "{overview}");
+        // A clock that goes back a year sends one at once, and then they come as before.
+        came.clear();
+        let mut overviews = |scene: &mut Scene, now: u64| {
+            scene.now = now;
+            scene.compose();
+            came.extend(
+                taken(scene)
+                    .iter()
+                    .filter(|message| message.overview.is_some())
+                    .map(|message| message.at),
+            );
+        };
+        let past = noon - 365 * DAY_MS;
+        for hour in 0..24 * days {
+            overviews(&mut scene, past + hour * HOUR_MS);
+        }
+        assert_eq!(came, [past], "{overview}");
+    }
+}
+
+#[test]
 fn an_overview_says_how_many_findings_of_each_severity_are_open() {
     let mut scene = Scene::new(&channel("slack", "overview = \"daily\"\ndigest_above = 0"));
     scene.run(&["a", "b"]);
