@@ -1,4 +1,4 @@
-//! What the gate does for a minute, for as long as somebody wants: kills, failures and losses of power at every operation,
+//! What the gate does for a minute, for as long as you want: kills, failures and losses of power at every operation,
 //! thousands of seeds of a simulated disk, processes that meet, a simulated year, random queries.
 //!
 //! Each is a test of the gate with larger numbers, so that there is one way to judge what is left. A failure names its

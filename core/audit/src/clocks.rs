@@ -68,7 +68,7 @@ mod tests {
             // Two hosts of Nexthink agree, so that it is this machine that is wrong.
             (Some(HOUR), Some(HOUR), HOUR, HOUR, true),
             (Some(-HOUR), Some(MINUTE - HOUR), -HOUR, -HOUR, true),
-            // Nobody knows which of them is wrong.
+            // It is not known which of them is wrong.
             (Some(HOUR), None, 0, HOUR, true),
             (Some(-HOUR), None, -HOUR, 0, true),
             (Some(HOUR), Some(0), 0, HOUR, true),

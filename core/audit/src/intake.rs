@@ -350,7 +350,7 @@ mod tests {
             (false, whole, true),
             (false, IntakeCounts::default(), true),
             (true, IntakeCounts { is_cut: true, ..whole }, true),
-            // A page of text has no line that anybody would recognise.
+            // A page of text has no line of a known form.
             (true, IntakeCounts { shapeless: 5, ..whole }, true),
         ] {
             assert_eq!(counts.lacking(end_proven).is_some(), is_lacking, "{counts:?}");

@@ -156,7 +156,7 @@ impl HeldLease {
     /// # Errors
     ///
     /// [`BucketError::LeaseLost`] if another process took the lease: then nothing is published.
-    /// [`BucketError::Unconfirmed`]: then nobody knows yet.
+    /// [`BucketError::Unconfirmed`]: then it is not known yet.
     pub async fn publish(&self, content: Content) -> Result<(), BucketError> {
         self.holder.change(|head, nonce| head.with_content(content.clone(), nonce)).await?;
         Ok(())
@@ -196,8 +196,8 @@ impl Holder {
                     *state = State::Held(Box::new(stored));
                     return Ok(());
                 }
-                // Within an epoch only the holder writes: an earlier write of this process, which nobody confirmed or
-                // waited for, has arrived late.
+                // Within an epoch only the holder writes: an earlier write of this process, which was neither
+                // confirmed nor waited for, has arrived late.
                 Written::Conflict(Some(found)) if found.head.epoch == epoch => {
                     *state = State::Held(Box::new(found));
                 }

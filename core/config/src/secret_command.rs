@@ -107,7 +107,7 @@ impl Group {
             // Large enough at once: a buffer that grows leaves copies of what was in it.
             let mut secret = Zeroizing::new(Vec::with_capacity(BUFFER_BYTES));
             let read = printed.take(MAX_BYTES + 1).read_to_end(&mut secret);
-            // Nobody waits for it any more after the time limit.
+            // The receiver is gone after the time limit.
             let _ = sender.send(read.map(|_| secret));
         };
         thread::Builder::new().name("secret".to_owned()).spawn(read)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use core_destination::mirror::{
-    MirrorDecision, MirrorRecord, MirrorReport, MirrorRules, MirrorScope, TableMark,
+    MirrorDecision, MirrorRecord, MirrorReport, MirrorRules, MirrorScope, TableMark, tenant_name,
 };
 use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult, Destination, TypeChanges};
 use core_store::{DeliveryLock, Generation, Table, TenantStore};
@@ -62,11 +62,6 @@ impl Delta {
         let writable = core_files::ensure_writable(there);
         writable.map_err(DeltaError::at("write to", there))
     }
-}
-
-/// The name of a tenant in a folder: one of another region is another one.
-fn tenant_name(tenant: &str, region: &str) -> String {
-    format!("{tenant}-{region}")
 }
 
 impl Destination for Delta {
@@ -159,15 +154,7 @@ impl Delta {
             let held = before.and_then(|before| before.types.get(name));
             types.insert(name.clone(), held.cloned().unwrap_or_default());
         }
-        let record = MirrorRecord {
-            place: self.rules.place.clone(),
-            generation: scope.generation.id().clone(),
-            unfinished: None,
-            whole: true,
-            types,
-            purged: scope.withheld().clone(),
-            erasures: scope.generation.manifest().erasures.clone(),
-        };
+        let record = MirrorRecord::end(&self.rules.place, scope, types);
         record.write(lock, self.rules.name).map_err(|failure| {
             failure.failed_with(
                 "the folder has the delivery, but this could not be written down: the next delivery looks at what is \

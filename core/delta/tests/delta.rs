@@ -198,7 +198,7 @@ fn what_a_killed_delivery_left_is_finished_or_removed() -> Checked {
     fs::remove_file(device.join("_delta_log/_last_checkpoint"))?;
     assert_eq!(scene.delivered()?, None);
     assert_eq!(scene.files("device"), whole);
-    // A table that somebody removed is made anew.
+    // A table that was removed by hand is made anew.
     fs::remove_dir_all(&device)?;
     assert_eq!(scene.delivered()?.map(|report| report.types.len()), Some(1));
     assert_eq!(scene.files("device"), whole);

@@ -30,7 +30,7 @@ pub trait Destination {
     /// [`DeliveryError::Configuration`] if it is another one; the state of the last delivery cannot be read.
     fn check(&self, tenant: &TenantStore, request: &DeliveryRequest) -> Result<(), DeliveryError>;
 
-    /// Decides what a delivery would do now, without asking anybody. Reads two generations and blocks.
+    /// Decides what a delivery would do now, without a request. Reads two generations and blocks.
     ///
     /// # Errors
     ///

@@ -66,7 +66,7 @@ impl MirrorRules {
         )))
     }
 
-    /// Decides what a delivery would do now, by the rows of two generations. Asks nobody, and blocks.
+    /// Decides what a delivery would do now, by the rows of two generations. Sends no request, and blocks.
     ///
     /// # Errors
     ///
@@ -105,6 +105,12 @@ pub struct MirroredType {
     pub mark: String,
     /// True if nothing of it was to be removed.
     pub is_partial: bool,
+}
+
+/// Returns the name of a tenant at a mirror: one of another region is another one.
+#[must_use]
+pub fn tenant_name(tenant: &str, region: &str) -> String {
+    format!("{tenant}-{region}")
 }
 
 /// The types that a mirror has, by name.

@@ -40,7 +40,7 @@ impl Contents {
     /// The whole of a generation.
     ///
     /// `steps` are all steps of the program: a type that one of them makes and the generation does not
-    /// have is partial, since its step was skipped; but for extras, which are off where nobody asks for them.
+    /// have is partial, since its step was skipped; but for extras, which are off unless they are asked for.
     /// So is a type that only `delivered` has, the last delivery to the same destination.
     ///
     /// Without a last delivery every type is partial: what the destination holds already is not known to

@@ -68,7 +68,7 @@ impl DeliveryRules {
         })
     }
 
-    /// Decides what a delivery would do now, without asking anybody. Reads two generations and blocks.
+    /// Decides what a delivery would do now, without a request. Reads two generations and blocks.
     ///
     /// # Errors
     ///

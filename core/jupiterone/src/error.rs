@@ -120,8 +120,8 @@ pub enum JupiterOneError {
     },
     /// Another synchronization of the same destination is under way.
     #[error(
-        "another synchronization job of this destination is active: try again when it has ended, which \
-         one that nobody finalizes does by itself"
+        "another synchronization job of this destination is active: try again when it has ended; a job \
+         that is never finalized ends by itself"
     )]
     AnotherJobActive,
     /// The job takes no more uploads: it was ended from elsewhere.

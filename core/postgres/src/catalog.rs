@@ -97,7 +97,7 @@ impl Session<'_> {
         Ok(catalog)
     }
 
-    /// The tables of types that are there: one that somebody dropped is written anew.
+    /// The tables of types that are there: one that was dropped by hand is written anew.
     async fn read_types(
         &self,
         tables: &[String],

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use core_destination::mirror::{
     MirrorDecision, MirrorRecord, MirrorReport, MirrorRules, MirrorScope, MirroredTypes,
+    tenant_name,
 };
 use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult, Destination, TypeChanges};
 use core_http::Secret;
@@ -174,15 +175,7 @@ impl Postgres {
             };
             types.insert(name.clone(), held);
         }
-        let record = MirrorRecord {
-            place: self.rules.place.clone(),
-            generation: scope.generation.id().clone(),
-            unfinished: None,
-            whole: true,
-            types,
-            purged: scope.withheld().clone(),
-            erasures: scope.generation.manifest().erasures.clone(),
-        };
+        let record = MirrorRecord::end(&self.rules.place, scope, types);
         record.write(lock, self.rules.name).map_err(|failure| {
             failure.failed_with(
                 "the database took the delivery over, but this could not be written down: the next delivery looks at \
@@ -238,11 +231,6 @@ impl Destination for Postgres {
             }
         }
     }
-}
-
-/// The name of a tenant in a schema: one of another region is another one.
-fn tenant_name(tenant: &str, region: &str) -> String {
-    format!("{tenant}-{region}")
 }
 
 /// What one transaction writes.

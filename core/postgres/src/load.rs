@@ -158,7 +158,7 @@ impl<'a> Loading<'a> {
     }
 }
 
-/// Reads the rows of a table and hands them on, encoded. Ends early if nobody takes them any more.
+/// Reads the rows of a table and hands them on, encoded. Ends early if the receiver is gone.
 fn read(
     generation: &Generation,
     kind: TableKind,

@@ -264,7 +264,7 @@ mod tests {
     }
 
     async fn answer_to(fixture: &Fixture, request: &WorkerRequest) -> Result<String, String> {
-        let terms = Terms { memory_limit_bytes: 64 << 20, remedy: "ask somebody" };
+        let terms = Terms { memory_limit_bytes: 64 << 20, remedy: "ask the operator" };
         let mut out = Vec::new();
         let reader = fixture.reader(None);
         let answering = answered(&reader, terms, request, &mut out);

@@ -113,7 +113,7 @@ async fn follow_events(
     }
 }
 
-/// Prints events without the columns that only order them. Returns false once nobody reads any more.
+/// Prints events without the columns that only order them. Returns false once the reader is gone.
 fn print(batches: &[RecordBatch], format: Format) -> Result<bool, Failure> {
     let Some(first) = batches.first() else { return Ok(true) };
     let shown = audit_trail::shown_columns(first);

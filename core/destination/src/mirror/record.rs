@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use core_store::{DeliveryLock, GenerationId, LedgerHead, TenantStore};
 use serde::{Deserialize, Serialize};
 
-use super::MirroredTypes;
+use super::{MirrorScope, MirroredTypes};
 use crate::destination::DeliveryError;
 
 /// The last delivery to a mirror.
@@ -83,6 +83,20 @@ impl MirrorRecord {
             types: before.map(|before| before.types.clone()).unwrap_or_default(),
             purged: before.map(|before| before.purged.clone()).unwrap_or_default(),
             erasures: before.map(|before| before.erasures.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the record of a delivery that has ended: the mirror at `place` has all of `scope`, and `types`.
+    #[must_use]
+    pub fn end(place: &str, scope: &MirrorScope, types: MirroredTypes) -> Self {
+        Self {
+            place: place.to_owned(),
+            generation: scope.generation.id().clone(),
+            unfinished: None,
+            whole: true,
+            types,
+            purged: scope.withheld().clone(),
+            erasures: scope.generation.manifest().erasures.clone(),
         }
     }
 }

@@ -171,7 +171,7 @@ fn read_rows(
     let refused = decoder.counts().quarantine.rows;
     let lacking = if export.truncated {
         Some(format!(
-            "the answer is truncated, so nobody knows which events it lacks: save {} with fewer hours \
+            "the answer is truncated, so it is not known which events are missing: save {} with fewer hours \
              than {} and set `audit.hours` to them",
             table.query, table.hours
         ))

@@ -101,7 +101,7 @@ impl Reading<'_> {
             self.trails.cancellation.check()?;
             let reason = match self.read_window(&window, appender, notes, &mut report).await {
                 Ok(None) => continue,
-                // Its events are kept, but nobody knows whether there are more.
+                // Its events are kept, but it is not known whether there are more.
                 Ok(Some(reason)) => reason.to_owned(),
                 Err(failure) => {
                     appender.discard()?;

@@ -141,7 +141,7 @@ fn certificate_of(
         texts_emptied: cleansed.map_or(0, |cleansed| cleansed.texts),
         events_removed,
         damaged_generations_removed: progress.removed.to_vec(),
-        // Nobody knows the names any more, so nothing was looked for.
+        // The names are not known any more, so nothing was searched for.
         possible_mentions: Value::Null,
         findings_removed: cleansed.map_or(0, |cleansed| cleansed.findings),
         raw_files_removed: cleansed.map_or(0, |cleansed| cleansed.raw_files),

@@ -66,7 +66,7 @@ impl BackgroundTableWriter {
 
     /// Writes a table when those before it are written. Why that cannot be is told at the end.
     pub(super) fn write(&self, entities: Arc<ClosedEntities>) {
-        // Nobody takes it only if the thread has failed.
+        // Sending fails only if the thread has failed.
         drop(self.jobs.send(entities));
     }
 

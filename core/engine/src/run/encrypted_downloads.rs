@@ -80,7 +80,7 @@ impl Files {
     pub(super) fn write(&self, name: &str) -> io::Result<Sink> {
         let file = self.downloads.resume(name).map_err(io::Error::other)?;
         let Some(keys) = &self.keys else { return Ok(Sink::Open(File::from_std(file))) };
-        // What is there has a seal that nobody knows any more.
+        // The key of what is there is gone.
         file.set_len(0)?;
         Ok(Sink::Encrypted(Box::new(EncryptedFile {
             file: File::from_std(file),
@@ -217,7 +217,7 @@ impl DownloadKeys {
 impl Drop for DownloadKeys {
     fn drop(&mut self) {
         if let Err(error) = self.downloads.clear_except(|_| false) {
-            tracing::warn!(%error, "downloads that nobody can read were left behind");
+            tracing::warn!(%error, "downloads that cannot be read were left behind");
         }
     }
 }

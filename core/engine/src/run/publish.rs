@@ -157,7 +157,7 @@ fn write_while_made(
     thread::scope(|scope| {
         let start = |first| {
             let (give, take) = mpsc::sync_channel(WAITING_BATCHES.div_ceil(makers));
-            // Nobody takes a batch only if the table cannot be written.
+            // Sending fails only if the table cannot be written.
             let given = batches.every(makers, first).map(move |batch| give.send(batch));
             scope.spawn(|| given.take_while(Result::is_ok).count());
             take

@@ -91,7 +91,7 @@ impl Reader<'_> {
     }
 
     /// The number of rows of the truncated files that belong to no part: there are more such rows then, which
-    /// nobody has seen.
+    /// were never exported.
     fn count_uncovered(&self, delivery: &FetchedFiles) -> Result<u64, Unreadable> {
         if delivery.lacking.is_some() {
             return Ok(0);

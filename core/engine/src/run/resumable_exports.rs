@@ -183,7 +183,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // A download that nobody can go on with is in the way only; a sealed one is read by this run.
+        // A download that cannot be continued is only in the way; a sealed one is read by this run.
         if self.keeps
             && let Ok(None) = self.downloads.note(&self.name)
             && let Err(error) = self.downloads.remove(&self.name)

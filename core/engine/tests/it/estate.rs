@@ -206,7 +206,7 @@ fn a_lost_an_invented_and_a_stale_object_are_each_noticed() {
         "a partial run keeps what is gone"
     );
     assert!(is_refused(&["a"], &["b"], &["a", "b"], false), "what is still there was lost");
-    assert!(is_refused(&["a"], &["a", "c"], &["a", "b"], false), "nobody told of it");
+    assert!(is_refused(&["a"], &["a", "c"], &["a", "b"], false), "a loss that was not reported");
     assert!(is_refused(&["a"], &["a", "b"], &["b"], true), "a complete run keeps what is gone");
     assert!(!is_refused(&["a"], &["b"], &["b"], true));
 }

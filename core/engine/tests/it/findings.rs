@@ -61,7 +61,7 @@ impl Findings {
         let is_partial = table.is_none_or(|table| table.partial);
         let partial = if is_partial { vec![ALERTS.to_owned()] } else { Vec::new() };
         let outcome = Outcome::Rows { observed, reads: vec![ALERTS.to_owned()], partial };
-        let lock = Book::lock(store, "a test").await.expect("nobody else has it");
+        let lock = Book::lock(store, "a test").await.expect("the lock is free");
         let book = Book::read(store).expect("it is whole");
         let mut book =
             book.unwrap_or_else(|| Book::new("full", store.erasures().expect("they can be read")));

@@ -72,7 +72,7 @@ fn of_a_query(behaviour: &mut Behaviour, random: &mut Rng) -> &'static str {
         }
         2 => {
             behaviour.missing.insert(query);
-            "a query that nobody has saved"
+            "a query that is not saved"
         }
         3 => {
             behaviour.forbidden.insert(query);

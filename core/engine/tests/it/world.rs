@@ -135,7 +135,7 @@ impl World {
         self.tenant.run_with(options).await
     }
 
-    /// Delivers as a run does, but for waits that nobody needs here.
+    /// Delivers as a run does, but without waits.
     pub(crate) async fn deliver(&self) -> Result<DeliveryResult<DeliveryReport>, Failure> {
         let engine = self.tenant.engine();
         let client = jupiterone::client(engine, &self.destination, |settings| {

@@ -38,7 +38,7 @@ pub struct DeliveryDecision {
     pub(super) has_base: bool,
 }
 
-/// Decides what a delivery would do now, without asking anybody. Blocks.
+/// Decides what a delivery would do now, without a request. Blocks.
 pub(super) fn decide(
     rules: &DeliveryRules,
     tenant: &TenantStore,
@@ -294,7 +294,7 @@ mod tests {
         let none = BTreeSet::new();
         assert_eq!(safe(&all, false), none, "there is nothing to compare with");
         assert_eq!(safe(&known(false, Some(&[])), true), none, "it may hold more");
-        assert_eq!(safe(&known(true, None), true), none, "nobody knows what it held");
+        assert_eq!(safe(&known(true, None), true), none, "what it held is not known");
         assert_eq!(safe(&known(true, Some(&["nexthink_user"])), true), none, "it was partial then");
         let kept = super::tests::plan(&[("nexthink_user", 1, 3)]);
         assert_eq!(safely_complete(&rules, &kept, &all, true), none, "three would be deleted");

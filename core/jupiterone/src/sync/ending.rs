@@ -24,7 +24,7 @@ pub enum Settled {
     Running,
     /// It still awaited uploads and was given up now: it has changed nothing.
     Dropped,
-    /// JupiterOne knows no such job any more, so that nobody knows what it changed.
+    /// JupiterOne knows no such job any more, so that it is not known what it changed.
     Gone,
 }
 

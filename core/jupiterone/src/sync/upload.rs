@@ -234,7 +234,7 @@ impl Uploader<'_> {
 enum Stop {
     /// It failed.
     Error(JupiterOneError),
-    /// Nobody takes the batches any more.
+    /// The receiver of the batches is gone.
     NotWanted,
 }
 

@@ -107,7 +107,7 @@ impl PartitionStream for Changes {
             let ended = request.run(detail, &mut |batch| {
                 let sent = sender.blocking_send(Ok(batch));
                 sent.map_err(|_| QueryError::Execution {
-                    reason: "nobody reads the answer any more",
+                    reason: "the reader of the answer is gone",
                 })
             });
             ended.map(drop).map_err(|error| DataFusionError::External(Box::new(error)))

@@ -112,7 +112,7 @@ impl JupiterOne {
         self.state.shared().graphs.clear();
     }
 
-    /// Ends every job that was finalized, as time would, whether or not anybody asks for it.
+    /// Ends every job that was finalized, as time would, whether or not its status is asked for.
     pub fn end_finalized_jobs(&self) {
         self.state.shared().end_finalized();
     }

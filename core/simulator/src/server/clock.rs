@@ -19,7 +19,7 @@ pub(crate) struct Clock {
 impl Clock {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the tenant is another machine, whose clock nobody passes in"
+        reason = "the tenant is another machine, which has a clock of its own"
     )]
     pub(crate) fn start() -> Self {
         let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

@@ -58,7 +58,7 @@ async fn an_entity_without_a_name_is_called_by_its_class_or_type() -> Checked {
         assert_eq!(rows(&estate, query).await?, pairs, "{query}");
     }
     let twice = "FIND Device THAT USES User THAT USES Device";
-    assert_eq!(rows(&estate, twice).await?.len(), 2, "nobody asks which of the two is meant");
+    assert_eq!(rows(&estate, twice).await?.len(), 2, "neither of the two is preferred");
     let error = rows(&estate, &format!("{twice} RETURN Device._key")).await.expect_err("either");
     assert!(error.to_string().contains("AS first"), "{error}");
     Ok(())
