@@ -193,7 +193,7 @@ impl Book {
         found.map(|silence| silence.until = now).is_some()
     }
 
-    /// Closes the findings of rules that are not there or not on any more. Nobody is told.
+    /// Closes the findings of rules that are not there or not on any more. No message is sent.
     pub fn close_rules(
         &mut self,
         is_known: impl Fn(&str) -> bool,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -29,6 +30,7 @@ pub struct ReceivedRequest {
 #[derive(Default)]
 struct Inbox {
     status: Option<u16>,
+    delay: Duration,
     requests: Vec<ReceivedRequest>,
 }
 
@@ -72,6 +74,11 @@ impl Receiver {
         inbox(&self.inbox).status = Some(status);
     }
 
+    /// Takes this long for each answer from now on.
+    pub fn answer_after(&self, delay: Duration) {
+        inbox(&self.inbox).delay = delay;
+    }
+
     /// What it got, refused requests included.
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         inbox(&self.inbox).requests.clone()
@@ -90,6 +97,8 @@ async fn take(
     headers: HeaderMap,
     body: Bytes,
 ) -> StatusCode {
+    let delay = inbox(&shared).delay;
+    tokio::time::sleep(delay).await;
     let mut inbox = inbox(&shared);
     let status = inbox.status.unwrap_or(202);
     let text =

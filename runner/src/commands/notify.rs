@@ -269,7 +269,7 @@ pub(super) async fn send(
     };
     let sender = sender(global)?;
     let mut channels: BTreeMap<&str, anyhow::Result<ChannelSecrets>> = BTreeMap::new();
-    let started = Instant::now();
+    let until = Instant::now() + budget;
     let mut due = begin(tenant, &settings).await?;
     while !due.is_empty() {
         for (name, _) in &due {
@@ -280,12 +280,12 @@ pub(super) async fn send(
         let sending = due.into_iter().filter_map(|(name, messages)| {
             let channel = settings.channels.get(&name)?;
             let ready = channels.get(name.as_str())?;
-            Some(send_all(&sender, channel, ready, messages))
+            Some(send_all(&sender, channel, ready, messages, until))
         });
         let results: Vec<(String, Message, Attempt)> =
             join_all(sending).await.into_iter().flatten().collect();
         due = note(tenant, &settings, &results, &mut report).await?;
-        if started.elapsed() >= budget {
+        if Instant::now() >= until {
             break;
         }
     }
@@ -321,12 +321,14 @@ fn due(book: &Book, settings: &NotifySettings, now: Moment) -> Due {
     due.filter(|(_, messages)| !messages.is_empty()).collect()
 }
 
-/// Sends messages of one channel, one after the other, until one fails.
+/// Sends messages of one channel, one after the other, until one fails or the time is over. A receiver that takes many seconds
+/// for each must not hold the run at whose end it is told.
 async fn send_all(
     sender: &Sender,
     channel: &Channel,
     ready: &anyhow::Result<ChannelSecrets>,
     messages: Vec<Message>,
+    until: Instant,
 ) -> Vec<(String, Message, Attempt)> {
     let mut results = Vec::new();
     for message in messages {
@@ -336,7 +338,7 @@ async fn send_all(
         };
         let goes_on = !matches!(attempt, Attempt::Failed { .. });
         results.push((channel.name.clone(), message, attempt));
-        if !goes_on {
+        if !goes_on || Instant::now() >= until {
             break;
         }
     }
@@ -447,4 +449,37 @@ fn list(global: &Global, tenant: &TenantStore, format: RowFormat) -> Result<Exit
         })
         .collect();
     super::show::rows(rows, format)
+}
+
+#[cfg(test)]
+mod tests {
+    use core_http::Trust;
+    use core_simulator::Receiver;
+    use tokio::runtime::Runtime;
+
+    use super::*;
+
+    #[test]
+    fn messages_whose_time_is_over_stay_and_each_channel_gets_one_at_least() {
+        let runtime = Runtime::new().expect("threads can be started");
+        let receiver = runtime.block_on(Receiver::start()).expect("a port is free");
+        let text = format!("[channels.ops]\nkind = \"slack\"\nurl = \"{}\"\n", receiver.url());
+        let settings = NotifySettings::read(Document { file: "notify.toml", text: &text });
+        let settings = settings.expect("valid");
+        let channel = &settings.channels["ops"];
+        let ready =
+            Ok(ChannelSecrets { url: receiver.url().to_owned(), key: None, previous_key: None });
+        let sender = Sender::new(Trust::default(), None).expect("a client");
+        let messages = || {
+            let ids = ["msg_1", "msg_2", "msg_3"].map(str::to_owned);
+            ids.map(|id| Book::trial(channel, "acme", 1, id, Transition::Opened)).to_vec()
+        };
+        let later = Instant::now() + SENDING;
+        for (until, expected) in [(Instant::now(), 1), (later, 3)] {
+            let before = receiver.requests().len();
+            let sending = send_all(&sender, channel, &ready, messages(), until);
+            assert_eq!(runtime.block_on(sending).len(), expected);
+            assert_eq!(receiver.requests().len() - before, expected);
+        }
+    }
 }

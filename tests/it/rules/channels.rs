@@ -1,9 +1,12 @@
 //! Channels of every kind from outside: the command that tries each, and what they are told where people are shown by
 //! pseudonyms.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use core_simulator::{MailReceiver, MailTls, Receiver, TenantSpec};
+use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::done;
@@ -125,5 +128,40 @@ fn under_a_profile_every_channel_and_the_findings_show_pseudonyms() {
     let texts = sent.iter().map(|(_, text)| text).chain([&findings]);
     for text in texts {
         assert!(people.iter().all(|name| !text.contains(name)), "{text}");
+    }
+}
+
+#[test]
+fn a_slow_receiver_gets_each_message_once_and_takes_none_from_the_others() {
+    let runtime = Runtime::new().expect("threads can be started");
+    let [slow, quick] =
+        [(), ()].map(|()| runtime.block_on(Receiver::start()).expect("a port is free"));
+    slow.answer_after(Duration::from_millis(200));
+    let tenant = TenantSpec { devices: 12, users: 10, alerts: 5, ..TenantSpec::default() };
+    let scene = Scene::of(tenant);
+    write_private(&scene.path("webhook-key"), "key");
+    let channel = |name: &str, receiver: &Receiver| {
+        let url = receiver.url();
+        format!(
+            "[channels.{name}]\nkind = \"webhook\"\nurl = \"{url}\"\nsecret = {{ file = \"webhook-key\" }}\n"
+        )
+    };
+    let routes = "[[routes]]\nto = [\"slow\", \"quick\"]\n";
+    scene.write("notify.toml", &(channel("slow", &slow) + &channel("quick", &quick) + routes));
+    fs::create_dir(scene.path("rules")).expect("a folder can be made");
+    scene.write("rules/users.toml", USERS);
+    for users in [10, 11] {
+        scene.update(|behaviour| behaviour.tenant.users = users);
+        scene.run_completely();
+        let findings = |receiver: &Receiver| {
+            let bodies = receiver.requests().into_iter().map(|request| request.body);
+            let bodies = bodies.map(|body| serde_json::from_slice::<Value>(&body).expect("JSON"));
+            let ids = bodies.map(|body| body["data"]["findings"][0]["finding"].to_string());
+            ids.collect::<Vec<_>>()
+        };
+        let told = findings(&slow);
+        assert_eq!(told.len(), scene.keys("nexthink_user").len());
+        assert_eq!(told.iter().collect::<BTreeSet<_>>().len(), told.len(), "{told:?}");
+        assert_eq!(told, findings(&quick));
     }
 }

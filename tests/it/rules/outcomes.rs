@@ -3,13 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
+use std::time::Duration;
 
-use core_simulator::{Behaviour, Receiver, SavedQuery, TenantSpec};
+use core_simulator::{
+    Answer, Behaviour, Fault, FaultAction, FaultPoint, Receiver, SavedQuery, TenantSpec,
+};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::{done, findings};
-use crate::kit::{Configuration, Scene, write_private};
+use crate::kit::{Configuration, Scene, TENANT, write_private};
 
 /// Rules about packages, each with the complete generations that a finding needs to open and to end.
 const RULES: [(&str, u32, u32); 3] = [("waits", 20, 20), ("stays", 1, 1), ("clears", 1, 20)];
@@ -48,6 +52,14 @@ impl Estate {
         );
         scene.write("notify.toml", &channels);
         Self { scene, receiver, proofs: Vec::new(), _runtime: runtime }
+    }
+
+    /// Lets the next run call Nexthink, though the hour that Nexthink asked for is not over.
+    fn forget_the_wait(&self) {
+        match fs::remove_file(self.scene.path("store").join(TENANT).join("quota.json")) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => removed.expect("it is ours"),
+        }
     }
 
     fn run_completely(&mut self) {
@@ -94,6 +106,18 @@ impl Estate {
 
 type Change = fn(&mut Behaviour);
 
+/// Nexthink asks to wait before it starts the export of packages.
+fn throttled_packages() -> Fault {
+    let mut answer = Answer::from_status(429);
+    answer.headers.insert("retry-after".to_owned(), "3600".to_owned());
+    Fault {
+        query: Some(SavedQuery::Packages.id().to_owned()),
+        // The others have started by then.
+        delay: Duration::from_secs(1),
+        ..Fault::new(FaultPoint::Start, FaultAction::Answer(answer))
+    }
+}
+
 /// Enough exports for all the runs.
 fn exports(configuration: Configuration) -> Configuration {
     configuration.set("nexthink.daily_exports", "500")
@@ -113,7 +137,8 @@ fn what_proves_nothing_moves_no_finding_in_any_state() {
 
     let no_query = "the step is skipped, for it has no query";
     let not_asked = "the step is not asked for";
-    let table: [(&str, i32, Change); 7] = [
+    let deferred = "deferred";
+    let table: [(&str, i32, Change); 8] = [
         ("failed", 7, |behaviour| {
             _ = behaviour.failing.insert(SavedQuery::Packages, "ERROR".to_owned());
         }),
@@ -121,6 +146,7 @@ fn what_proves_nothing_moves_no_finding_in_any_state() {
         ("missing", 7, |behaviour| _ = behaviour.missing.insert(SavedQuery::Packages)),
         ("truncated", 7, |behaviour| _ = behaviour.row_caps.insert(SavedQuery::Packages, 100)),
         ("shrunken", 7, |behaviour| behaviour.tenant.retired_packages = 100),
+        (deferred, 7, |behaviour| behaviour.faults = vec![throttled_packages()]),
         (no_query, 0, |_| {}),
         (not_asked, 0, |_| {}),
     ];
@@ -138,6 +164,9 @@ fn what_proves_nothing_moves_no_finding_in_any_state() {
         let arguments: &[&str] =
             if outcome == not_asked { &["--step", "fetch-users"] } else { &[] };
         for _ in 0..2 {
+            if outcome == deferred {
+                estate.forget_the_wait();
+            }
             let run = estate.scene.run(arguments);
             assert_eq!(run.ended.exit, Some(exit), "{outcome}: {}", run.ended.stderr);
             let rules = run.report["rules"]["rules"].as_array().expect("a list");
@@ -145,6 +174,9 @@ fn what_proves_nothing_moves_no_finding_in_any_state() {
             assert_eq!(estate.states(), before, "{outcome}");
         }
         assert_eq!(estate.receiver.requests().len(), heard, "{outcome}");
+        if outcome == deferred {
+            estate.forget_the_wait();
+        }
         // What is mended proves the same as before.
         estate.scene.update(|behaviour| {
             let tenant = TenantSpec { retired_packages: 2, ..behaviour.tenant.clone() };
@@ -156,7 +188,15 @@ fn what_proves_nothing_moves_no_finding_in_any_state() {
     }
     assert_eq!(estate.receiver.requests().len(), heard);
 
-    // Another profile shows people in another way: everything closes, nothing is cleared, and no one hears of an end.
+    assert_another_profile_clears_nothing(&estate, &before);
+}
+
+/// Another profile shows people in another way: everything closes, nothing is cleared, and no one hears of an end.
+fn assert_another_profile_clears_nothing(
+    estate: &Estate,
+    before: &BTreeMap<(String, String), String>,
+) {
+    let heard = estate.receiver.requests().len();
     estate
         .scene
         .configure(|configuration| exports(configuration).text("privacy.profile", "pseudonymous"));

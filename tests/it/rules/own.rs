@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use core_simulator::{SavedQuery, TenantSpec};
+use jiff::Timestamp;
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::{done, findings};
@@ -83,6 +86,37 @@ fn each_event_of_the_audit_trail_is_one_finding_however_often_it_is_looked_at() 
         );
         told_once(&scene);
     }
+}
+
+#[test]
+fn changes_outside_working_hours_are_told_and_changes_within_are_not() {
+    let scene = scene();
+    // Of three days one at least is a working day.
+    scene.configure(|configuration| {
+        configuration
+            .text("audit.host", scene.api())
+            .text("audit.account", "demo")
+            .set("audit.password", "{ file = \"secret\" }")
+            .set("audit.since_days", "3")
+    });
+    let rule = "audit-outside-hours";
+    done(&scene, &["rules", "enable", rule]);
+    scene.run_completely();
+    let changes = scene.query(
+        "select to_char(\"occurredOn\", '%Y-%m-%dT%H:%M:%SZ') as at from nexthink_audit_event \
+         where action like '%-change' or action in ('support-access', 'remote-action', 'content-grant')",
+    );
+    let is_outside = |row: &Value| {
+        let at: Timestamp =
+            row["at"].as_str().and_then(|at| at.parse().ok()).expect("an RFC 3339 time");
+        let at = at.to_zoned(TimeZone::UTC);
+        let is_weekend = matches!(at.weekday(), Weekday::Saturday | Weekday::Sunday);
+        is_weekend || !(7..19).contains(&at.hour())
+    };
+    let (outside, within): (Vec<&Value>, Vec<&Value>) =
+        changes.iter().partition(|row| is_outside(row));
+    assert!(!outside.is_empty() && !within.is_empty(), "{} {}", outside.len(), within.len());
+    assert_eq!(told_once(&scene).get(rule), Some(&(outside.len() as u64)));
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub struct RuleReport {
     pub rows: usize,
     /// Findings that were opened or reopened.
     pub opened: usize,
+    /// Those of them that the rule found at its first evaluation and of which people are not told.
+    pub baseline: usize,
     /// Findings that were resolved.
     pub resolved: usize,
     /// Findings of which it is not known whether they still hold.
@@ -160,6 +162,8 @@ impl Book {
             let mut finding = Finding::new(&round.rule.id, life, row, round.when.at, round.epoch);
             finding.is_quiet = is_quiet && id != round.first_run;
             report.opened += usize::from(life.is_active());
+            let is_baseline = round.rule.first_run == FirstRun::Baseline && finding.is_quiet;
+            report.baseline += usize::from(life.is_active() && is_baseline);
             self.findings.insert(id, finding);
         }
     }

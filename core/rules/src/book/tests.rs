@@ -169,7 +169,9 @@ fn a_first_run_is_a_baseline_a_summary_or_news() {
         scene.rule = rule(&format!("first_run = '{first_run}'\n"));
         // Until everything is complete it is no first run.
         scene.run(&Partial(vec!["x"]));
-        scene.run(&Complete(vec!["a", "b", "c"]));
+        let report = scene.run(&Complete(vec!["a", "b", "c"]));
+        let baseline = if first_run == "baseline" { 3 } else { 0 };
+        assert_eq!(report.baseline, baseline, "{first_run}");
         assert_eq!(scene.told.len(), opened, "{first_run}");
         assert!(scene.told.iter().all(|(_, transition)| *transition == Opened));
         scene.run(&Complete(vec!["b", "c", "d"]));

@@ -38,6 +38,8 @@ pub(super) struct RuleLine {
     reason: Option<String>,
     rows: usize,
     opened: usize,
+    /// Those of the opened that are the baseline of the rule.
+    baseline: usize,
     resolved: usize,
     unknown: usize,
     open: usize,
@@ -45,7 +47,7 @@ pub(super) struct RuleLine {
 
 impl RuleLine {
     pub(super) fn new(rule: &Rule, book: &Book, counts: RuleReport) -> Self {
-        let RuleReport { rows, opened, resolved, unknown } = counts;
+        let RuleReport { rows, opened, baseline, resolved, unknown } = counts;
         let of_rule = book.findings().values().filter(|finding| finding.rule == rule.id);
         let result = book.rule(&rule.id).map(|record| &record.result);
         Self {
@@ -55,6 +57,7 @@ impl RuleLine {
             reason: result.and_then(reason),
             rows,
             opened,
+            baseline,
             resolved,
             unknown,
             open: of_rule.filter(|finding| finding.life.is_active()).count(),
@@ -143,6 +146,13 @@ impl RulesReport {
             output::note(&format!("not valid: {problem}"));
         }
         for line in &self.rules {
+            if line.baseline > 0 {
+                output::note(&format!(
+                    "rule {}: {} of its first evaluation: a baseline, about which no message is sent",
+                    line.id,
+                    count(line.baseline, "finding")
+                ));
+            }
             if let Some(reason) = &line.reason {
                 output::note(&format!("rule {}: {}: {reason}", line.id, line.result));
             }
@@ -196,7 +206,7 @@ pub(super) fn life_text(rule: &Rule) -> String {
         ),
     };
     let first = match rule.first_run {
-        FirstRun::Baseline => "Nobody is told of what it finds at first.",
+        FirstRun::Baseline => "No message is sent about what it finds at first.",
         FirstRun::Summary => "What it finds at first is told as a number.",
         FirstRun::All => "What it finds at first is told, too.",
     };

@@ -238,7 +238,7 @@ function SilenceForm({ finding, error, onClose, onSend }) {
   const set = (/** @type {(value: any) => void} */ take) => (/** @type {any} */ event) => take(event.target.value);
   return html`<${Dialog} title="Silence" onClose=${onClose}>
     <form class="stack" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); onSend({ ...what, hours: Number(hours), why }); }}>
-      <p>What is silenced stays in the list. Nobody is told of it until the end of the silence.</p>
+      <p>What is silenced stays in the list. No message is sent about it until the end of the silence.</p>
       <label class="field">Why <input class="input" ref=${field} required maxlength="500" value=${why} onInput=${set(setWhy)} /></label>
       <label class="field">For <select class="input" value=${hours} onChange=${set(setHours)}>${HOURS.map(([value, words]) => html`<option value=${value}>${words}</option>`)}</select></label>
       <label class="field">What <select class="input" value=${of} onChange=${set(setOf)}><option value="finding">this finding</option>
