@@ -35,14 +35,7 @@ pub(super) async fn simulate(
     if let Some(output) = &output {
         output.check_free(arguments.force)?;
     }
-    let mut config = SimulatorConfig {
-        api_address: arguments.listen,
-        files_address: SocketAddr::new(arguments.listen.ip(), 0),
-        ..SimulatorConfig::default()
-    };
-    config.behaviour = behaviour(&arguments)?;
-    let simulator = Simulator::start(config).await;
-    let simulator = simulator.map_err(|error| cannot_listen(arguments.listen, &error))?;
+    let simulator = start_tenant(arguments.listen, behaviour(&arguments)?).await?;
     let jupiterone = match arguments.jupiterone {
         Some(address) => Some(start_jupiterone(address).await?),
         None => None,
@@ -58,6 +51,25 @@ pub(super) async fn simulate(
     };
     simulator.serve_until(stopped).await;
     Ok(Exit::Complete)
+}
+
+/// Starts the tenant. The files of exports are two ports above the API if that port is free, so that a configuration of an
+/// earlier start stays right.
+async fn start_tenant(listen: SocketAddr, behaviour: Behaviour) -> Result<Simulator, Failure> {
+    let start = |files_port| {
+        Simulator::start(SimulatorConfig {
+            api_address: listen,
+            files_address: SocketAddr::new(listen.ip(), files_port),
+            behaviour: behaviour.clone(),
+            ..SimulatorConfig::default()
+        })
+    };
+    let files_port = if listen.port() == 0 { 0 } else { listen.port().saturating_add(2) };
+    let started = match start(files_port).await {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && files_port != 0 => start(0).await,
+        started => started,
+    };
+    started.map_err(|error| cannot_listen(listen, &error))
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
@@ -256,4 +268,44 @@ location = {}
 /// A text as TOML writes it.
 pub(super) fn toml_text(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use tokio::runtime::Runtime;
+
+    use super::*;
+
+    fn loopback(port: u16) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+    }
+
+    /// A free port, of which the one two above is free as well, with a listener on the latter.
+    fn free_port() -> (u16, TcpListener) {
+        let free = || -> Option<(u16, TcpListener)> {
+            let api = TcpListener::bind(loopback(0)).ok()?.local_addr().ok()?.port();
+            Some((api, TcpListener::bind(loopback(api.checked_add(2)?)).ok()?))
+        };
+        (0..100).find_map(|_| free()).expect("two ports are free")
+    }
+
+    #[test]
+    fn a_second_start_has_its_files_where_the_first_one_had_them_unless_the_port_is_taken() {
+        let runtime = Runtime::new().expect("threads can be started");
+        let (port, taken) = free_port();
+        let files = || {
+            let started = runtime.block_on(start_tenant(loopback(port), Behaviour::default()));
+            let tenant = started.unwrap_or_else(|failure| panic!("{:#}", failure.error));
+            let files = tenant.endpoints().files.clone();
+            runtime.block_on(tenant.stop());
+            files
+        };
+        let beside = format!("http://127.0.0.1:{}", port + 2);
+        assert_ne!(files(), beside);
+        drop(taken);
+        assert_eq!(files(), beside);
+        assert_eq!(files(), beside);
+    }
 }
