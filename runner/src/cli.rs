@@ -20,7 +20,7 @@ mod setup;
 mod software;
 mod store;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
@@ -60,6 +60,7 @@ pub(crate) use self::software::{AdvisoriesArguments, EolArguments, SoftwareComma
 pub(crate) use self::store::{CopyArguments, StoreCommand};
 use crate::config::ChosenTenant;
 use crate::exit::EXIT_CODES;
+use crate::system;
 
 /// Fetch a Nexthink estate and publish it as a graph.
 ///
@@ -90,6 +91,13 @@ impl Cli {
                 Some(ChosenTenant { name, may_differ })
             }
         }
+    }
+
+    /// The configuration that an option names. One that a variable names holds for the next command, too.
+    pub(crate) fn named_config(&self) -> Option<&Path> {
+        let variable = system::variable("NEXTHINK_GRAPH_CONFIG");
+        let named = self.global.config.as_deref();
+        named.filter(|path| variable.as_deref().map(Path::new) != Some(*path))
     }
 
     /// The memory for a query, if this is the process that answers it.

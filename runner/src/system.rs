@@ -2,11 +2,13 @@
 //! module of the workspace reads them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
+use std::iter::once;
 use std::num::NonZero;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use core_engine::Moment;
@@ -162,8 +164,24 @@ pub(crate) fn open_in_browser(url: &str) -> bool {
     command.spawn().is_ok()
 }
 
-/// What the user types to start this program: within a checkout that is Cargo.
+/// The start of a command that the user may copy from a message: this program, within a checkout by Cargo, with the
+/// configuration and the tenant that the user has named.
 pub(crate) fn own_command() -> &'static str {
+    OWN_COMMAND.get_or_init(|| program().to_owned())
+}
+
+/// Adds the options that name a configuration and a tenant to the commands in messages. It comes before the first message.
+pub(crate) fn set_own_options(options: &[OsString]) {
+    let options = options.iter().map(|option| core_terminal::for_shell(&option.to_string_lossy()));
+    let command = once(program().to_owned()).chain(options).collect::<Vec<_>>().join(" ");
+    // It is set once, at the start.
+    let _ = OWN_COMMAND.set(command);
+}
+
+static OWN_COMMAND: OnceLock<String> = OnceLock::new();
+
+/// The program as the user types it.
+fn program() -> &'static str {
     if variable("CARGO_MANIFEST_DIR").is_some() {
         "cargo run -p runner --"
     } else {

@@ -384,7 +384,7 @@ fn a_wrong_configuration_is_told_before_anything_is_asked_or_made() {
     error: there is no configuration: `nexthink-graph init` writes nexthink-graph.toml, --config names another file, and variables NEXTHINK_GRAPH__… do without one
 
     # another configuration that is not there: 2
-    error: cannot read the configuration other.toml: No such file or directory (os error [number]); `nexthink-graph init` writes one, and --config names another
+    error: cannot read the configuration other.toml: No such file or directory (os error [number]); `nexthink-graph --config other.toml init` writes one, and --config names another
 
     # a store on an object store: 2
     error: the configuration is not valid:

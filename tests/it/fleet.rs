@@ -190,7 +190,9 @@ fn a_command_works_for_the_tenant_that_it_names_and_asks_for_a_name() {
     );
     assert_eq!(rows[0]["name"], "globex");
     let ended = fleet.program(&["query", "--tenant", "acme", "select 1"]);
-    assert!(ended.stderr.contains("tenant acme has no generation yet"), "{}", ended.stderr);
+    let told =
+        "tenant acme has no generation yet: `nexthink-graph --tenant acme run` publishes one";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
     let ended = fleet.program(&["destroy", "--tenant", "globex", "--yes"]);
     assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
 
