@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use core_erasure::lists::copy_path;
 use core_files::{remove_file_if_present, remove_leftovers};
-use core_store::{Destruction, FileCount, LedgerHead, TenantStore};
+use core_store::{Destruction, FileCount, LedgerHead, Store, TenantStore};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::host::Host;
 use crate::ledger::{self, Event};
 use crate::mirrors;
@@ -39,6 +39,43 @@ pub struct Certificate {
     pub remaining: Vec<String>,
     /// The last entry of the tenant's ledger, which is gone too: it proves which ledger an exported copy is.
     pub ledger: LedgerHead,
+}
+
+/// Returns a tenant of which anything is stored.
+///
+/// # Errors
+///
+/// Nothing is stored of a tenant of this name, or the store cannot be read.
+pub fn stored_tenant(store: &Store, name: &str) -> Result<TenantStore, Failure> {
+    let tenants = store.tenants()?;
+    if let Some(tenant) = tenants.iter().find(|tenant| tenant.name() == name) {
+        return Ok(tenant.clone());
+    }
+    let known: Vec<_> = tenants.iter().map(TenantStore::name).collect();
+    let known = if known.is_empty() { "no tenant".to_owned() } else { known.join(", ") };
+    Err(Failure::configuration(format!(
+        "nothing is stored of tenant `{name}`: the store has {known}"
+    )))
+}
+
+/// Refuses to call a tenant removed of which a run has stored something since its destruction was interrupted.
+/// `is_finished` tells whether that destruction is finished now.
+///
+/// # Errors
+///
+/// Something is stored of it, or the store cannot be read.
+pub fn check_gone(host: &Host, tenant: &TenantStore, is_finished: bool) -> Result<(), Failure> {
+    if tenant.files()?.is_empty() {
+        return Ok(());
+    }
+    let (name, program) = (tenant.name(), &host.program);
+    let finished = if is_finished { "is finished" } else { "is not finished" };
+    let error = anyhow::anyhow!(
+        "the interrupted destruction {finished}, and tenant {name} is stored again: a run has fetched it since. \
+         `{program} destroy --tenant {name}` removes it again; remove its configuration too, so that no run \
+         fetches it"
+    );
+    Err(Failure::new(FailureKind::DataRefused, error))
 }
 
 /// Returns the copies of a tenant's suppression list beside the key file: one for each region that the tenant was
@@ -146,4 +183,62 @@ pub fn finish(
     let name = format!("destroyed-{}-{}.json", certificate.tenant, certificate.id);
     let path = destruction.finish(&name, &bytes)?;
     Ok((certificate, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use core_store::Location;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::testing::host;
+
+    /// A store in which something of these tenants is stored.
+    fn store(names: &[&str]) -> (TempDir, Store) {
+        let folder = TempDir::new().expect("a folder can be made");
+        let store = Store::open(Location::Folder(folder.path().join("store"))).expect("it is new");
+        for name in names {
+            let tenant = store.tenant(name).expect("it is a name");
+            let lock = tenant.lock("a test").expect("the lock is free");
+            lock.set_erasures(&BTreeSet::from(["e-1".to_owned()])).expect("there is room");
+        }
+        (folder, store)
+    }
+
+    #[test]
+    fn a_tenant_of_which_nothing_is_stored_is_refused_with_those_that_there_are() {
+        let (_folder, both) = store(&["acme", "zeta"]);
+        let found = stored_tenant(&both, "zeta").map_err(|failure| failure.error);
+        assert_eq!(found.expect("it is stored").name(), "zeta");
+        for (names, expected) in [
+            (&["acme", "zeta"][..], "nothing is stored of tenant `acne`: the store has acme, zeta"),
+            (&[], "nothing is stored of tenant `acne`: the store has no tenant"),
+        ] {
+            let (_folder, store) = store(names);
+            let refused = stored_tenant(&store, "acne").expect_err("there is no such tenant");
+            assert_eq!(refused.kind, FailureKind::Configuration);
+            assert_eq!(refused.error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_tenant_that_a_run_has_fetched_again_is_not_called_removed() {
+        let (_folder, store) = store(&["acme"]);
+        let gone = store.tenant("zeta").expect("it is a name");
+        assert!(check_gone(&host(), &gone, true).is_ok());
+        let again = store.tenant("acme").expect("it is a name");
+        for (is_finished, expected) in [
+            (true, "the interrupted destruction is finished, and tenant acme is stored again"),
+            (false, "the interrupted destruction is not finished, and tenant acme is stored again"),
+        ] {
+            let refused = check_gone(&host(), &again, is_finished).expect_err("it is stored again");
+            assert_eq!(refused.kind, FailureKind::DataRefused);
+            let text = refused.error.to_string();
+            assert!(text.starts_with(expected), "{text}");
+            assert!(
+                text.contains("`nexthink-graph destroy --tenant acme` removes it again"),
+                "{text}"
+            );
+        }
+    }
 }

@@ -82,6 +82,68 @@ pub fn preview(
     Ok(Search::new(subject)?.preview(lock.tenant(), audit::LOG, subject, &cleanser)?)
 }
 
+/// Records in the ledger that somebody has looked at what an erasure would take out.
+///
+/// # Errors
+///
+/// The ledger cannot be written.
+pub fn record_preview(
+    host: &Host,
+    lock: &RunLock,
+    kind: SubjectKind,
+    found: &SearchReport,
+) -> Result<(), Failure> {
+    let event = Event::ErasurePreview {
+        kind: kind.name(),
+        rows: found.rows.values().sum(),
+        texts: found.texts,
+        events: found.events,
+        possible: found.possible.rows(),
+    };
+    ledger::record(host, lock.tenant(), &event)?;
+    Ok(())
+}
+
+/// Takes everybody who was erased out of the store once more, as [`cleanse_what_came_back`] does; if generations that
+/// cannot be read are removed, as [`remove_damaged_and_cleanse`] does. The ledger has it if anybody had come back.
+/// Returns the IDs of the removed generations too.
+///
+/// # Errors
+///
+/// As those two.
+pub fn apply_suppressions(
+    engine: Engine<'_>,
+    lock: &RunLock,
+    removes_damaged: bool,
+) -> Result<(Vec<String>, Recleansing), Failure> {
+    let (removed, recleansing) = if removes_damaged {
+        remove_damaged_and_cleanse(engine, lock)?
+    } else {
+        (Vec::new(), cleanse_what_came_back(engine, lock)?)
+    };
+    if recleansing.has_come_back {
+        ledger::record(engine.host, lock.tenant(), &Event::SuppressionsApplied {})?;
+    }
+    Ok((removed, recleansing))
+}
+
+/// Says what a signal has left of an erasure.
+///
+/// # Errors
+///
+/// The store cannot be read.
+pub fn stopped_text(engine: Engine<'_>, lock: &RunLock) -> Result<String, Failure> {
+    Ok(if is_any_unfinished(engine, lock)? {
+        format!(
+            "the erasure is not finished: the next run finishes it before it reads anything, and so does \
+             `{} privacy suppression apply`",
+            engine.host.program
+        )
+    } else {
+        "nothing was erased".to_owned()
+    })
+}
+
 fn identifiers(subject: &Subject) -> impl Iterator<Item = (IdentifierKind, &str)> {
     subject.identifiers.iter().map(|(identifier_kind, text)| (*identifier_kind, text.as_str()))
 }

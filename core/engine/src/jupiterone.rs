@@ -1,9 +1,11 @@
 //! JupiterOne by the settings of a tenant.
 
-use core_destination::{DeliveryError, StepEnd, StepEnding};
+use std::time::Duration;
+
+use core_destination::{DeliveryError, DeliveryRequest, StepEnd, StepEnding};
 use core_erasure::identifiers::may_be_erased;
 use core_jupiterone::{
-    ApiKey, DeliveryRules, EventRules, StepResult, StepStatus, SyncClient, SyncSettings,
+    ApiKey, DeliveryRules, ErrorKind, EventRules, StepResult, StepStatus, SyncClient, SyncSettings,
 };
 use core_model::step::Step;
 use core_store::Generation;
@@ -28,6 +30,33 @@ pub fn rules(engine: Engine<'_>, jupiterone: &JupiterOne) -> DeliveryRules {
         step_ends,
         may_be_erased,
         program: engine.host.program.clone(),
+    }
+}
+
+/// Finds out whether the destination is the right one and takes the key, before an export is paid for. `patience` is
+/// the longest wait for an answer. Returns why it cannot be reached now: that is no reason not to fetch, since the
+/// delivery may be made up for.
+///
+/// # Errors
+///
+/// It is another destination than that of the last delivery, or it refuses the key.
+pub async fn probe(
+    engine: Engine<'_>,
+    jupiterone: &JupiterOne,
+    patience: Duration,
+) -> Result<Option<anyhow::Error>, Failure> {
+    rules(engine, jupiterone).check(&engine.tenant()?, &DeliveryRequest::default())?;
+    let client = client(engine, jupiterone, |settings| {
+        settings.retry.max_attempts = 1;
+        settings.timeouts.connect = patience;
+        settings.timeouts.answer = patience;
+    })?;
+    match client.probe().await {
+        Err(error) if error.kind() == ErrorKind::Credentials => {
+            Err(DeliveryError::from(error).into())
+        }
+        Err(error) => Ok(Some(error.into())),
+        Ok(()) => Ok(None),
     }
 }
 

@@ -11,6 +11,7 @@ mod cost;
 mod encrypted_downloads;
 mod events;
 mod exports;
+mod finished;
 mod local_files;
 pub mod narrowing;
 mod parts;
@@ -46,6 +47,7 @@ pub use self::cost::{Cost, cost};
 pub use self::encrypted_downloads::Files;
 use self::events::Events;
 use self::exports::{FetchError, Fetched, Fetcher};
+pub use self::finished::Finished;
 pub use self::planning::plan;
 use self::publish::PublishContext;
 pub use self::publish::{personal_columns, personal_ends};
@@ -74,28 +76,6 @@ pub struct RunOptions {
     pub steps: Vec<String>,
     /// Types that may shrink by more than a run may without being told.
     pub accept_shrink: Vec<String>,
-}
-
-/// The result of a run.
-pub struct Finished {
-    /// The generation that it has published; nothing if no export gave any rows.
-    pub generation: Option<GenerationId>,
-    /// The report.
-    pub report: RunReport,
-    /// The ending.
-    pub ending: Ending,
-}
-
-impl Finished {
-    /// Notes why erasures are not finished, and has the exit code say so: stored data of erased people is
-    /// worse than an incomplete read.
-    fn note_unfinished(&mut self, erasures: Vec<String>, host: &Host) {
-        if !erasures.is_empty() && matches!(self.ending, Ending::Complete | Ending::Partial) {
-            self.ending = Ending::Failed(FailureKind::DataRefused);
-            self.report.exit_code = (host.exit_code)(self.ending);
-        }
-        self.report.unfinished_erasures = erasures;
-    }
 }
 
 /// Refuses names that no type has.

@@ -13,6 +13,7 @@ mod places;
 pub mod retrieval;
 pub mod search;
 pub mod subject;
+pub mod summary;
 
 pub use error::{ErasureError, ErrorKind};
 pub use places::{Place, Places, SearchReport};

@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 
 use core_engine::destruction::{self, Certificate};
 use core_engine::{mirrors, run};
-use core_store::{Destruction, FileCount, Store, TenantStore};
+use core_store::{Destruction, FileCount, Store};
 use serde::Serialize;
 
 use crate::cli::{DestroyArguments, Global, ReportFormat};
@@ -31,9 +31,10 @@ pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<E
     let store = Store::open(config.store.clone())?;
     if let Some(interrupted) = store.interrupted_destruction(name, &host::host().lock_owner())? {
         finish(arguments, interrupted)?;
-        return check_gone(&store, arguments);
+        destruction::check_gone(host::host(), &store.tenant(name)?, !dry_run)?;
+        return Ok(Exit::Complete);
     }
-    let tenant = existing(&store, name)?;
+    let tenant = destruction::stored_tenant(&store, name)?;
     let lock = run::lock_tenant(host::host(), &tenant)?;
     let owner = host::host().lock_owner();
     let deliveries = mirrors::destinations().map(|name| tenant.lock_delivery(name, &owner));
@@ -59,32 +60,6 @@ pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<E
     let draft = destruction::draft(host::host(), &tenant, files, copies, remaining)?;
     let bytes = serde_json::to_vec_pretty(&draft).map_err(anyhow::Error::new)?;
     finish(arguments, lock.begin_destruction(deliveries, &bytes)?)
-}
-
-/// Refuses to call a tenant removed of which a run has stored something since its destruction was interrupted.
-fn check_gone(store: &Store, arguments: &DestroyArguments) -> Result<Exit, Failure> {
-    let name = &arguments.tenant;
-    if store.tenant(name)?.files()?.is_empty() {
-        return Ok(Exit::Complete);
-    }
-    let finished = if arguments.dry_run { "is not finished" } else { "is finished" };
-    let error = anyhow::anyhow!(
-        "the interrupted destruction {finished}, and tenant {name} is stored again: a run has fetched it since. \
-         `{} destroy --tenant {name}` removes it again; remove its configuration too, so that no run fetches it",
-        system::own_command()
-    );
-    Err(Failure::new(Exit::DataRefused, error))
-}
-
-/// The tenant, if anything is stored of it.
-fn existing(store: &Store, name: &str) -> Result<TenantStore, Failure> {
-    let tenants = store.tenants()?;
-    if let Some(tenant) = tenants.iter().find(|tenant| tenant.name() == name) {
-        return Ok(tenant.clone());
-    }
-    let known: Vec<_> = tenants.iter().map(TenantStore::name).collect();
-    let known = if known.is_empty() { "no tenant".to_owned() } else { known.join(", ") };
-    Err(Failure::usage(format!("nothing is stored of tenant `{name}`: the store has {known}")))
 }
 
 fn show(preview: &Preview<'_>, format: ReportFormat) -> Result<(), Failure> {

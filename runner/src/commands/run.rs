@@ -10,9 +10,9 @@ use core_engine::deliver;
 use core_engine::processing;
 use core_engine::run::{self, Finished, RunOptions};
 use core_engine::settings::JupiterOne;
-use core_engine::{Cancellation, Ending, FailureKind, StopReason};
-use core_jupiterone::{DeliveryReport, ErrorKind};
-use core_store::{LedgerHead, Store, StoreError};
+use core_engine::{Cancellation, Ending, StopReason};
+use core_jupiterone::DeliveryReport;
+use core_store::LedgerHead;
 use serde_json::json;
 
 pub(super) use self::monitored::{run_monitored, write_figures};
@@ -111,7 +111,7 @@ async fn tell_of_failed_run(
 /// Evaluates the rules on what is published, and tells what they have found. This comes last: it cannot
 /// hurt the generation or its delivery.
 pub(super) async fn evaluate(global: &Global, config: &Config) -> Result<RulesReport, Failure> {
-    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
+    let tenant = engine(config).tenant()?;
     let report = rules::evaluate(global, &tenant, &[]).await.map_err(rules::failure_of)?;
     let sent =
         notify::send(global, &tenant, notify::AFTER_RUN).await.map_err(notify::failure_of)?;
@@ -185,53 +185,24 @@ fn end(
 
 /// Tells why a run is not complete, whatever else is printed: a scheduler's log may be all that is read.
 pub(super) fn tell_shortfall(finished: &Finished) {
-    if finished.ending == Ending::Complete {
-        return;
+    if let Some(shortfall) = finished.shortfall() {
+        output::error_text(&shortfall);
     }
-    let what = match &finished.generation {
-        Some(_) if finished.ending == Ending::Failed(FailureKind::DataRefused) => {
-            "the generation is published, but erased people may be in what is stored"
-        }
-        Some(_) => "the generation is published, but partial",
-        None if finished.report.is_audit_whole() => "erased people may be in what is stored",
-        None if finished.report.steps.is_empty() => "the audit trail could not be read as a whole",
-        None => "no export could be used, so that nothing was published",
-    };
-    output::error_text(&match &finished.report.shortfalls()[..] {
-        [] => what.to_owned(),
-        [reason] => format!("{what}: {reason}"),
-        reasons => format!("{what}:\n  {}", reasons.join("\n  ")),
-    });
+}
+
+/// Finds out before a run whether its destination is the right one. That it does not answer now is a note.
+async fn probe(config: &Config, jupiterone: &JupiterOne) -> Result<(), Failure> {
+    if let Some(error) = core_engine::jupiterone::probe(engine(config), jupiterone, PROBE).await? {
+        output::note(&format!(
+            "JupiterOne does not answer as it should; the run goes on and tries again when it delivers: {error:#}"
+        ));
+    }
+    Ok(())
 }
 
 /// Where a run delivers to.
 fn destination(config: &Config) -> Option<&JupiterOne> {
     config.jupiterone.as_ref().filter(|destination| destination.after_run)
-}
-
-/// Finds out whether a destination is the right one and takes the key, before an export is paid for.
-/// That it cannot be reached now is no reason not to fetch: the delivery may be made up for.
-async fn probe(config: &Config, jupiterone: &JupiterOne) -> Result<(), Failure> {
-    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
-    let rules = core_engine::jupiterone::rules(engine(config), jupiterone);
-    rules.check(&tenant, &DeliveryRequest::default())?;
-    let client = core_engine::jupiterone::client(engine(config), jupiterone, |settings| {
-        settings.retry.max_attempts = 1;
-        settings.timeouts.connect = PROBE;
-        settings.timeouts.answer = PROBE;
-    })?;
-    match client.probe().await {
-        Err(error) if error.kind() == ErrorKind::Credentials => Err(error.into()),
-        Err(error) => {
-            let error = anyhow::Error::new(error);
-            output::note(&format!(
-                "JupiterOne does not answer as it should; the run goes on and tries again when it \
-                 delivers: {error:#}"
-            ));
-            Ok(())
-        }
-        Ok(()) => Ok(()),
-    }
 }
 
 /// Delivers what is published, also by an earlier run whose delivery failed; nothing if nothing ever was,
@@ -300,14 +271,13 @@ async fn mirror(
 }
 
 fn is_anything_published(config: &Config) -> bool {
-    let tenant =
-        Store::open(config.store.clone()).and_then(|store| store.tenant(config.tenant.as_str()));
+    let tenant = engine(config).tenant();
     // A store that cannot be read is what the delivery complains about.
-    tenant.and_then(|tenant| tenant.current()).map_or(true, |current| current.is_some())
+    tenant.map_or(true, |tenant| tenant.current().map_or(true, |current| current.is_some()))
 }
 
-fn ledger_head(config: &Config) -> Result<Option<LedgerHead>, StoreError> {
-    Store::open(config.store.clone())?.tenant(config.tenant.as_str())?.ledger().head()
+fn ledger_head(config: &Config) -> Result<Option<LedgerHead>, Failure> {
+    Ok(engine(config).tenant()?.ledger().head()?)
 }
 
 /// Prints the summary to standard output and the remarks to standard error.

@@ -5,17 +5,13 @@ use std::time::Duration;
 
 use core_engine::Cancellation;
 use core_engine::erasure::{self, Lifted, Recleansing, Request};
-use core_engine::ledger::{self, Event};
 use core_engine::privacy;
-use core_erasure::certificate::Certificate;
+use core_erasure::certificate::{Certificate, ErasureRecord};
 use core_erasure::lists::erasure_ids;
 use core_erasure::subject::{Subject, SubjectKind};
+use core_erasure::summary::{certificate_text, is_reason, known_by};
 use core_erasure::{SearchReport, damage};
-use core_model::column::IdentifierKind;
-use core_privacy::canonical::canonical;
 use core_privacy::keys::KeyRing;
-use core_privacy::pseudonym::PREFIX;
-use core_privacy::reuse::{REUSABLE_DAYS, is_lasting, is_reusable};
 use core_privacy::suppression::SuppressionList;
 use core_store::RunLock;
 use serde_json::{Value, json};
@@ -61,7 +57,7 @@ fn erase_locked(
     }
     if arguments.review || !arguments.yes {
         let findings = erasure::preview(engine(config), lock, keys, &subject)?;
-        record_preview(lock, request.kind, &findings)?;
+        erasure::record_preview(host(), lock, request.kind, &findings)?;
         note_damaged(&subject);
         if arguments.review {
             return review(&findings, arguments.output);
@@ -99,33 +95,9 @@ fn stoppable<T>(
     let lock = engine(config).lock_until(&stop)?;
     let done = work(&lock);
     let (Err(_), Some(reason)) = (&done, stop.reason()) else { return done };
-    let ended = if erasure::is_any_unfinished(engine(config), &lock)? {
-        format!(
-            "the erasure is not finished: the next run finishes it before it reads anything, and so does \
-             `{} privacy suppression apply`",
-            system::own_command()
-        )
-    } else {
-        "nothing was erased".to_owned()
-    };
+    let ended = erasure::stopped_text(engine(config), &lock)?;
     let error = anyhow::anyhow!("stopped by a signal; {ended}");
     Err(Failure { exit: reason.into(), error })
-}
-
-fn record_preview(
-    lock: &RunLock,
-    kind: SubjectKind,
-    findings: &SearchReport,
-) -> Result<(), Failure> {
-    let event = Event::ErasurePreview {
-        kind: kind.name(),
-        rows: findings.rows.values().sum(),
-        texts: findings.texts,
-        events: findings.events,
-        possible: findings.possible.rows(),
-    };
-    ledger::record(host(), lock.tenant(), &event)?;
-    Ok(())
 }
 
 fn note_damaged(subject: &Subject) {
@@ -175,11 +147,8 @@ pub(super) fn subject_of(arguments: &SubjectArguments) -> (SubjectKind, &[String
 
 /// What is known of the subject, by which identifiers, and what would go.
 fn show(subject: &Subject, findings: &SearchReport, format: ReportFormat) -> Result<(), Failure> {
-    let identifiers = shown_identifiers(subject);
+    let identifiers = known_by(subject);
     if format == ReportFormat::Json {
-        let kinds = identifiers.iter().map(
-            |[text, kind, until]| json!({ "identifier": text, "kind": kind, "suppressed": until }),
-        );
         let report = json!({
             "dryRun": true,
             "rows": findings.rows,
@@ -187,7 +156,7 @@ fn show(subject: &Subject, findings: &SearchReport, format: ReportFormat) -> Res
             "events": findings.events,
             "possibleMentions": findings.possible.rows(),
             "identifiers": subject.texts,
-            "identifierKinds": kinds.collect::<Vec<_>>(),
+            "identifierKinds": identifiers,
             "sharedIdentifiers": subject.shared.len(),
         });
         output::result(&pretty(&report)?);
@@ -199,7 +168,10 @@ fn show(subject: &Subject, findings: &SearchReport, format: ReportFormat) -> Res
     let rows = rows.chain([texts, events]);
     output::result(&output::table(["what would go", "count"], rows, 1));
     let header = ["known by", "kind", "suppressed"];
-    output::result(&output::table(header, identifiers, 3));
+    let rows = identifiers
+        .into_iter()
+        .map(|known| [known.identifier, known.kind.to_owned(), known.suppressed]);
+    output::result(&output::table(header, rows, 3));
     note_shared(subject.shared.len());
     note_possible(findings.possible.rows());
     if subject.keys.is_empty() {
@@ -210,36 +182,6 @@ fn show(subject: &Subject, findings: &SearchReport, format: ReportFormat) -> Res
         });
     }
     Ok(())
-}
-
-/// Each identifier with whether somebody else may get it, and how long it would be suppressed.
-fn shown_identifiers(subject: &Subject) -> Vec<[String; 3]> {
-    let forms = |text: &str| {
-        let forms = IdentifierKind::ALL
-            .into_iter()
-            .filter_map(|identifier_kind| canonical(identifier_kind, text));
-        forms.filter(|identifier| subject.identifiers.contains(identifier)).collect::<Vec<_>>()
-    };
-    let has_lasting = subject.identifiers.iter().any(|(identifier_kind, text)| {
-        let text = text.to_lowercase();
-        let is_reusable = |identifier: &(IdentifierKind, String)| {
-            is_reusable(identifier.0) && identifier.1.to_lowercase() == text
-        };
-        is_lasting(*identifier_kind)
-            && !text.starts_with(PREFIX)
-            && !subject.identifiers.iter().any(is_reusable)
-    });
-    let rows = subject.texts.iter().map(|text| {
-        let forms = forms(text);
-        let is_lasting = forms.iter().all(|(identifier_kind, _)| is_lasting(*identifier_kind));
-        let (kind, until) = match (is_lasting, has_lasting) {
-            (true, _) => ("lasting", "until lifted".to_owned()),
-            (false, true) => ("reusable", format!("{REUSABLE_DAYS} days, not for a next owner")),
-            (false, false) => ("reusable", "until lifted, also for a next owner".to_owned()),
-        };
-        [text.clone(), kind.to_owned(), until]
-    });
-    rows.collect()
 }
 
 /// The places that may name the subject and stay.
@@ -263,19 +205,10 @@ fn review(findings: &SearchReport, format: ReportFormat) -> Result<Exit, Failure
 }
 
 fn print(certificate: &Certificate) {
-    let Certificate { id, rows_removed, generations, events_removed, .. } = certificate;
-    let possible = certificate.possible_mentions();
-    let found = if possible == 0 { "nothing found" } else { "no name found beyond doubt" };
-    output::result(&format!(
-        "erasure {id}: {rows_removed} entities and relationships taken out of {} generations, {} texts \
-         emptied, and {events_removed} events removed; {} files and {} tables looked through, and {found}",
-        generations.len(),
-        certificate.texts_emptied,
-        certificate.files_scanned,
-        certificate.tables_scanned
-    ));
+    let Certificate { id, rows_removed, events_removed, .. } = certificate;
+    output::result(&certificate_text(certificate));
     note_shared(certificate.shared_identifiers.unwrap_or_default());
-    note_possible(possible);
+    note_possible(certificate.possible_mentions());
     if *rows_removed == 0 && *events_removed == 0 {
         output::note(&format!(
             "nothing of it was stored: if that is a surprise, `{} privacy suppression lift {id}` takes \
@@ -327,13 +260,8 @@ pub(super) fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> 
 
 fn by_erasure(list: &SuppressionList) -> Vec<Value> {
     let erasures = erasure_ids(list).into_iter().map(|id| {
-        let entries: Vec<_> = list.entries().iter().filter(|entry| entry.erasure == id).collect();
-        json!({
-            "erasure": id,
-            "since": entries[0].since,
-            "reason": entries[0].reason,
-            "identifiers": entries.len(),
-        })
+        let ErasureRecord { at, reason, identifiers, .. } = ErasureRecord::new(list, &id);
+        json!({ "erasure": id, "since": at, "reason": reason, "identifiers": identifiers })
     });
     erasures.collect()
 }
@@ -363,15 +291,7 @@ pub(super) fn lift(global: &Global, id: &str, reason: &str) -> Result<Exit, Fail
 pub(super) fn apply(global: &Global, removes_damaged: bool) -> Result<Exit, Failure> {
     let config: Config = commands::configured(global)?;
     let (removed, recleansing) = stoppable(&config, |lock| {
-        let (removed, recleansing) = if removes_damaged {
-            erasure::remove_damaged_and_cleanse(engine(&config), lock)?
-        } else {
-            (Vec::new(), erasure::cleanse_what_came_back(engine(&config), lock)?)
-        };
-        if recleansing.has_come_back {
-            ledger::record(host(), lock.tenant(), &Event::SuppressionsApplied {})?;
-        }
-        Ok((removed, recleansing))
+        Ok(erasure::apply_suppressions(engine(&config), lock, removes_damaged)?)
     })?;
     for generation in &removed {
         output::note(&format!("generation {generation} could not be read and is removed"));
@@ -390,8 +310,7 @@ pub(super) fn apply(global: &Global, removes_damaged: bool) -> Result<Exit, Fail
 
 /// A word, so that nobody writes a name into it.
 fn check_reason(reason: &str) -> Result<(), Failure> {
-    let is_word = reason.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    if is_word && (1..=40).contains(&reason.len()) {
+    if is_reason(reason) {
         return Ok(());
     }
     Err(Failure::usage(
