@@ -46,7 +46,7 @@ use crate::{pager, system};
 
 use self::opened::Opened;
 
-/// What the queries of rules may hold in memory, in a process of their own.
+/// The memory that the queries of rules may hold, in a process of their own.
 pub(crate) const RULES_MEMORY_BYTES: u64 = rules::worker::MEMORY_BYTES as u64;
 
 /// Does what the command line says.

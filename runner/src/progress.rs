@@ -1,4 +1,4 @@
-//! What a run is doing: bars on a terminal, one line for each change of state elsewhere, nothing
+//! The progress of a run: bars on a terminal, one line for each change of state elsewhere, nothing
 //! with `--quiet`.
 
 use std::collections::BTreeMap;

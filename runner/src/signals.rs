@@ -23,7 +23,7 @@ pub(crate) fn signal() -> impl Future<Output = StopReason> {
     received
 }
 
-/// How long a command has to end by itself after a second signal.
+/// The time that a command has to end by itself after a second signal.
 const AFTER_SECOND: Duration = Duration::from_millis(500);
 
 /// Requests a stop at the first signal, until it is dropped.

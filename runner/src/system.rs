@@ -1,4 +1,4 @@
-//! What comes from outside and is not the network: the clock, randomness, the environment. No other
+//! The outside world without the network: the clock, randomness, the environment. No other
 //! module of the workspace reads them.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub(crate) fn now_ms() -> i64 {
     i64::try_from(now().0).unwrap_or(i64::MAX)
 }
 
-/// How many threads can work at the same time; one if the system does not say.
+/// Returns the number of threads that can work at the same time; one if the system does not say.
 pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }

@@ -21,10 +21,10 @@ const MOST_WORKERS: usize = 8;
 /// files, decode, write tables and draw bars.
 const OTHERS: usize = 24;
 
-/// What the standard library and the runtime say when the system refuses a thread.
+/// The panics of the standard library and the runtime when the system refuses a thread.
 const REFUSALS: [&str; 2] = ["failed to spawn thread", "OS can't spawn worker thread"];
 
-/// What is told when a thread is refused.
+/// The message when a thread is refused.
 pub(crate) const REFUSED: &str = "the system refuses this program another thread: raise the limit of \
                                   processes (`ulimit -u`, or the pids limit of the container)";
 
@@ -47,7 +47,7 @@ pub(crate) fn start_runtime() -> anyhow::Result<Runtime> {
     builder.worker_threads(workers.min(wanted)).enable_all().build().context("cannot start")
 }
 
-/// How many of so many threads can be had at the same time.
+/// Returns the number of threads, of so many, that can run at the same time.
 fn available(wanted: usize) -> usize {
     let (release, waits) = mpsc::channel::<()>();
     let waits = Arc::new(Mutex::new(waits));

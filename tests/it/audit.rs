@@ -34,7 +34,7 @@ fn configure(scene: &Scene, engines: &str, change: impl FnOnce(Configuration) ->
     });
 }
 
-/// How often each record of a trail is stored that occurred in these seconds.
+/// Returns the number of times that each record of a trail is stored that occurred in these seconds.
 fn stored(scene: &Scene, trail: &str, from: u64, to: u64) -> BTreeMap<String, usize> {
     let sql = format!(
         "select raw from nexthink_audit_event where trail = '{trail}' and \"observedOn\" >= \
@@ -216,7 +216,8 @@ fn configure_table(scene: &Scene, hours: u64, change: impl FnOnce(Configuration)
     });
 }
 
-/// How often each row of the table is stored that is of these seconds, by code, account and message.
+/// Returns the number of times that each row of the table is stored that is of these seconds, by code, account and
+/// message.
 fn stored_rows(scene: &Scene, from: u64, to: u64) -> BTreeMap<String, usize> {
     let sql = format!(
         "select code, account, message from nexthink_audit_event where trail = 'table' and \

@@ -1,4 +1,4 @@
-//! What holds for every command: it replaces no file that it did not make, and says why it failed.
+//! The rules of every command: it replaces no file that it did not make, and says why it failed.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What a run arrives at, against what the tenant says that it holds.
+//! The counts that a run arrives at, against those of the tenant itself.
 
 use std::collections::BTreeMap;
 

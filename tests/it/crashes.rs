@@ -25,7 +25,7 @@ use serde_json::Value;
 use crate::kit::{Configuration, Ended, Scene, TENANT, files, start};
 use crate::privacy::erasure::Place;
 
-/// How many operations of each command the gate tries with each fault.
+/// The number of operations of each command that the gate tries with each fault.
 const SAMPLES: usize = 5;
 
 /// A tenant with a key, an audit trail and a JupiterOne, of which two generations are published, and of which a user was
@@ -35,7 +35,7 @@ struct Torture {
     /// The texts that the erased user was known by.
     erased: BTreeSet<String>,
     started: Instant,
-    /// How many operations the gate tries.
+    /// The number of operations that the gate tries.
     samples: usize,
 }
 
@@ -167,7 +167,7 @@ impl Torture {
         assert!(findings.is_empty(), "{case}: {findings:?}");
     }
 
-    /// What each user is known by, the e-mail address first.
+    /// The identifiers of each user, the e-mail address first.
     fn users(&self) -> Vec<[String; 3]> {
         let rows = self.scene().query(
             "select upn, id, sid from nexthink_user where upn is not null and sid is not null",
@@ -206,7 +206,7 @@ fn operations_are_tried_all_over_the_range_and_each_once() {
     assert_eq!(spread(100).take(5).collect::<Vec<_>>(), [1, 64, 27, 90, 53]);
 }
 
-/// How long each test may try operations, if that was asked for.
+/// The time for which each test may try operations, if that was asked for.
 fn torture_seconds() -> Option<u64> {
     number("TORTURE_SECONDS")
 }

@@ -19,10 +19,10 @@ const TABLES: [&str; 10] = [
     "nexthink_user_has_alert",
 ];
 
-/// What the packages export makes.
+/// The types that the packages export makes.
 const OF_PACKAGES: [&str; 2] = ["nexthink_device_installed_package", "nexthink_package"];
 
-/// What loses nothing while devices may be missing.
+/// The types that lose nothing while devices may be missing.
 const OF_DEVICES: [&str; 4] = [
     "nexthink_account_has_device",
     "nexthink_device",

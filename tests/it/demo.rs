@@ -17,7 +17,7 @@ use crate::kit::{Ended, Scene, start, table_files, until};
 
 const STORE: &str = "nexthink-graph-demo";
 
-/// How long the explorer may take to start.
+/// The time that the explorer may take to start.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn program(folder: &TempDir, arguments: &[&str]) -> Ended {
@@ -163,7 +163,7 @@ fn the_run_command_never_falls_back_to_the_demo() {
     assert_eq!(names(folder.path()), [""; 0]);
 }
 
-/// What answers nothing on the demo, and why.
+/// The questions without an answer on the demo, and the reason.
 const WITHOUT_ANSWER: [&str; 6] = [
     // The two critical alerts that are open are about devices.
     "critical-alerts-by-user",

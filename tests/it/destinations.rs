@@ -70,7 +70,7 @@ impl Delivery {
         self.jupiterone.graph("api", "nexthink-acme-eu")
     }
 
-    /// How many objects of each type JupiterOne has.
+    /// Returns the number of objects of each type that JupiterOne has.
     fn counts(&self) -> BTreeMap<String, u64> {
         let kept = self.kept();
         let mut counts = BTreeMap::new();

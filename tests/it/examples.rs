@@ -33,7 +33,7 @@ const FOR_AUTHORS: [&str; 2] = ["contributing.md", "performance.md"];
 /// Pages whose commands need a server, and are run by `cargo xtask conformance postgres`.
 const WITH_A_SERVER: [&str; 1] = ["postgres.md"];
 
-/// What the examples of `software` read.
+/// The files that the examples of `software` read.
 const FILES: [(&str, &str); 3] = [
     ("products.json", include_str!("../../core/software/tests/data/products.json")),
     ("mapping.toml", "[[package]]\nname = \"Contoso Backup*\"\nproduct = \"backup\"\n"),

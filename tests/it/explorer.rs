@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::kit::{Running, Scene, ask, until};
 
-/// How long the explorer may take to start.
+/// The time that the explorer may take to start.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A rule that finds every package.

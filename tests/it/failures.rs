@@ -1,4 +1,4 @@
-//! What goes wrong, and what the program says and leaves behind then.
+//! Failures, and what the program says and leaves behind then.
 
 mod lists;
 
@@ -9,7 +9,7 @@ use core_simulator::{RequestCounts, SavedQuery, SimulatorConfig};
 
 use crate::kit::{Scene, set_mode, start};
 
-/// What must not be in anything that the program prints.
+/// Texts that must not be in anything that the program prints.
 const SECRET: &str = "canary-5e8f";
 
 /// One failure: what is changed about a healthy setup, and what is run.
@@ -112,7 +112,7 @@ const CONFIGURATION: &[Case] = &[
     ),
 ];
 
-/// What a new user types wrong, before the first run.
+/// The typing mistakes of a new user, before the first run.
 const USAGE: &[Case] = &[
     case("a misspelt command", |_| {}, &["querry", "select 1"]),
     case("an unknown format", |_| {}, &["query", "--output", "yaml", "select 1"]),

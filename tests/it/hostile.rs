@@ -17,15 +17,15 @@ use wait4::Wait4 as _;
 
 use crate::kit::{Scene, files, start, until};
 
-/// Whether the tests are built for every query in every format.
+/// True if the tests are built for every query in every format.
 const IS_WHOLE: bool = option_env!("NEXTHINK_GRAPH_HOSTILE").is_some();
 
 /// Parquet goes into a file, the others to standard output.
 const FORMATS: [&str; 5] = ["table", "json", "ndjson", "csv", "parquet"];
-/// How many are asked at the same time.
+/// The number of queries that are asked at the same time.
 const THREADS: usize = 4;
 const LIMIT_MIB: u64 = 128;
-/// What the process may take besides its limit: the program, the engine, the answer on its way.
+/// The memory that the process may take besides its limit: the program, the engine, the answer on its way.
 const OVERHEAD_MIB: u64 = 256;
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// For starting, ending and a machine under load.
@@ -116,7 +116,7 @@ fn hostile_queries() -> Vec<String> {
     queries
 }
 
-/// How a query has ended.
+/// The end of a query.
 struct Ended {
     exit: Option<i32>,
     stderr: String,

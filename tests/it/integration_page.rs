@@ -9,7 +9,7 @@ use core_model::step::Step;
 
 const THEIRS: &str = include_str!("integration_page.tsv");
 
-/// What their tables do not have. Of the documentation links their page shows only that there are
+/// The columns that their tables do not have. Of the documentation links their page shows only that there are
 /// three.
 const ONLY_OURS: [&str; 10] = [
     "Documentation Links\t[Getting an authentication token]\

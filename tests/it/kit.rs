@@ -1,4 +1,4 @@
-//! What the tests share: a simulated tenant with a folder and a configuration for it, and the
+//! The parts that the tests share: a simulated tenant with a folder and a configuration for it, and the
 //! program, run as a child process that is given up after a while.
 
 mod file_faults;
@@ -30,7 +30,7 @@ pub(crate) use self::running::{Running, start, start_and_read};
 /// The tenant of every configuration.
 pub(crate) const TENANT: &str = "acme";
 
-/// How long the program may take before it counts as hanging.
+/// The time that the program may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A running tenant, and an empty folder for the program to work in.
@@ -88,7 +88,7 @@ impl Scene {
         self.simulator.update(change);
     }
 
-    /// What the tenant holds.
+    /// Returns the counts of the tenant.
     pub(crate) fn counts(&self) -> TenantCounts {
         self.simulator.counts()
     }
@@ -103,12 +103,12 @@ impl Scene {
         self.simulator.audit_lines(trail, from, to)
     }
 
-    /// What the tenant was asked.
+    /// Returns the requests to the tenant.
     pub(crate) fn requests(&self) -> RequestCounts {
         self.simulator.requests()
     }
 
-    /// What the tenant has received.
+    /// Returns the objects that the tenant has received.
     pub(crate) fn recorded(&self) -> Vec<RecordedRequest> {
         self.simulator.recorded_requests()
     }
@@ -185,7 +185,7 @@ impl Scene {
         self.store().current().expect("the store is whole").expect("something was published")
     }
 
-    /// What runs that did not end well have left; the folder of downloads stays.
+    /// Returns the files that runs that did not end well have left; the folder of downloads stays.
     pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
         let staging = self.path("store").join(TENANT).join("staging");
         let mut left = files_and_folders(&staging);
@@ -324,7 +324,7 @@ pub(crate) fn until<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -
     }
 }
 
-/// How the program ended.
+/// The end of the program.
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// The exit code; none if a signal ended it.
@@ -347,7 +347,7 @@ impl Run {
         Run { ended, report }
     }
 
-    /// What the report says about a step.
+    /// Returns the report about a step.
     pub(crate) fn step(&self, id: &str) -> &Value {
         named(&self.report["steps"], "id", id)
     }
@@ -358,7 +358,7 @@ impl Run {
         types.filter_map(Value::as_str).collect()
     }
 
-    /// How many objects of each type there are.
+    /// Returns the number of objects of each type.
     pub(crate) fn objects(&self) -> BTreeMap<&str, u64> {
         let types = self.report["types"].as_array().into_iter().flatten();
         types

@@ -55,7 +55,7 @@ fn basic() -> String {
     STANDARD.encode(format!("demo:{SECRET}"))
 }
 
-/// What must not be found, with a name to tell it by.
+/// A text that must not be found, with a name to tell it by.
 fn canaries() -> Vec<(&'static str, String)> {
     vec![
         ("the client secret", SECRET.to_owned()),

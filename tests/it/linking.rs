@@ -41,7 +41,7 @@ impl Sketch {
         Sketch { folder, dependencies }
     }
 
-    /// What the compiler says to these lines below the rule, and whether it builds them.
+    /// Returns the compiler's messages about these lines below the rule, and whether it builds them.
     fn build(&self, steps: &str) -> (bool, String) {
         fs::write(self.folder.join("src/lib.rs"), format!("{RULE}\n{steps}"))
             .expect("a file can be written");

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::kit::{Running, Scene, until};
 
-/// How long a run may take to stop once it is asked to.
+/// The time that a run may take to stop once it is asked to.
 const STOPPING: Duration = Duration::from_secs(10);
 
 /// Starts a run whose exports do not come to an end, and waits until they have begun.

@@ -51,7 +51,7 @@ fn call(tool: &str, arguments: &Value) -> (&'static str, Value) {
     ("tools/call", json!({ "name": tool, "arguments": arguments }))
 }
 
-/// What a tool answered: its JSON, and whether it is an error.
+/// Returns the answer of a tool: its JSON, and whether it is an error.
 fn said(answer: &Value) -> (Value, bool) {
     let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_default();
     assert!(text.len() <= 40 * 1024, "{} bytes", text.len());

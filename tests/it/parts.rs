@@ -13,7 +13,7 @@ use crate::kit::{Run, Scene, TENANT, until};
 /// The twin of the packages' query that has a parameter.
 const PART: &str = "#j1_packages_part";
 
-/// What the store counts on a new day.
+/// The counts of the store on a new day.
 const NO_STARTS: &str = r#"{"version":1,"starts_ms":[],"not_before_ms":null}"#;
 
 /// A tenant whose packages are more than an export may have, and the query for their parts.
@@ -48,7 +48,7 @@ fn configure(scene: &Scene, partition: &str) {
     });
 }
 
-/// How often packages were exported, in whole and in parts.
+/// Returns the number of times that packages were exported, in whole and in parts.
 fn n_exports(scene: &Scene) -> (u64, u64) {
     let starts = scene.requests().export_starts;
     let of = |id: &str| starts.get(id).map_or(0, |by_value| by_value.values().sum());

@@ -37,8 +37,8 @@ const USER: &str = "tester";
 /// Its password.
 const PASSWORD: &str = "canary-password-51f0";
 
-/// What the database has: entities by key, each with its type and Nexthink's identifier, and relationships, each with
-/// its type and the keys of both ends.
+/// The objects of the database: entities by key, each with its type and Nexthink's identifier, and relationships,
+/// each with its type and the keys of both ends.
 struct HeldGraph {
     entities: BTreeMap<String, (String, String)>,
     relationships: Vec<(String, [String; 2])>,

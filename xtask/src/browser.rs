@@ -13,10 +13,10 @@ use crate::cargo::{cargo, run as run_command};
 /// The tests, and what they need.
 const SOURCES: &str = "core/explorer/tests/browser";
 
-/// What Chromium is called.
+/// The names of Chromium.
 const CHROMIUMS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// How the tests are run.
+/// The way in which the tests are run.
 #[derive(clap::Args)]
 pub(crate) struct BrowserArguments {
     /// The browser; else the first Chromium on the path.

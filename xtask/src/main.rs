@@ -53,7 +53,7 @@ enum Command {
     /// Kill the program, take its power, make its disk fail, let it live for a year.
     #[command(after_help = "Example:\n  cargo xtask torture commands --seconds 600")]
     Torture {
-        /// What to try.
+        /// The faults to try.
         #[command(subcommand)]
         torture: torture::Torture,
     },

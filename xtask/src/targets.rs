@@ -28,7 +28,7 @@ struct Target {
     triple: &'static str,
     /// The C compiler and the archiver, as Debian names them.
     tools: Option<[&'static str; 2]>,
-    /// How to get them.
+    /// The way to get them.
     hint: &'static str,
 }
 

@@ -1,5 +1,5 @@
-//! What the gate does for a minute, for as long as you want: kills, failures and losses of power at every operation,
-//! thousands of seeds of a simulated disk, processes that meet, a simulated year, random queries.
+//! The faults that the gate tries for a minute, for as long as you want: kills, failures and losses of power at every
+//! operation, thousands of seeds of a simulated disk, processes that meet, a simulated year, random queries.
 //!
 //! Each is a test of the gate with larger numbers, so that there is one way to judge what is left. A failure names its
 //! seed, and the command that replays it is printed.
@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 
 use crate::cargo::{cargo, program, run as run_command};
 
-/// What to torture.
+/// The operations to torture.
 #[derive(Subcommand)]
 pub(crate) enum Torture {
     /// Ask random queries; kill every command at its file operations, and make them fail.

@@ -12,7 +12,7 @@ use fastrand::Rng;
 
 use self::targets::{TARGETS, Target};
 
-/// How many inputs are made of each input of a corpus.
+/// The number of inputs that are made of each input of a corpus.
 const MADE: u64 = 150;
 
 /// The inputs of a target, by their files.

@@ -24,7 +24,7 @@ const MAX_ABOUT_BYTES: usize = 2 * 1024;
 const MAX_READ_BYTES: u64 = 4 * 1024 * 1024;
 /// The bytes that are read of the errors of a command, at most.
 const MAX_ERROR_BYTES: u64 = 8 * 1024;
-/// How often a process is asked whether it has ended.
+/// The interval at which a process is asked for its end.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Said with all that may have been written by others.

@@ -9,7 +9,7 @@ use crate::protocol::ProtocolError;
 pub(crate) struct ToolCommand {
     /// The words of the command line. `--` goes before what a client may have written.
     pub(crate) words: Vec<String>,
-    /// How its answer is read.
+    /// The form of its answer.
     pub(crate) answer: AnswerForm,
     /// The command is the process that answers, as that of a query is.
     pub(crate) is_worker: bool,
@@ -17,7 +17,7 @@ pub(crate) struct ToolCommand {
     pub(crate) table: Option<String>,
 }
 
-/// How a command prints its answer.
+/// The form in which a command prints its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AnswerForm {
     /// One JSON value.

@@ -2,7 +2,7 @@
 
 use core_clock::ClockOffset;
 
-/// What the known clocks said when an answer came.
+/// The readings of the known clocks when an answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clocks {
     /// The clock of this machine, in milliseconds since 1970-01-01 UTC.

@@ -1,4 +1,4 @@
-//! What the documented codes mean (Nexthink, audit trail codes and their classic pages for the web
+//! The meaning of the documented codes (Nexthink, audit trail codes and their classic pages for the web
 //! interface, the Engine and the console).
 
 /// The actions of the audit trail, in the coarse kinds that people ask for.
@@ -55,7 +55,7 @@ impl Action {
 pub struct KnownCode {
     first: u32,
     last: u32,
-    /// What was done.
+    /// The action.
     pub action: Action,
     /// The same as a plain sentence.
     pub sentence: &'static str,
@@ -95,7 +95,7 @@ const fn known(first: u32, last: u32, action: Action, sentence: &'static str) ->
 }
 
 impl KnownCode {
-    /// What is documented about a code; nothing for most.
+    /// Returns the documentation of a code; nothing for most.
     pub fn find(code: u32) -> Option<&'static KnownCode> {
         KNOWN.iter().find(|known| (known.first..=known.last).contains(&code))
     }

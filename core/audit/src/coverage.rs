@@ -1,4 +1,4 @@
-//! What of a trail was read and what to ask for next: the newest events first, then what is missing, in
+//! The periods of a trail that were read, and the next to ask for: the newest events first, then missing ones, in
 //! windows that overlap what was read, since lines may be late.
 //!
 //! Clocks are not trusted. A window that names its end proves the time before that end, whatever a clock
@@ -13,11 +13,11 @@ use crate::clocks::Clocks;
 use crate::span::{Span, add, subtract};
 use crate::window::{Window, WindowSettings};
 
-/// How many runs are remembered to find the last one with a right clock: some weeks of hourly runs. If
+/// The number of runs that are remembered to find the last one with a right clock: some weeks of hourly runs. If
 /// none of them is left, everything is read again, which costs requests and no events.
 const REMEMBERED_RUNS: usize = 512;
 
-/// What of one trail was read, and what must still be.
+/// The periods of one trail that were read, and those that are missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Coverage {
@@ -27,12 +27,12 @@ pub struct Coverage {
     /// The clocks disagreed when that was set.
     #[serde(default)]
     is_wanted_unsettled: bool,
-    /// What is wanted besides. Sorted, apart from each other.
+    /// The periods that are wanted besides. Sorted, apart from each other.
     #[serde(default)]
     wanted: Vec<Span>,
-    /// What was read. Sorted, apart from each other.
+    /// The periods that were read. Sorted, apart from each other.
     covered: Vec<Span>,
-    /// What was never read and cannot be any more. Sorted, apart from each other.
+    /// The periods that were never read and cannot be any more. Sorted, apart from each other.
     #[serde(default)]
     lost: Vec<Span>,
     /// By how much Nexthink's clock was ahead of this machine's, at least. Milliseconds.
@@ -50,12 +50,12 @@ pub struct Coverage {
     /// This machine's clock at the last of them.
     #[serde(default)]
     read_at_local_ms: Option<i64>,
-    /// What the present run has done.
+    /// The work of the present run.
     #[serde(skip)]
     run: RunProgress,
 }
 
-/// What a run has done so far with a trail.
+/// The work of a run so far with a trail.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct RunProgress {
     /// It is the first that wants anything.

@@ -40,7 +40,7 @@ impl AuditEvent {
         self.code.is_some()
     }
 
-    /// What is documented about its code.
+    /// The documentation of its code.
     pub fn known(&self) -> Option<&'static KnownCode> {
         self.code.and_then(KnownCode::find)
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memmem};
 
-/// How many brackets of a line are tried, so that a line of brackets costs no more than any other.
+/// The number of brackets of a line that are tried, so that a line of brackets costs no more than any other.
 const MAX_BRACKETS: usize = 8;
 /// The longest header, in bytes.
 const MAX_HEADER: usize = 4096;

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::header::header;
 use crate::lines::Record;
 
-/// How many different records are remembered to count repetitions by. Identical records bear the
+/// The number of different records that are remembered to count repetitions by. Identical records bear the
 /// same time, so they are near each other, also where the logs of several Engines follow one another.
 const REMEMBERED: usize = 1 << 17;
 
@@ -41,7 +41,7 @@ pub struct Identifier {
     kind: TrailKind,
     /// The Engine that was asked by its name.
     engine: Option<String>,
-    /// How often each record was seen, by its content: the latest ones, and those before them.
+    /// The count of each record by its content: the latest ones, and those before them.
     recent: FxHashMap<u128, u32>,
     older: FxHashMap<u128, u32>,
     remembered: usize,

@@ -49,7 +49,7 @@ pub trait EventSink {
     fn discard(&mut self) -> io::Result<()>;
 }
 
-/// What happens to people in events.
+/// The treatment of people in events.
 #[derive(Clone, Default)]
 pub struct EventPrivacy {
     /// The redaction; `None` if events are kept as they are.

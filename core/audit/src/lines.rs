@@ -14,7 +14,7 @@ pub(crate) const RECORD_CAP: usize = 64 << 10;
 pub struct Record<'a> {
     /// Its bytes; lines after the first are separated by one line feed.
     pub bytes: &'a [u8],
-    /// How long it was, which is more than there are bytes where a line was beyond the cap.
+    /// Its length, which is more than there are bytes where a line was beyond the cap.
     pub length: u64,
 }
 

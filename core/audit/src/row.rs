@@ -17,7 +17,7 @@ pub struct TableRow<'a> {
     pub account: &'a str,
     /// The code, a number.
     pub code: &'a str,
-    /// What was done.
+    /// The action.
     pub message: &'a str,
 }
 
@@ -64,7 +64,7 @@ pub struct RowText {
 }
 
 impl RowText {
-    /// What identifies the row.
+    /// The identity of the row.
     pub fn record(&self) -> Record<'_> {
         Record { bytes: self.text.as_bytes(), length: self.length }
     }

@@ -38,7 +38,7 @@ impl EventTable {
     }
 }
 
-/// What the store adds to an event.
+/// The columns that the store adds to an event.
 pub(crate) struct StoredEvent<'a> {
     pub(crate) key: &'a str,
     pub(crate) id: &'a str,

@@ -203,7 +203,7 @@ fn epoch(text: &[u8]) -> Option<Written> {
 mod tests {
     use super::*;
 
-    /// What is read at the beginning of March 2026 with the clock of a zone.
+    /// Reads a time at the beginning of March 2026 with the clock of a zone.
     fn read(zone: &str, line: &str) -> Option<String> {
         let latest: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
         let zone = TimeZone::get(zone).expect("a zone");

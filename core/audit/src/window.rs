@@ -10,19 +10,19 @@ use crate::span::Span;
 /// An hour in milliseconds: the unit in which a window's length is asked for.
 pub const HOUR_MS: i64 = 3_600_000;
 
-/// How far outside of the period that was asked for an event's time is believed. Milliseconds.
+/// The distance from the period that was asked for up to which an event's time is believed. Milliseconds.
 const PLAUSIBLE_MARGIN_MS: i64 = 48 * HOUR_MS;
 
-/// How a trail is asked for.
+/// The windows in which a trail is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowSettings {
-    /// How much of what was read is asked for again. Milliseconds.
+    /// The time that two windows overlap, which is asked for again. Milliseconds.
     pub overlap_ms: i64,
     /// The longest window, but for its overlaps; more than twice the overlap. Milliseconds.
     pub slice_ms: i64,
-    /// How far back the first run asks. Milliseconds.
+    /// The time that the first run looks back. Milliseconds.
     pub since_ms: i64,
-    /// How long Nexthink keeps events. What is older cannot be asked for. Milliseconds.
+    /// The time for which Nexthink keeps events. Older ones cannot be asked for. Milliseconds.
     pub source_retention_ms: i64,
 }
 
@@ -42,7 +42,7 @@ impl Default for WindowSettings {
 /// A window to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// What the answer should hold.
+    /// The period that the answer should hold.
     pub span: Span,
     /// True if it ends now, by Nexthink's own clock: then no end is asked for.
     pub is_newest: bool,

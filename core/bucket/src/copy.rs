@@ -38,7 +38,7 @@ pub struct CopyRequest<'a> {
     pub tenant: &'a str,
     /// The process that copies, for the messages of others that find a lock taken.
     pub owner: &'a str,
-    /// What is known of a bucket that keeps deleted objects.
+    /// The knowledge about a bucket that keeps deleted objects.
     pub deleted_objects: DeletedObjects,
     /// The lifetime of the lease in a bucket.
     pub lease_lifetime: Duration,

@@ -98,7 +98,7 @@ pub enum BucketError {
         /// The remedy.
         fix: &'static str,
     },
-    /// What was read is not what was written.
+    /// The bytes that were read are not those that were written.
     #[error(
         "{place} is not what it was when it was written ({what}), so nothing was replaced: run `store verify` where it \
          came from"

@@ -16,7 +16,7 @@ const PREFIX: &str = "probe-";
 /// An entity tag that no object has.
 const WRONG_TAG: &str = "\"00000000000000000000000000000000\"";
 
-/// What is known of a bucket that keeps deleted objects.
+/// The knowledge about a bucket that keeps deleted objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeletedObjects {
     /// A bucket must not keep them.

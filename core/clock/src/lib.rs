@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How far Nexthink's clock is ahead of this machine's, exact to some seconds.
+/// The time by which Nexthink's clock is ahead of this machine's, exact to some seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockOffset {
     ahead_ms: i64,
@@ -52,7 +52,7 @@ impl ClockOffset {
         }
     }
 
-    /// What this machine's clock says when [`reference_ms`](Self::reference_ms) is `reference_ms`.
+    /// Returns the time of this machine's clock when [`reference_ms`](Self::reference_ms) is `reference_ms`.
     pub fn local_ms(self, reference_ms: u64) -> u64 {
         let ahead_ms = if self.is_disagreement() { self.ahead_ms } else { 0 };
         reference_ms.saturating_add_signed(ahead_ms.saturating_neg())

@@ -26,7 +26,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 pub struct DeltaSettings {
     /// The folder of all tables.
     pub folder: PathBuf,
-    /// How many days a version stays after it was replaced.
+    /// The number of days for which a version stays after it was replaced.
     pub keep_days: u64,
 }
 
@@ -164,7 +164,7 @@ impl Delta {
     }
 }
 
-/// What a delivery wrote.
+/// The tables that a delivery wrote.
 struct Written {
     report: MirrorReport,
     /// The types that the generation does not have, and that stay.

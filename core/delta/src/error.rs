@@ -1,4 +1,4 @@
-//! What went wrong in a folder of Delta tables, and what to do.
+//! Failures in a folder of Delta tables, and their remedies.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -80,7 +80,7 @@ pub(crate) fn table_id(tenant: &str, type_name: &str, generation: &str) -> Strin
 }
 
 impl Version {
-    /// What a reader must know to read the table at all.
+    /// The features that a reader must know to read the table at all.
     fn protocol() -> Value {
         json!({ "protocol": { "minReaderVersion": 1, "minWriterVersion": 2 } })
     }

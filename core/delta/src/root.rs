@@ -16,7 +16,7 @@ const LOCK: &str = "_nexthink_graph.lock";
 /// The version of the state that this program writes, and the highest that it reads.
 const FORMAT: u32 = 1;
 
-/// What a folder of tables says about itself.
+/// The description that a folder of tables has of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
     format: u32,

@@ -90,7 +90,7 @@ pub enum DeliveryResult<R> {
     },
     /// A job brought it there.
     Delivered {
-        /// Why there was a job.
+        /// The reason for the job.
         reason: &'static str,
         /// The expected changes, by comparison with the delivery before.
         changes: Vec<TypeChanges>,
@@ -150,7 +150,7 @@ pub enum StepEnding {
     Incomplete,
 }
 
-/// Why a delivery failed. The generation is safe whatever it is.
+/// The failure of a delivery. The generation is safe whatever it is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeliveryError {

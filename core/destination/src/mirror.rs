@@ -1,7 +1,7 @@
 //! A mirror: a destination that has the tables of a generation as they are stored, such as a database. What all
 //! mirrors have in common: which tables a delivery brings, the record of the last one, the decision, the report.
 //!
-//! What a mirror holds came from this program alone, so that a complete type is proof enough to remove rows from it,
+//! The rows of a mirror came from this program alone, so that a complete type is proof enough to remove rows from it,
 //! also with the first delivery. Rows of partial types stay.
 
 mod comparison;
@@ -21,7 +21,7 @@ pub use self::scope::{MirrorScope, TableMark};
 use crate::destination::{DeliveryError, DeliveryReport, DeliveryRequest};
 use crate::plan::TypeChanges;
 
-/// What a program tells every mirror, beside its settings.
+/// The facts that a program tells every mirror, beside its settings.
 #[derive(Debug, Clone)]
 pub struct MirrorRules {
     /// The name of the mirror in commands, in its lock and in the ledger.
@@ -124,7 +124,7 @@ pub struct MirrorReport {
     pub generation: String,
     /// The place.
     pub place: String,
-    /// What changed there, for each type that was written.
+    /// The changes there, for each type that was written.
     pub types: Vec<TypeChanges>,
     /// The types that were removed there.
     pub removed_types: Vec<String>,

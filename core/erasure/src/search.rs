@@ -1,7 +1,7 @@
 //! Searches every byte of a store for a person or device: in the files as they are, and in the cells of tables, whose
 //! pages are compressed.
 //!
-//! What names the subject beyond doubt is decided by the one rule of `core_privacy::mentions`, as when rows
+//! The one rule of `core_privacy::mentions` decides which texts name the subject beyond doubt, as when rows
 //! are read and cleansed. What only may name the subject is counted apart, with its places and without its
 //! values, for a person to decide.
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
 
-/// How long a session lasts. Milliseconds.
+/// The lifetime of a session. Milliseconds.
 const SESSION_MS: u64 = 12 * 60 * 60 * 1000;
 
 /// The most sessions at once. When there are more, the oldest ends.
@@ -20,7 +20,7 @@ const MAX_SESSIONS: usize = 1000;
 /// The random bytes of a token or session.
 const SECRET_BYTES: usize = 24;
 
-/// What a user may see.
+/// The rights of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -36,7 +36,7 @@ pub enum Role {
 pub struct AccessToken {
     /// Whose it is, for the ledger.
     pub name: String,
-    /// What its user may see.
+    /// The rights of its user.
     pub role: Role,
     /// The BLAKE3 hash of the token, in hexadecimal.
     pub hash: String,
@@ -72,7 +72,7 @@ pub(crate) struct User {
 pub struct ProxyUsers {
     /// The header, in lower case.
     pub header: String,
-    /// What these users may see.
+    /// The rights of these users.
     pub role: Role,
 }
 

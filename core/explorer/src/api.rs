@@ -35,10 +35,10 @@ use crate::host::Read;
 /// The longest body of a request.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// How long the body of a request may take to arrive.
+/// The time that the body of a request may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long further reads of the same kind by the same user are part of one entry of the ledger.
+/// The time for which further reads of the same kind by the same user are part of one entry of the ledger.
 const READ_MS: u64 = 60_000;
 
 /// All calls.

@@ -15,12 +15,12 @@ pub(crate) struct ApiError {
     problem: Problem,
 }
 
-/// What went wrong.
+/// The kind of the failure.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Problem {
     /// A word for programs, such as `not-found`.
     code: &'static str,
-    /// What happened and what to do, for people. It may have several lines.
+    /// The message for people: what happened and what to do. It may have several lines.
     message: String,
 }
 

@@ -1,4 +1,4 @@
-//! What every request goes through before anything else: the host that it names, its method, its path and
+//! The checks of every request before anything else: the host that it names, its method, its path and
 //! where it comes from. And what every answer has: headers that let the page load nothing from elsewhere.
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// The longest path with its query. Bytes.
 const MAX_TARGET_BYTES: usize = 32 * 1024;
 
-/// What a path never needs, and a trick does.
+/// Characters that a path never needs, and a trick does.
 const TRICKS: [&str; 7] = ["..", "//", "\\", "%2e", "%2f", "%5c", "%00"];
 
 /// Refuses what no page or script of ours sends.

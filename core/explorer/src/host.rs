@@ -1,4 +1,4 @@
-//! What the program around the server gives to it: the clock, randomness, the store, the ledger, and
+//! The world that the program around the server gives to it: the clock, randomness, the store, the ledger, and
 //! processes that answer queries. This crate reads none of them by itself.
 
 use std::error::Error;
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::access::Role;
 
-/// Why the host could not do what it was asked for. Its text is shown to the user of the page.
+/// The failure of a call to the host. Its text is shown to the user of the page.
 pub type HostError = Box<dyn Error + Send + Sync>;
 
 /// A session that is being opened.
@@ -110,7 +110,7 @@ pub struct Read<'a> {
 pub struct FindingsChange<'a> {
     /// `acknowledge`, `unacknowledge`, `silence` or `end-silence`.
     pub action: &'a str,
-    /// How many findings it is about.
+    /// The number of findings that it is about.
     pub findings: usize,
     /// The user: the name of a token, or `browser` for the one-time address.
     pub user: &'a str,
@@ -136,9 +136,9 @@ pub struct TenantStatus {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Quota {
-    /// How many are left.
+    /// The number that is left.
     pub left: u32,
-    /// How many a day has.
+    /// The number that a day has.
     pub of: u32,
     /// Until when Nexthink asked not to be called, RFC 3339.
     pub deferred_until: Option<String>,
@@ -167,26 +167,26 @@ pub struct Period {
     pub to: String,
 }
 
-/// What is kept of people, and for how long.
+/// The data that is kept of people, and for how long.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PrivacyStatus {
-    /// What is kept and for how long, in words: `generations`, `90 days`.
+    /// The kind of data and its retention, in words: `generations`, `90 days`.
     pub windows: Vec<Window>,
-    /// What the next run removes: the item and since when it is kept.
+    /// The items that the next run removes, each with the time since when it is kept.
     pub due: Vec<Due>,
-    /// Why nothing is removed although it is due, if the clock is not trusted.
+    /// The reason for which nothing is removed although it is due, if the clock is not trusted.
     pub clock: Option<String>,
     /// The properties that hold personal data, by type.
     pub personal: Vec<PersonalProperties>,
 }
 
-/// How long something is kept.
+/// The retention of a kind of data.
 #[derive(Debug, Clone, Serialize)]
 pub struct Window {
-    /// What is kept.
+    /// The kind of data.
     pub what: String,
-    /// How long.
+    /// The time.
     pub kept: String,
 }
 

@@ -43,7 +43,7 @@ pub use self::tls::{Tls, TlsError};
 pub use self::token_file::{TokenFile, TokenFileError};
 pub use self::worker::{AnswerFormat, AnswerHead, Asked, WorkerRequest};
 
-/// How the explorer is served.
+/// The settings of the server.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The values of `Host` that are answered, in lower case, each with its port.
@@ -58,7 +58,7 @@ pub struct Settings {
     pub proxy_users: Option<ProxyUsers>,
     /// The time that a query may take.
     pub query_timeout: Duration,
-    /// How many queries are answered at once; others wait.
+    /// The number of queries that are answered at once; others wait.
     pub parallel_queries: usize,
     /// The folder that the page is read from, for those who change it; else it is part of the program.
     pub web_folder: Option<PathBuf>,

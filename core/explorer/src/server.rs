@@ -27,23 +27,23 @@ use crate::tls::Tls;
 /// The most connections at once; others wait in the system's queue.
 const MAX_CONNECTIONS: usize = 256;
 
-/// How long the head of a request may take to arrive, and how long a connection may be idle.
+/// The time that the head of a request may take to arrive, and that a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most bytes of a request's head.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// How long answers may take to end when the server stops.
+/// The time that answers may take to end when the server stops.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
-/// How long to wait after the system has refused a connection, for want of file descriptors.
+/// The wait after the system has refused a connection, for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The end of a server that was asked to stop.
 #[derive(Debug)]
 pub struct Stopped;
 
-/// How connections are accepted.
+/// The way in which connections are accepted.
 #[derive(Clone, Default)]
 pub struct Connections {
     /// The certificate to answer with; none for plain HTTP.

@@ -17,12 +17,12 @@ use crate::api::{blocking, body_of};
 use crate::error::ApiError;
 use crate::parameters::{Path, Query};
 
-/// What is shown for a moment after the printed address was opened. Going on by itself, and not by a redirect,
+/// The page for a moment after the printed address was opened. Going on by itself, and not by a redirect,
 /// makes the next request one of our own page, so that it has the cookie.
 const SIGNED_IN: &str = "<!doctype html><html lang=\"en\"><title>Nexthink Graph</title>\
     <meta http-equiv=\"refresh\" content=\"0;url=/\"><p><a href=\"/\">Go on to the explorer</a></html>";
 
-/// What is shown for an address that was used.
+/// The page for an address that was used.
 const USED: &str = "<!doctype html><html lang=\"en\"><title>Nexthink Graph</title>\
     <p>This address was used already, or is of an earlier start of the program. A browser that has used it \
     goes on at <a href=\"/\">the explorer</a>; for another one, start <code>serve</code> again, or make a \

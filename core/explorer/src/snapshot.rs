@@ -17,13 +17,13 @@ pub const SNAPSHOT_MARK: &str = "<!doctype html><!-- nexthink-graph export html 
 pub struct AnsweredQuestion {
     /// The question in one sentence.
     pub title: String,
-    /// What the answer holds.
+    /// The content of the answer.
     pub description: String,
     /// The answer.
     pub answer: QueryAnswer,
 }
 
-/// What the process of a query answers in JSON.
+/// The answer of the process of a query, in JSON.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueryAnswer {
@@ -35,7 +35,7 @@ pub struct QueryAnswer {
     pub total: u64,
     /// The partial tables that the answer is made from.
     pub partial_tables: Vec<String>,
-    /// What is remarkable about the answer, such as columns that are left out.
+    /// Remarks about the answer, such as columns that are left out.
     #[serde(default)]
     pub warnings: Vec<String>,
 }

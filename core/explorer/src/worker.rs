@@ -21,7 +21,7 @@ use crate::error::ApiError;
 /// The pieces in which an answer is handed on. Bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// How many pieces wait for a slow reader.
+/// The number of pieces that wait for a slow reader.
 const PIECES: usize = 8;
 
 /// The longest first line of an answer.
@@ -45,11 +45,11 @@ pub struct WorkerRequest {
     pub format: AnswerFormat,
     /// Who asks, for the ledger.
     pub user: String,
-    /// What they may see.
+    /// Their rights.
     pub role: Role,
 }
 
-/// What is asked.
+/// The request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Asked {
@@ -65,7 +65,7 @@ pub enum Asked {
 pub enum AnswerFormat {
     /// The first rows and the number of all, as one JSON object.
     Json {
-        /// How many rows at most.
+        /// The greatest number of rows.
         limit: usize,
     },
     /// All rows as CSV.

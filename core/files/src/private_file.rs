@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a file may not be used as a secret.
+/// The reason for which a file may not be used as a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateFileError {
     /// Its metadata cannot be read.
@@ -14,7 +14,7 @@ pub enum PrivateFileError {
         what: &'static str,
         /// Its path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// Other users can read it.
@@ -24,7 +24,7 @@ pub enum PrivateFileError {
         what: &'static str,
         /// Its path.
         path: PathBuf,
-        /// What to do.
+        /// The remedy.
         fix: String,
     },
 }

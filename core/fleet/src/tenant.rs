@@ -26,7 +26,7 @@ const FAILURES_UNTIL_PAUSE: u32 = 5;
 pub struct TenantSettings {
     /// The times at which it is due.
     pub timetable: Timetable,
-    /// What becomes of due times that passed while nothing could be started.
+    /// The treatment of due times that passed while nothing could be started.
     pub missed: Missed,
 }
 
@@ -44,7 +44,7 @@ impl TenantSettings {
     }
 }
 
-/// What becomes of due times that passed while the program was off, or while the tenant's run went on.
+/// The treatment of due times that passed while the program was off, or while the tenant's run went on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Missed {
     /// One run makes up for all of them.
@@ -54,7 +54,7 @@ pub enum Missed {
     Skip,
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// With a generation, whole or partial, or with nothing to publish.
@@ -85,7 +85,7 @@ pub struct LastRun {
     pub ended: Option<(Timestamp, Ended)>,
 }
 
-/// Why a tenant is due at its next time.
+/// The reason for which a tenant is due at its next time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DueReason {
     /// It never ran.
@@ -102,7 +102,7 @@ pub enum DueReason {
     Stopped,
 }
 
-/// Why a tenant is not run any more until someone mends it.
+/// The reason for which a tenant is not run any more until someone mends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PauseReason {
     /// Its runs failed several times in a row.
@@ -120,7 +120,7 @@ pub enum Notice {
     Recovered(u32),
 }
 
-/// What a tenant is doing.
+/// The state of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TenantState {
     /// Its timetable is disabled.
@@ -129,7 +129,7 @@ pub enum TenantState {
     Waiting {
         /// When it is due.
         due: Timestamp,
-        /// Why then.
+        /// The reason for this time.
         reason: DueReason,
     },
     /// It runs.
@@ -146,7 +146,7 @@ pub enum TenantState {
 pub struct TenantStatus {
     /// Its name.
     pub name: String,
-    /// What it is doing.
+    /// Its state.
     pub state: TenantState,
     /// Its last run, or the one that is going on.
     pub last: Option<LastRun>,

@@ -14,7 +14,7 @@ pub struct Body {
 /// Reads the first bytes of a body, `cap` at most.
 ///
 /// # Errors
-/// What the HTTP client says if the body breaks off; convert it to a
+/// The HTTP client's error if the body breaks off; convert it to a
 /// [`CallFailure`](crate::CallFailure), which has no URL.
 pub async fn read_up_to(response: &mut Response, cap: usize) -> Result<Body, reqwest::Error> {
     let announced =

@@ -1,28 +1,28 @@
-//! Why no client can be made, and the errors of libraries, shared and without URLs.
+//! Failures to make a client, and the errors of libraries, shared and without URLs.
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// Why no HTTP client can be made with these settings on this machine.
+/// The reason for which no HTTP client can be made with these settings on this machine.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SetupError {
     /// The file of further authorities cannot be used.
     #[error("the certificates of the extra authority cannot be used: {reason}")]
     InvalidTrust {
-        /// What is wrong with it and how to fix it.
+        /// The problem and its remedy.
         reason: &'static str,
     },
     /// The URL of the proxy breaks a rule. It is not shown because it may carry a password.
     #[error("the proxy URL cannot be used: {reason}")]
     InvalidProxy {
-        /// What is wrong with it and how to fix it.
+        /// The problem and its remedy.
         reason: &'static str,
     },
     /// TLS cannot be set up on this machine.
     #[error("cannot set up HTTPS: the certificates this system trusts could not be loaded")]
     Tls {
-        /// What the TLS library or the HTTP client says.
+        /// The error of the TLS library or the HTTP client.
         #[source]
         source: SharedError,
     },

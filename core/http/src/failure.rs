@@ -1,4 +1,4 @@
-//! Why a call got no whole answer.
+//! Failures of a call that got no whole answer.
 
 use std::error::Error as StdError;
 use std::io;
@@ -7,12 +7,12 @@ use crate::error::SharedError;
 use crate::public_address::NotPublic;
 use crate::retry::Transience;
 
-/// Why a call got no whole answer. It holds no URL, since one may be signed.
+/// The failure of a call that got no whole answer. It holds no URL, since one may be signed.
 #[derive(Debug, Clone)]
 pub struct CallFailure {
     /// The point at which the call failed.
     pub cause: UnreachableCause,
-    /// What the HTTP client says.
+    /// The error of the HTTP client.
     pub source: SharedError,
 }
 

@@ -37,7 +37,7 @@ pub trait RetryCause: fmt::Display {
     fn into_error(self, given_up: GivenUp) -> Self::Error;
 }
 
-/// What a failure means for another attempt.
+/// The consequence of a failure for another attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transience {
     /// The next attempt would fail too.
@@ -50,12 +50,12 @@ pub enum Transience {
     Throttled(Option<Duration>),
 }
 
-/// What was spent on a call that is given up.
+/// The effort that was spent on a call that is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GivenUp {
     /// The number of attempts, without those that were throttled.
     pub attempts: u32,
-    /// How long to wait before the next attempt would make sense.
+    /// The wait before the next attempt would make sense.
     pub wait: Duration,
 }
 
@@ -65,10 +65,10 @@ pub struct Retry<'a> {
     jitter: &'a Jitter,
     max_attempts: u32,
     started: Instant,
-    /// How long a host may be out of reach.
+    /// The time for which a host may be out of reach.
     out_of_reach: Duration,
     attempts: u32,
-    /// How often the answer was HTTP 429. That costs nothing but time, so the budget alone bounds it.
+    /// The number of answers with HTTP 429. They cost nothing but time, so the budget alone bounds them.
     throttled: u32,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::secret::Secret;
 
-/// How one call is repeated while the failure looks transient: no answer, HTTP 5xx, HTTP 429.
+/// The repetition of one call while the failure looks transient: no answer, HTTP 5xx, HTTP 429.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// The largest number of attempts, the first included. Answers of HTTP 429 do not count: the budget
@@ -19,9 +19,9 @@ pub struct RetryPolicy {
     pub first_throttled_wait: Duration,
     /// The longest such wait.
     pub max_throttled_wait: Duration,
-    /// How long one call may take with all its attempts.
+    /// The time that one call may take with all its attempts.
     pub budget: Duration,
-    /// How long a host that has never answered is tried while its name has no address or nothing takes a
+    /// The time for which a host that has never answered is tried while its name has no address or nothing takes a
     /// connection. The last attempt takes up to the connect timeout more.
     pub first_contact: Duration,
 }

@@ -22,9 +22,9 @@ impl Span {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct J1qlError {
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// How to write it instead, if that is known.
+    /// The right spelling, if it is known.
     pub help: Option<String>,
     /// The place in the query.
     pub span: Span,
@@ -59,7 +59,7 @@ impl J1qlError {
 /// A remark on a query that has an answer all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// What is remarkable.
+    /// The remark.
     pub message: String,
     /// The place in the query.
     pub span: Span,
@@ -106,7 +106,7 @@ pub(crate) fn most_similar<'a>(
     name: &str,
     others: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    /// How alike two names must be, from 0 to 1, for one to be offered in place of the other.
+    /// The least similarity of two names, from 0 to 1, for one to be offered in place of the other.
     const SIMILAR: f64 = 0.6;
 
     let name = name.to_lowercase();

@@ -1,4 +1,4 @@
-//! What a graph has: its types of entities and relationships and their properties. A query is checked
+//! The schema of a graph: its types of entities and relationships and their properties. A query is checked
 //! against it.
 
 /// The property that says when the first kept generation that has an object was made. No table has it: it
@@ -49,11 +49,11 @@ pub struct RelationshipTable {
 pub struct Property {
     /// Its name.
     pub name: String,
-    /// What its values are.
+    /// The type of its values.
     pub kind: Kind,
 }
 
-/// What the values of a column are.
+/// The type of the values of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Text.

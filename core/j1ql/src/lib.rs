@@ -28,7 +28,7 @@ pub struct Compiled {
     pub history: BTreeSet<String>,
     /// The parameters that it takes, by name.
     pub parameters: BTreeSet<String>,
-    /// What is remarkable about the query.
+    /// Remarks about the query.
     pub warnings: Vec<Warning>,
     /// The properties that some of the types they are asked of lack.
     pub lacking: Vec<Lacking>,

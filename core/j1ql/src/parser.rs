@@ -11,7 +11,7 @@ use crate::syntax::{
 
 /// The most optional parts of a query: each doubles the number of paths.
 const MOST_OPTIONALS: usize = 6;
-/// How deep parentheses may be nested, so that no query exhausts the stack.
+/// The depth to which parentheses may be nested, so that no query exhausts the stack.
 const DEEPEST_NESTING: usize = 64;
 /// The most words and operators: an expression is as deep as it has of them.
 const MOST_TERMS: usize = 1_000;

@@ -63,7 +63,7 @@ pub(crate) struct Hop {
     pub(crate) left: usize,
 }
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Slot {
     Node(usize),

@@ -21,7 +21,7 @@ use crate::graph::{CREATED_ON, EntityTable, Kind};
 use crate::plan::{Plan, Slot};
 use crate::syntax::{Order, Path, Query, Returns};
 
-/// What a query needs besides its text and its graph.
+/// The inputs of a query besides its text and its graph.
 #[derive(Debug, Clone, Copy)]
 pub struct Environment<'a> {
     /// Now, in milliseconds since 1970-01-01 UTC.
@@ -30,7 +30,7 @@ pub struct Environment<'a> {
     pub parameters: &'a BTreeMap<String, String>,
 }
 
-/// What is written to while a query is translated.
+/// The parts of the SQL text while a query is translated.
 pub(crate) struct Context<'a> {
     pub(crate) environment: Environment<'a>,
     /// The parameters that were asked for.
@@ -291,7 +291,7 @@ pub(crate) fn where_clause(condition: Option<&str>) -> String {
     condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default()
 }
 
-/// What is undefined comes last, whichever way the order goes.
+/// Undefined values come last, whichever way the order goes.
 pub(crate) fn order_key(sql: &str, is_descending: bool) -> String {
     let direction = if is_descending { "DESC" } else { "ASC" };
     format!("{sql} {direction} NULLS LAST")

@@ -21,11 +21,11 @@ pub struct Query {
     pub is_unique: bool,
     /// The entities that the paths start from.
     pub start: Entities,
-    /// What is walked from there, in order.
+    /// The steps that are walked from there, in order.
     pub elements: Vec<Element>,
     /// The condition on whole paths.
     pub condition: Option<Filter>,
-    /// What is returned; the starting entities if nothing is said.
+    /// The result; the starting entities if nothing is said.
     pub returns: Option<Returns>,
     /// The order of the answer, the most important first.
     pub order: Vec<Order>,
@@ -122,15 +122,15 @@ pub enum Filter {
 /// Two operands that are compared.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
-    /// What is left of the operator.
+    /// The operand to the left of the operator.
     pub left: Spanned<Operand>,
     /// The operator.
     pub operator: Operator,
-    /// What is right of the operator.
+    /// The operand to the right of the operator.
     pub right: Spanned<Operand>,
 }
 
-/// How two operands are compared. A negated operator holds exactly where its positive twin does not.
+/// The comparison of two operands. A negated operator holds exactly where its positive twin does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operator {
     /// True if it is `!=`, `!~=`, `!^=` or `!$=`.
@@ -247,13 +247,13 @@ pub enum Piece {
 /// A moment, perhaps relative to now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Date {
-    /// What it starts from.
+    /// Its start.
     pub base: DateBase,
-    /// What is added and taken away, in order.
+    /// The spans that are added and taken away, in order.
     pub offsets: Vec<Offset>,
 }
 
-/// What a moment starts from.
+/// The start of a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DateBase {
     /// `date.now`.
@@ -265,7 +265,7 @@ pub enum DateBase {
 /// A span of time with its sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offset {
-    /// How many units; negative if they are taken away.
+    /// The number of units; negative if they are taken away.
     pub amount: i64,
     /// The unit.
     pub unit: Unit,
@@ -284,7 +284,7 @@ pub enum Unit {
     Year,
 }
 
-/// What a query returns.
+/// The result of a query.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Returns {
     /// `TREE`: the entities and relationships of all paths, each once.
@@ -296,7 +296,7 @@ pub enum Returns {
 /// A column of the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    /// What it shows.
+    /// Its value.
     pub expression: Spanned<Expression>,
     /// Its name, given with `AS`.
     pub alias: Option<String>,
@@ -304,7 +304,7 @@ pub struct Item {
     pub text: String,
 }
 
-/// What the answer is ordered by.
+/// The key by which the answer is ordered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Order {
     /// A column of the answer or an expression.

@@ -1,4 +1,4 @@
-//! What is said of queries that cannot be answered, or that may mean something else.
+//! The messages about queries that cannot be answered, or that may mean something else.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! The rows of a table as the objects that JupiterOne takes.
 //!
-//! What the data model requires and the row does not have is null; what it does not allow is nulled,
+//! A value that the data model requires and the row does not have is null; one that it does not allow is nulled,
 //! cut or left out, and counted. A property that no class defines is always there.
 
 use arrow_array::RecordBatch;

@@ -1,10 +1,10 @@
-//! How long something is missing, so that what only appears late is not taken for gone.
+//! The time for which something is missing, so that a late appearance is not taken for gone.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often the wait between two questions doubles.
+/// The number of times that the wait between two questions doubles.
 const DOUBLINGS: u32 = 3;
 
 /// An unbroken row of answers that something does not exist.

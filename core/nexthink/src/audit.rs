@@ -1,4 +1,4 @@
-//! What can be asked of the classic Audit Trail API (Nexthink, audit trail API), and which hosts get
+//! The requests to the classic Audit Trail API (Nexthink, audit trail API), and the hosts that get
 //! the account.
 
 mod answer;

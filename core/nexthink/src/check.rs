@@ -11,10 +11,10 @@ use crate::identity::ExportId;
 use crate::transport::ApiCall;
 use core_clock::ClockOffset;
 
-/// What the login host's acceptance of a credential tells besides.
+/// The facts that the login host's acceptance of a credential tells besides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CredentialCheck {
-    /// How long a token is used before the next one is fetched.
+    /// The time for which a token is used before the next one is fetched.
     pub token_used_for: Duration,
     /// The difference between the login host's clock and this machine's; none if it does not tell.
     pub clock_offset: Option<ClockOffset>,

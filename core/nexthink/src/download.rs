@@ -15,7 +15,7 @@ use crate::speed::{SpeedCheck, TooSlow};
 use crate::transfer::{Answered, Rest, Transfer};
 use crate::transport::retry_cause;
 
-/// How much of a refusal is read to find its error code, in bytes.
+/// The part of a refusal that is read to find its error code, in bytes.
 const REFUSAL_CAP: usize = 8 << 10;
 
 /// The error codes of Amazon S3 that tell something ("Error responses", Amazon S3 API reference).
@@ -195,7 +195,7 @@ pub(crate) async fn next_chunk(
     }
 }
 
-/// Why the file host does not deliver.
+/// The reason for which the file host does not deliver.
 async fn refusal(mut response: Response, host: &str) -> NexthinkError {
     let status = response.status();
     if !status.is_client_error() {

@@ -18,7 +18,7 @@ use crate::identity::{ExportId, QueryId};
 use crate::results_link::LinkRefusal;
 use crate::token::INTEGRATION_SCOPE;
 
-/// Why a call to Nexthink failed. Cheap to clone, so that callers waiting for one token share it.
+/// The failure of a call to Nexthink. Cheap to clone, so that callers waiting for one token share it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum NexthinkError {
@@ -27,7 +27,7 @@ pub enum NexthinkError {
     InvalidIdentity {
         /// Which identifier.
         name: &'static str,
-        /// What was given, escaped and cut to 80 characters.
+        /// The text that was given, escaped and cut to 80 characters.
         value: String,
         /// The rule and the fix.
         rule: &'static str,
@@ -35,7 +35,7 @@ pub enum NexthinkError {
     /// The client secret cannot be sent.
     #[error("the client secret cannot be used: {reason}")]
     InvalidSecret {
-        /// What is wrong with it and how to mend it.
+        /// The problem and its remedy.
         reason: &'static str,
     },
     /// A base URL that overrides an endpoint breaks a rule.
@@ -43,7 +43,7 @@ pub enum NexthinkError {
     InvalidEndpoint {
         /// Which base URL: `login`, `api` or `files`.
         name: &'static str,
-        /// What is wrong with it and how to mend it.
+        /// The problem and its remedy.
         reason: &'static str,
     },
     /// No HTTP client can be made with these settings on this machine.
@@ -81,7 +81,7 @@ pub enum NexthinkError {
         status: u16,
         /// The OAuth error code if it is a known one, else what happened.
         reason: Option<Cow<'static, str>>,
-        /// What to do, for this kind of account.
+        /// The remedy, for this kind of account.
         advice: &'static str,
     },
     /// A part of the audit trail cannot be read, as its host says.
@@ -95,11 +95,11 @@ pub enum NexthinkError {
         trail: String,
         /// The HTTP status.
         status: u16,
-        /// How often it was asked.
+        /// The number of questions.
         attempts: u32,
         /// The words of the error that may be shown.
         said: Option<String>,
-        /// What to do, for this trail.
+        /// The remedy, for this trail.
         advice: &'static str,
     },
     /// The host of the audit trail does not take the request, and never will.
@@ -114,7 +114,7 @@ pub enum NexthinkError {
         status: u16,
         /// The words of the error that may be shown.
         said: Option<String>,
-        /// What to do, for this status.
+        /// The remedy, for this status.
         advice: &'static str,
     },
     /// The host of the audit trail sends, but too little to ever get done.
@@ -181,7 +181,7 @@ pub enum NexthinkError {
         host: String,
         /// At which point it failed.
         cause: UnreachableCause,
-        /// What the HTTP client says, without the URL.
+        /// The error of the HTTP client, without the URL.
         #[source]
         source: SharedError,
     },
@@ -192,7 +192,7 @@ pub enum NexthinkError {
         endpoint: Endpoint,
         /// The last HTTP status.
         status: u16,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
     },
     /// Nexthink asks to wait (HTTP 429) for longer than the retry policy allows.
@@ -200,7 +200,7 @@ pub enum NexthinkError {
     Deferred {
         /// Who answered.
         endpoint: Endpoint,
-        /// How long to wait from now.
+        /// The wait from now.
         wait: Duration,
     },
     /// The day's exports are used up, by the ledger of the caller.
@@ -209,7 +209,7 @@ pub enum NexthinkError {
         time(*.not_before_ms)
     )]
     QuotaExhausted {
-        /// How many exports a day may have.
+        /// The number of exports that a day may have.
         limit: u32,
         /// When there is room for this one, in milliseconds since 1970-01-01 UTC.
         not_before_ms: u64,
@@ -221,7 +221,7 @@ pub enum NexthinkError {
         endpoint: Endpoint,
         /// The HTTP status.
         status: u16,
-        /// What is wrong with it, in fixed words.
+        /// The problem, in fixed words.
         what: &'static str,
     },
     /// The results link leads somewhere it must not.
@@ -258,7 +258,7 @@ pub enum NexthinkError {
     DownloadBroken {
         /// Bytes written so far.
         received: u64,
-        /// What the HTTP client says, without the URL.
+        /// The error of the HTTP client, without the URL.
         #[source]
         source: SharedError,
     },
@@ -291,20 +291,20 @@ pub enum NexthinkError {
     /// The record of an export could not be kept, so it could be paid for twice.
     #[error("cannot keep an export on the disk of the store")]
     Journal {
-        /// What the writer says.
+        /// The error of the writer.
         #[source]
         source: Arc<io::Error>,
     },
-    /// What was downloaded could not be written.
+    /// The downloaded bytes could not be written.
     #[error("cannot write the download")]
     Sink {
-        /// What the writer says.
+        /// The error of the writer.
         #[source]
         source: Arc<io::Error>,
     },
 }
 
-/// What kind of trouble an error is: what a program needs to pick its exit code.
+/// The kind of an error: a program picks its exit code by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The configuration is wrong.
@@ -317,14 +317,14 @@ pub enum ErrorKind {
     Unreachable,
     /// Nexthink asks to come back later.
     Deferred,
-    /// What came back cannot be trusted.
+    /// The answer cannot be trusted.
     Data,
     /// This machine could not keep what came back.
     Local,
 }
 
 impl NexthinkError {
-    /// What kind of trouble this is.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::InvalidIdentity { .. }
@@ -369,7 +369,7 @@ impl NexthinkError {
     }
 }
 
-/// How often, for people.
+/// Returns a number of times, for people.
 fn times(count: u32) -> String {
     if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
@@ -385,7 +385,7 @@ fn time(ms: u64) -> String {
     time.map_or_else(|| format!("{ms} ms"), |time| time.to_string())
 }
 
-/// What a credential needs to be given a scope.
+/// The conditions on which a credential is given a scope.
 fn permission(scope: &str) -> String {
     if scope == INTEGRATION_SCOPE {
         return format!("the credential has the NQL API permission (scope {scope})");

@@ -12,14 +12,14 @@ use crate::identity::QueryId;
 use crate::nql::QueryLimits;
 use crate::transport::{ApiCall, Execute};
 
-/// What a query gives when it is run at once, without any cell of it.
+/// The result of a query that is run at once, without any cell of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecuteAnswer {
     /// The names of the columns, as Nexthink wrote them: escape them before they are shown.
     pub columns: Vec<String>,
-    /// How many rows came; Nexthink gives 1,000 at most.
+    /// The number of rows; Nexthink gives 1,000 at most.
     pub rows: u64,
-    /// What the text that was run leaves out, if Nexthink told the text and it can be read.
+    /// The parts that the text that was run leaves out, if Nexthink told the text and it can be read.
     pub limits: Option<QueryLimits>,
 }
 

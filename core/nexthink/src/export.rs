@@ -1,4 +1,4 @@
-//! What an export is while it runs, and what comes of it.
+//! The states of an export, and its result.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::identity::ExportId;
 use crate::results_link::ResultsLink;
 
-/// What Nexthink says about an export.
+/// Nexthink's answer about an export.
 #[derive(Debug, Clone)]
 pub enum ExportStatus {
     /// `SUBMITTED`: not begun.
@@ -69,7 +69,7 @@ impl ExportStatus {
     }
 }
 
-/// What an observer of [`Client::run_export`](crate::Client::run_export) gets to know. No event holds a secret.
+/// An event for the observer of [`Client::run_export`](crate::Client::run_export). No event holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExportEvent {
     /// Nexthink took the export.
@@ -86,7 +86,7 @@ pub enum ExportEvent {
     StateChanged {
         /// The new state.
         state: ExportState,
-        /// How often Nexthink was asked so far.
+        /// The number of questions to Nexthink so far.
         polls: u32,
     },
     /// The results file begins to come (the first such event of an answer), or more of it is here.

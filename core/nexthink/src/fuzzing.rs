@@ -12,7 +12,7 @@ use crate::secret::Credentials;
 use crate::settings::Settings;
 use crate::transport::Answer;
 
-/// What reads the answers of the login host and of the API.
+/// The readers of the answers of the login host and of the API.
 pub struct Readers {
     client: Client,
 }

@@ -1,4 +1,4 @@
-//! What must outlive the process for an export not to be paid for twice, and who keeps it.
+//! The notes that must outlive the process for an export not to be paid for twice, and their keeper.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -77,12 +77,12 @@ pub trait ExportJournal: Send {
     /// when a download begins or begins anew, and when the whole file is in the sink.
     ///
     /// # Errors
-    /// Why it could not be kept; the export then fails, since it could be paid for twice.
+    /// The reason for which it could not be kept; the export then fails, since it could be paid for twice.
     fn record(&mut self, record: &ExportRecord) -> io::Result<()>;
 
     /// The last record is of no use any more: the export is gone, failed, or does not give its file.
     ///
     /// # Errors
-    /// Why it could not be removed; the export then fails.
+    /// The reason for which it could not be removed; the export then fails.
     fn forget(&mut self) -> io::Result<()>;
 }

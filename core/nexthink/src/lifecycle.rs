@@ -22,7 +22,7 @@ use crate::settings::PollSchedule;
 use crate::transfer::{Answered, Resumptions, Transfer, can_go_on};
 use crate::transient;
 
-/// How often a completed export without a results link is asked again.
+/// The number of times that a completed export without a results link is asked again.
 const ASK_AGAIN_FOR_LINK: u32 = 3;
 
 impl Client {
@@ -89,7 +89,7 @@ struct RunningExport {
     since: Instant,
     /// True if this process started it then.
     is_own: bool,
-    /// How long Nexthink took to complete it, if that is known.
+    /// The time that Nexthink took to complete it, if that is known.
     prepared: Option<Duration>,
     polls: u32,
     state: Option<ExportState>,
@@ -142,7 +142,7 @@ impl RunningExport {
     }
 }
 
-/// What an export needs all its life.
+/// The parts that an export needs all its life.
 struct Lifecycle<'a, J, S, O> {
     client: &'a Client,
     order: &'a ExportOrder,

@@ -10,7 +10,7 @@ use crate::escape::escaped;
 /// The longest clause that is shown, in characters.
 const CLAUSE_CAP: usize = 120;
 
-/// What a query leaves out.
+/// The limits of a query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueryLimits {
     /// The clause that caps the number of rows, such as `limit 100`.

@@ -1,4 +1,4 @@
-//! What an export is asked for: a saved query, the values of its parameters, and how the results
+//! The order of an export: a saved query, the values of its parameters, and the form in which the results
 //! file is compressed.
 
 use std::collections::BTreeMap;
@@ -16,10 +16,10 @@ pub struct ExportOrder {
     /// The values of the parameters in its `where` clause, by name without the `$` that NQL writes
     /// before it. Empty for a query without parameters.
     pub parameters: BTreeMap<String, String>,
-    /// How the results file comes.
+    /// The form of the results file.
     pub compression: Compression,
-    /// How long Nexthink prepared the results last time, if that is known. Most of it passes before the first question
-    /// about the status; it does not tell one order from another.
+    /// The time for which Nexthink prepared the results last time, if that is known. Most of it passes before the
+    /// first question about the status; it does not tell one order from another.
     pub usual_time: Option<Duration>,
 }
 
@@ -30,7 +30,7 @@ impl ExportOrder {
     }
 }
 
-/// How Nexthink compresses a results file (Nexthink NQL API 1.2.0).
+/// The compression of a results file (Nexthink NQL API 1.2.0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Compression {

@@ -62,7 +62,7 @@ impl From<QuotaState> for Stored {
 }
 
 impl QuotaState {
-    /// How many of `limit` exports a day are left.
+    /// Returns the number of exports that are left of `limit` a day.
     pub fn left(&self, limit: u32, now_ms: u64) -> u32 {
         let used = self.counting(now_ms).count();
         limit.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))

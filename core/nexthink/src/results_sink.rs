@@ -8,20 +8,20 @@ use tokio::io::{AsyncSeekExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::error::NexthinkError;
 
-/// What takes a results file, and nothing else: it is empty at first, or holds what an earlier
+/// The receiver of a results file, and of nothing else: it is empty at first, or holds what an earlier
 /// process wrote of the same file.
 pub trait ResultsSink: AsyncWrite + Unpin {
     /// Drops all that was written, so that the next byte is the first of the file.
     ///
     /// # Errors
-    /// Why it could not be emptied; the export then fails.
+    /// The reason for which it could not be emptied; the export then fails.
     fn restart(&mut self) -> impl Future<Output = io::Result<()>> + Send;
 
     /// Goes to the end of what is there and tells how many bytes that is, so that the next byte
     /// follows them.
     ///
     /// # Errors
-    /// Why that could not be found out; the export then fails.
+    /// The reason for which that could not be found out; the export then fails.
     fn resume(&mut self) -> impl Future<Output = io::Result<u64>> + Send;
 }
 

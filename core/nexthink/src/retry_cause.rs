@@ -1,4 +1,4 @@
-//! Why a call to Nexthink is repeated.
+//! The reason for which a call to Nexthink is repeated.
 
 use std::fmt;
 use std::time::Duration;

@@ -9,19 +9,19 @@ use core_http::{ProxySettings, RetryPolicy, Trust};
 /// All bounds of a [`Client`](crate::Client).
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How failed calls are repeated.
+    /// The repetition of failed calls.
     pub retry: RetryPolicy,
     /// The largest number of attempts to start an export, each of which may cost one of the day's exports.
     /// [`RetryPolicy::max_attempts`] bounds it too.
     pub max_start_attempts: u32,
-    /// How a running export is asked for its status.
+    /// The questions for the status of a running export.
     pub poll: PollSchedule,
     /// The wait before an export is started anew that failed for a reason that may pass, by its
     /// error description.
     pub wait_for_new_export: Duration,
-    /// How long to wait for the network.
+    /// The longest waits for the network.
     pub timeouts: Timeouts,
-    /// How fast a download must be at least.
+    /// The least speed of a download.
     pub slowest_download: DownloadSpeed,
     /// Which certificates are trusted.
     pub trust: Trust,
@@ -52,7 +52,7 @@ impl Settings {
     }
 }
 
-/// How a running export is asked for its status: the longer it was waited for, the less often, so that
+/// The questions for the status of a running export: the longer it was waited for, the fewer they are, so that
 /// what is lost at its end is a small share of what it took.
 ///
 /// The defaults ask within 1.5 s of the end of an export of 90 s, and make about 85 calls in those 90 s
@@ -65,9 +65,9 @@ pub struct PollSchedule {
     pub share: f64,
     /// The longest wait.
     pub cap: Duration,
-    /// How long one export is waited for, from when this process started it or went on with it.
+    /// The time for which one export is waited for, from when this process started it or went on with it.
     pub deadline: Duration,
-    /// How long an export that was started, or its file, may be missing without a break before it counts as
+    /// The time for which an export that was started, or its file, may be missing without a break before it counts as
     /// gone. Until then a 404 or 403 means that not every server knows of it yet.
     pub gone_after: Duration,
 }
@@ -116,7 +116,7 @@ impl PollSchedule {
     }
 }
 
-/// How long to wait for the network.
+/// The longest waits for the network.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
     /// For a connection, TLS included.
@@ -138,7 +138,7 @@ impl Default for Timeouts {
     }
 }
 
-/// How many bytes come in how much time: 60 KiB in a minute by default, which is 1 KiB/s.
+/// A number of bytes in a time: 60 KiB in a minute by default, which is 1 KiB/s.
 ///
 /// [`Timeouts::idle`] ends a download from which nothing comes; this ends one that would go on for
 /// days because a byte comes now and then. The download is then taken up again like a broken one.

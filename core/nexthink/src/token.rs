@@ -17,7 +17,7 @@ use crate::retry_cause::RetryCause;
 use crate::secret::Credentials;
 use crate::transport::{Answer, LoginClient};
 
-/// What a token for the NQL API is for.
+/// The scope of a token for the NQL API.
 pub(crate) const INTEGRATION_SCOPE: &str = "service:integration";
 
 /// Gives the token to whoever calls the API.
@@ -51,13 +51,13 @@ pub(crate) struct Issued {
 }
 
 impl Issued {
-    /// What the login host's clock says now, in milliseconds since 1970-01-01 UTC.
+    /// The time of the login host's clock now, in milliseconds since 1970-01-01 UTC.
     pub(crate) fn server_now_ms(&self, now: Instant) -> Option<i64> {
         let since = now.saturating_duration_since(self.life.asked).as_millis();
         self.server_ms?.checked_add(i64::try_from(since).ok()?)
     }
 
-    /// How long it is used, from when it was asked for.
+    /// The time for which it is used, from when it was asked for.
     pub(crate) fn refresh_after(&self) -> Duration {
         self.life.refresh_after
     }
@@ -238,7 +238,7 @@ fn is_sendable(token: &str) -> bool {
     (1..=16 << 10).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// How long a token is used, on the monotonic clock.
+/// Returns the time for which a token is used, on the monotonic clock.
 #[derive(Debug, Clone)]
 struct TokenLife {
     asked: Instant,

@@ -1,4 +1,4 @@
-//! How far a download is, and whether an answer continues it: `Range`, `If-Match` and their
+//! The progress of a download, and the answers that continue it: `Range`, `If-Match` and their
 //! answers (RFC 9110, sections 13 and 14).
 
 use core_http::{Jitter, Retry, RetryPolicy};
@@ -9,10 +9,10 @@ use crate::error::{Endpoint, NexthinkError};
 use crate::journal::FileRecord;
 use crate::retry_cause::RetryCause;
 
-/// How often a broken download is taken up again without progress in between.
+/// The number of times that a broken download is taken up again without progress in between.
 const MAX_FRUITLESS: u32 = 5;
 
-/// What counts as progress, in bytes: less would let a host that sends a byte at a time keep a
+/// The least progress, in bytes: less would let a host that sends a byte at a time keep a
 /// download alive for ever.
 const PROGRESS: u64 = 64 << 10;
 
@@ -44,13 +44,13 @@ impl Transfer {
         Self { received, total: file.total, validator }
     }
 
-    /// What of the file is worth remembering.
+    /// The facts about the file that are worth remembering.
     pub(crate) fn record(&self) -> FileRecord {
         let validator = self.validator.as_ref().and_then(|tag| tag.to_str().ok());
         FileRecord { total: self.total, validator: validator.map(str::to_owned), whole: None }
     }
 
-    /// What to ask for to continue; none if only the whole file will do.
+    /// Returns the range to ask for to continue; none if only the whole file will do.
     pub(crate) fn rest(&self) -> Option<Rest> {
         let total = self.total.filter(|total| (1..*total).contains(&self.received))?;
         Some(Rest { first: self.received, total, validator: self.validator.clone()? })
@@ -66,7 +66,7 @@ pub(crate) struct Rest {
     pub(crate) validator: HeaderValue,
 }
 
-/// What a file host sends when asked for the rest of a file.
+/// The answer of a file host that was asked for the rest of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answered {
     /// Just that.
@@ -81,7 +81,7 @@ impl Rest {
         format!("bytes={}-", self.first)
     }
 
-    /// What the file host sends.
+    /// The answer of the file host.
     ///
     /// # Errors
     /// [`NexthinkError::DownloadChanged`] if it is of another file, or of one that ends before the
@@ -142,7 +142,7 @@ pub(crate) struct Resumptions<'a> {
     policy: &'a RetryPolicy,
     jitter: &'a Jitter,
     fruitless: Option<Retry<'a>>,
-    /// How far the download ever was when it broke.
+    /// The furthest position at which the download broke.
     furthest: u64,
 }
 

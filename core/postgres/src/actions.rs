@@ -1,10 +1,10 @@
-//! What a delivery does to each table, as a pure function of what the schema has and what it is to have.
+//! The actions of a delivery on each table, as a pure function of what the schema has and what it is to have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use core_destination::mirror::MirroredTypes;
 
-/// What the schema says about one of its tables.
+/// The entry that the schema has of one of its tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Held {
     /// The mark of the rows that were delivered last.
@@ -17,7 +17,7 @@ pub(crate) struct Held {
     pub(crate) is_partial: bool,
 }
 
-/// What happens to a table.
+/// The action on a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// It is created and filled.
@@ -35,7 +35,7 @@ pub(crate) enum Action {
     Keep,
 }
 
-/// What a delivery is to do.
+/// The actions of a delivery.
 pub(crate) struct Wanted<'a> {
     /// The types that the schema is to have.
     pub(crate) types: &'a MirroredTypes,

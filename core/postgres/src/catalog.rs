@@ -1,4 +1,4 @@
-//! What a schema says about itself: which tenant's it is, which generation it has, and of which tables. It is written
+//! The catalog of a schema: which tenant's it is, which generation it has, and of which tables. It is written
 //! in the transaction that brings the rows.
 
 use std::collections::{BTreeMap, BTreeSet};

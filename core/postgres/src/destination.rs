@@ -233,7 +233,7 @@ impl Destination for Postgres {
     }
 }
 
-/// What one transaction writes.
+/// The rows that one transaction writes.
 struct Delivery<'a> {
     session: &'a Session<'a>,
     scope: &'a MirrorScope,

@@ -1,4 +1,4 @@
-//! What went wrong at a database, what it means, and what to do.
+//! Failures at a database, their meaning, and their remedies.
 
 use core_destination::DeliveryError;
 use core_http::SetupError;
@@ -121,21 +121,21 @@ pub enum PostgresError {
     /// Rows did not arrive.
     #[error("{action} failed{reason}")]
     Rows {
-        /// What was done.
+        /// The action.
         action: String,
-        /// How many arrived.
+        /// The number that arrived.
         reason: String,
     },
     /// A statement failed.
     #[error("{action} failed at {place} ({code}){reason}")]
     Statement {
-        /// What was done.
+        /// The action.
         action: String,
         /// The place.
         place: String,
         /// The SQLSTATE, or a word where there is none.
         code: String,
-        /// What the server says, where that cannot show a cell, and what to do.
+        /// The server's message, where that cannot show a cell, and the remedy.
         reason: String,
         /// The kind.
         kind: ErrorKind,
@@ -215,7 +215,7 @@ impl PostgresError {
     }
 }
 
-/// What a state means: whose turn it is, and what to do.
+/// Returns the meaning of a state: whose turn it is, and what to do.
 fn meaning(state: &SqlState) -> (ErrorKind, &'static str) {
     match state.code() {
         "42501" => (

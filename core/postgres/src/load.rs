@@ -29,7 +29,7 @@ pub(crate) struct Loading<'a> {
     personal_columns: Vec<String>,
 }
 
-/// What loading a table did.
+/// The result of loading a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Loaded {
     pub(crate) changes: TypeChanges,

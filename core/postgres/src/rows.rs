@@ -7,7 +7,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-/// What every stream begins with: a signature, no flags, no extension.
+/// The beginning of every stream: a signature, no flags, no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// 2000-01-01 in milliseconds since 1970: where Postgres counts from.
 const EPOCH_MS: i64 = 946_684_800_000;

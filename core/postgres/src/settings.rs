@@ -17,13 +17,13 @@ pub struct PostgresSettings {
     pub schema: String,
     /// The role that may read the tables, if one is to be granted that.
     pub readers: Option<String>,
-    /// Whether the connection is encrypted.
+    /// The encryption of the connection.
     pub tls: Tls,
     /// The certificates that are trusted.
     pub trust: Trust,
 }
 
-/// Whether a connection is encrypted.
+/// The encryption of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tls {
     /// Always, and the server's certificate is verified.

@@ -38,7 +38,7 @@ const FUNCTIONS: [(&str, Growth); 9] = [
     ("generate_series", Growth::Series),
 ];
 
-/// How a function's result grows with its arguments.
+/// The growth of a function's result with its arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Growth {
     /// `(text, count)`

@@ -1,4 +1,4 @@
-//! What changed between two generations: objects that were added or removed, and properties that have
+//! The changes between two generations: objects that were added or removed, and properties that have
 //! another value.
 //!
 //! Stored tables are sorted, entities by uid and relationships by their ends, so that two of them are merged
@@ -39,7 +39,7 @@ pub struct DiffRequest {
     pub properties: Vec<String>,
     /// The properties, by type and name, that change with every run and are ignored unless they are named.
     pub volatile: Vec<(String, String)>,
-    /// What is neither compared nor shown.
+    /// The columns that are neither compared nor shown.
     pub withholding: Option<Withholding>,
 }
 

@@ -11,10 +11,10 @@ use datafusion::error::DataFusionError;
 
 use crate::complexity::{MAX_BYTES, MAX_TERMS};
 
-/// How alike two names must be, from 0 to 1, for one to be offered in place of the other.
+/// The least similarity of two names, from 0 to 1, for one to be offered in place of the other.
 const SIMILAR: f64 = 0.6;
 
-/// What can go wrong between a question and its answer.
+/// The failures between a question and its answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
@@ -26,7 +26,7 @@ pub enum QueryError {
     Open {
         /// The table.
         name: String,
-        /// What the engine says; it has read no row yet.
+        /// The engine's error; it has read no row yet.
         source: Box<DataFusionError>,
     },
     /// Two tables of the generation would have one name.
@@ -81,7 +81,7 @@ pub enum QueryError {
     Withheld {
         /// The column as the query names it.
         name: String,
-        /// What to do to see it.
+        /// The way to see it.
         remedy: String,
     },
     /// Two generations cannot be compared, since they show people in two ways.
@@ -90,7 +90,7 @@ pub enum QueryError {
          choose two that `[privacy]` was the same for"
     )]
     IncomparablePrivacy {
-        /// How they differ.
+        /// Their difference.
         difference: String,
     },
     /// The query is longer than any that a person or a program has reason to write.
@@ -108,7 +108,7 @@ pub enum QueryError {
          list, `name in (…)`, for many alternatives"
     )]
     TooComplex {
-        /// How many it has, without values and punctuation.
+        /// The number that it has, without values and punctuation.
         terms: usize,
     },
     /// The query is not valid for these tables.
@@ -156,7 +156,7 @@ pub enum QueryError {
     /// The query failed while it ran.
     #[error("the query failed: {reason}")]
     Execution {
-        /// Why, without the values it stumbled over.
+        /// The reason, without the values it stumbled over.
         reason: &'static str,
     },
     /// The answer cannot be written.

@@ -22,7 +22,7 @@ pub use self::parquet::ParquetWriter;
 use self::table::TextTable;
 use crate::error::QueryError;
 
-/// How an answer is written. Timestamps are RFC 3339 in all of them.
+/// The format of an answer. Timestamps are RFC 3339 in all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Aligned columns in a frame, for a terminal. Shows the first rows, as many as fit into a few

@@ -1,6 +1,6 @@
 //! Functions of SQL that the engine does not have: versions, networks, ages.
 //!
-//! What cannot be read is unknown, so the answer is null: `version_lt` never calls a version safe that
+//! A value that cannot be read is unknown, so the answer is null: `version_lt` never calls a version safe that
 //! it does not understand.
 
 use std::cmp::Ordering;

@@ -16,7 +16,7 @@ use crate::session::QuerySession;
 use crate::tables::{self, ContentKind};
 use crate::{error, planning, stored};
 
-/// What the name of a table of history ends with.
+/// The end of the name of a table of history.
 const SUFFIX: &str = "_history";
 
 /// The columns that say which generation a row is of.

@@ -78,7 +78,7 @@ pub(crate) fn describe(graph: &mut Graph, table: &Table, schema: &Schema, has_hi
     }
 }
 
-/// What the values of a column are; nothing for a type that J1QL has no values of.
+/// Returns the type of the values of a column; nothing for a type that J1QL has no values of.
 fn kind(data_type: &DataType) -> Option<Kind> {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(Kind::Text),

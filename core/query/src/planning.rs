@@ -18,7 +18,7 @@ const STACK_BYTES: usize = 128 * 1024 * 1024;
 /// caller.
 ///
 /// # Errors
-/// What the closure answers, and [`QueryError::Execution`] when the thread cannot be started or panics.
+/// Returns the answer of the closure, and [`QueryError::Execution`] when the thread cannot be started or panics.
 pub(crate) fn on_deep_stack<T: Send, F: Future<Output = Result<T, QueryError>>>(
     plan: impl FnOnce() -> F + Send,
 ) -> Result<T, QueryError> {

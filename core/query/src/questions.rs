@@ -40,20 +40,20 @@ pub struct Question {
     pub id: String,
     /// The question in one sentence.
     pub title: String,
-    /// What the answer holds and what it does not.
+    /// The content of the answer, and its limits.
     #[serde(default)]
     pub description: String,
-    /// What it is about; the first tag is its group.
+    /// Its topics; the first tag is its group.
     #[serde(default)]
     pub tags: Vec<String>,
     /// The language of the query.
     pub language: Language,
     /// The query.
     pub query: String,
-    /// How to show the answer.
+    /// The display of the answer.
     #[serde(default)]
     pub show: Show,
-    /// What has to be said besides.
+    /// The remarks.
     #[serde(default)]
     pub parameters: Vec<Parameter>,
     /// True if it comes with the program.
@@ -71,7 +71,7 @@ pub enum Language {
     J1ql,
 }
 
-/// How to show an answer.
+/// The display of an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Show {
@@ -92,18 +92,18 @@ pub enum Show {
 pub struct Parameter {
     /// Its name in the query.
     pub name: String,
-    /// What its values are.
+    /// The type of its values.
     #[serde(rename = "type")]
     pub kind: ParameterKind,
     /// The value if none is given, as text. Without one, a value must be given.
     #[serde(default)]
     pub default: Option<String>,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default)]
     pub description: String,
 }
 
-/// What the values of a parameter are.
+/// The type of the values of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ParameterKind {
@@ -126,7 +126,7 @@ pub enum QuestionError {
     Unreadable {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
     /// A file is no file of questions.
@@ -134,7 +134,7 @@ pub enum QuestionError {
     Invalid {
         /// The file.
         file: String,
-        /// What is wrong, and where.
+        /// The problem, and its place.
         reason: String,
     },
     /// There is no such question.
@@ -175,7 +175,7 @@ pub enum QuestionError {
     InvalidParameter {
         /// The parameter.
         name: String,
-        /// What it has to be.
+        /// The form that it has to have.
         expected: &'static str,
     },
     /// The query is no J1QL or does not fit the generation.
@@ -183,7 +183,7 @@ pub enum QuestionError {
     J1ql {
         /// The question.
         id: String,
-        /// What is wrong, with the place in the query.
+        /// The problem, with the place in the query.
         message: String,
     },
     /// The query has no answer.

@@ -9,8 +9,8 @@ use std::future::Future;
 
 use core_store::{EventFile, TenantStore};
 
-/// How often a query is asked before its failure counts. Each further time needs another run to have replaced
-/// files within that query.
+/// The number of times that a query is asked before its failure counts. Each further time needs another run to have
+/// replaced files within that query.
 const MAX_ATTEMPTS: usize = 4;
 
 /// Asks, and asks again while a failure leaves other files in the log of events than were there before, unless a
@@ -51,7 +51,7 @@ mod tests {
 
     use super::*;
 
-    /// How a query ends that fails until its `succeeds_at`th attempt, each of which files are replaced in if
+    /// Asks a query that fails until its `succeeds_at`th attempt, each of which files are replaced in if
     /// `is_replaced`. Returns whether it succeeded and how many attempts it took.
     async fn ended(succeeds_at: usize, is_replaced: bool, is_printed: bool) -> (bool, usize) {
         let place = tempfile::tempdir().expect("a folder");

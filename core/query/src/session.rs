@@ -36,10 +36,10 @@ use crate::{bounded, codes, complexity, functions, history, parameters, planning
 /// was made from and what is made of it.
 const FUNCTION_SHARE: usize = 4;
 
-/// How a session works.
+/// The settings of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuerySettings {
-    /// What one session's queries may hold in memory together. Bytes.
+    /// The memory that one session's queries may hold together. Bytes.
     pub memory_limit_bytes: usize,
 }
 

@@ -18,7 +18,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::object_store::local::LocalFileSystem;
 use datafusion::prelude::SessionContext;
 
-/// What the files of a table are part of.
+/// The place that the files of a table are part of.
 #[derive(Debug, Clone)]
 pub(crate) enum StoredTable {
     Generation(Generation, TableKind),

@@ -32,7 +32,7 @@ pub(crate) fn register(context: &SessionContext) {
     }
 }
 
-/// What becomes of a sum that does not fit into its type.
+/// The treatment of a sum that does not fit into its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum TooLarge {
     /// The query fails.

@@ -26,9 +26,9 @@ const RELATIONSHIPS: [&str; 6] =
 pub struct TableInfo {
     /// Its name.
     pub name: String,
-    /// What its rows are.
+    /// The kind of its rows.
     pub content: ContentKind,
-    /// How many rows it has.
+    /// The number of its rows.
     pub rows: u64,
     /// True if rows may be missing or carried over from an earlier generation.
     pub partial: bool,
@@ -36,7 +36,7 @@ pub struct TableInfo {
     pub columns: Vec<ColumnInfo>,
 }
 
-/// What the rows of a table are.
+/// The kind of the rows of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContentKind {
     /// Entities of one type.
@@ -49,7 +49,7 @@ pub enum ContentKind {
     AllRelationships,
     /// The rows of one type in several generations.
     History,
-    /// What changed between two generations.
+    /// The changes between two generations.
     Changes,
 }
 

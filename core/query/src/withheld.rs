@@ -12,7 +12,7 @@ use core_j1ql::{J1qlError, Lacking, Warning};
 
 use crate::error::QueryError;
 
-/// How a column of a table is shown.
+/// The display of a column of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnView {
     /// As it is stored.
@@ -49,7 +49,7 @@ impl Withholding {
         Self { rule: Arc::new(rule), remedy: remedy.into(), withheld, withheld_in }
     }
 
-    /// How a column is shown.
+    /// The display of a column.
     pub(crate) fn view(&self, type_name: &str, column: &str) -> ColumnView {
         if column.starts_with('_') { ColumnView::Stored } else { (self.rule)(type_name, column) }
     }

@@ -24,7 +24,7 @@ use crate::silence::Silence;
 
 /// The form of the file.
 const VERSION: u32 = 1;
-/// How long a silence is listed after its end, milliseconds.
+/// The time for which a silence is listed after its end, milliseconds.
 const SILENCE_KEPT_MS: u64 = 30 * 24 * 3_600 * 1_000;
 
 /// All findings of a tenant.
@@ -32,7 +32,7 @@ const SILENCE_KEPT_MS: u64 = 30 * 24 * 3_600 * 1_000;
 #[serde(rename_all = "camelCase")]
 pub struct Book {
     pub(crate) version: u32,
-    /// How the findings show people: findings of two ways are never compared.
+    /// The way in which the findings show people: findings of two ways are never compared.
     pub(crate) privacy: String,
     /// The erasures that the book has been through.
     pub(crate) erasures: BTreeSet<String>,
@@ -44,7 +44,7 @@ pub struct Book {
     pub(crate) outbox: Outbox,
 }
 
-/// What is known of a rule that was evaluated.
+/// The record of a rule that was evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleRecord {
@@ -67,11 +67,11 @@ pub struct RuleRecord {
     /// The tables that it reads.
     #[serde(default)]
     pub reads: Vec<String>,
-    /// What came of the last evaluation.
+    /// The result of the last evaluation.
     pub result: RuleResult,
 }
 
-/// What came of an evaluation.
+/// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "lowercase")]
 pub enum RuleResult {
@@ -84,7 +84,7 @@ pub enum RuleResult {
     },
     /// It could not be evaluated.
     Failed {
-        /// Why, without a value.
+        /// The reason, without a value.
         reason: String,
     },
 }
@@ -110,7 +110,7 @@ impl Book {
         self.findings.keys().filter(|id| id.to_string().starts_with(prefix)).copied().collect()
     }
 
-    /// What is known of a rule.
+    /// The record of a rule.
     pub fn rule(&self, id: &str) -> Option<&RuleRecord> {
         self.rules.get(id)
     }
@@ -120,7 +120,7 @@ impl Book {
         &self.silences
     }
 
-    /// What is to be told.
+    /// The changes to tell.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
     }
@@ -332,7 +332,7 @@ fn silence_of<'a>(
         .find(|silence| silence.until > now && silence.matcher.matches(id, finding, rule))
 }
 
-/// What receivers are to be told of a finding, and what they believe then.
+/// The message that receivers are to get of a finding, and their belief then.
 fn due(finding: &Finding) -> Option<(Transition, Told)> {
     let life = &finding.life;
     if life.is_unknown || finding.is_quiet {

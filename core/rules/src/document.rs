@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use serde::de::DeserializeOwned;
 
-/// How alike two names must be, from 0 to 1, for one to be offered in place of the other.
+/// The least similarity of two names, from 0 to 1, for one to be offered in place of the other.
 const SIMILAR: f64 = 0.6;
 
 /// A mistake in a file.
@@ -18,7 +18,7 @@ pub struct Problem {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// What is wrong and what to do, in lower case.
+    /// The problem and its remedy, in lower case.
     pub message: String,
 }
 

@@ -42,13 +42,13 @@ pub struct Finding {
     /// Who acknowledged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Box<Acknowledgement>>,
-    /// What receivers were told last.
+    /// The last message to receivers.
     #[serde(default)]
     pub told: Told,
     /// True if it causes no notification: it was there when its rule was new.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_quiet: bool,
-    /// What happened to it, the oldest first.
+    /// Its history, the oldest change first.
     #[serde(deserialize_with = "without_spare_room")]
     pub history: Vec<HistoryEntry>,
 }
@@ -74,7 +74,7 @@ pub struct Acknowledgement {
     pub note: Option<String>,
 }
 
-/// What receivers believe of a finding.
+/// The belief of receivers about a finding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Told {
@@ -92,17 +92,17 @@ pub enum Told {
 pub struct HistoryEntry {
     /// When, milliseconds since 1970-01-01 UTC.
     pub at: u64,
-    /// What.
+    /// The event.
     pub what: Happening,
     /// The generation or run that showed it, or who did it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
-    /// Why it is over.
+    /// The reason for which it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
 }
 
-/// What can happen to a finding.
+/// The changes of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Happening {

@@ -77,7 +77,7 @@ impl Thresholds {
     }
 }
 
-/// What one evaluation says of a finding.
+/// The evidence of one evaluation about a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Evidence {
     /// True if its row is there.

@@ -12,7 +12,7 @@ use crate::rule::Severity;
 
 /// The findings that a message tells one by one; of others it has the number.
 pub const MAX_LISTED: usize = 20;
-/// How long a message is tried, milliseconds.
+/// The time for which a message is tried, milliseconds.
 pub const MAX_AGE_MS: u64 = 7 * 24 * 3_600 * 1_000;
 /// The waits before each further attempt, seconds; the last one is repeated.
 const WAITS_S: [u64; 8] = [30, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 86_400];
@@ -55,7 +55,7 @@ impl Transition {
     }
 }
 
-/// What is to be told.
+/// The changes to tell.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Outbox {
@@ -77,7 +77,7 @@ pub struct Row {
     /// The finding.
     #[serde(rename = "f")]
     pub finding: FindingId,
-    /// What happened.
+    /// The event.
     #[serde(rename = "t")]
     pub transition: Transition,
     /// When, milliseconds since 1970-01-01 UTC.
@@ -97,7 +97,7 @@ pub struct Message {
     pub tenant: String,
     /// When it was made, milliseconds since 1970-01-01 UTC.
     pub at: u64,
-    /// What it says of findings, the most severe first.
+    /// Its lines about findings, the most severe first.
     pub items: Vec<Item>,
     /// The transitions that it is about, those without an item included.
     pub total: usize,
@@ -115,18 +115,18 @@ pub struct Message {
     /// When it may be tried, milliseconds since 1970-01-01 UTC.
     #[serde(default)]
     pub next: u64,
-    /// Why the last attempt failed.
+    /// The reason for which the last attempt failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// What a message says of one finding.
+/// The line of a message about one finding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Item {
     /// The finding.
     pub finding: FindingId,
-    /// What happened.
+    /// The event.
     pub transition: Transition,
     /// When, milliseconds since 1970-01-01 UTC.
     pub at: u64,
@@ -148,21 +148,21 @@ pub struct Item {
     pub opened: u64,
 }
 
-/// What came of sending a message.
+/// The result of sending a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attempt {
     /// The receiver has it.
     Delivered,
     /// It may be tried again.
     Failed {
-        /// Why, without a secret or a value.
+        /// The reason, without a secret or a value.
         reason: String,
         /// The wait that the receiver asks for, milliseconds.
         retry_after_ms: Option<u64>,
     },
     /// Trying again would change nothing.
     Refused {
-        /// Why, without a secret or a value.
+        /// The reason, without a secret or a value.
         reason: String,
     },
 }

@@ -68,7 +68,7 @@ pub enum Language {
     Sql,
 }
 
-/// What happens to the rows of a rule's first complete evaluation.
+/// The treatment of the rows of a rule's first complete evaluation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FirstRun {
@@ -109,7 +109,7 @@ pub struct Rule {
     pub id: String,
     /// The name for people.
     pub title: String,
-    /// What the rule finds and what to do about it.
+    /// The meaning of its findings, and what to do about them.
     pub description: String,
     /// The severity of its findings.
     pub severity: Severity,
@@ -129,7 +129,7 @@ pub struct Rule {
     pub group_by: Vec<String>,
     /// The number of rows above which one summary stands for new findings.
     pub max_findings: usize,
-    /// What happens to the rows of the first evaluation.
+    /// The treatment of the rows of the first evaluation.
     pub first_run: FirstRun,
     /// The template of a finding's text.
     pub message: String,

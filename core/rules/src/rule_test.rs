@@ -14,7 +14,7 @@ const TENANT: &str = "example";
 /// Runs an example of a rule.
 ///
 /// # Errors
-/// What is different from what the example says.
+/// The difference from what the example says.
 pub fn check(rule: &Rule, test: &RuleTest) -> Result<(), String> {
     match (texts(rule, &test.rows), &test.fails) {
         (Ok(texts), None) if texts == test.findings => Ok(()),

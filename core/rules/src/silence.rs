@@ -22,11 +22,11 @@ pub struct Silence {
     pub at: u64,
     /// Who made it.
     pub by: String,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
-/// What a finding must be for a silence. Everything that is given must be right.
+/// The conditions on a finding for a silence. All that are given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matcher {
     /// This finding.

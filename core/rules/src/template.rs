@@ -12,7 +12,7 @@ const FUEL: u64 = 20_000;
 const MAX_CHARS: usize = 1_000;
 /// Name of the one template of an environment.
 const NAME: &str = "message";
-/// What stands for a missing value.
+/// The text for a missing value.
 const MISSING: &str = "unknown";
 
 /// Returns an environment whose templates end after `fuel` steps, refuse names that do not exist, and escape nothing

@@ -19,7 +19,7 @@ pub struct Wanted {
     pub states: Vec<State>,
     /// Of this severity or a higher one.
     pub severity: Option<Severity>,
-    /// What they must be besides.
+    /// The further conditions on them.
     pub matcher: Matcher,
 }
 
@@ -64,7 +64,7 @@ pub struct FindingRow {
     pub opened: Option<String>,
     /// When it was last resolved.
     pub resolved: Option<String>,
-    /// Why it is over.
+    /// The reason for which it is over.
     pub reason: Option<Reason>,
     /// Who acknowledged it.
     pub acknowledged_by: Option<String>,
@@ -74,7 +74,7 @@ pub struct FindingRow {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FindingDetail {
-    /// What a list has.
+    /// The entries of a list.
     #[serde(flatten)]
     pub summary: FindingRow,
     /// The row of the rule's query; null where personal data is left out.
@@ -83,7 +83,7 @@ pub struct FindingDetail {
     pub acknowledgement: Option<AcknowledgementView>,
     /// The silence that it is under.
     pub silence: Option<SilenceView>,
-    /// What happened to it, the oldest first.
+    /// Its history, the oldest change first.
     pub history: Vec<HappeningView>,
 }
 
@@ -104,7 +104,7 @@ pub struct AcknowledgementView {
 pub struct SilenceView {
     /// Its id.
     pub id: String,
-    /// What it is about, in words.
+    /// Its subject, in words.
     pub matcher: String,
     /// False after its end.
     pub in_force: bool,
@@ -112,7 +112,7 @@ pub struct SilenceView {
     pub until: String,
     /// Who made it.
     pub by: String,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
@@ -121,11 +121,11 @@ pub struct SilenceView {
 pub struct HappeningView {
     /// When, RFC 3339.
     pub at: String,
-    /// What.
+    /// The event.
     pub what: Happening,
     /// The generation or run that showed it, or who did it.
     pub by: String,
-    /// Why it is over, in words.
+    /// The reason for which it is over, in words.
     pub reason: Option<&'static str>,
 }
 
@@ -143,7 +143,7 @@ pub struct RuleView {
     pub at: String,
     /// `complete`, `unknown` or `failed`.
     pub result: &'static str,
-    /// Why it is unknown or has failed.
+    /// The reason for which it is unknown or has failed.
     pub why: Option<String>,
     /// The number of its findings that hold.
     pub open: usize,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::setting::{Absent, Kind, SECRET_PARTS, Setting};
 use crate::table::{FLEET, settings};
 
-/// What stands for any names at the end of a declared path.
+/// The mark for any names at the end of a declared path.
 const NAMES: &str = "**";
 
 /// A setting that a file may have.
@@ -117,10 +117,10 @@ impl Declared {
     }
 }
 
-/// How alike the last parts of two paths are if one may stand for the other.
+/// The least similarity of the last parts of two paths if one may stand for the other.
 const LIKE_NAMES: f64 = 0.6;
 
-/// How alike two paths are if one may stand for the other. More than for names, since the tables in
+/// The least similarity of two paths if one may stand for the other. More than for names, since the tables in
 /// them are alike anyway.
 const LIKE_PATHS: f64 = 0.8;
 

@@ -14,7 +14,7 @@ use crate::table::{FLEET, TABLES, settings};
 struct Node {
     setting: Option<&'static Setting>,
     names: BTreeMap<String, Node>,
-    /// What any other name holds.
+    /// The schema of any other name.
     open: Option<&'static Setting>,
 }
 

@@ -6,13 +6,13 @@ pub struct Setting {
     /// The path with dots, `nexthink.region`. A part `*` stands for the name of a query, `**` at the
     /// end for any names.
     pub path: &'static str,
-    /// What it holds.
+    /// The kind of its value.
     pub kind: Kind,
-    /// What holds if it is not set.
+    /// The value if it is not set.
     pub absent: Absent,
     /// The unit of a number: `days`.
     pub unit: Option<&'static str>,
-    /// What it is, in words without a full stop.
+    /// Its meaning, in words without a full stop.
     pub sentence: &'static str,
     /// An example, as TOML.
     pub example: &'static str,
@@ -42,14 +42,14 @@ pub enum Kind {
     Texts,
 }
 
-/// What holds if a setting is not set.
+/// The value of a setting that is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absent {
     /// Its table cannot do without it.
     Required,
     /// This value, as TOML.
     Default(&'static str),
-    /// What a phrase says, such as `computed from the tenant`.
+    /// A phrase, such as `computed from the tenant`.
     Otherwise(&'static str),
 }
 
@@ -58,7 +58,7 @@ pub enum Absent {
 pub struct Table {
     /// The path with dots, `destinations.jupiterone`.
     pub path: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub sentence: &'static str,
     /// True if it does nothing unless something in it is set.
     pub is_optional: bool,

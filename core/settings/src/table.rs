@@ -14,7 +14,7 @@ use crate::setting::{Absent, Setting, Table};
 /// The file that is read where no other is named.
 pub const DEFAULT_FILE: &str = "nexthink-graph.toml";
 
-/// What the names of variables that override the file begin with. Two underscores stand for each
+/// The prefix of the names of variables that override the file. Two underscores stand for each
 /// dot: `NEXTHINK_GRAPH__QUERIES__DEVICES` is `queries.devices`.
 pub const VARIABLE_PREFIX: &str = "NEXTHINK_GRAPH__";
 

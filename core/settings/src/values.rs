@@ -22,7 +22,7 @@ use crate::setting::Kind;
 pub struct Values {
     declared: Declared,
     flat: Flat,
-    /// What was taken out, with its place.
+    /// The values that were taken out, with their places.
     taken: BTreeMap<String, (Value, Place)>,
     problems: Vec<Problem>,
     warnings: Vec<String>,
@@ -33,7 +33,7 @@ pub struct Values {
 pub struct Checked {
     /// Every setting with its value and where that comes from.
     pub effective: Vec<Effective>,
-    /// What is allowed and probably not meant.
+    /// Values that are allowed and probably not meant.
     pub warnings: Vec<String>,
 }
 

@@ -79,7 +79,7 @@ impl Receiver {
         inbox(&self.inbox).delay = delay;
     }
 
-    /// What it got, refused requests included.
+    /// The requests that it got, refused ones included.
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         inbox(&self.inbox).requests.clone()
     }

@@ -117,7 +117,7 @@ pub struct EolMatch {
     pub support: Support,
     /// `mapping`, or `same name`.
     pub rule: &'static str,
-    /// How certain it is that the package is the product.
+    /// The certainty that the package is the product.
     pub confidence: Confidence,
 }
 

@@ -1,14 +1,14 @@
 //! The one error type of this crate.
 
-/// Why a file of the user cannot be used.
+/// The reason for which a file of the user cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SoftwareError {
     /// It does not have the expected form.
     #[error("is not {expected}: {reason}")]
     Form {
-        /// What it should be.
+        /// The form that it should have.
         expected: &'static str,
-        /// What is wrong, with the place if that is known.
+        /// The problem, with its place if that is known.
         reason: String,
     },
 }

@@ -31,7 +31,7 @@ pub struct Package {
     pub devices: u64,
 }
 
-/// How certain it is that a match is about a package.
+/// The certainty that a match is about a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Confidence {
     /// A person has said so, in the mapping or by an advisory's pattern.

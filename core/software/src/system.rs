@@ -13,7 +13,7 @@ pub struct System {
     pub name: String,
     /// Its version, such as `10.0.26100.4061`.
     pub version: String,
-    /// How many devices run it.
+    /// The number of devices that run it.
     pub devices: u64,
 }
 
@@ -39,7 +39,7 @@ const NAMED: [(&str, &str); 6] = [
     ("red hat enterprise linux", "rhel"),
     ("rocky linux", "rocky-linux"),
 ];
-/// What the releases of an edition end with, and words of names that tell the edition.
+/// The ends of the releases of an edition, and words of names that tell the edition.
 const EDITIONS: [(&str, &[&str]); 2] =
     [("-e", &["enterprise", "education"]), ("-w", &["home", "pro"])];
 /// Words of long-term editions, in names of systems and of releases.

@@ -20,7 +20,8 @@ fn cleaned(text: &str) -> Option<&str> {
     is_version.then_some(text)
 }
 
-/// How many parts of a version a release such as `3.12` names. None if the version is of another release.
+/// Returns the number of parts of a version that a release such as `3.12` names. None if the version is of another
+/// release.
 pub(crate) fn parts_of_release(version: &str, release: &str) -> Option<usize> {
     let version: Vec<&str> = cleaned(version)?.split('.').collect();
     let release: Vec<&str> = release.split('.').collect();

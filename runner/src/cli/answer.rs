@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::RowFormat;
 
-/// How `query` and `ask` answer.
+/// The form of the answers of `query` and `ask`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AnswerOutput {
     /// Print the rows in this form

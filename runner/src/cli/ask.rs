@@ -1,4 +1,4 @@
-//! What can be typed after `ask`.
+//! The arguments of `ask`.
 
 use clap::Args;
 

@@ -74,7 +74,7 @@ pub(crate) struct BackfillArguments {
     pub(crate) output: ReportFormat,
 }
 
-/// What can be read again.
+/// The subjects that can be read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BackfillSource {
     /// The audit trail

@@ -89,7 +89,7 @@ pub(crate) struct HtmlArguments {
     pub(crate) limits: Limits,
 }
 
-/// How tables are exported.
+/// The format of exported tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TableFormat {
     /// Comma-separated values; cells that a spreadsheet would run begin with '

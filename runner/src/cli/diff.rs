@@ -1,4 +1,4 @@
-//! What can be typed after `diff`.
+//! The arguments of `diff`.
 
 use clap::{Args, ValueEnum};
 use core_query::{DiffDetail, Format};
@@ -39,7 +39,7 @@ pub(crate) struct DiffArguments {
 }
 
 impl DiffArguments {
-    /// How much is said about each change.
+    /// The detail of each change.
     pub(crate) fn detail(&self) -> DiffDetail {
         match (self.names, self.rows) {
             (true, _) => DiffDetail::Names,

@@ -1,4 +1,4 @@
-//! What can be typed after `show`, `neighbors`, `path` and `search`.
+//! The arguments of `show`, `neighbors`, `path` and `search`.
 
 use clap::{Args, value_parser};
 

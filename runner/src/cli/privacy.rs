@@ -111,7 +111,7 @@ pub(crate) struct SubjectArguments {
     pub(crate) device: Vec<String>,
 }
 
-/// What `privacy erase` takes.
+/// The arguments of `privacy erase`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct EraseArguments {
@@ -137,7 +137,7 @@ pub(crate) struct EraseArguments {
     pub(crate) output: ReportFormat,
 }
 
-/// What `privacy retrieve` takes.
+/// The arguments of `privacy retrieve`.
 #[derive(Debug, Args)]
 pub(crate) struct RetrieveArguments {
     #[command(flatten)]
@@ -147,7 +147,7 @@ pub(crate) struct RetrieveArguments {
     pub(crate) output: RetrievalFormat,
 }
 
-/// How a retrieval is printed.
+/// The format of a retrieval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RetrievalFormat {
     /// For programs
@@ -227,7 +227,7 @@ delivery. It ends with exit code 5 if the ledger was changed.")]
     },
 }
 
-/// What `privacy retention` takes.
+/// The arguments of `privacy retention`.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct RetentionArguments {
     /// Show what would be removed, and remove nothing

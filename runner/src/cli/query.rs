@@ -1,4 +1,4 @@
-//! What can be typed after `query`.
+//! The arguments of `query`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,7 +54,7 @@ pub(crate) enum QueryLanguage {
     J1ql,
 }
 
-/// What a query may take.
+/// The limits of a query.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Limits {
     /// Stop after this time, such as 90s or 10m; 0 for no limit

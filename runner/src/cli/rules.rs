@@ -86,7 +86,7 @@ prints what the rule would find, and changes nothing.")]
     },
 }
 
-/// What `rules run` takes.
+/// The arguments of `rules run`.
 #[derive(Debug, Args)]
 pub(crate) struct RulesRunArguments {
     /// Evaluate only the rules with these IDs
@@ -166,7 +166,7 @@ Examples:
     },
 }
 
-/// What `findings list` takes.
+/// The arguments of `findings list`.
 #[derive(Debug, Args)]
 pub(crate) struct FindingsListArguments {
     /// List findings in this state; may be repeated [default: open, acknowledged, clearing]
@@ -185,7 +185,7 @@ pub(crate) struct FindingsListArguments {
     pub(crate) output: Output,
 }
 
-/// What `findings silence` takes.
+/// The arguments of `findings silence`.
 #[derive(Debug, Args)]
 pub(crate) struct SilenceArguments {
     /// Silence the finding whose ID begins with this

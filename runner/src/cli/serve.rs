@@ -1,4 +1,4 @@
-//! What can be typed after `serve`.
+//! The arguments of `serve`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -110,7 +110,7 @@ The program keeps only a hash of the token. Start a running server again so that
     },
 }
 
-/// What the user of a token may see.
+/// The rights of the user of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RoleName {
     /// Everything but personal data

@@ -1,4 +1,4 @@
-//! What can be typed after `software`.
+//! The arguments of `software`.
 
 use std::path::PathBuf;
 

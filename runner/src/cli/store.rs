@@ -1,4 +1,4 @@
-//! What can be typed after `store`.
+//! The arguments of `store`.
 
 use std::num::NonZeroU32;
 

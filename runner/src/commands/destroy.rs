@@ -13,7 +13,7 @@ use crate::exit::{Exit, Failure};
 use crate::host::{self, engine};
 use crate::{output, system};
 
-/// What a destruction would remove.
+/// The files that a destruction would remove.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Preview<'a> {

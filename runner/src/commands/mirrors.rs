@@ -15,7 +15,7 @@ use crate::output;
 use crate::progress::Progress;
 use crate::system;
 
-/// What is told of a delivery to a mirror that a signal ended.
+/// The messages about a delivery to a mirror that a signal ended.
 const DELIVERY: Told = Told {
     ended: "the destination is as it was before; the next delivery delivers",
     cut_off: "the next delivery looks at what the destination has",

@@ -32,29 +32,29 @@ use crate::{output, system};
 const FILE: &str = "notify.toml";
 /// The lock of whoever sends.
 const LOCK: &str = "notify";
-/// How long a run sends at its end.
+/// The time for which a run sends at its end.
 pub(super) const AFTER_RUN: Duration = Duration::from_secs(30);
-/// How long `notify send` sends.
+/// The time for which `notify send` sends.
 const SENDING: Duration = Duration::from_mins(10);
 /// The messages of each channel that are sent before what came of them is written down.
 const ROUND: usize = 20;
-/// How long a command for a secret may take.
+/// The time that a command for a secret may take.
 const SECRET_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What came of sending.
+/// The result of sending.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct SendReport {
     /// By channel.
     channels: BTreeMap<String, ChannelReport>,
 }
 
-/// What came of sending to one channel.
+/// The result of sending to one channel.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ChannelReport {
     delivered: usize,
     failed: usize,
-    /// Why the last one failed.
+    /// The reason for which the last one failed.
     reason: Option<String>,
 }
 

@@ -77,7 +77,7 @@ impl Opened {
         Ok(Self { config, folder, store, tenant, is_quiet: global.quiet })
     }
 
-    /// What is read from it, and how.
+    /// The data that is read from it, and its form.
     pub(super) fn reader(&self) -> Reader<'_> {
         Reader {
             tenant: &self.tenant,

@@ -22,13 +22,13 @@ use crate::cli::{
 use crate::exit::{Exit, Failure};
 use crate::{output, system};
 
-/// What the user of a command has to do to see withheld columns.
+/// The way in which the user of a command sees withheld columns.
 pub(super) const REMEDY: &str = "leave out --without-personal";
 
 /// The memory of a worker that planning needs, most of it for the stack, and the answer does not.
 const PLANNING_BYTES: u64 = 96 * 1024 * 1024;
 
-/// How many names of columns stand in one line of the list of tables.
+/// The number of names of columns in one line of the list of tables.
 const COLUMNS_A_LINE: usize = 6;
 
 /// Answers a query, or lists what can be asked.
@@ -107,7 +107,7 @@ pub(super) fn list_format(output: &AnswerOutput) -> Result<RowFormat, Failure> {
     })
 }
 
-/// What a session is asked.
+/// The request to a session.
 pub(super) enum Question<'a> {
     /// SQL as a user or this program wrote it, and the values of its parameters.
     Sql(&'a str, BTreeMap<String, ParameterValue>),

@@ -26,10 +26,10 @@ use crate::progress::Progress;
 pub(super) use crate::signals::{StopOnSignal, signal};
 use crate::{output, system};
 
-/// How long a destination is asked before a run whether it is there.
+/// The longest wait for an answer of a destination before a run.
 const PROBE: Duration = Duration::from_secs(10);
 
-/// How long a run may take to stop.
+/// The time that a run may take to stop.
 const GRACE: Duration = Duration::from_secs(4);
 
 /// Runs, and prints the report.
@@ -302,7 +302,7 @@ pub(super) fn print(global: &Global, finished: &Finished, rules: Option<&RulesRe
     }
 }
 
-/// What is told of something that a signal ended.
+/// The messages about something that a signal ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Told {
     /// It ended by itself when it was asked to.

@@ -12,9 +12,9 @@ use fastrand::Rng;
 use super::{Torture, number};
 use crate::kit::start_command;
 
-/// How many moments the gate tries.
+/// The number of moments that the gate tries.
 const KILLS: u64 = 4;
-/// How many kills one tenant sees: each adds generations, and all of them are verified after each kill.
+/// The number of kills that one tenant sees: each adds generations, and all of them are verified after each kill.
 const KILLS_OF_A_TENANT: u64 = 20;
 
 /// The system calls by which a process leaves something behind.

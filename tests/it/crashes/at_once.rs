@@ -7,13 +7,13 @@ use super::operations::keys_of;
 use super::{Torture, long, torture_seconds};
 use crate::kit::{Ended, Running};
 
-/// How many processes start at once.
+/// The number of processes that start at once.
 const PROCESSES: usize = 8;
-/// How many rounds the gate plays, and how many `cargo xtask torture`.
+/// The number of rounds that the gate plays, and that `cargo xtask torture` plays.
 const ROUNDS: usize = 3;
 const ALL_ROUNDS: usize = 200;
-/// How many rounds one tenant sees. An erasure goes through all generations, and each round adds three, so that a
-/// round would take ten times longer in the end if all were of one tenant.
+/// The number of rounds that one tenant sees. An erasure goes through all generations, and each round adds three, so
+/// that a round would take ten times longer in the end if all were of one tenant.
 const ROUNDS_OF_A_TENANT: usize = 20;
 /// An erasure goes through all generations, beside seven other processes.
 const PATIENCE: Duration = Duration::from_mins(10);

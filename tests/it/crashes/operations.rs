@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::Torture;
 use crate::kit::Ended;
 
-/// What ends the program in mid-operation. A loss of power also takes what was not fsynced.
+/// Faults that end the program in mid-operation. A loss of power also takes what was not fsynced.
 pub(super) const KILLS: [&str; 4] = ["kill", "power", "kill-after", "torn"];
-/// What makes operations fail: once, and from then on.
+/// Faults that make operations fail: once, and from then on.
 pub(super) const FAILURES: [(&str, &str); 4] =
     [("enospc", ""), ("enospc", "+"), ("eio", ""), ("eio", "+")];
 

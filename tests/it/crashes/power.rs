@@ -1,10 +1,10 @@
-//! What a command has said to be done survives a loss of power right after it.
+//! The work that a command has said to be done survives a loss of power right after it.
 
 use super::operations::keys_of;
 use super::{Torture, torture_seconds};
 use crate::kit::Ended;
 
-/// How many losses the gate tries after each command, and how many `cargo xtask torture`.
+/// The number of losses that the gate tries after each command, and that `cargo xtask torture` tries.
 const LOSSES: u64 = 2;
 const ALL_LOSSES: u64 = 100;
 

@@ -6,7 +6,7 @@ use core_simulator::{Parameter, QueryBehaviour, SavedQuery};
 use super::Torture;
 use super::operations::{fail_at_operations, kill_at_operations};
 
-/// How many operations the gate tries with each fault: such a run starts some twenty exports.
+/// The number of operations that the gate tries with each fault: such a run starts some twenty exports.
 const SAMPLES: usize = 3;
 
 fn torture() -> Torture {

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// Where the figures are afterwards.
 const FIGURES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/bulk.txt");
 
-/// Whether the tests are built for the whole size: 50,000 devices and 500,000 relationships.
+/// True if the tests are built for the whole size: 50,000 devices and 500,000 relationships.
 const IS_WHOLE: bool = option_env!("NEXTHINK_GRAPH_BULK").is_some();
 
 /// The most memory that a process has had so far, in bytes; nothing once it has ended.

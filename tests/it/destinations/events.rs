@@ -43,7 +43,7 @@ fn events(delivery: &Delivery) -> Vec<Value> {
     kept.filter(|entity| entity["_type"] == EVENT).collect()
 }
 
-/// How many there are, each with the edge to it.
+/// Returns the number of them, each with the edge to it.
 fn n_held(delivery: &Delivery) -> usize {
     let (events, edges) = (events(delivery), held(delivery, HAS_EVENT));
     assert_eq!(events.len(), edges.len());

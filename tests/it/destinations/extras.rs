@@ -1,4 +1,4 @@
-//! What is beyond JupiterOne's own integration: off without a word, and whole where it is switched on.
+//! The extras beyond JupiterOne's own integration: off without a word, and whole where they are switched on.
 
 use std::collections::BTreeSet;
 use std::fs;

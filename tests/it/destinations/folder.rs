@@ -8,7 +8,7 @@ use core_simulator::TenantSpec;
 
 use crate::kit::{Scene, files};
 
-/// How many operations are skipped among those that only write new files.
+/// The number of operations that are skipped among those that only write new files.
 const STRIDE: usize = 12;
 
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {

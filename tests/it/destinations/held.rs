@@ -1,4 +1,4 @@
-//! What JupiterOne has, as `truth` compares it.
+//! The objects of JupiterOne, as `truth` compares them.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Delivery;
 
-/// What a destination has: entities by key, each with its type and Nexthink's identifier, and relationships, each
+/// The objects of a destination: entities by key, each with its type and Nexthink's identifier, and relationships, each
 /// with its type and the keys of both ends.
 pub(super) struct HeldGraph {
     pub(super) entities: BTreeMap<String, (String, String)>,
@@ -14,7 +14,7 @@ pub(super) struct HeldGraph {
 }
 
 impl Delivery {
-    /// What JupiterOne has.
+    /// Returns the objects of JupiterOne.
     pub(super) fn held(&self) -> HeldGraph {
         let kept = self.kept();
         let text = |object: &Value, name: &str| {

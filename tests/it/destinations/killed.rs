@@ -9,14 +9,14 @@ use super::Delivery;
 use crate::crashes::operations::assert_said;
 use crate::kit::{Ended, Running, TENANT, until};
 
-/// How long a request may take to come.
+/// The time that a request may take to come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Two generations of an estate, and what JupiterOne makes of each.
 struct Two {
     delivery: Delivery,
     generations: [(String, KeptGraph); 2],
-    /// How many requests a delivery of one after the other takes.
+    /// Returns the number of requests that a delivery of one after the other takes.
     requests: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What the documentation tells somebody to try who has no account.
+//! The steps that the documentation tells a reader to try who has no account.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a destination must have after runs of every kind: each step times each way in which it can end,
+//! The objects that a destination must have after runs of every kind: each step times each way in which it can end,
 //! against a model that knows the rows of the tenant and nothing of the program.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,7 @@ const TYPES: [(SavedQuery, &str, &[&str]); 10] = [
     (SavedQuery::DeviceUsers, "nexthink_user_uses_device", &["nexthink_user", "nexthink_device"]),
 ];
 
-/// How a step is made to end.
+/// The way in which a step is made to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Complete,
@@ -50,7 +50,7 @@ enum Ending {
     Shrunk,
 }
 
-/// What the destination must have.
+/// The objects that the destination must have.
 struct Model {
     held: Objects,
 }
@@ -142,7 +142,7 @@ fn rows(estate: &TenantSpec, query: SavedQuery, limit: usize) -> Vec<Row> {
     (0..tenant.slots(query)).filter_map(row_at).take(limit).collect()
 }
 
-/// What the rows of an export are about.
+/// The objects that the rows of an export are about.
 fn objects(query: SavedQuery, rows: &[Row]) -> Objects {
     let mut objects = Objects::new();
     let mut add = |name, ids: &[&str]| {
@@ -186,7 +186,7 @@ fn objects(query: SavedQuery, rows: &[Row]) -> Objects {
     objects
 }
 
-/// What the destination has, by the identifiers of Nexthink.
+/// Returns the objects of the destination, by the identifiers of Nexthink.
 fn held(delivery: &Delivery) -> Objects {
     let graph = delivery.held();
     let id = |key: &str| {

@@ -9,7 +9,7 @@ use super::exports::{
     with_devices,
 };
 
-/// What stands for a cell that is written otherwise than [`super::exports::Export`] would.
+/// The mark for a cell that is written otherwise than [`super::exports::Export`] would.
 const MARK: &str = "put-it-here";
 
 /// The devices export with a name that is written like this, quotes and all.

@@ -43,7 +43,7 @@ pub(crate) fn n_exports(case: &Case) -> u64 {
     case.scene().requests().exports.values().sum()
 }
 
-/// How often an export of a query was asked for, in vain or not.
+/// Returns the number of times that an export of a query was asked for, in vain or not.
 pub(crate) fn n_starts(case: &Case, query: &str) -> usize {
     let recorded = case.scene().recorded();
     let starts = recorded.iter().filter(|request| request.target == "/api/v1/nql/export");
@@ -64,7 +64,7 @@ pub(crate) fn assert_failed(run: &Run, words: &[(&str, &str)]) {
     }
 }
 
-/// How long the program waited before it repeated calls, in milliseconds.
+/// Returns the waits of the program before it repeated calls, in milliseconds.
 pub(crate) fn waits_ms(run: &Run) -> Vec<u64> {
     let told = run.ended.stderr.split("retry_after_ms=").skip(1);
     let digits = told.map(|text| text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or(""));

@@ -16,7 +16,7 @@ use crate::kit::{Ended, Scene, files};
 /// A client secret that every encoding changes.
 pub(crate) const SECRET: &str = "canary+b1d4/7c é";
 
-/// What must stay in its place.
+/// The texts that must stay in their place.
 struct Canary {
     name: &'static str,
     text: String,
@@ -109,7 +109,7 @@ fn canaries(scene: &Scene) -> Vec<Canary> {
     canaries
 }
 
-/// What somebody is known by, in the published generation.
+/// Returns the identifiers of a person in the published generation.
 fn person_of(scene: &Scene) -> Vec<String> {
     let mut batches = scene.published().batches(TableKind::Entity, "nexthink_user").expect("whole");
     let batch = batches.next().expect("there are users").expect("it is whole");

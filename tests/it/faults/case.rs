@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use super::canaries::{self, SECRET};
 use crate::kit::{Configuration, Run, Scene, ask, table_files};
 
-/// How long the program may take with a fault, while every wait is set to milliseconds.
+/// The time that the program may take with a fault, while every wait is set to milliseconds.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A tenant of which a complete generation was published, and a fault that comes then.
@@ -78,7 +78,7 @@ impl Case {
         Case { scene, healthy: behaviour.expect("it was just asked for"), before }
     }
 
-    /// What the program works in.
+    /// The folder that the program works in.
     pub(crate) fn scene(&self) -> &Scene {
         &self.scene
     }
@@ -134,7 +134,7 @@ impl Case {
         run
     }
 
-    /// What must hold after a run, however it ended.
+    /// Checks the rules that hold after a run, however it ended.
     pub(crate) fn check(&self, run: &Run) {
         let generation = self.scene.published();
         generation.verify().expect("what is published is whole");

@@ -50,12 +50,12 @@ fn stored(bytes: impl Into<Vec<u8>>) -> Case {
     Case::new().serving_as(SavedQuery::Devices, ResultsCompression::AsIs, bytes)
 }
 
-/// What the file host was asked for.
+/// The requests to the file host.
 fn file_requests(case: &Case) -> Vec<RecordedRequest> {
     case.scene().recorded().into_iter().filter(|request| request.is_for_files).collect()
 }
 
-/// How many exports of devices were started.
+/// Returns the number of exports of devices that were started.
 fn device_exports(case: &Case) -> u64 {
     case.scene().requests().exports.get(&SavedQuery::Devices).copied().unwrap_or(0)
 }

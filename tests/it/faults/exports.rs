@@ -17,7 +17,7 @@ pub(crate) struct Export {
 }
 
 impl Export {
-    /// What the tenant of the cases has.
+    /// The tenant of the cases.
     pub(crate) fn of(query: SavedQuery) -> Export {
         let tenant = Tenant::new(estate());
         let (mut rows, mut row) = (Vec::new(), Row::new());

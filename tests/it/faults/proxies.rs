@@ -25,11 +25,11 @@ struct Far {
     _runtime: Runtime,
 }
 
-/// What the proxy does.
+/// The behaviour of the proxy.
 struct Proxy {
-    /// What it answers in place of a tunnel.
+    /// Its answer in place of a tunnel.
     refusal: Option<&'static str>,
-    /// What the hosts of files show, and what the others do.
+    /// The certificates of the hosts of files, and those of the others.
     certificates: [Arc<ServerConfig>; 2],
     api: SocketAddr,
     files: SocketAddr,

@@ -1,10 +1,10 @@
-//! What the program prints, read while it runs so that a full pipe does not stop it.
+//! The output of the program, read while it runs so that a full pipe does not stop it.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-/// What has come out of a pipe.
+/// The bytes that have come out of a pipe.
 pub(crate) struct Gathering {
     bytes: Arc<Mutex<Vec<u8>>>,
     reading: JoinHandle<io::Result<()>>,
@@ -29,7 +29,7 @@ impl Gathering {
         Gathering { bytes, reading }
     }
 
-    /// What has come by now; a character that is not whole yet is left out of recognition.
+    /// Returns the text that has come by now; a character that is not whole yet is left out of recognition.
     pub(crate) fn so_far(&self) -> String {
         String::from_utf8_lossy(&self.bytes.lock().expect("nothing panics here")).into_owned()
     }

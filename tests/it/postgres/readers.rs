@@ -1,4 +1,4 @@
-//! What readers see while generations are delivered.
+//! The view of readers while generations are delivered.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

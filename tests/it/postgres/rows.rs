@@ -1,4 +1,4 @@
-//! What is in the tables, and what a delivery says that it did.
+//! The rows of the tables, and the report of a delivery.
 
 use core_simulator::TenantSpec;
 

@@ -95,7 +95,7 @@ fn erase(place: &Place, flag: &str, spellings: &[String]) -> Ended {
     place.done(&[how.as_slice(), &flags(flag, spellings)].concat())
 }
 
-/// What she is known by in the store, her pseudonyms included.
+/// Returns her identifiers in the store, her pseudonyms included.
 fn known_by(place: &Place, flag: &str, spellings: &[String]) -> BTreeSet<String> {
     let how = ["privacy", "erase", "--reason", "request", "--dry-run", "--output", "json"];
     let shown = place.done(&[how.as_slice(), &flags(flag, spellings)].concat());

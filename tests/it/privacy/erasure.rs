@@ -132,7 +132,7 @@ impl Place {
 struct Person {
     upn: String,
     texts: BTreeSet<String>,
-    /// What another user is known by.
+    /// Returns the identifiers of another user.
     others: BTreeSet<String>,
     alerts: u64,
 }
@@ -150,7 +150,7 @@ pub(super) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What is known of somebody in a store of pseudonyms.
+/// The identifiers of a person in a store of pseudonyms.
 fn pseudonyms(place: &Place, upn: &str) -> BTreeSet<String> {
     let shown = place.done(&[
         "privacy",

@@ -9,7 +9,7 @@ use crate::faults::exports::Export;
 
 const DEVICE: &str = "5b0e6f2a-device";
 
-/// What is planted of her, column by column.
+/// The values that are planted of her, column by column.
 const MARA: &[(&str, &str)] = &[
     ("user.uid", "7d0c5a52-mara"),
     ("user.name", "ACME\\mkern"),
@@ -135,7 +135,7 @@ const FACTS: [(&str, &str, &str); 40] = [
     ("how long events are kept", "/retention/auditDays", "180"),
 ];
 
-/// What is known of the neighbour alone.
+/// The values of the neighbour alone.
 fn facts_of_otto() -> Vec<&'static str> {
     let shared = ["local", "open", "", "metric_threshold", "custom", "low", DEVICE];
     let cells = OTTO.iter().chain(ALERTS[2]).map(|(_, cell)| *cell);

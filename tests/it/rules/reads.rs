@@ -1,4 +1,4 @@
-//! What rules read besides the published generation, and lists of many findings.
+//! The data that rules read besides the published generation, and lists of many findings.
 
 use std::fs;
 

@@ -42,7 +42,7 @@ impl Troubles {
         Self::new(TenantSpec { devices: 12, users: 10, alerts: 5, ..TenantSpec::default() })
     }
 
-    /// What was heard since the last call: the transition, the rule and the text of each change.
+    /// Returns the changes that were heard since the last call: the transition, the rule and the text of each.
     fn news(&mut self) -> Vec<String> {
         let requests = self.receiver.requests();
         let new = requests[self.heard..].iter().map(|request| {

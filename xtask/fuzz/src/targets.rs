@@ -1,5 +1,5 @@
-//! What a fuzzer would be given: each target takes any bytes as a stranger could send or leave them, and fails if a reader panics or
-//! says something that cannot be true. `tests/corpora.rs` runs them over the corpora.
+//! The targets of a fuzzer: each takes any bytes as a stranger could send or leave them, and fails if a reader panics
+//! or says something that cannot be true. `tests/corpora.rs` runs them over the corpora.
 
 #[path = "../../../core/ingest/tests/it/twin.rs"]
 #[allow(dead_code, reason = "only its decoder is compared here")]
@@ -187,7 +187,7 @@ fn configuration(bytes: &[u8]) {
     }
 }
 
-/// What was read of a manifest, or of the record of a delivery, is written as it was read.
+/// A manifest that was read, or the record of a delivery, is written as it was read.
 fn manifest(bytes: &[u8]) {
     if let Ok(manifest) = serde_json::from_slice::<Manifest>(bytes) {
         let written = serde_json::to_vec(&manifest).expect("it can be written");

@@ -17,7 +17,7 @@ use super::Output;
 use super::built::full_path;
 use crate::cargo::{cargo, run as run_command};
 
-/// How long one answer may take.
+/// The time that one answer may take.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The key of the package that every tenth device has.
@@ -32,10 +32,10 @@ pub(crate) struct ExplorerOptions {
     /// The number of packages.
     #[arg(long, default_value_t = 1_350_000)]
     packages: u32,
-    /// How many clients ask at once.
+    /// The number of clients that ask at once.
     #[arg(long, default_value_t = 50)]
     clients: usize,
-    /// How many requests they send together.
+    /// The number of requests that they send together.
     #[arg(long, default_value_t = 10_000)]
     requests: usize,
     /// Measure this program instead of building one for release.
@@ -105,7 +105,7 @@ fn store(root: &Path, options: &ExplorerOptions) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// How long a search takes with each letter that is typed, the first of which reads the names.
+/// Measures a search with each letter that is typed, the first of which reads the names.
 fn search(server: &Server) -> anyhow::Result<Vec<Figure>> {
     let ask = |text: &str| {
         let start = Instant::now();
@@ -130,7 +130,7 @@ fn search(server: &Server) -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-/// How long it takes to show a package that very many devices have, as the graph does.
+/// Measures the view of a package that very many devices have, as the graph shows it.
 fn package(server: &Server) -> anyhow::Result<Vec<Figure>> {
     let ask = || {
         let start = Instant::now();
@@ -222,7 +222,7 @@ impl Server {
         Ok(server)
     }
 
-    /// What a browser reads until the overview is there, of a server that has answered nothing yet.
+    /// Measures the requests of a browser until the overview is there, of a server that has answered nothing yet.
     fn first_page(&self) -> anyhow::Result<Duration> {
         let start = Instant::now();
         self.get("/t/demo/overview")?;

@@ -61,7 +61,7 @@ struct Store {
     folder: PathBuf,
 }
 
-/// What the look-ups ask for.
+/// The subjects of the look-ups.
 struct Keys {
     device: String,
     /// A package that most devices have.

@@ -15,7 +15,7 @@ use crate::cargo::{cargo, run as run_command};
 /// Prometheus' tool, on Debian in the package `prometheus`.
 const TOOL: &str = "promtool";
 
-/// How long the scheduler's first run may take.
+/// The time that the scheduler's first run may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Lets `promtool` check what the program writes over a simulated tenant.

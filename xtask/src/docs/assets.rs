@@ -12,7 +12,7 @@ const WEB: &str = "core/explorer/web";
 /// Where the table is.
 pub(super) const PATH: &str = "core/explorer/src/assets/table.rs";
 
-/// What a browser asks for. Licences and notes are for readers of the sources.
+/// The files that a browser asks for. Licences and notes are for readers of the sources.
 const KINDS: [&str; 4] = ["css", "html", "js", "svg"];
 
 /// The table as Rust code.

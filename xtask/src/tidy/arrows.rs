@@ -24,7 +24,7 @@ struct Row {
     tests_use: Vec<Target>,
 }
 
-/// What a crate may use.
+/// The crates that a crate may use.
 enum Target {
     /// Every crate below it in the code map.
     AllBelow,

@@ -9,7 +9,7 @@ pub(super) const PAGE: &str = "docs/glossary.md";
 /// The header of its table.
 const HEADER: &str = "| Term | Meaning | Not |";
 
-/// What stands before the name in a definition.
+/// The words before the name in a definition.
 const KEYWORDS: &[&str] = &["enum", "fn", "mod", "struct", "trait", "type"];
 
 /// A name that is not used, and the term in its place.

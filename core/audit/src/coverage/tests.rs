@@ -1,4 +1,4 @@
-//! What windows prove, by right clocks and by wrong ones.
+//! The proof that windows give, by right clocks and by wrong ones.
 
 mod jumps;
 
@@ -12,12 +12,12 @@ fn span(from_ms: i64, to_ms: i64) -> Span {
     Span { from_ms, to_ms }
 }
 
-/// What all clocks say that agree.
+/// The readings of clocks that agree.
 fn right(now_ms: i64) -> Clocks {
     skewed(now_ms, 0)
 }
 
-/// What they say where this machine's is wrong, and the login host confirms it.
+/// The readings where this machine's clock is wrong, and the login host confirms it.
 fn skewed(local_ms: i64, skew_ms: i64) -> Clocks {
     let server_ms = Some(local_ms + skew_ms);
     Clocks { local_ms, server_ms, witness_ahead_ms: Some(skew_ms) }

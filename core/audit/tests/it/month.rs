@@ -60,7 +60,7 @@ impl Model {
     }
 }
 
-/// What is kept: events by identity, and how often each was added.
+/// The kept events by identity, with the number of times that each was added.
 #[derive(Default)]
 struct Kept(BTreeMap<EventId, (String, u32)>);
 

@@ -1,4 +1,4 @@
-//! Whether a target may be replaced by a source: it must be an earlier state of the same store.
+//! The relation of a target to the source that may replace it: it must be an earlier state of the same store.
 //!
 //! The ledger proves that. Its entries are chained by hashes, so that a source whose ledger has the last entry of the
 //! target's has everything that was ever done at the target.
@@ -9,7 +9,7 @@ use super::CopyRequest;
 use super::source::Source;
 use crate::error::BucketError;
 
-/// What is known of a target before a copy.
+/// The knowledge about a target before a copy.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// Its files.

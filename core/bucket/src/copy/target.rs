@@ -47,7 +47,7 @@ impl Target {
         }
     }
 
-    /// What the target had before the copy.
+    /// The state of the target before the copy.
     pub(super) fn known(&self) -> &Known {
         match self {
             Self::Folder(target) => &target.known,

@@ -50,7 +50,7 @@ impl Estate {
         estate
     }
 
-    /// What a run, an erasure of `bob` and retention change.
+    /// The changes of a run, an erasure of `bob` and retention.
     pub(crate) fn change(&self) {
         self.publish(THIRD, &["ann", "bob", "cem", "dee"]);
         self.append_event("event-2");

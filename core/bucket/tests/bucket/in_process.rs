@@ -30,7 +30,7 @@ impl InProcess {
         Self { bucket: bucket.clone(), pause: Arc::default() }
     }
 
-    /// What pauses the client as long as it is locked for writing.
+    /// The lock that pauses the client as long as it is held for writing.
     pub(crate) fn pause(&self) -> Arc<RwLock<()>> {
         Arc::clone(&self.pause)
     }

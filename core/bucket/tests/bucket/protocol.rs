@@ -1,4 +1,4 @@
-//! What a holder and a waiter do when the bucket or the other one misbehaves, a case each.
+//! A holder and a waiter when the bucket or the other one misbehaves, a case each.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! The parts that the tests share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,6 +1,6 @@
 //! Eight workers over one bucket, each paused now and then for longer than a lease lives.
 //!
-//! What is published must come from the holder of the newest epoch. A worker notes the epoch under which it publishes
+//! Each publication must come from the holder of the newest epoch. A worker notes the epoch under which it publishes
 //! in the content itself, so that a later look at the sequence of heads finds every publication that came too late.
 
 use std::sync::{Arc, Mutex, PoisonError};

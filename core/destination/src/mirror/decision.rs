@@ -14,7 +14,7 @@ use crate::plan::DeliveryPlan;
 pub struct MirrorDecision {
     /// The changes at the mirror.
     pub plan: DeliveryPlan,
-    /// What is delivered, and why.
+    /// The decision about a delivery: its scope and its reason.
     pub scope: MirrorScope,
     /// True if the end of the last delivery is unknown, so that the mirror may have other rows than the plan says.
     pub is_interrupted: bool,

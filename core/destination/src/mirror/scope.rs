@@ -47,12 +47,12 @@ impl fmt::Display for TableMark {
     }
 }
 
-/// What a delivery brings, and why.
+/// The scope of a delivery, and its reason.
 #[derive(Debug, Clone)]
 pub struct MirrorScope {
     /// The generation.
     pub generation: Generation,
-    /// Why there is a delivery, by what was delivered last; `None` if nothing changed since.
+    /// The reason for the delivery, by the one before; `None` if nothing changed since.
     pub reason: Option<&'static str>,
     /// True if people or devices were erased since the last delivery: then the mirror gets exactly the rows of the
     /// generation, whatever is partial.

@@ -47,7 +47,7 @@ pub(super) struct Fetcher {
     /// The permit to run a query at once: Nexthink takes one a second.
     executing: Arc<Semaphore>,
     pub(super) progress: Progress,
-    /// How long Nexthink took last to prepare the export of each query, by its ID.
+    /// The time that Nexthink took last to prepare the export of each query, by its ID.
     usual_times: Arc<BTreeMap<String, Duration>>,
 }
 
@@ -94,7 +94,7 @@ pub(super) struct FetchedFiles {
     pub parts: u32,
     /// The clauses by which the saved queries leave rows out, as far as Nexthink tells.
     pub narrowing: Narrowing,
-    /// How long Nexthink took to prepare the whole, if this run saw that.
+    /// The time that Nexthink took to prepare the whole, if this run saw that.
     pub prepared: Option<Duration>,
 }
 

@@ -151,7 +151,7 @@ impl Quota {
 
     /// Checks that a run can finish within the rest of the day.
     ///
-    /// What its parts will cost is a guess: a run for which no day would be enough goes on without
+    /// The cost of its parts is a guess: a run for which no day would be enough goes on without
     /// them.
     ///
     /// # Errors

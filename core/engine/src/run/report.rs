@@ -102,7 +102,7 @@ pub struct StepReport {
     pub exports: u32,
     /// The number of exported parts, those included that were split further; none if it came whole.
     pub parts: u32,
-    /// How long Nexthink took to prepare the export of the whole query, in milliseconds, if this run saw that.
+    /// The time that Nexthink took to prepare the export of the whole query, in milliseconds, if this run saw that.
     pub prepared_ms: Option<u64>,
     /// The accounts of its rows.
     pub rows: Rows,

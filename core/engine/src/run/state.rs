@@ -28,7 +28,7 @@ pub struct RunState {
     pub(super) held: BTreeSet<String>,
     /// The bytes that the run has downloaded.
     pub(super) downloaded_bytes: u64,
-    /// How long Nexthink took last to prepare the export of each query, in milliseconds, by the query's ID.
+    /// The time that Nexthink took last to prepare the export of each query, in milliseconds, by the query's ID.
     #[serde(default)]
     pub(super) prepared_ms: BTreeMap<String, u64>,
 }

@@ -1,4 +1,4 @@
-//! What is true of a tenant, from the simulated rows alone, and what a generation or JupiterOne has of it.
+//! The truth about a tenant, from the simulated rows alone, and the part that a generation or JupiterOne has of it.
 //!
 //! A model that knows nothing of the program: an object is there if a row tells of it, and an edge needs both ends.
 

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use super::estate::{assert_true, objects_in};
 use super::world::{HOUR_MS, World};
 
-/// How many seeds the gate tries.
+/// The number of seeds that the gate tries.
 const SEEDS: u64 = 15;
 /// 2026-03-01T00:00:00Z.
 const START: Moment = Moment(1_772_323_200_000);

@@ -1,4 +1,4 @@
-//! What goes wrong in a year, as `docs/faults.md` has it: at Nexthink, on the way, on this machine, at JupiterOne.
+//! The trouble of a year, as `docs/faults.md` has it: at Nexthink, on the way, on this machine, at JupiterOne.
 
 use core_simulator::{
     AnnouncedLength, Answer, Behaviour, Cut, Fault, FaultAction, FaultPoint, JobCall, JobFault,
@@ -9,7 +9,7 @@ use fastrand::Rng;
 use super::estate::QUERIES;
 use super::world::{HOUR_MS, World};
 
-/// What was done to a world.
+/// The changes made to a world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trouble {
     None,
@@ -56,7 +56,7 @@ fn nexthink(world: &World, random: &mut Rng) -> Trouble {
     Trouble::Nexthink(what)
 }
 
-/// What goes wrong with one query: its export ends badly, or its file is not what it should be.
+/// The trouble with one query: its export ends badly, or its file is not as it should be.
 fn of_a_query(behaviour: &mut Behaviour, random: &mut Rng) -> &'static str {
     let query = QUERIES[random.usize(..QUERIES.len())];
     let times = if random.bool() { Some(1) } else { None };
@@ -96,7 +96,7 @@ fn of_a_query(behaviour: &mut Behaviour, random: &mut Rng) -> &'static str {
     }
 }
 
-/// What goes wrong with some requests, whatever they are about.
+/// The trouble with some requests, whatever they are about.
 fn of_requests(behaviour: &mut Behaviour, random: &mut Rng) -> &'static str {
     let points = [FaultPoint::Token, FaultPoint::Start, FaultPoint::Status, FaultPoint::File];
     let answer = |status| FaultAction::Answer(Answer::from_status(status));

@@ -108,7 +108,7 @@ impl World {
         self.set_ahead(0);
     }
 
-    /// What is true now.
+    /// The truth now.
     pub(crate) fn truth(&self) -> Objects {
         let mut spec = None;
         self.tenant.simulator.update(|behaviour| spec = Some(behaviour.tenant.clone()));
@@ -125,7 +125,7 @@ impl World {
         self.tenant.engine().tenant().expect("the store is there")
     }
 
-    /// What is published; nothing before the first run.
+    /// Returns the published generation; nothing before the first run.
     pub(crate) fn published(&self) -> Objects {
         let current = self.store().current().expect("the pointer can be read");
         current.map(|generation| objects_in(&generation)).unwrap_or_default()

@@ -21,13 +21,13 @@ use super::seeds::number;
 use super::trouble::{Trouble, strike};
 use super::world::{DAY_MS, HOUR_MS, World, files};
 
-/// How many days the gate plays.
+/// The number of days that the gate plays.
 const DAYS: u64 = 20;
 /// 2026-03-01T00:00:00Z: a year from here has both changes of the clocks in Zurich.
 const START: Moment = Moment(1_772_323_200_000);
-/// How long generations, events and entries of the ledger are kept.
+/// The time for which generations, events and entries of the ledger are kept.
 const KEPT_DAYS: u64 = 30;
-/// How long every generation is kept.
+/// The time for which every generation is kept.
 const ALL_KEPT_DAYS: u64 = 3;
 
 /// A tenant, and what is known of its runs.
@@ -37,7 +37,7 @@ struct Member {
     random: Rng,
     runs: u32,
     complete: u32,
-    /// How often each kind of trouble came.
+    /// The number of times that each kind of trouble came.
     troubles: BTreeMap<&'static str, u32>,
     /// The bytes of the store, by day.
     bytes: Vec<u64>,
@@ -192,7 +192,7 @@ fn kind_of(trouble: &Trouble) -> &'static str {
     }
 }
 
-/// How the schedule sees the end of a run.
+/// The end of a run as the schedule sees it.
 fn ended(finished: Result<(), Failure>, now: u64) -> Ended {
     match finished.map_err(|failure| failure.kind) {
         Ok(()) => Ended::Published,

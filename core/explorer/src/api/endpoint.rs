@@ -20,7 +20,7 @@ pub(crate) struct Endpoint {
     pub(crate) route: MethodRouter<Arc<Explorer>>,
 }
 
-/// What a call answers.
+/// The answer of a call.
 pub(crate) enum Answer {
     /// JSON of a kind, in the notation of the descriptions: `Run`, `[Run]`, `any`.
     Json(&'static str),

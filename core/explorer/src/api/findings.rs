@@ -35,7 +35,7 @@ const MAX_FINDINGS: usize = 10_000;
 /// The most findings that one request changes.
 const MAX_CHANGED: usize = 1_000;
 
-/// How long a silence lasts at most. Milliseconds.
+/// The longest silence. Milliseconds.
 const MAX_SILENCE_MS: u64 = 366 * 24 * 3_600 * 1_000;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -99,7 +99,7 @@ struct ListParameters {
 struct FindingList {
     /// The findings, the most severe first.
     findings: Vec<FindingRow>,
-    /// How many there are besides those that are answered.
+    /// The number of findings besides those that are answered.
     more: usize,
     /// The rules that were evaluated; none if no rule ever was.
     rules: Vec<RuleView>,
@@ -183,10 +183,10 @@ async fn one(
     .await
 }
 
-/// What was changed.
+/// The change.
 #[derive(Debug, Serialize)]
 struct Changed {
-    /// How many findings it is about.
+    /// The number of findings that it is about.
     findings: usize,
 }
 
@@ -232,7 +232,7 @@ struct SilenceBody {
     finding: Option<FindingId>,
     rule: Option<String>,
     entity: Option<String>,
-    /// How long. Hours.
+    /// The duration. Hours.
     hours: u64,
     why: String,
 }

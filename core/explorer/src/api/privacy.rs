@@ -1,4 +1,4 @@
-//! What is kept of people, and who has read or changed what.
+//! The data that is kept of people, and who has read or changed it.
 
 use std::sync::Arc;
 
@@ -40,14 +40,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// What is kept of people.
+/// The data that is kept of people.
 #[derive(Debug, Serialize)]
 struct Privacy {
     generation: Option<GenerationSummary>,
     status: PrivacyStatus,
     /// The newest entries, the newest first.
     ledger: Vec<Entry>,
-    /// How many entries there are.
+    /// The number of entries.
     entries: usize,
 }
 

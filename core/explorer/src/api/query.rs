@@ -68,7 +68,7 @@ struct QueryBody {
     as_of: Option<String>,
     /// The older generation that the tables `diff_entities` and `diff_relationships` compare with.
     compare_with: Option<String>,
-    /// How many rows to answer, at most 10,000; 1,000 if it is missing.
+    /// The number of rows to answer, at most 10,000; 1,000 if it is missing.
     limit: Option<usize>,
 }
 
@@ -152,7 +152,7 @@ async fn csv(
     Ok((headers, Body::from_stream(pieces)).into_response())
 }
 
-/// What a request asks: a query or a question, and not both.
+/// The subject of a request: a query or a question, and not both.
 fn asked(query: Option<String>, question: Option<String>) -> Result<Asked, ApiError> {
     match (query, question) {
         (Some(query), None) => Ok(Asked::Query(query)),

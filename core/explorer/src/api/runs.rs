@@ -43,17 +43,17 @@ struct Run {
     published: bool,
     /// The generation; none if it cannot be read.
     generation: Option<GenerationSummary>,
-    /// Why it cannot be read.
+    /// The reason for which it cannot be read.
     problem: Option<String>,
     started_at: Option<String>,
     finished_at: Option<String>,
     steps: Vec<StepSummary>,
-    /// How many entities and relationships it has.
+    /// The number of its entities and relationships.
     entities: u64,
     relationships: u64,
 }
 
-/// What became of one step of a run.
+/// The outcome of one step of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StepSummary {
@@ -61,7 +61,7 @@ pub(crate) struct StepSummary {
     pub(super) name: String,
     /// `complete`, `partial`, `failed`, `skipped` or `deferred`.
     pub(crate) outcome: String,
-    /// Why it is not complete.
+    /// The reason for which it is not complete.
     pub(super) reason: Option<String>,
     #[serde(default)]
     pub(crate) rows: RowCounts,
@@ -82,7 +82,7 @@ pub(crate) struct StepSummary {
     pub(super) types: Vec<String>,
 }
 
-/// What became of the rows of a step.
+/// The account of the rows of a step.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RowCounts {

@@ -335,7 +335,7 @@ pub(super) const KINDS: &[Kind] = &[
     ("Changed", "What was changed.", &[("findings", "integer", "How many findings it is about.")]),
 ];
 
-/// What every finding has.
+/// The properties of every finding.
 #[rustfmt::skip]
 const FINDING: &[Field] = &[
     ("id", "text", "Its ID."),

@@ -1,4 +1,4 @@
-//! What the calls answer.
+//! The answers of the calls.
 
 use std::sync::atomic::Ordering;
 
@@ -99,7 +99,7 @@ async fn the_description_has_every_call() {
     }
 }
 
-/// What is wrong with a value, by a schema of the description.
+/// Returns the mistakes in a value, by a schema of the description.
 fn faults(value: &Value, schema: &Value, openapi: &Value, place: &str) -> Vec<String> {
     if let Some(name) = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next()) {
         return faults(value, &openapi["components"]["schemas"][name], openapi, place);

@@ -76,7 +76,7 @@ fn a_library_is_the_one_that_its_checksum_is_of() {
     assert_eq!(sums.lines().count(), 3);
 }
 
-/// What the content security policy forbids, and what makes markup of text, is not in the page either.
+/// Code that the content security policy forbids, or that makes markup of text, is not in the page either.
 #[test]
 fn no_file_makes_markup_of_text_or_names_another_host() {
     for (path, text) in own_files() {

@@ -37,7 +37,7 @@ pub(crate) struct TestHost {
     pub(crate) has_defect: AtomicBool,
     pub(crate) reads: Mutex<Vec<String>>,
     pub(crate) changes: Mutex<Vec<String>>,
-    /// What a shell does in place of a process that answers a query.
+    /// The script of a shell in place of a process that answers a query.
     worker: &'static str,
 }
 

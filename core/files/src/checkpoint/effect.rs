@@ -1,10 +1,10 @@
-//! What a file operation changes.
+//! The effects of a file operation.
 
 use std::path::Path;
 
 use super::Operation;
 
-/// What an operation does to names and bytes: a simulated loss of power undoes what was not made durable.
+/// The effect of an operation on names and bytes: a simulated loss of power undoes what was not made durable.
 #[cfg_attr(not(feature = "fault-injection"), expect(dead_code, reason = "only faults look at it"))]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Effect<'a> {

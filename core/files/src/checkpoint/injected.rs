@@ -53,7 +53,7 @@ pub(super) struct Passed {
     machine: &'static Machine,
     /// The fault during the operation, if any.
     kind: Option<Kind>,
-    /// What a loss of power would undo, if one is to come.
+    /// The changes that a loss of power would undo, if one is to come.
     change: Option<Change>,
 }
 

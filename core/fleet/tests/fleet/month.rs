@@ -19,12 +19,12 @@ fn start() -> Timestamp {
     "2026-03-01T00:00:00Z".parse().expect("it is a time")
 }
 
-/// What happened to a fleet in a while.
+/// The events of a fleet in a while.
 #[derive(Default)]
 struct Played {
     /// Runs by tenant.
     runs: BTreeMap<String, u32>,
-    /// How long each run waited for a place.
+    /// The time for which each run waited for a place.
     lateness: Vec<SignedDuration>,
     most_at_once: usize,
 }

@@ -1,4 +1,4 @@
-//! What a query returns, and in which order.
+//! The columns that a query returns, and their order.
 
 use super::{Parser, instead_of};
 use crate::diagnostic::{J1qlError, most_similar};

@@ -18,7 +18,7 @@ const SEPARATOR: &str = "\u{1f}";
 pub(crate) struct Reference {
     /// The column.
     pub(crate) sql: String,
-    /// What its values are; nothing if it is always undefined.
+    /// Returns the type of its values; nothing if it is always undefined.
     pub(crate) kind: Option<Kind>,
 }
 

@@ -4,12 +4,12 @@
 use reqwest::header::{CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use reqwest::{Response, Version};
 
-/// How many bytes after white space tell what a body is.
+/// The number of bytes after white space that tell the kind of a body.
 const TELLING: usize = 16;
-/// How much white space may come before them.
+/// The white space that may come before them, in bytes.
 const MAX_HEAD: usize = 4 << 10;
 
-/// What a body is, if it is no trail.
+/// The kind of a body that is no trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Foreign {
     /// HTML, XHTML or other markup.
@@ -69,7 +69,7 @@ impl Foreign {
     }
 }
 
-/// What the first bytes of a body tell.
+/// The kind that the first bytes of a body tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Judgement {
     /// Nothing yet.

@@ -20,15 +20,15 @@ use crate::speed::SpeedCheck;
 use crate::token::TokenSource;
 use crate::transport::{AuditHttp, retry_cause};
 
-/// What a token for the audit trail is for.
+/// The scope of a token for the audit trail.
 const SCOPE: &str = "service:audit-trail";
 
-/// How much of an error is read to tell what it says, in bytes.
+/// The part of an error that is read to tell what it says, in bytes.
 const ERROR_CAP: usize = 8 << 10;
 
 const AT: Endpoint = Endpoint::AuditTrail;
 
-/// How the audit trail is accessed.
+/// The access to the audit trail.
 pub enum AuditAccess {
     /// With the name and password of a local account with administrator rights.
     Basic(Credentials),
@@ -49,7 +49,7 @@ pub struct AuditClient {
     jitter: Arc<Jitter>,
 }
 
-/// What comes of a trail.
+/// The answer of a trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditPiece<'a> {
     /// An answer begins; what came before it is of no use.

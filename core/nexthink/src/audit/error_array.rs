@@ -1,4 +1,4 @@
-//! What the error of the Audit Trail API says (Nexthink, audit trail API: a JSON array). Its elements are
+//! The texts in an error of the Audit Trail API (Nexthink, audit trail API: a JSON array). Its elements are
 //! not documented, so anything may be in them: accounts, addresses, tokens. Only words of a fixed list are
 //! ever repeated.
 
@@ -11,7 +11,7 @@ const MEMBERS: [&str; 8] =
 /// The longest text that is shown, in bytes.
 const MAX_TEXT: usize = 200;
 
-/// How deep texts are looked for.
+/// The depth to which texts are looked for.
 const MAX_DEPTH: usize = 4;
 
 /// The words that are repeated: none of them names anybody.

@@ -141,7 +141,7 @@ async fn a10_a_secret_that_is_still_the_same_or_unusable_stays_refused() {
     }
 }
 
-/// What a secret source gives now; an error if none.
+/// The secret that a source gives now; an error if none.
 type Kept = Arc<Mutex<Option<&'static str>>>;
 
 /// A client of `tenant` that reads its secret again when it is refused, and counts that.

@@ -1,4 +1,4 @@
-//! What a journal is told, and how a later process goes on with an export that was paid for.
+//! The notes of a journal, and a later process that goes on with an export that was paid for.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use core_nexthink::{
 use crate::raw_host::{RawHost, http};
 use crate::support::*;
 
-/// What an earlier process left when it ended after the export was started.
+/// The note that an earlier process left when it ended after the export was started.
 fn record(file: Option<FileRecord>) -> ExportRecord {
     ExportRecord {
         query_id: order().query,

@@ -233,7 +233,7 @@ fn answer_one(
     stream.flush()
 }
 
-/// What a proxy does with a CONNECT.
+/// The behaviour of a proxy at a CONNECT.
 #[derive(Clone)]
 enum ProxyAnswer {
     /// Leads to this address, whatever was asked for.

@@ -176,13 +176,13 @@ impl Tenant {
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     pub(crate) notes: Vec<Note>,
-    /// How many starts it allows; all if none.
+    /// The number of starts that it allows; all if none.
     pub(crate) allows: Option<usize>,
     /// True if its disk is full.
     pub(crate) full: bool,
 }
 
-/// What a journal was told.
+/// The notes that a journal was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Note {
     Starting,
@@ -192,13 +192,13 @@ pub(crate) enum Note {
 }
 
 impl Journal {
-    /// How many exports may have been paid for.
+    /// Returns the number of exports that may have been paid for.
     pub(crate) fn paid(&self) -> usize {
         let count = |note| self.notes.iter().filter(|other| **other == note).count();
         count(Note::Starting) - count(Note::NotStarted)
     }
 
-    /// What a later process would go on from.
+    /// Returns the note that a later process would go on from.
     pub(crate) fn record(&self) -> Option<ExportRecord> {
         let last = self.notes.iter().rev().find_map(|note| match note {
             Note::Record(record) => Some(Some(record.clone())),
@@ -236,7 +236,7 @@ impl ExportJournal for Journal {
     }
 }
 
-/// What came of an export.
+/// The result of an export.
 pub(crate) struct Outcome {
     pub(crate) result: Result<FinishedExport, NexthinkError>,
     pub(crate) file: Vec<u8>,
@@ -291,7 +291,7 @@ pub(crate) async fn run_export(
     client.run_export(&order(), None, &mut Journal::default(), sink, |_| {}).await
 }
 
-/// What this machine's clock says, in milliseconds since 1970-01-01 UTC.
+/// Returns the time of this machine's clock, in milliseconds since 1970-01-01 UTC.
 pub(crate) const NOW_MS: u64 = 1_772_359_200_000;
 
 pub(crate) fn token_answer() -> Answer {

@@ -95,7 +95,7 @@ fn give_token(config: &Arc<rustls::ServerConfig>, socket: TcpStream) -> std::io:
     stream.flush()
 }
 
-/// What a client that trusts only [`TRUSTED`] makes of a host, with all its causes in words.
+/// Returns the result of a call to a host by a client that trusts only [`TRUSTED`], with all its causes in words.
 async fn refusal(base: &str) -> (UnreachableCause, String) {
     let client = client(base, base, base, trusting());
     let error = client.check_credentials(|| NOW_MS).await.expect_err("this host proves nothing");

@@ -28,9 +28,9 @@ struct SlowTenant {
     /// When each token was issued; a token is its number.
     issued: Arc<Mutex<Vec<Instant>>>,
     n_refused: Arc<AtomicU32>,
-    /// What the login host's clock says when it issues each token, in turns.
+    /// The time of the login host's clock when it issues each token, in turns.
     dates: &'static [&'static str],
-    /// How long its exports take.
+    /// The time that its exports take.
     preparation: Duration,
     n_questions: Arc<AtomicU32>,
 }
@@ -173,7 +173,7 @@ async fn a3_four_exports_wait_for_one_slow_token() {
     assert_eq!(tenant.login.seen().len(), 1);
 }
 
-/// How long a client waits when `throttled` is the answer to its first start.
+/// Returns the time for which a client waits when `throttled` is the answer to its first start.
 async fn wait_after(throttled: Answer) -> Duration {
     let tenant = Tenant::start(vec![throttled, answer(404, "")], Vec::new()).await;
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! How much waiting costs: exports that take minutes, on a clock that jumps from one wait to the next.
+//! The cost of waiting: exports that take minutes, on a clock that jumps from one wait to the next.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What is known of each code of a dictionary, as long as rows with this dictionary come.
+//! A cache of a fact about each code of a dictionary, as long as rows with this dictionary come.
 
 use datafusion::arrow::array::types::UInt32Type;
 use datafusion::arrow::array::{
@@ -57,7 +57,7 @@ impl<T: Clone> CodeCache<T> {
         self.dictionary = Some(data);
     }
 
-    /// What it holds in memory. Bytes.
+    /// Returns its size in memory. Bytes.
     pub(super) fn size(&self) -> usize {
         self.by_code.capacity() * size_of::<T>()
     }

@@ -34,7 +34,7 @@ impl Groups {
         self.texts.len()
     }
 
-    /// What they hold in memory. Bytes.
+    /// Returns their size in memory. Bytes.
     pub(super) fn size(&self) -> usize {
         self.text_bytes + self.texts.len() * GROUP_BYTES + self.codes.size()
     }

@@ -79,7 +79,7 @@ struct CodeSemiJoinExec {
     is_anti: bool,
     /// Read once for all partitions of the rows.
     found: Arc<OnceCell<Keys>>,
-    /// What the keys are between, so that row groups of others are not read.
+    /// The bounds of the keys, so that row groups of others are not read.
     range: Arc<DynamicFilterPhysicalExpr>,
     metrics: ExecutionPlanMetricsSet,
 }

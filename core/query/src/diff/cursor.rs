@@ -16,7 +16,7 @@ pub(super) struct Cursor {
     kind: TableKind,
     batches: Option<Batches>,
     current: Option<Current>,
-    /// How many batches were opened, so that what was made from one can be told from what was not.
+    /// The number of batches that were opened, so that what was made from one can be told from what was not.
     batch_number: usize,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use core_store::{Generation, Table, TableKind};
 
-/// What changed, in numbers.
+/// The changes, in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiffReport {
     /// The ID of the older generation, and when it was made (RFC 3339).
@@ -34,7 +34,7 @@ impl DiffReport {
     }
 }
 
-/// What changed in one type, in numbers of objects.
+/// The changes in one type, in numbers of objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypeDiff {
     /// Entities or relationships.
@@ -57,7 +57,7 @@ pub struct TypeDiff {
     pub unchanged: u64,
     /// Those of `unchanged` in a partial table: they may have been carried over and not exist any more.
     pub carried_over: u64,
-    /// How many objects have another value of each property.
+    /// The number of objects that have another value of each property.
     pub properties: BTreeMap<String, u64>,
     /// True if the older table is partial, or not there: what was added may have existed before.
     pub partial_before: bool,

@@ -11,7 +11,7 @@ use crate::format::Cells;
 /// The rows of a batch of changes, at most but for the properties of its last object.
 const BATCH_ROWS: usize = 1024;
 
-/// How much is said about each change.
+/// The detail of each change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiffDetail {
     /// Only counts.
@@ -53,7 +53,7 @@ impl DiffDetail {
     }
 }
 
-/// What happened to an object.
+/// The change of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChangeKind {
     Added,

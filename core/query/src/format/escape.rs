@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What a spreadsheet may take for the end of a cell, besides the comma: depending on its language it
+/// Characters that a spreadsheet may take for the end of a cell, besides the comma: depending on its language it
 /// splits at one of these even inside a cell of ours. A comma is safe, since the cell is quoted then.
 const CELL_SEPARATORS: [char; 5] = [';', '|', '\t', '\r', '\n'];
 

@@ -1,4 +1,4 @@
-//! What the graph verbs answer, ready to be written as JSON.
+//! The answers of the graph verbs, ready to be written as JSON.
 
 use std::collections::BTreeSet;
 
@@ -75,7 +75,7 @@ pub struct Entity {
     pub partial: bool,
 }
 
-/// What a key or name stands for.
+/// The entities that a key or name stands for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "result", content = "value")]
 pub enum Lookup {
@@ -99,7 +99,7 @@ pub struct NeighborGroup {
     pub direction: Direction,
     /// The `_type` of the neighbors.
     pub other_type: String,
-    /// How many there are.
+    /// The number of them.
     pub count: u64,
     /// True if there may be more, because one of the tables is partial.
     pub partial: bool,
@@ -121,13 +121,13 @@ pub struct Neighbor {
 pub struct NeighborPage {
     /// The neighbors, ordered by their keys.
     pub neighbors: Vec<Neighbor>,
-    /// How many the whole group has.
+    /// The number that the whole group has.
     pub count: u64,
-    /// What to pass to get the next ones; none after the last.
+    /// The text to pass to get the next ones; none after the last.
     pub next: Option<u64>,
 }
 
-/// How far a neighborhood reaches.
+/// The reach of a neighborhood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NeighborhoodLimits {
     /// The steps from the entity.
@@ -194,11 +194,11 @@ pub struct HiddenEdges {
     pub relationship: String,
     /// Which way they point.
     pub direction: Direction,
-    /// How many are not shown.
+    /// The number that is not shown.
     pub count: u64,
 }
 
-/// What a path may use.
+/// The edges that a path may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathOptions {
     /// The relationships, at most.
@@ -225,7 +225,7 @@ pub struct Path {
     pub edges: Vec<Edge>,
 }
 
-/// How a text was found in a property. The order is that of the answer.
+/// The match of a text in a property. The order is that of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MatchKind {
@@ -248,7 +248,7 @@ pub struct SearchHit {
     pub property: String,
     /// The value of the property; in lower case, unless it is a key or a name.
     pub value: String,
-    /// How it was found.
+    /// The kind of the match.
     pub kind: MatchKind,
 }
 
@@ -257,6 +257,6 @@ pub struct SearchHit {
 pub struct SearchPage {
     /// The entities, the best first.
     pub hits: Vec<SearchHit>,
-    /// How many more entities contain the text.
+    /// The number of further entities that contain the text.
     pub more: u64,
 }

@@ -1,4 +1,4 @@
-//! What became of one entity over the generations.
+//! The fate of one entity over the generations.
 
 use core_store::{Generation, TableKind};
 use datafusion::common::Column;
@@ -22,7 +22,7 @@ pub struct Appearance {
     pub created_at: String,
 }
 
-/// What became of an entity, as far as the kept generations show.
+/// The fate of an entity, as far as the kept generations show.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EntityHistory {
@@ -30,26 +30,26 @@ pub struct EntityHistory {
     pub first_seen: Option<Appearance>,
     /// The last generation that has it.
     pub last_seen: Option<Appearance>,
-    /// How many generations were looked at.
+    /// The number of generations that were looked at.
     pub generations: usize,
-    /// What changed, the oldest change first.
+    /// The changes, the oldest first.
     pub changes: Vec<EntityChange>,
 }
 
-/// What is different in a generation from the one before.
+/// The difference of a generation from the one before.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EntityChange {
     /// The generation.
     #[serde(flatten)]
     pub at: Appearance,
-    /// What happened.
+    /// The event.
     pub kind: ChangeKind,
     /// The properties that changed.
     pub properties: Vec<PropertyChange>,
 }
 
-/// What can happen to an entity between two generations.
+/// The change of an entity between two generations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {

@@ -61,7 +61,7 @@ impl End {
 /// The edges at one entity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct EdgesAt {
-    /// How many there are.
+    /// The number of them.
     pub(super) count: u64,
     /// The first of them after the row that was asked for, by their row in the table.
     pub(super) rows: Vec<u64>,

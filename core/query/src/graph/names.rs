@@ -80,13 +80,13 @@ pub(super) struct Found<'a> {
     pub(super) entity: u32,
 }
 
-/// What a search has found.
+/// The result of a search.
 pub(super) struct Matches<'a> {
     /// The best entities, in the order of the answer.
     pub(super) best: Vec<Found<'a>>,
-    /// How many entities there are.
+    /// The number of entities.
     pub(super) total: u64,
-    /// How many of them have the whole text as a name or identifier. They are the first.
+    /// The number of them that have the whole text as a name or identifier. They are the first.
     pub(super) exact: u64,
 }
 
@@ -374,7 +374,7 @@ mod tests {
         index
     }
 
-    /// What the first text of an entity that is as good as any other says: kind, property, entity.
+    /// The first text of an entity that is as good as any other: kind, property, entity.
     fn plainly(rows: &[Row], text: &str) -> Vec<(MatchKind, usize, usize)> {
         let text = text.trim().to_lowercase();
         let of = |(place, row): (usize, &Row)| {

@@ -15,7 +15,7 @@ use crate::withheld::ColumnView;
 /// The neighbors of a page, at most.
 const MAX_PAGE: usize = 1_000;
 
-/// What a page leaves out of the properties of a relationship: it is the same in all of them, or an end.
+/// The properties of a relationship that a page leaves out: they are the same in all of them, or an end.
 const NOT_SHOWN: [&str; 6] =
     ["_key", "_type", "_class", "displayName", "_fromEntityKey", "_toEntityKey"];
 

@@ -1,4 +1,4 @@
-//! What can be asked, and that a filter reaches the files.
+//! The queries that can be asked, and that a filter reaches the files.
 
 use arrow::array::RecordBatch;
 use core_query::{ContentKind, QuerySession, QuerySettings};

@@ -21,7 +21,7 @@ use crate::support::{Checked, Place, rows};
 const THING: &str = "nexthink_thing";
 const EDGE: &str = "nexthink_thing_has_thing";
 
-/// What a thing has: a name, a size, and when it was seen.
+/// The values of a thing: a name, a size, and when it was seen.
 type Thing = (Option<String>, Option<i64>, i64);
 
 /// One generation as plain maps.
@@ -125,8 +125,8 @@ fn outcome(
     Ok((report, lines))
 }
 
-/// What the merge must say: the counts added, removed, unknown, changed, unchanged, carried over, and a line
-/// for each change.
+/// The result that the merge must have: the counts added, removed, unknown, changed, unchanged, carried over, and a
+/// line for each change.
 fn twin(before: &Estate, after: &Estate) -> (Vec<[u64; 6]>, Vec<String>) {
     let (mut counts, mut lines) = (Vec::new(), Vec::new());
     if before.has_things || after.has_things {

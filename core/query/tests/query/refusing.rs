@@ -1,4 +1,4 @@
-//! What cannot be asked, and how that is said.
+//! The queries that cannot be asked, and the messages about them.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use core_store::StoreError;
 
 use crate::support::{Checked, Place, entity, estate, rows, text};
 
-/// Why a query gets no answer, whether it is refused before it runs or fails while it runs.
+/// Returns the reason for which a query gets no answer, whether it is refused before it runs or fails while it runs.
 async fn refusal(
     session: &QuerySession,
     sql: &str,

@@ -30,7 +30,7 @@ pub struct When<'a> {
 pub enum Outcome {
     /// Rows.
     Rows {
-        /// What they say.
+        /// Their values.
         observed: Observed,
         /// The tables that the query reads.
         reads: Vec<String>,
@@ -39,12 +39,12 @@ pub enum Outcome {
     },
     /// No rows, or rows that are no findings.
     Failed {
-        /// Why, without a value.
+        /// The reason, without a value.
         reason: String,
     },
 }
 
-/// What an evaluation has changed.
+/// The changes of an evaluation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RuleReport {
     /// The rows that hold.
@@ -59,7 +59,7 @@ pub struct RuleReport {
     pub unknown: usize,
 }
 
-/// What is the same for all findings of an evaluation.
+/// The facts that are the same for all findings of an evaluation.
 struct Round<'a> {
     rule: &'a Rule,
     when: &'a When<'a>,

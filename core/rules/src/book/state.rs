@@ -10,10 +10,10 @@ use super::{Book, VERSION};
 /// The name of the file in the tenant's folder, without its extension.
 pub const FILE: &str = "findings";
 
-/// How long another program may hold the book.
+/// The time for which another program may hold the book.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often the lock is tried.
+/// The interval at which the lock is tried.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// A reason why the book cannot be used.

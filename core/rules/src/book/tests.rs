@@ -29,7 +29,7 @@ fn id(rule: &Rule, key: &str) -> FindingId {
     prints().of(&rule.id, [&json!(key)])
 }
 
-/// What a query answers, and how far it can be trusted.
+/// The answer of a query, and how far it can be trusted.
 #[derive(Debug, Clone)]
 enum Answer {
     Complete(Vec<&'static str>),

@@ -31,7 +31,7 @@ pub struct ChannelSecrets {
     pub previous_key: Option<String>,
 }
 
-/// What is to be sent.
+/// The message to send.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Delivery {
     /// A POST request with a JSON body.
@@ -226,7 +226,7 @@ fn document(message: &Message) -> Value {
     json!({ "type": kind, "timestamp": rfc3339(message.at), "id": message.id, "data": data })
 }
 
-/// What a template may insert.
+/// The values that a template may insert.
 fn template_values(message: &Message) -> Map<String, Value> {
     let mut values = Map::new();
     let mut put = |name: &str, value: Value| _ = values.insert(name.to_owned(), value);

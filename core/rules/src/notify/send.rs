@@ -12,11 +12,11 @@ use super::render::Delivery;
 use super::smtp;
 use crate::outbox::Attempt;
 
-/// How long a connection may take.
+/// The time that a connection may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(5);
-/// How long one message may take.
+/// The time that one message may take.
 pub(super) const ANSWER: Duration = Duration::from_secs(15);
-/// How often a running program is looked at.
+/// The interval at which a running program is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Sends messages.
@@ -88,7 +88,7 @@ fn client(
     client.map_err(|error| error.to_string())
 }
 
-/// What an answer means. Its body is not read: a status says everything.
+/// Returns the meaning of an answer. Its body is not read: a status says everything.
 fn judge(answer: &reqwest::Response) -> Attempt {
     let status = answer.status();
     if status.is_success() {

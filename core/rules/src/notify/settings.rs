@@ -19,7 +19,7 @@ use crate::silence::matches_pattern;
 
 /// The transitions above which a channel gets one message for all.
 const DIGEST_ABOVE: usize = 10;
-/// How long an alert stays at an Alertmanager unless it is sent again. Hours.
+/// The time for which an alert stays at an Alertmanager unless it is sent again. Hours.
 const EXPIRES_HOURS: u32 = 26;
 const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
 
@@ -50,13 +50,13 @@ pub enum Address {
 pub struct Channel {
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: ChannelKind,
     /// The transitions above which there is one message for all.
     pub digest_above: usize,
     /// When nothing is sent, and by which clock.
     pub quiet: Option<QuietHours>,
-    /// How often there is an overview, in days.
+    /// The interval between overviews, in days.
     pub overview_days: Option<u64>,
 }
 
@@ -102,7 +102,7 @@ pub enum ChannelKind {
     Alertmanager {
         /// The address before `/api/v2/alerts`.
         url: Address,
-        /// How long an alert stays there unless it is sent again. Hours.
+        /// The time for which an alert stays there unless it is sent again. Hours.
         expires_hours: u32,
     },
     /// Mail by SMTP.

@@ -2,7 +2,7 @@
 
 use crate::setting::{Table, choice, flag, integer, secret, text, texts};
 
-/// How long Nexthink keeps audit logs, in days (Nexthink, data retention).
+/// The time for which Nexthink keeps audit logs, in days (Nexthink, data retention).
 const SOURCE_DAYS: u64 = 180;
 
 /// The shortest look-back of the saved query, in hours: of less nothing would count as read.

@@ -1,4 +1,4 @@
-//! What a simulated bucket does besides storing.
+//! The behaviour of a simulated bucket besides storing.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub enum BucketCall {
     AbortUpload,
 }
 
-/// What goes wrong with a request.
+/// The fault of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BucketFault {
     /// It is answered with HTTP 503, and not carried out.

@@ -1,11 +1,11 @@
-//! What a complete reading of a tenant must arrive at.
+//! The counts that a complete reading of a tenant must arrive at.
 
 use std::collections::BTreeMap;
 
 use super::Tenant;
 use crate::exports::SavedQuery;
 
-/// How many distinct things a tenant holds, and how many rows its exports have without a row cap.
+/// The number of distinct things that a tenant holds, and of rows that its exports have without a row cap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantCounts {
     /// Distinct devices of the devices export.

@@ -173,7 +173,7 @@ impl Tenant {
 /// 2026-06-01 00:00:00 UTC, in seconds since 1970: a fixed time, so that tests have the same rows every day.
 const NOW: u64 = 1_780_272_000;
 const DAY: u64 = 86_400;
-/// How long before the others a silent device or user was last seen. Seconds.
+/// The time by which a silent device or user was last seen before the others. Seconds.
 const SILENCE: u64 = 100 * DAY;
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ const DAY: i64 = 24 * HOUR;
 /// 1 March 2026.
 const NOW: u64 = 1_772_323_200_000;
 
-/// How far the clock is off in one run.
+/// The error of the clock in one run.
 const JUMPS: [i64; 10] = [
     -7_305 * DAY,
     -365 * DAY,

@@ -24,7 +24,7 @@ use crate::support::{
     write,
 };
 
-/// How many seeds the gate tries.
+/// The number of seeds that the gate tries.
 const SEEDS: u64 = 150;
 /// 2026-03-01T00:00:00Z.
 const START_MS: u64 = 1_772_323_200_000;
@@ -34,7 +34,7 @@ const DAY_MS: u64 = 86_400_000;
 const FAULTS: [&str; 10] =
     ["power", "power", "power", "power", "kill", "kill-after", "torn", "enospc", "eio", "eio"];
 
-/// What a run has said to be done, by its number.
+/// The work that a run has said to be done, by its number.
 #[derive(Debug, Default, Clone)]
 struct Said {
     published: Option<u64>,

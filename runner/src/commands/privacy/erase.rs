@@ -145,7 +145,7 @@ pub(super) fn subject_of(arguments: &SubjectArguments) -> (SubjectKind, &[String
     }
 }
 
-/// What is known of the subject, by which identifiers, and what would go.
+/// Prints the identifiers of the subject, and the rows, texts and events that would go.
 fn show(subject: &Subject, findings: &SearchReport, format: ReportFormat) -> Result<(), Failure> {
     let identifiers = known_by(subject);
     if format == ReportFormat::Json {

@@ -15,7 +15,7 @@ use crate::commands::run::signal;
 use crate::exit::{Exit, Failure};
 use crate::{output, pager, system};
 
-/// How often the parent looks whether the worker has ended.
+/// The interval at which the parent looks for the end of the worker.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// The worker while it runs. Dropped, it is killed.

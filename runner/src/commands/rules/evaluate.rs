@@ -24,9 +24,9 @@ use crate::host::{engine, host};
 use crate::output;
 use crate::system;
 
-/// How long a finding that is over is kept, milliseconds.
+/// The time for which a finding that is over is kept, milliseconds.
 const KEPT_MS: u64 = 90 * 24 * 3_600 * 1_000;
-/// What the key of the ids is made from.
+/// The context that the key of the IDs is derived with.
 const ID_PURPOSE: &str = "the ids of findings";
 
 /// Evaluates the rules that are on, or some of them, and keeps what they find.
@@ -218,7 +218,7 @@ fn print_dry(result: &Value) {
     }
 }
 
-/// How a generation shows people.
+/// Returns the way in which a generation shows people.
 fn privacy_mark(generation: Option<&Generation>) -> PrivacyMark {
     generation.and_then(|generation| generation.manifest().privacy.clone()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What an evaluation tells the user.
+//! The report of an evaluation for the user.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::cli::{ReportFormat, SeverityName};
 use crate::exit::{Exit, Failure};
 use crate::output;
 
-/// What came of an evaluation.
+/// The result of an evaluation.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::commands) struct RulesReport {
@@ -27,14 +27,14 @@ pub(in crate::commands) struct RulesReport {
     highest_severity: Option<Severity>,
 }
 
-/// What came of one rule.
+/// The result of one rule.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RuleLine {
     id: String,
     severity: Severity,
     result: &'static str,
-    /// Why the result is not complete.
+    /// The reason for which the result is not complete.
     reason: Option<String>,
     rows: usize,
     opened: usize,
@@ -194,7 +194,7 @@ fn reason(result: &RuleResult) -> Option<String> {
     }
 }
 
-/// How findings of a rule open and close, in a sentence.
+/// Returns a sentence about when findings of a rule open and close.
 pub(super) fn life_text(rule: &Rule) -> String {
     let generations = |number: u32| count(number, "complete generation");
     let life = match rule.kind {

@@ -30,7 +30,7 @@ use crate::system;
 const TABLE: &str = "program_status";
 const CLASS: &str = "Record";
 const DAY_MS: u64 = 24 * 3_600 * 1_000;
-/// What the name of the state of the last delivery to a destination begins with.
+/// The prefix of the name of the state of the last delivery to a destination.
 const DELIVERED: &str = "delivered-";
 
 struct Fact {
@@ -203,7 +203,7 @@ fn keys(config: &Config, now_ms: u64) -> Option<Fact> {
     Some(Fact::new("key-age", active, String::new(), days))
 }
 
-/// What is kept for longer than it may be, since the clock is not believed.
+/// The data that is kept for longer than it may be, since the clock is not believed.
 fn retention(config: &Config, tenant: &TenantStore, now_ms: u64) -> Option<Fact> {
     let pinned = core_engine::mirrors::compared_with(tenant);
     let look = |accept_clock| {

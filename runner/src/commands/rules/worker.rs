@@ -31,11 +31,11 @@ use crate::exit::{Exit, Failure};
 use crate::system::{self, now_ms};
 use crate::{config, output};
 
-/// What the queries of rules may hold in memory together.
+/// The memory that the queries of rules may hold together.
 pub(crate) const MEMORY_BYTES: usize = 512 * 1024 * 1024;
-/// How long one rule may take.
+/// The time that one rule may take.
 const RULE_DEADLINE: Duration = Duration::from_mins(2);
-/// How long all rules may take.
+/// The time that all rules may take.
 const DEADLINE: Duration = Duration::from_mins(10);
 /// The longest line that is read. Bytes.
 const MAX_LINE: u64 = 4 * 1024 * 1024;
@@ -55,7 +55,7 @@ enum Line {
 /// The answers to rules' queries, by rule.
 pub(super) struct Answers {
     outcomes: BTreeMap<String, Outcome>,
-    /// Why there is none for the others.
+    /// The reason for which there is none for the others.
     otherwise: String,
 }
 

@@ -8,7 +8,7 @@ const MINUTE: i64 = 60_000;
 /// An event in so many milliseconds.
 const STEP_MS: i64 = 30 * MINUTE;
 
-/// What is wrong with a clock, as far as people see it.
+/// The error of a clock, as far as people see it.
 const JUMPS: [(&str, i64); 14] = [
     ("twenty years behind", -7_305 * DAY),
     ("a year behind", -365 * DAY),

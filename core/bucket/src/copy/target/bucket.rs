@@ -29,7 +29,7 @@ const LISTING: &str = "listing.json";
 pub(in crate::copy) struct BucketTarget {
     folder: BucketFolder,
     lease: HeldLease,
-    /// What was published before.
+    /// The previous publication.
     content: Content,
     known: Known,
     /// The sizes of all objects by key.
@@ -39,7 +39,7 @@ pub(in crate::copy) struct BucketTarget {
     stored: Mutex<Stored>,
 }
 
-/// What has been stored for the next publication.
+/// The objects that are stored for the next publication.
 #[derive(Default)]
 struct Stored {
     objects: BTreeMap<String, ObjectRef>,

@@ -1,4 +1,4 @@
-//! What a fault hits: this process, or a disk that a test simulates in it.
+//! The target of a fault: this process, or a disk that a test simulates in it.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -20,7 +20,7 @@ use self::content::Content;
 use super::Effect;
 use super::machine::Machine;
 
-/// What is not durable yet.
+/// The changes that are not durable yet.
 #[derive(Debug)]
 pub(super) struct Disk {
     /// The changes of names, oldest first.
@@ -37,7 +37,7 @@ struct NameChange {
     undo: Undo,
 }
 
-/// How the names are put back as they were.
+/// The steps that put the names back as they were.
 #[derive(Debug)]
 enum Undo {
     Remove(PathBuf),
@@ -283,7 +283,7 @@ mod tests {
         }
     }
 
-    /// What `state` may hold after the power was lost.
+    /// Returns the contents that `state` may have after the power was lost.
     fn outcomes(syncs: [bool; 2]) -> BTreeSet<String> {
         let outcome = |seed| {
             let folder = TempDir::new().expect("a folder can be made");

@@ -1,4 +1,4 @@
-//! What a query means: each rule in a table of queries and answers.
+//! The meaning of queries: each rule in a table of queries and answers.
 
 use crate::j1ql::estate::{Checked, Estate, estate};
 

@@ -1,4 +1,4 @@
-//! How a query may be written: case, names, what is pasted, and how many rows it may have.
+//! The spelling of queries: case, names, what is pasted, and how many rows it may have.
 
 use std::collections::BTreeMap;
 

@@ -20,7 +20,7 @@ use self::expression::{has_aggregate, selectors};
 pub(crate) enum Value {
     Text(String),
     Number(i64),
-    /// What calculations make.
+    /// The result of calculations.
     Float(f64),
     Boolean(bool),
     List(Vec<String>),
@@ -48,7 +48,7 @@ pub(crate) struct SmallGraph {
     pub(crate) edges: Vec<Edge>,
 }
 
-/// What a name stands for: the place of an entity or of an edge.
+/// The meaning of a name: the place of an entity or of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Object {
     Entity(usize),

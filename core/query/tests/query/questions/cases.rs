@@ -1,4 +1,4 @@
-//! What each shipped question has to find in the planted rows.
+//! The answer that each shipped question has to find in the planted rows.
 
 /// A question, what is given, the columns that are compared, and the rows in their order. Rows of a
 /// question without an order are sorted.

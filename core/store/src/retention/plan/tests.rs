@@ -139,14 +139,14 @@ fn a_long_pause_removes_with_the_second_run() {
     assert_eq!((next_day.clock, next_day.removals.len()), (ClockVerdict::Steady, 1));
 }
 
-/// How long generations and events are kept.
+/// The time for which generations and events are kept.
 const KEPT_HOURS: u64 = 10 * 24;
 
-/// How far the clock is off, in days.
+/// The error of the clock, in days.
 const JUMPS: [i64; 12] = [-7_305, -365, -30, -3, -1, 0, 1, 2, 3, 30, 200, 365];
 
-/// What is gone of generations and events after forty days with daily runs, some of which have a clock that is
-/// off by so many hours: the age of the youngest of each that went, and whether the last run removes by age. Where
+/// Returns the generations and events that are gone after forty days with daily runs, some of which have a clock that
+/// is off by so many hours: the age of the youngest of each that went, and whether the last run removes by age. Where
 /// Nexthink's clock `is_known`, a run whose clock disagrees with it does not ask for a plan.
 fn youngest_gone(off_hours: i64, wrong: std::ops::Range<u64>, is_known: bool) -> (u64, u64, bool) {
     let kept_days = KEPT_HOURS / 24;

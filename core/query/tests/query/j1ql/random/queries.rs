@@ -92,7 +92,7 @@ fn element() -> impl Strategy<Value = ElementParts> {
         .prop_map(|(is_optional, steps)| (is_optional, steps))
 }
 
-/// What is returned: `ALL` stands for the keys of all names, `last` for the last name.
+/// The result: `ALL` stands for the keys of all names, `last` for the last name.
 const RETURNS: [&str; 14] = [
     "",
     "RETURN ALL",
