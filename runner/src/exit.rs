@@ -7,9 +7,10 @@ use core_engine::{Ending, FailureKind, StopReason};
 use core_erasure::ErasureError;
 use core_jupiterone::JupiterOneError;
 use core_nexthink::NexthinkError;
+use core_operations::{ExitCodes, RunOutcome};
 use core_store::StoreError;
 
-/// How the program ends.
+/// The end of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -55,14 +56,27 @@ impl Exit {
         Self::ALL.into_iter().find(|exit| *exit as i32 == code)
     }
 
-    /// Returns true if a run that ends like this has published what it could, or found nothing new to publish.
-    pub(crate) fn has_published(self) -> bool {
-        matches!(self, Self::Complete | Self::Partial | Self::DestinationFailed | Self::RuleFired)
+    /// Returns the outcome of a run that ends like this.
+    fn run_outcome(self) -> RunOutcome {
+        match self {
+            Self::Complete | Self::Partial | Self::RuleFired => RunOutcome::Published,
+            Self::DestinationFailed => RunOutcome::NotDelivered,
+            Self::Unreachable => RunOutcome::Unreachable,
+            Self::Credentials => RunOutcome::CredentialsRefused,
+            Self::Deferred => RunOutcome::Deferred,
+            Self::Locked => RunOutcome::Locked,
+            Self::Interrupted | Self::Terminated => RunOutcome::Stopped,
+            Self::Internal
+            | Self::Configuration
+            | Self::DataRefused
+            | Self::Different
+            | Self::Stale => RunOutcome::Failed,
+        }
     }
 
     /// Returns true if a run that ends like this has published everything that it could get, and delivered it.
     pub(crate) fn is_fresh(self) -> bool {
-        matches!(self, Self::Complete | Self::Partial | Self::RuleFired)
+        self.run_outcome() == RunOutcome::Published
     }
 
     /// Returns the one of two exits that says more urgently that someone has to do something.
@@ -106,6 +120,13 @@ impl Exit {
     }
 }
 
+/// The exit codes for the crates below, which know them by this table alone.
+pub(crate) const EXIT_CODE_TABLE: ExitCodes = ExitCodes {
+    outcome: |code| Exit::from_code(code.into()).map_or(RunOutcome::Failed, Exit::run_outcome),
+    meaning: |code| Exit::from_code(code.into()).map(Exit::meaning),
+    of_process: |code| code.and_then(Exit::from_code).unwrap_or(Exit::Internal) as u8,
+};
+
 /// The exit codes for people, printed by `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
@@ -124,7 +145,7 @@ Exit codes:
   75   deferred: Nexthink's quota, or another job at the destination
   130  stopped by Ctrl-C (143: by a termination signal)";
 
-/// Why a command failed: an exit code, and an error whose chain says what, why and what to do.
+/// The failure of a command: an exit code, and an error whose chain says what, why and what to do.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,

@@ -5,10 +5,7 @@ mod cli;
 mod commands;
 mod config;
 mod exit;
-mod health;
-mod heartbeat;
 mod host;
-mod metrics;
 mod output;
 mod pager;
 mod progress;
@@ -16,7 +13,6 @@ mod run_process;
 mod service_manager;
 mod signals;
 mod steps;
-mod support_bundle;
 mod system;
 mod telemetry;
 mod threads;
@@ -42,10 +38,10 @@ const MAX_QUERY_THREADS: usize = 8;
 const MAX_BLOCKING_QUERY_THREADS: usize = 4;
 /// The stack of each: an expression is evaluated level by level.
 const QUERY_STACK_BYTES: usize = 16 * 1024 * 1024;
-/// What the process of a query takes besides the query: the program, the plan and the stack for planning.
+/// The memory that the process of a query takes besides the query: the program, the plan and the stack for planning.
 const QUERY_OVERHEAD_BYTES: u64 = 192 * 1024 * 1024;
 
-/// How long work on other threads may take to end after the program has decided to.
+/// The time that work on other threads may take to end after the program has decided to.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// The whole program, from the command line to the exit code.

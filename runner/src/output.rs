@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use core_operations::Messages;
 use core_terminal::{escape_for_terminal, escape_in_json};
 use indicatif::MultiProgress;
 
@@ -78,6 +79,28 @@ pub(crate) fn error(error: &anyhow::Error) {
 /// Tells the user why a command failed that has a result all the same.
 pub(crate) fn error_text(text: &str) {
     error(&anyhow::Error::msg(text.to_owned()));
+}
+
+/// Prints the messages of the crates below.
+pub(crate) struct Printer {
+    /// True if the user wants to know of what goes wrong alone.
+    pub(crate) quiet: bool,
+}
+
+impl Messages for Printer {
+    fn note(&self, text: &str) {
+        if !self.quiet {
+            note(text);
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        note(text);
+    }
+
+    fn error(&self, text: &str) {
+        error_text(text);
+    }
 }
 
 /// Returns whether a result was printed, so that nothing else may follow it.

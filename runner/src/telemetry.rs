@@ -37,7 +37,7 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 30] = [
+const OWN_CRATES: [&str; 31] = [
     "runner",
     "core_assistant",
     "core_audit",
@@ -58,6 +58,7 @@ const OWN_CRATES: [&str; 30] = [
     "core_jupiterone",
     "core_model",
     "core_nexthink",
+    "core_operations",
     "core_postgres",
     "core_privacy",
     "core_query",
@@ -110,7 +111,7 @@ impl<S: Subscriber> Layer<S> for Sentences {
     }
 }
 
-/// What an event says.
+/// The message and the fields of an event.
 #[derive(Debug, Default)]
 struct Sentence {
     message: String,

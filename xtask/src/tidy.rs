@@ -2,6 +2,7 @@
 //! function of its input, so that its tests can pass it a violation.
 
 mod arrows;
+mod comments;
 mod features;
 mod glossary;
 mod layout;
@@ -53,6 +54,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     violations.extend(glossary::check(&read(glossary::PAGE)?, &workspace.sources));
     violations.extend(manifests::check(&workspace.crates)?);
     violations.extend(sources::check(&workspace.sources));
+    violations.extend(comments::check(&workspace.sources));
     violations.extend(layout::check_crates(&workspace.crates, &workspace.sources));
     violations.extend(layout::check_runner(&workspace.sources));
     violations.extend(layout::check_top_level(&workspace.top_level, &read(".gitignore")?));

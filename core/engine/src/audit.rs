@@ -7,6 +7,7 @@ mod report;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trail_status;
 mod trails;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use self::backfill::{Backfill, Period};
 pub use self::report::{AuditReport, Gap};
 pub use self::table::columns as table_columns;
+pub use self::trail_status::TrailStatus;
 pub use self::trails::{client, name_of};
 use crate::cancellation::Cancellation;
 use crate::engine::Engine;

@@ -17,7 +17,7 @@ pub use self::audit::require_audit;
 use crate::engine::Engine;
 use crate::failure::{Ending, Failure, FailureKind};
 use crate::processing;
-use core_terminal::count;
+use core_terminal::{count, escape_for_terminal};
 
 /// The checks, in the order in which they were made.
 #[derive(Debug, Clone, Default)]
@@ -102,6 +102,22 @@ pub async fn check(engine: Engine<'_>, warnings: &[String]) -> Checks {
 }
 
 impl Checks {
+    /// Returns a line for each check, for people.
+    pub fn lines(&self) -> String {
+        let width = self.0.iter().map(|check| check.name.len()).max().unwrap_or(0);
+        let lines = self.0.iter().map(|check| {
+            let state = match check.state {
+                CheckState::Ok => "ok  ",
+                CheckState::Warning => "warn",
+                CheckState::Failed => "FAIL",
+                CheckState::Skipped => "skip",
+            };
+            let detail = escape_for_terminal(&check.detail);
+            format!("{state}  {:<width$}  {detail}", check.name)
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     fn push(&mut self, check: Check) {
         self.0.push(check);
     }
@@ -199,5 +215,23 @@ mod tests {
         let checks = Checks(vec![ok, warning, partial(), unreachable()]);
         let first = checks.first_failed().map(|(kind, check)| (kind, check.name));
         assert_eq!(first, Some((FailureKind::Unreachable, "c".to_owned())));
+    }
+
+    #[test]
+    fn each_check_is_a_line_with_its_state_and_what_would_steer_a_terminal_is_shown() {
+        let checks = Checks(vec![
+            Check::ok("store", "it can be written to"),
+            Check::warning("clock", "it is a minute off"),
+            Check::failed("tenant", FailureKind::Configuration, "no \u{1b}[31mtenant"),
+            Check::skipped("audit trail", "it is not configured"),
+        ]);
+        let expected = [
+            "ok    store        it can be written to",
+            "warn  clock        it is a minute off",
+            "FAIL  tenant       no \\u{1b}[31mtenant",
+            "skip  audit trail  it is not configured",
+        ];
+        assert_eq!(checks.lines().lines().collect::<Vec<_>>(), expected);
+        assert_eq!(Checks::default().lines(), "");
     }
 }

@@ -1,6 +1,8 @@
 //! The record of all that this program does with a tenant's data, in the ledger of its store: runs, deliveries,
 //! reads, removals. Never what was read.
 
+pub mod report;
+
 use std::collections::BTreeMap;
 
 use core_store::{

@@ -43,3 +43,30 @@ fn lacks_events(coverage: &Coverage, now_ms: i64) -> bool {
         |gap: &Span| gap.to_ms >= server_ms && coverage.has_read(gap.from_ms.saturating_sub(1));
     !coverage.lost().is_empty() || !coverage.gaps(now_ms).iter().all(is_since_last_read)
 }
+
+#[cfg(test)]
+mod tests {
+    use core_audit::{HOUR_MS, WindowSettings};
+
+    use super::*;
+
+    const NOON_MS: i64 = 1_772_359_200_000;
+
+    fn begun() -> Coverage {
+        let mut coverage = Coverage::default();
+        let settings = WindowSettings { since_ms: 24 * HOUR_MS, ..WindowSettings::default() };
+        coverage.begin(NOON_MS, &settings);
+        coverage
+    }
+
+    #[test]
+    fn a_trail_that_nobody_asked_for_lacks_nothing() {
+        assert!(!lacks_events(&Coverage::default(), NOON_MS));
+    }
+
+    #[test]
+    fn a_trail_that_was_wanted_and_never_read_lacks_events() {
+        assert!(lacks_events(&begun(), NOON_MS));
+        assert!(lacks_events(&begun(), NOON_MS + 48 * HOUR_MS), "also days later");
+    }
+}

@@ -66,3 +66,30 @@ pub(crate) fn table(book: &Book) -> Result<AddedTable, Failure> {
     let (name, class) = (TYPE.to_owned(), CLASS.to_owned());
     Ok(AddedTable { name, class, schema, batches: vec![batch], partial: false })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_findings_the_table_is_empty_and_has_all_columns() {
+        let table = table(&Book::default()).map_err(|failure| failure.error).expect("it is made");
+        assert_eq!((table.name.as_str(), table.class.as_str()), ("nexthink_finding", "Finding"));
+        assert_eq!(table.batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 0);
+        assert!(!table.partial, "findings are never partial");
+        let key = table.schema.field_with_name("_key").expect("every table has a key");
+        assert!(!key.is_nullable());
+    }
+
+    #[test]
+    fn every_column_that_is_shown_to_all_is_one_of_the_table_and_none_shows_a_row() {
+        let table = table(&Book::default()).map_err(|failure| failure.error).expect("it is made");
+        for column in PLAIN_COLUMNS {
+            assert!(table.schema.field_with_name(column).is_ok(), "{column}");
+        }
+        for personal in ["name", "displayName", "entityKey", "acknowledgedBy"] {
+            assert!(table.schema.field_with_name(personal).is_ok(), "{personal}");
+            assert!(!PLAIN_COLUMNS.contains(&personal), "{personal} may show a person");
+        }
+    }
+}

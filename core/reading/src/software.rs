@@ -209,3 +209,90 @@ fn read<T>(
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     Ok((parsed, Source { name, age_days }))
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::testing::host;
+
+    const PRODUCTS: &str = include_str!("../../software/tests/data/products.json");
+
+    /// A folder with the products, and a mapping if one is given.
+    fn folder(products: &str, mapping: Option<&str>) -> TempDir {
+        let folder = TempDir::new().expect("a folder can be made");
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).expect("it is ours");
+        };
+        write("products.json", products);
+        if let Some(text) = mapping {
+            write("mapping.toml", text);
+        }
+        folder
+    }
+
+    fn known(folder: &TempDir, mapping: Option<&str>) -> Result<KnownProducts, String> {
+        let mapping = mapping.map(|name| folder.path().join(name));
+        let read = KnownProducts::read(
+            &folder.path().join("products.json"),
+            mapping.as_deref(),
+            host().now(),
+        );
+        read.map_err(|failure| failure.error.to_string())
+    }
+
+    #[test]
+    fn a_file_is_read_with_the_mark_that_windows_writes_and_named_without_its_folder() {
+        let folder = folder(&format!("\u{feff}{PRODUCTS}"), None);
+        let known = known(&folder, None).expect("it is a file of products");
+        assert_eq!(known.source.name, "products.json");
+        assert!(known.remark().starts_with("from products.json"), "{}", known.remark());
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_something_else_is_named() {
+        let folder = folder("[]", None);
+        let refused = known(&folder, None).expect_err("it has no products");
+        assert!(refused.contains("products.json"), "{refused}");
+        let folder = self::folder(PRODUCTS, None);
+        let refused = known(&folder, Some("mapping.toml")).expect_err("there is no mapping");
+        assert!(
+            refused.starts_with("cannot read ") && refused.contains("mapping.toml"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_mapping_to_products_that_the_file_does_not_have_is_refused_with_their_names() {
+        let mapping = "[[package]]\nname = \"Contoso*\"\nproduct = \"bakcup\"\n";
+        let folder = folder(PRODUCTS, Some(mapping));
+        let refused = known(&folder, Some("mapping.toml")).expect_err("it is misspelt");
+        assert_eq!(refused, "the mapping names products that products.json does not have: bakcup");
+        let right = folder.path().join("right.toml");
+        std::fs::write(right, mapping.replace("bakcup", "backup")).expect("it is ours");
+        assert!(known(&folder, Some("right.toml")).is_ok());
+    }
+
+    #[test]
+    fn the_age_of_a_file_is_told_in_days_if_it_is_known() {
+        let folder = folder(PRODUCTS, None);
+        let mut known = known(&folder, None).expect("it is a file of products");
+        for (age_days, expected) in [
+            (Some(1), "from products.json, which was changed 1 day ago"),
+            (Some(40), "from products.json, which was changed 40 days ago"),
+            (None, "from products.json"),
+        ] {
+            known.source.age_days = age_days;
+            assert_eq!(known.remark(), expected);
+        }
+    }
+
+    #[test]
+    fn a_day_is_that_of_utc() {
+        for (ms, expected) in [(1_772_323_199_999, "2026-02-28"), (1_772_323_200_000, "2026-03-01")]
+        {
+            assert_eq!(day_of(Moment(ms)).to_string(), expected);
+        }
+    }
+}

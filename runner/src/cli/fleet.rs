@@ -64,13 +64,7 @@ impl FromStr for Age {
 
 impl fmt::Display for Age {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0;
-        match (seconds / (24 * 3600), seconds / 3600, seconds / 60) {
-            (days @ 2.., ..) => write!(formatter, "{days} days"),
-            (_, hours @ 2.., _) => write!(formatter, "{hours} hours"),
-            (.., minutes @ 2..) => write!(formatter, "{minutes} minutes"),
-            _ => write!(formatter, "{seconds} seconds"),
-        }
+        formatter.write_str(&core_operations::status::age_text(self.0))
     }
 }
 

@@ -5,9 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use core_audit::Span;
 use core_engine::Cancellation;
-use core_engine::audit::{Backfill, Gap, LOG, Notes, Period};
+use core_engine::audit::{Backfill, Gap, LOG, Notes, Period, TrailStatus};
 use core_engine::ledger::{self, Event};
 use core_engine::settings::Audit;
 use core_engine::suggestion;
@@ -29,7 +28,7 @@ use crate::host::{engine, host};
 use crate::output;
 use crate::system;
 
-/// How often `--follow` looks for new events.
+/// The interval at which `--follow` looks for new events.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Does what the command line says.
@@ -169,32 +168,12 @@ fn status(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
     let tenant = super::tenant(global)?;
     let log = tenant.events(LOG)?;
     let notes = Notes::of(&log)?;
-    let now_ms = system::now_ms();
-    let time = |ms: i64| Gap::of(&Span { from_ms: ms, to_ms: ms }).from;
-    let spans = |spans: &[Span]| -> Vec<String> {
-        let gaps = spans.iter().map(Gap::of);
-        gaps.map(|gap| format!("{} to {}", gap.from, gap.to)).collect()
-    };
+    let trails = TrailStatus::all(&notes, system::now_ms());
     if format != RowFormat::Table {
-        let rows = notes.trails.iter().map(|(name, coverage)| {
-            json!({
-                "trail": name,
-                "newestEvent": coverage.newest_event_ms().map(time),
-                "notRead": spans(&coverage.gaps(now_ms)),
-                "lost": spans(coverage.lost()),
-            })
-        });
-        return super::show::rows(rows, format);
+        return super::show::rows(trails.iter().map(TrailStatus::to_json), format);
     }
-    let rows = notes.trails.iter().map(|(name, coverage)| {
-        [
-            name.clone(),
-            coverage.newest_event_ms().map_or_else(String::new, time),
-            spans(&coverage.gaps(now_ms)).join("\n"),
-            spans(coverage.lost()).join("\n"),
-        ]
-    });
-    let header = ["trail", "newest event", "not read yet", "never read, and gone"];
+    let rows = trails.iter().map(TrailStatus::cells);
+    let header = TrailStatus::HEADER;
     output::result(&output::table(header, rows, header.len()));
     let files = count(log.files().len(), "file");
     output::note(&format!("{} in {files}", count(log.rows(), "event")));

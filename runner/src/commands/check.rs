@@ -48,7 +48,7 @@ pub(super) async fn check(global: &Global, json: bool) -> Result<Exit, Failure> 
         let lines: Vec<Line<'_>> = lines.collect();
         output::result(&serde_json::to_string_pretty(&lines).map_err(anyhow::Error::new)?);
     } else {
-        output::result(&lines(&checks));
+        output::result(&checks.lines());
     }
     if let Some(failed) = checks.failed() {
         output::error_text(&failed);
@@ -59,20 +59,4 @@ pub(super) async fn check(global: &Global, json: bool) -> Result<Exit, Failure> 
 /// Checks all that a valid configuration leads to.
 pub(super) async fn all(config: &Config) -> Checks {
     core_engine::check::check(engine(config), &config.warnings).await
-}
-
-/// Returns a line for each check.
-pub(super) fn lines(checks: &Checks) -> String {
-    let width = checks.0.iter().map(|check| check.name.len()).max().unwrap_or(0);
-    let lines = checks.0.iter().map(|check| {
-        let state = match check.state {
-            CheckState::Ok => "ok  ",
-            CheckState::Warning => "warn",
-            CheckState::Failed => "FAIL",
-            CheckState::Skipped => "skip",
-        };
-        let detail = core_terminal::escape_for_terminal(&check.detail);
-        format!("{state}  {:<width$}  {detail}", check.name)
-    });
-    lines.collect::<Vec<_>>().join("\n")
 }

@@ -58,7 +58,7 @@ pub(super) async fn init(global: &Global, arguments: InitArguments) -> Result<Ex
         output::note("\nWhat is ready, and what is left to do:\n");
     }
     // The file is written, so that is no failure: what fails now is what comes next.
-    output::note(&check::lines(&check::all(&config).await));
+    output::note(&check::all(&config).await.lines());
     if !global.quiet {
         let program = system::own_command();
         output::note(&format!(

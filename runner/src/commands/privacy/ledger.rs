@@ -1,8 +1,7 @@
 //! `privacy ledger`: lists and verifies who did what with the data.
 
-use core_store::{LedgerEntry, LedgerHead, Verification};
-use core_terminal::count;
-use serde_json::{Value, json};
+use core_engine::ledger::report;
+use core_store::LedgerHead;
 
 use crate::cli::{Global, ReportFormat, RowFormat};
 use crate::exit::{Exit, Failure};
@@ -13,16 +12,9 @@ pub(super) fn list(global: &Global, events: &[String], format: RowFormat) -> Res
     let mut entries = commands::tenant(global)?.ledger().entries()?;
     entries.retain(|entry| events.is_empty() || events.contains(&entry.record.event));
     if format != RowFormat::Table {
-        let objects: Vec<_> = entries.iter().map(as_json).collect();
-        return commands::show::rows(objects, format);
+        return commands::show::rows(entries.iter().map(report::entry_json), format);
     }
-    let rows = entries.iter().map(|entry| {
-        let LedgerEntry { sequence, record, .. } = entry;
-        let facts = record.facts.iter().map(|(name, value)| format!("{name}={}", plain(value)));
-        let facts = facts.collect::<Vec<_>>().join(" ");
-        [sequence.to_string(), record.at.clone(), record.who.clone(), record.event.clone(), facts]
-    });
-    output::result(&output::table(["entry", "time", "who", "event", "facts"], rows, 5));
+    output::result(&output::table(report::HEADER, entries.iter().map(report::cells), 5));
     Ok(Exit::Complete)
 }
 
@@ -44,65 +36,16 @@ pub(super) fn verify(
     let verification = tenant.ledger().verify(&known)?;
     match format {
         ReportFormat::Json => {
-            let head = verification.head.as_ref().map(ToString::to_string);
-            let report = json!({
-                "isWhole": verification.findings.is_empty(),
-                "entries": verification.entries,
-                "head": head,
-                "knownHeads": known.len(),
-                "knownHeadsExpired": verification.known_expired,
-                "findings": verification.findings,
-            });
+            let report = report::verification_json(&verification, known.len());
             output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
         }
-        ReportFormat::Table => output::result(&for_people(&verification, known.len())),
+        ReportFormat::Table => {
+            output::result(&report::verification_text(&verification, known.len()));
+        }
     }
     if verification.findings.is_empty() {
         return Ok(Exit::Complete);
     }
     output::error_text("the ledger is not whole: an entry was changed, removed or moved");
     Ok(Exit::DataRefused)
-}
-
-fn for_people(verification: &Verification, known: usize) -> String {
-    let Verification { entries, head, known_found, known_expired, findings } = verification;
-    let mut lines: Vec<String> = findings
-        .iter()
-        .map(|finding| match finding.line {
-            Some(line) => format!("line {line} {}", finding.reason),
-            None => finding.reason.clone(),
-        })
-        .collect();
-    lines.push(if findings.is_empty() {
-        format!("the ledger is whole: {}", count(*entries, "entry"))
-    } else {
-        let findings = count(findings.len(), "finding");
-        format!("the ledger is NOT whole: {findings} in {}", count(*entries, "entry"))
-    });
-    if known > 0 {
-        lines.push(format!(
-            "{known_found} of {known} known heads are in it, {known_expired} are older than it"
-        ));
-    }
-    if let Some(head) = head {
-        lines.push(format!("head {head}"));
-    }
-    lines.join("\n")
-}
-
-fn as_json(entry: &LedgerEntry) -> Value {
-    let LedgerEntry { sequence, record, hash, .. } = entry;
-    json!({
-        "sequence": sequence,
-        "at": record.at,
-        "who": record.who,
-        "event": record.event,
-        "facts": record.facts,
-        "hash": hash,
-    })
-}
-
-/// A fact without quotation marks around a text.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
+use core_operations::figures::{self, Figures};
+use core_operations::{Health, send_heartbeat};
+
 use super::run;
 use crate::cli::{Global, RunArguments};
-use crate::config::{self, Source};
-use crate::exit::{Exit, Failure};
-use crate::health::Health;
-use crate::metrics::{self, Figures};
-use crate::{heartbeat, output};
+use crate::config::{self, Config, Source};
+use crate::exit::{EXIT_CODE_TABLE, Exit, Failure};
+use crate::host::host;
+use crate::output;
 
 /// Runs, writes the figures and sends the heartbeat. Neither changes how the run has ended.
 pub(in crate::commands) async fn run_monitored(
@@ -18,24 +20,34 @@ pub(in crate::commands) async fn run_monitored(
 ) -> Result<Exit, Failure> {
     let config = config::load(source)?;
     if let Some(path) = &arguments.metrics_file {
-        metrics::check_file(path)?;
+        figures::check_file(path)?;
     }
     let ended = run(global, &config, arguments).await;
     if let Some(path) = &arguments.metrics_file {
-        let health = Health::read(&config).ok();
+        let health = Health::read(&config, host(), EXIT_CODE_TABLE).ok();
         write_figures(path, &[(source.tenant_name(&config), health)]);
     }
     if ended.as_ref().is_ok_and(|exit| exit.is_fresh()) {
-        heartbeat::send(&config).await;
+        heartbeat(&config).await;
     }
     ended
+}
+
+/// Sends the heartbeat, if one is configured. A service that is down is no reason for a run to fail.
+async fn heartbeat(config: &Config) {
+    let Some(address) = &config.heartbeat else { return };
+    if let Err(error) = send_heartbeat(address, &config.trust, config.proxy.as_ref()).await {
+        output::note(&format!(
+            "the heartbeat was not sent, so the service of `monitoring.heartbeat` may raise an alarm: {error:#}"
+        ));
+    }
 }
 
 /// Writes the figures of tenants. A run that has ended must not fail for it.
 pub(in crate::commands) fn write_figures(path: &Path, tenants: &[(String, Option<Health>)]) {
     let tenants = tenants.iter().map(|(name, health)| (name.as_str(), health.as_ref()));
     let figures = Figures { tenants: tenants.collect(), ..Figures::default() };
-    if let Err(failure) = metrics::write(path, &figures) {
+    if let Err(failure) = figures::write(path, &figures) {
         output::note(&format!("the metrics were not written: {:#}", failure.error));
     }
 }

@@ -1,4 +1,4 @@
-//! How long the tenant has been without a complete run, by the clock and by its timetable.
+//! The time for which the tenant has been without a complete run, by the clock and by its timetable.
 
 use core_engine::Moment;
 use core_store::{Outcome, TenantStore};
@@ -7,7 +7,6 @@ use jiff::Timestamp;
 
 use super::{DAY_MS, Fact, whole_days};
 use crate::config::Config;
-use crate::health;
 
 /// The days of what never happened.
 const NEVER: f64 = 99_999.0;
@@ -37,7 +36,8 @@ fn last_complete(tenant: &TenantStore) -> Option<u64> {
 /// When the first run started that the ledger knows of.
 fn first_run(tenant: &TenantStore) -> Option<u64> {
     let entries = tenant.ledger().entries().ok()?;
-    let started: Timestamp = health::runs(&entries).first()?.started_at.parse().ok()?;
+    let started: Timestamp =
+        core_operations::health::runs(&entries).first()?.started_at.parse().ok()?;
     u64::try_from(started.as_millisecond()).ok()
 }
 

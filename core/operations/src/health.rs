@@ -1,10 +1,14 @@
 //! The health of a tenant: read from its store alone, so that it is the same for a run by hand, for `schedule`, and
 //! for whoever looks later.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
-use core_engine::Moment;
+use core_config::Config;
 use core_engine::run::quota::{self, QuotaClock};
+use core_engine::{Engine, Failure, Host, Moment};
 use core_fleet::{Ended, Fleet, LastRun};
 use core_rules::book::Book;
 use core_rules::rule::Severity;
@@ -12,10 +16,7 @@ use core_store::{LedgerEntry, Manifest, Outcome, TableKind, TenantStore};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::config::Config;
-use crate::exit::{Exit, Failure};
-use crate::host::{engine, host};
-use crate::system;
+use crate::exit_codes::{ExitCodes, RunOutcome};
 
 /// The entries of the ledger about runs.
 const RUN_STARTED: &str = "run_started";
@@ -24,54 +25,59 @@ const RUN_ENDED: &str = "run_ended";
 /// The health of a tenant.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Health {
+pub struct Health {
     /// The published generation.
-    pub(crate) generation: Option<PublishedGeneration>,
+    pub generation: Option<PublishedGeneration>,
     /// When the newest kept generation was made that is complete, RFC 3339.
-    pub(crate) complete_at: Option<String>,
+    pub complete_at: Option<String>,
     /// The last run, which may be going on.
-    pub(crate) last_run: Option<RunRecord>,
+    pub last_run: Option<RunRecord>,
     /// The newest runs in a row that published nothing.
-    pub(crate) failed_runs: u32,
+    pub failed_runs: u32,
     /// The exports that Nexthink still grants today.
-    pub(crate) exports_left: u32,
+    pub exports_left: u32,
     /// The exports of a day.
-    pub(crate) daily_exports: u32,
+    pub daily_exports: u32,
     /// When `schedule` is to start the next run, RFC 3339; none without a timetable.
-    pub(crate) next_run_at: Option<String>,
+    pub next_run_at: Option<String>,
     /// The timetable.
-    pub(crate) schedule: String,
+    pub schedule: String,
     /// The number of findings that hold, by severity; none if no rule was ever evaluated, or the findings cannot be read.
-    pub(crate) findings: Option<BTreeMap<Severity, u64>>,
+    pub findings: Option<BTreeMap<Severity, u64>>,
 }
 
 /// The published generation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct PublishedGeneration {
-    pub(crate) id: String,
+pub struct PublishedGeneration {
+    /// Its ID.
+    pub id: String,
     /// When it was made, RFC 3339.
-    pub(crate) created_at: String,
-    pub(crate) age_seconds: u64,
-    pub(crate) outcome: Outcome,
+    pub created_at: String,
+    /// Its age. Seconds.
+    pub age_seconds: u64,
+    /// The outcome of the run that made it.
+    pub outcome: Outcome,
     /// The types of which objects may be missing.
-    pub(crate) partial_types: Vec<String>,
-    pub(crate) entities: u64,
-    pub(crate) relationships: u64,
+    pub partial_types: Vec<String>,
+    /// The number of entities.
+    pub entities: u64,
+    /// The number of relationships.
+    pub relationships: u64,
     /// The number of objects by type.
-    pub(crate) objects: BTreeMap<String, u64>,
+    pub objects: BTreeMap<String, u64>,
 }
 
 /// A run as the ledger knows it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct RunRecord {
+pub struct RunRecord {
     /// When it started, RFC 3339.
-    pub(crate) started_at: String,
+    pub started_at: String,
     /// When it ended, RFC 3339; none if it is going on or was killed.
-    pub(crate) ended_at: Option<String>,
+    pub ended_at: Option<String>,
     /// The code with which it ended.
-    pub(crate) exit_code: Option<u8>,
+    pub exit_code: Option<u8>,
 }
 
 impl Health {
@@ -80,39 +86,39 @@ impl Health {
     /// # Errors
     ///
     /// The store cannot be read.
-    pub(crate) fn read(config: &Config) -> Result<Self, Failure> {
-        let now = system::now();
-        let tenant = engine(config).tenant()?;
+    pub fn read(config: &Config, host: &Host, codes: ExitCodes) -> Result<Self, Failure> {
+        let now = host.now();
+        let tenant = Engine { settings: config, host }.tenant()?;
         let history = tenant.history()?;
         let manifests = || history.iter().filter_map(|entry| entry.manifest.as_ref().ok());
         let current = history.iter().find(|entry| entry.is_current);
         let current = current.and_then(|entry| entry.manifest.as_ref().ok());
         let complete = manifests().find(|manifest| manifest.outcome == Outcome::Complete);
         let runs = runs(&tenant.ledger().entries()?);
-        let left = quota::left(&tenant, config.daily_exports, QuotaClock::read(host(), None))?;
+        let left = quota::left(&tenant, config.daily_exports, QuotaClock::read(host, None))?;
         let is_running = tenant.lock_owner()?.is_some();
         Ok(Self {
             generation: current.map(|manifest| PublishedGeneration::new(manifest, now)),
             complete_at: complete.map(|manifest| manifest.created_at.clone()),
-            failed_runs: failed_in_a_row(&runs, is_running),
+            failed_runs: failed_in_a_row(&runs, is_running, codes),
             last_run: runs.into_iter().next_back(),
             exports_left: left.exports,
             daily_exports: left.of,
-            next_run_at: next_run(config, last_run_in(&tenant)?).map(|time| format!("{time:.0}")),
+            next_run_at: next_run(config, last_run(&tenant)?, now).map(|time| format!("{time:.0}")),
             schedule: config.schedule.timetable.to_string(),
             findings: Book::read_counts(&tenant).ok().flatten(),
         })
     }
 
     /// Returns true if nothing was published within this time.
-    pub(crate) fn is_older_than(&self, seconds: u64) -> bool {
+    pub fn is_older_than(&self, seconds: u64) -> bool {
         self.generation.as_ref().is_none_or(|generation| generation.age_seconds > seconds)
     }
 }
 
 impl PublishedGeneration {
-    /// The outcome, with what may be missing.
-    pub(crate) fn outcome_text(&self) -> String {
+    /// Returns the outcome, with the types that may lack objects.
+    pub fn outcome_text(&self) -> String {
         match (self.outcome, self.partial_types.as_slice()) {
             (Outcome::Complete, _) => "complete".to_owned(),
             (Outcome::Partial, []) => "partial".to_owned(),
@@ -120,8 +126,8 @@ impl PublishedGeneration {
         }
     }
 
-    /// The outcome with the number of types that may lack objects, for a table of many tenants.
-    pub(crate) fn outcome_summary(&self) -> String {
+    /// Returns the outcome with the number of types that may lack objects, for a table of many tenants.
+    pub fn outcome_summary(&self) -> String {
         match (self.outcome, self.partial_types.len()) {
             (Outcome::Complete, _) => "complete".to_owned(),
             (Outcome::Partial, types) => {
@@ -150,8 +156,8 @@ impl PublishedGeneration {
     }
 }
 
-/// The runs of a ledger, the oldest first. One that has no end was killed, or is the one that is going on.
-pub(crate) fn runs(entries: &[LedgerEntry]) -> Vec<RunRecord> {
+/// Returns the runs of a ledger, the oldest first. One that has no end was killed, or is the one that is going on.
+pub fn runs(entries: &[LedgerEntry]) -> Vec<RunRecord> {
     let mut runs: Vec<RunRecord> = Vec::new();
     for entry in entries {
         let record = &entry.record;
@@ -170,13 +176,13 @@ pub(crate) fn runs(entries: &[LedgerEntry]) -> Vec<RunRecord> {
 
 /// The newest runs in a row that published nothing. One that is going on has not failed, and one that was stopped or
 /// deferred says nothing.
-fn failed_in_a_row(runs: &[RunRecord], is_running: bool) -> u32 {
+fn failed_in_a_row(runs: &[RunRecord], is_running: bool, codes: ExitCodes) -> u32 {
     let mut failed = 0;
     for (place, run) in runs.iter().rev().enumerate() {
-        match run.exit_code.map(|code| Exit::from_code(code.into())) {
+        match run.exit_code.map(codes.outcome) {
             None if place == 0 && is_running => {}
-            Some(Some(exit)) if exit.has_published() => break,
-            Some(Some(Exit::Interrupted | Exit::Terminated | Exit::Deferred | Exit::Locked)) => {}
+            Some(outcome) if outcome.has_published() => break,
+            Some(RunOutcome::Stopped | RunOutcome::Deferred | RunOutcome::Locked) => {}
             _ => failed += 1,
         }
     }
@@ -188,74 +194,16 @@ fn failed_in_a_row(runs: &[RunRecord], is_running: bool) -> u32 {
 /// # Errors
 ///
 /// The store cannot be read.
-pub(crate) fn last_run(config: &Config) -> Result<Option<LastRun>, Failure> {
-    last_run_in(&engine(config).tenant()?)
-}
-
-fn last_run_in(tenant: &TenantStore) -> Result<Option<LastRun>, Failure> {
+pub fn last_run(tenant: &TenantStore) -> Result<Option<LastRun>, Failure> {
     let published = tenant.current()?;
     let created = published.and_then(|generation| generation.manifest().created_at.parse().ok());
     Ok(created.map(|started| LastRun { started, ended: Some((started, Ended::Published)) }))
 }
 
 /// Returns when `schedule` is to start the next run after the last one.
-fn next_run(config: &Config, last: Option<LastRun>) -> Option<Timestamp> {
-    let now = system::now().to_timestamp();
+fn next_run(config: &Config, last: Option<LastRun>, now: Moment) -> Option<Timestamp> {
+    let now = now.to_timestamp();
     let mut alone = Fleet::default();
     alone.set(config.tenant.as_str(), config.schedule.clone(), last, now);
     alone.wake_at(now).map(|due| due.max(now))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_of_tenants_counts_the_partial_types_and_one_tenant_lists_them() {
-        let mut generation = PublishedGeneration {
-            id: String::new(),
-            created_at: String::new(),
-            age_seconds: 0,
-            outcome: Outcome::Complete,
-            partial_types: Vec::new(),
-            entities: 0,
-            relationships: 0,
-            objects: BTreeMap::new(),
-        };
-        let texts = |generation: &PublishedGeneration| {
-            [generation.outcome_summary(), generation.outcome_text()]
-        };
-        assert_eq!(texts(&generation), ["complete", "complete"]);
-        generation.outcome = Outcome::Partial;
-        generation.partial_types = ["nexthink_alert", "nexthink_user"].map(str::to_owned).to_vec();
-        let expected = ["partial (2 types)", "partial: nexthink_alert, nexthink_user"];
-        assert_eq!(texts(&generation), expected);
-    }
-
-    fn run(exit_code: Option<u8>) -> RunRecord {
-        RunRecord {
-            started_at: String::new(),
-            ended_at: exit_code.map(|_| String::new()),
-            exit_code,
-        }
-    }
-
-    #[test]
-    fn runs_that_published_nothing_are_counted_back_to_the_last_that_did() {
-        let table: [(&[Option<u8>], bool, u32); 9] = [
-            (&[], false, 0),
-            (&[Some(0)], false, 0),
-            (&[Some(4), Some(7)], false, 0),
-            (&[Some(0), Some(4), Some(3)], false, 2),
-            (&[Some(0), Some(4), Some(143), Some(75)], false, 1),
-            (&[Some(0), None], false, 1),
-            (&[Some(0), None], true, 0),
-            (&[Some(0), Some(2), None], true, 1),
-            (&[Some(4), Some(6), Some(8)], false, 0),
-        ];
-        for (codes, is_running, expected) in table {
-            let runs: Vec<RunRecord> = codes.iter().copied().map(run).collect();
-            assert_eq!(failed_in_a_row(&runs, is_running), expected, "{codes:?}");
-        }
-    }
 }

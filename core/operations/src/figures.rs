@@ -3,10 +3,14 @@
 //! They are made anew of what is known each time, so that none outlives its tenant. No label names a device or a
 //! person: labels are tenants, types of objects, severities and exit codes.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use core_engine::Failure;
 use core_files::{ensure_writable, replace_public_file};
 use core_fleet::{TenantState, TenantStatus};
 use core_store::Outcome;
@@ -17,7 +21,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::exit::Failure;
 use crate::health::Health;
 
 /// The prefix of all metrics.
@@ -27,18 +30,18 @@ type Labels = Vec<(&'static str, String)>;
 
 /// The health of the tenants.
 #[derive(Debug, Default)]
-pub(crate) struct Figures<'a> {
+pub struct Figures<'a> {
     /// The health of each tenant; none if its file or its store cannot be read.
-    pub(crate) tenants: Vec<(&'a str, Option<&'a Health>)>,
+    pub tenants: Vec<(&'a str, Option<&'a Health>)>,
     /// The activity of `schedule`; none for other commands.
-    pub(crate) states: Vec<TenantStatus>,
+    pub states: Vec<TenantStatus>,
     /// The number of runs of a tenant that `schedule` has seen end, by exit code.
-    pub(crate) runs: Option<&'a BTreeMap<(String, u8), u64>>,
+    pub runs: Option<&'a BTreeMap<(String, u8), u64>>,
 }
 
 impl Figures<'_> {
     /// Returns the figures as text.
-    pub(crate) fn to_text(&self) -> String {
+    pub fn to_text(&self) -> String {
         let mut registry = Registry::with_prefix(PREFIX);
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         let build = gauge(&mut registry, "build_info", "The version of the program");
@@ -147,7 +150,7 @@ impl Figures<'_> {
 /// # Errors
 ///
 /// The file has something else in it, or cannot be written.
-pub(crate) fn write(path: &Path, figures: &Figures<'_>) -> Result<(), Failure> {
+pub fn write(path: &Path, figures: &Figures<'_>) -> Result<(), Failure> {
     check_file(path)?;
     replace_public_file(path, figures.to_text().as_bytes())
         .map_err(|error| anyhow::Error::new(error).into())
@@ -158,20 +161,20 @@ pub(crate) fn write(path: &Path, figures: &Figures<'_>) -> Result<(), Failure> {
 /// # Errors
 ///
 /// There is no such folder, or the file is not one of figures.
-pub(crate) fn check_file(path: &Path) -> Result<(), Failure> {
+pub fn check_file(path: &Path) -> Result<(), Failure> {
     let shown = path.display();
     match fs::read_to_string(path) {
         Ok(text) if text.is_empty() || text.starts_with(&format!("# HELP {PREFIX}_")) => Ok(()),
-        Ok(_) => Err(Failure::usage(format!(
+        Ok(_) => Err(Failure::configuration(format!(
             "{shown} is not a file of metrics, so it is not replaced: name another file"
         ))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             ensure_writable(folder.unwrap_or(Path::new("."))).map_err(|error| {
-                Failure::usage(format!("cannot write the metrics to {shown}: {error}"))
+                Failure::configuration(format!("cannot write the metrics to {shown}: {error}"))
             })
         }
-        Err(error) => Err(Failure::usage(format!("cannot read {shown}: {error}"))),
+        Err(error) => Err(Failure::configuration(format!("cannot read {shown}: {error}"))),
     }
 }
 
@@ -221,132 +224,4 @@ fn unix_seconds(rfc3339: &str) -> i64 {
 
 fn number(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use core_fleet::{DueReason, PauseReason};
-    use core_rules::rule::Severity;
-
-    use super::*;
-    use crate::health::{PublishedGeneration, RunRecord};
-
-    fn health() -> Health {
-        let objects = [("nexthink_device".to_owned(), 5), ("nexthink_user".to_owned(), 4)];
-        Health {
-            generation: Some(PublishedGeneration {
-                id: "01JN7Z1M80000000000000000A".to_owned(),
-                created_at: "2026-03-01T08:00:00Z".to_owned(),
-                age_seconds: 60,
-                outcome: Outcome::Partial,
-                partial_types: vec!["nexthink_user".to_owned()],
-                entities: 9,
-                relationships: 0,
-                objects: objects.into(),
-            }),
-            complete_at: None,
-            last_run: Some(RunRecord {
-                started_at: "2026-03-01T07:59:00Z".to_owned(),
-                ended_at: Some("2026-03-01T08:00:01Z".to_owned()),
-                exit_code: Some(7),
-            }),
-            failed_runs: 0,
-            exports_left: 46,
-            daily_exports: 50,
-            next_run_at: None,
-            schedule: "disabled".to_owned(),
-            findings: Some([(Severity::High, 3), (Severity::Low, 0)].into()),
-        }
-    }
-
-    /// The text of figures that have every metric.
-    fn every_metric() -> String {
-        let health = health();
-        let status = |name: &str, state| TenantStatus {
-            name: name.to_owned(),
-            state,
-            last: None,
-            failures: 0,
-        };
-        let due = "2026-03-01T14:00:00Z".parse().expect("it is a time");
-        let runs = BTreeMap::from([(("acme".to_owned(), 7), 3)]);
-        let figures = Figures {
-            tenants: vec![("acme", Some(&health)), ("broken", None)],
-            states: vec![
-                status("acme", TenantState::Waiting { due, reason: DueReason::Timetable }),
-                status("globex", TenantState::Paused(PauseReason::Failures(5))),
-            ],
-            runs: Some(&runs),
-        };
-        figures.to_text()
-    }
-
-    #[test]
-    fn figures_have_units_and_labels_of_tenants_and_types_alone() {
-        insta::assert_snapshot!(sorted(&every_metric()));
-    }
-
-    #[test]
-    fn the_dashboard_and_the_alerts_name_metrics_that_exist_and_the_dashboard_names_all() {
-        let text = every_metric();
-        let names = |text: &str| {
-            let words = text.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_');
-            let words = words.filter(|word| word.starts_with("nexthink_graph_"));
-            words.map(str::to_owned).collect::<BTreeSet<String>>()
-        };
-        let samples: String =
-            text.split_inclusive('\n').filter(|line| !line.starts_with('#')).collect();
-        let exported = names(&samples);
-        assert_eq!(
-            names(include_str!("../../xtask/packaging/grafana/nexthink-graph.json")),
-            exported
-        );
-        let alerts = names(include_str!("../../xtask/packaging/prometheus/nexthink-graph.yml"));
-        assert!(!alerts.is_empty() && alerts.is_subset(&exported), "{alerts:?}");
-    }
-
-    /// The samples of each figure in a fixed order: the library has none.
-    fn sorted(text: &str) -> String {
-        let figures = text.split_inclusive('\n').collect::<Vec<_>>();
-        let mut sorted = String::new();
-        for figure in figures.chunk_by(|_, line| !line.starts_with("# HELP")) {
-            let (comments, mut samples): (Vec<&str>, Vec<&str>) =
-                figure.iter().copied().partition(|line| line.starts_with('#'));
-            samples.sort_unstable();
-            sorted.extend(comments.into_iter().chain(samples));
-        }
-        sorted
-    }
-
-    #[test]
-    fn a_run_by_hand_has_no_figures_of_a_schedule() {
-        let text = Figures { tenants: vec![("acme", None)], ..Figures::default() }.to_text();
-        assert!(text.contains("nexthink_graph_tenant_readable{tenant=\"acme\"} 0"), "{text}");
-        assert!(!text.contains("paused{") && !text.contains("runs_total{"), "{text}");
-    }
-
-    #[test]
-    fn only_a_file_of_figures_is_replaced_and_others_may_read_it() {
-        let folder = tempfile::TempDir::new().expect("a folder can be made");
-        let path = folder.path().join("nexthink.prom");
-        let figures = Figures { tenants: vec![("acme", None)], ..Figures::default() };
-        for _ in 0..2 {
-            write(&path, &figures).map_err(|failure| failure.error).expect("it is ours");
-        }
-        #[cfg(unix)]
-        {
-            let mode = fs::metadata(&path)
-                .map(|found| std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o777);
-            assert_eq!(mode.expect("it is there"), 0o644);
-        }
-        let foreign = folder.path().join("notes.txt");
-        core_files::replace_file(&foreign, b"mine\n").expect("it is ours");
-        let refused = write(&foreign, &figures).expect_err("it is someone's");
-        assert!(refused.error.to_string().contains("is not a file of metrics"));
-        let missing = folder.path().join("no/such/folder.prom");
-        let refused = check_file(&missing).expect_err("there is no folder");
-        assert!(refused.error.to_string().contains("cannot write the metrics"));
-    }
 }

@@ -1,9 +1,8 @@
-//! The HTTP server of `schedule`: liveness, readiness, metrics.
+//! The answers of `schedule` over HTTP: liveness, readiness, metrics.
 //!
 //! The scheduler publishes a text whenever something has changed; a request reads it and nothing else, so that no
 //! number of requests can hold up a run.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,11 +11,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use core_explorer::Connections;
-use tokio::net::TcpListener;
 use tokio::time::Instant;
-
-use crate::exit::Failure;
 
 /// A scheduler that has not moved for this long hangs: it wakes up every minute.
 const HANGS_AFTER: Duration = Duration::from_mins(5);
@@ -26,7 +21,7 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The figures that the scheduler has published last.
 #[derive(Debug, Clone)]
-pub(super) struct Bulletin(Arc<Mutex<Content>>);
+pub struct Bulletin(Arc<Mutex<Content>>);
 
 #[derive(Debug)]
 struct Content {
@@ -37,40 +32,28 @@ struct Content {
 }
 
 impl Bulletin {
-    pub(super) fn new() -> Self {
+    /// A bulletin of a scheduler that has not read its tenants yet, and so is not ready.
+    pub(crate) fn new() -> Self {
         let problem = Some("the first look at the tenants is not over".to_owned());
         Self(Arc::new(Mutex::new(Content { at: Instant::now(), figures: String::new(), problem })))
     }
 
     /// Replaces what is answered.
-    pub(super) fn publish(&self, figures: String, problem: Option<String>) {
+    pub(crate) fn publish(&self, figures: String, problem: Option<String>) {
         *self.content() = Content { at: Instant::now(), figures, problem };
+    }
+
+    /// Returns the figures that were published last.
+    pub(crate) fn figures(&self) -> String {
+        self.content().figures.clone()
     }
 
     fn content(&self) -> std::sync::MutexGuard<'_, Content> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers requests at an address until the program ends.
-    ///
-    /// # Errors
-    ///
-    /// The address is taken, or is not one of this machine.
-    pub(super) async fn serve_at(&self, address: SocketAddr) -> Result<SocketAddr, Failure> {
-        let refused = |error: std::io::Error| {
-            Failure::usage(format!("cannot listen on {address}: {error}; name another --listen"))
-        };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
-        let router = self.router();
-        tokio::spawn(async move {
-            let connections = Connections::default();
-            core_explorer::serve(listener, connections, router, std::future::pending()).await;
-        });
-        Ok(address)
-    }
-
-    fn router(&self) -> Router {
+    /// Returns the answers to `/healthz`, `/readyz` and `/metrics`.
+    pub fn router(&self) -> Router {
         Router::new()
             .route("/healthz", get(health))
             .route("/readyz", get(readiness))
@@ -96,8 +79,7 @@ async fn readiness(State(bulletin): State<Bulletin>) -> Response {
 }
 
 async fn figures(State(bulletin): State<Bulletin>) -> Response {
-    let figures = bulletin.content().figures.clone();
-    ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], figures).into_response()
+    ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], bulletin.figures()).into_response()
 }
 
 #[cfg(test)]

@@ -2,11 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use core_config::Config;
 use core_settings::{Effective, Kind, Place, settings};
 use core_store::Location;
 use serde_json::Value;
-
-use crate::config::Config;
 
 /// The shortest configured text that is taken out: shorter ones are parts of ordinary words.
 const SHORTEST: usize = 3;

@@ -2,21 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use core_engine::Host;
 use core_fleet::TenantStatus;
 
-use super::listener::Bulletin;
-use super::tenants::Tenants;
-use crate::exit::Exit;
+use crate::bulletin::Bulletin;
+use crate::exit_codes::ExitCodes;
+use crate::figures::Figures;
 use crate::health::Health;
-use crate::metrics::Figures;
+use crate::tenants::Tenants;
 
 /// The stores that are read again each minute, at most: runs by hand change them too, but thousands of stores must not
 /// hold up the scheduler.
 const STORES_AT_ONCE: usize = 100;
 
 /// The figures, and where they are published.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     bulletin: Bulletin,
+    host: Host,
+    codes: ExitCodes,
     healths: BTreeMap<String, Option<Health>>,
     runs: BTreeMap<(String, u8), u64>,
     /// The tenant after which the next stores are read.
@@ -24,19 +27,20 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(bulletin: Bulletin) -> Self {
+    /// Figures without any tenant.
+    pub(crate) fn new(bulletin: Bulletin, host: Host, codes: ExitCodes) -> Self {
         let (healths, runs) = (BTreeMap::new(), BTreeMap::new());
-        Self { bulletin, healths, runs, last_read: String::new() }
+        Self { bulletin, host, codes, healths, runs, last_read: String::new() }
     }
 
     /// Takes note of the end of a run.
-    pub(super) fn ended(&mut self, tenants: &Tenants, name: &str, exit: Exit) {
-        *self.runs.entry((name.to_owned(), exit as u8)).or_default() += 1;
+    pub(crate) fn ended(&mut self, tenants: &Tenants, name: &str, exit_code: u8) {
+        *self.runs.entry((name.to_owned(), exit_code)).or_default() += 1;
         self.read(tenants, name);
     }
 
     /// Reads the stores of new tenants and, in turn, those of the others; forgets tenants that are gone.
-    pub(super) fn look(&mut self, tenants: &Tenants) {
+    pub(crate) fn look(&mut self, tenants: &Tenants) {
         let names: Vec<String> = tenants.names().cloned().collect();
         self.healths.retain(|name, _| names.contains(name));
         self.runs.retain(|(name, _), _| names.contains(name));
@@ -54,12 +58,13 @@ impl Watch {
     }
 
     fn read(&mut self, tenants: &Tenants, name: &str) {
-        let health = tenants.config(name).and_then(|config| Health::read(config).ok());
+        let config = tenants.config(name);
+        let health = config.and_then(|config| Health::read(config, &self.host, self.codes).ok());
         self.healths.insert(name.to_owned(), health);
     }
 
     /// Publishes what is known now.
-    pub(super) fn publish(&self, states: Vec<TenantStatus>, problem: Option<String>) {
+    pub(crate) fn publish(&self, states: Vec<TenantStatus>, problem: Option<String>) {
         let tenants = self.healths.iter().map(|(name, health)| (name.as_str(), health.as_ref()));
         let figures = Figures { tenants: tenants.collect(), states, runs: Some(&self.runs) };
         self.bulletin.publish(figures.to_text(), problem);

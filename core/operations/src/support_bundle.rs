@@ -5,17 +5,16 @@
 
 mod redaction;
 
+use core_config::Config;
 use core_engine::run::RunState;
+use core_engine::{Ending, Engine, Failure, Host};
 use core_settings::{Effective, Kind, Place, settings};
 use core_store::{Generation, HistoryEntry, StoreError, TenantStore};
 use serde_json::{Map, Value, json};
 
 use self::redaction::Redaction;
-use crate::config::Config;
-use crate::exit::Failure;
+use crate::exit_codes::ExitCodes;
 use crate::health::{self, Health};
-use crate::host::engine;
-use crate::system;
 
 /// The runs that are listed, the newest at most.
 const RUNS: usize = 100;
@@ -40,15 +39,20 @@ const PLAIN_TEXTS: [&str; 5] = [
 
 /// Makes the bundle of a tenant, or of a configuration that cannot be used. `name` is the one that the command line
 /// chooses.
-pub(crate) fn document(config: Result<&Config, &Failure>, name: Option<&str>) -> Value {
+pub fn document(
+    config: Result<&Config, &Failure>,
+    name: Option<&str>,
+    host: &Host,
+    codes: ExitCodes,
+) -> Value {
     let mut document = json!({
         "format": 1,
         "program": env!("CARGO_PKG_VERSION"),
-        "madeAt": system::now().to_rfc3339(),
+        "madeAt": host.now().to_rfc3339(),
         "system": {
             "os": std::env::consts::OS,
             "architecture": std::env::consts::ARCH,
-            "processors": system::processors(),
+            "processors": host.processors,
         },
     });
     match config {
@@ -56,20 +60,21 @@ pub(crate) fn document(config: Result<&Config, &Failure>, name: Option<&str>) ->
             let redaction = Redaction::new(Some(config), name);
             document["settings"] = config.effective.iter().map(setting).collect();
             document["warnings"] = json!(config.warnings.len());
-            let stored = stored(config, &redaction);
-            document["stored"] = stored.unwrap_or_else(|failure| problem(&failure, &redaction));
+            let stored = stored(config, &redaction, host, codes);
+            let problem = |failure| problem(&failure, &redaction, host);
+            document["stored"] = stored.unwrap_or_else(problem);
         }
         // What is wrong with a file is told without its values.
         Err(failure) => {
-            document["configuration"] = problem(failure, &Redaction::new(None, name));
+            document["configuration"] = problem(failure, &Redaction::new(None, name), host);
         }
     }
     document
 }
 
-fn problem(failure: &Failure, redaction: &Redaction) -> Value {
+fn problem(failure: &Failure, redaction: &Redaction, host: &Host) -> Value {
     let text = redaction.apply(&format!("{:#}", failure.error));
-    json!({ "exitCode": failure.exit as u8, "problem": text })
+    json!({ "exitCode": (host.exit_code)(Ending::Failed(failure.kind)), "problem": text })
 }
 
 /// A setting: its value only if it is a number, a flag, one of several words, or plain by declaration.
@@ -101,14 +106,19 @@ fn shown_path(path: &str) -> &str {
     open.into_iter().find(|start| path.starts_with(start)).unwrap_or(path)
 }
 
-fn stored(config: &Config, redaction: &Redaction) -> Result<Value, Failure> {
-    let tenant = engine(config).tenant()?;
+fn stored(
+    config: &Config,
+    redaction: &Redaction,
+    host: &Host,
+    codes: ExitCodes,
+) -> Result<Value, Failure> {
+    let tenant = Engine { settings: config, host }.tenant()?;
     let history = tenant.history()?;
     let runs = health::runs(&tenant.ledger().entries()?);
     let newest = runs.len().saturating_sub(RUNS);
     let current = tenant.current()?;
     Ok(json!({
-        "status": Health::read(config)?,
+        "status": Health::read(config, host, codes)?,
         "runs": runs[newest..],
         "files": tenant.inventory()?,
         "generations": generations(&tenant, &history, redaction)?,

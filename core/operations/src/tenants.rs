@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use core_config::{Config, Environment, Source};
+use core_engine::{Engine, Failure, FailureKind, Host};
 use core_fleet::{LastRun, Timetable};
 
-use crate::config::{self, Config, Source};
-use crate::exit::Failure;
 use crate::health;
 
 /// All tenants as their files are now.
-pub(super) struct Tenants {
+pub(crate) struct Tenants {
     source: Source,
+    environment: Environment,
+    host: Host,
     /// The timetable of the command line, which replaces those of the files.
     interval: Option<Timetable>,
     is_fleet: bool,
@@ -23,37 +25,46 @@ pub(super) struct Tenants {
 
 /// The result of reading the files again.
 #[derive(Default)]
-pub(super) struct Read {
+pub(crate) struct Read {
     /// The tenants whose file can be used, with the last run of those that are new.
-    pub(super) valid: Vec<(String, Option<LastRun>)>,
+    pub(crate) valid: Vec<(String, Option<LastRun>)>,
     /// Those whose file cannot.
-    pub(super) broken: Vec<Broken>,
+    pub(crate) broken: Vec<Broken>,
     /// Those that have no file any more.
-    pub(super) removed: Vec<String>,
+    pub(crate) removed: Vec<String>,
 }
 
 /// A tenant whose file cannot be used.
-pub(super) struct Broken {
-    pub(super) name: String,
-    pub(super) problem: String,
+pub(crate) struct Broken {
+    /// Its name.
+    pub(crate) name: String,
+    /// The mistake in its file.
+    pub(crate) problem: String,
     /// True if this was not wrong with it before.
-    pub(super) is_new: bool,
-    failure: Failure,
+    pub(crate) is_new: bool,
+    kind: FailureKind,
 }
 
 impl Read {
-    /// The failure of the first file that cannot be used.
-    pub(super) fn first_failure(&self) -> Option<Failure> {
+    /// Returns the failure of the first file that cannot be used.
+    pub(crate) fn first_failure(&self) -> Option<Failure> {
         let broken = self.broken.first()?;
         let error = anyhow::Error::msg(broken.problem.clone());
-        Some(Failure { exit: broken.failure.exit, error })
+        Some(Failure { kind: broken.kind, error })
     }
 }
 
 impl Tenants {
-    pub(super) fn new(source: Source, interval: Option<Timetable>) -> Self {
+    /// The tenants of a source, none of which is read yet. `interval` replaces the timetables of their files.
+    pub(crate) fn new(
+        source: Source,
+        environment: Environment,
+        host: Host,
+        interval: Option<Timetable>,
+    ) -> Self {
         let (configs, problems) = (BTreeMap::new(), BTreeMap::new());
-        Self { source, interval, is_fleet: false, parallel_runs: 1, configs, problems }
+        let (is_fleet, parallel_runs) = (false, 1);
+        Self { source, environment, host, interval, is_fleet, parallel_runs, configs, problems }
     }
 
     /// Reads all files again.
@@ -61,7 +72,7 @@ impl Tenants {
     /// # Errors
     ///
     /// The file of the fleet or the folder of its tenants cannot be used; everything stays as it was.
-    pub(super) fn read(&mut self) -> Result<Read, Failure> {
+    pub(crate) fn read(&mut self) -> Result<Read, Failure> {
         let loaded = self.load()?;
         let removed = self.names().filter(|name| !loaded.contains_key(*name));
         let mut read = Read { removed: removed.cloned().collect(), ..Read::default() };
@@ -69,7 +80,7 @@ impl Tenants {
         for (name, loaded) in loaded {
             let is_new = !self.configs.contains_key(&name);
             let usable = loaded.and_then(|config| {
-                let last = if is_new { health::last_run(&config)? } else { None };
+                let last = if is_new { self.last_run(&config)? } else { None };
                 Ok((self.with_interval(config), last))
             });
             match usable {
@@ -81,7 +92,7 @@ impl Tenants {
                     let problem = format!("{:#}", failure.error);
                     let is_new = self.problems.get(&name) != Some(&problem);
                     problems.insert(name.clone(), problem.clone());
-                    read.broken.push(Broken { name, problem, is_new, failure });
+                    read.broken.push(Broken { name, problem, is_new, kind: failure.kind });
                 }
             }
         }
@@ -90,20 +101,19 @@ impl Tenants {
     }
 
     fn load(&mut self) -> Result<BTreeMap<String, Result<Config, Failure>>, Failure> {
-        let fleet = match self.source.fleet(config::ENVIRONMENT) {
+        let fleet = match self.source.fleet(self.environment) {
             // A tenant that was chosen is the only one.
             Ok(Some(fleet)) if matches!(self.source, Source::File(_)) => Some(fleet),
             Ok(_) => None,
             // The one tenant is known by its name, so that its mistake is told as the tenant's.
             Err(_) if !self.is_fleet && !self.configs.is_empty() => None,
-            Err(failure) => return Err(failure.into()),
+            Err(failure) => return Err(failure),
         };
         if let Some(fleet) = fleet {
             (self.is_fleet, self.parallel_runs) = (true, fleet.parallel_runs);
-            let all = fleet.load_all()?.into_iter();
-            return Ok(all.map(|(name, loaded)| (name, loaded.map_err(Failure::from))).collect());
+            return fleet.load_all();
         }
-        let loaded = config::load(&self.source);
+        let loaded = Config::load(&self.source, self.environment);
         let name = if let Ok(config) = &loaded {
             config.tenant.as_str().to_owned()
         } else {
@@ -111,6 +121,10 @@ impl Tenants {
             known.cloned().unwrap_or_else(|| self.source.name())
         };
         Ok(BTreeMap::from([(name, loaded)]))
+    }
+
+    fn last_run(&self, config: &Config) -> Result<Option<LastRun>, Failure> {
+        health::last_run(&Engine { settings: config, host: &self.host }.tenant()?)
     }
 
     fn with_interval(&self, mut config: Config) -> Config {
@@ -121,35 +135,33 @@ impl Tenants {
     }
 
     /// Returns true if there may be several tenants.
-    pub(super) fn is_fleet(&self) -> bool {
+    pub(crate) fn is_fleet(&self) -> bool {
         self.is_fleet
     }
 
     /// Returns the number of runs that may take place at once.
-    pub(super) fn parallel_runs(&self) -> usize {
+    pub(crate) fn parallel_runs(&self) -> usize {
         self.parallel_runs
     }
 
     /// Returns the number of files that cannot be used.
-    pub(super) fn broken(&self) -> usize {
+    pub(crate) fn broken(&self) -> usize {
         self.problems.len()
     }
 
-    pub(super) fn source(&self) -> &Source {
-        &self.source
-    }
-
-    pub(super) fn config(&self, name: &str) -> Option<&Config> {
+    /// Returns the configuration of a tenant, if its file can be used.
+    pub(crate) fn config(&self, name: &str) -> Option<&Config> {
         self.configs.get(name)
     }
 
-    /// The names of all tenants, also of those whose file cannot be used.
-    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+    /// Returns the names of all tenants, also of those whose file cannot be used.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
         let names: BTreeSet<&String> = self.configs.keys().chain(self.problems.keys()).collect();
         names.into_iter()
     }
 
-    pub(super) fn configs(&self) -> impl Iterator<Item = &Config> {
+    /// Returns the configurations of the tenants whose file can be used.
+    pub(crate) fn configs(&self) -> impl Iterator<Item = &Config> {
         self.configs.values()
     }
 }

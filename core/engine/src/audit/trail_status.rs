@@ -1,0 +1,91 @@
+//! The state of each trail for people and programs: what of it was read, what is missing, what is lost.
+
+use core_audit::{Coverage, Span};
+use serde_json::{Value, json};
+
+use super::Notes;
+use super::report::Gap;
+
+/// The state of one trail.
+#[derive(Debug)]
+pub struct TrailStatus {
+    /// The name of the trail.
+    name: String,
+    /// The time of the newest event, if there is any.
+    newest_event: Option<String>,
+    /// The periods that are to be read yet.
+    not_read: Vec<String>,
+    /// The periods that were never read and cannot be any more.
+    lost: Vec<String>,
+}
+
+impl TrailStatus {
+    /// The header of a table of trails.
+    pub const HEADER: [&str; 4] = ["trail", "newest event", "not read yet", "never read, and gone"];
+
+    /// Returns the state of every trail of some notes.
+    pub fn all(notes: &Notes, now_ms: i64) -> Vec<Self> {
+        let trails = notes.trails.iter();
+        trails.map(|(name, coverage)| Self::new(name, coverage, now_ms)).collect()
+    }
+
+    fn new(name: &str, coverage: &Coverage, now_ms: i64) -> Self {
+        let time = |ms: i64| Gap::of(&Span { from_ms: ms, to_ms: ms }).from;
+        Self {
+            name: name.to_owned(),
+            newest_event: coverage.newest_event_ms().map(time),
+            not_read: texts(&coverage.gaps(now_ms)),
+            lost: texts(coverage.lost()),
+        }
+    }
+
+    /// Returns a row of a table for people.
+    pub fn cells(&self) -> [String; 4] {
+        [
+            self.name.clone(),
+            self.newest_event.clone().unwrap_or_default(),
+            self.not_read.join("\n"),
+            self.lost.join("\n"),
+        ]
+    }
+
+    /// Returns the state for programs.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "trail": self.name,
+            "newestEvent": self.newest_event,
+            "notRead": self.not_read,
+            "lost": self.lost,
+        })
+    }
+}
+
+fn texts(spans: &[Span]) -> Vec<String> {
+    let gaps = spans.iter().map(Gap::of);
+    gaps.map(|gap| format!("{} to {}", gap.from, gap.to)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use core_audit::{HOUR_MS, WindowSettings};
+
+    use super::*;
+
+    #[test]
+    fn a_trail_that_was_never_read_misses_all_that_is_wanted() {
+        let mut coverage = Coverage::default();
+        let now_ms = 1_772_359_200_000;
+        let settings = WindowSettings { since_ms: 24 * HOUR_MS, ..WindowSettings::default() };
+        coverage.begin(now_ms, &settings);
+        let mut notes = Notes::default();
+        notes.trails.insert("portal".to_owned(), coverage);
+        let all = TrailStatus::all(&notes, now_ms);
+        let [status] = all.as_slice() else { panic!("there is one trail: {all:?}") };
+        let [name, newest, not_read, lost] = status.cells();
+        assert_eq!((name.as_str(), newest.as_str(), lost.as_str()), ("portal", "", ""));
+        assert!(not_read.starts_with("2026-02-28T10:00:00Z to "), "{not_read}");
+        let object = status.to_json();
+        assert!(object["newestEvent"].is_null());
+        assert_eq!(object["notRead"][0], not_read);
+    }
+}

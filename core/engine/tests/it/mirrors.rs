@@ -1,0 +1,159 @@
+//! Mirrors by the settings of a tenant: what is checked before a run, delivered after it, and remembered.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::bail;
+use core_delta::DeltaSettings;
+use core_destination::{DeliveryRequest, DeliveryResult};
+use core_engine::check::{self, Check, CheckState};
+use core_engine::settings::{Delta, Postgres, SecretSource, SharedSecretSource};
+use core_engine::{Cancellation, Failure, FailureKind, Progress, deliver, mirrors};
+use core_http::{Secret, Trust};
+use core_postgres::{PostgresSettings, Tls};
+
+use super::support::{NOON, Tenant};
+
+/// A password that cannot be read.
+#[derive(Debug)]
+struct Unreadable;
+
+impl SecretSource for Unreadable {
+    fn read(&self, what: &str) -> anyhow::Result<Secret> {
+        bail!("cannot read {what}: the file is missing")
+    }
+}
+
+/// A tenant with a folder of Delta tables below its own.
+async fn tenant() -> Tenant {
+    let mut tenant = Tenant::start("acme", 1, NOON).await;
+    let folder = tenant.folder().join("lake");
+    tenant.settings.delta = Some(delta(folder));
+    tenant
+}
+
+fn delta(folder: PathBuf) -> Delta {
+    Delta { settings: DeltaSettings { folder, keep_days: 7 }, after_run: true }
+}
+
+/// A database that nothing answers for.
+fn postgres(password: Option<SharedSecretSource>) -> Postgres {
+    let settings = PostgresSettings {
+        host: "localhost".to_owned(),
+        port: 9,
+        database: "graph".to_owned(),
+        user: "writer".to_owned(),
+        schema: "nexthink".to_owned(),
+        readers: None,
+        tls: Tls::Off,
+        trust: Trust::default(),
+    };
+    Postgres { settings, password, after_run: true }
+}
+
+async fn deliver(tenant: &Tenant) -> Result<bool, Failure> {
+    let delta = tenant.settings.delta.as_ref().expect("it is configured");
+    let destination = mirrors::delta(tenant.engine(), delta);
+    let (progress, stop) = (Progress::none(), Cancellation::default());
+    let request = DeliveryRequest::default();
+    let delivered =
+        deliver::deliver_published(tenant.engine(), &destination, &request, &progress, &stop);
+    Ok(!matches!(delivered.await?, DeliveryResult::NothingChanged { .. }))
+}
+
+async fn check_of(tenant: &Tenant, name: &str) -> Option<Check> {
+    let checks = check::check(tenant.engine(), &[]).await;
+    checks.0.into_iter().find(|check| check.name == name)
+}
+
+#[tokio::test]
+async fn a_delivery_to_a_mirror_is_remembered_with_its_place_its_generation_and_the_ledger() {
+    let tenant = tenant().await;
+    let stored = tenant.engine().tenant().expect("the store is there");
+    assert!(mirrors::places(&stored).is_empty() && mirrors::compared_with(&stored).is_empty());
+    tenant.run().await.expect("it runs");
+    assert!(deliver(&tenant).await.expect("there is room"));
+    let place = format!("folder {}", tenant.folder().join("lake").display());
+    assert_eq!(mirrors::places(&stored), [(mirrors::DELTA, place)]);
+    let published = tenant.published().expect("it is published").id().clone();
+    assert_eq!(mirrors::compared_with(&stored), [published]);
+    let heads = mirrors::known_ledger_heads(&stored).expect("the record can be read");
+    let verified = stored.ledger().verify(&heads).expect("the ledger can be read");
+    assert_eq!((heads.len(), verified.known_found), (1, 1));
+    assert!(!deliver(&tenant).await.expect("it is there"), "nothing has changed since");
+}
+
+#[tokio::test]
+async fn both_ends_of_a_delivery_to_a_mirror_are_in_the_ledger_also_if_it_fails() {
+    let tenant = tenant().await;
+    tenant.run().await.expect("it runs");
+    core_files::replace_file(&tenant.folder().join("lake"), b"no folder").expect("it is ours");
+    assert!(deliver(&tenant).await.is_err());
+    let ledger = tenant.ledger();
+    let [.., started, ended] = ledger.as_slice() else { panic!("it has entries") };
+    let events = (started.record.event.as_str(), ended.record.event.as_str());
+    assert_eq!(events, ("delivery_started", "delivery_ended"));
+    assert_ne!(ended.record.facts["exitCode"], 0);
+}
+
+#[tokio::test]
+async fn a_mirror_is_delivered_to_only_once_something_is_published() {
+    let tenant = tenant().await;
+    let refused = deliver(&tenant).await.expect_err("nothing is published");
+    assert_eq!(refused.kind, FailureKind::Configuration);
+    assert!(refused.error.to_string().contains("has no generation yet"), "{}", refused.error);
+}
+
+#[tokio::test]
+async fn a_check_says_whether_the_folder_of_tables_can_be_written_to_and_writes_nothing() {
+    let tenant = tenant().await;
+    let check = check_of(&tenant, "Delta tables").await.expect("it is configured");
+    assert_eq!(check.state, CheckState::Ok, "{}", check.detail);
+    assert!(check.detail.ends_with("can be written to"), "{}", check.detail);
+    assert!(!tenant.folder().join("lake").exists());
+    assert!(check_of(&tenant, "Postgres").await.is_none(), "it is not configured");
+}
+
+#[tokio::test]
+async fn a_check_refuses_another_folder_than_that_of_the_last_delivery() {
+    let mut tenant = tenant().await;
+    tenant.run().await.expect("it runs");
+    deliver(&tenant).await.expect("there is room");
+    let check = check_of(&tenant, "Delta tables").await.expect("it is configured");
+    assert_eq!(check.state, CheckState::Ok, "{}", check.detail);
+    tenant.settings.delta = Some(delta(tenant.folder().join("other")));
+    let check = check_of(&tenant, "Delta tables").await.expect("it is configured");
+    assert_eq!(check.state, CheckState::Failed);
+    assert!(check.detail.contains("lake"), "it names the place before: {}", check.detail);
+    assert!(deliver(&tenant).await.is_err(), "a delivery refuses it too");
+}
+
+#[tokio::test]
+async fn a_check_refuses_the_folder_of_tables_of_another_tenant() {
+    let mut first = tenant().await;
+    first.run().await.expect("it runs");
+    deliver(&first).await.expect("there is room");
+    let mut second = Tenant::start("zeta", 2, NOON).await;
+    second.settings.delta = first.settings.delta.take();
+    let check = check_of(&second, "Delta tables").await.expect("it is configured");
+    assert_eq!(check.state, CheckState::Failed);
+    assert!(check.detail.contains("acme"), "it names the owner: {}", check.detail);
+}
+
+#[tokio::test]
+async fn a_password_of_postgres_that_cannot_be_read_is_a_wrong_configuration() {
+    let mut tenant = tenant().await;
+    tenant.settings.postgres = Some(postgres(Some(Arc::new(Unreadable))));
+    let check = check_of(&tenant, "Postgres").await.expect("it is configured");
+    assert_eq!(check.state, CheckState::Failed);
+    assert_eq!(check.ending, core_engine::Ending::Failed(FailureKind::Configuration));
+    assert!(check.detail.contains("the password of Postgres"), "{}", check.detail);
+}
+
+#[tokio::test]
+async fn a_postgres_that_nothing_answers_for_fails_the_check_with_its_place() {
+    let mut tenant = tenant().await;
+    tenant.settings.postgres = Some(postgres(None));
+    let check = check_of(&tenant, "Postgres").await.expect("it is configured");
+    assert_eq!(check.state, CheckState::Failed, "{}", check.detail);
+}

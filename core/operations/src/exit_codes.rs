@@ -1,0 +1,44 @@
+//! The codes that processes of this program end with, as the program gives their meaning.
+//!
+//! The ledger and the figures have a run's end as the code of its process alone. Which code means what is the program's
+//! own table, so that it is passed in.
+
+/// The end of a run, as the code of its process tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// It has published and delivered, whole or partial, or there was nothing new.
+    Published,
+    /// It has published, and a destination failed.
+    NotDelivered,
+    /// The source could not be reached.
+    Unreachable,
+    /// The source refused the credentials.
+    CredentialsRefused,
+    /// The source or the destination asked to wait.
+    Deferred,
+    /// Another run held the lock.
+    Locked,
+    /// A signal stopped it.
+    Stopped,
+    /// It failed otherwise.
+    Failed,
+}
+
+impl RunOutcome {
+    /// Returns true if the run has published what it could, or found nothing new to publish.
+    pub fn has_published(self) -> bool {
+        matches!(self, Self::Published | Self::NotDelivered)
+    }
+}
+
+/// The program's table of exit codes.
+#[derive(Debug, Clone, Copy)]
+pub struct ExitCodes {
+    /// Returns the outcome of a run that ended with a code.
+    pub outcome: fn(u8) -> RunOutcome,
+    /// Returns the meaning of a code in words; none if the program has no such code.
+    pub meaning: fn(u8) -> Option<&'static str>,
+    /// Returns the code that the end of a process counts as: its own, or that of a defect if the program has no such
+    /// code or a signal ended the process.
+    pub of_process: fn(Option<i32>) -> u8,
+}

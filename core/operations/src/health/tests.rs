@@ -1,0 +1,90 @@
+//! The health of a tenant, from its store.
+
+use core_engine::ledger::{self, Event};
+
+use super::*;
+use crate::testing::{CODES, World};
+
+#[test]
+fn a_table_of_tenants_counts_the_partial_types_and_one_tenant_lists_them() {
+    let mut generation = PublishedGeneration {
+        id: String::new(),
+        created_at: String::new(),
+        age_seconds: 0,
+        outcome: Outcome::Complete,
+        partial_types: Vec::new(),
+        entities: 0,
+        relationships: 0,
+        objects: BTreeMap::new(),
+    };
+    let texts = |generation: &PublishedGeneration| {
+        [generation.outcome_summary(), generation.outcome_text()]
+    };
+    assert_eq!(texts(&generation), ["complete", "complete"]);
+    generation.outcome = Outcome::Partial;
+    generation.partial_types = ["nexthink_alert", "nexthink_user"].map(str::to_owned).to_vec();
+    let expected = ["partial (2 types)", "partial: nexthink_alert, nexthink_user"];
+    assert_eq!(texts(&generation), expected);
+}
+
+fn run(exit_code: Option<u8>) -> RunRecord {
+    RunRecord { started_at: String::new(), ended_at: exit_code.map(|_| String::new()), exit_code }
+}
+
+#[test]
+fn runs_that_published_nothing_are_counted_back_to_the_last_that_did() {
+    let table: [(&[Option<u8>], bool, u32); 9] = [
+        (&[], false, 0),
+        (&[Some(0)], false, 0),
+        (&[Some(4), Some(7)], false, 0),
+        (&[Some(0), Some(4), Some(3)], false, 2),
+        (&[Some(0), Some(4), Some(143), Some(75)], false, 1),
+        (&[Some(0), None], false, 1),
+        (&[Some(0), None], true, 0),
+        (&[Some(0), Some(2), None], true, 1),
+        (&[Some(4), Some(6), Some(8)], false, 0),
+    ];
+    for (codes, is_running, expected) in table {
+        let runs: Vec<RunRecord> = codes.iter().copied().map(run).collect();
+        assert_eq!(failed_in_a_row(&runs, is_running, CODES), expected, "{codes:?}");
+    }
+}
+
+#[test]
+fn a_tenant_that_never_ran_is_due_now_and_has_all_exports_left() {
+    let world = World::fleet(&["acme"]);
+    let health = Health::read(&world.config("acme"), &world.host, CODES);
+    let health = health.map_err(|failure| failure.error).expect("an empty store can be read");
+    assert!(health.generation.is_none() && health.complete_at.is_none());
+    assert!(health.last_run.is_none() && health.findings.is_none());
+    assert_eq!((health.failed_runs, health.exports_left), (0, health.daily_exports));
+    assert_eq!(health.next_run_at.as_deref(), Some("2026-03-01T10:00:00Z"));
+    assert!(health.is_older_than(u64::MAX), "nothing was ever published");
+}
+
+#[test]
+fn runs_are_those_of_the_ledger_and_one_without_an_end_was_killed() {
+    let world = World::fleet(&["acme"]);
+    let config = world.config("acme");
+    let tenant = Engine { settings: &config, host: &world.host }.tenant();
+    let tenant = tenant.map_err(|failure| failure.error).expect("the store is there");
+    let record = |event: Event<'_>| {
+        ledger::record(&world.host, &tenant, &event).expect("there is room");
+    };
+    let ended = |exit_code| Event::RunEnded { run: None, generation: None, exports: 0, exit_code };
+    record(Event::RunStarted { steps: &[] });
+    record(ended(4));
+    record(Event::RunStarted { steps: &[] });
+    world.pass_hours(1);
+    record(Event::RunStarted { steps: &[] });
+    record(ended(3));
+    let runs = runs(&tenant.ledger().entries().expect("it can be read"));
+    let codes: Vec<_> = runs.iter().map(|run| run.exit_code).collect();
+    assert_eq!(codes, [Some(4), None, Some(3)]);
+    assert_eq!(runs[1].started_at, "2026-03-01T10:00:00Z");
+    assert_eq!((runs[1].ended_at.as_deref(), runs[2].ended_at.is_some()), (None, true));
+    let health = Health::read(&config, &world.host, CODES).map_err(|failure| failure.error);
+    let health = health.expect("the store can be read");
+    assert_eq!(health.failed_runs, 3);
+    assert_eq!(health.last_run.and_then(|run| run.exit_code), Some(3));
+}

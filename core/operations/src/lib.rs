@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod all_runs;
+mod bulletin;
+mod exit_codes;
+pub mod figures;
+pub mod health;
+mod heartbeat;
+mod messages;
+mod run_process;
+mod scheduler;
+pub mod status;
+pub mod support_bundle;
+mod tenants;
+#[cfg(test)]
+mod testing;
+mod watch;
+
+pub use self::all_runs::{AllRuns, TenantRun, run_all};
+pub use self::bulletin::Bulletin;
+pub use self::exit_codes::{ExitCodes, RunOutcome};
+pub use self::health::Health;
+pub use self::heartbeat::send_heartbeat;
+pub use self::messages::Messages;
+pub use self::run_process::{LabelledLog, RunEnd, RunLauncher, RunProcess, RunningRun};
+pub use self::scheduler::{Context, Scheduler};
