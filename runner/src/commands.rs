@@ -4,6 +4,7 @@ mod ask;
 mod audit;
 mod check;
 mod configuration;
+mod deliveries;
 mod demo;
 mod destroy;
 mod diff;
@@ -35,11 +36,7 @@ mod support_bundle;
 
 use core_store::TenantStore;
 
-use self::mirrors::Mirror;
-use crate::cli::{
-    Cli, Command, DestinationName, ExportCommand, Global, PurgeArguments, ReportFormat,
-    RunArguments, StoreCommand, SyncArguments,
-};
+use crate::cli::{Cli, Command, ExportCommand, Global, ReportFormat, RunArguments, StoreCommand};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::{pager, system};
@@ -47,7 +44,7 @@ use crate::{pager, system};
 use self::opened::Opened;
 
 /// The memory that the queries of rules may hold, in a process of their own.
-pub(crate) const RULES_MEMORY_BYTES: u64 = rules::worker::MEMORY_BYTES as u64;
+pub(crate) const RULES_MEMORY_BYTES: u64 = core_evaluation::MEMORY_BYTES as u64;
 
 /// Does what the command line says.
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
@@ -93,8 +90,8 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Notify(command)) => Box::pin(notify::dispatch(&global, command)).await,
         Some(Command::Export(command)) => export(&global, &command, worker).await,
         Some(Command::Destroy(arguments)) => destroy::destroy(&global, &arguments),
-        Some(Command::Sync(arguments)) => sync(&global, &arguments).await,
-        Some(Command::Purge(arguments)) => purge(&global, &arguments).await,
+        Some(Command::Sync(arguments)) => deliveries::sync(&global, &arguments).await,
+        Some(Command::Purge(arguments)) => deliveries::purge(&global, &arguments).await,
         Some(Command::Privacy(command)) => privacy::dispatch(&global, command),
         Some(Command::Audit { command }) => audit::audit(&global, command).await,
         Some(Command::Backfill(arguments)) => {
@@ -111,22 +108,6 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Software(command)) => software::software(&global, &command).await,
         Some(Command::Mcp) => mcp::serve(&global).await,
         Some(Command::Simulate(arguments)) => simulate::simulate(&global, arguments).await,
-    }
-}
-
-async fn sync(global: &Global, arguments: &SyncArguments) -> Result<Exit, Failure> {
-    match arguments.destination {
-        DestinationName::JupiterOne => jupiterone::sync(global, arguments).await,
-        DestinationName::Postgres => mirrors::sync(global, Mirror::Postgres, arguments).await,
-        DestinationName::Delta => mirrors::sync(global, Mirror::Delta, arguments).await,
-    }
-}
-
-async fn purge(global: &Global, arguments: &PurgeArguments) -> Result<Exit, Failure> {
-    match arguments.destination {
-        DestinationName::JupiterOne => jupiterone::purge(global, arguments).await,
-        DestinationName::Postgres => mirrors::purge(global, Mirror::Postgres, arguments).await,
-        DestinationName::Delta => mirrors::purge(global, Mirror::Delta, arguments).await,
     }
 }
 

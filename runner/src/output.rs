@@ -34,6 +34,30 @@ pub(crate) fn result(text: &str) {
         .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
 }
 
+/// Prints lines of a result.
+pub(crate) fn lines(lines: &[String]) {
+    for line in lines {
+        result(line);
+    }
+}
+
+/// Tells the user lines that are no result.
+pub(crate) fn notes(lines: &[String]) {
+    for line in lines {
+        note(line);
+    }
+}
+
+/// Prints a result as JSON, indented.
+///
+/// # Errors
+///
+/// It is nothing that JSON has, such as a map whose keys are no texts.
+pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    result(&serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
 /// Line ends, those of CSV too (RFC 4180), and tabs stay: they are the result's own, since texts of others have
 /// theirs escaped.
 fn escaped(text: &str) -> String {

@@ -37,7 +37,7 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 31] = [
+const OWN_CRATES: [&str; 32] = [
     "runner",
     "core_assistant",
     "core_audit",
@@ -48,6 +48,7 @@ const OWN_CRATES: [&str; 31] = [
     "core_destination",
     "core_engine",
     "core_erasure",
+    "core_evaluation",
     "core_explorer",
     "core_export",
     "core_files",

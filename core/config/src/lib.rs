@@ -4,6 +4,7 @@ mod audit;
 mod config;
 mod destinations;
 mod environment;
+pub mod first_file;
 mod fleet;
 mod instance;
 mod mcp;
@@ -16,6 +17,7 @@ mod schedule;
 mod secret;
 mod secret_command;
 mod secret_text;
+pub mod simulated;
 mod source;
 #[cfg(test)]
 mod testing;

@@ -4,6 +4,7 @@ pub mod audit;
 mod cancellation;
 pub mod check;
 pub mod deliver;
+pub mod destinations;
 pub mod destruction;
 mod engine;
 pub mod erasure;

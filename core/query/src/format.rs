@@ -3,6 +3,7 @@
 mod cells;
 mod escape;
 mod json;
+mod objects;
 mod parquet;
 mod table;
 
@@ -18,6 +19,7 @@ pub(crate) use self::cells::Cells;
 pub use self::escape::escape_for_csv;
 use self::json::JsonLines;
 pub(crate) use self::json::with_unique_names;
+pub use self::objects::write_objects;
 pub use self::parquet::ParquetWriter;
 use self::table::TextTable;
 use crate::error::QueryError;

@@ -30,7 +30,7 @@ pub use core_j1ql::{Compiled, Environment, J1qlError, Warning, is_j1ql};
 pub use diff::{DiffDetail, DiffReport, DiffRequest, TypeDiff};
 pub use error::QueryError;
 pub use events::{EventOwner, EventTables};
-pub use format::{Format, ParquetWriter, ResultWriter, escape_for_csv};
+pub use format::{Format, ParquetWriter, ResultWriter, escape_for_csv, write_objects};
 pub use parameters::ParameterValue;
 pub use retry::after_compaction;
 pub use session::{QueryResult, QuerySession, QuerySettings};

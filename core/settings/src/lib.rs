@@ -19,5 +19,5 @@ pub use self::problem::{Place, Problem};
 pub use self::schema::schema;
 pub use self::setting::{Absent, Kind, Setting, Table};
 pub use self::table::{DEFAULT_FILE, FLEET, TABLES, VARIABLE_PREFIX, default_text, settings};
-pub use self::template::{Answer, template};
+pub use self::template::{Answer, template, toml_text};
 pub use self::values::{Checked, Values};

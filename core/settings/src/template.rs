@@ -17,6 +17,11 @@ pub struct Answer {
     pub is_off: bool,
 }
 
+/// Returns a text as TOML writes it.
+pub fn toml_text(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
 /// Writes a configuration file with these settings, in their order within each table.
 pub fn template(answers: &[Answer]) -> String {
     let mut file = String::from(

@@ -8,11 +8,11 @@ use core_reading::{Opening, Progress, Reader, of_question, personal_columns};
 use core_store::Generation;
 use serde_json::Value;
 
-use super::opened::Opened;
+use super::opened::{self, Opened};
 use super::query;
 use crate::cli::{self, AskArguments, Global, RowFormat};
 use crate::exit::{Exit, Failure};
-use crate::{config, output};
+use crate::output;
 
 /// Lists the questions, group by group.
 pub(super) fn list(global: &Global, arguments: &AskArguments) -> Result<Exit, Failure> {
@@ -79,27 +79,18 @@ async fn answered(
     let (generation, mut session) = reader.open(opening).await?;
     let last = generation.as_ref().map(Generation::id);
     reader.add_named(&mut session, &question.query).await?;
-    let now_ms = reader.host.now_ms();
-    // What cannot be understood is explained when it is asked.
-    let types = session.question_history(question, given, now_ms).unwrap_or_default();
-    reader.add_history(&mut session, last, None, types).await?;
+    let asked = core_reading::Question::Saved(question, given);
+    asked.add_history(reader, &mut session, last, None).await?;
     if arguments.explain {
-        let sql = session.question_sql(question, given, now_ms).map_err(of_question)?;
-        output::result(&sql);
+        output::result(&asked.sql(reader, &session)?);
         return Ok(Exit::Complete);
     }
     progress.record_query(reader, last, &question.query);
-    if let Ok(Some(compiled)) = session.compiled_question(question, given, now_ms) {
-        reader.tell_warnings(&compiled, &question.query);
-    }
-    let result = session.ask(question, given, now_ms).map_err(of_question)?;
-    reader.tell_left_out(&result);
+    let result = asked.ask(reader, &session)?;
     query::print_answer(reader, result, &arguments.answer, progress).await
 }
 
 /// The questions of the user and the shipped ones.
-pub(super) fn questions(global: &Global) -> Result<Questions, Failure> {
-    let source = config::find(global.config.as_deref());
-    let folder = source.map(|source| source.folder(config::ENVIRONMENT));
-    Ok(core_reading::questions(folder.as_deref())?)
+fn questions(global: &Global) -> Result<Questions, Failure> {
+    Ok(core_reading::questions(opened::folder(global).as_deref())?)
 }

@@ -12,12 +12,11 @@ use core_engine::settings::Audit;
 use core_engine::suggestion;
 use core_query::{Format, QueryError};
 use core_reading::audit_trail::{self, Filter, REPORTS, Seen};
-use core_reading::{Progress, Reader, parse_time};
+use core_reading::{Progress, Question, Reader, parse_time};
 use core_terminal::count;
 use serde_json::json;
 
 use super::opened::Opened;
-use super::query::Question;
 use super::run::{RUN, interruptible};
 use crate::cli::{
     AuditCommand, BackfillArguments, BackfillSource, Global, ReportFormat, RowFormat, TailArguments,

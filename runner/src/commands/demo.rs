@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use core_config::simulated::CLIENT_SECRET;
+pub(crate) use core_config::simulated::TENANT;
 use core_engine::Cancellation;
 use core_engine::run::{self, RunOptions};
 use core_nexthink::Secret;
 use core_simulator::{Endpoints, Simulator, SimulatorConfig, TenantSpec};
 
 use super::run::{RULES, RUN, after_rules, evaluate, interruptible, print, tell_shortfall};
-use super::simulate::{CLIENT_SECRET, configuration};
+use super::simulate::hosts;
 use crate::cli::Global;
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
@@ -19,9 +21,6 @@ use crate::{output, system};
 
 /// The folder of the demo's store, in the current folder.
 pub(crate) const STORE: &str = "nexthink-graph-demo";
-
-/// The tenant that is simulated.
-pub(crate) const TENANT: &str = "demo";
 
 /// Seconds.
 const DAY: u64 = 86_400;
@@ -79,7 +78,7 @@ pub(super) fn stored() -> Result<Config, Failure> {
 }
 
 fn demo_config(endpoints: &Endpoints) -> Result<Config, Failure> {
-    let text = configuration(endpoints, STORE, "{ env = \"UNUSED\" }");
+    let text = hosts(endpoints).configuration(STORE, "{ env = \"UNUSED\" }");
     let config = Config::parse(&text, &BTreeMap::new(), &config::paths(Path::new("")));
     let wrong = |problems| anyhow::anyhow!("the demo's configuration is wrong: {problems:?}");
     config.map_err(|problems| wrong(problems).into())

@@ -7,13 +7,14 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use core_engine::{saved_queries, suggestion};
-use core_model::step::{Query, Step};
+use core_config::first_file::{FirstAnswers, SecretAnswer, first_file, given_query_ids, queries};
+use core_engine::saved_queries;
+use core_model::step::Query;
 use core_nexthink::{QueryId, Region, TenantAddress, TenantId};
-use core_settings::{Answer, DEFAULT_FILE};
+use core_settings::DEFAULT_FILE;
 
 use super::check;
-use super::simulate::{exists_already, toml_text, write_new_file};
+use super::simulate::{exists_already, write_new_file};
 use crate::cli::{Global, InitArguments};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
@@ -21,9 +22,6 @@ use crate::{output, system};
 
 /// The variable that is suggested for the secret.
 const SECRET_VARIABLE: &str = "NEXTHINK_CLIENT_SECRET";
-
-/// The setting that says where the store is.
-const STORE: &str = "store.location";
 
 /// The answer that skips a query.
 const SKIP: &str = "-";
@@ -73,22 +71,19 @@ fn file_text(arguments: InitArguments, folder: &Path) -> Result<String, Failure>
     let (tenant, region) = instance(arguments.tenant, arguments.region)?;
     let client_id: String =
         answer("client-id", "Client ID of the API credential", arguments.client_id, None)?;
-    let secret = secret(arguments.secret_env, arguments.secret_file, folder)?;
-    let answer = |path: &str, value: String| Answer { path: path.to_owned(), value, is_off: false };
-    let mut answers = vec![
-        answer("nexthink.tenant", toml_text(tenant.as_str())),
-        answer("nexthink.region", toml_text(region.as_str())),
-        answer("nexthink.client_id", toml_text(&client_id)),
-        answer("nexthink.client_secret", secret),
-        answer(STORE, toml_text(&core_settings::default_text(STORE))),
-    ];
-    for (query, id) in query_ids(&arguments.queries)? {
-        let is_off = query.is_extra && id.is_empty();
-        let id = if is_off { query.suggested_id } else { &*id };
-        let path = format!("queries.{}", query.config_field);
-        answers.push(Answer { path, value: toml_text(id), is_off });
+    let secret = secret(arguments.secret_env.as_deref(), arguments.secret_file, folder)?;
+    let mut query_ids = given_query_ids(&arguments.queries)?;
+    for query in queries() {
+        if !query_ids.contains_key(query.config_field) {
+            let id = match query.suggested_id {
+                _ if query.is_extra => String::new(),
+                _ if arguments.queries.is_empty() && can_ask() => ask_for_query(query)?,
+                suggested => suggested.to_owned(),
+            };
+            query_ids.insert(query.config_field, id);
+        }
     }
-    Ok(core_settings::template(&answers))
+    Ok(first_file(&FirstAnswers { tenant, region, client_id, secret, query_ids }))
 }
 
 /// The tenant and its region. An address answers both.
@@ -121,26 +116,21 @@ fn instance(tenant: Option<String>, region: Option<String>) -> Result<(TenantId,
     Ok((tenant, region))
 }
 
-/// The reference to the secret, which is never asked for itself. A path in the file starts at the
-/// file's folder, one that is typed starts here.
+/// The reference to the secret, which is never asked for itself.
 fn secret(
-    variable: Option<String>,
+    variable: Option<&str>,
     file: Option<PathBuf>,
     folder: &Path,
-) -> Result<String, Failure> {
+) -> Result<SecretAnswer, Failure> {
     let as_file = |path: &Path| {
-        // Below the home folder is the same place from everywhere.
-        let is_same = folder.as_os_str().is_empty() || path.is_absolute() || path.starts_with("~");
-        let path = if is_same { Ok(path.to_owned()) } else { std::path::absolute(path) };
-        let path = path.map_err(|error| Failure::usage(format!("--secret-file: {error}")))?;
-        Ok(format!("{{ file = {} }}", toml_text(&path.to_string_lossy())))
+        let secret = SecretAnswer::file(path, folder);
+        secret.map_err(|error| Failure::usage(format!("--secret-file: {error}")))
     };
     if let Some(file) = file {
         return as_file(&file);
     }
     if variable.is_some() || !can_ask() {
-        let variable = variable.unwrap_or_else(|| SECRET_VARIABLE.to_owned());
-        return Ok(format!("{{ env = {} }}", toml_text(&variable)));
+        return Ok(SecretAnswer::variable(variable.unwrap_or(SECRET_VARIABLE)));
     }
     let question = "Where the client secret will be: a variable of the environment, or the path of \
                     a file with a / in it";
@@ -148,34 +138,7 @@ fn secret(
     if place.contains(['/', '\\']) {
         return as_file(Path::new(&place));
     }
-    Ok(format!("{{ env = {} }}", toml_text(&place)))
-}
-
-/// The query IDs, by field: what flags say, then what is answered, then the suggested ones.
-fn query_ids(flags: &[String]) -> Result<Vec<(&'static Query, String)>, Failure> {
-    let queries = || Step::all().into_iter().filter_map(Step::query);
-    let mut given: BTreeMap<&str, &str> = BTreeMap::new();
-    for flag in flags {
-        let (field, id) = flag.split_once('=').unwrap_or((flag, ""));
-        if !queries().any(|query| query.config_field == field) {
-            let fields: Vec<_> = queries().map(|query| query.config_field).collect();
-            return Err(Failure::usage(suggestion::unknown("query", field, &fields)));
-        }
-        if !id.is_empty() {
-            id.parse::<QueryId>()?;
-        }
-        given.insert(field, id);
-    }
-    let id_of = |query: &Query| match given.get(query.config_field) {
-        Some(id) => Ok((*id).to_owned()),
-        None if query.is_extra => Ok(String::new()),
-        None if flags.is_empty() && can_ask() => ask_for_query(query),
-        None => Ok(query.suggested_id.to_owned()),
-    };
-    let mut ids: Vec<_> =
-        queries().map(|query| Ok((query, id_of(query)?))).collect::<Result<_, Failure>>()?;
-    ids.sort_unstable_by_key(|(query, _)| query.config_field);
-    Ok(ids)
+    Ok(SecretAnswer::variable(&place))
 }
 
 /// A query ID, or nothing to skip its step.

@@ -32,6 +32,11 @@ fn find_demo(global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The folder of the user's own files; none where nothing is configured.
+pub(super) fn folder(global: &Global) -> Option<PathBuf> {
+    config::find(global.config.as_deref()).map(|source| source.folder(ENVIRONMENT))
+}
+
 /// A tenant that is open for reading.
 pub(super) struct Opened {
     /// None where nothing is configured.

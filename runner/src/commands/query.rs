@@ -2,18 +2,15 @@
 
 pub(super) mod worker;
 
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 
 use arrow_schema::Schema;
-use core_engine::FailureKind;
-use core_query::{
-    Compiled, Format, ParameterValue, QueryError, QueryResult, QuerySession, QuerySettings,
-    ResultWriter,
+use core_query::{Format, QueryError, QueryResult, QuerySession, QuerySettings, ResultWriter};
+use core_reading::{
+    AnswerTarget, Opening, Printed, Progress, Question, Reader, personal_columns, tables,
+    write_answer,
 };
-use core_reading::{AnswerFile, Opening, Printed, Progress, Reader, of_query, personal_columns};
 use core_store::Generation;
-use serde_json::json;
 
 use super::opened::Opened;
 use crate::cli::{
@@ -22,14 +19,11 @@ use crate::cli::{
 use crate::exit::{Exit, Failure};
 use crate::{output, system};
 
-/// The way in which the user of a command sees withheld columns.
+/// The advice to the user of a command who wants to see withheld columns.
 pub(super) const REMEDY: &str = "leave out --without-personal";
 
 /// The memory of a worker that planning needs, most of it for the stack, and the answer does not.
 const PLANNING_BYTES: u64 = 96 * 1024 * 1024;
-
-/// The number of names of columns in one line of the list of tables.
-const COLUMNS_A_LINE: usize = 6;
 
 /// Answers a query, or lists what can be asked.
 pub(super) async fn query(global: &Global, arguments: QueryArguments) -> Result<Exit, Failure> {
@@ -57,26 +51,12 @@ async fn ask(
         return tables(&session, list_format(&arguments.answer)?);
     };
     reader.add_named(&mut session, text).await?;
-    let is_j1ql = match arguments.language {
-        Some(language) => language == QueryLanguage::J1ql,
-        None => core_query::is_j1ql(text),
-    };
+    let is_j1ql = arguments.language.map(|language| language == QueryLanguage::J1ql);
     let parameters = cli::values(&arguments.parameters).map_err(Failure::usage)?;
-    let question = if is_j1ql {
-        Question::J1ql(reader.translate(&session, text, &parameters)?)
-    } else {
-        let written = |(name, value)| (name, ParameterValue::Written(value));
-        Question::Sql(text, parameters.into_iter().map(written).collect())
-    };
-    let types = question.types_with_history(&session);
-    let has_history = reader.add_history(&mut session, last, since, types).await?;
-    if since.is_some() && !has_history {
-        return Err(Failure::usage(
-            "--since is for history: tables such as nexthink_device_history in SQL, _createdOn in J1QL",
-        ));
-    }
+    let question = Question::read(reader, &session, text, is_j1ql, parameters)?;
+    question.add_history(reader, &mut session, last, since).await?;
     if arguments.explain {
-        output::result(question.sql());
+        output::result(&question.sql(reader, &session)?);
         return Ok(Exit::Complete);
     }
     progress.record_query(reader, last, text);
@@ -107,40 +87,7 @@ pub(super) fn list_format(output: &AnswerOutput) -> Result<RowFormat, Failure> {
     })
 }
 
-/// The request to a session.
-pub(super) enum Question<'a> {
-    /// SQL as a user or this program wrote it, and the values of its parameters.
-    Sql(&'a str, BTreeMap<String, ParameterValue>),
-    /// A translated J1QL query.
-    J1ql(Compiled),
-}
-
-impl Question<'_> {
-    fn sql(&self) -> &str {
-        match self {
-            Self::Sql(sql, _) => sql,
-            Self::J1ql(compiled) => &compiled.sql,
-        }
-    }
-
-    /// The types whose history is asked for.
-    fn types_with_history(&self, session: &QuerySession) -> Vec<String> {
-        match self {
-            // Text that is no SQL is explained when it is asked.
-            Self::Sql(sql, _) => session.types_with_history(sql).unwrap_or_default(),
-            Self::J1ql(compiled) => compiled.history.iter().cloned().collect(),
-        }
-    }
-
-    fn ask(&self, session: &QuerySession) -> Result<QueryResult, QueryError> {
-        match self {
-            Self::Sql(sql, parameters) => session.sql_with(sql, parameters),
-            Self::J1ql(compiled) => session.j1ql(compiled),
-        }
-    }
-}
-
-/// Prints the answer to a query. A reader that goes away is no failure.
+/// Prints the answer to a query.
 pub(super) async fn answered(
     reader: &Reader<'_>,
     session: &QuerySession,
@@ -149,45 +96,26 @@ pub(super) async fn answered(
     progress: &Progress,
 ) -> Result<Exit, Failure> {
     system::keep_back_memory(0);
-    let asked = question.ask(session);
+    let asked = question.ask(reader, session);
     system::keep_back_memory(PLANNING_BYTES);
-    if let (Question::Sql(sql, _), Err(error)) = (question, &asked)
-        && let Some(text) = error.render(sql)
-    {
-        return Err(Failure::usage(text));
-    }
-    printed(reader, answer(asked, output, progress).await)
+    print_answer(reader, asked?, output, progress).await
 }
 
-/// Prints the answer that a question has, or tells why it has none.
+/// Prints the rows of an answer.
 pub(super) async fn print_answer(
     reader: &Reader<'_>,
     result: QueryResult,
     output: &AnswerOutput,
     progress: &Progress,
 ) -> Result<Exit, Failure> {
-    printed(reader, answer(Ok(result), output, progress).await)
-}
-
-fn printed(
-    reader: &Reader<'_>,
-    answered: Result<Vec<String>, QueryError>,
-) -> Result<Exit, Failure> {
-    match answered {
-        Err(QueryError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            Ok(Exit::Complete)
-        }
-        Err(error) => Err(of_query(error, FailureKind::Configuration).into()),
-        Ok(partial_tables) => {
-            if !partial_tables.is_empty() {
-                reader.remark(&format!(
-                    "the answer is made from partial tables, which may lack rows or hold older ones: {}",
-                    partial_tables.join(", ")
-                ));
-            }
-            Ok(Exit::Complete)
-        }
-    }
+    let (writer, columns) = (Box::new(output::writer()), output::terminal_columns());
+    let target = AnswerTarget {
+        file: output.out.as_deref(),
+        format: output.output.of_rows().map(Format::from),
+        printed: Printed { writer, columns },
+    };
+    write_answer(reader, result, target, progress).await?;
+    Ok(Exit::Complete)
 }
 
 /// A writer of an answer to standard output.
@@ -202,51 +130,11 @@ pub(super) fn writer(
     })
 }
 
-/// Prints the answer. Returns the partial tables that it is made from.
-async fn answer(
-    result: Result<QueryResult, QueryError>,
-    output: &AnswerOutput,
-    progress: &Progress,
-) -> Result<Vec<String>, QueryError> {
-    let mut result = result?;
-    // The first rows come before anything is printed: until then a failure can be mended by asking again.
-    let mut batch = result.next().await?;
-    progress.is_printed.set(true);
-    let printed =
-        Printed { writer: Box::new(output::writer()), columns: output::terminal_columns() };
-    let (file, format) = (output.out.as_deref(), output.output.of_rows().map(Format::from));
-    let mut answer = AnswerFile::open(file, format, &result.schema(), printed)?;
-    while let Some(rows) = batch {
-        answer.write(&rows)?;
-        batch = result.next().await?;
-    }
-    answer.finish()?;
-    Ok(result.partial_tables().to_vec())
-}
-
 /// Lists the tables.
 fn tables(session: &QuerySession, format: RowFormat) -> Result<Exit, Failure> {
     if format != RowFormat::Table {
-        let tables = session.tables().iter().map(|table| {
-            let columns = table.columns.iter();
-            json!({
-                "name": table.name,
-                "rows": table.rows,
-                "partial": table.partial,
-                "columns": columns
-                    .map(|column| json!({ "name": column.name, "type": column.data_type }))
-                    .collect::<Vec<_>>(),
-            })
-        });
-        return super::show::rows(tables, format);
+        return super::show::rows(tables::table_objects(session), format);
     }
-    let rows = session.tables().iter().map(|table| {
-        let columns: Vec<_> = table.columns.iter().map(|column| column.name.as_str()).collect();
-        let lines: Vec<_> = columns.chunks(COLUMNS_A_LINE).map(|names| names.join(", ")).collect();
-        let partial = if table.partial { " (partial)" } else { "" };
-        [table.rows.to_string(), format!("{}{partial}", table.name), lines.join(",\n")]
-    });
-    let header = ["rows", "table", "columns"];
-    output::result(&output::table(header, rows, header.len()));
+    output::result(&tables::table_list(session, output::terminal_columns()));
     Ok(Exit::Complete)
 }

@@ -1,31 +1,25 @@
 //! `rules`: what is looked for in each generation, and evaluating it.
 
-mod asked;
-mod evaluate;
-mod report;
-mod status_table;
-pub(super) mod worker;
+use std::io;
+use std::process::{Child, Stdio};
 
-use std::path::PathBuf;
-
-use core_rules::book::{Book, BookError};
-use core_rules::library::{KnownRule, Library, Origin, SwitchError};
-use core_rules::rule::RuleQuery;
-use core_store::{DeliveryLock, TenantStore};
+use core_evaluation::listing::{self, TestResults};
+use core_evaluation::{
+    Evaluator, RuleAnswers, RulesReport, WorkerProcess, check_problems, load_rules, rules_folder,
+    switch_failure,
+};
+use core_reading::Reader;
+use core_rules::book::Book;
+use core_rules::library::{KnownRule, Library};
+use core_rules::rule::Rule;
 use core_terminal::count;
-use serde_json::{Value, json};
 
-use self::asked::AskedQuestions;
-pub(super) use self::evaluate::{evaluate, failure_of};
-pub(super) use self::report::RulesReport;
-use crate::cli::{Global, ReportFormat, RowFormat, RulesCommand, RulesRunArguments};
+use super::opened::{self, Opened};
+use crate::cli::{Global, ReportFormat, RowFormat, RulesCommand, RulesRunArguments, SeverityName};
 use crate::config;
 use crate::exit::{Exit, Failure};
-use crate::host;
 use crate::output;
-
-/// The folder with rules, beside the configuration.
-const FOLDER: &str = "rules";
+use crate::system;
 
 /// Does what the command line says.
 pub(super) async fn dispatch(global: &Global, command: RulesCommand) -> Result<Exit, Failure> {
@@ -36,103 +30,102 @@ pub(super) async fn dispatch(global: &Global, command: RulesCommand) -> Result<E
         RulesCommand::Disable { ids } => switch(global, &ids, false),
         RulesCommand::Test { ids, output } => test(global, &ids, output),
         RulesCommand::Run(arguments) => run_now(global, &arguments).await,
-        RulesCommand::Evaluate { ids } => worker::work(global, &ids).await,
+        RulesCommand::Evaluate { ids } => {
+            let opened = Opened::new(global)?;
+            let schedule = opened.config.as_ref().map(|config| &config.schedule);
+            let mut out = output::writer();
+            core_evaluation::answer_rules(&opened.reader(), schedule, &ids, &mut out).await?;
+            Ok(Exit::Complete)
+        }
     }
-}
-
-/// The folder of the rules that are files.
-pub(super) fn folder(global: &Global) -> PathBuf {
-    let source = config::find(global.config.as_deref());
-    source.map_or_else(PathBuf::new, |source| source.folder(config::ENVIRONMENT)).join(FOLDER)
 }
 
 /// The rules that there are.
-pub(super) fn library(global: &Global) -> Library {
-    Library::load(&folder(global), &AskedQuestions::load(global))
+fn library(global: &Global) -> Library {
+    load_rules(opened::folder(global).as_deref())
 }
 
-/// The failure for files with mistakes.
-pub(super) fn refuse_problems(library: &Library) -> Result<(), Failure> {
-    if library.problems.is_empty() {
-        return Ok(());
+/// The findings of the tenant; none if there is no tenant yet, or no rule was ever evaluated.
+fn book(global: &Global) -> Result<Option<Book>, Failure> {
+    let Ok(tenant) = super::tenant(global) else { return Ok(None) };
+    Ok(Book::read(&tenant).map_err(core_engine::Failure::from)?)
+}
+
+/// Evaluates the rules of a tenant that are on, or some of them, in a process of their own.
+pub(super) async fn evaluate(
+    global: &Global,
+    reader: &Reader<'_>,
+    only: &[String],
+) -> Result<RulesReport, Failure> {
+    Ok(evaluator(global, *reader, &load_rules(reader.folder)).evaluate(only).await?)
+}
+
+fn evaluator<'a>(
+    global: &Global,
+    reader: Reader<'a>,
+    library: &'a Library,
+) -> Evaluator<'a, impl RuleAnswers> {
+    Evaluator {
+        reader,
+        library,
+        source: WorkerProcess { start: |rules: &[&Rule]| start(global, rules) },
     }
-    let lines: Vec<String> =
-        library.problems.iter().map(|problem| format!("  {problem}")).collect();
-    Err(Failure::usage(format!("rule files are not valid:\n{}", lines.join("\n"))))
 }
 
-/// The findings of a tenant; nothing if no rule was ever evaluated.
-pub(super) fn read_book(tenant: &TenantStore) -> Result<Option<Book>, Failure> {
-    Book::read(tenant).map_err(book_failure)
+/// Starts the process that asks the queries of rules.
+fn start(global: &Global, rules: &[&Rule]) -> io::Result<Child> {
+    let mut command = system::own_program()?;
+    command.args(["--worker", "--quiet"]);
+    command.args(config::own_words(global.config.as_deref()));
+    command.args(["rules", "evaluate"]).args(rules.iter().map(|rule| &rule.id));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn()
 }
 
-/// The failure for a book that cannot be used.
-pub(super) fn book_failure(error: BookError) -> Failure {
-    core_engine::Failure::from(error).into()
+/// The failure of an evaluation after a run that has published.
+pub(super) fn failure_of(failure: Failure) -> Failure {
+    let program = system::own_command();
+    let error = failure.error.context(format!(
+        "the rules could not be evaluated, and what they have found stays as it was; `{program} rules run` \
+         evaluates them"
+    ));
+    Failure { error, ..failure }
 }
 
-/// Takes the right to change the findings. Another command has it for moments only, so this waits.
-pub(super) async fn lock_findings(tenant: &TenantStore) -> Result<DeliveryLock, Failure> {
-    Book::lock(tenant, &host::host().lock_owner()).await.map_err(book_failure)
+/// Tells what rules have changed, beside the report of a run.
+pub(super) fn note(report: &RulesReport) {
+    if let Some(summary) = report.summary() {
+        output::note(&summary);
+    }
+    output::notes(&report.remarks());
 }
 
-/// Writes the findings, in one step.
-pub(super) fn save(lock: &DeliveryLock, book: &Book) -> Result<(), Failure> {
-    book.write(lock).map_err(book_failure)
+/// The exit and the reason, if a finding has the severity that the user names or a higher one.
+pub(super) fn fired(report: &RulesReport, fail_on: Option<SeverityName>) -> Option<(Exit, String)> {
+    let SeverityName(level) = fail_on?;
+    let highest = report.fired(level)?;
+    let program = system::own_command();
+    let message = format!(
+        "a finding of severity {highest} is open (--fail-on {level}): `{program} findings list` shows it"
+    );
+    Some((Exit::RuleFired, message))
 }
 
 fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
     let library = library(global);
-    let book = super::tenant(global).ok().map(|tenant| read_book(&tenant)).transpose()?.flatten();
-    let open = |id: &str| {
-        let findings = book.iter().flat_map(|book| book.findings().values());
-        findings.filter(|finding| finding.rule == id && finding.life.is_active()).count()
-    };
+    let book = book(global)?;
     for problem in &library.problems {
         output::note(&format!("not valid: {problem}"));
     }
-    if format == RowFormat::Table {
-        let rows = library.rules.iter().map(|known| {
-            let rule = &known.rule;
-            let record = book.as_ref().and_then(|book| book.rule(&rule.id));
-            [
-                rule.id.clone(),
-                if known.is_on { "on" } else { "off" }.to_owned(),
-                rule.severity.name().to_owned(),
-                record
-                    .filter(|_| known.is_on)
-                    .map_or("", |record| report::word(&record.result))
-                    .to_owned(),
-                rule.title.clone(),
-                open(&rule.id).to_string(),
-            ]
-        });
-        let header = ["rule", "is", "severity", "last result", "finds", "open"];
-        output::result(&output::table(header, rows, header.len()));
-        if !global.quiet && library.rules.iter().all(|known| !known.is_on) {
-            let program = crate::system::own_command();
-            output::note(&format!("no rule is on: `{program} rules enable ID` switches one on"));
-        }
-        return Ok(Exit::Complete);
+    if format != RowFormat::Table {
+        return super::show::rows(listing::rule_objects(&library, book.as_ref()), format);
     }
-    let rows: Vec<Value> = library
-        .rules
-        .iter()
-        .map(|known| {
-            let record = book.as_ref().and_then(|book| book.rule(&known.rule.id));
-            json!({
-                "id": known.rule.id,
-                "on": known.is_on,
-                "severity": known.rule.severity,
-                "title": known.rule.title,
-                "kind": known.rule.kind,
-                "origin": known.origin.name(),
-                "open": open(&known.rule.id),
-                "lastResult": record.map(|record| report::word(&record.result)),
-            })
-        })
-        .collect();
-    super::show::rows(rows, format)
+    output::result(&listing::rules_table(&library, book.as_ref(), output::terminal_columns()));
+    if !global.quiet && library.rules.iter().all(|known| !known.is_on) {
+        let program = system::own_command();
+        output::note(&format!("no rule is on: `{program} rules enable ID` switches one on"));
+    }
+    Ok(Exit::Complete)
 }
 
 fn explain(global: &Global, id: &str, file: bool, format: ReportFormat) -> Result<Exit, Failure> {
@@ -142,68 +135,19 @@ fn explain(global: &Global, id: &str, file: bool, format: ReportFormat) -> Resul
         output::result(known.text.trim_end());
         return Ok(Exit::Complete);
     }
-    let book = super::tenant(global).ok().map(|tenant| read_book(&tenant)).transpose()?.flatten();
-    let record = book.as_ref().and_then(|book| book.rule(id));
-    if format == ReportFormat::Json {
-        let value = json!({
-            "id": id,
-            "on": known.is_on,
-            "origin": known.origin.name(),
-            "severity": known.rule.severity,
-            "kind": known.rule.kind,
-            "title": known.rule.title,
-            "description": known.rule.description,
-            "query": query_text(known),
-            "identity": known.rule.identity,
-            "for": known.rule.hold,
-            "clearAfter": known.rule.clear_after,
-            "firstRun": known.rule.first_run,
-            "maxFindings": known.rule.max_findings,
-            "labels": known.rule.labels,
-            "last": record,
-        });
-        output::result(&serde_json::to_string_pretty(&value).map_err(anyhow::Error::new)?);
-        return Ok(Exit::Complete);
+    let book = book(global)?;
+    match format {
+        ReportFormat::Json => output::json(&listing::rule_object(known, book.as_ref()))?,
+        ReportFormat::Table => output::result(&listing::rule_page(known, book.as_ref())),
     }
-    let rule = &known.rule;
-    let state = if known.is_on { "on" } else { "off" };
-    let mut text = format!(
-        "{} ({}, {state}, {})\n{}\n{}\n\n{}\n\n",
-        rule.id,
-        rule.severity,
-        known.origin.name(),
-        rule.title,
-        rule.description,
-        query_text(known)
-    );
-    text.push_str(&report::life_text(rule));
-    match record {
-        Some(record) => text.push_str(&report::record_text(record)),
-        None => text.push_str("It was not evaluated yet.\n"),
-    }
-    output::result(&text);
     Ok(Exit::Complete)
 }
 
-fn query_text(known: &KnownRule) -> String {
-    match &known.rule.query {
-        RuleQuery::Text { text, .. } => text.clone(),
-        RuleQuery::Question { name, parameters, .. } => {
-            let parameters: Vec<String> = parameters
-                .iter()
-                .map(|(name, value)| format!(" --param \"{name}={value}\""))
-                .collect();
-            format!("ask {name}{}", parameters.concat())
-        }
-    }
-}
-
 fn switch(global: &Global, ids: &[String], on: bool) -> Result<Exit, Failure> {
-    let library = library(global);
-    let folder = folder(global);
-    let changed = library.switch(&folder, ids, on).map_err(switch_failure)?;
+    let folder = rules_folder(opened::folder(global).as_deref());
+    let changed = library(global).switch(&folder, ids, on).map_err(switch_failure)?;
     let word = if on { "on" } else { "off" };
-    let program = crate::system::own_command();
+    let program = system::own_command();
     if changed.is_empty() {
         output::note(&format!("nothing to do: switched {word} already"));
     } else {
@@ -215,85 +159,81 @@ fn switch(global: &Global, ids: &[String], on: bool) -> Result<Exit, Failure> {
     Ok(Exit::Complete)
 }
 
-fn switch_failure(error: SwitchError) -> Failure {
-    Failure::new(Exit::Configuration, error)
-}
-
 /// Runs the tests of rule files.
 fn test(global: &Global, ids: &[String], format: ReportFormat) -> Result<Exit, Failure> {
     let library = library(global);
-    if ids.is_empty() {
-        refuse_problems(&library)?;
-    }
     let chosen: Vec<&KnownRule> = if ids.is_empty() {
+        check_problems(&library)?;
         library.rules.iter().collect()
     } else {
         let named = ids.iter().map(|id| library.named(id).map_err(switch_failure));
         named.collect::<Result<_, _>>()?
     };
-    let mut results = Vec::new();
-    for known in chosen {
-        for (place, test) in known.rule.tests.iter().enumerate() {
-            let name = if test.name.is_empty() {
-                format!("test {}", place + 1)
-            } else {
-                test.name.clone()
-            };
-            let failed = core_rules::rule_test::check(&known.rule, test).err();
-            results.push((known, name, failed));
-        }
+    let results = TestResults::of(chosen);
+    match format {
+        ReportFormat::Json => output::json(&results.objects())?,
+        ReportFormat::Table => output::lines(&results.lines()),
     }
-    let failed = results.iter().filter(|(.., failed)| failed.is_some()).count();
-    if format == ReportFormat::Json {
-        let rows = results.iter().map(|(known, name, failed)| {
-            json!({ "rule": known.rule.id, "test": name, "passed": failed.is_none(), "reason": failed })
-        });
-        let value = Value::from(rows.collect::<Vec<_>>());
-        output::result(&serde_json::to_string_pretty(&value).map_err(anyhow::Error::new)?);
-    } else {
-        for (known, name, failed) in &results {
-            if let Some(reason) = failed {
-                let file = match &known.origin {
-                    Origin::Shipped => known.rule.id.clone(),
-                    Origin::File(path) => path.display().to_string(),
-                };
-                output::result(&format!("{file}: {name}: {reason}"));
-            }
-        }
-        let passed = count(results.len() - failed, "test");
-        output::result(&format!("{passed} passed, {failed} failed"));
+    match results.failed() {
+        0 => Ok(Exit::Complete),
+        failed => Err(Failure::usage(format!("{} failed", count(failed, "test")))),
     }
-    if failed > 0 {
-        return Err(Failure::usage(format!("{} failed", count(failed, "test"))));
-    }
-    Ok(Exit::Complete)
 }
 
 /// Evaluates rules on what is published.
 async fn run_now(global: &Global, arguments: &RulesRunArguments) -> Result<Exit, Failure> {
-    let tenant = super::tenant(global)?;
-    let library = library(global);
+    let opened = Opened::new(global)?;
+    let reader = opened.reader();
+    let library = load_rules(reader.folder);
     for id in &arguments.ids {
         let known = library.named(id).map_err(switch_failure)?;
         if !known.is_on && !arguments.dry_run {
-            let program = crate::system::own_command();
+            let program = system::own_command();
             return Err(Failure::usage(format!(
                 "rule `{id}` is off: `{program} rules enable {id}` switches it on, and --dry-run tries it \
                  as it is"
             )));
         }
     }
+    let evaluator = evaluator(global, reader, &library);
     if arguments.dry_run {
-        return evaluate::dry_run(global, &tenant, &library, arguments).await;
+        let trials = evaluator.dry_run(&arguments.ids).await?;
+        if arguments.output == ReportFormat::Json {
+            // By way of a value, whose members are in alphabetical order.
+            output::json(&serde_json::to_value(trials).map_err(anyhow::Error::new)?)?;
+            return Ok(Exit::Complete);
+        }
+        for trial in &trials {
+            output::lines(&trial.lines());
+            if let Some(remark) = trial.remark() {
+                output::note(&remark);
+            }
+        }
+        return Ok(Exit::Complete);
     }
-    let report = evaluate(global, &tenant, &arguments.ids).await?;
-    report.print(arguments.output)?;
-    super::notify::send(global, &tenant, super::notify::AFTER_RUN).await?.note_failures();
-    match report.exit_code(arguments.fail_on) {
+    let report = evaluator.evaluate(&arguments.ids).await?;
+    print(&report, arguments.output)?;
+    super::notify::send(&reader, super::notify::AFTER_RUN).await?;
+    match fired(&report, arguments.fail_on) {
         Some((exit, message)) => {
             output::error_text(&message);
             Ok(exit)
         }
         None => Ok(Exit::Complete),
     }
+}
+
+fn print(report: &RulesReport, format: ReportFormat) -> Result<(), Failure> {
+    if format == ReportFormat::Json {
+        output::json(report)?;
+        return Ok(());
+    }
+    if report.has_no_rules() {
+        let program = system::own_command();
+        output::note(&format!("no rule is on: `{program} rules list` shows all"));
+    } else {
+        output::result(&report.table(output::terminal_columns()));
+    }
+    output::notes(&report.remarks());
+    Ok(())
 }

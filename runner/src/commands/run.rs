@@ -11,17 +11,18 @@ use core_engine::processing;
 use core_engine::run::{self, Finished, RunOptions};
 use core_engine::settings::JupiterOne;
 use core_engine::{Cancellation, Ending, StopReason};
+use core_evaluation::RulesReport;
 use core_jupiterone::DeliveryReport;
+use core_reading::Reader;
 use core_store::LedgerHead;
 use serde_json::json;
 
 pub(super) use self::monitored::{run_monitored, write_figures};
-use super::rules::RulesReport;
-use super::{jupiterone, mirrors, notify, rules};
+use super::{jupiterone, mirrors, notify, opened, rules};
 use crate::cli::{Global, ReportFormat, RunArguments, SeverityName};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::host::engine;
+use crate::host::{engine, host};
 use crate::progress::Progress;
 pub(super) use crate::signals::{StopOnSignal, signal};
 use crate::{output, system};
@@ -76,7 +77,7 @@ pub(super) async fn run(
     }
     let exit = end(global, &finished, delivered);
     let exit = mirrored.failed().filter(|_| exit != Exit::DestinationFailed).unwrap_or(exit);
-    mirrored.tell(global.quiet);
+    mirrored.tell();
     after_rules(exit, evaluated, arguments.fail_on)
 }
 
@@ -102,7 +103,7 @@ async fn tell_of_failed_run(
         return;
     }
     match interruptible(evaluate(global, config), stop, RULES_AFTER_FAILURE).await {
-        Ok(report) if !global.quiet => report.note(),
+        Ok(report) if !global.quiet => rules::note(&report),
         Ok(_) => {}
         Err(failure) => output::note(&format!("{:#}", failure.error)),
     }
@@ -111,11 +112,17 @@ async fn tell_of_failed_run(
 /// Evaluates the rules on what is published, and tells what they have found. This comes last: it cannot
 /// hurt the generation or its delivery.
 pub(super) async fn evaluate(global: &Global, config: &Config) -> Result<RulesReport, Failure> {
-    let tenant = engine(config).tenant()?;
-    let report = rules::evaluate(global, &tenant, &[]).await.map_err(rules::failure_of)?;
-    let sent =
-        notify::send(global, &tenant, notify::AFTER_RUN).await.map_err(notify::failure_of)?;
-    sent.note_failures();
+    let (tenant, folder) = (engine(config).tenant()?, opened::folder(global));
+    let reader = Reader {
+        tenant: &tenant,
+        settings: Some(config),
+        host: host(),
+        folder: folder.as_deref(),
+        tell: output::note,
+        is_quiet: global.quiet,
+    };
+    let report = rules::evaluate(global, &reader, &[]).await.map_err(rules::failure_of)?;
+    notify::send(&reader, notify::AFTER_RUN).await.map_err(notify::failure_of)?;
     Ok(report)
 }
 
@@ -132,7 +139,7 @@ pub(super) fn after_rules(
             output::error(&failure.error);
             Ok(exit)
         }
-        Ok(report) => match report.exit_code(fail_on) {
+        Ok(report) => match rules::fired(&report, fail_on) {
             Some((fired, message)) => {
                 output::error_text(&message);
                 Ok(if matches!(exit, Exit::Complete | Exit::Partial) { fired } else { exit })
@@ -298,7 +305,7 @@ pub(super) fn print(global: &Global, finished: &Finished, rules: Option<&RulesRe
         output::note(&format!("ledger head {head}"));
     }
     if let Some(rules) = rules {
-        rules.note();
+        rules::note(rules);
     }
 }
 

@@ -1,12 +1,8 @@
 //! Commands that show what the program is made of: `plan`, `steps`, `nql`, `docs`, `completions`.
 
 use std::borrow::Borrow;
-use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, StringArray};
-use arrow_schema::{DataType, Field, Schema};
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use core_engine::run;
@@ -15,7 +11,7 @@ use core_jupiterone::Extras;
 use core_model::plan::{Decision, Plan};
 use core_model::step::Step;
 use core_model::{documentation, drawing};
-use core_query::{Format, ResultWriter};
+use core_query::write_objects;
 use serde_json::{Value, json};
 
 use crate::cli::{Cli, DocsFormat, Global, Page, PlanFormat, RowFormat};
@@ -26,8 +22,6 @@ use crate::output;
 
 /// The release notes of the page in JupiterOne's documentation.
 const RELEASE_NOTES: &str = include_str!("../../../CHANGELOG.md");
-/// The rows of CSV that are made at once.
-const CSV_ROWS: usize = 1024;
 
 /// Draws the plan, with the configuration's skipped steps and what a run would cost where there is
 /// one.
@@ -41,7 +35,7 @@ pub(super) fn plan(global: &Global, format: PlanFormat) -> Result<Exit, Failure>
         }
         None => (whole_plan()?, None),
     };
-    output::result(&match format {
+    let text = match format {
         PlanFormat::Text => {
             let cost = cost.map_or_else(String::new, |cost| format!("\n{cost}\n"));
             format!("{}{cost}", drawing::text(&plan))
@@ -50,9 +44,11 @@ pub(super) fn plan(global: &Global, format: PlanFormat) -> Result<Exit, Failure>
         PlanFormat::Mermaid => drawing::mermaid(&plan),
         PlanFormat::Json => {
             let exports = cost.map(run::Cost::to_json);
-            pretty(&json!({ "steps": drawing::json(&plan), "exports": exports }))?
+            output::json(&json!({ "steps": drawing::json(&plan), "exports": exports }))?;
+            return Ok(Exit::Complete);
         }
-    });
+    };
+    output::result(&text);
     Ok(Exit::Complete)
 }
 
@@ -147,80 +143,9 @@ pub(super) fn rows<Object: Borrow<Value>>(
     objects: impl IntoIterator<Item = Object>,
     format: RowFormat,
 ) -> Result<Exit, Failure> {
-    let objects = objects.into_iter();
-    let out = output::escaping_writer();
-    match format {
-        RowFormat::Ndjson => write_ndjson(objects, out)?,
-        RowFormat::Json | RowFormat::Table => write_json(objects, out)?,
-        RowFormat::Csv => write_csv(objects, out)?,
-    }
+    let written = write_objects(format.into(), objects, output::escaping_writer());
+    written.map_err(anyhow::Error::new)?;
     Ok(Exit::Complete)
-}
-
-/// No rows are no lines: not even an empty one, which a reader would take for a row.
-fn write_ndjson<Object: Borrow<Value>>(
-    objects: impl Iterator<Item = Object>,
-    mut out: impl Write,
-) -> anyhow::Result<()> {
-    for object in objects {
-        writeln!(out, "{}", object.borrow())?;
-    }
-    Ok(out.flush()?)
-}
-
-/// An array, indented as `serde_json` does it.
-fn write_json<Object: Borrow<Value>>(
-    objects: impl Iterator<Item = Object>,
-    mut out: impl Write,
-) -> anyhow::Result<()> {
-    let mut before = "[";
-    for object in objects {
-        let text = serde_json::to_string_pretty(object.borrow())?.replace('\n', "\n  ");
-        write!(out, "{before}\n  {text}")?;
-        before = ",";
-    }
-    out.write_all(if before == "[" { b"[]\n" } else { b"\n]\n" })?;
-    Ok(out.flush()?)
-}
-
-/// Objects with the same members as lines; a list is one cell, and what is nested deeper is JSON.
-fn write_csv<Object: Borrow<Value>>(
-    objects: impl Iterator<Item = Object>,
-    out: impl Write,
-) -> anyhow::Result<()> {
-    let mut objects = objects.peekable();
-    let names: Vec<String> = match objects.peek().and_then(|first| first.borrow().as_object()) {
-        Some(first) => first.keys().cloned().collect(),
-        None => return Ok(()),
-    };
-    let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let mut writer = ResultWriter::new(Format::Csv, &schema, out)?;
-    while objects.peek().is_some() {
-        let piece: Vec<Object> = objects.by_ref().take(CSV_ROWS).collect();
-        let columns = names.iter().map(|name| {
-            let cells = piece.iter().map(|object| csv_cell(&object.borrow()[name.as_str()]));
-            Arc::new(cells.collect::<StringArray>()) as ArrayRef
-        });
-        writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns.collect())?)?;
-    }
-    writer.finish()?;
-    Ok(())
-}
-
-fn csv_cell(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        Value::Array(items) if items.iter().all(Value::is_string) => {
-            Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
-        }
-        other => Some(other.to_string()),
-    }
-}
-
-fn pretty(value: &Value) -> Result<String, Failure> {
-    Ok(serde_json::to_string_pretty(value).map_err(anyhow::Error::new)?)
 }
 
 fn whole_plan() -> Result<Plan, Failure> {

@@ -4,21 +4,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use core_config::simulated::{CLIENT_ID, CLIENT_SECRET, SimulatedHosts, TENANT};
 use core_simulator::{
-    Behaviour, Endpoints, JupiterOne, JupiterOneConfig, Scenario, Simulator, SimulatorConfig,
-    TenantSpec,
+    Behaviour, Endpoints, JupiterOne, JupiterOneConfig, Scenario, Simulator, TenantSpec,
 };
 
-use super::demo::{TENANT, living_estate};
+use super::demo::living_estate;
 use super::run::signal;
 use crate::cli::{Global, SimulateArguments};
 use crate::exit::{Exit, Failure};
 use crate::{output, system};
-
-const CLIENT_ID: &str = "demo";
-
-/// The secret of the simulated tenant and the API key of the simulated JupiterOne, which protects nothing.
-pub(super) const CLIENT_SECRET: &str = "demo-secret";
 
 /// Serves until a signal asks to stop.
 pub(super) async fn simulate(
@@ -35,7 +30,8 @@ pub(super) async fn simulate(
     if let Some(output) = &output {
         output.check_free(arguments.force)?;
     }
-    let simulator = start_tenant(arguments.listen, behaviour(&arguments)?).await?;
+    let simulator = Simulator::start_at(arguments.listen, behaviour(&arguments)?).await;
+    let simulator = simulator.map_err(|error| cannot_listen(arguments.listen, &error))?;
     let jupiterone = match arguments.jupiterone {
         Some(address) => Some(start_jupiterone(address).await?),
         None => None,
@@ -51,25 +47,6 @@ pub(super) async fn simulate(
     };
     simulator.serve_until(stopped).await;
     Ok(Exit::Complete)
-}
-
-/// Starts the tenant. The files of exports are two ports above the API if that port is free, so that a configuration of an
-/// earlier start stays right.
-async fn start_tenant(listen: SocketAddr, behaviour: Behaviour) -> Result<Simulator, Failure> {
-    let start = |files_port| {
-        Simulator::start(SimulatorConfig {
-            api_address: listen,
-            files_address: SocketAddr::new(listen.ip(), files_port),
-            behaviour: behaviour.clone(),
-            ..SimulatorConfig::default()
-        })
-    };
-    let files_port = if listen.port() == 0 { 0 } else { listen.port().saturating_add(2) };
-    let started = match start(files_port).await {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && files_port != 0 => start(0).await,
-        started => started,
-    };
-    started.map_err(|error| cannot_listen(listen, &error))
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
@@ -146,6 +123,12 @@ fn read_scenario(path: &Path) -> Result<Behaviour, Failure> {
     })
 }
 
+/// The addresses of a simulated tenant.
+pub(super) fn hosts(endpoints: &Endpoints) -> SimulatedHosts<'_> {
+    let Endpoints { login, api, files } = endpoints;
+    SimulatedHosts { login, api, files, jupiterone: None }
+}
+
 /// The files that `--config-out` writes.
 struct ConfigurationFiles {
     configuration: PathBuf,
@@ -175,28 +158,12 @@ impl ConfigurationFiles {
         jupiterone: Option<&JupiterOne>,
         force: bool,
     ) -> Result<(), Failure> {
-        let text = self.text(endpoints, jupiterone);
+        let jupiterone = jupiterone.map(JupiterOne::url);
+        let hosts = SimulatedHosts { jupiterone, ..hosts(endpoints) };
+        let secret_file = self.secret.file_name().unwrap_or_default().to_string_lossy();
+        let text = hosts.whole_configuration("simulated-store", &secret_file);
         write_new_file(&self.secret, CLIENT_SECRET, force)?;
         write_new_file(&self.configuration, &text, force)
-    }
-
-    fn text(&self, endpoints: &Endpoints, jupiterone: Option<&JupiterOne>) -> String {
-        let name = self.secret.file_name().unwrap_or_default().to_string_lossy();
-        let secret = format!("{{ file = {} }}", toml_text(&name));
-        let audit = format!(
-            "\n[audit]\nhost = \"{}\"\naccount = \"{CLIENT_ID}\"\npassword = {secret}\nengines = [\"*\"]\n\
-             # Without this line the first run reads half a year, which takes a minute.\nsince_days = 7\n",
-            endpoints.api
-        );
-        let destination = jupiterone.map_or_else(String::new, |jupiterone| {
-            format!(
-                "\n[destinations.jupiterone]\naccount = \"{TENANT}\"\napi_key = {secret}\nurl = \"{}\"\n\
-                 # true: every run delivers.\nafter_run = false\n\
-                 polling = {{ first_ms = 100, longest_ms = 1000 }}\n",
-                jupiterone.url()
-            )
-        });
-        configuration(endpoints, "simulated-store", &secret) + &audit + &destination
     }
 }
 
@@ -226,86 +193,4 @@ pub(super) fn exists_already(path: &Path) -> Failure {
         "{} exists already: --force replaces it, or choose another file",
         path.display()
     ))
-}
-
-/// A configuration for the simulated tenant.
-pub(super) fn configuration(endpoints: &Endpoints, store: &str, secret: &str) -> String {
-    let Endpoints { login, api, files } = endpoints;
-    format!(
-        r##"# A simulated tenant on this machine.
-[account]
-name = "Simulated"
-
-[nexthink]
-tenant = "{TENANT}"
-region = "eu"
-client_id = "{CLIENT_ID}"
-client_secret = {secret}
-proxy = "none"
-daily_exports = 10000
-polling = {{ first_ms = 20, longest_ms = 500 }}
-
-[nexthink.endpoints]
-login = "{login}"
-api = "{api}"
-files = "{files}"
-
-[queries]
-devices = "#j1_devices"
-users = "#j1_users"
-packages = "#j1_packages"
-alerts = "#j1_alerts"
-# Beyond what JupiterOne's own integration reads: who uses which device.
-# device_users = "#j1_device_users"
-
-[store]
-location = {}
-"##,
-        toml_text(store)
-    )
-}
-
-/// A text as TOML writes it.
-pub(super) fn toml_text(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
-
-    use tokio::runtime::Runtime;
-
-    use super::*;
-
-    fn loopback(port: u16) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-    }
-
-    /// A free port, of which the one two above is free as well, with a listener on the latter.
-    fn free_port() -> (u16, TcpListener) {
-        let free = || -> Option<(u16, TcpListener)> {
-            let api = TcpListener::bind(loopback(0)).ok()?.local_addr().ok()?.port();
-            Some((api, TcpListener::bind(loopback(api.checked_add(2)?)).ok()?))
-        };
-        (0..100).find_map(|_| free()).expect("two ports are free")
-    }
-
-    #[test]
-    fn a_second_start_has_its_files_where_the_first_one_had_them_unless_the_port_is_taken() {
-        let runtime = Runtime::new().expect("threads can be started");
-        let (port, taken) = free_port();
-        let files = || {
-            let started = runtime.block_on(start_tenant(loopback(port), Behaviour::default()));
-            let tenant = started.unwrap_or_else(|failure| panic!("{:#}", failure.error));
-            let files = tenant.endpoints().files.clone();
-            runtime.block_on(tenant.stop());
-            files
-        };
-        let beside = format!("http://127.0.0.1:{}", port + 2);
-        assert_ne!(files(), beside);
-        drop(taken);
-        assert_eq!(files(), beside);
-        assert_eq!(files(), beside);
-    }
 }

@@ -214,6 +214,30 @@ fn nothing_is_left_of_somebody_after_runs_a_restore_and_a_rotation() {
 }
 
 #[test]
+fn a_store_that_was_put_back_is_delivered_to_no_destination() {
+    let place = Place::with("full", |_, configuration| {
+        configuration
+            .text("destinations.delta.folder", "lake")
+            .set("destinations.delta.after_run", "false")
+    });
+    place.scene.run_completely();
+    let backup = tempfile::tempdir().expect("a folder can be made");
+    let store = place.scene.path("store").join(TENANT);
+    copy(&store, &backup.path().join("store"));
+    place.erase("--user", &Place::somebody().upn);
+    fs::remove_dir_all(&store).expect("it is ours");
+    copy(&backup.path().join("store"), &store);
+    let jobs = place.jupiterone.jobs().len();
+    for arguments in [["sync", "jupiterone"], ["sync", "delta"]] {
+        let refused = place.scene.program(&arguments);
+        assert_eq!(refused.exit, Some(5), "{arguments:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains("suppression apply"), "{}", refused.stderr);
+    }
+    assert_eq!(place.jupiterone.jobs().len(), jobs);
+    assert!(!place.scene.path("lake").exists());
+}
+
+#[test]
 fn somebody_goes_at_jupiterone_although_the_step_is_not_complete() {
     let place = Place::new("full");
     place.scene.run_completely();

@@ -4,6 +4,7 @@
 mod checks;
 mod deliveries;
 mod delivery_rules;
+mod destinations;
 mod destructions;
 mod erasures;
 mod estate;

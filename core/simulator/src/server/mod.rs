@@ -123,6 +123,31 @@ impl Simulator {
         Ok(Self { state, endpoints, listeners })
     }
 
+    /// Starts a tenant whose API is at this address. The files of exports are two ports above it if that port is free, so
+    /// that a configuration of an earlier start stays right.
+    ///
+    /// # Errors
+    ///
+    /// The address is not available.
+    pub async fn start_at(api_address: SocketAddr, behaviour: Behaviour) -> io::Result<Self> {
+        let start = |files_port| {
+            Self::start(SimulatorConfig {
+                api_address,
+                files_address: SocketAddr::new(api_address.ip(), files_port),
+                behaviour: behaviour.clone(),
+                ..SimulatorConfig::default()
+            })
+        };
+        let port = api_address.port();
+        let files_port = if port == 0 { 0 } else { port.saturating_add(2) };
+        match start(files_port).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && files_port != 0 => {
+                start(0).await
+            }
+            started => started,
+        }
+    }
+
     /// The base URLs.
     pub const fn endpoints(&self) -> &Endpoints {
         &self.endpoints

@@ -1,5 +1,6 @@
 //! The simulator as a client sees it: over HTTP, knowing only the documented API.
 
+mod addresses;
 mod downloads;
 mod estate;
 mod execute;

@@ -15,22 +15,21 @@ use core_engine::audit::{LOG, Notes};
 use core_engine::privacy::load_keys;
 use core_engine::run::quota::{self, QuotaClock};
 use core_engine::run::{RunState, StepState};
+use core_engine::settings::Settings;
+use core_engine::{Engine, Host};
+use core_fleet::TenantSettings;
 use core_query::AddedTable;
+use core_reading::Reader;
 use core_rules::book::{Book, FILE};
 use core_store::{ClockVerdict, Generation, Retention, TenantStore};
 use core_terminal::count;
 use serde_json::Value;
 
-use crate::cli::Global;
-use crate::config::{self, Config};
-use crate::host::{engine, host};
-use crate::system;
-
 /// The name of the table.
 const TABLE: &str = "program_status";
 const CLASS: &str = "Record";
 const DAY_MS: u64 = 24 * 3_600 * 1_000;
-/// The prefix of the name of the state of the last delivery to a destination.
+/// The beginning of the name of the state of the last delivery to a destination.
 const DELIVERED: &str = "delivered-";
 
 struct Fact {
@@ -46,11 +45,9 @@ impl Fact {
     }
 }
 
-/// The facts as a table. What cannot be read is no fact: the command that needs it says why.
-pub(super) fn table(global: &Global, tenant: &TenantStore) -> AddedTable {
-    let config =
-        config::find(global.config.as_deref()).and_then(|source| config::load(&source).ok());
-    table_of(&facts(config.as_ref(), tenant, system::now().0))
+/// Returns the facts about a tenant as a table. What cannot be read is no fact: the command that needs it says why.
+pub(crate) fn table(reader: &Reader<'_>, schedule: Option<&TenantSettings>) -> AddedTable {
+    table_of(&facts(reader, schedule))
 }
 
 fn table_of(facts: &[Fact]) -> AddedTable {
@@ -78,17 +75,19 @@ fn table_of(facts: &[Fact]) -> AddedTable {
     AddedTable { name, class, schema, batches, partial: false }
 }
 
-fn facts(config: Option<&Config>, tenant: &TenantStore, now_ms: u64) -> Vec<Fact> {
-    let mut facts = complete_runs::facts(config, tenant, now_ms);
+fn facts(reader: &Reader<'_>, schedule: Option<&TenantSettings>) -> Vec<Fact> {
+    let Reader { tenant, settings, host, .. } = *reader;
+    let now_ms = host.now().0;
+    let mut facts = complete_runs::facts(tenant, schedule, now_ms);
     let current = tenant.current().ok().flatten();
     facts.extend(current.iter().flat_map(steps));
     facts.extend(audit_gaps(tenant));
     facts.extend(given_up(tenant));
-    if let Some(config) = config {
-        facts.extend(not_delivered(config, tenant, current.as_ref()));
-        facts.extend(exports(config, tenant));
-        facts.extend(keys(config, now_ms));
-        facts.extend(retention(config, tenant, now_ms));
+    if let Some(settings) = settings {
+        facts.extend(not_delivered(settings, tenant, current.as_ref()));
+        facts.extend(exports(settings, tenant, host));
+        facts.extend(keys(Engine { settings, host }));
+        facts.extend(retention(settings, tenant, now_ms));
     }
     facts
 }
@@ -145,12 +144,16 @@ fn given_up(tenant: &TenantStore) -> Vec<Fact> {
 }
 
 /// Destinations that have another generation than the published one.
-fn not_delivered(config: &Config, tenant: &TenantStore, current: Option<&Generation>) -> Vec<Fact> {
+fn not_delivered(
+    settings: &Settings,
+    tenant: &TenantStore,
+    current: Option<&Generation>,
+) -> Vec<Fact> {
     let Some(current) = current else { return Vec::new() };
     let destinations = [
-        (core_engine::mirrors::JUPITERONE, config.jupiterone.as_ref().map(|to| to.after_run)),
-        (core_engine::mirrors::POSTGRES, config.postgres.as_ref().map(|to| to.after_run)),
-        (core_engine::mirrors::DELTA, config.delta.as_ref().map(|to| to.after_run)),
+        (core_engine::mirrors::JUPITERONE, settings.jupiterone.as_ref().map(|to| to.after_run)),
+        (core_engine::mirrors::POSTGRES, settings.postgres.as_ref().map(|to| to.after_run)),
+        (core_engine::mirrors::DELTA, settings.delta.as_ref().map(|to| to.after_run)),
     ];
     let configured = destinations.into_iter().filter_map(|(name, to)| Some((name, to?)));
     configured
@@ -181,8 +184,8 @@ fn not_delivered_to(
 }
 
 /// The part of the day's exports that is used, in percent.
-fn exports(config: &Config, tenant: &TenantStore) -> Option<Fact> {
-    let left = quota::left(tenant, config.daily_exports, QuotaClock::read(host(), None)).ok()?;
+fn exports(settings: &Settings, tenant: &TenantStore, host: &Host) -> Option<Fact> {
+    let left = quota::left(tenant, settings.daily_exports, QuotaClock::read(host, None)).ok()?;
     let used = left.of.saturating_sub(left.exports);
     let detail = format!("{used} of {} exports of the day are used", left.of);
     let percent = f64::from(used) * 100.0 / f64::from(left.of.max(1));
@@ -190,24 +193,24 @@ fn exports(config: &Config, tenant: &TenantStore) -> Option<Fact> {
 }
 
 /// The age of the key that makes the pseudonyms, in days.
-fn keys(config: &Config, now_ms: u64) -> Option<Fact> {
-    if !config.privacy.policy.needs_key() {
+fn keys(engine: Engine<'_>) -> Option<Fact> {
+    if !engine.settings.privacy.policy.needs_key() {
         return None;
     }
-    let keys = load_keys(engine(config)).ok()?;
+    let keys = load_keys(engine).ok()?;
     let active = keys.active_id();
     let created = keys.describe().into_iter().find(|key| key.id == active)?;
     let created: jiff::Timestamp = created.created.parse().ok()?;
     let created = u64::try_from(created.as_millisecond()).ok()?;
-    let days = whole_days(now_ms.saturating_sub(created));
+    let days = whole_days(engine.host.now().0.saturating_sub(created));
     Some(Fact::new("key-age", active, String::new(), days))
 }
 
-/// The data that is kept for longer than it may be, since the clock is not believed.
-fn retention(config: &Config, tenant: &TenantStore, now_ms: u64) -> Option<Fact> {
+/// The items that are kept for longer than they may be, since the clock is not believed.
+fn retention(settings: &Settings, tenant: &TenantStore, now_ms: u64) -> Option<Fact> {
     let pinned = core_engine::mirrors::compared_with(tenant);
     let look = |accept_clock| {
-        let windows = &config.retention;
+        let windows = &settings.retention;
         tenant.plan_retention(Retention { windows, pinned: &pinned, now_ms, accept_clock }).ok()
     };
     if look(false)?.clock == ClockVerdict::Steady {

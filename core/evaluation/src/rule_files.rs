@@ -1,0 +1,83 @@
+//! The rules that there are for a tenant, and the folder that their files are in.
+
+use std::path::{Path, PathBuf};
+
+use core_engine::Failure;
+use core_rules::library::{Library, SwitchError};
+
+use crate::asked::AskedQuestions;
+
+/// The folder with rules, beside the configuration.
+const FOLDER: &str = "rules";
+
+/// Returns the folder of the rules that are files, beside the configuration in `folder`. Where nothing is configured it
+/// is in the folder that the process works in.
+pub fn rules_folder(folder: Option<&Path>) -> PathBuf {
+    beside_configuration(folder, FOLDER)
+}
+
+/// Returns the path of something that is beside the configuration.
+pub(crate) fn beside_configuration(folder: Option<&Path>, name: &str) -> PathBuf {
+    folder.unwrap_or(Path::new("")).join(name)
+}
+
+/// Reads the rules that there are: the shipped ones, and those beside the configuration in `folder`. They may ask the
+/// saved questions that are there, too.
+pub fn load_rules(folder: Option<&Path>) -> Library {
+    Library::load(&rules_folder(folder), &AskedQuestions::load(folder))
+}
+
+/// Checks that all files with rules are valid.
+///
+/// # Errors
+///
+/// All mistakes at once.
+pub fn check_problems(library: &Library) -> Result<(), Failure> {
+    if library.problems.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> =
+        library.problems.iter().map(|problem| format!("  {problem}")).collect();
+    Err(Failure::configuration(format!("rule files are not valid:\n{}", lines.join("\n"))))
+}
+
+/// Returns the failure for a rule that is not there, or that cannot be switched.
+pub fn switch_failure(error: SwitchError) -> Failure {
+    Failure::configuration(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Scene, keys};
+
+    #[test]
+    fn all_mistakes_in_rule_files_are_told_at_once_and_the_shipped_rules_stay() {
+        let scene = Scene::new("");
+        scene.add_rule("fan", &keys(&["a"]));
+        let library = load_rules(Some(scene.folder.path()));
+        check_problems(&library).map_err(|failure| failure.error).expect("all are valid");
+        scene.write("rules/one.toml", "id = ");
+        scene.write("rules/two.toml", "colour = 'red'\n");
+        let library = load_rules(Some(scene.folder.path()));
+        let text = check_problems(&library).expect_err("two are not").error.to_string();
+        assert!(text.starts_with("rule files are not valid:\n  "), "{text}");
+        assert!(text.contains("one.toml:1:") && text.contains("two.toml:1:"), "{text}");
+        assert!(library.find("fan").is_some() && library.find("critical-alert-open").is_some());
+    }
+
+    #[test]
+    fn files_are_beside_the_configuration_or_in_the_folder_that_the_process_works_in() {
+        assert_eq!(rules_folder(Some(Path::new("etc"))), Path::new("etc/rules"));
+        assert_eq!(rules_folder(None), Path::new("rules"));
+        assert_eq!(beside_configuration(None, "notify.toml"), Path::new("notify.toml"));
+    }
+
+    #[test]
+    fn an_unknown_rule_is_a_mistake_of_the_user() {
+        let library = load_rules(None);
+        let failure = switch_failure(library.named("critical-alert-opne").expect_err("unknown"));
+        assert_eq!(failure.kind, core_engine::FailureKind::Configuration);
+        assert!(failure.error.to_string().contains("critical-alert-open"), "{}", failure.error);
+    }
+}

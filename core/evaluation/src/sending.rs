@@ -1,0 +1,295 @@
+//! Sends the messages that wait, and tries channels.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use core_engine::ledger::{self, Event};
+use core_engine::{Failure, FailureKind, Moment};
+use core_reading::Reader;
+use core_rules::book::Book;
+use core_rules::notify::render::{ChannelSecrets, render};
+use core_rules::notify::send::Sender;
+use core_rules::notify::settings::{Channel, NotifySettings};
+use core_rules::outbox::{Attempt, Message, Transition};
+use core_store::StoreError;
+use futures::future::join_all;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::channels::{self, ReadSecret};
+
+/// The lock of the process that sends.
+const LOCK: &str = "notify";
+/// The messages of each channel that are sent before their results are written.
+const ROUND: usize = 20;
+
+/// The result of sending.
+#[derive(Debug, Default, Serialize)]
+pub struct SendReport {
+    /// By channel.
+    channels: BTreeMap<String, ChannelReport>,
+}
+
+/// The result of sending to one channel.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChannelReport {
+    delivered: usize,
+    failed: usize,
+    /// The reason of the last failure.
+    reason: Option<String>,
+}
+
+/// Sends messages about the findings of one tenant.
+#[derive(Clone, Copy)]
+pub struct Messenger<'a> {
+    /// The tenant, its settings, and the world around.
+    pub reader: &'a Reader<'a>,
+    /// Reads the secrets of channels.
+    pub read_secret: ReadSecret<'a>,
+}
+
+impl Messenger<'_> {
+    /// Sends the messages that may be sent now, for so long at most. If another process sends them already, nothing is
+    /// done.
+    ///
+    /// # Errors
+    ///
+    /// The channels or the findings cannot be read or written. A receiver that does not take a message is a line of the
+    /// report.
+    pub async fn send(self, budget: Duration) -> Result<SendReport, Failure> {
+        let Reader { tenant, host, folder, .. } = *self.reader;
+        let mut report = SendReport::default();
+        let Some(settings) = channels::read(folder)? else { return Ok(report) };
+        let _sending = match tenant.lock_delivery(LOCK, &host.lock_owner()) {
+            Err(StoreError::Delivering { .. }) => return Ok(report),
+            locked => locked?,
+        };
+        let sender = self.sender()?;
+        let mut secrets: BTreeMap<&str, anyhow::Result<ChannelSecrets>> = BTreeMap::new();
+        let until = Instant::now() + budget;
+        let mut due = self.begin(&settings).await?;
+        while !due.is_empty() {
+            for (name, _) in &due {
+                if let Some(channel) = settings.channels.get(name) {
+                    let read = || channels::secrets(channel, self.read_secret);
+                    secrets.entry(&channel.name).or_insert_with(read);
+                }
+            }
+            let sending = due.into_iter().filter_map(|(name, messages)| {
+                let channel = settings.channels.get(&name)?;
+                let secrets = secrets.get(name.as_str())?;
+                Some(self.send_all(&sender, channel, secrets, messages, until))
+            });
+            let results: Vec<(String, Message, Attempt)> =
+                join_all(sending).await.into_iter().flatten().collect();
+            due = self.note(&settings, &results, &mut report).await?;
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        for (channel, counts) in &report.channels {
+            if counts.delivered > 0 {
+                let messages = counts.delivered;
+                ledger::record(host, tenant, &Event::Notified { channel, messages })?;
+            }
+        }
+        Ok(report)
+    }
+
+    /// Tries a channel. Returns what the receiver did, in a line.
+    ///
+    /// # Errors
+    ///
+    /// There is no such channel, a secret cannot be read, or the receiver does not take the message.
+    pub async fn test(self, name: &str) -> Result<String, Failure> {
+        let settings = channels::required(self.reader.folder)?;
+        let Some(channel) = settings.channels.get(name) else {
+            let names: Vec<&str> = settings.channels.keys().map(String::as_str).collect();
+            return Err(Failure::configuration(format!(
+                "there is no channel `{name}`; the channels are {}",
+                names.join(", ")
+            )));
+        };
+        let secrets = channels::secrets(channel, self.read_secret)
+            .map_err(|error| Failure::new(FailureKind::Configuration, error))?;
+        let sender = self.sender()?;
+        // A receiver that keeps a state would show the test as open for ever.
+        let transitions: &[Transition] = if channel.kind.keeps_state() {
+            &[Transition::Opened, Transition::Resolved]
+        } else {
+            &[Transition::Opened]
+        };
+        let kind = channel.kind.name();
+        for transition in transitions {
+            let now = self.reader.host.now();
+            let id = message_id(self.reader, now)?;
+            let message = Book::trial(channel, self.reader.tenant.name(), now.0, id, *transition);
+            match self.send_one(&sender, channel, &secrets, &message).await {
+                Attempt::Delivered => {}
+                Attempt::Failed { reason, .. } | Attempt::Refused { reason } => {
+                    return Err(Failure::new(
+                        FailureKind::DestinationFailed,
+                        anyhow::anyhow!("{name} ({kind}) did not take the message: {reason}"),
+                    ));
+                }
+            }
+        }
+        Ok(format!("{name} ({kind}) took the message"))
+    }
+
+    /// The client for messages, with the trust and the proxy of the settings.
+    fn sender(self) -> Result<Sender, Failure> {
+        let (trust, proxy) = match self.reader.settings {
+            Some(settings) => (settings.trust.clone(), settings.proxy.clone()),
+            None => Default::default(),
+        };
+        Sender::new(trust, proxy).map_err(Failure::configuration)
+    }
+
+    /// Puts what is to be told into messages, and returns the first of each channel.
+    async fn begin(self, settings: &NotifySettings) -> Result<Due, Failure> {
+        let Reader { tenant, host, .. } = *self.reader;
+        let lock = Book::lock(tenant, &host.lock_owner()).await?;
+        let Some(mut book) = Book::read(tenant)? else { return Ok(Due::new()) };
+        let now = host.now();
+        let before = book.outbox().clone();
+        compose(&mut book, settings, self.reader, now)?;
+        if *book.outbox() != before {
+            book.write(&lock)?;
+        }
+        Ok(due(&book, settings, now))
+    }
+
+    /// Sends messages of one channel, one after the other, until one fails or the time is over. A receiver that takes many
+    /// seconds for each must not hold the run at whose end it is told.
+    async fn send_all(
+        self,
+        sender: &Sender,
+        channel: &Channel,
+        secrets: &anyhow::Result<ChannelSecrets>,
+        messages: Vec<Message>,
+        until: Instant,
+    ) -> Vec<(String, Message, Attempt)> {
+        let mut results = Vec::new();
+        for message in messages {
+            let attempt = match secrets {
+                Ok(secrets) => self.send_one(sender, channel, secrets, &message).await,
+                Err(error) => {
+                    Attempt::Failed { reason: format!("{error:#}"), retry_after_ms: None }
+                }
+            };
+            let goes_on = !matches!(attempt, Attempt::Failed { .. });
+            results.push((channel.name.clone(), message, attempt));
+            if !goes_on || Instant::now() >= until {
+                break;
+            }
+        }
+        results
+    }
+
+    /// Sends one message.
+    async fn send_one(
+        self,
+        sender: &Sender,
+        channel: &Channel,
+        secrets: &ChannelSecrets,
+        message: &Message,
+    ) -> Attempt {
+        match render(&channel.kind, message, secrets, self.reader.host.now().0) {
+            Ok(delivery) => sender.send(delivery).await,
+            Err(reason) => Attempt::Refused { reason },
+        }
+    }
+
+    /// Writes the results of messages, and returns the next ones.
+    async fn note(
+        self,
+        settings: &NotifySettings,
+        results: &[(String, Message, Attempt)],
+        report: &mut SendReport,
+    ) -> Result<Due, Failure> {
+        let Reader { tenant, host, .. } = *self.reader;
+        let lock = Book::lock(tenant, &host.lock_owner()).await?;
+        let Some(mut book) = Book::read(tenant)? else { return Ok(Due::new()) };
+        let now = host.now();
+        for (channel, message, attempt) in results {
+            book.outbox_mut().note(&message.id, attempt, now.0);
+            let counts = report.channels.entry(channel.clone()).or_default();
+            match attempt {
+                Attempt::Delivered => counts.delivered += 1,
+                Attempt::Failed { reason, .. } | Attempt::Refused { reason } => {
+                    counts.failed += 1;
+                    counts.reason = Some(reason.clone());
+                }
+            }
+        }
+        book.write(&lock)?;
+        Ok(due(&book, settings, now))
+    }
+}
+
+/// The messages of each channel.
+type Due = Vec<(String, Vec<Message>)>;
+
+/// The next messages of each channel.
+fn due(book: &Book, settings: &NotifySettings, now: Moment) -> Due {
+    let due =
+        settings.channels.keys().map(|name| (name.clone(), book.outbox().due(name, now.0, ROUND)));
+    due.filter(|(_, messages)| !messages.is_empty()).collect()
+}
+
+/// Returns a new ID for a message, which sorts by time.
+fn message_id(reader: &Reader<'_>, now: Moment) -> anyhow::Result<String> {
+    Ok(format!("msg_{}", reader.host.new_id(now)?))
+}
+
+/// Puts what is to be told into messages.
+pub(crate) fn compose(
+    book: &mut Book,
+    settings: &NotifySettings,
+    reader: &Reader<'_>,
+    now: Moment,
+) -> anyhow::Result<()> {
+    // Each id is made before it is known whether it is needed: an error cannot leave the closure.
+    let mut failed = None;
+    book.compose(settings, reader.tenant.name(), now.0, &mut || {
+        message_id(reader, now).unwrap_or_else(|error| {
+            failed = Some(error);
+            String::new()
+        })
+    });
+    failed.map_or(Ok(()), Err)
+}
+
+impl SendReport {
+    /// Returns true if no message was sent.
+    pub fn is_empty(&self) -> bool {
+        self.channels.is_empty()
+    }
+
+    /// Returns true if a receiver did not take a message.
+    pub fn has_failures(&self) -> bool {
+        self.channels.values().any(|counts| counts.failed > 0)
+    }
+
+    /// Returns a table for a terminal of so many columns.
+    pub fn table(&self, columns: Option<usize>) -> String {
+        let rows = self.channels.iter().map(|(name, counts)| {
+            [name.clone(), counts.delivered.to_string(), counts.failed.to_string()]
+        });
+        core_terminal::table(["channel", "delivered", "failed"], rows, 1, columns)
+    }
+
+    /// Returns a line for each channel that did not take a message.
+    pub fn failures(&self) -> Vec<String> {
+        let failure = |(name, counts): (&String, &ChannelReport)| {
+            let reason = counts.reason.as_ref()?;
+            Some(format!("channel {name} did not take a message, which stays: {reason}"))
+        };
+        self.channels.iter().filter_map(failure).collect()
+    }
+}

@@ -1,0 +1,157 @@
+//! The process that asks the queries of rules, as the one that evaluates them sees it: started, read, ended.
+
+use std::io::{self, Read as _};
+use std::process::{Child, ChildStderr, ChildStdout};
+use std::time::Duration;
+
+use core_rules::fingerprint::Fingerprints;
+use core_rules::rule::Rule;
+
+use crate::answers::Answers;
+use crate::evaluate::RuleAnswers;
+
+/// The memory that the queries of rules may take together. Bytes.
+pub const MEMORY_BYTES: usize = 512 * 1024 * 1024;
+/// The longest time that all rules may take.
+const DEADLINE: Duration = Duration::from_mins(10);
+/// The bytes of the process's standard error that are read.
+const MAX_COMPLAINTS: u64 = 64 * 1024;
+
+/// Asks the queries of rules in a process of its own.
+pub struct WorkerProcess<Start> {
+    /// Starts the process, with both outputs piped. It is to end once [`answer_rules`](crate::answer_rules) has written
+    /// the rows to its standard output.
+    pub start: Start,
+}
+
+impl<Start: Fn(&[&Rule]) -> io::Result<Child>> RuleAnswers for WorkerProcess<Start> {
+    async fn ask(&self, rules: &[&Rule], fingerprints: &Fingerprints) -> Answers {
+        if rules.is_empty() {
+            return Answers::default();
+        }
+        match (self.start)(rules) {
+            Ok(child) => read(Worker(child), rules, fingerprints).await,
+            Err(error) => Answers::none(format!("no process can be started for it: {error}")),
+        }
+    }
+}
+
+async fn read(mut worker: Worker, rules: &[&Rule], fingerprints: &Fingerprints) -> Answers {
+    let Some((out, err)) = worker.outputs() else {
+        return Answers::none("no process can be started for it".to_owned());
+    };
+    let owned: Vec<Rule> = rules.iter().map(|rule| (*rule).clone()).collect();
+    let fingerprints = fingerprints.clone();
+    let reading = tokio::task::spawn_blocking(move || Answers::read(out, &owned, &fingerprints));
+    let complaints = tokio::task::spawn_blocking(move || {
+        let mut text = String::new();
+        // A process that is killed leaves no sentence, and needs none.
+        let _ = err.take(MAX_COMPLAINTS).read_to_string(&mut text);
+        text
+    });
+    let ended = tokio::time::timeout(DEADLINE, reading).await;
+    let otherwise = match &ended {
+        Err(_) => {
+            format!("the rules took longer than {} minutes together", DEADLINE.as_secs() / 60)
+        }
+        Ok(_) => {
+            "its process ended early: its query needs too much memory, or is too deep".to_owned()
+        }
+    };
+    worker.end();
+    let complaints = complaints.await.unwrap_or_default();
+    let complaint = complaints.lines().find_map(|line| line.strip_prefix("error: "));
+    let answers = ended.ok().and_then(Result::ok).unwrap_or_default();
+    answers.or_else(complaint.map_or(otherwise, str::to_owned))
+}
+
+/// The process while it runs. Dropped, it is killed.
+struct Worker(Child);
+
+impl Worker {
+    fn outputs(&mut self) -> Option<(ChildStdout, ChildStderr)> {
+        Some((self.0.stdout.take()?, self.0.stderr.take()?))
+    }
+
+    fn end(&mut self) {
+        // Both fail only for one that has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use core_rules::book::Outcome;
+
+    use super::*;
+    use crate::testing::rule;
+
+    /// Runs a shell's script in place of the process, and returns the answer of a rule in words.
+    async fn answer(script: &str) -> String {
+        let start = |_: &[&Rule]| {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", script]).stdin(Stdio::null());
+            shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+        };
+        let (rule, fingerprints) = (rule("fan", "select 1"), Fingerprints::new("acme", None));
+        let mut answers = WorkerProcess { start }.ask(&[&rule], &fingerprints).await;
+        match answers.take("fan") {
+            Outcome::Failed { reason } => reason,
+            Outcome::Rows { observed, .. } => format!("{} rows", observed.findings.len()),
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_are_read_and_a_process_that_ends_early_says_why() {
+        let rows = r#"echo '#{"rows":{"rule":"fan","columns":["_key"],"reads":[],"partial":[]}}'
+            echo '{"_key":"a"}'"#;
+        let end = r#"echo '#{"end":{"rule":"fan"}}'"#;
+        let early = "its process ended early: its query needs too much memory, or is too deep";
+        let table = [
+            (format!("{rows}\n{end}"), "1 rows"),
+            (rows.to_owned(), early),
+            (format!("{rows}\nkill -9 $$"), early),
+            (
+                format!("{rows}\necho 'note: slow' >&2; echo 'error: no store' >&2; exit 1"),
+                "no store",
+            ),
+            (format!("{rows}\n{end}\necho 'error: too late' >&2"), "1 rows"),
+        ];
+        for (script, expected) in table {
+            assert_eq!(answer(&script).await, expected, "{script}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_that_cannot_be_started_fails_each_rule_and_none_is_started_for_no_rule() {
+        let start = |_: &[&Rule]| Err(io::Error::other("no room"));
+        let (rule, fingerprints) = (rule("fan", "select 1"), Fingerprints::new("acme", None));
+        let worker = WorkerProcess { start };
+        let mut answers = worker.ask(&[&rule], &fingerprints).await;
+        let Outcome::Failed { reason } = answers.take("fan") else { panic!("it has no rows") };
+        assert_eq!(reason, "no process can be started for it: no room");
+        let Outcome::Failed { reason } = worker.ask(&[], &fingerprints).await.take("fan") else {
+            panic!("it has no rows")
+        };
+        assert_eq!(reason, "", "nothing was started");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_is_no_longer_waited_for_is_killed() {
+        let child = Command::new("sleep").arg("600").stdout(Stdio::null()).spawn();
+        let worker = Worker(child.expect("it is there"));
+        let id = worker.0.id().to_string();
+        drop(worker);
+        let asked = Command::new("kill").args(["-0", &id]).stderr(Stdio::null()).status();
+        assert!(!asked.expect("it is there").success(), "it runs on");
+    }
+}
