@@ -39,15 +39,23 @@ use core_store::TenantStore;
 use crate::cli::{Cli, Command, ExportCommand, Global, ReportFormat, RunArguments, StoreCommand};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
-use crate::{pager, system};
+use crate::{pager, system, working_copy};
 
 use self::opened::Opened;
 
 /// The memory that the queries of rules may hold, in a process of their own.
 pub(crate) const RULES_MEMORY_BYTES: u64 = core_evaluation::MEMORY_BYTES as u64;
 
-/// Does what the command line says.
+/// Does what the command line says, in a working copy if the store is in a bucket.
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let opened = Box::pin(working_copy::open(&cli)).await?;
+    let ended = dispatch_command(cli).await;
+    let Some(opened) = opened else { return ended };
+    let closed = Box::pin(opened.close()).await;
+    ended.and_then(|exit| Ok(closed.map(|()| exit)?))
+}
+
+async fn dispatch_command(cli: Cli) -> Result<Exit, Failure> {
     let Cli { global, worker, command, .. } = cli;
     match command {
         None

@@ -2,13 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use core_config::Environment;
 pub(crate) use core_config::{
     ChosenTenant, Config, Fleet, Loaded, Paths, SecretReference, Source, Variable, invalid,
     kill_secret_commands, query_names,
 };
+
+use core_store::{Location, Watch};
 
 use crate::exit::Failure;
 use crate::system;
@@ -32,6 +34,14 @@ pub(crate) fn choose_tenant(chosen: Option<ChosenTenant>) {
     }
 }
 
+/// The watcher of the working copy that this process writes to, if the store is in a bucket.
+static WATCH: OnceLock<Arc<dyn Watch>> = OnceLock::new();
+
+/// Has a watcher told of what this process changes in the working copy.
+pub(crate) fn watch_store(watch: Arc<dyn Watch>) {
+    let _ = WATCH.set(watch);
+}
+
 /// Finds the configuration to read: the file that was named, or what there is without one.
 pub(crate) fn find(named: Option<&Path>) -> Option<Source> {
     Source::find(named, CHOSEN.get(), ENVIRONMENT)
@@ -43,7 +53,12 @@ pub(crate) fn find(named: Option<&Path>) -> Option<Source> {
 ///
 /// All mistakes at once, each with its place.
 pub(crate) fn load(source: &Source) -> Result<Config, Failure> {
-    Ok(Config::load(source, ENVIRONMENT)?)
+    let mut config = Config::load(source, ENVIRONMENT)?;
+    if let (Some(watch), Some(_)) = (WATCH.get(), &config.bucket) {
+        let folder = config.store.folder().to_owned();
+        config.settings.store = Location::working_copy(folder, Arc::clone(watch));
+    }
+    Ok(config)
 }
 
 /// Paths that start at `folder`.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use core_bucket::BucketError;
 use core_destination::DeliveryError;
 use core_engine::{Ending, FailureKind, StopReason};
 use core_erasure::ErasureError;
@@ -229,6 +230,12 @@ impl From<NexthinkError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         core_engine::Failure::from(error).into()
+    }
+}
+
+impl From<BucketError> for Failure {
+    fn from(error: BucketError) -> Self {
+        error.into_store().into()
     }
 }
 

@@ -16,6 +16,7 @@ mod steps;
 mod system;
 mod telemetry;
 mod threads;
+mod working_copy;
 
 // Its own tests, too, run with one step more than the program has.
 #[cfg(test)]

@@ -58,6 +58,9 @@ fn words(
     words.extend(accepted.map(|name| format!("--accept-shrink={name}").into()));
     let severity = arguments.fail_on;
     words.extend(severity.map(|severity| format!("--fail-on={}", severity.0).into()));
+    if arguments.if_due {
+        words.push("--if-due".into());
+    }
     if label.is_some() {
         words.push("--output=json".into());
     }

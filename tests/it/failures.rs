@@ -98,7 +98,7 @@ const CONFIGURATION: &[Case] = &[
     case("no configuration", remove_configuration, RUN),
     case("another configuration that is not there", |_| {}, &["run", "--config", "other.toml"]),
     case(
-        "a store on an object store",
+        "a store in a bucket, with a program that was built without buckets",
         |scene| scene.configure(|config| config.text("store.location", "s3://acme/graph")),
         RUN,
     ),
@@ -386,9 +386,8 @@ fn a_wrong_configuration_is_told_before_anything_is_asked_or_made() {
     # another configuration that is not there: 2
     error: cannot read the configuration other.toml: No such file or directory (os error [number]); `nexthink-graph --config other.toml init` writes one, and --config names another
 
-    # a store on an object store: 2
-    error: the configuration is not valid:
-      nexthink-graph.toml:14:7: `store.location` is wrong: a store on s3:// is not supported yet: give a folder, as a path or as a file:// URL
+    # a store in a bucket, with a program that was built without buckets: 2
+    error: this program was built without buckets, so it cannot reach s3://: use one that was built with `--features bucket`
 
     # no query IDs: 2
     error: no step would fetch anything: set a query ID in `[queries]`, or configure the audit trail in `[audit]`

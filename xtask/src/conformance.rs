@@ -1,6 +1,7 @@
 //! Programs of others judge ours: the official client of the Model Context Protocol, receivers of messages, another engine
-//! for SQL, Prometheus, readers of Delta tables, and a Postgres server. It is no stage of the gate, since it needs Python and packages.
+//! for SQL, Prometheus, readers of Delta tables, a Postgres server, and servers of buckets. It is no stage of the gate, since it needs Python and packages.
 
+mod bucket;
 mod delta;
 mod metrics;
 mod postgres;
@@ -30,6 +31,8 @@ pub(crate) enum Judge {
     Delta,
     /// A real Postgres server takes generations, and readers look on.
     Postgres,
+    /// moto and, if npm can install it, Azurite take a store and give it back.
+    Bucket,
 }
 
 /// The client, in the newest version whose answers our script reads.
@@ -58,6 +61,10 @@ pub(crate) fn run(root: &Path, judge: Judge) -> anyhow::Result<()> {
         Judge::Postgres => {
             let (_, folder) = built(root)?;
             postgres::judge(root, &folder)
+        }
+        Judge::Bucket => {
+            let (program, folder) = built(root)?;
+            bucket::judge(root, &folder, &program)
         }
     }
 }

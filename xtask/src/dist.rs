@@ -56,7 +56,8 @@ const SHIPPED: [(&str, &str); 13] = [
 ];
 
 /// Further examples for Kubernetes, in which the version of the image is replaced.
-const VERSIONED: [&str; 2] = ["kubernetes/cronjob.yaml", "kubernetes/deployment.yaml"];
+const VERSIONED: [&str; 3] =
+    ["kubernetes/cronjob.yaml", "kubernetes/deployment.yaml", "kubernetes/workers.yaml"];
 
 /// The shells, and where their completions are in the archive.
 pub(super) const SHELLS: [(&str, &str); 3] = [

@@ -80,6 +80,25 @@ pub struct CopyReport {
     pub removed: usize,
 }
 
+impl CopyReport {
+    /// The report as one JSON object, with what was asked for.
+    pub fn to_json(&self, request: &CopyRequest<'_>) -> serde_json::Value {
+        serde_json::json!({
+            "tenant": request.tenant,
+            "from": request.from.to_string(),
+            "to": request.to.to_string(),
+            "isDryRun": request.is_dry_run,
+            "current": self.current,
+            "generations": self.generations,
+            "files": self.files,
+            "bytes": self.bytes,
+            "sentFiles": self.sent_files,
+            "sentBytes": self.sent_bytes,
+            "removed": self.removed,
+        })
+    }
+}
+
 /// Copies a tenant.
 ///
 /// # Errors
@@ -112,19 +131,15 @@ async fn copy_to(
     relation::check(request, source, target.known()).await?;
     source.prepare(request)?;
     for _ in 1..ATTEMPTS {
-        match copy_once(request, source, target).await {
+        match copy_once(source, target).await {
             Err(BucketError::SourceChanged) => source.refresh().await?,
             ended => return ended,
         }
     }
-    copy_once(request, source, target).await
+    copy_once(source, target).await
 }
 
-async fn copy_once(
-    request: &CopyRequest<'_>,
-    source: &Source,
-    target: &mut Target,
-) -> Result<CopyReport, BucketError> {
+async fn copy_once(source: &Source, target: &mut Target) -> Result<CopyReport, BucketError> {
     let snapshot = source.snapshot();
     let mut report = report(snapshot);
     let missing = target.missing(snapshot).await?;
@@ -135,12 +150,12 @@ async fn copy_once(
         let target = &*target;
         let sending = stream::iter(&missing).map(|path| async move {
             let content = source.read(path).await?;
-            target.put(path, content, &request.random).await
+            target.put(path, content).await
         });
         sending.buffer_unordered(FILES_AT_ONCE).try_collect::<Vec<()>>().await?;
     }
     source.check_unchanged().await?;
-    report.removed = target.publish(snapshot, &request.random).await?;
+    report.removed = target.publish(snapshot).await?;
     Ok(report)
 }
 

@@ -128,6 +128,11 @@ pub enum BucketError {
         /// The remedy.
         fix: &'static str,
     },
+    /// The thread that holds the lease has ended.
+    #[error(
+        "the connection to the bucket has ended, so nothing more was published: run this again"
+    )]
+    SessionEnded,
     /// A folder cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -78,6 +78,11 @@ pub(crate) struct BucketFolder {
 }
 
 impl BucketFolder {
+    /// The folder of a tenant in a folder of a bucket.
+    pub(crate) fn of_tenant(store: &Arc<dyn ObjectStore>, folder: &Path, tenant: &str) -> Self {
+        Self { store: Arc::clone(store), folder: folder.clone().join(tenant) }
+    }
+
     /// Lists all objects but the head: their sizes by key.
     pub(crate) async fn list(&self) -> Result<BTreeMap<String, u64>, BucketError> {
         let failed = || BucketError::request("list", self.folder.as_ref());

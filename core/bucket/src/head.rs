@@ -66,6 +66,10 @@ pub struct Content {
     /// Small files by path, with their text: no object of their own, and so no request.
     #[serde(default)]
     pub small_files: BTreeMap<String, String>,
+    /// The notes on exports that were started and not used yet, by the name of the download, so that the next run goes
+    /// on with them wherever it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub notes: BTreeMap<String, String>,
     /// Keys of objects that nothing refers to any more. They are named here before they are deleted, and until they
     /// are, so that neither a crash nor a lost lease leaves or resurrects one.
     #[serde(default)]

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod arrival;
 mod connect;
 mod copy;
 mod error;
@@ -10,7 +11,12 @@ mod lease;
 mod pieces;
 mod place;
 mod probe;
+mod reader;
+mod reads;
+mod session;
 mod waiter;
+mod working_copy;
+mod writer;
 
 pub use copy::{CopyReport, CopyRequest, copy};
 pub use error::{BucketError, RequestErrorKind};
@@ -19,4 +25,6 @@ pub use head_store::{HeadStore, StoredHead, Written};
 pub use lease::{HeldLease, LIFETIME, LeaseRequest, Random};
 pub use place::{BucketAddress, ClientSettings, Place, Service};
 pub use probe::{DeletedObjects, probe};
+pub use session::{OpenedCopy, Session};
 pub use waiter::{Verdict, Waiter};
+pub use working_copy::{WorkingCopy, WorkingCopyRequest, refresh, send_reads};

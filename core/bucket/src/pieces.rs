@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use bytes::{Bytes, BytesMut};
 use core_files::File;
-use core_store::Fingerprint;
+use core_store::{Fingerprint, TenantPart, TenantStore};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
@@ -39,12 +39,7 @@ impl Pieces {
     }
 
     /// The first bytes of a file: those that it had when it was fingerprinted. The ledger may have grown since.
-    pub(crate) fn from_file(
-        name: &str,
-        file: File,
-        expected: Fingerprint,
-        is_replaceable: bool,
-    ) -> Self {
+    fn from_file(name: &str, file: File, expected: Fingerprint, is_replaceable: bool) -> Self {
         Self { is_replaceable, ..Self::new(name, Origin::File(file), expected) }
     }
 
@@ -137,6 +132,26 @@ impl Pieces {
             return Err(BucketError::SourceChanged);
         }
         Err(BucketError::Corrupt { place: self.name.clone(), what })
+    }
+}
+
+/// Opens a file of a tenant's folder. It is compared with what it was when it was listed while it is read.
+///
+/// # Errors
+///
+/// [`BucketError::SourceChanged`] if it was replaced meanwhile.
+pub(crate) fn open_file(
+    tenant: &TenantStore,
+    path: &str,
+    expected: Fingerprint,
+) -> Result<Pieces, BucketError> {
+    let place = tenant.file_path(path)?;
+    let is_replaceable =
+        matches!(TenantPart::of_path(path), Some(TenantPart::State | TenantPart::Ledger));
+    match File::open(&place) {
+        Ok(file) => Ok(Pieces::from_file(path, file, expected, is_replaceable)),
+        Err(_) if is_replaceable && !place.exists() => Err(BucketError::SourceChanged),
+        Err(error) => Err(error.into()),
     }
 }
 

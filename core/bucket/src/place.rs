@@ -12,6 +12,9 @@ use url::Url;
 use crate::connect;
 use crate::error::BucketError;
 
+/// The digits of a hash in the name of a folder.
+const HASH_DIGITS: usize = 16;
+
 /// The place of a store.
 #[derive(Clone)]
 pub enum Place {
@@ -58,6 +61,16 @@ pub struct BucketAddress {
 #[derive(Clone, Default)]
 pub struct ClientSettings(pub BTreeMap<String, String>);
 
+/// The beginnings of the names of the variables that the clients for buckets read.
+const VARIABLES: [&str; 2] = ["AWS_", "AZURE_"];
+
+impl ClientSettings {
+    /// Reads the settings from the environment. `variables` returns those whose names begin with a prefix.
+    pub fn from_variables(variables: impl Fn(&str) -> BTreeMap<String, String>) -> Self {
+        Self(VARIABLES.iter().flat_map(|prefix| variables(prefix)).collect())
+    }
+}
+
 impl fmt::Debug for ClientSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_set().entries(self.0.keys()).finish()
@@ -96,6 +109,14 @@ impl BucketAddress {
             return Err(invalid("the folder has names without special characters"));
         }
         Ok(Some(Self { service, bucket, folder }))
+    }
+}
+
+impl BucketAddress {
+    /// The name of a folder for working copies of this store, which no other store has.
+    pub fn folder_name(&self) -> String {
+        let hash = blake3::hash(self.to_string().as_bytes()).to_hex();
+        format!("{}-{}", self.bucket, &hash[..HASH_DIGITS])
     }
 }
 

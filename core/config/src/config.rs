@@ -17,13 +17,13 @@ use core_http::{ProxySettings, RetryPolicy, Secret, Trust};
 use core_model::step::Step;
 use core_nexthink::{EndpointOverrides, Endpoints, PollSchedule, Region, TenantId, Timeouts};
 use core_settings::{Checked, Effective, Problem, Values};
-use core_store::Location;
 use jiff::tz::TimeZone;
 
 use crate::environment::Environment;
 use crate::mcp::Mcp;
 use crate::paths::Paths;
 use crate::secret::SecretReference;
+use crate::store_place::{self, BucketStore};
 use crate::{audit, destinations, instance, mcp, privacy, queries, retention, schedule, secret};
 
 /// A configuration whose every value is valid.
@@ -31,6 +31,8 @@ use crate::{audit, destinations, instance, mcp, privacy, queries, retention, sch
 pub struct Config {
     /// The settings of the engine. Secrets are references until they are needed.
     pub settings: Settings,
+    /// The bucket that the store is in, if it is in one; `store` of the settings is then a working copy.
+    pub bucket: Option<BucketStore>,
     /// The times at which `schedule` starts runs.
     pub schedule: TenantSettings,
     /// The address to request after each run that has published.
@@ -92,7 +94,7 @@ impl Config {
         let daily_exports = number(values.integer_or_default("nexthink.daily_exports"));
         let parallel_exports = number(values.integer_or_default("nexthink.parallel_exports"));
         let queries::Read { queries, files, names_files } = queries::read(&mut values, paths);
-        let store = read_store(&mut values, paths);
+        let place = store_place::read(&mut values, paths);
         let (privacy, record) = privacy::read(&mut values, paths);
         let named = name_with_region(tenant.as_ref(), region.as_ref());
         let jupiterone = destinations::read_jupiterone(&mut values, paths, named.as_deref());
@@ -116,8 +118,8 @@ impl Config {
         let needs_credential = !queries.is_empty() || !names_files || reads_table;
         let credential = read_credential(&mut values, paths, needs_credential);
         let Checked { effective, warnings } = values.finish()?;
-        let read = (tenant, region, time_zone, store);
-        let (Some(tenant), Some(region), Some(time_zone), Some(store)) = read else {
+        let read = (tenant, region, time_zone, place);
+        let (Some(tenant), Some(region), Some(time_zone), Some((store, bucket))) = read else {
             unreachable!("what is missing or wrong is a problem");
         };
         let settings = Settings {
@@ -144,7 +146,7 @@ impl Config {
             audit,
             retention,
         };
-        Ok(Self { settings, schedule, heartbeat, mcp, record, effective, warnings })
+        Ok(Self { settings, bucket, schedule, heartbeat, mcp, record, effective, warnings })
     }
 }
 
@@ -278,16 +280,4 @@ fn read_timeouts(values: &mut Values) -> Timeouts {
 /// Converts a number whose declared bounds are small.
 pub(crate) fn number<T: TryFrom<u64, Error: Debug>>(read: u64) -> T {
     T::try_from(read).expect("the declared bounds fit")
-}
-
-/// The place of the store; nothing and a problem if its location cannot be used.
-fn read_store(values: &mut Values, paths: &Paths) -> Option<Location> {
-    const LOCATION: &str = "store.location";
-    let text = values.text_or_default(LOCATION);
-    match values.checked(LOCATION, Location::parse(&text))? {
-        Location::Folder(_) if !text.contains("://") => {
-            paths.resolve_setting(values, LOCATION, &text).map(Location::Folder)
-        }
-        location => Some(location),
-    }
 }

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use core_engine::Failure;
 use core_settings::{Defaults, VARIABLE_PREFIX, Values, is_fleet};
-use core_store::Location;
 
 use crate::config::{Config, number, query_names};
 use crate::environment::Environment;
@@ -202,12 +201,14 @@ fn check_name(name: &str) -> Result<(), Failure> {
 
 /// Returns what no two tenants may share: the store and the folder in it.
 fn place(config: &Config) -> (String, String) {
-    let Location::Folder(folder) = &config.store else {
-        return (format!("{:?}", config.store), config.tenant.as_str().to_owned());
-    };
+    let tenant = config.tenant.as_str().to_owned();
+    if let Some(bucket) = &config.bucket {
+        return (bucket.address.clone(), tenant);
+    }
+    let folder = config.store.folder();
     // The folder may not be there yet.
-    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
-    (folder.display().to_string(), config.tenant.as_str().to_owned())
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    (folder.display().to_string(), tenant)
 }
 
 fn shared(owner: &str, config: &Config) -> Failure {

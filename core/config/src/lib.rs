@@ -19,8 +19,10 @@ mod secret_command;
 mod secret_text;
 pub mod simulated;
 mod source;
+mod store_place;
 #[cfg(test)]
 mod testing;
+pub mod working_copy;
 
 pub use self::config::{Config, query_names};
 pub use self::environment::{Environment, Variable};
@@ -30,3 +32,4 @@ pub use self::paths::Paths;
 pub use self::secret::SecretReference;
 pub use self::secret_command::kill_running as kill_secret_commands;
 pub use self::source::{ChosenTenant, Source, invalid};
+pub use self::store_place::BucketStore;

@@ -236,6 +236,7 @@ pub fn erase(
         raw_files_removed: cleansed.raw_files,
         files_scanned: found.scanned_files,
         tables_scanned: found.scanned_tables,
+        also_kept: lock.tenant().also_kept(),
         ledger,
     };
     certificate::record_end(lock, &certificate, &found)?;

@@ -6,7 +6,7 @@ use core_destination::DeliveryError;
 use core_erasure::ErasureError;
 use core_nexthink::{ErrorKind, NexthinkError};
 use core_rules::book::BookError;
-use core_store::StoreError;
+use core_store::{PublishingFailure, StoreError};
 
 /// The end of a piece of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +103,14 @@ impl From<&StoreError> for FailureKind {
             StoreError::Damaged { .. }
             | StoreError::NotCleansed { .. }
             | StoreError::EventsNotCleansed { .. } => Self::DataRefused,
+            StoreError::NotPublished { failure, .. } => match failure {
+                PublishingFailure::Locked => Self::Locked,
+                PublishingFailure::Unreachable => Self::Unreachable,
+                PublishingFailure::Credentials => Self::Credentials,
+                PublishingFailure::DataRefused => Self::DataRefused,
+                PublishingFailure::Configuration => Self::Configuration,
+                PublishingFailure::Other => Self::Internal,
+            },
             _ => Self::Internal,
         }
     }

@@ -53,6 +53,9 @@ pub struct Certificate {
     pub files_scanned: usize,
     /// The number of tables that were searched afterwards.
     pub tables_scanned: usize,
+    /// The places outside of the store's folder that may still have what was removed, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also_kept: Vec<String>,
     /// The ledger's entry of this erasure.
     pub ledger: LedgerHead,
 }

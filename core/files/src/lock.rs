@@ -1,5 +1,6 @@
 //! A lock between processes.
 
+use std::fs::TryLockError;
 use std::path::Path;
 
 use crate::error::FileError;
@@ -26,6 +27,22 @@ impl FileLock {
         file.lock()?;
         Ok(Self { _file: file })
     }
+
+    /// Takes the lock if it is free; None if another process, or another lock of this one, holds it.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn try_acquire(path: &Path) -> Result<Option<Self>, FileError> {
+        let file = File::open_or_create(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(FileError::from_io("lock the file", path)(error))
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -36,6 +53,17 @@ mod tests {
 
     use super::*;
     use crate::{read_if_present, replace_file};
+
+    #[test]
+    fn a_lock_that_is_held_is_not_waited_for() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let path = folder.path().join("lock");
+        let try_acquire = || FileLock::try_acquire(&path).expect("it can be opened");
+        let held = try_acquire();
+        assert!(held.is_some() && try_acquire().is_none());
+        drop(held);
+        assert!(try_acquire().is_some());
+    }
 
     #[test]
     fn updates_under_a_lock_are_never_lost() {

@@ -2,10 +2,12 @@
 #![deny(unused_crate_dependencies)]
 
 mod fleet;
+mod shard;
 mod tenant;
 mod timetable;
 
 pub use fleet::{Fleet, Start};
+pub use shard::{Shard, ShardError};
 pub use tenant::{
     DueReason, Ended, LastRun, Missed, Notice, PauseReason, TenantSettings, TenantState,
     TenantStatus,

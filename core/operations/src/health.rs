@@ -200,6 +200,16 @@ pub fn last_run(tenant: &TenantStore) -> Result<Option<LastRun>, Failure> {
     Ok(created.map(|started| LastRun { started, ended: Some((started, Ended::Published)) }))
 }
 
+/// Returns true if the store says that a run of the tenant is due now.
+///
+/// # Errors
+///
+/// The store cannot be read.
+pub fn is_due(config: &Config, tenant: &TenantStore, now: Moment) -> Result<bool, Failure> {
+    let due = next_run(config, last_run(tenant)?, now);
+    Ok(due.is_some_and(|due| due <= now.to_timestamp()))
+}
+
 /// Returns when `schedule` is to start the next run after the last one.
 fn next_run(config: &Config, last: Option<LastRun>, now: Moment) -> Option<Timestamp> {
     let now = now.to_timestamp();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use core_config::{Config, Environment, Source};
 use core_engine::run::{self as engine_run, RunOptions};
 use core_engine::{Cancellation, Engine, Failure, Host, StopReason};
-use core_fleet::{DueReason, Ended, Fleet, Notice, PauseReason, TenantState, Timetable};
+use core_fleet::{DueReason, Ended, Fleet, Notice, PauseReason, Shard, TenantState, Timetable};
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
@@ -60,7 +60,7 @@ pub struct Scheduler<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    /// Reads the files of all tenants. `interval` replaces their timetables.
+    /// Reads the files of all tenants, or of those of a fleet that fall to a shard. `interval` replaces their timetables.
     ///
     /// # Errors
     ///
@@ -69,12 +69,13 @@ impl<'a> Scheduler<'a> {
         context: Context<'a>,
         source: Source,
         interval: Option<Timetable>,
+        shard: Option<Shard>,
     ) -> Result<Self, Failure> {
         let place = source.name();
         let host = context.host.clone();
         let mut scheduler = Self {
             context,
-            tenants: Tenants::new(source, context.environment, host, interval),
+            tenants: Tenants::new(source, context.environment, host, interval, shard),
             fleet: Fleet::default(),
             running: JoinSet::new(),
             stop: Cancellation::default(),
@@ -88,7 +89,7 @@ impl<'a> Scheduler<'a> {
         }
         scheduler.take_over(read, true);
         let is_due = |config: &Config| config.schedule.timetable != Timetable::Disabled;
-        if !scheduler.tenants.configs().any(is_due) {
+        if shard.is_none() && !scheduler.tenants.configs().any(is_due) {
             return Err(Failure::configuration(format!(
                 "nothing is scheduled: set `schedule.interval` in {place}, for example to \"6 hours\", \
                  or use --interval"

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use core_config::{Config, Environment, Source};
 use core_engine::{Engine, Failure, FailureKind, Host};
-use core_fleet::{LastRun, Timetable};
+use core_fleet::{LastRun, Shard, Timetable};
 
 use crate::health;
 
@@ -15,6 +15,8 @@ pub(crate) struct Tenants {
     host: Host,
     /// The timetable of the command line, which replaces those of the files.
     interval: Option<Timetable>,
+    /// The share of a fleet's tenants that this process schedules; None for all.
+    shard: Option<Shard>,
     is_fleet: bool,
     parallel_runs: usize,
     /// The tenants whose file can be used.
@@ -55,16 +57,28 @@ impl Read {
 }
 
 impl Tenants {
-    /// The tenants of a source, none of which is read yet. `interval` replaces the timetables of their files.
+    /// The tenants of a source, none of which is read yet. `interval` replaces the timetables of their files,
+    /// and of a fleet only the tenants of `shard` are read.
     pub(crate) fn new(
         source: Source,
         environment: Environment,
         host: Host,
         interval: Option<Timetable>,
+        shard: Option<Shard>,
     ) -> Self {
         let (configs, problems) = (BTreeMap::new(), BTreeMap::new());
         let (is_fleet, parallel_runs) = (false, 1);
-        Self { source, environment, host, interval, is_fleet, parallel_runs, configs, problems }
+        Self {
+            source,
+            environment,
+            host,
+            interval,
+            shard,
+            is_fleet,
+            parallel_runs,
+            configs,
+            problems,
+        }
     }
 
     /// Reads all files again.
@@ -111,7 +125,9 @@ impl Tenants {
         };
         if let Some(fleet) = fleet {
             (self.is_fleet, self.parallel_runs) = (true, fleet.parallel_runs);
-            return fleet.load_all();
+            let mut all = fleet.load_all()?;
+            all.retain(|name, _| self.shard.is_none_or(|shard| shard.has(name)));
+            return Ok(all);
         }
         let loaded = Config::load(&self.source, self.environment);
         let name = if let Ok(config) = &loaded {

@@ -1,12 +1,14 @@
 //! Downloads that survive the run that began them: an export counts against the quota once, so the
 //! next run continues the downloads of a killed one.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
 use crate::names;
 use crate::tenant::RunLock;
+use crate::watcher::Change;
 
 /// The suffix of the note on a download, after the download's own name.
 const NOTE_SUFFIX: &str = ".json";
@@ -14,7 +16,7 @@ const NOTE_SUFFIX: &str = ".json";
 /// The downloads of a tenant, each a file and its note. Holds the lock.
 #[derive(Debug, Clone)]
 pub struct Downloads {
-    _lock: RunLock,
+    lock: RunLock,
     folder: PathBuf,
 }
 
@@ -22,7 +24,7 @@ impl Downloads {
     pub(crate) fn open(lock: RunLock) -> Result<Self, StoreError> {
         let folder = lock.tenant().downloads();
         core_files::create_folder(&folder)?;
-        Ok(Self { _lock: lock, folder })
+        Ok(Self { lock, folder })
     }
 
     /// Opens a download to continue it, readable and writable; creates it if it does not exist.
@@ -58,7 +60,23 @@ impl Downloads {
     ///
     /// [`StoreError::InvalidName`], [`StoreError::Io`].
     pub fn set_note(&self, name: &str, note: &[u8]) -> Result<(), StoreError> {
-        Ok(core_files::replace_file(&self.note_path(name)?, note)?)
+        core_files::replace_file(&self.note_path(name)?, note)?;
+        self.lock.tenant().changed(Change::Notes)
+    }
+
+    /// Makes the notes these: what has no note any more, or another one, is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InvalidName`], [`StoreError::Io`].
+    pub fn replace_notes(&self, notes: &BTreeMap<String, String>) -> Result<(), StoreError> {
+        for (name, note) in notes {
+            if self.note(name)?.as_deref() != Some(note.as_bytes()) {
+                core_files::remove_file_if_present(&self.path(name)?)?;
+                core_files::replace_file(&self.note_path(name)?, note.as_bytes())?;
+            }
+        }
+        self.clear_except(|name| notes.contains_key(name))
     }
 
     /// Removes a download and its note, if they exist.
@@ -70,7 +88,8 @@ impl Downloads {
         // The note first: a file without a note is merely useless, a note without its file would be
         // wrong.
         core_files::remove_file_if_present(&self.note_path(name)?)?;
-        Ok(core_files::remove_file_if_present(&self.path(name)?)?)
+        core_files::remove_file_if_present(&self.path(name)?)?;
+        self.lock.tenant().changed(Change::Notes)
     }
 
     /// Removes the note on a download, if it exists; the download then starts again.
@@ -79,7 +98,8 @@ impl Downloads {
     ///
     /// [`StoreError::InvalidName`], [`StoreError::Io`].
     pub fn remove_note(&self, name: &str) -> Result<(), StoreError> {
-        Ok(core_files::remove_file_if_present(&self.note_path(name)?)?)
+        core_files::remove_file_if_present(&self.note_path(name)?)?;
+        self.lock.tenant().changed(Change::Notes)
     }
 
     /// Removes the downloads for which `keep` returns false, with their notes, and everything else

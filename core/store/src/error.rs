@@ -27,7 +27,8 @@ pub enum StoreError {
     },
     /// The location of the store is not supported.
     #[error(
-        "a store on {scheme}:// is not supported yet: give a folder, as a path or as a file:// URL"
+        "a store on {scheme}:// is not supported: give a folder, as a path or as a file:// URL, or a bucket, as \
+         s3://BUCKET/FOLDER or az://CONTAINER/FOLDER"
     )]
     UnsupportedLocation {
         /// The scheme of the address; the rest may contain credentials and is left out.
@@ -188,6 +189,14 @@ pub enum StoreError {
         /// The log.
         name: String,
     },
+    /// The folder is a working copy of a store in another place, which did not accept a change.
+    #[error("{reason}")]
+    NotPublished {
+        /// The kind, where a caller decides by it.
+        failure: PublishingFailure,
+        /// The failure and its remedy.
+        reason: String,
+    },
     /// A small state file cannot be parsed.
     #[error(
         "the file {name}.json of the tenant is damaged; without it the store is looked at anew"
@@ -208,6 +217,23 @@ pub enum StoreError {
         /// The remedy.
         fix: String,
     },
+}
+
+/// The reason why the place of a store did not accept a change of its working copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PublishingFailure {
+    /// Another process writes there.
+    Locked,
+    /// The place cannot be reached.
+    Unreachable,
+    /// The credentials were refused.
+    Credentials,
+    /// The content there is damaged, or cannot be replaced by this.
+    DataRefused,
+    /// The place is configured wrongly.
+    Configuration,
+    /// Anything else.
+    Other,
 }
 
 impl From<FileError> for StoreError {

@@ -22,17 +22,18 @@ mod stop;
 mod table;
 mod tenant;
 mod transfer;
+mod watcher;
 
 pub use destroy::{Destruction, FileCount};
 pub use downloads::Downloads;
 pub use erase::{CleansedGeneration, Cleansing, DamagedGeneration};
-pub use error::StoreError;
+pub use error::{PublishingFailure, StoreError};
 pub use events::{EventAppender, EventDeclaration, EventFile, EventLog};
 pub use generation::{Batches, Generation};
 pub use ledger::{
     Ledger, LedgerEntry, LedgerFinding, LedgerHead, LedgerRecord, Trimmed, Verification,
 };
-pub use location::Location;
+pub use location::{Location, WorkingCopy};
 pub use manifest::{
     Column, FileEntry, Manifest, Outcome, PrivacyMark, Table, TableFile, TableKind,
 };
@@ -46,3 +47,4 @@ pub use stop::StopFlag;
 pub use table::{TableDeclaration, TableWriter};
 pub use tenant::{DeliveryLock, HistoryEntry, RunLock, Store, TenantStore};
 pub use transfer::{Fingerprint, Incoming, LEDGER_PATH, TenantPart, TenantSnapshot};
+pub use watcher::{Change, Watch};

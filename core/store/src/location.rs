@@ -1,10 +1,12 @@
-//! The location of a store: today a local folder; the address form leaves room for object stores.
+//! The location of a store: a local folder, which may be the working copy of a store in another place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use url::Url;
 
 use crate::error::StoreError;
+use crate::watcher::{Watch, Watcher};
 
 /// The location of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,9 +14,36 @@ use crate::error::StoreError;
 pub enum Location {
     /// A local folder. It need not exist; the first run creates it.
     Folder(PathBuf),
+    /// A local folder that is the working copy of a store in another place.
+    WorkingCopy(WorkingCopy),
+}
+
+/// The working copy of a store in another place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkingCopy {
+    folder: PathBuf,
+    watcher: Watcher,
 }
 
 impl Location {
+    /// A folder whose changes a watcher takes over to another place.
+    pub fn working_copy(folder: PathBuf, watch: Arc<dyn Watch>) -> Self {
+        Self::WorkingCopy(WorkingCopy { folder, watcher: Watcher::new(watch) })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        let (Self::Folder(folder) | Self::WorkingCopy(WorkingCopy { folder, .. })) = self;
+        folder
+    }
+
+    pub(crate) fn into_parts(self) -> (PathBuf, Watcher) {
+        match self {
+            Self::Folder(folder) => (folder, Watcher::default()),
+            Self::WorkingCopy(WorkingCopy { folder, watcher }) => (folder, watcher),
+        }
+    }
+
     /// Parses a path (`./store`) or an address (`file:///srv/store`).
     ///
     /// # Errors
@@ -54,10 +83,11 @@ mod tests {
 
     #[test]
     fn other_schemes_are_rejected_without_showing_the_address() {
-        let error = Location::parse("s3://key:secret@bucket/store").expect_err("not supported");
+        let error = Location::parse("gs://key:secret@bucket/store").expect_err("not supported");
         assert_eq!(
             error.to_string(),
-            "a store on s3:// is not supported yet: give a folder, as a path or as a file:// URL"
+            "a store on gs:// is not supported: give a folder, as a path or as a file:// URL, or a bucket, as \
+             s3://BUCKET/FOLDER or az://CONTAINER/FOLDER"
         );
         assert!(matches!(Location::parse(""), Err(StoreError::InvalidLocation)));
         assert!(matches!(

@@ -14,6 +14,7 @@ use crate::manifest::{
 use crate::names::{self, GenerationId};
 use crate::table::{TableDeclaration, TableWriter};
 use crate::tenant::RunLock;
+use crate::watcher::Change;
 
 /// The caller's metadata of a generation to publish.
 #[derive(Debug, Clone)]
@@ -103,6 +104,7 @@ impl Staging {
         core_files::rename(&folder, &published)?;
         core_files::sync_folder(&tenant.generations())?;
         core_files::replace_file(&tenant.current_path(), format!("{}\n", self.id).as_bytes())?;
+        tenant.changed(Change::Generation)?;
         tracing::info!(tenant = tenant.name(), generation = %self.id, "generation published");
         Generation::open(&published, tenant.name(), &self.id)
     }

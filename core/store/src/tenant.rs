@@ -1,5 +1,6 @@
 //! A store, its tenants, the lock that serializes runs, and the history of a tenant.
 
+mod history;
 mod large_state;
 
 use std::fs::{self, TryLockError};
@@ -10,16 +11,17 @@ use std::time::Duration;
 
 use core_files::File;
 
+pub use self::history::HistoryEntry;
 use crate::downloads::{self, Downloads};
 use crate::error::StoreError;
 use crate::generation::Generation;
 use crate::leftovers;
 use crate::location::Location;
-use crate::manifest::Manifest;
 use crate::names::{self, GenerationId};
 use crate::platform;
 use crate::staging::Staging;
 use crate::stop::StopFlag;
+use crate::watcher::{Change, Watcher};
 
 /// The number of characters of an owner's text that are shown to a process that finds the lock
 /// taken.
@@ -33,6 +35,7 @@ const MAX_OWNER_CHECK: Duration = Duration::from_millis(20);
 pub struct Store {
     // Invariant: absolute.
     folder: PathBuf,
+    watcher: Watcher,
 }
 
 impl Store {
@@ -42,9 +45,9 @@ impl Store {
     ///
     /// [`StoreError::Io`] if a relative path cannot be resolved.
     pub fn open(location: Location) -> Result<Self, StoreError> {
-        let Location::Folder(path) = location;
+        let (path, watcher) = location.into_parts();
         let folder = std::path::absolute(&path).map_err(StoreError::io("find", &path))?;
-        Ok(Self { folder })
+        Ok(Self { folder, watcher })
     }
 
     /// Returns one tenant's part of the store, which need not exist yet.
@@ -54,10 +57,12 @@ impl Store {
     /// [`StoreError::InvalidName`] unless the name is a label as in a host name, in lower case.
     pub fn tenant(&self, name: &str) -> Result<TenantStore, StoreError> {
         names::check_tenant(name)?;
-        Ok(TenantStore::at(name, self.folder.join(name)))
+        let tenant = TenantStore::at(name, self.folder.join(name));
+        Ok(TenantStore { watcher: self.watcher.clone(), ..tenant })
     }
 
-    pub(crate) fn folder(&self) -> &Path {
+    /// The folder of the store.
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
@@ -85,12 +90,25 @@ pub struct TenantStore {
     name: String,
     folder: PathBuf,
     pub(crate) stop: StopFlag,
+    watcher: Watcher,
 }
 
 impl TenantStore {
     /// A tenant whose folder has another name than the tenant.
     pub(crate) fn at(name: &str, folder: PathBuf) -> Self {
-        Self { name: name.to_owned(), folder, stop: StopFlag::default() }
+        let (stop, watcher) = (StopFlag::default(), Watcher::default());
+        Self { name: name.to_owned(), folder, stop, watcher }
+    }
+
+    /// The places beside the folder that may still have what is removed from it, a sentence each; none unless the folder
+    /// is a working copy.
+    pub fn also_kept(&self) -> Vec<String> {
+        self.watcher.also_kept()
+    }
+
+    /// Tells the watcher of the store, if it has one, of a change that is durable in the folder.
+    pub(crate) fn changed(&self, change: Change) -> Result<(), StoreError> {
+        self.watcher.changed(self, change)
     }
 
     /// The tenant's name.
@@ -219,21 +237,6 @@ impl TenantStore {
         Generation::open(&self.generations().join(id.as_str()), &self.name, id)
     }
 
-    /// All generations, newest first, including unreadable ones.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Io`] if the folder cannot be listed, [`StoreError::BrokenPointer`].
-    pub fn history(&self) -> Result<Vec<HistoryEntry>, StoreError> {
-        let current = self.current_id()?;
-        let mut entries = Vec::new();
-        for id in self.generation_ids()?.into_iter().rev() {
-            let manifest = self.generation(&id).map(|generation| generation.manifest().clone());
-            entries.push(HistoryEntry { is_current: current.as_ref() == Some(&id), id, manifest });
-        }
-        Ok(entries)
-    }
-
     /// The ids of all generations, oldest first.
     pub(crate) fn generation_ids(&self) -> Result<Vec<GenerationId>, StoreError> {
         let names = folder_names(&self.generations())?;
@@ -351,17 +354,6 @@ impl TenantStore {
     }
 }
 
-/// One generation in the history of a tenant.
-#[derive(Debug)]
-pub struct HistoryEntry {
-    /// The generation.
-    pub id: GenerationId,
-    /// True for the published generation.
-    pub is_current: bool,
-    /// Its manifest, or the reason why it cannot be read.
-    pub manifest: Result<Manifest, StoreError>,
-}
-
 /// The lock for writing to one tenant.
 #[derive(Debug, Clone)]
 pub struct RunLock {
@@ -390,7 +382,8 @@ impl DeliveryLock {
     ///
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn set_state(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        Ok(core_files::replace_file(&self.tenant.state_path(name)?, bytes)?)
+        core_files::replace_file(&self.tenant.state_path(name)?, bytes)?;
+        self.tenant.changed(Change::State)
     }
 }
 
@@ -435,7 +428,8 @@ impl RunLock {
     ///
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn set_state(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        Ok(core_files::replace_file(&self.tenant.state_path(name)?, bytes)?)
+        core_files::replace_file(&self.tenant.state_path(name)?, bytes)?;
+        self.tenant.changed(Change::State)
     }
 
     /// Removes the small state file `<name>.json` beside the generations durably, if it exists.
@@ -445,7 +439,8 @@ impl RunLock {
     /// [`StoreError::InvalidName`] unless the name is one plain file name, [`StoreError::Io`].
     pub fn remove_state(&self, name: &str) -> Result<(), StoreError> {
         core_files::remove_file_if_present(&self.tenant.state_path(name)?)?;
-        Ok(core_files::sync_folder(&self.tenant.folder)?)
+        core_files::sync_folder(&self.tenant.folder)?;
+        self.tenant.changed(Change::State)
     }
 
     /// Moves a generation out of the history in one step before deleting it, so that a crash leaves

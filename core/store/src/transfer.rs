@@ -128,10 +128,13 @@ fn generation_of(path: &str) -> Option<GenerationId> {
 /// The generations and logs that a list of files leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Damage {
-    /// None: damage is an error.
+    /// None: damage is an error, and so is what may show an erased person.
     Rejected,
     /// Those that cannot be read, so that a copy replaces them.
     LeftOut,
+    /// None, and those that may show an erased person are listed: the list goes to a place that is closed by the same
+    /// erasures.
+    UncleansedListed,
 }
 
 impl RunLock {
@@ -160,6 +163,16 @@ impl TenantStore {
             fs::metadata(folder.join(path)).is_ok_and(|found| found.len() == file.bytes)
         });
         Ok(snapshot)
+    }
+
+    /// Lists what a killed process would leave now: the content of a working copy for the place that it is a copy of. An
+    /// erasure may be under way, whose list of files closes what it has not cleansed yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunLock::snapshot`], but for those of erasures.
+    pub fn working_files(&self) -> Result<TenantSnapshot, StoreError> {
+        list(self, Damage::UncleansedListed)
     }
 
     /// The path of a file of a snapshot.
@@ -191,7 +204,7 @@ fn list(tenant: &TenantStore, damage: Damage) -> Result<TenantSnapshot, StoreErr
     for id in tenant.generation_ids()? {
         let generation = match damage {
             Damage::Rejected => tenant.generation(&id),
-            Damage::LeftOut => tenant.uncleansed_generation(&id),
+            Damage::LeftOut | Damage::UncleansedListed => tenant.uncleansed_generation(&id),
         };
         match generation {
             Ok(generation) => list_generation(&generation, &mut files)?,
@@ -205,7 +218,7 @@ fn list(tenant: &TenantStore, damage: Damage) -> Result<TenantSnapshot, StoreErr
         }
         let log = match damage {
             Damage::Rejected => tenant.events(&name),
-            Damage::LeftOut => tenant.uncleansed_events(&name),
+            Damage::LeftOut | Damage::UncleansedListed => tenant.uncleansed_events(&name),
         };
         match log {
             Ok(log) => list_events(&name, &log, &mut files)?,

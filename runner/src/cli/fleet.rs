@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
-use core_fleet::Timetable;
+use core_fleet::{Shard, Timetable};
 
 use super::rules::Days;
 use super::{Output, ReportFormat};
@@ -16,6 +16,9 @@ pub(crate) struct ScheduleArguments {
     /// Run at this interval, whatever the configuration says
     #[arg(long, value_parser = Timetable::parse_interval)]
     pub(crate) interval: Option<Timetable>,
+    /// Schedule only this share of a fleet's tenants, such as 1/3 for the first of three processes
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
     /// Answer /healthz, /readyz and /metrics at this address, such as 127.0.0.1:9464
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) listen: Option<SocketAddr>,

@@ -37,8 +37,9 @@ pub(super) async fn run_all(global: &Global, arguments: &RunArguments) -> Result
     let fleet = configured_fleet(global)?;
     // The folder alone is read here: the run of a tenant says what is wrong with its file.
     let all = fleet.load_all()?.into_iter().map(|(name, loaded)| (name, loaded.err()));
-    let all: Vec<_> = all.collect();
-    if all.is_empty() {
+    let is_ours = |name: &str| arguments.shard.is_none_or(|shard| shard.has(name));
+    let all: Vec<_> = all.filter(|(name, _)| is_ours(name)).collect();
+    if all.is_empty() && arguments.shard.is_none() {
         return Err(Failure::usage(format!("{} has no tenants yet", source.name())));
     }
     if let Some(path) = &arguments.metrics_file {

@@ -24,14 +24,17 @@ pub(super) async fn schedule(
     let source = super::configured_source(global)?;
     let mut stopped = std::pin::pin!(signal());
     let mut hangups = Hangups::listen();
+    // Another scheduler over the same bucket may have run a tenant by the time of its configuration.
+    let run = RunArguments { if_due: arguments.interval.is_none(), ..RunArguments::default() };
     let context = Context {
         host: host(),
         environment: ENVIRONMENT,
         codes: EXIT_CODE_TABLE,
-        launcher: &Launcher { global, source: &source, arguments: &RunArguments::default() },
+        launcher: &Launcher { global, source: &source, arguments: &run },
         messages: &Printer { quiet: global.quiet },
     };
-    let mut scheduler = Scheduler::new(context, source.clone(), arguments.interval.clone())?;
+    let mut scheduler =
+        Scheduler::new(context, source.clone(), arguments.interval.clone(), arguments.shard)?;
     if let Some(address) = arguments.listen {
         let address = serve(&scheduler.bulletin(), address).await?;
         if !global.quiet {

@@ -1,31 +1,28 @@
 //! The target of a copy. A folder is locked, and a lease is held on a bucket, until the copy has ended.
 
-mod bucket;
+use core_store::{LEDGER_PATH, LedgerHead, TenantSnapshot};
 
-use core_store::{Incoming, LEDGER_PATH, LedgerHead, RunLock, TenantSnapshot};
-use object_store::path::Path;
-
-use self::bucket::BucketTarget;
 use super::CopyRequest;
 use super::relation::Known;
-use super::source::{read_listings, snapshot_of, tenant_folder};
+use crate::arrival::Arrival;
 use crate::error::BucketError;
 use crate::folder::BucketFolder;
-use crate::head_store::HeadStore;
-use crate::lease::Random;
+use crate::lease::LeaseRequest;
 use crate::pieces::Pieces;
 use crate::place::Place;
+use crate::probe::probe;
+use crate::reader::TenantReader;
+use crate::writer::{Removal, TenantWriter};
 
 /// The target of a copy.
-pub(super) enum Target {
-    Folder(Box<FolderTarget>),
-    Bucket(Box<BucketTarget>),
+pub(super) struct Target {
+    kind: Kind,
+    known: Known,
 }
 
-pub(super) struct FolderTarget {
-    lock: RunLock,
-    incoming: Incoming,
-    known: Known,
+enum Kind {
+    Folder(Box<Arrival>),
+    Bucket(Box<TenantWriter>),
 }
 
 impl Target {
@@ -33,26 +30,31 @@ impl Target {
         match request.to {
             Place::Folder { store, .. } => {
                 let lock = store.tenant(request.tenant)?.lock(request.owner)?;
-                let snapshot = lock.tenant().known_files()?;
                 let ledger = lock.tenant().ledger().head()?;
-                let incoming = lock.receive();
-                let known = Known { snapshot, ledger };
-                Ok(Self::Folder(Box::new(FolderTarget { lock, incoming, known })))
+                let arrival = Arrival::begin(lock)?;
+                let known = Known { snapshot: arrival.known().clone(), ledger };
+                Ok(Self { kind: Kind::Folder(Box::new(arrival)), known })
             }
             Place::Bucket { store, folder, .. } => {
-                let folder = tenant_folder(folder, request.tenant);
-                let folder = BucketFolder { store: store.clone(), folder };
-                Ok(Self::Bucket(Box::new(BucketTarget::open(folder, request).await?)))
+                let folder = BucketFolder::of_tenant(store, folder, request.tenant);
+                probe(&folder.store, &folder.folder, request.deleted_objects, &request.random)
+                    .await?;
+                let lease = LeaseRequest {
+                    tenant: request.tenant.to_owned(),
+                    owner: request.owner.to_owned(),
+                    lifetime: request.lease_lifetime,
+                    random: request.random.clone(),
+                };
+                let writer = TenantWriter::open(folder, lease).await?;
+                let known = known(writer.published()).await?;
+                Ok(Self { kind: Kind::Bucket(Box::new(writer)), known })
             }
         }
     }
 
     /// The state of the target before the copy.
     pub(super) fn known(&self) -> &Known {
-        match self {
-            Self::Folder(target) => &target.known,
-            Self::Bucket(target) => target.known(),
-        }
+        &self.known
     }
 
     /// Returns the files of a snapshot that the target does not have. What an interrupted copy has left there is read
@@ -61,22 +63,17 @@ impl Target {
         &mut self,
         snapshot: &TenantSnapshot,
     ) -> Result<Vec<String>, BucketError> {
-        match self {
-            Self::Folder(target) => target.missing(snapshot),
-            Self::Bucket(target) => target.missing(snapshot).await,
+        match &mut self.kind {
+            Kind::Folder(arrival) => arrival.missing(snapshot),
+            Kind::Bucket(writer) => writer.missing(snapshot).await,
         }
     }
 
     /// Stores a file and compares it as it was stored; no reader sees it yet.
-    pub(super) async fn put(
-        &self,
-        path: &str,
-        content: Pieces,
-        random: &Random,
-    ) -> Result<(), BucketError> {
-        match self {
-            Self::Folder(target) => target.put(path, content).await,
-            Self::Bucket(target) => target.put(path, content, random).await,
+    pub(super) async fn put(&self, path: &str, content: Pieces) -> Result<(), BucketError> {
+        match &self.kind {
+            Kind::Folder(arrival) => arrival.put(path, content).await,
+            Kind::Bucket(writer) => writer.put(path, content).await,
         }
     }
 
@@ -84,50 +81,20 @@ impl Target {
     pub(super) async fn publish(
         &mut self,
         snapshot: &TenantSnapshot,
-        random: &Random,
     ) -> Result<usize, BucketError> {
-        match self {
-            Self::Folder(target) => target.publish(snapshot),
-            Self::Bucket(target) => target.publish(snapshot, random).await,
+        match &mut self.kind {
+            Kind::Folder(arrival) => arrival.put_in_place(snapshot),
+            Kind::Bucket(writer) => writer.publish(snapshot, Removal::Now).await,
         }
     }
 
     /// Frees the lease of a bucket. If that fails, it ends by itself.
     pub(super) async fn close(self) {
-        if let Self::Bucket(target) = self
-            && let Err(error) = target.release().await
+        if let Kind::Bucket(writer) = self.kind
+            && let Err(error) = writer.release().await
         {
             tracing::debug!(%error, "the lease was not released and ends by itself");
         }
-    }
-}
-
-impl FolderTarget {
-    fn missing(&self, snapshot: &TenantSnapshot) -> Result<Vec<String>, BucketError> {
-        let mut missing = Vec::new();
-        for (path, file) in &snapshot.files {
-            let is_in_place = self.known.snapshot.files.get(path) == Some(file);
-            if !is_in_place && !self.incoming.has(path, file)? {
-                missing.push(path.clone());
-            }
-        }
-        Ok(missing)
-    }
-
-    async fn put(&self, path: &str, mut content: Pieces) -> Result<(), BucketError> {
-        let mut file = self.incoming.create(path)?;
-        while let Some(piece) = content.next().await? {
-            file.write_bytes(&piece)?;
-        }
-        Ok(self.incoming.finish(&file, path, content.expected())?)
-    }
-
-    fn publish(&self, snapshot: &TenantSnapshot) -> Result<usize, BucketError> {
-        self.incoming.put_in_place(snapshot)?;
-        let old = self.known.snapshot.files.keys();
-        let removed = old.filter(|path| !snapshot.files.contains_key(*path)).count();
-        tracing::info!(tenant = self.lock.tenant().name(), removed, "copy put in place");
-        Ok(removed)
     }
 }
 
@@ -140,18 +107,21 @@ pub(super) async fn look(request: &CopyRequest<'_>) -> Result<Known, BucketError
             Ok(Known { snapshot, ledger: tenant.ledger().head()? })
         }
         Place::Bucket { store, folder, .. } => {
-            let folder: Path = tenant_folder(folder, request.tenant);
-            let folder = BucketFolder { store: store.clone(), folder };
-            let heads = HeadStore::new(folder.store.clone(), &folder.folder);
-            let Some(stored) = heads.read().await? else { return Ok(Known::default()) };
-            let objects = read_listings(&folder, &stored.head.content).await?;
-            let ledger = match objects.get(LEDGER_PATH) {
-                Some(object) => {
-                    LedgerHead::of_last_entry(&folder.read(object).await?.read_all().await?)
-                }
-                None => None,
-            };
-            Ok(Known { snapshot: snapshot_of(&stored.head.content, &objects), ledger })
+            let folder = BucketFolder::of_tenant(store, folder, request.tenant);
+            match TenantReader::read(folder).await? {
+                Some(reader) => known(&reader).await,
+                None => Ok(Known::default()),
+            }
         }
     }
+}
+
+async fn known(reader: &TenantReader) -> Result<Known, BucketError> {
+    let ledger = match reader.objects.get(LEDGER_PATH) {
+        Some(object) => {
+            LedgerHead::of_last_entry(&reader.folder.read(object).await?.read_all().await?)
+        }
+        None => None,
+    };
+    Ok(Known { snapshot: reader.snapshot.clone(), ledger })
 }

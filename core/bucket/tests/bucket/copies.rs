@@ -18,8 +18,13 @@ pub(crate) fn bucket_place(bucket: &SimulatedBucket) -> Place {
 }
 
 pub(crate) fn bucket_at(bucket: &SimulatedBucket, address: &str) -> Place {
+    client_place(InProcess::new(bucket), address)
+}
+
+/// A place that is reached by this client.
+pub(crate) fn client_place(client: InProcess, address: &str) -> Place {
     Place::Bucket {
-        store: Arc::new(InProcess::new(bucket)),
+        store: Arc::new(client),
         folder: Path::from("backup"),
         shown: address.to_owned(),
     }

@@ -24,7 +24,7 @@ const START_MS: i64 = 1_767_225_600_000;
 
 /// A store in a temporary folder.
 pub(crate) struct Estate {
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     pub(crate) tenant: TenantStore,
 }
 

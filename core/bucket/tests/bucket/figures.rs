@@ -2,11 +2,12 @@
 //!
 //! They depend on the number of files alone, so that a store of a few rows shows them.
 
-use core_bucket::BucketError;
+use core_bucket::{BucketError, refresh, send_reads};
 use core_simulator::{BucketCall, BucketTraffic, SimulatedBucket};
 
 use crate::copies::{bucket_place, restored, run};
 use crate::estate::{Estate, FIRST, SECOND, THIRD};
+use crate::working;
 
 /// The requests between two looks: writes, reads, lists, deletions.
 fn requests(before: &BucketTraffic, after: &BucketTraffic) -> [u64; 4] {
@@ -52,6 +53,54 @@ async fn the_requests_of_copies_are_those_of_the_page_on_scale() -> Result<(), B
         ("restored", [0, 16, 0, 0]),
     ];
     let expected = expected.map(|(what, counts)| (what.to_owned(), counts));
+    assert_eq!(measured, expected);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_requests_of_working_copies_are_those_of_the_page_on_scale() -> Result<(), BucketError>
+{
+    let bucket = SimulatedBucket::default();
+    let machine = Estate::empty();
+    let copy = working::open(&machine, &bucket).await?;
+    machine.publish(FIRST, &["ann"]);
+    copy.close().await?;
+    let copy = working::open(&machine, &bucket).await?;
+    machine.publish(SECOND, &["ann", "bob"]);
+    copy.close().await?;
+
+    let mut measured = Vec::new();
+    let mut before = bucket.traffic();
+    let mut measure = |what: &'static str| {
+        let after = bucket.traffic();
+        measured.push((what, requests(&before, &after)));
+        before = after;
+    };
+    let reader = Estate::empty();
+    refresh(&working::request(&reader, &bucket)).await?;
+    measure("a first read on a machine");
+    refresh(&working::request(&reader, &bucket)).await?;
+    measure("a read of what is known");
+    reader.append_to_ledger("query");
+    send_reads(&working::request(&reader, &bucket)).await?;
+    measure("its record");
+    working::open(&machine, &bucket).await?.close().await?;
+    measure("a command that writes the ledger");
+    let mut copy = working::open(&machine, &bucket).await?;
+    working::run(&machine, &mut copy).await?;
+    copy.close().await?;
+    measure("a run with an erasure");
+    let expected = [
+        // The head, 3 listings and 7 files: a table, a manifest and `run.json` of two generations, and the ledger.
+        ("a first read on a machine", [0, 11, 0, 0]),
+        ("a read of what is known", [0, 4, 0, 0]),
+        ("its record", [1, 0, 0, 0]),
+        // It adds the record of the reader to the ledger. Taking the lease, publishing, forgetting what is deleted and
+        // releasing it are 4 writes of the head.
+        ("a command that writes the ledger", [6, 7, 1, 3]),
+        // Five changes are published when they are made; the erasure rewrites all generations.
+        ("a run with an erasure", [28, 23, 1, 12]),
+    ];
     assert_eq!(measured, expected);
     Ok(())
 }

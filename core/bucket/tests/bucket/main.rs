@@ -10,3 +10,4 @@ mod kills;
 mod protocol;
 mod support;
 mod workers;
+mod working;

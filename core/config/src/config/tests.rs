@@ -1,9 +1,12 @@
 //! The meaning of a configuration, and the messages about one that is wrong.
 
+mod bucket;
 mod declared;
 mod fleet;
 
 use std::path::Path;
+
+use core_store::Location;
 
 use super::*;
 use crate::testing::empty_environment;

@@ -3,7 +3,7 @@
 use crate::audit;
 use crate::privacy;
 use crate::run::{self, RunOptions};
-use core_store::{Location, Store, TenantStore};
+use core_store::{Store, TenantStore};
 
 use super::{Check, Checks};
 use crate::engine::Engine;
@@ -36,9 +36,7 @@ pub(super) fn check(engine: Engine<'_>, checks: &mut Checks) {
 /// one in which the first of them would be made. Nothing is written.
 fn check_writing(engine: Engine<'_>) -> Check {
     let name = "writing";
-    let Location::Folder(store) = &engine.settings.store else {
-        return Check::skipped(name, "the store is no folder of this machine");
-    };
+    let store = engine.settings.store.folder();
     let tenant = store.join(engine.settings.tenant.as_str());
     let below = ["generations", "staging", "state"].map(|folder| tenant.join(folder));
     let mut folders: Vec<_> = below.into_iter().filter(|folder| folder.is_dir()).collect();

@@ -1,7 +1,7 @@
 //! Erasures and retrievals of a tenant that runs, in process.
 
 use core_engine::erasure::{self, Lifted, Recleansing, Request};
-use core_engine::{Cancellation, Ending, Failure, FailureKind, StopReason, privacy};
+use core_engine::{Cancellation, Ending, Engine, Failure, FailureKind, StopReason, privacy};
 use core_erasure::lists::erasure_ids;
 use core_erasure::subject::{AllPseudonyms, SubjectKind, find};
 use core_model::column::IdentifierKind;
@@ -46,7 +46,14 @@ fn lock(tenant: &Tenant) -> RunLock {
 
 /// Erases the first user; returns the uid and the ID of the erasure.
 pub(crate) fn erase(tenant: &Tenant) -> (String, String) {
-    let uid = first_uid(&tenant.published().expect("it is published"));
+    erase_on(tenant.engine())
+}
+
+/// As [`erase`], where the store may be another one than the tenant's own.
+pub(crate) fn erase_on(engine: Engine<'_>) -> (String, String) {
+    let lock = engine.lock().expect("the lock is free");
+    let published = lock.tenant().current().expect("it can be opened");
+    let uid = first_uid(&published.expect("it is published"));
     let typed = [uid.clone()];
     let request = Request {
         kind: SubjectKind::User,
@@ -54,8 +61,6 @@ pub(crate) fn erase(tenant: &Tenant) -> (String, String) {
         reason: "gdpr-request",
         removes_damaged: false,
     };
-    let lock = lock(tenant);
-    let engine = tenant.engine();
     let (subject, shortfalls) =
         erasure::subject(engine, &lock, &keys(), &request).expect("it is found");
     assert!(shortfalls.is_empty(), "{shortfalls:?}");

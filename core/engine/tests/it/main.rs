@@ -1,6 +1,7 @@
 //! Runs and deliveries in process, against a simulated tenant and a simulated JupiterOne: no environment, no terminal,
 //! no exit code.
 
+mod bucket;
 mod checks;
 mod deliveries;
 mod delivery_rules;

@@ -148,7 +148,7 @@ pub(crate) fn recorder() -> (Progress, Arc<Mutex<Vec<String>>>) {
     (progress, events)
 }
 
-fn settings(name: &str, simulator: &Simulator, folder: &TempDir) -> Settings {
+pub(crate) fn settings(name: &str, simulator: &Simulator, folder: &TempDir) -> Settings {
     let endpoints = simulator.endpoints();
     let overrides = EndpointOverrides {
         login: endpoints.login.clone(),
@@ -207,7 +207,7 @@ fn settings(name: &str, simulator: &Simulator, folder: &TempDir) -> Settings {
     }
 }
 
-fn host(name: &str, now: Moment) -> Host {
+pub(crate) fn host(name: &str, now: Moment) -> Host {
     let next = AtomicU8::new(0);
     Host {
         clock: Arc::new(move || now),

@@ -28,7 +28,7 @@ impl Scene {
             launcher: &self.launcher,
             messages: &self.told,
         };
-        Scheduler::new(context, self.world.source(), None)
+        Scheduler::new(context, self.world.source(), None, None)
     }
 
     fn scheduler(&self) -> Scheduler<'_> {

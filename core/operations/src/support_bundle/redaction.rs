@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 
 use core_config::Config;
 use core_settings::{Effective, Kind, Place, settings};
-use core_store::Location;
 use serde_json::Value;
 
 /// The shortest configured text that is taken out: shorter ones are parts of ordinary words.
@@ -49,9 +48,11 @@ fn configured(config: &Config) -> Vec<(String, String)> {
     texts.extend(hosts);
     // An address that was configured names it too.
     texts.push((config.tenant.as_str().to_owned(), "<nexthink.tenant>".to_owned()));
-    if let Location::Folder(folder) = &config.store {
-        texts.push((folder.display().to_string(), "<store.location>".to_owned()));
-    }
+    let folder = config.store.folder().display().to_string();
+    texts.push((folder, "<store.location>".to_owned()));
+    texts.extend(
+        config.bucket.iter().map(|bucket| (bucket.address.clone(), "<store.location>".to_owned())),
+    );
     texts
 }
 

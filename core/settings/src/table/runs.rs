@@ -1,7 +1,7 @@
 //! `[store]`, `[schedule]`, `[monitoring]` and `[retention]`: where generations are, when they are made, who is told,
 //! and how long they are kept.
 
-use crate::setting::{Table, choice, integer, secret, text};
+use crate::setting::{Table, choice, integer, path, secret, text};
 
 /// `[store]`
 pub(super) const STORE: Table = Table {
@@ -9,9 +9,25 @@ pub(super) const STORE: Table = Table {
     sentence: "Where generations are kept",
     is_optional: false,
     starters: &[],
-    settings: &[text("store.location", "Folder of the store")
+    settings: &[
+        text(
+            "store.location",
+            "Folder of the store, or its address in a bucket: `s3://BUCKET/FOLDER` or `az://CONTAINER/FOLDER`",
+        )
         .default(r#""nexthink-graph-store""#)
-        .example(r#""/srv/nexthink-graph""#)],
+        .example(r#""/srv/nexthink-graph""#),
+        path("store.working_folder", "Folder of the working copies of a store in a bucket")
+            .default(r#""nexthink-graph-work""#)
+            .example(r#""/var/lib/nexthink-graph/work""#),
+        integer(
+            "store.deleted_objects_kept_days",
+            DAYS,
+            "days",
+            "Time that the bucket keeps deleted objects, such as old versions",
+        )
+        .otherwise("it must keep none")
+        .example("30"),
+    ],
 };
 
 /// `[schedule]`

@@ -34,7 +34,7 @@ fn a_new_file_has_the_answers_with_their_meaning_and_shows_what_else_there_is() 
 
     # Where generations are kept
     [store]
-    # Folder of the store
+    # Folder of the store, or its address in a bucket: `s3://BUCKET/FOLDER` or `az://CONTAINER/FOLDER`
     location = "kept"
 
     # When `nexthink-graph schedule` starts runs

@@ -6,6 +6,7 @@ use core_files::{File, FileError, Replacement};
 
 use super::{DeliveryLock, TenantStore};
 use crate::error::StoreError;
+use crate::watcher::Change;
 
 /// The bytes that are read or written at once.
 const PIECE: usize = 256 * 1024;
@@ -43,6 +44,7 @@ impl DeliveryLock {
         let mut file = BufWriter::with_capacity(PIECE, Replacement::begin(&path)?);
         write(&mut file).map_err(failed)?;
         let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-        Ok(file.finish()?)
+        file.finish()?;
+        self.tenant.changed(Change::State)
     }
 }

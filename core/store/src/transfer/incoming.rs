@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use core_files::File;
 
 use super::{
-    CLOSING_PATHS, COPYING, EVENTS, Fingerprint, TenantPart, TenantSnapshot, check_path,
-    fingerprint,
+    CLOSING_PATHS, COPYING, EVENTS, Fingerprint, LEDGER_PATH, TenantPart, TenantSnapshot,
+    check_path, fingerprint,
 };
 use crate::error::StoreError;
 use crate::events;
@@ -126,6 +126,8 @@ impl Incoming {
         if let Some(current) = &snapshot.current {
             let text = format!("{current}\n");
             core_files::replace_file(&self.lock.tenant().current_path(), text.as_bytes())?;
+        } else {
+            core_files::remove_file_if_present(&self.lock.tenant().current_path())?;
         }
         self.remove_others(snapshot)?;
         Ok(core_files::remove_folder_if_present(&self.folder)?)
@@ -202,6 +204,9 @@ impl Incoming {
             }
         }
         core_files::sync_folder(tenant.folder())?;
+        if !snapshot.files.contains_key(LEDGER_PATH) {
+            core_files::remove_file_if_present(&tenant.file_path(LEDGER_PATH)?)?;
+        }
         for name in folder_names(&tenant.folder().join(EVENTS))? {
             if snapshot.part(TenantPart::Events(&name)).next().is_none() {
                 core_files::remove_folder(&tenant.folder().join(EVENTS).join(&name))?;

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use core_operations::figures::{self, Figures};
-use core_operations::{Health, send_heartbeat};
+use core_operations::{Health, health, send_heartbeat};
 
 use super::run;
 use crate::cli::{Global, RunArguments};
 use crate::config::{self, Config, Source};
 use crate::exit::{EXIT_CODE_TABLE, Exit, Failure};
-use crate::host::host;
+use crate::host::{engine, host};
 use crate::output;
 
 /// Runs, writes the figures and sends the heartbeat. Neither changes how the run has ended.
@@ -21,6 +21,13 @@ pub(in crate::commands) async fn run_monitored(
     let config = config::load(source)?;
     if let Some(path) = &arguments.metrics_file {
         figures::check_file(path)?;
+    }
+    if arguments.if_due && config.bucket.is_some() {
+        let tenant = engine(&config).tenant()?;
+        if !health::is_due(&config, &tenant, host().now())? {
+            output::note("another process has run this tenant, so it is not due any more");
+            return Ok(Exit::Complete);
+        }
     }
     let ended = run(global, &config, arguments).await;
     if let Some(path) = &arguments.metrics_file {

@@ -2,12 +2,10 @@
 
 use core_bucket::{
     BucketError, ClientSettings, CopyReport, CopyRequest, DeletedObjects, LIFETIME, Place,
-    RequestErrorKind,
 };
 use core_engine::ledger::{self, Event};
 use core_store::TenantStore;
 use core_terminal::bytes;
-use serde_json::json;
 
 use crate::cli::{CopyArguments, Global, ReportFormat};
 use crate::config::{self, Config};
@@ -16,22 +14,18 @@ use crate::host::{engine, host};
 use crate::signals::signal;
 use crate::{output, system};
 
-/// The beginnings of the names of the variables that the clients for buckets read.
-const VARIABLES: [&str; 2] = ["AWS_", "AZURE_"];
-
 /// Copies a tenant from one place to another.
 pub(in crate::commands) async fn copy(
     global: &Global,
     arguments: &CopyArguments,
 ) -> Result<Exit, Failure> {
-    let settings =
-        ClientSettings(VARIABLES.iter().flat_map(|prefix| system::variables(prefix)).collect());
-    let from = Place::open(&arguments.from, &settings).map_err(failure)?;
-    let to = Place::open(&arguments.to, &settings).map_err(failure)?;
+    let settings = ClientSettings::from_variables(system::variables);
+    let from = Place::open(&arguments.from, &settings)?;
+    let to = Place::open(&arguments.to, &settings)?;
     let configured = config::find(global.config.as_deref());
     let configured = configured.map(|source| config::load(&source)).transpose()?;
     let tenant = tenant(global, configured.as_ref(), &from)?;
-    if let (Some(config), Some(source)) = (&configured, folder(&from, &tenant).map_err(failure)?) {
+    if let (Some(config), Some(source)) = (&configured, folder(&from, &tenant)?) {
         // Else a copy of a store that was put back could bring an erased person to another place.
         core_engine::privacy::check_erasures(engine(config), &source)?;
     }
@@ -54,7 +48,7 @@ pub(in crate::commands) async fn copy(
         },
     };
     let copied = tokio::select! {
-        copied = core_bucket::copy(&request) => copied.map_err(failure)?,
+        copied = core_bucket::copy(&request) => copied?,
         reason = signal() => {
             let error = anyhow::anyhow!("stopped by a signal; the next copy goes on from here");
             return Err(Failure::new(reason.into(), error));
@@ -94,21 +88,9 @@ fn print(
     request: &CopyRequest<'_>,
     report: &CopyReport,
 ) -> Result<(), Failure> {
-    let CopyReport { current, generations, files, removed, .. } = report;
+    let CopyReport { current, files, removed, .. } = report;
     if arguments.output == ReportFormat::Json {
-        let report = json!({
-            "tenant": request.tenant,
-            "from": request.from.to_string(),
-            "to": request.to.to_string(),
-            "isDryRun": arguments.dry_run,
-            "current": current,
-            "generations": generations,
-            "files": files,
-            "bytes": report.bytes,
-            "sentFiles": report.sent_files,
-            "sentBytes": report.sent_bytes,
-            "removed": removed,
-        });
+        let report = report.to_json(request);
         output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
         return Ok(());
     }
@@ -131,22 +113,4 @@ fn print(
         });
     }
     Ok(())
-}
-
-/// The failure with its exit code.
-fn failure(error: BucketError) -> Failure {
-    let exit = match error {
-        BucketError::Store(error) => return error.into(),
-        BucketError::Request { kind: RequestErrorKind::Refused, .. } => Exit::Credentials,
-        BucketError::Request { .. } | BucketError::Unconfirmed { .. } => Exit::Unreachable,
-        BucketError::Held { .. } | BucketError::LeaseLost { .. } | BucketError::SourceChanged => {
-            Exit::Locked
-        }
-        BucketError::Damaged { .. } | BucketError::Corrupt { .. } | BucketError::Refused { .. } => {
-            Exit::DataRefused
-        }
-        BucketError::File { .. } => Exit::Internal,
-        _ => Exit::Configuration,
-    };
-    Failure::new(exit, error)
 }

@@ -1,20 +1,19 @@
-//! A bucket as the target of a copy.
+//! A tenant in a bucket under a lease: files are stored as objects that no reader sees, and are published in one step by
+//! the next head. A writer can publish any number of times.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use core_store::{Fingerprint, LEDGER_PATH, LedgerHead, TenantPart, TenantSnapshot};
+use core_store::{Fingerprint, TenantPart, TenantSnapshot};
 
-use super::super::CopyRequest;
-use super::super::relation::Known;
-use super::super::source::{read_listings, snapshot_of};
 use crate::error::BucketError;
 use crate::folder::{BucketFolder, Listing, is_hash_of, parse_key};
 use crate::head::{Content, ObjectRef};
 use crate::lease::{HeldLease, LeaseRequest, Random};
 use crate::pieces::Pieces;
-use crate::probe::probe;
+use crate::reader::TenantReader;
+use crate::reads;
 
 /// The largest file that is part of the head.
 const SMALL_BYTES: u64 = 4 * 1024;
@@ -25,60 +24,108 @@ const SMALL_BYTES_IN_ALL: u64 = 32 * 1024;
 /// The name of a listing in the folder of its part.
 const LISTING: &str = "listing.json";
 
-/// A bucket as the target of a copy.
-pub(in crate::copy) struct BucketTarget {
-    folder: BucketFolder,
+/// The time at which objects that nothing refers to any more are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// At once, with a head of its own that forgets them.
+    Now,
+    /// With a later publication. Until then the head names them as doomed.
+    Later,
+}
+
+/// A tenant in a bucket under a lease.
+pub(crate) struct TenantWriter {
     lease: HeldLease,
-    /// The previous publication.
-    content: Content,
-    known: Known,
+    random: Random,
+    /// The published content.
+    published: TenantReader,
     /// The sizes of all objects by key.
     present: BTreeMap<String, u64>,
+    /// The keys of records of readers, which wait for a place in the ledger.
+    waiting_reads: BTreeSet<String>,
+    /// The keys of those whose records are in the ledger that is published next.
+    recorded_reads: BTreeSet<String>,
+    /// The notes on exports that are published next.
+    notes: BTreeMap<String, String>,
     /// The files that go into the head.
     small: BTreeSet<String>,
     stored: Mutex<Stored>,
 }
 
-/// The objects that are stored for the next publication.
+/// The content that has been stored for the next publication.
 #[derive(Default)]
 struct Stored {
     objects: BTreeMap<String, ObjectRef>,
     small_files: BTreeMap<String, String>,
 }
 
-impl BucketTarget {
-    pub(super) async fn open(
+impl TenantWriter {
+    /// Takes the lease and reads what is published.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`HeldLease::acquire`] and of reading.
+    pub(crate) async fn open(
         folder: BucketFolder,
-        request: &CopyRequest<'_>,
+        request: LeaseRequest,
     ) -> Result<Self, BucketError> {
-        probe(&folder.store, &folder.folder, request.deleted_objects, &request.random).await?;
-        let lease = LeaseRequest {
-            tenant: request.tenant.to_owned(),
-            owner: request.owner.to_owned(),
-            lifetime: request.lease_lifetime,
-            random: request.random.clone(),
+        let random = request.random.clone();
+        let lease = HeldLease::acquire(folder.store.clone(), &folder.folder, request).await?;
+        let published = TenantReader::with_content(folder, lease.content().await?).await?;
+        let (reads, present): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            published.folder.list().await?.into_iter().partition(|(key, _)| reads::is_key(key));
+        let doomed = &published.content.doomed;
+        let waiting_reads = reads.into_keys().filter(|key| !doomed.contains(key)).collect();
+        let stored = Stored {
+            objects: published.objects.clone(),
+            small_files: published.content.small_files.clone(),
         };
-        let lease = HeldLease::acquire(folder.store.clone(), &folder.folder, lease).await?;
-        let content = lease.content().await?;
-        let objects = read_listings(&folder, &content).await?;
-        let present = folder.list().await?;
-        let ledger = match objects.get(LEDGER_PATH) {
-            Some(object) => {
-                LedgerHead::of_last_entry(&folder.read(object).await?.read_all().await?)
-            }
-            None => None,
-        };
-        let known = Known { snapshot: snapshot_of(&content, &objects), ledger };
-        let stored = Stored { objects, small_files: content.small_files.clone() };
-        let (small, stored) = (BTreeSet::new(), Mutex::new(stored));
-        Ok(Self { folder, lease, content, known, present, small, stored })
+        Ok(Self {
+            lease,
+            random,
+            present,
+            waiting_reads,
+            recorded_reads: BTreeSet::new(),
+            notes: BTreeMap::new(),
+            small: BTreeSet::new(),
+            stored: Mutex::new(stored),
+            published,
+        })
     }
 
-    pub(super) fn known(&self) -> &Known {
-        &self.known
+    /// The published content.
+    pub(crate) fn published(&self) -> &TenantReader {
+        &self.published
     }
 
-    pub(super) async fn missing(
+    /// The keys of records of readers that wait for a place in the ledger.
+    pub(crate) fn waiting_reads(&self) -> &BTreeSet<String> {
+        &self.waiting_reads
+    }
+
+    /// Says that the records in an object are in the ledger that is published next.
+    pub(crate) fn reads_recorded(&mut self, key: &str) {
+        self.waiting_reads.remove(key);
+        self.recorded_reads.insert(key.to_owned());
+    }
+
+    /// Sets the notes on exports that are published next.
+    pub(crate) fn set_notes(&mut self, notes: BTreeMap<String, String>) {
+        self.notes = notes;
+    }
+
+    /// Publishes the notes on exports alone.
+    pub(crate) async fn publish_notes(&mut self) -> Result<(), BucketError> {
+        if self.notes == self.published.content.notes {
+            return Ok(());
+        }
+        let content = Content { notes: self.notes.clone(), ..self.published.content.clone() };
+        self.lease.publish(content.clone()).await?;
+        self.published.content = content;
+        Ok(())
+    }
+
+    pub(crate) async fn missing(
         &mut self,
         snapshot: &TenantSnapshot,
     ) -> Result<Vec<String>, BucketError> {
@@ -130,7 +177,7 @@ impl BucketTarget {
             stored.objects.values().map(|object| object.key.as_str()).collect();
         let mut orphans: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for key in self.present.keys() {
-            if used.contains(key.as_str()) || self.content.doomed.contains(key) {
+            if used.contains(key.as_str()) || self.published.content.doomed.contains(key) {
                 continue;
             }
             if let Some((path, digits)) = parse_key(key) {
@@ -153,7 +200,7 @@ impl BucketTarget {
             }
             let (key, blake3) = ((*key).to_owned(), file.blake3.clone());
             let object = ObjectRef { key, bytes: file.bytes, blake3 };
-            match self.folder.verify(&object).await {
+            match self.published.folder.verify(&object).await {
                 Ok(()) => return Ok(Some(object)),
                 Err(BucketError::Corrupt { .. }) => {}
                 Err(error) => return Err(error),
@@ -169,14 +216,9 @@ impl BucketTarget {
         stored.small_files.retain(|path, _| small.contains(path));
     }
 
-    pub(super) async fn put(
-        &self,
-        path: &str,
-        content: Pieces,
-        random: &Random,
-    ) -> Result<(), BucketError> {
+    pub(crate) async fn put(&self, path: &str, content: Pieces) -> Result<(), BucketError> {
         if !self.small.contains(path) {
-            let object = self.folder.write(path, content, random).await?;
+            let object = self.published.folder.write(path, content, &self.random).await?;
             self.stored().objects.insert(path.to_owned(), object);
             return Ok(());
         }
@@ -185,41 +227,60 @@ impl BucketTarget {
             self.stored().small_files.insert(path.to_owned(), text);
         } else {
             let content = Pieces::from_memory(path, bytes);
-            let object = self.folder.write(path, content, random).await?;
+            let object = self.published.folder.write(path, content, &self.random).await?;
             self.stored().objects.insert(path.to_owned(), object);
         }
         Ok(())
     }
 
-    pub(super) async fn publish(
+    /// Publishes what has been stored: the tenant is what the snapshot says. Returns the number of objects that were
+    /// removed.
+    pub(crate) async fn publish(
         &mut self,
         snapshot: &TenantSnapshot,
-        random: &Random,
+        removal: Removal,
     ) -> Result<usize, BucketError> {
-        let listings = self.write_listings(random).await?;
-        let (used, small_files) = {
+        let listings = self.write_listings().await?;
+        let (objects, small_files) = {
             let stored = self.stored();
-            let objects = stored.objects.values().chain(listings.values());
-            let used: BTreeSet<String> = objects.map(|object| object.key.clone()).collect();
-            (used, stored.small_files.clone())
+            (stored.objects.clone(), stored.small_files.clone())
         };
-        let unused = self.present.keys().chain(&self.content.doomed);
-        let doomed: BTreeSet<String> = unused.filter(|key| !used.contains(*key)).cloned().collect();
-        let current = snapshot.current.clone();
-        let content = Content { current, listings, small_files, doomed: doomed.clone() };
+        let used: BTreeMap<String, u64> = objects
+            .values()
+            .chain(listings.values())
+            .map(|object| (object.key.clone(), object.bytes))
+            .collect();
+        let unused = self.present.keys().chain(&self.recorded_reads);
+        let unused = unused.chain(&self.published.content.doomed);
+        let doomed: BTreeSet<String> =
+            unused.filter(|key| !used.contains_key(*key)).cloned().collect();
+        let (current, notes) = (snapshot.current.clone(), self.notes.clone());
+        let content = Content { current, listings, small_files, notes, doomed };
         self.lease.publish(content.clone()).await?;
-        if !doomed.is_empty() {
-            self.folder.delete(doomed.iter().cloned().collect()).await?;
-            self.lease.publish(Content { doomed: BTreeSet::new(), ..content }).await?;
+        self.present.extend(used);
+        self.published.snapshot = snapshot.clone();
+        self.published.objects = objects;
+        self.published.content = content;
+        if removal == Removal::Now { self.remove_doomed().await } else { Ok(0) }
+    }
+
+    /// Deletes the doomed objects, and publishes that they are gone.
+    async fn remove_doomed(&mut self) -> Result<usize, BucketError> {
+        let doomed = self.published.content.doomed.clone();
+        if doomed.is_empty() {
+            return Ok(0);
         }
+        self.published.folder.delete(doomed.iter().cloned().collect()).await?;
+        let content = Content { doomed: BTreeSet::new(), ..self.published.content.clone() };
+        self.lease.publish(content.clone()).await?;
+        self.published.content = content;
+        self.present.retain(|key, _| !doomed.contains(key));
+        self.recorded_reads.retain(|key| !doomed.contains(key));
         Ok(doomed.len())
     }
 
     /// Writes the listings that changed.
-    async fn write_listings(
-        &self,
-        random: &Random,
-    ) -> Result<BTreeMap<String, ObjectRef>, BucketError> {
+    async fn write_listings(&self) -> Result<BTreeMap<String, ObjectRef>, BucketError> {
         let mut parts: BTreeMap<String, BTreeMap<String, ObjectRef>> = BTreeMap::new();
         for (path, object) in &self.stored().objects {
             let part = TenantPart::of_path(path).expect("a snapshot has known files");
@@ -228,30 +289,25 @@ impl BucketTarget {
         let mut listings = BTreeMap::new();
         for (part, files) in parts {
             let bytes = Listing::new(files).to_bytes();
-            let listing = self.write_listing(&part, bytes, random).await?;
+            let listing = self.write_listing(&part, bytes).await?;
             listings.insert(part, listing);
         }
         Ok(listings)
     }
 
-    async fn write_listing(
-        &self,
-        part: &str,
-        bytes: Bytes,
-        random: &Random,
-    ) -> Result<ObjectRef, BucketError> {
+    async fn write_listing(&self, part: &str, bytes: Bytes) -> Result<ObjectRef, BucketError> {
         let path = if part.is_empty() { LISTING.to_owned() } else { format!("{part}/{LISTING}") };
         let content = Pieces::from_memory(&path, bytes);
-        if let Some(old) = self.content.listings.get(part)
+        if let Some(old) = self.published.content.listings.get(part)
             && old.blake3 == content.expected().blake3
             && self.present.contains_key(&old.key)
         {
             return Ok(old.clone());
         }
-        self.folder.write(&path, content, random).await
+        self.published.folder.write(&path, content, &self.random).await
     }
 
-    pub(super) async fn release(self) -> Result<(), BucketError> {
+    pub(crate) async fn release(self) -> Result<(), BucketError> {
         self.lease.release().await
     }
 

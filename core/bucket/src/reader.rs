@@ -1,0 +1,97 @@
+//! A tenant in a bucket as its head says, for reading: read-only credentials are enough.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use core_store::{Fingerprint, TenantPart, TenantSnapshot};
+
+use crate::error::BucketError;
+use crate::folder::BucketFolder;
+use crate::head::{Content, ObjectRef};
+use crate::head_store::HeadStore;
+use crate::pieces::Pieces;
+
+/// A tenant in a bucket, as its head said when it was read.
+#[derive(Debug)]
+pub(crate) struct TenantReader {
+    pub(crate) folder: BucketFolder,
+    pub(crate) content: Content,
+    /// The objects by the path of their file.
+    pub(crate) objects: BTreeMap<String, ObjectRef>,
+    pub(crate) snapshot: TenantSnapshot,
+}
+
+impl TenantReader {
+    /// Reads what a bucket has of a tenant; None if it has nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError::SourceChanged`] if it was replaced meanwhile; the errors of reading.
+    pub(crate) async fn read(folder: BucketFolder) -> Result<Option<Self>, BucketError> {
+        let heads = HeadStore::new(folder.store.clone(), &folder.folder);
+        let Some(stored) = heads.read().await? else { return Ok(None) };
+        match Self::with_content(folder, stored.head.content).await {
+            Err(error) if error.is_not_found() => Err(BucketError::SourceChanged),
+            read => read.map(Some),
+        }
+    }
+
+    /// Reads the listings of a head.
+    pub(crate) async fn with_content(
+        folder: BucketFolder,
+        content: Content,
+    ) -> Result<Self, BucketError> {
+        let mut objects = BTreeMap::new();
+        for listing in content.listings.values() {
+            objects.extend(folder.read_listing(listing).await?.files);
+        }
+        let snapshot = snapshot_of(&content, &objects);
+        Ok(Self { folder, content, objects, snapshot })
+    }
+
+    /// Opens a file. It is compared with its hash while it is read.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError::SourceChanged`] if it is not there any more.
+    pub(crate) async fn open(&self, path: &str) -> Result<Pieces, BucketError> {
+        if let Some(text) = self.content.small_files.get(path) {
+            return Ok(Pieces::from_memory(path, Bytes::from(text.clone())));
+        }
+        let object = self.objects.get(path).ok_or(BucketError::SourceChanged)?;
+        match self.folder.read(object).await {
+            // Another process has published and removed it.
+            Err(error) if error.is_not_found() => Err(BucketError::SourceChanged),
+            read => read,
+        }
+    }
+
+    /// Fails if the tenant was changed since it was read: then a copy of it might show a person who was erased.
+    pub(crate) async fn check_unchanged(&self) -> Result<(), BucketError> {
+        let heads = HeadStore::new(self.folder.store.clone(), &self.folder.folder);
+        let now = heads.read().await?.map(|stored| stored.head.content);
+        let is_same = now.is_some_and(|now| {
+            now.listings == self.content.listings && now.small_files == self.content.small_files
+        });
+        if is_same { Ok(()) } else { Err(BucketError::SourceChanged) }
+    }
+}
+
+/// The snapshot that a head and its listings describe.
+fn snapshot_of(content: &Content, objects: &BTreeMap<String, ObjectRef>) -> TenantSnapshot {
+    let mut snapshot =
+        TenantSnapshot { current: content.current.clone(), ..TenantSnapshot::default() };
+    for (path, object) in objects {
+        let fingerprint = Fingerprint { bytes: object.bytes, blake3: object.blake3.clone() };
+        snapshot.files.insert(path.clone(), fingerprint);
+    }
+    for (path, text) in &content.small_files {
+        // A head that another program wrote must not lead out of the tenant's folder.
+        if TenantPart::of_path(path) == Some(TenantPart::State) {
+            let blake3 = blake3::hash(text.as_bytes()).to_hex().to_string();
+            let fingerprint = Fingerprint { bytes: text.len() as u64, blake3 };
+            snapshot.files.insert(path.clone(), fingerprint);
+        }
+    }
+    snapshot
+}

@@ -1,0 +1,113 @@
+//! Records of who read what, from machines that hold no lease.
+//!
+//! The ledger is a chain, so that only the holder of the lease can add to it. A reader writes its records as an object of
+//! their own; the next holder adds them to the ledger and dooms the object in the same publication. So a read is recorded
+//! once, whoever dies in between. The name of the object is that of the last record in the reader's own copy of the
+//! ledger, so that records that are sent again after a lost answer are not recorded twice.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use core_store::{LedgerHead, LedgerRecord, TenantStore};
+use object_store::path::Path as Key;
+use object_store::{ObjectStoreExt as _, PutMode, PutOptions};
+
+use crate::error::{BucketError, RequestErrorKind, kind};
+use crate::folder::BucketFolder;
+
+/// The folder of the objects, below the tenant's.
+const FOLDER: &str = "reads";
+
+/// The text for "every entry".
+const ALL: &str = "all";
+
+/// Returns true for the key of records of readers.
+pub(crate) fn is_key(key: &str) -> bool {
+    key.split_once('/').is_some_and(|(folder, _)| folder == FOLDER)
+}
+
+/// The last entry of a working copy's ledger that the bucket knows, in a file beside the tenant's folder.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownEntry {
+    path: PathBuf,
+}
+
+impl KnownEntry {
+    pub(crate) fn in_folder(store: &Path, tenant: &str) -> Self {
+        Self { path: store.join(format!("{tenant}.known-entry")) }
+    }
+
+    /// Says that the bucket knows this entry and all before it.
+    pub(crate) fn set(&self, head: Option<&LedgerHead>) -> Result<(), BucketError> {
+        let text = head.map_or_else(String::new, ToString::to_string);
+        Ok(core_files::replace_file(&self.path, text.as_bytes())?)
+    }
+
+    /// Says that the bucket knows every entry, whatever a ledger that is about to be replaced has: if this process is
+    /// killed meanwhile, the entries of others are not sent as its own.
+    pub(crate) fn set_all(&self) -> Result<(), BucketError> {
+        Ok(core_files::replace_file(&self.path, ALL.as_bytes())?)
+    }
+
+    /// The records that were added since. Empty for a folder that no store was brought into yet.
+    pub(crate) fn records_after(
+        &self,
+        tenant: &TenantStore,
+    ) -> Result<Vec<LedgerRecord>, BucketError> {
+        let Some(known) = core_files::read_if_present(&self.path)? else { return Ok(Vec::new()) };
+        let known = match LedgerHead::parse(&String::from_utf8_lossy(&known)) {
+            Some(head) => head.sequence,
+            None if known.is_empty() => 0,
+            None => return Ok(Vec::new()),
+        };
+        let entries = tenant.ledger().entries()?.into_iter();
+        Ok(entries.filter(|entry| entry.sequence > known).map(|entry| entry.record).collect())
+    }
+}
+
+/// Sends the records of a working copy that the bucket does not know yet.
+pub(crate) async fn send(
+    folder: &BucketFolder,
+    tenant: &TenantStore,
+    known: &KnownEntry,
+) -> Result<(), BucketError> {
+    let records = known.records_after(tenant)?;
+    let Some(last) = tenant.ledger().head()?.filter(|_| !records.is_empty()) else { return Ok(()) };
+    let mut lines = Vec::new();
+    for record in &records {
+        lines.extend(serde_json::to_vec(record).expect("a record is plain data"));
+        lines.push(b'\n');
+    }
+    let key = format!("{FOLDER}/{}.ndjson", last.hash);
+    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    match folder.store.put_opts(&path(folder, &key), Bytes::from(lines).into(), options).await {
+        Ok(_) => {}
+        // An earlier attempt, whose answer was lost.
+        Err(error) if kind(&error) == RequestErrorKind::Conflict => {}
+        Err(error) => return Err(BucketError::request("write", &key)(error)),
+    }
+    known.set(Some(&last))
+}
+
+/// Reads the records of an object. A line that is none is left out, and told in the log.
+pub(crate) async fn read(
+    folder: &BucketFolder,
+    key: &str,
+) -> Result<Vec<LedgerRecord>, BucketError> {
+    let failed = || BucketError::request("read", key);
+    let bytes = folder.store.get(&path(folder, key)).await.map_err(failed())?;
+    let bytes = bytes.bytes().await.map_err(failed())?;
+    let mut records = Vec::new();
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        if let Ok(record) = serde_json::from_slice(line) {
+            records.push(record);
+        } else {
+            tracing::error!(key, "a record of a read is damaged and was left out");
+        }
+    }
+    Ok(records)
+}
+
+fn path(folder: &BucketFolder, key: &str) -> Key {
+    Key::from(format!("{}/{key}", folder.folder))
+}

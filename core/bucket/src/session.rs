@@ -1,0 +1,193 @@
+//! A session: the working copy of a process that writes, on a thread of its own.
+//!
+//! The thread renews the lease whatever the other threads do, and publishes for callers that block. A session that is
+//! dropped without [`Session::close`] leaves its lease to end by itself.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+use core_store::{Change, PublishingFailure, StoreError, TenantStore, Watch};
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::error::{BucketError, RequestErrorKind};
+use crate::probe::DeletedObjects;
+use crate::working_copy::{WorkingCopy, WorkingCopyRequest, refresh, send_reads};
+
+/// The working copy of a process that writes.
+#[derive(Debug)]
+pub struct Session {
+    orders: UnboundedSender<Order>,
+    deleted_objects: DeletedObjects,
+}
+
+/// A request to the thread, with the channel for its answer.
+#[derive(Debug)]
+enum Order {
+    Publish(Change, Sender<Result<(), BucketError>>),
+    Close(Sender<Result<(), BucketError>>),
+}
+
+impl Session {
+    /// Opens the working copy on a thread of its own. Blocks until the folder is what the head says.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`WorkingCopy::open`].
+    pub fn open(request: WorkingCopyRequest) -> Result<Self, BucketError> {
+        let deleted_objects = request.deleted_objects;
+        let (orders, received) = unbounded_channel();
+        let (opened, is_open) = channel();
+        let failed = |source| BucketError::File {
+            action: "start a thread for",
+            path: "the bucket".into(),
+            source,
+        };
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let thread = thread::Builder::new().name("bucket".to_owned());
+        let serving = move || {
+            runtime.block_on(async move {
+                match WorkingCopy::open(request).await {
+                    // A send fails only if no one waits any more; then the lease is not needed.
+                    Ok(copy) if opened.send(Ok(())).is_ok() => serve(copy, received).await,
+                    Ok(_) => {}
+                    Err(error) => drop(opened.send(Err(error))),
+                }
+            });
+        };
+        thread.spawn(serving).map_err(failed)?;
+        is_open.recv().unwrap_or(Err(BucketError::SessionEnded))?;
+        Ok(Self { orders, deleted_objects })
+    }
+
+    /// The watcher of the folder, which publishes what must outlive this machine.
+    pub fn watch(&self) -> Arc<dyn Watch> {
+        Arc::new(Watcher { orders: self.orders.clone(), deleted_objects: self.deleted_objects })
+    }
+
+    /// Publishes what the folder has and frees the lease. Blocks meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`WorkingCopy::close`].
+    pub fn close(self) -> Result<(), BucketError> {
+        ask(&self.orders, Order::Close)
+    }
+}
+
+/// A working copy for one command.
+#[derive(Debug)]
+pub enum OpenedCopy {
+    /// For one that reads.
+    Reading(Box<WorkingCopyRequest>),
+    /// For one that writes.
+    Writing(Session),
+}
+
+impl OpenedCopy {
+    /// Makes the folder what the head says, for a command that reads.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`refresh`].
+    pub async fn for_reading(request: WorkingCopyRequest) -> Result<Self, BucketError> {
+        if !refresh(&request).await? {
+            tracing::info!(
+                "another process of this machine writes, and this reads what it works on"
+            );
+        }
+        Ok(Self::Reading(Box::new(request)))
+    }
+
+    /// Publishes what the command did: everything, or the records of its reads. Blocks meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::close`]. A command that read has its answer: if its records cannot be sent, the next command on
+    /// this machine sends them.
+    pub async fn close(self) -> Result<(), BucketError> {
+        match self {
+            Self::Reading(request) => {
+                if let Err(error) = send_reads(&request).await {
+                    tracing::warn!(%error, "this read is not in the ledger of the bucket yet");
+                }
+                Ok(())
+            }
+            Self::Writing(session) => session.close(),
+        }
+    }
+}
+
+/// Passes changes of the folder on to the thread.
+#[derive(Debug)]
+struct Watcher {
+    orders: UnboundedSender<Order>,
+    deleted_objects: DeletedObjects,
+}
+
+impl Watch for Watcher {
+    fn changed(&self, _: &TenantStore, change: Change) -> Result<(), StoreError> {
+        ask(&self.orders, |answer| Order::Publish(change, answer)).map_err(BucketError::into_store)
+    }
+
+    fn also_kept(&self) -> Vec<String> {
+        let copies = "working copies of other machines, until their next command of this tenant";
+        let mut kept = vec![copies.to_owned()];
+        if let DeletedObjects::KeptDays(days) = self.deleted_objects {
+            kept.push(format!("the bucket, which keeps deleted objects for {days} days"));
+        }
+        kept
+    }
+}
+
+fn ask(
+    orders: &UnboundedSender<Order>,
+    order: impl FnOnce(Sender<Result<(), BucketError>>) -> Order,
+) -> Result<(), BucketError> {
+    let (answer, answered) = channel();
+    orders.send(order(answer)).map_err(|_| BucketError::SessionEnded)?;
+    answered.recv().unwrap_or(Err(BucketError::SessionEnded))
+}
+
+async fn serve(mut copy: WorkingCopy, mut orders: UnboundedReceiver<Order>) {
+    while let Some(order) = orders.recv().await {
+        // A caller that does not wait any more needs no answer.
+        match order {
+            Order::Publish(change, answer) => drop(answer.send(copy.publish(change).await)),
+            Order::Close(answer) => {
+                drop(answer.send(copy.close().await));
+                return;
+            }
+        }
+    }
+}
+
+impl BucketError {
+    /// The kind of this error for a command that works in a working copy.
+    pub fn failure(&self) -> PublishingFailure {
+        match self {
+            Self::Request { kind: RequestErrorKind::Refused, .. } => PublishingFailure::Credentials,
+            Self::Request { .. } | Self::Unconfirmed { .. } => PublishingFailure::Unreachable,
+            Self::Held { .. } | Self::LeaseLost { .. } | Self::SourceChanged => {
+                PublishingFailure::Locked
+            }
+            Self::Damaged { .. } | Self::Corrupt { .. } | Self::Refused { .. } => {
+                PublishingFailure::DataRefused
+            }
+            Self::File { .. } | Self::Store(_) | Self::SessionEnded => PublishingFailure::Other,
+            _ => PublishingFailure::Configuration,
+        }
+    }
+
+    /// The same error for callers that know the store alone.
+    pub fn into_store(self) -> StoreError {
+        match self {
+            Self::Store(error) => error,
+            Self::File { action, path, source } => StoreError::Io { action, path, source },
+            error => {
+                StoreError::NotPublished { failure: error.failure(), reason: error.to_string() }
+            }
+        }
+    }
+}

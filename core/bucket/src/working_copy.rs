@@ -1,0 +1,333 @@
+//! A working copy: a private local folder with the content of a tenant whose store is a bucket.
+//!
+//! The bucket is the truth. A process that writes takes the tenant's lease, makes its folder what the head says, works in
+//! the folder by the same system calls as ever, and publishes what the folder then has under the lease that it still
+//! holds. What must outlive this machine at once (small files, notes on exports, a generation) is published when it is
+//! written ([`crate::Session`]). What the head does not name is removed from the folder, so that an erased person does not
+//! stay in a working copy that is used again. A process that reads does the same without a lease.
+//!
+//! Two files beside the tenant's folder serialize the processes of one machine. `arrival` is locked while the folder is
+//! made what the head says, and `session` as long as a process writes. A reader that finds the second one locked reads the
+//! folder as it is: its writer has brought it, and publishes every generation.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use core_files::FileLock;
+use core_store::{Change, Store, StoreError, TenantStore};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::arrival::Arrival;
+use crate::error::{BucketError, RequestErrorKind};
+use crate::folder::BucketFolder;
+use crate::head::Content;
+use crate::lease::{LeaseRequest, Random};
+use crate::pieces::open_file;
+use crate::place::Place;
+use crate::probe::{DeletedObjects, probe};
+use crate::reader::TenantReader;
+use crate::reads::{self, KnownEntry};
+use crate::writer::{Removal, TenantWriter};
+
+/// The number of files that are sent or fetched at the same time.
+const FILES_AT_ONCE: usize = 8;
+
+/// The number of times that something starts again because what it reads changes.
+const ATTEMPTS: u32 = 5;
+
+/// The pause between two looks at a lock of this machine.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A request for a working copy of a tenant.
+#[derive(Clone)]
+pub struct WorkingCopyRequest {
+    /// The place of the store, which is a bucket.
+    pub place: Place,
+    /// The store in the local folder.
+    pub folder: Store,
+    /// The tenant's name.
+    pub tenant: String,
+    /// This process, for the messages of others.
+    pub owner: String,
+    /// The time for which the bucket keeps deleted objects, as far as it is known.
+    pub deleted_objects: DeletedObjects,
+    /// True if the bucket is probed although it has content.
+    pub is_probed: bool,
+    /// The lifetime of the lease.
+    pub lease_lifetime: Duration,
+    /// Random bits for nonces and keys.
+    pub random: Random,
+}
+
+impl fmt::Debug for WorkingCopyRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("WorkingCopyRequest")
+            .field("place", &self.place)
+            .field("folder", &self.folder)
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WorkingCopyRequest {
+    fn bucket(&self) -> Result<BucketFolder, BucketError> {
+        match &self.place {
+            Place::Bucket { store, folder, .. } => {
+                Ok(BucketFolder::of_tenant(store, folder, &self.tenant))
+            }
+            Place::Folder { shown, .. } => Err(BucketError::InvalidAddress {
+                text: shown.clone(),
+                rule: "it is a folder, which needs no working copy",
+            }),
+        }
+    }
+
+    fn known_entry(&self) -> KnownEntry {
+        KnownEntry::in_folder(self.folder.folder(), &self.tenant)
+    }
+}
+
+/// A working copy under the tenant's lease.
+pub struct WorkingCopy {
+    writer: TenantWriter,
+    tenant: TenantStore,
+    known: KnownEntry,
+    _session: FileLock,
+}
+
+impl fmt::Debug for WorkingCopy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("WorkingCopy").field("tenant", &self.tenant).finish_non_exhaustive()
+    }
+}
+
+impl WorkingCopy {
+    /// Takes the lease, makes the folder what the head says, and adds the records of readers to its ledger.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError::Held`], [`BucketError::Unsuitable`], and the errors of reading and writing. The bucket is as it
+    /// was.
+    pub async fn open(request: WorkingCopyRequest) -> Result<Self, BucketError> {
+        let folder = request.bucket()?;
+        let tenant = request.folder.tenant(&request.tenant)?;
+        let lease = LeaseRequest {
+            tenant: request.tenant.clone(),
+            owner: request.owner.clone(),
+            lifetime: request.lease_lifetime,
+            random: request.random.clone(),
+        };
+        let writer = TenantWriter::open(folder, lease).await?;
+        match Self::begin(&request, &tenant, &writer).await {
+            Ok(session) => {
+                let known = request.known_entry();
+                let mut copy = Self { writer, tenant, known, _session: session };
+                copy.record_reads().await?;
+                Ok(copy)
+            }
+            Err(error) => {
+                release(writer).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Brings the folder up to date. Returns the lock of the session.
+    async fn begin(
+        request: &WorkingCopyRequest,
+        tenant: &TenantStore,
+        writer: &TenantWriter,
+    ) -> Result<FileLock, BucketError> {
+        let published = writer.published();
+        if request.is_probed || published.content == Content::default() {
+            let folder = &published.folder;
+            probe(&folder.store, &folder.folder, request.deleted_objects, &request.random).await?;
+        }
+        let _arrival = wait_for_arrival(request).await?;
+        // Its holder has lost its lease, or waits for nothing any more.
+        let session = FileLock::try_acquire(&session_path(request))?;
+        let session = session.ok_or_else(|| locked(&request.folder))?;
+        bring(request, tenant, published).await?;
+        Ok(session)
+    }
+
+    /// Adds the records of readers to the ledger, which is published with the next change.
+    async fn record_reads(&mut self) -> Result<(), BucketError> {
+        self.known.set_all()?;
+        for key in self.writer.waiting_reads().clone() {
+            for record in reads::read(&self.writer.published().folder, &key).await? {
+                self.tenant.ledger().append(&record).map_err(BucketError::Store)?;
+            }
+            self.writer.reads_recorded(&key);
+        }
+        self.known.set(self.tenant.ledger().head()?.as_ref())
+    }
+
+    /// Publishes a change of the folder, and everything else that the folder has by then.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError::LeaseLost`]: nothing is published. [`BucketError::Unconfirmed`] and the errors of reading and
+    /// writing: the next publication goes on.
+    pub async fn publish(&mut self, change: Change) -> Result<(), BucketError> {
+        self.writer.set_notes(notes(&self.tenant)?);
+        if change == Change::Notes {
+            return self.writer.publish_notes().await;
+        }
+        self.publish_all(Removal::Later).await
+    }
+
+    /// Publishes what the folder has and frees the lease.
+    ///
+    /// # Errors
+    ///
+    /// As [`WorkingCopy::publish`]. The lease then ends by itself.
+    pub async fn close(mut self) -> Result<(), BucketError> {
+        self.writer.set_notes(notes(&self.tenant)?);
+        self.publish_all(Removal::Now).await?;
+        self.writer.release().await
+    }
+
+    async fn publish_all(&mut self, removal: Removal) -> Result<(), BucketError> {
+        for _ in 1..ATTEMPTS {
+            match self.publish_once(removal).await {
+                // A small file was replaced between its listing and its reading.
+                Err(BucketError::SourceChanged) => {}
+                ended => return ended,
+            }
+        }
+        self.publish_once(removal).await
+    }
+
+    async fn publish_once(&mut self, removal: Removal) -> Result<(), BucketError> {
+        let entry = self.tenant.ledger().head()?;
+        let snapshot = self.tenant.working_files()?;
+        let missing = self.writer.missing(&snapshot).await?;
+        {
+            let (writer, tenant, files) = (&self.writer, &self.tenant, &snapshot.files);
+            let sending = stream::iter(&missing).map(|path| async move {
+                let content = open_file(tenant, path, files[path].clone())?;
+                writer.put(path, content).await
+            });
+            sending.buffer_unordered(FILES_AT_ONCE).try_collect::<Vec<()>>().await?;
+        }
+        self.writer.publish(&snapshot, removal).await?;
+        self.known.set(entry.as_ref())
+    }
+}
+
+/// Makes the folder what the head says, for reading, and sends the records of earlier reads. Returns false if a process of
+/// this machine writes: then the folder is as that one has it.
+///
+/// # Errors
+///
+/// [`BucketError::SourceChanged`] if the tenant changes again and again; the errors of reading and writing.
+pub async fn refresh(request: &WorkingCopyRequest) -> Result<bool, BucketError> {
+    let folder = request.bucket()?;
+    let tenant = request.folder.tenant(&request.tenant)?;
+    if request.is_probed {
+        probe(&folder.store, &folder.folder, request.deleted_objects, &request.random).await?;
+    }
+    let _arrival = wait_for_arrival(request).await?;
+    let Some(_session) = FileLock::try_acquire(&session_path(request))? else { return Ok(false) };
+    for _ in 1..ATTEMPTS {
+        match refresh_once(request, &folder, &tenant).await {
+            Err(BucketError::SourceChanged) => {}
+            ended => return ended.map(|()| true),
+        }
+    }
+    refresh_once(request, &folder, &tenant).await.map(|()| true)
+}
+
+async fn refresh_once(
+    request: &WorkingCopyRequest,
+    folder: &BucketFolder,
+    tenant: &TenantStore,
+) -> Result<(), BucketError> {
+    let published = match TenantReader::read(folder.clone()).await? {
+        Some(reader) => reader,
+        None => TenantReader::with_content(folder.clone(), Content::default()).await?,
+    };
+    bring(request, tenant, &published).await
+}
+
+/// Sends the records of reads that the ledger of the folder has and the bucket does not know.
+///
+/// # Errors
+///
+/// [`BucketError::Request`]: the next command on this machine sends them.
+pub async fn send_reads(request: &WorkingCopyRequest) -> Result<(), BucketError> {
+    let folder = request.bucket()?;
+    let tenant = request.folder.tenant(&request.tenant)?;
+    let _arrival = wait_for_arrival(request).await?;
+    // A process that writes publishes the ledger as a whole.
+    let Some(_session) = FileLock::try_acquire(&session_path(request))? else { return Ok(()) };
+    reads::send(&folder, &tenant, &request.known_entry()).await
+}
+
+/// Makes a tenant's folder what was published.
+async fn bring(
+    request: &WorkingCopyRequest,
+    tenant: &TenantStore,
+    published: &TenantReader,
+) -> Result<(), BucketError> {
+    let known = request.known_entry();
+    match reads::send(&published.folder, tenant, &known).await {
+        // Who may only read can be given an answer, as with a folder that is read-only.
+        Err(error @ BucketError::Request { kind: RequestErrorKind::Refused, .. }) => {
+            tracing::warn!(%error, "reads on this machine are not in the ledger");
+        }
+        sent => sent?,
+    }
+    let lock = tenant.lock(&request.owner)?;
+    let arrival = Arrival::begin(lock.clone())?;
+    let missing = arrival.missing(&published.snapshot)?;
+    {
+        let arrival = &arrival;
+        let fetching = stream::iter(&missing)
+            .map(|path| async move { arrival.put(path, published.open(path).await?).await });
+        fetching.buffer_unordered(FILES_AT_ONCE).try_collect::<Vec<()>>().await?;
+    }
+    known.set_all()?;
+    arrival.put_in_place(&published.snapshot)?;
+    lock.downloads()?.replace_notes(&published.content.notes)?;
+    known.set(tenant.ledger().head()?.as_ref())
+}
+
+/// The notes on downloads, as the head has them.
+fn notes(tenant: &TenantStore) -> Result<std::collections::BTreeMap<String, String>, BucketError> {
+    let notes = tenant.download_notes()?.into_iter();
+    Ok(notes.filter_map(|(name, note)| Some((name, String::from_utf8(note).ok()?))).collect())
+}
+
+/// Waits until no other process of this machine brings the folder up to date. It does not block the thread, which renews
+/// the lease meanwhile.
+async fn wait_for_arrival(request: &WorkingCopyRequest) -> Result<FileLock, BucketError> {
+    let folder = request.folder.folder();
+    core_files::create_folder_durably(folder)?;
+    let path = folder.join(format!("{}.arrival", request.tenant));
+    loop {
+        if let Some(lock) = FileLock::try_acquire(&path)? {
+            return Ok(lock);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn session_path(request: &WorkingCopyRequest) -> std::path::PathBuf {
+    request.folder.folder().join(format!("{}.session", request.tenant))
+}
+
+fn locked(folder: &Store) -> BucketError {
+    let folder: &Path = folder.folder();
+    let owner = format!("a process of this machine that works in {}", folder.display());
+    BucketError::Store(StoreError::Locked { owner })
+}
+
+async fn release(writer: TenantWriter) {
+    if let Err(error) = writer.release().await {
+        tracing::debug!(%error, "the lease was not released and ends by itself");
+    }
+}

@@ -1,0 +1,261 @@
+//! Runs and erasures of a tenant whose store is in a bucket: machines take turns, and die at any request.
+
+#[path = "../../../bucket/tests/bucket/in_process.rs"]
+mod in_process;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use core_bucket::{
+    BucketError, DeletedObjects, LIFETIME, Place, Random, Session, WorkingCopyRequest, refresh,
+    send_reads,
+};
+use core_engine::ledger::{self, Event};
+use core_engine::run::{self, Finished, RunOptions};
+use core_engine::settings::Settings;
+use core_engine::{Cancellation, Ending, Engine, Failure, FailureKind, Host, Progress};
+use core_simulator::{BucketFault, SimulatedBucket};
+use core_store::{Generation, Location, Store};
+use tempfile::TempDir;
+use tokio::sync::RwLock;
+
+use super::erasures::{erase_on, make_keys};
+use super::support::{NOON, Tenant, host, rows, settings};
+use in_process::InProcess;
+
+/// The lifetime of the lease of a machine that is killed, so that the next one need not wait for long.
+const SHORT: Duration = Duration::from_millis(200);
+
+/// A machine that works for a tenant.
+struct Machine {
+    settings: Settings,
+    host: Host,
+    request: WorkingCopyRequest,
+    /// Stops all its requests to the bucket while it is locked for writing.
+    pause: Arc<RwLock<()>>,
+    /// Removed with the machine.
+    _folder: TempDir,
+}
+
+impl Machine {
+    fn new(tenant: &Tenant, bucket: &SimulatedBucket, lease_lifetime: Duration) -> Self {
+        let folder = TempDir::new().expect("a folder can be made");
+        let mut settings = settings("acme", &tenant.simulator, &folder);
+        // The operator gives the key file to every machine.
+        settings.privacy.key_file.clone_from(&tenant.settings.privacy.key_file);
+        let client = InProcess::new(bucket);
+        let pause = client.pause();
+        let request = WorkingCopyRequest {
+            place: Place::Bucket {
+                store: Arc::new(client),
+                folder: "stores".into(),
+                shown: "s3://acme/stores".to_owned(),
+            },
+            folder: Store::open(settings.store.clone()).expect("the path is absolute"),
+            tenant: "acme".to_owned(),
+            owner: "a machine".to_owned(),
+            deleted_objects: DeletedObjects::Gone,
+            is_probed: false,
+            lease_lifetime,
+            random: random(),
+        };
+        Self { settings, host: host("acme", NOON), request, pause, _folder: folder }
+    }
+
+    fn engine(&self) -> Engine<'_> {
+        Engine { settings: &self.settings, host: &self.host }
+    }
+
+    /// Takes the tenant up. What this machine does then is watched.
+    fn open(&mut self) -> Session {
+        let session = Session::open(self.request.clone()).expect("the bucket can be reached");
+        let folder = self.settings.store.folder().to_owned();
+        self.settings.store = Location::working_copy(folder, session.watch());
+        session
+    }
+
+    async fn run(&self) -> Result<Finished, Failure> {
+        let secret = self.settings.read_client_secret().expect("it is known");
+        let (progress, cancellation) = (Progress::none(), Cancellation::default());
+        let options = RunOptions::default();
+        run::run(self.engine(), Some(secret), &options, &progress, &cancellation).await
+    }
+
+    /// Runs from the beginning to the end, as the program does.
+    async fn run_once(&mut self) -> Finished {
+        let session = self.open();
+        let finished = self.run().await.expect("it runs");
+        session.close().expect("it is published");
+        finished
+    }
+
+    /// Brings the machine up to date as a command that reads does; returns the published generation.
+    async fn refreshed(&self) -> Option<Generation> {
+        refresh(&self.request).await.expect("the bucket can be reached");
+        self.engine().tenant().expect("a store").current().expect("it can be opened")
+    }
+}
+
+/// Numbers that never repeat in this process.
+fn random() -> Random {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    Arc::new(|| NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn started_exports(tenant: &Tenant) -> u64 {
+    tenant.simulator.requests().exports.values().sum()
+}
+
+/// Asserts that a generation is whole and has everything that the tenant has.
+fn assert_from_scratch(tenant: &Tenant, generation: &Generation, context: &str) {
+    generation.verify().expect("it is whole");
+    let counts = tenant.simulator.counts();
+    assert_eq!(rows(generation, "nexthink_device"), counts.devices, "{context}");
+    assert_eq!(rows(generation, "nexthink_user"), counts.users, "{context}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn machines_take_turns_and_readers_see_what_is_published() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    let bucket = SimulatedBucket::default();
+    let new = || Machine::new(&tenant, &bucket, LIFETIME);
+    let (mut first, mut second, reader) = (new(), new(), new());
+    assert!(reader.refreshed().await.is_none());
+    let finished = first.run_once().await;
+    assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+    let seen = reader.refreshed().await.expect("it is published");
+    assert_eq!(Some(seen.id()), finished.generation.as_ref());
+    assert_from_scratch(&tenant, &seen, "after the first run");
+    let store = reader.engine().tenant().expect("a store");
+    ledger::record(&reader.host, &store, &Event::AuditRead { question: "tail" }).expect("room");
+    send_reads(&reader.request).await.expect("the bucket can be reached");
+
+    second.run_once().await;
+    reader.refreshed().await;
+    assert_eq!(store.history().expect("it is whole").len(), 2);
+    let ledger = store.ledger();
+    let verified = ledger.verify(&store.known_ledger_heads().expect("readable"));
+    assert!(verified.expect("it can be read").findings.is_empty());
+    let events = ledger.entries().expect("it can be read").into_iter();
+    let events: Vec<_> = events.map(|entry| entry.record.event).collect();
+    assert_eq!(events.iter().filter(|event| *event == "audit_read").count(), 1, "{events:?}");
+    assert_eq!(events.len(), 5, "two runs and a read: {events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_who_was_erased_on_one_machine_is_in_no_object_and_on_no_machine_that_goes_on() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    make_keys(&tenant);
+    let bucket = SimulatedBucket::default();
+    let new = || Machine::new(&tenant, &bucket, LIFETIME);
+    let (mut first, mut second) = (new(), new());
+    first.run_once().await;
+    let session = second.open();
+    let uid = erase_on(second.engine()).0;
+    session.close().expect("it is published");
+    let has_uid = |bytes: &[u8]| bytes.windows(uid.len()).any(|window| window == uid.as_bytes());
+    assert!(!bucket.all_bytes().iter().any(|bytes| has_uid(bytes)), "an object has the person");
+    let finished = first.run_once().await;
+    assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+    let users = finished.report.steps.iter().find(|step| step.id == "fetch-users");
+    assert_eq!(users.map(|step| step.rows.suppressed), Some(1));
+}
+
+/// Has a machine run until the bucket has got a request, which it never answers, and takes it off the network. Returns
+/// true if the run ended before.
+async fn run_until(
+    mut machine: Machine,
+    bucket: &SimulatedBucket,
+    fault: BucketFault,
+    number: u64,
+) -> bool {
+    let number = bucket.requests() + number;
+    bucket.update(|behaviour| {
+        behaviour.faults.insert(number, fault);
+    });
+    let pause = Arc::clone(&machine.pause);
+    // The thread is left behind, as a machine that stands still for ever.
+    let running = thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
+        runtime.block_on(machine.run_once());
+    });
+    while bucket.requests() < number && !running.is_finished() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Who waits for the lock excludes all who come later, and the request that hangs never ends.
+    tokio::spawn(async move {
+        let _dead = pause.write_owned().await;
+        std::future::pending::<()>().await;
+    });
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    running.is_finished()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_dies_at_any_request_is_taken_over_and_pays_for_no_export_twice() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    let before = SimulatedBucket::default();
+    Machine::new(&tenant, &before, LIFETIME).run_once().await;
+    let reader = Machine::new(&tenant, &before, LIFETIME);
+    let first = reader.refreshed().await.expect("it is published");
+    let mut last = 0;
+    // Every request of the protocol under them is tried in `core/bucket/tests/bucket/working.rs`.
+    for number in (1..).step_by(9) {
+        let fault = if number % 2 == 0 { BucketFault::HangBefore } else { BucketFault::HangAfter };
+        let bucket = before.fork();
+        let started = started_exports(&tenant);
+        let victim = Machine::new(&tenant, &bucket, SHORT);
+        if run_until(victim, &bucket, fault, number).await {
+            break;
+        }
+        last = number;
+        bucket.update(|behaviour| behaviour.faults.clear());
+        let context = format!("request {number}");
+        let reader = Machine::new(&tenant, &bucket, LIFETIME);
+        let seen = reader.refreshed().await.expect("something is published");
+        assert_from_scratch(&tenant, &seen, &context);
+        let is_published = seen.id() != first.id();
+        let paid = seen_notes(&bucket);
+
+        let mut heir = Machine::new(&tenant, &bucket, LIFETIME);
+        let resumable = started_exports(&tenant) - started;
+        let finished = heir.run_once().await;
+        assert_eq!(finished.ending, Ending::Complete, "{context}");
+        let exports = started_exports(&tenant) - started - resumable;
+        assert_eq!(exports + paid, 4, "{context}: {paid} notes are in the bucket");
+        let seen = reader.refreshed().await.expect("it is published");
+        assert_from_scratch(&tenant, &seen, &context);
+        assert_eq!(Some(seen.id()), finished.generation.as_ref(), "{context}, {is_published}");
+    }
+    assert!(last > 50, "a run has more than {last} requests");
+}
+
+/// The number of exports that the head of the bucket says are paid for.
+fn seen_notes(bucket: &SimulatedBucket) -> u64 {
+    let head = bucket.peek("stores/acme/head.json").expect("there is a head");
+    let head: serde_json::Value = serde_json::from_slice(&head).expect("it is JSON");
+    head["content"]["notes"].as_object().map_or(0, |notes| notes.len() as u64)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_lost_its_lease_ends_as_one_that_another_run_excludes() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    let bucket = SimulatedBucket::default();
+    let mut stopped = Machine::new(&tenant, &bucket, SHORT);
+    let session = stopped.open();
+    let paused = Arc::clone(&stopped.pause).write_owned().await;
+    let mut other = Machine::new(&tenant, &bucket, LIFETIME);
+    let published = other.run_once().await.generation;
+    drop(paused);
+    match stopped.run().await {
+        // No export was started: each is in the quota first, which the bucket refused.
+        Ok(finished) => assert!(finished.generation.is_none(), "it published under a lost lease"),
+        Err(failure) => assert_eq!(failure.kind, FailureKind::Locked, "{:#}", failure.error),
+    }
+    assert!(matches!(session.close(), Err(BucketError::LeaseLost { .. })));
+    let reader = Machine::new(&tenant, &bucket, LIFETIME);
+    let seen = reader.refreshed().await.expect("it is published");
+    assert_eq!(Some(seen.id()), published.as_ref());
+}

@@ -1,0 +1,66 @@
+//! A watcher of a store: told of what a tenant's folder has durably, so that a store in another place can follow.
+//!
+//! The folder of a watched store is a working copy. What must be known even if this machine is lost (an export that was
+//! started, a delivery that has begun, an erasure that is in force) counts only when the watcher has accepted it; so
+//! each such change is passed on before the call that made it returns.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::error::StoreError;
+use crate::tenant::TenantStore;
+
+/// The kind of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// A note on a download was written or removed.
+    Notes,
+    /// A small file beside the generations was written or removed.
+    State,
+    /// A generation was published.
+    Generation,
+}
+
+/// A receiver of changes.
+pub trait Watch: Debug + Send + Sync {
+    /// Takes over what the folder of a tenant has now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotPublished`]: the folder has the change, and the store does not.
+    fn changed(&self, tenant: &TenantStore, change: Change) -> Result<(), StoreError>;
+
+    /// The places beside the folder that may still have what is removed from it, a sentence each, for the certificate of
+    /// an erasure.
+    fn also_kept(&self) -> Vec<String>;
+}
+
+/// The watcher of a store, if it has one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Watcher(Option<Arc<dyn Watch>>);
+
+impl PartialEq for Watcher {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(left), Some(right)) => Arc::ptr_eq(left, right),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Watcher {}
+
+impl Watcher {
+    pub(crate) fn new(watch: Arc<dyn Watch>) -> Self {
+        Self(Some(watch))
+    }
+
+    pub(crate) fn changed(&self, tenant: &TenantStore, change: Change) -> Result<(), StoreError> {
+        self.0.as_ref().map_or(Ok(()), |watch| watch.changed(tenant, change))
+    }
+
+    pub(crate) fn also_kept(&self) -> Vec<String> {
+        self.0.as_ref().map_or_else(Vec::new, |watch| watch.also_kept())
+    }
+}

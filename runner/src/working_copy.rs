@@ -1,0 +1,30 @@
+//! The working copy of a store in a bucket: made what the bucket has before a command, and published after it. A command
+//! knows only the folder in which it works.
+
+use clap::{ArgMatches, CommandFactory as _};
+use core_bucket::OpenedCopy;
+use core_config::working_copy::{self, Access};
+
+use crate::cli::{Cli, Command};
+use crate::config::{self, ENVIRONMENT};
+use crate::exit::Failure;
+use crate::host::host;
+use crate::system;
+
+/// Opens the working copy that a command needs, if it needs one.
+pub(crate) async fn open(cli: &Cli) -> Result<Option<OpenedCopy>, Failure> {
+    let starts_others = matches!(&cli.command, Some(Command::Run(run)) if run.all);
+    let Some(source) = config::find(cli.global.config.as_deref()) else { return Ok(None) };
+    if cli.worker || starts_others {
+        return Ok(None);
+    }
+    let matches = Cli::command().get_matches();
+    let levels = std::iter::successors(Some(&matches), |level| Some(level.subcommand()?.1));
+    let access = Access::of(&levels.filter_map(ArgMatches::subcommand_name).collect::<Vec<_>>());
+    let random = system::random_numbers().map_err(anyhow::Error::new)?;
+    let opened = working_copy::open(&source, access, host(), random, ENVIRONMENT).await?;
+    if let Some(OpenedCopy::Writing(session)) = &opened {
+        config::watch_store(session.watch());
+    }
+    Ok(opened)
+}
