@@ -127,6 +127,27 @@ pub fn apply_suppressions(
     Ok((removed, recleansing))
 }
 
+/// Returns the remarks about other places that have an erased person still, and when it goes there. `keys` are those of
+/// the objects that were removed.
+pub fn elsewhere(engine: Engine<'_>, keys: &BTreeSet<String>) -> Vec<String> {
+    let (settings, program) = (engine.settings, &engine.host.program);
+    let postgres = settings.postgres.iter().map(|postgres| ("postgres", postgres.settings.place()));
+    let delta = settings.delta.iter().map(|delta| ("delta", delta.settings.place()));
+    let jupiterone = settings.jupiterone.iter().map(|_| ("jupiterone", "JupiterOne".to_owned()));
+    let places = postgres.chain(delta).chain(jupiterone).map(|(name, place)| {
+        format!("{place} has it still: the next run or `{program} sync {name}` removes it there")
+    });
+    let mut remarks: Vec<String> = places.collect();
+    if remarks.is_empty() && !keys.is_empty() {
+        remarks.push(
+            "no destination is configured: where this was exported to, delete the objects with these keys by hand"
+                .to_owned(),
+        );
+        remarks.extend(keys.iter().cloned());
+    }
+    remarks
+}
+
 /// Says what a signal has left of an erasure.
 ///
 /// # Errors

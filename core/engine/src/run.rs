@@ -26,6 +26,7 @@ mod retain;
 pub mod space;
 mod state;
 mod store;
+mod table;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -4,9 +4,13 @@ use core_model::column::IdentifierKind;
 use core_privacy::canonical::canonical;
 use core_privacy::pseudonym::PREFIX;
 use core_privacy::reuse::{REUSABLE_DAYS, is_lasting, is_reusable};
+use core_privacy::suppression::SuppressionList;
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::certificate::Certificate;
+use crate::SearchReport;
+use crate::certificate::{Certificate, ErasureRecord};
+use crate::lists::erasure_ids;
 use crate::subject::Subject;
 
 /// The longest reason.
@@ -53,10 +57,20 @@ pub fn known_by(subject: &Subject) -> Vec<KnownBy> {
     identifiers.collect()
 }
 
-/// Returns true if a reason is a word, so that nobody writes a name into it.
-pub fn is_reason(reason: &str) -> bool {
+/// Refuses a reason that is not a word, so that nobody writes a name into it.
+///
+/// # Errors
+///
+/// The rule, in a sentence.
+pub fn check_reason(reason: &str) -> Result<(), &'static str> {
     let is_word = reason.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    is_word && (1..=MAX_REASON).contains(&reason.len())
+    if is_word && (1..=MAX_REASON).contains(&reason.len()) {
+        return Ok(());
+    }
+    Err(
+        "a reason is a word of at most 40 letters, digits and hyphens, such as gdpr-request: it is \
+         kept for as long as the erasure, so that no name belongs into it",
+    )
 }
 
 /// Returns a certificate in a sentence.
@@ -72,6 +86,104 @@ pub fn certificate_text(certificate: &Certificate) -> String {
         certificate.files_scanned,
         certificate.tables_scanned
     )
+}
+
+/// Returns what an erasure would take out, for programs.
+pub fn preview_json(subject: &Subject, found: &SearchReport) -> Value {
+    json!({
+        "dryRun": true,
+        "rows": found.rows,
+        "texts": found.texts,
+        "events": found.events,
+        "possibleMentions": found.possible.rows(),
+        "identifiers": subject.texts,
+        "identifierKinds": known_by(subject),
+        "sharedIdentifiers": subject.shared.len(),
+    })
+}
+
+/// Returns what an erasure would take out, a place and a number a row.
+pub fn preview_rows(found: &SearchReport) -> Vec<[String; 2]> {
+    let rows = found.rows.iter().map(|(id, rows)| [id.clone(), rows.to_string()]);
+    let texts = ["texts of others".to_owned(), found.texts.to_string()];
+    let events = ["events of the audit trail".to_owned(), found.events.to_string()];
+    rows.chain([texts, events]).collect()
+}
+
+/// Returns the remarks about a preview. `program` is what starts the program.
+pub fn preview_remarks(subject: &Subject, found: &SearchReport, program: &str) -> Vec<String> {
+    let mut remarks = Vec::from_iter(shared_remark(subject.shared.len()));
+    remarks.extend(possible_cells_remark(found.possible.rows(), program));
+    if subject.keys.is_empty() {
+        let remark = if found.events + found.texts > 0 {
+            "no generation has it: it is known from texts and the audit trail alone"
+        } else {
+            "nothing of it is stored; to erase it keeps it from being read later"
+        };
+        remarks.push(remark.to_owned());
+    }
+    remarks
+}
+
+/// Returns the places that may name the subject and stay, a place, a column, keys and a number a row.
+pub fn possible_rows(found: &SearchReport) -> Vec<[String; 4]> {
+    let rows = found.possible.0.iter().map(|((place, column), possible)| {
+        let keys: Vec<&str> = possible.keys.iter().map(String::as_str).collect();
+        [place.clone(), column.clone(), keys.join("\n"), possible.rows.to_string()]
+    });
+    rows.collect()
+}
+
+/// Returns the remark about the places that may name the subject.
+pub fn possible_remark(found: &SearchReport) -> &'static str {
+    if found.possible.0.is_empty() {
+        "no other text has a word of it"
+    } else {
+        "these texts have a word that may be a name of it or mean something else: an erasure leaves them"
+    }
+}
+
+/// Returns the remarks about a certificate. `program` is what starts the program.
+pub fn certificate_remarks(certificate: &Certificate, program: &str) -> Vec<String> {
+    let Certificate { id, rows_removed, events_removed, .. } = certificate;
+    let shared = certificate.shared_identifiers.unwrap_or_default();
+    let mut remarks = Vec::from_iter(shared_remark(shared));
+    remarks.extend(possible_cells_remark(certificate.possible_mentions(), program));
+    if *rows_removed == 0 && *events_removed == 0 {
+        remarks.push(format!(
+            "nothing of it was stored: if that is a surprise, `{program} privacy suppression lift {id}` takes \
+             it back"
+        ));
+    }
+    let damaged = certificate.damaged_generations_removed.iter();
+    let removed = |generation| format!("generation {generation} could not be read and is removed");
+    remarks.extend(damaged.map(removed));
+    remarks.push(format!("certificate-{id}.json in the store says so, without a name"));
+    remarks
+}
+
+/// Returns the erasures of a list that are in force, for programs.
+pub fn in_force(list: &SuppressionList) -> Vec<Value> {
+    let erasures = erasure_ids(list).into_iter().map(|id| {
+        let ErasureRecord { at, reason, identifiers, .. } = ErasureRecord::new(list, &id);
+        json!({ "erasure": id, "since": at, "reason": reason, "identifiers": identifiers })
+    });
+    erasures.collect()
+}
+
+fn possible_cells_remark(rows: u64, program: &str) -> Option<String> {
+    (rows > 0).then(|| {
+        format!(
+            "{rows} other cells have a word that may be a name of it or mean something else; they stay: \
+             `{program} privacy erase --review` lists them before an erasure, and its certificate after it"
+        )
+    })
+}
+
+fn shared_remark(shared: usize) -> Option<String> {
+    (shared > 0).then(|| {
+        format!("{shared} identifiers are those of others too, so nothing is looked for by them")
+    })
 }
 
 #[cfg(test)]
@@ -113,11 +225,41 @@ mod tests {
     fn a_reason_is_one_word_without_room_for_a_name() {
         let longest = "a".repeat(MAX_REASON);
         for reason in ["gdpr-request", "ticket_17", "A", &longest] {
-            assert!(is_reason(reason), "{reason}");
+            assert!(check_reason(reason).is_ok(), "{reason}");
         }
         let longer = "a".repeat(MAX_REASON + 1);
         for reason in ["", "Jane Doe", "jane.doe", "jane@acme", "Zürich", "a\nb", &longer] {
-            assert!(!is_reason(reason), "{reason:?}");
+            assert!(check_reason(reason).is_err(), "{reason:?}");
         }
+    }
+
+    #[test]
+    fn a_preview_counts_what_goes_and_says_where_a_subject_is_known_from() {
+        let alone = subject(&[(IdentifierKind::Login, "jdoe")]);
+        let mut found = SearchReport::default();
+        let told = |found: &SearchReport| preview_remarks(&alone, found, "nexthink-graph");
+        let nothing = "nothing of it is stored; to erase it keeps it from being read later";
+        assert_eq!(told(&found), [nothing]);
+        found.events = 2;
+        let texts = "no generation has it: it is known from texts and the audit trail alone";
+        assert_eq!(told(&found), [texts]);
+        found.rows.insert("01JN7Z".to_owned(), 3);
+        let rows = [["01JN7Z", "3"], ["texts of others", "0"], ["events of the audit trail", "2"]];
+        assert_eq!(preview_rows(&found), rows.map(|row| row.map(str::to_owned)));
+        let object = preview_json(&alone, &found);
+        assert_eq!((&object["dryRun"], &object["events"]), (&json!(true), &json!(2)));
+        assert_eq!(object["identifierKinds"][0]["identifier"], "jdoe");
+    }
+
+    #[test]
+    fn identifiers_of_others_and_possible_names_are_told_only_if_there_are_any() {
+        assert_eq!((shared_remark(0), possible_cells_remark(0, "p")), (None, None));
+        let shared = shared_remark(2).expect("there are two");
+        assert!(shared.starts_with("2 identifiers are those of others too"), "{shared}");
+        let possible = possible_cells_remark(5, "nexthink-graph").expect("there are five");
+        assert!(possible.contains("`nexthink-graph privacy erase --review`"), "{possible}");
+        let none = SearchReport::default();
+        assert_eq!(possible_remark(&none), "no other text has a word of it");
+        assert_eq!(possible_rows(&none), [] as [[String; 4]; 0]);
     }
 }

@@ -35,6 +35,19 @@ pub struct FolderReport {
     pub left_out: Vec<String>,
 }
 
+impl FolderReport {
+    /// Returns a sentence about each part that could not be exported.
+    pub fn missing(&self) -> Vec<String> {
+        let generations = self.unreadable.iter();
+        let generations = generations
+            .map(|(id, reason)| format!("generation {id} could not be exported: {reason}"));
+        let events = self.unreadable_events.iter();
+        let events =
+            events.map(|found| format!("a part of the events could not be exported: {found}"));
+        generations.chain(events).collect()
+    }
+}
+
 /// The reason for which a folder cannot be written to.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
@@ -224,4 +237,22 @@ pub(crate) fn finish(out: io::BufWriter<File>) -> anyhow::Result<()> {
     let mut file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.flush()?;
     Ok(file.sync()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_that_is_missing_is_a_sentence_and_a_whole_export_has_none() {
+        let mut report = FolderReport::default();
+        assert_eq!(report.missing(), [] as [&str; 0]);
+        report.unreadable.insert("01JN7Z".to_owned(), "it is damaged".to_owned());
+        report.unreadable_events.push("a file is cut".to_owned());
+        let expected = [
+            "generation 01JN7Z could not be exported: it is damaged",
+            "a part of the events could not be exported: a file is cut",
+        ];
+        assert_eq!(report.missing(), expected);
+    }
 }

@@ -131,3 +131,27 @@ fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     lines.extend(rows.iter().map(line));
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_columns_of_a_table_are_as_wide_as_their_widest_cell_in_characters() {
+        let rows = [["Zürich".to_owned(), "a".to_owned()], ["b".to_owned(), "Address".to_owned()]];
+        let expected = "\
+| City   | Kind    |
+| ------ | ------- |
+| Zürich | a       |
+| b      | Address |";
+        assert_eq!(table(["City", "Kind"], &rows), expected);
+    }
+
+    #[test]
+    fn without_steps_there_is_no_section_and_a_page_stays_as_it_is() {
+        assert_eq!(sdk_section(&[], Extras { persons: true, raw_data: true }), None);
+        let page = format!("before {START} between");
+        let documented = document(&page, &[], Extras::default()).expect("nothing is put into it");
+        assert_eq!(documented, page);
+    }
+}

@@ -37,3 +37,28 @@ impl ObjectKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn the_frame_of_a_list_makes_an_object_with_the_list_under_its_name() {
+        for kind in [ObjectKind::Entities, ObjectKind::Relationships] {
+            for objects in ["", "{}", "{},{}"] {
+                let bytes = [kind.list_start(), objects.as_bytes(), LIST_END].concat();
+                let list: Value = serde_json::from_slice(&bytes).expect("it is JSON");
+                let count = objects.matches("{}").count();
+                assert_eq!(list, json!({ kind.name(): vec![json!({}); count] }));
+            }
+        }
+    }
+
+    #[test]
+    fn entities_and_relationships_come_from_tables_of_their_kind() {
+        assert_eq!(ObjectKind::Entities.tables(), TableKind::Entity);
+        assert_eq!(ObjectKind::Relationships.tables(), TableKind::Relationship);
+    }
+}

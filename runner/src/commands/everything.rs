@@ -49,12 +49,9 @@ pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result
 
 /// Names what is missing: a data return that lacks something must never look whole.
 fn note_unreadable(report: &FolderReport) -> Exit {
-    for (generation, reason) in &report.unreadable {
-        output::note(&format!("error: generation {generation} could not be exported: {reason}"));
+    let missing = report.missing();
+    for problem in &missing {
+        output::note(&format!("error: {problem}"));
     }
-    for finding in &report.unreadable_events {
-        output::note(&format!("error: a part of the events could not be exported: {finding}"));
-    }
-    let is_whole = report.unreadable.is_empty() && report.unreadable_events.is_empty();
-    if is_whole { Exit::Complete } else { Exit::DataRefused }
+    if missing.is_empty() { Exit::Complete } else { Exit::DataRefused }
 }

@@ -1,13 +1,13 @@
 //! `run`: fetches everything and publishes a new generation.
 
 mod monitored;
-mod table;
 
 use std::time::Duration;
 
 use core_destination::{DeliveryRequest, DeliveryResult};
 use core_engine::deliver;
 use core_engine::processing;
+use core_engine::run::report::RunReport;
 use core_engine::run::{self, Finished, RunOptions};
 use core_engine::settings::JupiterOne;
 use core_engine::{Cancellation, Ending, StopReason};
@@ -290,7 +290,8 @@ fn ledger_head(config: &Config) -> Result<Option<LedgerHead>, Failure> {
 /// Prints the summary to standard output and the remarks to standard error.
 pub(super) fn print(global: &Global, finished: &Finished, rules: Option<&RulesReport>) {
     if !finished.report.steps.is_empty() {
-        output::result(&table::table(&finished.report));
+        let rows = finished.report.rows();
+        output::result(&output::table(RunReport::HEADER, rows, 2));
     }
     if global.quiet {
         return;

@@ -1,5 +1,6 @@
 //! Mirrors by the settings of a tenant: what is checked before a run, delivered after it, and remembered.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use core_delta::DeltaSettings;
 use core_destination::{DeliveryRequest, DeliveryResult};
 use core_engine::check::{self, Check, CheckState};
 use core_engine::settings::{Delta, Postgres, SecretSource, SharedSecretSource};
-use core_engine::{Cancellation, Failure, FailureKind, Progress, deliver, mirrors};
+use core_engine::{Cancellation, Failure, FailureKind, Progress, deliver, erasure, mirrors};
 use core_http::{Secret, Trust};
 use core_postgres::{PostgresSettings, Tls};
 
@@ -156,4 +157,23 @@ async fn a_postgres_that_nothing_answers_for_fails_the_check_with_its_place() {
     tenant.settings.postgres = Some(postgres(None));
     let check = check_of(&tenant, "Postgres").await.expect("it is configured");
     assert_eq!(check.state, CheckState::Failed, "{}", check.detail);
+}
+
+#[tokio::test]
+async fn places_that_have_an_erased_person_still_are_named_with_what_removes_it_there() {
+    let mut tenant = tenant().await;
+    let keys = BTreeSet::from(["user:1".to_owned(), "user:2".to_owned()]);
+    let remarks = erasure::elsewhere(tenant.engine(), &keys);
+    let [remark] = remarks.as_slice() else { panic!("there is one destination: {remarks:?}") };
+    let (program, folder) = (&tenant.host.program, tenant.folder().join("lake"));
+    let expected = format!(
+        "folder {} has it still: the next run or `{program} sync delta` removes it there",
+        folder.display()
+    );
+    assert_eq!(*remark, expected);
+    tenant.settings.delta = None;
+    let remarks = erasure::elsewhere(tenant.engine(), &keys);
+    assert!(remarks[0].starts_with("no destination is configured"), "{remarks:?}");
+    assert_eq!(remarks[1..], ["user:1", "user:2"], "the keys to delete by hand");
+    assert!(erasure::elsewhere(tenant.engine(), &BTreeSet::new()).is_empty(), "nothing went");
 }

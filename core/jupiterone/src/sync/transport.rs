@@ -173,3 +173,78 @@ fn no_answer(host: &str, error: reqwest::Error) -> JupiterOneError {
     let CallFailure { cause, source } = CallFailure::from(error);
     JupiterOneError::Unreachable { host: host.to_owned(), cause, source }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn job() -> JobId {
+        JobId::parse("0a1b-2c3d").expect("it is an ID")
+    }
+
+    /// The call and the expected job of each request about a job, and of the one that creates one.
+    fn expected(request: &Request<'_>) -> (Call, Option<JobId>) {
+        (request.call(), request.expected_job())
+    }
+
+    fn new_job() -> NewJob<'static> {
+        NewJob {
+            source: "api",
+            scope: None,
+            integration_instance_id: None,
+            sync_mode: "DIFF",
+            ignore_duplicates: false,
+        }
+    }
+
+    #[test]
+    fn an_answer_has_to_name_the_job_of_its_request() {
+        let (job, body, correlation_id) = (job(), Bytes::new(), "a-1");
+        let abortion = Abortion { reason: "stopped" };
+        let finalization = Finalization { partial_datasets: PartialDatasets { types: vec![] } };
+        let upload = |kind| Request::Upload { job: &job, kind, body: body.clone(), correlation_id };
+        for (request, call) in [
+            (Request::GetJob(&job), Call::GetJob),
+            (upload(ObjectKind::Entities), Call::UploadEntities),
+            (upload(ObjectKind::Relationships), Call::UploadRelationships),
+            (Request::Finalize(&job, &finalization), Call::Finalize),
+            (Request::Abort(&job, &abortion), Call::Abort),
+        ] {
+            assert_eq!(expected(&request), (call, Some(job.clone())));
+        }
+    }
+
+    #[test]
+    fn an_answer_about_a_new_job_or_about_the_log_names_no_job_that_is_known() {
+        let (job, new, events) = (job(), new_job(), Events { events: &[] });
+        assert_eq!(expected(&Request::CreateJob(&new)), (Call::CreateJob, None));
+        assert_eq!(expected(&Request::PostEvents(&job, &events)), (Call::PostEvents, None));
+    }
+
+    #[test]
+    fn a_new_job_has_a_scope_or_an_instance_and_no_member_for_the_other() {
+        let scoped = NewJob { scope: Some("nexthink-acme"), ..new_job() };
+        let expected = json!({
+            "source": "api",
+            "scope": "nexthink-acme",
+            "syncMode": "DIFF",
+            "ignoreDuplicates": false,
+        });
+        assert_eq!(serde_json::to_value(scoped).expect("it is plain data"), expected);
+        let instance = NewJob { integration_instance_id: Some("0a1b"), ..new_job() };
+        let body = serde_json::to_value(instance).expect("it is plain data");
+        assert_eq!(body["integrationInstanceId"], "0a1b");
+        assert!(body.get("scope").is_none(), "{body}");
+    }
+
+    #[test]
+    fn the_types_of_which_nothing_may_be_deleted_are_named_also_if_there_are_none() {
+        for types in [vec![], vec!["nexthink_device", "nexthink_user"]] {
+            let body = Finalization { partial_datasets: PartialDatasets { types: types.clone() } };
+            let body = serde_json::to_value(body).expect("it is plain data");
+            assert_eq!(body, json!({ "partialDatasets": { "types": types } }));
+        }
+    }
+}
