@@ -41,8 +41,10 @@ impl Access {
             | ["store", "copy"]
             | ["notify", "test" | "list"]
             | ["privacy", "inventory" | "record"] => Self::None,
-            ["plan" | "status" | "history" | "query" | "ask" | "show" | "neighbors" | "path"]
-            | ["search" | "diff" | "support-bundle"]
+            [
+                "plan" | "status" | "history" | "query" | "ask" | "show" | "neighbors" | "path"
+                | "search" | "diff" | "support-bundle",
+            ]
             | ["export" | "audit" | "software", ..]
             | ["store", "verify"]
             | ["rules", "list" | "explain"]
