@@ -4,6 +4,7 @@
 //! for the rules to say.
 
 mod complete_runs;
+mod failed_runs;
 #[cfg(test)]
 mod tests;
 
@@ -79,6 +80,7 @@ fn facts(reader: &Reader<'_>, schedule: Option<&TenantSettings>) -> Vec<Fact> {
     let Reader { tenant, settings, host, .. } = *reader;
     let now_ms = host.now().0;
     let mut facts = complete_runs::facts(tenant, schedule, now_ms);
+    facts.extend(failed_runs::fact(tenant, host));
     let current = tenant.current().ok().flatten();
     facts.extend(current.iter().flat_map(steps));
     facts.extend(audit_gaps(tenant));

@@ -14,7 +14,7 @@ use step_packages as _;
 use step_users as _;
 
 use core_config::{Config, Environment, Source};
-use core_engine::{Ending, Host, Moment};
+use core_engine::{Ending, FailureKind, Host, Moment};
 use core_reading::Reader;
 use core_rules::book::Book;
 use core_rules::document::Document;
@@ -183,7 +183,12 @@ fn host(now_ms: Arc<AtomicU64>) -> Host {
         process: "a test".to_owned(),
         user: "uid 1000 (tester)".to_owned(),
         program: "nexthink-graph".to_owned(),
-        exit_code: |ending| u8::from(ending != Ending::Complete),
+        exit_code: |ending| match ending {
+            Ending::Complete => 0,
+            Ending::Failed(FailureKind::Deferred) => 75,
+            Ending::Failed(FailureKind::Locked | FailureKind::Stopped(_)) => 2,
+            Ending::Partial | Ending::Failed(_) => 1,
+        },
     }
 }
 

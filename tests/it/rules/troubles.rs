@@ -251,7 +251,16 @@ fn a_run_that_fails_tells_what_the_rules_find_all_the_same() {
             .text("nexthink.endpoints.api", nowhere)
             .text("nexthink.endpoints.files", nowhere)
     });
-    troubles.assert_told_once(4, "resolved program-quota-nearly-spent: ");
+    assert_eq!(troubles.scene.run(&[]).ended.exit, Some(4));
+    let news = troubles.news();
+    let [opened, resolved] = &news[..] else { panic!("{news:?}") };
+    assert!(
+        opened.starts_with("opened program-run-failed: the last run published nothing"),
+        "{opened}"
+    );
+    assert!(resolved.starts_with("resolved program-quota-nearly-spent: "), "{resolved}");
+    assert_eq!(troubles.scene.run(&[]).ended.exit, Some(4));
+    assert_eq!(troubles.news(), [""; 0], "it is told once");
 }
 
 const DAY_MS: i64 = 24 * 3_600_000;

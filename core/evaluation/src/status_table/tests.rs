@@ -197,3 +197,33 @@ fn runs_that_are_due_are_counted_from_the_first_run_while_none_was_complete() {
     assert!(many.1.contains("1000 or more runs were due"), "{}", many.1);
     assert_eq!(scene.now_ms() % HOUR_MS, 60_000, "the clock goes by hours");
 }
+
+#[test]
+fn runs_in_a_row_that_published_nothing_are_counted_and_those_that_say_nothing_are_passed_over() {
+    let scene = Scene::new("");
+    let end = |exit_code: u8, generation: Option<&str>| {
+        scene.pass(1);
+        let generation = generation.map(str::to_owned);
+        let event =
+            core_engine::ledger::Event::RunEnded { run: None, generation, exports: 0, exit_code };
+        core_engine::ledger::record(&scene.host, &scene.tenant, &event).expect("there is room");
+    };
+    let fact = |runs: &str, hour: u8, value: f64| {
+        let detail = format!(
+            "the last {runs} published nothing, ending at 2026-03-02T{hour:02}:01:00Z with exit code 1"
+        );
+        vec![("run".to_owned(), detail, value)]
+    };
+    let found = || facts_of(&scene, "runs-failed");
+    assert_eq!(found(), [], "nothing ran yet");
+    end(1, None);
+    assert_eq!(found(), fact("run", 7, 1.0));
+    // Deferred, stopped.
+    end(75, None);
+    end(2, None);
+    assert_eq!(found(), fact("run", 7, 1.0));
+    end(1, None);
+    assert_eq!(found(), fact("2 runs", 10, 2.0));
+    end(1, Some("01JN7Z1M80000000000000000A"));
+    assert_eq!(found(), [], "it was partial, and published");
+}
