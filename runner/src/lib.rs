@@ -98,6 +98,8 @@ fn run(cli: Cli, runtime: anyhow::Result<Runtime>, wants_json: bool) -> ExitCode
     let ended = ended.unwrap_or_else(|_| Err(exit::defect()));
     config::kill_secret_commands();
     runtime.shutdown_timeout(SHUTDOWN);
+    #[cfg(feature = "opentelemetry")]
+    telemetry::collector::end();
     core_files::end_of_operations();
     match ended {
         Ok(exit) => {

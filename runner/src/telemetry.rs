@@ -1,6 +1,9 @@
 //! Logs: to standard error, warnings only unless asked for more. Only this program's own crates are
 //! heard, since an HTTP library may log what must not be in a log.
 
+#[cfg(feature = "opentelemetry")]
+pub(crate) mod collector;
+
 use std::{fmt, io};
 
 use core_terminal::escape_for_terminal;
@@ -37,7 +40,7 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 32] = [
+const OWN_CRATES: [&str; 33] = [
     "runner",
     "core_assistant",
     "core_audit",
@@ -60,6 +63,7 @@ const OWN_CRATES: [&str; 32] = [
     "core_model",
     "core_nexthink",
     "core_operations",
+    "core_opentelemetry",
     "core_postgres",
     "core_privacy",
     "core_query",
@@ -80,14 +84,27 @@ pub(crate) fn start(global: &Global) {
         (0 | 1, _) => Level::INFO,
         _ => Level::DEBUG,
     };
-    let filter: Targets = OWN_CRATES.iter().map(|name| (*name, level)).collect();
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry();
+    #[cfg(feature = "opentelemetry")]
+    let spans = collector::layer().map(|layer| layer.with_filter(own_crates(Level::INFO)));
+    #[cfg(feature = "opentelemetry")]
+    let registry = registry.with(spans);
+    let filter = own_crates(level);
     let lines = tracing_subscriber::fmt::layer().with_writer(LogLine::default);
     match global.log_format {
-        LogFormat::Text if global.verbose == 0 => registry.with(Sentences).init(),
-        LogFormat::Text => registry.with(lines.with_ansi(output::has_colors())).init(),
-        LogFormat::Json => registry.with(lines.json()).init(),
+        LogFormat::Text if global.verbose == 0 => {
+            registry.with(Sentences.with_filter(filter)).init();
+        }
+        LogFormat::Text => {
+            registry.with(lines.with_ansi(output::has_colors()).with_filter(filter)).init();
+        }
+        LogFormat::Json => registry.with(lines.json().with_filter(filter)).init(),
     }
+}
+
+/// Hears this program's own crates from a level on.
+fn own_crates(level: Level) -> Targets {
+    OWN_CRATES.iter().map(|name| (*name, level)).collect()
 }
 
 /// Tells warnings and errors as sentences, for somebody who did not ask for a log.

@@ -6,9 +6,10 @@ use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use core_simulator::TenantSpec;
+use core_simulator::{Receiver, TenantSpec};
+use tokio::runtime::Runtime;
 
-use crate::kit::{Scene, ask, until};
+use crate::kit::{Scene, ask, start, until};
 
 /// Texts that no metric may contain: devices, users, packages and secrets of the simulated tenant.
 const CANARIES: [&str; 4] = ["LAP-0", "@", "canary", "demo-secret"];
@@ -134,4 +135,46 @@ fn a_schedule_answers_whether_it_is_alive_and_ready_and_what_it_has_done() {
     assert!(get("/").starts_with("HTTP/1.1 404"));
     running.signal("TERM");
     assert_eq!(running.wait().exit, Some(143));
+}
+
+#[test]
+fn a_run_tells_an_opentelemetry_collector_of_its_spans_and_figures_and_of_no_person() {
+    let runtime = Runtime::new().expect("threads can be started");
+    let collector = runtime.block_on(Receiver::start()).expect("a port is free");
+    let scene = scene();
+    let run =
+        |url: &str| start(scene.folder(), &["run"], &[("OTEL_EXPORTER_OTLP_ENDPOINT", url)]).wait();
+    let ended = run(collector.url());
+    assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+    let requests = collector.requests();
+    let sent_to = |path: &str| {
+        let bodies = requests.iter().filter(|request| request.path == path);
+        let bytes: Vec<u8> = bodies.flat_map(|request| request.body.clone()).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let (spans, figures) = (sent_to("/v1/traces"), sent_to("/v1/metrics"));
+    for word in ["run", "export", "fetch-devices", "#j1_users", "step", "publish", "acme"] {
+        assert!(spans.contains(word), "{word}");
+    }
+    for word in ["nexthink_graph_objects", "nexthink_device", "nexthink_graph_exports_left", "acme"]
+    {
+        assert!(figures.contains(word), "{word}");
+    }
+    // A number may have the byte of a lone `@`.
+    for canary in CANARIES.map(|canary| canary.replace('@', "@acme")) {
+        assert!(!spans.contains(&canary) && !figures.contains(&canary), "{canary}");
+    }
+
+    // A collector that is not there, or a mistake in a variable, is told and costs no run.
+    for (url, told) in [
+        (
+            "http://127.0.0.1:9",
+            "the OpenTelemetry collector did not take everything: no connection",
+        ),
+        ("collector:4317", "nothing is sent to a collector: OTEL_EXPORTER_OTLP_ENDPOINT is no"),
+    ] {
+        let ended = run(url);
+        assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+        assert!(ended.stderr.contains(told), "{url}: {}", ended.stderr);
+    }
 }

@@ -4,6 +4,7 @@
 
 use core_destination::{DeliveryReport, DeliveryRequest, DeliveryResult, Destination};
 use core_store::DeliveryLock;
+use tracing::Instrument as _;
 
 use crate::cancellation::Cancellation;
 use crate::engine::Engine;
@@ -58,7 +59,9 @@ pub async fn deliver_published<D: Destination>(
     ledger::record(engine.host, tenant, &started)?;
     let tell = |text: &str| progress.tell(name, text);
     let stop = cancellation.requested();
-    let ended = Box::pin(destination.deliver(&lock, generation, request, &tell, stop)).await;
+    let span = tracing::info_span!("deliver", destination = name);
+    let delivering = destination.deliver(&lock, generation, request, &tell, stop).instrument(span);
+    let ended = Box::pin(delivering).await;
     let ended = ended.map_err(Failure::from);
     let (job, ending) = match &ended {
         Ok(delivered) => (delivered.job(), ending(delivered)),

@@ -37,6 +37,7 @@ use core_nexthink::{Client, ClockOffset, Secret};
 use core_privacy::protection::Protection;
 use core_store::{Generation, GenerationId, PrivacyMark, RunLock, TenantStore};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 pub use self::apply::is_local;
 use self::apply::{Applier, Base};
@@ -114,7 +115,9 @@ pub async fn run(
     ledger::record(engine.host, &tenant, &Event::RunStarted { steps: &options.steps })?;
     let unfinished = before.unfinished_erasures.clone();
     let opened = Opened { plan, client, before, started };
-    let mut ended = Box::pin(run_steps(engine, opened, options, progress, cancellation)).await;
+    let span = tracing::info_span!("run", tenant = engine.settings.tenant.as_str());
+    let running = run_steps(engine, opened, options, progress, cancellation).instrument(span);
+    let mut ended = Box::pin(running).await;
     if let Ok(finished) = &mut ended {
         finished.note_unfinished(unfinished, engine.host);
     }
@@ -263,7 +266,9 @@ async fn publish(
     cancellation: &Cancellation,
 ) -> Result<(GenerationId, RunReport), Failure> {
     let cancellation = cancellation.clone();
+    let span = tracing::info_span!("publish");
     let publishing = tokio::task::spawn_blocking(move || {
+        let _entered = span.entered();
         publish::publish(applier, &context, &mut report, ending, &cancellation)
             .map(|generation| (generation.id().clone(), report))
     });
@@ -381,7 +386,9 @@ async fn apply_each(
         let row = matches!(step.source, Source::Configuration)
             .then(|| apply::account_row(engine.settings));
         progress.applying(step.id);
+        let span = tracing::info_span!("step", step_id = step.id);
         let applying = tokio::task::spawn_blocking(move || {
+            let _entered = span.entered();
             applier.apply(&planned, export, row.as_deref()).map(|()| applier)
         });
         // Awaited even after a stop, which the thread sees by itself: it holds the lock of the store.

@@ -30,10 +30,16 @@ pub(in crate::commands) async fn run_monitored(
         }
     }
     let ended = run(global, &config, arguments).await;
+    let health = || Health::read(&config, host(), EXIT_CODE_TABLE).ok();
     if let Some(path) = &arguments.metrics_file {
-        let health = Health::read(&config, host(), EXIT_CODE_TABLE).ok();
-        write_figures(path, &[(source.tenant_name(&config), health)]);
+        write_figures(path, &[(source.tenant_name(&config), health())]);
     }
+    #[cfg(feature = "opentelemetry")]
+    crate::telemetry::collector::record(|| {
+        let (name, health) = (source.tenant_name(&config), health());
+        let tenants = vec![(name.as_str(), health.as_ref())];
+        Figures { tenants, ..Figures::default() }.to_text()
+    });
     if ended.as_ref().is_ok_and(|exit| exit.is_fresh()) {
         heartbeat(&config).await;
     }
