@@ -54,6 +54,7 @@ shipped!(
     "program-notice-given-up",
     "program-quota-nearly-spent",
     "program-retention-overdue",
+    "program-run-failed",
     "program-step-not-complete",
 );
 

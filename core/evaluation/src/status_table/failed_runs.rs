@@ -23,7 +23,7 @@ pub(super) fn fact(tenant: &TenantStore, host: &Host) -> Option<Fact> {
     let ended = entries.iter().rev().map(|entry| &entry.record);
     let ended = ended.filter(|record| record.event == RUN_ENDED);
     let silent = SAYING_NOTHING.map(|kind| u64::from((host.exit_code)(Ending::Failed(kind))));
-    let exit_code = |record: &LedgerRecord| record.facts.get("exit_code").and_then(Value::as_u64);
+    let exit_code = |record: &LedgerRecord| record.facts.get("exitCode").and_then(Value::as_u64);
     let says_something =
         |record: &&LedgerRecord| !exit_code(record).is_some_and(|code| silent.contains(&code));
     let failed: Vec<&LedgerRecord> = ended
