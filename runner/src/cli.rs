@@ -20,7 +20,8 @@ mod setup;
 mod software;
 mod store;
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
@@ -93,11 +94,21 @@ impl Cli {
         }
     }
 
-    /// The configuration that an option names. One that a variable names holds for the next command, too.
-    pub(crate) fn named_config(&self) -> Option<&Path> {
-        let variable = system::variable("NEXTHINK_GRAPH_CONFIG");
-        let named = self.global.config.as_deref();
-        named.filter(|path| variable.as_deref().map(Path::new) != Some(*path))
+    /// The options that a command which the user may copy from a message has to have as well.
+    pub(crate) fn own_options(&self) -> Vec<OsString> {
+        let variable = system::variable("NEXTHINK_GRAPH_CONFIG").map(PathBuf::from);
+        let mut options = Vec::new();
+        // One that a variable names holds for the next command, too.
+        if let Some(path) =
+            self.global.config.as_ref().filter(|path| variable.as_ref() != Some(*path))
+        {
+            options.extend(["--config".into(), path.into()]);
+        }
+        // The removal of a tenant names it where it gives a command.
+        if let Some(chosen) = self.chosen_tenant().filter(|chosen| !chosen.may_differ) {
+            options.extend(["--tenant".into(), chosen.name.into()]);
+        }
+        options
     }
 
     /// The memory for a query, if this is the process that answers it.
@@ -459,4 +470,27 @@ before you send it.")]
         #[arg(value_enum)]
         shell: Shell,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_in_a_message_names_what_the_user_has_named() {
+        let table: [(&[&str], &[&str]); 4] = [
+            (&["run"], &[]),
+            (
+                &["query", "--tenant", "acme", "-c", "a.toml", "select 1"],
+                &["--config", "a.toml", "--tenant", "acme"],
+            ),
+            (&["destroy", "--tenant", "acme"], &[]),
+            (&["init", "--tenant", "acme"], &[]),
+        ];
+        for (words, expected) in table {
+            let words = [&["nexthink-graph"], words].concat();
+            let cli = Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(cli.own_options(), expected, "{words:?}");
+        }
+    }
 }

@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
     telemetry::start(&cli.global);
     output::set_terminal_columns(cli.worker_columns);
     config::choose_tenant(cli.chosen_tenant());
-    system::set_own_options(&config::own_words(cli.named_config()));
+    system::set_own_options(&cli.own_options());
     match cli.worker_memory_bytes() {
         Some(memory_bytes) => work(cli, memory_bytes, wants_json),
         None => run(cli, threads::start_runtime(), wants_json),
