@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use url::Url;
+
 /// The name of this program for the collector, unless `OTEL_SERVICE_NAME` has another.
 const SERVICE: &str = "nexthink-graph";
 
@@ -74,10 +76,10 @@ impl Settings {
             }
         }
         let is_http = |address: &String| {
-            ["http://", "https://"].iter().any(|start| address.starts_with(start))
+            Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
         };
         if !traces.iter().chain(&metrics).all(is_http) {
-            let reason = "is no address that begins with `http://` or `https://`";
+            let reason = "is no address of HTTP, such as `https://collector.example:4318`";
             return Err(SettingsError { name: "OTEL_EXPORTER_OTLP_ENDPOINT", reason });
         }
         let service = value("OTEL_SERVICE_NAME").unwrap_or_else(|| SERVICE.to_owned());
