@@ -77,6 +77,8 @@ def try_on_azurite(conformance, folder, tenant, azurite):
     key = base64.b64encode(os.urandom(64)).decode()
     with tempfile.TemporaryDirectory() as place:
         command = [azurite, "--silent", "--skipApiVersionCheck", "--location", place]
+        # Azurite would tell its makers that it was started.
+        command += ["--disableTelemetry", "--queuePort", "0", "--tablePort", "0"]
         command += ["--blobHost", "127.0.0.1", "--blobPort", str(port)]
         accounts = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}
         server = subprocess.Popen(command, env=os.environ | accounts)
