@@ -35,7 +35,7 @@ pub(crate) struct InitArguments {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SimulateArguments {
-    /// Listen on this loopback address, and for the files of exports two ports above it
+    /// Listen on this loopback address, and for the files of exports 10,000 ports above it
     #[arg(long, default_value = "127.0.0.1:8480", value_name = "ADDR:PORT")]
     pub(crate) listen: SocketAddr,
     /// Behave as this TOML file says (core/simulator/README.md)

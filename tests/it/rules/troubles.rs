@@ -253,7 +253,7 @@ fn a_run_that_fails_tells_what_the_rules_find_all_the_same() {
     });
     assert_eq!(troubles.scene.run(&[]).ended.exit, Some(4));
     let news = troubles.news();
-    let [opened, resolved] = &news[..] else { panic!("{news:?}") };
+    let [resolved, opened] = &news[..] else { panic!("{news:?}") };
     assert!(
         opened.starts_with("opened program-run-failed: the last run published nothing"),
         "{opened}"

@@ -36,6 +36,10 @@ pub use state::RequestCounts;
 use state::State;
 use wire::{Wire, WireListener};
 
+/// The distance of the port for files from that of the API: so far that a second tenant or a destination beside the first one,
+/// whose ports people count on from there, does not meet it.
+const FILES_ABOVE_API: u16 = 10_000;
+
 /// The addresses and the credentials of the simulator.
 #[derive(Clone)]
 pub struct SimulatorConfig {
@@ -123,7 +127,7 @@ impl Simulator {
         Ok(Self { state, endpoints, listeners })
     }
 
-    /// Starts a tenant whose API is at this address. The files of exports are two ports above it if that port is free, so
+    /// Starts a tenant whose API is at this address. The files of exports are 10,000 ports above it if that port is free, so
     /// that a configuration of an earlier start stays right.
     ///
     /// # Errors
@@ -139,7 +143,8 @@ impl Simulator {
             })
         };
         let port = api_address.port();
-        let files_port = if port == 0 { 0 } else { port.saturating_add(2) };
+        let above = port.checked_add(FILES_ABOVE_API).filter(|_| port != 0);
+        let files_port = above.unwrap_or(0);
         match start(files_port).await {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && files_port != 0 => {
                 start(0).await
