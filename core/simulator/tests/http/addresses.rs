@@ -8,7 +8,7 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// A free port, of which the one two above is free as well, with a listener on the latter.
+/// A free port, with a listener on that of its files, which is free as well.
 fn free_port() -> (u16, TcpListener) {
     let free = || -> Option<(u16, TcpListener)> {
         let api = TcpListener::bind(loopback(0)).ok()?.local_addr().ok()?.port();
