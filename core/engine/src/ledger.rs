@@ -2,6 +2,7 @@
 //! reads, removals. Never what was read.
 
 pub mod report;
+pub mod runs;
 
 use std::collections::BTreeMap;
 

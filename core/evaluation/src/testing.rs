@@ -185,9 +185,11 @@ fn host(now_ms: Arc<AtomicU64>) -> Host {
         program: "nexthink-graph".to_owned(),
         exit_code: |ending| match ending {
             Ending::Complete => 0,
+            Ending::Partial => 7,
+            Ending::Failed(FailureKind::DestinationFailed) => 6,
             Ending::Failed(FailureKind::Deferred) => 75,
             Ending::Failed(FailureKind::Locked | FailureKind::Stopped(_)) => 2,
-            Ending::Partial | Ending::Failed(_) => 1,
+            Ending::Failed(_) => 1,
         },
     }
 }

@@ -26,7 +26,7 @@ pub struct TenantRun {
 pub struct AllRuns {
     /// The run of each tenant.
     pub runs: Vec<TenantRun>,
-    /// The reason for which they were stopped, if a signal came.
+    /// The reason why they were stopped, if a signal came.
     pub stopped: Option<StopReason>,
 }
 

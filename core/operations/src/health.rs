@@ -1,5 +1,5 @@
 //! The health of a tenant: read from its store alone, so that it is the same for a run by hand, for `schedule`, and
-//! for whoever looks later.
+//! for a later look.
 
 #[cfg(test)]
 mod tests;
@@ -7,20 +7,17 @@ mod tests;
 use std::collections::BTreeMap;
 
 use core_config::Config;
+use core_engine::ledger::runs::{RunRecord, RunVerdict, failed_in_a_row, runs};
 use core_engine::run::quota::{self, QuotaClock};
 use core_engine::{Engine, Failure, Host, Moment};
 use core_fleet::{Ended, Fleet, LastRun};
 use core_rules::book::Book;
 use core_rules::rule::Severity;
-use core_store::{LedgerEntry, Manifest, Outcome, TableKind, TenantStore};
+use core_store::{Manifest, Outcome, TableKind, TenantStore};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::exit_codes::{ExitCodes, RunOutcome};
-
-/// The entries of the ledger about runs.
-const RUN_STARTED: &str = "run_started";
-const RUN_ENDED: &str = "run_ended";
 
 /// The health of a tenant.
 #[derive(Debug, Serialize)]
@@ -68,18 +65,6 @@ pub struct PublishedGeneration {
     pub objects: BTreeMap<String, u64>,
 }
 
-/// A run as the ledger knows it.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RunRecord {
-    /// When it started, RFC 3339.
-    pub started_at: String,
-    /// When it ended, RFC 3339; none if it is going on or was killed.
-    pub ended_at: Option<String>,
-    /// The code with which it ended.
-    pub exit_code: Option<u8>,
-}
-
 impl Health {
     /// Reads what the store says about a tenant.
     ///
@@ -100,7 +85,7 @@ impl Health {
         Ok(Self {
             generation: current.map(|manifest| PublishedGeneration::new(manifest, now)),
             complete_at: complete.map(|manifest| manifest.created_at.clone()),
-            failed_runs: failed_in_a_row(&runs, is_running, codes),
+            failed_runs: count_failed(&runs, is_running, codes),
             last_run: runs.into_iter().next_back(),
             exports_left: left.exports,
             daily_exports: left.of,
@@ -156,37 +141,19 @@ impl PublishedGeneration {
     }
 }
 
-/// Returns the runs of a ledger, the oldest first. One that has no end was killed, or is the one that is going on.
-pub fn runs(entries: &[LedgerEntry]) -> Vec<RunRecord> {
-    let mut runs: Vec<RunRecord> = Vec::new();
-    for entry in entries {
-        let record = &entry.record;
-        if record.event == RUN_STARTED {
-            runs.push(RunRecord { started_at: record.at.clone(), ended_at: None, exit_code: None });
-        } else if record.event == RUN_ENDED
-            && let Some(run) = runs.last_mut().filter(|run| run.ended_at.is_none())
-        {
-            let code = record.facts.get("exitCode").and_then(serde_json::Value::as_u64);
-            run.ended_at = Some(record.at.clone());
-            run.exit_code = code.and_then(|code| u8::try_from(code).ok());
-        }
+/// The meaning of a run's exit code for what is published.
+fn verdict(code: u8, codes: ExitCodes) -> RunVerdict {
+    match (codes.outcome)(code) {
+        outcome if outcome.has_published() => RunVerdict::Published,
+        RunOutcome::Stopped | RunOutcome::Deferred | RunOutcome::Locked => RunVerdict::Silent,
+        _ => RunVerdict::Failed,
     }
-    runs
 }
 
-/// The newest runs in a row that published nothing. One that is going on has not failed, and one that was stopped or
-/// deferred says nothing.
-fn failed_in_a_row(runs: &[RunRecord], is_running: bool, codes: ExitCodes) -> u32 {
-    let mut failed = 0;
-    for (place, run) in runs.iter().rev().enumerate() {
-        match run.exit_code.map(codes.outcome) {
-            None if place == 0 && is_running => {}
-            Some(outcome) if outcome.has_published() => break,
-            Some(RunOutcome::Stopped | RunOutcome::Deferred | RunOutcome::Locked) => {}
-            _ => failed += 1,
-        }
-    }
-    failed
+/// The number of the newest runs in a row that published nothing.
+fn count_failed(runs: &[RunRecord], is_running: bool, codes: ExitCodes) -> u32 {
+    let failed = failed_in_a_row(runs, is_running, |code| verdict(code, codes));
+    u32::try_from(failed.len()).unwrap_or(u32::MAX)
 }
 
 /// Returns the last run that the store knows of: that of the published generation.

@@ -5,18 +5,19 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use core_engine::ledger::runs::RunRecord;
 use core_engine::{Failure, FailureKind};
 use core_rules::rule::Severity;
 use serde::Serialize;
 
 use crate::exit_codes::ExitCodes;
-use crate::health::{Health, PublishedGeneration, RunRecord};
+use crate::health::{Health, PublishedGeneration};
 
 /// The header of a table of tenants.
 pub const HEADER: [&str; 6] =
     ["tenant", "published", "outcome", "last run", "exit code", "next run"];
 
-/// A tenant with its health, or the reason for which it cannot be read.
+/// A tenant with its health, or the reason why it cannot be read.
 #[derive(Debug, Serialize)]
 pub struct StatusRow {
     /// The name of the tenant.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use self::redaction::Redaction;
 use crate::exit_codes::ExitCodes;
-use crate::health::{self, Health};
+use crate::health::Health;
 
 /// The runs that are listed, the newest at most.
 const RUNS: usize = 100;
@@ -114,7 +114,7 @@ fn stored(
 ) -> Result<Value, Failure> {
     let tenant = Engine { settings: config, host }.tenant()?;
     let history = tenant.history()?;
-    let runs = health::runs(&tenant.ledger().entries()?);
+    let runs = core_engine::ledger::runs::runs(&tenant.ledger().entries()?);
     let newest = runs.len().saturating_sub(RUNS);
     let current = tenant.current()?;
     Ok(json!({

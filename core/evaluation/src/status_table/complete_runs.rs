@@ -1,15 +1,13 @@
 //! The time since the last complete run, by the clock and by the timetable.
 
 use core_engine::Moment;
+use core_engine::ledger::runs::runs;
 use core_fleet::TenantSettings;
 use core_store::{Outcome, TenantStore};
 use core_terminal::count;
 use jiff::Timestamp;
 
 use super::{DAY_MS, Fact, whole_days};
-
-/// The entry of the ledger about a run that starts.
-const RUN_STARTED: &str = "run_started";
 
 /// The days of what never happened.
 const NEVER: f64 = 99_999.0;
@@ -44,8 +42,7 @@ fn last_complete(tenant: &TenantStore) -> Option<u64> {
 /// When the first run started that the ledger knows of.
 fn first_run(tenant: &TenantStore) -> Option<u64> {
     let entries = tenant.ledger().entries().ok()?;
-    let first = entries.iter().find(|entry| entry.record.event == RUN_STARTED)?;
-    let started: Timestamp = first.record.at.parse().ok()?;
+    let started: Timestamp = runs(&entries).first()?.started_at.parse().ok()?;
     u64::try_from(started.as_millisecond()).ok()
 }
 

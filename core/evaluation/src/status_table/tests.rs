@@ -201,29 +201,44 @@ fn runs_that_are_due_are_counted_from_the_first_run_while_none_was_complete() {
 #[test]
 fn runs_in_a_row_that_published_nothing_are_counted_and_those_that_say_nothing_are_passed_over() {
     let scene = Scene::new("");
-    let end = |exit_code: u8, generation: Option<&str>| {
-        scene.pass(1);
-        let generation = generation.map(str::to_owned);
-        let event =
-            core_engine::ledger::Event::RunEnded { run: None, generation, exports: 0, exit_code };
+    let record = |event: core_engine::ledger::Event<'_>| {
         core_engine::ledger::record(&scene.host, &scene.tenant, &event).expect("there is room");
     };
-    let fact = |runs: &str, hour: u8, value: f64| {
-        let detail = format!(
-            "the last {runs} published nothing, ending at 2026-03-02T{hour:02}:01:00Z with exit code 1"
-        );
+    let start = || record(core_engine::ledger::Event::RunStarted { steps: &[] });
+    let run = |exit_code: u8| {
+        start();
+        scene.pass(1);
+        let (run, generation) = (None, None);
+        record(core_engine::ledger::Event::RunEnded { run, generation, exports: 0, exit_code });
+    };
+    let fact = |runs: &str, end: &str, value: f64| {
+        let detail = format!("the last {runs} published nothing, {end}");
         vec![("run".to_owned(), detail, value)]
     };
     let found = || facts_of(&scene, "runs-failed");
     assert_eq!(found(), [], "nothing ran yet");
-    end(1, None);
-    assert_eq!(found(), fact("run", 7, 1.0));
+    let at_seven = "ending at 2026-03-02T07:01:00Z with exit code 1";
+    run(1);
+    assert_eq!(found(), fact("run", at_seven, 1.0));
     // Deferred, stopped.
-    end(75, None);
-    end(2, None);
-    assert_eq!(found(), fact("run", 7, 1.0));
-    end(1, None);
-    assert_eq!(found(), fact("2 runs", 10, 2.0));
-    end(1, Some("01JN7Z1M80000000000000000A"));
-    assert_eq!(found(), [], "it was partial, and published");
+    run(75);
+    run(2);
+    assert_eq!(found(), fact("run", at_seven, 1.0));
+    run(1);
+    let at_ten = "ending at 2026-03-02T10:01:00Z with exit code 1";
+    assert_eq!(found(), fact("2 runs", at_ten, 2.0));
+    // Partial, not delivered, and one that reads the audit trail alone, which makes no generation.
+    for exit_code in [7, 6, 0] {
+        run(exit_code);
+        assert_eq!(found(), [], "{exit_code}");
+        run(1);
+        assert_eq!(found().len(), 1);
+    }
+    run(0);
+    start();
+    let lock = scene.tenant.lock("a test").expect("the lock is free");
+    assert_eq!(found(), [], "it is going on");
+    drop(lock);
+    let killed = "starting at 2026-03-02T17:01:00Z and killed before its end";
+    assert_eq!(found(), fact("run", killed, 1.0));
 }

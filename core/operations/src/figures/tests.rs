@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use core_engine::ledger::runs::RunRecord;
 use core_fleet::{DueReason, PauseReason};
 use core_rules::rule::Severity;
 
 use super::*;
-use crate::health::{PublishedGeneration, RunRecord};
+use crate::health::PublishedGeneration;
 
 fn health() -> Health {
     let objects = [("nexthink_device".to_owned(), 5), ("nexthink_user".to_owned(), 4)];

@@ -46,7 +46,7 @@ fn runs_that_published_nothing_are_counted_back_to_the_last_that_did() {
     ];
     for (codes, is_running, expected) in table {
         let runs: Vec<RunRecord> = codes.iter().copied().map(run).collect();
-        assert_eq!(failed_in_a_row(&runs, is_running, CODES), expected, "{codes:?}");
+        assert_eq!(count_failed(&runs, is_running, CODES), expected, "{codes:?}");
     }
 }
 
